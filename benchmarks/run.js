@@ -1,0 +1,36 @@
+// `npm run bench [-- name…]`: each benchmark runs ours and a named peer on the same server in the same run and prints a
+// ratio, never a verdict by the clock alone. With BENCH_DATABASE_URL it uses that server (all 14 services need pgvector
+// there), else an embedded one of its own with fsync on.
+const { mkdtempSync, readdirSync, rmSync } = require('node:fs');
+const os = require('node:os');
+const path = require('node:path');
+
+const root = path.resolve(__dirname, '..');
+const RUNS = 5;
+
+async function main() {
+  const asked = process.argv.slice(2);
+  const names = readdirSync(__dirname).filter((file) => file.endsWith('.bench.js')).map((file) => file.replace('.bench.js', ''));
+  const home = mkdtempSync(path.join(os.tmpdir(), 'azora-bench-'));
+  const { startEmbedded, stopEmbedded } = require('@azora/db-fleet');
+  const given = process.env.BENCH_DATABASE_URL;
+  try {
+    const url = given ?? (await startEmbedded({ home })).url.href;
+    console.log(`Node ${process.version}, ${os.availableParallelism()} cores, ${given ? 'the given server' : 'embedded server, fsync on'}; medians of ${RUNS}\n`);
+    console.log('| what | ours | peer | ratio | budget |\n|---|---|---|---|---|');
+    for (const name of names.filter((it) => asked.length === 0 || asked.includes(it))) {
+      const { run } = require(`./${name}.bench.js`);
+      for (const row of await run({ root, home, url, runs: RUNS, hasVector: given !== undefined })) {
+        console.log(`| ${[row.what, row.ours, row.peer, row.ratio, row.budget].join(' | ')} |`);
+      }
+    }
+  } finally {
+    await stopEmbedded({ home }).catch(() => undefined);
+    rmSync(home, { recursive: true, force: true });
+  }
+}
+
+main().catch((error) => {
+  console.error(error.message);
+  process.exitCode = 1;
+});

@@ -1,0 +1,15 @@
+/** @type {import('jest').Config} */
+module.exports = {
+  testEnvironment: 'node',
+  roots: ['<rootDir>/packages', '<rootDir>/services', '<rootDir>/tests'],
+  testMatch: ['**/tests/**/*.test.ts'],
+  modulePathIgnorePatterns: ['/dist/', '/.azora/'],
+  transform: {
+    '^.+\\.[cm]?[jt]sx?$': ['@swc/jest', { jsc: { parser: { syntax: 'typescript' }, target: 'es2023' }, module: { type: 'commonjs' } }],
+  },
+  // Node loads ES modules with require; jest's own loader does not, so the few that tests reach are compiled.
+  transformIgnorePatterns: ['/node_modules/(?!(p-map|@prisma/schema-engine-wasm)/)'],
+  globalSetup: '<rootDir>/packages/testkit/dist/global-setup.js',
+  globalTeardown: '<rootDir>/packages/testkit/dist/global-teardown.js',
+  testTimeout: 60_000,
+};

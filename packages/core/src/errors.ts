@@ -1,0 +1,62 @@
+export interface SuiteErrorDetails {
+  /** What was found, in one sentence. */
+  readonly why?: string;
+  /** What to do about it. */
+  readonly next?: string;
+  /** Facts for programs: names, counts, ids; never a secret, a URL or a row's value. */
+  readonly meta?: Readonly<Record<string, unknown>>;
+  readonly cause?: unknown;
+}
+
+/** The one error of the suite: a stable code `AREA.REASON`, what is wrong, why, and what to do next. */
+export class SuiteError extends Error {
+  override readonly name = 'SuiteError';
+  readonly code: string;
+  readonly why: string | undefined;
+  readonly next: string | undefined;
+  readonly meta: Readonly<Record<string, unknown>>;
+
+  constructor(code: string, message: string, details: SuiteErrorDetails = {}) {
+    super(message, details.cause === undefined ? undefined : { cause: details.cause });
+    this.code = code;
+    this.why = details.why;
+    this.next = details.next;
+    this.meta = details.meta ?? {};
+  }
+}
+
+/** The facts of a database error that may be shown: PostgreSQL's `detail` and `where` carry row values and are left out. */
+export interface DatabaseFault {
+  readonly sqlState: string;
+  readonly message: string;
+  readonly constraint: string | undefined;
+}
+
+/**
+ * Finds PostgreSQL's own error in what `pg` or Prisma threw, by shape: Prisma 7 hides it under
+ * `meta.driverAdapterError.cause`, and wraps what it does not know in a cause.
+ */
+export function databaseFault(error: unknown): DatabaseFault | undefined {
+  for (let found = error, depth = 0; isRecord(found) && depth < 6; depth += 1) {
+    const state = found['originalCode'] ?? found['code'];
+    if (typeof state === 'string' && /^[0-9A-Z]{5}$/.test(state) && !/^P\d{4}$/.test(state)) {
+      return {
+        sqlState: state,
+        message: String(found['originalMessage'] ?? found['message'] ?? ''),
+        constraint: constraintOf(found['constraint']),
+      };
+    }
+    const meta = found['meta'];
+    found = isRecord(meta) && meta['driverAdapterError'] !== undefined ? meta['driverAdapterError'] : found['cause'];
+  }
+  return undefined;
+}
+
+function constraintOf(value: unknown): string | undefined {
+  if (typeof value === 'string') return value;
+  return isRecord(value) && typeof value['index'] === 'string' ? value['index'] : undefined;
+}
+
+function isRecord(value: unknown): value is Record<string, unknown> {
+  return typeof value === 'object' && value !== null;
+}

@@ -1,0 +1,29 @@
+export { quoteIdentifier, quoteLiteral, writeRows } from './bulk';
+export { capabilitiesOf, type ServerCapabilities } from './capabilities';
+export { type DatabaseFault, databaseFault, SuiteError, type SuiteErrorDetails } from './errors';
+export {
+  type CopyValue,
+  defineSeed,
+  type SeedBlock,
+  type SeedContext,
+  type SeedPerson,
+  type ServiceSeed,
+  seedId,
+  seedUuid,
+  type TableRows,
+  volumeId,
+  volumePerson,
+  volumeUuid,
+} from './seed';
+export type { SeedMessage, SeedRequest, SeedTarget } from './seed-protocol';
+export {
+  type GeneratedClient,
+  type Logger,
+  openStore,
+  type PoolOptions,
+  type PrismaOptions,
+  type Store,
+  type StoreOptions,
+} from './store';
+export { type Inside, isRetryable } from './transaction';
+export { type DatabaseUrl, parseDatabaseUrl, redactUrl, withUrlParts } from './url';

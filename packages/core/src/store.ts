@@ -1,0 +1,136 @@
+import { PrismaPg } from '@prisma/adapter-pg';
+import { Pool } from 'pg';
+import { SuiteError } from './errors';
+import { DEFAULT_RETRY, type Inside, retryTransaction } from './transaction';
+import { type DatabaseUrl, parseDatabaseUrl } from './url';
+
+/** Where a store reports what an operator should see. `console` will do. */
+export interface Logger {
+  warn(message: string, fields?: Readonly<Record<string, unknown>>): void;
+}
+
+export interface PoolOptions {
+  /** Connections at most. */
+  readonly max?: number;
+  readonly connectTimeoutMs?: number;
+  readonly idleTimeoutMs?: number;
+  readonly statementTimeoutMs?: number;
+}
+
+export interface StoreOptions {
+  /** The connection URL; without it `<SERVICE>_DATABASE_URL` is read. */
+  readonly url?: string;
+  readonly pool?: PoolOptions;
+  readonly logger?: Logger;
+  /** Statements that take longer are reported; without it `AZORA_SLOW_QUERY_MS`, else 500. */
+  readonly slowQueryMs?: number;
+  readonly clock?: () => Date;
+}
+
+/** A service's open database. */
+export interface Store<Client, TransactionClient> {
+  /** The generated client, for plain reads. */
+  readonly prisma: Client;
+  readonly pool: Pool;
+  readonly clock: () => Date;
+  /** Runs `work` in one transaction, again after a deadlock or serialization failure; what it throws rolls back. */
+  transaction<Result>(work: (tx: Inside<TransactionClient>) => Promise<Result>): Promise<Result>;
+  /** Ends every connection. A second call does nothing. */
+  close(): Promise<void>;
+}
+
+/** What `openStore` hands to the constructor of a generated client. */
+export interface PrismaOptions {
+  readonly adapter: PrismaPg;
+  readonly log: [{ readonly emit: 'event'; readonly level: 'query' }];
+}
+
+interface QueryEvent {
+  readonly query: string;
+  readonly duration: number;
+}
+
+/** The part of every generated client that a store uses. */
+export interface GeneratedClient<TransactionClient> {
+  $transaction<Result>(work: (tx: TransactionClient) => Promise<Result>): Promise<Result>;
+  $on(event: 'query', report: (event: QueryEvent) => void): unknown;
+  $disconnect(): Promise<void>;
+}
+
+const DEFAULT_SLOW_QUERY_MS = 500;
+const DEFAULT_POOL = { max: 10, connectTimeoutMs: 5_000, idleTimeoutMs: 10_000, statementTimeoutMs: 30_000 };
+
+/**
+ * Opens a service's database; nothing connects before the first query.
+ * @throws {SuiteError} `CONFIG.NO_URL`, `CONFIG.BAD_URL`, `CONFIG.BAD_NUMBER`
+ */
+export function openStore<TransactionClient, Client extends GeneratedClient<TransactionClient>>(
+  service: string,
+  createClient: (options: PrismaOptions) => Client,
+  options: StoreOptions,
+): Store<Client, TransactionClient> {
+  const url = storeUrl(service, options.url);
+  const pool = openPool(url, options.pool);
+  const prisma = createClient({ adapter: new PrismaPg(pool), log: [{ emit: 'event', level: 'query' }] });
+  reportSlowQueries(prisma, service, options);
+  let closing: Promise<void> | undefined;
+  return {
+    prisma,
+    pool,
+    clock: options.clock ?? (() => new Date()),
+    transaction: (work) =>
+      // The brand is given here and nowhere else: this client is inside a transaction.
+      retryTransaction(() => prisma.$transaction((tx) => work(tx as Inside<TransactionClient>)), DEFAULT_RETRY),
+    close: () => (closing ??= prisma.$disconnect().then(() => pool.end())),
+  };
+}
+
+function storeUrl(service: string, given: string | undefined): DatabaseUrl {
+  if (given !== undefined) return parseDatabaseUrl(given, 'url');
+  const variable = `${service.toUpperCase()}_DATABASE_URL`;
+  const found = process.env[variable];
+  if (found !== undefined) return parseDatabaseUrl(found, variable);
+  throw new SuiteError('CONFIG.NO_URL', `No URL for the ${service} database`, {
+    why: `No url was passed and ${variable} is not set.`,
+    next: `Pass { url }, or set ${variable} to what "npx azora-db url ${service}" prints`,
+    meta: { service, variable },
+  });
+}
+
+function openPool(url: DatabaseUrl, options: PoolOptions = {}): Pool {
+  const { max, connectTimeoutMs, idleTimeoutMs, statementTimeoutMs } = { ...DEFAULT_POOL, ...options };
+  const pool = new Pool({
+    connectionString: url.href,
+    max,
+    connectionTimeoutMillis: connectTimeoutMs,
+    idleTimeoutMillis: idleTimeoutMs,
+    // Enforced by the client, not sent as a start-up parameter: PgBouncer refuses unknown ones.
+    query_timeout: statementTimeoutMs,
+    allowExitOnIdle: true,
+  });
+  // Without a listener a server that restarts while a connection idles would end the process; the pool drops it itself.
+  pool.on('error', () => undefined);
+  return pool;
+}
+
+function reportSlowQueries<TransactionClient>(
+  prisma: GeneratedClient<TransactionClient>,
+  service: string,
+  { logger = console, slowQueryMs = slowQueryMsFromEnv() }: StoreOptions,
+): void {
+  prisma.$on('query', ({ query, duration }) => {
+    // The statement only: its parameters are people's data.
+    if (duration >= slowQueryMs) logger.warn('slow query', { service, durationMs: duration, query });
+  });
+}
+
+function slowQueryMsFromEnv(): number {
+  const text = process.env['AZORA_SLOW_QUERY_MS'];
+  if (text === undefined || text === '') return DEFAULT_SLOW_QUERY_MS;
+  const value = Number(text);
+  if (Number.isFinite(value) && value >= 0) return value;
+  throw new SuiteError('CONFIG.BAD_NUMBER', 'AZORA_SLOW_QUERY_MS is not a number of milliseconds', {
+    next: 'Set it to a number such as 500, or remove it',
+    meta: { variable: 'AZORA_SLOW_QUERY_MS' },
+  });
+}

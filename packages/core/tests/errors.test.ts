@@ -1,0 +1,47 @@
+import { databaseFault, SuiteError } from '../src/errors';
+
+describe('databaseFault', () => {
+  it("reads pg's own error", () => {
+    const thrown = Object.assign(new Error('duplicate key'), {
+      code: '23505',
+      constraint: 'users_email_key',
+      detail: 'Key (email)=(a@b.c)',
+    });
+
+    expect(databaseFault(thrown)).toEqual({
+      sqlState: '23505',
+      message: 'duplicate key',
+      constraint: 'users_email_key',
+    });
+  });
+
+  it('finds the constraint where Prisma 7 hides it, and not the row values', () => {
+    const thrown = Object.assign(new Error('Unique constraint failed'), {
+      code: 'P2002',
+      meta: {
+        driverAdapterError: {
+          cause: { originalCode: '23505', originalMessage: 'duplicate key', constraint: { index: 'users_email_key' } },
+        },
+      },
+    });
+
+    expect(databaseFault(thrown)).toEqual({
+      sqlState: '23505',
+      message: 'duplicate key',
+      constraint: 'users_email_key',
+    });
+  });
+
+  it('looks through causes', () => {
+    const thrown = new SuiteError('X.Y', 'wrapped', { cause: Object.assign(new Error('gone'), { code: '57P01' }) });
+
+    expect(databaseFault(thrown)?.sqlState).toBe('57P01');
+  });
+
+  it.each([undefined, null, 'text', new Error('plain'), Object.assign(new Error('refused'), { code: 'ECONNREFUSED' })])(
+    'is undefined for %p',
+    (thrown) => {
+      expect(databaseFault(thrown)).toBeUndefined();
+    },
+  );
+});

@@ -1,0 +1,74 @@
+import fc from 'fast-check';
+import { parseDatabaseUrl, redactUrl, withUrlParts } from '../src/url';
+
+describe('parseDatabaseUrl', () => {
+  it('reads host, port, user and database', () => {
+    const url = parseDatabaseUrl(
+      'postgresql://ann:s%20ecret@db.example:6543/azora_mint?sslmode=require',
+      'DATABASE_URL',
+    );
+
+    expect(url).toMatchObject({ host: 'db.example', port: 6543, user: 'ann', database: 'azora_mint' });
+  });
+
+  it('takes the host from ?host=, as libpq does for socket directories', () => {
+    const url = parseDatabaseUrl('postgresql://ann@localhost/azora?host=/run/azora', 'DATABASE_URL');
+
+    expect(url).toMatchObject({ host: '/run/azora', port: 5432 });
+  });
+
+  it.each([
+    ['', 'It is empty.'],
+    ['not a url', 'It cannot be read as a URL.'],
+    ['mysql://root:hunter2@localhost/x', 'It begins with "mysql://", not with "postgresql://".'],
+    ['postgresql:///azora', 'It names no host.'],
+    ['postgresql://u:hunter2%zz@localhost/x', 'It holds a % that does not begin a %XX escape.'],
+    ['postgresql://u:hunter2@localhost/a/b', 'Its path holds more than a database name.'],
+    ['postgresql://u:hunter2@localhost:99999/a', 'It cannot be read as a URL.'],
+  ])('refuses %j, naming the variable and the reason', (text, why) => {
+    expect(() => parseDatabaseUrl(text, 'MINT_DATABASE_URL')).toThrow(
+      expect.objectContaining({ code: 'CONFIG.BAD_URL', why, message: expect.stringContaining('MINT_DATABASE_URL') }),
+    );
+  });
+
+  it('never repeats a password in its error', () => {
+    fc.assert(
+      fc.property(fc.stringMatching(/^[A-Za-z0-9%/@:?#]{8,20}$/), (password) => {
+        try {
+          parseDatabaseUrl(`mysql://user:${password}@host/x`, 'DATABASE_URL');
+        } catch (error) {
+          expect(JSON.stringify(error, Object.getOwnPropertyNames(error))).not.toContain(password);
+          return;
+        }
+        throw new Error('it was accepted');
+      }),
+    );
+  });
+});
+
+describe('redactUrl', () => {
+  it('shows where a URL points and no password, whatever characters it has', () => {
+    fc.assert(
+      fc.property(fc.string({ minLength: 6, unit: 'grapheme' }), (password) => {
+        const text = `postgresql://ann:${encodeURIComponent(password)}@db:5433/azora_mint?password=${encodeURIComponent(password)}`;
+
+        expect(redactUrl(parseDatabaseUrl(text, 'DATABASE_URL'))).toBe('ann@db:5433/azora_mint');
+      }),
+    );
+  });
+});
+
+describe('withUrlParts', () => {
+  it('changes user, password and database, however odd, and nothing else', () => {
+    fc.assert(
+      fc.property(fc.string({ minLength: 1, unit: 'grapheme' }), (odd) => {
+        fc.pre(!odd.includes('/'));
+        const url = parseDatabaseUrl('postgresql://ann:a@db:5433/azora?sslmode=require', 'DATABASE_URL');
+        const changed = withUrlParts(url, { database: odd, user: odd, password: odd });
+
+        expect(changed).toMatchObject({ user: odd, database: odd, host: 'db', port: 5433 });
+        expect(changed.href).toContain('?sslmode=require');
+      }),
+    );
+  });
+});

@@ -1,0 +1,26 @@
+import { EXIT_FOUND, type Register } from './command';
+import { openSuite, withJson } from './suite';
+
+interface DocsFlags {
+  readonly check?: boolean;
+  readonly json?: boolean;
+}
+
+export const registerDocs: Register = (program, execute) => {
+  withJson(program.command('docs'))
+    .summary('write DATABASE-STATUS.md and the diagrams from the schemas')
+    .option('--check', 'write nothing; exit 4 when a document is stale')
+    .action(
+      execute(async (context, flags: DocsFlags) => {
+        const suite = await openSuite(context, {});
+        const { readCatalog } = await import('../suite/catalog.js');
+        const { writeDocuments } = await import('../operations/documents.js');
+        const check = flags.check === true;
+        const catalog = await readCatalog(suite.allServices);
+        const stale = await writeDocuments(suite.settings.root, catalog, suite.allServices, { check });
+        const said = check ? `stale: ${stale.join(', ')}` : `written: ${stale.join(', ')}`;
+        const text = stale.length === 0 ? 'every document is up to date' : said;
+        return { data: { ok: !check || stale.length === 0, stale }, text, exitCode: check && stale.length > 0 ? EXIT_FOUND : 0 };
+      }),
+    );
+};

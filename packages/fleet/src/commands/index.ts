@@ -1,0 +1,28 @@
+import type { Command } from 'commander';
+import type { Execute } from './command';
+import { registerDocs } from './docs.command';
+import { registerGenerate } from './generate.command';
+import { registerMigrate } from './migrate.command';
+import { registerReset } from './reset.command';
+import { registerSeed } from './seed.command';
+import { registerServer } from './server.command';
+import { registerSetup } from './setup.command';
+import { registerStatus } from './status.command';
+import { registerUrl } from './url.command';
+
+const COMMANDS = [
+  registerSetup,
+  registerStatus,
+  registerMigrate,
+  registerSeed,
+  registerReset,
+  registerGenerate,
+  registerServer,
+  registerUrl,
+  registerDocs,
+];
+
+/** Adds every command, in the order in which `--help` lists them. */
+export function registerCommands(program: Command, execute: Execute): void {
+  for (const register of COMMANDS) register(program, execute);
+}

@@ -1,0 +1,44 @@
+import type { Register } from './command';
+import { requireYes } from './consent';
+import { exitCodeOfRows } from './exit-codes';
+import { type FleetFlags, openSuite, withFleetFlags } from './suite';
+
+interface ResetFlags extends FleetFlags {
+  readonly yes?: boolean;
+}
+
+export const registerReset: Register = (program, execute) => {
+  withFleetFlags(program.command('reset'))
+    .summary('drop the databases and create and migrate them again (needs --yes)')
+    .option('--yes', 'really drop them, with every row')
+    .action(
+      execute(async (context, flags: ResetFlags) => {
+        const suite = await openSuite(context, flags);
+        const { openCredentials } = await import('../suite/credentials.js');
+        const { readCatalog } = await import('../suite/catalog.js');
+        const { openTargets } = await import('../operations/targets.js');
+        const { dropDatabases } = await import('../operations/reset.js');
+        const { setUpDatabases } = await import('../operations/setup.js');
+        const { DEFAULT_LOCK_TIMEOUT_MS } = await import('../operations/migrate.js');
+        const { countsText, failuresText, rowsData } = await import('../render/fleet.js');
+
+        const { progress, signal, log } = context;
+        const catalog = await readCatalog(suite.allServices);
+        requireYes(flags, `drop ${suite.services.map(({ name }) => name).join(', ')}`);
+        const passwordOf = await openCredentials(suite.settings.home);
+        const dropped = await dropDatabases(
+          await openTargets(suite.settings, suite.services, log),
+          suite.settings,
+          { progress, signal },
+        );
+        const gone = suite.services.filter(({ name }) => dropped.some((it) => it.service === name && it.state === 'done'));
+        // Asked for again: a companion that was removed starts anew.
+        const targets = await openTargets(suite.settings, gone, log);
+        const options = { progress, signal, lockTimeoutMs: DEFAULT_LOCK_TIMEOUT_MS };
+        const made = await setUpDatabases(targets, catalog, passwordOf, options);
+        const rows = [...dropped.filter((row) => row.state !== 'done'), ...made];
+        const text = [failuresText(rows), `reset: ${countsText(rows)}`].filter((line) => line !== '').join('\n');
+        return { data: rowsData(rows), text, exitCode: exitCodeOfRows(rows) };
+      }),
+    );
+};

@@ -1,0 +1,17 @@
+export { eachService, type ProgressEvent, type RunOptions, type ServiceRow } from './operations/fleet';
+export { migrateFleetDown, migrateFleetUp, migrateTargetUp, readFleetMigrations } from './operations/migrate';
+export { type Provisioned, provision } from './operations/provision';
+export { findOrphans, type Orphans } from './operations/references';
+export { type SeedReport, seedFleet } from './operations/seed';
+export { setUpDatabases } from './operations/setup';
+export { readStatus, type ServiceStatus } from './operations/status';
+export { appUrl, openTargets, type Target } from './operations/targets';
+export { startCompanion, stopCompanion } from './postgres/companion/server';
+export { withClient } from './postgres/connect';
+export { createDatabase, dropDatabase } from './postgres/databases';
+export { startEmbedded, stopEmbedded } from './postgres/embedded/server';
+export { restrictDatabase } from './postgres/roles';
+export { type Catalog, readCatalog, references, serviceOrder } from './suite/catalog';
+export type { PasswordOf } from './suite/credentials';
+export { findServices, type Service, selectServices } from './suite/registry';
+export { readSettings, type Settings } from './suite/settings';

@@ -1,0 +1,80 @@
+import { mkdir, readdir, readFile, rm, writeFile } from 'node:fs/promises';
+import path from 'node:path';
+import { SuiteError } from '@azora/db-core';
+import type { Catalog } from '../suite/catalog';
+import type { Service } from '../suite/registry';
+import { renderDiagram, renderReferences } from './documents/diagrams';
+import { type Invariants, readInvariants } from './documents/invariants';
+import { GENERATED } from './documents/markdown';
+import { renderStatus } from './documents/status';
+
+export interface DocumentOptions {
+  /** Writes nothing, only tells what is stale. */
+  readonly check: boolean;
+}
+
+const DIAGRAMS = 'docs/er';
+const NO_INVARIANTS: ReadonlyMap<string, Invariants> = new Map();
+
+/** Every generated document by its path in the checkout. */
+export function renderDocuments(
+  catalog: Catalog,
+  services: readonly Service[],
+  invariants: ReadonlyMap<string, Invariants> = NO_INVARIANTS,
+): ReadonlyMap<string, string> {
+  return new Map([
+    ['DATABASE-STATUS.md', renderStatus(catalog, services, invariants)],
+    [`${DIAGRAMS}/references.md`, renderReferences(catalog)],
+    ...catalog.services.map((service): [string, string] => [`${DIAGRAMS}/${service.name}.md`, renderDiagram(service)]),
+  ]);
+}
+
+/**
+ * Writes the generated documents that are missing or stale and removes those of services that are gone.
+ * @returns the paths that were stale, sorted
+ * @throws {SuiteError} `DOCUMENTS.UNWRITABLE`
+ */
+export async function writeDocuments(
+  root: string,
+  catalog: Catalog,
+  services: readonly Service[],
+  { check }: DocumentOptions,
+): Promise<readonly string[]> {
+  const wanted = renderDocuments(catalog, services, await readInvariants(catalog, services));
+  const existing = [...wanted.keys(), ...(await findGenerated(root))];
+  const stale = await Promise.all(
+    [...new Set(existing)].map(async (file) => ((await readText(root, file)) === wanted.get(file) ? [] : [file])),
+  );
+  const files = stale.flat().sort();
+  if (!check) await Promise.all(files.map((file) => put(root, file, wanted.get(file))));
+  return files;
+}
+
+/** Diagrams that a run of ours has left; other files there are nobody's business. */
+async function findGenerated(root: string): Promise<readonly string[]> {
+  const names = await readdir(path.join(root, DIAGRAMS)).catch(() => []);
+  const files = names.filter((name) => name.endsWith('.md')).map((name) => `${DIAGRAMS}/${name}`);
+  const texts = await Promise.all(files.map((file) => readText(root, file)));
+  return files.filter((_, index) => texts[index]?.startsWith(GENERATED));
+}
+
+/** A checkout on Windows may have turned the line ends; that makes no document stale. */
+async function readText(root: string, file: string): Promise<string | undefined> {
+  const text = await readFile(path.join(root, file), 'utf8').catch(() => undefined);
+  return text?.replaceAll('\r\n', '\n');
+}
+
+async function put(root: string, file: string, text: string | undefined): Promise<void> {
+  const target = path.join(root, file);
+  try {
+    if (text === undefined) return await rm(target);
+    await mkdir(path.dirname(target), { recursive: true });
+    await writeFile(target, text);
+  } catch (error) {
+    throw new SuiteError('DOCUMENTS.UNWRITABLE', `${file} cannot be written`, {
+      why: error instanceof Error ? `${error.message}.` : 'Writing failed.',
+      next: 'Make the file and its folder writable',
+      cause: error,
+    });
+  }
+}

@@ -1,0 +1,135 @@
+import { quoteIdentifier, quoteLiteral, redactUrl, SuiteError } from '@azora/db-core';
+import type { ClientBase } from 'pg';
+import { withClient } from '../postgres/connect';
+import { readMigrations } from '../postgres/migrations/files';
+import { hasDrifted } from '../postgres/migrations/fingerprint';
+import { compareHistory, type MigrationState, readHistory } from '../postgres/migrations/history';
+import { eachService, type RunOptions, toSuiteError } from './fleet';
+import type { Target } from './targets';
+
+/** One service's entry of `status --json`. */
+export interface ServiceStatus {
+  readonly service: string;
+  readonly database: string;
+  readonly server: Target['server'];
+  readonly reachable: boolean;
+  readonly serverVersion: string | null;
+  readonly migrations: {
+    readonly applied: number;
+    readonly pending: readonly string[];
+    readonly failed: readonly string[];
+    readonly edited: readonly string[];
+    readonly missing: readonly string[];
+  };
+  /** Whether the catalog differs from what the last migration left; null when nothing was recorded to compare with. */
+  readonly drift: boolean | null;
+  readonly models: number;
+  /** Rows by table: counted, or beyond {@link COUNT_LIMIT_ROWS} what PostgreSQL estimates. */
+  readonly tables: Readonly<Record<string, number>>;
+  readonly sizeBytes: number;
+  readonly error: { readonly code: string; readonly message: string } | null;
+}
+
+/** Above this estimate a count would take longer than a status should; PostgreSQL's own estimate is shown. */
+const COUNT_LIMIT_ROWS = 50_000;
+
+/** Reads the state of every service's database; one that cannot be read is told in its own entry. */
+export async function readStatus(
+  targets: readonly Target[],
+  models: ReadonlyMap<string, number>,
+  options: RunOptions,
+): Promise<readonly ServiceStatus[]> {
+  const rows = await eachService(targets, options, async (target) => ({
+    data: await readTarget(target, models.get(target.service.name) ?? 0).catch((error: unknown) =>
+      unreadable(target, models.get(target.service.name) ?? 0, toSuiteError(error)),
+    ),
+    detail: '',
+  }));
+  return rows.flatMap((row) => (row.state === 'done' ? [row.data] : []));
+}
+
+/** True when every database is reachable, at its newest migration and as its migrations left it. */
+export function isHealthy({ reachable, migrations, drift }: ServiceStatus): boolean {
+  const { pending, failed, edited, missing } = migrations;
+  return reachable && drift !== true && [pending, failed, edited, missing].every((names) => names.length === 0);
+}
+
+async function readTarget(target: Target, models: number): Promise<ServiceStatus> {
+  const files = await readMigrations(target.service.migrationsPath);
+  return withClient(target.admin, async (client) => {
+    const facts = await readFacts(client);
+    const state = compareHistory(files, await readHistory(client));
+    const drifted = await hasDrifted(client);
+    return {
+      ...identityOf(target, models),
+      reachable: true,
+      serverVersion: facts.version,
+      migrations: summarize(state),
+      drift: drifted ?? null,
+      tables: await countRows(client, facts.tables),
+      sizeBytes: facts.size,
+      error: null,
+    };
+  });
+}
+
+function identityOf({ service, database, server }: Target, models: number) {
+  return { service: service.name, database, server, models };
+}
+
+function summarize(state: MigrationState): ServiceStatus['migrations'] {
+  return {
+    applied: state.applied.length,
+    pending: state.pending,
+    failed: state.failed.map(({ name }) => name),
+    edited: state.edited,
+    missing: state.missing,
+  };
+}
+
+function unreadable(target: Target, models: number, error: SuiteError): ServiceStatus {
+  const missing = error.meta['sqlState'] === '3D000';
+  const known = missing
+    ? new SuiteError('SERVER.NO_DATABASE', `${redactUrl(target.admin)} does not exist; run "npm run db:setup"`)
+    : error;
+  return {
+    ...identityOf(target, models),
+    reachable: false,
+    serverVersion: null,
+    migrations: { applied: 0, pending: [], failed: [], edited: [], missing: [] },
+    drift: null,
+    tables: {},
+    sizeBytes: 0,
+    error: { code: known.code, message: known.message },
+  };
+}
+
+interface Facts {
+  readonly version: string;
+  readonly size: number;
+  readonly tables: readonly { readonly name: string; readonly estimate: number }[];
+}
+
+async function readFacts(client: ClientBase): Promise<Facts> {
+  const { rows } = await client.query<{ version: string; size: string; tables: Facts['tables'] | null }>(`
+    SELECT current_setting('server_version') AS version,
+           pg_database_size(current_database())::text AS size,
+           (SELECT json_agg(json_build_object('name', relname, 'estimate', reltuples) ORDER BY relname)
+            FROM pg_class
+            WHERE relnamespace = 'public'::regnamespace AND relkind = 'r' AND relname <> '_prisma_migrations') AS tables`);
+  const [row] = rows;
+  return { version: row?.version ?? '', size: Number(row?.size ?? 0), tables: row?.tables ?? [] };
+}
+
+async function countRows(client: ClientBase, tables: Facts['tables']): Promise<Readonly<Record<string, number>>> {
+  if (tables.length === 0) return {};
+  const counts = tables.map(({ name, estimate }) =>
+    estimate > COUNT_LIMIT_ROWS
+      ? `(${quoteLiteral(name)}, ${Math.round(estimate)}::bigint)`
+      : `(${quoteLiteral(name)}, (SELECT count(*) FROM ${quoteIdentifier(name)}))`,
+  );
+  const { rows } = await client.query<{ name: string; rows: string }>(
+    `SELECT * FROM (VALUES ${counts.join(', ')}) AS counted (name, rows)`,
+  );
+  return Object.fromEntries(rows.map(({ name, rows: count }) => [name, Number(count)]));
+}

@@ -1,0 +1,76 @@
+import { type DatabaseUrl, parseDatabaseUrl, withUrlParts } from '@azora/db-core';
+import type { PasswordOf } from '../suite/credentials';
+import type { Service } from '../suite/registry';
+import type { Settings } from '../suite/settings';
+
+/** Where one service's database lives. */
+export interface Target {
+  readonly service: Service;
+  /** `companion`: PGlite beside the embedded server, one superuser session without roles (DESIGN: where a database lives). */
+  readonly server: 'ordinary' | 'embedded' | 'companion';
+  readonly database: string;
+  /** The administrator's URL of the service's database. */
+  readonly admin: DatabaseUrl;
+  /** The administrator's URL of the database from which others are created and dropped. */
+  readonly maintenance: DatabaseUrl;
+  /** The login role of the service's store. */
+  readonly role: string;
+}
+
+/** Whether any of these services lives on the embedded server, because no variable names a server for it. */
+export function needsEmbedded(settings: Settings, services: readonly Service[]): boolean {
+  return settings.serverUrl === undefined && services.some((service) => !settings.serviceUrls.has(service.name));
+}
+
+/**
+ * Finds out where each service's database lives, and starts the embedded server and companions that are needed and
+ * not running. Changes nothing on other servers.
+ * @throws {SuiteError} `EMBEDDED.…`, `COMPANION.…`
+ */
+export async function openTargets(
+  settings: Settings,
+  services: readonly Service[],
+  onProgress: (line: string) => void = () => undefined,
+): Promise<readonly Target[]> {
+  const base = needsEmbedded(settings, services) ? await embeddedUrl(settings, onProgress) : settings.serverUrl;
+  return Promise.all(services.map((service) => openTarget(settings, service, base)));
+}
+
+async function embeddedUrl(settings: Settings, onProgress: (line: string) => void): Promise<DatabaseUrl> {
+  const { startEmbedded } = await import('../postgres/embedded/server.js');
+  const { url } = await startEmbedded({ home: settings.home, onProgress });
+  return url;
+}
+
+async function openTarget(settings: Settings, service: Service, base: DatabaseUrl | undefined): Promise<Target> {
+  const name = `${settings.prefix}${service.databaseSuffix}`;
+  const role = `${settings.prefix}${service.name.replaceAll('-', '_')}_app`;
+  const own = settings.serviceUrls.get(service.name);
+  if (own !== undefined) {
+    const admin = own.database === '' ? withUrlParts(own, { database: name }) : own;
+    const maintenance = withUrlParts(own, { database: 'postgres' });
+    return { service, server: 'ordinary', database: admin.database, admin, maintenance, role };
+  }
+  if (base === undefined) throw new Error(`no server for ${service.name}`);
+  if (settings.serverUrl === undefined && (await lacksExtension(service))) {
+    const { startCompanion } = await import('../postgres/companion/server.js');
+    const { url } = await startCompanion({ home: settings.home, service: service.name, database: name });
+    return { service, server: 'companion', database: name, admin: url, maintenance: url, role };
+  }
+  const server = settings.serverUrl === undefined ? 'embedded' : 'ordinary';
+  const maintenance = base.database === '' ? withUrlParts(base, { database: 'postgres' }) : base;
+  return { service, server, database: name, admin: withUrlParts(base, { database: name }), maintenance, role };
+}
+
+async function lacksExtension(service: Service): Promise<boolean> {
+  if (service.extensions.length === 0) return false;
+  const { embeddedOffers } = await import('../postgres/embedded/binaries.js');
+  return !service.extensions.every(embeddedOffers);
+}
+
+/** The URL with which the service's store connects. */
+export function appUrl(target: Target, passwordOf: PasswordOf): DatabaseUrl {
+  if (target.server === 'companion') return target.admin;
+  const { href } = withUrlParts(target.admin, { user: target.role, password: passwordOf(target.role) });
+  return parseDatabaseUrl(href, `the app role of ${target.service.name}`);
+}

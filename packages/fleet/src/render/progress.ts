@@ -1,0 +1,101 @@
+import type { Writable } from 'node:stream';
+import type { Progress, ProgressEvent } from '../operations/fleet';
+
+/** Shows what a run over the fleet is doing, on stderr. */
+export interface ProgressView {
+  readonly report: Progress;
+  readonly log: (line: string) => void;
+  /** Leaves the last state on the screen and gives the terminal back. */
+  close(): Promise<void>;
+}
+
+/** One line for each service that is done or failed, for pipes and logs. */
+export function plainProgress(stream: Writable): ProgressView {
+  return {
+    report: ({ service, state, detail }) => {
+      if (state === 'done' && detail !== '') stream.write(`${service}: ${detail}\n`);
+      if (state === 'failed') stream.write(`${service}: failed: ${detail}\n`);
+    },
+    log: (line) => stream.write(`${line}\n`),
+    close: async () => undefined,
+  };
+}
+
+/** Says nothing, for `--json`. */
+export function silentProgress(): ProgressView {
+  return { report: () => undefined, log: () => undefined, close: async () => undefined };
+}
+
+interface Row {
+  title: (text: string) => void;
+  settle: (event: ProgressEvent) => void;
+}
+
+/** A list that is redrawn in place, a row per service; each run over the fleet draws one. */
+export function liveProgress(stream: NodeJS.WriteStream): ProgressView {
+  let queued: string[] = [];
+  let rows: Promise<ReadonlyMap<string, Row>> | undefined;
+  let drawn: Promise<unknown> = Promise.resolve();
+  const begin = async (services: readonly string[], previous: Promise<unknown>) => {
+    await previous;
+    const list = await drawList(services, stream);
+    drawn = list.done;
+    return list.rows;
+  };
+  return {
+    report: (event) => {
+      if (event.state === 'queued') {
+        rows = undefined;
+        queued.push(event.service);
+        return;
+      }
+      if (rows === undefined) {
+        rows = begin(queued, drawn);
+        drawn = rows;
+        queued = [];
+      }
+      void rows.then((all) => {
+        const row = all.get(event.service);
+        if (event.state === 'done' || event.state === 'failed') row?.settle(event);
+        else if (event.detail !== '') row?.title(`${event.service}  ${event.detail}`);
+      });
+    },
+    log: (line) => stream.write(`${line}\n`),
+    close: async () => {
+      await rows;
+      await drawn;
+    },
+  };
+}
+
+async function drawList(services: readonly string[], stream: NodeJS.WriteStream) {
+  const { Listr, ProcessOutput } = await import('listr2');
+  const rows = new Map<string, Row>();
+  const list = new Listr(
+    services.map((service) => ({
+      title: service,
+      task: (_context: unknown, task: { title: string | undefined }) =>
+        new Promise<void>((resolve, reject) => {
+          rows.set(service, {
+            title: (text) => {
+              task.title = text;
+            },
+            settle: ({ state, detail }) => {
+              task.title = `${service}  ${detail}`;
+              if (state === 'done') resolve();
+              else reject(new Error(detail));
+            },
+          });
+        }),
+    })),
+    {
+      concurrent: true,
+      exitOnError: false,
+      rendererOptions: { showErrorMessage: false, processOutput: new ProcessOutput(stream, stream) },
+    },
+  );
+  const done = list.run();
+  // The tasks register their rows in the next turns of the event loop.
+  while (rows.size < services.length) await new Promise((resolve) => setImmediate(resolve));
+  return { rows, done };
+}

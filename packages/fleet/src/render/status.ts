@@ -1,0 +1,53 @@
+import { isHealthy, type ServiceStatus } from '../operations/status';
+import { table } from './table';
+
+/** The fleet as a table, then a line for each thing that wants attention. */
+export function statusText(services: readonly ServiceStatus[]): string {
+  const rows = services.map((it) => [
+    it.service,
+    it.database,
+    it.server,
+    it.reachable ? (it.serverVersion ?? '') : 'unreachable',
+    stateOf(it),
+    String(it.models),
+    it.reachable ? sum(Object.values(it.tables)).toLocaleString('en') : '',
+    it.reachable ? sizeText(it.sizeBytes) : '',
+  ]);
+  const head = ['service', 'database', 'server', 'version', 'migrations', 'models', 'rows', 'size'];
+  return [table(head, rows), ...services.flatMap(attention)].join('\n');
+}
+
+function stateOf({ migrations }: ServiceStatus): string {
+  const { applied, pending, failed, edited, missing } = migrations;
+  const parts = [`${applied} applied`];
+  for (const [names, word] of [[pending, 'pending'], [failed, 'failed'], [edited, 'edited'], [missing, 'missing']] as const) {
+    if (names.length > 0) parts.push(`${names.length} ${word}`);
+  }
+  return parts.join(', ');
+}
+
+function attention(it: ServiceStatus): readonly string[] {
+  if (isHealthy(it)) return [];
+  const { pending, failed, edited, missing } = it.migrations;
+  const list = (names: readonly string[], word: string) => (names.length > 0 ? [`${word}: ${names.join(', ')}`] : []);
+  const parts = [
+    ...(it.error === null ? [] : [`${it.error.message} [${it.error.code}]`]),
+    ...list(pending, 'pending'),
+    ...list(failed, 'failed'),
+    ...list(edited, 'edited after they were applied'),
+    ...list(missing, 'applied, but without a file'),
+    ...(it.drift === true ? ['the catalog differs from what the last migration left'] : []),
+  ];
+  return [`${it.service}: ${parts.join('; ')}`];
+}
+
+/** Bytes in binary units, as PostgreSQL shows them. */
+function sizeText(bytes: number): string {
+  const units = ['B', 'kB', 'MB', 'GB', 'TB'];
+  const step = Math.min(units.length - 1, Math.floor(Math.log2(Math.max(bytes, 1)) / 10));
+  return `${(bytes / 1024 ** step).toFixed(step === 0 ? 0 : 1)} ${units[step]}`;
+}
+
+function sum(numbers: readonly number[]): number {
+  return numbers.reduce((total, number) => total + number, 0);
+}

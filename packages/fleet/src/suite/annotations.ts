@@ -1,0 +1,204 @@
+/** The kinds of personal data that `@pii` may name. */
+export const PII_KINDS = [
+  'email',
+  'name',
+  'phone',
+  'ip',
+  'address',
+  'location',
+  'birth-date',
+  'free-text',
+  'avatar',
+  'device',
+  'identifier',
+  'financial',
+  'health',
+  'behaviour',
+] as const;
+
+/** The rights on a table that `@grant` may name; an app role has all of them where nothing is said. */
+export const TABLE_PRIVILEGES = ['select', 'insert', 'update', 'delete'] as const;
+
+export type PiiKind = (typeof PII_KINDS)[number];
+export type TablePrivilege = (typeof TABLE_PRIVILEGES)[number];
+
+/** A field of some service's model, as schemas name it: `auth.User.id`. */
+export interface FieldPath {
+  readonly service: string;
+  readonly model: string;
+  readonly field: string;
+}
+
+/** What becomes of a person's rows on erasure. */
+export type Erase =
+  | { readonly action: 'delete' }
+  | { readonly action: 'anonymise' }
+  | { readonly action: 'retain'; readonly reason: string };
+
+/** Rows whose time in `field` is longer ago may be pruned. */
+export interface Retention {
+  readonly days: number;
+  readonly field: string;
+}
+
+export interface ModelAnnotations {
+  readonly erase?: Erase;
+  readonly retain?: Retention;
+  readonly grant?: readonly TablePrivilege[];
+}
+
+export interface ColumnAnnotations {
+  readonly ref?: FieldPath;
+  readonly subject?: FieldPath;
+  readonly pii?: PiiKind;
+  readonly secret?: true;
+}
+
+/** One line of a `///` comment, without the slashes. */
+export interface DocLine {
+  readonly line: number;
+  readonly text: string;
+}
+
+export interface AnnotationProblem {
+  readonly line: number;
+  readonly message: string;
+}
+
+export interface ParsedComment<Annotations> {
+  /** The lines that are no annotations, joined. */
+  readonly prose: string;
+  readonly annotations: Annotations;
+  readonly problems: readonly AnnotationProblem[];
+}
+
+type Words<Annotations> = {
+  readonly [Word in keyof Annotations]-?: {
+    readonly usage: string;
+    readonly parse: (argument: string) => Annotations[Word] | undefined;
+  };
+};
+
+const COLUMN_WORDS: Words<ColumnAnnotations> = {
+  ref: { usage: '@ref service.Model.field', parse: parsePath },
+  subject: { usage: '@subject service.Model.field', parse: parsePath },
+  pii: { usage: `@pii ${PII_KINDS.join(' | ')}`, parse: (text) => PII_KINDS.find((kind) => kind === text) },
+  secret: { usage: '@secret', parse: (text) => (text === '' ? true : undefined) },
+};
+
+const MODEL_WORDS: Words<ModelAnnotations> = {
+  erase: { usage: '@erase delete | anonymise | retain(reason)', parse: parseErase },
+  retain: { usage: '@retain 90d by field', parse: parseRetention },
+  grant: { usage: '@grant select, insert, update, delete', parse: parseGrant },
+};
+
+const KNOWN_WORDS = [...Object.keys(COLUMN_WORDS), ...Object.keys(MODEL_WORDS)];
+const ANNOTATION = /^@([A-Za-z][\w-]*)\s*(.*)$/;
+const ANNOTATION_INSIDE = new RegExp(`\\s@(${KNOWN_WORDS.join('|')})\\b`);
+
+/**
+ * Reads the annotations of a column. The whole grammar, one annotation to a line of the `///` comment, each at most
+ * once above a column or model, prose on lines of its own:
+ *
+ *     above a column
+ *       @ref service.Model.field        its value is an id (each of its values, for a list) that another database keeps
+ *       @subject service.Model.field    its value names the person whom the row is about
+ *       @pii kind                       personal data, of one of {@link PII_KINDS}
+ *       @secret                         never leaves the database in a log, an export or a masked backup
+ *     above a model
+ *       @erase delete                   on a person's erasure the row goes,
+ *       @erase anonymise                or stays without what is personal in it,
+ *       @erase retain(reason)           or stays as it is, for this legal reason
+ *       @retain 90d by field            rows may be pruned when field, a time, is more than 90 days ago
+ *       @grant select, insert           the app role's rights, where it has less than {@link TABLE_PRIVILEGES}
+ */
+export function parseColumnComment(lines: readonly DocLine[]): ParsedComment<ColumnAnnotations> {
+  return parseComment(COLUMN_WORDS, 'a column', lines);
+}
+
+/** Reads the annotations of a model, in the grammar told at {@link parseColumnComment}. */
+export function parseModelComment(lines: readonly DocLine[]): ParsedComment<ModelAnnotations> {
+  return parseComment(MODEL_WORDS, 'a model', lines);
+}
+
+/** Whether a comment's text is an annotation, wherever it stands. */
+export function isAnnotation(text: string): boolean {
+  const word = ANNOTATION.exec(text)?.[1];
+  return word !== undefined && KNOWN_WORDS.includes(word);
+}
+
+/** What a reader of a schema calls the field: `auth.User.id`. */
+export function pathText({ service, model, field }: FieldPath): string {
+  return `${service}.${model}.${field}`;
+}
+
+function parseComment<Annotations extends object>(
+  words: Words<Annotations>,
+  place: string,
+  lines: readonly DocLine[],
+): ParsedComment<Partial<Annotations>> {
+  const annotations: Partial<Annotations> = {};
+  const problems: AnnotationProblem[] = [];
+  const prose: string[] = [];
+  for (const { line, text } of lines) {
+    const [, word, argument = ''] = ANNOTATION.exec(text) ?? [];
+    const message = word === undefined ? proseProblem(text) : take(words, annotations, place, word, argument.trim());
+    if (message !== undefined) problems.push({ line, message });
+    else if (word === undefined) prose.push(text);
+  }
+  return { prose: prose.join(' ').trim(), annotations, problems };
+}
+
+/** Puts what the line says into `annotations`, or tells why it cannot. */
+function take<Annotations extends object>(
+  words: Words<Annotations>,
+  annotations: Partial<Annotations>,
+  place: string,
+  word: string,
+  argument: string,
+): string | undefined {
+  if (!hasWord(words, word)) {
+    if (KNOWN_WORDS.includes(word)) return `@${word} does not belong above ${place}`;
+    return `@${word} is no annotation; known are ${KNOWN_WORDS.map((known) => `@${known}`).join(', ')}`;
+  }
+  if (annotations[word] !== undefined) return `@${word} stands twice above the same place`;
+  const value = words[word].parse(argument);
+  if (value === undefined) return `"@${`${word} ${argument}`.trim()}" does not read as ${words[word].usage}`;
+  annotations[word] = value;
+  return undefined;
+}
+
+function hasWord<Annotations extends object>(
+  words: Words<Annotations>,
+  word: string,
+): word is keyof Annotations & string {
+  return Object.hasOwn(words, word);
+}
+
+/** An annotation that ends a sentence would be overlooked by every tool. */
+function proseProblem(text: string): string | undefined {
+  const word = ANNOTATION_INSIDE.exec(text)?.[1];
+  return word === undefined ? undefined : `@${word} must stand on a line of its own`;
+}
+
+function parsePath(text: string): FieldPath | undefined {
+  const [, service, model, field] = /^([a-z][a-z0-9-]*)\.([A-Za-z]\w*)\.([A-Za-z]\w*)$/.exec(text) ?? [];
+  return service === undefined || model === undefined || field === undefined ? undefined : { service, model, field };
+}
+
+function parseErase(text: string): Erase | undefined {
+  if (text === 'delete' || text === 'anonymise') return { action: text };
+  const reason = /^retain\((.+)\)$/.exec(text)?.[1]?.trim();
+  return reason === undefined || reason === '' ? undefined : { action: 'retain', reason };
+}
+
+function parseRetention(text: string): Retention | undefined {
+  const [, days, field] = /^([1-9]\d{0,4})d by ([A-Za-z]\w*)$/.exec(text) ?? [];
+  return days === undefined || field === undefined ? undefined : { days: Number(days), field };
+}
+
+function parseGrant(text: string): readonly TablePrivilege[] | undefined {
+  const names = text.split(',').map((name) => name.trim());
+  const privileges = TABLE_PRIVILEGES.filter((privilege) => names.includes(privilege));
+  return privileges.length === names.length ? privileges : undefined;
+}

@@ -1,0 +1,96 @@
+import type { Erase, FieldPath, PiiKind, Retention, TablePrivilege } from './annotations';
+
+/** What every service's schema says of its tables, with what its annotations say of their rows. */
+export interface Catalog {
+  /** In the order of the services that were read. */
+  readonly services: readonly CatalogService[];
+}
+
+export interface CatalogService {
+  readonly name: string;
+  /** The schema, as messages name it: `services/auth/prisma/schema.prisma`. */
+  readonly file: string;
+  /** In the order of the schema. */
+  readonly models: readonly CatalogModel[];
+  readonly enums: readonly CatalogEnum[];
+}
+
+export interface CatalogEnum {
+  readonly name: string;
+  /** The type's name in the database. */
+  readonly type: string;
+  /** As the database has them. */
+  readonly values: readonly string[];
+  readonly line: number;
+}
+
+export interface CatalogModel {
+  readonly name: string;
+  readonly table: string;
+  /** The prose of its comment, without the annotations. */
+  readonly documentation: string;
+  readonly line: number;
+  readonly columns: readonly CatalogColumn[];
+  /** Names of columns, as in everything below. */
+  readonly primaryKey: readonly string[];
+  readonly uniques: readonly CatalogIndex[];
+  readonly indexes: readonly CatalogIndex[];
+  readonly foreignKeys: readonly ForeignKey[];
+  readonly erase: Erase | undefined;
+  readonly retain: (Retention & { readonly column: string }) | undefined;
+  /** The app role's rights on the table. */
+  readonly grant: readonly TablePrivilege[];
+}
+
+export interface CatalogColumn {
+  readonly field: string;
+  /** In the database. */
+  readonly name: string;
+  readonly documentation: string;
+  readonly line: number;
+  /** `String`, an enum's name, or `Unsupported` for a type that Prisma has no name for. */
+  readonly pslType: string;
+  /** `VarChar(200)`, where the schema names a type of the database. */
+  readonly nativeType: string | undefined;
+  /** As SQL would have it: `varchar(200)`, `timestamptz(6)`, `text[]`. */
+  readonly sqlType: string;
+  /** The values of its enum, as the database has them. */
+  readonly enumValues: readonly string[] | undefined;
+  readonly isNullable: boolean;
+  readonly isList: boolean;
+  /** Part of the primary key. */
+  readonly isId: boolean;
+  /** Its value alone identifies a row: the whole primary key, or unique by itself. */
+  readonly isUnique: boolean;
+  /** As the schema has it: `now()`, `0`, `"en"`. */
+  readonly default: string | undefined;
+  readonly ref: FieldPath | undefined;
+  readonly subject: FieldPath | undefined;
+  readonly pii: PiiKind | undefined;
+  readonly isSecret: boolean;
+}
+
+export interface CatalogIndex {
+  readonly name: string;
+  readonly columns: readonly string[];
+}
+
+export interface ForeignKey {
+  /** The relation's field. */
+  readonly field: string;
+  readonly columns: readonly string[];
+  readonly target: { readonly model: string; readonly table: string; readonly columns: readonly string[] };
+  /** `Cascade`, `Restrict`, `SetNull` …, Prisma's default included. */
+  readonly onDelete: string;
+  /** Whether a row may be without a parent. */
+  readonly isNullable: boolean;
+  /** Whether a parent has one child at most. */
+  readonly isUnique: boolean;
+}
+
+/** Something in a schema that parses but cannot be used. */
+export interface CatalogProblem {
+  readonly file: string;
+  readonly line: number;
+  readonly message: string;
+}

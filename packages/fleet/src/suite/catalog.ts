@@ -1,0 +1,141 @@
+import { readFile } from 'node:fs/promises';
+import path from 'node:path';
+import type { TablePrivilege } from './annotations';
+import { buildService } from './catalog-build';
+import { checkPaths, checkService, invalidCatalog } from './catalog-checks';
+import type { Catalog, CatalogModel, CatalogService } from './catalog-model';
+import { invalidSchema, parseSchemas, type SchemaFault, type SchemaSource } from './psl';
+import { scanSchema } from './psl-lines';
+import type { Service } from './registry';
+
+export type { Catalog, CatalogColumn, CatalogModel, CatalogService, ForeignKey } from './catalog-model';
+
+/** A column whose values are ids that another service's database keeps. */
+export interface Reference {
+  readonly service: string;
+  readonly model: string;
+  readonly field: string;
+  readonly table: string;
+  readonly column: string;
+  readonly isList: boolean;
+  readonly target: {
+    readonly service: string;
+    readonly model: string;
+    readonly field: string;
+    readonly table: string;
+    readonly column: string;
+  };
+}
+
+export interface ReadCatalogOptions {
+  /** `unchecked` reads a part of the suite, whose references lead to services that are not read. */
+  readonly references?: 'checked' | 'unchecked';
+}
+
+/**
+ * Reads each service's schema once. Unless `references` is `unchecked`, all services of the suite must be given.
+ * @throws {SuiteError} `SCHEMA.INVALID`, `CATALOG.INVALID`; each tells everything that is wrong, with file and line
+ */
+export async function readCatalog(
+  services: readonly Service[],
+  { references: checking = 'checked' }: ReadCatalogOptions = {},
+): Promise<Catalog> {
+  const sources = await readSources(services);
+  const datamodels = await parseSchemas(sources);
+  const built = datamodels.map((datamodel, index) => {
+    const { file = '', text = '' } = sources[index] ?? {};
+    return buildService(services[index]?.name ?? '', file, text, datamodel);
+  });
+  const catalog = { services: built.map(({ service }) => service) };
+  const problems = [
+    ...built.flatMap((it) => [...it.problems, ...checkService(it.service)]),
+    ...(checking === 'checked' ? checkPaths(catalog) : []),
+  ];
+  if (problems.length > 0) throw invalidCatalog(problems);
+  return catalog;
+}
+
+/**
+ * How many models each service has. Reads lines only, so that it is quick and works on a schema that does not parse.
+ * @throws {SuiteError} `SCHEMA.INVALID` for a schema that cannot be read
+ */
+export async function countModels(services: readonly Service[]): Promise<ReadonlyMap<string, number>> {
+  const sources = await readSources(services);
+  const counts = sources.map(({ text }) => scanSchema(text).blocks.filter(({ kind }) => kind === 'model').length);
+  return new Map(services.map(({ name }, index) => [name, counts[index] ?? 0]));
+}
+
+/** The app role's rights on each table of a service, by table name. */
+export function grantsOf(catalog: Catalog, service: string): ReadonlyMap<string, readonly TablePrivilege[]> {
+  const models = catalog.services.find(({ name }) => name === service)?.models ?? [];
+  return new Map(models.map(({ table, grant }) => [table, grant]));
+}
+
+/** Every reference between databases, in the order of the schemas; those to services that were not read are left out. */
+export function references(catalog: Catalog): readonly Reference[] {
+  return catalog.services.flatMap((service) =>
+    service.models.flatMap((model) => model.columns.flatMap((column) => referenceOf(catalog, service, model, column))),
+  );
+}
+
+function referenceOf(
+  catalog: Catalog,
+  { name: service }: CatalogService,
+  { name: model, table }: CatalogModel,
+  { ref, field, name: column, isList }: CatalogModel['columns'][number],
+): Reference[] {
+  const owner = catalog.services
+    .find(({ name }) => name === ref?.service)
+    ?.models.find(({ name }) => name === ref?.model);
+  const key = owner?.columns.find((it) => it.field === ref?.field);
+  if (ref === undefined || owner === undefined || key === undefined) return [];
+  return [{ service, model, field, table, column, isList, target: { ...ref, table: owner.table, column: key.name } }];
+}
+
+/**
+ * The services in waves: each comes after all that it refers to, and those of one wave can be handled at the same time.
+ * Services that refer to each other in a circle come together in one wave, by name like the rest of it.
+ */
+export function serviceOrder(catalog: Catalog): readonly (readonly string[])[] {
+  const reached = reachable(catalog);
+  const reaches = (from: string, to: string): boolean => reached.get(from)?.has(to) === true;
+  const done = new Set<string>();
+  const waves: string[][] = [];
+  while (done.size < reached.size) {
+    const wave = [...reached]
+      .filter(([name, others]) => !done.has(name) && [...others].every((it) => done.has(it) || reaches(it, name)))
+      .map(([name]) => name)
+      .sort();
+    for (const name of wave) done.add(name);
+    waves.push(wave);
+  }
+  return waves;
+}
+
+/** To which services the references of each lead, directly or over others. */
+function reachable(catalog: Catalog): ReadonlyMap<string, ReadonlySet<string>> {
+  const direct = new Map(catalog.services.map(({ name }) => [name, new Set<string>()]));
+  for (const { service, target } of references(catalog)) direct.get(service)?.add(target.service);
+  for (const others of direct.values()) {
+    // A set that grows while it is walked is walked to its new end.
+    for (const other of others) for (const further of direct.get(other) ?? []) others.add(further);
+  }
+  return direct;
+}
+
+async function readSources(services: readonly Service[]): Promise<readonly SchemaSource[]> {
+  const faults: SchemaFault[] = [];
+  const sources = await Promise.all(
+    services.map(async ({ directory, schemaPath }) => {
+      const root = path.resolve(directory, '..', '..');
+      const file = path.relative(root, schemaPath).replaceAll(path.sep, '/');
+      const text = await readFile(schemaPath, 'utf8').catch((error: NodeJS.ErrnoException) => {
+        faults.push({ file, line: undefined, message: `The file cannot be read (${error.code ?? error.message}).` });
+        return '';
+      });
+      return { file, text };
+    }),
+  );
+  if (faults.length > 0) throw invalidSchema(faults);
+  return sources;
+}

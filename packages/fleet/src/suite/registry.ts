@@ -1,0 +1,119 @@
+import { readdir, readFile } from 'node:fs/promises';
+import path from 'node:path';
+import { SuiteError } from '@azora/db-core';
+
+/** One service of the suite, as its folder and manifest describe it. */
+export interface Service {
+  /** The folder's name: `auth`. */
+  readonly name: string;
+  readonly packageName: string;
+  readonly description: string;
+  readonly directory: string;
+  /** The database's name without the prefix: `notifications` of `azora_notifications`. */
+  readonly databaseSuffix: string;
+  /** Extensions that its first migration needs, such as `vector`. */
+  readonly extensions: readonly string[];
+  readonly schemaPath: string;
+  readonly migrationsPath: string;
+}
+
+/** Manifests name databases with this prefix; `AZORA_DB_PREFIX` replaces it. */
+export const MANIFEST_PREFIX = 'azora_';
+
+const SERVICE_NAME = /^[a-z][a-z0-9-]{0,39}$/;
+const DATABASE_SUFFIX = /^[a-z][a-z0-9_]{0,39}$/;
+const EXTENSION_NAME = /^[a-z][a-z0-9_-]{0,62}$/;
+
+/**
+ * Finds every service: each folder under `services/` whose package.json has an "azora" manifest, by name.
+ * @throws {SuiteError} `REGISTRY.NO_SERVICES`, `REGISTRY.BAD_MANIFEST`
+ */
+export async function findServices(root: string): Promise<readonly Service[]> {
+  const parent = path.join(root, 'services');
+  const entries = await readdir(parent, { withFileTypes: true }).catch(() => []);
+  const folders = entries.filter((entry) => entry.isDirectory()).map((entry) => entry.name);
+  const services = await Promise.all(folders.sort().map((name) => readService(path.join(parent, name), name)));
+  const found = services.filter((service) => service !== undefined);
+  if (found.length > 0) return rejectSharedDatabases(found);
+  throw new SuiteError('REGISTRY.NO_SERVICES', 'No service was found', {
+    why: `No folder under ${parent} has a package.json with an "azora" entry.`,
+    next: 'Run the command inside a checkout of the suite',
+  });
+}
+
+/**
+ * Picks services by name; all of them when `names` is undefined.
+ * @throws {SuiteError} `USAGE.UNKNOWN_SERVICE` listing the known ones
+ */
+export function selectServices(services: readonly Service[], names: readonly string[] | undefined): readonly Service[] {
+  if (names === undefined) return services;
+  const known = services.map((service) => service.name);
+  const unknown = names.filter((name) => !known.includes(name));
+  if (unknown.length === 0) return services.filter((service) => names.includes(service.name));
+  throw new SuiteError('USAGE.UNKNOWN_SERVICE', `Unknown service: ${unknown.join(', ')}`, {
+    next: `Known services: ${known.join(', ')}`,
+    meta: { unknown, known },
+  });
+}
+
+async function readService(directory: string, name: string): Promise<Service | undefined> {
+  const manifestPath = path.join(directory, 'package.json');
+  const text = await readFile(manifestPath, 'utf8').catch(() => undefined);
+  if (text === undefined) return undefined;
+  const manifest = parseManifest(text, manifestPath);
+  const azora = manifest['azora'];
+  if (azora === undefined) return undefined;
+  if (!SERVICE_NAME.test(name)) throw badManifest(manifestPath, `The folder's name must match ${SERVICE_NAME.source}.`);
+  if (!isRecord(azora)) throw badManifest(manifestPath, '"azora" must be an object.');
+  const { database, extensions = [] } = azora;
+  const suffix = typeof database === 'string' ? database.slice(MANIFEST_PREFIX.length) : '';
+  if (typeof database !== 'string' || !database.startsWith(MANIFEST_PREFIX) || !DATABASE_SUFFIX.test(suffix)) {
+    throw badManifest(manifestPath, `"azora.database" must be a name such as "${MANIFEST_PREFIX}mint".`);
+  }
+  if (!Array.isArray(extensions) || !extensions.every((item) => typeof item === 'string' && EXTENSION_NAME.test(item))) {
+    throw badManifest(manifestPath, '"azora.extensions" must be a list of extension names.');
+  }
+  return {
+    name,
+    packageName: String(manifest['name'] ?? name),
+    description: String(manifest['description'] ?? ''),
+    directory,
+    databaseSuffix: suffix,
+    extensions,
+    schemaPath: path.join(directory, 'prisma', 'schema.prisma'),
+    migrationsPath: path.join(directory, 'prisma', 'migrations'),
+  };
+}
+
+function parseManifest(text: string, file: string): Record<string, unknown> {
+  try {
+    const parsed: unknown = JSON.parse(text);
+    if (isRecord(parsed)) return parsed;
+  } catch {
+    // Told below, with the file's name.
+  }
+  throw badManifest(file, 'It is not a JSON object.');
+}
+
+function rejectSharedDatabases(services: readonly Service[]): readonly Service[] {
+  for (const service of services) {
+    const twin = services.find((other) => other !== service && other.databaseSuffix === service.databaseSuffix);
+    if (twin !== undefined) {
+      const why = `${service.name} and ${twin.name} both name the database ${MANIFEST_PREFIX}${twin.databaseSuffix}.`;
+      throw badManifest(path.join(service.directory, 'package.json'), why);
+    }
+  }
+  return services;
+}
+
+function badManifest(file: string, why: string): SuiteError {
+  return new SuiteError('REGISTRY.BAD_MANIFEST', `The manifest ${file} is not usable`, {
+    why,
+    next: 'Correct it; a complete one is {"azora": {"database": "azora_mint", "extensions": []}}',
+    meta: { file },
+  });
+}
+
+function isRecord(value: unknown): value is Record<string, unknown> {
+  return typeof value === 'object' && value !== null && !Array.isArray(value);
+}

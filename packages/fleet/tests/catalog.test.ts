@@ -1,0 +1,279 @@
+import { readFile } from 'node:fs/promises';
+import { get_datamodel } from '@prisma/prisma-schema-wasm';
+import { countModels, grantsOf, readCatalog, references, serviceOrder } from '../src/suite/catalog';
+import { scanSchema } from '../src/suite/psl-lines';
+import { findServices } from '../src/suite/registry';
+import { FIXTURE_ROOT, givenSuite, REPOSITORY_ROOT, removeSuites } from './suite-fixture';
+
+afterEach(removeSuites);
+
+const readFixture = async () => readCatalog(await findServices(FIXTURE_ROOT));
+
+async function modelOf(service: string, name: string) {
+  const { services } = await readFixture();
+  return services.find((it) => it.name === service)?.models.find((it) => it.name === name);
+}
+
+describe('readCatalog', () => {
+  it('reads a model with its keys, indexes and annotations', async () => {
+    expect(await modelOf('auth', 'Session')).toMatchObject({
+      table: 'sessions',
+      documentation: '',
+      line: 34,
+      primaryKey: ['id'],
+      uniques: [{ name: 'sessions_token_key', columns: ['token'] }],
+      indexes: [{ name: 'sessions_user_id_ended_at_idx', columns: ['user_id', 'ended_at'] }],
+      foreignKeys: [
+        {
+          field: 'user',
+          columns: ['user_id'],
+          target: { model: 'User', table: 'users', columns: ['id'] },
+          onDelete: 'Cascade',
+          isNullable: false,
+          isUnique: false,
+        },
+      ],
+      erase: { action: 'delete' },
+      retain: { days: 90, field: 'endedAt', column: 'ended_at' },
+      grant: ['select', 'insert', 'update', 'delete'],
+    });
+  });
+
+  it('reads a column whole', async () => {
+    const columns = (await modelOf('auth', 'User'))?.columns;
+
+    expect(columns?.find(({ name }) => name === 'email')).toEqual({
+      field: 'email',
+      name: 'email',
+      documentation: 'Lower case.',
+      line: 24,
+      pslType: 'String',
+      nativeType: 'VarChar(200)',
+      sqlType: 'varchar(200)',
+      enumValues: undefined,
+      isNullable: false,
+      isList: false,
+      isId: false,
+      isUnique: true,
+      default: undefined,
+      ref: undefined,
+      subject: undefined,
+      pii: 'email',
+      isSecret: false,
+    });
+  });
+
+  it('reads types, lists, defaults and enum values, columns that Prisma has no type for included', async () => {
+    const columns = [...((await modelOf('shop', 'Order'))?.columns ?? []), ...((await modelOf('auth', 'User'))?.columns ?? [])];
+
+    expect(columns.map((it) => [it.name, it.pslType, it.sqlType, it.isNullable, it.default ?? null])).toEqual([
+      ['id', 'String', 'uuid', false, 'uuid(7)'],
+      ['buyer_id', 'String', 'text', true, null],
+      ['watchers', 'String', 'text[]', false, '[]'],
+      ['total', 'Decimal', 'decimal(18,8)', false, '0'],
+      ['search_text', 'Unsupported', 'tsvector', true, null],
+      ['parent_id', 'String', 'uuid', true, null],
+      ['id', 'String', 'text', false, 'cuid(1)'],
+      ['email', 'String', 'varchar(200)', false, null],
+      ['role', 'Role', 'role', false, 'member'],
+      ['created_at', 'DateTime', 'timestamptz(6)', false, 'now()'],
+    ]);
+    expect(columns.find(({ name }) => name === 'role')?.enumValues).toEqual(['admin', 'plain_member']);
+  });
+
+  it('knows a relation with one child at most and one whose deletion rule is the default', async () => {
+    expect((await modelOf('auth', 'MfaSettings'))?.foreignKeys).toMatchObject([{ isUnique: true, onDelete: 'Restrict' }]);
+  });
+
+  it('gives the app role what @grant says and all rights elsewhere', async () => {
+    expect(grantsOf(await readFixture(), 'shop')).toEqual(
+      new Map([
+        ['orders', ['select', 'insert']],
+        ['Class', ['select', 'insert', 'update', 'delete']],
+      ]),
+    );
+  });
+
+  it('reports every schema that does not parse, with line and without colours', async () => {
+    const services = await givenSuite({
+      auth: 'model User {\n  id Strin @id\n  at DateTim\n}',
+      fine: 'model Thing {\n  id Int @id\n}',
+      shop: 'model Order {\n  id Int\n}',
+    });
+    const error = await readCatalog(services).catch((thrown: unknown) => thrown);
+
+    expect(error).toMatchObject({
+      code: 'SCHEMA.INVALID',
+      message: 'Prisma cannot read services/auth/prisma/schema.prisma, services/shop/prisma/schema.prisma',
+      meta: {
+        faults: [
+          { file: 'services/auth/prisma/schema.prisma', line: 2, message: expect.stringContaining('"Strin"') },
+          { file: 'services/auth/prisma/schema.prisma', line: 3, message: expect.stringContaining('"DateTim"') },
+          { file: 'services/shop/prisma/schema.prisma', line: 1, message: expect.stringContaining('unique criteria') },
+        ],
+      },
+    });
+    expect(String((error as { why?: string }).why)).not.toContain('\u001b');
+  });
+
+  it('names a schema that is missing', async () => {
+    const [service] = await givenSuite({ auth: 'model User {\n  id Int @id\n}' });
+    const missing = { ...service, schemaPath: `${service?.directory}/prisma/none.prisma` } as typeof service & object;
+
+    await expect(readCatalog([missing])).rejects.toMatchObject({
+      code: 'SCHEMA.INVALID',
+      why: 'services/auth/prisma/none.prisma: The file cannot be read (ENOENT).',
+    });
+  });
+
+  it('reports all bad annotations of all schemas together', async () => {
+    const services = await givenSuite({ auth: BAD_COMMENTS, shop: BAD_PATHS });
+    const error = await readCatalog(services).catch((thrown: unknown) => thrown);
+
+    expect(error).toMatchObject({ code: 'CATALOG.INVALID', message: '15 annotations of the schemas cannot be used' });
+    const problems = error instanceof SuiteError ? (error.why ?? '').split('\n') : [];
+    expect(problems.map((line) => line.replace(/^services\/(\w+)\/prisma\/schema\.prisma/, '$1'))).toEqual([
+      ...[3, 11, 14, 16, 19].map((line) => expect.stringMatching(new RegExp(`^auth:${line}: .* belongs to nothing`))),
+    ]);
+  });
+
+  it('leaves references unchecked when asked to, and everything else checked', async () => {
+    const shop = await givenSuite({ shop: '/// @erase delete\nmodel Order {\n  /// @ref auth.User.id\n  id Int @id\n}' });
+    const wrong = await givenSuite({ shop: '/// @erase never\nmodel Order {\n  id Int @id\n}' });
+
+    const catalog = await readCatalog(shop, { references: 'unchecked' });
+    expect(references(catalog)).toEqual([]);
+    await expect(readCatalog(shop)).rejects.toMatchObject({ code: 'CATALOG.INVALID' });
+    await expect(readCatalog(wrong, { references: 'unchecked' })).rejects.toMatchObject({ code: 'CATALOG.INVALID' });
+  });
+});
+
+/** Line by line: what is wrong on it, as a comment of its own would move the others. */
+const BAD_COMMENTS = `
+enum Role {
+  /// the first
+  /// @pii name
+  admin
+}
+
+model User {
+  /// @pii mail
+  id Int @id
+  // @secret
+  name String
+  /// @pii name
+
+  /// @subject auth.User.id
+  /// @subject auth.User.id
+  /// Her age. @pii birth-date
+  age Int
+  /// @secret
+  @@index([age])
+  /// @pii name
+  sessions Session[]
+}
+
+/// @retain 9d by at
+/// @wipe
+model Session {
+  id Int @id
+  at Int
+  userId Int
+  /// @ref auth.User.id
+  user User @relation(fields: [userId], references: [id])
+}
+`;
+
+const BAD_PATHS = `
+/// @erase delete
+/// @retain 9d by never
+model Order {
+  id Int @id
+  /// @ref people.User.id
+  a Int
+  /// @ref auth.Person.id
+  b Int
+  /// @ref auth.User.key
+  c Int
+  /// @ref auth.User.age
+  d Int
+  /// @subject auth.User.id
+  e String
+  /// @ref auth.User.sessions
+  f Int
+  /// @ref auth.User.id
+  fine Int[]
+}
+`;
+
+describe('countModels', () => {
+  it('counts in a schema that does not parse, too', async () => {
+    const services = await givenSuite({ auth: 'model A {\n  id Strin\n}\n// model B {\nmodel C {\n}', shop: 'enum E {\n  a\n}' });
+
+    expect(await countModels(services)).toEqual(
+      new Map([
+        ['auth', 2],
+        ['shop', 0],
+      ]),
+    );
+  });
+});
+
+describe('references', () => {
+  it('lists each column that refers to another database, with both ends', async () => {
+    const target = { service: 'auth', model: 'User', field: 'id', table: 'users', column: 'id' };
+    const order = { service: 'shop', model: 'Order', table: 'orders', target };
+
+    expect(references(await readFixture())).toEqual([
+      { ...order, field: 'buyerId', column: 'buyer_id', isList: false },
+      { ...order, field: 'watchers', column: 'watchers', isList: true },
+    ]);
+  });
+});
+
+describe('serviceOrder', () => {
+  const schemaWith = (...targets: string[]) =>
+    ['model A {', '  id Int @id', ...targets.flatMap((name) => [`  /// @ref ${name}.A.id`, `  ${name} Int`]), '}'].join('\n');
+
+  it('puts a service after those it refers to, and what is free together in one wave', async () => {
+    const services = await givenSuite({ a: schemaWith('c', 'b'), b: schemaWith('d'), c: schemaWith(), d: schemaWith(), e: schemaWith('e') });
+
+    expect(serviceOrder(await readCatalog(services))).toEqual([['c', 'd', 'e'], ['b'], ['a']]);
+  });
+
+  it('puts services that refer to each other in a circle into one wave, before those that refer to them', async () => {
+    const services = await givenSuite({ a: schemaWith('z'), x: schemaWith('y', 'm'), y: schemaWith('z'), z: schemaWith('x'), m: schemaWith() });
+
+    expect(serviceOrder(await readCatalog(services))).toEqual([['m'], ['x', 'y', 'z'], ['a']]);
+  });
+});
+
+describe('the services of this repository', () => {
+  it('have schemas whose annotations are right and whose references all lead to a column', async () => {
+    const catalog = await readCatalog(await findServices(REPOSITORY_ROOT));
+
+    const refs = catalog.services.flatMap(({ models }) => models.flatMap(({ columns }) => columns.filter((it) => it.ref)));
+    expect(references(catalog)).toHaveLength(refs.length);
+    expect(refs.length).toBeGreaterThan(0);
+    expect(serviceOrder(catalog).flat().sort()).toEqual(catalog.services.map(({ name }) => name));
+  });
+
+  it('have comments that the line scanner reads as Prisma does', async () => {
+    const services = [...(await findServices(REPOSITORY_ROOT)), ...(await findServices(FIXTURE_ROOT))];
+    for (const { schemaPath } of services) {
+      const text = await readFile(schemaPath, 'utf8');
+      const { blocks } = scanSchema(text);
+      const scanned = blocks
+        .filter(({ kind }) => kind === 'model')
+        .map(({ name, doc, members }) => [name, textOf(doc), ...[...members].map(([field, it]) => [field, textOf(it.doc)])]);
+
+      const { models } = JSON.parse(get_datamodel(JSON.stringify({ prismaSchema: [[schemaPath, text]] })));
+      const declared = (models as readonly PrismaModel[]).map(({ name, documentation = '', fields }) => [
+        name,
+        documentation,
+        ...fields.map((field) => [field.name, field.documentation ?? '']),
+      ]);
+      expect(scanned.map((model) => model.filter(isKnownTo(declared)))).toEqual(declared);
+    }
+  });
+});

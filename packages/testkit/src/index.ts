@@ -1,0 +1,3 @@
+export { openTestDatabase, type TestDatabase } from './database';
+export { repositoryRoot, TEST_PREFIX, testServerUrl } from './server';
+export { useDatabase } from './use-database';

@@ -1,0 +1,75 @@
+// What a clean clone needs before any of its own code can run: the packages, and the toolkit compiled. Plain Node
+// without dependencies, for nothing is installed yet when it starts.
+const { spawn } = require('node:child_process');
+const { createHash } = require('node:crypto');
+const { existsSync, readFileSync, writeFileSync } = require('node:fs');
+const path = require('node:path');
+const { withLock } = require('./lock.js');
+
+const root = path.resolve(__dirname, '..');
+const MINIMUM_NODE = [20, 19];
+
+/** A failure with what to do about it, printed as two lines without a stack. */
+class SetupError extends Error {
+  constructor(message, fix) {
+    super(message);
+    this.fix = fix;
+  }
+}
+
+function checkNode() {
+  const [major = 0, minor = 0] = process.versions.node.split('.').map(Number);
+  if (major > MINIMUM_NODE[0] || (major === MINIMUM_NODE[0] && minor >= MINIMUM_NODE[1])) return;
+  throw new SetupError(`Node ${process.versions.node} is too old`, `install Node ${MINIMUM_NODE.join('.')} or newer`);
+}
+
+/** Runs a program in the checkout with its output on stderr, where it cannot spoil what a command prints. */
+async function run(command, args, { about, owns }) {
+  // npm is a batch file on Windows, which only a shell starts; none of these arguments comes from outside.
+  const shell = process.platform === 'win32' && command === 'npm';
+  const env = { ...process.env, NX_DAEMON: 'false' };
+  const child = spawn(command, args, { cwd: root, stdio: ['ignore', 2, 2], shell, env });
+  owns(child.pid);
+  const status = await new Promise((resolve, reject) => {
+    child.once('error', reject);
+    child.once('exit', resolve);
+  });
+  if (status !== 0) throw new SetupError(`${about} failed`, 'read what it printed above; the next run goes on from there');
+}
+
+/** node_modules holds the hash of the package-lock.json that it was installed from. */
+async function install(owns) {
+  const stamp = path.join(root, 'node_modules', '.azora-installed');
+  const hash = createHash('sha256').update(readFileSync(path.join(root, 'package-lock.json'))).digest('hex');
+  if (existsSync(stamp) && readFileSync(stamp, 'utf8') === hash) return;
+  process.stderr.write('installing the packages\n');
+  await run('npm', ['ci', '--no-audit', '--no-fund', '--loglevel', 'error'], { about: 'npm ci', owns });
+  writeFileSync(stamp, hash);
+}
+
+/**
+ * Installs the packages if the lock file changed and runs `build` (a script of node_modules/.bin with its arguments),
+ * one process of the checkout at a time.
+ */
+async function bootstrap(bin, ...args) {
+  checkNode();
+  try {
+    await withLock(path.join(root, '.azora', 'setup.lock'), async (owns) => {
+      await install(owns);
+      await run(process.execPath, [require.resolve(bin, { paths: [root] }), ...args], { about: 'the build', owns });
+    });
+  } catch (error) {
+    if (!['EACCES', 'EROFS', 'EPERM', 'ENOSPC'].includes(error.code)) throw error;
+    throw new SetupError(`the checkout cannot be written (${error.message})`, 'run it as its owner, on a disk with room');
+  }
+}
+
+/** Runs `main` and prints its failure as what is wrong and how to mend it. */
+function start(main) {
+  main().catch((error) => {
+    process.stderr.write(`error: ${error.message}\n${error.fix === undefined ? '' : `fix:   ${error.fix}\n`}`);
+    process.exitCode = error instanceof SetupError ? 2 : 1;
+  });
+}
+
+module.exports = { bootstrap, root, start };

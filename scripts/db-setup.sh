@@ -1,0 +1,3 @@
+#!/bin/sh
+# Sets the databases up; the same as `npm run db:setup`. Arguments are passed on: --seed, --service, --json …
+exec node "$(dirname "$0")/db-setup.js" setup "$@"

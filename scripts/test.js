@@ -1,0 +1,9 @@
+// `npm test`: bootstraps a clean clone, builds what changed, then runs jest with the arguments given.
+const path = require('node:path');
+const { bootstrap, root, start } = require('./bootstrap.js');
+
+start(async () => {
+  await bootstrap('lerna/dist/cli.js', 'run', 'build', '--loglevel', 'error');
+  process.chdir(root);
+  await require(path.join(root, 'node_modules', 'jest')).run(process.argv.slice(2));
+});

@@ -1,0 +1,181 @@
+import { defineSeed, type SeedContext, seedId, seedUuid } from '@azora/db-core';
+import { volumeRows } from './seed-volume';
+import { openAgent, type Prisma } from './src/index';
+
+/** The workspace that the seed of rag indexes: this repository. */
+const WORKSPACE_PATH = '/workspaces/azora';
+const CODING_AGENT = 'coding-agent';
+const MODEL = 'gpt-4o-mini';
+
+const conversationId = seedUuid('agent.Conversation.retries');
+const answerId = seedUuid('agent.Message.retries-answer');
+
+export const seed = defineSeed({
+  open: openAgent,
+
+  async base(agent, context) {
+    await agent.prisma.conversation.createMany({ data: [conversationRow(context)], skipDuplicates: true });
+    await agent.prisma.message.createMany({ data: messageRows(context), skipDuplicates: true });
+    await agent.prisma.messageRagContext.createMany({ data: ragContextRows(context), skipDuplicates: true });
+    await agent.prisma.agentExecution.createMany({ data: executionRows(context), skipDuplicates: true });
+    await agent.prisma.task.createMany({ data: taskRows(context), skipDuplicates: true });
+    await agent.prisma.chatMessage.createMany({ data: chatRows(context), skipDuplicates: true });
+  },
+
+  volume: volumeRows,
+});
+
+function minutesBefore({ now }: SeedContext, minutes: number): Date {
+  return new Date(now.getTime() - minutes * 60_000);
+}
+
+function conversationRow(context: SeedContext): Prisma.ConversationCreateManyInput {
+  return {
+    id: conversationId,
+    title: 'How are deadlocks retried?',
+    agentId: CODING_AGENT,
+    repositoryPath: WORKSPACE_PATH,
+    userId: context.people.student.id,
+    createdAt: minutesBefore(context, 60),
+    updatedAt: minutesBefore(context, 58),
+  };
+}
+
+function messageRows(context: SeedContext): Prisma.MessageCreateManyInput[] {
+  const common = { conversationId, model: null, tokensUsed: null };
+  return [
+    {
+      ...common,
+      id: seedUuid('agent.Message.retries-system'),
+      role: 'system',
+      content: 'You answer questions about this repository and say where the answer stands.',
+      createdAt: minutesBefore(context, 60),
+    },
+    {
+      ...common,
+      id: seedUuid('agent.Message.retries-question'),
+      role: 'user',
+      content: 'What happens when two transactions deadlock?',
+      createdAt: minutesBefore(context, 59),
+    },
+    {
+      ...common,
+      id: answerId,
+      role: 'assistant',
+      content:
+        'The whole transaction is run again, up to five times, with a pause between two tries; what still fails then is thrown.',
+      model: MODEL,
+      tokensUsed: 412,
+      createdAt: minutesBefore(context, 58),
+    },
+  ];
+}
+
+/** The chunks as they read when they were retrieved. */
+function ragContextRows(context: SeedContext): Prisma.MessageRagContextCreateManyInput[] {
+  const chunks = [
+    {
+      slug: 'transaction',
+      file: 'packages/core/src/transaction.ts',
+      content:
+        'Runs `work` until it succeeds, fails for good, or has been tried `attempts` times, pausing with full jitter.',
+      score: 0.83,
+    },
+    {
+      slug: 'store',
+      file: 'packages/core/src/store.ts',
+      content:
+        'Runs `work` in one transaction, again after a deadlock or serialization failure; what it throws rolls back.',
+      score: 0.79,
+    },
+  ];
+  return chunks.map(({ slug, file, content, score }) => ({
+    id: seedUuid(`agent.MessageRagContext.retries-${slug}`),
+    messageId: answerId,
+    query: 'transaction deadlock retry',
+    contentId: `${WORKSPACE_PATH}/${file}`,
+    chunkIndex: 0,
+    chunkContent: content,
+    score,
+    sourcePath: `${WORKSPACE_PATH}/${file}`,
+    contentType: 'Code',
+    retrievedAt: minutesBefore(context, 58),
+    createdAt: minutesBefore(context, 58),
+  }));
+}
+
+function executionRows(context: SeedContext): Prisma.AgentExecutionCreateManyInput[] {
+  return [
+    {
+      id: seedUuid('agent.AgentExecution.retries'),
+      agentId: CODING_AGENT,
+      conversationId,
+      userId: context.people.student.id,
+      prompt: 'What happens when two transactions deadlock?',
+      response: 'The whole transaction is run again.',
+      model: MODEL,
+      tokensUsed: 412,
+      durationMs: 1_830,
+      success: true,
+      createdAt: minutesBefore(context, 58),
+    },
+    {
+      id: seedUuid('agent.AgentExecution.review'),
+      agentId: 'review-agent',
+      userId: context.people.employer.id,
+      prompt: 'Review the dashboard of the first milestone.',
+      model: MODEL,
+      durationMs: 30_000,
+      success: false,
+      error: 'The model did not answer within 30 seconds',
+      createdAt: minutesBefore(context, 30),
+    },
+  ];
+}
+
+function taskRows(context: SeedContext): Prisma.TaskCreateManyInput[] {
+  const common = {
+    createdBy: context.people.employer.id,
+    taskType: 'autonomous_request',
+    metadata: { source: 'seed' },
+  };
+  return [
+    {
+      ...common,
+      id: seedId('agent.Task.health-check'),
+      title: 'Check the health of all services',
+      description: 'Ask every service for its status and write a report.',
+      status: 'completed',
+      priority: 'medium',
+      createdAt: minutesBefore(context, 3_000),
+      updatedAt: minutesBefore(context, 2_990),
+      completedAt: minutesBefore(context, 2_990),
+    },
+    {
+      ...common,
+      id: seedId('agent.Task.dockerfiles'),
+      title: 'Write Dockerfiles for the services',
+      status: 'in_progress',
+      priority: 'critical',
+      createdAt: minutesBefore(context, 500),
+      updatedAt: minutesBefore(context, 120),
+    },
+    {
+      ...common,
+      id: seedId('agent.Task.performance'),
+      title: 'Find the slowest queries',
+      status: 'pending',
+      priority: 'normal',
+      createdAt: minutesBefore(context, 90),
+      updatedAt: minutesBefore(context, 90),
+    },
+  ];
+}
+
+function chatRows(context: SeedContext): Prisma.ChatMessageCreateManyInput[] {
+  const common = { sessionId: 'aurora-1', userId: context.people.student.id, metadata: { channel: 'web' } };
+  return [
+    { ...common, id: 1, role: 'user', content: 'Is the server up?', createdAt: minutesBefore(context, 20) },
+    { ...common, id: 2, role: 'aurora', content: 'All five services answer.', createdAt: minutesBefore(context, 19) },
+  ];
+}

@@ -1,0 +1,2 @@
+export { type Agent, type AgentTransaction, openAgent } from './client';
+export { $Enums, Prisma } from './generated/client';

@@ -1,0 +1,48 @@
+import { defineSeed } from '@azora/db-core';
+import { openDebate } from './src/index';
+import { memories, playMatches, positions, promotion } from './src/seed/agents';
+import {
+  type Ago,
+  agentMetrics,
+  artifacts,
+  cycles,
+  evolutions,
+  fileChanges,
+  rollback,
+  streamEvents,
+} from './src/seed/loop';
+import { replay, shareLink, usageOf, webhook } from './src/seed/sharing';
+import { volumeTables } from './src/seed/volume';
+
+const DAY_MS = 86_400_000;
+const MINUTE_MS = 60_000;
+
+export const seed = defineSeed({
+  open: openDebate,
+
+  async base({ prisma }, { now, people }) {
+    const ago: Ago = (days, minutes = 0) => new Date(now.getTime() - days * DAY_MS + minutes * MINUTE_MS);
+    const rated = playMatches(ago);
+    const usage = usageOf(now);
+    await prisma.nomicCycle.createMany({ data: cycles(ago), skipDuplicates: true });
+    await prisma.debateArtifact.createMany({ data: artifacts(ago), skipDuplicates: true });
+    await prisma.streamEvent.createMany({ data: streamEvents(ago), skipDuplicates: true });
+    await prisma.agentMetric.createMany({ data: agentMetrics(ago), skipDuplicates: true });
+    await prisma.nomicRollback.createMany({ data: [rollback(ago)], skipDuplicates: true });
+    await prisma.cycleEvolution.createMany({ data: evolutions(ago), skipDuplicates: true });
+    await prisma.cycleFileChange.createMany({ data: fileChanges(ago), skipDuplicates: true });
+    await prisma.agentRating.createMany({ data: rated.ratings, skipDuplicates: true });
+    await prisma.ratingMatch.createMany({ data: rated.matches, skipDuplicates: true });
+    await prisma.ratingHistory.createMany({ data: rated.history, skipDuplicates: true });
+    await prisma.agentPosition.createMany({ data: positions(ago), skipDuplicates: true });
+    await prisma.memoryEntry.createMany({ data: memories(ago), skipDuplicates: true });
+    await prisma.memoryTransition.createMany({ data: [promotion(ago)], skipDuplicates: true });
+    await prisma.debateReplay.createMany({ data: [replay(ago)], skipDuplicates: true });
+    await prisma.shareLink.createMany({ data: [shareLink(ago, people.educator.id)], skipDuplicates: true });
+    await prisma.webhookConfig.createMany({ data: [webhook(ago, people.employer.id)], skipDuplicates: true });
+    await prisma.usageEvent.createMany({ data: usage.events, skipDuplicates: true });
+    await prisma.usageMonth.createMany({ data: usage.months, skipDuplicates: true });
+  },
+
+  volume: volumeTables,
+});

@@ -1,0 +1,2 @@
+export { type Debate, type DebateTransaction, openDebate } from './client';
+export { Prisma, $Enums } from './generated/client';

@@ -1,0 +1,191 @@
+import { defineSeed, seedId } from '@azora/db-core';
+import { openEducation } from './src/index';
+import { volume } from './src/seed-volume';
+
+const DAY_MS = 86_400_000;
+const daysBefore = (now: Date, days: number) => new Date(now.getTime() - days * DAY_MS);
+
+const STUDENT = seedId('education.Student.student');
+const PYTHON = seedId('education.Course.python');
+const REACT = seedId('education.Course.react');
+const PYTHON_BASICS = seedId('education.Module.python-basics');
+const ENROLLMENT = seedId('education.Enrollment.student-python');
+const WALLET = seedId('education.Wallet.student');
+
+const COURSES = [
+  {
+    id: PYTHON,
+    slug: 'introduction-to-python-programming',
+    title: 'Introduction to Python Programming',
+    description:
+      'Variables, data types and control flow: the first steps in programming, with exercises after every lesson.',
+    category: 'Programming',
+    level: 'beginner',
+    price: '100',
+    durationHours: 40,
+  },
+  {
+    id: REACT,
+    slug: 'web-development-with-react',
+    title: 'Web Development with React',
+    description: 'Components, state and data fetching: build a complete web application with React.',
+    category: 'Web Development',
+    level: 'intermediate',
+    price: '150',
+    durationHours: 60,
+  },
+] as const;
+
+const MODULES = [
+  {
+    slug: 'python-basics',
+    courseId: PYTHON,
+    position: 1,
+    title: 'Python Basics',
+    lessons: ['Variables', 'Data Types', 'Operators'],
+  },
+  {
+    slug: 'python-control-flow',
+    courseId: PYTHON,
+    position: 2,
+    title: 'Control Flow',
+    lessons: ['If Statements', 'Loops', 'Functions'],
+  },
+  { slug: 'react-components', courseId: REACT, position: 1, title: 'Components', lessons: ['JSX', 'Props', 'State'] },
+  {
+    slug: 'react-data',
+    courseId: REACT,
+    position: 2,
+    title: 'Data and Routing',
+    lessons: ['Effects', 'Fetching', 'Routing'],
+  },
+];
+
+/** What leaves 110 in the study wallet. */
+const PAYMENTS = [
+  {
+    slug: 'student-deposit',
+    type: 'deposit',
+    direction: 'in',
+    amount: '200',
+    description: 'Study allowance',
+    daysAgo: 45,
+  },
+  {
+    slug: 'student-python',
+    type: 'purchase',
+    direction: 'out',
+    amount: '100',
+    enrollmentId: ENROLLMENT,
+    description: 'Introduction to Python Programming',
+    daysAgo: 40,
+  },
+  {
+    slug: 'student-quiz',
+    type: 'reward',
+    direction: 'in',
+    amount: '10',
+    description: 'Python Basics quiz passed',
+    daysAgo: 12,
+  },
+] as const;
+
+export const seed = defineSeed({
+  open: openEducation,
+  async base({ prisma }, { now, people }) {
+    const since = (days: number) => ({ createdAt: daysBefore(now, days), updatedAt: daysBefore(now, days) });
+    await prisma.student.createMany({
+      data: [
+        {
+          id: STUDENT,
+          userId: people.student.id,
+          displayName: people.student.name,
+          gradeLevel: 12,
+          country: people.student.country,
+          ...since(50),
+        },
+      ],
+      skipDuplicates: true,
+    });
+    await prisma.course.createMany({
+      data: COURSES.map((course) => ({
+        ...course,
+        instructorId: people.educator.id,
+        status: 'published',
+        publishedAt: daysBefore(now, 60),
+        ...since(70),
+      })),
+      skipDuplicates: true,
+    });
+    await prisma.module.createMany({
+      data: MODULES.map(({ slug, ...module }) => ({
+        ...module,
+        id: seedId(`education.Module.${slug}`),
+        durationMinutes: 180,
+        ...since(70),
+      })),
+      skipDuplicates: true,
+    });
+    await prisma.enrollment.createMany({
+      data: [
+        {
+          id: ENROLLMENT,
+          studentId: STUDENT,
+          courseId: PYTHON,
+          progress: '25',
+          enrolledAt: daysBefore(now, 40),
+          ...since(40),
+        },
+      ],
+      skipDuplicates: true,
+    });
+    const inPython = { enrollmentId: ENROLLMENT, studentId: STUDENT, courseId: PYTHON, moduleId: PYTHON_BASICS };
+    await prisma.learningProgress.createMany({
+      data: [
+        {
+          // Half of the first of two modules: a quarter of the course.
+          id: seedId('education.LearningProgress.student-python-basics'),
+          ...inPython,
+          completedLessons: 2,
+          progress: '50',
+          timeSpentSeconds: 16_200,
+          lastAccessedAt: daysBefore(now, 1),
+          ...since(39),
+        },
+      ],
+      skipDuplicates: true,
+    });
+    await prisma.assessmentSubmission.createMany({
+      data: [
+        {
+          id: seedId('education.AssessmentSubmission.student-python-basics'),
+          ...inPython,
+          score: '85',
+          status: 'graded',
+          answers: { q1: 'A name for a value', q2: 'int, float, str, bool', q3: 'The remainder of a division' },
+          feedback: 'Well done. Look at operator precedence once more.',
+          gradedById: people.educator.id,
+          submittedAt: daysBefore(now, 13),
+          gradedAt: daysBefore(now, 12),
+          ...since(13),
+        },
+      ],
+      skipDuplicates: true,
+    });
+    await prisma.wallet.createMany({
+      data: [{ id: WALLET, studentId: STUDENT, balance: '110', ...since(50) }],
+      skipDuplicates: true,
+    });
+    await prisma.transaction.createMany({
+      data: PAYMENTS.map(({ slug, daysAgo, ...payment }) => ({
+        ...payment,
+        id: seedId(`education.Transaction.${slug}`),
+        walletId: WALLET,
+        idempotencyKey: `seed:${slug}`,
+        createdAt: daysBefore(now, daysAgo),
+      })),
+      skipDuplicates: true,
+    });
+  },
+  volume,
+});

@@ -1,0 +1,134 @@
+import { useDatabase } from '@azora/db-testkit';
+import { Pool } from 'pg';
+
+describe('the family schema', () => {
+  const db = useDatabase('family');
+
+  beforeAll(async () => {
+    await db().app(`INSERT INTO family_members (id, slug, name, role, background, traits)
+      SELECT lower(name), lower(name), name, 'Teacher', 'Taught.', '{wise}'
+        FROM unnest('{Elara,Sankofa,Zola,Kofi}'::text[]) AS name`);
+    await db().app(`INSERT INTO family_relationships (member_id, relative_id, kind)
+      VALUES ('sankofa', 'elara', 'parent'), ('kofi', 'zola', 'friend')`);
+    await db().app(`INSERT INTO conversations (id, user_id, member_id) VALUES ('talk', 'ada', 'elara')`);
+    await db().app(`INSERT INTO messages (id, conversation_id, position, role, content)
+      VALUES ('message', 'talk', 1, 'user', 'Hello')`);
+    await db().app(`INSERT INTO family_interactions (id, user_id, member_id, conversation_id, kind)
+      VALUES ('greeting', 'ada', 'elara', 'talk', 'greeting')`);
+  });
+
+  it.each([
+    ['family_members', 'slug', `slug = 'Mama Elara'`],
+    ['family_members', 'name', `name = ' '`],
+    ['family_members', 'role', `role = ''`],
+    ['family_members', 'background', `background = ''`],
+    ['family_members', 'traits', `traits = '{}'`],
+    ['family_members', 'traits', `traits = '{wise,""}'`],
+    ['family_members', 'traits', `traits = '{wise,NULL}'`],
+    ['family_members', 'temperature', `temperature = 2.1`],
+    ['family_members', 'temperature', `temperature = -0.1`],
+    ['family_relationships', 'relative_id', `relative_id = member_id`],
+    ['conversations', 'user_id', `user_id = ''`],
+    ['conversations', 'title', `title = ' '`],
+    ['conversations', 'context', `context = '[]'`],
+    ['conversations', 'ended_at', `ended_at = started_at - interval '1 second'`],
+    ['messages', 'position', `position = 0`],
+    ['messages', 'content', `content = ''`],
+    ['messages', 'member_id', `role = 'member'`],
+    ['messages', 'member_id', `member_id = 'elara'`],
+    ['messages', 'sentiment', `sentiment = 1.1`],
+    ['messages', 'sentiment', `sentiment = -1.1`],
+    ['family_interactions', 'user_id', `user_id = ''`],
+    ['family_interactions', 'sentiment', `sentiment = 'NaN'`],
+    ['family_interactions', 'metadata', `metadata = '1'`],
+  ])('refuses %s whose %s is wrong: %s', async (table, rule, change) => {
+    await expect(db().admin(`UPDATE ${table} SET ${change}`)).rejects.toMatchObject({
+      constraint: `${table}_${rule}_check`,
+    });
+  });
+
+  it('refuses a mood that is none', async () => {
+    await expect(db().app(`UPDATE conversations SET mood = 'grumpy'`)).rejects.toMatchObject({ code: '22P02' });
+  });
+
+  it('refuses a second member of the same name in another case', async () => {
+    await expect(
+      db().app(`INSERT INTO family_members (id, slug, name, role, background, traits)
+        VALUES ('x', 'other', 'ELARA', 'Teacher', 'Taught.', '{wise}')`),
+    ).rejects.toMatchObject({ constraint: 'family_members_name_key' });
+  });
+
+  it.each([
+    ['parent', 'elara', 'sankofa'],
+    ['friend', 'zola', 'kofi'],
+  ])('stores who is the %s of whom in one direction only', async (kind, member, relative) => {
+    await expect(
+      db().app(`INSERT INTO family_relationships (member_id, relative_id, kind) VALUES ($1, $2, $3)`, [
+        member,
+        relative,
+        kind,
+      ]),
+    ).rejects.toMatchObject({ constraint: 'family_relationships_pair_key' });
+  });
+
+  it('opens one conversation of a user and a member when four requests race', async () => {
+    const open = `INSERT INTO conversations (id, user_id, member_id) VALUES ($1, 'ben', 'zola')`;
+    const refused = await race(db().url, open);
+
+    expect(refused).toEqual(Array(3).fill(expect.objectContaining({ constraint: 'conversations_open_key' })));
+  });
+
+  it('opens a new conversation when the last one has ended', async () => {
+    await db().app(`INSERT INTO conversations (id, user_id, member_id, ended_at)
+      VALUES ('first', 'cy', 'zola', now()), ('second', 'cy', 'zola', NULL)`);
+
+    expect(await db().app(`SELECT id FROM conversations WHERE user_id = 'cy'`)).toHaveLength(2);
+  });
+
+  it('gives a place in a conversation to one message', async () => {
+    await expect(
+      db().app(`INSERT INTO messages (id, conversation_id, position, role, content)
+        VALUES ('twin', 'talk', 1, 'user', 'Hello')`),
+    ).rejects.toMatchObject({ constraint: 'messages_conversation_id_position_key' });
+  });
+
+  it.each(['UPDATE family_interactions SET sentiment = 1', 'DELETE FROM family_interactions'])(
+    'does not let the app rewrite the history: %s',
+    async (sql) => {
+      await expect(db().app(sql)).rejects.toMatchObject({ code: '42501' });
+    },
+  );
+
+  it('keeps a member who has talked', async () => {
+    await expect(db().app(`DELETE FROM family_members WHERE id = 'elara'`)).rejects.toMatchObject({
+      constraint: 'conversations_member_id_fkey',
+    });
+  });
+
+  it('keeps the interactions of a conversation that is deleted with its messages', async () => {
+    await db().app(`INSERT INTO conversations (id, user_id, member_id) VALUES ('gone', 'dan', 'kofi')`);
+    await db().app(
+      `INSERT INTO messages (id, conversation_id, position, role, content) VALUES ('gone', 'gone', 1, 'user', 'x')`,
+    );
+    await db().app(`INSERT INTO family_interactions (id, user_id, member_id, conversation_id, kind)
+      VALUES ('kept', 'dan', 'kofi', 'gone', 'advice')`);
+
+    await db().app(`DELETE FROM conversations WHERE id = 'gone'`);
+
+    expect(await db().app(`SELECT id FROM messages WHERE id = 'gone'`)).toEqual([]);
+    expect(await db().app(`SELECT conversation_id FROM family_interactions WHERE id = 'kept'`)).toEqual([
+      { conversation_id: null },
+    ]);
+  });
+});
+
+/** Runs an insert with four ids on four connections at once, as four copies of a service would, and returns the errors. */
+async function race(url: string, sql: string, ids: readonly string[] = ['a', 'b', 'c', 'd']): Promise<unknown[]> {
+  const pool = new Pool({ connectionString: url, max: 4 });
+  try {
+    const settled = await Promise.allSettled(ids.map((id) => pool.query(sql, [id])));
+    return settled.filter((result) => result.status === 'rejected').map((result) => result.reason);
+  } finally {
+    await pool.end();
+  }
+}

@@ -1,0 +1,2 @@
+export { type Forge, type ForgeTransaction, openForge } from './client';
+export { Prisma, $Enums } from './generated/client';

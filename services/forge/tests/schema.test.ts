@@ -1,0 +1,226 @@
+import { useDatabase } from '@azora/db-testkit';
+import { Pool } from 'pg';
+
+const JOB = 'INSERT INTO jobs (id, employer_id, title, description, category, budget) VALUES';
+const APPLY = 'INSERT INTO applications (id, job_id, freelancer_id, cover_letter, proposed_amount) VALUES';
+const CONTRACT = `INSERT INTO contracts
+  (id, job_id, application_id, employer_id, freelancer_id, terms, amount, starts_at) VALUES`;
+const MILESTONE = 'INSERT INTO milestones (id, contract_id, position, title, amount) VALUES';
+const HOLD = `INSERT INTO escrows
+  (id, contract_id, milestone_id, payer_wallet_id, payee_wallet_id, amount, currency) VALUES`;
+const DISPUTE = 'INSERT INTO disputes (id, contract_id, milestone_id, raised_by_id, reason, description) VALUES';
+
+describe('the forge schema', () => {
+  const db = useDatabase('forge');
+
+  beforeAll(async () => {
+    await db().app(
+      `${JOB} ('site', 'boss', 'Site', 'A site', 'Web', 100), ('app', 'boss', 'App', 'An app', 'Web', 100)`,
+    );
+    await db().app(`${APPLY} ('ada-site', 'site', 'ada', 'Hello', 100), ('ben-site', 'site', 'ben', 'Hello', 90),
+      ('ben-app', 'app', 'ben', 'Hello', 90), ('boss-app', 'app', 'boss', 'Hello', 90)`);
+    await db().app("UPDATE applications SET status = 'accepted', decided_at = now() WHERE id = 'ada-site'");
+    await db().app(`${CONTRACT} ('deal', 'site', 'ada-site', 'boss', 'ada', 'As agreed', 100, now()),
+      ('other', 'app', 'ben-app', 'boss', 'ben', 'As agreed', 90, now())`);
+    await db().app(`${MILESTONE} ('draft', 'deal', 1, 'Draft', 40), ('final', 'deal', 2, 'Final', 50)`);
+    await db().app(`${HOLD} ('held', 'deal', 'draft', 'boss-azr', 'ada-azr', 40, 'AZR')`);
+    await db().app(`${DISPUTE} ('dispute', 'deal', 'draft', 'ada', 'payment', 'Late')`);
+    await db().app("INSERT INTO skill_profiles (id, user_id) VALUES ('ada', 'ada')");
+  });
+
+  it.each([
+    ['a job without a title', "UPDATE jobs SET title = ' '", 'jobs_title_check'],
+    ['a job without a description', "UPDATE jobs SET description = ''", 'jobs_description_check'],
+    ['a job without a category', "UPDATE jobs SET category = ''", 'jobs_category_check'],
+    ['a job for nothing', 'UPDATE jobs SET budget = 0', 'jobs_budget_check'],
+    ['a deadline in the past', "UPDATE jobs SET deadline = '2020-01-01'", 'jobs_deadline_check'],
+    ['an open job that was never published', "UPDATE jobs SET status = 'open'", 'jobs_published_at_check'],
+    ['a cancelled job without its time', "UPDATE jobs SET status = 'cancelled'", 'jobs_closed_at_check'],
+    [
+      'a second application to a job',
+      `${APPLY} ('a', 'site', 'ada', 'Hi', 1)`,
+      'applications_job_id_freelancer_id_key',
+    ],
+    ['an application without a letter', "UPDATE applications SET cover_letter = ''", 'applications_cover_letter_check'],
+    ['an offer of nothing', 'UPDATE applications SET proposed_amount = 0', 'applications_proposed_amount_check'],
+    ['work of no days', 'UPDATE applications SET estimated_days = 0', 'applications_estimated_days_check'],
+    [
+      'a decision without its time',
+      "UPDATE applications SET status = 'rejected' WHERE id = 'ben-site'",
+      'applications_decided_at_check',
+    ],
+    [
+      'a second accepted application of a job',
+      "UPDATE applications SET status = 'accepted', decided_at = now() WHERE id = 'ben-site'",
+      'applications_job_id_accepted_key',
+    ],
+    [
+      'a contract with somebody other than the applicant',
+      `${CONTRACT} ('c', 'site', 'ben-site', 'boss', 'ada', 'x', 1, now())`,
+      'contracts_application_id_job_id_freelancer_id_fkey',
+    ],
+    [
+      "a contract by somebody other than the job's employer",
+      `${CONTRACT} ('c', 'site', 'ben-site', 'thief', 'ben', 'x', 1, now())`,
+      'contracts_job_id_employer_id_fkey',
+    ],
+    [
+      'a contract with oneself',
+      `${CONTRACT} ('c', 'app', 'boss-app', 'boss', 'boss', 'x', 1, now())`,
+      'contracts_parties_check',
+    ],
+    [
+      'two contracts for an application',
+      `${CONTRACT} ('c', 'site', 'ada-site', 'boss', 'ada', 'x', 1, now())`,
+      'contracts_application_id_job_id_freelancer_id_key',
+    ],
+    ['a contract without terms', "UPDATE contracts SET terms = ''", 'contracts_terms_check'],
+    ['a contract for nothing', "UPDATE contracts SET amount = 0 WHERE id = 'other'", 'contracts_amount_check'],
+    ['an end before the start', "UPDATE contracts SET ends_at = '2020-01-01'", 'contracts_ends_at_check'],
+    ['completion without its time', "UPDATE contracts SET status = 'completed'", 'contracts_completed_at_check'],
+    ['cancellation without its time', "UPDATE contracts SET status = 'cancelled'", 'contracts_cancelled_at_check'],
+    [
+      'a contract below its milestones',
+      "UPDATE contracts SET amount = 89 WHERE id = 'deal'",
+      'contracts_milestones_total_check',
+    ],
+    [
+      'the start of a contract that its milestones do not fill',
+      "UPDATE contracts SET status = 'active' WHERE id = 'deal'",
+      'contracts_milestones_total_check',
+    ],
+    ['milestones above their contract', `${MILESTONE} ('m', 'deal', 3, 'More', 11)`, 'milestones_contract_total_check'],
+    [
+      'a milestone that grows above its contract',
+      "UPDATE milestones SET amount = 61 WHERE id = 'final'",
+      'milestones_contract_total_check',
+    ],
+    ['two milestones at one place', `${MILESTONE} ('m', 'deal', 1, 'x', 1)`, 'milestones_contract_id_position_key'],
+    ['a milestone at no place', `${MILESTONE} ('m', 'deal', 0, 'x', 1)`, 'milestones_position_check'],
+    ['a milestone for nothing', `${MILESTONE} ('m', 'deal', 3, 'x', 0)`, 'milestones_amount_check'],
+    ['a milestone without a title', `${MILESTONE} ('m', 'deal', 3, ' ', 1)`, 'milestones_title_check'],
+    ['a submission without its time', "UPDATE milestones SET status = 'submitted'", 'milestones_submitted_at_check'],
+    [
+      'an approval without its time',
+      "UPDATE milestones SET status = 'approved', submitted_at = now()",
+      'milestones_approved_at_check',
+    ],
+    [
+      'an approval before the submission',
+      "UPDATE milestones SET status = 'approved', submitted_at = now(), approved_at = '2020-01-01'",
+      'milestones_approved_after_submitted_check',
+    ],
+    [
+      'a milestone whose money is set aside twice',
+      `${HOLD} ('e', 'deal', 'draft', 'boss-azr', 'ada-azr', 40, 'AZR')`,
+      'escrows_milestone_id_live_key',
+    ],
+    [
+      "an escrow of another amount than its milestone's",
+      `${HOLD} ('e', 'deal', 'final', 'boss-azr', 'ada-azr', 49, 'AZR')`,
+      'escrows_milestone_id_contract_id_amount_fkey',
+    ],
+    [
+      "an escrow in another currency than its contract's",
+      `${HOLD} ('e', 'deal', 'final', 'boss-usd', 'ada-usd', 50, 'USD')`,
+      'escrows_contract_id_currency_fkey',
+    ],
+    [
+      'an escrow that pays its payer',
+      `${HOLD} ('e', 'deal', 'final', 'boss-azr', 'boss-azr', 50, 'AZR')`,
+      'escrows_wallets_check',
+    ],
+    ['an escrow of nothing', 'UPDATE escrows SET amount = 0', 'escrows_amount_check'],
+    ['a release without its time', "UPDATE escrows SET status = 'released'", 'escrows_released_at_check'],
+    ['a refund without its time', "UPDATE escrows SET status = 'refunded'", 'escrows_refunded_at_check'],
+    [
+      'a release before the money was held',
+      "UPDATE escrows SET status = 'released', released_at = '2020-01-01'",
+      'escrows_settled_after_held_check',
+    ],
+    [
+      'another amount of a milestone whose money is set aside',
+      "UPDATE milestones SET amount = 41 WHERE id = 'draft'",
+      'escrows_milestone_id_contract_id_amount_fkey',
+    ],
+    ['a second live dispute', `${DISPUTE} ('d', 'deal', NULL, 'boss', 'scope', 'x')`, 'disputes_contract_id_live_key'],
+    [
+      "a dispute about another contract's milestone",
+      `${DISPUTE} ('d', 'other', 'draft', 'ben', 'scope', 'x')`,
+      'disputes_milestone_id_contract_id_fkey',
+    ],
+    ['a dispute without words', "UPDATE disputes SET description = ''", 'disputes_description_check'],
+    ['a withdrawal without its time', "UPDATE disputes SET status = 'withdrawn'", 'disputes_closed_at_check'],
+    [
+      'an end before the beginning of a dispute',
+      "UPDATE disputes SET status = 'withdrawn', closed_at = '2020-01-01'",
+      'disputes_closed_after_created_check',
+    ],
+    [
+      'a resolution that says nothing',
+      "UPDATE disputes SET status = 'resolved', closed_at = now(), resolved_by_id = 'judge'",
+      'disputes_resolution_check',
+    ],
+    [
+      'a second profile of a person',
+      "INSERT INTO skill_profiles (id, user_id) VALUES ('p', 'ada')",
+      'skill_profiles_user_id_key',
+    ],
+    ['a rating above 5', 'UPDATE skill_profiles SET rating = 5.01, rating_count = 1', 'skill_profiles_rating_check'],
+    ['a rating by nobody', 'UPDATE skill_profiles SET rating = 5', 'skill_profiles_rating_count_check'],
+    ['negative jobs', 'UPDATE skill_profiles SET completed_jobs = -1', 'skill_profiles_completed_jobs_check'],
+    ['negative earnings', 'UPDATE skill_profiles SET total_earned = -1', 'skill_profiles_total_earned_check'],
+    ['work for nothing', 'UPDATE skill_profiles SET hourly_rate = 0', 'skill_profiles_hourly_rate_check'],
+    ['the deletion of a job under contract', "DELETE FROM jobs WHERE id = 'site'", expect.stringMatching(/_fkey$/)],
+    ['the deletion of a contract', "DELETE FROM contracts WHERE id = 'deal'", expect.stringMatching(/_fkey$/)],
+  ])('refuses %s', async (_what, sql, constraint) => {
+    await expect(db().app(sql)).rejects.toMatchObject({ constraint });
+  });
+
+  it('accepts one of many applications that race', async () => {
+    await db().app(`${JOB} ('race', 'boss', 'Race', 'A race', 'Web', 100)`);
+    await db().app(`INSERT INTO applications (id, job_id, freelancer_id, cover_letter, proposed_amount)
+      SELECT 'race-' || n, 'race', 'user-' || n, 'Hello', 1 FROM generate_series(1, 8) n`);
+    const refused = await race(
+      (n) => `UPDATE applications SET status = 'accepted', decided_at = now() WHERE id = 'race-${n + 1}'`,
+    );
+
+    expect(refused).toEqual(Array(7).fill('applications_job_id_accepted_key'));
+  });
+
+  it('keeps milestones that race within their contract', async () => {
+    const refused = await race((n) => `${MILESTONE} ('race-${n}', 'other', ${n + 1}, 'Race', 30)`);
+
+    expect(refused).toEqual(Array(5).fill('milestones_contract_total_check'));
+  });
+
+  it('starts a contract that its milestones fill, and sets refunded money aside anew', async () => {
+    await db().app(`${MILESTONE} ('rest', 'deal', 3, 'Rest', 10)`);
+    await db().app("UPDATE contracts SET status = 'active' WHERE id = 'deal'");
+    await db().app("UPDATE escrows SET status = 'refunded', refunded_at = now() WHERE id = 'held'");
+    await db().app(`${HOLD} ('anew', 'deal', 'draft', 'boss-azr', 'ada-azr', 40, 'AZR')`);
+
+    expect(await db().app("SELECT status FROM contracts WHERE id = 'deal'")).toEqual([{ status: 'active' }]);
+  });
+
+  it('deletes the applications of a job without contract with it', async () => {
+    await db().app("DELETE FROM jobs WHERE id = 'race'");
+
+    expect(await db().app("SELECT id FROM applications WHERE job_id = 'race'")).toEqual([]);
+  });
+
+  it('finds a job by the stem of a word in its description', async () => {
+    await db().app(`${JOB} ('farm', 'boss', 'Farm', 'Harvesting maize', 'Farming', 100)`);
+
+    const query = "SELECT id FROM jobs WHERE search @@ websearch_to_tsquery('english', 'harvest')";
+    expect(await db().app(query)).toEqual([{ id: 'farm' }]);
+  });
+
+  /** Runs a statement eight times at once and names the constraints that refused it. */
+  async function race(statement: (n: number) => string): Promise<string[]> {
+    const pool = new Pool({ connectionString: db().url, max: 8 });
+    const settled = await Promise.allSettled(Array.from({ length: 8 }, (_, n) => pool.query(statement(n))));
+    await pool.end();
+    return settled.filter((result) => result.status === 'rejected').map(({ reason }) => reason.constraint);
+  }
+});

@@ -1,0 +1,111 @@
+import { createHash } from 'node:crypto';
+import { readdirSync, readFileSync } from 'node:fs';
+import { join } from 'node:path';
+
+/** A file of this repository, as the first workspace indexes it. */
+export interface SourceFile {
+  /** From the root of the repository, with forward slashes. */
+  readonly path: string;
+  readonly text: string;
+  readonly sha256: string;
+}
+
+/** A function, class or interface at the top level of a file. Lines count from 1. */
+export interface Declaration {
+  readonly file: SourceFile;
+  readonly name: string;
+  readonly kind: 'Function' | 'Class' | 'Interface';
+  readonly startLine: number;
+  readonly endLine: number;
+  readonly signature: string;
+  readonly documentation: string | null;
+  readonly body: string;
+}
+
+const SOURCE_FOLDER = 'packages/core/src';
+const MAX_FILES = 20;
+const LINES_PER_CHUNK = 40;
+
+export function readSourceFiles(repositoryRoot: string): SourceFile[] {
+  const names = readdirSync(join(repositoryRoot, SOURCE_FOLDER)).filter((name) => name.endsWith('.ts'));
+  return names
+    .sort()
+    .slice(0, MAX_FILES)
+    .map((name) => {
+      const text = readFileSync(join(repositoryRoot, SOURCE_FOLDER, name), 'utf8').replaceAll('\r\n', '\n');
+      const sha256 = createHash('sha256').update(text).digest('hex');
+      return { path: `${SOURCE_FOLDER}/${name}`, text, sha256 };
+    });
+}
+
+/** Pieces of a file, {@link LINES_PER_CHUNK} lines each. */
+export function splitIntoChunks({ text }: SourceFile): string[] {
+  const lines = text.trimEnd().split('\n');
+  const count = Math.ceil(lines.length / LINES_PER_CHUNK);
+  return Array.from({ length: count }, (_, index) =>
+    lines.slice(index * LINES_PER_CHUNK, (index + 1) * LINES_PER_CHUNK).join('\n'),
+  );
+}
+
+const DECLARATION = /^(?:export )?(?:async )?(function\*?|class|interface) (\w+)/;
+
+/** By the shape of this repository's own style, which begins a declaration and its closing brace in the first column. */
+export function findDeclarations(file: SourceFile): Declaration[] {
+  const lines = file.text.split('\n');
+  return lines.flatMap((line, index) => {
+    const [, keyword = '', name = ''] = DECLARATION.exec(line) ?? [];
+    if (name === '') return [];
+    const kind = keyword === 'class' ? 'Class' : keyword === 'interface' ? 'Interface' : 'Function';
+    // A declaration of one line ends where it begins.
+    const end = line.endsWith('}')
+      ? index
+      : lines.findIndex((candidate, at) => at > index && candidate.startsWith('}'));
+    const endLine = Math.max(end, index) + 1;
+    const signature = line.replace(/ \{.*$/, '');
+    const body = lines.slice(index, endLine).join('\n');
+    return [
+      { file, name, kind, startLine: index + 1, endLine, signature, documentation: commentAbove(lines, index), body },
+    ];
+  });
+}
+
+/** Paths of the files that a file imports or exports from. */
+export function findImports(file: SourceFile): string[] {
+  const targets = file.text.matchAll(/ from '\.\/([\w-]+)'/g);
+  return [...new Set([...targets].map(([, name]) => `${SOURCE_FOLDER}/${name}.ts`))];
+}
+
+function commentAbove(lines: readonly string[], index: number): string | null {
+  const first = lines.slice(0, index).findLastIndex((line) => line.startsWith('/**'));
+  const comment = first === -1 ? [] : lines.slice(first, index);
+  if (!comment.at(-1)?.endsWith('*/') || comment.slice(0, -1).some((line) => line.endsWith('*/'))) return null;
+  return comment
+    .map((line) => line.replace(/^\s*\/?\*{1,2}\/?\s?|\s*\*\/$/g, ''))
+    .join('\n')
+    .trim();
+}
+
+/**
+ * An embedding without a model: every word counts in the dimension that its hash names, and texts that share words
+ * point the same way. Enough to search the seed by, the same on every machine, and of length 1.
+ */
+export function embedWords(text: string, dimensions: number): number[] {
+  const counts = new Array<number>(dimensions).fill(0);
+  for (const [word] of text.matchAll(/[A-Za-z][a-z]+|[A-Z]+(?![a-z])/g)) {
+    const dimension = fnv1a(word.toLowerCase()) % dimensions;
+    counts[dimension] = (counts[dimension] ?? 0) + 1;
+  }
+  const length = Math.hypot(...counts);
+  // A text without a word still needs a direction.
+  if (length === 0) return counts.map((_, dimension) => (dimension === 0 ? 1 : 0));
+  return counts.map((count) => Number((count / length).toFixed(6)));
+}
+
+/** The 32-bit FNV-1a hash. */
+function fnv1a(word: string): number {
+  let hash = 0x811c9dc5;
+  for (let index = 0; index < word.length; index += 1) {
+    hash = Math.imul(hash ^ word.charCodeAt(index), 0x01000193) >>> 0;
+  }
+  return hash;
+}

@@ -1,0 +1,132 @@
+import { z } from 'zod';
+import type { Rag } from './client';
+import { invalidInput } from './errors';
+import { Prisma } from './generated/client';
+
+/** The dimensions that have an HNSW index of their own (see the first migration). */
+const INDEXED_DIMENSIONS: ReadonlySet<number> = new Set([768, 1536]);
+/** pgvector's limits. */
+const MAX_DIMENSIONS = 16_000;
+const MAX_EF_SEARCH = 1_000;
+/** pgvector's own default of 40 finds too few of the ten nearest among tens of thousands of chunks. */
+const DEFAULT_EF_SEARCH = 100;
+
+export interface SearchChunksInput {
+  /** Chunks of another dimension are not compared with it. */
+  readonly embedding: readonly number[];
+  readonly limit: number;
+  readonly workspacePath?: string;
+  readonly contentType?: string;
+  /** Embeddings of two models cannot be compared, even when they have one dimension. */
+  readonly embeddingModel?: string;
+  /** Candidates that the index keeps in sight, 1 to 1000: more finds more of the nearest and takes longer. */
+  readonly efSearch?: number;
+}
+
+export interface FoundChunk {
+  readonly id: string;
+  readonly contentId: string;
+  readonly chunkIndex: number;
+  readonly content: string;
+  /** 1 minus the cosine distance: 1 is the same direction, -1 the opposite. */
+  readonly score: number;
+  readonly sourcePath: string | null;
+  readonly contentType: string | null;
+}
+
+const searchInput = z.strictObject({
+  embedding: z
+    .array(z.number())
+    .min(1)
+    .max(MAX_DIMENSIONS)
+    // As vector holds them, in single precision.
+    .refine(
+      (numbers) => numbers.every((number) => Number.isFinite(Math.fround(number))),
+      'has numbers that are too big',
+    )
+    .refine((numbers) => numbers.some((number) => Math.fround(number) !== 0), 'is all zeros'),
+  limit: z.int().min(1).max(MAX_EF_SEARCH),
+  workspacePath: z.string().min(1).optional(),
+  contentType: z.string().min(1).optional(),
+  embeddingModel: z.string().min(1).optional(),
+  efSearch: z.int().min(1).max(MAX_EF_SEARCH).optional(),
+});
+
+type Search = z.infer<typeof searchInput>;
+
+/**
+ * The chunks whose embeddings are nearest to one, the nearest first. As many as `limit` when there are as many,
+ * however few of all chunks the filters leave.
+ * @throws {SuiteError} `RAG.INVALID_INPUT`
+ */
+export async function searchChunks(rag: Rag, input: SearchChunksInput): Promise<FoundChunk[]> {
+  const search = parseSearch(input);
+  if (!INDEXED_DIMENSIONS.has(search.embedding.length)) return rag.prisma.$queryRaw<FoundChunk[]>(exactSearch(search));
+  const found = await rag.prisma.$queryRaw<FoundChunk[]>(indexSearch(search));
+  // Too few: there are no more, or the index gave up before it met enough that pass the filters.
+  return found.length === search.limit ? found : rag.prisma.$queryRaw<FoundChunk[]>(exactSearch(search));
+}
+
+/** Checks what `searchChunks` is given. */
+export function parseSearch(input: SearchChunksInput): Search {
+  const parsed = searchInput.safeParse(input);
+  if (!parsed.success) throw invalidInput(parsed.error);
+  return parsed.data;
+}
+
+/**
+ * By the HNSW index of the embedding's dimension, whose expression and condition must stand in the statement as they do
+ * in the index. The settings end with the statement's own transaction: a BEGIN, a SET LOCAL and a COMMIT of their own
+ * would halve the searches per second. The chunks are read with a value of `settings` in their condition, which makes
+ * the server apply the settings before it opens the index.
+ */
+export function indexSearch(search: Search): Prisma.Sql {
+  const vector = Prisma.raw(`vector(${search.embedding.length})`);
+  const distance = Prisma.sql`embedding::${vector} <=> ${vectorText(search)}::${vector}`;
+  return Prisma.sql`
+    WITH settings AS MATERIALIZED (${settings(search)})
+    SELECT nearest.*
+    FROM settings, LATERAL (${nearestChunks(search, distance, Prisma.sql`AND settings.ef_search IS NOT NULL`)}) AS nearest
+    ORDER BY score DESC, id`;
+}
+
+/** By comparing with every chunk that passes the filters. */
+export function exactSearch(search: Search): Prisma.Sql {
+  return nearestChunks(search, Prisma.sql`embedding <=> ${vectorText(search)}::vector`);
+}
+
+/** Iterative scans, which go on until enough chunks pass the filters, came with pgvector 0.8. */
+function settings({ efSearch = DEFAULT_EF_SEARCH, limit }: Search): Prisma.Sql {
+  return Prisma.sql`
+    SELECT set_config('hnsw.ef_search', ${String(Math.max(efSearch, limit))}, true) AS ef_search,
+           CASE WHEN string_to_array(extversion, '.')::int[] >= ARRAY[0, 8]
+                THEN set_config('hnsw.iterative_scan', 'strict_order', true) END AS iterative_scan
+    FROM pg_extension WHERE extname = 'vector'`;
+}
+
+function nearestChunks(search: Search, distance: Prisma.Sql, condition = Prisma.empty): Prisma.Sql {
+  return Prisma.sql`
+    SELECT id, "contentId", "chunkIndex", content, 1 - distance AS score, "sourcePath", "contentType"
+    FROM (
+      SELECT id, content_id AS "contentId", chunk_index AS "chunkIndex", content, ${distance} AS distance,
+             source_path AS "sourcePath", content_type AS "contentType"
+      FROM rag_chunks
+      WHERE embedding_dimension = ${Prisma.raw(String(search.embedding.length))} ${filters(search)} ${condition}
+      ORDER BY distance
+      LIMIT ${search.limit}
+    ) AS candidates
+    ORDER BY score DESC, id`;
+}
+
+function filters({ workspacePath, contentType, embeddingModel }: Search): Prisma.Sql {
+  const conditions = [
+    workspacePath === undefined ? Prisma.empty : Prisma.sql`AND workspace_path = ${workspacePath}`,
+    contentType === undefined ? Prisma.empty : Prisma.sql`AND content_type = ${contentType}`,
+    embeddingModel === undefined ? Prisma.empty : Prisma.sql`AND embedding_model = ${embeddingModel}`,
+  ];
+  return Prisma.join(conditions, ' ');
+}
+
+function vectorText({ embedding }: Search): string {
+  return `[${embedding.join(',')}]`;
+}

@@ -1,0 +1,28 @@
+import { createHash } from 'node:crypto';
+import { z } from 'zod';
+import { invalidInput } from './errors';
+
+const ID_LENGTH = 16;
+
+const workspacePath = z.string().refine((path) => path.trim() !== '', 'is blank');
+
+/**
+ * One spelling for a path however it is written: forward slashes, none doubled, none at the end, lower case (Windows
+ * and macOS do not tell cases apart, and the ids of every machine must agree).
+ */
+export function normalizePath(path: string): string {
+  const slashed = path.replaceAll('\\', '/').toLowerCase();
+  const scheme = /^[a-z][a-z0-9+.-]*:\/\//.exec(slashed)?.[0] ?? '';
+  const rest = slashed.slice(scheme.length).replace(/\/{2,}/g, '/');
+  return scheme + (rest.length > 1 ? rest.replace(/\/$/, '') : rest);
+}
+
+/**
+ * The id of the workspace at a path, the same on every machine.
+ * @throws {SuiteError} `RAG.INVALID_INPUT` when the path is blank
+ */
+export function workspaceId(path: string): string {
+  const parsed = workspacePath.safeParse(path);
+  if (!parsed.success) throw invalidInput(parsed.error);
+  return createHash('sha256').update(normalizePath(parsed.data)).digest('hex').slice(0, ID_LENGTH);
+}

@@ -1,0 +1,19 @@
+DROP TABLE "assessment_items";
+DROP TABLE "assessments";
+DROP TABLE "questions";
+DROP TABLE "progress";
+DROP TABLE "path_steps";
+DROP TABLE "learning_paths";
+DROP TABLE "learning_insights";
+DROP TABLE "messages";
+DROP TABLE "tutoring_sessions";
+DROP TABLE "student_profiles";
+
+DROP TYPE "assessment_status";
+DROP TYPE "step_kind";
+DROP TYPE "path_status";
+DROP TYPE "insight_kind";
+DROP TYPE "message_role";
+DROP TYPE "session_status";
+DROP TYPE "learning_style";
+DROP TYPE "skill_level";

@@ -1,0 +1,2 @@
+export { type Sapiens, type SapiensTransaction, openSapiens } from './client';
+export { Prisma, $Enums } from './generated/client';

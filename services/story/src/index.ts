@@ -1,0 +1,2 @@
+export { openStory, type Story, type StoryTransaction } from './client';
+export { $Enums, Prisma } from './generated/client';

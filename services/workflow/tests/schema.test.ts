@@ -1,0 +1,96 @@
+import { useDatabase } from '@azora/db-testkit';
+import { Pool } from 'pg';
+
+describe('the workflow schema', () => {
+  const db = useDatabase('workflow');
+
+  beforeAll(async () => {
+    await db().app(`INSERT INTO workflows (name, owner_id) VALUES ('Welcome', 'ada')`);
+    await db().app(`INSERT INTO plugins (name) VALUES ('email')`);
+    await db().app(`INSERT INTO workflow_plugins (workflow_id, plugin_id) VALUES (1, 1)`);
+    await db().app(`INSERT INTO logs (workflow_id, message) VALUES (1, 'Run started')`);
+  });
+
+  it('gives a new workflow its defaults', async () => {
+    const columns = 'id, nodes, connections, settings, status, version, deleted_at';
+
+    expect(await db().app(`SELECT ${columns} FROM workflows`)).toEqual([
+      { id: 1, nodes: [], connections: [], settings: {}, status: 'draft', version: 1, deleted_at: null },
+    ]);
+    expect(await db().app('SELECT enabled, version FROM plugins')).toEqual([{ enabled: true, version: '1.0.0' }]);
+    expect(await db().app('SELECT level FROM logs')).toEqual([{ level: 'info' }]);
+  });
+
+  it.each([
+    ['workflows', 'name', `name = ' '`],
+    ['workflows', 'owner_id', `owner_id = ''`],
+    ['workflows', 'status', `status = 'running'`],
+    ['workflows', 'version', `version = 0`],
+    ['workflows', 'nodes', `nodes = '{}'`],
+    ['workflows', 'connections', `connections = '"a"'`],
+    ['workflows', 'settings', `settings = '[]'`],
+    ['plugins', 'name', `name = ''`],
+    ['plugins', 'version', `version = ''`],
+    ['plugins', 'config_schema', `config_schema = 'true'`],
+    ['logs', 'level', `level = 'debug'`],
+    ['logs', 'message', `message = ''`],
+  ])('refuses %s whose %s is wrong: %s', async (table, rule, change) => {
+    await expect(db().admin(`UPDATE ${table} SET ${change}`)).rejects.toMatchObject({
+      constraint: `${table}_${rule}_check`,
+    });
+  });
+
+  it('takes one plugin of a name', async () => {
+    await expect(db().app(`INSERT INTO plugins (name) VALUES ('email')`)).rejects.toMatchObject({
+      constraint: 'plugins_name_key',
+    });
+  });
+
+  it('adds a plugin to a workflow once when four requests race', async () => {
+    await db().app(`INSERT INTO plugins (id, name) VALUES (50, 'http-request')`);
+    const add = 'INSERT INTO workflow_plugins (workflow_id, plugin_id) VALUES (1, $1)';
+    const refused = await race(db().url, add, ['50', '50', '50', '50']);
+
+    expect(refused).toEqual(Array(3).fill(expect.objectContaining({ constraint: 'workflow_plugins_pkey' })));
+  });
+
+  it.each([`UPDATE logs SET message = 'All well'`, 'DELETE FROM logs'])(
+    'does not let the app rewrite what was logged: %s',
+    async (sql) => {
+      await expect(db().app(sql)).rejects.toMatchObject({ code: '42501' });
+    },
+  );
+
+  it('takes its logs and plugin links away with a workflow, and leaves the plugins', async () => {
+    await db().app(`INSERT INTO workflows (id, name, owner_id) VALUES (60, 'Gone', 'ada')`);
+    await db().app(`INSERT INTO plugins (id, name) VALUES (60, 'kept')`);
+    await db().app('INSERT INTO workflow_plugins (workflow_id, plugin_id) VALUES (60, 60)');
+    await db().app(`INSERT INTO logs (workflow_id, message) VALUES (60, 'Run started')`);
+
+    await db().app('DELETE FROM workflows WHERE id = 60');
+
+    expect(await db().app('SELECT id FROM logs WHERE workflow_id = 60')).toEqual([]);
+    expect(await db().app('SELECT plugin_id FROM workflow_plugins WHERE workflow_id = 60')).toEqual([]);
+    expect(await db().app('SELECT name FROM plugins WHERE id = 60')).toEqual([{ name: 'kept' }]);
+  });
+
+  it('takes a plugin out of its workflows when it is deleted', async () => {
+    await db().app(`INSERT INTO plugins (id, name) VALUES (70, 'old')`);
+    await db().app('INSERT INTO workflow_plugins (workflow_id, plugin_id) VALUES (1, 70)');
+
+    await db().app('DELETE FROM plugins WHERE id = 70');
+
+    expect(await db().app('SELECT workflow_id FROM workflow_plugins WHERE plugin_id = 70')).toEqual([]);
+  });
+});
+
+/** Runs an insert with four ids on four connections at once, as four copies of a service would, and returns the errors. */
+async function race(url: string, sql: string, ids: readonly string[]): Promise<unknown[]> {
+  const pool = new Pool({ connectionString: url, max: 4 });
+  try {
+    const settled = await Promise.allSettled(ids.map((id) => pool.query(sql, [id])));
+    return settled.filter((result) => result.status === 'rejected').map((result) => result.reason);
+  } finally {
+    await pool.end();
+  }
+}

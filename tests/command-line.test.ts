@@ -1,0 +1,222 @@
+import { randomBytes } from 'node:crypto';
+import { cpSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import net from 'node:net';
+import os from 'node:os';
+import path from 'node:path';
+import { parseDatabaseUrl, withUrlParts } from '@azora/db-core';
+import { withClient } from '@azora/db-fleet';
+import { repositoryRoot, testServerUrl } from '@azora/db-testkit';
+import { azoraDb, type CliResult } from './cli';
+
+/** Three services are enough to see a fleet: one plain, one with functions and triggers, one with serial ids. */
+const FEW = ['--service', 'notification,mint,workflow'];
+
+describe('azora-db', () => {
+  const home = mkdtempSync(path.join(os.tmpdir(), 'azora-cli-'));
+  const prefix = `azt_${randomBytes(3).toString('hex')}_`;
+  const env = { DATABASE_URL: testServerUrl().href, AZORA_DB_PREFIX: prefix, AZORA_HOME: home };
+  const run = (...args: string[]) => azoraDb(args, { env });
+  const names = ['mint', 'notification', 'workflow'];
+
+  afterAll(async () => {
+    await withClient(testServerUrl(), async (client) => {
+      const { rows } = await client.query<{ datname: string }>('SELECT datname FROM pg_database WHERE datname LIKE $1', [`${prefix}%`]);
+      for (const { datname } of rows) await client.query(`DROP DATABASE "${datname}" WITH (FORCE)`);
+      const roles = await client.query<{ rolname: string }>('SELECT rolname FROM pg_roles WHERE rolname LIKE $1', [`${prefix}%`]);
+      for (const { rolname } of roles.rows) await client.query(`DROP ROLE "${rolname}"`);
+    });
+    rmSync(home, { recursive: true, force: true });
+  });
+
+  const json = ({ stdout }: CliResult) => JSON.parse(stdout);
+
+  it('sets up services, and a second run finds nothing to do', async () => {
+    const first = await run('setup', '--no-build', '--json', ...FEW);
+    const second = await run('setup', '--no-build', '--json', ...FEW);
+
+    expect(first.exitCode).toBe(0);
+    expect(json(first).services.map((it: { createdDatabase: boolean }) => it.createdDatabase)).toEqual([true, true, true]);
+    expect(second.exitCode).toBe(0);
+    expect(json(second).services).toEqual(names.map((service) => ({ service, state: 'done', createdDatabase: false, migrations: [] })));
+  });
+
+  it('seeds, and a second seed changes no row', async () => {
+    const seed = ['seed', '--scale', '1', '--json', ...FEW];
+    expect(await run(...seed)).toMatchObject({ exitCode: 0 });
+    const before = await contents();
+
+    expect(await run(...seed)).toMatchObject({ exitCode: 0 });
+    expect(await contents()).toEqual(before);
+  });
+
+  it('tells the state of the fleet as one JSON document', async () => {
+    const status = await run('status', '--json', '--check', ...FEW);
+
+    expect(status).toMatchObject({ exitCode: 0, stderr: '' });
+    expect(json(status)).toMatchObject({ ok: true });
+    expect(json(status).services.map((it: { service: string }) => it.service)).toEqual(names);
+    expect(json(status).services[1]).toMatchObject({
+      database: `${prefix}notifications`,
+      server: 'ordinary',
+      reachable: true,
+      migrations: { applied: 1, pending: [], failed: [], edited: [] },
+      drift: false,
+      models: 1,
+      tables: { notifications: expect.any(Number) },
+      sizeBytes: expect.any(Number),
+    });
+  });
+
+  it('finds drift with --check', async () => {
+    const url = withUrlParts(testServerUrl(), { database: `${prefix}notifications` });
+    await withClient(url, (client) => client.query('ALTER TABLE notifications ADD COLUMN stray text'));
+
+    expect((await run('status', '--check', ...FEW)).exitCode).toBe(4);
+
+    await withClient(url, (client) => client.query('ALTER TABLE notifications DROP COLUMN stray'));
+    expect((await run('status', '--check', ...FEW)).exitCode).toBe(0);
+  });
+
+  it('goes down and up again', async () => {
+    expect((await run('migrate', 'down', ...FEW)).exitCode).toBe(2);
+    const down = await run('migrate', 'down', '--yes', '--json', '--service', 'workflow');
+    const behind = await run('migrate', 'status', '--check', ...FEW);
+    const up = await run('migrate', 'up', ...FEW);
+
+    expect(json(down).services).toEqual([{ service: 'workflow', state: 'done', migrations: [expect.stringMatching(/_init$/)] }]);
+    expect(behind.exitCode).toBe(4);
+    expect(up).toMatchObject({ exitCode: 0, stdout: expect.stringContaining('workflow: applied') });
+  });
+
+  it("gives the app role a URL that reaches its own database only and the administrator's on request", async () => {
+    const app = (await run('url', 'mint')).stdout.trim();
+    const admin = (await run('url', 'mint', '--admin')).stdout.trim();
+
+    expect(parseDatabaseUrl(app, 'url')).toMatchObject({ user: `${prefix}mint_app`, database: `${prefix}mint` });
+    expect(parseDatabaseUrl(admin, 'url').user).toBe(testServerUrl().user);
+    const other = withUrlParts(parseDatabaseUrl(app, 'url'), { database: `${prefix}notifications` });
+    await expect(withClient(other, async () => undefined)).rejects.toMatchObject({ code: 'SERVER.REFUSED' });
+  });
+
+  it('drops nothing without --yes, and sets up again with it', async () => {
+    expect(await run('reset', ...FEW)).toMatchObject({ exitCode: 2, stderr: expect.stringContaining('USAGE.NEEDS_YES') });
+    expect(await run('seed', '--reset', ...FEW)).toMatchObject({ exitCode: 2 });
+    expect((await run('reset', '--yes', ...FEW)).exitCode).toBe(0);
+    expect(json(await run('status', '--json', '--service', 'mint')).services[0].tables.wallets).toBe(0);
+  });
+
+  describe('given something wrong', () => {
+    const password = 'hunter2hunter2';
+
+    it.each([
+      ['an unknown service', ['status', '--service', 'mnit'], {}, 'Known services: agent'],
+      ['an unknown command', ['statsu'], {}, 'unknown command'],
+      ['an unknown option', ['status', '--jsn'], {}, 'unknown option'],
+      ['a bad number', ['migrate', 'down', '--steps', '0'], {}, 'at least 1'],
+      ['a malformed URL', ['status'], { DATABASE_URL: `postgresql://u:${password}@:99999/x` }, 'DATABASE_URL'],
+      ["a malformed URL of one service", ['status'], { MINT_DATABASE_URL: `mysql://u:${password}@h/x` }, 'MINT_DATABASE_URL'],
+      ['a bad prefix', ['status'], { AZORA_DB_PREFIX: 'no spaces' }, 'AZORA_DB_PREFIX'],
+    ])('%s: one line, exit 2', async (_title, args, wrong, says) => {
+      const result = await azoraDb(args, { env: { ...env, ...wrong } });
+
+      expect(result.exitCode).toBe(2);
+      expect(result.stderr).toContain(says);
+      expect(result.stderr + result.stdout).not.toContain(password);
+    });
+
+    it('an unreachable server: the variable and the reason, not the password', async () => {
+      const port = await freePort();
+      const unreachable = { ...env, DATABASE_URL: `postgresql://u:${password}@127.0.0.1:${port}/postgres` };
+
+      const result = await azoraDb(['setup', '--no-build'], { env: unreachable });
+
+      expect(result.exitCode).toBe(2);
+      expect(result.stderr + result.stdout).toContain('DATABASE_URL');
+      expect(result.stderr + result.stdout).toContain('ECONNREFUSED');
+      expect(result.stderr + result.stdout).not.toContain(password);
+    });
+
+    it('a schema that does not parse: file and line', async () => {
+      const checkout = fewServices();
+      writeFileSync(path.join(checkout, 'services/mint/prisma/schema.prisma'), 'datasource db {\n  provider = "postgresql"\n}\n\nmodel Oops {\n  id Strin @id\n}\n');
+
+      const result = await azoraDb(['setup', '--no-build'], { env, cwd: checkout });
+
+      expect(result).toMatchObject({ exitCode: 2, stderr: expect.stringContaining('services/mint/prisma/schema.prisma:6') });
+      rmSync(checkout, { recursive: true });
+    });
+
+    it('a migration with a syntax error: file, line and caret; the others go on and the database stays as it was', async () => {
+      const checkout = fewServices();
+      const migration = path.join(checkout, 'services/notification/prisma/migrations/20990101000000_broken');
+      cpSync(path.join(checkout, 'services/notification/prisma/migrations/20260101000000_init'), migration, { recursive: true });
+      writeFileSync(path.join(migration, 'migration.sql'), 'ALTER TABLE notifications ADD COLUMN extra text;\n\nALTER TABEL notifications ADD x int;\n');
+      const other = path.join(checkout, 'services/workflow/prisma/migrations/20990101000000_fine');
+      cpSync(migration, other, { recursive: true });
+      writeFileSync(path.join(other, 'migration.sql'), 'CREATE TABLE fine (id int);\n');
+      writeFileSync(path.join(other, 'down.sql'), 'DROP TABLE fine;\n');
+
+      const result = await azoraDb(['migrate', 'up', '--json'], { env, cwd: checkout });
+
+      expect(result.exitCode).toBe(2);
+      const { services } = JSON.parse(result.stdout);
+      expect(services.find((it: { service: string }) => it.service === 'workflow')).toMatchObject({ state: 'done', migrations: ['20990101000000_fine'] });
+      expect(services.find((it: { service: string }) => it.service === 'notification')).toMatchObject({
+        state: 'failed',
+        error: { code: 'MIGRATION.SQL_FAILED', why: expect.stringMatching(/migration\.sql:3:7[\s\S]*\^/) },
+      });
+      const { rows } = await withClient(withUrlParts(testServerUrl(), { database: `${prefix}notifications` }), (client) =>
+        client.query("SELECT 1 FROM information_schema.columns WHERE table_name = 'notifications' AND column_name = 'extra'"),
+      );
+      expect(rows).toEqual([]);
+      expect((await azoraDb(['migrate', 'down', '--yes', '--service', 'workflow'], { env, cwd: checkout })).exitCode).toBe(0);
+      rmSync(checkout, { recursive: true });
+    });
+
+    it('an edited applied migration: named and refused', async () => {
+      const checkout = fewServices();
+      writeFileSync(path.join(checkout, 'services/mint/prisma/migrations/20260101000000_init/migration.sql'), 'SELECT 1;\n');
+
+      const result = await azoraDb(['migrate', 'up', '--json', '--service', 'mint'], { env, cwd: checkout });
+
+      expect(result.exitCode).toBe(2);
+      expect(JSON.parse(result.stdout).services[0].error).toMatchObject({ code: 'MIGRATION.EDITED', message: expect.stringContaining('20260101000000_init') });
+      rmSync(checkout, { recursive: true });
+    });
+  });
+
+  /** Every row of every table as text, with updated_at. */
+  async function contents(): Promise<Record<string, unknown>> {
+    const all: Record<string, unknown> = {};
+    for (const database of ['notifications', 'mint', 'workflow']) {
+      await withClient(withUrlParts(testServerUrl(), { database: prefix + database }), async (client) => {
+        const tables = await client.query<{ name: string }>("SELECT relname::text AS name FROM pg_class WHERE relkind IN ('r', 'S') AND relnamespace = 'public'::regnamespace");
+        for (const { name } of tables.rows) {
+          const { rows } = await client.query(`SELECT count(*)::int AS rows, md5(string_agg(t::text, '|' ORDER BY t::text)) AS hash FROM "${name}" AS t`);
+          all[`${database}.${name}`] = rows[0];
+        }
+      });
+    }
+    return all;
+  }
+});
+
+/** A checkout with the three services only, which a test may spoil. */
+function fewServices(): string {
+  const checkout = mkdtempSync(path.join(os.tmpdir(), 'azora-checkout-'));
+  for (const file of ['lerna.json', 'package.json']) cpSync(path.join(repositoryRoot(), file), path.join(checkout, file));
+  for (const name of ['mint', 'notification', 'workflow']) {
+    for (const part of ['package.json', 'prisma']) {
+      cpSync(path.join(repositoryRoot(), 'services', name, part), path.join(checkout, 'services', name, part), { recursive: true });
+    }
+  }
+  return checkout;
+}
+
+async function freePort(): Promise<number> {
+  const server = net.createServer();
+  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
+  const address = server.address();
+  await new Promise((resolve) => server.close(resolve));
+  return address !== null && typeof address === 'object' ? address.port : 0;
+}
