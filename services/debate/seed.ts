@@ -1,6 +1,5 @@
 import { defineSeed } from '@azora/db-core';
-import { openDebate } from './src/index';
-import { memories, playMatches, positions, promotion } from './src/seed/agents';
+import { memories, playMatches, positions, promotion } from './seed/agents';
 import {
   type Ago,
   agentMetrics,
@@ -10,9 +9,10 @@ import {
   fileChanges,
   rollback,
   streamEvents,
-} from './src/seed/loop';
-import { replay, shareLink, usageOf, webhook } from './src/seed/sharing';
-import { volumeTables } from './src/seed/volume';
+} from './seed/loop';
+import { replay, shareLink, usageOf, webhook } from './seed/sharing';
+import { volumeTables } from './seed/volume';
+import { openDebate } from './src/index';
 
 const DAY_MS = 86_400_000;
 const MINUTE_MS = 60_000;

@@ -1,6 +1,6 @@
 import { defineSeed, seedId } from '@azora/db-core';
+import { volume } from './seed/volume';
 import { openForge } from './src/index';
-import { volume } from './src/seed-volume';
 
 const DAY_MS = 86_400_000;
 const daysBefore = (now: Date, days: number) => new Date(now.getTime() - days * DAY_MS);

@@ -1,7 +1,7 @@
 import { createHash } from 'node:crypto';
 import { defineSeed, seedId } from '@azora/db-core';
+import { volume } from './seed/volume';
 import { openMint, type Prisma } from './src/index';
-import { volume } from './src/seed-volume';
 
 type Payment = Omit<Prisma.TransactionCreateManyInput, 'id' | 'idempotencyKey' | 'createdAt'> & { daysAgo: number };
 

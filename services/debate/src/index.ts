@@ -1,2 +1,2 @@
 export { type Debate, type DebateTransaction, openDebate } from './client';
-export { Prisma, $Enums } from './generated/client';
+export { $Enums, Prisma } from './generated/client';

@@ -1,2 +1,2 @@
 export { type Education, type EducationTransaction, openEducation } from './client';
-export { Prisma, $Enums } from './generated/client';
+export { $Enums, Prisma } from './generated/client';

@@ -1,2 +1,2 @@
 export { type Family, type FamilyTransaction, openFamily } from './client';
-export { Prisma, $Enums } from './generated/client';
+export { $Enums, Prisma } from './generated/client';

@@ -1,2 +1,2 @@
 export { type Forge, type ForgeTransaction, openForge } from './client';
-export { Prisma, $Enums } from './generated/client';
+export { $Enums, Prisma } from './generated/client';

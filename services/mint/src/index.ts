@@ -1,2 +1,2 @@
 export { type Mint, type MintTransaction, openMint } from './client';
-export { Prisma, $Enums } from './generated/client';
+export { $Enums, Prisma } from './generated/client';

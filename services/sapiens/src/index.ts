@@ -1,2 +1,2 @@
-export { type Sapiens, type SapiensTransaction, openSapiens } from './client';
-export { Prisma, $Enums } from './generated/client';
+export { openSapiens, type Sapiens, type SapiensTransaction } from './client';
+export { $Enums, Prisma } from './generated/client';

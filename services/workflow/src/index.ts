@@ -1,2 +1,2 @@
-export { type Workflow, type WorkflowTransaction, openWorkflow } from './client';
-export { Prisma, $Enums } from './generated/client';
+export { openWorkflow, type Workflow, type WorkflowTransaction } from './client';
+export { $Enums, Prisma } from './generated/client';

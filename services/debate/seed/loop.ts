@@ -1,5 +1,5 @@
 import { seedId } from '@azora/db-core';
-import type { Prisma } from '../generated/client';
+import type { Prisma } from '../src/generated/client';
 
 /** A distance from the day of the run, into the past. */
 export type Ago = (days: number, minutes?: number) => Date;

@@ -1,5 +1,5 @@
 import { seedId } from '@azora/db-core';
-import type { Prisma } from '../generated/client';
+import type { Prisma } from '../src/generated/client';
 import { AGENTS, type Ago, CYCLES, LOOP } from './loop';
 
 export const TIERS = ['fast', 'medium', 'slow', 'glacial'] as const;
