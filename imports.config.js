@@ -7,12 +7,24 @@ exports.ROOMS = [
   { name: 'fleet-suite', path: `${FLEET}/suite`, mayImport: ['^packages/core'] },
   { name: 'fleet-postgres', path: `${FLEET}/postgres`, mayImport: ['^packages/core', `${FLEET}/suite`] },
   { name: 'fleet-operations', path: `${FLEET}/operations`, mayImport: ['^packages/core', `${FLEET}/(postgres|suite)`] },
-  { name: 'fleet-render', path: `${FLEET}/render`, mayImport: ['^packages/core', `${FLEET}/(operations|postgres|suite)`] },
-  { name: 'fleet-commands', path: `${FLEET}/commands`, mayImport: ['^packages/core', `${FLEET}/(operations|render|suite)`] },
+  {
+    name: 'fleet-render',
+    path: `${FLEET}/render`,
+    mayImport: ['^packages/core', `${FLEET}/(operations|postgres|suite)`],
+  },
+  {
+    name: 'fleet-commands',
+    path: `${FLEET}/commands`,
+    mayImport: ['^packages/core', `${FLEET}/(operations|render|suite)`],
+  },
   { name: 'fleet-entry', path: `${FLEET}/(bin|index)\\.ts$`, mayImport: ['^packages/core', `${FLEET}/`] },
   { name: 'testkit', path: '^packages/testkit/src', mayImport: ['^packages/(core|fleet)'] },
   { name: 'seed', path: '^prisma/', mayImport: ['^packages/core', '^services/[^/]+/(seed|src/index)\\.'] },
   ...require('node:fs')
     .readdirSync(`${__dirname}/services`)
-    .map((name) => ({ name: `service-${name}`, path: `^services/${name}/(src|seed)`, mayImport: ['^packages/core', `^services/${name}/`] })),
+    .map((name) => ({
+      name: `service-${name}`,
+      path: `^services/${name}/(src|seed)`,
+      mayImport: ['^packages/core', `^services/${name}/`],
+    })),
 ];

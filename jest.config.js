@@ -5,7 +5,10 @@ module.exports = {
   testMatch: ['**/tests/**/*.test.ts'],
   modulePathIgnorePatterns: ['/dist/', '/.azora/'],
   transform: {
-    '^.+\\.[cm]?[jt]sx?$': ['@swc/jest', { jsc: { parser: { syntax: 'typescript' }, target: 'es2023' }, module: { type: 'commonjs' } }],
+    '^.+\\.[cm]?[jt]sx?$': [
+      '@swc/jest',
+      { jsc: { parser: { syntax: 'typescript' }, target: 'es2023' }, module: { type: 'commonjs' } },
+    ],
   },
   // Node loads ES modules with require; jest's own loader does not, so the few that tests reach are compiled.
   transformIgnorePatterns: ['/node_modules/(?!(p-map|@prisma/schema-engine-wasm)/)'],

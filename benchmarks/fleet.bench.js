@@ -8,31 +8,58 @@ exports.run = ({ root, home, url, runs, hasVector }) => {
   const services = readdirSync(path.join(root, 'services')).filter((name) => hasVector || name !== 'rag');
   const env = { ...process.env, DATABASE_URL: url, AZORA_HOME: home, AZORA_DB_PREFIX: 'bench_' };
   const azora = (...args) => [process.execPath, [bin, ...args, '--service', services.join(',')], { cwd: root, env }];
-  const psql = (database, args) => seconds('psql', ['-X', '-q', '-v', 'ON_ERROR_STOP=1', '-d', withDatabase(url, database), ...args]);
+  const psql = (database, args) =>
+    seconds('psql', ['-X', '-q', '-v', 'ON_ERROR_STOP=1', '-d', withDatabase(url, database), ...args]);
   const drop = (prefix) => {
-    const sql = services.flatMap((name) => ['-c', `DROP DATABASE IF EXISTS ${prefix}${databaseOf(root, name)} WITH (FORCE)`]);
+    const sql = services.flatMap((name) => [
+      '-c',
+      `DROP DATABASE IF EXISTS ${prefix}${databaseOf(root, name)} WITH (FORCE)`,
+    ]);
     const roles = services.flatMap((name) => ['-c', `DROP ROLE IF EXISTS ${prefix}${name}_app`]);
     psql('postgres', [...sql, ...roles]);
   };
   const rows = [];
 
-  const ours = median(runs, () => seconds(...azora('setup', '--no-build')), () => drop('bench_'));
-  const peer = median(runs, () => services.reduce((sum, name) => sum + setUpByPsql(root, name, psql), 0), () => drop('peer_'));
+  const ours = median(
+    runs,
+    () => seconds(...azora('setup', '--no-build')),
+    () => drop('bench_'),
+  );
+  const peer = median(
+    runs,
+    () => services.reduce((sum, name) => sum + setUpByPsql(root, name, psql), 0),
+    () => drop('peer_'),
+  );
   rows.push(row(`set up ${services.length} databases`, ours, peer, 'psql, the same SQL one after the other', '≤ 1.0'));
 
   seconds(...azora('setup', '--no-build'));
   const idle = median(runs, () => seconds(...azora('migrate', 'up')));
   const prisma = path.join(root, 'scripts', 'prisma.js');
-  const official = median(runs, () => seconds(process.execPath, [prisma, '--version'], { cwd: path.join(root, 'services', 'mint') }));
+  const official = median(runs, () =>
+    seconds(process.execPath, [prisma, '--version'], { cwd: path.join(root, 'services', 'mint') }),
+  );
   rows.push(row(`nothing to migrate, ${services.length} databases`, idle, official, 'prisma --version', '≤ 0.7'));
 
   const status = median(runs, () => seconds(...azora('status')));
-  rows.push({ what: `status of ${services.length} databases`, ours: `${status.toFixed(2)} s`, peer: '', ratio: '', budget: '≤ 1 s' });
+  rows.push({
+    what: `status of ${services.length} databases`,
+    ours: `${status.toFixed(2)} s`,
+    peer: '',
+    ratio: '',
+    budget: '≤ 1 s',
+  });
   const help = median(runs, () => seconds(process.execPath, [bin, '--help']));
   const bare = median(runs, () => seconds(process.execPath, ['-e', '']));
-  rows.push({ what: 'azora-db --help', ours: `${(help * 1000).toFixed(0)} ms`, peer: `${(bare * 1000).toFixed(0)} ms (node -e '')`, ratio: (help / bare).toFixed(2), budget: '≤ 200 ms' });
+  rows.push({
+    what: 'azora-db --help',
+    ours: `${(help * 1000).toFixed(0)} ms`,
+    peer: `${(bare * 1000).toFixed(0)} ms (node -e '')`,
+    ratio: (help / bare).toFixed(2),
+    budget: '≤ 200 ms',
+  });
   const memory = peakMemoryMib(...azora('status'));
-  if (memory !== undefined) rows.push({ what: 'status, resident', ours: `${memory} MiB`, peer: '', ratio: '', budget: '≤ 400 MiB' });
+  if (memory !== undefined)
+    rows.push({ what: 'status, resident', ours: `${memory} MiB`, peer: '', ratio: '', budget: '≤ 400 MiB' });
   drop('bench_');
   drop('peer_');
   return rows;
@@ -45,11 +72,18 @@ function setUpByPsql(root, name, psql) {
   const file = path.join(root, 'services', name, 'prisma', 'migrations', migration, 'migration.sql');
   readFileSync(file);
   return (
-    psql('postgres', ['-c', `CREATE ROLE peer_${name}_app LOGIN PASSWORD 'x'`, '-c', `CREATE DATABASE ${database} TEMPLATE template0`]) +
+    psql('postgres', [
+      '-c',
+      `CREATE ROLE peer_${name}_app LOGIN PASSWORD 'x'`,
+      '-c',
+      `CREATE DATABASE ${database} TEMPLATE template0`,
+    ]) +
     psql(database, ['-1', '-f', file]) +
     psql(database, [
-      '-c', `REVOKE ALL ON DATABASE ${database} FROM PUBLIC; GRANT CONNECT ON DATABASE ${database} TO peer_${name}_app`,
-      '-c', `GRANT SELECT, INSERT, UPDATE, DELETE ON ALL TABLES IN SCHEMA public TO peer_${name}_app`,
+      '-c',
+      `REVOKE ALL ON DATABASE ${database} FROM PUBLIC; GRANT CONNECT ON DATABASE ${database} TO peer_${name}_app`,
+      '-c',
+      `GRANT SELECT, INSERT, UPDATE, DELETE ON ALL TABLES IN SCHEMA public TO peer_${name}_app`,
     ])
   );
 }
@@ -66,5 +100,11 @@ function withDatabase(url, database) {
 }
 
 function row(what, ours, peer, name, budget) {
-  return { what, ours: `${ours.toFixed(2)} s`, peer: `${peer.toFixed(2)} s (${name})`, ratio: (ours / peer).toFixed(2), budget };
+  return {
+    what,
+    ours: `${ours.toFixed(2)} s`,
+    peer: `${peer.toFixed(2)} s (${name})`,
+    ratio: (ours / peer).toFixed(2),
+    budget,
+  };
 }

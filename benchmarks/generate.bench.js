@@ -12,15 +12,30 @@ exports.run = ({ root, runs }) => {
   const generate = () => seconds(process.execPath, [bin, 'generate'], { cwd: root, env });
   const cold = () => {
     rmSync(cache, { recursive: true, force: true });
-    for (const name of services) rmSync(path.join(root, 'services', name, 'src', 'generated'), { recursive: true, force: true });
+    for (const name of services)
+      rmSync(path.join(root, 'services', name, 'src', 'generated'), { recursive: true, force: true });
   };
   const first = median(3, generate, cold);
   const again = median(runs, generate);
   const prisma = path.join(root, 'scripts', 'prisma.js');
-  const one = median(3, () => seconds(process.execPath, [prisma, 'generate'], { cwd: path.join(root, 'services', 'mint') }));
+  const one = median(3, () =>
+    seconds(process.execPath, [prisma, 'generate'], { cwd: path.join(root, 'services', 'mint') }),
+  );
   rmSync(cache, { recursive: true, force: true });
   return [
-    { what: `generate ${services.length} clients from cold`, ours: `${first.toFixed(1)} s`, peer: `${(one * services.length).toFixed(1)} s (prisma generate, ${services.length} times)`, ratio: (first / (one * services.length)).toFixed(2), budget: '≤ 12 s' },
-    { what: 'generate, no schema changed', ours: `${again.toFixed(2)} s`, peer: `${one.toFixed(2)} s (prisma generate, once)`, ratio: (again / one).toFixed(2), budget: 'nothing redone' },
+    {
+      what: `generate ${services.length} clients from cold`,
+      ours: `${first.toFixed(1)} s`,
+      peer: `${(one * services.length).toFixed(1)} s (prisma generate, ${services.length} times)`,
+      ratio: (first / (one * services.length)).toFixed(2),
+      budget: '≤ 12 s',
+    },
+    {
+      what: 'generate, no schema changed',
+      ours: `${again.toFixed(2)} s`,
+      peer: `${one.toFixed(2)} s (prisma generate, once)`,
+      ratio: (again / one).toFixed(2),
+      budget: 'nothing redone',
+    },
   ];
 };

@@ -22,7 +22,11 @@ function median(runs, work, reset = () => undefined) {
 
 /** The maximum resident size of a process in MiB, or undefined where GNU time is missing. */
 function peakMemoryMib(command, args, options = {}) {
-  const { status, stderr, error } = spawnSync('/usr/bin/time', ['-f', 'peak=%M', command, ...args], { encoding: 'utf8', maxBuffer: 1 << 30, ...options });
+  const { status, stderr, error } = spawnSync('/usr/bin/time', ['-f', 'peak=%M', command, ...args], {
+    encoding: 'utf8',
+    maxBuffer: 1 << 30,
+    ...options,
+  });
   if (error !== undefined || status !== 0) return undefined;
   const match = /peak=(\d+)\s*$/.exec(stderr);
   return match === null ? undefined : Math.round(Number(match[1]) / 1024);

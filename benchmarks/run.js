@@ -10,13 +10,17 @@ const RUNS = 5;
 
 async function main() {
   const asked = process.argv.slice(2);
-  const names = readdirSync(__dirname).filter((file) => file.endsWith('.bench.js')).map((file) => file.replace('.bench.js', ''));
+  const names = readdirSync(__dirname)
+    .filter((file) => file.endsWith('.bench.js'))
+    .map((file) => file.replace('.bench.js', ''));
   const home = mkdtempSync(path.join(os.tmpdir(), 'azora-bench-'));
   const { startEmbedded, stopEmbedded } = require('@azora/db-fleet');
   const given = process.env.BENCH_DATABASE_URL;
   try {
     const url = given ?? (await startEmbedded({ home })).url.href;
-    console.log(`Node ${process.version}, ${os.availableParallelism()} cores, ${given ? 'the given server' : 'embedded server, fsync on'}; medians of ${RUNS}\n`);
+    console.log(
+      `Node ${process.version}, ${os.availableParallelism()} cores, ${given ? 'the given server' : 'embedded server, fsync on'}; medians of ${RUNS}\n`,
+    );
     console.log('| what | ours | peer | ratio | budget |\n|---|---|---|---|---|');
     for (const name of names.filter((it) => asked.length === 0 || asked.includes(it))) {
       const { run } = require(`./${name}.bench.js`);

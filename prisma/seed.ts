@@ -20,7 +20,11 @@ async function seedFleet(request: SeedRequest): Promise<void> {
   }
 }
 
-async function seedService(target: SeedTarget, scale: number, context: ReturnType<typeof seedContext>): Promise<number> {
+async function seedService(
+  target: SeedTarget,
+  scale: number,
+  context: ReturnType<typeof seedContext>,
+): Promise<number> {
   // Found by its manifest, not listed here: a new service needs no change in this file.
   const { seed } = await import(`${target.packageName}/seed`);
   tell({ kind: 'progress', service: target.name, detail: 'fixed rows' });

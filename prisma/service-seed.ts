@@ -1,5 +1,13 @@
-import { capabilitiesOf, quoteIdentifier, quoteLiteral, type SeedBlock, type SeedContext } from '@azora/db-core';
-import { type ServerCapabilities, type ServiceSeed, writeRows } from '@azora/db-core';
+import {
+  capabilitiesOf,
+  quoteIdentifier,
+  quoteLiteral,
+  type SeedBlock,
+  type SeedContext,
+  type ServerCapabilities,
+  type ServiceSeed,
+  writeRows,
+} from '@azora/db-core';
 import { Client } from 'pg';
 
 type AnySeed = ServiceSeed<{ close(): Promise<void> }>;

@@ -34,13 +34,16 @@ async function run(command, args, { about, owns }) {
     child.once('error', reject);
     child.once('exit', resolve);
   });
-  if (status !== 0) throw new SetupError(`${about} failed`, 'read what it printed above; the next run goes on from there');
+  if (status !== 0)
+    throw new SetupError(`${about} failed`, 'read what it printed above; the next run goes on from there');
 }
 
 /** node_modules holds the hash of the package-lock.json that it was installed from. */
 async function install(owns) {
   const stamp = path.join(root, 'node_modules', '.azora-installed');
-  const hash = createHash('sha256').update(readFileSync(path.join(root, 'package-lock.json'))).digest('hex');
+  const hash = createHash('sha256')
+    .update(readFileSync(path.join(root, 'package-lock.json')))
+    .digest('hex');
   if (existsSync(stamp) && readFileSync(stamp, 'utf8') === hash) return;
   process.stderr.write('installing the packages\n');
   await run('npm', ['ci', '--no-audit', '--no-fund', '--loglevel', 'error'], { about: 'npm ci', owns });
@@ -60,7 +63,10 @@ async function bootstrap(bin, ...args) {
     });
   } catch (error) {
     if (!['EACCES', 'EROFS', 'EPERM', 'ENOSPC'].includes(error.code)) throw error;
-    throw new SetupError(`the checkout cannot be written (${error.message})`, 'run it as its owner, on a disk with room');
+    throw new SetupError(
+      `the checkout cannot be written (${error.message})`,
+      'run it as its owner, on a disk with room',
+    );
   }
 }
 

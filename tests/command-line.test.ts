@@ -20,9 +20,14 @@ describe('azora-db', () => {
 
   afterAll(async () => {
     await withClient(testServerUrl(), async (client) => {
-      const { rows } = await client.query<{ datname: string }>('SELECT datname FROM pg_database WHERE datname LIKE $1', [`${prefix}%`]);
+      const { rows } = await client.query<{ datname: string }>(
+        'SELECT datname FROM pg_database WHERE datname LIKE $1',
+        [`${prefix}%`],
+      );
       for (const { datname } of rows) await client.query(`DROP DATABASE "${datname}" WITH (FORCE)`);
-      const roles = await client.query<{ rolname: string }>('SELECT rolname FROM pg_roles WHERE rolname LIKE $1', [`${prefix}%`]);
+      const roles = await client.query<{ rolname: string }>('SELECT rolname FROM pg_roles WHERE rolname LIKE $1', [
+        `${prefix}%`,
+      ]);
       for (const { rolname } of roles.rows) await client.query(`DROP ROLE "${rolname}"`);
     });
     rmSync(home, { recursive: true, force: true });
@@ -35,9 +40,15 @@ describe('azora-db', () => {
     const second = await run('setup', '--no-build', '--json', ...FEW);
 
     expect(first.exitCode).toBe(0);
-    expect(json(first).services.map((it: { createdDatabase: boolean }) => it.createdDatabase)).toEqual([true, true, true]);
+    expect(json(first).services.map((it: { createdDatabase: boolean }) => it.createdDatabase)).toEqual([
+      true,
+      true,
+      true,
+    ]);
     expect(second.exitCode).toBe(0);
-    expect(json(second).services).toEqual(names.map((service) => ({ service, state: 'done', createdDatabase: false, migrations: [] })));
+    expect(json(second).services).toEqual(
+      names.map((service) => ({ service, state: 'done', createdDatabase: false, migrations: [] })),
+    );
   });
 
   it('seeds, and a second seed changes no row', async () => {
@@ -83,7 +94,9 @@ describe('azora-db', () => {
     const behind = await run('migrate', 'status', '--check', ...FEW);
     const up = await run('migrate', 'up', ...FEW);
 
-    expect(json(down).services).toEqual([{ service: 'workflow', state: 'done', migrations: [expect.stringMatching(/_init$/)] }]);
+    expect(json(down).services).toEqual([
+      { service: 'workflow', state: 'done', migrations: [expect.stringMatching(/_init$/)] },
+    ]);
     expect(behind.exitCode).toBe(4);
     expect(up).toMatchObject({ exitCode: 0, stdout: expect.stringContaining('workflow: applied') });
   });
@@ -99,7 +112,10 @@ describe('azora-db', () => {
   });
 
   it('drops nothing without --yes, and sets up again with it', async () => {
-    expect(await run('reset', ...FEW)).toMatchObject({ exitCode: 2, stderr: expect.stringContaining('USAGE.NEEDS_YES') });
+    expect(await run('reset', ...FEW)).toMatchObject({
+      exitCode: 2,
+      stderr: expect.stringContaining('USAGE.NEEDS_YES'),
+    });
     expect(await run('seed', '--reset', ...FEW)).toMatchObject({ exitCode: 2 });
     expect((await run('reset', '--yes', ...FEW)).exitCode).toBe(0);
     expect(json(await run('status', '--json', '--service', 'mint')).services[0].tables.wallets).toBe(0);
@@ -114,7 +130,12 @@ describe('azora-db', () => {
       ['an unknown option', ['status', '--jsn'], {}, 'unknown option'],
       ['a bad number', ['migrate', 'down', '--steps', '0'], {}, 'at least 1'],
       ['a malformed URL', ['status'], { DATABASE_URL: `postgresql://u:${password}@:99999/x` }, 'DATABASE_URL'],
-      ["a malformed URL of one service", ['status'], { MINT_DATABASE_URL: `mysql://u:${password}@h/x` }, 'MINT_DATABASE_URL'],
+      [
+        'a malformed URL of one service',
+        ['status'],
+        { MINT_DATABASE_URL: `mysql://u:${password}@h/x` },
+        'MINT_DATABASE_URL',
+      ],
       ['a bad prefix', ['status'], { AZORA_DB_PREFIX: 'no spaces' }, 'AZORA_DB_PREFIX'],
     ])('%s: one line, exit 2', async (_title, args, wrong, says) => {
       const result = await azoraDb(args, { env: { ...env, ...wrong } });
@@ -138,19 +159,30 @@ describe('azora-db', () => {
 
     it('a schema that does not parse: file and line', async () => {
       const checkout = fewServices();
-      writeFileSync(path.join(checkout, 'services/mint/prisma/schema.prisma'), 'datasource db {\n  provider = "postgresql"\n}\n\nmodel Oops {\n  id Strin @id\n}\n');
+      writeFileSync(
+        path.join(checkout, 'services/mint/prisma/schema.prisma'),
+        'datasource db {\n  provider = "postgresql"\n}\n\nmodel Oops {\n  id Strin @id\n}\n',
+      );
 
       const result = await azoraDb(['setup', '--no-build'], { env, cwd: checkout });
 
-      expect(result).toMatchObject({ exitCode: 2, stderr: expect.stringContaining('services/mint/prisma/schema.prisma:6') });
+      expect(result).toMatchObject({
+        exitCode: 2,
+        stderr: expect.stringContaining('services/mint/prisma/schema.prisma:6'),
+      });
       rmSync(checkout, { recursive: true });
     });
 
     it('a migration with a syntax error: file, line and caret; the others go on and the database stays as it was', async () => {
       const checkout = fewServices();
       const migration = path.join(checkout, 'services/notification/prisma/migrations/20990101000000_broken');
-      cpSync(path.join(checkout, 'services/notification/prisma/migrations/20260101000000_init'), migration, { recursive: true });
-      writeFileSync(path.join(migration, 'migration.sql'), 'ALTER TABLE notifications ADD COLUMN extra text;\n\nALTER TABEL notifications ADD x int;\n');
+      cpSync(path.join(checkout, 'services/notification/prisma/migrations/20260101000000_init'), migration, {
+        recursive: true,
+      });
+      writeFileSync(
+        path.join(migration, 'migration.sql'),
+        'ALTER TABLE notifications ADD COLUMN extra text;\n\nALTER TABEL notifications ADD x int;\n',
+      );
       const other = path.join(checkout, 'services/workflow/prisma/migrations/20990101000000_fine');
       cpSync(migration, other, { recursive: true });
       writeFileSync(path.join(other, 'migration.sql'), 'CREATE TABLE fine (id int);\n');
@@ -160,27 +192,42 @@ describe('azora-db', () => {
 
       expect(result.exitCode).toBe(2);
       const { services } = JSON.parse(result.stdout);
-      expect(services.find((it: { service: string }) => it.service === 'workflow')).toMatchObject({ state: 'done', migrations: ['20990101000000_fine'] });
+      expect(services.find((it: { service: string }) => it.service === 'workflow')).toMatchObject({
+        state: 'done',
+        migrations: ['20990101000000_fine'],
+      });
       expect(services.find((it: { service: string }) => it.service === 'notification')).toMatchObject({
         state: 'failed',
         error: { code: 'MIGRATION.SQL_FAILED', why: expect.stringMatching(/migration\.sql:3:7[\s\S]*\^/) },
       });
-      const { rows } = await withClient(withUrlParts(testServerUrl(), { database: `${prefix}notifications` }), (client) =>
-        client.query("SELECT 1 FROM information_schema.columns WHERE table_name = 'notifications' AND column_name = 'extra'"),
+      const { rows } = await withClient(
+        withUrlParts(testServerUrl(), { database: `${prefix}notifications` }),
+        (client) =>
+          client.query(
+            "SELECT 1 FROM information_schema.columns WHERE table_name = 'notifications' AND column_name = 'extra'",
+          ),
       );
       expect(rows).toEqual([]);
-      expect((await azoraDb(['migrate', 'down', '--yes', '--service', 'workflow'], { env, cwd: checkout })).exitCode).toBe(0);
+      expect(
+        (await azoraDb(['migrate', 'down', '--yes', '--service', 'workflow'], { env, cwd: checkout })).exitCode,
+      ).toBe(0);
       rmSync(checkout, { recursive: true });
     });
 
     it('an edited applied migration: named and refused', async () => {
       const checkout = fewServices();
-      writeFileSync(path.join(checkout, 'services/mint/prisma/migrations/20260101000000_init/migration.sql'), 'SELECT 1;\n');
+      writeFileSync(
+        path.join(checkout, 'services/mint/prisma/migrations/20260101000000_init/migration.sql'),
+        'SELECT 1;\n',
+      );
 
       const result = await azoraDb(['migrate', 'up', '--json', '--service', 'mint'], { env, cwd: checkout });
 
       expect(result.exitCode).toBe(2);
-      expect(JSON.parse(result.stdout).services[0].error).toMatchObject({ code: 'MIGRATION.EDITED', message: expect.stringContaining('20260101000000_init') });
+      expect(JSON.parse(result.stdout).services[0].error).toMatchObject({
+        code: 'MIGRATION.EDITED',
+        message: expect.stringContaining('20260101000000_init'),
+      });
       rmSync(checkout, { recursive: true });
     });
   });
@@ -190,9 +237,13 @@ describe('azora-db', () => {
     const all: Record<string, unknown> = {};
     for (const database of ['notifications', 'mint', 'workflow']) {
       await withClient(withUrlParts(testServerUrl(), { database: prefix + database }), async (client) => {
-        const tables = await client.query<{ name: string }>("SELECT relname::text AS name FROM pg_class WHERE relkind IN ('r', 'S') AND relnamespace = 'public'::regnamespace");
+        const tables = await client.query<{ name: string }>(
+          "SELECT relname::text AS name FROM pg_class WHERE relkind IN ('r', 'S') AND relnamespace = 'public'::regnamespace",
+        );
         for (const { name } of tables.rows) {
-          const { rows } = await client.query(`SELECT count(*)::int AS rows, md5(string_agg(t::text, '|' ORDER BY t::text)) AS hash FROM "${name}" AS t`);
+          const { rows } = await client.query(
+            `SELECT count(*)::int AS rows, md5(string_agg(t::text, '|' ORDER BY t::text)) AS hash FROM "${name}" AS t`,
+          );
           all[`${database}.${name}`] = rows[0];
         }
       });
@@ -204,10 +255,13 @@ describe('azora-db', () => {
 /** A checkout with the three services only, which a test may spoil. */
 function fewServices(): string {
   const checkout = mkdtempSync(path.join(os.tmpdir(), 'azora-checkout-'));
-  for (const file of ['lerna.json', 'package.json']) cpSync(path.join(repositoryRoot(), file), path.join(checkout, file));
+  for (const file of ['lerna.json', 'package.json'])
+    cpSync(path.join(repositoryRoot(), file), path.join(checkout, file));
   for (const name of ['mint', 'notification', 'workflow']) {
     for (const part of ['package.json', 'prisma']) {
-      cpSync(path.join(repositoryRoot(), 'services', name, part), path.join(checkout, 'services', name, part), { recursive: true });
+      cpSync(path.join(repositoryRoot(), 'services', name, part), path.join(checkout, 'services', name, part), {
+        recursive: true,
+      });
     }
   }
   return checkout;

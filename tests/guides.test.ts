@@ -26,23 +26,35 @@ function copyCheckout(): string {
 describe('the guides', () => {
   const checkout = copyCheckout();
   const home = path.join(checkout, '.azora');
-  const env = { PATH: process.env['PATH'] ?? '', HOME: process.env['HOME'] ?? '', NX_CACHE_DIRECTORY: path.join(root, '.nx', 'cache') };
+  const env = {
+    PATH: process.env['PATH'] ?? '',
+    HOME: process.env['HOME'] ?? '',
+    NX_CACHE_DIRECTORY: path.join(root, '.nx', 'cache'),
+  };
 
   afterAll(async () => {
     await azoraDb(['server', 'stop'], { cwd: checkout });
     rmSync(checkout, { recursive: true });
   });
 
-  it.each(GUIDES)('%s: every bash block runs', async (guide) => {
-    const blocks = bashBlocks(guide);
-    expect(blocks.length).toBeGreaterThan(0);
+  it.each(GUIDES)(
+    '%s: every bash block runs',
+    async (guide) => {
+      const blocks = bashBlocks(guide);
+      expect(blocks.length).toBeGreaterThan(0);
 
-    for (const block of blocks) expect(await bash(block)).toEqual({ block, exitCode: 0, output: expect.any(String) });
-    expect(home).toContain(checkout);
-  }, 240_000);
+      for (const block of blocks) expect(await bash(block)).toEqual({ block, exitCode: 0, output: expect.any(String) });
+      expect(home).toContain(checkout);
+    },
+    240_000,
+  );
 
   async function bash(block: string): Promise<{ block: string; exitCode: number | null; output: string }> {
-    const child = spawn('bash', ['-euo', 'pipefail', '-c', block], { cwd: checkout, env, stdio: ['ignore', 'pipe', 'pipe'] });
+    const child = spawn('bash', ['-euo', 'pipefail', '-c', block], {
+      cwd: checkout,
+      env,
+      stdio: ['ignore', 'pipe', 'pipe'],
+    });
     let output = '';
     child.stdout.on('data', (chunk: Buffer) => (output += chunk.toString()));
     child.stderr.on('data', (chunk: Buffer) => (output += chunk.toString()));

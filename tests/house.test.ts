@@ -20,7 +20,15 @@ describe('the house', () => {
 
   it.each(NAMES)('%s is laid out like the others', (name) => {
     const directory = path.join(root, 'services', name);
-    const files = ['package.json', 'tsconfig.json', 'prisma.config.ts', 'README.md', 'seed.ts', 'src/client.ts', 'src/index.ts'];
+    const files = [
+      'package.json',
+      'tsconfig.json',
+      'prisma.config.ts',
+      'README.md',
+      'seed.ts',
+      'src/client.ts',
+      'src/index.ts',
+    ];
     const prisma = ['prisma/schema.prisma', 'prisma/migrations/migration_lock.toml', 'tests/schema.test.ts'];
 
     expect([...files, ...prisma].filter((file) => !existsSync(path.join(directory, file)))).toEqual([]);

@@ -16,12 +16,20 @@ describe('the import table', () => {
   it('holds for every file', () => {
     const { status, output } = cruise(['packages', 'services', 'prisma']);
 
-    expect({ status, output }).toEqual({ status: 0, output: expect.stringContaining('no dependency violations found') });
+    expect({ status, output }).toEqual({
+      status: 0,
+      output: expect.stringContaining('no dependency violations found'),
+    });
   });
 
   const probes = [
     ['core imports the toolkit', 'packages/core/src', '../../fleet/src/suite/registry', 'core'],
-    ['the toolkit imports a service', 'packages/fleet/src/operations', '../../../../services/mint/src/client', 'fleet-operations'],
+    [
+      'the toolkit imports a service',
+      'packages/fleet/src/operations',
+      '../../../../services/mint/src/client',
+      'fleet-operations',
+    ],
     ['an operation imports a command', 'packages/fleet/src/operations', '../commands/consent', 'fleet-operations'],
     ['a service imports another', 'services/mint/src', '../../auth/src/client', 'service-mint'],
     ['the seed imports the toolkit', 'prisma', '../packages/fleet/src/suite/registry', 'seed'],

@@ -1,5 +1,5 @@
 import { defineSeed, type SeedContext, seedId, seedUuid } from '@azora/db-core';
-import { volumeRows } from './seed-volume';
+import { volumeRows } from './seed/volume';
 import { openAgent, type Prisma } from './src/index';
 
 /** The workspace that the seed of rag indexes: this repository. */

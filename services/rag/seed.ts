@@ -7,8 +7,8 @@ import {
   readSourceFiles,
   type SourceFile,
   splitIntoChunks,
-} from './seed-source';
-import { volumeRows } from './seed-volume';
+} from './seed/source';
+import { volumeRows } from './seed/volume';
 import { openRag, type Prisma, type Rag, workspaceId } from './src/index';
 
 /** Where agents see this repository; not where this machine has it, so that the seed is the same everywhere. */

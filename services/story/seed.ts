@@ -1,5 +1,5 @@
 import { defineSeed, type SeedContext, seedUuid } from '@azora/db-core';
-import { volumeRows } from './seed-volume';
+import { volumeRows } from './seed/volume';
 import { openStory, type Prisma } from './src/index';
 
 const storyId = seedUuid('story.Story.idempotent-transfers');

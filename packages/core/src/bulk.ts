@@ -37,7 +37,8 @@ export function quoteLiteral(text: string): string {
   return text.includes('\\') ? `E${quoted.replaceAll('\\', '\\\\')}` : quoted;
 }
 
-function* copyText(rows: Iterable<readonly CopyValue[]>): Generator<string> {
+/** Rows as the chunks of text that COPY reads. */
+export function* copyText(rows: Iterable<readonly CopyValue[]>): Generator<string> {
   let chunk = '';
   for (const row of rows) {
     for (let column = 0; column < row.length; column += 1) {

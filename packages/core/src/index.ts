@@ -1,6 +1,8 @@
 export { quoteIdentifier, quoteLiteral, writeRows } from './bulk';
 export { capabilitiesOf, type ServerCapabilities } from './capabilities';
 export { type DatabaseFault, databaseFault, SuiteError, type SuiteErrorDetails } from './errors';
+export type { PoolOptions } from './pool';
+export { isRetryable } from './retry';
 export {
   type CopyValue,
   defineSeed,
@@ -20,10 +22,9 @@ export {
   type GeneratedClient,
   type Logger,
   openStore,
-  type PoolOptions,
   type PrismaOptions,
   type Store,
   type StoreOptions,
 } from './store';
-export { type Inside, isRetryable } from './transaction';
+export type { Inside } from './transaction';
 export { type DatabaseUrl, parseDatabaseUrl, redactUrl, withUrlParts } from './url';

@@ -1,20 +1,14 @@
 import { PrismaPg } from '@prisma/adapter-pg';
-import { Pool } from 'pg';
+import type { Pool } from 'pg';
 import { SuiteError } from './errors';
-import { DEFAULT_RETRY, type Inside, retryTransaction } from './transaction';
+import { openPool, type PoolOptions } from './pool';
+import { retryTransaction } from './retry';
+import type { Inside } from './transaction';
 import { type DatabaseUrl, parseDatabaseUrl } from './url';
 
 /** Where a store reports what an operator should see. `console` will do. */
 export interface Logger {
   warn(message: string, fields?: Readonly<Record<string, unknown>>): void;
-}
-
-export interface PoolOptions {
-  /** Connections at most. */
-  readonly max?: number;
-  readonly connectTimeoutMs?: number;
-  readonly idleTimeoutMs?: number;
-  readonly statementTimeoutMs?: number;
 }
 
 export interface StoreOptions {
@@ -58,7 +52,6 @@ export interface GeneratedClient<TransactionClient> {
 }
 
 const DEFAULT_SLOW_QUERY_MS = 500;
-const DEFAULT_POOL = { max: 10, connectTimeoutMs: 5_000, idleTimeoutMs: 10_000, statementTimeoutMs: 30_000 };
 
 /**
  * Opens a service's database; nothing connects before the first query.
@@ -80,7 +73,7 @@ export function openStore<TransactionClient, Client extends GeneratedClient<Tran
     clock: options.clock ?? (() => new Date()),
     transaction: (work) =>
       // The brand is given here and nowhere else: this client is inside a transaction.
-      retryTransaction(() => prisma.$transaction((tx) => work(tx as Inside<TransactionClient>)), DEFAULT_RETRY),
+      retryTransaction(() => prisma.$transaction((tx) => work(tx as Inside<TransactionClient>))),
     close: () => (closing ??= prisma.$disconnect().then(() => pool.end())),
   };
 }
@@ -95,22 +88,6 @@ function storeUrl(service: string, given: string | undefined): DatabaseUrl {
     next: `Pass { url }, or set ${variable} to what "npx azora-db url ${service}" prints`,
     meta: { service, variable },
   });
-}
-
-function openPool(url: DatabaseUrl, options: PoolOptions = {}): Pool {
-  const { max, connectTimeoutMs, idleTimeoutMs, statementTimeoutMs } = { ...DEFAULT_POOL, ...options };
-  const pool = new Pool({
-    connectionString: url.href,
-    max,
-    connectionTimeoutMillis: connectTimeoutMs,
-    idleTimeoutMillis: idleTimeoutMs,
-    // Enforced by the client, not sent as a start-up parameter: PgBouncer refuses unknown ones.
-    query_timeout: statementTimeoutMs,
-    allowExitOnIdle: true,
-  });
-  // Without a listener a server that restarts while a connection idles would end the process; the pool drops it itself.
-  pool.on('error', () => undefined);
-  return pool;
 }
 
 function reportSlowQueries<TransactionClient>(

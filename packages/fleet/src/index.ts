@@ -10,6 +10,7 @@ export { startCompanion, stopCompanion } from './postgres/companion/server';
 export { withClient } from './postgres/connect';
 export { createDatabase, dropDatabase } from './postgres/databases';
 export { startEmbedded, stopEmbedded } from './postgres/embedded/server';
+export { readMigrations } from './postgres/migrations/files';
 export { restrictDatabase } from './postgres/roles';
 export { type Catalog, readCatalog, references, serviceOrder } from './suite/catalog';
 export type { PasswordOf } from './suite/credentials';

@@ -12,9 +12,11 @@ const workspacePath = z.string().refine((path) => path.trim() !== '', 'is blank'
  */
 export function normalizePath(path: string): string {
   const slashed = path.replaceAll('\\', '/').toLowerCase();
-  const scheme = /^[a-z][a-z0-9+.-]*:\/\//.exec(slashed)?.[0] ?? '';
+  // A scheme has more than one letter: C:\\Work, escaped twice on its way here, is a drive.
+  const scheme = /^[a-z][a-z0-9+.-]+:\/\//.exec(slashed)?.[0] ?? '';
   const rest = slashed.slice(scheme.length).replace(/\/{2,}/g, '/');
-  return scheme + (rest.length > 1 ? rest.replace(/\/$/, '') : rest);
+  // The roots / and c:/ keep theirs.
+  return scheme + rest.replace(/(?<=[^:])\/$/, '');
 }
 
 /**

@@ -25,7 +25,9 @@ export type Handler<Arguments extends unknown[]> = (
 ) => Promise<CommandResult>;
 
 /** Turns a handler into commander's action: runs it, prints what it answers, maps errors to exit codes. */
-export type Execute = <Arguments extends unknown[]>(handler: Handler<Arguments>) => (...args: Arguments) => Promise<void>;
+export type Execute = <Arguments extends unknown[]>(
+  handler: Handler<Arguments>,
+) => (...args: Arguments) => Promise<void>;
 
 export type Register = (program: Command, execute: Execute) => void;
 

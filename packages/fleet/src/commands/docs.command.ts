@@ -20,7 +20,11 @@ export const registerDocs: Register = (program, execute) => {
         const stale = await writeDocuments(suite.settings.root, catalog, suite.allServices, { check });
         const said = check ? `stale: ${stale.join(', ')}` : `written: ${stale.join(', ')}`;
         const text = stale.length === 0 ? 'every document is up to date' : said;
-        return { data: { ok: !check || stale.length === 0, stale }, text, exitCode: check && stale.length > 0 ? EXIT_FOUND : 0 };
+        return {
+          data: { ok: !check || stale.length === 0, stale },
+          text,
+          exitCode: check && stale.length > 0 ? EXIT_FOUND : 0,
+        };
       }),
     );
 };

@@ -5,7 +5,17 @@ export const EXIT_FAILED = 1;
 export const EXIT_BAD_INPUT = 2;
 
 /** Areas of codes that say: what was given is wrong, and nothing was changed because of it. */
-const BAD_INPUT_AREAS = ['USAGE', 'CONFIG', 'REGISTRY', 'SCHEMA', 'CATALOG', 'CREDENTIALS', 'EMBEDDED', 'SERVER', 'MIGRATION'];
+const BAD_INPUT_AREAS = [
+  'USAGE',
+  'CONFIG',
+  'REGISTRY',
+  'SCHEMA',
+  'CATALOG',
+  'CREDENTIALS',
+  'EMBEDDED',
+  'SERVER',
+  'MIGRATION',
+];
 
 /** Codes of those areas that are not about what was given. */
 const FAILURES = ['MIGRATION.LOCKED', 'MIGRATION.CONNECTION_LOST'];

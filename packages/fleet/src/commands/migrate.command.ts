@@ -1,8 +1,8 @@
 import type { Command } from 'commander';
-import type { MigratedService, MigrateOptions } from '../operations/migrate';
 import type { ServiceRow } from '../operations/fleet';
+import type { MigratedService, MigrateOptions } from '../operations/migrate';
 import type { Target } from '../operations/targets';
-import { type CommandContext, EXIT_FOUND, type CommandResult, type Execute, type Register } from './command';
+import { type CommandContext, type CommandResult, EXIT_FOUND, type Execute, type Register } from './command';
 import { exitCodeOfRows } from './exit-codes';
 import { type FleetFlags, openSuite, parseWhole, withFleetFlags } from './suite';
 
@@ -49,7 +49,12 @@ function registerDown(migrate: Command, execute: Execute): void {
         const { requireYes } = await import('./consent.js');
         const { migrateFleetDown } = await import('../operations/migrate.js');
         requireYes(flags, `undo ${flags.steps} migration${flags.steps === 1 ? '' : 's'} of each service`);
-        return runFleet(context, flags, (targets, options) => migrateFleetDown(targets, flags.steps, options), 'undone');
+        return runFleet(
+          context,
+          flags,
+          (targets, options) => migrateFleetDown(targets, flags.steps, options),
+          'undone',
+        );
       }),
     );
 }

@@ -19,6 +19,7 @@ export const registerReset: Register = (program, execute) => {
         const { openTargets } = await import('../operations/targets.js');
         const { dropDatabases } = await import('../operations/reset.js');
         const { setUpDatabases } = await import('../operations/setup.js');
+        const { doneRows } = await import('../operations/fleet.js');
         const { DEFAULT_LOCK_TIMEOUT_MS } = await import('../operations/migrate.js');
         const { countsText, failuresText, rowsData } = await import('../render/fleet.js');
 
@@ -26,17 +27,17 @@ export const registerReset: Register = (program, execute) => {
         const catalog = await readCatalog(suite.allServices);
         requireYes(flags, `drop ${suite.services.map(({ name }) => name).join(', ')}`);
         const passwordOf = await openCredentials(suite.settings.home);
-        const dropped = await dropDatabases(
-          await openTargets(suite.settings, suite.services, log),
-          suite.settings,
-          { progress, signal },
+        const dropped = await dropDatabases(await openTargets(suite.settings, suite.services, log), suite.settings, {
+          progress,
+          signal,
+        });
+        const services = suite.services.filter(({ name }) => doneRows(dropped).some((row) => row.service === name));
+        // The servers are looked up again: a companion that was removed starts anew.
+        const made = await setUpDatabases(
+          { settings: suite.settings, services, catalog, passwordOf },
+          { progress, signal, log, lockTimeoutMs: DEFAULT_LOCK_TIMEOUT_MS },
         );
-        const gone = suite.services.filter(({ name }) => dropped.some((it) => it.service === name && it.state === 'done'));
-        // Asked for again: a companion that was removed starts anew.
-        const targets = await openTargets(suite.settings, gone, log);
-        const options = { progress, signal, lockTimeoutMs: DEFAULT_LOCK_TIMEOUT_MS };
-        const made = await setUpDatabases(targets, catalog, passwordOf, options);
-        const rows = [...dropped.filter((row) => row.state !== 'done'), ...made];
+        const rows = [...dropped.filter((row) => row.state !== 'done'), ...made.rows];
         const text = [failuresText(rows), `reset: ${countsText(rows)}`].filter((line) => line !== '').join('\n');
         return { data: rowsData(rows), text, exitCode: exitCodeOfRows(rows) };
       }),

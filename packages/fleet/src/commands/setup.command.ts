@@ -1,5 +1,5 @@
-import { exitCodeOfRows } from './exit-codes';
 import type { CommandResult, Register } from './command';
+import { exitCodeOfRows } from './exit-codes';
 import { type FleetFlags, openSuite, withFleetFlags } from './suite';
 
 interface SetupFlags extends FleetFlags {
@@ -18,31 +18,29 @@ export const registerSetup: Register = (program, execute) => {
         const suite = await openSuite(context, flags);
         const { openCredentials } = await import('../suite/credentials.js');
         const { readCatalog } = await import('../suite/catalog.js');
-        const { runWorkspaceScript } = await import('../operations/workspace.js');
-        const { openTargets } = await import('../operations/targets.js');
-        const { setUpDatabases } = await import('../operations/setup.js');
         const { DEFAULT_LOCK_TIMEOUT_MS } = await import('../operations/migrate.js');
-        const { setupReport } = await import('../render/setup.js');
+        const { setUpFleet } = await import('../operations/setup.js');
+        const { setupData, setupText } = await import('../render/setup.js');
 
         const catalog = await readCatalog(suite.allServices);
         const passwordOf = await openCredentials(suite.settings.home);
         const { progress, signal, log } = context;
-        // The databases need no generated code, so both go on side by side.
-        const building = flags.build
-          ? runWorkspaceScript('build', { root: suite.settings.root, onOutput: () => undefined, signal })
-          : Promise.resolve();
-        // A failure is told after the databases are done; until then it must not count as unhandled.
-        building.catch(() => undefined);
-        if (flags.build) log('building the packages');
-        const targets = await openTargets(suite.settings, suite.services, log);
-        const options = { progress, signal, lockTimeoutMs: DEFAULT_LOCK_TIMEOUT_MS };
-        const rows = await setUpDatabases(targets, catalog, passwordOf, options);
-        await building;
-        const ready = targets.filter((target) => rows.some((row) => row.service === target.service.name && row.state === 'done'));
-        if (!flags.seed || signal.aborted) return setupReport(rows, targets, undefined, exitCodeOfRows(rows));
-        const { seedFleet } = await import('../operations/seed.js');
-        const seeded = await seedFleet(ready, catalog, passwordOf, { root: suite.settings.root, scale: 0, progress, signal });
-        return setupReport(rows, targets, seeded, Math.max(exitCodeOfRows(rows), exitCodeOfRows(seeded.rows)));
+        const report = await setUpFleet(
+          { settings: suite.settings, services: suite.services, catalog, passwordOf },
+          {
+            progress,
+            signal,
+            log,
+            lockTimeoutMs: DEFAULT_LOCK_TIMEOUT_MS,
+            build: flags.build,
+            seed: flags.seed === true,
+          },
+        );
+        const seeded =
+          report.seeded === undefined
+            ? 0
+            : exitCodeOfRows(report.seeded.rows) || (report.seeded.orphans.length > 0 ? 1 : 0);
+        return { data: setupData(report), text: setupText(report), exitCode: exitCodeOfRows(report.rows) || seeded };
       }),
     );
 };

@@ -36,7 +36,11 @@ export async function openSuite(context: CommandContext, flags: FleetFlags): Pro
   const root = findRoot(context.workingDirectory);
   const allServices = await findServices(root);
   const services = selectServices(allServices, flags.service);
-  return { settings: readSettings(root, allServices, readEnvironment(root, context.environment)), allServices, services };
+  return {
+    settings: readSettings(root, allServices, readEnvironment(root, context.environment)),
+    allServices,
+    services,
+  };
 }
 
 /** A whole number of at least `least`, for commander. */

@@ -77,7 +77,9 @@ function runOptions(target: Target, options: MigrateOptions, tell: (detail: stri
     onMigration: (name: string) => tell(name),
     // In the migration's transaction, so that no database is ever seen with tables that its store may not read.
     afterEach: async (client: Parameters<typeof storeFingerprint>[0]) => {
-      grants ??= readCatalog([target.service], { references: 'unchecked' }).then((it) => grantsOf(it, target.service.name));
+      grants ??= readCatalog([target.service], { references: 'unchecked' }).then((it) =>
+        grantsOf(it, target.service.name),
+      );
       await syncGrants(client, target.role, await grants);
       await storeFingerprint(client);
     },

@@ -38,7 +38,8 @@ export async function truncateDatabases(
       );
       if (rows.length === 0) return;
       const names = rows.map(({ name }) => quoteIdentifier(name));
-      const eachTable = (action: string) => names.map((name) => `ALTER TABLE ${name} ${action} TRIGGER USER;`).join('\n');
+      const eachTable = (action: string) =>
+        names.map((name) => `ALTER TABLE ${name} ${action} TRIGGER USER;`).join('\n');
       await client.query(`
         BEGIN;
         ${eachTable('DISABLE')}

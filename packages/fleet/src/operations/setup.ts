@@ -2,24 +2,68 @@ import { withClient } from '../postgres/connect';
 import { syncGrants } from '../postgres/roles';
 import { type Catalog, grantsOf } from '../suite/catalog';
 import type { PasswordOf } from '../suite/credentials';
-import { eachService, type ServiceRow } from './fleet';
+import type { Service } from '../suite/registry';
+import type { Settings } from '../suite/settings';
+import { doneRows, eachService, type ServiceRow } from './fleet';
 import { type MigrateOptions, migrateTargetUp } from './migrate';
 import { provision } from './provision';
-import type { Target } from './targets';
+import { type SeedReport, seedFleet } from './seed';
+import { readStatus, type ServiceStatus } from './status';
+import { openTargets, type Target } from './targets';
+import { runWorkspaceScript } from './workspace';
+
+export interface SetupInput {
+  readonly settings: Settings;
+  readonly services: readonly Service[];
+  readonly catalog: Catalog;
+  readonly passwordOf: PasswordOf;
+}
+
+export interface SetupOptions extends MigrateOptions {
+  readonly build: boolean;
+  readonly seed: boolean;
+  readonly log: (line: string) => void;
+}
 
 export interface SetUpService {
   readonly createdDatabase: boolean;
   readonly migrations: readonly string[];
 }
 
+export interface SetupReport {
+  readonly rows: readonly ServiceRow<SetUpService>[];
+  readonly seeded: SeedReport | undefined;
+  readonly status: readonly ServiceStatus[];
+}
+
+/** Generates and builds what changed, creates and migrates every database, seeds, and reads how it all stands. */
+export async function setUpFleet(input: SetupInput, options: SetupOptions): Promise<SetupReport> {
+  const { settings, catalog, passwordOf } = input;
+  const { build, log, progress, signal } = options;
+  if (build) log('generating and building what changed');
+  // The databases need no generated code, so both go on side by side.
+  const [built, databases] = await Promise.allSettled([
+    build ? runWorkspaceScript('build', { root: settings.root, onOutput: () => undefined, signal }) : undefined,
+    setUpDatabases(input, options),
+  ]);
+  if (databases.status === 'rejected') throw databases.reason;
+  if (built.status === 'rejected') throw built.reason;
+  const { targets, rows } = databases.value;
+  const ready = targets.filter(({ service }) => doneRows(rows).some((row) => row.service === service.name));
+  const seeding = options.seed && !signal?.aborted && ready.length > 0;
+  const seed = { root: settings.root, scale: 0, progress, signal };
+  const seeded = seeding ? await seedFleet(ready, catalog, passwordOf, seed) : undefined;
+  const models = new Map(catalog.services.map((service) => [service.name, service.models.length]));
+  return { rows, seeded, status: await readStatus(targets, models, { signal }) };
+}
+
 /** Creates and migrates every database with its app role; changes nothing where all is there. */
 export async function setUpDatabases(
-  targets: readonly Target[],
-  catalog: Catalog,
-  passwordOf: PasswordOf,
-  options: MigrateOptions,
-): Promise<readonly ServiceRow<SetUpService>[]> {
-  return eachService(targets, options, async (target, tell) => {
+  { settings, services, catalog, passwordOf }: SetupInput,
+  options: MigrateOptions & { readonly log: (line: string) => void },
+): Promise<{ readonly targets: readonly Target[]; readonly rows: readonly ServiceRow<SetUpService>[] }> {
+  const targets = await openTargets(settings, services, options.log);
+  const rows = await eachService(targets, options, async (target, tell) => {
     const { createdDatabase } = await provision(target, passwordOf);
     if (createdDatabase) tell('created');
     const migrations = await migrateTargetUp(target, options, tell);
@@ -29,4 +73,5 @@ export async function setUpDatabases(
     const what = createdDatabase ? 'created' : 'there';
     return { data: { createdDatabase, migrations }, detail: `${what}, ${migrations.length} migrations applied` };
   });
+  return { targets, rows };
 }

@@ -1,4 +1,4 @@
-import { quoteIdentifier, quoteLiteral, redactUrl, SuiteError } from '@azora/db-core';
+import { quoteIdentifier, quoteLiteral, type SuiteError } from '@azora/db-core';
 import type { ClientBase } from 'pg';
 import { withClient } from '../postgres/connect';
 import { readMigrations } from '../postgres/migrations/files';
@@ -88,10 +88,6 @@ function summarize(state: MigrationState): ServiceStatus['migrations'] {
 }
 
 function unreadable(target: Target, models: number, error: SuiteError): ServiceStatus {
-  const missing = error.meta['sqlState'] === '3D000';
-  const known = missing
-    ? new SuiteError('SERVER.NO_DATABASE', `${redactUrl(target.admin)} does not exist; run "npm run db:setup"`)
-    : error;
   return {
     ...identityOf(target, models),
     reachable: false,
@@ -100,7 +96,7 @@ function unreadable(target: Target, models: number, error: SuiteError): ServiceS
     drift: null,
     tables: {},
     sizeBytes: 0,
-    error: { code: known.code, message: known.message },
+    error: { code: error.code, message: error.message },
   };
 }
 

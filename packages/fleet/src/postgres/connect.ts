@@ -1,11 +1,12 @@
-import { databaseFault, type DatabaseUrl, redactUrl, SuiteError } from '@azora/db-core';
+import { type DatabaseUrl, databaseFault, redactUrl, SuiteError } from '@azora/db-core';
 import { Client } from 'pg';
 
 const CONNECT_TIMEOUT_MS = 5_000;
+const NO_SUCH_DATABASE = '3D000';
 
 /**
  * Connects, runs `work`, and always disconnects.
- * @throws {SuiteError} `SERVER.UNREACHABLE`, `SERVER.REFUSED` (bad password, no such database or role)
+ * @throws {SuiteError} `SERVER.UNREACHABLE`, `SERVER.NO_DATABASE`, `SERVER.REFUSED` (bad password, no such role)
  */
 export async function withClient<Result>(url: DatabaseUrl, work: (client: Client) => Promise<Result>): Promise<Result> {
   const client = new Client({
@@ -30,6 +31,12 @@ export async function withClient<Result>(url: DatabaseUrl, work: (client: Client
 function connectionError(url: DatabaseUrl, cause: unknown): SuiteError {
   const fault = databaseFault(cause);
   const where = redactUrl(url);
+  if (fault?.sqlState === NO_SUCH_DATABASE) {
+    return new SuiteError('SERVER.NO_DATABASE', `The database ${where} does not exist`, {
+      next: 'Run "npm run db:setup", which creates what is missing',
+      meta: { source: url.source, sqlState: fault.sqlState },
+    });
+  }
   if (fault !== undefined) {
     return new SuiteError('SERVER.REFUSED', `The server refused the connection to ${where}`, {
       why: `${fault.message} (SQLSTATE ${fault.sqlState}).`,

@@ -46,9 +46,10 @@ export async function requireExtensions(
   extensions: readonly string[],
 ): Promise<void> {
   if (extensions.length === 0) return;
-  const offered = await client.query<{ name: string }>('SELECT name FROM pg_available_extensions WHERE name = ANY($1)', [
-    extensions,
-  ]);
+  const offered = await client.query<{ name: string }>(
+    'SELECT name FROM pg_available_extensions WHERE name = ANY($1)',
+    [extensions],
+  );
   const missing = extensions.filter((extension) => !offered.rows.some((row) => row.name === extension));
   if (missing.length === 0) return;
   throw new SuiteError('SERVER.MISSING_EXTENSION', `The server lacks what ${service} needs: ${missing.join(', ')}`, {

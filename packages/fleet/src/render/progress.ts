@@ -69,7 +69,7 @@ export function liveProgress(stream: NodeJS.WriteStream): ProgressView {
 }
 
 async function drawList(services: readonly string[], stream: NodeJS.WriteStream) {
-  const { Listr, ProcessOutput } = await import('listr2');
+  const { Listr, ListrLogger, ProcessOutput } = await import('listr2');
   const rows = new Map<string, Row>();
   const list = new Listr(
     services.map((service) => ({
@@ -91,7 +91,10 @@ async function drawList(services: readonly string[], stream: NodeJS.WriteStream)
     {
       concurrent: true,
       exitOnError: false,
-      rendererOptions: { showErrorMessage: false, processOutput: new ProcessOutput(stream, stream) },
+      rendererOptions: {
+        showErrorMessage: false,
+        logger: new ListrLogger({ processOutput: new ProcessOutput(stream, stream) }),
+      },
     },
   );
   const done = list.run();

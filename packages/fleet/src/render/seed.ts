@@ -11,5 +11,7 @@ export function seedText({ rows, orphans }: SeedReport): string {
     ({ from, to, count, examples }) => `${from}: ${count} ids that no ${to} has, such as ${examples.join(', ')}`,
   );
   const checked = orphans.length === 0 ? 'every reference between services resolves' : 'references without a row:';
-  return [failuresText(rows), `seed: ${countsText(rows)}; ${checked}`, ...lost].filter((line) => line !== '').join('\n');
+  return [failuresText(rows), `seed: ${countsText(rows)}; ${checked}`, ...lost]
+    .filter((line) => line !== '')
+    .join('\n');
 }

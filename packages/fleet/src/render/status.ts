@@ -20,7 +20,12 @@ export function statusText(services: readonly ServiceStatus[]): string {
 function stateOf({ migrations }: ServiceStatus): string {
   const { applied, pending, failed, edited, missing } = migrations;
   const parts = [`${applied} applied`];
-  for (const [names, word] of [[pending, 'pending'], [failed, 'failed'], [edited, 'edited'], [missing, 'missing']] as const) {
+  for (const [names, word] of [
+    [pending, 'pending'],
+    [failed, 'failed'],
+    [edited, 'edited'],
+    [missing, 'missing'],
+  ] as const) {
     if (names.length > 0) parts.push(`${names.length} ${word}`);
   }
   return parts.join(', ');

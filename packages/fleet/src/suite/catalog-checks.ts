@@ -19,8 +19,8 @@ function checkRetention({ name, line, columns, retain }: CatalogModel) {
   if (retain === undefined) return [];
   const column = columns.find(({ field }) => field === retain.field);
   if (column?.pslType === 'DateTime' && !column.isList) return [];
-  const found = column === undefined ? 'no field' : 'no time';
-  return [{ line, message: `@retain of ${name} counts from ${retain.field}, which is ${found} of it` }];
+  const found = column === undefined ? 'no field of it' : 'not a DateTime';
+  return [{ line, message: `@retain of ${name} counts from ${retain.field}, which is ${found}` }];
 }
 
 /** Which references and subjects lead to nothing, given the schemas of all services. */
@@ -42,6 +42,11 @@ function checkPath(catalog: Catalog, file: string, column: CatalogColumn, word: 
     : [{ file, line: column.line, message: `${word} ${pathText(path)} of ${column.field}: ${message}` }];
 }
 
+/** A reference is looked up by its target column: alone or first in a key or an index, as one file's chunks are. */
+function canBeLookedUp({ uniques, indexes }: CatalogModel, { name, isUnique }: CatalogColumn): boolean {
+  return isUnique || [...uniques, ...indexes].some(({ columns }) => columns[0] === name);
+}
+
 function pathProblem(
   catalog: Catalog,
   column: CatalogColumn,
@@ -53,13 +58,15 @@ function pathProblem(
   if (target === undefined) return `${service} has no model ${model}`;
   const key = target.columns.find((it) => it.field === field);
   if (key === undefined) return `${service}.${model} has no column ${field}`;
-  if (!key.isUnique) return `${field} does not identify a row of ${service}.${model}`;
+  if (!canBeLookedUp(target, key)) return `no key or index of ${service}.${model} begins with ${field}`;
   if (key.pslType === column.pslType) return undefined;
-  return `a ${column.pslType} cannot hold an id that is a ${key.pslType}`;
+  return `the column is of type ${column.pslType}, the id of type ${key.pslType}`;
 }
 
 /** One error for all problems of all schemas. */
-export function invalidCatalog(problems: readonly CatalogProblem[]): SuiteError {
+export function invalidCatalog(found: readonly CatalogProblem[]): SuiteError {
+  const files = [...new Set(found.map(({ file }) => file))];
+  const problems = files.flatMap((file) => found.filter((it) => it.file === file).sort((a, b) => a.line - b.line));
   const count = problems.length === 1 ? 'One annotation' : `${problems.length} annotations`;
   return new SuiteError('CATALOG.INVALID', `${count} of the schemas cannot be used`, {
     why: problems.map(({ file, line, message }) => `${file}:${line}: ${message}`).join('\n'),

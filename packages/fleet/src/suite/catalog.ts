@@ -136,6 +136,7 @@ async function readSources(services: readonly Service[]): Promise<readonly Schem
       return { file, text };
     }),
   );
-  if (faults.length > 0) throw invalidSchema(faults);
+  // Reads end in any order; the message keeps to one.
+  if (faults.length > 0) throw invalidSchema(faults.sort((one, other) => (one.file < other.file ? -1 : 1)));
   return sources;
 }

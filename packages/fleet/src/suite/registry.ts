@@ -70,7 +70,10 @@ async function readService(directory: string, name: string): Promise<Service | u
   if (typeof database !== 'string' || !database.startsWith(MANIFEST_PREFIX) || !DATABASE_SUFFIX.test(suffix)) {
     throw badManifest(manifestPath, `"azora.database" must be a name such as "${MANIFEST_PREFIX}mint".`);
   }
-  if (!Array.isArray(extensions) || !extensions.every((item) => typeof item === 'string' && EXTENSION_NAME.test(item))) {
+  if (
+    !Array.isArray(extensions) ||
+    !extensions.every((item) => typeof item === 'string' && EXTENSION_NAME.test(item))
+  ) {
     throw badManifest(manifestPath, '"azora.extensions" must be a list of extension names.');
   }
   return {

@@ -32,7 +32,9 @@ export function urlVariable(service: string): string {
 export function readEnvironment(root: string, environment: Environment): Environment {
   const file = path.join(root, '.env');
   const fromFile = existsSync(file) ? parseEnv(readFileSync(file, 'utf8')) : {};
-  const set = Object.entries({ ...fromFile, ...environment }).filter(([, value]) => value !== undefined && value !== '');
+  const set = Object.entries({ ...fromFile, ...environment }).filter(
+    ([, value]) => value !== undefined && value !== '',
+  );
   return Object.fromEntries(set);
 }
 

@@ -40,7 +40,8 @@ CREATE TABLE "rag_chunks" (
     "workspace_path" VARCHAR(1000),
     "metadata" JSONB,
     "search_vector" tsvector GENERATED ALWAYS AS (
-        setweight(to_tsvector('simple', coalesce(title, '')), 'A') || setweight(to_tsvector('simple', left(content, 100000)), 'B')
+        setweight(to_tsvector('simple', coalesce("title", '')), 'A')
+        || setweight(to_tsvector('simple', left("content", 100000)), 'B')
     ) STORED,
     "created_at" TIMESTAMPTZ(6) NOT NULL DEFAULT CURRENT_TIMESTAMP,
     "updated_at" TIMESTAMPTZ(6) NOT NULL DEFAULT CURRENT_TIMESTAMP,

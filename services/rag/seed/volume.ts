@@ -1,6 +1,6 @@
 import { type SeedBlock, type TableRows, volumeUuid } from '@azora/db-core';
-import { embedWords } from './seed-source';
-import { workspaceId } from './src/index';
+import { workspaceId } from '../src/index';
+import { embedWords } from './source';
 
 /** What one user of a block owns: a chunk of code, the two functions in it, its index, an entry of the corpus. */
 export function volumeRows({ firstUser, userCount, now }: SeedBlock): TableRows[] {

@@ -1,0 +1,106 @@
+import { createHash } from 'node:crypto';
+import { chmod, mkdir, readdir, readFile, realpath, rename, rm, stat, writeFile } from 'node:fs/promises';
+import path from 'node:path';
+import { type Account, canEnter, giveTo, isRoot } from './account';
+import { foreignData, homeUnusable } from './errors';
+
+/** The files of one embedded server. */
+export interface Place {
+  /** Holds all the others and whatever else the server's account has to reach. */
+  readonly base: string;
+  /** Appears whole, by a rename: there is never half a server in it. */
+  readonly directory: string;
+  readonly data: string;
+  readonly password: string;
+  readonly log: string;
+}
+
+/** Where a server run by root lives when its account cannot reach the home; it survives a reboot. */
+const SYSTEM_DIRECTORY = '/var/lib/azora';
+const POINTER = 'embedded.location';
+const HASH_LENGTH = 16;
+
+export function placeIn(base: string): Place {
+  const directory = path.join(base, 'embedded');
+  return {
+    base,
+    directory,
+    data: path.join(directory, 'data'),
+    password: path.join(directory, 'password'),
+    log: path.join(directory, 'server.log'),
+  };
+}
+
+/**
+ * The home's server, if it was ever created.
+ * @throws {SuiteError} `EMBEDDED.HOME_UNUSABLE`, `EMBEDDED.FOREIGN_DATA`
+ */
+export async function findPlace(home: string): Promise<Place | undefined> {
+  const pointer = await readFile(path.join(home, POINTER), 'utf8').catch((error: NodeJS.ErrnoException) => {
+    if (error.code === 'ENOENT') return '';
+    throw homeUnusable(home, error);
+  });
+  const place = placeIn(pointer.trim() === '' ? await realpath(home).catch(() => home) : pointer.trim());
+  const found = await stat(place.data).catch((error: NodeJS.ErrnoException) => {
+    if (error.code === 'ENOENT') return undefined;
+    throw error.code === 'EACCES' ? foreignData(place.directory) : homeUnusable(home, error);
+  });
+  return found === undefined ? undefined : place;
+}
+
+/** Who owns the server's data, and so has to run it. Undefined: whoever runs the command. */
+export async function ownerOf(place: Place): Promise<Account | undefined> {
+  if (process.getuid === undefined) return undefined;
+  const { uid, gid } = await stat(place.data);
+  if (isRoot()) return { uid, gid };
+  if (uid !== process.getuid()) throw foreignData(place.directory);
+  return undefined;
+}
+
+/**
+ * Where a new server goes: in the home, or beside the system's other data when the account cannot reach the home, as
+ * under /root. The home then says so in a file.
+ * @throws {SuiteError} `EMBEDDED.HOME_UNUSABLE`, `EMBEDDED.NO_ACCOUNT`
+ */
+export async function choosePlace(home: string, account: Account | undefined): Promise<Place> {
+  try {
+    await mkdir(home, { recursive: true, mode: account === undefined ? 0o700 : 0o711 });
+    const real = await realpath(home);
+    if (account === undefined) return placeIn(real);
+    if (!(await canEnter(account, real))) await openForPassing(real);
+    return placeIn((await canEnter(account, real)) ? real : await systemBase(home, real, account));
+  } catch (error) {
+    throw error instanceof Error && 'code' in error && isFileError(error.code) ? homeUnusable(home, error) : error;
+  }
+}
+
+/**
+ * Lets others pass through the home, not look into it; the files in it have modes of their own. Only a home that is
+ * certainly the suite's is changed: AZORA_HOME may name a directory with other things in it.
+ */
+async function openForPassing(home: string): Promise<void> {
+  if (path.basename(home) !== '.azora' && (await readdir(home)).length > 0) return;
+  const { mode } = await stat(home);
+  await chmod(home, (mode & 0o777) | 0o011);
+}
+
+/** Named by the home's path, so that two commands at once, or one after a lost pointer, find the same. */
+async function systemBase(home: string, real: string, account: Account): Promise<string> {
+  const name = createHash('sha256').update(real).digest('hex').slice(0, HASH_LENGTH);
+  const base = path.join(SYSTEM_DIRECTORY, name);
+  await mkdir(SYSTEM_DIRECTORY, { recursive: true, mode: 0o711 });
+  await mkdir(base, { recursive: true, mode: 0o700 });
+  await giveTo(account, base);
+  const draft = path.join(home, `${POINTER}.${process.pid}`);
+  try {
+    await writeFile(draft, `${base}\n`);
+    await rename(draft, path.join(home, POINTER));
+  } finally {
+    await rm(draft, { force: true });
+  }
+  return base;
+}
+
+function isFileError(code: unknown): boolean {
+  return typeof code === 'string' && /^E[A-Z]+$/.test(code);
+}

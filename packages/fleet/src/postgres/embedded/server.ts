@@ -1,0 +1,159 @@
+import { execFile } from 'node:child_process';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { promisify } from 'node:util';
+import type { DatabaseUrl } from '@azora/db-core';
+import { type Account, newAccount } from './account';
+import { type Binaries, serverEnvironment, usableBinaries } from './binaries';
+import { createCluster, dataVersion, lastLines, NO_SPACE, requireVersion } from './cluster';
+import { diskFull, homeUnusable, notReady, reasonOf, startFailed, stopFailed } from './errors';
+import { type Launch, launch, verdictOf } from './launch';
+import { choosePlace, findPlace, ownerOf, type Place } from './place';
+import { findPostmaster, type Postmaster, readPidFile } from './postmaster';
+import { isPostmasterOf, processStart } from './process';
+
+const run = promisify(execFile);
+
+export interface StartOptions {
+  /** The directory of the checkout that belongs to the suite, `.azora`. */
+  readonly home: string;
+  readonly onProgress?: ((line: string) => void) | undefined;
+  /** How long a server may take to recover. */
+  readonly readyTimeoutMs?: number;
+}
+
+export interface StartedServer {
+  /** The administrator's. */
+  readonly url: DatabaseUrl;
+  /** Whether it was started by this call. */
+  readonly started: boolean;
+  readonly pid: number;
+}
+
+export interface EmbeddedState {
+  readonly state: 'running' | 'stopped' | 'absent';
+  readonly pid?: number;
+  readonly port?: number;
+  readonly version?: string;
+  readonly dataDirectory?: string;
+}
+
+const READY_TIMEOUT_MS = 60_000;
+const STOP_TIMEOUT_MS = 60_000;
+const POLL_MS = 25;
+/** After another's server was found in the way, until the next attempt of our own. */
+const CONTENDED_PAUSE_MS = 500;
+
+/**
+ * Starts the server, creating it first if there is none; the one that runs is returned as it is, and of any number of
+ * calls at once one starts it.
+ * @throws {SuiteError} `EMBEDDED.…`
+ */
+export async function startEmbedded(options: StartOptions): Promise<StartedServer> {
+  const { home, onProgress = () => undefined, readyTimeoutMs = READY_TIMEOUT_MS } = options;
+  const known = await findPlace(home);
+  const running = known === undefined ? undefined : await findPostmaster(known);
+  if (running !== undefined) return { url: running.url, started: false, pid: running.pid };
+
+  const account = known === undefined ? await newAccount() : await ownerOf(known);
+  const place = known ?? (await choosePlace(home, account));
+  const binaries = await usableBinaries(place.base, account);
+  if (known === undefined) {
+    onProgress(`creating the embedded PostgreSQL ${binaries.major} in ${place.directory}`);
+    await createCluster(place, account, binaries);
+  }
+  await requireVersion(place, binaries);
+  onProgress('starting the embedded server');
+  return launchUntilReady(place, account, binaries, readyTimeoutMs);
+}
+
+/**
+ * Stops the server, waiting until it has ended; false when none was running.
+ * @throws {SuiteError} `EMBEDDED.STOP_FAILED`
+ */
+export async function stopEmbedded({ home }: { readonly home: string }): Promise<boolean> {
+  const place = await findPlace(home);
+  const pid = place === undefined ? undefined : await runningPid(place);
+  if (place === undefined || pid === undefined) return false;
+  const start = await processStart(pid);
+  await interrupt(place, pid);
+  for (const deadline = Date.now() + STOP_TIMEOUT_MS; Date.now() < deadline; await sleep(POLL_MS)) {
+    if ((await processStart(pid)) !== start) return true;
+  }
+  throw stopFailed(pid, `It was told to, and has not ended within ${STOP_TIMEOUT_MS / 1000} s`);
+}
+
+/** Looks at the server without starting or creating anything. */
+export async function embeddedState({ home }: { readonly home: string }): Promise<EmbeddedState> {
+  const place = await findPlace(home);
+  if (place === undefined) return { state: 'absent' };
+  const [postmaster, version] = await Promise.all([findPostmaster(place), dataVersion(place)]);
+  const found = { version, dataDirectory: place.data };
+  if (postmaster !== undefined) {
+    return { ...found, state: 'running', pid: postmaster.pid, port: postmaster.port, version: postmaster.version };
+  }
+  const pid = await runningPid(place);
+  return pid === undefined ? { ...found, state: 'stopped' } : { ...found, state: 'running', pid };
+}
+
+async function launchUntilReady(
+  place: Place,
+  account: Account | undefined,
+  binaries: Binaries,
+  timeoutMs: number,
+): Promise<StartedServer> {
+  let attempt: Launch | undefined;
+  let nextAttempt = 0;
+  for (const deadline = Date.now() + timeoutMs; Date.now() < deadline; await sleep(POLL_MS)) {
+    const running = await findPostmaster(place);
+    if (running !== undefined) return { url: running.url, started: isOwn(running, attempt), pid: running.pid };
+    if (attempt?.ended() === true) {
+      nextAttempt = await pauseAfter(place, attempt);
+      attempt = undefined;
+    }
+    if (attempt === undefined && Date.now() >= nextAttempt) attempt = await launchIn(place, account, binaries);
+  }
+  throw notReady(place.log, timeoutMs / 1000, lastLines((await attempt?.log()) ?? 'Another start was in the way.'));
+}
+
+function isOwn(running: Postmaster, attempt: Launch | undefined): boolean {
+  return attempt !== undefined && (process.platform === 'win32' || attempt.pid === running.pid);
+}
+
+async function launchIn(place: Place, account: Account | undefined, binaries: Binaries): Promise<Launch> {
+  try {
+    return await launch(place, account, binaries);
+  } catch (error) {
+    const full = NO_SPACE.test(reasonOf(error));
+    throw full ? diskFull(place.base, 'The log could not be written.') : homeUnusable(place.base, error);
+  }
+}
+
+/** When to try again after an attempt that ended because of another server or a taken port; else its error. */
+async function pauseAfter(place: Place, attempt: Launch): Promise<number> {
+  const log = await attempt.log();
+  const verdict = verdictOf(log);
+  if (verdict === 'port-taken') return 0;
+  if (verdict === 'contended') return Date.now() + CONTENDED_PAUSE_MS;
+  throw NO_SPACE.test(log) ? diskFull(place.base, lastLines(log)) : startFailed(place.log, lastLines(log));
+}
+
+/** The pid of a server that is this one's, also while it starts, stops or recovers and takes no connections. */
+async function runningPid(place: Place): Promise<number | undefined> {
+  const found = await readPidFile(place);
+  if (found === undefined) return undefined;
+  if (process.platform === 'win32') return (await findPostmaster(place))?.pid;
+  return (await isPostmasterOf(found.pid, place.data)) ? found.pid : undefined;
+}
+
+/** Ends sessions and writes everything to the disk: what PostgreSQL calls a fast shutdown. */
+async function interrupt(place: Place, pid: number): Promise<void> {
+  try {
+    if (process.platform === 'win32') {
+      const { pgCtl } = await usableBinaries(place.base, undefined);
+      await run(pgCtl, ['stop', '-D', place.data, '-m', 'fast', '-W'], { env: serverEnvironment() });
+    } else process.kill(pid, 'SIGINT');
+  } catch (error) {
+    if (error instanceof Error && 'code' in error && error.code === 'ESRCH') return;
+    throw stopFailed(pid, reasonOf(error));
+  }
+}

@@ -1,0 +1,114 @@
+import { readdirSync, readFileSync } from 'node:fs';
+import path from 'node:path';
+import Ajv from 'ajv';
+import { parse } from 'yaml';
+import { findServices } from '../src/suite/registry';
+import { urlVariable } from '../src/suite/settings';
+import { REPOSITORY_ROOT } from './suite-fixture';
+
+interface ComposeFile {
+  readonly services: Readonly<Record<string, ComposeService>>;
+  readonly volumes: Readonly<Record<string, unknown>>;
+}
+
+interface ComposeService {
+  readonly image: string;
+  readonly ports: readonly string[];
+  readonly environment: Readonly<Record<string, string>>;
+  readonly healthcheck?: unknown;
+  readonly depends_on?: unknown;
+  readonly volumes?: readonly string[];
+}
+
+const read = (...parts: string[]) => readFileSync(path.join(REPOSITORY_ROOT, ...parts), 'utf8');
+const text = read('docker-compose.yml');
+const compose: ComposeFile = parse(text);
+const services = Object.entries(compose.services);
+
+describe('docker-compose.yml', () => {
+  it('is valid by the schema of the Compose Specification', () => {
+    // The linter ships the specification's own schema, which has formats of its own and no strict types.
+    const linter = path.dirname(require.resolve('dclint/package.json'));
+    const schema = JSON.parse(readFileSync(path.join(linter, 'schemas', 'compose.schema.json'), 'utf8'));
+    // Its draft is named by an address that ajv does not know under https.
+    const validate = new Ajv({ strict: false, validateFormats: false }).compile({ ...schema, $schema: undefined });
+
+    validate(compose);
+    expect(validate.errors ?? []).toEqual([]);
+    expect(validate({ ...compose, services: { postgres: { imagee: 'postgres' } } })).toBe(false);
+  });
+
+  it.each(services)('publishes %s on the loopback address only', (_, { ports }) => {
+    expect(ports.filter((port) => !port.startsWith('127.0.0.1:'))).toEqual([]);
+  });
+
+  it.each(services)('takes a fixed version of %s and knows when it is healthy', (_, { image, healthcheck }) => {
+    expect(image).toMatch(/^[a-z]+\/[a-z]+:(?!latest)\w*\d[\w.-]*$/);
+    expect(healthcheck).toBeDefined();
+  });
+
+  it('has pgvector, keeps its data in a named volume and refuses to start without a password', () => {
+    const { image, volumes, environment } = compose.services['postgres'] ?? {};
+
+    expect(image).toBe('pgvector/pgvector:pg17');
+    expect(volumes).toEqual(['postgres-data:/var/lib/postgresql/data']);
+    expect(Object.keys(compose.volumes)).toEqual(['postgres-data']);
+    expect(environment?.['POSTGRES_PASSWORD']).toMatch(/^\$\{POSTGRES_PASSWORD:\?.+\}$/);
+  });
+
+  it('pools transactions once the server is healthy', () => {
+    const { environment, depends_on: dependsOn } = compose.services['pgbouncer'] ?? {};
+
+    expect(environment?.['POOL_MODE']).toBe('transaction');
+    expect(dependsOn).toEqual({ postgres: { condition: 'service_healthy' } });
+  });
+});
+
+describe('.env.example', () => {
+  it('names exactly the variables that the code and docker-compose.yml read', async () => {
+    const ofServices = (await findServices(REPOSITORY_ROOT)).map(({ name }) => urlVariable(name));
+    const ofCompose = [...text.matchAll(/\$\{(\w+)/g)].map(([, name = '']) => name);
+    const expected = [
+      ...ofServices,
+      ...ofCompose,
+      ...variablesIn('packages/core/src'),
+      ...variablesIn('packages/fleet/src'),
+    ];
+
+    expect(
+      documented()
+        .map(({ name }) => name)
+        .sort(),
+    ).toEqual([...new Set(expected)].sort());
+  });
+
+  it('says in one line above each what it is for', () => {
+    expect(documented().filter(({ comment }) => !/^# [A-Z].+\.$/.test(comment))).toEqual([]);
+  });
+
+  it('changes nothing when it is copied as it is', () => {
+    const active = read('.env.example')
+      .split('\n')
+      .filter((line) => line !== '' && !line.startsWith('#'));
+    expect(active).toEqual([]);
+  });
+});
+
+function documented(): readonly { readonly name: string; readonly comment: string }[] {
+  const lines = read('.env.example').split('\n');
+  return lines.flatMap((line, index) => {
+    const name = /^#?([A-Z][A-Z0-9_]*)=/.exec(line)?.[1];
+    return name === undefined ? [] : [{ name, comment: lines[index - 1] ?? '' }];
+  });
+}
+
+/** Variables that the sources name where they read the environment; those made from a service's name are not among them. */
+function variablesIn(folder: string): readonly string[] {
+  const root = path.join(REPOSITORY_ROOT, folder);
+  const files = readdirSync(root, { recursive: true, encoding: 'utf8' }).filter((file) => file.endsWith('.ts'));
+  return files.flatMap((file) =>
+    [...read(folder, file).matchAll(/(?:\benv(?:ironment)?\[|\bparse\()'([A-Z][A-Z0-9_]+)'/g)].map(
+      ([, name = '']) => name,
+    ),
+  );
+}

@@ -1,0 +1,135 @@
+import { useDatabase } from '@azora/db-testkit';
+import { type Agent, openAgent } from '../src';
+
+type Row = Readonly<Record<string, unknown>>;
+
+const CONVERSATION = '00000000-0000-7000-8000-000000000001';
+const MESSAGE = '00000000-0000-7000-8000-000000000002';
+const NOWHERE = '00000000-0000-7000-8000-00000000000f';
+
+/** A row of each table that the schema accepts; tests change one thing about it. */
+const VALID: Readonly<Record<string, Row>> = {
+  conversations: { title: 'Retries' },
+  messages: { conversation_id: CONVERSATION, role: 'user', content: 'Why?' },
+  message_rag_contexts: {
+    message_id: MESSAGE,
+    query: 'why',
+    content_id: '/w/a.ts',
+    chunk_index: 0,
+    chunk_content: 'x',
+    score: 0.8,
+  },
+  agent_executions: { agent_id: 'coding-agent', prompt: 'Why?', success: true },
+  tasks: { id: 't', title: 'Check' },
+  chat_messages: { session_id: 's', role: 'aurora', content: 'Hello' },
+};
+
+/** Constraint, table, and what about the valid row breaks it. */
+const REFUSED: readonly (readonly [string, string, Row])[] = [
+  ['conversations_title_check', 'conversations', { title: ' ' }],
+  ['conversations_agent_id_check', 'conversations', { agent_id: '' }],
+  ['messages_role_check', 'messages', { role: 'aurora' }],
+  ['messages_tokens_used_check', 'messages', { tokens_used: -1 }],
+  ['messages_conversation_id_fkey', 'messages', { conversation_id: NOWHERE }],
+  ['message_rag_contexts_content_id_check', 'message_rag_contexts', { content_id: ' ' }],
+  ['message_rag_contexts_chunk_index_check', 'message_rag_contexts', { chunk_index: -1 }],
+  ['message_rag_contexts_score_check', 'message_rag_contexts', { score: 1.01 }],
+  ['message_rag_contexts_score_check', 'message_rag_contexts', { score: 'NaN' }],
+  ['message_rag_contexts_message_id_fkey', 'message_rag_contexts', { message_id: NOWHERE }],
+  ['agent_executions_agent_id_check', 'agent_executions', { agent_id: '' }],
+  ['agent_executions_tokens_used_check', 'agent_executions', { tokens_used: -1 }],
+  ['agent_executions_duration_ms_check', 'agent_executions', { duration_ms: -1 }],
+  ['agent_executions_error_check', 'agent_executions', { error: 'It failed all the same' }],
+  ['agent_executions_conversation_id_fkey', 'agent_executions', { conversation_id: NOWHERE }],
+  ['tasks_id_check', 'tasks', { id: ' ' }],
+  ['tasks_title_check', 'tasks', { title: '' }],
+  ['tasks_status_check', 'tasks', { status: 'PENDING' }],
+  ['tasks_priority_check', 'tasks', { priority: 'someday' }],
+  ['tasks_completed_at_check', 'tasks', { status: 'failed', completed_at: '2026-01-01' }],
+  ['chat_messages_session_id_check', 'chat_messages', { session_id: '' }],
+  ['chat_messages_role_check', 'chat_messages', { role: 'assistant' }],
+];
+
+describe('the agent schema', () => {
+  const db = useDatabase('agent');
+  let agent: Agent;
+
+  /** On any connection of the store's pool, so that several at once race. */
+  async function insert(table: string, change: Row = {}): Promise<readonly Row[]> {
+    const row = { ...VALID[table], ...change };
+    const names = Object.keys(row);
+    const places = names.map((_, index) => `$${index + 1}`);
+    const sql = `INSERT INTO ${table} (${names}) VALUES (${places}) RETURNING *`;
+    return (await agent.pool.query<Row>(sql, Object.values(row))).rows;
+  }
+
+  beforeAll(async () => {
+    agent = openAgent({ url: db().url });
+    await insert('conversations', { id: CONVERSATION });
+    await insert('messages', { id: MESSAGE });
+  });
+
+  afterAll(() => agent.close());
+
+  it.each(Object.keys(VALID))('takes a plain row into %s without times', async (table) => {
+    expect(await insert(table)).toEqual([expect.objectContaining({ created_at: expect.any(Date) })]);
+  });
+
+  it('gives ids of version 7, which ascend', async () => {
+    const first = await insert('conversations');
+    await db().admin('SELECT pg_sleep(0.005)');
+    const second = await insert('conversations');
+
+    const ids = [...first, ...second].map((row) => String(row['id']));
+    expect(ids).toEqual([...ids].sort());
+    expect(ids).toEqual(Array(2).fill(expect.stringMatching(/^[0-9a-f]{8}-[0-9a-f]{4}-7[0-9a-f]{3}-[89ab]/)));
+  });
+
+  it.each(REFUSED)('holds %s', async (constraint, table, change) => {
+    await expect(insert(table, change)).rejects.toMatchObject({ constraint });
+  });
+
+  it('covers every check', async () => {
+    const named = await db().admin(
+      "SELECT conname FROM pg_constraint WHERE contype = 'c' AND connamespace = 'public'::regnamespace",
+    );
+
+    expect(new Set(REFUSED.map(([constraint]) => constraint).filter((name) => name.endsWith('_check')))).toEqual(
+      new Set(named.map((row) => row['conname'])),
+    );
+  });
+
+  it('lets one of eight racing rows take the id of a task', async () => {
+    const race = await Promise.allSettled(Array.from({ length: 8 }, () => insert('tasks', { id: 'race' })));
+
+    const losers = race.filter((result) => result.status === 'rejected');
+    expect(losers.map(({ reason }) => reason)).toEqual(
+      Array(7).fill(expect.objectContaining({ code: '23505', constraint: 'tasks_pkey' })),
+    );
+  });
+
+  it('never changes what was retrieved for a message', async () => {
+    await insert('message_rag_contexts');
+
+    const refusal = { code: '23001', constraint: 'message_rag_contexts_append_only' };
+    await expect(db().admin('UPDATE message_rag_contexts SET score = 1')).rejects.toMatchObject(refusal);
+    await expect(db().admin('TRUNCATE message_rag_contexts')).rejects.toMatchObject(refusal);
+    await expect(db().app('UPDATE message_rag_contexts SET score = 1')).rejects.toMatchObject({ code: '42501' });
+    await expect(db().app('DELETE FROM message_rag_contexts')).rejects.toMatchObject({ code: '42501' });
+  });
+
+  it('removes messages and what was retrieved for them with their conversation, and keeps its executions', async () => {
+    const [conversation] = await insert('conversations');
+    const [message] = await insert('messages', { conversation_id: conversation?.['id'] });
+    await insert('message_rag_contexts', { message_id: message?.['id'] });
+    const [execution] = await insert('agent_executions', { conversation_id: conversation?.['id'] });
+
+    await db().app('DELETE FROM conversations WHERE id = $1', [conversation?.['id']]);
+
+    expect(await db().app('SELECT 1 FROM messages WHERE id = $1', [message?.['id']])).toEqual([]);
+    expect(await db().app('SELECT 1 FROM message_rag_contexts WHERE message_id = $1', [message?.['id']])).toEqual([]);
+    expect(await db().app('SELECT conversation_id FROM agent_executions WHERE id = $1', [execution?.['id']])).toEqual([
+      { conversation_id: null },
+    ]);
+  });
+});

@@ -1,0 +1,165 @@
+import { useDatabase } from '@azora/db-testkit';
+import { openRag, type Rag } from '../src';
+
+type Row = Readonly<Record<string, unknown>>;
+
+const CALLER = '00000000-0000-7000-8000-000000000001';
+const CALLED = '00000000-0000-7000-8000-000000000002';
+const NOWHERE = '00000000-0000-7000-8000-00000000000f';
+const SHA1 = 'a'.repeat(40);
+
+/** A row of each table that the schema accepts; tests change one thing about it. */
+const VALID: Readonly<Record<string, Row>> = {
+  rag_chunks: { content_id: '/w/a.ts', chunk_index: 0, content: 'x', embedding: '[1,2,3]', embedding_dimension: 3 },
+  code_nodes: { name: 'transfer', fully_qualified_name: 'mint.transfer', node_type: 'Function' },
+  code_edges: { source_node_id: CALLER, target_node_id: CALLED, edge_type: 'Calls' },
+  workspaces: { id: '0123456789abcdef', name: 'w', path: '/w' },
+  index_metadata: { file_path: '/w/a.ts', workspace_path: '/w', content_hash: 'A'.repeat(64), index_type: 'rag' },
+  corpus_entries: { func_name: 'add', func_signature: 'def add(a, b)' },
+};
+
+/** Constraint, table, and what about the valid row breaks it. */
+const REFUSED: readonly (readonly [string, string, Row])[] = [
+  ['rag_chunks_content_id_check', 'rag_chunks', { content_id: ' ' }],
+  ['rag_chunks_chunk_index_check', 'rag_chunks', { chunk_index: -1 }],
+  ['rag_chunks_embedding_dimension_check', 'rag_chunks', { embedding_dimension: 4 }],
+  ['rag_chunks_embedding_check', 'rag_chunks', { embedding: '[0,0,0]' }],
+  ['rag_chunks_embedding_model_check', 'rag_chunks', { embedding_model: '' }],
+  ['code_nodes_name_check', 'code_nodes', { name: '' }],
+  ['code_nodes_node_type_check', 'code_nodes', { node_type: 'Poem' }],
+  ['code_nodes_lines_check', 'code_nodes', { start_line: 0 }],
+  ['code_nodes_lines_check', 'code_nodes', { start_line: 5, end_line: 4 }],
+  ['code_edges_edge_type_check', 'code_edges', { edge_type: 'Admires' }],
+  ['code_edges_self_check', 'code_edges', { target_node_id: CALLER, edge_type: 'Contains' }],
+  ['code_edges_source_node_id_fkey', 'code_edges', { source_node_id: NOWHERE }],
+  ['code_edges_target_node_id_fkey', 'code_edges', { target_node_id: NOWHERE }],
+  ['workspaces_id_check', 'workspaces', { id: 'my-workspace' }],
+  ['workspaces_name_check', 'workspaces', { name: ' ' }],
+  ['workspaces_path_check', 'workspaces', { path: '' }],
+  ['workspaces_current_commit_sha_check', 'workspaces', { current_commit_sha: 'HEAD' }],
+  ['workspaces_rag_indexed_commit_sha_check', 'workspaces', { rag_indexed_commit_sha: SHA1 }],
+  ['workspaces_graph_indexed_commit_sha_check', 'workspaces', { graph_indexed_commit_sha: SHA1 }],
+  ['index_metadata_file_path_check', 'index_metadata', { file_path: '' }],
+  ['index_metadata_content_hash_check', 'index_metadata', { content_hash: 'a'.repeat(63) }],
+  ['index_metadata_index_type_check', 'index_metadata', { index_type: 'btree' }],
+  ['corpus_entries_func_name_check', 'corpus_entries', { func_name: '' }],
+  ['corpus_entries_score_check', 'corpus_entries', { score: 1.1 }],
+  ['corpus_entries_score_check', 'corpus_entries', { score: 'NaN' }],
+  ['corpus_entries_passed_check', 'corpus_entries', { passed: 2, total: 1 }],
+  ['corpus_entries_complexity_check', 'corpus_entries', { complexity: -1 }],
+  ['corpus_entries_iteration_check', 'corpus_entries', { iteration: -1 }],
+];
+
+/** Unique constraint, table, and a row that several try to insert. */
+const UNIQUE: readonly (readonly [string, string, Row])[] = [
+  ['rag_chunks_content_id_chunk_index_embedding_model_key', 'rag_chunks', { content_id: 'race' }],
+  ['code_edges_source_node_id_target_node_id_edge_type_key', 'code_edges', { edge_type: 'References' }],
+  ['workspaces_pkey', 'workspaces', { id: 'ffffffffffffffff', path: '/race' }],
+  ['ix_index_metadata_file_workspace_type', 'index_metadata', { file_path: '/race' }],
+  ['corpus_entries_legacy_id_key', 'corpus_entries', { legacy_id: 'race' }],
+];
+
+describe('the rag schema', () => {
+  const db = useDatabase('rag');
+  let rag: Rag;
+
+  /** On any connection of the store's pool, so that several at once race. */
+  async function insert(table: string, change: Row = {}): Promise<readonly Row[]> {
+    const row = { ...VALID[table], ...change };
+    const names = Object.keys(row);
+    const places = names.map((_, index) => `$${index + 1}`);
+    const sql = `INSERT INTO ${table} (${names}) VALUES (${places}) RETURNING *`;
+    return (await rag.pool.query<Row>(sql, Object.values(row))).rows;
+  }
+
+  beforeAll(async () => {
+    rag = openRag({ url: db().url });
+    await insert('code_nodes', { id: CALLER });
+    await insert('code_nodes', { id: CALLED });
+  });
+
+  afterAll(() => rag.close());
+
+  it.each(Object.keys(VALID))('takes a plain row into %s without times', async (table) => {
+    expect(await insert(table)).toEqual([expect.objectContaining({ created_at: expect.any(Date) })]);
+  });
+
+  it.each(REFUSED)('holds %s', async (constraint, table, change) => {
+    await expect(insert(table, change)).rejects.toMatchObject({ constraint });
+  });
+
+  it('covers every check', async () => {
+    const named = await db().admin(
+      "SELECT conname FROM pg_constraint WHERE contype = 'c' AND connamespace = 'public'::regnamespace",
+    );
+
+    expect(new Set(REFUSED.map(([constraint]) => constraint).filter((name) => name.endsWith('_check')))).toEqual(
+      new Set(named.map((row) => row['conname'])),
+    );
+  });
+
+  it.each(UNIQUE)('lets one of eight racing rows pass %s', async (constraint, table, shared) => {
+    const race = await Promise.allSettled(Array.from({ length: 8 }, () => insert(table, shared)));
+
+    const losers = race.filter((result) => result.status === 'rejected');
+    expect(losers.map(({ reason }) => reason)).toEqual(
+      Array(7).fill(expect.objectContaining({ code: '23505', constraint })),
+    );
+  });
+
+  it('gives a path to one workspace', async () => {
+    await insert('workspaces', { id: '1111111111111111', path: '/only' });
+
+    const second = insert('workspaces', { id: '2222222222222222', path: '/only' });
+    await expect(second).rejects.toMatchObject({ constraint: 'ix_workspaces_path' });
+  });
+
+  it('takes an embedding of 1536 from clients that know of no other dimension', async () => {
+    const embedding = JSON.stringify(Array.from({ length: 1536 }, (_, index) => index % 7));
+
+    const [chunk] = await db().app(
+      "INSERT INTO rag_chunks (content_id, chunk_index, content, embedding) VALUES ('/w/b.ts', 0, 'x', $1) RETURNING *",
+      [embedding],
+    );
+
+    expect(chunk).toMatchObject({ embedding_dimension: 1536, embedding_model: 'text-embedding-ada-002' });
+  });
+
+  it('demands an embedding', async () => {
+    await expect(insert('rag_chunks', { embedding: null })).rejects.toMatchObject({
+      code: '23502',
+      column: 'embedding',
+    });
+  });
+
+  it('takes a function that calls itself', async () => {
+    expect(await insert('code_edges', { target_node_id: CALLER })).toHaveLength(1);
+  });
+
+  it('removes the edges of a node with it', async () => {
+    const [node] = await insert('code_nodes');
+    await insert('code_edges', { source_node_id: node?.['id'] });
+    await insert('code_edges', { target_node_id: node?.['id'] });
+
+    await db().app('DELETE FROM code_nodes WHERE id = $1', [node?.['id']]);
+
+    const edges = 'SELECT 1 FROM code_edges WHERE source_node_id = $1 OR target_node_id = $1';
+    expect(await db().app(edges, [node?.['id']])).toEqual([]);
+  });
+
+  it('finds chunks by the words of their title and content, those of the title first', async () => {
+    await insert('rag_chunks', { content_id: '/w/pay.ts', title: 'ledger', content: 'export function pay()' });
+    await insert('rag_chunks', { content_id: '/w/book.ts', title: 'book', content: 'writes to the ledger' });
+
+    const ranked = `SELECT content_id FROM rag_chunks, websearch_to_tsquery('simple', 'ledger') AS query
+      WHERE search_vector @@ query ORDER BY ts_rank(search_vector, query) DESC`;
+    expect(await db().app(ranked)).toEqual([{ content_id: '/w/pay.ts' }, { content_id: '/w/book.ts' }]);
+  });
+
+  it('takes a chunk that is longer than a search vector can hold', async () => {
+    const content = Array.from({ length: 300_000 }, (_, index) => (index * 7_919).toString(36)).join(' ');
+
+    const [chunk] = await insert('rag_chunks', { content_id: '/w/long.ts', content });
+    expect(chunk).toMatchObject({ content });
+  });
+});

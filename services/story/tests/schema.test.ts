@@ -1,0 +1,159 @@
+import { useDatabase } from '@azora/db-testkit';
+import { openStory, type Story } from '../src';
+
+type Row = Readonly<Record<string, unknown>>;
+
+const STORY = '00000000-0000-7000-8000-000000000001';
+const STEP = '00000000-0000-7000-8000-000000000002';
+const NOWHERE = '00000000-0000-7000-8000-00000000000f';
+const PAST = '2000-01-01';
+
+/** A row of each table that the schema accepts; tests change one thing about it. */
+const VALID: Readonly<Record<string, Row>> = {
+  stories: { title: 'Make transfers safe to repeat' },
+  story_steps: { story_id: STORY, order: 1, name: 'Write the migration', capability: 'coding' },
+  story_tasks: { step_id: STEP, order: 1, description: 'Add the column' },
+};
+
+/** Constraint, table, and what about the valid row breaks it. */
+const REFUSED: readonly (readonly [string, string, Row])[] = [
+  ['stories_title_check', 'stories', { title: ' ' }],
+  ['stories_status_check', 'stories', { status: 'Dreaming' }],
+  ['stories_completed_at_check', 'stories', { status: 'Completed' }],
+  ['stories_completed_at_check', 'stories', { status: 'Executing', completed_at: '2100-01-01' }],
+  ['stories_completed_after_created_check', 'stories', { status: 'Failed', completed_at: PAST }],
+  ['stories_issue_provider_check', 'stories', issue({ issue_provider: 'Jira' })],
+  ['stories_issue_number_check', 'stories', issue({ issue_number: 0 })],
+  ['stories_issue_check', 'stories', issue({ issue_repo: null })],
+  ['stories_automation_mode_check', 'stories', { automation_mode: 'Reckless' }],
+  ['stories_dispatch_target_check', 'stories', { dispatch_target: 'Nobody' }],
+  ['stories_source_check', 'stories', { source: 'Rumour' }],
+  ['stories_source_guardian_id_check', 'stories', { source_guardian_id: 'ci-guardian' }],
+  ['stories_pattern_language_check', 'stories', { pattern_language: 'typescript' }],
+  ['stories_priority_check', 'stories', { priority: 'medium' }],
+  ['stories_gate_mode_check', 'stories', { gate_mode: 'Never' }],
+  ['stories_chat_history_check', 'stories', { chat_history: '{}' }],
+  ['stories_verification_result_check', 'stories', { verification_result: '[]' }],
+  ['stories_gate_result_check', 'stories', { gate_result: 'true' }],
+  ['stories_current_wave_check', 'stories', { current_wave: -1 }],
+  ['stories_max_parallelism_check', 'stories', { max_parallelism: 0 }],
+  ['story_steps_order_check', 'story_steps', { order: 0 }],
+  ['story_steps_name_check', 'story_steps', { name: '' }],
+  ['story_steps_capability_check', 'story_steps', { capability: ' ' }],
+  ['story_steps_status_check', 'story_steps', { status: 'Done' }],
+  ['story_steps_attempts_check', 'story_steps', { attempts: -1 }],
+  ['story_steps_approval_check', 'story_steps', { approval: 'Maybe' }],
+  ['story_steps_wave_check', 'story_steps', { wave: -1 }],
+  ['story_steps_completed_at_check', 'story_steps', { status: 'Completed' }],
+  ['story_steps_completed_at_check', 'story_steps', { status: 'Running', completed_at: PAST }],
+  [
+    'story_steps_completed_after_started_check',
+    'story_steps',
+    { status: 'Failed', started_at: '2000-01-02', completed_at: PAST },
+  ],
+  ['story_steps_story_id_fkey', 'story_steps', { story_id: NOWHERE }],
+  ['story_tasks_order_check', 'story_tasks', { order: -1 }],
+  ['story_tasks_description_check', 'story_tasks', { description: '' }],
+  ['story_tasks_status_check', 'story_tasks', { status: 'Done' }],
+  ['story_tasks_completed_at_check', 'story_tasks', { status: 'Completed' }],
+  ['story_tasks_completed_at_check', 'story_tasks', { completed_at: PAST }],
+  ['story_tasks_step_id_fkey', 'story_tasks', { step_id: NOWHERE }],
+];
+
+function issue(change: Row): Row {
+  return { issue_provider: 'GitHub', issue_number: 42, issue_owner: 'azora', issue_repo: 'azora', ...change };
+}
+
+describe('the story schema', () => {
+  const db = useDatabase('story');
+  let story: Story;
+
+  /** On any connection of the store's pool, so that several at once race. */
+  async function insert(table: string, change: Row = {}): Promise<readonly Row[]> {
+    const row = { ...VALID[table], ...change };
+    const names = Object.keys(row).map((name) => `"${name}"`);
+    const places = names.map((_, index) => `$${index + 1}`);
+    const sql = `INSERT INTO ${table} (${names}) VALUES (${places}) RETURNING *`;
+    return (await story.pool.query<Row>(sql, Object.values(row))).rows;
+  }
+
+  beforeAll(async () => {
+    story = openStory({ url: db().url });
+    await insert('stories', { id: STORY });
+    await insert('story_steps', { id: STEP, order: 100 });
+  });
+
+  afterAll(() => story.close());
+
+  it('starts a story, a step and a task as their users expect them', async () => {
+    const [story] = await insert('stories');
+    const [step] = await insert('story_steps', { story_id: story?.['id'] });
+    const [task] = await insert('story_tasks', { step_id: step?.['id'] });
+
+    expect(story).toMatchObject({
+      id: expect.stringMatching(/^[0-9a-f]{8}-[0-9a-f]{4}-7/),
+      status: 'Created',
+      automation_mode: 'Assisted',
+      dispatch_target: 'CopilotCli',
+      source: 'User',
+      priority: 'Medium',
+      current_wave: 0,
+      gate_mode: 'AutoProceed',
+      max_parallelism: 4,
+      created_at: expect.any(Date),
+      updated_at: expect.any(Date),
+    });
+    expect(step).toMatchObject({ status: 'Pending', attempts: 0, wave: 0, created_at: expect.any(Date) });
+    expect(task).toMatchObject({ status: 'Pending', completed_at: null, created_at: expect.any(Date) });
+  });
+
+  it.each(REFUSED)('holds %s', async (constraint, table, change) => {
+    await expect(insert(table, change)).rejects.toMatchObject({ constraint });
+  });
+
+  it('covers every check', async () => {
+    const named = await db().admin(
+      "SELECT conname FROM pg_constraint WHERE contype = 'c' AND connamespace = 'public'::regnamespace",
+    );
+
+    expect(new Set(REFUSED.map(([constraint]) => constraint).filter((name) => name.endsWith('_check')))).toEqual(
+      new Set(named.map((row) => row['conname'])),
+    );
+  });
+
+  it('takes an issue whole, or only its address', async () => {
+    expect(await insert('stories', issue({}))).toHaveLength(1);
+    expect(await insert('stories', { issue_url: 'https://tracker.azora.world/7' })).toHaveLength(1);
+  });
+
+  it.each([
+    ['story_steps_story_id_order_key', 'story_steps', { order: 7 }],
+    ['story_tasks_step_id_order_key', 'story_tasks', { order: 7 }],
+  ])('lets one of eight racing rows pass %s', async (constraint, table, shared) => {
+    const race = await Promise.allSettled(Array.from({ length: 8 }, () => insert(table, shared)));
+
+    const losers = race.filter((result) => result.status === 'rejected');
+    expect(losers.map(({ reason }) => reason)).toEqual(
+      Array(7).fill(expect.objectContaining({ code: '23505', constraint })),
+    );
+  });
+
+  it('removes steps and their tasks with their story', async () => {
+    const [story] = await insert('stories');
+    const [step] = await insert('story_steps', { story_id: story?.['id'] });
+    await insert('story_tasks', { step_id: step?.['id'] });
+
+    await db().app('DELETE FROM stories WHERE id = $1', [story?.['id']]);
+
+    expect(await db().app('SELECT 1 FROM story_steps WHERE story_id = $1', [story?.['id']])).toEqual([]);
+    expect(await db().app('SELECT 1 FROM story_tasks WHERE step_id = $1', [step?.['id']])).toEqual([]);
+  });
+
+  it('finds the stories whose verification failed', async () => {
+    const [story] = await insert('stories', { verification_result: '{"passed": false}' });
+
+    expect(await db().app("SELECT id FROM stories WHERE verification_result->>'passed' = 'false'")).toEqual([
+      { id: story?.['id'] },
+    ]);
+  });
+});
