@@ -1,2 +1,2 @@
 export { type Auth, type AuthTransaction, openAuth } from './client';
-export { Prisma, $Enums } from './generated/client';
+export { $Enums, Prisma } from './generated/client';

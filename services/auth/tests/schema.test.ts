@@ -1,0 +1,278 @@
+import { useDatabase } from '@azora/db-testkit';
+import { Pool } from 'pg';
+
+const BCRYPT = `$2b$12$${'a'.repeat(53)}`;
+const TOMORROW = "now() + interval '1 day'";
+const ORGANIZATION = 'INSERT INTO organizations (id, name, slug, owner_id) VALUES';
+const MEMBER = 'INSERT INTO organization_members (id, org_id, user_id, role) VALUES';
+
+const hashOf = (digit: string) => digit.repeat(64);
+const literal = (text: string | null) => (text === null ? 'NULL' : `'${text}'`);
+const user = (id: string, email = `${id}@azora.world`, passwordHash: string | null = BCRYPT) =>
+  `INSERT INTO users (id, email, password_hash) VALUES ('${id}', '${email}', ${literal(passwordHash)})`;
+const profile = (id: string, userId = id) => `INSERT INTO user_profiles (id, user_id) VALUES ('${id}', '${userId}')`;
+const session = (id: string, userId: string, hash: string, expiresAt = TOMORROW) => `
+  INSERT INTO sessions (id, user_id, token_hash, expires_at) VALUES ('${id}', '${userId}', '${hash}', ${expiresAt})`;
+const token = (id: string, userId: string, hash: string, kind: string, family: string | null = null) => `
+  INSERT INTO tokens (id, user_id, token_hash, expires_at, kind, family_id)
+  VALUES ('${id}', '${userId}', '${hash}', ${TOMORROW}, '${kind}', ${literal(family)})`;
+const revoked = (jti: string) => `INSERT INTO token_blacklist (jti, expires_at) VALUES ('${jti}', now())`;
+const mfa = (id: string, userId = id) => `INSERT INTO mfa_settings (id, user_id) VALUES ('${id}', '${userId}')`;
+const recovery = (id: string, userId: string, hash: string) =>
+  `INSERT INTO recovery_codes (id, user_id, code_hash) VALUES ('${id}', '${userId}', '${hash}')`;
+const oauth = (id: string, userId: string, account: string) => `
+  INSERT INTO oauth_providers (id, user_id, provider, provider_user_id)
+  VALUES ('${id}', '${userId}', 'github', '${account}')`;
+const invitation = (id: string, orgId: string, email: string, hash: string) => `
+  INSERT INTO org_invitations (id, org_id, email, token_hash, expires_at)
+  VALUES ('${id}', '${orgId}', '${email}', '${hash}', ${TOMORROW})`;
+const audit = (id: string, column: string, value: string) =>
+  `INSERT INTO audit_log (id, ${column}) VALUES ('${id}', ${value})`;
+
+describe('the auth schema', () => {
+  const db = useDatabase('auth');
+
+  beforeAll(async () => {
+    await db().app(user('ada', 'Ada@azora.world'));
+    await db().app(user('ben'));
+    await db().app("UPDATE users SET username = 'Ada' WHERE id = 'ada'");
+    await db().app(profile('ada'));
+    await db().app(session('ada', 'ada', hashOf('1')));
+    await db().app(token('ada', 'ada', hashOf('2'), 'refresh', 'family'));
+    await db().app(token('reset', 'ada', hashOf('3'), 'password_reset'));
+    await db().app(revoked('revoked'));
+    await db().app(mfa('ada'));
+    await db().app(recovery('ada', 'ada', hashOf('4')));
+    await db().app(oauth('ada', 'ada', '1'));
+    await db().app(`${ORGANIZATION} ('org', 'Org', 'org', 'ada')`);
+    await db().app(`${MEMBER} ('ada', 'org', 'ada', 'owner')`);
+    await db().app(invitation('cy', 'org', 'cy@azora.world', hashOf('5')));
+    await db().app(audit('fresh', 'action', "'USER_LOGIN'"));
+  });
+
+  it.each([
+    ['an email twice', user('x', 'Ada@azora.world'), expect.stringContaining('email')],
+    ['an email in other letters', user('x', 'ADA@azora.world'), 'users_email_lower_key'],
+    ['an email that is none', user('x', 'ada'), 'users_email_check'],
+    ['a username in other letters', "UPDATE users SET username = 'ADA' WHERE id = 'ben'", 'users_username_lower_key'],
+    ['a username with blanks around it', "UPDATE users SET username = ' ada'", 'users_username_check'],
+    ['a plain password', user('x', 'x@azora.world', 'Azora2025!'), 'users_password_hash_check'],
+    ['no password', user('x', 'x@azora.world', null), 'users_password_reset_check'],
+    [
+      'a legacy hash beside a new one',
+      "UPDATE users SET legacy_password_hash = 'x', password_salt = 'x'",
+      'users_legacy_password_check',
+    ],
+    ['a salt without its hash', "UPDATE users SET password_salt = 'x'", 'users_password_salt_check'],
+    ['an unknown role', "UPDATE users SET role = 'root'", 'users_role_check'],
+    ['preferences that are a list', "UPDATE users SET preferences = '[]'", 'users_preferences_check'],
+    ['a negative count of failures', 'UPDATE users SET failed_login_count = -1', 'users_failed_login_count_check'],
+    ['a reason to lock without a lock', "UPDATE users SET lockout_reason = 'x'", 'users_lockout_reason_check'],
+    ['a deleted user who is active', 'UPDATE users SET deleted_at = now()', 'users_deleted_at_check'],
+    ['a user of no organization', "UPDATE users SET org_id = 'x'", 'users_org_id_fkey'],
+    ['a second profile', profile('x', 'ada'), 'user_profiles_user_id_key'],
+    ['a blank bio', "UPDATE user_profiles SET bio = ' '", 'user_profiles_bio_check'],
+    ['a local telephone number', "UPDATE user_profiles SET phone = '011555'", 'user_profiles_phone_check'],
+    ['a birth before 1900', "UPDATE user_profiles SET birth_date = '1899-12-31'", 'user_profiles_birth_date_check'],
+    ['a blank city', "UPDATE user_profiles SET city = ''", 'user_profiles_city_check'],
+    ['a country in small letters', "UPDATE user_profiles SET country = 'za'", 'user_profiles_country_check'],
+    ['a language that is none', "UPDATE user_profiles SET language = '?'", 'user_profiles_language_check'],
+    ['a blank time zone', "UPDATE user_profiles SET time_zone = ''", 'user_profiles_time_zone_check'],
+    ['metadata that are a list', "UPDATE user_profiles SET metadata = '[]'", 'user_profiles_metadata_check'],
+    ['a session whose token is no hash', "UPDATE sessions SET token_hash = 'x'", 'sessions_token_hash_check'],
+    ['two sessions of one token', session('x', 'ada', hashOf('1')), 'sessions_token_hash_key'],
+    ['a session that is over', session('x', 'ada', hashOf('a'), "'2020-01-01'"), 'sessions_expires_at_check'],
+    ['a token that is no hash', "UPDATE tokens SET token_hash = 'x' WHERE id = 'ada'", 'tokens_token_hash_check'],
+    ['one hash of two tokens', token('x', 'ben', hashOf('2'), 'password_reset'), 'tokens_token_hash_key'],
+    ['a token that expired at once', "UPDATE tokens SET expires_at = '2020-01-01'", 'tokens_expires_at_check'],
+    ['the use of an expired token', "UPDATE tokens SET used_at = now() + interval '2 days'", 'tokens_used_at_check'],
+    ['a refresh token without its family', 'UPDATE tokens SET family_id = NULL', 'tokens_family_id_check'],
+    ['a reset inside a session', "UPDATE tokens SET session_id = 'ada' WHERE id = 'reset'", 'tokens_session_id_check'],
+    ['the verification of no address', token('x', 'ada', hashOf('a'), 'email_verification'), 'tokens_email_check'],
+    ['two live tokens of a family', token('x', 'ada', hashOf('a'), 'refresh', 'family'), 'tokens_live_family_key'],
+    ['two open password resets', token('x', 'ada', hashOf('a'), 'password_reset'), 'tokens_live_kind_key'],
+    ['the same token revoked twice', revoked('revoked'), 'token_blacklist_pkey'],
+    ['the revocation of nothing', revoked(' '), 'token_blacklist_jti_check'],
+    ['second settings', mfa('x', 'ada'), 'mfa_settings_user_id_key'],
+    ['a TOTP secret in plain', "UPDATE mfa_settings SET totp_secret = 'JBSWY3DP'", 'mfa_settings_totp_secret_check'],
+    ['TOTP without a secret', 'UPDATE mfa_settings SET totp_enabled = true', 'mfa_settings_totp_enabled_check'],
+    [
+      'a code taken without a secret',
+      'UPDATE mfa_settings SET totp_last_step = 1',
+      'mfa_settings_totp_last_step_check',
+    ],
+    ['messages to no telephone', 'UPDATE mfa_settings SET sms_enabled = true', 'mfa_settings_sms_enabled_check'],
+    ['a telephone that is none', "UPDATE mfa_settings SET phone_number = '1'", 'mfa_settings_phone_number_check'],
+    ['a recovery code in plain', "UPDATE recovery_codes SET code_hash = 'x'", 'recovery_codes_code_hash_check'],
+    ['a recovery code twice', recovery('x', 'ada', hashOf('4')), 'recovery_codes_user_id_code_hash_key'],
+    ['one account of two users', oauth('x', 'ben', '1'), 'oauth_providers_provider_provider_user_id_key'],
+    ['a provider in capitals', "UPDATE oauth_providers SET provider = 'X'", 'oauth_providers_provider_check'],
+    [
+      'an account without id',
+      "UPDATE oauth_providers SET provider_user_id = ''",
+      'oauth_providers_provider_user_id_check',
+    ],
+    ['a nameless organization', "UPDATE organizations SET name = ' '", 'organizations_name_check'],
+    ['a slug with blanks', "UPDATE organizations SET slug = 'an org'", 'organizations_slug_check'],
+    ['a slug twice', `${ORGANIZATION} ('x', 'X', 'org', NULL)`, 'idx_orgs_slug'],
+    ['a blank tier', "UPDATE organizations SET tier = ''", 'organizations_tier_check'],
+    ['settings that are a list', "UPDATE organizations SET settings = '[]'", 'organizations_settings_check'],
+    ['an unknown role of a member', `${MEMBER} ('x', 'org', 'ben', 'student')`, 'organization_members_role_check'],
+    ['a member twice', `${MEMBER} ('x', 'org', 'ada', 'member')`, 'organization_members_org_id_user_id_key'],
+    ['a second owner', `${MEMBER} ('x', 'org', 'ben', 'owner')`, 'organization_members_owner_key'],
+    ['an owner beside the owner', "UPDATE organizations SET owner_id = 'ben'", 'organization_members_owner_check'],
+    ['the deletion of an owner', "DELETE FROM users WHERE id = 'ada'", 'organizations_owner_id_fkey'],
+    ['a second invitation', invitation('x', 'org', 'CY@azora.world', hashOf('a')), 'org_invitations_open_key'],
+    ['an invitation to nobody', "UPDATE org_invitations SET email = 'cy'", 'org_invitations_email_check'],
+    ['an invitation to own', "UPDATE org_invitations SET role = 'owner'", 'org_invitations_role_check'],
+    ['an invitation in plain', "UPDATE org_invitations SET token_hash = 'x'", 'org_invitations_token_hash_check'],
+    [
+      'an invitation that is over',
+      "UPDATE org_invitations SET expires_at = '2020-01-01'",
+      'org_invitations_expires_at_check',
+    ],
+    [
+      'the acceptance of an expired invitation',
+      "UPDATE org_invitations SET accepted_at = now() + interval '2 days'",
+      'org_invitations_accepted_at_check',
+    ],
+    [
+      'an invitation accepted and revoked',
+      'UPDATE org_invitations SET accepted_at = now(), revoked_at = now()',
+      'org_invitations_outcome_check',
+    ],
+    ['an entry of nothing', audit('x', 'action', "' '"), 'audit_log_action_check'],
+    ['details that are a list', audit('x', 'action, details', "'X', '[]'"), 'audit_log_details_check'],
+    ['a list as metadata', audit('x', 'action, metadata', "'X', '[]'"), 'audit_log_metadata_check'],
+  ])('refuses %s', async (_what, sql, constraint) => {
+    await expect(db().app(sql)).rejects.toMatchObject({ constraint });
+  });
+
+  it.each(["UPDATE audit_log SET action = 'x'", "DELETE FROM audit_log WHERE id = 'fresh'", 'TRUNCATE audit_log'])(
+    'refuses even an administrator: %s',
+    async (sql) => {
+      await expect(db().admin(sql)).rejects.toMatchObject({ code: '23001' });
+    },
+  );
+
+  it.each(["UPDATE audit_log SET action = 'x'", 'DELETE FROM audit_log'])(
+    'gives the app role no right to: %s',
+    async (sql) => {
+      await expect(db().app(sql)).rejects.toMatchObject({ code: '42501' });
+    },
+  );
+
+  it('lets an administrator prune entries that are older than 90 days', async () => {
+    await db().app(audit('old', 'action, timestamp', "'X', now() - interval '91 days'"));
+
+    expect(await db().admin("DELETE FROM audit_log WHERE id = 'old' RETURNING id")).toEqual([{ id: 'old' }]);
+  });
+
+  it('keeps a legacy password apart until a new one takes its place', async () => {
+    await db().app(`INSERT INTO users (id, email, legacy_password_hash, password_salt, password_reset_required)
+      VALUES ('old', 'old@azora.world', 'sha256', 'salt', true)`);
+    const reset = `UPDATE users SET password_hash = '${BCRYPT}', legacy_password_hash = NULL, password_salt = NULL,
+      password_reset_required = false WHERE id = 'old' RETURNING email`;
+
+    expect(await db().app(reset)).toEqual([{ email: 'old@azora.world' }]);
+  });
+
+  it('rotates a refresh token, and replaces a password reset that was revoked', async () => {
+    await db().app(token('r1', 'ben', hashOf('6'), 'refresh', 'r'));
+    await db().app(token('p1', 'ben', hashOf('7'), 'password_reset'));
+    await db().app("UPDATE tokens SET used_at = now() WHERE id = 'r1'");
+    await db().app("UPDATE tokens SET revoked_at = now() WHERE id = 'p1'");
+    await db().app(token('r2', 'ben', hashOf('8'), 'refresh', 'r'));
+    await db().app(token('p2', 'ben', hashOf('9'), 'password_reset'));
+
+    const live = "SELECT id FROM tokens WHERE user_id = 'ben' AND used_at IS NULL AND revoked_at IS NULL ORDER BY id";
+    expect(await db().app(live)).toEqual([{ id: 'p2' }, { id: 'r2' }]);
+  });
+
+  it('hands an organization over in one transaction', async () => {
+    await db().app(`${ORGANIZATION} ('hand', 'Hand', 'hand', 'ada')`);
+    await db().app(`${MEMBER} ('from', 'hand', 'ada', 'owner'), ('to', 'hand', 'ben', 'member')`);
+    await db().app(`BEGIN;
+      UPDATE organizations SET owner_id = 'ben' WHERE id = 'hand';
+      UPDATE organization_members SET role = 'admin' WHERE id = 'from';
+      UPDATE organization_members SET role = 'owner' WHERE id = 'to';
+      COMMIT`);
+
+    const owner = "SELECT user_id FROM organization_members WHERE org_id = 'hand' AND role = 'owner'";
+    expect(await db().app(owner)).toEqual([{ user_id: 'ben' }]);
+  });
+
+  it.each([
+    [
+      'registers an address once',
+      `INSERT INTO users (id, email, password_hash) VALUES ($1, 'race@azora.world', '${BCRYPT}')`,
+      expect.stringContaining('email'),
+    ],
+    [
+      'sends one invitation to an account',
+      `INSERT INTO tokens (id, user_id, token_hash, expires_at, kind)
+        VALUES ($1, 'ada', repeat($1 || '0', 32), ${TOMORROW}, 'invitation')`,
+      'tokens_live_kind_key',
+    ],
+    [
+      'rotates a refresh token once',
+      `INSERT INTO tokens (id, user_id, token_hash, expires_at, kind, family_id)
+        VALUES ($1 || '1', 'ada', repeat($1 || '1', 32), ${TOMORROW}, 'refresh', 'race')`,
+      'tokens_live_family_key',
+    ],
+    [
+      'invites an address once',
+      `INSERT INTO org_invitations (id, org_id, email, token_hash, expires_at)
+        VALUES ($1, 'org', 'race@azora.world', repeat($1, 64), ${TOMORROW})`,
+      'org_invitations_open_key',
+    ],
+  ])('%s, however many ask at once', async (_what, sql, constraint) => {
+    const refused = await race(db().url, sql);
+
+    expect(refused).toEqual(Array(3).fill(expect.objectContaining({ constraint })));
+  });
+
+  it('takes everything but the audit log away with a user', async () => {
+    await db().app(user('gone'));
+    await db().app(profile('gone'));
+    await db().app(session('gone', 'gone', hashOf('d')));
+    await db().app(token('gone', 'gone', hashOf('d'), 'refresh', 'gone'));
+    await db().app(mfa('gone'));
+    await db().app(recovery('gone', 'gone', hashOf('d')));
+    await db().app(oauth('gone', 'gone', 'gone'));
+    await db().app(`${MEMBER} ('gone', 'org', 'gone', 'member')`);
+    await db().app(audit('gone', 'user_id, action', "'gone', 'USER_DELETED'"));
+
+    await db().app("DELETE FROM users WHERE id = 'gone'");
+
+    const parts = ['user_profiles', 'sessions', 'tokens', 'mfa_settings', 'recovery_codes', 'oauth_providers'];
+    for (const table of [...parts, 'organization_members']) {
+      expect(await db().app(`SELECT id FROM ${table} WHERE id = 'gone'`)).toEqual([]);
+    }
+    expect(await db().app("SELECT id FROM audit_log WHERE id = 'gone'")).toEqual([{ id: 'gone' }]);
+  });
+
+  it('takes members and invitations away with an organization, and leaves its people', async () => {
+    await db().app(`${ORGANIZATION} ('shut', 'Shut', 'shut', 'ben')`);
+    await db().app("UPDATE users SET org_id = 'shut' WHERE id = 'ben'");
+    await db().app(`${MEMBER} ('shut', 'shut', 'ben', 'owner')`);
+    await db().app(invitation('shut', 'shut', 'x@azora.world', hashOf('e')));
+
+    await db().app("DELETE FROM organizations WHERE id = 'shut'");
+
+    expect(await db().app("SELECT org_id FROM users WHERE id = 'ben'")).toEqual([{ org_id: null }]);
+    expect(await db().app("SELECT id FROM organization_members WHERE id = 'shut'")).toEqual([]);
+    expect(await db().app("SELECT id FROM org_invitations WHERE id = 'shut'")).toEqual([]);
+  });
+});
+
+/** Runs an insert with four ids on four connections at once, as copies of a service would; returns the errors. */
+async function race(url: string, sql: string): Promise<unknown[]> {
+  const pool = new Pool({ connectionString: url, max: 4 });
+  try {
+    const settled = await Promise.allSettled(['a', 'b', 'c', 'd'].map((id) => pool.query(sql, [id])));
+    return settled.filter((result) => result.status === 'rejected').map((result) => result.reason);
+  } finally {
+    await pool.end();
+  }
+}
