@@ -1,6 +1,6 @@
 /** @type {import('jest').Config} */
 module.exports = {
-  testEnvironment: 'node',
+  testEnvironment: '<rootDir>/packages/testkit/dist/environment.js',
   roots: ['<rootDir>/packages', '<rootDir>/services', '<rootDir>/tests'],
   testMatch: ['**/tests/**/*.test.ts'],
   modulePathIgnorePatterns: ['/dist/', '/.azora/'],

@@ -242,7 +242,7 @@ describe('azora-db', () => {
         );
         for (const { name } of tables.rows) {
           const { rows } = await client.query(
-            `SELECT count(*)::int AS rows, md5(string_agg(t::text, '|' ORDER BY t::text)) AS hash FROM "${name}" AS t`,
+            `SELECT count(*)::int AS rows, md5(string_agg(ROW(t.*)::text, chr(10) ORDER BY ROW(t.*)::text)) AS hash FROM "${name}" AS t`,
           );
           all[`${database}.${name}`] = rows[0];
         }

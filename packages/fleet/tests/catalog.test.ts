@@ -155,7 +155,7 @@ describe('readCatalog', () => {
       'shop:6: @ref people.User.id of a: there is no service people',
       'shop:8: @ref auth.Person.id of b: auth has no model Person',
       'shop:10: @ref auth.User.key of c: auth.User has no column key',
-      'shop:12: @ref auth.User.age of d: age does not identify a row of auth.User',
+      'shop:12: @ref auth.User.name of d: no key or index of auth.User begins with name',
       'shop:14: @subject auth.User.id of e: the column is of type String, the id of type Int',
       'shop:16: @ref auth.User.sessions of f: auth.User has no column sessions',
     ]);
@@ -220,7 +220,7 @@ model Order {
   b Int
   /// @ref auth.User.key
   c Int
-  /// @ref auth.User.age
+  /// @ref auth.User.name
   d Int
   /// @subject auth.User.id
   e String

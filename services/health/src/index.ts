@@ -1,2 +1,2 @@
 export { type Health, type HealthTransaction, openHealth } from './client';
-export { Prisma, $Enums } from './generated/client';
+export { $Enums, Prisma } from './generated/client';

@@ -1,2 +1,2 @@
 export { type Nexus, type NexusTransaction, openNexus } from './client';
-export { Prisma, $Enums } from './generated/client';
+export { $Enums, Prisma } from './generated/client';

@@ -1,2 +1,2 @@
 export { type Notification, type NotificationTransaction, openNotification } from './client';
-export { Prisma, $Enums } from './generated/client';
+export { $Enums, Prisma } from './generated/client';

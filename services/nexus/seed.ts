@@ -1,0 +1,136 @@
+import { defineSeed, type SeedContext, seedId } from '@azora/db-core';
+import { volume } from './seed/volume';
+import { type Nexus, openNexus } from './src/index';
+
+const HOUR_MS = 3_600_000;
+
+const PROFILES = [
+  ['student', ['python', 'data', 'react'], { time: 'evening', format: 'video' }],
+  ['educator', ['teaching', 'python'], { time: 'morning', format: 'text' }],
+  ['employer', ['hiring', 'web'], { time: 'morning', format: 'summary' }],
+] as const;
+
+/** Hours ago, what, and with which item. */
+const INTERACTIONS = [
+  [40, 'search', 'course', 'python', null],
+  [39, 'view', 'course', 'python', 95_000],
+  [38, 'click', 'course', 'python', null],
+  [20, 'complete', 'module', 'python-basics', 5_400_000],
+  [3, 'view', 'job', 'react-dashboard', 41_000],
+] as const;
+
+export const seed = defineSeed({ open: openNexus, base, volume });
+
+async function base(nexus: Nexus, context: SeedContext): Promise<void> {
+  await seedProfiles(nexus, context);
+  await seedInteractions(nexus, context);
+  await seedRecommendations(nexus, context);
+  await seedTrail(nexus, context);
+}
+
+async function seedProfiles({ prisma }: Nexus, { now, people }: SeedContext): Promise<void> {
+  const createdAt = hoursBefore(now, 72);
+  await prisma.userProfile.createMany({
+    data: PROFILES.map(([person, interests, preferences]) => ({
+      id: seedId(`nexus.UserProfile.${person}`),
+      userId: people[person].id,
+      interests: [...interests],
+      preferences,
+      behavior: { sessions: 3 },
+      lastActiveAt: hoursBefore(now, 3),
+      createdAt,
+      updatedAt: createdAt,
+    })),
+    skipDuplicates: true,
+  });
+}
+
+async function seedInteractions({ prisma }: Nexus, { now }: SeedContext): Promise<void> {
+  await prisma.interaction.createMany({
+    data: INTERACTIONS.map(([hours, kind, itemType, itemId, durationMs], index) => ({
+      id: seedId(`nexus.Interaction.${index}`),
+      profileId: seedId('nexus.UserProfile.student'),
+      kind,
+      itemType,
+      itemId,
+      durationMs,
+      createdAt: hoursBefore(now, hours),
+    })),
+    skipDuplicates: true,
+  });
+}
+
+async function seedRecommendations({ prisma }: Nexus, { now }: SeedContext): Promise<void> {
+  const profileId = seedId('nexus.UserProfile.student');
+  const at = hoursBefore(now, 2);
+  const common = { profileId, createdAt: at, updatedAt: at };
+  await prisma.recommendation.createMany({
+    data: [
+      {
+        ...common,
+        id: seedId('nexus.Recommendation.react'),
+        itemType: 'course',
+        itemId: seedId('education.Course.react'),
+        score: 0.91,
+        reason: 'You finished Python Basics and looked at a React job.',
+      },
+      {
+        ...common,
+        id: seedId('nexus.Recommendation.job'),
+        itemType: 'job',
+        itemId: seedId('forge.Job.python-analysis'),
+        score: 0.84,
+        reason: 'It asks for what you have learned.',
+        status: 'accepted',
+        shownAt: at,
+        answeredAt: at,
+      },
+    ],
+    skipDuplicates: true,
+  });
+}
+
+async function seedTrail({ prisma }: Nexus, { now, people }: SeedContext): Promise<void> {
+  await prisma.auditLog.createMany({
+    data: [
+      {
+        id: seedId('nexus.AuditLog.preferences'),
+        userId: people.student.id,
+        action: 'preferences.changed',
+        resourceType: 'user-profile',
+        resourceId: seedId('nexus.UserProfile.student'),
+        details: { time: 'evening' },
+        ipAddress: '196.25.1.1',
+        createdAt: hoursBefore(now, 70),
+      },
+    ],
+    skipDuplicates: true,
+  });
+  const event = { source: 'auth', payload: {}, updatedAt: hoursBefore(now, 70), createdAt: hoursBefore(now, 72) };
+  await prisma.event.createMany({
+    data: [
+      {
+        ...event,
+        id: seedId('nexus.Event.registered'),
+        type: 'auth.user-registered',
+        userId: people.student.id,
+        status: 'processed',
+        attempts: 1,
+        idempotencyKey: 'registered-student',
+        processedAt: hoursBefore(now, 71),
+      },
+      {
+        ...event,
+        id: seedId('nexus.Event.digest'),
+        type: 'auth.digest-due',
+        userId: people.employer.id,
+        idempotencyKey: 'digest-employer',
+      },
+    ],
+    skipDuplicates: true,
+  });
+}
+
+function hoursBefore(now: Date, hours: number): Date {
+  return new Date(now.getTime() - hours * HOUR_MS);
+}

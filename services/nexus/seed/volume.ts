@@ -1,0 +1,66 @@
+import { type CopyValue, type SeedBlock, type TableRows, volumeId } from '@azora/db-core';
+
+const HOUR_MS = 3_600_000;
+const INTERACTIONS_PER_USER = 4;
+const KINDS = ['view', 'click', 'complete', 'rate'];
+
+/** A profile, four interactions and a recommendation a user. */
+export function volume(block: SeedBlock): readonly TableRows[] {
+  return [
+    {
+      table: 'user_profiles',
+      columns: ['id', 'user_id', 'interests', 'preferences', 'last_active_at', 'created_at', 'updated_at'],
+      rows: perUser(block, profile),
+    },
+    {
+      table: 'interactions',
+      columns: ['id', 'profile_id', 'kind', 'item_type', 'item_id', 'duration_ms', 'created_at'],
+      rows: perUser(block, interactions),
+    },
+    {
+      table: 'recommendations',
+      columns: ['id', 'profile_id', 'item_type', 'item_id', 'score', 'reason', 'created_at', 'updated_at'],
+      rows: perUser(block, recommendation),
+    },
+  ];
+}
+
+type Row = readonly CopyValue[];
+
+function* perUser({ firstUser, userCount, now }: SeedBlock, rowsOf: (user: number, at: Date) => Row[]): Generator<Row> {
+  for (let user = firstUser; user < firstUser + userCount; user += 1) {
+    yield* rowsOf(user, new Date(now.getTime() - (1 + (user % 1_000)) * HOUR_MS));
+  }
+}
+
+function profile(user: number, at: Date): Row[] {
+  const interests = user % 2 === 0 ? ['python', 'data'] : ['web'];
+  return [
+    [volumeId('nexus.UserProfile', user), volumeId('auth.User', user), interests, { format: 'video' }, at, at, at],
+  ];
+}
+
+function interactions(user: number, at: Date): Row[] {
+  const profileId = volumeId('nexus.UserProfile', user);
+  return KINDS.map((kind, n) => {
+    const id = volumeId('nexus.Interaction', user * INTERACTIONS_PER_USER + n);
+    return [id, profileId, kind, 'course', `course-${(user + n) % 50}`, 1_000 + n, at];
+  });
+}
+
+function recommendation(user: number, at: Date): Row[] {
+  const id = volumeId('nexus.Recommendation', user);
+  const score = (user % 100) / 100;
+  return [
+    [
+      id,
+      volumeId('nexus.UserProfile', user),
+      'course',
+      `course-${user % 50}`,
+      score,
+      'Others like you took it.',
+      at,
+      at,
+    ],
+  ];
+}

@@ -1,0 +1,57 @@
+import { defineSeed, type SeedContext, seedId } from '@azora/db-core';
+import { volume } from './seed/volume';
+import { type Notification, openNotification } from './src/index';
+
+const HOUR_MS = 3_600_000;
+
+/** Hours ago, whose, of which type, and whether it was read an hour later: read and unread ones of each type. */
+const NOTIFICATIONS = [
+  [72, 'student', 'success', true, 'Welcome to Azora', 'Your wallet holds 500 AZR to begin with.', '/wallet'],
+  [48, 'student', 'info', true, 'Module unlocked', 'Control Flow is open now.', '/courses/python'],
+  [30, 'student', 'warning', false, 'Your streak ends today', 'Ten minutes keep it.', '/learn'],
+  [6, 'student', 'info', false, 'Your application was accepted', 'Build React Dashboard starts on Monday.', '/jobs'],
+  [
+    26,
+    'educator',
+    'success',
+    false,
+    'New student',
+    'Themba Ndlovu joined Introduction to Python Programming.',
+    '/courses',
+  ],
+  [
+    20,
+    'educator',
+    'error',
+    true,
+    'A video could not be processed',
+    'Lesson Loops: the file is not a video.',
+    '/courses',
+  ],
+  [12, 'employer', 'error', false, 'A payment was declined', 'The card of the last top-up has expired.', '/wallet'],
+  [5, 'employer', 'warning', true, 'A milestone is due', 'Layout and navigation is due in two days.', '/contracts'],
+] as const;
+
+export const seed = defineSeed({ open: openNotification, base, volume });
+
+async function base({ prisma }: Notification, { now, people }: SeedContext): Promise<void> {
+  await prisma.notification.createMany({
+    data: NOTIFICATIONS.map(([hoursAgo, person, type, isRead, title, message, actionUrl], index) => {
+      const createdAt = new Date(now.getTime() - hoursAgo * HOUR_MS);
+      const readAt = isRead ? new Date(createdAt.getTime() + HOUR_MS) : null;
+      return {
+        id: seedId(`notification.Notification.${index}`),
+        userId: people[person].id,
+        type,
+        title,
+        message,
+        actionUrl,
+        isRead,
+        readAt,
+        createdAt,
+        updatedAt: readAt ?? createdAt,
+      };
+    }),
+    skipDuplicates: true,
+  });
+}
