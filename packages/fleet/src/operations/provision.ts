@@ -1,7 +1,13 @@
 import { SuiteError } from '@azora/db-core';
 import { withClient } from '../postgres/connect';
 import { createDatabase, requireExtensions } from '../postgres/databases';
-import { createRole, restrictDatabase, setPassword } from '../postgres/roles';
+import {
+  closeMaintenanceDatabases,
+  createRole,
+  restrictDatabase,
+  setPassword,
+  withRightsLock,
+} from '../postgres/roles';
 import type { PasswordOf } from '../suite/credentials';
 import { appUrl, type Target } from './targets';
 
@@ -23,11 +29,11 @@ export async function provision(target: Target, passwordOf: PasswordOf): Promise
     await requireExtensions(client, service.name, service.extensions);
     const createdRole = await createRole(client, role, passwordOf(role));
     const createdDatabase = target.server !== 'companion' && (await createDatabase(client, database));
-    if (target.server === 'embedded') await client.query('REVOKE CONNECT ON DATABASE postgres, template1 FROM PUBLIC');
+    if (target.server === 'embedded') await withRightsLock(client, () => closeMaintenanceDatabases(client));
     return { createdRole, createdDatabase };
   });
   if (target.server === 'companion') return made;
-  await withClient(target.admin, (client) => restrictDatabase(client, database, role));
+  await withClient(target.admin, (client) => withRightsLock(client, () => restrictDatabase(client, database, role)));
   if (!made.createdRole) await ensurePassword(target, passwordOf);
   return made;
 }

@@ -1,5 +1,5 @@
 import { withClient } from '../postgres/connect';
-import { syncGrants } from '../postgres/roles';
+import { syncGrants, withRightsLock } from '../postgres/roles';
 import { type Catalog, grantsOf } from '../suite/catalog';
 import type { PasswordOf } from '../suite/credentials';
 import type { Service } from '../suite/registry';
@@ -69,7 +69,7 @@ export async function setUpDatabases(
     const migrations = await migrateTargetUp(target, options, tell);
     // Grants that were changed in the schema's annotations without a migration.
     const grants = grantsOf(catalog, target.service.name);
-    await withClient(target.admin, (client) => syncGrants(client, target.role, grants));
+    await withClient(target.admin, (client) => withRightsLock(client, () => syncGrants(client, target.role, grants)));
     const what = createdDatabase ? 'created' : 'there';
     return { data: { createdDatabase, migrations }, detail: `${what}, ${migrations.length} migrations applied` };
   });

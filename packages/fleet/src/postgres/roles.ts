@@ -31,6 +31,29 @@ export async function setPassword(client: ClientBase, role: string, password: st
   await client.query(`ALTER ROLE ${quoteIdentifier(role)} PASSWORD ${quoteLiteral(scramVerifier(password))}`);
 }
 
+/** Rights on databases are rows that PostgreSQL refuses to update twice at once; the number is "role" in ASCII. */
+const RIGHTS_LOCK = 0x726f6c65;
+
+/** One session at a time changes rights: two that grant on the same thing at once would fail («tuple concurrently updated»). */
+export async function withRightsLock(client: ClientBase, work: () => Promise<void>): Promise<void> {
+  await client.query('SELECT pg_advisory_lock($1)', [RIGHTS_LOCK]);
+  try {
+    await work();
+  } finally {
+    await client.query('SELECT pg_advisory_unlock($1)', [RIGHTS_LOCK]).catch(() => undefined);
+  }
+}
+
+/** Databases of the server's own that every role may connect to unless that is taken back. */
+export async function closeMaintenanceDatabases(client: ClientBase): Promise<void> {
+  const open = await client.query<{ name: string }>(
+    `SELECT datname::text AS name FROM pg_database
+     WHERE datname IN ('postgres', 'template1') AND has_database_privilege('public', oid, 'CONNECT')`,
+  );
+  for (const { name } of open.rows)
+    await client.query(`REVOKE CONNECT ON DATABASE ${quoteIdentifier(name)} FROM PUBLIC`);
+}
+
 /** Only the app role, and administrators, may connect to the current database; nobody else may create in it. */
 export async function restrictDatabase(client: ClientBase, database: string, role: string): Promise<void> {
   const restricted = await client.query<{ restricted: boolean }>(

@@ -6,14 +6,15 @@ import { promisify } from 'node:util';
 import { type Account, asAccount, giveTo } from './account';
 import { type Binaries, serverEnvironment } from './binaries';
 import { diskFull, homeUnusable, initFailed, noPassword, otherVersion } from './errors';
-import { type Place, placeIn } from './place';
+import { lastLines } from './log';
+import type { Place } from './place';
 import { processStart } from './process';
 
 const run = promisify(execFile);
 
 const PASSWORD_BYTES = 24;
 const DRAFT = /^embedded\.new-(\d+)-([\w-]+)-[0-9a-f]{8}$/;
-export const NO_SPACE = /No space left on device|ENOSPC|Disk quota exceeded/;
+export const NO_SPACE = /No space left on device|Check free disk space|ENOSPC|Disk quota exceeded/;
 
 /** Written into postgresql.conf, where `ALTER SYSTEM` can still overrule them. */
 const SETTINGS: Readonly<Record<string, string>> = {
@@ -34,11 +35,11 @@ export async function createCluster(place: Place, account: Account | undefined, 
   const start = (await processStart(process.pid)) ?? 'unknown';
   const draft = path.join(place.base, `embedded.new-${process.pid}-${start}-${randomBytes(4).toString('hex')}`);
   try {
-    const inside = { ...placeIn(draft), data: path.join(draft, 'data'), password: path.join(draft, 'password') };
+    const [data, password] = [path.join(draft, 'data'), path.join(draft, 'password')];
     await mkdir(draft, { mode: 0o700 });
-    await writePassword(inside.password);
-    await giveTo(account, draft, inside.password);
-    await runInitdb(inside, account, binaries);
+    await writePassword(password);
+    await giveTo(account, draft, password);
+    await runInitdb({ base: place.base, draft, data, password }, account, binaries);
     await rename(draft, place.directory).catch(async (error: NodeJS.ErrnoException) => {
       if (!(await isThere(place.data))) throw error;
     });
@@ -69,7 +70,11 @@ export async function dataVersion(place: Place): Promise<string> {
   return (await readFile(path.join(place.data, 'PG_VERSION'), 'utf8').catch(() => 'an unknown version')).trim();
 }
 
-async function runInitdb(place: Place, account: Account | undefined, binaries: Binaries): Promise<void> {
+interface Draft extends Pick<Place, 'base' | 'data' | 'password'> {
+  readonly draft: string;
+}
+
+async function runInitdb(place: Draft, account: Account | undefined, binaries: Binaries): Promise<void> {
   const args = [
     ...['-D', place.data, '-U', 'postgres', `--pwfile=${place.password}`, '--auth=scram-sha-256'],
     // No locale of the system: it might lack one, and an update of its rules would corrupt indexes.
@@ -79,7 +84,7 @@ async function runInitdb(place: Place, account: Account | undefined, binaries: B
   ];
   try {
     await run(binaries.initdb, args, {
-      cwd: path.dirname(place.data),
+      cwd: place.draft,
       env: serverEnvironment(),
       ...asAccount(account),
     });
@@ -88,11 +93,6 @@ async function runInitdb(place: Place, account: Account | undefined, binaries: B
     const log = lastLines(stderr === undefined || stderr === '' ? String(error) : stderr);
     throw NO_SPACE.test(log) ? diskFull(place.base, log) : initFailed(place.base, log);
   }
-}
-
-/** The end of a log, for an error message. */
-export function lastLines(log: string, count = 6): string {
-  return log.trim().split('\n').slice(-count).join('\n') || 'It said nothing.';
 }
 
 /** On the disk before its name is: a server without its password would be lost. */

@@ -1,10 +1,11 @@
 import { type ChildProcess, spawn } from 'node:child_process';
-import { closeSync, fchownSync, openSync, statSync, truncateSync } from 'node:fs';
-import { open, readFile } from 'node:fs/promises';
+import { closeSync, fchownSync } from 'node:fs';
+import { readFile } from 'node:fs/promises';
 import net from 'node:net';
 import path from 'node:path';
 import { type Account, asAccount } from './account';
 import { type Binaries, serverEnvironment } from './binaries';
+import { openLog, readLog } from './log';
 import type { Place } from './place';
 import { readPidFile } from './postmaster';
 import { isPostmasterOf, pidExists } from './process';
@@ -21,7 +22,6 @@ export interface Launch {
 /** Why an attempt ended. */
 export type Verdict = 'contended' | 'port-taken' | 'failed';
 
-const LOG_LIMIT_BYTES = 10 * 1024 * 1024;
 /** Below the ports that systems give to outgoing connections: the last used one is then still free at the next start. */
 const FIRST_PORT = 20_000;
 const PORTS = 10_000;
@@ -31,23 +31,22 @@ const PORT_TRIES = 20;
 export async function launch(place: Place, account: Account | undefined, binaries: Binaries): Promise<Launch> {
   const port = await choosePort(place);
   const environment = await lockEnvironment(place);
-  const begin = shortenLog(place.log);
-  const log = openSync(place.log, 'a', 0o600);
+  const { fd, begin } = openLog(place.log);
   try {
-    if (account !== undefined) fchownSync(log, account.uid, account.gid);
+    if (account !== undefined) fchownSync(fd, account.uid, account.gid);
     const options = ['-c', `port=${port}`, '-c', 'listen_addresses=127.0.0.1', '-c', 'unix_socket_directories='];
     const [program, args] = command(place, binaries, options);
     const child = spawn(program, args, {
       detached: true,
       windowsHide: true,
-      stdio: ['ignore', log, log],
+      stdio: ['ignore', fd, fd],
       cwd: place.directory,
       env: { ...serverEnvironment(), ...environment },
       ...asAccount(account),
     });
     return watch(child, place.log, begin);
   } finally {
-    closeSync(log);
+    closeSync(fd);
   }
 }
 
@@ -80,7 +79,7 @@ function watch(child: ChildProcess, logFile: string, begin: number): Launch {
   return {
     pid: child.pid,
     ended: () => isOver || failure !== undefined,
-    log: async () => (failure === undefined ? ownLines(await readFrom(logFile, begin), child.pid) : failure.message),
+    log: async () => (failure === undefined ? ownLines(await readLog(logFile, begin), child.pid) : failure.message),
   };
 }
 
@@ -125,24 +124,4 @@ function listenOn(port: number): Promise<number | undefined> {
       server.close(() => resolve(typeof address === 'object' && address !== null ? address.port : undefined));
     });
   });
-}
-
-/** Empties a log that has grown too long; returns where the next line goes. */
-function shortenLog(file: string): number {
-  const size = statSync(file, { throwIfNoEntry: false })?.size ?? 0;
-  if (size <= LOG_LIMIT_BYTES) return size;
-  truncateSync(file);
-  return 0;
-}
-
-async function readFrom(file: string, begin: number): Promise<string> {
-  const handle = await open(file);
-  try {
-    const { size } = await handle.stat();
-    const buffer = Buffer.alloc(Math.max(0, Math.min(size - begin, LOG_LIMIT_BYTES)));
-    await handle.read(buffer, 0, buffer.length, begin);
-    return buffer.toString('utf8');
-  } finally {
-    await handle.close();
-  }
 }

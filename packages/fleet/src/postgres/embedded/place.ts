@@ -64,7 +64,7 @@ export async function ownerOf(place: Place): Promise<Account | undefined> {
  */
 export async function choosePlace(home: string, account: Account | undefined): Promise<Place> {
   try {
-    await mkdir(home, { recursive: true, mode: account === undefined ? 0o700 : 0o711 });
+    await makeHome(home);
     const real = await realpath(home);
     if (account === undefined) return placeIn(real);
     if (!(await canEnter(account, real))) await openForPassing(real);
@@ -72,6 +72,11 @@ export async function choosePlace(home: string, account: Account | undefined): P
   } catch (error) {
     throw error instanceof Error && 'code' in error && isFileError(error.code) ? homeUnusable(home, error) : error;
   }
+}
+
+/** Made by root, it lets the server's account pass through; what is in it has modes of its own. */
+export async function makeHome(home: string): Promise<void> {
+  await makeDirectory(home, isRoot() ? 0o711 : 0o700);
 }
 
 /**
@@ -88,8 +93,8 @@ async function openForPassing(home: string): Promise<void> {
 async function systemBase(home: string, real: string, account: Account): Promise<string> {
   const name = createHash('sha256').update(real).digest('hex').slice(0, HASH_LENGTH);
   const base = path.join(SYSTEM_DIRECTORY, name);
-  await mkdir(SYSTEM_DIRECTORY, { recursive: true, mode: 0o711 });
-  await mkdir(base, { recursive: true, mode: 0o700 });
+  await makeDirectory(SYSTEM_DIRECTORY, 0o711);
+  await makeDirectory(base, 0o700);
   await giveTo(account, base);
   const draft = path.join(home, `${POINTER}.${process.pid}`);
   try {
@@ -99,6 +104,20 @@ async function systemBase(home: string, real: string, account: Account): Promise
     await rm(draft, { force: true });
   }
   return base;
+}
+
+/** With its parents. Node's own recursive mkdir tells ENOENT for whatever is wrong, and never returns under /proc. */
+export async function makeDirectory(directory: string, mode: number): Promise<void> {
+  const make = () =>
+    mkdir(directory, { mode }).catch((error: NodeJS.ErrnoException) => {
+      if (error.code !== 'EEXIST') throw error;
+    });
+  const parent = path.dirname(directory);
+  await make().catch(async (error: NodeJS.ErrnoException) => {
+    if (error.code !== 'ENOENT' || parent === directory) throw error;
+    await makeDirectory(parent, 0o755);
+    await make();
+  });
 }
 
 function isFileError(code: unknown): boolean {

@@ -42,6 +42,8 @@ export async function readPidFile(place: Place): Promise<PidFile | undefined> {
 export async function findPostmaster(place: Place): Promise<Postmaster | undefined> {
   const found = await readPidFile(place);
   if (found === undefined || !found.isReady) return undefined;
+  // Whoever else listens on the port of a killed server is not to be asked, for it might ask for the password.
+  if (!(await isPostmasterOf(found.pid, place.data))) return undefined;
   const password = await readPassword(place);
   const href = `postgresql://postgres:${encodeURIComponent(password)}@127.0.0.1:${found.port}/postgres`;
   const url = parseDatabaseUrl(href, 'the embedded server');
@@ -54,9 +56,8 @@ export async function findPostmaster(place: Place): Promise<Postmaster | undefin
       return row !== undefined && Number(row.pid) === found.pid ? { ...found, url, version: row.version } : undefined;
     });
   } catch (error) {
-    // Another server may have got the port of one that was killed.
-    if (!isRefused(error, WRONG_PASSWORD) || !(await isPostmasterOf(found.pid, place.data))) return undefined;
-    throw wrongPassword(place.password, found.pid);
+    if (isRefused(error, WRONG_PASSWORD)) throw wrongPassword(place.password, found.pid);
+    return undefined;
   }
 }
 

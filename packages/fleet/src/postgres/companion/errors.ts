@@ -1,0 +1,40 @@
+import { SuiteError } from '@azora/db-core';
+import { reasonOf } from '../embedded/errors';
+
+/** The companion's host ended while it started. */
+export function startFailed(service: string, logFile: string, log: string): SuiteError {
+  return new SuiteError('COMPANION.START_FAILED', `The companion server of ${service} did not start`, {
+    why: log,
+    next: `See ${logFile}; with a variable such as ${service.toUpperCase()}_DATABASE_URL no companion is needed`,
+    meta: { service, log: logFile },
+  });
+}
+
+/** The companion is started, by this command or another, but does not answer. */
+export function notReady(service: string, logFile: string, seconds: number, log: string): SuiteError {
+  return new SuiteError('COMPANION.NOT_READY', `The companion server of ${service} was not ready after ${seconds} s`, {
+    why: log,
+    next: `Try again, and see ${logFile}`,
+    meta: { service, log: logFile },
+  });
+}
+
+/** The host did not end. */
+export function stopFailed(service: string, pid: number, cause: unknown): SuiteError {
+  return new SuiteError('COMPANION.STOP_FAILED', `The companion server of ${service} with pid ${pid} did not stop`, {
+    why: `${reasonOf(cause)}.`,
+    next: 'Run the command as the user who started it',
+    meta: { service, pid },
+    cause,
+  });
+}
+
+/** The home cannot be written. */
+export function homeUnusable(directory: string, cause: unknown): SuiteError {
+  return new SuiteError('COMPANION.HOME_UNUSABLE', `${directory} cannot hold a companion server`, {
+    why: `${reasonOf(cause)}.`,
+    next: 'Make it writable for you, or set AZORA_HOME to a directory that is',
+    meta: { directory },
+    cause,
+  });
+}

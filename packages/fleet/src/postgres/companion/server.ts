@@ -1,0 +1,190 @@
+import { type ChildProcess, spawn } from 'node:child_process';
+import { closeSync, existsSync } from 'node:fs';
+import { rename, rm } from 'node:fs/promises';
+import path from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
+import type { DatabaseUrl } from '@azora/db-core';
+import { lastLines, openLog, readLog } from '../embedded/log';
+import { makeDirectory, makeHome } from '../embedded/place';
+import { processStart } from '../embedded/process';
+import { addressUrl, isListening, readAddress } from './address';
+import { claimDirectory, findHolder, type Holder, releaseClaim } from './claim';
+import { homeUnusable, notReady, startFailed, stopFailed } from './errors';
+import { HELD_EXIT_CODE } from './exit-codes';
+
+export interface CompanionOptions {
+  /** The directory of the checkout that belongs to the suite, `.azora`. */
+  readonly home: string;
+  readonly service: string;
+}
+
+export interface StartCompanionOptions extends CompanionOptions {
+  /** Any name will do: the companion has one database. */
+  readonly database: string;
+  readonly readyTimeoutMs?: number;
+}
+
+export interface StartedCompanion {
+  /** The administrator's, and there is no other. */
+  readonly url: DatabaseUrl;
+  /** Whether it was started by this call. */
+  readonly started: boolean;
+  readonly pid: number;
+}
+
+export interface CompanionState {
+  readonly state: 'running' | 'stopped' | 'absent';
+  readonly pid?: number;
+  readonly dataDirectory?: string;
+}
+
+interface Host {
+  readonly child: ChildProcess;
+  log(): Promise<string>;
+}
+
+/** Also while this file is run from src, by a test: the host is a program of its own, which Node runs from dist. */
+const PROGRAM = path.resolve(__dirname, '..', '..', '..', 'dist', 'postgres', 'companion', 'host.js');
+const READY_TIMEOUT_MS = 120_000;
+const POLL_MS = 25;
+/** After another host was found in the way, until the next attempt of our own. */
+const HELD_PAUSE_MS = 500;
+/** PGlite hears nothing while it runs a statement; killed, it recovers at the next start. */
+const PATIENCE_MS = 10_000;
+const KILL_TIMEOUT_MS = 5_000;
+const REMOVE_TRIES = 5;
+
+/**
+ * Starts the server of a service whose extensions the embedded one lacks; the one that runs is returned as it is, and of
+ * any number of calls at once one starts it.
+ * @throws {SuiteError} `COMPANION.…`
+ */
+export async function startCompanion(options: StartCompanionOptions): Promise<StartedCompanion> {
+  const { home, service, database, readyTimeoutMs = READY_TIMEOUT_MS } = options;
+  const directory = await makeCompanionDirectory(home, service);
+  let host: Host | undefined;
+  let nextAttempt = 0;
+  for (const deadline = Date.now() + readyTimeoutMs; Date.now() < deadline; await sleep(POLL_MS)) {
+    const running = await findRunning(directory);
+    if (running !== undefined) {
+      const started = running.pid === host?.child.pid;
+      // One that has not yet seen that it came too late could take over when the other is stopped.
+      if (!started) host?.child.kill();
+      return { url: addressUrl(running.address, database, service), started, pid: running.pid };
+    }
+    if (host !== undefined && host.child.exitCode === null && host.child.signalCode === null) continue;
+    if (host !== undefined) {
+      if (host.child.exitCode !== HELD_EXIT_CODE) throw startFailed(service, logOf(directory), await host.log());
+      nextAttempt = Date.now() + HELD_PAUSE_MS;
+      host = undefined;
+    }
+    if (Date.now() >= nextAttempt) host = startHost(directory);
+  }
+  const seconds = readyTimeoutMs / 1000;
+  throw notReady(service, logOf(directory), seconds, (await host?.log()) ?? 'Another start was in the way.');
+}
+
+/**
+ * Stops it, waiting until it has ended; false when none was running.
+ * @throws {SuiteError} `COMPANION.STOP_FAILED`
+ */
+export async function stopCompanion({ home, service }: CompanionOptions): Promise<boolean> {
+  const holder = await findHolder(companionDirectory(home, service));
+  if (holder === undefined) return false;
+  try {
+    process.kill(holder.pid, 'SIGTERM');
+    if (await hasEnded(holder, PATIENCE_MS)) return true;
+    process.kill(holder.pid, 'SIGKILL');
+    if (await hasEnded(holder, KILL_TIMEOUT_MS)) return true;
+  } catch (error) {
+    if (error instanceof Error && 'code' in error && error.code === 'ESRCH') return true;
+    throw stopFailed(service, holder.pid, error);
+  }
+  throw stopFailed(service, holder.pid, 'It was killed and has not ended');
+}
+
+/**
+ * Stops it and removes its data; false when it had none. It is this process that has the directory meanwhile, so that a
+ * command which starts the companion at the same time waits and finds it empty.
+ * @throws {SuiteError} `COMPANION.STOP_FAILED`
+ */
+export async function removeCompanion(options: CompanionOptions): Promise<boolean> {
+  const directory = companionDirectory(options.home, options.service);
+  const data = path.join(directory, 'data');
+  if (!existsSync(directory)) return false;
+  let claim: string | undefined;
+  for (let tries = 0; claim === undefined; tries += 1) {
+    if (tries === REMOVE_TRIES) throw stopFailed(options.service, process.pid, 'Others start it again and again');
+    await stopCompanion(options);
+    claim = await claimDirectory(directory, async () => false);
+  }
+  try {
+    const existed = existsSync(data);
+    // Under the name of an unfinished creation, which the next start sweeps if this is killed half-way.
+    if (existed) await rename(data, `${data}.new`);
+    await rm(`${data}.new`, { recursive: true, force: true });
+    return existed;
+  } finally {
+    await releaseClaim(claim);
+  }
+}
+
+/** Looks at it without starting or creating anything. */
+export async function companionState({ home, service }: CompanionOptions): Promise<CompanionState> {
+  const directory = companionDirectory(home, service);
+  const dataDirectory = path.join(directory, 'data');
+  const holder = await findHolder(directory);
+  if (holder !== undefined) return { state: 'running', pid: holder.pid, dataDirectory };
+  return existsSync(dataDirectory) ? { state: 'stopped', dataDirectory } : { state: 'absent' };
+}
+
+async function findRunning(directory: string) {
+  const [holder, address] = await Promise.all([findHolder(directory), readAddress(directory)]);
+  if (holder === undefined || address === undefined || !(await isListening(address))) return undefined;
+  return { pid: holder.pid, address };
+}
+
+function startHost(directory: string): Host {
+  try {
+    const { fd, begin } = openLog(logOf(directory));
+    const child = spawn(process.execPath, [PROGRAM, directory], {
+      detached: true,
+      windowsHide: true,
+      stdio: ['ignore', fd, fd],
+      cwd: directory,
+    });
+    closeSync(fd);
+    child.on('error', () => undefined);
+    child.unref();
+    return { child, log: async () => lastLines(await readLog(logOf(directory), begin)) };
+  } catch (error) {
+    throw homeUnusable(directory, error);
+  }
+}
+
+async function makeCompanionDirectory(home: string, service: string): Promise<string> {
+  const directory = companionDirectory(home, service);
+  try {
+    await makeHome(home);
+    await makeDirectory(path.dirname(directory), 0o700);
+    await makeDirectory(directory, 0o700);
+    return directory;
+  } catch (error) {
+    throw homeUnusable(directory, error);
+  }
+}
+
+async function hasEnded({ pid, start }: Holder, timeoutMs: number): Promise<boolean> {
+  for (const deadline = Date.now() + timeoutMs; Date.now() < deadline; await sleep(POLL_MS)) {
+    if ((await processStart(pid)) !== start) return true;
+  }
+  return false;
+}
+
+function companionDirectory(home: string, service: string): string {
+  return path.resolve(home, 'companion', service);
+}
+
+function logOf(directory: string): string {
+  return path.join(directory, 'server.log');
+}

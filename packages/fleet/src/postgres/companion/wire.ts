@@ -1,0 +1,125 @@
+/** A message of PostgreSQL's protocol as it came, its type apart; the messages that open a connection have none. */
+export interface Frame {
+  readonly type: string;
+  readonly bytes: Buffer;
+}
+
+/** Where in a message a text stands, without the zero that ends it. */
+interface Place {
+  readonly begin: number;
+  readonly end: number;
+}
+
+export type OpeningRequest = 'start' | 'encrypt' | 'cancel' | 'unknown';
+
+const TYPE_BYTES = 1;
+const LENGTH_BYTES = 4;
+const BODY = TYPE_BYTES + LENGTH_BYTES;
+const STATEMENT = 'S'.charCodeAt(0);
+/** PostgreSQL's own limit; what begins otherwise is no client of it. */
+const OPENING_LIMIT_BYTES = 10_000;
+const PROTOCOL_3 = 3;
+const CANCEL_REQUEST = 80877102;
+const SSL_REQUEST = 80877103;
+const GSS_REQUEST = 80877104;
+
+/** Cuts what comes in from a client into messages; `undefined` when it is no such protocol. */
+export function frameReader(): (chunk: Buffer) => readonly Frame[] | undefined {
+  let chunks: Buffer[] = [];
+  let size = 0;
+  let wanted = LENGTH_BYTES;
+  let isOpen = false;
+  return (chunk) => {
+    chunks.push(chunk);
+    size += chunk.length;
+    // A message of many chunks is put together once, when it is whole.
+    if (size < wanted) return [];
+    let rest = Buffer.concat(chunks);
+    const frames: Frame[] = [];
+    for (wanted = wantedBytes(rest, isOpen); wanted <= rest.length; wanted = wantedBytes(rest, isOpen)) {
+      const frame = { type: rest.toString('latin1', 0, isOpen ? TYPE_BYTES : 0), bytes: rest.subarray(0, wanted) };
+      isOpen ||= openingRequest(frame) === 'start';
+      frames.push(frame);
+      rest = rest.subarray(wanted);
+    }
+    chunks = [rest];
+    size = rest.length;
+    return Number.isNaN(wanted) ? undefined : frames;
+  };
+}
+
+/** How long the message is that the bytes begin with, as far as they tell. */
+function wantedBytes(bytes: Buffer, isOpen: boolean): number {
+  const head = isOpen ? TYPE_BYTES : 0;
+  if (bytes.length < head + LENGTH_BYTES) return head + LENGTH_BYTES;
+  const length = bytes.readInt32BE(head);
+  const isPossible = length >= LENGTH_BYTES && (isOpen || length <= OPENING_LIMIT_BYTES);
+  return isPossible ? head + length : Number.NaN;
+}
+
+export function openingRequest({ bytes }: Frame): OpeningRequest {
+  const code = bytes.length < 2 * LENGTH_BYTES ? 0 : bytes.readInt32BE(LENGTH_BYTES);
+  if (code === SSL_REQUEST || code === GSS_REQUEST) return 'encrypt';
+  if (code === CANCEL_REQUEST) return 'cancel';
+  return code >>> 16 === PROTOCOL_3 ? 'start' : 'unknown';
+}
+
+export function message(type: string, ...parts: readonly (string | Buffer)[]): Buffer {
+  const body = Buffer.concat(parts.map((part) => (typeof part === 'string' ? Buffer.from(`${part}\0`) : part)));
+  const head = Buffer.alloc(BODY);
+  head.write(type, 'latin1');
+  head.writeInt32BE(LENGTH_BYTES + body.length, TYPE_BYTES);
+  return Buffer.concat([head, body]);
+}
+
+/** What a client sends to open a connection. */
+export function startupMessage(): Buffer {
+  const body = Buffer.from('\0\x03\0\0user\0postgres\0database\0postgres\0\0', 'latin1');
+  const length = Buffer.alloc(LENGTH_BYTES);
+  length.writeInt32BE(LENGTH_BYTES + body.length);
+  return Buffer.concat([length, body]);
+}
+
+/** The prepared statement that a Parse, Bind, Describe or Close names; undefined when it is about something else. */
+export function statementName(frame: Frame): string | undefined {
+  const place = namePlace(frame);
+  return place === undefined ? undefined : frame.bytes.toString('utf8', place.begin, place.end);
+}
+
+/** The same message about a statement of another name. */
+export function withStatementName(frame: Frame, name: string): Frame {
+  return withText(frame, namePlace(frame), name);
+}
+
+function namePlace({ type, bytes }: Frame): Place | undefined {
+  if (type === 'P') return textAt(bytes, BODY);
+  // A Bind names its portal first, a Describe or Close says by a letter what it names.
+  if (type === 'B') return textAt(bytes, bytes.indexOf(0, BODY) + 1);
+  return (type === 'D' || type === 'C') && bytes[BODY] === STATEMENT ? textAt(bytes, BODY + 1) : undefined;
+}
+
+/** The text of a Query or a Parse; empty for other messages. */
+export function queryText(frame: Frame): string {
+  const place = queryPlace(frame);
+  return place === undefined ? '' : frame.bytes.toString('utf8', place.begin, place.end);
+}
+
+/** The same Parse of another text. */
+export function withQueryText(frame: Frame, text: string): Frame {
+  return withText(frame, queryPlace(frame), text);
+}
+
+function queryPlace({ type, bytes }: Frame): Place | undefined {
+  if (type === 'Q') return textAt(bytes, BODY);
+  return type === 'P' ? textAt(bytes, bytes.indexOf(0, BODY) + 1) : undefined;
+}
+
+function textAt(bytes: Buffer, begin: number): Place {
+  return { begin, end: bytes.indexOf(0, begin) };
+}
+
+function withText({ type, bytes }: Frame, place: Place | undefined, text: string): Frame {
+  if (place === undefined) return { type, bytes };
+  const [before, after] = [bytes.subarray(BODY, place.begin), bytes.subarray(place.end)];
+  return { type, bytes: message(type, before, Buffer.from(text), after) };
+}
