@@ -1,5 +1,5 @@
 import { spawn } from 'node:child_process';
-import { cpSync, mkdtempSync, readFileSync, rmSync, symlinkSync } from 'node:fs';
+import { chmodSync, cpSync, mkdtempSync, readFileSync, rmSync, symlinkSync } from 'node:fs';
 import os from 'node:os';
 import path from 'node:path';
 import { repositoryRoot } from '@azora/db-testkit';
@@ -19,6 +19,8 @@ function copyCheckout(): string {
   const copy = mkdtempSync(path.join(os.tmpdir(), 'azora-guides-'));
   const left = ['.git', '.azora', 'node_modules', '.nx', '.env'].map((name) => path.join(root, name));
   cpSync(root, copy, { recursive: true, filter: (source) => !left.includes(source) });
+  // The embedded server's account must reach it, or its data would go to where nobody cleans up.
+  chmodSync(copy, 0o755);
   symlinkSync(path.join(root, 'node_modules'), path.join(copy, 'node_modules'));
   return copy;
 }

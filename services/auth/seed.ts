@@ -1,8 +1,8 @@
 import { createCipheriv, createHash } from 'node:crypto';
 import { defineSeed, type SeedContext, type SeedPerson, seedId } from '@azora/db-core';
 import { hash } from 'bcrypt';
-import { type Auth, openAuth } from './src/index';
 import { volume } from './seed/volume';
+import { type Auth, openAuth } from './src/index';
 
 /** Cost 12, and a salt that is no secret: the hash of a password is the same on every run. */
 const PASSWORD_SALT = '$2b$12$AzoraSeedSaltOfAllUse.';

@@ -2,6 +2,7 @@ import { createHash, randomBytes } from 'node:crypto';
 import { mkdtemp, readFile, rm } from 'node:fs/promises';
 import os from 'node:os';
 import path from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
 import { quoteIdentifier, withUrlParts } from '@azora/db-core';
 import {
   appUrl,
@@ -70,8 +71,21 @@ async function openClone(service: Service): Promise<TestDatabase> {
   await withClient(target.admin, (client) => restrictDatabase(client, database, target.role));
   return openQueries(target, async (keep) => {
     if (keep) process.stderr.write(`kept for a look: database ${database}\n`);
-    else await withClient(maintenance, (client) => dropDatabase(client, database));
+    else await withClient(maintenance, (client) => dropWhenLeft(client, database));
   });
+}
+
+/**
+ * A pool says that it ended a moment before its connections are closed; dropping the database under one of them would
+ * raise an error that no test can catch.
+ */
+async function dropWhenLeft(client: Client, database: string): Promise<void> {
+  for (let wait = 0; wait < 20; wait += 1) {
+    const { rowCount } = await client.query('SELECT FROM pg_stat_activity WHERE datname = $1', [database]);
+    if (rowCount === 0) break;
+    await sleep(50);
+  }
+  await dropDatabase(client, database);
 }
 
 /** A migrated database whose name holds a hash of the service's schema and migrations; made by whoever needs it first. */

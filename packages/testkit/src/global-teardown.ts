@@ -14,7 +14,7 @@ async function stopTestServer(): Promise<void> {
 
 async function keptDatabases(): Promise<readonly string[]> {
   const { rows } = await withClient(testServerUrl(), (client) =>
-    client.query<{ datname: string }>("SELECT datname FROM pg_database WHERE datname LIKE $1 AND datname NOT LIKE $2", [
+    client.query<{ datname: string }>('SELECT datname FROM pg_database WHERE datname LIKE $1 AND datname NOT LIKE $2', [
       `${TEST_PREFIX}%`,
       `${TEST_PREFIX}template%`,
     ]),

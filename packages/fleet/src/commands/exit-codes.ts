@@ -12,13 +12,20 @@ const BAD_INPUT_AREAS = [
   'SCHEMA',
   'CATALOG',
   'CREDENTIALS',
+  'COMPANION',
   'EMBEDDED',
   'SERVER',
   'MIGRATION',
 ];
 
 /** Codes of those areas that are not about what was given. */
-const FAILURES = ['MIGRATION.LOCKED', 'MIGRATION.CONNECTION_LOST'];
+const FAILURES = [
+  'COMPANION.NOT_READY',
+  'COMPANION.START_FAILED',
+  'COMPANION.STOP_FAILED',
+  'MIGRATION.LOCKED',
+  'MIGRATION.CONNECTION_LOST',
+];
 
 /** 2 for wrong usage or configuration, 1 for a failure. */
 export function exitCodeOf(error: SuiteError): number {

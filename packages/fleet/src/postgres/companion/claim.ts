@@ -1,6 +1,7 @@
 import { randomBytes } from 'node:crypto';
 import { link, readdir, readFile, rm, stat, writeFile } from 'node:fs/promises';
 import path from 'node:path';
+import { codeOf } from '../embedded/errors';
 import { processStart } from '../embedded/process';
 
 /** The process that has, or had, the directory. */
@@ -87,7 +88,7 @@ async function linkClaim(directory: string, number: number, { pid, start }: Hold
     await link(draft, claim);
     return claim;
   } catch (error) {
-    if (error instanceof Error && 'code' in error && error.code === 'EEXIST') return undefined;
+    if (codeOf(error) === 'EEXIST') return undefined;
     throw error;
   } finally {
     await rm(draft, { force: true });

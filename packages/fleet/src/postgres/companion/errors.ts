@@ -10,6 +10,15 @@ export function startFailed(service: string, logFile: string, log: string): Suit
   });
 }
 
+/** The disk is full. */
+export function diskFull(directory: string, log: string): SuiteError {
+  return new SuiteError('COMPANION.DISK_FULL', `There is no space left for the companion server in ${directory}`, {
+    why: log,
+    next: 'Free some space, or set AZORA_HOME to a directory on another disk; what was committed is safe',
+    meta: { directory },
+  });
+}
+
 /** The companion is started, by this command or another, but does not answer. */
 export function notReady(service: string, logFile: string, seconds: number, log: string): SuiteError {
   return new SuiteError('COMPANION.NOT_READY', `The companion server of ${service} was not ready after ${seconds} s`, {

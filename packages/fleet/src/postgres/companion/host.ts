@@ -8,6 +8,8 @@ import type { Gateway } from './gateway';
 
 /** How often the host looks whether the directory is still there and its own. */
 const WATCH_MS = 5_000;
+/** ENOSPC, as WebAssembly's system interface numbers it. */
+const NO_SPACE_ERRNO = 51;
 
 /** The companion server's process: `node host.js <directory>`. It runs until it is told to end or its directory goes. */
 async function main(directory: string): Promise<void> {
@@ -28,8 +30,11 @@ async function main(directory: string): Promise<void> {
   process.on('SIGTERM', () => end('SIGTERM'));
   process.on('SIGINT', () => end('SIGINT'));
   setInterval(() => {
-    if (!existsSync(claim)) end('the directory is gone');
-  }, WATCH_MS).unref();
+    if (existsSync(claim)) return;
+    // There is nothing to close any more, and what is there by now may be another's.
+    log('ending: the directory is gone');
+    process.exit(0);
+  }, WATCH_MS);
 }
 
 function endOnce(database: PGlite, gateway: Gateway): (reason: string) => void {
@@ -46,8 +51,15 @@ function endOnce(database: PGlite, gateway: Gateway): (reason: string) => void {
 }
 
 function fail(error: unknown): void {
-  log(error instanceof Error ? (error.stack ?? error.message) : JSON.stringify(error));
+  log(describe(error));
   process.exit(1);
+}
+
+/** The file system of PGlite throws numbers. */
+function describe(error: unknown): string {
+  if (error instanceof Error) return error.stack ?? error.message;
+  const isFull = typeof error === 'object' && error !== null && 'errno' in error && error.errno === NO_SPACE_ERRNO;
+  return isFull ? 'No space left on device' : JSON.stringify(error);
 }
 
 function log(line: string): void {

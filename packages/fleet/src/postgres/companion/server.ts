@@ -4,12 +4,13 @@ import { rename, rm } from 'node:fs/promises';
 import path from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { DatabaseUrl } from '@azora/db-core';
-import { lastLines, openLog, readLog } from '../embedded/log';
+import { codeOf } from '../embedded/errors';
+import { lastLines, NO_SPACE, openLog, readLog } from '../embedded/log';
 import { makeDirectory, makeHome } from '../embedded/place';
 import { processStart } from '../embedded/process';
-import { addressUrl, isListening, readAddress } from './address';
+import { type Address, addressUrl, isListening, readAddress } from './address';
 import { claimDirectory, findHolder, type Holder, releaseClaim } from './claim';
-import { homeUnusable, notReady, startFailed, stopFailed } from './errors';
+import { diskFull, homeUnusable, notReady, startFailed, stopFailed } from './errors';
 import { HELD_EXIT_CODE } from './exit-codes';
 
 export interface CompanionOptions {
@@ -47,8 +48,6 @@ interface Host {
 const PROGRAM = path.resolve(__dirname, '..', '..', '..', 'dist', 'postgres', 'companion', 'host.js');
 const READY_TIMEOUT_MS = 120_000;
 const POLL_MS = 25;
-/** After another host was found in the way, until the next attempt of our own. */
-const HELD_PAUSE_MS = 500;
 /** PGlite hears nothing while it runs a statement; killed, it recovers at the next start. */
 const PATIENCE_MS = 10_000;
 const KILL_TIMEOUT_MS = 5_000;
@@ -63,25 +62,21 @@ export async function startCompanion(options: StartCompanionOptions): Promise<St
   const { home, service, database, readyTimeoutMs = READY_TIMEOUT_MS } = options;
   const directory = await makeCompanionDirectory(home, service);
   let host: Host | undefined;
-  let nextAttempt = 0;
   for (const deadline = Date.now() + readyTimeoutMs; Date.now() < deadline; await sleep(POLL_MS)) {
-    const running = await findRunning(directory);
-    if (running !== undefined) {
-      const started = running.pid === host?.child.pid;
+    const holder = await findHolder(directory);
+    const address = await findListening(directory, holder);
+    if (address !== undefined) {
+      const pid = holder?.pid ?? 0;
+      const started = pid === host?.child.pid;
       // One that has not yet seen that it came too late could take over when the other is stopped.
       if (!started) host?.child.kill();
-      return { url: addressUrl(running.address, database, service), started, pid: running.pid };
+      return { url: addressUrl(address, database, service), started, pid };
     }
-    if (host !== undefined && host.child.exitCode === null && host.child.signalCode === null) continue;
-    if (host !== undefined) {
-      if (host.child.exitCode !== HELD_EXIT_CODE) throw startFailed(service, logOf(directory), await host.log());
-      nextAttempt = Date.now() + HELD_PAUSE_MS;
-      host = undefined;
-    }
-    if (Date.now() >= nextAttempt) host = startHost(directory);
+    await requireStarting(service, directory, host);
+    if (holder === undefined && (host === undefined || hasExited(host))) host = startHost(directory);
   }
   const seconds = readyTimeoutMs / 1000;
-  throw notReady(service, logOf(directory), seconds, (await host?.log()) ?? 'Another start was in the way.');
+  throw notReady(service, logOf(directory), seconds, (await host?.log()) ?? 'It is started by another command.');
 }
 
 /**
@@ -97,7 +92,7 @@ export async function stopCompanion({ home, service }: CompanionOptions): Promis
     process.kill(holder.pid, 'SIGKILL');
     if (await hasEnded(holder, KILL_TIMEOUT_MS)) return true;
   } catch (error) {
-    if (error instanceof Error && 'code' in error && error.code === 'ESRCH') return true;
+    if (codeOf(error) === 'ESRCH') return true;
     throw stopFailed(service, holder.pid, error);
   }
   throw stopFailed(service, holder.pid, 'It was killed and has not ended');
@@ -138,10 +133,22 @@ export async function companionState({ home, service }: CompanionOptions): Promi
   return existsSync(dataDirectory) ? { state: 'stopped', dataDirectory } : { state: 'absent' };
 }
 
-async function findRunning(directory: string) {
-  const [holder, address] = await Promise.all([findHolder(directory), readAddress(directory)]);
-  if (holder === undefined || address === undefined || !(await isListening(address))) return undefined;
-  return { pid: holder.pid, address };
+/** A socket is its holder's even when that is in another container, where its pid is not known; a port is not. */
+async function findListening(directory: string, holder: Holder | undefined): Promise<Address | undefined> {
+  const address = await readAddress(directory);
+  if (address === undefined || ('port' in address && holder === undefined)) return undefined;
+  return (await isListening(address)) ? address : undefined;
+}
+
+/** Throws when the host has ended for any other reason than that another one came first. */
+async function requireStarting(service: string, directory: string, host: Host | undefined): Promise<void> {
+  if (host === undefined || !hasExited(host) || host.child.exitCode === HELD_EXIT_CODE) return;
+  const log = await host.log();
+  throw NO_SPACE.test(log) ? diskFull(directory, log) : startFailed(service, logOf(directory), log);
+}
+
+function hasExited({ child }: Host): boolean {
+  return child.exitCode !== null || child.signalCode !== null;
 }
 
 function startHost(directory: string): Host {

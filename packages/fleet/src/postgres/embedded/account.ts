@@ -1,7 +1,7 @@
 import { execFile, type SpawnOptions } from 'node:child_process';
 import { chown } from 'node:fs/promises';
 import { promisify } from 'node:util';
-import { noAccount, reasonOf } from './errors';
+import { codeOf, noAccount, reasonOf } from './errors';
 
 const run = promisify(execFile);
 
@@ -66,7 +66,7 @@ export async function canEnter(account: Account, directory: string): Promise<boo
     return true;
   } catch (error) {
     // The shell's own exit code is a no; whatever else failed is that no program can be run as this account.
-    if (error instanceof Error && 'code' in error && typeof error.code === 'number') return false;
+    if (typeof codeOf(error) === 'number') return false;
     throw noAccount(reasonOf(error));
   }
 }

@@ -99,7 +99,7 @@ async function faultOf(binaries: Binaries, account: Account | undefined): Promis
 }
 
 /** Makes the links between libraries that npm cannot pack and an install script, if allowed to run, would have made. */
-async function linkLibraries(native: string): Promise<void> {
+export async function linkLibraries(native: string): Promise<void> {
   const list = await readFile(path.join(native, 'pg-symlinks.json'), 'utf8').catch(() => '[]');
   const links = JSON.parse(list) as readonly { readonly source: string; readonly target: string }[];
   // Paths in the list begin with native/, wherever that directory now is.

@@ -5,8 +5,8 @@ import path from 'node:path';
 import { promisify } from 'node:util';
 import { type Account, asAccount, giveTo } from './account';
 import { type Binaries, serverEnvironment } from './binaries';
-import { diskFull, homeUnusable, initFailed, noPassword, otherVersion } from './errors';
-import { lastLines } from './log';
+import { codeOf, diskFull, homeUnusable, initFailed, isFileError, noPassword, otherVersion } from './errors';
+import { lastLines, NO_SPACE } from './log';
 import type { Place } from './place';
 import { processStart } from './process';
 
@@ -14,7 +14,6 @@ const run = promisify(execFile);
 
 const PASSWORD_BYTES = 24;
 const DRAFT = /^embedded\.new-(\d+)-([\w-]+)-[0-9a-f]{8}$/;
-export const NO_SPACE = /No space left on device|Check free disk space|ENOSPC|Disk quota exceeded/;
 
 /** Written into postgresql.conf, where `ALTER SYSTEM` can still overrule them. */
 const SETTINGS: Readonly<Record<string, string>> = {
@@ -44,9 +43,8 @@ export async function createCluster(place: Place, account: Account | undefined, 
       if (!(await isThere(place.data))) throw error;
     });
   } catch (error) {
-    const code = error instanceof Error && 'code' in error ? String(error.code) : '';
-    if (code === 'ENOSPC') throw diskFull(place.base, 'No space left on device.');
-    throw /^E[A-Z]+$/.test(code) ? homeUnusable(place.base, error) : error;
+    if (codeOf(error) === 'ENOSPC') throw diskFull(place.base, 'No space left on device.');
+    throw isFileError(error) ? homeUnusable(place.base, error) : error;
   } finally {
     await rm(draft, { recursive: true, force: true });
   }

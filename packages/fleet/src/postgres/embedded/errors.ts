@@ -23,7 +23,7 @@ export function noBinaries(packageName: string): SuiteError {
 /** The server's programs do not run here. */
 export function binariesUnusable(directory: string, reason: string): SuiteError {
   return new SuiteError('EMBEDDED.BINARIES_UNUSABLE', `The embedded server's programs in ${directory} do not run`, {
-    why: `${reason.trim().replace(/\.$/, '')}.`,
+    why: `${reasonOf(reason)}.`,
     next: `Install the packages anew ("npm ci"); on a system without glibc, such as Alpine: ${ELSEWHERE}`,
     meta: { directory },
   });
@@ -129,6 +129,23 @@ export function stopFailed(pid: number, reason: string): SuiteError {
   });
 }
 
+/** What an error says, without the full stop. */
 export function reasonOf(cause: unknown): string {
-  return cause instanceof Error ? cause.message.replace(/\.$/, '') : String(cause);
+  const message = isRecord(cause) && typeof cause['message'] === 'string' ? cause['message'] : String(cause);
+  return message.trim().replace(/\.$/, '');
+}
+
+/** The code of a system error such as ENOENT, or a child's exit code; by shape, as Jest's errors are of another realm. */
+export function codeOf(cause: unknown): string | number | undefined {
+  const code = isRecord(cause) ? cause['code'] : undefined;
+  return typeof code === 'string' || typeof code === 'number' ? code : undefined;
+}
+
+/** Whether the file system refused something. */
+export function isFileError(cause: unknown): boolean {
+  return /^E[A-Z]+$/.test(String(codeOf(cause)));
+}
+
+function isRecord(value: unknown): value is Record<string, unknown> {
+  return typeof value === 'object' && value !== null;
 }

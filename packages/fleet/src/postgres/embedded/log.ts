@@ -1,6 +1,9 @@
 import { openSync, statSync, truncateSync } from 'node:fs';
 import { open } from 'node:fs/promises';
 
+/** What a log says when the disk is full. */
+export const NO_SPACE = /No space left on device|Check free disk space|ENOSPC|Disk quota exceeded/;
+
 const LIMIT_BYTES = 10 * 1024 * 1024;
 
 export interface Log {

@@ -2,7 +2,7 @@ import { createHash } from 'node:crypto';
 import { chmod, mkdir, readdir, readFile, realpath, rename, rm, stat, writeFile } from 'node:fs/promises';
 import path from 'node:path';
 import { type Account, canEnter, giveTo, isRoot } from './account';
-import { foreignData, homeUnusable } from './errors';
+import { foreignData, homeUnusable, isFileError } from './errors';
 
 /** The files of one embedded server. */
 export interface Place {
@@ -19,6 +19,8 @@ export interface Place {
 const SYSTEM_DIRECTORY = '/var/lib/azora';
 const POINTER = 'embedded.location';
 const HASH_LENGTH = 16;
+/** What the suite puts into a home. */
+const OURS = /^(credentials\.json|companion$|embedded|binaries-)/;
 
 export function placeIn(base: string): Place {
   const directory = path.join(base, 'embedded');
@@ -70,7 +72,7 @@ export async function choosePlace(home: string, account: Account | undefined): P
     if (!(await canEnter(account, real))) await openForPassing(real);
     return placeIn((await canEnter(account, real)) ? real : await systemBase(home, real, account));
   } catch (error) {
-    throw error instanceof Error && 'code' in error && isFileError(error.code) ? homeUnusable(home, error) : error;
+    throw isFileError(error) ? homeUnusable(home, error) : error;
   }
 }
 
@@ -80,11 +82,11 @@ export async function makeHome(home: string): Promise<void> {
 }
 
 /**
- * Lets others pass through the home, not look into it; the files in it have modes of their own. Only a home that is
- * certainly the suite's is changed: AZORA_HOME may name a directory with other things in it.
+ * Lets others pass through the home, not look into it; the files in it have modes of their own. Only a home that holds
+ * nothing but the suite's is changed: AZORA_HOME may name a directory with other things in it.
  */
 async function openForPassing(home: string): Promise<void> {
-  if (path.basename(home) !== '.azora' && (await readdir(home)).length > 0) return;
+  if (!(await readdir(home)).every((name) => OURS.test(name))) return;
   const { mode } = await stat(home);
   await chmod(home, (mode & 0o777) | 0o011);
 }
@@ -118,8 +120,4 @@ export async function makeDirectory(directory: string, mode: number): Promise<vo
     await makeDirectory(parent, 0o755);
     await make();
   });
-}
-
-function isFileError(code: unknown): boolean {
-  return typeof code === 'string' && /^E[A-Z]+$/.test(code);
 }

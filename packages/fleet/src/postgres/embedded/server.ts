@@ -4,10 +4,10 @@ import { promisify } from 'node:util';
 import type { DatabaseUrl } from '@azora/db-core';
 import { type Account, newAccount } from './account';
 import { type Binaries, serverEnvironment, usableBinaries } from './binaries';
-import { createCluster, dataVersion, NO_SPACE, requireVersion } from './cluster';
-import { diskFull, homeUnusable, notReady, reasonOf, startFailed, stopFailed } from './errors';
+import { createCluster, dataVersion, requireVersion } from './cluster';
+import { codeOf, diskFull, homeUnusable, notReady, reasonOf, startFailed, stopFailed } from './errors';
 import { type Launch, launch, verdictOf } from './launch';
-import { lastLines } from './log';
+import { lastLines, NO_SPACE } from './log';
 import { choosePlace, findPlace, ownerOf, type Place } from './place';
 import { findPostmaster, type Postmaster, readPidFile } from './postmaster';
 import { isPostmasterOf, processStart } from './process';
@@ -154,7 +154,7 @@ async function interrupt(place: Place, pid: number): Promise<void> {
       await run(pgCtl, ['stop', '-D', place.data, '-m', 'fast', '-W'], { env: serverEnvironment() });
     } else process.kill(pid, 'SIGINT');
   } catch (error) {
-    if (error instanceof Error && 'code' in error && error.code === 'ESRCH') return;
+    if (codeOf(error) === 'ESRCH') return;
     throw stopFailed(pid, reasonOf(error));
   }
 }
