@@ -1,5 +1,6 @@
 import { spawn } from 'node:child_process';
-import { chmodSync, cpSync, mkdtempSync, readFileSync, rmSync, symlinkSync } from 'node:fs';
+import { createHash } from 'node:crypto';
+import { chmodSync, cpSync, mkdtempSync, readFileSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
 import os from 'node:os';
 import path from 'node:path';
 import { repositoryRoot } from '@azora/db-testkit';
@@ -17,10 +18,14 @@ function bashBlocks(guide: string): readonly string[] {
 /** A copy of the checkout that the guides may change, with the packages and built code of this one. */
 function copyCheckout(): string {
   const copy = mkdtempSync(path.join(os.tmpdir(), 'azora-guides-'));
-  const left = ['.git', '.azora', 'node_modules', '.nx', '.env'].map((name) => path.join(root, name));
+  const left = ['.git', '.azora', 'node_modules', '.env'].map((name) => path.join(root, name));
   cpSync(root, copy, { recursive: true, filter: (source) => !left.includes(source) });
   // The embedded server's account must reach it, or its data would go to where nobody cleans up.
   chmodSync(copy, 0o755);
+  // The mark of a finished installation: without it setup would install into the packages that this test runs on.
+  const lock = readFileSync(path.join(root, 'package-lock.json'));
+  const mark = createHash('sha256').update(lock).digest('hex');
+  writeFileSync(path.join(root, 'node_modules', '.azora-installed'), mark);
   symlinkSync(path.join(root, 'node_modules'), path.join(copy, 'node_modules'));
   return copy;
 }
@@ -31,7 +36,6 @@ describe('the guides', () => {
   const env = {
     PATH: process.env['PATH'] ?? '',
     HOME: process.env['HOME'] ?? '',
-    NX_CACHE_DIRECTORY: path.join(root, '.nx', 'cache'),
   };
 
   afterAll(async () => {

@@ -51,13 +51,14 @@ function endOnce(database: PGlite, gateway: Gateway): (reason: string) => void {
 }
 
 function fail(error: unknown): void {
-  log(describe(error));
+  if (error instanceof Error && error.stack !== undefined) log(error.stack);
+  log(`ended by an error: ${describe(error)}`);
   process.exit(1);
 }
 
 /** The file system of PGlite throws numbers. */
 function describe(error: unknown): string {
-  if (error instanceof Error) return error.stack ?? error.message;
+  if (error instanceof Error) return error.message.split('\n')[0] ?? error.name;
   const isFull = typeof error === 'object' && error !== null && 'errno' in error && error.errno === NO_SPACE_ERRNO;
   return isFull ? 'No space left on device' : JSON.stringify(error);
 }

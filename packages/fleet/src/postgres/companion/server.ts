@@ -48,6 +48,8 @@ interface Host {
 const PROGRAM = path.resolve(__dirname, '..', '..', '..', 'dist', 'postgres', 'companion', 'host.js');
 const READY_TIMEOUT_MS = 120_000;
 const POLL_MS = 25;
+/** An error is told in its last line. */
+const LOG_LINES = 1;
 /** PGlite hears nothing while it runs a statement; killed, it recovers at the next start. */
 const PATIENCE_MS = 10_000;
 const KILL_TIMEOUT_MS = 5_000;
@@ -163,7 +165,7 @@ function startHost(directory: string): Host {
     closeSync(fd);
     child.on('error', () => undefined);
     child.unref();
-    return { child, log: async () => lastLines(await readLog(logOf(directory), begin)) };
+    return { child, log: async () => lastLines(await readLog(logOf(directory), begin), LOG_LINES) };
   } catch (error) {
     throw homeUnusable(directory, error);
   }

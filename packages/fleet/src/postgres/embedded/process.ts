@@ -51,7 +51,9 @@ async function linuxStart(pid: number): Promise<string | undefined> {
 
 async function psOf(pid: number): Promise<{ state: string; start: string; command: string }> {
   const columns = ['-o', 'stat=', '-o', 'lstart=', '-o', 'command='];
-  const { stdout } = await run('ps', ['-p', String(pid), ...columns]).catch(() => ({ stdout: '' }));
+  // The time is to read alike whoever asks.
+  const env = { PATH: '/usr/bin:/bin', LC_ALL: 'C', TZ: 'UTC' };
+  const { stdout } = await run('ps', ['-ww', '-p', String(pid), ...columns], { env }).catch(() => ({ stdout: '' }));
   // lstart is five words: Fri Nov 21 04:12:00 2025
   const [state = '', ...words] = stdout.trim().split(/\s+/);
   return { state, start: words.slice(0, 5).join('-'), command: words.slice(5).join(' ') };

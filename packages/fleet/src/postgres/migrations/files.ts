@@ -1,39 +1,47 @@
+import { isUtf8 } from 'node:buffer';
 import { createHash } from 'node:crypto';
 import { readdir, readFile } from 'node:fs/promises';
 import path from 'node:path';
 import { SuiteError } from '@azora/db-core';
+import { splitStatements } from './statements';
 
-/** How a migration is taken back: by SQL, or not at all and why. */
-export type Down = { readonly file: string; readonly sql: string } | { readonly irreversible: string };
-
-/** One migration folder, read. */
-export interface Migration {
-  readonly name: string;
-  /** Path of migration.sql. */
+/** A file of SQL that a migration runs. */
+export interface Script {
   readonly file: string;
   readonly sql: string;
-  /** SHA-256 of migration.sql's bytes, hexadecimal, as Prisma keeps it in its history. */
-  readonly checksum: string;
   /** False when the first line is `-- no-transaction`. */
   readonly transactional: boolean;
+}
+
+/** How a migration is taken back: by SQL, or not at all and why. */
+export type Down = Script | { readonly irreversible: string };
+
+/** One migration folder, read: what `migration.sql` says and how it is taken back. */
+export interface Migration extends Script {
+  readonly name: string;
+  readonly directory: string;
+  /** SHA-256 of migration.sql's bytes, hexadecimal, as Prisma keeps it in its history. */
+  readonly checksum: string;
   readonly down: Down;
 }
 
-const NAME = /^\d{14}_[A-Za-z0-9_-]+$/;
+/** `0_init` is how Prisma's guide names the baseline of a database that was there before its migrations. */
+const NAME = /^(\d{14}_[A-Za-z0-9_-]+|0_init)$/;
 const IRREVERSIBLE = /^--\s*irreversible:[ \t]*(\S.*)$/;
 const NO_TRANSACTION = /^--\s*no-transaction\s*$/;
 
 /**
- * Reads a service's migrations, oldest first.
- * @throws {SuiteError} `MIGRATION.BAD_NAME`, `MIGRATION.NO_SQL`, `MIGRATION.NO_DOWN`
+ * Reads a service's migrations, oldest first. Files beside the folders, such as `migration_lock.toml`, are no concern of ours.
+ * @throws {SuiteError} `MIGRATION.BAD_NAME`, `MIGRATION.NO_SQL`, `MIGRATION.NO_DOWN`, `MIGRATION.UNREADABLE`
  */
 export async function readMigrations(directory: string): Promise<readonly Migration[]> {
   const entries = await readdir(directory, { withFileTypes: true }).catch((error: NodeJS.ErrnoException) => {
     if (error.code === 'ENOENT') return [];
-    throw error;
+    throw unreadable(directory, `${error.code ?? error.message}.`, error);
   });
-  const names = entries.filter((entry) => entry.isDirectory()).map((entry) => entry.name);
-  return Promise.all(names.sort().map((name) => readMigration(path.join(directory, name), name)));
+  const folders = entries.filter((entry) => entry.isDirectory() && !entry.name.startsWith('.'));
+  const names = folders.map((folder) => folder.name).sort();
+  return Promise.all(names.map((name) => readMigration(path.join(directory, name), name)));
 }
 
 async function readMigration(directory: string, name: string): Promise<Migration> {
@@ -44,44 +52,56 @@ async function readMigration(directory: string, name: string): Promise<Migration
     });
   }
   const file = path.join(directory, 'migration.sql');
-  const bytes = await readFile(file).catch(() => undefined);
+  const bytes = await readBytes(file);
   if (bytes === undefined) {
     throw new SuiteError('MIGRATION.NO_SQL', `${directory} has no migration.sql`, {
       next: 'Write it, or remove the folder',
       meta: { directory },
     });
   }
-  const sql = bytes.toString('utf8');
   return {
     name,
-    file,
-    sql,
+    directory,
+    ...scriptOf(file, bytes),
     checksum: createHash('sha256').update(bytes).digest('hex'),
-    transactional: !NO_TRANSACTION.test(firstLine(sql)),
     down: await readDown(path.join(directory, 'down.sql')),
   };
 }
 
 /** A way back that does nothing is none: it would take the history row away and leave the tables. */
 async function readDown(file: string): Promise<Down> {
-  const sql = await readFile(file, 'utf8').catch(() => undefined);
-  const irreversible = IRREVERSIBLE.exec(firstLine(sql ?? ''))?.[1];
-  if (irreversible !== undefined) return { irreversible: irreversible.trim() };
-  if (sql !== undefined && withoutComments(sql).trim() !== '') return { file, sql };
-  throw new SuiteError('MIGRATION.NO_DOWN', `${file} ${sql === undefined ? 'is missing' : 'does nothing'}`, {
+  const bytes = await readBytes(file);
+  if (bytes !== undefined) {
+    const script = scriptOf(file, bytes);
+    const irreversible = IRREVERSIBLE.exec(firstLine(script.sql))?.[1];
+    if (irreversible !== undefined) return { irreversible: irreversible.trim() };
+    if (splitStatements(script.sql).length > 0) return script;
+  }
+  throw new SuiteError('MIGRATION.NO_DOWN', `${file} ${bytes === undefined ? 'is missing' : 'does nothing'}`, {
     next: 'Write the SQL that takes the migration back, or "-- irreversible: <reason>" as its first line',
     meta: { file },
   });
+}
+
+async function readBytes(file: string): Promise<Buffer | undefined> {
+  return readFile(file).catch((error: NodeJS.ErrnoException) => {
+    if (error.code === 'ENOENT') return undefined;
+    throw unreadable(file, `${error.code ?? error.message}.`, error);
+  });
+}
+
+function scriptOf(file: string, bytes: Buffer): Script {
+  // A NUL ends the text in the protocol: what follows it would silently not run.
+  if (!isUtf8(bytes) || bytes.includes(0)) throw unreadable(file, 'It is not UTF-8 text.');
+  const sql = bytes.toString('utf8');
+  return { file, sql, transactional: !NO_TRANSACTION.test(firstLine(sql)) };
 }
 
 function firstLine(sql: string): string {
   return (sql.replace(/^\uFEFF/, '').split('\n', 1)[0] ?? '').trim();
 }
 
-/** Enough to tell an empty file: a comment that begins inside a string leaves the string's beginning behind. */
-function withoutComments(sql: string): string {
-  return sql
-    .replaceAll(/--.*$/gm, '')
-    .replaceAll(/\/\*[\s\S]*?\*\//g, '')
-    .replaceAll(/[\uFEFF;]/g, '');
+function unreadable(file: string, why: string, cause?: unknown): SuiteError {
+  const next = 'Make it a readable UTF-8 file';
+  return new SuiteError('MIGRATION.UNREADABLE', `${file} cannot be read`, { why, next, meta: { file }, cause });
 }

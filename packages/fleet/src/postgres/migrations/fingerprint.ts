@@ -1,63 +1,39 @@
 import { quoteLiteral } from '@azora/db-core';
-import type { ClientBase } from 'pg';
+import type { ClientBase, QueryResult } from 'pg';
+import { CATALOG_LINES } from './catalog-lines';
+import { HISTORY } from './history';
 
 /** The comment on the history table that holds the fingerprint begins with this; the number is the query's version. */
 const MARK = 'azora:1';
 
-/**
- * A hash of everything in schema public that a migration makes, in a stable order and by names: columns, constraints,
- * indexes, triggers, functions, enums and extensions. Left out: the history table and what belongs to extensions.
- */
-const FINGERPRINT = `
-  SELECT md5(string_agg(line, E'\\n' ORDER BY line COLLATE "C"))
-  FROM (
-    SELECT concat_ws(' ', 'column', relation.relname, attribute.attname, relation.relkind,
-        format_type(attribute.atttypid, attribute.atttypmod), attribute.attnotnull, attribute.attidentity,
-        attribute.attgenerated, pg_get_expr(default_value.adbin, default_value.adrelid)) AS line
-      FROM pg_class relation
-      JOIN pg_attribute attribute ON attribute.attrelid = relation.oid AND attribute.attnum > 0
-        AND NOT attribute.attisdropped
-      LEFT JOIN pg_attrdef default_value ON default_value.adrelid = relation.oid
-        AND default_value.adnum = attribute.attnum
-      WHERE relation.relnamespace = 'public'::regnamespace AND relation.relkind IN ('r', 'p', 'v', 'm')
-        AND relation.relname <> '_prisma_migrations' AND NOT belongs_to_extension(relation.oid)
-    UNION ALL
-    SELECT concat_ws(' ', 'constraint', conrelid::regclass, conname, pg_get_constraintdef(oid))
-      FROM pg_constraint
-      WHERE connamespace = 'public'::regnamespace AND contype <> 'n' AND conrelid <> 0
-        AND conrelid <> coalesce(to_regclass('public._prisma_migrations'), 0)
-    UNION ALL
-    SELECT concat_ws(' ', 'index', pg_get_indexdef(indexrelid), indisvalid)
-      FROM pg_index JOIN pg_class relation ON relation.oid = indexrelid
-      WHERE relation.relnamespace = 'public'::regnamespace
-        AND indrelid <> coalesce(to_regclass('public._prisma_migrations'), 0)
-    UNION ALL
-    SELECT concat_ws(' ', 'trigger', pg_get_triggerdef(trigger.oid), trigger.tgenabled)
-      FROM pg_trigger trigger JOIN pg_class relation ON relation.oid = trigger.tgrelid
-      WHERE NOT trigger.tgisinternal AND relation.relnamespace = 'public'::regnamespace
-    UNION ALL
-    SELECT concat_ws(' ', 'function', CASE prokind WHEN 'a' THEN proname ELSE pg_get_functiondef(oid) END)
-      FROM pg_proc WHERE pronamespace = 'public'::regnamespace AND NOT belongs_to_extension(oid)
-    UNION ALL
-    SELECT concat_ws(' ', 'enum', typname, string_agg(enumlabel, ',' ORDER BY enumsortorder))
-      FROM pg_type JOIN pg_enum ON enumtypid = pg_type.oid
-      WHERE typnamespace = 'public'::regnamespace GROUP BY typname
-    UNION ALL
-    SELECT concat_ws(' ', 'extension', extname) FROM pg_extension
-  ) AS lines`.replaceAll(
-  /belongs_to_extension\((\w+(?:\.\w+)?)\)/g,
-  "EXISTS (SELECT FROM pg_depend WHERE objid = $1 AND deptype = 'e')",
-);
+const HASH = `encode(sha256(convert_to(coalesce(string_agg(line, E'\\n' ORDER BY line COLLATE "C"), ''), 'UTF8')), 'hex')`;
 
-const SERVER_MAJOR = "current_setting('server_version_num')::int / 10000";
-const STORED = "obj_description(to_regclass('public._prisma_migrations'), 'pg_class')";
+/** `live` is what the catalog is now, `stored` what the last migration left. */
+const COMPARE = `
+  SELECT concat_ws(' ', '${MARK}', current_setting('server_version_num')::int / 10000) AS mark,
+         (SELECT ${HASH} FROM (${CATALOG_LINES}) AS lines) AS live,
+         obj_description(to_regclass('${HISTORY}'), 'pg_class') AS stored`;
+
+interface Compared {
+  readonly mark: string;
+  readonly live: string;
+  readonly stored: string | null;
+}
+
+/** A hash of everything in schema public that a migration makes, in a stable order and by names. */
+export async function catalogFingerprint(client: ClientBase): Promise<string> {
+  return (await compare(client)).live;
+}
 
 /** Keeps the catalog's fingerprint as the comment on the history table, in the caller's transaction. */
 export async function storeFingerprint(client: ClientBase): Promise<void> {
-  const { rows } = await client.query<{ mark: string }>(
-    `SELECT concat_ws(' ', '${MARK}', ${SERVER_MAJOR}, (${FINGERPRINT})) AS mark`,
-  );
-  await client.query(`COMMENT ON TABLE _prisma_migrations IS ${quoteLiteral(rows[0]?.mark ?? '')}`);
+  const { mark, live } = await compare(client);
+  await client.query(`COMMENT ON TABLE ${HISTORY} IS ${quoteLiteral(`${mark} ${live}`)}`);
+}
+
+/** The fingerprint that the last migration left; undefined when none was, or by another version of the server or of this query. */
+export async function readStoredFingerprint(client: ClientBase): Promise<string | undefined> {
+  return storedOf(await compare(client));
 }
 
 /**
@@ -65,10 +41,26 @@ export async function storeFingerprint(client: ClientBase): Promise<void> {
  * version kept it: PostgreSQL words definitions anew from one to the next.
  */
 export async function hasDrifted(client: ClientBase): Promise<boolean | undefined> {
-  const { rows } = await client.query<{ stored: string | null; mark: string; live: string }>(
-    `SELECT ${STORED} AS stored, concat_ws(' ', '${MARK}', ${SERVER_MAJOR}) AS mark, (${FINGERPRINT}) AS live`,
-  );
-  const [row] = rows;
-  if (row === undefined || !row.stored?.startsWith(`${row.mark} `)) return undefined;
-  return row.stored !== `${row.mark} ${row.live}`;
+  const compared = await compare(client);
+  const stored = storedOf(compared);
+  return stored === undefined ? undefined : stored !== compared.live;
+}
+
+function storedOf({ mark, stored }: Compared): string | undefined {
+  return stored?.startsWith(`${mark} `) ? stored.slice(mark.length + 1) : undefined;
+}
+
+/**
+ * With an empty search path every definition names its schemas, whatever the caller has set; the three statements are one
+ * round trip, and the caller's path is back afterwards.
+ */
+async function compare(client: ClientBase): Promise<Compared> {
+  const results: unknown = await client.query(`
+    SELECT set_config('azora.search_path', current_setting('search_path'), true), set_config('search_path', '', true);
+    ${COMPARE};
+    SELECT set_config('search_path', current_setting('azora.search_path'), true)`);
+  const [, compared] = results as readonly QueryResult<Compared>[];
+  const row = compared?.rows[0];
+  if (row === undefined) throw new Error('a SELECT without FROM gives one row');
+  return row;
 }

@@ -1,15 +1,18 @@
-import { databaseFault, SuiteError } from '@azora/db-core';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { SuiteError } from '@azora/db-core';
 import type { ClientBase } from 'pg';
 
 /**
  * The advisory lock under which a database is migrated. It is the number that Prisma's engine takes, so that
  * `prisma migrate deploy` and this runner exclude each other. Locks are per database: services do not collide.
  */
-const MIGRATION_LOCK = 72707369;
+export const MIGRATION_LOCK = 72707369;
 
-const LOCK_NOT_AVAILABLE = '55P03';
+const FIRST_PAUSE_MS = 5;
+const LONGEST_PAUSE_MS = 200;
 
 export interface LockOptions {
+  /** How long a runner waits for another one, and a statement for a lock. */
   readonly lockTimeoutMs: number;
   /** Told once when somebody else holds the lock. */
   readonly onWait?: ((holder: string) => void) | undefined;
@@ -24,8 +27,10 @@ export async function withMigrationLock<Result>(
   { lockTimeoutMs, onWait }: LockOptions,
   work: () => Promise<Result>,
 ): Promise<Result> {
-  const tried = await client.query<{ locked: boolean }>('SELECT pg_try_advisory_lock($1) AS locked', [MIGRATION_LOCK]);
-  if (tried.rows[0]?.locked !== true) await waitForLock(client, lockTimeoutMs, onWait);
+  if (!(await tryLock(client))) {
+    onWait?.(await holderOf(client));
+    await waitForLock(client, lockTimeoutMs);
+  }
   try {
     return await work();
   } finally {
@@ -33,20 +38,29 @@ export async function withMigrationLock<Result>(
   }
 }
 
-async function waitForLock(client: ClientBase, lockTimeoutMs: number, onWait: LockOptions['onWait']): Promise<void> {
-  onWait?.(await holderOf(client));
-  try {
-    await client.query("SELECT set_config('lock_timeout', $1, false)", [String(lockTimeoutMs)]);
-    await client.query('SELECT pg_advisory_lock($1)', [MIGRATION_LOCK]);
-  } catch (error) {
-    if (databaseFault(error)?.sqlState !== LOCK_NOT_AVAILABLE) throw error;
-    throw new SuiteError('MIGRATION.LOCKED', 'Another session is migrating this database', {
-      why: `The lock is held by ${await holderOf(client)}.`,
-      next: 'Wait for it and run again, allow more with --lock-timeout, or end that session',
-    });
-  } finally {
-    await client.query('RESET lock_timeout').catch(() => undefined);
+/**
+ * Asks again and again. A statement that waits in pg_advisory_lock() holds a snapshot, and a CREATE INDEX CONCURRENTLY of the
+ * runner that has the lock waits for every older snapshot: each would wait for the other.
+ */
+async function waitForLock(client: ClientBase, lockTimeoutMs: number): Promise<void> {
+  const deadline = performance.now() + lockTimeoutMs;
+  for (let pause = FIRST_PAUSE_MS; ; pause = Math.min(pause * 2, LONGEST_PAUSE_MS)) {
+    const left = deadline - performance.now();
+    if (left <= 0) break;
+    await sleep(Math.min(left, pause * (0.5 + Math.random())));
+    if (await tryLock(client)) return;
   }
+  throw new SuiteError('MIGRATION.LOCKED', 'Another session is migrating this database', {
+    why: `The lock is held by ${await holderOf(client)}.`,
+    next: 'Wait for it and run again, allow more with --lock-timeout, or end that session',
+  });
+}
+
+async function tryLock(client: ClientBase): Promise<boolean> {
+  const { rows } = await client.query<{ locked: boolean }>('SELECT pg_try_advisory_lock($1) AS locked', [
+    MIGRATION_LOCK,
+  ]);
+  return rows[0]?.locked === true;
 }
 
 async function holderOf(client: ClientBase): Promise<string> {

@@ -1,52 +1,72 @@
-import { databaseFault, SuiteError } from '@azora/db-core';
+import { SuiteError } from '@azora/db-core';
+import { DatabaseError } from 'pg';
+import type { Script } from './files';
+import { offsetOfCharacter, type Place, placeOf } from './place';
+import { splitStatements } from './statements';
+
+/** What failed, and where to look for it. */
+export interface Failure {
+  readonly name: string;
+  readonly script: Script;
+  readonly error: unknown;
+  /** Where in the file the SQL began that was sent; undefined when it was not the file's. */
+  readonly sentFrom?: number | undefined;
+  /** How many of its statements had completed. */
+  readonly completed?: number;
+}
 
 /** Ended by an administrator or a shutdown (class 57P), or the connection itself failed (class 08). */
 const CONNECTION_GONE = /^(57P|08)/;
+/** «Data exception»: its messages quote the value that did not fit, which may be a row's. */
+const DATA_EXCEPTION = /^22/;
+
+const ADVICE: Readonly<Record<string, string>> = {
+  '25001': 'Make "-- no-transaction" the first line of the file, and let it do nothing else',
+  '40P01': 'Run it again; another session held what it needed',
+  '55P03': 'Another session holds a lock that it needs: wait for that one, or allow more with --lock-timeout',
+  '57014': 'It was cancelled, or took longer than the statement timeout: run it again with more time',
+};
 
 /**
  * What failed while a file's SQL ran, with file, line, column and a caret, as compilers print it. Never PostgreSQL's
- * `detail`, which holds values of rows.
+ * `detail` and `where`, which hold values of rows.
  */
-export function sqlError(error: unknown, { file, sql, name }: { file: string; sql: string; name: string }): SuiteError {
-  const fault = databaseFault(error);
-  if (fault === undefined || CONNECTION_GONE.test(fault.sqlState)) {
-    const reason = fault?.message ?? (error instanceof Error ? error.message : String(error));
-    return new SuiteError('MIGRATION.CONNECTION_LOST', `The connection was lost while ${name} ran`, {
-      why: `${reason}. The database is at the migration before it.`,
-      next: 'Run it again',
-      meta: { file },
-      cause: error,
-    });
+export function sqlError({ name, script, error, sentFrom, completed = 0 }: Failure): SuiteError {
+  const left = script.transactional ? 'nothing of it stays' : 'what ran before it stays';
+  if (!(error instanceof DatabaseError) || error.severity === 'FATAL' || CONNECTION_GONE.test(error.code ?? '')) {
+    return connectionLost(name, script, error);
   }
-  const place = placeOf(sql, positionOf(error));
-  return new SuiteError('MIGRATION.SQL_FAILED', `${name} failed: ${fault.message}`, {
-    why: `SQLSTATE ${fault.sqlState} at ${file}${place.suffix}${place.excerpt}`,
-    next: 'Correct the file and run it again; the database is at the migration before it',
-    meta: { file, line: place.line, column: place.column, sqlState: fault.sqlState },
+  const place = sentFrom === undefined ? undefined : findPlace(script.sql, error, sentFrom, completed);
+  const at = place === undefined ? script.file : `${script.file}:${place.line}:${place.column}`;
+  const excerpt = place === undefined ? '' : `\n${place.excerpt}\n`;
+  const message = DATA_EXCEPTION.test(error.code ?? '') ? withoutValues(error.message) : error.message;
+  return new SuiteError('MIGRATION.SQL_FAILED', `${name} failed: ${message}`, {
+    why: `SQLSTATE ${error.code} at ${at}; ${left}.${excerpt}`,
+    next: ADVICE[error.code ?? ''] ?? `Correct ${script.file} and run it again`,
+    meta: { file: script.file, line: place?.line ?? null, column: place?.column ?? null, sqlState: error.code ?? null },
     cause: error,
   });
 }
 
-function positionOf(error: unknown): number | undefined {
-  const position = error instanceof Error && 'position' in error ? Number(error.position) : Number.NaN;
-  return Number.isInteger(position) && position > 0 ? position : undefined;
+function connectionLost(name: string, { file, transactional }: Script, error: unknown): SuiteError {
+  const reason = error instanceof Error ? error.message : String(error);
+  return new SuiteError('MIGRATION.CONNECTION_LOST', `The connection was lost while ${name} ran`, {
+    why: `${reason}; ${transactional ? 'the migration is there wholly or not at all' : 'part of it may be there'}.`,
+    next: 'Run it again',
+    meta: { file },
+    cause: error,
+  });
 }
 
-interface Place {
-  readonly line: number | null;
-  readonly column: number | null;
-  readonly suffix: string;
-  readonly excerpt: string;
+/** The error's own position; where it has none, the beginning of the statement that did not complete. */
+function findPlace(sql: string, error: DatabaseError, from: number, completed: number): Place | undefined {
+  if (error.position !== undefined) {
+    return placeOf(sql, from + offsetOfCharacter(sql.slice(from), Number(error.position)));
+  }
+  const statement = splitStatements(sql).filter(({ offset }) => offset >= from)[completed];
+  return statement === undefined ? undefined : placeOf(sql, statement.offset);
 }
 
-/** PostgreSQL counts characters from 1; JavaScript strings are of UTF-16 units, of which some characters take two. */
-function placeOf(sql: string, position: number | undefined): Place {
-  if (position === undefined) return { line: null, column: null, suffix: '', excerpt: '' };
-  const before = [...sql].slice(0, position - 1).join('');
-  const line = before.split('\n').length;
-  const column = [...before.slice(before.lastIndexOf('\n') + 1)].length + 1;
-  const text = sql.split('\n')[line - 1]?.replaceAll('\t', ' ').trimEnd() ?? '';
-  const gutter = `${line} | `;
-  const caret = `${' '.repeat(gutter.length + column - 1)}^`;
-  return { line, column, suffix: `:${line}:${column}`, excerpt: `\n${gutter}${text}\n${caret}\n` };
+function withoutValues(message: string): string {
+  return message.replaceAll(/"[^"]*"/g, '"…"');
 }

@@ -1,0 +1,49 @@
+/** A place in a file, as compilers give it: both counts begin at 1, columns count characters. */
+export interface Place {
+  readonly line: number;
+  readonly column: number;
+  /** The line with a caret under the place. */
+  readonly excerpt: string;
+}
+
+/** Wide enough for any statement that was written by hand, and a line of a terminal. */
+const EXCERPT_CHARACTERS = 100;
+const ELLIPSIS = '…';
+/** Characters that take two columns of a terminal, and none. */
+const WIDE = /\p{Emoji_Presentation}|\p{Script=Han}|\p{Script=Hiragana}|\p{Script=Katakana}|\p{Script=Hangul}/u;
+const WITHOUT_WIDTH = /\p{M}|\u200d/u;
+
+/**
+ * Turns PostgreSQL's position, counted in characters from 1, into an offset of a JavaScript string, whose units are of
+ * UTF-16: a character such as an emoji is two of them.
+ */
+export function offsetOfCharacter(text: string, position: number): number {
+  let offset = 0;
+  for (let left = position - 1; left > 0 && offset < text.length; left -= 1) {
+    offset += (text.codePointAt(offset) ?? 0) > 0xffff ? 2 : 1;
+  }
+  return offset;
+}
+
+export function placeOf(text: string, offset: number): Place {
+  const start = text.lastIndexOf('\n', offset - 1) + 1;
+  const end = text.indexOf('\n', offset);
+  const before = [...text.slice(start, offset)];
+  const after = [...text.slice(offset, end === -1 ? undefined : end).trimEnd()];
+  const line = text.slice(0, start).split('\n').length;
+  return { line, column: before.length + 1, excerpt: excerptOf(line, before, after) };
+}
+
+function excerptOf(line: number, before: readonly string[], after: readonly string[]): string {
+  const half = EXCERPT_CHARACTERS / 2;
+  const shown = before.length > half ? [ELLIPSIS, ...before.slice(-half)] : before;
+  const rest = after.length > half ? [...after.slice(0, half), ELLIPSIS] : after;
+  const gutter = `${line} | `;
+  return `${gutter}${[...shown, ...rest].join('')}\n${' '.repeat(gutter.length)}${shown.map(blankOf).join('')}^`;
+}
+
+function blankOf(character: string): string {
+  if (character === '\t') return '\t';
+  if (WITHOUT_WIDTH.test(character)) return '';
+  return WIDE.test(character) ? '  ' : ' ';
+}

@@ -1,0 +1,114 @@
+import { createHash } from 'node:crypto';
+import { mkdir, rm, symlink, writeFile } from 'node:fs/promises';
+import path from 'node:path';
+import { readMigrations } from '../src/postgres/migrations/files';
+import { failureOf, givenFolder, givenMigrations, nameOf, removeMigrations } from './migrations-fixture';
+
+afterAll(removeMigrations);
+
+describe('reading migrations', () => {
+  it('reads folders in the order of their names, and nothing beside them', async () => {
+    const folder = await givenFolder({ '02_b': 'SELECT 2;', '01_a': 'SELECT 1;', '01_a/down': 'SELECT -1;' });
+    await writeFile(path.join(folder, 'migration_lock.toml'), 'provider = "postgresql"\n');
+    await writeFile(path.join(folder, 'notes.txt'), 'stray');
+    await mkdir(path.join(folder, '.idea'));
+
+    const migrations = await readMigrations(folder);
+
+    const directory = path.join(folder, nameOf('01_a'));
+    expect(migrations.map(({ name }) => name)).toEqual([nameOf('01_a'), nameOf('02_b')]);
+    expect(migrations[0]).toEqual({
+      name: nameOf('01_a'),
+      directory,
+      file: path.join(directory, 'migration.sql'),
+      sql: 'SELECT 1;',
+      checksum: createHash('sha256').update('SELECT 1;').digest('hex'),
+      transactional: true,
+      down: { file: path.join(directory, 'down.sql'), sql: 'SELECT -1;', transactional: true },
+    });
+  });
+
+  it('takes a folder that is not there for one without migrations', async () => {
+    expect(await readMigrations('/nowhere/at/all')).toEqual([]);
+  });
+
+  it('takes the checksum of the bytes, a byte order mark and the ends of lines included', async () => {
+    const sql = '\uFEFFSELECT 1;\r\n';
+
+    const [migration] = await givenMigrations({ '01_a': sql });
+
+    expect(migration?.checksum).toBe(createHash('sha256').update(Buffer.from(sql)).digest('hex'));
+  });
+
+  it.each(['-- no-transaction\nVACUUM;', '--no-transaction\r\nVACUUM;', '\uFEFF-- no-transaction'])(
+    'sees that %j runs outside of a transaction',
+    async (sql) => {
+      const [migration] = await givenMigrations({ '01_a': sql });
+
+      expect(migration?.transactional).toBe(false);
+    },
+  );
+
+  it('knows the reason of an irreversible one', async () => {
+    const [migration] = await givenMigrations({
+      '01_a': 'SELECT 1;',
+      '01_a/down': '-- irreversible: e-mails went out\n',
+    });
+
+    expect(migration?.down).toEqual({ irreversible: 'e-mails went out' });
+  });
+
+  it.each(['', '-- nothing\n', '/* /* nested */ */ ;\n', '-- irreversible:\n', '\uFEFF -- SELECT 1\r\n;'])(
+    'refuses the down.sql %j, which does nothing',
+    async (sql) => {
+      const error = await failureOf(givenMigrations({ '01_a': 'SELECT 1;', '01_a/down': sql }));
+
+      expect(error.code).toBe('MIGRATION.NO_DOWN');
+      expect(error.message).toMatch(/20260101000001_a\/down\.sql does nothing/);
+    },
+  );
+
+  it('refuses a missing down.sql and a missing migration.sql', async () => {
+    for (const [file, code] of [
+      ['down.sql', 'MIGRATION.NO_DOWN'],
+      ['migration.sql', 'MIGRATION.NO_SQL'],
+    ] as const) {
+      const folder = await givenFolder({ '01_a': 'SELECT 1;' });
+      await rm(path.join(folder, nameOf('01_a'), file));
+
+      expect((await failureOf(readMigrations(folder))).code).toBe(code);
+    }
+  });
+
+  it.each(['add_users', '2026_a', '20260101000001', '20260101000001_a b', '20260101000001_ü'])(
+    'refuses a folder named %j',
+    async (name) => {
+      const folder = await givenFolder({ '01_a': 'SELECT 1;' });
+      await mkdir(path.join(folder, name));
+
+      expect((await failureOf(readMigrations(folder))).code).toBe('MIGRATION.BAD_NAME');
+    },
+  );
+
+  it('refuses bytes that are no text, which the server would cut or garble', async () => {
+    for (const bytes of [Buffer.from('SELECT 1;\0DROP TABLE a;'), Buffer.from([0x53, 0xe9, 0x3b])]) {
+      const folder = await givenFolder({ '01_a': 'SELECT 1;' });
+      await writeFile(path.join(folder, nameOf('01_a'), 'migration.sql'), bytes);
+
+      expect((await failureOf(readMigrations(folder))).code).toBe('MIGRATION.UNREADABLE');
+    }
+  });
+
+  it('says which file cannot be read', async () => {
+    const folder = await givenFolder({ '01_a': 'SELECT 1;' });
+    const file = path.join(folder, nameOf('01_a'), 'migration.sql');
+    await rm(file);
+    await symlink(file, file);
+
+    expect(await failureOf(readMigrations(folder))).toMatchObject({
+      code: 'MIGRATION.UNREADABLE',
+      why: 'ELOOP.',
+      meta: { file },
+    });
+  });
+});

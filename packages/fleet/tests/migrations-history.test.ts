@@ -1,0 +1,98 @@
+import { createHash } from 'node:crypto';
+import type { Migration } from '../src/postgres/migrations/files';
+import { compareHistory, type HistoryRow } from '../src/postgres/migrations/history';
+
+const sha256 = (text: string) => createHash('sha256').update(text).digest('hex');
+
+function givenFile(name: string, sql = `SELECT '${name}';\n`): Migration {
+  const down = { irreversible: 'made for a test' };
+  const file = `/${name}/migration.sql`;
+  return { name, directory: `/${name}`, file, sql, checksum: sha256(sql), transactional: true, down };
+}
+
+function givenRow(name: string, changes: Partial<HistoryRow> = {}): HistoryRow {
+  const { checksum } = givenFile(name);
+  return { id: name, name, checksum, finished: true, rolledBack: false, logs: null, ...changes };
+}
+
+const NOTHING = { applied: [], pending: [], failed: [], unfinished: [], edited: [], missing: [], outOfOrder: [] };
+
+describe('comparing files and history', () => {
+  it('finds nothing in an empty folder and an empty history', () => {
+    expect(compareHistory([], [])).toEqual(NOTHING);
+  });
+
+  it('tells applied and pending apart', () => {
+    expect(compareHistory([givenFile('1'), givenFile('2')], [givenRow('1')])).toEqual({
+      ...NOTHING,
+      applied: ['1'],
+      pending: ['2'],
+    });
+  });
+
+  it('sees a file that was changed, and does not mind ends of lines', () => {
+    const unix = 'SELECT 1;\nSELECT 2;\n';
+    const windows = unix.replaceAll('\n', '\r\n');
+    const files = [givenFile('1', unix), givenFile('2', windows), givenFile('3', 'SELECT 3;')];
+    const rows = [
+      givenRow('1', { checksum: sha256(windows) }),
+      givenRow('2', { checksum: sha256(unix) }),
+      givenRow('3', { checksum: sha256('SELECT 3; ') }),
+    ];
+
+    expect(compareHistory(files, rows)).toEqual({ ...NOTHING, applied: ['1', '2', '3'], edited: ['3'] });
+  });
+
+  it('sees an applied one without a file', () => {
+    expect(compareHistory([givenFile('2')], [givenRow('1'), givenRow('2')])).toEqual({
+      ...NOTHING,
+      applied: ['1', '2'],
+      missing: ['1'],
+    });
+  });
+
+  it('sees a pending one that is older than an applied one', () => {
+    expect(compareHistory([givenFile('1'), givenFile('2'), givenFile('3')], [givenRow('2')])).toEqual({
+      ...NOTHING,
+      applied: ['2'],
+      pending: ['1', '3'],
+      outOfOrder: ['1'],
+    });
+  });
+
+  it('tells the last try of a pending one, which was rolled back', () => {
+    const rows = [
+      givenRow('1', { finished: false, rolledBack: true, logs: 'first', checksum: 'old' }),
+      givenRow('1', { finished: false, rolledBack: true, logs: 'second', checksum: 'old' }),
+    ];
+
+    expect(compareHistory([givenFile('1')], rows)).toEqual({
+      ...NOTHING,
+      pending: ['1'],
+      failed: [{ name: '1', error: 'second' }],
+    });
+    expect(compareHistory([givenFile('1')], [...rows, givenRow('1')])).toEqual({ ...NOTHING, applied: ['1'] });
+    expect(compareHistory([], rows)).toEqual(NOTHING);
+  });
+
+  it('tells what began and did not finish', () => {
+    const rows = [givenRow('1', { finished: false }), givenRow('2', { finished: false, logs: 'no such table' })];
+
+    expect(compareHistory([givenFile('1'), givenFile('2')], rows)).toEqual({
+      ...NOTHING,
+      pending: ['1', '2'],
+      failed: [
+        { name: '1', error: 'it was interrupted' },
+        { name: '2', error: 'no such table' },
+      ],
+      unfinished: ['1', '2'],
+    });
+  });
+
+  it('does not count what was applied and then marked as rolled back', () => {
+    expect(compareHistory([givenFile('1')], [givenRow('1', { rolledBack: true })])).toEqual({
+      ...NOTHING,
+      pending: ['1'],
+    });
+  });
+});

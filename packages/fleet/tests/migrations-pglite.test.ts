@@ -1,0 +1,70 @@
+import { type ChildProcess, spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { mkdtemp, rm } from 'node:fs/promises';
+import os from 'node:os';
+import path from 'node:path';
+import { type DatabaseUrl, parseDatabaseUrl } from '@azora/db-core';
+import { withClient } from '../src/postgres/connect';
+import { catalogFingerprint, hasDrifted, storeFingerprint } from '../src/postgres/migrations/fingerprint';
+import { migrateDown, migrateUp } from '../src/postgres/migrations/run';
+import { failureOf, givenMigrations, nameOf, removeMigrations, rowsOf, tablesOf, WAIT } from './migrations-fixture';
+
+/** Jest's loader has no import(), which PGlite needs. */
+const PROGRAM = `
+  const { PGlite } = require('@electric-sql/pglite');
+  const { PGLiteSocketServer } = require('@electric-sql/pglite-socket');
+  PGlite.create().then(async (db) => {
+    await new PGLiteSocketServer({ db, path: process.argv[1], maxConnections: 20 }).start();
+    console.log('ready');
+  });`;
+
+/** PGlite behind a socket: one session that all connections share, on which no advisory lock excludes anybody. */
+describe('PGlite', () => {
+  let folder = '';
+  let url: DatabaseUrl;
+  let server: ChildProcess | undefined;
+
+  beforeAll(async () => {
+    folder = await mkdtemp(path.join(os.tmpdir(), 'azora-pglite-'));
+    const socket = path.join(folder, '.s.PGSQL.5432');
+    server = spawn(process.execPath, ['-e', PROGRAM, socket], { cwd: __dirname, stdio: ['ignore', 'pipe', 'inherit'] });
+    if (server.stdout !== null) await once(server.stdout, 'data');
+    url = parseDatabaseUrl(`postgresql://postgres@localhost/postgres?host=${encodeURIComponent(folder)}`, 'the test');
+  });
+  afterAll(async () => {
+    server?.kill('SIGKILL');
+    await rm(folder, { recursive: true, force: true });
+    await removeMigrations();
+  });
+
+  it('is migrated up and down like any other server', async () => {
+    const migrations = await givenMigrations({
+      '01_a': "SET search_path = ''; CREATE TABLE public.a (id int); INSERT INTO public.a VALUES (1);",
+      '01_a/down': 'DROP TABLE a;',
+      '02_b': '-- no-transaction\nCREATE INDEX CONCURRENTLY b ON a (id); VACUUM a;',
+      '02_b/down': 'DROP INDEX b;',
+    });
+    const options = { ...WAIT, statementTimeoutMs: 5_000, afterEach: storeFingerprint };
+    const runs = await Promise.all(Array.from({ length: 5 }, () => migrateUp(url, migrations.slice(0, 1), options)));
+
+    expect(runs.flat()).toEqual([nameOf('01_a')]);
+    expect(await migrateUp(url, migrations, options)).toEqual([nameOf('02_b')]);
+    expect(await migrateUp(url, migrations, options)).toEqual([]);
+    expect(await withClient(url, hasDrifted)).toBe(false);
+    await rowsOf(url, 'ALTER TABLE a ADD by_hand int');
+    expect(await withClient(url, hasDrifted)).toBe(true);
+    expect(await migrateDown(url, migrations, { ...options, steps: 2 })).toHaveLength(2);
+    expect(await tablesOf(url)).toEqual([]);
+  });
+
+  it('tells errors with their place, and leaves nothing behind', async () => {
+    const migrations = await givenMigrations({ '01_c': "CREATE TABLE c ();\nSELECT '😀', nope;" });
+
+    expect(await failureOf(migrateUp(url, migrations, WAIT))).toMatchObject({
+      code: 'MIGRATION.SQL_FAILED',
+      meta: { line: 2, column: 13 },
+    });
+    expect(await tablesOf(url)).toEqual([]);
+    expect(await withClient(url, catalogFingerprint)).toMatch(/^[0-9a-f]{64}$/);
+  });
+});

@@ -1,0 +1,279 @@
+import { withClient } from '../src/postgres/connect';
+import type { Migration } from '../src/postgres/migrations/files';
+import { compareHistory, readHistory } from '../src/postgres/migrations/history';
+import { migrateUp, type RunOptions } from '../src/postgres/migrations/run';
+import {
+  failureOf,
+  givenMigrations,
+  nameOf,
+  removeMigrations,
+  rowsOf,
+  tablesOf,
+  useEmptyDatabase,
+  WAIT,
+} from './migrations-fixture';
+
+const url = useEmptyDatabase();
+afterAll(removeMigrations);
+
+const up = (migrations: readonly Migration[], options: Partial<RunOptions> = {}) =>
+  migrateUp(url(), migrations, { ...WAIT, ...options });
+
+const stateOf = (migrations: readonly Migration[]) =>
+  withClient(url(), async (client) => compareHistory(migrations, await readHistory(client)));
+
+describe('migrating up', () => {
+  it('applies what is pending in order, once, with its history', async () => {
+    const two = await givenMigrations({
+      '01_users': 'CREATE TABLE users (id int PRIMARY KEY);',
+      '02_email': "ALTER TABLE users ADD email text;\nINSERT INTO users VALUES (1, 'a;b');",
+    });
+    const told: string[] = [];
+
+    expect(await up(two.slice(0, 1))).toEqual([nameOf('01_users')]);
+    expect(await up(two, { onMigration: (name) => told.push(name) })).toEqual([nameOf('02_email')]);
+    expect(await up(two)).toEqual([]);
+
+    expect(told).toEqual([nameOf('02_email')]);
+    expect(await rowsOf(url(), 'SELECT id, email FROM users')).toEqual([{ id: 1, email: 'a;b' }]);
+    const sql = `SELECT migration_name, checksum, finished_at >= started_at AS finished, logs, rolled_back_at,
+                        applied_steps_count, length(id) AS id FROM _prisma_migrations ORDER BY 1`;
+    expect(await rowsOf(url(), sql)).toEqual(
+      two.map(({ name, checksum }) => ({
+        migration_name: name,
+        checksum,
+        finished: true,
+        logs: null,
+        rolled_back_at: null,
+        applied_steps_count: 1,
+        id: 36,
+      })),
+    );
+  });
+
+  it('costs one question when nothing is to be done', async () => {
+    const migrations = await givenMigrations({ '01_a': 'CREATE TABLE a ();' });
+    await up(migrations);
+
+    await withClient(url(), async (client) => {
+      const queries = jest.spyOn(client, 'query');
+
+      expect(await migrateUp(client, migrations, WAIT)).toEqual([]);
+      expect(queries).toHaveBeenCalledTimes(1);
+    });
+  });
+
+  it('does nothing to a database when there are no migrations', async () => {
+    expect(await up([])).toEqual([]);
+    expect(await rowsOf(url(), "SELECT to_regclass('_prisma_migrations')")).toEqual([null]);
+  });
+
+  it('shows a failing statement with file, line, column and caret, and leaves nothing of the file', async () => {
+    const broken = await givenMigrations({
+      '01_a': 'CREATE TABLE a (note text);',
+      '02_b': "CREATE TABLE b ();\n\tINSERT INTO a VALUES ('😀é'), (nope);\n",
+    });
+
+    const error = await failureOf(up(broken));
+
+    const file = broken[1]?.file;
+    expect(error.code).toBe('MIGRATION.SQL_FAILED');
+    expect(error.message).toBe(`${nameOf('02_b')} failed: column "nope" does not exist`);
+    expect(error.why).toBe(
+      `SQLSTATE 42703 at ${file}:2:32; nothing of it stays.\n` +
+        `2 | \tINSERT INTO a VALUES ('😀é'), (nope);\n    \t${' '.repeat(31)}^\n`,
+    );
+    expect(error.meta).toEqual({ file, line: 2, column: 32, sqlState: '42703' });
+    expect(await tablesOf(url())).toEqual(['a']);
+  });
+
+  it('goes on where it failed, once the file is corrected, and keeps what went wrong until then', async () => {
+    const broken = await givenMigrations({
+      '01_a': 'CREATE TABLE a ();',
+      '02_b': 'CREATE TABLE b (',
+      '03_c': 'SELECT 1;',
+    });
+    const corrected = await givenMigrations({
+      '01_a': 'CREATE TABLE a ();',
+      '02_b': 'CREATE TABLE b ();',
+      '03_c': 'SELECT 1;',
+    });
+    await failureOf(up(broken));
+
+    expect(await stateOf(corrected)).toMatchObject({
+      applied: [nameOf('01_a')],
+      pending: [nameOf('02_b'), nameOf('03_c')],
+      failed: [{ name: nameOf('02_b'), error: expect.stringContaining('syntax error at end of input') }],
+      unfinished: [],
+    });
+    expect(await up(corrected)).toEqual([nameOf('02_b'), nameOf('03_c')]);
+    expect(await stateOf(corrected)).toMatchObject({ pending: [], failed: [], edited: [] });
+  });
+
+  it('places an error that has no position at its statement', async () => {
+    const migrations = await givenMigrations({
+      '01_a': 'CREATE TABLE a ();\n-- again\n  CREATE TABLE a ();\nSELECT 1;',
+    });
+
+    expect(await failureOf(up(migrations))).toMatchObject({
+      message: expect.stringContaining('relation "a" already exists'),
+      meta: { line: 3, column: 3 },
+    });
+  });
+
+  it('shows no value of a row', async () => {
+    const first = "CREATE TABLE a (id text); INSERT INTO a VALUES ('s3cret'), ('s3cret');";
+    for (const [second, code] of [
+      ['ALTER TABLE a ADD PRIMARY KEY (id)', '23505'],
+      ['ALTER TABLE a ALTER id TYPE int USING id::int', '22P02'],
+    ] as const) {
+      const error = await failureOf(up(await givenMigrations({ '01_a': `${first}\n${second}` })));
+
+      expect(error.meta['sqlState']).toBe(code);
+      expect(`${error.message} ${error.why}`.replace(/\n.*\n.*\^\n/, '')).not.toContain('s3cret');
+      expect(error.meta['line']).toBe(2);
+    }
+    expect(await rowsOf(url(), "SELECT count(*)::int FROM _prisma_migrations WHERE logs LIKE '%s3cret%'")).toEqual([0]);
+  });
+
+  it('takes an error that a migration raises, and one that waits for the commit, for what they are', async () => {
+    for (const [sql, message] of [
+      ["DO $$ BEGIN RAISE EXCEPTION 'no users'; END $$", 'no users'],
+      [
+        `CREATE TABLE p (id int PRIMARY KEY);
+         CREATE TABLE c (id int REFERENCES p DEFERRABLE INITIALLY DEFERRED); INSERT INTO c VALUES (1)`,
+        'violates foreign key constraint',
+      ],
+      ['CREATE TABLE a (id int); COPY a FROM STDIN', 'a migration has no input'],
+    ] as const) {
+      const error = await failureOf(up(await givenMigrations({ '01_a': sql })));
+
+      expect(error).toMatchObject({ code: 'MIGRATION.SQL_FAILED', message: expect.stringContaining(message) });
+      expect(await tablesOf(url())).toEqual([]);
+    }
+  });
+
+  it('gives up a statement that waits for a lock, or takes too long', async () => {
+    await withClient(url(), async (other) => {
+      await other.query('CREATE TABLE a ()');
+      await other.query('BEGIN; LOCK TABLE a');
+      const waits = await givenMigrations({ '01_a': 'DROP TABLE a;' });
+      const sleeps = await givenMigrations({ '01_a': 'SELECT pg_sleep(20);' });
+
+      expect((await failureOf(up(waits, { lockTimeoutMs: 100 }))).meta['sqlState']).toBe('55P03');
+      expect((await failureOf(up(sleeps, { statementTimeoutMs: 100 }))).meta['sqlState']).toBe('57014');
+    });
+  });
+
+  it('refuses edited, missing and late files before anything runs', async () => {
+    const applied = await givenMigrations({ '01_a': 'CREATE TABLE a ();', '03_c': 'CREATE TABLE c ();' });
+    await up(applied);
+    const cases: readonly [string, string, Record<string, string>][] = [
+      ['MIGRATION.EDITED', '01_a', { '01_a': 'CREATE TABLE a (id int);', '03_c': 'CREATE TABLE c ();' }],
+      ['MIGRATION.MISSING', '01_a', { '03_c': 'CREATE TABLE c ();' }],
+      ['MIGRATION.OUT_OF_ORDER', '02_b', { '01_a': 'CREATE TABLE a ();', '02_b': '', '03_c': 'CREATE TABLE c ();' }],
+    ];
+    for (const [code, name, files] of cases) {
+      const error = await failureOf(up(await givenMigrations({ ...files, '04_d': 'CREATE TABLE d ();' })));
+
+      expect(error).toMatchObject({ code, meta: { migrations: [nameOf(name)] } });
+    }
+    expect(await tablesOf(url())).toEqual(['a', 'c']);
+  });
+
+  it('refuses a COMMIT in a file before anything runs', async () => {
+    const migrations = await givenMigrations({ '01_a': 'CREATE TABLE a ();', '02_b': 'CREATE TABLE b ();\n  COMMIT;' });
+
+    expect(await failureOf(up(migrations))).toMatchObject({
+      code: 'MIGRATION.HOLDS_TRANSACTION',
+      message: `${migrations[1]?.file}:2:3 begins or ends a transaction`,
+    });
+    expect(await tablesOf(url())).toEqual([]);
+  });
+
+  it('notices a COMMIT that it could not see, and has it looked at before it goes on', async () => {
+    // On such a server '\'' is one string; for the scan, which reads standard SQL, the COMMIT is inside of another.
+    await rowsOf(url(), `ALTER DATABASE ${url().database} SET standard_conforming_strings = off`);
+    const sql = String.raw`CREATE TABLE a (); SELECT '\''; COMMIT; SELECT '\'';`;
+    const migrations = await givenMigrations({ '01_a': sql, '02_b': 'CREATE TABLE b ();' });
+
+    expect((await failureOf(up(migrations))).code).toBe('MIGRATION.HOLDS_TRANSACTION');
+    expect((await failureOf(up(migrations))).code).toBe('MIGRATION.UNFINISHED');
+    expect(await tablesOf(url())).toEqual(['a']);
+  });
+
+  it('runs afterEach in the transaction of each migration', async () => {
+    const migrations = await givenMigrations({ '01_a': 'CREATE TABLE a ();', '02_b': 'CREATE TABLE b ();' });
+    const afterEach: RunOptions['afterEach'] = async (client) => {
+      await client.query('CREATE TABLE IF NOT EXISTS after_each (); SELECT * FROM a');
+      const { rows } = await client.query("SELECT to_regclass('b') AS b");
+      if (rows[0].b !== null) throw new Error('not b');
+    };
+
+    await expect(up(migrations, { afterEach })).rejects.toThrow('not b');
+    expect(await tablesOf(url())).toEqual(['a', 'after_each']);
+    expect((await stateOf(migrations)).pending).toEqual([nameOf('02_b')]);
+  });
+
+  it('gives every migration a fresh session', async () => {
+    const migrations = await givenMigrations({
+      '01_dump': `SET search_path = ''; CREATE TABLE public.a ();
+                  CREATE FUNCTION public.f() RETURNS int LANGUAGE sql AS 'SELECT 1';
+                  SET ROLE pg_monitor; SET statement_timeout = 300;`,
+      '02_b': 'CREATE TABLE b (); SELECT f(), pg_sleep(0.5);',
+    });
+
+    expect(await up(migrations)).toHaveLength(2);
+    expect(await tablesOf(url())).toEqual(['a', 'b']);
+  });
+
+  it('stops after the migration that runs when it is interrupted', async () => {
+    const migrations = await givenMigrations({ '01_a': 'CREATE TABLE a ();', '02_b': 'CREATE TABLE b ();' });
+    const interrupt = new AbortController();
+
+    const applied = await up(migrations, { signal: interrupt.signal, onMigration: () => interrupt.abort() });
+
+    expect(applied).toEqual([nameOf('01_a')]);
+    expect(await tablesOf(url())).toEqual(['a']);
+  });
+});
+
+describe('a migration outside of a transaction', () => {
+  const TABLE = 'CREATE TABLE a (id int);';
+
+  it('runs statement by statement', async () => {
+    const migrations = await givenMigrations({
+      '01_a': TABLE,
+      '02_index': `-- no-transaction
+        DROP INDEX CONCURRENTLY IF EXISTS a_id; -- what an interruption left
+        CREATE INDEX CONCURRENTLY a_id ON a (id);
+        VACUUM a;`,
+    });
+
+    expect(await up(migrations)).toEqual([nameOf('01_a'), nameOf('02_index')]);
+    expect(await rowsOf(url(), "SELECT indisvalid FROM pg_index WHERE indexrelid = 'a_id'::regclass")).toEqual([true]);
+    expect(await stateOf(migrations)).toMatchObject({ applied: [nameOf('01_a'), nameOf('02_index')], failed: [] });
+  });
+
+  it('that fails is not tried again by itself', async () => {
+    const migrations = await givenMigrations({ '01_a': `-- no-transaction\n${TABLE}\nCREATE INDEX\n  ON a (nope);` });
+
+    expect(await failureOf(up(migrations))).toMatchObject({
+      code: 'MIGRATION.SQL_FAILED',
+      why: expect.stringMatching(/migration\.sql:3:1; what ran before it stays\.\n3 \| CREATE INDEX\n {4}\^/),
+    });
+    expect(await failureOf(up(migrations))).toMatchObject({
+      code: 'MIGRATION.UNFINISHED',
+      meta: { migrations: [nameOf('01_a')] },
+    });
+    expect((await stateOf(migrations)).failed).toEqual([
+      { name: nameOf('01_a'), error: expect.stringContaining('column "nope" does not exist') },
+    ]);
+  });
+
+  it('is told what to do when it is one and does not say so', async () => {
+    const migrations = await givenMigrations({ '01_a': TABLE, '02_i': 'CREATE INDEX CONCURRENTLY i ON a (id);' });
+
+    expect((await failureOf(up(migrations))).next).toContain('-- no-transaction');
+  });
+});
