@@ -39,7 +39,8 @@ export interface DatabaseFault {
 export function databaseFault(error: unknown): DatabaseFault | undefined {
   for (let found = error, depth = 0; isRecord(found) && depth < 6; depth += 1) {
     const state = found['originalCode'] ?? found['code'];
-    if (typeof state === 'string' && /^[0-9A-Z]{5}$/.test(state) && !/^P\d{4}$/.test(state)) {
+    // Prisma's own codes, P1000 and up, look like SQLSTATEs; P0001, RAISE EXCEPTION, is one.
+    if (typeof state === 'string' && /^[0-9A-Z]{5}$/.test(state) && !/^P[1-9]\d{3}$/.test(state)) {
       return {
         sqlState: state,
         message: String(found['originalMessage'] ?? found['message'] ?? ''),

@@ -32,6 +32,13 @@ describe('databaseFault', () => {
     });
   });
 
+  it("takes RAISE EXCEPTION for a database's error, and Prisma's codes for none", () => {
+    const raised = Object.assign(new Error('no'), { code: 'P0001' });
+
+    expect(databaseFault(raised)?.sqlState).toBe('P0001');
+    expect(databaseFault(Object.assign(new Error('no'), { code: 'P1001' }))).toBeUndefined();
+  });
+
   it('looks through causes', () => {
     const thrown = new SuiteError('X.Y', 'wrapped', { cause: Object.assign(new Error('gone'), { code: '57P01' }) });
 

@@ -3,7 +3,7 @@ import type { Client } from 'pg';
 import { withClient } from '../src/postgres/connect';
 import type { Migration } from '../src/postgres/migrations/files';
 import { MIGRATION_LOCK } from '../src/postgres/migrations/lock';
-import { migrateUp, type RunOptions } from '../src/postgres/migrations/run';
+import { migrateDown, migrateUp, type RunOptions } from '../src/postgres/migrations/run';
 import {
   failureOf,
   givenMigrations,
@@ -146,6 +146,19 @@ describe('a connection that is lost', () => {
     await rowsOf(url(), 'DELETE FROM once');
     expect(await up(migrations)).toEqual([nameOf('02_b')]);
     expect(await rowsOf(url(), 'SELECT id FROM a')).toEqual([1]);
+  });
+
+  it('on the way down and outside of a transaction is seen by the next run', async () => {
+    const migrations = await givenMigrations({
+      '01_a': 'CREATE TABLE a ();',
+      '01_a/down': '-- no-transaction\nDROP TABLE a;\nSELECT pg_sleep(30);',
+    });
+    await up(migrations);
+    const running = failureOf(migrateDown(url(), migrations, { ...WAIT, steps: 1 }));
+    await rowsOf(url(), `SELECT pg_terminate_backend(${await waitForStatement('SELECT pg_sleep')})`);
+
+    expect((await running).code).toBe('MIGRATION.CONNECTION_LOST');
+    expect((await failureOf(up(migrations))).code).toBe('MIGRATION.UNFINISHED');
   });
 
   it('outside of a transaction is seen by the next run', async () => {

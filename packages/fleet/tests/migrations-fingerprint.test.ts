@@ -68,6 +68,7 @@ const HARMLESS = [
   'ANALYZE',
   'ALTER TABLE pets DROP owner, ADD owner int REFERENCES people ON DELETE CASCADE; CREATE INDEX pets_owner ON pets (owner)',
   'INSERT INTO _prisma_migrations (id, checksum, migration_name) VALUES (1, 2, 3)',
+  'ALTER TABLE _prisma_migrations ADD note text',
   "SET search_path = ''",
   'SET search_path = pg_catalog, public; SET extra_float_digits = 0',
 ];

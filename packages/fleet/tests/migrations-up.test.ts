@@ -51,6 +51,13 @@ describe('migrating up', () => {
     );
   });
 
+  it('writes the history in the transaction of the migration', async () => {
+    await up(await givenMigrations({ '01_a': 'CREATE TABLE a ();' }));
+
+    const table = await rowsOf(url(), "SELECT xmin::text FROM pg_class WHERE relname = 'a'");
+    expect(await rowsOf(url(), 'SELECT xmin::text FROM _prisma_migrations')).toEqual(table);
+  });
+
   it('costs one question when nothing is to be done', async () => {
     const migrations = await givenMigrations({ '01_a': 'CREATE TABLE a ();' });
     await up(migrations);
