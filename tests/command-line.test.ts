@@ -121,6 +121,24 @@ describe('azora-db', () => {
     expect(json(await run('status', '--json', '--service', 'mint')).services[0].tables.wallets).toBe(0);
   });
 
+  it('refuses rag where pgvector is not to be had, saying what to install, and sets the others up', async () => {
+    const { rows } = await withClient(testServerUrl(), (client) =>
+      client.query("SELECT FROM pg_available_extensions WHERE name = 'vector'"),
+    );
+    const result = await run('setup', '--no-build', '--json', '--service', 'rag,notification');
+    const [notification, rag] = json(result).services;
+
+    expect(notification.state).toBe('done');
+    if (rows.length > 0) expect({ ...result, state: rag.state }).toMatchObject({ exitCode: 0, state: 'done' });
+    else {
+      const next = expect.stringContaining('pgvector/pgvector:pg17');
+      expect({ ...result, rag }).toMatchObject({
+        exitCode: 2,
+        rag: { error: { code: 'SERVER.MISSING_EXTENSION', next } },
+      });
+    }
+  });
+
   describe('given something wrong', () => {
     const password = 'hunter2hunter2';
 

@@ -1,0 +1,51 @@
+import { Decimal } from 'decimal.js';
+import { SuiteError } from './errors';
+
+/** The shape of every money column: Decimal(18, 8). */
+const SCALE = 8;
+const WHOLE_DIGITS = 10;
+const LIMIT = new Decimal(10).pow(WHOLE_DIGITS);
+
+/** Plain decimal notation, as people and forms write it; no exponent, no hexadecimal. */
+const DECIMAL_TEXT = /^-?\d+(\.\d+)?$/;
+
+/** What money may come as. A JavaScript number cannot hold 0.1 and is refused, by the compiler and at run time. */
+export type MoneyInput =
+  | Decimal
+  | string
+  | { toFixed(decimals?: number): string; readonly s: number; readonly e: number };
+
+/**
+ * Reads an amount of money exactly.
+ * @throws {SuiteError} `MONEY.NOT_DECIMAL` for a number, text that is no plain decimal, NaN and infinities;
+ *   `MONEY.TOO_PRECISE` beyond 8 decimals; `MONEY.TOO_LARGE` from 10^10 on, which Decimal(18, 8) cannot hold
+ */
+export function parseMoney(input: MoneyInput): Decimal {
+  const text = typeof input === 'string' ? input : typeof input === 'object' ? input.toFixed() : '';
+  if (!DECIMAL_TEXT.test(text)) {
+    throw new SuiteError('MONEY.NOT_DECIMAL', 'An amount of money must be a decimal', {
+      why:
+        typeof input === 'number'
+          ? 'A JavaScript number cannot hold most decimal fractions.'
+          : 'It cannot be read as one.',
+      next: 'Pass a string such as "12.50", or a Decimal',
+    });
+  }
+  const amount = new Decimal(text);
+  if (amount.decimalPlaces() > SCALE) {
+    throw new SuiteError('MONEY.TOO_PRECISE', `An amount of money has at most ${SCALE} decimals`, {
+      next: 'Round it, and decide in whose favour',
+    });
+  }
+  if (amount.abs().gte(LIMIT)) {
+    throw new SuiteError('MONEY.TOO_LARGE', `An amount of money has at most ${WHOLE_DIGITS} digits before the point`, {
+      next: 'Split it',
+    });
+  }
+  return amount;
+}
+
+/** An amount with all of its 8 decimals, as a money column shows it. */
+export function formatMoney(amount: Decimal): string {
+  return amount.toFixed(SCALE);
+}

@@ -1,0 +1,85 @@
+import { SuiteError } from '@azora/db-core';
+import { useDatabase } from '@azora/db-testkit';
+import { type Mint, type MintTransaction, openMint } from '@azora/mint';
+
+const WALLET = { currency: 'AZR', balance: '0' } as const;
+
+describe('a store', () => {
+  const db = useDatabase('mint');
+  let mint: Mint;
+  const slow: unknown[] = [];
+
+  beforeAll(() => {
+    const logger = { warn: (message: string, fields?: object) => slow.push({ message, ...fields }) };
+    mint = openMint({ url: db().url, slowQueryMs: 150, logger, pool: { max: 4 } });
+  });
+  afterAll(() => mint.close());
+
+  it('takes a transaction back when its work throws', async () => {
+    const work = mint.transaction(async (tx) => {
+      await tx.wallet.create({ data: { ...WALLET, id: 'lost', userId: 'ada' } });
+      throw new SuiteError('TEST.STOP', 'stop');
+    });
+
+    await expect(work).rejects.toMatchObject({ code: 'TEST.STOP' });
+    expect(await mint.prisma.wallet.findUnique({ where: { id: 'lost' } })).toBeNull();
+  });
+
+  it('runs a transaction again that PostgreSQL ended because of a deadlock', async () => {
+    await db().admin(
+      "INSERT INTO wallets (id, user_id, currency) VALUES ('left', 'left', 'AZR'), ('right', 'right', 'AZR')",
+    );
+    let runs = 0;
+    const touch = (first: string, second: string) =>
+      mint.transaction(async (tx) => {
+        runs += 1;
+        await tx.wallet.update({ where: { id: first }, data: { updatedAt: new Date() } });
+        await tx.$queryRaw`SELECT pg_sleep(0.3)::text`;
+        await tx.wallet.update({ where: { id: second }, data: { updatedAt: new Date() } });
+      });
+
+    await Promise.all([touch('left', 'right'), touch('right', 'left')]);
+
+    expect(runs).toBeGreaterThan(2);
+  });
+
+  it('reports slow statements without their parameters', async () => {
+    slow.length = 0;
+
+    await mint.prisma.$queryRaw`SELECT pg_sleep(0.2)::text, ${'private'}::text`;
+
+    expect(slow).toEqual([
+      expect.objectContaining({ message: 'slow query', service: 'mint', durationMs: expect.any(Number) }),
+    ]);
+    expect(JSON.stringify(slow)).not.toContain('private');
+  });
+
+  it('goes on after its connections were cut', async () => {
+    await mint.prisma.wallet.count();
+    await db().admin("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE usename LIKE '%_mint_app'");
+    await new Promise((resolve) => setTimeout(resolve, 100));
+
+    expect(await mint.prisma.wallet.count()).toBeGreaterThan(0);
+  });
+
+  it('connects to nothing before its first use, and closes twice', async () => {
+    const unused = openMint({ url: 'postgresql://nobody@127.0.0.1:1/nothing' });
+
+    await unused.close();
+    await unused.close();
+  });
+
+  it('says which variable is missing when it has no URL', () => {
+    expect(() => openMint()).toThrow(
+      expect.objectContaining({ code: 'CONFIG.NO_URL', message: expect.stringContaining('mint') }),
+    );
+  });
+
+  it('does not compile when a client is passed where a transaction is asked for', async () => {
+    const needsTransaction = async (tx: MintTransaction) => tx.wallet.count();
+
+    // @ts-expect-error the client is not inside a transaction
+    await needsTransaction(mint.prisma);
+    expect(await mint.transaction(needsTransaction)).toBeGreaterThan(0);
+  });
+});
