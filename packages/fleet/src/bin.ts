@@ -37,7 +37,8 @@ const program = new Command('azora-db')
 
 function openView(json: boolean): ProgressView {
   if (json) return silentProgress();
-  return process.stderr.isTTY ? liveProgress(process.stderr) : plainProgress(process.stderr);
+  const live = process.stderr.isTTY && process.stderr.columns > 0;
+  return live ? liveProgress(process.stderr) : plainProgress(process.stderr);
 }
 
 function contextFor(view: ProgressView): CommandContext {
