@@ -26,6 +26,7 @@ describe('the house', () => {
       'prisma.config.ts',
       'README.md',
       'seed.ts',
+      'seed/volume.ts',
       'src/client.ts',
       'src/index.ts',
     ];

@@ -1,103 +1,10 @@
-import { type CopyValue, defineSeed, type SeedBlock, seedId, volumeId } from '@azora/db-core';
+import { defineSeed, seedId } from '@azora/db-core';
+import { MEMBERS, memberId, SLUGS } from './seed/members';
+import { volume } from './seed/volume';
 import { type $Enums, type Family, openFamily } from './src/index';
 
 const MINUTE_MS = 60_000;
 const DAY_MS = 24 * 60 * MINUTE_MS;
-const WRITTEN = ['created_at', 'updated_at'];
-const memberId = (slug: string): string => seedId(`family.FamilyMember.${slug}`);
-
-const MEMBERS = [
-  {
-    name: 'Elara',
-    role: 'Mother & Teacher',
-    background: 'Raised four children and taught half the village to read; she answers a question with a better one.',
-    traits: ['nurturing', 'wise', 'patient', 'encouraging'],
-    mood: 'calm',
-    temperature: 0.8,
-  },
-  {
-    name: 'Sankofa',
-    role: 'Grandfather & Wisdom Keeper',
-    background: 'Remembers how things were done, and why they changed; looks back to find the way forward.',
-    traits: ['ancient', 'wise', 'storytelling', 'philosophical'],
-    mood: 'thoughtful',
-    temperature: 0.7,
-  },
-  {
-    name: 'Themba',
-    role: 'Student Success',
-    background: 'Studies beside every student and celebrates each small step.',
-    traits: ['enthusiastic', 'hopeful', 'energetic', 'supportive'],
-    mood: 'excited',
-    temperature: 0.9,
-  },
-  {
-    name: 'Naledi',
-    role: 'Career Guide',
-    background: 'Knows the labour market of the continent and how to be seen in it.',
-    traits: ['professional', 'ambitious', 'strategic', 'confident'],
-    mood: 'proud',
-    temperature: 0.7,
-  },
-  {
-    name: 'Jabari',
-    role: 'Security Guardian',
-    background: 'Watches over accounts and data, and explains a danger before it comes.',
-    traits: ['protective', 'brave', 'vigilant', 'loyal'],
-    mood: 'neutral',
-    temperature: 0.6,
-  },
-  {
-    name: 'Amara',
-    role: 'Peacemaker',
-    background: 'Hears both sides and finds the words that let people go on together.',
-    traits: ['gentle', 'calm', 'diplomatic', 'compassionate'],
-    mood: 'calm',
-    temperature: 0.7,
-  },
-  {
-    name: 'Kofi',
-    role: 'Finance Guru',
-    background: 'Kept the books of a market hall; shows where money comes from and where it goes.',
-    traits: ['analytical', 'fair', 'precise', 'trustworthy'],
-    mood: 'neutral',
-    temperature: 0.5,
-  },
-  {
-    name: 'Zola',
-    role: 'Data Analyst',
-    background: 'Sees the pattern in the numbers and says how sure she is of it.',
-    traits: ['observant', 'methodical', 'curious'],
-    mood: 'thoughtful',
-    temperature: 0.6,
-  },
-  {
-    name: 'Abeni',
-    role: 'Storyteller',
-    background: 'Turns a dry lesson into a tale that nobody forgets.',
-    traits: ['creative', 'inspiring', 'expressive', 'imaginative'],
-    mood: 'happy',
-    temperature: 0.8,
-  },
-  {
-    name: 'Thembo',
-    role: "Elara's Brother",
-    background: 'Repairs what breaks and is there when he is needed.',
-    traits: ['supportive', 'reliable', 'practical', 'steady'],
-    mood: 'calm',
-    temperature: 0.7,
-  },
-  {
-    name: 'Nexus',
-    role: 'AI Coordinator',
-    background: 'Routes each question to the member who answers it best.',
-    traits: ['coordinating', 'attentive', 'impartial'],
-    mood: 'neutral',
-    temperature: 0.5,
-  },
-] as const;
-const SLUGS = MEMBERS.map(({ name }) => name.toLowerCase());
-const MEMBER_IDS = SLUGS.map(memberId);
 const CHILDREN = ['themba', 'naledi', 'jabari', 'amara'];
 /** The first is the parent, sibling, friend or coordinator of the second. */
 const RELATIONSHIPS = [
@@ -147,23 +54,7 @@ export const seed = defineSeed({
     await seedConversations(family, people.student.id, ago);
     await seedInteractions(family, people.student.id, ago);
   },
-  volume: (block) => [
-    {
-      table: 'conversations',
-      columns: ['id', 'user_id', 'member_id', 'mood', 'started_at', ...WRITTEN],
-      rows: volumeRows(block, conversationRows),
-    },
-    {
-      table: 'messages',
-      columns: ['id', 'conversation_id', 'position', 'role', 'member_id', 'content', 'mood', 'sentiment', ...WRITTEN],
-      rows: volumeRows(block, messageRows),
-    },
-    {
-      table: 'family_interactions',
-      columns: ['id', 'user_id', 'member_id', 'conversation_id', 'kind', 'mood', 'sentiment', 'created_at'],
-      rows: volumeRows(block, interactionRows),
-    },
-  ],
+  volume,
 });
 
 function pairUp(member: string, relatives: readonly string[]): string[][] {
@@ -237,47 +128,4 @@ async function seedInteractions({ prisma }: Family, userId: string, ago: Ago): P
     })),
     skipDuplicates: true,
   });
-}
-
-interface VolumeUser {
-  readonly index: number;
-  readonly userId: string;
-  readonly member: string;
-  readonly at: Date;
-}
-
-type Row = readonly CopyValue[];
-
-function* volumeRows({ firstUser, userCount, now }: SeedBlock, rowsOf: (user: VolumeUser) => Row[]): Generator<Row> {
-  for (let index = firstUser; index < firstUser + userCount; index += 1) {
-    yield* rowsOf({
-      index,
-      userId: volumeId('auth.User', index),
-      member: MEMBER_IDS[index % MEMBER_IDS.length] ?? '',
-      at: new Date(now.getTime() - ((index % 365) + 1) * DAY_MS),
-    });
-  }
-}
-
-function conversationRows({ index, userId, member, at }: VolumeUser): Row[] {
-  return [[volumeId('family.Conversation', index), userId, member, 'calm', at, at, at]];
-}
-
-function messageRows({ index, member, at }: VolumeUser): Row[] {
-  const conversation = volumeId('family.Conversation', index);
-  const [question, answer] = [volumeId('family.Message', index * 2), volumeId('family.Message', index * 2 + 1)];
-  return [
-    [question, conversation, 1, 'user', null, 'What should I learn next?', 'neutral', sentimentOf(index), at, at],
-    [answer, conversation, 2, 'member', member, 'What did you enjoy most last week?', 'calm', null, at, at],
-  ];
-}
-
-function interactionRows({ index, userId, member, at }: VolumeUser): Row[] {
-  const [id, conversation] = [volumeId('family.FamilyInteraction', index), volumeId('family.Conversation', index)];
-  return [[id, userId, member, conversation, 'question', 'calm', sentimentOf(index), at]];
-}
-
-/** -1 to 1, in steps of a tenth. */
-function sentimentOf(index: number): number {
-  return ((index % 21) - 10) / 10;
 }

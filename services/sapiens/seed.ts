@@ -1,4 +1,5 @@
-import { type CopyValue, defineSeed, type SeedBlock, seedId, volumeId } from '@azora/db-core';
+import { defineSeed, seedId } from '@azora/db-core';
+import { volume } from './seed/volume';
 import { openSapiens, type Sapiens } from './src/index';
 
 const MINUTE_MS = 60_000;
@@ -33,8 +34,6 @@ const ITEMS = [
   { prompt: 'What does "2" + "3" give?', options: ['5', 'an error', '"23"'], right: 2, chosen: 0, difficulty: 0.7 },
   { prompt: 'Which name is allowed?', options: ['2nd_place', 'second_place'], right: 1, chosen: 1, difficulty: 0.6 },
 ];
-const WRITTEN = ['created_at', 'updated_at'];
-const LEVEL_RANGE = ['start_level', 'target_level'];
 
 export const seed = defineSeed({
   open: openSapiens,
@@ -50,38 +49,7 @@ export const seed = defineSeed({
     await seedQuestions(sapiens, facts);
     await seedAssessment(sapiens, facts);
   },
-  volume: (block) => [
-    {
-      table: 'student_profiles',
-      columns: ['id', 'student_id', 'level', 'interests', 'ability', 'topic_mastery', ...WRITTEN],
-      rows: volumeRows(block, (user) => [profileRow(user)]),
-    },
-    {
-      table: 'tutoring_sessions',
-      columns: ['id', 'student_id', 'topic', 'status', 'started_at', 'ended_at', 'duration_minutes', ...WRITTEN],
-      rows: volumeRows(block, (user) => [sessionRow(user)]),
-    },
-    {
-      table: 'messages',
-      columns: ['id', 'session_id', 'position', 'role', 'content', 'confidence', ...WRITTEN],
-      rows: volumeRows(block, messageRows),
-    },
-    {
-      table: 'learning_paths',
-      columns: ['id', 'student_id', 'title', 'subject', ...LEVEL_RANGE, 'estimated_hours', 'started_at', ...WRITTEN],
-      rows: volumeRows(block, (user) => [pathRow(user)]),
-    },
-    {
-      table: 'path_steps',
-      columns: ['id', 'path_id', 'position', 'kind', 'title', 'estimated_minutes', ...WRITTEN],
-      rows: volumeRows(block, stepRows),
-    },
-    {
-      table: 'progress',
-      columns: ['id', 'path_id', 'step_id', 'percent', 'time_spent_minutes', 'started_at', 'completed_at', ...WRITTEN],
-      rows: volumeRows(block, (user) => [progressRow(user)]),
-    },
-  ],
+  volume,
 });
 
 interface Facts {
@@ -227,73 +195,4 @@ async function seedAssessment({ prisma }: Sapiens, { studentId, courseId, ago }:
   }));
   await prisma.assessment.createMany({ data: assessment, skipDuplicates: true });
   await prisma.assessmentItem.createMany({ data: items, skipDuplicates: true });
-}
-
-const TOPICS = ['Python Basics', 'Algebra', 'Web Development', 'Data Science', 'Financial Literacy'] as const;
-const LEVELS = ['beginner', 'intermediate', 'advanced'] as const;
-
-interface VolumeUser {
-  readonly index: number;
-  readonly topic: string;
-  readonly level: string;
-  readonly started: Date;
-  readonly ended: Date;
-}
-
-type Row = readonly CopyValue[];
-
-function* volumeRows({ firstUser, userCount, now }: SeedBlock, rowsOf: (user: VolumeUser) => Row[]): Generator<Row> {
-  for (let index = firstUser; index < firstUser + userCount; index += 1) {
-    const startedMs = now.getTime() - ((index % 300) + 1) * DAY_MS;
-    yield* rowsOf({
-      index,
-      topic: TOPICS[index % TOPICS.length] ?? TOPICS[0],
-      level: LEVELS[index % LEVELS.length] ?? LEVELS[0],
-      started: new Date(startedMs),
-      ended: new Date(startedMs + HOUR_MS),
-    });
-  }
-}
-
-function profileRow({ index, topic, level, started, ended }: VolumeUser): Row {
-  const [id, student] = [volumeId('sapiens.StudentProfile', index), volumeId('auth.User', index)];
-  return [id, student, level, [topic], 0.5, { [topic]: (index % 10) / 10 }, started, ended];
-}
-
-/** Every fifth session is still going on. */
-function sessionRow({ index, topic, started, ended }: VolumeUser): Row {
-  const [id, student] = [volumeId('sapiens.TutoringSession', index), volumeId('auth.User', index)];
-  return index % 5 === 0
-    ? [id, student, topic, 'active', started, null, null, started, started]
-    : [id, student, topic, 'completed', started, ended, 60, started, ended];
-}
-
-function messageRows({ index, topic, started }: VolumeUser): Row[] {
-  const session = volumeId('sapiens.TutoringSession', index);
-  const ask = `Where do I start with ${topic}?`;
-  const answer = 'With one small problem of your own. What made you curious?';
-  return [
-    [volumeId('sapiens.Message', index * 2), session, 1, 'student', ask, null, started, started],
-    [volumeId('sapiens.Message', index * 2 + 1), session, 2, 'tutor', answer, 0.9, started, started],
-  ];
-}
-
-function pathRow({ index, topic, level, started }: VolumeUser): Row {
-  const [id, student] = [volumeId('sapiens.LearningPath', index), volumeId('auth.User', index)];
-  return [id, student, `${topic} Path`, topic, level, 'expert', 40, started, started, started];
-}
-
-function stepRows({ index, topic, started }: VolumeUser): Row[] {
-  const path = volumeId('sapiens.LearningPath', index);
-  return [
-    [volumeId('sapiens.PathStep', index * 2), path, 1, 'lesson', `${topic}: first steps`, 120, started, started],
-    [volumeId('sapiens.PathStep', index * 2 + 1), path, 2, 'project', `${topic}: on your own`, 480, started, started],
-  ];
-}
-
-/** Every third user has done the first step. */
-function progressRow({ index, started, ended }: VolumeUser): Row {
-  const [id, path] = [volumeId('sapiens.Progress', index), volumeId('sapiens.LearningPath', index)];
-  const [percent, completed] = index % 3 === 0 ? [100, ended] : [index % 100, null];
-  return [id, path, volumeId('sapiens.PathStep', index * 2), percent, 60, started, completed, started, ended];
 }

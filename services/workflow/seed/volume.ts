@@ -1,0 +1,64 @@
+import { type CopyValue, type SeedBlock, type TableRows, volumeId } from '@azora/db-core';
+import { daysBefore, LOGS, PLUGINS, WELCOME_CONNECTIONS, WELCOME_NODES } from './fixtures';
+
+/** Ids below it are for rows made by hand and by the base seed. */
+const FIRST_VOLUME_ID = 1_000_000;
+const LOGS_PER_USER = 3;
+const WRITTEN = ['created_at', 'updated_at'];
+
+/** A workflow with two plugins and three log lines a user. */
+export function volume(block: SeedBlock): readonly TableRows[] {
+  return [
+    {
+      table: 'workflows',
+      columns: ['id', 'name', 'nodes', 'connections', 'status', 'owner_id', ...WRITTEN],
+      rows: volumeRows(block, workflowRows),
+    },
+    {
+      table: 'workflow_plugins',
+      columns: ['workflow_id', 'plugin_id', 'created_at'],
+      rows: volumeRows(block, pluginRows),
+    },
+    {
+      table: 'logs',
+      columns: ['id', 'workflow_id', 'level', 'message', 'metadata', ...WRITTEN],
+      rows: volumeRows(block, logRows),
+    },
+  ];
+}
+
+interface VolumeUser {
+  readonly index: number;
+  readonly workflowId: number;
+  readonly at: Date;
+}
+
+type Row = readonly CopyValue[];
+
+function* volumeRows({ firstUser, userCount, now }: SeedBlock, rowsOf: (user: VolumeUser) => Row[]): Generator<Row> {
+  for (let index = firstUser; index < firstUser + userCount; index += 1) {
+    yield* rowsOf({ index, workflowId: FIRST_VOLUME_ID + index, at: daysBefore(now, (index % 80) + 1) });
+  }
+}
+
+const STATUSES = ['published', 'draft', 'archived'] as const;
+/** As text: an array would be written as a PostgreSQL array, and these columns are jsonb. */
+const NODES_JSON = JSON.stringify(WELCOME_NODES);
+const CONNECTIONS_JSON = JSON.stringify(WELCOME_CONNECTIONS);
+
+function workflowRows({ index, workflowId, at }: VolumeUser): Row[] {
+  const status = STATUSES[index % STATUSES.length] ?? STATUSES[0];
+  const owner = volumeId('auth.User', index);
+  return [[workflowId, `Workflow ${index}`, NODES_JSON, CONNECTIONS_JSON, status, owner, at, at]];
+}
+
+function pluginRows({ workflowId, at }: VolumeUser): Row[] {
+  return PLUGINS.map(({ id }) => [workflowId, id, at]);
+}
+
+function logRows({ index, workflowId, at }: VolumeUser): Row[] {
+  const firstId = FIRST_VOLUME_ID + index * LOGS_PER_USER;
+  return LOGS.slice(0, LOGS_PER_USER).map(({ level, message, metadata }, n) => {
+    return [firstId + n, workflowId, level, message, metadata, at, at];
+  });
+}
