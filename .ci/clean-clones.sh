@@ -22,12 +22,17 @@ clone() {
   echo "$work/$1/suite"
 }
 
+# npm finds this machine's settings beside the Node that it was installed with: another Node must be told.
+registry=$(npm config get registry 2>/dev/null)
+cafile=$(npm config get cafile 2>/dev/null)
+[ "$cafile" != null ] || cafile=
+
 # as <user> <clone> <command…>: with a home of its own and, of the environment, only the path
 as() {
   local user=$1 clone=$2
   shift 2
   (cd "$clone" && runuser -u "$user" -- env -i HOME="$clone/../home" PATH="$PATH" npm_config_cache="$clone/../home/.npm" \
-    npm_config_registry="$(npm config get registry 2>/dev/null)" "$@")
+    npm_config_registry="$registry" ${cafile:+npm_config_cafile="$cafile"} "$@")
 }
 
 check() {
