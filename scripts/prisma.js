@@ -1,4 +1,4 @@
-// Runs Prisma's own command line without its engine: `node scripts/prisma.js generate`, from a service's folder.
+// Runs Prisma's own command line without its engine: `node ../../scripts/prisma.js validate`, from a service's folder.
 const { spawnSync } = require('node:child_process');
 
 // Every Prisma command tries to download its schema engine first, even those that need none. Naming a file that exists

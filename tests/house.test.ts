@@ -43,7 +43,7 @@ describe('the house', () => {
       main: 'dist/src/index.js',
       exports: { '.': { default: './dist/src/index.js' }, './seed': { default: './dist/seed.js' } },
       azora: { database: expect.stringMatching(/^azora_[a-z]+$/), extensions: expect.any(Array) },
-      scripts: { generate: 'node ../../scripts/prisma.js generate', build: 'tsc -b' },
+      scripts: { build: 'tsc -b' },
       dependencies: { '@azora/db-core': '0.1.0', '@prisma/client': '7.10.0' },
     });
   });

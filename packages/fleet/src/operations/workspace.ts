@@ -2,12 +2,9 @@ import { spawn } from 'node:child_process';
 import { createRequire } from 'node:module';
 import path from 'node:path';
 import { SuiteError } from '@azora/db-core';
-import type { Service } from '../suite/registry';
 
 export interface WorkspaceOptions {
   readonly root: string;
-  /** Only these services; everything when undefined. */
-  readonly services?: readonly Service[] | undefined;
   readonly onOutput: (text: string) => void;
   readonly signal?: AbortSignal | undefined;
 }
@@ -22,8 +19,7 @@ const SHOWN_LINES = 15;
  */
 export async function runWorkspaceScript(script: 'generate' | 'build', options: WorkspaceOptions): Promise<void> {
   const lerna = createRequire(path.join(options.root, 'package.json')).resolve('lerna/dist/cli.js');
-  const scope = (options.services ?? []).flatMap((service) => ['--scope', service.packageName]);
-  const child = spawn(process.execPath, [lerna, 'run', script, '--loglevel', 'error', ...scope], {
+  const child = spawn(process.execPath, [lerna, 'run', script, '--loglevel', 'error'], {
     cwd: options.root,
     stdio: ['ignore', 'pipe', 'pipe'],
     // A daemon would outlive the command and watch the checkout; its cache works without one.
