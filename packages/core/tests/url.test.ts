@@ -33,7 +33,7 @@ describe('parseDatabaseUrl', () => {
 
   it('never repeats a password in its error', () => {
     fc.assert(
-      fc.property(fc.stringMatching(/^[A-Za-z0-9%/@:?#]{8,20}$/), (password) => {
+      fc.property(fc.stringMatching(/^pw0rd-[A-Za-z0-9%/@:?#]{8,20}$/), (password) => {
         try {
           parseDatabaseUrl(`mysql://user:${password}@host/x`, 'DATABASE_URL');
         } catch (error) {

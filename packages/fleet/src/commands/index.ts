@@ -2,7 +2,7 @@ import type { Command } from 'commander';
 import type { Execute } from './command';
 import { registerDocs } from './docs.command';
 import { registerGenerate } from './generate.command';
-import { registerMigrate } from './migrate.command';
+import { registerMigrate } from './migrate';
 import { registerReset } from './reset.command';
 import { registerSeed } from './seed.command';
 import { registerServer } from './server.command';
