@@ -89,8 +89,9 @@ describe('azora-db', () => {
   });
 
   it('goes down and up again', async () => {
-    expect((await run('migrate', 'down', ...FEW)).exitCode).toBe(2);
-    const down = await run('migrate', 'down', '--yes', '--json', '--service', 'workflow');
+    const refused = await run('migrate', 'down', ...FEW);
+    expect(refused).toMatchObject({ exitCode: 2, stdout: expect.stringContaining('MIGRATION.DATA_LOSS') });
+    const down = await run('migrate', 'down', '--accept-data-loss', '--json', '--service', 'workflow');
     const behind = await run('migrate', 'status', '--check', ...FEW);
     const up = await run('migrate', 'up', ...FEW);
 
@@ -227,7 +228,7 @@ describe('azora-db', () => {
       );
       expect(rows).toEqual([]);
       expect(
-        (await azoraDb(['migrate', 'down', '--yes', '--service', 'workflow'], { env, cwd: checkout })).exitCode,
+        (await azoraDb(['migrate', 'down', '--accept-data-loss', '--service', 'workflow'], { env, cwd: checkout })).exitCode,
       ).toBe(0);
       rmSync(checkout, { recursive: true });
     });

@@ -78,6 +78,8 @@ function onInterrupt(): void {
 }
 
 async function main(): Promise<void> {
+  // Of `azora-db … | head`, which reads no further.
+  process.stdout.on('error', (error: NodeJS.ErrnoException) => process.exit(error.code === 'EPIPE' ? 0 : 1));
   process.on('SIGINT', onInterrupt);
   process.on('SIGTERM', onInterrupt);
   registerCommands(program, execute);

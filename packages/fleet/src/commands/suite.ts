@@ -1,7 +1,6 @@
-import { existsSync } from 'node:fs';
-import path from 'node:path';
 import { type Command, InvalidArgumentError, Option } from 'commander';
 import { findServices, type Service, selectServices } from '../suite/registry';
+import { findRoot } from '../suite/root';
 import { readEnvironment, readSettings, type Settings } from '../suite/settings';
 import type { CommandContext } from './command';
 
@@ -56,12 +55,4 @@ function parseNames(text: string): readonly string[] {
   const names = text.split(',').map((name) => name.trim());
   if (names.some((name) => name === '')) throw new InvalidArgumentError('It must be names separated by commas.');
   return names;
-}
-
-/** The nearest folder upwards that has services, else the working directory, of which the registry will complain. */
-function findRoot(workingDirectory: string): string {
-  for (let folder = workingDirectory; ; folder = path.dirname(folder)) {
-    if (existsSync(path.join(folder, 'lerna.json')) && existsSync(path.join(folder, 'services'))) return folder;
-    if (folder === path.dirname(folder)) return workingDirectory;
-  }
 }

@@ -1,3 +1,5 @@
+import type { ClientBase } from 'pg';
+import { refuseDataLoss, throwDataLoss } from '../postgres/analysis/losses';
 import { withClient } from '../postgres/connect';
 import { readMigrations } from '../postgres/migrations/files';
 import { storeFingerprint } from '../postgres/migrations/fingerprint';
@@ -5,7 +7,9 @@ import { compareHistory, type MigrationState, readHistory } from '../postgres/mi
 import { migrateDown, migrateUp } from '../postgres/migrations/run';
 import { syncGrants, type TableGrants } from '../postgres/roles';
 import { grantsOf, readCatalog } from '../suite/catalog';
+import { type Destination, depthOf, withService } from './destination';
 import { eachService, type RunOptions, type ServiceRow } from './fleet';
+import { planTarget } from './plan';
 import type { Target } from './targets';
 
 export interface MigrateOptions extends RunOptions {
@@ -22,38 +26,65 @@ export interface MigratedService {
 
 /** Applies what is pending in every database, in parallel, going on past a failing one. */
 export async function migrateFleetUp(
-  targets: readonly Target[],
+  destinations: readonly Destination[],
   options: MigrateOptions,
 ): Promise<readonly ServiceRow<MigratedService>[]> {
-  return eachService(targets, options, async (target, tell) => {
-    const migrations = await migrateTargetUp(target, options, tell);
+  return eachService(destinations.map(withService), options, async ({ target, to }, tell) => {
+    const migrations = await migrateTargetUp(target, { ...options, to }, tell);
     return { data: { migrations }, detail: describe(migrations, 'applied', 'nothing to apply') };
   });
 }
 
-/** Applies what is pending in one database; returns the names. */
+/** Applies what is pending in one database, all of it or to a migration; returns the names. */
 export async function migrateTargetUp(
   target: Target,
-  options: MigrateOptions,
+  { to, ...options }: MigrateOptions & { readonly to?: string | null | undefined },
   tell: (detail: string) => void = () => undefined,
 ): Promise<readonly string[]> {
+  if (to === null) return [];
   const migrations = await readMigrations(target.service.migrationsPath);
-  return withClient(target.admin, (client) => migrateUp(client, migrations, runOptions(target, options, tell)));
+  return withClient(target.admin, (client) =>
+    migrateUp(client, migrations, { ...runOptions(target, options, tell), to }),
+  );
 }
 
-/** Undoes the newest `steps` migrations of every database. */
+/** Down by steps, or to the destination's migration. */
+export interface DownRequest {
+  readonly steps?: number | undefined;
+  /** Whether rows and values that are there may go. */
+  readonly acceptDataLoss: boolean;
+}
+
+/**
+ * Undoes the newest migrations of every database.
+ * @throws {SuiteError} per service: `MIGRATION.DATA_LOSS` before anything ran, or in the transaction of a step that met rows
+ *   which came in meanwhile
+ */
 export async function migrateFleetDown(
-  targets: readonly Target[],
-  steps: number,
+  destinations: readonly Destination[],
+  { steps, acceptDataLoss }: DownRequest,
   options: MigrateOptions,
 ): Promise<readonly ServiceRow<MigratedService>[]> {
-  return eachService(targets, options, async (target, tell) => {
+  return eachService(destinations.map(withService), options, async (destination, tell) => {
+    const { target, to } = destination;
+    if (!acceptDataLoss) await refuseLossesAhead(destination, steps);
     const files = await readMigrations(target.service.migrationsPath);
+    const run = { ...runOptions(target, options, tell), ...depthOf(to, steps) };
     const migrations = await withClient(target.admin, (client) =>
-      migrateDown(client, files, { ...runOptions(target, options, tell), steps }),
+      migrateDown(client, files, acceptDataLoss ? run : { ...run, beforeEach: refuseDataLoss }),
     );
     return { data: { migrations }, detail: describe(migrations, 'undone', 'nothing to undo') };
   });
+}
+
+/** All steps at once, so that a run of several does not stop half-way where it could have been known. */
+async function refuseLossesAhead(destination: Destination, steps: number | undefined): Promise<void> {
+  for (const { file, losses } of await planTarget(destination, { down: true, steps })) {
+    throwDataLoss(
+      file,
+      losses.filter(({ hit }) => hit),
+    );
+  }
 }
 
 /** Reads which migrations of every database are applied, pending, failed or edited. */
@@ -69,20 +100,28 @@ export async function readFleetMigrations(
   });
 }
 
-function runOptions(target: Target, options: MigrateOptions, tell: (detail: string) => void) {
-  let grants: Promise<TableGrants> | undefined;
+function runOptions(target: Target, { lockTimeoutMs, signal }: MigrateOptions, tell: (detail: string) => void) {
   return {
-    lockTimeoutMs: options.lockTimeoutMs,
-    ...(options.signal === undefined ? {} : { signal: options.signal }),
+    lockTimeoutMs,
+    ...(signal === undefined ? {} : { signal }),
     onMigration: (name: string) => tell(name),
-    // In the migration's transaction, so that no database is ever seen with tables that its store may not read.
-    afterEach: async (client: Parameters<typeof storeFingerprint>[0]) => {
-      grants ??= readCatalog([target.service], { references: 'unchecked' }).then((it) =>
-        grantsOf(it, target.service.name),
-      );
-      await syncGrants(client, target.role, await grants);
-      await storeFingerprint(client);
-    },
+    onWait: (holder: string) => tell(`waits for ${holder}`),
+    afterEach: afterMigration(target),
+  };
+}
+
+/**
+ * What goes into the transaction of each migration: the app role's rights, so that no database is ever seen with tables
+ * that its store may not read, and the fingerprint of the catalog.
+ */
+export function afterMigration(target: Target): (client: ClientBase) => Promise<void> {
+  let grants: Promise<TableGrants> | undefined;
+  return async (client) => {
+    grants ??= readCatalog([target.service], { references: 'unchecked' }).then((it) =>
+      grantsOf(it, target.service.name),
+    );
+    await syncGrants(client, target.role, await grants);
+    await storeFingerprint(client);
   };
 }
 

@@ -46,8 +46,15 @@ export async function seedFleet(
   return { rows, orphans };
 }
 
-/** In a process of its own, because seeding loads the services' code and this package must work without it. */
-async function runSeed(request: SeedRequest, options: SeedOptions): Promise<SeedReport['rows']> {
+/**
+ * Inserts the seed's rows and checks no reference. In a process of its own, because seeding loads the services' code and
+ * this package must work without it.
+ * @throws {SuiteError} `SEED.NOT_BUILT`, `SEED.ENDED`
+ */
+export async function runSeed(
+  request: SeedRequest,
+  options: RunOptions & Pick<SeedOptions, 'root'>,
+): Promise<SeedReport['rows']> {
   const entry = path.join(options.root, 'prisma', 'dist', 'seed.js');
   if (!existsSync(entry)) {
     throw new SuiteError('SEED.NOT_BUILT', 'The seed is not built yet', { next: 'Run "npm run build" first' });

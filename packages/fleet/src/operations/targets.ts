@@ -1,4 +1,5 @@
 import { type DatabaseUrl, parseDatabaseUrl, withUrlParts } from '@azora/db-core';
+import type { ScratchPlace } from '../postgres/scratch';
 import type { PasswordOf } from '../suite/credentials';
 import type { Service } from '../suite/registry';
 import type { Settings } from '../suite/settings';
@@ -73,4 +74,9 @@ export function appUrl(target: Target, passwordOf: PasswordOf): DatabaseUrl {
   if (target.server === 'companion') return target.admin;
   const { href } = withUrlParts(target.admin, { user: target.role, password: passwordOf(target.role) });
   return parseDatabaseUrl(href, `the app role of ${target.service.name}`);
+}
+
+/** Where a scratch database for the service's migrations may be made: on the same server, with what that offers. */
+export function scratchPlace({ service, server, database, maintenance }: Target): ScratchPlace {
+  return { service: service.name, server, database, maintenance };
 }

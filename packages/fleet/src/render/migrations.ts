@@ -1,3 +1,4 @@
+import type { WrittenMigration } from '../operations/author';
 import type { ServiceRow } from '../operations/fleet';
 import type { MigratedService } from '../operations/migrate';
 import type { MigrationState } from '../postgres/migrations/history';
@@ -40,4 +41,15 @@ function findings(state: MigrationState): readonly string[] {
     ...state.edited.map((name) => `  edited   ${name}`),
     ...state.missing.map((name) => `  missing  ${name}`),
   ];
+}
+
+/** The migrations that were written, and what their author has to look at. */
+export function newText(service: string, migrations: readonly WrittenMigration[]): string {
+  if (migrations.length === 0) return `${service}: the migrations lead to schema.prisma; nothing to write`;
+  const lines = migrations.flatMap(({ directory, losses, unproven }) => [
+    `wrote ${directory}`,
+    ...losses.map((loss) => `  loses ${loss}`),
+    ...unproven.map((what) => `  down.sql does not restore it: ${what}`),
+  ]);
+  return [...lines, 'Read both files, then run "azora-db migrate plan" and "azora-db migrate up"'].join('\n');
 }

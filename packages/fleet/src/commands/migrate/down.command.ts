@@ -1,26 +1,38 @@
+import { Option } from 'commander';
 import type { Register } from '../command';
-import { requireYes } from '../consent';
 import { parseWhole, withFleetFlags } from '../suite';
-import { type RunFlags, runMigrations, withLockTimeout } from './shared';
+import { type RunFlags, runMigrations, withLockTimeout, withTo } from './shared';
 
 interface DownFlags extends RunFlags {
-  readonly steps: number;
-  readonly yes?: boolean;
+  readonly steps?: number;
+  readonly acceptDataLoss?: boolean;
+}
+
+/** `--steps`, which says the same as `--to` in another way. */
+export function stepsOption(): Option {
+  return new Option('--steps <n>', 'how many migrations of each service to undo (1 without --to)')
+    .argParser(parseWhole(1))
+    .conflicts('to');
+}
+
+/** How far down the flags say: one step if they do not. */
+export function stepsOf(flags: { readonly steps?: number; readonly to?: string }): number | undefined {
+  return flags.steps ?? (flags.to === undefined ? 1 : undefined);
 }
 
 export const registerDown: Register = (migrate, execute) => {
-  withLockTimeout(withFleetFlags(migrate.command('down')))
-    .summary('undo the newest migration of each service, or more with --steps')
-    .option('--steps <n>', 'how many migrations of each service to undo', parseWhole(1), 1)
-    .option('--yes', 'really do it: rows of dropped tables and columns are lost')
+  withLockTimeout(withTo(withFleetFlags(migrate.command('down'))))
+    .summary('undo the newest migration of each service, or more with --steps or --to')
+    .addOption(stepsOption())
+    .option('--accept-data-loss', 'really do it where rows or values would be lost')
     .action(
       execute(async (context, flags: DownFlags) => {
         const { migrateFleetDown } = await import('../../operations/migrate.js');
-        requireYes(flags, `undo ${flags.steps} migration${flags.steps === 1 ? '' : 's'} of each service`);
+        const request = { steps: stepsOf(flags), acceptDataLoss: flags.acceptDataLoss === true };
         return runMigrations(
           context,
           flags,
-          (targets, options) => migrateFleetDown(targets, flags.steps, options),
+          (destinations, options) => migrateFleetDown(destinations, request, options),
           'undone',
         );
       }),

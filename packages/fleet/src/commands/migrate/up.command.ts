@@ -1,9 +1,9 @@
 import type { Register } from '../command';
 import { withFleetFlags } from '../suite';
-import { type RunFlags, runMigrations, withLockTimeout } from './shared';
+import { type RunFlags, runMigrations, withLockTimeout, withTo } from './shared';
 
 export const registerUp: Register = (migrate, execute) => {
-  withLockTimeout(withFleetFlags(migrate.command('up')))
+  withLockTimeout(withTo(withFleetFlags(migrate.command('up'))))
     .summary('apply every pending migration, in parallel over the services')
     .action(
       execute(async (context, flags: RunFlags) => {

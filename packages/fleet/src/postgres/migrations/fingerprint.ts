@@ -1,17 +1,18 @@
 import { quoteLiteral } from '@azora/db-core';
 import type { ClientBase, QueryResult } from 'pg';
-import { CATALOG_LINES } from './catalog-lines';
+import { CATALOG_OBJECTS } from './catalog-objects';
 import { HISTORY } from './history';
 
 /** The comment on the history table that holds the fingerprint begins with this; the number is the query's version. */
-const MARK = 'azora:1';
+const MARK = 'azora:2';
 
-const HASH = `encode(sha256(convert_to(coalesce(string_agg(line, E'\\n' ORDER BY line COLLATE "C"), ''), 'UTF8')), 'hex')`;
+const LINE = `concat_ws(' ', kind, object, definition)`;
+const HASH = `encode(sha256(convert_to(coalesce(string_agg(${LINE}, E'\\n' ORDER BY ${LINE} COLLATE "C"), ''), 'UTF8')), 'hex')`;
 
 /** `live` is what the catalog is now, `stored` what the last migration left. */
 const COMPARE = `
   SELECT concat_ws(' ', '${MARK}', current_setting('server_version_num')::int / 10000) AS mark,
-         (SELECT ${HASH} FROM (${CATALOG_LINES}) AS lines) AS live,
+         (SELECT ${HASH} FROM (${CATALOG_OBJECTS}) AS objects) AS live,
          obj_description(to_regclass('${HISTORY}'), 'pg_class') AS stored`;
 
 interface Compared {

@@ -25,7 +25,7 @@ export function refuseUnfinished({ unfinished }: MigrationState): void {
   if (unfinished.length === 0) return;
   throw refusal('MIGRATION.UNFINISHED', unfinished, `${unfinished.join(', ')} began and did not finish`, {
     why: 'It ran outside of a transaction, or by another tool, so part of it may be there.',
-    next: 'Look at what it did, complete or undo it, and set finished_at or rolled_back_at of its history row',
+    next: 'Look at what it did, complete or undo it, then run "azora-db migrate resolve applied" or "rolled-back"',
   });
 }
 

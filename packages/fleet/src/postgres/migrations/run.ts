@@ -13,6 +13,16 @@ export interface RunOptions extends LockOptions, StepOptions {
   readonly signal?: AbortSignal | undefined;
 }
 
+/** How far up: to this migration, or all of them. */
+export interface UpOptions extends RunOptions {
+  readonly to?: string | undefined;
+}
+
+/** How far down: so many steps, or until this migration is the newest; null takes all of them back. */
+export type Depth = { readonly steps: number } | { readonly to: string | null };
+
+export type DownOptions = RunOptions & Depth;
+
 /**
  * Applies what is pending, each migration and its history row in one transaction; returns the names. One runner at a
  * time; whoever waited finds nothing left to do.
@@ -22,56 +32,71 @@ export interface RunOptions extends LockOptions, StepOptions {
 export async function migrateUp(
   connection: ClientBase | DatabaseUrl,
   migrations: readonly Migration[],
-  options: RunOptions,
+  options: UpOptions,
 ): Promise<readonly string[]> {
   return onClient(connection, async (client) => {
     // Asked without the lock first: with nothing to do, one question is all that a run costs.
     const before = await readState(client, migrations);
-    if (planUp(migrations, before).length === 0 && before.unfinished.length === 0) return [];
+    if (planUp(migrations, before, options.to).length === 0 && before.unfinished.length === 0) return [];
     return withMigrationLock(client, options, async () => {
       await client.query(CREATE_HISTORY);
       const state = await readState(client, migrations);
       refuseUnfinished(state);
-      return runSteps(client, planUp(migrations, state), options);
+      return runSteps(client, planUp(migrations, state, options.to), options);
     });
   });
 }
 
 /**
- * Takes back the newest `steps` applied migrations, newest first, each one's down.sql and the removal of its history row
+ * Takes back the newest applied migrations, newest first, each one's down.sql and the removal of its history row
  * in one transaction; returns the names.
  * @throws {SuiteError} `MIGRATION.IRREVERSIBLE` before anything runs, and what {@link migrateUp} throws
  */
 export async function migrateDown(
   connection: ClientBase | DatabaseUrl,
   migrations: readonly Migration[],
-  options: RunOptions & { readonly steps: number },
+  options: DownOptions,
 ): Promise<readonly string[]> {
   return onClient(connection, async (client) => {
     const before = await readState(client, migrations);
-    if (planDown(migrations, before, options.steps).length === 0 && before.unfinished.length === 0) return [];
+    if (planDown(migrations, before, options).length === 0 && before.unfinished.length === 0) return [];
     return withMigrationLock(client, options, async () => {
       const state = await readState(client, migrations);
       refuseUnfinished(state);
-      return runSteps(client, planDown(migrations, state, options.steps), options);
+      return runSteps(client, planDown(migrations, state, options), options);
     });
   });
 }
 
-async function readState(client: ClientBase, migrations: readonly Migration[]): Promise<MigrationState> {
+/**
+ * What the history says, if the files explain it.
+ * @throws {SuiteError} `MIGRATION.EDITED`, `MIGRATION.MISSING`
+ */
+export async function readState(client: ClientBase, migrations: readonly Migration[]): Promise<MigrationState> {
   const state = compareHistory(migrations, await readHistory(client));
   refuseTampered(state);
   return state;
 }
 
-function planUp(migrations: readonly Migration[], state: MigrationState): readonly Step[] {
+/**
+ * The steps of a run up, in their order.
+ * @throws {SuiteError} `MIGRATION.OUT_OF_ORDER`, `MIGRATION.HOLDS_TRANSACTION`
+ */
+export function planUp(migrations: readonly Migration[], state: MigrationState, to?: string): readonly Step[] {
   refuseOutOfOrder(state);
-  return checked(migrations.filter(({ name }) => state.pending.includes(name)).map(stepUp));
+  const wanted = state.pending.filter((name) => to === undefined || name <= to);
+  return checked(migrations.filter(({ name }) => wanted.includes(name)).map(stepUp));
 }
 
-function planDown(migrations: readonly Migration[], state: MigrationState, count: number): readonly Step[] {
-  const applied = migrations.filter(({ name }) => state.applied.includes(name));
-  return checked(applied.reverse().slice(0, count).map(stepDown));
+/**
+ * The steps of a run down, newest first.
+ * @throws {SuiteError} `MIGRATION.IRREVERSIBLE`, `MIGRATION.HOLDS_TRANSACTION`
+ */
+export function planDown(migrations: readonly Migration[], state: MigrationState, depth: Depth): readonly Step[] {
+  const applied = migrations.filter(({ name }) => state.applied.includes(name)).reverse();
+  const { to } = 'to' in depth ? depth : { to: undefined };
+  const chosen = 'steps' in depth ? applied.slice(0, depth.steps) : applied.filter(({ name }) => name > (to ?? ''));
+  return checked(chosen.map(stepDown));
 }
 
 function checked(steps: readonly Step[]): readonly Step[] {

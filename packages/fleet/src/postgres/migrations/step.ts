@@ -13,6 +13,8 @@ export interface StepOptions {
   readonly lockTimeoutMs: number;
   /** How long a statement may take; what the server has set when it is undefined. */
   readonly statementTimeoutMs?: number | undefined;
+  /** Runs before the SQL of each migration, in its transaction where it has one; what it throws stops the run. */
+  readonly beforeEach?: ((client: ClientBase, script: Script) => Promise<void>) | undefined;
   /** Runs in the transaction of each migration, after its SQL. */
   readonly afterEach?: ((client: ClientBase) => Promise<void>) | undefined;
 }
@@ -80,6 +82,7 @@ function rowOf(name: string): string {
  * @throws {SuiteError} `MIGRATION.SQL_FAILED`, `MIGRATION.CONNECTION_LOST`, `MIGRATION.HOLDS_TRANSACTION`
  */
 export async function runStep(client: ClientBase, step: Step, options: StepOptions): Promise<boolean> {
+  if (!step.script.transactional) await options.beforeEach?.(client, step.script);
   try {
     return await (step.script.transactional ? runInTransaction : runStatements)(client, step, options);
   } catch (error) {
@@ -103,6 +106,7 @@ async function runInTransaction(client: ClientBase, step: Step, options: StepOpt
     await client.query('ROLLBACK');
     return false;
   }
+  await options.beforeEach?.(client, step.script);
   const { completed, error } = await runScript(client, step.script.sql);
   if (error !== undefined) throw sqlError({ ...step, error, sentFrom: 0, completed });
   const after = await client.query(`${RESET}${timeouts(options, 'LOCAL')} ${SAME_TRANSACTION}`).then(lastRow, failed);
@@ -117,7 +121,7 @@ async function runStatements(client: ClientBase, step: Step, options: StepOption
   const failed = failureOf(step);
   const { done } = await client.query(`SELECT ${step.isDone} AS done`).then(lastRow, failed);
   if (done) return false;
-  await client.query(`${step.begin}; ${timeouts(options, 'SESSION')}`).catch(failed);
+  await client.query(`${step.begin}; ${timeouts(options, 'SESSION')} ${connectionCheck('SESSION')}`).catch(failed);
   for (const { offset, text } of splitStatements(step.script.sql)) {
     const { error } = await runScript(client, text);
     if (error !== undefined) throw sqlError({ ...step, error, sentFrom: offset });
@@ -136,8 +140,7 @@ function openTransaction(step: Step, options: StepOptions): string {
   return `
     BEGIN ISOLATION LEVEL READ COMMITTED READ WRITE;
     ${timeouts(options, 'LOCAL')}
-    SELECT set_config('client_connection_check_interval', '${CONNECTION_CHECK_MS}', true)
-      WHERE version() ~ 'linux|darwin|bsd';
+    ${connectionCheck('LOCAL')}
     LOCK TABLE ${HISTORY} IN SHARE ROW EXCLUSIVE MODE;
     SELECT pg_current_xact_id()::text AS transaction, ${step.isDone} AS done`;
 }
@@ -147,6 +150,11 @@ function openTransaction(step: Step, options: StepOptions): string {
  * every lock. It can look in between on these systems.
  */
 const CONNECTION_CHECK_MS = 2_000;
+
+function connectionCheck(scope: 'LOCAL' | 'SESSION'): string {
+  return `SELECT set_config('client_connection_check_interval', '${CONNECTION_CHECK_MS}', ${scope === 'LOCAL'})
+    WHERE version() ~ 'linux|darwin|bsd';`;
+}
 
 const SAME_TRANSACTION = 'SELECT pg_current_xact_id()::text AS transaction;';
 

@@ -1,0 +1,78 @@
+import { SuiteError } from '@azora/db-core';
+import { readMigrations } from '../postgres/migrations/files';
+import type { Depth } from '../postgres/migrations/run';
+import type { Service } from '../suite/registry';
+import { readTag, tagNames } from './tags';
+import type { Target } from './targets';
+
+/** A database with the migration that shall be its newest; null for none at all, undefined when nobody named one. */
+export interface Destination {
+  readonly target: Target;
+  readonly to?: string | null | undefined;
+}
+
+/** How far down: by steps, or to the destination. */
+export function depthOf(to: string | null | undefined, steps: number | undefined): Depth {
+  if (steps !== undefined) return { steps };
+  // Not all of them because somebody forgot to say how many.
+  if (to === undefined) throw new Error('neither steps nor a destination');
+  return { to };
+}
+
+/** For a run over the fleet, whose rows are told by service. */
+export function withService(destination: Destination): Destination & { readonly service: Service } {
+  return { ...destination, service: destination.target.service };
+}
+
+/**
+ * Finds what `--to` means: a tag, which names a head for each service, or a migration, whose services alone are moved. A
+ * migration may be given by the beginning of its name, such as its timestamp.
+ * @throws {SuiteError} `USAGE.UNKNOWN_DESTINATION`, `MIGRATION.MISSING` when a head has no file
+ */
+export async function findDestinations(
+  root: string,
+  targets: readonly Target[],
+  to: string,
+): Promise<readonly Destination[]> {
+  const names = await Promise.all(
+    targets.map(async (target) => ({
+      target,
+      names: (await readMigrations(target.service.migrationsPath)).map(({ name }) => name),
+    })),
+  );
+  const heads = await readTag(root, to);
+  if (heads !== undefined) {
+    return names.flatMap(({ target, names: known }) => {
+      const head = heads[target.service.name];
+      if (head === undefined) return [];
+      if (head !== null && !known.includes(head)) throw withoutFile(target, head, to);
+      return [{ target, to: head }];
+    });
+  }
+  const found = names.flatMap(({ target, names: known }) => {
+    const matching = known.filter((name) => name === to || name.startsWith(to));
+    if (matching.length > 1 && !matching.includes(to))
+      throw unknown(`${to} is the beginning of ${matching.join(', ')}`);
+    const [name] = matching.includes(to) ? [to] : matching;
+    return name === undefined ? [] : [{ target, to: name }];
+  });
+  if (found.length > 0) return found;
+  const tags = await tagNames(root);
+  throw unknown(`No tag and no migration is called ${to}`, tags);
+}
+
+function withoutFile(target: Target, head: string, tag: string): SuiteError {
+  return new SuiteError('MIGRATION.MISSING', `${target.service.name} has no migration ${head}`, {
+    why: `The tag ${tag} names it.`,
+    next: 'Restore the folder from version control',
+    meta: { service: target.service.name, migrations: [head] },
+  });
+}
+
+function unknown(message: string, tags: readonly string[] = []): SuiteError {
+  return new SuiteError('USAGE.UNKNOWN_DESTINATION', message, {
+    next:
+      tags.length > 0 ? `Tags: ${tags.join(', ')}` : 'Give the whole name of a migration, as "migrate status" shows it',
+    meta: { tags },
+  });
+}

@@ -1,0 +1,84 @@
+/** Members of extensions come and go with them; the history table is not of the schema. */
+const OWN = (oid: string, catalog: string) =>
+  `NOT EXISTS (SELECT FROM pg_depend WHERE classid = '${catalog}'::regclass AND objid = ${oid} AND deptype = 'e')`;
+
+const RELATIONS = `
+  SELECT oid, relname, relkind, relrowsecurity, relforcerowsecurity, relpersistence, reloptions, relacl,
+         pg_get_expr(relpartbound, oid) AS bound
+  FROM pg_class
+  WHERE relnamespace = 'public'::regnamespace AND relkind IN ('r', 'p', 'v', 'm', 'S', 'f', 'c')
+    AND relname <> '_prisma_migrations' AND ${OWN('pg_class.oid', 'pg_class')}`;
+
+/**
+ * What is in schema public, a row each of kind, name and definition: what a migration can make and a hand can change. Left
+ * out: owners and comments; the order of columns, which no migration can restore; values of sequences; grants.
+ */
+export const CATALOG_OBJECTS = `
+  WITH relation AS MATERIALIZED (${RELATIONS})
+  SELECT 'relation' AS kind, relname::text AS object, concat_ws(' ', relkind, relpersistence, relrowsecurity,
+      relforcerowsecurity, reloptions, bound, CASE WHEN relkind IN ('v', 'm') THEN pg_get_viewdef(oid) END) AS definition
+    FROM relation
+  UNION ALL
+  SELECT 'parent', child.relname::text, parent.inhparent::regclass::text
+    FROM pg_inherits parent JOIN relation child ON child.oid = parent.inhrelid
+  UNION ALL
+  SELECT 'column', concat(relation.relname, '.', attname), concat_ws(' ', format_type(atttypid, atttypmod),
+      CASE WHEN attnotnull THEN 'NOT NULL' END, nullif(attidentity, ''), nullif(attgenerated, ''),
+      CASE WHEN attcollation <> 0 THEN attcollation::regcollation END, pg_get_expr(adbin, adrelid))
+    FROM relation
+    JOIN pg_attribute ON attrelid = relation.oid AND attnum > 0 AND NOT attisdropped
+    LEFT JOIN pg_attrdef ON adrelid = attrelid AND adnum = attnum
+    WHERE relkind <> 'S'
+  UNION ALL
+  SELECT 'sequence', relname::text, concat_ws(' ', format_type(seqtypid, NULL), seqstart, seqincrement, seqmin, seqmax,
+      seqcache, seqcycle)
+    FROM relation JOIN pg_sequence ON seqrelid = relation.oid
+  UNION ALL
+  SELECT 'constraint', concat(coalesce(relname, typname), '.', conname), pg_get_constraintdef(pg_constraint.oid)
+    FROM pg_constraint
+    LEFT JOIN relation ON relation.oid = conrelid
+    LEFT JOIN pg_type ON pg_type.oid = contypid AND typnamespace = 'public'::regnamespace
+    -- NOT NULL is told by the column; PostgreSQL 18 also has it as a constraint.
+    WHERE contype <> 'n' AND (relname IS NOT NULL OR typname IS NOT NULL)
+  UNION ALL
+  SELECT 'index', indexrelid::regclass::text, concat_ws(' ', CASE WHEN NOT indisvalid THEN 'invalid' END,
+      CASE WHEN indisclustered THEN 'clustered' END, pg_get_indexdef(indexrelid))
+    FROM pg_index JOIN relation ON relation.oid = indrelid
+  UNION ALL
+  SELECT 'trigger', concat(relname, '.', tgname), concat_ws(' ', tgenabled, pg_get_triggerdef(pg_trigger.oid))
+    FROM pg_trigger JOIN relation ON relation.oid = tgrelid WHERE NOT tgisinternal
+  UNION ALL
+  SELECT 'rule', concat(relname, '.', rulename), concat_ws(' ', ev_enabled, pg_get_ruledef(pg_rewrite.oid))
+    FROM pg_rewrite JOIN relation ON relation.oid = ev_class WHERE rulename <> '_RETURN'
+  UNION ALL
+  SELECT 'policy', concat(relname, '.', polname), concat_ws(' ', polcmd, polpermissive, polroles::regrole[],
+      pg_get_expr(polqual, polrelid), pg_get_expr(polwithcheck, polrelid))
+    FROM pg_policy JOIN relation ON relation.oid = polrelid
+  UNION ALL
+  SELECT 'function', oid::regprocedure::text, concat_ws(' ', prokind, CASE WHEN prokind <> 'a' THEN pg_get_functiondef(oid) END)
+    FROM pg_proc
+    WHERE pronamespace = 'public'::regnamespace AND ${OWN('pg_proc.oid', 'pg_proc')}
+  UNION ALL
+  SELECT 'type', typname::text, concat_ws(' ', typtype, CASE WHEN typtype = 'd' THEN format_type(typbasetype, typtypmod) END,
+      CASE WHEN typnotnull THEN 'NOT NULL' END, typdefault,
+      (SELECT string_agg(quote_literal(enumlabel), ',' ORDER BY enumsortorder) FROM pg_enum WHERE enumtypid = pg_type.oid))
+    FROM pg_type
+    WHERE typnamespace = 'public'::regnamespace AND typtype IN ('e', 'd', 'r') AND ${OWN('pg_type.oid', 'pg_type')}
+  UNION ALL
+  SELECT 'extension', extname::text, '' FROM pg_extension`;
+
+/** Who may do what with the relations, their columns, the functions and the schema. */
+export const CATALOG_GRANTS = `
+  WITH relation AS MATERIALIZED (${RELATIONS})
+  SELECT 'grant' AS kind, object, string_agg(item::text, ' ' ORDER BY item::text COLLATE "C") AS definition
+  FROM (
+    SELECT relname::text AS object, relacl AS acl FROM relation
+    UNION ALL
+    SELECT concat(relname, '.', attname), attacl FROM relation JOIN pg_attribute ON attrelid = relation.oid
+    UNION ALL
+    SELECT oid::regprocedure::text, proacl FROM pg_proc
+      WHERE pronamespace = 'public'::regnamespace AND ${OWN('pg_proc.oid', 'pg_proc')}
+    UNION ALL
+    SELECT concat('schema ', nspname), nspacl FROM pg_namespace WHERE nspname = 'public'
+  ) AS held, unnest(acl) AS item
+  GROUP BY object`;

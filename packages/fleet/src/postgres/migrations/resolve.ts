@@ -1,0 +1,111 @@
+import { randomUUID } from 'node:crypto';
+import { SuiteError } from '@azora/db-core';
+import type { ClientBase } from 'pg';
+import type { Migration } from './files';
+import { CREATE_HISTORY, compareHistory, HISTORY, readHistory } from './history';
+import { type LockOptions, withMigrationLock } from './lock';
+
+export type Resolution = 'applied' | 'rolled-back';
+
+/** `afterwards` runs in the transaction of what is said, as after a migration. */
+export interface ResolveOptions extends LockOptions {
+  readonly afterwards: (client: ClientBase) => Promise<void>;
+}
+
+/**
+ * Says in the history how a migration ended that began and did not finish: as `applied` when a person completed it, as
+ * `rolled-back` when they undid it. A pending one can be said to be applied as well. The database is left as it is.
+ * @throws {SuiteError} `USAGE.NOTHING_TO_RESOLVE`, `USAGE.UNKNOWN_MIGRATION`, `MIGRATION.LOCKED`
+ */
+export async function resolveMigration(
+  client: ClientBase,
+  migrations: readonly Migration[],
+  name: string,
+  resolution: Resolution,
+  options: ResolveOptions,
+): Promise<void> {
+  const migration = findMigration(migrations, name);
+  await withMigrationLock(client, options, () =>
+    inTransaction(client, async () => {
+      await client.query(CREATE_HISTORY);
+      const state = compareHistory(migrations, await readHistory(client));
+      if (state.unfinished.includes(name)) await finish(client, migration, resolution);
+      else if (resolution === 'applied' && state.pending.includes(name)) await insertApplied(client, [migration]);
+      else throw nothingToResolve(name, state.applied.includes(name) ? 'it is applied' : 'it is not applied');
+      await options.afterwards(client);
+    }),
+  );
+}
+
+/** @throws {SuiteError} `USAGE.UNKNOWN_MIGRATION` */
+export function findMigration(migrations: readonly Migration[], name: string): Migration {
+  const found = migrations.find((migration) => migration.name === name);
+  if (found !== undefined) return found;
+  throw new SuiteError('USAGE.UNKNOWN_MIGRATION', `There is no migration ${name}`, {
+    next: 'Give the whole name, as "migrate status" shows it',
+  });
+}
+
+/**
+ * Says that migrations are applied which another hand brought into the database.
+ * @throws {SuiteError} `MIGRATION.HAS_HISTORY` when the history holds any
+ */
+export async function insertBaseline(
+  client: ClientBase,
+  migrations: readonly Migration[],
+  options: ResolveOptions,
+): Promise<void> {
+  await withMigrationLock(client, options, () =>
+    inTransaction(client, async () => {
+      await client.query(CREATE_HISTORY);
+      refuseHistory((await readHistory(client)).length);
+      await insertApplied(client, migrations);
+      await options.afterwards(client);
+    }),
+  );
+}
+
+/** A baseline is for a database that nobody migrated yet. */
+export function refuseHistory(rows: number): void {
+  if (rows === 0) return;
+  throw new SuiteError('MIGRATION.HAS_HISTORY', 'The database has a history of migrations already', {
+    why: `_prisma_migrations has ${rows} rows.`,
+    next: 'Run "azora-db migrate up", or "azora-db migrate resolve" for a migration that did not finish',
+  });
+}
+
+/** A down that was interrupted had finished before: what it began at is kept. */
+async function finish(client: ClientBase, { name, checksum }: Migration, resolution: Resolution): Promise<void> {
+  const change =
+    resolution === 'applied'
+      ? `finished_at = clock_timestamp(), applied_steps_count = 1, checksum = $2`
+      : 'rolled_back_at = clock_timestamp()';
+  await client.query(
+    `UPDATE ${HISTORY} SET ${change} WHERE migration_name = $1 AND finished_at IS NULL AND rolled_back_at IS NULL`,
+    resolution === 'applied' ? [name, checksum] : [name],
+  );
+}
+
+async function insertApplied(client: ClientBase, migrations: readonly Migration[]): Promise<void> {
+  for (const { name, checksum } of migrations) {
+    await client.query(
+      `INSERT INTO ${HISTORY} (id, checksum, migration_name, started_at, finished_at) VALUES ($1, $2, $3, now(), now())`,
+      [randomUUID(), checksum, name],
+    );
+  }
+}
+
+function nothingToResolve(name: string, why: string): SuiteError {
+  return new SuiteError('USAGE.NOTHING_TO_RESOLVE', `${name} needs no resolving`, { why: `In this database ${why}.` });
+}
+
+async function inTransaction(client: ClientBase, work: () => Promise<void>): Promise<void> {
+  await client.query('BEGIN');
+  try {
+    await work();
+    await client.query('COMMIT');
+  } catch (error) {
+    await client.query('ROLLBACK').catch(() => undefined);
+    throw error;
+  }
+}

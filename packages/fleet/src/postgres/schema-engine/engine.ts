@@ -1,0 +1,104 @@
+import { EventEmitter } from 'node:events';
+import { readFile } from 'node:fs/promises';
+import path from 'node:path';
+import { PrismaPg } from '@prisma/adapter-pg';
+import {
+  bindMigrationAwareSqlAdapterFactory,
+  ColumnTypeEnum,
+  type SqlDriverAdapter,
+  type SqlQuery,
+  type SqlResultSet,
+} from '@prisma/driver-adapter-utils';
+import type * as Wasm from '@prisma/schema-engine-wasm/schema_engine_bg';
+import { type FieldDef, Pool, type PoolClient } from 'pg';
+
+/** Prisma's own schema engine, compiled to WebAssembly, on one database. */
+export interface OpenEngine {
+  readonly engine: Wasm.SchemaEngine;
+  readonly close: () => Promise<void>;
+}
+
+const CHAR_OID = 18;
+const TEXT_OID = 25;
+
+/** Opens the engine on a database with the text of a schema.prisma, which it takes as `file`. */
+export async function openEngine(url: string, file: string, schema: string): Promise<OpenEngine> {
+  // One connection: the engine's advisory lock is a session's.
+  const pool = new Pool({ connectionString: url, max: 1 });
+  pool.on('error', () => undefined);
+  pool.on('connect', readCharAsText);
+  const { SchemaEngine } = await loadEngine();
+  const adapters = new PrismaPg(pool);
+  const factory = bindMigrationAwareSqlAdapterFactory({
+    provider: adapters.provider,
+    adapterName: adapters.adapterName,
+    connect: () => connectWithCharacters(adapters),
+    // The adapter's own drops the wrong database; nothing that is asked here needs one.
+    connectToShadowDb: () => Promise.reject(new Error('no shadow database')),
+  });
+  const engine = await SchemaEngine.new({ datamodels: [[file, schema]] }, () => undefined, factory);
+  return {
+    engine,
+    close: async () => {
+      engine.free();
+      await pool.end();
+    },
+  };
+}
+
+/** The part of it that is used; its types are among the browser's, which Node's programs do not load. */
+declare const WebAssembly: {
+  instantiate(
+    bytes: Uint8Array,
+    imports: Readonly<Record<string, object>>,
+  ): Promise<{ readonly instance: { readonly exports: Readonly<Record<string, unknown>> } }>;
+};
+
+let loaded: Promise<typeof Wasm> | undefined;
+
+function loadEngine(): Promise<typeof Wasm> {
+  loaded ??= instantiateEngine();
+  return loaded;
+}
+
+/** The package's own entry imports the .wasm file as a module, which Node cannot do. */
+async function instantiateEngine(): Promise<typeof Wasm> {
+  const name = '@prisma/schema-engine-wasm/schema_engine_bg';
+  const bindings: typeof Wasm = await import('@prisma/schema-engine-wasm/schema_engine_bg');
+  const bytes = await readFile(path.join(path.dirname(require.resolve(name)), 'schema_engine_bg.wasm'));
+  const imports = Object.entries(bindings).map(([key, value]) => [key, /setTimeout/.test(key) ? unrefTimeout : value]);
+  const { instance } = await WebAssembly.instantiate(bytes, { './schema_engine_bg.js': Object.fromEntries(imports) });
+  bindings.__wbg_set_wasm(instance.exports);
+  const start = instance.exports['__wbindgen_start'];
+  if (typeof start !== 'function') throw new Error('the schema engine has no start function');
+  start();
+  return bindings;
+}
+
+/** The engine starts a timer of ten seconds for its lock and forgets it; no process has to wait for that. */
+function unrefTimeout(callback: () => void, milliseconds: number): NodeJS.Timeout {
+  return setTimeout(callback, milliseconds).unref();
+}
+
+/** Columns of PostgreSQL's catalog have the type "char", which the adapter refuses to read; told that it is text, it does. */
+function readCharAsText(client: PoolClient): void {
+  if (!('connection' in client && client.connection instanceof EventEmitter)) return;
+  client.connection.on('rowDescription', ({ fields }: { readonly fields: FieldDef[] }) => {
+    for (const field of fields) if (field.dataTypeID === CHAR_OID) field.dataTypeID = TEXT_OID;
+  });
+}
+
+/** In this one column the engine insists on a character, once a table has a constraint. */
+async function connectWithCharacters(factory: PrismaPg): Promise<SqlDriverAdapter> {
+  const adapter = await factory.connect();
+  const queryRaw = adapter.queryRaw.bind(adapter);
+  return Object.assign(adapter, {
+    queryRaw: async (query: SqlQuery): Promise<SqlResultSet> => {
+      const { columnTypes, ...result } = await queryRaw(query);
+      const types = columnTypes.map((type, at) =>
+        result.columnNames[at] === 'constraint_type' ? ColumnTypeEnum.Character : type,
+      );
+      return { ...result, columnTypes: types };
+    },
+  });
+}

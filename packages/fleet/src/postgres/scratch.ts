@@ -1,0 +1,74 @@
+import { randomBytes } from 'node:crypto';
+import { mkdtemp, rm } from 'node:fs/promises';
+import os from 'node:os';
+import path from 'node:path';
+import { type DatabaseUrl, withUrlParts } from '@azora/db-core';
+import type { Client } from 'pg';
+import { withClient } from './connect';
+import { createDatabase, dropDatabase } from './databases';
+
+/** Where a scratch database may be made. */
+export interface ScratchPlace {
+  readonly service: string;
+  readonly server: 'ordinary' | 'embedded' | 'companion';
+  /** Whose name its name begins with. */
+  readonly database: string;
+  readonly maintenance: DatabaseUrl;
+}
+
+const MARK = '__scratch_';
+/** PostgreSQL cuts longer names off in silence. */
+const LONGEST_NAME = 63;
+
+/**
+ * Runs `work` on an empty database of its own, which is gone afterwards. One that a killed process left behind is dropped
+ * by the next call.
+ */
+export async function withScratchDatabase<Result>(
+  place: ScratchPlace,
+  work: (url: DatabaseUrl) => Promise<Result>,
+): Promise<Result> {
+  if (place.server === 'companion') return onScratchCompanion(place, work);
+  return withClient(place.maintenance, async (client) => {
+    await dropAbandoned(client, place.database);
+    const mark = `${MARK}${randomBytes(4).toString('hex')}`;
+    const database = `${place.database.slice(0, LONGEST_NAME - mark.length)}${mark}`;
+    // Held by this session for as long as the database is in use.
+    await client.query('SELECT pg_advisory_lock(hashtext($1))', [database]);
+    await createDatabase(client, database);
+    try {
+      return await work(withUrlParts(place.maintenance, { database }));
+    } finally {
+      await dropDatabase(client, database);
+    }
+  });
+}
+
+async function dropAbandoned(client: Client, database: string): Promise<void> {
+  const { rows } = await client.query<{ name: string }>(
+    // Materialized, or every database of the server might be asked for its lock.
+    `WITH scratch AS MATERIALIZED (SELECT datname::text AS name FROM pg_database WHERE starts_with(datname, $1))
+     SELECT name FROM scratch WHERE pg_try_advisory_lock(hashtext(name))`,
+    [`${database.slice(0, LONGEST_NAME - MARK.length - 8)}${MARK}`],
+  );
+  for (const { name } of rows) {
+    await dropDatabase(client, name);
+    await client.query('SELECT pg_advisory_unlock(hashtext($1))', [name]);
+  }
+}
+
+/** A companion holds one database: a second one, in a directory of its own. */
+async function onScratchCompanion<Result>(
+  { service, database }: ScratchPlace,
+  work: (url: DatabaseUrl) => Promise<Result>,
+): Promise<Result> {
+  const { removeCompanion, startCompanion } = await import('./companion/server.js');
+  const home = await mkdtemp(path.join(os.tmpdir(), 'azora-scratch-'));
+  try {
+    const { url } = await startCompanion({ home, service, database });
+    return await work(url);
+  } finally {
+    await removeCompanion({ home, service });
+    await rm(home, { recursive: true, force: true });
+  }
+}

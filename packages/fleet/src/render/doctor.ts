@@ -1,0 +1,44 @@
+import { type DoctorReport, type FleetFinding, isIll } from '../operations/doctor';
+import { failuresText, rowsData } from './fleet';
+
+/** The report as data for `--json`. */
+export function doctorData(report: DoctorReport) {
+  const { servers, findings, rows } = report;
+  const run = rowsData(rows.map((row) => (row.state === 'done' ? { ...row, data: {} } : row)));
+  return { ok: run.ok && !isIll(report), servers, findings, services: run.services };
+}
+
+/** Servers with what is wrong with them, then each service that has a finding, then how many there are. */
+export function doctorText({ servers, findings, rows }: DoctorReport): string {
+  const serverLines = servers.flatMap(({ server, version, services }) => [
+    `${server}: PostgreSQL ${version ?? 'of unknown version'}, ${count(services.length, 'database')}`,
+    ...findings.filter((it) => it.service === null && it.server === server).flatMap(findingLines),
+  ]);
+  const serviceLines = rows.flatMap(({ service }) => {
+    const own = findings.filter((it) => it.service === service);
+    return own.length === 0 ? [] : [service, ...own.flatMap(findingLines)];
+  });
+  const looked = rows.filter((row) => row.state === 'done').length;
+  const databases = `${looked < rows.length ? `${looked} of ` : ''}${count(rows.length, 'database')}`;
+  const summary = `${databases}, ${summaryText(findings)}`;
+  return [...serverLines, ...serviceLines, failuresText(rows), summary].filter((line) => line !== '').join('\n');
+}
+
+const LEVEL_WIDTH = 'warning'.length;
+
+function findingLines({ level, object, message, next }: FleetFinding): readonly string[] {
+  return [`  ${level.padEnd(LEVEL_WIDTH)}  ${object} ${message}`, `  ${''.padEnd(LEVEL_WIDTH)}  → ${next}`];
+}
+
+function summaryText(findings: readonly FleetFinding[]): string {
+  const [errors, warnings, notes] = (['error', 'warning', 'note'] as const).map(
+    (level) => findings.filter((finding) => finding.level === level).length,
+  );
+  const parts = [...(errors ? [count(errors, 'error')] : []), ...(warnings ? [count(warnings, 'warning')] : [])];
+  const wrong = parts.length === 0 ? 'nothing wrong' : parts.join(', ');
+  return notes ? `${wrong} (${count(notes, 'note')})` : wrong;
+}
+
+function count(number: number, noun: string): string {
+  return `${number} ${noun}${number === 1 ? '' : 's'}`;
+}

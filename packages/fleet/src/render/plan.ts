@@ -1,0 +1,33 @@
+import type { ServiceRow } from '../operations/fleet';
+import type { PlannedLock, PlannedService, PlannedStep } from '../operations/plan';
+import { describeLoss } from '../postgres/analysis/losses';
+import { failuresText } from './fleet';
+
+/** What a run would do, a block per migration, then what cannot be planned. */
+export function planText(rows: readonly ServiceRow<PlannedService>[], { sql }: { readonly sql?: boolean }): string {
+  const steps = rows.flatMap((row) =>
+    row.state === 'done' ? row.data.steps.map((step) => stepText(row.service, step, sql === true)) : [],
+  );
+  const count = steps.length;
+  const services = rows.filter((row) => row.state === 'done' && row.data.steps.length > 0).length;
+  const summary = count === 0 ? 'nothing to run' : `${count} to run on ${services} of ${rows.length} databases`;
+  return [...steps, failuresText(rows), summary].filter((text) => text !== '').join('\n');
+}
+
+function stepText(service: string, step: PlannedStep, withSql: boolean): string {
+  const lost = step.losses.filter(({ hit }) => hit).map((loss) => `  loses   ${describeLoss(loss)}`);
+  return [
+    `${service}: ${step.name}${step.transactional ? '' : ' (outside of a transaction)'}`,
+    ...step.locks.map(lockText),
+    ...lost,
+    ...step.needsNoRows.map((why) => `  fails   if there are rows: ${why}`),
+    ...(withSql ? [step.sql.trim().replaceAll(/^/gm, '  | ')] : []),
+  ].join('\n');
+}
+
+const WORK = { scan: ', reads every row', rewrite: ', writes every row anew' };
+
+function lockText({ table, lock, work, rows }: PlannedLock): string {
+  const size = rows === undefined ? '' : ` (about ${rows.toLocaleString('en')} rows)`;
+  return `  locks   ${table}${size} ${lock}${work === undefined ? '' : WORK[work]}`;
+}

@@ -1,0 +1,65 @@
+import { setTimeout as sleep } from 'node:timers/promises';
+import type { DatabaseUrl } from '@azora/db-core';
+import { type DoctorReport, examineFleet } from '../src/operations/doctor';
+import type { Target } from '../src/operations/targets';
+import type { Finding, Limits } from '../src/postgres/doctor/finding';
+import { CREATE_HISTORY } from '../src/postgres/migrations/history';
+import { rowsOf, useEmptyDatabase } from './migrations-fixture';
+
+const CLEAN = `
+  ${CREATE_HISTORY};
+  CREATE TABLE parents (id serial PRIMARY KEY, code text UNIQUE, UNIQUE (id, code));
+  CREATE TABLE children (
+    id bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
+    parent_id int REFERENCES parents,
+    code text,
+    FOREIGN KEY (parent_id, code) REFERENCES parents (id, code));
+  CREATE INDEX children_parent_id ON children (parent_id) WHERE parent_id IS NOT NULL;
+  INSERT INTO parents (code) VALUES ('a'), ('b');`;
+
+/** A database with nothing wrong, for each test of the file, and the doctor for it. */
+export function usePatient() {
+  const url = useEmptyDatabase();
+  beforeEach(() => rowsOf(url(), CLEAN));
+  return {
+    url,
+    plant: (sql: string) => rowsOf(url(), sql),
+    examine: async (limits: Partial<Limits> = {}, extensions: readonly string[] = []) =>
+      findingsOf(await examineFleet([targetOf(url(), 'ordinary', extensions)], { limits })),
+  };
+}
+
+/** A service that consists of nothing but this database. */
+export function targetOf(
+  url: DatabaseUrl,
+  server: Target['server'] = 'ordinary',
+  extensions: readonly string[] = [],
+): Target {
+  const service = {
+    name: 'patient',
+    packageName: 'patient',
+    description: '',
+    directory: '',
+    databaseSuffix: 'patient',
+    extensions,
+    schemaPath: '',
+    migrationsPath: '',
+  };
+  return { service, server, database: url.database, admin: url, maintenance: url, role: 'patient' };
+}
+
+/** What the doctor says about the databases themselves; the servers of tests are set up for speed. */
+export function findingsOf({ findings, rows }: DoctorReport): readonly Finding[] {
+  for (const row of rows) if (row.state === 'failed') throw row.error;
+  return findings.flatMap(({ service, server, ...finding }) => (service === null ? [] : [finding]));
+}
+
+/** Asks until there is an answer. */
+export async function until<Answer>(ask: () => Promise<Answer | undefined>): Promise<Answer> {
+  for (let tries = 0; tries < 1_000; tries += 1) {
+    const answer = await ask();
+    if (answer !== undefined) return answer;
+    await sleep(10);
+  }
+  throw new Error('it did not come');
+}

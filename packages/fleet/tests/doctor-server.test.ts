@@ -1,0 +1,157 @@
+import { mkdtemp, rm } from 'node:fs/promises';
+import os from 'node:os';
+import path from 'node:path';
+import type { DatabaseUrl } from '@azora/db-core';
+import { azoraDb } from '../../../tests/cli';
+import { examineFleet } from '../src/operations/doctor';
+import type { Target } from '../src/operations/targets';
+import { DEFAULT_LIMITS, type Limits } from '../src/postgres/doctor/finding';
+import { checkServerSettings } from '../src/postgres/doctor/settings';
+import { versionFindings } from '../src/postgres/doctor/version';
+import { startEmbedded, stopEmbedded } from '../src/postgres/embedded/server';
+import { doctorText } from '../src/render/doctor';
+import { targetOf, until } from './doctor-fixture';
+import { openClient, rowsOf } from './migrations-fixture';
+
+describe('a server', () => {
+  let home: string;
+  let url: DatabaseUrl;
+  const report = (limits: Partial<Limits> = {}) => examineFleet([targetOf(url, 'embedded')], { limits });
+  const objects = async (limits: Partial<Limits> = {}) =>
+    (await report(limits)).findings
+      .filter(({ level }) => level !== 'note')
+      .map(({ service, level, object }) => `${service ?? 'server'} ${level} ${object}`);
+  /** Changes a setting and waits until new sessions have it. */
+  const set = async (name: string, value: string) => {
+    await rowsOf(url, `ALTER SYSTEM SET ${name} = ${value}`);
+    await rowsOf(url, 'SELECT pg_reload_conf()');
+    await until(async () => ((await rowsOf(url, `SHOW ${name}`))[0] === value ? true : undefined));
+  };
+
+  beforeAll(async () => {
+    home = await mkdtemp(path.join(os.tmpdir(), 'azora-doctor-'));
+    ({ url } = await startEmbedded({ home }));
+    await rowsOf(url, 'ALTER SYSTEM SET max_prepared_transactions = 2');
+    await stopEmbedded({ home });
+    ({ url } = await startEmbedded({ home }));
+  });
+  afterAll(async () => {
+    await stopEmbedded({ home });
+    await rm(home, { recursive: true, force: true });
+  });
+
+  it('as the suite sets it up is sound', async () => {
+    const found = await report();
+
+    expect(found.findings.filter(({ level }) => level !== 'note')).toEqual([]);
+    expect(found.servers).toEqual([
+      { server: `127.0.0.1:${url.port}`, version: expect.stringMatching(/^18\.\d+$/), services: ['patient'] },
+    ]);
+    expect(doctorText(found)).toMatch(
+      /^127\.0\.0\.1:\d+: PostgreSQL 18\.\d+, 1 database\n[\s\S]*\n1 database, nothing wrong/,
+    );
+  });
+
+  it.each([
+    ['fsync', 'error'],
+    ['full_page_writes', 'error'],
+    ['synchronous_commit', 'warning'],
+    ['autovacuum', 'warning'],
+  ])('with %s off', async (name, level) => {
+    await set(name, 'off');
+
+    expect(await objects()).toEqual([`server ${level} ${name}`]);
+    await set(name, 'on');
+    expect(await objects()).toEqual([]);
+  });
+
+  it('without a limit for idle transactions or without checksums gets notes, which a companion is spared', () => {
+    const rows = [
+      { name: 'data_checksums', value: 'off' },
+      { name: 'idle_in_transaction_session_timeout', value: '0' },
+    ];
+    const judge = (server: Target['server']) =>
+      checkServerSettings
+        .judge(rows, { server, extensions: [], limits: DEFAULT_LIMITS })
+        .map(({ level, object }) => [level, object]);
+
+    expect(judge('ordinary')).toEqual(rows.map(({ name }) => ['note', name]));
+    expect(judge('companion')).toEqual([]);
+  });
+
+  it('whose database has a setting of its own', async () => {
+    await rowsOf(url, `ALTER DATABASE ${url.database} SET synchronous_commit = off`);
+
+    expect(await objects()).toEqual(['patient warning synchronous_commit of the database']);
+    await rowsOf(url, `ALTER DATABASE ${url.database} RESET synchronous_commit`);
+  });
+
+  it('that runs out of connections', async () => {
+    const few = { connectionsShare: 0.05 };
+    expect(await objects(few)).toEqual([]);
+    const clients = await Promise.all(Array.from({ length: 10 }, () => openClient(url)));
+
+    expect(await objects(few)).toEqual(['server warning max_connections']);
+    await Promise.all(clients.map((client) => client.end()));
+  });
+
+  it('with a prepared transaction that nobody ended', async () => {
+    await rowsOf(url, "BEGIN; CREATE TABLE half (id int PRIMARY KEY); PREPARE TRANSACTION 'forgotten'");
+
+    expect(await objects()).toEqual([]);
+    expect(await objects({ preparedMs: 0 })).toEqual(['patient warning forgotten']);
+    await rowsOf(url, "ROLLBACK PREPARED 'forgotten'");
+  });
+
+  it('is told once, however many databases it holds', async () => {
+    await set('fsync', 'off');
+    const other = targetOf(url, 'embedded');
+    const fleet = [targetOf(url, 'embedded'), { ...other, service: { ...other.service, name: 'neighbour' } }];
+    const found = await examineFleet(fleet, {});
+
+    expect(found.servers).toHaveLength(1);
+    expect(found.findings.filter(({ object }) => object === 'fsync')).toEqual([
+      expect.objectContaining({ service: null, server: `127.0.0.1:${url.port}` }),
+    ]);
+    expect(doctorText(found)).toContain(', 2 databases\n  error    fsync is off');
+    await set('fsync', 'on');
+  });
+
+  it('and what the command line says of it', async () => {
+    const run = (...flags: string[]) =>
+      azoraDb(['migrate', 'doctor', '--service', 'auth', ...flags], { env: { AUTH_DATABASE_URL: url.href } });
+    await set('synchronous_commit', 'off');
+
+    const [shown, checked] = await Promise.all([run(), run('--check', '--json')]);
+
+    expect(shown).toMatchObject({ exitCode: 0, stderr: '' });
+    expect(shown.stdout).toContain('  warning  synchronous_commit is off: ');
+    expect(shown.stdout).toContain('\n           → ALTER SYSTEM SET synchronous_commit = on');
+    expect(checked.exitCode).toBe(4);
+    expect(JSON.parse(checked.stdout)).toMatchObject({
+      ok: false,
+      servers: [{ services: ['auth'] }],
+      findings: expect.arrayContaining([
+        expect.objectContaining({ service: null, check: 'settings', level: 'warning', object: 'synchronous_commit' }),
+      ]),
+    });
+    await set('synchronous_commit', 'on');
+  });
+});
+
+describe('a version of PostgreSQL', () => {
+  const levels = (number: number, isBrought = false) => versionFindings(number, isBrought).map(({ level }) => level);
+
+  it('that the suite does not know is an error', () => {
+    expect([140_023, 190_000].map((number) => levels(number))).toEqual([['error'], ['error']]);
+  });
+
+  it('with a known bug is a warning, and a note where only the suite can update it', () => {
+    expect([150_005, 160_001, 170_004, 180_006].map((number) => levels(number))).toEqual(Array(4).fill(['warning']));
+    expect(levels(180_006, true)).toEqual(['note']);
+  });
+
+  it('without one is sound', () => {
+    expect([150_006, 160_002, 170_005, 180_007].flatMap((number) => levels(number))).toEqual([]);
+  });
+});

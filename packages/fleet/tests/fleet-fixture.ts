@@ -1,0 +1,85 @@
+import { randomBytes } from 'node:crypto';
+import { mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises';
+import os from 'node:os';
+import path from 'node:path';
+import { parseDatabaseUrl, quoteIdentifier } from '@azora/db-core';
+import { provision } from '../src/operations/provision';
+import { openTargets, type Target } from '../src/operations/targets';
+import { withClient } from '../src/postgres/connect';
+import { dropDatabase } from '../src/postgres/databases';
+import { findServices } from '../src/suite/registry';
+import { readSettings } from '../src/suite/settings';
+
+/** A service as its folder would be: `'20260101000000_init': { up, down }`. */
+export interface GivenService {
+  readonly schema: string;
+  readonly migrations: Readonly<Record<string, { readonly up: string; readonly down: string }>>;
+}
+
+export interface GivenFleet {
+  readonly root: string;
+  readonly environment: Readonly<Record<string, string>>;
+  readonly targets: readonly Target[];
+  readonly target: (service: string) => Target;
+  readonly write: (service: string, given: Partial<GivenService>) => Promise<void>;
+}
+
+const HEADER =
+  'generator client {\n  provider = "prisma-client"\n}\n\ndatasource db {\n  provider = "postgresql"\n}\n\n';
+const server = () => parseDatabaseUrl(process.env['TEST_DATABASE_URL'] ?? '', 'TEST_DATABASE_URL');
+const made: GivenFleet[] = [];
+
+/** A checkout of a few services in a temporary directory, with empty databases and app roles; {@link removeFleets} ends it. */
+export async function givenFleet(services: Readonly<Record<string, GivenService>>): Promise<GivenFleet> {
+  const root = await mkdtemp(path.join(os.tmpdir(), 'azora-fleet-'));
+  await writeFile(path.join(root, 'lerna.json'), '{}');
+  const write = (service: string, given: Partial<GivenService>) => writeService(root, service, given);
+  for (const [name, service] of Object.entries(services)) await write(name, service);
+  const environment = {
+    DATABASE_URL: server().href,
+    AZORA_DB_PREFIX: `azt_${randomBytes(4).toString('hex')}_`,
+    AZORA_HOME: path.join(root, '.azora'),
+  };
+  const all = await findServices(root);
+  const targets = await openTargets(readSettings(root, all, environment), all);
+  for (const target of targets) await provision(target, () => 'only-for-tests');
+  const target = (service: string) => {
+    const found = targets.find((it) => it.service.name === service);
+    if (found === undefined) throw new Error(`no service ${service}`);
+    return found;
+  };
+  const fleet = { root, environment, targets, target, write };
+  made.push(fleet);
+  return fleet;
+}
+
+export async function removeFleets(): Promise<void> {
+  for (const { root, targets } of made.splice(0)) {
+    await withClient(server(), async (client) => {
+      for (const { database, role } of targets) {
+        await dropDatabase(client, database);
+        await client.query(`DROP ROLE IF EXISTS ${quoteIdentifier(role)}`);
+      }
+    });
+    await rm(root, { recursive: true, force: true });
+  }
+}
+
+async function writeService(
+  root: string,
+  name: string,
+  { schema, migrations = {} }: Partial<GivenService>,
+): Promise<void> {
+  const folder = path.join(root, 'services', name);
+  await mkdir(path.join(folder, 'prisma', 'migrations'), { recursive: true });
+  const manifest = { name: `@azora/${name}`, azora: { database: `azora_${name}`, extensions: [] } };
+  await writeFile(path.join(folder, 'package.json'), JSON.stringify(manifest));
+  if (schema !== undefined)
+    await writeFile(path.join(folder, 'prisma', 'schema.prisma'), `${HEADER}${schema.trim()}\n`);
+  for (const [migration, { up, down }] of Object.entries(migrations)) {
+    const directory = path.join(folder, 'prisma', 'migrations', migration);
+    await mkdir(directory, { recursive: true });
+    await writeFile(path.join(directory, 'migration.sql'), up);
+    await writeFile(path.join(directory, 'down.sql'), down);
+  }
+}

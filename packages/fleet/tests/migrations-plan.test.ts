@@ -1,0 +1,149 @@
+import { findDestinations } from '../src/operations/destination';
+import { migrateFleetDown, migrateFleetUp, readFleetMigrations } from '../src/operations/migrate';
+import { planFleet } from '../src/operations/plan';
+import { readHeads, readTag, writeTag } from '../src/operations/tags';
+import { withClient } from '../src/postgres/connect';
+import { planText } from '../src/render/plan';
+import { type GivenFleet, givenFleet, removeFleets } from './fleet-fixture';
+import { failureOf, rowsOf, WAIT } from './migrations-fixture';
+
+const INIT = { up: 'CREATE TABLE notes (id int PRIMARY KEY, body text);', down: 'DROP TABLE notes;' };
+const TITLE = {
+  up: 'ALTER TABLE notes ADD COLUMN title text;',
+  down: 'ALTER TABLE notes DROP COLUMN title;',
+};
+const SHORT = {
+  up: 'ALTER TABLE notes ALTER COLUMN title TYPE varchar(9);',
+  down: 'ALTER TABLE notes ALTER COLUMN title TYPE text;',
+};
+const MIGRATIONS = { '20260101000000_init': INIT, '20260102000000_title': TITLE, '20260103000000_short': SHORT };
+const SCHEMA = 'model Note {\n  id Int @id\n  body String?\n  title String? @db.VarChar(9)\n  @@map("notes")\n}';
+
+describe('a fleet', () => {
+  let fleet: GivenFleet;
+  beforeEach(async () => {
+    const service = { schema: SCHEMA, migrations: MIGRATIONS };
+    fleet = await givenFleet({ auth: service, shop: { schema: SCHEMA, migrations: { '20260101000000_init': INIT } } });
+  });
+  afterEach(removeFleets);
+
+  const all = () => fleet.targets.map((target) => ({ target }));
+  const to = (name: string) => findDestinations(fleet.root, fleet.targets, name);
+  const up = async (name?: string) => migrateFleetUp(name === undefined ? all() : await to(name), WAIT);
+  const heads = async () =>
+    (await readHeads(fleet.targets, {})).map((row) => (row.state === 'done' ? row.data.head : row.state));
+  const rows = (sql: string, service = 'auth') => rowsOf(fleet.target(service).admin, sql);
+
+  it('is moved up to a migration, which the beginning of its name tells, and to a tag and back', async () => {
+    await up('20260102');
+    expect(await heads()).toEqual(['20260102000000_title', null]);
+    const tagged = Object.fromEntries([
+      ['auth', '20260102000000_title'],
+      ['shop', null],
+    ]);
+    await writeTag(fleet.root, 'v1', tagged);
+    expect(await readTag(fleet.root, 'v1')).toEqual(tagged);
+    await up();
+    expect(await heads()).toEqual(['20260103000000_short', '20260101000000_init']);
+
+    const down = await migrateFleetDown(await to('v1'), { acceptDataLoss: false }, WAIT);
+
+    expect(down).toMatchObject([
+      { service: 'auth', data: { migrations: ['20260103000000_short'] } },
+      { service: 'shop', data: { migrations: ['20260101000000_init'] } },
+    ]);
+    expect(await heads()).toEqual(['20260102000000_title', null]);
+    await up('v1');
+    expect(await heads()).toEqual(['20260102000000_title', null]);
+  });
+
+  it('refuses destinations that are none', async () => {
+    await writeTag(fleet.root, 'v1', { auth: '20260101000000_init' });
+
+    expect(await failureOf(to('v2'))).toMatchObject({ code: 'USAGE.UNKNOWN_DESTINATION', next: 'Tags: v1' });
+    expect(await failureOf(to('2026'))).toMatchObject({ message: expect.stringContaining('is the beginning of') });
+    expect(await failureOf(writeTag(fleet.root, 'v1', { auth: null }))).toMatchObject({ code: 'MIGRATION.TAG_EXISTS' });
+    expect(await failureOf(writeTag(fleet.root, '../v1', {}))).toMatchObject({ code: 'USAGE.BAD_TAG' });
+    await writeTag(fleet.root, 'gone', { auth: '20250101000000_gone' });
+    expect(await failureOf(to('gone'))).toMatchObject({ code: 'MIGRATION.MISSING' });
+    expect((await to('v1')).map(({ target }) => target.service.name)).toEqual(['auth']);
+  });
+
+  it('is planned: locks, rows, what would be lost; and nothing is changed', async () => {
+    await up('20260101000000_init');
+    await rows("INSERT INTO notes SELECT n, 'body' FROM generate_series(1, 1234) n; ANALYZE notes");
+
+    const planned = await planFleet(all(), { down: false }, {});
+
+    expect(planned).toMatchObject([
+      {
+        service: 'auth',
+        data: {
+          steps: [
+            {
+              name: '20260102000000_title',
+              locks: [{ table: 'notes', lock: 'ACCESS EXCLUSIVE', rows: 1234 }],
+              losses: [],
+            },
+            {
+              name: '20260103000000_short',
+              locks: [{ table: 'notes', work: 'rewrite' }],
+              losses: [{ what: 'type', hit: false }],
+            },
+          ],
+        },
+      },
+      { service: 'shop', data: { steps: [] } },
+    ]);
+    const text = planText(planned, { sql: true });
+    expect(text).toContain('  locks   notes (about 1,234 rows) ACCESS EXCLUSIVE');
+    expect(text).toContain('  | ALTER TABLE notes ADD COLUMN title text;');
+    expect(text).toContain('2 to run on 1 of 2 databases');
+    const back = planText(await planFleet(all(), { down: true, steps: 1 }, {}), {});
+    expect(back).toContain('loses   the table notes');
+    expect(await heads()).toEqual(['20260101000000_init', '20260101000000_init']);
+  });
+
+  it('does not go down where rows or values would go, unless told to', async () => {
+    await up();
+    await rows("INSERT INTO notes VALUES (1, 'body', 'title')");
+    const down = (steps: number, acceptDataLoss = false) => migrateFleetDown(all(), { steps, acceptDataLoss }, WAIT);
+
+    // Two steps, of which the second would lose: not even the first is taken.
+    expect(await down(2)).toMatchObject([
+      {
+        service: 'auth',
+        state: 'failed',
+        error: { code: 'MIGRATION.DATA_LOSS', why: expect.stringContaining('notes.title') },
+      },
+      { service: 'shop', state: 'done', data: { migrations: ['20260101000000_init'] } },
+    ]);
+    expect(await heads()).toEqual(['20260103000000_short', null]);
+    expect(await down(1)).toMatchObject([{ state: 'done' }, { state: 'done' }]);
+    expect(await rows('SELECT title FROM notes')).toEqual(['title']);
+    await rows('UPDATE notes SET title = NULL');
+    expect(await down(1)).toMatchObject([{ state: 'done' }, { state: 'done' }]);
+    expect(await down(1)).toMatchObject([{ error: { code: 'MIGRATION.DATA_LOSS' } }, { state: 'done' }]);
+    expect(await down(1, true)).toMatchObject([{ state: 'done' }, { state: 'done' }]);
+    expect(await heads()).toEqual([null, null]);
+  });
+
+  it('sees rows that come in while it waits for the lock', async () => {
+    await up('20260102');
+    const result = await withClient(fleet.target('auth').admin, async (client) => {
+      await client.query('BEGIN');
+      await client.query("INSERT INTO notes VALUES (1, 'b', 'a title that nobody has seen yet')");
+      const down = migrateFleetDown([{ target: fleet.target('auth') }], { steps: 1, acceptDataLoss: false }, WAIT);
+      const waits = "SELECT 1 FROM pg_locks WHERE NOT granted AND relation = 'notes'::regclass";
+      while ((await client.query(waits)).rowCount === 0);
+      await client.query('COMMIT');
+      return down;
+    });
+
+    expect(result).toMatchObject([{ state: 'failed', error: { code: 'MIGRATION.DATA_LOSS' } }]);
+    expect(await rows('SELECT title FROM notes')).toEqual(['a title that nobody has seen yet']);
+    expect(await readFleetMigrations([fleet.target('auth')], {})).toMatchObject([
+      { data: { failed: [], unfinished: [] } },
+    ]);
+  });
+});
