@@ -1,0 +1,162 @@
+import path from 'node:path';
+import { findDrift } from '../src/operations/drift';
+import { migrateFleetUp, readFleetMigrations } from '../src/operations/migrate';
+import { migrateOnStart } from '../src/operations/migrate-on-start';
+import { baselineTarget, resolveTarget } from '../src/operations/resolve';
+import { readStatus } from '../src/operations/status';
+import { driftText } from '../src/render/drift';
+import { type GivenFleet, givenFleet, removeFleets } from './fleet-fixture';
+import { failureOf, openClient, rowsOf, WAIT } from './migrations-fixture';
+
+const SCHEMA = 'model Note {\n  id Int @id\n  body String?\n  @@map("notes")\n}';
+const INIT = {
+  up: 'CREATE TABLE notes (id int, body text, CONSTRAINT notes_pkey PRIMARY KEY (id));',
+  down: 'DROP TABLE notes;',
+};
+const SLOW = {
+  up: '-- no-transaction\nCREATE INDEX CONCURRENTLY notes_body_idx ON notes (body);\nSELECT 1 / 0;',
+  down: '-- no-transaction\nDROP INDEX CONCURRENTLY notes_body_idx;',
+};
+
+describe('a database of its own will', () => {
+  let fleet: GivenFleet;
+  beforeEach(async () => {
+    fleet = await givenFleet({ shop: { schema: SCHEMA, migrations: { '20260101000000_init': INIT } } });
+  });
+  afterEach(removeFleets);
+
+  const target = () => fleet.target('shop');
+  const up = () => migrateFleetUp([{ target: target() }], WAIT);
+  const rows = (sql: string) => rowsOf(target().admin, sql);
+  const drift = async () => {
+    const found = await findDrift(fleet.targets, {});
+    const [row] = found;
+    if (row?.state !== 'done') throw new Error(JSON.stringify(row));
+    return { ...row.data, text: driftText(found) };
+  };
+  const state = async () => {
+    const [row] = await readFleetMigrations(fleet.targets, {});
+    return row?.state === 'done' ? row.data : row;
+  };
+
+  it('is told object by object', async () => {
+    await up();
+    expect(await drift()).toMatchObject({ changes: [], unwritten: '', text: '1 databases, no drift' });
+    await rows(
+      `ALTER TABLE notes ADD COLUMN planted int, ALTER COLUMN body SET DEFAULT 'x', DROP CONSTRAINT notes_pkey`,
+    );
+
+    const { changes, text } = await drift();
+
+    expect(changes).toEqual([
+      {
+        kind: 'column',
+        object: 'notes.body',
+        change: 'changed',
+        expected: expect.any(String),
+        actual: expect.stringContaining("'x'"),
+      },
+      { kind: 'constraint', object: 'notes.notes_pkey', change: 'missing', expected: 'PRIMARY KEY (id)' },
+      { kind: 'index', object: 'public.notes_pkey', change: 'missing', expected: expect.any(String) },
+      { kind: 'column', object: 'notes.planted', change: 'unexpected', actual: 'integer' },
+    ]);
+    expect(text).toContain('shop: column notes.planted is unexpected\n  database    integer');
+  });
+
+  it('is compared with what is applied, and the schema with all migrations', async () => {
+    await up();
+    await fleet.write('shop', {
+      schema: SCHEMA.replace('body String?', 'body String?\n  title String?'),
+      migrations: { '20260102000000_pending': { up: 'CREATE TABLE later ();', down: 'DROP TABLE later;' } },
+    });
+
+    const { changes, unwritten } = await drift();
+
+    expect(changes).toEqual([]);
+    expect(unwritten).toMatch(/ADD COLUMN +"title"/);
+  });
+
+  it('is told how a migration ended that nobody can know', async () => {
+    await up();
+    await fleet.write('shop', { migrations: { '20260102000000_slow': SLOW } });
+    const name = '20260102000000_slow';
+    expect(await up()).toMatchObject([{ state: 'failed', error: { code: 'MIGRATION.SQL_FAILED' } }]);
+    expect(await up()).toMatchObject([
+      { error: { code: 'MIGRATION.UNFINISHED', next: expect.stringContaining('resolve') } },
+    ]);
+
+    await resolveTarget(target(), name, 'rolled-back', 5_000);
+    expect(await state()).toMatchObject({ pending: [name], unfinished: [] });
+    await rows('DROP INDEX notes_body_idx');
+    await fleet.write('shop', { migrations: { [name]: { ...SLOW, up: SLOW.up.replace('1 / 0', '1') } } });
+    expect(await up()).toMatchObject([{ state: 'done', data: { migrations: [name] } }]);
+    expect(await failureOf(resolveTarget(target(), name, 'rolled-back', 5_000))).toMatchObject({
+      code: 'USAGE.NOTHING_TO_RESOLVE',
+      why: expect.stringContaining('it is applied'),
+    });
+    expect(await failureOf(resolveTarget(target(), 'nope', 'applied', 5_000))).toMatchObject({
+      code: 'USAGE.UNKNOWN_MIGRATION',
+    });
+  });
+
+  it('is taken as it is when a person completed the migration', async () => {
+    await up();
+    await fleet.write('shop', { migrations: { '20260102000000_slow': SLOW } });
+    await up();
+
+    await resolveTarget(target(), '20260102000000_slow', 'applied', 5_000);
+
+    expect(await state()).toMatchObject({ pending: [], unfinished: [], edited: [], failed: [] });
+    expect(await up()).toMatchObject([{ data: { migrations: [] } }]);
+    expect(await readStatus(fleet.targets, new Map(), {})).toMatchObject([{ drift: false }]);
+  });
+
+  it('is adopted when the migrations make the same, and refused when not', async () => {
+    await rows(`${INIT.up} INSERT INTO notes VALUES (1, 'kept'); ALTER TABLE notes ADD COLUMN stray int`);
+    const differs = await failureOf(baselineTarget(target(), undefined, 5_000));
+    expect(differs).toMatchObject({
+      code: 'MIGRATION.BASELINE_DIFFERS',
+      why: '1 differences: column notes.stray is unexpected.',
+    });
+    expect(await rows("SELECT to_regclass('_prisma_migrations')")).toEqual([null]);
+    await rows('ALTER TABLE notes DROP COLUMN stray');
+
+    expect(await baselineTarget(target(), undefined, 5_000)).toEqual(['20260101000000_init']);
+
+    expect(await up()).toMatchObject([{ state: 'done', data: { migrations: [] } }]);
+    expect(await rows('SELECT body FROM notes')).toEqual(['kept']);
+    expect(await drift()).toMatchObject({ changes: [], unwritten: '' });
+    expect(await failureOf(baselineTarget(target(), undefined, 5_000))).toMatchObject({
+      code: 'MIGRATION.HAS_HISTORY',
+    });
+  });
+
+  it('lets no resolve and no baseline in while somebody migrates', async () => {
+    await up();
+    const holder = await openClient(target().admin, 'holder');
+    const { rows: pids } = await holder.query('SELECT pg_backend_pid() AS pid, pg_advisory_lock(72707369)');
+
+    const error = await failureOf(resolveTarget(target(), '20260101000000_init', 'applied', 100));
+
+    expect(error).toMatchObject({
+      code: 'MIGRATION.LOCKED',
+      why: expect.stringContaining(`process ${pids[0].pid} (holder`),
+    });
+    await holder.end();
+  });
+
+  it('is migrated by ten copies of a service that start at once, each migration once', async () => {
+    const start = () =>
+      migrateOnStart('shop', { directory: path.join(fleet.root, 'services', 'shop'), environment: fleet.environment });
+
+    const applied = await Promise.all(Array.from({ length: 10 }, start));
+
+    expect(applied.flat()).toEqual(['20260101000000_init']);
+    expect(await rows('SELECT count(*)::int FROM _prisma_migrations')).toEqual([1]);
+    expect(
+      await failureOf(migrateOnStart('nope', { directory: fleet.root, environment: fleet.environment })),
+    ).toMatchObject({
+      code: 'USAGE.UNKNOWN_SERVICE',
+    });
+  });
+});

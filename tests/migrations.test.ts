@@ -1,0 +1,87 @@
+import { randomBytes } from 'node:crypto';
+import { cpSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
+import os from 'node:os';
+import path from 'node:path';
+import { diffSchema, findServices, migrateFleetDown, migrateFleetUp, withClient } from '@azora/db-fleet';
+import { openTestDatabase, repositoryRoot, testServerUrl } from '@azora/db-testkit';
+import { azoraDb } from './cli';
+
+const root = repositoryRoot();
+const NAMES = readdirSync(path.join(root, 'services'));
+const RUN = { lockTimeoutMs: 60_000 };
+
+describe('the migrations of the suite', () => {
+  const home = mkdtempSync(path.join(os.tmpdir(), 'azora-migrations-'));
+  const prefix = `azt_${randomBytes(3).toString('hex')}_`;
+  const env = { DATABASE_URL: testServerUrl().href, AZORA_DB_PREFIX: prefix, AZORA_HOME: home };
+  afterAll(() => rmSync(home, { recursive: true, force: true }));
+
+  /** Those whose extensions the server of the tests offers; the others have theirs proven on their companion. */
+  async function provable(): Promise<readonly string[]> {
+    const { rows } = await withClient(testServerUrl(), (client) =>
+      client.query<{ name: string }>('SELECT name FROM pg_available_extensions'),
+    );
+    const offered = rows.map(({ name }) => name);
+    const services = await findServices(root);
+    return services.filter(({ extensions }) => extensions.every((it) => offered.includes(it))).map(({ name }) => name);
+  }
+
+  it('each have a way back that holds, on tables with rows', async () => {
+    const names = await provable();
+
+    const { exitCode, stdout } = await azoraDb(['migrate', 'verify', '--json', '--service', names.join(',')], { env });
+
+    const { ok, services } = JSON.parse(stdout);
+    expect(services.map((it: { service: string }) => it.service)).toEqual(names);
+    for (const service of services)
+      expect(service).toMatchObject({ state: 'done', problems: [], tablesWithoutRows: [] });
+    expect({ ok, exitCode }).toEqual({ ok: true, exitCode: 0 });
+    const left = `SELECT datname FROM pg_database WHERE datname LIKE '${prefix}%'`;
+    expect((await withClient(testServerUrl(), (client) => client.query(left))).rows).toEqual([]);
+  }, 180_000);
+
+  it.each([
+    ['a down that forgets a table', /DROP TABLE "?economic_metrics"?;/, '', 'relation economic_metrics is unexpected'],
+    ['a down that does not run', /DROP TABLE "?economic_metrics"?;/, 'DROP TABLE nope;', 'table "nope" does not exist'],
+  ])('turn the proof red for %s', async (_, search, planted, expected) => {
+    const checkout = checkoutOf('mint');
+    const down = path.join(checkout, 'services/mint/prisma/migrations/20260101000000_init/down.sql');
+    const sql = readFileSync(down, 'utf8');
+    writeFileSync(down, sql.replace(search, planted));
+    expect(readFileSync(down, 'utf8')).not.toBe(sql);
+
+    const { exitCode, stdout } = await azoraDb(['migrate', 'verify'], { env, cwd: checkout });
+
+    expect({ exitCode, stdout }).toEqual({ exitCode: 4, stdout: expect.stringContaining(expected) });
+    rmSync(checkout, { recursive: true });
+  });
+
+  describe.each(NAMES)('of %s', (name) => {
+    it("leave Prisma's engine nothing to do, after up and after down and up", async () => {
+      const { target, close } = await openTestDatabase(name);
+      try {
+        const schema = readFileSync(target.service.schemaPath, 'utf8');
+        expect((await diffSchema(target.admin, schema)).up).toBe('');
+        const down = await migrateFleetDown([{ target }], { steps: 1, acceptDataLoss: true }, RUN);
+        expect(down).toMatchObject([{ state: 'done' }]);
+        expect((await diffSchema(target.admin, schema)).up).toContain('CREATE TABLE');
+        await migrateFleetUp([{ target }], RUN);
+        expect((await diffSchema(target.admin, schema)).up).toBe('');
+      } finally {
+        await close(false);
+      }
+    });
+  });
+
+  /** A checkout with one service of its own, and the seed of this one. */
+  function checkoutOf(service: string): string {
+    const checkout = mkdtempSync(path.join(os.tmpdir(), 'azora-checkout-'));
+    writeFileSync(path.join(checkout, 'lerna.json'), '{}');
+    const folder = path.join(checkout, 'services', service);
+    mkdirSync(folder, { recursive: true });
+    cpSync(path.join(root, 'services', service, 'package.json'), path.join(folder, 'package.json'));
+    cpSync(path.join(root, 'services', service, 'prisma'), path.join(folder, 'prisma'), { recursive: true });
+    symlinkSync(path.join(root, 'prisma'), path.join(checkout, 'prisma'));
+    return checkout;
+  }
+});
