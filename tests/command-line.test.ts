@@ -228,7 +228,8 @@ describe('azora-db', () => {
       );
       expect(rows).toEqual([]);
       expect(
-        (await azoraDb(['migrate', 'down', '--accept-data-loss', '--service', 'workflow'], { env, cwd: checkout })).exitCode,
+        (await azoraDb(['migrate', 'down', '--accept-data-loss', '--service', 'workflow'], { env, cwd: checkout }))
+          .exitCode,
       ).toBe(0);
       rmSync(checkout, { recursive: true });
     });

@@ -19,6 +19,7 @@ export { withClient } from './postgres/connect';
 export { createDatabase, dropDatabase } from './postgres/databases';
 export { startEmbedded, stopEmbedded } from './postgres/embedded/server';
 export { readMigrations } from './postgres/migrations/files';
+export { migrateDown, migrateUp } from './postgres/migrations/run';
 export { restrictDatabase } from './postgres/roles';
 export { diffSchema } from './postgres/schema-engine/diff';
 export { openEngine } from './postgres/schema-engine/engine';

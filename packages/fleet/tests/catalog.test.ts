@@ -1,7 +1,7 @@
 import { readFile } from 'node:fs/promises';
 import { SuiteError } from '@azora/db-core';
 import { get_datamodel } from '@prisma/prisma-schema-wasm';
-import { countModels, grantsOf, readCatalog, references, serviceOrder } from '../src/suite/catalog';
+import { countModels, readCatalog, readGrants, references, serviceOrder } from '../src/suite/catalog';
 import { scanSchema } from '../src/suite/psl-lines';
 import { findServices } from '../src/suite/registry';
 import { FIXTURE_ROOT, givenSuite, REPOSITORY_ROOT, removeSuites } from './suite-fixture';
@@ -92,7 +92,8 @@ describe('readCatalog', () => {
   });
 
   it('gives the app role what @grant says and all rights elsewhere', async () => {
-    expect(grantsOf(await readFixture(), 'shop')).toEqual(
+    const shop = (await findServices(FIXTURE_ROOT)).find(({ name }) => name === 'shop');
+    expect(shop && (await readGrants(shop))).toEqual(
       new Map([
         ['orders', ['select', 'insert']],
         ['Class', ['select', 'insert', 'update', 'delete']],
@@ -300,6 +301,22 @@ describe('the services of this repository', () => {
     expect(references(catalog)).toHaveLength(refs.length);
     expect(refs.length).toBeGreaterThan(0);
     expect(serviceOrder(catalog).flat().sort()).toEqual(catalog.services.map(({ name }) => name));
+  });
+
+  it('give the app role the same rights by their lines as by the whole catalog', async () => {
+    const services = await findServices(REPOSITORY_ROOT);
+    const catalog = await readCatalog(services);
+
+    for (const service of services) {
+      const models = catalog.services.find(({ name }) => name === service.name)?.models ?? [];
+      expect(await readGrants(service)).toEqual(new Map(models.map(({ table, grant }) => [table, grant])));
+    }
+  });
+
+  it('refuse a @grant that does not parse', async () => {
+    const [service] = await givenSuite({ auth: '/// @grant fly\nmodel User {\n  id Int @id\n}' });
+
+    await expect(service && readGrants(service)).rejects.toMatchObject({ code: 'CATALOG.INVALID' });
   });
 
   it('have comments that the line scanner reads as Prisma does', async () => {

@@ -6,7 +6,7 @@ import { storeFingerprint } from '../postgres/migrations/fingerprint';
 import { compareHistory, type MigrationState, readHistory } from '../postgres/migrations/history';
 import { migrateDown, migrateUp } from '../postgres/migrations/run';
 import { syncGrants, type TableGrants } from '../postgres/roles';
-import { grantsOf, readCatalog } from '../suite/catalog';
+import { readGrants } from '../suite/catalog';
 import { type Destination, depthOf, withService } from './destination';
 import { eachService, type RunOptions, type ServiceRow } from './fleet';
 import { planTarget } from './plan';
@@ -117,9 +117,7 @@ function runOptions(target: Target, { lockTimeoutMs, signal }: MigrateOptions, t
 export function afterMigration(target: Target): (client: ClientBase) => Promise<void> {
   let grants: Promise<TableGrants> | undefined;
   return async (client) => {
-    grants ??= readCatalog([target.service], { references: 'unchecked' }).then((it) =>
-      grantsOf(it, target.service.name),
-    );
+    grants ??= readGrants(target.service);
     await syncGrants(client, target.role, await grants);
     await storeFingerprint(client);
   };

@@ -1,6 +1,6 @@
 import { withClient } from '../postgres/connect';
 import { syncGrants, withRightsLock } from '../postgres/roles';
-import { type Catalog, grantsOf } from '../suite/catalog';
+import { type Catalog, readGrants } from '../suite/catalog';
 import type { PasswordOf } from '../suite/credentials';
 import type { Service } from '../suite/registry';
 import type { Settings } from '../suite/settings';
@@ -59,7 +59,7 @@ export async function setUpFleet(input: SetupInput, options: SetupOptions): Prom
 
 /** Creates and migrates every database with its app role; changes nothing where all is there. */
 export async function setUpDatabases(
-  { settings, services, catalog, passwordOf }: SetupInput,
+  { settings, services, passwordOf }: SetupInput,
   options: MigrateOptions & { readonly log: (line: string) => void },
 ): Promise<{ readonly targets: readonly Target[]; readonly rows: readonly ServiceRow<SetUpService>[] }> {
   const targets = await openTargets(settings, services, options.log);
@@ -68,7 +68,7 @@ export async function setUpDatabases(
     if (createdDatabase) tell('created');
     const migrations = await migrateTargetUp(target, options, tell);
     // Grants that were changed in the schema's annotations without a migration.
-    const grants = grantsOf(catalog, target.service.name);
+    const grants = await readGrants(target.service);
     await withClient(target.admin, (client) => withRightsLock(client, () => syncGrants(client, target.role, grants)));
     const what = createdDatabase ? 'created' : 'there';
     return { data: { createdDatabase, migrations }, detail: `${what}, ${migrations.length} migrations applied` };

@@ -13,6 +13,8 @@ export interface BlockLines extends Declaration {
   readonly name: string;
   /** Fields of a model, values of an enum. */
   readonly members: ReadonlyMap<string, Declaration>;
+  /** What `@@map` calls it in the database. */
+  readonly mapped?: string | undefined;
 }
 
 export interface SchemaLines {
@@ -21,10 +23,11 @@ export interface SchemaLines {
   readonly stray: readonly DocLine[];
 }
 
-type OpenBlock = BlockLines & { readonly members: Map<string, Declaration> };
+type OpenBlock = BlockLines & { readonly members: Map<string, Declaration>; mapped?: string | undefined };
 
 const BLOCK = /^(\w+)\s+(\w+)\s*\{$/;
 const MEMBER = /^([A-Za-z]\w*)(?:\s|$)/;
+const MAP = /^@@map\((?:name:\s*)?"([^"]+)"\)/;
 const CODE_AND_COMMENT = /^((?:[^"/]|"(?:[^"\\]|\\.)*"|\/(?!\/))*)(\/\/.*)?$/;
 
 /**
@@ -59,9 +62,12 @@ function declare(blocks: OpenBlock[], isInside: boolean, declaration: Declaratio
     blocks.push({ ...declaration, kind, name, members: new Map() });
     return true;
   }
+  const open = blocks.at(-1);
+  const mapped = MAP.exec(declaration.code)?.[1];
+  if (isInside && mapped !== undefined && open !== undefined) open.mapped = mapped;
   const member = MEMBER.exec(declaration.code)?.[1];
   if (!isInside || member === undefined) return false;
-  blocks.at(-1)?.members.set(member, declaration);
+  open?.members.set(member, declaration);
   return true;
 }
 

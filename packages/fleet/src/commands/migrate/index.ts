@@ -3,6 +3,7 @@ import { registerBaseline } from './baseline.command';
 import { registerDoctor } from './doctor.command';
 import { registerDown } from './down.command';
 import { registerDrift } from './drift.command';
+import { registerLint } from './lint.command';
 import { registerNew } from './new.command';
 import { registerPlan } from './plan.command';
 import { registerResolve } from './resolve.command';
@@ -20,6 +21,7 @@ const VERBS = [
   registerMigrateStatus,
   registerDrift,
   registerVerify,
+  registerLint,
   registerResolve,
   registerBaseline,
   registerDoctor,

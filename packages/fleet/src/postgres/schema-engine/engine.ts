@@ -1,14 +1,7 @@
 import { EventEmitter } from 'node:events';
 import { readFile } from 'node:fs/promises';
 import path from 'node:path';
-import { PrismaPg } from '@prisma/adapter-pg';
-import {
-  bindMigrationAwareSqlAdapterFactory,
-  ColumnTypeEnum,
-  type SqlDriverAdapter,
-  type SqlQuery,
-  type SqlResultSet,
-} from '@prisma/driver-adapter-utils';
+import type { SqlDriverAdapter, SqlQuery, SqlResultSet } from '@prisma/driver-adapter-utils';
 import type * as Wasm from '@prisma/schema-engine-wasm/schema_engine_bg';
 import { type FieldDef, Pool, type PoolClient } from 'pg';
 
@@ -28,6 +21,9 @@ export async function openEngine(url: string, file: string, schema: string): Pro
   pool.on('error', () => undefined);
   pool.on('connect', readCharAsText);
   const { SchemaEngine } = await loadEngine();
+  // Loaded by those commands only that ask the engine.
+  const { PrismaPg } = await import('@prisma/adapter-pg');
+  const { bindMigrationAwareSqlAdapterFactory } = await import('@prisma/driver-adapter-utils');
   const adapters = new PrismaPg(pool);
   const factory = bindMigrationAwareSqlAdapterFactory({
     provider: adapters.provider,
@@ -89,7 +85,10 @@ function readCharAsText(client: PoolClient): void {
 }
 
 /** In this one column the engine insists on a character, once a table has a constraint. */
-async function connectWithCharacters(factory: PrismaPg): Promise<SqlDriverAdapter> {
+async function connectWithCharacters(factory: {
+  readonly connect: () => Promise<SqlDriverAdapter>;
+}): Promise<SqlDriverAdapter> {
+  const { ColumnTypeEnum } = await import('@prisma/driver-adapter-utils');
   const adapter = await factory.connect();
   const queryRaw = adapter.queryRaw.bind(adapter);
   return Object.assign(adapter, {

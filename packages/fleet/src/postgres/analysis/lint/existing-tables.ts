@@ -1,0 +1,87 @@
+import type { Node } from 'libpg-query';
+import type { Effect } from '../effect';
+import { effectsOf } from '../effects';
+import { listedNames, nameOf } from '../names';
+import type { ParsedStatement } from '../parse';
+import { maintenanceLocks } from './more-locks';
+
+/** A statement and what it does to tables that were there before its file. */
+export interface JudgedStatement {
+  readonly statement: ParsedStatement;
+  readonly effects: readonly Effect[];
+  /** All tables and indexes that it is about were made by this very file: nobody uses them yet. */
+  readonly onlyNew: boolean;
+}
+
+/**
+ * Follows a file from its beginning: which tables and indexes it makes, renames and drops. One that is made IF NOT EXISTS
+ * may be there already, with rows and users.
+ */
+export function judgeStatements(statements: readonly ParsedStatement[]): readonly JudgedStatement[] {
+  const made = new Set<string>();
+  return statements.map((statement) => {
+    const { node } = statement;
+    const targets = targetsOf(node);
+    const onlyNew = targets.length > 0 && targets.every((name) => made.has(name));
+    const maker = makerOf(node);
+    // A new table may refer to itself.
+    const isNew = (table: string) => made.has(table) || table === maker?.name;
+    const effects = [...effectsOf([statement]).flatMap((it) => it.effects), ...maintenanceLocks(node)].filter(
+      ({ table }) => !isNew(table),
+    );
+    if (maker !== undefined && (maker.table === undefined ? !maker.maybe : made.has(maker.table))) made.add(maker.name);
+    if ('RenameStmt' in node) followRename(node.RenameStmt, made);
+    if ('DropStmt' in node) for (const name of targets) made.delete(name);
+    return { statement, effects, onlyNew };
+  });
+}
+
+/** Tables by name, indexes as `index <name>`, as in effects. */
+function targetsOf(node: Node): readonly string[] {
+  if ('AlterTableStmt' in node) return [nameOf(node.AlterTableStmt.relation)];
+  if ('IndexStmt' in node) return [nameOf(node.IndexStmt.relation)];
+  if ('CreateTrigStmt' in node) return [nameOf(node.CreateTrigStmt.relation)];
+  if ('RenameStmt' in node && node.RenameStmt.relation !== undefined) {
+    const name = nameOf(node.RenameStmt.relation);
+    return [node.RenameStmt.renameType === 'OBJECT_INDEX' ? `index ${name}` : name];
+  }
+  if ('TruncateStmt' in node) {
+    return (node.TruncateStmt.relations ?? []).flatMap((it) => ('RangeVar' in it ? [nameOf(it.RangeVar)] : []));
+  }
+  if (!('DropStmt' in node)) return [];
+  const names = listedNames(node.DropStmt.objects);
+  if (node.DropStmt.removeType === 'OBJECT_TABLE') return names;
+  return node.DropStmt.removeType === 'OBJECT_INDEX' ? names.map((name) => `index ${name}`) : [];
+}
+
+interface Maker {
+  readonly name: string;
+  /** Made only if it was not there. */
+  readonly maybe: boolean;
+  /** Of an index: it is as new as its table. */
+  readonly table?: string;
+}
+
+function makerOf(node: Node): Maker | undefined {
+  if ('CreateStmt' in node) {
+    return { name: nameOf(node.CreateStmt.relation), maybe: node.CreateStmt.if_not_exists === true };
+  }
+  if ('CreateTableAsStmt' in node) {
+    const { into, if_not_exists: maybe = false } = node.CreateTableAsStmt;
+    return { name: nameOf(into?.rel), maybe };
+  }
+  if ('IndexStmt' in node) {
+    const { idxname = '', relation, if_not_exists: maybe = false } = node.IndexStmt;
+    return { name: `index ${idxname}`, maybe, table: nameOf(relation) };
+  }
+  return undefined;
+}
+
+function followRename({ renameType, relation, newname = '' }: Renamed, made: Set<string>): void {
+  const prefix = RELATION_PREFIXES[renameType ?? ''];
+  if (prefix !== undefined && made.delete(`${prefix}${nameOf(relation)}`)) made.add(`${prefix}${newname}`);
+}
+
+type Renamed = Extract<Node, { RenameStmt: unknown }>['RenameStmt'];
+
+const RELATION_PREFIXES: Readonly<Record<string, string>> = { OBJECT_TABLE: '', OBJECT_INDEX: 'index ' };
