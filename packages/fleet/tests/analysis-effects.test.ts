@@ -62,6 +62,11 @@ describe('the effects of a migration', () => {
     );
   });
 
+  it('takes a new table that refers to itself for new, and one that may be there for old', async () => {
+    expect(await effects('CREATE TABLE t (id int PRIMARY KEY, up int REFERENCES t)')).toEqual([]);
+    expect(await effects('CREATE TABLE IF NOT EXISTS t (); DROP TABLE t')).toMatchObject([{ loss: { table: 't' } }]);
+  });
+
   it('tells a file that does not parse with file, line and caret', async () => {
     const error = await failureOf(parseScript({ file: 'a/migration.sql', sql: "SELECT '😀';\nALTER TABEL t;" }));
 

@@ -58,7 +58,8 @@ describe('a reason', () => {
 
   it('silences our rules, and in down.sql too', async () => {
     const up = '-- lint-ignore lock-timeout-missing, index-not-concurrent: no rows yet\nCREATE INDEX i ON users (id);';
-    const down = '-- lint-ignore concurrent-in-transaction: it is tried by hand\nCREATE INDEX CONCURRENTLY i ON users (id);';
+    const down =
+      '-- lint-ignore concurrent-in-transaction: it is tried by hand\nCREATE INDEX CONCURRENTLY i ON users (id);';
 
     expect(await rulesBroken({ up, down })).toEqual([]);
   });

@@ -1,102 +1,84 @@
 import type { Node } from 'libpg-query';
-import { alterEffects } from './alter-table';
 import type { Effect } from './effect';
-import { listedNames, nameOf, typeNameOf } from './names';
+import { listedNames, nameOf } from './names';
 import type { ParsedStatement } from './parse';
+import { statementEffects } from './statement-effects';
 
-/** What a statement creates in this file is not in anybody's way. */
+/** A statement and what it does to tables that were there before its file. */
 export interface StatementEffects {
   readonly statement: ParsedStatement;
   readonly effects: readonly Effect[];
+  /** All tables and indexes that it is about were made by this very file: nobody uses them yet. */
+  readonly onlyNew: boolean;
 }
 
 /**
- * The effects of each statement on tables that were there before the file. What DO blocks, functions and dynamic SQL do
- * is not seen.
+ * Follows a file from its beginning: which tables and indexes it makes, renames and drops. One that is made IF NOT EXISTS
+ * may be there already, with rows and users.
  */
 export function effectsOf(statements: readonly ParsedStatement[]): readonly StatementEffects[] {
-  const created = new Set<string>();
+  const made = new Set<string>();
   return statements.map((statement) => {
-    const effects = nodeEffects(statement.node).filter(({ table }) => !created.has(table));
-    const made = createdTable(statement.node);
-    if (made !== undefined) created.add(made);
-    return { statement, effects };
+    const { node } = statement;
+    const targets = targetsOf(node);
+    const onlyNew = targets.length > 0 && targets.every((name) => made.has(name));
+    const maker = makerOf(node);
+    // A new table may refer to itself.
+    const isNew = (table: string) => made.has(table) || table === maker?.name;
+    const effects = statementEffects(node).filter(({ table }) => !isNew(table));
+    if (maker !== undefined && (maker.table === undefined ? !maker.maybe : made.has(maker.table))) made.add(maker.name);
+    if ('RenameStmt' in node) followRename(node.RenameStmt, made);
+    if ('DropStmt' in node) for (const name of targets) made.delete(name);
+    return { statement, effects, onlyNew };
   });
 }
 
-function createdTable(node: Node): string | undefined {
-  if ('CreateStmt' in node) return nameOf(node.CreateStmt.relation);
-  if ('CreateTableAsStmt' in node) return nameOf(node.CreateTableAsStmt.into?.rel);
+/** Tables by name, indexes as `index <name>`, as in effects. */
+function targetsOf(node: Node): readonly string[] {
+  if ('AlterTableStmt' in node) return [nameOf(node.AlterTableStmt.relation)];
+  if ('IndexStmt' in node) return [nameOf(node.IndexStmt.relation)];
+  if ('CreateTrigStmt' in node) return [nameOf(node.CreateTrigStmt.relation)];
+  if ('RenameStmt' in node && node.RenameStmt.relation !== undefined) {
+    const name = nameOf(node.RenameStmt.relation);
+    return [node.RenameStmt.renameType === 'OBJECT_INDEX' ? `index ${name}` : name];
+  }
+  if ('TruncateStmt' in node) {
+    return (node.TruncateStmt.relations ?? []).flatMap((it) => ('RangeVar' in it ? [nameOf(it.RangeVar)] : []));
+  }
+  if (!('DropStmt' in node)) return [];
+  const names = listedNames(node.DropStmt.objects);
+  if (node.DropStmt.removeType === 'OBJECT_TABLE') return names;
+  return node.DropStmt.removeType === 'OBJECT_INDEX' ? names.map((name) => `index ${name}`) : [];
+}
+
+interface Maker {
+  readonly name: string;
+  /** Made only if it was not there. */
+  readonly maybe: boolean;
+  /** Of an index: it is as new as its table. */
+  readonly table?: string;
+}
+
+function makerOf(node: Node): Maker | undefined {
+  if ('CreateStmt' in node) {
+    return { name: nameOf(node.CreateStmt.relation), maybe: node.CreateStmt.if_not_exists === true };
+  }
+  if ('CreateTableAsStmt' in node) {
+    const { into, if_not_exists: maybe = false } = node.CreateTableAsStmt;
+    return { name: nameOf(into?.rel), maybe };
+  }
+  if ('IndexStmt' in node) {
+    const { idxname = '', relation, if_not_exists: maybe = false } = node.IndexStmt;
+    return { name: `index ${idxname}`, maybe, table: nameOf(relation) };
+  }
   return undefined;
 }
 
-/** The modes are those of the reference page of each command (Locks in «Explicit Locking», 13.3.1). */
-function nodeEffects(node: Node): readonly Effect[] {
-  if ('AlterTableStmt' in node) return alterEffects(node.AlterTableStmt);
-  if ('DropStmt' in node) return dropEffects(node.DropStmt);
-  if ('CreateStmt' in node) return referencesOf(node.CreateStmt.tableElts ?? []);
-  if ('IndexStmt' in node) {
-    const { relation, concurrent } = node.IndexStmt;
-    return [{ table: nameOf(relation), lock: concurrent ? 'SHARE UPDATE EXCLUSIVE' : 'SHARE', work: 'scan' }];
-  }
-  if ('RenameStmt' in node && node.RenameStmt.relation !== undefined) {
-    return [{ table: nameOf(node.RenameStmt.relation), lock: 'ACCESS EXCLUSIVE' }];
-  }
-  if ('CreateTrigStmt' in node) return [{ table: nameOf(node.CreateTrigStmt.relation), lock: 'SHARE ROW EXCLUSIVE' }];
-  if ('TruncateStmt' in node) {
-    return listedRelations(node.TruncateStmt.relations).map((table) => ({
-      table,
-      lock: 'ACCESS EXCLUSIVE',
-      loss: { what: 'rows', table },
-    }));
-  }
-  if ('DeleteStmt' in node) {
-    const table = nameOf(node.DeleteStmt.relation);
-    return [{ table, lock: 'ROW EXCLUSIVE', work: 'scan', loss: { what: 'rows', table } }];
-  }
-  if ('UpdateStmt' in node) return [{ table: nameOf(node.UpdateStmt.relation), lock: 'ROW EXCLUSIVE', work: 'scan' }];
-  if ('InsertStmt' in node) return [{ table: nameOf(node.InsertStmt.relation), lock: 'ROW EXCLUSIVE' }];
-  if ('LockStmt' in node)
-    return listedRelations(node.LockStmt.relations).map((table) => ({ table, lock: 'ACCESS EXCLUSIVE' }));
-  return [];
+function followRename({ renameType, relation, newname = '' }: Renamed, made: Set<string>): void {
+  const prefix = RELATION_PREFIXES[renameType ?? ''];
+  if (prefix !== undefined && made.delete(`${prefix}${nameOf(relation)}`)) made.add(`${prefix}${newname}`);
 }
 
-function dropEffects(drop: Extract<Node, { DropStmt: unknown }>['DropStmt']): readonly Effect[] {
-  const cascade = drop.behavior === 'DROP_CASCADE';
-  const names = listedNames(drop.objects);
-  if (drop.removeType === 'OBJECT_TABLE') {
-    return names.map((table) => ({ table, lock: 'ACCESS EXCLUSIVE', loss: { what: 'table', table } }));
-  }
-  if (drop.removeType === 'OBJECT_TRIGGER' || drop.removeType === 'OBJECT_POLICY') {
-    return listedTables(drop.objects).map((table) => ({ table, lock: 'ACCESS EXCLUSIVE' }));
-  }
-  if (drop.removeType === 'OBJECT_INDEX') {
-    // Whose index it is, only the catalog knows.
-    const lock = drop.concurrent ? 'SHARE UPDATE EXCLUSIVE' : 'ACCESS EXCLUSIVE';
-    return names.map((index) => ({ table: `index ${index}`, lock }));
-  }
-  // A type, schema, sequence or extension takes the columns that use it with it.
-  if (!cascade) return [];
-  return names.map((object) => ({ table: object, lock: 'ACCESS EXCLUSIVE', loss: { what: 'objects', table: object } }));
-}
+type Renamed = Extract<Node, { RenameStmt: unknown }>['RenameStmt'];
 
-/** The tables whose rows new foreign keys will point at. */
-function referencesOf(elements: readonly Node[]): readonly Effect[] {
-  return elements.flatMap((element) => {
-    const constraints = 'ColumnDef' in element ? (element.ColumnDef.constraints ?? []) : [element];
-    return constraints.flatMap((node): Effect[] =>
-      'Constraint' in node && node.Constraint.contype === 'CONSTR_FOREIGN'
-        ? [{ table: nameOf(node.Constraint.pktable), lock: 'SHARE ROW EXCLUSIVE' }]
-        : [],
-    );
-  });
-}
-
-function listedRelations(nodes: readonly Node[] = []): readonly string[] {
-  return nodes.flatMap((node) => ('RangeVar' in node ? [nameOf(node.RangeVar)] : []));
-}
-
-/** Of `DROP TRIGGER name ON table`, whose parsed name is table and name in one. */
-function listedTables(nodes: readonly Node[] = []): readonly string[] {
-  return nodes.flatMap((node) => ('List' in node ? [typeNameOf(node.List.items?.slice(0, -1))] : []));
-}
+const RELATION_PREFIXES: Readonly<Record<string, string>> = { OBJECT_TABLE: '', OBJECT_INDEX: 'index ' };

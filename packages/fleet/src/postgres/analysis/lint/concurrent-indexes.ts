@@ -1,15 +1,15 @@
 import type { Node } from 'libpg-query';
+import { effectsOf } from '../effects';
+import { isConcurrentReindex } from '../maintenance-locks';
 import { nameOf } from '../names';
-import { judgeStatements } from './existing-tables';
 import type { Finding, Rule } from './finding';
-import { isConcurrentReindex } from './more-locks';
 
 /**
  * `index-not-concurrent`: an index is built on a table with users, whose writes wait until it is. A way back restores what
  * was dropped, in the transaction of the whole step.
  */
 export const indexNotConcurrent: Rule = ({ statements, direction }): readonly Finding[] =>
-  judgeStatements(statements).flatMap(({ statement: { node, offset }, onlyNew }) => {
+  effectsOf(statements).flatMap(({ statement: { node, offset }, onlyNew }) => {
     if (!('IndexStmt' in node) || node.IndexStmt.concurrent || onlyNew || direction === 'down') return [];
     return [
       {

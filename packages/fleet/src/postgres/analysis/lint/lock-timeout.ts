@@ -1,6 +1,6 @@
 import type { Node } from 'libpg-query';
 import { type Effect, LOCK_MODES } from '../effect';
-import { judgeStatements } from './existing-tables';
+import { effectsOf } from '../effects';
 import type { Finding, Rule } from './finding';
 
 /**
@@ -16,7 +16,7 @@ const STOPS_WRITERS = LOCK_MODES.indexOf('SHARE');
 export const lockTimeoutMissing: Rule = ({ script, direction, statements }): readonly Finding[] => {
   if (direction === 'down') return [];
   let limited = false;
-  for (const { statement, effects } of judgeStatements(statements)) {
+  for (const { statement, effects } of effectsOf(statements)) {
     limited = limitAfter(statement.node, script.transactional) ?? limited;
     const strongest = strongestOf(effects);
     if (limited || strongest === undefined) continue;

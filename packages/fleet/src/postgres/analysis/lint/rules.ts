@@ -1,7 +1,7 @@
+import { effectsOf } from '../effects';
 import { cascade } from './cascade';
 import { concurrentInTransaction, indexNotConcurrent, severalConcurrent } from './concurrent-indexes';
 import { dropsUnmanaged } from './drops-unmanaged';
-import { judgeStatements } from './existing-tables';
 import type { Finding, LintedScript, Rule } from './finding';
 import { applyIgnores } from './ignores';
 import { lockTimeoutMissing } from './lock-timeout';
@@ -33,7 +33,7 @@ export async function findFaults(files: readonly LintedScript[]): Promise<readon
 }
 
 function concerning({ statements, direction }: LintedScript, findings: readonly SquawkFinding[]): readonly Finding[] {
-  const judged = judgeStatements(statements);
+  const judged = effectsOf(statements);
   return withoutRepetition(findings)
     .filter(({ rule, offset }) => {
       const onlyNew = judged.findLast(({ statement }) => statement.offset <= offset)?.onlyNew ?? false;

@@ -1,8 +1,8 @@
 import type { Node } from 'libpg-query';
-import type { Effect } from '../effect';
-import { nameOf } from '../names';
+import type { Effect } from './effect';
+import { nameOf } from './names';
 
-/** Locks of statements that no plan speaks of, for they are maintenance or rare; modes as in «Explicit Locking», 13.3.1. */
+/** Locks of statements that are maintenance or rare; modes as in «Explicit Locking», 13.3.1. */
 export function maintenanceLocks(node: Node): readonly Effect[] {
   if ('ReindexStmt' in node) {
     const { relation, kind } = node.ReindexStmt;
