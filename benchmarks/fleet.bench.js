@@ -1,7 +1,7 @@
 // The fleet commands against psql and the official command line.
 const { readdirSync, readFileSync } = require('node:fs');
 const path = require('node:path');
-const { median, peakMemoryMib, seconds } = require('./measure.js');
+const { databaseOf, median, peakMemoryMib, row, seconds, withDatabase } = require('./measure.js');
 
 exports.run = ({ root, home, url, runs, hasVector }) => {
   const bin = path.join(root, 'packages', 'fleet', 'bin', 'azora-db.js');
@@ -86,25 +86,4 @@ function setUpByPsql(root, name, psql) {
       `GRANT SELECT, INSERT, UPDATE, DELETE ON ALL TABLES IN SCHEMA public TO peer_${name}_app`,
     ])
   );
-}
-
-function databaseOf(root, name) {
-  const { azora } = JSON.parse(readFileSync(path.join(root, 'services', name, 'package.json'), 'utf8'));
-  return azora.database.replace('azora_', '');
-}
-
-function withDatabase(url, database) {
-  const changed = new URL(url);
-  changed.pathname = `/${database}`;
-  return changed.href;
-}
-
-function row(what, ours, peer, name, budget) {
-  return {
-    what,
-    ours: `${ours.toFixed(2)} s`,
-    peer: `${peer.toFixed(2)} s (${name})`,
-    ratio: (ours / peer).toFixed(2),
-    budget,
-  };
 }

@@ -1,5 +1,7 @@
-// Timing shared by the benchmarks: whole processes, several runs, medians.
+// Shared by the benchmarks: timing of whole processes, several runs, medians; and what a row says.
 const { spawnSync } = require('node:child_process');
+const { readFileSync } = require('node:fs');
+const path = require('node:path');
 
 /** Runs a program to its end and returns seconds; a failure ends the benchmark, for its time would mean nothing. */
 function seconds(command, args, options = {}) {
@@ -32,4 +34,27 @@ function peakMemoryMib(command, args, options = {}) {
   return match === null ? undefined : Math.round(Number(match[1]) / 1024);
 }
 
-module.exports = { median, peakMemoryMib, seconds };
+/** A line of the table: seconds of ours and of the peer that is named, and their ratio. */
+function row(what, ours, peer, name, budget) {
+  return {
+    what,
+    ours: `${ours.toFixed(2)} s`,
+    peer: `${peer.toFixed(2)} s (${name})`,
+    ratio: (ours / peer).toFixed(2),
+    budget,
+  };
+}
+
+/** The name of a service's database, without the prefix. */
+function databaseOf(root, service) {
+  const { azora } = JSON.parse(readFileSync(path.join(root, 'services', service, 'package.json'), 'utf8'));
+  return azora.database.replace('azora_', '');
+}
+
+function withDatabase(url, database) {
+  const changed = new URL(url);
+  changed.pathname = `/${database}`;
+  return changed.href;
+}
+
+module.exports = { databaseOf, median, peakMemoryMib, row, seconds, withDatabase };

@@ -2,7 +2,7 @@
 const { mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } = require('node:fs');
 const os = require('node:os');
 const path = require('node:path');
-const { median, seconds } = require('./measure.js');
+const { databaseOf, median, row, seconds, withDatabase } = require('./measure.js');
 
 const MIGRATIONS = 100;
 
@@ -67,7 +67,7 @@ async function wholeFleet({ root, home, url, runs, hasVector }) {
     [path.join(root, 'packages', 'fleet', 'bin', 'azora-db.js'), ...args, '--service', services.join(',')],
     { cwd: root, env },
   ];
-  const names = services.map((name) => `bench_${manifestOf(root, name).azora.database.replace(/^azora_/, '')}`);
+  const names = services.map((name) => `bench_${databaseOf(root, name)}`);
   const fresh = () =>
     withClient(server, async (client) => {
       for (const name of names) {
@@ -126,24 +126,4 @@ function nodePgFolder(root, name) {
     writeFileSync(path.join(folder, `${migration.replace('_', '000_')}.sql`), text);
   }
   return folder;
-}
-
-function manifestOf(root, name) {
-  return JSON.parse(readFileSync(path.join(root, 'services', name, 'package.json'), 'utf8'));
-}
-
-function withDatabase(url, database) {
-  const parsed = new URL(url);
-  parsed.pathname = `/${database}`;
-  return parsed.href;
-}
-
-function row(what, ours, peer, name, budget) {
-  return {
-    what,
-    ours: `${ours.toFixed(2)} s`,
-    peer: `${peer.toFixed(2)} s (${name})`,
-    ratio: (ours / peer).toFixed(2),
-    budget,
-  };
 }

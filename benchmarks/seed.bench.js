@@ -11,7 +11,7 @@ const {
 } = require('node:fs');
 const os = require('node:os');
 const path = require('node:path');
-const { median, peakMemoryMib, seconds } = require('./measure.js');
+const { median, peakMemoryMib, seconds, withDatabase } = require('./measure.js');
 
 const SCALE = 10;
 const BLOCK_USERS = 1_000;
@@ -111,10 +111,4 @@ function* counted(rows, count) {
     count();
     yield row;
   }
-}
-
-function withDatabase(url, database) {
-  const changed = new URL(url);
-  changed.pathname = `/${database}`;
-  return changed.href;
 }
