@@ -14,5 +14,7 @@ module.exports = {
   transformIgnorePatterns: ['/node_modules/(?!(p-map|@prisma/schema-engine-wasm)/)'],
   globalSetup: '<rootDir>/packages/testkit/dist/global-setup.js',
   globalTeardown: '<rootDir>/packages/testkit/dist/global-teardown.js',
+  // Most of a test is waiting for its server, so jest's own guess, one worker less than there are cores, leaves one idle.
+  maxWorkers: '100%',
   testTimeout: 60_000,
 };
