@@ -1,4 +1,4 @@
-import { quoteIdentifier, quoteLiteral, SuiteError } from '@azora/db-core';
+import { quoteIdentifier, SuiteError } from '@azora/db-core';
 import type { ClientBase } from 'pg';
 import type { Script } from '../migrations/files';
 import type { Loss } from './effect';
@@ -12,24 +12,26 @@ export async function lossesOf(script: Script): Promise<readonly Loss[]> {
   return effects.flatMap(({ loss }) => (loss === undefined ? [] : [loss]));
 }
 
-/** Those of the losses that would hit rows or values that are there; what cannot be looked at counts. */
+/** Those of the losses that would hit rows or values that are there; what cannot be looked at counts. Two questions in all. */
 export async function findLosses(client: ClientBase, losses: readonly Loss[]): Promise<readonly Loss[]> {
-  const found: Loss[] = [];
-  for (const loss of losses) if (await isHit(client, loss)) found.push(loss);
-  return found;
+  if (losses.length === 0) return [];
+  const types = await readTypes(client, losses);
+  const asked = losses.map((loss, at) => conditionOf(loss, types[at] ?? null));
+  const { rows } = await client.query<{ hit: boolean[] }>(`SELECT ARRAY[${asked.join(', ')}] AS hit`);
+  return losses.filter((_, at) => rows[0]?.hit[at] === true);
 }
 
 /**
- * Stops a step that would lose data, in its transaction: the tables are locked first, so that no row comes in between the
- * look and the loss.
+ * Stops a step that would lose data, in its transaction: the tables are locked first, all at once and by name, so that no
+ * row comes in between the look and the loss.
  * @throws {SuiteError} `MIGRATION.DATA_LOSS` naming tables and columns
  */
 export async function refuseDataLoss(client: ClientBase, script: Script): Promise<void> {
   const losses = await lossesOf(script);
-  for (const { table, what } of losses) {
-    if (what !== 'objects' && (await exists(client, table)) && script.transactional)
-      await client.query(`LOCK TABLE ${relation(table)} IN ACCESS EXCLUSIVE MODE`);
-  }
+  const types = await readTypes(client, losses);
+  const there = losses.flatMap(({ table }, at) => (types[at] == null ? [] : [relation(table)]));
+  if (there.length > 0 && script.transactional)
+    await client.query(`LOCK TABLE ${[...new Set(there)].sort().join(', ')} IN ACCESS EXCLUSIVE MODE`);
   throwDataLoss(script.file, await findLosses(client, losses));
 }
 
@@ -50,31 +52,26 @@ export function describeLoss({ what, table, column }: Loss): string {
   return `${what === 'table' ? 'the table' : 'rows of'} ${table}`;
 }
 
-async function isHit(client: ClientBase, { what, table, column, type }: Loss): Promise<boolean> {
-  if (what === 'objects') return true;
-  if (!(await exists(client, table))) return false;
-  if (column === undefined) return asks(client, `EXISTS (SELECT FROM ${relation(table)})`);
-  const now = await typeOf(client, table, column);
-  if (now === undefined || (what === 'type' && type !== undefined && isWidening(now, type))) return false;
-  return asks(client, `EXISTS (SELECT FROM ${relation(table)} WHERE ${quoteIdentifier(column)} IS NOT NULL)`);
-}
-
-async function exists(client: ClientBase, table: string): Promise<boolean> {
-  return asks(client, `to_regclass(${quoteLiteral(relation(table))}) IS NOT NULL`);
-}
-
-async function asks(client: ClientBase, condition: string): Promise<boolean> {
-  const { rows } = await client.query<{ yes: boolean }>(`SELECT ${condition} AS yes`);
-  return rows[0]?.yes === true;
-}
-
-async function typeOf(client: ClientBase, table: string, column: string): Promise<string | undefined> {
-  const { rows } = await client.query<{ type: string }>(
-    `SELECT format_type(atttypid, atttypmod) AS type FROM pg_attribute
-     WHERE attrelid = $1::regclass AND attname = $2 AND NOT attisdropped`,
-    [relation(table), column],
+/**
+ * Of each loss the type of its column, or an empty text for a table as a whole; null where there is no such table or
+ * column, or what goes is no table.
+ */
+async function readTypes(client: ClientBase, losses: readonly Loss[]): Promise<readonly (string | null)[]> {
+  const { rows } = await client.query<{ type: string | null }>(
+    `SELECT CASE WHEN name IS NULL THEN (SELECT '' FROM pg_class WHERE oid = to_regclass(of) AND relkind IN ('r', 'p'))
+              ELSE (SELECT format_type(atttypid, atttypmod) FROM pg_attribute
+                    WHERE attrelid = to_regclass(of) AND attname = name AND NOT attisdropped) END AS type
+     FROM unnest($1::text[], $2::text[]) WITH ORDINALITY AS asked(of, name, at) ORDER BY at`,
+    [losses.map(({ table }) => relation(table)), losses.map(({ column }) => column ?? null)],
   );
-  return rows[0]?.type;
+  return rows.map(({ type }) => type);
+}
+
+function conditionOf({ what, table, column, type }: Loss, now: string | null): string {
+  if (what === 'objects') return 'true';
+  if (now === null || (what === 'type' && type !== undefined && isWidening(now, type))) return 'false';
+  const values = column === undefined ? '' : ` WHERE ${quoteIdentifier(column)} IS NOT NULL`;
+  return `EXISTS (SELECT FROM ${relation(table)}${values})`;
 }
 
 function relation(table: string): string {

@@ -109,7 +109,7 @@ async function runInTransaction(client: ClientBase, step: Step, options: StepOpt
   await options.beforeEach?.(client, step.script);
   const { completed, error } = await runScript(client, step.script.sql);
   if (error !== undefined) throw sqlError({ ...step, error, sentFrom: 0, completed });
-  const after = await client.query(`${RESET}${timeouts(options, 'LOCAL')} ${SAME_TRANSACTION}`).then(lastRow, failed);
+  const after = await client.query(`${RESET}${settings(options, 'LOCAL')} ${SAME_TRANSACTION}`).then(lastRow, failed);
   if (after.transaction !== transaction) throw transactionGone(step);
   await options.afterEach?.(client);
   await client.query(`${step.finish}; COMMIT`).catch(failed);
@@ -121,12 +121,12 @@ async function runStatements(client: ClientBase, step: Step, options: StepOption
   const failed = failureOf(step);
   const { done } = await client.query(`SELECT ${step.isDone} AS done`).then(lastRow, failed);
   if (done) return false;
-  await client.query(`${step.begin}; ${timeouts(options, 'SESSION')} ${connectionCheck('SESSION')}`).catch(failed);
+  await client.query(`${step.begin}; ${settings(options, 'SESSION')}`).catch(failed);
   for (const { offset, text } of splitStatements(step.script.sql)) {
     const { error } = await runScript(client, text);
     if (error !== undefined) throw sqlError({ ...step, error, sentFrom: offset });
   }
-  await client.query(`${RESET} BEGIN; ${timeouts(options, 'LOCAL')}`).catch(failed);
+  await client.query(`${RESET} BEGIN; ${settings(options, 'LOCAL')}`).catch(failed);
   await options.afterEach?.(client);
   await client.query(`${step.finish}; COMMIT`).catch(failed);
   return true;
@@ -139,8 +139,7 @@ async function runStatements(client: ClientBase, step: Step, options: StepOption
 function openTransaction(step: Step, options: StepOptions): string {
   return `
     BEGIN ISOLATION LEVEL READ COMMITTED READ WRITE;
-    ${timeouts(options, 'LOCAL')}
-    ${connectionCheck('LOCAL')}
+    ${settings(options, 'LOCAL')}
     LOCK TABLE ${HISTORY} IN SHARE ROW EXCLUSIVE MODE;
     SELECT pg_current_xact_id()::text AS transaction, ${step.isDone} AS done`;
 }
@@ -151,20 +150,18 @@ function openTransaction(step: Step, options: StepOptions): string {
  */
 const CONNECTION_CHECK_MS = 2_000;
 
-function connectionCheck(scope: 'LOCAL' | 'SESSION'): string {
-  return `SELECT set_config('client_connection_check_interval', '${CONNECTION_CHECK_MS}', ${scope === 'LOCAL'})
-    WHERE version() ~ 'linux|darwin|bsd';`;
-}
-
 const SAME_TRANSACTION = 'SELECT pg_current_xact_id()::text AS transaction;';
 
 /** What a migration set for its session would hold for the next one, if both run now; a dump's empty search path does. */
 const RESET = 'RESET SESSION AUTHORIZATION; RESET ROLE; RESET ALL;';
 
-function timeouts({ lockTimeoutMs, statementTimeoutMs }: StepOptions, scope: 'LOCAL' | 'SESSION'): string {
-  const lock = `SET ${scope} lock_timeout = ${Math.round(lockTimeoutMs)};`;
-  if (statementTimeoutMs === undefined) return lock;
-  return `${lock} SET ${scope} statement_timeout = ${Math.round(statementTimeoutMs)};`;
+/** Set again after {@link RESET}, which clears them too. */
+function settings({ lockTimeoutMs, statementTimeoutMs }: StepOptions, scope: 'LOCAL' | 'SESSION'): string {
+  const timeout =
+    statementTimeoutMs === undefined ? '' : `SET ${scope} statement_timeout = ${Math.round(statementTimeoutMs)};`;
+  return `SET ${scope} lock_timeout = ${Math.round(lockTimeoutMs)}; ${timeout}
+    SELECT set_config('client_connection_check_interval', '${CONNECTION_CHECK_MS}', ${scope === 'LOCAL'})
+      WHERE version() ~ 'linux|darwin|bsd';`;
 }
 
 interface Answer {

@@ -1,5 +1,7 @@
+import { quoteLiteral } from '@azora/db-core';
 import type { Node } from 'libpg-query';
 import type { ClientBase } from 'pg';
+import { SCHEMA_INDEX_METHODS } from '../analysis/index-methods';
 import { listedNames, nameOf } from '../analysis/names';
 import type { ParsedStatement } from '../analysis/parse';
 import { endsTransaction, splitStatements } from '../migrations/statements';
@@ -18,7 +20,7 @@ const INDEXES = `
   SELECT relname::text AS name
   FROM pg_index JOIN pg_class ON pg_class.oid = indexrelid JOIN pg_am ON pg_am.oid = relam
   WHERE relnamespace = 'public'::regnamespace
-    AND (indpred IS NOT NULL OR indexprs IS NOT NULL OR amname NOT IN ('btree', 'hash', 'gist', 'gin', 'spgist', 'brin'))`;
+    AND (indpred IS NOT NULL OR indexprs IS NOT NULL OR amname NOT IN (${SCHEMA_INDEX_METHODS.map(quoteLiteral).join(', ')}))`;
 
 const ALL_INDEXES = `
   SELECT relname::text AS name FROM pg_class WHERE relnamespace = 'public'::regnamespace AND relkind = 'i'`;

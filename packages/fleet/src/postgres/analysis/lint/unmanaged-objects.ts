@@ -1,4 +1,5 @@
 import type { AlterTableCmd, Constraint, IndexStmt, Node } from 'libpg-query';
+import { SCHEMA_INDEX_METHODS } from '../index-methods';
 import { listedNames, nameOf, typeNameOf } from '../names';
 import type { ParsedStatement } from '../parse';
 
@@ -21,8 +22,6 @@ export interface Drop {
   readonly name: string;
 }
 
-/** The index methods of the schema language. */
-const METHODS: ReadonlySet<string> = new Set(['btree', 'hash', 'gist', 'gin', 'spgist', 'brin']);
 const CONSTRAINTS: Readonly<Record<string, string>> = {
   CONSTR_CHECK: 'the CHECK constraint',
   CONSTR_EXCLUSION: 'the EXCLUDE constraint',
@@ -90,7 +89,7 @@ function indexKind({ whereClause, indexParams = [], accessMethod = 'btree' }: In
   if (indexParams.some((it) => 'IndexElem' in it && it.IndexElem.expr !== undefined)) {
     return 'the index on an expression';
   }
-  return METHODS.has(accessMethod) ? undefined : `the ${accessMethod} index`;
+  return SCHEMA_INDEX_METHODS.includes(accessMethod) ? undefined : `the ${accessMethod} index`;
 }
 
 /** PostgreSQL names an index after its columns and functions. */
