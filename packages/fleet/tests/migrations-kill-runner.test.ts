@@ -83,9 +83,13 @@ async function failingStops({ job, given, where = stopsIn, goOn }: Kills): Promi
   return failing;
 }
 
-/** Whether the stop is between what says that the index began and what says that it is there. */
-function isHalfDone({ round }: Stop, rounds: Rounds): boolean {
+/**
+ * Whether the stop is between what says that the index began and what commits that it is there. Once that was sent it is
+ * committed, unless the server rests within it for long enough to notice that its client is dead.
+ */
+function isHalfDone({ round, statement }: Stop, rounds: Rounds): boolean {
   const { begin, end } = roundsOfIndex(rounds);
+  if (round === end) return statement > 0 && statement < (rounds[end]?.length ?? 0);
   return round >= begin && round < end;
 }
 
