@@ -29,8 +29,17 @@ export class SuiteError extends Error {
 export interface DatabaseFault {
   readonly sqlState: string;
   readonly message: string;
+  /** The constraint that refused, or the rule of our own SQL. */
   readonly constraint: string | undefined;
+  /** What a rule of our own SQL told: the JSON object in its DETAIL. */
+  readonly facts: Readonly<Record<string, unknown>>;
 }
+
+/**
+ * The SQLSTATE that the functions in our migrations raise, with the name of the rule as the message (Prisma's driver passes
+ * on no constraint of an error that it does not know) and facts as JSON in DETAIL. No other software uses the class.
+ */
+const OWN_FAULT = 'AZ001';
 
 /**
  * Finds PostgreSQL's own error in what `pg` or Prisma threw, by shape: Prisma 7 hides it under
@@ -44,7 +53,9 @@ export function databaseFault(error: unknown): DatabaseFault | undefined {
       return {
         sqlState: state,
         message: String(found['originalMessage'] ?? found['message'] ?? ''),
-        constraint: constraintOf(found['constraint']),
+        ...(state === OWN_FAULT
+          ? { constraint: String(found['message']), facts: factsOf(found['detail']) }
+          : { constraint: constraintOf(found['constraint']), facts: {} }),
       };
     }
     const meta = found['meta'];
@@ -56,6 +67,11 @@ export function databaseFault(error: unknown): DatabaseFault | undefined {
 function constraintOf(value: unknown): string | undefined {
   if (typeof value === 'string') return value;
   return isRecord(value) && typeof value['index'] === 'string' ? value['index'] : undefined;
+}
+
+function factsOf(detail: unknown): Readonly<Record<string, unknown>> {
+  const facts: unknown = typeof detail === 'string' ? JSON.parse(detail) : {};
+  return isRecord(facts) ? facts : {};
 }
 
 function isRecord(value: unknown): value is Record<string, unknown> {

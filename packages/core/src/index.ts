@@ -1,6 +1,7 @@
 export { quoteIdentifier, quoteLiteral, writeRows } from './bulk';
 export { capabilitiesOf, type ServerCapabilities } from './capabilities';
 export { type DatabaseFault, databaseFault, SuiteError, type SuiteErrorDetails } from './errors';
+export { type FaultTable, storeError } from './faults';
 export { formatMoney, type MoneyInput, parseMoney } from './money';
 export type { PoolOptions } from './pool';
 export { isRetryable } from './retry';
@@ -24,6 +25,7 @@ export {
   type Logger,
   openStore,
   type PrismaOptions,
+  type Statement,
   type Store,
   type StoreOptions,
 } from './store';

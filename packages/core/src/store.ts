@@ -1,6 +1,7 @@
 import { PrismaPg } from '@prisma/adapter-pg';
-import type { Pool } from 'pg';
+import type { Pool, QueryResultRow } from 'pg';
 import { SuiteError } from './errors';
+import { type FaultTable, storeError } from './faults';
 import { openPool, type PoolOptions } from './pool';
 import { retryTransaction } from './retry';
 import type { Inside } from './transaction';
@@ -21,12 +22,24 @@ export interface StoreOptions {
   readonly clock?: () => Date;
 }
 
+/** SQL with its parameters, $1 and on; the name stands for this text wherever it is used. */
+export interface Statement {
+  readonly name: string;
+  readonly text: string;
+  readonly values: readonly unknown[];
+}
+
 /** A service's open database. */
 export interface Store<Client, TransactionClient> {
   /** The generated client, for plain reads. */
   readonly prisma: Client;
   readonly pool: Pool;
   readonly clock: () => Date;
+  /**
+   * Runs one statement as a transaction of its own, prepared once per connection under its name, again after a deadlock or
+   * serialization failure; returns its rows. What the database refuses is thrown as the store's error.
+   */
+  query<Row extends QueryResultRow>(statement: Statement): Promise<readonly Row[]>;
   /** Runs `work` in one transaction, again after a deadlock or serialization failure; what it throws rolls back. */
   transaction<Result>(work: (tx: Inside<TransactionClient>) => Promise<Result>): Promise<Result>;
   /** Ends every connection. A second call does nothing. */
@@ -61,19 +74,26 @@ export function openStore<TransactionClient, Client extends GeneratedClient<Tran
   service: string,
   createClient: (options: PrismaOptions) => Client,
   options: StoreOptions,
+  faults: FaultTable = {},
 ): Store<Client, TransactionClient> {
   const url = storeUrl(service, options.url);
   const pool = openPool(url, options.pool);
   const prisma = createClient({ adapter: new PrismaPg(pool), log: [{ emit: 'event', level: 'query' }] });
   reportSlowQueries(prisma, service, options);
   let closing: Promise<void> | undefined;
+  const translated = <Result>(work: () => Promise<Result>) =>
+    retryTransaction(work).catch((error: unknown): never => {
+      throw storeError(error, faults);
+    });
   return {
     prisma,
     pool,
     clock: options.clock ?? (() => new Date()),
+    query: <Row extends QueryResultRow>({ name, text, values }: Statement) =>
+      translated(() => pool.query<Row>({ name, text, values: [...values] })).then(({ rows }) => rows),
     transaction: (work) =>
       // The brand is given here and nowhere else: this client is inside a transaction.
-      retryTransaction(() => prisma.$transaction((tx) => work(tx as Inside<TransactionClient>))),
+      translated(() => prisma.$transaction((tx) => work(tx as Inside<TransactionClient>))),
     close: () => (closing ??= prisma.$disconnect().then(() => pool.end())),
   };
 }

@@ -12,6 +12,7 @@ describe('databaseFault', () => {
       sqlState: '23505',
       message: 'duplicate key',
       constraint: 'users_email_key',
+      facts: {},
     });
   });
 
@@ -29,6 +30,7 @@ describe('databaseFault', () => {
       sqlState: '23505',
       message: 'duplicate key',
       constraint: 'users_email_key',
+      facts: {},
     });
   });
 
@@ -37,6 +39,18 @@ describe('databaseFault', () => {
 
     expect(databaseFault(raised)?.sqlState).toBe('P0001');
     expect(databaseFault(Object.assign(new Error('no'), { code: 'P1001' }))).toBeUndefined();
+  });
+
+  it('reads the rule and the facts that SQL of our own raised, from pg and from Prisma', () => {
+    const raised = { code: 'AZ001', message: 'insufficient_funds', detail: '{"available": "1.5"}' };
+    const wrapped = Object.assign(new Error('Raw query failed'), {
+      code: 'P2010',
+      meta: { driverAdapterError: { cause: { kind: 'postgres', ...raised } } },
+    });
+    const fault = { sqlState: 'AZ001', constraint: 'insufficient_funds', facts: { available: '1.5' } };
+
+    expect(databaseFault(Object.assign(new Error(raised.message), raised))).toMatchObject(fault);
+    expect(databaseFault(wrapped)).toMatchObject(fault);
   });
 
   it('looks through causes', () => {

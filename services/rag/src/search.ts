@@ -1,6 +1,6 @@
 import { z } from 'zod';
 import type { Rag } from './client';
-import { invalidInput } from './errors';
+import { readInput } from './errors';
 import { Prisma } from './generated/client';
 
 /** The dimensions that have an HNSW index of their own (see the first migration). */
@@ -69,9 +69,7 @@ export async function searchChunks(rag: Rag, input: SearchChunksInput): Promise<
 
 /** Checks what `searchChunks` is given. */
 export function parseSearch(input: SearchChunksInput): Search {
-  const parsed = searchInput.safeParse(input);
-  if (!parsed.success) throw invalidInput(parsed.error);
-  return parsed.data;
+  return readInput(searchInput, input);
 }
 
 /**

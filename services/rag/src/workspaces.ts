@@ -1,10 +1,11 @@
 import { createHash } from 'node:crypto';
-import { z } from 'zod';
-import { invalidInput } from './errors';
+import { textInput } from '@azora/db-core/input';
+import { readInput } from './errors';
 
 const ID_LENGTH = 16;
 
-const workspacePath = z.string().refine((path) => path.trim() !== '', 'is blank');
+/** As long as the longest path of Linux; Windows allows more, and nobody has it. */
+const workspacePath = textInput(4_096);
 
 /**
  * One spelling for a path however it is written: forward slashes, none doubled, none at the end, lower case (Windows
@@ -24,7 +25,8 @@ export function normalizePath(path: string): string {
  * @throws {SuiteError} `RAG.INVALID_INPUT` when the path is blank
  */
 export function workspaceId(path: string): string {
-  const parsed = workspacePath.safeParse(path);
-  if (!parsed.success) throw invalidInput(parsed.error);
-  return createHash('sha256').update(normalizePath(parsed.data)).digest('hex').slice(0, ID_LENGTH);
+  return createHash('sha256')
+    .update(normalizePath(readInput(workspacePath, path)))
+    .digest('hex')
+    .slice(0, ID_LENGTH);
 }

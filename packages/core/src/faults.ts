@@ -1,0 +1,48 @@
+import { type DatabaseFault, databaseFault, SuiteError } from './errors';
+
+/** The errors of a store by the name of the constraint, or of the rule of our own SQL, that refused. */
+export type FaultTable = Readonly<Record<string, (facts: DatabaseFault['facts']) => SuiteError>>;
+
+/**
+ * What was thrown, as the suite's error: by its constraint where the table has it, else `DATABASE.FAILED` with its SQLSTATE,
+ * or `DATABASE.CONNECTION_LOST`. What is no database's error stays what it is. A driver's own message is left out, for it
+ * may carry values of rows.
+ */
+export function storeError(error: unknown, faults: FaultTable): unknown {
+  if (error instanceof SuiteError) return error;
+  const fault = databaseFault(error);
+  if (fault === undefined) return isConnectionLoss(error) ? connectionLost(error) : error;
+  const known = fault.constraint === undefined ? undefined : faults[fault.constraint];
+  if (known !== undefined) return known(fault.facts);
+  if (/^(08|57P)/.test(fault.sqlState)) return connectionLost(error);
+  return new SuiteError('DATABASE.FAILED', 'PostgreSQL refused the statement', {
+    why: `It answered SQLSTATE ${fault.sqlState}${fault.constraint === undefined ? '' : ` for ${fault.constraint}`}.`,
+    meta: { sqlState: fault.sqlState, ...(fault.constraint === undefined ? {} : { constraint: fault.constraint }) },
+  });
+}
+
+function connectionLost(cause: unknown): SuiteError {
+  return new SuiteError('DATABASE.CONNECTION_LOST', 'The connection to the database was lost', {
+    why: 'Whether the last statement took effect is not known.',
+    next: 'Call again; what takes an idempotency key takes effect once, however often it is called with that key',
+    cause,
+  });
+}
+
+const SOCKET_CODES = ['ECONNREFUSED', 'ECONNRESET', 'EPIPE', 'ETIMEDOUT', 'ENOENT'];
+
+/** `pg` says by message only that a connection ended under a query; Prisma wraps it in codes of its own. */
+function isConnectionLoss(error: unknown): boolean {
+  for (let found = error, depth = 0; found instanceof Error && depth < 6; depth += 1) {
+    const code = 'code' in found ? String(found.code) : '';
+    if (SOCKET_CODES.includes(code) || ['P1001', 'P1017'].includes(code)) return true;
+    if (
+      /^(Connection terminated|Client has encountered a connection error)|timeout exceeded when trying to connect/.test(
+        found.message,
+      )
+    )
+      return true;
+    found = found.cause;
+  }
+  return false;
+}

@@ -1,0 +1,33 @@
+import { z } from 'zod';
+import { idInput, inputReader, textInput } from '../src/input';
+
+const readInput = inputReader('TEST.INVALID_INPUT');
+const contract = z.strictObject({ name: textInput(5), tags: z.array(z.string()).optional() });
+
+describe('a reader of input', () => {
+  it('returns what fits', () => {
+    expect(readInput(contract, { name: 'Ada' })).toEqual({ name: 'Ada' });
+  });
+
+  it.each([
+    ['too long', { name: 'private' }, 'name'],
+    ['blank', { name: ' \t' }, 'name'],
+    ['no text for PostgreSQL', { name: 'a\0b' }, 'name'],
+    ['half a surrogate pair', { name: 'a\ud800' }, 'name'],
+    ['of another type', { name: 7 }, 'name'],
+    ['deep inside', { name: 'Ada', tags: ['ok', 1] }, 'tags'],
+    ['unknown', { name: 'Ada', private: 1 }, 'input'],
+    ['nothing', undefined, 'input'],
+  ])('names the field that is %s and shows no value', (_, input, field) => {
+    const refusal = expect.objectContaining({ code: 'TEST.INVALID_INPUT', meta: { fields: [field] } });
+
+    expect(() => readInput(contract, input)).toThrow(refusal);
+    expect(() => readInput(contract, input)).not.toThrow(
+      expect.objectContaining({ why: expect.stringContaining('private') }),
+    );
+  });
+
+  it.each(['', ' ', 'a b', 'a\nb', 'a\u0007', 'x'.repeat(101)])('takes %j for no id', (id) => {
+    expect(() => readInput(idInput, id)).toThrow(expect.objectContaining({ code: 'TEST.INVALID_INPUT' }));
+  });
+});
