@@ -41,7 +41,7 @@ describe('a database of its own will', () => {
 
   it('is told object by object', async () => {
     await up();
-    expect(await drift()).toMatchObject({ changes: [], unwritten: '', text: '1 databases, no drift' });
+    expect(await drift()).toMatchObject({ changes: [], unwritten: '', text: '1 database compared, no drift' });
     await rows(
       `ALTER TABLE notes ADD COLUMN planted int, ALTER COLUMN body SET DEFAULT 'x', DROP CONSTRAINT notes_pkey`,
     );
@@ -116,7 +116,7 @@ describe('a database of its own will', () => {
     const differs = await failureOf(baselineTarget(target(), undefined, 5_000));
     expect(differs).toMatchObject({
       code: 'MIGRATION.BASELINE_DIFFERS',
-      why: '1 differences: column notes.stray is unexpected.',
+      why: '1 difference: column notes.stray is unexpected.',
     });
     expect(await rows("SELECT to_regclass('_prisma_migrations')")).toEqual([null]);
     await rows('ALTER TABLE notes DROP COLUMN stray');

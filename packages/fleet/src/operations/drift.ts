@@ -6,6 +6,7 @@ import { type Migration, readMigrations } from '../postgres/migrations/files';
 import { migrateUp, readState } from '../postgres/migrations/run';
 import { diffSchema } from '../postgres/schema-engine/diff';
 import { withScratchDatabase } from '../postgres/scratch';
+import { countOf } from './count';
 import { eachService, type RunOptions, type ServiceRow } from './fleet';
 import { scratchPlace, type Target } from './targets';
 
@@ -29,7 +30,7 @@ export async function findDrift(
   return eachService(targets, options, async (target) => {
     const data = await driftOf(target);
     const count = data.changes.length;
-    return { data, detail: count === 0 ? 'as its migrations made it' : `${count} differences` };
+    return { data, detail: count === 0 ? 'as its migrations made it' : countOf(count, 'difference') };
   });
 }
 

@@ -7,6 +7,7 @@ import { compareHistory, type MigrationState, readHistory } from '../postgres/mi
 import { migrateDown, migrateUp } from '../postgres/migrations/run';
 import { syncGrants, type TableGrants } from '../postgres/roles';
 import { readGrants } from '../suite/catalog';
+import { countOf } from './count';
 import { type Destination, depthOf, withService } from './destination';
 import { eachService, type RunOptions, type ServiceRow } from './fleet';
 import { planTarget } from './plan';
@@ -125,5 +126,5 @@ export function afterMigration(target: Target): (client: ClientBase) => Promise<
 
 function describe(migrations: readonly string[], verb: string, none: string): string {
   if (migrations.length === 0) return none;
-  return `${migrations.length} ${migrations.length === 1 ? 'migration' : 'migrations'} ${verb}`;
+  return `${countOf(migrations.length, 'migration')} ${verb}`;
 }

@@ -11,6 +11,7 @@ import {
   resolveMigration,
 } from '../postgres/migrations/resolve';
 import { withScratchDatabase } from '../postgres/scratch';
+import { countOf } from './count';
 import { catalogOf } from './drift';
 import { afterMigration } from './migrate';
 import { scratchPlace, type Target } from './targets';
@@ -55,7 +56,7 @@ export async function baselineTarget(
   if (changes.length > 0) {
     const shown = changes.slice(0, SHOWN).map(({ kind, object, change }) => `${kind} ${object} is ${change}`);
     throw new SuiteError('MIGRATION.BASELINE_DIFFERS', `${target.database} is not what the migrations make`, {
-      why: `${changes.length} differences: ${shown.join('; ')}${changes.length > SHOWN ? '; …' : ''}.`,
+      why: `${countOf(changes.length, 'difference')}: ${shown.join('; ')}${changes.length > SHOWN ? '; …' : ''}.`,
       next: 'Change the database or the migrations until they agree, or name an earlier migration with --to',
       meta: { changes },
     });

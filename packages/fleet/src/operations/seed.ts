@@ -4,6 +4,7 @@ import path from 'node:path';
 import { type SeedMessage, type SeedRequest, SuiteError } from '@azora/db-core';
 import { type Catalog, references, serviceOrder } from '../suite/catalog';
 import type { PasswordOf } from '../suite/credentials';
+import { countOf } from './count';
 import type { RunOptions, ServiceRow } from './fleet';
 import { findOrphans, type Orphans } from './references';
 import { appUrl, type Target } from './targets';
@@ -85,7 +86,7 @@ function record(rows: Map<string, SeedReport['rows'][number]>, message: SeedMess
     progress?.({ service, state: 'working', detail: message.detail });
   } else if (message.kind === 'done') {
     rows.set(service, { service, state: 'done', data: { volumeRows: message.rows } });
-    const detail = message.rows === 0 ? 'seeded' : `seeded, ${message.rows.toLocaleString('en')} rows of volume`;
+    const detail = message.rows === 0 ? 'seeded' : `seeded, ${countOf(message.rows, 'row')} of volume`;
     progress?.({ service, state: 'done', detail });
   } else {
     const { why, next } = message;

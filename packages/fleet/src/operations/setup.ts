@@ -4,6 +4,7 @@ import { type Catalog, readGrants } from '../suite/catalog';
 import type { PasswordOf } from '../suite/credentials';
 import type { Service } from '../suite/registry';
 import type { Settings } from '../suite/settings';
+import { countOf } from './count';
 import { doneRows, eachService, type ServiceRow } from './fleet';
 import { type MigrateOptions, migrateTargetUp } from './migrate';
 import { provision } from './provision';
@@ -71,7 +72,10 @@ export async function setUpDatabases(
     const grants = await readGrants(target.service);
     await withClient(target.admin, (client) => withRightsLock(client, () => syncGrants(client, target.role, grants)));
     const what = createdDatabase ? 'created' : 'there';
-    return { data: { createdDatabase, migrations }, detail: `${what}, ${migrations.length} migrations applied` };
+    return {
+      data: { createdDatabase, migrations },
+      detail: `${what}, ${countOf(migrations.length, 'migration')} applied`,
+    };
   });
   return { targets, rows };
 }

@@ -4,6 +4,7 @@ import { readMigrations } from '../postgres/migrations/files';
 import { type Problem, tripEmpty, tripWithRows } from '../postgres/migrations/round-trip';
 import { columnsOf, readContents } from '../postgres/migrations/rows';
 import { withScratchDatabase } from '../postgres/scratch';
+import { countOf } from './count';
 import { eachService, type RunOptions, type ServiceRow } from './fleet';
 import { runSeed } from './seed';
 import { scratchPlace, type Target } from './targets';
@@ -30,7 +31,8 @@ export async function verifyFleet(
   return eachService(targets, options, async (target, tell) => {
     const verified = await verifyService(target, root, tell);
     const { problems, rows } = verified;
-    const detail = problems.length > 0 ? `${problems.length} problems` : `the way back holds, ${rows} rows kept`;
+    const detail =
+      problems.length > 0 ? countOf(problems.length, 'problem') : `the way back holds, ${countOf(rows, 'row')} kept`;
     return { data: verified, detail };
   });
 }

@@ -1,3 +1,4 @@
+import { countOf } from '../operations/count';
 import { type DoctorReport, type FleetFinding, isIll } from '../operations/doctor';
 import { failuresText, rowsData } from './fleet';
 
@@ -11,7 +12,7 @@ export function doctorData(report: DoctorReport) {
 /** Servers with what is wrong with them, then each service that has a finding, then how many there are. */
 export function doctorText({ servers, findings, rows }: DoctorReport): string {
   const serverLines = servers.flatMap(({ server, version, services }) => [
-    `${server}: PostgreSQL ${version ?? 'of unknown version'}, ${count(services.length, 'database')}`,
+    `${server}: PostgreSQL ${version ?? 'of unknown version'}, ${countOf(services.length, 'database')}`,
     ...findings.filter((it) => it.service === null && it.server === server).flatMap(findingLines),
   ]);
   const serviceLines = rows.flatMap(({ service }) => {
@@ -19,7 +20,7 @@ export function doctorText({ servers, findings, rows }: DoctorReport): string {
     return own.length === 0 ? [] : [service, ...own.flatMap(findingLines)];
   });
   const looked = rows.filter((row) => row.state === 'done').length;
-  const databases = `${looked < rows.length ? `${looked} of ` : ''}${count(rows.length, 'database')}`;
+  const databases = `${looked < rows.length ? `${looked} of ` : ''}${countOf(rows.length, 'database')}`;
   const summary = `${databases}, ${summaryText(findings)}`;
   return [...serverLines, ...serviceLines, failuresText(rows), summary].filter((line) => line !== '').join('\n');
 }
@@ -34,11 +35,7 @@ function summaryText(findings: readonly FleetFinding[]): string {
   const [errors, warnings, notes] = (['error', 'warning', 'note'] as const).map(
     (level) => findings.filter((finding) => finding.level === level).length,
   );
-  const parts = [...(errors ? [count(errors, 'error')] : []), ...(warnings ? [count(warnings, 'warning')] : [])];
+  const parts = [...(errors ? [countOf(errors, 'error')] : []), ...(warnings ? [countOf(warnings, 'warning')] : [])];
   const wrong = parts.length === 0 ? 'nothing wrong' : parts.join(', ');
-  return notes ? `${wrong} (${count(notes, 'note')})` : wrong;
-}
-
-function count(number: number, noun: string): string {
-  return `${number} ${noun}${number === 1 ? '' : 's'}`;
+  return notes ? `${wrong} (${countOf(notes, 'note')})` : wrong;
 }

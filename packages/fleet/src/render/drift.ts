@@ -1,3 +1,4 @@
+import { countOf } from '../operations/count';
 import type { DriftedService } from '../operations/drift';
 import type { ServiceRow } from '../operations/fleet';
 import { failuresText } from './fleet';
@@ -24,8 +25,9 @@ export function driftText(rows: readonly ServiceRow<DriftedService>[]): string {
           ]),
     ];
   });
+  const compared = rows.filter(({ state }) => state === 'done').length;
   const drifted = rows.filter(hasDrift).length;
-  const summary =
-    drifted === 0 ? `${rows.length} databases, no drift` : `${drifted} of ${rows.length} databases differ`;
+  const databases = `${compared < rows.length ? `${compared} of ` : ''}${countOf(rows.length, 'database')} compared`;
+  const summary = `${databases}, ${drifted === 0 ? 'no drift' : `drift in ${drifted}`}`;
   return [...lines, failuresText(rows), summary].filter((text) => text !== '').join('\n');
 }

@@ -1,3 +1,4 @@
+import { countOf } from '../operations/count';
 import type { LintFinding, LintReport } from '../operations/lint';
 
 export function lintData({ findings }: LintReport) {
@@ -17,7 +18,7 @@ export function lintData({ findings }: LintReport) {
 
 /** A paragraph per finding, and how many there are. */
 export function lintText({ files, migrations, findings }: LintReport): string {
-  const looked = `linted ${files} files of ${migrations} migrations`;
+  const looked = `linted ${countOf(files, 'file')} of ${countOf(migrations, 'migration')}`;
   if (findings.length === 0) return `${looked}: nothing found`;
   return [
     ...findings.map(findingText),

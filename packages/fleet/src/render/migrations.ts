@@ -1,4 +1,5 @@
 import type { WrittenMigration } from '../operations/author';
+import { countOf } from '../operations/count';
 import type { ServiceRow } from '../operations/fleet';
 import type { MigratedService } from '../operations/migrate';
 import type { MigrationState } from '../postgres/migrations/history';
@@ -12,7 +13,7 @@ export function migratedText(rows: readonly ServiceRow<MigratedService>[], verb:
       : [],
   );
   const total = rows.reduce((sum, row) => sum + (row.state === 'done' ? row.data.migrations.length : 0), 0);
-  const summary = `${countsText(rows)}; ${total === 0 ? `nothing ${verb}` : `${total} migrations ${verb}`}`;
+  const summary = `${countsText(rows)}; ${total === 0 ? `nothing ${verb}` : `${countOf(total, 'migration')} ${verb}`}`;
   return [...changed, failuresText(rows), summary].filter((line) => line !== '').join('\n');
 }
 

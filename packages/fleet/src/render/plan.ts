@@ -1,3 +1,4 @@
+import { countOf } from '../operations/count';
 import type { ServiceRow } from '../operations/fleet';
 import type { PlannedLock, PlannedService, PlannedStep } from '../operations/plan';
 import { describeLoss } from '../postgres/analysis/losses';
@@ -10,7 +11,8 @@ export function planText(rows: readonly ServiceRow<PlannedService>[], { sql }: {
   );
   const count = steps.length;
   const services = rows.filter((row) => row.state === 'done' && row.data.steps.length > 0).length;
-  const summary = count === 0 ? 'nothing to run' : `${count} to run on ${services} of ${rows.length} databases`;
+  const summary =
+    count === 0 ? 'nothing to run' : `${count} to run on ${services} of ${countOf(rows.length, 'database')}`;
   return [...steps, failuresText(rows), summary].filter((text) => text !== '').join('\n');
 }
 
@@ -28,6 +30,6 @@ function stepText(service: string, step: PlannedStep, withSql: boolean): string 
 const WORK = { scan: ', reads every row', rewrite: ', writes every row anew' };
 
 function lockText({ table, lock, work, rows }: PlannedLock): string {
-  const size = rows === undefined ? '' : ` (about ${rows.toLocaleString('en')} rows)`;
+  const size = rows === undefined ? '' : ` (about ${countOf(rows, 'row')})`;
   return `  locks   ${table}${size} ${lock}${work === undefined ? '' : WORK[work]}`;
 }

@@ -1,3 +1,4 @@
+import { countOf } from '../operations/count';
 import type { ServiceRow } from '../operations/fleet';
 import type { VerifiedService } from '../operations/verify';
 import { failuresText } from './fleet';
@@ -12,7 +13,13 @@ export function verifyText(rows: readonly ServiceRow<VerifiedService>[]): string
     ...data.tablesWithoutRows.map((table) => `${service}: the seed has no row of ${table}; tried without`),
   ]);
   const problems = sum((data) => data.problems.length);
-  const verdict = problems === 0 ? 'each way back holds' : `${problems} problems`;
-  const summary = `${sum((data) => data.migrations)} migrations up, down and up, ${sum((data) => data.rows)} rows: ${verdict}`;
+  const verdict = problems === 0 ? 'each way back holds' : countOf(problems, 'problem');
+  const summary = `${countOf(
+    sum((data) => data.migrations),
+    'migration',
+  )} up, down and up, ${countOf(
+    sum((data) => data.rows),
+    'row',
+  )}: ${verdict}`;
   return [...lines, failuresText(rows), summary].filter((text) => text !== '').join('\n');
 }
