@@ -7,13 +7,16 @@ const { databaseOf, median, row, seconds, withDatabase } = require('./measure.js
 const MIGRATIONS = 100;
 
 exports.run = async ({ root, home, url, runs, hasVector }) => [
-  await hundredMigrations({ url, runs }),
+  ...(await hundredMigrations({ url, runs })),
   ...(await wholeFleet({ root, home, url, runs, hasVector })),
 ];
 
-/** A hundred migrations on one database: ours in this process, psql as one process with a transaction for each file. */
+/**
+ * A hundred migrations on one database: ours as a process and inside a process that runs already, as a service's start does
+ * it; psql as one process with a transaction for each file.
+ */
 async function hundredMigrations({ url, runs }) {
-  const { withClient, createDatabase, dropDatabase } = require('@azora/db-fleet');
+  const { withClient, createDatabase, dropDatabase, migrateUp, readMigrations } = require('@azora/db-fleet');
   const { parseDatabaseUrl } = require('@azora/db-core');
   const folder = mkdtempSync(path.join(os.tmpdir(), 'azora-bench-migrations-'));
   const script = path.join(folder, '..', `${path.basename(folder)}.sql`);
@@ -26,20 +29,35 @@ async function hundredMigrations({ url, runs }) {
       await dropDatabase(client, 'bench_hundred');
       await createDatabase(client, 'bench_hundred');
     });
-  const measured = async (command, args) => {
-    const times = [];
-    for (let run = 0; run < runs; run += 1) {
-      await fresh();
-      times.push(seconds(command, args));
-    }
-    return times.sort((one, other) => one - other)[Math.floor(runs / 2)];
+  const inside = async () => {
+    const started = process.hrtime.bigint();
+    await migrateUp(parseDatabaseUrl(database, 'bench'), await readMigrations(folder), { lockTimeoutMs: 10_000 });
+    return Number(process.hrtime.bigint() - started) / 1e9;
   };
-  const ours = await measured(process.execPath, [program, database, folder]);
-  const peer = await measured('psql', ['-X', '-q', '-v', 'ON_ERROR_STOP=1', '-d', database, '-f', script]);
+  const ways = {
+    process: () => seconds(process.execPath, [program, database, folder]),
+    inside,
+    psql: () => seconds('psql', ['-X', '-q', '-v', 'ON_ERROR_STOP=1', '-d', database, '-f', script]),
+  };
+  const times = { process: [], inside: [], psql: [] };
+  for (let run = 0; run < runs; run += 1) {
+    for (const [way, measure] of Object.entries(ways)) {
+      await fresh();
+      times[way].push(await measure());
+    }
+  }
   await withClient(server, (client) => dropDatabase(client, 'bench_hundred'));
   rmSync(folder, { recursive: true });
   rmSync(script);
-  return row(`${MIGRATIONS} migrations on one database`, ours, peer, 'psql, a transaction for each file', '≤ 1.3');
+  const peer = [middle(times.psql), 'psql, a transaction for each file'];
+  return [
+    row(`${MIGRATIONS} migrations on one database, a process`, middle(times.process), ...peer, '≤ 1.3'),
+    row(`${MIGRATIONS} migrations on one database, migrateUp()`, middle(times.inside), ...peer, '≤ 1.3'),
+  ];
+}
+
+function middle(times) {
+  return times.sort((one, other) => one - other)[Math.floor(times.length / 2)];
 }
 
 function writeMigrations(folder, script) {
@@ -91,7 +109,6 @@ async function wholeFleet({ root, home, url, runs, hasVector }) {
     await fresh();
     times.nodePg.push(nodePg());
   }
-  const middle = (list) => list.sort((one, other) => one - other)[Math.floor(list.length / 2)];
   const prisma = median(runs, () =>
     seconds(process.execPath, [path.join(root, 'scripts', 'prisma.js'), '--version'], {
       cwd: path.join(root, 'services', 'mint'),

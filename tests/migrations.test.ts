@@ -1,5 +1,15 @@
 import { randomBytes } from 'node:crypto';
-import { cpSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
+import {
+  cpSync,
+  existsSync,
+  mkdirSync,
+  mkdtempSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  symlinkSync,
+  writeFileSync,
+} from 'node:fs';
 import os from 'node:os';
 import path from 'node:path';
 import { diffSchema, findServices, migrateFleetDown, migrateFleetUp, withClient } from '@azora/db-fleet';
@@ -53,6 +63,16 @@ describe('the migrations of the suite', () => {
     const { exitCode, stdout } = await azoraDb(['migrate', 'verify'], { env, cwd: checkout });
 
     expect({ exitCode, stdout }).toEqual({ exitCode: 4, stdout: expect.stringContaining(expected) });
+    rmSync(checkout, { recursive: true });
+  });
+
+  it('are not tagged when the head of a database cannot be read', async () => {
+    const checkout = checkoutOf('mint');
+
+    const { exitCode, stdout } = await azoraDb(['migrate', 'tag', 'release'], { env, cwd: checkout });
+
+    expect({ exitCode, stdout }).toEqual({ exitCode: 2, stdout: expect.stringContaining('1 failed; no tag written') });
+    expect(existsSync(path.join(checkout, 'prisma', 'tags'))).toBe(false);
     rmSync(checkout, { recursive: true });
   });
 
