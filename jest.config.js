@@ -2,7 +2,8 @@
 module.exports = {
   testEnvironment: '<rootDir>/packages/testkit/dist/environment.js',
   roots: ['<rootDir>/packages', '<rootDir>/services', '<rootDir>/tests'],
-  testMatch: ['**/tests/**/*.test.ts'],
+  // What takes minutes is `npm run test:long`'s.
+  testMatch: ['**/tests/**/!(*.long).test.ts'],
   modulePathIgnorePatterns: ['/dist/', '/.azora/'],
   transform: {
     '^.+\\.[cm]?[jt]sx?$': [

@@ -1,0 +1,7 @@
+// `npm run test:long`: what kills runners and servers at every place that there is, or repeats a hundred thousand times.
+/** @type {import('jest').Config} */
+module.exports = {
+  ...require('./jest.config.js'),
+  testMatch: ['**/tests/**/*.long.test.ts'],
+  testTimeout: 300_000,
+};
