@@ -64,6 +64,13 @@ export function databaseFault(error: unknown): DatabaseFault | undefined {
   return undefined;
 }
 
+/** An error and its causes, by shape, for an error may be of another realm: its code or '', and its message. */
+export function* causesOf(error: unknown): Generator<{ readonly code: string; readonly message: string }> {
+  for (let found = error, depth = 0; isRecord(found) && depth < 6; depth += 1, found = found['cause']) {
+    yield { code: String(found['code'] ?? ''), message: String(found['message'] ?? '') };
+  }
+}
+
 function constraintOf(value: unknown): string | undefined {
   if (typeof value === 'string') return value;
   return isRecord(value) && typeof value['index'] === 'string' ? value['index'] : undefined;

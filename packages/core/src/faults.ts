@@ -1,4 +1,4 @@
-import { type DatabaseFault, databaseFault, SuiteError } from './errors';
+import { causesOf, type DatabaseFault, databaseFault, SuiteError } from './errors';
 
 /** The errors of a store by the name of the constraint, or of the rule of our own SQL, that refused. */
 export type FaultTable = Readonly<Record<string, (facts: DatabaseFault['facts']) => SuiteError>>;
@@ -22,27 +22,22 @@ export function storeError(error: unknown, faults: FaultTable): unknown {
 }
 
 function connectionLost(cause: unknown): SuiteError {
-  return new SuiteError('DATABASE.CONNECTION_LOST', 'The connection to the database was lost', {
-    why: 'Whether the last statement took effect is not known.',
+  return new SuiteError('DATABASE.CONNECTION_LOST', 'The database did not answer', {
+    why: 'The connection was lost, or the statement took longer than it may; whether it took effect is not known.',
     next: 'Call again; what takes an idempotency key takes effect once, however often it is called with that key',
     cause,
   });
 }
 
 const SOCKET_CODES = ['ECONNREFUSED', 'ECONNRESET', 'EPIPE', 'ETIMEDOUT', 'ENOENT'];
+/** Prisma's codes of the same. */
+const LOST_CODES = ['P1001', 'P1017'];
+/** What `pg` says by its message only. */
+const LOST_MESSAGE =
+  /^Connection terminated|^Client has encountered a connection error|timeout exceeded when trying to connect|^Query read timeout/;
 
-/** `pg` says by message only that a connection ended under a query; Prisma wraps it in codes of its own. */
 function isConnectionLoss(error: unknown): boolean {
-  for (let found = error, depth = 0; found instanceof Error && depth < 6; depth += 1) {
-    const code = 'code' in found ? String(found.code) : '';
-    if (SOCKET_CODES.includes(code) || ['P1001', 'P1017'].includes(code)) return true;
-    if (
-      /^(Connection terminated|Client has encountered a connection error)|timeout exceeded when trying to connect/.test(
-        found.message,
-      )
-    )
-      return true;
-    found = found.cause;
-  }
-  return false;
+  return [...causesOf(error)].some(
+    ({ code, message }) => [...SOCKET_CODES, ...LOST_CODES].includes(code) || LOST_MESSAGE.test(message),
+  );
 }

@@ -28,6 +28,9 @@ export function openPool(url: DatabaseUrl, options: PoolOptions = {}): Pool {
   });
   // Without a listener a server that restarts while a connection idles would end the process; the pool drops it itself.
   pool.on('error', () => undefined);
+  // A connection that is cut while it is handed out has no listener for a moment, and an error that nobody listens for ends
+  // the process; the query that follows tells of the loss.
+  pool.on('connect', (client) => client.on('error', () => undefined));
   const connectOnce = pool.connect.bind(pool);
   const connect = () => retryConnect(() => connectOnce());
   // The pool's own `query` uses the form with a callback.

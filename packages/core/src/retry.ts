@@ -1,5 +1,5 @@
 import { backOff } from 'exponential-backoff';
-import { databaseFault } from './errors';
+import { causesOf, databaseFault } from './errors';
 
 /** Five tries: contention that outlives 10, 20, 40 and 80 ms is a hot spot that waiting will not cool. */
 const TRANSACTION_RETRY = { numOfAttempts: 5, startingDelay: 10, maxDelay: 500, jitter: 'full' } as const;
@@ -29,5 +29,5 @@ export function retryConnect<Result>(connect: () => Promise<Result>): Promise<Re
 }
 
 function codeOf(error: unknown): string {
-  return error instanceof Error && 'code' in error ? String(error.code) : '';
+  return causesOf(error).next().value?.code ?? '';
 }

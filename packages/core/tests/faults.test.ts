@@ -29,6 +29,9 @@ describe('storeError', () => {
     thrown({ code: 'ECONNRESET' }),
     thrown({ code: '57P01' }),
     new Error('Connection terminated unexpectedly'),
+    new Error('Query read timeout'),
+    // As one of another realm looks to instanceof.
+    { code: 'ECONNREFUSED', message: 'connect ECONNREFUSED 127.0.0.1:1' },
     new Error('wrapped', { cause: thrown({ code: 'ECONNREFUSED' }) }),
   ])('says of %p that nobody knows whether it took effect', (error) => {
     expect(storeError(error, FAULTS)).toMatchObject({ code: 'DATABASE.CONNECTION_LOST' });
