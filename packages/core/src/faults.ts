@@ -5,11 +5,12 @@ export type FaultTable = Readonly<Record<string, (facts: DatabaseFault['facts'])
 
 /**
  * What was thrown, as the suite's error: by its constraint where the table has it, else `DATABASE.FAILED` with its SQLSTATE,
- * or `DATABASE.CONNECTION_LOST`. What is no database's error stays what it is. A driver's own message is left out, for it
+ * `DATABASE.CONNECTION_LOST` or `DATABASE.TRANSACTION_TIMEOUT`. What is no database's error stays what it is. A driver's own message is left out, for it
  * may carry values of rows.
  */
 export function storeError(error: unknown, faults: FaultTable): unknown {
   if (error instanceof SuiteError) return error;
+  if (isTimedOut(error)) return transactionTimedOut(error);
   const fault = databaseFault(error);
   if (fault === undefined) return isConnectionLoss(error) ? connectionLost(error) : error;
   const known = fault.constraint === undefined ? undefined : faults[fault.constraint];
@@ -27,6 +28,19 @@ function connectionLost(cause: unknown): SuiteError {
     next: 'Call again; what takes an idempotency key takes effect once, however often it is called with that key',
     cause,
   });
+}
+
+function transactionTimedOut(cause: unknown): SuiteError {
+  return new SuiteError('DATABASE.TRANSACTION_TIMEOUT', 'The transaction took longer than it may', {
+    why: 'Nothing of it stays.',
+    next: 'Call again; when it happens often, look for who holds the rows, or allow more with pool.statementTimeoutMs',
+    cause,
+  });
+}
+
+/** Prisma's code for a transaction that did not begin, or did not end, in time. */
+function isTimedOut(error: unknown): boolean {
+  return [...causesOf(error)].some(({ code }) => code === 'P2028');
 }
 
 const SOCKET_CODES = ['ECONNREFUSED', 'ECONNRESET', 'EPIPE', 'ETIMEDOUT', 'ENOENT'];

@@ -7,16 +7,24 @@ export interface PoolOptions {
   readonly max?: number;
   readonly connectTimeoutMs?: number;
   readonly idleTimeoutMs?: number;
+  /** Of a statement, and of a transaction as a whole. */
   readonly statementTimeoutMs?: number;
 }
 
-const DEFAULTS = { max: 10, connectTimeoutMs: 5_000, idleTimeoutMs: 10_000, statementTimeoutMs: 30_000 };
+export const POOL_DEFAULTS: Required<PoolOptions> = {
+  max: 10,
+  connectTimeoutMs: 5_000,
+  idleTimeoutMs: 10_000,
+  statementTimeoutMs: 30_000,
+};
 
 type Connected = (error: Error | undefined, client?: PoolClient, release?: (error?: Error | boolean) => void) => void;
 
 /** A pool that connects on first use, tries again while the server starts, and outlives its restarts. */
-export function openPool(url: DatabaseUrl, options: PoolOptions = {}): Pool {
-  const { max, connectTimeoutMs, idleTimeoutMs, statementTimeoutMs } = { ...DEFAULTS, ...options };
+export function openPool(
+  url: DatabaseUrl,
+  { max, connectTimeoutMs, idleTimeoutMs, statementTimeoutMs }: Required<PoolOptions>,
+): Pool {
   const pool = new Pool({
     connectionString: url.href,
     max,

@@ -2,7 +2,7 @@ import { PrismaPg } from '@prisma/adapter-pg';
 import type { Pool, QueryResultRow } from 'pg';
 import { SuiteError } from './errors';
 import { type FaultTable, storeError } from './faults';
-import { openPool, type PoolOptions } from './pool';
+import { openPool, POOL_DEFAULTS, type PoolOptions } from './pool';
 import { retryTransaction } from './retry';
 import type { Inside } from './transaction';
 import { type DatabaseUrl, parseDatabaseUrl } from './url';
@@ -59,7 +59,10 @@ interface QueryEvent {
 
 /** The part of every generated client that a store uses. */
 export interface GeneratedClient<TransactionClient> {
-  $transaction<Result>(work: (tx: TransactionClient) => Promise<Result>): Promise<Result>;
+  $transaction<Result>(
+    work: (tx: TransactionClient) => Promise<Result>,
+    options: { readonly maxWait: number; readonly timeout: number },
+  ): Promise<Result>;
   $on(event: 'query', report: (event: QueryEvent) => void): unknown;
   $disconnect(): Promise<void>;
 }
@@ -77,7 +80,8 @@ export function openStore<TransactionClient, Client extends GeneratedClient<Tran
   faults: FaultTable = {},
 ): Store<Client, TransactionClient> {
   const url = storeUrl(service, options.url);
-  const pool = openPool(url, options.pool);
+  const limits = { ...POOL_DEFAULTS, ...options.pool };
+  const pool = openPool(url, limits);
   const prisma = createClient({ adapter: new PrismaPg(pool), log: [{ emit: 'event', level: 'query' }] });
   reportSlowQueries(prisma, service, options);
   let closing: Promise<void> | undefined;
@@ -93,7 +97,13 @@ export function openStore<TransactionClient, Client extends GeneratedClient<Tran
       translated(() => pool.query<Row>({ name, text, values: [...values] })).then(({ rows }) => rows),
     transaction: (work) =>
       // The brand is given here and nowhere else: this client is inside a transaction.
-      translated(() => prisma.$transaction((tx) => work(tx as Inside<TransactionClient>))),
+      translated(() =>
+        prisma.$transaction((tx) => work(tx as Inside<TransactionClient>), {
+          // Prisma's own limits, 2 and 5 seconds, are less than one statement may take.
+          maxWait: limits.connectTimeoutMs,
+          timeout: limits.statementTimeoutMs,
+        }),
+      ),
     close: () => (closing ??= prisma.$disconnect().then(() => pool.end())),
   };
 }
