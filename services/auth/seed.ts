@@ -9,6 +9,7 @@ const PASSWORD_SALT = '$2b$12$AzoraSeedSaltOfAllUse.';
 const RECOVERY_CODE_COUNT = 8;
 const DAY_MS = 86_400_000;
 const TOTP_STEP_MS = 30_000;
+const CODE_LIFE_MS = 600_000;
 const ORGANIZATION = seedId('auth.Organization.azora');
 const SESSION = seedId('auth.Session.student');
 const FIREFOX = 'Mozilla/5.0 (X11; Linux x86_64; rv:140.0) Gecko/20100101 Firefox/140.0';
@@ -139,7 +140,12 @@ async function seedSessions({ prisma }: Auth, { people, ago }: Facts): Promise<v
     userId,
     tokenHash: sha256(`auth.Token.${slug}`),
   });
-  const family = { kind: 'refresh', familyId: seedId('auth.Token.refresh-used'), sessionId: SESSION } as const;
+  const family = {
+    kind: 'refresh',
+    familyId: seedId('auth.Token.refresh-used'),
+    sessionId: SESSION,
+    familyExpiresAt: ago(-28),
+  } as const;
   await prisma.session.createMany({ data: [session], skipDuplicates: true });
   await prisma.token.createMany({
     data: [
@@ -152,7 +158,7 @@ async function seedSessions({ prisma }: Auth, { people, ago }: Facts): Promise<v
         ...written(ago(60)),
       },
       { ...token('refresh-used'), ...family, expiresAt: ago(-28), usedAt: ago(1), ...written(ago(2), ago(1)) },
-      { ...token('refresh-live'), ...family, expiresAt: ago(-29), ...written(ago(1)) },
+      { ...token('refresh-live'), ...family, expiresAt: ago(-28), ...written(ago(1)) },
     ],
     skipDuplicates: true,
   });
@@ -168,7 +174,7 @@ async function seedSecondFactor({ prisma }: Auth, { people, ago }: Facts): Promi
     id: seedId('auth.MFASettings.educator'),
     userId,
     totpEnabled: true,
-    totpSecret: sealForDevelopment('JBSWY3DPEHPK3PXPJBSWY3DPEHPK3PXP'),
+    totpSecret: sealForDevelopment(userId, 'JBSWY3DPEHPK3PXPJBSWY3DPEHPK3PXP'),
     totpLastStep: BigInt(Math.floor(ago(1).getTime() / TOTP_STEP_MS)),
     emailEnabled: true,
     ...written(ago(55), ago(1)),
@@ -180,7 +186,20 @@ async function seedSecondFactor({ prisma }: Auth, { people, ago }: Facts): Promi
     usedAt: n === 0 ? ago(20) : null,
     ...written(ago(55), n === 0 ? ago(20) : ago(55)),
   }));
+  const mailed = {
+    id: seedId('auth.OneTimeCode.educator'),
+    userId,
+    channel: 'email',
+    purpose: 'sign_in',
+    sentTo: people.educator.email,
+    codeHash: sha256('auth.OneTimeCode.educator'),
+    attempts: 1,
+    expiresAt: new Date(ago(3).getTime() + CODE_LIFE_MS),
+    usedAt: ago(3),
+    ...written(ago(3)),
+  };
   await prisma.mFASettings.createMany({ data: [settings], skipDuplicates: true });
+  await prisma.oneTimeCode.createMany({ data: [mailed], skipDuplicates: true });
   await prisma.recoveryCode.createMany({ data: codes, skipDuplicates: true });
 }
 
@@ -220,9 +239,10 @@ function sha256(text: string): string {
 }
 
 /** AES-256-GCM under a key and nonce that everybody knows, which seeded data may have and no other. */
-function sealForDevelopment(secret: string): string {
+function sealForDevelopment(userId: string, secret: string): string {
   const nonce = Buffer.alloc(12);
-  const cipher = createCipheriv('aes-256-gcm', createHash('sha256').update('azora development').digest(), nonce);
+  const key = createHash('sha256').update('azora development').digest();
+  const cipher = createCipheriv('aes-256-gcm', key, nonce).setAAD(Buffer.from(JSON.stringify([userId, 'totp'])));
   const sealed = Buffer.concat([cipher.update(secret, 'utf8'), cipher.final(), cipher.getAuthTag()]);
   return `v1.${nonce.toString('base64url')}.${sealed.toString('base64url')}`;
 }

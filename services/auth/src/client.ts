@@ -1,10 +1,46 @@
-import { type Inside, openStore, type Store, type StoreOptions } from '@azora/db-core';
+import { type Inside, type Logger, openStore, type Store } from '@azora/db-core';
+import type { Keyring } from './encryption';
+import { faults } from './faults';
 import { type Prisma, PrismaClient } from './generated/client';
+import { type AuthOptions, type AuthSettings, keyringOf, readSettings } from './settings';
 
-export type Auth = Store<PrismaClient, Prisma.TransactionClient>;
-export type AuthTransaction = Inside<Prisma.TransactionClient>;
+/** What never leaves the database unless a query asks for it by name: every column that the schema marks as secret. */
+export const SECRETS = {
+  user: { passwordHash: true, legacyPasswordHash: true, passwordSalt: true },
+  session: { tokenHash: true },
+  token: { tokenHash: true },
+  mFASettings: { totpSecret: true },
+  recoveryCode: { codeHash: true },
+  oneTimeCode: { codeHash: true },
+  oAuthProvider: { accessToken: true, refreshToken: true },
+  orgInvitation: { tokenHash: true },
+} as const satisfies Prisma.GlobalOmitConfig;
 
-/** Opens the auth database; nothing connects before the first query. */
-export function openAuth(options: StoreOptions = {}): Auth {
-  return openStore('auth', (prismaOptions) => new PrismaClient(prismaOptions), options);
+/** The generated client, whose queries leave secrets out. */
+export type AuthClient = PrismaClient<'query', typeof SECRETS>;
+type TransactionClient = Omit<AuthClient, '$connect' | '$disconnect' | '$on' | '$transaction' | '$extends'>;
+export type AuthTransaction = Inside<TransactionClient>;
+
+export interface Auth extends Store<AuthClient, TransactionClient> {
+  readonly settings: AuthSettings;
+  /** The keys of what is encrypted at rest; none where none is set. */
+  readonly keyring: Keyring | undefined;
+  readonly logger: Logger;
+}
+
+/**
+ * Opens the auth database; nothing connects before the first query.
+ * @throws {SuiteError} `AUTH.INVALID_INPUT`, `AUTH.ENCRYPTION_KEY_INVALID`, `CONFIG.NO_URL`, `CONFIG.BAD_URL`,
+ * `CONFIG.BAD_NUMBER`
+ */
+export function openAuth(options: AuthOptions = {}): Auth {
+  const settings = readSettings(options);
+  const keyring = keyringOf(options);
+  const store = openStore<TransactionClient, AuthClient>(
+    'auth',
+    (prismaOptions) => new PrismaClient({ ...prismaOptions, omit: SECRETS }),
+    options,
+    faults,
+  );
+  return { ...store, settings, keyring, logger: options.logger ?? console };
 }

@@ -26,6 +26,9 @@ const oauth = (id: string, userId: string, account: string) => `
 const invitation = (id: string, orgId: string, email: string, hash: string) => `
   INSERT INTO org_invitations (id, org_id, email, token_hash, expires_at)
   VALUES ('${id}', '${orgId}', '${email}', '${hash}', ${TOMORROW})`;
+const code = (id: string, userId: string, digit: string) => `
+  INSERT INTO one_time_codes (id, user_id, channel, purpose, code_hash, expires_at)
+  VALUES ('${id}', '${userId}', 'sms', 'sign_in', '${hashOf(digit)}', ${TOMORROW})`;
 const audit = (id: string, column: string, value: string) =>
   `INSERT INTO audit_log (id, ${column}) VALUES ('${id}', ${value})`;
 
@@ -47,6 +50,7 @@ describe('the auth schema', () => {
     await db().app(`${ORGANIZATION} ('org', 'Org', 'org', 'ada')`);
     await db().app(`${MEMBER} ('ada', 'org', 'ada', 'owner')`);
     await db().app(invitation('cy', 'org', 'cy@azora.world', hashOf('5')));
+    await db().app(code('ada', 'ada', 'a'));
     await db().app(audit('fresh', 'action', "'USER_LOGIN'"));
   });
 
@@ -163,7 +167,7 @@ describe('the auth schema', () => {
   );
 
   it('lets an administrator prune entries that are older than 90 days', async () => {
-    await db().app(audit('old', 'action, timestamp', "'X', now() - interval '91 days'"));
+    await db().app(audit('old', 'user_id, action, timestamp', "'old', 'X', now() - interval '91 days'"));
 
     expect(await db().admin("DELETE FROM audit_log WHERE id = 'old' RETURNING id")).toEqual([{ id: 'old' }]);
   });
@@ -240,12 +244,21 @@ describe('the auth schema', () => {
     await db().app(mfa('gone'));
     await db().app(recovery('gone', 'gone', hashOf('d')));
     await db().app(oauth('gone', 'gone', 'gone'));
+    await db().app(code('gone', 'gone', 'd'));
     await db().app(`${MEMBER} ('gone', 'org', 'gone', 'member')`);
     await db().app(audit('gone', 'user_id, action', "'gone', 'USER_DELETED'"));
 
     await db().app("DELETE FROM users WHERE id = 'gone'");
 
-    const parts = ['user_profiles', 'sessions', 'tokens', 'mfa_settings', 'recovery_codes', 'oauth_providers'];
+    const parts = [
+      'user_profiles',
+      'sessions',
+      'tokens',
+      'mfa_settings',
+      'recovery_codes',
+      'oauth_providers',
+      'one_time_codes',
+    ];
     for (const table of [...parts, 'organization_members']) {
       expect(await db().app(`SELECT id FROM ${table} WHERE id = 'gone'`)).toEqual([]);
     }

@@ -1,0 +1,61 @@
+import { newId } from '@azora/db-core';
+import type { Auth, AuthTransaction } from './client';
+import type { Prisma } from './generated/client';
+import type { Device } from './input';
+
+/** Facts about an entry: names, counts, ids; never a secret, a token or an address. */
+export type AuditDetails = Readonly<Record<string, string | number | boolean | null | readonly string[]>>;
+
+export interface AuditEntryInput {
+  readonly at: Date;
+  /** Null for an entry about nobody who is known. */
+  readonly userId: string | null;
+  readonly orgId?: string | undefined;
+  /** What happened, as USER_LOGIN. */
+  readonly action: string;
+  readonly resourceType?: string;
+  readonly resourceId?: string;
+  readonly details?: AuditDetails | undefined;
+  readonly device?: Device | undefined;
+}
+
+/**
+ * Appends an entry to the log, in the transaction of what it tells about. It locks the head of the account's chain to
+ * the end of the transaction, so it comes last.
+ */
+export async function writeAudit(tx: AuthTransaction, input: AuditEntryInput): Promise<void> {
+  const { at, userId, orgId = null, action, resourceType = null, resourceId = null, details = {}, device = {} } = input;
+  const data: Prisma.AuditLogUncheckedCreateInput = {
+    id: newId(),
+    timestamp: at,
+    createdAt: at,
+    userId,
+    orgId,
+    action,
+    resourceType,
+    resourceId,
+    details,
+    ipAddress: device.ipAddress ?? null,
+    userAgent: device.userAgent ?? null,
+  };
+  await tx.auditLog.create({ data, select: { id: true } });
+}
+
+/** Appends an entry that stands for itself, as a transaction of its own. */
+export async function writeEntry(auth: Auth, input: AuditEntryInput): Promise<void> {
+  const { at, userId, action, resourceType = null, resourceId = null, details = {}, device = {} } = input;
+  await auth.query({
+    name: 'auth-write-entry',
+    text: 'SELECT write_audit_entry($1, $2, $3, $4, $5, $6, $7, $8)',
+    values: [
+      userId,
+      at,
+      action,
+      resourceType,
+      resourceId,
+      JSON.stringify(details),
+      device.ipAddress ?? null,
+      device.userAgent ?? null,
+    ],
+  });
+}

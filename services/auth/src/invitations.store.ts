@@ -1,0 +1,166 @@
+import { newId } from '@azora/db-core';
+import { idInput } from '@azora/db-core/input';
+import { z } from 'zod';
+import { writeAudit } from './audit';
+import type { Auth, AuthTransaction } from './client';
+import { normalizeEmail } from './email';
+import { emailUnverified, readInput, tokenExpired, tokenInvalid, tokenUsed } from './errors';
+import { type Device, deviceInput, emailInput, tokenInput } from './input';
+import { lockActiveAccount } from './locked-account';
+import { addMember, lockForChange, lockOrganization, type OrganizationRole } from './membership';
+import { alreadyMember, invitationNotFound, invitationNotYours } from './organization-errors';
+import { hashToken, newToken } from './tokens';
+
+const LIFE_MS = 7 * 86_400_000;
+
+export type InvitedRole = Exclude<OrganizationRole, 'owner'>;
+
+export interface InviteInput {
+  readonly orgId: string;
+  /** An owner or admin. */
+  readonly actorId: string;
+  readonly email: string;
+  /** Without it member. */
+  readonly role?: InvitedRole;
+  readonly device?: Device;
+}
+
+export interface Invitation {
+  readonly invitationId: string;
+  /** For the link in the e-mail. It is shown here and never again: only its hash is kept. */
+  readonly token: string;
+  readonly expiresAt: Date;
+}
+
+export interface AcceptInvitationInput {
+  readonly token: string;
+  /** Who is signed in; the invitation must have gone to the verified address of this account. */
+  readonly userId: string;
+  readonly device?: Device;
+}
+
+export interface RevokeInvitationInput {
+  readonly orgId: string;
+  /** An owner or admin. */
+  readonly actorId: string;
+  readonly invitationId: string;
+  readonly device?: Device;
+}
+
+const byActor = { orgId: idInput, actorId: idInput, device: deviceInput };
+const inviteInput = z.strictObject({
+  ...byActor,
+  email: emailInput,
+  role: z.enum(['admin', 'member']).default('member'),
+});
+const acceptInput = z.strictObject({ token: tokenInput, userId: idInput, device: deviceInput });
+const revokeInput = z.strictObject({ ...byActor, invitationId: idInput });
+
+/**
+ * Invites an address into an organization for seven days; an address has one open invitation at a time.
+ * @throws {SuiteError} `AUTH.INVALID_INPUT`, `AUTH.NOT_ALLOWED`, `AUTH.ALREADY_MEMBER`, `AUTH.ALREADY_INVITED`,
+ * `AUTH.ORGANIZATION_NOT_FOUND`, `AUTH.USER_NOT_FOUND`, `AUTH.ACCOUNT_INACTIVE`
+ */
+export async function invite(auth: Auth, input: InviteInput): Promise<Invitation> {
+  const { orgId, actorId, email, role, device } = readInput(inviteInput, input);
+  return auth.transaction(async (tx) => {
+    const at = auth.clock();
+    await lockForChange(tx, { orgId, actorId, roles: ['owner', 'admin'] });
+    const { token, hash } = newToken();
+    const [invitationId, expiresAt] = [newId(), new Date(at.getTime() + LIFE_MS)];
+    const mine = { orgId, email: { equals: email, mode: 'insensitive' } } as const;
+    const isMember = await tx.organizationMember.count({ where: { orgId, user: { email: mine.email } } });
+    if (isMember > 0) throw alreadyMember();
+    // One that nobody answered in time is in the way of the next.
+    await tx.orgInvitation.updateMany({
+      where: { ...mine, acceptedAt: null, revokedAt: null, expiresAt: { lte: at } },
+      data: { revokedAt: at, updatedAt: at },
+    });
+    await tx.orgInvitation.create({
+      data: {
+        id: invitationId,
+        orgId,
+        email,
+        role,
+        tokenHash: hash,
+        invitedBy: actorId,
+        expiresAt,
+        createdAt: at,
+        updatedAt: at,
+      },
+      select: { id: true },
+    });
+    await writeAudit(tx, {
+      ...about(invitationId, device),
+      userId: actorId,
+      orgId,
+      at,
+      action: 'MEMBER_INVITED',
+      details: { role },
+    });
+    return { invitationId, token, expiresAt };
+  });
+}
+
+/**
+ * Makes who was invited a member, once.
+ * @throws {SuiteError} `AUTH.INVALID_INPUT`, `AUTH.TOKEN_INVALID`, `AUTH.TOKEN_EXPIRED`, `AUTH.TOKEN_USED` (also when it was
+ * revoked), `AUTH.INVITATION_NOT_YOURS`, `AUTH.EMAIL_UNVERIFIED`, `AUTH.ALREADY_MEMBER`, `AUTH.ORGANIZATION_NOT_FOUND`,
+ * `AUTH.USER_NOT_FOUND`, `AUTH.ACCOUNT_INACTIVE`
+ */
+export async function acceptInvitation(
+  auth: Auth,
+  input: AcceptInvitationInput,
+): Promise<{ readonly orgId: string; readonly role: OrganizationRole }> {
+  const { token, userId, device } = readInput(acceptInput, input);
+  const found = await auth.prisma.orgInvitation.findUnique({ where: { tokenHash: hashToken(token) } });
+  if (found === null) throw tokenInvalid();
+  const { id, orgId } = found;
+  const role = found.role === 'admin' ? 'admin' : 'member';
+  return auth.transaction(async (tx) => {
+    const at = auth.clock();
+    await lockOrganization(tx, orgId);
+    const { email, emailVerified } = await lockActiveAccount(tx, userId);
+    if ((normalizeEmail(email) ?? email) !== (normalizeEmail(found.email) ?? found.email)) throw invitationNotYours();
+    if (!emailVerified) throw emailUnverified();
+    await takeInvitation(tx, id, at);
+    await addMember(tx, { orgId, userId, role, at });
+    await writeAudit(tx, { ...about(id, device), userId, orgId, at, action: 'INVITATION_ACCEPTED', details: { role } });
+    return { orgId, role };
+  });
+}
+
+/**
+ * Ends an open invitation.
+ * @throws {SuiteError} `AUTH.INVALID_INPUT`, `AUTH.INVITATION_NOT_FOUND`, `AUTH.NOT_ALLOWED`,
+ * `AUTH.ORGANIZATION_NOT_FOUND`, `AUTH.USER_NOT_FOUND`, `AUTH.ACCOUNT_INACTIVE`
+ */
+export async function revokeInvitation(auth: Auth, input: RevokeInvitationInput): Promise<void> {
+  const { orgId, actorId, invitationId: id, device } = readInput(revokeInput, input);
+  return auth.transaction(async (tx) => {
+    const at = auth.clock();
+    await lockForChange(tx, { orgId, actorId, roles: ['owner', 'admin'] });
+    const { count } = await tx.orgInvitation.updateMany({
+      where: { id, orgId, acceptedAt: null, revokedAt: null },
+      data: { revokedAt: at, updatedAt: at },
+    });
+    if (count === 0) throw invitationNotFound(id);
+    await writeAudit(tx, { ...about(id, device), userId: actorId, orgId, at, action: 'INVITATION_REVOKED' });
+  });
+}
+
+async function takeInvitation(tx: AuthTransaction, id: string, at: Date): Promise<void> {
+  const { count } = await tx.orgInvitation.updateMany({
+    where: { id, acceptedAt: null, revokedAt: null, expiresAt: { gt: at } },
+    data: { acceptedAt: at, updatedAt: at },
+  });
+  if (count === 1) return;
+  const ended = await tx.orgInvitation.count({
+    where: { id, OR: [{ acceptedAt: { not: null } }, { revokedAt: { not: null } }] },
+  });
+  throw ended === 0 ? tokenExpired() : tokenUsed();
+}
+
+function about(invitationId: string, device: Device) {
+  return { resourceType: 'invitation', resourceId: invitationId, device };
+}

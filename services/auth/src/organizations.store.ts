@@ -1,0 +1,92 @@
+import { newId } from '@azora/db-core';
+import { idInput, textInput } from '@azora/db-core/input';
+import { z } from 'zod';
+import { writeAudit } from './audit';
+import type { Auth } from './client';
+import { readInput } from './errors';
+import { type Device, deviceInput } from './input';
+import { lockActiveAccount } from './locked-account';
+import { addMember, lockForChange } from './membership';
+
+export interface CreateOrganizationInput {
+  readonly ownerId: string;
+  readonly name: string;
+  /** Its name in addresses: lower-case letters, digits, and single - or _ between them; at most 63. */
+  readonly slug: string;
+  readonly device?: Device;
+}
+
+export interface CloseOrganizationInput {
+  readonly orgId: string;
+  /** Its owner. */
+  readonly actorId: string;
+  readonly device?: Device;
+}
+
+const createInput = z.strictObject({
+  ownerId: idInput,
+  name: textInput(200),
+  slug: z
+    .string()
+    .max(63)
+    .regex(/^[a-z0-9]+([_-][a-z0-9]+)*$/, 'is not lower-case letters, digits, and single - or _ between them'),
+  device: deviceInput,
+});
+
+const closeInput = z.strictObject({ orgId: idInput, actorId: idInput, device: deviceInput });
+
+/**
+ * Makes an organization with its owner as the first member; returns its id.
+ * @throws {SuiteError} `AUTH.INVALID_INPUT`, `AUTH.SLUG_TAKEN`, `AUTH.USER_NOT_FOUND`, `AUTH.ACCOUNT_INACTIVE`
+ */
+export async function createOrganization(
+  auth: Auth,
+  input: CreateOrganizationInput,
+): Promise<{ readonly orgId: string }> {
+  const { ownerId, name, slug, device } = readInput(createInput, input);
+  return auth.transaction(async (tx) => {
+    const at = auth.clock();
+    await lockActiveAccount(tx, ownerId);
+    const orgId = newId();
+    await tx.organization.create({ data: { id: orgId, name, slug, ownerId, createdAt: at, updatedAt: at } });
+    await addMember(tx, { orgId, userId: ownerId, role: 'owner', at });
+    await writeAudit(tx, {
+      userId: ownerId,
+      orgId,
+      at,
+      action: 'ORGANIZATION_CREATED',
+      resourceType: 'organization',
+      resourceId: orgId,
+      device,
+    });
+    return { orgId };
+  });
+}
+
+/**
+ * Closes an organization: nobody works in it, its open invitations end; its row, its slug and its members are kept.
+ * @throws {SuiteError} `AUTH.INVALID_INPUT`, `AUTH.ORGANIZATION_NOT_FOUND`, `AUTH.NOT_ALLOWED`, `AUTH.USER_NOT_FOUND`,
+ * `AUTH.ACCOUNT_INACTIVE`
+ */
+export async function closeOrganization(auth: Auth, input: CloseOrganizationInput): Promise<void> {
+  const { orgId, actorId, device } = readInput(closeInput, input);
+  return auth.transaction(async (tx) => {
+    const at = auth.clock();
+    await lockForChange(tx, { orgId, actorId, roles: ['owner'] });
+    await tx.organization.update({ where: { id: orgId }, data: { deletedAt: at, updatedAt: at } });
+    await tx.user.updateMany({ where: { orgId }, data: { orgId: null, updatedAt: at } });
+    await tx.orgInvitation.updateMany({
+      where: { orgId, acceptedAt: null, revokedAt: null },
+      data: { revokedAt: at, updatedAt: at },
+    });
+    await writeAudit(tx, {
+      userId: actorId,
+      orgId,
+      at,
+      action: 'ORGANIZATION_CLOSED',
+      resourceType: 'organization',
+      resourceId: orgId,
+      device,
+    });
+  });
+}

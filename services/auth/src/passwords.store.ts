@@ -1,0 +1,158 @@
+import { newId } from '@azora/db-core';
+import { idInput } from '@azora/db-core/input';
+import { z } from 'zod';
+import { writeAudit } from './audit';
+import type { Auth, AuthTransaction } from './client';
+import { confirmPassword } from './confirm-password';
+import { invalidCredentials, readInput, tokenInvalid } from './errors';
+import { claimedPasswordInput, type Device, deviceInput, emailInput, tokenInput } from './input';
+import { hashPassword, newPasswordInput, refuseGuessablePassword } from './passwords';
+import { endSessions } from './sessions.store';
+import { newToken, readToken, takeToken } from './tokens';
+
+export interface ChangePasswordInput {
+  readonly userId: string;
+  readonly currentPassword: string;
+  readonly newPassword: string;
+  /** The session that asks, which stays; all others end. */
+  readonly sessionId?: string;
+  readonly device?: Device;
+}
+
+/** What is mailed to somebody who asked for a new password. */
+export interface PasswordResetMessage {
+  readonly userId: string;
+  /** The address of the account, not the one that was typed. */
+  readonly email: string;
+  readonly token: string;
+  readonly expiresAt: Date;
+}
+
+export interface RequestPasswordResetInput {
+  readonly email: string;
+  /** Called after the answer, and for accounts that are there only. What it throws is logged. */
+  readonly send: (message: PasswordResetMessage) => unknown;
+  readonly device?: Device;
+}
+
+export interface ResetPasswordInput {
+  readonly token: string;
+  readonly newPassword: string;
+  readonly device?: Device;
+}
+
+const changePasswordInput = z.strictObject({
+  userId: idInput,
+  currentPassword: claimedPasswordInput,
+  newPassword: newPasswordInput,
+  sessionId: idInput.optional(),
+  device: deviceInput,
+});
+const requestPasswordResetInput = z.strictObject({
+  email: emailInput,
+  send: z.custom<RequestPasswordResetInput['send']>((value) => typeof value === 'function', 'is no function'),
+  device: deviceInput,
+});
+const resetPasswordInput = z.strictObject({ token: tokenInput, newPassword: newPasswordInput, device: deviceInput });
+
+/**
+ * Sets a new password in the place of the current one, and ends all other sessions.
+ * @throws {SuiteError} `AUTH.INVALID_CREDENTIALS`, `AUTH.LOCKED`, `AUTH.PASSWORD_REFUSED`, `AUTH.USER_NOT_FOUND`,
+ * `AUTH.ACCOUNT_INACTIVE`, `AUTH.INVALID_INPUT`
+ */
+export async function changePassword(auth: Auth, input: ChangePasswordInput): Promise<{ readonly ended: number }> {
+  const { userId, currentPassword, newPassword, sessionId, device } = readInput(changePasswordInput, input);
+  const currentHash = await confirmPassword(auth, { userId, password: currentPassword, device });
+  await refuseOwnName(auth, userId, newPassword);
+  const passwordHash = await hashPassword(newPassword, auth.settings.bcryptCost);
+  return auth.transaction(async (tx) => {
+    const at = auth.clock();
+    // Two changes at once: the second one's current password is not that any more.
+    const { count } = await tx.user.updateMany({
+      where: { id: userId, passwordHash: currentHash, deletedAt: null },
+      data: { passwordHash, passwordResetRequired: false, updatedAt: at },
+    });
+    if (count === 0) throw invalidCredentials();
+    const ended = await endSessionsAndTokens(tx, { userId, at, exceptSessionId: sessionId });
+    await writeAudit(tx, { at, userId, action: 'PASSWORD_CHANGED', ...about(userId), details: { ended }, device });
+    return { ended };
+  });
+}
+
+/**
+ * Has a token sent to the address, if an active account has it. Whether one does cannot be seen from the answer, nor
+ * from the work: one statement either way, and the message goes out after the answer.
+ * @throws {SuiteError} `AUTH.INVALID_INPUT`
+ */
+export async function requestPasswordReset(auth: Auth, input: RequestPasswordResetInput): Promise<void> {
+  const { email, send, device } = readInput(requestPasswordResetInput, input);
+  const at = auth.clock();
+  const { token, hash } = newToken();
+  const { passwordResetMs } = auth.settings;
+  const [account] = await auth.query<{ userId: string; email: string }>({
+    name: 'auth-request-password-reset',
+    text: `SELECT user_id AS "userId", email
+      FROM request_password_reset($1, $2, $3, $4, $5::float8 * interval '1 ms', $6, $7)`,
+    values: [email, at, newId(), hash, passwordResetMs, device.ipAddress ?? null, device.userAgent ?? null],
+  });
+  if (account === undefined) return;
+  const message = { ...account, token, expiresAt: new Date(at.getTime() + passwordResetMs) };
+  setImmediate(() => {
+    Promise.resolve(message)
+      .then(send)
+      .catch((error: unknown) => {
+        const name = error instanceof Error ? error.name : typeof error;
+        auth.logger.warn('a password reset was not sent', { service: 'auth', userId: account.userId, error: name });
+      });
+  });
+}
+
+/**
+ * Takes the token of a password reset, or of an account that an administrator entered: the new password holds, all
+ * sessions end. It ends a lock too, unless a second factor is on, whose tries the mailbox must not buy.
+ * @throws {SuiteError} `AUTH.TOKEN_INVALID`, `AUTH.TOKEN_EXPIRED`, `AUTH.TOKEN_USED`, `AUTH.PASSWORD_REFUSED`,
+ * `AUTH.INVALID_INPUT`
+ */
+export async function resetPassword(auth: Auth, input: ResetPasswordInput): Promise<{ readonly userId: string }> {
+  const { token, newPassword, device } = readInput(resetPasswordInput, input);
+  // Looked at before the hash is made, so that junk costs no bcrypt.
+  const { userId, kind } = await readToken(auth, { kinds: ['password_reset', 'invitation'], token });
+  await refuseOwnName(auth, userId, newPassword);
+  const passwordHash = await hashPassword(newPassword, auth.settings.bcryptCost);
+  return auth.transaction(async (tx) => {
+    const at = auth.clock();
+    await tx.$queryRaw`SELECT FROM users WHERE id = ${userId} FOR NO KEY UPDATE`;
+    await takeToken(tx, { kind, token, at });
+    const data = { passwordHash, legacyPasswordHash: null, passwordSalt: null, passwordResetRequired: false };
+    const where = { id: userId, deletedAt: null };
+    const { count } = await tx.user.updateMany({ where, data: { ...data, updatedAt: at } });
+    if (count === 0) throw tokenInvalid();
+    await tx.$executeRaw`SELECT clear_attempts(${userId}, ${at}) WHERE NOT EXISTS (
+      SELECT FROM mfa_settings WHERE user_id = ${userId} AND (totp_enabled OR sms_enabled OR email_enabled))`;
+    const ended = await endSessionsAndTokens(tx, { userId, at });
+    await writeAudit(tx, { at, userId, action: 'PASSWORD_RESET', ...about(userId), details: { ended }, device });
+    return { userId };
+  });
+}
+
+/** Sessions, and what was begun with the old password: a challenge for the second factor, a reset that is under way. */
+async function endSessionsAndTokens(
+  tx: AuthTransaction,
+  { userId, at, exceptSessionId }: { userId: string; at: Date; exceptSessionId?: string | undefined },
+): Promise<number> {
+  await tx.token.updateMany({
+    where: { userId, kind: { in: ['mfa_challenge', 'password_reset', 'invitation'] }, usedAt: null, revokedAt: null },
+    data: { revokedAt: at, updatedAt: at },
+  });
+  return endSessions(tx, { userId, at, exceptSessionId });
+}
+
+async function refuseOwnName(auth: Auth, userId: string, password: string): Promise<void> {
+  const select = { email: true, name: true, username: true };
+  const user = await auth.prisma.user.findUnique({ where: { id: userId }, select });
+  refuseGuessablePassword(password, [user?.email, user?.name, user?.username]);
+}
+
+function about(userId: string) {
+  return { resourceType: 'user', resourceId: userId };
+}

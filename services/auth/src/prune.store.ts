@@ -1,0 +1,64 @@
+import { z } from 'zod';
+import type { Auth } from './client';
+import { readInput } from './errors';
+
+const DAY_MS = 86_400_000;
+
+/**
+ * What the schema says in `@retain`, by table: days after `expires_at`. Tokens come before the sessions they belong to.
+ */
+const RETAINED_DAYS = {
+  tokens: 90,
+  sessions: 90,
+  org_invitations: 90,
+  one_time_codes: 1,
+  token_blacklist: 1,
+} as const;
+
+type Table = keyof typeof RETAINED_DAYS;
+
+export interface PruneExpiredInput {
+  /** Rows that one statement deletes at most. */
+  readonly batchSize?: number;
+  /** Statements for one table at most; what is left waits for the next call. */
+  readonly maxBatches?: number;
+}
+
+/** Rows that were deleted, by table. */
+export type Pruned = Readonly<Record<Table, number>>;
+
+const pruneExpiredInput = z.strictObject({
+  batchSize: z.int().min(1).max(10_000).default(1_000),
+  maxBatches: z.int().min(1).max(1_000_000).default(1_000),
+});
+
+/**
+ * Deletes what expired longer ago than it is kept, in small transactions, so that nothing waits for them; several at
+ * once share the work. The audit log is the administrator's to prune.
+ * @throws {SuiteError} `AUTH.INVALID_INPUT`
+ */
+export async function pruneExpired(auth: Auth, input: PruneExpiredInput = {}): Promise<Pruned> {
+  const { batchSize, maxBatches } = readInput(pruneExpiredInput, input);
+  const pruned = { tokens: 0, sessions: 0, org_invitations: 0, one_time_codes: 0, token_blacklist: 0 };
+  for (const table of Object.keys(RETAINED_DAYS) as Table[]) {
+    const before = new Date(auth.clock().getTime() - RETAINED_DAYS[table] * DAY_MS);
+    for (let batch = 0; batch < maxBatches; batch += 1) {
+      const deleted = await deleteBatch(auth, table, before, batchSize);
+      pruned[table] += deleted;
+      if (deleted < batchSize) break;
+    }
+  }
+  return pruned;
+}
+
+async function deleteBatch(auth: Auth, table: Table, before: Date, batchSize: number): Promise<number> {
+  const [row] = await auth.query<{ deleted: number }>({
+    name: `auth-prune-${table}`,
+    text: `WITH old AS (
+        SELECT ctid FROM ${table} WHERE expires_at < $1 ORDER BY expires_at LIMIT $2 FOR UPDATE SKIP LOCKED
+      ), gone AS (DELETE FROM ${table} WHERE ctid IN (SELECT ctid FROM old) RETURNING 1)
+      SELECT count(*)::int AS deleted FROM gone`,
+    values: [before, batchSize],
+  });
+  return row?.deleted ?? 0;
+}

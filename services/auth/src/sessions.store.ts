@@ -1,0 +1,220 @@
+import { newId } from '@azora/db-core';
+import { idInput } from '@azora/db-core/input';
+import { z } from 'zod';
+import { writeAudit } from './audit';
+import type { Auth, AuthTransaction } from './client';
+import { readInput, sessionEnded, sessionNotFound, tokenExpired, tokenInvalid, tokenReused } from './errors';
+import { type Device, deviceInput, tokenInput } from './input';
+import type { SignedIn } from './sign-in.store';
+import { hashToken, newToken } from './tokens';
+
+export interface RefreshInput {
+  readonly refreshToken: string;
+  readonly device?: Device;
+}
+
+export interface AuthenticateInput {
+  readonly sessionToken: string;
+}
+
+/** Who a request is from. */
+export interface Authenticated {
+  readonly userId: string;
+  readonly sessionId: string;
+  readonly role: string;
+  readonly orgId: string | null;
+  readonly emailVerified: boolean;
+  /** When the token must have been refreshed. */
+  readonly expiresAt: Date;
+}
+
+export interface LogoutInput {
+  readonly sessionToken: string;
+  readonly device?: Device;
+}
+
+export interface LogoutEverywhereInput {
+  readonly userId: string;
+  /** A session that stays, such as the one that asks. */
+  readonly exceptSessionId?: string;
+  readonly device?: Device;
+}
+
+export interface ListSessionsInput {
+  readonly userId: string;
+}
+
+export interface ListedSession {
+  readonly id: string;
+  readonly ipAddress: string | null;
+  readonly userAgent: string | null;
+  readonly createdAt: Date;
+  readonly lastActivityAt: Date | null;
+  readonly expiresAt: Date;
+}
+
+export interface RevokeSessionInput {
+  readonly userId: string;
+  readonly sessionId: string;
+  readonly device?: Device;
+}
+
+/** Nobody has so many devices, and a list without an end is none. */
+const MAX_LISTED_SESSIONS = 1_000;
+
+const refreshInput = z.strictObject({ refreshToken: tokenInput, device: deviceInput });
+const authenticateInput = z.strictObject({ sessionToken: tokenInput });
+const logoutInput = z.strictObject({ sessionToken: tokenInput, device: deviceInput });
+const logoutEverywhereInput = z.strictObject({
+  userId: idInput,
+  exceptSessionId: idInput.optional(),
+  device: deviceInput,
+});
+const listSessionsInput = z.strictObject({ userId: idInput });
+const revokeSessionInput = z.strictObject({ userId: idInput, sessionId: idInput, device: deviceInput });
+
+interface Refreshed {
+  readonly outcome: 'refreshed' | 'reused' | 'ended' | 'expired' | 'unknown';
+  readonly userId: string;
+  readonly sessionId: string;
+  readonly expiresAt: Date;
+  readonly absoluteExpiresAt: Date;
+}
+
+const REFUSALS = { reused: tokenReused, ended: sessionEnded, expired: tokenExpired, unknown: tokenInvalid } as const;
+
+/**
+ * Exchanges a refresh token for new tokens of its session, in one statement. Of any number at once with one token one
+ * gets them; a token that was used before ends the session with all tokens that came after it.
+ * @throws {SuiteError} `AUTH.TOKEN_REUSED`, `AUTH.TOKEN_INVALID`, `AUTH.TOKEN_EXPIRED`, `AUTH.SESSION_ENDED`,
+ * `AUTH.INVALID_INPUT`
+ */
+export async function refresh(auth: Auth, input: RefreshInput): Promise<SignedIn> {
+  const { refreshToken, device } = readInput(refreshInput, input);
+  const [session, next] = [newToken(), newToken()];
+  const [refreshed] = await auth.query<Refreshed>({
+    name: 'auth-refresh',
+    text: `SELECT outcome, user_id AS "userId", session_id AS "sessionId", expires_at AS "expiresAt",
+        family_expires_at AS "absoluteExpiresAt"
+      FROM refresh_session($1, $2, $3, $4, $5, $6::float8 * interval '1 ms', $7, $8)`,
+    values: [
+      hashToken(refreshToken),
+      auth.clock(),
+      newId(),
+      next.hash,
+      session.hash,
+      auth.settings.sessionIdleMs,
+      device.ipAddress ?? null,
+      device.userAgent ?? null,
+    ],
+  });
+  if (refreshed === undefined) throw tokenInvalid();
+  const { outcome, ...rest } = refreshed;
+  if (outcome !== 'refreshed') throw REFUSALS[outcome]();
+  return { kind: 'session', ...rest, sessionToken: session.token, refreshToken: next.token };
+}
+
+/**
+ * Who a session's token belongs to. Reads one row and writes none.
+ * @throws {SuiteError} `AUTH.TOKEN_INVALID`, `AUTH.TOKEN_EXPIRED` (refresh it), `AUTH.SESSION_ENDED` (sign in again),
+ * `AUTH.INVALID_INPUT`
+ */
+export async function authenticate(auth: Auth, input: AuthenticateInput): Promise<Authenticated> {
+  const { sessionToken } = readInput(authenticateInput, input);
+  const [found] = await auth.query<Authenticated & { isLive: boolean; sessionExpiresAt: Date }>({
+    name: 'auth-authenticate',
+    text: `SELECT sessions.user_id AS "userId", sessions.id AS "sessionId", role, org_id AS "orgId",
+        email_verified AS "emailVerified", revoked_at IS NULL AND is_active AS "isLive",
+        sessions.expires_at AS "sessionExpiresAt",
+        least(sessions.expires_at, coalesce(sessions.last_activity_at, sessions.created_at)
+          + $2::float8 * interval '1 ms') AS "expiresAt"
+      FROM sessions JOIN users ON users.id = sessions.user_id WHERE token_hash = $1`,
+    values: [hashToken(sessionToken), auth.settings.sessionTokenMs],
+  });
+  if (found === undefined) throw tokenInvalid();
+  const { isLive, sessionExpiresAt, ...authenticated } = found;
+  const at = auth.clock();
+  if (!isLive || sessionExpiresAt <= at) throw sessionEnded();
+  if (authenticated.expiresAt <= at) throw tokenExpired();
+  return authenticated;
+}
+
+/**
+ * Ends the session of a token, which may be too old for anything else; one that has ended stays so.
+ * @throws {SuiteError} `AUTH.TOKEN_INVALID`, `AUTH.INVALID_INPUT`
+ */
+export async function logout(auth: Auth, input: LogoutInput): Promise<void> {
+  const { sessionToken, device } = readInput(logoutInput, input);
+  return auth.transaction(async (tx) => {
+    const session = await tx.session.findUnique({ where: { tokenHash: hashToken(sessionToken) } });
+    if (session === null) throw tokenInvalid();
+    const { id: sessionId, userId } = session;
+    const at = auth.clock();
+    const ended = await endSessions(tx, { userId, at, sessionId });
+    if (ended === 0) return;
+    await writeAudit(tx, { at, userId, action: 'USER_LOGOUT', resourceType: 'session', resourceId: sessionId, device });
+  });
+}
+
+/**
+ * Ends all live sessions of a user, but for one if it is named; returns how many.
+ * @throws {SuiteError} `AUTH.INVALID_INPUT`
+ */
+export async function logoutEverywhere(auth: Auth, input: LogoutEverywhereInput): Promise<{ readonly ended: number }> {
+  const { userId, exceptSessionId, device } = readInput(logoutEverywhereInput, input);
+  return auth.transaction(async (tx) => {
+    const at = auth.clock();
+    const ended = await endSessions(tx, { userId, at, exceptSessionId });
+    const entry = { at, userId, resourceType: 'user', resourceId: userId, device };
+    if (ended > 0) await writeAudit(tx, { ...entry, action: 'SESSIONS_REVOKED', details: { ended } });
+    return { ended };
+  });
+}
+
+/**
+ * The live sessions of a user, the newest first; 1000 at most.
+ * @throws {SuiteError} `AUTH.INVALID_INPUT`
+ */
+export async function listSessions(auth: Auth, input: ListSessionsInput): Promise<readonly ListedSession[]> {
+  const { userId } = readInput(listSessionsInput, input);
+  return auth.prisma.session.findMany({
+    where: { userId, revokedAt: null, expiresAt: { gt: auth.clock() } },
+    select: { id: true, ipAddress: true, userAgent: true, createdAt: true, lastActivityAt: true, expiresAt: true },
+    orderBy: [{ createdAt: 'desc' }, { id: 'desc' }],
+    take: MAX_LISTED_SESSIONS,
+  });
+}
+
+/**
+ * Ends one live session of a user.
+ * @throws {SuiteError} `AUTH.SESSION_NOT_FOUND`, also when it is somebody else's; `AUTH.INVALID_INPUT`
+ */
+export async function revokeSession(auth: Auth, input: RevokeSessionInput): Promise<void> {
+  const { userId, sessionId, device } = readInput(revokeSessionInput, input);
+  return auth.transaction(async (tx) => {
+    const at = auth.clock();
+    if ((await endSessions(tx, { userId, at, sessionId })) === 0) throw sessionNotFound(sessionId);
+    const resource = { resourceType: 'session', resourceId: sessionId };
+    await writeAudit(tx, { at, userId, action: 'SESSION_REVOKED', ...resource, device });
+  });
+}
+
+export interface EndSessionsInput {
+  readonly userId: string;
+  readonly at: Date;
+  /** This one only. */
+  readonly sessionId?: string | undefined;
+  readonly exceptSessionId?: string | undefined;
+}
+
+/**
+ * Revokes live sessions of a user with their refresh tokens; returns how many sessions. The caller writes the entry.
+ */
+export async function endSessions(
+  tx: AuthTransaction,
+  { userId, at, sessionId, exceptSessionId }: EndSessionsInput,
+): Promise<number> {
+  const [row] = await tx.$queryRaw<{ ended: number }[]>`
+    SELECT end_sessions(${userId}, ${at}, ${sessionId ?? null}, ${exceptSessionId ?? null}) AS ended`;
+  return row?.ended ?? 0;
+}

@@ -1,0 +1,100 @@
+import { createHash, randomBytes } from 'node:crypto';
+import { newId } from '@azora/db-core';
+import type { Auth, AuthTransaction } from './client';
+import { tokenExpired, tokenInvalid, tokenUsed } from './errors';
+
+const TOKEN_BYTES = 32;
+
+/** The kinds of tokens that are given out for one step; those of a family are `sessions.store.ts`'s. */
+export type TokenKind = 'email_verification' | 'password_reset' | 'invitation' | 'mfa_challenge';
+
+/** What the person gets, and what is kept of it. */
+export interface NewToken {
+  readonly token: string;
+  readonly hash: string;
+}
+
+export interface IssueTokenInput {
+  readonly userId: string;
+  readonly kind: TokenKind;
+  readonly at: Date;
+  readonly lifeMs: number;
+  /** The address that an `email_verification` is about. */
+  readonly email?: string;
+}
+
+export interface TakenToken {
+  readonly userId: string;
+  readonly email: string | null;
+}
+
+/** 256 random bits in base64url, with their SHA-256 in hex: so many bits need no salt and no slow hash. */
+export function newToken(): NewToken {
+  const token = randomBytes(TOKEN_BYTES).toString('base64url');
+  return { token, hash: hashToken(token) };
+}
+
+/** The SHA-256 of a token in hex, by which it is found. */
+export function hashToken(token: string): string {
+  return createHash('sha256').update(token).digest('hex');
+}
+
+/** Gives out a token in the place of the user's live one of this kind; only its hash is stored. */
+export async function issueToken(tx: AuthTransaction, input: IssueTokenInput): Promise<string> {
+  const { token, hash } = newToken();
+  await tx.$executeRaw`SELECT issue_token(${input.userId}, ${input.at}, ${input.kind}::token_kind, ${newId()}, ${hash},
+    ${input.email ?? null}, ${input.lifeMs} * interval '1 ms')`;
+  return token;
+}
+
+/**
+ * Takes a token for its one use: of all who bring it at once, one gets it.
+ * @throws {SuiteError} `AUTH.TOKEN_INVALID`, `AUTH.TOKEN_EXPIRED`, `AUTH.TOKEN_USED`
+ */
+export async function takeToken(
+  tx: AuthTransaction,
+  { kind, token, at }: { readonly kind: TokenKind; readonly token: string; readonly at: Date },
+): Promise<TakenToken> {
+  const hash = hashToken(token);
+  const [taken] = await tx.$queryRaw<TakenToken[]>`
+    SELECT user_id AS "userId", email FROM take_token(${kind}::token_kind, ${hash}, ${at})`;
+  return taken ?? refuseToken(await tx.token.findFirst({ where: { tokenHash: hash, kind } }));
+}
+
+/**
+ * Whose token it is, without taking it: for what must be looked at before.
+ * @throws {SuiteError} `AUTH.TOKEN_INVALID`, `AUTH.TOKEN_EXPIRED`, `AUTH.TOKEN_USED`
+ */
+export async function readToken(
+  auth: Auth,
+  { kinds, token }: { readonly kinds: readonly TokenKind[]; readonly token: string },
+): Promise<TakenToken & { readonly kind: TokenKind }> {
+  const [found] = await auth.query<FoundToken>({
+    name: 'auth-read-token',
+    text: `SELECT user_id AS "userId", kind, email, expires_at AS "expiresAt", used_at AS "usedAt",
+        revoked_at AS "revokedAt"
+      FROM tokens WHERE token_hash = $1 AND kind::text = ANY ($2::text[])`,
+    values: [hashToken(token), kinds],
+  });
+  if (found === undefined || !isLive(found, auth.clock())) return refuseToken(found ?? null);
+  return { userId: found.userId, email: found.email, kind: found.kind };
+}
+
+interface FoundToken extends TokenState, TakenToken {
+  readonly kind: TokenKind;
+}
+
+interface TokenState {
+  readonly expiresAt: Date;
+  readonly usedAt: Date | null;
+  readonly revokedAt: Date | null;
+}
+
+function isLive({ expiresAt, usedAt, revokedAt }: TokenState, at: Date): boolean {
+  return usedAt === null && revokedAt === null && expiresAt > at;
+}
+
+function refuseToken(found: TokenState | null): never {
+  if (found === null) throw tokenInvalid();
+  throw found.usedAt !== null || found.revokedAt !== null ? tokenUsed() : tokenExpired();
+}

@@ -1,0 +1,248 @@
+import { useDatabase } from '@azora/db-testkit';
+import { verifyAuditChain } from '../src/index';
+import { outcomes, sha256, useAuth } from './given';
+
+const NOTHING_BEFORE = '0'.repeat(64);
+
+describe('the chain of the audit log', () => {
+  const db = useDatabase('auth');
+  const open = useAuth(db);
+  let accounts = 0;
+
+  /** Entries 1 to `count` about a user of their own; the ids end in their numbers. */
+  const givenChain = async (count: number, daysAgo = 0) => {
+    accounts += 1;
+    const userId = `user-${accounts}`;
+    await db().app(
+      `INSERT INTO audit_log (id, user_id, action, details, timestamp)
+       SELECT $1 || '-' || n, $1, 'USER_LOGIN', jsonb_build_object('n', n), now() - $3 * interval '1 day'
+       FROM generate_series(1, $2) AS n`,
+      [userId, count, daysAgo],
+    );
+    return userId;
+  };
+  /** What an administrator does behind the store's back. */
+  const tamper = async (sql: string) => {
+    await db().admin(`SET session_replication_role = replica; ${sql}; SET session_replication_role = DEFAULT`);
+  };
+  const differencesOf = async (userId: string) => {
+    const { differences, ok } = await verifyAuditChain(open(), { userId });
+    expect(ok).toBe(differences.length === 0);
+    return differences.map(({ kind, seq, toSeq }) => (seq === toSeq ? `${kind} ${seq}` : `${kind} ${seq}-${toSeq}`));
+  };
+
+  it('links each entry to the one before it, by account', async () => {
+    const [one, two] = [await givenChain(3), await givenChain(1)];
+    const rows = await db().admin('SELECT * FROM audit_log WHERE user_id = $1 ORDER BY seq', [one]);
+
+    expect(rows.map(({ seq }) => seq)).toEqual(['1', '2', '3']);
+    expect(rows.map((row) => row['previous_hash'])).toEqual([NOTHING_BEFORE, rows[0]?.['hash'], rows[1]?.['hash']]);
+    const [second] = await db().admin('SELECT seq, previous_hash FROM audit_log WHERE user_id = $1', [two]);
+    expect(second).toEqual({ seq: '1', previous_hash: NOTHING_BEFORE });
+    expect(await verifyAuditChain(open(), { userId: one })).toEqual({
+      ok: true,
+      checked: 3,
+      head: { seq: 3n, hash: rows[2]?.['hash'] },
+      differences: [],
+      differenceCount: 0,
+    });
+  });
+
+  it('hashes what everybody can hash again', async () => {
+    const userId = await givenChain(1);
+    const [row] = await db().admin(
+      'SELECT *, extract(epoch FROM timestamp)::text AS t, extract(epoch FROM created_at)::text AS c FROM audit_log WHERE user_id = $1',
+      [userId],
+    );
+    const { id, t, c, hash } = row ?? {};
+
+    const text = `[1, "${NOTHING_BEFORE}", "${id}", "${t}", "${userId}", null, "USER_LOGIN", null, null, {"n": 1}, null, null, null, "${c}"]`;
+    expect(hash).toBe(sha256(text));
+  });
+
+  it('sets place and hashes itself, whatever is given', async () => {
+    const userId = await givenChain(1);
+    await db().app(
+      "INSERT INTO audit_log (id, user_id, action, seq, hash, previous_hash) VALUES ('forged', $1, 'X', 77, $2, $2)",
+      [userId, 'f'.repeat(64)],
+    );
+
+    expect(await db().admin("SELECT seq FROM audit_log WHERE id = 'forged'")).toEqual([{ seq: '2' }]);
+    expect(await differencesOf(userId)).toEqual([]);
+  });
+
+  it('does not count an entry that is there already', async () => {
+    const userId = await givenChain(1);
+    const again = `INSERT INTO audit_log (id, user_id, action) VALUES ('${userId}-1', '${userId}', 'X'), ('${userId}-2', '${userId}', 'X') ON CONFLICT DO NOTHING`;
+    await db().app(again);
+    await db().app(again);
+
+    expect(await verifyAuditChain(open(), { userId })).toMatchObject({ ok: true, checked: 2, head: { seq: 2n } });
+  });
+
+  it('stays a chain when thirty entries are written at once, and what is rolled back leaves no gap', async () => {
+    const auths = [open(), open()];
+    const userId = await givenChain(0);
+    const write = (n: number) =>
+      (auths[n % 2] ?? open()).query({
+        name: 'write-and-divide',
+        text: `SELECT write_audit_entry($1, now(), 'RACE', NULL, NULL, '{}', NULL, NULL), 1 / $2::int`,
+        values: [userId, n % 3],
+      });
+    const calls = Array.from({ length: 30 }, (_, n) => write(n));
+
+    expect(await outcomes(calls)).toEqual({ ok: 20, 'DATABASE.FAILED': 10 });
+    expect(await verifyAuditChain(open(), { userId })).toMatchObject({ ok: true, checked: 20, head: { seq: 20n } });
+  });
+
+  it('finds a change of any column', async () => {
+    const columns = await db().admin(
+      "SELECT column_name AS name, data_type AS type FROM information_schema.columns WHERE table_name = 'audit_log'",
+    );
+    const other: Readonly<Record<string, string>> = {
+      bigint: '99',
+      jsonb: `'{"other": 1}'`,
+      'timestamp with time zone': "now() - interval '1 microsecond'",
+      character: `repeat('f', 64)`,
+    };
+    const unseen: unknown[] = [];
+    for (const { name, type } of columns) {
+      const userId = await givenChain(3);
+      await tamper(
+        `UPDATE audit_log SET ${name} = ${other[String(type)] ?? "'other' || md5(random()::text)"} WHERE id = '${userId}-2'`,
+      );
+      if ((await differencesOf(userId)).length === 0) unseen.push(name);
+    }
+
+    expect(columns.length).toBeGreaterThanOrEqual(15);
+    expect(unseen).toEqual([]);
+  });
+
+  it.each([
+    ['a change', `UPDATE audit_log SET details = '{"n": 20}' WHERE id = '?-3'`, ['changed 3']],
+    ['null for text', `UPDATE audit_log SET org_id = 'null' WHERE id = '?-3'`, ['changed 3']],
+    [
+      'a change that was hashed again',
+      `UPDATE audit_log SET action = 'X' WHERE id = '?-3'; UPDATE audit_log SET hash = audit_entry_hash(audit_log) WHERE id = '?-3'`,
+      ['unlinked 4'],
+    ],
+    [
+      'a change of the newest entry, hashed again',
+      `UPDATE audit_log SET action = 'X' WHERE id = '?-5'; UPDATE audit_log SET hash = audit_entry_hash(audit_log) WHERE id = '?-5'`,
+      ['head_differs 5'],
+    ],
+    ['the removal of the oldest', `DELETE FROM audit_log WHERE id = '?-1'`, ['missing 1']],
+    ['the removal of some in the middle', `DELETE FROM audit_log WHERE id IN ('?-3', '?-4')`, ['missing 3-4']],
+    ['the removal of the newest', `DELETE FROM audit_log WHERE id IN ('?-5', '?-4')`, ['missing 4-5']],
+    ['the removal of all', `DELETE FROM audit_log WHERE user_id = '?'`, ['missing 1-5']],
+    [
+      'the removal of one with the rest moved up',
+      `DELETE FROM audit_log WHERE id = '?-2'; UPDATE audit_log SET seq = seq - 1 WHERE user_id = '?' AND seq > 2`,
+      ['changed 2', 'unlinked 2', 'changed 3', 'changed 4', 'missing 5'],
+    ],
+    [
+      'two that change places',
+      `UPDATE audit_log SET seq = 100 WHERE id = '?-2'; UPDATE audit_log SET seq = 2 WHERE id = '?-3'; UPDATE audit_log SET seq = 3 WHERE id = '?-2'`,
+      ['changed 2', 'unlinked 2', 'changed 3', 'unlinked 3', 'unlinked 4'],
+    ],
+    [
+      'an entry put after the newest',
+      `INSERT INTO audit_log (id, user_id, action, seq, previous_hash, hash) VALUES ('?-x', '?', 'X', 6, repeat('a', 64), repeat('b', 64))`,
+      ['changed 6', 'inserted 6', 'unlinked 6'],
+    ],
+    ['an entry about somebody else', `UPDATE audit_log SET user_id = 'stranger-?' WHERE id = '?-5'`, ['missing 5']],
+    ['another head', `UPDATE audit_chains SET last_hash = repeat('a', 64) WHERE account = '?'`, ['head_differs 5']],
+    ['an older head', `UPDATE audit_chains SET last_seq = 4 WHERE account = '?'`, ['inserted 5']],
+    [
+      'another anchor',
+      `UPDATE audit_chains SET first_previous_hash = repeat('a', 64) WHERE account = '?'`,
+      ['unlinked 1'],
+    ],
+    ['no head', `DELETE FROM audit_chains WHERE account = '?'`, ['head_missing 1-5']],
+  ])('finds %s', async (_what, sql, found) => {
+    const userId = await givenChain(5);
+    await tamper(sql.replaceAll('?', userId));
+
+    expect(await differencesOf(userId)).toEqual(found);
+  });
+
+  it('finds an entry put between others, where the index that forbids it was dropped', async () => {
+    const userId = await givenChain(3);
+    const [index] = await db().admin("SELECT indexdef FROM pg_indexes WHERE indexname = 'audit_log_chain_key'");
+    await db().admin('DROP INDEX audit_log_chain_key');
+    await tamper(`INSERT INTO audit_log (id, user_id, action, seq, previous_hash, hash)
+      SELECT id || 'x', user_id, 'X', seq, previous_hash, hash FROM audit_log WHERE id = '${userId}-2'`);
+
+    expect(await differencesOf(userId)).toEqual(expect.arrayContaining(['changed 2', 'inserted 2']));
+    await tamper(`DELETE FROM audit_log WHERE id = '${userId}-2x'`);
+    await db().admin(String(index?.['indexdef']));
+  });
+
+  it('finds a chain that was written anew, or cut to an older one, by a head that was kept elsewhere', async () => {
+    const rewrite = (userId: string) => `DO $$ DECLARE e audit_log; last text := repeat('0', 64); BEGIN
+      FOR e IN SELECT * FROM audit_log WHERE user_id = '${userId}' ORDER BY seq LOOP
+        e.action := 'INNOCENT'; e.previous_hash := last; last := audit_entry_hash(e);
+        UPDATE audit_log SET action = e.action, previous_hash = e.previous_hash, hash = last WHERE id = e.id;
+      END LOOP; UPDATE audit_chains SET last_hash = last WHERE account = '${userId}'; END $$`;
+    const cut = (userId: string) => `UPDATE audit_chains SET last_seq = 2,
+      last_hash = (SELECT hash FROM audit_log WHERE id = '${userId}-2') WHERE account = '${userId}';
+      DELETE FROM audit_log WHERE user_id = '${userId}' AND seq > 2`;
+    const kinds: string[][] = [];
+    for (const sql of [
+      rewrite,
+      cut,
+      (userId: string) =>
+        `${cut(userId)}; DELETE FROM audit_log WHERE user_id = '${userId}'; DELETE FROM audit_chains WHERE account = '${userId}'`,
+    ]) {
+      const userId = await givenChain(4);
+      const { head } = await verifyAuditChain(open(), { userId });
+      if (head === null) throw new Error('a chain has a head');
+      await db().app("INSERT INTO audit_log (id, user_id, action) VALUES ($1 || '-later', $1, 'X')", [userId]);
+      expect(await verifyAuditChain(open(), { userId, expected: head })).toMatchObject({ ok: true });
+      await tamper(sql(userId));
+      expect(await verifyAuditChain(open(), { userId })).toMatchObject({ ok: true });
+      kinds.push((await verifyAuditChain(open(), { userId, expected: head })).differences.map(({ kind }) => kind));
+    }
+
+    expect(kinds).toEqual([['expected_differs'], ['older_than_expected'], ['older_than_expected']]);
+  });
+
+  it('looks at all chains at once, and tells which one differs', async () => {
+    const userId = await givenChain(2);
+    await db().app("INSERT INTO audit_log (id, action) VALUES ('about-nobody', 'X')");
+    await tamper("UPDATE audit_log SET action = 'Y' WHERE id = 'about-nobody'");
+    const { differences, checked, head } = await verifyAuditChain(open());
+
+    expect(checked).toBeGreaterThan(3);
+    expect(head).toBeNull();
+    expect(differences).toContainEqual({ kind: 'changed', userId: null, seq: 1n, toSeq: 1n, entryId: 'about-nobody' });
+    expect(differences.filter((it) => it.userId === userId)).toEqual([]);
+    expect(await verifyAuditChain(open(), { userId: null })).toMatchObject({
+      ok: false,
+      checked: 1,
+      head: { seq: 1n },
+    });
+  });
+
+  it('keeps its hashes in any time zone', async () => {
+    const userId = await givenChain(2);
+    await db().admin(`SET TimeZone = 'Asia/Kathmandu'; SET DateStyle = 'German'`);
+    const [row] = await db().admin(
+      'SELECT bool_and(hash = audit_entry_hash(audit_log)) AS same FROM audit_log WHERE user_id = $1',
+      [userId],
+    );
+    await db().admin('RESET TimeZone; RESET DateStyle');
+
+    expect(row).toEqual({ same: true });
+  });
+
+  it.each([
+    ['expected without a user', { expected: { seq: 1n, hash: 'a'.repeat(64) } }],
+    ['a hash that is none', { userId: 'x', expected: { seq: 1n, hash: "'; --" } }],
+    ['a number for a place', { userId: 'x', expected: { seq: 1 as never, hash: 'a'.repeat(64) } }],
+    ['SQL for a user', { userId: "' OR true --" }],
+    ['ten megabytes', { userId: 'x'.repeat(10_000_000) }],
+  ])('does not verify %s', async (_what, input) => {
+    await expect(verifyAuditChain(open(), input)).rejects.toMatchObject({ code: 'AUTH.INVALID_INPUT' });
+  });
+});

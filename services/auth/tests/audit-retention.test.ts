@@ -1,0 +1,90 @@
+import { useDatabase } from '@azora/db-testkit';
+import { verifyAuditChain } from '../src/index';
+import { useAuth } from './given';
+
+describe('old entries of the audit log', () => {
+  const db = useDatabase('auth');
+  const open = useAuth(db);
+  let accounts = 0;
+
+  /** Entries 1 to `count` about a user of their own; the ids end in their numbers. */
+  const givenChain = async (count: number, daysAgo = 0) => {
+    accounts += 1;
+    const userId = `user-${accounts}`;
+    await db().app(
+      `INSERT INTO audit_log (id, user_id, action, details, timestamp)
+       SELECT $1 || '-' || n, $1, 'USER_LOGIN', jsonb_build_object('n', n), now() - $3 * interval '1 day'
+       FROM generate_series(1, $2) AS n`,
+      [userId, count, daysAgo],
+    );
+    return userId;
+  };
+  it('moves its beginning when old entries are pruned, oldest first, and stays whole', async () => {
+    const userId = await givenChain(4, 100);
+    const { head } = await verifyAuditChain(open(), { userId });
+    await db().app("INSERT INTO audit_log (id, user_id, action) VALUES ($1 || '-new', $1, 'X')", [userId]);
+    // Happened long ago, and written after a young one: it stays until that one may go.
+    await db().app(
+      "INSERT INTO audit_log (id, user_id, action, timestamp) VALUES ($1 || '-late', $1, 'X', now() - interval '99 days')",
+      [userId],
+    );
+
+    expect(await db().admin('SELECT prune_audit_log(3) AS pruned')).toEqual([{ pruned: 3 }]);
+    expect(await verifyAuditChain(open(), { userId })).toMatchObject({ ok: true, checked: 3, head: { seq: 6n } });
+    expect(await db().admin('SELECT prune_audit_log(1000) AS pruned')).toEqual([{ pruned: 1 }]);
+    expect(await db().admin('SELECT prune_audit_log(1000) AS pruned')).toEqual([{ pruned: 0 }]);
+    const seqs = 'SELECT array_agg(seq::int ORDER BY seq) AS seqs FROM audit_log WHERE user_id = $1';
+    expect(await db().admin(seqs, [userId])).toEqual([{ seqs: [5, 6] }]);
+    if (head === null) throw new Error('a chain has a head');
+    expect(await verifyAuditChain(open(), { userId, expected: head })).toMatchObject({ ok: true });
+    const older = { ...head, seq: head.seq - 1n };
+    expect((await verifyAuditChain(open(), { userId, expected: older })).differences.map(({ kind }) => kind)).toEqual([
+      'expected_pruned',
+    ]);
+    const forged = { ...head, hash: 'f'.repeat(64) };
+    expect((await verifyAuditChain(open(), { userId, expected: forged })).ok).toBe(false);
+  });
+
+  it('goes on from where it was when all of its entries were pruned', async () => {
+    const userId = await givenChain(3, 100);
+    await db().admin('SELECT prune_audit_log(1000)');
+    expect(await verifyAuditChain(open(), { userId })).toMatchObject({ ok: true, checked: 0, head: { seq: 3n } });
+    await db().app("INSERT INTO audit_log (id, user_id, action) VALUES ($1 || '-next', $1, 'X')", [userId]);
+
+    expect(await verifyAuditChain(open(), { userId })).toMatchObject({ ok: true, checked: 1, head: { seq: 4n } });
+  });
+
+  it.each(['seq = 2', 'seq > 1', 'seq = 1 OR seq = 3'])(
+    'refuses an administrator a deletion that leaves a gap: %s',
+    async (which) => {
+      const userId = await givenChain(4, 100);
+
+      await expect(
+        db().admin(`DELETE FROM audit_log WHERE user_id = '${userId}' AND (${which})`),
+      ).rejects.toMatchObject({
+        code: '23001',
+        constraint: 'audit_log_deletion_leaves_gap',
+      });
+      expect(await verifyAuditChain(open(), { userId })).toMatchObject({ ok: true, checked: 4 });
+    },
+  );
+
+  it.each([
+    "UPDATE audit_log SET action = 'X'",
+    'DELETE FROM audit_log',
+    'TRUNCATE audit_log',
+    'SELECT prune_audit_log(10)',
+    "INSERT INTO audit_chains VALUES ('x', 1, repeat('0', 64), 0, repeat('0', 64))",
+    'UPDATE audit_chains SET last_seq = 0',
+    'DELETE FROM audit_chains',
+    'TRUNCATE audit_chains',
+    'ALTER TABLE audit_log DISABLE TRIGGER ALL',
+    'SET session_replication_role = replica',
+    'DROP TRIGGER zz_audit_log_chain ON audit_log',
+    'CREATE OR REPLACE FUNCTION audit_entry_hash(audit_log) RETURNS text LANGUAGE sql AS $$ SELECT $$',
+    'CREATE TEMP TABLE audit_chains (account text)',
+  ])('refuses the app role: %s', async (sql) => {
+    await givenChain(1, 100);
+    await expect(db().app(sql)).rejects.toMatchObject({ code: '42501' });
+  });
+});

@@ -1,0 +1,101 @@
+import { readFileSync } from 'node:fs';
+import path from 'node:path';
+import { repositoryRoot, useDatabase } from '@azora/db-testkit';
+import { hash } from 'bcrypt';
+import { DEFAULT_SETTINGS, openAuth } from '../src/index';
+import { useAuth } from './given';
+
+/** What is planted into every secret column, in the shape that its check asks for. */
+const HASH = 'c'.repeat(64);
+
+/** Model, field and column of every line that the schema marks as secret. */
+function secretFields(): readonly string[] {
+  const schema = readFileSync(path.join(repositoryRoot(), 'services/auth/prisma/schema.prisma'), 'utf8');
+  return [...schema.matchAll(/^model (\w+) \{\n([\s\S]*?)^\}/gm)].flatMap(([, model = '', body = '']) =>
+    [...body.matchAll(/\/\/\/ @secret\n\s+(\w+)/g)].map(([, field = '']) => `${model}.${field}`),
+  );
+}
+
+describe('openAuth', () => {
+  const db = useDatabase('auth');
+  const open = useAuth(db);
+
+  beforeAll(async () => {
+    const bcrypt = await hash('a secret', 4);
+    await db().admin(`
+      INSERT INTO users (id, email, password_hash) VALUES ('ada', 'ada@azora.world', '${bcrypt}');
+      INSERT INTO users (id, email, legacy_password_hash, password_salt, password_reset_required)
+        VALUES ('old', 'old@azora.world', 'secret-legacy', 'secret-salt', true);
+      INSERT INTO sessions (id, user_id, token_hash, expires_at) VALUES ('s', 'ada', '${HASH}', now() + interval '1 day');
+      INSERT INTO tokens (id, user_id, kind, token_hash, expires_at)
+        VALUES ('t', 'ada', 'password_reset', '${HASH}', now() + interval '1 day');
+      INSERT INTO mfa_settings (id, user_id, totp_secret) VALUES ('m', 'ada', 'v1.nonce.secret');
+      INSERT INTO recovery_codes (id, user_id, code_hash) VALUES ('r', 'ada', '${HASH}');
+      INSERT INTO one_time_codes (id, user_id, channel, purpose, code_hash, expires_at)
+        VALUES ('c', 'ada', 'sms', 'sign_in', '${HASH}', now() + interval '1 day');
+      INSERT INTO oauth_providers (id, user_id, provider, provider_user_id, access_token, refresh_token)
+        VALUES ('o', 'ada', 'github', '1', 'v1.a.secret', 'v1.b.secret');
+      INSERT INTO organizations (id, name, slug) VALUES ('org', 'Org', 'org');
+      INSERT INTO org_invitations (id, org_id, email, token_hash, expires_at)
+        VALUES ('i', 'org', 'x@azora.world', '${HASH}', now() + interval '1 day')`);
+  });
+
+  it.each(secretFields())('leaves %s out of a plain read, and gives it to who asks', async (name) => {
+    const [model = '', field = ''] = name.split('.');
+    const { prisma } = open();
+    const delegate: unknown = Reflect.get(prisma, `${model[0]?.toLowerCase()}${model.slice(1)}`);
+    const find = async (query?: object): Promise<readonly object[]> => Reflect.get(Object(delegate), 'findMany')(query);
+    const [first] = await find();
+
+    expect(first).toMatchObject({ id: expect.any(String) });
+    expect(Object.keys(first ?? {})).not.toContain(field);
+    expect(await find({ select: { [field]: true } })).toContainEqual({ [field]: expect.any(String) });
+  });
+
+  it('knows of every secret', () => {
+    expect(secretFields()).toHaveLength(11);
+  });
+
+  it('leaves secrets out of what a relation brings, and out of transactions', async () => {
+    const auth = open();
+    const include = {
+      sessions: true,
+      tokens: true,
+      mfaSettings: true,
+      recoveryCodes: true,
+      oneTimeCodes: true,
+      oauthProviders: true,
+    };
+    const plain = await auth.prisma.user.findMany({ include });
+    const inside = await auth.transaction((tx) => tx.user.findMany({ include }));
+
+    expect(inside).toEqual(plain);
+    expect(JSON.stringify(plain)).toContain('"sessions":[{');
+    expect(JSON.stringify(plain)).not.toMatch(/secret|\$2b|cccccc/);
+  });
+
+  it('takes what it is given, and its defaults for the rest', () => {
+    const { settings } = open({ bcryptCost: 10, lockout: { attempts: 5 } });
+
+    expect(settings).toEqual({
+      ...DEFAULT_SETTINGS,
+      bcryptCost: 10,
+      lockout: { ...DEFAULT_SETTINGS.lockout, attempts: 5 },
+    });
+    expect(openAuth({ url: db().url }).settings).toEqual(DEFAULT_SETTINGS);
+  });
+
+  it.each([
+    { bcryptCost: 3 },
+    { bcryptCost: 31 },
+    { bcryptCost: 10.5 },
+    { sessionIdleMs: 0 },
+    { sessionAbsoluteMs: Number.POSITIVE_INFINITY },
+    { lockout: { attempts: 0 } },
+    { passwordResetMs: Number.NaN },
+  ])('refuses the option %p', (options) => {
+    expect(() => openAuth({ url: db().url, ...options })).toThrow(
+      expect.objectContaining({ code: 'AUTH.INVALID_INPUT' }),
+    );
+  });
+});

@@ -1,0 +1,348 @@
+import { inspect } from 'node:util';
+import { useDatabase } from '@azora/db-testkit';
+import { type Auth, confirmChannel, disableMfa, login, register, sendCode, verifyMfa } from '../src/index';
+import { actionsOf, dump, givenClock, MINUTE_MS, outcomes, PASSWORD, useAuth } from './given';
+import {
+  givenChallenge,
+  givenSender,
+  givenSms,
+  givenTotp,
+  givenVerifiedUser,
+  KEY,
+  meetingOf,
+  OLDER_KEY,
+  PHONE,
+} from './given-factors';
+
+describe('codes that are sent', () => {
+  const db = useDatabase('auth');
+  const openAuth = useAuth(db);
+  const clock = givenClock();
+  const open = () => openAuth({ clock, encryptionKeys: KEY });
+  const codesOf = (userId: string) =>
+    db().admin('SELECT * FROM one_time_codes WHERE user_id = $1 ORDER BY created_at', [userId]);
+  const another = (code: string) => String((Number(code) + 1) % 1_000_000).padStart(6, '0');
+
+  /** A user who signs in by SMS, with a challenge and the code that was sent for it. */
+  async function givenCode(auth: Auth) {
+    const user = await givenVerifiedUser(auth);
+    await givenSms(auth, clock, user.userId);
+    const challengeToken = await givenChallenge(auth, user.email);
+    const send = givenSender();
+    const sent = await sendCode(auth, { purpose: 'sign_in', channel: 'sms', challengeToken, send });
+    return { ...user, challengeToken, send, sent, code: send.last() };
+  }
+
+  it('switch SMS on as a factor, with recovery codes, once the number was shown to be the user’s', async () => {
+    const auth = open();
+    const { userId, email } = await givenVerifiedUser(auth);
+    const send = givenSender();
+
+    const sent = await sendCode(auth, { purpose: 'enable', userId, channel: 'sms', phoneNumber: PHONE, send });
+    const before = await login(auth, { email, password: PASSWORD });
+    const { recoveryCodes } = await confirmChannel(auth, { userId, channel: 'sms', code: send.last() });
+
+    expect(send.sent).toEqual([{ channel: 'sms', to: PHONE, code: expect.stringMatching(/^\d{6}$/) }]);
+    expect(sent).toEqual({
+      expiresAt: new Date(clock().getTime() + 10 * MINUTE_MS),
+      resendAt: new Date(clock().getTime() + MINUTE_MS),
+    });
+    expect(before.kind).toBe('session');
+    expect(recoveryCodes).toHaveLength(10);
+    expect(await login(auth, { email, password: PASSWORD })).toMatchObject({ kind: 'mfa', factors: ['sms'] });
+    expect(await actionsOf(db(), userId)).toEqual(expect.arrayContaining(['CODE_REQUESTED', 'MFA_ENABLED']));
+  });
+
+  it('sign in, once', async () => {
+    const auth = open();
+    const { challengeToken, code, email } = await givenCode(auth);
+    const meeting = meetingOf(auth, 5);
+
+    const ends = await outcomes(
+      Array.from({ length: 5 }, () => verifyMfa(meeting, { challengeToken, factor: 'sms', code })),
+    );
+    const again = verifyMfa(auth, { challengeToken: await givenChallenge(auth, email), factor: 'sms', code });
+
+    expect(ends).toEqual({ ok: 1, 'AUTH.CODE_INVALID': 4 });
+    await expect(again).rejects.toMatchObject({ code: 'AUTH.CODE_INVALID' });
+  });
+
+  it('sign in by e-mail at the verified address', async () => {
+    const auth = open();
+    const { userId, email } = await givenVerifiedUser(auth);
+    const send = givenSender();
+    await sendCode(auth, { purpose: 'enable', userId, channel: 'email', send });
+    await confirmChannel(auth, { userId, channel: 'email', code: send.last() });
+    clock.move(MINUTE_MS);
+    const challengeToken = await givenChallenge(auth, email);
+    await sendCode(auth, { purpose: 'sign_in', channel: 'email', challengeToken, send });
+
+    const signedIn = await verifyMfa(auth, { challengeToken, factor: 'email', code: send.last() });
+
+    expect(signedIn.kind).toBe('session');
+    expect(send.sent.map(({ to }) => to)).toEqual([email, email]);
+  });
+
+  it('are kept as a keyed hash, differ from each other, and do not open another row', async () => {
+    const auth = open();
+    const { userId, code } = await givenCode(auth);
+    const rows = await codesOf(userId);
+
+    expect(rows.at(-1)).toMatchObject({ code_hash: expect.stringMatching(/^[0-9a-f]{64}$/), sent_to: PHONE });
+    // Without the key not even all of a million tell it.
+    const { createHash } = await import('node:crypto');
+    const plain = [code, `${userId}${code}`, JSON.stringify([userId, 'sms', 'sign_in', code])];
+    expect(plain.map((text) => createHash('sha256').update(text).digest('hex'))).not.toContain(
+      rows.at(-1)?.['code_hash'],
+    );
+  });
+
+  it('still count after a new key was put in front', async () => {
+    const auth = openAuth({ clock, encryptionKeys: OLDER_KEY });
+    const { challengeToken, code } = await givenCode(auth);
+    const rotated = openAuth({ clock, encryptionKeys: `v2:${KEY},v1:${OLDER_KEY}` });
+
+    await expect(verifyMfa(rotated, { challengeToken, factor: 'sms', code })).resolves.toMatchObject({
+      kind: 'session',
+    });
+  });
+
+  it('are over after ten minutes', async () => {
+    const auth = openAuth({ clock, encryptionKeys: KEY, mfaChallengeMs: 60 * MINUTE_MS });
+    const { challengeToken, code } = await givenCode(auth);
+
+    clock.move(10 * MINUTE_MS);
+
+    await expect(verifyMfa(auth, { challengeToken, factor: 'sms', code })).rejects.toMatchObject({
+      code: 'AUTH.CODE_INVALID',
+    });
+  });
+
+  it('are worth nothing after five wrong tries, also when all come at once', async () => {
+    const auth = open();
+    const { userId, challengeToken, code } = await givenCode(auth);
+
+    const ends = await outcomes(
+      Array.from({ length: 7 }, () => verifyMfa(auth, { challengeToken, factor: 'sms', code: another(code) })),
+    );
+
+    expect(ends).toEqual({ 'AUTH.CODE_INVALID': 7 });
+    expect((await codesOf(userId)).at(-1)).toMatchObject({ attempts: 5, used_at: null });
+    await expect(verifyMfa(auth, { challengeToken, factor: 'sms', code })).rejects.toMatchObject({
+      code: 'AUTH.CODE_INVALID',
+    });
+  });
+
+  it('are good at the fifth try', async () => {
+    const auth = open();
+    const { challengeToken, code } = await givenCode(auth);
+    for (let n = 0; n < 4; n += 1)
+      await outcomes([verifyMfa(auth, { challengeToken, factor: 'sms', code: another(code) })]);
+
+    await expect(verifyMfa(auth, { challengeToken, factor: 'sms', code })).resolves.toMatchObject({ kind: 'session' });
+  });
+
+  it('are sent once a minute, and the newest alone is good', async () => {
+    const auth = open();
+    const { userId, challengeToken, code, send, sent } = await givenCode(auth);
+    const again = () => sendCode(auth, { purpose: 'sign_in', channel: 'sms', challengeToken, send });
+    clock.move(MINUTE_MS - 1);
+
+    await expect(again()).rejects.toMatchObject({ code: 'AUTH.CODE_TOO_SOON', meta: { resendAt: sent.resendAt } });
+    clock.move(1);
+    await again();
+
+    expect(send.sent).toHaveLength(2);
+    const live = (await codesOf(userId)).filter(({ used_at, revoked_at }) => used_at === null && revoked_at === null);
+    expect(live).toHaveLength(1);
+    if (code !== send.last())
+      await expect(verifyMfa(auth, { challengeToken, factor: 'sms', code })).rejects.toMatchObject({
+        code: 'AUTH.CODE_INVALID',
+      });
+    await verifyMfa(auth, { challengeToken, factor: 'sms', code: send.last() });
+  });
+
+  it('are sent once, however many ask at the same time', async () => {
+    const [one, other] = [open(), open()];
+    const { userId } = await givenVerifiedUser(one);
+    const send = givenSender();
+
+    const ends = await outcomes(
+      Array.from({ length: 8 }, (_, n) =>
+        sendCode(n % 2 === 0 ? one : other, { purpose: 'enable', userId, channel: 'email', send }),
+      ),
+    );
+
+    expect(ends).toEqual({ ok: 1, 'AUTH.CODE_TOO_SOON': 7 });
+    expect(send.sent).toHaveLength(1);
+  });
+
+  it('are sent although the clock was set back by an hour', async () => {
+    const auth = open();
+    const { userId } = await givenVerifiedUser(auth);
+    const send = givenSender();
+    const ask = () => sendCode(auth, { purpose: 'enable', userId, channel: 'email', send });
+    await ask();
+
+    clock.move(-60 * MINUTE_MS);
+    await ask();
+    clock.move(60 * MINUTE_MS);
+
+    expect(send.sent).toHaveLength(2);
+  });
+
+  it('are taken back when the sender fails, whose error is not shown', async () => {
+    const auth = open();
+    const { userId } = await givenVerifiedUser(auth);
+    let code = '';
+    const failing = async (message: { readonly code: string }) => {
+      code = message.code;
+      expect((await codesOf(userId)).length).toBe(1);
+      throw new Error(`could not send ${message.code} to the gateway`);
+    };
+    const input = { purpose: 'enable', userId, channel: 'sms', phoneNumber: PHONE } as const;
+
+    const error = await sendCode(auth, { ...input, send: failing }).catch((thrown: unknown) => thrown);
+
+    expect(error).toMatchObject({ code: 'AUTH.CODE_NOT_SENT' });
+    expect(inspect(error, { depth: 9, showHidden: true })).not.toContain(code);
+    expect(await codesOf(userId)).toEqual([]);
+    expect((await actionsOf(db(), userId)).slice(-2)).toEqual(['CODE_REQUESTED', 'CODE_NOT_SENT']);
+    await expect(confirmChannel(auth, { userId, channel: 'sms', code })).rejects.toMatchObject({
+      code: 'AUTH.CODE_INVALID',
+    });
+    const send = givenSender();
+    await sendCode(auth, { ...input, send });
+    expect(send.sent).toHaveLength(1);
+  });
+
+  it('are taken back when the sender throws at once', async () => {
+    const auth = open();
+    const { userId } = await givenVerifiedUser(auth);
+    const send = () => {
+      throw new Error('no gateway');
+    };
+
+    await expect(sendCode(auth, { purpose: 'enable', userId, channel: 'email', send })).rejects.toMatchObject({
+      code: 'AUTH.CODE_NOT_SENT',
+    });
+    expect(await codesOf(userId)).toEqual([]);
+  });
+
+  it('are of no use for another purpose or channel', async () => {
+    const auth = open();
+    const { userId } = await givenVerifiedUser(auth);
+    await givenSms(auth, clock, userId);
+    const send = givenSender();
+    await sendCode(auth, { purpose: 'confirm', userId, channel: 'sms', send });
+
+    await expect(confirmChannel(auth, { userId, channel: 'sms', code: send.last() })).rejects.toMatchObject({
+      code: 'AUTH.CODE_INVALID',
+    });
+    await expect(confirmChannel(auth, { userId, channel: 'email', code: send.last() })).rejects.toMatchObject({
+      code: 'AUTH.CODE_INVALID',
+    });
+  });
+
+  it('do not let who only holds a session add a number to an account that has a factor', async () => {
+    const auth = open();
+    const { userId } = await givenVerifiedUser(auth);
+    const { recoveryCodes } = await givenTotp(auth, userId);
+    const send = givenSender();
+    const input = { purpose: 'enable', userId, channel: 'sms', phoneNumber: PHONE, send } as const;
+
+    await expect(sendCode(auth, input)).rejects.toMatchObject({ code: 'AUTH.PROOF_REQUIRED' });
+    expect(send.sent).toEqual([]);
+    await sendCode(auth, { ...input, proof: { factor: 'recovery', code: recoveryCodes[0] ?? '' } });
+    const confirmed = await confirmChannel(auth, { userId, channel: 'sms', code: send.last() });
+    expect(confirmed.recoveryCodes).toEqual([]);
+  });
+
+  it('go to no address that is not verified, and to none that is not on', async () => {
+    const auth = open();
+    const { userId } = await register(auth, { email: 'unverified@azora.world', password: PASSWORD });
+    const send = givenSender();
+
+    await expect(sendCode(auth, { purpose: 'enable', userId, channel: 'email', send })).rejects.toMatchObject({
+      code: 'AUTH.EMAIL_UNVERIFIED',
+    });
+    await expect(sendCode(auth, { purpose: 'confirm', userId, channel: 'sms', send })).rejects.toMatchObject({
+      code: 'AUTH.FACTOR_OFF',
+    });
+    expect(send.sent).toEqual([]);
+  });
+
+  it('switch e-mail on for the address that they went to, and no other', async () => {
+    const auth = open();
+    const { userId } = await givenVerifiedUser(auth);
+    const send = givenSender();
+    await sendCode(auth, { purpose: 'enable', userId, channel: 'email', send });
+    await db().admin("UPDATE users SET email = 'moved@azora.world' WHERE id = $1", [userId]);
+
+    await expect(confirmChannel(auth, { userId, channel: 'email', code: send.last() })).rejects.toMatchObject({
+      code: 'AUTH.CODE_INVALID',
+    });
+    expect(await db().admin('SELECT email_enabled FROM mfa_settings WHERE user_id = $1', [userId])).toEqual([]);
+  });
+
+  it('end with the factors', async () => {
+    const auth = open();
+    const { userId } = await givenVerifiedUser(auth);
+    await givenSms(auth, clock, userId);
+    const send = givenSender();
+    await sendCode(auth, { purpose: 'confirm', userId, channel: 'sms', send });
+    await disableMfa(auth, { userId, proof: { factor: 'password', password: PASSWORD } });
+
+    await expect(disableMfa(auth, { userId, proof: { factor: 'sms', code: send.last() } })).rejects.toMatchObject({
+      code: 'AUTH.CODE_INVALID',
+    });
+  });
+
+  it('are not sent while the account is locked', async () => {
+    const auth = open();
+    const { challengeToken, code, send } = await givenCode(auth);
+    const wrong = { challengeToken, factor: 'sms', code: another(code) } as const;
+    await outcomes(Array.from({ length: 12 }, () => verifyMfa(auth, wrong)));
+    clock.move(2 * MINUTE_MS);
+
+    await expect(sendCode(auth, { purpose: 'sign_in', channel: 'sms', challengeToken, send })).rejects.toMatchObject({
+      code: 'AUTH.LOCKED',
+    });
+    expect(send.sent).toHaveLength(1);
+  });
+
+  it.each([
+    ['no channel', { channel: 'fax' }],
+    ['no sender', { send: 'me' }],
+    ['sms without a number', { phoneNumber: undefined }],
+    ['e-mail with a number', { channel: 'email' }],
+    ['a local number', { phoneNumber: '0115550100' }],
+    ['SQL for a number', { phoneNumber: "'; DROP TABLE users; --" }],
+    ['ten megabytes for a number', { phoneNumber: `+${'1'.repeat(10_000_000)}` }],
+    ['an unknown purpose', { purpose: 'party' }],
+    ['an id with NUL', { userId: 'a\0' }],
+    ['an unknown field', { code: '123456' }],
+  ])('are not sent for %s', async (_what, wrong) => {
+    const auth = open();
+    const send = givenSender();
+    const before = await dump(db());
+    const input = { purpose: 'enable', userId: 'ada', channel: 'sms', phoneNumber: PHONE, send, ...wrong };
+
+    await expect(sendCode(auth, input as never)).rejects.toMatchObject({ code: 'AUTH.INVALID_INPUT' });
+
+    expect(await dump(db())).toBe(before);
+    expect(send.sent).toEqual([]);
+  });
+
+  it('are not sent without a key to hash them with', async () => {
+    const auth = openAuth({ clock });
+    const { userId } = await givenVerifiedUser(auth);
+    const before = await dump(db());
+    const send = givenSender();
+
+    await expect(sendCode(auth, { purpose: 'enable', userId, channel: 'email', send })).rejects.toMatchObject({
+      code: 'AUTH.NO_ENCRYPTION_KEY',
+    });
+    expect(await dump(db())).toBe(before);
+  });
+});

@@ -1,0 +1,44 @@
+import { repositoryRoot, useDatabase } from '@azora/db-testkit';
+import { seedContext } from '../../../prisma/personas';
+import { seed } from '../seed';
+import { volume } from '../seed/volume';
+import { login, openAuth, verifyAuditChain } from '../src/index';
+import { isPasswordOf } from '../src/passwords';
+
+describe('the seeded people', () => {
+  const db = useDatabase('auth');
+  const context = seedContext(new Date('2026-06-01T00:00:00Z'), ['auth'], repositoryRoot());
+  let auth: ReturnType<typeof openAuth>;
+
+  beforeAll(async () => {
+    auth = openAuth({ url: db().url, clock: () => context.now });
+    await seed.base(seed.open({ url: db().url }), context);
+  });
+  afterAll(() => auth.close());
+
+  it('sign in with the password of the seed; the educator is asked for a second factor', async () => {
+    const { people, password } = context;
+
+    expect(await login(auth, { email: people.student.email, password })).toMatchObject({ kind: 'session' });
+    expect(await login(auth, { email: people.employer.email, password })).toMatchObject({ kind: 'session' });
+    expect(await login(auth, { email: people.educator.email, password })).toMatchObject({
+      kind: 'mfa',
+      factors: ['totp', 'email'],
+    });
+    await expect(login(auth, { email: people.student.email, password: `${password}x` })).rejects.toMatchObject({
+      code: 'AUTH.INVALID_CREDENTIALS',
+    });
+  });
+
+  it('have whole chains in the audit log', async () => {
+    expect(await verifyAuditChain(auth)).toMatchObject({ ok: true, differenceCount: 0 });
+  });
+
+  it('have a password in a seed of volume too', async () => {
+    const [users] = volume({ firstUser: 0, userCount: 1, now: context.now });
+    const [row] = users?.rows ?? [];
+    const hash = row?.[users?.columns.indexOf('password_hash') ?? -1];
+
+    expect(await isPasswordOf(String(hash), context.password, 12)).toBe(true);
+  });
+});

@@ -1,0 +1,159 @@
+import { inspect } from 'node:util';
+import { keyedHashes, keyVersionOf, readKeyring, seal, unseal } from '../src/encryption';
+
+const bytes = (fill: number) => Buffer.alloc(32, fill);
+const FIRST = bytes(1).toString('base64');
+const SECOND = bytes(2).toString('base64');
+const ADA = { userId: 'ada', use: 'totp' };
+const SECRET = 'JBSWY3DPEHPK3PXPJBSWY3DPEHPK3PXP';
+
+const refusal = (work: () => unknown): unknown => {
+  try {
+    return work();
+  } catch (error) {
+    return error;
+  }
+};
+const code = (name: string) => expect.objectContaining({ code: `AUTH.${name}` });
+
+describe('readKeyring', () => {
+  it.each([
+    ['base64', FIRST],
+    ['base64 without its end', FIRST.replace('=', '')],
+    ['base64url', bytes(1).toString('base64url')],
+    ['hex', bytes(1).toString('hex')],
+    ['hex in capitals', bytes(1).toString('hex').toUpperCase()],
+    ['a version', `v1:${FIRST}`],
+    ['blanks around it', ` ${FIRST}\n`],
+  ])('reads a key in %s', (_form, text) => {
+    const sealed = seal(readKeyring(FIRST), ADA, SECRET);
+
+    expect(unseal(readKeyring(text), ADA, sealed)).toBe(SECRET);
+  });
+
+  it('writes with the newest key and reads with all', () => {
+    const old = seal(readKeyring(FIRST), ADA, SECRET);
+    const both = readKeyring(`v12:${SECOND}, v1:${FIRST}`);
+
+    expect(unseal(both, ADA, old)).toBe(SECRET);
+    expect(keyVersionOf(seal(both, ADA, SECRET))).toBe(12);
+  });
+
+  it.each([undefined, '', '  '])('takes %j as no key', (text) => {
+    expect(readKeyring(text)).toBeUndefined();
+  });
+
+  it.each([
+    ['31 bytes', bytes(1).subarray(1).toString('base64')],
+    ['33 bytes', Buffer.alloc(33, 1).toString('base64')],
+    ['a passphrase', 'correct horse battery staple correct'],
+    ['version 0', `v0:${FIRST}`],
+    ['a version that is no number', `vx:${FIRST}`],
+    ['the oldest first', `v1:${FIRST},v2:${SECOND}`],
+    ['one version twice', `v1:${FIRST},v1:${SECOND}`],
+    ['an empty entry', `v2:${FIRST},`],
+  ])('refuses %s and does not show it', (_what, text) => {
+    const error = refusal(() => readKeyring(text));
+
+    expect(error).toEqual(code('ENCRYPTION_KEY_INVALID'));
+    expect(inspect(error, { depth: 9 })).not.toContain(text);
+    expect(inspect(error, { depth: 9 })).not.toContain(FIRST);
+  });
+
+  it('is printed without its keys', () => {
+    const printed = inspect(readKeyring(FIRST), { depth: 9, showHidden: true }) + JSON.stringify(readKeyring(FIRST));
+
+    expect(printed).not.toContain(FIRST);
+    expect(printed).not.toContain('01 01 01');
+  });
+});
+
+describe('seal', () => {
+  const keyring = readKeyring(FIRST);
+
+  it('gives v<key>.<nonce>.<ciphertext and tag>, another each time', () => {
+    const sealed = [seal(keyring, ADA, SECRET), seal(keyring, ADA, SECRET)];
+
+    expect(sealed[0]).toMatch(/^v1\.[A-Za-z0-9_-]{16}\.[A-Za-z0-9_-]+$/);
+    expect(sealed[0]).not.toBe(sealed[1]);
+  });
+
+  it.each(['', 'é', '🔑'.repeat(1_000)])('gives back what went in, however long or short', (text) => {
+    expect(unseal(keyring, ADA, seal(keyring, ADA, text))).toBe(text);
+  });
+
+  it('refuses to work without a key', () => {
+    expect(() => seal(undefined, ADA, SECRET)).toThrow(code('NO_ENCRYPTION_KEY'));
+    expect(() => unseal(undefined, ADA, seal(keyring, ADA, SECRET))).toThrow(code('NO_ENCRYPTION_KEY'));
+  });
+});
+
+describe('unseal', () => {
+  const keyring = readKeyring(FIRST);
+  const sealed = seal(keyring, ADA, SECRET);
+
+  it.each([
+    ['another user', { userId: 'ben', use: 'totp' }],
+    ['another use', { userId: 'ada', use: 'oauth' }],
+    ['a user and use that read the same in a row', { userId: 'adato', use: 'tp' }],
+  ])('refuses what was sealed for %s', (_whose, whose) => {
+    expect(() => unseal(keyring, whose, sealed)).toThrow(code('CIPHERTEXT_INVALID'));
+  });
+
+  it('refuses a change of any one character', () => {
+    const changed = [...sealed].map(
+      (character, n) => sealed.slice(0, n) + (character === 'B' ? 'C' : 'B') + sealed.slice(n + 1),
+    );
+    // The last character of base64 may hold bits that stand for nothing.
+    const opened = changed.slice(0, -1).map((text) => refusal(() => unseal(keyring, ADA, text)));
+
+    expect(opened.filter((result) => typeof result === 'string')).toEqual([]);
+  });
+
+  it.each([
+    '',
+    'v1',
+    'v1..',
+    `${sealed}.x`,
+    sealed.replace('v1', 'v0'),
+    sealed.slice(0, -6),
+    'v1.AAAA.AAAA',
+    `v1.${'A'.repeat(16)}.AAAA`,
+    SECRET,
+  ])('refuses %j', (text) => {
+    expect(() => unseal(keyring, ADA, text)).toThrow(code('CIPHERTEXT_INVALID'));
+  });
+
+  it('names the version of a key that is not there', () => {
+    const error = refusal(() => unseal(readKeyring(`v2:${SECOND}`), ADA, sealed));
+
+    expect(error).toEqual(code('KEY_UNKNOWN'));
+    expect(error).toEqual(expect.objectContaining({ meta: { version: 1, known: [2] } }));
+  });
+
+  it('refuses another key of the same version', () => {
+    expect(() => unseal(readKeyring(SECOND), ADA, sealed)).toThrow(code('CIPHERTEXT_INVALID'));
+  });
+});
+
+describe('keyedHashes', () => {
+  const hashes = (keys: string, ...parts: string[]) => keyedHashes(readKeyring(keys), parts);
+
+  it('are the same for the same parts and key only', () => {
+    const found = [
+      hashes(FIRST, 'ada', '123456')[0],
+      hashes(FIRST, 'ada1', '23456')[0],
+      hashes(FIRST, 'ben', '123456')[0],
+      hashes(SECOND, 'ada', '123456')[0],
+    ];
+
+    expect(hashes(FIRST, 'ada', '123456')).toEqual([found[0]]);
+    expect(new Set(found).size).toBe(4);
+    expect(found[0]).toMatch(/^[0-9a-f]{64}$/);
+  });
+
+  it('are of every key, the newest first', () => {
+    expect(hashes(`v2:${SECOND},v1:${FIRST}`, 'x')).toEqual([...hashes(SECOND, 'x'), ...hashes(FIRST, 'x')]);
+    expect(() => keyedHashes(undefined, ['x'])).toThrow(code('NO_ENCRYPTION_KEY'));
+  });
+});

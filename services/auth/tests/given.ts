@@ -1,0 +1,78 @@
+import { createHash, randomUUID } from 'node:crypto';
+import type { TestDatabase } from '@azora/db-testkit';
+import { type Auth, type AuthOptions, login, openAuth, type Registered, register, type SignedIn } from '../src/index';
+
+export const PASSWORD = 'four unrelated words';
+export const MINUTE_MS = 60_000;
+export const DAY_MS = 86_400_000;
+
+/** A clock that a test moves. */
+export function givenClock(start = '2026-03-01T12:00:00Z') {
+  let now = new Date(start).getTime();
+  const clock = () => new Date(now);
+  return Object.assign(clock, {
+    move: (milliseconds: number) => {
+      now += milliseconds;
+    },
+  });
+}
+
+/** Opens handles that the surrounding `describe` closes; bcrypt at its lowest cost unless a test asks for more. */
+export function useAuth(db: () => TestDatabase): (options?: AuthOptions) => Auth {
+  const opened: Auth[] = [];
+  afterAll(() => Promise.all(opened.map((auth) => auth.close())));
+  return (options = {}) => {
+    const auth = openAuth({ url: db().url, bcryptCost: 4, ...options });
+    opened.push(auth);
+    return auth;
+  };
+}
+
+/** A user with an address of its own. */
+export function givenUser(auth: Auth, email = `${randomUUID()}@azora.world`): Promise<Registered> {
+  return register(auth, { email, password: PASSWORD });
+}
+
+/** A user who is signed in. */
+export async function givenSession(auth: Auth, email?: string): Promise<SignedIn & { readonly email: string }> {
+  const user = await givenUser(auth, email);
+  return { ...(await signIn(auth, user.email)), email: user.email };
+}
+
+export async function signIn(auth: Auth, email: string, password = PASSWORD): Promise<SignedIn> {
+  const signedIn = await login(auth, { email, password });
+  if (signedIn.kind !== 'session') throw new Error('no second factor was expected');
+  return signedIn;
+}
+
+export const sha256 = (text: string) => createHash('sha256').update(text).digest('hex');
+
+const TABLES = 'users sessions tokens one_time_codes mfa_settings recovery_codes audit_log audit_chains'.split(' ');
+
+/** Every row of the tables that a sign-in writes, in one text. */
+export async function dump(db: TestDatabase): Promise<string> {
+  const tables: unknown[] = [];
+  for (const table of TABLES) {
+    tables.push(await db.admin(`SELECT to_jsonb(it) AS row FROM ${table} it ORDER BY to_jsonb(it)::text`));
+  }
+  return JSON.stringify(tables);
+}
+
+/** How many calls came to which end: `ok`, or the code of the error. */
+export async function outcomes(calls: readonly Promise<unknown>[]): Promise<Readonly<Record<string, number>>> {
+  const settled = await Promise.allSettled(calls);
+  const counts: Record<string, number> = {};
+  for (const result of settled) {
+    const end = result.status === 'fulfilled' ? 'ok' : (result.reason.code ?? String(result.reason));
+    counts[end] = (counts[end] ?? 0) + 1;
+  }
+  return counts;
+}
+
+/** The actions in a user's log, the oldest first. */
+export async function actionsOf(db: TestDatabase, userId: string | null): Promise<readonly unknown[]> {
+  const rows = await db.admin("SELECT action FROM audit_log WHERE coalesce(user_id, '') = $1 ORDER BY seq", [
+    userId ?? '',
+  ]);
+  return rows.map(({ action }) => action);
+}

@@ -1,0 +1,99 @@
+import { useDatabase } from '@azora/db-testkit';
+import { type Auth, login } from '../src/index';
+import { actionsOf, DAY_MS, givenClock, givenUser, MINUTE_MS, outcomes, signIn, useAuth } from './given';
+
+const WRONG = 'not the password';
+
+describe('the lock of an account', () => {
+  const db = useDatabase('auth');
+  const open = useAuth(db);
+
+  const stateOf = async (userId: string) => {
+    const sql = `SELECT failed_login_count AS failures, lockout_count AS locks, locked_until AS "until" FROM users
+      WHERE id = $1`;
+    return (await db().admin(sql, [userId]))[0];
+  };
+  const fail = (auth: Auth, email: string, times: number) =>
+    outcomes(Array.from({ length: times }, () => login(auth, { email, password: WRONG })));
+
+  it('checks ten of fifty wrong passwords at once, and locks until a moment that it tells', async () => {
+    const clock = givenClock();
+    const auths = [open({ clock }), open({ clock })];
+    const { userId, email } = await givenUser(open());
+    const calls = Array.from({ length: 50 }, (_, n) => login(auths[n % 2] ?? open(), { email, password: WRONG }));
+
+    expect(await outcomes(calls)).toEqual({ 'AUTH.INVALID_CREDENTIALS': 10, 'AUTH.LOCKED': 40 });
+    const until = new Date(clock().getTime() + 15 * MINUTE_MS);
+    expect(await stateOf(userId)).toEqual({ failures: 10, locks: 1, until });
+    await expect(signIn(open({ clock }), email)).rejects.toMatchObject({
+      code: 'AUTH.LOCKED',
+      meta: { lockedUntil: until.toISOString() },
+    });
+    const actions = await actionsOf(db(), userId);
+    expect(actions.filter((it) => it === 'LOGIN_FAILED')).toHaveLength(10);
+    expect(actions.filter((it) => it === 'ACCOUNT_LOCKED')).toHaveLength(1);
+  });
+
+  it('doubles each lock, up to a day, until a sign-in succeeds', async () => {
+    const clock = givenClock();
+    const auth = open({ clock });
+    const { userId, email } = await givenUser(auth);
+    const minutes: number[] = [];
+    for (let lock = 0; lock < 9; lock += 1) {
+      expect(await fail(auth, email, 10)).toEqual({ 'AUTH.INVALID_CREDENTIALS': 10 });
+      const until = (await stateOf(userId))?.['until'];
+      if (!(until instanceof Date)) throw new Error('it is locked');
+      minutes.push((until.getTime() - clock().getTime()) / MINUTE_MS);
+      clock.move(until.getTime() - clock().getTime());
+    }
+
+    expect(minutes).toEqual([15, 30, 60, 120, 240, 480, 960, 1440, 1440]);
+    await signIn(auth, email);
+    expect(await stateOf(userId)).toEqual({ failures: 0, locks: 0, until: null });
+    await fail(auth, email, 10);
+    expect(await stateOf(userId)).toMatchObject({ locks: 1, until: new Date(clock().getTime() + 15 * MINUTE_MS) });
+  });
+
+  it('counts from anew when the first failure is more than 15 minutes ago', async () => {
+    const clock = givenClock();
+    const auth = open({ clock });
+    const { userId, email } = await givenUser(auth);
+    await fail(auth, email, 9);
+    clock.move(15 * MINUTE_MS);
+    await fail(auth, email, 1);
+
+    expect(await stateOf(userId)).toEqual({ failures: 1, locks: 0, until: null });
+  });
+
+  it('forgets failures at a sign-in, and lets the tenth try be the right one', async () => {
+    const auth = open();
+    const { userId, email } = await givenUser(auth);
+    await fail(auth, email, 9);
+    await signIn(auth, email);
+
+    expect(await stateOf(userId)).toEqual({ failures: 0, locks: 0, until: null });
+    expect((await actionsOf(db(), userId)).slice(-3)).toEqual(['ACCOUNT_LOCKED', 'ACCOUNT_UNLOCKED', 'USER_LOGIN']);
+  });
+
+  it('stays locked while the clock runs backwards, and keeps the window', async () => {
+    const clock = givenClock();
+    const auth = open({ clock });
+    const { userId, email } = await givenUser(auth);
+    await fail(auth, email, 5);
+    clock.move(-DAY_MS);
+    await fail(auth, email, 5);
+    clock.move(-DAY_MS);
+
+    expect(await stateOf(userId)).toMatchObject({ failures: 10, locks: 1 });
+    await expect(signIn(auth, email)).rejects.toMatchObject({ code: 'AUTH.LOCKED' });
+  });
+
+  it('keeps to its own limits when they are given', async () => {
+    const clock = givenClock();
+    const auth = open({ clock, lockout: { attempts: 3, lockMs: 1_000 } });
+    const { userId, email } = await givenUser(auth);
+
+    expect(await fail(auth, email, 5)).toEqual({ 'AUTH.INVALID_CREDENTIALS': 3, 'AUTH.LOCKED': 2 });
+    expect(await stateOf(userId)).toMatchObject({ until: new Date(clock().getTime() + 1_000) });
+  });
+});

@@ -1,0 +1,458 @@
+import { useDatabase } from '@azora/db-testkit';
+import { type Auth, disableMfa, login, regenerateRecoveryCodes, sendCode, verifyMfa } from '../src/index';
+import { actionsOf, dump, givenClock, MINUTE_MS, outcomes, PASSWORD, useAuth } from './given';
+import {
+  codeOf,
+  givenChallenge,
+  givenSender,
+  givenSms,
+  givenTotp,
+  givenVerifiedUser,
+  KEY,
+  meetingOf,
+  wrongCodeOf,
+} from './given-factors';
+
+describe('a second factor', () => {
+  const db = useDatabase('auth');
+  const openAuth = useAuth(db);
+  const clock = givenClock();
+  const open = () => openAuth({ clock, encryptionKeys: KEY });
+
+  /** A user with TOTP, whose last code is two steps old. */
+  async function givenTotpUser(auth: Auth) {
+    const user = await givenVerifiedUser(auth);
+    const totp = await givenTotp(auth, user.userId);
+    clock.move(MINUTE_MS);
+    return { ...user, ...totp };
+  }
+
+  const failuresOf = async (userId: string) =>
+    (await db().admin('SELECT failed_login_count AS n, locked_until FROM users WHERE id = $1', [userId]))[0];
+  const sessionsOf = async (userId: string) =>
+    (await db().admin('SELECT count(*)::int AS n FROM sessions WHERE user_id = $1', [userId]))[0]?.['n'];
+
+  describe('verifyMfa', () => {
+    it.each([-1, 0, 1])('signs in by the code of a step that is %i away', async (steps) => {
+      const auth = open();
+      const { userId, email, secret } = await givenTotpUser(auth);
+      const challengeToken = await givenChallenge(auth, email);
+      const device = { ipAddress: '196.25.1.10', userAgent: 'Firefox' };
+
+      const signedIn = await verifyMfa(auth, {
+        challengeToken,
+        factor: 'totp',
+        code: codeOf(auth, secret, steps),
+        device,
+      });
+
+      expect(signedIn).toMatchObject({ kind: 'session', userId });
+      expect(await db().admin('SELECT id, ip_address FROM sessions WHERE user_id = $1', [userId])).toEqual([
+        { id: signedIn.sessionId, ip_address: '196.25.1.10' },
+      ]);
+      const [entry] = await db().admin("SELECT details FROM audit_log WHERE user_id = $1 AND action = 'USER_LOGIN'", [
+        userId,
+      ]);
+      expect(entry).toEqual({ details: { method: 'totp' } });
+    });
+
+    it.each([-2, 2])('refuses the code of a step that is %i away, and leaves the challenge', async (steps) => {
+      const auth = open();
+      const { userId, email, secret } = await givenTotpUser(auth);
+      // So that no earlier code is the reason.
+      clock.move(5 * MINUTE_MS);
+      const challengeToken = await givenChallenge(auth, email);
+
+      await expect(
+        verifyMfa(auth, { challengeToken, factor: 'totp', code: codeOf(auth, secret, steps) }),
+      ).rejects.toMatchObject({ code: 'AUTH.CODE_INVALID' });
+
+      expect(await sessionsOf(userId)).toBe(0);
+      await expect(
+        verifyMfa(auth, { challengeToken, factor: 'totp', code: codeOf(auth, secret) }),
+      ).resolves.toMatchObject({ kind: 'session' });
+    });
+
+    it('does not take the code that confirmed the factor', async () => {
+      const auth = open();
+      const { userId, email } = await givenVerifiedUser(auth);
+      const { secret } = await givenTotp(auth, userId);
+      const challengeToken = await givenChallenge(auth, email);
+
+      await expect(
+        verifyMfa(auth, { challengeToken, factor: 'totp', code: codeOf(auth, secret) }),
+      ).rejects.toMatchObject({ code: 'AUTH.CODE_INVALID' });
+    });
+
+    it('takes no code twice and none of an earlier step, also when the clock runs backwards', async () => {
+      const auth = open();
+      const { email, secret } = await givenTotpUser(auth);
+      const codes = [-1, 0].map((steps) => codeOf(auth, secret, steps));
+      const verify = async (code = '') =>
+        verifyMfa(auth, { challengeToken: await givenChallenge(auth, email), factor: 'totp', code });
+      await verify(codes[1]);
+
+      const refused = await outcomes([verify(codes[1])]);
+      const earlier = await outcomes([verify(codes[0])]);
+      clock.move(-MINUTE_MS);
+      const backwards = await outcomes([verify(codeOf(auth, secret))]);
+      clock.move(MINUTE_MS);
+
+      expect([refused, earlier, backwards]).toEqual(Array(3).fill({ 'AUTH.CODE_INVALID': 1 }));
+    });
+
+    it('signs in one of all who bring the same code at the same time', async () => {
+      const handles = [open(), open()];
+      const { userId, email, secret } = await givenTotpUser(handles[0] as Auth);
+      const challengeToken = await givenChallenge(handles[0] as Auth, email);
+      const code = codeOf(handles[0] as Auth, secret);
+
+      const ends = await outcomes(
+        Array.from({ length: 8 }, (_, n) =>
+          verifyMfa(handles[n % 2] as Auth, { challengeToken, factor: 'totp', code }),
+        ),
+      );
+
+      expect(ends['ok']).toBe(1);
+      expect((ends['AUTH.CODE_INVALID'] ?? 0) + (ends['AUTH.TOKEN_USED'] ?? 0)).toBe(7);
+      expect(await sessionsOf(userId)).toBe(1);
+    });
+
+    it.each([
+      ['a TOTP code', 'totp'],
+      ['a recovery code', 'recovery'],
+    ] as const)('takes %s once of all who saw it unused, whatever challenge they have', async (_what, factor) => {
+      const auth = openAuth({ clock, encryptionKeys: KEY, pool: { max: 10 } });
+      const { userId, email, secret, recoveryCodes } = await givenTotpUser(auth);
+      const challengeToken = await givenChallenge(auth, email);
+      const code = factor === 'totp' ? codeOf(auth, secret) : (recoveryCodes[0] ?? '');
+      const meeting = meetingOf(auth, 6);
+
+      const ends = await outcomes(
+        Array.from({ length: 6 }, () => verifyMfa(meeting, { challengeToken, factor, code })),
+      );
+
+      expect(ends).toEqual({ ok: 1, 'AUTH.CODE_INVALID': 5 });
+      expect(await sessionsOf(userId)).toBe(1);
+    });
+
+    it('signs in one of two who bring different right codes for one challenge', async () => {
+      const [one, other] = [open(), open()];
+      const { userId, email, secret, recoveryCodes } = await givenTotpUser(one);
+      const challengeToken = await givenChallenge(one, email);
+
+      const ends = await outcomes([
+        verifyMfa(one, { challengeToken, factor: 'totp', code: codeOf(one, secret) }),
+        verifyMfa(other, { challengeToken, factor: 'recovery', code: recoveryCodes[0] ?? '' }),
+      ]);
+
+      expect(ends).toEqual({ ok: 1, 'AUTH.TOKEN_USED': 1 });
+      expect(await sessionsOf(userId)).toBe(1);
+      // Who came second keeps the code: it was given back with the challenge.
+      const used = await db().admin('SELECT count(used_at)::int AS recovery FROM recovery_codes WHERE user_id = $1', [
+        userId,
+      ]);
+      const methods = await db().admin(
+        "SELECT details->>'method' AS method FROM audit_log WHERE user_id = $1 AND action = 'USER_LOGIN'",
+        [userId],
+      );
+      expect(used).toEqual([{ recovery: methods[0]?.['method'] === 'recovery' ? 1 : 0 }]);
+    });
+
+    it('counts fifty wrong codes at once as ten, locks, and looks at no other factor until the lock ends', async () => {
+      const handles = [open(), open()] as const;
+      const { userId, email, secret, recoveryCodes } = await givenTotpUser(handles[0]);
+      const challengeToken = await givenChallenge(handles[0], email);
+      const code = wrongCodeOf(handles[0], secret);
+
+      const ends = await outcomes(
+        Array.from({ length: 50 }, (_, n) =>
+          n % 3 === 0
+            ? verifyMfa(handles[0], { challengeToken, factor: 'recovery', code: 'AAAA-AAAA-AAAA-AAAA' })
+            : verifyMfa(handles[1], { challengeToken, factor: 'totp', code }),
+        ),
+      );
+
+      expect(ends).toEqual({ 'AUTH.CODE_INVALID': 10, 'AUTH.LOCKED': 40 });
+      expect(await failuresOf(userId)).toMatchObject({
+        n: 10,
+        locked_until: new Date(clock().getTime() + 15 * MINUTE_MS),
+      });
+      const shown = { challengeToken, factor: 'recovery', code: recoveryCodes[0] ?? '' } as const;
+      await expect(verifyMfa(handles[0], shown)).rejects.toMatchObject({
+        code: 'AUTH.LOCKED',
+        meta: { lockedUntil: new Date(clock().getTime() + 15 * MINUTE_MS).toISOString() },
+      });
+      await expect(login(handles[0], { email, password: PASSWORD })).rejects.toMatchObject({ code: 'AUTH.LOCKED' });
+      clock.move(16 * MINUTE_MS);
+      const fresh = await givenChallenge(handles[0], email);
+      await verifyMfa(handles[0], { ...shown, challengeToken: fresh });
+      expect(await failuresOf(userId)).toEqual({ n: 0, locked_until: null });
+      const failed = (await actionsOf(db(), userId)).filter((action) => action === 'MFA_FAILED');
+      expect(failed).toHaveLength(10);
+    });
+
+    it('counts wrong passwords and wrong codes together', async () => {
+      const auth = open();
+      const { userId, email, secret } = await givenTotpUser(auth);
+      const challengeToken = await givenChallenge(auth, email);
+      const code = wrongCodeOf(auth, secret);
+
+      for (let n = 0; n < 5; n += 1) {
+        await outcomes([login(auth, { email, password: 'wrong password' })]);
+        await outcomes([verifyMfa(auth, { challengeToken, factor: 'totp', code })]);
+      }
+
+      expect(await failuresOf(userId)).toMatchObject({ n: 10, locked_until: expect.any(Date) });
+    });
+
+    it.each([
+      ['a token of somebody who made it up', 'A'.repeat(43), 'AUTH.TOKEN_INVALID'],
+      ['ten megabytes', 'A'.repeat(10_000_000), 'AUTH.INVALID_INPUT'],
+      ['SQL', "' OR 1=1 --", 'AUTH.TOKEN_INVALID'],
+      ['NUL', '\0', 'AUTH.TOKEN_INVALID'],
+    ])('refuses %s as a challenge and writes nothing', async (_what, challengeToken, code) => {
+      const before = await dump(db());
+
+      await expect(verifyMfa(open(), { challengeToken, factor: 'totp', code: '123456' })).rejects.toMatchObject({
+        code,
+      });
+      expect(await dump(db())).toBe(before);
+    });
+
+    it('refuses a challenge that is over, was used, or is of a session', async () => {
+      const auth = open();
+      const { userId, email, secret } = await givenTotpUser(auth);
+      const over = await givenChallenge(auth, email);
+      clock.move(11 * MINUTE_MS);
+      const used = await givenChallenge(auth, email);
+      const { refreshToken } = await verifyMfa(auth, {
+        challengeToken: used,
+        factor: 'totp',
+        code: codeOf(auth, secret),
+      });
+      const verify = (challengeToken: string) => verifyMfa(auth, { challengeToken, factor: 'totp', code: '123456' });
+
+      expect(await outcomes([verify(over)])).toEqual({ 'AUTH.TOKEN_USED': 1 });
+      expect(await outcomes([verify(used)])).toEqual({ 'AUTH.TOKEN_USED': 1 });
+      expect(await outcomes([verify(refreshToken)])).toEqual({ 'AUTH.TOKEN_INVALID': 1 });
+      const last = await givenChallenge(auth, email);
+      clock.move(11 * MINUTE_MS);
+      expect(await outcomes([verify(last)])).toEqual({ 'AUTH.TOKEN_EXPIRED': 1 });
+      expect(await failuresOf(userId)).toMatchObject({ n: 0 });
+    });
+
+    it.each([
+      ['totp', '12345'],
+      ['totp', '١٢٣٤٥٦'],
+      ['sms', '1234567'],
+      ['email', ''],
+      ['recovery', '123456'],
+      ['recovery', 'A'.repeat(10_000_000)],
+      ['password', 'x'],
+    ])('refuses what is no code of %s before it counts a try', async (factor, code) => {
+      const auth = open();
+      const { userId, email } = await givenTotpUser(auth);
+      const challengeToken = await givenChallenge(auth, email);
+
+      await expect(verifyMfa(auth, { challengeToken, factor, code } as never)).rejects.toMatchObject({
+        code: 'AUTH.INVALID_INPUT',
+      });
+      expect(await failuresOf(userId)).toMatchObject({ n: 0 });
+    });
+
+    it('says that a factor is off without counting it as a guess', async () => {
+      const auth = open();
+      const { userId, email } = await givenVerifiedUser(auth);
+      await givenSms(auth, clock, userId);
+      const challengeToken = await givenChallenge(auth, email);
+
+      await expect(verifyMfa(auth, { challengeToken, factor: 'totp', code: '123456' })).rejects.toMatchObject({
+        code: 'AUTH.FACTOR_OFF',
+      });
+      expect(await failuresOf(userId)).toMatchObject({ n: 0 });
+    });
+
+    it('gives the try back when the secret cannot be read', async () => {
+      const auth = open();
+      const { userId, email } = await givenTotpUser(auth);
+      const challengeToken = await givenChallenge(auth, email);
+      const others = openAuth({ clock, encryptionKeys: `v2:${KEY}` });
+      const shown = { challengeToken, factor: 'totp', code: '123456' } as const;
+
+      await expect(verifyMfa(others, shown)).rejects.toMatchObject({ code: 'AUTH.KEY_UNKNOWN' });
+      await expect(verifyMfa(openAuth({ clock }), shown)).rejects.toMatchObject({ code: 'AUTH.NO_ENCRYPTION_KEY' });
+      expect(await failuresOf(userId)).toMatchObject({ n: 0 });
+    });
+
+    it('takes no secret that was moved here from another user', async () => {
+      const auth = open();
+      const mallory = await givenTotpUser(auth);
+      const { userId, email } = await givenTotpUser(auth);
+      await db().admin(
+        `UPDATE mfa_settings SET totp_secret = (SELECT totp_secret FROM mfa_settings WHERE user_id = $1)
+         WHERE user_id = $2`,
+        [mallory.userId, userId],
+      );
+
+      await expect(
+        verifyMfa(auth, {
+          challengeToken: await givenChallenge(auth, email),
+          factor: 'totp',
+          code: codeOf(auth, mallory.secret),
+        }),
+      ).rejects.toMatchObject({ code: 'AUTH.CIPHERTEXT_INVALID' });
+    });
+
+    it('refuses an account that was deactivated after the password', async () => {
+      const auth = open();
+      const { userId, email, secret } = await givenTotpUser(auth);
+      const challengeToken = await givenChallenge(auth, email);
+      await db().admin('UPDATE users SET is_active = false WHERE id = $1', [userId]);
+
+      await expect(
+        verifyMfa(auth, { challengeToken, factor: 'totp', code: codeOf(auth, secret) }),
+      ).rejects.toMatchObject({ code: 'AUTH.ACCOUNT_INACTIVE' });
+      expect(await sessionsOf(userId)).toBe(0);
+    });
+  });
+
+  describe('disableMfa', () => {
+    it.each([
+      ['the password', () => ({ factor: 'password', password: PASSWORD })],
+      ['a code of the app', (auth, { secret }) => ({ factor: 'totp', code: codeOf(auth, secret) })],
+      ['a recovery code', (_auth, { recoveryCodes }) => ({ factor: 'recovery', code: recoveryCodes[0] ?? '' })],
+    ] as [
+      string,
+      (auth: Auth, user: Awaited<ReturnType<typeof givenTotpUser>>) => Parameters<typeof disableMfa>[1]['proof'],
+    ][])('switches everything off by %s', async (_what, proofOf) => {
+      const auth = open();
+      const user = await givenTotpUser(auth);
+      const { userId, email } = user;
+      const challengeToken = await givenChallenge(auth, email);
+
+      await disableMfa(auth, { userId, proof: proofOf(auth, user) });
+
+      expect(await db().admin('SELECT * FROM mfa_settings WHERE user_id = $1', [userId])).toEqual([
+        expect.objectContaining({ totp_enabled: false, totp_secret: null, totp_last_step: null }),
+      ]);
+      expect(await db().admin('SELECT id FROM recovery_codes WHERE user_id = $1', [userId])).toEqual([]);
+      expect(await failuresOf(userId)).toMatchObject({ n: 0 });
+      expect((await actionsOf(db(), userId)).at(-1)).toBe('MFA_DISABLED');
+      expect(await outcomes([verifyMfa(auth, { challengeToken, factor: 'totp', code: '123456' })])).toEqual({
+        'AUTH.TOKEN_USED': 1,
+      });
+      expect((await login(auth, { email, password: PASSWORD })).kind).toBe('session');
+    });
+
+    it.each([
+      ['a wrong password', { factor: 'password', password: 'not the password' }, 'AUTH.INVALID_CREDENTIALS'],
+      ['a wrong recovery code', { factor: 'recovery', code: 'AAAA-AAAA-AAAA-AAAA' }, 'AUTH.CODE_INVALID'],
+      ['a code that nobody sent', { factor: 'sms', code: '123456' }, 'AUTH.CODE_INVALID'],
+    ] as const)('refuses %s, which counts', async (_what, proof, code) => {
+      const auth = open();
+      const { userId } = await givenTotpUser(auth);
+
+      await expect(disableMfa(auth, { userId, proof })).rejects.toMatchObject({ code });
+
+      expect(await failuresOf(userId)).toMatchObject({ n: 1 });
+      expect(await db().admin('SELECT totp_enabled FROM mfa_settings WHERE user_id = $1', [userId])).toEqual([
+        { totp_enabled: true },
+      ]);
+    });
+
+    it('refuses a code that was sent for something else', async () => {
+      const auth = open();
+      const { userId, email } = await givenVerifiedUser(auth);
+      await givenSms(auth, clock, userId);
+      const send = givenSender();
+      const challengeToken = await givenChallenge(auth, email);
+      await sendCode(auth, { purpose: 'sign_in', channel: 'sms', challengeToken, send });
+
+      await expect(disableMfa(auth, { userId, proof: { factor: 'sms', code: send.last() } })).rejects.toMatchObject({
+        code: 'AUTH.CODE_INVALID',
+      });
+      clock.move(MINUTE_MS);
+      await sendCode(auth, { purpose: 'confirm', channel: 'sms', userId, send });
+      await disableMfa(auth, { userId, proof: { factor: 'sms', code: send.last() } });
+    });
+
+    it('does nothing for who has no second factor', async () => {
+      const auth = open();
+      const { userId } = await givenVerifiedUser(auth);
+
+      await expect(
+        disableMfa(auth, { userId, proof: { factor: 'password', password: PASSWORD } }),
+      ).rejects.toMatchObject({ code: 'AUTH.FACTOR_OFF' });
+    });
+  });
+
+  describe('recovery codes', () => {
+    it('sign in once each, also when many bring one at the same time', async () => {
+      const [one, other] = [open(), open()];
+      const { userId, email, recoveryCodes } = await givenTotpUser(one);
+      const code = recoveryCodes[3] ?? '';
+      const challengeToken = await givenChallenge(one, email);
+
+      const ends = await outcomes(
+        Array.from({ length: 8 }, (_, n) =>
+          verifyMfa(n % 2 === 0 ? one : other, { challengeToken, factor: 'recovery', code: code.toLowerCase() }),
+        ),
+      );
+
+      expect(ends['ok']).toBe(1);
+      expect(await sessionsOf(userId)).toBe(1);
+      expect(
+        await db().admin('SELECT count(used_at)::int AS used FROM recovery_codes WHERE user_id = $1', [userId]),
+      ).toEqual([{ used: 1 }]);
+      const again = { challengeToken: await givenChallenge(one, email), factor: 'recovery', code } as const;
+      await expect(verifyMfa(one, again)).rejects.toMatchObject({ code: 'AUTH.CODE_INVALID' });
+    });
+
+    it('are not those of somebody else', async () => {
+      const auth = open();
+      const ben = await givenTotpUser(auth);
+      const { email } = await givenTotpUser(auth);
+      const challengeToken = await givenChallenge(auth, email);
+
+      await expect(
+        verifyMfa(auth, { challengeToken, factor: 'recovery', code: ben.recoveryCodes[0] ?? '' }),
+      ).rejects.toMatchObject({ code: 'AUTH.CODE_INVALID' });
+    });
+
+    it('are replaced all at once, and stay ten when many replace them', async () => {
+      const [one, other] = [open(), open()];
+      const { userId, email, recoveryCodes } = await givenTotpUser(one);
+      const proof = { factor: 'password', password: PASSWORD } as const;
+
+      const replaced = await Promise.all(
+        [one, other, one, other].map((auth) => regenerateRecoveryCodes(auth, { userId, proof })),
+      );
+
+      expect(await db().admin('SELECT count(*)::int AS n FROM recovery_codes WHERE user_id = $1', [userId])).toEqual([
+        { n: 10 },
+      ]);
+      const challengeToken = await givenChallenge(one, email);
+      await expect(
+        verifyMfa(one, { challengeToken, factor: 'recovery', code: recoveryCodes[0] ?? '' }),
+      ).rejects.toMatchObject({ code: 'AUTH.CODE_INVALID' });
+      const ends = await Promise.all(
+        replaced.map(({ recoveryCodes: [code = ''] }) =>
+          outcomes([verifyMfa(one, { challengeToken, factor: 'recovery', code })]),
+        ),
+      );
+      expect(ends.filter((end) => end['ok'] === 1)).toHaveLength(1);
+    });
+
+    it('are given to nobody without a second factor, and to nobody without proof', async () => {
+      const auth = open();
+      const { userId } = await givenVerifiedUser(auth);
+      const proof = { factor: 'password', password: PASSWORD } as const;
+
+      await expect(regenerateRecoveryCodes(auth, { userId, proof })).rejects.toMatchObject({ code: 'AUTH.FACTOR_OFF' });
+      await expect(regenerateRecoveryCodes(auth, { userId } as never)).rejects.toMatchObject({
+        code: 'AUTH.INVALID_INPUT',
+      });
+    });
+  });
+});

@@ -1,0 +1,339 @@
+import { useDatabase } from '@azora/db-testkit';
+import {
+  type Auth,
+  acceptInvitation,
+  changeMemberRole,
+  closeOrganization,
+  createOrganization,
+  deactivate,
+  invite,
+  removeMember,
+  transferOwnership,
+} from '../src/index';
+import { actionsOf, givenClock, outcomes, useAuth } from './given';
+import { givenVerifiedUser } from './given-factors';
+
+const TABLES = ['organizations', 'organization_members', 'org_invitations', 'users', 'audit_log'];
+
+describe('organizations', () => {
+  const db = useDatabase('auth');
+  const openAuth = useAuth(db);
+  const clock = givenClock();
+  const open = () => openAuth({ clock });
+  let organizations = 0;
+
+  async function givenOrganization(auth: Auth) {
+    organizations += 1;
+    const owner = await givenVerifiedUser(auth);
+    const slug = `org-${organizations}`;
+    const { orgId } = await createOrganization(auth, { ownerId: owner.userId, name: 'Azora', slug });
+    return { orgId, slug, ownerId: owner.userId };
+  }
+
+  /** A user who accepted an invitation. */
+  async function givenMember(
+    auth: Auth,
+    { orgId, ownerId }: { orgId: string; ownerId: string },
+    role: 'admin' | 'member' = 'member',
+  ) {
+    const { userId, email } = await givenVerifiedUser(auth);
+    const { token } = await invite(auth, { orgId, actorId: ownerId, email, role });
+    await acceptInvitation(auth, { token, userId });
+    return userId;
+  }
+
+  const rolesOf = async (orgId: string) => {
+    const rows = await db().admin('SELECT user_id, role FROM organization_members WHERE org_id = $1', [orgId]);
+    return Object.fromEntries(rows.map(({ user_id, role }) => [user_id, role]));
+  };
+  const ownerOf = async (orgId: string) =>
+    (await db().admin('SELECT owner_id FROM organizations WHERE id = $1', [orgId]))[0]?.['owner_id'];
+  const everything = async () => {
+    const tables = [];
+    for (const table of TABLES) tables.push(await db().admin(`SELECT * FROM ${table} ORDER BY id`));
+    return JSON.stringify(tables);
+  };
+
+  describe('createOrganization', () => {
+    it('makes the organization with its owner as the first member, who works there', async () => {
+      const auth = open();
+      const { orgId, slug, ownerId } = await givenOrganization(auth);
+
+      expect(
+        await db().admin('SELECT name, slug, owner_id, created_at FROM organizations WHERE id = $1', [orgId]),
+      ).toEqual([{ name: 'Azora', slug, owner_id: ownerId, created_at: clock() }]);
+      expect(await rolesOf(orgId)).toEqual({ [ownerId]: 'owner' });
+      expect(await db().admin('SELECT org_id FROM users WHERE id = $1', [ownerId])).toEqual([{ org_id: orgId }]);
+      const [entry] = await db().admin(
+        "SELECT * FROM audit_log WHERE action = 'ORGANIZATION_CREATED' AND org_id = $1",
+        [orgId],
+      );
+      expect(entry).toMatchObject({ user_id: ownerId, resource_type: 'organization', resource_id: orgId });
+    });
+
+    it('gives a slug to one of all who want it', async () => {
+      const [one, other] = [open(), open()];
+      const { userId: ownerId } = await givenVerifiedUser(one);
+      const { userId: rival } = await givenVerifiedUser(one);
+
+      const ends = await outcomes(
+        Array.from({ length: 6 }, (_, n) =>
+          createOrganization(n % 2 === 0 ? one : other, {
+            ownerId: n < 3 ? ownerId : rival,
+            name: 'Race',
+            slug: 'race',
+          }),
+        ),
+      );
+
+      expect(ends).toEqual({ ok: 1, 'AUTH.SLUG_TAKEN': 5 });
+      expect(await db().admin("SELECT count(*)::int AS n FROM organizations WHERE slug = 'race'")).toEqual([{ n: 1 }]);
+    });
+
+    it.each([
+      ['an unknown owner', { ownerId: 'nobody' }, 'AUTH.USER_NOT_FOUND'],
+      ['a blank name', { name: ' ' }, 'AUTH.INVALID_INPUT'],
+      ['a name of ten megabytes', { name: 'a'.repeat(10_000_000) }, 'AUTH.INVALID_INPUT'],
+      ['a name with NUL', { name: 'a\0' }, 'AUTH.INVALID_INPUT'],
+      ['a slug in capitals', { slug: 'Azora' }, 'AUTH.INVALID_INPUT'],
+      ['a slug with two hyphens', { slug: 'a--b' }, 'AUTH.INVALID_INPUT'],
+      ['a slug with a look-alike', { slug: '\u0430zora' }, 'AUTH.INVALID_INPUT'],
+      ['SQL for a slug', { slug: "'; DROP TABLE users; --" }, 'AUTH.INVALID_INPUT'],
+      ['a slug with a newline', { slug: 'azora\n' }, 'AUTH.INVALID_INPUT'],
+      ['a tier', { tier: 'gold' }, 'AUTH.INVALID_INPUT'],
+    ])('refuses %s and writes nothing', async (_what, wrong, code) => {
+      const auth = open();
+      const { userId: ownerId } = await givenVerifiedUser(auth);
+      const before = await everything();
+
+      await expect(
+        createOrganization(auth, { ownerId, name: 'Azora', slug: 'refused', ...wrong }),
+      ).rejects.toMatchObject({ code });
+      expect(await everything()).toBe(before);
+    });
+  });
+
+  describe('changeMemberRole', () => {
+    it('makes a member an admin and back, by the owner or an admin', async () => {
+      const auth = open();
+      const organization = await givenOrganization(auth);
+      const { orgId, ownerId } = organization;
+      const userId = await givenMember(auth, organization);
+
+      await changeMemberRole(auth, { orgId, actorId: ownerId, userId, role: 'admin' });
+      const admin = await rolesOf(orgId);
+      await changeMemberRole(auth, { orgId, actorId: userId, userId, role: 'member' });
+
+      expect(admin).toEqual({ [ownerId]: 'owner', [userId]: 'admin' });
+      expect(await rolesOf(orgId)).toEqual({ [ownerId]: 'owner', [userId]: 'member' });
+      const entries = await db().admin(
+        "SELECT user_id, details FROM audit_log WHERE action = 'MEMBER_ROLE_CHANGED' AND org_id = $1 ORDER BY timestamp, seq",
+        [orgId],
+      );
+      expect(entries).toEqual(
+        expect.arrayContaining([
+          { user_id: ownerId, details: { from: 'member', to: 'admin' } },
+          { user_id: userId, details: { from: 'admin', to: 'member' } },
+        ]),
+      );
+    });
+
+    it('names both roles of a change that is none', async () => {
+      const auth = open();
+      const organization = await givenOrganization(auth);
+      const { orgId, ownerId } = organization;
+      const admin = await givenMember(auth, organization, 'admin');
+      const change = (actorId: string, userId: string, role: 'owner' | 'admin' | 'member') =>
+        changeMemberRole(auth, { orgId, actorId, userId, role });
+      const before = await everything();
+
+      for (const [userId, from, to] of [
+        [ownerId, 'owner', 'member'],
+        [ownerId, 'owner', 'admin'],
+        [admin, 'admin', 'owner'],
+        [admin, 'admin', 'admin'],
+      ] as const)
+        await expect(change(admin, userId, to)).rejects.toMatchObject({
+          code: 'AUTH.ROLE_CHANGE_REFUSED',
+          meta: { from, to },
+        });
+      expect(await everything()).toBe(before);
+    });
+
+    it('is refused to a member, to who is none, and about who is none', async () => {
+      const auth = open();
+      const organization = await givenOrganization(auth);
+      const other = await givenOrganization(auth);
+      const { orgId, ownerId } = organization;
+      const member = await givenMember(auth, organization);
+      const { userId: stranger } = await givenVerifiedUser(auth);
+      const change = (actorId: string, userId: string, id = orgId) =>
+        outcomes([changeMemberRole(auth, { orgId: id, actorId, userId, role: 'admin' })]);
+
+      expect(await change(member, member)).toEqual({ 'AUTH.NOT_ALLOWED': 1 });
+      expect(await change(stranger, member)).toEqual({ 'AUTH.NOT_ALLOWED': 1 });
+      expect(await change(other.ownerId, member)).toEqual({ 'AUTH.NOT_ALLOWED': 1 });
+      expect(await change(ownerId, stranger)).toEqual({ 'AUTH.MEMBER_NOT_FOUND': 1 });
+      expect(await change(ownerId, member, 'nowhere')).toEqual({ 'AUTH.ORGANIZATION_NOT_FOUND': 1 });
+      await db().admin('UPDATE users SET is_active = false WHERE id = $1', [ownerId]);
+      expect(await change(ownerId, member)).toEqual({ 'AUTH.ACCOUNT_INACTIVE': 1 });
+    });
+  });
+
+  describe('transferOwnership', () => {
+    it('makes a member the owner and the owner an admin', async () => {
+      const auth = open();
+      const organization = await givenOrganization(auth);
+      const { orgId, ownerId } = organization;
+      const userId = await givenMember(auth, organization);
+
+      await transferOwnership(auth, { orgId, actorId: ownerId, userId });
+
+      expect(await ownerOf(orgId)).toBe(userId);
+      expect(await rolesOf(orgId)).toEqual({ [ownerId]: 'admin', [userId]: 'owner' });
+      expect((await actionsOf(db(), ownerId)).at(-1)).toBe('OWNERSHIP_TRANSFERRED');
+    });
+
+    it('leaves one owner when the owner hands over to many at the same time', async () => {
+      const [one, other] = [open(), open()];
+      const organization = await givenOrganization(one);
+      const { orgId, ownerId } = organization;
+      const members = [];
+      for (let n = 0; n < 4; n += 1) members.push(await givenMember(one, organization));
+
+      const ends = await outcomes(
+        members.map((userId, n) => transferOwnership(n % 2 === 0 ? one : other, { orgId, actorId: ownerId, userId })),
+      );
+
+      expect(ends).toEqual({ ok: 1, 'AUTH.NOT_ALLOWED': 3 });
+      const owners = Object.entries(await rolesOf(orgId)).filter(([, role]) => role === 'owner');
+      expect(owners).toEqual([[await ownerOf(orgId), 'owner']]);
+      expect(members).toContain(await ownerOf(orgId));
+    });
+
+    it('goes to nobody who is no member, deactivated, or the owner already', async () => {
+      const auth = open();
+      const organization = await givenOrganization(auth);
+      const { orgId, ownerId: actorId } = organization;
+      const { userId: stranger } = await givenVerifiedUser(auth);
+      const member = await givenMember(auth, organization);
+      await deactivate(auth, { userId: member });
+      const before = await everything();
+      const transfer = (userId: string, by = actorId) =>
+        outcomes([transferOwnership(auth, { orgId, actorId: by, userId })]);
+
+      expect(await transfer(stranger)).toEqual({ 'AUTH.MEMBER_NOT_FOUND': 1 });
+      expect(await transfer(member)).toEqual({ 'AUTH.ACCOUNT_INACTIVE': 1 });
+      expect(await transfer(actorId)).toEqual({ 'AUTH.INVALID_INPUT': 1 });
+      expect(await transfer(actorId, stranger)).toEqual({ 'AUTH.NOT_ALLOWED': 1 });
+      expect(await everything()).toBe(before);
+    });
+  });
+
+  describe('removeMember', () => {
+    it('lets a member leave and an admin remove one, who works there no more', async () => {
+      const auth = open();
+      const organization = await givenOrganization(auth);
+      const { orgId, ownerId } = organization;
+      const [leaving, removed] = [await givenMember(auth, organization), await givenMember(auth, organization)];
+      const admin = await givenMember(auth, organization, 'admin');
+
+      await removeMember(auth, { orgId, actorId: leaving, userId: leaving });
+      await removeMember(auth, { orgId, actorId: admin, userId: removed });
+
+      expect(await rolesOf(orgId)).toEqual({ [ownerId]: 'owner', [admin]: 'admin' });
+      expect(await db().admin('SELECT org_id FROM users WHERE id = ANY ($1)', [[leaving, removed]])).toEqual(
+        Array(2).fill({ org_id: null }),
+      );
+      expect((await actionsOf(db(), leaving)).at(-1)).toBe('MEMBER_LEFT');
+      expect((await actionsOf(db(), admin)).at(-1)).toBe('MEMBER_REMOVED');
+    });
+
+    it('keeps the owner, and keeps members from removing others', async () => {
+      const auth = open();
+      const organization = await givenOrganization(auth);
+      const { orgId, ownerId } = organization;
+      const [member, other] = [await givenMember(auth, organization), await givenMember(auth, organization)];
+      const admin = await givenMember(auth, organization, 'admin');
+      const before = await everything();
+      const remove = (actorId: string, userId: string) => outcomes([removeMember(auth, { orgId, actorId, userId })]);
+
+      expect(await remove(ownerId, ownerId)).toEqual({ 'AUTH.OWNER_STAYS': 1 });
+      expect(await remove(admin, ownerId)).toEqual({ 'AUTH.OWNER_STAYS': 1 });
+      expect(await remove(member, other)).toEqual({ 'AUTH.NOT_ALLOWED': 1 });
+      expect(await remove(ownerId, 'nobody')).toEqual({ 'AUTH.MEMBER_NOT_FOUND': 1 });
+      expect(await everything()).toBe(before);
+    });
+
+    it('removes no one who becomes the owner at the same time', async () => {
+      const [one, other] = [open(), open()];
+      const organization = await givenOrganization(one);
+      const { orgId, ownerId } = organization;
+      const userId = await givenMember(one, organization);
+
+      await outcomes([
+        transferOwnership(one, { orgId, actorId: ownerId, userId }),
+        removeMember(other, { orgId, actorId: ownerId, userId }),
+        removeMember(other, { orgId, actorId: userId, userId }),
+      ]);
+
+      const owner = await ownerOf(orgId);
+      expect((await rolesOf(orgId))[String(owner)]).toBe('owner');
+    });
+  });
+
+  describe('closeOrganization', () => {
+    it('ends the invitations and the work in it, once and by the owner alone', async () => {
+      const auth = open();
+      const organization = await givenOrganization(auth);
+      const { orgId, ownerId } = organization;
+      const admin = await givenMember(auth, organization, 'admin');
+      const { userId, email } = await givenVerifiedUser(auth);
+      const { token } = await invite(auth, { orgId, actorId: admin, email });
+
+      expect(await outcomes([closeOrganization(auth, { orgId, actorId: admin })])).toEqual({ 'AUTH.NOT_ALLOWED': 1 });
+      await closeOrganization(auth, { orgId, actorId: ownerId });
+
+      expect(await outcomes([acceptInvitation(auth, { token, userId })])).toEqual({ 'AUTH.ORGANIZATION_NOT_FOUND': 1 });
+      expect(await outcomes([closeOrganization(auth, { orgId, actorId: ownerId })])).toEqual({
+        'AUTH.ORGANIZATION_NOT_FOUND': 1,
+      });
+      expect(await db().admin('SELECT id FROM users WHERE org_id = $1', [orgId])).toEqual([]);
+      expect((await actionsOf(db(), ownerId)).at(-1)).toBe('ORGANIZATION_CLOSED');
+    });
+  });
+
+  describe('by SQL, as the app role', () => {
+    it.each([
+      ['demotes', "UPDATE organization_members SET role = 'member' WHERE org_id = $1 AND role = 'owner'"],
+      ['deletes', "DELETE FROM organization_members WHERE org_id = $1 AND role = 'owner'"],
+      ['replaces', "UPDATE organization_members SET user_id = 'x' WHERE org_id = $1 AND role = 'owner'"],
+    ])('nobody %s the owner without a hand-over', async (_what, sql) => {
+      const { orgId, ownerId } = await givenOrganization(open());
+
+      await expect(db().app(sql, [orgId])).rejects.toThrow();
+
+      expect(await rolesOf(orgId)).toEqual({ [ownerId]: 'owner' });
+    });
+
+    it('the refusal has the name of its rule', async () => {
+      const { orgId, ownerId } = await givenOrganization(open());
+
+      await expect(
+        db().app("UPDATE organization_members SET role = 'member' WHERE org_id = $1", [orgId]),
+      ).rejects.toMatchObject({
+        code: 'AZ001',
+        message: 'organization_owner_stays',
+        detail: JSON.stringify({ orgId, userId: ownerId }).replaceAll(':', ': ').replaceAll(',', ', '),
+      });
+    });
+
+    it('an organization goes with its owner’s membership', async () => {
+      const { orgId } = await givenOrganization(open());
+
+      await db().app('DELETE FROM organizations WHERE id = $1', [orgId]);
+
+      expect(await rolesOf(orgId)).toEqual({});
+    });
+  });
+});

@@ -1,0 +1,274 @@
+import { useDatabase } from '@azora/db-testkit';
+import {
+  type Auth,
+  changePassword,
+  listSessions,
+  login,
+  type PasswordResetMessage,
+  refresh,
+  requestPasswordReset,
+  resetPassword,
+} from '../src/index';
+import {
+  actionsOf,
+  DAY_MS,
+  dump,
+  givenClock,
+  givenSession,
+  givenUser,
+  MINUTE_MS,
+  outcomes,
+  PASSWORD,
+  signIn,
+  useAuth,
+} from './given';
+
+const NEW = 'five other unrelated words';
+const SQL = "'; DROP TABLE tokens; --";
+
+describe('passwords', () => {
+  const db = useDatabase('auth');
+  const open = useAuth(db);
+
+  /** What is sent when a reset is asked for. */
+  const askForReset = (auth: Auth, email: string) =>
+    new Promise<PasswordResetMessage>((resolve, reject) => {
+      requestPasswordReset(auth, { email, send: resolve }).catch(reject);
+    });
+
+  describe('changePassword', () => {
+    it('takes the new password from then on, and ends all sessions but the one that asks', async () => {
+      const auth = open();
+      const asking = await givenSession(auth);
+      const other = await signIn(auth, asking.email);
+      const { userId, sessionId, email } = asking;
+      const change = { userId, sessionId, currentPassword: PASSWORD, newPassword: NEW };
+
+      expect(await changePassword(auth, change)).toEqual({ ended: 1 });
+      expect((await listSessions(auth, { userId })).map(({ id }) => id)).toEqual([sessionId]);
+      expect(await outcomes([refresh(auth, { refreshToken: other.refreshToken })])).toEqual({
+        'AUTH.SESSION_ENDED': 1,
+      });
+      expect(await outcomes([refresh(auth, { refreshToken: asking.refreshToken })])).toEqual({ ok: 1 });
+      expect(await outcomes([signIn(auth, email)])).toEqual({ 'AUTH.INVALID_CREDENTIALS': 1 });
+      expect(await outcomes([signIn(auth, email, NEW)])).toEqual({ ok: 1 });
+      expect(await actionsOf(db(), userId)).toContain('PASSWORD_CHANGED');
+    });
+
+    it('shares the tries of the account, and counts no right one', async () => {
+      const auth = open();
+      const { userId, email } = await givenUser(auth);
+      const change = (currentPassword: string, newPassword: string) =>
+        changePassword(auth, { userId, currentPassword, newPassword });
+      await outcomes(Array.from({ length: 4 }, () => login(auth, { email, password: 'wrong' })));
+      await change(PASSWORD, NEW);
+
+      const calls = Array.from({ length: 9 }, () => change('wrong', PASSWORD));
+      expect(await outcomes(calls)).toEqual({ 'AUTH.INVALID_CREDENTIALS': 6, 'AUTH.LOCKED': 3 });
+      expect(await outcomes([change(NEW, PASSWORD), signIn(auth, email, NEW)])).toEqual({ 'AUTH.LOCKED': 2 });
+    });
+
+    it('is not for a deactivated account', async () => {
+      const auth = open();
+      const { userId } = await givenUser(auth);
+      await db().admin('UPDATE users SET is_active = false WHERE id = $1', [userId]);
+      const change = { userId, currentPassword: PASSWORD, newPassword: NEW };
+
+      expect(await outcomes([changePassword(auth, change)])).toEqual({ 'AUTH.ACCOUNT_INACTIVE': 1 });
+    });
+
+    it('lets one of several changes at once win', async () => {
+      const auths = [open(), open()];
+      const { userId, email } = await givenUser(open());
+      const news = Array.from({ length: 6 }, (_, n) => `${NEW} ${n}`);
+      const calls = news.map((newPassword, n) =>
+        changePassword(auths[n % 2] ?? open(), { userId, currentPassword: PASSWORD, newPassword }),
+      );
+
+      expect(await outcomes(calls)).toEqual({ ok: 1, 'AUTH.INVALID_CREDENTIALS': 5 });
+      const signIns: Record<string, number> = {};
+      for (const password of news) {
+        const [end = ''] = Object.keys(await outcomes([signIn(open(), email, password)]));
+        signIns[end] = (signIns[end] ?? 0) + 1;
+      }
+      expect(signIns).toMatchObject({ ok: 1 });
+    });
+
+    it.each([
+      ['a short password', { newPassword: 'short' }, 'AUTH.INVALID_INPUT'],
+      ['a common one', { newPassword: 'qwertyuiop' }, 'AUTH.PASSWORD_REFUSED'],
+      ['nobody', { userId: 'nobody' }, 'AUTH.USER_NOT_FOUND'],
+      ['SQL for a user', { userId: SQL }, 'AUTH.INVALID_INPUT'],
+      ['ten megabytes', { currentPassword: 'x'.repeat(10_000_000) }, 'AUTH.INVALID_INPUT'],
+    ])('refuses %s and changes nothing', async (_what, wrong, code) => {
+      const auth = open({ clock: givenClock() });
+      const { userId } = await givenUser(auth);
+      const secrets = () => db().admin('SELECT password_hash FROM users WHERE id = $1', [userId]);
+      const before = await secrets();
+      const change = { userId, currentPassword: PASSWORD, newPassword: NEW, ...wrong };
+
+      await expect(changePassword(auth, change)).rejects.toMatchObject({ code });
+      expect(await secrets()).toEqual(before);
+      expect(await actionsOf(db(), userId)).toEqual(['USER_REGISTERED']);
+    });
+  });
+
+  describe('requestPasswordReset and resetPassword', () => {
+    it('sets a new password by the token that was sent, once, and ends all sessions', async () => {
+      const clock = givenClock();
+      const auth = open({ clock });
+      const session = await givenSession(auth);
+      const message = await askForReset(auth, ` ${session.email.toUpperCase()} `);
+
+      expect(message).toEqual({
+        userId: session.userId,
+        email: session.email,
+        token: expect.stringMatching(/^[\w-]{43}$/),
+        expiresAt: new Date(clock().getTime() + 60 * MINUTE_MS),
+      });
+      expect(await dump(db())).not.toContain(message.token);
+      const reset = { token: message.token, newPassword: NEW };
+      expect(await resetPassword(auth, reset)).toEqual({ userId: session.userId });
+      expect(await outcomes([resetPassword(auth, reset)])).toEqual({ 'AUTH.TOKEN_USED': 1 });
+      expect(await listSessions(auth, { userId: session.userId })).toEqual([]);
+      expect(await outcomes([signIn(auth, session.email, NEW)])).toEqual({ ok: 1 });
+      expect(await outcomes([signIn(auth, session.email)])).toEqual({ 'AUTH.INVALID_CREDENTIALS': 1 });
+    });
+
+    it('takes a token once, of ten resets at once', async () => {
+      const auths = [open(), open()];
+      const { email } = await givenUser(open());
+      const { token } = await askForReset(open(), email);
+      const calls = Array.from({ length: 10 }, (_, n) =>
+        resetPassword(auths[n % 2] ?? open(), { token, newPassword: `${NEW} ${n}` }),
+      );
+
+      expect(await outcomes(calls)).toEqual({ ok: 1, 'AUTH.TOKEN_USED': 9 });
+    });
+
+    it('answers alike for an address that nobody has, or whose account is inactive, and sends nothing', async () => {
+      const auth = open();
+      const { userId, email } = await givenUser(auth);
+      await db().admin('UPDATE users SET is_active = false WHERE id = $1', [userId]);
+      const send = jest.fn();
+
+      expect(await requestPasswordReset(auth, { email: 'nobody@azora.world', send })).toBeUndefined();
+      expect(await requestPasswordReset(auth, { email, send })).toBeUndefined();
+      await new Promise((resolve) => setTimeout(resolve, 20));
+      expect(send).not.toHaveBeenCalled();
+      expect(
+        await db().admin("SELECT id FROM tokens WHERE kind = 'password_reset' AND user_id = $1", [userId]),
+      ).toEqual([]);
+      expect(await actionsOf(db(), null)).toContain('PASSWORD_RESET_REQUESTED');
+    });
+
+    it('answers before the message is sent, and logs one that was not, without its token', async () => {
+      const warn = jest.fn();
+      const auth = open({ logger: { warn } });
+      const { userId, email } = await givenUser(auth);
+      const never = () => Promise.reject(new TypeError('mailbox of ada@azora.world is full'));
+
+      expect(await requestPasswordReset(auth, { email, send: never })).toBeUndefined();
+      await new Promise((resolve) => setTimeout(resolve, 20));
+      expect(warn.mock.calls).toEqual([
+        ['a password reset was not sent', { service: 'auth', userId, error: 'TypeError' }],
+      ]);
+    });
+
+    it('takes the newest token only, for its hour', async () => {
+      const clock = givenClock();
+      const auth = open({ clock });
+      const { email, userId } = await givenUser(auth);
+      const first = await askForReset(auth, email);
+      const second = await askForReset(auth, email);
+
+      expect(await outcomes([resetPassword(auth, { token: first.token, newPassword: NEW })])).toEqual({
+        'AUTH.TOKEN_USED': 1,
+      });
+      clock.move(60 * MINUTE_MS);
+      const before = await dump(db());
+      expect(await outcomes([resetPassword(auth, { token: second.token, newPassword: NEW })])).toEqual({
+        'AUTH.TOKEN_EXPIRED': 1,
+      });
+      expect(await dump(db())).toBe(before);
+      clock.move(-DAY_MS);
+      expect(await resetPassword(auth, { token: second.token, newPassword: NEW })).toEqual({ userId });
+    });
+
+    it('gives one live token, however many ask at once', async () => {
+      const auths = [open(), open()];
+      const { email, userId } = await givenUser(open());
+      const messages = await Promise.all(
+        Array.from({ length: 8 }, (_, n) => askForReset(auths[n % 2] ?? open(), email)),
+      );
+      const calls = messages.map(({ token }) => resetPassword(open(), { token, newPassword: NEW }));
+
+      expect(await outcomes(calls)).toEqual({ ok: 1, 'AUTH.TOKEN_USED': 7 });
+      expect(await actionsOf(db(), userId)).toHaveLength(10);
+    });
+
+    it('ends a reset that is under way when the password is changed', async () => {
+      const auth = open();
+      const { email, userId } = await givenUser(auth);
+      const { token } = await askForReset(auth, email);
+      await changePassword(auth, { userId, currentPassword: PASSWORD, newPassword: NEW });
+
+      expect(await outcomes([resetPassword(auth, { token, newPassword: PASSWORD })])).toEqual({ 'AUTH.TOKEN_USED': 1 });
+    });
+
+    it('ends a lock, but for who has a second factor', async () => {
+      const auth = open();
+      const plain = await givenUser(auth);
+      const careful = await givenUser(auth);
+      await db().admin('INSERT INTO mfa_settings (id, user_id, email_enabled) VALUES ($1, $1, true)', [careful.userId]);
+      for (const { email } of [plain, careful]) {
+        await outcomes(Array.from({ length: 10 }, () => login(auth, { email, password: 'wrong' })));
+        const { token } = await askForReset(auth, email);
+        await resetPassword(auth, { token, newPassword: NEW });
+      }
+
+      expect(await outcomes([signIn(auth, plain.email, NEW)])).toEqual({ ok: 1 });
+      expect(await outcomes([login(auth, { email: careful.email, password: NEW })])).toEqual({ 'AUTH.LOCKED': 1 });
+    });
+
+    it('sets the first password of an account that an administrator entered, and of an imported one', async () => {
+      const auth = open();
+      await db().admin(`INSERT INTO users (id, email, legacy_password_hash, password_salt, password_reset_required)
+        VALUES ('old', 'old@azora.world', 'sha256', 'salt', true)`);
+      expect(await outcomes([login(auth, { email: 'old@azora.world', password: PASSWORD })])).toEqual({
+        'AUTH.INVALID_CREDENTIALS': 1,
+      });
+      const { token } = await askForReset(auth, 'old@azora.world');
+      await resetPassword(auth, { token, newPassword: NEW });
+
+      expect(await outcomes([signIn(auth, 'old@azora.world', NEW)])).toEqual({ ok: 1 });
+      const [user] = await db().admin(
+        "SELECT legacy_password_hash AS legacy, password_salt AS salt FROM users WHERE id = 'old'",
+      );
+      expect(user).toEqual({ legacy: null, salt: null });
+    });
+
+    it('refuses tokens of another kind, what is none, and bad passwords, and writes nothing', async () => {
+      const auth = open();
+      const { verificationToken, email } = await givenUser(auth);
+      const { refreshToken } = await givenSession(auth);
+      const { token: right } = await askForReset(auth, email);
+      const before = await dump(db());
+
+      for (const token of [verificationToken, refreshToken, '', SQL, 'x\0', '\ud800']) {
+        expect(await outcomes([resetPassword(auth, { token, newPassword: NEW })])).toEqual({ 'AUTH.TOKEN_INVALID': 1 });
+      }
+      for (const newPassword of ['short', 'x\0'.repeat(8), 'x'.repeat(10_000_000)]) {
+        expect(await outcomes([resetPassword(auth, { token: right, newPassword })])).toEqual({
+          'AUTH.INVALID_INPUT': 1,
+        });
+      }
+      expect(await outcomes([resetPassword(auth, { token: right, newPassword: 'password123' })])).toEqual({
+        'AUTH.PASSWORD_REFUSED': 1,
+      });
+      const noSend = { email, send: 'console.log' as never };
+      expect(await outcomes([requestPasswordReset(auth, noSend)])).toEqual({ 'AUTH.INVALID_INPUT': 1 });
+      expect(await dump(db())).toBe(before);
+    });
+  });
+});

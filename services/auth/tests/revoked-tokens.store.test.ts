@@ -1,0 +1,69 @@
+import { useDatabase } from '@azora/db-testkit';
+import { isRevoked, pruneExpired, revokeToken } from '../src/index';
+import { actionsOf, DAY_MS, givenClock, givenUser, useAuth } from './given';
+
+describe('revoked tokens', () => {
+  const db = useDatabase('auth');
+  const openAuth = useAuth(db);
+  const clock = givenClock();
+  const open = () => openAuth({ clock });
+  const rows = (jti: string) => db().admin('SELECT expires_at FROM token_blacklist WHERE jti = $1', [jti]);
+
+  it('are refused from now on, and no others', async () => {
+    const auth = open();
+    const { userId } = await givenUser(auth);
+
+    await revokeToken(auth, { jti: 'first', expiresAt: new Date(clock().getTime() + DAY_MS), userId });
+
+    expect(await Promise.all([isRevoked(auth, 'first'), isRevoked(auth, 'second')])).toEqual([true, false]);
+    expect((await actionsOf(db(), userId)).at(-1)).toBe('TOKEN_REVOKED');
+  });
+
+  it('are revoked once, however many revoke them, and remembered until the latest expiry', async () => {
+    const [one, other] = [open(), open()];
+    const { userId } = await givenUser(one);
+    const expiries = [1, 5, 3, 2, 4].map((days) => new Date(clock().getTime() + days * DAY_MS));
+
+    await Promise.all(
+      expiries.map((expiresAt, n) => revokeToken(n % 2 === 0 ? one : other, { jti: 'race', expiresAt, userId })),
+    );
+
+    expect(await rows('race')).toEqual([{ expires_at: expiries[1] }]);
+    expect((await actionsOf(db(), userId)).filter((action) => action === 'TOKEN_REVOKED')).toHaveLength(1);
+  });
+
+  it('are forgotten some time after they would have expired', async () => {
+    const auth = open();
+    await revokeToken(auth, { jti: 'old', expiresAt: new Date(clock().getTime() - 2 * DAY_MS) });
+    await revokeToken(auth, { jti: 'live', expiresAt: new Date(clock().getTime() + DAY_MS) });
+
+    await pruneExpired(auth);
+
+    expect(await Promise.all([isRevoked(auth, 'old'), isRevoked(auth, 'live')])).toEqual([false, true]);
+  });
+
+  it.each([
+    ['nothing', ''],
+    ['a blank', ' '],
+    ['NUL', 'a\0'],
+    ['half a surrogate pair', '\ud800'],
+    ['256 characters', 'a'.repeat(256)],
+    ['ten megabytes', 'a'.repeat(10_000_000)],
+  ])('have an id, and %s is none', async (_what, jti) => {
+    const auth = open();
+
+    await expect(revokeToken(auth, { jti, expiresAt: clock() })).rejects.toMatchObject({ code: 'AUTH.INVALID_INPUT' });
+    await expect(isRevoked(auth, jti)).rejects.toMatchObject({ code: 'AUTH.INVALID_INPUT' });
+  });
+
+  it('have an expiry, and take SQL for an id as it is', async () => {
+    const auth = open();
+    const jti = "'; DROP TABLE token_blacklist; --";
+
+    await expect(revokeToken(auth, { jti, expiresAt: new Date(Number.NaN) })).rejects.toMatchObject({
+      code: 'AUTH.INVALID_INPUT',
+    });
+    await revokeToken(auth, { jti, expiresAt: clock() });
+    expect(await isRevoked(auth, jti)).toBe(true);
+  });
+});

@@ -1,0 +1,103 @@
+import { inspect } from 'node:util';
+import { type TestDatabase, useDatabase } from '@azora/db-testkit';
+import {
+  acceptInvitation,
+  confirmChannel,
+  createOrganization,
+  disableMfa,
+  invite,
+  regenerateRecoveryCodes,
+  rotateEncryption,
+  sendCode,
+  verifyMfa,
+} from '../src/index';
+import { givenClock, MINUTE_MS, PASSWORD, useAuth } from './given';
+import {
+  codeOf,
+  givenChallenge,
+  givenSender,
+  givenTotp,
+  givenVerifiedUser,
+  KEY,
+  OLDER_KEY,
+  PHONE,
+} from './given-factors';
+
+/** Every row of every table in one text, as a copy of the database would show it. */
+async function everyRow(db: TestDatabase): Promise<string> {
+  const tables = await db.admin("SELECT tablename FROM pg_tables WHERE schemaname = 'public' ORDER BY tablename");
+  const rows: unknown[] = [];
+  for (const { tablename } of tables) rows.push(await db.admin(`SELECT to_jsonb(it) AS row FROM "${tablename}" it`));
+  return JSON.stringify(rows);
+}
+
+describe('secrets', () => {
+  const db = useDatabase('auth');
+  const open = useAuth(db);
+  const clock = givenClock();
+
+  it('of every factor and invitation are in no row, no error and no handle that is printed', async () => {
+    const auth = open({ clock, encryptionKeys: `v2:${KEY},v1:${OLDER_KEY}` });
+    const { userId, email } = await givenVerifiedUser(auth);
+    const guest = await givenVerifiedUser(auth);
+    const errors: unknown[] = [];
+    const keep = (error: unknown) => errors.push(error);
+
+    const { secret, recoveryCodes } = await givenTotp(auth, userId);
+    clock.move(MINUTE_MS);
+    const proof = { factor: 'recovery', code: recoveryCodes[0] ?? '' } as const;
+    const send = givenSender();
+    await sendCode(auth, { purpose: 'enable', userId, channel: 'sms', phoneNumber: PHONE, proof, send });
+    await confirmChannel(auth, { userId, channel: 'sms', code: send.last() });
+    const challengeToken = await givenChallenge(auth, email);
+    const code = codeOf(auth, secret);
+    await verifyMfa(auth, { challengeToken, factor: 'totp', code: '000000' }).catch(keep);
+    const session = await verifyMfa(auth, { challengeToken, factor: 'totp', code });
+    await verifyMfa(auth, { challengeToken, factor: 'totp', code }).catch(keep);
+    const replaced = await regenerateRecoveryCodes(auth, { userId, proof: { factor: 'password', password: PASSWORD } });
+    await disableMfa(auth, { userId, proof }).catch(keep);
+    const { orgId } = await createOrganization(auth, { ownerId: userId, name: 'Azora', slug: 'azora' });
+    const { token } = await invite(auth, { orgId, actorId: userId, email: guest.email });
+    await acceptInvitation(auth, { token, userId }).catch(keep);
+    await rotateEncryption(open({ clock, encryptionKeys: `v3:${OLDER_KEY}` })).catch(keep);
+
+    const secrets = {
+      secret,
+      challengeToken,
+      token,
+      ...session,
+      userId: undefined,
+      sessionId: undefined,
+      kind: undefined,
+      expiresAt: undefined,
+      absoluteExpiresAt: undefined,
+      password: PASSWORD,
+      key: KEY,
+      olderKey: OLDER_KEY,
+      ...Object.fromEntries([...recoveryCodes, ...replaced.recoveryCodes].map((text, n) => [`recovery${n}`, text])),
+    };
+    const shown = (await everyRow(db())) + inspect(errors, { depth: 9 }) + inspect(auth, { depth: 4 });
+    const found = Object.entries(secrets).filter(([, text]) => text !== undefined && shown.includes(text));
+    const plainForms = recoveryCodes.filter((text) => shown.includes(text.replaceAll('-', '')));
+    expect(errors).toHaveLength(4);
+    expect([found, plainForms]).toEqual([[], []]);
+    // Six digits may stand in a time or an id; as a value of their own they may not.
+    expect(
+      [send.last(), code].filter((digits) => shown.includes(`"${digits}"`) || shown.includes(`'${digits}'`)),
+    ).toEqual([]);
+  });
+
+  it('are left out by a plain findMany', async () => {
+    const auth = open({ clock, encryptionKeys: KEY });
+    const { userId } = await givenVerifiedUser(auth);
+    await givenTotp(auth, userId);
+    const rows = [
+      await auth.prisma.mFASettings.findMany(),
+      await auth.prisma.recoveryCode.findMany(),
+      await auth.prisma.oneTimeCode.findMany(),
+      await auth.prisma.orgInvitation.findMany(),
+    ].flat();
+
+    expect(rows.flatMap((row) => Object.keys(row)).filter((key) => /hash|secret$/i.test(key))).toEqual([]);
+  });
+});

@@ -1,0 +1,279 @@
+import { useDatabase } from '@azora/db-testkit';
+import { getRounds, hash } from 'bcrypt';
+import { type Auth, type LoginInput, listSessions, login, register, resetPassword } from '../src/index';
+import {
+  actionsOf,
+  dump,
+  givenClock,
+  givenUser,
+  MINUTE_MS,
+  outcomes,
+  PASSWORD,
+  sha256,
+  signIn,
+  useAuth,
+} from './given';
+
+const WRONG = 'not the password';
+const DEVICE = { ipAddress: '2001:db8::1', userAgent: 'Browser/1.0' };
+
+describe('login', () => {
+  const db = useDatabase('auth');
+  const open = useAuth(db);
+
+  const stateOf = async (userId: string) => {
+    const sql = `SELECT failed_login_count AS failures, lockout_count AS locks, locked_until AS "until" FROM users
+      WHERE id = $1`;
+    return (await db().admin(sql, [userId]))[0];
+  };
+  const fail = (auth: Auth, email: string, times: number) =>
+    outcomes(Array.from({ length: times }, () => login(auth, { email, password: WRONG })));
+
+  it('opens a session whose tokens are kept as hashes only', async () => {
+    const clock = givenClock();
+    const auth = open({ clock });
+    const { userId } = await givenUser(auth, 'ada@azora.world');
+    const signedIn = await login(auth, { email: ' ADA@azora.world', password: PASSWORD, device: DEVICE });
+
+    expect(signedIn).toEqual({
+      kind: 'session',
+      userId,
+      sessionId: expect.any(String),
+      sessionToken: expect.stringMatching(/^[\w-]{43}$/),
+      refreshToken: expect.stringMatching(/^[\w-]{43}$/),
+      expiresAt: new Date('2026-03-08T12:00:00Z'),
+      absoluteExpiresAt: new Date('2026-03-31T12:00:00Z'),
+    });
+    if (signedIn.kind !== 'session') return;
+    const everything = await dump(db());
+    expect(everything).not.toContain(signedIn.sessionToken);
+    expect(everything).not.toContain(signedIn.refreshToken);
+    expect(everything).toContain(sha256(signedIn.refreshToken));
+    expect(await listSessions(auth, { userId })).toEqual([
+      {
+        id: signedIn.sessionId,
+        ...DEVICE,
+        createdAt: clock(),
+        lastActivityAt: clock(),
+        expiresAt: signedIn.expiresAt,
+      },
+    ]);
+    expect(await actionsOf(db(), userId)).toEqual(['USER_REGISTERED', 'USER_LOGIN']);
+  });
+
+  it('answers a wrong password and an address that nobody has alike', async () => {
+    const auth = open();
+    const { userId, email } = await givenUser(auth);
+    const errors = await Promise.all(
+      [email, 'nobody@azora.world'].map((it) => login(auth, { email: it, password: WRONG }).catch((error) => error)),
+    );
+
+    const [wrong, nobody] = errors.map(({ code, message, why, next, meta }) => ({ code, message, why, next, meta }));
+    expect(wrong).toEqual(nobody);
+    expect(wrong).toMatchObject({ code: 'AUTH.INVALID_CREDENTIALS', meta: {} });
+    expect(await actionsOf(db(), userId)).toEqual(['USER_REGISTERED', 'LOGIN_FAILED']);
+    expect(await actionsOf(db(), null)).toEqual(['LOGIN_FAILED']);
+    const details = await db().admin(
+      "SELECT to_jsonb(audit_log)::text AS row FROM audit_log WHERE action = 'LOGIN_FAILED'",
+    );
+    expect(JSON.stringify(details)).not.toContain('nobody@');
+    expect(JSON.stringify(details)).not.toContain(WRONG);
+  });
+
+  it('writes to disk in as many transactions for an address that nobody has', async () => {
+    const auth = open();
+    const { email } = await givenUser(auth);
+    const writes = async (address: string) => {
+      const lsns: unknown[] = [];
+      const counting: Auth = {
+        ...auth,
+        query: async (statement) => {
+          const before = await db().admin('SELECT pg_current_wal_insert_lsn() AS lsn');
+          const rows = await auth.query<never>(statement);
+          const [row] = await db().admin('SELECT pg_current_wal_insert_lsn() > $1 AS wrote', [before[0]?.['lsn']]);
+          lsns.push([statement.name.replace(/^auth-(write-entry|fail).*/, 'entry'), row?.['wrote']]);
+          return rows;
+        },
+      };
+      await outcomes([login(counting, { email: address, password: WRONG })]);
+      return lsns;
+    };
+
+    expect(await writes('nobody@azora.world')).toEqual(await writes(email));
+  });
+
+  it.each([
+    ['an address that is none', { email: 'ada' }],
+    ['no password', { password: '' }],
+    ['a password of ten megabytes', { password: 'x'.repeat(10_000_000) }],
+    ['a NUL', { password: 'x\0' }],
+    ['half a surrogate pair', { password: '\udc00' }],
+    ['an unknown field', { admin: true }],
+  ])('refuses %s and writes nothing', async (_what, wrong) => {
+    const before = await dump(db());
+    const input: LoginInput = { email: 'ada@azora.world', password: PASSWORD, ...wrong };
+
+    await expect(login(open(), input)).rejects.toMatchObject({ code: 'AUTH.INVALID_INPUT' });
+    expect(await dump(db())).toBe(before);
+  });
+
+  it('takes SQL for a wrong password', async () => {
+    const auth = open();
+    const { email } = await givenUser(auth);
+
+    await expect(login(auth, { email, password: "' OR 1=1 --" })).rejects.toMatchObject({
+      code: 'AUTH.INVALID_CREDENTIALS',
+    });
+  });
+
+  it('hashes with cost 12 unless told otherwise, and hashes anew once the cost was raised', async () => {
+    const [cheap, usual] = [open(), open({ bcryptCost: undefined as never })];
+    const { userId, email } = await givenUser(cheap);
+    const rounds = async () => {
+      const [row] = await db().admin('SELECT password_hash FROM users WHERE id = $1', [userId]);
+      return getRounds(String(row?.['password_hash']));
+    };
+
+    expect(await rounds()).toBe(4);
+    await signIn(usual, email);
+    expect(await rounds()).toBe(12);
+    await signIn(cheap, email);
+    expect(await rounds()).toBe(12);
+  });
+
+  it('does not hash anew for who brings a wrong password', async () => {
+    const { userId, email } = await givenUser(open());
+    await login(open({ bcryptCost: 5 }), { email, password: WRONG }).catch(() => undefined);
+
+    const [row] = await db().admin('SELECT password_hash FROM users WHERE id = $1', [userId]);
+    expect(getRounds(String(row?.['password_hash']))).toBe(4);
+  });
+
+  it.each([
+    ['ASCII', 'x'.repeat(72)],
+    ['letters of several bytes', 'ж'.repeat(36)],
+  ])('reads all of a password that is longer than 72 bytes: %s', async (_what, start) => {
+    const auth = open();
+    const email = `long${start.length}@azora.world`;
+    await register(auth, { email, password: `${start}one` });
+
+    expect(await outcomes([signIn(auth, email, `${start}one`)])).toEqual({ ok: 1 });
+    for (const other of [`${start}two`, start, `${start}on`]) {
+      expect(await outcomes([signIn(auth, email, other)])).toEqual({ 'AUTH.INVALID_CREDENTIALS': 1 });
+    }
+  });
+
+  it('takes a password in whichever form a keyboard writes it', async () => {
+    const auth = open();
+    await register(auth, { email: 'nfc@azora.world', password: 'cr\u00e8me br\u00fbl\u00e9e' });
+
+    expect(await outcomes([signIn(auth, 'nfc@azora.world', 'cre\u0300me bru\u0302le\u0301e')])).toEqual({ ok: 1 });
+  });
+
+  it.each([
+    ['ACCOUNT_INACTIVE', 'UPDATE users SET is_active = false WHERE id = $1', {}],
+    ['PASSWORD_RESET_REQUIRED', 'UPDATE users SET password_reset_required = true WHERE id = $1', {}],
+    ['EMAIL_UNVERIFIED', 'UPDATE users SET email_verified = false WHERE id = $1', { requireVerifiedEmail: true }],
+  ])('tells %s to who knows the password, and to nobody else', async (reason, sql, options) => {
+    const auth = open(options);
+    const { userId, email } = await givenUser(auth);
+    await db().admin(sql, [userId]);
+
+    expect(await outcomes([login(auth, { email, password: WRONG })])).toEqual({ 'AUTH.INVALID_CREDENTIALS': 1 });
+    expect(await outcomes([signIn(auth, email)])).toEqual({ [`AUTH.${reason}`]: 1 });
+    expect(await stateOf(userId)).toMatchObject({ failures: 1 });
+    expect(await listSessions(auth, { userId })).toEqual([]);
+    expect((await actionsOf(db(), userId)).at(-1)).toBe('LOGIN_REFUSED');
+  });
+
+  it('does not know a deleted account', async () => {
+    const auth = open();
+    const { userId, email } = await givenUser(auth);
+    await db().admin('UPDATE users SET is_active = false, deleted_at = now() WHERE id = $1', [userId]);
+
+    expect(await outcomes([signIn(auth, email)])).toEqual({ 'AUTH.INVALID_CREDENTIALS': 1 });
+  });
+
+  it('opens no session when the password was changed between its check and the session', async () => {
+    const { userId, email } = await givenUser(open());
+    const newHash = await hash('something else', 4);
+    const changed: Promise<unknown>[] = [];
+    const auth = open();
+    const original = auth.query;
+    const racing: Auth = {
+      ...auth,
+      query: async (statement) => {
+        if (statement.name === 'auth-finish-sign-in') {
+          changed.push(db().admin('UPDATE users SET password_hash = $2 WHERE id = $1', [userId, newHash]));
+          await Promise.all(changed);
+        }
+        return original(statement);
+      },
+    };
+
+    await expect(login(racing, { email, password: PASSWORD })).rejects.toMatchObject({
+      code: 'AUTH.INVALID_CREDENTIALS',
+    });
+    expect(changed).toHaveLength(1);
+    expect(await listSessions(auth, { userId })).toEqual([]);
+  });
+
+  describe('with a second factor', () => {
+    const givenFactors = async (auth: Auth) => {
+      const user = await givenUser(auth);
+      await db().admin(
+        "INSERT INTO mfa_settings (id, user_id, email_enabled, sms_enabled, phone_number) VALUES ($1, $1, true, true, '+27115550100')",
+        [user.userId],
+      );
+      return user;
+    };
+
+    it('gives a challenge and no session', async () => {
+      const clock = givenClock();
+      const auth = open({ clock });
+      const { userId, email } = await givenFactors(auth);
+      const challenge = await login(auth, { email, password: PASSWORD });
+
+      expect(challenge).toEqual({
+        kind: 'mfa',
+        challengeToken: expect.stringMatching(/^[\w-]{43}$/),
+        factors: ['sms', 'email'],
+        expiresAt: new Date(clock().getTime() + 10 * MINUTE_MS),
+      });
+      expect(await listSessions(auth, { userId })).toEqual([]);
+      expect(await actionsOf(db(), userId)).toEqual(['USER_REGISTERED', 'MFA_CHALLENGED']);
+    });
+
+    it('does not let a right password buy further tries of the other factors', async () => {
+      const auth = open();
+      const { userId, email } = await givenFactors(auth);
+      await fail(auth, email, 6);
+      await login(auth, { email, password: PASSWORD });
+      await login(auth, { email, password: PASSWORD });
+
+      expect(await stateOf(userId)).toEqual({ failures: 6, locks: 0, until: null });
+    });
+
+    it('keeps one challenge, however many sign in at once', async () => {
+      const auth = open();
+      const { userId, email } = await givenFactors(auth);
+      const calls = Array.from({ length: 8 }, () => login(auth, { email, password: PASSWORD }));
+
+      expect(await outcomes(calls)).toEqual({ ok: 8 });
+      const live =
+        "SELECT count(*)::int AS live FROM tokens WHERE user_id = $1 AND kind = 'mfa_challenge' AND revoked_at IS NULL";
+      expect(await db().admin(live, [userId])).toEqual([{ live: 1 }]);
+    });
+
+    it('does not take a challenge for a password reset', async () => {
+      const auth = open();
+      const { email } = await givenFactors(auth);
+      const challenge = await login(auth, { email, password: PASSWORD });
+      if (challenge.kind !== 'mfa') throw new Error('a challenge was expected');
+
+      await expect(
+        resetPassword(auth, { token: challenge.challengeToken, newPassword: 'five other unrelated words' }),
+      ).rejects.toMatchObject({ code: 'AUTH.TOKEN_INVALID' });
+    });
+  });
+});
