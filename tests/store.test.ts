@@ -2,8 +2,6 @@ import { SuiteError } from '@azora/db-core';
 import { useDatabase } from '@azora/db-testkit';
 import { type Mint, type MintTransaction, openMint } from '@azora/mint';
 
-const WALLET = { currency: 'AZR', balance: '0' } as const;
-
 describe('a store', () => {
   const db = useDatabase('mint');
   let mint: Mint;
@@ -17,7 +15,7 @@ describe('a store', () => {
 
   it('takes a transaction back when its work throws', async () => {
     const work = mint.transaction(async (tx) => {
-      await tx.wallet.create({ data: { ...WALLET, id: 'lost', userId: 'ada' } });
+      await tx.wallet.create({ data: { id: 'lost', userId: 'ada' } });
       throw new SuiteError('TEST.STOP', 'stop');
     });
 
@@ -26,21 +24,32 @@ describe('a store', () => {
   });
 
   it('runs a transaction again that PostgreSQL ended because of a deadlock', async () => {
-    await db().admin(
-      "INSERT INTO wallets (id, user_id, currency) VALUES ('left', 'left', 'AZR'), ('right', 'right', 'AZR')",
-    );
     let runs = 0;
-    const touch = (first: string, second: string) =>
+    const touch = (first: number, second: number) =>
       mint.transaction(async (tx) => {
         runs += 1;
-        await tx.wallet.update({ where: { id: first }, data: { updatedAt: new Date() } });
+        await tx.$executeRaw`SELECT pg_advisory_xact_lock(${first})`;
         await tx.$queryRaw`SELECT pg_sleep(0.3)::text`;
-        await tx.wallet.update({ where: { id: second }, data: { updatedAt: new Date() } });
+        await tx.$executeRaw`SELECT pg_advisory_xact_lock(${second})`;
       });
 
-    await Promise.all([touch('left', 'right'), touch('right', 'left')]);
+    await Promise.all([touch(1, 2), touch(2, 1)]);
 
     expect(runs).toBeGreaterThan(2);
+  });
+
+  it('ends a transaction that takes too long, and says that nothing of it stays', async () => {
+    const hasty = openMint({ url: db().url, pool: { statementTimeoutMs: 300 } });
+
+    const work = hasty.transaction(async (tx) => {
+      await tx.wallet.create({ data: { id: 'late', userId: 'late' } });
+      await new Promise((resolve) => setTimeout(resolve, 600));
+      await tx.wallet.count();
+    });
+
+    await expect(work).rejects.toMatchObject({ code: 'DATABASE.TRANSACTION_TIMEOUT' });
+    expect(await mint.prisma.wallet.findUnique({ where: { id: 'late' } })).toBeNull();
+    await hasty.close();
   });
 
   it('reports slow statements without their parameters', async () => {
@@ -56,7 +65,9 @@ describe('a store', () => {
 
   it('goes on after its connections were cut', async () => {
     await mint.prisma.wallet.count();
-    await db().admin("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE usename LIKE '%_mint_app'");
+    await db().admin(
+      "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = current_database() AND usename LIKE '%_mint_app'",
+    );
     await new Promise((resolve) => setTimeout(resolve, 100));
 
     expect(await mint.prisma.wallet.count()).toBeGreaterThan(0);

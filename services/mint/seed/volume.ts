@@ -6,6 +6,9 @@ const DAY_MS = 86_400_000;
 const daysBefore = (now: Date, days: number) => new Date(now.getTime() - days * DAY_MS);
 
 const PYTHON = seedId('education.Course.python');
+/** As the migration names them, in a database that was not seeded before it. */
+const TREASURY = 'treasury-AZR';
+const STAKING = 'staking-AZR';
 const VOLUME_WELCOME = 500;
 const VOLUME_STAKE = 40;
 const stakes = (user: number) => user % 4 === 0;
@@ -17,8 +20,13 @@ export function volume(block: SeedBlock): readonly TableRows[] {
   return [
     {
       table: 'wallets',
-      columns: ['id', 'user_id', 'balance', 'earned', 'created_at', 'updated_at'],
+      columns: ['id', 'user_id', 'created_at', 'updated_at'],
       rows: eachUser(block, walletRows),
+    },
+    {
+      table: 'requests',
+      columns: ['key', 'operation', 'body_hash', 'answer', 'created_at'],
+      rows: eachUser(block, requestRows),
     },
     {
       table: 'stakes',
@@ -27,7 +35,7 @@ export function volume(block: SeedBlock): readonly TableRows[] {
     },
     {
       table: 'transactions',
-      columns: ['id', 'type', 'from_id', 'to_id', 'stake_id', 'amount', 'description', 'idempotency_key', 'created_at'],
+      columns: ['id', 'type', 'from_id', 'to_id', 'stake_id', 'amount', 'description', 'request_key', 'created_at'],
       rows: eachUser(block, transactionRows),
     },
     {
@@ -58,16 +66,14 @@ function* eachUser(block: SeedBlock, rowsOf: (user: number, block: SeedBlock) =>
 const wallet = (user: number) => volumeId('mint.Wallet', user);
 
 /** Gifts go round the block in a ring: every balance depends on its own block only. A lone user gives to nobody. */
-function neighbour(user: number, { firstUser, userCount }: SeedBlock, step: number): number | null {
-  return userCount === 1 ? null : firstUser + ((user - firstUser + step + userCount) % userCount);
+function neighbour(user: number, { firstUser, userCount }: SeedBlock): number | null {
+  return userCount === 1 ? null : firstUser + ((user - firstUser + 1) % userCount);
 }
 
-function walletRows(user: number, block: SeedBlock): Row[] {
-  const giver = neighbour(user, block, -1);
-  const gifts = giver === null ? 0 : givenBy(giver) - givenBy(user);
-  const balance = VOLUME_WELCOME + minedBy(user) + gifts - (stakes(user) ? VOLUME_STAKE : 0);
-  const openedAt = daysBefore(block.now, 45);
-  return [[wallet(user), volumeId('auth.User', user), balance, minedBy(user), openedAt, openedAt]];
+/** Empty: the transactions bring the money. */
+function walletRows(user: number, { now }: SeedBlock): Row[] {
+  const openedAt = daysBefore(now, 45);
+  return [[wallet(user), volumeId('auth.User', user), openedAt, openedAt]];
 }
 
 function stakeRows(user: number, { now }: SeedBlock): Row[] {
@@ -76,23 +82,83 @@ function stakeRows(user: number, { now }: SeedBlock): Row[] {
   return [[volumeId('mint.Stake', user), wallet(user), VOLUME_STAKE, '0.08', at, daysBefore(now, -70), at, at]];
 }
 
-function transactionRows(user: number, block: SeedBlock): Row[] {
-  const entry = (n: number, type: string, sides: Row, amount: number, description: string, daysAgo: number): Row => {
-    const id = volumeId('mint.Transaction', user * 4 + n);
-    return [id, type, ...sides, amount, description, `volume:${user}:${n}`, daysBefore(block.now, daysAgo)];
-  };
-  const receiver = neighbour(user, block, 1);
-  const rows = [
-    entry(0, 'mint', [null, wallet(user), null], VOLUME_WELCOME, 'Welcome bonus', 45),
-    entry(1, 'mining', [null, wallet(user), null], minedBy(user), 'Proof of Knowledge', 30),
+interface Entry {
+  readonly place: number;
+  readonly type: string;
+  readonly from: string;
+  readonly to: string;
+  readonly stakeId: string | null;
+  readonly amount: number;
+  readonly description: string;
+  readonly daysAgo: number;
+}
+
+/** What one user brings about, in the order of time. */
+function entriesOf(user: number, block: SeedBlock): readonly Entry[] {
+  const receiver = neighbour(user, block);
+  const entries: readonly (Omit<Entry, 'place' | 'stakeId'> & { stakeId?: string })[] = [
+    {
+      type: 'mint',
+      from: TREASURY,
+      to: wallet(user),
+      amount: VOLUME_WELCOME,
+      description: 'Welcome bonus',
+      daysAgo: 45,
+    },
+    {
+      type: 'mining',
+      from: TREASURY,
+      to: wallet(user),
+      amount: minedBy(user),
+      description: 'Proof of Knowledge',
+      daysAgo: 30,
+    },
+    ...(receiver === null
+      ? []
+      : [
+          {
+            type: 'transfer',
+            from: wallet(user),
+            to: wallet(receiver),
+            amount: givenBy(user),
+            description: 'Thank you',
+            daysAgo: 25,
+          },
+        ]),
+    ...(stakes(user)
+      ? [
+          {
+            type: 'stake',
+            from: wallet(user),
+            to: STAKING,
+            stakeId: volumeId('mint.Stake', user),
+            amount: VOLUME_STAKE,
+            description: 'Stake',
+            daysAgo: 20,
+          },
+        ]
+      : []),
   ];
-  if (receiver !== null) {
-    rows.push(entry(2, 'transfer', [wallet(user), wallet(receiver), null], givenBy(user), 'Thank you', 25));
-  }
-  if (stakes(user)) {
-    rows.push(entry(3, 'stake', [wallet(user), null, volumeId('mint.Stake', user)], VOLUME_STAKE, 'Stake', 20));
-  }
-  return rows;
+  return entries.map((entry, place) => ({ stakeId: null, ...entry, place }));
+}
+
+const transactionId = (user: number, place: number) => volumeId('mint.Transaction', user * 4 + place);
+const requestKey = (user: number, place: number) => `volume:${user}:${place}`;
+
+function requestRows(user: number, block: SeedBlock): Row[] {
+  return entriesOf(user, block).map(({ place, type, daysAgo }) => {
+    const id = transactionId(user, place);
+    // A number in hex, not a digest: nothing is hashed per row.
+    const hash = (user * 4 + place).toString(16).padStart(64, '0');
+    return [requestKey(user, place), type, hash, { transactionIds: [id] }, daysBefore(block.now, daysAgo)];
+  });
+}
+
+function transactionRows(user: number, block: SeedBlock): Row[] {
+  return entriesOf(user, block).map(({ place, type, from, to, stakeId, amount, description, daysAgo }) => {
+    const at = daysBefore(block.now, daysAgo);
+    return [transactionId(user, place), type, from, to, stakeId, amount, description, requestKey(user, place), at];
+  });
 }
 
 function miningRows(user: number, { now }: SeedBlock): Row[] {
@@ -110,7 +176,7 @@ function miningRows(user: number, { now }: SeedBlock): Row[] {
       score,
       minedBy(user),
       'rewarded',
-      volumeId('mint.Transaction', user * 4 + 1),
+      transactionId(user, 1),
       at,
       at,
       at,

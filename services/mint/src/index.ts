@@ -1,2 +1,67 @@
 export { type Mint, type MintTransaction, openMint } from './client';
-export { $Enums, Prisma } from './generated/client';
+export {
+  $Enums,
+  type EconomicMetrics,
+  type Hold,
+  type MiningActivity,
+  type MiningRecord,
+  Prisma,
+  type Stake,
+  type Transaction,
+  type Wallet,
+} from './generated/client';
+export { type BalanceAtInput, balanceAt, type HistoryInput, type HistoryPage, history } from './history.store';
+export {
+  type CaptureInput,
+  capture,
+  type GetHoldInput,
+  getHold,
+  type HoldInput,
+  hold,
+  type ReleaseExpiredInput,
+  type ReleaseInput,
+  release,
+  releaseExpired,
+} from './holds.store';
+export { type BurnInput, burn, type MintInput, mint } from './issuance.store';
+export { type SubmitKnowledgeInput, submitKnowledge } from './knowledge.store';
+export {
+  halvings,
+  KNOWLEDGE_SCHEDULE,
+  type KnowledgeRewardInput,
+  knowledgeDifficulty,
+  knowledgeReward,
+} from './knowledge-schedule';
+export { type SnapshotMetricsInput, snapshotMetrics } from './metrics.store';
+export { divideHalfEven, type Numeric, SECONDS_A_YEAR, type StakingRewardInput, stakingReward } from './rates';
+export type { FractionInput } from './rates-input';
+export { type Difference, reconcile } from './reconcile.store';
+export {
+  type ClaimRewardsInput,
+  claimRewards,
+  type GetStakeInput,
+  getStake,
+  type StakeInput,
+  stake,
+  type Unstaked,
+  type UnstakeInput,
+  unstake,
+} from './stakes.store';
+export { type AccruedRewards, type AccrueRewardsInput, accrueRewards } from './stakes-accrual.store';
+export { DEFAULT_RATES, defaultRate, LOCK_DAYS } from './stakes-terms';
+export {
+  type TransferInput,
+  type TransferManyInput,
+  type TransferOrder,
+  transfer,
+  transferMany,
+} from './transfers.store';
+export {
+  type CloseWalletInput,
+  closeWallet,
+  findWallet,
+  type GetWalletInput,
+  getWallet,
+  type OpenWalletInput,
+  openWallet,
+} from './wallets.store';

@@ -1,0 +1,45 @@
+import type { FaultTable } from '@azora/db-core';
+import {
+  balanceLimit,
+  captureTooLarge,
+  currencyMismatch,
+  holdExpired,
+  holdNotFound,
+  holdReceiver,
+  holdResolved,
+  insufficientFunds,
+  invalidField,
+  keyReused,
+  sameWallet,
+  systemWallet,
+  transactionRefused,
+  walletClosed,
+  walletNotEmpty,
+  walletNotFound,
+} from './errors';
+import { REWARD_FAULTS } from './reward-errors';
+
+/** The errors of what the database refuses, by the name of the rule or constraint. */
+export const FAULTS: FaultTable = {
+  ...REWARD_FAULTS,
+  amount_invalid: () => invalidField('amount', 'is above 0, below 10^10, and has at most 8 decimals'),
+  hold_expiry_invalid: () => invalidField('expiresAt', 'is not after the present'),
+  insufficient_funds: insufficientFunds,
+  wallets_balance_check: insufficientFunds,
+  balance_limit: balanceLimit,
+  wallet_not_found: walletNotFound,
+  wallet_closed: walletClosed,
+  wallet_not_empty: walletNotEmpty,
+  system_wallet: systemWallet,
+  same_wallet: sameWallet,
+  currency_mismatch: currencyMismatch,
+  key_reused: keyReused,
+  hold_not_found: holdNotFound,
+  hold_resolved: holdResolved,
+  hold_expired: holdExpired,
+  hold_receiver: holdReceiver,
+  capture_too_large: captureTooLarge,
+  transaction_sides: transactionRefused('transaction_sides'),
+  transaction_stake: transactionRefused('transaction_stake'),
+  transaction_hold: transactionRefused('transaction_hold'),
+};

@@ -1,0 +1,98 @@
+import { createHash } from 'node:crypto';
+import { newId } from '@azora/db-core';
+import { idInput, textInput } from '@azora/db-core/input';
+import { z } from 'zod';
+import type { Mint } from './client';
+import { readInput } from './errors';
+import { $Enums, type MiningActivity, type MiningRecord, Prisma } from './generated/client';
+import { keyInput } from './input';
+import { KNOWLEDGE_SCHEDULE } from './knowledge-schedule';
+import { type FractionInput, fractionInput } from './rates-input';
+import { requestHash } from './requests';
+import { onlyRow, type Row } from './rows';
+
+/** Characters or bytes of a proof; more is a document, of which its hash is proof enough. */
+const PROOF_LIMIT = 1_000_000;
+const SCORE_PLACES = 4;
+
+export interface SubmitKnowledgeInput {
+  /** The learner's wallet in AZR. */
+  readonly walletId: string;
+  readonly activity: MiningActivity;
+  /** An education.Course. */
+  readonly courseId?: string;
+  /** What shows that it was learned, at most 1,000,000 characters or bytes; only its SHA-256 is kept. */
+  readonly proof: string | Uint8Array;
+  /** From 0 to 1, at most 4 decimals. */
+  readonly knowledgeScore: FractionInput;
+  readonly idempotencyKey: string;
+}
+
+const submitKnowledgeInput = z.strictObject({
+  walletId: idInput,
+  activity: z.enum($Enums.MiningActivity),
+  courseId: idInput.optional(),
+  proof: z.union([
+    textInput(PROOF_LIMIT),
+    z.instanceof(Uint8Array).refine(({ length }) => length > 0 && length <= PROOF_LIMIT, 'is empty or too long'),
+  ]),
+  knowledgeScore: fractionInput(SCORE_PLACES),
+  idempotencyKey: keyInput,
+});
+
+/**
+ * Judges a proof of knowledge by KNOWLEDGE_SCHEDULE and pays its reward in AZR from the treasury, once per key, and
+ * once per wallet, activity and proof. A score below the minimum, a reward that would exceed what the wallet may mine
+ * in a day of UTC, and one that rounds to nothing are kept as `rejected` with their reason and move no money; such a
+ * proof may be submitted again with a new key.
+ * @throws {SuiteError} `MINT.INVALID_INPUT`, `MINT.KEY_REUSED`, `MINT.PROOF_REWARDED`, `MINT.WALLET_NOT_FOUND`,
+ *   `MINT.WALLET_CLOSED`, `MINT.SYSTEM_WALLET`, `MINT.CURRENCY_MISMATCH`, `MINT.BALANCE_LIMIT`
+ */
+export async function submitKnowledge(mint: Mint, input: SubmitKnowledgeInput): Promise<MiningRecord> {
+  const { idempotencyKey, proof, ...asked } = readInput(submitKnowledgeInput, input);
+  const proofHash = createHash('sha256').update(proof).digest('hex');
+  const { walletId, activity, courseId = null, knowledgeScore } = asked;
+  const hash = requestHash({ ...asked, proofHash });
+  const rows = await mint.query<Row<MiningRecord>>({
+    name: 'mint.submitKnowledge',
+    text: 'SELECT * FROM submit_knowledge($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11)',
+    values: [
+      idempotencyKey,
+      hash,
+      newId(),
+      newId(),
+      walletId,
+      activity,
+      courseId,
+      proofHash,
+      knowledgeScore,
+      JSON.stringify(termsOf(activity)),
+      mint.clock(),
+    ],
+  });
+  return miningRecordOf(onlyRow(rows));
+}
+
+function termsOf(activity: MiningActivity) {
+  const { activities, ...terms } = KNOWLEDGE_SCHEDULE;
+  return { ...terms, ...activities[activity] };
+}
+
+function miningRecordOf(row: Row<MiningRecord>): MiningRecord {
+  return {
+    id: row.id,
+    walletId: row.wallet_id,
+    activity: row.activity,
+    courseId: row.course_id,
+    proofHash: row.proof_hash,
+    knowledgeScore: new Prisma.Decimal(row.knowledge_score),
+    difficulty: new Prisma.Decimal(row.difficulty),
+    reward: new Prisma.Decimal(row.reward),
+    status: row.status,
+    rejection: row.rejection,
+    transactionId: row.transaction_id,
+    decidedAt: row.decided_at,
+    createdAt: row.created_at,
+    updatedAt: row.updated_at,
+  };
+}

@@ -1,0 +1,48 @@
+/**
+ * One statement, so one snapshot of the database. $1 id, $2 the moment that is described, $3 the present. A balance
+ * then is the present one without what moved later; where two servers' clocks differ it can come out below zero for a
+ * past moment.
+ */
+export const SNAPSHOT = `
+  WITH later AS (
+    SELECT wallet_id, sum(amount) AS amount
+    FROM (
+      SELECT to_id AS wallet_id, amount FROM transactions WHERE currency = 'AZR' AND created_at > $2
+      UNION ALL
+      SELECT from_id, -amount FROM transactions WHERE currency = 'AZR' AND created_at > $2
+    ) AS movements
+    GROUP BY wallet_id
+  ), holders AS (
+    SELECT wallets.kind, wallets.balance - coalesce(later.amount, 0) AS balance,
+           wallets.created_at <= $2 AND (wallets.closed_at IS NULL OR wallets.closed_at > $2) AS is_open
+    FROM wallets LEFT JOIN later ON later.wallet_id = wallets.id
+    WHERE wallets.currency = 'AZR'
+  ), supply AS (
+    SELECT coalesce(-sum(balance) FILTER (WHERE kind = 'treasury'), 0) AS total,
+           coalesce(sum(balance) FILTER (WHERE kind = 'user'), 0) AS circulating,
+           coalesce(sum(balance) FILTER (WHERE kind = 'staking'), 0) AS staked,
+           count(*) FILTER (WHERE kind = 'user' AND balance > 0) AS active
+    FROM holders
+  ), ranked AS (
+    SELECT greatest(balance, 0) AS balance, row_number() OVER (ORDER BY balance) AS position
+    FROM holders WHERE kind = 'user' AND (is_open OR balance <> 0)
+  ), inequality AS (
+    SELECT count(*) AS n, coalesce(sum(balance), 0) AS total,
+           coalesce(2 * sum(position * balance), 0) - (count(*) + 1) * coalesce(sum(balance), 0) AS spread
+    FROM ranked
+  ), flow AS (
+    SELECT count(*) AS transactions,
+           coalesce(sum(amount) FILTER (WHERE type = 'burn'), 0) AS burned,
+           coalesce(sum(amount) FILTER (WHERE type = 'transfer' AND created_at > $2 - interval '720 hours'), 0)
+             AS volume
+    FROM transactions WHERE currency = 'AZR' AND created_at <= $2
+  )
+  INSERT INTO economic_metrics (id, captured_at, total_supply, circulating_supply, staked_supply, burned_supply,
+                                active_wallets, transaction_count, velocity, gini, created_at)
+  SELECT $1, $2, supply.total, supply.circulating, supply.staked, flow.burned, supply.active, flow.transactions,
+         CASE WHEN supply.total > 0 THEN divide_half_even(flow.volume, supply.total, 8) ELSE 0 END,
+         CASE WHEN inequality.total > 0
+              THEN divide_half_even(inequality.spread, inequality.n * inequality.total, 8) ELSE 0 END,
+         $3
+  FROM supply, inequality, flow
+  ON CONFLICT (captured_at) DO NOTHING`;

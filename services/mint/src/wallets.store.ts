@@ -1,0 +1,79 @@
+import { newId } from '@azora/db-core';
+import { idInput } from '@azora/db-core/input';
+import { z } from 'zod';
+import type { Mint } from './client';
+import { readInput, walletNotFound } from './errors';
+import type { Currency, Wallet } from './generated/client';
+import { currencyInput, walletInput } from './input';
+import { onlyRow, type WalletRow, walletOf } from './rows';
+
+export interface OpenWalletInput {
+  /** An auth.User. */
+  readonly userId: string;
+  readonly currency: Currency;
+}
+
+export interface GetWalletInput {
+  readonly walletId: string;
+}
+
+export type CloseWalletInput = GetWalletInput;
+
+const ownedWalletInput = z.strictObject({ userId: idInput, currency: currencyInput });
+
+/**
+ * The user's wallet in this currency, made empty when there is none. Opened again, it is the same wallet.
+ * @throws {SuiteError} `MINT.INVALID_INPUT`, `MINT.WALLET_CLOSED`: a closed wallet is not opened again
+ */
+export async function openWallet(mint: Mint, input: OpenWalletInput): Promise<Wallet> {
+  const { userId, currency } = readInput(ownedWalletInput, input);
+  const rows = await mint.query<WalletRow>({
+    name: 'mint.openWallet',
+    text: 'SELECT * FROM open_wallet($1, $2, $3, $4)',
+    values: [newId(), userId, currency, mint.clock()],
+  });
+  return walletOf(onlyRow(rows));
+}
+
+/**
+ * A wallet by its id, closed ones and the system's too.
+ * @throws {SuiteError} `MINT.INVALID_INPUT`, `MINT.WALLET_NOT_FOUND`
+ */
+export async function getWallet(mint: Mint, input: GetWalletInput): Promise<Wallet> {
+  const { walletId } = readInput(walletInput, input);
+  const [row] = await mint.query<WalletRow>({
+    name: 'mint.getWallet',
+    text: 'SELECT * FROM wallets WHERE id = $1',
+    values: [walletId],
+  });
+  if (row === undefined) throw walletNotFound({ walletId });
+  return walletOf(row);
+}
+
+/**
+ * The user's wallet in this currency, or null.
+ * @throws {SuiteError} `MINT.INVALID_INPUT`
+ */
+export async function findWallet(mint: Mint, input: OpenWalletInput): Promise<Wallet | null> {
+  const { userId, currency } = readInput(ownedWalletInput, input);
+  const [row] = await mint.query<WalletRow>({
+    name: 'mint.findWallet',
+    text: 'SELECT * FROM wallets WHERE user_id = $1 AND currency = $2',
+    values: [userId, currency],
+  });
+  return row === undefined ? null : walletOf(row);
+}
+
+/**
+ * Closes an empty wallet for good: from then on it takes part in nothing. Closed again, it is answered as it is.
+ * @throws {SuiteError} `MINT.INVALID_INPUT`, `MINT.WALLET_NOT_FOUND`, `MINT.WALLET_NOT_EMPTY`, `MINT.SYSTEM_WALLET`
+ */
+export async function closeWallet(mint: Mint, input: CloseWalletInput): Promise<Wallet> {
+  const { walletId } = readInput(walletInput, input);
+  const rows = await mint.query<WalletRow>({
+    name: 'mint.closeWallet',
+    text: 'SELECT * FROM close_wallet($1, $2)',
+    values: [walletId, mint.clock()],
+  });
+  return walletOf(onlyRow(rows));
+}

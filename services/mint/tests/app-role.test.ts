@@ -1,0 +1,130 @@
+import { useDatabase } from '@azora/db-testkit';
+import { type Mint, openMint, reconcile } from '../src';
+import { dump, givenHold, givenWallet } from './ledger-given';
+
+/** A refusal of PostgreSQL itself: no right, or a trigger or constraint of the schema. */
+const NO_RIGHT = '42501';
+const FOREIGN = '23503';
+const REQUEST = `INSERT INTO requests (key, operation, body_hash, answer)
+  VALUES ('raw', 'raw', repeat('a', 64), '{"transactionIds": ["raw"]}');`;
+const MOVE = `${REQUEST} INSERT INTO transactions (id, type, from_id, to_id, currency, amount, request_key) VALUES`;
+
+describe('the app role, by SQL of its own', () => {
+  const db = useDatabase('mint');
+  let mint: Mint;
+  let wallet = '';
+  beforeAll(async () => {
+    mint = openMint({ url: db().url });
+    wallet = await givenWallet(mint, '100');
+    await givenHold(mint, wallet, '10');
+    await db().app("INSERT INTO wallets (id, user_id) VALUES ('thief', 'thief')");
+  });
+  afterEach(async () => {
+    expect(await reconcile(mint)).toEqual([]);
+  });
+  afterAll(() => mint.close());
+
+  it.each([
+    ['UPDATE wallets SET balance = 1000000', NO_RIGHT],
+    ["UPDATE wallets SET balance = balance + 1 WHERE id = 'thief'", NO_RIGHT],
+    ['UPDATE wallets SET held = 0', NO_RIGHT],
+    ["UPDATE wallets SET user_id = 'thief'", NO_RIGHT],
+    ["UPDATE wallets SET status = 'closed'", NO_RIGHT],
+    ['SELECT * FROM wallets FOR UPDATE', NO_RIGHT],
+    ['DELETE FROM wallets', NO_RIGHT],
+    ['TRUNCATE wallets CASCADE', NO_RIGHT],
+    ['DELETE FROM transactions', NO_RIGHT],
+    ['UPDATE transactions SET amount = 1', NO_RIGHT],
+    ['TRUNCATE transactions CASCADE', NO_RIGHT],
+    ['DELETE FROM requests', NO_RIGHT],
+    ["UPDATE requests SET answer = '{}'", NO_RIGHT],
+    ['TRUNCATE requests CASCADE', NO_RIGHT],
+    ['DELETE FROM holds', NO_RIGHT],
+    ["UPDATE holds SET status = 'released', resolved_at = now()", NO_RIGHT],
+    ['TRUNCATE holds CASCADE', NO_RIGHT],
+    ['ALTER TABLE wallets DISABLE TRIGGER ALL', NO_RIGHT],
+    ['DROP TRIGGER wallets_money_moves_with_entries ON wallets', NO_RIGHT],
+    ['DROP FUNCTION post_transactions() CASCADE', NO_RIGHT],
+    ["SET session_replication_role = 'replica'", NO_RIGHT],
+    ['SET ROLE pg_write_all_data', NO_RIGHT],
+    ['CREATE TABLE wallets2 (id int)', NO_RIGHT],
+    ["CREATE FUNCTION public.rich() RETURNS trigger LANGUAGE plpgsql AS 'BEGIN RETURN NEW; END'", NO_RIGHT],
+    ['CREATE TRIGGER rich AFTER INSERT ON wallets EXECUTE FUNCTION post_transactions()', NO_RIGHT],
+    ['SELECT post_transactions()', '0A000'],
+    ["INSERT INTO wallets (id, user_id, balance) VALUES ('rich', 'rich', 1)", '23001'],
+    ["INSERT INTO wallets (id, user_id, held) VALUES ('rich', 'rich', -1)", '23001'],
+    ["INSERT INTO wallets (id, user_id, earned) VALUES ('rich', 'rich', 1)", '23001'],
+    ["INSERT INTO wallets (id, user_id, balance) VALUES ('rich', 'rich', 'NaN')", '23001'],
+    [`${MOVE} ('raw', 'mint', NULL, 'thief', 'AZR', 1, 'raw')`, '23502'],
+    [`${MOVE} ('raw', 'transfer', 'thief', NULL, 'AZR', 1, 'raw')`, '23502'],
+    [`${MOVE} ('raw', 'mint', 'treasury-USD', 'thief', 'AZR', 1, 'raw')`, FOREIGN],
+    [`${MOVE} ('raw', 'mint', 'treasury-BTC', 'thief', 'BTC', 1, 'raw')`, FOREIGN],
+    [`${MOVE} ('raw', 'mint', 'treasury-AZR', 'thief', 'AZR', 'NaN', 'raw')`, '23514'],
+    [`${MOVE} ('raw', 'mint', 'treasury-AZR', 'thief', 'AZR', 'Infinity', 'raw')`, '22003'],
+    [`${MOVE} ('raw', 'mint', 'treasury-AZR', 'thief', 'AZR', 1e11, 'raw')`, '22003'],
+    [`${MOVE} ('raw', 'mint', 'treasury-AZR', 'thief', 'AZR', -1, 'raw')`, '23514'],
+    [`${MOVE} ('raw', 'mint', 'treasury-AZR', 'thief', 'AZR', 1e-9, 'raw')`, '23514'],
+    [`${MOVE} ('raw', 'transfer', 'treasury-AZR', 'thief', 'AZR', 1, 'raw')`, 'AZ001'],
+    [`${MOVE} ('raw', 'transfer', 'thief', 'staking-AZR', 'AZR', 1, 'raw')`, 'AZ001'],
+  ])('is refused: %s', async (sql, code) => {
+    const before = await dump(db());
+
+    await expect(db().app(sql)).rejects.toMatchObject({ code });
+
+    expect(await dump(db())).toBe(before);
+  });
+
+  it.each(['0', '-1', '1e-9', '1.000000001', "'NaN'", "'Infinity'", '1e10', 'NULL'])(
+    'is refused an amount of %s by the functions, which do not round',
+    async (amount) => {
+      const before = await dump(db());
+      const start = "repeat('a', 64)";
+      const calls = [
+        `transfer_money('f', ${start}, 'f', '${wallet}', 'thief', ${amount}, NULL, now())`,
+        `transfer_many('f', ${start}, ARRAY['f'], ARRAY['${wallet}'], ARRAY['thief'], ARRAY[${amount}]::numeric[], ARRAY[NULL], now())`,
+        `issue_money('f', ${start}, 'f', 'mint', 'thief', ${amount}, NULL, now())`,
+        `hold_money('f', ${start}, 'f', '${wallet}', NULL, ${amount}, NULL, now() + interval '1 day', now())`,
+      ];
+      for (const call of calls) {
+        await expect(db().app(`SELECT ${call}`)).rejects.toMatchObject({ code: 'AZ001', message: 'amount_invalid' });
+      }
+      expect(await dump(db())).toBe(before);
+    },
+  );
+
+  it('is refused paying more than is available, by the table itself', async () => {
+    const sql = `${MOVE} ('raw', 'transfer', '${wallet}', 'thief', 'AZR', 90.00000001, 'raw')`;
+
+    await expect(db().app(sql)).rejects.toMatchObject({ code: '23514', constraint: 'wallets_balance_check' });
+  });
+
+  it('moves money with what it inserts, and cannot insert it twice under one key', async () => {
+    await db().app(`${MOVE} ('raw', 'transfer', '${wallet}', 'thief', 'AZR', 1, 'raw')`);
+
+    await expect(db().app(REQUEST)).rejects.toMatchObject({ code: '23505' });
+    expect(await db().app("SELECT balance FROM wallets WHERE id = 'thief'")).toEqual([{ balance: '1.00000000' }]);
+  });
+
+  it('gains nothing from a trigger and tables of its own, when it is let make temporary ones', async () => {
+    const { database, role } = db().target;
+    await expect(db().app('CREATE TEMP TABLE bait (id int)')).rejects.toMatchObject({ code: NO_RIGHT });
+    await db().admin(`GRANT TEMPORARY ON DATABASE "${database}" TO "${role}"`);
+    const before = await dump(db());
+
+    await db().app('CREATE TEMP TABLE bait (id int)');
+    await db().app(`CREATE FUNCTION pg_temp.grab() RETURNS trigger LANGUAGE plpgsql AS
+      $$ BEGIN UPDATE public.wallets SET balance = 1000000 WHERE id = 'thief'; RETURN NEW; END $$`);
+    await db().app('CREATE TRIGGER grab AFTER INSERT ON bait FOR EACH ROW EXECUTE FUNCTION pg_temp.grab()');
+    await expect(db().app('INSERT INTO bait VALUES (1)')).rejects.toMatchObject({ code: NO_RIGHT });
+
+    // Tables that stand before the real ones for whoever looks there first, which the functions do not.
+    await db().app('CREATE TEMP TABLE wallets AS SELECT * FROM public.wallets');
+    await db().app("UPDATE pg_temp.wallets SET balance = 1000000 WHERE id = 'thief'");
+    await db().app('CREATE TEMP TABLE requests AS SELECT * FROM public.requests');
+    const steal = `SELECT transfer_money('steal', repeat('a', 64), 'steal', 'thief', '${wallet}', 500, NULL, now())`;
+    await expect(db().app(steal)).rejects.toMatchObject({ message: 'insufficient_funds' });
+    await db().app('DROP TABLE pg_temp.wallets, pg_temp.requests');
+
+    expect(await dump(db())).toBe(before);
+  });
+});

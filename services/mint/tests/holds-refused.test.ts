@@ -1,0 +1,65 @@
+import { useDatabase } from '@azora/db-testkit';
+import { capture, hold, type Mint, openMint, release } from '../src';
+import { dump, fresh, givenHold, givenWallet } from './ledger-given';
+
+describe('of holds is refused, and nothing is written:', () => {
+  const db = useDatabase('mint');
+  const start = new Date('2026-03-01T12:00:00Z');
+  let mint: Mint;
+  beforeAll(() => {
+    mint = openMint({ url: db().url, clock: () => start });
+  });
+  afterAll(() => mint.close());
+
+  it.each([
+    ['more than is held', 'MINT.CAPTURE_TOO_LARGE', ({ holdId }: Given) => ({ holdId, amount: '4.00000001' })],
+    ['a capture for somebody else', 'MINT.HOLD_RECEIVER', ({ holdId, other }: Given) => ({ holdId, to: other })],
+    ['a capture for nobody', 'MINT.HOLD_RECEIVER', ({ open }: Given) => ({ holdId: open })],
+    ['a capture for the payer', 'MINT.SAME_WALLET', ({ open, from }: Given) => ({ holdId: open, to: from })],
+    ['a capture for the treasury', 'MINT.SYSTEM_WALLET', ({ open }: Given) => ({ holdId: open, to: 'treasury-AZR' })],
+    ['a capture for nobody known', 'MINT.WALLET_NOT_FOUND', ({ open }: Given) => ({ holdId: open, to: 'nobody' })],
+    ['a capture in another currency', 'MINT.CURRENCY_MISMATCH', ({ open, btc }: Given) => ({ holdId: open, to: btc })],
+    ['a capture of no hold', 'MINT.HOLD_NOT_FOUND', () => ({ holdId: 'nothing' })],
+    ['a capture of nothing', 'MINT.INVALID_INPUT', ({ holdId }: Given) => ({ holdId, amount: '0' })],
+  ])('%s', async (_what, code, inputOf) => {
+    const given = await givenOpen();
+    const before = await dump(db());
+
+    const call = capture(mint, { ...inputOf(given), idempotencyKey: fresh('key') });
+
+    await expect(call).rejects.toMatchObject({ code });
+    expect(await dump(db())).toBe(before);
+  });
+
+  it('a release of no hold, and a hold that expires before it is made', async () => {
+    const from = await givenWallet(mint, '1');
+    const before = await dump(db());
+
+    await expect(release(mint, { holdId: 'nothing', idempotencyKey: fresh('key') })).rejects.toMatchObject({
+      code: 'MINT.HOLD_NOT_FOUND',
+    });
+    const late = hold(mint, { from, amount: '1', expiresAt: start, idempotencyKey: fresh('key') });
+    await expect(late).rejects.toMatchObject({ code: 'MINT.INVALID_INPUT', meta: { fields: ['expiresAt'] } });
+    expect(await dump(db())).toBe(before);
+  });
+
+  interface Given {
+    readonly from: string;
+    readonly other: string;
+    readonly btc: string;
+    /** For a receiver. */
+    readonly holdId: string;
+    /** For whoever the capture names. */
+    readonly open: string;
+  }
+
+  async function givenOpen(): Promise<Given> {
+    const [from, to, other] = [
+      await givenWallet(mint, '8'),
+      await givenWallet(mint, '0'),
+      await givenWallet(mint, '0'),
+    ];
+    const [holdId, open] = [await givenHold(mint, from, '4', to), await givenHold(mint, from, '4')];
+    return { from, other, btc: await givenWallet(mint, '0', 'BTC'), holdId, open };
+  }
+});

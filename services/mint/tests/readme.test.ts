@@ -1,0 +1,65 @@
+import { readFileSync } from 'node:fs';
+import path from 'node:path';
+import { format } from 'node:util';
+import { repositoryRoot, useDatabase } from '@azora/db-testkit';
+import { transformSync } from '@swc/core';
+import * as store from '../src';
+
+const README = readFileSync(path.join(repositoryRoot(), 'services/mint/README.md'), 'utf8');
+
+/** The first block of a language. */
+function blockOf(language: string): string {
+  return new RegExp(`^\`\`\`${language}\n([\\s\\S]*?)^\`\`\`$`, 'm').exec(README)?.[1] ?? '';
+}
+
+describe('the README of mint', () => {
+  const db = useDatabase('mint');
+
+  it('has an example that prints what it says', async () => {
+    const { code } = transformSync(blockOf('ts'), {
+      jsc: { parser: { syntax: 'typescript' }, target: 'es2023' },
+      module: { type: 'commonjs' },
+    });
+    const printed: string[] = [];
+    const packages = { '@azora/mint': { ...store, openMint: () => store.openMint({ url: db().url }) } };
+    const AsyncFunction = Object.getPrototypeOf(async () => undefined).constructor;
+    const run = new AsyncFunction('require', 'exports', 'console', code);
+
+    await run(
+      (name: keyof typeof packages) => packages[name],
+      {},
+      {
+        log: (...values: unknown[]) => printed.push(format(...values)),
+      },
+    );
+
+    expect(printed.join('\n')).toBe(blockOf('text').trim());
+  });
+
+  it('names every function of the store, and nothing in SQL that is not there', async () => {
+    const functions = Object.entries(store).filter(
+      ([name, value]) => typeof value === 'function' && /^[a-z]/.test(name),
+    );
+    expect(functions.map(([name]) => name).filter((name) => !README.includes(`\`${name}\``))).toEqual([]);
+
+    const names = [...README.matchAll(/`([a-z]+(?:_[a-z]+)+_(?:check|key|fkey|pkey))`/g)].map(([, name]) => name);
+    const triggers = [...README.matchAll(/triggers? ((?:`[a-z_]+`(?:, )?)+)/g)].flatMap(([, list = '']) =>
+      [...list.matchAll(/`([a-z_]+)`/g)].map(([, name]) => name),
+    );
+    const known = await db().admin(`SELECT conname AS name FROM pg_constraint UNION SELECT indexname FROM pg_indexes
+      UNION SELECT tgname FROM pg_trigger`);
+    expect([...names, ...triggers].filter((name) => !known.some((row) => row['name'] === name))).toEqual([]);
+    expect(triggers.length).toBeGreaterThan(15);
+  });
+
+  it('names every code that the store throws without its own section, and every check of reconcile', () => {
+    const errors = readFileSync(path.join(repositoryRoot(), 'services/mint/src/errors.ts'), 'utf8');
+    const codes = [...errors.matchAll(/new SuiteError\('MINT\.([A-Z_]+)'/g)].map(([, code]) => code);
+    const source = readFileSync(path.join(repositoryRoot(), 'services/mint/src/reconcile.store.ts'), 'utf8');
+    const checks = [...source.matchAll(/SELECT '([a-z]+\.[a-z]+)'/g)].map(([, check]) => check);
+
+    expect(codes.length).toBeGreaterThan(10);
+    expect(checks).toHaveLength(13);
+    expect([...codes, ...checks].filter((name) => !README.includes(`\`${name}\``))).toEqual([]);
+  });
+});

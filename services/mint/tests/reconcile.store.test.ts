@@ -1,0 +1,157 @@
+import { useDatabase } from '@azora/db-testkit';
+import {
+  accrueRewards,
+  capture,
+  claimRewards,
+  mint as issue,
+  type Mint,
+  openMint,
+  reconcile,
+  stake,
+  transfer,
+} from '../src';
+import { fresh, givenHold, givenWallet } from './ledger-given';
+
+/** As an administrator who switched off what guards the table. */
+const unguarded = (table: string, sql: string) => `BEGIN; ALTER TABLE ${table} DISABLE TRIGGER ALL; ${sql};
+  ALTER TABLE ${table} ENABLE TRIGGER ALL; COMMIT`;
+
+describe('reconcile', () => {
+  const db = useDatabase('mint');
+  let now = new Date('2026-03-01T12:00:00Z');
+  let mint: Mint;
+  let [payer, receiver, holdId, openHoldId, stakeId] = ['', '', '', '', ''];
+
+  beforeAll(async () => {
+    mint = openMint({ url: db().url, clock: () => now });
+    [payer, receiver] = [await givenWallet(mint, '100'), await givenWallet(mint, '5')];
+    await issue(mint, { to: payer, amount: '10', type: 'reward', idempotencyKey: 'reward' });
+    await transfer(mint, { from: payer, to: receiver, amount: '1', idempotencyKey: 'transfer' });
+    holdId = await givenHold(mint, payer, '8', receiver);
+    openHoldId = await givenHold(mint, payer, '2', receiver);
+    await capture(mint, { holdId, amount: '7', idempotencyKey: 'capture' });
+    ({ id: stakeId } = await stake(mint, {
+      walletId: payer,
+      amount: '50',
+      lockDays: 365,
+      annualRate: '0.1',
+      idempotencyKey: fresh('stake'),
+    }));
+    now = new Date('2026-09-01T12:00:00Z');
+    await accrueRewards(mint);
+    await claimRewards(mint, { stakeId, idempotencyKey: fresh('claim') });
+  });
+  afterAll(() => mint.close());
+
+  const differences = async () =>
+    (await reconcile(mint)).map(({ check, subject, difference }) => `${check} ${subject} ${difference.toFixed()}`);
+
+  it('finds nothing in a ledger that is whole', async () => {
+    expect(await reconcile(mint)).toEqual([]);
+  });
+
+  it.each([
+    [
+      'a balance that was raised',
+      'wallets',
+      () => `UPDATE wallets SET balance = balance + 1 WHERE id = '${payer}'`,
+      () => ['currency.sum AZR 1', `wallet.balance ${payer} 1`],
+    ],
+    [
+      'money that was shifted',
+      'wallets',
+      () => `UPDATE wallets SET balance = balance + CASE id WHEN '${payer}' THEN -2 ELSE 2 END
+      WHERE id IN ('${payer}', '${receiver}')`,
+      () => [payer, receiver].sort().map((id) => `wallet.balance ${id} ${id === payer ? '-2' : '2'}`),
+    ],
+    [
+      'what is held',
+      'wallets',
+      () => `UPDATE wallets SET held = 1.5 WHERE id = '${payer}'`,
+      () => [`wallet.held ${payer} -0.5`],
+    ],
+    [
+      'what is earned',
+      'wallets',
+      () => `UPDATE wallets SET earned = earned + 1 WHERE id = '${receiver}'`,
+      () => [`wallet.earned ${receiver} 1`],
+    ],
+    [
+      'a transaction that is gone',
+      'transactions',
+      () => `DELETE FROM transactions WHERE request_key = 'transfer'`,
+      () => [
+        'request.transactions transfer -1',
+        ...[payer, receiver].sort().map((id) => `wallet.balance ${id} ${id === payer ? '-1' : '1'}`),
+      ],
+    ],
+    [
+      'a transaction that was changed',
+      'transactions',
+      () => `UPDATE transactions SET amount = 2 WHERE request_key = 'transfer'`,
+      () => [payer, receiver].sort().map((id) => `wallet.balance ${id} ${id === payer ? '1' : '-1'}`),
+    ],
+    [
+      'a capture that was changed',
+      'holds',
+      () => `UPDATE holds SET captured_amount = 6 WHERE id = '${holdId}'`,
+      () => [`hold.captured ${holdId} -1`],
+    ],
+    [
+      'a hold that is gone',
+      'holds',
+      () => `DELETE FROM holds WHERE id = '${openHoldId}'`,
+      () => [expect.stringMatching(/^request\.hold hold-\d+ -1$/), `wallet.held ${payer} 2`],
+    ],
+    [
+      'a stake that was enlarged',
+      'stakes',
+      () => `UPDATE stakes SET amount = 60 WHERE id = '${stakeId}'`,
+      () => [
+        expect.stringMatching(`^stake.accrued ${stakeId} -`),
+        `stake.amount ${stakeId} 10`,
+        'staking.balance staking-AZR -10',
+      ],
+    ],
+    [
+      'rewards that nobody paid',
+      'stakes',
+      () => `UPDATE stakes SET rewards_earned = rewards_earned + 1 WHERE id = '${stakeId}'`,
+      () => [`stake.rewards ${stakeId} 1`],
+    ],
+  ])('finds %s, and by how much', async (_what, table, sql, expected) => {
+    const undo = `CREATE TABLE kept AS TABLE ${table}`;
+    await db().admin(undo);
+
+    await db().admin(unguarded(table, sql()));
+    const found = await differences();
+    const columns = await db().admin(`SELECT string_agg(quote_ident(attname), ', ') AS list FROM pg_attribute
+      WHERE attrelid = '${table}'::regclass AND attnum > 0 AND NOT attisdropped`);
+    await db().admin(
+      unguarded(table, `DELETE FROM ${table}; INSERT INTO ${table} SELECT ${columns[0]?.['list']} FROM kept`),
+    );
+    await db().admin('DROP TABLE kept');
+
+    expect(found).toEqual(expected());
+    expect(await reconcile(mint)).toEqual([]);
+  });
+
+  it('tells what it expected and what it found', async () => {
+    await db().admin(unguarded('wallets', `UPDATE wallets SET held = 3 WHERE id = '${payer}'`));
+
+    const found = JSON.parse(JSON.stringify(await reconcile(mint)));
+    await db().admin(unguarded('wallets', `UPDATE wallets SET held = 2 WHERE id = '${payer}'`));
+
+    expect(found).toEqual([{ check: 'wallet.held', subject: payer, expected: '2', found: '3', difference: '1' }]);
+  });
+
+  it('finds nothing while others write', async () => {
+    const writers = Array.from({ length: 60 }, () =>
+      transfer(mint, { from: payer, to: receiver, amount: '0.00000001', idempotencyKey: fresh('key') }),
+    );
+    const readings = await Promise.all(Array.from({ length: 10 }, () => reconcile(mint)));
+    await Promise.all(writers);
+
+    expect(readings.flat()).toEqual([]);
+  });
+});

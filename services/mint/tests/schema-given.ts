@@ -1,0 +1,27 @@
+import type { TestDatabase } from '@azora/db-testkit';
+
+export const HASH = 'a'.repeat(64);
+export const REQUEST = 'INSERT INTO requests (key, operation, body_hash, answer) VALUES';
+export const MOVE = 'INSERT INTO transactions (id, type, from_id, to_id, amount, request_key) VALUES';
+export const HOLD = 'INSERT INTO holds (id, wallet_id, to_id, amount, request_key, expires_at) VALUES';
+export const STAKE = 'INSERT INTO stakes (id, wallet_id, amount, annual_rate, locked_until) VALUES';
+export const STAKED = `INSERT INTO transactions (id, type, from_id, to_id, stake_id, amount, request_key) VALUES`;
+export const METRICS = `INSERT INTO economic_metrics
+  (id, captured_at, total_supply, circulating_supply, staked_supply, active_wallets, transaction_count) VALUES`;
+export const MINED =
+  'INSERT INTO mining_records (id, wallet_id, activity, proof_hash, knowledge_score, status, decided_at) VALUES';
+/** As if no trigger stood in the way of an administrator; the statement after it is in the same transaction. */
+export const UNGUARDED = 'ALTER TABLE wallets DISABLE TRIGGER USER; ALTER TABLE holds DISABLE TRIGGER USER;';
+export const request = (key: string) => `${REQUEST} ('${key}', 'test', '${HASH}', '{"transactionIds": []}');`;
+
+/** Ada has 80 and 20 staked, 30 of the 80 are held for Ben; Ben has nothing, in two currencies, and Eve nothing. */
+export async function givenRows(db: TestDatabase): Promise<void> {
+  await db.app(`INSERT INTO wallets (id, user_id, currency) VALUES
+    ('ada', 'user-ada', 'AZR'), ('ben', 'user-ben', 'AZR'), ('ben-usd', 'user-ben', 'USD'), ('eve', 'user-eve', 'AZR')`);
+  await db.app(`${request('r')} ${MOVE} ('welcome', 'mint', 'treasury-AZR', 'ada', 100, 'r')`);
+  await db.app(`${STAKE} ('stake', 'ada', 20, 0.08, now() + interval '1 day');
+    ${STAKED} ('staked', 'stake', 'ada', 'staking-AZR', 'stake', 20, 'r')`);
+  await db.app(`${HOLD} ('hold', 'ada', 'ben', 30, 'r', now() + interval '1 day')`);
+  await db.app(`${MINED} ('mined', 'ada', 'lesson', '${HASH}', 0.9, 'pending', NULL)`);
+  await db.app(`${METRICS} ('first', '2026-01-01T00:00:00Z', 100, 80, 20, 1, 2)`);
+}

@@ -1,0 +1,117 @@
+import type { TestDatabase } from '@azora/db-testkit';
+import {
+  claimRewards,
+  mint as issue,
+  type Mint,
+  openMint,
+  openWallet,
+  reconcile,
+  type Stake,
+  stake,
+  type Transaction,
+  type Unstaked,
+  unstake,
+} from '../src';
+
+/** A store whose clock the test sets. */
+export interface GivenMint {
+  readonly mint: Mint;
+  /** Sets the clock to so many seconds after the beginning, which is noon of a day in UTC. */
+  at(seconds: number): Date;
+  close(): Promise<void>;
+}
+
+const BEGINNING = Date.UTC(2026, 0, 31, 12);
+
+export function givenMint(db: TestDatabase): GivenMint {
+  let now = new Date(BEGINNING);
+  const mint = openMint({ url: db.url, clock: () => now, pool: { max: 16 } });
+  return {
+    mint,
+    at: (seconds) => {
+      now = new Date(BEGINNING + seconds * 1_000);
+      return now;
+    },
+    close: () => mint.close(),
+  };
+}
+
+/** A store for a file's tests, whose clock each of them finds at noon, and whose ledger each leaves whole. */
+export function useMint(db: () => TestDatabase): () => GivenMint {
+  let given: GivenMint | undefined;
+  const use = () => {
+    if (given === undefined) throw new Error('The store is there inside tests only');
+    return given;
+  };
+  beforeAll(() => {
+    given = givenMint(db());
+  });
+  beforeEach(() => {
+    use().at(0);
+  });
+  afterEach(async () => {
+    expect(await faultsOf(db(), use().mint)).toEqual([]);
+  });
+  afterAll(() => given?.close());
+  return use;
+}
+
+let made = 0;
+
+/** A name that no other wallet, key or proof of this file has. */
+export function fresh(what: string): string {
+  made += 1;
+  return `${what}-${made}`;
+}
+
+/** A new user's wallet with this much in it, in AZR unless said otherwise. */
+export async function givenWallet(mint: Mint, amount: string, currency: 'AZR' | 'BTC' = 'AZR'): Promise<string> {
+  const { id } = await openWallet(mint, { userId: fresh('user'), currency });
+  if (amount !== '0') await issue(mint, { to: id, amount, idempotencyKey: fresh('welcome') });
+  return id;
+}
+
+export async function balanceOf(mint: Mint, walletId: string): Promise<string> {
+  const { balance } = await mint.prisma.wallet.findUniqueOrThrow({ where: { id: walletId } });
+  return balance.toFixed();
+}
+
+/** A stake of 1000 at 8 % for 30 days, of a wallet that has 500 left. */
+export async function givenStake(
+  mint: Mint,
+  terms: { amount?: string; annualRate?: string; lockDays?: number } = {},
+): Promise<Stake> {
+  const walletId = await givenWallet(mint, '1500');
+  const staked = { walletId, amount: '1000', annualRate: '0.08', lockDays: 30, ...terms };
+  return stake(mint, { ...staked, idempotencyKey: fresh('stake') });
+}
+
+export function claim(mint: Mint, stakeId: string, idempotencyKey = fresh('claim')): Promise<Transaction> {
+  return claimRewards(mint, { stakeId, idempotencyKey });
+}
+
+export function withdraw(mint: Mint, stakeId: string, idempotencyKey = fresh('unstake')): Promise<Unstaked> {
+  return unstake(mint, { stakeId, idempotencyKey });
+}
+
+/** How many rows each table of the ledger has: what was refused has written none. */
+export async function rowCounts(db: TestDatabase) {
+  const [counts] = await db.admin(`SELECT (SELECT count(*) FROM requests)::int AS requests,
+    (SELECT count(*) FROM transactions)::int AS transactions, (SELECT count(*) FROM stakes)::int AS stakes,
+    (SELECT count(*) FROM mining_records)::int AS records, (SELECT count(*) FROM economic_metrics)::int AS metrics`);
+  return counts;
+}
+
+/** What is wrong in the ledger: nothing, whatever was done to it. */
+async function faultsOf(db: TestDatabase, mint: Mint): Promise<readonly unknown[]> {
+  const sums = await db.admin('SELECT currency, sum(balance) FROM wallets GROUP BY currency HAVING sum(balance) <> 0');
+  const totals = await db.admin(`
+    SELECT wallet_id FROM mining_totals
+    FULL JOIN (
+      SELECT coalesce(wallet_id, system_wallet('treasury', 'AZR')) AS wallet_id, sum(reward) AS mined
+      FROM mining_records WHERE status = 'rewarded' GROUP BY GROUPING SETS ((mining_records.wallet_id), ())
+      HAVING sum(reward) > 0
+    ) AS recounted USING (wallet_id, mined)
+    WHERE recounted.mined IS NULL OR mining_totals.mined IS NULL`);
+  return [...sums, ...totals, ...(await reconcile(mint))];
+}

@@ -1,0 +1,260 @@
+import { useDatabase } from '@azora/db-testkit';
+import { accrueRewards, closeWallet, getStake, Prisma, SECONDS_A_YEAR, stake } from '../src';
+import { balanceOf, claim, fresh, givenStake, givenWallet, rowCounts, useMint, withdraw } from './stakes-given';
+
+const DAY = 86_400;
+
+describe('stakes', () => {
+  const db = useDatabase('mint');
+  const given = useMint(db);
+
+  describe('stake', () => {
+    it('takes the money out of the wallet and answers the stake as it was made', async () => {
+      const walletId = await givenWallet(given().mint, '1500');
+
+      const made = await stake(given().mint, {
+        walletId,
+        amount: '1000.5',
+        lockDays: 90,
+        annualRate: '0.125',
+        idempotencyKey: fresh('stake'),
+      });
+
+      const start = given().at(0);
+      expect(made).toEqual({
+        id: expect.stringMatching(/^c[0-9a-z]{24}$/),
+        walletId,
+        amount: new Prisma.Decimal('1000.5'),
+        annualRate: new Prisma.Decimal('0.125'),
+        accruedUntil: start,
+        rewardsAccrued: new Prisma.Decimal(0),
+        rewardsEarned: new Prisma.Decimal(0),
+        status: 'active',
+        startedAt: start,
+        lockedUntil: given().at(90 * DAY),
+        withdrawnAt: null,
+        createdAt: start,
+        updatedAt: start,
+      });
+      expect(await getStake(given().mint, { stakeId: made.id })).toEqual(made);
+      expect(await balanceOf(given().mint, walletId)).toBe('499.5');
+    });
+
+    it('takes the rate of the table when it is given none', async () => {
+      const walletId = await givenWallet(given().mint, '10');
+
+      const made = await stake(given().mint, { walletId, amount: '1', lockDays: 180, idempotencyKey: fresh('stake') });
+
+      expect(made.annualRate.toFixed()).toBe('0.1');
+    });
+
+    it('stakes each currency into its own staking wallet', async () => {
+      const walletId = await givenWallet(given().mint, '2', 'BTC');
+
+      const made = await stake(given().mint, { walletId, amount: '1', lockDays: 1, idempotencyKey: fresh('stake') });
+      given().at(SECONDS_A_YEAR);
+      await accrueRewards(given().mint, { stakeId: made.id });
+
+      expect(await claim(given().mint, made.id)).toMatchObject({
+        currency: 'BTC',
+        fromId: 'treasury-BTC',
+        toId: walletId,
+      });
+    });
+
+    it('answers twenty equal requests that race with one stake, and later still as it was made', async () => {
+      const walletId = await givenWallet(given().mint, '100');
+      const input = { walletId, amount: '10', lockDays: 1, annualRate: '1', idempotencyKey: fresh('stake') };
+
+      const answers = await Promise.all(Array.from({ length: 20 }, () => stake(given().mint, input)));
+      const [first] = answers;
+      given().at(2 * DAY);
+      await withdraw(given().mint, first?.id ?? '');
+
+      expect(new Set(answers.map(({ id }) => id)).size).toBe(1);
+      expect(await stake(given().mint, input)).toEqual(first);
+      expect(await stake(given().mint, { ...input, amount: '10.00', annualRate: new Prisma.Decimal(1) })).toEqual(
+        first,
+      );
+    });
+
+    it.each([
+      ['another amount', { amount: '11' }],
+      ['another lock', { lockDays: 2 }],
+      ['another rate', { annualRate: '0.5' }],
+      ['the rate of the table', { annualRate: undefined }],
+    ])('refuses a key that stands for %s', async (_what, other) => {
+      const walletId = await givenWallet(given().mint, '100');
+      const input = { walletId, amount: '10', lockDays: 1, annualRate: '1', idempotencyKey: fresh('stake') };
+      await stake(given().mint, input);
+
+      await expect(stake(given().mint, { ...input, ...other } as typeof input)).rejects.toMatchObject({
+        code: 'MINT.KEY_REUSED',
+      });
+    });
+
+    it('never stakes more than there is when many race', async () => {
+      const walletId = await givenWallet(given().mint, '60');
+      const staking = Array.from({ length: 20 }, () =>
+        stake(given().mint, { walletId, amount: '10', lockDays: 1, idempotencyKey: fresh('stake') }),
+      );
+
+      const settled = await Promise.allSettled(staking);
+
+      const refused = settled.filter((result) => result.status === 'rejected').map(({ reason }) => reason.code);
+      expect(refused).toEqual(Array(14).fill('MINT.INSUFFICIENT_FUNDS'));
+      expect(await balanceOf(given().mint, walletId)).toBe('0');
+    });
+
+    it.each([
+      ['nothing', { amount: '0' }, 'MINT.INVALID_INPUT'],
+      ['less than nothing', { amount: '-1' }, 'MINT.INVALID_INPUT'],
+      ['nine decimals', { amount: '0.000000001' }, 'MONEY.TOO_PRECISE'],
+      ['NaN', { amount: 'NaN' }, 'MONEY.NOT_DECIMAL'],
+      ['a Decimal that is NaN', { amount: new Prisma.Decimal(Number.NaN) }, 'MONEY.NOT_DECIMAL'],
+      ['Infinity', { amount: 'Infinity' }, 'MONEY.NOT_DECIMAL'],
+      ['a number', { amount: 1 }, 'MONEY.NOT_DECIMAL'],
+      ['too much for a column', { amount: '100000000000' }, 'MONEY.TOO_LARGE'],
+      ['more than there is', { amount: '100.00000001' }, 'MINT.INSUFFICIENT_FUNDS'],
+      ['no days', { lockDays: 0 }, 'MINT.INVALID_INPUT'],
+      ['half a day', { lockDays: 0.5 }, 'MINT.INVALID_INPUT'],
+      ['too many days', { lockDays: 3_651 }, 'MINT.INVALID_INPUT'],
+      ['days that are NaN', { lockDays: Number.NaN }, 'MINT.INVALID_INPUT'],
+      ['a rate above 1', { annualRate: '1.000001' }, 'MINT.INVALID_INPUT'],
+      ['a rate below 0', { annualRate: '-0.1' }, 'MINT.INVALID_INPUT'],
+      ['a rate of 7 decimals', { annualRate: '0.0000001' }, 'MINT.INVALID_INPUT'],
+      ['a rate that is NaN', { annualRate: new Prisma.Decimal(Number.NaN) }, 'MINT.INVALID_INPUT'],
+      ['a rate that is a number', { annualRate: 0.08 }, 'MINT.INVALID_INPUT'],
+      ['no wallet', { walletId: 'nobody' }, 'MINT.WALLET_NOT_FOUND'],
+      ['SQL for a wallet', { walletId: "';DROP_TABLE_stakes;--" }, 'MINT.WALLET_NOT_FOUND'],
+      ['the treasury', { walletId: 'treasury-AZR' }, 'MINT.SYSTEM_WALLET'],
+      ['the staking wallet', { walletId: 'staking-AZR' }, 'MINT.SYSTEM_WALLET'],
+      ['an id of 10 MB', { walletId: 'x'.repeat(10_000_000) }, 'MINT.INVALID_INPUT'],
+      ['an id with NUL', { walletId: 'a\0b' }, 'MINT.INVALID_INPUT'],
+      ['half of a surrogate pair', { idempotencyKey: '\ud800' }, 'MINT.INVALID_INPUT'],
+      ['a blank key', { idempotencyKey: ' ' }, 'MINT.INVALID_INPUT'],
+      ['a field too many', { rate: '0.5' }, 'MINT.INVALID_INPUT'],
+    ])('refuses %s and writes nothing', async (_what, bad, code) => {
+      const walletId = await givenWallet(given().mint, '100');
+      const before = await rowCounts(db());
+      const input = { walletId, amount: '1', lockDays: 1, annualRate: '0.5', idempotencyKey: fresh('stake'), ...bad };
+
+      await expect(stake(given().mint, input as Parameters<typeof stake>[1])).rejects.toMatchObject({ code });
+
+      expect(await rowCounts(db())).toEqual(before);
+    });
+
+    it('says what is available, and what was asked for', async () => {
+      const walletId = await givenWallet(given().mint, '5');
+
+      await expect(
+        stake(given().mint, { walletId, amount: '5.5', lockDays: 1, idempotencyKey: fresh('stake') }),
+      ).rejects.toMatchObject({ meta: { walletId, available: '5.00000000', asked: '5.5' } });
+    });
+
+    it('refuses a closed wallet, and the closing of a wallet with an active stake', async () => {
+      const walletId = await givenWallet(given().mint, '10');
+      await stake(given().mint, { walletId, amount: '10', lockDays: 1, idempotencyKey: fresh('stake') });
+      await expect(closeWallet(given().mint, { walletId })).rejects.toMatchObject({ code: 'MINT.WALLET_NOT_EMPTY' });
+
+      const closed = await givenWallet(given().mint, '0');
+      await closeWallet(given().mint, { walletId: closed });
+
+      await expect(
+        stake(given().mint, { walletId: closed, amount: '1', lockDays: 1, idempotencyKey: fresh('stake') }),
+      ).rejects.toMatchObject({ code: 'MINT.WALLET_CLOSED' });
+    });
+  });
+
+  describe('unstake', () => {
+    it('refuses before the lock ends and says until when, and writes nothing', async () => {
+      const { id: stakeId } = await givenStake(given().mint);
+      const before = await rowCounts(db());
+      const lockedUntil = given()
+        .at(30 * DAY)
+        .toISOString();
+      given().at(30 * DAY - 0.001);
+
+      await expect(withdraw(given().mint, stakeId)).rejects.toMatchObject({
+        code: 'MINT.STAKE_LOCKED',
+        meta: { stakeId, lockedUntil },
+      });
+
+      expect(await rowCounts(db())).toEqual(before);
+    });
+
+    it('gives back what was staked and all that it earned, from the moment the lock ends', async () => {
+      const { id: stakeId, walletId } = await givenStake(given().mint, { annualRate: '0.365' });
+      const withdrawnAt = given().at(30 * DAY);
+
+      const answer = await withdraw(given().mint, stakeId);
+
+      expect(answer).toEqual({
+        stakeId,
+        walletId,
+        amount: new Prisma.Decimal(1_000),
+        rewards: new Prisma.Decimal(30),
+        withdrawnAt,
+      });
+      expect(await balanceOf(given().mint, walletId)).toBe('1530');
+      expect(await getStake(given().mint, { stakeId })).toMatchObject({
+        status: 'withdrawn',
+        withdrawnAt,
+        accruedUntil: withdrawnAt,
+        rewardsEarned: new Prisma.Decimal(30),
+      });
+    });
+
+    it('goes on earning after the lock has ended', async () => {
+      const { id: stakeId } = await givenStake(given().mint);
+      given().at(SECONDS_A_YEAR * 2);
+
+      expect((await withdraw(given().mint, stakeId)).rewards.toFixed()).toBe('160');
+    });
+
+    it('gives back the amount alone when nothing was earned', async () => {
+      const { id: stakeId, walletId } = await givenStake(given().mint, { annualRate: '0' });
+      given().at(30 * DAY);
+
+      expect((await withdraw(given().mint, stakeId)).rewards.toFixed()).toBe('0');
+      expect(await balanceOf(given().mint, walletId)).toBe('1500');
+    });
+
+    it('pays what was counted when the clock went back since', async () => {
+      const { id: stakeId } = await givenStake(given().mint);
+      given().at(SECONDS_A_YEAR);
+      await accrueRewards(given().mint, { stakeId });
+      given().at(40 * DAY);
+
+      expect((await withdraw(given().mint, stakeId)).rewards.toFixed()).toBe('80');
+    });
+
+    it('happens once when many race with keys of their own, and the others name both states', async () => {
+      const { id: stakeId, walletId } = await givenStake(given().mint, { annualRate: '0.365' });
+      given().at(30 * DAY);
+
+      const settled = await Promise.allSettled(Array.from({ length: 10 }, () => withdraw(given().mint, stakeId)));
+
+      const refused = settled.filter((result) => result.status === 'rejected').map(({ reason }) => reason);
+      expect(refused).toHaveLength(9);
+      for (const error of refused) {
+        expect(error).toMatchObject({ code: 'MINT.STAKE_WITHDRAWN', meta: { from: 'withdrawn', to: 'withdrawn' } });
+      }
+      expect(await balanceOf(given().mint, walletId)).toBe('1530');
+    });
+
+    it('answers many that race with one key alike, and later too', async () => {
+      const { id: stakeId } = await givenStake(given().mint);
+      given().at(30 * DAY);
+      const key = fresh('unstake');
+
+      const answers = await Promise.all(Array.from({ length: 10 }, () => withdraw(given().mint, stakeId, key)));
+      given().at(300 * DAY);
+
+      const [first] = answers;
+      expect(answers).toEqual(Array(10).fill(first));
+      expect(await withdraw(given().mint, stakeId, key)).toEqual(first);
+      await expect(claim(given().mint, stakeId, key)).rejects.toMatchObject({ code: 'MINT.KEY_REUSED' });
+    });
+  });
+});

@@ -1,0 +1,287 @@
+import { useDatabase } from '@azora/db-testkit';
+import { getWallet, type Mint, openMint, Prisma, reconcile, transfer, transferMany } from '../src';
+import { balanceOf, dump, fresh, givenHold, givenStores, givenWallet, outcomes } from './ledger-given';
+
+describe('transfers', () => {
+  const db = useDatabase('mint');
+  const now = new Date('2026-03-01T12:00:00Z');
+  let mint: Mint;
+  let stores: readonly Mint[];
+  beforeAll(() => {
+    mint = openMint({ url: db().url, clock: () => now });
+    stores = givenStores(db(), 8);
+  });
+  afterEach(async () => {
+    expect(await reconcile(mint)).toEqual([]);
+  });
+  afterAll(async () => {
+    await Promise.all([mint, ...stores].map((store) => store.close()));
+  });
+
+  const store = (n: number) => stores[n % stores.length] as Mint;
+
+  it('move money exactly, and say what they did', async () => {
+    const [from, to] = [await givenWallet(mint, '0.3'), await givenWallet(mint, '0')];
+    const key = fresh('key');
+
+    const made = await transfer(mint, {
+      from,
+      to,
+      amount: new Prisma.Decimal('0.10000001'),
+      description: "'; DROP TABLE wallets; --",
+      idempotencyKey: key,
+    });
+
+    expect(JSON.parse(JSON.stringify(made))).toEqual({
+      id: expect.stringMatching(/^c[0-9a-z]{24}$/),
+      type: 'transfer',
+      fromId: from,
+      toId: to,
+      currency: 'AZR',
+      amount: '0.10000001',
+      stakeId: null,
+      holdId: null,
+      description: "'; DROP TABLE wallets; --",
+      requestKey: key,
+      createdAt: now.toISOString(),
+    });
+    expect([await balanceOf(mint, from), await balanceOf(mint, to)]).toEqual(['0.19999999', '0.10000001']);
+  });
+
+  it('take effect once per key, for all who send it at once, and give all the first answer', async () => {
+    const [from, to] = [await givenWallet(mint, '100'), await givenWallet(mint, '0')];
+    const request = { from, to, amount: '7', idempotencyKey: fresh('key') };
+
+    const answers = await Promise.all(Array.from({ length: 32 }, (_, n) => transfer(store(n), request)));
+    const later = await transfer(mint, { ...request, amount: '7.00' });
+
+    for (const answer of [...answers, later]) expect(answer).toEqual(answers[0]);
+    expect(await balanceOf(mint, to)).toBe('7');
+  });
+
+  it('refuse a key that stands for another body or another operation, also at once', async () => {
+    const [from, to] = [await givenWallet(mint, '100'), await givenWallet(mint, '0')];
+    const idempotencyKey = fresh('key');
+
+    const results = await outcomes(
+      Array.from({ length: 16 }, (_, n) =>
+        transfer(store(n), { from, to, amount: String(1 + (n % 2)), idempotencyKey }),
+      ),
+    );
+
+    expect([...results].sort()).toEqual([...Array(8).fill('MINT.KEY_REUSED'), ...Array(8).fill('done')]);
+    const many = transferMany(mint, { transfers: [{ from, to, amount: '1' }], idempotencyKey });
+    await expect(many).rejects.toMatchObject({
+      code: 'MINT.KEY_REUSED',
+      meta: { operation: 'transfer', asked: 'transferMany' },
+    });
+  });
+
+  it('leave the key free when they are refused', async () => {
+    const [from, to] = [await givenWallet(mint, '1'), await givenWallet(mint, '0')];
+    const idempotencyKey = fresh('key');
+    await expect(transfer(mint, { from, to, amount: '2', idempotencyKey })).rejects.toMatchObject({
+      code: 'MINT.INSUFFICIENT_FUNDS',
+      meta: { walletId: from, available: '1.00000000', asked: '2' },
+    });
+
+    await transfer(mint, { from, to, amount: '1', idempotencyKey });
+
+    expect(await balanceOf(mint, to)).toBe('1');
+  });
+
+  it('do not spend what is held', async () => {
+    const [from, to] = [await givenWallet(mint, '10'), await givenWallet(mint, '0')];
+    await givenHold(mint, from, '4');
+
+    await expect(
+      transfer(mint, { from, to, amount: '6.00000001', idempotencyKey: fresh('key') }),
+    ).rejects.toMatchObject({
+      code: 'MINT.INSUFFICIENT_FUNDS',
+      meta: { available: '6.00000000' },
+    });
+    await transfer(mint, { from, to, amount: '6', idempotencyKey: fresh('key') });
+  });
+
+  it('spend a balance as often as it lasts, when more ask for it at once', async () => {
+    const [from, to] = [await givenWallet(mint, '6'), await givenWallet(mint, '0')];
+
+    const results = await outcomes(
+      Array.from({ length: 30 }, (_, n) => transfer(store(n), { from, to, amount: '1', idempotencyKey: fresh('key') })),
+    );
+
+    expect(results.filter((result) => result === 'done')).toHaveLength(6);
+    expect(results.filter((result) => result === 'MINT.INSUFFICIENT_FUNDS')).toHaveLength(24);
+    expect([await balanceOf(mint, from), await balanceOf(mint, to)]).toEqual(['0', '6']);
+  });
+
+  it('of 50 payers reach one merchant', async () => {
+    const merchant = await givenWallet(mint, '0');
+    const payers = await Promise.all(Array.from({ length: 50 }, () => givenWallet(mint, '4')));
+
+    const results = await outcomes(
+      payers.flatMap((from, n) =>
+        Array.from({ length: 4 }, () =>
+          transfer(store(n), { from, to: merchant, amount: '1', idempotencyKey: fresh('key') }),
+        ),
+      ),
+    );
+
+    expect(new Set(results)).toEqual(new Set(['done']));
+    expect(await balanceOf(mint, merchant)).toBe('200');
+  });
+
+  it('in opposite directions never deadlock', async () => {
+    const pair = [
+      await givenWallet(mint, '1000'),
+      await givenWallet(mint, '1000'),
+      await givenWallet(mint, '1000'),
+    ] as const;
+    await db().admin('SELECT pg_stat_reset()');
+
+    for (let round = 0; round < 40; round += 1) {
+      const calls = Array.from({ length: 24 }, (_, n) => {
+        const [from, to, other] = [pair[n % 3], pair[(n + 1 + (n % 2)) % 3], pair[(n + 2 - (n % 2)) % 3]] as string[];
+        if (from === undefined || to === undefined || other === undefined) throw new Error('three wallets');
+        const idempotencyKey = fresh('key');
+        if (n % 4 !== 0) return transfer(store(n), { from, to, amount: '1', idempotencyKey });
+        const transfers = [
+          { from, to, amount: '1' },
+          { from: other, to: from, amount: '1' },
+        ];
+        return transferMany(store(n), { transfers, idempotencyKey });
+      });
+      expect(new Set(await outcomes(calls))).toEqual(new Set(['done']));
+    }
+
+    const [{ deadlocks } = {}] = await db().admin(
+      'SELECT deadlocks::int FROM pg_stat_database WHERE datname = current_database()',
+    );
+    expect(deadlocks).toBe(0);
+  }, 60_000);
+
+  it('of wallets that insert rows by themselves never deadlock either', async () => {
+    const [left, right] = [await givenWallet(mint, '1000'), await givenWallet(mint, '1000')];
+    const key = fresh('key');
+    await db().app(`INSERT INTO requests (key, operation, body_hash, answer)
+      SELECT '${key}-' || n, 'test', repeat('a', 64), jsonb_build_object('transactionIds', jsonb_build_array('${key}-' || n))
+      FROM generate_series(1, 400) AS n`);
+    const insert = (n: number) => {
+      const [from, to] = n % 2 === 0 ? [left, right] : [right, left];
+      return store(n).query({
+        name: 'test.insert',
+        text: `INSERT INTO transactions (id, type, from_id, to_id, amount, request_key) VALUES ($1::text, 'transfer', $2, $3, 1, $1::text)`,
+        values: [`${key}-${n}`, from, to],
+      });
+    };
+
+    expect(new Set(await outcomes(Array.from({ length: 400 }, (_, n) => insert(n + 1))))).toEqual(new Set(['done']));
+  });
+});
+
+describe('many transfers', () => {
+  const db = useDatabase('mint');
+  let mint: Mint;
+  beforeAll(() => {
+    mint = openMint({ url: db().url });
+  });
+  afterEach(async () => {
+    expect(await reconcile(mint)).toEqual([]);
+  });
+  afterAll(async () => {
+    await mint.close();
+  });
+
+  it('happen as one, in the order in which they were asked for', async () => {
+    const [a, b, c] = [await givenWallet(mint, '10'), await givenWallet(mint, '0'), await givenWallet(mint, '0')];
+    const request = {
+      transfers: [
+        { from: b, to: c, amount: '7', description: 'from what it receives by the same call' },
+        { from: a, to: b, amount: '10' },
+        { from: c, to: a, amount: '0.00000001' },
+      ],
+      idempotencyKey: fresh('key'),
+    };
+
+    const made = await transferMany(mint, request);
+
+    expect(made.map(({ fromId, toId, amount }) => [fromId, toId, amount.toFixed()])).toEqual([
+      [b, c, '7'],
+      [a, b, '10'],
+      [c, a, '0.00000001'],
+    ]);
+    expect(new Set(made.map(({ requestKey }) => requestKey))).toEqual(new Set([request.idempotencyKey]));
+    expect(await Promise.all([a, b, c].map((id) => balanceOf(mint, id)))).toEqual(['0.00000001', '3', '6.99999999']);
+    expect(await transferMany(mint, request)).toEqual(made);
+    expect(await balanceOf(mint, b)).toBe('3');
+  });
+
+  it('of one key at once happen once', async () => {
+    const [from, to] = [await givenWallet(mint, '1000'), await givenWallet(mint, '0')];
+    const transfers = Array.from({ length: 100 }, () => ({ from, to, amount: '1' }));
+    const request = { transfers, idempotencyKey: fresh('key') };
+
+    const answers = await Promise.all(Array.from({ length: 8 }, () => transferMany(mint, request)));
+
+    for (const answer of answers) expect(answer).toEqual(answers[0]);
+    expect(await balanceOf(mint, to)).toBe('100');
+  });
+
+  it('happen in several currencies at once', async () => {
+    const [azr, btc] = [await givenWallet(mint, '1'), await givenWallet(mint, '1', 'BTC')];
+    const [azrTo, btcTo] = [await givenWallet(mint, '0'), await givenWallet(mint, '0', 'BTC')];
+
+    await transferMany(mint, {
+      transfers: [
+        { from: azr, to: azrTo, amount: '1' },
+        { from: btc, to: btcTo, amount: '1' },
+      ],
+      idempotencyKey: fresh('key'),
+    });
+
+    expect((await getWallet(mint, { walletId: btcTo })).balance.toFixed()).toBe('1');
+  });
+
+  it.each([
+    ['the last one cannot be paid', 'MINT.INSUFFICIENT_FUNDS', ({ b, a }: Three) => ({ from: b, to: a, amount: '2' })],
+    ['a wallet is unknown', 'MINT.WALLET_NOT_FOUND', ({ a }: Three) => ({ from: a, to: 'nobody', amount: '1' })],
+    ['one pays itself', 'MINT.SAME_WALLET', ({ a }: Three) => ({ from: a, to: a, amount: '1' })],
+    ['currencies differ', 'MINT.CURRENCY_MISMATCH', ({ a, usd }: Three) => ({ from: a, to: usd, amount: '1' })],
+    ['the treasury pays', 'MINT.SYSTEM_WALLET', ({ a }: Three) => ({ from: 'treasury-AZR', to: a, amount: '1' })],
+    ['one amount is nothing', 'MINT.INVALID_INPUT', ({ a, b }: Three) => ({ from: a, to: b, amount: '0' })],
+    ['one amount is too fine', 'MONEY.TOO_PRECISE', ({ a, b }: Three) => ({ from: a, to: b, amount: '0.000000001' })],
+  ])('do not happen at all when %s', async (_why, code, last) => {
+    const [a, b] = [await givenWallet(mint, '10'), await givenWallet(mint, '0')];
+    const { id: usd } = await givenUsd();
+    const before = await dump(db());
+
+    const call = transferMany(mint, {
+      transfers: [{ from: a, to: b, amount: '1' }, last({ a, b, usd })],
+      idempotencyKey: fresh('key'),
+    });
+
+    await expect(call).rejects.toMatchObject({ code });
+    expect(await dump(db())).toBe(before);
+  });
+
+  it('are at most a thousand, and at least one', async () => {
+    const transfers = Array.from({ length: 1_001 }, () => ({ from: 'a', to: 'b', amount: '1' }));
+
+    for (const some of [[], transfers]) {
+      const call = transferMany(mint, { transfers: some, idempotencyKey: fresh('key') });
+      await expect(call).rejects.toMatchObject({ code: 'MINT.INVALID_INPUT', meta: { fields: ['transfers'] } });
+    }
+  });
+
+  interface Three {
+    readonly a: string;
+    readonly b: string;
+    readonly usd: string;
+  }
+
+  async function givenUsd() {
+    const id = fresh('usd');
+    await db().app(`INSERT INTO wallets (id, user_id, currency) VALUES ('${id}', '${id}', 'USD')`);
+    return { id };
+  }
+});
