@@ -119,7 +119,7 @@ describe('azora-db', () => {
     });
     expect(await run('seed', '--reset', ...FEW)).toMatchObject({ exitCode: 2 });
     expect((await run('reset', '--yes', ...FEW)).exitCode).toBe(0);
-    expect(json(await run('status', '--json', '--service', 'mint')).services[0].tables.wallets).toBe(0);
+    expect(json(await run('status', '--json', '--service', 'mint')).services[0].tables.transactions).toBe(0);
   });
 
   it('refuses rag where pgvector is not to be had, saying what to install, and sets the others up', async () => {

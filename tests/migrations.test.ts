@@ -82,7 +82,7 @@ describe('the migrations of the suite', () => {
       try {
         const schema = readFileSync(target.service.schemaPath, 'utf8');
         expect((await diffSchema(target.admin, schema)).up).toBe('');
-        const down = await migrateFleetDown([{ target }], { steps: 1, acceptDataLoss: true }, RUN);
+        const down = await migrateFleetDown([{ target, to: null }], { acceptDataLoss: true }, RUN);
         expect(down).toMatchObject([{ state: 'done' }]);
         expect((await diffSchema(target.admin, schema)).up).toContain('CREATE TABLE');
         await migrateFleetUp([{ target }], RUN);

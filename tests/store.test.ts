@@ -52,14 +52,36 @@ describe('a store', () => {
     await hasty.close();
   });
 
+  it('keeps a connection whose statement was refused, and drops one that is broken', async () => {
+    const narrow = openMint({ url: db().url, pool: { max: 1 } });
+    const session = async () => {
+      const [row] = await narrow.query<{ pid: number }>({
+        name: 'session',
+        text: 'SELECT pg_backend_pid() AS pid',
+        values: [],
+      });
+      return row?.pid;
+    };
+    const first = await session();
+
+    const refused = narrow.query({ name: 'refused', text: 'SELECT 1 / $1::int', values: [0] });
+    await expect(refused).rejects.toMatchObject({ code: 'DATABASE.FAILED', meta: { sqlState: '22012' } });
+    expect(await session()).toBe(first);
+    const ended = narrow.query({ name: 'ended', text: 'SELECT pg_terminate_backend(pg_backend_pid())', values: [] });
+    await expect(ended).rejects.toMatchObject({ code: 'DATABASE.CONNECTION_LOST' });
+    expect(await session()).not.toBe(first);
+    await narrow.close();
+  });
+
   it('reports slow statements without their parameters', async () => {
     slow.length = 0;
 
     await mint.prisma.$queryRaw`SELECT pg_sleep(0.2)::text, ${'private'}::text`;
 
-    expect(slow).toEqual([
-      expect.objectContaining({ message: 'slow query', service: 'mint', durationMs: expect.any(Number) }),
-    ]);
+    await mint.query({ name: 'slow', text: 'SELECT pg_sleep(0.2)::text, $1::text', values: ['private'] });
+
+    const told = expect.objectContaining({ message: 'slow query', service: 'mint', durationMs: expect.any(Number) });
+    expect(slow).toEqual([told, told]);
     expect(JSON.stringify(slow)).not.toContain('private');
   });
 

@@ -1,5 +1,5 @@
 import { PrismaPg } from '@prisma/adapter-pg';
-import type { Pool, QueryResultRow } from 'pg';
+import { DatabaseError, type Pool, type QueryResultRow } from 'pg';
 import { SuiteError } from './errors';
 import { type FaultTable, storeError } from './faults';
 import { openPool, POOL_DEFAULTS, type PoolOptions } from './pool';
@@ -83,7 +83,8 @@ export function openStore<TransactionClient, Client extends GeneratedClient<Tran
   const limits = { ...POOL_DEFAULTS, ...options.pool };
   const pool = openPool(url, limits);
   const prisma = createClient({ adapter: new PrismaPg(pool), log: [{ emit: 'event', level: 'query' }] });
-  reportSlowQueries(prisma, service, options);
+  const report = slowQueryReport(service, options);
+  prisma.$on('query', report);
   let closing: Promise<void> | undefined;
   const translated = <Result>(work: () => Promise<Result>) =>
     retryTransaction(work).catch((error: unknown): never => {
@@ -93,8 +94,8 @@ export function openStore<TransactionClient, Client extends GeneratedClient<Tran
     prisma,
     pool,
     clock: options.clock ?? (() => new Date()),
-    query: <Row extends QueryResultRow>({ name, text, values }: Statement) =>
-      translated(() => pool.query<Row>({ name, text, values: [...values] })).then(({ rows }) => rows),
+    query: <Row extends QueryResultRow>(statement: Statement) =>
+      translated(() => runStatement<Row>(pool, statement, report)),
     transaction: (work) =>
       // The brand is given here and nowhere else: this client is inside a transaction.
       translated(() =>
@@ -106,6 +107,30 @@ export function openStore<TransactionClient, Client extends GeneratedClient<Tran
       ),
     close: () => (closing ??= prisma.$disconnect().then(() => pool.end())),
   };
+}
+
+async function runStatement<Row extends QueryResultRow>(
+  pool: Pool,
+  { name, text, values }: Statement,
+  report: Report,
+): Promise<readonly Row[]> {
+  const client = await pool.connect();
+  const started = performance.now();
+  try {
+    const { rows } = await client.query<Row>({ name, text, values: [...values] });
+    report({ query: text, duration: performance.now() - started });
+    client.release();
+    return rows;
+  } catch (error) {
+    // A refused statement leaves its connection good; the pool's own query() would throw it away.
+    client.release(!isRefusal(error));
+    throw error;
+  }
+}
+
+/** PostgreSQL's own answer, of a severity that leaves the session there. */
+function isRefusal(error: unknown): boolean {
+  return error instanceof DatabaseError && error.severity === 'ERROR';
 }
 
 function storeUrl(service: string, given: string | undefined): DatabaseUrl {
@@ -120,15 +145,16 @@ function storeUrl(service: string, given: string | undefined): DatabaseUrl {
   });
 }
 
-function reportSlowQueries<TransactionClient>(
-  prisma: GeneratedClient<TransactionClient>,
+type Report = (event: QueryEvent) => void;
+
+function slowQueryReport(
   service: string,
   { logger = console, slowQueryMs = slowQueryMsFromEnv() }: StoreOptions,
-): void {
-  prisma.$on('query', ({ query, duration }) => {
+): Report {
+  return ({ query, duration }) => {
     // The statement only: its parameters are people's data.
-    if (duration >= slowQueryMs) logger.warn('slow query', { service, durationMs: duration, query });
-  });
+    if (duration >= slowQueryMs) logger.warn('slow query', { service, durationMs: Math.round(duration), query });
+  };
 }
 
 function slowQueryMsFromEnv(): number {
