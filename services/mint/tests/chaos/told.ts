@@ -1,0 +1,82 @@
+import type { Hold, MiningRecord, Prisma, Stake, Transaction } from '../../src';
+
+/** One movement of money, as an answer told it or as the database has it. */
+export interface Entry {
+  /** What makes two entries the same: all that is known of it, and of the id whether it is known. */
+  readonly line: string;
+  readonly id: string | undefined;
+  readonly from: string;
+  readonly to: string;
+  readonly stakeId: string | null;
+  /** In units of 1e-8. */
+  readonly units: bigint;
+  /** Milliseconds since 1970. */
+  readonly at: number;
+}
+
+/** What one answer tells. */
+export interface Facts {
+  readonly entries: readonly Entry[];
+  readonly hold?: Hold;
+  /** How a hold ended: its status and the amount captured. */
+  readonly ended?: readonly { readonly holdId: string; readonly how: string }[];
+  readonly stake?: Stake;
+  readonly record?: MiningRecord;
+}
+
+/** All that the server has acknowledged, once per key: the ledger as its clients must be able to rely on it. */
+export interface Told {
+  readonly entries: Map<string, readonly Entry[]>;
+  readonly holds: Map<string, { readonly key: string; readonly walletId: string; readonly units: bigint }>;
+  readonly ends: Map<string, string[]>;
+  readonly stakes: Map<string, { readonly walletId: string; readonly units: bigint; readonly annualRate: string }>;
+  readonly records: Map<string, string>;
+}
+
+export function nothingTold(): Told {
+  return { entries: new Map(), holds: new Map(), ends: new Map(), stakes: new Map(), records: new Map() };
+}
+
+/** An amount as a whole number of its smallest units. */
+export function unitsOf(amount: Prisma.Decimal | string): bigint {
+  const text = typeof amount === 'string' ? amount : amount.toFixed(8);
+  const [whole = '', fraction = ''] = text.split('.');
+  return BigInt(whole + fraction.padEnd(8, '0'));
+}
+
+export function textOf(units: bigint): string {
+  const digits = (units < 0n ? -units : units).toString().padStart(9, '0');
+  return `${units < 0n ? '-' : ''}${digits.slice(0, -8)}.${digits.slice(-8)}`;
+}
+
+type Movement = Pick<Transaction, 'type' | 'fromId' | 'toId' | 'createdAt'> &
+  Partial<Pick<Transaction, 'id' | 'stakeId' | 'holdId'>> & { readonly amount: Prisma.Decimal | string };
+
+export function entryOf({ id, type, fromId, toId, amount, createdAt, stakeId = null, holdId = null }: Movement): Entry {
+  const units = unitsOf(amount);
+  const line = [type, fromId, toId, units, stakeId ?? '-', holdId ?? '-'].join(' ');
+  return { line, id, from: fromId, to: toId, stakeId, units, at: createdAt.getTime() };
+}
+
+export function recordLine({ walletId, proofHash, status, reward, transactionId }: MiningRecord): string {
+  return [walletId, proofHash, status, unitsOf(reward), transactionId ?? '-'].join(' ');
+}
+
+/** Writes down an answer; false when one was written down under this key before. */
+export function writeDown(told: Told, key: string, facts: Facts): boolean {
+  if (told.entries.has(key)) return false;
+  told.entries.set(key, facts.entries);
+  const { hold, stake, record, ended = [] } = facts;
+  if (hold !== undefined) told.holds.set(hold.id, { key, walletId: hold.walletId, units: unitsOf(hold.amount) });
+  if (stake !== undefined) {
+    const { id, walletId, amount, annualRate } = stake;
+    told.stakes.set(id, { walletId, units: unitsOf(amount), annualRate: annualRate.toFixed() });
+  }
+  if (record !== undefined) told.records.set(record.id, recordLine(record));
+  writeEnds(told, ended);
+  return true;
+}
+
+export function writeEnds(told: Told, ended: NonNullable<Facts['ended']>): void {
+  for (const { holdId, how } of ended) told.ends.set(holdId, [...(told.ends.get(holdId) ?? []), how]);
+}

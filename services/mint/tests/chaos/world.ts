@@ -1,0 +1,174 @@
+import { withClient } from '@azora/db-fleet';
+import { type Mint, openWallet, type Wallet } from '../../src';
+import { type Answer, issueOf, type Operation, type SystemWallets } from './operations';
+import type { Random } from './random';
+import type { Ledger } from './server';
+import { type Facts, nothingTold, type Told, writeDown } from './told';
+
+export type Currency = Wallet['currency'];
+
+export interface ChaosWallet {
+  readonly id: string;
+  readonly currency: Currency;
+}
+
+export interface OpenHold {
+  readonly id: string;
+  readonly wallet: ChaosWallet;
+  readonly isDecided: boolean;
+  readonly units: bigint;
+}
+
+export interface ActiveStake {
+  readonly id: string;
+  readonly currency: Currency;
+  readonly units: bigint;
+}
+
+/** A time that runs half a minute further with every look at it, and now and then goes back. */
+export interface ChaosClock {
+  readonly look: () => Date;
+  /** What the last look showed, in milliseconds since 1970. */
+  readonly last: () => number;
+}
+
+/** Counts by name: what was answered, refused, dropped. */
+export type Tally = Record<string, number>;
+
+/** All that the clients, the reader and who disturbs them share. */
+export interface World {
+  readonly wallets: readonly ChaosWallet[];
+  readonly system: Readonly<Record<Currency, SystemWallets>>;
+  readonly clock: ChaosClock;
+  readonly openHolds: OpenHold[];
+  readonly activeStakes: ActiveStake[];
+  /** Some of what was acknowledged, to be sent again. */
+  readonly recent: { readonly operation: Operation; readonly text: string }[];
+  /** Refused after an attempt of which nobody heard: that attempt may still arrive. */
+  readonly inDoubt: Operation[];
+  /** Times of sweeps of expired holds whose answer was lost. */
+  readonly lostSweeps: Set<number>;
+  readonly told: Told;
+  readonly answered: Tally;
+  readonly refused: Tally;
+  readonly events: Tally;
+  readonly faults: string[];
+  /** Operations that clients have begun. */
+  begun: number;
+  readonly operations: number;
+  readonly seed: string;
+}
+
+const WALLETS: readonly (readonly [Currency, number])[] = [
+  ['AZR', 30],
+  ['USD', 10],
+  ['BTC', 6],
+  ['ETH', 4],
+];
+const WELCOME = '10000';
+const RECENT = 2_000;
+const MOST_FAULTS = 20;
+const TICK_MS = 30_000;
+const STEP_BACK_MS = 600_000;
+
+export function count(tally: Tally, name: string, by = 1): void {
+  tally[name] = (tally[name] ?? 0) + by;
+}
+
+/** Notes what must not be; enough of them end the run. */
+export function blame(world: World, fault: string): void {
+  if (world.faults.length < MOST_FAULTS) world.faults.push(fault);
+}
+
+export function isOver(world: World): boolean {
+  return world.begun >= world.operations || world.faults.length >= MOST_FAULTS;
+}
+
+export function chaosClock(random: Random): ChaosClock {
+  let ticks = Date.UTC(2026, 0, 1);
+  let last = ticks;
+  return {
+    look: () => {
+      ticks += TICK_MS + random.int(1_000);
+      last = random.chance(0.01) ? ticks - random.int(STEP_BACK_MS) : ticks;
+      return new Date(last);
+    },
+    last: () => last,
+  };
+}
+
+/** Opens 50 wallets with money in them. */
+export async function openWorld(
+  { admin }: Ledger,
+  mint: Mint,
+  clock: ChaosClock,
+  { operations, seed }: Pick<World, 'operations' | 'seed'>,
+): Promise<World> {
+  const system = await findSystemWallets(admin);
+  const world: World = {
+    ...{ wallets: await openWallets(mint), system, clock, operations, seed, begun: 0 },
+    ...{ openHolds: [], activeStakes: [], recent: [], inDoubt: [], lostSweeps: new Set(), told: nothingTold() },
+    ...{ answered: {}, refused: {}, events: {}, faults: [] },
+  };
+  for (const { id } of world.wallets) {
+    const welcome = issueOf({ to: id, amount: WELCOME, idempotencyKey: `welcome-${id}` });
+    const { facts } = await welcome.send(mint);
+    writeDown(world.told, welcome.key, facts);
+  }
+  return world;
+}
+
+async function openWallets(mint: Mint): Promise<readonly ChaosWallet[]> {
+  const wallets: ChaosWallet[] = [];
+  for (const [currency, many] of WALLETS) {
+    for (let n = 0; n < many; n += 1) {
+      const { id } = await openWallet(mint, { userId: `user-${n}`, currency });
+      wallets.push({ id, currency });
+    }
+  }
+  return wallets;
+}
+
+async function findSystemWallets(admin: Ledger['admin']): Promise<World['system']> {
+  const rows = await withClient(admin, async (client) => {
+    const sql = "SELECT id, kind, currency FROM wallets WHERE kind <> 'user'";
+    return (await client.query<{ id: string; kind: string; currency: string }>(sql)).rows;
+  });
+  const found: Record<string, Record<string, string>> = {};
+  for (const { id, kind, currency } of rows) found[currency] = { ...found[currency], [kind]: id };
+  return found as unknown as World['system'];
+}
+
+/** Takes up a first answer: it is written down, and others may work on what it made. */
+export function acknowledge(world: World, operation: Operation, { facts, text }: Answer, random: Random): void {
+  const { told, recent } = world;
+  if (!writeDown(told, operation.key, facts)) {
+    blame(world, `${operation.kind} ${operation.key}: its key had an answer already`);
+    return;
+  }
+  count(world.answered, operation.kind);
+  if (recent.length < RECENT) recent.push({ operation, text });
+  else recent[random.int(RECENT)] = { operation, text };
+  offer(world, facts);
+  if (operation.kind === 'unstake' && random.chance(0.9)) withdraw(world, facts);
+}
+
+/** What others may now capture, release, claim of and unstake. */
+function offer({ told, wallets, openHolds, activeStakes }: World, { hold, stake }: Facts): void {
+  const walletId = hold?.walletId ?? stake?.walletId;
+  const wallet = wallets.find(({ id }) => id === walletId);
+  if (wallet === undefined) return;
+  if (hold !== undefined) {
+    const units = told.holds.get(hold.id)?.units ?? 0n;
+    openHolds.push({ id: hold.id, wallet, isDecided: hold.toId !== null, units });
+  }
+  if (stake !== undefined) {
+    const units = told.stakes.get(stake.id)?.units ?? 0n;
+    activeStakes.push({ id: stake.id, currency: wallet.currency, units });
+  }
+}
+
+function withdraw({ activeStakes }: World, { entries }: Facts): void {
+  const index = activeStakes.findIndex(({ id }) => id === entries[0]?.stakeId);
+  if (index >= 0) activeStakes.splice(index, 1);
+}
