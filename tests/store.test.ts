@@ -73,6 +73,17 @@ describe('a store', () => {
     await narrow.close();
   });
 
+  it('says that nothing was sent when the pool has no connection to give', async () => {
+    const narrow = openMint({ url: db().url, pool: { max: 1, connectTimeoutMs: 200 } });
+    const holder = await narrow.pool.connect();
+
+    const waiting = narrow.query({ name: 'waiting', text: 'SELECT 1', values: [] });
+
+    await expect(waiting).rejects.toMatchObject({ code: 'DATABASE.NO_CONNECTION' });
+    holder.release();
+    await narrow.close();
+  });
+
   it('reports slow statements without their parameters', async () => {
     slow.length = 0;
 

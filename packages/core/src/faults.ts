@@ -5,12 +5,13 @@ export type FaultTable = Readonly<Record<string, (facts: DatabaseFault['facts'])
 
 /**
  * What was thrown, as the suite's error: by its constraint where the table has it, else `DATABASE.FAILED` with its SQLSTATE,
- * `DATABASE.CONNECTION_LOST` or `DATABASE.TRANSACTION_TIMEOUT`. What is no database's error stays what it is. A driver's own message is left out, for it
+ * `DATABASE.CONNECTION_LOST`, `DATABASE.NO_CONNECTION` or `DATABASE.TRANSACTION_TIMEOUT`. What is no database's error stays what it is. A driver's own message is left out, for it
  * may carry values of rows.
  */
 export function storeError(error: unknown, faults: FaultTable): unknown {
   if (error instanceof SuiteError) return error;
   if (isTimedOut(error)) return transactionTimedOut(error);
+  if (hasNoConnection(error)) return noConnection(error);
   const fault = databaseFault(error);
   if (fault === undefined) return isConnectionLoss(error) ? connectionLost(error) : error;
   const known = fault.constraint === undefined ? undefined : faults[fault.constraint];
@@ -43,12 +44,24 @@ function isTimedOut(error: unknown): boolean {
   return [...causesOf(error)].some(({ code }) => code === 'P2028');
 }
 
+function noConnection(cause: unknown): SuiteError {
+  return new SuiteError('DATABASE.NO_CONNECTION', 'No connection was to be had in time', {
+    why: 'All of the pool were in use, or the server did not answer; nothing was sent.',
+    next: 'Call again; when it happens often, allow more with pool.max',
+    cause,
+  });
+}
+
+/** What the pool says of it, by its message only. */
+function hasNoConnection(error: unknown): boolean {
+  return [...causesOf(error)].some(({ message }) => /timeout exceeded when trying to connect/.test(message));
+}
+
 const SOCKET_CODES = ['ECONNREFUSED', 'ECONNRESET', 'EPIPE', 'ETIMEDOUT', 'ENOENT'];
 /** Prisma's codes of the same. */
 const LOST_CODES = ['P1001', 'P1017'];
 /** What `pg` says by its message only. */
-const LOST_MESSAGE =
-  /^Connection terminated|^Client has encountered a connection error|timeout exceeded when trying to connect|^Query read timeout/;
+const LOST_MESSAGE = /^Connection terminated|^Client has encountered a connection error|^Query read timeout/;
 
 function isConnectionLoss(error: unknown): boolean {
   return [...causesOf(error)].some(

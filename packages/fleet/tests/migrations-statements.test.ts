@@ -38,11 +38,10 @@ describe('splitting SQL into statements', () => {
   });
 
   it('stays linear in the length of the text', () => {
-    const long = `SELECT '${"''".repeat(500_000)}'; SELECT 2`;
+    // A scan that began anew at each quote would take hours, and the test would end by its time limit.
+    const long = `SELECT '${"''".repeat(2_000_000)}'; SELECT 2`;
 
-    const started = performance.now();
     expect(splitStatements(long)).toHaveLength(2);
-    expect(performance.now() - started).toBeLessThan(500);
   });
 });
 

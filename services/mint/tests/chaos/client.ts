@@ -1,12 +1,11 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { accrueRewards, type Mint, releaseExpired } from '../../src';
 import { chooseOperation, chooseReuse } from './choices';
-import { type Answer, codeOf, type Operation } from './operations';
+import { type Answer, codeOf, isLost, type Operation } from './operations';
 import { type Random, randomOf } from './random';
 import { writeEnds } from './told';
 import { acknowledge, blame, count, isOver, type World } from './world';
 
-const LOST = 'DATABASE.CONNECTION_LOST';
 /** A server that does not come back in this time is a fault. */
 const PATIENCE_MS = 120_000;
 
@@ -82,7 +81,7 @@ export async function answerOf(
       return answer;
     } catch (error) {
       const code = codeOf(error);
-      if (code !== LOST) {
+      if (!isLost(code)) {
         refuse(world, operation, code, lost);
         return undefined;
       }
@@ -113,7 +112,7 @@ async function sweep(world: World, mint: Mint): Promise<void> {
       freed.map(({ id }) => ({ holdId: id, how: 'expired 0' })),
     );
   } catch (error) {
-    if (codeOf(error) !== LOST) blame(world, `a sweep was refused: ${codeOf(error)}`);
+    if (!isLost(codeOf(error))) blame(world, `a sweep was refused: ${codeOf(error)}`);
     world.lostSweeps.add(sentAt);
   }
 }
@@ -126,6 +125,6 @@ async function accrue(world: World, mint: Mint, random: Random): Promise<void> {
     await accrueRewards(mint, isOfAll ? {} : { stakeId: random.pick(activeStakes).id });
     count(world.answered, isOfAll ? 'accrue all' : 'accrue');
   } catch (error) {
-    if (codeOf(error) !== LOST) blame(world, `an accrual was refused: ${codeOf(error)}`);
+    if (!isLost(codeOf(error))) blame(world, `an accrual was refused: ${codeOf(error)}`);
   }
 }

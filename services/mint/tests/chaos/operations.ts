@@ -202,3 +202,8 @@ export function codeOf(error: unknown): string {
   const { code, message } = error as Partial<SuiteError>;
   return code ?? String(message);
 }
+
+/** Whether a call with this code is sent again until there is an answer. */
+export function isLost(code: string): boolean {
+  return ['DATABASE.CONNECTION_LOST', 'DATABASE.NO_CONNECTION'].includes(code);
+}

@@ -1,7 +1,7 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { Client } from 'pg';
 import { type Mint, reconcile } from '../../src';
-import { codeOf } from './operations';
+import { codeOf, isLost } from './operations';
 import type { Ledger } from './server';
 import { unitsOf } from './told';
 import { blame, count, isOver, type World } from './world';
@@ -62,7 +62,7 @@ export async function reconcileMeanwhile(world: World, mint: Mint): Promise<void
       blameDifferences(world, await reconcile(mint));
       count(world.events, 'reconciled meanwhile');
     } catch (error) {
-      if (codeOf(error) !== 'DATABASE.CONNECTION_LOST') blame(world, `reconcile was refused: ${codeOf(error)}`);
+      if (!isLost(codeOf(error))) blame(world, `reconcile was refused: ${codeOf(error)}`);
     }
   }
 }

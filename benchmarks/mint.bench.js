@@ -1,0 +1,166 @@
+// Transfers of money against pgbench, which sends the same statements one by one or calls the same SQL function, and
+// against an interactive transaction of Prisma; at the end of each the ledger must be whole.
+//
+// pgbench's scripts know integers only, so wallets, keys and ids are numbers of 19 digits, about as long as a store's ids.
+// Its statements run as the administrator, for the app role may not lock wallets but by a function; they send a hash that
+// is a constant, and the triggers move the balances for them too. What the function checks they leave out.
+const { pgbench } = require('./pgbench.js');
+const { rateRow, runProgram, takeTurns } = require('./measure.js');
+const { withServiceDatabase } = require('./service-database.js');
+
+const WALLETS = 1_000;
+const PAYERS = 50;
+const BATCH = 100;
+const RECONCILE_MS = 600_000;
+const FIRST = 1_000_000_000_000_000_000n;
+/** Of keys and ids: what a run may use, and a client in it. */
+const RUN_NUMBERS = 10_000_000_000n;
+const CLIENT_NUMBERS = 10_000_000n;
+
+const WALLET_IDS = Array.from({ length: WALLETS }, (_, number) => String(FIRST + BigInt(number)));
+const MERCHANT = WALLET_IDS[WALLETS - 1];
+
+const NEXT_ID = `\\set n :n + 1\n\\set id :first + :client_id * ${CLIENT_NUMBERS} + :n\n`;
+const UNIFORM = `\\set payer random(0, ${WALLETS - 1})
+\\set from ${FIRST} + :payer
+\\set to ${FIRST} + (:payer + random(1, ${WALLETS - 1})) % ${WALLETS}
+`;
+const HOT = `\\set from ${FIRST} + :client_id\n\\set to ${MERCHANT}\n`;
+const STATEMENTS = `BEGIN;
+INSERT INTO requests (key, operation, body_hash, answer, created_at)
+  VALUES (:id, 'transfer', '${'0'.repeat(64)}', jsonb_build_object('transactionIds', jsonb_build_array(:id::text)), now())
+  ON CONFLICT (key) DO NOTHING;
+SELECT id, kind, currency, status, balance, held FROM wallets WHERE id IN (:from, :to) ORDER BY id COLLATE "C"
+  FOR NO KEY UPDATE;
+INSERT INTO transactions (id, type, from_id, to_id, currency, amount, request_key, created_at)
+  VALUES (:id, 'transfer', :from, :to, 'AZR', 0.01, :id, now()) RETURNING *;
+COMMIT;
+`;
+const FUNCTION = `SELECT * FROM transfer_money(:id, '${'0'.repeat(64)}', :id, :from, :to, 0.01, NULL, now());\n`;
+
+exports.run = ({ runs, seconds = 5, ...context }) =>
+  withServiceDatabase(context, 'mint', async (urls) => {
+    const ledger = await openLedger(urls);
+    try {
+      const rows = [];
+      for (const clients of [8, 32]) rows.push(...(await uniformTransfers({ urls, ledger, runs, seconds, clients })));
+      rows.push(...(await hotWallet({ urls, ledger, runs, seconds })));
+      rows.push(...(await batches({ urls, ledger, runs, seconds, clients: 8 })));
+      return [...rows, ledger.summary()];
+    } finally {
+      await ledger.close();
+    }
+  });
+
+async function uniformTransfers({ urls, ledger, runs, seconds, clients }) {
+  const load = { clients, seconds, wallets: WALLET_IDS };
+  const script = (text) => ({ clients, seconds, script: NEXT_ID + UNIFORM + text });
+  const rates = await takeTurns(
+    runs,
+    {
+      ours: () => ledger.count(runProgram('mint-load.js', { ...load, way: 'transfer', url: urls.app })),
+      statements: () => ledger.count(pgbench(urls.admin, { ...script(STATEMENTS), variables: ledger.numbers() })),
+      function: () => ledger.count(pgbench(urls.app, { ...script(FUNCTION), variables: ledger.numbers() })),
+      prisma: () => ledger.count(runProgram('mint-load.js', { ...load, way: 'prisma', url: urls.admin })),
+    },
+    ledger.tidy,
+  );
+  await ledger.reconcile();
+  const what = `mint.transfer, ${WALLETS.toLocaleString('en')} wallets, ${clients} clients`;
+  return [
+    ...againstPgbench(what, rates),
+    rateRow(what, rates.ours, rates.prisma, 'an interactive transaction of Prisma', '≥ 5'),
+  ];
+}
+
+async function hotWallet({ urls, ledger, runs, seconds }) {
+  const load = { clients: PAYERS, seconds, wallets: WALLET_IDS, merchant: MERCHANT };
+  const script = (text) => ({ clients: PAYERS, seconds, script: NEXT_ID + HOT + text });
+  const rates = await takeTurns(
+    runs,
+    {
+      ours: () => ledger.count(runProgram('mint-load.js', { ...load, way: 'transfer', url: urls.app })),
+      statements: () => ledger.count(pgbench(urls.admin, { ...script(STATEMENTS), variables: ledger.numbers() })),
+      function: () => ledger.count(pgbench(urls.app, { ...script(FUNCTION), variables: ledger.numbers() })),
+    },
+    ledger.tidy,
+  );
+  await ledger.reconcile();
+  return againstPgbench(`mint.transfer, one hot wallet, ${PAYERS} payers`, rates);
+}
+
+function againstPgbench(what, rates) {
+  return [
+    rateRow(what, rates.ours, rates.statements, 'pgbench, the statements one by one', '≥ 1.1'),
+    rateRow(what, rates.ours, rates.function, 'pgbench, the same function', '≥ 0.5'),
+  ];
+}
+
+async function batches({ urls, ledger, runs, seconds, clients }) {
+  const load = { clients, seconds, wallets: WALLET_IDS, url: urls.app };
+  const rates = await takeTurns(
+    runs,
+    {
+      many: () => ledger.count(runProgram('mint-load.js', { ...load, way: 'transferMany', batch: BATCH }), BATCH),
+      single: () => ledger.count(runProgram('mint-load.js', { ...load, way: 'transfer' })),
+    },
+    ledger.tidy,
+  );
+  await ledger.reconcile();
+  const what = `transferMany of ${BATCH}, ${clients} clients`;
+  return [rateRow(what, rates.many, rates.single, 'mint.transfer, as many clients', '≥ 4')];
+}
+
+/** Wallets with enough money for all runs, and the books about what was done with it. */
+async function openLedger({ app, admin }) {
+  const { withClient } = require('@azora/db-fleet');
+  const { parseDatabaseUrl } = require('@azora/db-core');
+  const { mint: issue, openMint, reconcile } = require('@azora/mint');
+  const administrator = parseDatabaseUrl(admin, 'the administrator');
+  // To reconcile reads the whole ledger, which takes as long as it takes.
+  const mint = openMint({ url: app, pool: { statementTimeoutMs: RECONCILE_MS }, slowQueryMs: RECONCILE_MS });
+  let [made, started, reconciled] = [0, 0n, 0];
+  await givenWallets(mint, issue);
+  return {
+    close: () => mint.close(),
+    /** The first key and id of a run of pgbench. */
+    numbers: () => {
+      started += 1n;
+      return { first: FIRST + started * RUN_NUMBERS };
+    },
+    count: ({ perSecond, done }, transfers = 1) => {
+      made += done * transfers;
+      return perSecond * transfers;
+    },
+    /** Each run starts with nothing left to do for the server from the one before. */
+    tidy: () =>
+      withClient(administrator, async (client) => {
+        await client.query('VACUUM (ANALYZE) wallets, requests, transactions');
+        await client.query('CHECKPOINT');
+      }),
+    /** @throws {Error} when the ledger is not whole, or has not exactly the transfers that the clients counted. */
+    reconcile: async () => {
+      const differences = await reconcile(mint);
+      if (differences.length > 0) throw new Error(`reconcile: ${JSON.stringify(differences.slice(0, 10), null, 2)}`);
+      const { rows } = await mint.pool.query("SELECT count(*)::int AS found FROM transactions WHERE type = 'transfer'");
+      if (rows[0].found !== made) throw new Error(`${made} transfers were made, ${rows[0].found} are in the ledger`);
+      reconciled += 1;
+    },
+    summary: () => ({
+      what: `reconcile, ${made.toLocaleString('en')} transfers, after each of the above`,
+      ours: `clean, ${reconciled} times`,
+      peer: '',
+      ratio: '',
+      budget: 'clean',
+    }),
+  };
+}
+
+async function givenWallets(mint, issue) {
+  await mint.pool.query(
+    `INSERT INTO wallets (id, user_id, currency) SELECT id, 'user-' || id, 'AZR' FROM unnest($1::text[]) AS id`,
+    [WALLET_IDS],
+  );
+  // One after the other: the treasury's wallet is in all of them.
+  for (const to of WALLET_IDS) await issue(mint, { to, amount: '1000000', idempotencyKey: `welcome-${to}` });
+}

@@ -1,0 +1,43 @@
+// PostgreSQL's own load generator, as a peer: one process with one thread, as ours is, and prepared statements.
+const { spawnSync } = require('node:child_process');
+const { existsSync, mkdtempSync, readdirSync, rmSync, writeFileSync } = require('node:fs');
+const os = require('node:os');
+const path = require('node:path');
+const { WARM_UP_SECONDS } = require('./measure.js');
+
+/** Where Debian keeps the programs of each version; its /usr/bin/pgbench is a wrapper that asks which. */
+const DEBIAN = '/usr/lib/postgresql';
+
+/** @throws {Error} when it is not installed: a benchmark without its peer says nothing. */
+function findPgbench() {
+  const versions = existsSync(DEBIAN) ? readdirSync(DEBIAN).sort((one, other) => Number(other) - Number(one)) : [];
+  const installed = versions.map((version) => path.join(DEBIAN, version, 'bin', 'pgbench')).find(existsSync);
+  const program = installed ?? 'pgbench';
+  if (spawnSync(program, ['--version']).status === 0) return program;
+  throw new Error(
+    'pgbench is missing. It is in the package postgresql-15 of Debian 12 (apt-get install postgresql-15).',
+  );
+}
+
+/**
+ * Transactions a second of a script by so many clients, after the same warm-up as ours has, and how many were made at all.
+ * The script's variables live as long as a client: `n`, its turn, starts from 0.
+ */
+function pgbench(url, { script, clients, seconds, variables = {} }) {
+  const program = findPgbench();
+  const folder = mkdtempSync(path.join(os.tmpdir(), 'azora-bench-script-'));
+  const file = path.join(folder, 'script.sql');
+  writeFileSync(file, script);
+  const given = Object.entries({ n: 0, ...variables }).flatMap(([name, value]) => ['-D', `${name}=${value}`]);
+  const load = ['-M', 'prepared', '-n', '-c', String(clients), '-j', '1', '-T', String(WARM_UP_SECONDS + seconds)];
+  const args = [...load, '-P', '1', '-f', file, ...given, url];
+  const { status, stdout, stderr } = spawnSync(program, args, { encoding: 'utf8' });
+  rmSync(folder, { recursive: true });
+  const seen = [...stderr.matchAll(/^progress: .*?, ([\d.]+) tps/gm)].map(([, tps]) => Number(tps));
+  const measured = seen.slice(WARM_UP_SECONDS, WARM_UP_SECONDS + seconds);
+  const done = Number(/^number of transactions actually processed: (\d+)/m.exec(stdout)?.[1]);
+  if (status !== 0 || !(done > 0) || measured.length < seconds - 1) throw new Error(`pgbench failed: ${stderr}`);
+  return { perSecond: measured.reduce((sum, tps) => sum + tps, 0) / measured.length, done };
+}
+
+module.exports = { pgbench };
