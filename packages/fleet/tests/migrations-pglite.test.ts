@@ -1,39 +1,26 @@
-import { type ChildProcess, spawn } from 'node:child_process';
-import { once } from 'node:events';
 import { mkdtemp, rm } from 'node:fs/promises';
 import os from 'node:os';
 import path from 'node:path';
-import { type DatabaseUrl, parseDatabaseUrl } from '@azora/db-core';
+import type { DatabaseUrl } from '@azora/db-core';
+import { removeCompanion, startCompanion } from '../src/postgres/companion/server';
 import { withClient } from '../src/postgres/connect';
 import { catalogFingerprint, hasDrifted, storeFingerprint } from '../src/postgres/migrations/fingerprint';
 import { migrateDown, migrateUp } from '../src/postgres/migrations/run';
 import { failureOf, givenMigrations, nameOf, removeMigrations, rowsOf, tablesOf, WAIT } from './migrations-fixture';
 
-/** Jest's loader has no import(), which PGlite needs. */
-const PROGRAM = `
-  const { PGlite } = require('@electric-sql/pglite');
-  const { PGLiteSocketServer } = require('@electric-sql/pglite-socket');
-  PGlite.create().then(async (db) => {
-    await new PGLiteSocketServer({ db, path: process.argv[1], maxConnections: 20 }).start();
-    console.log('ready');
-  });`;
-
-/** PGlite behind a socket: one session that all connections share, on which no advisory lock excludes anybody. */
-describe('PGlite', () => {
-  let folder = '';
+/** One session that all connections share, on which no advisory lock excludes anybody. */
+describe('PGlite, the companion', () => {
+  let home = '';
   let url: DatabaseUrl;
-  let server: ChildProcess | undefined;
 
   beforeAll(async () => {
-    folder = await mkdtemp(path.join(os.tmpdir(), 'azora-pglite-'));
-    const socket = path.join(folder, '.s.PGSQL.5432');
-    server = spawn(process.execPath, ['-e', PROGRAM, socket], { cwd: __dirname, stdio: ['ignore', 'pipe', 'inherit'] });
-    if (server.stdout !== null) await once(server.stdout, 'data');
-    url = parseDatabaseUrl(`postgresql://postgres@localhost/postgres?host=${encodeURIComponent(folder)}`, 'the test');
+    home = await mkdtemp(path.join(os.tmpdir(), 'azora-pglite-'));
+    url = (await startCompanion({ home, service: 'rag', database: 'azora_rag' })).url;
   });
+  afterEach(() => rowsOf(url, 'DROP SCHEMA public CASCADE; CREATE SCHEMA public'));
   afterAll(async () => {
-    server?.kill('SIGKILL');
-    await rm(folder, { recursive: true, force: true });
+    await removeCompanion({ home, service: 'rag' });
+    await rm(home, { recursive: true, force: true });
     await removeMigrations();
   });
 
