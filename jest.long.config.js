@@ -1,4 +1,5 @@
-// `npm run test:long`: what kills runners and servers at every place that there is, or repeats a hundred thousand times.
+// `npm run test:long`: what runs the guides, kills runners and servers at every place that there is, or repeats a hundred
+// thousand times.
 /** @type {import('jest').Config} */
 module.exports = {
   ...require('./jest.config.js'),
