@@ -6,7 +6,12 @@ exports.ROOMS = [
   { name: 'core', path: '^packages/core/src', mayImport: [] },
   { name: 'fleet-suite', path: `${FLEET}/suite`, mayImport: ['^packages/core'] },
   { name: 'fleet-postgres', path: `${FLEET}/postgres`, mayImport: ['^packages/core', `${FLEET}/suite`] },
-  { name: 'fleet-operations', path: `${FLEET}/operations`, mayImport: ['^packages/core', `${FLEET}/(postgres|suite)`] },
+  { name: 'fleet-sets', path: `${FLEET}/sets`, mayImport: ['^packages/core', `${FLEET}/(postgres|suite)`] },
+  {
+    name: 'fleet-operations',
+    path: `${FLEET}/operations`,
+    mayImport: ['^packages/core', `${FLEET}/(postgres|sets|suite)`],
+  },
   {
     name: 'fleet-render',
     path: `${FLEET}/render`,
@@ -15,7 +20,7 @@ exports.ROOMS = [
   {
     name: 'fleet-commands',
     path: `${FLEET}/commands`,
-    mayImport: ['^packages/core', `${FLEET}/(operations|render|suite)`],
+    mayImport: ['^packages/core', `${FLEET}/(operations|render|sets|suite)`],
   },
   { name: 'fleet-entry', path: `${FLEET}/(bin|index)\\.ts$`, mayImport: ['^packages/core', `${FLEET}/`] },
   { name: 'testkit', path: '^packages/testkit/src', mayImport: ['^packages/(core|fleet)'] },

@@ -12,7 +12,9 @@ module.exports = {
     ],
   },
   // Node loads ES modules with require; jest's own loader does not, so the few that tests reach are compiled.
-  transformIgnorePatterns: ['/node_modules/(?!(p-map|@prisma/schema-engine-wasm|@noble/hashes|@scure/base)/)'],
+  transformIgnorePatterns: [
+    '/node_modules/(?!(p-map|@prisma/schema-engine-wasm|age-encryption|@noble/[a-z-]+|@scure/base)/)',
+  ],
   globalSetup: '<rootDir>/packages/testkit/dist/global-setup.js',
   globalTeardown: '<rootDir>/packages/testkit/dist/global-teardown.js',
   // Most of a test is waiting for its server, so jest's own guess, one worker less than there are cores, leaves one idle.

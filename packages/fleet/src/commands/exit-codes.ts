@@ -16,15 +16,22 @@ const BAD_INPUT_AREAS = [
   'EMBEDDED',
   'SERVER',
   'MIGRATION',
+  'BACKUP',
+  'RESTORE',
 ];
 
 /** Codes of those areas that are not about what was given. */
 const FAILURES = [
+  'BACKUP.FENCE_TIMEOUT',
+  'BACKUP.SCHEMA_CHANGED',
+  'BACKUP.SCHEMA_UNREADABLE',
+  'BACKUP.STORAGE_FAILED',
   'COMPANION.NOT_READY',
   'COMPANION.START_FAILED',
   'COMPANION.STOP_FAILED',
   'MIGRATION.LOCKED',
   'MIGRATION.CONNECTION_LOST',
+  'RESTORE.SQL_FAILED',
 ];
 
 /** 2 for wrong usage or configuration, 1 for a failure. */

@@ -1,9 +1,11 @@
 import type { Command } from 'commander';
+import { registerBackup } from './backup';
 import type { Execute } from './command';
 import { registerDocs } from './docs.command';
 import { registerGenerate } from './generate.command';
 import { registerMigrate } from './migrate';
 import { registerReset } from './reset.command';
+import { registerRestore } from './restore.command';
 import { registerSeed } from './seed.command';
 import { registerServer } from './server.command';
 import { registerSetup } from './setup.command';
@@ -15,6 +17,8 @@ const COMMANDS = [
   registerStatus,
   registerMigrate,
   registerSeed,
+  registerBackup,
+  registerRestore,
   registerReset,
   registerGenerate,
   registerServer,

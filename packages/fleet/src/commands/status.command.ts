@@ -1,5 +1,5 @@
 import { EXIT_FOUND, type Register } from './command';
-import { type FleetFlags, openSuite, withFleetFlags } from './suite';
+import { type FleetFlags, openSuite, type Suite, withFleetFlags } from './suite';
 
 interface StatusFlags extends FleetFlags {
   readonly check?: boolean;
@@ -8,7 +8,7 @@ interface StatusFlags extends FleetFlags {
 export const registerStatus: Register = (program, execute) => {
   withFleetFlags(program.command('status'))
     .summary('show every database: reachable, migrations, drift, rows, size')
-    .option('--check', 'exit 4 when one is unreachable, behind, edited or drifted')
+    .option('--check', 'exit 4 when one is unreachable, behind, edited or drifted, or backups are too old')
     .action(
       execute(async (context, flags: StatusFlags) => {
         const suite = await openSuite(context, flags);
@@ -19,9 +19,20 @@ export const registerStatus: Register = (program, execute) => {
 
         const targets = await openTargets(suite.settings, suite.services, context.log);
         const services = await readStatus(targets, await countModels(suite.services), { signal: context.signal });
-        const ok = services.every(isHealthy);
+        const backups = await readBackups(suite);
+        const ok = services.every(isHealthy) && backups?.isStale !== true;
         const exitCode = flags.check && !ok ? EXIT_FOUND : 0;
-        return { data: { ok, services }, text: statusText(services), exitCode };
+        const data = { ok, services, ...(backups === undefined ? {} : { backups }) };
+        return { data, text: statusText(services, backups), exitCode };
       }),
     );
 };
+
+/** Undefined where nobody said how old a backup may be. */
+async function readBackups({ settings }: Suite) {
+  const { location, maxAgeMs } = settings.backups;
+  if (maxAgeMs === undefined) return undefined;
+  const { openStorage } = await import('../sets/open-storage.js');
+  const { readBackupState } = await import('../operations/backup/newest.js');
+  return readBackupState(await openStorage(location), maxAgeMs, new Date());
+}

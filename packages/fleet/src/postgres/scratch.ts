@@ -22,11 +22,11 @@ const LONGEST_NAME = 63;
 
 /**
  * Runs `work` on an empty database of its own, which is gone afterwards. One that a killed process left behind is dropped
- * by the next call.
+ * by the next call. A companion's has a home of its own, too.
  */
 export async function withScratchDatabase<Result>(
   place: ScratchPlace,
-  work: (url: DatabaseUrl) => Promise<Result>,
+  work: (url: DatabaseUrl, home: string | undefined) => Promise<Result>,
 ): Promise<Result> {
   if (place.server === 'companion') return onScratchCompanion(place, work);
   return withClient(place.maintenance, async (client) => {
@@ -37,11 +37,29 @@ export async function withScratchDatabase<Result>(
     await client.query('SELECT pg_advisory_lock(hashtext($1))', [database]);
     await createDatabase(client, database);
     try {
-      return await work(withUrlParts(place.maintenance, { database }));
+      return await work(withUrlParts(place.maintenance, { database }), undefined);
     } finally {
       await dropDatabase(client, database);
     }
   });
+}
+
+/** An empty database. */
+export interface ScratchDatabase {
+  readonly url: DatabaseUrl;
+  /** Of a companion. */
+  readonly home: string | undefined;
+}
+
+/** Runs `work` on one scratch database per place, in the order of the places. */
+export async function withScratchDatabases<Result>(
+  places: readonly ScratchPlace[],
+  work: (databases: readonly ScratchDatabase[]) => Promise<Result>,
+  made: readonly ScratchDatabase[] = [],
+): Promise<Result> {
+  const [place, ...others] = places;
+  if (place === undefined) return work(made);
+  return withScratchDatabase(place, (url, home) => withScratchDatabases(others, work, [...made, { url, home }]));
 }
 
 async function dropAbandoned(client: Client, database: string): Promise<void> {
@@ -60,13 +78,13 @@ async function dropAbandoned(client: Client, database: string): Promise<void> {
 /** A companion holds one database: a second one, in a directory of its own. */
 async function onScratchCompanion<Result>(
   { service, database }: ScratchPlace,
-  work: (url: DatabaseUrl) => Promise<Result>,
+  work: (url: DatabaseUrl, home: string) => Promise<Result>,
 ): Promise<Result> {
   const { removeCompanion, startCompanion } = await import('./companion/server.js');
   const home = await mkdtemp(path.join(os.tmpdir(), 'azora-scratch-'));
   try {
     const { url } = await startCompanion({ home, service, database });
-    return await work(url);
+    return await work(url, home);
   } finally {
     await removeCompanion({ home, service });
     await rm(home, { recursive: true, force: true });

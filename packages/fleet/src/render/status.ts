@@ -1,8 +1,10 @@
+import type { BackupState } from '../operations/backup/newest';
 import { isHealthy, type ServiceStatus } from '../operations/status';
+import { sizeText } from './size';
 import { table } from './table';
 
 /** The fleet as a table, then a line for each thing that wants attention. */
-export function statusText(services: readonly ServiceStatus[]): string {
+export function statusText(services: readonly ServiceStatus[], backups?: BackupState): string {
   const rows = services.map((it) => [
     it.service,
     it.database,
@@ -14,7 +16,7 @@ export function statusText(services: readonly ServiceStatus[]): string {
     it.reachable ? sizeText(it.sizeBytes) : '',
   ]);
   const head = ['service', 'database', 'server', 'version', 'migrations', 'models', 'rows', 'size'];
-  return [table(head, rows), ...services.flatMap(attention)].join('\n');
+  return [table(head, rows), ...services.flatMap(attention), ...backupAttention(backups)].join('\n');
 }
 
 function stateOf({ migrations }: ServiceStatus): string {
@@ -31,6 +33,15 @@ function stateOf({ migrations }: ServiceStatus): string {
   return parts.join(', ');
 }
 
+function backupAttention(backups: BackupState | undefined): readonly string[] {
+  if (backups?.isStale !== true) return [];
+  const { newestVerified: proven, location } = backups;
+  const what = proven === null ? `no set in ${location} was ever verified` : `the newest verified set is ${proven.id}`;
+  return [
+    `backups: ${what}, which AZORA_BACKUP_MAX_AGE does not allow; run "npm run db:backup" and "npm run db:backup:verify"`,
+  ];
+}
+
 function attention(it: ServiceStatus): readonly string[] {
   if (isHealthy(it)) return [];
   const { pending, failed, edited, missing } = it.migrations;
@@ -44,13 +55,6 @@ function attention(it: ServiceStatus): readonly string[] {
     ...(it.drift === true ? ['the catalog differs from what the last migration left'] : []),
   ];
   return [`${it.service}: ${parts.join('; ')}`];
-}
-
-/** Bytes in binary units, as PostgreSQL shows them. */
-function sizeText(bytes: number): string {
-  const units = ['B', 'kB', 'MB', 'GB', 'TB'];
-  const step = Math.min(units.length - 1, Math.floor(Math.log2(Math.max(bytes, 1)) / 10));
-  return `${(bytes / 1024 ** step).toFixed(step === 0 ? 0 : 1)} ${units[step]}`;
 }
 
 function sum(numbers: readonly number[]): number {

@@ -2,6 +2,7 @@ import { existsSync, readFileSync } from 'node:fs';
 import path from 'node:path';
 import { parseEnv } from 'node:util';
 import { type DatabaseUrl, parseDatabaseUrl, SuiteError } from '@azora/db-core';
+import { type BackupSettings, readBackupSettings } from './backup-settings';
 import type { Service } from './registry';
 import { MANIFEST_PREFIX } from './registry';
 
@@ -17,6 +18,7 @@ export interface Settings {
   readonly serverUrl: DatabaseUrl | undefined;
   /** The administrator's URL of one service's own database, by service name; wins over `serverUrl`. */
   readonly serviceUrls: ReadonlyMap<string, DatabaseUrl>;
+  readonly backups: BackupSettings;
 }
 
 type Environment = Readonly<Record<string, string | undefined>>;
@@ -59,9 +61,11 @@ export function readSettings(root: string, services: readonly Service[], environ
     const url = parse(urlVariable(service.name));
     return url === undefined ? [] : [[service.name, url]];
   });
+  const home = path.resolve(root, environment['AZORA_HOME'] ?? '.azora');
   const settings = {
     root,
-    home: path.resolve(root, environment['AZORA_HOME'] ?? '.azora'),
+    home,
+    backups: readBackupSettings(root, home, environment, (problem) => problems.push(problem)),
     prefix: environment['AZORA_DB_PREFIX'] ?? MANIFEST_PREFIX,
     serverUrl: parse('DATABASE_URL'),
     serviceUrls: new Map(serviceUrls),

@@ -1,6 +1,6 @@
 import { type ChildProcess, spawn } from 'node:child_process';
 import { closeSync, existsSync } from 'node:fs';
-import { rename, rm } from 'node:fs/promises';
+import { cp, rename, rm } from 'node:fs/promises';
 import path from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { DatabaseUrl } from '@azora/db-core';
@@ -12,6 +12,7 @@ import { type Address, addressUrl, isListening, readAddress } from './address';
 import { claimDirectory, findHolder, type Holder, releaseClaim } from './claim';
 import { diskFull, homeUnusable, notReady, startFailed, stopFailed } from './errors';
 import { HELD_EXIT_CODE } from './exit-codes';
+import { RESTORED } from './names';
 
 export interface CompanionOptions {
   /** The directory of the checkout that belongs to the suite, `.azora`. */
@@ -101,14 +102,59 @@ export async function stopCompanion({ home, service }: CompanionOptions): Promis
 }
 
 /**
- * Stops it and removes its data; false when it had none. It is this process that has the directory meanwhile, so that a
- * command which starts the companion at the same time waits and finds it empty.
+ * Stops it and removes its data; false when it had none.
  * @throws {SuiteError} `COMPANION.STOP_FAILED`
  */
 export async function removeCompanion(options: CompanionOptions): Promise<boolean> {
   const directory = companionDirectory(options.home, options.service);
-  const data = path.join(directory, 'data');
   if (!existsSync(directory)) return false;
+  return whileStopped(options, async (data) => {
+    const existed = existsSync(data);
+    // Under the name of an unfinished creation, which the next start sweeps if this is killed half-way.
+    if (existed) await rename(data, `${data}.new`);
+    await rm(`${data}.new`, { recursive: true, force: true });
+    return existed;
+  });
+}
+
+/**
+ * Puts another companion's data in the place of this one's, as one step: killed half-way, the next start has the one or
+ * the other. Both are stopped.
+ * @param kept what the data that was there is called from then on, beside it
+ * @returns where it is kept; undefined when there was none
+ * @throws {SuiteError} `COMPANION.STOP_FAILED`, `COMPANION.HOME_UNUSABLE`
+ */
+export async function replaceCompanion(
+  options: CompanionOptions,
+  from: CompanionOptions,
+  kept: string,
+): Promise<string | undefined> {
+  await makeCompanionDirectory(options.home, options.service);
+  return whileStopped(from, (source) =>
+    whileStopped(options, async (data) => {
+      const draft = `${data}.new`;
+      await rm(draft, { recursive: true, force: true });
+      await cp(source, draft, { recursive: true });
+      // From here on it is whole: openDatabase would put it in place if the data were missing.
+      await rename(draft, `${data}${RESTORED}`);
+      const existed = existsSync(data);
+      const keptData = freeName(path.join(path.dirname(data), kept));
+      if (existed) await rename(data, keptData);
+      await rename(`${data}${RESTORED}`, data);
+      return existed ? keptData : undefined;
+    }),
+  );
+}
+
+/**
+ * It is this process that has the directory meanwhile: a command which starts the companion at the same time waits, and
+ * finds what was made of it.
+ */
+async function whileStopped<Result>(
+  options: CompanionOptions,
+  work: (data: string) => Promise<Result>,
+): Promise<Result> {
+  const directory = companionDirectory(options.home, options.service);
   let claim: string | undefined;
   for (let tries = 0; claim === undefined; tries += 1) {
     if (tries === REMOVE_TRIES) throw stopFailed(options.service, process.pid, 'Others start it again and again');
@@ -116,13 +162,16 @@ export async function removeCompanion(options: CompanionOptions): Promise<boolea
     claim = await claimDirectory(directory, async () => false);
   }
   try {
-    const existed = existsSync(data);
-    // Under the name of an unfinished creation, which the next start sweeps if this is killed half-way.
-    if (existed) await rename(data, `${data}.new`);
-    await rm(`${data}.new`, { recursive: true, force: true });
-    return existed;
+    return await work(path.join(directory, 'data'));
   } finally {
     await releaseClaim(claim);
+  }
+}
+
+function freeName(directory: string): string {
+  for (let number = 1; ; number += 1) {
+    const name = number === 1 ? directory : `${directory}_${number}`;
+    if (!existsSync(name)) return name;
   }
 }
 

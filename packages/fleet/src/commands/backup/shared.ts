@@ -1,0 +1,19 @@
+import { type Command, Option } from 'commander';
+import type { Storage } from '../../sets/storage';
+import type { Settings } from '../../suite/settings';
+
+export interface PlaceFlags {
+  readonly from?: string;
+}
+
+/** `--from`: where sets are looked for. */
+export function withPlace(command: Command): Command {
+  return command.addOption(
+    new Option('--from <place>', 'a directory, or s3://bucket/prefix (default: AZORA_BACKUP_DIR, else .azora/backups)'),
+  );
+}
+
+export async function openPlace(settings: Settings, place: string | undefined): Promise<Storage> {
+  const { openStorage } = await import('../../sets/open-storage.js');
+  return openStorage(place ?? settings.backups.location);
+}

@@ -1,0 +1,119 @@
+import os from 'node:os';
+import type { Client } from 'pg';
+import { withClient } from '../../postgres/connect';
+import { prepareMask } from '../../postgres/dump/mask';
+import { readRoles } from '../../postgres/dump/roles';
+import { type ColumnExpressions, copyOut } from '../../postgres/dump/rows';
+import { dumpSchema } from '../../postgres/dump/schema';
+import { type DumpedTable, joinSnapshot, readSequences } from '../../postgres/dump/snapshot';
+import { hasDrifted } from '../../postgres/migrations/fingerprint';
+import { HISTORY, readHistory } from '../../postgres/migrations/history';
+import type { SetKey } from '../../sets/encryption';
+import { chunksOf, writeSetFile } from '../../sets/file';
+import type { DatabaseEntry, TableEntry } from '../../sets/manifest';
+import { restoreScript } from '../../sets/restore-script';
+import type { SetWriter } from '../../sets/storage';
+import type { FrozenDatabase } from './snapshots';
+
+export interface DumpOptions {
+  readonly writer: SetWriter;
+  readonly key: SetKey | undefined;
+  /** What stands for columns, by table, with the key of the pseudonyms; undefined when rows are stored as they are. */
+  readonly mask: { readonly of: (table: string) => ColumnExpressions; readonly key: string } | undefined;
+  readonly signal: AbortSignal | undefined;
+  readonly tell: (detail: string) => void;
+}
+
+/** More than one session reads where there is that much to read. */
+const LARGE_BYTES = 16 * 1024 * 1024;
+const SESSIONS = Math.min(4, Math.max(2, os.availableParallelism()));
+
+/** Stores one database: its schema, its rows, where its sequences stand. */
+export async function dumpDatabase(database: FrozenDatabase, options: DumpOptions): Promise<DatabaseEntry> {
+  const { target, client, snapshot } = database;
+  const { writer, key, tell } = options;
+  const service = target.service.name;
+  tell('schema');
+  const sections = await dumpSchema(client);
+  const store = (name: string, text: string) => writeSetFile(writer, `${service}/${name}`, key, chunksOf(text));
+  const schema = {
+    preData: await store('pre-data.sql', sections['pre-data']),
+    postData: await store('post-data.sql', sections['post-data']),
+  };
+  const history = snapshot.tables.some(({ schema: of, name }) => `${of}.${name}` === HISTORY)
+    ? await readHistory(client)
+    : [];
+  const entry: Omit<DatabaseEntry, 'script'> = {
+    service,
+    database: target.database,
+    server: target.server,
+    serverVersion: snapshot.serverVersion,
+    sizeBytes: snapshot.sizeBytes,
+    extensions: [...snapshot.extensions],
+    migrations: history
+      .filter(({ finished, rolledBack }) => finished && !rolledBack)
+      .map(({ name, checksum }) => ({ name, checksum })),
+    drifted: (await hasDrifted(client)) === true,
+    snapshot: { takenAt: snapshot.takenAt, lsn: snapshot.lsn },
+    roles: [...(await readRoles(client))],
+    schema,
+    tables: [...(await dumpTables(database, options))],
+    // After the rows: a sequence that is behind them would give an id twice.
+    sequences: [...(await readSequences(client))],
+  };
+  return { ...entry, script: key === undefined ? await store('restore.sql', restoreScript(entry)) : null };
+}
+
+/** The largest first, each by the session that is free: the last one to end is a small one. */
+async function dumpTables(database: FrozenDatabase, options: DumpOptions): Promise<readonly TableEntry[]> {
+  const { target, client, snapshot } = database;
+  const queue = snapshot.tables.toSorted((left, right) => right.sizeBytes - left.sizeBytes);
+  const stored = new Map<DumpedTable, TableEntry>();
+  const work = async (session: Client): Promise<void> => {
+    if (options.mask !== undefined) await prepareMask(session, options.mask.key);
+    for (let table = queue.shift(); table !== undefined; table = queue.shift()) {
+      options.signal?.throwIfAborted();
+      options.tell(table.name);
+      stored.set(table, await dumpTable(session, fileOf(target.service.name, table, snapshot.tables), table, options));
+    }
+  };
+  const { id } = snapshot;
+  const large = queue.filter(({ sizeBytes }) => sizeBytes >= LARGE_BYTES).length;
+  const helpers = id === null ? 0 : Math.max(0, Math.min(SESSIONS, large) - 1);
+  const helping = Array.from({ length: helpers }, () =>
+    withClient(target.admin, async (helper) => {
+      await joinSnapshot(helper, id ?? '');
+      await work(helper);
+    }),
+  );
+  await Promise.all([work(client), ...helping]);
+  return snapshot.tables.flatMap((table) => stored.get(table) ?? []);
+}
+
+async function dumpTable(
+  client: Client,
+  file: string,
+  table: DumpedTable,
+  { writer, key, mask }: DumpOptions,
+): Promise<TableEntry> {
+  const { schema, name, columns } = table;
+  const stored: { entry?: TableEntry['file'] } = {};
+  const contents = await copyOut(client, table, mask?.of(name) ?? new Map(), async (rows) => {
+    stored.entry = await writeSetFile(writer, file, key, rows);
+  });
+  if (stored.entry === undefined) throw new Error('copyOut ends when its rows are stored');
+  const { rows, bytes, sha256 } = contents;
+  return { schema, name, columns: [...columns], rows, bytes, contentSha256: sha256, file: stored.entry };
+}
+
+/** Any name makes a file's name; the number tells two apart that differ in what a file's name cannot have. */
+function fileOf(service: string, table: DumpedTable, tables: readonly DumpedTable[]): string {
+  const nameOf = ({ schema, name }: DumpedTable) =>
+    (schema === 'public' ? name : `${schema}.${name}`)
+      .toLowerCase()
+      .replace(/[^a-z0-9._-]/g, '_')
+      .slice(0, 100);
+  const name = nameOf(table);
+  const number = tables.filter((other) => nameOf(other) === name).indexOf(table);
+  return `${service}/${name}${number === 0 ? '' : `-${number}`}.copy.gz`;
+}

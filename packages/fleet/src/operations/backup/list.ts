@@ -1,0 +1,54 @@
+import { readManifest } from '../../sets/set';
+import type { Storage } from '../../sets/storage';
+import { readVerification, type Verification } from '../../sets/verification';
+
+export interface ListedSet {
+  readonly id: string;
+  readonly startedAt: string;
+  readonly services: readonly string[];
+  readonly rows: number;
+  readonly storedBytes: number;
+  readonly encrypted: boolean;
+  readonly masked: boolean;
+  /** How the last restore drill came out; null when there was none. */
+  readonly verified: Pick<Verification, 'at' | 'ok' | 'restoreSeconds'> | null;
+  /** Why its manifest cannot be read; null when it can. */
+  readonly problem: string | null;
+}
+
+/** All whole sets, newest first. One whose manifest cannot be read is told with the reason. */
+export async function listSets(storage: Storage): Promise<readonly ListedSet[]> {
+  const ids = await storage.list();
+  return Promise.all(ids.toReversed().map((id) => describe(storage, id)));
+}
+
+async function describe(storage: Storage, id: string): Promise<ListedSet> {
+  try {
+    const manifest = await readManifest(storage, id);
+    const verification = await readVerification(storage, id);
+    const tables = manifest.databases.flatMap((database) => database.tables);
+    return {
+      id,
+      startedAt: manifest.startedAt,
+      services: manifest.databases.map(({ service }) => service),
+      rows: tables.reduce((sum, { rows }) => sum + rows, 0),
+      storedBytes: tables.reduce((sum, { file }) => sum + file.bytes, 0),
+      encrypted: manifest.encryption !== null,
+      masked: manifest.masked,
+      verified:
+        verification === undefined
+          ? null
+          : { at: verification.at, ok: verification.ok, restoreSeconds: verification.restoreSeconds },
+      problem: null,
+    };
+  } catch (error) {
+    const problem = error instanceof Error ? error.message : String(error);
+    const none = { rows: 0, storedBytes: 0, encrypted: false, masked: false, verified: null };
+    return { id, startedAt: startOf(id), services: [], ...none, problem };
+  }
+}
+
+/** The id tells when the set was begun. */
+function startOf(id: string): string {
+  return id.replace(/^(\d{4})(\d\d)(\d\d)T(\d\d)(\d\d)(\d\d)Z.*$/, '$1-$2-$3T$4:$5:$6.000Z');
+}

@@ -1,0 +1,117 @@
+import os from 'node:os';
+import { type DatabaseUrl, SuiteError } from '@azora/db-core';
+import type { Client } from 'pg';
+import { withClient } from '../../postgres/connect';
+import { requireExtensions } from '../../postgres/databases';
+import { analyze, createTables, planPostData, runStatement, setSequences } from '../../postgres/dump/load';
+import { copyIn } from '../../postgres/dump/rows';
+import { readSetFile, textOf } from '../../sets/file';
+import type { DatabaseEntry, FileEntry, TableEntry } from '../../sets/manifest';
+import { SETTINGS } from '../../sets/restore-script';
+import type { OpenedSet } from '../../sets/set';
+
+export interface LoadRequest {
+  readonly set: OpenedSet;
+  readonly entry: DatabaseEntry;
+  /** An empty database. */
+  readonly url: DatabaseUrl;
+  /** PGlite has one session, which all connections share. */
+  readonly oneSession: boolean;
+}
+
+export interface LoadOptions {
+  readonly signal?: AbortSignal | undefined;
+  readonly tell: (detail: string) => void;
+}
+
+const LARGE_BYTES = 16 * 1024 * 1024;
+const SESSIONS = Math.min(4, Math.max(2, os.availableParallelism()));
+
+/**
+ * Fills an empty database with what the set holds of one: tables, rows, then indexes, foreign keys and triggers. What was
+ * sent is what was stored: counts and hashes are compared on the way.
+ * @throws {SuiteError} `BACKUP.DAMAGED`, `RESTORE.SQL_FAILED`, `SERVER.MISSING_EXTENSION`
+ */
+export async function loadDatabase(request: LoadRequest, options: LoadOptions): Promise<void> {
+  const { set, entry, url, oneSession } = request;
+  const read = (file: FileEntry) => readSetFile(set.storage, set.manifest.id, file, set.key, textOf);
+  const [preData, postData] = [await read(entry.schema.preData), await read(entry.schema.postData)];
+  await withClient(url, async (client) => {
+    await requireExtensions(
+      client,
+      entry.service,
+      entry.extensions.map(({ name }) => name),
+    );
+    await prepare(client);
+    options.tell('tables');
+    await createTables(client, preData);
+    const large = entry.tables.filter(({ bytes }) => bytes >= LARGE_BYTES).length;
+    const sessions = oneSession ? 1 : Math.max(1, Math.min(SESSIONS, large));
+    await withSessions(client, url, sessions, async (clients) => {
+      const tables = entry.tables.toSorted((left, right) => right.bytes - left.bytes);
+      await share(tables, clients, options, (session, table) => loadTable(session, request, table, options.tell));
+      await setSequences(client, entry.sequences);
+      const { indexes, rest } = planPostData(postData);
+      options.tell('indexes');
+      await share(indexes, clients, options, runStatement);
+      options.tell('foreign keys and triggers');
+      await share(rest, [client], options, runStatement);
+    });
+    await analyze(client, entry.tables);
+  });
+}
+
+async function loadTable(
+  client: Client,
+  { set, entry }: LoadRequest,
+  table: TableEntry,
+  tell: (detail: string) => void,
+): Promise<void> {
+  tell(table.name);
+  const { storage, manifest, key } = set;
+  const contents = await readSetFile(storage, manifest.id, table.file, key, (rows) =>
+    copyIn(client, { ...table, sizeBytes: 0 }, rows),
+  );
+  if (contents.rows === table.rows && contents.sha256 === table.contentSha256) return;
+  throw new SuiteError('BACKUP.DAMAGED', `${table.file.path} of the set ${manifest.id} is not what was stored`, {
+    why: `It gives ${contents.rows} rows of ${entry.service}.${table.name}; the manifest says ${table.rows}, or other contents.`,
+    next: 'Use another set, or another copy of this one',
+    meta: { set: manifest.id, file: table.file.path },
+  });
+}
+
+/** Sessions of their own for as long as `work` runs, the given one among them. */
+async function withSessions(
+  first: Client,
+  url: DatabaseUrl,
+  count: number,
+  work: (clients: readonly Client[]) => Promise<void>,
+  clients: readonly Client[] = [first],
+): Promise<void> {
+  if (clients.length === count) return work(clients);
+  return withClient(url, async (client) => {
+    await prepare(client);
+    await withSessions(first, url, count, work, [...clients, client]);
+  });
+}
+
+/** Each item by the session that is free, in their order. */
+async function share<Item>(
+  items: readonly Item[],
+  clients: readonly Client[],
+  { signal }: LoadOptions,
+  work: (client: Client, item: Item) => Promise<void>,
+): Promise<void> {
+  const queue = [...items];
+  const run = async (client: Client): Promise<void> => {
+    for (let item = queue.shift(); item !== undefined; item = queue.shift()) {
+      signal?.throwIfAborted();
+      await work(client, item);
+    }
+  };
+  await Promise.all(clients.map(run));
+}
+
+async function prepare(client: Client): Promise<void> {
+  await client.query(SETTINGS.map((setting) => `SET ${setting}`).join('; '));
+}

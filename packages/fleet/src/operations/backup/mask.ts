@@ -1,0 +1,20 @@
+import { type MaskedColumn, maskExpression } from '../../postgres/dump/mask';
+import type { ColumnExpressions } from '../../postgres/dump/rows';
+import type { Catalog } from '../../suite/catalog';
+
+/** What stands for the columns of a table that are annotated `@pii` or `@secret`. */
+export function maskOf(catalog: Catalog, service: string): (table: string) => ColumnExpressions {
+  const models = catalog.services.find(({ name }) => name === service)?.models ?? [];
+  const tables = new Map(
+    models.map(({ table, columns }) => {
+      const masked = columns.flatMap((column): [string, string][] => {
+        const { name, sqlType, isNullable, isSecret, pii: kind } = column;
+        if (!isSecret && kind === undefined) return [];
+        const expression = maskExpression({ name, sqlType, isNullable, isSecret, kind } satisfies MaskedColumn);
+        return expression === undefined ? [] : [[name, expression]];
+      });
+      return [table, new Map(masked)];
+    }),
+  );
+  return (table) => tables.get(table) ?? new Map();
+}

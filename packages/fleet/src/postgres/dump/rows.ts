@@ -1,0 +1,91 @@
+import { createHash } from 'node:crypto';
+import { Transform } from 'node:stream';
+import { pipeline } from 'node:stream/promises';
+import { quoteIdentifier } from '@azora/db-core';
+import type { ClientBase } from 'pg';
+import { from as copyFrom, to as copyTo } from 'pg-copy-streams';
+import { type DumpedTable, qualified } from './snapshot';
+
+/** What a table holds, as COPY's text format writes it. */
+export interface Contents {
+  readonly rows: number;
+  readonly bytes: number;
+  /** Of the text: the same rows in another order give another hash. */
+  readonly sha256: string;
+}
+
+/** What stands for a column where a set holds less than the database: SQL over the column. */
+export type ColumnExpressions = ReadonlyMap<string, string>;
+
+/** Gives a table's rows to `take`; the caller's transaction says which rows. */
+export async function copyOut(
+  client: ClientBase,
+  table: DumpedTable,
+  expressions: ColumnExpressions,
+  take: (rows: AsyncIterable<Buffer>) => Promise<unknown>,
+): Promise<Contents> {
+  const source = client.query(copyTo(`COPY ${selection(table, expressions)} TO STDOUT`));
+  const meter = new Meter();
+  await pipeline(source, meter, (rows: AsyncIterable<Buffer>) => take(rows));
+  return { rows: source.rowCount, ...meter.result() };
+}
+
+/** Reads a table's rows for what they are alone. */
+export async function readContents(client: ClientBase, table: DumpedTable): Promise<Contents> {
+  return copyOut(client, table, new Map(), async (rows) => {
+    for await (const _ of rows);
+  });
+}
+
+/**
+ * Loads rows into an empty table, in a transaction of its own. They come in as frozen: no later vacuum has to rewrite
+ * them, and index-only scans work at once.
+ */
+export async function copyIn(
+  client: ClientBase,
+  table: DumpedTable,
+  rows: AsyncIterable<Uint8Array>,
+): Promise<Contents> {
+  const name = qualified(table.schema, table.name);
+  const meter = new Meter();
+  // Emptied in the transaction that fills it, which is what FREEZE asks for.
+  await client.query(`BEGIN; TRUNCATE ONLY ${name}`);
+  try {
+    const target = client.query(copyFrom(`COPY ${name} ${columnList(table)} FROM STDIN WITH (FREEZE)`));
+    await pipeline(rows, meter, target);
+    await client.query('COMMIT');
+    return { rows: target.rowCount, ...meter.result() };
+  } catch (error) {
+    await client.query('ROLLBACK').catch(() => undefined);
+    throw error;
+  }
+}
+
+/** Passes everything on and keeps count. */
+class Meter extends Transform {
+  private readonly hash = createHash('sha256');
+  private bytes = 0;
+
+  override _transform(chunk: Buffer, _encoding: string, done: (error: null, chunk: Buffer) => void): void {
+    this.hash.update(chunk);
+    this.bytes += chunk.length;
+    done(null, chunk);
+  }
+
+  /** Once only, at the end. */
+  result(): { readonly bytes: number; readonly sha256: string } {
+    return { bytes: this.bytes, sha256: this.hash.digest('hex') };
+  }
+}
+
+/** A table without columns has rows too, of nothing. */
+function columnList({ columns }: DumpedTable): string {
+  return columns.length === 0 ? '' : `(${columns.map(quoteIdentifier).join(', ')})`;
+}
+
+function selection(table: DumpedTable, expressions: ColumnExpressions): string {
+  const name = qualified(table.schema, table.name);
+  if (expressions.size === 0) return `${name} ${columnList(table)}`;
+  const columns = table.columns.map((column) => expressions.get(column) ?? quoteIdentifier(column));
+  return `(SELECT ${columns.join(', ')} FROM ONLY ${name})`;
+}

@@ -1,0 +1,73 @@
+import { createHmac } from 'node:crypto';
+import { Readable } from 'node:stream';
+import type { ReadableStream as WebStream } from 'node:stream/web';
+import { SuiteError } from '@azora/db-core';
+import { armor, Decrypter, Encrypter, generateX25519Identity, identityToRecipient } from 'age-encryption';
+import type { Chunks } from './storage';
+
+/** The file of a set that holds the set's own key, encrypted to its owner's. `age` decrypts it, and with it the rest. */
+export const KEY_FILE = 'key.age';
+
+/** What opens a set: an age identity (`AGE-SECRET-KEY-1…`), or a passphrase. */
+export type Secret = { readonly identity: string } | { readonly passphrase: string };
+
+/** A key that was made for one set: a passphrase is stretched once, not once per file. */
+export interface SetKey {
+  /** An age identity. */
+  readonly identity: string;
+}
+
+/** Makes a key for a new set, with what {@link KEY_FILE} shall hold. */
+export async function makeSetKey(secret: Secret): Promise<{ readonly key: SetKey; readonly wrapped: string }> {
+  const identity = await generateX25519Identity();
+  const encrypter = new Encrypter();
+  if ('passphrase' in secret) encrypter.setPassphrase(secret.passphrase);
+  else encrypter.addRecipient(await identityToRecipient(secret.identity));
+  return { key: { identity }, wrapped: armor.encode(await encrypter.encrypt(identity)) };
+}
+
+/**
+ * Opens a set's key.
+ * @throws {SuiteError} `BACKUP.WRONG_KEY`
+ */
+export async function openSetKey(wrapped: string, secret: Secret, set: string): Promise<SetKey> {
+  const decrypter = new Decrypter();
+  if ('passphrase' in secret) decrypter.addPassphrase(secret.passphrase);
+  else decrypter.addIdentity(secret.identity);
+  try {
+    return { identity: await decrypter.decrypt(armor.decode(wrapped), 'text') };
+  } catch (error) {
+    throw new SuiteError('BACKUP.WRONG_KEY', `The key does not open the set ${set}`, {
+      why: `${KEY_FILE} was encrypted to another key or passphrase, or is damaged.`,
+      next: 'Set AZORA_BACKUP_KEY or AZORA_BACKUP_PASSPHRASE to the one with which the set was made',
+      meta: { set, file: KEY_FILE },
+      cause: error,
+    });
+  }
+}
+
+export async function* encrypt({ identity }: SetKey, chunks: Chunks): Chunks {
+  const encrypter = new Encrypter();
+  encrypter.addRecipient(await identityToRecipient(identity));
+  yield* fromWeb(await encrypter.encrypt(toWeb(chunks)));
+}
+
+/** Throws when a byte is not as it was written, or bytes are missing at the end. */
+export async function* decrypt({ identity }: SetKey, chunks: Chunks): Chunks {
+  const decrypter = new Decrypter();
+  decrypter.addIdentity(identity);
+  yield* fromWeb(await decrypter.decrypt(toWeb(chunks)));
+}
+
+/** What only somebody with the set's key can say about a text, as hexadecimal digits (RFC 2104, SHA-256). */
+export function authenticate({ identity }: SetKey, text: string): string {
+  return createHmac('sha256', identity).update(text).digest('hex');
+}
+
+function toWeb(chunks: Chunks): ReadableStream<Uint8Array> {
+  return Readable.toWeb(Readable.from(chunks)) as ReadableStream<Uint8Array>;
+}
+
+function fromWeb(stream: ReadableStream<Uint8Array>): Chunks {
+  return Readable.fromWeb(stream as WebStream<Uint8Array>);
+}

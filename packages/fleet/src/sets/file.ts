@@ -1,0 +1,97 @@
+import { createHash, type Hash } from 'node:crypto';
+import { pipeline } from 'node:stream/promises';
+import { createGunzip, createGzip } from 'node:zlib';
+import { decrypt, encrypt, type SetKey } from './encryption';
+import { fileDamaged } from './errors';
+import type { FileEntry } from './manifest';
+import type { Chunks, SetWriter, Storage } from './storage';
+
+/** As pg_dump: the level that zlib takes when nobody chooses one. */
+const LEVEL = -1;
+
+/** Stores what the chunks give: compressed where the name ends in `.gz`, encrypted where there is a key. */
+export async function writeSetFile(
+  writer: SetWriter,
+  name: string,
+  key: SetKey | undefined,
+  chunks: Chunks,
+): Promise<FileEntry> {
+  const path = key === undefined ? name : `${name}.age`;
+  const meter = new Metered();
+  const store = (stored: Chunks) => writer.write(path, meter.count(key === undefined ? stored : encrypt(key, stored)));
+  if (name.endsWith('.gz')) await pipeline(chunks, createGzip({ level: LEVEL }), store);
+  else await store(chunks);
+  return { path, ...meter.result() };
+}
+
+/**
+ * Gives `take` what was stored under the entry.
+ * @throws {SuiteError} `BACKUP.NO_FILE`, `BACKUP.DAMAGED`
+ */
+export async function readSetFile<Result>(
+  storage: Storage,
+  set: string,
+  entry: FileEntry,
+  key: SetKey | undefined,
+  take: (chunks: Chunks) => Promise<Result>,
+): Promise<Result> {
+  const stored = await storage.read(set, entry.path);
+  const damaged = (error: Error) => fileDamaged(set, entry.path, `${error.message}.`);
+  const opened = key === undefined ? stored : orElse(decrypt(key, stored), damaged);
+  if (!/\.gz(\.age)?$/.test(entry.path)) return take(opened);
+  try {
+    return await pipeline(opened, createGunzip(), (chunks: Chunks) => take(chunks));
+  } catch (error) {
+    const isOfZlib = error instanceof Error && 'code' in error && String(error.code).startsWith('Z_');
+    throw isOfZlib ? damaged(error) : error;
+  }
+}
+
+/**
+ * Reads a file for nothing but whether it is what was written.
+ * @throws {SuiteError} `BACKUP.NO_FILE`, `BACKUP.DAMAGED`
+ */
+export async function checkSetFile(storage: Storage, set: string, entry: FileEntry): Promise<void> {
+  const meter = new Metered();
+  for await (const _ of meter.count(await storage.read(set, entry.path)));
+  const { bytes, sha256 } = meter.result();
+  if (bytes !== entry.bytes) throw fileDamaged(set, entry.path, `It has ${bytes} bytes and not ${entry.bytes}.`);
+  if (sha256 !== entry.sha256) throw fileDamaged(set, entry.path, 'Its SHA-256 is not the one in the manifest.');
+}
+
+/** A text that is stored as a file. */
+export async function* chunksOf(text: string): Chunks {
+  yield Buffer.from(text);
+}
+
+/** The text that chunks give. */
+export async function textOf(chunks: Chunks): Promise<string> {
+  const parts: Uint8Array[] = [];
+  for await (const chunk of chunks) parts.push(chunk);
+  return Buffer.concat(parts).toString();
+}
+
+async function* orElse(chunks: Chunks, toError: (error: Error) => Error): Chunks {
+  try {
+    yield* chunks;
+  } catch (error) {
+    throw error instanceof Error ? toError(error) : error;
+  }
+}
+
+class Metered {
+  private readonly hash: Hash = createHash('sha256');
+  private bytes = 0;
+
+  async *count(chunks: Chunks): Chunks {
+    for await (const chunk of chunks) {
+      this.hash.update(chunk);
+      this.bytes += chunk.length;
+      yield chunk;
+    }
+  }
+
+  result(): { readonly bytes: number; readonly sha256: string } {
+    return { bytes: this.bytes, sha256: this.hash.digest('hex') };
+  }
+}

@@ -1,0 +1,53 @@
+import { quoteIdentifier, quoteLiteral } from '@azora/db-core';
+import type { DatabaseEntry, TableEntry } from './manifest';
+
+/** What plain psql runs to restore the database, in the directory of its files. */
+export function restoreScript({ service, tables, sequences }: Omit<DatabaseEntry, 'script'>): string {
+  const copies = tables.map(
+    (table) => `\\copy ${nameOf(table)} ${columnsOf(table)} FROM PROGRAM 'gzip -dc ${fileName(table)}'`,
+  );
+  const positions = sequences.map(
+    (sequence) =>
+      `SELECT setval(${quoteLiteral(nameOf(sequence))}, ${sequence.lastValue}, ${String(sequence.isCalled)});`,
+  );
+  return [
+    `-- Restores ${service} into an empty database without the suite. In this directory:`,
+    '--   createdb --template template0 restored && psql -X -d restored -f restore.sql',
+    '-- Rights of the app role are given by "azora-db setup"; manifest.json lists those there were.',
+    '\\set ON_ERROR_STOP on',
+    ...SETTINGS.map((setting) => `SET ${setting};`),
+    '\\ir pre-data.sql',
+    ...copies,
+    ...positions,
+    '\\ir post-data.sql',
+    'ANALYZE;',
+    '',
+  ].join('\n');
+}
+
+/** Under which the SQL of a set is run. */
+export const SETTINGS: readonly string[] = [
+  "search_path = ''",
+  "client_encoding = 'UTF8'",
+  'standard_conforming_strings = on',
+  // Bodies may name what is made after them.
+  'check_function_bodies = off',
+  'xmloption = content',
+  'client_min_messages = warning',
+  'row_security = off',
+  'statement_timeout = 0',
+  'lock_timeout = 0',
+  'idle_in_transaction_session_timeout = 0',
+];
+
+function nameOf({ schema, name }: { readonly schema: string; readonly name: string }): string {
+  return `${quoteIdentifier(schema)}.${quoteIdentifier(name)}`;
+}
+
+function columnsOf({ columns }: TableEntry): string {
+  return columns.length === 0 ? '' : `(${columns.map(quoteIdentifier).join(', ')})`;
+}
+
+function fileName({ file }: TableEntry): string {
+  return file.path.slice(file.path.indexOf('/') + 1);
+}

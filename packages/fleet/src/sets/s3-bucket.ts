@@ -1,0 +1,153 @@
+import { Readable } from 'node:stream';
+import {
+  DeleteObjectsCommand,
+  GetObjectCommand,
+  HeadObjectCommand,
+  PutObjectCommand,
+  paginateListObjectsV2,
+  S3Client,
+} from '@aws-sdk/client-s3';
+import { Upload } from '@aws-sdk/lib-storage';
+import { s3Failed } from './s3-errors';
+import { parseS3Location } from './s3-location';
+import type { Chunks } from './storage';
+
+/** A part of a bucket. Names are without its prefix, and whatever fails is the suite's error. */
+export interface Bucket {
+  /** For messages. */
+  readonly location: string;
+  folders(): Promise<readonly string[]>;
+  /** What is below a folder, a page at a time. */
+  pages(folder: string): AsyncIterable<readonly StoredObject[]>;
+  has(name: string): Promise<boolean>;
+  /** Undefined when there is none. */
+  get(name: string): Promise<Readable | undefined>;
+  put(name: string, text: string): Promise<void>;
+  /** @throws what the source throws, as it is */
+  upload(name: string, source: Chunks): Promise<void>;
+  /** Not more than one page. */
+  remove(names: readonly string[]): Promise<void>;
+}
+
+export interface StoredObject {
+  readonly name: string;
+  readonly bytes: number;
+  readonly modified: Date;
+}
+
+/**
+ * An upload holds up to five of them: two on their way, one being collected and joined. A file may have ten thousand:
+ * 156 GiB as stored.
+ */
+const PART_BYTES = 16 * 2 ** 20;
+const PARTS_AT_ONCE = 2;
+export const LARGEST_BYTES = PART_BYTES * 10_000;
+/** The SDK would wait for as long as the system does: minutes. */
+const CONNECT_TIMEOUT_MS = 10_000;
+
+/**
+ * Endpoint, region and credentials are what the SDK finds in the environment.
+ * @throws {SuiteError} `USAGE.BAD_LOCATION`
+ */
+export function openBucket(url: string): Bucket {
+  const { bucket: Bucket, prefix, text: location } = parseS3Location(url);
+  const client = new S3Client({
+    // Servers other than Amazon's have no name for each bucket.
+    forcePathStyle: Boolean(process.env['AWS_ENDPOINT_URL_S3'] || process.env['AWS_ENDPOINT_URL']),
+    requestHandler: { connectionTimeout: CONNECT_TIMEOUT_MS },
+  });
+  const at = (name: string) => ({ Bucket, Key: `${prefix}${name}` });
+  const coded = <Result>(work: Promise<Result>): Promise<Result> =>
+    work.catch((error: unknown) => {
+      throw s3Failed(location, error);
+    });
+  return {
+    location,
+    folders: () => coded(listFolders(client, Bucket, prefix)),
+    pages: (folder) => codedChunks(location, listPages(client, Bucket, { prefix, folder })),
+    has: (name) => coded(unlessMissing(client.send(new HeadObjectCommand(at(name))))).then((it) => it !== undefined),
+    get: async (name) => {
+      const found = await coded(unlessMissing(client.send(new GetObjectCommand(at(name)))));
+      return found && Readable.from(codedChunks(location, found.Body as Readable));
+    },
+    put: async (name, text) => {
+      await coded(client.send(new PutObjectCommand({ ...at(name), Body: Buffer.from(text) })));
+    },
+    upload: (name, source) =>
+      uploadStream(source, (Body) => {
+        const options = { partSize: PART_BYTES, queueSize: PARTS_AT_ONCE };
+        return coded(new Upload({ client, params: { ...at(name), Body }, ...options }).done());
+      }),
+    remove: (names) =>
+      coded(
+        removeObjects(
+          client,
+          Bucket,
+          names.map((name) => at(name).Key),
+        ),
+      ),
+  };
+}
+
+async function listFolders(client: S3Client, Bucket: string, Prefix: string): Promise<readonly string[]> {
+  const folders: string[] = [];
+  for await (const page of paginateListObjectsV2({ client }, { Bucket, Prefix, Delimiter: '/' })) {
+    for (const found of page.CommonPrefixes ?? []) folders.push((found.Prefix ?? '').slice(Prefix.length, -1));
+  }
+  return folders;
+}
+
+async function* listPages(
+  client: S3Client,
+  Bucket: string,
+  { prefix, folder }: { readonly prefix: string; readonly folder: string },
+): AsyncGenerator<readonly StoredObject[]> {
+  for await (const page of paginateListObjectsV2({ client }, { Bucket, Prefix: `${prefix}${folder}/` })) {
+    yield (page.Contents ?? []).map(({ Key = '', Size = 0, LastModified = new Date() }) => ({
+      name: Key.slice(prefix.length),
+      bytes: Size,
+      modified: LastModified,
+    }));
+  }
+}
+
+/** What fails in the source is not the bucket's: the SDK throws it too, or another error in its place. */
+async function uploadStream(source: Chunks, upload: (body: Readable) => Promise<unknown>): Promise<void> {
+  let broken: { readonly error: unknown } | undefined;
+  async function* watched(): Chunks {
+    try {
+      yield* source;
+    } catch (error) {
+      broken = { error };
+      throw error;
+    }
+  }
+  await upload(Readable.from(watched())).catch((error: unknown) => {
+    throw broken === undefined ? error : broken.error;
+  });
+}
+
+/** The answer tells of each object that could not be removed, and is no error. */
+async function removeObjects(client: S3Client, Bucket: string, keys: readonly string[]): Promise<void> {
+  if (keys.length === 0) return;
+  const Delete = { Objects: keys.map((Key) => ({ Key })), Quiet: true };
+  const { Errors = [], $metadata } = await client.send(new DeleteObjectsCommand({ Bucket, Delete }));
+  const [first] = Errors;
+  if (first !== undefined) throw Object.assign(new Error('not removed'), { name: first.Code ?? 'Error', $metadata });
+}
+
+async function unlessMissing<Result>(answer: Promise<Result>): Promise<Result | undefined> {
+  return answer.catch((error: { readonly name?: string }) => {
+    // A HEAD is answered without a body, so without the server's own code.
+    if (error.name === 'NoSuchKey' || error.name === 'NotFound') return undefined;
+    throw error;
+  });
+}
+
+async function* codedChunks<Chunk>(location: string, chunks: AsyncIterable<Chunk>): AsyncGenerator<Chunk> {
+  try {
+    yield* chunks;
+  } catch (error) {
+    throw s3Failed(location, error);
+  }
+}

@@ -1,0 +1,141 @@
+import { readFile, rm, truncate, writeFile } from 'node:fs/promises';
+import path from 'node:path';
+import { generateX25519Identity } from 'age-encryption';
+import { drill } from '../src/operations/backup/drill';
+import { migrateTargetUp } from '../src/operations/migrate';
+import type { Target } from '../src/operations/targets';
+import type { Secret } from '../src/sets/encryption';
+import { findSet, openSet } from '../src/sets/set';
+import { backUp, filesIn, givenPlace, removePlaces, restore } from './backup-fixture';
+import { givenFleet, removeFleets } from './fleet-fixture';
+import { failureOf, rowsOf } from './migrations-fixture';
+
+const MIGRATIONS = {
+  '20260101000001_init': {
+    up: `CREATE TABLE notes (id serial PRIMARY KEY, body text NOT NULL); INSERT INTO notes (body) SELECT md5(n::text) FROM generate_series(1, 500) AS n`,
+    down: 'DROP TABLE notes;',
+  },
+};
+const NOTE = 'model Note {\n  id Int @id @default(autoincrement())\n  body String\n  @@map("notes")\n}';
+
+/** What must never be touched by a set that cannot be used. */
+async function liveState(target: Target): Promise<unknown> {
+  return rowsOf(
+    target.maintenance,
+    `SELECT oid::text || ' ' || datname FROM pg_database WHERE starts_with(datname, '${target.database}') ORDER BY 1`,
+  );
+}
+
+describe('a set that is not what was written', () => {
+  let target: Target;
+  beforeAll(async () => {
+    target = (await givenFleet({ notes: { schema: NOTE, migrations: MIGRATIONS } })).target('notes');
+    await migrateTargetUp(target, { lockTimeoutMs: 10_000 });
+  });
+  afterAll(removePlaces);
+  afterAll(removeFleets);
+
+  const given = async (secret?: Secret) => {
+    const { storage, directory } = await givenPlace();
+    const { set } = await backUp([target], storage, { secret });
+    const folder = path.join(directory, set);
+    const expectRefused = async (file: string, codes: readonly string[]) => {
+      const before = await liveState(target);
+      const failure = await failureOf(restore([target], storage, set, secret === undefined ? {} : { secret }));
+      expect({ file, code: failure.code }).toEqual({ file, code: expect.stringMatching(new RegExp(codes.join('|'))) });
+      expect(`${failure.message} ${failure.why}`).toContain(path.basename(file).replace(/\.seal$/, ''));
+      expect(await liveState(target)).toEqual(before);
+    };
+    return { storage, set, folder, files: await filesIn(folder), expectRefused };
+  };
+
+  it.each(['not encrypted', 'encrypted'])(
+    'is refused for one byte in any of its files, and the file is named (%s)',
+    async (kind) => {
+      const secret = kind === 'encrypted' ? { identity: await generateX25519Identity() } : undefined;
+      const { folder, files, expectRefused } = await given(secret);
+      expect(files.length).toBeGreaterThanOrEqual(6);
+
+      for (const file of files) {
+        const whole = await readFile(path.join(folder, file));
+        const flipped = Buffer.from(whole);
+        const at = Math.floor(whole.length / 2);
+        flipped[at] = (flipped[at] ?? 0) ^ 1;
+        await writeFile(path.join(folder, file), flipped);
+        await expectRefused(file, ['BACKUP.DAMAGED', 'BACKUP.BAD_MANIFEST', 'BACKUP.WRONG_KEY']);
+        await writeFile(path.join(folder, file), whole);
+      }
+    },
+  );
+
+  it('is refused when a file is missing or too short', async () => {
+    const { folder, files, expectRefused } = await given();
+
+    for (const file of files) {
+      const whole = await readFile(path.join(folder, file));
+      await truncate(path.join(folder, file), whole.length - 1);
+      await expectRefused(file, ['BACKUP.DAMAGED', 'BACKUP.BAD_MANIFEST']);
+      await rm(path.join(folder, file));
+      await expectRefused(file, ['BACKUP.NO_FILE']);
+      await writeFile(path.join(folder, file), whole);
+    }
+  });
+
+  it('is refused with an edited manifest, and never reads or writes outside its directory', async () => {
+    const { storage, set, folder } = await given();
+    const file = path.join(folder, 'manifest.json');
+    const text = await readFile(file, 'utf8');
+
+    await writeFile(file, text.replace('"rows": 500', '"rows": 499'));
+    expect(await failureOf(restore([target], storage, set))).toMatchObject({ code: 'BACKUP.DAMAGED' });
+
+    const { createHash } = await import('node:crypto');
+    const escaping = text.replaceAll('notes/notes.copy.gz', '../../../etc/passwd');
+    await writeFile(file, escaping);
+    await writeFile(
+      `${file.replace('.json', '.seal')}`,
+      `sha256 ${createHash('sha256').update(escaping).digest('hex')}\n`,
+    );
+    expect(await failureOf(restore([target], storage, set))).toMatchObject({ code: 'BACKUP.BAD_MANIFEST' });
+    expect(await failureOf(findSet(storage, '../elsewhere'))).toMatchObject({ code: 'BACKUP.UNKNOWN_SET' });
+  });
+
+  it('is opened by its key alone, and nothing in it can be read without', async () => {
+    const identity = await generateX25519Identity();
+    const { storage, set, folder, files } = await given({ identity });
+
+    for (const file of files.filter((it) => it !== 'manifest.json')) {
+      const text = (await readFile(path.join(folder, file))).toString('latin1');
+      expect({ file, leak: text.includes('notes') || text.includes(identity) }).toEqual({ file, leak: false });
+    }
+    expect(await failureOf(restore([target], storage, set))).toMatchObject({ code: 'BACKUP.NEEDS_KEY' });
+    const other = { identity: await generateX25519Identity() };
+    expect(await failureOf(restore([target], storage, set, { secret: other }))).toMatchObject({
+      code: 'BACKUP.WRONG_KEY',
+    });
+    expect(await restore([target], storage, set, { secret: { identity } })).toMatchObject([{ data: { rows: 501 } }]);
+    expect(await rowsOf(target.admin, 'SELECT count(*)::int FROM notes')).toEqual([500]);
+  });
+
+  it('is opened by its passphrase alone', async () => {
+    const { storage, set } = await given({ passphrase: 'correct horse' });
+
+    expect(await failureOf(openSet(storage, set, { passphrase: 'incorrect horse' }))).toMatchObject({
+      code: 'BACKUP.WRONG_KEY',
+    });
+    expect((await openSet(storage, set, { passphrase: 'correct horse' })).manifest.encryption).toBe('age');
+  });
+
+  it('does not hold in a drill, which says why and keeps that with the set', async () => {
+    const { storage, set, folder } = await given();
+    const request = { set: await openSet(storage, set, undefined), home: folder, references: [] };
+
+    expect((await drill([target], request, {})).verification).toMatchObject({ ok: true, problems: [] });
+    await truncate(path.join(folder, 'notes', 'notes.copy.gz'), 10);
+    expect((await drill([target], request, {})).verification).toMatchObject({
+      ok: false,
+      problems: [expect.stringContaining('notes/notes.copy.gz')],
+    });
+    expect(JSON.parse((await storage.readText(set, 'verified.json')) ?? '')).toMatchObject({ ok: false });
+  });
+});

@@ -1,0 +1,59 @@
+import { mkdtemp, readdir, rm } from 'node:fs/promises';
+import os from 'node:os';
+import path from 'node:path';
+import { type BackupReport, type BackupRequest, backUpFleet } from '../src/operations/backup/create';
+import { restoreFleet } from '../src/operations/backup/restore';
+import type { Target } from '../src/operations/targets';
+import { directoryStorage } from '../src/sets/directory';
+import type { Secret } from '../src/sets/encryption';
+import { openSet } from '../src/sets/set';
+import type { Storage } from '../src/sets/storage';
+
+const places: string[] = [];
+
+/** An empty place for sets; {@link removePlaces} takes it away again. */
+export async function givenPlace(): Promise<{ readonly directory: string; readonly storage: Storage }> {
+  const directory = await mkdtemp(path.join(os.tmpdir(), 'azora-sets-'));
+  places.push(directory);
+  return { directory, storage: directoryStorage(directory) };
+}
+
+export async function removePlaces(): Promise<void> {
+  await Promise.all(places.splice(0).map((directory) => rm(directory, { recursive: true, force: true })));
+}
+
+/** A backup with the options given; it must not fail. */
+export async function backUp(
+  targets: readonly Target[],
+  storage: Storage,
+  options: Partial<BackupRequest> = {},
+): Promise<Required<BackupReport>> {
+  const request = { storage, secret: undefined, mask: undefined, fence: false, allowDrift: false, ...options };
+  const report = await backUpFleet(targets, request, {});
+  for (const row of report.rows) if (row.state === 'failed') throw row.error;
+  if (report.manifest === undefined) throw new Error('no set was kept');
+  return { ...report, manifest: report.manifest };
+}
+
+/** A restore of a set, whose rows must all be done. */
+export async function restore(
+  targets: readonly Target[],
+  storage: Storage,
+  set: string,
+  { secret, dropOld = true }: { readonly secret?: Secret; readonly dropOld?: boolean } = {},
+) {
+  const opened = await openSet(storage, set, secret);
+  const request = { set: opened, home: os.tmpdir(), passwordOf: () => 'only-for-tests', dropOld };
+  const rows = await restoreFleet(targets, request, {});
+  for (const row of rows) if (row.state === 'failed') throw row.error;
+  return rows;
+}
+
+/** Every file of a set, from its directory. */
+export async function filesIn(directory: string): Promise<readonly string[]> {
+  const entries = await readdir(directory, { recursive: true, withFileTypes: true });
+  return entries
+    .filter((entry) => entry.isFile())
+    .map((entry) => path.relative(directory, path.join(entry.parentPath, entry.name)))
+    .sort();
+}

@@ -1,0 +1,146 @@
+import { spawnSync } from 'node:child_process';
+import { mkdir, readdir, stat, writeFile } from 'node:fs/promises';
+import path from 'node:path';
+import { listSets } from '../src/operations/backup/list';
+import { pruneSets } from '../src/operations/backup/prune';
+import { migrateTargetUp } from '../src/operations/migrate';
+import type { Target } from '../src/operations/targets';
+import { directoryStorage } from '../src/sets/directory';
+import { chunksOf } from '../src/sets/file';
+import { keptSets } from '../src/sets/retention';
+import { openSet } from '../src/sets/set';
+import { writeVerification } from '../src/sets/verification';
+import { backUp, givenPlace, removePlaces } from './backup-fixture';
+import { givenFleet, removeFleets } from './fleet-fixture';
+import { failureOf } from './migrations-fixture';
+
+const SET = '20260101T000000Z-000001';
+
+describe('what a retention keeps', () => {
+  const at = (...times: readonly string[]) => times.map((startedAt) => ({ id: startedAt, startedAt: `${startedAt}Z` }));
+  const none = { last: 0, daily: 0, weekly: 0, monthly: 0 };
+  const sets = at(
+    ...['2026-01-31T10:00:00', '2026-02-28T10:00:00', '2026-03-01T09:00:00', '2026-03-01T23:59:59'],
+    ...['2026-03-02T00:00:00', '2026-03-08T12:00:00', '2026-03-09T12:00:00'],
+  );
+
+  it.each([
+    ['the newest', { ...none, last: 2 }, ['2026-03-09T12:00:00', '2026-03-08T12:00:00']],
+    [
+      'the newest of a day',
+      { ...none, daily: 4 },
+      ['2026-03-09T12:00:00', '2026-03-08T12:00:00', '2026-03-02T00:00:00', '2026-03-01T23:59:59'],
+    ],
+    [
+      'the newest of a week, which begins on Monday',
+      { ...none, weekly: 3 },
+      ['2026-03-09T12:00:00', '2026-03-08T12:00:00', '2026-03-01T23:59:59'],
+    ],
+    [
+      'the newest of a month',
+      { ...none, monthly: 12 },
+      ['2026-03-09T12:00:00', '2026-02-28T10:00:00', '2026-01-31T10:00:00'],
+    ],
+    [
+      'what any of them keeps',
+      { last: 1, daily: 0, weekly: 0, monthly: 2 },
+      ['2026-03-09T12:00:00', '2026-02-28T10:00:00'],
+    ],
+    ['nothing', none, []],
+  ])('is %s', (_, retention, kept) => {
+    expect(keptSets(sets, retention)).toEqual(kept);
+    expect(keptSets(sets.toReversed(), retention)).toEqual(kept);
+  });
+});
+
+describe('sets in a directory', () => {
+  let target: Target;
+  beforeAll(async () => {
+    const migrations = {
+      '20260101000001_init': { up: 'CREATE TABLE notes (id int PRIMARY KEY)', down: 'DROP TABLE notes' },
+    };
+    target = (await givenFleet({ notes: { schema: 'model Note {\n  id Int @id\n}', migrations } })).target('notes');
+    await migrateTargetUp(target, { lockTimeoutMs: 10_000 });
+  });
+  afterAll(removePlaces);
+  afterAll(removeFleets);
+
+  it('are seen when they are whole, and can be read by their owner alone', async () => {
+    const { storage, directory } = await givenPlace();
+    const place = directoryStorage(path.join(directory, 'new', 'place'));
+    const writer = await place.begin(SET);
+    await writer.write('notes/a.sql', chunksOf('SELECT 1'));
+
+    expect(await place.list()).toEqual([]);
+    await writer.finish();
+    expect(await place.list()).toEqual([SET]);
+    const modes = [SET, `${SET}/notes`, `${SET}/notes/a.sql`].map(async (name) => {
+      return (await stat(path.join(place.location, name))).mode & 0o777;
+    });
+    expect(await Promise.all(modes)).toEqual([0o700, 0o700, 0o600]);
+    expect(await storage.list()).toEqual([]);
+  });
+
+  it('leave nothing when they are abandoned, nor when their process was killed', async () => {
+    const { storage, directory } = await givenPlace();
+    await (await storage.begin(SET)).abandon();
+    expect(await readdir(directory)).toEqual([]);
+
+    const dead = spawnSync(process.execPath, ['-e', '']).pid;
+    await mkdir(path.join(directory, `${SET}.part-${dead}-1`));
+    const writer = await storage.begin(SET);
+    expect(await readdir(directory)).toEqual([expect.stringContaining(`.part-${process.pid}-`)]);
+    await writer.abandon();
+  });
+
+  it('are listed newest first with what is known of them, one that cannot be read included', async () => {
+    const { storage, directory } = await givenPlace();
+    await mkdir(path.join(directory, SET));
+    await writeFile(path.join(directory, SET, 'manifest.json'), '{}');
+    const { set } = await backUp([target], storage);
+    await writeVerification(await openSet(storage, set, undefined), { ok: true, restoreSeconds: 1.5, problems: [] });
+
+    expect(await listSets(storage)).toMatchObject([
+      {
+        id: set,
+        services: ['notes'],
+        rows: 1,
+        encrypted: false,
+        verified: { ok: true, restoreSeconds: 1.5 },
+        problem: null,
+      },
+      {
+        id: SET,
+        startedAt: '2026-01-01T00:00:00.000Z',
+        verified: null,
+        problem: expect.stringContaining('manifest.json'),
+      },
+    ]);
+  });
+
+  it('are pruned when that is said, but the newest that was proven', async () => {
+    const { storage } = await givenPlace();
+    const sets = [await backUp([target], storage), await backUp([target], storage), await backUp([target], storage)];
+    const [first = '', second = '', third = ''] = sets.map(({ set }) => set).sort();
+    await writeVerification(await openSet(storage, first, undefined), { ok: true, restoreSeconds: 1, problems: [] });
+    await writeVerification(await openSet(storage, second, undefined), {
+      ok: false,
+      restoreSeconds: 0,
+      problems: ['x'],
+    });
+    const retention = { last: 1, daily: 0, weekly: 0, monthly: 0 };
+
+    expect(await pruneSets(storage, retention, false)).toEqual({ kept: [third, first], removed: [second] });
+    expect(await storage.list()).toEqual([first, second, third]);
+    await pruneSets(storage, retention, true);
+    expect(await storage.list()).toEqual([first, third]);
+  });
+
+  it('cannot be kept where nothing can be written, which is said', async () => {
+    const { directory } = await givenPlace();
+    await writeFile(path.join(directory, 'file'), '');
+    const place = directoryStorage(path.join(directory, 'file', 'place'));
+
+    expect(await failureOf(backUp([target], place))).toMatchObject({ code: 'BACKUP.STORAGE_FAILED' });
+  });
+});

@@ -1,0 +1,337 @@
+import { createHash, randomBytes } from 'node:crypto';
+import net from 'node:net';
+import path from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
+import type { SuiteError } from '@azora/db-core';
+import { chunksOf, textOf } from '../src/sets/file';
+import { openStorage } from '../src/sets/open-storage';
+import { s3Storage } from '../src/sets/s3';
+import type { Chunks, SetWriter } from '../src/sets/storage';
+import { type S3Server, startS3Server } from './s3-server';
+
+const FIRST = '20260101T020304Z-0a1b2c';
+const SECOND = '20260102T020304Z-0a1b2c';
+const THIRD = '20260103T020304Z-0a1b2c';
+const HOUR_MS = 3_600_000;
+const MIB = 2 ** 20;
+
+describe('backup sets in a bucket', () => {
+  const before = { ...process.env };
+  let server: S3Server;
+  let prefix = 0;
+  const open = () => s3Storage(`s3://backups/of/${prefix}`);
+  const keys = async () => {
+    const own = `of/${prefix}/`;
+    return (await server.keys()).filter((key) => key.startsWith(own)).map((key) => key.slice(own.length));
+  };
+
+  beforeAll(async () => {
+    server = await startS3Server('backups');
+  });
+
+  beforeEach(() => {
+    prefix += 1;
+    server.intercept(undefined);
+    Object.assign(process.env, server.environment);
+  });
+
+  afterAll(async () => {
+    await server.close();
+    for (const name of Object.keys(server.environment)) delete process.env[name];
+    Object.assign(process.env, before);
+  });
+
+  it('are listed and read back, large files and empty ones', async () => {
+    const blocks = Array.from({ length: 40 }, () => randomBytes(MIB));
+
+    const writer = await open().begin(FIRST);
+    await writer.write('mint/large.gz', chunksFrom(blocks));
+    await writer.write('mint/empty.gz', chunksFrom([]));
+    await seal(writer);
+
+    expect(await open().list()).toEqual([FIRST]);
+    expect(await hashOf(await open().read(FIRST, 'mint/large.gz'))).toBe(await hashOf(chunksFrom(blocks)));
+    expect(await textOf(await open().read(FIRST, 'mint/empty.gz'))).toBe('');
+    expect(await open().readText(FIRST, 'manifest.json')).toBe('{}\n');
+    expect(await open().readText(FIRST, 'manifest.seal')).toBe('sealed\n');
+    expect(open().location).toBe(`s3://backups/of/${prefix}`);
+  });
+
+  it('are seen when they are finished, oldest first, and nothing else is', async () => {
+    await store(SECOND);
+    await store(FIRST);
+    await open().writeText('notes', 'manifest.seal', 'no set');
+
+    const unfinished = await open().begin(THIRD);
+    await unfinished.write('manifest.json', chunksOf('{}\n'));
+    await unfinished.write('manifest.seal', chunksOf('sealed\n'));
+
+    expect(await open().list()).toEqual([FIRST, SECOND]);
+    expect(await s3Storage('s3://backups').list()).toEqual([]);
+    await unfinished.finish();
+    expect(await open().list()).toEqual([FIRST, SECOND, THIRD]);
+  });
+
+  it('are not finished without a seal, or when files were removed in the meantime', async () => {
+    const unsealed = await open().begin(FIRST);
+    await expect(unsealed.finish()).rejects.toThrow('has no manifest.seal');
+
+    const emptied = await open().begin(SECOND);
+    await emptied.write('mint/one.gz', chunksOf('one'));
+    await open().remove(SECOND);
+    await expect(seal(emptied)).rejects.toMatchObject({
+      code: 'BACKUP.STORAGE_FAILED',
+      why: 'Not there as they were written: mint/one.gz.',
+    });
+
+    expect(await open().list()).toEqual([]);
+  });
+
+  it('leave nothing when they are abandoned, though an upload was running', async () => {
+    const writer = await open().begin(FIRST);
+    await writer.write('mint/one.gz', chunksOf('one'));
+    const running = writer.write('mint/two.gz', endless());
+    const failed = expect(running).rejects.toThrow('was abandoned');
+    await writer.abandon();
+
+    await failed;
+    expect(await keys()).toEqual([]);
+  });
+
+  it.each([0, 40])('pass on what fails in a source, after %i MiB', async (size) => {
+    const writer = await open().begin(FIRST);
+    const problem = Object.assign(new Error('the database went away'), { code: 'ECONNRESET' });
+
+    await expect(writer.write('mint/one.gz', failing(size, problem))).rejects.toBe(problem);
+
+    expect(await keys()).toEqual([]);
+  });
+
+  it('begin with the removal of what was left behind for a day, and of nothing else', async () => {
+    await store(FIRST);
+    for (const set of [SECOND, THIRD]) {
+      const writer = await open().begin(set);
+      await writer.write('manifest.json', chunksOf('{}\n'));
+      await writer.write('mint/one.gz', chunksOf('one'));
+    }
+    await server.age(`of/${prefix}/${FIRST}`, 48 * HOUR_MS);
+    await server.age(`of/${prefix}/${SECOND}`, 25 * HOUR_MS);
+    await server.age(`of/${prefix}/${THIRD}`, 23 * HOUR_MS);
+
+    await open().begin('20260104T020304Z-0a1b2c');
+
+    expect(await keys()).toEqual([
+      `${FIRST}/manifest.json`,
+      `${FIRST}/manifest.seal`,
+      `${FIRST}/mint/one.gz`,
+      `${THIRD}/manifest.json`,
+      `${THIRD}/mint/one.gz`,
+    ]);
+  });
+
+  it('are removed with more files than one request may name, and are no sets from the first on', async () => {
+    await store(FIRST);
+    await store(SECOND);
+    await server.add(Array.from({ length: 1_050 }, (_, index) => `of/${prefix}/${FIRST}/mint/${index}.gz`));
+
+    let removals = 0;
+    server.intercept(({ method, url = '' }, response) => {
+      const isSecond = method === 'POST' && url.includes('delete') && ++removals === 2;
+      if (isSecond) response.writeHead(403).end();
+      return isSecond;
+    });
+    await expect(open().remove(FIRST)).rejects.toMatchObject({ code: 'BACKUP.STORAGE_FAILED' });
+    expect(await open().list()).toEqual([SECOND]);
+    expect(await keys()).toHaveLength(1_052 + 3);
+
+    await open().remove(FIRST);
+    expect(removals).toBe(5);
+    expect(await keys()).toEqual([`${SECOND}/manifest.json`, `${SECOND}/manifest.seal`, `${SECOND}/mint/one.gz`]);
+  });
+
+  it('say which file is missing', async () => {
+    await store(FIRST);
+
+    expect(await open().readText(FIRST, 'key.age')).toBeUndefined();
+    await expect(open().read(FIRST, 'mint/two.gz')).rejects.toMatchObject({
+      code: 'BACKUP.NO_FILE',
+      meta: { set: FIRST, file: 'mint/two.gz' },
+    });
+  });
+
+  it('take another file in place of one', async () => {
+    await store(FIRST);
+    await open().writeText(FIRST, 'verified.json', 'once');
+    await open().writeText(FIRST, 'verified.json', 'twice');
+
+    expect(await open().readText(FIRST, 'verified.json')).toBe('twice');
+  });
+
+  describe('when the bucket cannot be used', () => {
+    it('say that there is none, whatever is asked', async () => {
+      const wrong = s3Storage('s3://elsewhere/sets');
+      const asked = [
+        wrong.list(),
+        wrong.begin(FIRST),
+        wrong.read(FIRST, 'manifest.json'),
+        wrong.readText(FIRST, 'manifest.json'),
+        wrong.writeText(FIRST, 'verified.json', ''),
+        wrong.remove(FIRST),
+      ];
+
+      for (const problem of await Promise.all(asked.map(problemOf))) {
+        expect(problem).toMatchObject({
+          code: 'BACKUP.STORAGE_FAILED',
+          message: 'The backup storage s3://elsewhere/sets cannot be used',
+          why: 'The server knows no such bucket.',
+          next: expect.stringContaining('AWS_ENDPOINT_URL_S3'),
+          meta: { location: 's3://elsewhere/sets', code: 'NoSuchBucket' },
+        });
+      }
+    });
+
+    it.each([
+      ['AWS_ACCESS_KEY_ID', 'AKIANOBODY', 'The server does not know the access key.'],
+      ['AWS_ACCESS_KEY_ID', undefined, 'No credentials were found.'],
+      ['AWS_REGION', undefined, 'No region is set.'],
+    ])('say what is wrong with %s', async (name, value, why) => {
+      if (value === undefined) delete process.env[name];
+      else process.env[name] = value;
+
+      const problem = await problemOf(open().list());
+
+      expect(problem).toMatchObject({ code: 'BACKUP.STORAGE_FAILED', why, next: expect.stringContaining(name) });
+    });
+
+    it('tell no secret, whatever the server says', async () => {
+      const body = '<Error><Code>SignatureDoesNotMatch</Code><Message>open sesame</Message></Error>';
+      server.intercept((_, response) => Boolean(response.writeHead(403).end(body)));
+
+      const problem = await problemOf(open().list());
+
+      expect(problem).toMatchObject({
+        code: 'BACKUP.STORAGE_FAILED',
+        why: 'The secret key is not the one of the access key.',
+        next: expect.stringContaining('AWS_SECRET_ACCESS_KEY'),
+      });
+      expect(textsOf(problem)).not.toContain('sesame');
+    });
+
+    it('say that the server cannot be reached', async () => {
+      const closed = net.createServer().listen(0, '127.0.0.1');
+      await new Promise((resolve) => closed.once('listening', resolve));
+      const { port } = closed.address() as net.AddressInfo;
+      await new Promise((resolve) => closed.close(resolve));
+      process.env['AWS_ENDPOINT_URL_S3'] = `http://127.0.0.1:${port}`;
+
+      expect(await problemOf(open().list())).toMatchObject({
+        code: 'BACKUP.STORAGE_FAILED',
+        why: expect.stringContaining('The server cannot be reached'),
+      });
+    });
+
+    it('say what the server answered', async () => {
+      const writer = await open().begin(FIRST);
+      server.intercept((_, response) => Boolean(response.writeHead(403).end()));
+      expect(await problemOf(open().list())).toMatchObject({ next: expect.stringContaining('s3:ListBucket') });
+      expect(await problemOf(writer.write('mint/one.gz', chunksOf('one')))).toMatchObject({
+        code: 'BACKUP.STORAGE_FAILED',
+      });
+      server.intercept((_, response) => Boolean(response.writeHead(503).end()));
+      expect(await problemOf(open().list())).toMatchObject({ why: expect.stringContaining('HTTP 503') });
+    });
+
+    it('say that it went away in the middle of a file', async () => {
+      await store(FIRST);
+      server.intercept((_, response) => {
+        response.writeHead(200, { 'content-length': '1000' }).write('a part');
+        sleep(50).then(() => response.destroy());
+        return true;
+      });
+
+      expect(await problemOf(open().readText(FIRST, 'manifest.json'))).toMatchObject({ code: 'BACKUP.STORAGE_FAILED' });
+    });
+  });
+
+  async function store(set: string): Promise<void> {
+    const writer = await open().begin(set);
+    await writer.write('mint/one.gz', chunksOf('one'));
+    await seal(writer);
+  }
+});
+
+describe('the place of backups', () => {
+  it('is a directory unless it has a scheme', async () => {
+    expect((await openStorage('some/where')).location).toBe(path.resolve('some/where'));
+    expect((await openStorage('/some/where')).location).toBe(path.resolve('/some/where'));
+  });
+
+  it.each(['gs://bucket/sets', 'https://user:sesame@host/bucket', 'file:///backups'])('is not %s', async (location) => {
+    await expectBadLocation(() => openStorage(location));
+  });
+
+  it.each([
+    's3://',
+    's3:///sets',
+    's3://Bucket/sets',
+    's3://user:sesame@bucket/sets',
+    's3://bucket/sets?secret=sesame',
+    's3://bucket/../sets',
+  ])('is not %s', async (location) => {
+    await expectBadLocation(async () => s3Storage(location));
+  });
+
+  it.each([
+    ['s3://bucket', 's3://bucket'],
+    ['S3://bucket/', 's3://bucket'],
+    ['s3://my.bucket-1//of/host=a/', 's3://my.bucket-1/of/host=a'],
+  ])('is in a bucket: %s', (location, shown) => {
+    expect(s3Storage(location).location).toBe(shown);
+  });
+});
+
+async function expectBadLocation(open: () => Promise<unknown>): Promise<void> {
+  const problem = await problemOf(open());
+
+  expect(problem).toMatchObject({ code: 'USAGE.BAD_LOCATION', next: expect.stringContaining('s3://bucket/prefix') });
+  expect(textsOf(problem)).not.toContain('sesame');
+}
+
+async function problemOf(work: Promise<unknown>): Promise<SuiteError> {
+  return work.then(
+    () => Promise.reject(new Error('it succeeded')),
+    (error: SuiteError) => error,
+  );
+}
+
+function textsOf(problem: SuiteError): string {
+  return JSON.stringify([problem, problem.message, problem.stack]);
+}
+
+async function seal(writer: SetWriter): Promise<void> {
+  await writer.write('manifest.json', chunksOf('{}\n'));
+  await writer.write('manifest.seal', chunksOf('sealed\n'));
+  await writer.finish();
+}
+
+async function* chunksFrom(blocks: readonly Uint8Array[]): Chunks {
+  yield* blocks;
+}
+
+async function* endless(): Chunks {
+  for (;;) {
+    yield randomBytes(1024);
+    await sleep(5);
+  }
+}
+
+async function* failing(mebibytes: number, problem: Error): Chunks {
+  for (let given = 0; given < mebibytes; given += 1) yield randomBytes(MIB);
+  throw problem;
+}
+
+async function hashOf(chunks: Chunks): Promise<string> {
+  const hash = createHash('sha256');
+  for await (const chunk of chunks) hash.update(chunk);
+  return hash.digest('hex');
+}

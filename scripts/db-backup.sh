@@ -1,0 +1,3 @@
+#!/bin/sh
+# The same as `npm run db:backup`, from anywhere and before anything is installed. Arguments are passed on.
+exec node "$(dirname "$0")/db-setup.js" backup "$@"
