@@ -61,6 +61,7 @@ describe('readCatalog', () => {
       subject: undefined,
       pii: 'email',
       isSecret: false,
+      mask: undefined,
     });
   });
 

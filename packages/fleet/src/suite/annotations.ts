@@ -52,6 +52,8 @@ export interface ColumnAnnotations {
   readonly subject?: FieldPath;
   readonly pii?: PiiKind;
   readonly secret?: true;
+  /** SQL over the row, for a masked backup. */
+  readonly mask?: string;
 }
 
 /** One line of a `///` comment, without the slashes. */
@@ -84,6 +86,7 @@ const COLUMN_WORDS: Words<ColumnAnnotations> = {
   subject: { usage: '@subject service.Model.field', parse: parsePath },
   pii: { usage: `@pii ${PII_KINDS.join(' | ')}`, parse: (text) => PII_KINDS.find((kind) => kind === text) },
   secret: { usage: '@secret', parse: (text) => (text === '' ? true : undefined) },
+  mask: { usage: '@mask SQL expression', parse: (text) => (text === '' ? undefined : text) },
 };
 
 const MODEL_WORDS: Words<ModelAnnotations> = {
@@ -105,6 +108,7 @@ const ANNOTATION_INSIDE = new RegExp(`\\s@(${KNOWN_WORDS.join('|')})\\b`);
  *       @subject service.Model.field    its value names the person whom the row is about
  *       @pii kind                       personal data, of one of {@link PII_KINDS}
  *       @secret                         never leaves the database in a log, an export or a masked backup
+ *       @mask SQL expression            what stands in its place in a masked backup, where that must have a certain form
  *     above a model
  *       @erase delete                   on a person's erasure the row goes,
  *       @erase anonymise                or stays without what is personal in it,

@@ -121,6 +121,7 @@ function buildColumns(
         subject: annotations.subject,
         pii: annotations.pii,
         isSecret: annotations.secret === true,
+        mask: annotations.mask,
       },
     ];
   });

@@ -68,6 +68,8 @@ export interface CatalogColumn {
   readonly subject: FieldPath | undefined;
   readonly pii: PiiKind | undefined;
   readonly isSecret: boolean;
+  /** SQL for what stands in its place in a masked backup. */
+  readonly mask: string | undefined;
 }
 
 export interface CatalogIndex {

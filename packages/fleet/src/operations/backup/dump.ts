@@ -82,11 +82,17 @@ async function dumpTables(database: FrozenDatabase, options: DumpOptions): Promi
   const helpers = id === null ? 0 : Math.max(0, Math.min(SESSIONS, large) - 1);
   const helping = Array.from({ length: helpers }, () =>
     withClient(target.admin, async (helper) => {
-      await joinSnapshot(helper, id ?? '');
-      await work(helper);
+      if (await joinSnapshot(helper, id ?? '', snapshot.tables)) await work(helper);
     }),
   );
-  await Promise.all([work(client), ...helping]);
+  const sessions = [work(client), ...helping].map((session) =>
+    session.catch((error: unknown) => {
+      queue.length = 0;
+      throw error;
+    }),
+  );
+  // Until all have ended: one that goes on would write into a set that is being removed.
+  for (const end of await Promise.allSettled(sessions)) if (end.status === 'rejected') throw end.reason;
   return snapshot.tables.flatMap((table) => stored.get(table) ?? []);
 }
 

@@ -1,16 +1,16 @@
-import { type MaskedColumn, maskExpression } from '../../postgres/dump/mask';
+import { maskExpression } from '../../postgres/dump/mask';
 import type { ColumnExpressions } from '../../postgres/dump/rows';
 import type { Catalog } from '../../suite/catalog';
 
-/** What stands for the columns of a table that are annotated `@pii` or `@secret`. */
+/** What stands for the columns of a table that are annotated `@pii`, `@secret` or `@mask`. */
 export function maskOf(catalog: Catalog, service: string): (table: string) => ColumnExpressions {
   const models = catalog.services.find(({ name }) => name === service)?.models ?? [];
   const tables = new Map(
     models.map(({ table, columns }) => {
       const masked = columns.flatMap((column): [string, string][] => {
-        const { name, sqlType, isNullable, isSecret, pii: kind } = column;
-        if (!isSecret && kind === undefined) return [];
-        const expression = maskExpression({ name, sqlType, isNullable, isSecret, kind } satisfies MaskedColumn);
+        const { name, sqlType, isNullable, isSecret, pii: kind, mask } = column;
+        if (!isSecret && kind === undefined && mask === undefined) return [];
+        const expression = maskExpression({ name, sqlType, isNullable, isSecret, kind, mask });
         return expression === undefined ? [] : [[name, expression]];
       });
       return [table, new Map(masked)];

@@ -30,7 +30,14 @@ interface BegunDatabase extends OpenDatabase {
 }
 
 /** About ten seconds in all: writers that hold their locks for longer than that are told of. */
-const FENCE_RETRY = { numOfAttempts: 12, startingDelay: 50, maxDelay: 2_000, jitter: 'full' } as const;
+const FENCE_RETRY = {
+  numOfAttempts: 12,
+  startingDelay: 50,
+  maxDelay: 2_000,
+  jitter: 'full',
+  // A lost connection stays lost, and the writers of the others would wait for all attempts.
+  retry: (error: unknown) => error instanceof SuiteError && error.code === 'BACKUP.FENCE_TIMEOUT',
+} as const;
 
 /**
  * Takes the snapshots of all databases at the same moment, and runs `work` while they last.

@@ -11,6 +11,8 @@ export interface MaskedColumn {
   readonly isSecret: boolean;
   /** The kind of personal data. */
   readonly kind: string | undefined;
+  /** What the schema says shall stand in its place. */
+  readonly mask: string | undefined;
 }
 
 const BLOCK_BYTES = 64;
@@ -32,7 +34,8 @@ export async function prepareMask(client: ClientBase, key: string): Promise<void
 /** SQL for what stands in the column's place; undefined when it stays as it is. The same value gives the same, in every database. */
 export function maskExpression(column: MaskedColumn): string | undefined {
   const name = quoteIdentifier(column.name);
-  const { sqlType } = column;
+  const { sqlType, mask } = column;
+  if (mask !== undefined) return `CASE WHEN ${name} IS NULL THEN NULL ELSE (${mask}) END`;
   if (column.isSecret) return column.isNullable ? 'NULL' : fit(digest(name), sqlType);
   if (KEPT.test(sqlType)) return undefined;
   if (sqlType.endsWith('[]')) return whereThere(name, `ARRAY(SELECT ${word('item')} FROM unnest(${name}) AS item)`);

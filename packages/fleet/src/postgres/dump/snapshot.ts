@@ -39,6 +39,7 @@ const SETTINGS = `
 /** A table that somebody alters meanwhile is waited for this long. */
 const LOCK_TIMEOUT_MS = 10_000;
 const UNDEFINED_TABLE = '42P01';
+const LOCK_NOT_AVAILABLE = '55P03';
 
 /**
  * Begins the transaction of a backup, and keeps the tables from being altered until it ends; the state that it will read
@@ -88,11 +89,21 @@ export async function takeSnapshot(
   return { ...facts, takenAt };
 }
 
-/** Begins a transaction of another session that reads the same state. */
-export async function joinSnapshot(client: ClientBase, id: string): Promise<void> {
+/**
+ * Begins a transaction of another session that reads the same state. False when somebody waits to alter a table: behind
+ * them it would wait for ever, as they wait for the transaction that the state is of.
+ */
+export async function joinSnapshot(client: ClientBase, id: string, tables: readonly DumpedTable[]): Promise<boolean> {
   await client.query('BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY');
   await client.query(`SET TRANSACTION SNAPSHOT '${id.replaceAll("'", "''")}'`);
   await client.query(SETTINGS);
+  try {
+    await client.query(`LOCK TABLE ${tableList(tables)} IN ACCESS SHARE MODE NOWAIT`);
+    return true;
+  } catch (error) {
+    if (databaseFault(error)?.sqlState === LOCK_NOT_AVAILABLE) return false;
+    throw error;
+  }
 }
 
 /** Where the sequences stand. They belong to no snapshot: read after the rows, they are never behind them. */
