@@ -1,10 +1,8 @@
 import { createHash, randomBytes } from 'node:crypto';
 import net from 'node:net';
-import path from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { SuiteError } from '@azora/db-core';
 import { chunksOf, textOf } from '../src/sets/file';
-import { openStorage } from '../src/sets/open-storage';
 import { s3Storage } from '../src/sets/s3';
 import type { Chunks, SetWriter } from '../src/sets/storage';
 import { type S3Server, startS3Server } from './s3-server';
@@ -149,6 +147,24 @@ describe('backup sets in a bucket', () => {
     expect(await keys()).toEqual([`${SECOND}/manifest.json`, `${SECOND}/manifest.seal`, `${SECOND}/mint/one.gz`]);
   });
 
+  it('are read on where the connection was cut', async () => {
+    const text = 'a long line of rows\n'.repeat(10_000);
+    await open().writeText(FIRST, 'mint/one.gz', text);
+    let cuts = 0;
+    server.intercept(({ headers }, response) => {
+      const from = Number(/bytes=(\d+)-/.exec(headers.range ?? '')?.[1] ?? 0);
+      if (++cuts > 2) return false;
+      const range = from === 0 ? {} : { 'content-range': `bytes ${from}-${text.length - 1}/${text.length}` };
+      response.writeHead(from === 0 ? 200 : 206, { 'content-length': text.length - from, ...range });
+      response.write(text.slice(from, from + 70_001));
+      sleep(50).then(() => response.destroy());
+      return true;
+    });
+
+    expect(await textOf(await open().read(FIRST, 'mint/one.gz'))).toBe(text);
+    expect(cuts).toBe(3);
+  });
+
   it('say which file is missing', async () => {
     await store(FIRST);
 
@@ -259,43 +275,6 @@ describe('backup sets in a bucket', () => {
     await seal(writer);
   }
 });
-
-describe('the place of backups', () => {
-  it('is a directory unless it has a scheme', async () => {
-    expect((await openStorage('some/where')).location).toBe(path.resolve('some/where'));
-    expect((await openStorage('/some/where')).location).toBe(path.resolve('/some/where'));
-  });
-
-  it.each(['gs://bucket/sets', 'https://user:sesame@host/bucket', 'file:///backups'])('is not %s', async (location) => {
-    await expectBadLocation(() => openStorage(location));
-  });
-
-  it.each([
-    's3://',
-    's3:///sets',
-    's3://Bucket/sets',
-    's3://user:sesame@bucket/sets',
-    's3://bucket/sets?secret=sesame',
-    's3://bucket/../sets',
-  ])('is not %s', async (location) => {
-    await expectBadLocation(async () => s3Storage(location));
-  });
-
-  it.each([
-    ['s3://bucket', 's3://bucket'],
-    ['S3://bucket/', 's3://bucket'],
-    ['s3://my.bucket-1//of/host=a/', 's3://my.bucket-1/of/host=a'],
-  ])('is in a bucket: %s', (location, shown) => {
-    expect(s3Storage(location).location).toBe(shown);
-  });
-});
-
-async function expectBadLocation(open: () => Promise<unknown>): Promise<void> {
-  const problem = await problemOf(open());
-
-  expect(problem).toMatchObject({ code: 'USAGE.BAD_LOCATION', next: expect.stringContaining('s3://bucket/prefix') });
-  expect(textsOf(problem)).not.toContain('sesame');
-}
 
 async function problemOf(work: Promise<unknown>): Promise<SuiteError> {
   return work.then(

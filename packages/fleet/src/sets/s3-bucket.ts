@@ -2,6 +2,7 @@ import { Readable } from 'node:stream';
 import {
   DeleteObjectsCommand,
   GetObjectCommand,
+  type GetObjectCommandOutput,
   HeadObjectCommand,
   PutObjectCommand,
   paginateListObjectsV2,
@@ -68,7 +69,8 @@ export function openBucket(url: string): Bucket {
     has: (name) => coded(unlessMissing(client.send(new HeadObjectCommand(at(name))))).then((it) => it !== undefined),
     get: async (name) => {
       const found = await coded(unlessMissing(client.send(new GetObjectCommand(at(name)))));
-      return found && Readable.from(codedChunks(location, found.Body as Readable));
+      const more = (from: object) => client.send(new GetObjectCommand({ ...at(name), ...from }));
+      return found && Readable.from(codedChunks(location, readWhole(found, more)));
     },
     put: async (name, text) => {
       await coded(client.send(new PutObjectCommand({ ...at(name), Body: Buffer.from(text) })));
@@ -111,9 +113,55 @@ async function* listPages(
   }
 }
 
+/**
+ * Goes on where it was when the connection is cut, as long as something came: a reader such as COPY may make the server
+ * wait for longer than it does.
+ */
+async function* readWhole(
+  first: GetObjectCommandOutput,
+  more: (from: { readonly Range: string; readonly IfMatch: string | undefined }) => Promise<GetObjectCommandOutput>,
+): AsyncGenerator<Uint8Array> {
+  let body = first.Body as Readable;
+  let [bytes, resumedAt] = [0, 0];
+  try {
+    for (;;) {
+      const chunks: AsyncIterator<Uint8Array> = body[Symbol.asyncIterator]();
+      const broken = yield* passOn(chunks, (length) => {
+        bytes += length;
+      });
+      if (broken === undefined) return;
+      if (bytes === resumedAt || bytes === first.ContentLength) throw broken.error;
+      const rest = await more({ Range: `bytes=${bytes}-`, IfMatch: first.ETag });
+      body = rest.Body as Readable;
+      if (!rest.ContentRange?.startsWith(`bytes ${bytes}-`)) throw broken.error;
+      resumedAt = bytes;
+    }
+  } finally {
+    body.destroy();
+  }
+}
+
+interface Broken {
+  readonly error: unknown;
+}
+
+/** Gives what broke it, apart from what the reader throws in at the yield. */
+async function* passOn(
+  chunks: AsyncIterator<Uint8Array>,
+  count: (length: number) => void,
+): AsyncGenerator<Uint8Array, Broken | undefined> {
+  for (;;) {
+    const next = await chunks.next().catch((error: unknown): Broken => ({ error }));
+    if ('error' in next) return next;
+    if (next.done === true) return undefined;
+    count(next.value.length);
+    yield next.value;
+  }
+}
+
 /** What fails in the source is not the bucket's: the SDK throws it too, or another error in its place. */
 async function uploadStream(source: Chunks, upload: (body: Readable) => Promise<unknown>): Promise<void> {
-  let broken: { readonly error: unknown } | undefined;
+  let broken: Broken | undefined;
   async function* watched(): Chunks {
     try {
       yield* source;

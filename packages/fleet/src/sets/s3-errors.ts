@@ -84,6 +84,7 @@ function adviceFor(error: unknown): Advice | undefined {
   }
   if (name?.endsWith('ProviderError')) return ADVICE['CredentialsProviderError'];
   if (message === 'Region is missing') return { why: 'No region is set.', next: REGION };
+  if (message?.startsWith('Checksum mismatch')) return { why: 'What came is not what was stored.', next: 'Try again' };
   // What was sent and has no answer has metadata without a status; `code` is what Node's own errors have.
   if (code === undefined && $metadata === undefined) return undefined;
   return { why: `The server cannot be reached: ${told}.`, next: NETWORK };

@@ -1,0 +1,81 @@
+// A backup of the seeded fleet (BENCH_SCALE thousand users, 20 by default: about 1 GB) and its restore, against pg_dump -Fd -j2
+// and pg_restore -j2 of every database, one after the other, on the same server; needs client programs of its version.
+const { spawnSync } = require('node:child_process');
+const { mkdirSync, mkdtempSync, readdirSync, rmSync } = require('node:fs');
+const os = require('node:os');
+const path = require('node:path');
+const { median, peakMemoryMib, row, seconds, withDatabase } = require('./measure.js');
+
+const SCALE = Number(process.env.BENCH_SCALE ?? 20);
+const RUNS = 3;
+const PREFIX = 'benchb_';
+
+exports.run = ({ root, home, url, hasVector }) => {
+  if (spawnSync('pg_dump', ['--schema-only', '--dbname', url]).status !== 0)
+    return [{ what: 'backup', ours: '', peer: 'no pg_dump here can read this server', ratio: '', budget: '' }];
+  const bin = path.join(root, 'packages', 'fleet', 'bin', 'azora-db.js');
+  const services = readdirSync(path.join(root, 'services')).filter((name) => hasVector || name !== 'rag');
+  const place = mkdtempSync(path.join(os.tmpdir(), 'azora-bench-sets-'));
+  const env = { ...process.env, DATABASE_URL: url, AZORA_HOME: home, AZORA_DB_PREFIX: PREFIX, AZORA_BACKUP_DIR: place };
+  const azora = (...args) => [process.execPath, [bin, ...args, '--service', services.join(',')], { cwd: root, env }];
+  try {
+    seconds(...azora('setup', '--no-build'));
+    seconds(...azora('reset', '--yes'));
+    seconds(...azora('seed'));
+    seconds(...azora('seed', '--scale', String(SCALE)));
+    const status = JSON.parse(spawnSync(...azora('status', '--json')).stdout);
+    const databases = status.services.map(({ database }) => database);
+    const megabytes = Math.round(status.services.reduce((sum, { sizeBytes }) => sum + sizeBytes, 0) / 2 ** 20);
+    return measure({ azora, url, place, databases, megabytes });
+  } finally {
+    rmSync(place, { recursive: true });
+  }
+};
+
+function measure({ azora, url, place, databases, megabytes }) {
+  const dumps = path.join(place, 'pg_dump');
+  const each = (work) => databases.reduce((sum, database) => sum + work(database), 0);
+  const side = (database) => `${database}_peer`;
+  const sql = (...statements) =>
+    seconds('psql', ['-X', '-q', '-d', url, ...statements.flatMap((statement) => ['-c', statement])]);
+  const emptyDumps = () => {
+    rmSync(dumps, { recursive: true, force: true });
+    mkdirSync(dumps);
+  };
+  const dropSides = () =>
+    each((database) =>
+      sql(`DROP DATABASE IF EXISTS "${side(database)}"`, `CREATE DATABASE "${side(database)}" TEMPLATE template0`),
+    );
+
+  const dump = median(
+    RUNS,
+    () =>
+      each((database) =>
+        seconds('pg_dump', ['-Fd', '-j2', '-f', path.join(dumps, database), withDatabase(url, database)]),
+      ),
+    emptyDumps,
+  );
+  const backup = median(RUNS, () => seconds(...azora('backup')));
+  const restorePeer = median(
+    RUNS,
+    () =>
+      each((database) =>
+        seconds('pg_restore', ['-j2', '-d', withDatabase(url, side(database)), path.join(dumps, database)]),
+      ),
+    dropSides,
+  );
+  const restore = median(RUNS, () => seconds(...azora('restore', 'latest', '--yes', '--drop-old')));
+  const verify = median(RUNS, () => seconds(...azora('backup', 'verify')));
+  each((database) => sql(`DROP DATABASE "${side(database)}"`));
+  const memory = Math.max(
+    peakMemoryMib(...azora('backup')) ?? 0,
+    peakMemoryMib(...azora('restore', 'latest', '--yes', '--drop-old')) ?? 0,
+  );
+  const what = `${megabytes} MB in ${databases.length} databases`;
+  return [
+    row(`backup, ${what}`, backup, dump, 'pg_dump -Fd -j2, one after the other', '≤ 1.2'),
+    row(`restore, ${what}`, restore, restorePeer, 'pg_restore -j2, one after the other', '≤ 1.2'),
+    row(`backup verify, ${what}`, verify, restore, 'our restore', '≤ 2'),
+    { what: 'backup and restore, largest process', ours: `${memory} MiB`, peer: '', ratio: '', budget: '≤ 300 MiB' },
+  ];
+}
