@@ -51,7 +51,8 @@ class RemoteServer {
   private ask(request: Buffer): Uint8Array {
     Atomics.store(this.answered, 0, 0);
     this.port.postMessage(request);
-    Atomics.wait(this.answered, 0, 0);
+    // What wakes it may be the notice of the answer before, which came when this thread had not slept yet.
+    while (Atomics.load(this.answered, 0) === 0) Atomics.wait(this.answered, 0, 0);
     return receiveMessageOnPort(this.port)?.message as Uint8Array;
   }
 }

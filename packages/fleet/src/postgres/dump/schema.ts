@@ -78,6 +78,10 @@ function statementsOf(dump: string): string {
 /** `varchar IN ('a', 'b')`, as PostgreSQL words it. */
 const LIST = /\b(ANY|ALL) \(\(ARRAY\[((?:'(?:[^']|'')*'::character varying(?:, )?)+)\]\)::text\[\]\)/g;
 
+/** What newer minor versions of the server keep of a column for themselves, and only their own pg_dump leaves out. */
+const VERSION = /, pg_attver=\d+|pg_attver=\d+, /g;
+const ONLY_VERSION = /^ALTER (FOREIGN )?TABLE (ONLY )?.* SET \(pg_attver=\d+\)$/;
+
 /**
  * PostgreSQL words the list of `varchar IN (…)` with a cast that, read again, goes to each value: the same check, in other
  * words, which a comparison of catalogs finds. Without the cast it becomes what it was.
@@ -86,9 +90,14 @@ function asWritten(sql: string): string {
   let written = '';
   let at = 0;
   for (const { offset, text, words } of splitStatements(sql)) {
+    if (ONLY_VERSION.test(text)) {
+      written += sql.slice(at, offset);
+      at = offset + text.length + ';\n'.length;
+      continue;
+    }
     // What a function says is its author's.
     const isRoutine = words.includes('function') || words.includes('procedure');
-    written += sql.slice(at, offset) + (isRoutine ? text : text.replace(LIST, '$1 (ARRAY[$2])'));
+    written += sql.slice(at, offset) + (isRoutine ? text : text.replace(LIST, '$1 (ARRAY[$2])').replace(VERSION, ''));
     at = offset + text.length;
   }
   return written + sql.slice(at);
