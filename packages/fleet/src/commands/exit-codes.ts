@@ -18,6 +18,7 @@ const BAD_INPUT_AREAS = [
   'MIGRATION',
   'BACKUP',
   'RESTORE',
+  'PITR',
 ];
 
 /** Codes of those areas that are not about what was given. */
@@ -29,9 +30,16 @@ const FAILURES = [
   'COMPANION.NOT_READY',
   'COMPANION.START_FAILED',
   'COMPANION.STOP_FAILED',
+  'EMBEDDED.SWAP_UNDER_WAY',
   'MIGRATION.LOCKED',
   'MIGRATION.CONNECTION_LOST',
+  'PITR.ARCHIVE_STALLED',
+  'PITR.BUSY',
+  'PITR.INTERRUPTED',
+  'PITR.RECOVERY_FAILED',
+  'PITR.UNWRITABLE',
   'RESTORE.SQL_FAILED',
+  'SERVER.CONNECTION_LOST',
 ];
 
 /** 2 for wrong usage or configuration, 1 for a failure. */

@@ -4,6 +4,7 @@ import type { Execute } from './command';
 import { registerDocs } from './docs.command';
 import { registerGenerate } from './generate.command';
 import { registerMigrate } from './migrate';
+import { registerPitr } from './pitr';
 import { registerReset } from './reset.command';
 import { registerRestore } from './restore.command';
 import { registerSeed } from './seed.command';
@@ -19,6 +20,7 @@ const COMMANDS = [
   registerSeed,
   registerBackup,
   registerRestore,
+  registerPitr,
   registerReset,
   registerGenerate,
   registerServer,

@@ -45,6 +45,8 @@ export async function eachService<Item extends { readonly service: Service }, Da
         progress?.({ service, state: 'done', detail });
         return { service, state: 'done', data };
       } catch (error) {
+        // Its work came to a safe point and ended there.
+        if (signal?.aborted && error === signal.reason) return { service, state: 'not-started' };
         const known = toSuiteError(error);
         progress?.({ service, state: 'failed', detail: known.message });
         return { service, state: 'failed', error: known };
@@ -61,6 +63,10 @@ export function doneRows<Data>(
   return rows.filter((row) => row.state === 'done');
 }
 
+/** What the driver says of a session that ended under it. */
+const CONNECTION_LOST =
+  /^(Client has encountered a connection error|Connection terminated|read ECONNRESET|write EPIPE)/;
+
 /** What was thrown, as the suite's error: a database's error by its SQLSTATE, anything else as a bug with its cause. */
 export function toSuiteError(error: unknown): SuiteError {
   if (error instanceof SuiteError) return error;
@@ -73,5 +79,12 @@ export function toSuiteError(error: unknown): SuiteError {
     });
   }
   const message = error instanceof Error ? error.message : String(error);
+  if (CONNECTION_LOST.test(message)) {
+    return new SuiteError('SERVER.CONNECTION_LOST', 'The connection to the server was lost', {
+      why: `${message}.`,
+      next: 'Run it again when the server is back',
+      cause: error,
+    });
+  }
   return new SuiteError('INTERNAL', message, { next: 'Run it again with AZORA_DEBUG=1 for the stack', cause: error });
 }

@@ -39,9 +39,15 @@ export async function withScratchDatabase<Result>(
     try {
       return await work(withUrlParts(place.maintenance, { database }), undefined);
     } finally {
-      await dropDatabase(client, database);
+      // In a session of its own where this one was ended: what ended it is what the caller must hear of.
+      await dropDatabase(client, database).catch(() => dropInNewSession(place.maintenance, database));
     }
   });
+}
+
+async function dropInNewSession(maintenance: DatabaseUrl, database: string): Promise<void> {
+  // If the server is gone, the next call drops it.
+  await withClient(maintenance, (client) => dropDatabase(client, database)).catch(() => undefined);
 }
 
 /** An empty database. */

@@ -65,8 +65,9 @@ export async function restoreFleet(
     const migrated = new Map(doneRows(prepared).map(({ service, data }) => [service, data.migrated]));
     // References between services hold within a set: some of its databases beside live ones would not keep them.
     if (migrated.size < items.length || options.signal?.aborted) return prepared.map(notSwapped);
+    const swap = swapOncePerServer(items, request);
     return eachService(items, { progress: options.progress }, async ({ target, entry, side }) => {
-      const kept = await putInPlace(target, side, request);
+      const kept = await putInPlace(target, side, request, swap);
       const rows = entry.tables.reduce((sum, table) => sum + table.rows, 0);
       const data = { tables: entry.tables.length, rows, migrated: migrated.get(target.service.name) ?? [], kept };
       return { data, detail: `${countOf(rows, 'row')} restored` };
@@ -101,15 +102,39 @@ export async function checkFiles({ storage, manifest }: OpenedSet, pairs: readon
   for (const file of filesOf(pairs.map(({ entry }) => entry))) await checkSetFile(storage, manifest.id, file);
 }
 
-/** Puts the side database in the place of the live one; returns what the live one is called now, if it was kept. */
-async function putInPlace(target: Target, side: ScratchDatabase, request: RestoreRequest): Promise<string | null> {
-  const { set, passwordOf, dropOld } = request;
+type SwapServer = (target: Target) => Promise<ReadonlyMap<string, string>>;
+
+/** The databases of one server change their places together, when the first of them is asked for. */
+function swapOncePerServer(
+  items: readonly { readonly target: Target; readonly side: ScratchDatabase }[],
+  { set }: RestoreRequest,
+): SwapServer {
   const mark = `__before_${set.manifest.id}`;
-  if (target.server === 'companion') return replaceData(target, side, request, `data${mark}`);
-  // Longer names are cut off in silence; a number may follow.
-  const kept = `${target.database.slice(0, LONGEST_NAME - mark.length - 3)}${mark}`;
-  const live = { live: target.database, side: side.url.database, kept };
-  const old = await swapDatabases(target.maintenance, live);
+  const swapped = new Map<string, Promise<ReadonlyMap<string, string>>>();
+  return ({ maintenance }) => {
+    const there = items.filter(({ target }) => target.maintenance.href === maintenance.href);
+    const swaps = there.map(({ target, side }) => ({
+      live: target.database,
+      side: side.url.database,
+      // Longer names are cut off in silence; a number may follow.
+      kept: `${target.database.slice(0, LONGEST_NAME - mark.length - 3)}${mark}`,
+    }));
+    const swap = swapped.get(maintenance.href) ?? swapDatabases(maintenance, swaps);
+    swapped.set(maintenance.href, swap);
+    return swap;
+  };
+}
+
+/** Puts the side database in the place of the live one; returns what the live one is called now, if it was kept. */
+async function putInPlace(
+  target: Target,
+  side: ScratchDatabase,
+  request: RestoreRequest,
+  swap: SwapServer,
+): Promise<string | null> {
+  const { set, passwordOf, dropOld } = request;
+  if (target.server === 'companion') return replaceData(target, side, request, `data__before_${set.manifest.id}`);
+  const old = (await swap(target)).get(target.database);
   await provision(target, passwordOf);
   if (old === undefined || !dropOld) return old ?? null;
   await withClient(target.maintenance, (client) => dropDatabase(client, old));

@@ -16,29 +16,44 @@ const PAUSE_MS = 20;
 const QUOTED_LISTS = ['search_path', 'temp_tablespaces', 'local_preload_libraries', 'session_preload_libraries'];
 
 /**
- * Puts another database in the place of the live one, in one transaction of the server: whoever connects gets the one or
- * the other, and a process that is killed leaves the one or the other. Sessions in the live one are ended.
- * @returns the name under which the one that was live is kept; undefined when there was none
+ * Puts other databases in the places of live ones of the same server, in one transaction: whoever connects gets the old ones
+ * or the new ones, and a process that is killed leaves the old ones or the new ones. Sessions in the live ones are ended.
+ * @returns the names under which those that were live are kept, by the name that they had
  */
-export async function swapDatabases(maintenance: DatabaseUrl, { live, side, kept }: Swap): Promise<string | undefined> {
+export async function swapDatabases(
+  maintenance: DatabaseUrl,
+  swaps: readonly Swap[],
+): Promise<ReadonlyMap<string, string>> {
   return withClient(maintenance, (client) =>
     withClient(maintenance, async (helper) => {
       const { rows } = await client.query<{ name: string }>('SELECT datname::text AS name FROM pg_database');
       const names = new Set(rows.map(({ name }) => name));
-      const keptName = names.has(live) ? freeName(kept, names) : undefined;
-      if (keptName !== undefined) await copySettings(client, live, side);
+      // In one order, so that two restores at once do not wait for each other.
+      const ordered = swaps.toSorted((one, other) => (one.live < other.live ? -1 : 1));
+      const replaced = ordered.filter(({ live }) => names.has(live));
+      const kept = new Map(replaced.map(({ live, kept: name }) => [live, freeName(name, names)]));
+      for (const { live, side } of replaced) await copySettings(client, live, side);
       await client.query('BEGIN');
       try {
-        if (keptName !== undefined) await renameLive(client, helper, live, keptName);
-        await client.query(`ALTER DATABASE ${quoteIdentifier(side)} RENAME TO ${quoteIdentifier(live)}`);
+        await withoutSessions(helper, [...kept.keys()], async () => {
+          for (const { live, side } of ordered) {
+            const name = kept.get(live);
+            if (name !== undefined) await rename(client, live, name);
+            await rename(client, side, live);
+          }
+        });
         await client.query('COMMIT');
       } catch (error) {
         await client.query('ROLLBACK').catch(() => undefined);
         throw error;
       }
-      return keptName;
+      return kept;
     }),
   );
+}
+
+async function rename(client: ClientBase, from: string, to: string): Promise<void> {
+  await client.query(`ALTER DATABASE ${quoteIdentifier(from)} RENAME TO ${quoteIdentifier(to)}`);
 }
 
 function freeName(base: string, names: ReadonlySet<string>): string {
@@ -49,20 +64,24 @@ function freeName(base: string, names: ReadonlySet<string>): string {
 }
 
 /** RENAME keeps new sessions out and waits five seconds for the old ones, which are ended meanwhile. */
-async function renameLive(client: ClientBase, helper: ClientBase, live: string, kept: string): Promise<void> {
-  let renamed = false;
-  const renaming = client
-    .query(`ALTER DATABASE ${quoteIdentifier(live)} RENAME TO ${quoteIdentifier(kept)}`)
-    .finally(() => {
-      renamed = true;
-    });
+async function withoutSessions(
+  helper: ClientBase,
+  databases: readonly string[],
+  work: () => Promise<void>,
+): Promise<void> {
+  let worked = false;
+  const working = work().finally(() => {
+    worked = true;
+  });
   const ending = (async () => {
-    while (!renamed) {
-      await helper.query('SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = $1', [live]);
+    while (!worked) {
+      await helper.query('SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = ANY ($1)', [
+        databases,
+      ]);
       await sleep(PAUSE_MS);
     }
   })();
-  await Promise.all([renaming, ending]);
+  await Promise.all([working, ending]);
 }
 
 /** What was set for the database as a whole: `ALTER DATABASE … SET`. */

@@ -5,15 +5,14 @@ import path from 'node:path';
 import { promisify } from 'node:util';
 import { type Account, asAccount, giveTo } from './account';
 import { type Binaries, serverEnvironment } from './binaries';
+import { draftName, isAbandoned } from './drafts';
 import { codeOf, diskFull, homeUnusable, initFailed, isFileError, noPassword, otherVersion } from './errors';
 import { lastLines, NO_SPACE } from './log';
 import type { Place } from './place';
-import { processStart } from './process';
 
 const run = promisify(execFile);
 
 const PASSWORD_BYTES = 24;
-const DRAFT = /^embedded\.new-(\d+)-([\w-]+)-[0-9a-f]{8}$/;
 
 /** Written into postgresql.conf, where `ALTER SYSTEM` can still overrule them. */
 const SETTINGS: Readonly<Record<string, string>> = {
@@ -31,8 +30,7 @@ const SETTINGS: Readonly<Record<string, string>> = {
  */
 export async function createCluster(place: Place, account: Account | undefined, binaries: Binaries): Promise<void> {
   await sweepDrafts(place.base);
-  const start = (await processStart(process.pid)) ?? 'unknown';
-  const draft = path.join(place.base, `embedded.new-${process.pid}-${start}-${randomBytes(4).toString('hex')}`);
+  const draft = path.join(place.base, await draftName('embedded', 'new'));
   try {
     const [data, password] = [path.join(draft, 'data'), path.join(draft, 'password')];
     await mkdir(draft, { mode: 0o700 });
@@ -107,8 +105,7 @@ async function writePassword(file: string): Promise<void> {
 /** Removes what a killed process left half-made. */
 async function sweepDrafts(base: string): Promise<void> {
   for (const name of await readdir(base)) {
-    const [, pid, start] = DRAFT.exec(name) ?? [];
-    if (pid === undefined || (await processStart(Number(pid))) === start) continue;
+    if (!name.startsWith('embedded.') || !(await isAbandoned(name))) continue;
     // An initdb whose parent was killed may still be writing there: then the next start gets it.
     await rm(path.join(base, name), { recursive: true, force: true }).catch(() => undefined);
   }

@@ -129,6 +129,15 @@ export function stopFailed(pid: number, reason: string): SuiteError {
   });
 }
 
+/** A restore that is putting other data in place does not end. */
+export function swapUnderWay(directory: string): SuiteError {
+  return new SuiteError('EMBEDDED.SWAP_UNDER_WAY', 'The data of the embedded server is being exchanged', {
+    why: `Another process restores to a point in time in ${directory}, and has not ended.`,
+    next: 'Wait until it has, or end it: the next command then finishes or undoes what it did',
+    meta: { directory },
+  });
+}
+
 /** What an error says, without the full stop. */
 export function reasonOf(cause: unknown): string {
   const message = isRecord(cause) && typeof cause['message'] === 'string' ? cause['message'] : String(cause);

@@ -20,7 +20,7 @@ const SYSTEM_DIRECTORY = '/var/lib/azora';
 const POINTER = 'embedded.location';
 const HASH_LENGTH = 16;
 /** What the suite puts into a home. */
-const OURS = /^(credentials\.json|companion$|embedded|binaries-)/;
+const OURS = /^(credentials\.json|companion$|embedded|binaries-|pitr$)/;
 
 export function placeIn(base: string): Place {
   const directory = path.join(base, 'embedded');
@@ -34,15 +34,23 @@ export function placeIn(base: string): Place {
 }
 
 /**
- * The home's server, if it was ever created.
- * @throws {SuiteError} `EMBEDDED.HOME_UNUSABLE`, `EMBEDDED.FOREIGN_DATA`
+ * Where the home's server is, or would be.
+ * @throws {SuiteError} `EMBEDDED.HOME_UNUSABLE`
  */
-export async function findPlace(home: string): Promise<Place | undefined> {
+export async function locatePlace(home: string): Promise<Place> {
   const pointer = await readFile(path.join(home, POINTER), 'utf8').catch((error: NodeJS.ErrnoException) => {
     if (error.code === 'ENOENT') return '';
     throw homeUnusable(home, error);
   });
-  const place = placeIn(pointer.trim() === '' ? await realpath(home).catch(() => home) : pointer.trim());
+  return placeIn(pointer.trim() === '' ? await realpath(home).catch(() => home) : pointer.trim());
+}
+
+/**
+ * The home's server, if it was ever created.
+ * @throws {SuiteError} `EMBEDDED.HOME_UNUSABLE`, `EMBEDDED.FOREIGN_DATA`
+ */
+export async function findPlace(home: string): Promise<Place | undefined> {
+  const place = await locatePlace(home);
   const found = await stat(place.data).catch((error: NodeJS.ErrnoException) => {
     if (error.code === 'ENOENT') return undefined;
     throw error.code === 'EACCES' ? foreignData(place.directory) : homeUnusable(home, error);

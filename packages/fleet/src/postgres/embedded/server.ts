@@ -1,18 +1,15 @@
-import { execFile } from 'node:child_process';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { promisify } from 'node:util';
 import type { DatabaseUrl } from '@azora/db-core';
 import { type Account, newAccount } from './account';
-import { type Binaries, serverEnvironment, usableBinaries } from './binaries';
+import { type Binaries, usableBinaries } from './binaries';
 import { createCluster, dataVersion, requireVersion } from './cluster';
-import { codeOf, diskFull, homeUnusable, notReady, reasonOf, startFailed, stopFailed } from './errors';
+import { diskFull, homeUnusable, notReady, reasonOf, startFailed } from './errors';
 import { type Launch, launch, verdictOf } from './launch';
 import { lastLines, NO_SPACE } from './log';
-import { choosePlace, findPlace, ownerOf, type Place } from './place';
-import { findPostmaster, type Postmaster, readPidFile } from './postmaster';
-import { isPostmasterOf, processStart } from './process';
-
-const run = promisify(execFile);
+import { choosePlace, findPlace, locatePlace, ownerOf, type Place } from './place';
+import { findPostmaster, type Postmaster } from './postmaster';
+import { runningPid, stopPlace } from './stop';
+import { isSwapping, settleSwap } from './swap';
 
 export interface StartOptions {
   /** The directory of the checkout that belongs to the suite, `.azora`. */
@@ -39,7 +36,6 @@ export interface EmbeddedState {
 }
 
 const READY_TIMEOUT_MS = 60_000;
-const STOP_TIMEOUT_MS = 60_000;
 const POLL_MS = 25;
 /** After another's server was found in the way, until the next attempt of our own. */
 const CONTENDED_PAUSE_MS = 500;
@@ -51,6 +47,7 @@ const CONTENDED_PAUSE_MS = 500;
  */
 export async function startEmbedded(options: StartOptions): Promise<StartedServer> {
   const { home, onProgress = () => undefined, readyTimeoutMs = READY_TIMEOUT_MS } = options;
+  await settleSwap(await locatePlace(home), readyTimeoutMs);
   const known = await findPlace(home);
   const running = known === undefined ? undefined : await findPostmaster(known);
   if (running !== undefined) return { url: running.url, started: false, pid: running.pid };
@@ -73,14 +70,7 @@ export async function startEmbedded(options: StartOptions): Promise<StartedServe
  */
 export async function stopEmbedded({ home }: { readonly home: string }): Promise<boolean> {
   const place = await findPlace(home);
-  const pid = place === undefined ? undefined : await runningPid(place);
-  if (place === undefined || pid === undefined) return false;
-  const start = await processStart(pid);
-  await interrupt(place, pid);
-  for (const deadline = Date.now() + STOP_TIMEOUT_MS; Date.now() < deadline; await sleep(POLL_MS)) {
-    if ((await processStart(pid)) !== start) return true;
-  }
-  throw stopFailed(pid, `It was told to, and has not ended within ${STOP_TIMEOUT_MS / 1000} s`);
+  return place === undefined ? false : stopPlace(place);
 }
 
 /** Looks at the server without starting or creating anything. */
@@ -96,7 +86,8 @@ export async function embeddedState({ home }: { readonly home: string }): Promis
   return pid === undefined ? { ...found, state: 'stopped' } : { ...found, state: 'running', pid };
 }
 
-async function launchUntilReady(
+/** Starts the server on that data and waits until it takes connections, which can take as long as the caller likes. */
+export async function launchUntilReady(
   place: Place,
   account: Account | undefined,
   binaries: Binaries,
@@ -111,7 +102,9 @@ async function launchUntilReady(
       nextAttempt = await pauseAfter(place, attempt);
       attempt = undefined;
     }
-    if (attempt === undefined && Date.now() >= nextAttempt) attempt = await launchIn(place, account, binaries);
+    if (attempt !== undefined || Date.now() < nextAttempt) continue;
+    if (await isSwapping(place)) await settleSwap(place, deadline - Date.now());
+    else attempt = await launchIn(place, account, binaries);
   }
   throw notReady(place.log, timeoutMs / 1000, lastLines((await attempt?.log()) ?? 'Another start was in the way.'));
 }
@@ -134,27 +127,6 @@ async function pauseAfter(place: Place, attempt: Launch): Promise<number> {
   const log = await attempt.log();
   const verdict = verdictOf(log);
   if (verdict === 'port-taken') return 0;
-  if (verdict === 'contended') return Date.now() + CONTENDED_PAUSE_MS;
+  if (verdict === 'contended' || (await isSwapping(place))) return Date.now() + CONTENDED_PAUSE_MS;
   throw NO_SPACE.test(log) ? diskFull(place.base, lastLines(log)) : startFailed(place.log, lastLines(log));
-}
-
-/** The pid of a server that is this one's, also while it starts, stops or recovers and takes no connections. */
-async function runningPid(place: Place): Promise<number | undefined> {
-  const found = await readPidFile(place);
-  if (found === undefined) return undefined;
-  if (process.platform === 'win32') return (await findPostmaster(place))?.pid;
-  return (await isPostmasterOf(found.pid, place.data)) ? found.pid : undefined;
-}
-
-/** Ends sessions and writes everything to the disk: what PostgreSQL calls a fast shutdown. */
-async function interrupt(place: Place, pid: number): Promise<void> {
-  try {
-    if (process.platform === 'win32') {
-      const { pgCtl } = await usableBinaries(place.base, undefined);
-      await run(pgCtl, ['stop', '-D', place.data, '-m', 'fast', '-W'], { env: serverEnvironment() });
-    } else process.kill(pid, 'SIGINT');
-  } catch (error) {
-    if (codeOf(error) === 'ESRCH') return;
-    throw stopFailed(pid, reasonOf(error));
-  }
 }

@@ -1,0 +1,114 @@
+import { readdir, readFile, stat } from 'node:fs/promises';
+import path from 'node:path';
+import { withClient } from '../connect';
+import { findPlace, type Place } from '../embedded/place';
+import { findPostmaster } from '../embedded/postmaster';
+import { type ArchiverState, readArchiver, readIdentity } from './archiver';
+import { type Area, archivedNames, areaOf, findRecord } from './area';
+import { type BaseBackup, listBases } from './bases';
+import { readReaches } from './plan';
+import { isSegment, lsnText, timelinesIn } from './wal';
+
+export interface Point {
+  readonly time: string | null;
+  readonly lsn: string;
+}
+
+/** What the archive is, and what can be restored from it. */
+export interface ArchiveState {
+  readonly isEnabled: boolean;
+  readonly isRunning: boolean;
+  readonly directory: string;
+  readonly lastSegment: { readonly name: string; readonly at: Date; readonly ageSeconds: number } | null;
+  /** Null while the server does not run. */
+  readonly archiver: ArchiverState | null;
+  readonly timeline: number | null;
+  readonly timelines: readonly number[];
+  readonly bases: readonly BaseBackup[];
+  /** Along the present timeline, with what is archived. */
+  readonly window: { readonly from: Point; readonly to: Point } | null;
+  /** The room that segments and base backups take on the disk. */
+  readonly bytes: { readonly segments: number; readonly bases: number };
+  /** Former data that restores left, for a person to remove. */
+  readonly kept: readonly string[];
+}
+
+const BLOCK_BYTES = 512;
+
+/** Looks at the archive without starting anything; undefined when there is no embedded server. */
+export async function readArchive({ home }: { readonly home: string }): Promise<ArchiveState | undefined> {
+  const place = await findPlace(home);
+  if (place === undefined) return undefined;
+  const area = areaOf(place);
+  const server = await askServer(place);
+  const remembered = await findRecord(area);
+  const isOwn = remembered !== undefined && (server === undefined || server.systemId === remembered.systemId);
+  const record = isOwn ? (server ?? remembered) : undefined;
+  const names = await archivedNames(area);
+  const segments = await statSegments(area, names);
+  const bases = record === undefined ? [] : (await listBases(area)).filter((base) => base.systemId === record.systemId);
+  return {
+    isEnabled: record !== undefined && (server?.archiver.isOn ?? (await isConfigured(place))),
+    isRunning: server !== undefined,
+    directory: area.directory,
+    lastSegment: segments.last,
+    archiver: server?.archiver ?? null,
+    timeline: record?.timeline ?? null,
+    timelines: timelinesIn(names),
+    bases,
+    window: record === undefined ? null : await readWindow(area, record),
+    bytes: { segments: segments.bytes, bases: bases.reduce((sum, { bytes }) => sum + bytes, 0) },
+    kept: (await readdir(place.directory)).filter((name) => name.startsWith('data.before-')).sort(),
+  };
+}
+
+async function askServer(place: Place) {
+  const postmaster = await findPostmaster(place);
+  if (postmaster === undefined) return undefined;
+  return withClient(postmaster.url, async (client) => {
+    return { ...(await readIdentity(client)), archiver: await readArchiver(client) };
+  });
+}
+
+async function readWindow(area: Area, record: Parameters<typeof readReaches>[1]): Promise<ArchiveState['window']> {
+  const reaches = await readReaches(area, record, record.timeline);
+  const [newest, reach] = [reaches.at(-1), reaches.findLast(isWhole)];
+  if (newest === undefined || reach === undefined) return null;
+  // A gap ends what older base backups lead to: those before it are not in the window.
+  const first = reaches.find((other) => other.end === reach.end) ?? reach;
+  return {
+    from: { time: first.base.stoppedAt, lsn: first.base.stopLsn },
+    to: { time: reach.endTime ?? null, lsn: lsnText(reach.end) },
+  };
+}
+
+function isWhole({ base, endTime }: Awaited<ReturnType<typeof readReaches>>[number]): boolean {
+  return endTime !== undefined && base.stoppedAt <= endTime;
+}
+
+/** By the blocks that they take: the zeros at the end of a segment take none. */
+async function statSegments(area: Area, names: ReadonlySet<string>) {
+  const stats = await Promise.all(
+    [...names].map(async (name) => ({ name, ...(await sizeAndTime(path.join(area.wal, name))) })),
+  );
+  const newest = stats
+    .filter(({ name }) => isSegment(name))
+    .sort((one, other) => +one.at - +other.at)
+    .at(-1);
+  const ageSeconds = newest === undefined ? 0 : Math.max(0, Math.round((Date.now() - +newest.at) / 1_000));
+  return {
+    bytes: stats.reduce((sum, { bytes }) => sum + bytes, 0),
+    last: newest === undefined ? null : { name: newest.name, at: newest.at, ageSeconds },
+  };
+}
+
+async function sizeAndTime(file: string): Promise<{ bytes: number; at: Date }> {
+  const { size, blocks, mtime } = await stat(file);
+  return { bytes: blocks > 0 ? blocks * BLOCK_BYTES : size, at: mtime };
+}
+
+/** For a server that does not run. */
+async function isConfigured({ data }: Place): Promise<boolean> {
+  const text = await readFile(path.join(data, 'postgresql.auto.conf'), 'utf8').catch(() => '');
+  return /^\s*archive_mode\s*=\s*'(on|always)'/m.test(text);
+}

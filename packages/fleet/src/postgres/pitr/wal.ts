@@ -1,0 +1,99 @@
+import { readFile } from 'node:fs/promises';
+import path from 'node:path';
+
+/** A place in the log. */
+export type Lsn = bigint;
+
+const SEGMENT = /^[0-9A-F]{24}$/;
+const HISTORY = /^([0-9A-F]{8})\.history$/;
+const FOUR_GIB = 0x1_0000_0000n;
+
+/** One of the timelines that lead to another, and where it was left; the last is not left. */
+export interface Stretch {
+  readonly timeline: number;
+  readonly end: Lsn | undefined;
+}
+
+export function parseLsn(text: string): Lsn {
+  const [high = '', low = ''] = text.split('/');
+  return (BigInt(`0x${high}`) << 32n) + BigInt(`0x${low}`);
+}
+
+export function lsnText(lsn: Lsn): string {
+  return `${(lsn >> 32n).toString(16)}/${(lsn & 0xffff_ffffn).toString(16)}`.toUpperCase();
+}
+
+export function isSegment(name: string): boolean {
+  return SEGMENT.test(name);
+}
+
+/** 00000001000000000000002A: timeline, then the segment's number in two halves. */
+export function segmentName(timeline: number, index: bigint, segmentBytes: number): string {
+  const perFile = FOUR_GIB / BigInt(segmentBytes);
+  return [BigInt(timeline), index / perFile, index % perFile].map(eightDigits).join('');
+}
+
+/** Which segment it is, counted from the beginning of the log. */
+export function segmentIndex(name: string, segmentBytes: number): bigint {
+  const [high, low] = [BigInt(`0x${name.slice(8, 16)}`), BigInt(`0x${name.slice(16)}`)];
+  return high * (FOUR_GIB / BigInt(segmentBytes)) + low;
+}
+
+export function timelineOf(name: string): number {
+  return Number.parseInt(name.slice(0, 8), 16);
+}
+
+/** The timelines of which the archive has something. */
+export function timelinesIn(names: ReadonlySet<string>): readonly number[] {
+  const found = [...names].filter((name) => isSegment(name) || HISTORY.test(name)).map(timelineOf);
+  return [...new Set(found)].sort((one, other) => one - other);
+}
+
+/** How the log came to that timeline, by the file that a promotion leaves; the first has none. */
+export async function readLineage(directory: string, timeline: number): Promise<readonly Stretch[]> {
+  const file = path.join(directory, `${eightDigits(BigInt(timeline))}.history`);
+  const text = timeline === 1 ? '' : await readFile(file, 'utf8');
+  const parents = [...text.matchAll(/^\s*(\d+)\s+([0-9A-F]+\/[0-9A-F]+)/gim)].map(([, number, lsn = '']): Stretch => {
+    return { timeline: Number(number), end: parseLsn(lsn) };
+  });
+  return [...parents, { timeline, end: undefined }];
+}
+
+/** Whether the place on the timeline is in the past of the lineage. */
+export function isInPast(lineage: readonly Stretch[], timeline: number, lsn: Lsn): boolean {
+  return lineage.some((stretch) => stretch.timeline === timeline && (stretch.end === undefined || lsn <= stretch.end));
+}
+
+/** Up to where the log is in the archive without a gap, from that segment on. */
+export function reachFrom(
+  names: ReadonlySet<string>,
+  lineage: readonly Stretch[],
+  from: bigint,
+  segmentBytes: number,
+): { readonly end: Lsn; readonly last: string | undefined } {
+  let last: string | undefined;
+  for (let index = from; ; index += 1n) {
+    const name = segmentAt(names, lineage, index, segmentBytes);
+    if (name === undefined) return { end: index * BigInt(segmentBytes), last };
+    last = name;
+  }
+}
+
+/** The segment as recovery looks for it: of the newest timeline that reaches so far back. */
+function segmentAt(
+  names: ReadonlySet<string>,
+  lineage: readonly Stretch[],
+  index: bigint,
+  segmentBytes: number,
+): string | undefined {
+  const begin = index * BigInt(segmentBytes);
+  const usable = lineage.filter(({ end }) => end === undefined || end > begin);
+  return usable
+    .map(({ timeline }) => segmentName(timeline, index, segmentBytes))
+    .reverse()
+    .find((name) => names.has(name));
+}
+
+function eightDigits(value: bigint): string {
+  return value.toString(16).toUpperCase().padStart(8, '0');
+}

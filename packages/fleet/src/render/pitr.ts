@@ -1,0 +1,106 @@
+import { countOf } from '../operations/count';
+import type { Coverage, enablePitr, PitrStatus, restorePitr, TakenBase } from '../operations/pitr';
+import { sizeText } from './size';
+import { table } from './table';
+
+type Archive = NonNullable<PitrStatus['archive']>;
+
+export function enabledText(enabled: Awaited<ReturnType<typeof enablePitr>>): string {
+  const { directory, changed, restarted, segment } = enabled;
+  const restart = restarted ? '; the server was restarted' : '';
+  return lines(
+    changed
+      ? `the log is archived in ${directory} from now on${restart}`
+      : `the log is archived in ${directory} already`,
+    `archived ${segment}`,
+    'Next: azora-db pitr base',
+    uncoveredText(enabled),
+  );
+}
+
+export function baseText(base: TakenBase & Coverage): string {
+  const { id, bytes, tookMs, stoppedAt, stopLsn, pruned } = base;
+  const removed = `${countOf(pruned?.bases.length ?? 0, 'older base backup')} and ${countOf(pruned?.segments ?? 0, 'segment')}`;
+  return lines(
+    `base backup ${id}: ${sizeText(bytes)} in ${secondsText(tookMs)}`,
+    `It can be restored to any moment from ${stoppedAt} (${stopLsn}) on`,
+    pruned === null ? '' : `removed ${removed}`,
+    uncoveredText(base),
+  );
+}
+
+export function restoredText(restored: Awaited<ReturnType<typeof restorePitr>>): string {
+  const { target, base, lastCommitAt, lsn, timeline, databases, kept, tookMs } = restored;
+  const commit = lastCommitAt === null ? 'no commit after the base backup' : `last commit ${lastCommitAt}`;
+  return lines(
+    `restored to ${target} from base backup ${base} in ${secondsText(tookMs)}: ${countOf(databases, 'database')}`,
+    `${commit}, log up to ${lsn}, which goes on as timeline ${timeline}`,
+    kept === null ? '' : `The former data is in ${kept}; remove it when nothing of it is needed any more`,
+    uncoveredText(restored),
+  );
+}
+
+export function pitrStatusText(status: PitrStatus): string {
+  const { archive } = status;
+  if (archive === null) return 'there is no embedded server yet: npm start';
+  const next = archive.bases.length === 0 ? 'Next: azora-db pitr base' : '';
+  return lines(
+    `archiving      ${archive.isEnabled ? 'on' : 'off'}${archive.isRunning ? '' : ' (the server is stopped)'}`,
+    `last segment   ${lastSegmentText(archive)}`,
+    `failures       ${failuresText(archive)}`,
+    `room           ${sizeText(archive.bytes.segments)} of log, ${sizeText(archive.bytes.bases)} of base backups`,
+    `timeline       ${archive.timeline ?? 'none'}${archive.timelines.length > 1 ? ` of ${archive.timelines.join(', ')}` : ''}`,
+    windowText(archive),
+    ...archive.kept.map((name) => `former data    ${name}`),
+    archive.bases.length === 0 ? '' : `\n${basesTable(archive)}`,
+    archive.isEnabled ? next : 'Next: azora-db pitr enable',
+    uncoveredText(status),
+  );
+}
+
+function basesTable({ bases }: Archive): string {
+  const rows = bases.map((base) => [
+    base.id,
+    base.stoppedAt,
+    base.stopLsn,
+    String(base.timeline),
+    sizeText(base.bytes),
+    secondsText(base.tookMs),
+  ]);
+  return table(['base backup', 'restores from', 'LSN', 'timeline', 'size', 'took'], rows);
+}
+
+function lastSegmentText({ lastSegment }: Archive): string {
+  return lastSegment === null ? 'none' : `${lastSegment.name}, ${lastSegment.ageSeconds} s ago`;
+}
+
+function failuresText({ archiver }: Archive): string {
+  if (archiver === null) return 'unknown while the server is stopped';
+  if (archiver.failedCount === 0) return '0';
+  const now = archiver.isFailing ? 'the newest attempt failed' : 'the newest attempt succeeded';
+  return `${archiver.failedCount}, last ${archiver.lastFailed} at ${archiver.lastFailedAt?.toISOString()}; ${now}`;
+}
+
+function windowText({ window, isRunning }: Archive): string {
+  if (window === null) return 'restores to    nothing yet: there is no base backup on this timeline';
+  const { from, to } = window;
+  // A restore archives what is newer before it begins.
+  const end = isRunning ? `now (archived up to ${to.time}, ${to.lsn})` : `${to.time} (${to.lsn})`;
+  return `restores to    ${from.time} (${from.lsn}) until ${end}`;
+}
+
+function uncoveredText({ uncovered }: Coverage): string {
+  if (uncovered.length === 0) return '';
+  const named = uncovered.map(({ service, reason }) =>
+    reason === 'companion' ? `${service} (on a companion, which has no archive of its log)` : `${service} (${reason})`,
+  );
+  return `Not covered: ${named.join(', ')}. Use "azora-db backup" for ${uncovered.length === 1 ? 'it' : 'them'}`;
+}
+
+function secondsText(ms: number): string {
+  return `${(ms / 1_000).toFixed(1)} s`;
+}
+
+function lines(...all: readonly string[]): string {
+  return all.filter((line) => line !== '').join('\n');
+}
