@@ -21,9 +21,15 @@ describe('annotations of a column', () => {
     ['@ref auth.User.id and more', '"@ref auth.User.id and more" does not read as @ref service.Model.field'],
     ['@secret yes', '"@secret yes" does not read as @secret'],
     ['@erase delete', '@erase does not belong above a column'],
-    ['@reff auth.User.id', '@reff is no annotation; known are @ref, @subject, @pii, @secret, @mask, @erase, @retain, @grant'],
+    [
+      '@reff auth.User.id',
+      '@reff is no annotation; known are @ref, @subject, @pii, @secret, @mask, @erase, @retain, @grant',
+    ],
     ['The owner. @ref auth.User.id', '@ref must stand on a line of its own'],
-    ['@toString', '@toString is no annotation; known are @ref, @subject, @pii, @secret, @mask, @erase, @retain, @grant'],
+    [
+      '@toString',
+      '@toString is no annotation; known are @ref, @subject, @pii, @secret, @mask, @erase, @retain, @grant',
+    ],
   ])('%s is refused', (text, message) => {
     expect(parseColumnComment(lines('First.', text))).toMatchObject({
       annotations: {},

@@ -6,6 +6,7 @@ import { restoreFleet } from '../src/operations/backup/restore';
 import type { Target } from '../src/operations/targets';
 import { directoryStorage } from '../src/sets/directory';
 import type { Secret } from '../src/sets/encryption';
+import type { Manifest } from '../src/sets/manifest';
 import { openSet } from '../src/sets/set';
 import type { Storage } from '../src/sets/storage';
 
@@ -27,7 +28,7 @@ export async function backUp(
   targets: readonly Target[],
   storage: Storage,
   options: Partial<BackupRequest> = {},
-): Promise<Required<BackupReport>> {
+): Promise<BackupReport & { readonly manifest: Manifest }> {
   const request = { storage, secret: undefined, mask: undefined, fence: false, allowDrift: false, ...options };
   const report = await backUpFleet(targets, request, {});
   for (const row of report.rows) if (row.state === 'failed') throw row.error;
