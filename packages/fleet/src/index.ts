@@ -1,4 +1,9 @@
 export { type AuthorRequest, type WrittenMigration, writeMigrations } from './operations/author';
+export { type BackupReport, type BackupRequest, backUpFleet } from './operations/backup/create';
+export { type DrillReport, drill } from './operations/backup/drill';
+export { type ListedSet, listSets } from './operations/backup/list';
+export { pruneSets } from './operations/backup/prune';
+export { type RestoredService, type RestoreRequest, restoreFleet } from './operations/backup/restore';
 export { type Destination, findDestinations } from './operations/destination';
 export { type DriftedService, findDrift } from './operations/drift';
 export { eachService, type ProgressEvent, type RunOptions, type ServiceRow } from './operations/fleet';
@@ -23,6 +28,8 @@ export { migrateDown, migrateUp } from './postgres/migrations/run';
 export { restrictDatabase } from './postgres/roles';
 export { diffSchema } from './postgres/schema-engine/diff';
 export { openEngine } from './postgres/schema-engine/engine';
+export { openStorage } from './sets/open-storage';
+export { findSet, type OpenedSet, openSet } from './sets/set';
 export { type Catalog, readCatalog, references, serviceOrder } from './suite/catalog';
 export type { PasswordOf } from './suite/credentials';
 export { findServices, type Service, selectServices } from './suite/registry';

@@ -44,7 +44,7 @@ export async function restore(
   { secret, dropOld = true }: { readonly secret?: Secret; readonly dropOld?: boolean } = {},
 ) {
   const opened = await openSet(storage, set, secret);
-  const request = { set: opened, home: os.tmpdir(), passwordOf: () => 'only-for-tests', dropOld };
+  const request = { set: opened, home: os.tmpdir(), passwordOf: () => 'only-for-tests', dropOld, log: () => undefined };
   const rows = await restoreFleet(targets, request, {});
   for (const row of rows) if (row.state === 'failed') throw row.error;
   return rows;

@@ -40,6 +40,7 @@ export const registerRestore: Register = (program, execute) => {
           home: settings.home,
           passwordOf: await openCredentials(settings.home),
           dropOld: flags.dropOld === true,
+          log,
         };
         const rows = await restoreFleet(targets, request, { progress, signal });
         const exitCode = exitCodeOfRows(rows) || (rows.every((row) => row.state === 'done') ? 0 : 1);

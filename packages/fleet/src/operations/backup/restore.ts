@@ -15,6 +15,7 @@ import { doneRows, eachService, type RunOptions, type ServiceRow } from '../flee
 import { DEFAULT_LOCK_TIMEOUT_MS, migrateTargetUp } from '../migrate';
 import { provision } from '../provision';
 import { scratchPlace, type Target } from '../targets';
+import { tightGraphs } from './graph-memory';
 import { loadDatabase } from './load';
 import { type Pair, pairUp, requireRestorable } from './preflight';
 
@@ -27,6 +28,8 @@ export interface RestoreRequest {
   readonly passwordOf: PasswordOf;
   /** Whether the databases that were live go at the end. */
   readonly dropOld: boolean;
+  /** Told before anything is begun what will be slow. */
+  readonly log: (line: string) => void;
 }
 
 export interface RestoredService {
@@ -52,6 +55,7 @@ export async function restoreFleet(
   const pairs = pairUp(targets, set.manifest);
   await checkFiles(set, pairs);
   await requireRestorable(pairs, home);
+  for (const note of await tightGraphs(set, pairs)) request.log(note);
   const places = pairs.map(({ target }) => scratchPlace(target));
   return withScratchDatabases(places, async (sides) => {
     const items = pairs.flatMap((pair, index) => {
