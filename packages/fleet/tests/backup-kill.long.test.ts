@@ -23,7 +23,7 @@ jest.setTimeout(600_000);
 
 const BIN = path.resolve(__dirname, '..', 'bin', 'azora-db.js');
 const SEED = Number(process.env['AZORA_TEST_SEED'] ?? Date.now() % 1_000_000);
-const KILLS = 10;
+const KILLS = 8;
 const INTERRUPTS = 7;
 const SERVICES = ['auth', 'mint', 'shop'];
 const SCHEMA = `
@@ -298,8 +298,8 @@ describe(`a backup or restore that does not come to its end (AZORA_TEST_SEED=${S
       outcomes.push(await interrupt(checkout, args, moment, { before, stored }));
     }
     summarize(args[0] ?? '', totalMs, outcomes.map((outcome) => JSON.stringify(outcome)).join('\n'));
-    // One that ended before it heard of it has done all.
-    for (const { end, did } of outcomes) expect([130, did === 'all' ? 0 : 'SIGINT']).toContain(end);
+    // One that has done all may have ended before it heard of it, or while it ended.
+    for (const { end, did } of outcomes) expect(did === 'all' ? [130, 'SIGINT', 0] : [130, 'SIGINT']).toContain(end);
     expect(outcomes).toContainEqual(expect.objectContaining({ end: 130, did: 'nothing' }));
   });
 
