@@ -52,7 +52,7 @@ describe('the guides', () => {
       for (const block of blocks) expect(await bash(block)).toEqual({ block, exitCode: 0, output: expect.any(String) });
       expect(home).toContain(checkout);
     },
-    240_000,
+    600_000,
   );
 
   async function bash(block: string): Promise<{ block: string; exitCode: number | null; output: string }> {
