@@ -146,4 +146,24 @@ describe('a set that is not what was written', () => {
     });
     expect(JSON.parse((await storage.readText(set, 'verified.json')) ?? '')).toMatchObject({ ok: false });
   });
+
+  it('is not proven by a drill of a part of it, nor unproven by one that was interrupted', async () => {
+    const part = { '20260101000001_init': { up: 'CREATE TABLE other (id int)', down: 'DROP TABLE other' } };
+    const two = await givenFleet({
+      notes: { schema: NOTE, migrations: MIGRATIONS },
+      other: { schema: NOTE, migrations: part },
+    });
+    for (const it of two.targets) await migrateTargetUp(it, { lockTimeoutMs: 10_000 });
+    const { storage, directory } = await givenPlace();
+    const { set } = await backUp(two.targets, storage);
+    const request = { set: await openSet(storage, set, undefined), home: directory, references: [] };
+
+    expect((await drill([two.target('notes')], request, {})).verification).toMatchObject({ ok: true, isKept: false });
+    const interrupted = { signal: AbortSignal.abort() };
+    expect((await drill(two.targets, request, interrupted)).verification).toMatchObject({ ok: false, isKept: false });
+    expect(await storage.readText(set, 'verified.json')).toBeUndefined();
+
+    expect((await drill(two.targets, request, {})).verification).toMatchObject({ ok: true, isKept: true });
+    expect(await storage.readText(set, 'verified.json')).toContain('"ok": true');
+  });
 });

@@ -63,12 +63,13 @@ export function drillData(set: string, { rows, verification }: DrillReport) {
 }
 
 export function drillText(set: string, { rows, verification }: DrillReport): string {
-  const { ok, problems, restoreSeconds } = verification;
+  const { ok, problems, restoreSeconds, isKept } = verification;
   const verdict = ok ? 'holds' : `does not hold: ${countOf(problems.length, 'problem')}`;
   const count = doneRows(rows).reduce((sum, { data }) => sum + data.rows, 0);
   return lines(
     ...problems,
     `set ${set} ${verdict}; ${countOf(count, 'row')} restored and compared, a restore takes ${restoreSeconds} s`,
+    isKept ? '' : 'The result is not kept: not all of the set was tried',
   );
 }
 

@@ -22,11 +22,10 @@ export type Verification = z.infer<typeof verification>;
 export async function writeVerification(
   { storage, manifest }: OpenedSet,
   result: Omit<Verification, 'at' | 'manifestSha256'>,
-): Promise<Verification> {
+): Promise<void> {
   const manifestSha256 = await hashManifest(storage, manifest.id);
   const kept = { at: new Date().toISOString(), manifestSha256, ...result };
   await storage.writeText(manifest.id, FILE, `${JSON.stringify(kept, null, 2)}\n`);
-  return kept;
 }
 
 /** The result of the last drill of the set as it is; undefined when there was none. */

@@ -42,7 +42,7 @@ function readSecret(environment: Environment, report: (problem: SuiteError) => v
   report(
     new SuiteError('CONFIG.BAD_BACKUP_KEY', 'AZORA_BACKUP_KEY is not a key that backups can use', {
       why: 'It must be an age identity, which begins with AGE-SECRET-KEY-1.',
-      next: 'Make one with "age-keygen" or "azora-db backup key", or set AZORA_BACKUP_PASSPHRASE instead',
+      next: 'Make one with "age-keygen", or set AZORA_BACKUP_PASSPHRASE instead',
       meta: { source: 'AZORA_BACKUP_KEY' },
     }),
   );

@@ -88,9 +88,10 @@ function dumpAll(
   const order = databases.toSorted((left, right) => rank(left) - rank(right));
   const items = order.map((database) => ({ service: database.target.service, database }));
   return eachService(items, options, async ({ service, database }, tell) => {
-    if (!allowDrift && (await hasDrifted(database.client)) === true) throw drifted(service.name);
+    const drifted = (await hasDrifted(database.client)) === true;
+    if (drifted && !allowDrift) throw hasOtherCatalog(service.name);
     const masking = mask && { of: maskOf(mask.catalog, service.name), key: mask.key };
-    const entry = await dumpDatabase(database, { writer, key, mask: masking, signal: options.signal, tell });
+    const entry = await dumpDatabase(database, { writer, key, mask: masking, drifted, signal: options.signal, tell });
     // Its part is done: its tables may be altered again.
     await database.client.query('ROLLBACK');
     const rows = entry.tables.reduce((sum, table) => sum + table.rows, 0);
@@ -139,7 +140,7 @@ function manifestOf(made: {
   };
 }
 
-function drifted(service: string): SuiteError {
+function hasOtherCatalog(service: string): SuiteError {
   return new SuiteError('BACKUP.DRIFTED', `The database of ${service} is not as its migrations made it`, {
     why: 'A set that is restored could not be migrated on with certainty.',
     next: 'See "azora-db migrate drift", or store it as it is with --allow-drift',

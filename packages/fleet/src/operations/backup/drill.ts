@@ -35,7 +35,10 @@ export interface DrilledService {
 
 export interface DrillReport {
   readonly rows: readonly ServiceRow<DrilledService>[];
-  readonly verification: Verification;
+  readonly verification: Pick<Verification, 'ok' | 'restoreSeconds' | 'problems'> & {
+    /** Whether the result is kept with the set: not that of a part that holds, nor of an interrupted drill. */
+    readonly isKept: boolean;
+  };
 }
 
 /** Of ten nearest vectors, how many an index must find on average. */
@@ -44,7 +47,7 @@ const DAMAGE: readonly string[] = ['BACKUP.DAMAGED', 'BACKUP.NO_FILE'];
 
 /**
  * Proves that a set can be restored, by restoring it: files, rows, contents, schema, what each service checks of itself,
- * references between services, and whether vector indexes find what they should. The result is kept with the set.
+ * references between services, and whether vector indexes find what they should. The result is kept with the set when all of it was tried, or something is wrong.
  * @throws {SuiteError} `RESTORE.…` before anything is begun; per service in its row
  */
 export async function drill(
@@ -55,8 +58,9 @@ export async function drill(
   const pairs = pairUp(targets, set.manifest);
   const damage = await damageOf(set, pairs);
   if (damage !== undefined) {
-    const verification = await writeVerification(set, { ok: false, restoreSeconds: 0, problems: [damage] });
-    return { rows: [], verification };
+    const verification = { ok: false, restoreSeconds: 0, problems: [damage] };
+    await writeVerification(set, verification);
+    return { rows: [], verification: { ...verification, isKept: true } };
   }
   await requireRestorable(pairs, home);
   const places = pairs.map(({ target }) => scratchPlace(target));
@@ -80,7 +84,12 @@ export async function drill(
       ...orphans.map(({ from, to, count }) => `${countOf(count, 'id')} of ${from} not in ${to}`),
     ];
     const ok = problems.length === 0;
-    return { rows, verification: await writeVerification(set, { ok, restoreSeconds, problems }) };
+    // A part that holds does not prove the whole, and an interruption says nothing of the set.
+    const isWhole = pairs.length === set.manifest.databases.length;
+    const isKept = options.signal?.aborted !== true && (isWhole || !ok);
+    const verification = { ok, restoreSeconds, problems };
+    if (isKept) await writeVerification(set, verification);
+    return { rows, verification: { ...verification, isKept } };
   });
 }
 

@@ -1,4 +1,3 @@
-import os from 'node:os';
 import type { Client } from 'pg';
 import { withClient } from '../../postgres/connect';
 import { prepareMask } from '../../postgres/dump/mask';
@@ -6,13 +5,13 @@ import { readRoles } from '../../postgres/dump/roles';
 import { type ColumnExpressions, copyOut } from '../../postgres/dump/rows';
 import { dumpSchema } from '../../postgres/dump/schema';
 import { type DumpedTable, joinSnapshot, readSequences } from '../../postgres/dump/snapshot';
-import { hasDrifted } from '../../postgres/migrations/fingerprint';
 import { HISTORY, readHistory } from '../../postgres/migrations/history';
 import type { SetKey } from '../../sets/encryption';
 import { chunksOf, writeSetFile } from '../../sets/file';
 import type { DatabaseEntry, TableEntry } from '../../sets/manifest';
 import { restoreScript } from '../../sets/restore-script';
 import type { SetWriter } from '../../sets/storage';
+import { sessionsFor, shareOut } from './share';
 import type { FrozenDatabase } from './snapshots';
 
 export interface DumpOptions {
@@ -20,13 +19,11 @@ export interface DumpOptions {
   readonly key: SetKey | undefined;
   /** What stands for columns, by table, with the key of the pseudonyms; undefined when rows are stored as they are. */
   readonly mask: { readonly of: (table: string) => ColumnExpressions; readonly key: string } | undefined;
+  /** Whether the catalog is other than what its migrations made. */
+  readonly drifted: boolean;
   readonly signal: AbortSignal | undefined;
   readonly tell: (detail: string) => void;
 }
-
-/** More than one session reads where there is that much to read. */
-const LARGE_BYTES = 16 * 1024 * 1024;
-const SESSIONS = Math.min(4, Math.max(2, os.availableParallelism()));
 
 /** Stores one database: its schema, its rows, where its sequences stand. */
 export async function dumpDatabase(database: FrozenDatabase, options: DumpOptions): Promise<DatabaseEntry> {
@@ -53,7 +50,7 @@ export async function dumpDatabase(database: FrozenDatabase, options: DumpOption
     migrations: history
       .filter(({ finished, rolledBack }) => finished && !rolledBack)
       .map(({ name, checksum }) => ({ name, checksum })),
-    drifted: (await hasDrifted(client)) === true,
+    drifted: options.drifted,
     snapshot: { takenAt: snapshot.takenAt, lsn: snapshot.lsn },
     roles: [...(await readRoles(client))],
     schema,
@@ -67,32 +64,26 @@ export async function dumpDatabase(database: FrozenDatabase, options: DumpOption
 /** The largest first, each by the session that is free: the last one to end is a small one. */
 async function dumpTables(database: FrozenDatabase, options: DumpOptions): Promise<readonly TableEntry[]> {
   const { target, client, snapshot } = database;
-  const queue = snapshot.tables.toSorted((left, right) => right.sizeBytes - left.sizeBytes);
+  const tables = snapshot.tables.toSorted((left, right) => right.sizeBytes - left.sizeBytes);
   const stored = new Map<DumpedTable, TableEntry>();
-  const work = async (session: Client): Promise<void> => {
+  const prepared = async (session: Client, work: (client: Client) => Promise<void>): Promise<void> => {
     if (options.mask !== undefined) await prepareMask(session, options.mask.key);
-    for (let table = queue.shift(); table !== undefined; table = queue.shift()) {
-      options.signal?.throwIfAborted();
-      options.tell(table.name);
-      stored.set(table, await dumpTable(session, fileOf(target.service.name, table, snapshot.tables), table, options));
-    }
+    await work(session);
   };
   const { id } = snapshot;
-  const large = queue.filter(({ sizeBytes }) => sizeBytes >= LARGE_BYTES).length;
-  const helpers = id === null ? 0 : Math.max(0, Math.min(SESSIONS, large) - 1);
-  const helping = Array.from({ length: helpers }, () =>
+  const helpers = id === null ? 0 : sessionsFor(tables.map(({ sizeBytes }) => sizeBytes)) - 1;
+  const helping = (work: (client: Client) => Promise<void>) =>
     withClient(target.admin, async (helper) => {
-      if (await joinSnapshot(helper, id ?? '', snapshot.tables)) await work(helper);
-    }),
-  );
-  const sessions = [work(client), ...helping].map((session) =>
-    session.catch((error: unknown) => {
-      queue.length = 0;
-      throw error;
-    }),
-  );
-  // Until all have ended: one that goes on would write into a set that is being removed.
-  for (const end of await Promise.allSettled(sessions)) if (end.status === 'rejected') throw end.reason;
+      if (await joinSnapshot(helper, id ?? '', snapshot.tables)) await prepared(helper, work);
+    });
+  const sessions = [
+    (work: (client: Client) => Promise<void>) => prepared(client, work),
+    ...Array(helpers).fill(helping),
+  ];
+  await shareOut(tables, sessions, options.signal, async (session, table) => {
+    options.tell(table.name);
+    stored.set(table, await dumpTable(session, fileOf(target.service.name, table, snapshot.tables), table, options));
+  });
   return snapshot.tables.flatMap((table) => stored.get(table) ?? []);
 }
 

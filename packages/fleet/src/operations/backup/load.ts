@@ -1,4 +1,3 @@
-import os from 'node:os';
 import { type DatabaseUrl, SuiteError } from '@azora/db-core';
 import type { Client } from 'pg';
 import { withClient } from '../../postgres/connect';
@@ -9,6 +8,7 @@ import { readSetFile, textOf } from '../../sets/file';
 import type { DatabaseEntry, FileEntry, TableEntry } from '../../sets/manifest';
 import { SETTINGS } from '../../sets/restore-script';
 import type { OpenedSet } from '../../sets/set';
+import { sessionsFor, shareOut } from './share';
 
 export interface LoadRequest {
   readonly set: OpenedSet;
@@ -23,9 +23,6 @@ export interface LoadOptions {
   readonly signal?: AbortSignal | undefined;
   readonly tell: (detail: string) => void;
 }
-
-const LARGE_BYTES = 16 * 1024 * 1024;
-const SESSIONS = Math.min(4, Math.max(2, os.availableParallelism()));
 
 /**
  * Fills an empty database with what the set holds of one: tables, rows, then indexes, foreign keys and triggers. What was
@@ -45,8 +42,7 @@ export async function loadDatabase(request: LoadRequest, options: LoadOptions): 
     await prepare(client);
     options.tell('tables');
     await createTables(client, preData);
-    const large = entry.tables.filter(({ bytes }) => bytes >= LARGE_BYTES).length;
-    const sessions = oneSession ? 1 : Math.max(1, Math.min(SESSIONS, large));
+    const sessions = oneSession ? 1 : sessionsFor(entry.tables.map(({ bytes }) => bytes));
     await withSessions(client, url, sessions, async (clients) => {
       const tables = entry.tables.toSorted((left, right) => right.bytes - left.bytes);
       await share(tables, clients, options, (session, table) => loadTable(session, request, table, options.tell));
@@ -95,21 +91,14 @@ async function withSessions(
   });
 }
 
-/** Each item by the session that is free, in their order. */
-async function share<Item>(
+function share<Item>(
   items: readonly Item[],
   clients: readonly Client[],
   { signal }: LoadOptions,
   work: (client: Client, item: Item) => Promise<void>,
 ): Promise<void> {
-  const queue = [...items];
-  const run = async (client: Client): Promise<void> => {
-    for (let item = queue.shift(); item !== undefined; item = queue.shift()) {
-      signal?.throwIfAborted();
-      await work(client, item);
-    }
-  };
-  await Promise.all(clients.map(run));
+  const sessions = clients.map((client) => (run: (session: Client) => Promise<void>) => run(client));
+  return shareOut(items, sessions, signal, work);
 }
 
 async function prepare(client: Client): Promise<void> {

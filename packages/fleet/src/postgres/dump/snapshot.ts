@@ -164,6 +164,6 @@ function schemaChanged(): SuiteError {
 function largeObjects(): SuiteError {
   return new SuiteError('BACKUP.LARGE_OBJECTS', 'The database holds large objects, which a backup set does not', {
     why: 'pg_largeobject is not empty.',
-    next: 'Use "azora-db backup --format pg_dump", or keep the contents in a bytea column',
+    next: 'Keep the contents in a bytea column, or store this database with pg_dump itself',
   });
 }
