@@ -15,6 +15,7 @@ import { withClient } from '../src/postgres/connect';
 import { createDatabase, dropDatabase } from '../src/postgres/databases';
 import { directoryStorage } from '../src/sets/directory';
 import { openSet } from '../src/sets/set';
+import { SET_ID } from '../src/sets/set-id';
 import type { Storage } from '../src/sets/storage';
 import { type GivenFleet, givenFleet, removeFleets } from './fleet-fixture';
 import { rowsOf } from './migrations-fixture';
@@ -189,7 +190,7 @@ async function statesOf(targets: readonly Target[]): Promise<readonly unknown[]>
 async function leftOversOf({ hub, directory, fleet }: Checkout): Promise<readonly string[]> {
   const live = fleet.targets.map(({ database }) => database);
   const databases = (await databasesOf(hub)).filter((name) => !live.includes(name) && !name.includes('__before_'));
-  const sets = (await readdir(directory)).filter((name) => !/^\d{8}T\d{6}Z-[0-9a-f]{6}$/.test(name));
+  const sets = (await readdir(directory)).filter((name) => !SET_ID.test(name));
   return [...databases, ...sets];
 }
 

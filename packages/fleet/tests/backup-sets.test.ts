@@ -14,7 +14,7 @@ import { backUp, givenPlace, removePlaces } from './backup-fixture';
 import { givenFleet, removeFleets } from './fleet-fixture';
 import { failureOf } from './migrations-fixture';
 
-const SET = '20260101T000000Z-000001';
+const SET = '20260101T000000000Z-000001';
 
 describe('what a retention keeps', () => {
   const at = (...times: readonly string[]) => times.map((startedAt) => ({ id: startedAt, startedAt: `${startedAt}Z` }));

@@ -7,9 +7,9 @@ import { s3Storage } from '../src/sets/s3';
 import type { Chunks, SetWriter } from '../src/sets/storage';
 import { type S3Server, startS3Server } from './s3-server';
 
-const FIRST = '20260101T020304Z-0a1b2c';
-const SECOND = '20260102T020304Z-0a1b2c';
-const THIRD = '20260103T020304Z-0a1b2c';
+const FIRST = '20260101T020304000Z-0a1b2c';
+const SECOND = '20260102T020304000Z-0a1b2c';
+const THIRD = '20260103T020304000Z-0a1b2c';
 const HOUR_MS = 3_600_000;
 const MIB = 2 ** 20;
 
@@ -116,7 +116,7 @@ describe('backup sets in a bucket', () => {
     await server.age(`of/${prefix}/${SECOND}`, 25 * HOUR_MS);
     await server.age(`of/${prefix}/${THIRD}`, 23 * HOUR_MS);
 
-    await open().begin('20260104T020304Z-0a1b2c');
+    await open().begin('20260104T020304000Z-0a1b2c');
 
     expect(await keys()).toEqual([
       `${FIRST}/manifest.json`,

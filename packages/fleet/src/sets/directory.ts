@@ -1,22 +1,23 @@
 import { randomBytes } from 'node:crypto';
 import { createReadStream, createWriteStream } from 'node:fs';
-import { mkdir, open, readdir, readFile, rename, rm, stat, writeFile } from 'node:fs/promises';
+import { mkdir, readdir, readFile, rename, rm, stat, writeFile } from 'node:fs/promises';
 import path from 'node:path';
 import { pipeline } from 'node:stream/promises';
 import { processStart } from '../postgres/embedded/process';
+import { syncDirectory } from '../postgres/embedded/sync-directory';
 import { fileMissing, storageFailed } from './errors';
+import { SET_ID } from './set-id';
 import type { Chunks, SetWriter, Storage } from './storage';
 
-const SET = /^\d{8}T\d{6}Z-[0-9a-f]{6}$/;
 /** `<set>.part-<pid>-<when that process started>`: a set in the making, or what a killed process left of one. */
-const PART = /^\d{8}T\d{6}Z-[0-9a-f]{6}\.part-(\d+)-([\w-]+)$/;
+const PART = /^(.+)\.part-(\d+)-([\w-]+)$/;
 
 /** Backup sets in a directory, which is made when the first one is begun; only its owner can read them. */
 export function directoryStorage(directory: string): Storage {
   const at = (set: string, file: string): string => path.join(directory, set, ...file.split('/'));
   return {
     location: directory,
-    list: async () => (await names(directory)).filter((name) => SET.test(name)).sort(),
+    list: async () => (await names(directory)).filter((name) => SET_ID.test(name)).sort(),
     begin: (set) => guarded(directory, () => beginSet(directory, set)),
     read: async (set, file) => {
       await requireFile(at(set, file), set, file);
@@ -76,8 +77,8 @@ async function removeSet(directory: string, set: string): Promise<void> {
 
 async function sweep(directory: string): Promise<void> {
   for (const name of await readdir(directory)) {
-    const [, pid, start] = PART.exec(name) ?? [];
-    if (pid === undefined || (await processStart(Number(pid))) === start) continue;
+    const [, set = '', pid, start] = PART.exec(name) ?? [];
+    if (!SET_ID.test(set) || (await processStart(Number(pid))) === start) continue;
     await rm(path.join(directory, name), { recursive: true, force: true });
   }
 }
@@ -97,17 +98,6 @@ async function subfolders(folder: string): Promise<readonly string[]> {
 async function requireFile(file: string, set: string, name: string): Promise<void> {
   const found = await stat(file).catch(() => undefined);
   if (found?.isFile() !== true) throw fileMissing(set, name);
-}
-
-/** The name of a file is kept by its directory; Windows cannot open one, and keeps it by itself. */
-async function syncDirectory(directory: string): Promise<void> {
-  if (process.platform === 'win32') return;
-  const handle = await open(directory, 'r');
-  try {
-    await handle.sync();
-  } finally {
-    await handle.close();
-  }
 }
 
 /** An error of the file system, as the suite's. */

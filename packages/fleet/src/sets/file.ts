@@ -1,6 +1,6 @@
-import { createHash, type Hash } from 'node:crypto';
 import { pipeline } from 'node:stream/promises';
 import { createGunzip, createGzip } from 'node:zlib';
+import { Meter } from '../postgres/dump/meter';
 import { decrypt, encrypt, type SetKey } from './encryption';
 import { fileDamaged } from './errors';
 import type { FileEntry } from './manifest';
@@ -17,7 +17,7 @@ export async function writeSetFile(
   chunks: Chunks,
 ): Promise<FileEntry> {
   const path = key === undefined ? name : `${name}.age`;
-  const meter = new Metered();
+  const meter = new Meter();
   const store = (stored: Chunks) => writer.write(path, meter.count(key === undefined ? stored : encrypt(key, stored)));
   if (name.endsWith('.gz')) await pipeline(chunks, createGzip({ level: LEVEL }), store);
   else await store(chunks);
@@ -52,7 +52,7 @@ export async function readSetFile<Result>(
  * @throws {SuiteError} `BACKUP.NO_FILE`, `BACKUP.DAMAGED`
  */
 export async function checkSetFile(storage: Storage, set: string, entry: FileEntry): Promise<void> {
-  const meter = new Metered();
+  const meter = new Meter();
   for await (const _ of meter.count(await storage.read(set, entry.path)));
   const { bytes, sha256 } = meter.result();
   if (bytes !== entry.bytes) throw fileDamaged(set, entry.path, `It has ${bytes} bytes and not ${entry.bytes}.`);
@@ -76,22 +76,5 @@ async function* orElse(chunks: Chunks, toError: (error: Error) => Error): Chunks
     yield* chunks;
   } catch (error) {
     throw error instanceof Error ? toError(error) : error;
-  }
-}
-
-class Metered {
-  private readonly hash: Hash = createHash('sha256');
-  private bytes = 0;
-
-  async *count(chunks: Chunks): Chunks {
-    for await (const chunk of chunks) {
-      this.hash.update(chunk);
-      this.bytes += chunk.length;
-      yield chunk;
-    }
-  }
-
-  result(): { readonly bytes: number; readonly sha256: string } {
-    return { bytes: this.bytes, sha256: this.hash.digest('hex') };
   }
 }

@@ -1,5 +1,6 @@
 import { SuiteError } from '@azora/db-core';
 import { z } from 'zod';
+import { SET_ID } from './set-id';
 
 /** Files of a set are named by us: no name of a database or table decides where a file is read or written. */
 const fileName = z.string().regex(/^[a-z0-9-]+\/[a-z0-9._-]+$/);
@@ -50,7 +51,7 @@ const database = z.strictObject({
 
 const manifest = z.strictObject({
   format: z.literal(1),
-  id: z.string().regex(/^\d{8}T\d{6}Z-[0-9a-f]{6}$/),
+  id: z.string().regex(SET_ID),
   startedAt: z.iso.datetime(),
   finishedAt: z.iso.datetime(),
   suiteVersion: z.string(),

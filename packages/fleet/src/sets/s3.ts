@@ -2,9 +2,9 @@ import { fileMissing } from './errors';
 import { textOf } from './file';
 import { type Bucket, openBucket } from './s3-bucket';
 import { removeFolder, SEAL, s3Writer } from './s3-writer';
+import { SET_ID } from './set-id';
 import type { Storage } from './storage';
 
-const SET = /^\d{8}T\d{6}Z-[0-9a-f]{6}$/;
 /** How long nothing may be added to an unfinished set before it counts as left behind. */
 const LEFT_BEHIND_MS = 24 * 3_600_000;
 /** Of questions at once. */
@@ -44,7 +44,7 @@ interface FoundSet {
 
 /** Oldest first. */
 async function findSets(bucket: Bucket): Promise<readonly FoundSet[]> {
-  const sets = (await bucket.folders()).filter((name) => SET.test(name)).sort();
+  const sets = (await bucket.folders()).filter((name) => SET_ID.test(name)).sort();
   const found: FoundSet[] = [];
   for (let start = 0; start < sets.length; start += CONCURRENCY) {
     const some = sets.slice(start, start + CONCURRENCY);

@@ -1,4 +1,4 @@
-import { createHash, randomBytes, timingSafeEqual } from 'node:crypto';
+import { createHash, timingSafeEqual } from 'node:crypto';
 import { SuiteError } from '@azora/db-core';
 import { authenticate, KEY_FILE, openSetKey, type Secret, type SetKey } from './encryption';
 import { fileDamaged, fileMissing, setUnknown } from './errors';
@@ -15,12 +15,6 @@ export interface OpenedSet {
   readonly storage: Storage;
   readonly manifest: Manifest;
   readonly key: SetKey | undefined;
-}
-
-/** The id of a set that begins now: sorts by time, and two in one second differ. */
-export function newSetId(now: Date): string {
-  const time = now.toISOString().replace(/\.\d+/, '').replace(/[-:]/g, '');
-  return `${time}-${randomBytes(3).toString('hex')}`;
 }
 
 /** Writes what makes the files of a set one: after it, the set may be finished. */

@@ -1,4 +1,5 @@
 import { readManifest } from '../../sets/set';
+import { startOfSet } from '../../sets/set-id';
 import type { Storage } from '../../sets/storage';
 import { readVerification, type Verification } from '../../sets/verification';
 
@@ -44,11 +45,6 @@ async function describe(storage: Storage, id: string): Promise<ListedSet> {
   } catch (error) {
     const problem = error instanceof Error ? error.message : String(error);
     const none = { rows: 0, storedBytes: 0, encrypted: false, masked: false, verified: null };
-    return { id, startedAt: startOf(id), services: [], ...none, problem };
+    return { id, startedAt: startOfSet(id), services: [], ...none, problem };
   }
-}
-
-/** The id tells when the set was begun. */
-function startOf(id: string): string {
-  return id.replace(/^(\d{4})(\d\d)(\d\d)T(\d\d)(\d\d)(\d\d)Z.*$/, '$1-$2-$3T$4:$5:$6.000Z');
 }

@@ -1,9 +1,8 @@
-import { createHash } from 'node:crypto';
-import { Transform } from 'node:stream';
 import { pipeline } from 'node:stream/promises';
 import { quoteIdentifier } from '@azora/db-core';
 import type { ClientBase } from 'pg';
 import { from as copyFrom, to as copyTo } from 'pg-copy-streams';
+import { Meter } from './meter';
 import { type DumpedTable, qualified } from './snapshot';
 
 /** What a table holds, as COPY's text format writes it. */
@@ -26,7 +25,7 @@ export async function copyOut(
 ): Promise<Contents> {
   const source = client.query(copyTo(`COPY ${selection(table, expressions)} TO STDOUT`));
   const meter = new Meter();
-  await pipeline(source, meter, (rows: AsyncIterable<Buffer>) => take(rows));
+  await pipeline(source, (rows: AsyncIterable<Buffer>) => take(meter.count(rows)));
   return { rows: source.rowCount, ...meter.result() };
 }
 
@@ -52,29 +51,12 @@ export async function copyIn(
   await client.query(`BEGIN; TRUNCATE ONLY ${name}`);
   try {
     const target = client.query(copyFrom(`COPY ${name} ${columnList(table)} FROM STDIN WITH (FREEZE)`));
-    await pipeline(rows, meter, target);
+    await pipeline(meter.count(rows), target);
     await client.query('COMMIT');
     return { rows: target.rowCount, ...meter.result() };
   } catch (error) {
     await client.query('ROLLBACK').catch(() => undefined);
     throw error;
-  }
-}
-
-/** Passes everything on and keeps count. */
-class Meter extends Transform {
-  private readonly hash = createHash('sha256');
-  private bytes = 0;
-
-  override _transform(chunk: Buffer, _encoding: string, done: (error: null, chunk: Buffer) => void): void {
-    this.hash.update(chunk);
-    this.bytes += chunk.length;
-    done(null, chunk);
-  }
-
-  /** Once only, at the end. */
-  result(): { readonly bytes: number; readonly sha256: string } {
-    return { bytes: this.bytes, sha256: this.hash.digest('hex') };
   }
 }
 

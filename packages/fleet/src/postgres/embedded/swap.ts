@@ -5,6 +5,7 @@ import { draftName, isAbandoned } from './drafts';
 import { codeOf, swapUnderWay } from './errors';
 import type { Place } from './place';
 import { runningPid, stopPlace } from './stop';
+import { syncDirectory } from './sync-directory';
 
 /** One exchange of the server's data for other data, in `swap.json` from before the server stops until it is done. */
 export interface Swap {
@@ -169,15 +170,4 @@ async function isThere(directory: string): Promise<boolean> {
     () => true,
     () => false,
   );
-}
-
-/** Makes renames in it last; Windows cannot, and does it by itself. */
-export async function syncDirectory(directory: string): Promise<void> {
-  if (process.platform === 'win32') return;
-  const handle = await open(directory, 'r');
-  try {
-    await handle.sync();
-  } finally {
-    await handle.close();
-  }
 }

@@ -6,7 +6,7 @@ import { giveTo } from '../embedded/account';
 import { draftName, isAbandoned } from '../embedded/drafts';
 import { isFileError } from '../embedded/errors';
 import { locatePlace } from '../embedded/place';
-import { syncDirectory } from '../embedded/swap';
+import { syncDirectory } from '../embedded/sync-directory';
 import { archiveNow, readIdentity, waitForSegment } from './archiver';
 import { type Area, areaOf, getRecord } from './area';
 import { type BaseBackup, DESCRIPTION, type PrunedArchive, pruneBases } from './bases';

@@ -2,7 +2,7 @@ import { constants, type Dirent } from 'node:fs';
 import { chmod, copyFile, mkdir, open, readdir } from 'node:fs/promises';
 import path from 'node:path';
 import { type Account, giveTo } from '../embedded/account';
-import { syncDirectory } from '../embedded/swap';
+import { syncDirectory } from '../embedded/sync-directory';
 import { interrupted } from './errors';
 
 export interface CopyOptions {
