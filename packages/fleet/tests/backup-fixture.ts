@@ -29,7 +29,8 @@ export async function backUp(
   storage: Storage,
   options: Partial<BackupRequest> = {},
 ): Promise<BackupReport & { readonly manifest: Manifest }> {
-  const request = { storage, secret: undefined, mask: undefined, fence: false, allowDrift: false, ...options };
+  const plain = { secret: undefined, mask: undefined, fence: false, allowDrift: false, format: 'copy' } as const;
+  const request = { storage, ...plain, ...options };
   const report = await backUpFleet(targets, request, {});
   for (const row of report.rows) if (row.state === 'failed') throw row.error;
   if (report.manifest === undefined) throw new Error('no set was kept');

@@ -18,7 +18,8 @@ const table = z.strictObject({
   bytes: count,
   /** Of the same text: what a restored table is compared with. */
   contentSha256: sha256,
-  file,
+  /** Null where the rows are in the archive. */
+  file: file.nullable(),
 });
 
 const sequence = z.strictObject({
@@ -45,7 +46,9 @@ const database = z.strictObject({
   schema: z.strictObject({ preData: file, postData: file }),
   tables: z.array(table),
   sequences: z.array(sequence),
-  /** For plain psql, which reads no encrypted files. */
+  /** The whole database as pg_dump writes it, in its custom format; null where each table has a file of its own. */
+  archive: file.nullable(),
+  /** For plain psql, which reads neither encrypted files nor archives. */
   script: file.nullable(),
 });
 
@@ -86,12 +89,9 @@ export function parseManifest(text: string, set: string): Manifest {
 
 /** Every file of the set that the manifest vouches for, or of some services. */
 export function filesOf(databases: readonly DatabaseEntry[]): readonly FileEntry[] {
-  return databases.flatMap(({ schema, tables, script }) => [
-    schema.preData,
-    schema.postData,
-    ...tables.map((it) => it.file),
-    ...(script === null ? [] : [script]),
-  ]);
+  return databases.flatMap(({ schema, tables, archive, script }) =>
+    [schema.preData, schema.postData, ...tables.map((it) => it.file), archive, script].filter((it) => it !== null),
+  );
 }
 
 function parseJson(text: string): unknown {

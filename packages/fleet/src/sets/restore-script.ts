@@ -1,11 +1,12 @@
 import { quoteIdentifier, quoteLiteral } from '@azora/db-core';
-import type { DatabaseEntry, TableEntry } from './manifest';
+import type { DatabaseEntry, FileEntry, TableEntry } from './manifest';
 
 /** What plain psql runs to restore the database, in the directory of its files. */
 export function restoreScript({ service, tables, sequences }: Omit<DatabaseEntry, 'script'>): string {
-  const copies = tables.map(
-    (table) => `\\copy ${nameOf(table)} ${columnsOf(table)} FROM PROGRAM 'gzip -dc ${fileName(table)}'`,
-  );
+  const copies = tables.flatMap((table) => {
+    if (table.file === null) return [];
+    return [`\\copy ${nameOf(table)} ${columnsOf(table)} FROM PROGRAM 'gzip -dc ${fileName(table.file)}'`];
+  });
   const positions = sequences.map(
     (sequence) =>
       `SELECT setval(${quoteLiteral(nameOf(sequence))}, ${sequence.lastValue}, ${String(sequence.isCalled)});`,
@@ -48,6 +49,6 @@ function columnsOf({ columns }: TableEntry): string {
   return columns.length === 0 ? '' : `(${columns.map(quoteIdentifier).join(', ')})`;
 }
 
-function fileName({ file }: TableEntry): string {
-  return file.path.slice(file.path.indexOf('/') + 1);
+function fileName({ path }: FileEntry): string {
+  return path.slice(path.indexOf('/') + 1);
 }

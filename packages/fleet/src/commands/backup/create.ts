@@ -1,6 +1,7 @@
 import { randomBytes } from 'node:crypto';
 import { SuiteError } from '@azora/db-core';
-import type { Command } from 'commander';
+import { type Command, Option } from 'commander';
+import type { RowFormat } from '../../operations/backup/dump';
 import type { CommandResult, Execute } from '../command';
 import { exitCodeOfRows } from '../exit-codes';
 import type { Suite } from '../suite';
@@ -13,6 +14,7 @@ interface BackupFlags extends FleetFlags {
   readonly encrypt?: boolean;
   readonly mask?: boolean;
   readonly allowDrift?: boolean;
+  readonly format: RowFormat;
 }
 
 /** `azora-db backup` itself. */
@@ -22,6 +24,11 @@ export function addBackup(backup: Command, execute: Execute): void {
     .option('--fence', 'stop all writers for the moment in which the snapshots are taken')
     .option('--encrypt', 'encrypt the set (age format) with AZORA_BACKUP_KEY or AZORA_BACKUP_PASSPHRASE')
     .option('--mask', 'store pseudonyms instead of personal data, and no secrets (key: AZORA_MASK_KEY)')
+    .addOption(
+      new Option('--format <format>', 'rows as files of their own, or as the archive of the pg_dump that is installed')
+        .choices(['copy', 'pg_dump'])
+        .default('copy'),
+    )
     .option('--allow-drift', 'store a database that is not as its migrations made it, too')
     .action(
       execute(async (context, flags: BackupFlags): Promise<CommandResult> => {
@@ -35,6 +42,7 @@ export function addBackup(backup: Command, execute: Execute): void {
           mask: flags.mask ? await readMask(suite, flags) : undefined,
           fence: flags.fence === true,
           allowDrift: flags.allowDrift === true,
+          format: flags.format,
         };
         const { progress, signal, log } = context;
         const targets = await openTargets(suite.settings, suite.services, log);
@@ -51,7 +59,13 @@ function requireSecret({ settings }: Suite) {
   });
 }
 
-async function readMask({ settings, allServices }: Suite, { allowDrift }: BackupFlags) {
+async function readMask({ settings, allServices }: Suite, { allowDrift, format }: BackupFlags) {
+  if (format === 'pg_dump') {
+    throw new SuiteError('USAGE.MASK_WITH_PG_DUMP', '--mask and --format pg_dump exclude each other', {
+      why: 'pg_dump stores rows as they are.',
+      next: 'Leave out --format',
+    });
+  }
   if (allowDrift) {
     throw new SuiteError('USAGE.MASK_WITH_DRIFT', '--mask and --allow-drift exclude each other', {
       why: 'Columns that the schema does not know have no annotation that says whether they are personal.',

@@ -2,7 +2,7 @@ import { SuiteError } from '@azora/db-core';
 import { hasDrifted } from '../../postgres/migrations/fingerprint';
 import { KEY_FILE, makeSetKey, type Secret, type SetKey } from '../../sets/encryption';
 import { chunksOf } from '../../sets/file';
-import type { Manifest } from '../../sets/manifest';
+import { filesOf, type Manifest } from '../../sets/manifest';
 import { writeManifest } from '../../sets/set';
 import { newSetId } from '../../sets/set-id';
 import type { SetWriter, Storage } from '../../sets/storage';
@@ -11,7 +11,7 @@ import { suiteVersion } from '../../suite/version';
 import { countOf } from '../count';
 import { doneRows, eachService, type RunOptions, type ServiceRow } from '../fleet';
 import type { Target } from '../targets';
-import { dumpDatabase } from './dump';
+import { dumpDatabase, type RowFormat } from './dump';
 import { maskOf } from './mask';
 import { type FrozenDatabase, type Taken, withSnapshots } from './snapshots';
 
@@ -23,6 +23,7 @@ export interface BackupRequest {
   readonly mask: { readonly catalog: Catalog; readonly key: string } | undefined;
   readonly fence: boolean;
   readonly allowDrift: boolean;
+  readonly format: RowFormat;
 }
 
 export interface BackupReport {
@@ -81,7 +82,7 @@ type DumpedRow = ServiceRow<{ readonly entry: Manifest['databases'][number] }>;
 
 function dumpAll(
   databases: readonly FrozenDatabase[],
-  { allowDrift, mask }: BackupRequest,
+  { allowDrift, format, mask }: BackupRequest,
   { writer, key }: { readonly writer: SetWriter; readonly key: SetKey | undefined },
   options: RunOptions,
 ): Promise<readonly DumpedRow[]> {
@@ -92,7 +93,8 @@ function dumpAll(
     const drifted = (await hasDrifted(database.client)) === true;
     if (drifted && !allowDrift) throw hasOtherCatalog(service.name);
     const masking = mask && { of: maskOf(mask.catalog, service.name), key: mask.key };
-    const entry = await dumpDatabase(database, { writer, key, mask: masking, drifted, signal: options.signal, tell });
+    const { signal } = options;
+    const entry = await dumpDatabase(database, { writer, key, mask: masking, drifted, format, signal, tell });
     // Its part is done: its tables may be altered again.
     await database.client.query('ROLLBACK');
     const rows = entry.tables.reduce((sum, table) => sum + table.rows, 0);
@@ -106,7 +108,8 @@ function rank({ target }: FrozenDatabase): number {
 
 function summarize(row: DumpedRow): ServiceRow<DumpedService> {
   if (row.state !== 'done') return row;
-  const { tables, schema } = row.data.entry;
+  const { entry } = row.data;
+  const { tables } = entry;
   const sum = (of: (table: (typeof tables)[number]) => number) => tables.reduce((total, table) => total + of(table), 0);
   return {
     ...row,
@@ -114,7 +117,7 @@ function summarize(row: DumpedRow): ServiceRow<DumpedService> {
       tables: tables.length,
       rows: sum(({ rows }) => rows),
       bytes: sum(({ bytes }) => bytes),
-      storedBytes: sum(({ file }) => file.bytes) + schema.preData.bytes + schema.postData.bytes,
+      storedBytes: filesOf([entry]).reduce((total, { bytes }) => total + bytes, 0),
     },
   };
 }

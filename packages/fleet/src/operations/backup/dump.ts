@@ -1,18 +1,22 @@
 import type { Client } from 'pg';
 import { withClient } from '../../postgres/connect';
 import { prepareMask } from '../../postgres/dump/mask';
+import { pgDump, requirePgDump } from '../../postgres/dump/pg-dump';
 import { readRoles } from '../../postgres/dump/roles';
-import { type ColumnExpressions, copyOut } from '../../postgres/dump/rows';
+import { type ColumnExpressions, copyOut, readContents } from '../../postgres/dump/rows';
 import { dumpSchema } from '../../postgres/dump/schema';
 import { type DumpedTable, joinSnapshot, readSequences } from '../../postgres/dump/snapshot';
 import { HISTORY, readHistory } from '../../postgres/migrations/history';
 import type { SetKey } from '../../sets/encryption';
 import { chunksOf, writeSetFile } from '../../sets/file';
-import type { DatabaseEntry, TableEntry } from '../../sets/manifest';
+import type { DatabaseEntry, FileEntry, TableEntry } from '../../sets/manifest';
 import { restoreScript } from '../../sets/restore-script';
 import type { SetWriter } from '../../sets/storage';
 import { sessionsFor, shareOut } from './share';
 import type { FrozenDatabase } from './snapshots';
+
+/** A file for each table's rows, or one archive of pg_dump for the database. */
+export type RowFormat = 'copy' | 'pg_dump';
 
 export interface DumpOptions {
   readonly writer: SetWriter;
@@ -21,6 +25,7 @@ export interface DumpOptions {
   readonly mask: { readonly of: (table: string) => ColumnExpressions; readonly key: string } | undefined;
   /** Whether the catalog is other than what its migrations made. */
   readonly drifted: boolean;
+  readonly format: RowFormat;
   readonly signal: AbortSignal | undefined;
   readonly tell: (detail: string) => void;
 }
@@ -40,6 +45,7 @@ export async function dumpDatabase(database: FrozenDatabase, options: DumpOption
   const history = snapshot.tables.some(({ schema: of, name }) => `${of}.${name}` === HISTORY)
     ? await readHistory(client)
     : [];
+  const archive = await dumpArchive(database, options);
   const entry: Omit<DatabaseEntry, 'script'> = {
     service,
     database: target.database,
@@ -54,11 +60,42 @@ export async function dumpDatabase(database: FrozenDatabase, options: DumpOption
     snapshot: { takenAt: snapshot.takenAt, lsn: snapshot.lsn },
     roles: [...(await readRoles(client))],
     schema,
-    tables: [...(await dumpTables(database, options))],
+    archive,
+    tables: [...(await (archive === null ? dumpTables(database, options) : readTables(database, options)))],
     // After the rows: a sequence that is behind them would give an id twice.
     sequences: [...(await readSequences(client))],
   };
-  return { ...entry, script: key === undefined ? await store('restore.sql', restoreScript(entry)) : null };
+  return {
+    ...entry,
+    script: key === undefined && archive === null ? await store('restore.sql', restoreScript(entry)) : null,
+  };
+}
+
+/** Null where rows are stored table by table: always on the companion, whose one session cannot read for two. */
+async function dumpArchive(
+  { target, snapshot }: FrozenDatabase,
+  { writer, key, format, signal, tell }: DumpOptions,
+): Promise<FileEntry | null> {
+  if (format === 'copy' || snapshot.id === null) return null;
+  await requirePgDump(snapshot.serverVersion);
+  tell('pg_dump');
+  return writeSetFile(writer, `${target.service.name}/database.dump`, key, pgDump(target.admin, snapshot.id, signal));
+}
+
+/** What the archive must give when it is restored. */
+async function readTables(
+  { client, snapshot }: FrozenDatabase,
+  { signal, tell }: DumpOptions,
+): Promise<readonly TableEntry[]> {
+  const entries: TableEntry[] = [];
+  for (const table of snapshot.tables) {
+    signal?.throwIfAborted();
+    tell(`hash of ${table.name}`);
+    const { rows, bytes, sha256 } = await readContents(client, table);
+    const { schema, name, columns } = table;
+    entries.push({ schema, name, columns: [...columns], rows, bytes, contentSha256: sha256, file: null });
+  }
+  return entries;
 }
 
 /** The largest first, each by the session that is free: the last one to end is a small one. */

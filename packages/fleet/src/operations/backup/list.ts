@@ -1,3 +1,4 @@
+import { filesOf } from '../../sets/manifest';
 import { readManifest } from '../../sets/set';
 import { startOfSet } from '../../sets/set-id';
 import type { Storage } from '../../sets/storage';
@@ -33,7 +34,7 @@ async function describe(storage: Storage, id: string): Promise<ListedSet> {
       startedAt: manifest.startedAt,
       services: manifest.databases.map(({ service }) => service),
       rows: tables.reduce((sum, { rows }) => sum + rows, 0),
-      storedBytes: tables.reduce((sum, { file }) => sum + file.bytes, 0),
+      storedBytes: filesOf(manifest.databases).reduce((sum, { bytes }) => sum + bytes, 0),
       encrypted: manifest.encryption !== null,
       masked: manifest.masked,
       verified:

@@ -3,6 +3,7 @@ import type { Client } from 'pg';
 import { withClient } from '../../postgres/connect';
 import { requireExtensions } from '../../postgres/databases';
 import { analyze, createTables, planPostData, runStatement, setSequences } from '../../postgres/dump/load';
+import { pgRestoreRows } from '../../postgres/dump/pg-dump';
 import { copyIn } from '../../postgres/dump/rows';
 import { readSetFile, textOf } from '../../sets/file';
 import type { DatabaseEntry, FileEntry, TableEntry } from '../../sets/manifest';
@@ -25,9 +26,9 @@ export interface LoadOptions {
 }
 
 /**
- * Fills an empty database with what the set holds of one: tables, rows, then indexes, foreign keys and triggers. What was
- * sent is what was stored: counts and hashes are compared on the way.
- * @throws {SuiteError} `BACKUP.DAMAGED`, `RESTORE.SQL_FAILED`, `SERVER.MISSING_EXTENSION`
+ * Fills an empty database with what the set holds of one: tables, rows, then indexes, foreign keys and triggers. Files of
+ * tables are compared with their counts and hashes on the way, an archive as a file was before.
+ * @throws {SuiteError} `BACKUP.DAMAGED`, `RESTORE.SQL_FAILED`, `RESTORE.PG_RESTORE_FAILED`, `SERVER.MISSING_EXTENSION`
  */
 export async function loadDatabase(request: LoadRequest, options: LoadOptions): Promise<void> {
   const { set, entry, url, oneSession } = request;
@@ -44,8 +45,7 @@ export async function loadDatabase(request: LoadRequest, options: LoadOptions): 
     await createTables(client, preData);
     const sessions = oneSession ? 1 : sessionsFor(entry.tables.map(({ bytes }) => bytes));
     await withSessions(client, url, sessions, async (clients) => {
-      const tables = entry.tables.toSorted((left, right) => right.bytes - left.bytes);
-      await share(tables, clients, options, (session, table) => loadTable(session, request, table, options.tell));
+      await loadRows(request, clients, options);
       await setSequences(client, entry.sequences);
       const { indexes, rest } = planPostData(postData);
       options.tell('indexes');
@@ -57,10 +57,25 @@ export async function loadDatabase(request: LoadRequest, options: LoadOptions): 
   });
 }
 
+async function loadRows(request: LoadRequest, clients: readonly Client[], options: LoadOptions): Promise<void> {
+  const { set, entry, url } = request;
+  const { archive } = entry;
+  if (archive !== null) {
+    options.tell('pg_restore');
+    await readSetFile(set.storage, set.manifest.id, archive, set.key, (chunks) =>
+      pgRestoreRows(url, chunks, options.signal),
+    );
+    return;
+  }
+  const tables = entry.tables.flatMap((table) => (table.file === null ? [] : [{ ...table, file: table.file }]));
+  const largestFirst = tables.toSorted((left, right) => right.bytes - left.bytes);
+  await share(largestFirst, clients, options, (session, table) => loadTable(session, request, table, options.tell));
+}
+
 async function loadTable(
   client: Client,
   { set, entry }: LoadRequest,
-  table: TableEntry,
+  table: TableEntry & { readonly file: FileEntry },
   tell: (detail: string) => void,
 ): Promise<void> {
   tell(table.name);

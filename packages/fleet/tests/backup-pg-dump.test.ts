@@ -1,0 +1,154 @@
+import { spawnSync } from 'node:child_process';
+import { readdir, readFile, writeFile } from 'node:fs/promises';
+import path from 'node:path';
+import { generateX25519Identity } from 'age-encryption';
+import { drill } from '../src/operations/backup/drill';
+import { migrateTargetUp } from '../src/operations/migrate';
+import { openSet } from '../src/sets/set';
+import { backUp, filesIn, givenPlace, removePlaces, restore } from './backup-fixture';
+import { givenFleet, removeFleets } from './fleet-fixture';
+import { failureOf, rowsOf } from './migrations-fixture';
+
+const SCHEMA = 'model Note {\n  id Int @id\n  kind String @db.VarChar(10)\n  text String?\n  @@map("notes")\n}';
+const INIT = {
+  up: `CREATE TABLE notes (id int PRIMARY KEY, kind varchar(10) NOT NULL CHECK (kind IN ('a', 'b')), text text);
+       CREATE SEQUENCE numbers START 7;`,
+  down: 'DROP TABLE notes; DROP SEQUENCE numbers;',
+};
+const FULL = `SELECT id || kind || coalesce(text, '-') FROM notes ORDER BY id`;
+
+/** Whether this machine's pg_dump can read the test server: then sets of its archives are made, else that is refused. */
+const CAN_READ =
+  spawnSync('pg_dump', ['--schema-only', '--dbname', process.env['TEST_DATABASE_URL'] ?? '']).status === 0;
+
+describe('a set whose rows are an archive of pg_dump', () => {
+  afterAll(async () => {
+    await removePlaces();
+    await removeFleets();
+  });
+
+  const given = async () => {
+    const fleet = await givenFleet({ notes: { schema: SCHEMA, migrations: { '20260101000001_init': INIT } } });
+    const target = fleet.target('notes');
+    await migrateTargetUp(target, { lockTimeoutMs: 10_000 });
+    await rowsOf(
+      target.admin,
+      `INSERT INTO notes VALUES (1, 'a', NULL), (2, 'b', E'a\\tb\\\\N'), (3, 'a', '');
+      SELECT nextval('numbers')`,
+    );
+    return { target, ...(await givenPlace()) };
+  };
+  const backUpArchive = ({ target, storage }: Awaited<ReturnType<typeof given>>, options = {}) =>
+    backUp([target], storage, { format: 'pg_dump', ...options });
+
+  if (CAN_READ) {
+    it('holds the database, also encrypted, and gives it back as it was', async () => {
+      const place = await given();
+      const { target, storage, directory } = place;
+      const secret = { identity: await generateX25519Identity() };
+      const [plain, locked] = [await backUpArchive(place), await backUpArchive(place, { secret })];
+
+      expect(await filesIn(path.join(directory, plain.set))).toEqual([
+        'manifest.json',
+        'manifest.seal',
+        'notes/database.dump',
+        'notes/post-data.sql',
+        'notes/pre-data.sql',
+      ]);
+      expect(plain.manifest.databases).toMatchObject([
+        {
+          tables: [
+            { name: '_prisma_migrations', file: null },
+            { name: 'notes', rows: 3, file: null },
+          ],
+        },
+      ]);
+      for (const [{ set }, key] of [[plain, undefined] as const, [locked, secret] as const]) {
+        await rowsOf(target.admin, `DELETE FROM notes; SELECT setval('numbers', 1)`);
+        expect(await restore([target], storage, set, { ...(key === undefined ? {} : { secret: key }) })).toMatchObject([
+          { state: 'done' },
+        ]);
+        expect(await rowsOf(target.admin, FULL)).toEqual(['1a-', '2ba\tb\\N', '3a']);
+        expect(await rowsOf(target.admin, `SELECT nextval('numbers')::int`)).toEqual([8]);
+        await expect(rowsOf(target.admin, `INSERT INTO notes VALUES (4, 'c')`)).rejects.toThrow('notes_kind_check');
+        const { verification } = await drill(
+          [target],
+          { set: await openSet(storage, set, key), home: directory, references: [] },
+          {},
+        );
+        expect(verification).toMatchObject({ ok: true, problems: [] });
+      }
+    });
+
+    it('is a set like others: a byte that changed is found before anything is touched', async () => {
+      const place = await given();
+      const { target, storage, directory } = place;
+      const { set } = await backUpArchive(place);
+      const archive = path.join(directory, set, 'notes', 'database.dump');
+      const bytes = await readFile(archive);
+      bytes[100] = (bytes[100] ?? 0) ^ 1;
+      await writeFile(archive, bytes);
+
+      expect(await failureOf(restore([target], storage, set))).toMatchObject({
+        code: 'BACKUP.DAMAGED',
+        meta: { file: 'notes/database.dump' },
+      });
+      expect(await rowsOf(target.admin, FULL)).toHaveLength(3);
+    });
+  } else {
+    it('is refused where pg_dump cannot read the server, and leaves nothing', async () => {
+      const place = await given();
+
+      expect(await failureOf(backUpArchive(place))).toMatchObject({ code: 'BACKUP.NO_PG_DUMP' });
+      expect(await readdir(place.directory)).toEqual([]);
+    });
+  }
+
+  describe('by another pg_dump', () => {
+    const path_ = process.env['PATH'] ?? '';
+    afterEach(() => {
+      process.env['PATH'] = path_;
+    });
+
+    it('that fails is no set; what it says is shown, and no argument has the password', async () => {
+      const place = await given();
+      const bin = (await givenPlace()).directory;
+      const said = path.join(bin, 'arguments');
+      const program = `#!/bin/sh
+if [ "$1" = --version ]; then echo 'pg_dump (PostgreSQL) 99.1'; exit 0; fi
+echo "$@" > ${said}
+echo 'half an archive'
+echo 'pg_dump: error: out of paper' >&2
+exit 3
+`;
+      await writeFile(path.join(bin, 'pg_dump'), program, { mode: 0o755 });
+      process.env['PATH'] = `${bin}${path.delimiter}${path_}`;
+
+      expect(await failureOf(backUpArchive(place))).toMatchObject({
+        code: 'BACKUP.PG_DUMP_FAILED',
+        why: 'pg_dump: error: out of paper',
+      });
+
+      expect(await readdir(place.directory)).toEqual([]);
+      const password = new URL(place.target.admin.href).password;
+      expect(await readFile(said, 'utf8')).toContain(`/${place.target.database}`);
+      expect(password).not.toBe('');
+      expect(await readFile(said, 'utf8')).not.toContain(`:${password}@`);
+    });
+
+    it('that is not there, or older than the server, is told before anything is stored', async () => {
+      const place = await given();
+      const bin = (await givenPlace()).directory;
+      process.env['PATH'] = bin;
+      expect(await failureOf(backUpArchive(place))).toMatchObject({ code: 'BACKUP.NO_PG_DUMP' });
+
+      await writeFile(path.join(bin, 'pg_dump'), `#!/bin/sh\necho 'pg_dump (PostgreSQL) 9.6.1'\n`, { mode: 0o755 });
+
+      expect(await failureOf(backUpArchive(place))).toMatchObject({
+        code: 'BACKUP.NO_PG_DUMP',
+        why: 'pg_dump is of PostgreSQL 9.6 and reads no newer server.',
+      });
+      expect(await readdir(place.directory)).toEqual([]);
+    });
+  });
+});
