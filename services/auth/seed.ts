@@ -44,7 +44,7 @@ export const seed = defineSeed({
 });
 
 /** The employer works in the organization that the employer owns, so neither can be written before the other. */
-async function seedUsersAndOrganization({ prisma }: Auth, { people, ago }: Facts, passwordHash: string): Promise<void> {
+async function seedUsersAndOrganization(auth: Auth, { people, ago }: Facts, passwordHash: string): Promise<void> {
   const user = (slug: Slug, { id, email, name, role }: SeedPerson) => ({
     id,
     username: slug,
@@ -67,14 +67,12 @@ async function seedUsersAndOrganization({ prisma }: Auth, { people, ago }: Facts
     settings: { defaultRole: 'member' },
     ...written(ago(59)),
   };
-  await prisma.$transaction([
-    prisma.$executeRaw`SET CONSTRAINTS "users_org_id_fkey" DEFERRED`,
-    prisma.user.createMany({
-      data: [user('student', people.student), user('educator', people.educator), user('employer', people.employer)],
-      skipDuplicates: true,
-    }),
-    prisma.organization.createMany({ data: [organization], skipDuplicates: true }),
-  ]);
+  const users = [user('student', people.student), user('educator', people.educator), user('employer', people.employer)];
+  await auth.transaction(async (tx) => {
+    await tx.$executeRaw`SET CONSTRAINTS "users_org_id_fkey" DEFERRED`;
+    await tx.user.createMany({ data: users, skipDuplicates: true });
+    await tx.organization.createMany({ data: [organization], skipDuplicates: true });
+  });
 }
 
 async function seedMembers({ prisma }: Auth, { people, ago }: Facts): Promise<void> {
