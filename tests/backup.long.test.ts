@@ -9,7 +9,14 @@ async function drillOf(target: Target): Promise<Awaited<ReturnType<typeof drill>
   const directory = await mkdtemp(path.join(os.tmpdir(), 'azora-sets-'));
   try {
     const storage = await openStorage(directory);
-    const request = { storage, secret: undefined, mask: undefined, fence: false, allowDrift: false, format: 'copy' } as const;
+    const request = {
+      storage,
+      secret: undefined,
+      mask: undefined,
+      fence: false,
+      allowDrift: false,
+      format: 'copy',
+    } as const;
     const { rows } = await backUpFleet([target], request, {});
     expect(rows).toMatchObject([{ state: 'done' }]);
     const set = await openSet(storage, await findSet(storage, 'latest'), undefined);

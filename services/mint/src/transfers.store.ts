@@ -7,7 +7,8 @@ import { readInput } from './errors';
 import type { Transaction } from './generated/client';
 import { amountInput, descriptionInput, keyInput } from './input';
 import { requestHash } from './requests';
-import { onlyRow, type TransactionRow, transactionOf } from './rows';
+import { type TransactionRow, transactionOf } from './rows';
+import { makeTransfer } from './transfers-gathered';
 
 /** What one call of transferMany moves at most: a bound for the time that its wallets are locked. */
 const MOST_TRANSFERS = 1_000;
@@ -45,14 +46,9 @@ const transferManyInput = z.strictObject({
  *   `MINT.SAME_WALLET`, `MINT.SYSTEM_WALLET`, `MINT.CURRENCY_MISMATCH`, `MINT.INSUFFICIENT_FUNDS`, `MINT.BALANCE_LIMIT`
  */
 export async function transfer(mint: Mint, input: TransferInput): Promise<Transaction> {
-  const { idempotencyKey, ...body } = readInput(transferInput, input);
-  const { from, to, amount, description = null } = body;
-  const rows = await mint.query<TransactionRow>({
-    name: 'mint.transfer',
-    text: 'SELECT * FROM transfer_money($1, $2, $3, $4, $5, $6, $7, $8)',
-    values: [idempotencyKey, requestHash(body), newId(), from, to, amount, description, mint.clock()],
-  });
-  return transactionOf(onlyRow(rows));
+  const { idempotencyKey: key, ...body } = readInput(transferInput, input);
+  const { description = null } = body;
+  return makeTransfer(mint, { ...body, key, hash: requestHash(body), id: newId(), description, at: mint.clock() });
 }
 
 /**
