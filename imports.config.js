@@ -13,6 +13,11 @@ exports.ROOMS = [
     mayImport: ['^packages/core', `${FLEET}/(postgres|sets|suite)`],
   },
   {
+    name: 'fleet-studio',
+    path: `${FLEET}/studio`,
+    mayImport: ['^packages/core', `${FLEET}/(operations|suite)`],
+  },
+  {
     name: 'fleet-render',
     path: `${FLEET}/render`,
     mayImport: ['^packages/core', `${FLEET}/(operations|postgres|suite)`],
@@ -20,9 +25,10 @@ exports.ROOMS = [
   {
     name: 'fleet-commands',
     path: `${FLEET}/commands`,
-    mayImport: ['^packages/core', `${FLEET}/(operations|render|sets|suite)`],
+    mayImport: ['^packages/core', `${FLEET}/(operations|render|sets|studio|suite)`],
   },
   { name: 'fleet-entry', path: `${FLEET}/(bin|index)\\.ts$`, mayImport: ['^packages/core', `${FLEET}/`] },
+  { name: 'studio', path: '^packages/studio/src', mayImport: [] },
   { name: 'testkit', path: '^packages/testkit/src', mayImport: ['^packages/(core|fleet)'] },
   { name: 'seed', path: '^prisma/', mayImport: ['^packages/core', '^services/[^/]+/(seed|src/index)\\.'] },
   ...require('node:fs')

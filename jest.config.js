@@ -2,8 +2,8 @@
 module.exports = {
   testEnvironment: '<rootDir>/packages/testkit/dist/environment.js',
   roots: ['<rootDir>/packages', '<rootDir>/services', '<rootDir>/tests'],
-  // What takes minutes is `npm run test:long`'s.
-  testMatch: ['**/tests/**/!(*.long).test.ts'],
+  // What takes minutes is `npm run test:long`'s, what needs a browser `npm run test:browser`'s.
+  testMatch: ['**/tests/**/!(*.long|*.browser).test.ts'],
   modulePathIgnorePatterns: ['/dist/', '/.azora/'],
   transform: {
     '^.+\\.[cm]?[jt]sx?$': [

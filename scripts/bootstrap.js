@@ -78,4 +78,12 @@ function start(main) {
   });
 }
 
-module.exports = { bootstrap, root, start };
+/** Becomes `azora-db` with the arguments given: in this process, so that Ctrl-C and the exit code are the command's own. */
+function runTool(...args) {
+  const bin = path.join(root, 'packages', 'fleet', 'bin', 'azora-db.js');
+  process.chdir(root);
+  process.argv = [process.execPath, bin, ...args];
+  require(bin);
+}
+
+module.exports = { bootstrap, root, runTool, start };

@@ -19,6 +19,7 @@ const BAD_INPUT_AREAS = [
   'BACKUP',
   'RESTORE',
   'PITR',
+  'STUDIO',
 ];
 
 /** Codes of those areas that are not about what was given. */

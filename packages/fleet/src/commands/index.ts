@@ -11,6 +11,7 @@ import { registerSeed } from './seed.command';
 import { registerServer } from './server.command';
 import { registerSetup } from './setup.command';
 import { registerStatus } from './status.command';
+import { registerStudio } from './studio.command';
 import { registerUrl } from './url.command';
 
 const COMMANDS = [
@@ -24,6 +25,7 @@ const COMMANDS = [
   registerReset,
   registerGenerate,
   registerServer,
+  registerStudio,
   registerUrl,
   registerDocs,
 ];

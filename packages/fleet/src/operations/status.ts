@@ -1,5 +1,5 @@
 import { quoteIdentifier, quoteLiteral, type SuiteError } from '@azora/db-core';
-import type { ClientBase } from 'pg';
+import type { Client, ClientBase } from 'pg';
 import { withClient } from '../postgres/connect';
 import { readMigrations } from '../postgres/migrations/files';
 import { hasDrifted } from '../postgres/migrations/fingerprint';
@@ -30,6 +30,13 @@ export interface ServiceStatus {
   readonly error: { readonly code: string; readonly message: string } | null;
 }
 
+export interface StatusOptions extends RunOptions {
+  /** How each database is reached; for who cannot wait as long as whoever runs a command. */
+  readonly connect?: Connect;
+}
+
+type Connect = <Result>(target: Target, work: (client: Client) => Promise<Result>) => Promise<Result>;
+
 /** Above this estimate a count would take longer than a status should; PostgreSQL's own estimate is shown. */
 const COUNT_LIMIT_ROWS = 50_000;
 
@@ -37,10 +44,10 @@ const COUNT_LIMIT_ROWS = 50_000;
 export async function readStatus(
   targets: readonly Target[],
   models: ReadonlyMap<string, number>,
-  options: RunOptions,
+  options: StatusOptions,
 ): Promise<readonly ServiceStatus[]> {
   const rows = await eachService(targets, options, async (target) => ({
-    data: await readTarget(target, models.get(target.service.name) ?? 0).catch((error: unknown) =>
+    data: await readTarget(target, models.get(target.service.name) ?? 0, options.connect).catch((error: unknown) =>
       unreadable(target, models.get(target.service.name) ?? 0, toSuiteError(error)),
     ),
     detail: '',
@@ -54,9 +61,13 @@ export function isHealthy({ reachable, migrations, drift }: ServiceStatus): bool
   return reachable && drift !== true && [pending, failed, edited, missing].every((names) => names.length === 0);
 }
 
-async function readTarget(target: Target, models: number): Promise<ServiceStatus> {
+async function readTarget(
+  target: Target,
+  models: number,
+  connect: Connect = ({ admin }, work) => withClient(admin, work),
+): Promise<ServiceStatus> {
   const files = await readMigrations(target.service.migrationsPath);
-  return withClient(target.admin, async (client) => {
+  return connect(target, async (client) => {
     const facts = await readFacts(client);
     const state = compareHistory(files, await readHistory(client));
     const drifted = await hasDrifted(client);

@@ -21,10 +21,11 @@ export interface ListedSet {
 /** All whole sets, newest first. One whose manifest cannot be read is told with the reason. */
 export async function listSets(storage: Storage): Promise<readonly ListedSet[]> {
   const ids = await storage.list();
-  return Promise.all(ids.toReversed().map((id) => describe(storage, id)));
+  return Promise.all(ids.toReversed().map((id) => describeSet(storage, id)));
 }
 
-async function describe(storage: Storage, id: string): Promise<ListedSet> {
+/** What one set holds; one whose manifest cannot be read is told with the reason. */
+export async function describeSet(storage: Storage, id: string): Promise<ListedSet> {
   try {
     const manifest = await readManifest(storage, id);
     const verification = await readVerification(storage, id);

@@ -1,0 +1,157 @@
+import { type ChildProcess, spawn } from 'node:child_process';
+import { createServer } from 'node:net';
+import path from 'node:path';
+import { studioRole } from '../src/operations/studio/access';
+import type { GivenFleet } from './fleet-fixture';
+import { rowsOf } from './migrations-fixture';
+import { givenPeople, post, removeStudios, send } from './studio-fixture';
+import { REPOSITORY_ROOT } from './suite-fixture';
+
+let fleet: GivenFleet;
+const running: ChildProcess[] = [];
+
+beforeAll(async () => {
+  fleet = await givenPeople();
+});
+afterEach(() => {
+  for (const child of running.splice(0)) child.kill('SIGKILL');
+});
+afterAll(() => removeStudios([fleet]));
+
+interface Running {
+  readonly child: ChildProcess;
+  readonly output: () => string;
+  /** What it prints, up to what is looked for. */
+  readonly says: (text: RegExp) => Promise<RegExpExecArray>;
+  readonly exit: Promise<number | null>;
+}
+
+/** The command line as it is installed, compiled. */
+function run(...args: string[]): Running {
+  const program = path.join(REPOSITORY_ROOT, 'packages', 'fleet', 'bin', 'azora-db.js');
+  const child = spawn(process.execPath, [program, 'studio', '--no-open', ...args], {
+    cwd: fleet.root,
+    env: { ...process.env, ...fleet.environment },
+  });
+  running.push(child);
+  let output = '';
+  const waiting = new Set<() => void>();
+  for (const stream of [child.stdout, child.stderr]) {
+    stream.on('data', (chunk: Buffer) => {
+      output += chunk.toString('utf8');
+      for (const look of waiting) look();
+    });
+  }
+  const exit = new Promise<number | null>((resolve) => child.on('close', resolve));
+  const says = (text: RegExp): Promise<RegExpExecArray> =>
+    new Promise((resolve, reject) => {
+      const look = (): void => {
+        const found = text.exec(output);
+        if (found !== null) resolve(found);
+      };
+      waiting.add(look);
+      look();
+      void exit.then(() => reject(new Error(`it ended, having said:\n${output}`)));
+    });
+  return { child, output: () => output, says, exit };
+}
+
+const ADDRESS = /the studio is at (http:\/\/127\.0\.0\.1:(\d+)\/\?token=([\w-]{43}))\s/;
+
+async function enter({ says }: Running) {
+  const [, , port, token] = await says(ADDRESS);
+  const entered = await send(Number(port), { path: `/?token=${token}` });
+  return { port: Number(port), token, cookie: entered.headers['set-cookie']?.[0]?.split(';')[0] ?? '' };
+}
+
+it('serves the page and the databases, and tells no secret but its token', async () => {
+  const studio = run('--port', '0');
+  const { port, cookie } = await enter(studio);
+  const sent = post(
+    port,
+    'people',
+    JSON.stringify({ procedure: 'query', query: { sql: 'SELECT current_user AS name' } }),
+  );
+
+  const page = await send(port, { path: '/', headers: { cookie } });
+  const answer = await send(port, { ...sent, headers: { ...sent.headers, cookie } });
+
+  expect([page.status, answer.text]).toEqual([
+    200,
+    JSON.stringify([null, [{ name: studioRole(fleet.target('people')) }]]),
+  ]);
+  expect(studio.output()).not.toMatch(/postgres(ql)?:/);
+});
+
+it.each(['SIGINT', 'SIGTERM'] as const)(
+  'ends at %s with its sessions, and its role can do nothing afterwards',
+  async (signal) => {
+    const studio = run('--port', '0');
+    const { port, cookie } = await enter(studio);
+    const role = studioRole(fleet.target('people'));
+    const sent = post(port, 'people', JSON.stringify({ procedure: 'query', query: { sql: 'SELECT pg_sleep(300)' } }));
+    const asked = send(port, { ...sent, headers: { ...sent.headers, cookie } }).catch(() => undefined);
+    const { admin } = fleet.target('people');
+    const sessions = () => rowsOf(admin, `SELECT pid FROM pg_stat_activity WHERE usename = '${role}'`);
+    while ((await sessions()).length === 0) await new Promise((resolve) => setTimeout(resolve, 50));
+
+    studio.child.kill(signal);
+
+    expect([await studio.exit, await asked]).toEqual([130, undefined]);
+    expect(await sessions()).toEqual([]);
+    expect(
+      await rowsOf(
+        admin,
+        `SELECT rolcanlogin AS login, rolpassword AS password, has_database_privilege(oid, current_database(), 'CONNECT') AS connects
+       FROM pg_authid WHERE rolname = '${role}'`,
+      ),
+    ).toEqual([{ login: false, password: null, connects: false }]);
+  },
+);
+
+it('leaves a role behind that nobody can use when it is killed, and takes it back at the next start', async () => {
+  const killed = run('--port', '0', '--reveal');
+  const first = await enter(killed);
+  await send(first.port, { path: '/', headers: { cookie: first.cookie } });
+  killed.child.kill('SIGKILL');
+  await killed.exit;
+
+  const studio = run('--port', '0');
+  const { port, cookie } = await enter(studio);
+  const sent = post(port, 'people', JSON.stringify({ procedure: 'query', query: { sql: 'SELECT email FROM users' } }));
+  const answer = await send(port, { ...sent, headers: { ...sent.headers, cookie } });
+
+  expect(JSON.parse(answer.text)[0].code).toBe('42501');
+});
+
+it.each([
+  {
+    what: 'an address that others reach without a password',
+    args: ['--host', '0.0.0.0'],
+    code: 'STUDIO.PASSWORD_NEEDED',
+  },
+  { what: 'every interface of IPv6 without a password', args: ['--host', '::'], code: 'STUDIO.PASSWORD_NEEDED' },
+  {
+    what: 'an address that is not of this machine',
+    args: ['--host', '203.0.113.1', '--password'],
+    code: 'STUDIO.CANNOT_LISTEN',
+  },
+])('refuses $what', async ({ args, code }) => {
+  const studio = run('--port', '0', ...args);
+
+  expect(await studio.exit).toBe(2);
+  expect(studio.output()).toContain(`[${code}]`);
+});
+
+it('refuses a port that is taken', async () => {
+  const other = createServer();
+  const port = await new Promise<number>((resolve) => {
+    other.listen(0, '127.0.0.1', () => resolve((other.address() as { port: number }).port));
+  });
+
+  const studio = run('--port', String(port));
+  const code = await studio.exit;
+  other.close();
+
+  expect([code, /\[STUDIO.CANNOT_LISTEN\]/.test(studio.output())]).toEqual([2, true]);
+});

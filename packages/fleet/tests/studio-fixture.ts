@@ -1,0 +1,205 @@
+import { mkdtemp, rm, writeFile } from 'node:fs/promises';
+import { request as httpRequest, type IncomingHttpHeaders } from 'node:http';
+import os from 'node:os';
+import path from 'node:path';
+import { parseDatabaseUrl, quoteIdentifier } from '@azora/db-core';
+import { studioRole } from '../src/operations/studio/access';
+import { type OpenedStudio, openStudioContext } from '../src/operations/studio/open';
+import { withClient } from '../src/postgres/connect';
+import { readAssets } from '../src/studio/assets';
+import type { TimeLimits } from '../src/studio/limits';
+import { type StudioServer, startStudio } from '../src/studio/server';
+import { findServices } from '../src/suite/registry';
+import { readSettings } from '../src/suite/settings';
+import { type GivenFleet, givenFleet, removeFleets } from './fleet-fixture';
+import { rowsOf } from './migrations-fixture';
+
+const PEOPLE = `
+/// @erase delete
+model User {
+  id       String  @id
+  /// @pii email
+  email    String  @unique
+  /// @secret
+  password String
+  city     String?
+  search   String?
+  notes    Note[]
+
+  @@map("users")
+}
+
+model Note {
+  id     Int    @id @default(autoincrement())
+  userId String @map("user_id")
+  user   User   @relation(fields: [userId], references: [id])
+  body   String
+
+  @@map("notes")
+}
+
+/// @grant select
+model Ledger {
+  id     Int @id
+  amount Int
+
+  @@map("ledger")
+}`;
+
+const SHOP = `
+model Order {
+  id     String @id
+  /// @ref people.User.id
+  userId String @map("user_id")
+
+  @@map("orders")
+}`;
+
+/** The tables of those schemas, with what a database has besides: functions, a view, a partition, a generated column. */
+const PEOPLE_SQL = `
+  CREATE TABLE users (
+    id text PRIMARY KEY, email text NOT NULL UNIQUE, password text NOT NULL, city text,
+    search text GENERATED ALWAYS AS (lower(email)) STORED);
+  CREATE TABLE notes (id serial PRIMARY KEY, user_id text NOT NULL REFERENCES users, body text NOT NULL);
+  CREATE TABLE ledger (id int PRIMARY KEY, amount int NOT NULL);
+  CREATE TABLE _prisma_migrations (id text, migration_name text);
+  CREATE VIEW everybody AS SELECT * FROM users;
+  CREATE FUNCTION whole_user(wanted text) RETURNS SETOF users LANGUAGE sql STABLE SECURITY DEFINER
+    AS 'SELECT * FROM users WHERE id = wanted';
+  CREATE FUNCTION add_user(wanted text) RETURNS void LANGUAGE sql SECURITY DEFINER
+    AS 'INSERT INTO users VALUES (wanted, wanted, wanted)';
+  INSERT INTO users SELECT 'u' || n, 'person' || n || '@leaked.example', 'hunter2-leaked', 'Lisbon'
+    FROM generate_series(1, 200) n;
+  INSERT INTO notes (user_id, body) VALUES ('u1', 'hello');
+  INSERT INTO ledger VALUES (1, 10);
+  ANALYZE`;
+
+/** Parts of the hidden values of the fixture: no answer may hold them. */
+export const LEAK = /leaked/;
+
+export interface GivenStudio {
+  readonly fleet: GivenFleet;
+  readonly studio: OpenedStudio;
+  readonly server: StudioServer;
+  readonly cookie: string;
+  readonly logged: string[];
+  /** Sends the page's request for SQL and gives what comes back. */
+  readonly query: (sql: string, parameters?: readonly unknown[], service?: string) => Promise<StudioReply>;
+  readonly send: (options: SendOptions) => Promise<Reply>;
+}
+
+export type StudioReply = readonly [null, Record<string, unknown>[]] | readonly [{ code: string; message: string }];
+
+export interface SendOptions {
+  readonly path: string;
+  readonly method?: string;
+  readonly headers?: Readonly<Record<string, string>>;
+  readonly body?: string;
+}
+
+export interface Reply {
+  readonly status: number;
+  readonly headers: IncomingHttpHeaders;
+  readonly text: string;
+}
+
+export interface StudioOptions {
+  readonly write?: boolean;
+  readonly reveal?: boolean;
+  readonly host?: string;
+  readonly password?: string;
+  readonly limits?: TimeLimits;
+}
+
+const opened: { studio: OpenedStudio; server: StudioServer }[] = [];
+const folders: string[] = [];
+
+/** Two services with rows in them. */
+export async function givenPeople(): Promise<GivenFleet> {
+  const fleet = await givenFleet({
+    people: { schema: PEOPLE, migrations: {} },
+    shop: { schema: SHOP, migrations: {} },
+  });
+  await rowsOf(fleet.target('people').admin, PEOPLE_SQL);
+  await rowsOf(fleet.target('shop').admin, 'CREATE TABLE orders (id text PRIMARY KEY, user_id text NOT NULL)');
+  return fleet;
+}
+
+/** A studio that serves a fleet, with a page of three empty files. */
+export async function givenStudio(fleet: GivenFleet, options: StudioOptions = {}): Promise<GivenStudio> {
+  const { write = false, reveal = false, host = '127.0.0.1', password, limits } = options;
+  const allServices = await findServices(fleet.root);
+  const settings = readSettings(fleet.root, allServices, fleet.environment);
+  const studio = await openStudioContext({ settings, allServices, targets: fleet.targets, write, reveal });
+  const logged: string[] = [];
+  const assets = await readAssets(await givenPage());
+  const log = (line: string) => logged.push(line);
+  const server = await startStudio({ context: studio.context, assets, host, port: 0, password, log, limits });
+  opened.push({ studio, server });
+  const entered = await send(server.port, { path: new URL(server.url).pathname + new URL(server.url).search });
+  const cookie = entered.headers['set-cookie']?.[0]?.split(';')[0] ?? '';
+  const authorized = (sent: SendOptions) => send(server.port, { ...sent, headers: { cookie, ...sent.headers } });
+  const query = async (sql: string, parameters: readonly unknown[] = [], service = 'people') => {
+    const body = JSON.stringify({ procedure: 'query', query: { sql, parameters } });
+    const reply = await authorized(post(server.port, service, body));
+    return JSON.parse(reply.text) as StudioReply;
+  };
+  return { fleet, studio, server, cookie, logged, query, send: authorized };
+}
+
+/** A request as the page sends it, but for the cookie. */
+export function post(port: number, service: string, body: string): SendOptions {
+  const headers = {
+    origin: `http://127.0.0.1:${port}`,
+    'content-type': 'application/json',
+    'sec-fetch-site': 'same-origin',
+  };
+  return { path: `/api/services/${service}/query`, method: 'POST', headers, body };
+}
+
+/** A request whose every header the test decides, which `fetch` would not send. */
+export function send(port: number, { path: target, method = 'GET', headers = {}, body }: SendOptions): Promise<Reply> {
+  return new Promise((resolve, reject) => {
+    const all = { host: `127.0.0.1:${port}`, ...headers };
+    const sent = httpRequest(
+      { host: '127.0.0.1', port, path: target, method, headers: all, agent: false },
+      (response) => {
+        const chunks: Buffer[] = [];
+        response.on('data', (chunk: Buffer) => chunks.push(chunk));
+        response.on('end', () => {
+          const text = Buffer.concat(chunks).toString('utf8');
+          resolve({ status: response.statusCode ?? 0, headers: response.headers, text });
+        });
+      },
+    );
+    sent.on('error', reject);
+    sent.end(body);
+  });
+}
+
+export async function closeStudios(): Promise<void> {
+  for (const { studio, server } of opened.splice(0)) {
+    await server.close();
+    await studio.close();
+  }
+}
+
+/** Ends what the file has opened; the roles go when nothing of them is left. */
+export async function removeStudios(fleets: readonly GivenFleet[]): Promise<void> {
+  await closeStudios();
+  await removeFleets();
+  const server = parseDatabaseUrl(process.env['TEST_DATABASE_URL'] ?? '', 'TEST_DATABASE_URL');
+  await withClient(server, async (client) => {
+    for (const target of fleets.flatMap(({ targets }) => targets))
+      await client.query(`DROP ROLE IF EXISTS ${quoteIdentifier(studioRole(target))}`);
+  });
+  for (const folder of folders.splice(0)) await rm(folder, { recursive: true, force: true });
+}
+
+async function givenPage(): Promise<string> {
+  const folder = await mkdtemp(path.join(os.tmpdir(), 'azora-page-'));
+  folders.push(folder);
+  for (const name of ['page.js', 'page.css', 'env.js', 'chunk-ABCD1234.js'])
+    await writeFile(path.join(folder, name), `/* ${name} */`);
+  return folder;
+}

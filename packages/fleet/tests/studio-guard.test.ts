@@ -1,0 +1,470 @@
+import { request as httpRequest } from 'node:http';
+import net from 'node:net';
+import { isLoopback, isOwnHost } from '../src/studio/addresses';
+import type { GivenFleet } from './fleet-fixture';
+import { failureOf } from './migrations-fixture';
+import { closeStudios, givenPeople, givenStudio, post, removeStudios, type SendOptions, send } from './studio-fixture';
+
+let fleet: GivenFleet;
+
+beforeAll(async () => {
+  fleet = await givenPeople();
+});
+afterEach(closeStudios);
+afterAll(() => removeStudios([fleet]));
+
+const SELECT_1 = JSON.stringify({ procedure: 'query', query: { sql: 'SELECT 1 AS one', parameters: [] } });
+const codeOf = (text: string): unknown => JSON.parse(text).error?.code;
+
+/** What a client sends as it is, for what no client of HTTP would send. */
+function sendBytes(port: number, bytes: string): Promise<string> {
+  return new Promise((resolve, reject) => {
+    const socket = net.connect(port, '127.0.0.1', () => socket.write(bytes));
+    let answer = '';
+    socket.on('data', (chunk) => {
+      answer += chunk.toString('utf8');
+    });
+    socket.on('close', () => resolve(answer));
+    socket.on('error', reject);
+  });
+}
+
+describe('the token', () => {
+  it('is exchanged for a cookie that scripts cannot read, and leaves the address', async () => {
+    const { server } = await givenStudio(fleet);
+    const token = new URL(server.url).searchParams.get('token') ?? '';
+
+    const { status, headers } = await send(server.port, { path: `/people/users?token=${token}&row=1` });
+
+    const [cookie = ''] = headers['set-cookie'] ?? [];
+    expect([status, headers.location]).toEqual([302, '/people/users?row=1']);
+    expect(cookie).toMatch(/^azora_studio_\d+=[\w-]{43}; Path=\/; HttpOnly; SameSite=Strict$/);
+    expect(cookie).not.toContain(token);
+    expect(token).toMatch(/^[\w-]{43}$/);
+  });
+
+  it.each(['', '?token=', '?token=wrong', `?token=${'A'.repeat(43)}`])(
+    'lets nobody in who has another: /%s',
+    async (query) => {
+      const { server } = await givenStudio(fleet);
+
+      const reply = await send(server.port, { path: `/${query}` });
+
+      expect([reply.status, codeOf(reply.text), reply.headers['set-cookie']]).toEqual([
+        401,
+        'STUDIO.UNAUTHORIZED',
+        undefined,
+      ]);
+    },
+  );
+
+  it.each(['/', '/people/users', '/assets/page.js', '/api/fleet', '/api/models', '/api/overview', '/api/nothing'])(
+    'or its cookie is asked for at %s',
+    async (path) => {
+      const { server } = await givenStudio(fleet);
+
+      const without = await send(server.port, { path });
+      const wrong = await send(server.port, {
+        path,
+        headers: { cookie: `azora_studio_${server.port}=${'A'.repeat(43)}` },
+      });
+
+      expect([without.status, wrong.status]).toEqual([401, 401]);
+    },
+  );
+
+  it('or its cookie is asked for before a body is read', async () => {
+    const { server } = await givenStudio(fleet);
+
+    const reply = await send(server.port, post(server.port, 'people', SELECT_1));
+
+    expect([reply.status, codeOf(reply.text)]).toEqual([401, 'STUDIO.UNAUTHORIZED']);
+  });
+
+  it('does not let a request in that is no GET', async () => {
+    const { server } = await givenStudio(fleet);
+    const { search } = new URL(server.url);
+
+    const reply = await send(server.port, {
+      ...post(server.port, 'people', SELECT_1),
+      path: `/api/services/people/query${search}`,
+    });
+
+    expect(reply.status).toBe(401);
+  });
+});
+
+describe('the Host', () => {
+  const hosts = (port: number) => [
+    'evil.test',
+    `evil.test:${port}`,
+    `127.0.0.1.evil.test:${port}`,
+    `localhost.evil.test:${port}`,
+    '127.0.0.1',
+    `127.0.0.1:${port + 1}`,
+    `127.0.0.1:${port}:${port}`,
+    `127.0.0.1@evil.test:${port}`,
+    `10.0.0.1:${port}`,
+    `0.0.0.0:${port}`,
+    `[::ffff:7f00:1]:${port}`,
+  ];
+
+  it('must be ours, with the cookie and the token as well as without', async () => {
+    const { server, send: sendIn } = await givenStudio(fleet);
+    const { search } = new URL(server.url);
+
+    const statuses = [];
+    for (const host of hosts(server.port)) {
+      for (const path of ['/', `/${search}`, '/api/fleet', '/assets/page.js']) {
+        statuses.push(`${host} ${(await sendIn({ path, headers: { host } })).status}`);
+        statuses.push(`${host} ${(await send(server.port, { path, headers: { host } })).status}`);
+      }
+    }
+
+    expect(statuses.filter((status) => !status.endsWith(' 403'))).toEqual([]);
+  });
+
+  it('must be named', async () => {
+    const { server, cookie } = await givenStudio(fleet);
+
+    const none = await sendBytes(server.port, `GET / HTTP/1.0\r\nCookie: ${cookie}\r\n\r\n`);
+    const empty = await sendBytes(server.port, `GET / HTTP/1.0\r\nHost:\r\nCookie: ${cookie}\r\n\r\n`);
+
+    expect([none, empty].map((answer) => answer.slice(0, 12))).toEqual(['HTTP/1.1 403', 'HTTP/1.1 403']);
+  });
+
+  it('may be any name of loopback', async () => {
+    const { server, send: sendIn } = await givenStudio(fleet);
+
+    const names = ['127.0.0.1', 'localhost', 'LOCALHOST', '[::1]'];
+    const replies = await Promise.all(
+      names.map((name) => sendIn({ path: '/', headers: { host: `${name}:${server.port}` } })),
+    );
+
+    expect(replies.map(({ status }) => status)).toEqual([200, 200, 200, 200]);
+  });
+
+  it('of a studio on every interface is an address in numbers', () => {
+    const everywhere = { host: '0.0.0.0', port: 80 };
+
+    const answers = [
+      '10.1.2.3',
+      '[fe80::1]',
+      'localhost',
+      '10.1.2.3:81',
+      'evil.test',
+      '10.1.2.3.evil.test',
+      undefined,
+    ].map((host) => isOwnHost(host, everywhere));
+
+    expect(answers).toEqual([true, true, true, false, false, false, false]);
+  });
+
+  it('is loopback in these addresses only', () => {
+    const hosts = [
+      '127.0.0.1',
+      '127.9.9.9',
+      '::1',
+      'localhost',
+      '0.0.0.0',
+      '::',
+      '10.0.0.1',
+      '127.evil.test',
+      'localhost.evil.test',
+    ];
+
+    expect(hosts.filter(isLoopback)).toEqual(['127.0.0.1', '127.9.9.9', '::1', 'localhost']);
+  });
+});
+
+describe('another site', () => {
+  const foreign: Record<string, (port: number) => Record<string, string>> = {
+    'a foreign Origin': () => ({ origin: 'http://evil.test' }),
+    'the Origin of another port': (port) => ({ origin: `http://127.0.0.1:${port + 1}` }),
+    'the Origin under another scheme': (port) => ({ origin: `https://127.0.0.1:${port}` }),
+    'an opaque Origin': () => ({ origin: 'null' }),
+    'Sec-Fetch-Site: cross-site': () => ({ 'sec-fetch-site': 'cross-site' }),
+    'Sec-Fetch-Site: same-site': () => ({ 'sec-fetch-site': 'same-site' }),
+  };
+
+  it.each(Object.keys(foreign))('cannot send SQL, by %s', async (name) => {
+    const { server, send: sendIn } = await givenStudio(fleet);
+    const sent = post(server.port, 'people', SELECT_1);
+
+    const reply = await sendIn({ ...sent, headers: { ...sent.headers, ...foreign[name]?.(server.port) } });
+
+    expect([reply.status, codeOf(reply.text)]).toEqual([403, 'STUDIO.FORBIDDEN']);
+  });
+
+  it('cannot read the API, nor send without an Origin', async () => {
+    const { server, send: sendIn } = await givenStudio(fleet);
+    const { origin: _origin, ...headers } = post(server.port, 'people', SELECT_1).headers ?? {};
+
+    const read = await sendIn({
+      path: '/api/fleet',
+      headers: { 'sec-fetch-site': 'cross-site', 'sec-fetch-mode': 'no-cors' },
+    });
+    const sent = await sendIn({ ...post(server.port, 'people', SELECT_1), headers });
+
+    expect([read.status, sent.status]).toEqual([403, 403]);
+  });
+
+  it('may lead to the page, which the browser then asks for without the cookie', async () => {
+    const { server, send: sendIn } = await givenStudio(fleet);
+    const navigation = { 'sec-fetch-site': 'cross-site', 'sec-fetch-mode': 'navigate' };
+
+    const reply = await sendIn({ path: new URL(server.url).search, headers: navigation }).catch(() => undefined);
+    const page = await sendIn({ path: '/', headers: navigation });
+
+    expect([reply?.status ?? 400, page.status]).toEqual([400, 200]);
+  });
+
+  it('is given no right by any header', async () => {
+    const { send: sendIn } = await givenStudio(fleet);
+
+    const { headers } = await sendIn({ path: '/', headers: {} });
+
+    expect(Object.keys(headers).filter((name) => name.startsWith('access-control'))).toEqual([]);
+    expect(headers).toMatchObject({
+      'x-content-type-options': 'nosniff',
+      'referrer-policy': 'no-referrer',
+      'cross-origin-opener-policy': 'same-origin',
+      'cross-origin-resource-policy': 'same-origin',
+      'cache-control': 'no-store',
+    });
+  });
+});
+
+describe('the page', () => {
+  it('allows its own scripts and the styles with its nonce, and is another at each request', async () => {
+    const { send: sendIn } = await givenStudio(fleet);
+
+    const [first, second] = await Promise.all([sendIn({ path: '/' }), sendIn({ path: '/people/users?row=1' })]);
+
+    const nonceOf = (text: string) => /<script nonce="([^"]+)" src="\/assets\/env.js">/.exec(text)?.[1] ?? '';
+    const [nonce, other] = [nonceOf(first.text), nonceOf(second.text)];
+    expect(first.headers['content-security-policy']).toBe(
+      `default-src 'none'; script-src 'self'; style-src 'self' 'nonce-${nonce}'; connect-src 'self'; img-src 'self' data:; ` +
+        "font-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'",
+    );
+    expect(nonce).toHaveLength(24);
+    expect(second.text.replace(other, nonce)).toBe(first.text);
+    expect(other).not.toBe(nonce);
+  });
+
+  it('has its files by their exact names, with their types, and once each', async () => {
+    const { send: sendIn } = await givenStudio(fleet);
+
+    const script = await sendIn({ path: '/assets/page.js' });
+    const again = await sendIn({ path: '/assets/page.js', headers: { 'if-none-match': script.headers.etag ?? '' } });
+    const chunk = await sendIn({ path: '/assets/chunk-ABCD1234.js?x' });
+
+    expect([script.status, script.text, script.headers['content-type']]).toEqual([
+      200,
+      '/* page.js */',
+      'text/javascript; charset=utf-8',
+    ]);
+    expect([again.status, again.text]).toEqual([304, '']);
+    expect(chunk.headers['cache-control']).toBe('private, max-age=31536000, immutable');
+  });
+
+  it.each([
+    '/assets/../../package.json',
+    '/assets/%2e%2e/%2e%2e/package.json',
+    '/assets/..%2f..%2fpackage.json',
+    '/assets/..\\..\\package.json',
+    '/assets/%2fetc%2fpasswd',
+    '/assets//etc/passwd',
+    '/assets/page.js/',
+    '/assets/page.js%00.css',
+    '/assets/__proto__',
+    '/assets/',
+    '/assets',
+  ])('has no other file: %s', async (path) => {
+    const { send: sendIn } = await givenStudio(fleet);
+
+    const reply = await sendIn({ path });
+
+    expect(reply.text).not.toMatch(/"name"|root:/);
+    // The first two are the page again: its address is theirs without the dots.
+    expect([404, 200]).toContain(reply.status);
+    expect(reply.status === 200).toBe(/\.\.\/\.\.|%2e%2e|\.\.\\/.test(path));
+  });
+
+  it.each([
+    'GET http://evil.test/ HTTP/1.1',
+    'GET //evil.test/ HTTP/1.1',
+    'OPTIONS * HTTP/1.1',
+    'GET ?token=x HTTP/1.1',
+  ])('is not at an address that is no path: %s', async (line) => {
+    const { server, cookie } = await givenStudio(fleet);
+
+    const answer = await sendBytes(
+      server.port,
+      `${line}\r\nHost: 127.0.0.1:${server.port}\r\nCookie: ${cookie}\r\nConnection: close\r\n\r\n`,
+    );
+
+    expect(answer).toMatch(/^HTTP\/1.1 400 /);
+  });
+});
+
+describe('a request', () => {
+  const change = (
+    sent: SendOptions,
+    changes: Partial<SendOptions>,
+    headers: Record<string, string> = {},
+  ): SendOptions => ({
+    ...sent,
+    ...changes,
+    headers: { ...sent.headers, ...headers },
+  });
+
+  it('that is none is refused, each for its reason', async () => {
+    const { server, send: sendIn } = await givenStudio(fleet);
+    const sent = post(server.port, 'people', SELECT_1);
+
+    const replies = [];
+    for (const request of [
+      change(sent, { path: '/api/services/nothing/query' }),
+      change(sent, { path: '/api/services/__proto__/query' }),
+      change(sent, { path: '/api/services/people/drop' }),
+      change(sent, { body: 'SELECT 1' }),
+      change(sent, { body: '' }),
+      change(sent, { body: '[]' }),
+      change(sent, { body: '{"procedure":"query","query":{"sql":1}}' }),
+      change(sent, { body: '{"procedure":"sequence","sequence":[]}' }),
+      change(sent, {}, { 'content-type': 'text/plain' }),
+      change(sent, {}, { 'content-type': 'application/x-www-form-urlencoded' }),
+      change(sent, { path: '/people/users' }),
+      change(sent, { path: '/api/fleet' }),
+      { path: '/api/services/people/query' },
+      { path: '/api/services/people/usage' },
+      { path: '/api' },
+    ]) {
+      const { status, text } = await sendIn(request);
+      replies.push(`${status} ${codeOf(text)}`);
+    }
+
+    expect(replies).toEqual([
+      '404 STUDIO.UNKNOWN_SERVICE',
+      '404 STUDIO.UNKNOWN_SERVICE',
+      '404 STUDIO.NOT_FOUND',
+      '400 STUDIO.BAD_REQUEST',
+      '400 STUDIO.BAD_REQUEST',
+      '400 STUDIO.BAD_REQUEST',
+      '400 STUDIO.BAD_REQUEST',
+      '400 STUDIO.BAD_REQUEST',
+      '400 STUDIO.BAD_REQUEST',
+      '400 STUDIO.BAD_REQUEST',
+      '404 STUDIO.NOT_FOUND',
+      '405 STUDIO.BAD_METHOD',
+      '405 STUDIO.BAD_METHOD',
+      '400 STUDIO.BAD_REQUEST',
+      '404 STUDIO.NOT_FOUND',
+    ]);
+  });
+
+  it('that is longer than 1 MB is refused, by what it says of its length and by what comes', async () => {
+    const { server, send: sendIn, cookie } = await givenStudio(fleet);
+    const sent = post(server.port, 'people', JSON.stringify({ sql: 'x'.repeat(1024 * 1024) }));
+
+    const said = await sendIn(change(sent, { body: 'x' }, { 'content-length': '1048577' })).catch(() => undefined);
+    const came = await sendChunks(server.port, { ...sent, headers: { ...sent.headers, cookie } });
+
+    expect([said?.status, came]).toEqual([413, 413]);
+    expect((await sendIn({ path: '/' })).status).toBe(200);
+  });
+
+  it('tells no password, address or token of anything, whatever is wrong', async () => {
+    const { server, studio, query, send: sendIn, logged } = await givenStudio(fleet);
+    const { password } = new URL(fleet.target('people').admin.href);
+    const token = new URL(server.url).searchParams.get('token') ?? '';
+    await query('SELECT 1');
+
+    const texts = [];
+    for (const path of [
+      '/',
+      '/api/fleet',
+      '/api/overview',
+      '/api/models',
+      '/assets/page.js',
+      '/api/services/people/usage?table=users&column=id&value=u1',
+    ])
+      texts.push((await sendIn({ path })).text);
+    for (const sql of ['SELECT nothing', 'SELECT current_setting($$a.b$$)', 'SELECT inet_server_addr(), current_user'])
+      texts.push(JSON.stringify(await query(sql)));
+    await studio.close();
+    texts.push(JSON.stringify(await query('SELECT 1')), ...logged);
+
+    const all = texts.join('\n');
+    expect(all).not.toMatch(/postgres(ql)?:\/\//);
+    expect(all).not.toContain(token);
+    expect(all).not.toContain(`@${fleet.target('people').admin.host}:`);
+    if (password.length > 4) expect(all).not.toContain(password);
+  });
+});
+
+/** A body in chunks, whose length nobody says before. */
+function sendChunks(port: number, { path, headers, body = '' }: SendOptions): Promise<number | undefined> {
+  return new Promise((resolve) => {
+    const all = { host: `127.0.0.1:${port}`, ...headers };
+    const sent = httpRequest(
+      { host: '127.0.0.1', port, path, method: 'POST', headers: all, agent: false },
+      (response) => {
+        response.resume();
+        resolve(response.statusCode);
+      },
+    );
+    sent.on('error', () => resolve(undefined));
+    for (let from = 0; from < body.length; from += 65_536) sent.write(body.slice(from, from + 65_536));
+    sent.end();
+  });
+}
+
+describe('beyond loopback', () => {
+  it('the studio does not listen without a password', async () => {
+    const failure = await failureOf(givenStudio(fleet, { host: '0.0.0.0' }));
+
+    expect(failure.code).toBe('STUDIO.PASSWORD_NEEDED');
+  });
+
+  it('the password lets in, once for the cookie, and no token does', async () => {
+    const { server } = await givenStudio(fleet, { host: '0.0.0.0', password: 'correct horse' });
+    const basic = (password: string) => ({
+      authorization: `Basic ${Buffer.from(`any:${password}`).toString('base64')}`,
+    });
+
+    const asked = await send(server.port, { path: '/' });
+    const wrong = await send(server.port, { path: '/?token=correct%20horse', headers: basic('wrong') });
+    const right = await send(server.port, { path: '/', headers: basic('correct horse') });
+    const [cookie = ''] = right.headers['set-cookie'] ?? [];
+    const inside = await send(server.port, { path: '/', headers: { cookie: cookie.split(';')[0] ?? '' } });
+
+    expect(server.url).not.toContain('token');
+    expect([asked.status, asked.headers['www-authenticate']]).toEqual([401, 'Basic realm="Azora studio"']);
+    expect([wrong.status, right.status, inside.status]).toEqual([401, 302, 200]);
+  });
+
+  it('the password alone sends no SQL, for browsers add it to what other sites send', async () => {
+    const { server } = await givenStudio(fleet, { host: '0.0.0.0', password: 'correct horse' });
+    const sent = post(server.port, 'people', SELECT_1);
+    const authorization = `Basic ${Buffer.from('any:correct horse').toString('base64')}`;
+
+    expect((await send(server.port, { ...sent, headers: { ...sent.headers, authorization } })).status).toBe(401);
+  });
+
+  it('a password cannot be tried more than ten times a minute', async () => {
+    const { server } = await givenStudio(fleet, { host: '0.0.0.0', password: 'correct horse' });
+    const tries = (password: string) =>
+      send(server.port, {
+        path: '/',
+        headers: { authorization: `Basic ${Buffer.from(`a:${password}`).toString('base64')}` },
+      });
+
+    const statuses = [];
+    for (let n = 0; n < 10; n += 1) statuses.push((await tries(`wrong ${n}`)).status);
+
+    expect(statuses).toEqual(Array(10).fill(401));
+    expect((await tries('correct horse')).status).toBe(429);
+  });
+});

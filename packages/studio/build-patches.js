@@ -1,0 +1,59 @@
+// What esbuild changes in @prisma/studio-core, whose exact version is pinned. A patch that does not match exactly once
+// stops the build: then the package has changed and the patch must be read anew.
+const { readFileSync } = require('node:fs');
+const path = require('node:path');
+
+const PATCHES = [
+  {
+    // Studio is read-only for tables without a key only: this makes it a switch of ours. Viewers and links stay.
+    find: /!Object\.values\((\w+)\?\.columns\?\?\{\}\)\.some\((\w+)=>\2\.pkPosition!=null\)/g,
+    replace: (match) => `(globalThis.__studioReadOnly||${match})`,
+  },
+  {
+    find: /disabled:(\w+>0),children:"Insert row"/g,
+    replace: (_match, condition) => `disabled:globalThis.__studioReadOnly||${condition},children:"Insert row"`,
+  },
+  {
+    // Without a primary key all rows of a page get one id and collapse into one row: the adapter gives them a key.
+    find: /let (\w+)=\{filter:(\w+)\((\w+),(\w+)\.columns\),table:/g,
+    replace: (_match, name, filter, row, table) =>
+      `let ${name}={key:${row}.__ps_key,filter:${filter}(${row},${table}.columns),table:`,
+  },
+];
+
+const SOURCE_MAP = '\n//# sourceMappingURL=';
+
+function patched(file) {
+  const text = readFileSync(file, 'utf8');
+  const map = text.lastIndexOf(SOURCE_MAP);
+  return PATCHES.reduce(
+    (source, { find, replace }) => {
+      const matches = source.match(find)?.length ?? 0;
+      if (matches !== 1) throw new Error(`@prisma/studio-core has changed: ${find} matches ${matches} times, not once`);
+      return source.replace(find, replace);
+    },
+    map === -1 ? text : text.slice(0, map),
+  );
+}
+
+exports.patchStudio = {
+  name: 'patch-studio',
+  setup(build) {
+    build.onLoad({ filter: /@prisma[\\/]studio-core[\\/]dist[\\/]ui[\\/]index\.js$/ }, ({ path: file }) => ({
+      contents: patched(file),
+      loader: 'js',
+    }));
+  },
+};
+
+// elkjs is more than a third of the bundle and only diagrams need it: it is loaded at the first layout.
+exports.lazyElk = {
+  name: 'lazy-elk',
+  setup(build) {
+    build.onResolve({ filter: /^elkjs\/lib\/elk\.bundled\.js$/ }, ({ importer }) =>
+      importer.endsWith('lazy-elk.js')
+        ? { path: require.resolve('elkjs/lib/elk.bundled.js') }
+        : { path: path.join(__dirname, 'src/models/lazy-elk.js') },
+    );
+  },
+};

@@ -1,0 +1,132 @@
+/** `GET /api/fleet`. */
+export interface FleetAnswer {
+  readonly write: boolean;
+  readonly reveal: boolean;
+  readonly services: readonly FleetService[];
+  readonly links: readonly FleetLink[];
+  /** Why nothing is known of backups. */
+  readonly backupError?: ApiErrorBody | null;
+}
+
+export interface FleetService {
+  readonly service: string;
+  readonly database: string;
+  readonly server: string | null;
+  readonly reachable: boolean;
+  readonly error: ApiErrorBody | null;
+  readonly pending: number | null;
+  readonly drift: boolean | null;
+  readonly rows: number | null;
+  readonly sizeBytes: number | null;
+  readonly newestBackup: { readonly id: string; readonly startedAt: string; readonly verified: boolean } | null;
+  readonly hidden: readonly HiddenColumn[];
+}
+
+export interface HiddenColumn {
+  readonly table: string;
+  readonly column: string;
+  readonly kind: 'pii' | 'secret';
+}
+
+/** A column that holds the id of a row in another service's database. */
+export interface FleetLink {
+  readonly service: string;
+  readonly table: string;
+  readonly column: string;
+  readonly toService: string;
+  readonly toTable: string;
+  readonly toColumn: string;
+}
+
+export interface ApiErrorBody {
+  readonly code: string;
+  readonly message: string;
+  readonly why?: string;
+  readonly next?: string | { readonly label: string };
+}
+
+/** `GET /api/overview`. */
+export interface OverviewAnswer {
+  readonly at: string;
+  readonly services: readonly ServiceOverview[];
+  /** Why nothing is known of backups. */
+  readonly backupError?: ApiErrorBody | null;
+}
+
+export interface ServiceOverview {
+  readonly service: string;
+  readonly connections: number | null;
+  readonly connectionLimit: number | null;
+  readonly cacheHitRatio: number | null;
+  readonly tables: readonly TableOverview[];
+  readonly slowest: readonly SlowQuery[] | null;
+  readonly oldestTransactionSeconds: number | null;
+  readonly replicationLagBytes: number | null;
+  readonly backupAgeSeconds: number | null;
+  readonly error: ApiErrorBody | null;
+}
+
+export interface TableOverview {
+  readonly name: string;
+  readonly rows: number | null;
+  readonly bytes: number | null;
+  readonly deadRows: number | null;
+  readonly indexUse: number | null;
+}
+
+export interface SlowQuery {
+  readonly query: string;
+  readonly calls: number;
+  readonly meanMs: number;
+}
+
+/** `GET /api/services/<service>/usage`. */
+export interface UsageAnswer {
+  readonly uses: readonly Usage[];
+  /** Services that could not be asked: there may be more uses in them. */
+  readonly errors?: readonly (ApiErrorBody & { readonly service: string })[];
+}
+
+export interface Usage {
+  readonly service: string;
+  readonly table: string;
+  readonly column: string;
+  /** Counted up to 1001. */
+  readonly rows: number;
+}
+
+/** `GET /api/models`. */
+export interface ModelsAnswer {
+  readonly services: readonly ServiceModels[];
+  readonly references: readonly ModelReference[];
+}
+
+export interface ServiceModels {
+  readonly service: string;
+  readonly models: readonly Model[];
+}
+
+export interface Model {
+  readonly name: string;
+  readonly table: string;
+  readonly columns: readonly ModelColumn[];
+  readonly relations: readonly { readonly to: string; readonly columns: readonly string[] }[];
+}
+
+export interface ModelColumn {
+  readonly name: string;
+  readonly type: string;
+  readonly isId: boolean;
+  readonly isHidden: boolean;
+}
+
+export interface ModelReference {
+  readonly from: ModelColumnPath;
+  readonly to: ModelColumnPath;
+}
+
+export interface ModelColumnPath {
+  readonly service: string;
+  readonly model: string;
+  readonly column: string;
+}

@@ -1,0 +1,56 @@
+/** What the address of the data page says: Studio keeps it behind the `#`. */
+export interface DataPlace {
+  readonly schema: string | undefined;
+  readonly table: string | undefined;
+  /** The first `column = value` of the filter. */
+  readonly equals: { readonly column: string; readonly value: string } | undefined;
+}
+
+interface DataTarget {
+  readonly service: string;
+  readonly table?: string;
+  readonly equals?: { readonly column: string; readonly value: string };
+}
+
+/** The address of a service, of one of its tables, or of the rows there whose column has a value. */
+export function dataLink({ service, table, equals }: DataTarget): string {
+  const place = new URLSearchParams({ view: 'table', schema: service });
+  if (table !== undefined) place.set('table', table);
+  if (equals !== undefined) place.set('filter', JSON.stringify(filterOf(equals)));
+  return `/data#${place.toString().replaceAll('+', '%20')}`;
+}
+
+function filterOf({ column, value }: { readonly column: string; readonly value: string }): object {
+  const filter = { kind: 'ColumnFilter', id: 'where', column, operator: '=', value, after: 'and' };
+  return { kind: 'FilterGroup', id: 'rows', after: 'and', filters: [filter] };
+}
+
+/** Reads what `dataLink` and Studio write. */
+export function readDataPlace(hash: string): DataPlace {
+  const place = new URLSearchParams(hash.replace(/^#/, ''));
+  return {
+    schema: place.get('schema') ?? undefined,
+    table: place.get('table') ?? undefined,
+    equals: equalsOf(place.get('filter')),
+  };
+}
+
+interface FilterText {
+  readonly filters?: readonly {
+    readonly kind?: string;
+    readonly operator?: string;
+    readonly column?: string;
+    readonly value?: unknown;
+  }[];
+}
+
+function equalsOf(filter: string | null): DataPlace['equals'] {
+  if (filter === null) return undefined;
+  try {
+    const { filters } = JSON.parse(filter) as FilterText;
+    const found = filters?.find(({ kind, operator }) => kind === 'ColumnFilter' && operator === '=');
+    return found?.column === undefined ? undefined : { column: found.column, value: String(found.value ?? '') };
+  } catch {
+    return undefined; // the address was typed by hand
+  }
+}

@@ -1,0 +1,35 @@
+const UNITS = ['B', 'kB', 'MB', 'GB', 'TB'];
+const NONE = '-';
+
+/** `8.0 MB`. */
+export function bytes(count: number | null | undefined): string {
+  if (count === null || count === undefined) return NONE;
+  const step = Math.min(Math.floor(Math.log10(Math.max(count, 1)) / 3), UNITS.length - 1);
+  const value = count / 1000 ** step;
+  return `${value.toFixed(step === 0 || value >= 100 ? 0 : 1)} ${UNITS[step]}`;
+}
+
+/** `2,000,000`. */
+export function count(value: number | null | undefined): string {
+  return value === null || value === undefined ? NONE : Math.round(value).toLocaleString('en');
+}
+
+/** `99.3 %` of a share between 0 and 1. */
+export function percent(share: number | null | undefined): string {
+  return share === null || share === undefined ? NONE : `${(share * 100).toFixed(1)} %`;
+}
+
+/** `3 h`: the largest unit that fits. */
+export function duration(seconds: number | null | undefined): string {
+  if (seconds === null || seconds === undefined) return NONE;
+  if (seconds < 1) return `${Math.round(seconds * 1000)} ms`;
+  if (seconds < 90) return `${Math.round(seconds)} s`;
+  if (seconds < 5400) return `${Math.round(seconds / 60)} min`;
+  if (seconds < 172_800) return `${Math.round(seconds / 3600)} h`;
+  return `${Math.round(seconds / 86_400)} days`;
+}
+
+/** How long ago a moment was: `3 h ago`. */
+export function ago(moment: string): string {
+  return `${duration(Math.max(0, (Date.now() - Date.parse(moment)) / 1000))} ago`;
+}

@@ -1,0 +1,8 @@
+// The studio of a checkout: builds the toolkit and the page that it serves, then runs `azora-db studio`.
+const { bootstrap, runTool, start } = require('./bootstrap.js');
+
+start(async () => {
+  await bootstrap('typescript/bin/tsc', '-b', 'packages/fleet');
+  await bootstrap('lerna/dist/cli.js', 'run', 'build', '--scope', '@azora/db-studio', '--loglevel', 'error');
+  runTool('studio', ...process.argv.slice(2));
+});
