@@ -64,6 +64,18 @@ describe('docker-compose.yml', () => {
   });
 });
 
+describe('scripts/pitr', () => {
+  it('has a second file that the schema of the Compose Specification knows, with the volume that it archives to', () => {
+    const pitr: ComposeFile = parse(read('scripts', 'pitr', 'docker-compose.pitr.yml'));
+
+    validate(pitr);
+
+    expect(validate.errors ?? []).toEqual([]);
+    expect(Object.keys(pitr.volumes)).toEqual(['archive']);
+    expect(pitr.services['postgres']?.volumes).toContain('archive:/archive');
+  });
+});
+
 describe('scripts/schedule', () => {
   it('has a sidecar that the schema of the Compose Specification knows, beside the server of the other file', () => {
     const schedule: ComposeFile = parse(read('scripts', 'schedule', 'docker-compose.backup.yml'));
