@@ -25,14 +25,14 @@ const text = read('docker-compose.yml');
 const compose: ComposeFile = parse(text);
 const services = Object.entries(compose.services);
 
+// The linter ships the specification's own schema, which has formats of its own and no strict types.
+const linter = path.dirname(require.resolve('dclint/package.json'));
+const schema = JSON.parse(readFileSync(path.join(linter, 'schemas', 'compose.schema.json'), 'utf8'));
+// Its draft is named by an address that ajv does not know under https.
+const validate = new Ajv({ strict: false, validateFormats: false }).compile({ ...schema, $schema: undefined });
+
 describe('docker-compose.yml', () => {
   it('is valid by the schema of the Compose Specification', () => {
-    // The linter ships the specification's own schema, which has formats of its own and no strict types.
-    const linter = path.dirname(require.resolve('dclint/package.json'));
-    const schema = JSON.parse(readFileSync(path.join(linter, 'schemas', 'compose.schema.json'), 'utf8'));
-    // Its draft is named by an address that ajv does not know under https.
-    const validate = new Ajv({ strict: false, validateFormats: false }).compile({ ...schema, $schema: undefined });
-
     validate(compose);
     expect(validate.errors ?? []).toEqual([]);
     expect(validate({ ...compose, services: { postgres: { imagee: 'postgres' } } })).toBe(false);
@@ -61,6 +61,44 @@ describe('docker-compose.yml', () => {
 
     expect(environment?.['POOL_MODE']).toBe('transaction');
     expect(dependsOn).toEqual({ postgres: { condition: 'service_healthy' } });
+  });
+});
+
+describe('scripts/pitr', () => {
+  it('has a second file that the schema of the Compose Specification knows, with the volume that it archives to', () => {
+    const pitr: ComposeFile = parse(read('scripts', 'pitr', 'docker-compose.pitr.yml'));
+
+    validate(pitr);
+
+    expect(validate.errors ?? []).toEqual([]);
+    expect(Object.keys(pitr.volumes)).toEqual(['archive']);
+    expect(pitr.services['postgres']?.volumes).toContain('archive:/archive');
+  });
+});
+
+describe('scripts/schedule', () => {
+  it('has a sidecar that the schema of the Compose Specification knows, beside the server of the other file', () => {
+    const schedule: ComposeFile = parse(read('scripts', 'schedule', 'docker-compose.backup.yml'));
+
+    validate(schedule);
+
+    expect(validate.errors ?? []).toEqual([]);
+    const { depends_on: dependsOn, volumes } = schedule.services['backup'] ?? {};
+    expect(Object.keys(Object(dependsOn))).toEqual(['postgres']);
+    expect(volumes).toContain('backups:/backups');
+    expect(Object.keys(schedule.volumes)).toEqual(['backups']);
+  });
+
+  it('runs commands that there are, and each that the others run', () => {
+    const scripts = JSON.parse(read('package.json')).scripts as Readonly<Record<string, string>>;
+    const files = ['crontab', 'azora-backup.service', 'docker-compose.backup.yml'];
+
+    const commands = files.map((file) =>
+      [...read('scripts', 'schedule', file).matchAll(/npm run -s (\S+)/g)].map(([, name = '']) => name),
+    );
+
+    expect(commands).toEqual(Array(3).fill(['db:backup', 'db:backup:verify', 'db:backup:prune']));
+    expect(commands.flat().filter((name) => scripts[name] === undefined)).toEqual([]);
   });
 });
 

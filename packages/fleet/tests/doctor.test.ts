@@ -1,8 +1,7 @@
-import { mkdtemp, readdir, rm } from 'node:fs/promises';
+import { mkdtemp, rm } from 'node:fs/promises';
 import os from 'node:os';
 import path from 'node:path';
 import { parseDatabaseUrl } from '@azora/db-core';
-import { openTestDatabase } from '@azora/db-testkit';
 import { examineFleet } from '../src/operations/doctor';
 import type { Target } from '../src/operations/targets';
 import { startCompanion, stopCompanion } from '../src/postgres/companion/server';
@@ -10,7 +9,6 @@ import { CREATE_HISTORY } from '../src/postgres/migrations/history';
 import { doctorData, doctorText } from '../src/render/doctor';
 import { findingsOf, targetOf, usePatient } from './doctor-fixture';
 import { openClient, rowsOf } from './migrations-fixture';
-import { REPOSITORY_ROOT } from './suite-fixture';
 
 describe('a database', () => {
   const { url, plant, examine } = usePatient();
@@ -134,24 +132,6 @@ describe('a database', () => {
     expect(report.findings).toEqual([]);
     expect(doctorData(report)).toMatchObject({ ok: false, services: [{ state: 'failed' }] });
     expect(doctorText(report)).toMatch(/SERVER\.UNREACHABLE[\s\S]*\n0 of 1 database, nothing wrong$/);
-  });
-});
-
-describe('the databases of the suite', () => {
-  it('are sound when they are new', async () => {
-    const services = await readdir(path.join(REPOSITORY_ROOT, 'services'));
-    const databases = await Promise.all(services.map(openTestDatabase));
-    const report = await examineFleet(
-      databases.map(({ target }) => target),
-      {},
-    );
-    // An ordinary server has the packages that it has; the suite brings none along.
-    const wrong = findingsOf(report).filter(({ level, check }) => level !== 'note' && check !== 'extension-version');
-    await Promise.all(databases.map((database) => database.close(false)));
-
-    expect(wrong).toEqual([]);
-    expect(report.rows).toHaveLength(services.length);
-    expect(report.rows.filter(({ state }) => state !== 'done')).toEqual([]);
   });
 });
 

@@ -7,6 +7,7 @@ import { processStart } from '../postgres/embedded/process';
 import { syncDirectory } from '../postgres/embedded/sync-directory';
 import { fileMissing, storageFailed } from './errors';
 import { SET_ID } from './set-id';
+import { storeSource } from './source';
 import type { Chunks, SetWriter, Storage } from './storage';
 
 /** `<set>.part-<pid>-<when that process started>`: a set in the making, or what a killed process left of one. */
@@ -40,7 +41,10 @@ async function beginSet(directory: string, set: string): Promise<SetWriter> {
   const part = path.join(directory, `${set}.part-${process.pid}-${start}`);
   await mkdir(part, { mode: 0o700 });
   return {
-    write: (file, source) => guarded(directory, () => writeStream(path.join(part, ...file.split('/')), source)),
+    write: (file, source) =>
+      storeSource(source, (chunks) =>
+        guarded(directory, () => writeStream(path.join(part, ...file.split('/')), chunks)),
+      ),
     finish: () =>
       guarded(directory, async () => {
         for (const folder of [part, ...(await subfolders(part))]) await syncDirectory(folder);

@@ -8,6 +8,8 @@ import type { Chunks, SetWriter, Storage } from './storage';
 
 /** As pg_dump: the level that zlib takes when nobody chooses one. */
 const LEVEL = -1;
+/** How a stream ends that its reader has left. */
+const ENDED_BY_READER = ['ABORT_ERR', 'ERR_STREAM_PREMATURE_CLOSE'];
 
 /** Stores what the chunks give: compressed where the name ends in `.gz`, encrypted where there is a key. */
 export async function writeSetFile(
@@ -39,12 +41,14 @@ export async function readSetFile<Result>(
   const damaged = (error: Error) => fileDamaged(set, entry.path, `${error.message}.`);
   const opened = key === undefined ? stored : orElse(decrypt(key, stored), damaged);
   if (!/\.gz(\.age)?$/.test(entry.path)) return take(opened);
-  try {
-    return await pipeline(opened, createGunzip(), (chunks: Chunks) => take(chunks));
-  } catch (error) {
-    const isOfZlib = error instanceof Error && 'code' in error && String(error.code).startsWith('Z_');
-    throw isOfZlib ? damaged(error) : error;
+  const rows = createGunzip();
+  const [read, taken] = await Promise.allSettled([pipeline(opened, rows), take(rows)]);
+  // Whoever fails first ends the other, which then tells of nothing but that.
+  if (read.status === 'rejected' && !ENDED_BY_READER.includes(read.reason.code)) {
+    throw String(read.reason.code).startsWith('Z_') ? damaged(read.reason) : read.reason;
   }
+  if (taken.status === 'rejected') throw taken.reason;
+  return taken.value;
 }
 
 /**

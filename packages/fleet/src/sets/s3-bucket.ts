@@ -11,6 +11,7 @@ import {
 import { Upload } from '@aws-sdk/lib-storage';
 import { s3Failed } from './s3-errors';
 import { parseS3Location } from './s3-location';
+import { storeSource } from './source';
 import type { Chunks } from './storage';
 
 /** A part of a bucket. Names are without its prefix, and whatever fails is the suite's error. */
@@ -76,9 +77,10 @@ export function openBucket(url: string): Bucket {
       await coded(client.send(new PutObjectCommand({ ...at(name), Body: Buffer.from(text) })));
     },
     upload: (name, source) =>
-      uploadStream(source, (Body) => {
+      storeSource(source, (chunks) => {
         const options = { partSize: PART_BYTES, queueSize: PARTS_AT_ONCE };
-        return coded(new Upload({ client, params: { ...at(name), Body }, ...options }).done());
+        const params = { ...at(name), Body: Readable.from(chunks) };
+        return coded(new Upload({ client, params, ...options }).done());
       }),
     remove: (names) =>
       coded(
@@ -157,22 +159,6 @@ async function* passOn(
     count(next.value.length);
     yield next.value;
   }
-}
-
-/** What fails in the source is not the bucket's: the SDK throws it too, or another error in its place. */
-async function uploadStream(source: Chunks, upload: (body: Readable) => Promise<unknown>): Promise<void> {
-  let broken: Broken | undefined;
-  async function* watched(): Chunks {
-    try {
-      yield* source;
-    } catch (error) {
-      broken = { error };
-      throw error;
-    }
-  }
-  await upload(Readable.from(watched())).catch((error: unknown) => {
-    throw broken === undefined ? error : broken.error;
-  });
 }
 
 /** The answer tells of each object that could not be removed, and is no error. */

@@ -73,7 +73,8 @@ export async function backUpFleet(
       return { ...report, rows: shown, manifest };
     });
   } catch (error) {
-    await writer.abandon();
+    // What stays is swept by the next backup; the reason of the failure must not be lost over it.
+    await writer.abandon().catch(() => undefined);
     throw error;
   }
 }

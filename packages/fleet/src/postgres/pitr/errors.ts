@@ -5,7 +5,7 @@ import { reasonOf } from '../embedded/errors';
 export function notEmbedded(source: string): SuiteError {
   return new SuiteError('PITR.NOT_EMBEDDED', 'Point-in-time recovery is for the embedded server only', {
     why: `The services are on the server of ${source}, whose files and settings this tool does not touch.`,
-    next: 'Use pgBackRest or WAL-G there, or the point-in-time recovery of the provider',
+    next: 'Use scripts/pitr for the server of docker-compose.yml; elsewhere pgBackRest, WAL-G or what the provider has',
     meta: { source },
   });
 }

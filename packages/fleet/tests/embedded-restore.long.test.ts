@@ -1,0 +1,196 @@
+import { spawnSync } from 'node:child_process';
+import { mkdtemp, readFile, rm } from 'node:fs/promises';
+import os from 'node:os';
+import path from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { withUrlParts } from '@azora/db-core';
+import { Client } from 'pg';
+import { restoreFleet } from '../src/operations/backup/restore';
+import { migrateTargetUp } from '../src/operations/migrate';
+import type { Target } from '../src/operations/targets';
+import { locatePlace } from '../src/postgres/embedded/place';
+import { startEmbedded, stopEmbedded } from '../src/postgres/embedded/server';
+import { openSet } from '../src/sets/set';
+import type { Storage } from '../src/sets/storage';
+import { backUp, givenPlace, removePlaces, restore } from './backup-fixture';
+import { type GivenFleet, givenFleet, removeFleets } from './fleet-fixture';
+import { failureOf, rowsOf } from './migrations-fixture';
+
+jest.setTimeout(300_000);
+
+const BIN = path.resolve(__dirname, '..', 'bin', 'azora-db.js');
+const SEED = Number(process.env['AZORA_TEST_SEED'] ?? Date.now() % 1_000_000);
+const KILLS = 6;
+const SCHEMA = 'model Note {\n  id Int @id\n  text String\n  @@map("notes")\n}';
+const INIT = { up: 'CREATE TABLE notes (id int PRIMARY KEY, text text NOT NULL);', down: 'DROP TABLE notes;' };
+/** 20 MB, which is more than a file of the small server may have, and 16 MB at most in memory. */
+const LARGE = `INSERT INTO notes SELECT id, string_agg(md5(id::text || part::text), '')
+  FROM generate_series(10, 20000) AS id, generate_series(1, 32) AS part GROUP BY id`;
+/** A segment of the write-ahead log is 16 MB: with less no server starts. In units of 1 KiB. */
+const SMALL_FILES = 16 * 1024;
+const STATE = `SELECT count(*) || ' ' || md5(string_agg(notes::text, ',' ORDER BY id)) FROM notes`;
+
+/** The test server has the sets; they are restored on a server of their own, which may be killed. */
+describe(`a restore whose server fails (AZORA_TEST_SEED=${SEED})`, () => {
+  const homes: string[] = [];
+  let fleet: GivenFleet;
+  let storage: Storage;
+  let small = '';
+  let large = '';
+  beforeAll(async () => {
+    const notes = { schema: SCHEMA, migrations: { '20260101000001_init': INIT } };
+    fleet = await givenFleet({ notes, other: notes });
+    for (const target of fleet.targets) await migrateTargetUp(target, { lockTimeoutMs: 10_000 });
+    for (const { admin } of fleet.targets) await rowsOf(admin, `INSERT INTO notes VALUES (1, 'small')`);
+    ({ storage } = await givenPlace());
+    small = (await backUp(fleet.targets, storage)).set;
+    await rowsOf(fleet.target('notes').admin, LARGE);
+    large = (await backUp(fleet.targets, storage)).set;
+  });
+  afterAll(async () => {
+    for (const home of homes.splice(0)) {
+      await stopEmbedded({ home });
+      await rm(home, { recursive: true, force: true });
+    }
+    await removePlaces();
+    await removeFleets();
+  });
+
+  /** A server whose live databases hold the small set. */
+  const givenServer = async (limitKiB?: number) => {
+    const home = await mkdtemp(path.join(os.tmpdir(), 'azora-restore-'));
+    homes.push(home);
+    if (limitKiB !== undefined) startLimited(home, fleet.root, limitKiB);
+    const there = await targetsOn(home);
+    await restore(there, storage, small);
+    return { home, there };
+  };
+  const targetsOn = async (home: string) => {
+    const { url } = await startEmbedded({ home });
+    return fleet.targets.map(
+      (target): Target => ({
+        ...target,
+        server: 'embedded',
+        maintenance: withUrlParts(url, { database: 'postgres' }),
+        admin: withUrlParts(url, { database: target.database }),
+      }),
+    );
+  };
+  const statesOf = async (targets: readonly Target[]) =>
+    (await Promise.all(targets.map(({ admin }) => rowsOf(admin, STATE)))).flat();
+  const databasesOf = async ([target]: readonly Target[]) =>
+    rowsOf(
+      target?.maintenance ?? fleet.target('notes').maintenance,
+      'SELECT datname::text FROM pg_database ORDER BY 1',
+    );
+
+  it('leaves the live databases as they were when there is no room for a file, and says so', async () => {
+    const { there } = await givenServer(SMALL_FILES);
+    const [states, databases] = [await statesOf(there), await databasesOf(there)];
+
+    const failure = await failureOf(restore(there, storage, large));
+
+    expect(failure).toMatchObject({
+      code: 'DATABASE.FAILED',
+      message: expect.stringMatching(/could not (extend|write)/),
+    });
+    expect(await statesOf(there)).toEqual(states);
+    expect(await databasesOf(there)).toEqual(databases);
+    expect(await restore(there, storage, small)).toMatchObject([{ state: 'done' }, { state: 'done' }]);
+  });
+
+  it('leaves the live databases as they were or restored when the server is killed at any moment', async () => {
+    const { home, there } = await givenServer();
+    const expected = { [small]: await statesOf(there), [large]: await statesOf(fleet.targets) };
+    const since = performance.now();
+    await restore(there, storage, large);
+    const length = performance.now() - since;
+    await restore(there, storage, small);
+
+    for (let kill = 0; kill < KILLS; kill += 1) {
+      const delay = (length * (kill + pseudoRandom(SEED + kill))) / KILLS;
+      const set = await openSet(storage, large, undefined);
+      const request = { set, home, passwordOf: () => 'only-for-tests', dropOld: true, log: () => undefined };
+      const ended = restoreFleet(there, request, {}).then(
+        (rows) => rows.map(({ state }) => state),
+        (error: { readonly code?: string }) => [error.code],
+      );
+      await sleep(delay);
+      await killServer(home);
+      const came = await ended;
+
+      await targetsOn(home);
+      const states = await statesOf(there);
+      console.log(JSON.stringify({ delay: Math.round(delay), came, restored: states[0] === expected[large]?.[0] }));
+      expect([expected[small], expected[large]]).toContainEqual(states);
+      await restore(there, storage, small);
+      expect(await statesOf(there)).toEqual(expected[small]);
+      const names = await databasesOf(there);
+      expect(names.filter((name) => !String(name).includes('__before_'))).toEqual(
+        [...there.map(({ database }) => database), 'postgres', 'template0', 'template1'].sort(),
+      );
+    }
+  });
+
+  it('of one service does not touch the others, nor who works in them', async () => {
+    const { there } = await givenServer();
+    const [notes, other] = there as [Target, Target];
+    const session = new Client({ connectionString: other.admin.href });
+    await session.connect();
+    await session.query('CREATE TEMP TABLE mine AS SELECT 1');
+    const oidOf = `SELECT oid::int FROM pg_database WHERE datname = '${other.database}'`;
+    const before = [await rowsOf(other.maintenance, oidOf), await statesOf([other])];
+
+    expect(await restore([notes], storage, large)).toMatchObject([{ state: 'done' }]);
+
+    expect(await statesOf([notes])).toEqual(await statesOf([fleet.target('notes')]));
+    expect([await rowsOf(other.maintenance, oidOf), await statesOf([other])]).toEqual(before);
+    expect((await session.query('SELECT * FROM mine')).rowCount).toBe(1);
+    await session.end();
+  });
+});
+
+describe('a backup whose place is full', () => {
+  afterAll(removeFleets);
+
+  it('is no set and leaves nothing, and says so', async () => {
+    const fleet = await givenFleet({ notes: { schema: SCHEMA, migrations: { '20260101000001_init': INIT } } });
+    await migrateTargetUp(fleet.target('notes'), { lockTimeoutMs: 10_000 });
+    await rowsOf(fleet.target('notes').admin, LARGE);
+    const { directory, storage } = await givenPlace();
+    const env = { PATH: process.env['PATH'] ?? '', HOME: os.tmpdir(), ...fleet.environment };
+
+    const { status, stdout } = withFileLimit(512, [BIN, 'backup', '--json', '--out', directory], fleet.root, env);
+
+    expect({ status, answer: JSON.parse(stdout) }).toMatchObject({
+      status: 1,
+      answer: { services: [{ error: { code: 'BACKUP.STORAGE_FAILED' } }] },
+    });
+    expect(await storage.list()).toEqual([]);
+    expect(spawnSync('ls', ['-A', directory], { encoding: 'utf8' }).stdout).toBe('');
+  });
+});
+
+/** Runs a program of ours whose files, and those of what it starts, cannot become larger. */
+function withFileLimit(limitKiB: number, args: readonly string[], cwd: string, env: Readonly<Record<string, string>>) {
+  const script = `ulimit -f ${limitKiB} && exec "$@"`;
+  return spawnSync('bash', ['-c', script, 'bash', process.execPath, ...args], { cwd, env, encoding: 'utf8' });
+}
+
+function startLimited(home: string, root: string, limitKiB: number): void {
+  const env = { PATH: process.env['PATH'] ?? '', HOME: os.tmpdir(), AZORA_HOME: home };
+  const { status, stderr } = withFileLimit(limitKiB, [BIN, 'server', 'start'], root, env);
+  if (status !== 0) throw new Error(stderr);
+}
+
+async function killServer(home: string): Promise<void> {
+  const { data } = await locatePlace(home);
+  const pid = Number.parseInt(await readFile(path.join(data, 'postmaster.pid'), 'utf8'), 10);
+  process.kill(pid, 'SIGKILL');
+}
+
+/** Between 0 and 1, of a seed. */
+function pseudoRandom(seed: number): number {
+  const value = Math.sin(seed) * 10_000;
+  return value - Math.floor(value);
+}
