@@ -65,7 +65,7 @@ describe('the house', () => {
   it('builds every package from the root', () => {
     const { references } = JSON.parse(readFileSync(path.join(root, 'tsconfig.json'), 'utf8'));
     const built = references.map((reference: { path: string }) => reference.path).sort();
-    const packages = ['packages/core', 'packages/fleet', 'packages/testkit', 'prisma'];
+    const packages = ['packages/core', 'packages/fleet', 'packages/studio', 'packages/testkit', 'prisma'];
 
     expect(built).toEqual([...packages, ...NAMES.map((name) => `services/${name}`)].sort());
   });
