@@ -9,12 +9,14 @@ import { liveProgress, type ProgressView, plainProgress, silentProgress } from '
 const EXIT_INTERRUPTED = 130;
 
 const interrupt = new AbortController();
+let running = false;
 
 const execute: Execute =
   (handler) =>
   async (...args) => {
     const json = program.commands.some(() => process.argv.includes('--json'));
     const view = openView(json);
+    running = true;
     try {
       const result = await handler(contextFor(view), ...args);
       await view.close();
@@ -23,6 +25,7 @@ const execute: Execute =
       await view.close();
       report(error, json);
     }
+    running = false;
     if (interrupt.signal.aborted) process.exitCode = EXIT_INTERRUPTED;
   };
 
@@ -77,11 +80,17 @@ function onInterrupt(): void {
   interrupt.abort();
 }
 
+/** A promise that nothing settles any more does not keep a process: it would end in silence, with exit code 0. */
+function reportUnfinished(): void {
+  if (running) report(new Error('The command came to no end: nothing was left that it could wait for'), false);
+}
+
 async function main(): Promise<void> {
   // Of `azora-db … | head`, which reads no further.
   process.stdout.on('error', (error: NodeJS.ErrnoException) => process.exit(error.code === 'EPIPE' ? 0 : 1));
   process.on('SIGINT', onInterrupt);
   process.on('SIGTERM', onInterrupt);
+  process.once('beforeExit', reportUnfinished);
   registerCommands(program, execute);
   try {
     await program.parseAsync();

@@ -42,7 +42,9 @@ export async function readSetFile<Result>(
   const opened = key === undefined ? stored : orElse(decrypt(key, stored), damaged);
   if (!/\.gz(\.age)?$/.test(entry.path)) return take(opened);
   const rows = createGunzip();
-  const [read, taken] = await Promise.allSettled([pipeline(opened, rows), take(rows)]);
+  // A reader that fails before its first row leaves the stream standing, and nobody would ever hear of it.
+  const taking = take(rows).finally(() => rows.destroy());
+  const [read, taken] = await Promise.allSettled([pipeline(opened, rows), taking]);
   // Whoever fails first ends the other, which then tells of nothing but that.
   if (read.status === 'rejected' && !ENDED_BY_READER.includes(read.reason.code)) {
     throw String(read.reason.code).startsWith('Z_') ? damaged(read.reason) : read.reason;

@@ -81,7 +81,8 @@ async function withoutSessions(
       await sleep(PAUSE_MS);
     }
   })();
-  await Promise.all([working, ending]);
+  // Both have ended when this ends: what `work` would do after the caller's ROLLBACK would not be part of a transaction.
+  for (const end of await Promise.allSettled([working, ending])) if (end.status === 'rejected') throw end.reason;
 }
 
 /** What was set for the database as a whole: `ALTER DATABASE … SET`. */
