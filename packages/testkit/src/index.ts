@@ -1,3 +1,4 @@
+export { itKeepsAnAuditLog } from './audit-log';
 export { openTestDatabase, type TestDatabase } from './database';
 export { repositoryRoot, TEST_PREFIX, testServerUrl } from './server';
 export { useDatabase } from './use-database';

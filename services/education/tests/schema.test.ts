@@ -1,4 +1,4 @@
-import { useDatabase } from '@azora/db-testkit';
+import { itKeepsAnAuditLog, useDatabase } from '@azora/db-testkit';
 import { Pool } from 'pg';
 
 const COURSE = 'INSERT INTO courses (id, slug, instructor_id, title, category, duration_hours) VALUES';
@@ -212,4 +212,6 @@ describe('the education schema', () => {
     const query = "SELECT id FROM courses WHERE search @@ websearch_to_tsquery('english', 'ferment')";
     expect(await db().app(query)).toEqual([{ id: 'bread' }]);
   });
+
+  itKeepsAnAuditLog(db);
 });

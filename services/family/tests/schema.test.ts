@@ -1,4 +1,4 @@
-import { useDatabase } from '@azora/db-testkit';
+import { itKeepsAnAuditLog, useDatabase } from '@azora/db-testkit';
 import { Pool } from 'pg';
 
 describe('the family schema', () => {
@@ -120,6 +120,8 @@ describe('the family schema', () => {
       { conversation_id: null },
     ]);
   });
+
+  itKeepsAnAuditLog(db);
 });
 
 /** Runs an insert with four ids on four connections at once, as four copies of a service would, and returns the errors. */

@@ -1,4 +1,4 @@
-import { useDatabase } from '@azora/db-testkit';
+import { itKeepsAnAuditLog, useDatabase } from '@azora/db-testkit';
 import { Pool } from 'pg';
 
 const JOB = 'INSERT INTO jobs (id, employer_id, title, description, category, budget) VALUES';
@@ -223,4 +223,6 @@ describe('the forge schema', () => {
     await pool.end();
     return settled.filter((result) => result.status === 'rejected').map(({ reason }) => reason.constraint);
   }
+
+  itKeepsAnAuditLog(db);
 });

@@ -1,4 +1,4 @@
-import { useDatabase } from '@azora/db-testkit';
+import { itKeepsAnAuditLog, useDatabase } from '@azora/db-testkit';
 import { openHealth } from '../src/index';
 
 const CHECK = `INSERT INTO constitutional_logs (id, service, action, article, verdict, compliance_score, reasoning)
@@ -98,4 +98,6 @@ describe('the health schema', () => {
 
     expect(JSON.stringify(plan)).toContain('logs_failures_idx');
   });
+
+  itKeepsAnAuditLog(db);
 });

@@ -1,4 +1,4 @@
-import { useDatabase } from '@azora/db-testkit';
+import { itKeepsAnAuditLog, useDatabase } from '@azora/db-testkit';
 import { Pool } from 'pg';
 import {
   givenRows,
@@ -228,4 +228,6 @@ describe('the mint schema', () => {
     const refused = settled.filter((result) => result.status === 'rejected').map(({ reason }) => reason.constraint);
     expect(refused).toEqual(Array(7).fill('requests_pkey'));
   });
+
+  itKeepsAnAuditLog(db);
 });

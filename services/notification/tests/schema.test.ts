@@ -1,4 +1,4 @@
-import { useDatabase } from '@azora/db-testkit';
+import { itKeepsAnAuditLog, useDatabase } from '@azora/db-testkit';
 import { openNotification } from '../src/index';
 
 const INSERT = 'INSERT INTO notifications (id, user_id, title, message) VALUES ($1, $2, $3, $4)';
@@ -66,4 +66,6 @@ describe('the notification schema', () => {
 
     expect(JSON.stringify(plan)).toContain('notifications_unread_idx');
   });
+
+  itKeepsAnAuditLog(db);
 });

@@ -1,4 +1,4 @@
-import { useDatabase } from '@azora/db-testkit';
+import { itKeepsAnAuditLog, useDatabase } from '@azora/db-testkit';
 import { Pool } from 'pg';
 
 describe('the sapiens schema', () => {
@@ -206,6 +206,8 @@ describe('the sapiens schema', () => {
       expect(await db().app(`SELECT id FROM ${child} WHERE id = 'gone'`)).toEqual([]);
     }
   });
+
+  itKeepsAnAuditLog(db);
 });
 
 /** Runs an insert with four ids on four connections at once, as four copies of a service would, and returns the errors. */

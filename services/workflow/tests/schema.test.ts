@@ -1,4 +1,4 @@
-import { useDatabase } from '@azora/db-testkit';
+import { itKeepsAnAuditLog, useDatabase } from '@azora/db-testkit';
 import { Pool } from 'pg';
 
 describe('the workflow schema', () => {
@@ -82,6 +82,8 @@ describe('the workflow schema', () => {
 
     expect(await db().app('SELECT workflow_id FROM workflow_plugins WHERE plugin_id = 70')).toEqual([]);
   });
+
+  itKeepsAnAuditLog(db);
 });
 
 /** Runs an insert with four ids on four connections at once, as four copies of a service would, and returns the errors. */

@@ -56,15 +56,17 @@ export async function findDerived(
 }
 
 function grantsOn({ relation, columns, sequences }: Relation, table: StudioTable, grantee: string): readonly string[] {
-  const shown = columns.filter((column) => !table.hidden.has(column)).map((column) => quoteIdentifier(column));
-  const list = shown.join(', ');
-  const onColumns = (privilege: string) =>
-    shown.length === 0 ? [] : [`GRANT ${privilege} (${list}) ON ${relation} TO ${grantee}`];
+  const onColumns = (privilege: string, without: ReadonlySet<string>) => {
+    const list = columns.filter((column) => !without.has(column)).map((column) => quoteIdentifier(column));
+    return list.length === 0 ? [] : [`GRANT ${privilege} (${list.join(', ')}) ON ${relation} TO ${grantee}`];
+  };
   const { privileges } = table;
   return [
-    ...onColumns('SELECT'),
+    ...onColumns('SELECT', table.hidden),
     ...privileges.flatMap((privilege) =>
-      privilege === 'delete' ? [`GRANT DELETE ON ${relation} TO ${grantee}`] : onColumns(privilege.toUpperCase()),
+      privilege === 'delete'
+        ? [`GRANT DELETE ON ${relation} TO ${grantee}`]
+        : onColumns(privilege.toUpperCase(), table.fixed),
     ),
     ...(privileges.includes('insert')
       ? sequences.map((sequence) => `GRANT USAGE ON SEQUENCE ${sequence} TO ${grantee}`)

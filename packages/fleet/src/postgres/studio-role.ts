@@ -6,6 +6,8 @@ import { scramVerifier } from './scram';
 export interface StudioTable {
   readonly table: string;
   readonly hidden: ReadonlySet<string>;
+  /** Columns that are neither filled nor changed. */
+  readonly fixed: ReadonlySet<string>;
   readonly privileges: readonly ('insert' | 'update' | 'delete')[];
 }
 
@@ -20,6 +22,12 @@ export interface StudioRole {
   /** `SET` for every session of it. */
   readonly settings: Readonly<Record<string, string>>;
 }
+
+/** How the mark of a studio's role begins, its comment. */
+export const STUDIO_MARK = 'azora-db studio';
+
+/** SQL for whether a role of `pg_roles` is a studio's. */
+export const IS_STUDIO = `coalesce(shobj_description(pg_roles.oid, 'pg_authid'), '') LIKE '${STUDIO_MARK} %'`;
 
 /** Makes the login role, or takes it over from an earlier start: what that one could do, and its sessions, end. */
 export async function claimStudioRole(client: ClientBase, role: StudioRole): Promise<void> {

@@ -4,16 +4,23 @@ import type { ClientBase, Pool } from 'pg';
 import { withClient } from '../../postgres/connect';
 import { withRightsLock } from '../../postgres/roles';
 import { findDerived, grantStudioRights } from '../../postgres/studio-rights';
-import { claimStudioRole, releaseStudioRole, type StudioRole, type StudioTable } from '../../postgres/studio-role';
+import {
+  claimStudioRole,
+  releaseStudioRole,
+  STUDIO_MARK,
+  type StudioRole,
+  type StudioTable,
+} from '../../postgres/studio-role';
 import type { Catalog } from '../../suite/catalog';
 import type { Target } from '../targets';
-import type { HiddenColumn, StudioAccess } from './context';
+import type { AuditLog, HiddenColumn, StudioAccess } from './context';
 import { openStudioPool, SESSIONS } from './pool';
-import { annotatedColumns, studioTables } from './tables';
+import { annotatedColumns, auditLogOf, studioTables } from './tables';
 
 export interface AccessRequest {
   readonly target: Target;
   readonly catalog: Catalog;
+  /** Whether rows may be changed, where a role holds that to its rights and there is a log of who did it. */
   readonly write: boolean;
   readonly reveal: boolean;
 }
@@ -44,13 +51,14 @@ export function studioRole({ role }: Target): string {
 /** How the studio reaches one service's database; nothing is done there before the first `open`. */
 export function openAccess(request: AccessRequest): OwnAccess {
   const { target, catalog, reveal } = request;
+  const audit = auditOf(request);
   const annotated = reveal ? [] : annotatedColumns(catalog, target.service.name);
   let hidden: readonly HiddenColumn[] = annotated;
   let opened: Promise<Opened> | undefined;
   let closed = false;
   const open = async (): Promise<Pool> => {
     if (closed) throw closedError();
-    opened ??= prepare(request, annotated);
+    opened ??= prepare(request, audit, annotated);
     const current = opened;
     try {
       const ready = await current;
@@ -68,7 +76,12 @@ export function openAccess(request: AccessRequest): OwnAccess {
     await last?.release();
   };
   const cutOff = (processId: number) => endSession(target, processId);
-  return { kind: target.server === 'companion' ? 'companion' : 'role', hidden: () => hidden, open, cutOff, close };
+  const kind = target.server === 'companion' ? 'companion' : 'role';
+  return { kind, audit, hidden: () => hidden, open, cutOff, close };
+}
+
+function auditOf({ target, catalog, write }: AccessRequest): AuditLog | undefined {
+  return write && target.server !== 'companion' ? auditLogOf(catalog, target.service.name) : undefined;
 }
 
 /** As the administrator: the role's own sessions may all be taken. The companion has no session to end. */
@@ -84,13 +97,17 @@ interface Opened {
   readonly release: () => Promise<void>;
 }
 
-async function prepare(request: AccessRequest, annotated: readonly HiddenColumn[]): Promise<Opened> {
+async function prepare(
+  request: AccessRequest,
+  audit: AuditLog | undefined,
+  annotated: readonly HiddenColumn[],
+): Promise<Opened> {
   const { target } = request;
   if (target.server === 'companion') {
     const pool = openStudioPool(target.admin, 'one');
     return { pool, hidden: annotated, release: () => pool.end() };
   }
-  const role = roleOf(request);
+  const role = roleOf(request, audit !== undefined);
   const hidden = await withClient(target.admin, async (client) => {
     let found = annotated;
     // Rights wait for whoever has locked a table; who asks waits in front of a page.
@@ -119,11 +136,11 @@ async function prepare(request: AccessRequest, annotated: readonly HiddenColumn[
 async function makeRole(
   client: ClientBase,
   role: StudioRole,
-  { target, catalog, write }: AccessRequest,
+  { target, catalog }: AccessRequest,
   annotated: readonly HiddenColumn[],
 ): Promise<readonly HiddenColumn[]> {
   const tablesWith = (hidden: readonly HiddenColumn[]): readonly StudioTable[] =>
-    studioTables(catalog, target.service.name, hidden, write);
+    studioTables(catalog, target.service.name, hidden, role.canWrite);
   const derived = await findDerived(client, tablesWith(annotated));
   const hidden = withDerived(annotated, derived);
   await claimStudioRole(client, role);
@@ -152,15 +169,15 @@ function withDerived(
   return hidden;
 }
 
-function roleOf({ target, write }: AccessRequest): StudioRole {
+function roleOf({ target }: AccessRequest, canWrite: boolean): StudioRole {
   return {
     name: studioRole(target),
     password: randomBytes(PASSWORD_BYTES).toString('base64url'),
     database: target.database,
-    owner: `azora-db studio ${randomBytes(8).toString('hex')}`,
-    canWrite: write,
+    owner: `${STUDIO_MARK} ${randomBytes(8).toString('hex')}`,
+    canWrite,
     connectionLimit: CONNECTION_LIMIT,
-    settings: { ...SETTINGS, default_transaction_read_only: write ? 'off' : 'on' },
+    settings: { ...SETTINGS, default_transaction_read_only: canWrite ? 'off' : 'on' },
   };
 }
 

@@ -10,6 +10,13 @@ export interface HiddenColumn {
   readonly kind: 'pii' | 'secret';
 }
 
+/** Where a service keeps who changed what in it. */
+export interface AuditLog {
+  readonly table: string;
+  /** The columns of every table's primary key, by the table's name. */
+  readonly keys: ReadonlyMap<string, readonly string[]>;
+}
+
 /** How the studio reaches one service's database. */
 export interface StudioAccess {
   /**
@@ -17,6 +24,8 @@ export interface StudioAccess {
    * the superuser's.
    */
   readonly kind: 'role' | 'companion';
+  /** Where edits are told; undefined where the studio reads only. */
+  readonly audit: AuditLog | undefined;
   /** What the role may not read; nothing with `--reveal`. Known after {@link open}; before, as the schema has it. */
   readonly hidden: () => readonly HiddenColumn[];
   /**

@@ -1,9 +1,9 @@
-import { references } from '../../suite/catalog';
 import { readStatus, type ServiceStatus } from '../status';
 import type { Target } from '../targets';
 import { readBackups, type ServiceBackups } from './backups';
 import type { HiddenColumn, StudioContext } from './context';
-import { hiddenColumns, hiddenIn } from './hidden';
+import { hiddenColumns } from './hidden';
+import { type FleetLink, readLinks } from './links';
 import { type ReadError, withReader } from './reader';
 
 /** A service in the studio's sidebar. What could not be read is null. */
@@ -11,6 +11,8 @@ export interface FleetEntry {
   readonly service: string;
   readonly database: string;
   readonly server: Target['server'];
+  /** Whether its rows can be changed here. */
+  readonly write: boolean;
   readonly reachable: boolean;
   readonly error: ReadError | null;
   /** How many migrations wait. */
@@ -23,21 +25,11 @@ export interface FleetEntry {
   readonly hidden: readonly HiddenColumn[];
 }
 
-/** A column whose values are keys of a table in another service's database. */
-export interface FleetLink {
-  readonly service: string;
-  readonly table: string;
-  readonly column: string;
-  readonly toService: string;
-  readonly toTable: string;
-  readonly toColumn: string;
-}
-
 export interface StudioFleet {
   readonly write: boolean;
   readonly reveal: boolean;
   readonly services: readonly FleetEntry[];
-  /** Of the services that are shown, to others that are. */
+  /** Of columns that are shown, to others that are. */
   readonly links: readonly FleetLink[];
   /** Why nothing is known of backups. */
   readonly backupError: ReadError | null;
@@ -54,7 +46,7 @@ export async function readFleet(context: StudioContext): Promise<StudioFleet> {
     write,
     reveal,
     services: states.map((state) => entryOf(context, state, backups.of(state.service))),
-    links: linksOf(context),
+    links: readLinks(context),
     backupError: backups.error,
   };
 }
@@ -66,6 +58,7 @@ function entryOf(context: StudioContext, state: ServiceStatus, { newest }: Servi
     service,
     database,
     server,
+    write: context.access.get(service)?.audit !== undefined,
     // One that a lock or a missing right keeps from answering is there all the same.
     reachable: known || error?.code === 'DATABASE.FAILED',
     error,
@@ -76,15 +69,4 @@ function entryOf(context: StudioContext, state: ServiceStatus, { newest }: Servi
     newestBackup: newest,
     hidden: hiddenColumns(context, service),
   };
-}
-
-function linksOf(context: StudioContext): readonly FleetLink[] {
-  const shown = new Set(context.targets.map(({ service }) => service.name));
-  const isHidden = hiddenIn(context);
-  return references(context.catalog).flatMap(({ service, table, column, target }) => {
-    const leadsOn = shown.has(service) && shown.has(target.service);
-    if (!leadsOn || isHidden(service, table, column) || isHidden(target.service, target.table, target.column))
-      return [];
-    return [{ service, table, column, toService: target.service, toTable: target.table, toColumn: target.column }];
-  });
 }

@@ -1,6 +1,6 @@
 import type { StudioTable } from '../../postgres/studio-role';
 import type { Catalog } from '../../suite/catalog';
-import type { HiddenColumn } from './context';
+import type { AuditLog, HiddenColumn } from './context';
 
 /** The columns of a service that are annotated `@pii` or `@secret`. */
 export function annotatedColumns(catalog: Catalog, service: string): readonly HiddenColumn[] {
@@ -13,10 +13,23 @@ export function annotatedColumns(catalog: Catalog, service: string): readonly Hi
   );
 }
 
+const AUDIT_MODEL = 'AuditLog';
+
+/** A service's audit log, which every service has under this name; undefined in one that has none. */
+export function auditLogOf(catalog: Catalog, service: string): AuditLog | undefined {
+  const models = catalog.services.find(({ name }) => name === service)?.models ?? [];
+  const log = models.find(({ name }) => name === AUDIT_MODEL);
+  if (log === undefined) return undefined;
+  return { table: log.table, keys: new Map(models.map(({ table, primaryKey }) => [table, primaryKey])) };
+}
+
 /** Prisma's history of migrations: read by everybody, written by migrations only. */
 const HISTORY = '_prisma_migrations';
 
-/** What the studio may do with each table: with `write`, no more than the app role may. */
+/**
+ * What the studio may do with each table: with `write`, no more than the app role may. A value that is secret is not typed
+ * into a page, for it would stand in the audit log; entries of that log are written whole.
+ */
 export function studioTables(
   catalog: Catalog,
   service: string,
@@ -24,10 +37,15 @@ export function studioTables(
   write: boolean,
 ): readonly StudioTable[] {
   const models = catalog.services.find(({ name }) => name === service)?.models ?? [];
-  const tables = models.map(({ table, grant }) => ({
-    table,
-    hidden: new Set(hidden.filter((it) => it.table === table).map(({ column }) => column)),
-    privileges: write ? grant.filter((privilege) => privilege !== 'select') : [],
-  }));
-  return [...tables, { table: HISTORY, hidden: new Set<string>(), privileges: [] }];
+  const tables = models.map(({ name, table, columns, grant }): StudioTable => {
+    const ofTable = new Set(hidden.filter((it) => it.table === table).map(({ column }) => column));
+    const secret = columns.filter(({ isSecret }) => isSecret).map((column) => column.name);
+    return {
+      table,
+      hidden: ofTable,
+      fixed: name === AUDIT_MODEL ? new Set() : new Set([...ofTable, ...secret]),
+      privileges: write ? grant.filter((privilege) => privilege !== 'select') : [],
+    };
+  });
+  return [...tables, { table: HISTORY, hidden: new Set(), fixed: new Set(), privileges: [] }];
 }
