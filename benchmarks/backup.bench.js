@@ -1,16 +1,16 @@
-// A backup of the seeded fleet (BENCH_SCALE thousand users, 20 by default: about 1 GB) and its restore, against pg_dump -Fd -j2
+// A backup of the seeded fleet (BENCH_SCALE thousand users, 30 by default: about 1 GB) and its restore, against pg_dump -Fd -j2
 // and pg_restore -j2 of every database, one after the other, on the same server; needs client programs of its version.
 const { spawnSync } = require('node:child_process');
-const { mkdirSync, mkdtempSync, readdirSync, rmSync } = require('node:fs');
+const { mkdirSync, mkdtempSync, readdirSync, rmSync, statSync } = require('node:fs');
 const os = require('node:os');
 const path = require('node:path');
-const { median, peakMemoryMib, row, seconds, withDatabase } = require('./measure.js');
+const { median, peakMemoryMib, row, seconds, takeTurns, withDatabase } = require('./measure.js');
 
-const SCALE = Number(process.env.BENCH_SCALE ?? 20);
+const SCALE = Number(process.env.BENCH_SCALE ?? 30);
 const RUNS = 3;
 const PREFIX = 'benchb_';
 
-exports.run = ({ root, home, url, hasVector }) => {
+exports.run = async ({ root, home, url, hasVector }) => {
   if (spawnSync('pg_dump', ['--schema-only', '--dbname', url]).status !== 0)
     return [{ what: 'backup', ours: '', peer: 'no pg_dump here can read this server', ratio: '', budget: '' }];
   const bin = path.join(root, 'packages', 'fleet', 'bin', 'azora-db.js');
@@ -26,13 +26,13 @@ exports.run = ({ root, home, url, hasVector }) => {
     const status = JSON.parse(spawnSync(...azora('status', '--json')).stdout);
     const databases = status.services.map(({ database }) => database);
     const megabytes = Math.round(status.services.reduce((sum, { sizeBytes }) => sum + sizeBytes, 0) / 2 ** 20);
-    return measure({ azora, url, place, databases, megabytes });
+    return await measure({ azora, url, place, databases, megabytes });
   } finally {
     rmSync(place, { recursive: true });
   }
 };
 
-function measure({ azora, url, place, databases, megabytes }) {
+async function measure({ azora, url, place, databases, megabytes }) {
   const dumps = path.join(place, 'pg_dump');
   const each = (work) => databases.reduce((sum, database) => sum + work(database), 0);
   const side = (database) => `${database}_peer`;
@@ -42,40 +42,72 @@ function measure({ azora, url, place, databases, megabytes }) {
     rmSync(dumps, { recursive: true, force: true });
     mkdirSync(dumps);
   };
-  const dropSides = () =>
-    each((database) =>
-      sql(`DROP DATABASE IF EXISTS "${side(database)}"`, `CREATE DATABASE "${side(database)}" TEMPLATE template0`),
-    );
+  const dropSides = () => each((database) => sql(`DROP DATABASE IF EXISTS "${side(database)}"`));
+  // What was live before, which a restore keeps and pg_restore has not had.
+  const dropKept = () => {
+    const query = `SELECT datname FROM pg_database WHERE datname LIKE '${PREFIX}%\\_\\_before\\_%'`;
+    const { stdout } = spawnSync('psql', ['-X', '-At', '-d', url, '-c', query], { encoding: 'utf8' });
+    for (const name of stdout.split('\n').filter(Boolean)) sql(`DROP DATABASE "${name}"`);
+  };
+  const beforeRestore = () => {
+    dropKept();
+    dropSides();
+    each((database) => sql(`CREATE DATABASE "${side(database)}" TEMPLATE template0`));
+  };
 
-  const dump = median(
+  const stored = await takeTurns(
     RUNS,
-    () =>
-      each((database) =>
-        seconds('pg_dump', ['-Fd', '-j2', '-f', path.join(dumps, database), withDatabase(url, database)]),
-      ),
+    {
+      ours: () => seconds(...azora('backup')),
+      peer: () =>
+        each((database) =>
+          seconds('pg_dump', ['-Fd', '-j2', '-f', path.join(dumps, database), withDatabase(url, database)]),
+        ),
+    },
     emptyDumps,
   );
-  const backup = median(RUNS, () => seconds(...azora('backup')));
-  const restorePeer = median(
+  const restored = await takeTurns(
     RUNS,
-    () =>
-      each((database) =>
-        seconds('pg_restore', ['-j2', '-d', withDatabase(url, side(database)), path.join(dumps, database)]),
-      ),
-    dropSides,
+    {
+      ours: () => seconds(...azora('restore', 'latest', '--yes')),
+      peer: () =>
+        each((database) =>
+          seconds('pg_restore', ['-j2', '-d', withDatabase(url, side(database)), path.join(dumps, database)]),
+        ),
+    },
+    beforeRestore,
   );
-  const restore = median(RUNS, () => seconds(...azora('restore', 'latest', '--yes', '--drop-old')));
-  const verify = median(RUNS, () => seconds(...azora('backup', 'verify')));
-  each((database) => sql(`DROP DATABASE "${side(database)}"`));
+  const [set, archive] = [newestSet(place), dumps].map(bytesIn);
+  dropKept();
+  dropSides();
+  const verified = median(RUNS, () => seconds(...azora('backup', 'verify')));
   const memory = Math.max(
     peakMemoryMib(...azora('backup')) ?? 0,
     peakMemoryMib(...azora('restore', 'latest', '--yes', '--drop-old')) ?? 0,
   );
   const what = `${megabytes} MB in ${databases.length} databases`;
   return [
-    row(`backup, ${what}`, backup, dump, 'pg_dump -Fd -j2, one after the other', '≤ 1.2'),
-    row(`restore, ${what}`, restore, restorePeer, 'pg_restore -j2, one after the other', '≤ 1.2'),
-    row(`backup verify, ${what}`, verify, restore, 'our restore', '≤ 2'),
+    row(`backup, ${what}`, stored.ours, stored.peer, 'pg_dump -Fd -j2, one after the other', '≤ 1.2'),
+    {
+      what: 'the set, gzip',
+      ours: `${(set / 1e6).toFixed(1)} MB`,
+      peer: `${(archive / 1e6).toFixed(1)} MB (the dumps, gzip)`,
+      ratio: (set / archive).toFixed(2),
+      budget: '',
+    },
+    row(`restore, ${what}`, restored.ours, restored.peer, 'pg_restore -j2, one after the other', '≤ 1.2'),
+    row(`backup verify, ${what}`, verified, restored.ours, 'our restore', '≤ 2'),
     { what: 'backup and restore, largest process', ours: `${memory} MiB`, peer: '', ratio: '', budget: '≤ 300 MiB' },
   ];
+}
+
+function newestSet(place) {
+  const sets = readdirSync(place).filter((name) => /^\d{8}T/.test(name));
+  return path.join(place, sets.sort().at(-1));
+}
+
+function bytesIn(directory) {
+  return readdirSync(directory, { recursive: true, withFileTypes: true })
+    .filter((entry) => entry.isFile())
+    .reduce((sum, { parentPath, name }) => sum + statSync(path.join(parentPath, name)).size, 0);
 }

@@ -12,11 +12,11 @@ export function storeError(error: unknown, faults: FaultTable): unknown {
   if (error instanceof SuiteError) return error;
   if (isTimedOut(error)) return transactionTimedOut(error);
   if (hasNoConnection(error)) return noConnection(error);
+  if (isConnectionLoss(error)) return connectionLost(error);
   const fault = databaseFault(error);
-  if (fault === undefined) return isConnectionLoss(error) ? connectionLost(error) : error;
+  if (fault === undefined) return error;
   const known = fault.constraint === undefined ? undefined : faults[fault.constraint];
   if (known !== undefined) return known(fault.facts);
-  if (/^(08|57P)/.test(fault.sqlState)) return connectionLost(error);
   return new SuiteError('DATABASE.FAILED', 'PostgreSQL refused the statement', {
     why: `It answered SQLSTATE ${fault.sqlState}${fault.constraint === undefined ? '' : ` for ${fault.constraint}`}.`,
     meta: { sqlState: fault.sqlState, ...(fault.constraint === undefined ? {} : { constraint: fault.constraint }) },
@@ -57,13 +57,18 @@ function hasNoConnection(error: unknown): boolean {
   return [...causesOf(error)].some(({ message }) => /timeout exceeded when trying to connect/.test(message));
 }
 
-const SOCKET_CODES = ['ECONNREFUSED', 'ECONNRESET', 'EPIPE', 'ETIMEDOUT', 'ENOENT'];
+const SOCKET_CODES = ['ECONNREFUSED', 'ECONNRESET', 'EPIPE', 'ETIMEDOUT'];
 /** Prisma's codes of the same. */
 const LOST_CODES = ['P1001', 'P1017'];
-/** What `pg` says by its message only. */
-const LOST_MESSAGE = /^Connection terminated|^Client has encountered a connection error|^Query read timeout/;
+/** What `pg` says by its message only, and a socket's file that is not there. */
+const LOST_MESSAGE =
+  /^Connection terminated|^Client has encountered a connection error|^Query read timeout|^connect ENOENT/;
+/** The classes «connection exception» and «operator intervention», of which 57014 is the end of one statement only. */
+const LOST_STATE = /^(08|57P)/;
 
-function isConnectionLoss(error: unknown): boolean {
+/** Whether an error, or what caused it, is that the session ended or could not begin. */
+export function isConnectionLoss(error: unknown): boolean {
+  if (LOST_STATE.test(databaseFault(error)?.sqlState ?? '')) return true;
   return [...causesOf(error)].some(
     ({ code, message }) => [...SOCKET_CODES, ...LOST_CODES].includes(code) || LOST_MESSAGE.test(message),
   );

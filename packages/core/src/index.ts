@@ -1,7 +1,7 @@
 export { quoteIdentifier, quoteLiteral, writeRows } from './bulk';
 export { capabilitiesOf, type ServerCapabilities } from './capabilities';
 export { type DatabaseFault, databaseFault, SuiteError, type SuiteErrorDetails } from './errors';
-export { type FaultTable, storeError } from './faults';
+export { type FaultTable, isConnectionLoss, storeError } from './faults';
 export { newId } from './ids';
 export { formatMoney, type MoneyInput, parseMoney } from './money';
 export type { PoolOptions } from './pool';

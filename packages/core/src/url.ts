@@ -13,20 +13,22 @@ export interface DatabaseUrl {
 
 const DEFAULT_PORT = 5432;
 
+// A URL's path is normalized when it is read: /. and /.. , escaped or not, would silently become no database at all,
+// which PostgreSQL takes as the one that is named like the user.
+const DOT_DATABASE = /^[^?#]*\/(?:\.|%2e){1,2}(?:[?#]|$)/i;
+const NO_DOT_DATABASE = 'A URL cannot name a database "." or "..".';
+
 /**
  * Checks a connection URL. No message shows the URL, for it may hold a password.
  * @throws {SuiteError} `CONFIG.BAD_URL` naming the source and the reason
  */
 export function parseDatabaseUrl(text: string, source: string): DatabaseUrl {
   const reject = (why: string): never => {
-    throw new SuiteError('CONFIG.BAD_URL', `${source} is not a usable PostgreSQL URL`, {
-      why,
-      next: `Set ${source} to postgresql://user:password@host:port/database (reserved characters in the password as %XX)`,
-      meta: { source },
-    });
+    throw badUrl(source, why);
   };
   if (text.trim() === '') return reject('It is empty.');
   if (!URL.canParse(text)) return reject('It cannot be read as a URL.');
+  if (DOT_DATABASE.test(text)) return reject(NO_DOT_DATABASE);
   const url = new URL(text);
   if (url.protocol !== 'postgresql:' && url.protocol !== 'postgres:') {
     return reject(`It begins with "${url.protocol}//", not with "postgresql://".`);
@@ -45,12 +47,16 @@ export function parseDatabaseUrl(text: string, source: string): DatabaseUrl {
   return { href: url.href, source, host, port: port === '' ? DEFAULT_PORT : Number(port), user, database };
 }
 
-/** The same server, as another user or with another database. */
+/**
+ * The same server, as another user or with another database.
+ * @throws {SuiteError} `CONFIG.BAD_URL` for a database that no URL can name: `.`, `..` or one with a `/`
+ */
 export function withUrlParts(
   url: DatabaseUrl,
   parts: { readonly database?: string; readonly user?: string; readonly password?: string },
 ): DatabaseUrl {
   const changed = new URL(url.href);
+  if (parts.database === '.' || parts.database === '..') throw badUrl(url.source, NO_DOT_DATABASE);
   if (parts.database !== undefined) changed.pathname = `/${encodeURIComponent(parts.database)}`;
   if (parts.user !== undefined) changed.username = encodeURIComponent(parts.user);
   if (parts.password !== undefined) changed.password = encodeURIComponent(parts.password);
@@ -61,6 +67,14 @@ export function withUrlParts(
 export function redactUrl(url: DatabaseUrl): string {
   const host = url.host.startsWith('/') ? `socket ${url.host}` : `${url.host}:${url.port}`;
   return `${url.user === '' ? '' : `${url.user}@`}${host}/${url.database}`;
+}
+
+function badUrl(source: string, why: string): SuiteError {
+  return new SuiteError('CONFIG.BAD_URL', `${source} is not a usable PostgreSQL URL`, {
+    why,
+    next: `Set ${source} to postgresql://user:password@host:port/database (reserved characters in the password as %XX)`,
+    meta: { source },
+  });
 }
 
 function decodePart(part: string): string | undefined {

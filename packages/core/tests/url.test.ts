@@ -24,6 +24,8 @@ describe('parseDatabaseUrl', () => {
     ['postgresql:///azora', 'It names no host.'],
     ['postgresql://u:hunter2%zz@localhost/x', 'It holds a % that does not begin a %XX escape.'],
     ['postgresql://u:hunter2@localhost/a/b', 'Its path holds more than a database name.'],
+    ['postgresql://u:hunter2@localhost/.', 'A URL cannot name a database "." or "..".'],
+    ['postgresql://u:hunter2@localhost/%2e.?sslmode=require', 'A URL cannot name a database "." or "..".'],
     ['postgresql://u:hunter2@localhost:99999/a', 'It cannot be read as a URL.'],
   ])('refuses %j, naming the variable and the reason', (text, why) => {
     expect(() => parseDatabaseUrl(text, 'MINT_DATABASE_URL')).toThrow(
@@ -62,7 +64,7 @@ describe('withUrlParts', () => {
   it('changes user, password and database, however odd, and nothing else', () => {
     fc.assert(
       fc.property(fc.string({ minLength: 1, unit: 'grapheme' }), (odd) => {
-        fc.pre(!odd.includes('/'));
+        fc.pre(!odd.includes('/') && odd !== '.' && odd !== '..');
         const url = parseDatabaseUrl('postgresql://ann:a@db:5433/azora?sslmode=require', 'DATABASE_URL');
         const changed = withUrlParts(url, { database: odd, user: odd, password: odd });
 
@@ -70,5 +72,11 @@ describe('withUrlParts', () => {
         expect(changed.href).toContain('?sslmode=require');
       }),
     );
+  });
+
+  it.each(['.', '..', 'a/b'])('refuses the database %j, which would become another one', (database) => {
+    const url = parseDatabaseUrl('postgresql://ann:a@db:5433/azora', 'DATABASE_URL');
+
+    expect(() => withUrlParts(url, { database })).toThrow(expect.objectContaining({ code: 'CONFIG.BAD_URL' }));
   });
 });

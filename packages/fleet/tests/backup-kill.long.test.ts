@@ -119,7 +119,11 @@ function startCli({ fleet, hub }: Checkout, args: readonly string[]) {
   });
   let output = '';
   for (const stream of [child.stdout, child.stderr]) stream.on('data', (chunk: Buffer) => (output += chunk.toString()));
-  const ended = once(child, 'close').then(([exitCode, signal]): Ended => ({ exitCode, signal, output }));
+  const ended = once(child, 'close').then(([exitCode, signal]): Ended => {
+    // However it is ended, it is no bug of ours.
+    if (output.includes('[INTERNAL]')) throw new Error(output);
+    return { exitCode, signal, output };
+  });
   return { child, ended };
 }
 

@@ -1,5 +1,6 @@
 import { execFileSync, spawnSync } from 'node:child_process';
 import path from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
 import fc from 'fast-check';
 import { migrateTargetUp } from '../src/operations/migrate';
 import { withClient } from '../src/postgres/connect';
@@ -41,6 +42,11 @@ CREATE UNIQUE INDEX things_label ON things (lower(label), md5(bytes)) WHERE labe
 CREATE INDEX things_search ON things USING gin (search);
 CREATE INDEX owners_kind ON owners (name) WHERE kind IN ('user', 'group''s');
 CREATE VIEW small_things AS SELECT id, amount FROM things WHERE is_small(amount);
+CREATE MATERIALIZED VIEW owners_counted AS SELECT count(*)::int AS owners FROM owners;
+CREATE STATISTICS things_together ON odd, big FROM things;
+CREATE RULE nothing_stays AS ON UPDATE TO nothing DO INSTEAD NOTHING;
+ALTER TABLE self ENABLE ROW LEVEL SECURITY;
+CREATE POLICY self_read ON self FOR SELECT USING (id > 0);
 CREATE TRIGGER owners_keep BEFORE UPDATE OR DELETE ON owners FOR EACH ROW EXECUTE FUNCTION refuse();
 CREATE CONSTRAINT TRIGGER self_checked AFTER UPDATE ON self DEFERRABLE INITIALLY DEFERRED FOR EACH ROW EXECUTE FUNCTION refuse();
 COMMENT ON TABLE things IS 'it''s; a -- comment';
@@ -177,12 +183,40 @@ describe('a set', () => {
     expect(await restore([target], storage, set)).toMatchObject([{ state: 'done', data: { rows: 8, kept: null } }]);
 
     expect({ schema: await schemaOf(), native: native?.(admin.href) }).toEqual(before);
+    expect(before.schema.preData).not.toMatch(
+      /PRIMARY KEY|FOREIGN KEY|^CREATE (UNIQUE )?(INDEX|TRIGGER|RULE|POLICY|STATISTICS)/m,
+    );
+    expect(before.schema.postData).not.toMatch(/^CREATE (TABLE|TYPE|VIEW|MATERIALIZED|FUNCTION|SEQUENCE)/m);
     expect(await withClient(admin, hasDrifted)).toBe(false);
     expect(await rowsOf(admin, `SELECT nextval('odd_numbers')`)).toEqual(['99']);
     expect(await rowsOf(admin, `INSERT INTO things DEFAULT VALUES RETURNING id`)).toEqual([2]);
     expect(await rowsOf(admin, 'SELECT count(*)::int FROM nothing')).toEqual([1]);
+    expect(await rowsOf(admin, 'SELECT owners FROM owners_counted')).toEqual([1]);
     await expect(rowsOf(admin, 'DELETE FROM owners')).rejects.toThrow('append-only');
     expect(manifest.databases[0]?.migrations.map(({ name }) => name)).toEqual(['20260101000001_init']);
+  });
+
+  it('leaves the planner what it needs at once, and the rest to autovacuum', async () => {
+    const target = await givenShop();
+    const { admin } = target;
+    await rowsOf(admin, `INSERT INTO owners (name) SELECT 'owner ' || n FROM generate_series(1, 200) AS n`);
+    const { storage } = await givenPlace();
+    const { set } = await backUp([target], storage);
+
+    await restore([target], storage, set);
+
+    expect(await rowsOf(admin, `SELECT attname FROM pg_stats WHERE tablename = 'owners' ORDER BY 1`)).toEqual([
+      'Id',
+      'kind',
+      'name',
+    ]);
+    // A session tells of its rows a moment after it has ended.
+    const isLeft = () =>
+      rowsOf(
+        admin,
+        `SELECT n_mod_since_analyze = 200 OR autoanalyze_count > 0 FROM pg_stat_user_tables WHERE relname = 'owners'`,
+      );
+    while ((await isLeft())[0] !== true) await sleep(50);
   });
 
   it('is restored by plain psql with the script that it holds', async () => {

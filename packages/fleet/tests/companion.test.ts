@@ -6,11 +6,12 @@ import os from 'node:os';
 import path from 'node:path';
 import { Readable } from 'node:stream';
 import { pipeline } from 'node:stream/promises';
+import { setTimeout as sleep } from 'node:timers/promises';
 import fc from 'fast-check';
 import { Client } from 'pg';
 import { from as copyFrom } from 'pg-copy-streams';
 import { type Address, addressUrl, isListening, listenIn, readAddress } from '../src/postgres/companion/address';
-import { claimDirectory, findHolder } from '../src/postgres/companion/claim';
+import { claimDirectory, findHolder, releaseClaim } from '../src/postgres/companion/claim';
 import { companionState, removeCompanion, startCompanion, stopCompanion } from '../src/postgres/companion/server';
 import { frameReader, message, startupMessage, statementName, withStatementName } from '../src/postgres/companion/wire';
 
@@ -170,6 +171,19 @@ describe('the companion server', () => {
     expect(await countOf(await connect(), 'chunk')).toBe(300);
   });
 
+  it('is not stopped by ending a command that works on its data: that one is waited for', async () => {
+    await stopCompanion(at());
+    const claim = await claimDirectory(path.join(home, 'companion', 'rag'), 'command', async () => false);
+    const ended: string[] = [];
+    const stopping = stopCompanion(at()).then((was) => ended.push(`stopped: ${was}`));
+    await sleep(300);
+
+    expect([ended, await companionState(at())]).toMatchObject([[], { state: 'stopped' }]);
+    await releaseClaim(claim ?? '');
+    await stopping;
+    expect(ended).toEqual(['stopped: false']);
+  });
+
   it('is removed with its data', async () => {
     await start();
 
@@ -214,7 +228,7 @@ describe('the socket', () => {
 
 describe('the claim to a directory', () => {
   let directory: string;
-  const claim = () => claimDirectory(directory, async () => false);
+  const claim = () => claimDirectory(directory, 'host', async () => false);
 
   beforeEach(async () => {
     directory = await mkdtemp(path.join(os.tmpdir(), 'azora-claim-'));
@@ -242,7 +256,7 @@ describe('the claim to a directory', () => {
   });
 
   it('is not given while somebody answers at the socket', async () => {
-    expect(await claimDirectory(directory, async () => true)).toBeUndefined();
+    expect(await claimDirectory(directory, 'host', async () => true)).toBeUndefined();
     expect(await readdir(directory)).toEqual([]);
   });
 

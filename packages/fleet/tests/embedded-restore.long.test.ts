@@ -1,5 +1,5 @@
 import { spawnSync } from 'node:child_process';
-import { mkdtemp, readFile, rm } from 'node:fs/promises';
+import { mkdtemp, rm } from 'node:fs/promises';
 import os from 'node:os';
 import path from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
@@ -8,11 +8,11 @@ import { Client } from 'pg';
 import { restoreFleet } from '../src/operations/backup/restore';
 import { migrateTargetUp } from '../src/operations/migrate';
 import type { Target } from '../src/operations/targets';
-import { locatePlace } from '../src/postgres/embedded/place';
 import { startEmbedded, stopEmbedded } from '../src/postgres/embedded/server';
 import { openSet } from '../src/sets/set';
 import type { Storage } from '../src/sets/storage';
 import { backUp, givenPlace, removePlaces, restore } from './backup-fixture';
+import { killServer } from './embedded-fixture';
 import { type GivenFleet, givenFleet, removeFleets } from './fleet-fixture';
 import { failureOf, rowsOf } from './migrations-fixture';
 
@@ -181,12 +181,6 @@ function startLimited(home: string, root: string, limitKiB: number): void {
   const env = { PATH: process.env['PATH'] ?? '', HOME: os.tmpdir(), AZORA_HOME: home };
   const { status, stderr } = withFileLimit(limitKiB, [BIN, 'server', 'start'], root, env);
   if (status !== 0) throw new Error(stderr);
-}
-
-async function killServer(home: string): Promise<void> {
-  const { data } = await locatePlace(home);
-  const pid = Number.parseInt(await readFile(path.join(data, 'postmaster.pid'), 'utf8'), 10);
-  process.kill(pid, 'SIGKILL');
 }
 
 /** Between 0 and 1, of a seed. */

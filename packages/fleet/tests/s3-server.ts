@@ -69,7 +69,11 @@ export async function startS3Server(bucket: string): Promise<S3Server> {
     keys,
     add: async (added) => {
       const files = added.map((key) => path.join(directory, bucket, `${key}${OBJECT}`));
-      for (const folder of new Set(files.map((file) => path.dirname(file)))) await mkdir(folder, { recursive: true });
+      for (const folder of new Set(files.map((file) => path.dirname(file)))) {
+        await mkdir(folder, { recursive: true });
+        // The server removes empty folders, and fails when two removals at once find the same one empty.
+        await writeFile(path.join(folder, 'kept'), '');
+      }
       for (const file of files) await writeFile(file, '');
     },
     age: async (prefix, ms) => {

@@ -115,10 +115,11 @@ async function makeTogether(
         column('at'),
       ],
     });
-    return inOrder(requests, rows).map(transactionOf);
+    return requests.map(({ key }) => transactionOf(onlyRow(rows.filter((row) => row.request_key === key))));
   } catch (error) {
-    if (error instanceof SuiteError && UNKNOWN_END.includes(error.code)) throw error;
-    return undefined;
+    // Only what the database refused is certain not to have happened.
+    if (error instanceof SuiteError && !UNKNOWN_END.includes(error.code)) return undefined;
+    throw error;
   }
 }
 
@@ -130,12 +131,4 @@ async function makeAlone(mint: Mint, request: TransferRequest): Promise<Transact
     values: [key, hash, id, from, to, amount, description, at],
   });
   return transactionOf(onlyRow(rows));
-}
-
-function inOrder(requests: readonly TransferRequest[], rows: readonly TransactionRow[]): readonly TransactionRow[] {
-  const made = new Map(rows.map((row) => [row.request_key, row]));
-  return requests.map(({ key }) => {
-    const row = made.get(key);
-    return onlyRow(row === undefined ? [] : [row]);
-  });
 }

@@ -1,5 +1,5 @@
 import os from 'node:os';
-import { databaseFault, SuiteError } from '@azora/db-core';
+import { databaseFault, isConnectionLoss, SuiteError } from '@azora/db-core';
 import pMap from 'p-map';
 import type { Service } from '../suite/registry';
 
@@ -63,26 +63,26 @@ export function doneRows<Data>(
   return rows.filter((row) => row.state === 'done');
 }
 
-/** What the driver says of a session that ended under it. */
-const CONNECTION_LOST =
-  /^(Client has encountered a connection error|Connection terminated|read ECONNRESET|write EPIPE)/;
-
-/** What was thrown, as the suite's error: a database's error by its SQLSTATE, anything else as a bug with its cause. */
+/**
+ * What was thrown, as the suite's error: the end of a session, a database's error by its SQLSTATE, anything else as a bug
+ * with its cause.
+ */
 export function toSuiteError(error: unknown): SuiteError {
   if (error instanceof SuiteError) return error;
+  const message = error instanceof Error ? error.message : String(error);
+  if (isConnectionLoss(error)) {
+    return new SuiteError('SERVER.CONNECTION_LOST', 'The connection to the server was lost', {
+      // Node's error of several addresses at once has no message.
+      ...(message === '' ? {} : { why: `${message}.` }),
+      next: 'Run it again when the server is back',
+      cause: error,
+    });
+  }
   const fault = databaseFault(error);
   if (fault !== undefined) {
     return new SuiteError('DATABASE.FAILED', fault.message, {
       why: `PostgreSQL answered SQLSTATE ${fault.sqlState}.`,
       meta: { sqlState: fault.sqlState },
-      cause: error,
-    });
-  }
-  const message = error instanceof Error ? error.message : String(error);
-  if (CONNECTION_LOST.test(message)) {
-    return new SuiteError('SERVER.CONNECTION_LOST', 'The connection to the server was lost', {
-      why: `${message}.`,
-      next: 'Run it again when the server is back',
       cause: error,
     });
   }

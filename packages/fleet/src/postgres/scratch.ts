@@ -1,11 +1,12 @@
 import { randomBytes } from 'node:crypto';
-import { mkdtemp, rm } from 'node:fs/promises';
+import { lstat, mkdtemp, readdir, rm } from 'node:fs/promises';
 import os from 'node:os';
 import path from 'node:path';
 import { type DatabaseUrl, withUrlParts } from '@azora/db-core';
 import type { Client } from 'pg';
 import { withClient } from './connect';
 import { createDatabase, dropDatabase } from './databases';
+import { processStart } from './embedded/process';
 
 /** Where a scratch database may be made. */
 export interface ScratchPlace {
@@ -57,15 +58,34 @@ export interface ScratchDatabase {
   readonly home: string | undefined;
 }
 
-/** Runs `work` on one scratch database per place, in the order of the places. */
+/** Runs `work` on one scratch database per place, in the order of the places; they are made at the same time. */
 export async function withScratchDatabases<Result>(
   places: readonly ScratchPlace[],
   work: (databases: readonly ScratchDatabase[]) => Promise<Result>,
-  made: readonly ScratchDatabase[] = [],
 ): Promise<Result> {
-  const [place, ...others] = places;
-  if (place === undefined) return work(made);
-  return withScratchDatabase(place, (url, home) => withScratchDatabases(others, work, [...made, { url, home }]));
+  let finish = (): void => undefined;
+  const finished = new Promise<void>((resolve) => {
+    finish = resolve;
+  });
+  const held: Promise<void>[] = [];
+  const made = places.map(
+    (place) =>
+      new Promise<ScratchDatabase>((resolve, reject) => {
+        const holding = withScratchDatabase(place, async (url, home) => {
+          resolve({ url, home });
+          await finished;
+        });
+        holding.catch(reject);
+        held.push(holding);
+      }),
+  );
+  const [working] = await Promise.allSettled([Promise.all(made).then(work)]);
+  finish();
+  const ends = await Promise.allSettled(held);
+  // What a removal failed with is not to hide it.
+  if (working.status === 'rejected') throw working.reason;
+  for (const end of ends) if (end.status === 'rejected') throw end.reason;
+  return working.value;
 }
 
 async function dropAbandoned(client: Client, database: string): Promise<void> {
@@ -87,12 +107,38 @@ async function onScratchCompanion<Result>(
   work: (url: DatabaseUrl, home: string) => Promise<Result>,
 ): Promise<Result> {
   const { removeCompanion, startCompanion } = await import('./companion/server.js');
-  const home = await mkdtemp(path.join(os.tmpdir(), 'azora-scratch-'));
+  await sweepCompanions();
+  const home = await mkdtemp(
+    path.join(os.tmpdir(), `${HOME}${process.pid}-${(await processStart(process.pid)) ?? UNKNOWN}-`),
+  );
   try {
     const { url } = await startCompanion({ home, service, database });
     return await work(url, home);
   } finally {
     await removeCompanion({ home, service });
     await rm(home, { recursive: true, force: true });
+  }
+}
+
+const HOME = 'azora-scratch-';
+/** Where the system does not tell when a process started, nobody can say whose a home is. */
+const UNKNOWN = 'unknown';
+/** `azora-scratch-<pid>-<when that process started>-<random>`. */
+const OWNED_HOME = /^azora-scratch-(\d+)-(.+)-[^-]+$/;
+
+/** Ends what killed processes of this user left running. */
+async function sweepCompanions(): Promise<void> {
+  const { removeCompanion } = await import('./companion/server.js');
+  for (const name of await readdir(os.tmpdir())) {
+    const [, pid, start] = OWNED_HOME.exec(name) ?? [];
+    if (pid === undefined || start === UNKNOWN || (await processStart(Number(pid))) === start) continue;
+    const home = path.join(os.tmpdir(), name);
+    // Others write here too: a home of theirs could name any process as its companion, to be stopped.
+    const { uid } = await lstat(home).catch(() => ({ uid: undefined }));
+    if (process.getuid !== undefined && uid !== process.getuid()) continue;
+    const services = await readdir(path.join(home, 'companion')).catch(() => []);
+    await Promise.all(services.map((service) => removeCompanion({ home, service })))
+      .then(() => rm(home, { recursive: true, force: true }))
+      .catch(() => undefined);
   }
 }

@@ -2,8 +2,10 @@ import { createHmac } from 'node:crypto';
 import { Readable } from 'node:stream';
 import type { ReadableStream as WebStream } from 'node:stream/web';
 import { SuiteError } from '@azora/db-core';
-import { armor, Decrypter, Encrypter, generateX25519Identity, identityToRecipient } from 'age-encryption';
 import type { Chunks } from './storage';
+
+// Loaded with the first key: most commands see none, and it takes as long to load as PostgreSQL's driver.
+const loadAge = () => import('age-encryption');
 
 /** The file of a set that holds the set's own key, encrypted to its owner's. `age` decrypts it, and with it the rest. */
 export const KEY_FILE = 'key.age';
@@ -19,6 +21,7 @@ export interface SetKey {
 
 /** Makes a key for a new set, with what {@link KEY_FILE} shall hold. */
 export async function makeSetKey(secret: Secret): Promise<{ readonly key: SetKey; readonly wrapped: string }> {
+  const { armor, Encrypter, generateX25519Identity, identityToRecipient } = await loadAge();
   const identity = await generateX25519Identity();
   const encrypter = new Encrypter();
   if ('passphrase' in secret) encrypter.setPassphrase(secret.passphrase);
@@ -31,6 +34,7 @@ export async function makeSetKey(secret: Secret): Promise<{ readonly key: SetKey
  * @throws {SuiteError} `BACKUP.WRONG_KEY`
  */
 export async function openSetKey(wrapped: string, secret: Secret, set: string): Promise<SetKey> {
+  const { armor, Decrypter } = await loadAge();
   const decrypter = new Decrypter();
   if ('passphrase' in secret) decrypter.addPassphrase(secret.passphrase);
   else decrypter.addIdentity(secret.identity);
@@ -47,6 +51,7 @@ export async function openSetKey(wrapped: string, secret: Secret, set: string): 
 }
 
 export async function* encrypt({ identity }: SetKey, chunks: Chunks): Chunks {
+  const { Encrypter, identityToRecipient } = await loadAge();
   const encrypter = new Encrypter();
   encrypter.addRecipient(await identityToRecipient(identity));
   yield* fromWeb(await encrypter.encrypt(toWeb(chunks)));
@@ -54,6 +59,7 @@ export async function* encrypt({ identity }: SetKey, chunks: Chunks): Chunks {
 
 /** Throws when a byte is not as it was written, or bytes are missing at the end. */
 export async function* decrypt({ identity }: SetKey, chunks: Chunks): Chunks {
+  const { Decrypter } = await loadAge();
   const decrypter = new Decrypter();
   decrypter.addIdentity(identity);
   yield* fromWeb(await decrypter.decrypt(toWeb(chunks)));

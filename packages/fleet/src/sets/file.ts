@@ -6,8 +6,10 @@ import { fileDamaged } from './errors';
 import type { FileEntry } from './manifest';
 import type { Chunks, SetWriter, Storage } from './storage';
 
-/** As pg_dump: the level that zlib takes when nobody chooses one. */
-const LEVEL = -1;
+/** The last of zlib's quick levels: a third of the time of 6, pg_dump's, for files that are a tenth larger. */
+const LEVEL = 3;
+/** What zlib's thread gives at a time; its own 16 KiB cost a trip to it each. */
+const CHUNK_BYTES = 256 * 1024;
 /** How a stream ends that its reader has left. */
 const ENDED_BY_READER = ['ABORT_ERR', 'ERR_STREAM_PREMATURE_CLOSE'];
 
@@ -21,7 +23,7 @@ export async function writeSetFile(
   const path = key === undefined ? name : `${name}.age`;
   const meter = new Meter();
   const store = (stored: Chunks) => writer.write(path, meter.count(key === undefined ? stored : encrypt(key, stored)));
-  if (name.endsWith('.gz')) await pipeline(chunks, createGzip({ level: LEVEL }), store);
+  if (name.endsWith('.gz')) await pipeline(chunks, createGzip({ level: LEVEL, chunkSize: CHUNK_BYTES }), store);
   else await store(chunks);
   return { path, ...meter.result() };
 }
@@ -41,7 +43,7 @@ export async function readSetFile<Result>(
   const damaged = (error: Error) => fileDamaged(set, entry.path, `${error.message}.`);
   const opened = key === undefined ? stored : orElse(decrypt(key, stored), damaged);
   if (!/\.gz(\.age)?$/.test(entry.path)) return take(opened);
-  const rows = createGunzip();
+  const rows = createGunzip({ chunkSize: CHUNK_BYTES });
   // A reader that fails before its first row leaves the stream standing, and nobody would ever hear of it.
   const taking = take(rows).finally(() => rows.destroy());
   const [read, taken] = await Promise.allSettled([pipeline(opened, rows), taking]);

@@ -36,6 +36,7 @@ export const SETTINGS: readonly string[] = [
   'xmloption = content',
   'client_min_messages = warning',
   'row_security = off',
+  "default_tablespace = ''",
   'statement_timeout = 0',
   'lock_timeout = 0',
   'idle_in_transaction_session_timeout = 0',

@@ -47,7 +47,8 @@ const DAMAGE: readonly string[] = ['BACKUP.DAMAGED', 'BACKUP.NO_FILE'];
 
 /**
  * Proves that a set can be restored, by restoring it: files, rows, contents, schema, what each service checks of itself,
- * references between services, and whether vector indexes find what they should. The result is kept with the set when all of it was tried, or something is wrong.
+ * references between services, and whether vector indexes find what they should. The result is kept with the set when
+ * all of it was tried, or something is wrong.
  * @throws {SuiteError} `RESTORE.…` before anything is begun; per service in its row
  */
 export async function drill(
@@ -140,12 +141,10 @@ async function compareContents(client: Client, entry: DatabaseEntry): Promise<re
 async function compareSchema(client: Client, set: OpenedSet, entry: DatabaseEntry): Promise<readonly string[]> {
   const { rows } = await client.query<{ version: string }>(`SELECT current_setting('server_version') AS version`);
   if (rows[0]?.version !== entry.serverVersion) return [];
-  const sections = await dumpSchema(client);
+  const { preData, postData } = await dumpSchema(client);
   await client.query('ROLLBACK');
   const stored = (file: FileEntry) => readSetFile(set.storage, set.manifest.id, file, set.key, textOf);
-  const same =
-    sections['pre-data'] === (await stored(entry.schema.preData)) &&
-    sections['post-data'] === (await stored(entry.schema.postData));
+  const same = preData === (await stored(entry.schema.preData)) && postData === (await stored(entry.schema.postData));
   return same ? [] : ['the schema is not the one that was stored'];
 }
 

@@ -36,11 +36,11 @@ export async function dumpDatabase(database: FrozenDatabase, options: DumpOption
   const { writer, key, tell } = options;
   const service = target.service.name;
   tell('schema');
-  const sections = await dumpSchema(client);
+  const { preData, postData } = await dumpSchema(client);
   const store = (name: string, text: string) => writeSetFile(writer, `${service}/${name}`, key, chunksOf(text));
   const schema = {
-    preData: await store('pre-data.sql', sections['pre-data']),
-    postData: await store('post-data.sql', sections['post-data']),
+    preData: await store('pre-data.sql', preData),
+    postData: await store('post-data.sql', postData),
   };
   const history = snapshot.tables.some(({ schema: of, name }) => `${of}.${name}` === HISTORY)
     ? await readHistory(client)

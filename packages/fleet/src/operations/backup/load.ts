@@ -53,7 +53,8 @@ export async function loadDatabase(request: LoadRequest, options: LoadOptions): 
       options.tell('foreign keys and triggers');
       await share(rest, [client], options, runStatement);
     });
-    await analyze(client, entry.tables);
+    // Elsewhere autovacuum does it: here there is none, or nobody has told it of the rows.
+    if (oneSession || entry.archive !== null) await analyze(client, entry.tables);
   });
 }
 

@@ -6,7 +6,7 @@ import { swapDatabases } from '../../postgres/dump/swap';
 import { createRole, restrictDatabase, syncGrants, withRightsLock } from '../../postgres/roles';
 import { type ScratchDatabase, withScratchDatabases } from '../../postgres/scratch';
 import { checkSetFile } from '../../sets/file';
-import { filesOf } from '../../sets/manifest';
+import { type DatabaseEntry, filesOf } from '../../sets/manifest';
 import type { OpenedSet } from '../../sets/set';
 import { readGrants } from '../../suite/catalog';
 import type { PasswordOf } from '../../suite/credentials';
@@ -62,7 +62,9 @@ export async function restoreFleet(
       const side = sides[index];
       return side === undefined ? [] : [{ ...pair, side, service: pair.target.service }];
     });
-    const prepared = await eachService(items, options, async ({ target, entry, side }, tell) => {
+    // The largest first: the last one to end is a small one.
+    const order = items.toSorted((one, other) => bytesOf(other.entry) - bytesOf(one.entry));
+    const prepared = await eachService(order, options, async ({ target, entry, side }, tell) => {
       const migrated = await makeReady({ target, entry }, side.url, request, { ...options, tell });
       return { data: { migrated }, detail: 'stands beside the live one' };
     });
@@ -77,6 +79,10 @@ export async function restoreFleet(
       return { data, detail: `${countOf(rows, 'row')} restored` };
     });
   });
+}
+
+function bytesOf({ tables }: DatabaseEntry): number {
+  return tables.reduce((sum, { bytes }) => sum + bytes, 0);
 }
 
 /** Loads the database and makes it one that the code and the app role can use; returns the migrations that it took. */

@@ -4,8 +4,12 @@ import path from 'node:path';
 import { codeOf } from '../embedded/errors';
 import { processStart } from '../embedded/process';
 
+/** `host`: the companion's own process. `command`: one that works on its data while it is stopped; not to be ended. */
+export type HolderKind = 'host' | 'command';
+
 /** The process that has, or had, the directory. */
 export interface Holder {
+  readonly kind: HolderKind;
   readonly pid: number;
   /** Tells it from a later process with the same pid. */
   readonly start: string;
@@ -32,9 +36,10 @@ const KEPT = 8;
  */
 export async function claimDirectory(
   directory: string,
+  kind: HolderKind,
   isAnswering: () => Promise<boolean>,
 ): Promise<string | undefined> {
-  const self = { pid: process.pid, start: (await processStart(process.pid)) ?? 'unknown' };
+  const self = { kind, pid: process.pid, start: (await processStart(process.pid)) ?? 'unknown' };
   for (;;) {
     const highest = Math.max(0, ...(await claimNumbers(directory)));
     if (highest > 0 && (await isAlive(await readClaim(directory, highest)))) return undefined;
@@ -72,19 +77,20 @@ async function claimNumbers(directory: string): Promise<readonly number[]> {
 
 async function readClaim(directory: string, number: number): Promise<Holder | undefined> {
   const text = await readFile(claimPath(directory, number), 'utf8').catch(() => '');
-  const [, pid, start] = /^(\d+) (\S+)\n$/.exec(text) ?? [];
-  return pid === undefined || start === undefined ? undefined : { pid: Number(pid), start };
+  const [, pid, start, kind] = /^(\d+) (\S+)(?: (host|command))?\n$/.exec(text) ?? [];
+  if (pid === undefined || start === undefined) return undefined;
+  return { kind: kind === 'command' ? 'command' : 'host', pid: Number(pid), start };
 }
 
 async function isAlive(holder: Holder | undefined): Promise<boolean> {
   return holder !== undefined && (await processStart(holder.pid)) === holder.start;
 }
 
-async function linkClaim(directory: string, number: number, { pid, start }: Holder): Promise<string | undefined> {
+async function linkClaim(directory: string, number: number, { kind, pid, start }: Holder): Promise<string | undefined> {
   const draft = path.join(directory, `claim-draft.${pid}-${randomBytes(4).toString('hex')}`);
   const claim = claimPath(directory, number);
   try {
-    await writeFile(draft, `${pid} ${start}\n`, { flag: 'wx', mode: 0o600, flush: true });
+    await writeFile(draft, `${pid} ${start} ${kind}\n`, { flag: 'wx', mode: 0o600, flush: true });
     await link(draft, claim);
     return claim;
   } catch (error) {

@@ -14,7 +14,7 @@ const NO_SPACE_ERRNO = 51;
 /** The companion server's process: `node host.js <directory>`. It runs until it is told to end or its directory goes. */
 async function main(directory: string): Promise<void> {
   process.umask(0o077);
-  const claim = await claimDirectory(directory, async () => isListening(await readAddress(directory)));
+  const claim = await claimDirectory(directory, 'host', async () => isListening(await readAddress(directory)));
   if (claim === undefined) {
     process.exitCode = HELD_EXIT_CODE;
     return;

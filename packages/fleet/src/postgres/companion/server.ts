@@ -55,6 +55,8 @@ const LOG_LINES = 1;
 const PATIENCE_MS = 10_000;
 const KILL_TIMEOUT_MS = 5_000;
 const REMOVE_TRIES = 5;
+/** What a restore takes to copy its data there, and more. */
+const COMMAND_PATIENCE_MS = 120_000;
 
 /**
  * Starts the server of a service whose extensions the embedded one lacks; the one that runs is returned as it is, and of
@@ -83,11 +85,11 @@ export async function startCompanion(options: StartCompanionOptions): Promise<St
 }
 
 /**
- * Stops it, waiting until it has ended; false when none was running.
+ * Stops it, waiting until it has ended; false when none was running. A command that works on its data is waited for.
  * @throws {SuiteError} `COMPANION.STOP_FAILED`
  */
 export async function stopCompanion({ home, service }: CompanionOptions): Promise<boolean> {
-  const holder = await findHolder(companionDirectory(home, service));
+  const holder = await awaitHost(service, companionDirectory(home, service));
   if (holder === undefined) return false;
   try {
     process.kill(holder.pid, 'SIGTERM');
@@ -99,6 +101,15 @@ export async function stopCompanion({ home, service }: CompanionOptions): Promis
     throw stopFailed(service, holder.pid, error);
   }
   throw stopFailed(service, holder.pid, 'It was killed and has not ended');
+}
+
+/** The companion's own process, when no command has its directory any more. */
+async function awaitHost(service: string, directory: string): Promise<Holder | undefined> {
+  for (const deadline = Date.now() + COMMAND_PATIENCE_MS; ; await sleep(POLL_MS)) {
+    const holder = await findHolder(directory);
+    if (holder?.kind !== 'command') return holder;
+    if (Date.now() > deadline) throw stopFailed(service, holder.pid, 'It is a command that works on the data');
+  }
 }
 
 /**
@@ -159,7 +170,7 @@ async function whileStopped<Result>(
   for (let tries = 0; claim === undefined; tries += 1) {
     if (tries === REMOVE_TRIES) throw stopFailed(options.service, process.pid, 'Others start it again and again');
     await stopCompanion(options);
-    claim = await claimDirectory(directory, async () => false);
+    claim = await claimDirectory(directory, 'command', async () => false);
   }
   try {
     return await work(path.join(directory, 'data'));
@@ -180,7 +191,7 @@ export async function companionState({ home, service }: CompanionOptions): Promi
   const directory = companionDirectory(home, service);
   const dataDirectory = path.join(directory, 'data');
   const holder = await findHolder(directory);
-  if (holder !== undefined) return { state: 'running', pid: holder.pid, dataDirectory };
+  if (holder?.kind === 'host') return { state: 'running', pid: holder.pid, dataDirectory };
   return existsSync(dataDirectory) ? { state: 'stopped', dataDirectory } : { state: 'absent' };
 }
 

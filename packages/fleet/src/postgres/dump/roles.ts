@@ -1,4 +1,5 @@
 import type { ClientBase } from 'pg';
+import { IS_STUDIO } from '../studio-role';
 
 /** A role that has rights in the database, without its password. */
 export interface DatabaseRole {
@@ -9,7 +10,10 @@ export interface DatabaseRole {
   readonly grants: readonly string[];
 }
 
-/** Reads the roles that somebody granted something on a table, a sequence or a function; a restore grants anew. */
+/**
+ * Reads the roles that somebody granted something on a table, a sequence or a function; not the studio's, which takes it
+ * back. A restore grants anew.
+ */
 export async function readRoles(client: ClientBase): Promise<readonly DatabaseRole[]> {
   const { rows } = await client.query<DatabaseRole>(`
     WITH granted AS (
@@ -30,7 +34,7 @@ export async function readRoles(client: ClientBase): Promise<readonly DatabaseRo
                      CASE WHEN rolcreaterole THEN 'CREATEROLE' END,
                      CASE WHEN rolreplication THEN 'REPLICATION' END) AS attributes,
            json_agg(privileges || ' ON ' || object ORDER BY object COLLATE "C") AS grants
-    FROM by_object JOIN pg_roles ON pg_roles.oid = grantee
+    FROM by_object JOIN pg_roles ON pg_roles.oid = grantee AND NOT ${IS_STUDIO}
     GROUP BY rolname, rolcanlogin, rolsuper, rolcreatedb, rolcreaterole, rolreplication ORDER BY rolname`);
   return rows;
 }

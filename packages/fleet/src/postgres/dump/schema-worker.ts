@@ -1,9 +1,20 @@
-import { type MessagePort, parentPort, receiveMessageOnPort, workerData } from 'node:worker_threads';
+import { readFile } from 'node:fs/promises';
+import path from 'node:path';
+import { type MessagePort, parentPort, receiveMessageOnPort } from 'node:worker_threads';
 import type { PGlite } from '@electric-sql/pglite';
 import { pgDump } from '@electric-sql/pglite-tools/pg_dump';
-import { type DumpOutcome, type DumpRequest, greeting, isTerminate, isWholeRequest, query, type Section } from './wire';
+import { ANSWER, type DumpOutcome, type DumpRequest, greeting, isTerminate, isWholeRequest, query } from './wire';
 
-const ARGUMENTS = ['--no-owner', '--no-acl', '--no-publications', '--no-subscriptions'];
+const PG_DUMP = '@electric-sql/pglite-tools/pg_dump';
+// Not --schema-only, which would leave materialized views empty.
+const ARGUMENTS = [
+  '--section=pre-data',
+  '--section=post-data',
+  '--no-owner',
+  '--no-acl',
+  '--no-publications',
+  '--no-subscriptions',
+];
 
 /**
  * What pg_dump takes for a PGlite: a server in its own thread that answers at once. Here each request goes to the main
@@ -49,34 +60,40 @@ class RemoteServer {
   }
 
   private ask(request: Buffer): Uint8Array {
-    Atomics.store(this.answered, 0, 0);
+    // Not over `lost`, which may come while the request waits for its turn: nobody would wake this thread again.
+    Atomics.compareExchange(this.answered, 0, ANSWER.posted, ANSWER.none);
     this.port.postMessage(request);
     // What wakes it may be the notice of the answer before, which came when this thread had not slept yet.
-    while (Atomics.load(this.answered, 0) === 0) Atomics.wait(this.answered, 0, 0);
+    while (Atomics.load(this.answered, 0) === ANSWER.none) Atomics.wait(this.answered, 0, ANSWER.none);
+    if (Atomics.load(this.answered, 0) === ANSWER.lost) throw new Error('The connection was lost.');
     return receiveMessageOnPort(this.port)?.message as Uint8Array;
   }
 }
 
-async function dump({ port, answered, serverVersion }: DumpRequest, section: Section): Promise<string> {
+async function dump({ port, answered, serverVersion }: DumpRequest): Promise<DumpOutcome> {
   const server = new RemoteServer(port, answered, serverVersion);
-  const file = await pgDump({
-    pg: server as unknown as PGlite,
-    args: [`--section=${section}`, ...ARGUMENTS],
-  });
-  server.forgetStatements();
-  return file.text();
-}
-
-async function run(): Promise<DumpOutcome> {
-  const request = workerData as DumpRequest;
   try {
-    const sections = { 'pre-data': await dump(request, 'pre-data'), 'post-data': await dump(request, 'post-data') };
-    return { sections };
+    const file = await pgDump({ pg: server as unknown as PGlite, args: ARGUMENTS });
+    server.forgetStatements();
+    return { sql: await file.text() };
   } catch (error) {
     return { failed: error instanceof Error ? error.message : String(error) };
-  } finally {
-    request.port.close();
   }
 }
 
-void run().then((outcome) => parentPort?.postMessage(outcome));
+// Node has it, and its types do not.
+declare const WebAssembly: { readonly compile: (bytes: Uint8Array) => Promise<object> };
+
+/** Held for as long as the thread lives: V8 gives later instances of the same bytes what it has compiled of them. */
+const compiled = readFile(path.join(path.dirname(require.resolve(PG_DUMP)), 'pg_dump.wasm')).then((bytes) =>
+  WebAssembly.compile(bytes),
+);
+
+/** One after the other: each has an instance of the module, with its memory, for as long as it runs. */
+let last: Promise<unknown> = compiled;
+parentPort?.on('message', (request: DumpRequest) => {
+  last = last.then(async () => {
+    request.port.postMessage(await dump(request));
+    request.port.close();
+  });
+});

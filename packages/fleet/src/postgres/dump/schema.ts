@@ -5,40 +5,76 @@ import { MessageChannel, type MessagePort, Worker } from 'node:worker_threads';
 import { SuiteError } from '@azora/db-core';
 import type { Client } from 'pg';
 import { splitStatements } from '../migrations/statements';
-import { type DumpOutcome, type DumpRequest, isWholeAnswer, type Section } from './wire';
+import { ANSWER, type DumpOutcome, type DumpRequest, isWholeAnswer } from './wire';
 
 /** Also while this file is run from src, by a test: Node loads the worker from dist. */
 const PROGRAM = path.resolve(__dirname, '..', '..', '..', 'dist', 'postgres', 'dump', 'schema-worker.js');
+/** Starting it anew costs more than most dumps; it holds memory. */
+const IDLE_MS = 5_000;
+
+/** The SQL of everything in a database but its rows, owners and rights. */
+export interface SchemaSql {
+  /** What must be there before the rows come. */
+  readonly preData: string;
+  /** What is made after them: indexes, constraints, triggers. */
+  readonly postData: string;
+}
 
 /**
- * The SQL of everything in the database but its rows, owners and rights, as pg_dump words it: what must be there before
- * the rows come, and what is made after them. pg_dump runs in this process, as WebAssembly, over the connection that is
+ * The schema of a database, as pg_dump words it. pg_dump runs in this process, as WebAssembly, over the connection that is
  * given, so that it sees what that one's transaction sees.
  * @throws {SuiteError} `BACKUP.SCHEMA_UNREADABLE`
  */
-export async function dumpSchema(client: Client): Promise<Readonly<Record<Section, string>>> {
+export async function dumpSchema(client: Client): Promise<SchemaSql> {
   const { rows } = await client.query<{ version: string }>(`SELECT current_setting('server_version') AS version`);
   const { port1: port, port2 } = new MessageChannel();
   const answered = new SharedArrayBuffer(Int32Array.BYTES_PER_ELEMENT);
   const stream = streamOf(client);
-  const giveBack = lendStream(stream, port, new Int32Array(answered));
-  const workerData: DumpRequest = { port: port2, answered, serverVersion: rows[0]?.version ?? '' };
-  const worker = new Worker(PROGRAM, { workerData, transferList: [port2] });
+  const over = new AbortController();
+  const { outcome, giveBack } = lendStream(stream, port, new Int32Array(answered));
+  const request: DumpRequest = { port: port2, answered, serverVersion: rows[0]?.version ?? '' };
+  const worker = takeWorker();
   try {
+    worker.postMessage(request, [port2]);
     // A connection that is lost would leave the worker asleep.
-    const lost = once(stream, 'close').then(() => ({ failed: 'The connection was lost.' }));
-    const ended = once(worker, 'message').then(([outcome]) => outcome as DumpOutcome);
-    const outcome = await Promise.race([ended, lost]);
-    if ('failed' in outcome) throw unreadable(outcome.failed);
-    return {
-      'pre-data': statementsOf(outcome.sections['pre-data']),
-      'post-data': statementsOf(outcome.sections['post-data']),
-    };
+    const lost = once(stream, 'close', over).then(() => {
+      wake(new Int32Array(answered), ANSWER.lost);
+      return { failed: 'The connection was lost.' };
+    });
+    const ended = once(worker, 'exit', over).then(() => ({ failed: 'Its thread has ended.' }));
+    const end = await Promise.race([outcome, lost, ended]);
+    if ('failed' in end) throw unreadable(end.failed);
+    return sectionsOf(end.sql);
   } finally {
+    over.abort();
     giveBack();
     port.close();
-    await worker.terminate();
+    leaveWorker(worker);
   }
+}
+
+let shared: { readonly worker: Worker; users: number; idle: NodeJS.Timeout | undefined } | undefined;
+
+/** One thread for all dumps of this process: what is compiled for the first is there for the others. */
+function takeWorker(): Worker {
+  if (shared === undefined) {
+    const worker = new Worker(PROGRAM);
+    worker.unref();
+    worker.once('exit', () => {
+      if (shared?.worker === worker) shared = undefined;
+    });
+    shared = { worker, users: 0, idle: undefined };
+  }
+  clearTimeout(shared.idle);
+  shared.users += 1;
+  return shared.worker;
+}
+
+function leaveWorker(worker: Worker): void {
+  if (shared?.worker !== worker) return;
+  shared.users -= 1;
+  if (shared.users > 0) return;
+  shared.idle = setTimeout(() => void worker.terminate(), IDLE_MS).unref();
 }
 
 /** The driver's own socket, which its types do not show. */
@@ -47,7 +83,11 @@ function streamOf(client: Client): Duplex {
 }
 
 /** Takes the socket from the driver, which is idle: each request of the worker goes to the server, each answer back. */
-function lendStream(stream: Duplex, port: MessagePort, answered: Int32Array): () => void {
+function lendStream(
+  stream: Duplex,
+  port: MessagePort,
+  answered: Int32Array,
+): { readonly outcome: Promise<DumpOutcome>; readonly giveBack: () => void } {
   const listeners = stream.listeners('data') as ((chunk: Buffer) => void)[];
   stream.removeAllListeners('data');
   let answer: Buffer[] = [];
@@ -58,21 +98,43 @@ function lendStream(stream: Duplex, port: MessagePort, answered: Int32Array): ()
     if (!isWholeAnswer(whole)) return;
     answer = [];
     port.postMessage(whole);
-    Atomics.store(answered, 0, 1);
-    Atomics.notify(answered, 0);
+    wake(answered, ANSWER.posted);
   };
   stream.on('data', onData);
-  port.on('message', (request: Uint8Array) => stream.write(request));
-  return () => {
+  const outcome = new Promise<DumpOutcome>((resolve) => {
+    port.on('message', (message: Uint8Array | DumpOutcome) => {
+      if (message instanceof Uint8Array) stream.write(message);
+      else resolve(message);
+    });
+  });
+  const giveBack = (): void => {
     stream.removeListener('data', onData);
     for (const listener of listeners) stream.on('data', listener);
   };
+  return { outcome, giveBack };
 }
 
-/** Without pg_dump's head of settings, which name parameters that an older server lacks: a restore makes its own. */
-function statementsOf(dump: string): string {
-  const lastSetting = 'SET row_security = off;\n';
-  return asWritten(dump.slice(dump.indexOf(lastSetting) + lastSetting.length).trimStart());
+function wake(answered: Int32Array, what: number): void {
+  Atomics.store(answered, 0, what);
+  Atomics.notify(answered, 0);
+}
+
+/** The end of pg_dump's head of settings, which name parameters that an older server lacks: a restore makes its own. */
+const LAST_SETTING = 'SET row_security = off;\n';
+/** Kinds of entries in pg_dump's section post-data (pg_dump.c, SECTION_POST_DATA), as their comments name them. */
+const POST_DATA =
+  /^-- Name: .*; Type: (INDEX|INDEX ATTACH|STATISTICS|CONSTRAINT|FK CONSTRAINT|CHECK CONSTRAINT|TRIGGER|EVENT TRIGGER|RULE|ROW SECURITY|POLICY|MATERIALIZED VIEW DATA); Schema: /m;
+
+/** Entries of post-data come after all others; each begins with a comment that names it. */
+function sectionsOf(dump: string): SchemaSql {
+  const sql = dump.slice(dump.indexOf(LAST_SETTING) + LAST_SETTING.length).trimStart();
+  let end = 0;
+  for (const { offset, text } of splitStatements(sql)) {
+    const isPostData = POST_DATA.test(sql.slice(end, offset));
+    if (isPostData) return { preData: asWritten(sql.slice(0, end)), postData: asWritten(sql.slice(end).trimStart()) };
+    end = offset + text.length + ';\n'.length;
+  }
+  return { preData: asWritten(sql), postData: '' };
 }
 
 /** `varchar IN ('a', 'b')`, as PostgreSQL words it. */

@@ -4,18 +4,20 @@ const READY_FOR_QUERY = 0x5a;
 const TERMINATE = 0x58;
 const HEADER_BYTES = 5;
 
-export type Section = 'pre-data' | 'post-data';
-
-/** Given to the worker at its start. */
+/** What the worker is asked to do. */
 export interface DumpRequest {
+  /** Requests for the server and, at the end, the outcome come from it; the server's answers go to it. */
   readonly port: import('node:worker_threads').MessagePort;
-  /** One 32-bit word: 1 once an answer has been posted. */
+  /** One 32-bit word. */
   readonly answered: SharedArrayBuffer;
   readonly serverVersion: string;
 }
 
-/** What the worker posts at its end. */
-export type DumpOutcome = { readonly sections: Readonly<Record<Section, string>> } | { readonly failed: string };
+/** What the word says. */
+export const ANSWER = { none: 0, posted: 1, lost: 2 } as const;
+
+/** What the worker posts at the end of a request. */
+export type DumpOutcome = { readonly sql: string } | { readonly failed: string };
 
 /** Whether the bytes are whole messages, the last of which says that the server waits for the next query. */
 export function isWholeAnswer(bytes: Buffer): boolean {

@@ -1,4 +1,4 @@
-import { SuiteError } from '@azora/db-core';
+import { isConnectionLoss, SuiteError } from '@azora/db-core';
 import { DatabaseError } from 'pg';
 import type { Script } from './files';
 import { offsetOfCharacter, type Place, placeOf } from './place';
@@ -15,8 +15,6 @@ export interface Failure {
   readonly completed?: number;
 }
 
-/** Ended by an administrator or a shutdown (class 57P), or the connection itself failed (class 08). */
-const CONNECTION_GONE = /^(57P|08)/;
 /** «Data exception»: its messages quote the value that did not fit, which may be a row's. */
 const DATA_EXCEPTION = /^22/;
 
@@ -33,7 +31,7 @@ const ADVICE: Readonly<Record<string, string>> = {
  */
 export function sqlError({ name, script, error, sentFrom, completed = 0 }: Failure): SuiteError {
   const left = script.transactional ? 'nothing of it stays' : 'what ran before it stays';
-  if (!(error instanceof DatabaseError) || error.severity === 'FATAL' || CONNECTION_GONE.test(error.code ?? '')) {
+  if (!(error instanceof DatabaseError) || error.severity === 'FATAL' || isConnectionLoss(error)) {
     return connectionLost(name, script, error);
   }
   const place = sentFrom === undefined ? undefined : findPlace(script.sql, error, sentFrom, completed);

@@ -1,0 +1,31 @@
+import type { Duplex } from 'node:stream';
+import { setImmediate } from 'node:timers/promises';
+import { withClient } from '../src/postgres/connect';
+import { dumpSchema } from '../src/postgres/dump/schema';
+import { type GivenFleet, givenFleet, removeFleets } from './fleet-fixture';
+import { failureOf, openClient } from './migrations-fixture';
+
+describe('the dump of a schema', () => {
+  let fleet: GivenFleet;
+  beforeAll(async () => {
+    fleet = await givenFleet({ notes: { schema: 'model Note {\n  id Int @id\n}', migrations: {} } });
+  });
+  afterAll(removeFleets);
+
+  it('fails when its connection is lost before its turn, and those after it go on', async () => {
+    const { admin } = fleet.target('notes');
+    const lost = await openClient(admin);
+    lost.on('error', () => undefined);
+    const first = withClient(admin, dumpSchema);
+    const query = jest.spyOn(lost, 'query');
+    const waiting = failureOf(dumpSchema(lost));
+    // Its own question is answered; from here on the connection is lent to pg_dump, whose turn has not come.
+    await query.mock.results[0]?.value;
+    await setImmediate();
+    (lost as unknown as { connection: { stream: Duplex } }).connection.stream.destroy();
+
+    expect(await waiting).toMatchObject({ code: 'BACKUP.SCHEMA_UNREADABLE' });
+    await first;
+    expect(await withClient(admin, dumpSchema)).toEqual(await first);
+  });
+});
