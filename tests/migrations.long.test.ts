@@ -43,8 +43,11 @@ describe('the migrations of the suite', () => {
 
     const { ok, services } = JSON.parse(stdout);
     expect(services.map((it: { service: string }) => it.service)).toEqual(names);
-    for (const service of services)
-      expect(service).toMatchObject({ state: 'done', problems: [], tablesWithoutRows: [] });
+    for (const service of services) {
+      // Nobody has edited these by hand; auth and nexus are seeded with entries.
+      const tablesWithoutRows = ['auth', 'nexus'].includes(service.service) ? [] : ['audit_logs'];
+      expect(service).toMatchObject({ state: 'done', problems: [], tablesWithoutRows });
+    }
     expect({ ok, exitCode }).toEqual({ ok: true, exitCode: 0 });
     const left = `SELECT datname FROM pg_database WHERE datname LIKE '${prefix}%'`;
     expect((await withClient(testServerUrl(), (client) => client.query(left))).rows).toEqual([]);

@@ -9,14 +9,15 @@ import { liveProgress, type ProgressView, plainProgress, silentProgress } from '
 const EXIT_INTERRUPTED = 130;
 
 const interrupt = new AbortController();
-let running = false;
+/** Whether a command runs, and how it answers. */
+let running: { readonly json: boolean } | undefined;
 
 const execute: Execute =
   (handler) =>
   async (...args) => {
     const json = program.commands.some(() => process.argv.includes('--json'));
     const view = openView(json);
-    running = true;
+    running = { json };
     try {
       const result = await handler(contextFor(view), ...args);
       await view.close();
@@ -25,7 +26,7 @@ const execute: Execute =
       await view.close();
       report(error, json);
     }
-    running = false;
+    running = undefined;
     if (interrupt.signal.aborted) process.exitCode = EXIT_INTERRUPTED;
   };
 
@@ -82,7 +83,8 @@ function onInterrupt(): void {
 
 /** A promise that nothing settles any more does not keep a process: it would end in silence, with exit code 0. */
 function reportUnfinished(): void {
-  if (running) report(new Error('The command came to no end: nothing was left that it could wait for'), false);
+  if (running === undefined) return;
+  report(new Error('The command came to no end: nothing was left that it could wait for'), running.json);
 }
 
 async function main(): Promise<void> {

@@ -2,7 +2,8 @@ import { randomBytes } from 'node:crypto';
 import { mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises';
 import os from 'node:os';
 import path from 'node:path';
-import { parseDatabaseUrl, quoteIdentifier } from '@azora/db-core';
+import { type DatabaseUrl, parseDatabaseUrl, quoteIdentifier } from '@azora/db-core';
+import { migrateTargetUp } from '../src/operations/migrate';
 import { provision } from '../src/operations/provision';
 import { openTargets, type Target } from '../src/operations/targets';
 import { withClient } from '../src/postgres/connect';
@@ -27,16 +28,22 @@ export interface GivenFleet {
 const HEADER =
   'generator client {\n  provider = "prisma-client"\n}\n\ndatasource db {\n  provider = "postgresql"\n}\n\n';
 const server = () => parseDatabaseUrl(process.env['TEST_DATABASE_URL'] ?? '', 'TEST_DATABASE_URL');
-const made: GivenFleet[] = [];
+const made: { readonly fleet: GivenFleet; readonly url: DatabaseUrl }[] = [];
 
-/** A checkout of a few services in a temporary directory, with empty databases and app roles; {@link removeFleets} ends it. */
-export async function givenFleet(services: Readonly<Record<string, GivenService>>): Promise<GivenFleet> {
+/**
+ * A checkout of a few services in a temporary directory, with empty databases and app roles on the test server or another
+ * one; {@link removeFleets} ends it.
+ */
+export async function givenFleet(
+  services: Readonly<Record<string, GivenService>>,
+  url: DatabaseUrl = server(),
+): Promise<GivenFleet> {
   const root = await mkdtemp(path.join(os.tmpdir(), 'azora-fleet-'));
   await writeFile(path.join(root, 'lerna.json'), '{}');
   const write = (service: string, given: Partial<GivenService>) => writeService(root, service, given);
   for (const [name, service] of Object.entries(services)) await write(name, service);
   const environment = {
-    DATABASE_URL: server().href,
+    DATABASE_URL: url.href,
     AZORA_DB_PREFIX: `azt_${randomBytes(4).toString('hex')}_`,
     AZORA_HOME: path.join(root, '.azora'),
   };
@@ -49,13 +56,28 @@ export async function givenFleet(services: Readonly<Record<string, GivenService>
     return found;
   };
   const fleet = { root, environment, targets, target, write };
-  made.push(fleet);
+  made.push({ fleet, url });
+  return fleet;
+}
+
+/** A {@link givenFleet} in which each service has one migration, which is applied. */
+export async function givenMigratedFleet(
+  services: Readonly<Record<string, { readonly schema: string; readonly up: string }>>,
+  url?: DatabaseUrl,
+): Promise<GivenFleet> {
+  const given = Object.entries(services).map(([name, { schema, up }]) => {
+    const migrations = { '20260101000001_init': { up, down: '-- irreversible: a test\n' } };
+    return [name, { schema, migrations }] as const;
+  });
+  const fleet = await givenFleet(Object.fromEntries(given), url);
+  for (const target of fleet.targets) await migrateTargetUp(target, { lockTimeoutMs: 10_000 });
   return fleet;
 }
 
 export async function removeFleets(): Promise<void> {
-  for (const { root, targets } of made.splice(0)) {
-    await withClient(server(), async (client) => {
+  for (const { fleet, url } of made.splice(0)) {
+    const { root, targets } = fleet;
+    await withClient(url, async (client) => {
       for (const { database, role } of targets) {
         await dropDatabase(client, database);
         await client.query(`DROP ROLE IF EXISTS ${quoteIdentifier(role)}`);

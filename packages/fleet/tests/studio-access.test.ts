@@ -2,7 +2,7 @@ import { withUrlParts } from '@azora/db-core';
 import { studioRole } from '../src/operations/studio/access';
 import type { GivenFleet } from './fleet-fixture';
 import { rowsOf } from './migrations-fixture';
-import { closeStudios, givenPeople, givenStudio, LEAK, removeStudios, type StudioReply } from './studio-fixture';
+import { closeStudios, faultOf, givenPeople, givenStudio, LEAK, removeStudios } from './studio-fixture';
 
 let fleet: GivenFleet;
 
@@ -12,7 +12,6 @@ beforeAll(async () => {
 afterEach(closeStudios);
 afterAll(() => removeStudios([fleet]));
 
-const codeOf = (reply: StudioReply): string | null => reply[0]?.code ?? null;
 const INSUFFICIENT_PRIVILEGE = '42501';
 const READ_ONLY = '25006';
 
@@ -53,7 +52,7 @@ describe('hidden columns', () => {
 
     const reply = await query(sql);
 
-    expect(codeOf(reply)).toBe(INSUFFICIENT_PRIVILEGE);
+    expect(faultOf(reply)).toBe(INSUFFICIENT_PRIVILEGE);
     expect(JSON.stringify(reply)).not.toMatch(LEAK);
   });
 
@@ -75,7 +74,7 @@ describe('hidden columns', () => {
 
     const reply = await query(sql);
 
-    expect(codeOf(reply)).toBeNull();
+    expect(faultOf(reply)).toBeNull();
     expect(JSON.stringify(reply)).not.toMatch(LEAK);
   });
 
@@ -88,6 +87,7 @@ describe('hidden columns', () => {
     expect(access?.hidden()).toEqual([
       { table: 'users', column: 'email', kind: 'pii' },
       { table: 'users', column: 'password', kind: 'secret' },
+      ...['details', 'ip_address', 'user_agent'].map((column) => ({ table: 'audit_logs', column, kind: 'pii' })),
       { table: 'users', column: 'search', kind: 'pii' },
     ]);
   });
@@ -107,8 +107,8 @@ describe('hidden columns', () => {
 
     const { query } = await givenStudio(fleet);
 
-    expect(codeOf(await query('SELECT email FROM users'))).toBe(INSUFFICIENT_PRIVILEGE);
-    expect(codeOf(await revealed.query('SELECT email FROM users'))).toBe('STUDIO.TAKEN_OVER');
+    expect(faultOf(await query('SELECT email FROM users'))).toBe(INSUFFICIENT_PRIVILEGE);
+    expect(faultOf(await revealed.query('SELECT email FROM users'))).toBe('STUDIO.TAKEN_OVER');
   });
 
   it('stop the studio from opening a database where PUBLIC may read them', async () => {
@@ -119,7 +119,7 @@ describe('hidden columns', () => {
     const reply = await query('SELECT 1');
     await rowsOf(admin, 'REVOKE SELECT (email) ON users FROM PUBLIC');
 
-    expect(codeOf(reply)).toBe('STUDIO.NOT_HIDDEN');
+    expect(faultOf(reply)).toBe('STUDIO.NOT_HIDDEN');
     expect(await query('SELECT 1 AS one')).toEqual([null, [{ one: 1 }]]);
   });
 });
@@ -159,7 +159,7 @@ describe('without --write', () => {
   ])('refuses %s', async (sql, code) => {
     const { query } = await givenStudio(fleet);
 
-    expect(codeOf(await query(sql))).toBe(code);
+    expect(faultOf(await query(sql))).toBe(code);
     expect(await query('SELECT count(*) FROM notes')).toEqual([null, [{ count: '1' }]]);
   });
 
@@ -241,7 +241,7 @@ describe('with --write', () => {
       "SELECT whole_user('u1')",
       'CREATE TABLE mine (id int)',
     ]) {
-      codes.push(codeOf(await query(sql)));
+      codes.push(faultOf(await query(sql)));
     }
 
     const no = INSUFFICIENT_PRIVILEGE;
@@ -299,7 +299,7 @@ describe('the role', () => {
     const reply = await query('SELECT 1');
     await rowsOf(admin, `ALTER ROLE ${role} NOBYPASSRLS; REVOKE pg_read_all_data FROM ${role}`);
 
-    expect(codeOf(reply)).toBe('STUDIO.ROLE_TOO_POWERFUL');
+    expect(faultOf(reply)).toBe('STUDIO.ROLE_TOO_POWERFUL');
     expect(JSON.stringify(reply)).toMatch(/BYPASSRLS, member of pg_read_all_data/);
   });
 });

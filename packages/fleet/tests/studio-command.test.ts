@@ -124,6 +124,24 @@ it('leaves a role behind that nobody can use when it is killed, and takes it bac
   expect(JSON.parse(answer.text)[0].code).toBe('42501');
 });
 
+it('knows the pages that were open when it is started again in the same way, and no other', async () => {
+  const killed = run('--port', '0');
+  const { port, cookie } = await enter(killed);
+  killed.child.kill('SIGKILL');
+  await killed.exit;
+
+  const statuses = [];
+  for (const args of [[], ['--write'], ['--reveal'], ['--password']]) {
+    const studio = run('--port', String(port), ...args);
+    await studio.says(/the studio is at /);
+    statuses.push((await send(port, { path: '/', headers: { cookie } })).status);
+    studio.child.kill('SIGINT');
+    await studio.exit;
+  }
+
+  expect(statuses).toEqual([200, 401, 401, 401]);
+});
+
 it.each([
   {
     what: 'an address that others reach without a password',

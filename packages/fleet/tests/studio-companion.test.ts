@@ -11,6 +11,8 @@ describe('the companion, whose one session is the superuser', () => {
     'SELECT c.relname, a.attname FROM pg_catalog.pg_class c JOIN pg_catalog.pg_attribute a ON a.attrelid = c.oid',
     "SELECT * FROM information_schema.columns WHERE table_name = 'chunks'",
     'VALUES (1), (2)',
+    // A search of rows, as the page sends it.
+    `with "__ps_search_guardrails__" as (select set_config('statement_timeout', '5000ms', true) as "s", set_config('lock_timeout', '100ms', true) as "l") select "id" from "public"."chunks" inner join "__ps_search_guardrails__" on true where cast("path" as text) ilike $1`,
   ])('is asked %s', async (sql) => {
     await expect(requireCompanionQuery(sql, HIDDEN)).resolves.toBeUndefined();
   });
@@ -27,6 +29,15 @@ describe('the companion, whose one session is the superuser', () => {
     "SELECT lo_import('/etc/passwd')",
     "SELECT query_to_xml('SELECT email FROM people', true, false, '')",
     "SELECT set_config('transaction_read_only', 'off', false)",
+    "SELECT set_config('statement_timeout', '5000ms', false)",
+    "SELECT set_config('statement_timeout', '0', true)",
+    "SELECT set_config('statement_timeout', '10000ms', true)",
+    "SELECT set_config('search_path', '5000ms', true)",
+    "SELECT set_config('lock_timeout', path, true) FROM chunks",
+    "SELECT set_config('lock_timeout', '5000ms', id > '') FROM chunks",
+    "SELECT public.set_config('lock_timeout', '5000ms', true)",
+    "SELECT set_config('lock_timeout', '5000ms', true, 1)",
+    "SELECT set_config('lock_timeout', (SELECT email FROM people), true)",
     "SELECT id FROM chunks WHERE pg_read_file('/etc/passwd') > ''",
     'SELECT id FROM chunks LIMIT (SELECT lo_unlink(1))',
     'SELECT * FROM pg_sleep(100)',

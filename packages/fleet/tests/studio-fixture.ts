@@ -1,5 +1,6 @@
 import { mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { request as httpRequest, type IncomingHttpHeaders } from 'node:http';
+import net from 'node:net';
 import os from 'node:os';
 import path from 'node:path';
 import { parseDatabaseUrl, quoteIdentifier } from '@azora/db-core';
@@ -7,12 +8,36 @@ import { studioRole } from '../src/operations/studio/access';
 import { type OpenedStudio, openStudioContext } from '../src/operations/studio/open';
 import { withClient } from '../src/postgres/connect';
 import { readAssets } from '../src/studio/assets';
+import { newToken } from '../src/studio/guard';
 import type { TimeLimits } from '../src/studio/limits';
 import { type StudioServer, startStudio } from '../src/studio/server';
 import { findServices } from '../src/suite/registry';
 import { readSettings } from '../src/suite/settings';
 import { type GivenFleet, givenFleet, removeFleets } from './fleet-fixture';
 import { rowsOf } from './migrations-fixture';
+
+/** A service's audit log, in the shape that all have. */
+export const AUDIT_LOG = `
+/// @erase retain(security audit)
+/// @grant select, insert
+model AuditLog {
+  id           String   @id
+  action       String
+  resourceType String?  @map("resource_type")
+  resourceId   String?  @map("resource_id")
+  /// @pii free-text
+  details      Json
+  /// @pii ip
+  ipAddress    String?  @map("ip_address")
+  /// @pii device
+  userAgent    String?  @map("user_agent")
+  createdAt    DateTime @default(now()) @map("created_at")
+
+  @@map("audit_logs")
+}`;
+export const AUDIT_LOG_SQL = `CREATE TABLE audit_logs (
+    id text PRIMARY KEY, action text NOT NULL, resource_type text, resource_id text, details jsonb NOT NULL,
+    ip_address text, user_agent text, created_at timestamptz NOT NULL DEFAULT now());`;
 
 const PEOPLE = `
 /// @erase delete
@@ -44,7 +69,8 @@ model Ledger {
   amount Int
 
   @@map("ledger")
-}`;
+}
+${AUDIT_LOG}`;
 
 const SHOP = `
 model Order {
@@ -62,6 +88,7 @@ const PEOPLE_SQL = `
     search text GENERATED ALWAYS AS (lower(email)) STORED);
   CREATE TABLE notes (id serial PRIMARY KEY, user_id text NOT NULL REFERENCES users, body text NOT NULL);
   CREATE TABLE ledger (id int PRIMARY KEY, amount int NOT NULL);
+  ${AUDIT_LOG_SQL}
   CREATE TABLE _prisma_migrations (id text, migration_name text);
   CREATE VIEW everybody AS SELECT * FROM users;
   CREATE FUNCTION whole_user(wanted text) RETURNS SETOF users LANGUAGE sql STABLE SECURITY DEFINER
@@ -109,6 +136,8 @@ export interface StudioOptions {
   readonly host?: string;
   readonly password?: string;
   readonly limits?: TimeLimits;
+  readonly port?: number;
+  readonly sessionOf?: (port: number) => string;
 }
 
 const opened: { studio: OpenedStudio; server: StudioServer }[] = [];
@@ -127,14 +156,19 @@ export async function givenPeople(): Promise<GivenFleet> {
 
 /** A studio that serves a fleet, with a page of three empty files. */
 export async function givenStudio(fleet: GivenFleet, options: StudioOptions = {}): Promise<GivenStudio> {
-  const { write = false, reveal = false, host = '127.0.0.1', password, limits } = options;
+  const { write = false, reveal = false, host = '127.0.0.1', port = 0, password, limits } = options;
+  const session = newToken();
+  const { sessionOf = () => session } = options;
   const allServices = await findServices(fleet.root);
   const settings = readSettings(fleet.root, allServices, fleet.environment);
   const studio = await openStudioContext({ settings, allServices, targets: fleet.targets, write, reveal });
   const logged: string[] = [];
   const assets = await readAssets(await givenPage());
   const log = (line: string) => logged.push(line);
-  const server = await startStudio({ context: studio.context, assets, host, port: 0, password, log, limits });
+  const server = await startStudio({
+    ...{ context: studio.context, assets, host, port, password, sessionOf, log, limits },
+    onShown: () => undefined,
+  });
   opened.push({ studio, server });
   const entered = await send(server.port, { path: new URL(server.url).pathname + new URL(server.url).search });
   const cookie = entered.headers['set-cookie']?.[0]?.split(';')[0] ?? '';
@@ -160,7 +194,7 @@ export function post(port: number, service: string, body: string): SendOptions {
 /** A request whose every header the test decides, which `fetch` would not send. */
 export function send(port: number, { path: target, method = 'GET', headers = {}, body }: SendOptions): Promise<Reply> {
   return new Promise((resolve, reject) => {
-    const all = { host: `127.0.0.1:${port}`, ...headers };
+    const all = { host: `127.0.0.1:${port}`, 'user-agent': 'the studio test', ...headers };
     const sent = httpRequest(
       { host: '127.0.0.1', port, path: target, method, headers: all, agent: false },
       (response) => {
@@ -202,4 +236,30 @@ async function givenPage(): Promise<string> {
   for (const name of ['page.js', 'page.css', 'env.js', 'chunk-ABCD1234.js'])
     await writeFile(path.join(folder, name), `/* ${name} */`);
   return folder;
+}
+
+/** The body of a request that every service answers. */
+export const SELECT_1 = JSON.stringify({ procedure: 'query', query: { sql: 'SELECT 1 AS one', parameters: [] } });
+
+/** The code of what a statement was refused with; null when it was not. */
+export function faultOf(reply: StudioReply): string | null {
+  return reply[0]?.code ?? null;
+}
+
+/** The code of an answer that is an error. */
+export function codeOf(text: string): unknown {
+  return JSON.parse(text).error?.code;
+}
+
+/** What a client sends as it is, for what no client of HTTP would send. */
+export function sendBytes(port: number, bytes: string): Promise<string> {
+  return new Promise((resolve, reject) => {
+    const socket = net.connect(port, '127.0.0.1', () => socket.write(bytes));
+    let answer = '';
+    socket.on('data', (chunk) => {
+      answer += chunk.toString('utf8');
+    });
+    socket.on('close', () => resolve(answer));
+    socket.on('error', reject);
+  });
 }

@@ -34,6 +34,7 @@ describe('the state of the fleet', () => {
           service: 'auth',
           database: fleet.target('auth').database,
           server: 'ordinary',
+          write: false,
           reachable: true,
           error: null,
           pending: 0,

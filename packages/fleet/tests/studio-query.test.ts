@@ -4,12 +4,12 @@ import type { GivenFleet } from './fleet-fixture';
 import { openClient, rowsOf } from './migrations-fixture';
 import {
   closeStudios,
+  faultOf,
   type GivenStudio,
   givenPeople,
   givenStudio,
   post,
   removeStudios,
-  type StudioReply,
 } from './studio-fixture';
 
 let fleet: GivenFleet;
@@ -20,7 +20,6 @@ beforeAll(async () => {
 afterEach(closeStudios);
 afterAll(() => removeStudios([fleet]));
 
-const codeOf = (reply: StudioReply): string | null => reply[0]?.code ?? null;
 const QUERY_CANCELED = '57014';
 
 async function ask({ send, server }: GivenStudio, request: unknown) {
@@ -137,7 +136,7 @@ describe('an answer', () => {
 
     const reply = await studio.query(sql);
 
-    expect(codeOf(reply)).toBe('STUDIO.RESULT_TOO_LARGE');
+    expect(faultOf(reply)).toBe('STUDIO.RESULT_TOO_LARGE');
     expect(process.memoryUsage.rss() - before).toBeLessThan(100 * 1024 * 1024);
     expect(await studio.query('SELECT 1 AS one')).toEqual([null, [{ one: 1 }]]);
   });
@@ -162,7 +161,7 @@ describe('a statement that runs too long', () => {
 
     const reply = await query('SELECT pg_sleep(60)');
 
-    expect(codeOf(reply)).toBe(QUERY_CANCELED);
+    expect(faultOf(reply)).toBe(QUERY_CANCELED);
     expect(await query('SELECT 1 AS one')).toEqual([null, [{ one: 1 }]]);
   });
 
@@ -173,7 +172,7 @@ describe('a statement that runs too long', () => {
     const reply = await query(endless);
     await until(async () => (await sessionsOf('SELECT set_config'))[0] === 0);
 
-    expect(codeOf(reply)).toBe('STUDIO.TOO_LONG');
+    expect(faultOf(reply)).toBe('STUDIO.TOO_LONG');
     expect(await query("SELECT current_setting('statement_timeout') AS timeout")).toEqual([null, [{ timeout: '15s' }]]);
   });
 
@@ -186,7 +185,7 @@ describe('a statement that runs too long', () => {
     const reply = await query('SELECT * FROM notes');
     await other.end();
 
-    expect(codeOf(reply)).toBe(QUERY_CANCELED);
+    expect(faultOf(reply)).toBe(QUERY_CANCELED);
   });
 });
 
@@ -230,7 +229,7 @@ describe('a database whose sessions all ended', () => {
       `SELECT pg_terminate_backend(pid, 5000) FROM pg_stat_activity WHERE usename = '${role}'`,
     );
 
-    expect(codeOf(await running)).toBe('57P01');
+    expect(faultOf(await running)).toBe('57P01');
     expect(await query('SELECT 1 AS one')).toEqual([null, [{ one: 1 }]]);
   });
 });

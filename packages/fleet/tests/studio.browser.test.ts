@@ -1,16 +1,7 @@
-import { type ChildProcess, spawn } from 'node:child_process';
-import { once } from 'node:events';
-import { mkdirSync } from 'node:fs';
-import path from 'node:path';
-import puppeteer, { type Browser, type Page } from 'puppeteer-core';
-import { migrateTargetUp } from '../src/operations/migrate';
-import { type GivenFleet, givenFleet, removeFleets } from './fleet-fixture';
+import { type OpenedPage, openPage, type RunningStudio, startStudio } from './browser-fixture';
+import { type GivenFleet, givenMigratedFleet, removeFleets } from './fleet-fixture';
 import { rowsOf } from './migrations-fixture';
-import { REPOSITORY_ROOT } from './suite-fixture';
 
-const BIN = path.resolve(__dirname, '..', 'bin', 'azora-db.js');
-const CHROMIUM = process.env['CHROMIUM'] ?? '/usr/bin/chromium';
-const SCREENSHOTS = path.join(REPOSITORY_ROOT, 'build', 'screenshots');
 const EVENTS = 2_000_000;
 const PEOPLE = `
 /// @erase delete
@@ -47,21 +38,14 @@ const HIDDEN = ['ada@azora.example', 'hunter2-of-ada'];
 
 describe('the studio in a browser', () => {
   let fleet: GivenFleet;
-  let browser: Browser;
-  let page: Page;
-  let studio: { readonly child: ChildProcess; readonly url: URL };
-  const bodies: Promise<string>[] = [];
-  const elsewhere: string[] = [];
-  const violations: string[] = [];
+  let studio: RunningStudio;
+  let browser: OpenedPage;
 
   beforeAll(async () => {
-    mkdirSync(SCREENSHOTS, { recursive: true });
-    const init = (up: string) => ({ '20260101000001_init': { up, down: '-- irreversible: a test\n' } });
-    fleet = await givenFleet({
-      people: { schema: PEOPLE, migrations: init(PEOPLE_SQL) },
-      shop: { schema: SHOP, migrations: init(SHOP_SQL) },
+    fleet = await givenMigratedFleet({
+      people: { schema: PEOPLE, up: PEOPLE_SQL },
+      shop: { schema: SHOP, up: SHOP_SQL },
     });
-    for (const target of fleet.targets) await migrateTargetUp(target, { lockTimeoutMs: 10_000 });
     const [people, shop] = [fleet.target('people'), fleet.target('shop')];
     await rowsOf(
       people.admin,
@@ -74,45 +58,17 @@ describe('the studio in a browser', () => {
       FROM generate_series(1, ${EVENTS}) AS id`,
     );
     await rowsOf(shop.admin, 'ANALYZE');
-    studio = await startStudio(fleet);
-    browser = await puppeteer.launch({
-      executablePath: CHROMIUM,
-      args: ['--no-sandbox', '--disable-background-networking', '--disable-gpu'],
-      defaultViewport: { width: 1280, height: 800 },
-    });
-    page = await browser.newPage();
-    page.on('response', (response) => {
-      bodies.push(response.text().catch(() => ''));
-    });
-    page.on('request', (request) => {
-      const url = new URL(request.url());
-      if (url.protocol.startsWith('http') && url.host !== studio.url.host) elsewhere.push(url.href);
-    });
-    page.on('console', (message) => {
-      if (/Content Security Policy/i.test(message.text())) violations.push(message.text());
-    });
-    await page.goto(studio.url.href);
+    studio = await startStudio(fleet, '--port', '0');
+    browser = await openPage(studio);
   }, 180_000);
   afterAll(async () => {
     await browser?.close();
-    studio?.child.kill('SIGINT');
-    if (studio?.child.exitCode === null) await once(studio.child, 'close');
+    await studio?.stop();
     await removeFleets();
   });
 
-  /** Code for the page is text: the tests are compiled without its types. */
-  const see = (text: string | RegExp) => {
-    const source = typeof text === 'string' ? text.replace(/[.*+?^${}()|[\]\\]/g, '\\$&') : text.source;
-    const code = `new RegExp(${JSON.stringify(source)}, 'i').test(document.body.innerText)`;
-    return page.waitForFunction(code, { timeout: 20_000 });
-  };
-  const text = async () => String(await page.evaluate('document.body.innerText'));
-  const show = async (place: string) => {
-    await page.goto(new URL(place, studio.url).href);
-  };
-  const shoot = (name: string) => page.screenshot({ path: path.join(SCREENSHOTS, `${name}.png`) as `${string}.png` });
-
   it('lets in who has the token of the address, and takes it out of the address', async () => {
+    const { page, see } = browser;
     const { origin } = studio.url;
 
     await see('people');
@@ -123,16 +79,18 @@ describe('the studio in a browser', () => {
   });
 
   it('shows the fleet', async () => {
+    const { see, text, show, shoot } = browser;
     await show('/');
-    await see('people');
-    await see('shop');
+    await see('read-only');
+    await see('2,000,003 rows');
 
     await shoot('overview');
 
-    expect(await text()).toContain('read-only');
+    expect(await text()).toMatch(/people\s+up to date/);
   });
 
   it('shows a table of two million rows, sorted and filtered by the server', async () => {
+    const { page, see, show, shoot } = browser;
     await show('/data#view=table&schema=shop&table=events');
     await see('kind 1');
     await shoot('table');
@@ -147,9 +105,10 @@ describe('the studio in a browser', () => {
   });
 
   it('follows a reference into another database, and back', async () => {
+    const { page, see, show, shoot } = browser;
     await show('/data#view=table&schema=shop&table=orders');
     await see('of Ada');
-    await page.click('a[aria-label^="Open people"]');
+    await page.locator('a[aria-label^="Open people"]').click();
     await see('Ada');
     await shoot('reference-followed');
 
@@ -158,43 +117,53 @@ describe('the studio in a browser', () => {
     await see('of Ben');
   });
 
-  it('tells where an id is used, across databases', async () => {
-    const { origin } = studio.url;
-    const uses = await page.evaluate(async () => {
-      const answer = await fetch('/api/services/people/usage?table=people&column=id&value=p-1');
-      return answer.json();
-    });
+  it('tells where an id is used, across databases, and leads there', async () => {
+    const { page, see, show, shoot, text } = browser;
+    await show('/data#view=table&schema=people&table=people');
+    await see('Ada');
+    await page.locator('button ::-p-text(Where is this id used?)').click();
+    await page.keyboard.type('p-1');
+    await page.keyboard.press('Enter');
+    await page.waitForSelector('.uses a');
+    await shoot('uses');
 
-    expect(uses).toEqual({ uses: [{ service: 'shop', table: 'orders', column: 'person_id', rows: 2 }], errors: [] });
-    expect(page.url().startsWith(origin)).toBe(true);
+    expect(await page.$$eval('.uses a', (links) => links.map(({ textContent }) => textContent))).toEqual([
+      'shop orders.person_id2 rows',
+    ]);
+    await page.locator('.uses a').click();
+    await see('of Ada too');
+    expect(await text()).not.toContain('of Ben');
   });
 
   it('runs a query, and is refused an edit by the database', async () => {
-    const ask = (sql: string) =>
-      page.evaluate(async (text: string) => {
-        const body = JSON.stringify({ procedure: 'query', query: { sql: text, parameters: [] } });
-        const headers = { 'content-type': 'application/json' };
-        const answer = await fetch('/api/services/people/query', { method: 'POST', headers, body });
-        return answer.json();
-      }, sql);
+    const { see, show, shoot, run, ask } = browser;
     await show('/data#view=sql&schema=people');
-    await page.waitForSelector('.cm-content');
-    await page.click('.cm-content');
-    // The editor begins with a statement of its own.
-    for (const _ of 'select * from ') await page.keyboard.press('Backspace');
-    await page.keyboard.type('select name from people order by name');
-    await page.keyboard.down('Control');
-    await page.keyboard.press('Enter');
-    await page.keyboard.up('Control');
+    await run('select name from people order by name');
     await see('Ben');
     await shoot('query');
 
-    expect(await ask("UPDATE people SET name = 'Eve'")).toMatchObject([{ code: expect.stringMatching(/25006|42501/) }]);
-    expect(await ask('SELECT email FROM people')).toMatchObject([{ code: '42501' }]);
+    await run("update people set name = 'Eve'");
+    await see(/cannot execute UPDATE in a read-only transaction|permission denied for table people/);
+    await shoot('edit-refused');
+    expect(await ask('people', 'SELECT email FROM people')).toMatchObject([{ code: '42501' }]);
     expect(await rowsOf(fleet.target('people').admin, 'SELECT name FROM people ORDER BY 1')).toEqual(['Ada', 'Ben']);
   });
 
+  it('cuts off a statement that runs too long, and says so', async () => {
+    const { page, see, show, shoot, run } = browser;
+    await show('/data#view=sql&schema=shop');
+    await run('select pg_sleep(3600)');
+
+    await see(/canceling statement due to statement timeout|ran for too long/);
+    await shoot('too-long');
+
+    await run('select count(*) as how_many from events');
+    await see(String(EVENTS));
+    expect(await page.evaluate('document.body.innerText')).not.toMatch(/statement timeout|too long/);
+  }, 90_000);
+
   it('is readable on a narrow window, and draws the models', async () => {
+    const { page, see, show, shoot } = browser;
     await page.setViewport({ width: 390, height: 844 });
     await show('/models');
     await see('Person');
@@ -206,19 +175,20 @@ describe('the studio in a browser', () => {
   });
 
   it('says that the server is gone, and goes on when it is back', async () => {
+    const { see, shoot } = browser;
     const { port } = studio.url;
-    studio.child.kill('SIGINT');
-    await once(studio.child, 'close');
-
+    await studio.stop('SIGKILL');
     await see(/gone|reconnect/i);
     await shoot('server-gone');
 
-    studio = await startStudio(fleet, port);
-    await show(studio.url.href);
+    studio = await startStudio(fleet, '--port', port);
+
+    await see('the server is back');
     await see('people');
   });
 
   it('never got a hidden value, asked no other host, and broke no rule of its Content-Security-Policy', async () => {
+    const { bodies, elsewhere, violations } = browser;
     const all = await Promise.all(bodies);
 
     expect(all.length).toBeGreaterThan(20);
@@ -228,24 +198,3 @@ describe('the studio in a browser', () => {
     expect(violations).toEqual([]);
   });
 });
-
-async function startStudio({ root, environment }: GivenFleet, port = '0') {
-  const env = { PATH: process.env['PATH'] ?? '', HOME: root, ...environment };
-  const child = spawn(process.execPath, [BIN, 'studio', '--no-open', '--port', port], {
-    cwd: root,
-    env,
-    stdio: ['ignore', 'pipe', 'pipe'],
-  });
-  let said = '';
-  const url = await new Promise<URL>((resolve, reject) => {
-    const listen = (chunk: Buffer) => {
-      said += chunk.toString();
-      const [found] = /http:\/\/\S+/.exec(said) ?? [];
-      if (found !== undefined) resolve(new URL(found));
-    };
-    child.stdout.on('data', listen);
-    child.stderr.on('data', listen);
-    child.once('close', () => reject(new Error(said)));
-  });
-  return { child, url };
-}

@@ -39,9 +39,32 @@ function readNames(root: unknown): Names {
     if (REFUSED_NODES.has(kind) || (/Stmt$/.test(kind) && kind !== 'SelectStmt')) names.refused.push(kind);
     if (kind === 'RangeVar')
       names.tables.push({ schema: textOf(node['schemaname']), name: textOf(node['relname']) ?? '' });
-    if (kind === 'FuncCall') names.functions.push(nameOf(node['funcname']));
+    if (kind === 'FuncCall' && !isTimeLimit(node)) names.functions.push(nameOf(node['funcname']));
   });
   return names;
+}
+
+/** With these the page's search of rows limits itself: `set_config('statement_timeout', '5000ms', true)`. */
+function isTimeLimit({ funcname, args }: Readonly<Record<string, unknown>>): boolean {
+  const { schema, name } = nameOf(funcname);
+  const [setting, value, isLocal, ...more] = Array.isArray(args) ? args.map(constantOf) : [];
+  return (
+    schema === undefined &&
+    name === 'set_config' &&
+    /^(statement|lock)_timeout$/.test(String(setting)) &&
+    /^[1-9]\d{0,3}ms$/.test(String(value)) &&
+    isLocal === true &&
+    more.length === 0
+  );
+}
+
+/** A literal's text or truth. */
+function constantOf(argument: unknown): string | boolean | undefined {
+  const constant = isRecord(argument) ? argument['A_Const'] : undefined;
+  if (!isRecord(constant)) return undefined;
+  const { sval, boolval } = constant;
+  if (isRecord(boolval)) return boolval['boolval'] === true;
+  return isRecord(sval) ? textOf(sval['sval']) : undefined;
 }
 
 function problemOf({ tables, functions, refused: nodes }: Names, hidden: ReadonlySet<string>) {

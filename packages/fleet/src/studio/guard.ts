@@ -10,6 +10,8 @@ export type Key = { readonly token: string } | { readonly password: string };
 export interface GuardOptions {
   readonly key: Key;
   readonly listening: () => { readonly host: string; readonly port: number };
+  /** What the cookie of a browser holds that was let in. */
+  readonly sessionOf: (port: number) => string;
 }
 
 export interface Guard {
@@ -28,8 +30,8 @@ export function newToken(): string {
 }
 
 /** Looks at every request before anything is done for it: where it comes from, and whether it may. */
-export function openGuard({ key, listening }: GuardOptions): Guard {
-  const session = newToken();
+export function openGuard({ key, listening, sessionOf }: GuardOptions): Guard {
+  const session = () => sessionOf(listening().port);
   const cookieName = () => `azora_studio_${listening().port}`;
   const wrong = countWrong();
   return {
@@ -37,11 +39,11 @@ export function openGuard({ key, listening }: GuardOptions): Guard {
       const { host, origin } = request.headers;
       if (!isOwnHost(host, listening())) throw forbidden('Its Host is not an address of this studio.');
       requireSameOrigin(request, host ?? '', origin);
-      if (isSame(cookieOf(request, cookieName()), session)) return 'in';
+      if (isSame(cookieOf(request, cookieName()), session())) return 'in';
       if (request.method === 'GET' && showsKey(request, url, key, wrong)) return 'enter';
       throw unauthorized();
     },
-    cookie: () => `${cookieName()}=${session}; Path=/; HttpOnly; SameSite=Strict`,
+    cookie: () => `${cookieName()}=${session()}; Path=/; HttpOnly; SameSite=Strict`,
   };
 }
 

@@ -1,5 +1,6 @@
 import { databaseFault, SuiteError } from '@azora/db-core';
 import type { StudioAccess, StudioContext } from '../operations/studio/context';
+import { type Caller, tellAudit } from './audit';
 import { requireCompanionQuery } from './companion-query';
 import type { TimeLimits } from './limits';
 import { checkStatement, type Row, type Statement } from './portal';
@@ -19,6 +20,7 @@ const INSUFFICIENT_PRIVILEGE = '42501';
 export interface QueryOptions {
   readonly signal: AbortSignal;
   readonly limits: TimeLimits;
+  readonly caller: Caller;
 }
 
 /** Answers one request of the page for a service's database; what the database refuses is part of the answer. */
@@ -53,21 +55,23 @@ async function answer(
 }
 
 async function run(
-  { write, reveal }: StudioContext,
+  { reveal }: StudioContext,
   access: StudioAccess,
   { schema, statements }: { readonly schema: string | undefined; readonly statements: readonly Statement[] },
   options: QueryOptions,
 ): Promise<readonly { readonly rows: readonly Row[]; readonly isCut: boolean }[]> {
-  if (statements.length > 1 && !write) throw readOnly();
+  const { audit } = access;
+  if (statements.length > 1 && audit === undefined) throw readOnly();
   for (const { sql } of statements) {
     refuseTransactionControl(sql);
     if (access.kind === 'companion') await requireCompanionQuery(sql, reveal ? [] : access.hidden());
   }
-  const request = { access, write: write && access.kind === 'role', schema, ...options };
-  return inTransaction(request, async (transaction) => {
-    const results = [];
-    for (const statement of statements) results.push(await transaction.run(statement));
-    return results;
+  const request = { access, write: audit !== undefined, schema, ...options };
+  return inTransaction(request, async ({ client, run: runOne }) => {
+    const edits = [];
+    for (const statement of statements) edits.push({ statement, result: await runOne(statement) });
+    if (audit !== undefined) await tellAudit(client, audit, edits, options.caller);
+    return edits.map(({ result }) => result);
   });
 }
 
@@ -117,7 +121,8 @@ function faultOf(error: unknown, access: StudioAccess): StudioFault {
   return { name: 'DatabaseError', message, code, ...(hint ? { next: HIDDEN_HINT } : {}) };
 }
 
-const HIDDEN_HINT = 'Name the columns: those with personal data or secrets are hidden, and * asks for them too';
+const HIDDEN_HINT =
+  'Name the columns that are to be read: * asks for those with personal data or secrets too, which are hidden. What the service may not change, the studio may not either';
 
 function readOnly(): SuiteError {
   return new SuiteError('STUDIO.READ_ONLY', 'The studio only reads', {

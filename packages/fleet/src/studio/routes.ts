@@ -16,6 +16,8 @@ export interface ApiAnswer {
   readonly headers?: Readonly<Record<string, string>>;
 }
 
+/** Where the state of the fleet is. */
+export const FLEET = '/api/fleet';
 const SERVICE_ROUTE = /^\/api\/services\/([^/]+)\/(query|usage)$/;
 
 /** Answers what the page asks. */
@@ -23,7 +25,7 @@ export async function answerApi(
   context: StudioContext,
   request: IncomingMessage,
   url: URL,
-  options: QueryOptions,
+  options: Omit<QueryOptions, 'caller'>,
 ): Promise<ApiAnswer> {
   const { pathname } = url;
   const [, service, what] = SERVICE_ROUTE.exec(pathname) ?? [];
@@ -34,7 +36,8 @@ export async function answerApi(
       return { data: redacted(context, await findUses(context, { service, ...usageOf(url) })) };
     }
     requireMethod(request, 'POST');
-    return answerService(context, service, request, options);
+    const caller = { address: request.socket.remoteAddress, agent: request.headers['user-agent'] };
+    return answerService(context, service, request, { ...options, caller });
   }
   const read = READERS.get(pathname);
   if (read === undefined) throw notFound();
@@ -51,7 +54,7 @@ const READERS: ReadonlyMap<string, (context: StudioContext) => unknown> = new Ma
   string,
   (context: StudioContext) => unknown
 >([
-  ['/api/fleet', readFleet],
+  [FLEET, readFleet],
   ['/api/overview', readOverview],
   ['/api/models', readModels],
 ]);

@@ -10,7 +10,7 @@ import { badRequest, notFound, statusOf } from './http-error';
 import { TIME_LIMITS, type TimeLimits } from './limits';
 import { renderPage } from './page';
 import { redactServers } from './redact';
-import { answerApi } from './routes';
+import { answerApi, FLEET } from './routes';
 
 export interface StudioServerOptions {
   readonly context: StudioContext;
@@ -20,6 +20,10 @@ export interface StudioServerOptions {
   readonly port: number;
   /** Needed beyond loopback; then it stands in for the token. */
   readonly password?: string | undefined;
+  /** What lets a browser in again, by the port: the same one after a restart keeps the pages that are open. */
+  readonly sessionOf: (port: number) => string;
+  /** Told each time that a page has got the state of the fleet. */
+  readonly onShown: () => void;
   readonly log: (line: string) => void;
   readonly limits?: TimeLimits | undefined;
 }
@@ -44,11 +48,11 @@ const HEADERS = {
  * @throws {SuiteError} `STUDIO.PASSWORD_NEEDED` beyond loopback without one, `STUDIO.CANNOT_LISTEN`
  */
 export async function startStudio(options: StudioServerOptions): Promise<StudioServer> {
-  const { host, password } = options;
+  const { host, password, sessionOf } = options;
   if (!isLoopback(host) && password === undefined) throw passwordNeeded(host);
   const key: Key = password === undefined ? { token: newToken() } : { password };
   let port = 0;
-  const guard = openGuard({ key, listening: () => ({ host, port }) });
+  const guard = openGuard({ key, listening: () => ({ host, port }), sessionOf });
   const server = createServer((request, response) => {
     void answer(options, guard, request, response);
   });
@@ -106,7 +110,9 @@ async function route(options: StudioServerOptions, guard: Guard, exchange: Excha
   if (guard.admit(request, url) === 'enter') return enter(response, url, guard.cookie());
   if (url.pathname === '/api' || url.pathname.startsWith('/api/')) {
     const { data, headers } = await answerApi(options.context, request, url, { signal, limits });
-    return sendJson(response, 200, data, headers);
+    sendJson(response, 200, data, headers);
+    if (url.pathname === FLEET) options.onShown();
+    return;
   }
   if (request.method !== 'GET' && request.method !== 'HEAD') throw notFound();
   if (url.pathname === '/assets' || url.pathname.startsWith('/assets/'))

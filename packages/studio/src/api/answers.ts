@@ -12,6 +12,7 @@ export interface FleetService {
   readonly service: string;
   readonly database: string;
   readonly server: string | null;
+  readonly write: boolean;
   readonly reachable: boolean;
   readonly error: ApiErrorBody | null;
   readonly pending: number | null;
@@ -28,7 +29,7 @@ export interface HiddenColumn {
   readonly kind: 'pii' | 'secret';
 }
 
-/** A column that holds the id of a row in another service's database. */
+/** A column whose values lead to rows of another table, most of them in another database. */
 export interface FleetLink {
   readonly service: string;
   readonly table: string;

@@ -10,7 +10,7 @@ import { introspectAll, type Unread } from './introspect-all';
 import { createServiceAdapter } from './service-adapter';
 import { createStudioFetch } from './studio-fetch';
 
-type FederatedFleet = Pick<FleetAnswer, 'write' | 'services' | 'links'>;
+type FederatedFleet = Pick<FleetAnswer, 'services' | 'links'>;
 
 /** What the adapter tells of besides its answers. */
 export interface FederationReport {
@@ -27,9 +27,9 @@ interface Federation extends FederationReport {
 
 /** One adapter for the whole fleet: Studio sees every service as a schema, so that references between them are links. */
 export function createFederatedAdapter(fleet: FederatedFleet, report: FederationReport): Adapter {
-  const options = { write: fleet.write, fetch: createStudioFetch(report.onCut) };
+  const fetch = createStudioFetch(report.onCut);
   const adapters = new Map(
-    fleet.services.map(({ service }) => [service, createServiceAdapter(service, options)] as const),
+    fleet.services.map(({ service, write }) => [service, createServiceAdapter(service, { write, fetch })] as const),
   );
   const federation: Federation = { fleet, adapters, ...report };
   const first = fleet.services.find(({ reachable }) => reachable) ?? fleet.services[0];

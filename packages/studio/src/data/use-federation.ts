@@ -25,7 +25,7 @@ export function useFederation(fleet: FleetAnswer, gone: boolean): FederationStat
   const { write } = fleet;
   const form = JSON.stringify({
     write,
-    services: fleet.services.map(({ service, hidden }) => ({ service, hidden })),
+    services: fleet.services.map(({ service, write: writes, hidden }) => ({ service, writes, hidden })),
     links: fleet.links,
   });
   // biome-ignore lint/correctness/useExhaustiveDependencies: the fleet is read anew every few seconds, its form stays

@@ -14,6 +14,11 @@ export function count(value: number | null | undefined): string {
   return value === null || value === undefined ? NONE : Math.round(value).toLocaleString('en');
 }
 
+/** `1 row`, `2,000,000 rows`. */
+export function rows(value: number | null | undefined): string {
+  return `${count(value)} ${value === 1 ? 'row' : 'rows'}`;
+}
+
 /** `99.3 %` of a share between 0 and 1. */
 export function percent(share: number | null | undefined): string {
   return share === null || share === undefined ? NONE : `${(share * 100).toFixed(1)} %`;

@@ -2,7 +2,7 @@ import type { ReactNode } from 'react';
 import type { FleetService } from '../api/answers';
 import { dataLink } from '../routing/data-link';
 import { Link } from '../routing/link';
-import { ago, bytes, count } from './quantities';
+import { ago, bytes, rows } from './quantities';
 
 interface Condition {
   readonly tone: 'good' | 'warn' | 'bad';
@@ -21,9 +21,12 @@ export function conditionOf(service: FleetService): Condition {
 /** A service at the side: its state, and a link that opens the studio on its database. */
 export function ServiceLink({
   service,
+  writes,
   isCurrent,
 }: {
   readonly service: FleetService;
+  /** Whether the studio was started for changing rows; a database without roles or an audit log is read all the same. */
+  readonly writes: boolean;
   readonly isCurrent: boolean;
 }): ReactNode {
   const { tone, words } = conditionOf(service);
@@ -34,7 +37,8 @@ export function ServiceLink({
       <span className="service-name">{service.service}</span>
       <span className={`service-state tone-${tone}`}>{words.join(', ')}</span>
       <span className="service-facts">
-        {service.error === null ? `${count(service.rows)} rows, ${bytes(service.sizeBytes)}` : service.error.message}
+        {writes && !service.write ? 'reads only; ' : null}
+        {service.error === null ? `${rows(service.rows)}, ${bytes(service.sizeBytes)}` : service.error.message}
       </span>
       <span className="service-facts">
         {backup === null

@@ -91,7 +91,11 @@ function Services({
       <ul ref={list}>
         {services?.map((service) => (
           <li key={service.service}>
-            <ServiceLink service={service} isCurrent={service.service === current} />
+            <ServiceLink
+              service={service}
+              writes={fleet.answer?.write === true}
+              isCurrent={service.service === current}
+            />
           </li>
         ))}
       </ul>

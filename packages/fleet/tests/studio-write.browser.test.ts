@@ -1,0 +1,107 @@
+import { mkdtemp, rm } from 'node:fs/promises';
+import os from 'node:os';
+import path from 'node:path';
+import { startEmbedded, stopEmbedded } from '../src/postgres/embedded/server';
+import { type OpenedPage, openPage, type RunningStudio, startStudio } from './browser-fixture';
+import { killServer } from './embedded-fixture';
+import { type GivenFleet, givenMigratedFleet, removeFleets } from './fleet-fixture';
+import { rowsOf } from './migrations-fixture';
+import { AUDIT_LOG, AUDIT_LOG_SQL } from './studio-fixture';
+
+const PEOPLE = `
+model Person {
+  id   String @id
+  city String
+  @@map("people")
+}
+${AUDIT_LOG}`;
+const PEOPLE_SQL = `CREATE TABLE people (id text PRIMARY KEY, city text NOT NULL); ${AUDIT_LOG_SQL}`;
+const SHOP = 'model Order {\n  id Int @id\n  @@map("orders")\n}';
+
+describe('the studio with --write, in a browser', () => {
+  let home = '';
+  let fleet: GivenFleet;
+  let studio: RunningStudio;
+  let browser: OpenedPage;
+
+  beforeAll(async () => {
+    // A server of its own, which may be killed.
+    home = await mkdtemp(path.join(os.tmpdir(), 'azora-studio-'));
+    const { url } = await startEmbedded({ home });
+    fleet = await givenMigratedFleet(
+      {
+        people: { schema: PEOPLE, up: PEOPLE_SQL },
+        shop: { schema: SHOP, up: 'CREATE TABLE orders (id int PRIMARY KEY)' },
+      },
+      url,
+    );
+    await rowsOf(fleet.target('people').admin, `INSERT INTO people VALUES ('p-1', 'Lisbon')`);
+    studio = await startStudio(fleet, '--port', '0', '--write');
+    browser = await openPage(studio);
+  }, 120_000);
+  afterAll(async () => {
+    await browser?.close();
+    await studio?.stop();
+    await removeFleets();
+    await stopEmbedded({ home });
+    await rm(home, { recursive: true, force: true });
+  });
+
+  it('says that it writes, and where it only reads', async () => {
+    const { see, text } = browser;
+
+    await see('reads only');
+
+    expect(await text()).toMatch(/\bwrites\b/i);
+  });
+
+  it('saves an edit, and shows its entry in the audit log', async () => {
+    const { page, see, show, shoot } = browser;
+    await show('/data#view=table&schema=people&table=people');
+    await see('Lisbon');
+    await page.locator('td ::-p-text(Lisbon)').click({ count: 2 });
+    await page.keyboard.down('Control');
+    await page.keyboard.press('a');
+    await page.keyboard.up('Control');
+    await page.keyboard.type('Porto');
+    await page.keyboard.press('Enter');
+    await page.locator('button ::-p-text(Save 1)').click();
+    await shoot('edit');
+    // What is opened before the edit has come back does not show its entry.
+    const saved = page.waitForResponse((response) => response.request().postData()?.includes('"update ') === true);
+    await page.locator('button ::-p-text(yes, write)').click();
+    expect(await (await saved).json()).toMatchObject([null, expect.anything()]);
+
+    await show('/data#view=table&schema=people&table=audit_logs');
+    await see('studio.update');
+    await shoot('audit-log');
+
+    const { admin } = fleet.target('people');
+    expect(await rowsOf(admin, 'SELECT city FROM people')).toEqual(['Porto']);
+    expect(await rowsOf(admin, 'SELECT action, resource_type AS type, resource_id AS id FROM audit_logs')).toEqual([
+      { action: 'studio.update', type: 'people', id: 'p-1' },
+    ]);
+  });
+
+  it('is refused an edit where there is no audit log, by the database', async () => {
+    const { ask } = browser;
+
+    expect(await ask('shop', 'INSERT INTO orders VALUES (1)')).toMatchObject([{ code: '25006' }]);
+  });
+
+  it('says that a database is gone, and goes on by itself when it is back', async () => {
+    const { see, show, shoot, text } = browser;
+    await show('/data#view=table&schema=people&table=people');
+    await see('Porto');
+    await killServer(home);
+    await see('unreachable');
+    await shoot('database-gone');
+
+    await startEmbedded({ home });
+
+    await see('up to date');
+    expect(await text()).not.toMatch(/unreachable/i);
+    await show('/data#view=table&schema=people&table=people');
+    await see('Porto');
+  }, 120_000);
+});
