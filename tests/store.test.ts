@@ -1,3 +1,4 @@
+import { setTimeout as sleep } from 'node:timers/promises';
 import { SuiteError } from '@azora/db-core';
 import { useDatabase } from '@azora/db-testkit';
 import { type Mint, type MintTransaction, openMint } from '@azora/mint';
@@ -39,11 +40,11 @@ describe('a store', () => {
   });
 
   it('ends a transaction that takes too long, and says that nothing of it stays', async () => {
-    const hasty = openMint({ url: db().url, pool: { statementTimeoutMs: 300 } });
+    const hasty = openMint({ url: db().url, pool: { statementTimeoutMs: 1_000 } });
 
     const work = hasty.transaction(async (tx) => {
       await tx.wallet.create({ data: { id: 'late', userId: 'late' } });
-      await new Promise((resolve) => setTimeout(resolve, 600));
+      await sleep(1_500);
       await tx.wallet.count();
     });
 
@@ -74,7 +75,7 @@ describe('a store', () => {
   });
 
   it('says that nothing was sent when the pool has no connection to give', async () => {
-    const narrow = openMint({ url: db().url, pool: { max: 1, connectTimeoutMs: 200 } });
+    const narrow = openMint({ url: db().url, pool: { max: 1, connectTimeoutMs: 2_000 } });
     const holder = await narrow.pool.connect();
 
     const waiting = narrow.query({ name: 'waiting', text: 'SELECT 1', values: [] });
@@ -101,7 +102,7 @@ describe('a store', () => {
     await db().admin(
       "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = current_database() AND usename LIKE '%_mint_app'",
     );
-    await new Promise((resolve) => setTimeout(resolve, 100));
+    while (mint.pool.totalCount > 0) await sleep(10);
 
     expect(await mint.prisma.wallet.count()).toBeGreaterThan(0);
   });

@@ -44,7 +44,7 @@ export interface TableRows {
 
 /** A service's part of the shared seed. */
 export interface ServiceSeed<Handle extends { close(): Promise<void> }> {
-  readonly open: (options: { url: string }) => Handle;
+  readonly open: (options: { url: string; slowQueryMs?: number }) => Handle;
   /** Inserts the fixed rows that are missing and changes none that exist. */
   readonly base: (handle: Handle, context: SeedContext) => Promise<void>;
   /** What the users of one block own in this service, parents before children. */

@@ -184,6 +184,20 @@ describe('the companion server', () => {
     expect(ended).toEqual(['stopped: false']);
   });
 
+  it('is not stopped when that command does not end, and says which it is', async () => {
+    await stopCompanion(at());
+    const claim = await claimDirectory(path.join(home, 'companion', 'rag'), 'command', async () => false);
+    const now = Date.now();
+    const clock = jest.spyOn(Date, 'now').mockReturnValue(now);
+    const stopping = stopCompanion(at());
+    await sleep(100);
+    clock.mockReturnValue(now + 120_001);
+
+    await expect(stopping).rejects.toMatchObject({ code: 'COMPANION.IN_USE', meta: { pid: process.pid } });
+    clock.mockRestore();
+    await releaseClaim(claim ?? '');
+  });
+
   it('is removed with its data', async () => {
     await start();
 

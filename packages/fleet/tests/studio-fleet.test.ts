@@ -1,4 +1,5 @@
 import net from 'node:net';
+import type { FleetAnswer } from '../../studio/src/api/answers';
 import { readFleet } from '../src/operations/studio/fleet';
 import { openSet } from '../src/sets/set';
 import type { Storage } from '../src/sets/storage';
@@ -12,7 +13,7 @@ const USER = '00000000-0000-4000-8000-00000000000a';
 
 describe('the state of the fleet', () => {
   let fleet: GivenFleet;
-  const read = async (given: GivenContext = {}) => readFleet(await contextOf(fleet, given));
+  const read = async (given: GivenContext = {}): Promise<FleetAnswer> => readFleet(await contextOf(fleet, given));
 
   beforeAll(async () => {
     fleet = await givenShop();

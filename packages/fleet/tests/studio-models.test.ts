@@ -1,3 +1,4 @@
+import type { ModelsAnswer } from '../../studio/src/api/answers';
 import { readModels } from '../src/operations/studio/models';
 import { type GivenFleet, removeFleets } from './fleet-fixture';
 import { contextOf, givenShop } from './studio-read-fixture';
@@ -10,7 +11,7 @@ describe('the models of the fleet', () => {
   afterAll(removeFleets);
 
   it('are told with the names of the database, their keys and what is hidden', async () => {
-    const { services } = readModels(await contextOf(fleet));
+    const { services }: ModelsAnswer = readModels(await contextOf(fleet));
 
     expect(services.map(({ service, models }) => [service, models.map(({ name, table }) => [name, table])])).toEqual([
       [

@@ -1,4 +1,5 @@
-import { readOverview, type ServiceOverview } from '../src/operations/studio/overview';
+import type { OverviewAnswer, ServiceOverview } from '../../studio/src/api/answers';
+import { readOverview } from '../src/operations/studio/overview';
 import { openSet } from '../src/sets/set';
 import { writeVerification } from '../src/sets/verification';
 import { backUp, givenPlace, removePlaces } from './backup-fixture';
@@ -10,7 +11,8 @@ import { contextOf, type GivenContext, givenShop, movedTo } from './studio-read-
 describe('the overview of the fleet', () => {
   let fleet: GivenFleet;
   const auth = () => fleet.target('auth').admin;
-  const read = async (given: GivenContext = {}, now = new Date()) => readOverview(await contextOf(fleet, given), now);
+  const read = async (given: GivenContext = {}, now = new Date()): Promise<OverviewAnswer> =>
+    readOverview(await contextOf(fleet, given), now);
   const readAuth = async (given: GivenContext = {}): Promise<ServiceOverview> => {
     const entry = (await read(given)).services[0];
     if (entry === undefined || entry.error !== null) throw new Error(`auth cannot be read: ${entry?.error?.message}`);

@@ -1,3 +1,4 @@
+import type { UsageAnswer } from '../../studio/src/api/answers';
 import { findUses, type UsageQuestion } from '../src/operations/studio/usage';
 import { MOST_USES, type Place, usesStatement } from '../src/postgres/uses';
 import { type GivenFleet, removeFleets } from './fleet-fixture';
@@ -9,7 +10,7 @@ const BOB = '00000000-0000-4000-8000-00000000000b';
 
 describe('where a value is used', () => {
   let fleet: GivenFleet;
-  const usesOf = async (question: UsageQuestion, given: GivenContext = {}) =>
+  const usesOf = async (question: UsageQuestion, given: GivenContext = {}): Promise<UsageAnswer> =>
     findUses(await contextOf(fleet, given), question);
   const linesOf = async (path: string, value: string, given: GivenContext = {}) => {
     const [service = '', table = '', column = ''] = path.split('.');

@@ -51,7 +51,7 @@ export async function inTransaction<Result>(
     signal.throwIfAborted();
     await client.query(beginning(request));
     const result = await work({ client, run });
-    await client.query(write ? 'COMMIT' : 'ROLLBACK');
+    if (write) await client.query('COMMIT');
     return result;
   } catch (error) {
     throw signal.aborted && !(error instanceof SuiteError) ? cutOffError(request, error) : error;

@@ -28,6 +28,15 @@ export function notReady(service: string, logFile: string, seconds: number, log:
   });
 }
 
+/** A command that works on the companion's data, a restore or a removal, does not end. */
+export function dataInUse(service: string, pid: number, seconds: number): SuiteError {
+  return new SuiteError('COMPANION.IN_USE', `Another command works on the data of the companion server of ${service}`, {
+    why: `Process ${pid} has not ended after ${seconds} s.`,
+    next: 'Wait until it has, or end it: the next command then sweeps what it left',
+    meta: { service, pid },
+  });
+}
+
 /** The host did not end. */
 export function stopFailed(service: string, pid: number, cause: unknown): SuiteError {
   return new SuiteError('COMPANION.STOP_FAILED', `The companion server of ${service} with pid ${pid} did not stop`, {

@@ -10,7 +10,7 @@ import { makeDirectory, makeHome } from '../embedded/place';
 import { processStart } from '../embedded/process';
 import { type Address, addressUrl, isListening, readAddress } from './address';
 import { claimDirectory, findHolder, type Holder, releaseClaim } from './claim';
-import { diskFull, homeUnusable, notReady, startFailed, stopFailed } from './errors';
+import { dataInUse, diskFull, homeUnusable, notReady, startFailed, stopFailed } from './errors';
 import { HELD_EXIT_CODE } from './exit-codes';
 import { RESTORED } from './names';
 
@@ -86,7 +86,7 @@ export async function startCompanion(options: StartCompanionOptions): Promise<St
 
 /**
  * Stops it, waiting until it has ended; false when none was running. A command that works on its data is waited for.
- * @throws {SuiteError} `COMPANION.STOP_FAILED`
+ * @throws {SuiteError} `COMPANION.STOP_FAILED`, `COMPANION.IN_USE`
  */
 export async function stopCompanion({ home, service }: CompanionOptions): Promise<boolean> {
   const holder = await awaitHost(service, companionDirectory(home, service));
@@ -108,13 +108,13 @@ async function awaitHost(service: string, directory: string): Promise<Holder | u
   for (const deadline = Date.now() + COMMAND_PATIENCE_MS; ; await sleep(POLL_MS)) {
     const holder = await findHolder(directory);
     if (holder?.kind !== 'command') return holder;
-    if (Date.now() > deadline) throw stopFailed(service, holder.pid, 'It is a command that works on the data');
+    if (Date.now() > deadline) throw dataInUse(service, holder.pid, COMMAND_PATIENCE_MS / 1_000);
   }
 }
 
 /**
  * Stops it and removes its data; false when it had none.
- * @throws {SuiteError} `COMPANION.STOP_FAILED`
+ * @throws {SuiteError} `COMPANION.STOP_FAILED`, `COMPANION.IN_USE`
  */
 export async function removeCompanion(options: CompanionOptions): Promise<boolean> {
   const directory = companionDirectory(options.home, options.service);
@@ -133,7 +133,7 @@ export async function removeCompanion(options: CompanionOptions): Promise<boolea
  * the other. Both are stopped.
  * @param kept what the data that was there is called from then on, beside it
  * @returns where it is kept; undefined when there was none
- * @throws {SuiteError} `COMPANION.STOP_FAILED`, `COMPANION.HOME_UNUSABLE`
+ * @throws {SuiteError} `COMPANION.STOP_FAILED`, `COMPANION.IN_USE`, `COMPANION.HOME_UNUSABLE`
  */
 export async function replaceCompanion(
   options: CompanionOptions,
