@@ -23,19 +23,23 @@ function checkNode() {
   throw new SetupError(`Node ${process.versions.node} is too old`, `install Node ${MINIMUM_NODE.join('.')} or newer`);
 }
 
-/** Runs a program in the checkout with its output on stderr, where it cannot spoil what a command prints. */
+/** Runs a program in the checkout; what it prints is shown when it fails, on stderr, where it spoils no command's output. */
 async function run(command, args, { about, owns }) {
   // npm is a batch file on Windows, which only a shell starts; none of these arguments comes from outside.
   const shell = process.platform === 'win32' && command === 'npm';
   const env = { ...process.env, NX_DAEMON: 'false' };
-  const child = spawn(command, args, { cwd: root, stdio: ['ignore', 2, 2], shell, env });
+  const child = spawn(command, args, { cwd: root, stdio: ['ignore', 'pipe', 'pipe'], shell, env });
   owns(child.pid);
+  const printed = [];
+  child.stdout.on('data', (chunk) => printed.push(chunk));
+  child.stderr.on('data', (chunk) => printed.push(chunk));
   const status = await new Promise((resolve, reject) => {
     child.once('error', reject);
-    child.once('exit', resolve);
+    child.once('close', resolve);
   });
-  if (status !== 0)
-    throw new SetupError(`${about} failed`, 'read what it printed above; the next run goes on from there');
+  if (status === 0) return;
+  process.stderr.write(Buffer.concat(printed));
+  throw new SetupError(`${about} failed`, 'read what it printed above; the next run goes on from there');
 }
 
 /** node_modules holds the hash of the package-lock.json that it was installed from. */
@@ -51,15 +55,19 @@ async function install(owns) {
 }
 
 /**
- * Installs the packages if the lock file changed and runs `build` (a script of node_modules/.bin with its arguments),
- * one process of the checkout at a time.
+ * Installs the packages if the lock file changed and runs the builds, each a script of a package with its arguments; one
+ * process of the checkout at a time.
  */
-async function bootstrap(bin, ...args) {
+async function bootstrap(...builds) {
   checkNode();
   try {
     await withLock(path.join(root, '.azora', 'setup.lock'), async (owns) => {
       await install(owns);
-      await run(process.execPath, [require.resolve(bin, { paths: [root] }), ...args], { about: 'the build', owns });
+      process.stderr.write('building what has changed\n');
+      for (const [script, ...args] of builds) {
+        const program = require.resolve(script, { paths: [root] });
+        await run(process.execPath, [program, ...args], { about: 'the build', owns });
+      }
     });
   } catch (error) {
     if (!['EACCES', 'EROFS', 'EPERM', 'ENOSPC'].includes(error.code)) throw error;

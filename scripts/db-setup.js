@@ -2,6 +2,6 @@
 const { bootstrap, runTool, start } = require('./bootstrap.js');
 
 start(async () => {
-  await bootstrap('typescript/bin/tsc', '-b', 'packages/fleet');
+  await bootstrap(['typescript/bin/tsc', '-b', 'packages/fleet']);
   runTool(...process.argv.slice(2));
 });

@@ -2,7 +2,9 @@
 const { bootstrap, runTool, start } = require('./bootstrap.js');
 
 start(async () => {
-  await bootstrap('typescript/bin/tsc', '-b', 'packages/fleet');
-  await bootstrap('lerna/dist/cli.js', 'run', 'build', '--scope', '@azora/db-studio', '--loglevel', 'error');
+  await bootstrap(
+    ['typescript/bin/tsc', '-b', 'packages/fleet'],
+    ['lerna/dist/cli.js', 'run', 'build', '--scope', '@azora/db-studio', '--loglevel', 'error'],
+  );
   runTool('studio', ...process.argv.slice(2));
 });

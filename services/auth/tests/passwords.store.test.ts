@@ -164,7 +164,7 @@ describe('passwords', () => {
 
     it('answers before the message is sent, and logs one that was not, without its token', async () => {
       const warn = jest.fn();
-      const auth = open({ logger: { warn } });
+      const auth = open({ logger: { warn }, slowQueryMs: Number.POSITIVE_INFINITY });
       const { userId, email } = await givenUser(auth);
       const never = () => Promise.reject(new TypeError('mailbox of ada@azora.world is full'));
 
