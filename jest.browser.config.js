@@ -4,5 +4,4 @@
 module.exports = {
   ...require('./jest.config.js'),
   testMatch: ['**/tests/**/*.browser.test.ts'],
-  testTimeout: 60_000,
 };

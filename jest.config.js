@@ -19,5 +19,6 @@ module.exports = {
   globalTeardown: '<rootDir>/packages/testkit/dist/global-teardown.js',
   // Most of a test is waiting for its server, so jest's own guess, one worker less than there are cores, leaves one idle.
   maxWorkers: '100%',
-  testTimeout: 60_000,
+  // Against what hangs; a busy machine may take several times as long as a quiet one.
+  testTimeout: 180_000,
 };

@@ -4,5 +4,5 @@
 module.exports = {
   ...require('./jest.config.js'),
   testMatch: ['**/tests/**/*.long.test.ts'],
-  testTimeout: 300_000,
+  testTimeout: 600_000,
 };

@@ -51,7 +51,7 @@ describe('the migrations of the suite', () => {
     expect({ ok, exitCode }).toEqual({ ok: true, exitCode: 0 });
     const left = `SELECT datname FROM pg_database WHERE datname LIKE '${prefix}%'`;
     expect((await withClient(testServerUrl(), (client) => client.query(left))).rows).toEqual([]);
-  }, 180_000);
+  });
 
   it.each([
     ['a down that forgets a table', /DROP TABLE "?economic_metrics"?;/, '', 'relation economic_metrics is unexpected'],

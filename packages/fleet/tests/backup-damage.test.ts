@@ -132,7 +132,7 @@ describe('a set that is not what was written', () => {
     const { stdout } = spawnSync(process.execPath, ['-e', program, compiled], { encoding: 'utf8' });
 
     expect(JSON.parse(stdout)).toEqual([true, false, 'BACKUP.WRONG_KEY']);
-  }, 180_000);
+  });
 
   it('does not hold in a drill, which says why and keeps that with the set', async () => {
     const { storage, set, folder } = await given();

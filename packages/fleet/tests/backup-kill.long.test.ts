@@ -20,8 +20,6 @@ import type { Storage } from '../src/sets/storage';
 import { type GivenFleet, givenFleet, removeFleets } from './fleet-fixture';
 import { rowsOf } from './migrations-fixture';
 
-jest.setTimeout(600_000);
-
 const BIN = path.resolve(__dirname, '..', 'bin', 'azora-db.js');
 const SEED = Number(process.env['AZORA_TEST_SEED'] ?? Date.now() % 1_000_000);
 const KILLS = 8;

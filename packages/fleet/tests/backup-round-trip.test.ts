@@ -164,7 +164,7 @@ describe('a set', () => {
       }),
       { numRuns: 6 },
     );
-  }, 180_000);
+  });
 
   it('gives back every object, worded as it was, sequences where they stood, and no drift', async () => {
     const target = await givenShop();

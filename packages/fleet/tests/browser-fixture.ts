@@ -10,7 +10,7 @@ const BIN = path.resolve(__dirname, '..', 'bin', 'azora-db.js');
 const CHROMIUM = process.env['CHROMIUM'] ?? '/usr/bin/chromium';
 const SCREENSHOTS = path.join(REPOSITORY_ROOT, 'build', 'screenshots');
 /** A statement that is cut off takes fifteen seconds. */
-const SEEN_WITHIN_MS = 30_000;
+const SEEN_WITHIN_MS = 60_000;
 
 export interface RunningStudio {
   readonly url: URL;

@@ -172,6 +172,7 @@ describe('the companion server', () => {
   });
 
   it('is not stopped by ending a command that works on its data: that one is waited for', async () => {
+    await start();
     await stopCompanion(at());
     const claim = await claimDirectory(path.join(home, 'companion', 'rag'), 'command', async () => false);
     const ended: string[] = [];
@@ -185,6 +186,7 @@ describe('the companion server', () => {
   });
 
   it('is not stopped when that command does not end, and says which it is', async () => {
+    await start();
     await stopCompanion(at());
     const claim = await claimDirectory(path.join(home, 'companion', 'rag'), 'command', async () => false);
     const now = Date.now();

@@ -56,7 +56,7 @@ export function findingsOf({ findings, rows }: DoctorReport): readonly Finding[]
 
 /** Asks until there is an answer. */
 export async function until<Answer>(ask: () => Promise<Answer | undefined>): Promise<Answer> {
-  for (let tries = 0; tries < 1_000; tries += 1) {
+  for (let tries = 0; tries < 6_000; tries += 1) {
     const answer = await ask();
     if (answer !== undefined) return answer;
     await sleep(10);

@@ -16,8 +16,6 @@ import { killServer } from './embedded-fixture';
 import { type GivenFleet, givenFleet, removeFleets } from './fleet-fixture';
 import { failureOf, rowsOf } from './migrations-fixture';
 
-jest.setTimeout(300_000);
-
 const BIN = path.resolve(__dirname, '..', 'bin', 'azora-db.js');
 const SEED = Number(process.env['AZORA_TEST_SEED'] ?? Date.now() % 1_000_000);
 const KILLS = 6;

@@ -24,7 +24,7 @@ const up = (migrations: readonly Migration[], options: Partial<RunOptions> = {})
 
 /** Waits until a session of the database runs a statement that begins like this; returns its pid. */
 async function waitForStatement(beginning: string): Promise<number> {
-  for (let tries = 0; tries < 500; tries += 1) {
+  for (let tries = 0; tries < 3_000; tries += 1) {
     const [pid] = await rowsOf(
       url(),
       `SELECT pid FROM pg_stat_activity WHERE datname = current_database() AND state = 'active'

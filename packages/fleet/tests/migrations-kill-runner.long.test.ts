@@ -33,7 +33,6 @@ import type { Stop } from './fixtures/interruption/stopping-proxy';
 import { failureOf, givenFolder, nameOf, removeMigrations, rowsOf, WAIT } from './migrations-fixture';
 import { REPOSITORY_ROOT } from './suite-fixture';
 
-jest.setTimeout(120_000);
 afterAll(removeMigrations);
 
 const server = testServerUrl();

@@ -27,8 +27,6 @@ import {
 import type { Stop } from './fixtures/interruption/stopping-proxy';
 import { failureOf, givenFolder, nameOf, openClient, removeMigrations, rowsOf, WAIT } from './migrations-fixture';
 
-jest.setTimeout(120_000);
-
 /** So many runners, each stopped elsewhere and in a database of its own, lose their server at once. */
 const RUNNERS_PER_CRASH = 16;
 /** Longer than it takes until all of them stand at their stops. */

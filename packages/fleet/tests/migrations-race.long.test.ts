@@ -16,8 +16,6 @@ import { inDatabase, outcomeOf, SCRATCH } from './fixtures/interruption/scratch'
 import { failureOf, givenFolder, removeMigrations, rowsOf, WAIT } from './migrations-fixture';
 import { REPOSITORY_ROOT } from './suite-fixture';
 
-jest.setTimeout(120_000);
-
 const RUNNERS = 20;
 const COMMANDS = 8;
 /** Everybody waits for everybody: that may take longer than anybody's patience. */

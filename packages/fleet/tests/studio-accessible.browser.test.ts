@@ -44,7 +44,7 @@ describe('the studio for everybody', () => {
     await rowsOf(fleet.target('shop').admin, `INSERT INTO orders VALUES (1, 'p-1')`);
     studio = await startStudio(fleet, '--port', '0');
     browser = await openPage(studio);
-  }, 120_000);
+  });
   afterAll(async () => {
     await browser?.close();
     await studio?.stop();

@@ -38,7 +38,7 @@ describe('the studio with --write, in a browser', () => {
     await rowsOf(fleet.target('people').admin, `INSERT INTO people VALUES ('p-1', 'Lisbon')`);
     studio = await startStudio(fleet, '--port', '0', '--write');
     browser = await openPage(studio);
-  }, 120_000);
+  });
   afterAll(async () => {
     await browser?.close();
     await studio?.stop();
@@ -103,5 +103,5 @@ describe('the studio with --write, in a browser', () => {
     expect(await text()).not.toMatch(/unreachable/i);
     await show('/data#view=table&schema=people&table=people');
     await see('Porto');
-  }, 120_000);
+  });
 });

@@ -5,8 +5,6 @@ import { newModel, WALLETS } from './conservation/model';
 import type { Real } from './conservation/step';
 import { STEPS } from './conservation/steps';
 
-jest.setTimeout(180_000);
-
 const RUNS = 150;
 const SEED = 20_261_121;
 const BEGINNING = Date.UTC(2026, 0, 31, 12);

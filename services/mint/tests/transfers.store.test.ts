@@ -158,7 +158,7 @@ describe('transfers', () => {
       'SELECT deadlocks::int FROM pg_stat_database WHERE datname = current_database()',
     );
     expect(deadlocks).toBe(0);
-  }, 60_000);
+  });
 
   it('of wallets that insert rows by themselves never deadlock either', async () => {
     const [left, right] = [await givenWallet(mint, '1000'), await givenWallet(mint, '1000')];
