@@ -63,7 +63,7 @@ async function bootstrap(...builds) {
   try {
     await withLock(path.join(root, '.azora', 'setup.lock'), async (owns) => {
       await install(owns);
-      process.stderr.write('building what has changed\n');
+      process.stderr.write('building\n');
       for (const [script, ...args] of builds) {
         const program = require.resolve(script, { paths: [root] });
         await run(process.execPath, [program, ...args], { about: 'the build', owns });

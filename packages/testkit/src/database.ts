@@ -19,7 +19,7 @@ import {
   type Target,
   withClient,
 } from '@azora/db-fleet';
-import { Client } from 'pg';
+import { type Client, Pool } from 'pg';
 import { repositoryRoot, TEST_PREFIX, testServerUrl } from './server';
 
 type Rows = Readonly<Record<string, unknown>>[];
@@ -30,14 +30,16 @@ export interface TestDatabase {
   readonly target: Target;
   /** The app role's URL, as a store gets it. */
   readonly url: string;
-  /** Runs SQL as the app role. */
+  /** Runs SQL as the app role; calls at once run in sessions of their own. */
   readonly app: Query;
-  /** Runs SQL as the administrator. */
+  /** Runs SQL as the administrator, alike. */
   readonly admin: Query;
   readonly close: (keep: boolean) => Promise<void>;
 }
 
 const MIGRATE = { lockTimeoutMs: 60_000 };
+/** So many statements of a test run at once. */
+const SESSIONS = 8;
 /** One process at a time makes templates; the number is "test" in ASCII. */
 const TEMPLATE_LOCK = 0x74657374;
 
@@ -134,24 +136,36 @@ async function openCompanion(service: Service): Promise<TestDatabase> {
 
 async function openQueries(target: Target, remove: (keep: boolean) => Promise<void>): Promise<TestDatabase> {
   const url = appUrl(target, passwordOf);
-  const clients = [new Client(url.href), new Client(target.admin.href)];
-  const [app, admin] = clients.map((client): Query => {
-    client.on('error', () => undefined);
-    return async (sql, parameters = []) => {
-      const { rows } = await (parameters.length === 0 ? client.query(sql) : client.query(sql, [...parameters]));
-      return rows;
-    };
-  });
-  if (app === undefined || admin === undefined) throw new Error('two clients give two queries');
-  await Promise.all(clients.map((client) => client.connect()));
+  const [app, admin] = [openPool(url.href), openPool(target.admin.href)];
   return {
     target,
     url: url.href,
-    app,
-    admin,
+    app: queryOf(app),
+    admin: queryOf(admin),
     close: async (keep) => {
-      await Promise.all(clients.map((client) => client.end().catch(() => undefined)));
+      await Promise.all([app.end(), admin.end()]);
       await remove(keep);
     },
+  };
+}
+
+/** Sessions for statements that race; one after another, statements share a session, for none is ever closed. */
+function openPool(connectionString: string): Pool {
+  const pool = new Pool({ connectionString, max: SESSIONS, idleTimeoutMillis: 0 });
+  // Some are cut off on purpose.
+  pool.on('error', () => undefined);
+  return pool;
+}
+
+function queryOf(pool: Pool): Query {
+  return async (sql, parameters = []) => {
+    const client = await pool.connect();
+    try {
+      const { rows } = await (parameters.length === 0 ? client.query(sql) : client.query(sql, [...parameters]));
+      return rows;
+    } finally {
+      // Unlike the pool's own query, which closes the session of a statement that is refused.
+      client.release();
+    }
   };
 }

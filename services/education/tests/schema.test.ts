@@ -1,5 +1,4 @@
-import { itKeepsAnAuditLog, useDatabase } from '@azora/db-testkit';
-import { Pool } from 'pg';
+import { itKeepsAnAuditLog, refusalsOf, useDatabase } from '@azora/db-testkit';
 
 const COURSE = 'INSERT INTO courses (id, slug, instructor_id, title, category, duration_hours) VALUES';
 const ENROLL = 'INSERT INTO enrollments (id, student_id, course_id) VALUES';
@@ -190,12 +189,9 @@ describe('the education schema', () => {
 
   it('lets who dropped out enroll again, once of many times that race', async () => {
     await db().app("UPDATE enrollments SET status = 'dropped', dropped_at = now() WHERE id = 'ben-go'");
-    const pool = new Pool({ connectionString: db().url, max: 8 });
-    const attempts = Array.from({ length: 8 }, (_, n) => pool.query(`${ENROLL} ('again-${n}', 'ben', 'go')`));
-    const settled = await Promise.allSettled(attempts);
-    await pool.end();
+    const attempts = Array.from({ length: 8 }, (_, n) => db().app(`${ENROLL} ('again-${n}', 'ben', 'go')`));
+    const refused = await refusalsOf(attempts);
 
-    const refused = settled.filter((result) => result.status === 'rejected').map(({ reason }) => reason.constraint);
     expect(refused).toEqual(Array(7).fill('enrollments_student_id_course_id_active_key'));
   });
 

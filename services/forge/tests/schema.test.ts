@@ -1,6 +1,6 @@
-import { itKeepsAnAuditLog, useDatabase } from '@azora/db-testkit';
-import { Pool } from 'pg';
+import { itKeepsAnAuditLog, refusalsOf, useDatabase } from '@azora/db-testkit';
 
+const EIGHT = [1, 2, 3, 4, 5, 6, 7, 8];
 const JOB = 'INSERT INTO jobs (id, employer_id, title, description, category, budget) VALUES';
 const APPLY = 'INSERT INTO applications (id, job_id, freelancer_id, cover_letter, proposed_amount) VALUES';
 const CONTRACT = `INSERT INTO contracts
@@ -181,15 +181,16 @@ describe('the forge schema', () => {
     await db().app(`${JOB} ('race', 'boss', 'Race', 'A race', 'Web', 100)`);
     await db().app(`INSERT INTO applications (id, job_id, freelancer_id, cover_letter, proposed_amount)
       SELECT 'race-' || n, 'race', 'user-' || n, 'Hello', 1 FROM generate_series(1, 8) n`);
-    const refused = await race(
-      (n) => `UPDATE applications SET status = 'accepted', decided_at = now() WHERE id = 'race-${n + 1}'`,
-    );
+    const accept = "UPDATE applications SET status = 'accepted', decided_at = now() WHERE id = $1";
+    const refused = await refusalsOf(EIGHT.map((n) => db().app(accept, [`race-${n}`])));
 
     expect(refused).toEqual(Array(7).fill('applications_job_id_accepted_key'));
   });
 
   it('keeps milestones that race within their contract', async () => {
-    const refused = await race((n) => `${MILESTONE} ('race-${n}', 'other', ${n + 1}, 'Race', 30)`);
+    const refused = await refusalsOf(
+      EIGHT.map((n) => db().app(`${MILESTONE} ('race-${n}', 'other', ${n}, 'Race', 30)`)),
+    );
 
     expect(refused).toEqual(Array(5).fill('milestones_contract_total_check'));
   });
@@ -215,14 +216,6 @@ describe('the forge schema', () => {
     const query = "SELECT id FROM jobs WHERE search @@ websearch_to_tsquery('english', 'harvest')";
     expect(await db().app(query)).toEqual([{ id: 'farm' }]);
   });
-
-  /** Runs a statement eight times at once and names the constraints that refused it. */
-  async function race(statement: (n: number) => string): Promise<string[]> {
-    const pool = new Pool({ connectionString: db().url, max: 8 });
-    const settled = await Promise.allSettled(Array.from({ length: 8 }, (_, n) => pool.query(statement(n))));
-    await pool.end();
-    return settled.filter((result) => result.status === 'rejected').map(({ reason }) => reason.constraint);
-  }
 
   itKeepsAnAuditLog(db);
 });

@@ -1,5 +1,4 @@
-import { itKeepsAnAuditLog, useDatabase } from '@azora/db-testkit';
-import { Pool } from 'pg';
+import { itKeepsAnAuditLog, refusalsOf, useDatabase } from '@azora/db-testkit';
 import {
   givenRows,
   HASH,
@@ -220,12 +219,8 @@ describe('the mint schema', () => {
   });
 
   it('takes one of many equal requests that race', async () => {
-    const pool = new Pool({ connectionString: db().url, max: 8 });
-    const requests = Array.from({ length: 8 }, () => pool.query(request('race')));
-    const settled = await Promise.allSettled(requests);
-    await pool.end();
+    const refused = await refusalsOf(Array.from({ length: 8 }, () => db().app(request('race'))));
 
-    const refused = settled.filter((result) => result.status === 'rejected').map(({ reason }) => reason.constraint);
     expect(refused).toEqual(Array(7).fill('requests_pkey'));
   });
 
