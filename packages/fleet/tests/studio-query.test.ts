@@ -1,5 +1,7 @@
 import { request as httpRequest } from 'node:http';
 import { studioRole } from '../src/operations/studio/access';
+import { TIME_LIMITS } from '../src/studio/limits';
+import { answerQuery } from '../src/studio/query';
 import type { GivenFleet } from './fleet-fixture';
 import { openClient, rowsOf } from './migrations-fixture';
 import {
@@ -309,5 +311,25 @@ describe('a lint', () => {
 
     expect(answers).toEqual([0, 0, 1, 0, 0]);
     expect(await studio.query('SELECT count(*) FROM notes')).toEqual(before);
+  });
+});
+
+describe('what is no answer of the database', () => {
+  it.each([
+    ['SERVER.CONNECTION_LOST', Object.assign(new Error('write ECONNRESET'), { code: 'ECONNRESET' })],
+    ['INTERNAL', new TypeError('undefined is not a function')],
+  ])('is told as %s', async (code, error) => {
+    const { studio } = await givenStudio(fleet);
+    const { context } = studio;
+    const people = context.access.get('people');
+    if (people === undefined) throw new Error('the studio shows people');
+    const access = new Map([['people', { ...people, open: () => Promise.reject(error) }]]);
+    const request = { procedure: 'query' as const, query: { sql: 'SELECT 1', parameters: [] } };
+    const caller = { address: undefined, agent: undefined };
+    const options = { signal: new AbortController().signal, limits: TIME_LIMITS, caller };
+
+    const { answer } = await answerQuery({ ...context, access }, 'people', request, options);
+
+    expect(answer).toMatchObject([{ name: 'SuiteError', code }]);
   });
 });

@@ -134,7 +134,7 @@ async function openCompanion(service: Service): Promise<TestDatabase> {
   });
 }
 
-async function openQueries(target: Target, remove: (keep: boolean) => Promise<void>): Promise<TestDatabase> {
+function openQueries(target: Target, remove: (keep: boolean) => Promise<void>): TestDatabase {
   const url = appUrl(target, passwordOf);
   const [app, admin] = [openPool(url.href), openPool(target.admin.href)];
   return {

@@ -1,4 +1,5 @@
 import { databaseFault, SuiteError } from '@azora/db-core';
+import { toSuiteError } from '../operations/fleet';
 import type { StudioAccess, StudioContext } from '../operations/studio/context';
 import { type Caller, tellAudit } from './audit';
 import { requireCompanionQuery } from './companion-query';
@@ -108,14 +109,7 @@ function faultOf(error: unknown, access: StudioAccess): StudioFault {
     return { name: 'SuiteError', message: text, code, ...(next === undefined ? {} : { next }) };
   }
   const fault = databaseFault(error);
-  if (fault === undefined) {
-    return {
-      name: 'SuiteError',
-      message: 'The connection to the database was lost',
-      code: 'SERVER.CONNECTION_LOST',
-      next: 'Try it again when the server is back',
-    };
-  }
+  if (fault === undefined) return faultOf(toSuiteError(error), access);
   const { message, sqlState: code } = fault;
   const hint = code === INSUFFICIENT_PRIVILEGE && access.hidden().length > 0;
   return { name: 'DatabaseError', message, code, ...(hint ? { next: HIDDEN_HINT } : {}) };
