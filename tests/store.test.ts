@@ -26,11 +26,13 @@ describe('a store', () => {
 
   it('runs a transaction again that PostgreSQL ended because of a deadlock', async () => {
     let runs = 0;
+    const held = new Set<number>();
     const touch = (first: number, second: number) =>
       mint.transaction(async (tx) => {
         runs += 1;
         await tx.$executeRaw`SELECT pg_advisory_xact_lock(${first})`;
-        await tx.$queryRaw`SELECT pg_sleep(0.3)::text`;
+        held.add(first);
+        while (held.size < 2) await sleep(10);
         await tx.$executeRaw`SELECT pg_advisory_xact_lock(${second})`;
       });
 

@@ -76,7 +76,7 @@ describe('many runners', () => {
   it('do not stop an index that is built concurrently', async () => {
     const migrations = await givenMigrations({
       '01_a': 'CREATE TABLE a (id int);',
-      '02_i': '-- no-transaction\nSELECT pg_sleep(0.3);\nCREATE INDEX CONCURRENTLY i ON a (id);',
+      '02_i': '-- no-transaction\nSELECT pg_sleep(3);\nCREATE INDEX CONCURRENTLY i ON a (id);',
     });
     const first = up(migrations);
     await waitForStatement('SELECT pg_sleep');
