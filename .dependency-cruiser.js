@@ -10,7 +10,7 @@ module.exports = {
       name: `${name}-imports-only-what-it-may`,
       severity: 'error',
       from: { path },
-      to: { pathNot: [path, ...mayImport, '^node_modules/', '^(node:)?[a-z_/]+$'] },
+      to: { pathNot: [path, ...mayImport, '(^|/)node_modules/', '^(node:)?[a-z_/]+$'] },
     })),
   ],
   options: {

@@ -4,32 +4,42 @@ const FLEET = '^packages/fleet/src';
 
 exports.ROOMS = [
   { name: 'core', path: '^packages/core/src', mayImport: [] },
-  { name: 'fleet-suite', path: `${FLEET}/suite`, mayImport: ['^packages/core'] },
-  { name: 'fleet-postgres', path: `${FLEET}/postgres`, mayImport: ['^packages/core', `${FLEET}/suite`] },
-  { name: 'fleet-sets', path: `${FLEET}/sets`, mayImport: ['^packages/core', `${FLEET}/(postgres|suite)`] },
+  { name: 'migrate', path: '^packages/migrate/src', mayImport: ['^packages/core'] },
+  { name: 'fleet-config', path: `${FLEET}/config`, mayImport: ['^packages/core'] },
+  { name: 'fleet-schema', path: `${FLEET}/schema`, mayImport: ['^packages/core', `${FLEET}/config`] },
+  {
+    name: 'fleet-postgres',
+    path: `${FLEET}/postgres`,
+    mayImport: ['^packages/(core|migrate)', `${FLEET}/(config|schema)`],
+  },
+  {
+    name: 'fleet-backup-store',
+    path: `${FLEET}/backup-store`,
+    mayImport: ['^packages/(core|migrate)', `${FLEET}/(postgres|config|schema)`],
+  },
   {
     name: 'fleet-operations',
     path: `${FLEET}/operations`,
-    mayImport: ['^packages/core', `${FLEET}/(postgres|sets|suite)`],
+    mayImport: ['^packages/(core|migrate)', `${FLEET}/(postgres|backup-store|config|schema)`],
   },
   {
     name: 'fleet-studio',
     path: `${FLEET}/studio`,
-    mayImport: ['^packages/core', `${FLEET}/(operations|suite)`],
+    mayImport: ['^packages/(core|migrate)', `${FLEET}/(operations|config|schema)`],
   },
   {
     name: 'fleet-render',
     path: `${FLEET}/render`,
-    mayImport: ['^packages/core', `${FLEET}/(operations|postgres|suite)`],
+    mayImport: ['^packages/(core|migrate)', `${FLEET}/(operations|postgres|config|schema)`],
   },
   {
     name: 'fleet-commands',
     path: `${FLEET}/commands`,
-    mayImport: ['^packages/core', `${FLEET}/(operations|render|sets|studio|suite)`],
+    mayImport: ['^packages/(core|migrate)', `${FLEET}/(operations|render|backup-store|studio|config|schema)`],
   },
   { name: 'fleet-entry', path: `${FLEET}/(bin|index)\\.ts$`, mayImport: ['^packages/core', `${FLEET}/`] },
   { name: 'studio', path: '^packages/studio/src', mayImport: [] },
-  { name: 'testkit', path: '^packages/testkit/src', mayImport: ['^packages/(core|fleet)'] },
+  { name: 'testkit', path: '^packages/testkit/src', mayImport: ['^packages/(core|migrate|fleet)'] },
   { name: 'seed', path: '^prisma/', mayImport: ['^packages/core', '^services/[^/]+/(seed|src/index)\\.'] },
   ...require('node:fs')
     .readdirSync(`${__dirname}/services`)

@@ -1,4 +1,4 @@
-import { databaseFault, type SeedMessage, type SeedRequest, type SeedTarget, SuiteError } from '@azora/db-core';
+import { findDatabaseError, type SeedMessage, type SeedRequest, type SeedTarget, SuiteError } from '@azora/db-core';
 import { seedContext } from './personas';
 import { seedBase, seedVolume } from './service-seed';
 
@@ -37,13 +37,14 @@ async function seedService(
 
 function failure(service: string, error: unknown): SeedMessage {
   if (error instanceof SuiteError) {
-    return { kind: 'failed', service, code: error.code, message: error.message, why: error.why, next: error.next };
+    const { code, kind: errorKind, message, why, next } = error;
+    return { kind: 'failed', service, code, errorKind, message, why, next };
   }
-  const fault = databaseFault(error);
+  const fault = findDatabaseError(error);
   const code = fault === undefined ? 'SEED.FAILED' : 'DATABASE.FAILED';
   const message = fault?.message ?? (error instanceof Error ? error.message : String(error));
   const why = fault === undefined ? undefined : `PostgreSQL answered SQLSTATE ${fault.sqlState}.`;
-  return { kind: 'failed', service, code, message, why, next: undefined };
+  return { kind: 'failed', service, code, errorKind: 'failure', message, why, next: undefined };
 }
 
 function tell(message: SeedMessage): void {

@@ -8,7 +8,7 @@ const CODE = /'([A-Z]{3,}\.[A-Z][A-Z_]+)'/g;
 /** Every code that stands as a literal in what we ship. */
 function codesInCode(): ReadonlySet<string> {
   const codes = new Set<string>(['INTERNAL']);
-  for (const folder of ['packages/core/src', 'packages/fleet/src', 'prisma', 'services']) {
+  for (const folder of ['packages/core/src', 'packages/fleet/src', 'packages/migrate/src', 'prisma', 'services']) {
     for (const entry of readdirSync(path.join(root, folder), { recursive: true, encoding: 'utf8' })) {
       if (!entry.endsWith('.ts') || /(^|\/)(node_modules|dist|generated|tests)\//.test(entry)) continue;
       const text = readFileSync(path.join(root, folder, entry), 'utf8');

@@ -56,16 +56,26 @@ describe('the house', () => {
     expect(folders.filter(({ name: folder }) => !existsSync(path.join(migrations, folder, 'down.sql')))).toEqual([]);
   });
 
-  it.each(['core', 'fleet'])('never takes packages/%s, whose code runs while it builds, away to restore it', (name) => {
-    const { nx } = JSON.parse(readFileSync(path.join(root, 'packages', name, 'package.json'), 'utf8'));
+  it.each(['core', 'migrate', 'fleet'])(
+    'never takes packages/%s, whose code runs while it builds, away to restore it',
+    (name) => {
+      const { nx } = JSON.parse(readFileSync(path.join(root, 'packages', name, 'package.json'), 'utf8'));
 
-    expect(nx.targets.build.cache).toBe(false);
-  });
+      expect(nx.targets.build.cache).toBe(false);
+    },
+  );
 
   it('builds every package from the root', () => {
     const { references } = JSON.parse(readFileSync(path.join(root, 'tsconfig.json'), 'utf8'));
     const built = references.map((reference: { path: string }) => reference.path).sort();
-    const packages = ['packages/core', 'packages/fleet', 'packages/studio', 'packages/testkit', 'prisma'];
+    const packages = [
+      'packages/core',
+      'packages/fleet',
+      'packages/migrate',
+      'packages/studio',
+      'packages/testkit',
+      'prisma',
+    ];
 
     expect(built).toEqual([...packages, ...NAMES.map((name) => `services/${name}`)].sort());
   });

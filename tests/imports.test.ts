@@ -23,7 +23,7 @@ describe('the import table', () => {
   });
 
   const probes = [
-    ['core imports the toolkit', 'packages/core/src', '../../fleet/src/suite/registry', 'core'],
+    ['core imports the toolkit', 'packages/core/src', '../../fleet/src/config/registry', 'core'],
     [
       'the toolkit imports a service',
       'packages/fleet/src/operations',
@@ -32,7 +32,7 @@ describe('the import table', () => {
     ],
     ['an operation imports a command', 'packages/fleet/src/operations', '../commands/consent', 'fleet-operations'],
     ['a service imports another', 'services/mint/src', '../../auth/src/client', 'service-mint'],
-    ['the seed imports the toolkit', 'prisma', '../packages/fleet/src/suite/registry', 'seed'],
+    ['the seed imports the toolkit', 'prisma', '../packages/fleet/src/config/registry', 'seed'],
   ] as const;
 
   it.each(probes)('refuses it when %s', (_title, folder, target, room) => {

@@ -59,7 +59,6 @@ describe('a store', () => {
     const narrow = openMint({ url: db().url, pool: { max: 1 } });
     const session = async () => {
       const [row] = await narrow.query<{ pid: number }>({
-        name: 'session',
         text: 'SELECT pg_backend_pid() AS pid',
         values: [],
       });
@@ -67,10 +66,10 @@ describe('a store', () => {
     };
     const first = await session();
 
-    const refused = narrow.query({ name: 'refused', text: 'SELECT 1 / $1::int', values: [0] });
+    const refused = narrow.query({ text: 'SELECT 1 / $1::int', values: [0] });
     await expect(refused).rejects.toMatchObject({ code: 'DATABASE.FAILED', meta: { sqlState: '22012' } });
     expect(await session()).toBe(first);
-    const ended = narrow.query({ name: 'ended', text: 'SELECT pg_terminate_backend(pg_backend_pid())', values: [] });
+    const ended = narrow.query({ text: 'SELECT pg_terminate_backend(pg_backend_pid())', values: [] });
     await expect(ended).rejects.toMatchObject({ code: 'DATABASE.CONNECTION_LOST' });
     expect(await session()).not.toBe(first);
     await narrow.close();
@@ -80,7 +79,7 @@ describe('a store', () => {
     const narrow = openMint({ url: db().url, pool: { max: 1, connectTimeoutMs: 2_000 } });
     const holder = await narrow.pool.connect();
 
-    const waiting = narrow.query({ name: 'waiting', text: 'SELECT 1', values: [] });
+    const waiting = narrow.query({ text: 'SELECT 1', values: [] });
 
     await expect(waiting).rejects.toMatchObject({ code: 'DATABASE.NO_CONNECTION' });
     holder.release();
@@ -92,7 +91,7 @@ describe('a store', () => {
 
     await mint.prisma.$queryRaw`SELECT pg_sleep(0.2)::text, ${'private'}::text`;
 
-    await mint.query({ name: 'slow', text: 'SELECT pg_sleep(0.2)::text, $1::text', values: ['private'] });
+    await mint.query({ text: 'SELECT pg_sleep(0.2)::text, $1::text', values: ['private'] });
 
     const told = expect.objectContaining({ message: 'slow query', service: 'mint', durationMs: expect.any(Number) });
     expect(slow).toEqual([told, told]);

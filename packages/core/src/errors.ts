@@ -1,4 +1,13 @@
+/**
+ * Who has to act: the caller (`usage`), whoever set up the machine (`configuration`), nobody but time or an operator
+ * (`failure`), whoever owns the data that a check looked at (`finding`), or the developers of the suite (`bug`). The
+ * command line derives its exit code from it.
+ */
+export type ErrorKind = 'usage' | 'configuration' | 'failure' | 'finding' | 'bug';
+
 export interface SuiteErrorDetails {
+  /** `failure` when absent. */
+  readonly kind?: ErrorKind;
   /** What was found, in one sentence. */
   readonly why?: string;
   /** What to do about it. */
@@ -12,6 +21,7 @@ export interface SuiteErrorDetails {
 export class SuiteError extends Error {
   override readonly name = 'SuiteError';
   readonly code: string;
+  readonly kind: ErrorKind;
   readonly why: string | undefined;
   readonly next: string | undefined;
   readonly meta: Readonly<Record<string, unknown>>;
@@ -19,68 +29,14 @@ export class SuiteError extends Error {
   constructor(code: string, message: string, details: SuiteErrorDetails = {}) {
     super(message, details.cause === undefined ? undefined : { cause: details.cause });
     this.code = code;
+    this.kind = details.kind ?? 'failure';
     this.why = details.why;
     this.next = details.next;
     this.meta = details.meta ?? {};
   }
 }
 
-/** The facts of a database error that may be shown: PostgreSQL's `detail` and `where` carry row values and are left out. */
-export interface DatabaseFault {
-  readonly sqlState: string;
-  readonly message: string;
-  /** The constraint that refused, or the rule of our own SQL. */
-  readonly constraint: string | undefined;
-  /** What a rule of our own SQL told: the JSON object in its DETAIL. */
-  readonly facts: Readonly<Record<string, unknown>>;
-}
-
-/**
- * The SQLSTATE that the functions in our migrations raise, with the name of the rule as the message (Prisma's driver passes
- * on no constraint of an error that it does not know) and facts as JSON in DETAIL. No other software uses the class.
- */
-const OWN_FAULT = 'AZ001';
-
-/**
- * Finds PostgreSQL's own error in what `pg` or Prisma threw, by shape: Prisma 7 hides it under
- * `meta.driverAdapterError.cause`, and wraps what it does not know in a cause.
- */
-export function databaseFault(error: unknown): DatabaseFault | undefined {
-  for (let found = error, depth = 0; isRecord(found) && depth < 6; depth += 1) {
-    const state = found['originalCode'] ?? found['code'];
-    // Prisma's own codes, P1000 and up, look like SQLSTATEs; P0001, RAISE EXCEPTION, is one.
-    if (typeof state === 'string' && /^[0-9A-Z]{5}$/.test(state) && !/^P[1-9]\d{3}$/.test(state)) {
-      return {
-        sqlState: state,
-        message: String(found['originalMessage'] ?? found['message'] ?? ''),
-        ...(state === OWN_FAULT
-          ? { constraint: String(found['message']), facts: factsOf(found['detail']) }
-          : { constraint: constraintOf(found['constraint']), facts: {} }),
-      };
-    }
-    const meta = found['meta'];
-    found = isRecord(meta) && meta['driverAdapterError'] !== undefined ? meta['driverAdapterError'] : found['cause'];
-  }
-  return undefined;
-}
-
-/** An error and its causes, by shape, for an error may be of another realm: its code or '', and its message. */
-export function* causesOf(error: unknown): Generator<{ readonly code: string; readonly message: string }> {
-  for (let found = error, depth = 0; isRecord(found) && depth < 6; depth += 1, found = found['cause']) {
-    yield { code: String(found['code'] ?? ''), message: String(found['message'] ?? '') };
-  }
-}
-
-function constraintOf(value: unknown): string | undefined {
-  if (typeof value === 'string') return value;
-  return isRecord(value) && typeof value['index'] === 'string' ? value['index'] : undefined;
-}
-
-function factsOf(detail: unknown): Readonly<Record<string, unknown>> {
-  const facts: unknown = typeof detail === 'string' ? JSON.parse(detail) : {};
-  return isRecord(facts) ? facts : {};
-}
-
-function isRecord(value: unknown): value is Record<string, unknown> {
+/** Whether a value is an object whose properties can be read. */
+export function isRecord(value: unknown): value is Readonly<Record<string, unknown>> {
   return typeof value === 'object' && value !== null;
 }

@@ -1,7 +1,16 @@
 export { quoteIdentifier, quoteLiteral, writeRows } from './bulk';
 export { capabilitiesOf, type ServerCapabilities } from './capabilities';
-export { type DatabaseFault, databaseFault, SuiteError, type SuiteErrorDetails } from './errors';
-export { type FaultTable, isConnectionLoss, storeError } from './faults';
+export {
+  type ConnectionFailure,
+  type ConstraintErrors,
+  connectionFailure,
+  type DatabaseErrorFacts,
+  findDatabaseError,
+  isConnectionLoss,
+  redactedCause,
+  storeError,
+} from './database-errors';
+export { type ErrorKind, isRecord, SuiteError, type SuiteErrorDetails } from './errors';
 export { newId } from './ids';
 export { formatMoney, type MoneyInput, parseMoney } from './money';
 export type { PoolOptions } from './pool';
@@ -22,6 +31,7 @@ export {
 } from './seed';
 export type { SeedMessage, SeedRequest, SeedTarget } from './seed-protocol';
 export {
+  type Environment,
   type GeneratedClient,
   type Logger,
   openStore,

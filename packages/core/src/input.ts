@@ -11,6 +11,7 @@ export function inputReader(code: string) {
     if (parsed.success) return parsed.data;
     const { issues } = parsed.error;
     throw new SuiteError(code, 'The input cannot be used', {
+      kind: 'usage',
       why: `${issues.map((issue) => `${issue.path.join('.') || 'input'}: ${problemOf(issue)}`).join('; ')}.`,
       next: 'Correct the fields that are named and call again',
       meta: { fields: [...new Set(issues.map(({ path }) => String(path[0] ?? 'input')))] },

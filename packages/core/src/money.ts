@@ -24,6 +24,7 @@ export function parseMoney(input: MoneyInput): Decimal {
   const text = typeof input === 'string' ? input : typeof input === 'object' ? input.toFixed() : '';
   if (!DECIMAL_TEXT.test(text)) {
     throw new SuiteError('MONEY.NOT_DECIMAL', 'An amount of money must be a decimal', {
+      kind: 'usage',
       why:
         typeof input === 'number'
           ? 'A JavaScript number cannot hold most decimal fractions.'
@@ -34,11 +35,13 @@ export function parseMoney(input: MoneyInput): Decimal {
   const amount = new Decimal(text);
   if (amount.decimalPlaces() > SCALE) {
     throw new SuiteError('MONEY.TOO_PRECISE', `An amount of money has at most ${SCALE} decimals`, {
+      kind: 'usage',
       next: 'Round it, and decide in whose favour',
     });
   }
   if (amount.abs().gte(LIMIT)) {
     throw new SuiteError('MONEY.TOO_LARGE', `An amount of money has at most ${WHOLE_DIGITS} digits before the point`, {
+      kind: 'usage',
       next: 'Split it',
     });
   }

@@ -1,5 +1,5 @@
 import { backOff } from 'exponential-backoff';
-import { causesOf, databaseFault } from './errors';
+import { causesOf, findDatabaseError } from './database-errors';
 
 /** Five tries: contention that outlives 10, 20, 40 and 80 ms is a hot spot that waiting will not cool. */
 const TRANSACTION_RETRY = { numOfAttempts: 5, startingDelay: 10, maxDelay: 500, jitter: 'full' } as const;
@@ -11,11 +11,11 @@ const CONNECT_RETRY = { numOfAttempts: 6, startingDelay: 100, maxDelay: 1_600, j
 const RUN_AGAIN = ['40001', '40P01'];
 
 /** Starting up or shutting down, too many connections: the server is there and will take the next ones. */
-const CONNECT_AGAIN = ['57P03', '53300', 'ECONNREFUSED', 'ECONNRESET'];
+const CONNECT_AGAIN = ['57P03', '53300', 'ECONNREFUSED', 'ECONNRESET', 'EAI_AGAIN'];
 
 /** True of errors after which the whole transaction may be run again. */
 export function isRetryable(error: unknown): boolean {
-  return RUN_AGAIN.includes(databaseFault(error)?.sqlState ?? '') || codeOf(error) === 'P2034';
+  return RUN_AGAIN.includes(findDatabaseError(error)?.sqlState ?? '') || codeOf(error) === 'P2034';
 }
 
 /** Runs `work` until it succeeds, fails for good, or was tried five times. */

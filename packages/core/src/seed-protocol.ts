@@ -1,3 +1,5 @@
+import type { ErrorKind } from './errors';
+
 /** What the toolkit asks of the seed orchestrator, over the channel between the two processes. */
 export interface SeedRequest {
   readonly services: readonly SeedTarget[];
@@ -23,6 +25,7 @@ export type SeedMessage =
       readonly kind: 'failed';
       readonly service: string;
       readonly code: string;
+      readonly errorKind: ErrorKind;
       readonly message: string;
       readonly why: string | undefined;
       readonly next: string | undefined;

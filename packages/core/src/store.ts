@@ -1,7 +1,8 @@
+import { createHash } from 'node:crypto';
 import { PrismaPg } from '@prisma/adapter-pg';
 import { DatabaseError, type Pool, type QueryResultRow } from 'pg';
+import { type ConstraintErrors, storeError } from './database-errors';
 import { SuiteError } from './errors';
-import { type FaultTable, storeError } from './faults';
 import { openPool, POOL_DEFAULTS, type PoolOptions } from './pool';
 import { retryTransaction } from './retry';
 import type { Inside } from './transaction';
@@ -13,18 +14,17 @@ export interface Logger {
 }
 
 export interface StoreOptions {
-  /** The connection URL; without it `<SERVICE>_DATABASE_URL` is read. */
+  /** The connection URL of the app role; `<SERVICE>_DATABASE_URL` of the environment when absent. */
   readonly url?: string;
   readonly pool?: PoolOptions;
   readonly logger?: Logger;
-  /** Statements that take longer are reported; without it `AZORA_SLOW_QUERY_MS`, else 500. */
+  /** Statements that take longer are logged; `AZORA_SLOW_QUERY_MS` of the environment when absent, else 500. */
   readonly slowQueryMs?: number;
   readonly clock?: () => Date;
 }
 
-/** SQL with its parameters, $1 and on; the name stands for this text wherever it is used. */
+/** SQL with its parameters, $1 and on. */
 export interface Statement {
-  readonly name: string;
   readonly text: string;
   readonly values: readonly unknown[];
 }
@@ -36,8 +36,8 @@ export interface Store<Client, TransactionClient> {
   readonly pool: Pool;
   readonly clock: () => Date;
   /**
-   * Runs one statement as a transaction of its own, prepared once per connection under its name, again after a deadlock or
-   * serialization failure; returns its rows. What the database refuses is thrown as the store's error.
+   * Runs one statement as a transaction of its own, prepared once per connection, and returns its rows. Retries after a
+   * deadlock or serialization failure. What the database rejects is thrown as the store's error.
    */
   query<Row extends QueryResultRow>(statement: Statement): Promise<readonly Row[]>;
   /** Runs `work` in one transaction, again after a deadlock or serialization failure; what it throws rolls back. */
@@ -67,6 +67,9 @@ export interface GeneratedClient<TransactionClient> {
   $disconnect(): Promise<void>;
 }
 
+/** Variables as `process.env` has them. */
+export type Environment = Readonly<Record<string, string | undefined>>;
+
 const DEFAULT_SLOW_QUERY_MS = 500;
 
 /**
@@ -77,25 +80,26 @@ export function openStore<TransactionClient, Client extends GeneratedClient<Tran
   service: string,
   createClient: (options: PrismaOptions) => Client,
   options: StoreOptions,
-  faults: FaultTable = {},
+  environment: Environment,
+  constraintErrors: ConstraintErrors = {},
 ): Store<Client, TransactionClient> {
-  const url = storeUrl(service, options.url);
+  const url = storeUrl(service, options.url, environment);
   const limits = { ...POOL_DEFAULTS, ...options.pool };
   const pool = openPool(url, limits);
   const prisma = createClient({ adapter: new PrismaPg(pool), log: [{ emit: 'event', level: 'query' }] });
-  const report = slowQueryReport(service, options);
+  const report = slowQueryReport(service, options, environment);
   prisma.$on('query', report);
   let closing: Promise<void> | undefined;
-  const translated = <Result>(work: () => Promise<Result>) =>
+  const translated = <Result>(work: () => Promise<Result>, statement?: string) =>
     retryTransaction(work).catch((error: unknown): never => {
-      throw storeError(error, faults);
+      throw storeError(error, constraintErrors, statement);
     });
   return {
     prisma,
     pool,
     clock: options.clock ?? (() => new Date()),
     query: <Row extends QueryResultRow>(statement: Statement) =>
-      translated(() => runStatement<Row>(pool, statement, report)),
+      translated(() => runStatement<Row>(pool, statement, report), labelOf(statement.text)),
     transaction: (work) =>
       // The brand is given here and nowhere else: this client is inside a transaction.
       translated(() =>
@@ -111,13 +115,13 @@ export function openStore<TransactionClient, Client extends GeneratedClient<Tran
 
 async function runStatement<Row extends QueryResultRow>(
   pool: Pool,
-  { name, text, values }: Statement,
+  { text, values }: Statement,
   report: Report,
 ): Promise<readonly Row[]> {
   const client = await pool.connect();
   const started = performance.now();
   try {
-    const { rows } = await client.query<Row>({ name, text, values: [...values] });
+    const { rows } = await client.query<Row>({ name: preparedName(text), text, values: [...values] });
     report({ query: text, duration: performance.now() - started });
     client.release();
     return rows;
@@ -128,18 +132,29 @@ async function runStatement<Row extends QueryResultRow>(
   }
 }
 
+/** One text has one name and one name one text: PostgreSQL rejects a second text under a name that a connection knows. */
+function preparedName(text: string): string {
+  return `azora_${createHash('sha256').update(text).digest('hex').slice(0, 32)}`;
+}
+
+/** What a statement is about, for errors and logs: the first function or table that its text names. */
+function labelOf(text: string): string | undefined {
+  return /\b(?:FROM|INTO|UPDATE|SELECT|CALL)\s+([a-z_][a-z0-9_]*)/.exec(text)?.[1];
+}
+
 /** PostgreSQL's own answer, of a severity that leaves the session there. */
 function isRefusal(error: unknown): boolean {
   return error instanceof DatabaseError && error.severity === 'ERROR';
 }
 
-function storeUrl(service: string, given: string | undefined): DatabaseUrl {
+function storeUrl(service: string, given: string | undefined, environment: Environment): DatabaseUrl {
   if (given !== undefined) return parseDatabaseUrl(given, 'url');
   const variable = `${service.toUpperCase()}_DATABASE_URL`;
-  const found = process.env[variable];
+  const found = environment[variable];
   if (found !== undefined) return parseDatabaseUrl(found, variable);
   throw new SuiteError('CONFIG.NO_URL', `No URL for the ${service} database`, {
-    why: `No url was passed and ${variable} is not set.`,
+    kind: 'configuration',
+    why: `No url was passed, and ${variable} is not set.`,
     next: `Pass { url }, or set ${variable} to what "npx azora-db url ${service}" prints`,
     meta: { service, variable },
   });
@@ -149,20 +164,23 @@ type Report = (event: QueryEvent) => void;
 
 function slowQueryReport(
   service: string,
-  { logger = console, slowQueryMs = slowQueryMsFromEnv() }: StoreOptions,
+  { logger = console, slowQueryMs }: StoreOptions,
+  environment: Environment,
 ): Report {
+  const limitMs = slowQueryMs ?? readSlowQueryMs(environment);
   return ({ query, duration }) => {
     // The statement only: its parameters are people's data.
-    if (duration >= slowQueryMs) logger.warn('slow query', { service, durationMs: Math.round(duration), query });
+    if (duration >= limitMs) logger.warn('slow query', { service, durationMs: Math.round(duration), query });
   };
 }
 
-function slowQueryMsFromEnv(): number {
-  const text = process.env['AZORA_SLOW_QUERY_MS'];
+function readSlowQueryMs(environment: Environment): number {
+  const text = environment['AZORA_SLOW_QUERY_MS'];
   if (text === undefined || text === '') return DEFAULT_SLOW_QUERY_MS;
   const value = Number(text);
   if (Number.isFinite(value) && value >= 0) return value;
   throw new SuiteError('CONFIG.BAD_NUMBER', 'AZORA_SLOW_QUERY_MS is not a number of milliseconds', {
+    kind: 'configuration',
     next: 'Set it to a number such as 500, or remove it',
     meta: { variable: 'AZORA_SLOW_QUERY_MS' },
   });

@@ -71,6 +71,7 @@ export function redactUrl(url: DatabaseUrl): string {
 
 function badUrl(source: string, why: string): SuiteError {
   return new SuiteError('CONFIG.BAD_URL', `${source} is not a usable PostgreSQL URL`, {
+    kind: 'configuration',
     why,
     next: `Set ${source} to postgresql://user:password@host:port/database (reserved characters in the password as %XX)`,
     meta: { source },

@@ -1,6 +1,7 @@
-import { databaseFault, SuiteError } from '../src/errors';
+import { findDatabaseError } from '../src/database-errors';
+import { SuiteError } from '../src/errors';
 
-describe('databaseFault', () => {
+describe('findDatabaseError', () => {
   it("reads pg's own error", () => {
     const thrown = Object.assign(new Error('duplicate key'), {
       code: '23505',
@@ -8,7 +9,7 @@ describe('databaseFault', () => {
       detail: 'Key (email)=(a@b.c)',
     });
 
-    expect(databaseFault(thrown)).toEqual({
+    expect(findDatabaseError(thrown)).toEqual({
       sqlState: '23505',
       message: 'duplicate key',
       constraint: 'users_email_key',
@@ -26,7 +27,7 @@ describe('databaseFault', () => {
       },
     });
 
-    expect(databaseFault(thrown)).toEqual({
+    expect(findDatabaseError(thrown)).toEqual({
       sqlState: '23505',
       message: 'duplicate key',
       constraint: 'users_email_key',
@@ -37,8 +38,8 @@ describe('databaseFault', () => {
   it("takes RAISE EXCEPTION for a database's error, and Prisma's codes for none", () => {
     const raised = Object.assign(new Error('no'), { code: 'P0001' });
 
-    expect(databaseFault(raised)?.sqlState).toBe('P0001');
-    expect(databaseFault(Object.assign(new Error('no'), { code: 'P1001' }))).toBeUndefined();
+    expect(findDatabaseError(raised)?.sqlState).toBe('P0001');
+    expect(findDatabaseError(Object.assign(new Error('no'), { code: 'P1001' }))).toBeUndefined();
   });
 
   it('reads the rule and the facts that SQL of our own raised, from pg and from Prisma', () => {
@@ -49,20 +50,20 @@ describe('databaseFault', () => {
     });
     const fault = { sqlState: 'AZ001', constraint: 'insufficient_funds', facts: { available: '1.5' } };
 
-    expect(databaseFault(Object.assign(new Error(raised.message), raised))).toMatchObject(fault);
-    expect(databaseFault(wrapped)).toMatchObject(fault);
+    expect(findDatabaseError(Object.assign(new Error(raised.message), raised))).toMatchObject(fault);
+    expect(findDatabaseError(wrapped)).toMatchObject(fault);
   });
 
   it('looks through causes', () => {
     const thrown = new SuiteError('X.Y', 'wrapped', { cause: Object.assign(new Error('gone'), { code: '57P01' }) });
 
-    expect(databaseFault(thrown)?.sqlState).toBe('57P01');
+    expect(findDatabaseError(thrown)?.sqlState).toBe('57P01');
   });
 
   it.each([undefined, null, 'text', new Error('plain'), Object.assign(new Error('refused'), { code: 'ECONNREFUSED' })])(
     'is undefined for %p',
     (thrown) => {
-      expect(databaseFault(thrown)).toBeUndefined();
+      expect(findDatabaseError(thrown)).toBeUndefined();
     },
   );
 });

@@ -1,4 +1,4 @@
-import { parseColumnComment, parseModelComment } from '../src/suite/annotations';
+import { parseColumnComment, parseModelComment } from '../src/schema/annotations';
 
 const lines = (...texts: string[]) => texts.map((text, index) => ({ line: index + 1, text }));
 

@@ -1,14 +1,14 @@
 import { mkdtemp, readdir, rm } from 'node:fs/promises';
 import os from 'node:os';
 import path from 'node:path';
+import { directoryStorage } from '../src/backup-store/directory';
+import type { Secret } from '../src/backup-store/encryption';
+import type { Manifest } from '../src/backup-store/manifest';
+import { openSet } from '../src/backup-store/set';
+import type { Storage } from '../src/backup-store/storage';
 import { type BackupReport, type BackupRequest, backUpFleet } from '../src/operations/backup/create';
 import { restoreFleet } from '../src/operations/backup/restore';
 import type { Target } from '../src/operations/targets';
-import { directoryStorage } from '../src/sets/directory';
-import type { Secret } from '../src/sets/encryption';
-import type { Manifest } from '../src/sets/manifest';
-import { openSet } from '../src/sets/set';
-import type { Storage } from '../src/sets/storage';
 
 const places: string[] = [];
 

@@ -3,7 +3,7 @@ import { readFile } from 'node:fs/promises';
 import path from 'node:path';
 import { gunzipSync } from 'node:zlib';
 import { migrateTargetUp } from '../src/operations/migrate';
-import { readCatalog } from '../src/suite/catalog';
+import { readSchemaModel } from '../src/schema/schema-model';
 import { backUp, filesIn, givenPlace, removePlaces, restore } from './backup-fixture';
 import { type GivenFleet, givenFleet, removeFleets } from './fleet-fixture';
 import { rowsOf } from './migrations-fixture';
@@ -66,10 +66,10 @@ describe('a masked set', () => {
   afterAll(removePlaces);
   afterAll(removeFleets);
 
-  const catalog = () => readCatalog(fleet.targets.map(({ service }) => service));
+  const schemaModel = () => readSchemaModel(fleet.targets.map(({ service }) => service));
   const maskedBy = async (key: string) => {
     const { storage, directory } = await givenPlace();
-    const { set } = await backUp(fleet.targets, storage, { mask: { catalog: await catalog(), key } });
+    const { set } = await backUp(fleet.targets, storage, { mask: { schemaModel: await schemaModel(), key } });
     const texts = (await filesIn(path.join(directory, set))).map(async (file) => {
       const bytes = await readFile(path.join(directory, set, file));
       return { file, text: (file.endsWith('.gz') ? gunzipSync(bytes) : bytes).toString() };

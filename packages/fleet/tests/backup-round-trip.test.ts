@@ -1,11 +1,10 @@
 import { execFileSync, spawnSync } from 'node:child_process';
 import path from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
+import { hasDrifted, withClient } from '@azora/db-migrate';
 import fc from 'fast-check';
 import { migrateTargetUp } from '../src/operations/migrate';
-import { withClient } from '../src/postgres/connect';
 import { dumpSchema } from '../src/postgres/dump/schema';
-import { hasDrifted } from '../src/postgres/migrations/fingerprint';
 import { backUp, givenPlace, removePlaces, restore } from './backup-fixture';
 import { givenFleet, removeFleets } from './fleet-fixture';
 import { rowsOf } from './migrations-fixture';

@@ -3,11 +3,11 @@ import net from 'node:net';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { type DatabaseUrl, parseDatabaseUrl } from '@azora/db-core';
 import type { Client } from 'pg';
+import { openSet } from '../src/backup-store/set';
+import type { Storage } from '../src/backup-store/storage';
 import { loadDatabase } from '../src/operations/backup/load';
 import { scratchPlace, type Target } from '../src/operations/targets';
 import { withScratchDatabase } from '../src/postgres/scratch';
-import { openSet } from '../src/sets/set';
-import type { Storage } from '../src/sets/storage';
 import { openClient } from './migrations-fixture';
 
 export interface Writers {

@@ -1,21 +1,21 @@
 import { readFile } from 'node:fs/promises';
 import { SuiteError } from '@azora/db-core';
 import { get_datamodel } from '@prisma/prisma-schema-wasm';
-import { countModels, readCatalog, readGrants, references, serviceOrder } from '../src/suite/catalog';
-import { scanSchema } from '../src/suite/psl-lines';
-import { findServices } from '../src/suite/registry';
+import { findServices } from '../src/config/registry';
+import { scanSchema } from '../src/schema/psl-lines';
+import { countModels, readGrants, readSchemaModel, references, serviceOrder } from '../src/schema/schema-model';
 import { FIXTURE_ROOT, givenSuite, REPOSITORY_ROOT, removeSuites } from './suite-fixture';
 
 afterEach(removeSuites);
 
-const readFixture = async () => readCatalog(await findServices(FIXTURE_ROOT));
+const readFixture = async () => readSchemaModel(await findServices(FIXTURE_ROOT));
 
 async function modelOf(service: string, name: string) {
   const { services } = await readFixture();
   return services.find((it) => it.name === service)?.models.find((it) => it.name === name);
 }
 
-describe('readCatalog', () => {
+describe('readSchemaModel', () => {
   it('reads a model with its keys, indexes and annotations', async () => {
     expect(await modelOf('auth', 'Session')).toMatchObject({
       table: 'sessions',
@@ -108,7 +108,7 @@ describe('readCatalog', () => {
       fine: 'model Thing {\n  id Int @id\n}',
       shop: 'model Order {\n  id Int\n}',
     });
-    const error = await readCatalog(services).catch((thrown: unknown) => thrown);
+    const error = await readSchemaModel(services).catch((thrown: unknown) => thrown);
 
     expect(error).toMatchObject({
       code: 'SCHEMA.INVALID',
@@ -128,7 +128,7 @@ describe('readCatalog', () => {
     const services = await givenSuite({ auth: 'model User {\n  id Int @id\n}' });
     const missing = services.map((it) => ({ ...it, schemaPath: `${it.directory}/prisma/none.prisma` }));
 
-    await expect(readCatalog(missing)).rejects.toMatchObject({
+    await expect(readSchemaModel(missing)).rejects.toMatchObject({
       code: 'SCHEMA.INVALID',
       why: 'services/auth/prisma/none.prisma: The file cannot be read (ENOENT).',
     });
@@ -136,7 +136,7 @@ describe('readCatalog', () => {
 
   it('reports all bad annotations of all schemas together', async () => {
     const services = await givenSuite({ auth: BAD_COMMENTS, shop: BAD_PATHS });
-    const error = await readCatalog(services).catch((thrown: unknown) => thrown);
+    const error = await readSchemaModel(services).catch((thrown: unknown) => thrown);
 
     expect(error).toMatchObject({ code: 'CATALOG.INVALID', message: '19 annotations of the schemas cannot be used' });
     const problems = error instanceof SuiteError ? (error.why ?? '').split('\n') : [];
@@ -169,10 +169,12 @@ describe('readCatalog', () => {
     });
     const wrong = await givenSuite({ shop: '/// @erase never\nmodel Order {\n  id Int @id\n}' });
 
-    const catalog = await readCatalog(shop, { references: 'unchecked' });
-    expect(references(catalog)).toEqual([]);
-    await expect(readCatalog(shop)).rejects.toMatchObject({ code: 'CATALOG.INVALID' });
-    await expect(readCatalog(wrong, { references: 'unchecked' })).rejects.toMatchObject({ code: 'CATALOG.INVALID' });
+    const schemaModel = await readSchemaModel(shop, { references: 'unchecked' });
+    expect(references(schemaModel)).toEqual([]);
+    await expect(readSchemaModel(shop)).rejects.toMatchObject({ code: 'CATALOG.INVALID' });
+    await expect(readSchemaModel(wrong, { references: 'unchecked' })).rejects.toMatchObject({
+      code: 'CATALOG.INVALID',
+    });
   });
 });
 
@@ -276,7 +278,7 @@ describe('serviceOrder', () => {
       e: schemaWith('e'),
     });
 
-    expect(serviceOrder(await readCatalog(services))).toEqual([['c', 'd', 'e'], ['b'], ['a']]);
+    expect(serviceOrder(await readSchemaModel(services))).toEqual([['c', 'd', 'e'], ['b'], ['a']]);
   });
 
   it('puts services that refer to each other in a circle into one wave, before those that refer to them', async () => {
@@ -288,28 +290,28 @@ describe('serviceOrder', () => {
       m: schemaWith(),
     });
 
-    expect(serviceOrder(await readCatalog(services))).toEqual([['m'], ['x', 'y', 'z'], ['a']]);
+    expect(serviceOrder(await readSchemaModel(services))).toEqual([['m'], ['x', 'y', 'z'], ['a']]);
   });
 });
 
 describe('the services of this repository', () => {
   it('have schemas whose annotations are right and whose references all lead to a column', async () => {
-    const catalog = await readCatalog(await findServices(REPOSITORY_ROOT));
+    const schemaModel = await readSchemaModel(await findServices(REPOSITORY_ROOT));
 
-    const refs = catalog.services.flatMap(({ models }) =>
+    const refs = schemaModel.services.flatMap(({ models }) =>
       models.flatMap(({ columns }) => columns.filter((it) => it.ref)),
     );
-    expect(references(catalog)).toHaveLength(refs.length);
+    expect(references(schemaModel)).toHaveLength(refs.length);
     expect(refs.length).toBeGreaterThan(0);
-    expect(serviceOrder(catalog).flat().sort()).toEqual(catalog.services.map(({ name }) => name));
+    expect(serviceOrder(schemaModel).flat().sort()).toEqual(schemaModel.services.map(({ name }) => name));
   });
 
   it('give the app role the same rights by their lines as by the whole catalog', async () => {
     const services = await findServices(REPOSITORY_ROOT);
-    const catalog = await readCatalog(services);
+    const schemaModel = await readSchemaModel(services);
 
     for (const service of services) {
-      const models = catalog.services.find(({ name }) => name === service.name)?.models ?? [];
+      const models = schemaModel.services.find(({ name }) => name === service.name)?.models ?? [];
       expect(await readGrants(service)).toEqual(new Map(models.map(({ table, grant }) => [table, grant])));
     }
   });

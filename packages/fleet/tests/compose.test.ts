@@ -2,8 +2,8 @@ import { readdirSync, readFileSync } from 'node:fs';
 import path from 'node:path';
 import Ajv from 'ajv';
 import { parse } from 'yaml';
-import { findServices } from '../src/suite/registry';
-import { urlVariable } from '../src/suite/settings';
+import { findServices } from '../src/config/registry';
+import { urlVariable } from '../src/config/settings';
 import { REPOSITORY_ROOT } from './suite-fixture';
 
 interface ComposeFile {

@@ -1,9 +1,9 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { DatabaseUrl } from '@azora/db-core';
+import { CREATE_HISTORY } from '@azora/db-migrate';
 import { type DoctorReport, examineFleet } from '../src/operations/doctor';
 import type { Target } from '../src/operations/targets';
 import type { Finding, Limits } from '../src/postgres/doctor/finding';
-import { CREATE_HISTORY } from '../src/postgres/migrations/history';
 import { rowsOf, useEmptyDatabase } from './migrations-fixture';
 
 const CLEAN = `

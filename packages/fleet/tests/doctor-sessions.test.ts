@@ -1,6 +1,6 @@
 import { withUrlParts } from '@azora/db-core';
+import { MIGRATION_LOCK } from '@azora/db-migrate';
 import type { Client } from 'pg';
-import { MIGRATION_LOCK } from '../src/postgres/migrations/lock';
 import { until, usePatient } from './doctor-fixture';
 import { openClient } from './migrations-fixture';
 

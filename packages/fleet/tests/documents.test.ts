@@ -1,38 +1,38 @@
 import { mkdir, mkdtemp, readdir, readFile, rm, writeFile } from 'node:fs/promises';
 import os from 'node:os';
 import path from 'node:path';
+import { findServices } from '../src/config/registry';
 import { renderDocuments, writeDocuments } from '../src/operations/documents';
 import { invariantsOf } from '../src/operations/documents/invariants';
 import { GENERATED } from '../src/operations/documents/markdown';
 import { relationTree } from '../src/operations/documents/relation-tree';
-import { readCatalog } from '../src/suite/catalog';
-import { findServices } from '../src/suite/registry';
+import { readSchemaModel } from '../src/schema/schema-model';
 import { mermaidFaults } from './mermaid';
 import { FIXTURE_ROOT, givenSuite, REPOSITORY_ROOT, removeSuites } from './suite-fixture';
 
 async function givenFixture() {
   const services = await findServices(FIXTURE_ROOT);
-  return { services, catalog: await readCatalog(services) };
+  return { services, schemaModel: await readSchemaModel(services) };
 }
 
 afterEach(removeSuites);
 
 describe('renderDocuments', () => {
   it('draws a service as an entity-relationship diagram, with awkward names made safe', async () => {
-    const { catalog, services } = await givenFixture();
+    const { schemaModel, services } = await givenFixture();
 
-    expect(renderDocuments(catalog, services).get('docs/er/shop.md')).toContain(SHOP_DIAGRAM);
+    expect(renderDocuments(schemaModel, services).get('docs/er/shop.md')).toContain(SHOP_DIAGRAM);
   });
 
   it('draws the references between services', async () => {
-    const { catalog, services } = await givenFixture();
+    const { schemaModel, services } = await givenFixture();
 
-    expect(renderDocuments(catalog, services).get('docs/er/references.md')).toContain(REFERENCES_DIAGRAM);
+    expect(renderDocuments(schemaModel, services).get('docs/er/references.md')).toContain(REFERENCES_DIAGRAM);
   });
 
   it('lists what each service has in the status report', async () => {
-    const { catalog, services } = await givenFixture();
-    const status = renderDocuments(catalog, services).get('DATABASE-STATUS.md');
+    const { schemaModel, services } = await givenFixture();
+    const status = renderDocuments(schemaModel, services).get('DATABASE-STATUS.md');
 
     expect(status).toContain(
       '| [shop](#shop) | `azora_shops` | 2 | 9 | vector | append-only tables, full-text search, money | auth |',
@@ -48,10 +48,10 @@ describe('renderDocuments', () => {
   });
 
   it('gives the same text every time, with LF line ends and one at the end', async () => {
-    const { catalog, services } = await givenFixture();
-    const first = renderDocuments(catalog, services);
+    const { schemaModel, services } = await givenFixture();
+    const first = renderDocuments(schemaModel, services);
 
-    expect(renderDocuments(catalog, services)).toEqual(first);
+    expect(renderDocuments(schemaModel, services)).toEqual(first);
     for (const text of first.values()) expect(text).toMatch(/^(?:[^\r]*[^\r\n])\n$/);
   });
 });
@@ -59,7 +59,7 @@ describe('renderDocuments', () => {
 describe('relationTree', () => {
   it('shows a child below each parent, its own children once, and ends in circles', async () => {
     const services = await givenSuite({ loop: LOOP });
-    const [loop] = (await readCatalog(services)).services;
+    const [loop] = (await readSchemaModel(services)).services;
 
     expect(relationTree(loop?.models ?? [])).toEqual([
       'Root',
@@ -105,38 +105,40 @@ describe('writeDocuments', () => {
   const ALL = ['DATABASE-STATUS.md', 'docs/er/auth.md', 'docs/er/references.md', 'docs/er/shop.md'];
 
   it('writes what is missing, then finds nothing stale', async () => {
-    const { catalog, services } = await givenFixture();
+    const { schemaModel, services } = await givenFixture();
 
-    expect(await writeDocuments(root, catalog, services, { check: false })).toEqual(ALL);
-    expect(await writeDocuments(root, catalog, services, { check: false })).toEqual([]);
+    expect(await writeDocuments(root, schemaModel, services, { check: false })).toEqual(ALL);
+    expect(await writeDocuments(root, schemaModel, services, { check: false })).toEqual([]);
     expect(await readFile(path.join(root, 'DATABASE-STATUS.md'), 'utf8')).toContain(
       '- Checks: `users_email_check`\n- Indexes: `sessions_live_key`\n- Triggers: `sessions_append_only`',
     );
   });
 
   it('with check tells what is stale and writes nothing', async () => {
-    const { catalog, services } = await givenFixture();
+    const { schemaModel, services } = await givenFixture();
 
-    expect(await writeDocuments(root, catalog, services, { check: true })).toEqual(ALL);
+    expect(await writeDocuments(root, schemaModel, services, { check: true })).toEqual(ALL);
     expect(await readdir(root)).toEqual([]);
   });
 
   it('takes no document for stale because its line ends were turned', async () => {
-    const { catalog, services } = await givenFixture();
-    await writeDocuments(root, catalog, services, { check: false });
+    const { schemaModel, services } = await givenFixture();
+    await writeDocuments(root, schemaModel, services, { check: false });
     const file = path.join(root, 'docs/er/auth.md');
     await writeFile(file, (await readFile(file, 'utf8')).replaceAll('\n', '\r\n'));
 
-    expect(await writeDocuments(root, catalog, services, { check: true })).toEqual([]);
+    expect(await writeDocuments(root, schemaModel, services, { check: true })).toEqual([]);
   });
 
   it('removes the diagram of a service that is gone and leaves files that it did not write', async () => {
-    const { catalog, services } = await givenFixture();
+    const { schemaModel, services } = await givenFixture();
     await mkdir(path.join(root, 'docs/er'), { recursive: true });
     await writeFile(path.join(root, 'docs/er/old.md'), `${GENERATED}\n`);
     await writeFile(path.join(root, 'docs/er/notes.md'), 'ours\n');
 
-    expect(await writeDocuments(root, catalog, services, { check: false })).toEqual([...ALL, 'docs/er/old.md'].sort());
+    expect(await writeDocuments(root, schemaModel, services, { check: false })).toEqual(
+      [...ALL, 'docs/er/old.md'].sort(),
+    );
     expect((await readdir(path.join(root, 'docs/er'))).sort()).toEqual([
       'auth.md',
       'notes.md',
@@ -146,10 +148,10 @@ describe('writeDocuments', () => {
   });
 
   it('says which file it cannot write', async () => {
-    const { catalog, services } = await givenFixture();
+    const { schemaModel, services } = await givenFixture();
     await writeFile(path.join(root, 'docs'), 'in the way');
 
-    await expect(writeDocuments(root, catalog, services, { check: false })).rejects.toMatchObject({
+    await expect(writeDocuments(root, schemaModel, services, { check: false })).rejects.toMatchObject({
       code: 'DOCUMENTS.UNWRITABLE',
     });
   });
@@ -158,7 +160,7 @@ describe('writeDocuments', () => {
 describe('the diagrams', () => {
   it.each([FIXTURE_ROOT, REPOSITORY_ROOT])('of %s are valid Mermaid', async (root) => {
     const services = await findServices(root);
-    const documents = renderDocuments(await readCatalog(services), services);
+    const documents = renderDocuments(await readSchemaModel(services), services);
 
     const faults = [...documents].map(([file, text]) => [file, mermaidFaults(text)]);
     expect(faults).toEqual([...documents.keys()].map((file) => [file, []]));
@@ -169,7 +171,7 @@ describe('the documents of this repository', () => {
   it('are fresh; "npm run db:docs" makes them so', async () => {
     const services = await findServices(REPOSITORY_ROOT);
 
-    const stale = await writeDocuments(REPOSITORY_ROOT, await readCatalog(services), services, { check: true });
+    const stale = await writeDocuments(REPOSITORY_ROOT, await readSchemaModel(services), services, { check: true });
     expect(stale).toEqual([]);
   });
 });

@@ -5,7 +5,7 @@ import os from 'node:os';
 import path from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { promisify } from 'node:util';
-import { withClient } from '../src/postgres/connect';
+import { withClient } from '@azora/db-migrate';
 import { startEmbedded, stopEmbedded } from '../src/postgres/embedded/server';
 import { pruneArchive, takeBase } from '../src/postgres/pitr/base';
 import { enableArchive } from '../src/postgres/pitr/enable';

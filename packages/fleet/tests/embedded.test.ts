@@ -6,7 +6,7 @@ import os from 'node:os';
 import path from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { type DatabaseUrl, withUrlParts } from '@azora/db-core';
-import { withClient } from '../src/postgres/connect';
+import { withClient } from '@azora/db-migrate';
 import { newAccount } from '../src/postgres/embedded/account';
 import { embeddedOffers, linkLibraries, usableBinaries } from '../src/postgres/embedded/binaries';
 import { embeddedState, startEmbedded, stopEmbedded } from '../src/postgres/embedded/server';

@@ -3,13 +3,13 @@ import { mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises';
 import os from 'node:os';
 import path from 'node:path';
 import { type DatabaseUrl, parseDatabaseUrl, quoteIdentifier } from '@azora/db-core';
+import { withClient } from '@azora/db-migrate';
+import { findServices } from '../src/config/registry';
+import { readSettings } from '../src/config/settings';
 import { migrateTargetUp } from '../src/operations/migrate';
 import { provision } from '../src/operations/provision';
 import { openTargets, type Target } from '../src/operations/targets';
-import { withClient } from '../src/postgres/connect';
 import { dropDatabase } from '../src/postgres/databases';
-import { findServices } from '../src/suite/registry';
-import { readSettings } from '../src/suite/settings';
 
 /** A service as its folder would be: `'20260101000000_init': { up, down }`. */
 export interface GivenService {

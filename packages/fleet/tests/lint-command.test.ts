@@ -3,11 +3,11 @@ import { cp, mkdir, readdir, writeFile } from 'node:fs/promises';
 import path from 'node:path';
 import { repositoryRoot } from '@azora/db-testkit';
 import { azoraDb } from '../../../tests/cli';
+import { findServices } from '../src/config/registry';
 import { lintServices } from '../src/operations/lint';
 import { findSquawk } from '../src/postgres/analysis/lint/squawk-binary';
 import { EXCLUDED_SQUAWK_RULES, SQUAWK_RULES } from '../src/postgres/analysis/lint/squawk-rules';
 import { lintText } from '../src/render/lint';
-import { findServices } from '../src/suite/registry';
 import { emptyCheckout, findingsOf, givenCheckout, INIT, removeCheckouts, TIMEOUT } from './lint-fixture';
 import { failureOf } from './migrations-fixture';
 

@@ -1,8 +1,8 @@
 import { mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises';
 import os from 'node:os';
 import path from 'node:path';
+import { findServices } from '../src/config/registry';
 import { type LintFinding, lintServices } from '../src/operations/lint';
-import { findServices } from '../src/suite/registry';
 
 /** The files of one migration; a down.sql that is no concern of the test is harmless. */
 export interface Files {

@@ -1,9 +1,7 @@
 import { setTimeout as sleep } from 'node:timers/promises';
+import type { Migration } from '@azora/db-migrate';
+import { MIGRATION_LOCK, migrateDown, migrateUp, type RunOptions, withClient } from '@azora/db-migrate';
 import type { Client } from 'pg';
-import { withClient } from '../src/postgres/connect';
-import type { Migration } from '../src/postgres/migrations/files';
-import { MIGRATION_LOCK } from '../src/postgres/migrations/lock';
-import { migrateDown, migrateUp, type RunOptions } from '../src/postgres/migrations/run';
 import {
   failureOf,
   givenMigrations,

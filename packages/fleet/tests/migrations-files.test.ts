@@ -1,7 +1,7 @@
 import { createHash } from 'node:crypto';
 import { mkdir, rm, symlink, writeFile } from 'node:fs/promises';
 import path from 'node:path';
-import { readMigrations } from '../src/postgres/migrations/files';
+import { readMigrations } from '@azora/db-migrate';
 import { failureOf, givenFolder, givenMigrations, nameOf, removeMigrations } from './migrations-fixture';
 
 afterAll(removeMigrations);

@@ -1,12 +1,13 @@
-import type { ClientBase } from 'pg';
-import { withClient } from '../src/postgres/connect';
 import {
   catalogFingerprint,
   hasDrifted,
+  migrateDown,
+  migrateUp,
   readStoredFingerprint,
   storeFingerprint,
-} from '../src/postgres/migrations/fingerprint';
-import { migrateDown, migrateUp } from '../src/postgres/migrations/run';
+  withClient,
+} from '@azora/db-migrate';
+import type { ClientBase } from 'pg';
 import { givenMigrations, removeMigrations, rowsOf, useEmptyDatabase, WAIT } from './migrations-fixture';
 
 const url = useEmptyDatabase();

@@ -3,10 +3,9 @@ import { mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises';
 import os from 'node:os';
 import path from 'node:path';
 import { type DatabaseUrl, parseDatabaseUrl, SuiteError, withUrlParts } from '@azora/db-core';
+import { type Migration, readMigrations, withClient } from '@azora/db-migrate';
 import { Client } from 'pg';
-import { withClient } from '../src/postgres/connect';
 import { createDatabase, dropDatabase } from '../src/postgres/databases';
-import { type Migration, readMigrations } from '../src/postgres/migrations/files';
 
 /** How long the runners of these tests wait for locks. */
 export const WAIT = { lockTimeoutMs: 10_000 };

@@ -1,6 +1,6 @@
 import { createHash } from 'node:crypto';
-import type { Migration } from '../src/postgres/migrations/files';
-import { compareHistory, type HistoryRow } from '../src/postgres/migrations/history';
+import type { Migration } from '@azora/db-migrate';
+import { compareHistory, type HistoryRow } from '@azora/db-migrate';
 
 const sha256 = (text: string) => createHash('sha256').update(text).digest('hex');
 

@@ -1,14 +1,11 @@
 import { randomBytes } from 'node:crypto';
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { DatabaseUrl } from '@azora/db-core';
+import { hasDrifted, type Migration, migrateDown, migrateUp, readMigrations, withClient } from '@azora/db-migrate';
 import { testServerUrl } from '@azora/db-testkit';
+import { findServices, selectServices } from '../src/config/registry';
 import { migrateTargetUp } from '../src/operations/migrate';
 import type { Target } from '../src/operations/targets';
-import { withClient } from '../src/postgres/connect';
-import { type Migration, readMigrations } from '../src/postgres/migrations/files';
-import { hasDrifted } from '../src/postgres/migrations/fingerprint';
-import { migrateDown, migrateUp } from '../src/postgres/migrations/run';
-import { findServices, selectServices } from '../src/suite/registry';
 import {
   describeStop,
   type Job,

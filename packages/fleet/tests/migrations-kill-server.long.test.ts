@@ -3,10 +3,8 @@ import os from 'node:os';
 import path from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { type DatabaseUrl, withUrlParts } from '@azora/db-core';
-import { withClient } from '../src/postgres/connect';
+import { migrateUp, readMigrations, withClient } from '@azora/db-migrate';
 import { startEmbedded, stopEmbedded } from '../src/postgres/embedded/server';
-import { readMigrations } from '../src/postgres/migrations/files';
-import { migrateUp } from '../src/postgres/migrations/run';
 import {
   describeStop,
   type Job,

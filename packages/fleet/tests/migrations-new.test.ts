@@ -1,9 +1,8 @@
 import { mkdir, readdir, readFile, rm } from 'node:fs/promises';
 import path from 'node:path';
+import { readObjects, withClient } from '@azora/db-migrate';
 import { writeMigrations } from '../src/operations/author';
 import { migrateFleetDown, migrateFleetUp } from '../src/operations/migrate';
-import { withClient } from '../src/postgres/connect';
-import { readObjects } from '../src/postgres/migrations/compare';
 import { diffSchema } from '../src/postgres/schema-engine/diff';
 import { type GivenFleet, givenFleet, removeFleets } from './fleet-fixture';
 import { failureOf, rowsOf, WAIT } from './migrations-fixture';

@@ -2,10 +2,15 @@ import { mkdtemp, rm } from 'node:fs/promises';
 import os from 'node:os';
 import path from 'node:path';
 import type { DatabaseUrl } from '@azora/db-core';
+import {
+  catalogFingerprint,
+  hasDrifted,
+  migrateDown,
+  migrateUp,
+  storeFingerprint,
+  withClient,
+} from '@azora/db-migrate';
 import { removeCompanion, startCompanion } from '../src/postgres/companion/server';
-import { withClient } from '../src/postgres/connect';
-import { catalogFingerprint, hasDrifted, storeFingerprint } from '../src/postgres/migrations/fingerprint';
-import { migrateDown, migrateUp } from '../src/postgres/migrations/run';
 import { failureOf, givenMigrations, nameOf, removeMigrations, rowsOf, tablesOf, WAIT } from './migrations-fixture';
 
 /** One session that all connections share, on which no advisory lock excludes anybody. */

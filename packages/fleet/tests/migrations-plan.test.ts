@@ -1,8 +1,8 @@
+import { withClient } from '@azora/db-migrate';
 import { findDestinations } from '../src/operations/destination';
 import { migrateFleetDown, migrateFleetUp, readFleetMigrations } from '../src/operations/migrate';
 import { planFleet } from '../src/operations/plan';
 import { readHeads, readTag, writeTag } from '../src/operations/tags';
-import { withClient } from '../src/postgres/connect';
 import { planText } from '../src/render/plan';
 import { type GivenFleet, givenFleet, removeFleets } from './fleet-fixture';
 import { failureOf, rowsOf, WAIT } from './migrations-fixture';

@@ -1,10 +1,7 @@
 import { diffSchema } from '@azora/db-fleet';
+import type { Migration } from '@azora/db-migrate';
+import { compareHistory, MIGRATION_LOCK, migrateDown, migrateUp, readHistory, withClient } from '@azora/db-migrate';
 import { openPrismaEngine, type PrismaEngine } from '../../testkit/src/prisma-engine';
-import { withClient } from '../src/postgres/connect';
-import type { Migration } from '../src/postgres/migrations/files';
-import { compareHistory, readHistory } from '../src/postgres/migrations/history';
-import { MIGRATION_LOCK } from '../src/postgres/migrations/lock';
-import { migrateDown, migrateUp } from '../src/postgres/migrations/run';
 import {
   failureOf,
   givenMigrations,

@@ -1,5 +1,4 @@
-import { tripEmpty, tripWithRows } from '../src/postgres/migrations/round-trip';
-import { migrateUp } from '../src/postgres/migrations/run';
+import { migrateUp, tripEmpty, tripWithRows } from '@azora/db-migrate';
 import { givenMigrations, nameOf, removeMigrations, rowsOf, useEmptyDatabase, WAIT } from './migrations-fixture';
 
 const url = useEmptyDatabase();

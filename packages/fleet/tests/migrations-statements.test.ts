@@ -1,11 +1,8 @@
 import { readdirSync, readFileSync } from 'node:fs';
 import path from 'node:path';
+import { endsTransaction, offsetOfCharacter, placeOf, runScript, splitStatements, withClient } from '@azora/db-migrate';
 import fc from 'fast-check';
 import type { ClientBase, QueryArrayResult } from 'pg';
-import { withClient } from '../src/postgres/connect';
-import { offsetOfCharacter, placeOf } from '../src/postgres/migrations/place';
-import { runScript } from '../src/postgres/migrations/script';
-import { endsTransaction, splitStatements } from '../src/postgres/migrations/statements';
 import { useEmptyDatabase } from './migrations-fixture';
 
 const textsOf = (sql: string) => splitStatements(sql).map(({ text }) => text);

@@ -1,7 +1,5 @@
-import { withClient } from '../src/postgres/connect';
-import type { Migration } from '../src/postgres/migrations/files';
-import { compareHistory, readHistory } from '../src/postgres/migrations/history';
-import { migrateUp, type RunOptions } from '../src/postgres/migrations/run';
+import type { Migration } from '@azora/db-migrate';
+import { compareHistory, migrateUp, type RunOptions, readHistory, withClient } from '@azora/db-migrate';
 import {
   failureOf,
   givenMigrations,

@@ -1,6 +1,6 @@
 import type { Duplex } from 'node:stream';
 import { setImmediate } from 'node:timers/promises';
-import { withClient } from '../src/postgres/connect';
+import { withClient } from '@azora/db-migrate';
 import { dumpSchema } from '../src/postgres/dump/schema';
 import { type GivenFleet, givenFleet, removeFleets } from './fleet-fixture';
 import { failureOf, openClient } from './migrations-fixture';

@@ -1,7 +1,7 @@
 import { randomBytes } from 'node:crypto';
-import { directoryStorage } from '../src/sets/directory';
-import { readSetFile, writeSetFile } from '../src/sets/file';
-import type { Chunks } from '../src/sets/storage';
+import { directoryStorage } from '../src/backup-store/directory';
+import { readSetFile, writeSetFile } from '../src/backup-store/file';
+import type { Chunks } from '../src/backup-store/storage';
 import { givenPlace, removePlaces } from './backup-fixture';
 
 const SET = '20260101T000000000Z-000001';

@@ -1,7 +1,7 @@
 import path from 'node:path';
 import type { SuiteError } from '@azora/db-core';
-import { openStorage } from '../src/sets/open-storage';
-import { s3Storage } from '../src/sets/s3';
+import { openStorage } from '../src/backup-store/open-storage';
+import { s3Storage } from '../src/backup-store/s3';
 
 describe('the place of backups', () => {
   it('is a directory unless it has a scheme', async () => {

@@ -2,9 +2,9 @@ import { createHash, randomBytes } from 'node:crypto';
 import net from 'node:net';
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { SuiteError } from '@azora/db-core';
-import { chunksOf, textOf } from '../src/sets/file';
-import { s3Storage } from '../src/sets/s3';
-import type { Chunks, SetWriter } from '../src/sets/storage';
+import { chunksOf, textOf } from '../src/backup-store/file';
+import { s3Storage } from '../src/backup-store/s3';
+import type { Chunks, SetWriter } from '../src/backup-store/storage';
 import { type S3Server, startS3Server } from './s3-server';
 
 const FIRST = '20260101T020304000Z-0a1b2c';

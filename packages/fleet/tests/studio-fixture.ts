@@ -4,15 +4,15 @@ import net from 'node:net';
 import os from 'node:os';
 import path from 'node:path';
 import { parseDatabaseUrl, quoteIdentifier } from '@azora/db-core';
+import { withClient } from '@azora/db-migrate';
+import { findServices } from '../src/config/registry';
+import { readSettings } from '../src/config/settings';
 import { studioRole } from '../src/operations/studio/access';
 import { type OpenedStudio, openStudioContext } from '../src/operations/studio/open';
-import { withClient } from '../src/postgres/connect';
 import { readAssets } from '../src/studio/assets';
 import { newToken } from '../src/studio/guard';
 import type { TimeLimits } from '../src/studio/limits';
 import { type StudioServer, startStudio } from '../src/studio/server';
-import { findServices } from '../src/suite/registry';
-import { readSettings } from '../src/suite/settings';
 import { type GivenFleet, givenFleet, removeFleets } from './fleet-fixture';
 import { rowsOf } from './migrations-fixture';
 

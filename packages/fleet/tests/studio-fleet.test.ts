@@ -1,9 +1,9 @@
 import net from 'node:net';
 import type { FleetAnswer } from '../../studio/src/api/answers';
+import { openSet } from '../src/backup-store/set';
+import type { Storage } from '../src/backup-store/storage';
+import { writeVerification } from '../src/backup-store/verification';
 import { readFleet } from '../src/operations/studio/fleet';
-import { openSet } from '../src/sets/set';
-import type { Storage } from '../src/sets/storage';
-import { writeVerification } from '../src/sets/verification';
 import { backUp, givenPlace, removePlaces } from './backup-fixture';
 import { type GivenFleet, removeFleets } from './fleet-fixture';
 import { openClient, rowsOf } from './migrations-fixture';

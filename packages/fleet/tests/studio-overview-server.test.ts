@@ -3,11 +3,11 @@ import { mkdtemp, rm } from 'node:fs/promises';
 import os from 'node:os';
 import path from 'node:path';
 import { type DatabaseUrl, parseDatabaseUrl, withUrlParts } from '@azora/db-core';
+import { withClient } from '@azora/db-migrate';
 import { Client } from 'pg';
 import { readOverview, type ServiceOverview } from '../src/operations/studio/overview';
 import type { Target } from '../src/operations/targets';
 import { removeCompanion, startCompanion } from '../src/postgres/companion/server';
-import { withClient } from '../src/postgres/connect';
 import { createDatabase, dropDatabase } from '../src/postgres/databases';
 import { startEmbedded, stopEmbedded } from '../src/postgres/embedded/server';
 import { targetOf, until } from './doctor-fixture';
@@ -17,7 +17,7 @@ async function overviewOf(target: Target): Promise<ServiceOverview> {
   const openStorage = () => Promise.reject(new Error('no sets here'));
   const [entry] = (
     await readOverview({
-      ...{ targets: [target], catalog: { services: [] }, openStorage, write: false, reveal: false, access: new Map() },
+      ...{ targets: [target], schemaModel: { services: [] }, openStorage, write: false, reveal: false, access: new Map() },
     })
   ).services;
   if (entry === undefined) throw new Error('a target has an entry');

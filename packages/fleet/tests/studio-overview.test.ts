@@ -1,7 +1,7 @@
 import type { OverviewAnswer, ServiceOverview } from '../../studio/src/api/answers';
+import { openSet } from '../src/backup-store/set';
+import { writeVerification } from '../src/backup-store/verification';
 import { readOverview } from '../src/operations/studio/overview';
-import { openSet } from '../src/sets/set';
-import { writeVerification } from '../src/sets/verification';
 import { backUp, givenPlace, removePlaces } from './backup-fixture';
 import { until } from './doctor-fixture';
 import { type GivenFleet, removeFleets } from './fleet-fixture';

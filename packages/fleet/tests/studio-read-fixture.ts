@@ -1,10 +1,10 @@
 import { parseDatabaseUrl } from '@azora/db-core';
+import type { Storage } from '../src/backup-store/storage';
 import { migrateTargetUp } from '../src/operations/migrate';
 import { openAccess } from '../src/operations/studio/access';
 import type { StudioContext } from '../src/operations/studio/context';
 import type { Target } from '../src/operations/targets';
-import type { Storage } from '../src/sets/storage';
-import { readCatalog } from '../src/suite/catalog';
+import { readSchemaModel } from '../src/schema/schema-model';
 import { type GivenFleet, givenFleet } from './fleet-fixture';
 
 /** People and countries, and a shop that keeps their ids: alone, in lists, hidden, of other types, under odd names. */
@@ -95,11 +95,11 @@ export interface GivenContext {
 /** What the studio's server would know of the fleet. */
 export async function contextOf(fleet: GivenFleet, given: GivenContext = {}): Promise<StudioContext> {
   const { targets = fleet.targets, reveal = false, openStorage = async () => EMPTY } = given;
-  const catalog = await readCatalog(fleet.targets.map(({ service }) => service));
+  const schemaModel = await readSchemaModel(fleet.targets.map(({ service }) => service));
   const access = targets.map(
-    (target) => [target.service.name, openAccess({ target, catalog, write: false, reveal })] as const,
+    (target) => [target.service.name, openAccess({ target, schemaModel, write: false, reveal })] as const,
   );
-  return { targets, catalog, openStorage, write: false, reveal, access: new Map(access) };
+  return { targets, schemaModel, openStorage, write: false, reveal, access: new Map(access) };
 }
 
 /** The fleet's targets with one of them at another port. */

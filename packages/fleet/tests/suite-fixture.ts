@@ -1,7 +1,7 @@
 import { mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises';
 import os from 'node:os';
 import path from 'node:path';
-import { findServices, type Service } from '../src/suite/registry';
+import { findServices, type Service } from '../src/config/registry';
 
 /** Two services with a reference between them, made for tests. */
 export const FIXTURE_ROOT = path.join(__dirname, 'fixtures', 'suite');

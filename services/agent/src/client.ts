@@ -6,5 +6,5 @@ export type AgentTransaction = Inside<Prisma.TransactionClient>;
 
 /** Opens the agent database; nothing connects before the first query. */
 export function openAgent(options: StoreOptions = {}): Agent {
-  return openStore('agent', (prismaOptions) => new PrismaClient(prismaOptions), options);
+  return openStore('agent', (prismaOptions) => new PrismaClient(prismaOptions), options, process.env);
 }

@@ -18,7 +18,6 @@ export interface FailAttemptInput {
  */
 export async function claimAttempt(auth: Auth, { userId }: { readonly userId: string }): Promise<void> {
   const [claim] = await auth.query<{ admitted: boolean; until: Date | null }>({
-    name: 'auth-claim-attempt',
     text: `SELECT admitted, until FROM claim_attempt($1, $2, ${lockoutParameters(3)})`,
     values: [userId, auth.clock(), ...lockoutValues(auth)],
   });

@@ -86,7 +86,6 @@ export async function verifyAuditChain(auth: Auth, input: VerifyAuditChainInput 
   const { userId, expected } = readInput(verifyAuditChainInput, input);
   const account = userId === undefined ? null : (userId ?? '');
   const [row] = await auth.query<Row>({
-    name: 'auth-verify-audit',
     text: VERIFY,
     values: [account, expected?.seq.toString() ?? null, expected?.hash ?? null, MAX_DIFFERENCES],
   });

@@ -109,7 +109,6 @@ function pageStatement({ userId, orgId, action, from, to, limit, cursor }: z.inf
     return text.replaceAll('?', () => `$${values.push(parameters[next++])}`);
   });
   return {
-    name: ['auth-read-audit', ...given.map(([name]) => name)].join('-'),
     text: `SELECT id, "timestamp", user_id AS "userId", org_id AS "orgId", action, resource_type AS "resourceType",
         resource_id AS "resourceId", details, metadata, ip_address AS "ipAddress", user_agent AS "userAgent", seq, hash,
         (extract(epoch FROM "timestamp") * 1000000)::bigint AS micros

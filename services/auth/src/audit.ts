@@ -45,7 +45,6 @@ export async function writeAudit(tx: AuthTransaction, input: AuditEntryInput): P
 export async function writeEntry(auth: Auth, input: AuditEntryInput): Promise<void> {
   const { at, userId, action, resourceType = null, resourceId = null, details = {}, device = {} } = input;
   await auth.query({
-    name: 'auth-write-entry',
     text: 'SELECT write_audit_entry($1, $2, $3, $4, $5, $6, $7, $8)',
     values: [
       userId,

@@ -35,11 +35,12 @@ export interface Auth extends Store<AuthClient, TransactionClient> {
  */
 export function openAuth(options: AuthOptions = {}): Auth {
   const settings = readSettings(options);
-  const keyring = keyringOf(options);
+  const keyring = keyringOf(options, process.env);
   const store = openStore<TransactionClient, AuthClient>(
     'auth',
     (prismaOptions) => new PrismaClient({ ...prismaOptions, omit: SECRETS }),
     options,
+    process.env,
     faults,
   );
   return { ...store, settings, keyring, logger: options.logger ?? console };

@@ -76,7 +76,6 @@ async function* oldSecrets(auth: Auth): AsyncGenerator<OldSecret> {
     let rows: readonly SealedRow[] = [];
     do {
       rows = await auth.query<SealedRow>({
-        name: `auth-old-secrets-${place.column}`,
         text: `SELECT id, user_id AS "userId", ${place.column} AS sealed FROM ${place.table}
                WHERE id > $1 AND ${place.column} IS NOT NULL AND ${place.column} NOT LIKE $2 ORDER BY id LIMIT ${PAGE}`,
         values: [rows.at(-1)?.id ?? '', `v${version}.%`],

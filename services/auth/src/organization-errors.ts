@@ -1,4 +1,4 @@
-import { type FaultTable, SuiteError } from '@azora/db-core';
+import { type ConstraintErrors, SuiteError } from '@azora/db-core';
 
 /** AUTH.SLUG_TAKEN: another organization has this name in addresses, also one that was closed. */
 export function slugTaken(): SuiteError {
@@ -84,7 +84,7 @@ export function ownsOrganization(orgIds: readonly string[]): SuiteError {
 }
 
 /** What the database refuses of organizations, by the constraint or the rule that did. */
-export const organizationFaults: FaultTable = {
+export const organizationFaults: ConstraintErrors = {
   idx_orgs_slug: slugTaken,
   organization_members_org_id_user_id_key: alreadyMember,
   org_invitations_open_key: alreadyInvited,

@@ -90,7 +90,6 @@ export async function requestPasswordReset(auth: Auth, input: RequestPasswordRes
   const { token, hash } = newToken();
   const { passwordResetMs } = auth.settings;
   const [account] = await auth.query<{ userId: string; email: string }>({
-    name: 'auth-request-password-reset',
     text: `SELECT user_id AS "userId", email
       FROM request_password_reset($1, $2, $3, $4, $5::float8 * interval '1 ms', $6, $7)`,
     values: [email, at, newId(), hash, passwordResetMs, device.ipAddress ?? null, device.userAgent ?? null],

@@ -53,7 +53,6 @@ export async function pruneExpired(auth: Auth, input: PruneExpiredInput = {}): P
 
 async function deleteBatch(auth: Auth, table: Table, before: Date, batchSize: number): Promise<number> {
   const [row] = await auth.query<{ deleted: number }>({
-    name: `auth-prune-${table}`,
     text: `WITH old AS (
         SELECT ctid FROM ${table} WHERE expires_at < $1 ORDER BY expires_at LIMIT $2 FOR UPDATE SKIP LOCKED
       ), gone AS (DELETE FROM ${table} WHERE ctid IN (SELECT ctid FROM old) RETURNING 1)

@@ -57,7 +57,6 @@ export async function revokeToken(auth: Auth, input: RevokeTokenInput): Promise<
  */
 export async function isRevoked(auth: Auth, jti: string): Promise<boolean> {
   const rows = await auth.query({
-    name: 'auth-is-revoked',
     text: 'SELECT 1 FROM token_blacklist WHERE jti = $1',
     values: [readInput(jtiInput, jti)],
   });

@@ -24,7 +24,6 @@ export interface SentCode {
  */
 export async function findSentCode(auth: Auth, shown: CodeOwner & { readonly code: string }): Promise<SentCode | null> {
   const [live] = await auth.query<LiveCode>({
-    name: 'auth_try_code',
     text: `UPDATE one_time_codes SET attempts = attempts + 1, updated_at = $4
            WHERE user_id = $1 AND channel = $2 AND purpose = $3 AND used_at IS NULL AND revoked_at IS NULL
              AND expires_at > $4 AND attempts < ${MAX_TRIES}

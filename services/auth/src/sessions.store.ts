@@ -93,7 +93,6 @@ export async function refresh(auth: Auth, input: RefreshInput): Promise<SignedIn
   const { refreshToken, device } = readInput(refreshInput, input);
   const [session, next] = [newToken(), newToken()];
   const [refreshed] = await auth.query<Refreshed>({
-    name: 'auth-refresh',
     text: `SELECT outcome, user_id AS "userId", session_id AS "sessionId", expires_at AS "expiresAt",
         family_expires_at AS "absoluteExpiresAt"
       FROM refresh_session($1, $2, $3, $4, $5, $6::float8 * interval '1 ms', $7, $8)`,
@@ -122,7 +121,6 @@ export async function refresh(auth: Auth, input: RefreshInput): Promise<SignedIn
 export async function authenticate(auth: Auth, input: AuthenticateInput): Promise<Authenticated> {
   const { sessionToken } = readInput(authenticateInput, input);
   const [found] = await auth.query<Authenticated & { isLive: boolean; sessionExpiresAt: Date }>({
-    name: 'auth-authenticate',
     text: `SELECT sessions.user_id AS "userId", sessions.id AS "sessionId", role, org_id AS "orgId",
         email_verified AS "emailVerified", revoked_at IS NULL AND is_active AS "isLive",
         sessions.expires_at AS "sessionExpiresAt",

@@ -1,4 +1,4 @@
-import type { StoreOptions } from '@azora/db-core';
+import type { Environment, StoreOptions } from '@azora/db-core';
 import { z } from 'zod';
 import { type Keyring, readKeyring } from './encryption';
 import { readInput } from './errors';
@@ -94,6 +94,6 @@ export function readSettings(options: AuthOptions): AuthSettings {
  * The keys of the option, else of the environment.
  * @throws {SuiteError} `AUTH.ENCRYPTION_KEY_INVALID`
  */
-export function keyringOf({ encryptionKeys }: AuthOptions): Keyring | undefined {
-  return readKeyring(encryptionKeys ?? process.env['AZORA_ENCRYPTION_KEY']);
+export function keyringOf({ encryptionKeys }: AuthOptions, environment: Environment): Keyring | undefined {
+  return readKeyring(encryptionKeys ?? environment['AZORA_ENCRYPTION_KEY']);
 }

@@ -112,7 +112,6 @@ interface Account {
 
 async function beginSignIn(auth: Auth, email: string): Promise<Account | undefined> {
   const [account] = await auth.query<Account>({
-    name: 'auth-begin-sign-in',
     text: `SELECT user_id AS "userId", password_hash AS "passwordHash", is_active AS "isActive",
         email_verified AS "emailVerified", reset_required AS "resetRequired", admitted, until
       FROM begin_sign_in($1, $2, ${lockoutParameters(3)})`,
@@ -161,7 +160,6 @@ async function finishSignIn(
   const { session, refresh, sessionId, signedIn } = newSession(auth, userId, at);
   const { sessionIdleMs, sessionAbsoluteMs, mfaChallengeMs } = auth.settings;
   const [result] = await auth.query<{ outcome: 'session' | 'challenge' | 'refused'; factors: Factor[] | null }>({
-    name: 'auth-finish-sign-in',
     text: `SELECT outcome, factors FROM finish_sign_in($1, $2, $3, $4, $5, $6, $7, $8, $9::float8 * interval '1 ms',
       $10::float8 * interval '1 ms', $11::float8 * interval '1 ms', $12, $13)`,
     values: [

@@ -70,7 +70,6 @@ export async function readToken(
   { kinds, token }: { readonly kinds: readonly TokenKind[]; readonly token: string },
 ): Promise<TakenToken & { readonly kind: TokenKind }> {
   const [found] = await auth.query<FoundToken>({
-    name: 'auth-read-token',
     text: `SELECT user_id AS "userId", kind, email, expires_at AS "expiresAt", used_at AS "usedAt",
         revoked_at AS "revokedAt"
       FROM tokens WHERE token_hash = $1 AND kind::text = ANY ($2::text[])`,

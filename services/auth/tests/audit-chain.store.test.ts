@@ -85,7 +85,6 @@ describe('the chain of the audit log', () => {
     const userId = await givenChain(0);
     const write = (n: number) =>
       (auths[n % 2] ?? open()).query({
-        name: 'write-and-divide',
         text: `SELECT write_audit_entry($1, now(), 'RACE', NULL, NULL, '{}', NULL, NULL), 1 / $2::int`,
         values: [userId, n % 3],
       });

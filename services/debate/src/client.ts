@@ -6,5 +6,5 @@ export type DebateTransaction = Inside<Prisma.TransactionClient>;
 
 /** Opens the debate database; nothing connects before the first query. */
 export function openDebate(options: StoreOptions = {}): Debate {
-  return openStore('debate', (prismaOptions) => new PrismaClient(prismaOptions), options);
+  return openStore('debate', (prismaOptions) => new PrismaClient(prismaOptions), options, process.env);
 }

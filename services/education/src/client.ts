@@ -6,5 +6,5 @@ export type EducationTransaction = Inside<Prisma.TransactionClient>;
 
 /** Opens the education database; nothing connects before the first query. */
 export function openEducation(options: StoreOptions = {}): Education {
-  return openStore('education', (prismaOptions) => new PrismaClient(prismaOptions), options);
+  return openStore('education', (prismaOptions) => new PrismaClient(prismaOptions), options, process.env);
 }

@@ -6,5 +6,5 @@ export type FamilyTransaction = Inside<Prisma.TransactionClient>;
 
 /** Opens the family database; nothing connects before the first query. */
 export function openFamily(options: StoreOptions = {}): Family {
-  return openStore('family', (prismaOptions) => new PrismaClient(prismaOptions), options);
+  return openStore('family', (prismaOptions) => new PrismaClient(prismaOptions), options, process.env);
 }

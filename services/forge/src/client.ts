@@ -6,5 +6,5 @@ export type ForgeTransaction = Inside<Prisma.TransactionClient>;
 
 /** Opens the forge database; nothing connects before the first query. */
 export function openForge(options: StoreOptions = {}): Forge {
-  return openStore('forge', (prismaOptions) => new PrismaClient(prismaOptions), options);
+  return openStore('forge', (prismaOptions) => new PrismaClient(prismaOptions), options, process.env);
 }

@@ -6,5 +6,5 @@ export type HealthTransaction = Inside<Prisma.TransactionClient>;
 
 /** Opens the health database; nothing connects before the first query. */
 export function openHealth(options: StoreOptions = {}): Health {
-  return openStore('health', (prismaOptions) => new PrismaClient(prismaOptions), options);
+  return openStore('health', (prismaOptions) => new PrismaClient(prismaOptions), options, process.env);
 }

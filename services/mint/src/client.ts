@@ -7,5 +7,5 @@ export type MintTransaction = Inside<Prisma.TransactionClient>;
 
 /** Opens the mint database; nothing connects before the first query. */
 export function openMint(options: StoreOptions = {}): Mint {
-  return openStore('mint', (prismaOptions) => new PrismaClient(prismaOptions), options, FAULTS);
+  return openStore('mint', (prismaOptions) => new PrismaClient(prismaOptions), options, process.env, FAULTS);
 }

@@ -10,6 +10,7 @@ export const readInput = inputReader('MINT.INVALID_INPUT');
 /** MINT.INVALID_INPUT: SQL found what the edge should have. */
 export function invalidField(field: string, rule: string): SuiteError {
   return new SuiteError('MINT.INVALID_INPUT', 'The input cannot be used', {
+    kind: 'usage',
     why: `${field}: ${rule}.`,
     next: 'Correct the fields that are named and call again',
     meta: { fields: [field] },

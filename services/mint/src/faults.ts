@@ -1,4 +1,4 @@
-import type { FaultTable } from '@azora/db-core';
+import type { ConstraintErrors } from '@azora/db-core';
 import {
   balanceLimit,
   captureTooLarge,
@@ -20,7 +20,7 @@ import {
 import { REWARD_FAULTS } from './reward-errors';
 
 /** The errors of what the database refuses, by the name of the rule or constraint. */
-export const FAULTS: FaultTable = {
+export const FAULTS: ConstraintErrors = {
   ...REWARD_FAULTS,
   amount_invalid: () => invalidField('amount', 'is above 0, below 10^10, and has at most 8 decimals'),
   hold_expiry_invalid: () => invalidField('expiresAt', 'is not after the present'),

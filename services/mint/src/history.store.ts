@@ -80,7 +80,6 @@ export async function history(mint: Mint, input: HistoryInput): Promise<HistoryP
   const { walletId, types = null, limit, cursor } = readInput(historyInput, input);
   // One more than the page, to know whether it is the last.
   const found = await mint.query<HistoryRow | { readonly id: null }>({
-    name: 'mint.history',
     text: HISTORY,
     values: [walletId, types, cursor?.micros ?? null, cursor?.id ?? null, limit + 1],
   });
@@ -111,7 +110,6 @@ const BALANCE_AT = `
 export async function balanceAt(mint: Mint, input: BalanceAtInput): Promise<Prisma.Decimal> {
   const { walletId, at } = readInput(balanceAtInput, input);
   const [row] = await mint.query<{ balance: string }>({
-    name: 'mint.balanceAt',
     text: BALANCE_AT,
     values: [walletId, at],
   });

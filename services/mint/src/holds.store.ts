@@ -81,7 +81,6 @@ export async function hold(mint: Mint, input: HoldInput): Promise<Hold> {
   const { idempotencyKey, ...body } = readInput(holdInput, input);
   const { from, to = null, amount, expiresAt, description = null } = body;
   const rows = await mint.query<HoldRow>({
-    name: 'mint.hold',
     text: 'SELECT * FROM hold_money($1, $2, $3, $4, $5, $6, $7, $8, $9)',
     values: [idempotencyKey, requestHash(body), newId(), from, to, amount, description, expiresAt, mint.clock()],
   });
@@ -95,7 +94,6 @@ export async function hold(mint: Mint, input: HoldInput): Promise<Hold> {
 export async function getHold(mint: Mint, input: GetHoldInput): Promise<Hold> {
   const { holdId } = readInput(getHoldInput, input);
   const [row] = await mint.query<HoldRow>({
-    name: 'mint.getHold',
     text: 'SELECT * FROM holds WHERE id = $1',
     values: [holdId],
   });
@@ -114,7 +112,6 @@ export async function capture(mint: Mint, input: CaptureInput): Promise<Transact
   const { idempotencyKey, ...body } = readInput(captureInput, input);
   const { holdId, to = null, amount = null, description = null } = body;
   const rows = await mint.query<TransactionRow>({
-    name: 'mint.capture',
     text: 'SELECT * FROM capture_hold($1, $2, $3, $4, $5, $6, $7, $8)',
     values: [idempotencyKey, requestHash(body), newId(), holdId, to, amount, description, mint.clock()],
   });
@@ -128,7 +125,6 @@ export async function capture(mint: Mint, input: CaptureInput): Promise<Transact
 export async function release(mint: Mint, input: ReleaseInput): Promise<Hold> {
   const { idempotencyKey, ...body } = readInput(releaseInput, input);
   const rows = await mint.query<HoldRow>({
-    name: 'mint.release',
     text: 'SELECT * FROM release_hold($1, $2, $3, $4)',
     values: [idempotencyKey, requestHash(body), body.holdId, mint.clock()],
   });
@@ -143,7 +139,6 @@ export async function release(mint: Mint, input: ReleaseInput): Promise<Hold> {
 export async function releaseExpired(mint: Mint, input: ReleaseExpiredInput = {}): Promise<readonly Hold[]> {
   const { limit } = readInput(releaseExpiredInput, input);
   const rows = await mint.query<HoldRow>({
-    name: 'mint.releaseExpired',
     text: 'SELECT * FROM release_expired_holds($1, $2)',
     values: [mint.clock(), limit],
   });

@@ -54,7 +54,6 @@ export async function submitKnowledge(mint: Mint, input: SubmitKnowledgeInput): 
   const { walletId, activity, courseId = null, knowledgeScore } = asked;
   const hash = requestHash({ ...asked, proofHash });
   const rows = await mint.query<Row<MiningRecord>>({
-    name: 'mint.submitKnowledge',
     text: 'SELECT * FROM submit_knowledge($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11)',
     values: [
       idempotencyKey,

@@ -29,6 +29,6 @@ export async function snapshotMetrics(mint: Mint, input: SnapshotMetricsInput = 
   const now = mint.clock();
   const { capturedAt = now } = readInput(snapshotMetricsInput, input);
   if (capturedAt > now) throw invalidField('capturedAt', 'is after the present');
-  await mint.query({ name: 'mint.snapshotMetrics', text: SNAPSHOT, values: [newId(), capturedAt, now] });
+  await mint.query({ text: SNAPSHOT, values: [newId(), capturedAt, now] });
   return mint.prisma.economicMetrics.findUniqueOrThrow({ where: { capturedAt } });
 }

@@ -101,7 +101,7 @@ type DifferenceRow = { readonly [Field in keyof Difference]: string };
  * `pool.statementTimeoutMs`.
  */
 export async function reconcile(mint: Mint): Promise<readonly Difference[]> {
-  const rows = await mint.query<DifferenceRow>({ name: 'mint.reconcile', text: RECONCILE, values: [] });
+  const rows = await mint.query<DifferenceRow>({ text: RECONCILE, values: [] });
   return rows.map(({ check, subject, expected, found, difference }) => ({
     check,
     subject,

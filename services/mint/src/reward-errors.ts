@@ -1,4 +1,4 @@
-import { type FaultTable, SuiteError } from '@azora/db-core';
+import { type ConstraintErrors, SuiteError } from '@azora/db-core';
 
 type Facts = Readonly<Record<string, unknown>>;
 
@@ -74,7 +74,7 @@ export function miningUnpaid({ recordId }: Facts): SuiteError {
 }
 
 /** The errors of what the migration `rewards` refuses, by the names of its rules. */
-export const REWARD_FAULTS: FaultTable = {
+export const REWARD_FAULTS: ConstraintErrors = {
   stake_not_found: stakeNotFound,
   stake_locked: stakeLocked,
   stake_withdrawn: stakeTransition,

@@ -53,7 +53,6 @@ export async function accrueRewards(mint: Mint, input: AccrueRewardsInput = {}):
   do {
     const batch: BatchRow = onlyRow(
       await mint.query<BatchRow>({
-        name: 'mint.accrueRewards',
         text: 'SELECT * FROM accrue_rewards($1, $2, $3, $4)',
         values: [stakeId, until, afterId, batchSize],
       }),

@@ -71,7 +71,6 @@ export async function stake(mint: Mint, input: StakeInput): Promise<Stake> {
   const lockedUntil = new Date(now.getTime() + lockDays * DAY_MS);
   const hash = requestHash({ ...body, lockDays: String(lockDays) });
   const rows = await mint.query<StakeRow>({
-    name: 'mint.stake',
     text: 'SELECT * FROM stake_money($1, $2, $3, $4, $5, $6, $7, $8, $9)',
     values: [idempotencyKey, hash, newId(), newId(), walletId, amount, annualRate, lockedUntil, now],
   });
@@ -85,7 +84,7 @@ export async function stake(mint: Mint, input: StakeInput): Promise<Stake> {
 export async function getStake(mint: Mint, input: GetStakeInput): Promise<Stake> {
   const { stakeId } = readInput(getStakeInput, input);
   const text = 'SELECT * FROM stakes WHERE id = $1';
-  const [row] = await mint.query<StakeRow>({ name: 'mint.getStake', text, values: [stakeId] });
+  const [row] = await mint.query<StakeRow>({ text, values: [stakeId] });
   if (row === undefined) throw stakeNotFound({ stakeId });
   return stakeOf(row);
 }
@@ -99,7 +98,6 @@ export async function getStake(mint: Mint, input: GetStakeInput): Promise<Stake>
 export async function claimRewards(mint: Mint, input: ClaimRewardsInput): Promise<Transaction> {
   const { idempotencyKey, ...body } = readInput(stakeRequestInput, input);
   const rows = await mint.query<TransactionRow>({
-    name: 'mint.claimRewards',
     text: 'SELECT * FROM claim_rewards($1, $2, $3, $4, $5)',
     values: [idempotencyKey, requestHash(body), newId(), body.stakeId, mint.clock()],
   });
@@ -114,7 +112,6 @@ export async function claimRewards(mint: Mint, input: ClaimRewardsInput): Promis
 export async function unstake(mint: Mint, input: UnstakeInput): Promise<Unstaked> {
   const { idempotencyKey, ...body } = readInput(stakeRequestInput, input);
   const rows = await mint.query<TransactionRow>({
-    name: 'mint.unstake',
     text: 'SELECT * FROM unstake_money($1, $2, $3, $4, $5, $6)',
     values: [idempotencyKey, requestHash(body), newId(), newId(), body.stakeId, mint.clock()],
   });

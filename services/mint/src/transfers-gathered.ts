@@ -102,7 +102,6 @@ async function makeTogether(
   const column = <Field extends keyof TransferRequest>(field: Field) => requests.map((request) => request[field]);
   try {
     const rows = await mint.query<TransactionRow>({
-      name: 'mint.transferGathered',
       text: 'SELECT * FROM transfer_gathered($1, $2, $3, $4, $5, $6, $7, $8)',
       values: [
         column('key'),
@@ -126,7 +125,6 @@ async function makeTogether(
 async function makeAlone(mint: Mint, request: TransferRequest): Promise<Transaction> {
   const { key, hash, id, from, to, amount, description, at } = request;
   const rows = await mint.query<TransactionRow>({
-    name: 'mint.transfer',
     text: 'SELECT * FROM transfer_money($1, $2, $3, $4, $5, $6, $7, $8)',
     values: [key, hash, id, from, to, amount, description, at],
   });

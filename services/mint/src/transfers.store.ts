@@ -60,7 +60,6 @@ export async function transfer(mint: Mint, input: TransferInput): Promise<Transa
 export async function transferMany(mint: Mint, input: TransferManyInput): Promise<readonly Transaction[]> {
   const { idempotencyKey, transfers } = readInput(transferManyInput, input);
   const rows = await mint.query<TransactionRow>({
-    name: 'mint.transferMany',
     text: 'SELECT * FROM transfer_many($1, $2, $3, $4, $5, $6, $7, $8)',
     values: [
       idempotencyKey,

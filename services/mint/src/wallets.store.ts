@@ -28,7 +28,6 @@ const ownedWalletInput = z.strictObject({ userId: idInput, currency: currencyInp
 export async function openWallet(mint: Mint, input: OpenWalletInput): Promise<Wallet> {
   const { userId, currency } = readInput(ownedWalletInput, input);
   const rows = await mint.query<WalletRow>({
-    name: 'mint.openWallet',
     text: 'SELECT * FROM open_wallet($1, $2, $3, $4)',
     values: [newId(), userId, currency, mint.clock()],
   });
@@ -42,7 +41,6 @@ export async function openWallet(mint: Mint, input: OpenWalletInput): Promise<Wa
 export async function getWallet(mint: Mint, input: GetWalletInput): Promise<Wallet> {
   const { walletId } = readInput(walletInput, input);
   const [row] = await mint.query<WalletRow>({
-    name: 'mint.getWallet',
     text: 'SELECT * FROM wallets WHERE id = $1',
     values: [walletId],
   });
@@ -57,7 +55,6 @@ export async function getWallet(mint: Mint, input: GetWalletInput): Promise<Wall
 export async function findWallet(mint: Mint, input: OpenWalletInput): Promise<Wallet | null> {
   const { userId, currency } = readInput(ownedWalletInput, input);
   const [row] = await mint.query<WalletRow>({
-    name: 'mint.findWallet',
     text: 'SELECT * FROM wallets WHERE user_id = $1 AND currency = $2',
     values: [userId, currency],
   });
@@ -71,7 +68,6 @@ export async function findWallet(mint: Mint, input: OpenWalletInput): Promise<Wa
 export async function closeWallet(mint: Mint, input: CloseWalletInput): Promise<Wallet> {
   const { walletId } = readInput(walletInput, input);
   const rows = await mint.query<WalletRow>({
-    name: 'mint.closeWallet',
     text: 'SELECT * FROM close_wallet($1, $2)',
     values: [walletId, mint.clock()],
   });

@@ -169,7 +169,6 @@ describe('transfers', () => {
     const insert = (n: number) => {
       const [from, to] = n % 2 === 0 ? [left, right] : [right, left];
       return store(n).query({
-        name: 'test.insert',
         text: `INSERT INTO transactions (id, type, from_id, to_id, amount, request_key) VALUES ($1::text, 'transfer', $2, $3, 1, $1::text)`,
         values: [`${key}-${n}`, from, to],
       });

@@ -6,5 +6,5 @@ export type NexusTransaction = Inside<Prisma.TransactionClient>;
 
 /** Opens the nexus database; nothing connects before the first query. */
 export function openNexus(options: StoreOptions = {}): Nexus {
-  return openStore('nexus', (prismaOptions) => new PrismaClient(prismaOptions), options);
+  return openStore('nexus', (prismaOptions) => new PrismaClient(prismaOptions), options, process.env);
 }

@@ -6,5 +6,5 @@ export type NotificationTransaction = Inside<Prisma.TransactionClient>;
 
 /** Opens the notification database; nothing connects before the first query. */
 export function openNotification(options: StoreOptions = {}): Notification {
-  return openStore('notification', (prismaOptions) => new PrismaClient(prismaOptions), options);
+  return openStore('notification', (prismaOptions) => new PrismaClient(prismaOptions), options, process.env);
 }

@@ -6,5 +6,5 @@ export type RagTransaction = Inside<Prisma.TransactionClient>;
 
 /** Opens the rag database; nothing connects before the first query. */
 export function openRag(options: StoreOptions = {}): Rag {
-  return openStore('rag', (prismaOptions) => new PrismaClient(prismaOptions), options);
+  return openStore('rag', (prismaOptions) => new PrismaClient(prismaOptions), options, process.env);
 }

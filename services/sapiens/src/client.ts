@@ -6,5 +6,5 @@ export type SapiensTransaction = Inside<Prisma.TransactionClient>;
 
 /** Opens the sapiens database; nothing connects before the first query. */
 export function openSapiens(options: StoreOptions = {}): Sapiens {
-  return openStore('sapiens', (prismaOptions) => new PrismaClient(prismaOptions), options);
+  return openStore('sapiens', (prismaOptions) => new PrismaClient(prismaOptions), options, process.env);
 }

@@ -6,5 +6,5 @@ export type StoryTransaction = Inside<Prisma.TransactionClient>;
 
 /** Opens the story database; nothing connects before the first query. */
 export function openStory(options: StoreOptions = {}): Story {
-  return openStore('story', (prismaOptions) => new PrismaClient(prismaOptions), options);
+  return openStore('story', (prismaOptions) => new PrismaClient(prismaOptions), options, process.env);
 }

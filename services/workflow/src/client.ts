@@ -6,5 +6,5 @@ export type WorkflowTransaction = Inside<Prisma.TransactionClient>;
 
 /** Opens the workflow database; nothing connects before the first query. */
 export function openWorkflow(options: StoreOptions = {}): Workflow {
-  return openStore('workflow', (prismaOptions) => new PrismaClient(prismaOptions), options);
+  return openStore('workflow', (prismaOptions) => new PrismaClient(prismaOptions), options, process.env);
 }

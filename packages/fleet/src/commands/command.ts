@@ -30,6 +30,3 @@ export type Execute = <Arguments extends unknown[]>(
 ) => (...args: Arguments) => Promise<void>;
 
 export type Register = (program: Command, execute: Execute) => void;
-
-/** `--check` found something: pending migrations, drift, orphans. */
-export const EXIT_FOUND = 4;

@@ -1,4 +1,5 @@
-import { EXIT_FOUND, type Register } from './command';
+import type { Register } from './command';
+import { EXIT_FOUND } from './exit-codes';
 import { openSuite, withJson } from './suite';
 
 interface DocsFlags {
@@ -13,11 +14,11 @@ export const registerDocs: Register = (program, execute) => {
     .action(
       execute(async (context, flags: DocsFlags) => {
         const suite = await openSuite(context, {});
-        const { readCatalog } = await import('../suite/catalog.js');
+        const { readSchemaModel } = await import('../schema/schema-model.js');
         const { writeDocuments } = await import('../operations/documents.js');
         const check = flags.check === true;
-        const catalog = await readCatalog(suite.allServices);
-        const stale = await writeDocuments(suite.settings.root, catalog, suite.allServices, { check });
+        const schemaModel = await readSchemaModel(suite.allServices);
+        const stale = await writeDocuments(suite.settings.root, schemaModel, suite.allServices, { check });
         const said = check ? `stale: ${stale.join(', ')}` : `written: ${stale.join(', ')}`;
         const text = stale.length === 0 ? 'every document is up to date' : said;
         return {

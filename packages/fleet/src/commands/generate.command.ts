@@ -7,10 +7,10 @@ export const registerGenerate: Register = (program, execute) => {
     .action(
       execute(async (context) => {
         const suite = await openSuite(context, {});
-        const { readCatalog } = await import('../suite/catalog.js');
+        const { readSchemaModel } = await import('../schema/schema-model.js');
         const { runWorkspaceScript } = await import('../operations/workspace.js');
         // A schema that does not parse is told here with file and line, in our words.
-        await readCatalog(suite.allServices);
+        await readSchemaModel(suite.allServices);
         await runWorkspaceScript('generate', {
           root: suite.settings.root,
           onOutput: () => undefined,

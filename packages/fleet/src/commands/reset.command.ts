@@ -14,8 +14,8 @@ export const registerReset: Register = (program, execute) => {
     .action(
       execute(async (context, flags: ResetFlags) => {
         const suite = await openSuite(context, flags);
-        const { openCredentials } = await import('../suite/credentials.js');
-        const { readCatalog } = await import('../suite/catalog.js');
+        const { openCredentials } = await import('../config/credentials.js');
+        const { readSchemaModel } = await import('../schema/schema-model.js');
         const { openTargets } = await import('../operations/targets.js');
         const { dropDatabases } = await import('../operations/reset.js');
         const { setUpDatabases } = await import('../operations/setup.js');
@@ -24,7 +24,7 @@ export const registerReset: Register = (program, execute) => {
         const { countsText, failuresText, rowsData } = await import('../render/fleet.js');
 
         const { progress, signal, log } = context;
-        const catalog = await readCatalog(suite.allServices);
+        const schemaModel = await readSchemaModel(suite.allServices);
         requireYes(flags, `drop ${suite.services.map(({ name }) => name).join(', ')}`);
         const passwordOf = await openCredentials(suite.settings.home);
         const dropped = await dropDatabases(await openTargets(suite.settings, suite.services, log), suite.settings, {
@@ -34,7 +34,7 @@ export const registerReset: Register = (program, execute) => {
         const services = suite.services.filter(({ name }) => doneRows(dropped).some((row) => row.service === name));
         // The servers are looked up again: a companion that was removed starts anew.
         const made = await setUpDatabases(
-          { settings: suite.settings, services, catalog, passwordOf },
+          { settings: suite.settings, services, schemaModel, passwordOf },
           { progress, signal, log, lockTimeoutMs: DEFAULT_LOCK_TIMEOUT_MS },
         );
         const rows = [...dropped.filter((row) => row.state !== 'done'), ...made.rows];

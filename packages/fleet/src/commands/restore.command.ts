@@ -21,10 +21,10 @@ export const registerRestore: Register = (program, execute) => {
     .action(
       execute(async (context, name: string, flags: RestoreFlags) => {
         const { settings, services } = await openSuite(context, flags);
-        const { openCredentials } = await import('../suite/credentials.js');
+        const { openCredentials } = await import('../config/credentials.js');
         const { openTargets } = await import('../operations/targets.js');
         const { restoreFleet } = await import('../operations/backup/restore.js');
-        const { findSet, openSet } = await import('../sets/set.js');
+        const { findSet, openSet } = await import('../backup-store/set.js');
         const { restoreData, restoreText } = await import('../render/backup.js');
 
         const storage = await openPlace(settings, flags.from);
@@ -61,6 +61,7 @@ async function confirm({ signal }: CommandContext, set: string): Promise<void> {
     }
   }
   throw new SuiteError('USAGE.NEEDS_YES', `This would replace live databases by those of ${set}`, {
+    kind: 'usage',
     next: 'Add --yes if that is what you want',
   });
 }

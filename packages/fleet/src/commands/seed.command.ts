@@ -19,8 +19,8 @@ export const registerSeed: Register = (program, execute) => {
       execute(async (context, flags: SeedFlags) => {
         if (flags.reset) requireYes(flags, 'remove every row of every service');
         const suite = await openSuite(context, flags);
-        const { openCredentials } = await import('../suite/credentials.js');
-        const { readCatalog } = await import('../suite/catalog.js');
+        const { openCredentials } = await import('../config/credentials.js');
+        const { readSchemaModel } = await import('../schema/schema-model.js');
         const { openTargets } = await import('../operations/targets.js');
         const { seedFleet } = await import('../operations/seed.js');
         const { truncateDatabases } = await import('../operations/reset.js');
@@ -28,7 +28,7 @@ export const registerSeed: Register = (program, execute) => {
         const { failuresText, rowsData } = await import('../render/fleet.js');
 
         const { progress, signal, log } = context;
-        const catalog = await readCatalog(suite.allServices);
+        const schemaModel = await readSchemaModel(suite.allServices);
         const passwordOf = await openCredentials(suite.settings.home);
         const targets = await openTargets(suite.settings, suite.services, log);
         if (flags.reset) {
@@ -37,7 +37,7 @@ export const registerSeed: Register = (program, execute) => {
           if (exitCode !== 0) return { data: rowsData(emptied), text: failuresText(emptied), exitCode };
         }
         const options = { root: suite.settings.root, scale: flags.scale, progress, signal };
-        const report = await seedFleet(targets, catalog, passwordOf, options);
+        const report = await seedFleet(targets, schemaModel, passwordOf, options);
         const exitCode = exitCodeOfRows(report.rows) || (report.orphans.length > 0 ? 1 : 0);
         return { data: seedData(report), text: seedText(report), exitCode };
       }),

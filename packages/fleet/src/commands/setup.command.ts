@@ -16,17 +16,17 @@ export const registerSetup: Register = (program, execute) => {
     .action(
       execute(async (context, flags: SetupFlags): Promise<CommandResult> => {
         const suite = await openSuite(context, flags);
-        const { openCredentials } = await import('../suite/credentials.js');
-        const { readCatalog } = await import('../suite/catalog.js');
+        const { openCredentials } = await import('../config/credentials.js');
+        const { readSchemaModel } = await import('../schema/schema-model.js');
         const { DEFAULT_LOCK_TIMEOUT_MS } = await import('../operations/migrate.js');
         const { setUpFleet } = await import('../operations/setup.js');
         const { setupData, setupText } = await import('../render/setup.js');
 
-        const catalog = await readCatalog(suite.allServices);
+        const schemaModel = await readSchemaModel(suite.allServices);
         const passwordOf = await openCredentials(suite.settings.home);
         const { progress, signal, log } = context;
         const report = await setUpFleet(
-          { settings: suite.settings, services: suite.services, catalog, passwordOf },
+          { settings: suite.settings, services: suite.services, schemaModel, passwordOf },
           {
             progress,
             signal,

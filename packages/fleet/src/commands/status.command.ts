@@ -1,4 +1,5 @@
-import { EXIT_FOUND, type Register } from './command';
+import type { Register } from './command';
+import { EXIT_FOUND } from './exit-codes';
 import { type FleetFlags, openSuite, type Suite, withFleetFlags } from './suite';
 
 interface StatusFlags extends FleetFlags {
@@ -15,7 +16,7 @@ export const registerStatus: Register = (program, execute) => {
         const { openTargets } = await import('../operations/targets.js');
         const { isHealthy, readStatus } = await import('../operations/status.js');
         const { statusText } = await import('../render/status.js');
-        const { countModels } = await import('../suite/catalog.js');
+        const { countModels } = await import('../schema/schema-model.js');
 
         const targets = await openTargets(suite.settings, suite.services, context.log);
         const services = await readStatus(targets, await countModels(suite.services), { signal: context.signal });
@@ -32,7 +33,7 @@ export const registerStatus: Register = (program, execute) => {
 async function readBackups({ settings }: Suite) {
   const { location, maxAgeMs } = settings.backups;
   if (maxAgeMs === undefined) return undefined;
-  const { openStorage } = await import('../sets/open-storage.js');
+  const { openStorage } = await import('../backup-store/open-storage.js');
   const { readBackupState } = await import('../operations/backup/newest.js');
   return readBackupState(await openStorage(location), maxAgeMs, new Date());
 }

@@ -32,7 +32,7 @@ export const registerStudio: Register = (program, execute) => {
 async function runStudio(context: CommandContext, flags: StudioFlags) {
   const { settings, allServices, services } = await openSuite(context, flags);
   const { openTargets } = await import('../operations/targets.js');
-  const { openCredentials } = await import('../suite/credentials.js');
+  const { openCredentials } = await import('../config/credentials.js');
   const { openStudioContext } = await import('../operations/studio/open.js');
   const { PAGE_DIRECTORY, readAssets } = await import('../studio/assets.js');
   const { startStudio } = await import('../studio/server.js');

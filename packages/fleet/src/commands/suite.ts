@@ -1,7 +1,7 @@
 import { type Command, InvalidArgumentError, Option } from 'commander';
-import { findServices, type Service, selectServices } from '../suite/registry';
-import { findRoot } from '../suite/root';
-import { readEnvironment, readSettings, type Settings } from '../suite/settings';
+import { findServices, type Service, selectServices } from '../config/registry';
+import { findRoot } from '../config/root';
+import { readEnvironment, readSettings, type Settings } from '../config/settings';
 import type { CommandContext } from './command';
 
 /** The flags that every command over the fleet takes. */

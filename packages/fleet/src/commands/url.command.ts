@@ -15,10 +15,11 @@ export const registerUrl: Register = (program, execute) => {
     .action(
       execute(async (context, service: string, flags: UrlFlags) => {
         const suite = await openSuite(context, { service: [service] });
-        const { openCredentials } = await import('../suite/credentials.js');
+        const { openCredentials } = await import('../config/credentials.js');
         const { appUrl, openTargets } = await import('../operations/targets.js');
         const [target] = await openTargets(suite.settings, suite.services, context.log);
-        if (target === undefined) throw new SuiteError('USAGE.UNKNOWN_SERVICE', `Unknown service: ${service}`);
+        if (target === undefined)
+          throw new SuiteError('USAGE.UNKNOWN_SERVICE', `Unknown service: ${service}`, { kind: 'usage' });
         const url = flags.admin ? target.admin : appUrl(target, await openCredentials(suite.settings.home));
         return { data: { service, url: url.href }, text: url.href };
       }),

@@ -1,11 +1,16 @@
 import { mkdir, mkdtemp, readFile, rename, rm, writeFile } from 'node:fs/promises';
 import path from 'node:path';
 import { type DatabaseUrl, SuiteError } from '@azora/db-core';
+import {
+  compareCatalogs,
+  type Migration,
+  migrateDown,
+  migrateUp,
+  readMigrations,
+  readObjects,
+  withClient,
+} from '@azora/db-migrate';
 import { parseScript } from '../postgres/analysis/parse';
-import { withClient } from '../postgres/connect';
-import { compareCatalogs, readObjects } from '../postgres/migrations/compare';
-import { type Migration, readMigrations } from '../postgres/migrations/files';
-import { migrateDown, migrateUp } from '../postgres/migrations/run';
 import { diffSchema } from '../postgres/schema-engine/diff';
 import { type Draft, downText, draftMigrations, migrationOf, upText } from '../postgres/schema-engine/draft';
 import { restoringSql } from '../postgres/schema-engine/restore';
@@ -41,6 +46,7 @@ export async function writeMigrations(target: Target, request: AuthorRequest): P
   const { slug, why, now } = request;
   if (!SLUG.test(slug)) {
     throw new SuiteError('USAGE.BAD_SLUG', `${JSON.stringify(slug)} cannot be part of a folder's name`, {
+      kind: 'usage',
       next: 'Use small letters, digits and underscores: add_nickname',
     });
   }

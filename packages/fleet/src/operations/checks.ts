@@ -1,8 +1,8 @@
 import { readFile } from 'node:fs/promises';
 import path from 'node:path';
+import { splitStatements } from '@azora/db-migrate';
 import type { ClientBase } from 'pg';
-import { splitStatements } from '../postgres/migrations/statements';
-import type { Service } from '../suite/registry';
+import type { Service } from '../config/registry';
 
 /** Beside the schema: what must be true of the rows beyond what constraints hold. */
 const FILE = 'checks.sql';

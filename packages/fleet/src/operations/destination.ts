@@ -1,7 +1,7 @@
 import { SuiteError } from '@azora/db-core';
-import { readMigrations } from '../postgres/migrations/files';
-import type { Depth } from '../postgres/migrations/run';
-import type { Service } from '../suite/registry';
+import type { Depth } from '@azora/db-migrate';
+import { readMigrations } from '@azora/db-migrate';
+import type { Service } from '../config/registry';
 import { readTag, tagNames } from './tags';
 import type { Target } from './targets';
 
@@ -63,6 +63,7 @@ export async function findDestinations(
 
 function withoutFile(target: Target, head: string, tag: string): SuiteError {
   return new SuiteError('MIGRATION.MISSING', `${target.service.name} has no migration ${head}`, {
+    kind: 'configuration',
     why: `The tag ${tag} names it.`,
     next: 'Restore the folder from version control',
     meta: { service: target.service.name, migrations: [head] },
@@ -71,6 +72,7 @@ function withoutFile(target: Target, head: string, tag: string): SuiteError {
 
 function unknown(message: string, tags: readonly string[] = []): SuiteError {
   return new SuiteError('USAGE.UNKNOWN_DESTINATION', message, {
+    kind: 'usage',
     next:
       tags.length > 0 ? `Tags: ${tags.join(', ')}` : 'Give the whole name of a migration, as "migrate status" shows it',
     meta: { tags },

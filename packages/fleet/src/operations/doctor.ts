@@ -1,4 +1,4 @@
-import { withClient } from '../postgres/connect';
+import { withClient } from '@azora/db-migrate';
 import { type Examined, examineDatabase } from '../postgres/doctor/examine';
 import { DEFAULT_LIMITS, type Finding, type Level, type Limits } from '../postgres/doctor/finding';
 import { doneRows, eachService, type RunOptions, type ServiceRow } from './fleet';

@@ -1,8 +1,8 @@
 import { mkdir, readdir, readFile, rm, writeFile } from 'node:fs/promises';
 import path from 'node:path';
 import { SuiteError } from '@azora/db-core';
-import type { Catalog } from '../suite/catalog';
-import type { Service } from '../suite/registry';
+import type { Service } from '../config/registry';
+import type { SchemaModel } from '../schema/schema-model';
 import { renderDiagram, renderReferences } from './documents/diagrams';
 import { type Invariants, readInvariants } from './documents/invariants';
 import { GENERATED } from './documents/markdown';
@@ -18,14 +18,17 @@ const NO_INVARIANTS: ReadonlyMap<string, Invariants> = new Map();
 
 /** Every generated document by its path in the checkout. */
 export function renderDocuments(
-  catalog: Catalog,
+  schemaModel: SchemaModel,
   services: readonly Service[],
   invariants: ReadonlyMap<string, Invariants> = NO_INVARIANTS,
 ): ReadonlyMap<string, string> {
   return new Map([
-    ['DATABASE-STATUS.md', renderStatus(catalog, services, invariants)],
-    [`${DIAGRAMS}/references.md`, renderReferences(catalog)],
-    ...catalog.services.map((service): [string, string] => [`${DIAGRAMS}/${service.name}.md`, renderDiagram(service)]),
+    ['DATABASE-STATUS.md', renderStatus(schemaModel, services, invariants)],
+    [`${DIAGRAMS}/references.md`, renderReferences(schemaModel)],
+    ...schemaModel.services.map((service): [string, string] => [
+      `${DIAGRAMS}/${service.name}.md`,
+      renderDiagram(service),
+    ]),
   ]);
 }
 
@@ -36,11 +39,11 @@ export function renderDocuments(
  */
 export async function writeDocuments(
   root: string,
-  catalog: Catalog,
+  schemaModel: SchemaModel,
   services: readonly Service[],
   { check }: DocumentOptions,
 ): Promise<readonly string[]> {
-  const wanted = renderDocuments(catalog, services, await readInvariants(catalog, services));
+  const wanted = renderDocuments(schemaModel, services, await readInvariants(schemaModel, services));
   const existing = [...wanted.keys(), ...(await findGenerated(root))];
   const stale = await Promise.all(
     [...new Set(existing)].map(async (file) => ((await readText(root, file)) === wanted.get(file) ? [] : [file])),

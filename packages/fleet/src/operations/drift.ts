@@ -1,9 +1,16 @@
 import { readFile } from 'node:fs/promises';
 import type { DatabaseUrl } from '@azora/db-core';
-import { withClient } from '../postgres/connect';
-import { type CatalogChange, type CatalogObject, compareCatalogs, readObjects } from '../postgres/migrations/compare';
-import { type Migration, readMigrations } from '../postgres/migrations/files';
-import { migrateUp, readState } from '../postgres/migrations/run';
+import {
+  type CatalogChange,
+  type CatalogObject,
+  compareCatalogs,
+  type Migration,
+  migrateUp,
+  readMigrations,
+  readObjects,
+  readState,
+  withClient,
+} from '@azora/db-migrate';
 import { diffSchema } from '../postgres/schema-engine/diff';
 import { withScratchDatabase } from '../postgres/scratch';
 import { countOf } from './count';

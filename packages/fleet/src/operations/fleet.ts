@@ -1,7 +1,7 @@
 import os from 'node:os';
-import { databaseFault, isConnectionLoss, SuiteError } from '@azora/db-core';
+import { findDatabaseError, isConnectionLoss, SuiteError } from '@azora/db-core';
 import pMap from 'p-map';
-import type { Service } from '../suite/registry';
+import type { Service } from '../config/registry';
 
 /** How one service came out of a run over the fleet. */
 export type ServiceRow<Data> =
@@ -78,7 +78,7 @@ export function toSuiteError(error: unknown): SuiteError {
       cause: error,
     });
   }
-  const fault = databaseFault(error);
+  const fault = findDatabaseError(error);
   if (fault !== undefined) {
     return new SuiteError('DATABASE.FAILED', fault.message, {
       why: `PostgreSQL answered SQLSTATE ${fault.sqlState}.`,
@@ -86,5 +86,9 @@ export function toSuiteError(error: unknown): SuiteError {
       cause: error,
     });
   }
-  return new SuiteError('INTERNAL', message, { next: 'Run it again with AZORA_DEBUG=1 for the stack', cause: error });
+  return new SuiteError('INTERNAL', message, {
+    kind: 'bug',
+    next: 'Run it again with AZORA_DEBUG=1 for the stack',
+    cause: error,
+  });
 }

@@ -1,11 +1,10 @@
 import path from 'node:path';
+import { type Place, placeOf, readMigrations, type Script } from '@azora/db-migrate';
+import type { Service } from '../config/registry';
 import type { Direction, Finding, LintedScript } from '../postgres/analysis/lint/finding';
 import { findFaults } from '../postgres/analysis/lint/rules';
 import { replayObjects, type UnmanagedObjects } from '../postgres/analysis/lint/unmanaged-objects';
 import { parseScript } from '../postgres/analysis/parse';
-import { readMigrations, type Script } from '../postgres/migrations/files';
-import { type Place, placeOf } from '../postgres/migrations/place';
-import type { Service } from '../suite/registry';
 
 /** A finding with its place in the checkout. */
 export interface LintFinding extends Pick<Finding, 'rule' | 'level' | 'message' | 'help'>, Place {

@@ -1,6 +1,6 @@
-import { findServices, selectServices } from '../suite/registry';
-import { findRoot } from '../suite/root';
-import { readEnvironment, readSettings } from '../suite/settings';
+import { findServices, selectServices } from '../config/registry';
+import { findRoot } from '../config/root';
+import { readEnvironment, readSettings } from '../config/settings';
 import { migrateTargetUp } from './migrate';
 import { openTargets } from './targets';
 

@@ -1,12 +1,17 @@
+import {
+  compareHistory,
+  type MigrationState,
+  migrateDown,
+  migrateUp,
+  readHistory,
+  readMigrations,
+  storeFingerprint,
+  withClient,
+} from '@azora/db-migrate';
 import type { ClientBase } from 'pg';
 import { refuseDataLoss, throwDataLoss } from '../postgres/analysis/losses';
-import { withClient } from '../postgres/connect';
-import { readMigrations } from '../postgres/migrations/files';
-import { storeFingerprint } from '../postgres/migrations/fingerprint';
-import { compareHistory, type MigrationState, readHistory } from '../postgres/migrations/history';
-import { migrateDown, migrateUp } from '../postgres/migrations/run';
 import { syncGrants, type TableGrants } from '../postgres/roles';
-import { readGrants } from '../suite/catalog';
+import { readGrants } from '../schema/schema-model';
 import { countOf } from './count';
 import { type Destination, depthOf, withService } from './destination';
 import { eachService, type RunOptions, type ServiceRow } from './fleet';

@@ -1,9 +1,9 @@
+import type { Service } from '../config/registry';
+import { type Settings, urlVariable } from '../config/settings';
 import type { BaseBackup, PrunedArchive } from '../postgres/pitr/bases';
 import type { EnabledArchive } from '../postgres/pitr/enable';
 import type { RestoredServer } from '../postgres/pitr/restore';
 import type { ArchiveState } from '../postgres/pitr/status';
-import type { Service } from '../suite/registry';
-import { type Settings, urlVariable } from '../suite/settings';
 import { needsEmbedded } from './targets';
 
 /** A service whose database the archive does not hold. */

@@ -1,13 +1,10 @@
+import type { Step } from '@azora/db-migrate';
+import { planDown, planUp, readMigrations, readState, refuseUnfinished, withClient } from '@azora/db-migrate';
 import type { ClientBase } from 'pg';
 import { type Effect, LOCK_MODES, type Loss } from '../postgres/analysis/effect';
 import { effectsOf } from '../postgres/analysis/effects';
 import { findLosses } from '../postgres/analysis/losses';
 import { parseScript } from '../postgres/analysis/parse';
-import { withClient } from '../postgres/connect';
-import { readMigrations } from '../postgres/migrations/files';
-import { refuseUnfinished } from '../postgres/migrations/refusals';
-import { planDown, planUp, readState } from '../postgres/migrations/run';
-import type { Step } from '../postgres/migrations/step';
 import { type Destination, depthOf, withService } from './destination';
 import { eachService, type RunOptions, type ServiceRow } from './fleet';
 

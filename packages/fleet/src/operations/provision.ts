@@ -1,5 +1,6 @@
 import { SuiteError } from '@azora/db-core';
-import { withClient } from '../postgres/connect';
+import { withClient } from '@azora/db-migrate';
+import type { PasswordOf } from '../config/credentials';
 import { createDatabase, requireExtensions } from '../postgres/databases';
 import {
   closeMaintenanceDatabases,
@@ -8,7 +9,6 @@ import {
   setPassword,
   withRightsLock,
 } from '../postgres/roles';
-import type { PasswordOf } from '../suite/credentials';
 import { appUrl, type Target } from './targets';
 
 export interface Provisioned {

@@ -1,7 +1,7 @@
 import { quoteIdentifier } from '@azora/db-core';
+import { withClient } from '@azora/db-migrate';
 import type { ClientBase } from 'pg';
-import { withClient } from '../postgres/connect';
-import type { Reference } from '../suite/catalog';
+import type { Reference } from '../schema/schema-model';
 import type { Target } from './targets';
 
 /** Ids in one column that no row of the other service's database has. */

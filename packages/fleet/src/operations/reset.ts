@@ -1,7 +1,7 @@
 import { quoteIdentifier } from '@azora/db-core';
-import { withClient } from '../postgres/connect';
+import { withClient } from '@azora/db-migrate';
+import type { Settings } from '../config/settings';
 import { dropDatabase } from '../postgres/databases';
-import type { Settings } from '../suite/settings';
 import { eachService, type RunOptions, type ServiceRow } from './fleet';
 import type { Target } from './targets';
 

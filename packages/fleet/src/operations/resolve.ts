@@ -1,15 +1,16 @@
 import { SuiteError } from '@azora/db-core';
-import { withClient } from '../postgres/connect';
-import { compareCatalogs, readObjects } from '../postgres/migrations/compare';
-import { readMigrations } from '../postgres/migrations/files';
-import { readHistory } from '../postgres/migrations/history';
 import {
+  compareCatalogs,
   findMigration,
   insertBaseline,
   type Resolution,
+  readHistory,
+  readMigrations,
+  readObjects,
   refuseHistory,
   resolveMigration,
-} from '../postgres/migrations/resolve';
+  withClient,
+} from '@azora/db-migrate';
 import { withScratchDatabase } from '../postgres/scratch';
 import { countOf } from './count';
 import { catalogOf } from './drift';

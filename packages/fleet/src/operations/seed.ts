@@ -2,8 +2,8 @@ import { fork } from 'node:child_process';
 import { existsSync } from 'node:fs';
 import path from 'node:path';
 import { type SeedMessage, type SeedRequest, SuiteError } from '@azora/db-core';
-import { type Catalog, references, serviceOrder } from '../suite/catalog';
-import type { PasswordOf } from '../suite/credentials';
+import type { PasswordOf } from '../config/credentials';
+import { references, type SchemaModel, serviceOrder } from '../schema/schema-model';
 import { countOf } from './count';
 import type { RunOptions, ServiceRow } from './fleet';
 import { findOrphans, type Orphans } from './references';
@@ -28,7 +28,7 @@ export interface SeedReport {
  */
 export async function seedFleet(
   targets: readonly Target[],
-  catalog: Catalog,
+  schemaModel: SchemaModel,
   passwordOf: PasswordOf,
   options: SeedOptions,
 ): Promise<SeedReport> {
@@ -38,12 +38,12 @@ export async function seedFleet(
       packageName: target.service.packageName,
       url: appUrl(target, passwordOf).href,
     })),
-    waves: serviceOrder(catalog),
+    waves: serviceOrder(schemaModel),
     repositoryRoot: options.root,
     scale: options.scale,
   };
   const rows = await runSeed(request, options);
-  const orphans = await findOrphans(references(catalog), targets);
+  const orphans = await findOrphans(references(schemaModel), targets);
   return { rows, orphans };
 }
 
@@ -58,7 +58,10 @@ export async function runSeed(
 ): Promise<SeedReport['rows']> {
   const entry = path.join(options.root, 'prisma', 'dist', 'seed.js');
   if (!existsSync(entry)) {
-    throw new SuiteError('SEED.NOT_BUILT', 'The seed is not built yet', { next: 'Run "npm run build" first' });
+    throw new SuiteError('SEED.NOT_BUILT', 'The seed is not built yet', {
+      kind: 'configuration',
+      next: 'Run "npm run build" first',
+    });
   }
   const rows = new Map<string, SeedReport['rows'][number]>(
     request.services.map(({ name }) => [name, { service: name, state: 'not-started' }]),
@@ -89,8 +92,8 @@ function record(rows: Map<string, SeedReport['rows'][number]>, message: SeedMess
     const detail = message.rows === 0 ? 'seeded' : `seeded, ${countOf(message.rows, 'row')} of volume`;
     progress?.({ service, state: 'done', detail });
   } else {
-    const { why, next } = message;
-    const details = { ...(why === undefined ? {} : { why }), ...(next === undefined ? {} : { next }) };
+    const { errorKind: kind, why, next } = message;
+    const details = { kind, ...(why === undefined ? {} : { why }), ...(next === undefined ? {} : { next }) };
     rows.set(service, { service, state: 'failed', error: new SuiteError(message.code, message.message, details) });
     progress?.({ service, state: 'failed', detail: message.message });
   }

@@ -1,6 +1,6 @@
 import { redactUrl } from '@azora/db-core';
-import type { Service } from '../suite/registry';
-import type { Settings } from '../suite/settings';
+import type { Service } from '../config/registry';
+import type { Settings } from '../config/settings';
 
 /** One server that the suite runs itself. */
 export interface ServerState {

@@ -1,9 +1,9 @@
-import { withClient } from '../postgres/connect';
+import { withClient } from '@azora/db-migrate';
+import type { PasswordOf } from '../config/credentials';
+import type { Service } from '../config/registry';
+import type { Settings } from '../config/settings';
 import { syncGrants, withRightsLock } from '../postgres/roles';
-import { type Catalog, readGrants } from '../suite/catalog';
-import type { PasswordOf } from '../suite/credentials';
-import type { Service } from '../suite/registry';
-import type { Settings } from '../suite/settings';
+import { readGrants, type SchemaModel } from '../schema/schema-model';
 import { countOf } from './count';
 import { doneRows, eachService, type ServiceRow } from './fleet';
 import { type MigrateOptions, migrateTargetUp } from './migrate';
@@ -16,7 +16,7 @@ import { runWorkspaceScript } from './workspace';
 export interface SetupInput {
   readonly settings: Settings;
   readonly services: readonly Service[];
-  readonly catalog: Catalog;
+  readonly schemaModel: SchemaModel;
   readonly passwordOf: PasswordOf;
 }
 
@@ -39,7 +39,7 @@ export interface SetupReport {
 
 /** Generates and builds what changed, creates and migrates every database, seeds, and reads how it all stands. */
 export async function setUpFleet(input: SetupInput, options: SetupOptions): Promise<SetupReport> {
-  const { settings, catalog, passwordOf } = input;
+  const { settings, schemaModel, passwordOf } = input;
   const { build, log, progress, signal } = options;
   if (build) log('generating and building what changed');
   // The databases need no generated code, so both go on side by side.
@@ -53,8 +53,8 @@ export async function setUpFleet(input: SetupInput, options: SetupOptions): Prom
   const ready = targets.filter(({ service }) => doneRows(rows).some((row) => row.service === service.name));
   const seeding = options.seed && !signal?.aborted && ready.length > 0;
   const seed = { root: settings.root, scale: 0, progress, signal };
-  const seeded = seeding ? await seedFleet(ready, catalog, passwordOf, seed) : undefined;
-  const models = new Map(catalog.services.map((service) => [service.name, service.models.length]));
+  const seeded = seeding ? await seedFleet(ready, schemaModel, passwordOf, seed) : undefined;
+  const models = new Map(schemaModel.services.map((service) => [service.name, service.models.length]));
   return { rows, seeded, status: await readStatus(targets, models, { signal }) };
 }
 

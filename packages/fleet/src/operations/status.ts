@@ -1,9 +1,13 @@
 import { quoteIdentifier, quoteLiteral, type SuiteError } from '@azora/db-core';
+import {
+  compareHistory,
+  hasDrifted,
+  type MigrationState,
+  readHistory,
+  readMigrations,
+  withClient,
+} from '@azora/db-migrate';
 import type { Client, ClientBase } from 'pg';
-import { withClient } from '../postgres/connect';
-import { readMigrations } from '../postgres/migrations/files';
-import { hasDrifted } from '../postgres/migrations/fingerprint';
-import { compareHistory, type MigrationState, readHistory } from '../postgres/migrations/history';
 import { eachService, type RunOptions, toSuiteError } from './fleet';
 import type { Target } from './targets';
 

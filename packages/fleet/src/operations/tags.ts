@@ -1,9 +1,7 @@
 import { mkdir, readdir, readFile, writeFile } from 'node:fs/promises';
 import path from 'node:path';
 import { SuiteError } from '@azora/db-core';
-import { withClient } from '../postgres/connect';
-import { readMigrations } from '../postgres/migrations/files';
-import { compareHistory, readHistory } from '../postgres/migrations/history';
+import { compareHistory, readHistory, readMigrations, withClient } from '@azora/db-migrate';
 import { eachService, type RunOptions, type ServiceRow } from './fleet';
 import type { Target } from './targets';
 
@@ -33,6 +31,7 @@ export async function readHeads(
 export async function writeTag(root: string, name: string, heads: Heads): Promise<string> {
   if (!NAME.test(name)) {
     throw new SuiteError('USAGE.BAD_TAG', `${JSON.stringify(name)} cannot be the name of a tag`, {
+      kind: 'usage',
       next: 'Use letters, digits, dots, dashes and underscores',
     });
   }
@@ -45,6 +44,7 @@ export async function writeTag(root: string, name: string, heads: Heads): Promis
     if ((error as NodeJS.ErrnoException).code !== 'EEXIST') throw error;
     if ((await readFile(file, 'utf8')) === text) return file;
     throw new SuiteError('MIGRATION.TAG_EXISTS', `There is a tag ${name} of other heads`, {
+      kind: 'usage',
       next: `Choose another name, or remove ${file}`,
       meta: { file },
     });
@@ -64,6 +64,7 @@ export async function readTag(root: string, name: string): Promise<Heads | undef
   const heads = headsOf(text);
   if (heads !== undefined) return heads;
   throw new SuiteError('MIGRATION.BAD_TAG_FILE', `${file} holds no heads`, {
+    kind: 'configuration',
     next: 'Restore it from version control, or remove it and tag again',
     meta: { file },
   });

@@ -1,8 +1,8 @@
 import { type DatabaseUrl, parseDatabaseUrl, withUrlParts } from '@azora/db-core';
+import type { PasswordOf } from '../config/credentials';
+import type { Service } from '../config/registry';
+import type { Settings } from '../config/settings';
 import type { ScratchPlace } from '../postgres/scratch';
-import type { PasswordOf } from '../suite/credentials';
-import type { Service } from '../suite/registry';
-import type { Settings } from '../suite/settings';
 
 /** Where one service's database lives. */
 export interface Target {

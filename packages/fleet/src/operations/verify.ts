@@ -1,8 +1,13 @@
 import type { DatabaseUrl } from '@azora/db-core';
-import { withClient } from '../postgres/connect';
-import { readMigrations } from '../postgres/migrations/files';
-import { type Problem, tripEmpty, tripWithRows } from '../postgres/migrations/round-trip';
-import { columnsOf, readContents } from '../postgres/migrations/rows';
+import {
+  columnsOf,
+  type Problem,
+  readContents,
+  readMigrations,
+  tripEmpty,
+  tripWithRows,
+  withClient,
+} from '@azora/db-migrate';
 import { withScratchDatabase } from '../postgres/scratch';
 import { countOf } from './count';
 import { eachService, type RunOptions, type ServiceRow } from './fleet';

@@ -1,4 +1,4 @@
-import { databaseFault, quoteIdentifier, SuiteError } from '@azora/db-core';
+import { findDatabaseError, quoteIdentifier, SuiteError } from '@azora/db-core';
 import type { ClientBase } from 'pg';
 
 const DUPLICATE_DATABASE = '42P04';
@@ -19,10 +19,11 @@ export async function createDatabase(client: ClientBase, database: string): Prom
     await client.query(`CREATE DATABASE ${quoteIdentifier(database)} TEMPLATE template0 ENCODING 'UTF8'`);
     return true;
   } catch (error) {
-    const fault = databaseFault(error);
+    const fault = findDatabaseError(error);
     // Another setup made it between the question and the statement.
     if (fault?.sqlState === DUPLICATE_DATABASE || fault?.sqlState === UNIQUE_VIOLATION) return false;
     throw new SuiteError('SERVER.CANNOT_CREATE_DATABASE', `The database ${database} could not be created`, {
+      kind: 'configuration',
       why: fault === undefined ? 'The connection was lost.' : `${fault.message} (SQLSTATE ${fault.sqlState}).`,
       next: 'Use an administrator that may create databases (CREATEDB), or create the database by hand',
       meta: { database },
@@ -53,6 +54,7 @@ export async function requireExtensions(
   const missing = extensions.filter((extension) => !offered.rows.some((row) => row.name === extension));
   if (missing.length === 0) return;
   throw new SuiteError('SERVER.MISSING_EXTENSION', `The server lacks what ${service} needs: ${missing.join(', ')}`, {
+    kind: 'configuration',
     why: `Extension ${missing.join(', ')} is not installed on this server.`,
     next: missing.includes('vector')
       ? 'Install pgvector on it (Debian: postgresql-<version>-pgvector) or use the image pgvector/pgvector:pg17'

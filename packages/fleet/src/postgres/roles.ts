@@ -1,4 +1,4 @@
-import { databaseFault, quoteIdentifier, quoteLiteral } from '@azora/db-core';
+import { findDatabaseError, quoteIdentifier, quoteLiteral } from '@azora/db-core';
 import type { ClientBase } from 'pg';
 import { scramVerifier } from './scram';
 
@@ -20,7 +20,7 @@ export async function createRole(client: ClientBase, role: string, password: str
     await client.query(`CREATE ROLE ${quoteIdentifier(role)} ${attributes} PASSWORD ${verifier}`);
     return true;
   } catch (error) {
-    const state = databaseFault(error)?.sqlState;
+    const state = findDatabaseError(error)?.sqlState;
     // Another setup made it between the question and the statement.
     if (state === DUPLICATE_OBJECT || state === UNIQUE_VIOLATION) return false;
     throw error;

@@ -3,8 +3,8 @@ import { lstat, mkdtemp, readdir, rm } from 'node:fs/promises';
 import os from 'node:os';
 import path from 'node:path';
 import { type DatabaseUrl, withUrlParts } from '@azora/db-core';
+import { withClient } from '@azora/db-migrate';
 import type { Client } from 'pg';
-import { withClient } from './connect';
 import { createDatabase, dropDatabase } from './databases';
 import { processStart } from './embedded/process';
 

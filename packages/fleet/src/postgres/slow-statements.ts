@@ -1,4 +1,4 @@
-import { databaseFault, quoteIdentifier } from '@azora/db-core';
+import { findDatabaseError, quoteIdentifier } from '@azora/db-core';
 import type { ClientBase } from 'pg';
 import { withoutLiterals } from './literals';
 import { IS_STUDIO } from './studio-role';
@@ -33,7 +33,7 @@ export async function readSlowest(
       GROUP BY queryid ORDER BY "meanMs" DESC LIMIT ${SHOWN}`);
     return rows.map((row) => ({ ...row, query: withoutLiterals(row.query) }));
   } catch (error) {
-    if (UNUSABLE.has(databaseFault(error)?.sqlState ?? '')) return null;
+    if (UNUSABLE.has(findDatabaseError(error)?.sqlState ?? '')) return null;
     throw error;
   }
 }

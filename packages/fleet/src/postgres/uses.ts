@@ -1,4 +1,4 @@
-import { databaseFault, quoteIdentifier } from '@azora/db-core';
+import { findDatabaseError, quoteIdentifier } from '@azora/db-core';
 import type { ClientBase } from 'pg';
 
 export interface ColumnName {
@@ -87,7 +87,7 @@ async function counted(client: ClientBase, statement: string, value: string): Pr
     const { rows } = await client.query<{ place: number; rows: number }>(statement, [value]);
     return new Map(rows.map(({ place, rows: uses }) => [place, uses]));
   } catch (error) {
-    if (NO_SUCH_VALUE.test(databaseFault(error)?.sqlState ?? '')) return new Map();
+    if (NO_SUCH_VALUE.test(findDatabaseError(error)?.sqlState ?? '')) return new Map();
     throw error;
   }
 }

@@ -1,8 +1,8 @@
+import type { MigrationState } from '@azora/db-migrate';
 import type { WrittenMigration } from '../operations/author';
 import { countOf } from '../operations/count';
 import type { ServiceRow } from '../operations/fleet';
 import type { MigratedService } from '../operations/migrate';
-import type { MigrationState } from '../postgres/migrations/history';
 import { countsText, failuresText, rowsData } from './fleet';
 
 /** What a run up or down did, a line per service that changed, then the failures. */

@@ -51,6 +51,7 @@ export async function readAssets(directory: string): Promise<Assets> {
 
 function notBuilt(directory: string, missing: readonly string[]): SuiteError {
   return new SuiteError('STUDIO.NOT_BUILT', 'The page of the studio is not built', {
+    kind: 'configuration',
     why: `${missing.join(', ')} not found in ${directory}.`,
     next: 'Run "npm run build"',
   });

@@ -26,6 +26,7 @@ export async function readJson(request: IncomingMessage): Promise<unknown> {
 
 function tooLarge(): SuiteError {
   const error = new SuiteError('STUDIO.BODY_TOO_LARGE', 'The request is larger than 1 MB', {
+    kind: 'usage',
     next: 'Save fewer edits at once',
   });
   return refusal(413, error);

@@ -1,4 +1,4 @@
-import { SuiteError } from '@azora/db-core';
+import { isRecord, SuiteError } from '@azora/db-core';
 import type { HiddenColumn } from '../operations/studio/context';
 import { COMPANION_FUNCTIONS } from './companion-functions';
 
@@ -118,8 +118,4 @@ function refused(why: string): SuiteError {
 
 function textOf(value: unknown): string | undefined {
   return typeof value === 'string' && value !== '' ? value : undefined;
-}
-
-function isRecord(value: unknown): value is Readonly<Record<string, unknown>> {
-  return typeof value === 'object' && value !== null && !Array.isArray(value);
 }

@@ -30,9 +30,9 @@ export function forbidden(why: string): SuiteError {
 }
 
 export function badRequest(why: string): SuiteError {
-  return refusal(400, new SuiteError('STUDIO.BAD_REQUEST', 'The request cannot be understood', { why }));
+  return refusal(400, new SuiteError('STUDIO.BAD_REQUEST', 'The request cannot be understood', { kind: 'usage', why }));
 }
 
 export function notFound(): SuiteError {
-  return refusal(404, new SuiteError('STUDIO.NOT_FOUND', 'There is nothing at this address'));
+  return refusal(404, new SuiteError('STUDIO.NOT_FOUND', 'There is nothing at this address', { kind: 'usage' }));
 }

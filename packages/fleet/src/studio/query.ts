@@ -1,4 +1,4 @@
-import { databaseFault, SuiteError } from '@azora/db-core';
+import { findDatabaseError, SuiteError } from '@azora/db-core';
 import { toSuiteError } from '../operations/fleet';
 import type { StudioAccess, StudioContext } from '../operations/studio/context';
 import { type Caller, tellAudit } from './audit';
@@ -87,7 +87,7 @@ async function lint(
     await inTransaction(request, ({ client }) => checkStatement(client, sql));
     return { diagnostics: [], schemaVersion };
   } catch (error) {
-    const fault = databaseFault(error);
+    const fault = findDatabaseError(error);
     if (fault === undefined) throw error;
     const from = Math.min(Math.max(0, positionOf(error) - 1), Math.max(0, sql.length - 1));
     const { message, sqlState: code } = fault;
@@ -108,7 +108,7 @@ function faultOf(error: unknown, access: StudioAccess): StudioFault {
     const text = why === undefined || code.startsWith('SERVER.') ? message : `${message}. ${why}`;
     return { name: 'SuiteError', message: text, code, ...(next === undefined ? {} : { next }) };
   }
-  const fault = databaseFault(error);
+  const fault = findDatabaseError(error);
   if (fault === undefined) return faultOf(toSuiteError(error), access);
   const { message, sqlState: code } = fault;
   const hint = code === INSUFFICIENT_PRIVILEGE && access.hidden().length > 0;

@@ -77,6 +77,7 @@ async function answerService(
 function requireService({ access }: StudioContext, service: string): void {
   if (access.has(service)) return;
   const error = new SuiteError('STUDIO.UNKNOWN_SERVICE', 'The studio does not show this service', {
+    kind: 'usage',
     next: `Services: ${[...access.keys()].join(', ')}`,
   });
   throw refusal(404, error);
@@ -84,7 +85,7 @@ function requireService({ access }: StudioContext, service: string): void {
 
 function requireMethod({ method }: IncomingMessage, wanted: 'GET' | 'POST'): void {
   if (method === wanted) return;
-  throw refusal(405, new SuiteError('STUDIO.BAD_METHOD', `This address answers ${wanted} only`));
+  throw refusal(405, new SuiteError('STUDIO.BAD_METHOD', `This address answers ${wanted} only`, { kind: 'usage' }));
 }
 
 function usageOf({ searchParams }: URL): { readonly table: string; readonly column: string; readonly value: string } {

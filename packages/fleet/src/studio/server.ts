@@ -180,6 +180,7 @@ function pathOf({ url = '' }: IncomingMessage): string {
 
 function passwordNeeded(host: string): SuiteError {
   return new SuiteError('STUDIO.PASSWORD_NEEDED', `The studio does not listen on ${host} without a password`, {
+    kind: 'usage',
     why: 'Others on the network could reach it there.',
     next: 'Add --password, or leave --host out',
     meta: { host },

@@ -55,6 +55,7 @@ export function addBackup(backup: Command, execute: Execute): void {
 function requireSecret({ settings }: Suite) {
   if (settings.backups.secret !== undefined) return settings.backups.secret;
   throw new SuiteError('USAGE.NO_BACKUP_KEY', '--encrypt needs a key', {
+    kind: 'usage',
     next: 'Set AZORA_BACKUP_KEY to an age identity, or AZORA_BACKUP_PASSPHRASE; who loses it loses the set',
   });
 }
@@ -62,16 +63,21 @@ function requireSecret({ settings }: Suite) {
 async function readMask({ settings, allServices }: Suite, { allowDrift, format }: BackupFlags) {
   if (format === 'pg_dump') {
     throw new SuiteError('USAGE.MASK_WITH_PG_DUMP', '--mask and --format pg_dump exclude each other', {
+      kind: 'usage',
       why: 'pg_dump stores rows as they are.',
       next: 'Leave out --format',
     });
   }
   if (allowDrift) {
     throw new SuiteError('USAGE.MASK_WITH_DRIFT', '--mask and --allow-drift exclude each other', {
+      kind: 'usage',
       why: 'Columns that the schema does not know have no annotation that says whether they are personal.',
       next: 'Give the one or the other',
     });
   }
-  const { readCatalog } = await import('../../suite/catalog.js');
-  return { catalog: await readCatalog(allServices), key: settings.backups.maskKey ?? randomBytes(32).toString('hex') };
+  const { readSchemaModel } = await import('../../schema/schema-model.js');
+  return {
+    schemaModel: await readSchemaModel(allServices),
+    key: settings.backups.maskKey ?? randomBytes(32).toString('hex'),
+  };
 }

@@ -1,6 +1,6 @@
 import { type Command, Option } from 'commander';
-import type { Storage } from '../../sets/storage';
-import type { Settings } from '../../suite/settings';
+import type { Storage } from '../../backup-store/storage';
+import type { Settings } from '../../config/settings';
 
 export interface PlaceFlags {
   readonly from?: string;
@@ -14,6 +14,6 @@ export function withPlace(command: Command): Command {
 }
 
 export async function openPlace(settings: Settings, place: string | undefined): Promise<Storage> {
-  const { openStorage } = await import('../../sets/open-storage.js');
+  const { openStorage } = await import('../../backup-store/open-storage.js');
   return openStorage(place ?? settings.backups.location);
 }

@@ -1,5 +1,5 @@
-import { EXIT_FOUND, type Register } from '../command';
-import { exitCodeOfRows } from '../exit-codes';
+import type { Register } from '../command';
+import { EXIT_FOUND, exitCodeOfRows } from '../exit-codes';
 import { type FleetFlags, openSuite, withFleetFlags } from '../suite';
 import { openPlace, type PlaceFlags, withPlace } from './shared';
 
@@ -12,8 +12,8 @@ export const registerVerify: Register = (backup, execute) => {
         const { settings, services, allServices } = await openSuite(context, flags);
         const { openTargets } = await import('../../operations/targets.js');
         const { drill } = await import('../../operations/backup/drill.js');
-        const { findSet, openSet } = await import('../../sets/set.js');
-        const { readCatalog, references } = await import('../../suite/catalog.js');
+        const { findSet, openSet } = await import('../../backup-store/set.js');
+        const { readSchemaModel, references } = await import('../../schema/schema-model.js');
         const { drillData, drillText } = await import('../../render/backup.js');
 
         const storage = await openPlace(settings, flags.from);
@@ -23,7 +23,7 @@ export const registerVerify: Register = (backup, execute) => {
         const chosen = flags.service === undefined ? services.filter((service) => held.has(service.name)) : services;
         const { progress, signal, log } = context;
         const targets = await openTargets(settings, chosen, log);
-        const request = { set, home: settings.home, references: references(await readCatalog(allServices)) };
+        const request = { set, home: settings.home, references: references(await readSchemaModel(allServices)) };
         const report = await drill(targets, request, { progress, signal });
         const exitCode = exitCodeOfRows(report.rows) || (report.verification.ok ? 0 : EXIT_FOUND);
         return { data: drillData(set.manifest.id, report), text: drillText(set.manifest.id, report), exitCode };

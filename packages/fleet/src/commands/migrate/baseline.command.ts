@@ -11,7 +11,7 @@ export const registerBaseline: Register = (migrate, execute) => {
       execute(async (context, service: string, flags: RunFlags): Promise<CommandResult> => {
         const { settings } = await openSuite(context, {});
         const target = await oneTarget(context, service);
-        const { openCredentials } = await import('../../suite/credentials.js');
+        const { openCredentials } = await import('../../config/credentials.js');
         const { provision } = await import('../../operations/provision.js');
         const { baselineTarget } = await import('../../operations/resolve.js');
         await provision(target, await openCredentials(settings.home));

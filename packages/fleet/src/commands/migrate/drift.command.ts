@@ -1,5 +1,5 @@
-import { type CommandResult, EXIT_FOUND, type Register } from '../command';
-import { exitCodeOfRows } from '../exit-codes';
+import type { CommandResult, Register } from '../command';
+import { EXIT_FOUND, exitCodeOfRows } from '../exit-codes';
 import { type FleetFlags, withFleetFlags } from '../suite';
 import { targetsOf } from './shared';
 

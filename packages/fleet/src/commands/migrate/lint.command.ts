@@ -1,4 +1,5 @@
-import { type CommandResult, EXIT_FOUND, type Register } from '../command';
+import type { CommandResult, Register } from '../command';
+import { EXIT_FOUND } from '../exit-codes';
 import { type FleetFlags, openSuite, withFleetFlags } from '../suite';
 
 export const registerLint: Register = (migrate, execute) => {

@@ -14,11 +14,11 @@ export const registerNew: Register = (migrate, execute) => {
     .action(
       execute(async (context, service: string, slug: string, flags: NewFlags): Promise<CommandResult> => {
         const target = await oneTarget(context, service);
-        const { readCatalog } = await import('../../suite/catalog.js');
+        const { readSchemaModel } = await import('../../schema/schema-model.js');
         const { writeMigrations } = await import('../../operations/author.js');
         const { newText } = await import('../../render/migrations.js');
         // A schema that does not parse is told here with file and line, in our words.
-        await readCatalog([target.service], { references: 'unchecked' });
+        await readSchemaModel([target.service], { references: 'unchecked' });
         const request = { slug, why: flags.why ?? slug.replaceAll('_', ' '), now: new Date() };
         const migrations = await writeMigrations(target, request);
         return { data: { ok: true, migrations }, text: newText(service, migrations) };

@@ -1,13 +1,13 @@
 import { SuiteError } from '@azora/db-core';
-import { hasDrifted } from '../../postgres/migrations/fingerprint';
-import { KEY_FILE, makeSetKey, type Secret, type SetKey } from '../../sets/encryption';
-import { chunksOf } from '../../sets/file';
-import { filesOf, type Manifest } from '../../sets/manifest';
-import { writeManifest } from '../../sets/set';
-import { newSetId } from '../../sets/set-id';
-import type { SetWriter, Storage } from '../../sets/storage';
-import type { Catalog } from '../../suite/catalog';
-import { suiteVersion } from '../../suite/version';
+import { hasDrifted } from '@azora/db-migrate';
+import { KEY_FILE, makeSetKey, type Secret, type SetKey } from '../../backup-store/encryption';
+import { chunksOf } from '../../backup-store/file';
+import { filesOf, type Manifest } from '../../backup-store/manifest';
+import { writeManifest } from '../../backup-store/set';
+import { newSetId } from '../../backup-store/set-id';
+import type { SetWriter, Storage } from '../../backup-store/storage';
+import { suiteVersion } from '../../config/version';
+import type { SchemaModel } from '../../schema/schema-model';
 import { countOf } from '../count';
 import { doneRows, eachService, type RunOptions, type ServiceRow } from '../fleet';
 import type { Target } from '../targets';
@@ -20,7 +20,7 @@ export interface BackupRequest {
   /** With which the set is encrypted; undefined for one that is not. */
   readonly secret: Secret | undefined;
   /** For pseudonyms instead of personal data, empty values instead of secrets; undefined for everything as it is. */
-  readonly mask: { readonly catalog: Catalog; readonly key: string } | undefined;
+  readonly mask: { readonly schemaModel: SchemaModel; readonly key: string } | undefined;
   readonly fence: boolean;
   readonly allowDrift: boolean;
   readonly format: RowFormat;
@@ -93,7 +93,7 @@ function dumpAll(
   return eachService(items, options, async ({ service, database }, tell) => {
     const drifted = (await hasDrifted(database.client)) === true;
     if (drifted && !allowDrift) throw hasOtherCatalog(service.name);
-    const masking = mask && { of: maskOf(mask.catalog, service.name), key: mask.key };
+    const masking = mask && { of: maskOf(mask.schemaModel, service.name), key: mask.key };
     const { signal } = options;
     const entry = await dumpDatabase(database, { writer, key, mask: masking, drifted, format, signal, tell });
     // Its part is done: its tables may be altered again.
@@ -147,6 +147,7 @@ function manifestOf(made: {
 
 function hasOtherCatalog(service: string): SuiteError {
   return new SuiteError('BACKUP.DRIFTED', `The database of ${service} is not as its migrations made it`, {
+    kind: 'usage',
     why: 'A set that is restored could not be migrated on with certainty.',
     next: 'See "azora-db migrate drift", or store it as it is with --allow-drift',
     meta: { service },

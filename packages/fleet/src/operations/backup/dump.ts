@@ -1,17 +1,16 @@
+import { HISTORY, readHistory, withClient } from '@azora/db-migrate';
 import type { Client } from 'pg';
-import { withClient } from '../../postgres/connect';
+import type { SetKey } from '../../backup-store/encryption';
+import { chunksOf, writeSetFile } from '../../backup-store/file';
+import type { DatabaseEntry, FileEntry, TableEntry } from '../../backup-store/manifest';
+import { restoreScript } from '../../backup-store/restore-script';
+import type { SetWriter } from '../../backup-store/storage';
 import { prepareMask } from '../../postgres/dump/mask';
 import { pgDump, requirePgDump } from '../../postgres/dump/pg-dump';
 import { readRoles } from '../../postgres/dump/roles';
 import { type ColumnExpressions, copyOut, readContents } from '../../postgres/dump/rows';
 import { dumpSchema } from '../../postgres/dump/schema';
 import { type DumpedTable, joinSnapshot, readSequences } from '../../postgres/dump/snapshot';
-import { HISTORY, readHistory } from '../../postgres/migrations/history';
-import type { SetKey } from '../../sets/encryption';
-import { chunksOf, writeSetFile } from '../../sets/file';
-import type { DatabaseEntry, FileEntry, TableEntry } from '../../sets/manifest';
-import { restoreScript } from '../../sets/restore-script';
-import type { SetWriter } from '../../sets/storage';
 import { sessionsFor, shareOut } from './share';
 import type { FrozenDatabase } from './snapshots';
 

@@ -1,7 +1,6 @@
-import { withClient } from '../../postgres/connect';
-import { splitStatements } from '../../postgres/migrations/statements';
-import { readSetFile, textOf } from '../../sets/file';
-import type { OpenedSet } from '../../sets/set';
+import { splitStatements, withClient } from '@azora/db-migrate';
+import { readSetFile, textOf } from '../../backup-store/file';
+import type { OpenedSet } from '../../backup-store/set';
 import type { Pair } from './preflight';
 
 const HNSW = /^CREATE INDEX \S+ ON (?:ONLY )?(?:\w+\.)?"?(\w+)"? USING hnsw .*vector\((\d+)\)/;

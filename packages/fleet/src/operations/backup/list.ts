@@ -1,8 +1,8 @@
-import { filesOf } from '../../sets/manifest';
-import { readManifest } from '../../sets/set';
-import { startOfSet } from '../../sets/set-id';
-import type { Storage } from '../../sets/storage';
-import { readVerification, type Verification } from '../../sets/verification';
+import { filesOf } from '../../backup-store/manifest';
+import { readManifest } from '../../backup-store/set';
+import { startOfSet } from '../../backup-store/set-id';
+import type { Storage } from '../../backup-store/storage';
+import { readVerification, type Verification } from '../../backup-store/verification';
 
 export interface ListedSet {
   readonly id: string;

@@ -1,14 +1,14 @@
 import { type DatabaseUrl, SuiteError } from '@azora/db-core';
+import { withClient } from '@azora/db-migrate';
 import type { Client } from 'pg';
-import { withClient } from '../../postgres/connect';
+import { readSetFile, textOf } from '../../backup-store/file';
+import type { DatabaseEntry, FileEntry, TableEntry } from '../../backup-store/manifest';
+import { SETTINGS } from '../../backup-store/restore-script';
+import type { OpenedSet } from '../../backup-store/set';
 import { requireExtensions } from '../../postgres/databases';
 import { analyze, createTables, planPostData, runStatement, setSequences } from '../../postgres/dump/load';
 import { pgRestoreRows } from '../../postgres/dump/pg-dump';
 import { copyIn } from '../../postgres/dump/rows';
-import { readSetFile, textOf } from '../../sets/file';
-import type { DatabaseEntry, FileEntry, TableEntry } from '../../sets/manifest';
-import { SETTINGS } from '../../sets/restore-script';
-import type { OpenedSet } from '../../sets/set';
 import { sessionsFor, shareOut } from './share';
 
 export interface LoadRequest {
@@ -86,6 +86,7 @@ async function loadTable(
   );
   if (contents.rows === table.rows && contents.sha256 === table.contentSha256) return;
   throw new SuiteError('BACKUP.DAMAGED', `${table.file.path} of the set ${manifest.id} is not what was stored`, {
+    kind: 'finding',
     why: `It gives ${contents.rows} rows of ${entry.service}.${table.name}; the manifest says ${table.rows}, or other contents.`,
     next: 'Use another set, or another copy of this one',
     meta: { set: manifest.id, file: table.file.path },

@@ -1,10 +1,10 @@
 import { maskExpression } from '../../postgres/dump/mask';
 import type { ColumnExpressions } from '../../postgres/dump/rows';
-import type { Catalog } from '../../suite/catalog';
+import type { SchemaModel } from '../../schema/schema-model';
 
 /** What stands for the columns of a table that are annotated `@pii`, `@secret` or `@mask`. */
-export function maskOf(catalog: Catalog, service: string): (table: string) => ColumnExpressions {
-  const models = catalog.services.find(({ name }) => name === service)?.models ?? [];
+export function maskOf(schemaModel: SchemaModel, service: string): (table: string) => ColumnExpressions {
+  const models = schemaModel.services.find(({ name }) => name === service)?.models ?? [];
   const tables = new Map(
     models.map(({ table, columns }) => {
       const masked = columns.flatMap((column): [string, string][] => {

@@ -1,4 +1,4 @@
-import type { Storage } from '../../sets/storage';
+import type { Storage } from '../../backup-store/storage';
 import { listSets } from './list';
 
 /** How fresh the backups are. */

@@ -1,9 +1,7 @@
 import { statfs } from 'node:fs/promises';
 import { SuiteError } from '@azora/db-core';
-import { withClient } from '../../postgres/connect';
-import { readMigrations } from '../../postgres/migrations/files';
-import { compareHistory } from '../../postgres/migrations/history';
-import type { DatabaseEntry, Manifest } from '../../sets/manifest';
+import { compareHistory, readMigrations, withClient } from '@azora/db-migrate';
+import type { DatabaseEntry, Manifest } from '../../backup-store/manifest';
 import type { Target } from '../targets';
 
 /** A restored database with its old neighbour, and what sorting for indexes takes. */
@@ -20,6 +18,7 @@ export function pairUp(targets: readonly Target[], { id, databases }: Manifest):
     const entry = databases.find(({ service }) => service === target.service.name);
     if (entry !== undefined) return { target, entry };
     throw new SuiteError('RESTORE.NOT_IN_SET', `The set ${id} holds nothing of ${target.service.name}`, {
+      kind: 'usage',
       next: `It holds ${databases.map(({ service }) => service).join(', ')}; name some of them with --service`,
       meta: { set: id, service: target.service.name },
     });
@@ -45,6 +44,7 @@ async function requireHistory({ target, entry }: Pair): Promise<void> {
   const { missing, edited } = compareHistory(await readMigrations(migrationsPath), rows);
   if (missing.length > 0) {
     throw new SuiteError('RESTORE.NEWER_THAN_CODE', `The set's ${name} is newer than this checkout`, {
+      kind: 'configuration',
       why: `No file here is the migration ${missing.join(', ')}.`,
       next: 'Check out the version with which the set was made, or a later one',
       meta: { service: name, migrations: missing },
@@ -52,6 +52,7 @@ async function requireHistory({ target, entry }: Pair): Promise<void> {
   }
   if (edited.length > 0) {
     throw new SuiteError('RESTORE.OTHER_HISTORY', `The set's ${name} was migrated by other files`, {
+      kind: 'configuration',
       why: `Here ${edited.join(', ')} is not what was applied.`,
       next: 'Restore the files from version control',
       meta: { service: name, migrations: edited },
@@ -66,6 +67,7 @@ async function requireServer({ target, entry }: Pair): Promise<void> {
   });
   if (Number.parseInt(version, 10) >= Number.parseInt(entry.serverVersion, 10)) return;
   throw new SuiteError('RESTORE.OLDER_SERVER', `The server of ${target.service.name} is older than the set`, {
+    kind: 'configuration',
     why: `The set is from PostgreSQL ${entry.serverVersion}, the server is ${version}.`,
     next: 'Restore on the same major version or a later one',
     meta: { service: target.service.name, version },

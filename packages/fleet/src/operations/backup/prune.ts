@@ -1,5 +1,5 @@
-import { keptSets, type Retention } from '../../sets/retention';
-import type { Storage } from '../../sets/storage';
+import { keptSets, type Retention } from '../../backup-store/retention';
+import type { Storage } from '../../backup-store/storage';
 import { listSets } from './list';
 
 export interface PrunedSets {

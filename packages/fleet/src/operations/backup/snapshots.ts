@@ -1,7 +1,7 @@
 import { SuiteError } from '@azora/db-core';
+import { withClient } from '@azora/db-migrate';
 import { backOff } from 'exponential-backoff';
 import type { Client } from 'pg';
-import { withClient } from '../../postgres/connect';
 import { lowerFence, raiseFence } from '../../postgres/dump/fence';
 import { beginBackup, type DumpedTable, type Snapshot, takeSnapshot } from '../../postgres/dump/snapshot';
 import type { Target } from '../targets';

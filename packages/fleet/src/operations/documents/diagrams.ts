@@ -1,9 +1,16 @@
-import type { Catalog, CatalogColumn, CatalogModel, CatalogService, ForeignKey, Reference } from '../../suite/catalog';
-import { references } from '../../suite/catalog';
+import type {
+  ColumnSchema,
+  ForeignKey,
+  ModelSchema,
+  Reference,
+  SchemaModel,
+  ServiceSchema,
+} from '../../schema/schema-model';
+import { references } from '../../schema/schema-model';
 import { counted, fenced, GENERATED, joinBlocks } from './markdown';
 
 /** One service's tables as a Mermaid entity-relationship diagram. */
-export function renderDiagram({ name, models }: CatalogService): string {
+export function renderDiagram({ name, models }: ServiceSchema): string {
   const entities = models.flatMap(entity);
   const relations = models.flatMap((model) => model.foreignKeys.map((key) => relation(model, key)));
   return joinBlocks([
@@ -16,9 +23,9 @@ export function renderDiagram({ name, models }: CatalogService): string {
 }
 
 /** Which service keeps ids of which other, as a Mermaid flowchart and a table. */
-export function renderReferences(catalog: Catalog): string {
-  const all = references(catalog);
-  const nodes = catalog.services.map(({ name }) => `${nodeId(name)}["${name}"]`);
+export function renderReferences(schemaModel: SchemaModel): string {
+  const all = references(schemaModel);
+  const nodes = schemaModel.services.map(({ name }) => `${nodeId(name)}["${name}"]`);
   const edges = [...groupEdges(all)].map(
     ([, { from, to, key, count }]) => `${nodeId(from)} -->|"${key}: ${counted(count, 'column')}"| ${nodeId(to)}`,
   );
@@ -49,11 +56,11 @@ function groupEdges(all: readonly Reference[]): ReadonlyMap<string, Edge> {
   return edges;
 }
 
-function entity(model: CatalogModel): readonly string[] {
+function entity(model: ModelSchema): readonly string[] {
   return [`${entityName(model.name)} {`, ...model.columns.map((column) => `  ${attribute(model, column)}`), '}'];
 }
 
-function attribute(model: CatalogModel, column: CatalogColumn): string {
+function attribute(model: ModelSchema, column: ColumnSchema): string {
   const isForeign = model.foreignKeys.some(({ columns }) => columns.includes(column.name));
   const keys = [column.isId ? 'PK' : '', isForeign ? 'FK' : '', column.isUnique && !column.isId ? 'UK' : ''];
   const note = column.ref === undefined ? '' : `"${column.ref.service}.${column.ref.model}.${column.ref.field}"`;
@@ -62,7 +69,7 @@ function attribute(model: CatalogModel, column: CatalogColumn): string {
     .join(' ');
 }
 
-function relation(model: CatalogModel, key: ForeignKey): string {
+function relation(model: ModelSchema, key: ForeignKey): string {
   const parent = key.isNullable ? '|o' : '||';
   const child = key.isUnique ? 'o|' : 'o{';
   const rule = key.onDelete.replace(/(?<=[a-z])(?=[A-Z])/, ' ').toLowerCase();

@@ -1,6 +1,6 @@
-import type { CatalogColumn, CatalogModel } from '../../suite/catalog';
+import type { ColumnSchema, ModelSchema } from '../../schema/schema-model';
 
-type Test = (model: CatalogModel, column: CatalogColumn) => boolean;
+type Test = (model: ModelSchema, column: ColumnSchema) => boolean;
 
 /** What a reader may look for, each with what in a schema shows that a service has it. */
 const FEATURES: readonly (readonly [name: string, test: Test])[] = [
@@ -14,7 +14,7 @@ const FEATURES: readonly (readonly [name: string, test: Test])[] = [
   ['vector search', (_, { sqlType }) => /^(half|sparse)?vec(tor)?\b/.test(sqlType)],
 ];
 
-export function featuresOf(models: readonly CatalogModel[]): readonly string[] {
+export function featuresOf(models: readonly ModelSchema[]): readonly string[] {
   const has = (test: Test) => models.some((model) => model.columns.some((column) => test(model, column)));
   return FEATURES.filter(([, test]) => has(test)).map(([name]) => name);
 }

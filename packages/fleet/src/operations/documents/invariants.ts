@@ -1,7 +1,7 @@
 import { readdir, readFile } from 'node:fs/promises';
 import path from 'node:path';
-import type { Catalog } from '../../suite/catalog';
-import type { Service } from '../../suite/registry';
+import type { Service } from '../../config/registry';
+import type { SchemaModel } from '../../schema/schema-model';
 
 /** What only migrations say, because the schema language cannot: names, sorted. */
 export interface Invariants {
@@ -25,11 +25,11 @@ const STATEMENTS = new RegExp(
 
 /** Reads each service's migrations, in their order, for what they add beyond the schema. */
 export async function readInvariants(
-  catalog: Catalog,
+  schemaModel: SchemaModel,
   services: readonly Service[],
 ): Promise<ReadonlyMap<string, Invariants>> {
   const found = services.map(async ({ name, migrationsPath }): Promise<[string, Invariants]> => {
-    const models = catalog.services.find((it) => it.name === name)?.models ?? [];
+    const models = schemaModel.services.find((it) => it.name === name)?.models ?? [];
     const declared = models.flatMap(({ uniques, indexes }) => [...uniques, ...indexes].map((index) => index.name));
     return [name, invariantsOf(await readMigrations(migrationsPath), declared)];
   });

@@ -1,7 +1,7 @@
-import type { CatalogModel } from '../../suite/catalog';
+import type { ModelSchema } from '../../schema/schema-model';
 
 interface Child {
-  readonly model: CatalogModel;
+  readonly model: ModelSchema;
   readonly label: string;
 }
 
@@ -9,14 +9,14 @@ interface Child {
  * The models as trees of parents and children, roots first. A model with several parents is shown below each and its
  * own children once, so that circles end; circles without a root begin at their first model.
  */
-export function relationTree(models: readonly CatalogModel[]): readonly string[] {
+export function relationTree(models: readonly ModelSchema[]): readonly string[] {
   const shown = new Set<string>();
-  const isRoot = (model: CatalogModel) => model.foreignKeys.every(({ target }) => target.model === model.name);
+  const isRoot = (model: ModelSchema) => model.foreignKeys.every(({ target }) => target.model === model.name);
   const inOrder = [...models.filter(isRoot), ...models.filter((model) => !isRoot(model))];
   return inOrder.flatMap((model) => (shown.has(model.name) ? [] : [model.name, ...branches(model, models, '', shown)]));
 }
 
-function branches(parent: CatalogModel, models: readonly CatalogModel[], indent: string, shown: Set<string>): string[] {
+function branches(parent: ModelSchema, models: readonly ModelSchema[], indent: string, shown: Set<string>): string[] {
   if (shown.has(parent.name)) return [];
   shown.add(parent.name);
   const children = childrenOf(parent, models);
@@ -27,7 +27,7 @@ function branches(parent: CatalogModel, models: readonly CatalogModel[], indent:
   });
 }
 
-function childrenOf(parent: CatalogModel, models: readonly CatalogModel[]): readonly Child[] {
+function childrenOf(parent: ModelSchema, models: readonly ModelSchema[]): readonly Child[] {
   return models.flatMap((model) =>
     model.foreignKeys
       .filter(({ target }) => target.model === parent.name)

@@ -1,11 +1,11 @@
+import { MANIFEST_PREFIX, type Service } from '../../config/registry';
 import {
-  type Catalog,
-  type CatalogColumn,
-  type CatalogModel,
-  type CatalogService,
+  type ColumnSchema,
+  type ModelSchema,
   references,
-} from '../../suite/catalog';
-import { MANIFEST_PREFIX, type Service } from '../../suite/registry';
+  type SchemaModel,
+  type ServiceSchema,
+} from '../../schema/schema-model';
 import { featuresOf } from './features';
 import type { Invariants } from './invariants';
 import { code, codeList, counted, fenced, GENERATED, joinBlocks, table } from './markdown';
@@ -13,21 +13,21 @@ import { relationTree } from './relation-tree';
 
 /** What the suite has, service by service, and nothing that is not read from its files. */
 export function renderStatus(
-  catalog: Catalog,
+  schemaModel: SchemaModel,
   services: readonly Service[],
   invariants: ReadonlyMap<string, Invariants>,
 ): string {
   return joinBlocks([
     GENERATED,
     '# Database status',
-    summary(catalog),
+    summary(schemaModel),
     '## Services',
     'The state of running databases is shown by `npm run db:status`; diagrams are in [docs/er](docs/er/references.md).',
     table(
       ['Service', 'Database', 'Models', 'Columns', 'Extensions', 'Features', 'Refers to'],
-      catalog.services.map((service) => serviceRow(catalog, service, manifestOf(services, service))),
+      schemaModel.services.map((service) => serviceRow(schemaModel, service, manifestOf(services, service))),
     ),
-    ...catalog.services.flatMap((service) => [
+    ...schemaModel.services.flatMap((service) => [
       `## ${service.name}`,
       manifestOf(services, service)?.description ?? '',
       `${counted(service.models.length, 'model')}, [diagram](docs/er/${service.name}.md).`,
@@ -36,7 +36,7 @@ export function renderStatus(
     '## References between services',
     table(
       ['Column', 'Holds', 'Values'],
-      references(catalog).map(({ service, table: from, column, isList, target }) => [
+      references(schemaModel).map(({ service, table: from, column, isList, target }) => [
         code(`${service}.${from}.${column}`),
         code(`${target.service}.${target.table}.${target.column}`),
         isList ? 'list' : 'one',
@@ -45,15 +45,15 @@ export function renderStatus(
   ]);
 }
 
-function summary(catalog: Catalog): string {
-  const models = catalog.services.flatMap((service) => service.models);
+function summary(schemaModel: SchemaModel): string {
+  const models = schemaModel.services.flatMap((service) => service.models);
   const columns = models.flatMap((model) => model.columns);
   const facts = [
-    ['Services', catalog.services.length],
+    ['Services', schemaModel.services.length],
     ['Models', models.length],
     ['Columns', columns.length],
-    ['Enums', catalog.services.flatMap((service) => service.enums).length],
-    ['References between services', references(catalog).length],
+    ['Enums', schemaModel.services.flatMap((service) => service.enums).length],
+    ['References between services', references(schemaModel).length],
     ['Columns with personal data', columns.filter(({ pii }) => pii !== undefined).length],
     ['Columns with secrets', columns.filter(({ isSecret }) => isSecret).length],
     ['Tables with retention', models.filter(({ retain }) => retain !== undefined).length],
@@ -61,12 +61,12 @@ function summary(catalog: Catalog): string {
   return table(['What', 'How many'], facts);
 }
 
-function manifestOf(services: readonly Service[], { name }: CatalogService): Service | undefined {
+function manifestOf(services: readonly Service[], { name }: ServiceSchema): Service | undefined {
   return services.find((service) => service.name === name);
 }
 
-function serviceRow(catalog: Catalog, { name, models }: CatalogService, manifest: Service | undefined) {
-  const targets = references(catalog).filter(({ service }) => service === name);
+function serviceRow(schemaModel: SchemaModel, { name, models }: ServiceSchema, manifest: Service | undefined) {
+  const targets = references(schemaModel).filter(({ service }) => service === name);
   const owners = [...new Set(targets.map(({ target }) => target.service))].sort();
   return [
     `[${name}](#${name})`,
@@ -79,7 +79,7 @@ function serviceRow(catalog: Catalog, { name, models }: CatalogService, manifest
   ];
 }
 
-function serviceBlocks({ models, enums }: CatalogService, invariants: Invariants | undefined): readonly string[] {
+function serviceBlocks({ models, enums }: ServiceSchema, invariants: Invariants | undefined): readonly string[] {
   return [
     table(['Model', 'Table', 'Columns', 'Store may', 'On erasure', 'Purpose'], models.map(modelRow)),
     fenced('text', relationTree(models)),
@@ -115,7 +115,7 @@ function section(title: string, content: string): readonly string[] {
   return content === '' ? [] : [`### ${title}`, content];
 }
 
-function modelRow({ name, table: tableName, columns, grant, erase, documentation }: CatalogModel) {
+function modelRow({ name, table: tableName, columns, grant, erase, documentation }: ModelSchema) {
   const erased = erase?.action === 'retain' ? `retain: ${erase.reason}` : (erase?.action ?? '');
   return [name, code(tableName), columns.length, grant.join(', '), erased, documentation];
 }
@@ -132,11 +132,11 @@ function invariantList({ checks, indexes, triggers }: Invariants): string {
     .join('\n');
 }
 
-function isSensitive({ pii, isSecret, subject }: CatalogColumn): boolean {
+function isSensitive({ pii, isSecret, subject }: ColumnSchema): boolean {
   return pii !== undefined || isSecret || subject !== undefined;
 }
 
-function sensitiveRow(model: CatalogModel, { name, pii, isSecret, subject }: CatalogColumn) {
+function sensitiveRow(model: ModelSchema, { name, pii, isSecret, subject }: ColumnSchema) {
   const person = subject === undefined ? '' : `${subject.service}.${subject.model}.${subject.field}`;
   return [code(`${model.table}.${name}`), pii ?? '', isSecret ? 'yes' : '', person];
 }

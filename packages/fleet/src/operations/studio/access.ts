@@ -1,7 +1,7 @@
 import { randomBytes } from 'node:crypto';
-import { databaseFault, parseDatabaseUrl, SuiteError, withUrlParts } from '@azora/db-core';
+import { findDatabaseError, parseDatabaseUrl, SuiteError, withUrlParts } from '@azora/db-core';
+import { withClient } from '@azora/db-migrate';
 import type { ClientBase, Pool } from 'pg';
-import { withClient } from '../../postgres/connect';
 import { withRightsLock } from '../../postgres/roles';
 import { findDerived, grantStudioRights } from '../../postgres/studio-rights';
 import {
@@ -11,7 +11,7 @@ import {
   type StudioRole,
   type StudioTable,
 } from '../../postgres/studio-role';
-import type { Catalog } from '../../suite/catalog';
+import type { SchemaModel } from '../../schema/schema-model';
 import type { Target } from '../targets';
 import type { AuditLog, HiddenColumn, StudioAccess } from './context';
 import { openStudioPool, SESSIONS } from './pool';
@@ -19,7 +19,7 @@ import { annotatedColumns, auditLogOf, studioTables } from './tables';
 
 export interface AccessRequest {
   readonly target: Target;
-  readonly catalog: Catalog;
+  readonly schemaModel: SchemaModel;
   /** Whether rows may be changed, where a role holds that to its rights and there is a log of who did it. */
   readonly write: boolean;
   readonly reveal: boolean;
@@ -50,9 +50,9 @@ export function studioRole({ role }: Target): string {
 
 /** How the studio reaches one service's database; nothing is done there before the first `open`. */
 export function openAccess(request: AccessRequest): OwnAccess {
-  const { target, catalog, reveal } = request;
+  const { target, schemaModel, reveal } = request;
   const audit = auditOf(request);
-  const annotated = reveal ? [] : annotatedColumns(catalog, target.service.name);
+  const annotated = reveal ? [] : annotatedColumns(schemaModel, target.service.name);
   let hidden: readonly HiddenColumn[] = annotated;
   let opened: Promise<Opened> | undefined;
   let closed = false;
@@ -80,8 +80,8 @@ export function openAccess(request: AccessRequest): OwnAccess {
   return { kind, audit, hidden: () => hidden, open, cutOff, close };
 }
 
-function auditOf({ target, catalog, write }: AccessRequest): AuditLog | undefined {
-  return write && target.server !== 'companion' ? auditLogOf(catalog, target.service.name) : undefined;
+function auditOf({ target, schemaModel, write }: AccessRequest): AuditLog | undefined {
+  return write && target.server !== 'companion' ? auditLogOf(schemaModel, target.service.name) : undefined;
 }
 
 /** As the administrator: the role's own sessions may all be taken. The companion has no session to end. */
@@ -136,11 +136,11 @@ async function prepare(
 async function makeRole(
   client: ClientBase,
   role: StudioRole,
-  { target, catalog }: AccessRequest,
+  { target, schemaModel }: AccessRequest,
   annotated: readonly HiddenColumn[],
 ): Promise<readonly HiddenColumn[]> {
   const tablesWith = (hidden: readonly HiddenColumn[]): readonly StudioTable[] =>
-    studioTables(catalog, target.service.name, hidden, role.canWrite);
+    studioTables(schemaModel, target.service.name, hidden, role.canWrite);
   const derived = await findDerived(client, tablesWith(annotated));
   const hidden = withDerived(annotated, derived);
   await claimStudioRole(client, role);
@@ -185,7 +185,7 @@ const NOT_LET_IN = ['28P01', '28000', '42704'];
 
 /** What a connection of the studio's role failed with, for people. */
 export function accessError(error: unknown): unknown {
-  if (!NOT_LET_IN.includes(databaseFault(error)?.sqlState ?? '')) return error;
+  if (!NOT_LET_IN.includes(findDatabaseError(error)?.sqlState ?? '')) return error;
   return new SuiteError('STUDIO.TAKEN_OVER', 'The role of this studio was taken over', {
     why: 'Another studio was started on the database later, or the role was changed.',
     next: 'Use that one, or start this one again',

@@ -1,4 +1,4 @@
-import type { Storage } from '../../sets/storage';
+import type { Storage } from '../../backup-store/storage';
 import { describeSet } from '../backup/list';
 import { toSuiteError } from '../fleet';
 import type { StudioContext } from './context';

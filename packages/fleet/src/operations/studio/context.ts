@@ -1,6 +1,6 @@
 import type { Pool } from 'pg';
-import type { Storage } from '../../sets/storage';
-import type { Catalog } from '../../suite/catalog';
+import type { Storage } from '../../backup-store/storage';
+import type { SchemaModel } from '../../schema/schema-model';
 import type { Target } from '../targets';
 
 /** A column whose values the studio does not show. */
@@ -42,7 +42,7 @@ export interface StudioContext {
   /** Those that are shown, in the order of the services. */
   readonly targets: readonly Target[];
   /** Of the whole suite, so that references lead to services that are not shown. */
-  readonly catalog: Catalog;
+  readonly schemaModel: SchemaModel;
   /** Where backup sets are kept; opened anew for each question, for a place may come and go. */
   readonly openStorage: () => Promise<Storage>;
   readonly write: boolean;

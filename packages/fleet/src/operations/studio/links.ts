@@ -1,5 +1,5 @@
-import { references } from '../../suite/catalog';
-import type { CatalogModel } from '../../suite/catalog-model';
+import type { ModelSchema } from '../../schema/model';
+import { references } from '../../schema/schema-model';
 import type { StudioContext } from './context';
 import { hiddenIn } from './hidden';
 
@@ -29,15 +29,15 @@ export function readLinks(context: StudioContext): readonly FleetLink[] {
   );
 }
 
-function referencesOf({ catalog }: StudioContext): readonly FleetLink[] {
-  return references(catalog).map(({ service, table, column, target }) => ({
+function referencesOf({ schemaModel }: StudioContext): readonly FleetLink[] {
+  return references(schemaModel).map(({ service, table, column, target }) => ({
     ...{ service, table, column },
     ...{ toService: target.service, toTable: target.table, toColumn: target.column },
   }));
 }
 
-function keysOf({ catalog }: StudioContext): readonly FleetLink[] {
-  return catalog.services.flatMap(({ name, models }) =>
+function keysOf({ schemaModel }: StudioContext): readonly FleetLink[] {
+  return schemaModel.services.flatMap(({ name, models }) =>
     models.flatMap((model) =>
       pairsOf(model).map(([column, toTable, toColumn]) => ({
         ...{ service: name, table: model.table, column, toService: name, toTable, toColumn },
@@ -49,7 +49,7 @@ function keysOf({ catalog }: StudioContext): readonly FleetLink[] {
 /** A column that is a key by itself leads by that; one in several keys by the first. */
 function pairsOf({
   foreignKeys,
-}: CatalogModel): readonly (readonly [column: string, table: string, toColumn: string])[] {
+}: ModelSchema): readonly (readonly [column: string, table: string, toColumn: string])[] {
   const pairs = new Map<string, readonly [string, string, string]>();
   const composite = foreignKeys.filter(({ columns }) => columns.length > 1);
   for (const { columns, target } of composite.toReversed()) {

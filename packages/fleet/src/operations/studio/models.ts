@@ -1,4 +1,4 @@
-import { type Catalog, type CatalogModel, references } from '../../suite/catalog';
+import { type ModelSchema, references, type SchemaModel } from '../../schema/schema-model';
 import type { StudioContext } from './context';
 import { hiddenIn } from './hidden';
 
@@ -34,16 +34,16 @@ export interface StudioModels {
 export function readModels(context: StudioContext): StudioModels {
   const isHidden = hiddenIn(context);
   return {
-    services: context.catalog.services.map(({ name: service, models }) => ({
+    services: context.schemaModel.services.map(({ name: service, models }) => ({
       service,
       models: models.map((model) => modelOf(model, (column) => isHidden(service, model.table, column))),
     })),
-    references: edges(context.catalog),
+    references: edges(context.schemaModel),
   };
 }
 
 function modelOf(
-  { name, table, columns, foreignKeys }: CatalogModel,
+  { name, table, columns, foreignKeys }: ModelSchema,
   isHidden: (column: string) => boolean,
 ): StudioModel {
   return {
@@ -59,8 +59,8 @@ function modelOf(
   };
 }
 
-function edges(catalog: Catalog): StudioModels['references'] {
-  return references(catalog).map(({ service, model, column, target }) => ({
+function edges(schemaModel: SchemaModel): StudioModels['references'] {
+  return references(schemaModel).map(({ service, model, column, target }) => ({
     from: { service, model, column },
     to: { service: target.service, model: target.model, column: target.column },
   }));

@@ -1,8 +1,8 @@
 import pMap from 'p-map';
-import { openStorage } from '../../sets/open-storage';
-import { readCatalog } from '../../suite/catalog';
-import type { Service } from '../../suite/registry';
-import type { Settings } from '../../suite/settings';
+import { openStorage } from '../../backup-store/open-storage';
+import type { Service } from '../../config/registry';
+import type { Settings } from '../../config/settings';
+import { readSchemaModel } from '../../schema/schema-model';
 import { toSuiteError } from '../fleet';
 import type { Target } from '../targets';
 import { openAccess } from './access';
@@ -32,14 +32,14 @@ const AT_ONCE = 4;
  */
 export async function openStudioContext(request: StudioRequest): Promise<OpenedStudio> {
   const { settings, allServices, targets, write, reveal } = request;
-  const catalog = await readCatalog(allServices);
-  const accesses = targets.map((target) => openAccess({ target, catalog, write, reveal }));
+  const schemaModel = await readSchemaModel(allServices);
+  const accesses = targets.map((target) => openAccess({ target, schemaModel, write, reveal }));
   const named = targets.map(({ service }, index) => [service.name, accesses[index]] as const);
   const access = new Map(named.flatMap(([name, it]) => (it === undefined ? [] : [[name, it] as const])));
   return {
     context: {
       targets,
-      catalog,
+      schemaModel,
       openStorage: () => openStorage(settings.backups.location),
       write,
       reveal,

@@ -1,6 +1,6 @@
 import { SuiteError } from '@azora/db-core';
+import { withClient } from '@azora/db-migrate';
 import type { Client } from 'pg';
-import { withClient } from '../../postgres/connect';
 import type { Target } from '../targets';
 
 /** Why one database, or the place of backups, could not be read; the rest of the answer stands without it. */

@@ -1,10 +1,10 @@
 import type { StudioTable } from '../../postgres/studio-role';
-import type { Catalog } from '../../suite/catalog';
+import type { SchemaModel } from '../../schema/schema-model';
 import type { AuditLog, HiddenColumn } from './context';
 
 /** The columns of a service that are annotated `@pii` or `@secret`. */
-export function annotatedColumns(catalog: Catalog, service: string): readonly HiddenColumn[] {
-  const models = catalog.services.find(({ name }) => name === service)?.models ?? [];
+export function annotatedColumns(schemaModel: SchemaModel, service: string): readonly HiddenColumn[] {
+  const models = schemaModel.services.find(({ name }) => name === service)?.models ?? [];
   return models.flatMap(({ table, columns }) =>
     columns.flatMap(({ name: column, isSecret, pii }): HiddenColumn[] => {
       if (isSecret) return [{ table, column, kind: 'secret' }];
@@ -16,8 +16,8 @@ export function annotatedColumns(catalog: Catalog, service: string): readonly Hi
 const AUDIT_MODEL = 'AuditLog';
 
 /** A service's audit log, which every service has under this name; undefined in one that has none. */
-export function auditLogOf(catalog: Catalog, service: string): AuditLog | undefined {
-  const models = catalog.services.find(({ name }) => name === service)?.models ?? [];
+export function auditLogOf(schemaModel: SchemaModel, service: string): AuditLog | undefined {
+  const models = schemaModel.services.find(({ name }) => name === service)?.models ?? [];
   const log = models.find(({ name }) => name === AUDIT_MODEL);
   if (log === undefined) return undefined;
   return { table: log.table, keys: new Map(models.map(({ table, primaryKey }) => [table, primaryKey])) };
@@ -31,12 +31,12 @@ const HISTORY = '_prisma_migrations';
  * into a page, for it would stand in the audit log; entries of that log are written whole.
  */
 export function studioTables(
-  catalog: Catalog,
+  schemaModel: SchemaModel,
   service: string,
   hidden: readonly HiddenColumn[],
   write: boolean,
 ): readonly StudioTable[] {
-  const models = catalog.services.find(({ name }) => name === service)?.models ?? [];
+  const models = schemaModel.services.find(({ name }) => name === service)?.models ?? [];
   const tables = models.map(({ name, table, columns, grant }): StudioTable => {
     const ofTable = new Set(hidden.filter((it) => it.table === table).map(({ column }) => column));
     const secret = columns.filter(({ isSecret }) => isSecret).map((column) => column.name);

@@ -1,6 +1,6 @@
 import { SuiteError } from '@azora/db-core';
 import { type ColumnName, countUses, findPlaces } from '../../postgres/uses';
-import { references } from '../../suite/catalog';
+import { references } from '../../schema/schema-model';
 import { eachService } from '../fleet';
 import type { StudioContext } from './context';
 import { hiddenIn } from './hidden';
@@ -62,11 +62,12 @@ export async function findUses(context: StudioContext, question: UsageQuestion):
   };
 }
 
-function requireColumn({ catalog, targets }: StudioContext, { service, table, column }: UsageQuestion): void {
-  const models = catalog.services.find(({ name }) => name === service)?.models;
+function requireColumn({ schemaModel, targets }: StudioContext, { service, table, column }: UsageQuestion): void {
+  const models = schemaModel.services.find(({ name }) => name === service)?.models;
   const isShown = targets.some((target) => target.service.name === service);
   if (isShown && models?.some((it) => it.table === table && it.columns.some(({ name }) => name === column))) return;
   throw new SuiteError('STUDIO.UNKNOWN_COLUMN', 'There is no such column', {
+    kind: 'usage',
     why: `No schema of a service that is shown has ${service}.${table}.${column}.`,
     meta: { service, table, column },
   });
@@ -74,12 +75,12 @@ function requireColumn({ catalog, targets }: StudioContext, { service, table, co
 
 /** By service: what refers to the column, and what the column refers to. */
 function referringColumns(
-  { catalog }: StudioContext,
+  { schemaModel }: StudioContext,
   { service, table, column }: UsageQuestion,
 ): ReadonlyMap<string, readonly ColumnName[]> {
   const isAsked = (it: ColumnName & { readonly service: string }) =>
     it.service === service && it.table === table && it.column === column;
-  const ends = references(catalog).flatMap((reference) => [
+  const ends = references(schemaModel).flatMap((reference) => [
     ...(isAsked(reference.target) ? [reference] : []),
     ...(isAsked(reference) ? [reference.target] : []),
   ]);

@@ -1,6 +1,6 @@
 import { quoteIdentifier, SuiteError } from '@azora/db-core';
+import type { Script } from '@azora/db-migrate';
 import type { ClientBase } from 'pg';
-import type { Script } from '../migrations/files';
 import type { Loss } from './effect';
 import { effectsOf } from './effects';
 import { parseScript } from './parse';
@@ -38,6 +38,7 @@ export async function refuseDataLoss(client: ClientBase, script: Script): Promis
 export function throwDataLoss(file: string, losses: readonly Loss[]): void {
   if (losses.length === 0) return;
   throw new SuiteError('MIGRATION.DATA_LOSS', `${file} would lose data`, {
+    kind: 'usage',
     why: `It takes away ${losses.map(describeLoss).join(', ')}.`,
     next: 'Make a backup, then add --accept-data-loss if that is what you want',
     meta: { file, losses },

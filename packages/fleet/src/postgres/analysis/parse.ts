@@ -1,8 +1,7 @@
 import { SuiteError } from '@azora/db-core';
+import type { Script } from '@azora/db-migrate';
+import { offsetOfCharacter, placeOf, splitStatements } from '@azora/db-migrate';
 import type { Node } from 'libpg-query';
-import type { Script } from '../migrations/files';
-import { offsetOfCharacter, placeOf } from '../migrations/place';
-import { splitStatements } from '../migrations/statements';
 
 /** A statement of a file with its syntax tree, as PostgreSQL's own parser gives it. */
 export interface ParsedStatement {
@@ -28,6 +27,7 @@ export async function parseScript({ file, sql }: Pick<Script, 'file' | 'sql'>): 
       const position = error instanceof Error && hasSqlDetails(error) ? (error.sqlDetails?.cursorPosition ?? 0) : 0;
       const { line, column, excerpt } = placeOf(sql, offset + offsetOfCharacter(text, position + 1));
       throw new SuiteError('MIGRATION.SYNTAX', `${file}:${line}:${column} is not PostgreSQL's SQL`, {
+        kind: 'configuration',
         why: `${error instanceof Error ? error.message : String(error)}\n${excerpt}\n`,
         next: 'Correct the statement',
         meta: { file, line, column },

@@ -50,6 +50,7 @@ export function stopFailed(service: string, pid: number, cause: unknown): SuiteE
 /** The home cannot be written. */
 export function homeUnusable(directory: string, cause: unknown): SuiteError {
   return new SuiteError('COMPANION.HOME_UNUSABLE', `${directory} cannot hold a companion server`, {
+    kind: 'configuration',
     why: `${reasonOf(cause)}.`,
     next: 'Make it writable for you, or set AZORA_HOME to a directory that is',
     meta: { directory },

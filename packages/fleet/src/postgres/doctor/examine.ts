@@ -1,7 +1,7 @@
 import { setTimeout as sleep } from 'node:timers/promises';
-import { databaseFault } from '@azora/db-core';
+import { findDatabaseError } from '@azora/db-core';
+import { HISTORY } from '@azora/db-migrate';
 import type { ClientBase, QueryResult } from 'pg';
-import { HISTORY } from '../migrations/history';
 import type { Check, Patient } from './check';
 import { checkExtensions } from './extensions';
 import type { Finding } from './finding';
@@ -76,7 +76,7 @@ async function examineTables(
     const answers = await ask(client, [timeout, ...questions(checks, patient)], patient);
     return answers === undefined ? [noAnswer(patient)] : judge(checks, answers.slice(1), patient);
   } catch (error) {
-    if (databaseFault(error)?.sqlState !== LOCK_NOT_AVAILABLE) throw error;
+    if (findDatabaseError(error)?.sqlState !== LOCK_NOT_AVAILABLE) throw error;
     const blockers = await ask(client, questions([checkExclusiveLocks], patient), patient);
     return judge([checkExclusiveLocks], blockers ?? [], patient);
   }

@@ -1,4 +1,4 @@
-import { HISTORY } from '../migrations/history';
+import { HISTORY } from '@azora/db-migrate';
 import { defineCheck } from './check';
 import type { Finding } from './finding';
 

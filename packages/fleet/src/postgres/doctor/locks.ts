@@ -1,4 +1,4 @@
-import { MIGRATION_LOCK } from '../migrations/lock';
+import { MIGRATION_LOCK } from '@azora/db-migrate';
 import { defineCheck } from './check';
 
 /** A session as findings describe it; without the right to see it, only its pid is known. */

@@ -1,4 +1,4 @@
-import { databaseFault } from '@azora/db-core';
+import { findDatabaseError } from '@azora/db-core';
 import type { ClientBase } from 'pg';
 import { type DumpedTable, tableList } from './snapshot';
 
@@ -21,7 +21,7 @@ export async function raiseFence(client: ClientBase, tables: readonly DumpedTabl
     return true;
   } catch (error) {
     await lowerFence(client);
-    if (databaseFault(error)?.sqlState === CANCELED) return false;
+    if (findDatabaseError(error)?.sqlState === CANCELED) return false;
     throw error;
   }
 }

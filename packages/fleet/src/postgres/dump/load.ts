@@ -1,6 +1,6 @@
-import { databaseFault, SuiteError } from '@azora/db-core';
+import { findDatabaseError, SuiteError } from '@azora/db-core';
+import { type Statement, splitStatements } from '@azora/db-migrate';
 import type { ClientBase } from 'pg';
-import { type Statement, splitStatements } from '../migrations/statements';
 import { qualified, type Sequence } from './snapshot';
 
 /** What is made after the rows are there. */
@@ -64,7 +64,7 @@ function startsWith({ words }: Statement, text: string): boolean {
 }
 
 function statementFailed(text: string, error: unknown): SuiteError {
-  const fault = databaseFault(error);
+  const fault = findDatabaseError(error);
   const head = text.replace(/\s+/g, ' ').slice(0, 120);
   return new SuiteError('RESTORE.SQL_FAILED', `The server refused a statement of the set: ${head}`, {
     why: fault === undefined ? 'The connection was lost.' : `${fault.message} (SQLSTATE ${fault.sqlState}).`,

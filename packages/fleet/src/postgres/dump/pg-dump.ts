@@ -96,6 +96,7 @@ async function versionOf(program: Program): Promise<string | undefined> {
 
 function noPgDump(why: string, serverVersion: string): SuiteError {
   return new SuiteError('BACKUP.NO_PG_DUMP', 'There is no pg_dump that can read this server', {
+    kind: 'configuration',
     why,
     next: `Install the client programs of PostgreSQL ${Number.parseInt(serverVersion, 10)} or newer, or back up without --format pg_dump, which needs none`,
     meta: { serverVersion },

@@ -3,8 +3,8 @@ import path from 'node:path';
 import type { Duplex } from 'node:stream';
 import { MessageChannel, type MessagePort, Worker } from 'node:worker_threads';
 import { SuiteError } from '@azora/db-core';
+import { splitStatements } from '@azora/db-migrate';
 import type { Client } from 'pg';
-import { splitStatements } from '../migrations/statements';
 import { ANSWER, type DumpOutcome, type DumpRequest, isWholeAnswer } from './wire';
 
 /** Also while this file is run from src, by a test: Node loads the worker from dist. */

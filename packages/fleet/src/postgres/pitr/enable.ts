@@ -1,6 +1,6 @@
 import type { DatabaseUrl } from '@azora/db-core';
+import { withClient } from '@azora/db-migrate';
 import type { Client } from 'pg';
-import { withClient } from '../connect';
 import type { Account } from '../embedded/account';
 import { locatePlace, ownerOf, type Place } from '../embedded/place';
 import { startEmbedded } from '../embedded/server';

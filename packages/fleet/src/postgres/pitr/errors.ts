@@ -4,6 +4,7 @@ import { reasonOf } from '../embedded/errors';
 /** The services are on a server that is not ours to archive. */
 export function notEmbedded(source: string): SuiteError {
   return new SuiteError('PITR.NOT_EMBEDDED', 'Point-in-time recovery is for the embedded server only', {
+    kind: 'configuration',
     why: `The services are on the server of ${source}, whose files and settings this tool does not touch.`,
     next: 'Use scripts/pitr for the server of docker-compose.yml; elsewhere pgBackRest, WAL-G or what the provider has',
     meta: { source },
@@ -13,6 +14,7 @@ export function notEmbedded(source: string): SuiteError {
 /** There is no archive yet. */
 export function notEnabled(directory: string): SuiteError {
   return new SuiteError('PITR.NOT_ENABLED', 'The embedded server does not archive its write-ahead log', {
+    kind: 'configuration',
     why: `There is no archive in ${directory}.`,
     next: 'Run "azora-db pitr enable", then "azora-db pitr base"',
     meta: { directory },
@@ -22,6 +24,7 @@ export function notEnabled(directory: string): SuiteError {
 /** The archive is of a server that is gone. */
 export function foreignArchive(directory: string): SuiteError {
   return new SuiteError('PITR.FOREIGN_ARCHIVE', `The archive in ${directory} is of another server`, {
+    kind: 'configuration',
     why: 'The embedded server was made anew since, and the logs of two servers do not go together.',
     next: 'Move that directory away, or remove it if nothing of the former server is needed',
     meta: { directory },
@@ -31,6 +34,7 @@ export function foreignArchive(directory: string): SuiteError {
 /** The server's account can run neither node nor a copy of it. */
 export function noRuntime(node: string, reason: string): SuiteError {
   return new SuiteError('PITR.NO_RUNTIME', "The server's account cannot run the archive's script", {
+    kind: 'configuration',
     why: `${reason}.`,
     next: 'Install Node where every account can run it, such as in /usr/bin',
     meta: { node },
@@ -49,6 +53,7 @@ export function archiveStalled(segment: string, seconds: number, log: string): S
 /** Copying the data directory does not cover tablespaces elsewhere. */
 export function hasTablespaces(names: readonly string[]): SuiteError {
   return new SuiteError('PITR.TABLESPACES', 'The embedded server has tablespaces outside of its data', {
+    kind: 'configuration',
     why: `A restored copy would write into the same directories: ${names.join(', ')}.`,
     next: 'Move their tables to pg_default and drop them',
     meta: { tablespaces: names },
@@ -68,6 +73,7 @@ export function unwritable(directory: string, cause: unknown): SuiteError {
 /** `--to` is neither a time, nor a place in the log, nor latest. */
 export function badTarget(text: string): SuiteError {
   return new SuiteError('PITR.BAD_TARGET', `${JSON.stringify(text)} is no point to restore to`, {
+    kind: 'usage',
     why: 'It must be a time with its zone (2026-01-31T12:00:00Z, 2026-01-31T12:00:00.5+01:00), an LSN (0/1A2B3C8) or latest.',
     next: 'See "azora-db pitr status" for what one can restore to',
     meta: { target: text },
@@ -77,6 +83,7 @@ export function badTarget(text: string): SuiteError {
 /** No base backup is older than the point. */
 export function beforeFirstBase(target: string, first: string | undefined): SuiteError {
   return new SuiteError('PITR.TARGET_BEFORE_BASE', `No base backup is older than ${target}`, {
+    kind: 'usage',
     why: first === undefined ? 'There is none on this timeline.' : `The first one can be restored from ${first} on.`,
     next: 'Choose a later point; "azora-db pitr base" makes a base backup for the time to come',
     meta: { target, first: first ?? null },
@@ -86,6 +93,7 @@ export function beforeFirstBase(target: string, first: string | undefined): Suit
 /** The point is later than all that there is. */
 export function afterEnd(target: string, end: string): SuiteError {
   return new SuiteError('PITR.TARGET_AFTER_END', `${target} is after the end of the archive`, {
+    kind: 'usage',
     why: `It reaches to ${end}.`,
     next: 'Choose an earlier point, or --to latest',
     meta: { target, end },
@@ -95,6 +103,7 @@ export function afterEnd(target: string, end: string): SuiteError {
 /** `--timeline` names one that is not in the archive. */
 export function unknownTimeline(timeline: number, known: readonly number[]): SuiteError {
   return new SuiteError('PITR.UNKNOWN_TIMELINE', `The archive has no timeline ${timeline}`, {
+    kind: 'usage',
     why: `There are: ${known.join(', ')}.`,
     next: 'Leave --timeline out to restore along the present one',
     meta: { timeline, known },

@@ -1,7 +1,7 @@
 import { copyFile, mkdir, readFile, rm } from 'node:fs/promises';
 import path from 'node:path';
 import { type DatabaseUrl, withUrlParts } from '@azora/db-core';
-import { withClient } from '../connect';
+import { withClient } from '@azora/db-migrate';
 import { type Account, giveTo } from '../embedded/account';
 import type { Binaries } from '../embedded/binaries';
 import { reasonOf } from '../embedded/errors';

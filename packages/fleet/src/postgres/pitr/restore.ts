@@ -1,7 +1,7 @@
 import { readdir, rm, stat } from 'node:fs/promises';
 import path from 'node:path';
 import { SuiteError } from '@azora/db-core';
-import { withClient } from '../connect';
+import { withClient } from '@azora/db-migrate';
 import { type Account, isRoot } from '../embedded/account';
 import { usableBinaries } from '../embedded/binaries';
 import { isFileError } from '../embedded/errors';

@@ -1,6 +1,6 @@
 import { readdir, readFile, stat } from 'node:fs/promises';
 import path from 'node:path';
-import { withClient } from '../connect';
+import { withClient } from '@azora/db-migrate';
 import { findPlace, type Place } from '../embedded/place';
 import { findPostmaster } from '../embedded/postmaster';
 import { type ArchiverState, readArchiver, readIdentity } from './archiver';

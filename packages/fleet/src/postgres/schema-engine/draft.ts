@@ -1,13 +1,13 @@
 import { createHash } from 'node:crypto';
 import path from 'node:path';
 import { quoteIdentifier } from '@azora/db-core';
+import type { Migration } from '@azora/db-migrate';
 import type { IndexStmt } from 'libpg-query';
 import type { Effect } from '../analysis/effect';
 import { effectsOf } from '../analysis/effects';
 import { describeLoss } from '../analysis/losses';
 import { nameOf } from '../analysis/names';
 import { parseScript } from '../analysis/parse';
-import type { Migration } from '../migrations/files';
 
 /** A migration that is not written yet. */
 export interface Draft {

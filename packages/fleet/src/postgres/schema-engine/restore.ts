@@ -1,5 +1,5 @@
 import { quoteIdentifier } from '@azora/db-core';
-import type { CatalogChange } from '../migrations/compare';
+import type { CatalogChange } from '@azora/db-migrate';
 
 /** What was lost comes back in this order: a foreign key needs the unique index that it points at. */
 const ORDER = ['column', 'index', 'constraint', 'foreign key', 'trigger'];

@@ -1,10 +1,10 @@
 import { quoteLiteral } from '@azora/db-core';
+import { endsTransaction, splitStatements } from '@azora/db-migrate';
 import type { Node } from 'libpg-query';
 import type { ClientBase } from 'pg';
 import { SCHEMA_INDEX_METHODS } from '../analysis/index-methods';
 import { listedNames, nameOf } from '../analysis/names';
 import type { ParsedStatement } from '../analysis/parse';
-import { endsTransaction, splitStatements } from '../migrations/statements';
 
 /** What a schema.prisma cannot express, so that its silence about it means nothing. */
 export interface Unmanaged {

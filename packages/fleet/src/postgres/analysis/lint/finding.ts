@@ -1,4 +1,4 @@
-import type { Script } from '../../migrations/files';
+import type { Script } from '@azora/db-migrate';
 import type { ParsedStatement } from '../parse';
 import type { UnmanagedObjects } from './unmanaged-objects';
 

@@ -12,6 +12,7 @@ export function findSquawk(system = `${process.platform}-${process.arch}`): stri
     return createRequire(require.resolve('squawk-cli/package.json')).resolve(`${name}/bin/${program}`);
   } catch (cause) {
     throw new SuiteError('LINT.NO_SQUAWK', `The package ${name} is not installed`, {
+      kind: 'configuration',
       why: 'It holds squawk, which reads the migrations, and is an optional dependency, which npm leaves out with --omit=optional. There is one for Linux and macOS on x64 and arm64, and for Windows on x64.',
       next: 'Run "npm install --include=optional", or lint on one of these systems',
       meta: { package: name },

@@ -1,13 +1,13 @@
 import { SuiteError } from '@azora/db-core';
 import { type FieldPath, pathText } from './annotations';
-import type { Catalog, CatalogColumn, CatalogModel, CatalogProblem, CatalogService } from './catalog-model';
+import type { ColumnSchema, ModelSchema, SchemaModel, SchemaProblem, ServiceSchema } from './model';
 
 /** What is wrong inside one service, whatever the others say. */
-export function checkService({ file, models }: CatalogService): readonly CatalogProblem[] {
+export function checkService({ file, models }: ServiceSchema): readonly SchemaProblem[] {
   return models.flatMap((model) => [...checkErase(model), ...checkRetention(model)].map((it) => ({ file, ...it })));
 }
 
-function checkErase({ name, line, columns, erase }: CatalogModel) {
+function checkErase({ name, line, columns, erase }: ModelSchema) {
   if (erase !== undefined) return [];
   const personal = columns.filter((column) => column.subject !== undefined || column.pii !== undefined);
   if (personal.length === 0) return [];
@@ -15,7 +15,7 @@ function checkErase({ name, line, columns, erase }: CatalogModel) {
   return [{ line, message: `${name} holds personal data (${fields}) and needs an @erase` }];
 }
 
-function checkRetention({ name, line, columns, retain }: CatalogModel) {
+function checkRetention({ name, line, columns, retain }: ModelSchema) {
   if (retain === undefined) return [];
   const column = columns.find(({ field }) => field === retain.field);
   if (column?.pslType === 'DateTime' && !column.isList) return [];
@@ -24,35 +24,41 @@ function checkRetention({ name, line, columns, retain }: CatalogModel) {
 }
 
 /** Which references and subjects lead to nothing, given the schemas of all services. */
-export function checkPaths(catalog: Catalog): readonly CatalogProblem[] {
-  return catalog.services.flatMap(({ file, models }) =>
+export function checkPaths(schemaModel: SchemaModel): readonly SchemaProblem[] {
+  return schemaModel.services.flatMap(({ file, models }) =>
     models.flatMap(({ columns }) =>
       columns.flatMap((column) => [
-        ...checkPath(catalog, file, column, '@ref', column.ref),
-        ...checkPath(catalog, file, column, '@subject', column.subject),
+        ...checkPath(schemaModel, file, column, '@ref', column.ref),
+        ...checkPath(schemaModel, file, column, '@subject', column.subject),
       ]),
     ),
   );
 }
 
-function checkPath(catalog: Catalog, file: string, column: CatalogColumn, word: string, path: FieldPath | undefined) {
-  const message = path === undefined ? undefined : pathProblem(catalog, column, path);
+function checkPath(
+  schemaModel: SchemaModel,
+  file: string,
+  column: ColumnSchema,
+  word: string,
+  path: FieldPath | undefined,
+) {
+  const message = path === undefined ? undefined : pathProblem(schemaModel, column, path);
   return path === undefined || message === undefined
     ? []
     : [{ file, line: column.line, message: `${word} ${pathText(path)} of ${column.field}: ${message}` }];
 }
 
 /** A reference is looked up by its target column: alone or first in a key or an index, as one file's chunks are. */
-function canBeLookedUp({ uniques, indexes }: CatalogModel, { name, isUnique }: CatalogColumn): boolean {
+function canBeLookedUp({ uniques, indexes }: ModelSchema, { name, isUnique }: ColumnSchema): boolean {
   return isUnique || [...uniques, ...indexes].some(({ columns }) => columns[0] === name);
 }
 
 function pathProblem(
-  catalog: Catalog,
-  column: CatalogColumn,
+  schemaModel: SchemaModel,
+  column: ColumnSchema,
   { service, model, field }: FieldPath,
 ): string | undefined {
-  const owner = catalog.services.find(({ name }) => name === service);
+  const owner = schemaModel.services.find(({ name }) => name === service);
   if (owner === undefined) return `there is no service ${service}`;
   const target = owner.models.find(({ name }) => name === model);
   if (target === undefined) return `${service} has no model ${model}`;
@@ -64,11 +70,12 @@ function pathProblem(
 }
 
 /** One error for all problems of all schemas. */
-export function invalidCatalog(found: readonly CatalogProblem[]): SuiteError {
+export function invalidSchemaModel(found: readonly SchemaProblem[]): SuiteError {
   const files = [...new Set(found.map(({ file }) => file))];
   const problems = files.flatMap((file) => found.filter((it) => it.file === file).sort((a, b) => a.line - b.line));
   const count = problems.length === 1 ? 'One annotation' : `${problems.length} annotations`;
   return new SuiteError('CATALOG.INVALID', `${count} of the schemas cannot be used`, {
+    kind: 'configuration',
     why: problems.map(({ file, line, message }) => `${file}:${line}: ${message}`).join('\n'),
     next: 'Correct the comments at the lines named',
     meta: { problems },

@@ -80,6 +80,7 @@ function isSame(left: string, right: string): boolean {
 
 function needsKey(set: string): SuiteError {
   return new SuiteError('BACKUP.NEEDS_KEY', `The set ${set} is encrypted`, {
+    kind: 'configuration',
     next: 'Set AZORA_BACKUP_KEY (an age identity) or AZORA_BACKUP_PASSPHRASE',
     meta: { set },
   });

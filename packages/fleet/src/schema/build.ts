@@ -6,14 +6,14 @@ import {
   parseModelComment,
   TABLE_PRIVILEGES,
 } from './annotations';
-import type { CatalogColumn, CatalogModel, CatalogProblem, CatalogService, ForeignKey } from './catalog-model';
+import type { ColumnSchema, ForeignKey, ModelSchema, SchemaProblem, ServiceSchema } from './model';
 import type { Datamodel, PslField, PslIndex, PslModel } from './psl';
 import { type BlockLines, type Declaration, scanSchema } from './psl-lines';
 import { defaultText, nativeText, sqlType, UNSUPPORTED } from './psl-types';
 
 export interface BuiltService {
-  readonly service: CatalogService;
-  readonly problems: readonly CatalogProblem[];
+  readonly service: ServiceSchema;
+  readonly problems: readonly SchemaProblem[];
 }
 
 type Report = (problem: AnnotationProblem) => void;
@@ -22,7 +22,7 @@ const NOWHERE: Declaration = { line: 1, code: '', doc: [] };
 
 /** Puts together what Prisma's parser and the schema's comments say; `text` is a schema that the parser accepted. */
 export function buildService(name: string, file: string, text: string, datamodel: Datamodel): BuiltService {
-  const problems: CatalogProblem[] = [];
+  const problems: SchemaProblem[] = [];
   const report: Report = (problem) => problems.push({ file, ...problem });
   const { blocks, stray } = scanSchema(text);
   const block = (blockName: string): BlockLines =>
@@ -52,7 +52,7 @@ function docOf(block: BlockLines) {
   return [...block.doc, ...[...block.members.values()].flatMap(({ doc }) => doc)];
 }
 
-function buildModel(model: PslModel, datamodel: Datamodel, block: BlockLines, report: Report): CatalogModel {
+function buildModel(model: PslModel, datamodel: Datamodel, block: BlockLines, report: Report): ModelSchema {
   const table = model.dbName ?? model.name;
   const own = datamodel.indexes.filter((index) => index.model === model.name);
   const { prose, annotations } = reported(parseModelComment(block.doc), report);
@@ -92,8 +92,8 @@ function buildColumns(
   keys: readonly (readonly string[])[],
   primaryKey: readonly string[],
   report: Report,
-): readonly CatalogColumn[] {
-  return [...block.members].flatMap(([name, declaration]): CatalogColumn[] => {
+): readonly ColumnSchema[] {
+  return [...block.members].flatMap(([name, declaration]): ColumnSchema[] => {
     const field = model.fields.find((it) => it.name === name) ?? unsupportedField(name, declaration.code);
     const annotated = declaration.doc.find(({ text }) => isAnnotation(text));
     if (field === undefined || field.kind === 'object') {

@@ -2,6 +2,7 @@ import { SuiteError } from '@azora/db-core';
 
 export function fileMissing(set: string, file: string): SuiteError {
   return new SuiteError('BACKUP.NO_FILE', `The set ${set} lacks ${file}`, {
+    kind: 'finding',
     why: 'Its manifest names the file.',
     next: 'Use another set, or another copy of this one',
     meta: { set, file },
@@ -10,6 +11,7 @@ export function fileMissing(set: string, file: string): SuiteError {
 
 export function fileDamaged(set: string, file: string, why: string): SuiteError {
   return new SuiteError('BACKUP.DAMAGED', `${file} of the set ${set} is damaged`, {
+    kind: 'finding',
     why,
     next: 'Use another set, or another copy of this one',
     meta: { set, file },
@@ -19,6 +21,7 @@ export function fileDamaged(set: string, file: string, why: string): SuiteError 
 export function setUnknown(set: string, known: readonly string[], location: string): SuiteError {
   const newest = known.at(-1);
   return new SuiteError('BACKUP.UNKNOWN_SET', `There is no set ${set} in ${location}`, {
+    kind: 'usage',
     next:
       newest === undefined
         ? 'Make one with "npm run db:backup"'

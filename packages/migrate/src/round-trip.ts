@@ -1,6 +1,6 @@
 import { type DatabaseUrl, SuiteError } from '@azora/db-core';
-import { withClient } from '../connect';
 import { type CatalogChange, type CatalogObject, compareCatalogs, readObjects } from './compare';
+import { withClient } from './connect';
 import type { Migration } from './files';
 import { type Columns, changedTables, columnsOf, readContents, sharedColumns, type TableContents } from './rows';
 import { migrateDown, migrateUp } from './run';

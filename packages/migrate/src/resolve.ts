@@ -42,6 +42,7 @@ export function findMigration(migrations: readonly Migration[], name: string): M
   const found = migrations.find((migration) => migration.name === name);
   if (found !== undefined) return found;
   throw new SuiteError('USAGE.UNKNOWN_MIGRATION', `There is no migration ${name}`, {
+    kind: 'usage',
     next: 'Give the whole name, as "migrate status" shows it',
   });
 }
@@ -69,6 +70,7 @@ export async function insertBaseline(
 export function refuseHistory(rows: number): void {
   if (rows === 0) return;
   throw new SuiteError('MIGRATION.HAS_HISTORY', 'The database has a history of migrations already', {
+    kind: 'usage',
     why: `_prisma_migrations has ${rows} rows.`,
     next: 'Run "azora-db migrate up", or "azora-db migrate resolve" for a migration that did not finish',
   });
@@ -96,7 +98,10 @@ async function insertApplied(client: ClientBase, migrations: readonly Migration[
 }
 
 function nothingToResolve(name: string, why: string): SuiteError {
-  return new SuiteError('USAGE.NOTHING_TO_RESOLVE', `${name} needs no resolving`, { why: `In this database ${why}.` });
+  return new SuiteError('USAGE.NOTHING_TO_RESOLVE', `${name} needs no resolving`, {
+    kind: 'usage',
+    why: `In this database ${why}.`,
+  });
 }
 
 async function inTransaction(client: ClientBase, work: () => Promise<void>): Promise<void> {

@@ -77,6 +77,7 @@ export function readSettings(root: string, services: readonly Service[], environ
 
 function badPrefix(): SuiteError {
   return new SuiteError('CONFIG.BAD_PREFIX', 'AZORA_DB_PREFIX cannot start a database name', {
+    kind: 'configuration',
     why: `It must match ${PREFIX.source}.`,
     next: 'Set it to something like azora_ or team1_',
     meta: { source: 'AZORA_DB_PREFIX' },
@@ -87,6 +88,7 @@ function inOne(problems: readonly SuiteError[]): SuiteError {
   const [first] = problems;
   if (problems.length === 1 && first !== undefined) return first;
   return new SuiteError('CONFIG.INVALID', problems.map((problem) => problem.message).join('; '), {
+    kind: 'configuration',
     why: problems.map((problem) => problem.why).join(' '),
     next: problems.map((problem) => problem.next).join('; '),
     meta: { codes: problems.map((problem) => problem.code) },

@@ -1,7 +1,7 @@
+import { type ConstraintErrors, storeError } from '../src/database-errors';
 import { SuiteError } from '../src/errors';
-import { type FaultTable, storeError } from '../src/faults';
 
-const FAULTS: FaultTable = {
+const FAULTS: ConstraintErrors = {
   users_email_key: () => new SuiteError('TEST.TAKEN', 'taken'),
   too_poor: ({ available }) => new SuiteError('TEST.POOR', 'too poor', { meta: { available } }),
 };

@@ -1,4 +1,4 @@
-import { type DatabaseUrl, databaseFault, redactUrl, SuiteError } from '@azora/db-core';
+import { type DatabaseUrl, findDatabaseError, redactUrl, SuiteError } from '@azora/db-core';
 import { Client } from 'pg';
 
 const CONNECT_TIMEOUT_MS = 5_000;
@@ -29,16 +29,18 @@ export async function withClient<Result>(url: DatabaseUrl, work: (client: Client
 }
 
 function connectionError(url: DatabaseUrl, cause: unknown): SuiteError {
-  const fault = databaseFault(cause);
+  const fault = findDatabaseError(cause);
   const where = redactUrl(url);
   if (fault?.sqlState === NO_SUCH_DATABASE) {
     return new SuiteError('SERVER.NO_DATABASE', `The database ${where} does not exist`, {
+      kind: 'configuration',
       next: 'Run "npm run db:setup", which creates what is missing',
       meta: { source: url.source, sqlState: fault.sqlState },
     });
   }
   if (fault !== undefined) {
     return new SuiteError('SERVER.REFUSED', `The server refused the connection to ${where}`, {
+      kind: 'configuration',
       why: `${fault.message} (SQLSTATE ${fault.sqlState}).`,
       next: `Check user, password and database in ${url.source}`,
       meta: { source: url.source, sqlState: fault.sqlState },

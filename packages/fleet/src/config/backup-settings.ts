@@ -41,6 +41,7 @@ function readSecret(environment: Environment, report: (problem: SuiteError) => v
   if (IDENTITY.test(identity)) return { identity };
   report(
     new SuiteError('CONFIG.BAD_BACKUP_KEY', 'AZORA_BACKUP_KEY is not a key that backups can use', {
+      kind: 'configuration',
       why: 'It must be an age identity, which begins with AGE-SECRET-KEY-1.',
       next: 'Make one with "age-keygen", or set AZORA_BACKUP_PASSPHRASE instead',
       meta: { source: 'AZORA_BACKUP_KEY' },
@@ -55,6 +56,7 @@ function readMaxAge(text: string | undefined, report: (problem: SuiteError) => v
   if (number !== undefined) return Number(number) * (unit === 'd' ? 24 : 1) * HOUR_MS;
   report(
     new SuiteError('CONFIG.BAD_BACKUP_MAX_AGE', `AZORA_BACKUP_MAX_AGE cannot be ${text}`, {
+      kind: 'configuration',
       why: 'It must be hours or days.',
       next: 'Set it to something like 36h or 7d',
       meta: { source: 'AZORA_BACKUP_MAX_AGE' },

@@ -31,6 +31,7 @@ export function parseS3Location(url: string): S3Location {
 /** Does not tell the location: somebody may have put a password into it. */
 export function badLocation(why: string): SuiteError {
   return new SuiteError('USAGE.BAD_LOCATION', 'Backups cannot be kept there', {
+    kind: 'usage',
     why,
     next: 'Give a directory, or s3://bucket/prefix; credentials and endpoint are read from AWS_… variables',
   });

@@ -1,21 +1,21 @@
 import type { Erase, FieldPath, PiiKind, Retention, TablePrivilege } from './annotations';
 
 /** What every service's schema says of its tables, with what its annotations say of their rows. */
-export interface Catalog {
+export interface SchemaModel {
   /** In the order of the services that were read. */
-  readonly services: readonly CatalogService[];
+  readonly services: readonly ServiceSchema[];
 }
 
-export interface CatalogService {
+export interface ServiceSchema {
   readonly name: string;
   /** The schema, as messages name it: `services/auth/prisma/schema.prisma`. */
   readonly file: string;
   /** In the order of the schema. */
-  readonly models: readonly CatalogModel[];
-  readonly enums: readonly CatalogEnum[];
+  readonly models: readonly ModelSchema[];
+  readonly enums: readonly EnumSchema[];
 }
 
-export interface CatalogEnum {
+export interface EnumSchema {
   readonly name: string;
   /** The type's name in the database. */
   readonly type: string;
@@ -24,17 +24,17 @@ export interface CatalogEnum {
   readonly line: number;
 }
 
-export interface CatalogModel {
+export interface ModelSchema {
   readonly name: string;
   readonly table: string;
   /** The prose of its comment, without the annotations. */
   readonly documentation: string;
   readonly line: number;
-  readonly columns: readonly CatalogColumn[];
+  readonly columns: readonly ColumnSchema[];
   /** Names of columns, as in everything below. */
   readonly primaryKey: readonly string[];
-  readonly uniques: readonly CatalogIndex[];
-  readonly indexes: readonly CatalogIndex[];
+  readonly uniques: readonly IndexSchema[];
+  readonly indexes: readonly IndexSchema[];
   readonly foreignKeys: readonly ForeignKey[];
   readonly erase: Erase | undefined;
   readonly retain: (Retention & { readonly column: string }) | undefined;
@@ -42,7 +42,7 @@ export interface CatalogModel {
   readonly grant: readonly TablePrivilege[];
 }
 
-export interface CatalogColumn {
+export interface ColumnSchema {
   readonly field: string;
   /** In the database. */
   readonly name: string;
@@ -72,7 +72,7 @@ export interface CatalogColumn {
   readonly mask: string | undefined;
 }
 
-export interface CatalogIndex {
+export interface IndexSchema {
   readonly name: string;
   readonly columns: readonly string[];
 }
@@ -91,7 +91,7 @@ export interface ForeignKey {
 }
 
 /** Something in a schema that parses but cannot be used. */
-export interface CatalogProblem {
+export interface SchemaProblem {
   readonly file: string;
   readonly line: number;
   readonly message: string;

@@ -1,6 +1,6 @@
 import type { DatabaseUrl } from '@azora/db-core';
 import type { ClientBase } from 'pg';
-import { withClient } from '../connect';
+import { withClient } from './connect';
 import type { Migration } from './files';
 import { CREATE_HISTORY, compareHistory, type MigrationState, readHistory } from './history';
 import { type LockOptions, withMigrationLock } from './lock';

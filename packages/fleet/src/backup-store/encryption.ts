@@ -42,6 +42,7 @@ export async function openSetKey(wrapped: string, secret: Secret, set: string): 
     return { identity: await decrypter.decrypt(armor.decode(wrapped), 'text') };
   } catch (error) {
     throw new SuiteError('BACKUP.WRONG_KEY', `The key does not open the set ${set}`, {
+      kind: 'configuration',
       why: `${KEY_FILE} was encrypted to another key or passphrase, or is damaged.`,
       next: 'Set AZORA_BACKUP_KEY or AZORA_BACKUP_PASSPHRASE to the one with which the set was made',
       meta: { set, file: KEY_FILE },

@@ -47,6 +47,7 @@ export async function readMigrations(directory: string): Promise<readonly Migrat
 async function readMigration(directory: string, name: string): Promise<Migration> {
   if (!NAME.test(name)) {
     throw new SuiteError('MIGRATION.BAD_NAME', `${directory} is not named like a migration`, {
+      kind: 'configuration',
       next: 'Name it <14 digits of time>_<what it does>, such as 20260131120000_add_nickname',
       meta: { directory },
     });
@@ -55,6 +56,7 @@ async function readMigration(directory: string, name: string): Promise<Migration
   const bytes = await readBytes(file);
   if (bytes === undefined) {
     throw new SuiteError('MIGRATION.NO_SQL', `${directory} has no migration.sql`, {
+      kind: 'configuration',
       next: 'Write it, or remove the folder',
       meta: { directory },
     });
@@ -78,6 +80,7 @@ async function readDown(file: string): Promise<Down> {
     if (splitStatements(script.sql).length > 0) return script;
   }
   throw new SuiteError('MIGRATION.NO_DOWN', `${file} ${bytes === undefined ? 'is missing' : 'does nothing'}`, {
+    kind: 'configuration',
     next: 'Write the SQL that takes the migration back, or "-- irreversible: <reason>" as its first line',
     meta: { file },
   });
@@ -103,5 +106,11 @@ function firstLine(sql: string): string {
 
 function unreadable(file: string, why: string, cause?: unknown): SuiteError {
   const next = 'Make it a readable UTF-8 file';
-  return new SuiteError('MIGRATION.UNREADABLE', `${file} cannot be read`, { why, next, meta: { file }, cause });
+  return new SuiteError('MIGRATION.UNREADABLE', `${file} cannot be read`, {
+    kind: 'configuration',
+    why,
+    next,
+    meta: { file },
+    cause,
+  });
 }

@@ -185,6 +185,7 @@ function failureOf(step: Step): (error: unknown) => never {
 /** The scan for COMMIT comes first; this is for what it cannot see, such as a server that reads backslashes in strings. */
 function transactionGone({ name, script }: Step): SuiteError {
   return new SuiteError('MIGRATION.HOLDS_TRANSACTION', `${name} ended the transaction in which it ran`, {
+    kind: 'configuration',
     why: `Part of ${script.file} is committed, and the history does not say so.`,
     next: 'Take COMMIT and ROLLBACK out of the file, and undo by hand what it did',
     meta: { file: script.file },

@@ -81,6 +81,7 @@ export function parseManifest(text: string, set: string): Manifest {
   if (parsed.success) return parsed.data;
   const [issue] = parsed.error.issues;
   throw new SuiteError('BACKUP.BAD_MANIFEST', `manifest.json of the set ${set} cannot be used`, {
+    kind: 'finding',
     why: `${issue?.path.join('.') || 'The document'}: ${issue?.message ?? 'not a manifest'}.`,
     next: 'Use another set, or another copy of this one; a newer suite may have written it',
     meta: { set, file: 'manifest.json' },

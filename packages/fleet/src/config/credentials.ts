@@ -24,6 +24,7 @@ async function readSecret(file: string): Promise<Buffer | undefined> {
   const text = await readFile(file, 'utf8').catch((error: NodeJS.ErrnoException) => {
     if (error.code === 'ENOENT') return undefined;
     throw new SuiteError('CREDENTIALS.UNREADABLE', `${file} cannot be read`, {
+      kind: 'configuration',
       why: `${error.code ?? error.message}.`,
       next: 'Make it readable for the user who runs the command',
       cause: error,
@@ -33,6 +34,7 @@ async function readSecret(file: string): Promise<Buffer | undefined> {
   const match = /"secret"\s*:\s*"([A-Za-z0-9_-]{43})"/.exec(text);
   if (match?.[1] !== undefined) return Buffer.from(match[1], 'base64url');
   throw new SuiteError('CREDENTIALS.UNREADABLE', `${file} holds no secret`, {
+    kind: 'configuration',
     why: 'It must be {"secret": "<32 bytes, base64url>"}.',
     next: 'Restore it, or remove it and run "npm run db:setup" to give the app roles new passwords',
   });
@@ -51,6 +53,7 @@ async function createSecret(file: string): Promise<Buffer> {
   } catch (error) {
     const reason = error instanceof Error && 'code' in error ? String(error.code) : String(error);
     throw new SuiteError('CREDENTIALS.UNWRITABLE', `${file} cannot be written`, {
+      kind: 'configuration',
       why: `${reason}.`,
       next: 'Make the directory writable, or set AZORA_HOME to one that is',
       cause: error,

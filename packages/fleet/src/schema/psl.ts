@@ -78,6 +78,7 @@ export async function parseSchemas(sources: readonly SchemaSource[]): Promise<re
 export function invalidSchema(faults: readonly SchemaFault[]): SuiteError {
   const files = [...new Set(faults.map(({ file }) => file))];
   return new SuiteError('SCHEMA.INVALID', `Prisma cannot read ${files.join(', ')}`, {
+    kind: 'configuration',
     why: faults
       .map(({ file, line, message }) => `${line === undefined ? file : `${file}:${line}`}: ${message}`)
       .join('\n'),

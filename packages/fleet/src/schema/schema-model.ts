@@ -1,14 +1,14 @@
 import { readFile } from 'node:fs/promises';
 import path from 'node:path';
+import type { Service } from '../config/registry';
 import { parseModelComment, TABLE_PRIVILEGES, type TablePrivilege } from './annotations';
-import { buildService } from './catalog-build';
-import { checkPaths, checkService, invalidCatalog } from './catalog-checks';
-import type { Catalog, CatalogModel, CatalogService } from './catalog-model';
+import { buildService } from './build';
+import { checkPaths, checkService, invalidSchemaModel } from './checks';
+import type { ModelSchema, SchemaModel, ServiceSchema } from './model';
 import { invalidSchema, parseSchemas, type SchemaFault, type SchemaSource } from './psl';
 import { scanSchema } from './psl-lines';
-import type { Service } from './registry';
 
-export type { Catalog, CatalogColumn, CatalogModel, CatalogService, ForeignKey } from './catalog-model';
+export type { ColumnSchema, ForeignKey, ModelSchema, SchemaModel, ServiceSchema } from './model';
 
 /** A column whose values are ids that another service's database keeps. */
 export interface Reference {
@@ -27,7 +27,7 @@ export interface Reference {
   };
 }
 
-export interface ReadCatalogOptions {
+export interface ReadSchemaModelOptions {
   /** `unchecked` reads a part of the suite, whose references lead to services that are not read. */
   readonly references?: 'checked' | 'unchecked';
 }
@@ -36,23 +36,23 @@ export interface ReadCatalogOptions {
  * Reads each service's schema once. Unless `references` is `unchecked`, all services of the suite must be given.
  * @throws {SuiteError} `SCHEMA.INVALID`, `CATALOG.INVALID`; each tells everything that is wrong, with file and line
  */
-export async function readCatalog(
+export async function readSchemaModel(
   services: readonly Service[],
-  { references: checking = 'checked' }: ReadCatalogOptions = {},
-): Promise<Catalog> {
+  { references: checking = 'checked' }: ReadSchemaModelOptions = {},
+): Promise<SchemaModel> {
   const sources = await readSources(services);
   const datamodels = await parseSchemas(sources);
   const built = datamodels.map((datamodel, index) => {
     const { file = '', text = '' } = sources[index] ?? {};
     return buildService(services[index]?.name ?? '', file, text, datamodel);
   });
-  const catalog = { services: built.map(({ service }) => service) };
+  const schemaModel = { services: built.map(({ service }) => service) };
   const problems = [
     ...built.flatMap((it) => [...it.problems, ...checkService(it.service)]),
-    ...(checking === 'checked' ? checkPaths(catalog) : []),
+    ...(checking === 'checked' ? checkPaths(schemaModel) : []),
   ];
-  if (problems.length > 0) throw invalidCatalog(problems);
-  return catalog;
+  if (problems.length > 0) throw invalidSchemaModel(problems);
+  return schemaModel;
 }
 
 /**
@@ -76,26 +76,28 @@ export async function readGrants(service: Service): Promise<ReadonlyMap<string, 
   for (const { kind, name, mapped, doc } of scanSchema(source.text).blocks) {
     if (kind !== 'model') continue;
     const { annotations, problems } = parseModelComment(doc);
-    if (problems.length > 0) throw invalidCatalog(problems.map((problem) => ({ file: source.file, ...problem })));
+    if (problems.length > 0) throw invalidSchemaModel(problems.map((problem) => ({ file: source.file, ...problem })));
     grants.set(mapped ?? name, annotations.grant ?? TABLE_PRIVILEGES);
   }
   return grants;
 }
 
 /** Every reference between databases, in the order of the schemas; those to services that were not read are left out. */
-export function references(catalog: Catalog): readonly Reference[] {
-  return catalog.services.flatMap((service) =>
-    service.models.flatMap((model) => model.columns.flatMap((column) => referenceOf(catalog, service, model, column))),
+export function references(schemaModel: SchemaModel): readonly Reference[] {
+  return schemaModel.services.flatMap((service) =>
+    service.models.flatMap((model) =>
+      model.columns.flatMap((column) => referenceOf(schemaModel, service, model, column)),
+    ),
   );
 }
 
 function referenceOf(
-  catalog: Catalog,
-  { name: service }: CatalogService,
-  { name: model, table }: CatalogModel,
-  { ref, field, name: column, isList }: CatalogModel['columns'][number],
+  schemaModel: SchemaModel,
+  { name: service }: ServiceSchema,
+  { name: model, table }: ModelSchema,
+  { ref, field, name: column, isList }: ModelSchema['columns'][number],
 ): Reference[] {
-  const owner = catalog.services
+  const owner = schemaModel.services
     .find(({ name }) => name === ref?.service)
     ?.models.find(({ name }) => name === ref?.model);
   const key = owner?.columns.find((it) => it.field === ref?.field);
@@ -107,8 +109,8 @@ function referenceOf(
  * The services in waves: each comes after all that it refers to, and those of one wave can be handled at the same time.
  * Services that refer to each other in a circle come together in one wave, by name like the rest of it.
  */
-export function serviceOrder(catalog: Catalog): readonly (readonly string[])[] {
-  const reached = reachable(catalog);
+export function serviceOrder(schemaModel: SchemaModel): readonly (readonly string[])[] {
+  const reached = reachable(schemaModel);
   const reaches = (from: string, to: string): boolean => reached.get(from)?.has(to) === true;
   const done = new Set<string>();
   const waves: string[][] = [];
@@ -124,9 +126,9 @@ export function serviceOrder(catalog: Catalog): readonly (readonly string[])[] {
 }
 
 /** To which services the references of each lead, directly or over others. */
-function reachable(catalog: Catalog): ReadonlyMap<string, ReadonlySet<string>> {
-  const direct = new Map(catalog.services.map(({ name }) => [name, new Set<string>()]));
-  for (const { service, target } of references(catalog)) direct.get(service)?.add(target.service);
+function reachable(schemaModel: SchemaModel): ReadonlyMap<string, ReadonlySet<string>> {
+  const direct = new Map(schemaModel.services.map(({ name }) => [name, new Set<string>()]));
+  for (const { service, target } of references(schemaModel)) direct.get(service)?.add(target.service);
   for (const others of direct.values()) {
     // A set that grows while it is walked is walked to its new end.
     for (const other of others) for (const further of direct.get(other) ?? []) others.add(further);

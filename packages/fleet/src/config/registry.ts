@@ -1,6 +1,6 @@
 import { readdir, readFile } from 'node:fs/promises';
 import path from 'node:path';
-import { SuiteError } from '@azora/db-core';
+import { isRecord, SuiteError } from '@azora/db-core';
 
 /** One service of the suite, as its folder and manifest describe it. */
 export interface Service {
@@ -36,6 +36,7 @@ export async function findServices(root: string): Promise<readonly Service[]> {
   const found = services.filter((service) => service !== undefined);
   if (found.length > 0) return rejectSharedDatabases(found);
   throw new SuiteError('REGISTRY.NO_SERVICES', 'No service was found', {
+    kind: 'configuration',
     why: `No folder under ${parent} has a package.json with an "azora" entry.`,
     next: 'Run the command inside a checkout of the suite',
   });
@@ -51,6 +52,7 @@ export function selectServices(services: readonly Service[], names: readonly str
   const unknown = names.filter((name) => !known.includes(name));
   if (unknown.length === 0) return services.filter((service) => names.includes(service.name));
   throw new SuiteError('USAGE.UNKNOWN_SERVICE', `Unknown service: ${unknown.join(', ')}`, {
+    kind: 'usage',
     next: `Known services: ${known.join(', ')}`,
     meta: { unknown, known },
   });
@@ -111,12 +113,9 @@ function rejectSharedDatabases(services: readonly Service[]): readonly Service[]
 
 function badManifest(file: string, why: string): SuiteError {
   return new SuiteError('REGISTRY.BAD_MANIFEST', `The manifest ${file} is not usable`, {
+    kind: 'configuration',
     why,
     next: 'Correct it; a complete one is {"azora": {"database": "azora_mint", "extensions": []}}',
     meta: { file },
   });
-}
-
-function isRecord(value: unknown): value is Record<string, unknown> {
-  return typeof value === 'object' && value !== null && !Array.isArray(value);
 }

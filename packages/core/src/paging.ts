@@ -1,0 +1,55 @@
+import { z } from 'zod';
+import { idInput } from './input';
+
+/**
+ * A place in a list that is ordered by a time and an id, newest first. The time is in microseconds since 1970, the
+ * precision of PostgreSQL; a Date has milliseconds only and would skip rows.
+ */
+export interface Cursor {
+  readonly micros: string;
+  readonly id: string;
+}
+
+/** PostgreSQL's timestamps end in the year 294276; a JavaScript Date ends earlier, at 8.64e15 milliseconds. */
+const MAX_MICROS = 8_640_000_000_000_000_000n;
+
+/** Reads the cursor that {@link pageOf} made. */
+export const cursorInput: z.ZodType<Cursor, string> = z
+  .string()
+  .max(500)
+  .transform((text, context): Cursor => {
+    const [, micros, id] = /^(-?\d{1,19}) (.+)$/su.exec(Buffer.from(text, 'base64url').toString()) ?? [];
+    if (micros !== undefined && id !== undefined && isTime(BigInt(micros)) && idInput.safeParse(id).success) {
+      return { micros, id };
+    }
+    context.addIssue({ code: 'custom', message: 'is not a cursor of a page' });
+    return z.NEVER;
+  });
+
+function isTime(micros: bigint): boolean {
+  return micros <= MAX_MICROS && micros >= -MAX_MICROS;
+}
+
+/** SQL that reads a column of time as a cursor's microseconds. */
+export function microsOf(column: string): string {
+  return `(extract(epoch FROM ${column}) * 1000000)::bigint::text`;
+}
+
+/** SQL that turns a parameter with a cursor's microseconds back into a time. */
+export function timeOfMicros(parameter: string): string {
+  return `(timestamptz 'epoch' + ${parameter}::bigint * interval '1 microsecond')`;
+}
+
+/**
+ * Cuts a page out of rows that were read with a limit of one more, so that the last page is known. `nextCursor` is null
+ * on the last page.
+ */
+export function pageOf<Row extends Cursor>(
+  rows: readonly Row[],
+  limit: number,
+): { readonly rows: readonly Row[]; readonly nextCursor: string | null } {
+  const page = rows.slice(0, limit);
+  const last = rows.length > limit ? page.at(-1) : undefined;
+  const nextCursor = last === undefined ? null : Buffer.from(`${last.micros} ${last.id}`).toString('base64url');
+  return { rows: page, nextCursor };
+}
