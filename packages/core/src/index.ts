@@ -33,6 +33,7 @@ export type { SeedMessage, SeedRequest, SeedTarget } from './seed-protocol';
 export {
   type Environment,
   type GeneratedClient,
+  type Inside,
   type Logger,
   openStore,
   type PrismaOptions,
@@ -40,5 +41,4 @@ export {
   type Store,
   type StoreOptions,
 } from './store';
-export type { Inside } from './transaction';
 export { type DatabaseUrl, parseDatabaseUrl, redactUrl, withUrlParts } from './url';

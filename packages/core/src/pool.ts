@@ -1,13 +1,14 @@
+import net from 'node:net';
 import { Pool, type PoolClient } from 'pg';
 import { retryConnect } from './retry';
 import type { DatabaseUrl } from './url';
 
 export interface PoolOptions {
-  /** Connections at most. */
+  /** The most connections that are open at the same time. */
   readonly max?: number;
   readonly connectTimeoutMs?: number;
   readonly idleTimeoutMs?: number;
-  /** Of a statement, and of a transaction as a whole. */
+  /** The limit of a statement, and of a transaction as a whole. The app role's own limits apply as well. */
   readonly statementTimeoutMs?: number;
 }
 
@@ -18,9 +19,12 @@ export const POOL_DEFAULTS: Required<PoolOptions> = {
   statementTimeoutMs: 30_000,
 };
 
+/** How long the server may take to answer a cancellation before the connection is given up. */
+const CANCEL_TIMEOUT_MS = 5_000;
+
 type Connected = (error: Error | undefined, client?: PoolClient, release?: (error?: Error | boolean) => void) => void;
 
-/** A pool that connects on first use, tries again while the server starts, and outlives its restarts. */
+/** Opens a pool that connects on first use, retries while the server starts, and outlives restarts of the server. */
 export function openPool(
   url: DatabaseUrl,
   { max, connectTimeoutMs, idleTimeoutMs, statementTimeoutMs }: Required<PoolOptions>,
@@ -30,18 +34,22 @@ export function openPool(
     max,
     connectionTimeoutMillis: connectTimeoutMs,
     idleTimeoutMillis: idleTimeoutMs,
-    // Enforced by the client, not sent as a start-up parameter: PgBouncer refuses unknown ones.
-    query_timeout: statementTimeoutMs,
+    // The limit is not sent as a start-up parameter, which PgBouncer rejects, and not by SET, which would leak to other
+    // clients of a pooled session.
+    query_timeout: statementTimeoutMs + CANCEL_TIMEOUT_MS,
     allowExitOnIdle: true,
   });
-  // Without a listener a server that restarts while a connection idles would end the process; the pool drops it itself.
+  // Without a listener, a server that restarts while a connection is idle would end the process. The pool drops the
+  // connection itself.
   pool.on('error', () => undefined);
-  // A connection that is cut while it is handed out has no listener for a moment, and an error that nobody listens for ends
-  // the process; the query that follows tells of the loss.
-  pool.on('connect', (client) => client.on('error', () => undefined));
+  pool.on('connect', (client) => {
+    // A connection that is cut while it is handed out has no listener for a moment. The query that follows reports it.
+    client.on('error', () => undefined);
+    limitStatements(client, url, statementTimeoutMs);
+  });
   const connectOnce = pool.connect.bind(pool);
   const connect = () => retryConnect(() => connectOnce());
-  // The pool's own `query` uses the form with a callback.
+  // The pool's own `query` uses the callback form.
   return Object.assign(pool, {
     connect: (callback?: Connected) => {
       if (callback === undefined) return connect();
@@ -52,4 +60,62 @@ export function openPool(
       return undefined;
     },
   });
+}
+
+/**
+ * Cancels a statement in the server when it takes longer than its limit. The client alone would only stop waiting: the
+ * backend would go on, keep its locks, and the pool would open another one.
+ */
+function limitStatements(client: PoolClient, url: DatabaseUrl, limitMs: number): void {
+  const send = client.query.bind(client) as (...args: unknown[]) => unknown;
+  const startLimit = () => {
+    let isCancelled = false;
+    const timer = setTimeout(() => {
+      isCancelled = true;
+      cancelStatement(client, url);
+    }, limitMs);
+    return () => {
+      clearTimeout(timer);
+      // The cancellation may reach the server late, when the connection runs another statement: no other gets it.
+      if (isCancelled) void (client as unknown as Session).end();
+    };
+  };
+  Object.assign(client, {
+    query: (...args: unknown[]) => {
+      const callback = args.at(-1);
+      if (typeof callback === 'function') {
+        const finish = startLimit();
+        return send(...args.slice(0, -1), (...results: unknown[]) => {
+          finish();
+          callback(...results);
+        });
+      }
+      const result = send(...args);
+      // A stream, such as COPY, has a pace of its own; the app role's statement_timeout still applies to it.
+      return result instanceof Promise ? result.finally(startLimit()) : result;
+    },
+  });
+}
+
+/** Fields of pg's client that its types lack. */
+interface Session {
+  /** Null behind a pooler that gives no key. */
+  readonly processID: number | null;
+  readonly secretKey: number | null;
+  end(): Promise<void>;
+}
+
+/** Sends CancelRequest on a connection of its own (PostgreSQL manual, §55.7). An unreachable server needs none. */
+function cancelStatement(client: PoolClient, { host, port }: DatabaseUrl): void {
+  const { processID, secretKey } = client as unknown as Session;
+  if (processID === null || secretKey === null) return;
+  const request = Buffer.alloc(16);
+  request.writeInt32BE(16, 0);
+  request.writeInt32BE(80_877_102, 4);
+  request.writeInt32BE(processID, 8);
+  request.writeInt32BE(secretKey, 12);
+  const socket = host.startsWith('/') ? net.connect(`${host}/.s.PGSQL.${port}`) : net.connect(port, host);
+  socket.on('error', () => undefined);
+  socket.setTimeout(CANCEL_TIMEOUT_MS, () => socket.destroy());
+  socket.end(request);
 }

@@ -5,10 +5,14 @@ import { type ConstraintErrors, storeError } from './database-errors';
 import { SuiteError } from './errors';
 import { openPool, POOL_DEFAULTS, type PoolOptions } from './pool';
 import { retryTransaction } from './retry';
-import type { Inside } from './transaction';
 import { type DatabaseUrl, parseDatabaseUrl } from './url';
 
-/** Where a store reports what an operator should see. `console` will do. */
+declare const inside: unique symbol;
+
+/** A client inside a transaction. Only `store.transaction` makes one, so passing a plain client does not compile. */
+export type Inside<Client> = Client & { readonly [inside]: true };
+
+/** Receives what an operator should see. `console` is one. */
 export interface Logger {
   warn(message: string, fields?: Readonly<Record<string, unknown>>): void;
 }
@@ -40,13 +44,13 @@ export interface Store<Client, TransactionClient> {
    * deadlock or serialization failure. What the database rejects is thrown as the store's error.
    */
   query<Row extends QueryResultRow>(statement: Statement): Promise<readonly Row[]>;
-  /** Runs `work` in one transaction, again after a deadlock or serialization failure; what it throws rolls back. */
+  /** Runs `work` in one transaction, retried after a deadlock or serialization failure. An error it throws rolls back. */
   transaction<Result>(work: (tx: Inside<TransactionClient>) => Promise<Result>): Promise<Result>;
-  /** Ends every connection. A second call does nothing. */
+  /** Closes every connection. A second call does nothing. */
   close(): Promise<void>;
 }
 
-/** What `openStore` hands to the constructor of a generated client. */
+/** The options that `openStore` passes to the constructor of a generated client. */
 export interface PrismaOptions {
   readonly adapter: PrismaPg;
   readonly log: [{ readonly emit: 'event'; readonly level: 'query' }];
@@ -73,7 +77,7 @@ export type Environment = Readonly<Record<string, string | undefined>>;
 const DEFAULT_SLOW_QUERY_MS = 500;
 
 /**
- * Opens a service's database; nothing connects before the first query.
+ * Opens a service's database. Nothing connects before the first query.
  * @throws {SuiteError} `CONFIG.NO_URL`, `CONFIG.BAD_URL`, `CONFIG.BAD_NUMBER`
  */
 export function openStore<TransactionClient, Client extends GeneratedClient<TransactionClient>>(
@@ -101,10 +105,10 @@ export function openStore<TransactionClient, Client extends GeneratedClient<Tran
     query: <Row extends QueryResultRow>(statement: Statement) =>
       translated(() => runStatement<Row>(pool, statement, report), labelOf(statement.text)),
     transaction: (work) =>
-      // The brand is given here and nowhere else: this client is inside a transaction.
+      // The only place that gives the brand: this client is inside a transaction.
       translated(() =>
         prisma.$transaction((tx) => work(tx as Inside<TransactionClient>), {
-          // Prisma's own limits, 2 and 5 seconds, are less than one statement may take.
+          // Prisma's defaults, 2 and 5 seconds, are below the limit of one statement.
           maxWait: limits.connectTimeoutMs,
           timeout: limits.statementTimeoutMs,
         }),
@@ -126,8 +130,8 @@ async function runStatement<Row extends QueryResultRow>(
     client.release();
     return rows;
   } catch (error) {
-    // A refused statement leaves its connection good; the pool's own query() would throw it away.
-    client.release(!isRefusal(error));
+    // A rejected statement leaves its connection usable; the pool's own query() would discard it.
+    client.release(!isRejection(error));
     throw error;
   }
 }
@@ -139,11 +143,12 @@ function preparedName(text: string): string {
 
 /** What a statement is about, for errors and logs: the first function or table that its text names. */
 function labelOf(text: string): string | undefined {
-  return /\b(?:FROM|INTO|UPDATE|SELECT|CALL)\s+([a-z_][a-z0-9_]*)/.exec(text)?.[1];
+  return (/\b(?:FROM|INTO|UPDATE|CALL)\s+([a-z_][a-z0-9_]*)/.exec(text) ??
+    /\bSELECT\s+([a-z_][a-z0-9_]*)\(/.exec(text))?.[1];
 }
 
-/** PostgreSQL's own answer, of a severity that leaves the session there. */
-function isRefusal(error: unknown): boolean {
+/** Whether PostgreSQL answered with a severity that keeps the session alive. */
+function isRejection(error: unknown): boolean {
   return error instanceof DatabaseError && error.severity === 'ERROR';
 }
 
@@ -155,7 +160,7 @@ function storeUrl(service: string, given: string | undefined, environment: Envir
   throw new SuiteError('CONFIG.NO_URL', `No URL for the ${service} database`, {
     kind: 'configuration',
     why: `No url was passed, and ${variable} is not set.`,
-    next: `Pass { url }, or set ${variable} to what "npx azora-db url ${service}" prints`,
+    next: `Pass { url }, or set ${variable} to the output of "npx azora-db url ${service}"`,
     meta: { service, variable },
   });
 }
@@ -169,7 +174,7 @@ function slowQueryReport(
 ): Report {
   const limitMs = slowQueryMs ?? readSlowQueryMs(environment);
   return ({ query, duration }) => {
-    // The statement only: its parameters are people's data.
+    // Without the parameters, which are people's data.
     if (duration >= limitMs) logger.warn('slow query', { service, durationMs: Math.round(duration), query });
   };
 }

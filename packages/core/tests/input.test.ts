@@ -4,21 +4,21 @@ import { idInput, inputReader, textInput } from '../src/input';
 const readInput = inputReader('TEST.INVALID_INPUT');
 const contract = z.strictObject({ name: textInput(5), tags: z.array(z.string()).optional() });
 
-describe('a reader of input', () => {
-  it('returns what fits', () => {
+describe('an input reader', () => {
+  it('returns valid input', () => {
     expect(readInput(contract, { name: 'Ada' })).toEqual({ name: 'Ada' });
   });
 
   it.each([
     ['too long', { name: 'private' }, 'name'],
     ['blank', { name: ' \t' }, 'name'],
-    ['no text for PostgreSQL', { name: 'a\0b' }, 'name'],
-    ['half a surrogate pair', { name: 'a\ud800' }, 'name'],
-    ['of another type', { name: 7 }, 'name'],
-    ['deep inside', { name: 'Ada', tags: ['ok', 1] }, 'tags'],
+    ['not storable by PostgreSQL', { name: 'a\0b' }, 'name'],
+    ['an unpaired surrogate', { name: 'a\ud800' }, 'name'],
+    ['of the wrong type', { name: 7 }, 'name'],
+    ['nested', { name: 'Ada', tags: ['ok', 1] }, 'tags'],
     ['unknown', { name: 'Ada', private: 1 }, 'input'],
-    ['nothing', undefined, 'input'],
-  ])('names the field that is %s and shows no value', (_, input, field) => {
+    ['missing', undefined, 'input'],
+  ])('names the field that is %s without showing its value', (_, input, field) => {
     const refusal = expect.objectContaining({ code: 'TEST.INVALID_INPUT', meta: { fields: [field] } });
 
     expect(() => readInput(contract, input)).toThrow(refusal);
@@ -27,7 +27,7 @@ describe('a reader of input', () => {
     );
   });
 
-  it.each(['', ' ', 'a b', 'a\nb', 'a\u0007', 'x'.repeat(101)])('takes %j for no id', (id) => {
+  it.each(['', ' ', 'a b', 'a\nb', 'a\u0007', 'x'.repeat(101)])('rejects the id %j', (id) => {
     expect(() => readInput(idInput, id)).toThrow(expect.objectContaining({ code: 'TEST.INVALID_INPUT' }));
   });
 });

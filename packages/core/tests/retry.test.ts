@@ -3,7 +3,7 @@ import { isRetryable, retryConnect, retryTransaction } from '../src/retry';
 const deadlock = Object.assign(new Error('deadlock detected'), { code: '40P01' });
 
 describe('retryTransaction', () => {
-  it('runs again after a deadlock', async () => {
+  it('retries after a deadlock', async () => {
     let tries = 0;
 
     const result = await retryTransaction(async () => {
@@ -15,7 +15,7 @@ describe('retryTransaction', () => {
     expect({ result, tries }).toEqual({ result: 'done', tries: 4 });
   });
 
-  it('gives up after the fifth attempt with the error itself', async () => {
+  it('throws the error itself after the fifth attempt', async () => {
     let tries = 0;
     const work = async () => {
       tries += 1;
@@ -26,7 +26,7 @@ describe('retryTransaction', () => {
     expect(tries).toBe(5);
   });
 
-  it('does not run again what failed for good', async () => {
+  it('does not retry after another error', async () => {
     const unique = Object.assign(new Error('duplicate'), { code: '23505' });
     let tries = 0;
     const work = async () => {
@@ -40,7 +40,7 @@ describe('retryTransaction', () => {
 });
 
 describe('retryConnect', () => {
-  it('waits for a server that starts, and not for one that refuses the password', async () => {
+  it('waits for a server that starts, but not for one that rejects the password', async () => {
     const answers = ['ECONNREFUSED', '57P03', '28P01'];
     const connect = async () => {
       throw Object.assign(new Error('no'), { code: answers.shift() });

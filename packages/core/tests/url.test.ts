@@ -11,7 +11,7 @@ describe('parseDatabaseUrl', () => {
     expect(url).toMatchObject({ host: 'db.example', port: 6543, user: 'ann', database: 'azora_mint' });
   });
 
-  it('takes the host from ?host=, as libpq does for socket directories', () => {
+  it('reads the host from ?host=, as libpq does for socket directories', () => {
     const url = parseDatabaseUrl('postgresql://ann@localhost/azora?host=/run/azora', 'DATABASE_URL');
 
     expect(url).toMatchObject({ host: '/run/azora', port: 5432 });
@@ -19,15 +19,15 @@ describe('parseDatabaseUrl', () => {
 
   it.each([
     ['', 'It is empty.'],
-    ['not a url', 'It cannot be read as a URL.'],
-    ['mysql://root:hunter2@localhost/x', 'It begins with "mysql://", not with "postgresql://".'],
-    ['postgresql:///azora', 'It names no host.'],
-    ['postgresql://u:hunter2%zz@localhost/x', 'It holds a % that does not begin a %XX escape.'],
-    ['postgresql://u:hunter2@localhost/a/b', 'Its path holds more than a database name.'],
+    ['not a url', 'It is not a valid URL.'],
+    ['mysql://root:hunter2@localhost/x', 'It starts with "mysql://" instead of "postgresql://".'],
+    ['postgresql:///azora', 'It has no host.'],
+    ['postgresql://u:hunter2%zz@localhost/x', 'It contains a % that does not start a %XX escape.'],
+    ['postgresql://u:hunter2@localhost/a/b', 'Its path contains more than a database name.'],
     ['postgresql://u:hunter2@localhost/.', 'A URL cannot name a database "." or "..".'],
     ['postgresql://u:hunter2@localhost/%2e.?sslmode=require', 'A URL cannot name a database "." or "..".'],
-    ['postgresql://u:hunter2@localhost:99999/a', 'It cannot be read as a URL.'],
-  ])('refuses %j, naming the variable and the reason', (text, why) => {
+    ['postgresql://u:hunter2@localhost:99999/a', 'It is not a valid URL.'],
+  ])('rejects %j, naming the variable and the reason', (text, why) => {
     expect(() => parseDatabaseUrl(text, 'MINT_DATABASE_URL')).toThrow(
       expect.objectContaining({ code: 'CONFIG.BAD_URL', why, message: expect.stringContaining('MINT_DATABASE_URL') }),
     );
@@ -49,7 +49,7 @@ describe('parseDatabaseUrl', () => {
 });
 
 describe('redactUrl', () => {
-  it('shows where a URL points and no password, whatever characters it has', () => {
+  it('shows where a URL points without the password, whatever characters it contains', () => {
     fc.assert(
       fc.property(fc.string({ minLength: 6, unit: 'grapheme' }), (password) => {
         const text = `postgresql://ann:${encodeURIComponent(password)}@db:5433/azora_mint?password=${encodeURIComponent(password)}`;
@@ -61,7 +61,7 @@ describe('redactUrl', () => {
 });
 
 describe('withUrlParts', () => {
-  it('changes user, password and database, however odd, and nothing else', () => {
+  it('changes user, password and database only, whatever characters they contain', () => {
     fc.assert(
       fc.property(fc.string({ minLength: 1, unit: 'grapheme' }), (odd) => {
         fc.pre(!odd.includes('/') && odd !== '.' && odd !== '..');
@@ -74,7 +74,7 @@ describe('withUrlParts', () => {
     );
   });
 
-  it.each(['.', '..', 'a/b'])('refuses the database %j, which would become another one', (database) => {
+  it.each(['.', '..', 'a/b'])('rejects the database %j, which a URL would turn into another one', (database) => {
     const url = parseDatabaseUrl('postgresql://ann:a@db:5433/azora', 'DATABASE_URL');
 
     expect(() => withUrlParts(url, { database })).toThrow(expect.objectContaining({ code: 'CONFIG.BAD_URL' }));

@@ -1,0 +1,68 @@
+import { useDatabase } from '@azora/db-testkit';
+import { type Mint, openMint } from '@azora/mint';
+import { Client } from 'pg';
+
+/** The key of the advisory lock that another session holds while statements wait for it. */
+const LOCK = 7_072;
+const WAIT = { text: 'SELECT pg_advisory_xact_lock($1)', values: [LOCK] };
+const RACES = 12;
+
+describe('the limit of a statement', () => {
+  const db = useDatabase('mint');
+  let mint: Mint;
+  let holder: Client;
+
+  beforeAll(async () => {
+    mint = openMint({ url: db().url, pool: { max: 3, statementTimeoutMs: 300 } });
+    holder = new Client({ connectionString: db().url });
+    // The database is dropped under the session when the tests end.
+    holder.on('error', () => undefined);
+    await holder.connect();
+    await holder.query('SELECT pg_advisory_lock($1)', [LOCK]);
+  });
+  afterAll(async () => {
+    await mint.close();
+    await holder.end();
+  });
+
+  /** Sessions of the store that still wait for the lock in the server. */
+  const waiting = async () => {
+    const sql = 'SELECT count(*)::int AS waiting FROM pg_locks WHERE NOT granted AND objid = $1';
+    const { rows } = await holder.query<{ waiting: number }>(sql, [LOCK]);
+    return rows[0]?.waiting;
+  };
+
+  it('cancels statements in the server, so that none of them waits there any longer', async () => {
+    const outcomes = await Promise.allSettled(Array.from({ length: RACES }, () => mint.query(WAIT)));
+
+    const codes = outcomes.map((it) => (it.status === 'rejected' ? it.reason.code : it.status));
+    expect(codes).toEqual(Array.from({ length: RACES }, () => 'DATABASE.TIMEOUT'));
+    expect(await waiting()).toBe(0);
+  });
+
+  it('applies to the generated client and to transactions', async () => {
+    await expect(mint.prisma.$queryRaw`SELECT pg_advisory_xact_lock(${LOCK})::text`).rejects.toMatchObject({
+      code: 'P2010',
+    });
+    await expect(
+      mint.transaction((tx) => tx.$queryRaw`SELECT pg_advisory_xact_lock(${LOCK})::text`),
+    ).rejects.toMatchObject({
+      code: expect.stringMatching(/^DATABASE\.(TRANSACTION_)?TIMEOUT$/),
+    });
+    expect(await waiting()).toBe(0);
+  });
+
+  it("says what the statement was about, and keeps the server's answer as the cause", async () => {
+    await expect(mint.query(WAIT)).rejects.toMatchObject({
+      code: 'DATABASE.TIMEOUT',
+      meta: { sqlState: '57014', statement: 'pg_advisory_xact_lock' },
+      cause: { code: '57014', message: 'canceling statement due to user request' },
+    });
+  });
+
+  it('leaves the next statement alone', async () => {
+    await expect(mint.query(WAIT)).rejects.toMatchObject({ code: 'DATABASE.TIMEOUT' });
+
+    expect(await mint.query({ text: 'SELECT 1 AS one', values: [] })).toEqual([{ one: 1 }]);
+  });
+});
