@@ -1,6 +1,22 @@
-// The import table (CONTRIBUTING.md, «Who may import whom»). Paths are regular expressions over files of the checkout;
-// workspace packages resolve to their own folders. Inside the toolkit nothing points back towards the entry.
+// Who may import whom, as data (CONTRIBUTING.md, "Who may import whom"). Paths are regular expressions over the files of the
+// checkout. A room that may import a package's folder may also import that package by its name. Inside the toolkit, nothing
+// points back towards the entry point.
+const { readdirSync, readFileSync } = require('node:fs');
+const path = require('node:path');
+
 const FLEET = '^packages/fleet/src';
+
+const foldersIn = (parent) => readdirSync(path.join(__dirname, parent)).map((name) => `${parent}/${name}`);
+const readManifest = (folder) => JSON.parse(readFileSync(path.join(__dirname, folder, 'package.json'), 'utf8'));
+
+/** Every package of the checkout: its name and its folder. */
+exports.WORKSPACES = [...foldersIn('packages'), ...foldersIn('services'), 'prisma'].map((folder) => ({
+  name: readManifest(folder).name,
+  folder,
+}));
+
+/** The npm packages that tests, benchmarks and configuration files of the checkout may import. */
+exports.DECLARED_AT_ROOT = Object.keys(readManifest('.').devDependencies);
 
 exports.ROOMS = [
   { name: 'core', path: '^packages/core/src', mayImport: [] },
@@ -25,7 +41,7 @@ exports.ROOMS = [
   {
     name: 'fleet-studio',
     path: `${FLEET}/studio`,
-    mayImport: ['^packages/(core|migrate)', `${FLEET}/(operations|config|schema)`],
+    mayImport: ['^packages/(core|migrate|studio)', `${FLEET}/(operations|config|schema)`],
   },
   {
     name: 'fleet-render',
@@ -37,15 +53,13 @@ exports.ROOMS = [
     path: `${FLEET}/commands`,
     mayImport: ['^packages/(core|migrate)', `${FLEET}/(operations|render|backup-store|studio|config|schema)`],
   },
-  { name: 'fleet-entry', path: `${FLEET}/(bin|index)\\.ts$`, mayImport: ['^packages/core', `${FLEET}/`] },
+  { name: 'fleet-entry', path: `${FLEET}/(bin|index)\\.ts$`, mayImport: ['^packages/(core|migrate)', `${FLEET}/`] },
   { name: 'studio', path: '^packages/studio/src', mayImport: [] },
   { name: 'testkit', path: '^packages/testkit/src', mayImport: ['^packages/(core|migrate|fleet)'] },
   { name: 'seed', path: '^prisma/', mayImport: ['^packages/core', '^services/[^/]+/(seed|src/index)\\.'] },
-  ...require('node:fs')
-    .readdirSync(`${__dirname}/services`)
-    .map((name) => ({
-      name: `service-${name}`,
-      path: `^services/${name}/(src|seed)`,
-      mayImport: ['^packages/core', `^services/${name}/`],
-    })),
+  ...foldersIn('services').map((folder) => ({
+    name: folder.replace('services/', 'service-'),
+    path: `^${folder}/(src|seed)`,
+    mayImport: ['^packages/core', `^${folder}/`],
+  })),
 ];

@@ -113,7 +113,7 @@ async function templateOf(service: Service): Promise<Target> {
 }
 
 async function hashOf({ schemaPath, migrationsPath }: Service): Promise<string> {
-  const { readMigrations } = await import('@azora/db-fleet');
+  const { readMigrations } = await import('@azora/db-migrate');
   const migrations = await readMigrations(migrationsPath);
   const hash = createHash('sha256').update(await readFile(schemaPath));
   for (const { checksum } of migrations) hash.update(checksum);

@@ -9,8 +9,10 @@ import { GENERATED } from './documents/markdown';
 import { renderStatus } from './documents/status';
 
 export interface DocumentOptions {
-  /** Writes nothing, only tells what is stale. */
+  /** Writes nothing, only reports what is stale. */
   readonly check: boolean;
+  /** Further generated files by their path in the checkout. */
+  readonly structures?: ReadonlyMap<string, string> | undefined;
 }
 
 const DIAGRAMS = 'docs/er';
@@ -41,9 +43,10 @@ export async function writeDocuments(
   root: string,
   schemaModel: SchemaModel,
   services: readonly Service[],
-  { check }: DocumentOptions,
+  { check, structures }: DocumentOptions,
 ): Promise<readonly string[]> {
-  const wanted = renderDocuments(schemaModel, services, await readInvariants(schemaModel, services));
+  const documents = renderDocuments(schemaModel, services, await readInvariants(schemaModel, services));
+  const wanted = new Map([...documents, ...(structures ?? [])]);
   const existing = [...wanted.keys(), ...(await findGenerated(root))];
   const stale = await Promise.all(
     [...new Set(existing)].map(async (file) => ((await readText(root, file)) === wanted.get(file) ? [] : [file])),

@@ -14,8 +14,8 @@ export interface Asset {
 /** By file name; what is not in here is not served. */
 export type Assets = ReadonlyMap<string, Asset>;
 
-/** Where the page is built to: `packages/studio/dist`, from this file's place in `src` as in `dist`. */
-export const PAGE_DIRECTORY = path.resolve(__dirname, '..', '..', '..', 'studio', 'dist');
+/** The built page, in the checkout or in an installed package. */
+export const PAGE_DIRECTORY = path.join(path.dirname(require.resolve('@azora/db-studio/package.json')), 'dist');
 
 const TYPES: Readonly<Record<string, string>> = {
   '.js': 'text/javascript; charset=utf-8',

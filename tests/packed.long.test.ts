@@ -1,0 +1,107 @@
+import { spawnSync } from 'node:child_process';
+import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs';
+import { createRequire, isBuiltin } from 'node:module';
+import os from 'node:os';
+import path from 'node:path';
+
+type Tarballs = Readonly<Record<string, string>>;
+
+interface Packed {
+  readonly packPackages: (names: readonly string[], directory: string) => Tarballs;
+  readonly installTarballs: (directory: string, tarballs: Tarballs) => void;
+}
+
+const { packPackages, installTarballs } = require('../benchmarks/packed.js') as Packed;
+const STORE = ['@azora/db-core', '@azora/db-migrate', '@azora/mint'];
+const TOOLKIT = ['@azora/db-core', '@azora/db-migrate', '@azora/db-fleet', '@azora/db-studio'];
+
+/** The packages as npm publishes them, installed with "npm install --omit=dev" into empty projects. */
+describe('the packed packages', () => {
+  const directory = mkdtempSync(path.join(os.tmpdir(), 'azora-packed-'));
+  const store = path.join(directory, 'store');
+  const toolkit = path.join(directory, 'toolkit');
+
+  beforeAll(() => {
+    const tarballs = packPackages([...new Set([...STORE, ...TOOLKIT])], path.join(directory, 'tarballs'));
+    installTarballs(store, pick(tarballs, STORE));
+    installTarballs(toolkit, pick(tarballs, TOOLKIT));
+  });
+  afterAll(() => rmSync(directory, { recursive: true }));
+
+  it.each(STORE)('load %s in the project of a store', (name) => {
+    expect(node(store, `require('${name}')`)).toEqual({ status: 0, stdout: '', stderr: '' });
+  });
+
+  it.each(TOOLKIT.filter((name) => name !== '@azora/db-studio'))('load %s in the project of the toolkit', (name) => {
+    expect(node(toolkit, `require('${name}')`)).toEqual({ status: 0, stdout: '', stderr: '' });
+  });
+
+  it('give a store the migration runner and its migrations without the toolkit', () => {
+    const script = `
+      const folder = require('node:path').resolve('node_modules/@azora/mint/prisma/migrations');
+      require('@azora/db-migrate').readMigrations(folder).then((migrations) => console.log(migrations[0].name));
+    `;
+
+    expect(node(store, script)).toEqual({ status: 0, stdout: '20260101000000_init\n', stderr: '' });
+    expect(existsSync(path.join(store, 'node_modules/@azora/db-fleet'))).toBe(false);
+    expect(existsSync(path.join(store, 'node_modules/@aws-sdk'))).toBe(false);
+  });
+
+  it.each(['--help', 'status --help', 'backup --help', 'studio --help'])('run "azora-db %s"', (args) => {
+    const bin = path.join(toolkit, 'node_modules', '.bin', 'azora-db');
+
+    const { status, stdout, stderr } = spawnSync(bin, args.split(' '), { cwd: toolkit, encoding: 'utf8' });
+
+    const usage: unknown = expect.stringContaining('Usage: azora-db');
+    expect({ status, stdout, stderr }).toEqual({ status: 0, stdout: usage, stderr: '' });
+  });
+
+  it.each([
+    ['toolkit', '@azora/db-fleet'],
+    ['store', '@azora/db-migrate'],
+    ['store', '@azora/mint'],
+  ])('find in the project of the %s every package that %s imports anywhere', (project, name) => {
+    const files = javascriptFiles(path.join(directory, project, 'node_modules', name, 'dist'));
+    const imported = files.flatMap((file) => packageImports(file).map((specifier) => ({ file, specifier })));
+
+    expect(imported.length).toBeGreaterThan(0);
+    expect(imported.filter(({ file, specifier }) => !isInstalled(file, specifier))).toEqual([]);
+  });
+
+  it('contain the page of the studio', () => {
+    const script = `require('@azora/db-fleet/dist/studio/assets.js').readAssets(
+      require('@azora/db-fleet/dist/studio/assets.js').PAGE_DIRECTORY).then((assets) => console.log(assets.has('page.js')))`;
+
+    expect(node(toolkit, script)).toEqual({ status: 0, stdout: 'true\n', stderr: '' });
+  });
+
+  function node(project: string, script: string) {
+    const { status, stdout, stderr } = spawnSync(process.execPath, ['-e', script], { cwd: project, encoding: 'utf8' });
+    return { status, stdout, stderr };
+  }
+});
+
+function pick(tarballs: Tarballs, names: readonly string[]): Tarballs {
+  return Object.fromEntries(Object.entries(tarballs).filter(([name]) => names.includes(name)));
+}
+
+function javascriptFiles(folder: string): readonly string[] {
+  const files = readdirSync(folder, { recursive: true, encoding: 'utf8' }).filter((file) => file.endsWith('.js'));
+  return files.map((file) => path.join(folder, file));
+}
+
+/** The packages that a compiled file imports, now or when a function in it runs; Node's own modules are left out. */
+function packageImports(file: string): readonly string[] {
+  const imports = readFileSync(file, 'utf8').matchAll(/(?:require|import)\(['"]([@a-z][^'"]*)['"]\)/g);
+  return [...imports].map(([, specifier = '']) => specifier).filter((specifier) => !isBuiltin(specifier));
+}
+
+function isInstalled(file: string, specifier: string): boolean {
+  try {
+    createRequire(file).resolve(specifier);
+    return true;
+  } catch (error) {
+    // A package for ES modules only is there, too.
+    return (error as NodeJS.ErrnoException).code === 'ERR_PACKAGE_PATH_NOT_EXPORTED';
+  }
+}
