@@ -11,12 +11,13 @@ const {
 } = require('node:fs');
 const os = require('node:os');
 const path = require('node:path');
+const { Client } = require('pg');
 const { median, peakMemoryMib, seconds, withDatabase } = require('./measure.js');
 
 const SCALE = 10;
 const BLOCK_USERS = 1_000;
 
-exports.run = ({ root, home, url, hasVector }) => {
+exports.run = async ({ root, home, url, hasVector }) => {
   const bin = path.join(root, 'packages', 'fleet', 'bin', 'azora-db.js');
   const services = readdirSync(path.join(root, 'services')).filter((name) => hasVector || name !== 'rag');
   const azora = (prefix, ...args) => {
@@ -29,7 +30,9 @@ exports.run = ({ root, home, url, hasVector }) => {
     seconds(...azora(prefix, 'seed'));
   };
   const files = mkdtempSync(path.join(os.tmpdir(), 'azora-bench-rows-'));
-  const { scripts, rows } = exportRows(root, services, files);
+  // The encoders of the rows need the tables.
+  reset('benchp_');
+  const { scripts, rows } = await exportRows(root, services, files, url);
   const ours = median(
     3,
     () => seconds(...azora('benchs_', 'seed', '--scale', String(SCALE))),
@@ -80,20 +83,26 @@ exports.run = ({ root, home, url, hasVector }) => {
 };
 
 /** Writes the rows of all blocks as COPY text, a file per block and table, and a psql script per service. */
-function exportRows(root, services, files) {
-  const { copyText } = require(path.join(root, 'packages', 'core', 'dist', 'bulk.js'));
+async function exportRows(root, services, files, url) {
+  const { copyText, readEncoders } = require(path.join(root, 'packages', 'core', 'dist', 'bulk.js'));
   const now = new Date(new Date().toISOString().slice(0, 10));
   let rows = 0;
-  const scripts = services.map((name) => {
+  const scripts = [];
+  for (const name of services) {
     const { seed } = require(`@azora/${name}/seed`);
     const manifest = JSON.parse(readFileSync(path.join(root, 'services', name, 'package.json'), 'utf8'));
+    const database = manifest.azora.database.replace('azora_', '');
+    const client = new Client(withDatabase(url, `benchp_${database}`));
+    await client.connect();
     const lines = [];
     for (let firstUser = 0; firstUser < SCALE * 1_000; firstUser += BLOCK_USERS) {
       lines.push('BEGIN;');
       for (const { table, columns, rows: made } of seed.volume({ firstUser, userCount: BLOCK_USERS, now })) {
         const file = path.join(files, `${name}-${table}-${firstUser}.copy`);
         const handle = openSync(file, 'w');
-        for (const chunk of copyText(counted(made, () => (rows += 1)))) writeSync(handle, chunk);
+        const encoders = await readEncoders(client, table, columns);
+        const counting = counted(made, () => (rows += 1));
+        for (const chunk of copyText(counting, encoders)) writeSync(handle, chunk);
         closeSync(handle);
         lines.push(`\\copy "${table}" (${columns.map((column) => `"${column}"`).join(', ')}) from '${file}'`);
       }
@@ -101,8 +110,9 @@ function exportRows(root, services, files) {
     }
     const script = path.join(files, `${name}.sql`);
     writeFileSync(script, lines.join('\n'));
-    return { database: manifest.azora.database.replace('azora_', ''), script };
-  });
+    await client.end();
+    scripts.push({ database, script });
+  }
   return { scripts, rows };
 }
 

@@ -2,7 +2,7 @@ import { findDatabaseError, type SeedMessage, type SeedRequest, type SeedTarget,
 import { seedContext } from './personas';
 import { seedBase, seedVolume } from './service-seed';
 
-/** Runs every service's seed, a wave of services at a time, and tells how each came out. Started by `azora-db seed`. */
+/** Runs the seeds of all services, one wave at a time, and reports the result of each. Started by `azora-db seed`. */
 async function seedFleet(request: SeedRequest): Promise<void> {
   const names = request.services.map(({ name }) => name).sort();
   const context = seedContext(new Date(), names, request.repositoryRoot);
@@ -11,9 +11,9 @@ async function seedFleet(request: SeedRequest): Promise<void> {
     await Promise.all(
       targets.map(async (target) => {
         try {
-          tell({ kind: 'done', service: target.name, rows: await seedService(target, request.scale, context) });
+          report({ kind: 'done', service: target.name, rows: await seedService(target, request.scale, context) });
         } catch (error) {
-          tell(failure(target.name, error));
+          report(failure(target.name, error));
         }
       }),
     );
@@ -25,13 +25,13 @@ async function seedService(
   scale: number,
   context: ReturnType<typeof seedContext>,
 ): Promise<number> {
-  // Found by its manifest, not listed here: a new service needs no change in this file.
+  // The package name comes from the manifest, so a new service needs no change here.
   const { seed } = await import(`${target.packageName}/seed`);
-  tell({ kind: 'progress', service: target.name, detail: 'fixed rows' });
+  report({ kind: 'progress', service: target.name, detail: 'fixed rows' });
   await seedBase(seed, target.url, context);
   if (scale === 0) return 0;
   return seedVolume(seed, target.url, { scale, now: context.now }, (detail) =>
-    tell({ kind: 'progress', service: target.name, detail }),
+    report({ kind: 'progress', service: target.name, detail }),
   );
 }
 
@@ -40,24 +40,43 @@ function failure(service: string, error: unknown): SeedMessage {
     const { code, kind: errorKind, message, why, next } = error;
     return { kind: 'failed', service, code, errorKind, message, why, next };
   }
-  const fault = findDatabaseError(error);
-  const code = fault === undefined ? 'SEED.FAILED' : 'DATABASE.FAILED';
-  const message = fault?.message ?? (error instanceof Error ? error.message : String(error));
-  const why = fault === undefined ? undefined : `PostgreSQL answered SQLSTATE ${fault.sqlState}.`;
-  return { kind: 'failed', service, code, errorKind: 'failure', message, why, next: undefined };
+  const databaseError = findDatabaseError(error);
+  if (databaseError !== undefined) {
+    const why = `PostgreSQL reported SQLSTATE ${databaseError.sqlState}.`;
+    const { message } = databaseError;
+    return { kind: 'failed', service, code: 'DATABASE.FAILED', errorKind: 'failure', message, why, next: undefined };
+  }
+  const message = error instanceof Error ? error.message : String(error);
+  return {
+    kind: 'failed',
+    service,
+    code: 'SEED.FAILED',
+    errorKind: 'failure',
+    message,
+    why: undefined,
+    next: undefined,
+  };
 }
 
-function tell(message: SeedMessage): void {
-  process.send?.(message);
+/** Sends a message to the toolkit; when the toolkit is gone, the "disconnect" listener ends this process. */
+function report(message: SeedMessage): void {
+  process.send?.(message, undefined, undefined, () => undefined);
 }
 
 if (process.send === undefined) {
-  process.stderr.write('The seed is run by "npm run db:seed", which tells it where the databases are.\n');
+  process.stderr.write('Start the seed with "npm run db:seed", which passes it the connection URLs.\n');
   process.exitCode = 2;
 } else {
   process.once('message', (request: SeedRequest) => {
-    void seedFleet(request).finally(() => process.disconnect());
+    void seedFleet(request)
+      .catch((error: unknown) => {
+        process.stderr.write(`${error instanceof Error ? error.stack : String(error)}\n`);
+        process.exitCode = 1;
+      })
+      .finally(() => {
+        if (process.connected) process.disconnect();
+      });
   });
-  // Whoever asked is gone: stop, and let the servers roll back what was open.
+  // The toolkit has exited or was interrupted. The servers roll back the open transactions.
   process.once('disconnect', () => process.exit());
 }

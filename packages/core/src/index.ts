@@ -1,4 +1,4 @@
-export { quoteIdentifier, quoteLiteral, writeRows } from './bulk';
+export { JSON_NULL, quoteIdentifier, quoteLiteral, writeRows } from './bulk';
 export { capabilitiesOf, type ServerCapabilities } from './capabilities';
 export {
   type ConnectionFailure,

@@ -8,10 +8,8 @@ const DEBATE_MS = 600_000;
 const FIRST_ID = 1_000_000;
 const TASK = 'Shorten the wait before the first lesson';
 const PROPOSAL = 'Load the first lesson with the page';
-// Text, not arrays: the bulk writer takes an array for a PostgreSQL array, and these columns are jsonb.
-const AGENTS_JSON = JSON.stringify(AGENTS);
-const FILES_JSON = JSON.stringify(['src/lessons.ts']);
-const TRANSCRIPT_JSON = JSON.stringify(AGENTS.map((agent) => ({ agent, round: 1, content: `${agent}: ${PROPOSAL}` })));
+const FILES = ['src/lessons.ts'];
+const TRANSCRIPT = AGENTS.map((agent) => ({ agent, round: 1, content: `${agent}: ${PROPOSAL}` }));
 const VOTES = { architect: 3, builder: 1 };
 
 /** Rows of one user's loop, which began at `from` and ended at `to`. */
@@ -49,7 +47,7 @@ const TABLES: Readonly<Record<string, { readonly columns: string; readonly rowsO
       'view_count created_at updated_at',
     rowsOf: (user, from, to) => [
       [
-        ...[FIRST_ID + user, loopOf(user), 1, 'debate', TASK, AGENTS_JSON, TRANSCRIPT_JSON, user % 3 > 0],
+        ...[FIRST_ID + user, loopOf(user), 1, 'debate', TASK, AGENTS, TRANSCRIPT, user % 3 > 0],
         ...[shareOf(user), PROPOSAL, VOTES, user % 50, from, to],
       ],
     ],
@@ -75,7 +73,7 @@ const TABLES: Readonly<Record<string, { readonly columns: string; readonly rowsO
   cycle_evolution: {
     columns: 'id loop_id cycle_number debate_artifact_id winning_proposal_summary files_changed created_at updated_at',
     rowsOf: (user, _from, to) => [
-      [volumeId('debate.CycleEvolution', user), loopOf(user), 1, FIRST_ID + user, PROPOSAL, FILES_JSON, to, to],
+      [volumeId('debate.CycleEvolution', user), loopOf(user), 1, FIRST_ID + user, PROPOSAL, FILES, to, to],
     ],
   },
   positions: {

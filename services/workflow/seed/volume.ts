@@ -42,14 +42,11 @@ function* volumeRows({ firstUser, userCount, now }: SeedBlock, rowsOf: (user: Vo
 }
 
 const STATUSES = ['published', 'draft', 'archived'] as const;
-/** As text: an array would be written as a PostgreSQL array, and these columns are jsonb. */
-const NODES_JSON = JSON.stringify(WELCOME_NODES);
-const CONNECTIONS_JSON = JSON.stringify(WELCOME_CONNECTIONS);
 
 function workflowRows({ index, workflowId, at }: VolumeUser): Row[] {
   const status = STATUSES[index % STATUSES.length] ?? STATUSES[0];
   const owner = volumeId('auth.User', index);
-  return [[workflowId, `Workflow ${index}`, NODES_JSON, CONNECTIONS_JSON, status, owner, at, at]];
+  return [[workflowId, `Workflow ${index}`, WELCOME_NODES, WELCOME_CONNECTIONS, status, owner, at, at]];
 }
 
 function pluginRows({ workflowId, at }: VolumeUser): Row[] {

@@ -1,7 +1,7 @@
 import { fork } from 'node:child_process';
 import { existsSync } from 'node:fs';
 import path from 'node:path';
-import { type SeedMessage, type SeedRequest, SuiteError } from '@azora/db-core';
+import { isRecord, type SeedMessage, type SeedRequest, SuiteError } from '@azora/db-core';
 import type { PasswordOf } from '../config/credentials';
 import { references, type SchemaModel, serviceOrder } from '../schema/schema-model';
 import { countOf } from './count';
@@ -11,19 +11,19 @@ import { appUrl, type Target } from './targets';
 
 export interface SeedOptions extends RunOptions {
   readonly root: string;
-  /** Thousands of users to add to the fixed rows. */
+  /** How many thousand users to add to the fixed rows. */
   readonly scale: number;
 }
 
 export interface SeedReport {
   readonly rows: readonly ServiceRow<{ readonly volumeRows: number }>[];
-  /** References whose ids no row of the other service has, after the run. */
+  /** References, after the run, to rows that do not exist in the other service. */
   readonly orphans: readonly Orphans[];
 }
 
 /**
- * Seeds the services as their app roles, in the order of their references, then checks that every reference resolves.
- * Rows that exist are left as they are.
+ * Seeds the services with their app roles, in the order of their references, then checks that every reference resolves.
+ * Leaves existing rows unchanged.
  * @throws {SuiteError} `SEED.NOT_BUILT`, `SEED.ENDED`
  */
 export async function seedFleet(
@@ -48,8 +48,8 @@ export async function seedFleet(
 }
 
 /**
- * Inserts the seed's rows and checks no reference. In a process of its own, because seeding loads the services' code and
- * this package must work without it.
+ * Inserts the seed's rows without checking references. Runs in a child process, because the seed loads the code of the
+ * services, and this package must work without it.
  * @throws {SuiteError} `SEED.NOT_BUILT`, `SEED.ENDED`
  */
 export async function runSeed(
@@ -58,29 +58,66 @@ export async function runSeed(
 ): Promise<SeedReport['rows']> {
   const entry = path.join(options.root, 'prisma', 'dist', 'seed.js');
   if (!existsSync(entry)) {
-    throw new SuiteError('SEED.NOT_BUILT', 'The seed is not built yet', {
+    throw new SuiteError('SEED.NOT_BUILT', 'The seed is not built', {
       kind: 'configuration',
-      next: 'Run "npm run build" first',
+      next: 'Run "npm run build"',
     });
   }
   const rows = new Map<string, SeedReport['rows'][number]>(
     request.services.map(({ name }) => [name, { service: name, state: 'not-started' }]),
   );
   for (const { name } of request.services) options.progress?.({ service: name, state: 'queued', detail: '' });
-  const child = fork(entry, { cwd: options.root, serialization: 'advanced' });
-  const stop = () => child.disconnect();
-  options.signal?.addEventListener('abort', stop, { once: true });
-  child.on('message', (message: SeedMessage) => record(rows, message, options));
-  child.send(request);
-  const exitCode = await new Promise<number | null>((resolve) => child.once('exit', resolve));
-  options.signal?.removeEventListener('abort', stop);
+  if (options.signal?.aborted) return [...rows.values()];
+  const exitCode = await runOrchestrator(entry, request, (message) => record(rows, message, options), options);
   if (exitCode !== 0 && !options.signal?.aborted) {
-    throw new SuiteError('SEED.ENDED', 'The seed ended before it was done', {
-      why: exitCode === null ? 'It was killed.' : `It exited with ${exitCode}.`,
-      next: 'Run it again; what is there already is passed over',
+    throw new SuiteError('SEED.ENDED', 'The seed process ended before the seed was complete', {
+      why: exitCode === null ? 'It was killed.' : `It exited with code ${exitCode}.`,
+      next: 'Run the seed again; it skips the rows that exist',
     });
   }
   return [...rows.values()];
+}
+
+/** Runs the orchestrator until it has exited and all of its messages have been read; null means that it was killed. */
+async function runOrchestrator(
+  entry: string,
+  request: SeedRequest,
+  onMessage: (message: SeedMessage) => void,
+  { root, signal }: Pick<SeedOptions, 'root' | 'signal'>,
+): Promise<number | null> {
+  let stop: (() => void) | undefined;
+  try {
+    return await new Promise<number | null>((resolve, reject) => {
+      const child = fork(entry, { cwd: root, serialization: 'advanced' });
+      child.on('error', reject);
+      child.on('message', onMessage);
+      let exitCode: number | null | undefined;
+      // Messages may still be in the channel when the process has exited.
+      const settle = () => {
+        if (exitCode !== undefined && !child.connected) resolve(exitCode);
+      };
+      child.once('exit', (code) => {
+        exitCode = code;
+        settle();
+      });
+      child.once('disconnect', settle);
+      // The orchestrator exits when the channel closes. It may have closed the channel itself.
+      stop = () => {
+        if (child.connected) child.disconnect();
+      };
+      signal?.addEventListener('abort', stop, { once: true });
+      // A request that cannot be sent has found no process, and how the process ended is reported by its exit.
+      child.send(request, () => undefined);
+    });
+  } catch (error) {
+    throw new SuiteError('SEED.ENDED', 'The seed process did not start', {
+      ...(isRecord(error) && typeof error['message'] === 'string' ? { why: `${error['message']}.` } : {}),
+      next: 'Make sure that the system can start another Node.js process, then run the seed again',
+      cause: error,
+    });
+  } finally {
+    if (stop !== undefined) signal?.removeEventListener('abort', stop);
+  }
 }
 
 function record(rows: Map<string, SeedReport['rows'][number]>, message: SeedMessage, { progress }: RunOptions): void {
