@@ -21,6 +21,8 @@ export interface ShownFactor {
   /** What a code that was sent must have been sent for. */
   readonly purpose: CodePurpose;
   readonly device: Device;
+  /** Whether `work` opens a session, which settles the attempt; otherwise the attempt is given back before `work`. */
+  readonly opensSession?: boolean;
 }
 
 export interface InsideAccount {
@@ -42,7 +44,7 @@ export async function withFactor<Result>(
   work: (inside: InsideAccount) => Promise<Result>,
   find: FindFactor = findFactor,
 ): Promise<Result> {
-  const { userId, factor, device } = shown;
+  const { userId, factor, device, opensSession = false } = shown;
   await claimAttempt(auth, { userId });
   const refused = codeInvalid(factor);
   try {
@@ -52,7 +54,7 @@ export async function withFactor<Result>(
       const at = auth.clock();
       const account = await lockActiveAccount(tx, userId);
       if (!(await take(tx, at))) throw refused;
-      await returnAttempt(tx, { userId, at });
+      if (!opensSession) await returnAttempt(tx, { userId, at });
       return work({ tx, account, at });
     });
   } catch (error) {

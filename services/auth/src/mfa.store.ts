@@ -58,7 +58,8 @@ const disableInput = z.strictObject({ userId: idInput, proof: proofInput, device
 export async function verifyMfa(auth: Auth, input: VerifyMfaInput): Promise<SignedIn> {
   const { challengeToken: token, factor, code, device } = readInput(verifyInput, input);
   const { userId } = await readToken(auth, { kinds: ['mfa_challenge'], token });
-  return withFactor(auth, { userId, factor, code, purpose: 'sign_in', device }, async ({ tx, at }) => {
+  const shown = { userId, factor, code, purpose: 'sign_in', device, opensSession: true } as const;
+  return withFactor(auth, shown, async ({ tx, at }) => {
     await takeToken(tx, { kind: 'mfa_challenge', token, at });
     return openSession(auth, tx, { userId, at, method: factor, device });
   });

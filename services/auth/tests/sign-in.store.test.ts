@@ -91,7 +91,7 @@ describe('login', () => {
           const before = await db().admin('SELECT pg_current_wal_insert_lsn() AS lsn');
           const rows = await auth.query<never>(statement);
           const [row] = await db().admin('SELECT pg_current_wal_insert_lsn() > $1 AS wrote', [before[0]?.['lsn']]);
-          lsns.push([statement.name.replace(/^auth-(write-entry|fail).*/, 'entry'), row?.['wrote']]);
+          lsns.push([statement.text, row?.['wrote']]);
           return rows;
         },
       };
@@ -203,7 +203,7 @@ describe('login', () => {
     const racing: Auth = {
       ...auth,
       query: async (statement) => {
-        if (statement.name === 'auth-finish-sign-in') {
+        if (statement.text.includes('finish_sign_in(')) {
           changed.push(db().admin('UPDATE users SET password_hash = $2 WHERE id = $1', [userId, newHash]));
           await Promise.all(changed);
         }
