@@ -2,8 +2,8 @@ import { repositoryRoot, useDatabase } from '@azora/db-testkit';
 import { seedContext } from '../../../prisma/personas';
 import { seed } from '../seed';
 import { volume } from '../seed/volume';
+import { isPasswordOf } from '../src/account/passwords';
 import { login, openAuth, verifyAuditChain } from '../src/index';
-import { isPasswordOf } from '../src/passwords';
 
 describe('the seeded people', () => {
   const db = useDatabase('auth');

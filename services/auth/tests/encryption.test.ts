@@ -1,5 +1,5 @@
 import { inspect } from 'node:util';
-import { keyedHashes, keyVersionOf, readKeyring, seal, unseal } from '../src/encryption';
+import { decryptSecret, encryptSecret, keyedHashes, keyVersionOf, readKeyring } from '../src/encryption/encryption';
 
 const bytes = (fill: number) => Buffer.alloc(32, fill);
 const FIRST = bytes(1).toString('base64');
@@ -26,17 +26,17 @@ describe('readKeyring', () => {
     ['a version', `v1:${FIRST}`],
     ['blanks around it', ` ${FIRST}\n`],
   ])('reads a key in %s', (_form, text) => {
-    const sealed = seal(readKeyring(FIRST), ADA, SECRET);
+    const sealed = encryptSecret(readKeyring(FIRST), ADA, SECRET);
 
-    expect(unseal(readKeyring(text), ADA, sealed)).toBe(SECRET);
+    expect(decryptSecret(readKeyring(text), ADA, sealed)).toBe(SECRET);
   });
 
   it('writes with the newest key and reads with all', () => {
-    const old = seal(readKeyring(FIRST), ADA, SECRET);
+    const old = encryptSecret(readKeyring(FIRST), ADA, SECRET);
     const both = readKeyring(`v12:${SECOND}, v1:${FIRST}`);
 
-    expect(unseal(both, ADA, old)).toBe(SECRET);
-    expect(keyVersionOf(seal(both, ADA, SECRET))).toBe(12);
+    expect(decryptSecret(both, ADA, old)).toBe(SECRET);
+    expect(keyVersionOf(encryptSecret(both, ADA, SECRET))).toBe(12);
   });
 
   it.each([undefined, '', '  '])('takes %j as no key', (text) => {
@@ -68,36 +68,36 @@ describe('readKeyring', () => {
   });
 });
 
-describe('seal', () => {
+describe('encryptSecret', () => {
   const keyring = readKeyring(FIRST);
 
   it('gives v<key>.<nonce>.<ciphertext and tag>, another each time', () => {
-    const sealed = [seal(keyring, ADA, SECRET), seal(keyring, ADA, SECRET)];
+    const sealed = [encryptSecret(keyring, ADA, SECRET), encryptSecret(keyring, ADA, SECRET)];
 
     expect(sealed[0]).toMatch(/^v1\.[A-Za-z0-9_-]{16}\.[A-Za-z0-9_-]+$/);
     expect(sealed[0]).not.toBe(sealed[1]);
   });
 
   it.each(['', 'é', '🔑'.repeat(1_000)])('gives back what went in, however long or short', (text) => {
-    expect(unseal(keyring, ADA, seal(keyring, ADA, text))).toBe(text);
+    expect(decryptSecret(keyring, ADA, encryptSecret(keyring, ADA, text))).toBe(text);
   });
 
   it('refuses to work without a key', () => {
-    expect(() => seal(undefined, ADA, SECRET)).toThrow(code('NO_ENCRYPTION_KEY'));
-    expect(() => unseal(undefined, ADA, seal(keyring, ADA, SECRET))).toThrow(code('NO_ENCRYPTION_KEY'));
+    expect(() => encryptSecret(undefined, ADA, SECRET)).toThrow(code('NO_ENCRYPTION_KEY'));
+    expect(() => decryptSecret(undefined, ADA, encryptSecret(keyring, ADA, SECRET))).toThrow(code('NO_ENCRYPTION_KEY'));
   });
 });
 
-describe('unseal', () => {
+describe('decryptSecret', () => {
   const keyring = readKeyring(FIRST);
-  const sealed = seal(keyring, ADA, SECRET);
+  const sealed = encryptSecret(keyring, ADA, SECRET);
 
   it.each([
     ['another user', { userId: 'ben', use: 'totp' }],
     ['another use', { userId: 'ada', use: 'oauth' }],
     ['a user and use that read the same in a row', { userId: 'adato', use: 'tp' }],
   ])('refuses what was sealed for %s', (_whose, whose) => {
-    expect(() => unseal(keyring, whose, sealed)).toThrow(code('CIPHERTEXT_INVALID'));
+    expect(() => decryptSecret(keyring, whose, sealed)).toThrow(code('CIPHERTEXT_INVALID'));
   });
 
   it('refuses a change of any one character', () => {
@@ -105,7 +105,7 @@ describe('unseal', () => {
       (character, n) => sealed.slice(0, n) + (character === 'B' ? 'C' : 'B') + sealed.slice(n + 1),
     );
     // The last character of base64 may hold bits that stand for nothing.
-    const opened = changed.slice(0, -1).map((text) => refusal(() => unseal(keyring, ADA, text)));
+    const opened = changed.slice(0, -1).map((text) => refusal(() => decryptSecret(keyring, ADA, text)));
 
     expect(opened.filter((result) => typeof result === 'string')).toEqual([]);
   });
@@ -121,18 +121,18 @@ describe('unseal', () => {
     `v1.${'A'.repeat(16)}.AAAA`,
     SECRET,
   ])('refuses %j', (text) => {
-    expect(() => unseal(keyring, ADA, text)).toThrow(code('CIPHERTEXT_INVALID'));
+    expect(() => decryptSecret(keyring, ADA, text)).toThrow(code('CIPHERTEXT_INVALID'));
   });
 
   it('names the version of a key that is not there', () => {
-    const error = refusal(() => unseal(readKeyring(`v2:${SECOND}`), ADA, sealed));
+    const error = refusal(() => decryptSecret(readKeyring(`v2:${SECOND}`), ADA, sealed));
 
     expect(error).toEqual(code('KEY_UNKNOWN'));
     expect(error).toEqual(expect.objectContaining({ meta: { version: 1, known: [2] } }));
   });
 
   it('refuses another key of the same version', () => {
-    expect(() => unseal(readKeyring(SECOND), ADA, sealed)).toThrow(code('CIPHERTEXT_INVALID'));
+    expect(() => decryptSecret(readKeyring(SECOND), ADA, sealed)).toThrow(code('CIPHERTEXT_INVALID'));
   });
 });
 

@@ -1,5 +1,5 @@
-import { readKeyring } from '../src/encryption';
-import { codeHash, digitsInput, isCode, newOneTimeCode, phoneInput } from '../src/one-time-code';
+import { readKeyring } from '../src/encryption/encryption';
+import { codeHash, digitsInput, isCode, newOneTimeCode, phoneInput } from '../src/factor/one-time-code';
 
 const OLD = Buffer.alloc(32, 1).toString('hex');
 const NEW = Buffer.alloc(32, 2).toString('hex');

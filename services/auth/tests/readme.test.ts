@@ -64,13 +64,12 @@ describe('the README of auth', () => {
 /** Actions as they stand in the store's code and in its migrations. */
 function actionsInCode(): readonly string[] {
   const root = path.join(repositoryRoot(), 'services/auth');
-  const files = [
-    ...readdirSync(path.join(root, 'src')).map((name) => `src/${name}`),
-    'prisma/migrations/20261121000003_accounts/migration.sql',
-  ];
-  const texts = files
-    .filter((name) => /\.(ts|sql)$/.test(name))
-    .map((name) => readFileSync(path.join(root, name), 'utf8'));
+  const files = ['src', 'prisma/migrations'].flatMap((folder) =>
+    readdirSync(path.join(root, folder), { recursive: true, encoding: 'utf8' })
+      .filter((name) => /(?<!down)\.(ts|sql)$/.test(name) && !name.startsWith('generated'))
+      .map((name) => path.join(folder, name)),
+  );
+  const texts = files.map((name) => readFileSync(path.join(root, name), 'utf8'));
   const patterns = [/action: '([A-Z_]+)'/g, /"p_at", '([A-Z_]+)'/g, /\? '([A-Z]+_[A-Z_]+)' : '[A-Z]+_[A-Z_]+'/g];
   const found = texts.flatMap((text) =>
     patterns.flatMap((pattern) => [...text.matchAll(pattern)].map(([, name = '']) => name)),

@@ -1,4 +1,4 @@
-import { newRecoveryCode, recoveryCodeHash, recoveryCodeInput } from '../src/recovery-code';
+import { newRecoveryCode, recoveryCodeHash, recoveryCodeInput } from '../src/factor/recovery-codes';
 
 describe('newRecoveryCode', () => {
   it('is four groups of base32, another each time', () => {

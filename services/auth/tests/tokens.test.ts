@@ -1,5 +1,5 @@
 import { useDatabase } from '@azora/db-testkit';
-import { hashToken, issueToken, newToken, readToken, type TokenKind, takeToken } from '../src/tokens';
+import { hashToken, issueToken, newToken, readToken, type TokenKind, takeToken } from '../src/session/tokens';
 import { dump, givenClock, givenUser, MINUTE_MS, outcomes, sha256, useAuth } from './given';
 
 const KINDS: readonly TokenKind[] = ['password_reset', 'invitation', 'mfa_challenge'];

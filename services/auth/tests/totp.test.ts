@@ -1,5 +1,5 @@
 import { generateSync } from 'otplib';
-import { newTotpSecret, totpStepOf, totpUrl } from '../src/totp';
+import { newTotpSecret, totpStepOf, totpUrl } from '../src/factor/totp';
 
 const NOW = new Date('2026-03-01T12:00:15Z');
 const STEP = BigInt(Math.floor(NOW.getTime() / 30_000));
