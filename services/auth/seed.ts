@@ -4,7 +4,7 @@ import { hash } from 'bcrypt';
 import { volume } from './seed/volume';
 import { type Auth, openAuth } from './src/index';
 
-/** Cost 12, and a salt that is no secret: the hash of a password is the same on every run. */
+/** Cost 12 with a fixed, public salt, so that every run produces the same hash. */
 const PASSWORD_SALT = '$2b$12$AzoraSeedSaltOfAllUse.';
 const RECOVERY_CODE_COUNT = 8;
 const DAY_MS = 86_400_000;
@@ -19,7 +19,7 @@ type Slug = keyof People;
 
 interface Facts {
   readonly people: People;
-  /** A moment: days before today, or after it where negative. */
+  /** The time so many days ago; a negative number is in the future. */
   readonly ago: (days: number) => Date;
 }
 
@@ -43,7 +43,7 @@ export const seed = defineSeed({
   volume,
 });
 
-/** The employer works in the organization that the employer owns, so neither can be written before the other. */
+/** The employer owns the organization and is a user of it, so one transaction inserts both. */
 async function seedUsersAndOrganization(auth: Auth, { people, ago }: Facts, passwordHash: string): Promise<void> {
   const user = (slug: Slug, { id, email, name, role }: SeedPerson) => ({
     id,
@@ -120,7 +120,7 @@ async function seedProfiles({ prisma }: Auth, { people, ago }: Facts): Promise<v
   await prisma.oAuthProvider.createMany({ data: [githubAccount], skipDuplicates: true });
 }
 
-/** The student is signed in: one refresh token was used for the next, which is live. */
+/** The student is signed in: the first refresh token was exchanged for a second one, which is live. */
 async function seedSessions({ prisma }: Auth, { people, ago }: Facts): Promise<void> {
   const userId = people.student.id;
   const session = {
@@ -172,7 +172,7 @@ async function seedSecondFactor({ prisma }: Auth, { people, ago }: Facts): Promi
     id: seedId('auth.MFASettings.educator'),
     userId,
     totpEnabled: true,
-    totpSecret: sealForDevelopment(userId, 'JBSWY3DPEHPK3PXPJBSWY3DPEHPK3PXP'),
+    totpSecret: encryptForDevelopment(userId, 'JBSWY3DPEHPK3PXPJBSWY3DPEHPK3PXP'),
     totpLastStep: BigInt(Math.floor(ago(1).getTime() / TOTP_STEP_MS)),
     emailEnabled: true,
     ...written(ago(55), ago(1)),
@@ -231,16 +231,16 @@ function written(createdAt: Date, updatedAt = createdAt) {
   return { createdAt, updatedAt };
 }
 
-/** Names stand in for tokens: nobody holds the token that such a hash is of. */
+/** The hash of a name in place of a token. No token with this hash exists. */
 function sha256(text: string): string {
   return createHash('sha256').update(text).digest('hex');
 }
 
-/** AES-256-GCM under a key and nonce that everybody knows, which seeded data may have and no other. */
-function sealForDevelopment(userId: string, secret: string): string {
+/** AES-256-GCM under a public key and nonce. Only seed data may be encrypted like this. */
+function encryptForDevelopment(userId: string, secret: string): string {
   const nonce = Buffer.alloc(12);
   const key = createHash('sha256').update('azora development').digest();
   const cipher = createCipheriv('aes-256-gcm', key, nonce).setAAD(Buffer.from(JSON.stringify([userId, 'totp'])));
-  const sealed = Buffer.concat([cipher.update(secret, 'utf8'), cipher.final(), cipher.getAuthTag()]);
-  return `v1.${nonce.toString('base64url')}.${sealed.toString('base64url')}`;
+  const encrypted = Buffer.concat([cipher.update(secret, 'utf8'), cipher.final(), cipher.getAuthTag()]);
+  return `v1.${nonce.toString('base64url')}.${encrypted.toString('base64url')}`;
 }

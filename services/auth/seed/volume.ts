@@ -17,12 +17,12 @@ interface VolumeUser {
 }
 
 const DAY_MS = 86_400_000;
-/** `bcrypt.hashSync(password, salt)` of the seeded users' password, with the salt of seed.ts: a hash takes 0.2 s. */
+/** `bcrypt.hashSync(password, salt)` of the seed password with the salt of seed.ts. Hashing here would take 0.2 s. */
 const PASSWORD_HASH = '$2b$12$AzoraSeedSaltOfAllUse.baHmI5Rk0l04qn6LnOItijrxgYpYAfC';
 const SESSION_DAYS = 30;
 const AGENT = 'Mozilla/5.0 (Linux; Android 15) Chrome/138.0';
 
-/** What the users of one block are here: themselves, what they tell of themselves, a session and how it began. */
+/** The rows of one block of users: the user, the profile, a session, and the audit entry of its sign-in. */
 export function volume(block: SeedBlock): readonly TableRows[] {
   return [
     {
@@ -77,7 +77,7 @@ function* eachUser({ firstUser, userCount, now }: SeedBlock, rowOf: (user: Volum
   }
 }
 
-/** One address in ten is not verified yet. */
+/** One address in ten is unverified. */
 function userRow({ index, person, joined, lastLogin }: VolumeUser): Row {
   const { id, email, name, role } = person;
   return [id, `user${index}`, email, PASSWORD_HASH, name, role, index % 10 !== 3, lastLogin, joined, lastLogin];
@@ -87,7 +87,7 @@ function profileRow({ index, person: { id, bio, city, country }, joined }: Volum
   return [volumeId('auth.UserProfile', index), id, bio, city, country, joined, joined];
 }
 
-/** The number in hex has the shape of a hash, and costs nothing. */
+/** The index in hex has the form of a hash and needs no hashing. */
 function sessionRow({ index, person, lastLogin }: VolumeUser): Row {
   const tokenHash = index.toString(16).padStart(64, '0');
   const expiresAt = new Date(lastLogin.getTime() + SESSION_DAYS * DAY_MS);

@@ -1,12 +1,15 @@
 import { newId } from '@azora/db-core';
 import { idInput, textInput } from '@azora/db-core/input';
 import { z } from 'zod';
-import { writeAudit } from './audit';
-import type { Auth } from './client';
+import { lockAccount } from './account/account-row';
+import { hashPassword, newPasswordInput, refuseGuessablePassword } from './account/passwords';
+import { writeAudit } from './audit/entries';
+import type { Auth, AuthTransaction } from './client';
 import { readInput, tokenInvalid, userNotFound } from './errors';
 import { type Device, deviceInput, emailInput, tokenInput } from './input';
-import { hashPassword, newPasswordInput, refuseGuessablePassword } from './passwords';
-import { issueToken, takeToken } from './tokens';
+import { ownsOrganization } from './organization/errors';
+import { endSessions } from './session/session';
+import { issueToken, takeToken } from './session/tokens';
 
 export interface RegisterInput {
   readonly email: string;
@@ -16,10 +19,10 @@ export interface RegisterInput {
   readonly device?: Device;
 }
 
-/** An account that waits for its address to be verified. Mail the token: it is shown once. */
+/** An account whose address is to be verified. Send the token to the address: it is returned once. */
 export interface Registered {
   readonly userId: string;
-  /** In its one spelling. */
+  /** In its canonical form. */
   readonly email: string;
   readonly verificationToken: string;
   readonly expiresAt: Date;
@@ -35,6 +38,15 @@ export interface RequestEmailVerificationInput {
   readonly device?: Device;
 }
 
+export interface EndAccountInput {
+  readonly userId: string;
+  /** Who ends the account, if not the user. */
+  readonly actorId?: string;
+  /** The reason, for the audit log; at most 200 characters. */
+  readonly reason?: string;
+  readonly device?: Device;
+}
+
 const registerInput = z.strictObject({
   email: emailInput,
   password: newPasswordInput,
@@ -46,9 +58,15 @@ const registerInput = z.strictObject({
 });
 const verifyEmailInput = z.strictObject({ token: tokenInput, device: deviceInput });
 const requestEmailVerificationInput = z.strictObject({ userId: idInput, device: deviceInput });
+const endInput = z.strictObject({
+  userId: idInput,
+  actorId: idInput.optional(),
+  reason: textInput(200).optional(),
+  device: deviceInput,
+});
 
 /**
- * Makes an account and the token that verifies its address.
+ * Creates an account, and issues the token that verifies its address.
  * @throws {SuiteError} `AUTH.EMAIL_TAKEN`, `AUTH.USERNAME_TAKEN`, `AUTH.PASSWORD_REFUSED`, `AUTH.INVALID_INPUT`
  */
 export async function register(auth: Auth, input: RegisterInput): Promise<Registered> {
@@ -61,14 +79,14 @@ export async function register(auth: Auth, input: RegisterInput): Promise<Regist
     const user = { id: userId, email, passwordHash, name, username: username ?? null, createdAt: at, updatedAt: at };
     await tx.user.create({ data: user, select: { id: true } });
     const token = await issueToken(tx, { userId, kind: 'email_verification', at, lifeMs, email });
-    await writeAudit(tx, { at, userId, action: 'USER_REGISTERED', ...about(userId), device });
+    await writeAudit(tx, { at, action: 'USER_REGISTERED', ...about(userId), device });
     return token;
   });
   return { userId, email, verificationToken, expiresAt: new Date(at.getTime() + lifeMs) };
 }
 
 /**
- * Gives out a token for the user's address in the place of an earlier one.
+ * Issues a verification token for the user's address, which replaces an earlier one.
  * @throws {SuiteError} `AUTH.USER_NOT_FOUND`, `AUTH.INVALID_INPUT`
  */
 export async function requestEmailVerification(auth: Auth, input: RequestEmailVerificationInput): Promise<Registered> {
@@ -80,13 +98,13 @@ export async function requestEmailVerification(auth: Auth, input: RequestEmailVe
     if (user === null) throw userNotFound(userId);
     const { email } = user;
     const verificationToken = await issueToken(tx, { userId, kind: 'email_verification', at, lifeMs, email });
-    await writeAudit(tx, { at, userId, action: 'EMAIL_VERIFICATION_REQUESTED', ...about(userId), device });
+    await writeAudit(tx, { at, action: 'EMAIL_VERIFICATION_REQUESTED', ...about(userId), device });
     return { userId, email, verificationToken, expiresAt: new Date(at.getTime() + lifeMs) };
   });
 }
 
 /**
- * Takes a verification token: its address is verified, if the account still has it.
+ * Verifies the address that a token was issued for, if the account still has it. Uses up the token.
  * @throws {SuiteError} `AUTH.TOKEN_INVALID`, `AUTH.TOKEN_EXPIRED`, `AUTH.TOKEN_USED`, `AUTH.INVALID_INPUT`
  */
 export async function verifyEmail(auth: Auth, input: VerifyEmailInput): Promise<{ readonly userId: string }> {
@@ -99,11 +117,76 @@ export async function verifyEmail(auth: Auth, input: VerifyEmailInput): Promise<
       data: { emailVerified: true, updatedAt: at },
     });
     if (count === 0) throw tokenInvalid();
-    await writeAudit(tx, { at, userId, action: 'EMAIL_VERIFIED', ...about(userId), device });
+    await writeAudit(tx, { at, action: 'EMAIL_VERIFIED', ...about(userId), device });
     return { userId };
   });
 }
 
+/**
+ * Ends all access to an account: revokes its sessions, tokens and codes, and rejects further sign-ins. A second call does
+ * nothing.
+ * @throws {SuiteError} `AUTH.INVALID_INPUT`, `AUTH.USER_NOT_FOUND`
+ */
+export async function deactivate(auth: Auth, input: EndAccountInput): Promise<void> {
+  const given = readInput(endInput, input);
+  const { userId, device } = given;
+  return auth.transaction(async (tx) => {
+    const at = auth.clock();
+    const { isActive } = await lockAccount(tx, userId);
+    if (!isActive) return;
+    await tx.user.update({ where: { id: userId }, data: { isActive: false, updatedAt: at }, select: { id: true } });
+    const details = endDetails(given, await endAccess(tx, userId, at));
+    await writeAudit(tx, { at, action: 'USER_DEACTIVATED', ...about(userId), details, device });
+  });
+}
+
+/**
+ * Marks an account as deleted: deactivates it, and removes it from every organization. The row stays because other
+ * services keep its id. The address stays too, so that nobody can register with it and take over what belonged to the
+ * account; erasure anonymizes the row and frees the address.
+ * @throws {SuiteError} `AUTH.INVALID_INPUT`, `AUTH.USER_NOT_FOUND`, `AUTH.OWNS_ORGANIZATION` (`meta.orgIds`)
+ */
+export async function softDelete(auth: Auth, input: EndAccountInput): Promise<void> {
+  const given = readInput(endInput, input);
+  const { userId, device } = given;
+  return auth.transaction(async (tx) => {
+    const at = auth.clock();
+    await lockAccount(tx, userId);
+    const owned = await tx.organization.findMany({
+      where: { ownerId: userId, deletedAt: null },
+      select: { id: true },
+      orderBy: { id: 'asc' },
+    });
+    if (owned.length > 0) throw ownsOrganization(owned.map(({ id }) => id));
+    await tx.user.update({
+      where: { id: userId },
+      data: { deletedAt: at, isActive: false, orgId: null, updatedAt: at },
+      select: { id: true },
+    });
+    const details = endDetails(given, await endAccess(tx, userId, at));
+    // The owner of a closed organization stays in its record.
+    await tx.organizationMember.deleteMany({ where: { userId, role: { not: 'owner' } } });
+    await writeAudit(tx, { at, action: 'USER_DELETED', ...about(userId), details, device });
+  });
+}
+
+/** Returns how many sessions ended. */
+async function endAccess(tx: AuthTransaction, userId: string, at: Date): Promise<number> {
+  const live = { where: { userId, usedAt: null, revokedAt: null }, data: { revokedAt: at, updatedAt: at } };
+  await tx.token.updateMany(live);
+  const sessions = await endSessions(tx, { userId, at });
+  await tx.oneTimeCode.updateMany(live);
+  return sessions;
+}
+
+function endDetails({ actorId, reason }: z.infer<typeof endInput>, sessions: number) {
+  return {
+    sessions,
+    ...(actorId === undefined ? {} : { by: actorId }),
+    ...(reason === undefined ? {} : { reason }),
+  };
+}
+
 function about(userId: string) {
-  return { resourceType: 'user', resourceId: userId };
+  return { userId, resourceType: 'user', resourceId: userId };
 }

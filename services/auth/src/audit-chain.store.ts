@@ -3,45 +3,45 @@ import { z } from 'zod';
 import type { Auth } from './client';
 import { readInput } from './errors';
 
-/** Differences that are told; more are counted. */
+/** Differences that are listed; further ones are only counted. */
 const MAX_DIFFERENCES = 1_000;
 
-/** The newest entry of a chain. Keep it elsewhere, and a chain that was written anew as a whole is found too. */
+/** The newest entry of a chain. A copy that is kept elsewhere also reveals a chain that was rewritten as a whole. */
 export interface AuditHead {
   readonly seq: bigint;
   readonly hash: string;
 }
 
 export interface VerifyAuditChainInput {
-  /** The chain of this user, or of the entries about nobody with null; all chains without it. */
+  /** The user whose chain to verify; null for the entries about no known user. All chains by default. */
   readonly userId?: string | null;
-  /** The head of that chain as it was kept elsewhere. */
+  /** An earlier head of that chain, kept elsewhere. */
   readonly expected?: AuditHead;
 }
 
 export type AuditDifferenceKind =
-  /** The columns of an entry do not give its hash. */
+  /** The columns of an entry do not match its hash. */
   | 'changed'
-  /** Entries from `seq` up to `toSeq` are gone. */
+  /** The entries from `seq` to `toSeq` are missing. */
   | 'missing'
-  /** An entry stands where the chain has no place for it. */
+  /** An entry has a position that is taken or lies beyond the head. */
   | 'inserted'
-  /** An entry does not refer to the one before it: one of them was replaced or moved. */
+  /** An entry does not contain the hash of the previous one: one of the two was replaced or moved. */
   | 'unlinked'
-  /** The recorded head is not the newest entry's hash. */
+  /** The recorded head is not the hash of the newest entry. */
   | 'head_differs'
-  /** There are entries, and no record of where their chain begins and ends. */
+  /** Entries exist without a record of where their chain begins and ends. */
   | 'head_missing'
-  /** The entry that was the head then is not there: the chain is older than what was expected. */
+  /** The entry of the expected head is missing: the chain ends before it. */
   | 'older_than_expected'
-  /** The entry in the place of the head then is another one: the chain was written anew. */
+  /** Another entry is in the position of the expected head: the chain was rewritten. */
   | 'expected_differs'
-  /** The head then was deleted since, which is right only if it is older than 90 days. */
+  /** The entry of the expected head was pruned, which is legitimate only after 90 days. */
   | 'expected_pruned';
 
 export interface AuditDifference {
   readonly kind: AuditDifferenceKind;
-  /** Null for the entries about nobody. */
+  /** Null for the entries about no known user. */
   readonly userId: string | null;
   readonly seq: bigint;
   readonly toSeq: bigint;
@@ -50,11 +50,11 @@ export interface AuditDifference {
 
 export interface AuditVerification {
   readonly ok: boolean;
-  /** Entries that were hashed again. */
+  /** The number of entries that were rehashed. */
   readonly checked: number;
-  /** Of the chain that was asked for; null for all chains, or when it has no entries. */
+  /** The head of the requested chain; null for all chains, or if the chain has no entries. */
   readonly head: AuditHead | null;
-  /** At most 1000, by chain and place. */
+  /** At most 1000, ordered by chain and position. */
   readonly differences: readonly AuditDifference[];
   readonly differenceCount: number;
 }
@@ -63,7 +63,10 @@ const verifyAuditChainInput = z
   .strictObject({
     userId: idInput.nullish(),
     expected: z
-      .strictObject({ seq: z.bigint().min(1n), hash: z.string().regex(/^[0-9a-f]{64}$/, 'is no hash') })
+      .strictObject({
+        seq: z.bigint().min(1n),
+        hash: z.string().regex(/^[0-9a-f]{64}$/, 'is not a SHA-256 hash in hex'),
+      })
       .optional(),
   })
   .refine(({ userId, expected }) => expected === undefined || userId !== undefined, 'expected needs a userId');
@@ -77,9 +80,9 @@ interface Row {
 }
 
 /**
- * Hashes the audit log again, in the database and from one snapshot, and tells every difference: what was changed,
- * removed, put in or moved behind the store's back. Who rewrites a chain from some entry to its head leaves no
- * difference in it; `expected`, a head that was kept elsewhere, finds that.
+ * Rehashes the audit log in the database, from one snapshot, and reports every entry that was changed, removed, inserted
+ * or moved without the store. A chain that was rewritten up to its head shows no such difference; only `expected`, a head
+ * that was kept elsewhere, reveals it.
  * @throws {SuiteError} `AUTH.INVALID_INPUT`
  */
 export async function verifyAuditChain(auth: Auth, input: VerifyAuditChainInput = {}): Promise<AuditVerification> {
@@ -89,7 +92,7 @@ export async function verifyAuditChain(auth: Auth, input: VerifyAuditChainInput 
     text: VERIFY,
     values: [account, expected?.seq.toString() ?? null, expected?.hash ?? null, MAX_DIFFERENCES],
   });
-  if (row === undefined) throw new Error('A statement that aggregates gives a row');
+  if (row === undefined) throw new Error('An aggregate without GROUP BY returned no row');
   const { headSeq, headHash } = row;
   return {
     ok: row.differenceCount === '0',
@@ -110,7 +113,7 @@ const VERIFY = `
     FROM audit_log WHERE $1::text IS NULL OR coalesce(user_id, '') = $1
     WINDOW chain AS (PARTITION BY coalesce(user_id, '') ORDER BY seq, id)
   ), placed AS (
-    -- What must stand before each entry: the entry before it, or the anchor of the chain.
+    -- The predecessor of each entry: the previous entry, or the anchor of the chain.
     SELECT entries.*, last_seq, last_hash, chains.account IS NULL AS is_headless,
            coalesce(before_seq, first_seq - 1, 0) AS prior_seq,
            CASE WHEN before_seq IS NULL THEN first_previous_hash ELSE before_hash END AS prior_hash
@@ -144,7 +147,7 @@ const VERIFY = `
     FROM (SELECT) AS once LEFT JOIN chains ON true
     WHERE $2 IS NOT NULL AND NOT coalesce(first_seq = $2 + 1 AND first_previous_hash = $3, false)
       AND NOT EXISTS (SELECT FROM entries WHERE seq = $2 AND hash = $3)
-  ), told AS (
+  ), listed AS (
     SELECT * FROM found ORDER BY account, seq, kind, id LIMIT $4
   )
   SELECT (SELECT count(*) FROM entries) AS checked,
@@ -153,5 +156,5 @@ const VERIFY = `
          (SELECT count(*) FROM found) AS "differenceCount",
          coalesce((
            SELECT jsonb_agg(jsonb_build_object('kind', kind, 'userId', nullif(account, ''), 'seq', seq::text,
-             'toSeq', to_seq::text, 'entryId', id) ORDER BY account, seq, kind, id) FROM told
+             'toSeq', to_seq::text, 'entryId', id) ORDER BY account, seq, kind, id) FROM listed
          ), '[]') AS differences`;

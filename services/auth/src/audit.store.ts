@@ -1,4 +1,5 @@
 import { idInput, textInput } from '@azora/db-core/input';
+import { type Cursor, cursorInput, microsOf, pageOf, timeOfMicros } from '@azora/db-core/paging';
 import { z } from 'zod';
 import type { Auth } from './client';
 import { readInput } from './errors';
@@ -8,16 +9,17 @@ const DEFAULT_LIMIT = 50;
 const MAX_LIMIT = 500;
 
 export interface ReadAuditInput {
-  /** Entries about this user; null for those about nobody. */
+  /** Only entries about this user; null for the entries about no known user. */
   readonly userId?: string | null;
   readonly orgId?: string;
   readonly action?: string;
-  /** Entries at or after, and before, these moments. */
+  /** Only entries at this time or later. */
   readonly from?: Date;
+  /** Only entries before this time. */
   readonly to?: Date;
-  /** Entries on a page, 50 without it, 500 at most. */
+  /** Entries on a page: 50 by default, at most 500. */
   readonly limit?: number;
-  /** Where the last page ended. */
+  /** `nextCursor` of the previous page. */
   readonly cursor?: string;
 }
 
@@ -33,31 +35,16 @@ export interface AuditEntry {
   readonly metadata: Prisma.JsonValue;
   readonly ipAddress: string | null;
   readonly userAgent: string | null;
-  /** Its place in the chain of the user, from 1. */
+  /** The position in the chain of the user, from 1. */
   readonly seq: bigint;
   readonly hash: string;
 }
 
 export interface AuditPage {
   readonly entries: readonly AuditEntry[];
-  /** For the next page; null on the last one. */
+  /** The cursor for the next page; null on the last page. */
   readonly nextCursor: string | null;
 }
-
-interface Cursor {
-  readonly micros: string;
-  readonly id: string;
-}
-
-const cursorInput = z
-  .string()
-  .max(500)
-  .transform((text, context): Cursor => {
-    const [, micros, id] = /^(-?\d{1,18}) (.+)$/su.exec(Buffer.from(text, 'base64url').toString()) ?? [];
-    if (micros !== undefined && idInput.safeParse(id).success) return { micros, id: id ?? '' };
-    context.addIssue({ code: 'custom', message: 'is no cursor' });
-    return z.NEVER;
-  });
 
 const readAuditInput = z.strictObject({
   userId: idInput.nullish(),
@@ -69,49 +56,39 @@ const readAuditInput = z.strictObject({
   cursor: cursorInput.optional(),
 });
 
-type Row = Omit<AuditEntry, 'seq'> & { readonly seq: string; readonly micros: string };
+type Row = Omit<AuditEntry, 'seq'> & Cursor & { readonly seq: string };
 
 /**
- * A page of the audit log, the newest entry first. Entries that are written meanwhile do not shift the pages.
+ * Reads a page of the audit log, newest entry first. Entries that are written between two calls do not shift the pages.
  * @throws {SuiteError} `AUTH.INVALID_INPUT`
  */
 export async function readAudit(auth: Auth, input: ReadAuditInput = {}): Promise<AuditPage> {
   const filter = readInput(readAuditInput, input);
-  const rows = await auth.query<Row>(pageStatement(filter));
-  const page = rows.slice(0, filter.limit);
-  const last = rows.length > page.length ? page.at(-1) : undefined;
-  return {
-    entries: page.map(({ micros: _, seq, ...entry }) => ({ ...entry, seq: BigInt(seq) })),
-    nextCursor: last === undefined ? null : Buffer.from(`${last.micros} ${last.id}`).toString('base64url'),
-  };
+  const { rows, nextCursor } = pageOf(await auth.query<Row>(pageStatement(filter)), filter.limit);
+  return { entries: rows.map(({ micros: _, seq, ...entry }) => ({ ...entry, seq: BigInt(seq) })), nextCursor };
 }
 
-/** One more than a page, to know whether another follows. The name says which conditions there are. */
+/** Selects one row more than the page has, which shows whether another page follows. */
 function pageStatement({ userId, orgId, action, from, to, limit, cursor }: z.infer<typeof readAuditInput>) {
   const conditions = [
-    // As in the index of the chains.
-    ['user', "coalesce(user_id, '') = ?", [userId === null ? '' : userId]],
-    ['org', 'org_id = ?', [orgId]],
-    ['action', 'action = ?', [action]],
-    ['from', '"timestamp" >= ?', [from]],
-    ['to', '"timestamp" < ?', [to]],
-    // Whole microseconds, as PostgreSQL keeps them: a Date has milliseconds only.
-    [
-      'after',
-      `("timestamp", id) < (timestamptz 'epoch' + ?::bigint * interval '1 microsecond', ?)`,
-      [cursor?.micros, cursor?.id],
-    ],
+    // The expression of audit_log_chain_key, so that the index serves it.
+    ["coalesce(user_id, '') = ?", [userId === null ? '' : userId]],
+    ['org_id = ?', [orgId]],
+    ['action = ?', [action]],
+    ['"timestamp" >= ?', [from]],
+    ['"timestamp" < ?', [to]],
+    [`("timestamp", id) < (${timeOfMicros('?')}, ?)`, [cursor?.micros, cursor?.id]],
   ] as const;
-  const given = conditions.filter(([, , values]) => values[0] !== undefined);
+  const given = conditions.filter(([, values]) => values[0] !== undefined);
   const values: unknown[] = [];
-  const sql = given.map(([, text, parameters]) => {
+  const sql = given.map(([text, parameters]) => {
     let next = 0;
     return text.replaceAll('?', () => `$${values.push(parameters[next++])}`);
   });
   return {
     text: `SELECT id, "timestamp", user_id AS "userId", org_id AS "orgId", action, resource_type AS "resourceType",
         resource_id AS "resourceId", details, metadata, ip_address AS "ipAddress", user_agent AS "userAgent", seq, hash,
-        (extract(epoch FROM "timestamp") * 1000000)::bigint AS micros
+        ${microsOf('"timestamp"')} AS micros
       FROM audit_log ${sql.length === 0 ? '' : `WHERE ${sql.join(' AND ')}`}
       ORDER BY "timestamp" DESC, id DESC LIMIT $${values.push(limit + 1)}`,
     values,

@@ -1,10 +1,10 @@
 import { type Inside, type Logger, openStore, type Store } from '@azora/db-core';
-import type { Keyring } from './encryption';
-import { faults } from './faults';
+import type { Keyring } from './encryption/encryption';
+import { CONSTRAINT_ERRORS } from './errors';
 import { type Prisma, PrismaClient } from './generated/client';
 import { type AuthOptions, type AuthSettings, keyringOf, readSettings } from './settings';
 
-/** What never leaves the database unless a query asks for it by name: every column that the schema marks as secret. */
+/** The columns that the schema marks as secret. A query returns them only if it selects them by name. */
 export const SECRETS = {
   user: { passwordHash: true, legacyPasswordHash: true, passwordSalt: true },
   session: { tokenHash: true },
@@ -16,14 +16,14 @@ export const SECRETS = {
   orgInvitation: { tokenHash: true },
 } as const satisfies Prisma.GlobalOmitConfig;
 
-/** The generated client, whose queries leave secrets out. */
+/** The generated client, whose queries omit secrets. */
 export type AuthClient = PrismaClient<'query', typeof SECRETS>;
 type TransactionClient = Omit<AuthClient, '$connect' | '$disconnect' | '$on' | '$transaction' | '$extends'>;
 export type AuthTransaction = Inside<TransactionClient>;
 
 export interface Auth extends Store<AuthClient, TransactionClient> {
   readonly settings: AuthSettings;
-  /** The keys of what is encrypted at rest; none where none is set. */
+  /** The keys of secrets that are encrypted at rest; undefined if none are set. */
   readonly keyring: Keyring | undefined;
   readonly logger: Logger;
 }
@@ -41,7 +41,7 @@ export function openAuth(options: AuthOptions = {}): Auth {
     (prismaOptions) => new PrismaClient({ ...prismaOptions, omit: SECRETS }),
     options,
     process.env,
-    faults,
+    CONSTRAINT_ERRORS,
   );
   return { ...store, settings, keyring, logger: options.logger ?? console };
 }

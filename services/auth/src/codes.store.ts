@@ -1,22 +1,29 @@
 import { idInput } from '@azora/db-core/input';
 import { z } from 'zod';
-import { writeAudit } from './audit';
+import { type InsideAccount, inAccount } from './account/account-row';
+import { writeAudit } from './audit/entries';
 import type { Auth, AuthTransaction } from './client';
 import { accountLocked, emailUnverified, readInput } from './errors';
-import type { InsideAccount } from './factor';
-import { codeNotSent, codeTooSoon, factorOff } from './factor-errors';
+import { codeNotSent, codeTooSoon, factorOff } from './factor/errors';
+import {
+  type Channel,
+  type CodePurpose,
+  channelInput,
+  codeHash,
+  newOneTimeCode,
+  phoneInput,
+} from './factor/one-time-code';
+import { type Proof, proofInput, withProofIfNeeded } from './factor/proof';
 import { type Device, deviceInput, tokenInput } from './input';
-import { type Channel, type CodePurpose, channelInput, codeHash, newOneTimeCode, phoneInput } from './one-time-code';
-import { inAccount, type Proof, proofInput, withProofIfNeeded } from './proof';
-import { readToken } from './tokens';
+import { readToken } from './session/tokens';
 
 const LIFE_MS = 10 * 60_000;
 const RESEND_MS = 60_000;
 
-/** Brings a code to a person. What it throws is not passed on, for it may hold the code. */
+/** Sends a code to a person. Its error is not passed on, because it may contain the code. */
 export type CodeSender = (message: {
   readonly channel: Channel;
-  /** E.164, or an e-mail address. */
+  /** A phone number in E.164, or an email address. */
   readonly to: string;
   readonly code: string;
 }) => Promise<unknown>;
@@ -28,28 +35,28 @@ interface SendTo {
 }
 
 export type SendCodeInput =
-  /** To finish signing in by verifyMfa. */
+  /** To complete a sign-in with verifyMfa. */
   | (SendTo & { readonly purpose: 'sign_in'; readonly challengeToken: string })
-  /** To switch the channel on by confirmChannel; with the telephone number for sms. */
+  /** To enable the channel with confirmChannel. Channel sms needs the phone number. */
   | (SendTo & {
       readonly purpose: 'enable';
       readonly userId: string;
       readonly phoneNumber?: string;
-      /** Needed when a second factor is on. */
+      /** Required if a second factor is enabled. */
       readonly proof?: Proof;
     })
-  /** As the proof that disableMfa and others ask for. */
+  /** For the proof that disableMfa and others require. */
   | (SendTo & { readonly purpose: 'confirm'; readonly userId: string });
 
 export interface CodeSent {
   readonly expiresAt: Date;
-  /** Not before this another code is sent by the same channel. */
+  /** The earliest time for the next code over this channel. */
   readonly resendAt: Date;
 }
 
 const sendTo = {
   channel: channelInput,
-  send: z.custom<CodeSender>((value) => typeof value === 'function', 'is no function'),
+  send: z.custom<CodeSender>((value) => typeof value === 'function', 'is not a function'),
   device: deviceInput,
 };
 
@@ -67,7 +74,7 @@ const sendInput = z
   ])
   .refine((given) => given.purpose !== 'enable' || (given.channel === 'sms') === (given.phoneNumber !== undefined), {
     path: ['phoneNumber'],
-    message: 'goes with sms and only with sms',
+    message: 'is required for sms and not allowed otherwise',
   });
 
 type Given = z.infer<typeof sendInput>;
@@ -79,11 +86,11 @@ interface Prepared {
 }
 
 /**
- * Sends a code of six digits, good for ten minutes, five tries and the purpose; one that was sent by the channel before
- * ends. It is written before it is sent, and taken back when the sender fails.
+ * Sends a code of six digits, valid for ten minutes, five attempts and one purpose. It revokes the previous code of the
+ * channel. The code is stored before it is sent, and withdrawn if the sender fails.
  * @throws {SuiteError} `AUTH.INVALID_INPUT`, `AUTH.CODE_TOO_SOON`, `AUTH.CODE_NOT_SENT`, `AUTH.FACTOR_OFF`,
- * `AUTH.EMAIL_UNVERIFIED`, `AUTH.LOCKED`, `AUTH.NO_ENCRYPTION_KEY`, `AUTH.USER_NOT_FOUND`, `AUTH.ACCOUNT_INACTIVE`; of the
- * challenge `AUTH.TOKEN_INVALID`, `AUTH.TOKEN_EXPIRED`, `AUTH.TOKEN_USED`; of the proof `AUTH.PROOF_REQUIRED`,
+ * `AUTH.EMAIL_UNVERIFIED`, `AUTH.LOCKED`, `AUTH.NO_ENCRYPTION_KEY`, `AUTH.USER_NOT_FOUND`, `AUTH.ACCOUNT_INACTIVE`; from
+ * the challenge `AUTH.TOKEN_INVALID`, `AUTH.TOKEN_EXPIRED`, `AUTH.TOKEN_USED`; from the proof `AUTH.PROOF_REQUIRED`,
  * `AUTH.CODE_INVALID`, `AUTH.INVALID_CREDENTIALS`
  */
 export async function sendCode(auth: Auth, input: SendCodeInput): Promise<CodeSent> {
@@ -100,7 +107,7 @@ export async function sendCode(auth: Auth, input: SendCodeInput): Promise<CodeSe
   try {
     await send({ channel, to, code });
   } catch {
-    await takeBack(auth, { id, userId, channel, purpose, device });
+    await withdraw(auth, { id, userId, channel, purpose, device });
     throw codeNotSent(channel);
   }
   return { expiresAt: new Date(at.getTime() + LIFE_MS), resendAt: new Date(at.getTime() + RESEND_MS) };
@@ -155,7 +162,7 @@ function newAddress(
   return email;
 }
 
-/** Where the codes of a factor go that is on. */
+/** The phone number or address of an enabled factor. */
 async function addressOf(tx: AuthTransaction, channel: Channel, account: InsideAccount['account']): Promise<string> {
   const settings = await tx.mFASettings.findUnique({ where: { userId: account.id } });
   const to = channel === 'sms' ? settings?.phoneNumber : account.email;
@@ -164,7 +171,7 @@ async function addressOf(tx: AuthTransaction, channel: Channel, account: InsideA
   return to;
 }
 
-/** A clock that was set back by more than the time between two codes does not keep them from being sent. */
+/** Ignores codes from the future, so that a clock that was set back does not block new codes. */
 async function refuseTooSoon(
   tx: AuthTransaction,
   { userId, channel, at }: { readonly userId: string; readonly channel: Channel; readonly at: Date },
@@ -181,8 +188,8 @@ async function refuseTooSoon(
   if (last !== null) throw codeTooSoon(channel, new Date(last.createdAt.getTime() + RESEND_MS));
 }
 
-/** Deleted, so that the next one can be sent at once. */
-async function takeBack(
+/** Deletes the code, so that the next one can be sent at once. */
+async function withdraw(
   auth: Auth,
   code: {
     readonly id: string;

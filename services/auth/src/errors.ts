@@ -1,69 +1,118 @@
-import { SuiteError } from '@azora/db-core';
+import { type ConstraintErrors, SuiteError } from '@azora/db-core';
 import { inputReader } from '@azora/db-core/input';
+import { alreadyInvited, alreadyMember, ownerStays, slugTaken } from './organization/errors';
 
-/** AUTH.INVALID_INPUT: what a function of this store was given breaks its contract. Values are not shown. */
+/**
+ * Every code that this store throws on its own account. A test compares the list with the code and with docs/errors.md.
+ * Failures of the connection and of the database keep the codes of the suite: `DATABASE.…` and `CONFIG.…`.
+ */
+export const AUTH_ERROR_CODES = [
+  'AUTH.ACCOUNT_INACTIVE',
+  'AUTH.ALREADY_INVITED',
+  'AUTH.ALREADY_MEMBER',
+  'AUTH.CIPHERTEXT_INVALID',
+  'AUTH.CODE_INVALID',
+  'AUTH.CODE_NOT_SENT',
+  'AUTH.CODE_TOO_SOON',
+  'AUTH.EMAIL_TAKEN',
+  'AUTH.EMAIL_UNVERIFIED',
+  'AUTH.ENCRYPTION_KEY_INVALID',
+  'AUTH.FACTOR_ALREADY_ON',
+  'AUTH.FACTOR_NOT_PENDING',
+  'AUTH.FACTOR_OFF',
+  'AUTH.INVALID_CREDENTIALS',
+  'AUTH.INVALID_INPUT',
+  'AUTH.INVITATION_NOT_FOUND',
+  'AUTH.INVITATION_NOT_YOURS',
+  'AUTH.KEY_UNKNOWN',
+  'AUTH.LOCKED',
+  'AUTH.MEMBER_NOT_FOUND',
+  'AUTH.NOT_ALLOWED',
+  'AUTH.NO_ENCRYPTION_KEY',
+  'AUTH.ORGANIZATION_NOT_FOUND',
+  'AUTH.OWNER_STAYS',
+  'AUTH.OWNS_ORGANIZATION',
+  'AUTH.PASSWORD_REFUSED',
+  'AUTH.PASSWORD_RESET_REQUIRED',
+  'AUTH.PROOF_REQUIRED',
+  'AUTH.ROLE_CHANGE_REFUSED',
+  'AUTH.SESSION_ENDED',
+  'AUTH.SESSION_NOT_FOUND',
+  'AUTH.SLUG_TAKEN',
+  'AUTH.TOKEN_EXPIRED',
+  'AUTH.TOKEN_INVALID',
+  'AUTH.TOKEN_REUSED',
+  'AUTH.TOKEN_USED',
+  'AUTH.USERNAME_TAKEN',
+  'AUTH.USER_NOT_FOUND',
+] as const;
+
+/** The `code` of an error that this store throws on its own account. */
+export type AuthErrorCode = (typeof AUTH_ERROR_CODES)[number];
+
+/** AUTH.INVALID_INPUT: an argument breaks the contract of the function. The error names fields, never values. */
 export const readInput = inputReader('AUTH.INVALID_INPUT');
 
-/** AUTH.EMAIL_TAKEN: another account has the address, in whatever case of letters. */
+/** AUTH.EMAIL_TAKEN: another account has the address, compared without case. */
 export function emailTaken(): SuiteError {
-  return new SuiteError('AUTH.EMAIL_TAKEN', 'This e-mail address has an account already', {
-    next: 'Sign in, or ask for a new password',
+  return new SuiteError('AUTH.EMAIL_TAKEN', 'An account with this email address already exists', {
+    next: 'Sign in, or request a password reset',
   });
 }
 
-/** AUTH.USERNAME_TAKEN: another account has the name, in whatever case of letters. */
+/** AUTH.USERNAME_TAKEN: another account has the username, compared without case. */
 export function usernameTaken(): SuiteError {
-  return new SuiteError('AUTH.USERNAME_TAKEN', 'This user name is taken', { next: 'Choose another user name' });
+  return new SuiteError('AUTH.USERNAME_TAKEN', 'This username is taken', { next: 'Choose another username' });
 }
 
-/** AUTH.PASSWORD_REFUSED: a new password that is easy to guess. It is not shown. */
+/** AUTH.PASSWORD_REFUSED: a new password is easy to guess. The error does not show it. */
 export function passwordRefused(why: string): SuiteError {
   return new SuiteError('AUTH.PASSWORD_REFUSED', 'This password is too easy to guess', {
     why: `The password ${why}.`,
-    next: 'Choose another one; several words that have nothing to do with each other are good',
+    next: 'Choose another password, for example several unrelated words',
   });
 }
 
-/** AUTH.INVALID_CREDENTIALS: no account has this address and password; which of them is wrong is not told. */
+/** AUTH.INVALID_CREDENTIALS: no account has this address and password. The error does not say which one is wrong. */
 export function invalidCredentials(): SuiteError {
-  return new SuiteError('AUTH.INVALID_CREDENTIALS', 'The e-mail address or the password is wrong', {
-    next: 'Try again, or ask for a new password',
+  return new SuiteError('AUTH.INVALID_CREDENTIALS', 'The email address or the password is wrong', {
+    next: 'Try again, or request a password reset',
   });
 }
 
-/** AUTH.LOCKED: too many tries failed; nothing is tried until `meta.lockedUntil` (ISO 8601). */
+/** AUTH.LOCKED: too many attempts failed; nothing is checked until `meta.lockedUntil` (ISO 8601). */
 export function accountLocked(until: Date): SuiteError {
-  return new SuiteError('AUTH.LOCKED', 'Too many attempts failed; the account is locked for a while', {
+  return new SuiteError('AUTH.LOCKED', 'The account is locked after too many failed attempts', {
     why: `It is locked until ${until.toISOString()}.`,
-    next: 'Wait until then; who has no second factor can set a new password by e-mail at once',
+    next: 'Wait until then. A user without a second factor can reset the password by email at once',
     meta: { lockedUntil: until.toISOString() },
   });
 }
 
-/** AUTH.ACCOUNT_INACTIVE: the account was deactivated; at sign-in told to who knows the password only. */
+/** AUTH.ACCOUNT_INACTIVE: the account is deactivated. A sign-in says so only after the right password. */
 export function accountInactive(): SuiteError {
   return new SuiteError('AUTH.ACCOUNT_INACTIVE', 'The account is deactivated', {
-    next: 'Ask an administrator to activate it again',
+    next: 'Ask an administrator to reactivate it',
   });
 }
 
-/** AUTH.EMAIL_UNVERIFIED: the password is right, and `requireVerifiedEmail` asks for a verified address. */
+/** AUTH.EMAIL_UNVERIFIED: the operation, or the option `requireVerifiedEmail`, needs a verified address. */
 export function emailUnverified(): SuiteError {
-  return new SuiteError('AUTH.EMAIL_UNVERIFIED', 'The e-mail address is not verified yet', {
-    next: 'Follow the link in the e-mail that was sent at registration, or ask for another one',
+  return new SuiteError('AUTH.EMAIL_UNVERIFIED', 'The email address is not verified', {
+    next: 'Follow the link in the verification email, or request another one',
   });
 }
 
-/** AUTH.PASSWORD_RESET_REQUIRED: the password is right and may not be used any more. */
+/** AUTH.PASSWORD_RESET_REQUIRED: the password is right but must be replaced. */
 export function passwordResetRequired(): SuiteError {
-  return new SuiteError('AUTH.PASSWORD_RESET_REQUIRED', 'A new password must be set', {
-    next: 'Ask for a password reset and follow the link in the e-mail',
+  return new SuiteError('AUTH.PASSWORD_RESET_REQUIRED', 'The password must be reset', {
+    next: 'Request a password reset and follow the link in the email',
   });
 }
 
-/** AUTH.USER_NOT_FOUND: no account has this id, or it was deleted. */
+/** AUTH.USER_NOT_FOUND: no account has this id, or the account was deleted. */
 export function userNotFound(userId: string): SuiteError {
-  return new SuiteError('AUTH.USER_NOT_FOUND', 'There is no such user', {
+  return new SuiteError('AUTH.USER_NOT_FOUND', 'The user does not exist', {
     next: 'Check the id',
     meta: { userId },
   });
@@ -72,44 +121,52 @@ export function userNotFound(userId: string): SuiteError {
 /** AUTH.SESSION_NOT_FOUND: the user has no live session with this id. */
 export function sessionNotFound(sessionId: string): SuiteError {
   return new SuiteError('AUTH.SESSION_NOT_FOUND', 'The user has no such session', {
-    why: 'It is unknown, belongs to somebody else, or has ended.',
+    why: 'The session does not exist, belongs to another user, or has ended.',
     next: 'List the sessions of the user',
     meta: { sessionId },
   });
 }
 
-/** AUTH.SESSION_ENDED: signed out, revoked, or over; also when the account is deactivated. */
+/** AUTH.SESSION_ENDED: the session was signed out or revoked, or expired, or its account is deactivated. */
 export function sessionEnded(): SuiteError {
   return new SuiteError('AUTH.SESSION_ENDED', 'The session has ended', { next: 'Sign in again' });
 }
 
-/** AUTH.TOKEN_INVALID: nobody was given this token for this purpose. */
+/** AUTH.TOKEN_INVALID: the token is unknown, or was issued for another purpose. */
 export function tokenInvalid(): SuiteError {
-  return new SuiteError('AUTH.TOKEN_INVALID', 'The token is not valid here', {
-    why: 'It is unknown, or was given for something else.',
-    next: 'Ask for a new one',
+  return new SuiteError('AUTH.TOKEN_INVALID', 'The token is not valid', {
+    why: 'The token is unknown, or was issued for another purpose.',
+    next: 'Request a new token',
   });
 }
 
-/** AUTH.TOKEN_EXPIRED: the token was right and its time is over. */
+/** AUTH.TOKEN_EXPIRED: the token was right and has expired. */
 export function tokenExpired(): SuiteError {
-  return new SuiteError('AUTH.TOKEN_EXPIRED', 'The token has expired', { next: 'Ask for a new one' });
+  return new SuiteError('AUTH.TOKEN_EXPIRED', 'The token has expired', { next: 'Request a new token' });
 }
 
-/** AUTH.TOKEN_USED: the token was used, or a newer one took its place. */
+/** AUTH.TOKEN_USED: the token was used, or replaced by a newer one. */
 export function tokenUsed(): SuiteError {
-  return new SuiteError('AUTH.TOKEN_USED', 'The token was used already, or replaced by a newer one', {
-    next: 'Use the newest one, or ask for another',
+  return new SuiteError('AUTH.TOKEN_USED', 'The token was already used or replaced', {
+    next: 'Use the newest token, or request another one',
   });
 }
 
-/**
- * AUTH.TOKEN_REUSED: a refresh token came a second time, so its session was ended: one of both bearers is not the
- * owner.
- */
+/** AUTH.TOKEN_REUSED: a refresh token was presented twice, so one bearer is not its owner. The session was ended. */
 export function tokenReused(): SuiteError {
-  return new SuiteError('AUTH.TOKEN_REUSED', 'The refresh token was used before; its session was ended', {
-    why: "A refresh token is good for one use, and a second one may be a thief's.",
-    next: 'Sign in again; a client must never send the same refresh token twice, not even in parallel',
+  return new SuiteError('AUTH.TOKEN_REUSED', 'The refresh token was used before, so its session was ended', {
+    why: 'A refresh token is valid once. A second use may come from a thief.',
+    next: 'Sign in again. A client must never send one refresh token twice, not even in parallel',
   });
 }
+
+/** The store's error for each constraint, and each rule of its own SQL, that a caller can violate. */
+export const CONSTRAINT_ERRORS: ConstraintErrors = {
+  idx_users_email: emailTaken,
+  users_email_lower_key: emailTaken,
+  users_username_lower_key: usernameTaken,
+  idx_orgs_slug: slugTaken,
+  organization_members_org_id_user_id_key: alreadyMember,
+  org_invitations_open_key: alreadyInvited,
+  organization_owner_stays: ownerStays,
+};

@@ -1,10 +1,12 @@
-export { deactivate, type EndAccountInput, softDelete } from './account-end.store';
 export {
+  deactivate,
+  type EndAccountInput,
   type Registered,
   type RegisterInput,
   type RequestEmailVerificationInput,
   register,
   requestEmailVerification,
+  softDelete,
   type VerifyEmailInput,
   verifyEmail,
 } from './accounts.store';
@@ -19,15 +21,16 @@ export {
 } from './audit-chain.store';
 export { type Auth, type AuthClient, type AuthTransaction, openAuth } from './client';
 export { type CodeSender, type CodeSent, type SendCodeInput, sendCode } from './codes.store';
-export { normalizeEmail } from './email';
 export {
   type RotatedEncryption,
   type RotateEncryptionInput,
   rotateEncryption,
   type UnreadableSecret,
 } from './encryption.store';
+export type { AuthErrorCode } from './errors';
+export type { Proof } from './factor/proof';
 export { $Enums, Prisma } from './generated/client';
-export type { Device } from './input';
+export { type Device, normalizeEmail } from './input';
 export {
   type AcceptInvitationInput,
   acceptInvitation,
@@ -46,15 +49,17 @@ export {
   type TransferOwnershipInput,
   transferOwnership,
 } from './members.store';
-export type { OrganizationRole } from './membership';
 export {
   type ConfirmChannelInput,
   confirmChannel,
   type DisableMfaInput,
   disableMfa,
+  type RegenerateRecoveryCodesInput,
+  regenerateRecoveryCodes,
   type VerifyMfaInput,
   verifyMfa,
 } from './mfa.store';
+export type { OrganizationRole } from './organization/membership';
 export {
   type CloseOrganizationInput,
   type CreateOrganizationInput,
@@ -71,10 +76,9 @@ export {
   resetPassword,
 } from './passwords.store';
 export { type Profile, type UpdateProfileInput, updateProfile } from './profile.store';
-export type { Proof } from './proof';
 export { type Pruned, type PruneExpiredInput, pruneExpired } from './prune.store';
-export { type RegenerateRecoveryCodesInput, regenerateRecoveryCodes } from './recovery-codes.store';
 export { isRevoked, type RevokeTokenInput, revokeToken } from './revoked-tokens.store';
+export type { SignedIn } from './session/session';
 export {
   type Authenticated,
   type AuthenticateInput,
@@ -92,5 +96,5 @@ export {
   revokeSession,
 } from './sessions.store';
 export { type AuthOptions, type AuthSettings, DEFAULT_SETTINGS, type LockoutSettings } from './settings';
-export { type Factor, type LoginInput, login, type MfaChallenge, type SignedIn } from './sign-in.store';
+export { type Factor, type LoginInput, login, type MfaChallenge } from './sign-in.store';
 export { type ConfirmTotpInput, confirmTotp, type EnrollTotpInput, enrollTotp, type TotpEnrolment } from './totp.store';

@@ -1,15 +1,14 @@
 import { newId } from '@azora/db-core';
 import { idInput } from '@azora/db-core/input';
 import { z } from 'zod';
-import { writeAudit } from './audit';
+import { lockActiveAccount } from './account/account-row';
+import { writeAudit } from './audit/entries';
 import type { Auth, AuthTransaction } from './client';
-import { normalizeEmail } from './email';
 import { emailUnverified, readInput, tokenExpired, tokenInvalid, tokenUsed } from './errors';
-import { type Device, deviceInput, emailInput, tokenInput } from './input';
-import { lockActiveAccount } from './locked-account';
-import { addMember, lockForChange, lockOrganization, type OrganizationRole } from './membership';
-import { alreadyMember, invitationNotFound, invitationNotYours } from './organization-errors';
-import { hashToken, newToken } from './tokens';
+import { type Device, deviceInput, emailInput, normalizeEmail, tokenInput } from './input';
+import { alreadyMember, invitationNotFound, invitationNotYours } from './organization/errors';
+import { addMember, lockForChange, lockOrganization, type OrganizationRole } from './organization/membership';
+import { hashToken, newToken } from './session/tokens';
 
 const LIFE_MS = 7 * 86_400_000;
 
@@ -20,21 +19,21 @@ export interface InviteInput {
   /** An owner or admin. */
   readonly actorId: string;
   readonly email: string;
-  /** Without it member. */
+  /** `member` by default. */
   readonly role?: InvitedRole;
   readonly device?: Device;
 }
 
 export interface Invitation {
   readonly invitationId: string;
-  /** For the link in the e-mail. It is shown here and never again: only its hash is kept. */
+  /** For the link in the email. Returned once: the database has only its hash. */
   readonly token: string;
   readonly expiresAt: Date;
 }
 
 export interface AcceptInvitationInput {
   readonly token: string;
-  /** Who is signed in; the invitation must have gone to the verified address of this account. */
+  /** The signed-in user. The invitation must have been sent to the verified address of this account. */
   readonly userId: string;
   readonly device?: Device;
 }
@@ -57,7 +56,7 @@ const acceptInput = z.strictObject({ token: tokenInput, userId: idInput, device:
 const revokeInput = z.strictObject({ ...byActor, invitationId: idInput });
 
 /**
- * Invites an address into an organization for seven days; an address has one open invitation at a time.
+ * Invites an address into an organization for seven days. An address has one open invitation per organization.
  * @throws {SuiteError} `AUTH.INVALID_INPUT`, `AUTH.NOT_ALLOWED`, `AUTH.ALREADY_MEMBER`, `AUTH.ALREADY_INVITED`,
  * `AUTH.ORGANIZATION_NOT_FOUND`, `AUTH.USER_NOT_FOUND`, `AUTH.ACCOUNT_INACTIVE`
  */
@@ -71,7 +70,7 @@ export async function invite(auth: Auth, input: InviteInput): Promise<Invitation
     const mine = { orgId, email: { equals: email, mode: 'insensitive' } } as const;
     const isMember = await tx.organizationMember.count({ where: { orgId, user: { email: mine.email } } });
     if (isMember > 0) throw alreadyMember();
-    // One that nobody answered in time is in the way of the next.
+    // An expired invitation still counts as open until it is revoked.
     await tx.orgInvitation.updateMany({
       where: { ...mine, acceptedAt: null, revokedAt: null, expiresAt: { lte: at } },
       data: { revokedAt: at, updatedAt: at },
@@ -103,9 +102,9 @@ export async function invite(auth: Auth, input: InviteInput): Promise<Invitation
 }
 
 /**
- * Makes who was invited a member, once.
- * @throws {SuiteError} `AUTH.INVALID_INPUT`, `AUTH.TOKEN_INVALID`, `AUTH.TOKEN_EXPIRED`, `AUTH.TOKEN_USED` (also when it was
- * revoked), `AUTH.INVITATION_NOT_YOURS`, `AUTH.EMAIL_UNVERIFIED`, `AUTH.ALREADY_MEMBER`, `AUTH.ORGANIZATION_NOT_FOUND`,
+ * Accepts an invitation, once: makes the user a member of the organization.
+ * @throws {SuiteError} `AUTH.INVALID_INPUT`, `AUTH.TOKEN_INVALID`, `AUTH.TOKEN_EXPIRED`, `AUTH.TOKEN_USED` (also for a
+ * revoked invitation), `AUTH.INVITATION_NOT_YOURS`, `AUTH.EMAIL_UNVERIFIED`, `AUTH.ALREADY_MEMBER`, `AUTH.ORGANIZATION_NOT_FOUND`,
  * `AUTH.USER_NOT_FOUND`, `AUTH.ACCOUNT_INACTIVE`
  */
 export async function acceptInvitation(
@@ -131,7 +130,7 @@ export async function acceptInvitation(
 }
 
 /**
- * Ends an open invitation.
+ * Revokes an open invitation.
  * @throws {SuiteError} `AUTH.INVALID_INPUT`, `AUTH.INVITATION_NOT_FOUND`, `AUTH.NOT_ALLOWED`,
  * `AUTH.ORGANIZATION_NOT_FOUND`, `AUTH.USER_NOT_FOUND`, `AUTH.ACCOUNT_INACTIVE`
  */

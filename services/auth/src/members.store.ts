@@ -1,13 +1,13 @@
 import { idInput } from '@azora/db-core/input';
 import { z } from 'zod';
-import { type AuditEntryInput, writeAudit } from './audit';
+import { type AuditEntryInput, writeAudit } from './audit/entries';
 import type { Auth, AuthTransaction } from './client';
 import { readInput } from './errors';
 import { type Device, deviceInput } from './input';
-import { getRole, lockForChange, type OrganizationRole } from './membership';
-import { ownerStays, roleChangeRefused } from './organization-errors';
+import { ownerStays, roleChangeRefused } from './organization/errors';
+import { getRole, lockForChange, type OrganizationRole } from './organization/membership';
 
-/** From each role to which. An owner is made and unmade by `transferOwnership` alone; the database says so too. */
+/** The roles that each role can change to. Only `transferOwnership` changes the owner; the database enforces it too. */
 const ROLE_CHANGES: Readonly<Record<OrganizationRole, readonly OrganizationRole[]>> = {
   owner: [],
   admin: ['member'],
@@ -27,14 +27,14 @@ export interface TransferOwnershipInput {
   readonly orgId: string;
   /** The owner. */
   readonly actorId: string;
-  /** A member, who becomes the owner. */
+  /** The member who becomes the owner. */
   readonly userId: string;
   readonly device?: Device;
 }
 
 export interface RemoveMemberInput {
   readonly orgId: string;
-  /** An owner or admin, or the member, who then leaves. */
+  /** An owner or admin, or the member who leaves. */
   readonly actorId: string;
   readonly userId: string;
   readonly device?: Device;
@@ -44,13 +44,13 @@ const memberInput = { orgId: idInput, actorId: idInput, userId: idInput, device:
 const changeInput = z.strictObject({ ...memberInput, role: z.enum(['owner', 'admin', 'member']) });
 const transferInput = z
   .strictObject(memberInput)
-  .refine(({ actorId, userId }) => actorId !== userId, { path: ['userId'], message: 'is the owner already' });
+  .refine(({ actorId, userId }) => actorId !== userId, { path: ['userId'], message: 'is already the owner' });
 const removeInput = z.strictObject(memberInput);
 
 /**
- * Gives a member another role: admin or member.
- * @throws {SuiteError} `AUTH.INVALID_INPUT`, `AUTH.NOT_ALLOWED`, `AUTH.MEMBER_NOT_FOUND`, `AUTH.ROLE_CHANGE_REFUSED` (which
- * names both roles), `AUTH.ORGANIZATION_NOT_FOUND`, `AUTH.USER_NOT_FOUND`, `AUTH.ACCOUNT_INACTIVE`
+ * Changes the role of a member to admin or member.
+ * @throws {SuiteError} `AUTH.INVALID_INPUT`, `AUTH.NOT_ALLOWED`, `AUTH.MEMBER_NOT_FOUND`, `AUTH.ROLE_CHANGE_REFUSED` (with
+ * both roles), `AUTH.ORGANIZATION_NOT_FOUND`, `AUTH.USER_NOT_FOUND`, `AUTH.ACCOUNT_INACTIVE`
  */
 export async function changeMemberRole(auth: Auth, input: ChangeMemberRoleInput): Promise<void> {
   const { orgId, actorId, userId, role, device } = readInput(changeInput, input);
@@ -69,9 +69,9 @@ export async function changeMemberRole(auth: Auth, input: ChangeMemberRoleInput)
 }
 
 /**
- * Makes a member the owner, and the owner an admin.
+ * Makes a member the owner, and the previous owner an admin.
  * @throws {SuiteError} `AUTH.INVALID_INPUT`, `AUTH.NOT_ALLOWED`, `AUTH.MEMBER_NOT_FOUND`, `AUTH.ORGANIZATION_NOT_FOUND`,
- * `AUTH.USER_NOT_FOUND`, `AUTH.ACCOUNT_INACTIVE` (also when the new owner is deactivated)
+ * `AUTH.USER_NOT_FOUND`, `AUTH.ACCOUNT_INACTIVE` (also if the new owner is deactivated)
  */
 export async function transferOwnership(auth: Auth, input: TransferOwnershipInput): Promise<void> {
   const { orgId, actorId, userId, device } = readInput(transferInput, input);
@@ -79,7 +79,8 @@ export async function transferOwnership(auth: Auth, input: TransferOwnershipInpu
     const at = auth.clock();
     await lockForChange(tx, { orgId, actorId, roles: ['owner'], others: [userId] });
     await getRole(tx, orgId, userId);
-    // One owner at any moment: the old one steps back first. That they agree with owner_id is checked at commit.
+    // A unique index allows one owner at any time, so the previous one changes first. A deferred trigger compares both
+    // with owner_id at commit.
     await setRole(tx, { orgId, userId: actorId, role: 'admin', at });
     await setRole(tx, { orgId, userId, role: 'owner', at });
     await tx.organization.update({ where: { id: orgId }, data: { ownerId: userId, updatedAt: at } });
@@ -88,7 +89,7 @@ export async function transferOwnership(auth: Auth, input: TransferOwnershipInpu
 }
 
 /**
- * Ends a membership: by an owner or admin, or by the member.
+ * Ends a membership, on behalf of an owner or admin, or of the member.
  * @throws {SuiteError} `AUTH.INVALID_INPUT`, `AUTH.NOT_ALLOWED`, `AUTH.MEMBER_NOT_FOUND`, `AUTH.OWNER_STAYS`,
  * `AUTH.ORGANIZATION_NOT_FOUND`, `AUTH.USER_NOT_FOUND`, `AUTH.ACCOUNT_INACTIVE`
  */
@@ -130,7 +131,7 @@ interface MemberChange {
   readonly device: Device;
 }
 
-/** In the chain of who acted, about whom. */
+/** The entry is in the chain of the actor; its resource is the member. */
 function entry({ orgId, actorId, userId, at, device }: MemberChange): Omit<AuditEntryInput, 'action'> {
   return { userId: actorId, orgId, at, resourceType: 'user', resourceId: userId, device };
 }

@@ -1,21 +1,19 @@
 import { idInput } from '@azora/db-core/input';
 import { z } from 'zod';
-import { writeAudit } from './audit';
+import { writeAudit } from './audit/entries';
 import type { Auth, AuthTransaction } from './client';
 import { readInput } from './errors';
-import { type AnyFactor, withFactor } from './factor';
-import { codeInvalid, factorOff } from './factor-errors';
+import { codeInvalid, factorOff } from './factor/errors';
+import { findSentCode, withFactor } from './factor/factor';
+import { type AnyFactor, type Channel, channelInput, digitsInput } from './factor/one-time-code';
+import { type Proof, proofInput, withProof } from './factor/proof';
+import { recoveryCodeInput, replaceRecoveryCodes } from './factor/recovery-codes';
 import { type Device, deviceInput, tokenInput } from './input';
-import { type Channel, channelInput, digitsInput } from './one-time-code';
-import { type Proof, proofInput, withProof } from './proof';
-import { recoveryCodeInput } from './recovery-code';
-import { replaceRecoveryCodes } from './recovery-code-set';
-import { findSentCode } from './sent-code';
-import { openSession, type SignedIn } from './sign-in.store';
-import { readToken, takeToken } from './tokens';
+import { openSession, type SignedIn } from './session/session';
+import { readToken, takeToken } from './session/tokens';
 
 export interface VerifyMfaInput {
-  /** What `login` gave when it asked for a second factor. */
+  /** The token that `login` returned with the challenge. */
   readonly challengeToken: string;
   readonly factor: AnyFactor;
   readonly code: string;
@@ -26,6 +24,13 @@ export interface ConfirmChannelInput {
   readonly userId: string;
   readonly channel: Channel;
   readonly code: string;
+  readonly device?: Device;
+}
+
+export interface RegenerateRecoveryCodesInput {
+  readonly userId: string;
+  /** Required because a recovery code can disable the second factor. */
+  readonly proof: Proof;
   readonly device?: Device;
 }
 
@@ -46,27 +51,28 @@ const channelConfirmation = z.strictObject({
   code: digitsInput,
   device: deviceInput,
 });
-const disableInput = z.strictObject({ userId: idInput, proof: proofInput, device: deviceInput });
+const provenInput = z.strictObject({ userId: idInput, proof: proofInput, device: deviceInput });
 
 /**
- * Finishes a sign-in by a second factor. The challenge is taken with the code, so that of many at once one signs in; after
- * a wrong code it stays good, until the account locks or the challenge expires.
+ * Completes a sign-in with a second factor. The challenge is used up together with the code, so that of any number of
+ * concurrent calls one signs in. After a wrong code it stays valid until the account is locked or the challenge expires.
  * @throws {SuiteError} `AUTH.INVALID_INPUT`, `AUTH.CODE_INVALID`, `AUTH.LOCKED`, `AUTH.FACTOR_OFF`, `AUTH.TOKEN_INVALID`,
- * `AUTH.TOKEN_EXPIRED`, `AUTH.TOKEN_USED`, `AUTH.ACCOUNT_INACTIVE`, `AUTH.USER_NOT_FOUND`, and of the keys
+ * `AUTH.TOKEN_EXPIRED`, `AUTH.TOKEN_USED`, `AUTH.ACCOUNT_INACTIVE`, `AUTH.USER_NOT_FOUND`; from the keys
  * `AUTH.NO_ENCRYPTION_KEY`, `AUTH.KEY_UNKNOWN`, `AUTH.CIPHERTEXT_INVALID`
  */
 export async function verifyMfa(auth: Auth, input: VerifyMfaInput): Promise<SignedIn> {
   const { challengeToken: token, factor, code, device } = readInput(verifyInput, input);
   const { userId } = await readToken(auth, { kinds: ['mfa_challenge'], token });
-  return withFactor(auth, { userId, factor, code, purpose: 'sign_in', device }, async ({ tx, at }) => {
+  const shown = { userId, factor, code, purpose: 'sign_in', device, opensSession: true } as const;
+  return withFactor(auth, shown, async ({ tx, at }) => {
     await takeToken(tx, { kind: 'mfa_challenge', token, at });
     return openSession(auth, tx, { userId, at, method: factor, device });
   });
 }
 
 /**
- * Switches SMS or e-mail on as a second factor, by the code that `sendCode` sent there for `enable`: the number is the
- * user's. Gives ten recovery codes when the user has none left, else none.
+ * Enables SMS or email as a second factor, with the code that `sendCode` sent for `enable`, which proves that the user
+ * receives messages there. Returns ten recovery codes if the user has none left, otherwise an empty list.
  * @throws {SuiteError} `AUTH.INVALID_INPUT`, `AUTH.CODE_INVALID`, `AUTH.LOCKED`, `AUTH.NO_ENCRYPTION_KEY`,
  * `AUTH.USER_NOT_FOUND`, `AUTH.ACCOUNT_INACTIVE`
  */
@@ -101,18 +107,41 @@ export async function confirmChannel(
 }
 
 /**
- * Switches every second factor off: the TOTP secret, the recovery codes, the codes that were sent and the open challenge end.
- * @throws {SuiteError} `AUTH.INVALID_INPUT`, `AUTH.FACTOR_OFF`, `AUTH.USER_NOT_FOUND`, `AUTH.ACCOUNT_INACTIVE`, and of the
+ * Disables all second factors, and deletes or revokes the TOTP secret, the recovery codes, the sent codes and the open
+ * challenge.
+ * @throws {SuiteError} `AUTH.INVALID_INPUT`, `AUTH.FACTOR_OFF`, `AUTH.USER_NOT_FOUND`, `AUTH.ACCOUNT_INACTIVE`; from the
  * proof `AUTH.LOCKED`, `AUTH.CODE_INVALID`, `AUTH.INVALID_CREDENTIALS`
  */
 export async function disableMfa(auth: Auth, input: DisableMfaInput): Promise<void> {
-  const { userId, proof, device } = readInput(disableInput, input);
+  const { userId, proof, device } = readInput(provenInput, input);
   return withProof(auth, { userId, proof, device }, async ({ tx, at }) => {
-    const settings = await tx.mFASettings.findUnique({ where: { userId } });
-    if (!settings?.totpEnabled && !settings?.smsEnabled && !settings?.emailEnabled) throw factorOff('any');
+    await requireFactor(tx, userId);
     await endFactors(tx, userId, at);
     await writeAudit(tx, { ...about(userId, at, device), action: 'MFA_DISABLED', details: { proof: proof.factor } });
   });
+}
+
+/**
+ * Replaces all recovery codes of a user with ten new ones, which are returned once.
+ * @throws {SuiteError} `AUTH.INVALID_INPUT`, `AUTH.FACTOR_OFF`, `AUTH.USER_NOT_FOUND`, `AUTH.ACCOUNT_INACTIVE`; from the
+ * proof `AUTH.LOCKED`, `AUTH.CODE_INVALID`, `AUTH.INVALID_CREDENTIALS`
+ */
+export async function regenerateRecoveryCodes(
+  auth: Auth,
+  input: RegenerateRecoveryCodesInput,
+): Promise<{ readonly recoveryCodes: readonly string[] }> {
+  const { userId, proof, device } = readInput(provenInput, input);
+  return withProof(auth, { userId, proof, device }, async ({ tx, at }) => {
+    await requireFactor(tx, userId);
+    const recoveryCodes = await replaceRecoveryCodes(tx, { userId, at });
+    await writeAudit(tx, { ...about(userId, at, device), action: 'RECOVERY_CODES_REPLACED' });
+    return { recoveryCodes };
+  });
+}
+
+async function requireFactor(tx: AuthTransaction, userId: string): Promise<void> {
+  const settings = await tx.mFASettings.findUnique({ where: { userId } });
+  if (!settings?.totpEnabled && !settings?.smsEnabled && !settings?.emailEnabled) throw factorOff('any');
 }
 
 async function endFactors(tx: AuthTransaction, userId: string, at: Date): Promise<void> {

@@ -1,24 +1,24 @@
 import { newId } from '@azora/db-core';
 import { idInput, textInput } from '@azora/db-core/input';
 import { z } from 'zod';
-import { writeAudit } from './audit';
+import { lockActiveAccount } from './account/account-row';
+import { writeAudit } from './audit/entries';
 import type { Auth } from './client';
 import { readInput } from './errors';
 import { type Device, deviceInput } from './input';
-import { lockActiveAccount } from './locked-account';
-import { addMember, lockForChange } from './membership';
+import { addMember, lockForChange } from './organization/membership';
 
 export interface CreateOrganizationInput {
   readonly ownerId: string;
   readonly name: string;
-  /** Its name in addresses: lower-case letters, digits, and single - or _ between them; at most 63. */
+  /** The name in URLs: lower-case letters and digits, separated by single - or _; at most 63 characters. */
   readonly slug: string;
   readonly device?: Device;
 }
 
 export interface CloseOrganizationInput {
   readonly orgId: string;
-  /** Its owner. */
+  /** The owner. */
   readonly actorId: string;
   readonly device?: Device;
 }
@@ -29,14 +29,14 @@ const createInput = z.strictObject({
   slug: z
     .string()
     .max(63)
-    .regex(/^[a-z0-9]+([_-][a-z0-9]+)*$/, 'is not lower-case letters, digits, and single - or _ between them'),
+    .regex(/^[a-z0-9]+([_-][a-z0-9]+)*$/, 'must be lower-case letters and digits, separated by single - or _'),
   device: deviceInput,
 });
 
 const closeInput = z.strictObject({ orgId: idInput, actorId: idInput, device: deviceInput });
 
 /**
- * Makes an organization with its owner as the first member; returns its id.
+ * Creates an organization with its owner as the first member. Returns its id.
  * @throws {SuiteError} `AUTH.INVALID_INPUT`, `AUTH.SLUG_TAKEN`, `AUTH.USER_NOT_FOUND`, `AUTH.ACCOUNT_INACTIVE`
  */
 export async function createOrganization(
@@ -64,7 +64,8 @@ export async function createOrganization(
 }
 
 /**
- * Closes an organization: nobody works in it, its open invitations end; its row, its slug and its members are kept.
+ * Closes an organization: it is no user's current organization any more, and its open invitations are revoked. Its row,
+ * slug and members are kept.
  * @throws {SuiteError} `AUTH.INVALID_INPUT`, `AUTH.ORGANIZATION_NOT_FOUND`, `AUTH.NOT_ALLOWED`, `AUTH.USER_NOT_FOUND`,
  * `AUTH.ACCOUNT_INACTIVE`
  */

@@ -1,28 +1,28 @@
 import { newId } from '@azora/db-core';
 import { idInput } from '@azora/db-core/input';
 import { z } from 'zod';
-import { writeAudit } from './audit';
+import { hashPassword, newPasswordInput, refuseGuessablePassword } from './account/passwords';
+import { writeAudit } from './audit/entries';
 import type { Auth, AuthTransaction } from './client';
-import { confirmPassword } from './confirm-password';
 import { invalidCredentials, readInput, tokenInvalid } from './errors';
+import { confirmPassword } from './factor/proof';
 import { claimedPasswordInput, type Device, deviceInput, emailInput, tokenInput } from './input';
-import { hashPassword, newPasswordInput, refuseGuessablePassword } from './passwords';
-import { endSessions } from './sessions.store';
-import { newToken, readToken, takeToken } from './tokens';
+import { endSessions } from './session/session';
+import { newToken, readToken, takeToken } from './session/tokens';
 
 export interface ChangePasswordInput {
   readonly userId: string;
   readonly currentPassword: string;
   readonly newPassword: string;
-  /** The session that asks, which stays; all others end. */
+  /** The caller's session, which stays open; all others end. */
   readonly sessionId?: string;
   readonly device?: Device;
 }
 
-/** What is mailed to somebody who asked for a new password. */
+/** The content of a password reset email. */
 export interface PasswordResetMessage {
   readonly userId: string;
-  /** The address of the account, not the one that was typed. */
+  /** The address of the account, not the typed one. */
   readonly email: string;
   readonly token: string;
   readonly expiresAt: Date;
@@ -30,7 +30,7 @@ export interface PasswordResetMessage {
 
 export interface RequestPasswordResetInput {
   readonly email: string;
-  /** Called after the answer, and for accounts that are there only. What it throws is logged. */
+  /** Called after the function has returned, and only if the account exists. Its error is logged. */
   readonly send: (message: PasswordResetMessage) => unknown;
   readonly device?: Device;
 }
@@ -50,13 +50,13 @@ const changePasswordInput = z.strictObject({
 });
 const requestPasswordResetInput = z.strictObject({
   email: emailInput,
-  send: z.custom<RequestPasswordResetInput['send']>((value) => typeof value === 'function', 'is no function'),
+  send: z.custom<RequestPasswordResetInput['send']>((value) => typeof value === 'function', 'is not a function'),
   device: deviceInput,
 });
 const resetPasswordInput = z.strictObject({ token: tokenInput, newPassword: newPasswordInput, device: deviceInput });
 
 /**
- * Sets a new password in the place of the current one, and ends all other sessions.
+ * Replaces the current password, and ends all other sessions.
  * @throws {SuiteError} `AUTH.INVALID_CREDENTIALS`, `AUTH.LOCKED`, `AUTH.PASSWORD_REFUSED`, `AUTH.USER_NOT_FOUND`,
  * `AUTH.ACCOUNT_INACTIVE`, `AUTH.INVALID_INPUT`
  */
@@ -67,7 +67,7 @@ export async function changePassword(auth: Auth, input: ChangePasswordInput): Pr
   const passwordHash = await hashPassword(newPassword, auth.settings.bcryptCost);
   return auth.transaction(async (tx) => {
     const at = auth.clock();
-    // Two changes at once: the second one's current password is not that any more.
+    // Of two concurrent changes, the second one finds that its current password has changed.
     const { count } = await tx.user.updateMany({
       where: { id: userId, passwordHash: currentHash, deletedAt: null },
       data: { passwordHash, passwordResetRequired: false, updatedAt: at },
@@ -80,8 +80,8 @@ export async function changePassword(auth: Auth, input: ChangePasswordInput): Pr
 }
 
 /**
- * Has a token sent to the address, if an active account has it. Whether one does cannot be seen from the answer, nor
- * from the work: one statement either way, and the message goes out after the answer.
+ * Sends a password reset token to the address, if an active account has it. Neither the result nor the timing reveals
+ * whether one does: the function runs one statement in both cases, and sends the message after it has returned.
  * @throws {SuiteError} `AUTH.INVALID_INPUT`
  */
 export async function requestPasswordReset(auth: Auth, input: RequestPasswordResetInput): Promise<void> {
@@ -101,20 +101,24 @@ export async function requestPasswordReset(auth: Auth, input: RequestPasswordRes
       .then(send)
       .catch((error: unknown) => {
         const name = error instanceof Error ? error.name : typeof error;
-        auth.logger.warn('a password reset was not sent', { service: 'auth', userId: account.userId, error: name });
+        auth.logger.warn('the password reset message was not sent', {
+          service: 'auth',
+          userId: account.userId,
+          error: name,
+        });
       });
   });
 }
 
 /**
- * Takes the token of a password reset, or of an account that an administrator entered: the new password holds, all
- * sessions end. It ends a lock too, unless a second factor is on, whose tries the mailbox must not buy.
+ * Sets a new password with the token of a password reset, or of an account that an administrator created. Ends all
+ * sessions, and ends a lock unless a second factor is enabled: access to the mailbox must not give further attempts at it.
  * @throws {SuiteError} `AUTH.TOKEN_INVALID`, `AUTH.TOKEN_EXPIRED`, `AUTH.TOKEN_USED`, `AUTH.PASSWORD_REFUSED`,
  * `AUTH.INVALID_INPUT`
  */
 export async function resetPassword(auth: Auth, input: ResetPasswordInput): Promise<{ readonly userId: string }> {
   const { token, newPassword, device } = readInput(resetPasswordInput, input);
-  // Looked at before the hash is made, so that junk costs no bcrypt.
+  // Before the password is hashed, so that an invalid token costs no bcrypt.
   const { userId, kind } = await readToken(auth, { kinds: ['password_reset', 'invitation'], token });
   await refuseOwnName(auth, userId, newPassword);
   const passwordHash = await hashPassword(newPassword, auth.settings.bcryptCost);
@@ -134,7 +138,7 @@ export async function resetPassword(auth: Auth, input: ResetPasswordInput): Prom
   });
 }
 
-/** Sessions, and what was begun with the old password: a challenge for the second factor, a reset that is under way. */
+/** Ends sessions, open challenges for a second factor and pending resets: all that the old password gave. */
 async function endSessionsAndTokens(
   tx: AuthTransaction,
   { userId, at, exceptSessionId }: { userId: string; at: Date; exceptSessionId?: string | undefined },

@@ -1,25 +1,31 @@
 import { idInput, textInput } from '@azora/db-core/input';
 import { z } from 'zod';
-import { writeAudit } from './audit';
+import { lockActiveAccount } from './account/account-row';
+import { writeAudit } from './audit/entries';
 import type { Auth } from './client';
 import { readInput } from './errors';
+import { phoneInput } from './factor/one-time-code';
 import { type Device, deviceInput } from './input';
-import { lockActiveAccount } from './locked-account';
-import { phoneInput } from './one-time-code';
-import { birthDateInput, countryInput, languageInput, timeZoneInput, urlInput } from './profile-fields';
 
-/** What is given is changed and nothing else; null takes a value away. */
+const FIRST_BIRTH = '1900-01-01';
+/** The pattern of the column: BCP 47 without extensions and private use. */
+const LANGUAGE = /^[A-Za-z]{2,3}(-[A-Za-z0-9]{2,8})*$/;
+/** Codes that have a region name and are not countries. */
+const NO_COUNTRIES = ['EU', 'EZ', 'QO', 'UN', 'XA', 'XB', 'ZZ'];
+const REGIONS = new Intl.DisplayNames(['en'], { type: 'region', fallback: 'none' });
+
+/** Fields that are absent stay unchanged; null removes a value. */
 export interface UpdateProfileInput {
   readonly userId: string;
   /** At most 200 characters. */
   readonly name?: string;
-  /** At most 255 characters; nobody else has it, in whatever case of letters. */
+  /** At most 255 characters; unique, compared without case. */
   readonly username?: string | null;
   /** http or https. */
   readonly avatarUrl?: string | null;
   /** At most 2000 characters. */
   readonly bio?: string | null;
-  /** E.164: +27115550100. It is not the number of the second factor. */
+  /** E.164: +27115550100. Independent of the number of the second factor. */
   readonly phone?: string | null;
   /** YYYY-MM-DD, from 1900 to yesterday. */
   readonly birthDate?: string | null;
@@ -27,7 +33,7 @@ export interface UpdateProfileInput {
   readonly city?: string | null;
   /** ISO 3166-1 alpha-2. */
   readonly country?: string | null;
-  /** BCP 47; kept in its canonical spelling. */
+  /** BCP 47; stored in its canonical form. */
   readonly language?: string;
   /** A name of the IANA database, such as Africa/Johannesburg. */
   readonly timeZone?: string;
@@ -49,13 +55,53 @@ export interface Profile {
   readonly timeZone: string;
 }
 
+/** A BCP 47 language in its canonical form: en-za becomes en-ZA. */
+const languageInput = z
+  .string()
+  .max(35)
+  .transform((text, context) => {
+    const language = attempt(() => Intl.getCanonicalLocales(text)[0]);
+    if (language !== undefined && LANGUAGE.test(language)) return language;
+    context.addIssue({ code: 'custom', message: 'is not a BCP 47 language' });
+    return z.NEVER;
+  });
+
+/** The name of a time zone, in the case of the IANA database if Node knows it. An alias is kept as it is. */
+const timeZoneInput = z
+  .string()
+  .max(64)
+  .transform((text, context) => {
+    const zone = /^[A-Za-z]/.test(text)
+      ? attempt(() => new Intl.DateTimeFormat('en', { timeZone: text }).resolvedOptions().timeZone)
+      : undefined;
+    if (zone !== undefined) return zone.toLowerCase() === text.toLowerCase() ? zone : text;
+    context.addIssue({ code: 'custom', message: 'is not a time zone of the IANA database' });
+    return z.NEVER;
+  });
+
+/** An ISO 3166-1 country in two capital letters. */
+const countryInput = z
+  .string()
+  .regex(/^[A-Z]{2}$/, 'is not two capital letters')
+  .refine((code) => !NO_COUNTRIES.includes(code) && REGIONS.of(code) !== undefined, 'is not a country');
+
+/** A date before today, as YYYY-MM-DD. */
+const birthDateInput = (today: string) =>
+  z.iso.date().refine((day) => day >= FIRST_BIRTH && day < today, 'is not a date from 1900 to yesterday');
+
+/** A web address. */
+const urlInput = z
+  .string()
+  .max(2_000)
+  .refine((text) => /^https?:\/\/[^\s\p{Cc}]+$/u.test(text) && URL.canParse(text), 'is not an http or https URL');
+
 const profileInput = (today: string) =>
   z
     .strictObject({
       userId: idInput,
       name: textInput(200).optional(),
       username: textInput(255)
-        .refine((text) => text === text.trim(), 'has blanks around it')
+        .refine((text) => text === text.trim(), 'has spaces around it')
         .nullish(),
       avatarUrl: urlInput.nullish(),
       bio: textInput(2_000).nullish(),
@@ -68,11 +114,11 @@ const profileInput = (today: string) =>
       device: deviceInput,
     })
     .refine(({ userId: _, device: __, ...fields }) => Object.values(fields).some((value) => value !== undefined), {
-      message: 'has nothing to change',
+      message: 'has no field to change',
     });
 
 /**
- * Changes what a user tells about themselves; returns all of it.
+ * Changes a user's profile. Returns the whole profile.
  * @throws {SuiteError} `AUTH.INVALID_INPUT`, `AUTH.USERNAME_TAKEN`, `AUTH.USER_NOT_FOUND`, `AUTH.ACCOUNT_INACTIVE`
  */
 export async function updateProfile(auth: Auth, input: UpdateProfileInput): Promise<Profile> {
@@ -109,7 +155,15 @@ export async function updateProfile(auth: Auth, input: UpdateProfileInput): Prom
 
 type Present<Fields> = { [Field in keyof Fields]?: Exclude<Fields[Field], undefined> };
 
-/** Without the fields that are undefined. */
+/** Removes the fields that are undefined. */
 function present<Fields extends object>(fields: Fields): Present<Fields> {
   return Object.fromEntries(Object.entries(fields).filter(([, value]) => value !== undefined)) as Present<Fields>;
+}
+
+function attempt<Result>(work: () => Result): Result | undefined {
+  try {
+    return work();
+  } catch {
+    return undefined;
+  }
 }

@@ -5,7 +5,7 @@ import { readInput } from './errors';
 const DAY_MS = 86_400_000;
 
 /**
- * What the schema says in `@retain`, by table: days after `expires_at`. Tokens come before the sessions they belong to.
+ * The `@retain` annotations of the schema, in days after `expires_at`, by table. Tokens come before their sessions.
  */
 const RETAINED_DAYS = {
   tokens: 90,
@@ -18,13 +18,13 @@ const RETAINED_DAYS = {
 type Table = keyof typeof RETAINED_DAYS;
 
 export interface PruneExpiredInput {
-  /** Rows that one statement deletes at most. */
+  /** The most rows that one statement deletes; 1000 by default. */
   readonly batchSize?: number;
-  /** Statements for one table at most; what is left waits for the next call. */
+  /** The most statements per table; the remaining rows wait for the next call. */
   readonly maxBatches?: number;
 }
 
-/** Rows that were deleted, by table. */
+/** The number of deleted rows by table. */
 export type Pruned = Readonly<Record<Table, number>>;
 
 const pruneExpiredInput = z.strictObject({
@@ -33,8 +33,8 @@ const pruneExpiredInput = z.strictObject({
 });
 
 /**
- * Deletes what expired longer ago than it is kept, in small transactions, so that nothing waits for them; several at
- * once share the work. The audit log is the administrator's to prune.
+ * Deletes rows that expired before their retention period, in small transactions that hold their locks only briefly.
+ * Concurrent calls share the work. Only the administrator can prune the audit log.
  * @throws {SuiteError} `AUTH.INVALID_INPUT`
  */
 export async function pruneExpired(auth: Auth, input: PruneExpiredInput = {}): Promise<Pruned> {

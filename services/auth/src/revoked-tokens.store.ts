@@ -1,16 +1,16 @@
 import { idInput, textInput } from '@azora/db-core/input';
 import { z } from 'zod';
-import { writeAudit } from './audit';
+import { writeAudit } from './audit/entries';
 import type { Auth } from './client';
 import { readInput } from './errors';
 import { type Device, deviceInput } from './input';
 
 export interface RevokeTokenInput {
-  /** The id inside the token, of at most 255 characters. */
+  /** The id inside the signed token, of at most 255 characters. */
   readonly jti: string;
-  /** When the token would have expired: from then on it need not be remembered. */
+  /** The expiry of the token. After it the revocation need not be kept. */
   readonly expiresAt: Date;
-  /** Whose token it is, if known, for the audit log. */
+  /** The owner of the token, if known, for the audit log. */
   readonly userId?: string;
   readonly device?: Device;
 }
@@ -24,8 +24,8 @@ const revokeInput = z.strictObject({
 });
 
 /**
- * Refuses a signed token from now on, although its signature and expiry are right. Again is the same as once; the later of
- * two expiries counts.
+ * Revokes a signed token whose signature and expiry are valid. A second call for the same token only extends the expiry,
+ * if the new one is later.
  * @throws {SuiteError} `AUTH.INVALID_INPUT`
  */
 export async function revokeToken(auth: Auth, input: RevokeTokenInput): Promise<void> {
@@ -52,7 +52,7 @@ export async function revokeToken(auth: Auth, input: RevokeTokenInput): Promise<
 }
 
 /**
- * Whether a signed token was revoked. After its expiry the answer may be no: such a token is refused by its expiry.
+ * Whether a signed token was revoked. After the expiry of the token the result may be false: the expiry rejects the token.
  * @throws {SuiteError} `AUTH.INVALID_INPUT`
  */
 export async function isRevoked(auth: Auth, jti: string): Promise<boolean> {

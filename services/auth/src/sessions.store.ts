@@ -1,12 +1,12 @@
 import { newId } from '@azora/db-core';
 import { idInput } from '@azora/db-core/input';
 import { z } from 'zod';
-import { writeAudit } from './audit';
-import type { Auth, AuthTransaction } from './client';
+import { writeAudit } from './audit/entries';
+import type { Auth } from './client';
 import { readInput, sessionEnded, sessionNotFound, tokenExpired, tokenInvalid, tokenReused } from './errors';
 import { type Device, deviceInput, tokenInput } from './input';
-import type { SignedIn } from './sign-in.store';
-import { hashToken, newToken } from './tokens';
+import { endSessions, type SignedIn } from './session/session';
+import { hashToken, newToken } from './session/tokens';
 
 export interface RefreshInput {
   readonly refreshToken: string;
@@ -17,14 +17,14 @@ export interface AuthenticateInput {
   readonly sessionToken: string;
 }
 
-/** Who a request is from. */
+/** The user and session of a request. */
 export interface Authenticated {
   readonly userId: string;
   readonly sessionId: string;
   readonly role: string;
   readonly orgId: string | null;
   readonly emailVerified: boolean;
-  /** When the token must have been refreshed. */
+  /** When the token expires unless it is refreshed. */
   readonly expiresAt: Date;
 }
 
@@ -35,7 +35,7 @@ export interface LogoutInput {
 
 export interface LogoutEverywhereInput {
   readonly userId: string;
-  /** A session that stays, such as the one that asks. */
+  /** A session that stays open, such as the caller's. */
   readonly exceptSessionId?: string;
   readonly device?: Device;
 }
@@ -59,7 +59,7 @@ export interface RevokeSessionInput {
   readonly device?: Device;
 }
 
-/** Nobody has so many devices, and a list without an end is none. */
+/** More than any user has. A list needs a bound. */
 const MAX_LISTED_SESSIONS = 1_000;
 
 const refreshInput = z.strictObject({ refreshToken: tokenInput, device: deviceInput });
@@ -84,8 +84,8 @@ interface Refreshed {
 const REFUSALS = { reused: tokenReused, ended: sessionEnded, expired: tokenExpired, unknown: tokenInvalid } as const;
 
 /**
- * Exchanges a refresh token for new tokens of its session, in one statement. Of any number at once with one token one
- * gets them; a token that was used before ends the session with all tokens that came after it.
+ * Exchanges a refresh token for new tokens of its session, in one statement. Of any number of concurrent calls with one
+ * token, one succeeds. A token that was used before ends the session, with all tokens that were issued after it.
  * @throws {SuiteError} `AUTH.TOKEN_REUSED`, `AUTH.TOKEN_INVALID`, `AUTH.TOKEN_EXPIRED`, `AUTH.SESSION_ENDED`,
  * `AUTH.INVALID_INPUT`
  */
@@ -114,7 +114,7 @@ export async function refresh(auth: Auth, input: RefreshInput): Promise<SignedIn
 }
 
 /**
- * Who a session's token belongs to. Reads one row and writes none.
+ * Finds the user and the session of a session token. Runs one query and writes nothing.
  * @throws {SuiteError} `AUTH.TOKEN_INVALID`, `AUTH.TOKEN_EXPIRED` (refresh it), `AUTH.SESSION_ENDED` (sign in again),
  * `AUTH.INVALID_INPUT`
  */
@@ -138,7 +138,7 @@ export async function authenticate(auth: Auth, input: AuthenticateInput): Promis
 }
 
 /**
- * Ends the session of a token, which may be too old for anything else; one that has ended stays so.
+ * Ends the session of a token, even if the token has expired. Does nothing if the session has already ended.
  * @throws {SuiteError} `AUTH.TOKEN_INVALID`, `AUTH.INVALID_INPUT`
  */
 export async function logout(auth: Auth, input: LogoutInput): Promise<void> {
@@ -155,7 +155,7 @@ export async function logout(auth: Auth, input: LogoutInput): Promise<void> {
 }
 
 /**
- * Ends all live sessions of a user, but for one if it is named; returns how many.
+ * Ends all live sessions of a user, optionally except one. Returns their number.
  * @throws {SuiteError} `AUTH.INVALID_INPUT`
  */
 export async function logoutEverywhere(auth: Auth, input: LogoutEverywhereInput): Promise<{ readonly ended: number }> {
@@ -170,7 +170,7 @@ export async function logoutEverywhere(auth: Auth, input: LogoutEverywhereInput)
 }
 
 /**
- * The live sessions of a user, the newest first; 1000 at most.
+ * Lists the live sessions of a user, newest first, at most 1000.
  * @throws {SuiteError} `AUTH.INVALID_INPUT`
  */
 export async function listSessions(auth: Auth, input: ListSessionsInput): Promise<readonly ListedSession[]> {
@@ -185,7 +185,7 @@ export async function listSessions(auth: Auth, input: ListSessionsInput): Promis
 
 /**
  * Ends one live session of a user.
- * @throws {SuiteError} `AUTH.SESSION_NOT_FOUND`, also when it is somebody else's; `AUTH.INVALID_INPUT`
+ * @throws {SuiteError} `AUTH.SESSION_NOT_FOUND` (also for a session of another user), `AUTH.INVALID_INPUT`
  */
 export async function revokeSession(auth: Auth, input: RevokeSessionInput): Promise<void> {
   const { userId, sessionId, device } = readInput(revokeSessionInput, input);
@@ -195,24 +195,4 @@ export async function revokeSession(auth: Auth, input: RevokeSessionInput): Prom
     const resource = { resourceType: 'session', resourceId: sessionId };
     await writeAudit(tx, { at, userId, action: 'SESSION_REVOKED', ...resource, device });
   });
-}
-
-export interface EndSessionsInput {
-  readonly userId: string;
-  readonly at: Date;
-  /** This one only. */
-  readonly sessionId?: string | undefined;
-  readonly exceptSessionId?: string | undefined;
-}
-
-/**
- * Revokes live sessions of a user with their refresh tokens; returns how many sessions. The caller writes the entry.
- */
-export async function endSessions(
-  tx: AuthTransaction,
-  { userId, at, sessionId, exceptSessionId }: EndSessionsInput,
-): Promise<number> {
-  const [row] = await tx.$queryRaw<{ ended: number }[]>`
-    SELECT end_sessions(${userId}, ${at}, ${sessionId ?? null}, ${exceptSessionId ?? null}) AS ended`;
-  return row?.ended ?? 0;
 }

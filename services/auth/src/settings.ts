@@ -1,43 +1,43 @@
 import type { Environment, StoreOptions } from '@azora/db-core';
 import { z } from 'zod';
-import { type Keyring, readKeyring } from './encryption';
+import { type Keyring, readKeyring } from './encryption/encryption';
 import { readInput } from './errors';
 
 const MINUTE_MS = 60_000;
 const HOUR_MS = 60 * MINUTE_MS;
 const DAY_MS = 24 * HOUR_MS;
 
-/** Tries of one account, whatever the factor, and the locks that they lead to. */
+/** The limit on attempts at an account, with any factor, and the locks that follow. */
 export interface LockoutSettings {
-  /** So many failed tries within `windowMs` lock the account. */
+  /** The number of failed attempts within `windowMs` that locks the account. */
   readonly attempts: number;
   readonly windowMs: number;
-  /** How long the first lock lasts; each further one twice as long as the one before. */
+  /** The duration of the first lock. Each further lock lasts twice as long as the previous one, up to `maxLockMs`. */
   readonly lockMs: number;
   readonly maxLockMs: number;
 }
 
-/** What can be chosen for a handle; times in milliseconds. */
+/** The settings of a handle; durations in milliseconds. */
 export interface AuthSettings {
-  /** Rounds of bcrypt as a power of two: 12 takes about 0.2 s. */
+  /** The bcrypt cost, as a power of two: a hash with cost 12 takes about 0.2 s. */
   readonly bcryptCost: number;
   readonly lockout: LockoutSettings;
-  /** A session's token is good for so long after sign-in or refresh. */
+  /** The lifetime of a session token after sign-in or refresh. */
   readonly sessionTokenMs: number;
-  /** A session that is not refreshed for so long is over. */
+  /** A session ends after this time without a refresh. */
   readonly sessionIdleMs: number;
-  /** A session is over after so long, however often it is refreshed (NIST SP 800-63B, 4.1.3: 30 days). */
+  /** A session ends after this time in any case (NIST SP 800-63B, 4.1.3: 30 days). */
   readonly sessionAbsoluteMs: number;
   readonly emailVerificationMs: number;
   readonly passwordResetMs: number;
   readonly mfaChallengeMs: number;
-  /** Whether who has not verified the address yet is refused at sign-in. */
+  /** Whether a sign-in needs a verified address. */
   readonly requireVerifiedEmail: boolean;
 }
 
 export interface AuthOptions extends StoreOptions, Partial<Omit<AuthSettings, 'lockout'>> {
   readonly lockout?: Partial<LockoutSettings>;
-  /** Keys for secrets at rest, as `v2:<key>,v1:<key>`, newest first; without it `AZORA_ENCRYPTION_KEY` is read. */
+  /** Keys for secrets at rest, as `v2:<key>,v1:<key>`, newest first. Default: `AZORA_ENCRYPTION_KEY`. */
   readonly encryptionKeys?: string;
 }
 
@@ -53,7 +53,7 @@ export const DEFAULT_SETTINGS: AuthSettings = {
   requireVerifiedEmail: false,
 };
 
-/** Ten years: what is longer is a mistake of units. */
+/** At most ten years: a longer duration is a mistake of units. */
 const duration = z
   .int()
   .min(1)
@@ -78,7 +78,7 @@ const settingsInput = z.object({
 });
 
 /**
- * The options with the defaults of what is not given.
+ * Merges the options with the defaults.
  * @throws {SuiteError} `AUTH.INVALID_INPUT`
  */
 export function readSettings(options: AuthOptions): AuthSettings {
@@ -91,7 +91,7 @@ export function readSettings(options: AuthOptions): AuthSettings {
 }
 
 /**
- * The keys of the option, else of the environment.
+ * Reads the keys from the option or, without it, from the environment.
  * @throws {SuiteError} `AUTH.ENCRYPTION_KEY_INVALID`
  */
 export function keyringOf({ encryptionKeys }: AuthOptions, environment: Environment): Keyring | undefined {

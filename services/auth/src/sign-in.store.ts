@@ -1,9 +1,9 @@
-import type { SuiteError } from '@azora/db-core';
-import { newId } from '@azora/db-core';
+import { newId, type SuiteError } from '@azora/db-core';
 import { z } from 'zod';
-import { failAttempt, lockoutParameters, lockoutValues, returnAttempt } from './attempts';
-import { writeAudit, writeEntry } from './audit';
-import type { Auth, AuthTransaction } from './client';
+import { failAttempt, lockoutParameters, lockoutValues, returnAttempt } from './account/attempts';
+import { hashPassword, isOutdated, isPasswordOf } from './account/passwords';
+import { writeAudit, writeEntry } from './audit/entries';
+import type { Auth } from './client';
 import {
   accountInactive,
   accountLocked,
@@ -13,8 +13,7 @@ import {
   readInput,
 } from './errors';
 import { claimedPasswordInput, type Device, deviceInput, emailInput } from './input';
-import { hashPassword, isOutdated, isPasswordOf } from './passwords';
-import { newToken } from './tokens';
+import { newSession, type SignedIn } from './session/session';
 
 export type Factor = 'totp' | 'sms' | 'email';
 
@@ -24,22 +23,7 @@ export interface LoginInput {
   readonly device?: Device;
 }
 
-/** A session that was opened. The tokens are shown once: only their hashes are kept. */
-export interface SignedIn {
-  readonly kind: 'session';
-  readonly userId: string;
-  readonly sessionId: string;
-  /** Authenticates requests until it is refreshed, `sessionTokenMs` at most. */
-  readonly sessionToken: string;
-  /** Good for one refresh. */
-  readonly refreshToken: string;
-  /** When the session is over unless it is refreshed. */
-  readonly expiresAt: Date;
-  /** When the session is over in any case. */
-  readonly absoluteExpiresAt: Date;
-}
-
-/** The password was right and a second factor is asked for. */
+/** The password was right, and verifyMfa must complete the sign-in with a second factor. */
 export interface MfaChallenge {
   readonly kind: 'mfa';
   readonly challengeToken: string;
@@ -47,19 +31,12 @@ export interface MfaChallenge {
   readonly expiresAt: Date;
 }
 
-export interface OpenSessionInput {
-  readonly userId: string;
-  readonly at: Date;
-  /** The factor that completed the sign-in, for the audit log. */
-  readonly method: string;
-  readonly device?: Device | undefined;
-}
-
 const loginInput = z.strictObject({ email: emailInput, password: claimedPasswordInput, device: deviceInput });
 
 /**
- * Signs in by address and password: a session, or a challenge when a second factor is on. Counts the try before it
- * looks at the password, makes a new hash when the cost was raised, and takes as long for an address that nobody has.
+ * Signs in with an address and a password. Returns a session, or a challenge if a second factor is enabled. Counts the
+ * attempt before it checks the password, and replaces the hash if the bcrypt cost was raised. An unknown address takes as
+ * long as a wrong password.
  * @throws {SuiteError} `AUTH.INVALID_CREDENTIALS`, `AUTH.LOCKED`, `AUTH.ACCOUNT_INACTIVE`, `AUTH.EMAIL_UNVERIFIED`,
  * `AUTH.PASSWORD_RESET_REQUIRED`, `AUTH.INVALID_INPUT`
  */
@@ -83,23 +60,6 @@ export async function login(auth: Auth, input: LoginInput): Promise<SignedIn | M
   return finishSignIn(auth, { userId: account.userId, passwordHash, newHash, device });
 }
 
-/**
- * Opens a session for a user who has shown all factors, in the transaction that took the last of them; failed tries are
- * forgotten and the audit log has its entry.
- */
-export async function openSession(
-  auth: Auth,
-  tx: AuthTransaction,
-  { userId, at, method, device = {} }: OpenSessionInput,
-): Promise<SignedIn> {
-  const fresh = newSession(auth, userId, at);
-  const { sessionIdleMs, sessionAbsoluteMs } = auth.settings;
-  await tx.$executeRaw`SELECT open_session(${userId}, ${at}, ${fresh.sessionId}, ${fresh.session.hash}, ${newId()},
-    ${fresh.refresh.hash}, ${sessionIdleMs} * interval '1 ms', ${sessionAbsoluteMs} * interval '1 ms', ${method},
-    ${device.ipAddress ?? null}, ${device.userAgent ?? null})`;
-  return fresh.signedIn;
-}
-
 interface Account {
   readonly userId: string;
   readonly passwordHash: string | null;
@@ -120,22 +80,20 @@ async function beginSignIn(auth: Auth, email: string): Promise<Account | undefin
   return account;
 }
 
-/**
- * An address that nobody has gets an entry too, for the work must not tell it from a wrong password; not the address.
- */
+/** Writes an entry for an unknown address too, so that the work does not reveal it. The entry omits the address. */
 function noteFailure(auth: Auth, userId: string | null, device: Device): Promise<void> {
   if (userId !== null) return failAttempt(auth, { userId, action: 'LOGIN_FAILED', device });
   return writeEntry(auth, { at: auth.clock(), userId, action: 'LOGIN_FAILED', device });
 }
 
-/** Told only to who knows the password. */
+/** The reason to reject a right password. Only a caller who knows the password learns it. */
 function refusalOf(account: Account, requireVerifiedEmail: boolean): SuiteError | undefined {
   if (!account.isActive) return accountInactive();
   if (account.resetRequired) return passwordResetRequired();
   return requireVerifiedEmail && !account.emailVerified ? emailUnverified() : undefined;
 }
 
-/** The password was right: the try goes back. */
+/** Returns the attempt, because the password was right. */
 function noteRefusal(auth: Auth, userId: string, reason: string, device: Device): Promise<void> {
   return auth.transaction(async (tx) => {
     const at = auth.clock();
@@ -182,18 +140,4 @@ async function finishSignIn(
   if (result?.outcome !== 'challenge') throw invalidCredentials();
   const expiresAt = new Date(at.getTime() + mfaChallengeMs);
   return { kind: 'mfa', challengeToken: refresh.token, factors: result.factors ?? [], expiresAt };
-}
-
-function newSession({ settings: { sessionIdleMs, sessionAbsoluteMs } }: Auth, userId: string, at: Date) {
-  const [session, refresh, sessionId] = [newToken(), newToken(), newId()];
-  const signedIn: SignedIn = {
-    kind: 'session',
-    userId,
-    sessionId,
-    sessionToken: session.token,
-    refreshToken: refresh.token,
-    expiresAt: new Date(at.getTime() + Math.min(sessionIdleMs, sessionAbsoluteMs)),
-    absoluteExpiresAt: new Date(at.getTime() + sessionAbsoluteMs),
-  };
-  return { session, refresh, sessionId, signedIn };
 }

@@ -1,31 +1,30 @@
 import { idInput, textInput } from '@azora/db-core/input';
 import { z } from 'zod';
-import { writeAudit } from './audit';
+import { writeAudit } from './audit/entries';
 import type { Auth } from './client';
-import { seal, unseal } from './encryption';
+import { decryptSecret, encryptSecret } from './encryption/encryption';
 import { readInput } from './errors';
-import { type FindFactor, withFactor } from './factor';
-import { factorAlreadyOn, factorNotPending } from './factor-errors';
+import { factorAlreadyOn, factorNotPending } from './factor/errors';
+import { type FindFactor, withFactor } from './factor/factor';
+import { digitsInput } from './factor/one-time-code';
+import { type Proof, proofInput, withProofIfNeeded } from './factor/proof';
+import { replaceRecoveryCodes } from './factor/recovery-codes';
+import { newTotpSecret, TOTP_USE, totpStepOf, totpUrl } from './factor/totp';
 import { type Device, deviceInput } from './input';
-import { digitsInput } from './one-time-code';
-import { type Proof, proofInput, withProofIfNeeded } from './proof';
-import { replaceRecoveryCodes } from './recovery-code-set';
-import { newTotpSecret, totpStepOf, totpUrl } from './totp';
-import { TOTP_USE } from './totp-code';
 
 const DEFAULT_ISSUER = 'Azora';
 
 export interface EnrollTotpInput {
   readonly userId: string;
-  /** Who asks for the code, as the app shows it; without it "Azora". */
+  /** The service that asks for the code, as the app shows it. Default: Azora. */
   readonly issuer?: string;
-  /** Needed when a second factor is on. */
+  /** Required if a second factor is enabled. */
   readonly proof?: Proof;
   readonly device?: Device;
 }
 
 export interface TotpEnrolment {
-  /** Base32, for who cannot scan. It is shown here and never again. */
+  /** Base32, for people who cannot scan the QR code. Returned once. */
   readonly secret: string;
   /** otpauth://totp/…, for a QR code. */
   readonly url: string;
@@ -39,9 +38,9 @@ export interface ConfirmTotpInput {
 
 const enrollInput = z.strictObject({
   userId: idInput,
-  // A colon would end the issuer in the app.
+  // A colon separates the issuer from the account in the URL.
   issuer: textInput(64)
-    .refine((text) => !text.includes(':'), 'holds a colon')
+    .refine((text) => !text.includes(':'), 'contains a colon')
     .default(DEFAULT_ISSUER),
   proof: proofInput.optional(),
   device: deviceInput,
@@ -50,14 +49,14 @@ const enrollInput = z.strictObject({
 const confirmInput = z.strictObject({ userId: idInput, code: digitsInput, device: deviceInput });
 
 /**
- * Gives the user a new TOTP secret, which waits for its first right code; one that was waiting is replaced.
+ * Starts a TOTP enrolment: stores a new secret that waits for its first right code, and replaces one that was waiting.
  * @throws {SuiteError} `AUTH.INVALID_INPUT`, `AUTH.FACTOR_ALREADY_ON`, `AUTH.PROOF_REQUIRED`, `AUTH.NO_ENCRYPTION_KEY`,
- * `AUTH.USER_NOT_FOUND`, `AUTH.ACCOUNT_INACTIVE`, and of the proof `AUTH.LOCKED`, `AUTH.CODE_INVALID`, `AUTH.INVALID_CREDENTIALS`
+ * `AUTH.USER_NOT_FOUND`, `AUTH.ACCOUNT_INACTIVE`; from the proof `AUTH.LOCKED`, `AUTH.CODE_INVALID`, `AUTH.INVALID_CREDENTIALS`
  */
 export async function enrollTotp(auth: Auth, input: EnrollTotpInput): Promise<TotpEnrolment> {
   const { userId, issuer, proof, device } = readInput(enrollInput, input);
   const secret = newTotpSecret();
-  const totpSecret = seal(auth.keyring, { userId, use: TOTP_USE }, secret);
+  const totpSecret = encryptSecret(auth.keyring, { userId, use: TOTP_USE }, secret);
   return withProofIfNeeded(auth, { userId, proof, device }, async ({ tx, account, at }) => {
     const settings = await tx.mFASettings.findUnique({ where: { userId }, select: { totpEnabled: true } });
     if (settings?.totpEnabled) throw factorAlreadyOn('totp');
@@ -69,10 +68,10 @@ export async function enrollTotp(auth: Auth, input: EnrollTotpInput): Promise<To
 }
 
 /**
- * Switches TOTP on by the first right code of the waiting secret, which is not taken again to sign in. Gives ten recovery
- * codes, in plain here and never again; earlier ones end.
+ * Enables TOTP with the first right code of the waiting secret. That code cannot be used again to sign in. Returns ten
+ * recovery codes, once; they replace all earlier ones.
  * @throws {SuiteError} `AUTH.INVALID_INPUT`, `AUTH.FACTOR_NOT_PENDING`, `AUTH.FACTOR_ALREADY_ON`, `AUTH.CODE_INVALID`,
- * `AUTH.LOCKED`, `AUTH.USER_NOT_FOUND`, `AUTH.ACCOUNT_INACTIVE`, and of the stored secret `AUTH.NO_ENCRYPTION_KEY`,
+ * `AUTH.LOCKED`, `AUTH.USER_NOT_FOUND`, `AUTH.ACCOUNT_INACTIVE`; from the stored secret `AUTH.NO_ENCRYPTION_KEY`,
  * `AUTH.KEY_UNKNOWN`, `AUTH.CIPHERTEXT_INVALID`
  */
 export async function confirmTotp(
@@ -92,23 +91,24 @@ export async function confirmTotp(
   );
 }
 
-/** Looks at a code of the secret that waits; taking it switches TOTP on. */
+/** Checks a code of the waiting secret. Using the code up enables TOTP. */
 const findPendingCode: FindFactor = async (auth, { userId, code }) => {
   const settings = await auth.prisma.mFASettings.findUnique({
     where: { userId },
     select: { totpSecret: true, totpEnabled: true },
   });
   if (settings?.totpEnabled) throw factorAlreadyOn('totp');
-  const sealed = settings?.totpSecret ?? null;
-  if (sealed === null) throw factorNotPending('totp');
-  const step = totpStepOf(unseal(auth.keyring, { userId, use: TOTP_USE }, sealed), code, auth.clock());
+  const encrypted = settings?.totpSecret ?? null;
+  if (encrypted === null) throw factorNotPending('totp');
+  const secret = decryptSecret(auth.keyring, { userId, use: TOTP_USE }, encrypted);
+  const step = totpStepOf(secret, code, auth.clock());
   if (step === null) return null;
   return async (tx, at) => {
     const { count } = await tx.mFASettings.updateMany({
-      where: { userId, totpEnabled: false, totpSecret: sealed },
+      where: { userId, totpEnabled: false, totpSecret: encrypted },
       data: { totpEnabled: true, totpLastStep: step, updatedAt: at },
     });
-    // The code was right: another call confirmed or replaced the enrolment first, and nobody guessed.
+    // The code was right, so this was not a guess: another call confirmed or replaced the enrolment first.
     if (count === 0) throw factorNotPending('totp');
     return true;
   };

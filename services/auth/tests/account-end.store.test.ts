@@ -35,7 +35,7 @@ describe('the end of an account', () => {
     ['deactivate', deactivate, 'USER_DEACTIVATED', 'AUTH.ACCOUNT_INACTIVE'],
     ['softDelete', softDelete, 'USER_DELETED', 'AUTH.INVALID_CREDENTIALS'],
   ] as const)('%s', (_name, end, action, refusal) => {
-    it('ends sessions, tokens and codes, and nobody signs in any more', async () => {
+    it('ends sessions, tokens and codes, and prevents further sign-ins', async () => {
       const auth = open();
       const { userId, email, sessionToken, refreshToken } = await givenSession(auth);
       await login(auth, { email, password: PASSWORD });
@@ -55,7 +55,7 @@ describe('the end of an account', () => {
       expect(entry).toEqual({ details: { sessions: 2, by: 'admin', reason: 'asked for it' } });
     });
 
-    it('leaves no way in to who signs in, refreshes or resets the password at the same time', async () => {
+    it('leaves no open session when sign-ins, refreshes and password resets run at the same time', async () => {
       const [one, other] = [open(), open()];
       const { userId, email, refreshToken } = await givenSession(one);
       const token = await new Promise<string>((resolve) => {
@@ -74,7 +74,7 @@ describe('the end of an account', () => {
       expect(await outcomes([login(one, { email, password: PASSWORD })])).not.toHaveProperty('ok');
     });
 
-    it('takes effect once', async () => {
+    it('takes effect once when it runs concurrently', async () => {
       const [one, other] = [open(), open()];
       const { userId } = await givenSession(one);
 
@@ -85,16 +85,16 @@ describe('the end of an account', () => {
 
     it.each([
       ['an unknown user', { userId: 'nobody' }, 'AUTH.USER_NOT_FOUND'],
-      ['no user', {}, 'AUTH.INVALID_INPUT'],
+      ['a missing user', {}, 'AUTH.INVALID_INPUT'],
       ['a reason of ten megabytes', { userId: 'x', reason: 'a'.repeat(10_000_000) }, 'AUTH.INVALID_INPUT'],
-      ['a reason with NUL', { userId: 'x', reason: '\0' }, 'AUTH.INVALID_INPUT'],
-    ])('refuses %s', async (_what, input, code) => {
+      ['a reason that contains NUL', { userId: 'x', reason: '\0' }, 'AUTH.INVALID_INPUT'],
+    ])('rejects %s', async (_what, input, code) => {
       await expect(end(open(), input as never)).rejects.toMatchObject({ code });
     });
   });
 
   describe('softDelete', () => {
-    it('keeps the row and the address, which nobody can take over', async () => {
+    it('keeps the row and the address, so that nobody else can register with it', async () => {
       const auth = open();
       const { userId, email } = await givenSession(auth);
 
@@ -109,7 +109,7 @@ describe('the end of an account', () => {
       expect(await outcomes([softDelete(auth, { userId })])).toEqual({ 'AUTH.USER_NOT_FOUND': 1 });
     });
 
-    it('is refused to an owner until the organization is handed over or closed', async () => {
+    it('rejects an owner until the organization is transferred or closed', async () => {
       const auth = open();
       const owner = await givenVerifiedUser(auth);
       const heir = await givenVerifiedUser(auth);
@@ -134,7 +134,7 @@ describe('the end of an account', () => {
       ]);
     });
 
-    it('never leaves an organization to who is gone, whatever comes at the same time', async () => {
+    it('never leaves an open organization to a deleted owner when it races with transfers', async () => {
       const [one, other] = [open(), open()];
       for (let n = 0; n < 5; n += 1) {
         const owner = await givenVerifiedUser(one);

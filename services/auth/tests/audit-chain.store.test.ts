@@ -9,7 +9,7 @@ describe('the chain of the audit log', () => {
   const open = useAuth(db);
   let accounts = 0;
 
-  /** Entries 1 to `count` about a user of their own; the ids end in their numbers. */
+  /** Inserts entries 1 to `count` about a new user; the ids end in their numbers. */
   const givenChain = async (count: number, daysAgo = 0) => {
     accounts += 1;
     const userId = `user-${accounts}`;
@@ -21,7 +21,7 @@ describe('the chain of the audit log', () => {
     );
     return userId;
   };
-  /** What an administrator does behind the store's back. */
+  /** Runs SQL as an administrator who bypasses the triggers. */
   const tamper = async (sql: string) => {
     await db().admin(`SET session_replication_role = replica; ${sql}; SET session_replication_role = DEFAULT`);
   };
@@ -31,7 +31,7 @@ describe('the chain of the audit log', () => {
     return differences.map(({ kind, seq, toSeq }) => (seq === toSeq ? `${kind} ${seq}` : `${kind} ${seq}-${toSeq}`));
   };
 
-  it('links each entry to the one before it, by account', async () => {
+  it('links each entry to the previous one of the same account', async () => {
     const [one, two] = [await givenChain(3), await givenChain(1)];
     const rows = await db().admin('SELECT * FROM audit_log WHERE user_id = $1 ORDER BY seq', [one]);
 
@@ -48,7 +48,7 @@ describe('the chain of the audit log', () => {
     });
   });
 
-  it('hashes what everybody can hash again', async () => {
+  it('stores a hash that anyone can recompute', async () => {
     const userId = await givenChain(1);
     const [row] = await db().admin(
       'SELECT *, extract(epoch FROM timestamp)::text AS t, extract(epoch FROM created_at)::text AS c FROM audit_log WHERE user_id = $1',
@@ -60,7 +60,7 @@ describe('the chain of the audit log', () => {
     expect(hash).toBe(sha256(text));
   });
 
-  it('sets place and hashes itself, whatever is given', async () => {
+  it('sets the position and the hashes itself, whatever the caller inserts', async () => {
     const userId = await givenChain(1);
     await db().app(
       "INSERT INTO audit_log (id, user_id, action, seq, hash, previous_hash) VALUES ('forged', $1, 'X', 77, $2, $2)",
@@ -71,7 +71,7 @@ describe('the chain of the audit log', () => {
     expect(await differencesOf(userId)).toEqual([]);
   });
 
-  it('does not count an entry that is there already', async () => {
+  it('does not move the head for an entry that already exists', async () => {
     const userId = await givenChain(1);
     const again = `INSERT INTO audit_log (id, user_id, action) VALUES ('${userId}-1', '${userId}', 'X'), ('${userId}-2', '${userId}', 'X') ON CONFLICT DO NOTHING`;
     await db().app(again);
@@ -80,7 +80,7 @@ describe('the chain of the audit log', () => {
     expect(await verifyAuditChain(open(), { userId })).toMatchObject({ ok: true, checked: 2, head: { seq: 2n } });
   });
 
-  it('stays a chain when thirty entries are written at once, and what is rolled back leaves no gap', async () => {
+  it('stays intact when thirty entries are written concurrently, with no gap for rolled-back entries', async () => {
     const auths = [open(), open()];
     const userId = await givenChain(0);
     const write = (n: number) =>
@@ -94,7 +94,7 @@ describe('the chain of the audit log', () => {
     expect(await verifyAuditChain(open(), { userId })).toMatchObject({ ok: true, checked: 20, head: { seq: 20n } });
   });
 
-  it('finds a change of any column', async () => {
+  it('detects a change in any column', async () => {
     const columns = await db().admin(
       "SELECT column_name AS name, data_type AS type FROM information_schema.columns WHERE table_name = 'audit_log'",
     );
@@ -119,53 +119,53 @@ describe('the chain of the audit log', () => {
 
   it.each([
     ['a change', `UPDATE audit_log SET details = '{"n": 20}' WHERE id = '?-3'`, ['changed 3']],
-    ['null for text', `UPDATE audit_log SET org_id = 'null' WHERE id = '?-3'`, ['changed 3']],
+    ['text in place of null', `UPDATE audit_log SET org_id = 'null' WHERE id = '?-3'`, ['changed 3']],
     [
-      'a change that was hashed again',
+      'a change with a recomputed hash',
       `UPDATE audit_log SET action = 'X' WHERE id = '?-3'; UPDATE audit_log SET hash = audit_entry_hash(audit_log) WHERE id = '?-3'`,
       ['unlinked 4'],
     ],
     [
-      'a change of the newest entry, hashed again',
+      'a change of the newest entry with a recomputed hash',
       `UPDATE audit_log SET action = 'X' WHERE id = '?-5'; UPDATE audit_log SET hash = audit_entry_hash(audit_log) WHERE id = '?-5'`,
       ['head_differs 5'],
     ],
-    ['the removal of the oldest', `DELETE FROM audit_log WHERE id = '?-1'`, ['missing 1']],
-    ['the removal of some in the middle', `DELETE FROM audit_log WHERE id IN ('?-3', '?-4')`, ['missing 3-4']],
-    ['the removal of the newest', `DELETE FROM audit_log WHERE id IN ('?-5', '?-4')`, ['missing 4-5']],
-    ['the removal of all', `DELETE FROM audit_log WHERE user_id = '?'`, ['missing 1-5']],
+    ['the deletion of the oldest entry', `DELETE FROM audit_log WHERE id = '?-1'`, ['missing 1']],
+    ['the deletion of entries in the middle', `DELETE FROM audit_log WHERE id IN ('?-3', '?-4')`, ['missing 3-4']],
+    ['the deletion of the newest entries', `DELETE FROM audit_log WHERE id IN ('?-5', '?-4')`, ['missing 4-5']],
+    ['the deletion of all entries', `DELETE FROM audit_log WHERE user_id = '?'`, ['missing 1-5']],
     [
-      'the removal of one with the rest moved up',
+      'a deletion with the later entries moved up',
       `DELETE FROM audit_log WHERE id = '?-2'; UPDATE audit_log SET seq = seq - 1 WHERE user_id = '?' AND seq > 2`,
       ['changed 2', 'unlinked 2', 'changed 3', 'changed 4', 'missing 5'],
     ],
     [
-      'two that change places',
+      'two swapped entries',
       `UPDATE audit_log SET seq = 100 WHERE id = '?-2'; UPDATE audit_log SET seq = 2 WHERE id = '?-3'; UPDATE audit_log SET seq = 3 WHERE id = '?-2'`,
       ['changed 2', 'unlinked 2', 'changed 3', 'unlinked 3', 'unlinked 4'],
     ],
     [
-      'an entry put after the newest',
+      'an entry appended after the head',
       `INSERT INTO audit_log (id, user_id, action, seq, previous_hash, hash) VALUES ('?-x', '?', 'X', 6, repeat('a', 64), repeat('b', 64))`,
       ['changed 6', 'inserted 6', 'unlinked 6'],
     ],
-    ['an entry about somebody else', `UPDATE audit_log SET user_id = 'stranger-?' WHERE id = '?-5'`, ['missing 5']],
-    ['another head', `UPDATE audit_chains SET last_hash = repeat('a', 64) WHERE account = '?'`, ['head_differs 5']],
-    ['an older head', `UPDATE audit_chains SET last_seq = 4 WHERE account = '?'`, ['inserted 5']],
+    ['an entry moved to another user', `UPDATE audit_log SET user_id = 'stranger-?' WHERE id = '?-5'`, ['missing 5']],
+    ['a changed head', `UPDATE audit_chains SET last_hash = repeat('a', 64) WHERE account = '?'`, ['head_differs 5']],
+    ['an outdated head', `UPDATE audit_chains SET last_seq = 4 WHERE account = '?'`, ['inserted 5']],
     [
-      'another anchor',
+      'a changed anchor',
       `UPDATE audit_chains SET first_previous_hash = repeat('a', 64) WHERE account = '?'`,
       ['unlinked 1'],
     ],
-    ['no head', `DELETE FROM audit_chains WHERE account = '?'`, ['head_missing 1-5']],
-  ])('finds %s', async (_what, sql, found) => {
+    ['a missing head', `DELETE FROM audit_chains WHERE account = '?'`, ['head_missing 1-5']],
+  ])('detects %s', async (_what, sql, found) => {
     const userId = await givenChain(5);
     await tamper(sql.replaceAll('?', userId));
 
     expect(await differencesOf(userId)).toEqual(found);
   });
 
-  it('finds an entry put between others, where the index that forbids it was dropped', async () => {
+  it('detects an inserted entry after the unique index was dropped', async () => {
     const userId = await givenChain(3);
     const [index] = await db().admin("SELECT indexdef FROM pg_indexes WHERE indexname = 'audit_log_chain_key'");
     await db().admin('DROP INDEX audit_log_chain_key');
@@ -177,7 +177,7 @@ describe('the chain of the audit log', () => {
     await db().admin(String(index?.['indexdef']));
   });
 
-  it('finds a chain that was written anew, or cut to an older one, by a head that was kept elsewhere', async () => {
+  it('detects a rewritten or truncated chain with a head that was kept elsewhere', async () => {
     const rewrite = (userId: string) => `DO $$ DECLARE e audit_log; last text := repeat('0', 64); BEGIN
       FOR e IN SELECT * FROM audit_log WHERE user_id = '${userId}' ORDER BY seq LOOP
         e.action := 'INNOCENT'; e.previous_hash := last; last := audit_entry_hash(e);
@@ -195,7 +195,7 @@ describe('the chain of the audit log', () => {
     ]) {
       const userId = await givenChain(4);
       const { head } = await verifyAuditChain(open(), { userId });
-      if (head === null) throw new Error('a chain has a head');
+      if (head === null) throw new Error('the chain has no head');
       await db().app("INSERT INTO audit_log (id, user_id, action) VALUES ($1 || '-later', $1, 'X')", [userId]);
       expect(await verifyAuditChain(open(), { userId, expected: head })).toMatchObject({ ok: true });
       await tamper(sql(userId));
@@ -206,7 +206,7 @@ describe('the chain of the audit log', () => {
     expect(kinds).toEqual([['expected_differs'], ['older_than_expected'], ['older_than_expected']]);
   });
 
-  it('looks at all chains at once, and tells which one differs', async () => {
+  it('verifies all chains at once, and reports which one differs', async () => {
     const userId = await givenChain(2);
     await db().app("INSERT INTO audit_log (id, action) VALUES ('about-nobody', 'X')");
     await tamper("UPDATE audit_log SET action = 'Y' WHERE id = 'about-nobody'");
@@ -223,7 +223,7 @@ describe('the chain of the audit log', () => {
     });
   });
 
-  it('keeps its hashes in any time zone', async () => {
+  it('computes the same hashes in any time zone', async () => {
     const userId = await givenChain(2);
     await db().admin(`SET TimeZone = 'Asia/Kathmandu'; SET DateStyle = 'German'`);
     const [row] = await db().admin(
@@ -236,12 +236,15 @@ describe('the chain of the audit log', () => {
   });
 
   it.each([
-    ['expected without a user', { expected: { seq: 1n, hash: 'a'.repeat(64) } }],
-    ['a hash that is none', { userId: 'x', expected: { seq: 1n, hash: "'; --" } }],
-    ['a number for a place', { userId: 'x', expected: { seq: 1 as never, hash: 'a'.repeat(64) } }],
+    ['an expected head without a user', { expected: { seq: 1n, hash: 'a'.repeat(64) } }],
+    ['a malformed hash', { userId: 'x', expected: { seq: 1n, hash: "'; --" } }],
+    [
+      'a number instead of a bigint as the position',
+      { userId: 'x', expected: { seq: 1 as never, hash: 'a'.repeat(64) } },
+    ],
     ['SQL for a user', { userId: "' OR true --" }],
-    ['ten megabytes', { userId: 'x'.repeat(10_000_000) }],
-  ])('does not verify %s', async (_what, input) => {
+    ['a user id of ten megabytes', { userId: 'x'.repeat(10_000_000) }],
+  ])('rejects %s', async (_what, input) => {
     await expect(verifyAuditChain(open(), input)).rejects.toMatchObject({ code: 'AUTH.INVALID_INPUT' });
   });
 });

@@ -2,12 +2,12 @@ import { useDatabase } from '@azora/db-testkit';
 import { verifyAuditChain } from '../src/index';
 import { useAuth } from './given';
 
-describe('old entries of the audit log', () => {
+describe('pruning of the audit log', () => {
   const db = useDatabase('auth');
   const open = useAuth(db);
   let accounts = 0;
 
-  /** Entries 1 to `count` about a user of their own; the ids end in their numbers. */
+  /** Inserts entries 1 to `count` about a new user; the ids end in their numbers. */
   const givenChain = async (count: number, daysAgo = 0) => {
     accounts += 1;
     const userId = `user-${accounts}`;
@@ -19,11 +19,15 @@ describe('old entries of the audit log', () => {
     );
     return userId;
   };
-  it('moves its beginning when old entries are pruned, oldest first, and stays whole', async () => {
+
+  // The counts below include the chains of every test.
+  beforeEach(() => db().admin('SELECT prune_audit_log(1000)'));
+
+  it('prunes the oldest entries first and keeps the chain intact', async () => {
     const userId = await givenChain(4, 100);
     const { head } = await verifyAuditChain(open(), { userId });
     await db().app("INSERT INTO audit_log (id, user_id, action) VALUES ($1 || '-new', $1, 'X')", [userId]);
-    // Happened long ago, and written after a young one: it stays until that one may go.
+    // An old event that was logged after a recent one stays until the recent one is pruned.
     await db().app(
       "INSERT INTO audit_log (id, user_id, action, timestamp) VALUES ($1 || '-late', $1, 'X', now() - interval '99 days')",
       [userId],
@@ -35,7 +39,7 @@ describe('old entries of the audit log', () => {
     expect(await db().admin('SELECT prune_audit_log(1000) AS pruned')).toEqual([{ pruned: 0 }]);
     const seqs = 'SELECT array_agg(seq::int ORDER BY seq) AS seqs FROM audit_log WHERE user_id = $1';
     expect(await db().admin(seqs, [userId])).toEqual([{ seqs: [5, 6] }]);
-    if (head === null) throw new Error('a chain has a head');
+    if (head === null) throw new Error('the chain has no head');
     expect(await verifyAuditChain(open(), { userId, expected: head })).toMatchObject({ ok: true });
     const older = { ...head, seq: head.seq - 1n };
     expect((await verifyAuditChain(open(), { userId, expected: older })).differences.map(({ kind }) => kind)).toEqual([
@@ -45,7 +49,7 @@ describe('old entries of the audit log', () => {
     expect((await verifyAuditChain(open(), { userId, expected: forged })).ok).toBe(false);
   });
 
-  it('goes on from where it was when all of its entries were pruned', async () => {
+  it('continues the chain after all of its entries were pruned', async () => {
     const userId = await givenChain(3, 100);
     await db().admin('SELECT prune_audit_log(1000)');
     expect(await verifyAuditChain(open(), { userId })).toMatchObject({ ok: true, checked: 0, head: { seq: 3n } });
@@ -55,7 +59,7 @@ describe('old entries of the audit log', () => {
   });
 
   it.each(['seq = 2', 'seq > 1', 'seq = 1 OR seq = 3'])(
-    'refuses an administrator a deletion that leaves a gap: %s',
+    'rejects a deletion by the administrator that leaves a gap: %s',
     async (which) => {
       const userId = await givenChain(4, 100);
 
@@ -83,7 +87,7 @@ describe('old entries of the audit log', () => {
     'DROP TRIGGER zz_audit_log_chain ON audit_log',
     'CREATE OR REPLACE FUNCTION audit_entry_hash(audit_log) RETURNS text LANGUAGE sql AS $$ SELECT $$',
     'CREATE TEMP TABLE audit_chains (account text)',
-  ])('refuses the app role: %s', async (sql) => {
+  ])('rejects the app role: %s', async (sql) => {
     await givenChain(1, 100);
     await expect(db().app(sql)).rejects.toMatchObject({ code: '42501' });
   });

@@ -2,12 +2,15 @@ import { useDatabase } from '@azora/db-testkit';
 import { type Auth, type ReadAuditInput, readAudit } from '../src/index';
 import { useAuth } from './given';
 
+/** Excludes the entries that other tests write now. */
+const SEEDED = { to: new Date('2026-03-02T00:00:00Z') };
+
 describe('readAudit', () => {
   const db = useDatabase('auth');
   const open = useAuth(db);
 
   beforeAll(async () => {
-    // Three entries to a microsecond, so that pages end among equal times.
+    // Three entries share each microsecond, so that pages end between equal times.
     await db().app(`INSERT INTO audit_log (id, user_id, org_id, action, timestamp, ip_address)
       SELECT 'e' || lpad(n::text, 3, '0'), CASE n % 3 WHEN 0 THEN NULL ELSE 'user' || n % 3 END,
         CASE WHEN n % 5 = 0 THEN 'org' END, 'ACTION_' || n % 2,
@@ -21,8 +24,8 @@ describe('readAudit', () => {
     return nextCursor === null ? ids : [...ids, ...(await idsOf(auth, { ...input, cursor: nextCursor }))];
   };
 
-  it('gives whole entries, the newest first', async () => {
-    const { entries, nextCursor } = await readAudit(open(), { limit: 1 });
+  it('returns complete entries, newest first', async () => {
+    const { entries, nextCursor } = await readAudit(open(), { ...SEEDED, limit: 1 });
 
     expect(entries).toEqual([
       {
@@ -44,19 +47,19 @@ describe('readAudit', () => {
     expect(nextCursor).toEqual(expect.any(String));
   });
 
-  it.each([1, 7, 60, 500])('gives every entry once on pages of %d', async (limit) => {
-    const ids = await idsOf(open(), { limit });
+  it.each([1, 7, 60, 500])('returns every entry once on pages of %d', async (limit) => {
+    const ids = await idsOf(open(), { ...SEEDED, limit });
 
     expect(ids).toHaveLength(60);
     expect(ids).toEqual([...new Set(ids)]);
     expect(ids.slice(0, 2)).toEqual(['e060', 'e059']);
   });
 
-  it('does not shift a page when entries are written meanwhile', async () => {
+  it('does not shift a page when entries are written between two calls', async () => {
     const auth = open();
     const input = { userId: 'user1', limit: 3 };
     const first = await readAudit(auth, input);
-    await db().app("INSERT INTO audit_log (id, user_id, action) VALUES ('late', 'user1', 'X')");
+    await db().app("INSERT INTO audit_log (id, user_id, action) VALUES ('late', 'user1', 'LATE')");
     const second = await readAudit(auth, { ...input, cursor: first.nextCursor ?? '' });
 
     expect([...first.entries, ...second.entries].map(({ id }) => id)).toEqual([
@@ -71,27 +74,27 @@ describe('readAudit', () => {
 
   it.each<[string, ReadAuditInput, number]>([
     ['a user', { userId: 'user2' }, 20],
-    ['nobody', { userId: null }, 20],
+    ['no known user', { userId: null }, 20],
     ['an organization', { orgId: 'org' }, 12],
     ['an action', { action: 'ACTION_1' }, 30],
     ['a user and an action', { userId: 'user2', action: 'ACTION_1' }, 10],
-    ['a user who has none', { userId: 'user9' }, 0],
-    ['a time', { from: new Date('2026-03-01T12:00:00Z'), to: new Date('2026-03-01T12:00:00.001Z') }, 60],
-    ['a time before', { to: new Date('2026-03-01T12:00:00Z') }, 0],
-  ])('keeps to %s', async (_what, input, count) => {
+    ['a user without entries', { userId: 'user9' }, 0],
+    ['a time range', { from: new Date('2026-03-01T12:00:00Z'), to: new Date('2026-03-01T12:00:00.001Z') }, 60],
+    ['an earlier time range', { to: new Date('2026-03-01T12:00:00Z') }, 0],
+  ])('filters by %s', async (_what, input, count) => {
     expect(await idsOf(open(), { ...input, limit: 9 })).toHaveLength(count);
   });
 
   it.each<[string, ReadAuditInput]>([
     ['a limit of 0', { limit: 0 }],
     ['a limit of 501', { limit: 501 }],
-    ['a cursor that is none', { cursor: 'x' }],
-    ['a cursor of somebody else', { cursor: Buffer.from("1 '; DROP TABLE audit_log; --").toString('base64url') }],
-    ['ten megabytes', { cursor: 'x'.repeat(10_000_000) }],
-    ['SQL for a user', { userId: "' OR 1=1" }],
+    ['a malformed cursor', { cursor: 'x' }],
+    ['a forged cursor', { cursor: Buffer.from("1 '; DROP TABLE audit_log; --").toString('base64url') }],
+    ['a cursor of ten megabytes', { cursor: 'x'.repeat(10_000_000) }],
+    ['SQL as the user id', { userId: "' OR 1=1" }],
     ['a NUL in the action', { action: 'x\0' }],
-    ['a date that is none', { from: new Date(Number.NaN) }],
-  ])('refuses %s', async (_what, input) => {
+    ['an invalid date', { from: new Date(Number.NaN) }],
+  ])('rejects %s', async (_what, input) => {
     await expect(readAudit(open(), input)).rejects.toMatchObject({ code: 'AUTH.INVALID_INPUT' });
   });
 });

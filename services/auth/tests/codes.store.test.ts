@@ -3,18 +3,18 @@ import { useDatabase } from '@azora/db-testkit';
 import { type Auth, confirmChannel, disableMfa, login, register, sendCode, verifyMfa } from '../src/index';
 import { actionsOf, dump, givenClock, MINUTE_MS, outcomes, PASSWORD, useAuth } from './given';
 import {
+  barrierOf,
   givenChallenge,
   givenSender,
   givenSms,
   givenTotp,
   givenVerifiedUser,
   KEY,
-  meetingOf,
   OLDER_KEY,
   PHONE,
 } from './given-factors';
 
-describe('codes that are sent', () => {
+describe('sent codes', () => {
   const db = useDatabase('auth');
   const openAuth = useAuth(db);
   const clock = givenClock();
@@ -23,7 +23,7 @@ describe('codes that are sent', () => {
     db().admin('SELECT * FROM one_time_codes WHERE user_id = $1 ORDER BY created_at', [userId]);
   const another = (code: string) => String((Number(code) + 1) % 1_000_000).padStart(6, '0');
 
-  /** A user who signs in by SMS, with a challenge and the code that was sent for it. */
+  /** A user with SMS enabled, a challenge, and the code that was sent for it. */
   async function givenCode(auth: Auth) {
     const user = await givenVerifiedUser(auth);
     await givenSms(auth, clock, user.userId);
@@ -33,7 +33,7 @@ describe('codes that are sent', () => {
     return { ...user, challengeToken, send, sent, code: send.last() };
   }
 
-  it('switch SMS on as a factor, with recovery codes, once the number was shown to be the user’s', async () => {
+  it('enable SMS, with recovery codes, once the user has entered the code sent to the number', async () => {
     const auth = open();
     const { userId, email } = await givenVerifiedUser(auth);
     const send = givenSender();
@@ -53,13 +53,13 @@ describe('codes that are sent', () => {
     expect(await actionsOf(db(), userId)).toEqual(expect.arrayContaining(['CODE_REQUESTED', 'MFA_ENABLED']));
   });
 
-  it('sign in, once', async () => {
+  it('sign in once', async () => {
     const auth = open();
     const { challengeToken, code, email } = await givenCode(auth);
-    const meeting = meetingOf(auth, 5);
+    const barrier = barrierOf(auth, 5);
 
     const ends = await outcomes(
-      Array.from({ length: 5 }, () => verifyMfa(meeting, { challengeToken, factor: 'sms', code })),
+      Array.from({ length: 5 }, () => verifyMfa(barrier, { challengeToken, factor: 'sms', code })),
     );
     const again = verifyMfa(auth, { challengeToken: await givenChallenge(auth, email), factor: 'sms', code });
 
@@ -67,7 +67,7 @@ describe('codes that are sent', () => {
     await expect(again).rejects.toMatchObject({ code: 'AUTH.CODE_INVALID' });
   });
 
-  it('sign in by e-mail at the verified address', async () => {
+  it('sign in by email at the verified address', async () => {
     const auth = open();
     const { userId, email } = await givenVerifiedUser(auth);
     const send = givenSender();
@@ -83,13 +83,13 @@ describe('codes that are sent', () => {
     expect(send.sent.map(({ to }) => to)).toEqual([email, email]);
   });
 
-  it('are kept as a keyed hash, differ from each other, and do not open another row', async () => {
+  it('are stored as a keyed hash, which differs from every plain hash of the code', async () => {
     const auth = open();
     const { userId, code } = await givenCode(auth);
     const rows = await codesOf(userId);
 
     expect(rows.at(-1)).toMatchObject({ code_hash: expect.stringMatching(/^[0-9a-f]{64}$/), sent_to: PHONE });
-    // Without the key not even all of a million tell it.
+    // Plain hashes of the code, which a reader of the database could compute for all million codes.
     const { createHash } = await import('node:crypto');
     const plain = [code, `${userId}${code}`, JSON.stringify([userId, 'sms', 'sign_in', code])];
     expect(plain.map((text) => createHash('sha256').update(text).digest('hex'))).not.toContain(
@@ -97,7 +97,7 @@ describe('codes that are sent', () => {
     );
   });
 
-  it('still count after a new key was put in front', async () => {
+  it('stay valid after a new encryption key is added', async () => {
     const auth = openAuth({ clock, encryptionKeys: OLDER_KEY });
     const { challengeToken, code } = await givenCode(auth);
     const rotated = openAuth({ clock, encryptionKeys: `v2:${KEY},v1:${OLDER_KEY}` });
@@ -107,7 +107,7 @@ describe('codes that are sent', () => {
     });
   });
 
-  it('are over after ten minutes', async () => {
+  it('expire after ten minutes', async () => {
     const auth = openAuth({ clock, encryptionKeys: KEY, mfaChallengeMs: 60 * MINUTE_MS });
     const { challengeToken, code } = await givenCode(auth);
 
@@ -118,7 +118,7 @@ describe('codes that are sent', () => {
     });
   });
 
-  it('are worth nothing after five wrong tries, also when all come at once', async () => {
+  it('are invalid after five wrong attempts, also when the attempts race', async () => {
     const auth = open();
     const { userId, challengeToken, code } = await givenCode(auth);
 
@@ -133,7 +133,7 @@ describe('codes that are sent', () => {
     });
   });
 
-  it('are good at the fifth try', async () => {
+  it('are valid at the fifth attempt', async () => {
     const auth = open();
     const { challengeToken, code } = await givenCode(auth);
     for (let n = 0; n < 4; n += 1)
@@ -142,7 +142,7 @@ describe('codes that are sent', () => {
     await expect(verifyMfa(auth, { challengeToken, factor: 'sms', code })).resolves.toMatchObject({ kind: 'session' });
   });
 
-  it('are sent once a minute, and the newest alone is good', async () => {
+  it('are sent at most once a minute, and only the newest is valid', async () => {
     const auth = open();
     const { userId, challengeToken, code, send, sent } = await givenCode(auth);
     const again = () => sendCode(auth, { purpose: 'sign_in', channel: 'sms', challengeToken, send });
@@ -162,7 +162,7 @@ describe('codes that are sent', () => {
     await verifyMfa(auth, { challengeToken, factor: 'sms', code: send.last() });
   });
 
-  it('are sent once, however many ask at the same time', async () => {
+  it('are sent once when many requests race', async () => {
     const [one, other] = [open(), open()];
     const { userId } = await givenVerifiedUser(one);
     const send = givenSender();
@@ -177,7 +177,7 @@ describe('codes that are sent', () => {
     expect(send.sent).toHaveLength(1);
   });
 
-  it('are sent although the clock was set back by an hour', async () => {
+  it('are sent after the clock was set back by an hour', async () => {
     const auth = open();
     const { userId } = await givenVerifiedUser(auth);
     const send = givenSender();
@@ -191,7 +191,7 @@ describe('codes that are sent', () => {
     expect(send.sent).toHaveLength(2);
   });
 
-  it('are taken back when the sender fails, whose error is not shown', async () => {
+  it('are withdrawn if the sender rejects, without its error', async () => {
     const auth = open();
     const { userId } = await givenVerifiedUser(auth);
     let code = '';
@@ -216,7 +216,7 @@ describe('codes that are sent', () => {
     expect(send.sent).toHaveLength(1);
   });
 
-  it('are taken back when the sender throws at once', async () => {
+  it('are withdrawn if the sender throws synchronously', async () => {
     const auth = open();
     const { userId } = await givenVerifiedUser(auth);
     const send = () => {
@@ -229,7 +229,7 @@ describe('codes that are sent', () => {
     expect(await codesOf(userId)).toEqual([]);
   });
 
-  it('are of no use for another purpose or channel', async () => {
+  it('are invalid for another purpose or channel', async () => {
     const auth = open();
     const { userId } = await givenVerifiedUser(auth);
     await givenSms(auth, clock, userId);
@@ -244,7 +244,7 @@ describe('codes that are sent', () => {
     });
   });
 
-  it('do not let who only holds a session add a number to an account that has a factor', async () => {
+  it('need a proof before they add a number to an account that has a second factor', async () => {
     const auth = open();
     const { userId } = await givenVerifiedUser(auth);
     const { recoveryCodes } = await givenTotp(auth, userId);
@@ -258,7 +258,7 @@ describe('codes that are sent', () => {
     expect(confirmed.recoveryCodes).toEqual([]);
   });
 
-  it('go to no address that is not verified, and to none that is not on', async () => {
+  it('are sent only to verified addresses and enabled channels', async () => {
     const auth = open();
     const { userId } = await register(auth, { email: 'unverified@azora.world', password: PASSWORD });
     const send = givenSender();
@@ -272,7 +272,7 @@ describe('codes that are sent', () => {
     expect(send.sent).toEqual([]);
   });
 
-  it('switch e-mail on for the address that they went to, and no other', async () => {
+  it('enable email only for the address that they were sent to', async () => {
     const auth = open();
     const { userId } = await givenVerifiedUser(auth);
     const send = givenSender();
@@ -285,7 +285,7 @@ describe('codes that are sent', () => {
     expect(await db().admin('SELECT email_enabled FROM mfa_settings WHERE user_id = $1', [userId])).toEqual([]);
   });
 
-  it('end with the factors', async () => {
+  it('are revoked when the second factors are disabled', async () => {
     const auth = open();
     const { userId } = await givenVerifiedUser(auth);
     await givenSms(auth, clock, userId);
@@ -312,15 +312,15 @@ describe('codes that are sent', () => {
   });
 
   it.each([
-    ['no channel', { channel: 'fax' }],
-    ['no sender', { send: 'me' }],
+    ['an unknown channel', { channel: 'fax' }],
+    ['an invalid sender', { send: 'me' }],
     ['sms without a number', { phoneNumber: undefined }],
-    ['e-mail with a number', { channel: 'email' }],
+    ['email with a number', { channel: 'email' }],
     ['a local number', { phoneNumber: '0115550100' }],
-    ['SQL for a number', { phoneNumber: "'; DROP TABLE users; --" }],
-    ['ten megabytes for a number', { phoneNumber: `+${'1'.repeat(10_000_000)}` }],
+    ['SQL as the number', { phoneNumber: "'; DROP TABLE users; --" }],
+    ['a number of ten megabytes', { phoneNumber: `+${'1'.repeat(10_000_000)}` }],
     ['an unknown purpose', { purpose: 'party' }],
-    ['an id with NUL', { userId: 'a\0' }],
+    ['an id that contains NUL', { userId: 'a\0' }],
     ['an unknown field', { code: '123456' }],
   ])('are not sent for %s', async (_what, wrong) => {
     const auth = open();
@@ -334,7 +334,7 @@ describe('codes that are sent', () => {
     expect(send.sent).toEqual([]);
   });
 
-  it('are not sent without a key to hash them with', async () => {
+  it('are not sent without an encryption key', async () => {
     const auth = openAuth({ clock });
     const { userId } = await givenVerifiedUser(auth);
     const before = await dump(db());

@@ -2,10 +2,10 @@ import { repositoryRoot, useDatabase } from '@azora/db-testkit';
 import { seedContext } from '../../../prisma/personas';
 import { seed } from '../seed';
 import { volume } from '../seed/volume';
+import { isPasswordOf } from '../src/account/passwords';
 import { login, openAuth, verifyAuditChain } from '../src/index';
-import { isPasswordOf } from '../src/passwords';
 
-describe('the seeded people', () => {
+describe('the seeded users', () => {
   const db = useDatabase('auth');
   const context = seedContext(new Date('2026-06-01T00:00:00Z'), ['auth'], repositoryRoot());
   let auth: ReturnType<typeof openAuth>;
@@ -16,7 +16,7 @@ describe('the seeded people', () => {
   });
   afterAll(() => auth.close());
 
-  it('sign in with the password of the seed; the educator is asked for a second factor', async () => {
+  it('sign in with the seed password, and the educator needs a second factor', async () => {
     const { people, password } = context;
 
     expect(await login(auth, { email: people.student.email, password })).toMatchObject({ kind: 'session' });
@@ -30,11 +30,11 @@ describe('the seeded people', () => {
     });
   });
 
-  it('have whole chains in the audit log', async () => {
+  it('have intact audit chains', async () => {
     expect(await verifyAuditChain(auth)).toMatchObject({ ok: true, differenceCount: 0 });
   });
 
-  it('have a password in a seed of volume too', async () => {
+  it('have the seed password in a volume seed too', async () => {
     const [users] = volume({ firstUser: 0, userCount: 1, now: context.now });
     const [row] = users?.rows ?? [];
     const hash = row?.[users?.columns.indexOf('password_hash') ?? -1];

@@ -27,7 +27,7 @@ describe('rotateEncryption', () => {
 
   beforeEach(() => db().admin('DELETE FROM mfa_settings'));
 
-  it('encrypts in batches until the old key can go', async () => {
+  it('re-encrypts in batches until the old key can be removed', async () => {
     const [ada] = await givenUsers(old(), 5);
     const auth = both();
 
@@ -48,7 +48,7 @@ describe('rotateEncryption', () => {
     ).resolves.toMatchObject({ kind: 'session' });
   });
 
-  it('encrypts each secret once, however many rotate at the same time', async () => {
+  it('re-encrypts each secret once when calls race', async () => {
     await givenUsers(old(), 6);
 
     const results = await Promise.all([both(), both(), both()].map((auth) => rotateEncryption(auth)));
@@ -57,7 +57,7 @@ describe('rotateEncryption', () => {
     expect(await versions()).toEqual({ v2: 6 });
   });
 
-  it('names what it cannot open, leaves that as it is and goes on', async () => {
+  it('reports unreadable secrets, leaves them unchanged and continues', async () => {
     const users = await givenUsers(old(), 3);
     await db().admin("UPDATE mfa_settings SET totp_secret = 'v1.AAAA.BBBB' WHERE user_id = $1", [users[0]?.userId]);
     await db().admin("UPDATE mfa_settings SET totp_secret = 'v9.AAAA.BBBB' WHERE user_id = $1", [users[1]?.userId]);
@@ -72,7 +72,7 @@ describe('rotateEncryption', () => {
     expect(await versions()).toEqual({ v1: 1, v2: 1, v9: 1 });
   });
 
-  it('keeps the step of the last code', async () => {
+  it('keeps the last TOTP step', async () => {
     await givenUsers(old(), 1);
     const before = await db().admin('SELECT totp_last_step, totp_enabled FROM mfa_settings');
 
@@ -81,7 +81,7 @@ describe('rotateEncryption', () => {
     expect(await db().admin('SELECT totp_last_step, totp_enabled FROM mfa_settings')).toEqual(before);
   });
 
-  it('needs a key and a limit', async () => {
+  it('needs a key and a valid limit', async () => {
     await expect(rotateEncryption(open({ clock }))).rejects.toMatchObject({ code: 'AUTH.NO_ENCRYPTION_KEY' });
     for (const limit of [0, -1, 1.5, Number.NaN, 1e9])
       await expect(rotateEncryption(both(), { limit })).rejects.toMatchObject({ code: 'AUTH.INVALID_INPUT' });

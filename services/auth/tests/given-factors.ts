@@ -18,7 +18,7 @@ export const PHONE = '+27115550100';
 
 let users = 0;
 
-/** A user whose address is verified. */
+/** A user with a verified address. */
 export async function givenVerifiedUser(auth: Auth, address?: string): Promise<{ userId: string; email: string }> {
   users += 1;
   const email = address ?? `verified${users}@azora.world`;
@@ -27,25 +27,25 @@ export async function givenVerifiedUser(auth: Auth, address?: string): Promise<{
   return { userId, email };
 }
 
-/** The code of an authenticator app at the handle's time, or some steps of 30 seconds away. */
+/** The code of an authenticator app at the time of the handle, or some 30-second steps away. */
 export function codeOf(auth: Auth, secret: string, steps = 0): string {
   return generateSync({ secret, epoch: Math.floor(auth.clock().getTime() / 1_000) + steps * 30 });
 }
 
-/** A code that no step around the handle's time has. */
+/** A code of no step near the time of the handle. */
 export function wrongCodeOf(auth: Auth, secret: string): string {
   const right = [-2, -1, 0, 1, 2].map((steps) => codeOf(auth, secret, steps));
   return ['000000', '111111', '222222', '333333', '444444', '555555'].find((code) => !right.includes(code)) ?? '';
 }
 
-/** Switches TOTP on for a user; the step of the code is used from then on. */
+/** Enables TOTP for a user, which uses up the current step. */
 export async function givenTotp(auth: Auth, userId: string) {
   const { secret, url } = await enrollTotp(auth, { userId });
   const { recoveryCodes } = await confirmTotp(auth, { userId, code: codeOf(auth, secret) });
   return { secret, url, recoveryCodes };
 }
 
-/** A sender that keeps what it was given. */
+/** A sender that records its messages. */
 export function givenSender() {
   const sent: Parameters<CodeSender>[0][] = [];
   const send: CodeSender = async (message) => {
@@ -54,7 +54,7 @@ export function givenSender() {
   return Object.assign(send, { sent, last: () => sent.at(-1)?.code ?? '' });
 }
 
-/** Switches SMS on for a user, and lets the minute pass before the next code. */
+/** Enables SMS for a user, and advances the clock until the next code can be sent. */
 export async function givenSms(auth: Auth, clock: ReturnType<typeof givenClock>, userId: string) {
   const send = givenSender();
   await sendCode(auth, { purpose: 'enable', userId, channel: 'sms', phoneNumber: PHONE, send });
@@ -63,28 +63,28 @@ export async function givenSms(auth: Auth, clock: ReturnType<typeof givenClock>,
   return confirmed;
 }
 
-/** The challenge that a sign-in by password leads to. */
+/** The challenge token of a sign-in with the password. */
 export async function givenChallenge(auth: Auth, email: string): Promise<string> {
   const answer = await login(auth, { email, password: PASSWORD });
-  if (answer.kind !== 'mfa') throw new Error('a second factor was expected');
+  if (answer.kind !== 'mfa') throw new Error('expected a challenge for a second factor');
   return answer.challengeToken;
 }
 
 /**
- * A handle whose first transactions wait until so many of them are asked for: whatever they read before, they read it
- * before any of them wrote.
+ * A handle whose transactions wait until `count` of them have been requested, so that all calls have read their data before
+ * any of them writes.
  */
-export function meetingOf(auth: Auth, count: number): Auth {
-  let [asked, open] = [0, () => {}];
-  const allAreHere = new Promise<void>((resolve) => {
-    open = resolve;
+export function barrierOf(auth: Auth, count: number): Auth {
+  let [requested, release] = [0, () => {}];
+  const allRequested = new Promise<void>((resolve) => {
+    release = resolve;
   });
   return {
     ...auth,
     transaction: async (work) => {
-      asked += 1;
-      if (asked >= count) open();
-      await allAreHere;
+      requested += 1;
+      if (requested >= count) release();
+      await allRequested;
       return auth.transaction(work);
     },
   };

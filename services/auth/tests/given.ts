@@ -6,7 +6,7 @@ export const PASSWORD = 'four unrelated words';
 export const MINUTE_MS = 60_000;
 export const DAY_MS = 86_400_000;
 
-/** A clock that a test moves. */
+/** A clock that the test moves. */
 export function givenClock(start = '2026-03-01T12:00:00Z') {
   let now = new Date(start).getTime();
   const clock = () => new Date(now);
@@ -17,7 +17,7 @@ export function givenClock(start = '2026-03-01T12:00:00Z') {
   });
 }
 
-/** Opens handles that the surrounding `describe` closes; bcrypt at its lowest cost unless a test asks for more. */
+/** Opens handles that the surrounding `describe` closes, with the lowest bcrypt cost unless a test sets another. */
 export function useAuth(db: () => TestDatabase): (options?: AuthOptions) => Auth {
   const opened: Auth[] = [];
   afterAll(() => Promise.all(opened.map((auth) => auth.close())));
@@ -28,12 +28,12 @@ export function useAuth(db: () => TestDatabase): (options?: AuthOptions) => Auth
   };
 }
 
-/** A user with an address of its own. */
+/** A user with a unique address. */
 export function givenUser(auth: Auth, email = `${randomUUID()}@azora.world`): Promise<Registered> {
   return register(auth, { email, password: PASSWORD });
 }
 
-/** A user who is signed in. */
+/** A signed-in user. */
 export async function givenSession(auth: Auth, email?: string): Promise<SignedIn & { readonly email: string }> {
   const user = await givenUser(auth, email);
   return { ...(await signIn(auth, user.email)), email: user.email };
@@ -41,7 +41,7 @@ export async function givenSession(auth: Auth, email?: string): Promise<SignedIn
 
 export async function signIn(auth: Auth, email: string, password = PASSWORD): Promise<SignedIn> {
   const signedIn = await login(auth, { email, password });
-  if (signedIn.kind !== 'session') throw new Error('no second factor was expected');
+  if (signedIn.kind !== 'session') throw new Error('expected a sign-in without a second factor');
   return signedIn;
 }
 
@@ -49,7 +49,7 @@ export const sha256 = (text: string) => createHash('sha256').update(text).digest
 
 const TABLES = 'users sessions tokens one_time_codes mfa_settings recovery_codes audit_log audit_chains'.split(' ');
 
-/** Every row of the tables that a sign-in writes, in one text. */
+/** Every row of the tables that a sign-in writes, as one text. */
 export async function dump(db: TestDatabase): Promise<string> {
   const tables: unknown[] = [];
   for (const table of TABLES) {
@@ -58,7 +58,7 @@ export async function dump(db: TestDatabase): Promise<string> {
   return JSON.stringify(tables);
 }
 
-/** How many calls came to which end: `ok`, or the code of the error. */
+/** The number of calls by outcome: `ok`, or the code of the error. */
 export async function outcomes(calls: readonly Promise<unknown>[]): Promise<Readonly<Record<string, number>>> {
   const settled = await Promise.allSettled(calls);
   const counts: Record<string, number> = {};
@@ -69,7 +69,7 @@ export async function outcomes(calls: readonly Promise<unknown>[]): Promise<Read
   return counts;
 }
 
-/** The actions in a user's log, the oldest first. */
+/** The actions in the audit log of a user, oldest first. */
 export async function actionsOf(db: TestDatabase, userId: string | null): Promise<readonly unknown[]> {
   const rows = await db.admin("SELECT action FROM audit_log WHERE coalesce(user_id, '') = $1 ORDER BY seq", [
     userId ?? '',

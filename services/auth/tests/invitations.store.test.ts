@@ -29,13 +29,13 @@ describe('invitations', () => {
   const invitationsOf = (orgId: string) =>
     db().admin('SELECT * FROM org_invitations WHERE org_id = $1 ORDER BY created_at', [orgId]);
 
-  /** Until a session of the app role waits for a lock. */
+  /** Resolves when a session waits for a lock. */
   async function someoneWaits(): Promise<void> {
     const sql = "SELECT 1 FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'";
     while ((await db().app(sql)).length === 0) await sleep(20);
   }
 
-  it('give a token once, of which the hash is kept for seven days', async () => {
+  it('return a token once, and keep its hash for seven days', async () => {
     const auth = open();
     const { orgId, actorId, token, expiresAt, email, invitationId } = await givenInvitation(auth, 'admin');
 
@@ -56,7 +56,7 @@ describe('invitations', () => {
     expect(log).not.toContain(email);
   });
 
-  it('make who was invited a member, who works there if nowhere else', async () => {
+  it('make the invited user a member, with the organization as the current one', async () => {
     const auth = open();
     const { orgId, token, userId } = await givenInvitation(auth, 'admin');
 
@@ -67,7 +67,7 @@ describe('invitations', () => {
     expect((await actionsOf(db(), userId)).at(-1)).toBe('INVITATION_ACCEPTED');
   });
 
-  it('are accepted once, however many accept at the same time', async () => {
+  it('are accepted once when many calls race', async () => {
     const [one, other] = [open(), open()];
     const { orgId, token, userId } = await givenInvitation(one);
 
@@ -81,7 +81,7 @@ describe('invitations', () => {
     expect(accepted).toHaveLength(1);
   });
 
-  it('are accepted or revoked, never both', async () => {
+  it('are either accepted or revoked', async () => {
     const [one, other] = [open(), open()];
     const { orgId, actorId, token, userId, invitationId } = await givenInvitation(one);
 
@@ -95,7 +95,7 @@ describe('invitations', () => {
     expect(await membersOf(orgId)).toHaveLength(row?.['accepted_at'] === null ? 0 : 1);
   });
 
-  it('wait for who closes the organization at the same time', async () => {
+  it('wait for a concurrent closing of the organization', async () => {
     const auth = open();
     const { orgId, token, userId } = await givenInvitation(auth);
     await db().admin('BEGIN');
@@ -109,7 +109,7 @@ describe('invitations', () => {
     expect(await membersOf(orgId)).toEqual([]);
   });
 
-  it('are for the invited address alone, in whatever case of letters, and verified', async () => {
+  it('can be accepted only by a user with the invited address, in any case and verified', async () => {
     const auth = open();
     const { orgId, actorId, token } = await givenInvitation(auth);
     const mallory = await givenVerifiedUser(auth);
@@ -130,7 +130,7 @@ describe('invitations', () => {
     expect(await membersOf(orgId)).toHaveLength(1);
   });
 
-  it('are over after seven days, and then the address can be invited again', async () => {
+  it('expire after seven days, after which the address can be invited again', async () => {
     const auth = open();
     const { orgId, actorId, token, userId, email } = await givenInvitation(auth);
     const again = () => invite(auth, { orgId, actorId, email: email.toUpperCase() });
@@ -146,7 +146,7 @@ describe('invitations', () => {
     await expect(again()).rejects.toMatchObject({ code: 'AUTH.ALREADY_MEMBER' });
   });
 
-  it('go to an address once at a time, however many invite it', async () => {
+  it('are created once per address when many calls race', async () => {
     const [one, other] = [open(), open()];
     const { orgId, actorId } = await givenOrganization(one);
 
@@ -172,7 +172,7 @@ describe('invitations', () => {
     await invite(auth, { orgId, actorId, email });
   });
 
-  it('are the owner’s and the admins’ to give and to revoke', async () => {
+  it('can be created and revoked only by the owner and admins', async () => {
     const auth = open();
     const { orgId, token, userId, invitationId, actorId } = await givenInvitation(auth);
     const other = await givenOrganization(auth);
@@ -194,14 +194,14 @@ describe('invitations', () => {
   });
 
   it.each([
-    ['an address that is none', { email: 'cy' }],
+    ['an invalid address', { email: 'cy' }],
     ['a look-alike address', { email: 'c\u0443@azora.world' }],
-    ['ten megabytes', { email: `${'a'.repeat(10_000_000)}@azora.world` }],
-    ['NUL', { email: 'cy\0@azora.world' }],
-    ['SQL', { email: "'; DROP TABLE users; --" }],
+    ['an address of ten megabytes', { email: `${'a'.repeat(10_000_000)}@azora.world` }],
+    ['an address with NUL', { email: 'cy\0@azora.world' }],
+    ['SQL as the address', { email: "'; DROP TABLE users; --" }],
     ['the role owner', { role: 'owner' }],
     ['an unknown field', { expiresAt: new Date() }],
-  ])('are not given for %s', async (_what, wrong) => {
+  ])('are not created for %s', async (_what, wrong) => {
     const auth = open();
     const { orgId, actorId } = await givenOrganization(auth);
 
@@ -215,7 +215,7 @@ describe('invitations', () => {
     ['made up', 'A'.repeat(43), 'AUTH.TOKEN_INVALID'],
     ['SQL', "' OR 1=1 --", 'AUTH.TOKEN_INVALID'],
     ['ten megabytes long', 'A'.repeat(10_000_000), 'AUTH.INVALID_INPUT'],
-  ])('are not accepted by a token that is %s', async (_what, token, code) => {
+  ])('are not accepted with a token that is %s', async (_what, token, code) => {
     const auth = open();
     const { userId } = await givenVerifiedUser(auth);
 

@@ -4,7 +4,7 @@ import { actionsOf, DAY_MS, givenClock, givenUser, MINUTE_MS, outcomes, signIn, 
 
 const WRONG = 'not the password';
 
-describe('the lock of an account', () => {
+describe('the lockout of an account', () => {
   const db = useDatabase('auth');
   const open = useAuth(db);
 
@@ -16,7 +16,7 @@ describe('the lock of an account', () => {
   const fail = (auth: Auth, email: string, times: number) =>
     outcomes(Array.from({ length: times }, () => login(auth, { email, password: WRONG })));
 
-  it('checks ten of fifty wrong passwords at once, and locks until a moment that it tells', async () => {
+  it('checks ten of fifty concurrent wrong passwords, and locks the account until a reported time', async () => {
     const clock = givenClock();
     const auths = [open({ clock }), open({ clock })];
     const { userId, email } = await givenUser(open());
@@ -42,7 +42,7 @@ describe('the lock of an account', () => {
     for (let lock = 0; lock < 9; lock += 1) {
       expect(await fail(auth, email, 10)).toEqual({ 'AUTH.INVALID_CREDENTIALS': 10 });
       const until = (await stateOf(userId))?.['until'];
-      if (!(until instanceof Date)) throw new Error('it is locked');
+      if (!(until instanceof Date)) throw new Error('the account is not locked');
       minutes.push((until.getTime() - clock().getTime()) / MINUTE_MS);
       clock.move(until.getTime() - clock().getTime());
     }
@@ -54,7 +54,7 @@ describe('the lock of an account', () => {
     expect(await stateOf(userId)).toMatchObject({ locks: 1, until: new Date(clock().getTime() + 15 * MINUTE_MS) });
   });
 
-  it('counts from anew when the first failure is more than 15 minutes ago', async () => {
+  it('starts a new count if the first failure is more than 15 minutes old', async () => {
     const clock = givenClock();
     const auth = open({ clock });
     const { userId, email } = await givenUser(auth);
@@ -65,7 +65,7 @@ describe('the lock of an account', () => {
     expect(await stateOf(userId)).toEqual({ failures: 1, locks: 0, until: null });
   });
 
-  it('forgets failures at a sign-in, and lets the tenth try be the right one', async () => {
+  it('forgets failures at a sign-in, and accepts a right password at the tenth attempt', async () => {
     const auth = open();
     const { userId, email } = await givenUser(auth);
     await fail(auth, email, 9);
@@ -88,7 +88,7 @@ describe('the lock of an account', () => {
     await expect(signIn(auth, email)).rejects.toMatchObject({ code: 'AUTH.LOCKED' });
   });
 
-  it('keeps to its own limits when they are given', async () => {
+  it('uses the limits of the options', async () => {
     const clock = givenClock();
     const auth = open({ clock, lockout: { attempts: 3, lockMs: 1_000 } });
     const { userId, email } = await givenUser(auth);

@@ -2,6 +2,7 @@ import { useDatabase } from '@azora/db-testkit';
 import { type Auth, disableMfa, login, regenerateRecoveryCodes, sendCode, verifyMfa } from '../src/index';
 import { actionsOf, dump, givenClock, MINUTE_MS, outcomes, PASSWORD, useAuth } from './given';
 import {
+  barrierOf,
   codeOf,
   givenChallenge,
   givenSender,
@@ -9,11 +10,10 @@ import {
   givenTotp,
   givenVerifiedUser,
   KEY,
-  meetingOf,
   wrongCodeOf,
 } from './given-factors';
 
-describe('a second factor', () => {
+describe('second factors', () => {
   const db = useDatabase('auth');
   const openAuth = useAuth(db);
   const clock = givenClock();
@@ -33,7 +33,7 @@ describe('a second factor', () => {
     (await db().admin('SELECT count(*)::int AS n FROM sessions WHERE user_id = $1', [userId]))[0]?.['n'];
 
   describe('verifyMfa', () => {
-    it.each([-1, 0, 1])('signs in by the code of a step that is %i away', async (steps) => {
+    it.each([-1, 0, 1])('signs in with the code of a step that is %i away', async (steps) => {
       const auth = open();
       const { userId, email, secret } = await givenTotpUser(auth);
       const challengeToken = await givenChallenge(auth, email);
@@ -56,10 +56,10 @@ describe('a second factor', () => {
       expect(entry).toEqual({ details: { method: 'totp' } });
     });
 
-    it.each([-2, 2])('refuses the code of a step that is %i away, and leaves the challenge', async (steps) => {
+    it.each([-2, 2])('rejects the code of a step that is %i away, and keeps the challenge valid', async (steps) => {
       const auth = open();
       const { userId, email, secret } = await givenTotpUser(auth);
-      // So that no earlier code is the reason.
+      // Later than every code that was used, so that only the distance can be the reason.
       clock.move(5 * MINUTE_MS);
       const challengeToken = await givenChallenge(auth, email);
 
@@ -73,7 +73,7 @@ describe('a second factor', () => {
       ).resolves.toMatchObject({ kind: 'session' });
     });
 
-    it('does not take the code that confirmed the factor', async () => {
+    it('rejects the code that confirmed the enrolment', async () => {
       const auth = open();
       const { userId, email } = await givenVerifiedUser(auth);
       const { secret } = await givenTotp(auth, userId);
@@ -84,7 +84,7 @@ describe('a second factor', () => {
       ).rejects.toMatchObject({ code: 'AUTH.CODE_INVALID' });
     });
 
-    it('takes no code twice and none of an earlier step, also when the clock runs backwards', async () => {
+    it('rejects a used code and codes of earlier steps, also when the clock runs backwards', async () => {
       const auth = open();
       const { email, secret } = await givenTotpUser(auth);
       const codes = [-1, 0].map((steps) => codeOf(auth, secret, steps));
@@ -101,7 +101,7 @@ describe('a second factor', () => {
       expect([refused, earlier, backwards]).toEqual(Array(3).fill({ 'AUTH.CODE_INVALID': 1 }));
     });
 
-    it('signs in one of all who bring the same code at the same time', async () => {
+    it('signs in one of many concurrent calls with the same code', async () => {
       const handles = [open(), open()];
       const { userId, email, secret } = await givenTotpUser(handles[0] as Auth);
       const challengeToken = await givenChallenge(handles[0] as Auth, email);
@@ -121,22 +121,22 @@ describe('a second factor', () => {
     it.each([
       ['a TOTP code', 'totp'],
       ['a recovery code', 'recovery'],
-    ] as const)('takes %s once of all who saw it unused, whatever challenge they have', async (_what, factor) => {
+    ] as const)('uses up %s once when concurrent calls found it unused', async (_what, factor) => {
       const auth = openAuth({ clock, encryptionKeys: KEY, pool: { max: 10 } });
       const { userId, email, secret, recoveryCodes } = await givenTotpUser(auth);
       const challengeToken = await givenChallenge(auth, email);
       const code = factor === 'totp' ? codeOf(auth, secret) : (recoveryCodes[0] ?? '');
-      const meeting = meetingOf(auth, 6);
+      const barrier = barrierOf(auth, 6);
 
       const ends = await outcomes(
-        Array.from({ length: 6 }, () => verifyMfa(meeting, { challengeToken, factor, code })),
+        Array.from({ length: 6 }, () => verifyMfa(barrier, { challengeToken, factor, code })),
       );
 
       expect(ends).toEqual({ ok: 1, 'AUTH.CODE_INVALID': 5 });
       expect(await sessionsOf(userId)).toBe(1);
     });
 
-    it('signs in one of two who bring different right codes for one challenge', async () => {
+    it('signs in one of two concurrent calls with different codes for one challenge', async () => {
       const [one, other] = [open(), open()];
       const { userId, email, secret, recoveryCodes } = await givenTotpUser(one);
       const challengeToken = await givenChallenge(one, email);
@@ -148,7 +148,7 @@ describe('a second factor', () => {
 
       expect(ends).toEqual({ ok: 1, 'AUTH.TOKEN_USED': 1 });
       expect(await sessionsOf(userId)).toBe(1);
-      // Who came second keeps the code: it was given back with the challenge.
+      // The losing call keeps its code: the rollback restored it.
       const used = await db().admin('SELECT count(used_at)::int AS recovery FROM recovery_codes WHERE user_id = $1', [
         userId,
       ]);
@@ -159,7 +159,7 @@ describe('a second factor', () => {
       expect(used).toEqual([{ recovery: methods[0]?.['method'] === 'recovery' ? 1 : 0 }]);
     });
 
-    it('counts fifty wrong codes at once as ten, locks, and looks at no other factor until the lock ends', async () => {
+    it('checks ten of fifty concurrent wrong codes, then locks the account for all factors', async () => {
       const handles = [open(), open()] as const;
       const { userId, email, secret, recoveryCodes } = await givenTotpUser(handles[0]);
       const challengeToken = await givenChallenge(handles[0], email);
@@ -207,11 +207,11 @@ describe('a second factor', () => {
     });
 
     it.each([
-      ['a token of somebody who made it up', 'A'.repeat(43), 'AUTH.TOKEN_INVALID'],
+      ['a made-up token', 'A'.repeat(43), 'AUTH.TOKEN_INVALID'],
       ['ten megabytes', 'A'.repeat(10_000_000), 'AUTH.INVALID_INPUT'],
       ['SQL', "' OR 1=1 --", 'AUTH.TOKEN_INVALID'],
       ['NUL', '\0', 'AUTH.TOKEN_INVALID'],
-    ])('refuses %s as a challenge and writes nothing', async (_what, challengeToken, code) => {
+    ])('rejects %s as a challenge and writes nothing', async (_what, challengeToken, code) => {
       const before = await dump(db());
 
       await expect(verifyMfa(open(), { challengeToken, factor: 'totp', code: '123456' })).rejects.toMatchObject({
@@ -220,7 +220,7 @@ describe('a second factor', () => {
       expect(await dump(db())).toBe(before);
     });
 
-    it('refuses a challenge that is over, was used, or is of a session', async () => {
+    it('rejects an expired challenge, a used challenge, and a refresh token', async () => {
       const auth = open();
       const { userId, email, secret } = await givenTotpUser(auth);
       const over = await givenChallenge(auth, email);
@@ -250,7 +250,7 @@ describe('a second factor', () => {
       ['recovery', '123456'],
       ['recovery', 'A'.repeat(10_000_000)],
       ['password', 'x'],
-    ])('refuses what is no code of %s before it counts a try', async (factor, code) => {
+    ])('rejects a malformed %s code before it counts an attempt', async (factor, code) => {
       const auth = open();
       const { userId, email } = await givenTotpUser(auth);
       const challengeToken = await givenChallenge(auth, email);
@@ -261,7 +261,7 @@ describe('a second factor', () => {
       expect(await failuresOf(userId)).toMatchObject({ n: 0 });
     });
 
-    it('says that a factor is off without counting it as a guess', async () => {
+    it('reports a disabled factor without counting an attempt', async () => {
       const auth = open();
       const { userId, email } = await givenVerifiedUser(auth);
       await givenSms(auth, clock, userId);
@@ -273,7 +273,7 @@ describe('a second factor', () => {
       expect(await failuresOf(userId)).toMatchObject({ n: 0 });
     });
 
-    it('gives the try back when the secret cannot be read', async () => {
+    it('returns the attempt if the secret cannot be decrypted', async () => {
       const auth = open();
       const { userId, email } = await givenTotpUser(auth);
       const challengeToken = await givenChallenge(auth, email);
@@ -285,7 +285,7 @@ describe('a second factor', () => {
       expect(await failuresOf(userId)).toMatchObject({ n: 0 });
     });
 
-    it('takes no secret that was moved here from another user', async () => {
+    it('rejects a secret that was copied from another user', async () => {
       const auth = open();
       const mallory = await givenTotpUser(auth);
       const { userId, email } = await givenTotpUser(auth);
@@ -304,7 +304,7 @@ describe('a second factor', () => {
       ).rejects.toMatchObject({ code: 'AUTH.CIPHERTEXT_INVALID' });
     });
 
-    it('refuses an account that was deactivated after the password', async () => {
+    it('rejects an account that was deactivated after the password check', async () => {
       const auth = open();
       const { userId, email, secret } = await givenTotpUser(auth);
       const challengeToken = await givenChallenge(auth, email);
@@ -325,7 +325,7 @@ describe('a second factor', () => {
     ] as [
       string,
       (auth: Auth, user: Awaited<ReturnType<typeof givenTotpUser>>) => Parameters<typeof disableMfa>[1]['proof'],
-    ][])('switches everything off by %s', async (_what, proofOf) => {
+    ][])('disables all factors with %s', async (_what, proofOf) => {
       const auth = open();
       const user = await givenTotpUser(auth);
       const { userId, email } = user;
@@ -348,8 +348,8 @@ describe('a second factor', () => {
     it.each([
       ['a wrong password', { factor: 'password', password: 'not the password' }, 'AUTH.INVALID_CREDENTIALS'],
       ['a wrong recovery code', { factor: 'recovery', code: 'AAAA-AAAA-AAAA-AAAA' }, 'AUTH.CODE_INVALID'],
-      ['a code that nobody sent', { factor: 'sms', code: '123456' }, 'AUTH.CODE_INVALID'],
-    ] as const)('refuses %s, which counts', async (_what, proof, code) => {
+      ['a code that was never sent', { factor: 'sms', code: '123456' }, 'AUTH.CODE_INVALID'],
+    ] as const)('rejects %s and counts the attempt', async (_what, proof, code) => {
       const auth = open();
       const { userId } = await givenTotpUser(auth);
 
@@ -361,7 +361,7 @@ describe('a second factor', () => {
       ]);
     });
 
-    it('refuses a code that was sent for something else', async () => {
+    it('rejects a code that was sent for another purpose', async () => {
       const auth = open();
       const { userId, email } = await givenVerifiedUser(auth);
       await givenSms(auth, clock, userId);
@@ -377,7 +377,7 @@ describe('a second factor', () => {
       await disableMfa(auth, { userId, proof: { factor: 'sms', code: send.last() } });
     });
 
-    it('does nothing for who has no second factor', async () => {
+    it('rejects an account without a second factor', async () => {
       const auth = open();
       const { userId } = await givenVerifiedUser(auth);
 
@@ -388,7 +388,7 @@ describe('a second factor', () => {
   });
 
   describe('recovery codes', () => {
-    it('sign in once each, also when many bring one at the same time', async () => {
+    it('sign in once each, also when concurrent calls use one code', async () => {
       const [one, other] = [open(), open()];
       const { userId, email, recoveryCodes } = await givenTotpUser(one);
       const code = recoveryCodes[3] ?? '';
@@ -409,7 +409,7 @@ describe('a second factor', () => {
       await expect(verifyMfa(one, again)).rejects.toMatchObject({ code: 'AUTH.CODE_INVALID' });
     });
 
-    it('are not those of somebody else', async () => {
+    it('are invalid for another user', async () => {
       const auth = open();
       const ben = await givenTotpUser(auth);
       const { email } = await givenTotpUser(auth);
@@ -420,7 +420,7 @@ describe('a second factor', () => {
       ).rejects.toMatchObject({ code: 'AUTH.CODE_INVALID' });
     });
 
-    it('are replaced all at once, and stay ten when many replace them', async () => {
+    it('are replaced as a set, and stay ten when many calls replace them', async () => {
       const [one, other] = [open(), open()];
       const { userId, email, recoveryCodes } = await givenTotpUser(one);
       const proof = { factor: 'password', password: PASSWORD } as const;
@@ -444,7 +444,7 @@ describe('a second factor', () => {
       expect(ends.filter((end) => end['ok'] === 1)).toHaveLength(1);
     });
 
-    it('are given to nobody without a second factor, and to nobody without proof', async () => {
+    it('need a second factor and a proof', async () => {
       const auth = open();
       const { userId } = await givenVerifiedUser(auth);
       const proof = { factor: 'password', password: PASSWORD } as const;

@@ -30,14 +30,17 @@ describe('passwords', () => {
   const db = useDatabase('auth');
   const open = useAuth(db);
 
-  /** What is sent when a reset is asked for. */
+  /** Requests a reset and resolves with the message that is sent. */
   const askForReset = (auth: Auth, email: string) =>
     new Promise<PasswordResetMessage>((resolve, reject) => {
       requestPasswordReset(auth, { email, send: resolve }).catch(reject);
     });
 
+  /** Resolves after a message that was due: it is sent in an immediate, and immediates run in their order. */
+  const afterSending = () => new Promise((resolve) => setImmediate(resolve));
+
   describe('changePassword', () => {
-    it('takes the new password from then on, and ends all sessions but the one that asks', async () => {
+    it("replaces the password, and ends all sessions except the caller's", async () => {
       const auth = open();
       const asking = await givenSession(auth);
       const other = await signIn(auth, asking.email);
@@ -55,7 +58,7 @@ describe('passwords', () => {
       expect(await actionsOf(db(), userId)).toContain('PASSWORD_CHANGED');
     });
 
-    it('shares the tries of the account, and counts no right one', async () => {
+    it('counts wrong passwords with the other attempts of the account, and no right ones', async () => {
       const auth = open();
       const { userId, email } = await givenUser(auth);
       const change = (currentPassword: string, newPassword: string) =>
@@ -68,7 +71,7 @@ describe('passwords', () => {
       expect(await outcomes([change(NEW, PASSWORD), signIn(auth, email, NEW)])).toEqual({ 'AUTH.LOCKED': 2 });
     });
 
-    it('is not for a deactivated account', async () => {
+    it('rejects a deactivated account', async () => {
       const auth = open();
       const { userId } = await givenUser(auth);
       await db().admin('UPDATE users SET is_active = false WHERE id = $1', [userId]);
@@ -77,7 +80,7 @@ describe('passwords', () => {
       expect(await outcomes([changePassword(auth, change)])).toEqual({ 'AUTH.ACCOUNT_INACTIVE': 1 });
     });
 
-    it('lets one of several changes at once win', async () => {
+    it('lets one of several concurrent changes win', async () => {
       const auths = [open(), open()];
       const { userId, email } = await givenUser(open());
       const news = Array.from({ length: 6 }, (_, n) => `${NEW} ${n}`);
@@ -96,11 +99,11 @@ describe('passwords', () => {
 
     it.each([
       ['a short password', { newPassword: 'short' }, 'AUTH.INVALID_INPUT'],
-      ['a common one', { newPassword: 'qwertyuiop' }, 'AUTH.PASSWORD_REFUSED'],
-      ['nobody', { userId: 'nobody' }, 'AUTH.USER_NOT_FOUND'],
-      ['SQL for a user', { userId: SQL }, 'AUTH.INVALID_INPUT'],
-      ['ten megabytes', { currentPassword: 'x'.repeat(10_000_000) }, 'AUTH.INVALID_INPUT'],
-    ])('refuses %s and changes nothing', async (_what, wrong, code) => {
+      ['a common password', { newPassword: 'qwertyuiop' }, 'AUTH.PASSWORD_REFUSED'],
+      ['an unknown user', { userId: 'nobody' }, 'AUTH.USER_NOT_FOUND'],
+      ['SQL as the user id', { userId: SQL }, 'AUTH.INVALID_INPUT'],
+      ['a password of ten megabytes', { currentPassword: 'x'.repeat(10_000_000) }, 'AUTH.INVALID_INPUT'],
+    ])('rejects %s and changes nothing', async (_what, wrong, code) => {
       const auth = open({ clock: givenClock() });
       const { userId } = await givenUser(auth);
       const secrets = () => db().admin('SELECT password_hash FROM users WHERE id = $1', [userId]);
@@ -114,7 +117,7 @@ describe('passwords', () => {
   });
 
   describe('requestPasswordReset and resetPassword', () => {
-    it('sets a new password by the token that was sent, once, and ends all sessions', async () => {
+    it('set a new password with the token that was sent, once, and end all sessions', async () => {
       const clock = givenClock();
       const auth = open({ clock });
       const session = await givenSession(auth);
@@ -135,7 +138,7 @@ describe('passwords', () => {
       expect(await outcomes([signIn(auth, session.email)])).toEqual({ 'AUTH.INVALID_CREDENTIALS': 1 });
     });
 
-    it('takes a token once, of ten resets at once', async () => {
+    it('use up a token once when ten resets race', async () => {
       const auths = [open(), open()];
       const { email } = await givenUser(open());
       const { token } = await askForReset(open(), email);
@@ -146,7 +149,7 @@ describe('passwords', () => {
       expect(await outcomes(calls)).toEqual({ ok: 1, 'AUTH.TOKEN_USED': 9 });
     });
 
-    it('answers alike for an address that nobody has, or whose account is inactive, and sends nothing', async () => {
+    it('return the same for an unknown address and an inactive account, and send nothing', async () => {
       const auth = open();
       const { userId, email } = await givenUser(auth);
       await db().admin('UPDATE users SET is_active = false WHERE id = $1', [userId]);
@@ -154,7 +157,7 @@ describe('passwords', () => {
 
       expect(await requestPasswordReset(auth, { email: 'nobody@azora.world', send })).toBeUndefined();
       expect(await requestPasswordReset(auth, { email, send })).toBeUndefined();
-      await new Promise((resolve) => setTimeout(resolve, 20));
+      await afterSending();
       expect(send).not.toHaveBeenCalled();
       expect(
         await db().admin("SELECT id FROM tokens WHERE kind = 'password_reset' AND user_id = $1", [userId]),
@@ -162,20 +165,20 @@ describe('passwords', () => {
       expect(await actionsOf(db(), null)).toContain('PASSWORD_RESET_REQUESTED');
     });
 
-    it('answers before the message is sent, and logs one that was not, without its token', async () => {
+    it('return before the message is sent, and log a failure without the token', async () => {
       const warn = jest.fn();
       const auth = open({ logger: { warn }, slowQueryMs: Number.POSITIVE_INFINITY });
       const { userId, email } = await givenUser(auth);
       const never = () => Promise.reject(new TypeError('mailbox of ada@azora.world is full'));
 
       expect(await requestPasswordReset(auth, { email, send: never })).toBeUndefined();
-      await new Promise((resolve) => setTimeout(resolve, 20));
+      await afterSending();
       expect(warn.mock.calls).toEqual([
-        ['a password reset was not sent', { service: 'auth', userId, error: 'TypeError' }],
+        ['the password reset message was not sent', { service: 'auth', userId, error: 'TypeError' }],
       ]);
     });
 
-    it('takes the newest token only, for its hour', async () => {
+    it('accept only the newest token, for one hour', async () => {
       const clock = givenClock();
       const auth = open({ clock });
       const { email, userId } = await givenUser(auth);
@@ -195,7 +198,7 @@ describe('passwords', () => {
       expect(await resetPassword(auth, { token: second.token, newPassword: NEW })).toEqual({ userId });
     });
 
-    it('gives one live token, however many ask at once', async () => {
+    it('leave one live token when many requests race', async () => {
       const auths = [open(), open()];
       const { email, userId } = await givenUser(open());
       const messages = await Promise.all(
@@ -207,7 +210,7 @@ describe('passwords', () => {
       expect(await actionsOf(db(), userId)).toHaveLength(10);
     });
 
-    it('ends a reset that is under way when the password is changed', async () => {
+    it('reject a pending reset after a change of the password', async () => {
       const auth = open();
       const { email, userId } = await givenUser(auth);
       const { token } = await askForReset(auth, email);
@@ -216,7 +219,7 @@ describe('passwords', () => {
       expect(await outcomes([resetPassword(auth, { token, newPassword: PASSWORD })])).toEqual({ 'AUTH.TOKEN_USED': 1 });
     });
 
-    it('ends a lock, but for who has a second factor', async () => {
+    it('end a lock, except for a user with a second factor', async () => {
       const auth = open();
       const plain = await givenUser(auth);
       const careful = await givenUser(auth);
@@ -231,7 +234,7 @@ describe('passwords', () => {
       expect(await outcomes([login(auth, { email: careful.email, password: NEW })])).toEqual({ 'AUTH.LOCKED': 1 });
     });
 
-    it('sets the first password of an account that an administrator entered, and of an imported one', async () => {
+    it('set the first password of a created account and of an imported one', async () => {
       const auth = open();
       await db().admin(`INSERT INTO users (id, email, legacy_password_hash, password_salt, password_reset_required)
         VALUES ('old', 'old@azora.world', 'sha256', 'salt', true)`);
@@ -248,7 +251,7 @@ describe('passwords', () => {
       expect(user).toEqual({ legacy: null, salt: null });
     });
 
-    it('refuses tokens of another kind, what is none, and bad passwords, and writes nothing', async () => {
+    it('reject tokens of other kinds, malformed tokens and weak passwords, and write nothing', async () => {
       const auth = open();
       const { verificationToken, email } = await givenUser(auth);
       const { refreshToken } = await givenSession(auth);

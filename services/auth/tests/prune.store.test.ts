@@ -2,11 +2,12 @@ import { useDatabase } from '@azora/db-testkit';
 import { pruneExpired } from '../src/index';
 import { DAY_MS, dump, givenClock, givenSession, givenUser, useAuth } from './given';
 
+// Each describe has a database of its own: pruning is not limited to the rows of one user.
 describe('pruneExpired', () => {
   const db = useDatabase('auth');
   const open = useAuth(db);
 
-  it('deletes what expired longer ago than it is kept, and nothing else', async () => {
+  it('deletes rows that expired before their retention period, and no others', async () => {
     const clock = givenClock();
     const auth = open({ clock });
     const { userId } = await givenSession(auth);
@@ -40,7 +41,22 @@ describe('pruneExpired', () => {
     expect(await db().admin(left)).toEqual([{ tokens: 2, sessions: 1, users: 2, entries: 4 }]);
   });
 
-  it('works in batches, shared by all who prune at once', async () => {
+  it.each([{ batchSize: 0 }, { batchSize: 10_001 }, { maxBatches: -1 }, { batchSize: '1; DROP TABLE users' as never }])(
+    'rejects %p',
+    async (input) => {
+      const before = await dump(db());
+
+      await expect(pruneExpired(open(), input)).rejects.toMatchObject({ code: 'AUTH.INVALID_INPUT' });
+      expect(await dump(db())).toBe(before);
+    },
+  );
+});
+
+describe('pruneExpired in batches', () => {
+  const db = useDatabase('auth');
+  const open = useAuth(db);
+
+  it('stops after maxBatches, and shares the rows with concurrent calls', async () => {
     const clock = givenClock('2021-01-01T00:00:00Z');
     const { userId } = await givenUser(open({ clock }));
     await db().admin(`INSERT INTO tokens (id, user_id, kind, token_hash, family_id, expires_at, created_at)
@@ -53,14 +69,4 @@ describe('pruneExpired', () => {
     );
     expect(pruned.reduce((sum, { tokens }) => sum + tokens, 0)).toBe(75);
   });
-
-  it.each([{ batchSize: 0 }, { batchSize: 10_001 }, { maxBatches: -1 }, { batchSize: '1; DROP TABLE users' as never }])(
-    'refuses %p',
-    async (input) => {
-      const before = await dump(db());
-
-      await expect(pruneExpired(open(), input)).rejects.toMatchObject({ code: 'AUTH.INVALID_INPUT' });
-      expect(await dump(db())).toBe(before);
-    },
-  );
 });

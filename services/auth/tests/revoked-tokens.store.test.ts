@@ -9,7 +9,7 @@ describe('revoked tokens', () => {
   const open = () => openAuth({ clock });
   const rows = (jti: string) => db().admin('SELECT expires_at FROM token_blacklist WHERE jti = $1', [jti]);
 
-  it('are refused from now on, and no others', async () => {
+  it('are reported as revoked, and no others', async () => {
     const auth = open();
     const { userId } = await givenUser(auth);
 
@@ -19,7 +19,7 @@ describe('revoked tokens', () => {
     expect((await actionsOf(db(), userId)).at(-1)).toBe('TOKEN_REVOKED');
   });
 
-  it('are revoked once, however many revoke them, and remembered until the latest expiry', async () => {
+  it('are revoked once when many calls race, and kept until the latest expiry', async () => {
     const [one, other] = [open(), open()];
     const { userId } = await givenUser(one);
     const expiries = [1, 5, 3, 2, 4].map((days) => new Date(clock().getTime() + days * DAY_MS));
@@ -32,7 +32,7 @@ describe('revoked tokens', () => {
     expect((await actionsOf(db(), userId)).filter((action) => action === 'TOKEN_REVOKED')).toHaveLength(1);
   });
 
-  it('are forgotten some time after they would have expired', async () => {
+  it('are forgotten some time after their expiry', async () => {
     const auth = open();
     await revokeToken(auth, { jti: 'old', expiresAt: new Date(clock().getTime() - 2 * DAY_MS) });
     await revokeToken(auth, { jti: 'live', expiresAt: new Date(clock().getTime() + DAY_MS) });
@@ -43,20 +43,20 @@ describe('revoked tokens', () => {
   });
 
   it.each([
-    ['nothing', ''],
-    ['a blank', ' '],
+    ['empty text', ''],
+    ['a space', ' '],
     ['NUL', 'a\0'],
     ['half a surrogate pair', '\ud800'],
     ['256 characters', 'a'.repeat(256)],
     ['ten megabytes', 'a'.repeat(10_000_000)],
-  ])('have an id, and %s is none', async (_what, jti) => {
+  ])('cannot have %s as their id', async (_what, jti) => {
     const auth = open();
 
     await expect(revokeToken(auth, { jti, expiresAt: clock() })).rejects.toMatchObject({ code: 'AUTH.INVALID_INPUT' });
     await expect(isRevoked(auth, jti)).rejects.toMatchObject({ code: 'AUTH.INVALID_INPUT' });
   });
 
-  it('have an expiry, and take SQL for an id as it is', async () => {
+  it('need a valid expiry, and accept SQL as an id', async () => {
     const auth = open();
     const jti = "'; DROP TABLE token_blacklist; --";
 

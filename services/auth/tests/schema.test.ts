@@ -54,83 +54,111 @@ describe('the auth schema', () => {
   });
 
   it.each([
-    ['an email twice', user('x', 'Ada@azora.world'), expect.stringContaining('email')],
-    ['an email in other letters', user('x', 'ADA@azora.world'), 'users_email_lower_key'],
-    ['an email that is none', user('x', 'ada'), 'users_email_check'],
-    ['a username in other letters', "UPDATE users SET username = 'ADA' WHERE id = 'ben'", 'users_username_lower_key'],
-    ['a username with blanks around it', "UPDATE users SET username = ' ada'", 'users_username_check'],
-    ['a plain password', user('x', 'x@azora.world', 'Azora2025!'), 'users_password_hash_check'],
-    ['no password', user('x', 'x@azora.world', null), 'users_password_reset_check'],
+    ['a duplicate email', user('x', 'Ada@azora.world'), 'idx_users_email'],
+    ['a duplicate email in another case', user('x', 'ADA@azora.world'), 'users_email_lower_key'],
+    ['a malformed email', user('x', 'ada'), 'users_email_check'],
     [
-      'a legacy hash beside a new one',
+      'a duplicate username in another case',
+      "UPDATE users SET username = 'ADA' WHERE id = 'ben'",
+      'users_username_lower_key',
+    ],
+    ['a username with spaces around it', "UPDATE users SET username = ' ada'", 'users_username_check'],
+    ['a plain password', user('x', 'x@azora.world', 'Azora2025!'), 'users_password_hash_check'],
+    ['a missing password', user('x', 'x@azora.world', null), 'users_password_reset_check'],
+    [
+      'a legacy hash next to a new one',
       "UPDATE users SET legacy_password_hash = 'x', password_salt = 'x'",
       'users_legacy_password_check',
     ],
-    ['a salt without its hash', "UPDATE users SET password_salt = 'x'", 'users_password_salt_check'],
+    ['a salt without a hash', "UPDATE users SET password_salt = 'x'", 'users_password_salt_check'],
     ['an unknown role', "UPDATE users SET role = 'root'", 'users_role_check'],
-    ['preferences that are a list', "UPDATE users SET preferences = '[]'", 'users_preferences_check'],
-    ['a negative count of failures', 'UPDATE users SET failed_login_count = -1', 'users_failed_login_count_check'],
-    ['a reason to lock without a lock', "UPDATE users SET lockout_reason = 'x'", 'users_lockout_reason_check'],
+    ['preferences that are an array', "UPDATE users SET preferences = '[]'", 'users_preferences_check'],
+    ['a negative failure count', 'UPDATE users SET failed_login_count = -1', 'users_failed_login_count_check'],
+    ['a lockout reason without a lock', "UPDATE users SET lockout_reason = 'x'", 'users_lockout_reason_check'],
     ['a deleted user who is active', 'UPDATE users SET deleted_at = now()', 'users_deleted_at_check'],
-    ['a user of no organization', "UPDATE users SET org_id = 'x'", 'users_org_id_fkey'],
+    ['an unknown organization of a user', "UPDATE users SET org_id = 'x'", 'users_org_id_fkey'],
     ['a second profile', profile('x', 'ada'), 'user_profiles_user_id_key'],
     ['a blank bio', "UPDATE user_profiles SET bio = ' '", 'user_profiles_bio_check'],
-    ['a local telephone number', "UPDATE user_profiles SET phone = '011555'", 'user_profiles_phone_check'],
-    ['a birth before 1900', "UPDATE user_profiles SET birth_date = '1899-12-31'", 'user_profiles_birth_date_check'],
+    ['a local phone number', "UPDATE user_profiles SET phone = '011555'", 'user_profiles_phone_check'],
+    [
+      'a birth date before 1900',
+      "UPDATE user_profiles SET birth_date = '1899-12-31'",
+      'user_profiles_birth_date_check',
+    ],
     ['a blank city', "UPDATE user_profiles SET city = ''", 'user_profiles_city_check'],
-    ['a country in small letters', "UPDATE user_profiles SET country = 'za'", 'user_profiles_country_check'],
-    ['a language that is none', "UPDATE user_profiles SET language = '?'", 'user_profiles_language_check'],
+    ['a country in lower case', "UPDATE user_profiles SET country = 'za'", 'user_profiles_country_check'],
+    ['a malformed language', "UPDATE user_profiles SET language = '?'", 'user_profiles_language_check'],
     ['a blank time zone', "UPDATE user_profiles SET time_zone = ''", 'user_profiles_time_zone_check'],
-    ['metadata that are a list', "UPDATE user_profiles SET metadata = '[]'", 'user_profiles_metadata_check'],
-    ['a session whose token is no hash', "UPDATE sessions SET token_hash = 'x'", 'sessions_token_hash_check'],
-    ['two sessions of one token', session('x', 'ada', hashOf('1')), 'sessions_token_hash_key'],
-    ['a session that is over', session('x', 'ada', hashOf('a'), "'2020-01-01'"), 'sessions_expires_at_check'],
-    ['a token that is no hash', "UPDATE tokens SET token_hash = 'x' WHERE id = 'ada'", 'tokens_token_hash_check'],
-    ['one hash of two tokens', token('x', 'ben', hashOf('2'), 'password_reset'), 'tokens_token_hash_key'],
-    ['a token that expired at once', "UPDATE tokens SET expires_at = '2020-01-01'", 'tokens_expires_at_check'],
+    ['metadata that are an array', "UPDATE user_profiles SET metadata = '[]'", 'user_profiles_metadata_check'],
+    ['a session token that is not a hash', "UPDATE sessions SET token_hash = 'x'", 'sessions_token_hash_check'],
+    ['two sessions with one token', session('x', 'ada', hashOf('1')), 'sessions_token_hash_key'],
+    [
+      'a session that is already expired',
+      session('x', 'ada', hashOf('a'), "'2020-01-01'"),
+      'sessions_expires_at_check',
+    ],
+    ['a token that is not a hash', "UPDATE tokens SET token_hash = 'x' WHERE id = 'ada'", 'tokens_token_hash_check'],
+    ['two tokens with one hash', token('x', 'ben', hashOf('2'), 'password_reset'), 'tokens_token_hash_key'],
+    ['a token that is already expired', "UPDATE tokens SET expires_at = '2020-01-01'", 'tokens_expires_at_check'],
     ['the use of an expired token', "UPDATE tokens SET used_at = now() + interval '2 days'", 'tokens_used_at_check'],
-    ['a refresh token without its family', 'UPDATE tokens SET family_id = NULL', 'tokens_family_id_check'],
-    ['a reset inside a session', "UPDATE tokens SET session_id = 'ada' WHERE id = 'reset'", 'tokens_session_id_check'],
-    ['the verification of no address', token('x', 'ada', hashOf('a'), 'email_verification'), 'tokens_email_check'],
-    ['two live tokens of a family', token('x', 'ada', hashOf('a'), 'refresh', 'family'), 'tokens_live_family_key'],
+    ['a refresh token without a family', 'UPDATE tokens SET family_id = NULL', 'tokens_family_id_check'],
+    [
+      'a password reset token with a session',
+      "UPDATE tokens SET session_id = 'ada' WHERE id = 'reset'",
+      'tokens_session_id_check',
+    ],
+    [
+      'an email verification token without an address',
+      token('x', 'ada', hashOf('a'), 'email_verification'),
+      'tokens_email_check',
+    ],
+    ['two live tokens of one family', token('x', 'ada', hashOf('a'), 'refresh', 'family'), 'tokens_live_family_key'],
     ['two open password resets', token('x', 'ada', hashOf('a'), 'password_reset'), 'tokens_live_kind_key'],
     ['the same token revoked twice', revoked('revoked'), 'token_blacklist_pkey'],
-    ['the revocation of nothing', revoked(' '), 'token_blacklist_jti_check'],
-    ['second settings', mfa('x', 'ada'), 'mfa_settings_user_id_key'],
-    ['a TOTP secret in plain', "UPDATE mfa_settings SET totp_secret = 'JBSWY3DP'", 'mfa_settings_totp_secret_check'],
+    ['a revoked token with a blank id', revoked(' '), 'token_blacklist_jti_check'],
+    ['second MFA settings of a user', mfa('x', 'ada'), 'mfa_settings_user_id_key'],
+    ['a plain TOTP secret', "UPDATE mfa_settings SET totp_secret = 'JBSWY3DP'", 'mfa_settings_totp_secret_check'],
     ['TOTP without a secret', 'UPDATE mfa_settings SET totp_enabled = true', 'mfa_settings_totp_enabled_check'],
     [
-      'a code taken without a secret',
+      'a last TOTP step without a secret',
       'UPDATE mfa_settings SET totp_last_step = 1',
       'mfa_settings_totp_last_step_check',
     ],
-    ['messages to no telephone', 'UPDATE mfa_settings SET sms_enabled = true', 'mfa_settings_sms_enabled_check'],
-    ['a telephone that is none', "UPDATE mfa_settings SET phone_number = '1'", 'mfa_settings_phone_number_check'],
-    ['a recovery code in plain', "UPDATE recovery_codes SET code_hash = 'x'", 'recovery_codes_code_hash_check'],
-    ['a recovery code twice', recovery('x', 'ada', hashOf('4')), 'recovery_codes_user_id_code_hash_key'],
-    ['one account of two users', oauth('x', 'ben', '1'), 'oauth_providers_provider_provider_user_id_key'],
-    ['a provider in capitals', "UPDATE oauth_providers SET provider = 'X'", 'oauth_providers_provider_check'],
+    ['SMS without a phone number', 'UPDATE mfa_settings SET sms_enabled = true', 'mfa_settings_sms_enabled_check'],
+    ['a malformed phone number', "UPDATE mfa_settings SET phone_number = '1'", 'mfa_settings_phone_number_check'],
+    ['a plain recovery code', "UPDATE recovery_codes SET code_hash = 'x'", 'recovery_codes_code_hash_check'],
+    ['a duplicate recovery code', recovery('x', 'ada', hashOf('4')), 'recovery_codes_user_id_code_hash_key'],
+    ['one external account of two users', oauth('x', 'ben', '1'), 'oauth_providers_provider_provider_user_id_key'],
+    ['a provider in upper case', "UPDATE oauth_providers SET provider = 'X'", 'oauth_providers_provider_check'],
     [
-      'an account without id',
+      'an external account without an id',
       "UPDATE oauth_providers SET provider_user_id = ''",
       'oauth_providers_provider_user_id_check',
     ],
-    ['a nameless organization', "UPDATE organizations SET name = ' '", 'organizations_name_check'],
-    ['a slug with blanks', "UPDATE organizations SET slug = 'an org'", 'organizations_slug_check'],
-    ['a slug twice', `${ORGANIZATION} ('x', 'X', 'org', NULL)`, 'idx_orgs_slug'],
+    ['a blank organization name', "UPDATE organizations SET name = ' '", 'organizations_name_check'],
+    ['a slug with a space', "UPDATE organizations SET slug = 'an org'", 'organizations_slug_check'],
+    ['a duplicate slug', `${ORGANIZATION} ('x', 'X', 'org', NULL)`, 'idx_orgs_slug'],
     ['a blank tier', "UPDATE organizations SET tier = ''", 'organizations_tier_check'],
-    ['settings that are a list', "UPDATE organizations SET settings = '[]'", 'organizations_settings_check'],
-    ['an unknown role of a member', `${MEMBER} ('x', 'org', 'ben', 'student')`, 'organization_members_role_check'],
-    ['a member twice', `${MEMBER} ('x', 'org', 'ada', 'member')`, 'organization_members_org_id_user_id_key'],
+    ['settings that are an array', "UPDATE organizations SET settings = '[]'", 'organizations_settings_check'],
+    ['an unknown member role', `${MEMBER} ('x', 'org', 'ben', 'student')`, 'organization_members_role_check'],
+    ['a duplicate member', `${MEMBER} ('x', 'org', 'ada', 'member')`, 'organization_members_org_id_user_id_key'],
     ['a second owner', `${MEMBER} ('x', 'org', 'ben', 'owner')`, 'organization_members_owner_key'],
-    ['an owner beside the owner', "UPDATE organizations SET owner_id = 'ben'", 'organization_members_owner_check'],
-    ['the deletion of an owner', "DELETE FROM users WHERE id = 'ada'", 'organizations_owner_id_fkey'],
-    ['a second invitation', invitation('x', 'org', 'CY@azora.world', hashOf('a')), 'org_invitations_open_key'],
-    ['an invitation to nobody', "UPDATE org_invitations SET email = 'cy'", 'org_invitations_email_check'],
-    ['an invitation to own', "UPDATE org_invitations SET role = 'owner'", 'org_invitations_role_check'],
-    ['an invitation in plain', "UPDATE org_invitations SET token_hash = 'x'", 'org_invitations_token_hash_check'],
     [
-      'an invitation that is over',
+      'an owner who differs from owner_id',
+      "UPDATE organizations SET owner_id = 'ben'",
+      'organization_members_owner_check',
+    ],
+    ['the deletion of an owner', "DELETE FROM users WHERE id = 'ada'", 'organizations_owner_id_fkey'],
+    [
+      'a second open invitation to an address',
+      invitation('x', 'org', 'CY@azora.world', hashOf('a')),
+      'org_invitations_open_key',
+    ],
+    ['a malformed invitation address', "UPDATE org_invitations SET email = 'cy'", 'org_invitations_email_check'],
+    ['an invitation as owner', "UPDATE org_invitations SET role = 'owner'", 'org_invitations_role_check'],
+    ['a plain invitation token', "UPDATE org_invitations SET token_hash = 'x'", 'org_invitations_token_hash_check'],
+    [
+      'an invitation that is already expired',
       "UPDATE org_invitations SET expires_at = '2020-01-01'",
       'org_invitations_expires_at_check',
     ],
@@ -140,38 +168,69 @@ describe('the auth schema', () => {
       'org_invitations_accepted_at_check',
     ],
     [
-      'an invitation accepted and revoked',
+      'an invitation that is both accepted and revoked',
       'UPDATE org_invitations SET accepted_at = now(), revoked_at = now()',
       'org_invitations_outcome_check',
     ],
-    ['an entry of nothing', audit('x', 'action', "' '"), 'audit_log_action_check'],
-    ['details that are a list', audit('x', 'action, details', "'X', '[]'"), 'audit_log_details_check'],
-    ['a list as metadata', audit('x', 'action, metadata', "'X', '[]'"), 'audit_log_metadata_check'],
-  ])('refuses %s', async (_what, sql, constraint) => {
+    ['a negative lock count', 'UPDATE users SET lockout_count = -1', 'users_lockout_count_check'],
+    [
+      'a family that ends before its token',
+      "UPDATE tokens SET family_expires_at = now() WHERE id = 'ada'",
+      'tokens_family_expires_at_check',
+    ],
+    [
+      'a family end of a password reset token',
+      "UPDATE tokens SET family_expires_at = expires_at WHERE id = 'reset'",
+      'tokens_family_expires_at_check',
+    ],
+    ['two live codes of one channel', code('x', 'ada', 'b'), 'one_time_codes_live_key'],
+    ['an unknown channel', "UPDATE one_time_codes SET channel = 'dove'", 'one_time_codes_channel_check'],
+    ['a blank purpose', "UPDATE one_time_codes SET purpose = ''", 'one_time_codes_purpose_check'],
+    ['a plain code', "UPDATE one_time_codes SET code_hash = '123456'", 'one_time_codes_code_hash_check'],
+    ['a negative attempt count', 'UPDATE one_time_codes SET attempts = -1', 'one_time_codes_attempts_check'],
+    [
+      'a code that is already expired',
+      "UPDATE one_time_codes SET expires_at = '2020-01-01'",
+      'one_time_codes_expires_at_check',
+    ],
+    [
+      'the use of an expired code',
+      "UPDATE one_time_codes SET used_at = now() + interval '2 days'",
+      'one_time_codes_used_at_check',
+    ],
+    [
+      'a code that is both used and revoked',
+      'UPDATE one_time_codes SET used_at = now(), revoked_at = now()',
+      'one_time_codes_outcome_check',
+    ],
+    ['a blank audit action', audit('x', 'action', "' '"), 'audit_log_action_check'],
+    ['details that are an array', audit('x', 'action, details', "'X', '[]'"), 'audit_log_details_check'],
+    ['metadata of an entry that are an array', audit('x', 'action, metadata', "'X', '[]'"), 'audit_log_metadata_check'],
+  ])('rejects %s', async (_what, sql, constraint) => {
     await expect(db().app(sql)).rejects.toMatchObject({ constraint });
   });
 
   it.each(["UPDATE audit_log SET action = 'x'", "DELETE FROM audit_log WHERE id = 'fresh'", 'TRUNCATE audit_log'])(
-    'refuses even an administrator: %s',
+    'rejects even the administrator: %s',
     async (sql) => {
       await expect(db().admin(sql)).rejects.toMatchObject({ code: '23001' });
     },
   );
 
   it.each(["UPDATE audit_log SET action = 'x'", 'DELETE FROM audit_log'])(
-    'gives the app role no right to: %s',
+    'grants the app role no permission for: %s',
     async (sql) => {
       await expect(db().app(sql)).rejects.toMatchObject({ code: '42501' });
     },
   );
 
-  it('lets an administrator prune entries that are older than 90 days', async () => {
+  it('lets the administrator prune entries that are older than 90 days', async () => {
     await db().app(audit('old', 'user_id, action, timestamp', "'old', 'X', now() - interval '91 days'"));
 
     expect(await db().admin("DELETE FROM audit_log WHERE id = 'old' RETURNING id")).toEqual([{ id: 'old' }]);
   });
 
-  it('keeps a legacy password apart until a new one takes its place', async () => {
+  it('keeps a legacy password until a new one replaces it', async () => {
     await db().app(`INSERT INTO users (id, email, legacy_password_hash, password_salt, password_reset_required)
       VALUES ('old', 'old@azora.world', 'sha256', 'salt', true)`);
     const reset = `UPDATE users SET password_hash = '${BCRYPT}', legacy_password_hash = NULL, password_salt = NULL,
@@ -180,7 +239,7 @@ describe('the auth schema', () => {
     expect(await db().app(reset)).toEqual([{ email: 'old@azora.world' }]);
   });
 
-  it('rotates a refresh token, and replaces a password reset that was revoked', async () => {
+  it('accepts a new refresh token after the previous one was used, and a new reset after one was revoked', async () => {
     await db().app(token('r1', 'ben', hashOf('6'), 'refresh', 'r'));
     await db().app(token('p1', 'ben', hashOf('7'), 'password_reset'));
     await db().app("UPDATE tokens SET used_at = now() WHERE id = 'r1'");
@@ -192,7 +251,7 @@ describe('the auth schema', () => {
     expect(await db().app(live)).toEqual([{ id: 'p2' }, { id: 'r2' }]);
   });
 
-  it('hands an organization over in one transaction', async () => {
+  it('lets one transaction transfer the ownership of an organization', async () => {
     await db().app(`${ORGANIZATION} ('hand', 'Hand', 'hand', 'ada')`);
     await db().app(`${MEMBER} ('from', 'hand', 'ada', 'owner'), ('to', 'hand', 'ben', 'member')`);
     await db().app(`BEGIN;
@@ -209,33 +268,33 @@ describe('the auth schema', () => {
     [
       'registers an address once',
       `INSERT INTO users (id, email, password_hash) VALUES ($1, 'race@azora.world', '${BCRYPT}')`,
-      expect.stringContaining('email'),
+      'idx_users_email',
     ],
     [
-      'sends one invitation to an account',
+      'issues one invitation token per account',
       `INSERT INTO tokens (id, user_id, token_hash, expires_at, kind)
         VALUES ($1, 'ada', repeat($1 || '0', 32), ${TOMORROW}, 'invitation')`,
       'tokens_live_kind_key',
     ],
     [
-      'rotates a refresh token once',
+      'issues one successor of a refresh token',
       `INSERT INTO tokens (id, user_id, token_hash, expires_at, kind, family_id)
         VALUES ($1 || '1', 'ada', repeat($1 || '1', 32), ${TOMORROW}, 'refresh', 'race')`,
       'tokens_live_family_key',
     ],
     [
-      'invites an address once',
+      'opens one invitation per address',
       `INSERT INTO org_invitations (id, org_id, email, token_hash, expires_at)
         VALUES ($1, 'org', 'race@azora.world', repeat($1, 64), ${TOMORROW})`,
       'org_invitations_open_key',
     ],
-  ])('%s, however many ask at once', async (_what, sql, constraint) => {
+  ])('%s when many sessions race', async (_what, sql, constraint) => {
     const refused = await refusalsOf(['a', 'b', 'c', 'd'].map((id) => db().app(sql, [id])));
 
     expect(refused).toEqual(Array(3).fill(constraint));
   });
 
-  it('takes everything but the audit log away with a user', async () => {
+  it('deletes everything except the audit log together with a user', async () => {
     await db().app(user('gone'));
     await db().app(profile('gone'));
     await db().app(session('gone', 'gone', hashOf('d')));
@@ -264,7 +323,7 @@ describe('the auth schema', () => {
     expect(await db().app("SELECT id FROM audit_log WHERE id = 'gone'")).toEqual([{ id: 'gone' }]);
   });
 
-  it('takes members and invitations away with an organization, and leaves its people', async () => {
+  it('deletes members and invitations together with an organization, and keeps the users', async () => {
     await db().app(`${ORGANIZATION} ('shut', 'Shut', 'shut', 'ben')`);
     await db().app("UPDATE users SET org_id = 'shut' WHERE id = 'ben'");
     await db().app(`${MEMBER} ('shut', 'shut', 'ben', 'owner')`);

@@ -23,7 +23,7 @@ import {
   PHONE,
 } from './given-factors';
 
-/** Every row of every table in one text, as a copy of the database would show it. */
+/** Every row of every table as one text, like a dump of the database. */
 async function everyRow(db: TestDatabase): Promise<string> {
   const tables = await db.admin("SELECT tablename FROM pg_tables WHERE schemaname = 'public' ORDER BY tablename");
   const rows: unknown[] = [];
@@ -36,7 +36,7 @@ describe('secrets', () => {
   const open = useAuth(db);
   const clock = givenClock();
 
-  it('of every factor and invitation are in no row, no error and no handle that is printed', async () => {
+  it('never appear in rows, errors or printed handles', async () => {
     const auth = open({ clock, encryptionKeys: `v2:${KEY},v1:${OLDER_KEY}` });
     const { userId, email } = await givenVerifiedUser(auth);
     const guest = await givenVerifiedUser(auth);
@@ -81,13 +81,13 @@ describe('secrets', () => {
     const plainForms = recoveryCodes.filter((text) => shown.includes(text.replaceAll('-', '')));
     expect(errors).toHaveLength(4);
     expect([found, plainForms]).toEqual([[], []]);
-    // Six digits may stand in a time or an id; as a value of their own they may not.
+    // Six digits may be part of a time or an id, but not a value of their own.
     expect(
       [send.last(), code].filter((digits) => shown.includes(`"${digits}"`) || shown.includes(`'${digits}'`)),
     ).toEqual([]);
   });
 
-  it('are left out by a plain findMany', async () => {
+  it('are omitted by findMany', async () => {
     const auth = open({ clock, encryptionKeys: KEY });
     const { userId } = await givenVerifiedUser(auth);
     await givenTotp(auth, userId);

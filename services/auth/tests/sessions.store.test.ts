@@ -28,7 +28,7 @@ describe('sessions', () => {
   const db = useDatabase('auth');
   const open = useAuth(db);
 
-  it('renews both tokens of a session, which stays the same', async () => {
+  it('keep their id when a refresh renews both tokens', async () => {
     const clock = givenClock();
     const auth = open({ clock });
     const session = await givenSession(auth);
@@ -57,7 +57,7 @@ describe('sessions', () => {
     });
   });
 
-  it('lets one of twenty refreshes with one token win, and ends the session for the second use', async () => {
+  it('are refreshed by one of twenty concurrent calls with one token, and end at the second use', async () => {
     const auths = [open(), open()];
     const session = await givenSession(open());
     const settled = await Promise.allSettled(
@@ -74,7 +74,7 @@ describe('sessions', () => {
     expect(await actionsOf(db(), session.userId)).toEqual(['USER_REGISTERED', 'USER_LOGIN', 'TOKEN_REUSED']);
   });
 
-  it('ends the family of a token that comes a second time, and no other session of the user', async () => {
+  it('end when a used token returns, without other sessions of the user', async () => {
     const auth = open();
     const stolen = await givenSession(auth);
     const other = await signIn(auth, stolen.email);
@@ -96,7 +96,7 @@ describe('sessions', () => {
     expect((await listSessions(auth, { userId: stolen.userId })).map(({ id }) => id)).toEqual([other.sessionId]);
   });
 
-  it('ends a session that idles, and every session after its absolute time', async () => {
+  it('end after the idle time, and always after the absolute time', async () => {
     const clock = givenClock();
     const auth = open({ clock, sessionIdleMs: 10 * MINUTE_MS, sessionAbsoluteMs: 25 * MINUTE_MS });
     const idle = await givenSession(auth);
@@ -120,7 +120,7 @@ describe('sessions', () => {
     });
   });
 
-  it('takes a session token for its own time only, until it is refreshed', async () => {
+  it('accept a session token for its own lifetime, until the next refresh', async () => {
     const clock = givenClock();
     const auth = open({ clock });
     const session = await givenSession(auth);
@@ -135,7 +135,7 @@ describe('sessions', () => {
     expect(await outcomes([authenticate(auth, { sessionToken })])).toEqual({ ok: 1 });
   });
 
-  it('refreshes while the clock runs backwards', async () => {
+  it('are refreshed while the clock runs backwards', async () => {
     const clock = givenClock();
     const auth = open({ clock });
     const session = await givenSession(auth);
@@ -149,7 +149,7 @@ describe('sessions', () => {
     expect(await outcomes([refresh(auth, { refreshToken: again.refreshToken })])).toEqual({ 'AUTH.SESSION_ENDED': 1 });
   });
 
-  it('gives a family without an absolute end, as older clients wrote it, none beyond its token', async () => {
+  it('without an absolute end, as older versions wrote them, end with their token', async () => {
     const clock = givenClock();
     const auth = open({ clock });
     const session = await givenSession(auth);
@@ -159,7 +159,7 @@ describe('sessions', () => {
     expect(await refresh(auth, { refreshToken: session.refreshToken })).toMatchObject({ expiresAt: session.expiresAt });
   });
 
-  it('refuses tokens that are foreign, of another kind or none, and writes nothing', async () => {
+  it('reject tokens of other kinds and malformed tokens, and write nothing', async () => {
     const auth = open();
     const { verificationToken } = await givenUser(auth);
     const { sessionToken, refreshToken } = await givenSession(auth);
@@ -183,7 +183,7 @@ describe('sessions', () => {
     expect(await dump(db())).toBe(before);
   });
 
-  it('ends a session at sign-out, also with a token that must be refreshed, and once', async () => {
+  it('end at sign-out, also with an expired session token, and once', async () => {
     const clock = givenClock();
     const auth = open({ clock });
     const session = await givenSession(auth);
@@ -197,7 +197,7 @@ describe('sessions', () => {
     expect(await actionsOf(db(), session.userId)).toEqual(['USER_REGISTERED', 'USER_LOGIN', 'USER_LOGOUT']);
   });
 
-  it('ends all sessions but one', async () => {
+  it('end for a user, except one', async () => {
     const auth = open();
     const first = await givenSession(auth);
     const kept = await signIn(auth, first.email);
@@ -216,7 +216,7 @@ describe('sessions', () => {
     expect((await actionsOf(db(), first.userId)).filter((it) => it === 'SESSIONS_REVOKED')).toHaveLength(2);
   });
 
-  it('leaves nothing alive when refreshes and sign-outs everywhere race', async () => {
+  it('are all ended when refreshes race with logoutEverywhere', async () => {
     const auths = [open(), open()];
     const session = await givenSession(open());
     const sessions: SignedIn[] = [
@@ -237,7 +237,7 @@ describe('sessions', () => {
     expect(await outcomes(again)).toEqual(renewed.length === 0 ? {} : { 'AUTH.SESSION_ENDED': renewed.length });
   });
 
-  it('revokes a session of its owner only, and says when there is none', async () => {
+  it('can be revoked only by their user, and once', async () => {
     const auth = open();
     const mine = await givenSession(auth);
     const theirs = await givenSession(auth);
@@ -261,7 +261,7 @@ describe('sessions', () => {
     });
   });
 
-  it('does not renew a session that ended by another way, though its token is live', async () => {
+  it('that ended another way are not renewed, although their refresh token is live', async () => {
     const auth = open();
     const revoked = await givenSession(auth);
     const over = await givenSession(auth);
@@ -272,7 +272,7 @@ describe('sessions', () => {
     expect(await outcomes(calls)).toEqual({ 'AUTH.SESSION_ENDED': 2 });
   });
 
-  it('ends with its account', async () => {
+  it('end when their account is deactivated', async () => {
     const auth = open();
     const session = await givenSession(auth);
     await db().admin('UPDATE users SET is_active = false WHERE id = $1', [session.userId]);

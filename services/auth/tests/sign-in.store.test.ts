@@ -29,7 +29,7 @@ describe('login', () => {
   const fail = (auth: Auth, email: string, times: number) =>
     outcomes(Array.from({ length: times }, () => login(auth, { email, password: WRONG })));
 
-  it('opens a session whose tokens are kept as hashes only', async () => {
+  it('opens a session whose tokens are stored only as hashes', async () => {
     const clock = givenClock();
     const auth = open({ clock });
     const { userId } = await givenUser(auth, 'ada@azora.world');
@@ -61,7 +61,7 @@ describe('login', () => {
     expect(await actionsOf(db(), userId)).toEqual(['USER_REGISTERED', 'USER_LOGIN']);
   });
 
-  it('answers a wrong password and an address that nobody has alike', async () => {
+  it('answers a wrong password and an unknown address alike', async () => {
     const auth = open();
     const { userId, email } = await givenUser(auth);
     const errors = await Promise.all(
@@ -80,36 +80,49 @@ describe('login', () => {
     expect(JSON.stringify(details)).not.toContain(WRONG);
   });
 
-  it('writes to disk in as many transactions for an address that nobody has', async () => {
+  it('runs the same statements for an unknown address as for a wrong password', async () => {
     const auth = open();
     const { email } = await givenUser(auth);
-    const writes = async (address: string) => {
-      const lsns: unknown[] = [];
-      const counting: Auth = {
+    const statementsOf = async (address: string) => {
+      const texts: string[] = [];
+      const recording: Auth = {
         ...auth,
-        query: async (statement) => {
-          const before = await db().admin('SELECT pg_current_wal_insert_lsn() AS lsn');
-          const rows = await auth.query<never>(statement);
-          const [row] = await db().admin('SELECT pg_current_wal_insert_lsn() > $1 AS wrote', [before[0]?.['lsn']]);
-          lsns.push([statement.name.replace(/^auth-(write-entry|fail).*/, 'entry'), row?.['wrote']]);
-          return rows;
+        query: (statement) => {
+          texts.push(statement.text);
+          return auth.query(statement);
         },
       };
-      await outcomes([login(counting, { email: address, password: WRONG })]);
-      return lsns;
+      await outcomes([login(recording, { email: address, password: WRONG })]);
+      return texts;
     };
 
-    expect(await writes('nobody@azora.world')).toEqual(await writes(email));
+    const unknown = await statementsOf('nobody@azora.world');
+    expect(unknown).toHaveLength(2);
+    expect(unknown).toEqual(await statementsOf(email));
+  });
+
+  it('writes WAL for an unknown address too, so that both commits wait for the disk', async () => {
+    const { email } = await givenUser(open());
+    const hasTransactionId = async (address: string) => {
+      const begin = "SELECT FROM begin_sign_in($1, now(), 10, interval '1 h', interval '1 h', interval '1 h')";
+      await db().admin('BEGIN');
+      await db().admin(begin, [address]);
+      const [row] = await db().admin('SELECT pg_current_xact_id_if_assigned() IS NOT NULL AS assigned');
+      await db().admin('ROLLBACK');
+      return row?.['assigned'];
+    };
+
+    expect([await hasTransactionId('nobody@azora.world'), await hasTransactionId(email)]).toEqual([true, true]);
   });
 
   it.each([
-    ['an address that is none', { email: 'ada' }],
-    ['no password', { password: '' }],
+    ['a malformed address', { email: 'ada' }],
+    ['an empty password', { password: '' }],
     ['a password of ten megabytes', { password: 'x'.repeat(10_000_000) }],
-    ['a NUL', { password: 'x\0' }],
+    ['a password with NUL', { password: 'x\0' }],
     ['half a surrogate pair', { password: '\udc00' }],
     ['an unknown field', { admin: true }],
-  ])('refuses %s and writes nothing', async (_what, wrong) => {
+  ])('rejects %s and writes nothing', async (_what, wrong) => {
     const before = await dump(db());
     const input: LoginInput = { email: 'ada@azora.world', password: PASSWORD, ...wrong };
 
@@ -117,7 +130,7 @@ describe('login', () => {
     expect(await dump(db())).toBe(before);
   });
 
-  it('takes SQL for a wrong password', async () => {
+  it('treats SQL as a wrong password', async () => {
     const auth = open();
     const { email } = await givenUser(auth);
 
@@ -126,7 +139,7 @@ describe('login', () => {
     });
   });
 
-  it('hashes with cost 12 unless told otherwise, and hashes anew once the cost was raised', async () => {
+  it('hashes with cost 12 by default, and replaces a hash of a lower cost', async () => {
     const [cheap, usual] = [open(), open({ bcryptCost: undefined as never })];
     const { userId, email } = await givenUser(cheap);
     const rounds = async () => {
@@ -141,7 +154,7 @@ describe('login', () => {
     expect(await rounds()).toBe(12);
   });
 
-  it('does not hash anew for who brings a wrong password', async () => {
+  it('does not replace the hash for a wrong password', async () => {
     const { userId, email } = await givenUser(open());
     await login(open({ bcryptCost: 5 }), { email, password: WRONG }).catch(() => undefined);
 
@@ -152,7 +165,7 @@ describe('login', () => {
   it.each([
     ['ASCII', 'x'.repeat(72)],
     ['letters of several bytes', 'ж'.repeat(36)],
-  ])('reads all of a password that is longer than 72 bytes: %s', async (_what, start) => {
+  ])('compares all bytes of a password that is longer than 72 bytes: %s', async (_what, start) => {
     const auth = open();
     const email = `long${start.length}@azora.world`;
     await register(auth, { email, password: `${start}one` });
@@ -163,7 +176,7 @@ describe('login', () => {
     }
   });
 
-  it('takes a password in whichever form a keyboard writes it', async () => {
+  it('accepts a password in any Unicode form that a keyboard produces', async () => {
     const auth = open();
     await register(auth, { email: 'nfc@azora.world', password: 'cr\u00e8me br\u00fbl\u00e9e' });
 
@@ -174,7 +187,7 @@ describe('login', () => {
     ['ACCOUNT_INACTIVE', 'UPDATE users SET is_active = false WHERE id = $1', {}],
     ['PASSWORD_RESET_REQUIRED', 'UPDATE users SET password_reset_required = true WHERE id = $1', {}],
     ['EMAIL_UNVERIFIED', 'UPDATE users SET email_verified = false WHERE id = $1', { requireVerifiedEmail: true }],
-  ])('tells %s to who knows the password, and to nobody else', async (reason, sql, options) => {
+  ])('reports %s only to a caller who knows the password', async (reason, sql, options) => {
     const auth = open(options);
     const { userId, email } = await givenUser(auth);
     await db().admin(sql, [userId]);
@@ -186,7 +199,7 @@ describe('login', () => {
     expect((await actionsOf(db(), userId)).at(-1)).toBe('LOGIN_REFUSED');
   });
 
-  it('does not know a deleted account', async () => {
+  it('does not find a deleted account', async () => {
     const auth = open();
     const { userId, email } = await givenUser(auth);
     await db().admin('UPDATE users SET is_active = false, deleted_at = now() WHERE id = $1', [userId]);
@@ -194,7 +207,7 @@ describe('login', () => {
     expect(await outcomes([signIn(auth, email)])).toEqual({ 'AUTH.INVALID_CREDENTIALS': 1 });
   });
 
-  it('opens no session when the password was changed between its check and the session', async () => {
+  it('opens no session if the password changes after its check', async () => {
     const { userId, email } = await givenUser(open());
     const newHash = await hash('something else', 4);
     const changed: Promise<unknown>[] = [];
@@ -203,7 +216,7 @@ describe('login', () => {
     const racing: Auth = {
       ...auth,
       query: async (statement) => {
-        if (statement.name === 'auth-finish-sign-in') {
+        if (statement.text.includes('finish_sign_in(')) {
           changed.push(db().admin('UPDATE users SET password_hash = $2 WHERE id = $1', [userId, newHash]));
           await Promise.all(changed);
         }
@@ -228,7 +241,7 @@ describe('login', () => {
       return user;
     };
 
-    it('gives a challenge and no session', async () => {
+    it('returns a challenge and no session', async () => {
       const clock = givenClock();
       const auth = open({ clock });
       const { userId, email } = await givenFactors(auth);
@@ -244,7 +257,7 @@ describe('login', () => {
       expect(await actionsOf(db(), userId)).toEqual(['USER_REGISTERED', 'MFA_CHALLENGED']);
     });
 
-    it('does not let a right password buy further tries of the other factors', async () => {
+    it('gives no further attempts at other factors for a right password', async () => {
       const auth = open();
       const { userId, email } = await givenFactors(auth);
       await fail(auth, email, 6);
@@ -254,7 +267,7 @@ describe('login', () => {
       expect(await stateOf(userId)).toEqual({ failures: 6, locks: 0, until: null });
     });
 
-    it('keeps one challenge, however many sign in at once', async () => {
+    it('leaves one live challenge when many sign-ins race', async () => {
       const auth = open();
       const { userId, email } = await givenFactors(auth);
       const calls = Array.from({ length: 8 }, () => login(auth, { email, password: PASSWORD }));
@@ -265,11 +278,11 @@ describe('login', () => {
       expect(await db().admin(live, [userId])).toEqual([{ live: 1 }]);
     });
 
-    it('does not take a challenge for a password reset', async () => {
+    it('rejects a challenge as a password reset token', async () => {
       const auth = open();
       const { email } = await givenFactors(auth);
       const challenge = await login(auth, { email, password: PASSWORD });
-      if (challenge.kind !== 'mfa') throw new Error('a challenge was expected');
+      if (challenge.kind !== 'mfa') throw new Error('expected a challenge');
 
       await expect(
         resetPassword(auth, { token: challenge.challengeToken, newPassword: 'five other unrelated words' }),

@@ -1,5 +1,5 @@
 import { useDatabase } from '@azora/db-testkit';
-import { hashToken, issueToken, newToken, readToken, type TokenKind, takeToken } from '../src/tokens';
+import { hashToken, issueToken, newToken, readToken, type TokenKind, takeToken } from '../src/session/tokens';
 import { dump, givenClock, givenUser, MINUTE_MS, outcomes, sha256, useAuth } from './given';
 
 const KINDS: readonly TokenKind[] = ['password_reset', 'invitation', 'mfa_challenge'];
@@ -8,7 +8,7 @@ describe('tokens', () => {
   const db = useDatabase('auth');
   const open = useAuth(db);
 
-  it('are 256 random bits, of which the SHA-256 is kept', () => {
+  it('are 256 random bits, stored as their SHA-256', () => {
     const { token, hash } = newToken();
 
     expect(Buffer.from(token, 'base64url')).toHaveLength(32);
@@ -16,7 +16,7 @@ describe('tokens', () => {
     expect(newToken().token).not.toBe(token);
   });
 
-  it.each(KINDS)('of the kind %s are taken as that kind only, and once', async (kind) => {
+  it.each(KINDS)('of the kind %s are accepted only as that kind, and once', async (kind) => {
     const auth = open({ clock: givenClock() });
     const { userId } = await givenUser(auth);
     const at = auth.clock();
@@ -34,7 +34,7 @@ describe('tokens', () => {
     expect(await outcomes([readToken(auth, { kinds: [kind], token })])).toEqual({ 'AUTH.TOKEN_USED': 1 });
   });
 
-  it('expire at their end, to the millisecond', async () => {
+  it('expire exactly at their expiry', async () => {
     const clock = givenClock();
     const auth = open({ clock });
     const { userId } = await givenUser(auth);
@@ -50,7 +50,7 @@ describe('tokens', () => {
     });
   });
 
-  it('are given back when the transaction that took them fails', async () => {
+  it('stay valid if the transaction that used them up fails', async () => {
     const auth = open();
     const { userId } = await givenUser(auth);
     const at = auth.clock();
@@ -58,7 +58,7 @@ describe('tokens', () => {
     const token = await auth.transaction((tx) => issueToken(tx, { userId, kind, at, lifeMs: MINUTE_MS }));
     const failed = auth.transaction(async (tx) => {
       await takeToken(tx, { kind, token, at });
-      throw new RangeError('after the take');
+      throw new RangeError('after the token was used up');
     });
 
     await expect(failed).rejects.toThrow(RangeError);

@@ -1,7 +1,7 @@
 import { useDatabase } from '@azora/db-testkit';
 import { type Auth, confirmTotp, enrollTotp, login } from '../src/index';
 import { actionsOf, dump, givenClock, outcomes, PASSWORD, useAuth } from './given';
-import { codeOf, givenTotp, givenVerifiedUser, KEY, meetingOf, wrongCodeOf } from './given-factors';
+import { barrierOf, codeOf, givenTotp, givenVerifiedUser, KEY, wrongCodeOf } from './given-factors';
 
 describe('TOTP', () => {
   const db = useDatabase('auth');
@@ -11,7 +11,7 @@ describe('TOTP', () => {
   const settingsOf = async (userId: string) =>
     (await db().admin('SELECT * FROM mfa_settings WHERE user_id = $1', [userId]))[0];
 
-  it('gives a secret that waits for its first code and asks for none at sign-in until then', async () => {
+  it('stores a secret that waits for its first code, and needs no code at sign-in until then', async () => {
     const auth = open();
     const { userId, email } = await givenVerifiedUser(auth);
 
@@ -28,7 +28,7 @@ describe('TOTP', () => {
     expect(await dump(db())).not.toContain(secret);
   });
 
-  it('is switched on by the first right code, with ten recovery codes', async () => {
+  it('is enabled by the first right code, with ten recovery codes', async () => {
     const auth = open();
     const { userId, email } = await givenVerifiedUser(auth);
     const { secret } = await enrollTotp(auth, { userId });
@@ -50,15 +50,18 @@ describe('TOTP', () => {
     ]);
   });
 
-  it.each([-1, 1])('takes a first code that is %i steps away', async (steps) => {
+  it.each([-1, 1])('accepts a first code that is %i steps away', async (steps) => {
     const auth = open();
     const { userId } = await givenVerifiedUser(auth);
     const { secret } = await enrollTotp(auth, { userId });
 
-    await expect(confirmTotp(auth, { userId, code: codeOf(auth, secret, steps) })).resolves.toBeDefined();
+    const { recoveryCodes } = await confirmTotp(auth, { userId, code: codeOf(auth, secret, steps) });
+
+    expect(recoveryCodes).toHaveLength(10);
+    expect(await settingsOf(userId)).toMatchObject({ totp_enabled: true });
   });
 
-  it('counts a wrong first code among the failed tries, and forgets a right one', async () => {
+  it('counts a wrong first code as a failed attempt, and does not count a right one', async () => {
     const auth = open();
     const { userId } = await givenVerifiedUser(auth);
     const { secret } = await enrollTotp(auth, { userId });
@@ -76,14 +79,14 @@ describe('TOTP', () => {
     expect((await actionsOf(db(), userId)).slice(-2)).toEqual(['MFA_FAILED', 'MFA_ENABLED']);
   });
 
-  it('is confirmed once, however many confirm at the same time', async () => {
+  it('is confirmed once when many calls race', async () => {
     const auth = open();
     const { userId } = await givenVerifiedUser(auth);
     const { secret } = await enrollTotp(auth, { userId });
     const code = codeOf(auth, secret);
-    const meeting = meetingOf(auth, 8);
+    const barrier = barrierOf(auth, 8);
 
-    const ends = await outcomes(Array.from({ length: 8 }, () => confirmTotp(meeting, { userId, code })));
+    const ends = await outcomes(Array.from({ length: 8 }, () => confirmTotp(barrier, { userId, code })));
 
     expect(ends).toEqual({ ok: 1, 'AUTH.FACTOR_NOT_PENDING': 7 });
     expect(await db().admin('SELECT count(*)::int AS n FROM recovery_codes WHERE user_id = $1', [userId])).toEqual([
@@ -92,7 +95,7 @@ describe('TOTP', () => {
     expect(await db().admin('SELECT failed_login_count AS n FROM users WHERE id = $1', [userId])).toEqual([{ n: 0 }]);
   });
 
-  it('replaces a secret that waits, and takes no code of the earlier one', async () => {
+  it('replaces a waiting secret, and rejects codes of the replaced one', async () => {
     const auth = open();
     const { userId } = await givenVerifiedUser(auth);
     const first = await enrollTotp(auth, { userId });
@@ -101,10 +104,11 @@ describe('TOTP', () => {
     await expect(confirmTotp(auth, { userId, code: codeOf(auth, first.secret) })).rejects.toMatchObject({
       code: 'AUTH.CODE_INVALID',
     });
-    await expect(confirmTotp(auth, { userId, code: codeOf(auth, second.secret) })).resolves.toBeDefined();
+    await confirmTotp(auth, { userId, code: codeOf(auth, second.secret) });
+    expect(await settingsOf(userId)).toMatchObject({ totp_enabled: true });
   });
 
-  it('asks who has a factor for proof before it gives another secret', async () => {
+  it('needs a proof before it replaces an enabled secret', async () => {
     const auth = open();
     const { userId } = await givenVerifiedUser(auth);
     await givenTotp(auth, userId);
@@ -117,7 +121,7 @@ describe('TOTP', () => {
     expect(await settingsOf(userId)).toEqual(before);
   });
 
-  it('writes nothing without a key to encrypt with', async () => {
+  it('writes nothing without an encryption key', async () => {
     const auth = openAuth({ clock });
     const { userId } = await givenVerifiedUser(auth);
     const before = await dump(db());
@@ -128,12 +132,12 @@ describe('TOTP', () => {
 
   it.each([
     ['an unknown user', { userId: 'nobody' }, 'AUTH.USER_NOT_FOUND'],
-    ['an id with blanks', { userId: 'no body' }, 'AUTH.INVALID_INPUT'],
+    ['an id with spaces', { userId: 'no body' }, 'AUTH.INVALID_INPUT'],
     ['an issuer with a colon', { userId: 'ada', issuer: 'a:b' }, 'AUTH.INVALID_INPUT'],
     ['an issuer of ten megabytes', { userId: 'ada', issuer: 'a'.repeat(10_000_000) }, 'AUTH.INVALID_INPUT'],
     ['an issuer with NUL', { userId: 'ada', issuer: 'a\0' }, 'AUTH.INVALID_INPUT'],
     ['an unknown field', { userId: 'ada', secret: 'x' }, 'AUTH.INVALID_INPUT'],
-  ])('gives %s no secret', async (_what, input, code) => {
+  ])('does not enrol %s', async (_what, input, code) => {
     const before = await dump(db());
 
     await expect(enrollTotp(open(), input)).rejects.toMatchObject({ code });
@@ -141,12 +145,17 @@ describe('TOTP', () => {
   });
 
   it.each([
-    ['who did not enrol', async (auth) => (await givenVerifiedUser(auth)).userId, '123456', 'AUTH.FACTOR_NOT_PENDING'],
+    [
+      'a user who did not enrol',
+      async (auth) => (await givenVerifiedUser(auth)).userId,
+      '123456',
+      'AUTH.FACTOR_NOT_PENDING',
+    ],
     ['an unknown user', async () => 'nobody', '123456', 'AUTH.USER_NOT_FOUND'],
     ['a code of five digits', async () => 'ada', '12345', 'AUTH.INVALID_INPUT'],
-    ['SQL for a code', async () => 'ada', "'; --", 'AUTH.INVALID_INPUT'],
+    ['SQL as the code', async () => 'ada', "'; --", 'AUTH.INVALID_INPUT'],
   ] as [string, (auth: Auth) => Promise<string>, string, string][])(
-    'confirms nothing for %s',
+    'confirms no enrolment for %s',
     async (_who, userOf, code, error) => {
       const auth = open();
       const userId = await userOf(auth);

@@ -1,5 +1,5 @@
 import { generateSync } from 'otplib';
-import { newTotpSecret, totpStepOf, totpUrl } from '../src/totp';
+import { newTotpSecret, totpStepOf, totpUrl } from '../src/factor/totp';
 
 const NOW = new Date('2026-03-01T12:00:15Z');
 const STEP = BigInt(Math.floor(NOW.getTime() / 30_000));
@@ -10,21 +10,21 @@ describe('totpStepOf', () => {
   const codeAt = (seconds: number) => generateSync({ secret, epoch: at(seconds) });
 
   it.each([
-    ['the step before', -30, STEP - 1n],
-    ['this step', 0, STEP],
-    ['the step after', 30, STEP + 1n],
+    ['the previous step', -30, STEP - 1n],
+    ['the current step', 0, STEP],
+    ['the next step', 30, STEP + 1n],
   ])('finds the code of %s', (_which, seconds, step) => {
     expect(totpStepOf(secret, codeAt(seconds), NOW)).toBe(step);
   });
 
-  it.each([-3600, -60, 60, 3600])('does not find the code of %i seconds away', (seconds) => {
+  it.each([-3600, -60, 60, 3600])('rejects the code of %i seconds away', (seconds) => {
     expect(totpStepOf(secret, codeAt(seconds), NOW)).toBeNull();
   });
 
   it.each([
     ['at the first second of a step', '2026-03-01T12:00:00.000Z'],
-    ['at the last moment of a step', '2026-03-01T12:00:29.999Z'],
-  ])('takes one step of drift each way and no more %s', (_when, time) => {
+    ['at the last millisecond of a step', '2026-03-01T12:00:29.999Z'],
+  ])('accepts one step of drift in each direction and no more, %s', (_when, time) => {
     const now = new Date(time);
     const epoch = Math.floor(now.getTime() / 1_000);
     const drift = [-60, -30, 0, 30, 60].map((seconds) =>
@@ -34,11 +34,11 @@ describe('totpStepOf', () => {
     expect(drift).toEqual([null, STEP - 1n, STEP, STEP + 1n, null]);
   });
 
-  it('does not find the code of another secret', () => {
+  it('rejects the code of another secret', () => {
     expect(totpStepOf(newTotpSecret(), codeAt(0), NOW)).toBeNull();
   });
 
-  it('gives the codes of RFC 6238, appendix B, in six digits', () => {
+  it('produces the codes of RFC 6238, appendix B, with six digits', () => {
     const rfc = 'GEZDGNBVGY3TQOJQGEZDGNBVGY3TQOJQ';
 
     expect(totpStepOf(rfc, '287082', new Date(59_000))).toBe(1n);
@@ -48,7 +48,7 @@ describe('totpStepOf', () => {
 });
 
 describe('newTotpSecret', () => {
-  it('is 160 bits in base32, another each time', () => {
+  it('generates 160 bits in base32, different at each call', () => {
     const secrets = Array.from({ length: 50 }, newTotpSecret);
 
     expect(new Set(secrets).size).toBe(50);
@@ -57,7 +57,7 @@ describe('newTotpSecret', () => {
 });
 
 describe('totpUrl', () => {
-  it('is what an authenticator app reads', () => {
+  it('has the format that authenticator apps read', () => {
     const url = new URL(
       totpUrl('GEZDGNBVGY3TQOJQGEZDGNBVGY3TQOJQ', { issuer: 'Azora & Co', account: 'a+b@azora.world' }),
     );

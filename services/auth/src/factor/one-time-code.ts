@@ -1,15 +1,18 @@
 import { randomInt, timingSafeEqual } from 'node:crypto';
 import { z } from 'zod';
-import { type Keyring, keyedHashes } from './encryption';
+import { type Keyring, keyedHashes } from '../encryption/encryption';
 
 const DIGITS = 6;
 
 export type Channel = 'sms' | 'email';
 
-/** What a code allows: to sign in, to switch its channel on as a factor, to confirm a change of the factors. */
+/** Any second factor. */
+export type AnyFactor = 'totp' | Channel | 'recovery';
+
+/** What a code is for: a sign-in, enabling its channel as a factor, or confirming a change to the factors. */
 export type CodePurpose = 'sign_in' | 'enable' | 'confirm';
 
-/** Whose code it is and what for: the hash of one row says nothing about another. */
+/** Whose code it is and for which use: part of the hash, so the hash of one row is useless in another. */
 export interface CodeOwner {
   readonly userId: string;
   readonly channel: Channel;
@@ -18,30 +21,31 @@ export interface CodeOwner {
 
 export const channelInput = z.enum(['sms', 'email']);
 
-/** Six digits, with the blanks that people put between them. */
+/** Six digits, possibly with spaces and hyphens between them. */
 export const digitsInput = z
   .string()
   .max(20)
   .transform((text) => text.replaceAll(/[\s-]/g, ''))
   .refine((text) => /^\d{6}$/.test(text), 'is not six digits');
 
-/** E.164: + and 7 to 15 digits, of which the first is not 0. */
-export const phoneInput = z.string().regex(/^\+[1-9]\d{6,14}$/, 'is not in E.164, such as +27115550100');
+/** A phone number in E.164: + and 7 to 15 digits, the first of them not 0. */
+export const phoneInput = z.string().regex(/^\+[1-9]\d{6,14}$/, 'is not an E.164 number, such as +27115550100');
 
-/** Six random digits. */
+/** Generates six random digits. */
 export function newOneTimeCode(): string {
   return String(randomInt(10 ** DIGITS)).padStart(DIGITS, '0');
 }
 
 /**
- * Keyed, for a million codes are hashed in a second: who reads the database cannot tell the code without the key.
+ * The keyed hash of a code. A plain hash would not do: all million codes can be hashed in a second. Without the key, a
+ * reader of the database cannot find the code.
  * @throws {SuiteError} `AUTH.NO_ENCRYPTION_KEY`
  */
 export function codeHash(keyring: Keyring | undefined, owner: CodeOwner, code: string): string {
   return hashesOf(keyring, owner, code)[0];
 }
 
-/** True of the code that was hashed, with the newest key or an older one. */
+/** Whether the code is the hashed one, under the newest key or an older one. */
 export function isCode(keyring: Keyring | undefined, owner: CodeOwner, code: string, hash: string): boolean {
   const expected = Buffer.from(hash);
   return hashesOf(keyring, owner, code).some((found) => timingSafeEqual(Buffer.from(found), expected));

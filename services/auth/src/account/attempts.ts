@@ -1,7 +1,7 @@
-import { type AuditDetails, writeEntry } from './audit';
-import type { Auth, AuthTransaction } from './client';
-import { accountLocked, userNotFound } from './errors';
-import type { Device } from './input';
+import { type AuditDetails, writeEntry } from '../audit/entries';
+import type { Auth, AuthTransaction } from '../client';
+import { accountLocked, userNotFound } from '../errors';
+import type { Device } from '../input';
 
 export interface FailAttemptInput {
   readonly userId: string;
@@ -12,8 +12,8 @@ export interface FailAttemptInput {
 }
 
 /**
- * Takes one of the account's tries, before a factor is looked at: of any number at once, no more than the limit are
- * looked at. Who succeeds gives it back; who does not leaves it counted.
+ * Counts an attempt before a factor is checked, so that of any number of concurrent guesses no more than the limit are
+ * checked. A caller whose factor is right returns the attempt; a wrong one stays counted.
  * @throws {SuiteError} `AUTH.LOCKED`, `AUTH.USER_NOT_FOUND`
  */
 export async function claimAttempt(auth: Auth, { userId }: { readonly userId: string }): Promise<void> {
@@ -25,7 +25,7 @@ export async function claimAttempt(auth: Auth, { userId }: { readonly userId: st
   throw claim?.until ? accountLocked(claim.until) : userNotFound(userId);
 }
 
-/** Gives a try back, whose factor was right though the sign-in is not complete; earlier failures stay counted. */
+/** Uncounts an attempt whose factor was right although no sign-in is complete. Earlier failures stay counted. */
 export async function returnAttempt(
   tx: AuthTransaction,
   { userId, at }: { readonly userId: string; readonly at: Date },
@@ -33,17 +33,18 @@ export async function returnAttempt(
   await tx.$executeRaw`SELECT return_attempt(${userId}, ${at})`;
 }
 
-/** Writes down that a try failed. It was counted when it was claimed. */
+/** Writes the audit entry of a failed attempt, which `claimAttempt` has already counted. */
 export async function failAttempt(auth: Auth, input: FailAttemptInput): Promise<void> {
   await writeEntry(auth, { at: auth.clock(), ...input, resourceType: 'user', resourceId: input.userId });
 }
 
-/** The lockout's settings as SQL, from a parameter on: limit, window, first lock, longest lock. */
+/** SQL for the lockout settings, as parameters from number `first`: limit, window, first lock, longest lock. */
 export function lockoutParameters(first: number): string {
   const interval = (n: number) => `$${first + n}::float8 * interval '1 ms'`;
   return `$${first}::int, ${interval(1)}, ${interval(2)}, ${interval(3)}`;
 }
 
+/** The values of `lockoutParameters`. */
 export function lockoutValues({ settings: { lockout } }: Auth): readonly number[] {
   return [lockout.attempts, lockout.windowMs, lockout.lockMs, lockout.maxLockMs];
 }

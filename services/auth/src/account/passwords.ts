@@ -1,8 +1,75 @@
+import { createHmac } from 'node:crypto';
+import { textInput } from '@azora/db-core/input';
+import { compare, getRounds, hash } from 'bcrypt';
+import type { z } from 'zod';
+import { passwordRefused } from '../errors';
+
+/** NIST SP 800-63B, 5.1.1.2: at least 8 characters, at least 64 allowed, all of Unicode, no composition rules. */
+const MIN_CHARACTERS = 8;
+const MAX_CHARACTERS = 1_024;
+/** bcrypt ignores all further bytes. */
+const BCRYPT_BYTES = 72;
+/** Not a secret. It makes a plain SHA-256 of the same password, leaked from another site, useless here. */
+const LONG_PASSWORD = 'azora auth long password';
+
+/** A new password in Normalization Form KC, so that every keyboard produces the same bytes (SP 800-63B, 5.1.1.2). */
+export const newPasswordInput: z.ZodType<string> = textInput(2 * MAX_CHARACTERS)
+  .transform((text) => text.normalize('NFKC'))
+  .refine((text) => [...text].length >= MIN_CHARACTERS, `has fewer than ${MIN_CHARACTERS} characters`)
+  .refine((text) => [...text].length <= MAX_CHARACTERS, `has more than ${MAX_CHARACTERS} characters`);
+
 /**
- * Passwords of at least eight characters from the tops of public lists of leaked ones, in lower case. Shorter ones are
- * refused by their length.
+ * Rejects a password that is common, that repeats a single character, or that equals one of the texts in `about`, such
+ * as the owner's name.
+ * @throws {SuiteError} `AUTH.PASSWORD_REFUSED`
  */
-export const COMMON_PASSWORDS: ReadonlySet<string> = new Set(
+export function refuseGuessablePassword(password: string, about: readonly (string | null | undefined)[]): void {
+  const lower = password.toLowerCase();
+  if (COMMON_PASSWORDS.has(lower)) throw passwordRefused('is one of the most common passwords');
+  if (/^(.)\1*$/su.test(lower)) throw passwordRefused('repeats a single character');
+  const own = about.flatMap((text) => (text ? [text.toLowerCase(), text.toLowerCase().split('@')[0]] : []));
+  if (own.includes(lower)) throw passwordRefused("is its owner's name or address");
+}
+
+/** The bcrypt hash of a password. */
+export function hashPassword(password: string, cost: number): Promise<string> {
+  return hash(bcryptInput(password), cost);
+}
+
+/**
+ * Whether the password matches the hash. Without a hash the result is false, and the check takes as long as with a hash
+ * of this cost.
+ */
+export async function isPasswordOf(passwordHash: string | null, password: string, cost: number): Promise<boolean> {
+  const isRight = await compare(bcryptInput(password), passwordHash ?? hashOfNobody(cost));
+  return isRight && passwordHash !== null;
+}
+
+/** Whether the hash has a lower cost than the current setting. */
+export function isOutdated(passwordHash: string, cost: number): boolean {
+  return getRounds(passwordHash) < cost;
+}
+
+/**
+ * The input of bcrypt: the password itself or, when it is longer than bcrypt reads or contains NUL (where some bcrypt
+ * implementations stop), a keyed SHA-256 of the whole password as 44 characters of base64.
+ */
+function bcryptInput(password: string): string {
+  const normal = password.normalize('NFKC');
+  if (Buffer.byteLength(normal) <= BCRYPT_BYTES && !normal.includes('\0')) return normal;
+  return createHmac('sha256', LONG_PASSWORD).update(normal).digest('base64');
+}
+
+/** A hash that no known password matches. */
+function hashOfNobody(cost: number): string {
+  return `$2b$${String(cost).padStart(2, '0')}$${'AzoraAuthHashOfNobody.'}${'O'.repeat(31)}`;
+}
+
+/**
+ * Passwords of at least eight characters that are at the top of public lists of leaked passwords, in lower case. The
+ * minimum length rejects shorter ones.
+ */
+const COMMON_PASSWORDS: ReadonlySet<string> = new Set(
   `
     !@#$%^&* !@#$%^&*() !qaz2wsx !qaz@wsx 00000000 000000000 0000000000 01010101 01011980 01011990 01012000 01234567
     012345678 0123456789 09876543 0987654321 10203040 102030405060 11111111 111111111 1111111111 11112222 11223344

@@ -1,7 +1,7 @@
-import { newRecoveryCode, recoveryCodeHash, recoveryCodeInput } from '../src/recovery-code';
+import { newRecoveryCode, recoveryCodeHash, recoveryCodeInput } from '../src/factor/recovery-codes';
 
 describe('newRecoveryCode', () => {
-  it('is four groups of base32, another each time', () => {
+  it('generates four groups of base32, different at each call', () => {
     const codes = Array.from({ length: 1_000 }, newRecoveryCode);
 
     expect(codes.filter((code) => !/^[A-Z2-7]{4}(-[A-Z2-7]{4}){3}$/.test(code))).toEqual([]);
@@ -22,7 +22,7 @@ describe('recoveryCodeHash', () => {
 });
 
 describe('recoveryCodeInput', () => {
-  it.each(['', 'ABCD', 'ABCD-EFGH-2345-WXY1', 'ABCD-EFGH-2345-WXYZA'])('refuses %j', (text) => {
+  it.each(['', 'ABCD', 'ABCD-EFGH-2345-WXY1', 'ABCD-EFGH-2345-WXYZA'])('rejects %j', (text) => {
     expect(recoveryCodeInput.safeParse(text).success).toBe(false);
   });
 });

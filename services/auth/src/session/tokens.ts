@@ -1,14 +1,14 @@
 import { createHash, randomBytes } from 'node:crypto';
 import { newId } from '@azora/db-core';
-import type { Auth, AuthTransaction } from './client';
-import { tokenExpired, tokenInvalid, tokenUsed } from './errors';
+import type { Auth, AuthTransaction } from '../client';
+import { tokenExpired, tokenInvalid, tokenUsed } from '../errors';
 
 const TOKEN_BYTES = 32;
 
-/** The kinds of tokens that are given out for one step; those of a family are `sessions.store.ts`'s. */
+/** The kinds of tokens for a single step. Refresh tokens, which form families, belong to `sessions.store.ts`. */
 export type TokenKind = 'email_verification' | 'password_reset' | 'invitation' | 'mfa_challenge';
 
-/** What the person gets, and what is kept of it. */
+/** A token for a person, and the hash that the database keeps. */
 export interface NewToken {
   readonly token: string;
   readonly hash: string;
@@ -19,7 +19,7 @@ export interface IssueTokenInput {
   readonly kind: TokenKind;
   readonly at: Date;
   readonly lifeMs: number;
-  /** The address that an `email_verification` is about. */
+  /** The address that an `email_verification` verifies. */
   readonly email?: string;
 }
 
@@ -28,18 +28,18 @@ export interface TakenToken {
   readonly email: string | null;
 }
 
-/** 256 random bits in base64url, with their SHA-256 in hex: so many bits need no salt and no slow hash. */
+/** Generates 256 random bits in base64url, with their SHA-256 in hex. So many bits need neither salt nor a slow hash. */
 export function newToken(): NewToken {
   const token = randomBytes(TOKEN_BYTES).toString('base64url');
   return { token, hash: hashToken(token) };
 }
 
-/** The SHA-256 of a token in hex, by which it is found. */
+/** The SHA-256 of a token in hex, by which the store finds it. */
 export function hashToken(token: string): string {
   return createHash('sha256').update(token).digest('hex');
 }
 
-/** Gives out a token in the place of the user's live one of this kind; only its hash is stored. */
+/** Issues a token that replaces the user's live token of the same kind. The database keeps only its hash. */
 export async function issueToken(tx: AuthTransaction, input: IssueTokenInput): Promise<string> {
   const { token, hash } = newToken();
   await tx.$executeRaw`SELECT issue_token(${input.userId}, ${input.at}, ${input.kind}::token_kind, ${newId()}, ${hash},
@@ -48,7 +48,7 @@ export async function issueToken(tx: AuthTransaction, input: IssueTokenInput): P
 }
 
 /**
- * Takes a token for its one use: of all who bring it at once, one gets it.
+ * Uses up a token. Of any number of concurrent callers with one token, one succeeds.
  * @throws {SuiteError} `AUTH.TOKEN_INVALID`, `AUTH.TOKEN_EXPIRED`, `AUTH.TOKEN_USED`
  */
 export async function takeToken(
@@ -62,7 +62,7 @@ export async function takeToken(
 }
 
 /**
- * Whose token it is, without taking it: for what must be looked at before.
+ * Finds the owner of a live token without using it up, for checks that must come first.
  * @throws {SuiteError} `AUTH.TOKEN_INVALID`, `AUTH.TOKEN_EXPIRED`, `AUTH.TOKEN_USED`
  */
 export async function readToken(

@@ -1,6 +1,6 @@
-import type { AuthTransaction } from './client';
-import { type LockedAccount, lockActiveAccount } from './locked-account';
-import { memberNotFound, notAllowed, organizationNotFound } from './organization-errors';
+import { type LockedAccount, lockActiveAccount } from '../account/account-row';
+import type { AuthTransaction } from '../client';
+import { memberNotFound, notAllowed, organizationNotFound } from './errors';
 
 export type OrganizationRole = 'owner' | 'admin' | 'member';
 
@@ -10,8 +10,8 @@ export interface LockedOrganization {
 }
 
 /**
- * Locks an organization's row to the end of the transaction: its members and its owner change one after the other.
- * Always before the accounts, so that two such changes do not wait for each other.
+ * Locks the row of an organization until the transaction ends, so that changes to its members and owner are serialized.
+ * Call it before locking accounts, so that two such changes cannot deadlock.
  * @throws {SuiteError} `AUTH.ORGANIZATION_NOT_FOUND`
  */
 export async function lockOrganization(tx: AuthTransaction, orgId: string): Promise<LockedOrganization> {
@@ -22,7 +22,8 @@ export async function lockOrganization(tx: AuthTransaction, orgId: string): Prom
 }
 
 /**
- * Locks the organization, then the accounts of who acts and of others, in one order; who acts must have one of the roles.
+ * Locks the organization, then the accounts of the actor and of `others`, ordered by id. The actor must have one of the
+ * roles.
  * @throws {SuiteError} `AUTH.ORGANIZATION_NOT_FOUND`, `AUTH.NOT_ALLOWED`, `AUTH.USER_NOT_FOUND`, `AUTH.ACCOUNT_INACTIVE`
  */
 export async function lockForChange(
@@ -44,24 +45,27 @@ interface ChangeBy {
   readonly others?: readonly string[];
 }
 
-/** A user's role in an organization; null for who is no member. */
+/** The role of a user in an organization; null for a user who is not a member. */
 export async function findRole(tx: AuthTransaction, orgId: string, userId: string): Promise<OrganizationRole | null> {
   const member = await tx.organizationMember.findUnique({
     where: { orgId_userId: { orgId, userId } },
     select: { role: true },
   });
-  // A CHECK holds the column to these three.
+  // organization_members_role_check allows no other value.
   return (member?.role ?? null) as OrganizationRole | null;
 }
 
-/** @throws {SuiteError} `AUTH.MEMBER_NOT_FOUND` */
+/**
+ * The role of a member.
+ * @throws {SuiteError} `AUTH.MEMBER_NOT_FOUND`
+ */
 export async function getRole(tx: AuthTransaction, orgId: string, userId: string): Promise<OrganizationRole> {
   const role = await findRole(tx, orgId, userId);
   if (role === null) throw memberNotFound(orgId, userId);
   return role;
 }
 
-/** Makes a user a member, who works there from now on if nowhere else. */
+/** Makes a user a member. The organization becomes the user's current one if the user has none. */
 export async function addMember(tx: AuthTransaction, { orgId, userId, role, at }: NewMember): Promise<void> {
   await tx.organizationMember.create({ data: { orgId, userId, role, createdAt: at, updatedAt: at } });
   await tx.user.updateMany({ where: { id: userId, orgId: null }, data: { orgId, updatedAt: at } });

@@ -1,17 +1,17 @@
 import { newId } from '@azora/db-core';
-import type { Auth, AuthTransaction } from './client';
-import type { Prisma } from './generated/client';
-import type { Device } from './input';
+import type { Auth, AuthTransaction } from '../client';
+import type { Prisma } from '../generated/client';
+import type { Device } from '../input';
 
-/** Facts about an entry: names, counts, ids; never a secret, a token or an address. */
+/** Facts of an entry: names, counts and ids; never a secret, a token or an address. */
 export type AuditDetails = Readonly<Record<string, string | number | boolean | null | readonly string[]>>;
 
 export interface AuditEntryInput {
   readonly at: Date;
-  /** Null for an entry about nobody who is known. */
+  /** Null when the entry concerns no known user. */
   readonly userId: string | null;
   readonly orgId?: string | undefined;
-  /** What happened, as USER_LOGIN. */
+  /** What happened, such as USER_LOGIN. */
   readonly action: string;
   readonly resourceType?: string;
   readonly resourceId?: string;
@@ -20,8 +20,8 @@ export interface AuditEntryInput {
 }
 
 /**
- * Appends an entry to the log, in the transaction of what it tells about. It locks the head of the account's chain to
- * the end of the transaction, so it comes last.
+ * Appends an entry to the audit log in the transaction that it describes. The entry locks the head of the account's
+ * chain until the transaction ends, so write it last.
  */
 export async function writeAudit(tx: AuthTransaction, input: AuditEntryInput): Promise<void> {
   const { at, userId, orgId = null, action, resourceType = null, resourceId = null, details = {}, device = {} } = input;
@@ -41,7 +41,7 @@ export async function writeAudit(tx: AuthTransaction, input: AuditEntryInput): P
   await tx.auditLog.create({ data, select: { id: true } });
 }
 
-/** Appends an entry that stands for itself, as a transaction of its own. */
+/** Appends an entry to the audit log in a transaction of its own. */
 export async function writeEntry(auth: Auth, input: AuditEntryInput): Promise<void> {
   const { at, userId, action, resourceType = null, resourceId = null, details = {}, device = {} } = input;
   await auth.query({

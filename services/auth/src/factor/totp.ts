@@ -1,30 +1,33 @@
 import { generateSecret, generateURI, verifySync } from 'otplib';
 
-/** What every authenticator app can do: SHA-1, six digits, 30 seconds (RFC 6238 leaves more open than they read). */
+/** The use of an encrypted TOTP secret, bound to its ciphertext. */
+export const TOTP_USE = 'totp';
+
+/** All authenticator apps support SHA-1, six digits and 30 seconds; few support the other options of RFC 6238. */
 const STEP_SECONDS = 30;
 /** RFC 4226, section 4, recommends 160 bits. */
 const SECRET_BYTES = 20;
 
 export interface TotpLabel {
-  /** Who asks for the code, as the app shows it. */
+  /** The service that asks for the code, as the app shows it. */
   readonly issuer: string;
-  /** Whose account it is, as the app shows it. */
+  /** The account, as the app shows it. */
   readonly account: string;
 }
 
-/** A new secret of 160 random bits in base32. */
+/** Generates a secret of 160 random bits in base32. */
 export function newTotpSecret(): string {
   return generateSecret({ length: SECRET_BYTES });
 }
 
-/** What an app reads from a QR code: otpauth://totp/… */
+/** The URL that an app reads from a QR code: otpauth://totp/… */
 export function totpUrl(secret: string, { issuer, account }: TotpLabel): string {
   return generateURI({ issuer, label: account, secret });
 }
 
 /**
- * The number of the 30-second step whose code it is, among that of `now`, the one before and the one after; null for
- * any other code. Whether that step was used already is the caller's to know.
+ * The number of the 30-second step that the code belongs to: the step of `now`, the previous one or the next one. Null
+ * for any other code. The caller checks whether the step was already used.
  */
 export function totpStepOf(secret: string, code: string, now: Date): bigint | null {
   const epoch = Math.floor(now.getTime() / 1_000);

@@ -1,0 +1,56 @@
+import type { Auth, AuthTransaction } from '../client';
+import { accountInactive, userNotFound } from '../errors';
+
+/** An account whose row is locked until the transaction ends. */
+export interface LockedAccount {
+  readonly id: string;
+  readonly email: string;
+  readonly emailVerified: boolean;
+  readonly isActive: boolean;
+  readonly lockedUntil: Date | null;
+}
+
+export interface InsideAccount {
+  readonly tx: AuthTransaction;
+  readonly account: LockedAccount;
+  readonly at: Date;
+}
+
+/**
+ * Locks the row of an account until the transaction ends, so that changes to its factors, memberships and end are
+ * serialized.
+ * @throws {SuiteError} `AUTH.USER_NOT_FOUND`
+ */
+export async function lockAccount(tx: AuthTransaction, userId: string): Promise<LockedAccount> {
+  // Weaker than FOR UPDATE, so that other transactions can still insert rows that refer to the user.
+  const [account] = await tx.$queryRaw<LockedAccount[]>`
+    SELECT id, email, email_verified AS "emailVerified", is_active AS "isActive", locked_until AS "lockedUntil"
+    FROM users WHERE id = ${userId} AND deleted_at IS NULL FOR NO KEY UPDATE`;
+  if (account === undefined) throw userNotFound(userId);
+  return account;
+}
+
+/**
+ * Locks the row of an account as `lockAccount` does, and rejects a deactivated account.
+ * @throws {SuiteError} `AUTH.USER_NOT_FOUND`, `AUTH.ACCOUNT_INACTIVE`
+ */
+export async function lockActiveAccount(tx: AuthTransaction, userId: string): Promise<LockedAccount> {
+  const account = await lockAccount(tx, userId);
+  if (!account.isActive) throw accountInactive();
+  return account;
+}
+
+/**
+ * Runs `work` in a transaction that holds the lock on an active account.
+ * @throws {SuiteError} `AUTH.USER_NOT_FOUND`, `AUTH.ACCOUNT_INACTIVE`
+ */
+export function inAccount<Result>(
+  auth: Auth,
+  userId: string,
+  work: (inside: InsideAccount) => Promise<Result>,
+): Promise<Result> {
+  return auth.transaction(async (tx) => {
+    const account = await lockActiveAccount(tx, userId);
+    return work({ tx, account, at: auth.clock() });
+  });
+}

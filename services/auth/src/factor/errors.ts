@@ -1,0 +1,63 @@
+import { SuiteError } from '@azora/db-core';
+import type { AnyFactor } from './one-time-code';
+
+/** AUTH.CODE_INVALID: the code is not accepted. A guesser does not learn whether it is wrong, used or expired. */
+export function codeInvalid(factor: AnyFactor): SuiteError {
+  return new SuiteError('AUTH.CODE_INVALID', 'The code is not accepted', {
+    why: 'The code is wrong, was already used, or has expired.',
+    next: factor === 'totp' ? 'Enter the next code of the app' : 'Enter another code, or request a new one',
+    meta: { factor },
+  });
+}
+
+/** AUTH.FACTOR_OFF: the account does not have this factor enabled, or (`any`) has no factor at all. */
+export function factorOff(factor: AnyFactor | 'any'): SuiteError {
+  return new SuiteError('AUTH.FACTOR_OFF', 'The second factor is not enabled', {
+    why: factor === 'any' ? 'The account has no second factor.' : `The account does not have ${factor} enabled.`,
+    next: 'Use a factor that the account has enabled, or enable this one first',
+    meta: { factor },
+  });
+}
+
+/** AUTH.FACTOR_ALREADY_ON: the factor is enabled; a new secret would lock its owner out. */
+export function factorAlreadyOn(factor: AnyFactor): SuiteError {
+  return new SuiteError('AUTH.FACTOR_ALREADY_ON', 'The second factor is already enabled', {
+    next: 'Disable the second factors with disableMfa, then set them up again',
+    meta: { factor },
+  });
+}
+
+/** AUTH.FACTOR_NOT_PENDING: no enrolment waits for its first code. */
+export function factorNotPending(factor: AnyFactor): SuiteError {
+  return new SuiteError('AUTH.FACTOR_NOT_PENDING', 'No enrolment is waiting for a code', {
+    why: 'No enrolment was started, or it was confirmed or replaced in the meantime.',
+    next: 'Start again with enrollTotp',
+    meta: { factor },
+  });
+}
+
+/** AUTH.PROOF_REQUIRED: the account has a second factor, so a session alone may not add another one. */
+export function proofRequired(): SuiteError {
+  return new SuiteError('AUTH.PROOF_REQUIRED', 'The password or a code is required', {
+    why: 'A second factor is enabled, and a session alone may not add another one.',
+    next: 'Call again with proof: the password, or a code of an enabled factor',
+  });
+}
+
+/** AUTH.CODE_TOO_SOON: the last code was sent over this channel less than a minute ago. */
+export function codeTooSoon(channel: string, resendAt: Date): SuiteError {
+  return new SuiteError('AUTH.CODE_TOO_SOON', 'A code was sent less than a minute ago', {
+    why: `The next code can be sent at ${resendAt.toISOString()}.`,
+    next: 'Enter the code that was sent, or wait',
+    meta: { channel, resendAt },
+  });
+}
+
+/** AUTH.CODE_NOT_SENT: the sender failed. Its error is omitted because it may contain the code and the address. */
+export function codeNotSent(channel: string): SuiteError {
+  return new SuiteError('AUTH.CODE_NOT_SENT', 'The code could not be sent', {
+    why: 'The sender function failed, and the code was withdrawn.',
+    next: 'Check the log of the sender, then call again',
+    meta: { channel },
+  });
+}
