@@ -1,11 +1,22 @@
 import { type Inside, openStore, type Store, type StoreOptions } from '@azora/db-core';
-import { FAULTS } from './faults';
+import { CONSTRAINT_ERRORS } from './errors';
 import { type Prisma, PrismaClient } from './generated/client';
+import { openGatherer, type TransferGatherer } from './transfers-gathered';
 
-export type Mint = Store<PrismaClient, Prisma.TransactionClient>;
+export interface Mint extends Store<PrismaClient, Prisma.TransactionClient> {
+  /** Batches the concurrent transfers of this store. */
+  readonly gatherer: TransferGatherer;
+}
 export type MintTransaction = Inside<Prisma.TransactionClient>;
 
 /** Opens the mint database; nothing connects before the first query. */
 export function openMint(options: StoreOptions = {}): Mint {
-  return openStore('mint', (prismaOptions) => new PrismaClient(prismaOptions), options, process.env, FAULTS);
+  const store = openStore<Prisma.TransactionClient, PrismaClient>(
+    'mint',
+    (prismaOptions) => new PrismaClient(prismaOptions),
+    options,
+    process.env,
+    CONSTRAINT_ERRORS,
+  );
+  return Object.assign(store, { gatherer: openGatherer(store) });
 }

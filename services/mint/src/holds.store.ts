@@ -4,23 +4,22 @@ import { idInput } from '@azora/db-core/input';
 import { z } from 'zod';
 import type { Mint } from './client';
 import { holdNotFound, readInput } from './errors';
-import type { Hold, Transaction } from './generated/client';
-import { amountInput, descriptionInput, keyInput, momentInput } from './input';
-import { requestHash } from './requests';
-import { type HoldRow, holdOf, onlyRow, type TransactionRow, transactionOf } from './rows';
+import { type Hold, Prisma, type Transaction } from './generated/client';
+import { amountInput, descriptionInput, keyInput, requestHash, timeInput } from './input';
+import { onlyRow, type Row, type TransactionRow, transactionOf } from './rows';
 
-/** What one call frees at most, and when it is not told. */
-const MOST_RELEASED = 10_000;
+/** The number of holds that one call of releaseExpired releases. */
+const MAX_RELEASED = 10_000;
 const DEFAULT_RELEASED = 1_000;
 
 export interface HoldInput {
   /** The wallet whose money is set aside. */
   readonly from: string;
-  /** Who will be paid; without it the capture says so. */
+  /** The receiving wallet; the capture names it when absent. */
   readonly to?: string;
   /** In the currency of the wallet, above 0, at most 8 decimals. */
   readonly amount: MoneyInput;
-  /** From this moment on it cannot be captured. */
+  /** From this time on the hold cannot be captured. */
   readonly expiresAt: Date;
   readonly description?: string;
   readonly idempotencyKey: string;
@@ -32,11 +31,11 @@ export interface GetHoldInput {
 
 export interface CaptureInput {
   readonly holdId: string;
-  /** The wallet that is paid, where the hold leaves it open. */
+  /** The receiving wallet, if the hold does not name it. */
   readonly to?: string;
-  /** All that is held without it; what is left of a part is free again. */
+  /** The whole held amount when absent; the rest of a partial capture becomes available again. */
   readonly amount?: MoneyInput;
-  /** That of the hold without it. */
+  /** The description of the hold when absent. */
   readonly description?: string;
   readonly idempotencyKey: string;
 }
@@ -47,7 +46,7 @@ export interface ReleaseInput {
 }
 
 export interface ReleaseExpiredInput {
-  /** 1 to 10000 holds; 1000 without it. */
+  /** 1 to 10000 holds; 1000 when absent. */
   readonly limit?: number;
 }
 
@@ -56,7 +55,7 @@ const holdInput = z.strictObject({
   from: idInput,
   to: idInput.optional(),
   amount: amountInput,
-  expiresAt: momentInput,
+  expiresAt: timeInput,
   ...optionalText,
   idempotencyKey: keyInput,
 });
@@ -69,11 +68,11 @@ const captureInput = z.strictObject({
   idempotencyKey: keyInput,
 });
 const releaseInput = z.strictObject({ holdId: idInput, idempotencyKey: keyInput });
-const releaseExpiredInput = z.strictObject({ limit: z.int().min(1).max(MOST_RELEASED).default(DEFAULT_RELEASED) });
+const releaseExpiredInput = z.strictObject({ limit: z.int().min(1).max(MAX_RELEASED).default(DEFAULT_RELEASED) });
 
 /**
- * Sets money of a wallet aside, once per key: it stays in the balance and is not available to anything else until it is
- * captured, released or expires. Sent again, the hold is answered as it was made.
+ * Sets money of a wallet aside, once per key: it stays in the balance, but is not available for anything else until the
+ * hold is captured, released or expired. Returns the hold as it was created, to a repeated call too.
  * @throws {SuiteError} `MINT.INVALID_INPUT`, `MONEY.*`, `MINT.KEY_REUSED`, `MINT.WALLET_NOT_FOUND`, `MINT.WALLET_CLOSED`,
  *   `MINT.SAME_WALLET`, `MINT.SYSTEM_WALLET`, `MINT.CURRENCY_MISMATCH`, `MINT.INSUFFICIENT_FUNDS`
  */
@@ -88,7 +87,7 @@ export async function hold(mint: Mint, input: HoldInput): Promise<Hold> {
 }
 
 /**
- * A hold by its id, in the state that it is in.
+ * A hold by its id, in its present status.
  * @throws {SuiteError} `MINT.INVALID_INPUT`, `MINT.HOLD_NOT_FOUND`
  */
 export async function getHold(mint: Mint, input: GetHoldInput): Promise<Hold> {
@@ -102,11 +101,11 @@ export async function getHold(mint: Mint, input: GetHoldInput): Promise<Hold> {
 }
 
 /**
- * Pays what is held, or a part of it and frees the rest, once per hold and per key. Of a capture and a release that race,
- * one wins.
+ * Pays the held amount, or a part of it and releases the rest, once per hold and once per key. If a capture and a release
+ * race, one of them wins.
  * @throws {SuiteError} `MINT.INVALID_INPUT`, `MONEY.*`, `MINT.KEY_REUSED`, `MINT.HOLD_NOT_FOUND`, `MINT.HOLD_RESOLVED`,
- *   `MINT.HOLD_EXPIRED`, `MINT.HOLD_RECEIVER`, `MINT.CAPTURE_TOO_LARGE`, and those of the receiver's wallet as in
- *   {@link hold}
+ *   `MINT.HOLD_EXPIRED`, `MINT.HOLD_RECEIVER`, `MINT.CAPTURE_TOO_LARGE`, and the errors of the receiving wallet as
+ *   in {@link hold}
  */
 export async function capture(mint: Mint, input: CaptureInput): Promise<Transaction> {
   const { idempotencyKey, ...body } = readInput(captureInput, input);
@@ -119,7 +118,7 @@ export async function capture(mint: Mint, input: CaptureInput): Promise<Transact
 }
 
 /**
- * Frees what is held, once per hold and per key; also after it expired.
+ * Releases a hold, once per hold and once per key, also after it expired.
  * @throws {SuiteError} `MINT.INVALID_INPUT`, `MINT.KEY_REUSED`, `MINT.HOLD_NOT_FOUND`, `MINT.HOLD_RESOLVED`
  */
 export async function release(mint: Mint, input: ReleaseInput): Promise<Hold> {
@@ -132,8 +131,8 @@ export async function release(mint: Mint, input: ReleaseInput): Promise<Hold> {
 }
 
 /**
- * Frees holds that expired, the oldest first, and answers them; fewer than the limit when there are no more. Those that
- * somebody works on are left for the next call, so any number of callers may run it.
+ * Releases expired holds, oldest first, and returns them; fewer than the limit when there are no more. Locked holds are left
+ * to the next call, so any number of callers may run at the same time.
  * @throws {SuiteError} `MINT.INVALID_INPUT`
  */
 export async function releaseExpired(mint: Mint, input: ReleaseExpiredInput = {}): Promise<readonly Hold[]> {
@@ -143,4 +142,23 @@ export async function releaseExpired(mint: Mint, input: ReleaseExpiredInput = {}
     values: [mint.clock(), limit],
   });
   return rows.map(holdOf);
+}
+
+type HoldRow = Row<Hold>;
+
+function holdOf(row: HoldRow): Hold {
+  return {
+    id: row.id,
+    walletId: row.wallet_id,
+    toId: row.to_id,
+    currency: row.currency,
+    amount: new Prisma.Decimal(row.amount),
+    capturedAmount: new Prisma.Decimal(row.captured_amount),
+    status: row.status,
+    description: row.description,
+    requestKey: row.request_key,
+    expiresAt: row.expires_at,
+    resolvedAt: row.resolved_at,
+    createdAt: row.created_at,
+  };
 }

@@ -1,4 +1,5 @@
 export { type Mint, type MintTransaction, openMint } from './client';
+export { MINT_ERROR_CODES, type MintErrorCode } from './errors';
 export {
   $Enums,
   type EconomicMetrics,
@@ -33,22 +34,32 @@ export {
   knowledgeReward,
 } from './knowledge-schedule';
 export { type SnapshotMetricsInput, snapshotMetrics } from './metrics.store';
-export { divideHalfEven, type Numeric, SECONDS_A_YEAR, type StakingRewardInput, stakingReward } from './rates';
-export type { FractionInput } from './rates-input';
+export {
+  divideHalfEven,
+  type FractionInput,
+  type Numeric,
+  SECONDS_A_YEAR,
+  type StakingRewardInput,
+  stakingReward,
+} from './rates';
 export { type Difference, reconcile } from './reconcile.store';
 export {
+  type AccruedRewards,
+  type AccrueRewardsInput,
+  accrueRewards,
   type ClaimRewardsInput,
   claimRewards,
+  DEFAULT_RATES,
+  defaultRate,
   type GetStakeInput,
   getStake,
+  LOCK_DAYS,
   type StakeInput,
   stake,
   type Unstaked,
   type UnstakeInput,
   unstake,
 } from './stakes.store';
-export { type AccruedRewards, type AccrueRewardsInput, accrueRewards } from './stakes-accrual.store';
-export { DEFAULT_RATES, defaultRate, LOCK_DAYS } from './stakes-terms';
 export {
   type TransferInput,
   type TransferManyInput,

@@ -5,23 +5,22 @@ import { z } from 'zod';
 import type { Mint } from './client';
 import { readInput } from './errors';
 import type { Transaction } from './generated/client';
-import { amountInput, descriptionInput, keyInput } from './input';
-import { requestHash } from './requests';
+import { amountInput, descriptionInput, keyInput, requestHash } from './input';
 import { onlyRow, type TransactionRow, transactionOf } from './rows';
 
 export interface MintInput {
-  /** The user's wallet that receives. */
+  /** The receiving wallet, of a user. */
   readonly to: string;
   /** In the currency of the wallet, above 0, at most 8 decimals. */
   readonly amount: MoneyInput;
-  /** `reward` counts as earned, `mint`, which is what it is without this, does not. */
+  /** `reward` counts as earned, `mint` does not; `mint` when absent. */
   readonly type?: 'mint' | 'reward';
   readonly description?: string;
   readonly idempotencyKey: string;
 }
 
 export interface BurnInput {
-  /** The user's wallet that gives. */
+  /** The wallet of a user that gives the money up. */
   readonly from: string;
   /** In the currency of the wallet, above 0, at most 8 decimals. */
   readonly amount: MoneyInput;
@@ -34,7 +33,7 @@ const mintInput = z.strictObject({ ...shared, to: idInput, type: z.enum(['mint',
 const burnInput = z.strictObject({ ...shared, from: idInput });
 
 /**
- * Issues new money to a user's wallet, once per key: the treasury of its currency goes as far below zero.
+ * Issues new money to a user's wallet, once per key. The balance of the currency's treasury falls by the same amount.
  * @throws {SuiteError} `MINT.INVALID_INPUT`, `MONEY.*`, `MINT.KEY_REUSED`, `MINT.WALLET_NOT_FOUND`, `MINT.WALLET_CLOSED`,
  *   `MINT.SYSTEM_WALLET`, `MINT.BALANCE_LIMIT`
  */
@@ -44,7 +43,7 @@ export async function mint(store: Mint, input: MintInput): Promise<Transaction> 
 }
 
 /**
- * Takes money of a user's wallet out of the world, once per key: it goes back to the treasury, and the supply shrinks.
+ * Destroys money of a user's wallet, once per key: it returns to the treasury, and the supply shrinks.
  * @throws {SuiteError} as {@link mint}, and `MINT.INSUFFICIENT_FUNDS`
  */
 export async function burn(store: Mint, input: BurnInput): Promise<Transaction> {

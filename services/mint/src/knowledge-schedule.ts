@@ -1,13 +1,13 @@
 import { type MiningActivity, Prisma } from './generated/client';
 import { divideHalfEven, multiplyExact, type Numeric } from './rates';
 
-/** What an activity pays for a score of 1, in AZR, and how hard it is to whoever has mined nothing. */
+/** The reward of an activity for a score of 1, in AZR, and its difficulty for a wallet that has mined nothing. */
 interface ActivityTerms {
   readonly baseReward: string;
   readonly baseDifficulty: string;
 }
 
-/** The schedule of Proof-of-Knowledge. It is ours, as are the formulas below; no other chain's is copied. */
+/** The schedule of Proof of Knowledge. The schedule and the formulas below are our own, not those of another chain. */
 export const KNOWLEDGE_SCHEDULE = {
   activities: {
     lesson: { baseReward: '5', baseDifficulty: '1' },
@@ -16,24 +16,25 @@ export const KNOWLEDGE_SCHEDULE = {
     tutoring: { baseReward: '15', baseDifficulty: '1.25' },
     contribution: { baseReward: '30', baseDifficulty: '1.5' },
   } satisfies Record<MiningActivity, ActivityTerms>,
-  /** Below it a submission is kept as rejected. */
+  /** A submission with a lower score is stored as rejected. */
   minimumScore: '0.6',
-  /** AZR that one wallet can mine in one day of UTC. */
+  /** The AZR that one wallet can mine in one UTC day. */
   dailyCap: '100',
-  /** The difficulty is doubled for whoever has mined this much, in AZR, tripled for twice as much, and so on. */
+  /** A wallet that has mined this much, in AZR, mines at twice the difficulty, at twice as much at three times, and so on. */
   difficultyStep: '1000',
-  /** Each time that all wallets together have mined this much, in AZR, rewards halve. */
+  /** Rewards halve each time all wallets together have mined this much, in AZR. */
   halvingInterval: '1000000',
-  /** 2^-64 of the highest reward is nothing at 8 decimals. */
+  /** 2^-64 of the highest reward rounds to 0 at 8 decimals. */
   maximumHalvings: 64,
 } as const;
 
-/** What the column of a record's difficulty holds. */
+/** The largest value of the column `difficulty`. */
 const MAXIMUM_DIFFICULTY = new Prisma.Decimal('99999.9999');
 const DIFFICULTY_PLACES = 4;
 
 /**
- * base × (1 + mined by this wallet so far / step), half-even to 4 decimals. The twin of `knowledge_difficulty` in SQL.
+ * base × (1 + mined by this wallet so far / step), half-even to 4 decimals. The SQL function `knowledge_difficulty` computes
+ * the same.
  */
 export function knowledgeDifficulty(activity: MiningActivity, minedByWallet: Numeric): Prisma.Decimal {
   const { activities, difficultyStep } = KNOWLEDGE_SCHEDULE;
@@ -43,8 +44,8 @@ export function knowledgeDifficulty(activity: MiningActivity, minedByWallet: Num
 }
 
 /**
- * How often rewards have halved once all wallets together have mined this much; the reward that reaches it is still
- * whole.
+ * The number of halvings after all wallets together have mined this much. The reward that reaches an interval is not halved
+ * itself.
  */
 export function halvings(minedByAll: Numeric): number {
   const { halvingInterval, maximumHalvings } = KNOWLEDGE_SCHEDULE;
@@ -60,8 +61,8 @@ export interface KnowledgeRewardInput {
 }
 
 /**
- * base reward × score / (difficulty × 2^halvings) in AZR, half-even to 8 decimals. The twin of `knowledge_reward` in
- * SQL.
+ * base reward × score / (difficulty × 2^halvings) in AZR, half-even to 8 decimals. The SQL function `knowledge_reward`
+ * computes the same.
  */
 export function knowledgeReward({
   activity,

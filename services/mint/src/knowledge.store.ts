@@ -5,14 +5,13 @@ import { z } from 'zod';
 import type { Mint } from './client';
 import { readInput } from './errors';
 import { $Enums, type MiningActivity, type MiningRecord, Prisma } from './generated/client';
-import { keyInput } from './input';
+import { keyInput, requestHash } from './input';
 import { KNOWLEDGE_SCHEDULE } from './knowledge-schedule';
-import { type FractionInput, fractionInput } from './rates-input';
-import { requestHash } from './requests';
+import { type FractionInput, fractionInput } from './rates';
 import { onlyRow, type Row } from './rows';
 
-/** Characters or bytes of a proof; more is a document, of which its hash is proof enough. */
-const PROOF_LIMIT = 1_000_000;
+/** Characters or bytes of a proof. For a longer document the caller can submit a hash. */
+const MAX_PROOF_LENGTH = 1_000_000;
 const SCORE_PLACES = 4;
 
 export interface SubmitKnowledgeInput {
@@ -21,7 +20,7 @@ export interface SubmitKnowledgeInput {
   readonly activity: MiningActivity;
   /** An education.Course. */
   readonly courseId?: string;
-  /** What shows that it was learned, at most 1,000,000 characters or bytes; only its SHA-256 is kept. */
+  /** Evidence of the learning, at most 1,000,000 characters or bytes; only its SHA-256 is stored. */
   readonly proof: string | Uint8Array;
   /** From 0 to 1, at most 4 decimals. */
   readonly knowledgeScore: FractionInput;
@@ -33,18 +32,18 @@ const submitKnowledgeInput = z.strictObject({
   activity: z.enum($Enums.MiningActivity),
   courseId: idInput.optional(),
   proof: z.union([
-    textInput(PROOF_LIMIT),
-    z.instanceof(Uint8Array).refine(({ length }) => length > 0 && length <= PROOF_LIMIT, 'is empty or too long'),
+    textInput(MAX_PROOF_LENGTH),
+    z.instanceof(Uint8Array).refine(({ length }) => length > 0 && length <= MAX_PROOF_LENGTH, 'is empty or too long'),
   ]),
   knowledgeScore: fractionInput(SCORE_PLACES),
   idempotencyKey: keyInput,
 });
 
 /**
- * Judges a proof of knowledge by KNOWLEDGE_SCHEDULE and pays its reward in AZR from the treasury, once per key, and
- * once per wallet, activity and proof. A score below the minimum, a reward that would exceed what the wallet may mine
- * in a day of UTC, and one that rounds to nothing are kept as `rejected` with their reason and move no money; such a
- * proof may be submitted again with a new key.
+ * Evaluates a proof of knowledge by KNOWLEDGE_SCHEDULE and pays its reward in AZR from the treasury, once per key and once
+ * per wallet, activity and proof. The record is stored as `rejected`, with its reason and without a payment, if the score is
+ * below the minimum, the reward would exceed the daily cap of the wallet, or the reward rounds to 0. A rejected proof can be
+ * submitted again with a new key.
  * @throws {SuiteError} `MINT.INVALID_INPUT`, `MINT.KEY_REUSED`, `MINT.PROOF_REWARDED`, `MINT.WALLET_NOT_FOUND`,
  *   `MINT.WALLET_CLOSED`, `MINT.SYSTEM_WALLET`, `MINT.CURRENCY_MISMATCH`, `MINT.BALANCE_LIMIT`
  */

@@ -1,21 +1,21 @@
 import type { Mint } from './client';
 import { Prisma } from './generated/client';
 
-/** What is wrong, of which row, and by how much. */
+/** A value that the ledger stores and the value that its entries add up to. */
 export interface Difference {
-  /** What was compared, such as `wallet.balance`; services/mint/README.md lists them. */
+  /** The name of the check, such as `wallet.balance`; services/mint/README.md lists them. */
   readonly check: string;
   /** The id of the wallet, stake or hold, the key of the request, or the currency. */
   readonly subject: string;
-  /** What the entries add up to; counts for checks of a request. */
+  /** The sum of the entries; a count in the checks of a request. */
   readonly expected: Prisma.Decimal;
-  /** What is written. */
+  /** The stored value. */
   readonly found: Prisma.Decimal;
   /** found minus expected. */
   readonly difference: Prisma.Decimal;
 }
 
-/** Wallets against their transactions and open holds; over a currency everything adds up to zero. */
+/** Wallets against their transactions and open holds; the balances of a currency against zero. */
 const WALLETS = `
   SELECT 'wallet.balance' AS check, w.id AS subject, coalesce(e.balance, 0) AS expected, w.balance AS found
     FROM wallets AS w LEFT JOIN entries AS e ON e.wallet_id = w.id
@@ -30,7 +30,7 @@ const WALLETS = `
   UNION ALL
   SELECT 'currency.sum', currency::text, 0, sum(balance) FROM wallets GROUP BY currency`;
 
-/** Stakes against what filled, emptied and rewarded them, and all that are active against the wallet that holds them. */
+/** Stakes against their transactions and terms; the active stakes against the balance of the staking wallet. */
 const STAKES = `
   SELECT 'staking.balance' AS check, w.id AS subject, coalesce(sum(s.amount), 0) AS expected, w.balance AS found
     FROM wallets AS w
@@ -50,7 +50,7 @@ const STAKES = `
   UNION ALL
   SELECT 'stake.accrued', id, staking_reward(amount, annual_rate, started_at, accrued_until), rewards_accrued FROM stakes`;
 
-/** What each wallet ever mined, and the treasury's row, which says it of all. */
+/** Mining totals against mining records; the row of the treasury is the total of all wallets. */
 const MINING = `
   SELECT 'mining.total' AS "check", coalesce(m.wallet_id, t.wallet_id) AS subject, coalesce(m.reward, 0) AS expected,
          coalesce(t.mined, 0) AS found
@@ -60,7 +60,7 @@ const MINING = `
     ) AS m
     FULL JOIN mining_totals AS t ON t.wallet_id = m.wallet_id`;
 
-/** Holds against what captured them; requests against the transactions and holds that their answers name. */
+/** Holds against their captures; requests against the transactions and holds that their answers name. */
 const REQUESTS = `
   SELECT 'hold.captured' AS check, h.id AS subject, coalesce(t.amount, 0) AS expected, h.captured_amount AS found
     FROM holds AS h LEFT JOIN transactions AS t ON t.hold_id = h.id
@@ -73,7 +73,7 @@ const REQUESTS = `
     FROM requests AS r LEFT JOIN holds AS h ON h.id = r.answer ->> 'holdId'
     WHERE r.answer ? 'holdId' GROUP BY r.key`;
 
-/** One statement, so one snapshot: it tells the truth while others write. */
+/** One statement, so that it sees one snapshot while others write. */
 const RECONCILE = `
   WITH entries AS (
     SELECT wallet_id, sum(change) AS balance, sum(earned) AS earned
@@ -96,9 +96,8 @@ const RECONCILE = `
 type DifferenceRow = { readonly [Field in keyof Difference]: string };
 
 /**
- * Recomputes every balance, what is earned and held, every stake, hold and request from what happened, and answers what
- * differs: nothing, in a ledger that is whole. Reads everything: on a large one open the store with a larger
- * `pool.statementTimeoutMs`.
+ * Recomputes balances, stakes, holds, mining totals and requests from their entries and returns the differences: none in a
+ * consistent ledger. It reads every table; for a large ledger open the store with a larger `pool.statementTimeoutMs`.
  */
 export async function reconcile(mint: Mint): Promise<readonly Difference[]> {
   const rows = await mint.query<DifferenceRow>({ text: RECONCILE, values: [] });

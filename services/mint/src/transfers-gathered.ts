@@ -1,10 +1,10 @@
-import { SuiteError } from '@azora/db-core';
+import { type Store, SuiteError } from '@azora/db-core';
 import DataLoader from 'dataloader';
-import type { Mint } from './client';
+import { errorOfRule } from './errors';
 import type { Transaction } from './generated/client';
 import { onlyRow, type TransactionRow, transactionOf } from './rows';
 
-/** A transfer that was read, and has its id and its moment. */
+/** A transfer whose input was checked, with its id and its time. */
 export interface TransferRequest {
   readonly key: string;
   readonly hash: string;
@@ -16,93 +16,107 @@ export interface TransferRequest {
   readonly at: Date;
 }
 
-/** What one call of the database makes at most: a bound for the time that its wallets are locked. */
-const MOST_GATHERED = 100;
-/** Calls of one store under way: the server works on one while the process reads and writes another. */
-const MOST_CALLS = 2;
-/** A call that takes longer waits for somebody. What has nothing to do with it goes on without its end. */
-const CALL_MS = 100;
-
-/** After these nobody knows what a call did, or it was never sent; to send it again is for who asked. */
-const UNKNOWN_END = ['DATABASE.CONNECTION_LOST', 'DATABASE.NO_CONNECTION'];
-
-/** What is left to do for one transfer when the call that it went with is over: nothing, or to be asked for alone. */
-type Rest = () => Promise<Transaction>;
-type Gatherer = DataLoader<TransferRequest, Rest>;
-const gatherers = new WeakMap<Mint, Gatherer>();
-
-/**
- * Makes a transfer by one call of the database with those that were asked for while earlier calls were under way. Each
- * succeeds or fails by itself. Nothing waits for others to come: without load each transfer is a call.
- */
-export async function makeTransfer(mint: Mint, request: TransferRequest): Promise<Transaction> {
-  let gatherer = gatherers.get(mint);
-  if (gatherer === undefined) {
-    gatherer = openGatherer(mint);
-    gatherers.set(mint, gatherer);
-  }
-  const rest = await gatherer.load(request);
-  return rest();
+/** Batches concurrent transfers of one store into one statement each time. */
+export interface TransferGatherer {
+  /**
+   * Makes a transfer, in one statement with the transfers that were requested while earlier statements were running. Each
+   * succeeds or fails by itself. No transfer waits for others to arrive: without load each one is a statement of its own.
+   */
+  make(request: TransferRequest): Promise<Transaction>;
 }
 
-function openGatherer(mint: Mint): Gatherer {
-  const calls = new Calls();
-  return new DataLoader(
-    async (requests: readonly TransferRequest[]): Promise<readonly Rest[]> => {
-      if (requests.length === 1) return requests.map((only) => () => calls.count(makeAlone(mint, only)));
-      const made = await calls.count(makeTogether(mint, requests));
-      return made?.map((one) => async () => one) ?? requests.map((request) => () => makeAlone(mint, request));
+/** The maximum number of transfers in one statement: it bounds the time for which their wallets are locked. */
+const MAX_GATHERED = 100;
+/** Running statements of one store: the server works on one while the process reads and writes the other. */
+const MAX_RUNNING = 2;
+/** A statement that runs longer is waiting for a lock. Transfers that do not need that lock start without its end. */
+const OVERDUE_MS = 100;
+
+/** Without a connection a statement for each single transfer fails too, or, after CONNECTION_LOST, may be the second one. */
+const CONNECTION_ERRORS = ['DATABASE.NO_CONNECTION', 'DATABASE.CONNECTION_LOST'];
+
+type Queries = Pick<Store<unknown, unknown>, 'query'>;
+/** How a transfer ended, or the statement that is still to be run for it alone. */
+type Outcome = () => Promise<Transaction>;
+
+export function openGatherer(store: Queries): TransferGatherer {
+  const statements = new RunningStatements();
+  const loader = new DataLoader(
+    async (requests: readonly TransferRequest[]): Promise<readonly Outcome[]> => {
+      const [only] = requests;
+      if (only !== undefined && requests.length === 1) return [() => statements.count(makeAlone(store, only))];
+      const outcomes = await statements.count(makeTogether(store, requests));
+      return requests.map((request) => outcomes.get(request) ?? (() => makeAlone(store, request)));
     },
-    { cache: false, maxBatchSize: MOST_GATHERED, batchScheduleFn: (dispatch) => calls.schedule(dispatch) },
+    { cache: false, maxBatchSize: MAX_GATHERED, batchScheduleFn: (dispatch) => statements.schedule(dispatch) },
   );
+  return {
+    make: async (request) => {
+      const outcome = await loader.load(request);
+      return outcome();
+    },
+  };
 }
 
-/** Lets few calls be under way; the next one gathers until its turn comes. */
-class Calls {
-  private underWay = 0;
+/** Limits the number of running statements; transfers gather until one may start. */
+class RunningStatements {
+  private running = 0;
   private readonly waiting: (() => void)[] = [];
 
   schedule(dispatch: () => void): void {
-    if (this.underWay >= MOST_CALLS) {
+    if (this.running >= MAX_RUNNING) {
       this.waiting.push(dispatch);
       return;
     }
-    this.underWay += 1;
-    // What is asked for in the same turn of the event loop comes along.
+    this.running += 1;
+    // Transfers that are requested in the same turn of the event loop go together.
     setImmediate(dispatch);
   }
 
-  async count<Result>(call: Promise<Result>): Promise<Result> {
-    let counts = true;
+  async count<Result>(statement: Promise<Result>): Promise<Result> {
+    let isCounted = true;
     const stop = () => {
-      if (counts) this.makeRoom();
-      counts = false;
+      if (isCounted) this.startNext();
+      isCounted = false;
     };
-    const overdue = setTimeout(stop, CALL_MS);
+    const overdue = setTimeout(stop, OVERDUE_MS);
     try {
-      return await call;
+      return await statement;
     } finally {
       clearTimeout(overdue);
       stop();
     }
   }
 
-  private makeRoom(): void {
-    this.underWay -= 1;
+  private startNext(): void {
+    this.running -= 1;
     const dispatch = this.waiting.shift();
     if (dispatch !== undefined) this.schedule(dispatch);
   }
 }
 
-/** Makes all of them, or none, when one at least does not fit or has to wait. */
+/** The transaction of one key, or the rule that rejected its transfer and the facts for the error. */
+type OutcomeRow = { readonly key: string } & (
+  | (TransactionRow & { readonly rule: null })
+  | { readonly rule: string; readonly facts: Readonly<Record<string, unknown>> }
+);
+
+/**
+ * Makes all that can be made, in one statement. Transfers without an outcome are to be made alone: all of them when the
+ * statement was rolled back, as it is after waiting too long for a lock, and the second of two with one key.
+ */
 async function makeTogether(
-  mint: Mint,
+  store: Queries,
   requests: readonly TransferRequest[],
-): Promise<readonly Transaction[] | undefined> {
-  const column = <Field extends keyof TransferRequest>(field: Field) => requests.map((request) => request[field]);
+): Promise<ReadonlyMap<TransferRequest, Outcome>> {
+  const byKey = new Map<string, TransferRequest>();
+  for (const request of requests) if (!byKey.has(request.key)) byKey.set(request.key, request);
+  const distinct = [...byKey.values()];
+  const column = <Field extends keyof TransferRequest>(field: Field) => distinct.map((request) => request[field]);
+  const outcomes = new Map<TransferRequest, Outcome>();
   try {
-    const rows = await mint.query<TransactionRow>({
-      text: 'SELECT * FROM transfer_gathered($1, $2, $3, $4, $5, $6, $7, $8)',
+    const rows = await store.query<OutcomeRow>({
+      text: 'SELECT key, rule, facts, (made).* FROM transfer_each($1, $2, $3, $4, $5, $6, $7, $8)',
       values: [
         column('key'),
         column('hash'),
@@ -114,17 +128,26 @@ async function makeTogether(
         column('at'),
       ],
     });
-    return requests.map(({ key }) => transactionOf(onlyRow(rows.filter((row) => row.request_key === key))));
+    for (const row of rows) {
+      const request = byKey.get(row.key);
+      if (request !== undefined) outcomes.set(request, outcomeOf(row));
+    }
   } catch (error) {
-    // Only what the database refused is certain not to have happened.
-    if (error instanceof SuiteError && !UNKNOWN_END.includes(error.code)) return undefined;
-    throw error;
+    if (!(error instanceof SuiteError) || CONNECTION_ERRORS.includes(error.code)) throw error;
   }
+  return outcomes;
 }
 
-async function makeAlone(mint: Mint, request: TransferRequest): Promise<Transaction> {
+function outcomeOf(row: OutcomeRow): Outcome {
+  return async () => {
+    if (row.rule !== null) throw errorOfRule(row.rule, row.facts);
+    return transactionOf(row);
+  };
+}
+
+async function makeAlone(store: Queries, request: TransferRequest): Promise<Transaction> {
   const { key, hash, id, from, to, amount, description, at } = request;
-  const rows = await mint.query<TransactionRow>({
+  const rows = await store.query<TransactionRow>({
     text: 'SELECT * FROM transfer_money($1, $2, $3, $4, $5, $6, $7, $8)',
     values: [key, hash, id, from, to, amount, description, at],
   });

@@ -5,18 +5,16 @@ import { z } from 'zod';
 import type { Mint } from './client';
 import { readInput } from './errors';
 import type { Transaction } from './generated/client';
-import { amountInput, descriptionInput, keyInput } from './input';
-import { requestHash } from './requests';
+import { amountInput, descriptionInput, keyInput, requestHash } from './input';
 import { type TransactionRow, transactionOf } from './rows';
-import { makeTransfer } from './transfers-gathered';
 
-/** What one call of transferMany moves at most: a bound for the time that its wallets are locked. */
-const MOST_TRANSFERS = 1_000;
+/** The maximum of one call of transferMany: it bounds the time for which the wallets are locked. */
+const MAX_TRANSFERS = 1_000;
 
 export interface TransferOrder {
-  /** The wallet that pays. */
+  /** The paying wallet. */
   readonly from: string;
-  /** The wallet that is paid, in the same currency. */
+  /** The receiving wallet, in the same currency. */
   readonly to: string;
   /** In the currency of both wallets, above 0, at most 8 decimals. */
   readonly amount: MoneyInput;
@@ -36,25 +34,25 @@ export interface TransferManyInput {
 const order = { from: idInput, to: idInput, amount: amountInput, description: descriptionInput.optional() };
 const transferInput = z.strictObject({ ...order, idempotencyKey: keyInput });
 const transferManyInput = z.strictObject({
-  transfers: z.array(z.strictObject(order)).min(1).max(MOST_TRANSFERS),
+  transfers: z.array(z.strictObject(order)).min(1).max(MAX_TRANSFERS),
   idempotencyKey: keyInput,
 });
 
 /**
- * Moves money between two users' wallets, once per key: sent again it gives the first answer.
+ * Moves money between the wallets of two users, once per key: a repeated call returns the first transaction.
  * @throws {SuiteError} `MINT.INVALID_INPUT`, `MONEY.*`, `MINT.KEY_REUSED`, `MINT.WALLET_NOT_FOUND`, `MINT.WALLET_CLOSED`,
  *   `MINT.SAME_WALLET`, `MINT.SYSTEM_WALLET`, `MINT.CURRENCY_MISMATCH`, `MINT.INSUFFICIENT_FUNDS`, `MINT.BALANCE_LIMIT`
  */
 export async function transfer(mint: Mint, input: TransferInput): Promise<Transaction> {
   const { idempotencyKey: key, ...body } = readInput(transferInput, input);
   const { description = null } = body;
-  return makeTransfer(mint, { ...body, key, hash: requestHash(body), id: newId(), description, at: mint.clock() });
+  return mint.gatherer.make({ ...body, key, hash: requestHash(body), id: newId(), description, at: mint.clock() });
 }
 
 /**
- * Makes all of the transfers or none, in one transaction under one key. A wallet may pay what it receives by the same call:
- * it is judged by what is left when all have happened. Answers in the order of the input; an error's `meta.place` counts
- * from 1.
+ * Makes all of the transfers or none, in one transaction under one key. A wallet may spend what it receives in the same
+ * call: only the balances after all transfers count. Returns the transactions in the order of the input; `meta.place` of an
+ * error is the position of the rejected transfer, counted from 1.
  * @throws {SuiteError} as {@link transfer}
  */
 export async function transferMany(mint: Mint, input: TransferManyInput): Promise<readonly Transaction[]> {

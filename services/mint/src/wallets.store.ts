@@ -3,9 +3,9 @@ import { idInput } from '@azora/db-core/input';
 import { z } from 'zod';
 import type { Mint } from './client';
 import { readInput, walletNotFound } from './errors';
-import type { Currency, Wallet } from './generated/client';
+import { type Currency, Prisma, type Wallet } from './generated/client';
 import { currencyInput, walletInput } from './input';
-import { onlyRow, type WalletRow, walletOf } from './rows';
+import { onlyRow, type Row } from './rows';
 
 export interface OpenWalletInput {
   /** An auth.User. */
@@ -22,8 +22,8 @@ export type CloseWalletInput = GetWalletInput;
 const ownedWalletInput = z.strictObject({ userId: idInput, currency: currencyInput });
 
 /**
- * The user's wallet in this currency, made empty when there is none. Opened again, it is the same wallet.
- * @throws {SuiteError} `MINT.INVALID_INPUT`, `MINT.WALLET_CLOSED`: a closed wallet is not opened again
+ * Returns the user's wallet in this currency; creates an empty one when there is none.
+ * @throws {SuiteError} `MINT.INVALID_INPUT`, `MINT.WALLET_CLOSED`: a closed wallet cannot be reopened
  */
 export async function openWallet(mint: Mint, input: OpenWalletInput): Promise<Wallet> {
   const { userId, currency } = readInput(ownedWalletInput, input);
@@ -35,7 +35,7 @@ export async function openWallet(mint: Mint, input: OpenWalletInput): Promise<Wa
 }
 
 /**
- * A wallet by its id, closed ones and the system's too.
+ * A wallet by its id, closed ones and those of the system included.
  * @throws {SuiteError} `MINT.INVALID_INPUT`, `MINT.WALLET_NOT_FOUND`
  */
 export async function getWallet(mint: Mint, input: GetWalletInput): Promise<Wallet> {
@@ -62,7 +62,7 @@ export async function findWallet(mint: Mint, input: OpenWalletInput): Promise<Wa
 }
 
 /**
- * Closes an empty wallet for good: from then on it takes part in nothing. Closed again, it is answered as it is.
+ * Closes an empty wallet for good; no function accepts it afterwards. Closing a closed wallet returns it unchanged.
  * @throws {SuiteError} `MINT.INVALID_INPUT`, `MINT.WALLET_NOT_FOUND`, `MINT.WALLET_NOT_EMPTY`, `MINT.SYSTEM_WALLET`
  */
 export async function closeWallet(mint: Mint, input: CloseWalletInput): Promise<Wallet> {
@@ -72,4 +72,22 @@ export async function closeWallet(mint: Mint, input: CloseWalletInput): Promise<
     values: [walletId, mint.clock()],
   });
   return walletOf(onlyRow(rows));
+}
+
+type WalletRow = Row<Wallet>;
+
+function walletOf(row: WalletRow): Wallet {
+  return {
+    id: row.id,
+    kind: row.kind,
+    userId: row.user_id,
+    currency: row.currency,
+    balance: new Prisma.Decimal(row.balance),
+    held: new Prisma.Decimal(row.held),
+    earned: new Prisma.Decimal(row.earned),
+    status: row.status,
+    closedAt: row.closed_at,
+    createdAt: row.created_at,
+    updatedAt: row.updated_at,
+  };
 }
