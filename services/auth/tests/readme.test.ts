@@ -49,9 +49,14 @@ describe('the README of auth', () => {
         .filter((name) => !README.includes(`\`${name}\``) && name !== 'openAuth' && name !== 'normalizeEmail'),
     ).toEqual([]);
 
-    const names = [...README.matchAll(/`([a-z]+(?:_[a-z]+)+_(?:check|key))`/g)].map(([, name]) => name);
+    const invariants = README.slice(README.indexOf('## Invariants'), README.indexOf('## Passwords'));
+    const names = [...invariants.matchAll(/\| .*?$/gm)].flatMap(([row]) =>
+      [...row.matchAll(/`([a-z]+(?:_[a-z]+)+)`/g)].map(([, name]) => name),
+    );
+    expect(names.length).toBeGreaterThan(40);
     const known = await db().admin(`SELECT conname AS name FROM pg_constraint UNION SELECT indexname FROM pg_indexes
-      UNION SELECT tgname FROM pg_trigger UNION SELECT proname FROM pg_proc`);
+      UNION SELECT tgname FROM pg_trigger UNION SELECT proname FROM pg_proc UNION SELECT relname FROM pg_class
+      UNION SELECT attname FROM pg_attribute`);
     expect(names.filter((name) => !known.some((row) => row['name'] === name))).toEqual([]);
   });
 
