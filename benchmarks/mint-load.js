@@ -12,6 +12,19 @@ const WAYS = {
       const [from, to] = pairOf(client);
       return transfer(mint, { from, to, amount: '0.01', idempotencyKey: `${key}-${client}-${turn}` });
     },
+  /** A share of the transfers is from an empty wallet: a rejection is an answer too. */
+  partlyRejected:
+    ({ mint, pairOf, key, emptyWallet, share, rejected }) =>
+    async (client, turn) => {
+      const [from, to] = pairOf(client);
+      const idempotencyKey = `${key}-${client}-${turn}`;
+      if (Math.random() >= share) return transfer(mint, { from, to, amount: '0.01', idempotencyKey });
+      rejected.count += 1;
+      return transfer(mint, { from: emptyWallet, to, amount: '0.01', idempotencyKey }).then(
+        () => Promise.reject(new Error('a transfer from an empty wallet was made')),
+        (error) => (error.code === 'MINT.INSUFFICIENT_FUNDS' ? undefined : Promise.reject(error)),
+      );
+    },
   transferMany:
     ({ mint, pairOf, key, batch }) =>
     (client, turn) => {
@@ -21,7 +34,7 @@ const WAYS = {
       });
       return transferMany(mint, { transfers, idempotencyKey: `${key}-${client}-${turn}` });
     },
-  /** What the SQL function does, written as most who use Prisma would. */
+  /** The same as the SQL function, written as most users of Prisma would. */
   prisma:
     ({ mint, pairOf, key }) =>
     (client, turn) => {
@@ -43,17 +56,22 @@ const WAYS = {
     },
 };
 
-async function main({ way, url, clients, seconds, wallets, merchant, batch }) {
-  const mint = openMint({ url, pool: { max: clients } });
+/** Sessions of one process: the server's limit is 100. */
+const MAX_SESSIONS = 64;
+
+async function main({ way, url, clients, seconds, wallets, merchant, batch, emptyWallet, share }) {
+  const mint = openMint({ url, pool: { max: Math.min(clients, MAX_SESSIONS) } });
+  const rejected = { count: 0 };
   const random = (below) => Math.floor(Math.random() * below);
   const uniform = () => {
     const from = random(wallets.length);
     return [wallets[from], wallets[(from + 1 + random(wallets.length - 1)) % wallets.length]];
   };
   const pairOf = merchant === undefined ? uniform : (client) => [wallets[client], merchant];
-  const result = await rateOf({ clients, seconds }, WAYS[way]({ mint, pairOf, batch, key: randomUUID() }));
+  const work = WAYS[way]({ mint, pairOf, batch, emptyWallet, share, rejected, key: randomUUID() });
+  const { perSecond, done } = await rateOf({ clients, seconds }, work);
   await mint.close();
-  console.log(JSON.stringify(result));
+  console.log(JSON.stringify({ perSecond, done: done - rejected.count, answered: done }));
 }
 
 main(JSON.parse(process.argv[2])).catch((error) => {

@@ -25,13 +25,13 @@ const KNOWLEDGE = 'Proof of Knowledge';
 const COMPLETION = 'Course completion';
 const DEPOSIT_KEY = 'seed:employer-deposit';
 
-/** The wallets of the system that every database has, by whatever ids. */
+/** The ids of the system wallets: every database has these wallets, but older ones have other ids. */
 interface SystemWallets {
   readonly treasury: string;
   readonly staking: string;
 }
 
-/** Every entry behind the seeded balances: each person ends with 1000, of which 500 are earned. */
+/** All transactions behind the seeded balances: each person ends with 1000, of which 500 is earned. */
 function payments({ treasury, staking }: SystemWallets): Readonly<Record<string, Payment>> {
   const issued = (
     type: 'mint' | 'reward' | 'mining',
@@ -68,9 +68,9 @@ export const seed = defineSeed({
   open: openMint,
   async base(mint, { now, people }) {
     const opened = { createdAt: daysBefore(now, 90), updatedAt: now };
-    // A stake and the transaction that fills it come together.
+    // A stake must be committed together with the transaction that funds it.
     await mint.transaction(async (tx) => {
-      // The migration makes them; a reset takes them away with all rows.
+      // The migration inserts them, but a reset deletes all rows.
       await tx.wallet.createMany({ data: systemWalletRows(), skipDuplicates: true });
       const system = await systemWallets(tx);
       await tx.wallet.createMany({
@@ -149,7 +149,7 @@ function depositRequest(now: Date): Prisma.RequestCreateManyInput {
   };
 }
 
-/** Set aside, not spent: the balance stays as it is. */
+/** The money is set aside, not spent: the balance stays the same. */
 function depositRow(now: Date): Prisma.HoldCreateManyInput {
   return {
     id: HOLD,

@@ -1,15 +1,15 @@
 import { Decimal } from 'decimal.js';
 import { SuiteError } from './errors';
 
-/** The shape of every money column: Decimal(18, 8). */
+/** Every money column is a Decimal(18, 8). */
 const SCALE = 8;
 const WHOLE_DIGITS = 10;
 const LIMIT = new Decimal(10).pow(WHOLE_DIGITS);
 
-/** Plain decimal notation, as people and forms write it; no exponent, no hexadecimal. */
+/** Plain decimal notation, as people and forms write it: without an exponent, not hexadecimal. */
 const DECIMAL_TEXT = /^-?\d+(\.\d+)?$/;
 
-/** What money may come as. A JavaScript number cannot hold 0.1 and is refused, by the compiler and at run time. */
+/** The types of an amount. A JavaScript number cannot hold 0.1 and is rejected, by the compiler and at run time. */
 export type MoneyInput =
   | Decimal
   | string
@@ -17,8 +17,8 @@ export type MoneyInput =
 
 /**
  * Reads an amount of money exactly.
- * @throws {SuiteError} `MONEY.NOT_DECIMAL` for a number, text that is no plain decimal, NaN and infinities;
- *   `MONEY.TOO_PRECISE` beyond 8 decimals; `MONEY.TOO_LARGE` from 10^10 on, which Decimal(18, 8) cannot hold
+ * @throws {SuiteError} `MONEY.NOT_DECIMAL` for a JavaScript number, text other than a plain decimal, NaN and infinities;
+ *   `MONEY.TOO_PRECISE` for more than 8 decimals; `MONEY.TOO_LARGE` for 10^10 and above, which Decimal(18, 8) cannot hold
  */
 export function parseMoney(input: MoneyInput): Decimal {
   const text = typeof input === 'string' ? input : typeof input === 'object' ? input.toFixed() : '';
@@ -28,7 +28,7 @@ export function parseMoney(input: MoneyInput): Decimal {
       why:
         typeof input === 'number'
           ? 'A JavaScript number cannot hold most decimal fractions.'
-          : 'It cannot be read as one.',
+          : 'The text is not a plain decimal.',
       next: 'Pass a string such as "12.50", or a Decimal',
     });
   }
@@ -36,19 +36,19 @@ export function parseMoney(input: MoneyInput): Decimal {
   if (amount.decimalPlaces() > SCALE) {
     throw new SuiteError('MONEY.TOO_PRECISE', `An amount of money has at most ${SCALE} decimals`, {
       kind: 'usage',
-      next: 'Round it, and decide in whose favour',
+      next: 'Round the amount, and decide in whose favor',
     });
   }
   if (amount.abs().gte(LIMIT)) {
-    throw new SuiteError('MONEY.TOO_LARGE', `An amount of money has at most ${WHOLE_DIGITS} digits before the point`, {
+    throw new SuiteError('MONEY.TOO_LARGE', `An amount of money has at most ${WHOLE_DIGITS} digits before the decimal point`, {
       kind: 'usage',
-      next: 'Split it',
+      next: 'Split the amount',
     });
   }
   return amount;
 }
 
-/** An amount with all of its 8 decimals, as a money column shows it. */
+/** An amount with all 8 decimals, as a money column shows it. */
 export function formatMoney(amount: Decimal): string {
   return amount.toFixed(SCALE);
 }

@@ -6,7 +6,7 @@ const DAY_MS = 86_400_000;
 const daysBefore = (now: Date, days: number) => new Date(now.getTime() - days * DAY_MS);
 
 const PYTHON = seedId('education.Course.python');
-/** As the migration names them, in a database that was not seeded before it. */
+/** The ids that the migration gives to the system wallets of a new database. */
 const TREASURY = 'treasury-AZR';
 const STAKING = 'staking-AZR';
 const VOLUME_WELCOME = 500;
@@ -15,7 +15,7 @@ const stakes = (user: number) => user % 4 === 0;
 const minedBy = (user: number) => 5 + (user % 20);
 const givenBy = (user: number) => 1 + (user % 9);
 
-/** What the users of one block own here; only they and the fixed rows are referred to. */
+/** The rows of the users of one block. They refer to rows of the same block and to fixed rows only. */
 export function volume(block: SeedBlock): readonly TableRows[] {
   return [
     {
@@ -65,12 +65,12 @@ function* eachUser(block: SeedBlock, rowsOf: (user: number, block: SeedBlock) =>
 
 const wallet = (user: number) => volumeId('mint.Wallet', user);
 
-/** Gifts go round the block in a ring: every balance depends on its own block only. A lone user gives to nobody. */
+/** The receiver of a user's gift. Gifts form a ring within the block, so balances depend on one block only. */
 function neighbour(user: number, { firstUser, userCount }: SeedBlock): number | null {
   return userCount === 1 ? null : firstUser + ((user - firstUser + 1) % userCount);
 }
 
-/** Empty: the transactions bring the money. */
+/** New wallets are empty; the transactions fill them. */
 function walletRows(user: number, { now }: SeedBlock): Row[] {
   const openedAt = daysBefore(now, 45);
   return [[wallet(user), volumeId('auth.User', user), openedAt, openedAt]];
@@ -93,7 +93,7 @@ interface Entry {
   readonly daysAgo: number;
 }
 
-/** What one user brings about, in the order of time. */
+/** The transactions of one user, in the order of time. */
 function entriesOf(user: number, block: SeedBlock): readonly Entry[] {
   const receiver = neighbour(user, block);
   const entries: readonly (Omit<Entry, 'place' | 'stakeId'> & { stakeId?: string })[] = [
@@ -148,7 +148,7 @@ const requestKey = (user: number, place: number) => `volume:${user}:${place}`;
 function requestRows(user: number, block: SeedBlock): Row[] {
   return entriesOf(user, block).map(({ place, type, daysAgo }) => {
     const id = transactionId(user, place);
-    // A number in hex, not a digest: nothing is hashed per row.
+    // A number in hex instead of a digest, because hashing every row takes too long.
     const hash = (user * 4 + place).toString(16).padStart(64, '0');
     return [requestKey(user, place), type, hash, { transactionIds: [id] }, daysBefore(block.now, daysAgo)];
   });
@@ -164,7 +164,7 @@ function transactionRows(user: number, block: SeedBlock): Row[] {
 function miningRows(user: number, { now }: SeedBlock): Row[] {
   const at = daysBefore(now, 30);
   const score = (60 + (user % 40)) / 100;
-  // A number in hex, not a digest: unique, and nothing is hashed per row.
+  // A number in hex instead of a digest: it is unique, and hashing every row takes too long.
   const proof = user.toString(16).padStart(64, '0');
   return [
     [

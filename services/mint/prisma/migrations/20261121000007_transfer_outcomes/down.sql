@@ -3,7 +3,7 @@
 SET LOCAL lock_timeout = '5s';
 
 DROP FUNCTION "transfer_each"(text[], text[], text[], text[], text[], numeric[], text[], timestamptz[]);
-DROP FUNCTION "judge_transfers"(text[], text[], text[], text[], numeric[], boolean[]);
+DROP FUNCTION "uncovered_transfers"(text[], text[], numeric[], boolean[], text[]);
 
 -- Makes transfers that have nothing to do with each other: each under a key of its own, each covered by what its payer has
 -- without what others pay here, so that some order exists in which each could have been made alone. All or none: when one
