@@ -1,4 +1,4 @@
-import { refusalsOf, useDatabase } from '@azora/db-testkit';
+import { refusalsOf, schemaRefuses, useDatabase } from '@azora/db-testkit';
 
 const BCRYPT = `$2b$12$${'a'.repeat(53)}`;
 const TOMORROW = "now() + interval '1 day'";
@@ -54,7 +54,7 @@ describe('the auth schema', () => {
   });
 
   it.each([
-    ['an email twice', user('x', 'Ada@azora.world'), expect.stringContaining('email')],
+    ['an email twice', user('x', 'Ada@azora.world'), 'idx_users_email'],
     ['an email in other letters', user('x', 'ADA@azora.world'), 'users_email_lower_key'],
     ['an email that is none', user('x', 'ada'), 'users_email_check'],
     ['a username in other letters', "UPDATE users SET username = 'ADA' WHERE id = 'ben'", 'users_username_lower_key'],
@@ -148,7 +148,7 @@ describe('the auth schema', () => {
     ['details that are a list', audit('x', 'action, details', "'X', '[]'"), 'audit_log_details_check'],
     ['a list as metadata', audit('x', 'action, metadata', "'X', '[]'"), 'audit_log_metadata_check'],
   ])('refuses %s', async (_what, sql, constraint) => {
-    await expect(db().app(sql)).rejects.toMatchObject({ constraint });
+    await schemaRefuses(db().app(sql), constraint);
   });
 
   it.each(["UPDATE audit_log SET action = 'x'", "DELETE FROM audit_log WHERE id = 'fresh'", 'TRUNCATE audit_log'])(
@@ -209,7 +209,7 @@ describe('the auth schema', () => {
     [
       'registers an address once',
       `INSERT INTO users (id, email, password_hash) VALUES ($1, 'race@azora.world', '${BCRYPT}')`,
-      expect.stringContaining('email'),
+      'idx_users_email',
     ],
     [
       'sends one invitation to an account',

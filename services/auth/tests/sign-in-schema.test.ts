@@ -1,4 +1,4 @@
-import { useDatabase } from '@azora/db-testkit';
+import { schemaRefuses, useDatabase } from '@azora/db-testkit';
 
 const TOMORROW = "now() + interval '1 day'";
 const hashOf = (digit: string) => digit.repeat(64);
@@ -46,6 +46,6 @@ describe('the schema of signing in', () => {
       'one_time_codes_outcome_check',
     ],
   ])('refuses %s', async (_what, sql, constraint) => {
-    await expect(db().app(sql)).rejects.toMatchObject({ constraint });
+    await schemaRefuses(db().app(sql), constraint);
   });
 });
