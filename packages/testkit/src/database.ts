@@ -20,37 +20,42 @@ import {
   withClient,
 } from '@azora/db-fleet';
 import { type Client, Pool } from 'pg';
+import { hasFailed } from './failure';
 import { repositoryRoot, TEST_PREFIX, testServerUrl } from './server';
 
 type Rows = Readonly<Record<string, unknown>>[];
-type Query = (sql: string, parameters?: readonly unknown[]) => Promise<Rows>;
+/** Runs one SQL statement and returns its rows. */
+export type Query = (sql: string, parameters?: readonly unknown[]) => Promise<Rows>;
 
-/** One service's database, for one test file. */
+/** The database of one service, for one test file. */
 export interface TestDatabase {
   readonly target: Target;
-  /** The app role's URL, as a store gets it. */
+  /** The connection URL of the app role, which a store takes. */
   readonly url: string;
-  /** Runs SQL as the app role; calls at once run in sessions of their own. */
+  /** Runs SQL as the app role. Calls at the same time run in separate sessions. */
   readonly app: Query;
-  /** Runs SQL as the administrator, alike. */
+  /** Runs SQL as the administrator. Calls at the same time run in separate sessions. */
   readonly admin: Query;
   readonly close: (keep: boolean) => Promise<void>;
 }
 
 const MIGRATE = { lockTimeoutMs: 60_000 };
-/** So many statements of a test run at once. */
+/** How many statements of a test can run at the same time. */
 const SESSIONS = 8;
-/** One process at a time makes templates; the number is "test" in ASCII. */
+/** The advisory lock under which one process at a time makes templates; "test" in ASCII. */
 const TEMPLATE_LOCK = 0x74657374;
 
-/** The same for every worker and run, so that a template's role fits all of its clones. */
+/** The same password in every worker and run, so that the role of a template can log in to all of its clones. */
 const passwordOf: PasswordOf = (role) =>
   createHash('sha256').update(`${testServerUrl().href} ${role}`).digest('base64url');
 
-/** Opens a fresh, migrated database of a service: a clone of a template, or a companion where an extension lacks. */
+/**
+ * Opens a new, migrated database of a service: a clone of a template, or a companion when the test server lacks an
+ * extension that the service needs.
+ */
 export async function openTestDatabase(serviceName: string): Promise<TestDatabase> {
   const [service] = selectServices(await findServices(repositoryRoot()), [serviceName]);
-  if (service === undefined) throw new Error(`no service ${serviceName}`);
+  if (service === undefined) throw new Error(`There is no service "${serviceName}"`);
   return (await offersExtensions(service)) ? openClone(service) : openCompanion(service);
 }
 
@@ -72,16 +77,16 @@ async function openClone(service: Service): Promise<TestDatabase> {
   });
   await withClient(target.admin, (client) => restrictDatabase(client, database, target.role));
   return openQueries(target, async (keep) => {
-    if (keep) process.stderr.write(`kept for a look: database ${database}\n`);
-    else await withClient(maintenance, (client) => dropWhenLeft(client, database));
+    if (keep) process.stderr.write(`Kept database ${database} of the failed test\n`);
+    else await withClient(maintenance, (client) => dropWhenUnused(client, database));
   });
 }
 
 /**
- * A pool says that it ended a moment before its connections are closed; dropping the database under one of them would
- * raise an error that no test can catch.
+ * A pool reports its end shortly before its connections close. If the database were dropped first, they would emit an
+ * error that no test can catch.
  */
-async function dropWhenLeft(client: Client, database: string): Promise<void> {
+async function dropWhenUnused(client: Client, database: string): Promise<void> {
   for (let wait = 0; wait < 20; wait += 1) {
     const { rowCount } = await client.query('SELECT FROM pg_stat_activity WHERE datname = $1', [database]);
     if (rowCount === 0) break;
@@ -90,7 +95,10 @@ async function dropWhenLeft(client: Client, database: string): Promise<void> {
   await dropDatabase(client, database);
 }
 
-/** A migrated database whose name holds a hash of the service's schema and migrations; made by whoever needs it first. */
+/**
+ * A migrated database, made by the first process that needs it. Its name contains a hash of the schema and the
+ * migrations, so a changed service gets a new template.
+ */
 async function templateOf(service: Service): Promise<Target> {
   const maintenance = testServerUrl();
   const database = `${TEST_PREFIX}template_${service.databaseSuffix}_${await hashOf(service)}`;
@@ -106,7 +114,7 @@ async function templateOf(service: Service): Promise<Target> {
     const target = { ...template, database: draft, admin: withUrlParts(maintenance, { database: draft }) };
     await provision(target, passwordOf);
     await migrateTargetUp(target, MIGRATE);
-    // Under its name only when it is whole.
+    // A half-migrated database never has the name of a template.
     await client.query(`ALTER DATABASE ${quoteIdentifier(draft)} RENAME TO ${quoteIdentifier(database)}`);
   });
   return template;
@@ -149,10 +157,10 @@ function openQueries(target: Target, remove: (keep: boolean) => Promise<void>): 
   };
 }
 
-/** Sessions for statements that race; one after another, statements share a session, for none is ever closed. */
+/** Statements that race get separate sessions. Sequential statements share one, because idle sessions stay open. */
 function openPool(connectionString: string): Pool {
   const pool = new Pool({ connectionString, max: SESSIONS, idleTimeoutMillis: 0 });
-  // Some are cut off on purpose.
+  // Some tests terminate sessions on purpose.
   pool.on('error', () => undefined);
   return pool;
 }
@@ -164,8 +172,24 @@ function queryOf(pool: Pool): Query {
       const { rows } = await (parameters.length === 0 ? client.query(sql) : client.query(sql, [...parameters]));
       return rows;
     } finally {
-      // Unlike the pool's own query, which closes the session of a statement that is refused.
+      // The pool's own query() would close the session of a statement that failed.
       client.release();
     }
+  };
+}
+
+/**
+ * Gives the surrounding `describe` a new, migrated database of a service. The database is dropped afterwards, unless a
+ * test of the file failed: then it is kept and its name is printed.
+ */
+export function useDatabase(service: string): () => TestDatabase {
+  let database: TestDatabase | undefined;
+  beforeAll(async () => {
+    database = await openTestDatabase(service);
+  });
+  afterAll(() => database?.close(hasFailed()));
+  return () => {
+    if (database === undefined) throw new Error('The database exists only while tests and hooks run');
+    return database;
   };
 }

@@ -2,14 +2,14 @@ import { rm } from 'node:fs/promises';
 import { stopEmbedded, withClient } from '@azora/db-fleet';
 import { TEST_PREFIX, testServerUrl } from './server';
 
-/** Stops the server that the set-up started, by its own pid; its data goes too unless a failed test kept a database. */
+/** Stops the server that the set-up started, and deletes its data unless a failed test kept a database. */
 async function stopTestServer(): Promise<void> {
   const home = process.env['AZORA_TEST_HOME'];
   if (home === undefined) return;
   const kept = await keptDatabases();
   await stopEmbedded({ home });
   if (kept.length === 0) await rm(home, { recursive: true, force: true });
-  else process.stderr.write(`${kept.join(', ')}: look at them after AZORA_HOME=${home} npx azora-db server start\n`);
+  else process.stderr.write(`To inspect ${kept.join(', ')}: AZORA_HOME=${home} npx azora-db server start\n`);
 }
 
 async function keptDatabases(): Promise<readonly string[]> {

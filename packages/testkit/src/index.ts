@@ -1,5 +1,3 @@
-export { itKeepsAnAuditLog } from './audit-log';
-export { openTestDatabase, type TestDatabase } from './database';
-export { refusalsOf } from './race';
+export { openTestDatabase, type Query, type TestDatabase, useDatabase } from './database';
+export { insertRow, itKeepsAnAuditLog, itTestsEveryCheck, refusalsOf, schemaRefuses } from './schema';
 export { repositoryRoot, TEST_PREFIX, testServerUrl } from './server';
-export { useDatabase } from './use-database';

@@ -2,7 +2,7 @@ import path from 'node:path';
 import { openEngine } from '@azora/db-fleet';
 import type * as Wasm from '@prisma/schema-engine-wasm/schema_engine_bg';
 
-/** What the engine says about a database's history. */
+/** The state of a database's migration history, as the engine reports it. */
 export interface Diagnosis {
   readonly pending: readonly string[];
   readonly missing: readonly string[];
@@ -10,10 +10,10 @@ export interface Diagnosis {
   readonly failed: readonly string[];
 }
 
-/** Prisma's own schema engine on one database: the oracle of what our runner does. */
+/** Prisma's own schema engine on one database, with which tests compare our migration runner. */
 export interface PrismaEngine {
   readonly diagnose: (migrations: readonly MigrationText[]) => Promise<Diagnosis>;
-  /** Applies what is pending; returns the names. The adapter splits at every semicolon: no functions. */
+  /** Applies the pending migrations and returns their names. The adapter splits at every semicolon, so SQL functions fail. */
   readonly apply: (migrations: readonly MigrationText[]) => Promise<readonly string[]>;
   readonly close: () => Promise<void>;
 }
@@ -25,7 +25,7 @@ export interface MigrationText {
 
 const FILTERS = { externalTables: [], externalEnums: [] };
 
-/** Opens the engine on a database with the text of a schema.prisma. */
+/** Opens the engine on a database, with the text of a `schema.prisma`. */
 export async function openPrismaEngine(url: string, schema: string): Promise<PrismaEngine> {
   const { engine, close } = await openEngine(url, path.resolve('schema.prisma'), schema);
   return {

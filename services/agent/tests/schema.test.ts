@@ -1,5 +1,11 @@
-import { itKeepsAnAuditLog, refusalsOf, useDatabase } from '@azora/db-testkit';
-import { type Agent, openAgent } from '../src';
+import {
+  insertRow,
+  itKeepsAnAuditLog,
+  itTestsEveryCheck,
+  refusalsOf,
+  schemaRefuses,
+  useDatabase,
+} from '@azora/db-testkit';
 
 type Row = Readonly<Record<string, unknown>>;
 
@@ -7,7 +13,7 @@ const CONVERSATION = '00000000-0000-7000-8000-000000000001';
 const MESSAGE = '00000000-0000-7000-8000-000000000002';
 const NOWHERE = '00000000-0000-7000-8000-00000000000f';
 
-/** A row of each table that the schema accepts; tests change one thing about it. */
+/** A valid row for each table. */
 const VALID: Readonly<Record<string, Row>> = {
   conversations: { title: 'Retries' },
   messages: { conversation_id: CONVERSATION, role: 'user', content: 'Why?' },
@@ -24,7 +30,7 @@ const VALID: Readonly<Record<string, Row>> = {
   chat_messages: { session_id: 's', role: 'aurora', content: 'Hello' },
 };
 
-/** Constraint, table, and what about the valid row breaks it. */
+/** A constraint, its table, and the change to a valid row that violates it. */
 const REFUSED: readonly (readonly [string, string, Row])[] = [
   ['conversations_title_check', 'conversations', { title: ' ' }],
   ['conversations_agent_id_check', 'conversations', { agent_id: '' }],
@@ -52,30 +58,18 @@ const REFUSED: readonly (readonly [string, string, Row])[] = [
 
 describe('the agent schema', () => {
   const db = useDatabase('agent');
-  let agent: Agent;
-
-  /** On any connection of the store's pool, so that several at once race. */
-  async function insert(table: string, change: Row = {}): Promise<readonly Row[]> {
-    const row = { ...VALID[table], ...change };
-    const names = Object.keys(row);
-    const places = names.map((_, index) => `$${index + 1}`);
-    const sql = `INSERT INTO ${table} (${names}) VALUES (${places}) RETURNING *`;
-    return (await agent.pool.query<Row>(sql, Object.values(row))).rows;
-  }
+  const insert = (table: string, change: Row = {}) => insertRow(db().app, table, { ...VALID[table], ...change });
 
   beforeAll(async () => {
-    agent = openAgent({ url: db().url });
     await insert('conversations', { id: CONVERSATION });
     await insert('messages', { id: MESSAGE });
   });
 
-  afterAll(() => agent.close());
-
-  it.each(Object.keys(VALID))('takes a plain row into %s without times', async (table) => {
+  it.each(Object.keys(VALID))('fills in the times of a row in %s', async (table) => {
     expect(await insert(table)).toEqual([expect.objectContaining({ created_at: expect.any(Date) })]);
   });
 
-  it('gives ids of version 7, which ascend', async () => {
+  it('generates ascending UUIDs of version 7', async () => {
     const first = await insert('conversations');
     await db().admin('SELECT pg_sleep(0.005)');
     const second = await insert('conversations');
@@ -85,38 +79,32 @@ describe('the agent schema', () => {
     expect(ids).toEqual(Array(2).fill(expect.stringMatching(/^[0-9a-f]{8}-[0-9a-f]{4}-7[0-9a-f]{3}-[89ab]/)));
   });
 
-  it.each(REFUSED)('holds %s', async (constraint, table, change) => {
-    await expect(insert(table, change)).rejects.toMatchObject({ constraint });
+  it.each(REFUSED)('rejects a row that violates %s', async (constraint, table, change) => {
+    await schemaRefuses(insert(table, change), constraint);
   });
 
-  it('covers every check but those of the audit log, which has tests of its own', async () => {
-    const named = await db().admin(
-      `SELECT conname FROM pg_constraint
-       WHERE contype = 'c' AND connamespace = 'public'::regnamespace AND conrelid <> 'audit_logs'::regclass`,
-    );
+  itTestsEveryCheck(
+    db,
+    REFUSED.map(([constraint]) => constraint),
+  );
 
-    expect(new Set(REFUSED.map(([constraint]) => constraint).filter((name) => name.endsWith('_check')))).toEqual(
-      new Set(named.map((row) => row['conname'])),
-    );
-  });
-
-  it('lets one of eight racing rows take the id of a task', async () => {
+  it('accepts one of eight concurrent tasks with the same id', async () => {
     const refused = await refusalsOf(Array.from({ length: 8 }, () => insert('tasks', { id: 'race' })));
 
     expect(refused).toEqual(Array(7).fill('tasks_pkey'));
   });
 
-  it('never changes what was retrieved for a message', async () => {
+  it('never changes the context that was retrieved for a message', async () => {
     await insert('message_rag_contexts');
 
-    const refusal = { code: '23001', constraint: 'message_rag_contexts_append_only' };
-    await expect(db().admin('UPDATE message_rag_contexts SET score = 1')).rejects.toMatchObject(refusal);
-    await expect(db().admin('TRUNCATE message_rag_contexts')).rejects.toMatchObject(refusal);
+    const rule = 'message_rag_contexts_append_only';
+    await schemaRefuses(db().admin('UPDATE message_rag_contexts SET score = 1'), rule);
+    await schemaRefuses(db().admin('TRUNCATE message_rag_contexts'), rule);
     await expect(db().app('UPDATE message_rag_contexts SET score = 1')).rejects.toMatchObject({ code: '42501' });
     await expect(db().app('DELETE FROM message_rag_contexts')).rejects.toMatchObject({ code: '42501' });
   });
 
-  it('removes messages and what was retrieved for them with their conversation, and keeps its executions', async () => {
+  it('deletes the messages of a conversation and their retrieved context with it, and keeps its executions', async () => {
     const [conversation] = await insert('conversations');
     const [message] = await insert('messages', { conversation_id: conversation?.['id'] });
     await insert('message_rag_contexts', { message_id: message?.['id'] });

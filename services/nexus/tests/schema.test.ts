@@ -1,8 +1,36 @@
-import { itKeepsAnAuditLog, useDatabase } from '@azora/db-testkit';
-import { openNexus } from '../src/index';
+import { itKeepsAnAuditLog, itTestsEveryCheck, refusalsOf, schemaRefuses, useDatabase } from '@azora/db-testkit';
 
 const RECOMMEND = `INSERT INTO recommendations (id, profile_id, item_type, item_id, score, reason)
   VALUES ($1, $2, 'course', $3, 0.5, 'Because')`;
+
+/** A table, the rule that a change of its rows violates, and the change. */
+const INVALID = [
+  ['user_profiles', 'user_id', `user_id = ' '`],
+  ['user_profiles', 'preferences', `preferences = '[]'`],
+  ['user_profiles', 'behavior', `behavior = '1'`],
+  ['user_profiles', 'locale', `locale = 'english please'`],
+  ['recommendations', 'item_type', `item_type = ''`],
+  ['recommendations', 'item_id', `item_id = ' '`],
+  ['recommendations', 'score', 'score = 1.5'],
+  ['recommendations', 'reason', `reason = ''`],
+  ['recommendations', 'context', `context = '[]'`],
+  ['recommendations', 'shown_at', `status = 'shown'`],
+  ['recommendations', 'answered_at', `status = 'accepted', shown_at = now()`],
+  ['recommendations', 'answered_at', 'answered_at = now()'],
+  ['recommendations', 'order', `status = 'accepted', shown_at = now(), answered_at = now() - interval '1 hour'`],
+  ['recommendations', 'expires_at', 'expires_at = created_at'],
+  ['interactions', 'kind', `kind = 'stare'`],
+  ['interactions', 'item_type', `item_type = ''`],
+  ['interactions', 'item_id', `item_id = ''`],
+  ['interactions', 'duration_ms', 'duration_ms = -1'],
+  ['interactions', 'context', `context = '[]'`],
+  ['events', 'type', `type = 'Signed In'`],
+  ['events', 'source', `source = ''`],
+  ['events', 'payload', `payload = '1'`],
+  ['events', 'attempts', 'attempts = -1'],
+  ['events', 'processed_at', `status = 'processed'`],
+  ['events', 'last_error', `status = 'failed'`],
+] as const;
 
 describe('the nexus schema', () => {
   const db = useDatabase('nexus');
@@ -29,72 +57,42 @@ describe('the nexus schema', () => {
     ]);
   });
 
-  it.each([
-    ['user_profiles', 'user_id', `user_id = ' '`],
-    ['user_profiles', 'preferences', `preferences = '[]'`],
-    ['user_profiles', 'behavior', `behavior = '1'`],
-    ['user_profiles', 'locale', `locale = 'english please'`],
-    ['recommendations', 'item_type', `item_type = ''`],
-    ['recommendations', 'item_id', `item_id = ' '`],
-    ['recommendations', 'score', 'score = 1.5'],
-    ['recommendations', 'reason', `reason = ''`],
-    ['recommendations', 'context', `context = '[]'`],
-    ['recommendations', 'shown_at', `status = 'shown'`],
-    ['recommendations', 'answered_at', `status = 'accepted', shown_at = now()`],
-    ['recommendations', 'answered_at', 'answered_at = now()'],
-    ['recommendations', 'order', `status = 'accepted', shown_at = now(), answered_at = now() - interval '1 hour'`],
-    ['recommendations', 'expires_at', 'expires_at = created_at'],
-    ['interactions', 'kind', `kind = 'stare'`],
-    ['interactions', 'item_type', `item_type = ''`],
-    ['interactions', 'item_id', `item_id = ''`],
-    ['interactions', 'duration_ms', 'duration_ms = -1'],
-    ['interactions', 'context', `context = '[]'`],
-    ['events', 'type', `type = 'Signed In'`],
-    ['events', 'source', `source = ''`],
-    ['events', 'payload', `payload = '1'`],
-    ['events', 'attempts', 'attempts = -1'],
-    ['events', 'processed_at', `status = 'processed'`],
-    ['events', 'last_error', `status = 'failed'`],
-  ])('refuses %s whose %s is wrong: %s', async (table, rule, change) => {
-    await expect(db().admin(`UPDATE ${table} SET ${change}`)).rejects.toMatchObject({
-      constraint: `${table}_${rule}_check`,
-    });
+  it.each(INVALID)('rejects rows of %s with an invalid %s: %s', async (table, rule, change) => {
+    await schemaRefuses(db().admin(`UPDATE ${table} SET ${change}`), `${table}_${rule}_check`);
   });
 
-  it('has one profile per user', async () => {
+  it('accepts one profile per user', async () => {
     const again = `INSERT INTO user_profiles (id, user_id) VALUES ('other', 'ada')`;
 
-    await expect(db().app(again)).rejects.toMatchObject({ constraint: 'user_profiles_user_id_key' });
+    await schemaRefuses(db().app(again), 'user_profiles_user_id_key');
   });
 
-  it('opens an item to a user once when four workers recommend it, and again once it was answered', async () => {
-    const store = openNexus({ url: db().url });
-    const recommend = (id: number) =>
-      store.prisma.recommendation.create({
-        data: { id: `race-${id}`, profileId: 'profile', itemType: 'course', itemId: 'race', score: 0.4, reason: 'So' },
-      });
+  it('accepts one open recommendation per item when four workers race, and another once it is answered', async () => {
+    const recommend = (id: number) => db().app(RECOMMEND, [`race-${id}`, 'profile', 'race']);
+    const refused = await refusalsOf([1, 2, 3, 4].map(recommend));
 
-    const settled = await Promise.allSettled([1, 2, 3, 4].map(recommend));
-    await store.close();
-
-    expect(settled.filter(({ status }) => status === 'fulfilled')).toHaveLength(1);
+    expect(refused).toEqual(Array(3).fill('recommendations_open_key'));
     await db().app(
       `UPDATE recommendations SET status = 'dismissed', shown_at = now(), answered_at = now() WHERE item_id = 'race'`,
     );
     await db().app(RECOMMEND, ['again', 'profile', 'race']);
+
+    expect(await db().app(`SELECT id, status FROM recommendations WHERE id = 'again'`)).toEqual([
+      { id: 'again', status: 'pending' },
+    ]);
   });
 
-  it('keeps an event that its source sends twice once', async () => {
+  it('accepts an event once per source and idempotency key', async () => {
     const again = `INSERT INTO events (id, type, source, idempotency_key) VALUES ('twice', 'auth.signed-in', 'auth', 'one')`;
 
-    await expect(db().app(again)).rejects.toMatchObject({ constraint: 'events_source_idempotency_key_key' });
+    await schemaRefuses(db().app(again), 'events_source_idempotency_key_key');
   });
 
-  it('does not let the app rewrite what a user did', async () => {
+  it('gives the app role no privilege to rewrite interactions', async () => {
     await expect(db().app(`UPDATE interactions SET kind = 'click'`)).rejects.toMatchObject({ code: '42501' });
   });
 
-  it('takes recommendations and interactions away with their profile', async () => {
+  it('deletes the recommendations of a profile with it', async () => {
     await db().app(`INSERT INTO user_profiles (id, user_id) VALUES ('gone', 'bob')`);
     await db().app(RECOMMEND, ['gone', 'gone', 'python']);
 
@@ -102,6 +100,11 @@ describe('the nexus schema', () => {
 
     expect(await db().app(`SELECT id FROM recommendations WHERE profile_id = 'gone'`)).toEqual([]);
   });
+
+  itTestsEveryCheck(
+    db,
+    INVALID.map(([table, rule]) => `${table}_${rule}_check`),
+  );
 
   itKeepsAnAuditLog(db);
 });

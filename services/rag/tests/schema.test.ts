@@ -1,5 +1,11 @@
-import { itKeepsAnAuditLog, refusalsOf, useDatabase } from '@azora/db-testkit';
-import { openRag, type Rag } from '../src';
+import {
+  insertRow,
+  itKeepsAnAuditLog,
+  itTestsEveryCheck,
+  refusalsOf,
+  schemaRefuses,
+  useDatabase,
+} from '@azora/db-testkit';
 
 type Row = Readonly<Record<string, unknown>>;
 
@@ -8,7 +14,7 @@ const CALLED = '00000000-0000-7000-8000-000000000002';
 const NOWHERE = '00000000-0000-7000-8000-00000000000f';
 const SHA1 = 'a'.repeat(40);
 
-/** A row of each table that the schema accepts; tests change one thing about it. */
+/** A valid row for each table. */
 const VALID: Readonly<Record<string, Row>> = {
   rag_chunks: { content_id: '/w/a.ts', chunk_index: 0, content: 'x', embedding: '[1,2,3]', embedding_dimension: 3 },
   code_nodes: { name: 'transfer', fully_qualified_name: 'mint.transfer', node_type: 'Function' },
@@ -18,7 +24,7 @@ const VALID: Readonly<Record<string, Row>> = {
   corpus_entries: { func_name: 'add', func_signature: 'def add(a, b)' },
 };
 
-/** Constraint, table, and what about the valid row breaks it. */
+/** A constraint, its table, and the change to a valid row that violates it. */
 const REFUSED: readonly (readonly [string, string, Row])[] = [
   ['rag_chunks_content_id_check', 'rag_chunks', { content_id: ' ' }],
   ['rag_chunks_chunk_index_check', 'rag_chunks', { chunk_index: -1 }],
@@ -61,58 +67,39 @@ const UNIQUE: readonly (readonly [string, string, Row])[] = [
 
 describe('the rag schema', () => {
   const db = useDatabase('rag');
-  let rag: Rag;
-
-  /** On any connection of the store's pool, so that several at once race. */
-  async function insert(table: string, change: Row = {}): Promise<readonly Row[]> {
-    const row = { ...VALID[table], ...change };
-    const names = Object.keys(row);
-    const places = names.map((_, index) => `$${index + 1}`);
-    const sql = `INSERT INTO ${table} (${names}) VALUES (${places}) RETURNING *`;
-    return (await rag.pool.query<Row>(sql, Object.values(row))).rows;
-  }
+  const insert = (table: string, change: Row = {}) => insertRow(db().app, table, { ...VALID[table], ...change });
 
   beforeAll(async () => {
-    rag = openRag({ url: db().url });
     await insert('code_nodes', { id: CALLER });
     await insert('code_nodes', { id: CALLED });
   });
 
-  afterAll(() => rag.close());
-
-  it.each(Object.keys(VALID))('takes a plain row into %s without times', async (table) => {
+  it.each(Object.keys(VALID))('fills in the times of a row in %s', async (table) => {
     expect(await insert(table)).toEqual([expect.objectContaining({ created_at: expect.any(Date) })]);
   });
 
-  it.each(REFUSED)('holds %s', async (constraint, table, change) => {
-    await expect(insert(table, change)).rejects.toMatchObject({ constraint });
+  it.each(REFUSED)('rejects a row that violates %s', async (constraint, table, change) => {
+    await schemaRefuses(insert(table, change), constraint);
   });
 
-  it('covers every check but those of the audit log, which has tests of its own', async () => {
-    const named = await db().admin(
-      `SELECT conname FROM pg_constraint
-       WHERE contype = 'c' AND connamespace = 'public'::regnamespace AND conrelid <> 'audit_logs'::regclass`,
-    );
+  itTestsEveryCheck(
+    db,
+    REFUSED.map(([constraint]) => constraint),
+  );
 
-    expect(new Set(REFUSED.map(([constraint]) => constraint).filter((name) => name.endsWith('_check')))).toEqual(
-      new Set(named.map((row) => row['conname'])),
-    );
-  });
-
-  it.each(UNIQUE)('lets one of eight racing rows pass %s', async (constraint, table, shared) => {
+  it.each(UNIQUE)('accepts one of eight concurrent rows under %s', async (constraint, table, shared) => {
     const refused = await refusalsOf(Array.from({ length: 8 }, () => insert(table, shared)));
 
     expect(refused).toEqual(Array(7).fill(constraint));
   });
 
-  it('gives a path to one workspace', async () => {
+  it('accepts one workspace per path', async () => {
     await insert('workspaces', { id: '1111111111111111', path: '/only' });
 
-    const second = insert('workspaces', { id: '2222222222222222', path: '/only' });
-    await expect(second).rejects.toMatchObject({ constraint: 'ix_workspaces_path' });
+    await schemaRefuses(insert('workspaces', { id: '2222222222222222', path: '/only' }), 'ix_workspaces_path');
   });
 
-  it('takes an embedding of 1536 from clients that know of no other dimension', async () => {
+  it('defaults to the dimension and model of clients that only use 1536 dimensions', async () => {
     const embedding = JSON.stringify(Array.from({ length: 1536 }, (_, index) => index % 7));
 
     const [chunk] = await db().app(
@@ -123,18 +110,18 @@ describe('the rag schema', () => {
     expect(chunk).toMatchObject({ embedding_dimension: 1536, embedding_model: 'text-embedding-ada-002' });
   });
 
-  it('demands an embedding', async () => {
+  it('rejects a chunk without an embedding', async () => {
     await expect(insert('rag_chunks', { embedding: null })).rejects.toMatchObject({
       code: '23502',
       column: 'embedding',
     });
   });
 
-  it('takes a function that calls itself', async () => {
+  it('accepts a function that calls itself', async () => {
     expect(await insert('code_edges', { target_node_id: CALLER })).toHaveLength(1);
   });
 
-  it('removes the edges of a node with it', async () => {
+  it('deletes the edges of a node with it', async () => {
     const [node] = await insert('code_nodes');
     await insert('code_edges', { source_node_id: node?.['id'] });
     await insert('code_edges', { target_node_id: node?.['id'] });
@@ -145,7 +132,7 @@ describe('the rag schema', () => {
     expect(await db().app(edges, [node?.['id']])).toEqual([]);
   });
 
-  it('finds chunks by the words of their title and content, those of the title first', async () => {
+  it('finds chunks by words of their title and content, and ranks the title higher', async () => {
     await insert('rag_chunks', { content_id: '/w/pay.ts', title: 'ledger', content: 'export function pay()' });
     await insert('rag_chunks', { content_id: '/w/book.ts', title: 'book', content: 'writes to the ledger' });
 
@@ -154,7 +141,7 @@ describe('the rag schema', () => {
     expect(await db().app(ranked)).toEqual([{ content_id: '/w/pay.ts' }, { content_id: '/w/book.ts' }]);
   });
 
-  it('takes a chunk that is longer than a search vector can hold', async () => {
+  it('accepts a chunk with more words than a search vector can hold', async () => {
     const content = Array.from({ length: 300_000 }, (_, index) => (index * 7_919).toString(36)).join(' ');
 
     const [chunk] = await insert('rag_chunks', { content_id: '/w/long.ts', content });

@@ -1,4 +1,75 @@
-import { itKeepsAnAuditLog, refusalsOf, useDatabase } from '@azora/db-testkit';
+import { itKeepsAnAuditLog, itTestsEveryCheck, refusalsOf, schemaRefuses, useDatabase } from '@azora/db-testkit';
+
+/** A table, the rule that a change of its rows violates, and the change. */
+const INVALID = [
+  ['student_profiles', 'student_id', `student_id = ' '`],
+  ['student_profiles', 'ability', `ability = 1.01`],
+  ['student_profiles', 'ability', `ability = 'NaN'`],
+  ['student_profiles', 'preferred_language', `preferred_language = 'English, please'`],
+  ['student_profiles', 'topic_mastery', `topic_mastery = '[0.5]'`],
+  ['student_profiles', 'topic_mastery', `topic_mastery = '{"Loops": 2}'`],
+  ['student_profiles', 'topic_mastery', `topic_mastery = '{"Loops": "much"}'`],
+  ['student_profiles', 'topic_mastery', `topic_mastery = '{"Loops": [0.5]}'`],
+  ['tutoring_sessions', 'topic', `topic = ''`],
+  ['tutoring_sessions', 'ended_at', `status = 'completed', ended_at = started_at - interval '1 second'`],
+  ['tutoring_sessions', 'status_ended_at', `status = 'completed'`],
+  ['tutoring_sessions', 'status_ended_at', `ended_at = started_at`],
+  ['tutoring_sessions', 'duration_minutes', `duration_minutes = 0`],
+  [
+    'tutoring_sessions',
+    'duration_minutes',
+    `status = 'completed', ended_at = started_at + interval '9 minutes', duration_minutes = 10`,
+  ],
+  ['tutoring_sessions', 'rating', `rating = 5`],
+  ['tutoring_sessions', 'rating', `status = 'abandoned', ended_at = started_at, rating = 6`],
+  ['messages', 'position', `position = 0`],
+  ['messages', 'content', `content = '  '`],
+  ['messages', 'confidence', `confidence = 0.5`],
+  ['messages', 'confidence', `role = 'tutor', confidence = 1.1`],
+  ['learning_insights', 'topic', `topic = ''`],
+  ['learning_insights', 'content', `content = ''`],
+  ['learning_insights', 'confidence', `confidence = -0.1`],
+  ['learning_paths', 'title', `title = ''`],
+  ['learning_paths', 'subject', `subject = ''`],
+  ['learning_paths', 'target_level', `target_level = 'beginner', start_level = 'expert'`],
+  ['learning_paths', 'estimated_hours', `estimated_hours = 0`],
+  ['learning_paths', 'completed_at', `status = 'completed', completed_at = started_at - interval '1 second'`],
+  ['learning_paths', 'status_completed_at', `status = 'completed'`],
+  ['learning_paths', 'status_completed_at', `completed_at = started_at`],
+  ['path_steps', 'position', `position = position - 2`],
+  ['path_steps', 'title', `title = ''`],
+  ['path_steps', 'estimated_minutes', `estimated_minutes = 0`],
+  ['progress', 'percent', `percent = -1`],
+  ['progress', 'percent', `percent = 100.5`],
+  ['progress', 'score', `score = 1.5`],
+  ['progress', 'time_spent_minutes', `time_spent_minutes = -1`],
+  ['progress', 'completed_at', `percent = 100, completed_at = started_at - interval '1 second'`],
+  ['progress', 'percent_completed_at', `percent = 100`],
+  ['progress', 'percent_completed_at', `completed_at = started_at`],
+  ['questions', 'topic', `topic = ''`],
+  ['questions', 'question', `question = ''`],
+  ['questions', 'answer', `answer = '', answered_at = now()`],
+  ['questions', 'difficulty', `difficulty = 2`],
+  ['questions', 'answered_at', `answer = 'Because.'`],
+  ['questions', 'confidence', `confidence = 0.5`],
+  ['questions', 'helpful', `helpful = true`],
+  ['assessments', 'topic', `topic = ''`],
+  ['assessments', 'difficulty', `difficulty = -0.5`],
+  ['assessments', 'max_items', `max_items = 0`],
+  ['assessments', 'score', `status = 'completed', ended_at = started_at, score = 1.1`],
+  ['assessments', 'ended_at', `status = 'abandoned', ended_at = started_at - interval '1 second'`],
+  ['assessments', 'status_ended_at', `status = 'abandoned'`],
+  ['assessments', 'status_score', `score = 0.5`],
+  ['assessments', 'status_score', `status = 'completed', ended_at = started_at`],
+  ['assessment_items', 'position', `position = 0`],
+  ['assessment_items', 'prompt', `prompt = ''`],
+  ['assessment_items', 'options', `options = '{a}'`],
+  ['assessment_items', 'correct_option', `correct_option = 2`],
+  ['assessment_items', 'chosen_option', `chosen_option = 2, answered_at = now()`],
+  ['assessment_items', 'difficulty', `difficulty = 1.5`],
+  ['assessment_items', 'answered_at', `chosen_option = 1`],
+  ['assessment_items', 'answered_at', `answered_at = now()`],
+] as const;
 
 describe('the sapiens schema', () => {
   const db = useDatabase('sapiens');
@@ -26,117 +97,47 @@ describe('the sapiens schema', () => {
       VALUES ('item', 'assessment', 1, 'Which one?', '{a,b}', 0, 0.5)`);
   });
 
-  it.each([
-    ['student_profiles', 'student_id', `student_id = ' '`],
-    ['student_profiles', 'ability', `ability = 1.01`],
-    ['student_profiles', 'ability', `ability = 'NaN'`],
-    ['student_profiles', 'preferred_language', `preferred_language = 'English, please'`],
-    ['student_profiles', 'topic_mastery', `topic_mastery = '[0.5]'`],
-    ['student_profiles', 'topic_mastery', `topic_mastery = '{"Loops": 2}'`],
-    ['student_profiles', 'topic_mastery', `topic_mastery = '{"Loops": "much"}'`],
-    ['student_profiles', 'topic_mastery', `topic_mastery = '{"Loops": [0.5]}'`],
-    ['tutoring_sessions', 'topic', `topic = ''`],
-    ['tutoring_sessions', 'ended_at', `status = 'completed', ended_at = started_at - interval '1 second'`],
-    ['tutoring_sessions', 'status_ended_at', `status = 'completed'`],
-    ['tutoring_sessions', 'status_ended_at', `ended_at = started_at`],
-    ['tutoring_sessions', 'duration_minutes', `duration_minutes = 0`],
-    [
-      'tutoring_sessions',
-      'duration_minutes',
-      `status = 'completed', ended_at = started_at + interval '9 minutes', duration_minutes = 10`,
-    ],
-    ['tutoring_sessions', 'rating', `rating = 5`],
-    ['tutoring_sessions', 'rating', `status = 'abandoned', ended_at = started_at, rating = 6`],
-    ['messages', 'position', `position = 0`],
-    ['messages', 'content', `content = '  '`],
-    ['messages', 'confidence', `confidence = 0.5`],
-    ['messages', 'confidence', `role = 'tutor', confidence = 1.1`],
-    ['learning_insights', 'topic', `topic = ''`],
-    ['learning_insights', 'content', `content = ''`],
-    ['learning_insights', 'confidence', `confidence = -0.1`],
-    ['learning_paths', 'title', `title = ''`],
-    ['learning_paths', 'subject', `subject = ''`],
-    ['learning_paths', 'target_level', `target_level = 'beginner', start_level = 'expert'`],
-    ['learning_paths', 'estimated_hours', `estimated_hours = 0`],
-    ['learning_paths', 'completed_at', `status = 'completed', completed_at = started_at - interval '1 second'`],
-    ['learning_paths', 'status_completed_at', `status = 'completed'`],
-    ['learning_paths', 'status_completed_at', `completed_at = started_at`],
-    ['path_steps', 'position', `position = position - 2`],
-    ['path_steps', 'title', `title = ''`],
-    ['path_steps', 'estimated_minutes', `estimated_minutes = 0`],
-    ['progress', 'percent', `percent = -1`],
-    ['progress', 'percent', `percent = 100.5`],
-    ['progress', 'score', `score = 1.5`],
-    ['progress', 'time_spent_minutes', `time_spent_minutes = -1`],
-    ['progress', 'completed_at', `percent = 100, completed_at = started_at - interval '1 second'`],
-    ['progress', 'percent_completed_at', `percent = 100`],
-    ['progress', 'percent_completed_at', `completed_at = started_at`],
-    ['questions', 'topic', `topic = ''`],
-    ['questions', 'question', `question = ''`],
-    ['questions', 'answer', `answer = '', answered_at = now()`],
-    ['questions', 'difficulty', `difficulty = 2`],
-    ['questions', 'answered_at', `answer = 'Because.'`],
-    ['questions', 'confidence', `confidence = 0.5`],
-    ['questions', 'helpful', `helpful = true`],
-    ['assessments', 'topic', `topic = ''`],
-    ['assessments', 'difficulty', `difficulty = -0.5`],
-    ['assessments', 'max_items', `max_items = 0`],
-    ['assessments', 'score', `status = 'completed', ended_at = started_at, score = 1.1`],
-    ['assessments', 'ended_at', `status = 'abandoned', ended_at = started_at - interval '1 second'`],
-    ['assessments', 'status_ended_at', `status = 'abandoned'`],
-    ['assessments', 'status_score', `score = 0.5`],
-    ['assessments', 'status_score', `status = 'completed', ended_at = started_at`],
-    ['assessment_items', 'position', `position = 0`],
-    ['assessment_items', 'prompt', `prompt = ''`],
-    ['assessment_items', 'options', `options = '{a}'`],
-    ['assessment_items', 'correct_option', `correct_option = 2`],
-    ['assessment_items', 'chosen_option', `chosen_option = 2, answered_at = now()`],
-    ['assessment_items', 'difficulty', `difficulty = 1.5`],
-    ['assessment_items', 'answered_at', `chosen_option = 1`],
-    ['assessment_items', 'answered_at', `answered_at = now()`],
-  ])('refuses %s whose %s is wrong: %s', async (table, rule, change) => {
-    await expect(db().app(`UPDATE ${table} SET ${change}`)).rejects.toMatchObject({
-      constraint: `${table}_${rule}_check`,
-    });
+  it.each(INVALID)('rejects rows of %s with an invalid %s: %s', async (table, rule, change) => {
+    await schemaRefuses(db().app(`UPDATE ${table} SET ${change}`), `${table}_${rule}_check`);
   });
 
   it.each([
     ['student_profiles', 'interests'],
     ['assessment_items', 'options'],
-  ])('refuses %s whose %s are unknown', async (table, column) => {
+  ])('rejects rows of %s whose %s are NULL', async (table, column) => {
     await expect(db().app(`UPDATE ${table} SET ${column} = NULL`)).rejects.toMatchObject({ code: '23502', column });
   });
 
   it.each([
     [
-      'starts one session when two requests of one student race',
+      'starts one session when four requests of a student race',
       `INSERT INTO tutoring_sessions (id, student_id, topic) VALUES ($1, 'ben', $1)`,
       'tutoring_sessions_active_key',
     ],
     [
-      'makes one profile per student',
+      'creates one profile per student',
       `INSERT INTO student_profiles (id, student_id) VALUES ($1, 'ben')`,
       'student_profiles_student_id_key',
     ],
     [
-      'makes a path once, whatever the case of its title',
+      'creates one open path per title, ignoring case',
       `INSERT INTO learning_paths (id, student_id, title, subject, start_level, target_level, estimated_hours)
         VALUES ($1, 'ben', CASE $1 WHEN 'b' THEN 'PYTHON' ELSE 'Python' END, 'x', 'beginner', 'expert', 1)`,
       'learning_paths_open_key',
     ],
     [
-      'starts one assessment of a topic',
+      'starts one assessment per topic, ignoring case',
       `INSERT INTO assessments (id, student_id, topic) VALUES ($1, 'ben', CASE $1 WHEN 'b' THEN 'SETS' ELSE 'Sets' END)`,
       'assessments_in_progress_key',
     ],
     [
-      'puts one item at a time to a student',
+      'asks one assessment item at a time',
       `INSERT INTO assessment_items (id, assessment_id, position, prompt, options, correct_option, difficulty)
         SELECT $1::text, id, ascii($1::text), 'Which?', '{a,b}', 0, 0.5 FROM assessments WHERE student_id = 'ben'`,
       'assessment_items_open_key',
     ],
     [
-      'gives a place in a session to one message',
+      'accepts one message per position of a session',
       `INSERT INTO messages (id, session_id, position, role, content) VALUES ($1, 'session', 7, 'student', 'Hi')`,
       'messages_session_id_position_key',
     ],
@@ -146,7 +147,7 @@ describe('the sapiens schema', () => {
       'path_steps_path_id_position_key',
     ],
     [
-      'counts the progress with a step once',
+      'records the progress of a step once',
       `INSERT INTO progress (id, path_id, step_id) VALUES ($1, 'path', 'next')`,
       'progress_path_id_step_id_key',
     ],
@@ -156,7 +157,7 @@ describe('the sapiens schema', () => {
     expect(refused).toEqual(Array(3).fill(constraint));
   });
 
-  it('lets a student start again what was paused, completed or abandoned', async () => {
+  it('accepts a new session or assessment after the last one was paused, completed or abandoned', async () => {
     await db().app(`INSERT INTO tutoring_sessions (id, student_id, topic, status, ended_at)
       VALUES ('p1', 'cy', 'x', 'paused', NULL), ('p2', 'cy', 'x', 'paused', NULL), ('p3', 'cy', 'x', 'active', NULL)`);
     await db().app(`INSERT INTO assessments (id, student_id, topic, status, ended_at)
@@ -165,10 +166,10 @@ describe('the sapiens schema', () => {
     expect(await db().app(`SELECT id FROM tutoring_sessions WHERE student_id = 'cy'`)).toHaveLength(3);
   });
 
-  it('counts no step of another path', async () => {
-    await expect(
-      db().app(`INSERT INTO progress (id, path_id, step_id) VALUES ('stray', 'other', 'step')`),
-    ).rejects.toMatchObject({ constraint: 'progress_path_id_step_id_fkey' });
+  it('rejects progress with a step of another path', async () => {
+    const insert = `INSERT INTO progress (id, path_id, step_id) VALUES ('stray', 'other', 'step')`;
+
+    await schemaRefuses(db().app(insert), 'progress_path_id_step_id_fkey');
   });
 
   it('finds a question by the words of its answer', async () => {
@@ -179,7 +180,7 @@ describe('the sapiens schema', () => {
     expect(await db().app(search)).toEqual([{ id: 'found' }]);
   });
 
-  it('takes what belongs to a session, a path or an assessment away with it', async () => {
+  it('deletes the rows that belong to a session, a path or an assessment with it', async () => {
     await db().app(`INSERT INTO tutoring_sessions (id, student_id, topic) VALUES ('gone', 'dan', 'x')`);
     await db().app(
       `INSERT INTO messages (id, session_id, position, role, content) VALUES ('gone', 'gone', 1, 'system', 'x')`,
@@ -205,6 +206,11 @@ describe('the sapiens schema', () => {
       expect(await db().app(`SELECT id FROM ${child} WHERE id = 'gone'`)).toEqual([]);
     }
   });
+
+  itTestsEveryCheck(
+    db,
+    INVALID.map(([table, rule]) => `${table}_${rule}_check`),
+  );
 
   itKeepsAnAuditLog(db);
 });

@@ -1,5 +1,11 @@
-import { itKeepsAnAuditLog, refusalsOf, useDatabase } from '@azora/db-testkit';
-import { openStory, type Story } from '../src';
+import {
+  insertRow,
+  itKeepsAnAuditLog,
+  itTestsEveryCheck,
+  refusalsOf,
+  schemaRefuses,
+  useDatabase,
+} from '@azora/db-testkit';
 
 type Row = Readonly<Record<string, unknown>>;
 
@@ -8,14 +14,14 @@ const STEP = '00000000-0000-7000-8000-000000000002';
 const NOWHERE = '00000000-0000-7000-8000-00000000000f';
 const PAST = '2000-01-01';
 
-/** A row of each table that the schema accepts; tests change one thing about it. */
+/** A valid row for each table. */
 const VALID: Readonly<Record<string, Row>> = {
   stories: { title: 'Make transfers safe to repeat' },
   story_steps: { story_id: STORY, order: 1, name: 'Write the migration', capability: 'coding' },
   story_tasks: { step_id: STEP, order: 1, description: 'Add the column' },
 };
 
-/** Constraint, table, and what about the valid row breaks it. */
+/** A constraint, its table, and the change to a valid row that violates it. */
 const REFUSED: readonly (readonly [string, string, Row])[] = [
   ['stories_title_check', 'stories', { title: ' ' }],
   ['stories_status_check', 'stories', { status: 'Dreaming' }],
@@ -66,26 +72,14 @@ function issue(change: Row): Row {
 
 describe('the story schema', () => {
   const db = useDatabase('story');
-  let story: Story;
-
-  /** On any connection of the store's pool, so that several at once race. */
-  async function insert(table: string, change: Row = {}): Promise<readonly Row[]> {
-    const row = { ...VALID[table], ...change };
-    const names = Object.keys(row).map((name) => `"${name}"`);
-    const places = names.map((_, index) => `$${index + 1}`);
-    const sql = `INSERT INTO ${table} (${names}) VALUES (${places}) RETURNING *`;
-    return (await story.pool.query<Row>(sql, Object.values(row))).rows;
-  }
+  const insert = (table: string, change: Row = {}) => insertRow(db().app, table, { ...VALID[table], ...change });
 
   beforeAll(async () => {
-    story = openStory({ url: db().url });
     await insert('stories', { id: STORY });
     await insert('story_steps', { id: STEP, order: 100 });
   });
 
-  afterAll(() => story.close());
-
-  it('starts a story, a step and a task as their users expect them', async () => {
+  it('gives a new story, step and task their defaults', async () => {
     const [story] = await insert('stories');
     const [step] = await insert('story_steps', { story_id: story?.['id'] });
     const [task] = await insert('story_tasks', { step_id: step?.['id'] });
@@ -107,22 +101,16 @@ describe('the story schema', () => {
     expect(task).toMatchObject({ status: 'Pending', completed_at: null, created_at: expect.any(Date) });
   });
 
-  it.each(REFUSED)('holds %s', async (constraint, table, change) => {
-    await expect(insert(table, change)).rejects.toMatchObject({ constraint });
+  it.each(REFUSED)('rejects a row that violates %s', async (constraint, table, change) => {
+    await schemaRefuses(insert(table, change), constraint);
   });
 
-  it('covers every check but those of the audit log, which has tests of its own', async () => {
-    const named = await db().admin(
-      `SELECT conname FROM pg_constraint
-       WHERE contype = 'c' AND connamespace = 'public'::regnamespace AND conrelid <> 'audit_logs'::regclass`,
-    );
+  itTestsEveryCheck(
+    db,
+    REFUSED.map(([constraint]) => constraint),
+  );
 
-    expect(new Set(REFUSED.map(([constraint]) => constraint).filter((name) => name.endsWith('_check')))).toEqual(
-      new Set(named.map((row) => row['conname'])),
-    );
-  });
-
-  it('takes an issue whole, or only its address', async () => {
+  it('accepts an issue with all its parts, or only its URL', async () => {
     expect(await insert('stories', issue({}))).toHaveLength(1);
     expect(await insert('stories', { issue_url: 'https://tracker.azora.world/7' })).toHaveLength(1);
   });
@@ -130,13 +118,13 @@ describe('the story schema', () => {
   it.each([
     ['story_steps_story_id_order_key', 'story_steps', { order: 7 }],
     ['story_tasks_step_id_order_key', 'story_tasks', { order: 7 }],
-  ])('lets one of eight racing rows pass %s', async (constraint, table, shared) => {
+  ])('accepts one of eight concurrent rows under %s', async (constraint, table, shared) => {
     const refused = await refusalsOf(Array.from({ length: 8 }, () => insert(table, shared)));
 
     expect(refused).toEqual(Array(7).fill(constraint));
   });
 
-  it('removes steps and their tasks with their story', async () => {
+  it('deletes the steps of a story and their tasks with it', async () => {
     const [story] = await insert('stories');
     const [step] = await insert('story_steps', { story_id: story?.['id'] });
     await insert('story_tasks', { step_id: step?.['id'] });
@@ -147,7 +135,7 @@ describe('the story schema', () => {
     expect(await db().app('SELECT 1 FROM story_tasks WHERE step_id = $1', [step?.['id']])).toEqual([]);
   });
 
-  it('finds the stories whose verification failed', async () => {
+  it('finds the stories whose verification failed, by a key of the JSON result', async () => {
     const [story] = await insert('stories', { verification_result: '{"passed": false}' });
 
     expect(await db().app("SELECT id FROM stories WHERE verification_result->>'passed' = 'false'")).toEqual([

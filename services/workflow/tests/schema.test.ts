@@ -1,4 +1,20 @@
-import { itKeepsAnAuditLog, refusalsOf, useDatabase } from '@azora/db-testkit';
+import { itKeepsAnAuditLog, itTestsEveryCheck, refusalsOf, schemaRefuses, useDatabase } from '@azora/db-testkit';
+
+/** A table, the rule that a change of its rows violates, and the change. */
+const INVALID = [
+  ['workflows', 'name', `name = ' '`],
+  ['workflows', 'owner_id', `owner_id = ''`],
+  ['workflows', 'status', `status = 'running'`],
+  ['workflows', 'version', `version = 0`],
+  ['workflows', 'nodes', `nodes = '{}'`],
+  ['workflows', 'connections', `connections = '"a"'`],
+  ['workflows', 'settings', `settings = '[]'`],
+  ['plugins', 'name', `name = ''`],
+  ['plugins', 'version', `version = ''`],
+  ['plugins', 'config_schema', `config_schema = 'true'`],
+  ['logs', 'level', `level = 'debug'`],
+  ['logs', 'message', `message = ''`],
+] as const;
 
 describe('the workflow schema', () => {
   const db = useDatabase('workflow');
@@ -20,29 +36,12 @@ describe('the workflow schema', () => {
     expect(await db().app('SELECT level FROM logs')).toEqual([{ level: 'info' }]);
   });
 
-  it.each([
-    ['workflows', 'name', `name = ' '`],
-    ['workflows', 'owner_id', `owner_id = ''`],
-    ['workflows', 'status', `status = 'running'`],
-    ['workflows', 'version', `version = 0`],
-    ['workflows', 'nodes', `nodes = '{}'`],
-    ['workflows', 'connections', `connections = '"a"'`],
-    ['workflows', 'settings', `settings = '[]'`],
-    ['plugins', 'name', `name = ''`],
-    ['plugins', 'version', `version = ''`],
-    ['plugins', 'config_schema', `config_schema = 'true'`],
-    ['logs', 'level', `level = 'debug'`],
-    ['logs', 'message', `message = ''`],
-  ])('refuses %s whose %s is wrong: %s', async (table, rule, change) => {
-    await expect(db().admin(`UPDATE ${table} SET ${change}`)).rejects.toMatchObject({
-      constraint: `${table}_${rule}_check`,
-    });
+  it.each(INVALID)('rejects rows of %s with an invalid %s: %s', async (table, rule, change) => {
+    await schemaRefuses(db().admin(`UPDATE ${table} SET ${change}`), `${table}_${rule}_check`);
   });
 
-  it('takes one plugin of a name', async () => {
-    await expect(db().app(`INSERT INTO plugins (name) VALUES ('email')`)).rejects.toMatchObject({
-      constraint: 'plugins_name_key',
-    });
+  it('rejects a second plugin with the same name', async () => {
+    await schemaRefuses(db().app(`INSERT INTO plugins (name) VALUES ('email')`), 'plugins_name_key');
   });
 
   it('adds a plugin to a workflow once when four requests race', async () => {
@@ -54,13 +53,13 @@ describe('the workflow schema', () => {
   });
 
   it.each([`UPDATE logs SET message = 'All well'`, 'DELETE FROM logs'])(
-    'does not let the app rewrite what was logged: %s',
+    'gives the app role no privilege to rewrite log lines: %s',
     async (sql) => {
       await expect(db().app(sql)).rejects.toMatchObject({ code: '42501' });
     },
   );
 
-  it('takes its logs and plugin links away with a workflow, and leaves the plugins', async () => {
+  it('deletes the log lines and plugin links of a workflow with it, and keeps the plugins', async () => {
     await db().app(`INSERT INTO workflows (id, name, owner_id) VALUES (60, 'Gone', 'ada')`);
     await db().app(`INSERT INTO plugins (id, name) VALUES (60, 'kept')`);
     await db().app('INSERT INTO workflow_plugins (workflow_id, plugin_id) VALUES (60, 60)');
@@ -73,7 +72,7 @@ describe('the workflow schema', () => {
     expect(await db().app('SELECT name FROM plugins WHERE id = 60')).toEqual([{ name: 'kept' }]);
   });
 
-  it('takes a plugin out of its workflows when it is deleted', async () => {
+  it('removes a plugin from its workflows when it is deleted', async () => {
     await db().app(`INSERT INTO plugins (id, name) VALUES (70, 'old')`);
     await db().app('INSERT INTO workflow_plugins (workflow_id, plugin_id) VALUES (1, 70)');
 
@@ -81,6 +80,11 @@ describe('the workflow schema', () => {
 
     expect(await db().app('SELECT workflow_id FROM workflow_plugins WHERE plugin_id = 70')).toEqual([]);
   });
+
+  itTestsEveryCheck(
+    db,
+    INVALID.map(([table, rule]) => `${table}_${rule}_check`),
+  );
 
   itKeepsAnAuditLog(db);
 });
