@@ -1,6 +1,6 @@
 import { spawn } from 'node:child_process';
 import { createHash } from 'node:crypto';
-import { chmodSync, cpSync, mkdtempSync, readFileSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
+import { chmodSync, cpSync, existsSync, mkdtempSync, readFileSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
 import os from 'node:os';
 import path from 'node:path';
 import { repositoryRoot } from '@azora/db-testkit';
@@ -15,14 +15,15 @@ function bashBlocks(guide: string): readonly string[] {
   return [...text.matchAll(/^```bash\n([\s\S]*?)^```$/gm)].map((match) => match[1] ?? '');
 }
 
-/** A copy of the checkout that the guides may change, with the packages and built code of this one. */
+/** A copy of the checkout that the guides may change; it uses the installed packages and the compiled code of this one. */
 function copyCheckout(): string {
   const copy = mkdtempSync(path.join(os.tmpdir(), 'azora-guides-'));
-  const left = ['.git', '.azora', 'node_modules', '.env'].map((name) => path.join(root, name));
-  cpSync(root, copy, { recursive: true, filter: (source) => !left.includes(source) });
-  // The embedded server's account must reach it, or its data would go to where nobody cleans up.
+  const excluded = ['.git', '.azora', 'node_modules', '.env'].map((name) => path.join(root, name));
+  cpSync(root, copy, { recursive: true, filter: (source) => !excluded.includes(source) });
+  // The account that runs the embedded server must be able to reach its data; otherwise the server would keep them outside
+  // the copy, where nothing removes them.
   chmodSync(copy, 0o755);
-  // The mark of a finished installation: without it setup would install into the packages that this test runs on.
+  // Marks the installation as complete: without the mark, setup would reinstall the packages that this test runs on.
   const lock = readFileSync(path.join(root, 'package-lock.json'));
   const mark = createHash('sha256').update(lock).digest('hex');
   writeFileSync(path.join(root, 'node_modules', '.azora-installed'), mark);
@@ -32,7 +33,6 @@ function copyCheckout(): string {
 
 describe('the guides', () => {
   const checkout = copyCheckout();
-  const home = path.join(checkout, '.azora');
   const env = {
     PATH: process.env['PATH'] ?? '',
     HOME: process.env['HOME'] ?? '',
@@ -43,12 +43,12 @@ describe('the guides', () => {
     rmSync(checkout, { recursive: true });
   });
 
-  it.each(GUIDES)('%s: every bash block runs', async (guide) => {
+  it.each(GUIDES)('%s: every bash block runs, on a server inside the copy', async (guide) => {
     const blocks = bashBlocks(guide);
     expect(blocks.length).toBeGreaterThan(0);
 
     for (const block of blocks) expect(await bash(block)).toEqual({ block, exitCode: 0, output: expect.any(String) });
-    expect(home).toContain(checkout);
+    expect(existsSync(path.join(checkout, '.azora', 'embedded', 'data', 'PG_VERSION'))).toBe(true);
   });
 
   async function bash(block: string): Promise<{ block: string; exitCode: number | null; output: string }> {
