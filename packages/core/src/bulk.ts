@@ -3,6 +3,7 @@ import { pipeline } from 'node:stream/promises';
 import type { ClientBase } from 'pg';
 import { from as copyFrom } from 'pg-copy-streams';
 import type { ServerCapabilities } from './capabilities';
+import { quoteIdentifier } from './quote';
 import type { CopyValue, TableRows } from './seed';
 
 /** Text is gathered to about this size before it is handed to the socket: a write per row costs more than the row. */
@@ -24,17 +25,6 @@ export async function writeRows(
   const stream = client.query(copyFrom(`COPY ${target} FROM STDIN`));
   await pipeline(Readable.from(copyText(rows), { objectMode: false }), stream);
   return stream.rowCount ?? 0;
-}
-
-/** A SQL identifier, quoted so that no name can end it. */
-export function quoteIdentifier(name: string): string {
-  return `"${name.replaceAll('"', '""')}"`;
-}
-
-/** A SQL string literal for statements that take no parameters. */
-export function quoteLiteral(text: string): string {
-  const quoted = `'${text.replaceAll("'", "''")}'`;
-  return text.includes('\\') ? `E${quoted.replaceAll('\\', '\\\\')}` : quoted;
 }
 
 /** Rows as the chunks of text that COPY reads. */

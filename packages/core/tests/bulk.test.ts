@@ -1,8 +1,9 @@
 import { randomBytes } from 'node:crypto';
 import fc from 'fast-check';
 import { Client } from 'pg';
-import { quoteIdentifier, quoteLiteral, writeRows } from '../src/bulk';
+import { writeRows } from '../src/bulk';
 import { capabilitiesOf } from '../src/capabilities';
+import { quoteIdentifier, quoteLiteral } from '../src/quote';
 
 describe('writeRows', () => {
   const client = new Client(process.env['TEST_DATABASE_URL']);

@@ -37,7 +37,7 @@ export interface TestDatabase {
   readonly close: (keep: boolean) => Promise<void>;
 }
 
-const MIGRATE = { lockTimeoutMs: 60_000 };
+const MIGRATE = { runnerTimeoutMs: 60_000 };
 /** So many statements of a test run at once. */
 const SESSIONS = 8;
 /** One process at a time makes templates; the number is "test" in ASCII. */
