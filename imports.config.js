@@ -22,7 +22,7 @@ exports.ROOMS = [
   { name: 'core', path: '^packages/core/src', mayImport: [] },
   { name: 'migrate', path: '^packages/migrate/src', mayImport: ['^packages/core'] },
   { name: 'fleet-config', path: `${FLEET}/config`, mayImport: ['^packages/core'] },
-  { name: 'fleet-schema', path: `${FLEET}/schema`, mayImport: ['^packages/core', `${FLEET}/config`] },
+  { name: 'fleet-schema', path: `${FLEET}/schema`, mayImport: ['^packages/(core|migrate)', `${FLEET}/config`] },
   {
     name: 'fleet-postgres',
     path: `${FLEET}/postgres`,

@@ -3,7 +3,7 @@ const { parseDatabaseUrl } = require('@azora/db-core');
 const { migrateUp, readMigrations } = require('@azora/db-fleet');
 
 async function main([url = '', folder = '']) {
-  await migrateUp(parseDatabaseUrl(url, 'the first argument'), await readMigrations(folder), { lockTimeoutMs: 10_000 });
+  await migrateUp(parseDatabaseUrl(url, 'the first argument'), await readMigrations(folder));
 }
 
 main(process.argv.slice(2)).catch((error) => {

@@ -31,7 +31,7 @@ async function hundredMigrations({ url, runs }) {
     });
   const inside = async () => {
     const started = process.hrtime.bigint();
-    await migrateUp(parseDatabaseUrl(database, 'bench'), await readMigrations(folder), { lockTimeoutMs: 10_000 });
+    await migrateUp(parseDatabaseUrl(database, 'bench'), await readMigrations(folder));
     return Number(process.hrtime.bigint() - started) / 1e9;
   };
   const ways = {

@@ -18,7 +18,7 @@ import { azoraDb } from './cli';
 
 const root = repositoryRoot();
 const NAMES = readdirSync(path.join(root, 'services'));
-const RUN = { lockTimeoutMs: 60_000 };
+const RUN = { runnerTimeoutMs: 60_000 };
 
 describe('the migrations of the suite', () => {
   const home = mkdtempSync(path.join(os.tmpdir(), 'azora-migrations-'));

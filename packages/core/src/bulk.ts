@@ -3,6 +3,7 @@ import { pipeline } from 'node:stream/promises';
 import type { ClientBase } from 'pg';
 import { from as copyFrom } from 'pg-copy-streams';
 import type { ServerCapabilities } from './capabilities';
+import { quoteIdentifier } from './quote';
 import type { CopyValue, TableRows } from './seed';
 
 /** COPY text is collected into chunks of about this size, because one socket write per row costs more than the row. */
@@ -37,17 +38,6 @@ export async function writeRows(
   const stream = client.query(copyFrom(`COPY ${target} FROM STDIN`));
   await pipeline(Readable.from(copyText(rows, encoders), { objectMode: false }), stream);
   return stream.rowCount ?? 0;
-}
-
-/** Quotes a SQL identifier, whatever characters it contains. */
-export function quoteIdentifier(name: string): string {
-  return `"${name.replaceAll('"', '""')}"`;
-}
-
-/** Quotes a SQL string literal, for statements that take no parameters. */
-export function quoteLiteral(text: string): string {
-  const quoted = `'${text.replaceAll("'", "''")}'`;
-  return text.includes('\\') ? `E${quoted.replaceAll('\\', '\\\\')}` : quoted;
 }
 
 /** The text form of a value that is not null. */

@@ -1,4 +1,4 @@
-export { JSON_NULL, quoteIdentifier, quoteLiteral, writeRows } from './bulk';
+export { JSON_NULL, writeRows } from './bulk';
 export { capabilitiesOf, type ServerCapabilities } from './capabilities';
 export {
   type ConnectionFailure,
@@ -14,6 +14,7 @@ export { type ErrorKind, isRecord, SuiteError, type SuiteErrorDetails } from './
 export { newId } from './ids';
 export { formatMoney, type MoneyInput, parseMoney } from './money';
 export type { PoolOptions } from './pool';
+export { quoteIdentifier, quoteLiteral } from './quote';
 export { isRetryable } from './retry';
 export {
   type CopyValue,

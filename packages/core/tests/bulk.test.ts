@@ -1,8 +1,9 @@
 import { randomBytes } from 'node:crypto';
 import fc from 'fast-check';
 import { Client } from 'pg';
-import { JSON_NULL, quoteIdentifier, quoteLiteral, writeRows } from '../src/bulk';
+import { JSON_NULL, writeRows } from '../src/bulk';
 import { capabilitiesOf } from '../src/capabilities';
+import { quoteIdentifier, quoteLiteral } from '../src/quote';
 import type { CopyValue } from '../src/seed';
 
 describe('writeRows', () => {

@@ -1,9 +1,10 @@
 import { readFile } from 'node:fs/promises';
 import { SuiteError } from '@azora/db-core';
+import { readGrants } from '@azora/db-migrate';
 import { get_datamodel } from '@prisma/prisma-schema-wasm';
 import { findServices } from '../src/config/registry';
 import { scanSchema } from '../src/schema/psl-lines';
-import { countModels, readGrants, readSchemaModel, references, serviceOrder } from '../src/schema/schema-model';
+import { countModels, readSchemaModel, references, serviceOrder } from '../src/schema/schema-model';
 import { FIXTURE_ROOT, givenSuite, REPOSITORY_ROOT, removeSuites } from './suite-fixture';
 
 afterEach(removeSuites);
@@ -94,7 +95,7 @@ describe('readSchemaModel', () => {
 
   it('gives the app role what @grant says and all rights elsewhere', async () => {
     const shop = (await findServices(FIXTURE_ROOT)).find(({ name }) => name === 'shop');
-    expect(shop && (await readGrants(shop))).toEqual(
+    expect(shop && (await readGrants(shop.schemaPath))).toEqual(
       new Map([
         ['orders', ['select', 'insert']],
         ['Class', ['select', 'insert', 'update', 'delete']],
@@ -312,14 +313,14 @@ describe('the services of this repository', () => {
 
     for (const service of services) {
       const models = schemaModel.services.find(({ name }) => name === service.name)?.models ?? [];
-      expect(await readGrants(service)).toEqual(new Map(models.map(({ table, grant }) => [table, grant])));
+      expect(await readGrants(service.schemaPath)).toEqual(new Map(models.map(({ table, grant }) => [table, grant])));
     }
   });
 
   it('refuse a @grant that does not parse', async () => {
     const [service] = await givenSuite({ auth: '/// @grant fly\nmodel User {\n  id Int @id\n}' });
 
-    await expect(service && readGrants(service)).rejects.toMatchObject({ code: 'CATALOG.INVALID' });
+    await expect(service && readGrants(service.schemaPath)).rejects.toMatchObject({ code: 'CATALOG.INVALID' });
   });
 
   it('have comments that the line scanner reads as Prisma does', async () => {

@@ -3,7 +3,7 @@ import type { DatabaseUrl } from '@azora/db-core';
 import { CREATE_HISTORY } from '@azora/db-migrate';
 import { type DoctorReport, examineFleet } from '../src/operations/doctor';
 import type { Target } from '../src/operations/targets';
-import type { Finding, Limits } from '../src/postgres/doctor/finding';
+import type { Finding, Limits } from '../src/postgres/doctor/check';
 import { rowsOf, useEmptyDatabase } from './migrations-fixture';
 
 const CLEAN = `

@@ -1,4 +1,4 @@
-import { DEFAULT_LIMITS, type Limits } from '../src/postgres/doctor/finding';
+import { DEFAULT_LIMITS, type Limits } from '../src/postgres/doctor/check';
 import { usePatient } from './doctor-fixture';
 
 const { plant, examine } = usePatient();

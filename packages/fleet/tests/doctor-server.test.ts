@@ -5,9 +5,9 @@ import type { DatabaseUrl } from '@azora/db-core';
 import { azoraDb } from '../../../tests/cli';
 import { examineFleet } from '../src/operations/doctor';
 import type { Target } from '../src/operations/targets';
-import { DEFAULT_LIMITS, type Limits } from '../src/postgres/doctor/finding';
+import { DEFAULT_LIMITS, type Limits } from '../src/postgres/doctor/check';
 import { checkServerSettings } from '../src/postgres/doctor/settings';
-import { versionFindings } from '../src/postgres/doctor/version';
+import { versionFindings } from '../src/postgres/doctor/versions';
 import { startEmbedded, stopEmbedded } from '../src/postgres/embedded/server';
 import { doctorText } from '../src/render/doctor';
 import { targetOf, until } from './doctor-fixture';
@@ -72,7 +72,7 @@ describe('a server', () => {
     ];
     const judge = (server: Target['server']) =>
       checkServerSettings
-        .judge(rows, { server, extensions: [], limits: DEFAULT_LIMITS })
+        .judge(rows, { server, extensions: [], role: 'patient', limits: DEFAULT_LIMITS })
         .map(({ level, object }) => [level, object]);
 
     expect(judge('ordinary')).toEqual(rows.map(({ name }) => ['note', name]));

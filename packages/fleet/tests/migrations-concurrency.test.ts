@@ -1,3 +1,4 @@
+import { EventEmitter, once } from 'node:events';
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { Migration } from '@azora/db-migrate';
 import { MIGRATION_LOCK, migrateDown, migrateUp, type RunOptions, withClient } from '@azora/db-migrate';
@@ -96,13 +97,13 @@ describe('the lock', () => {
     const told: string[] = [];
 
     const started = performance.now();
-    const error = await failureOf(up(migrations, { lockTimeoutMs: 300, onWait: (who) => told.push(who) }));
+    const error = await failureOf(up(migrations, { runnerTimeoutMs: 300, onWait: (who) => told.push(who) }));
 
     expect(performance.now() - started).toBeGreaterThan(300);
     expect(error.code).toBe('MIGRATION.LOCKED');
     expect(error.why).toMatch(
       new RegExp(
-        `^The lock is held by process ${rows[0]?.pid} \\(somebody else, connected since 20\\d\\d-.* UTC\\)\\.$`,
+        `^The migration lock is held by process ${rows[0]?.pid} \\(somebody else, connected since 20\\d\\d-.* UTC\\)\\.$`,
       ),
     );
     expect(told).toHaveLength(1);
@@ -125,6 +126,144 @@ describe('the lock', () => {
   });
 });
 
+/** A session that reads a table in a transaction and keeps its lock until the transaction ends. */
+async function holdTable(table: string): Promise<{ readonly client: Client; readonly pid: number }> {
+  const client = await openClient(url(), 'long reader');
+  await client.query(`BEGIN; SELECT FROM ${table}`);
+  const { rows } = await client.query<{ pid: number }>('SELECT pg_backend_pid() AS pid');
+  return { client, pid: rows[0]?.pid ?? 0 };
+}
+
+/** Waits until a session queues for the lock on a table that blocks its readers. */
+async function waitForQueue(table: string): Promise<void> {
+  const waiting = `SELECT 1 FROM pg_locks WHERE relation = '${table}'::regclass AND mode = 'AccessExclusiveLock' AND NOT granted`;
+  while ((await rowsOf(url(), waiting)).length === 0) await sleep(5);
+}
+
+describe('a table that a long transaction reads', () => {
+  beforeEach(() => rowsOf(url(), 'CREATE TABLE busy (id int); CREATE TABLE log (id int)'));
+
+  it('stays readable for others while a migration waits for it, and the migration runs when the reader ends', async () => {
+    const reader = await holdTable('busy');
+    const reasons: string[] = [];
+    const told = new EventEmitter();
+    const firstReason = once(told, 'reason');
+    const onWait = (reason: string) => {
+      reasons.push(reason);
+      told.emit('reason');
+    };
+    const migrations = await givenMigrations({ '01_a': 'ALTER TABLE busy ADD extra int;' });
+    const running = up(migrations, { lockTimeoutMs: 200, lockRetries: 1_000, onWait });
+    await waitForQueue('busy');
+
+    // Behind the migration in the queue of the table: this ends before the long reader does.
+    expect(await rowsOf(url(), 'SELECT FROM busy')).toEqual([]);
+    await firstReason;
+    await reader.client.query('COMMIT');
+
+    expect(await running).toEqual([nameOf('01_a')]);
+    expect(reasons[0]).toMatch(
+      new RegExp(`^waiting for a lock on busy held by process ${reader.pid} \\(long reader, .*; retry 1 of 1000$`),
+    );
+    expect(await rowsOf(url(), 'SELECT count(*)::int FROM _prisma_migrations')).toEqual([1]);
+    await reader.client.end();
+  });
+
+  it('stops a migration after a number of retries, and the history keeps one failed attempt', async () => {
+    const reader = await holdTable('busy');
+    const reasons: string[] = [];
+    const migrations = await givenMigrations({ '01_a': 'SELECT 1;\nALTER TABLE busy ADD extra int;' });
+
+    const error = await failureOf(
+      up(migrations, { lockTimeoutMs: 50, lockRetries: 2, onWait: (reason) => reasons.push(reason) }),
+    );
+
+    expect(error).toMatchObject({
+      code: 'MIGRATION.LOCK_TIMEOUT',
+      message: expect.stringMatching(
+        `^${nameOf('01_a')} timed out waiting for a lock on busy held by process ${reader.pid} `,
+      ),
+      why: expect.stringContaining('The runner tried 3 times.'),
+      meta: { line: 2, column: 1, sqlState: '55P03', locks: [{ relation: 'busy' }] },
+    });
+    expect(reasons.map((reason) => reason.split('; ')[1])).toEqual(['retry 1 of 2', 'retry 2 of 2']);
+    expect(
+      await rowsOf(url(), 'SELECT finished_at IS NULL AND rolled_back_at IS NOT NULL FROM _prisma_migrations'),
+    ).toEqual([true]);
+    await reader.client.end();
+    expect(await up(migrations)).toEqual([nameOf('01_a')]);
+  });
+
+  it('stops a migration that is interrupted while it waits, without a trace', async () => {
+    const reader = await holdTable('busy');
+    const interrupt = new AbortController();
+    const migrations = await givenMigrations({ '01_a': 'ALTER TABLE busy ADD extra int;' });
+
+    const applied = await up(migrations, {
+      lockTimeoutMs: 50,
+      signal: interrupt.signal,
+      onWait: () => interrupt.abort(),
+    });
+
+    expect(applied).toEqual([]);
+    expect(await rowsOf(url(), 'SELECT FROM _prisma_migrations')).toEqual([]);
+    await reader.client.end();
+  });
+
+  it('delays a file without a transaction by one statement, which alone is retried', async () => {
+    const reader = await holdTable('busy');
+    const sql =
+      '-- no-transaction\nINSERT INTO log VALUES (1);\nALTER TABLE busy ADD extra int;\nINSERT INTO log VALUES (2);';
+    const migrations = await givenMigrations({ '01_a': sql });
+
+    const applied = await up(migrations, {
+      lockTimeoutMs: 50,
+      lockRetries: 1_000,
+      onWait: () => void reader.client.query('COMMIT'),
+    });
+
+    expect(applied).toEqual([nameOf('01_a')]);
+    expect(await rowsOf(url(), 'SELECT id FROM log ORDER BY id')).toEqual([1, 2]);
+    await reader.client.end();
+  });
+
+  it.each(['VACUUM FULL busy', "DO 'BEGIN LOCK busy; END'"])(
+    'stops a file without a transaction at once if the statement may be half done: %s',
+    async (statement) => {
+      const reader = await holdTable('busy');
+      const reasons: string[] = [];
+      const sql = `-- no-transaction\nSET lock_timeout = 50;\n${statement};`;
+      const migrations = await givenMigrations({ '01_a': sql });
+
+      const error = await failureOf(up(migrations, { onWait: (reason) => reasons.push(reason) }));
+
+      expect(error).toMatchObject({ code: 'MIGRATION.LOCK_TIMEOUT', why: expect.stringContaining('tried once') });
+      expect(reasons).toEqual([]);
+      expect((await failureOf(up(migrations))).code).toBe('MIGRATION.UNFINISHED');
+      await reader.client.end();
+    },
+  );
+
+  it('does not shorten the wait of CONCURRENTLY, which blocks nobody and leaves an invalid index after a timeout', async () => {
+    await rowsOf(
+      url(),
+      `CREATE FUNCTION tell() RETURNS event_trigger LANGUAGE plpgsql AS
+         'BEGIN RAISE NOTICE ''% %'', tg_tag, current_setting(''lock_timeout''); END';
+       CREATE EVENT TRIGGER tell ON ddl_command_start EXECUTE FUNCTION tell()`,
+    );
+    const migrations = await givenMigrations({
+      '01_a': '-- no-transaction\nALTER TABLE busy ADD extra int;\nCREATE INDEX CONCURRENTLY i ON busy (id);',
+    });
+    const notices: string[] = [];
+    await withClient(url(), async (client) => {
+      client.on('notice', ({ message = '' }) => notices.push(message));
+      await migrateUp(client, migrations, { lockTimeoutMs: 3_000 });
+    });
+
+    expect(notices).toEqual(expect.arrayContaining(['ALTER TABLE 3s', 'CREATE INDEX 10min']));
+  });
+});
+
 describe('a connection that is lost', () => {
   it('leaves nothing of the migration, is told apart from an error in it, and the next run applies it once', async () => {
     const migrations = await givenMigrations({
@@ -136,8 +275,8 @@ describe('a connection that is lost', () => {
     await rowsOf(url(), `SELECT pg_terminate_backend(${await waitForStatement('INSERT INTO a')})`);
 
     expect(await running).toMatchObject({
-      code: 'MIGRATION.CONNECTION_LOST',
-      why: expect.stringContaining('the migration is there wholly or not at all'),
+      code: 'DATABASE.CONNECTION_LOST',
+      why: expect.stringContaining('either applied as a whole or not at all'),
     });
     expect(await tablesOf(url())).toEqual(['a', 'once']);
     expect(await rowsOf(url(), 'SELECT count(*)::int FROM _prisma_migrations')).toEqual([1]);
@@ -155,7 +294,7 @@ describe('a connection that is lost', () => {
     const running = failureOf(migrateDown(url(), migrations, { ...WAIT, steps: 1 }));
     await rowsOf(url(), `SELECT pg_terminate_backend(${await waitForStatement('SELECT pg_sleep')})`);
 
-    expect((await running).code).toBe('MIGRATION.CONNECTION_LOST');
+    expect((await running).code).toBe('DATABASE.CONNECTION_LOST');
     expect((await failureOf(up(migrations))).code).toBe('MIGRATION.UNFINISHED');
   });
 
@@ -164,7 +303,7 @@ describe('a connection that is lost', () => {
     const running = failureOf(up(migrations));
     await rowsOf(url(), `SELECT pg_terminate_backend(${await waitForStatement('SELECT pg_sleep')})`);
 
-    expect((await running).code).toBe('MIGRATION.CONNECTION_LOST');
+    expect((await running).code).toBe('DATABASE.CONNECTION_LOST');
     expect((await failureOf(up(migrations))).code).toBe('MIGRATION.UNFINISHED');
     expect(await tablesOf(url())).toEqual(['a']);
   });
@@ -177,7 +316,7 @@ describe('a connection that is lost', () => {
     await waitForStatement('CREATE TABLE a');
     kill(client);
 
-    expect((await running).code).toBe('MIGRATION.CONNECTION_LOST');
+    expect((await running).code).toBe('DATABASE.CONNECTION_LOST');
     expect(await up(fast)).toEqual([nameOf('01_a')]);
   });
 

@@ -1,7 +1,5 @@
-import path from 'node:path';
 import { findDrift } from '../src/operations/drift';
 import { migrateFleetUp, readFleetMigrations } from '../src/operations/migrate';
-import { migrateOnStart } from '../src/operations/migrate-on-start';
 import { baselineTarget, resolveTarget } from '../src/operations/resolve';
 import { readStatus } from '../src/operations/status';
 import { driftText } from '../src/render/drift';
@@ -143,20 +141,5 @@ describe('a database of its own will', () => {
       why: expect.stringContaining(`process ${pids[0].pid} (holder`),
     });
     await holder.end();
-  });
-
-  it('is migrated by ten copies of a service that start at once, each migration once', async () => {
-    const start = () =>
-      migrateOnStart('shop', { directory: path.join(fleet.root, 'services', 'shop'), environment: fleet.environment });
-
-    const applied = await Promise.all(Array.from({ length: 10 }, start));
-
-    expect(applied.flat()).toEqual(['20260101000000_init']);
-    expect(await rows('SELECT count(*)::int FROM _prisma_migrations')).toEqual([1]);
-    expect(
-      await failureOf(migrateOnStart('nope', { directory: fleet.root, environment: fleet.environment })),
-    ).toMatchObject({
-      code: 'USAGE.UNKNOWN_SERVICE',
-    });
   });
 });

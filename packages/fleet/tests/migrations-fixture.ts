@@ -7,8 +7,8 @@ import { type Migration, readMigrations, withClient } from '@azora/db-migrate';
 import { Client } from 'pg';
 import { createDatabase, dropDatabase } from '../src/postgres/databases';
 
-/** How long the runners of these tests wait for locks. */
-export const WAIT = { lockTimeoutMs: 10_000 };
+/** How long the runners of these tests wait for each other. */
+export const WAIT = { runnerTimeoutMs: 10_000 };
 
 /** An empty database for each test of the file. */
 export function useEmptyDatabase(): () => DatabaseUrl {

@@ -177,12 +177,12 @@ describe('a runner that is killed at any statement', () => {
     const folder = await givenFolder({ '01_slow': '-- no-transaction\nSELECT pg_sleep(60);' });
     const migrations = await readMigrations(folder);
     await inDatabase(server, async (url) => {
-      const slow = startRunner({ url, folder, lockTimeoutMs: 10_000 });
+      const slow = startRunner({ url, folder, runnerTimeoutMs: 10_000 });
       while ((await rowsOf(url, SLEEPING)).length === 0) await sleep(25);
       slow.process.kill('SIGKILL');
       await slow.ended;
 
-      const error = await failureOf(migrateUp(url, migrations, { lockTimeoutMs: 5_000 }));
+      const error = await failureOf(migrateUp(url, migrations, { runnerTimeoutMs: 5_000 }));
       expect(error.code).toBe('MIGRATION.UNFINISHED');
     });
   });

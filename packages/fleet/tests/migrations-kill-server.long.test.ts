@@ -151,11 +151,11 @@ describe('a server that is killed at any statement', () => {
     // Whoever writes to the table is waited for: the index is in the catalog by then, and not valid.
     const writer = await openClient(url);
     await writer.query('BEGIN; UPDATE users SET visits = 0');
-    const running = failureOf(migrateUp(url, migrations, { lockTimeoutMs: REST_SECONDS * 1_000 }));
+    const running = failureOf(migrateUp(url, migrations, { runnerTimeoutMs: REST_SECONDS * 1_000 }));
     while ((await rowsOf(url, HALF_AN_INDEX)).length === 0) await sleep(25);
     await killServer();
 
-    expect((await running).code).toBe('MIGRATION.CONNECTION_LOST');
+    expect((await running).code).toBe('DATABASE.CONNECTION_LOST');
     const restarted = withUrlParts((await startEmbedded({ home })).url, { database: 'azt_killed_index' });
     expect((await failureOf(migrateUp(restarted, migrations, WAIT))).code).toBe('MIGRATION.UNFINISHED');
     expect(await rowsOf(restarted, HALF_AN_INDEX)).toEqual(['users_name']);

@@ -1,9 +1,10 @@
 import { mkdir, readdir, readFile, rm } from 'node:fs/promises';
 import path from 'node:path';
-import { readObjects, withClient } from '@azora/db-migrate';
-import { writeMigrations } from '../src/operations/author';
+import { withClient } from '@azora/db-migrate';
 import { migrateFleetDown, migrateFleetUp } from '../src/operations/migrate';
+import { writeMigrations } from '../src/operations/new-migration';
 import { diffSchema } from '../src/postgres/schema-engine/diff';
+import { readObjects } from '../src/postgres/verify/catalog';
 import { type GivenFleet, givenFleet, removeFleets } from './fleet-fixture';
 import { failureOf, rowsOf, WAIT } from './migrations-fixture';
 

@@ -61,7 +61,7 @@ async function historiesOf(targets: readonly Target[]) {
 describe('runners at once', () => {
   it('twenty over the fleet: all end well, and each migration of each database was applied by one of them', async () => {
     const targets = await givenTargets('azt_race_');
-    const work = { targets, waits: true, lockTimeoutMs: PATIENCE_SECONDS * 1_000 };
+    const work = { targets, waits: true, runnerTimeoutMs: PATIENCE_SECONDS * 1_000 };
     const runners = Array.from({ length: RUNNERS }, () => startRunner(work));
     await Promise.all(runners.map(async ({ process: { stderr } }) => stderr && once(stderr, 'data')));
     for (const { process: child } of runners) child.stdin?.write('go\n');
@@ -106,7 +106,7 @@ describe('runners at once', () => {
       const holder = await startWatched(url, { folder }, { round, statement: 1 });
       const [pid] = await rowsOf(url, "SELECT pid FROM pg_locks WHERE locktype = 'advisory' AND granted");
       const told: string[] = [];
-      const options = { lockTimeoutMs: 200, onWait: (who: string) => told.push(who) };
+      const options = { runnerTimeoutMs: 200, onWait: (who: string) => told.push(who) };
       const error = await failureOf(migrateUp(url, migrations, options));
       holder.process.kill('SIGKILL');
       await holder.ended;

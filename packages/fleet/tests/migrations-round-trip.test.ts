@@ -1,4 +1,5 @@
-import { migrateUp, tripEmpty, tripWithRows } from '@azora/db-migrate';
+import { migrateUp } from '@azora/db-migrate';
+import { tripEmpty, tripWithRows } from '../src/postgres/verify/round-trip';
 import { givenMigrations, nameOf, removeMigrations, rowsOf, useEmptyDatabase, WAIT } from './migrations-fixture';
 
 const url = useEmptyDatabase();

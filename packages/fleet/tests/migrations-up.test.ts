@@ -85,7 +85,7 @@ describe('migrating up', () => {
     expect(error.code).toBe('MIGRATION.SQL_FAILED');
     expect(error.message).toBe(`${nameOf('02_b')} failed: column "nope" does not exist`);
     expect(error.why).toBe(
-      `SQLSTATE 42703 at ${file}:2:32; nothing of it stays.\n` +
+      `SQLSTATE 42703 at ${file}:2:32; the migration was rolled back.\n` +
         `2 | \tINSERT INTO a VALUES ('😀é'), (nope);\n    \t${' '.repeat(31)}^\n`,
     );
     expect(error.meta).toEqual({ file, line: 2, column: 32, sqlState: '42703' });
@@ -165,7 +165,7 @@ describe('migrating up', () => {
       const waits = await givenMigrations({ '01_a': 'DROP TABLE a;' });
       const sleeps = await givenMigrations({ '01_a': 'SELECT pg_sleep(20);' });
 
-      expect((await failureOf(up(waits, { lockTimeoutMs: 100 }))).meta['sqlState']).toBe('55P03');
+      expect((await failureOf(up(waits, { lockTimeoutMs: 100, lockRetries: 0 }))).code).toBe('MIGRATION.LOCK_TIMEOUT');
       expect((await failureOf(up(sleeps, { statementTimeoutMs: 100 }))).meta['sqlState']).toBe('57014');
     });
   });
@@ -265,7 +265,9 @@ describe('a migration outside of a transaction', () => {
 
     expect(await failureOf(up(migrations))).toMatchObject({
       code: 'MIGRATION.SQL_FAILED',
-      why: expect.stringMatching(/migration\.sql:3:1; what ran before it stays\.\n3 \| CREATE INDEX\n {4}\^/),
+      why: expect.stringMatching(
+        /migration\.sql:3:1; earlier statements of the file remain applied\.\n3 \| CREATE INDEX\n {4}\^/,
+      ),
     });
     expect(await failureOf(up(migrations))).toMatchObject({
       code: 'MIGRATION.UNFINISHED',

@@ -1,4 +1,4 @@
-import { withoutLiterals } from '../src/postgres/literals';
+import { withoutLiterals } from '../src/postgres/slow-statements';
 
 describe('a statement without its values', () => {
   it.each([

@@ -1,17 +1,25 @@
-/** Members of extensions come and go with them; the history table is not of the schema. */
-const OWN = (oid: string, catalog: string) =>
+/** A condition on an object of a catalog: it does not belong to an extension, with which it would come and go. */
+const isOwnObject = (oid: string, catalog: string) =>
   `NOT EXISTS (SELECT FROM pg_depend WHERE classid = '${catalog}'::regclass AND objid = ${oid} AND deptype = 'e')`;
+
+/**
+ * A condition on a row of pg_class under that alias: a relation in schema public that migrations made. Relations of
+ * extensions and Prisma's history table are left out.
+ */
+export function isOwnRelation(alias: string): string {
+  return `${alias}.relnamespace = 'public'::regnamespace AND ${alias}.relname <> '_prisma_migrations'
+    AND ${isOwnObject(`${alias}.oid`, 'pg_class')}`;
+}
 
 const RELATIONS = `
   SELECT oid, relname, relkind, relrowsecurity, relforcerowsecurity, relpersistence, reloptions, relacl,
          pg_get_expr(relpartbound, oid) AS bound
   FROM pg_class
-  WHERE relnamespace = 'public'::regnamespace AND relkind IN ('r', 'p', 'v', 'm', 'S', 'f', 'c')
-    AND relname <> '_prisma_migrations' AND ${OWN('pg_class.oid', 'pg_class')}`;
+  WHERE relkind IN ('r', 'p', 'v', 'm', 'S', 'f', 'c') AND ${isOwnRelation('pg_class')}`;
 
 /**
- * What is in schema public, a row each of kind, name and definition: what a migration can make and a hand can change. Left
- * out: owners and comments; the order of columns, which no migration can restore; values of sequences; grants.
+ * The objects in schema public that a migration can make, one row each: kind, name and definition. Left out are owners,
+ * comments, grants, values of sequences, and the order of columns, which no migration can restore.
  */
 export const CATALOG_OBJECTS = `
   WITH relation AS MATERIALIZED (${RELATIONS})
@@ -38,7 +46,7 @@ export const CATALOG_OBJECTS = `
     FROM pg_constraint
     LEFT JOIN relation ON relation.oid = conrelid
     LEFT JOIN pg_type ON pg_type.oid = contypid AND typnamespace = 'public'::regnamespace
-    -- NOT NULL is told by the column; PostgreSQL 18 also has it as a constraint.
+    -- The column shows NOT NULL; PostgreSQL 18 also has it as a constraint.
     WHERE contype <> 'n' AND (relname IS NOT NULL OR typname IS NOT NULL)
   UNION ALL
   SELECT 'index', indexrelid::regclass::text, concat_ws(' ', CASE WHEN NOT indisvalid THEN 'invalid' END,
@@ -57,17 +65,17 @@ export const CATALOG_OBJECTS = `
   UNION ALL
   SELECT 'function', oid::regprocedure::text, concat_ws(' ', prokind, CASE WHEN prokind <> 'a' THEN pg_get_functiondef(oid) END)
     FROM pg_proc
-    WHERE pronamespace = 'public'::regnamespace AND ${OWN('pg_proc.oid', 'pg_proc')}
+    WHERE pronamespace = 'public'::regnamespace AND ${isOwnObject('pg_proc.oid', 'pg_proc')}
   UNION ALL
   SELECT 'type', typname::text, concat_ws(' ', typtype, CASE WHEN typtype = 'd' THEN format_type(typbasetype, typtypmod) END,
       CASE WHEN typnotnull THEN 'NOT NULL' END, typdefault,
       (SELECT string_agg(quote_literal(enumlabel), ',' ORDER BY enumsortorder) FROM pg_enum WHERE enumtypid = pg_type.oid))
     FROM pg_type
-    WHERE typnamespace = 'public'::regnamespace AND typtype IN ('e', 'd', 'r') AND ${OWN('pg_type.oid', 'pg_type')}
+    WHERE typnamespace = 'public'::regnamespace AND typtype IN ('e', 'd', 'r') AND ${isOwnObject('pg_type.oid', 'pg_type')}
   UNION ALL
   SELECT 'extension', extname::text, '' FROM pg_extension`;
 
-/** Who may do what with the relations, their columns, the functions and the schema. */
+/** The rights on relations, columns, functions and the schema. */
 export const CATALOG_GRANTS = `
   WITH relation AS MATERIALIZED (${RELATIONS})
   SELECT 'grant' AS kind, object, string_agg(item::text, ' ' ORDER BY item::text COLLATE "C") AS definition
@@ -77,7 +85,7 @@ export const CATALOG_GRANTS = `
     SELECT concat(relname, '.', attname), attacl FROM relation JOIN pg_attribute ON attrelid = relation.oid
     UNION ALL
     SELECT oid::regprocedure::text, proacl FROM pg_proc
-      WHERE pronamespace = 'public'::regnamespace AND ${OWN('pg_proc.oid', 'pg_proc')}
+      WHERE pronamespace = 'public'::regnamespace AND ${isOwnObject('pg_proc.oid', 'pg_proc')}
     UNION ALL
     SELECT concat('schema ', nspname), nspacl FROM pg_namespace WHERE nspname = 'public'
   ) AS held, unnest(acl) AS item

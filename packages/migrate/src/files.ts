@@ -2,10 +2,10 @@ import { isUtf8 } from 'node:buffer';
 import { createHash } from 'node:crypto';
 import { readdir, readFile } from 'node:fs/promises';
 import path from 'node:path';
-import { SuiteError } from '@azora/db-core';
-import { splitStatements } from './statements';
+import { SuiteError } from '@azora/db-core/errors';
+import { splitStatements } from './sql';
 
-/** A file of SQL that a migration runs. */
+/** The SQL file that a migration runs. */
 export interface Script {
   readonly file: string;
   readonly sql: string;
@@ -13,25 +13,25 @@ export interface Script {
   readonly transactional: boolean;
 }
 
-/** How a migration is taken back: by SQL, or not at all and why. */
+/** The SQL that reverts a migration, or the reason why it cannot be reverted. */
 export type Down = Script | { readonly irreversible: string };
 
-/** One migration folder, read: what `migration.sql` says and how it is taken back. */
+/** One migration folder, read: `migration.sql` and `down.sql`. */
 export interface Migration extends Script {
   readonly name: string;
   readonly directory: string;
-  /** SHA-256 of migration.sql's bytes, hexadecimal, as Prisma keeps it in its history. */
+  /** SHA-256 of the bytes of migration.sql in hexadecimal, as Prisma's history table holds it. */
   readonly checksum: string;
   readonly down: Down;
 }
 
-/** `0_init` is how Prisma's guide names the baseline of a database that was there before its migrations. */
+/** Prisma's guide uses `0_init` for the baseline of a database that is older than its migrations. */
 const NAME = /^(\d{14}_[A-Za-z0-9_-]+|0_init)$/;
 const IRREVERSIBLE = /^--\s*irreversible:[ \t]*(\S.*)$/;
 const NO_TRANSACTION = /^--\s*no-transaction\s*$/;
 
 /**
- * Reads a service's migrations, oldest first. Files beside the folders, such as `migration_lock.toml`, are no concern of ours.
+ * Reads a service's migrations, oldest first. Files beside the folders, such as `migration_lock.toml`, are ignored.
  * @throws {SuiteError} `MIGRATION.BAD_NAME`, `MIGRATION.NO_SQL`, `MIGRATION.NO_DOWN`, `MIGRATION.UNREADABLE`
  */
 export async function readMigrations(directory: string): Promise<readonly Migration[]> {
@@ -46,9 +46,9 @@ export async function readMigrations(directory: string): Promise<readonly Migrat
 
 async function readMigration(directory: string, name: string): Promise<Migration> {
   if (!NAME.test(name)) {
-    throw new SuiteError('MIGRATION.BAD_NAME', `${directory} is not named like a migration`, {
+    throw new SuiteError('MIGRATION.BAD_NAME', `${directory} does not have the name of a migration`, {
       kind: 'configuration',
-      next: 'Name it <14 digits of time>_<what it does>, such as 20260131120000_add_nickname',
+      next: 'Rename the folder to <timestamp of 14 digits>_<slug>, such as 20260131120000_add_nickname',
       meta: { directory },
     });
   }
@@ -57,7 +57,7 @@ async function readMigration(directory: string, name: string): Promise<Migration
   if (bytes === undefined) {
     throw new SuiteError('MIGRATION.NO_SQL', `${directory} has no migration.sql`, {
       kind: 'configuration',
-      next: 'Write it, or remove the folder',
+      next: 'Add the file, or remove the folder',
       meta: { directory },
     });
   }
@@ -70,7 +70,7 @@ async function readMigration(directory: string, name: string): Promise<Migration
   };
 }
 
-/** A way back that does nothing is none: it would take the history row away and leave the tables. */
+/** A down.sql that does nothing is rejected: reverting would remove the history row and leave the tables. */
 async function readDown(file: string): Promise<Down> {
   const bytes = await readBytes(file);
   if (bytes !== undefined) {
@@ -81,7 +81,7 @@ async function readDown(file: string): Promise<Down> {
   }
   throw new SuiteError('MIGRATION.NO_DOWN', `${file} ${bytes === undefined ? 'is missing' : 'does nothing'}`, {
     kind: 'configuration',
-    next: 'Write the SQL that takes the migration back, or "-- irreversible: <reason>" as its first line',
+    next: 'Write the SQL that reverts the migration, or "-- irreversible: <reason>" as the first line',
     meta: { file },
   });
 }
@@ -94,8 +94,8 @@ async function readBytes(file: string): Promise<Buffer | undefined> {
 }
 
 function scriptOf(file: string, bytes: Buffer): Script {
-  // A NUL ends the text in the protocol: what follows it would silently not run.
-  if (!isUtf8(bytes) || bytes.includes(0)) throw unreadable(file, 'It is not UTF-8 text.');
+  // A NUL ends the text in the protocol: the SQL after it would silently not run.
+  if (!isUtf8(bytes) || bytes.includes(0)) throw unreadable(file, 'The file is not UTF-8 text.');
   const sql = bytes.toString('utf8');
   return { file, sql, transactional: !NO_TRANSACTION.test(firstLine(sql)) };
 }
@@ -105,7 +105,7 @@ function firstLine(sql: string): string {
 }
 
 function unreadable(file: string, why: string, cause?: unknown): SuiteError {
-  const next = 'Make it a readable UTF-8 file';
+  const next = 'Make the file readable, and save it as UTF-8';
   return new SuiteError('MIGRATION.UNREADABLE', `${file} cannot be read`, {
     kind: 'configuration',
     why,

@@ -1,15 +1,15 @@
-import { quoteLiteral } from '@azora/db-core';
+import { quoteLiteral } from '@azora/db-core/quote';
 import type { ClientBase, QueryResult } from 'pg';
 import { CATALOG_OBJECTS } from './catalog-objects';
 import { HISTORY } from './history';
 
-/** The comment on the history table that holds the fingerprint begins with this; the number is the query's version. */
+/** The beginning of the comment on the history table that holds the fingerprint; the number is the query's version. */
 const MARK = 'azora:2';
 
 const LINE = `concat_ws(' ', kind, object, definition)`;
 const HASH = `encode(sha256(convert_to(coalesce(string_agg(${LINE}, E'\\n' ORDER BY ${LINE} COLLATE "C"), ''), 'UTF8')), 'hex')`;
 
-/** `live` is what the catalog is now, `stored` what the last migration left. */
+/** `live` is the fingerprint of the catalog now, `stored` the one after the last migration. */
 const COMPARE = `
   SELECT concat_ws(' ', '${MARK}', current_setting('server_version_num')::int / 10000) AS mark,
          (SELECT ${HASH} FROM (${CATALOG_OBJECTS}) AS objects) AS live,
@@ -21,25 +21,28 @@ interface Compared {
   readonly stored: string | null;
 }
 
-/** A hash of everything in schema public that a migration makes, in a stable order and by names. */
+/** A hash of all objects in schema public that a migration can make. */
 export async function catalogFingerprint(client: ClientBase): Promise<string> {
   return (await compare(client)).live;
 }
 
-/** Keeps the catalog's fingerprint as the comment on the history table, in the caller's transaction. */
+/** Stores the catalog's fingerprint as the comment on the history table, in the caller's transaction. */
 export async function storeFingerprint(client: ClientBase): Promise<void> {
   const { mark, live } = await compare(client);
   await client.query(`COMMENT ON TABLE ${HISTORY} IS ${quoteLiteral(`${mark} ${live}`)}`);
 }
 
-/** The fingerprint that the last migration left; undefined when none was, or by another version of the server or of this query. */
+/**
+ * The fingerprint that the last migration stored. Undefined when there is none, or when another version of the server or of
+ * this query stored it.
+ */
 export async function readStoredFingerprint(client: ClientBase): Promise<string | undefined> {
   return storedOf(await compare(client));
 }
 
 /**
- * Whether the catalog is other than what the last migration left. Undefined when none was kept, or another major
- * version kept it: PostgreSQL words definitions anew from one to the next.
+ * Whether the catalog differs from its state after the last migration. Undefined when no fingerprint is stored, or when
+ * another major version of PostgreSQL stored it: the wording of definitions differs between versions.
  */
 export async function hasDrifted(client: ClientBase): Promise<boolean | undefined> {
   const compared = await compare(client);
@@ -52,8 +55,8 @@ function storedOf({ mark, stored }: Compared): string | undefined {
 }
 
 /**
- * With an empty search path every definition names its schemas, whatever the caller has set; the three statements are one
- * round trip, and the caller's path is back afterwards.
+ * With an empty search path, every definition includes its schema names. The three statements are one round trip, and the
+ * last restores the caller's path.
  */
 async function compare(client: ClientBase): Promise<Compared> {
   const results: unknown = await client.query(`
@@ -62,6 +65,6 @@ async function compare(client: ClientBase): Promise<Compared> {
     SELECT set_config('search_path', current_setting('azora.search_path'), true)`);
   const [, compared] = results as readonly QueryResult<Compared>[];
   const row = compared?.rows[0];
-  if (row === undefined) throw new Error('a SELECT without FROM gives one row');
+  if (row === undefined) throw new Error('a SELECT without FROM returned no row');
   return row;
 }

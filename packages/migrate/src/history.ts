@@ -8,35 +8,35 @@ export interface HistoryRow {
   readonly name: string;
   readonly checksum: string;
   readonly finished: boolean;
-  /** It left nothing behind, or was said to. */
+  /** The attempt left nothing behind, or a person recorded that it did not. */
   readonly rolledBack: boolean;
   readonly logs: string | null;
 }
 
-/** How a service's files and its database's history compare; names, oldest first. */
+/** The difference between a service's files and its database's history; names, oldest first. */
 export interface MigrationState {
   readonly applied: readonly string[];
   readonly pending: readonly string[];
-  /** Pending ones that were tried, with what went wrong the last time. */
+  /** Pending migrations whose last attempt failed, with its error. */
   readonly failed: readonly { readonly name: string; readonly error: string }[];
-  /** Begun, not finished and not rolled back: part of them may be there. */
+  /** Begun, not finished and not rolled back: a part may be applied. */
   readonly unfinished: readonly string[];
-  /** Applied, and the file was changed since. */
+  /** Applied, and the file changed afterwards. */
   readonly edited: readonly string[];
-  /** Applied, and there is no file any more. */
+  /** Applied, and the file is gone. */
   readonly missing: readonly string[];
-  /** Pending, and older than one that is applied. */
+  /** Pending, and older than an applied migration. */
   readonly outOfOrder: readonly string[];
 }
 
-/** Named with its schema, for a migration may have changed the search path. */
+/** Includes the schema, because a migration may have changed the search path. */
 export const HISTORY = 'public._prisma_migrations';
 
 const UNDEFINED_TABLE = '42P01';
 
 /**
- * Prisma's own table, as its engine creates it. Two sessions that create it at once would collide in spite of IF NOT EXISTS;
- * the lock, of no meaning otherwise, is this transaction's.
+ * Prisma's own table, as Prisma's engine creates it. Two sessions that create it at the same time collide in spite of
+ * IF NOT EXISTS; the lock, which lasts for this transaction, prevents that.
  */
 export const CREATE_HISTORY = `
   SELECT pg_advisory_xact_lock(hashtext('${HISTORY}'));
@@ -51,7 +51,7 @@ export const CREATE_HISTORY = `
     applied_steps_count INTEGER NOT NULL DEFAULT 0
   )`;
 
-/** Reads the history in one round trip, oldest first; no table is an empty history. Not for use inside a transaction. */
+/** Reads the history in one round trip, oldest first; empty when there is no table. Not for use inside a transaction. */
 export async function readHistory(client: ClientBase): Promise<readonly HistoryRow[]> {
   try {
     const { rows } = await client.query<HistoryRow>(`
@@ -65,13 +65,13 @@ export async function readHistory(client: ClientBase): Promise<readonly HistoryR
   }
 }
 
-/** Compares files and history; neither is changed. */
+/** Compares files and history without changing either. */
 export function compareHistory(migrations: readonly Migration[], rows: readonly HistoryRow[]): MigrationState {
   const files = new Map(migrations.map((migration) => [migration.name, migration]));
   const finished = new Map(rows.filter((row) => row.finished && !row.rolledBack).map((row) => [row.name, row]));
   const stuck = rows.filter((row) => !row.finished && !row.rolledBack);
   const tried = rows.filter((row) => !row.finished && !finished.has(row.name) && files.has(row.name));
-  // The newest try of each name; rows come oldest first.
+  // The newest attempt of each name; rows come oldest first.
   const failed = new Map([...stuck, ...tried].map(({ name, logs }) => [name, { name, error: logs ?? INTERRUPTED }]));
   const pending = migrations.map(({ name }) => name).filter((name) => !finished.has(name));
   const applied = [...finished.keys()];
@@ -87,9 +87,9 @@ export function compareHistory(migrations: readonly Migration[], rows: readonly 
   };
 }
 
-const INTERRUPTED = 'it was interrupted';
+const INTERRUPTED = 'interrupted';
 
-/** Git may have changed the ends of lines between the machine that applied it and this one; Prisma overlooks that too. */
+/** Git may have changed the line endings between the machine that applied the file and this one. Prisma ignores that too. */
 function isEdited(migration: Migration | undefined, { checksum }: HistoryRow): boolean {
   if (migration === undefined || migration.checksum === checksum) return false;
   const unix = migration.sql.replaceAll('\r\n', '\n');

@@ -1,8 +1,8 @@
-export { CATALOG_GRANTS, CATALOG_OBJECTS } from './catalog-objects';
-export { type CatalogChange, type CatalogObject, compareCatalogs, readObjects } from './compare';
+export { CATALOG_GRANTS, CATALOG_OBJECTS, isOwnRelation } from './catalog-objects';
 export { withClient } from './connect';
 export { type Migration, readMigrations, type Script } from './files';
 export { catalogFingerprint, hasDrifted, readStoredFingerprint, storeFingerprint } from './fingerprint';
+export { parsePrivileges, readGrants, syncGrants, TABLE_PRIVILEGES, type TablePrivilege } from './grants';
 export {
   CREATE_HISTORY,
   compareHistory,
@@ -11,13 +11,12 @@ export {
   type MigrationState,
   readHistory,
 } from './history';
-export { MIGRATION_LOCK } from './lock';
+export { DEFAULT_RUNNER_TIMEOUT_MS, MIGRATION_LOCK } from './lock';
+export { afterMigration, type MigrateOnStartOptions, migrateOnStart } from './migrate-on-start';
 export { offsetOfCharacter, type Place, placeOf } from './place';
 export { refuseUnfinished } from './refusals';
 export { findMigration, insertBaseline, type Resolution, refuseHistory, resolveMigration } from './resolve';
-export { type Problem, type RoundTrip, tripEmpty, tripWithRows } from './round-trip';
-export { columnsOf, readContents } from './rows';
 export { type Depth, migrateDown, migrateUp, planDown, planUp, type RunOptions, readState } from './run';
 export { runScript } from './script';
-export { endsTransaction, type Statement, splitStatements } from './statements';
-export type { Step } from './step';
+export { endsTransaction, type Statement, scanSql, splitStatements } from './sql';
+export { DEFAULT_LOCK_TIMEOUT_MS, type Step } from './step';

@@ -1,35 +1,39 @@
 import { setTimeout as sleep } from 'node:timers/promises';
-import { SuiteError } from '@azora/db-core';
+import { SuiteError } from '@azora/db-core/errors';
 import type { ClientBase } from 'pg';
 
 /**
- * The advisory lock under which a database is migrated. It is the number that Prisma's engine takes, so that
- * `prisma migrate deploy` and this runner exclude each other. Locks are per database: services do not collide.
+ * The advisory lock under which a database is migrated. Prisma's engine takes the same number, so `prisma migrate deploy`
+ * and this runner exclude each other. Advisory locks belong to one database, so services do not collide.
  */
 export const MIGRATION_LOCK = 72707369;
+
+/** How long a run waits for another run on the same database, unless the caller sets another limit. */
+export const DEFAULT_RUNNER_TIMEOUT_MS = 10_000;
 
 const FIRST_PAUSE_MS = 5;
 const LONGEST_PAUSE_MS = 200;
 
-export interface LockOptions {
-  /** How long a runner waits for another one, and a statement for a lock. */
-  readonly lockTimeoutMs: number;
-  /** Told once when somebody else holds the lock. */
-  readonly onWait?: ((holder: string) => void) | undefined;
+export interface RunnerLockOptions {
+  /** How long to wait for another runner of the same database; {@link DEFAULT_RUNNER_TIMEOUT_MS} by default. */
+  readonly runnerTimeoutMs?: number | undefined;
+  /** Receives a sentence each time the run starts to wait for another session. */
+  readonly onWait?: ((reason: string) => void) | undefined;
 }
 
 /**
- * Runs `work` as the only migration runner of the database. The lock is the session's: it goes when the process dies.
- * @throws {SuiteError} `MIGRATION.LOCKED` naming the holder, after `lockTimeoutMs`
+ * Runs `work` as the only migration runner of the database. The lock belongs to the session, so it goes away with the
+ * process.
+ * @throws {SuiteError} `MIGRATION.LOCKED` naming the holder, after `runnerTimeoutMs`
  */
 export async function withMigrationLock<Result>(
   client: ClientBase,
-  { lockTimeoutMs, onWait }: LockOptions,
+  { runnerTimeoutMs = DEFAULT_RUNNER_TIMEOUT_MS, onWait }: RunnerLockOptions,
   work: () => Promise<Result>,
 ): Promise<Result> {
   if (!(await tryLock(client))) {
-    onWait?.(await holderOf(client));
-    await waitForLock(client, lockTimeoutMs);
+    onWait?.(`waiting for another migration run: ${await lockHolder(client)}`);
+    await waitForLock(client, runnerTimeoutMs);
   }
   try {
     return await work();
@@ -39,11 +43,11 @@ export async function withMigrationLock<Result>(
 }
 
 /**
- * Asks again and again. A statement that waits in pg_advisory_lock() holds a snapshot, and a CREATE INDEX CONCURRENTLY of the
- * runner that has the lock waits for every older snapshot: each would wait for the other.
+ * Polls for the lock. A statement that waits in pg_advisory_lock() holds a snapshot, and a CREATE INDEX CONCURRENTLY of the
+ * runner that has the lock waits for every older snapshot: the two would wait for each other.
  */
-async function waitForLock(client: ClientBase, lockTimeoutMs: number): Promise<void> {
-  const deadline = performance.now() + lockTimeoutMs;
+async function waitForLock(client: ClientBase, runnerTimeoutMs: number): Promise<void> {
+  const deadline = performance.now() + runnerTimeoutMs;
   for (let pause = FIRST_PAUSE_MS; ; pause = Math.min(pause * 2, LONGEST_PAUSE_MS)) {
     const left = deadline - performance.now();
     if (left <= 0) break;
@@ -51,8 +55,8 @@ async function waitForLock(client: ClientBase, lockTimeoutMs: number): Promise<v
     if (await tryLock(client)) return;
   }
   throw new SuiteError('MIGRATION.LOCKED', 'Another session is migrating this database', {
-    why: `The lock is held by ${await holderOf(client)}.`,
-    next: 'Wait for it and run again, allow more with --lock-timeout, or end that session',
+    why: `The migration lock is held by ${await lockHolder(client)}.`,
+    next: 'Wait for that session and run again, allow more time with --lock-timeout, or end the session',
   });
 }
 
@@ -63,16 +67,54 @@ async function tryLock(client: ClientBase): Promise<boolean> {
   return rows[0]?.locked === true;
 }
 
-async function holderOf(client: ClientBase): Promise<string> {
-  const { rows } = await client.query<{ pid: number; application: string; since: string }>(
-    `SELECT activity.pid, activity.application_name AS application,
-            to_char(activity.backend_start AT TIME ZONE 'UTC', 'YYYY-MM-DD HH24:MI:SS "UTC"') AS since
+async function lockHolder(client: ClientBase): Promise<string> {
+  const { rows } = await client.query<HoldingSession>(
+    `SELECT ${HOLDING_SESSION}
      FROM pg_locks JOIN pg_stat_activity activity USING (pid)
      WHERE locktype = 'advisory' AND classid = 0 AND objid = $1 AND objsubid = 1 AND granted
        AND database = (SELECT oid FROM pg_database WHERE datname = current_database())`,
     [MIGRATION_LOCK],
   );
-  const [holder] = rows;
+  return describeHolder(rows[0]);
+}
+
+interface HoldingSession {
+  readonly pid: number;
+  readonly application: string;
+  readonly since: string;
+}
+
+const HOLDING_SESSION = `activity.pid, activity.application_name AS application,
+  to_char(activity.backend_start AT TIME ZONE 'UTC', 'YYYY-MM-DD HH24:MI:SS "UTC"') AS since`;
+
+function describeHolder(holder: HoldingSession | undefined): string {
   if (holder === undefined) return 'a session that has just ended';
   return `process ${holder.pid} (${holder.application || 'no name'}, connected since ${holder.since})`;
+}
+
+/** A lock that another session holds on a table or index. */
+export interface RelationLock {
+  readonly relation: string;
+  /** The session in words. */
+  readonly holder: string;
+}
+
+/**
+ * The locks of other sessions on relations that the SQL names. PostgreSQL's error after a lock timeout names neither the
+ * table nor the holder; this finds them afterwards, while the holder still has its locks.
+ */
+export async function relationLocks(client: ClientBase, sql: string): Promise<readonly RelationLock[]> {
+  const { rows } = await client.query<HoldingSession & { readonly relation: string }>(
+    `SELECT DISTINCT relname::text AS relation, ${HOLDING_SESSION}
+     FROM pg_locks held
+     JOIN pg_class ON pg_class.oid = held.relation
+     JOIN pg_stat_activity activity ON activity.pid = held.pid
+     WHERE held.granted AND held.pid <> pg_backend_pid() AND relnamespace = 'public'::regnamespace
+       AND held.database = (SELECT oid FROM pg_database WHERE datname = current_database())
+     ORDER BY activity.pid, relation`,
+  );
+  const names = new Set(sql.match(/[\p{L}\p{N}_$]+/gu));
+  return rows
+    .filter(({ relation }) => names.has(relation))
+    .map((row) => ({ relation: row.relation, holder: describeHolder(row) }));
 }

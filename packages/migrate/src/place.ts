@@ -1,21 +1,21 @@
-/** A place in a file, as compilers give it: both counts begin at 1, columns count characters. */
+/** A place in a file, as compilers print it: line and column begin at 1, columns count characters. */
 export interface Place {
   readonly line: number;
   readonly column: number;
-  /** The line with a caret under the place. */
+  /** The line, with a caret under the place. */
   readonly excerpt: string;
 }
 
-/** Wide enough for any statement that was written by hand, and a line of a terminal. */
+/** Wide enough for a statement that was written by hand, and for a line of a terminal. */
 const EXCERPT_CHARACTERS = 100;
 const ELLIPSIS = '…';
-/** Characters that take two columns of a terminal, and none. */
+/** Characters that take two columns of a terminal, and characters that take none. */
 const WIDE = /\p{Emoji_Presentation}|\p{Script=Han}|\p{Script=Hiragana}|\p{Script=Katakana}|\p{Script=Hangul}/u;
 const WITHOUT_WIDTH = /\p{M}|\u200d/u;
 
 /**
- * Turns PostgreSQL's position, counted in characters from 1, into an offset of a JavaScript string, whose units are of
- * UTF-16: a character such as an emoji is two of them.
+ * Converts PostgreSQL's position, counted in characters from 1, to an offset in a JavaScript string, counted in UTF-16
+ * units: a character such as an emoji is two units.
  */
 export function offsetOfCharacter(text: string, position: number): number {
   let offset = 0;
@@ -25,6 +25,7 @@ export function offsetOfCharacter(text: string, position: number): number {
   return offset;
 }
 
+/** The place of an offset in UTF-16 units. */
 export function placeOf(text: string, offset: number): Place {
   const start = text.lastIndexOf('\n', offset - 1) + 1;
   const end = text.indexOf('\n', offset);

@@ -1,33 +1,33 @@
-import { type ErrorKind, SuiteError } from '@azora/db-core';
+import { type ErrorKind, SuiteError } from '@azora/db-core/errors';
 import type { Migration, Script } from './files';
 import type { MigrationState } from './history';
 import { placeOf } from './place';
-import { endsTransaction, splitStatements } from './statements';
+import { endsTransaction, splitStatements } from './sql';
 
-/** Refuses files that do not explain the history. */
+/** Rejects files that do not match the history. */
 export function refuseTampered({ edited, missing }: MigrationState): void {
   if (edited.length > 0) {
     throw refusal('MIGRATION.EDITED', edited, `${edited.join(', ')} was changed after it was applied`, {
       kind: 'configuration',
-      why: 'Its checksum is not the one in the history.',
-      next: 'Take the change back and put it into a new migration',
+      why: 'The checksum differs from the one in the history table.',
+      next: 'Undo the change, and put it into a new migration',
     });
   }
   if (missing.length > 0) {
-    throw refusal('MIGRATION.MISSING', missing, `${missing.join(', ')} was applied and has no file`, {
+    throw refusal('MIGRATION.MISSING', missing, `${missing.join(', ')} is applied, but its folder is missing`, {
       kind: 'configuration',
-      why: 'The history names it.',
+      why: 'The history table lists it as applied.',
       next: 'Restore the folder from version control',
     });
   }
 }
 
-/** Refuses to go on after an interruption; ask under the lock, for without it another runner may be at work. */
+/** Rejects a run after an interruption. Call this under the migration lock: without it, another runner may be at work. */
 export function refuseUnfinished({ unfinished }: MigrationState): void {
   if (unfinished.length === 0) return;
   throw refusal('MIGRATION.UNFINISHED', unfinished, `${unfinished.join(', ')} began and did not finish`, {
-    why: 'It ran outside of a transaction, or by another tool, so part of it may be there.',
-    next: 'Look at what it did, complete or undo it, then run "azora-db migrate resolve applied" or "rolled-back"',
+    why: 'It ran outside of a transaction, or with another tool, so a part of it may be applied.',
+    next: 'Complete or undo the migration by hand, then run "azora-db migrate resolve applied" or "azora-db migrate resolve rolled-back"',
   });
 }
 
@@ -35,13 +35,13 @@ export function refuseOutOfOrder({ outOfOrder, applied }: MigrationState): void 
   if (outOfOrder.length === 0) return;
   throw refusal('MIGRATION.OUT_OF_ORDER', outOfOrder, `${outOfOrder.join(', ')} sorts before an applied migration`, {
     kind: 'configuration',
-    why: `The newest applied one is ${applied.at(-1)}.`,
-    next: 'Give its folder a later timestamp',
+    why: `The newest applied migration is ${applied.at(-1)}.`,
+    next: 'Give the folder a later timestamp',
   });
 }
 
 /**
- * Refuses SQL that begins or ends a transaction at its top level: what came before it would be committed without its
+ * Rejects SQL that begins or ends a transaction at its top level: the statements before it would be committed without the
  * history row.
  */
 export function refuseTransactionControl({ file, sql, transactional }: Script): void {
@@ -50,18 +50,19 @@ export function refuseTransactionControl({ file, sql, transactional }: Script): 
   const { line, column, excerpt } = placeOf(sql, found.offset);
   throw new SuiteError('MIGRATION.HOLDS_TRANSACTION', `${file}:${line}:${column} begins or ends a transaction`, {
     kind: 'configuration',
-    why: `The file runs in a transaction that also holds its history row.\n${excerpt}\n`,
-    next: 'Take BEGIN, COMMIT and ROLLBACK out, or make "-- no-transaction" the first line',
+    why: `The file runs in one transaction with its history row.\n${excerpt}\n`,
+    next: 'Remove BEGIN, COMMIT and ROLLBACK, or make "-- no-transaction" the first line',
     meta: { file, line, column },
   });
 }
 
+/** @throws {SuiteError} `MIGRATION.IRREVERSIBLE` */
 export function requireDown({ name, down }: Migration): Script {
   if ('sql' in down) return down;
-  throw refusal('MIGRATION.IRREVERSIBLE', [name], `${name} cannot be taken back`, {
+  throw refusal('MIGRATION.IRREVERSIBLE', [name], `${name} cannot be reverted`, {
     kind: 'usage',
-    why: `It says: ${down.irreversible}.`,
-    next: 'Write a new migration that goes where you want to be',
+    why: `Its down.sql gives the reason: ${down.irreversible}.`,
+    next: 'Write a new migration that makes the change you want',
   });
 }
 

@@ -1,20 +1,20 @@
 import { randomUUID } from 'node:crypto';
-import { SuiteError } from '@azora/db-core';
+import { SuiteError } from '@azora/db-core/errors';
 import type { ClientBase } from 'pg';
 import type { Migration } from './files';
 import { CREATE_HISTORY, compareHistory, HISTORY, readHistory } from './history';
-import { type LockOptions, withMigrationLock } from './lock';
+import { type RunnerLockOptions, withMigrationLock } from './lock';
 
 export type Resolution = 'applied' | 'rolled-back';
 
-/** `afterwards` runs in the transaction of what is said, as after a migration. */
-export interface ResolveOptions extends LockOptions {
+export interface ResolveOptions extends RunnerLockOptions {
+  /** Runs in the transaction that changes the history, as after a migration. */
   readonly afterwards: (client: ClientBase) => Promise<void>;
 }
 
 /**
- * Says in the history how a migration ended that began and did not finish: as `applied` when a person completed it, as
- * `rolled-back` when they undid it. A pending one can be said to be applied as well. The database is left as it is.
+ * Records in the history how an unfinished migration ended: `applied` when a person completed it, `rolled-back` when a
+ * person undid it. A pending migration can also be recorded as applied. Nothing else in the database changes.
  * @throws {SuiteError} `USAGE.NOTHING_TO_RESOLVE`, `USAGE.UNKNOWN_MIGRATION`, `MIGRATION.LOCKED`
  */
 export async function resolveMigration(
@@ -31,7 +31,7 @@ export async function resolveMigration(
       const state = compareHistory(migrations, await readHistory(client));
       if (state.unfinished.includes(name)) await finish(client, migration, resolution);
       else if (resolution === 'applied' && state.pending.includes(name)) await insertApplied(client, [migration]);
-      else throw nothingToResolve(name, state.applied.includes(name) ? 'it is applied' : 'it is not applied');
+      else throw nothingToResolve(name, state.applied.includes(name));
       await options.afterwards(client);
     }),
   );
@@ -43,13 +43,13 @@ export function findMigration(migrations: readonly Migration[], name: string): M
   if (found !== undefined) return found;
   throw new SuiteError('USAGE.UNKNOWN_MIGRATION', `There is no migration ${name}`, {
     kind: 'usage',
-    next: 'Give the whole name, as "migrate status" shows it',
+    next: 'Use the full name, as "azora-db migrate status" shows it',
   });
 }
 
 /**
- * Says that migrations are applied which another hand brought into the database.
- * @throws {SuiteError} `MIGRATION.HAS_HISTORY` when the history holds any
+ * Records migrations as applied whose objects another tool made.
+ * @throws {SuiteError} `MIGRATION.HAS_HISTORY` when the history table has rows
  */
 export async function insertBaseline(
   client: ClientBase,
@@ -66,17 +66,17 @@ export async function insertBaseline(
   );
 }
 
-/** A baseline is for a database that nobody migrated yet. */
+/** Rejects a baseline for a database that was migrated before. */
 export function refuseHistory(rows: number): void {
   if (rows === 0) return;
-  throw new SuiteError('MIGRATION.HAS_HISTORY', 'The database has a history of migrations already', {
+  throw new SuiteError('MIGRATION.HAS_HISTORY', 'The database already has a migration history', {
     kind: 'usage',
     why: `_prisma_migrations has ${rows} rows.`,
     next: 'Run "azora-db migrate up", or "azora-db migrate resolve" for a migration that did not finish',
   });
 }
 
-/** A down that was interrupted had finished before: what it began at is kept. */
+/** A migration whose down.sql was interrupted had finished before, so `started_at` is kept. */
 async function finish(client: ClientBase, { name, checksum }: Migration, resolution: Resolution): Promise<void> {
   const change =
     resolution === 'applied'
@@ -97,10 +97,10 @@ async function insertApplied(client: ClientBase, migrations: readonly Migration[
   }
 }
 
-function nothingToResolve(name: string, why: string): SuiteError {
-  return new SuiteError('USAGE.NOTHING_TO_RESOLVE', `${name} needs no resolving`, {
+function nothingToResolve(name: string, isApplied: boolean): SuiteError {
+  return new SuiteError('USAGE.NOTHING_TO_RESOLVE', `${name} does not need to be resolved`, {
     kind: 'usage',
-    why: `In this database ${why}.`,
+    why: `In this database it is ${isApplied ? 'applied' : 'not applied'}.`,
   });
 }
 

@@ -1,41 +1,40 @@
-import type { DatabaseUrl } from '@azora/db-core';
+import type { DatabaseUrl } from '@azora/db-core/url';
 import type { ClientBase } from 'pg';
 import { withClient } from './connect';
 import type { Migration } from './files';
 import { CREATE_HISTORY, compareHistory, type MigrationState, readHistory } from './history';
-import { type LockOptions, withMigrationLock } from './lock';
+import { type RunnerLockOptions, withMigrationLock } from './lock';
 import { refuseOutOfOrder, refuseTampered, refuseTransactionControl, refuseUnfinished } from './refusals';
 import { runStep, type Step, type StepOptions, stepDown, stepUp } from './step';
 
-export interface RunOptions extends LockOptions, StepOptions {
+export interface RunOptions extends RunnerLockOptions, StepOptions {
   readonly onMigration?: (name: string) => void;
-  /** Once aborted, the migration that runs is finished and no further one begins. */
-  readonly signal?: AbortSignal | undefined;
 }
 
-/** How far up: to this migration, or all of them. */
+/** Up to this migration, or all of them. */
 export interface UpOptions extends RunOptions {
   readonly to?: string | undefined;
 }
 
-/** How far down: so many steps, or until this migration is the newest; null takes all of them back. */
+/** A number of steps down, or the migration that becomes the newest; null reverts all of them. */
 export type Depth = { readonly steps: number } | { readonly to: string | null };
 
 export type DownOptions = RunOptions & Depth;
 
 /**
- * Applies what is pending, each migration and its history row in one transaction; returns the names. One runner at a
- * time; whoever waited finds nothing left to do.
+ * Applies the pending migrations, each with its history row in one transaction; returns their names. One runner at a time
+ * works; a runner that waited finds nothing left to do. Once the signal is aborted, the current migration is finished and
+ * no further one begins.
  * @throws {SuiteError} `MIGRATION.EDITED`, `.MISSING`, `.OUT_OF_ORDER`, `.UNFINISHED`, `.HOLDS_TRANSACTION` before anything
- *   runs; `.LOCKED`, `.SQL_FAILED`, `.CONNECTION_LOST`
+ *   runs; `.LOCKED`, `.LOCK_TIMEOUT`, `.SQL_FAILED`, `DATABASE.CONNECTION_LOST`
  */
 export async function migrateUp(
   connection: ClientBase | DatabaseUrl,
   migrations: readonly Migration[],
-  options: UpOptions,
+  options: UpOptions = {},
 ): Promise<readonly string[]> {
   return onClient(connection, async (client) => {
-    // Asked without the lock first: with nothing to do, one question is all that a run costs.
+    // The first look is without the lock: when nothing is pending, a run costs one query.
     const before = await readState(client, migrations);
     if (planUp(migrations, before, options.to).length === 0 && before.unfinished.length === 0) return [];
     return withMigrationLock(client, options, async () => {
@@ -48,9 +47,9 @@ export async function migrateUp(
 }
 
 /**
- * Takes back the newest applied migrations, newest first, each one's down.sql and the removal of its history row
- * in one transaction; returns the names.
- * @throws {SuiteError} `MIGRATION.IRREVERSIBLE` before anything runs, and what {@link migrateUp} throws
+ * Reverts the newest applied migrations, newest first, each down.sql and the removal of its history row in one
+ * transaction; returns their names.
+ * @throws {SuiteError} `MIGRATION.IRREVERSIBLE` before anything runs, and the errors of {@link migrateUp}
  */
 export async function migrateDown(
   connection: ClientBase | DatabaseUrl,
@@ -69,7 +68,7 @@ export async function migrateDown(
 }
 
 /**
- * What the history says, if the files explain it.
+ * The state of the history, if the files match it.
  * @throws {SuiteError} `MIGRATION.EDITED`, `MIGRATION.MISSING`
  */
 export async function readState(client: ClientBase, migrations: readonly Migration[]): Promise<MigrationState> {
@@ -79,7 +78,7 @@ export async function readState(client: ClientBase, migrations: readonly Migrati
 }
 
 /**
- * The steps of a run up, in their order.
+ * The steps of a run up, in order.
  * @throws {SuiteError} `MIGRATION.OUT_OF_ORDER`, `MIGRATION.HOLDS_TRANSACTION`
  */
 export function planUp(migrations: readonly Migration[], state: MigrationState, to?: string): readonly Step[] {

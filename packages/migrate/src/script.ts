@@ -1,26 +1,26 @@
 import type { ClientBase, Connection } from 'pg';
 
-/** Lacks in the types of \`pg\`. */
+/** The types of `pg` lack this method. */
 interface CopyConnection extends Connection {
   readonly sendCopyFail: (reason: string) => void;
 }
 
-/** What came of SQL that was sent: `completed` statements, and the error of the one after them, if any. */
+/** The outcome of SQL that was sent: the number of completed statements, and the error of the next one, if any. */
 export interface Outcome {
   readonly completed: number;
   readonly error?: unknown;
 }
 
 /**
- * Sends SQL as it is, as one simple query, and counts the statements that complete: many errors of PostgreSQL, such as
- * a table that is there already, have no position, and the count says which statement it was. Rows are dropped as
- * they come, so that a SELECT in a migration costs no memory.
+ * Sends SQL unchanged, as one simple query, and counts the statements that complete. Many errors of PostgreSQL, such as
+ * "relation already exists", have no position; the count then tells which statement failed. Rows are discarded on arrival,
+ * so a SELECT in a migration costs no memory.
  */
 export function runScript(client: ClientBase, sql: string): Promise<Outcome> {
   return new Promise((resolve) => {
     let completed = 0;
     const ignore = () => undefined;
-    // What `pg` asks of anything that is given to client.query(); pg-cursor and pg-copy-streams are made likewise.
+    // The interface that `pg` expects of an object passed to client.query(); pg-cursor and pg-copy-streams use it too.
     client.query({
       submit: (connection: Connection) => {
         connection.query(sql);

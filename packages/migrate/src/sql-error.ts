@@ -1,70 +1,101 @@
-import { isConnectionLoss, SuiteError } from '@azora/db-core';
+import { findDatabaseError, isConnectionLoss, redactedCause } from '@azora/db-core/database-errors';
+import { SuiteError } from '@azora/db-core/errors';
 import { DatabaseError } from 'pg';
 import type { Script } from './files';
+import type { RelationLock } from './lock';
 import { offsetOfCharacter, type Place, placeOf } from './place';
-import { splitStatements } from './statements';
+import { splitStatements } from './sql';
 
-/** What failed, and where to look for it. */
+/** What failed, and where in the file. */
 export interface Failure {
   readonly name: string;
   readonly script: Script;
   readonly error: unknown;
-  /** Where in the file the SQL began that was sent; undefined when it was not the file's. */
+  /** Where the SQL that was sent began in the file; undefined for SQL of the runner itself. */
   readonly sentFrom?: number | undefined;
-  /** How many of its statements had completed. */
+  /** How many statements of that SQL had completed. */
   readonly completed?: number;
 }
 
-/** «Data exception»: its messages quote the value that did not fit, which may be a row's. */
-const DATA_EXCEPTION = /^22/;
+const LOCK_NOT_AVAILABLE = '55P03';
 
 const ADVICE: Readonly<Record<string, string>> = {
-  '25001': 'Make "-- no-transaction" the first line of the file, and let it do nothing else',
-  '40P01': 'Run it again; another session held what it needed',
-  '55P03': 'Another session holds a lock that it needs: wait for that one, or allow more with --lock-timeout',
-  '57014': 'It was cancelled, or took longer than the statement timeout: run it again with more time',
+  '25001': 'Make "-- no-transaction" the first line of the file, and keep other statements out of the file',
+  '40P01': 'Run again; another session held a lock that the migration needed',
+  '57014': 'Run again, with a longer statement timeout if the statement was not cancelled by hand',
 };
 
+/** Whether the error, or a cause of it, is that a statement did not get a lock in time. */
+export function isLockTimeout(error: unknown): boolean {
+  return findDatabaseError(error)?.sqlState === LOCK_NOT_AVAILABLE;
+}
+
 /**
- * What failed while a file's SQL ran, with file, line, column and a caret, as compilers print it. Never PostgreSQL's
- * `detail` and `where`, which hold values of rows.
+ * The error of a file's SQL, with file, line, column and a caret, as compilers print it. PostgreSQL's `detail` and `where`
+ * hold values of rows and are left out.
  */
-export function sqlError({ name, script, error, sentFrom, completed = 0 }: Failure): SuiteError {
-  const left = script.transactional ? 'nothing of it stays' : 'what ran before it stays';
+export function sqlError(failure: Failure): SuiteError {
+  const { name, script, error } = failure;
   if (!(error instanceof DatabaseError) || error.severity === 'FATAL' || isConnectionLoss(error)) {
     return connectionLost(name, script, error);
   }
-  const place = sentFrom === undefined ? undefined : findPlace(script.sql, error, sentFrom, completed);
+  const place = findPlace(failure);
   const at = place === undefined ? script.file : `${script.file}:${place.line}:${place.column}`;
   const excerpt = place === undefined ? '' : `\n${place.excerpt}\n`;
-  const message = DATA_EXCEPTION.test(error.code ?? '') ? withoutValues(error.message) : error.message;
+  const { sqlState = error.code ?? '', message = '' } = findDatabaseError(error) ?? {};
+  const remains = script.transactional
+    ? 'the migration was rolled back'
+    : 'earlier statements of the file remain applied';
   return new SuiteError('MIGRATION.SQL_FAILED', `${name} failed: ${message}`, {
-    why: `SQLSTATE ${error.code} at ${at}; ${left}.${excerpt}`,
-    next: ADVICE[error.code ?? ''] ?? `Correct ${script.file} and run it again`,
-    meta: { file: script.file, line: place?.line ?? null, column: place?.column ?? null, sqlState: error.code ?? null },
-    cause: error,
+    why: `SQLSTATE ${sqlState} at ${at}; ${remains}.${excerpt}`,
+    next: ADVICE[sqlState] ?? `Correct ${script.file} and run again`,
+    meta: { file: script.file, line: place?.line ?? null, column: place?.column ?? null, sqlState },
+    cause: redactedCause(error),
   });
+}
+
+/** The error of a migration that did not get a lock, after `attempts` attempts. */
+export function lockTimeoutError(
+  { name, script, cause }: { readonly name: string; readonly script: Script; readonly cause: unknown },
+  locks: readonly RelationLock[],
+  attempts: number,
+): SuiteError {
+  const { meta, why = '' } = cause instanceof SuiteError ? cause : { meta: { file: script.file } };
+  return new SuiteError('MIGRATION.LOCK_TIMEOUT', `${name} timed out waiting for ${describeLocks(locks)}`, {
+    why: `The runner tried ${attempts === 1 ? 'once' : `${attempts} times`}. ${why}`.trim(),
+    next: 'Let the other session finish, or end it, and run again; --statement-lock-timeout allows more time',
+    meta: { ...meta, sqlState: LOCK_NOT_AVAILABLE, locks },
+    cause: cause instanceof SuiteError ? cause : redactedCause(cause),
+  });
+}
+
+/** `a lock on users held by process 4711 (reporting, …)` */
+export function describeLocks(locks: readonly RelationLock[]): string {
+  if (locks.length === 0) return 'a lock held by a session that has just ended';
+  const relations = [...new Set(locks.map(({ relation }) => relation))].join(', ');
+  const holders = [...new Set(locks.map(({ holder }) => holder))].join(', ');
+  return `a lock on ${relations} held by ${holders}`;
 }
 
 function connectionLost(name: string, { file, transactional }: Script, error: unknown): SuiteError {
   const reason = error instanceof Error ? error.message : String(error);
-  return new SuiteError('MIGRATION.CONNECTION_LOST', `The connection was lost while ${name} ran`, {
-    why: `${reason}; ${transactional ? 'the migration is there wholly or not at all' : 'part of it may be there'}.`,
-    next: 'Run it again',
-    meta: { file },
-    cause: error,
+  const outcome = transactional
+    ? 'The migration is either applied as a whole or not at all'
+    : 'Some statements of the migration may be applied';
+  return new SuiteError('DATABASE.CONNECTION_LOST', `The connection was lost while ${name} ran`, {
+    why: `${reason}. ${outcome}.`,
+    next: 'Run again; the history table tells which migrations are applied',
+    meta: { file, outcome: 'unknown' },
+    cause: redactedCause(error),
   });
 }
 
-/** The error's own position; where it has none, the beginning of the statement that did not complete. */
-function findPlace(sql: string, error: DatabaseError, from: number, completed: number): Place | undefined {
-  if (error.position !== undefined) {
-    return placeOf(sql, from + offsetOfCharacter(sql.slice(from), Number(error.position)));
+/** The error's own position; without one, the beginning of the statement that did not complete. */
+function findPlace({ script: { sql }, error, sentFrom, completed = 0 }: Failure): Place | undefined {
+  if (sentFrom === undefined) return undefined;
+  if (error instanceof DatabaseError && error.position !== undefined) {
+    return placeOf(sql, sentFrom + offsetOfCharacter(sql.slice(sentFrom), Number(error.position)));
   }
-  const statement = splitStatements(sql).filter(({ offset }) => offset >= from)[completed];
+  const statement = splitStatements(sql).filter(({ offset }) => offset >= sentFrom)[completed];
   return statement === undefined ? undefined : placeOf(sql, statement.offset);
-}
-
-function withoutValues(message: string): string {
-  return message.replaceAll(/"[^"]*"/g, '"…"');
 }

@@ -1,38 +1,67 @@
 import { randomUUID } from 'node:crypto';
-import { quoteLiteral, SuiteError } from '@azora/db-core';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { SuiteError } from '@azora/db-core/errors';
+import { quoteLiteral } from '@azora/db-core/quote';
 import type { ClientBase, QueryResult } from 'pg';
 import type { Migration, Script } from './files';
 import { HISTORY } from './history';
+import { relationLocks } from './lock';
+import { placeOf } from './place';
 import { requireDown } from './refusals';
 import { runScript } from './script';
-import { sqlError } from './sql-error';
-import { splitStatements } from './statements';
+import { type Statement, splitStatements } from './sql';
+import { describeLocks, isLockTimeout, lockTimeoutError, sqlError } from './sql-error';
+
+/**
+ * PostgreSQL's lock_timeout for the statements of a migration. It is short because every session that needs the table
+ * queues behind a statement that waits for a strong lock.
+ */
+export const DEFAULT_LOCK_TIMEOUT_MS = 5_000;
+
+/** How often a migration that did not get a lock is tried again. */
+const LOCK_RETRIES = 10;
+
+/** The pause before a retry is random, between zero and a limit that doubles from the first to the longest. */
+const FIRST_RETRY_PAUSE_MS = 100;
+const LONGEST_RETRY_PAUSE_MS = 10_000;
+
+/**
+ * CONCURRENTLY waits for older transactions under a lock that blocks neither readers nor writers, and a timeout leaves an
+ * invalid index behind. The limit only keeps a forgotten transaction from stopping the runner for ever.
+ */
+const CONCURRENT_LOCK_TIMEOUT_MS = 600_000;
 
 export interface StepOptions {
-  /** How long a statement may wait for a lock: whoever needs the table waits behind it. */
-  readonly lockTimeoutMs: number;
-  /** How long a statement may take; what the server has set when it is undefined. */
+  /** PostgreSQL's lock_timeout while a migration runs; {@link DEFAULT_LOCK_TIMEOUT_MS} by default. */
+  readonly lockTimeoutMs?: number | undefined;
+  /** How often a migration is tried again after a lock timeout; 10 by default, 0 for never. */
+  readonly lockRetries?: number | undefined;
+  /** How long a statement may take; the server's own setting by default. */
   readonly statementTimeoutMs?: number | undefined;
-  /** Runs before the SQL of each migration, in its transaction where it has one; what it throws stops the run. */
+  /** Runs before the SQL of each migration, in its transaction if it has one. An error stops the run. */
   readonly beforeEach?: ((client: ClientBase, script: Script) => Promise<void>) | undefined;
   /** Runs in the transaction of each migration, after its SQL. */
   readonly afterEach?: ((client: ClientBase) => Promise<void>) | undefined;
+  /** Receives a sentence each time the run starts to wait for another session. */
+  readonly onWait?: ((reason: string) => void) | undefined;
+  /** Once aborted, a migration that waits for a lock is not tried again. */
+  readonly signal?: AbortSignal | undefined;
 }
 
-/** One file to run, and what it makes of the history; the parts are SQL. */
+/** One file to run, and the changes that it makes to the history table, as SQL. */
 export interface Step {
   readonly name: string;
   readonly script: Script;
-  /** Whether the history says already what this step would make it say. */
+  /** A condition: whether the history table already shows this step as done. */
   readonly isDone: string;
-  /** Outside of a transaction: says that it began, so that an interruption shows. */
+  /** Outside of a transaction: records that the step began, so that an interruption shows. */
   readonly begin: string;
   readonly finish: string;
-  /** Keeps what went wrong; `undone` says that nothing of it stays. */
-  readonly fail: (logs: string, undone: boolean) => string;
+  /** Records an error; `rolledBack` is true when nothing of the step remains. */
+  readonly fail: (logs: string, rolledBack: boolean) => string;
 }
 
-/** The step that applies a migration. A try that was rolled back as a whole says so, for then no tool asks for a repair. */
+/** The step that applies a migration. A failed attempt that was rolled back is recorded as such, so it needs no repair. */
 export function stepUp({ name, checksum, ...script }: Migration): Step {
   const id = quoteLiteral(randomUUID());
   const identity = `${id}, ${quoteLiteral(checksum)}, ${quoteLiteral(name)}`;
@@ -47,15 +76,16 @@ export function stepUp({ name, checksum, ...script }: Migration): Step {
     finish: script.transactional
       ? insert('started_at, finished_at, applied_steps_count', 'now(), clock_timestamp(), 1')
       : update('finished_at = clock_timestamp(), applied_steps_count = 1'),
-    fail: (logs, undone) =>
+    fail: (logs, rolledBack) =>
       script.transactional
-        ? insert('rolled_back_at, logs', `${undone ? 'now()' : 'NULL'}, ${quoteLiteral(logs)}`)
+        ? insert('rolled_back_at, logs', `${rolledBack ? 'now()' : 'NULL'}, ${quoteLiteral(logs)}`)
         : update(`logs = ${quoteLiteral(logs)}`),
   };
 }
 
 /**
- * The step that takes a migration back. Its tries go from the history too: of a migration that is not there nothing is told.
+ * The step that reverts a migration. Failed attempts to apply it are removed from the history as well, because the history
+ * only describes migrations that are there.
  * @throws {SuiteError} `MIGRATION.IRREVERSIBLE`
  */
 export function stepDown(migration: Migration): Step {
@@ -69,7 +99,7 @@ export function stepDown(migration: Migration): Step {
     isDone: `NOT EXISTS (SELECT FROM ${HISTORY} WHERE ${rowOf(name)} AND finished_at IS NOT NULL)`,
     begin: unfinish('down.sql was interrupted'),
     finish: `DELETE FROM ${HISTORY} WHERE migration_name = ${quoteLiteral(name)}`,
-    fail: (logs, undone) => (undone ? '' : unfinish(logs)),
+    fail: (logs, rolledBack) => (rolledBack ? '' : unfinish(logs)),
   };
 }
 
@@ -78,17 +108,20 @@ function rowOf(name: string): string {
 }
 
 /**
- * Runs one step; false when another runner did it meanwhile.
- * @throws {SuiteError} `MIGRATION.SQL_FAILED`, `MIGRATION.CONNECTION_LOST`, `MIGRATION.HOLDS_TRANSACTION`
+ * Runs one step; false when another runner has done it meanwhile, or when the run was aborted while the step waited for a
+ * lock.
+ * @throws {SuiteError} `MIGRATION.SQL_FAILED`, `MIGRATION.LOCK_TIMEOUT`, `MIGRATION.HOLDS_TRANSACTION`,
+ *   `DATABASE.CONNECTION_LOST`
  */
 export async function runStep(client: ClientBase, step: Step, options: StepOptions): Promise<boolean> {
   if (!step.script.transactional) await options.beforeEach?.(client, step.script);
   try {
-    return await (step.script.transactional ? runInTransaction : runStatements)(client, step, options);
+    if (!step.script.transactional) return await runStatements(client, step, options);
+    return await withLockRetries(client, step, options, () => runInTransaction(client, step, options));
   } catch (error) {
     await client.query('ROLLBACK').catch(() => undefined);
     const record = error instanceof SuiteError ? recordOf(step, error) : '';
-    // A lost connection takes no record; its transaction is gone with it.
+    // A lost connection takes no record; the transaction is gone with it.
     await client.query(`${RESET} ${record}`).catch(() => undefined);
     throw error;
   }
@@ -96,6 +129,44 @@ export async function runStep(client: ClientBase, step: Step, options: StepOptio
 
 function recordOf(step: Step, { code, message, why = '' }: SuiteError): string {
   return step.fail(`${message}\n${why}`, step.script.transactional && code !== 'MIGRATION.HOLDS_TRANSACTION');
+}
+
+/**
+ * Runs `attempt` again after a lock timeout, with exponential backoff and full jitter, up to a number of retries. While it
+ * pauses it is not in the queue of any lock, so the sessions behind it go on. `attempt` must leave nothing behind when it
+ * fails. False when the run was aborted meanwhile.
+ * @throws {SuiteError} `MIGRATION.LOCK_TIMEOUT`
+ */
+async function withLockRetries(
+  client: ClientBase,
+  step: Step,
+  { lockRetries = LOCK_RETRIES, onWait, signal }: StepOptions,
+  attempt: () => Promise<boolean>,
+): Promise<boolean> {
+  for (let retry = 1; ; retry += 1) {
+    try {
+      return await attempt();
+    } catch (error) {
+      if (!isLockTimeout(error)) throw error;
+      await client.query(`ROLLBACK; ${step.script.transactional ? RESET : ''}`);
+      const locks = await relationLocks(client, waitingSql(step.script, error));
+      if (retry > lockRetries) throw lockTimeoutError({ ...step, cause: error }, locks, retry);
+      onWait?.(`waiting for ${describeLocks(locks)}; retry ${retry} of ${lockRetries}`);
+      const limit = Math.min(LONGEST_RETRY_PAUSE_MS, FIRST_RETRY_PAUSE_MS * 2 ** (retry - 1));
+      await sleep(Math.random() * limit, undefined, { signal }).catch(() => undefined);
+      if (signal?.aborted) return false;
+    }
+  }
+}
+
+/** The statement that did not get its lock; everything that the step locks when the error names no place in the file. */
+function waitingSql({ sql }: Script, error: unknown): string {
+  const { line, column } = error instanceof SuiteError ? error.meta : {};
+  const waiting = splitStatements(sql).find(({ offset }) => {
+    const place = placeOf(sql, offset);
+    return place.line === line && place.column === column;
+  });
+  return waiting?.text ?? `${HISTORY} ${sql}`;
 }
 
 /** The SQL and its history row in one transaction: killed at any moment, both are there or neither. */
@@ -116,25 +187,65 @@ async function runInTransaction(client: ClientBase, step: Step, options: StepOpt
   return true;
 }
 
-/** Statement by statement, as CREATE INDEX CONCURRENTLY and VACUUM need it. */
+/** Runs statement by statement, as CREATE INDEX CONCURRENTLY and VACUUM require. */
 async function runStatements(client: ClientBase, step: Step, options: StepOptions): Promise<boolean> {
   const failed = failureOf(step);
   const { done } = await client.query(`SELECT ${step.isDone} AS done`).then(lastRow, failed);
   if (done) return false;
   await client.query(`${step.begin}; ${settings(options, 'SESSION')}`).catch(failed);
-  for (const { offset, text } of splitStatements(step.script.sql)) {
-    const { error } = await runScript(client, text);
-    if (error !== undefined) throw sqlError({ ...step, error, sentFrom: offset });
-  }
+  for (const statement of splitStatements(step.script.sql)) await runAlone(client, step, statement, options);
   await client.query(`${RESET} BEGIN; ${settings(options, 'LOCAL')}`).catch(failed);
   await options.afterEach?.(client);
   await client.query(`${step.finish}; COMMIT`).catch(failed);
   return true;
 }
 
+async function runAlone(client: ClientBase, step: Step, statement: Statement, options: StepOptions): Promise<void> {
+  const { offset, text } = statement;
+  const isConcurrent = CONCURRENTLY.test(text);
+  // A file that sets its own lock_timeout keeps it.
+  const ownTimeout = /lock_timeout/i.test(step.script.sql);
+  const lockTimeoutMs = isConcurrent ? CONCURRENT_LOCK_TIMEOUT_MS : (options.lockTimeoutMs ?? DEFAULT_LOCK_TIMEOUT_MS);
+  if (!ownTimeout) await client.query(`SET lock_timeout = ${Math.round(lockTimeoutMs)}`).catch(failureOf(step));
+  // Statements before this one are committed, so an abort may not end the file here: only the retries end.
+  const retries = isAtomic(statement) ? options : { ...options, lockRetries: 0 };
+  const { signal: _, ...unabortable } = retries;
+  await withLockRetries(client, step, unabortable, async () => {
+    const { error } = await runScript(client, text);
+    if (error !== undefined) throw sqlError({ ...step, error, sentFrom: offset });
+    return true;
+  });
+}
+
+const CONCURRENTLY = /\bconcurrently\b/i;
+
+/** Statements that PostgreSQL runs as one transaction of their own: a failed one leaves nothing behind. */
+const ATOMIC_STATEMENTS: ReadonlySet<string> = new Set([
+  'alter',
+  'comment',
+  'create',
+  'delete',
+  'drop',
+  'grant',
+  'insert',
+  'lock',
+  'revoke',
+  'truncate',
+  'update',
+]);
+
 /**
- * The advisory lock keeps runners in line; the table's lock decides. It holds where the other does not: on the companion,
- * whose connections are one session, and behind a pooler that gives each transaction another session.
+ * Whether a statement outside of a transaction can run again after a lock timeout. CONCURRENTLY leaves an invalid index
+ * behind; VACUUM, REINDEX, CLUSTER, CALL and DO may have committed a part.
+ */
+function isAtomic({ text, words: [first = ''] }: Statement): boolean {
+  return ATOMIC_STATEMENTS.has(first) && !CONCURRENTLY.test(text);
+}
+
+/**
+ * The advisory lock keeps runners from working side by side; the lock on the history table decides. It also holds where the
+ * advisory lock does not: on the companion, whose connections share one session, and behind a pooler that gives each
+ * transaction another session.
  */
 function openTransaction(step: Step, options: StepOptions): string {
   return `
@@ -145,18 +256,21 @@ function openTransaction(step: Step, options: StepOptions): string {
 }
 
 /**
- * A server notices that its client was killed when it next reads from it, which may be hours later, and until then it keeps
- * every lock. It can look in between on these systems.
+ * A server notices that its client was killed when it next reads from the connection, which may be hours later, and until
+ * then the session keeps its locks. On these systems the server can check in between.
  */
 const CONNECTION_CHECK_MS = 2_000;
 
 const SAME_TRANSACTION = 'SELECT pg_current_xact_id()::text AS transaction;';
 
-/** What a migration set for its session would hold for the next one, if both run now; a dump's empty search path does. */
+/** Settings that a migration made for its session would hold for the next migration of the same run. */
 const RESET = 'RESET SESSION AUTHORIZATION; RESET ROLE; RESET ALL;';
 
-/** Set again after {@link RESET}, which clears them too. */
-function settings({ lockTimeoutMs, statementTimeoutMs }: StepOptions, scope: 'LOCAL' | 'SESSION'): string {
+/** Must be applied again after {@link RESET}, which clears these settings too. */
+function settings(
+  { lockTimeoutMs = DEFAULT_LOCK_TIMEOUT_MS, statementTimeoutMs }: StepOptions,
+  scope: 'LOCAL' | 'SESSION',
+): string {
   const timeout =
     statementTimeoutMs === undefined ? '' : `SET ${scope} statement_timeout = ${Math.round(statementTimeoutMs)};`;
   return `SET ${scope} lock_timeout = ${Math.round(lockTimeoutMs)}; ${timeout}
@@ -169,25 +283,25 @@ interface Answer {
   readonly transaction?: string;
 }
 
-/** The last row that several statements in one query gave. */
+/** The last row that several statements in one query returned. */
 function lastRow(result: QueryResult<Answer>): Answer {
   const results: readonly QueryResult<Answer>[] = Array.isArray(result) ? result : [result];
   return results.flatMap(({ rows }) => rows).at(-1) ?? {};
 }
 
-/** For queries of our own: their errors have no place in the file. */
+/** For the runner's own queries, whose errors have no place in the file. */
 function failureOf(step: Step): (error: unknown) => never {
   return (error) => {
     throw sqlError({ ...step, error });
   };
 }
 
-/** The scan for COMMIT comes first; this is for what it cannot see, such as a server that reads backslashes in strings. */
+/** The scan for COMMIT comes first; this check finds what the scan cannot see, such as backslashes in strings on some servers. */
 function transactionGone({ name, script }: Step): SuiteError {
   return new SuiteError('MIGRATION.HOLDS_TRANSACTION', `${name} ended the transaction in which it ran`, {
     kind: 'configuration',
-    why: `Part of ${script.file} is committed, and the history does not say so.`,
-    next: 'Take COMMIT and ROLLBACK out of the file, and undo by hand what it did',
+    why: `Part of ${script.file} is committed, and the history table does not show it.`,
+    next: 'Remove COMMIT and ROLLBACK from the file, and undo by hand what the file did',
     meta: { file: script.file },
   });
 }

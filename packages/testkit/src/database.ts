@@ -39,7 +39,7 @@ export interface TestDatabase {
   readonly close: (keep: boolean) => Promise<void>;
 }
 
-const MIGRATE = { lockTimeoutMs: 60_000 };
+const MIGRATE = { runnerTimeoutMs: 60_000 };
 /** How many statements of a test can run at the same time. */
 const SESSIONS = 8;
 /** The advisory lock under which one process at a time makes templates; "test" in ASCII. */

@@ -4,12 +4,12 @@ import { splitStatements } from '@azora/db-migrate';
 import type { ClientBase } from 'pg';
 import type { Service } from '../config/registry';
 
-/** Beside the schema: what must be true of the rows beyond what constraints hold. */
+/** The file beside schema.prisma with queries for rules that constraints cannot express. */
 const FILE = 'checks.sql';
 
 /**
- * Runs what a service's `prisma/checks.sql` asks: each statement gives a row per thing that is wrong, in its column
- * `problem`. A service without the file has nothing to check.
+ * Runs the queries in a service's `prisma/checks.sql`. Each returns one row per problem, in its column `problem`. A service
+ * without the file has no problems.
  */
 export async function runChecks(client: ClientBase, service: Service): Promise<readonly string[]> {
   const file = path.join(path.dirname(service.schemaPath), FILE);

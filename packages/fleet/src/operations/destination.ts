@@ -1,32 +1,31 @@
 import { SuiteError } from '@azora/db-core';
-import type { Depth } from '@azora/db-migrate';
-import { readMigrations } from '@azora/db-migrate';
+import { type Depth, readMigrations } from '@azora/db-migrate';
 import type { Service } from '../config/registry';
 import { readTag, tagNames } from './tags';
 import type { Target } from './targets';
 
-/** A database with the migration that shall be its newest; null for none at all, undefined when nobody named one. */
+/** A database and the migration that becomes its newest; null for no migration at all, undefined without `--to`. */
 export interface Destination {
   readonly target: Target;
   readonly to?: string | null | undefined;
 }
 
-/** How far down: by steps, or to the destination. */
+/** The depth of a run down: a number of steps, or the destination. */
 export function depthOf(to: string | null | undefined, steps: number | undefined): Depth {
   if (steps !== undefined) return { steps };
-  // Not all of them because somebody forgot to say how many.
-  if (to === undefined) throw new Error('neither steps nor a destination');
+  // A caller that gives neither must not revert everything.
+  if (to === undefined) throw new Error('a run down needs steps or a destination');
   return { to };
 }
 
-/** For a run over the fleet, whose rows are told by service. */
+/** The destination as an item for {@link eachService}. */
 export function withService(destination: Destination): Destination & { readonly service: Service } {
   return { ...destination, service: destination.target.service };
 }
 
 /**
- * Finds what `--to` means: a tag, which names a head for each service, or a migration, whose services alone are moved. A
- * migration may be given by the beginning of its name, such as its timestamp.
+ * Resolves the argument of `--to`: a tag, which names a head for each service, or a migration, which selects only the
+ * services that have it. A migration may be given by the beginning of its name, such as its timestamp.
  * @throws {SuiteError} `USAGE.UNKNOWN_DESTINATION`, `MIGRATION.MISSING` when a head has no file
  */
 export async function findDestinations(
@@ -51,20 +50,19 @@ export async function findDestinations(
   }
   const found = names.flatMap(({ target, names: known }) => {
     const matching = known.filter((name) => name === to || name.startsWith(to));
-    if (matching.length > 1 && !matching.includes(to))
-      throw unknown(`${to} is the beginning of ${matching.join(', ')}`);
+    if (matching.length > 1 && !matching.includes(to)) throw unknown(`${to} is ambiguous: ${matching.join(', ')}`);
     const [name] = matching.includes(to) ? [to] : matching;
     return name === undefined ? [] : [{ target, to: name }];
   });
   if (found.length > 0) return found;
   const tags = await tagNames(root);
-  throw unknown(`No tag and no migration is called ${to}`, tags);
+  throw unknown(`There is no tag and no migration named ${to}`, tags);
 }
 
 function withoutFile(target: Target, head: string, tag: string): SuiteError {
   return new SuiteError('MIGRATION.MISSING', `${target.service.name} has no migration ${head}`, {
     kind: 'configuration',
-    why: `The tag ${tag} names it.`,
+    why: `The tag ${tag} names this migration.`,
     next: 'Restore the folder from version control',
     meta: { service: target.service.name, migrations: [head] },
   });
@@ -74,7 +72,9 @@ function unknown(message: string, tags: readonly string[] = []): SuiteError {
   return new SuiteError('USAGE.UNKNOWN_DESTINATION', message, {
     kind: 'usage',
     next:
-      tags.length > 0 ? `Tags: ${tags.join(', ')}` : 'Give the whole name of a migration, as "migrate status" shows it',
+      tags.length > 0
+        ? `Use one of the tags: ${tags.join(', ')}`
+        : 'Use the full name of a migration, as "azora-db migrate status" shows it',
     meta: { tags },
   });
 }

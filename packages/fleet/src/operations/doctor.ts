@@ -1,28 +1,28 @@
 import { withClient } from '@azora/db-migrate';
+import { DEFAULT_LIMITS, type Finding, type Level, type Limits } from '../postgres/doctor/check';
 import { type Examined, examineDatabase } from '../postgres/doctor/examine';
-import { DEFAULT_LIMITS, type Finding, type Level, type Limits } from '../postgres/doctor/finding';
 import { doneRows, eachService, type RunOptions, type ServiceRow } from './fleet';
 import type { Target } from './targets';
 
-/** A finding with its place in the fleet. */
+/** A finding with its service and server. */
 export interface FleetFinding extends Finding {
-  /** Null when it is about the server and so about every service on it. */
+  /** Null for a finding about the server, and so about every service on it. */
   readonly service: string | null;
   readonly server: string;
 }
 
-/** One server, however many databases it holds. */
+/** One server with any number of databases. */
 export interface ExaminedServer {
-  /** Host and port, or whose companion it is. */
+  /** Host and port, or the service of a companion. */
   readonly server: string;
-  /** Null when none of its databases answered. */
+  /** Null when none of the databases answered. */
   readonly version: string | null;
   readonly services: readonly string[];
 }
 
 export interface DoctorReport {
   readonly servers: readonly ExaminedServer[];
-  /** Servers' findings first, then the services' in their order; of each the worst first. */
+  /** The findings about servers, then those about services in their order; within each, the worst first. */
   readonly findings: readonly FleetFinding[];
   readonly rows: readonly ServiceRow<Examined>[];
 }
@@ -31,13 +31,13 @@ export interface DoctorOptions extends RunOptions {
   readonly limits?: Partial<Limits>;
 }
 
-/** Looks at every database and server of the fleet and says what is wrong; changes nothing. */
+/** Examines every database and server of the fleet; changes nothing. */
 export async function examineFleet(targets: readonly Target[], options: DoctorOptions): Promise<DoctorReport> {
   const limits = { ...DEFAULT_LIMITS, ...options.limits };
   const rows = await eachService(targets, options, async (target) => {
-    const { server, service } = target;
-    const patient = { server, extensions: service.extensions, limits };
-    const data = await withClient(target.admin, (client) => examineDatabase(client, patient));
+    const { server, service, role } = target;
+    const context = { server, extensions: service.extensions, role, limits };
+    const data = await withClient(target.admin, (client) => examineDatabase(client, context));
     return { data, detail: '' };
   });
   const servers = new Map(targets.map((target) => [target.service.name, serverName(target)]));
@@ -58,8 +58,8 @@ export async function examineFleet(targets: readonly Target[], options: DoctorOp
   };
 }
 
-/** True when there is something to do about the fleet; notes alone do not count. */
-export function isIll({ findings }: DoctorReport): boolean {
+/** Whether a finding is an error or a warning; notes alone need no action. */
+export function needsAction({ findings }: DoctorReport): boolean {
   return findings.some(({ level }) => level !== 'note');
 }
 
@@ -72,13 +72,13 @@ type ExaminedService = Examined & { readonly service: string; readonly server: s
 function listServers(examined: readonly ExaminedService[]): readonly ExaminedServer[] {
   const names = [...new Set(examined.map(({ server }) => server))];
   return names.map((server) => {
-    const there = examined.filter((it) => it.server === server);
-    const version = there.find(({ serverVersion }) => serverVersion !== null)?.serverVersion ?? null;
-    return { server, version, services: there.map(({ service }) => service) };
+    const onServer = examined.filter((it) => it.server === server);
+    const version = onServer.find(({ serverVersion }) => serverVersion !== null)?.serverVersion ?? null;
+    return { server, version, services: onServer.map(({ service }) => service) };
   });
 }
 
-/** Each once per server; numbers in the message may differ from one service's look to the next. */
+/** Each finding once per server; numbers in its message may differ between the services. */
 function serverFindings(examined: readonly ExaminedService[]): readonly FleetFinding[] {
   const found = new Map<string, FleetFinding>();
   for (const { server, serverFindings: findings } of examined) {

@@ -1,34 +1,22 @@
 import { readFile } from 'node:fs/promises';
 import type { DatabaseUrl } from '@azora/db-core';
-import {
-  type CatalogChange,
-  type CatalogObject,
-  compareCatalogs,
-  type Migration,
-  migrateUp,
-  readMigrations,
-  readObjects,
-  readState,
-  withClient,
-} from '@azora/db-migrate';
+import { type Migration, migrateUp, readMigrations, readState, withClient } from '@azora/db-migrate';
 import { diffSchema } from '../postgres/schema-engine/diff';
 import { withScratchDatabase } from '../postgres/scratch';
-import { countOf } from './count';
-import { eachService, type RunOptions, type ServiceRow } from './fleet';
+import { type CatalogChange, type CatalogObject, compareCatalogs, readObjects } from '../postgres/verify/catalog';
+import { countOf, eachService, type RunOptions, type ServiceRow } from './fleet';
 import { scratchPlace, type Target } from './targets';
 
 export interface DriftedService {
-  /** How the live database differs from what its migrations made. */
+  /** The differences between the live database and the result of its migrations. */
   readonly changes: readonly CatalogChange[];
-  /** The SQL that schema.prisma wants beyond all migrations; empty when they lead to it. */
+  /** The SQL that schema.prisma requires beyond all migrations; empty when they match. */
   readonly unwritten: string;
 }
 
-const RUN = { lockTimeoutMs: 60_000 };
-
 /**
- * Compares each live database, object by object, with what its applied migrations make of an empty one, and schema.prisma
- * with what all of them make. Nothing is changed.
+ * Compares each live database, object by object, with the result of its applied migrations on an empty database, and
+ * schema.prisma with the result of all migrations. Nothing is changed.
  */
 export async function findDrift(
   targets: readonly Target[],
@@ -37,8 +25,13 @@ export async function findDrift(
   return eachService(targets, options, async (target) => {
     const data = await driftOf(target);
     const count = data.changes.length;
-    return { data, detail: count === 0 ? 'as its migrations made it' : countOf(count, 'difference') };
+    return { data, detail: count === 0 ? 'no difference' : countOf(count, 'difference') };
   });
+}
+
+/** Whether the database or schema.prisma differs from the migrations. */
+export function hasDrift(row: ServiceRow<DriftedService>): boolean {
+  return row.state === 'done' && (row.data.changes.length > 0 || row.data.unwritten !== '');
 }
 
 async function driftOf(target: Target): Promise<DriftedService> {
@@ -53,13 +46,13 @@ async function driftOf(target: Target): Promise<DriftedService> {
       url,
       migrations.filter(({ name }) => applied.has(name)),
     );
-    await migrateUp(url, migrations, RUN);
+    await migrateUp(url, migrations);
     return { changes: compareCatalogs(expected, live), unwritten: (await diffSchema(url, schema)).up };
   });
 }
 
-/** What the migrations make of the empty database that is given. */
+/** The catalog after the migrations ran on the given empty database. */
 export async function catalogOf(url: DatabaseUrl, migrations: readonly Migration[]): Promise<readonly CatalogObject[]> {
-  await migrateUp(url, migrations, RUN);
+  await migrateUp(url, migrations);
   return withClient(url, (client) => readObjects(client, { grants: false }));
 }

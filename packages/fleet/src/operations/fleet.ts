@@ -1,15 +1,15 @@
 import os from 'node:os';
-import { findDatabaseError, isConnectionLoss, SuiteError } from '@azora/db-core';
+import { connectionFailure, findDatabaseError, redactedCause, SuiteError } from '@azora/db-core';
 import pMap from 'p-map';
 import type { Service } from '../config/registry';
 
-/** How one service came out of a run over the fleet. */
+/** The outcome of a run for one service. */
 export type ServiceRow<Data> =
   | { readonly service: string; readonly state: 'done'; readonly data: Data }
   | { readonly service: string; readonly state: 'failed'; readonly error: SuiteError }
   | { readonly service: string; readonly state: 'not-started' };
 
-/** What a run tells while it goes on; `detail` is a few words such as `2 migrations`. */
+/** An event in the course of a run; `detail` is a short text such as `2 migrations`. */
 export interface ProgressEvent {
   readonly service: string;
   readonly state: 'queued' | 'started' | 'working' | 'done' | 'failed';
@@ -20,18 +20,18 @@ export type Progress = (event: ProgressEvent) => void;
 
 export interface RunOptions {
   readonly progress?: Progress | undefined;
-  /** Once aborted, no further service is started; those that run come to their next safe point. */
+  /** Once aborted, no further service is started; running ones continue to their next safe point. */
   readonly signal?: AbortSignal | undefined;
 }
 
-/** Two services per core: while one waits for the server's fsync, another computes. */
+/** Two services per core: while one waits for the server's fsync, the other computes. */
 const CONCURRENCY = Math.min(8, Math.max(4, os.availableParallelism() * 2));
 
-/** Does `work` for every service, a bounded number at a time, going on past those that fail: one row per service. */
+/** Runs `work` for every service, a bounded number at a time; returns one row per service. A failure does not stop the rest. */
 export async function eachService<Item extends { readonly service: Service }, Data>(
   items: readonly Item[],
   { progress, signal }: RunOptions,
-  work: (item: Item, tell: (detail: string) => void) => Promise<{ readonly data: Data; readonly detail: string }>,
+  work: (item: Item, onProgress: (detail: string) => void) => Promise<{ readonly data: Data; readonly detail: string }>,
 ): Promise<readonly ServiceRow<Data>[]> {
   for (const { service } of items) progress?.({ service: service.name, state: 'queued', detail: '' });
   return pMap(
@@ -41,11 +41,11 @@ export async function eachService<Item extends { readonly service: Service }, Da
       if (signal?.aborted) return { service, state: 'not-started' };
       progress?.({ service, state: 'started', detail: '' });
       try {
-        const { data, detail } = await work(item, (told) => progress?.({ service, state: 'working', detail: told }));
+        const { data, detail } = await work(item, (text) => progress?.({ service, state: 'working', detail: text }));
         progress?.({ service, state: 'done', detail });
         return { service, state: 'done', data };
       } catch (error) {
-        // Its work came to a safe point and ended there.
+        // The work stopped at a safe point after an interrupt.
         if (signal?.aborted && error === signal.reason) return { service, state: 'not-started' };
         const known = toSuiteError(error);
         progress?.({ service, state: 'failed', detail: known.message });
@@ -56,39 +56,58 @@ export async function eachService<Item extends { readonly service: Service }, Da
   );
 }
 
-/** The rows that are done, with their data. */
+/** The rows of services that succeeded, with their data. */
 export function doneRows<Data>(
   rows: readonly ServiceRow<Data>[],
 ): readonly Extract<ServiceRow<Data>, { state: 'done' }>[] {
   return rows.filter((row) => row.state === 'done');
 }
 
+/** A number with its noun, in English: 1 migration, 1,200 rows. */
+export function countOf(number: number, noun: string): string {
+  return `${number.toLocaleString('en')} ${noun}${number === 1 ? '' : 's'}`;
+}
+
 /**
- * What was thrown, as the suite's error: the end of a session, a database's error by its SQLSTATE, anything else as a bug
- * with its cause.
+ * Converts an unknown error: a connection that failed becomes `SERVER.UNREACHABLE` when nothing was sent, and
+ * `DATABASE.CONNECTION_LOST` when the outcome is unknown; an error of PostgreSQL becomes `DATABASE.FAILED` with its SQLSTATE;
+ * any other error becomes `INTERNAL`, a bug.
  */
 export function toSuiteError(error: unknown): SuiteError {
   if (error instanceof SuiteError) return error;
   const message = error instanceof Error ? error.message : String(error);
-  if (isConnectionLoss(error)) {
-    return new SuiteError('SERVER.CONNECTION_LOST', 'The connection to the server was lost', {
-      // Node's error of several addresses at once has no message.
-      ...(message === '' ? {} : { why: `${message}.` }),
-      next: 'Run it again when the server is back',
-      cause: error,
-    });
-  }
-  const fault = findDatabaseError(error);
-  if (fault !== undefined) {
-    return new SuiteError('DATABASE.FAILED', fault.message, {
-      why: `PostgreSQL answered SQLSTATE ${fault.sqlState}.`,
-      meta: { sqlState: fault.sqlState },
-      cause: error,
+  const failure = connectionFailure(error);
+  if (failure !== undefined) return connectionError(failure, error, message);
+  const found = findDatabaseError(error);
+  if (found !== undefined) {
+    return new SuiteError('DATABASE.FAILED', found.message, {
+      why: `PostgreSQL returned SQLSTATE ${found.sqlState}.`,
+      meta: { sqlState: found.sqlState },
+      cause: redactedCause(error),
     });
   }
   return new SuiteError('INTERNAL', message, {
     kind: 'bug',
-    next: 'Run it again with AZORA_DEBUG=1 for the stack',
+    next: 'Run again with AZORA_DEBUG=1 to see the stack trace',
     cause: error,
+  });
+}
+
+function connectionError(outcome: 'not-sent' | 'unknown', error: unknown, message: string): SuiteError {
+  // Node's error for several addresses at once has no message.
+  const reason = message === '' ? '' : `${message}. `;
+  if (outcome === 'not-sent') {
+    return new SuiteError('SERVER.UNREACHABLE', 'Could not connect to the PostgreSQL server', {
+      why: `${reason}Nothing was sent.`,
+      next: 'Start the server or check its address, then run again',
+      meta: { outcome },
+      cause: redactedCause(error),
+    });
+  }
+  return new SuiteError('DATABASE.CONNECTION_LOST', 'The connection to the server was lost', {
+    why: `${reason}The statement may or may not have been committed.`,
+    next: 'Run again when the server is back',
+    meta: { outcome },
+    cause: redactedCause(error),
   });
 }

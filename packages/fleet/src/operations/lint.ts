@@ -1,16 +1,16 @@
 import path from 'node:path';
 import { type Place, placeOf, readMigrations, type Script } from '@azora/db-migrate';
 import type { Service } from '../config/registry';
-import type { Direction, Finding, LintedScript } from '../postgres/analysis/lint/finding';
-import { findFaults } from '../postgres/analysis/lint/rules';
-import { replayObjects, type UnmanagedObjects } from '../postgres/analysis/lint/unmanaged-objects';
+import { lintScripts } from '../postgres/analysis/lint/lint';
+import type { Direction, Finding, LintedScript } from '../postgres/analysis/lint/rules';
 import { parseScript } from '../postgres/analysis/parse';
+import { replayObjects, type UnmanagedObjects } from '../postgres/analysis/unmanaged';
 
 /** A finding with its place in the checkout. */
 export interface LintFinding extends Pick<Finding, 'rule' | 'level' | 'message' | 'help'>, Place {
   readonly service: string;
   readonly migration: string;
-  /** From the root of the checkout, with slashes. */
+  /** The path from the root of the checkout, with slashes. */
   readonly file: string;
 }
 
@@ -26,14 +26,14 @@ interface ServiceFile extends LintedScript {
 }
 
 /**
- * Looks for dangerous locks, losses and other faults in every migration.sql and down.sql of the services; no database is
- * asked.
- * @throws {SuiteError} `MIGRATION.SYNTAX` and what reading migrations throws; `LINT.NO_SQUAWK`, `LINT.SQUAWK_FAILED`
+ * Finds dangerous locks, data losses and other problems in every migration.sql and down.sql of the services, without a
+ * database.
+ * @throws {SuiteError} `MIGRATION.SYNTAX` and the errors of reading migrations; `LINT.NO_SQUAWK`, `LINT.SQUAWK_FAILED`
  */
 export async function lintServices(root: string, services: readonly Service[]): Promise<LintReport> {
   const files = (await Promise.all(services.map(readFiles))).flat();
-  const faults = await findFaults(files);
-  const findings = files.flatMap((file, at) => (faults[at] ?? []).map((finding) => withPlace(root, file, finding)));
+  const found = await lintScripts(files);
+  const findings = files.flatMap((file, at) => (found[at] ?? []).map((finding) => withPlace(root, file, finding)));
   const migrations = files.filter(({ direction }) => direction === 'up').length;
   return { files: files.length, migrations, findings };
 }

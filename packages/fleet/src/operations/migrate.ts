@@ -1,90 +1,89 @@
 import {
   compareHistory,
+  afterMigration as grantsAndFingerprint,
   type MigrationState,
   migrateDown,
   migrateUp,
   readHistory,
   readMigrations,
-  storeFingerprint,
   withClient,
 } from '@azora/db-migrate';
 import type { ClientBase } from 'pg';
 import { refuseDataLoss, throwDataLoss } from '../postgres/analysis/losses';
-import { syncGrants, type TableGrants } from '../postgres/roles';
-import { readGrants } from '../schema/schema-model';
-import { countOf } from './count';
 import { type Destination, depthOf, withService } from './destination';
-import { eachService, type RunOptions, type ServiceRow } from './fleet';
+import { countOf, eachService, type RunOptions, type ServiceRow } from './fleet';
 import { planTarget } from './plan';
 import type { Target } from './targets';
 
+export { DEFAULT_LOCK_TIMEOUT_MS } from '@azora/db-migrate';
+
 export interface MigrateOptions extends RunOptions {
-  /** How long a statement may wait for a lock, and a runner for another runner. */
-  readonly lockTimeoutMs: number;
+  /** How long a run waits for another run on the same database; 10,000 by default. */
+  readonly runnerTimeoutMs?: number | undefined;
+  /** PostgreSQL's lock_timeout while a migration runs; 5,000 by default. */
+  readonly lockTimeoutMs?: number | undefined;
 }
 
-export const DEFAULT_LOCK_TIMEOUT_MS = 10_000;
-
 export interface MigratedService {
-  /** Names, in the order in which they ran. */
+  /** Names, in the order in which the migrations ran. */
   readonly migrations: readonly string[];
 }
 
-/** Applies what is pending in every database, in parallel, going on past a failing one. */
+/** Applies the pending migrations of every database, in parallel; a failure does not stop the other databases. */
 export async function migrateFleetUp(
   destinations: readonly Destination[],
   options: MigrateOptions,
 ): Promise<readonly ServiceRow<MigratedService>[]> {
-  return eachService(destinations.map(withService), options, async ({ target, to }, tell) => {
-    const migrations = await migrateTargetUp(target, { ...options, to }, tell);
-    return { data: { migrations }, detail: describe(migrations, 'applied', 'nothing to apply') };
+  return eachService(destinations.map(withService), options, async ({ target, to }, onProgress) => {
+    const migrations = await migrateTargetUp(target, { ...options, to }, onProgress);
+    return { data: { migrations }, detail: summaryOf(migrations, 'applied', 'nothing to apply') };
   });
 }
 
-/** Applies what is pending in one database, all of it or to a migration; returns the names. */
+/** Applies the pending migrations of one database, all of them or up to a migration; returns their names. */
 export async function migrateTargetUp(
   target: Target,
   { to, ...options }: MigrateOptions & { readonly to?: string | null | undefined },
-  tell: (detail: string) => void = () => undefined,
+  onProgress: (detail: string) => void = () => undefined,
 ): Promise<readonly string[]> {
   if (to === null) return [];
   const migrations = await readMigrations(target.service.migrationsPath);
   return withClient(target.admin, (client) =>
-    migrateUp(client, migrations, { ...runOptions(target, options, tell), to }),
+    migrateUp(client, migrations, { ...runOptions(target, options, onProgress), to }),
   );
 }
 
 /** Down by steps, or to the destination's migration. */
 export interface DownRequest {
   readonly steps?: number | undefined;
-  /** Whether rows and values that are there may go. */
+  /** Whether existing rows and values may be removed. */
   readonly acceptDataLoss: boolean;
 }
 
 /**
- * Undoes the newest migrations of every database.
- * @throws {SuiteError} per service: `MIGRATION.DATA_LOSS` before anything ran, or in the transaction of a step that met rows
- *   which came in meanwhile
+ * Reverts the newest migrations of every database.
+ * @throws {SuiteError} per service: `MIGRATION.DATA_LOSS` before anything runs, or in the transaction of a step whose tables
+ *   received rows in the meantime
  */
 export async function migrateFleetDown(
   destinations: readonly Destination[],
   { steps, acceptDataLoss }: DownRequest,
   options: MigrateOptions,
 ): Promise<readonly ServiceRow<MigratedService>[]> {
-  return eachService(destinations.map(withService), options, async (destination, tell) => {
+  return eachService(destinations.map(withService), options, async (destination, onProgress) => {
     const { target, to } = destination;
-    if (!acceptDataLoss) await refuseLossesAhead(destination, steps);
+    if (!acceptDataLoss) await refusePlannedLosses(destination, steps);
     const files = await readMigrations(target.service.migrationsPath);
-    const run = { ...runOptions(target, options, tell), ...depthOf(to, steps) };
+    const run = { ...runOptions(target, options, onProgress), ...depthOf(to, steps) };
     const migrations = await withClient(target.admin, (client) =>
       migrateDown(client, files, acceptDataLoss ? run : { ...run, beforeEach: refuseDataLoss }),
     );
-    return { data: { migrations }, detail: describe(migrations, 'undone', 'nothing to undo') };
+    return { data: { migrations }, detail: summaryOf(migrations, 'reverted', 'nothing to revert') };
   });
 }
 
-/** All steps at once, so that a run of several does not stop half-way where it could have been known. */
-async function refuseLossesAhead(destination: Destination, steps: number | undefined): Promise<void> {
+/** Checks all steps before the first one runs, so that a run does not stop half-way for a known reason. */
+async function refusePlannedLosses(destination: Destination, steps: number | undefined): Promise<void> {
   for (const { file, losses } of await planTarget(destination, { down: true, steps })) {
     throwDataLoss(
       file,
@@ -106,30 +105,33 @@ export async function readFleetMigrations(
   });
 }
 
-function runOptions(target: Target, { lockTimeoutMs, signal }: MigrateOptions, tell: (detail: string) => void) {
+/** Whether the service is not exactly at its newest migration. */
+export function isBehind(row: ServiceRow<MigrationState>): boolean {
+  if (row.state !== 'done') return false;
+  const { pending, failed, edited, missing } = row.data;
+  return [pending, failed, edited, missing].some((names) => names.length > 0);
+}
+
+function runOptions(
+  target: Target,
+  { runnerTimeoutMs, lockTimeoutMs, signal }: MigrateOptions,
+  onProgress: (detail: string) => void,
+) {
   return {
+    runnerTimeoutMs,
     lockTimeoutMs,
-    ...(signal === undefined ? {} : { signal }),
-    onMigration: (name: string) => tell(name),
-    onWait: (holder: string) => tell(`waits for ${holder}`),
+    signal,
+    onMigration: onProgress,
+    onWait: onProgress,
     afterEach: afterMigration(target),
   };
 }
 
-/**
- * What goes into the transaction of each migration: the app role's rights, so that no database is ever seen with tables
- * that its store may not read, and the fingerprint of the catalog.
- */
-export function afterMigration(target: Target): (client: ClientBase) => Promise<void> {
-  let grants: Promise<TableGrants> | undefined;
-  return async (client) => {
-    grants ??= readGrants(target.service);
-    await syncGrants(client, target.role, await grants);
-    await storeFingerprint(client);
-  };
+/** The app role's rights and the fingerprint of the catalog, in the transaction of each migration. */
+export function afterMigration({ role, service }: Target): (client: ClientBase) => Promise<void> {
+  return grantsAndFingerprint(role, service.schemaPath);
 }
 
-function describe(migrations: readonly string[], verb: string, none: string): string {
-  if (migrations.length === 0) return none;
-  return `${countOf(migrations.length, 'migration')} ${verb}`;
+function summaryOf(migrations: readonly string[], verb: string, none: string): string {
+  return migrations.length === 0 ? none : `${countOf(migrations.length, 'migration')} ${verb}`;
 }

@@ -1,16 +1,22 @@
-import type { Step } from '@azora/db-migrate';
-import { planDown, planUp, readMigrations, readState, refuseUnfinished, withClient } from '@azora/db-migrate';
+import {
+  planDown,
+  planUp,
+  readMigrations,
+  readState,
+  refuseUnfinished,
+  type Step,
+  withClient,
+} from '@azora/db-migrate';
 import type { ClientBase } from 'pg';
-import { type Effect, LOCK_MODES, type Loss } from '../postgres/analysis/effect';
-import { effectsOf } from '../postgres/analysis/effects';
+import { type Effect, effectsOf, LOCK_MODES, type Loss } from '../postgres/analysis/effects';
 import { findLosses } from '../postgres/analysis/losses';
 import { parseScript } from '../postgres/analysis/parse';
 import { type Destination, depthOf, withService } from './destination';
 import { eachService, type RunOptions, type ServiceRow } from './fleet';
 
-/** The strongest lock that a step takes on a table that was there before it. */
+/** The strongest lock that a step takes on an existing table. */
 export interface PlannedLock extends Pick<Effect, 'table' | 'lock' | 'work'> {
-  /** About how many rows the table has; undefined when the server does not know. */
+  /** The estimated number of rows; undefined when the server has no estimate. */
   readonly rows?: number | undefined;
 }
 
@@ -20,9 +26,9 @@ export interface PlannedStep {
   readonly sql: string;
   readonly transactional: boolean;
   readonly locks: readonly PlannedLock[];
-  /** What would be lost, and whether there is any of it now. */
+  /** The data that the step would remove; `hit` tells whether such data exists now. */
   readonly losses: readonly (Loss & { readonly hit: boolean })[];
-  /** What rows that are there would make fail. */
+  /** The reasons why the step fails if its tables have rows. */
   readonly needsNoRows: readonly string[];
 }
 
@@ -30,10 +36,10 @@ export interface PlannedService {
   readonly steps: readonly PlannedStep[];
 }
 
-/** The way: up, or down by steps or to the destination. */
+/** Up, or down by steps or to the destination. */
 export type Direction = { readonly down: false } | { readonly down: true; readonly steps?: number | undefined };
 
-/** What a run would do to each database; nothing is changed. */
+/** Plans a run on each database; nothing is changed. */
 export async function planFleet(
   destinations: readonly Destination[],
   direction: Direction,
@@ -46,8 +52,8 @@ export async function planFleet(
 }
 
 /**
- * What a run would do to one database.
- * @throws {SuiteError} what the run itself would refuse
+ * Plans a run on one database.
+ * @throws {SuiteError} the errors with which the run itself would refuse to begin
  */
 export async function planTarget({ target, to }: Destination, direction: Direction): Promise<readonly PlannedStep[]> {
   const migrations = await readMigrations(target.service.migrationsPath);
@@ -94,7 +100,7 @@ function strongest(effects: readonly Effect[]): readonly Pick<Effect, 'table' | 
   return [...locks.values()];
 }
 
-/** As the planner of queries counts them; a table that was never analyzed by what was written to it. */
+/** The planner's estimate; for a table that was never analyzed, the number of rows written to it. */
 async function rowsOf(client: ClientBase, tables: readonly string[]): Promise<ReadonlyMap<string, number>> {
   if (tables.length === 0) return new Map();
   const { rows } = await client.query<{ name: string; rows: string }>(

@@ -1,5 +1,5 @@
 import { quoteIdentifier } from '@azora/db-core';
-import { withClient } from '@azora/db-migrate';
+import { isOwnRelation, withClient } from '@azora/db-migrate';
 import type { Settings } from '../config/settings';
 import { dropDatabase } from '../postgres/databases';
 import { eachService, type RunOptions, type ServiceRow } from './fleet';
@@ -34,7 +34,7 @@ export async function truncateDatabases(
     await withClient(target.admin, async (client) => {
       const { rows } = await client.query<{ name: string }>(
         `SELECT relname::text AS name FROM pg_class
-         WHERE relnamespace = 'public'::regnamespace AND relkind = 'r' AND relname <> '_prisma_migrations'`,
+         WHERE relkind = 'r' AND ${isOwnRelation('pg_class')}`,
       );
       if (rows.length === 0) return;
       const names = rows.map(({ name }) => quoteIdentifier(name));

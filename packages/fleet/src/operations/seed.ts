@@ -4,8 +4,7 @@ import path from 'node:path';
 import { isRecord, type SeedMessage, type SeedRequest, SuiteError } from '@azora/db-core';
 import type { PasswordOf } from '../config/credentials';
 import { references, type SchemaModel, serviceOrder } from '../schema/schema-model';
-import { countOf } from './count';
-import type { RunOptions, ServiceRow } from './fleet';
+import { countOf, type RunOptions, type ServiceRow } from './fleet';
 import { findOrphans, type Orphans } from './references';
 import { appUrl, type Target } from './targets';
 

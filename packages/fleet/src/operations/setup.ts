@@ -1,11 +1,10 @@
-import { withClient } from '@azora/db-migrate';
+import { readGrants, syncGrants, withClient } from '@azora/db-migrate';
 import type { PasswordOf } from '../config/credentials';
 import type { Service } from '../config/registry';
 import type { Settings } from '../config/settings';
-import { syncGrants, withRightsLock } from '../postgres/roles';
-import { readGrants, type SchemaModel } from '../schema/schema-model';
-import { countOf } from './count';
-import { doneRows, eachService, type ServiceRow } from './fleet';
+import { withRightsLock } from '../postgres/roles';
+import type { SchemaModel } from '../schema/schema-model';
+import { countOf, doneRows, eachService, type ServiceRow } from './fleet';
 import { type MigrateOptions, migrateTargetUp } from './migrate';
 import { provision } from './provision';
 import { type SeedReport, seedFleet } from './seed';
@@ -69,7 +68,7 @@ export async function setUpDatabases(
     if (createdDatabase) tell('created');
     const migrations = await migrateTargetUp(target, options, tell);
     // Grants that were changed in the schema's annotations without a migration.
-    const grants = await readGrants(target.service);
+    const grants = await readGrants(target.service.schemaPath);
     await withClient(target.admin, (client) => withRightsLock(client, () => syncGrants(client, target.role, grants)));
     const what = createdDatabase ? 'created' : 'there';
     return {

@@ -2,6 +2,7 @@ import { quoteIdentifier, quoteLiteral, type SuiteError } from '@azora/db-core';
 import {
   compareHistory,
   hasDrifted,
+  isOwnRelation,
   type MigrationState,
   readHistory,
   readMigrations,
@@ -126,8 +127,7 @@ async function readFacts(client: ClientBase): Promise<Facts> {
     SELECT current_setting('server_version') AS version,
            pg_database_size(current_database())::text AS size,
            (SELECT json_agg(json_build_object('name', relname, 'estimate', reltuples) ORDER BY relname)
-            FROM pg_class
-            WHERE relnamespace = 'public'::regnamespace AND relkind = 'r' AND relname <> '_prisma_migrations') AS tables`);
+            FROM pg_class WHERE relkind = 'r' AND ${isOwnRelation('pg_class')}) AS tables`);
   const [row] = rows;
   return { version: row?.version ?? '', size: Number(row?.size ?? 0), tables: row?.tables ?? [] };
 }

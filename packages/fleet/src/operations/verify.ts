@@ -1,56 +1,56 @@
 import type { DatabaseUrl } from '@azora/db-core';
-import {
-  columnsOf,
-  type Problem,
-  readContents,
-  readMigrations,
-  tripEmpty,
-  tripWithRows,
-  withClient,
-} from '@azora/db-migrate';
+import { readMigrations, withClient } from '@azora/db-migrate';
 import { withScratchDatabase } from '../postgres/scratch';
-import { countOf } from './count';
-import { eachService, type RunOptions, type ServiceRow } from './fleet';
+import { columnsOf, type Problem, readContents, tripEmpty, tripWithRows } from '../postgres/verify/round-trip';
+import { countOf, eachService, type RunOptions, type ServiceRow } from './fleet';
 import { runSeed } from './seed';
 import { scratchPlace, type Target } from './targets';
 
 export interface VerifiedService {
   readonly migrations: number;
-  /** Migrations that say that they cannot be undone. */
+  /** Migrations whose down.sql is marked as irreversible. */
   readonly irreversible: readonly string[];
   readonly problems: readonly Problem[];
-  /** Rows of the shared seed that went down and up, and the tables that had none. */
+  /** The number of seed rows that were compared, and the tables without seed rows. */
   readonly rows: number;
   readonly tablesWithoutRows: readonly string[];
 }
 
 /**
- * Proves the migrations of each service on scratch databases: up, down and up give the same catalog, also on tables with
- * the rows of the service's seed, which are there afterwards as before.
+ * Verifies the migrations of each service on scratch databases: applying, reverting and applying again gives the same
+ * catalog, and keeps the rows of the service's seed.
  */
 export async function verifyFleet(
   targets: readonly Target[],
   root: string,
   options: RunOptions,
 ): Promise<readonly ServiceRow<VerifiedService>[]> {
-  return eachService(targets, options, async (target, tell) => {
-    const verified = await verifyService(target, root, tell);
+  return eachService(targets, options, async (target, onProgress) => {
+    const verified = await verifyService(target, root, onProgress);
     const { problems, rows } = verified;
-    const detail =
-      problems.length > 0 ? countOf(problems.length, 'problem') : `the way back holds, ${countOf(rows, 'row')} kept`;
+    const detail = problems.length > 0 ? countOf(problems.length, 'problem') : `verified, ${countOf(rows, 'row')} kept`;
     return { data: verified, detail };
   });
 }
 
-async function verifyService(target: Target, root: string, tell: (detail: string) => void): Promise<VerifiedService> {
+/** Whether every database was verified without a problem. */
+export function isVerified(rows: readonly ServiceRow<VerifiedService>[]): boolean {
+  return rows.every((row) => row.state === 'done' && row.data.problems.length === 0);
+}
+
+async function verifyService(
+  target: Target,
+  root: string,
+  onProgress: (detail: string) => void,
+): Promise<VerifiedService> {
   const migrations = await readMigrations(target.service.migrationsPath);
   const irreversible = migrations.filter(({ down }) => 'irreversible' in down).map(({ name }) => name);
   return withScratchDatabase(scratchPlace(target), async (url) => {
-    tell(`${migrations.length} up and down`);
+    onProgress(`applying and reverting ${countOf(migrations.length, 'migration')}`);
     const { problems, catalogs } = await tripEmpty(url, migrations);
     const base = { migrations: migrations.length, irreversible };
     if (problems.length > 0) return { ...base, problems, rows: 0, tablesWithoutRows: [] };
-    tell('with rows');
+    onProgress('applying and reverting with rows');
     await seedScratch(target, url, root);
     const contents = await withClient(url, (client) => readContents(client, columnsOf(catalogs.at(-1) ?? [])));
     const filled = [...contents.values()].reduce((sum, { rows }) => sum + rows, 0);
@@ -63,7 +63,7 @@ async function verifyService(target: Target, root: string, tell: (detail: string
   });
 }
 
-/** As the administrator: the app role's rights belong to no migration. */
+/** Seeds as the administrator, because no migration grants rights to the app role. */
 async function seedScratch({ service }: Target, url: DatabaseUrl, root: string): Promise<void> {
   const { name, packageName } = service;
   const request = {

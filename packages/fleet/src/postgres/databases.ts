@@ -1,38 +1,42 @@
-import { findDatabaseError, quoteIdentifier, SuiteError } from '@azora/db-core';
+import { findDatabaseError, isConnectionLoss, quoteIdentifier, redactedCause, SuiteError } from '@azora/db-core';
 import type { ClientBase } from 'pg';
 
 const DUPLICATE_DATABASE = '42P04';
 const UNIQUE_VIOLATION = '23505';
-/** pg_database.datconnlimit of a database whose CREATE or DROP was cut off (PostgreSQL 15.4, 16 and later). */
+/** pg_database.datconnlimit of a database whose CREATE or DROP was interrupted (PostgreSQL 15.4, 16 and later). */
 const INVALID_CONNECTION_LIMIT = -2;
 
-/** Creates the database if it is missing, again if a killed server left it half-made; true when it was made now. */
+/**
+ * Creates the database if it is missing, and again if a killed server left it incomplete. True when this call created it.
+ * @throws {SuiteError} `SERVER.CANNOT_CREATE_DATABASE`
+ */
 export async function createDatabase(client: ClientBase, database: string): Promise<boolean> {
-  const found = await client.query<{ datconnlimit: number }>(
+  const existing = await client.query<{ datconnlimit: number }>(
     'SELECT datconnlimit FROM pg_database WHERE datname = $1',
     [database],
   );
-  const limit = found.rows[0]?.datconnlimit;
+  const limit = existing.rows[0]?.datconnlimit;
   if (limit !== undefined && limit !== INVALID_CONNECTION_LIMIT) return false;
   if (limit === INVALID_CONNECTION_LIMIT) await dropDatabase(client, database);
   try {
     await client.query(`CREATE DATABASE ${quoteIdentifier(database)} TEMPLATE template0 ENCODING 'UTF8'`);
     return true;
   } catch (error) {
-    const fault = findDatabaseError(error);
-    // Another setup made it between the question and the statement.
-    if (fault?.sqlState === DUPLICATE_DATABASE || fault?.sqlState === UNIQUE_VIOLATION) return false;
+    const found = findDatabaseError(error);
+    // Another setup created it between the query and the statement.
+    if (found?.sqlState === DUPLICATE_DATABASE || found?.sqlState === UNIQUE_VIOLATION) return false;
+    if (found === undefined || isConnectionLoss(error)) throw error;
     throw new SuiteError('SERVER.CANNOT_CREATE_DATABASE', `The database ${database} could not be created`, {
       kind: 'configuration',
-      why: fault === undefined ? 'The connection was lost.' : `${fault.message} (SQLSTATE ${fault.sqlState}).`,
-      next: 'Use an administrator that may create databases (CREATEDB), or create the database by hand',
+      why: `${found.message} (SQLSTATE ${found.sqlState}).`,
+      next: 'Use an administrator role with CREATEDB, or create the database by hand',
       meta: { database },
-      cause: error,
+      cause: redactedCause(error),
     });
   }
 }
 
-/** Drops the database, ending whoever is connected; a missing one is fine. */
+/** Drops the database and ends its sessions. A missing database is not an error. */
 export async function dropDatabase(client: ClientBase, database: string): Promise<void> {
   await client.query(`DROP DATABASE IF EXISTS ${quoteIdentifier(database)} WITH (FORCE)`);
 }
@@ -53,12 +57,16 @@ export async function requireExtensions(
   );
   const missing = extensions.filter((extension) => !offered.rows.some((row) => row.name === extension));
   if (missing.length === 0) return;
-  throw new SuiteError('SERVER.MISSING_EXTENSION', `The server lacks what ${service} needs: ${missing.join(', ')}`, {
-    kind: 'configuration',
-    why: `Extension ${missing.join(', ')} is not installed on this server.`,
-    next: missing.includes('vector')
-      ? 'Install pgvector on it (Debian: postgresql-<version>-pgvector) or use the image pgvector/pgvector:pg17'
-      : 'Install it on the server',
-    meta: { service, missing },
-  });
+  throw new SuiteError(
+    'SERVER.MISSING_EXTENSION',
+    `The server lacks an extension that ${service} needs: ${missing.join(', ')}`,
+    {
+      kind: 'configuration',
+      why: 'The package of the extension is not installed on the server.',
+      next: missing.includes('vector')
+        ? 'Install pgvector on the server (Debian: postgresql-<version>-pgvector), or use the image pgvector/pgvector:pg17'
+        : 'Install the package on the server',
+      meta: { service, missing },
+    },
+  );
 }

@@ -1,45 +1,45 @@
 import { quoteLiteral } from '@azora/db-core';
+import { isOwnRelation } from '@azora/db-migrate';
 import type { ClientBase } from 'pg';
-import { isOwn } from './doctor/own-tables';
 
 export interface TableHealth {
   readonly name: string;
   readonly rows: number;
-  /** With its indexes and what is stored out of line. */
+  /** Including indexes and values that are stored out of line. */
   readonly bytes: number;
   readonly deadRows: number;
-  /** The share of its scans that used an index; null before the first. */
+  /** The share of the table's scans that used an index; null before the first scan. */
   readonly indexUse: number | null;
 }
 
-/** What PostgreSQL's statistics say of one database. */
+/** PostgreSQL's statistics of one database. */
 export interface Health {
-  /** Sessions of others than who asks. */
+  /** Sessions other than this one. */
   readonly connections: number;
-  /** How many the role may have: by its own limit, the database's, or the server's without what is kept for superusers. */
+  /** The lowest of the limits of the role, the database, and the server without the connections reserved for superusers. */
   readonly connectionLimit: number;
-  /** The share of blocks that were in PostgreSQL's own memory; null before the first. */
+  /** The share of blocks that PostgreSQL found in its own memory; null before the first read. */
   readonly cacheHitRatio: number | null;
   readonly oldestTransactionSeconds: number | null;
-  /** How far the replica that is furthest behind has to go; null where there is none. */
+  /** The lag of the replica that is furthest behind; null without replicas. */
   readonly replicationLagBytes: number | null;
   readonly tables: readonly TableHealth[];
-  /** Where the statistics of statements are. */
+  /** The schema of pg_stat_statements; null without the extension. */
   readonly statements: { readonly schema: string; readonly hasPlans: boolean } | null;
 }
 
-/** Reads the statistics of the database that the client is connected to; `role` is whose limit of connections counts. */
+/** Reads the statistics of the connected database; the connection limit is that of `role`. */
 export async function readHealth(client: ClientBase, role: string): Promise<Health> {
   const { rows } = await client.query<Health>(`
     SELECT (${CONNECTIONS}) AS connections, (${connectionLimit(role)}) AS "connectionLimit",
            (${CACHE_HIT_RATIO}) AS "cacheHitRatio", (${OLDEST_TRANSACTION}) AS "oldestTransactionSeconds",
            (${REPLICATION_LAG}) AS "replicationLagBytes", (${TABLES}) AS tables, (${STATEMENTS}) AS statements`);
   const [row] = rows;
-  if (row === undefined) throw new Error('a SELECT without FROM gives one row');
+  if (row === undefined) throw new Error('a SELECT without FROM returned no row');
   return row;
 }
 
-/** Leaves out the server's own workers, which have no user, and the helpers of a parallel query. */
+/** Excludes the server's own workers, which have no user. */
 const OTHERS = 'datname = current_database() AND pid <> pg_backend_pid() AND usesysid IS NOT NULL';
 
 const CONNECTIONS = `SELECT count(*)::int FROM pg_stat_activity WHERE ${OTHERS} AND leader_pid IS NULL`;
@@ -56,38 +56,38 @@ function connectionLimit(role: string): string {
 const CACHE_HIT_RATIO = `SELECT blks_hit::float8 / nullif(blks_hit + blks_read, 0)
   FROM pg_stat_database WHERE datname = current_database()`;
 
-/** A prepared transaction that nobody ends has no session, and holds what it holds all the same. */
+/** A prepared transaction has no session, but holds its locks like any other. */
 const OLDEST_TRANSACTION = `SELECT extract(epoch FROM clock_timestamp() - min(begun))::float8
   FROM (SELECT xact_start FROM pg_stat_activity WHERE ${OTHERS}
         UNION ALL SELECT prepared FROM pg_prepared_xacts WHERE database = current_database()) AS open (begun)`;
 
-/** A standby has replicas too, and no place in the log where it writes. */
+/** A standby may have replicas too, but has no current write position. */
 const REPLICATION_LAG = `SELECT max(pg_wal_lsn_diff(
     CASE WHEN pg_is_in_recovery() THEN pg_last_wal_receive_lsn() ELSE pg_current_wal_lsn() END, replay_lsn))::float8
   FROM pg_stat_replication`;
 
-/** To measure a table takes a lock on it and its indexes: what is locked against that has the size of its last analysis. */
+/** The size of a table needs a lock on the table and its indexes; a locked table has the size of its last ANALYZE. */
 const LOCKED = `SELECT coalesce(indrelid, relation) FROM pg_locks LEFT JOIN pg_index ON indexrelid = relation
   WHERE locktype = 'relation' AND mode = 'AccessExclusiveLock'
     AND database = (SELECT oid FROM pg_database WHERE datname = current_database())`;
 
-const ANALYSED_BYTES = `SELECT sum(part.relpages)::float8 * current_setting('block_size')::int FROM pg_class part
+const ANALYZED_BYTES = `SELECT sum(part.relpages)::float8 * current_setting('block_size')::int FROM pg_class part
   WHERE part.oid IN (relation.oid, relation.reltoastrelid)
      OR part.oid IN (SELECT indexrelid FROM pg_index WHERE indrelid = relation.oid)`;
 
-/** Statistics that were reset, or lost in a crash, have counted nothing; the last analysis is then the better guess. */
+/** Statistics that were reset, or lost in a crash, are zero; the last ANALYZE is then the better estimate. */
 const LIVE_ROWS = `CASE WHEN n_live_tup + n_dead_tup + n_tup_ins + n_tup_del = 0 THEN greatest(reltuples, 0)
   ELSE n_live_tup END`;
 
 const TABLES = `SELECT coalesce(json_agg(json_build_object(
     'name', relation.relname, 'rows', ${LIVE_ROWS}, 'deadRows', n_dead_tup,
-    'bytes', coalesce(CASE WHEN relation.oid IN (${LOCKED}) THEN (${ANALYSED_BYTES})
+    'bytes', coalesce(CASE WHEN relation.oid IN (${LOCKED}) THEN (${ANALYZED_BYTES})
                            ELSE pg_total_relation_size(relation.oid) END, 0),
     'indexUse', coalesce(idx_scan, 0)::float8 / nullif(seq_scan + coalesce(idx_scan, 0), 0)) ORDER BY relation.relname), '[]')
   FROM pg_class relation JOIN pg_stat_all_tables ON relid = relation.oid
-  WHERE relation.relkind = 'r' AND ${isOwn('relation')}`;
+  WHERE relation.relkind = 'r' AND ${isOwnRelation('relation')}`;
 
-/** An extension that is older than its server still has the columns of before PostgreSQL 13. */
+/** An extension that was not updated with its server may still have the columns of PostgreSQL 12. */
 const STATEMENTS = `SELECT json_build_object('schema', nspname, 'hasPlans', EXISTS (
       SELECT FROM pg_attribute JOIN pg_class ON pg_class.oid = attrelid
       WHERE relnamespace = pg_namespace.oid AND relname = 'pg_stat_statements' AND attname = 'mean_exec_time'))

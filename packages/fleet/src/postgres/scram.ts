@@ -6,7 +6,7 @@ const KEY_BYTES = 32;
 
 /**
  * The SCRAM-SHA-256 verifier of a password (RFC 5803, RFC 7677; the form of PostgreSQL's pg_authid.rolpassword).
- * Sent instead of the password, so that a server that logs statements never writes it down.
+ * It is sent instead of the password, so a server that logs statements never writes the password down.
  */
 export function scramVerifier(password: string, salt: Buffer = randomBytes(SALT_BYTES)): string {
   const salted = pbkdf2Sync(password, salt, ITERATIONS, KEY_BYTES, 'sha256');

@@ -8,22 +8,23 @@ import type { Client } from 'pg';
 import { createDatabase, dropDatabase } from './databases';
 import { processStart } from './embedded/process';
 
-/** Where a scratch database may be made. */
+/** The server for a scratch database. */
 export interface ScratchPlace {
   readonly service: string;
   readonly server: 'ordinary' | 'embedded' | 'companion';
-  /** Whose name its name begins with. */
+  /** The database whose name is the beginning of the scratch database's name. */
   readonly database: string;
   readonly maintenance: DatabaseUrl;
 }
 
 const MARK = '__scratch_';
-/** PostgreSQL cuts longer names off in silence. */
+/** PostgreSQL truncates longer names. */
 const LONGEST_NAME = 63;
 
 /**
- * Runs `work` on an empty database of its own, which is gone afterwards. One that a killed process left behind is dropped
- * by the next call. A companion's has a home of its own, too.
+ * Runs `work` on an empty database of its own, and drops that database afterwards. The next call drops databases that a
+ * killed process left behind. On a companion, the scratch database also has its own home directory. When `work` fails, its
+ * error is thrown, even if the clean-up fails too.
  */
 export async function withScratchDatabase<Result>(
   place: ScratchPlace,
@@ -34,31 +35,30 @@ export async function withScratchDatabase<Result>(
     await dropAbandoned(client, place.database);
     const mark = `${MARK}${randomBytes(4).toString('hex')}`;
     const database = `${place.database.slice(0, LONGEST_NAME - mark.length)}${mark}`;
-    // Held by this session for as long as the database is in use.
+    // This session holds the lock as long as the database is in use.
     await client.query('SELECT pg_advisory_lock(hashtext($1))', [database]);
     await createDatabase(client, database);
-    try {
-      return await work(withUrlParts(place.maintenance, { database }), undefined);
-    } finally {
-      // In a session of its own where this one was ended: what ended it is what the caller must hear of.
-      await dropDatabase(client, database).catch(() => dropInNewSession(place.maintenance, database));
-    }
+    return withCleanUp(
+      () => work(withUrlParts(place.maintenance, { database }), undefined),
+      // If this session was terminated, another one drops the database.
+      () => dropDatabase(client, database).catch(() => dropInNewSession(place.maintenance, database)),
+    );
   });
 }
 
 async function dropInNewSession(maintenance: DatabaseUrl, database: string): Promise<void> {
-  // If the server is gone, the next call drops it.
+  // If the server is gone, the next call drops the database.
   await withClient(maintenance, (client) => dropDatabase(client, database)).catch(() => undefined);
 }
 
 /** An empty database. */
 export interface ScratchDatabase {
   readonly url: DatabaseUrl;
-  /** Of a companion. */
+  /** The home directory of a companion. */
   readonly home: string | undefined;
 }
 
-/** Runs `work` on one scratch database per place, in the order of the places; they are made at the same time. */
+/** Runs `work` on one scratch database per place, in the order of the places. The databases are created in parallel. */
 export async function withScratchDatabases<Result>(
   places: readonly ScratchPlace[],
   work: (databases: readonly ScratchDatabase[]) => Promise<Result>,
@@ -82,7 +82,7 @@ export async function withScratchDatabases<Result>(
   const [working] = await Promise.allSettled([Promise.all(made).then(work)]);
   finish();
   const ends = await Promise.allSettled(held);
-  // What a removal failed with is not to hide it.
+  // The error of the work is more important than an error of the clean-up.
   if (working.status === 'rejected') throw working.reason;
   for (const end of ends) if (end.status === 'rejected') throw end.reason;
   return working.value;
@@ -90,7 +90,7 @@ export async function withScratchDatabases<Result>(
 
 async function dropAbandoned(client: Client, database: string): Promise<void> {
   const { rows } = await client.query<{ name: string }>(
-    // Materialized, or every database of the server might be asked for its lock.
+    // Materialized, or the lock function might be called for every database of the server.
     `WITH scratch AS MATERIALIZED (SELECT datname::text AS name FROM pg_database WHERE starts_with(datname, $1))
      SELECT name FROM scratch WHERE pg_try_advisory_lock(hashtext(name))`,
     [`${database.slice(0, LONGEST_NAME - MARK.length - 8)}${MARK}`],
@@ -101,7 +101,7 @@ async function dropAbandoned(client: Client, database: string): Promise<void> {
   }
 }
 
-/** A companion holds one database: a second one, in a directory of its own. */
+/** A companion holds one database, so a scratch database is a second companion in its own directory. */
 async function onScratchCompanion<Result>(
   { service, database }: ScratchPlace,
   work: (url: DatabaseUrl, home: string) => Promise<Result>,
@@ -111,29 +111,41 @@ async function onScratchCompanion<Result>(
   const home = await mkdtemp(
     path.join(os.tmpdir(), `${HOME}${process.pid}-${(await processStart(process.pid)) ?? UNKNOWN}-`),
   );
-  try {
-    const { url } = await startCompanion({ home, service, database });
-    return await work(url, home);
-  } finally {
-    await removeCompanion({ home, service });
-    await rm(home, { recursive: true, force: true });
-  }
+  return withCleanUp(
+    async () => {
+      const { url } = await startCompanion({ home, service, database });
+      return work(url, home);
+    },
+    async () => {
+      await removeCompanion({ home, service });
+      await rm(home, { recursive: true, force: true });
+    },
+  );
+}
+
+/** An error of the clean-up is thrown only when the work succeeded. */
+async function withCleanUp<Result>(work: () => Promise<Result>, cleanUp: () => Promise<void>): Promise<Result> {
+  const [worked] = await Promise.allSettled([work()]);
+  const [cleaned] = await Promise.allSettled([cleanUp()]);
+  if (worked.status === 'rejected') throw worked.reason;
+  if (cleaned.status === 'rejected') throw cleaned.reason;
+  return worked.value;
 }
 
 const HOME = 'azora-scratch-';
-/** Where the system does not tell when a process started, nobody can say whose a home is. */
+/** Stands for the start time on systems that do not tell it; the owner of such a home is unknown. */
 const UNKNOWN = 'unknown';
-/** `azora-scratch-<pid>-<when that process started>-<random>`. */
+/** `azora-scratch-<pid>-<start time of the process>-<random>` */
 const OWNED_HOME = /^azora-scratch-(\d+)-(.+)-[^-]+$/;
 
-/** Ends what killed processes of this user left running. */
+/** Removes the scratch companions that killed processes of this user left running. */
 async function sweepCompanions(): Promise<void> {
   const { removeCompanion } = await import('./companion/server.js');
   for (const name of await readdir(os.tmpdir())) {
     const [, pid, start] = OWNED_HOME.exec(name) ?? [];
     if (pid === undefined || start === UNKNOWN || (await processStart(Number(pid))) === start) continue;
     const home = path.join(os.tmpdir(), name);
-    // Others write here too: a home of theirs could name any process as its companion, to be stopped.
+    // Other users write to this directory too: their home could name any process as a companion to stop.
     const { uid } = await lstat(home).catch(() => ({ uid: undefined }));
     if (process.getuid !== undefined && uid !== process.getuid()) continue;
     const services = await readdir(path.join(home, 'companion')).catch(() => []);

@@ -1,23 +1,23 @@
 import { findDatabaseError, quoteIdentifier } from '@azora/db-core';
+import { scanSql } from '@azora/db-migrate';
 import type { ClientBase } from 'pg';
-import { withoutLiterals } from './literals';
 import { IS_STUDIO } from './studio-role';
 
 export interface SlowStatement {
-  /** Without values. */
+  /** The text, with a placeholder for every value. */
   readonly query: string;
   readonly calls: number;
   readonly meanMs: number;
 }
 
 const SHOWN = 10;
-/** Longer ones say nothing more on a page; what the cut leaves open is taken for a literal. */
+/** Longer texts do not help on a page. A string that the cut leaves open counts as a literal. */
 const LONGEST_QUERY = 4_000;
 
-/** The extension is there, and the server was started without it; or the administrator may not read it. */
+/** The server was started without the library of the extension, or the administrator may not read the view. */
 const UNUSABLE = new Set(['55000', '42501']);
 
-/** The statements of this database that took longest on average, without the studio's; null where they are not kept. */
+/** The statements of this database with the longest mean time, except the studio's; null without statistics. */
 export async function readSlowest(
   client: ClientBase,
   { schema, hasPlans }: { readonly schema: string; readonly hasPlans: boolean },
@@ -36,4 +36,15 @@ export async function readSlowest(
     if (UNUSABLE.has(findDatabaseError(error)?.sqlState ?? '')) return null;
     throw error;
   }
+}
+
+/**
+ * A statement with `?` in place of every value, and without its comments. PostgreSQL stores most statements with `$1` for
+ * their values, but not utility statements (`CREATE ROLE … PASSWORD '…'`), and not a statement that was evicted while it ran.
+ */
+export function withoutLiterals(sql: string): string {
+  const texts = { literal: '?', comment: ' ' };
+  return [...scanSql(sql)]
+    .map(({ kind, start, end }) => (kind === 'literal' || kind === 'comment' ? texts[kind] : sql.slice(start, end)))
+    .join('');
 }

@@ -1,15 +1,15 @@
-import { countOf } from '../operations/count';
-import { type DoctorReport, type FleetFinding, isIll } from '../operations/doctor';
+import { type DoctorReport, type FleetFinding, needsAction } from '../operations/doctor';
+import { countOf } from '../operations/fleet';
 import { failuresText, rowsData } from './fleet';
 
 /** The report as data for `--json`. */
 export function doctorData(report: DoctorReport) {
   const { servers, findings, rows } = report;
   const run = rowsData(rows.map((row) => (row.state === 'done' ? { ...row, data: {} } : row)));
-  return { ok: run.ok && !isIll(report), servers, findings, services: run.services };
+  return { ok: run.ok && !needsAction(report), servers, findings, services: run.services };
 }
 
-/** Servers with what is wrong with them, then each service that has a finding, then how many there are. */
+/** The servers with their findings, the services with their findings, and a summary. */
 export function doctorText({ servers, findings, rows }: DoctorReport): string {
   const serverLines = servers.flatMap(({ server, version, services }) => [
     `${server}: PostgreSQL ${version ?? 'of unknown version'}, ${countOf(services.length, 'database')}`,
@@ -19,8 +19,8 @@ export function doctorText({ servers, findings, rows }: DoctorReport): string {
     const own = findings.filter((it) => it.service === service);
     return own.length === 0 ? [] : [service, ...own.flatMap(findingLines)];
   });
-  const looked = rows.filter((row) => row.state === 'done').length;
-  const databases = `${looked < rows.length ? `${looked} of ` : ''}${countOf(rows.length, 'database')}`;
+  const examined = rows.filter((row) => row.state === 'done').length;
+  const databases = `${examined < rows.length ? `${examined} of ` : ''}${countOf(rows.length, 'database')}`;
   const summary = `${databases}, ${summaryText(findings)}`;
   return [...serverLines, ...serviceLines, failuresText(rows), summary].filter((line) => line !== '').join('\n');
 }
@@ -36,6 +36,6 @@ function summaryText(findings: readonly FleetFinding[]): string {
     (level) => findings.filter((finding) => finding.level === level).length,
   );
   const parts = [...(errors ? [countOf(errors, 'error')] : []), ...(warnings ? [countOf(warnings, 'warning')] : [])];
-  const wrong = parts.length === 0 ? 'nothing wrong' : parts.join(', ');
-  return notes ? `${wrong} (${countOf(notes, 'note')})` : wrong;
+  const problems = parts.length === 0 ? 'no problems' : parts.join(', ');
+  return notes ? `${problems} (${countOf(notes, 'note')})` : problems;
 }

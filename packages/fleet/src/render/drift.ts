@@ -1,13 +1,8 @@
-import { countOf } from '../operations/count';
-import type { DriftedService } from '../operations/drift';
-import type { ServiceRow } from '../operations/fleet';
+import { type DriftedService, hasDrift } from '../operations/drift';
+import { countOf, type ServiceRow } from '../operations/fleet';
 import { failuresText } from './fleet';
 
-export function hasDrift(row: ServiceRow<DriftedService>): boolean {
-  return row.state === 'done' && (row.data.changes.length > 0 || row.data.unwritten !== '');
-}
-
-/** What differs, a line per object with both definitions, and what no migration says yet. */
+/** The differences, with both definitions of each object, the schemas without a migration, and a summary. */
 export function driftText(rows: readonly ServiceRow<DriftedService>[]): string {
   const lines = rows.flatMap((row) => {
     if (row.state !== 'done') return [];
@@ -21,7 +16,7 @@ export function driftText(rows: readonly ServiceRow<DriftedService>[]): string {
       ...(unwritten === ''
         ? []
         : [
-            `${row.service}: schema.prisma is ahead of its migrations; run "azora-db migrate new ${row.service} <slug>"`,
+            `${row.service}: schema.prisma has changes without a migration; run "azora-db migrate new ${row.service} <slug>"`,
           ]),
     ];
   });

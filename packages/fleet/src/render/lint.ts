@@ -1,6 +1,7 @@
-import { countOf } from '../operations/count';
+import { countOf } from '../operations/fleet';
 import type { LintFinding, LintReport } from '../operations/lint';
 
+/** The report as data for `--json`. */
 export function lintData({ findings }: LintReport) {
   const data = findings.map(({ service, migration, file, line, column, rule, level, message, help }) => ({
     service,
@@ -16,14 +17,14 @@ export function lintData({ findings }: LintReport) {
   return { ok: findings.length === 0, findings: data };
 }
 
-/** A paragraph per finding, and how many there are. */
+/** One paragraph per finding, and a summary. */
 export function lintText({ files, migrations, findings }: LintReport): string {
-  const looked = `linted ${countOf(files, 'file')} of ${countOf(migrations, 'migration')}`;
-  if (findings.length === 0) return `${looked}: nothing found`;
+  const summary = `linted ${countOf(files, 'file')} of ${countOf(migrations, 'migration')}`;
+  if (findings.length === 0) return `${summary}: no findings`;
   return [
     ...findings.map(findingText),
-    'What is meant stays with a line above the statement: -- lint-ignore <rule>: <reason>',
-    `${looked}: ${findings.length} found`,
+    'To accept a finding, add a line above the statement: -- lint-ignore <rule>: <reason>',
+    `${summary}: ${countOf(findings.length, 'finding')}`,
   ].join('\n');
 }
 

@@ -1,11 +1,10 @@
 import type { MigrationState } from '@azora/db-migrate';
-import type { WrittenMigration } from '../operations/author';
-import { countOf } from '../operations/count';
-import type { ServiceRow } from '../operations/fleet';
+import { countOf, type ServiceRow } from '../operations/fleet';
 import type { MigratedService } from '../operations/migrate';
-import { countsText, failuresText, rowsData } from './fleet';
+import type { WrittenMigration } from '../operations/new-migration';
+import { countsText, failuresText } from './fleet';
 
-/** What a run up or down did, a line per service that changed, then the failures. */
+/** The migrations that a run applied or reverted, one line per changed service, then the failures and a summary. */
 export function migratedText(rows: readonly ServiceRow<MigratedService>[], verb: string): string {
   const changed = rows.flatMap((row) =>
     row.state === 'done' && row.data.migrations.length > 0
@@ -17,25 +16,17 @@ export function migratedText(rows: readonly ServiceRow<MigratedService>[], verb:
   return [...changed, failuresText(rows), summary].filter((line) => line !== '').join('\n');
 }
 
-/** True when a service is not exactly at the head of its migrations. */
-export function isBehind(row: ServiceRow<MigrationState>): boolean {
-  return row.state === 'done' && findings(row.data).length > 0;
-}
-
-export function historyData(rows: readonly ServiceRow<MigrationState>[]) {
-  return rowsData(rows);
-}
-
+/** The state of each history: applied, pending, failed, edited and missing migrations. */
 export function historyText(rows: readonly ServiceRow<MigrationState>[]): string {
   const lines = rows.flatMap((row) => {
     if (row.state !== 'done') return [];
-    const head = row.data.applied.at(-1) ?? 'nothing applied';
-    return [`${row.service}: ${row.data.applied.length} applied, at ${head}`, ...findings(row.data)];
+    const head = row.data.applied.at(-1) ?? 'no migration';
+    return [`${row.service}: ${row.data.applied.length} applied, at ${head}`, ...problemLines(row.data)];
   });
   return [...lines, failuresText(rows)].filter((line) => line !== '').join('\n');
 }
 
-function findings(state: MigrationState): readonly string[] {
+function problemLines(state: MigrationState): readonly string[] {
   return [
     ...state.pending.map((name) => `  pending  ${name}`),
     ...state.failed.map(({ name, error }) => `  failed   ${name}  ${error}`),
@@ -44,13 +35,13 @@ function findings(state: MigrationState): readonly string[] {
   ];
 }
 
-/** The migrations that were written, and what their author has to look at. */
+/** The new migrations, and the points that their author must check. */
 export function newText(service: string, migrations: readonly WrittenMigration[]): string {
-  if (migrations.length === 0) return `${service}: the migrations lead to schema.prisma; nothing to write`;
+  if (migrations.length === 0) return `${service}: the migrations match schema.prisma; nothing to write`;
   const lines = migrations.flatMap(({ directory, losses, unproven }) => [
     `wrote ${directory}`,
-    ...losses.map((loss) => `  loses ${loss}`),
-    ...unproven.map((what) => `  down.sql does not restore it: ${what}`),
+    ...losses.map((loss) => `  data loss: ${loss}`),
+    ...unproven.map((what) => `  not restored by down.sql: ${what}`),
   ]);
-  return [...lines, 'Read both files, then run "azora-db migrate plan" and "azora-db migrate up"'].join('\n');
+  return [...lines, 'Review both files, then run "azora-db migrate plan" and "azora-db migrate up"'].join('\n');
 }

@@ -1,4 +1,4 @@
-import { countOf } from '../operations/count';
+import { countOf } from '../operations/fleet';
 import type { Coverage, enablePitr, PitrStatus, restorePitr, TakenBase } from '../operations/pitr';
 import { sizeText } from './size';
 import { table } from './table';

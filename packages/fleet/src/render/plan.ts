@@ -1,10 +1,9 @@
-import { countOf } from '../operations/count';
-import type { ServiceRow } from '../operations/fleet';
+import { countOf, type ServiceRow } from '../operations/fleet';
 import type { PlannedLock, PlannedService, PlannedStep } from '../operations/plan';
 import { describeLoss } from '../postgres/analysis/losses';
 import { failuresText } from './fleet';
 
-/** What a run would do, a block per migration, then what cannot be planned. */
+/** The plan: one block per migration, then the failures and a summary. */
 export function planText(rows: readonly ServiceRow<PlannedService>[], { sql }: { readonly sql?: boolean }): string {
   const steps = rows.flatMap((row) =>
     row.state === 'done' ? row.data.steps.map((step) => stepText(row.service, step, sql === true)) : [],
@@ -12,7 +11,9 @@ export function planText(rows: readonly ServiceRow<PlannedService>[], { sql }: {
   const count = steps.length;
   const services = rows.filter((row) => row.state === 'done' && row.data.steps.length > 0).length;
   const summary =
-    count === 0 ? 'nothing to run' : `${count} to run on ${services} of ${countOf(rows.length, 'database')}`;
+    count === 0
+      ? 'nothing to run'
+      : `${countOf(count, 'migration')} to run on ${services} of ${countOf(rows.length, 'database')}`;
   return [...steps, failuresText(rows), summary].filter((text) => text !== '').join('\n');
 }
 
@@ -22,12 +23,12 @@ function stepText(service: string, step: PlannedStep, withSql: boolean): string 
     `${service}: ${step.name}${step.transactional ? '' : ' (outside of a transaction)'}`,
     ...step.locks.map(lockText),
     ...lost,
-    ...step.needsNoRows.map((why) => `  fails   if there are rows: ${why}`),
+    ...step.needsNoRows.map((why) => `  fails   on a table with rows: ${why}`),
     ...(withSql ? [step.sql.trim().replaceAll(/^/gm, '  | ')] : []),
   ].join('\n');
 }
 
-const WORK = { scan: ', reads every row', rewrite: ', writes every row anew' };
+const WORK = { scan: ', reads every row', rewrite: ', rewrites every row' };
 
 function lockText({ table, lock, work, rows }: PlannedLock): string {
   const size = rows === undefined ? '' : ` (about ${countOf(rows, 'row')})`;

@@ -1,3 +1,5 @@
+import { parsePrivileges, type TablePrivilege } from '@azora/db-migrate';
+
 /** The kinds of personal data that `@pii` may name. */
 export const PII_KINDS = [
   'email',
@@ -16,11 +18,7 @@ export const PII_KINDS = [
   'behaviour',
 ] as const;
 
-/** The rights on a table that `@grant` may name; an app role has all of them where nothing is said. */
-export const TABLE_PRIVILEGES = ['select', 'insert', 'update', 'delete'] as const;
-
 export type PiiKind = (typeof PII_KINDS)[number];
-export type TablePrivilege = (typeof TABLE_PRIVILEGES)[number];
 
 /** A field of some service's model, as schemas name it: `auth.User.id`. */
 export interface FieldPath {
@@ -92,7 +90,7 @@ const COLUMN_WORDS: Words<ColumnAnnotations> = {
 const MODEL_WORDS: Words<ModelAnnotations> = {
   erase: { usage: '@erase delete | anonymise | retain(reason)', parse: parseErase },
   retain: { usage: '@retain 90d by field', parse: parseRetention },
-  grant: { usage: '@grant select, insert, update, delete', parse: parseGrant },
+  grant: { usage: '@grant select, insert, update, delete', parse: parsePrivileges },
 };
 
 const KNOWN_WORDS = [...Object.keys(COLUMN_WORDS), ...Object.keys(MODEL_WORDS)];
@@ -114,7 +112,7 @@ const ANNOTATION_INSIDE = new RegExp(`\\s@(${KNOWN_WORDS.join('|')})\\b`);
  *       @erase anonymise                or stays without what is personal in it,
  *       @erase retain(reason)           or stays as it is, for this legal reason
  *       @retain 90d by field            rows may be pruned when field, a time, is more than 90 days ago
- *       @grant select, insert           the app role's rights, where it has less than {@link TABLE_PRIVILEGES}
+ *       @grant select, insert           the app role's rights, where it does not have all of them
  */
 export function parseColumnComment(lines: readonly DocLine[]): ParsedComment<ColumnAnnotations> {
   return parseComment(COLUMN_WORDS, 'a column', lines);
@@ -199,10 +197,4 @@ function parseErase(text: string): Erase | undefined {
 function parseRetention(text: string): Retention | undefined {
   const [, days, field] = /^([1-9]\d{0,4})d by ([A-Za-z]\w*)$/.exec(text) ?? [];
   return days === undefined || field === undefined ? undefined : { days: Number(days), field };
-}
-
-function parseGrant(text: string): readonly TablePrivilege[] | undefined {
-  const names = text.split(',').map((name) => name.trim());
-  const privileges = TABLE_PRIVILEGES.filter((privilege) => names.includes(privilege));
-  return privileges.length === names.length ? privileges : undefined;
 }

@@ -1,10 +1,10 @@
+import { TABLE_PRIVILEGES } from '@azora/db-migrate';
 import {
   type AnnotationProblem,
   isAnnotation,
   type ParsedComment,
   parseColumnComment,
   parseModelComment,
-  TABLE_PRIVILEGES,
 } from './annotations';
 import type { ColumnSchema, ForeignKey, ModelSchema, SchemaProblem, ServiceSchema } from './model';
 import type { Datamodel, PslField, PslIndex, PslModel } from './psl';

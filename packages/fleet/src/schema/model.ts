@@ -1,4 +1,5 @@
-import type { Erase, FieldPath, PiiKind, Retention, TablePrivilege } from './annotations';
+import type { TablePrivilege } from '@azora/db-migrate';
+import type { Erase, FieldPath, PiiKind, Retention } from './annotations';
 
 /** What every service's schema says of its tables, with what its annotations say of their rows. */
 export interface SchemaModel {

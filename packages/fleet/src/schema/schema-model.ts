@@ -1,7 +1,6 @@
 import { readFile } from 'node:fs/promises';
 import path from 'node:path';
 import type { Service } from '../config/registry';
-import { parseModelComment, TABLE_PRIVILEGES, type TablePrivilege } from './annotations';
 import { buildService } from './build';
 import { checkPaths, checkService, invalidSchemaModel } from './checks';
 import type { ModelSchema, SchemaModel, ServiceSchema } from './model';
@@ -63,23 +62,6 @@ export async function countModels(services: readonly Service[]): Promise<Readonl
   const sources = await readSources(services);
   const counts = sources.map(({ text }) => scanSchema(text).blocks.filter(({ kind }) => kind === 'model').length);
   return new Map(services.map(({ name }, index) => [name, counts[index] ?? 0]));
-}
-
-/**
- * The app role's rights on each table of a service, by table name. Reads lines only, for a run over the fleet would wait
- * for the parser longer than for its databases.
- * @throws {SuiteError} `SCHEMA.INVALID` for a schema that cannot be read, `CATALOG.INVALID` for a `@grant` that does not parse
- */
-export async function readGrants(service: Service): Promise<ReadonlyMap<string, readonly TablePrivilege[]>> {
-  const [source = { file: '', text: '' }] = await readSources([service]);
-  const grants = new Map<string, readonly TablePrivilege[]>();
-  for (const { kind, name, mapped, doc } of scanSchema(source.text).blocks) {
-    if (kind !== 'model') continue;
-    const { annotations, problems } = parseModelComment(doc);
-    if (problems.length > 0) throw invalidSchemaModel(problems.map((problem) => ({ file: source.file, ...problem })));
-    grants.set(mapped ?? name, annotations.grant ?? TABLE_PRIVILEGES);
-  }
-  return grants;
 }
 
 /** Every reference between databases, in the order of the schemas; those to services that were not read are left out. */

@@ -56,7 +56,7 @@ export async function createLedger({ home }: ChaosServer, database: string): Pro
   const target: Target = { service, server: 'embedded', database, admin, maintenance, role: 'chaos_mint_app' };
   const passwordOf = () => 'a password of a server that lives for a minute';
   await provision(target, passwordOf);
-  await migrateTargetUp(target, { lockTimeoutMs: 60_000 });
+  await migrateTargetUp(target, { runnerTimeoutMs: 60_000 });
   return { url: appUrl(target, passwordOf).href, admin };
 }
 

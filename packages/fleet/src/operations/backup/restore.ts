@@ -1,17 +1,15 @@
 import { rm } from 'node:fs/promises';
 import type { DatabaseUrl } from '@azora/db-core';
-import { withClient } from '@azora/db-migrate';
+import { readGrants, syncGrants, withClient } from '@azora/db-migrate';
 import { checkSetFile } from '../../backup-store/file';
 import { type DatabaseEntry, filesOf } from '../../backup-store/manifest';
 import type { OpenedSet } from '../../backup-store/set';
 import type { PasswordOf } from '../../config/credentials';
 import { dropDatabase } from '../../postgres/databases';
 import { swapDatabases } from '../../postgres/dump/swap';
-import { createRole, restrictDatabase, syncGrants, withRightsLock } from '../../postgres/roles';
+import { createRole, restrictDatabase, withRightsLock } from '../../postgres/roles';
 import { type ScratchDatabase, withScratchDatabases } from '../../postgres/scratch';
-import { readGrants } from '../../schema/schema-model';
-import { countOf } from '../count';
-import { doneRows, eachService, type RunOptions, type ServiceRow } from '../fleet';
+import { countOf, doneRows, eachService, type RunOptions, type ServiceRow } from '../fleet';
 import { DEFAULT_LOCK_TIMEOUT_MS, migrateTargetUp } from '../migrate';
 import { provision } from '../provision';
 import { scratchPlace, type Target } from '../targets';
@@ -97,7 +95,7 @@ async function makeReady(
   await withClient(side, (client) => createRole(client, role, passwordOf(role)));
   const run = { signal: options.signal, lockTimeoutMs: DEFAULT_LOCK_TIMEOUT_MS };
   const migrated = await migrateTargetUp({ ...target, admin: side, database: side.database }, run, options.tell);
-  const grants = await readGrants(service);
+  const grants = await readGrants(service.schemaPath);
   await withClient(side, (client) =>
     withRightsLock(client, async () => {
       if (server !== 'companion') await restrictDatabase(client, side.database, role);

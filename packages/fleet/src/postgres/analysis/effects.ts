@@ -1,20 +1,49 @@
 import type { Node } from 'libpg-query';
-import type { Effect } from './effect';
-import { listedNames, nameOf } from './names';
-import type { ParsedStatement } from './parse';
+import { listedNames, nameOf, type ParsedStatement } from './parse';
 import { statementEffects } from './statement-effects';
 
-/** A statement and what it does to tables that were there before its file. */
+/** Lock modes of tables, weakest first, as in "Explicit Locking" of the PostgreSQL manual. Weaker modes block no reader or writer. */
+export const LOCK_MODES = [
+  'ROW EXCLUSIVE',
+  'SHARE UPDATE EXCLUSIVE',
+  'SHARE',
+  'SHARE ROW EXCLUSIVE',
+  'ACCESS EXCLUSIVE',
+] as const;
+
+export type LockMode = (typeof LOCK_MODES)[number];
+
+/** Data that a statement removes: a table, a column, values, rows. */
+export interface Loss {
+  readonly what: 'table' | 'column' | 'type' | 'rows' | 'objects';
+  readonly table: string;
+  readonly column?: string;
+  /** The new type of the column. */
+  readonly type?: string;
+}
+
+/** The effect of a statement on one table. */
+export interface Effect {
+  readonly table: string;
+  readonly lock: LockMode;
+  /** The statement reads every row under the lock, or rewrites every row. */
+  readonly work?: 'scan' | 'rewrite' | undefined;
+  readonly loss?: Loss | undefined;
+  /** Why existing rows make the statement fail. */
+  readonly needsNoRows?: string | undefined;
+}
+
+/** A statement and its effects on tables that are older than its file. */
 export interface StatementEffects {
   readonly statement: ParsedStatement;
   readonly effects: readonly Effect[];
-  /** All tables and indexes that it is about were made by this very file: nobody uses them yet. */
+  /** The same file made all tables and indexes of the statement, so nothing uses them yet. */
   readonly onlyNew: boolean;
 }
 
 /**
- * Follows a file from its beginning: which tables and indexes it makes, renames and drops. One that is made IF NOT EXISTS
- * may be there already, with rows and users.
+ * The effects of each statement of a file. Follows which tables and indexes the file makes, renames and drops; a table that
+ * is made IF NOT EXISTS may be older than the file, with rows and users.
  */
 export function effectsOf(statements: readonly ParsedStatement[]): readonly StatementEffects[] {
   const made = new Set<string>();
@@ -33,7 +62,7 @@ export function effectsOf(statements: readonly ParsedStatement[]): readonly Stat
   });
 }
 
-/** Tables by name, indexes as `index <name>`, as in effects. */
+/** Tables by name, indexes as `index <name>`, as in {@link Effect}. */
 function targetsOf(node: Node): readonly string[] {
   if ('AlterTableStmt' in node) return [nameOf(node.AlterTableStmt.relation)];
   if ('IndexStmt' in node) return [nameOf(node.IndexStmt.relation)];
@@ -53,9 +82,9 @@ function targetsOf(node: Node): readonly string[] {
 
 interface Maker {
   readonly name: string;
-  /** Made only if it was not there. */
+  /** Made with IF NOT EXISTS. */
   readonly maybe: boolean;
-  /** Of an index: it is as new as its table. */
+  /** The table of an index: the index is as new as its table. */
   readonly table?: string;
 }
 

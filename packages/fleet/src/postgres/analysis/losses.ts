@@ -1,18 +1,16 @@
 import { quoteIdentifier, SuiteError } from '@azora/db-core';
 import type { Script } from '@azora/db-migrate';
 import type { ClientBase } from 'pg';
-import type { Loss } from './effect';
-import { effectsOf } from './effects';
+import { effectsOf, type Loss } from './effects';
 import { parseScript } from './parse';
-import { isWidening } from './widening';
 
-/** What a file takes away from people, whether there is any or not. */
+/** All data that a file would remove, whether it exists or not. */
 export async function lossesOf(script: Script): Promise<readonly Loss[]> {
   const effects = effectsOf(await parseScript(script)).flatMap((statement) => statement.effects);
   return effects.flatMap(({ loss }) => (loss === undefined ? [] : [loss]));
 }
 
-/** Those of the losses that would hit rows or values that are there; what cannot be looked at counts. Two questions in all. */
+/** The losses that would remove existing rows or values. A loss that cannot be checked counts. Two queries in all. */
 export async function findLosses(client: ClientBase, losses: readonly Loss[]): Promise<readonly Loss[]> {
   if (losses.length === 0) return [];
   const types = await readTypes(client, losses);
@@ -22,8 +20,8 @@ export async function findLosses(client: ClientBase, losses: readonly Loss[]): P
 }
 
 /**
- * Stops a step that would lose data, in its transaction: the tables are locked first, all at once and by name, so that no
- * row comes in between the look and the loss.
+ * Stops a step that would lose data, in its transaction. First locks the tables, all at once and in the order of their
+ * names, so that no row is added between the check and the loss.
  * @throws {SuiteError} `MIGRATION.DATA_LOSS` naming tables and columns
  */
 export async function refuseDataLoss(client: ClientBase, script: Script): Promise<void> {
@@ -35,12 +33,13 @@ export async function refuseDataLoss(client: ClientBase, script: Script): Promis
   throwDataLoss(script.file, await findLosses(client, losses));
 }
 
+/** @throws {SuiteError} `MIGRATION.DATA_LOSS` unless there are no losses */
 export function throwDataLoss(file: string, losses: readonly Loss[]): void {
   if (losses.length === 0) return;
   throw new SuiteError('MIGRATION.DATA_LOSS', `${file} would lose data`, {
     kind: 'usage',
-    why: `It takes away ${losses.map(describeLoss).join(', ')}.`,
-    next: 'Make a backup, then add --accept-data-loss if that is what you want',
+    why: `The file removes ${losses.map(describeLoss).join(', ')}.`,
+    next: 'Make a backup, then add --accept-data-loss to remove the data',
     meta: { file, losses },
   });
 }
@@ -48,14 +47,14 @@ export function throwDataLoss(file: string, losses: readonly Loss[]): void {
 /** A loss in words: `the rows of users`. */
 export function describeLoss({ what, table, column }: Loss): string {
   if (what === 'column') return `the values of ${table}.${column}`;
-  if (what === 'type') return `values of ${table}.${column} that the new type does not hold`;
-  if (what === 'objects') return `all that depends on ${table}`;
+  if (what === 'type') return `values of ${table}.${column} that the new type cannot hold`;
+  if (what === 'objects') return `every object that depends on ${table}`;
   return `${what === 'table' ? 'the table' : 'rows of'} ${table}`;
 }
 
 /**
- * Of each loss the type of its column, or an empty text for a table as a whole; null where there is no such table or
- * column, or what goes is no table.
+ * For each loss, the type of its column, or an empty text for a whole table. Null when there is no such table or column, or
+ * when the object is not a table.
  */
 async function readTypes(client: ClientBase, losses: readonly Loss[]): Promise<readonly (string | null)[]> {
   const { rows } = await client.query<{ type: string | null }>(
@@ -78,4 +77,58 @@ function conditionOf({ what, table, column, type }: Loss, now: string | null): s
 function relation(table: string): string {
   const parts = table.includes('.') ? table.split('.') : ['public', table];
   return parts.map(quoteIdentifier).join('.');
+}
+
+/** In each chain, a type holds every value of the types before it. */
+const CHAINS: readonly (readonly string[])[] = [
+  ['smallint', 'integer', 'bigint', 'numeric'],
+  ['real', 'double precision'],
+  ['character varying', 'text'],
+  ['character', 'character varying', 'text'],
+];
+
+/** The parser's short names of types, with the names of the SQL standard. */
+const NAMES: Readonly<Record<string, string>> = {
+  int2: 'smallint',
+  int4: 'integer',
+  int8: 'bigint',
+  float4: 'real',
+  float8: 'double precision',
+  varchar: 'character varying',
+  bpchar: 'character',
+};
+
+/**
+ * Whether the second type holds every value of the first; false when that is not known. Takes the wording of `format_type`
+ * and of the parser: `character varying(20)`, `varchar(20)`.
+ */
+export function isWidening(from: string, to: string): boolean {
+  const [old, next] = [partsOf(from), partsOf(to)];
+  if (old.name === next.name) return holds(old, next);
+  const chain = CHAINS.find((names) => names.includes(old.name) && names.includes(next.name));
+  if (chain === undefined || chain.indexOf(old.name) > chain.indexOf(next.name)) return false;
+  return next.name === 'numeric' ? next.sizes.length === 0 : holds(old, next);
+}
+
+/** A type without a size has no limit. */
+function holds(from: TypeParts, to: TypeParts): boolean {
+  if (to.sizes.length === 0) return true;
+  const [length = Number.POSITIVE_INFINITY, scale = 0] = from.sizes;
+  const [newLength = 0, newScale = 0] = to.sizes;
+  return newScale >= scale && newLength - newScale >= length - scale;
+}
+
+interface TypeParts {
+  readonly name: string;
+  readonly sizes: readonly number[];
+}
+
+function partsOf(type: string): TypeParts {
+  const [, base = type, sizes = '', suffix = ''] =
+    /^(.*?)(?:\(([\d, ]+)\))?( with(?:out)? time zone|\[\])?$/.exec(type) ?? [];
+  const name = base.trim();
+  return {
+    name: `${NAMES[name] ?? name}${suffix}`,
+    sizes: sizes === '' ? [] : sizes.split(',').map(Number),
+  };
 }

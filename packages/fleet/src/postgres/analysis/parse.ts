@@ -1,11 +1,10 @@
 import { SuiteError } from '@azora/db-core';
-import type { Script } from '@azora/db-migrate';
-import { offsetOfCharacter, placeOf, splitStatements } from '@azora/db-migrate';
-import type { Node } from 'libpg-query';
+import { offsetOfCharacter, placeOf, type Script, splitStatements } from '@azora/db-migrate';
+import type { Node, RangeVar, TypeName } from 'libpg-query';
 
-/** A statement of a file with its syntax tree, as PostgreSQL's own parser gives it. */
+/** A statement of a file with the syntax tree of PostgreSQL's own parser. */
 export interface ParsedStatement {
-  /** Where it begins in the file, in UTF-16 units. */
+  /** Where the statement begins in the file, in UTF-16 units. */
   readonly offset: number;
   readonly text: string;
   readonly node: Node;
@@ -21,12 +20,12 @@ export async function parseScript({ file, sql }: Pick<Script, 'file' | 'sql'>): 
   return splitStatements(sql).map(({ offset, text }) => {
     try {
       const node = parseSync(text).stmts?.[0]?.stmt;
-      if (node === undefined) throw new Error('there is no statement');
+      if (node === undefined) throw new Error('the text has no statement');
       return { offset, text, node };
     } catch (error) {
       const position = error instanceof Error && hasSqlDetails(error) ? (error.sqlDetails?.cursorPosition ?? 0) : 0;
       const { line, column, excerpt } = placeOf(sql, offset + offsetOfCharacter(text, position + 1));
-      throw new SuiteError('MIGRATION.SYNTAX', `${file}:${line}:${column} is not PostgreSQL's SQL`, {
+      throw new SuiteError('MIGRATION.SYNTAX', `${file}:${line}:${column} cannot be parsed as SQL`, {
         kind: 'configuration',
         why: `${error instanceof Error ? error.message : String(error)}\n${excerpt}\n`,
         next: 'Correct the statement',
@@ -35,4 +34,34 @@ export async function parseScript({ file, sql }: Pick<Script, 'file' | 'sql'>): 
       });
     }
   });
+}
+
+/** The name of a relation, with its schema unless that is public. */
+export function nameOf(relation: RangeVar | undefined): string {
+  const { schemaname, relname = '' } = relation ?? {};
+  return schemaname === undefined || schemaname === 'public' ? relname : `${schemaname}.${relname}`;
+}
+
+/** The same for a name that the parser gives as a list of strings. */
+export function typeNameOf(nodes: readonly Node[] = []): string {
+  const parts = nodes.flatMap((node) => ('String' in node ? [node.String.sval ?? ''] : []));
+  return (parts.length > 1 && parts[0] === 'public' ? parts.slice(1) : parts).join('.');
+}
+
+/** The names of the objects in a DROP statement. */
+export function listedNames(nodes: readonly Node[] = []): readonly string[] {
+  return nodes.map((node) => {
+    if ('List' in node) return typeNameOf(node.List.items);
+    if ('TypeName' in node) return typeNameOf(node.TypeName.names);
+    if ('ObjectWithArgs' in node) return typeNameOf(node.ObjectWithArgs.objname);
+    return 'String' in node ? (node.String.sval ?? '') : '';
+  });
+}
+
+/** A type with the parser's name for it: `varchar(20)`, `numeric(18,8)`, `text[]`. */
+export function typeText({ names = [], typmods = [], arrayBounds = [] }: TypeName = {}): string {
+  const words = names.flatMap((node) => ('String' in node ? [node.String.sval ?? ''] : []));
+  const name = (words[0] === 'pg_catalog' ? words.slice(1) : words).join('.');
+  const sizes = typmods.flatMap((node) => ('A_Const' in node ? [node.A_Const.ival?.ival ?? 0] : []));
+  return `${name}${sizes.length > 0 ? `(${sizes.join(',')})` : ''}${arrayBounds.length > 0 ? '[]' : ''}`;
 }

@@ -1,28 +1,81 @@
-import type { Finding, Limits } from './finding';
+/** `error`: rows or the next migration are in danger. `warning`: a problem to correct soon. `note`: worth knowing. */
+export type Level = 'error' | 'warning' | 'note';
 
-/** What a check knows besides the database. */
-export interface Patient {
-  /** Who runs the server; what the suite runs itself cannot be set up like any other. */
+/** One problem. */
+export interface Finding {
+  /** The check that found it, such as `foreign-key-index`. */
+  readonly check: string;
+  readonly level: Level;
+  /** The table, index, setting or process with the problem, such as `process 4711`. */
+  readonly object: string;
+  /** The rest of a sentence that begins with the object: `has no primary key`. */
+  readonly message: string;
+  readonly next: string;
+}
+
+/** The limits beyond which a value is a finding. */
+export interface Limits {
+  readonly idleInTransactionMs: number;
+  readonly transactionMs: number;
+  readonly preparedMs: number;
+  /** Shorter waits are normal; PostgreSQL looks for deadlocks after this time. */
+  readonly lockWaitMs: number;
+  /** Rows of failed attempts in the history table. */
+  readonly historyAttempts: number;
+  readonly connectionsShare: number;
+  readonly sequenceShare: number;
+  readonly unusedIndexBytes: number;
+  readonly unusedIndexTableScans: number;
+  readonly statisticsAgeMs: number;
+  /** How long the doctor itself waits for a lock. */
+  readonly ownLockTimeoutMs: number;
+  /** How long the doctor waits for an answer: on a companion, another client's transaction blocks all clients. */
+  readonly answerTimeoutMs: number;
+}
+
+const MINUTE_MS = 60_000;
+const HOUR_MS = 60 * MINUTE_MS;
+
+export const DEFAULT_LIMITS: Limits = {
+  idleInTransactionMs: 5 * MINUTE_MS,
+  transactionMs: HOUR_MS,
+  preparedMs: HOUR_MS,
+  lockWaitMs: 1_000,
+  historyAttempts: 100,
+  connectionsShare: 0.8,
+  sequenceShare: 0.8,
+  unusedIndexBytes: 1024 ** 2,
+  unusedIndexTableScans: 1_000,
+  statisticsAgeMs: 7 * 24 * HOUR_MS,
+  ownLockTimeoutMs: 2_000,
+  answerTimeoutMs: 10_000,
+};
+
+/** The facts that a check has besides the database. */
+export interface CheckContext {
+  /** The kind of server. The embedded server and the companion cannot be configured like an ordinary server. */
   readonly server: 'ordinary' | 'embedded' | 'companion';
-  /** Extensions that the service's manifest names. */
+  /** The extensions in the service's manifest. */
   readonly extensions: readonly string[];
+  /** The service's app role. */
+  readonly role: string;
   readonly limits: Limits;
 }
 
-/** A question to the catalog, and what its answer means. The question changes nothing and takes no parameters. */
+/** A query of the catalog, and the findings in its rows. The query changes nothing and takes no parameters. */
 export interface Check {
-  readonly sql: (patient: Patient) => string;
-  readonly judge: (rows: readonly unknown[], patient: Patient) => readonly Finding[];
+  readonly sql: (context: CheckContext) => string;
+  readonly judge: (rows: readonly unknown[], context: CheckContext) => readonly Finding[];
 }
 
-/** A check whose SELECT gives rows of that shape: the one place where the shape is believed. */
+/** A check whose query returns rows of the given type. The type is asserted here and nowhere else. */
 export function defineCheck<Row>(check: {
-  readonly sql: string | ((patient: Patient) => string);
-  readonly judge: (rows: readonly Row[], patient: Patient) => readonly Finding[];
+  readonly sql: string | ((context: CheckContext) => string);
+  readonly judge: (rows: readonly Row[], context: CheckContext) => readonly Finding[];
 }): Check {
   const { sql } = check;
   return {
     sql: typeof sql === 'string' ? () => sql : sql,
-    judge: (rows, patient) => check.judge(rows as readonly Row[], patient),
+    judge: (rows, context) => check.judge(rows as readonly Row[], context),
   };
 }

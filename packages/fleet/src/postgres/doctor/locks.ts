@@ -1,13 +1,13 @@
 import { MIGRATION_LOCK } from '@azora/db-migrate';
 import { defineCheck } from './check';
 
-/** A session as findings describe it; without the right to see it, only its pid is known. */
+/** A session as findings describe it. Without the right to see it, only its pid is known. */
 interface SessionRow {
   readonly pid: number;
   readonly application: string | null;
   readonly address: string | null;
   readonly state: string | null;
-  /** When it connected. */
+  /** When the session connected. */
   readonly since: string | null;
 }
 
@@ -16,7 +16,7 @@ const SESSION = `activity.application_name AS application, host(activity.client_
 
 const THIS_DATABASE = '(SELECT oid FROM pg_database WHERE datname = current_database())';
 
-/** Nobody holds the lock under which migrations run. */
+/** Finds the session that holds the migration lock. */
 export const checkMigrationLock = defineCheck<SessionRow>({
   sql: `SELECT DISTINCT held.pid, ${SESSION}
         FROM pg_locks held LEFT JOIN pg_stat_activity activity ON activity.pid = held.pid
@@ -28,7 +28,7 @@ export const checkMigrationLock = defineCheck<SessionRow>({
       level: 'warning',
       object: `process ${row.pid}`,
       message: `holds the migration lock (${describe(row)}), so no migration can run`,
-      next: `Wait if it is migrating, else ${terminate(row.pid)}`,
+      next: `Wait if it is migrating; otherwise ${terminate(row.pid)}`,
     })),
 });
 
@@ -37,7 +37,7 @@ interface TransactionRow extends SessionRow {
   readonly idle: boolean;
 }
 
-/** No session forgot its transaction, and none is so old that it keeps VACUUM from its work. */
+/** Finds sessions that are idle in a transaction, and the oldest transaction if it keeps VACUUM from removing rows. */
 export const checkTransactions = defineCheck<TransactionRow>({
   sql: ({ limits }) => `
     WITH transaction AS (
@@ -57,21 +57,21 @@ export const checkTransactions = defineCheck<TransactionRow>({
       check: row.idle ? 'idle-in-transaction' : 'old-transaction',
       level: 'warning',
       object: `process ${row.pid}`,
-      message: `${row.idle ? 'is idle in a transaction' : 'has a transaction open'} for ${duration(row.seconds)} (${describe(row)})`,
-      next: `Let the application commit or roll back, else ${terminate(row.pid)}`,
+      message: `has ${row.idle ? 'been idle in a transaction' : 'had a transaction open'} for ${duration(row.seconds)} (${describe(row)})`,
+      next: `Commit or roll back in the application; otherwise ${terminate(row.pid)}`,
     })),
 });
 
 interface WaitRow extends SessionRow {
   readonly seconds: number;
   readonly mode: string;
-  /** The table that is waited for; null for a row, a transaction or an advisory lock. */
+  /** The locked table; null for a lock on a row, a transaction or an advisory lock. */
   readonly relation: string | null;
   /** Zero stands for a prepared transaction. */
   readonly blockers: readonly number[];
 }
 
-/** Nobody waits for a lock. The time since when is there from PostgreSQL 14 on, and null for the first instant. */
+/** Finds sessions that wait for a lock. pg_locks.waitstart is null for the first instant. */
 export const checkWaits = defineCheck<WaitRow>({
   sql: ({ limits }) => `
     SELECT DISTINCT ON (activity.pid) activity.pid, ${SESSION}, waiting.mode, pg_class.relname::text AS relation,
@@ -88,8 +88,8 @@ export const checkWaits = defineCheck<WaitRow>({
       check: 'lock-wait',
       level: 'warning',
       object: `process ${row.pid}`,
-      message: `waits for ${duration(row.seconds)} for a ${row.mode}${row.relation === null ? '' : ` on ${row.relation}`} behind ${blockersText(row.blockers)} (${describe(row)})`,
-      next: `Look at what blocks it in pg_stat_activity, and if it is stuck, ${freeing(row.blockers)}`,
+      message: `has waited ${duration(row.seconds)} for a ${row.mode}${row.relation === null ? '' : ` on ${row.relation}`} behind ${blockersText(row.blockers)} (${describe(row)})`,
+      next: `Find the blocking session in pg_stat_activity, and if it is stuck, ${freeing(row.blockers)}`,
     })),
 });
 
@@ -99,7 +99,7 @@ interface PreparedRow {
   readonly seconds: number;
 }
 
-/** No prepared transaction was forgotten: it holds its locks even over a restart. */
+/** Finds forgotten prepared transactions, which hold their locks even across a restart. */
 export const checkPrepared = defineCheck<PreparedRow>({
   sql: ({ limits }) => `
     SELECT gid, owner::text, extract(epoch FROM clock_timestamp() - prepared)::int AS seconds
@@ -110,7 +110,7 @@ export const checkPrepared = defineCheck<PreparedRow>({
       check: 'prepared-transaction',
       level: 'warning',
       object: gid,
-      message: `was prepared ${duration(seconds)} ago by ${owner} and holds its locks until it is ended`,
+      message: `was prepared ${duration(seconds)} ago by ${owner} and holds its locks until it ends`,
       next: `COMMIT PREPARED '${gid}' or ROLLBACK PREPARED '${gid}'`,
     })),
 });
@@ -119,7 +119,7 @@ interface ExclusiveRow extends SessionRow {
   readonly relation: string;
 }
 
-/** Asked when the tables themselves could not be read in time: it says who stands in the way. */
+/** Finds the sessions whose locks kept the doctor from reading the tables. */
 export const checkExclusiveLocks = defineCheck<ExclusiveRow>({
   sql: `SELECT held.pid, ${SESSION}, min(pg_class.relname)::text AS relation
         FROM pg_locks held
@@ -129,14 +129,14 @@ export const checkExclusiveLocks = defineCheck<ExclusiveRow>({
           AND held.mode IN ('AccessExclusiveLock', 'ExclusiveLock', 'ShareRowExclusiveLock')
         GROUP BY held.pid, 2, 3, 4, 5 ORDER BY held.pid`,
   judge: (rows) => {
-    const who = rows.map((row) => `process ${row.pid} on ${row.relation} (${describe(row)})`);
+    const holders = rows.map((row) => `process ${row.pid} on ${row.relation} (${describe(row)})`);
     return [
       {
         check: 'locked-out',
         level: 'warning',
         object: 'tables and indexes',
-        message: `could not be looked at: locks are held by ${who.join(', ') || 'a session that has just let go'}`,
-        next: 'Wait until they are released and run the doctor again',
+        message: `could not be examined: locks are held by ${holders.join(', ') || 'a session that has just ended'}`,
+        next: 'Wait until the locks are released, and run the doctor again',
       },
     ];
   },
@@ -151,7 +151,8 @@ function describe({ application, address, state, since }: SessionRow): string {
 
 function blockersText(blockers: readonly number[]): string {
   return (
-    blockers.map((pid) => (pid === 0 ? 'a prepared transaction' : `process ${pid}`)).join(', ') || 'nobody any more'
+    blockers.map((pid) => (pid === 0 ? 'a prepared transaction' : `process ${pid}`)).join(', ') ||
+    'a session that has just ended'
   );
 }
 

@@ -1,5 +1,6 @@
-import { type Check, defineCheck, type Patient } from './check';
-import type { Finding, Level } from './finding';
+import { quoteIdentifier, quoteLiteral } from '@azora/db-core';
+import { ROLE_LIMITS, ROLE_LIMITS_FROM_17 } from '../role-limits';
+import { type Check, type CheckContext, defineCheck, type Finding, type Level } from './check';
 
 interface BadSetting {
   readonly value: string;
@@ -8,13 +9,13 @@ interface BadSetting {
   readonly next: string;
 }
 
-const DATA_LOSS = 'a crash of the machine can destroy the whole server';
+const DATA_LOSS = 'a crash of the machine can destroy all databases of the server';
 
 const BAD_SETTINGS: ReadonlyMap<string, BadSetting> = new Map([
-  ['fsync', { value: 'off', level: 'error', message: `is off: ${DATA_LOSS}`, next: onAgain('fsync') }],
+  ['fsync', { value: 'off', level: 'error', message: `is off: ${DATA_LOSS}`, next: turnOn('fsync') }],
   [
     'full_page_writes',
-    { value: 'off', level: 'error', message: `is off: ${DATA_LOSS}`, next: onAgain('full_page_writes') },
+    { value: 'off', level: 'error', message: `is off: ${DATA_LOSS}`, next: turnOn('full_page_writes') },
   ],
   [
     'synchronous_commit',
@@ -22,7 +23,7 @@ const BAD_SETTINGS: ReadonlyMap<string, BadSetting> = new Map([
       value: 'off',
       level: 'warning',
       message: 'is off: a crash loses transactions that were reported as committed',
-      next: onAgain('synchronous_commit'),
+      next: turnOn('synchronous_commit'),
     },
   ],
   [
@@ -31,7 +32,7 @@ const BAD_SETTINGS: ReadonlyMap<string, BadSetting> = new Map([
       value: 'off',
       level: 'warning',
       message: 'is off: tables bloat, and the server stops when transaction ids run out',
-      next: onAgain('autovacuum'),
+      next: turnOn('autovacuum'),
     },
   ],
   [
@@ -39,7 +40,7 @@ const BAD_SETTINGS: ReadonlyMap<string, BadSetting> = new Map([
     {
       value: 'off',
       level: 'note',
-      message: 'is off: pages that the disk damaged are read as if they were whole',
+      message: 'is off: PostgreSQL does not detect pages that the disk damaged',
       next: 'Stop the server and run pg_checksums --enable',
     },
   ],
@@ -48,13 +49,13 @@ const BAD_SETTINGS: ReadonlyMap<string, BadSetting> = new Map([
     {
       value: '0',
       level: 'note',
-      message: 'is 0: a session that forgets its transaction holds its locks for ever',
+      message: 'is 0: a session that leaves its transaction open holds its locks for ever',
       next: "ALTER SYSTEM SET idle_in_transaction_session_timeout = '10min', then SELECT pg_reload_conf()",
     },
   ],
 ]);
 
-function onAgain(name: string): string {
+function turnOn(name: string): string {
   return `ALTER SYSTEM SET ${name} = on, then SELECT pg_reload_conf()`;
 }
 
@@ -63,14 +64,14 @@ interface SettingRow {
   readonly value: string;
 }
 
-/** Sources whose values hold for this session or role only say nothing about the service's sessions. */
+/** The sources of values for all sessions. A value of this session or role says nothing about the service's sessions. */
 const SERVER_SOURCES = ['default', 'environment variable', 'configuration file', 'command line', 'global', 'override'];
 const DATABASE_SOURCES = ['database', 'database user'];
 
-/** The server's settings keep what was committed. */
+/** Finds settings of the server that endanger committed data. */
 export const checkServerSettings: Check = settingsFrom(SERVER_SOURCES);
 
-/** Nor does the database's own setting (ALTER DATABASE … SET) give that up. */
+/** Finds the same settings where the database overrides the server (ALTER DATABASE … SET). */
 export const checkDatabaseSettings: Check = settingsFrom(DATABASE_SOURCES, (it) => ({
   ...it,
   object: `${it.object} of the database`,
@@ -82,12 +83,12 @@ function settingsFrom(sources: readonly string[], adapt: (finding: Finding) => F
   return defineCheck<SettingRow>({
     sql: `SELECT name, setting AS value FROM pg_settings
           WHERE name IN (${list(BAD_SETTINGS.keys())}) AND source IN (${list(sources)}) ORDER BY name`,
-    judge: (rows, patient) => rows.flatMap((row) => judgeSetting(row, patient)).map(adapt),
+    judge: (rows, context) => rows.flatMap((row) => judgeSetting(row, context)).map(adapt),
   });
 }
 
-/** PGlite is one session in one process that nobody can set up, so advice about it would only be noise. */
-function judgeSetting({ name, value }: SettingRow, { server }: Patient): readonly Finding[] {
+/** PGlite is one session in one process without a configuration, so notes about it would not help. */
+function judgeSetting({ name, value }: SettingRow, { server }: CheckContext): readonly Finding[] {
   const bad = BAD_SETTINGS.get(name);
   if (bad === undefined || value !== bad.value || (server === 'companion' && bad.level === 'note')) return [];
   const { level, message, next } = bad;
@@ -99,7 +100,7 @@ interface ConnectionRow {
   readonly most: number;
 }
 
-/** There is room for more connections. numbackends is shown to every role; pg_stat_activity hides other roles' kinds. */
+/** Finds servers that are short of connections. Every role sees numbackends; pg_stat_activity hides other roles' sessions. */
 export const checkConnections = defineCheck<ConnectionRow>({
   sql: `SELECT coalesce(sum(numbackends), 0)::int AS used, current_setting('max_connections')::int AS most
         FROM pg_stat_database`,
@@ -110,7 +111,60 @@ export const checkConnections = defineCheck<ConnectionRow>({
         check: 'connections',
         level: 'warning',
         object: 'max_connections',
-        message: `is ${most}, and ${used} are in use`,
-        next: 'Make the pools of the services smaller, put a pooler in front, or raise max_connections',
+        message: `is ${most}, and ${used} connections are in use`,
+        next: 'Use smaller pools in the services, add a connection pooler, or raise max_connections',
       })),
 });
+
+interface LimitRow {
+  readonly name: string;
+  /** The value for the app role in this database; null when none is set. */
+  readonly value: string | null;
+}
+
+const LIMITS: Readonly<Record<string, string>> = { ...ROLE_LIMITS, ...ROLE_LIMITS_FROM_17 };
+
+/** Settings that PostgreSQL only accepts on these systems. */
+const NEEDS_POLL = 'client_connection_check_interval';
+
+/**
+ * Finds app roles without the limits that the server enforces. A limit of the client alone leaves abandoned statements
+ * running in the server. A role that does not exist has no finding: the service then connects as another one.
+ */
+export const checkRoleLimits = defineCheck<LimitRow>({
+  sql: ({ role }) => `
+    WITH config AS (
+      SELECT split_part(entry, '=', 1) AS name, substr(entry, strpos(entry, '=') + 1) AS value, setdatabase
+      FROM pg_db_role_setting, unnest(setconfig) AS entry
+      WHERE setrole = (SELECT oid FROM pg_roles WHERE rolname = ${quoteLiteral(role)})
+        AND setdatabase IN (0, (SELECT oid FROM pg_database WHERE datname = current_database())))
+    SELECT pg_settings.name, (SELECT value FROM config WHERE config.name = pg_settings.name
+                              ORDER BY setdatabase DESC LIMIT 1) AS value
+    FROM pg_settings
+    WHERE pg_settings.name IN (${Object.keys(LIMITS).map(quoteLiteral).join(', ')})
+      AND (pg_settings.name <> '${NEEDS_POLL}' OR version() ~ 'linux|darwin|bsd')
+      AND EXISTS (SELECT FROM pg_roles WHERE rolname = ${quoteLiteral(role)})
+    ORDER BY pg_settings.name`,
+  judge: (rows, { role, server }) => {
+    // All connections of a companion are one superuser session, which no role setting reaches.
+    const missing = server === 'companion' ? [] : rows.filter(({ value }) => value === null || isUnlimited(value));
+    if (missing.length === 0) return [];
+    const statements = missing.map(
+      ({ name }) => `ALTER ROLE ${quoteIdentifier(role)} SET ${name} = ${quoteLiteral(LIMITS[name] ?? '')}`,
+    );
+    return [
+      {
+        check: 'role-limits',
+        level: 'warning',
+        object: role,
+        message: `has no limit for ${missing.map(({ name }) => name).join(', ')}, so abandoned statements run on in the server`,
+        next: `Run "npm run db:setup", or ${statements.join('; ')}`,
+      },
+    ];
+  },
+});
+
+/** Zero, with or without a unit, turns a timeout off. */
+function isUnlimited(value: string): boolean {
+  return Number.parseFloat(value) === 0;
+}

@@ -1,15 +1,15 @@
 import { quoteIdentifier } from '@azora/db-core';
-import { defineCheck } from './check';
-import { isOwn } from './own-tables';
+import { HISTORY, isOwnRelation } from '@azora/db-migrate';
+import { defineCheck, type Finding } from './check';
 
 interface TableRow {
   readonly name: string;
 }
 
-/** Every table has a primary key. */
+/** Finds tables without a primary key. */
 export const checkPrimaryKeys = defineCheck<TableRow>({
   sql: `SELECT relname::text AS name FROM pg_class
-        WHERE relkind IN ('r', 'p') AND NOT relispartition AND ${isOwn('pg_class')}
+        WHERE relkind IN ('r', 'p') AND NOT relispartition AND ${isOwnRelation('pg_class')}
           AND NOT EXISTS (SELECT FROM pg_constraint WHERE conrelid = pg_class.oid AND contype = 'p')
         ORDER BY relname`,
   judge: (rows) =>
@@ -17,23 +17,23 @@ export const checkPrimaryKeys = defineCheck<TableRow>({
       check: 'primary-key',
       level: 'warning',
       object: name,
-      message: 'has no primary key: its rows cannot be told apart, and replication cannot update or delete them',
-      next: `ALTER TABLE ${quoteIdentifier(name)} ADD PRIMARY KEY on what makes a row unique`,
+      message: 'has no primary key, so replication cannot update or delete its rows',
+      next: `ALTER TABLE ${quoteIdentifier(name)} ADD PRIMARY KEY (the columns that identify a row)`,
     })),
 });
 
 interface SequenceRow {
   readonly name: string;
   readonly share: number;
-  /** `orders.id`; null for one that serves no column. */
+  /** `orders.id`; null for a sequence that no column owns. */
   readonly column: string | null;
 }
 
-/** What the type of the served column can hold, when the sequence itself goes on further. */
+/** The largest value of the column's type, which may be less than the sequence's own maximum. */
 const COLUMN_LIMIT = `CASE atttypid WHEN 'int2'::regtype THEN 32767 WHEN 'int4'::regtype THEN 2147483647
   ELSE 9223372036854775807 END`;
 
-/** No sequence comes to its end soon. */
+/** Finds sequences near their maximum. */
 export const checkSequences = defineCheck<SequenceRow>({
   sql: ({ limits }) => `
     WITH sequence AS (
@@ -45,7 +45,7 @@ export const checkSequences = defineCheck<SequenceRow>({
       LEFT JOIN pg_depend owner ON owner.classid = 'pg_class'::regclass AND owner.objid = pg_class.oid
         AND owner.refclassid = 'pg_class'::regclass AND owner.deptype IN ('a', 'i')
       LEFT JOIN pg_attribute ON attrelid = owner.refobjid AND attnum = owner.refobjsubid
-      WHERE schemaname = 'public' AND NOT cycle AND last_value IS NOT NULL AND ${isOwn('pg_class')}),
+      WHERE schemaname = 'public' AND NOT cycle AND last_value IS NOT NULL AND ${isOwnRelation('pg_class')}),
     used AS (
       SELECT name, sequence.column,
              CASE WHEN increment_by > 0 THEN last_value - min_value ELSE max_value - last_value END
@@ -57,7 +57,45 @@ export const checkSequences = defineCheck<SequenceRow>({
       check: 'sequence',
       level: 'warning',
       object: name,
-      message: `has used ${Math.floor(share * 100)} % of its numbers${column === null ? '' : ` (${column})`}`,
+      message: `has used ${Math.floor(share * 100)}% of its values${column === null ? '' : ` (${column})`}`,
       next: 'Make the column and its sequence bigint (ALTER TABLE … TYPE bigint, ALTER SEQUENCE … AS bigint)',
     })),
 });
+
+interface HistoryCounts {
+  readonly attempts: number;
+  readonly unfinished: readonly string[] | null;
+}
+
+/** Finds migrations that are half done, and a history full of failed attempts. Only for a database with the history table. */
+export const checkHistory = defineCheck<HistoryCounts>({
+  sql: `SELECT count(*) FILTER (WHERE finished_at IS NULL OR rolled_back_at IS NOT NULL)::int AS attempts,
+               array_agg(DISTINCT migration_name::text)
+                 FILTER (WHERE finished_at IS NULL AND rolled_back_at IS NULL) AS unfinished
+        FROM ${HISTORY}`,
+  judge: (rows, { limits }) =>
+    rows.flatMap(({ attempts, unfinished }) => [
+      ...(unfinished ?? []).map(unfinishedFinding),
+      ...(attempts > limits.historyAttempts ? [bloatFinding(attempts)] : []),
+    ]),
+});
+
+function unfinishedFinding(name: string): Finding {
+  return {
+    check: 'history-unfinished',
+    level: 'error',
+    object: name,
+    message: 'began and did not finish, so a part of it may be applied',
+    next: 'Complete or undo it by hand, then record which with "azora-db migrate resolve"',
+  };
+}
+
+function bloatFinding(attempts: number): Finding {
+  return {
+    check: 'history-bloat',
+    level: 'warning',
+    object: '_prisma_migrations',
+    message: `has ${attempts} rows of failed attempts`,
+    next: `Find the process that keeps retrying, then DELETE FROM ${HISTORY} WHERE rolled_back_at IS NOT NULL`,
+  };
+}

@@ -3,30 +3,29 @@ import path from 'node:path';
 import { quoteIdentifier } from '@azora/db-core';
 import type { Migration } from '@azora/db-migrate';
 import type { IndexStmt } from 'libpg-query';
-import type { Effect } from '../analysis/effect';
-import { effectsOf } from '../analysis/effects';
+import { type Effect, effectsOf } from '../analysis/effects';
 import { describeLoss } from '../analysis/losses';
-import { nameOf } from '../analysis/names';
-import { parseScript } from '../analysis/parse';
+import { nameOf, parseScript } from '../analysis/parse';
+import type { CatalogChange } from '../verify/catalog';
 
-/** A migration that is not written yet. */
+/** A migration before its files are written. */
 export interface Draft {
   readonly slug: string;
   readonly why: string;
   readonly transactional: boolean;
   readonly up: readonly string[];
   readonly down: readonly string[];
-  /** `table` or `table.column` whose rows or values do not come back. */
+  /** `table` or `table.column` whose rows or values down.sql does not restore. */
   readonly loses: readonly string[];
 }
 
-/** Waiting for a lock, a migration keeps everybody waiting who comes after it. */
+/** Other sessions queue behind a migration that waits for a lock. */
 const LOCK_TIMEOUT = "SET LOCAL lock_timeout = '5s';";
 const NO_TRANSACTION = '-- no-transaction';
 
 /**
- * Parts what was to be done into migrations: an index on a table that is there is built beside its users, which no
- * transaction can hold, one a migration.
+ * Divides the statements into migrations. An index on an existing table gets a migration of its own, because CONCURRENTLY
+ * cannot run in a transaction.
  */
 export async function draftMigrations(
   slug: string,
@@ -73,20 +72,16 @@ async function withoutDropsOf(down: readonly string[], indexes: ReadonlySet<stri
   return down.filter((text) => !(text.startsWith('DROP INDEX') && names.some((name) => text.endsWith(name))));
 }
 
-/** The text of migration.sql: why it is, what it locks, whether it can run again, what it loses, then the statements. */
+/** The text of migration.sql: a header with reason, locks and rerun safety, then the statements with their losses. */
 export async function upText({ up, why, transactional }: Draft): Promise<string> {
   const statements = effectsOf(
     await parseScript({ file: 'migration.sql', sql: up.map((text) => `${text};\n`).join('') }),
   );
   const locks = locksText(statements.flatMap(({ effects }) => effects));
   const again = transactional
-    ? 'after a failure, yes: it runs in one transaction, so nothing of it stays'
+    ? 'after a failure, yes: one transaction, so a failure leaves nothing behind'
     : 'after a failure, once the invalid index is dropped';
-  const header = [
-    `-- Why: ${why}`,
-    `-- Locks: ${locks || 'no table that was there before'}`,
-    `-- Runs again: ${again}`,
-  ];
+  const header = [`-- Why: ${why}`, `-- Locks: ${locks || 'no existing table'}`, `-- Rerun: ${again}`];
   const body = statements.map(({ statement, effects }) => {
     const marks = effects.flatMap(({ loss, needsNoRows }) => [
       ...(loss === undefined ? [] : [`-- DATA LOSS: ${describeLoss(loss)}\n`]),
@@ -112,7 +107,7 @@ export function downText(
   return `${[...first, ...lost, ...warnings, body.join('\n\n')].join('\n')}\n`;
 }
 
-/** The draft as the runner takes it. */
+/** The draft in the form that the runner takes. */
 export function migrationOf(
   directory: string,
   name: string,
@@ -134,8 +129,61 @@ export function migrationOf(
 
 function locksText(effects: readonly Effect[]): string {
   const texts = effects.map(({ table, lock, work }) => {
-    const doing = work === undefined ? '' : work === 'scan' ? ', reads every row' : ', writes every row anew';
+    const doing = work === undefined ? '' : work === 'scan' ? ', reads every row' : ', rewrites every row';
     return `${table} (${lock}${doing})`;
   });
   return [...new Set(texts)].join(', ');
+}
+
+/** The order of restoring: a foreign key needs the unique index that it references. */
+const ORDER = ['column', 'index', 'constraint', 'foreign key', 'trigger'];
+
+const GENERATED = /^(.*?)(?: (NOT NULL))? s (.*)$/s;
+
+/**
+ * The SQL that restores objects which were dropped together with a column or table and which the engine does not know:
+ * CHECK constraints, partial indexes, triggers, generated columns. Objects that it cannot restore are left out.
+ */
+export function restoringSql(changes: readonly CatalogChange[]): readonly string[] {
+  const constraints = new Set(changes.filter(({ kind }) => kind === 'constraint').map(nameWithin));
+  return changes
+    .filter(({ kind, object }) => !(kind === 'index' && constraints.has(object.replace(/^public\./, ''))))
+    .flatMap((change) => {
+      const sql = statementOf(change);
+      return sql === undefined ? [] : [{ rank: ORDER.indexOf(rankOf(change)), sql }];
+    })
+    .sort((left, right) => left.rank - right.rank)
+    .map(({ sql }) => sql);
+}
+
+function rankOf({ kind, expected = '' }: CatalogChange): string {
+  return kind === 'constraint' && expected.startsWith('FOREIGN KEY') ? 'foreign key' : kind;
+}
+
+function statementOf(change: CatalogChange): string | undefined {
+  const { kind, object, expected } = change;
+  if (expected === undefined) return undefined;
+  const table = quoteIdentifier(object.slice(0, object.indexOf('.')));
+  const name = quoteIdentifier(nameWithin(change));
+  if (kind === 'index' && change.change === 'missing') return `${expected};`;
+  if (kind === 'constraint') {
+    const drop = change.change === 'changed' ? `DROP CONSTRAINT ${name}, ` : '';
+    return `ALTER TABLE ${table} ${drop}ADD CONSTRAINT ${name} ${expected};`;
+  }
+  // The first letter of the definition tells when the trigger fires.
+  if (kind === 'trigger' && change.change === 'missing') return `${expected.slice(2)};`;
+  if (kind === 'column') return generatedColumn(table, name, change);
+  return undefined;
+}
+
+function generatedColumn(table: string, name: string, { expected = '', change }: CatalogChange): string | undefined {
+  const [, type, notNull = '', expression] = GENERATED.exec(expected) ?? [];
+  if (type === undefined) return undefined;
+  const drop = change === 'changed' ? `DROP COLUMN ${name}, ` : '';
+  const required = notNull === '' ? '' : ' NOT NULL';
+  return `ALTER TABLE ${table} ${drop}ADD COLUMN ${name} ${type}${required} GENERATED ALWAYS AS (${expression}) STORED;`;
+}
+
+function nameWithin({ object }: CatalogChange): string {
+  return object.slice(object.indexOf('.') + 1);
 }

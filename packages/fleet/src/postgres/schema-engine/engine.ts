@@ -5,7 +5,7 @@ import type { SqlDriverAdapter, SqlQuery, SqlResultSet } from '@prisma/driver-ad
 import type * as Wasm from '@prisma/schema-engine-wasm/schema_engine_bg';
 import { type FieldDef, Pool, type PoolClient } from 'pg';
 
-/** Prisma's own schema engine, compiled to WebAssembly, on one database. */
+/** Prisma's schema engine, compiled to WebAssembly, connected to one database. */
 export interface OpenEngine {
   readonly engine: Wasm.SchemaEngine;
   readonly close: () => Promise<void>;
@@ -14,14 +14,14 @@ export interface OpenEngine {
 const CHAR_OID = 18;
 const TEXT_OID = 25;
 
-/** Opens the engine on a database with the text of a schema.prisma, which it takes as `file`. */
+/** Opens the engine on a database, with the text of a schema.prisma under the name `file`. */
 export async function openEngine(url: string, file: string, schema: string): Promise<OpenEngine> {
-  // One connection: the engine's advisory lock is a session's.
+  // One connection, because the engine's advisory lock belongs to a session.
   const pool = new Pool({ connectionString: url, max: 1 });
   pool.on('error', () => undefined);
   pool.on('connect', readCharAsText);
   const { SchemaEngine } = await loadEngine();
-  // Loaded by those commands only that ask the engine.
+  // Loaded only by the commands that use the engine.
   const { PrismaPg } = await import('@prisma/adapter-pg');
   const { bindMigrationAwareSqlAdapterFactory } = await import('@prisma/driver-adapter-utils');
   const adapters = new PrismaPg(pool);
@@ -29,7 +29,7 @@ export async function openEngine(url: string, file: string, schema: string): Pro
     provider: adapters.provider,
     adapterName: adapters.adapterName,
     connect: () => connectWithCharacters(adapters),
-    // The adapter's own drops the wrong database; nothing that is asked here needs one.
+    // The adapter's own implementation drops the wrong database, and nothing here needs a shadow database.
     connectToShadowDb: () => Promise.reject(new Error('no shadow database')),
   });
   const engine = await SchemaEngine.new({ datamodels: [[file, schema]] }, () => undefined, factory);
@@ -42,7 +42,7 @@ export async function openEngine(url: string, file: string, schema: string): Pro
   };
 }
 
-/** The part of it that is used; its types are among the browser's, which Node's programs do not load. */
+/** The used part of the WebAssembly API. Its types belong to the browser's library, which Node programs do not load. */
 declare const WebAssembly: {
   instantiate(
     bytes: Uint8Array,
@@ -71,12 +71,12 @@ async function instantiateEngine(): Promise<typeof Wasm> {
   return bindings;
 }
 
-/** The engine starts a timer of ten seconds for its lock and forgets it; no process has to wait for that. */
+/** The engine starts a timer of ten seconds for its lock and never clears it; the process must not wait for that timer. */
 function unrefTimeout(callback: () => void, milliseconds: number): NodeJS.Timeout {
   return setTimeout(callback, milliseconds).unref();
 }
 
-/** Columns of PostgreSQL's catalog have the type "char", which the adapter refuses to read; told that it is text, it does. */
+/** Some columns of PostgreSQL's catalog have the type "char", which the adapter cannot read; it reads them as text. */
 function readCharAsText(client: PoolClient): void {
   if (!('connection' in client && client.connection instanceof EventEmitter)) return;
   client.connection.on('rowDescription', ({ fields }: { readonly fields: FieldDef[] }) => {
@@ -84,7 +84,7 @@ function readCharAsText(client: PoolClient): void {
   });
 }
 
-/** In this one column the engine insists on a character, once a table has a constraint. */
+/** The engine requires the type character in this one column, once a table has a constraint. */
 async function connectWithCharacters(factory: {
   readonly connect: () => Promise<SqlDriverAdapter>;
 }): Promise<SqlDriverAdapter> {

@@ -1,12 +1,68 @@
 import { execFile } from 'node:child_process';
 import { mkdtemp, rm, writeFile } from 'node:fs/promises';
+import { createRequire } from 'node:module';
 import os from 'node:os';
 import path from 'node:path';
 import { SuiteError } from '@azora/db-core';
-import { findSquawk } from './squawk-binary';
-import { EXCLUDED_SQUAWK_RULES } from './squawk-rules';
+import type { Direction } from './rules';
 
-/** A file for squawk. */
+/** The rules of squawk 2.61 that this suite uses. */
+export const SQUAWK_RULES: readonly string[] = [
+  'adding-field-with-default',
+  'adding-foreign-key-constraint',
+  'adding-not-nullable-field',
+  'adding-required-field',
+  'adding-serial-primary-key-field',
+  'ban-alter-domain-with-add-constraint',
+  'ban-create-domain-with-constraint',
+  'ban-drop-column',
+  'ban-drop-database',
+  'ban-drop-not-null',
+  'ban-drop-table',
+  'ban-truncate-cascade',
+  'ban-uncommitted-transaction',
+  'changing-column-type',
+  'constraint-missing-not-valid',
+  'disallowed-unique-constraint',
+  'identifier-too-long',
+  'prefer-repack',
+  'prefer-timestamp-tz',
+  'renaming-column',
+  'renaming-table',
+  'require-concurrent-index-deletion',
+  'require-concurrent-partition-detach',
+  'require-concurrent-reindex',
+  'transaction-nesting',
+];
+
+/** Squawk's finding for a file that its own parser cannot read. Its other rules find nothing there. */
+export const SQUAWK_SYNTAX_ERROR = 'syntax-error';
+
+/** The rules of squawk that do not fit this suite. */
+export const EXCLUDED_SQUAWK_RULES: readonly string[] = [
+  // A migration runs in one transaction with its history row, so IF NOT EXISTS would only hide a wrong state. Outside of a
+  // transaction, the history shows a migration that is half done.
+  'prefer-robust-stmts',
+  // A change of rows may take long; only the wait for locks must be short, which lock-timeout-missing checks.
+  'require-statement-timeout',
+  // Our lock-timeout-missing sees which tables are new, and knows that only the runner runs down.sql.
+  'require-lock-timeout',
+  // Replaced by our index-not-concurrent and concurrent-in-transaction: squawk takes a file of one statement as outside of
+  // a transaction, and every table made IF NOT EXISTS as new.
+  'require-concurrent-index-creation',
+  'ban-concurrent-index-creation-in-transaction',
+  // The types are chosen in schema.prisma; Prisma writes Int, VarChar(n) and autoincrement() with these.
+  'prefer-bigint-over-int',
+  'prefer-bigint-over-smallint',
+  'prefer-identity',
+  'prefer-text-field',
+  // Hashes and country codes have a fixed length, and CHECK constraints that reject values padded with blanks.
+  'ban-char-field',
+  // Prisma writes a new enum value without its position.
+  'require-enum-value-ordering',
+];
+
+/** The input of squawk. */
 export interface SquawkInput {
   readonly sql: string;
   readonly transactional: boolean;
@@ -15,18 +71,18 @@ export interface SquawkInput {
 export interface SquawkFinding {
   readonly rule: string;
   readonly level: 'warning' | 'error';
-  /** In the file, in UTF-16 units. */
+  /** The place in the file, in UTF-16 units. */
   readonly offset: number;
   readonly end: number;
   readonly message: string;
   readonly help: string | null;
 }
 
-/** A finding per line of a big fleet. */
+/** Enough for one finding per line of all services. */
 const MAX_OUTPUT_BYTES = 256 * 1024 * 1024;
 const BOM = '\uFEFF';
 
-/** Its own in the folder of the files, so that none of a folder above is found. */
+/** A configuration file beside the copies keeps squawk from using one of a parent folder. */
 const CONFIG = [
   `excluded_rules = ${JSON.stringify(EXCLUDED_SQUAWK_RULES)}`,
   'pg_version = "15"',
@@ -35,8 +91,8 @@ const CONFIG = [
 ].join('\n');
 
 /**
- * Runs squawk once over copies of all files: the findings of each, in its order. A copy has no byte order mark, which
- * squawk does not know, and none of squawk's own comments that silence it without a reason.
+ * Runs squawk once on copies of all files; returns the findings of each file, in its order. A copy has no byte order mark,
+ * which squawk does not know, and none of the comments that silence squawk without a reason.
  * @throws {SuiteError} `LINT.NO_SQUAWK`, `LINT.SQUAWK_FAILED`
  */
 export async function runSquawk(inputs: readonly SquawkInput[]): Promise<readonly (readonly SquawkFinding[])[]> {
@@ -55,18 +111,18 @@ export async function runSquawk(inputs: readonly SquawkInput[]): Promise<readonl
 
 function copyOf({ sql, transactional }: SquawkInput): string {
   const text = withoutMark(sql).replace(/squawk-(?=ignore|disable)/gi, 'squawk_');
-  // The one switch of a single file; at its end no line moves.
+  // The only setting of a single file; at the end it does not move any line.
   return transactional ? text : `${text}\n-- squawk-disable-assume-in-transaction\n`;
 }
 
-/** The pattern is squawk's to expand: thousands of names would not fit a command line of Windows. */
+/** Squawk expands the pattern itself, because thousands of names do not fit a command line on Windows. */
 function run(program: string, cwd: string): Promise<string> {
   return new Promise((resolve, reject) => {
     const options = { cwd, maxBuffer: MAX_OUTPUT_BYTES, windowsHide: true };
     execFile(program, ['--reporter', 'json', '*.sql'], options, (error, stdout, stderr) => {
-      // It exits with 1 when it finds something, and when it fails: then there is no list.
+      // Squawk exits with 1 when it finds something and when it fails; only a failure prints no list.
       if (stdout.startsWith('[')) resolve(stdout);
-      else reject(squawkFailed(stderr.trim() || error?.message || 'It printed nothing.', error));
+      else reject(squawkFailed(stderr.trim() || error?.message || 'Squawk printed nothing.', error));
     });
   });
 }
@@ -87,7 +143,7 @@ function reportsOf(output: string): readonly Report[] {
   try {
     return JSON.parse(output) as readonly Report[];
   } catch (error) {
-    throw squawkFailed('What it printed is cut.', error);
+    throw squawkFailed('The output of squawk is incomplete.', error);
   }
 }
 
@@ -118,9 +174,84 @@ function withoutMark(sql: string): string {
 }
 
 function squawkFailed(why: string, cause: unknown): SuiteError {
-  return new SuiteError('LINT.SQUAWK_FAILED', 'squawk did not run', {
+  return new SuiteError('LINT.SQUAWK_FAILED', 'Squawk failed', {
     why,
-    next: 'Run "npm install" again; if it still fails, run "npx squawk --version" to see what is wrong',
+    next: 'Run "npm install" again; if squawk still fails, run "npx squawk --version" to see the error',
     cause,
   });
+}
+
+/**
+ * The path of the squawk program. npm installs the package for this system as an optional dependency of squawk-cli.
+ * @throws {SuiteError} `LINT.NO_SQUAWK`
+ */
+export function findSquawk(system = `${process.platform}-${process.arch}`): string {
+  const name = `@squawk-cli/${system}`;
+  const program = system.startsWith('win32') ? 'squawk.exe' : 'squawk';
+  try {
+    return createRequire(require.resolve('squawk-cli/package.json')).resolve(`${name}/bin/${program}`);
+  } catch (cause) {
+    throw new SuiteError('LINT.NO_SQUAWK', `The package ${name} is not installed`, {
+      kind: 'configuration',
+      why: 'It contains squawk, which lints the migrations. It is an optional dependency, which npm skips with --omit=optional, and it exists for Linux and macOS on x64 and arm64, and for Windows on x64.',
+      next: 'Run "npm install --include=optional", or lint on one of these systems',
+      meta: { package: name },
+      cause,
+    });
+  }
+}
+
+/** These rules protect programs that use the dropped object; a down.sql drops what its own migration made. */
+const NOT_IN_DOWN: ReadonlySet<string> = new Set([
+  'ban-drop-column',
+  'ban-drop-not-null',
+  'ban-drop-table',
+  'renaming-column',
+  'renaming-table',
+  // A down.sql restores objects that were linted when they were made.
+  'ban-create-domain-with-constraint',
+  'prefer-timestamp-tz',
+  // A down.sql restores constraints in the transaction of the whole step.
+  'constraint-missing-not-valid',
+]);
+
+/** These rules are for tables in use; squawk does not always see that a table is new. */
+const EXISTING_TABLES_ONLY: ReadonlySet<string> = new Set([
+  'adding-field-with-default',
+  'adding-foreign-key-constraint',
+  'adding-not-nullable-field',
+  'adding-required-field',
+  'adding-serial-primary-key-field',
+  'ban-drop-column',
+  'ban-drop-not-null',
+  'ban-drop-table',
+  'ban-truncate-cascade',
+  'changing-column-type',
+  'constraint-missing-not-valid',
+  'disallowed-unique-constraint',
+  'renaming-column',
+  'renaming-table',
+  'require-concurrent-index-deletion',
+]);
+
+/** Advice for rules without advice of squawk. */
+const HELP: Readonly<Record<string, string>> = {
+  'ban-drop-column': 'Drop it one release after the code stops using it, and give that reason above the statement.',
+  'ban-drop-table': 'Drop it one release after the code stops using it, and give that reason above the statement.',
+  'ban-drop-not-null': 'First release the code that handles NULL, and give that reason above the statement.',
+  'changing-column-type': 'Add a column of the new type, fill it, move the code to it, then drop the old column.',
+  'renaming-column': 'Keep the name in the database and use @map, or add a column, fill it, and move the code to it.',
+  'renaming-table': 'Keep the name in the database and use @@map.',
+  [SQUAWK_SYNTAX_ERROR]:
+    'PostgreSQL can parse the statement, but squawk cannot. Check its locks yourself, and give that reason above it.',
+};
+
+/** Whether a rule of squawk applies to a statement of that direction. */
+export function concerns(rule: string, direction: Direction, onlyNew: boolean): boolean {
+  return !(direction === 'down' && NOT_IN_DOWN.has(rule)) && !(onlyNew && EXISTING_TABLES_ONLY.has(rule));
+}
+
+/** The advice for a finding of squawk. */
+export function helpFor(rule: string, help: string | null): string {
+  return help ?? HELP[rule] ?? 'See the rule in the documentation of squawk.';
 }

@@ -1,10 +1,10 @@
+import { CATALOG_GRANTS, CATALOG_OBJECTS } from '@azora/db-migrate';
 import type { ClientBase, QueryResult } from 'pg';
-import { CATALOG_GRANTS, CATALOG_OBJECTS } from './catalog-objects';
 
-/** A thing that a migration can make: a column, a constraint, an index, … */
+/** An object that a migration can make: a column, a constraint, an index, … */
 export interface CatalogObject {
   readonly kind: string;
-  /** Its name, with that of its table where it has one: `users.email`. */
+  /** The name, with the name of its table if it has one: `users.email`. */
   readonly object: string;
   readonly definition: string;
 }
@@ -13,18 +13,18 @@ export interface CatalogChange {
   readonly kind: string;
   readonly object: string;
   readonly change: 'missing' | 'unexpected' | 'changed';
-  /** Its definition where it was expected, and where it is. */
+  /** The definition in the expected catalog, and in the actual one. */
   readonly expected?: string;
   readonly actual?: string;
 }
 
-/** Reads everything in schema public that a migration makes. */
+/** Reads all objects in schema public that a migration can make. */
 export async function readObjects(
   client: ClientBase,
   { grants }: { readonly grants: boolean },
 ): Promise<readonly CatalogObject[]> {
   const select = grants ? `(${CATALOG_OBJECTS}) UNION ALL (${CATALOG_GRANTS})` : CATALOG_OBJECTS;
-  // With an empty search path every definition names its schemas.
+  // With an empty search path, every definition includes its schema names.
   const results: unknown = await client.query(`
     BEGIN READ ONLY; SET LOCAL search_path = '';
     SELECT * FROM (${select}) AS objects ORDER BY kind COLLATE "C", object COLLATE "C", definition COLLATE "C";
@@ -32,7 +32,7 @@ export async function readObjects(
   return (results as readonly QueryResult<CatalogObject>[])[2]?.rows ?? [];
 }
 
-/** What differs between two catalogs, object by object. */
+/** The differences between two catalogs, object by object. */
 export function compareCatalogs(
   expected: readonly CatalogObject[],
   actual: readonly CatalogObject[],

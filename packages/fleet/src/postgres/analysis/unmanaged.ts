@@ -1,23 +1,31 @@
+import { quoteLiteral } from '@azora/db-core';
 import type { AlterTableCmd, Constraint, IndexStmt, Node } from 'libpg-query';
-import { SCHEMA_INDEX_METHODS } from '../index-methods';
-import { listedNames, nameOf, typeNameOf } from '../names';
-import type { ParsedStatement } from '../parse';
+import type { ClientBase } from 'pg';
+import { listedNames, nameOf, type ParsedStatement, typeNameOf } from './parse';
 
-/** An index or constraint that schema.prisma cannot express, so that nothing but its migration knows of it. */
+/**
+ * The index methods that the schema language knows. Indexes of other methods, partial indexes, indexes on expressions, CHECK
+ * and EXCLUDE constraints, generated columns, triggers and functions are written by hand in migrations. This file defines
+ * them once for both sources: syntax trees of migrations, and the catalog of a database.
+ */
+const SCHEMA_INDEX_METHODS: readonly string[] = ['btree', 'hash', 'gist', 'gin', 'spgist', 'brin'];
+
+/** An index or constraint that schema.prisma cannot express: only its migration defines it. */
 export interface UnmanagedObject {
   readonly kind: 'index' | 'constraint';
   readonly table: string;
-  /** Undefined when PostgreSQL chose that of a constraint. */
+  /** Undefined for a constraint whose name PostgreSQL chose. */
   readonly name: string | undefined;
-  /** `the partial index` */
+  /** The kind in words: `the partial index`. */
   readonly what: string;
 }
 
 export type UnmanagedObjects = readonly UnmanagedObject[];
 
+/** An object that a statement drops. */
 export interface Drop {
   readonly kind: 'index' | 'constraint' | 'trigger' | 'function';
-  /** Undefined for those that are dropped by their name alone. */
+  /** Undefined for an object that is dropped by its name alone. */
   readonly table?: string;
   readonly name: string;
 }
@@ -26,11 +34,11 @@ const CONSTRAINTS: Readonly<Record<string, string>> = {
   CONSTR_CHECK: 'the CHECK constraint',
   CONSTR_EXCLUSION: 'the EXCLUDE constraint',
 };
-/** How the names of constraints end that PostgreSQL chooses. */
+/** The endings of the constraint names that PostgreSQL chooses. */
 const CHOSEN_NAME = /_(check|excl)\d*$/;
 const ROUTINES: ReadonlySet<string> = new Set(['OBJECT_FUNCTION', 'OBJECT_PROCEDURE', 'OBJECT_ROUTINE']);
 
-/** What there is after the statements, given what there was before them. */
+/** The unmanaged objects after the statements, given those before. */
 export function replayObjects(before: UnmanagedObjects, statements: readonly ParsedStatement[]): UnmanagedObjects {
   let objects = before;
   for (const { node } of statements) {
@@ -45,11 +53,13 @@ export function replayObjects(before: UnmanagedObjects, statements: readonly Par
   return objects;
 }
 
+/** Whether the statement drops that object. */
 export function isDropped({ kind, table, name }: UnmanagedObject, drop: Drop): boolean {
   if (kind !== drop.kind || (drop.table !== undefined && drop.table !== table)) return false;
   return name === undefined ? CHOSEN_NAME.test(drop.name) : drop.name === name;
 }
 
+/** The unmanaged objects that a statement makes. */
 export function objectsMadeBy(node: Node): UnmanagedObjects {
   if ('IndexStmt' in node) {
     const what = indexKind(node.IndexStmt);
@@ -65,6 +75,7 @@ export function objectsMadeBy(node: Node): UnmanagedObjects {
   return constraintsIn(table, added);
 }
 
+/** The indexes, constraints, triggers and functions that a statement drops. */
 export function dropsOf(node: Node): readonly Drop[] {
   if ('AlterTableStmt' in node) {
     const table = nameOf(node.AlterTableStmt.relation);
@@ -77,7 +88,7 @@ export function dropsOf(node: Node): readonly Drop[] {
   if (removeType === 'OBJECT_INDEX') return listedNames(objects).map((name) => ({ kind: 'index', name }));
   if (ROUTINES.has(removeType)) return listedNames(objects).map((name) => ({ kind: 'function', name }));
   if (removeType !== 'OBJECT_TRIGGER') return [];
-  // The parsed name of a trigger is that of its table and its own in one.
+  // The parsed name of a trigger consists of the table's name and its own.
   return objects.flatMap((it) => {
     const parts = 'List' in it ? (it.List.items ?? []) : [];
     return [{ kind: 'trigger', table: typeNameOf(parts.slice(0, -1)), name: typeNameOf(parts.slice(-1)) }];
@@ -92,7 +103,7 @@ function indexKind({ whereClause, indexParams = [], accessMethod = 'btree' }: In
   return SCHEMA_INDEX_METHODS.includes(accessMethod) ? undefined : `the ${accessMethod} index`;
 }
 
-/** PostgreSQL names an index after its columns and functions. */
+/** The name that PostgreSQL derives from the columns and functions of an index. */
 function chosenName({ relation, indexParams = [] }: IndexStmt): string {
   const parts = indexParams.map((it) => {
     const { name, expr } = 'IndexElem' in it ? it.IndexElem : {};
@@ -102,7 +113,7 @@ function chosenName({ relation, indexParams = [] }: IndexStmt): string {
   return [relation?.relname, ...parts, 'idx'].join('_');
 }
 
-/** Of columns and of tables. */
+/** The constraints of columns and of the table. */
 function constraintsIn(table: string, elements: readonly Node[] = []): UnmanagedObjects {
   return elements.flatMap((element) => {
     if ('ColumnDef' in element) return constraintsIn(table, element.ColumnDef.constraints);
@@ -133,4 +144,41 @@ function renamed(object: UnmanagedObject, node: Node): UnmanagedObject {
 
 function commandsOf(node: Extract<Node, { AlterTableStmt: unknown }>): readonly AlterTableCmd[] {
   return (node.AlterTableStmt.cmds ?? []).flatMap((it) => ('AlterTableCmd' in it ? [it.AlterTableCmd] : []));
+}
+
+/** The objects of a database that schema.prisma cannot express: their absence from the schema does not mean "drop". */
+export interface UnmanagedCatalog {
+  /** Partial indexes, indexes on expressions, and those of methods such as HNSW. */
+  readonly indexes: ReadonlySet<string>;
+  /** `table.column` */
+  readonly generatedColumns: ReadonlySet<string>;
+  /** All indexes: the schema engine loses operator classes, and gives GIN an order that it cannot have. */
+  readonly allIndexes: ReadonlySet<string>;
+}
+
+const INDEXES = `
+  SELECT relname::text AS name
+  FROM pg_index JOIN pg_class ON pg_class.oid = indexrelid JOIN pg_am ON pg_am.oid = relam
+  WHERE relnamespace = 'public'::regnamespace
+    AND (indpred IS NOT NULL OR indexprs IS NOT NULL OR amname NOT IN (${SCHEMA_INDEX_METHODS.map(quoteLiteral).join(', ')}))`;
+
+const ALL_INDEXES = `
+  SELECT relname::text AS name FROM pg_class WHERE relnamespace = 'public'::regnamespace AND relkind = 'i'`;
+
+const GENERATED_COLUMNS = `
+  SELECT concat(relname, '.', attname) AS name
+  FROM pg_attribute JOIN pg_class ON pg_class.oid = attrelid
+  WHERE relnamespace = 'public'::regnamespace AND attgenerated <> '' AND NOT attisdropped`;
+
+/** Reads the unmanaged objects of the connected database. */
+export async function readUnmanaged(client: ClientBase): Promise<UnmanagedCatalog> {
+  const names = async (sql: string) => {
+    const { rows } = await client.query<{ name: string }>(sql);
+    return new Set(rows.map(({ name }) => name));
+  };
+  return {
+    indexes: await names(INDEXES),
+    generatedColumns: await names(GENERATED_COLUMNS),
+    allIndexes: await names(ALL_INDEXES),
+  };
 }

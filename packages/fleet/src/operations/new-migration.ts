@@ -1,27 +1,26 @@
 import { mkdir, mkdtemp, readFile, rename, rm, writeFile } from 'node:fs/promises';
 import path from 'node:path';
 import { type DatabaseUrl, SuiteError } from '@azora/db-core';
-import {
-  compareCatalogs,
-  type Migration,
-  migrateDown,
-  migrateUp,
-  readMigrations,
-  readObjects,
-  withClient,
-} from '@azora/db-migrate';
+import { type Migration, migrateDown, migrateUp, readMigrations, withClient } from '@azora/db-migrate';
 import { parseScript } from '../postgres/analysis/parse';
-import { diffSchema } from '../postgres/schema-engine/diff';
-import { type Draft, downText, draftMigrations, migrationOf, upText } from '../postgres/schema-engine/draft';
-import { restoringSql } from '../postgres/schema-engine/restore';
-import { readUnmanaged, withoutUnmanaged } from '../postgres/schema-engine/unmanaged';
+import { readUnmanaged } from '../postgres/analysis/unmanaged';
+import { diffSchema, withoutUnmanaged } from '../postgres/schema-engine/diff';
+import {
+  type Draft,
+  downText,
+  draftMigrations,
+  migrationOf,
+  restoringSql,
+  upText,
+} from '../postgres/schema-engine/draft';
 import { withScratchDatabase } from '../postgres/scratch';
+import { compareCatalogs, readObjects } from '../postgres/verify/catalog';
 import { scratchPlace, type Target } from './targets';
 
-export interface AuthorRequest {
-  /** Words for the folder's name: `add_nickname`. */
+export interface NewMigrationRequest {
+  /** The end of the folder's name: `add_nickname`. */
   readonly slug: string;
-  /** A sentence for the header. */
+  /** The reason, for the header of migration.sql. */
   readonly why: string;
   readonly now: Date;
 }
@@ -30,30 +29,32 @@ export interface WrittenMigration {
   readonly name: string;
   readonly directory: string;
   readonly losses: readonly string[];
-  /** What its down.sql does not bring back and a person must. */
+  /** The differences that down.sql does not revert, and that a person must complete. */
   readonly unproven: readonly string[];
 }
 
 const SLUG = /^[a-z0-9]+(_[a-z0-9]+)*$/;
-const RUN = { lockTimeoutMs: 60_000 };
 
 /**
- * Writes the migrations that lead from the history to the service's schema.prisma, with their way back, which was run on a
- * scratch database; none when nothing is to be done. Nothing is written unless both ran.
- * @throws {SuiteError} `USAGE.BAD_SLUG`, `MIGRATION.SQL_FAILED` when what was drafted does not run
+ * Writes the migrations, each with its down.sql, that change the service's database to match schema.prisma. Writes nothing
+ * when they match, or when a draft fails on a scratch database.
+ * @throws {SuiteError} `USAGE.BAD_SLUG`, `MIGRATION.SQL_FAILED` when a draft fails
  */
-export async function writeMigrations(target: Target, request: AuthorRequest): Promise<readonly WrittenMigration[]> {
+export async function writeMigrations(
+  target: Target,
+  request: NewMigrationRequest,
+): Promise<readonly WrittenMigration[]> {
   const { slug, why, now } = request;
   if (!SLUG.test(slug)) {
-    throw new SuiteError('USAGE.BAD_SLUG', `${JSON.stringify(slug)} cannot be part of a folder's name`, {
+    throw new SuiteError('USAGE.BAD_SLUG', `${JSON.stringify(slug)} cannot be part of a folder name`, {
       kind: 'usage',
-      next: 'Use small letters, digits and underscores: add_nickname',
+      next: 'Use lowercase letters, digits and underscores, such as add_nickname',
     });
   }
   const { migrationsPath, schemaPath } = target.service;
   const [files, schema] = await Promise.all([readMigrations(migrationsPath), readFile(schemaPath, 'utf8')]);
   return withScratchDatabase(scratchPlace(target), async (url) => {
-    await migrateUp(url, files, RUN);
+    await migrateUp(url, files);
     const drafts = await draft(url, schema, slug, why);
     if (drafts.length === 0) return [];
     const names = namesOf(drafts, files, now);
@@ -64,7 +65,7 @@ export async function writeMigrations(target: Target, request: AuthorRequest): P
     const { restored, unproven } = await proveDown(url, files, made);
     const written = made.map(({ name, sql }, at): NewFiles => {
       const it = drafts[at] as Draft;
-      // What was lost is restored by the first migration, which is the last to be undone.
+      // The first migration is reverted last, so its down.sql restores the objects that were lost.
       return { name, sql, down: at === 0 ? downText(it, restored, unproven) : downText(it, [], []) };
     });
     await writeFolders(migrationsPath, written);
@@ -81,18 +82,18 @@ async function draft(url: DatabaseUrl, schema: string, slug: string, why: string
   const { up, down } = await diffSchema(url, schema);
   if (up === '') return [];
   const unmanaged = await withClient(url, readUnmanaged);
-  const clean = async (way: 'up' | 'down', sql: string) =>
-    withoutUnmanaged(await parseScript({ file: `the engine's ${way}`, sql }), unmanaged, way);
+  const clean = async (direction: 'up' | 'down', sql: string) =>
+    withoutUnmanaged(await parseScript({ file: `the schema engine's ${direction}.sql`, sql }), unmanaged, direction);
   return draftMigrations(slug, why, await clean('up', up), await clean('down', down));
 }
 
-/** Runs the drafts up and down on the scratch database, and finds what the way back must restore beyond the engine's. */
+/** Applies and reverts the drafts on the scratch database, and finds the SQL that down.sql needs beyond the engine's. */
 async function proveDown(url: DatabaseUrl, files: readonly Migration[], made: readonly Migration[]) {
-  const look = () => withClient(url, (client) => readObjects(client, { grants: false }));
-  const before = await look();
-  await migrateUp(url, [...files, ...made], RUN);
-  await migrateDown(url, [...files, ...made], { ...RUN, steps: made.length });
-  const restored = restoringSql(compareCatalogs(before, await look()));
+  const readCatalog = () => withClient(url, (client) => readObjects(client, { grants: false }));
+  const before = await readCatalog();
+  await migrateUp(url, [...files, ...made]);
+  await migrateDown(url, [...files, ...made], { steps: made.length });
+  const restored = restoringSql(compareCatalogs(before, await readCatalog()));
   const ran: string[] = [];
   for (const sql of restored) {
     const worked = await withClient(url, (client) => client.query(sql)).then(
@@ -101,11 +102,11 @@ async function proveDown(url: DatabaseUrl, files: readonly Migration[], made: re
     );
     if (worked) ran.push(sql);
   }
-  const left = compareCatalogs(before, await look());
+  const left = compareCatalogs(before, await readCatalog());
   return { restored: ran, unproven: left.map(({ kind, object, change }) => `${kind} ${object} is ${change}`) };
 }
 
-/** Timestamps in UTC, later than every migration that is there. */
+/** Timestamps in UTC, later than every existing migration. */
 function namesOf(drafts: readonly Draft[], files: readonly Migration[], now: Date): readonly string[] {
   const newest = Number(files.at(-1)?.name.slice(0, 14) ?? 0);
   const stamp = Number(now.toISOString().replaceAll(/\D/g, '').slice(0, 14));
@@ -119,7 +120,7 @@ interface NewFiles {
   readonly down: string;
 }
 
-/** A folder appears with both files in it or not at all. */
+/** Each folder appears with both files in it, or not at all. */
 async function writeFolders(migrationsPath: string, folders: readonly NewFiles[]): Promise<void> {
   const draft = await mkdtemp(path.join(path.dirname(migrationsPath), '.new-'));
   try {

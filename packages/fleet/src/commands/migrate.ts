@@ -1,0 +1,359 @@
+import { Argument, type Command, Option } from 'commander';
+import type { Destination } from '../operations/destination';
+import type { ServiceRow } from '../operations/fleet';
+import type { MigratedService, MigrateOptions } from '../operations/migrate';
+import type { Resolution } from '../operations/resolve';
+import type { Target } from '../operations/targets';
+import type { CommandContext, CommandResult, Register } from './command';
+import { EXIT_FOUND, exitCodeOfRows } from './exit-codes';
+import { type FleetFlags, openSuite, parseWhole, withFleetFlags, withJson } from './suite';
+
+interface CheckFlags extends FleetFlags {
+  readonly check?: boolean;
+}
+
+interface RunFlags extends FleetFlags {
+  readonly lockTimeout?: number;
+  readonly statementLockTimeout?: number;
+  readonly to?: string;
+}
+
+interface DownFlags extends RunFlags {
+  readonly steps?: number;
+  readonly acceptDataLoss?: boolean;
+}
+
+interface PlanFlags extends FleetFlags {
+  readonly to?: string;
+  readonly down?: boolean;
+  readonly steps?: number;
+  readonly sql?: boolean;
+}
+
+/** Adds `migrate` with its verbs, in the order in which `--help` lists them. */
+export const registerMigrate: Register = (program, execute) => {
+  const migrate = program.command('migrate').summary('write, plan, apply, revert and check migrations');
+  for (const register of VERBS) register(migrate, execute);
+};
+
+const registerNew: Register = (migrate, execute) => {
+  withJson(migrate.command('new').argument('<service>').argument('<slug>', 'the end of its name: add_nickname'))
+    .summary('write the migration and its down.sql that change the database to match schema.prisma')
+    .option('--why <sentence>', 'the reason, for the header of the file')
+    .action(
+      execute(
+        async (context, service: string, slug: string, flags: { readonly why?: string }): Promise<CommandResult> => {
+          const target = await oneTarget(context, service);
+          const { readSchemaModel } = await import('../schema/schema-model.js');
+          const { writeMigrations } = await import('../operations/new-migration.js');
+          const { newText } = await import('../render/migrations.js');
+          // A schema that does not parse is reported here with file and line.
+          await readSchemaModel([target.service], { references: 'unchecked' });
+          const request = { slug, why: flags.why ?? slug.replaceAll('_', ' '), now: new Date() };
+          const migrations = await writeMigrations(target, request);
+          return { data: { ok: true, migrations }, text: newText(service, migrations) };
+        },
+      ),
+    );
+};
+
+const registerPlan: Register = (migrate, execute) => {
+  withTo(withFleetFlags(migrate.command('plan')))
+    .summary('show the locks, rows and data losses of the next up or down; change nothing')
+    .option('--down', 'plan a down instead of an up')
+    .addOption(stepsOption().implies({ down: true }))
+    .option('--sql', 'also show the SQL')
+    .action(
+      execute(async (context, flags: PlanFlags): Promise<CommandResult> => {
+        const destinations = await destinationsOf(context, flags);
+        const { planFleet } = await import('../operations/plan.js');
+        const { planText } = await import('../render/plan.js');
+        const { rowsData } = await import('../render/fleet.js');
+        const direction = flags.down ? { down: true, steps: stepsOf(flags) } : ({ down: false } as const);
+        const rows = await planFleet(destinations, direction, { signal: context.signal });
+        return { data: rowsData(rows), text: planText(rows, flags), exitCode: exitCodeOfRows(rows) };
+      }),
+    );
+};
+
+const registerUp: Register = (migrate, execute) => {
+  withTimeouts(withTo(withFleetFlags(migrate.command('up'))))
+    .summary('apply all pending migrations, in parallel over the services')
+    .action(
+      execute(async (context, flags: RunFlags) => {
+        const { migrateFleetUp } = await import('../operations/migrate.js');
+        return runMigrations(context, flags, migrateFleetUp, 'applied');
+      }),
+    );
+};
+
+const registerDown: Register = (migrate, execute) => {
+  withTimeouts(withTo(withFleetFlags(migrate.command('down'))))
+    .summary('revert the newest migration of each service, or more with --steps or --to')
+    .addOption(stepsOption())
+    .option('--accept-data-loss', 'revert even where rows or values would be lost')
+    .action(
+      execute(async (context, flags: DownFlags) => {
+        const { migrateFleetDown } = await import('../operations/migrate.js');
+        const request = { steps: stepsOf(flags), acceptDataLoss: flags.acceptDataLoss === true };
+        return runMigrations(
+          context,
+          flags,
+          (destinations, options) => migrateFleetDown(destinations, request, options),
+          'reverted',
+        );
+      }),
+    );
+};
+
+const registerTag: Register = (migrate, execute) => {
+  withJson(migrate.command('tag').argument('<name>', 'such as the name of a release'))
+    .summary('record the newest migration of every database under a name, for --to')
+    .action(
+      execute(async (context, name: string): Promise<CommandResult> => {
+        const { settings, services } = await openSuite(context, {});
+        const { openTargets } = await import('../operations/targets.js');
+        const { tagFleet } = await import('../operations/tags.js');
+        const { countsText, failuresText, rowsData } = await import('../render/fleet.js');
+        const targets = await openTargets(settings, services, context.log);
+        const { rows, written } = await tagFleet(settings.root, name, targets, { signal: context.signal });
+        if (written === undefined) {
+          const text = [failuresText(rows), `${countsText(rows)}; no tag written`];
+          return { data: rowsData(rows), text: text.filter(Boolean).join('\n'), exitCode: exitCodeOfRows(rows) };
+        }
+        const text = `${name}: recorded the newest migrations of ${rows.length} services in ${written.file}`;
+        return { data: { ok: true, ...written }, text };
+      }),
+    );
+};
+
+const registerStatus: Register = (migrate, execute) => {
+  withFleetFlags(migrate.command('status'))
+    .summary('list applied, pending, failed, edited and missing migrations')
+    .option('--check', 'exit 4 when a migration is pending, failed, edited or missing')
+    .action(
+      execute(async (context, flags: CheckFlags): Promise<CommandResult> => {
+        const targets = await targetsOf(context, flags);
+        const { isBehind, readFleetMigrations } = await import('../operations/migrate.js');
+        const { historyText } = await import('../render/migrations.js');
+        const { rowsData } = await import('../render/fleet.js');
+        const rows = await readFleetMigrations(targets, { signal: context.signal });
+        const exitCode = exitCodeOfRows(rows) || foundCode(flags, rows.some(isBehind));
+        return { data: rowsData(rows), text: historyText(rows), exitCode };
+      }),
+    );
+};
+
+const registerDrift: Register = (migrate, execute) => {
+  withFleetFlags(migrate.command('drift'))
+    .summary('compare each database and schema.prisma with the result of the migrations')
+    .option('--check', 'exit 4 when there is a difference')
+    .action(
+      execute(async (context, flags: CheckFlags): Promise<CommandResult> => {
+        const targets = await targetsOf(context, flags);
+        const { findDrift, hasDrift } = await import('../operations/drift.js');
+        const { driftText } = await import('../render/drift.js');
+        const { rowsData } = await import('../render/fleet.js');
+        const { progress, signal } = context;
+        const rows = await findDrift(targets, { progress, signal });
+        const drifted = rows.some(hasDrift);
+        const data = rowsData(rows);
+        const exitCode = exitCodeOfRows(rows) || foundCode(flags, drifted);
+        return { data: { ...data, ok: data.ok && !drifted }, text: driftText(rows), exitCode };
+      }),
+    );
+};
+
+const registerVerify: Register = (migrate, execute) => {
+  withFleetFlags(migrate.command('verify'))
+    .summary('apply, revert and apply every migration on scratch databases; exit 4 when one has a problem')
+    .action(
+      execute(async (context, flags: FleetFlags): Promise<CommandResult> => {
+        const { settings, services } = await openSuite(context, flags);
+        const { openTargets } = await import('../operations/targets.js');
+        const { isVerified, verifyFleet } = await import('../operations/verify.js');
+        const { verifyText } = await import('../render/verify.js');
+        const { rowsData } = await import('../render/fleet.js');
+        const { progress, signal, log } = context;
+        const rows = await verifyFleet(await openTargets(settings, services, log), settings.root, { progress, signal });
+        const ok = isVerified(rows);
+        const exitCode = exitCodeOfRows(rows) || (ok ? 0 : EXIT_FOUND);
+        return { data: { ...rowsData(rows), ok }, text: verifyText(rows), exitCode };
+      }),
+    );
+};
+
+const registerLint: Register = (migrate, execute) => {
+  withFleetFlags(migrate.command('lint'))
+    .summary('find dangerous locks and data losses in the files of migrations; exit 4 when there are any')
+    .action(
+      execute(async (context, flags: FleetFlags): Promise<CommandResult> => {
+        const { settings, services } = await openSuite(context, flags);
+        const { lintServices } = await import('../operations/lint.js');
+        const { lintData, lintText } = await import('../render/lint.js');
+        const report = await lintServices(settings.root, services);
+        const exitCode = report.findings.length === 0 ? 0 : EXIT_FOUND;
+        return { data: lintData(report), text: lintText(report), exitCode };
+      }),
+    );
+};
+
+const registerResolve: Register = (migrate, execute) => {
+  withRunnerTimeout(withJson(migrate.command('resolve')))
+    .summary('record how an unfinished migration ended')
+    .addArgument(
+      new Argument('<how>', 'applied: you completed it; rolled-back: you undid it').choices(['applied', 'rolled-back']),
+    )
+    .argument('<service>')
+    .argument('<migration>')
+    .action(
+      execute(
+        async (context, how: Resolution, service: string, name: string, flags: RunFlags): Promise<CommandResult> => {
+          const target = await oneTarget(context, service);
+          const { resolveTarget } = await import('../operations/resolve.js');
+          await resolveTarget(target, name, how, milliseconds(flags.lockTimeout));
+          return { data: { ok: true, service, migration: name, how }, text: `${service}: ${name} recorded as ${how}` };
+        },
+      ),
+    );
+};
+
+const registerBaseline: Register = (migrate, execute) => {
+  withRunnerTimeout(withJson(migrate.command('baseline').argument('<service>')))
+    .summary('adopt an existing database: record the migrations as applied if they make the same objects')
+    .option('--to <migration>', 'only the migrations up to this one')
+    .action(
+      execute(async (context, service: string, flags: RunFlags): Promise<CommandResult> => {
+        const { settings } = await openSuite(context, {});
+        const target = await oneTarget(context, service);
+        const { openCredentials } = await import('../config/credentials.js');
+        const { provision } = await import('../operations/provision.js');
+        const { baselineTarget } = await import('../operations/resolve.js');
+        // The history row and the rights of the app role are one transaction, so the role must exist.
+        await provision(target, await openCredentials(settings.home));
+        const migrations = await baselineTarget(target, flags.to, milliseconds(flags.lockTimeout));
+        const text = `${service}: recorded as applied: ${migrations.join(', ') || 'no migration'}`;
+        return { data: { ok: true, service, migrations }, text };
+      }),
+    );
+};
+
+const registerDoctor: Register = (migrate, execute) => {
+  withFleetFlags(migrate.command('doctor'))
+    .summary('examine servers and databases, and report problems with their remedies')
+    .option('--check', 'exit 4 when an error or a warning is found')
+    .action(
+      execute(async (context, flags: CheckFlags): Promise<CommandResult> => {
+        const targets = await targetsOf(context, flags);
+        const { examineFleet, needsAction } = await import('../operations/doctor.js');
+        const { doctorData, doctorText } = await import('../render/doctor.js');
+        const report = await examineFleet(targets, { progress: context.progress, signal: context.signal });
+        const exitCode = exitCodeOfRows(report.rows) || foundCode(flags, needsAction(report));
+        return { data: doctorData(report), text: doctorText(report), exitCode };
+      }),
+    );
+};
+
+const VERBS: readonly Register[] = [
+  registerNew,
+  registerPlan,
+  registerUp,
+  registerDown,
+  registerTag,
+  registerStatus,
+  registerDrift,
+  registerVerify,
+  registerLint,
+  registerResolve,
+  registerBaseline,
+  registerDoctor,
+];
+
+/** A finding sets the exit code only with `--check`. */
+function foundCode({ check }: CheckFlags, found: boolean): number {
+  return check && found ? EXIT_FOUND : 0;
+}
+
+/** Both waits of a run: for another run, and for locks on tables. */
+function withTimeouts(command: Command): Command {
+  return withRunnerTimeout(command).option(
+    '--statement-lock-timeout <seconds>',
+    'how long a statement waits for a lock before the migration is retried (default: 5)',
+    parseWhole(1),
+  );
+}
+
+function withRunnerTimeout(command: Command): Command {
+  return command.option(
+    '--lock-timeout <seconds>',
+    'how long to wait for another migration run on the same database (default: 10)',
+    parseWhole(1),
+  );
+}
+
+function withTo(command: Command): Command {
+  return command.option('--to <migration|tag>', 'stop at this migration, or at the migrations of this tag');
+}
+
+function stepsOption(): Option {
+  return new Option('--steps <n>', 'how many migrations of each service to revert (default: 1 without --to)')
+    .argParser(parseWhole(1))
+    .conflicts('to');
+}
+
+/** One step, unless the flags give a number or a destination. */
+function stepsOf(flags: { readonly steps?: number; readonly to?: string }): number | undefined {
+  return flags.steps ?? (flags.to === undefined ? 1 : undefined);
+}
+
+function milliseconds(seconds: number | undefined): number | undefined {
+  return seconds === undefined ? undefined : seconds * 1_000;
+}
+
+/** Runs migrations up or down over the fleet, and renders the outcome. */
+async function runMigrations(
+  context: CommandContext,
+  flags: RunFlags,
+  run: (
+    destinations: readonly Destination[],
+    options: MigrateOptions,
+  ) => Promise<readonly ServiceRow<MigratedService>[]>,
+  verb: string,
+): Promise<CommandResult> {
+  const destinations = await destinationsOf(context, flags);
+  const { rowsData } = await import('../render/fleet.js');
+  const { migratedText } = await import('../render/migrations.js');
+  const rows = await run(destinations, {
+    progress: context.progress,
+    signal: context.signal,
+    runnerTimeoutMs: milliseconds(flags.lockTimeout),
+    lockTimeoutMs: milliseconds(flags.statementLockTimeout),
+  });
+  return { data: rowsData(rows), text: migratedText(rows, verb), exitCode: exitCodeOfRows(rows) };
+}
+
+/** The databases of the services that `--service` names. */
+async function targetsOf(context: CommandContext, flags: FleetFlags): Promise<readonly Target[]> {
+  const suite = await openSuite(context, flags);
+  const { openTargets } = await import('../operations/targets.js');
+  return openTargets(suite.settings, suite.services, context.log);
+}
+
+/** The databases with the destinations of `--to`; without it, every database with its newest migration. */
+async function destinationsOf(
+  context: CommandContext,
+  flags: FleetFlags & { readonly to?: string },
+): Promise<readonly Destination[]> {
+  const { settings, services } = await openSuite(context, flags);
+  const { openTargets } = await import('../operations/targets.js');
+  const targets = await openTargets(settings, services, context.log);
+  if (flags.to === undefined) return targets.map((target) => ({ target }));
+  const { findDestinations } = await import('../operations/destination.js');
+  return findDestinations(settings.root, targets, flags.to);
+}
+
+async function oneTarget(context: CommandContext, service: string): Promise<Target> {
+  const [target] = await targetsOf(context, { service: [service] });
+  if (target === undefined) throw new Error(`the service ${service} was selected but has no target`);
+  return target;
+}

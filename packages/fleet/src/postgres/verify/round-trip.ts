@@ -1,0 +1,200 @@
+import { type DatabaseUrl, quoteIdentifier, SuiteError } from '@azora/db-core';
+import { type Migration, migrateDown, migrateUp, withClient } from '@azora/db-migrate';
+import type { ClientBase } from 'pg';
+import { type CatalogChange, type CatalogObject, compareCatalogs, readObjects } from './catalog';
+
+/** A problem of one migration, in words. */
+export interface Problem {
+  readonly migration: string;
+  readonly what: string;
+}
+
+export interface RoundTrip {
+  readonly problems: readonly Problem[];
+  /** The catalog after each migration; the first one is that of the empty database. */
+  readonly catalogs: readonly (readonly CatalogObject[])[];
+}
+
+const LOSES = /^-- loses: (.+)$/gm;
+/** Marks a down.sql whose effect no row of the seed can show. */
+const UNPROVEN = /^-- unproven: \S/m;
+
+/**
+ * Applies, reverts and applies each migration on an empty database, and compares the catalogs. Stops at the first migration
+ * whose catalogs differ, because later migrations would build on the difference.
+ */
+export async function tripEmpty(url: DatabaseUrl, migrations: readonly Migration[]): Promise<RoundTrip> {
+  const catalogs = [await readCatalog(url)];
+  for (const [at, { name, down }] of migrations.entries()) {
+    const before = catalogs[at] ?? [];
+    const known = migrations.slice(0, at + 1);
+    try {
+      await migrateUp(url, known);
+      const after = await readCatalog(url);
+      catalogs.push(after);
+      if ('irreversible' in down) continue;
+      await migrateDown(url, known, { steps: 1 });
+      const left = compareCatalogs(before, await readCatalog(url));
+      if (left.length > 0) return { catalogs, problems: differencesOf(name, 'down.sql leaves a difference', left) };
+      await migrateUp(url, known);
+      const again = compareCatalogs(after, await readCatalog(url));
+      if (again.length > 0)
+        return { catalogs, problems: differencesOf(name, 'applying it again makes a difference', again) };
+    } catch (error) {
+      return { catalogs, problems: [failed(name, error)] };
+    }
+  }
+  return { catalogs, problems: [] };
+}
+
+/**
+ * Goes from the newest migration to the first irreversible one, on tables with rows: reverts, applies and reverts each. The
+ * columns that exist on both sides must hold the same rows, except for the losses that down.sql declares.
+ */
+export async function tripWithRows(
+  url: DatabaseUrl,
+  migrations: readonly Migration[],
+  catalogs: RoundTrip['catalogs'],
+): Promise<readonly Problem[]> {
+  const problems: Problem[] = [];
+  for (let at = migrations.length - 1; at >= 0; at -= 1) {
+    const migration = migrations[at];
+    if (migration === undefined || 'irreversible' in migration.down) break;
+    const [below, above] = [catalogs[at] ?? [], catalogs[at + 1] ?? []];
+    try {
+      problems.push(...(await tripOne(url, migrations.slice(0, at + 1), below, above)));
+    } catch (error) {
+      return [...problems, failed(migration.name, error, ' on tables with rows')];
+    }
+  }
+  return problems;
+}
+
+async function tripOne(
+  url: DatabaseUrl,
+  known: readonly Migration[],
+  below: readonly CatalogObject[],
+  above: readonly CatalogObject[],
+): Promise<readonly Problem[]> {
+  const migration = known.at(-1) as Migration;
+  const lost = declaredLosses(migration);
+  const [under, over] = [columnsOf(below), columnsOf(above)];
+  const shared = sharedColumns(over, under, lost);
+  const kept = sharedColumns(under, under, lost);
+  const everything = await contents(url, over);
+  const first = await contents(url, shared);
+  await migrateDown(url, known, { steps: 1 });
+  const idle = below.length === above.length && compareCatalogs(below, above).length === 0;
+  const { down: downFile } = migration;
+  const excused = 'sql' in downFile && UNPROVEN.test(downFile.sql);
+  const nothing = idle && !excused && changedTables(everything, await contents(url, over)).length === 0;
+  const second = await contents(url, kept);
+  await migrateUp(url, known);
+  const up = changedTables(first, await contents(url, shared));
+  await migrateDown(url, known, { steps: 1 });
+  const down = changedTables(second, await contents(url, kept));
+  const { name } = migration;
+  return [
+    ...(nothing
+      ? [
+          {
+            migration: name,
+            what: 'down.sql changes neither the catalog nor a row, and has no line "-- unproven: <reason>"',
+          },
+        ]
+      : []),
+    ...up.map((table) => ({
+      migration: name,
+      what: `reverting and applying changes rows of ${table}, and no line "-- loses:" declares it`,
+    })),
+    ...down.map((table) => ({
+      migration: name,
+      what: `applying and reverting changes rows of ${table}, and no line "-- loses:" declares it`,
+    })),
+  ];
+}
+
+/** The names in lines such as `-- loses: users.nickname, old_table` of down.sql. */
+function declaredLosses({ down }: Migration): ReadonlySet<string> {
+  if ('irreversible' in down) return new Set();
+  return new Set(
+    [...down.sql.matchAll(LOSES)].flatMap(([, names = '']) => names.split(',').map((name) => name.trim())),
+  );
+}
+
+function readCatalog(url: DatabaseUrl): Promise<readonly CatalogObject[]> {
+  return withClient(url, (client) => readObjects(client, { grants: true }));
+}
+
+function contents(url: DatabaseUrl, columns: Columns): Promise<ReadonlyMap<string, TableContents>> {
+  return withClient(url, (client) => readContents(client, columns));
+}
+
+function differencesOf(migration: string, what: string, changes: readonly CatalogChange[]): readonly Problem[] {
+  return changes.map(({ kind, object, change }) => ({ migration, what: `${what}: ${kind} ${object} is ${change}` }));
+}
+
+function failed(migration: string, error: unknown, where = ''): Problem {
+  if (!(error instanceof SuiteError)) throw error;
+  return { migration, what: `fails${where}: ${error.message}. ${error.why ?? ''}`.trim() };
+}
+
+/** The columns of each table. */
+export type Columns = ReadonlyMap<string, readonly string[]>;
+
+/** The rows of a table in the given columns: their number, and a hash that does not depend on their order. */
+export interface TableContents {
+  readonly rows: number;
+  readonly hash: string;
+}
+
+/** The columns of each ordinary or partitioned table. */
+export function columnsOf(objects: readonly CatalogObject[]): Columns {
+  const tables = new Set(
+    objects
+      .filter(({ kind, definition }) => kind === 'relation' && /^[rp] /.test(definition))
+      .map(({ object }) => object),
+  );
+  const columns = new Map<string, string[]>([...tables].map((table) => [table, []]));
+  for (const { kind, object } of objects) {
+    const at = object.indexOf('.');
+    if (kind === 'column') columns.get(object.slice(0, at))?.push(object.slice(at + 1));
+  }
+  return columns;
+}
+
+/** The columns on both sides, without the declared losses: `table.column`, or `table` for all columns. */
+function sharedColumns(left: Columns, right: Columns, lost: ReadonlySet<string>): Columns {
+  const shared = [...left].flatMap(([table, columns]): [string, readonly string[]][] => {
+    const others = right.get(table);
+    if (others === undefined || lost.has(table)) return [];
+    return [[table, columns.filter((column) => others.includes(column) && !lost.has(`${table}.${column}`))]];
+  });
+  return new Map(shared);
+}
+
+/** Counts and hashes the rows of the tables. */
+export async function readContents(client: ClientBase, columns: Columns): Promise<ReadonlyMap<string, TableContents>> {
+  const contents = new Map<string, TableContents>();
+  for (const [table, names] of columns) {
+    const { rows } = await client.query<TableContents>(
+      `SELECT count(*)::int AS rows, coalesce(md5(string_agg(hash, '' ORDER BY hash)), '') AS hash
+       FROM (SELECT md5(ROW(${names.map(quoteIdentifier).join(', ')})::text) AS hash FROM ${quoteIdentifier(table)}) AS hashes`,
+    );
+    if (rows[0] !== undefined) contents.set(table, rows[0]);
+  }
+  return contents;
+}
+
+/** The tables whose rows differ. */
+function changedTables(
+  before: ReadonlyMap<string, TableContents>,
+  after: ReadonlyMap<string, TableContents>,
+): readonly string[] {
+  return [...before]
+    .filter(([table, { hash, rows }]) => {
+      const now = after.get(table);
+      return now === undefined || now.hash !== hash || now.rows !== rows;
+    })
+    .map(([table]) => table);
+}
