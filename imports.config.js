@@ -6,6 +6,7 @@ exports.ROOMS = [
   { name: 'core', path: '^packages/core/src', mayImport: [] },
   { name: 'migrate', path: '^packages/migrate/src', mayImport: ['^packages/core'] },
   { name: 'fleet-config', path: `${FLEET}/config`, mayImport: ['^packages/core'] },
+  { name: 'fleet-system', path: `${FLEET}/system`, mayImport: ['^packages/core'] },
   { name: 'fleet-schema', path: `${FLEET}/schema`, mayImport: ['^packages/core', `${FLEET}/config`] },
   {
     name: 'fleet-postgres',
@@ -25,7 +26,7 @@ exports.ROOMS = [
   {
     name: 'fleet-studio',
     path: `${FLEET}/studio`,
-    mayImport: ['^packages/(core|migrate)', `${FLEET}/(operations|config|schema)`],
+    mayImport: ['^packages/(core|migrate)', `${FLEET}/(operations|config|schema|system)`],
   },
   {
     name: 'fleet-render',

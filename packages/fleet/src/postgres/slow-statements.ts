@@ -1,7 +1,7 @@
 import { findDatabaseError, quoteIdentifier } from '@azora/db-core';
 import type { ClientBase } from 'pg';
 import { withoutLiterals } from './literals';
-import { IS_STUDIO } from './studio-role';
+import { IS_STUDIO } from './studio/role';
 
 export interface SlowStatement {
   /** Without values. */
