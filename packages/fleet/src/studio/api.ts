@@ -119,7 +119,9 @@ function requireMethod({ method }: IncomingMessage, wanted: 'GET' | 'POST'): voi
 }
 
 function searchOf({ searchParams }: URL): { readonly table: string; readonly column: string; readonly value: string } {
-  const [table = '', column = '', value = ''] = ['table', 'column', 'value'].map((name) => searchParams.get(name) ?? '');
+  const [table = '', column = '', value = ''] = ['table', 'column', 'value'].map(
+    (name) => searchParams.get(name) ?? '',
+  );
   if (table === '' || column === '') throw badRequest('The parameters table and column are required.');
   return { table, column, value };
 }

@@ -53,8 +53,7 @@ export async function answerQuery(
   const access = context.access.get(service);
   if (access === undefined) throw new Error(`The service ${service} has no access`);
   try {
-    if (request.procedure === 'sql-lint')
-      return { answer: [null, await lint(access, request, options)], isCut: false };
+    if (request.procedure === 'sql-lint') return { answer: [null, await lint(access, request, options)], isCut: false };
     const statements = request.procedure === 'query' ? [request.query] : request.queries;
     const results = await run(context, access, { schema: request.schema, statements }, options);
     const rows = results.map((result) => result.rows);

@@ -158,7 +158,8 @@ function fail(
   response: ServerResponse,
   error: SuiteError,
 ): void {
-  if (error.kind === 'bug') log(`${request.method} ${pathOf(request)} failed: ${redactServers(context, error.message)}`);
+  if (error.kind === 'bug')
+    log(`${request.method} ${pathOf(request)} failed: ${redactServers(context, error.message)}`);
   if (response.headersSent) response.destroy();
   if (!response.writable || response.headersSent) return;
   const status = statusOf(error);

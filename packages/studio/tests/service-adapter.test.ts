@@ -1,9 +1,9 @@
-import { withEstimatedCount } from '../src/data/read-statements';
+import { withEstimatedCount } from '../src/data/service-adapter';
 
 const COUNT = 'with "__ps_agg__" as (select cast(coalesce(count(*), 0) as text) as "__ps_count__" from';
 
 describe('withEstimatedCount', () => {
-  it('takes the rows of a large whole table from the estimate', () => {
+  it('estimates the rows of a large table without a filter', () => {
     const { sql, parameters } = withEstimatedCount({
       sql: `${COUNT} "public"."it's" where true) select 1`,
       parameters: [25],
@@ -14,7 +14,7 @@ describe('withEstimatedCount', () => {
     expect(parameters).toEqual([25]);
   });
 
-  it('counts what a filter leaves', () => {
+  it('counts the rows that match a filter', () => {
     const query = { sql: `${COUNT} "public"."users" where "id" = $1) select 1`, parameters: ['a'] };
 
     expect(withEstimatedCount(query)).toEqual(query);

@@ -1,6 +1,6 @@
-import type { UsageAnswer } from '../../studio/src/api/answers';
-import { findUses, type UsageQuestion } from '../src/operations/studio/usage';
-import { MOST_USES, type Place, usesStatement } from '../src/postgres/uses';
+import type { ReferencesAnswer } from '../../studio/src/api/answers';
+import { findReferences, type ReferenceSearch } from '../src/operations/studio/find-references';
+import { type CandidateColumn, COUNT_LIMIT, countStatement } from '../src/postgres/studio/find-references';
 import { type GivenFleet, removeFleets } from './fleet-fixture';
 import { failureOf, openClient, rowsOf } from './migrations-fixture';
 import { contextOf, type GivenContext, givenShop, movedTo } from './studio-read-fixture';
@@ -8,15 +8,15 @@ import { contextOf, type GivenContext, givenShop, movedTo } from './studio-read-
 const ANN = '00000000-0000-4000-8000-00000000000a';
 const BOB = '00000000-0000-4000-8000-00000000000b';
 
-describe('where a value is used', () => {
+describe('finding references', () => {
   let fleet: GivenFleet;
-  const usesOf = async (question: UsageQuestion, given: GivenContext = {}): Promise<UsageAnswer> =>
-    findUses(await contextOf(fleet, given), question);
+  const find = async (search: ReferenceSearch, given: GivenContext = {}): Promise<ReferencesAnswer> =>
+    findReferences(await contextOf(fleet, given), search);
   const linesOf = async (path: string, value: string, given: GivenContext = {}) => {
     const [service = '', table = '', column = ''] = path.split('.');
-    const { uses, errors } = await usesOf({ service, table, column, value }, given);
+    const { references, errors } = await find({ service, table, column, value }, given);
     expect(errors).toEqual([]);
-    return uses.map((use) => `${use.service}.${use.table}.${use.column} ${use.rows}`);
+    return references.map((found) => `${found.service}.${found.table}.${found.column} ${found.rows}`);
   };
 
   beforeAll(async () => {
@@ -36,7 +36,7 @@ describe('where a value is used', () => {
   });
   afterAll(removeFleets);
 
-  it('is told of references from other services, lists included, and of foreign keys', async () => {
+  it('follows references from other services, array columns included, and foreign keys', async () => {
     expect(await linesOf('auth.users.id', ANN)).toEqual([
       'auth.sessions.user_id 2',
       'shop.Order.buyer id 2',
@@ -45,14 +45,14 @@ describe('where a value is used', () => {
     expect(await linesOf('auth.users.id', BOB)).toEqual(['shop.Order.watchers 2']);
   });
 
-  it('is told of the row that a reference, or a foreign key, names', async () => {
+  it('finds the row that a reference or a foreign key points to', async () => {
     expect(await linesOf('shop.Order.buyer id', ANN)).toEqual(['auth.users.id 1']);
     expect(await linesOf('shop.Order.watchers', BOB)).toEqual(['auth.users.id 1']);
     expect(await linesOf('auth.sessions.user_id', ANN)).toEqual(['auth.users.id 1']);
     expect(await linesOf('auth.regions.country', 'DE')).toEqual(['auth.countries.code 1']);
   });
 
-  it('finds the value itself, and not what a column has room for of it', async () => {
+  it('does not truncate the value to the length of a column', async () => {
     expect(await linesOf('auth.countries.code', 'DE')).toEqual(['auth.regions.country 1', 'shop.Order.country 1']);
     expect(await linesOf('auth.countries.code', 'DEU')).toEqual([]);
   });
@@ -65,11 +65,11 @@ describe('where a value is used', () => {
     ['auth.countries.number', '49.5'],
     ['auth.countries.number', '99999999999999999999'],
     ['auth.countries.code', "DE' OR '1'='1"],
-  ])('is nowhere where %s cannot be %j', async (column, value) => {
+  ])('returns nothing when %s cannot hold %j', async (column, value) => {
     expect(await linesOf(column, value)).toEqual([]);
   });
 
-  it('is looked for in columns of every type, whatever their names, also where it fits into some of them only', async () => {
+  it('searches columns of different types and with quoted names, where the value may fit some types only', async () => {
     const admin = fleet.target('auth').admin;
     await rowsOf(
       admin,
@@ -89,7 +89,7 @@ describe('where a value is used', () => {
     expect(code).toEqual(['auth.regions.country 1', 'auth.wide.code 1', 'shop.Order.country 1']);
   });
 
-  it('keeps silent about hidden columns until they are revealed', async () => {
+  it('neither searches hidden columns nor searches for their values without --reveal', async () => {
     const reveal = { reveal: true };
 
     expect(await linesOf('auth.users.email', 'ann@x.invalid')).toEqual([]);
@@ -100,68 +100,71 @@ describe('where a value is used', () => {
     expect(await linesOf('auth.users.id', ANN, reveal)).toContain('shop.Order.gift_for 1');
   });
 
-  it('counts no further than a page can use', async () => {
+  it('stops counting at the limit', async () => {
     const admin = fleet.target('shop').admin;
     await rowsOf(admin, `INSERT INTO "Order" (id, "buyer id") SELECT n, '${BOB}' FROM generate_series(100, 3000) n`);
 
-    expect(await linesOf('auth.users.id', BOB)).toEqual([`shop.Order.buyer id ${MOST_USES}`, 'shop.Order.watchers 2']);
+    expect(await linesOf('auth.users.id', BOB)).toEqual([
+      `shop.Order.buyer id ${COUNT_LIMIT}`,
+      'shop.Order.watchers 2',
+    ]);
     await rowsOf(admin, 'DELETE FROM "Order" WHERE id >= 100');
   });
 
-  it('is asked of an index where there is one', async () => {
+  it('uses an index where there is one', async () => {
     const client = await openClient(fleet.target('shop').admin);
-    const place: Place = { table: 'Order', column: 'buyer id', type: 'uuid', isList: false };
+    const column: CandidateColumn = { table: 'Order', column: 'buyer id', type: 'uuid', isArray: false };
     await client.query('SET enable_seqscan = off');
 
-    const { rows } = await client.query(`EXPLAIN ${usesStatement([place])}`.replace('$1', `'${ANN}'`));
+    const { rows } = await client.query(`EXPLAIN ${countStatement([column])}`.replace('$1', `'${ANN}'`));
     await client.end();
     expect(JSON.stringify(rows)).toMatch(/Index.*order_buyer_idx.*Index Cond/);
   });
 
-  it('is told as far as it is known when a service cannot be asked', async () => {
-    const question = { service: 'auth', table: 'users', column: 'id', value: ANN };
+  it('returns the references of the other services when one is unreachable', async () => {
+    const search = { service: 'auth', table: 'users', column: 'id', value: ANN };
 
-    expect(await usesOf(question, { targets: movedTo(fleet, 'shop', 1) })).toEqual({
-      uses: [{ service: 'auth', table: 'sessions', column: 'user_id', rows: 2 }],
-      errors: [{ service: 'shop', code: 'SERVER.UNREACHABLE', message: expect.any(String) }],
+    expect(await find(search, { targets: movedTo(fleet, 'shop', 1) })).toEqual({
+      references: [{ service: 'auth', table: 'sessions', column: 'user_id', rows: 2 }],
+      errors: [{ service: 'shop', code: 'SERVER.UNREACHABLE', message: expect.stringContaining(':1/') }],
     });
   });
 
-  it('does not wait behind a lock', async () => {
+  it('reports a locked table without waiting for the lock', async () => {
     const locker = await openClient(fleet.target('shop').admin);
     await locker.query('BEGIN; LOCK TABLE "Order"');
-    const answer = await usesOf({ service: 'auth', table: 'users', column: 'id', value: ANN });
+    const answer = await find({ service: 'auth', table: 'users', column: 'id', value: ANN });
     await locker.end();
 
-    expect(answer.uses).toHaveLength(1);
+    expect(answer.references).toHaveLength(1);
     expect(answer.errors).toMatchObject([{ service: 'shop', code: 'DATABASE.FAILED', message: /lock timeout/ }]);
   });
 
-  it('looks in no service that is not shown, and at no column that is not there yet', async () => {
+  it('skips services that are not shown, and columns that the database does not have', async () => {
     expect(await linesOf('auth.users.id', BOB, { targets: [fleet.target('auth')] })).toEqual([]);
     await rowsOf(fleet.target('shop').admin, 'ALTER TABLE "Order" RENAME watchers TO onlookers');
     expect(await linesOf('auth.users.id', ANN)).toEqual(['auth.sessions.user_id 2', 'shop.Order.buyer id 2']);
     await rowsOf(fleet.target('shop').admin, 'ALTER TABLE "Order" RENAME onlookers TO watchers');
   });
 
-  it.each(['auth.users.nope', 'auth.nope.id', 'nope.users.id'])('is not told of %s', async (path) => {
+  it.each(['auth.users.nope', 'auth.nope.id', 'nope.users.id'])('rejects the unknown column %s', async (path) => {
     const [service = '', table = '', column = ''] = path.split('.');
 
-    expect(await failureOf(usesOf({ service, table, column, value: ANN }))).toMatchObject({
+    expect(await failureOf(find({ service, table, column, value: ANN }))).toMatchObject({
       code: 'STUDIO.UNKNOWN_COLUMN',
       meta: { service, table, column },
     });
   });
 
-  it('is not told of a service that is not shown', async () => {
-    const question = { service: 'auth', table: 'users', column: 'id', value: ANN };
+  it('rejects a column of a service that is not shown', async () => {
+    const search = { service: 'auth', table: 'users', column: 'id', value: ANN };
 
-    expect(await failureOf(usesOf(question, { targets: [fleet.target('shop')] }))).toMatchObject({
+    expect(await failureOf(find(search, { targets: [fleet.target('shop')] }))).toMatchObject({
       code: 'STUDIO.UNKNOWN_COLUMN',
     });
   });
 
-  it('takes a partitioned table for one place', async () => {
+  it('counts a partitioned table once', async () => {
     const admin = fleet.target('auth').admin;
     await rowsOf(
       admin,
@@ -169,9 +172,9 @@ describe('where a value is used', () => {
        CREATE TABLE visits_1 PARTITION OF visits FOR VALUES FROM (1) TO (9);
        INSERT INTO visits VALUES (1, '${BOB}');`,
     );
-    const uses = await linesOf('auth.users.id', BOB);
+    const lines = await linesOf('auth.users.id', BOB);
     await rowsOf(admin, 'DROP TABLE visits');
 
-    expect(uses).toEqual(['auth.visits.user_id 1', 'shop.Order.watchers 2']);
+    expect(lines).toEqual(['auth.visits.user_id 1', 'shop.Order.watchers 2']);
   });
 });
