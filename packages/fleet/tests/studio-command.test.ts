@@ -176,6 +176,19 @@ it('rejects a port that is in use', async () => {
   expect([code, /\[STUDIO.CANNOT_LISTEN\]/.test(studio.output())]).toEqual([2, true]);
 });
 
+it('takes the password from .env', async () => {
+  const file = path.join(fleet.root, '.env');
+  await writeFile(file, 'AZORA_STUDIO_PASSWORD="correct horse"\n');
+  const studio = run('--port', '0', '--password');
+  const [, port] = await studio.says(/The studio is running at http:\/\/127\.0\.0\.1:(\d+)\/\s/);
+  await rm(file);
+  const authorization = `Basic ${Buffer.from('any:correct horse').toString('base64')}`;
+
+  const { status } = await send(Number(port), { path: '/', headers: { authorization } });
+
+  expect([status, studio.output()]).toEqual([302, expect.not.stringContaining('The password is')]);
+});
+
 it('opens the page in the browser of the desktop, which inherits no secret', async () => {
   const folder = await mkdtemp(path.join(os.tmpdir(), 'azora-browser-'));
   const opened = createServer();

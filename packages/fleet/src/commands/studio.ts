@@ -1,4 +1,6 @@
 import { randomBytes } from 'node:crypto';
+import type { Environment } from '@azora/db-core';
+import { readEnvironment } from '../config/settings';
 import type { CommandContext, Register } from './command';
 import { type FleetFlags, openSuite, parseWhole, withFleetFlags } from './suite';
 
@@ -35,7 +37,7 @@ async function studio(context: CommandContext, flags: StudioFlags) {
   const { runStudio } = await import('../studio/run.js');
   const { environment, signal, log } = context;
   const { host, port, open, write = false, reveal = false } = flags;
-  const password = passwordOf(context, flags);
+  const password = flags.password ? passwordOf(readEnvironment(settings.root, environment), log) : undefined;
   const targets = await openTargets(settings, services, log);
   await runStudio({
     ...{ settings, allServices, targets, host, port, password, open, write, reveal, environment, signal, log },
@@ -44,8 +46,7 @@ async function studio(context: CommandContext, flags: StudioFlags) {
 }
 
 /** From the environment, because other users of the machine can see the arguments of a process. */
-function passwordOf({ environment, log }: CommandContext, { password }: StudioFlags): string | undefined {
-  if (password !== true) return undefined;
+function passwordOf(environment: Environment, log: CommandContext['log']): string {
   const given = environment['AZORA_STUDIO_PASSWORD'];
   if (given !== undefined && given !== '') return given;
   const generated = randomBytes(PASSWORD_BYTES).toString('base64url');
