@@ -22,6 +22,7 @@ exports.ROOMS = [
   { name: 'core', path: '^packages/core/src', mayImport: [] },
   { name: 'migrate', path: '^packages/migrate/src', mayImport: ['^packages/core'] },
   { name: 'fleet-config', path: `${FLEET}/config`, mayImport: ['^packages/core'] },
+  { name: 'fleet-system', path: `${FLEET}/system`, mayImport: ['^packages/core'] },
   { name: 'fleet-schema', path: `${FLEET}/schema`, mayImport: ['^packages/(core|migrate)', `${FLEET}/config`] },
   {
     name: 'fleet-postgres',
@@ -41,7 +42,7 @@ exports.ROOMS = [
   {
     name: 'fleet-studio',
     path: `${FLEET}/studio`,
-    mayImport: ['^packages/(core|migrate|studio)', `${FLEET}/(operations|config|schema)`],
+    mayImport: ['^packages/(core|migrate|studio)', `${FLEET}/(operations|config|schema|system)`],
   },
   {
     name: 'fleet-render',

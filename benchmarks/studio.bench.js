@@ -1,5 +1,5 @@
-// The studio of all services: from its start until its first page is there, against Prisma's own for one of them; what it
-// holds in memory after all of them were opened; the first page of a table of two million rows.
+// Measures the studio of all services: the time from its start to its first page, compared with Prisma's studio of one
+// database; its memory after every database was opened; and the first page of a table of two million rows.
 const { spawn, spawnSync } = require('node:child_process');
 const { once } = require('node:events');
 const { readdirSync, readFileSync } = require('node:fs');
@@ -37,7 +37,7 @@ exports.run = async ({ root, home, url, runs, hasVector }) => {
       `studio of ${services.length} databases, start to first page`,
       times.ours,
       times.peer,
-      "Prisma's studio of one",
+      "Prisma's studio, one database",
       '≤ 1.5 s',
     ),
   ];
@@ -49,7 +49,7 @@ exports.run = async ({ root, home, url, runs, hasVector }) => {
     const memory = peakMib(studio.pid);
     if (memory !== undefined)
       rows.push({
-        what: `studio, all ${services.length} opened`,
+        what: `studio, all ${services.length} databases opened`,
         ours: `${memory} MiB`,
         peer: '',
         ratio: '',
@@ -72,16 +72,16 @@ async function fill(url) {
   });
 }
 
-/** The page, its script and the state of the fleet, as a browser asks for them. */
+/** Requests the page, its script and the state of the fleet, as a browser does. */
 async function startOurs(azora) {
   const [program, args, options] = azora('studio', '--no-open', '--port', '0');
   const child = spawn(program, args, { ...options, stdio: ['ignore', 'pipe', 'pipe'] });
-  const address = new URL(await heard(child, /http:\/\/\S+/));
+  const address = new URL(await printed(child, /http:\/\/\S+/));
   const entered = await fetch(address, { redirect: 'manual' });
   const headers = { cookie: entered.headers.get('set-cookie').split(';')[0], origin: address.origin };
   const get = async (place) => {
     const answer = await fetch(new URL(place, address), { headers });
-    if (!answer.ok) throw new Error(`${place}: ${answer.status}`);
+    if (!answer.ok) throw new Error(`${place} answered with status ${answer.status}`);
     return answer.arrayBuffer();
   };
   await get('/');
@@ -103,7 +103,7 @@ async function startOurs(azora) {
 async function startPrisma(program, url, directory) {
   const port = await freePort();
   const args = [program, 'studio', '--browser', 'none', '--port', String(port), '--url', url];
-  // A group of its own, for it starts the command line of Prisma as a process beside it.
+  // In a process group of its own, because it starts Prisma's command line as another process.
   const child = spawn(process.execPath, args, {
     cwd: directory,
     detached: true,
@@ -118,7 +118,7 @@ async function startPrisma(program, url, directory) {
     }
     await sleep(10);
   }
-  throw new Error(`Prisma's studio ended with ${child.exitCode}`);
+  throw new Error(`Prisma's studio exited with code ${child.exitCode}`);
 }
 
 async function timeTo(start) {
@@ -129,7 +129,7 @@ async function timeTo(start) {
   return taken;
 }
 
-/** As the page asks for it, over HTTP, against its SQL on a session that is open: the rows, and how many there are. */
+/** The rows and their count: over HTTP as the page requests them, compared with the same SQL in an open session. */
 async function firstPage(studio, url) {
   const estimate = `SELECT CASE WHEN reltuples >= 50000 THEN reltuples::bigint::text END AS count
     FROM pg_catalog.pg_class WHERE oid = '${TABLE}'::regclass`;
@@ -143,8 +143,8 @@ async function firstPage(studio, url) {
     });
     const what = `first page of ${ROWS.toLocaleString('en')} rows, over HTTP`;
     return [
-      milliseconds(what, times.ours, times.bare, 'the bare SQL with count(*), open session', '≤ 1.5'),
-      milliseconds(what, times.ours, times.estimated, 'our SQL with the estimate, open session', ''),
+      milliseconds(what, times.ours, times.bare, 'SQL with count(*), open session', '≤ 1.5'),
+      milliseconds(what, times.ours, times.estimated, 'same SQL with the estimate, open session', ''),
     ];
   });
 }
@@ -170,17 +170,18 @@ async function withSession(url, work) {
   }
 }
 
-function heard(child, text) {
-  let said = '';
+/** Waits until the output matches, and returns the match. */
+function printed(child, text) {
+  let output = '';
   return new Promise((resolve, reject) => {
     const listen = (chunk) => {
-      said += chunk;
-      const [found] = text.exec(said) ?? [];
+      output += chunk;
+      const [found] = text.exec(output) ?? [];
       if (found !== undefined) resolve(found);
     };
     child.stdout.on('data', listen);
     child.stderr.on('data', listen);
-    child.once('close', () => reject(new Error(said)));
+    child.once('close', () => reject(new Error(output)));
   });
 }
 
@@ -199,7 +200,7 @@ async function freePort() {
   return port;
 }
 
-/** The most that a process has held; undefined where the system does not say. */
+/** The peak memory of a process; undefined where the system does not report it. */
 function peakMib(pid) {
   try {
     const [, kib] = /VmHWM:\s+(\d+)/.exec(readFileSync(`/proc/${pid}/status`, 'utf8')) ?? [];

@@ -1,4 +1,4 @@
-// The studio of a checkout: builds the toolkit and the page that it serves, then runs `azora-db studio`.
+// `npm run db:studio`: builds the toolkit and the studio's page, then runs `azora-db studio`.
 const { bootstrap, runTool, start } = require('./bootstrap.js');
 
 start(async () => {

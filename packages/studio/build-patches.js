@@ -1,11 +1,11 @@
-// What esbuild changes in @prisma/studio-core, whose exact version is pinned. A patch that does not match exactly once
-// stops the build: then the package has changed and the patch must be read anew.
+// Patches that the build applies to @prisma/studio-core, whose exact version is pinned. A patch that does not match
+// exactly once stops the build: the package has changed, and the patch must be reviewed.
 const { readFileSync } = require('node:fs');
 const path = require('node:path');
 
 const PATCHES = [
   {
-    // Studio is read-only for tables without a key only: this makes it a switch of ours. Viewers and links stay.
+    // Studio is read-only for tables without a primary key. This adds a global switch, and keeps viewers and links.
     find: /!Object\.values\((\w+)\?\.columns\?\?\{\}\)\.some\((\w+)=>\2\.pkPosition!=null\)/g,
     replace: (match) => `(globalThis.__studioReadOnly||${match})`,
   },
@@ -14,7 +14,7 @@ const PATCHES = [
     replace: (_match, condition) => `disabled:globalThis.__studioReadOnly||${condition},children:"Insert row"`,
   },
   {
-    // Without a primary key all rows of a page get one id and collapse into one row: the adapter gives them a key.
+    // Without a primary key, all rows of a page get the same id and collapse into one. The adapter gives them a key.
     find: /let (\w+)=\{filter:(\w+)\((\w+),(\w+)\.columns\),table:/g,
     replace: (_match, name, filter, row, table) =>
       `let ${name}={key:${row}.__ps_key,filter:${filter}(${row},${table}.columns),table:`,
@@ -46,7 +46,7 @@ exports.patchStudio = {
   },
 };
 
-// elkjs is more than a third of the bundle and only diagrams need it: it is loaded at the first layout.
+// elkjs is more than a third of the bundle, and only diagrams need it. It is loaded for the first layout.
 exports.lazyElk = {
   name: 'lazy-elk',
   setup(build) {

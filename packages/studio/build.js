@@ -1,4 +1,4 @@
-// Builds the page into dist: env.js, page.js, page.css, lazy chunks and the licences of what they contain.
+// Builds the page into dist: env.js, page.js, page.css, lazy chunks and the licenses of the bundled packages.
 const { copyFileSync, mkdirSync, readdirSync, rmSync } = require('node:fs');
 const path = require('node:path');
 const esbuild = require('esbuild');

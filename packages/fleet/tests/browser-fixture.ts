@@ -9,35 +9,36 @@ import { REPOSITORY_ROOT } from './suite-fixture';
 const BIN = path.resolve(__dirname, '..', 'bin', 'azora-db.js');
 const CHROMIUM = process.env['CHROMIUM'] ?? '/usr/bin/chromium';
 const SCREENSHOTS = path.join(REPOSITORY_ROOT, 'build', 'screenshots');
-/** A statement that is cut off takes fifteen seconds. */
-const SEEN_WITHIN_MS = 60_000;
+/** A statement that the server cancels takes fifteen seconds. */
+const SEE_TIMEOUT_MS = 60_000;
 
 export interface RunningStudio {
   readonly url: URL;
-  /** Ends it as Ctrl-C does, or as nothing foresees. */
+  /** Sends the signal, by default that of Ctrl-C, and waits for the end. */
   readonly stop: (signal?: NodeJS.Signals) => Promise<void>;
 }
 
 export interface OpenedPage {
   readonly page: Page;
-  /** Of every answer that the page has got. */
+  /** The bodies of all answers that the page received. */
   readonly bodies: readonly Promise<string>[];
-  /** Addresses of other hosts that it asked. */
+  /** The URLs of other hosts that it requested. */
   readonly elsewhere: readonly string[];
+  /** Reports of violations of the content security policy. */
   readonly violations: readonly string[];
-  /** Waits until the page says so. */
+  /** Waits until the text of the page matches. */
   readonly see: (text: string | RegExp) => Promise<unknown>;
   readonly text: () => Promise<string>;
   readonly show: (place: string) => Promise<void>;
   readonly shoot: (name: string) => Promise<unknown>;
-  /** Types a statement into the editor that is shown, and runs it. */
+  /** Types a statement into the SQL editor and runs it. */
   readonly run: (sql: string) => Promise<void>;
-  /** What the page's own requests for SQL answer. */
+  /** Sends SQL from the page and returns the answer. */
   readonly ask: (service: string, sql: string) => Promise<unknown>;
   readonly close: () => Promise<void>;
 }
 
-/** The command, as it is installed, on a checkout of tests. */
+/** Starts the compiled command in the checkout of a test fleet. */
 export async function startStudio(
   { root, environment }: GivenFleet,
   ...flags: readonly string[]
@@ -71,7 +72,7 @@ async function stop(child: ChildProcess, signal: NodeJS.Signals): Promise<void> 
   await once(child, 'close');
 }
 
-/** The studio's page in a Chromium of its own. */
+/** Opens the studio's page in a new Chromium. */
 export async function openPage({ url }: RunningStudio): Promise<OpenedPage> {
   mkdirSync(SCREENSHOTS, { recursive: true });
   const browser: Browser = await puppeteer.launch({
@@ -87,9 +88,9 @@ export async function openPage({ url }: RunningStudio): Promise<OpenedPage> {
     ...watched,
     see: (text) => {
       const source = typeof text === 'string' ? text.replace(/[.*+?^${}()|[\]\\]/g, '\\$&') : text.source;
-      // Code for the page is text: the tests are compiled without its types.
+      // Code for the page is a string, because the tests are compiled without DOM types.
       const code = `new RegExp(${JSON.stringify(source)}, 'i').test(document.body.innerText)`;
-      return page.waitForFunction(code, { timeout: SEEN_WITHIN_MS });
+      return page.waitForFunction(code, { timeout: SEE_TIMEOUT_MS });
     },
     text: async () => String(await page.evaluate('document.body.innerText')),
     show: async (place) => {
@@ -99,7 +100,7 @@ export async function openPage({ url }: RunningStudio): Promise<OpenedPage> {
     run: async (sql) => {
       await page.locator('.cm-content').click();
       await press(page, 'End');
-      // One by one: over a selection Chromium itself would put a style that the page's policy refuses.
+      // One by one: for a selection, Chromium itself adds a style that the content security policy rejects.
       const length = Number(await page.evaluate(`document.querySelector('.cm-content').innerText.length`));
       for (let left = length; left > 0; left -= 1) await page.keyboard.press('Backspace');
       await page.keyboard.type(sql);
@@ -130,7 +131,7 @@ function watch(page: Page, url: URL): Pick<OpenedPage, 'bodies' | 'elsewhere' | 
   const bodies: Promise<string>[] = [];
   const elsewhere: string[] = [];
   const violations: string[] = [];
-  // An answer that was cut off, by a move to another page or by the end of the studio, never tells its text.
+  // The body of an answer that a navigation or the end of the studio interrupted is not available.
   page.on('requestfinished', (request) => {
     const text = request.response()?.text() ?? Promise.resolve('');
     bodies.push(text.catch(() => ''));

@@ -1,8 +1,11 @@
-import { withUrlParts } from '@azora/db-core';
+import { parseDatabaseUrl, withUrlParts } from '@azora/db-core';
+import { findServices } from '../src/config/registry';
+import { readSettings } from '../src/config/settings';
 import { studioRole } from '../src/operations/studio/access';
+import { openStudioContext } from '../src/operations/studio/context';
 import type { GivenFleet } from './fleet-fixture';
 import { rowsOf } from './migrations-fixture';
-import { closeStudios, faultOf, givenPeople, givenStudio, LEAK, removeStudios } from './studio-fixture';
+import { closeStudios, errorCodeOf, givenPeople, givenStudio, LEAK, removeStudios } from './studio-fixture';
 
 let fleet: GivenFleet;
 
@@ -47,16 +50,16 @@ describe('hidden columns', () => {
     'SELECT * FROM pg_statistic',
     'SELECT * FROM pg_authid',
     'SELECT * FROM pg_largeobject',
-  ])('are refused by the database in %s', async (sql) => {
+  ])('are rejected by the database: %s', async (sql) => {
     const { query } = await givenStudio(fleet);
 
     const reply = await query(sql);
 
-    expect(faultOf(reply)).toBe(INSUFFICIENT_PRIVILEGE);
+    expect(errorCodeOf(reply)).toBe(INSUFFICIENT_PRIVILEGE);
     expect(JSON.stringify(reply)).not.toMatch(LEAK);
   });
 
-  it('leave the others readable', async () => {
+  it('leave the other columns readable', async () => {
     const { query } = await givenStudio(fleet);
 
     expect(await query("SELECT id, city FROM users WHERE id = 'u1'")).toEqual([null, [{ id: 'u1', city: 'Lisbon' }]]);
@@ -67,18 +70,18 @@ describe('hidden columns', () => {
     'SELECT * FROM pg_stats_ext',
     'SELECT query FROM pg_stat_activity',
     "SELECT query_to_xml('SELECT * FROM pg_stats', true, false, '')::text",
-  ])('are not in what the statistics tell: %s', async (sql) => {
+  ])('do not appear in statistics: %s', async (sql) => {
     const { query } = await givenStudio(fleet);
     const all = await rowsOf(fleet.target('people').admin, 'SELECT most_common_vals::text FROM pg_stats');
     expect(JSON.stringify(all)).toMatch(LEAK);
 
     const reply = await query(sql);
 
-    expect(faultOf(reply)).toBeNull();
+    expect(errorCodeOf(reply)).toBeNull();
     expect(JSON.stringify(reply)).not.toMatch(LEAK);
   });
 
-  it('are told with what the database computes from them', async () => {
+  it('include the columns that the database generates from them', async () => {
     const { studio } = await givenStudio(fleet);
     const access = studio.context.access.get('people');
 
@@ -92,7 +95,7 @@ describe('hidden columns', () => {
     ]);
   });
 
-  it('are shown with --reveal', async () => {
+  it('are readable with --reveal', async () => {
     const { query } = await givenStudio(fleet, { reveal: true });
 
     expect(await query("SELECT email, password FROM users WHERE id = 'u1'")).toEqual([
@@ -101,17 +104,17 @@ describe('hidden columns', () => {
     ]);
   });
 
-  it('are hidden again by a start after one with --reveal', async () => {
+  it('are hidden again by the next start without --reveal', async () => {
     const revealed = await givenStudio(fleet, { reveal: true, write: true });
     await revealed.query('SELECT email FROM users');
 
     const { query } = await givenStudio(fleet);
 
-    expect(faultOf(await query('SELECT email FROM users'))).toBe(INSUFFICIENT_PRIVILEGE);
-    expect(faultOf(await revealed.query('SELECT email FROM users'))).toBe('STUDIO.TAKEN_OVER');
+    expect(errorCodeOf(await query('SELECT email FROM users'))).toBe(INSUFFICIENT_PRIVILEGE);
+    expect(errorCodeOf(await revealed.query('SELECT email FROM users'))).toBe('STUDIO.TAKEN_OVER');
   });
 
-  it('stop the studio from opening a database where PUBLIC may read them', async () => {
+  it('keep the studio from opening a database where PUBLIC may read them', async () => {
     const { admin } = fleet.target('people');
     await rowsOf(admin, 'GRANT SELECT (email) ON users TO PUBLIC');
     const { query } = await givenStudio(fleet);
@@ -119,7 +122,7 @@ describe('hidden columns', () => {
     const reply = await query('SELECT 1');
     await rowsOf(admin, 'REVOKE SELECT (email) ON users FROM PUBLIC');
 
-    expect(faultOf(reply)).toBe('STUDIO.NOT_HIDDEN');
+    expect(errorCodeOf(reply)).toBe('STUDIO.NOT_HIDDEN');
     expect(await query('SELECT 1 AS one')).toEqual([null, [{ one: 1 }]]);
   });
 });
@@ -148,22 +151,26 @@ describe('without --write', () => {
     ['SET default_transaction_read_only = off; DELETE FROM notes', '42601'],
     ['COMMIT; DELETE FROM notes', 'STUDIO.TRANSACTION_CONTROL'],
     ['SELECT 1; DELETE FROM notes', '42601'],
-    ['SELECT 1; COMMIT; DELETE FROM notes', '42601'],
+    ['SELECT 1; COMMIT; DELETE FROM notes', 'STUDIO.TRANSACTION_CONTROL'],
     ['DO $$ BEGIN COMMIT; DELETE FROM notes; END $$', '2D000'],
     ['COMMIT', 'STUDIO.TRANSACTION_CONTROL'],
     ['/* a /* b */ */ -- c\n ; commit and chain', 'STUDIO.TRANSACTION_CONTROL'],
+    ['--\rCOMMIT', 'STUDIO.TRANSACTION_CONTROL'],
     ['ROLLBACK AND CHAIN', 'STUDIO.TRANSACTION_CONTROL'],
+    ['SAVEPOINT mine', 'STUDIO.TRANSACTION_CONTROL'],
+    ['RELEASE mine', 'STUDIO.TRANSACTION_CONTROL'],
+    ['ROLLBACK TO mine', 'STUDIO.TRANSACTION_CONTROL'],
     ['END', 'STUDIO.TRANSACTION_CONTROL'],
     ['BEGIN', 'STUDIO.TRANSACTION_CONTROL'],
     ["PREPARE TRANSACTION 'mine'", 'STUDIO.TRANSACTION_CONTROL'],
-  ])('refuses %s', async (sql, code) => {
+  ])('rejects %s', async (sql, code) => {
     const { query } = await givenStudio(fleet);
 
-    expect(faultOf(await query(sql))).toBe(code);
+    expect(errorCodeOf(await query(sql))).toBe(code);
     expect(await query('SELECT count(*) FROM notes')).toEqual([null, [{ count: '1' }]]);
   });
 
-  it('keeps nothing of what a transaction that only reads may do', async () => {
+  it('rolls back writes that a READ ONLY transaction allows', async () => {
     const { query } = await givenStudio(fleet);
 
     await query('SELECT lo_create(4242)');
@@ -172,7 +179,7 @@ describe('without --write', () => {
     expect(kept).toEqual([0]);
   });
 
-  it('gives the role nothing but SELECT, in one database', async () => {
+  it('grants the role SELECT only, in one database', async () => {
     const { query } = await givenStudio(fleet);
     await query('SELECT 1');
     const role = studioRole(fleet.target('people'));
@@ -190,8 +197,9 @@ describe('without --write', () => {
     expect([kinds, connect]).toEqual([['SELECT'], [false]]);
   });
 
-  it('lets nothing of one request reach the next', async () => {
+  it('clears the state of the session between requests', async () => {
     const { query } = await givenStudio(fleet);
+    const codes = [];
     for (const sql of [
       'SET statement_timeout = 0',
       'SET default_transaction_read_only = off',
@@ -201,9 +209,8 @@ describe('without --write', () => {
       'LISTEN gossip',
       'PREPARE mine AS SELECT 1',
       'DECLARE held CURSOR WITH HOLD FOR SELECT 1',
-    ]) {
-      await query(sql);
-    }
+    ])
+      codes.push(errorCodeOf(await query(sql)));
 
     const replies = await Promise.all(
       Array.from({ length: 4 }, () =>
@@ -217,12 +224,13 @@ describe('without --write', () => {
 
     const clean = { timeout: '15s', reads: 'on', reads_by_default: 'on', schema: 'public' };
     const none = { locks: '0', prepared: '0', channels: '0', cursors: '0' };
+    expect(codes).toEqual(Array(8).fill(null));
     expect(replies).toEqual(Array(4).fill([null, [{ ...clean, ...none }]]));
   });
 });
 
 describe('with --write', () => {
-  it('changes what the app role may change, and no hidden column', async () => {
+  it('changes only what the app role may change, and no hidden column', async () => {
     const { query } = await givenStudio(fleet, { write: true });
 
     const codes = [];
@@ -241,7 +249,7 @@ describe('with --write', () => {
       "SELECT whole_user('u1')",
       'CREATE TABLE mine (id int)',
     ]) {
-      codes.push(faultOf(await query(sql)));
+      codes.push(errorCodeOf(await query(sql)));
     }
 
     const no = INSUFFICIENT_PRIVILEGE;
@@ -249,7 +257,7 @@ describe('with --write', () => {
     expect(await rowsOf(fleet.target('people').admin, "SELECT city FROM users WHERE id = 'u2'")).toEqual(['Porto']);
   });
 
-  it('lets the app role call what it could call', async () => {
+  it('lets the app role still call SECURITY DEFINER functions', async () => {
     const { query } = await givenStudio(fleet);
     await query('SELECT 1');
     const { admin, role } = fleet.target('people');
@@ -260,7 +268,7 @@ describe('with --write', () => {
 });
 
 describe('the role', () => {
-  it('can do nothing and log in nowhere after the studio was closed', async () => {
+  it('has no privileges and cannot log in after the studio has closed', async () => {
     const { query } = await givenStudio(fleet, { write: true, reveal: true });
     await query('SELECT 1');
     const role = studioRole(fleet.target('people'));
@@ -279,7 +287,7 @@ describe('the role', () => {
     expect(left).toEqual([{ login: false, forgotten: true, connects: false, reads: false, sessions: 0 }]);
   });
 
-  it('is left to a studio that was started later', async () => {
+  it('stays with a studio that was started later', async () => {
     const first = await givenStudio(fleet);
     await first.query('SELECT 1');
     const second = await givenStudio(fleet);
@@ -290,7 +298,7 @@ describe('the role', () => {
     expect(await second.query('SELECT 1 AS one')).toEqual([null, [{ one: 1 }]]);
   });
 
-  it('is not used when somebody gave it more', async () => {
+  it('is not used when it has attributes or memberships of its own', async () => {
     const role = studioRole(fleet.target('people'));
     const { admin } = fleet.target('people');
     await rowsOf(admin, `ALTER ROLE ${role} BYPASSRLS; GRANT pg_read_all_data TO ${role}`);
@@ -299,7 +307,36 @@ describe('the role', () => {
     const reply = await query('SELECT 1');
     await rowsOf(admin, `ALTER ROLE ${role} NOBYPASSRLS; REVOKE pg_read_all_data FROM ${role}`);
 
-    expect(faultOf(reply)).toBe('STUDIO.ROLE_TOO_POWERFUL');
+    expect(errorCodeOf(reply)).toBe('STUDIO.ROLE_TOO_POWERFUL');
     expect(JSON.stringify(reply)).toMatch(/BYPASSRLS, member of pg_read_all_data/);
+  });
+
+  it('is named in the log when it cannot be disabled, and a statement when it cannot be ended', async () => {
+    const people = fleet.target('people');
+    const target = { ...people };
+    const allServices = await findServices(fleet.root);
+    const settings = readSettings(fleet.root, allServices, fleet.environment);
+    const logged: string[] = [];
+    const log = (line: string) => logged.push(line);
+    const studio = await openStudioContext({
+      settings,
+      allServices,
+      targets: [target],
+      write: false,
+      reveal: false,
+      log,
+    });
+    await studio.prepare();
+    const nowhere = new URL(people.admin.href);
+    nowhere.port = '1';
+    target.admin = parseDatabaseUrl(nowhere.href, 'moved');
+
+    await studio.context.access.get('people')?.cutOff(1);
+    await studio.close();
+
+    expect(logged).toEqual([
+      expect.stringMatching(/^people: could not end a cancelled statement on the server: .*:1\//),
+      expect.stringMatching(/^people: could not disable the role .*_studio; .*:1\//),
+    ]);
   });
 });

@@ -15,11 +15,11 @@ model Order {
   @@map("orders")
 }`;
 
-/** What says that a page is there with what it shows. */
+/** The pages, each with a text that it shows when it has loaded. */
 const PAGES = [
   { name: 'overview', place: '/', shows: 'up to date' },
   { name: 'table', place: '/data#view=table&schema=shop&table=orders', shows: 'p-1' },
-  { name: 'sql', place: '/data#view=sql&schema=shop', shows: 'Where is this id used?' },
+  { name: 'sql', place: '/data#view=sql&schema=shop', shows: 'Find references' },
   { name: 'models', place: '/models', shows: 'Person' },
 ];
 
@@ -28,7 +28,7 @@ interface Violation {
   readonly nodes: readonly { readonly html: string; readonly failureSummary: string }[];
 }
 
-describe('the studio for everybody', () => {
+describe('the accessibility of the studio', () => {
   let studio: RunningStudio;
   let browser: OpenedPage;
 
@@ -59,7 +59,7 @@ describe('the studio for everybody', () => {
         await page.setViewport({ width, height: 800 });
       });
 
-      it.each(PAGES)('$name breaks no rule of WCAG that axe knows, and fits', async ({ name, place, shows }) => {
+      it.each(PAGES)('$name passes the WCAG rules of axe, and fits the window', async ({ name, place, shows }) => {
         const { page, show, see, shoot } = browser;
         await show(place);
         await page.reload();
@@ -72,13 +72,13 @@ describe('the studio for everybody', () => {
     });
   });
 
-  it('is reached by the keyboard: past the menu, and to the data of a service', async () => {
+  it('can be used with the keyboard: skips the menu, and opens the data of a service', async () => {
     const { page, show, see } = browser;
     await page.setViewport({ width: 1280, height: 800 });
     await show('/');
     await see('1 row,');
     await page.keyboard.press('Tab');
-    expect(await focused(browser)).toMatchObject({ text: 'Skip to the content', isOutlined: true });
+    expect(await focused(browser)).toMatchObject({ text: 'Skip to main content', isOutlined: true });
     await page.keyboard.press('Enter');
     expect(await page.evaluate('document.activeElement.id')).toBe('main');
 
@@ -101,7 +101,7 @@ describe('the studio for everybody', () => {
   });
 });
 
-/** Studio's own part is Prisma's: what stands in it is not ours to mend. */
+/** Leaves out Prisma's Studio, whose markup is not ours. */
 async function violationsOf({ page }: OpenedPage): Promise<readonly string[]> {
   await page.evaluate(AXE);
   const options = JSON.stringify({ runOnly: RULES, resultTypes: ['violations'] });

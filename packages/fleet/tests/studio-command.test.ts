@@ -1,7 +1,12 @@
 import { type ChildProcess, spawn } from 'node:child_process';
-import { createServer } from 'node:net';
+import { once } from 'node:events';
+import { mkdtemp, rm, writeFile } from 'node:fs/promises';
+import { createServer, type Socket } from 'node:net';
+import os from 'node:os';
 import path from 'node:path';
+import { json } from 'node:stream/consumers';
 import { studioRole } from '../src/operations/studio/access';
+import { openBrowser } from '../src/studio/run';
 import type { GivenFleet } from './fleet-fixture';
 import { rowsOf } from './migrations-fixture';
 import { givenPeople, post, removeStudios, send } from './studio-fixture';
@@ -21,12 +26,12 @@ afterAll(() => removeStudios([fleet]));
 interface Running {
   readonly child: ChildProcess;
   readonly output: () => string;
-  /** What it prints, up to what is looked for. */
+  /** Waits until the output matches. */
   readonly says: (text: RegExp) => Promise<RegExpExecArray>;
   readonly exit: Promise<number | null>;
 }
 
-/** The command line as it is installed, compiled. */
+/** The compiled command line. */
 function run(...args: string[]): Running {
   const program = path.join(REPOSITORY_ROOT, 'packages', 'fleet', 'bin', 'azora-db.js');
   const child = spawn(process.execPath, [program, 'studio', '--no-open', ...args], {
@@ -51,12 +56,12 @@ function run(...args: string[]): Running {
       };
       waiting.add(look);
       look();
-      void exit.then(() => reject(new Error(`it ended, having said:\n${output}`)));
+      void exit.then(() => reject(new Error(`it exited after printing:\n${output}`)));
     });
   return { child, output: () => output, says, exit };
 }
 
-const ADDRESS = /the studio is at (http:\/\/127\.0\.0\.1:(\d+)\/\?token=([\w-]{43}))\s/;
+const ADDRESS = /The studio is running at (http:\/\/127\.0\.0\.1:(\d+)\/\?token=([\w-]{43}))\s/;
 
 async function enter({ says }: Running) {
   const [, , port, token] = await says(ADDRESS);
@@ -64,7 +69,7 @@ async function enter({ says }: Running) {
   return { port: Number(port), token, cookie: entered.headers['set-cookie']?.[0]?.split(';')[0] ?? '' };
 }
 
-it('serves the page and the databases, and tells no secret but its token', async () => {
+it('serves the page and the databases, and prints no secret except its token', async () => {
   const studio = run('--port', '0');
   const { port, cookie } = await enter(studio);
   const sent = post(
@@ -83,33 +88,30 @@ it('serves the page and the databases, and tells no secret but its token', async
   expect(studio.output()).not.toMatch(/postgres(ql)?:/);
 });
 
-it.each(['SIGINT', 'SIGTERM'] as const)(
-  'ends at %s with its sessions, and its role can do nothing afterwards',
-  async (signal) => {
-    const studio = run('--port', '0');
-    const { port, cookie } = await enter(studio);
-    const role = studioRole(fleet.target('people'));
-    const sent = post(port, 'people', JSON.stringify({ procedure: 'query', query: { sql: 'SELECT pg_sleep(300)' } }));
-    const asked = send(port, { ...sent, headers: { ...sent.headers, cookie } }).catch(() => undefined);
-    const { admin } = fleet.target('people');
-    const sessions = () => rowsOf(admin, `SELECT pid FROM pg_stat_activity WHERE usename = '${role}'`);
-    while ((await sessions()).length === 0) await new Promise((resolve) => setTimeout(resolve, 50));
+it.each(['SIGINT', 'SIGTERM'] as const)('ends its sessions and disables its role on %s', async (signal) => {
+  const studio = run('--port', '0');
+  const { port, cookie } = await enter(studio);
+  const role = studioRole(fleet.target('people'));
+  const sent = post(port, 'people', JSON.stringify({ procedure: 'query', query: { sql: 'SELECT pg_sleep(300)' } }));
+  const asked = send(port, { ...sent, headers: { ...sent.headers, cookie } }).catch(() => undefined);
+  const { admin } = fleet.target('people');
+  const sessions = () => rowsOf(admin, `SELECT pid FROM pg_stat_activity WHERE usename = '${role}'`);
+  while ((await sessions()).length === 0) await new Promise((resolve) => setTimeout(resolve, 50));
 
-    studio.child.kill(signal);
+  studio.child.kill(signal);
 
-    expect([await studio.exit, await asked]).toEqual([130, undefined]);
-    expect(await sessions()).toEqual([]);
-    expect(
-      await rowsOf(
-        admin,
-        `SELECT rolcanlogin AS login, rolpassword AS password, has_database_privilege(oid, current_database(), 'CONNECT') AS connects
+  expect([await studio.exit, await asked]).toEqual([130, undefined]);
+  expect(await sessions()).toEqual([]);
+  expect(
+    await rowsOf(
+      admin,
+      `SELECT rolcanlogin AS login, rolpassword AS password, has_database_privilege(oid, current_database(), 'CONNECT') AS connects
        FROM pg_authid WHERE rolname = '${role}'`,
-      ),
-    ).toEqual([{ login: false, password: null, connects: false }]);
-  },
-);
+    ),
+  ).toEqual([{ login: false, password: null, connects: false }]);
+});
 
-it('leaves a role behind that nobody can use when it is killed, and takes it back at the next start', async () => {
+it('takes over the role of a studio that was killed', async () => {
   const killed = run('--port', '0', '--reveal');
   const first = await enter(killed);
   await send(first.port, { path: '/', headers: { cookie: first.cookie } });
@@ -124,7 +126,7 @@ it('leaves a role behind that nobody can use when it is killed, and takes it bac
   expect(JSON.parse(answer.text)[0].code).toBe('42501');
 });
 
-it('knows the pages that were open when it is started again in the same way, and no other', async () => {
+it('keeps open pages authenticated after a restart with the same flags only', async () => {
   const killed = run('--port', '0');
   const { port, cookie } = await enter(killed);
   killed.child.kill('SIGKILL');
@@ -133,7 +135,7 @@ it('knows the pages that were open when it is started again in the same way, and
   const statuses = [];
   for (const args of [[], ['--write'], ['--reveal'], ['--password']]) {
     const studio = run('--port', String(port), ...args);
-    await studio.says(/the studio is at /);
+    await studio.says(/The studio is running at /);
     statuses.push((await send(port, { path: '/', headers: { cookie } })).status);
     studio.child.kill('SIGINT');
     await studio.exit;
@@ -144,24 +146,24 @@ it('knows the pages that were open when it is started again in the same way, and
 
 it.each([
   {
-    what: 'an address that others reach without a password',
+    what: 'all IPv4 interfaces without a password',
     args: ['--host', '0.0.0.0'],
     code: 'STUDIO.PASSWORD_NEEDED',
   },
-  { what: 'every interface of IPv6 without a password', args: ['--host', '::'], code: 'STUDIO.PASSWORD_NEEDED' },
+  { what: 'all IPv6 interfaces without a password', args: ['--host', '::'], code: 'STUDIO.PASSWORD_NEEDED' },
   {
-    what: 'an address that is not of this machine',
+    what: 'an address of another machine',
     args: ['--host', '203.0.113.1', '--password'],
     code: 'STUDIO.CANNOT_LISTEN',
   },
-])('refuses $what', async ({ args, code }) => {
+])('rejects $what', async ({ args, code }) => {
   const studio = run('--port', '0', ...args);
 
   expect(await studio.exit).toBe(2);
   expect(studio.output()).toContain(`[${code}]`);
 });
 
-it('refuses a port that is taken', async () => {
+it('rejects a port that is in use', async () => {
   const other = createServer();
   const port = await new Promise<number>((resolve) => {
     other.listen(0, '127.0.0.1', () => resolve((other.address() as { port: number }).port));
@@ -172,4 +174,50 @@ it('refuses a port that is taken', async () => {
   other.close();
 
   expect([code, /\[STUDIO.CANNOT_LISTEN\]/.test(studio.output())]).toEqual([2, true]);
+});
+
+it('takes the password from .env', async () => {
+  const file = path.join(fleet.root, '.env');
+  await writeFile(file, 'AZORA_STUDIO_PASSWORD="correct horse"\n');
+  const studio = run('--port', '0', '--password');
+  const [, port] = await studio.says(/The studio is running at http:\/\/127\.0\.0\.1:(\d+)\/\s/);
+  await rm(file);
+  const authorization = `Basic ${Buffer.from('any:correct horse').toString('base64')}`;
+
+  const { status } = await send(Number(port), { path: '/', headers: { authorization } });
+
+  expect([status, studio.output()]).toEqual([302, expect.not.stringContaining('The password is')]);
+});
+
+it('opens the page in the browser of the desktop, which inherits no secret', async () => {
+  const folder = await mkdtemp(path.join(os.tmpdir(), 'azora-browser-'));
+  const opened = createServer();
+  await new Promise<void>((resolve) => opened.listen(path.join(folder, 'opened.sock'), resolve));
+  const report = `require('net').connect(process.env.XDG_RUNTIME_DIR + '/opened.sock').end(JSON.stringify({
+    args: process.argv.slice(2), env: process.env }))`;
+  await writeFile(path.join(folder, 'xdg-open'), `#!${process.execPath}\n${report}`, { mode: 0o755 });
+  const desktop = { PATH: folder, LC_ALL: 'C', DISPLAY: ':7', XDG_RUNTIME_DIR: folder };
+  const logged: string[] = [];
+
+  openBrowser(
+    'http://127.0.0.1:1/?token=t',
+    { ...desktop, AZORA_BACKUP_KEY: 'secret', NODE_OPTIONS: '--bad' },
+    (line) => logged.push(line),
+  );
+  const [socket] = (await once(opened, 'connection')) as [Socket];
+  const { args, env } = (await json(socket)) as { args: string[]; env: Record<string, string> };
+  opened.close();
+  await rm(folder, { recursive: true });
+
+  expect(args).toEqual(['http://127.0.0.1:1/?token=t']);
+  expect(env).toEqual(desktop);
+  expect(logged).toEqual([]);
+});
+
+it('says so when the browser cannot be started', async () => {
+  const line = await new Promise((resolve) =>
+    openBrowser('http://127.0.0.1:1/', { PATH: '/nowhere', DISPLAY: ':7' }, resolve),
+  );
+
+  expect(line).toBe('Could not open a browser: spawn xdg-open ENOENT');
 });

@@ -3,7 +3,7 @@ import { failureOf } from './migrations-fixture';
 
 const HIDDEN = [{ table: 'people', column: 'email', kind: 'pii' }] as const;
 
-describe('the companion, whose one session is the superuser', () => {
+describe('a statement for the companion, whose one session is the superuser', () => {
   it.each([
     'SELECT id, path FROM chunks WHERE id = $1 ORDER BY path LIMIT 10',
     'with "__ps_agg__" as (select cast(coalesce(count(*), 0) as text) as "n" from "public"."chunks" where true) select "__ps_agg__"."n", "id" from "public"."chunks" inner join "__ps_agg__" on true',
@@ -11,9 +11,9 @@ describe('the companion, whose one session is the superuser', () => {
     'SELECT c.relname, a.attname FROM pg_catalog.pg_class c JOIN pg_catalog.pg_attribute a ON a.attrelid = c.oid',
     "SELECT * FROM information_schema.columns WHERE table_name = 'chunks'",
     'VALUES (1), (2)',
-    // A search of rows, as the page sends it.
+    // The page's row search.
     `with "__ps_search_guardrails__" as (select set_config('statement_timeout', '5000ms', true) as "s", set_config('lock_timeout', '100ms', true) as "l") select "id" from "public"."chunks" inner join "__ps_search_guardrails__" on true where cast("path" as text) ilike $1`,
-  ])('is asked %s', async (sql) => {
+  ])('is allowed: %s', async (sql) => {
     await expect(requireCompanionQuery(sql, HIDDEN)).resolves.toBeUndefined();
   });
 
@@ -63,7 +63,7 @@ describe('the companion, whose one session is the superuser', () => {
     'CALL something()',
     '',
     'SELECT FROM WHERE',
-  ])('is not asked %s', async (sql) => {
+  ])('is rejected: %s', async (sql) => {
     expect((await failureOf(requireCompanionQuery(sql, HIDDEN))).code).toBe('STUDIO.NOT_ON_COMPANION');
   });
 });

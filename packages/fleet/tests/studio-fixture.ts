@@ -8,15 +8,15 @@ import { withClient } from '@azora/db-migrate';
 import { findServices } from '../src/config/registry';
 import { readSettings } from '../src/config/settings';
 import { studioRole } from '../src/operations/studio/access';
-import { type OpenedStudio, openStudioContext } from '../src/operations/studio/open';
-import { readAssets } from '../src/studio/assets';
+import { type OpenedStudio, openStudioContext } from '../src/operations/studio/context';
 import { newToken } from '../src/studio/guard';
-import type { TimeLimits } from '../src/studio/limits';
-import { type StudioServer, startStudio } from '../src/studio/server';
+import { type Assets, readAssets } from '../src/studio/page';
+import { type StudioServer, startServer } from '../src/studio/server';
+import type { TimeLimits } from '../src/studio/transaction';
 import { type GivenFleet, givenFleet, removeFleets } from './fleet-fixture';
 import { rowsOf } from './migrations-fixture';
 
-/** A service's audit log, in the shape that all have. */
+/** The audit log that every service has. */
 export const AUDIT_LOG = `
 /// @erase retain(security audit)
 /// @grant select, insert
@@ -81,7 +81,7 @@ model Order {
   @@map("orders")
 }`;
 
-/** The tables of those schemas, with what a database has besides: functions, a view, a partition, a generated column. */
+/** The tables of the schemas, and objects that a schema does not show: functions, a view, a generated column. */
 const PEOPLE_SQL = `
   CREATE TABLE users (
     id text PRIMARY KEY, email text NOT NULL UNIQUE, password text NOT NULL, city text,
@@ -101,7 +101,7 @@ const PEOPLE_SQL = `
   INSERT INTO ledger VALUES (1, 10);
   ANALYZE`;
 
-/** Parts of the hidden values of the fixture: no answer may hold them. */
+/** Matches the hidden values of the fixture: no answer may contain them. */
 export const LEAK = /leaked/;
 
 export interface GivenStudio {
@@ -110,7 +110,7 @@ export interface GivenStudio {
   readonly server: StudioServer;
   readonly cookie: string;
   readonly logged: string[];
-  /** Sends the page's request for SQL and gives what comes back. */
+  /** Sends SQL as the page does and returns the answer. */
   readonly query: (sql: string, parameters?: readonly unknown[], service?: string) => Promise<StudioReply>;
   readonly send: (options: SendOptions) => Promise<Reply>;
 }
@@ -143,7 +143,7 @@ export interface StudioOptions {
 const opened: { studio: OpenedStudio; server: StudioServer }[] = [];
 const folders: string[] = [];
 
-/** Two services with rows in them. */
+/** Two services with rows. */
 export async function givenPeople(): Promise<GivenFleet> {
   const fleet = await givenFleet({
     people: { schema: PEOPLE, migrations: {} },
@@ -154,20 +154,20 @@ export async function givenPeople(): Promise<GivenFleet> {
   return fleet;
 }
 
-/** A studio that serves a fleet, with a page of three empty files. */
+/** A running studio of a fleet, with placeholder files as its page. */
 export async function givenStudio(fleet: GivenFleet, options: StudioOptions = {}): Promise<GivenStudio> {
   const { write = false, reveal = false, host = '127.0.0.1', port = 0, password, limits } = options;
   const session = newToken();
   const { sessionOf = () => session } = options;
   const allServices = await findServices(fleet.root);
   const settings = readSettings(fleet.root, allServices, fleet.environment);
-  const studio = await openStudioContext({ settings, allServices, targets: fleet.targets, write, reveal });
   const logged: string[] = [];
-  const assets = await readAssets(await givenPage());
   const log = (line: string) => logged.push(line);
-  const server = await startStudio({
+  const studio = await openStudioContext({ settings, allServices, targets: fleet.targets, write, reveal, log });
+  const assets = await givenAssets();
+  const server = await startServer({
     ...{ context: studio.context, assets, host, port, password, sessionOf, log, limits },
-    onShown: () => undefined,
+    onFleetRead: () => undefined,
   });
   opened.push({ studio, server });
   const entered = await send(server.port, { path: new URL(server.url).pathname + new URL(server.url).search });
@@ -181,7 +181,7 @@ export async function givenStudio(fleet: GivenFleet, options: StudioOptions = {}
   return { fleet, studio, server, cookie, logged, query, send: authorized };
 }
 
-/** A request as the page sends it, but for the cookie. */
+/** A request as the page sends it, without the cookie. */
 export function post(port: number, service: string, body: string): SendOptions {
   const headers = {
     origin: `http://127.0.0.1:${port}`,
@@ -191,7 +191,7 @@ export function post(port: number, service: string, body: string): SendOptions {
   return { path: `/api/services/${service}/query`, method: 'POST', headers, body };
 }
 
-/** A request whose every header the test decides, which `fetch` would not send. */
+/** Sends a request with exactly these headers, which `fetch` does not allow. */
 export function send(port: number, { path: target, method = 'GET', headers = {}, body }: SendOptions): Promise<Reply> {
   return new Promise((resolve, reject) => {
     const all = { host: `127.0.0.1:${port}`, 'user-agent': 'the studio test', ...headers };
@@ -218,7 +218,7 @@ export async function closeStudios(): Promise<void> {
   }
 }
 
-/** Ends what the file has opened; the roles go when nothing of them is left. */
+/** Closes all studios and removes all fleets of the file, then drops their roles. */
 export async function removeStudios(fleets: readonly GivenFleet[]): Promise<void> {
   await closeStudios();
   await removeFleets();
@@ -230,28 +230,29 @@ export async function removeStudios(fleets: readonly GivenFleet[]): Promise<void
   for (const folder of folders.splice(0)) await rm(folder, { recursive: true, force: true });
 }
 
-async function givenPage(): Promise<string> {
+/** The files of a page, with placeholder content. */
+export async function givenAssets(): Promise<Assets> {
   const folder = await mkdtemp(path.join(os.tmpdir(), 'azora-page-'));
   folders.push(folder);
   for (const name of ['page.js', 'page.css', 'env.js', 'chunk-ABCD1234.js'])
     await writeFile(path.join(folder, name), `/* ${name} */`);
-  return folder;
+  return readAssets(folder);
 }
 
 /** The body of a request that every service answers. */
 export const SELECT_1 = JSON.stringify({ procedure: 'query', query: { sql: 'SELECT 1 AS one', parameters: [] } });
 
-/** The code of what a statement was refused with; null when it was not. */
-export function faultOf(reply: StudioReply): string | null {
+/** The code of the error that rejected a statement; null when it succeeded. */
+export function errorCodeOf(reply: StudioReply): string | null {
   return reply[0]?.code ?? null;
 }
 
-/** The code of an answer that is an error. */
+/** The code of an error answer. */
 export function codeOf(text: string): unknown {
   return JSON.parse(text).error?.code;
 }
 
-/** What a client sends as it is, for what no client of HTTP would send. */
+/** Sends raw bytes, for requests that no HTTP client would send. */
 export function sendBytes(port: number, bytes: string): Promise<string> {
   return new Promise((resolve, reject) => {
     const socket = net.connect(port, '127.0.0.1', () => socket.write(bytes));

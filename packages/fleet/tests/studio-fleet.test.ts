@@ -25,7 +25,7 @@ describe('the state of the fleet', () => {
   afterAll(removePlaces);
   afterAll(removeFleets);
 
-  it('is told for each service, with what is hidden and what refers to what', async () => {
+  it('lists each service with its hidden columns, and the links between services', async () => {
     expect(await read()).toEqual({
       write: false,
       reveal: false,
@@ -52,7 +52,7 @@ describe('the state of the fleet', () => {
         },
         expect.objectContaining({ service: 'shop', rows: 0 }),
       ],
-      // Of those to and from hidden columns nothing could be opened.
+      // Without the links from and to hidden columns.
       links: [
         ...[
           ['buyer id', 'users', 'id'],
@@ -66,7 +66,7 @@ describe('the state of the fleet', () => {
     });
   });
 
-  it('names pending migrations and drift', async () => {
+  it('reports pending migrations and drift', async () => {
     await fleet.write('shop', { migrations: { '20260102000000_more': { up: 'SELECT 1', down: 'SELECT 1' } } });
     await rowsOf(fleet.target('shop').admin, 'ALTER TABLE "Order" ADD by_hand int');
     const { services } = await read();
@@ -78,7 +78,7 @@ describe('the state of the fleet', () => {
     ]);
   });
 
-  it('has all links and hides nothing once that is asked for', async () => {
+  it('has all links and hides no column with --reveal', async () => {
     const { reveal, links, services } = await read({ reveal: true });
 
     expect(reveal).toBe(true);
@@ -86,11 +86,11 @@ describe('the state of the fleet', () => {
     expect(services.flatMap(({ hidden }) => hidden)).toEqual([]);
   });
 
-  it('has no links to a service that is not shown', async () => {
+  it('has no links to services that are not shown', async () => {
     expect((await read({ targets: [fleet.target('shop')] })).links).toEqual([]);
   });
 
-  it('tells of a server that takes connections and never answers, and of the others as ever', async () => {
+  it('reports a server that accepts connections and never answers, and reads the others', async () => {
     const deaf = net.createServer();
     await new Promise<void>((resolve) => deaf.listen(0, '127.0.0.1', resolve));
     const { port } = deaf.address() as net.AddressInfo;
@@ -102,14 +102,18 @@ describe('the state of the fleet', () => {
     deaf.close();
     expect(services).toEqual([
       expect.objectContaining({
-        ...{ service: 'auth', reachable: false, error: { code: 'SERVER.UNREACHABLE', message: expect.any(String) } },
+        ...{
+          service: 'auth',
+          reachable: false,
+          error: { code: 'SERVER.UNREACHABLE', message: expect.stringContaining(`:${port}/`) },
+        },
         ...{ pending: null, drift: null, rows: null, sizeBytes: null },
       }),
       expect.objectContaining({ service: 'shop', reachable: true, error: null }),
     ]);
   });
 
-  it('does not wait behind a lock, and does not take the database for gone', async () => {
+  it('reports a database behind a lock as reachable, without waiting for the lock', async () => {
     const locker = await openClient(fleet.target('auth').admin);
     await locker.query('BEGIN; LOCK TABLE sessions');
     const { services } = await read();
@@ -121,7 +125,7 @@ describe('the state of the fleet', () => {
     ]);
   });
 
-  it('holds the newest backup of each service, and whether it was proven', async () => {
+  it('has the newest backup of each service, and whether it was verified', async () => {
     const { storage } = await givenPlace();
     const openStorage = async () => storage;
     const { set: both, manifest } = await backUp(fleet.targets, storage);
@@ -131,31 +135,31 @@ describe('the state of the fleet', () => {
     expect(await backups()).toEqual([first, first]);
     await writeVerification(await openSet(storage, both, undefined), { ok: true, restoreSeconds: 1, problems: [] });
     const later = await backUp([fleet.target('auth')], storage);
-    const drill = async (ok: boolean) =>
+    const verify = async (ok: boolean) =>
       writeVerification(await openSet(storage, later.set, undefined), { ok, restoreSeconds: 1, problems: [] });
     const newest = { id: later.set, startedAt: later.manifest.startedAt };
-    await drill(false);
+    await verify(false);
     expect(await backups()).toEqual([
       { ...newest, verified: false },
       { ...first, verified: true },
     ]);
-    await drill(true);
+    await verify(true);
     expect(await backups()).toEqual([
       { ...newest, verified: true },
       { ...first, verified: true },
     ]);
   });
 
-  it('is told where the place of backups cannot be opened, or does not answer', async () => {
+  it('reports a backup store that cannot be opened or does not answer', async () => {
     const { storage } = await givenPlace();
     const deaf: Storage = { ...storage, list: () => new Promise(() => undefined) };
-    const closed = await read({ openStorage: () => Promise.reject(new Error('no way in')) });
+    const closed = await read({ openStorage: () => Promise.reject(new Error('access denied')) });
     jest.useFakeTimers({ doNotFake: ['nextTick', 'queueMicrotask', 'setImmediate'] });
     const late = readFleet(await contextOf(fleet, { targets: [], openStorage: async () => deaf }));
     await jest.runAllTimersAsync();
     jest.useRealTimers();
 
-    expect(closed.backupError).toEqual({ code: 'INTERNAL', message: 'no way in' });
+    expect(closed.backupError).toEqual({ code: 'INTERNAL', message: 'access denied' });
     expect(closed.services).toMatchObject([{ error: null, newestBackup: null }, { error: null }]);
     expect((await late).backupError).toMatchObject({ code: 'STUDIO.LATE' });
   });

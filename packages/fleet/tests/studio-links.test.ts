@@ -1,8 +1,8 @@
-import { readLinks } from '../src/operations/studio/links';
+import { readLinks } from '../src/operations/studio/models';
 import { givenFleet, removeFleets } from './fleet-fixture';
 import { contextOf } from './studio-read-fixture';
 
-/** A grade is of an enrollment, and its module is one of that enrollment's course. */
+/** A grade belongs to an enrollment, and its module to the course of the enrollment. */
 const SCHOOL = `
 model Course {
   id      String   @id
@@ -43,7 +43,7 @@ model Grade {
 describe('links', () => {
   afterAll(removeFleets);
 
-  it('of keys of several columns lead each column to its own, a key of one column before those, and hidden ones nowhere', async () => {
+  it('pair the columns of composite keys, prefer keys of one column, and leave out hidden columns', async () => {
     const fleet = await givenFleet({ school: { schema: SCHOOL, migrations: {} } });
 
     const links = readLinks(await contextOf(fleet));

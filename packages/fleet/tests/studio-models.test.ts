@@ -10,7 +10,7 @@ describe('the models of the fleet', () => {
   });
   afterAll(removeFleets);
 
-  it('are told with the names of the database, their keys and what is hidden', async () => {
+  it('have the names of the database, their keys and their hidden columns', async () => {
     const { services }: ModelsAnswer = readModels(await contextOf(fleet));
 
     expect(services.map(({ service, models }) => [service, models.map(({ name, table }) => [name, table])])).toEqual([
@@ -37,7 +37,7 @@ describe('the models of the fleet', () => {
     });
   });
 
-  it('say which column refers to which of another service', async () => {
+  it('come with the references between services', async () => {
     const { references } = readModels(await contextOf(fleet));
 
     expect(references).toHaveLength(6);
@@ -47,7 +47,7 @@ describe('the models of the fleet', () => {
     });
   });
 
-  it('hide nothing once that is asked for, and as much as ever of a service that is not shown', async () => {
+  it('hide no column with --reveal, and the annotated columns of services that are not shown', async () => {
     const hiddenOf = async (given: Parameters<typeof contextOf>[1]) =>
       readModels(await contextOf(fleet, given)).services.flatMap(({ service, models }) =>
         models.flatMap(({ table, columns }) =>
@@ -60,7 +60,7 @@ describe('the models of the fleet', () => {
     expect(await hiddenOf({ targets: [fleet.target('auth')] })).toEqual(await hiddenOf({}));
   });
 
-  it('need no database', async () => {
+  it('are read without a database', async () => {
     const targets = fleet.targets.map((target) => ({
       ...target,
       admin: { ...target.admin, href: 'postgres://no:1/x' },

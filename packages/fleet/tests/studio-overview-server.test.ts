@@ -5,7 +5,7 @@ import path from 'node:path';
 import { type DatabaseUrl, parseDatabaseUrl, withUrlParts } from '@azora/db-core';
 import { withClient } from '@azora/db-migrate';
 import { Client } from 'pg';
-import { readOverview, type ServiceOverview } from '../src/operations/studio/overview';
+import { readOverview, type ServiceOverview } from '../src/operations/studio/fleet';
 import type { Target } from '../src/operations/targets';
 import { removeCompanion, startCompanion } from '../src/postgres/companion/server';
 import { createDatabase, dropDatabase } from '../src/postgres/databases';
@@ -14,7 +14,7 @@ import { targetOf, until } from './doctor-fixture';
 import { openClient, rowsOf } from './migrations-fixture';
 
 async function overviewOf(target: Target): Promise<ServiceOverview> {
-  const openStorage = () => Promise.reject(new Error('no sets here'));
+  const openStorage = () => Promise.reject(new Error('the backup store is empty'));
   const [entry] = (
     await readOverview({
       ...{
@@ -33,13 +33,13 @@ async function overviewOf(target: Target): Promise<ServiceOverview> {
 
 const SETTINGS = { shared_preload_libraries: 'pg_stat_statements', max_prepared_transactions: '10' };
 
-describe('a server that keeps the statistics of statements', () => {
+describe('a server with pg_stat_statements', () => {
   let home: string;
   let server: DatabaseUrl;
   let url: DatabaseUrl;
   const slowest = async () => (await overviewOf(targetOf(url))).slowest;
 
-  /** The server of the tests where it does, else one of its own. */
+  /** The test server if it has these settings, otherwise a server of its own. */
   beforeAll(async () => {
     home = await mkdtemp(path.join(os.tmpdir(), 'azora-studio-'));
     server = parseDatabaseUrl(process.env['TEST_DATABASE_URL'] ?? '', 'TEST_DATABASE_URL');
@@ -63,14 +63,14 @@ describe('a server that keeps the statistics of statements', () => {
     await rm(home, { recursive: true, force: true });
   });
 
-  it('is asked for them in no database without the extension', async () => {
+  it('has no statistics in a database without the extension', async () => {
     expect(await slowest()).toBeNull();
   });
 
   it.each([
-    ['of before PostgreSQL 13', '1.7'],
-    ['of today', undefined],
-  ])('tells which took longest, without a value, by the extension %s', async (_, version) => {
+    ['1.7, of PostgreSQL 12', '1.7'],
+    ['current', undefined],
+  ])('lists the slowest statements without values, with extension version %s', async (_, version) => {
     await rowsOf(
       url,
       `DROP EXTENSION IF EXISTS pg_stat_statements; CREATE SCHEMA IF NOT EXISTS "Statistics";
@@ -97,7 +97,7 @@ describe('a server that keeps the statistics of statements', () => {
     expect(JSON.stringify(found)).not.toMatch(/geheim|elsewhere|browsed/);
   });
 
-  it('takes a prepared transaction for open, though nobody is connected', async () => {
+  it('counts a prepared transaction as open', async () => {
     const age = async () => (await overviewOf(targetOf(url))).oldestTransactionSeconds;
     await rowsOf(url, "BEGIN; CREATE TABLE forgotten (); PREPARE TRANSACTION 'azt studio'");
     const open = await age();
@@ -107,7 +107,7 @@ describe('a server that keeps the statistics of statements', () => {
     expect(await until(async () => ((await age()) === null ? true : undefined))).toBe(true);
   });
 
-  it('tells how far its furthest replica is behind', async () => {
+  it('reports the lag of its slowest replica', async () => {
     expect((await overviewOf(targetOf(url))).replicationLagBytes).toBeNull();
     const replicas = [await openReplica(server, 1_000_000n), await openReplica(server, 2_000_000n)];
     const lag = await until(async () => {
@@ -120,8 +120,8 @@ describe('a server that keeps the statistics of statements', () => {
   });
 });
 
-describe('a server without the statistics of statements', () => {
-  it('gives none where the extension alone is there', async () => {
+describe('a server without pg_stat_statements in shared_preload_libraries', () => {
+  it('reports no slow statements where only the extension is installed', async () => {
     const home = await mkdtemp(path.join(os.tmpdir(), 'azora-studio-'));
     const { url } = await startEmbedded({ home });
     await rowsOf(url, 'CREATE EXTENSION pg_stat_statements');
@@ -148,7 +148,7 @@ describe('the companion', () => {
     await rm(home, { recursive: true, force: true });
   });
 
-  it('has tables, and nulls for what it does not count', async () => {
+  it('reports its tables, and null for counters that it does not keep', async () => {
     const other = await openClient(url);
     const found = await overview();
     const settings = await other.query('SHOW lock_timeout');
@@ -159,11 +159,11 @@ describe('the companion', () => {
       ...{ oldestTransactionSeconds: null, replicationLagBytes: null, backupAgeSeconds: null, error: null },
       tables: [{ name: 'notes', rows: 50, bytes: expect.any(Number), deadRows: null, indexUse: null }],
     });
-    // Other clients share the session.
+    // All clients share the session.
     expect(settings.rows).toEqual([{ lock_timeout: '0' }]);
   });
 
-  it('is not waited for as long as somebody holds its one session', async () => {
+  it('times out while another client holds its one session', async () => {
     const holder = await openClient(url);
     await holder.query('BEGIN');
     const held = await overview();
@@ -175,7 +175,7 @@ describe('the companion', () => {
   });
 });
 
-/** What pg's client has beneath itself, and does not tell of in its types. */
+/** Methods of the driver's connection that its types leave out. */
 interface Wire {
   query(text: string): void;
   sendCopyFromChunk(chunk: Buffer): void;
@@ -183,7 +183,7 @@ interface Wire {
   readonly stream: { destroy(): void };
 }
 
-/** Connects as a standby that has received everything and is behind in replaying it. */
+/** Connects as a standby that has received all WAL and lags in replaying it. */
 async function openReplica(server: DatabaseUrl, behindBytes: bigint): Promise<{ end(): void }> {
   const [now] = await rowsOf(server, "SELECT pg_wal_lsn_diff(pg_current_wal_lsn(), '0/0')::text");
   const [start] = await rowsOf(server, 'SELECT pg_current_wal_lsn()::text');

@@ -1,7 +1,7 @@
 import type { OverviewAnswer, ServiceOverview } from '../../studio/src/api/answers';
 import { openSet } from '../src/backup-store/set';
 import { writeVerification } from '../src/backup-store/verification';
-import { readOverview } from '../src/operations/studio/overview';
+import { readOverview } from '../src/operations/studio/fleet';
 import { backUp, givenPlace, removePlaces } from './backup-fixture';
 import { until } from './doctor-fixture';
 import { type GivenFleet, removeFleets } from './fleet-fixture';
@@ -26,7 +26,7 @@ describe('the overview of the fleet', () => {
   afterAll(removePlaces);
   afterAll(removeFleets);
 
-  it('is of one moment, with every table but those of extensions and of migrations', async () => {
+  it('has one timestamp, and all tables except those of extensions and of migrations', async () => {
     const now = new Date('2026-05-01T00:00:00Z');
     const { at, services, backupError } = await read({}, now);
 
@@ -36,7 +36,7 @@ describe('the overview of the fleet', () => {
       ['auth', ['countries', 'regions', 'sessions', 'users']],
       ['shop', ['Order']],
     ]);
-    // The lag of replicas is the server's, which other tests use too.
+    // Other tests share the server, and with it the lag of replicas.
     expect(services[0]).toMatchObject({
       ...{ error: null, slowest: null, oldestTransactionSeconds: null, backupAgeSeconds: null },
     });
@@ -44,7 +44,7 @@ describe('the overview of the fleet', () => {
     expect(services[0]?.cacheHitRatio).toBeLessThanOrEqual(1);
   });
 
-  it('counts connections against the tightest limit of server, database and role', async () => {
+  it('counts connections against the lowest limit of server, database and role', async () => {
     const setting = (name: string) => `coalesce(current_setting('${name}', true)::int, 0)`;
     const reserved = `${setting('superuser_reserved_connections')} - ${setting('reserved_connections')}`;
     const [server] = await rowsOf(auth(), `SELECT current_setting('max_connections')::int - ${reserved}`);
@@ -62,11 +62,11 @@ describe('the overview of the fleet', () => {
     expect(limits).toEqual([server, 17, 11]);
   });
 
-  it('measures rows, dead rows, bytes and how often an index was used', async () => {
+  it('measures rows, dead rows, bytes and the share of index scans', async () => {
     const shop = fleet.target('shop').admin;
     const byIndex = (statement: string) => rowsOf(shop, `SET enable_seqscan = off; ${statement}`);
     await rowsOf(shop, 'ALTER TABLE "Order" SET (autovacuum_enabled = off)');
-    // The making of its indexes has scanned it.
+    // Creating its indexes has scanned it.
     await rowsOf(shop, `SELECT pg_stat_reset_single_table_counters('"Order"'::regclass)`);
     await rowsOf(shop, 'INSERT INTO "Order" SELECT n FROM generate_series(1, 900) n');
     await byIndex('DELETE FROM "Order" WHERE id <= 100');
@@ -82,7 +82,7 @@ describe('the overview of the fleet', () => {
     expect(measured).toEqual({ name: 'Order', rows: 800, deadRows: 100, bytes: Number(bytes), indexUse: 2 / 3 });
   });
 
-  it('believes the last analysis where statistics were lost, and no analysis where rows went', async () => {
+  it('estimates rows from the last ANALYZE only when the counters were reset', async () => {
     await rowsOf(auth(), `INSERT INTO countries VALUES ('DE', 49)`);
     await rowsOf(auth(), `INSERT INTO regions SELECT 'DE', n::text FROM generate_series(1, 50) n`);
     await rowsOf(auth(), 'ANALYZE regions');
@@ -94,7 +94,7 @@ describe('the overview of the fleet', () => {
     expect(await until(async () => ((await tableOf('regions'))?.rows === 50 ? true : undefined))).toBe(true);
   });
 
-  it('does not wait behind locks: what is locked has the size of its last analysis', async () => {
+  it('takes the size of a locked table from its last ANALYZE, without waiting for the lock', async () => {
     await rowsOf(auth(), 'INSERT INTO countries SELECT n::text, n FROM generate_series(100, 999) n');
     await rowsOf(auth(), 'VACUUM ANALYZE countries');
     const before = await tableOf('countries');
@@ -104,12 +104,12 @@ describe('the overview of the fleet', () => {
     await locker.end();
 
     expect(during.tables).toHaveLength(4);
-    // The maps beside a table are no pages of it.
+    // relpages leaves out the free space map and the visibility map.
     expect(during.tables[0]?.bytes).toBeGreaterThan(100_000);
     expect(during.tables[0]?.bytes).toBeLessThanOrEqual(before?.bytes ?? 0);
   });
 
-  it('tells the age of the oldest transaction', async () => {
+  it('reports the age of the oldest transaction', async () => {
     const ageOf = `SELECT extract(epoch FROM now() - min(xact_start))::float8 FROM pg_stat_activity
       WHERE datname = current_database() AND state = 'idle in transaction'`;
     const [old, young] = [await openClient(auth()), await openClient(auth())];
@@ -126,9 +126,9 @@ describe('the overview of the fleet', () => {
     expect(age).toBeLessThanOrEqual(Number(after));
   });
 
-  it('tells how old the newest proven backup of each service is', async () => {
+  it('reports the age of the newest verified backup of each service', async () => {
     const { storage } = await givenPlace();
-    const prove = async (set: string) =>
+    const verify = async (set: string) =>
       writeVerification(await openSet(storage, set, undefined), { ok: true, restoreSeconds: 1, problems: [] });
     const older = await backUp([fleet.target('auth')], storage);
     const { set, manifest } = await backUp([fleet.target('auth')], storage);
@@ -137,13 +137,13 @@ describe('the overview of the fleet', () => {
       (await read({ openStorage: async () => storage }, later)).services.map((entry) => entry.backupAgeSeconds);
 
     expect(await ages()).toEqual([null, null]);
-    await prove(older.set);
-    await prove(set);
+    await verify(older.set);
+    await verify(set);
     await backUp(fleet.targets, storage);
     expect(await ages()).toEqual([90, null]);
   });
 
-  it('has the others when one cannot be reached', async () => {
+  it('is complete for the other services when one is unreachable', async () => {
     const { services } = await read({ targets: movedTo(fleet, 'auth', 1) });
 
     expect(services).toEqual([
@@ -157,7 +157,7 @@ describe('the overview of the fleet', () => {
           slowest: null,
         },
         ...{ oldestTransactionSeconds: null, replicationLagBytes: null, backupAgeSeconds: null },
-        error: { code: 'SERVER.UNREACHABLE', message: expect.any(String) },
+        error: { code: 'SERVER.UNREACHABLE', message: expect.stringContaining(':1/') },
       },
       expect.objectContaining({ service: 'shop', error: null, tables: [expect.objectContaining({ name: 'Order' })] }),
     ]);

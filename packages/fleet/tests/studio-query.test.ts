@@ -1,17 +1,20 @@
 import { request as httpRequest } from 'node:http';
 import { studioRole } from '../src/operations/studio/access';
-import { TIME_LIMITS } from '../src/studio/limits';
 import { answerQuery } from '../src/studio/query';
+import { startServer } from '../src/studio/server';
+import { TIME_LIMITS } from '../src/studio/transaction';
 import type { GivenFleet } from './fleet-fixture';
 import { openClient, rowsOf } from './migrations-fixture';
 import {
   closeStudios,
-  faultOf,
+  errorCodeOf,
   type GivenStudio,
+  givenAssets,
   givenPeople,
   givenStudio,
   post,
   removeStudios,
+  send,
 } from './studio-fixture';
 
 let fleet: GivenFleet;
@@ -36,13 +39,13 @@ const sessionsOf = (query: string) =>
      WHERE usename = '${studioRole(fleet.target('people'))}' AND state = 'active' AND query LIKE '${query}%'`,
   );
 
-/** Asks again until it is so; jest's own timeout ends it. */
-async function until(isSo: () => Promise<boolean>): Promise<void> {
-  while (!(await isSo())) await new Promise((resolve) => setTimeout(resolve, 20));
+/** Asks again until the condition holds; jest's timeout ends it. */
+async function until(holds: () => Promise<boolean>): Promise<void> {
+  while (!(await holds())) await new Promise((resolve) => setTimeout(resolve, 20));
 }
 
 describe('values', () => {
-  it('come as PostgreSQL prints them, but for those that JavaScript has', async () => {
+  it('are the text that PostgreSQL prints, except where JavaScript has the type', async () => {
     const { query } = await givenStudio(fleet);
 
     const [, rows] =
@@ -68,7 +71,7 @@ describe('values', () => {
     ]);
   });
 
-  it('go as parameters of whatever type the statement wants', async () => {
+  it('are sent as parameters of the types that the statement needs', async () => {
     const { query } = await givenStudio(fleet);
 
     const [, rows] = await query(
@@ -79,7 +82,7 @@ describe('values', () => {
     expect(rows).toEqual([{ a: 42, b: ['a,"b\\', null], c: { x: "'" }, d: false, e: null, f: [[1], [2]] }]);
   });
 
-  it('are looked up in the schema that the page names', async () => {
+  it('come from tables in the schema that the page names', async () => {
     const studio = await givenStudio(fleet);
     const sql = 'SELECT current_schemas(false)::text[] AS path, count(*)::int FROM tables WHERE false';
 
@@ -88,7 +91,7 @@ describe('values', () => {
     expect(answer).toEqual([null, [{ path: ['information_schema', 'public'], count: 0 }]]);
   });
 
-  it('are looked up nowhere else when a schema is named to break out', async () => {
+  it('come from the same transaction when the schema name contains SQL', async () => {
     const studio = await givenStudio(fleet);
 
     const { answer } = await ask(studio, {
@@ -102,7 +105,7 @@ describe('values', () => {
 });
 
 describe('an answer', () => {
-  it('of ten million rows is a thousand of them, and says so', async () => {
+  it('has at most a thousand rows, and says that it is incomplete', async () => {
     const studio = await givenStudio(fleet);
     await studio.query('SELECT 1');
     const before = process.memoryUsage.rss();
@@ -116,7 +119,7 @@ describe('an answer', () => {
     expect(process.memoryUsage.rss() - before).toBeLessThan(100 * 1024 * 1024);
   });
 
-  it('of exactly a thousand rows is whole', async () => {
+  it('is complete with exactly a thousand rows', async () => {
     const studio = await givenStudio(fleet);
 
     const { answer, cut } = await ask(studio, {
@@ -131,19 +134,19 @@ describe('an answer', () => {
     ['one value', "SELECT repeat('x', 200000000) AS text"],
     ['many rows', "SELECT repeat('x', 50000) AS text FROM generate_series(1, 1000)"],
     ['a COPY', "COPY (SELECT repeat('x', 50000) FROM generate_series(1, 100000)) TO STDOUT"],
-  ])('of more than 8 MB in %s is refused, and little of it is read', async (_what, sql) => {
+  ])('is rejected above 8 MB without reading it whole: %s', async (_what, sql) => {
     const studio = await givenStudio(fleet);
     await studio.query('SELECT 1');
     const before = process.memoryUsage.rss();
 
     const reply = await studio.query(sql);
 
-    expect(faultOf(reply)).toBe('STUDIO.RESULT_TOO_LARGE');
+    expect(errorCodeOf(reply)).toBe('STUDIO.RESULT_TOO_LARGE');
     expect(process.memoryUsage.rss() - before).toBeLessThan(100 * 1024 * 1024);
     expect(await studio.query('SELECT 1 AS one')).toEqual([null, [{ one: 1 }]]);
   });
 
-  it('to what gives no rows is empty', async () => {
+  it('is empty for statements that return no rows', async () => {
     const { query } = await givenStudio(fleet);
 
     const replies = [
@@ -158,27 +161,27 @@ describe('an answer', () => {
 });
 
 describe('a statement that runs too long', () => {
-  it('is cut off by the server', async () => {
+  it('is cancelled by the server', async () => {
     const { query } = await givenStudio(fleet, { limits: { statementMs: 2_000, requestMs: 60_000 } });
 
     const reply = await query('SELECT pg_sleep(60)');
 
-    expect(faultOf(reply)).toBe(QUERY_CANCELED);
+    expect(errorCodeOf(reply)).toBe(QUERY_CANCELED);
     expect(await query('SELECT 1 AS one')).toEqual([null, [{ one: 1 }]]);
   });
 
-  it('is cut off by the studio when it has taken off the limit', async () => {
+  it('is cut off by the studio when it lifted its own limit', async () => {
     const { query } = await givenStudio(fleet, { limits: { statementMs: 15_000, requestMs: 4_000 } });
     const endless = "SELECT set_config('statement_timeout', '0', false), pg_sleep(30) FROM generate_series(1, 1000)";
 
     const reply = await query(endless);
     await until(async () => (await sessionsOf('SELECT set_config'))[0] === 0);
 
-    expect(faultOf(reply)).toBe('STUDIO.TOO_LONG');
+    expect(errorCodeOf(reply)).toBe('STUDIO.TOO_LONG');
     expect(await query("SELECT current_setting('statement_timeout') AS timeout")).toEqual([null, [{ timeout: '15s' }]]);
   });
 
-  it('does not wait for a lock for long', async () => {
+  it('is cancelled while it waits for a lock', async () => {
     const { query } = await givenStudio(fleet, { limits: { statementMs: 2_000, requestMs: 60_000 } });
     await query('SELECT 1');
     const other = await openClient(fleet.target('people').admin);
@@ -187,12 +190,12 @@ describe('a statement that runs too long', () => {
     const reply = await query('SELECT * FROM notes');
     await other.end();
 
-    expect(faultOf(reply)).toBe(QUERY_CANCELED);
+    expect(errorCodeOf(reply)).toBe(QUERY_CANCELED);
   });
 });
 
-describe('a request that nobody waits for any more', () => {
-  it('is ended on the server, with its session, and no other is hit', async () => {
+describe('a request whose client disconnects', () => {
+  it('has its session ended on the server, and no other session', async () => {
     const studio = await givenStudio(fleet, { limits: { statementMs: 600_000, requestMs: 600_000 } });
     const { server, cookie } = studio;
     const sent = post(
@@ -218,8 +221,8 @@ describe('a request that nobody waits for any more', () => {
   });
 });
 
-describe('a database whose sessions all ended', () => {
-  it('is asked again by new ones', async () => {
+describe('a database that ended all sessions', () => {
+  it('gets new ones', async () => {
     const { query } = await givenStudio(fleet);
     await Promise.all(Array.from({ length: 4 }, () => query('SELECT pg_sleep(0.05)')));
     const role = studioRole(fleet.target('people'));
@@ -231,7 +234,7 @@ describe('a database whose sessions all ended', () => {
       `SELECT pg_terminate_backend(pid, 5000) FROM pg_stat_activity WHERE usename = '${role}'`,
     );
 
-    expect(faultOf(await running)).toBe('57P01');
+    expect(errorCodeOf(await running)).toBe('57P01');
     expect(await query('SELECT 1 AS one')).toEqual([null, [{ one: 1 }]]);
   });
 });
@@ -242,7 +245,7 @@ describe('several statements at once', () => {
     queries: sqls.map((sql) => ({ sql, parameters: [] })),
   });
 
-  it('are refused without --write', async () => {
+  it('are rejected without --write', async () => {
     const { answer } = await ask(await givenStudio(fleet), edits('SELECT 1', 'SELECT 2'));
 
     expect(answer[0].code).toBe('STUDIO.READ_ONLY');
@@ -262,16 +265,20 @@ describe('several statements at once', () => {
       edits("UPDATE notes SET body = 'e'", 'DO $$ BEGIN NULL; END $$', '--\n/**/COMMIT AND CHAIN', 'SELECT 1'),
     );
 
+    // PostgreSQL also ends a comment at a carriage return.
+    const hidden = await ask(studio, edits("UPDATE notes SET body = 'f'", '-- a comment\rCOMMIT'));
+
     expect(good.answer).toEqual([null, [[{ body: 'a' }], [{ body: 'b' }]]]);
-    expect([bad, ended, chained].map(({ answer }) => answer[0].code)).toEqual([
+    expect([bad, ended, chained, hidden].map(({ answer }) => answer[0].code)).toEqual([
       '23502',
+      'STUDIO.TRANSACTION_CONTROL',
       'STUDIO.TRANSACTION_CONTROL',
       'STUDIO.TRANSACTION_CONTROL',
     ]);
     expect(await studio.query('SELECT body FROM notes')).toEqual([null, [{ body: 'b' }]]);
   });
 
-  it('tell no value of a row that a constraint refuses', async () => {
+  it('do not reveal the values of a row that violates a constraint', async () => {
     const studio = await givenStudio(fleet, { write: true });
 
     const { answer } = await ask(studio, edits("UPDATE users SET id = 'u1' WHERE id = 'u2'", 'SELECT 1'));
@@ -287,7 +294,7 @@ describe('several statements at once', () => {
 describe('a lint', () => {
   const lint = (sql: string) => ({ procedure: 'sql-lint', sql, schemaVersion: 'v1' });
 
-  it('tells what is wrong, and where', async () => {
+  it('reports the error and its position', async () => {
     const { answer } = await ask(await givenStudio(fleet), lint('SELECT nothing FROM notes'));
 
     const message = 'column "nothing" does not exist';
@@ -295,7 +302,24 @@ describe('a lint', () => {
     expect(answer).toEqual([null, { diagnostics: [found], schemaVersion: 'v1' }]);
   });
 
-  it('never runs what it looks at', async () => {
+  it('counts the position in UTF-16 units, as the editor does', async () => {
+    const { answer } = await ask(await givenStudio(fleet), lint("SELECT '🐘🐘', nothing FROM notes"));
+
+    expect(answer[1].diagnostics).toMatchObject([{ from: 15, to: 16, code: '42703' }]);
+  });
+
+  it('is rejected, and finds no error in the SQL, when another studio has taken over the role', async () => {
+    const first = await givenStudio(fleet);
+    await first.query('SELECT 1');
+    const second = await givenStudio(fleet);
+    await second.query('SELECT 1');
+
+    const { answer } = await ask(first, lint('SELECT 1'));
+
+    expect(answer).toMatchObject([{ code: 'STUDIO.TAKEN_OVER' }]);
+  });
+
+  it('never runs the statement', async () => {
     const studio = await givenStudio(fleet, { write: true });
     const before = await studio.query('SELECT count(*) FROM notes');
 
@@ -314,22 +338,44 @@ describe('a lint', () => {
   });
 });
 
-describe('what is no answer of the database', () => {
-  it.each([
-    ['SERVER.CONNECTION_LOST', Object.assign(new Error('write ECONNRESET'), { code: 'ECONNRESET' })],
-    ['INTERNAL', new TypeError('undefined is not a function')],
-  ])('is told as %s', async (code, error) => {
+describe('an error that is not an answer of the database', () => {
+  const SELECT_1 = { procedure: 'query' as const, query: { sql: 'SELECT 1', parameters: [] } };
+
+  async function givenBroken(error: Error) {
     const { studio } = await givenStudio(fleet);
-    const { context } = studio;
-    const people = context.access.get('people');
-    if (people === undefined) throw new Error('the studio shows people');
-    const access = new Map([['people', { ...people, open: () => Promise.reject(error) }]]);
-    const request = { procedure: 'query' as const, query: { sql: 'SELECT 1', parameters: [] } };
+    const people = studio.context.access.get('people');
+    if (people === undefined) throw new Error('the studio does not show people');
+    return { ...studio.context, access: new Map([['people', { ...people, open: () => Promise.reject(error) }]]) };
+  }
+
+  it('is reported with its code when the connection is lost', async () => {
+    const context = await givenBroken(Object.assign(new Error('write ECONNRESET'), { code: 'ECONNRESET' }));
     const caller = { address: undefined, agent: undefined };
     const options = { signal: new AbortController().signal, limits: TIME_LIMITS, caller };
 
-    const { answer } = await answerQuery({ ...context, access }, 'people', request, options);
+    const { answer } = await answerQuery(context, 'people', SELECT_1, options);
 
-    expect(answer).toMatchObject([{ name: 'SuiteError', code }]);
+    expect(answer).toMatchObject([{ name: 'SuiteError', code: 'SERVER.CONNECTION_LOST' }]);
+  });
+
+  it('is logged, and not shown, when it is a bug', async () => {
+    const context = await givenBroken(new TypeError('undefined is not a function'));
+    const logged: string[] = [];
+    const server = await startServer({
+      ...{ context, assets: await givenAssets(), host: '127.0.0.1', port: 0, sessionOf: () => 'the-session' },
+      onFleetRead: () => undefined,
+      log: (line) => logged.push(line),
+    });
+    const sent = post(server.port, 'people', JSON.stringify(SELECT_1));
+
+    const cookie = `azora_studio_${server.port}=the-session`;
+    const { status, text } = await send(server.port, { ...sent, headers: { ...sent.headers, cookie } });
+    await server.close();
+
+    expect([status, JSON.parse(text)]).toEqual([
+      500,
+      { error: { code: 'INTERNAL', message: 'The studio failed to handle the request' } },
+    ]);
+    expect(logged).toEqual(['POST /api/services/people/query failed: undefined is not a function']);
   });
 });

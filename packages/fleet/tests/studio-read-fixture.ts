@@ -7,7 +7,7 @@ import type { Target } from '../src/operations/targets';
 import { readSchemaModel } from '../src/schema/schema-model';
 import { type GivenFleet, givenFleet } from './fleet-fixture';
 
-/** People and countries, and a shop that keeps their ids: alone, in lists, hidden, of other types, under odd names. */
+/** Users and countries, and a shop that holds their ids: in arrays, hidden, with other types, in columns with unusual names. */
 const SERVICES = {
   auth: {
     schema: `
@@ -75,7 +75,7 @@ const SERVICES = {
   },
 };
 
-/** The two services, migrated; {@link removeFleets} ends them. */
+/** The two services, migrated. {@link removeFleets} removes them. */
 export async function givenShop(): Promise<GivenFleet> {
   const services = Object.entries(SERVICES).map(([name, { schema, up }]) => {
     const tables = [...up.matchAll(/CREATE TABLE (\S+)/g)].map(([, table]) => `DROP TABLE ${table} CASCADE;`);
@@ -92,17 +92,18 @@ export interface GivenContext {
   readonly openStorage?: () => Promise<Storage>;
 }
 
-/** What the studio's server would know of the fleet. */
+/** The context of a studio of the fleet. */
 export async function contextOf(fleet: GivenFleet, given: GivenContext = {}): Promise<StudioContext> {
   const { targets = fleet.targets, reveal = false, openStorage = async () => EMPTY } = given;
   const schemaModel = await readSchemaModel(fleet.targets.map(({ service }) => service));
   const access = targets.map(
-    (target) => [target.service.name, openAccess({ target, schemaModel, write: false, reveal })] as const,
+    (target) =>
+      [target.service.name, openAccess({ target, schemaModel, write: false, reveal, log: () => undefined })] as const,
   );
   return { targets, schemaModel, openStorage, write: false, reveal, access: new Map(access) };
 }
 
-/** The fleet's targets with one of them at another port. */
+/** The fleet's targets, with one of them moved to another port. */
 export function movedTo(fleet: GivenFleet, service: string, port: number): readonly Target[] {
   return fleet.targets.map((target) => {
     if (target.service.name !== service) return target;
@@ -112,7 +113,7 @@ export function movedTo(fleet: GivenFleet, service: string, port: number): reado
   });
 }
 
-const none = () => Promise.reject(new Error('there are no sets'));
+const none = () => Promise.reject(new Error('the backup store is empty'));
 const EMPTY: Storage = {
   location: 'nowhere',
   list: async () => [],

@@ -25,7 +25,7 @@ describe('the studio with --write, in a browser', () => {
   let browser: OpenedPage;
 
   beforeAll(async () => {
-    // A server of its own, which may be killed.
+    // A server of its own, because a test kills it.
     home = await mkdtemp(path.join(os.tmpdir(), 'azora-studio-'));
     const { url } = await startEmbedded({ home });
     fleet = await givenMigratedFleet(
@@ -47,12 +47,12 @@ describe('the studio with --write, in a browser', () => {
     await rm(home, { recursive: true, force: true });
   });
 
-  it('says that it writes, and where it only reads', async () => {
+  it('shows that it is read-write, and which services are read-only', async () => {
     const { see, text } = browser;
 
-    await see('reads only');
+    await see('read-only; ');
 
-    expect(await text()).toMatch(/\bwrites\b/i);
+    expect(await text()).toMatch(/\bread-write\b/i);
   });
 
   it('saves an edit, and shows its entry in the audit log', async () => {
@@ -67,7 +67,7 @@ describe('the studio with --write, in a browser', () => {
     await page.keyboard.press('Enter');
     await page.locator('button ::-p-text(Save 1)').click();
     await shoot('edit');
-    // What is opened before the edit has come back does not show its entry.
+    // A page that opens before the edit has finished would not show its entry.
     const saved = page.waitForResponse((response) => response.request().postData()?.includes('"update ') === true);
     await page.locator('button ::-p-text(yes, write)').click();
     expect(await (await saved).json()).toMatchObject([null, expect.anything()]);
@@ -83,13 +83,13 @@ describe('the studio with --write, in a browser', () => {
     ]);
   });
 
-  it('is refused an edit where there is no audit log, by the database', async () => {
+  it('cannot edit a service without an audit log: the database rejects it', async () => {
     const { ask } = browser;
 
     expect(await ask('shop', 'INSERT INTO orders VALUES (1)')).toMatchObject([{ code: '25006' }]);
   });
 
-  it('says that a database is gone, and goes on by itself when it is back', async () => {
+  it('reports that a database is gone, and recovers when it is back', async () => {
     const { see, show, shoot, text } = browser;
     await show('/data#view=table&schema=people&table=people');
     await see('Porto');

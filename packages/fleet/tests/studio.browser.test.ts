@@ -33,7 +33,7 @@ const PEOPLE_SQL =
   'CREATE TABLE people (id text PRIMARY KEY, name text NOT NULL, email text NOT NULL, password text NOT NULL);';
 const SHOP_SQL = `CREATE TABLE orders (id int PRIMARY KEY, person_id text NOT NULL, note text NOT NULL);
   CREATE TABLE events (id int PRIMARY KEY, kind text NOT NULL, at timestamptz NOT NULL);`;
-/** Seen in no answer that the page gets. */
+/** Values that no answer may contain. */
 const HIDDEN = ['ada@azora.example', 'hunter2-of-ada'];
 
 describe('the studio in a browser', () => {
@@ -67,7 +67,7 @@ describe('the studio in a browser', () => {
     await removeFleets();
   });
 
-  it('lets in who has the token of the address, and takes it out of the address', async () => {
+  it('accepts the token of the address, and removes it from the address', async () => {
     const { page, see } = browser;
     const { origin } = studio.url;
 
@@ -117,25 +117,25 @@ describe('the studio in a browser', () => {
     await see('of Ben');
   });
 
-  it('tells where an id is used, across databases, and leads there', async () => {
+  it('finds the references to an id in all databases, and opens one', async () => {
     const { page, see, show, shoot, text } = browser;
     await show('/data#view=table&schema=people&table=people');
     await see('Ada');
-    await page.locator('button ::-p-text(Where is this id used?)').click();
+    await page.locator('button ::-p-text(Find references)').click();
     await page.keyboard.type('p-1');
     await page.keyboard.press('Enter');
-    await page.waitForSelector('.uses a');
-    await shoot('uses');
+    await page.waitForSelector('.reference-list a');
+    await shoot('references');
 
-    expect(await page.$$eval('.uses a', (links) => links.map(({ textContent }) => textContent))).toEqual([
+    expect(await page.$$eval('.reference-list a', (links) => links.map(({ textContent }) => textContent))).toEqual([
       'shop orders.person_id2 rows',
     ]);
-    await page.locator('.uses a').click();
+    await page.locator('.reference-list a').click();
     await see('of Ada too');
     expect(await text()).not.toContain('of Ben');
   });
 
-  it('runs a query, and is refused an edit by the database', async () => {
+  it('runs a query, and the database rejects an edit', async () => {
     const { see, show, shoot, run, ask } = browser;
     await show('/data#view=sql&schema=people');
     await run('select name from people order by name');
@@ -144,17 +144,17 @@ describe('the studio in a browser', () => {
 
     await run("update people set name = 'Eve'");
     await see(/cannot execute UPDATE in a read-only transaction|permission denied for table people/);
-    await shoot('edit-refused');
+    await shoot('edit-rejected');
     expect(await ask('people', 'SELECT email FROM people')).toMatchObject([{ code: '42501' }]);
     expect(await rowsOf(fleet.target('people').admin, 'SELECT name FROM people ORDER BY 1')).toEqual(['Ada', 'Ben']);
   });
 
-  it('cuts off a statement that runs too long, and says so', async () => {
+  it('reports that a statement ran too long and was cancelled', async () => {
     const { page, see, show, shoot, run } = browser;
     await show('/data#view=sql&schema=shop');
     await run('select pg_sleep(3600)');
 
-    await see(/canceling statement due to statement timeout|ran for too long/);
+    await see(/canceling statement due to statement timeout|ran too long/);
     await shoot('too-long');
 
     await run('select count(*) as how_many from events');
@@ -162,7 +162,7 @@ describe('the studio in a browser', () => {
     expect(await page.evaluate('document.body.innerText')).not.toMatch(/statement timeout|too long/);
   });
 
-  it('is readable on a narrow window, and draws the models', async () => {
+  it('fits a narrow window, and draws the models', async () => {
     const { page, see, show, shoot } = browser;
     await page.setViewport({ width: 390, height: 844 });
     await show('/models');
@@ -174,20 +174,20 @@ describe('the studio in a browser', () => {
     await show('/');
   });
 
-  it('says that the server is gone, and goes on when it is back', async () => {
+  it('reports that the server is gone, and reconnects when it is back', async () => {
     const { see, shoot } = browser;
     const { port } = studio.url;
     await studio.stop('SIGKILL');
-    await see(/gone|reconnect/i);
+    await see('The server does not answer');
     await shoot('server-gone');
 
     studio = await startStudio(fleet, '--port', port);
 
-    await see('the server is back');
+    await see('Reconnected to the server');
     await see('people');
   });
 
-  it('never got a hidden value, asked no other host, and broke no rule of its Content-Security-Policy', async () => {
+  it('received no hidden value, contacted no other host, and did not violate its content security policy', async () => {
     const { bodies, elsewhere, violations } = browser;
     const all = await Promise.all(bodies);
 

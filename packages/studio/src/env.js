@@ -1,9 +1,10 @@
-// Runs before the page, as a classic script with a nonce.
-// The package reads process.env where a browser has none; this is its documented way to send no telemetry.
+// A classic script with a nonce that runs before the page.
+// @prisma/studio-core reads process.env, which a browser does not have. CHECKPOINT_DISABLE is its documented switch to
+// disable telemetry.
 globalThis.process = { env: { CHECKPOINT_DISABLE: '1', NODE_ENV: 'production' } };
 
-// Toasts, menus and the SQL editor add <style> elements. They get the nonce of this script, so that the policy of the
-// page needs no 'unsafe-inline'.
+// Toasts, menus and the SQL editor add <style> elements. They get the nonce of this script, so that the page's content
+// security policy needs no 'unsafe-inline'.
 {
   const { nonce } = document.currentScript;
   const create = Document.prototype.createElement;

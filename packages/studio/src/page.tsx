@@ -6,9 +6,9 @@ import './style/shell.css';
 import './style/overview.css';
 import './style/data.css';
 import './style/models.css';
-import { watchHistory } from './routing/location';
+import { watchHistory } from './routing/navigation';
 import { App } from './shell/app';
-import { ErrorBoundary } from './shell/error-boundary';
+import { ErrorBoundary } from './shell/states';
 
 watchHistory();
 const root = document.getElementById('root');

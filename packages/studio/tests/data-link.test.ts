@@ -1,7 +1,7 @@
 import { dataLink, readDataPlace } from '../src/routing/data-link';
 
 describe('a link into the data page', () => {
-  it('is read back as the same place', () => {
+  it('can be read back', () => {
     const link = dataLink({ service: 'auth', table: 'users', equals: { column: 'id', value: 'a b+c&d=#"é' } });
 
     const place = readDataPlace(new URL(link, 'http://studio').hash);
@@ -9,13 +9,13 @@ describe('a link into the data page', () => {
     expect(place).toEqual({ schema: 'auth', table: 'users', equals: { column: 'id', value: 'a b+c&d=#"é' } });
   });
 
-  it('names only what it was given', () => {
+  it('contains only the parts that it was given', () => {
     const link = dataLink({ service: 'auth' });
 
     expect(link).toBe('/data#view=table&schema=auth');
   });
 
-  it('leaves a filter alone that somebody typed wrongly', () => {
+  it('has no filter when the filter in the address is not valid JSON', () => {
     const place = readDataPlace('#schema=auth&filter=%7Bno');
 
     expect(place).toEqual({ schema: 'auth', table: undefined, equals: undefined });

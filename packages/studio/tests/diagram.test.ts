@@ -24,7 +24,7 @@ const REFERENCE = {
 };
 
 describe('the diagram of a service', () => {
-  it('has an arrow from the column of a foreign key to the model that it belongs to', () => {
+  it('has an arrow from the column of a foreign key to the referenced model', () => {
     const { nodes, edges } = serviceDiagram(AUTH);
 
     expect(nodes.map(({ id }) => id)).toEqual(['User', 'Session']);
@@ -33,7 +33,7 @@ describe('the diagram of a service', () => {
     ]);
   });
 
-  it('says of a hidden column that it is hidden instead of its type', () => {
+  it('labels a hidden column as hidden instead of with its type', () => {
     const [user] = serviceDiagram(AUTH).nodes;
 
     expect(user?.rows.map(({ note }) => note)).toEqual(['text', 'hidden']);
@@ -41,7 +41,7 @@ describe('the diagram of a service', () => {
 });
 
 describe('the diagram of the references', () => {
-  it('shows the services with the ends of their references only', () => {
+  it('shows services with references only, and of these the ends of references only', () => {
     const { nodes, edges } = referencesDiagram({
       services: [AUTH, STORY, { service: 'alone', models: [] }],
       references: [REFERENCE],

@@ -57,7 +57,7 @@ function keyOf(column: Column | undefined): ColumnKeys | undefined {
 }
 
 describe('federate', () => {
-  it('shows each service as a schema, with its own keys inside', () => {
+  it('makes each service a schema, and keeps its foreign keys', () => {
     const schemas = federate([AUTH, STORY], SERVICES, []);
 
     expect(Object.keys(schemas)).toEqual(['auth', 'story']);
@@ -66,26 +66,26 @@ describe('federate', () => {
     expect(column?.schema).toBe('auth');
   });
 
-  it('leaves out the columns that the database refuses to read', () => {
+  it('leaves out hidden columns', () => {
     const schemas = federate([AUTH], SERVICES, []);
 
     expect(Object.keys(schemas['auth']?.tables['users']?.columns ?? {})).toEqual(['id']);
   });
 
-  it('makes a reference to another service a key to its table', () => {
+  it('turns a reference to another service into a foreign key', () => {
     const schemas = federate([AUTH, STORY], SERVICES, [LINK]);
 
     const column = schemas['story']?.tables['stories']?.columns['user_id'];
     expect(keyOf(column)).toEqual({ fkSchema: 'auth', fkTable: 'users', fkColumn: 'id' });
   });
 
-  it('makes no link to a service that could not be read', () => {
+  it('adds no foreign key to a service that could not be read', () => {
     const schemas = federate([STORY], SERVICES, [LINK]);
 
     expect(keyOf(schemas['story']?.tables['stories']?.columns['user_id'])).toEqual(NO_KEY);
   });
 
-  it('puts the table of the migrations last', () => {
+  it('puts _prisma_migrations last', () => {
     const schemas = federate([AUTH], SERVICES, []);
 
     expect(Object.keys(schemas['auth']?.tables ?? {})).toEqual(['sessions', 'users', '_prisma_migrations']);
@@ -96,7 +96,7 @@ describe('the name of a schema', () => {
   it.each([
     ['auth', 'public', 'auth'],
     ['auth', 'audit.v2', 'auth.audit.v2'],
-  ])('of %s and %s is %s, and is read back', (service, schema, name) => {
+  ])('for service %s and schema %s is %s, and can be read back', (service, schema, name) => {
     expect(schemaName(service, schema)).toBe(name);
     expect(readSchemaName(name)).toEqual({ service, schema });
   });

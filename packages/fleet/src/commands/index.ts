@@ -11,7 +11,7 @@ import { registerSeed } from './seed.command';
 import { registerServer } from './server.command';
 import { registerSetup } from './setup.command';
 import { registerStatus } from './status.command';
-import { registerStudio } from './studio.command';
+import { registerStudio } from './studio';
 import { registerUrl } from './url.command';
 
 const COMMANDS = [

@@ -1,7 +1,7 @@
 import { findDatabaseError, quoteIdentifier } from '@azora/db-core';
 import { scanSql } from '@azora/db-migrate';
 import type { ClientBase } from 'pg';
-import { IS_STUDIO } from './studio-role';
+import { IS_STUDIO } from './studio/role';
 
 export interface SlowStatement {
   /** The text, with a placeholder for every value. */

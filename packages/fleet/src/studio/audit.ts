@@ -1,11 +1,11 @@
 import { randomUUID } from 'node:crypto';
 import os from 'node:os';
-import { quoteIdentifier } from '@azora/db-core';
+import { isRecord, quoteIdentifier } from '@azora/db-core';
 import type { ClientBase } from 'pg';
-import type { AuditLog } from '../operations/studio/context';
-import type { Statement, StatementResult } from './portal';
+import type { AuditLog } from '../operations/studio/rights';
+import type { Statement, StatementResult } from './statement';
 
-/** Who asked for an edit, as far as the studio knows. */
+/** The client that sent an edit, as far as the studio knows. */
 export interface Caller {
   readonly address: string | undefined;
   readonly agent: string | undefined;
@@ -16,31 +16,31 @@ export interface Edit {
   readonly result: StatementResult;
 }
 
-/** `UPDATE 3`, `INSERT 0 1`: what was done, and to how many rows. */
+/** A command tag: `UPDATE 3`, `INSERT 0 1`. */
 const TAG = /^(?<command>[A-Z ]+?)(?: \d+)??(?: (?<rows>\d+))?$/;
 const CHANGES: readonly string[] = ['INSERT', 'UPDATE', 'DELETE', 'MERGE'];
-/** Of the columns that every audit log has. */
-const LONGEST = { action: 100, resource_type: 50, resource_id: 255, ip_address: 45 } as const;
+/** Lengths of the columns that every audit log has. */
+const MAX_LENGTHS = { action: 100, resource_type: 50, resource_id: 255, ip_address: 45 } as const;
 
 /**
- * Tells in the service's audit log what the transaction has changed, as a part of it: one entry for each statement, and
- * none when the transaction wrote nothing.
+ * Writes one entry for each statement to the service's audit log, in the same transaction. A transaction that wrote
+ * nothing gets no entry.
  */
-export async function tellAudit(
+export async function recordEdits(
   client: ClientBase,
   log: AuditLog,
   edits: readonly Edit[],
   caller: Caller,
 ): Promise<void> {
   const entries = await Promise.all(edits.map((edit) => entryOf(log, edit)));
-  // A function that a SELECT calls may write too, so that PostgreSQL is asked: what writes has a transaction's number.
+  // A SELECT may call a function that writes. PostgreSQL assigns a transaction id at the first write.
   await client.query(
     `INSERT INTO public.${quoteIdentifier(log.table)}
        (id, action, resource_type, resource_id, details, ip_address, user_agent)
      SELECT id, action, resource_type, resource_id, details, $2, $3
      FROM jsonb_to_recordset($1) AS entry (id text, action text, resource_type text, resource_id text, details jsonb)
      WHERE pg_current_xact_id_if_assigned() IS NOT NULL`,
-    [JSON.stringify(entries), caller.address?.slice(0, LONGEST.ip_address) ?? null, caller.agent ?? null],
+    [JSON.stringify(entries), caller.address?.slice(0, MAX_LENGTHS.ip_address) ?? null, caller.agent ?? null],
   );
 }
 
@@ -50,9 +50,9 @@ async function entryOf(log: AuditLog, { statement, result }: Edit) {
   const table = CHANGES.includes(command) ? await targetOf(sql) : undefined;
   return {
     id: randomUUID(),
-    action: `studio.${command.toLowerCase().replaceAll(' ', '-')}`.slice(0, LONGEST.action),
-    resource_type: table?.slice(0, LONGEST.resource_type),
-    resource_id: keyOf(log, table, result)?.slice(0, LONGEST.resource_id),
+    action: `studio.${command.toLowerCase().replaceAll(' ', '-')}`.slice(0, MAX_LENGTHS.action),
+    resource_type: table?.slice(0, MAX_LENGTHS.resource_type),
+    resource_id: keyOf(log, table, result)?.slice(0, MAX_LENGTHS.resource_id),
     details: {
       tool: 'azora-db studio',
       user: userName(),
@@ -63,11 +63,14 @@ async function entryOf(log: AuditLog, { statement, result }: Edit) {
   };
 }
 
-/** The table that a statement changes, by its own words; undefined for words that only a newer server understands. */
+/** The table that a statement changes; undefined for syntax of a server newer than the parser. */
 async function targetOf(sql: string): Promise<string | undefined> {
-  const { loadModule, parseSync } = await import('libpg-query');
+  const { loadModule, parseSync, SqlError } = await import('libpg-query');
   await loadModule();
-  const node = attempt(() => parseSync(sql).stmts?.[0]?.stmt);
+  const node = attempt(
+    () => parseSync(sql).stmts?.[0]?.stmt,
+    (error) => error instanceof SqlError,
+  );
   if (node === undefined) return undefined;
   if ('InsertStmt' in node) return node.InsertStmt.relation?.relname;
   if ('UpdateStmt' in node) return node.UpdateStmt.relation?.relname;
@@ -76,7 +79,7 @@ async function targetOf(sql: string): Promise<string | undefined> {
   return undefined;
 }
 
-/** The key of the row that came back, when it is one. */
+/** The primary key of the row that came back, if exactly one did. */
 function keyOf({ keys }: AuditLog, table: string | undefined, { rows }: StatementResult): string | undefined {
   const [row, ...others] = rows;
   const columns = keys.get(table ?? '') ?? [];
@@ -84,15 +87,21 @@ function keyOf({ keys }: AuditLog, table: string | undefined, { rows }: Statemen
   return columns.every((column) => column in row) ? columns.map((column) => String(row[column])).join(',') : undefined;
 }
 
-/** A container may run as a user that has no name. */
+/** The numeric id where the user has no name, which is common in containers. */
 function userName(): string {
-  return attempt(() => os.userInfo().username) ?? String(process.getuid?.() ?? 'unknown');
+  const name = attempt(
+    () => os.userInfo().username,
+    (error) => isRecord(error) && error['syscall'] === 'uv_os_get_passwd',
+  );
+  return name ?? String(process.getuid?.() ?? 'unknown');
 }
 
-function attempt<Result>(work: () => Result): Result | undefined {
+/** Returns the result of `work`, or undefined for an expected error. */
+function attempt<Result>(work: () => Result, isExpected: (error: unknown) => boolean): Result | undefined {
   try {
     return work();
-  } catch {
-    return undefined;
+  } catch (error) {
+    if (isExpected(error)) return undefined;
+    throw error;
   }
 }

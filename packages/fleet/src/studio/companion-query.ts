@@ -1,18 +1,10 @@
 import { isRecord, SuiteError } from '@azora/db-core';
-import type { HiddenColumn } from '../operations/studio/context';
-import { COMPANION_FUNCTIONS } from './companion-functions';
-
-/** Kinds of nodes of PostgreSQL's parser that do something else than read. */
-const REFUSED_NODES: ReadonlySet<string> = new Set(['IntoClause', 'LockingClause', 'intoClause']);
-const SYSTEM_SCHEMAS: ReadonlySet<string> = new Set(['pg_catalog', 'information_schema']);
-/** Read by the page to find out what there is; the others of the system's tables hold more. */
-const SYSTEM_TABLES =
-  /^pg_(class|namespace|attribute|attrdef|constraint|index|type|enum|description|collation|range|inherits|tables|views|indexes|am)$/;
+import type { HiddenColumn } from '../operations/studio/rights';
 
 /**
- * PGlite has one session, the superuser's, and so no role that the database could hold the studio to. There a statement
- * runs only when PostgreSQL's own parser finds nothing in it but a SELECT of tables without hidden columns, with functions
- * of a list.
+ * Checks a statement for PGlite, whose one session is the superuser's, so that no role restricts the studio there. The
+ * statement passes only when PostgreSQL's own parser finds a single SELECT in it, of tables without hidden columns, with
+ * functions from {@link ALLOWED_FUNCTIONS}. Anything else is rejected.
  * @throws {SuiteError} `STUDIO.NOT_ON_COMPANION`
  */
 export async function requireCompanionQuery(sql: string, hidden: readonly HiddenColumn[]): Promise<void> {
@@ -21,11 +13,39 @@ export async function requireCompanionQuery(sql: string, hidden: readonly Hidden
   const statements = parsed(() => parseSync(sql).stmts);
   const [first, second] = statements ?? [];
   const node: unknown = first?.stmt;
-  if (second !== undefined || !isRecord(node) || !('SelectStmt' in node)) throw refused('It is not one SELECT.');
-  const found = readNames(node);
-  const problem = problemOf(found, new Set(hidden.map(({ table }) => table)));
-  if (problem !== undefined) throw refused(problem);
+  if (second !== undefined || !isRecord(node) || !('SelectStmt' in node))
+    throw notOnCompanion('It is not a single SELECT.');
+  const problem = problemOf(readNames(node), new Set(hidden.map(({ table }) => table)));
+  if (problem !== undefined) throw notOnCompanion(problem);
 }
+
+/** Nodes of PostgreSQL's syntax tree that do more than read. */
+const REFUSED_NODES: ReadonlySet<string> = new Set(['IntoClause', 'LockingClause', 'intoClause']);
+const SYSTEM_SCHEMAS: ReadonlySet<string> = new Set(['pg_catalog', 'information_schema']);
+/** The page introspects these; other system tables also hold settings, statistics or secrets. */
+const SYSTEM_TABLES =
+  /^pg_(class|namespace|attribute|attrdef|constraint|index|type|enum|description|collation|range|inherits|tables|views|indexes|am)$/;
+
+/** Functions that read nothing but their arguments and the catalog, run no text as SQL, and change nothing. */
+const ALLOWED_FUNCTIONS: ReadonlySet<string> = new Set(
+  `abs array_agg array_cat array_dims array_length array_lower array_position array_remove array_to_json array_to_string
+  array_upper avg bool_and bool_or btrim cardinality ceil ceiling char_length clock_timestamp coalesce col_description
+  concat concat_ws cosine_distance count cume_dist current_database current_schema current_schemas current_setting
+  date_bin date_part date_trunc dense_rank encode exp extract first_value floor format format_type gen_random_uuid
+  greatest inner_product initcap isfinite json_agg json_array_length json_build_array json_build_object json_object_agg
+  jsonb_agg jsonb_array_elements jsonb_array_elements_text jsonb_array_length jsonb_build_array jsonb_build_object
+  jsonb_each jsonb_each_text jsonb_extract_path jsonb_extract_path_text jsonb_object_agg jsonb_object_keys jsonb_pretty
+  jsonb_typeof l1_distance l2_distance lag last_value lead least left length ln log lower lpad ltrim make_date make_interval
+  max md5 min mod mode nullif now ntile nth_value num_nonnulls num_nulls numnode obj_description octet_length overlay
+  percent_rank percentile_cont percentile_disc pg_column_size pg_get_constraintdef pg_get_expr pg_get_indexdef
+  pg_get_serial_sequence pg_get_userbyid pg_relation_size pg_size_pretty pg_table_is_visible pg_table_size
+  pg_total_relation_size phraseto_tsquery plainto_tsquery position power quote_ident quote_literal rank regexp_count
+  regexp_match regexp_matches regexp_replace regexp_split_to_array repeat replace reverse right round row_number
+  row_to_json rpad rtrim sha256 sign similarity split_part sqrt starts_with stddev string_agg string_to_array strpos
+  substr substring sum timezone to_char to_date to_json to_jsonb to_number to_regclass to_timestamp to_tsquery
+  to_tsvector translate trim trunc ts_headline ts_rank ts_rank_cd tsvector_to_array unnest upper variance vector_dims
+  vector_norm version websearch_to_tsquery width_bucket`.split(/\s+/),
+);
 
 interface Names {
   readonly tables: { readonly schema: string | undefined; readonly name: string }[];
@@ -44,7 +64,7 @@ function readNames(root: unknown): Names {
   return names;
 }
 
-/** With these the page's search of rows limits itself: `set_config('statement_timeout', '5000ms', true)`. */
+/** The page's row search limits itself with these: `set_config('statement_timeout', '5000ms', true)`. */
 function isTimeLimit({ funcname, args }: Readonly<Record<string, unknown>>): boolean {
   const { schema, name } = nameOf(funcname);
   const [setting, value, isLocal, ...more] = Array.isArray(args) ? args.map(constantOf) : [];
@@ -58,7 +78,7 @@ function isTimeLimit({ funcname, args }: Readonly<Record<string, unknown>>): boo
   );
 }
 
-/** A literal's text or truth. */
+/** The value of a string or boolean literal. */
 function constantOf(argument: unknown): string | boolean | undefined {
   const constant = isRecord(argument) ? argument['A_Const'] : undefined;
   if (!isRecord(constant)) return undefined;
@@ -70,19 +90,19 @@ function constantOf(argument: unknown): string | boolean | undefined {
 function problemOf({ tables, functions, refused: nodes }: Names, hidden: ReadonlySet<string>) {
   if (nodes.length > 0) return 'It does more than read.';
   const call = functions.find(
-    ({ schema, name }) => !((schema === undefined || schema === 'pg_catalog') && COMPANION_FUNCTIONS.has(name)),
+    ({ schema, name }) => !((schema === undefined || schema === 'pg_catalog') && ALLOWED_FUNCTIONS.has(name)),
   );
-  if (call !== undefined) return `The function ${call.name} is not on the list of those that are known to read only.`;
-  // Also where a WITH has the name: inside of it, it means the table.
+  if (call !== undefined) return `The function ${call.name} is not on the list of functions that only read.`;
+  // A CTE of the same name does not help: inside the CTE, the name means the table.
   const table = tables.find(({ schema, name }) => {
     if (schema === 'information_schema') return false;
     const isSystem = (schema !== undefined && SYSTEM_SCHEMAS.has(schema)) || name.startsWith('pg_');
     return isSystem ? !SYSTEM_TABLES.test(name) : hidden.has(name);
   });
-  return table === undefined ? undefined : `${table.name} is not shown here.`;
+  return table === undefined ? undefined : `The studio does not show the table ${table.name}.`;
 }
 
-/** Every node of a syntax tree, under the name of its kind or, where it has only one kind, of its place. */
+/** Visits every node of a syntax tree with its kind, or with its field's name where the field has one kind only. */
 function walk(value: unknown, visit: (kind: string, node: Readonly<Record<string, unknown>>) => void): void {
   if (Array.isArray(value)) for (const item of value) walk(item, visit);
   if (!isRecord(value)) return;
@@ -105,14 +125,15 @@ function parsed<Result>(parse: () => Result): Result {
   try {
     return parse();
   } catch (error) {
-    throw refused(error instanceof Error ? `${error.message}.` : 'It cannot be read.');
+    throw notOnCompanion(error instanceof Error ? `${error.message}.` : 'It cannot be parsed.');
   }
 }
 
-function refused(why: string): SuiteError {
-  return new SuiteError('STUDIO.NOT_ON_COMPANION', 'The statement is not run on the embedded companion database', {
-    why: `That database has no roles, so only plain reading is let through. ${why}`,
-    next: 'Use psql with the address of "npm run db:url", or a server with the extension',
+function notOnCompanion(why: string): SuiteError {
+  return new SuiteError('STUDIO.NOT_ON_COMPANION', 'The studio does not run this statement on the companion', {
+    kind: 'usage',
+    why: `The companion has no roles, so only plain reads are allowed. ${why}`,
+    next: 'Use psql with the URL from "npm run db:url", or a PostgreSQL server that has the extension',
   });
 }
 

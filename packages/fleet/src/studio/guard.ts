@@ -1,43 +1,51 @@
 import { createHash, randomBytes, timingSafeEqual } from 'node:crypto';
 import type { IncomingMessage } from 'node:http';
+import net from 'node:net';
 import { SuiteError } from '@azora/db-core';
-import { isOwnHost } from './addresses';
-import { forbidden, refusal } from './http-error';
 
-/** What lets a browser in: the token of the printed address, or, where the network may ask, a password. */
+/** What authenticates a browser: the token of the printed address, or a password when the network can connect. */
 export type Key = { readonly token: string } | { readonly password: string };
 
 export interface GuardOptions {
   readonly key: Key;
-  readonly listening: () => { readonly host: string; readonly port: number };
-  /** What the cookie of a browser holds that was let in. */
+  readonly listening: () => Listening;
+  /** The value of the cookie that an authenticated browser holds. */
   readonly sessionOf: (port: number) => string;
 }
 
+export interface Listening {
+  readonly host: string;
+  readonly port: number;
+}
+
 export interface Guard {
-  /** Throws the refusal; `enter` when the browser has just shown its key and is to be given the cookie. */
+  /**
+   * Checks a request before anything else reads it. Returns `enter` when the browser has just shown its key and should
+   * get the cookie.
+   * @throws {SuiteError} `STUDIO.FORBIDDEN`, `STUDIO.UNAUTHORIZED`, `STUDIO.TOO_MANY_ATTEMPTS`
+   */
   readonly admit: (request: IncomingMessage, url: URL) => 'in' | 'enter';
   readonly cookie: () => string;
 }
 
 const TOKEN_BYTES = 32;
-const MAX_WRONG = 10;
-const WRONG_WINDOW_MS = 60_000;
+const MAX_WRONG_PASSWORDS = 10;
+const WRONG_PASSWORD_WINDOW_MS = 60_000;
 
-/** 256 random bits, as they stand in an address. */
+/** Returns 256 random bits in base64url. */
 export function newToken(): string {
   return randomBytes(TOKEN_BYTES).toString('base64url');
 }
 
-/** Looks at every request before anything is done for it: where it comes from, and whether it may. */
+/** Opens the guard that checks the origin and the authentication of every request. */
 export function openGuard({ key, listening, sessionOf }: GuardOptions): Guard {
   const session = () => sessionOf(listening().port);
   const cookieName = () => `azora_studio_${listening().port}`;
-  const wrong = countWrong();
+  const wrong = countWrongPasswords();
   return {
     admit: (request, url) => {
       const { host, origin } = request.headers;
-      if (!isOwnHost(host, listening())) throw forbidden('Its Host is not an address of this studio.');
+      if (!isOwnHost(host, listening())) throw forbidden('The Host header does not name this studio.');
       requireSameOrigin(request, host ?? '', origin);
       if (isSame(cookieOf(request, cookieName()), session())) return 'in';
       if (request.method === 'GET' && showsKey(request, url, key, wrong)) return 'enter';
@@ -47,37 +55,67 @@ export function openGuard({ key, listening, sessionOf }: GuardOptions): Guard {
   };
 }
 
+/** Whether a server on this address is reachable from this machine only. */
+export function isLoopback(host: string): boolean {
+  return host === 'localhost' || host === '::1' || (net.isIPv4(host) && host.startsWith('127.'));
+}
+
+const LOOPBACK_NAMES = ['127.0.0.1', 'localhost', '[::1]'];
+
+/**
+ * Whether a `Host` header names this studio. A name from someone else's DNS does not: a page of that name could reach
+ * the studio by DNS rebinding. A studio on all interfaces accepts any IP address, which no DNS server controls.
+ */
+export function isOwnHost(header: string | undefined, { host, port }: Listening): boolean {
+  const [, name = '', givenPort = '80'] = /^(\[[0-9a-f:.]+\]|[^:[\]]+)(?::(\d+))?$/i.exec(header ?? '') ?? [];
+  if (Number(givenPort) !== port) return false;
+  if (isLoopback(host)) return LOOPBACK_NAMES.includes(name.toLowerCase()) || name === host;
+  if (name.toLowerCase() === bracketed(host).toLowerCase()) return true;
+  const isOnAllInterfaces = host === '0.0.0.0' || host === '::';
+  return isOnAllInterfaces && (net.isIP(name.replaceAll(/[[\]]/g, '')) !== 0 || name === 'localhost');
+}
+
+/** A host as a URL writes it: IPv6 addresses in brackets. */
+export function bracketed(host: string): string {
+  return net.isIPv6(host) ? `[${host}]` : host;
+}
+
 function requireSameOrigin({ method, headers }: IncomingMessage, host: string, origin: string | undefined): void {
   const site = headers['sec-fetch-site'];
   const isNavigation = headers['sec-fetch-mode'] === 'navigate' && method === 'GET';
-  if (origin !== undefined && origin !== `http://${host}`) throw forbidden('Its Origin is another.');
+  if (origin !== undefined && origin !== `http://${host}`) throw forbidden('The Origin header names another site.');
   if (site !== undefined && site !== 'same-origin' && site !== 'none' && !isNavigation) {
-    throw forbidden('The browser says that another site sent it.');
+    throw forbidden('The browser reports that another site sent the request.');
   }
-  if (method !== 'GET' && method !== 'HEAD' && origin === undefined) throw forbidden('It names no Origin.');
+  if (method !== 'GET' && method !== 'HEAD' && origin === undefined) throw forbidden('The Origin header is missing.');
 }
 
-function showsKey(request: IncomingMessage, url: URL, key: Key, wrong: ReturnType<typeof countWrong>): boolean {
+function showsKey(
+  request: IncomingMessage,
+  url: URL,
+  key: Key,
+  wrong: ReturnType<typeof countWrongPasswords>,
+): boolean {
   if ('token' in key) {
-    // Nobody guesses 256 bits: wrong ones need not be counted.
+    // Wrong tokens are not counted: 256 bits cannot be guessed.
     return isSame(url.searchParams.get('token') ?? undefined, key.token);
   }
   const given = basicPassword(request);
   if (given === undefined) return false;
-  if (wrong.isTooMany()) throw tooMany();
+  if (wrong.isTooMany()) throw tooManyAttempts();
   if (isSame(given, key.password)) return true;
   wrong.add();
   return false;
 }
 
-/** Wrong passwords of the last minute, whoever sent them. */
-function countWrong(): { readonly add: () => void; readonly isTooMany: () => boolean } {
+/** Counts the wrong passwords of the last minute, from all clients together. */
+function countWrongPasswords(): { readonly add: () => void; readonly isTooMany: () => boolean } {
   let times: number[] = [];
   return {
     add: () => times.push(Date.now()),
     isTooMany: () => {
-      times = times.filter((time) => time > Date.now() - WRONG_WINDOW_MS);
-      return times.length >= MAX_WRONG;
+      times = times.filter((time) => time > Date.now() - WRONG_PASSWORD_WINDOW_MS);
+      return times.length >= MAX_WRONG_PASSWORDS;
     },
   };
 }
@@ -94,23 +132,31 @@ function cookieOf({ headers }: IncomingMessage, name: string): string | undefine
   return cookies.find((part) => part.startsWith(`${name}=`))?.slice(name.length + 1);
 }
 
-/** Takes as long for any wrong value, however much of it is right. */
+/** Compares in constant time. */
 function isSame(given: string | undefined, expected: string): boolean {
   if (given === undefined) return false;
   const hash = (text: string) => createHash('sha256').update(text).digest();
   return timingSafeEqual(hash(given), hash(expected));
 }
 
-function unauthorized(): SuiteError {
-  const error = new SuiteError('STUDIO.UNAUTHORIZED', 'This browser has not been let in', {
-    next: 'Open the address that the studio printed, with its token',
+function forbidden(why: string): SuiteError {
+  return new SuiteError('STUDIO.FORBIDDEN', 'The request does not come from the page of this studio', {
+    kind: 'usage',
+    why,
+    next: 'Open the address that the studio printed',
   });
-  return refusal(401, error);
 }
 
-function tooMany(): SuiteError {
-  const error = new SuiteError('STUDIO.TOO_MANY_ATTEMPTS', 'Too many wrong passwords', {
-    next: 'Wait a minute',
+function unauthorized(): SuiteError {
+  return new SuiteError('STUDIO.UNAUTHORIZED', 'This browser is not authenticated', {
+    kind: 'usage',
+    next: 'Open the address that the studio printed, including its token',
   });
-  return refusal(429, error);
+}
+
+function tooManyAttempts(): SuiteError {
+  return new SuiteError('STUDIO.TOO_MANY_ATTEMPTS', 'Too many wrong passwords', {
+    kind: 'usage',
+    next: 'Wait a minute, then try again',
+  });
 }

@@ -1,13 +1,16 @@
-import { randomBytes } from 'node:crypto';
-
-const NONCE_BYTES = 16;
+import { createHash, randomBytes } from 'node:crypto';
+import { readdir, readFile } from 'node:fs/promises';
+import path from 'node:path';
+import { SuiteError } from '@azora/db-core';
 
 export interface Page {
   readonly html: string;
   readonly contentSecurityPolicy: string;
 }
 
-/** The one document of the studio. Its scripts come from this server only; styles that they add carry the nonce. */
+const NONCE_BYTES = 16;
+
+/** Renders the document of the studio. Scripts load from this server only; styles that they add carry the nonce. */
 export function renderPage(): Page {
   const nonce = randomBytes(NONCE_BYTES).toString('base64');
   const html = `<!doctype html>
@@ -26,11 +29,7 @@ export function renderPage(): Page {
 </body>
 </html>
 `;
-  return { html, contentSecurityPolicy: policyOf(nonce) };
-}
-
-function policyOf(nonce: string): string {
-  return [
+  const contentSecurityPolicy = [
     "default-src 'none'",
     "script-src 'self'",
     `style-src 'self' 'nonce-${nonce}'`,
@@ -41,4 +40,62 @@ function policyOf(nonce: string): string {
     "form-action 'none'",
     "frame-ancestors 'none'",
   ].join('; ');
+  return { html, contentSecurityPolicy };
+}
+
+export interface Asset {
+  readonly body: Buffer;
+  readonly type: string;
+  readonly etag: string;
+  /** Whether the name contains a hash of the content, so that the file never changes. */
+  readonly isHashed: boolean;
+}
+
+/** The files of the page by name. No other file is served. */
+export type Assets = ReadonlyMap<string, Asset>;
+
+/** The built page, in the checkout or in an installed package. */
+export const PAGE_DIRECTORY = path.join(path.dirname(require.resolve('@azora/db-studio/package.json')), 'dist');
+
+const TYPES: Readonly<Record<string, string>> = {
+  '.js': 'text/javascript; charset=utf-8',
+  '.css': 'text/css; charset=utf-8',
+  '.txt': 'text/plain; charset=utf-8',
+  '.svg': 'image/svg+xml',
+  '.png': 'image/png',
+  '.woff2': 'font/woff2',
+  // LICENSE and NOTICE.
+  '': 'text/plain; charset=utf-8',
+};
+const HASHED = /-[A-Z0-9]{8}\.(js|css)$/;
+const NEEDED = ['page.js', 'page.css', 'env.js'];
+
+/**
+ * Reads the files of the page into memory.
+ * @throws {SuiteError} `STUDIO.NOT_BUILT`
+ */
+export async function readAssets(directory: string): Promise<Assets> {
+  const entries = await readdir(directory, { withFileTypes: true }).catch((error: NodeJS.ErrnoException) => {
+    throw notBuilt(`${directory} cannot be read: ${error.code ?? error.message}.`, error);
+  });
+  const names = entries.filter((entry) => entry.isFile() && path.extname(entry.name) in TYPES).map(({ name }) => name);
+  const missing = NEEDED.filter((name) => !names.includes(name));
+  if (missing.length > 0) throw notBuilt(`${directory} does not contain ${missing.join(', ')}.`);
+  const assets = await Promise.all(
+    names.map(async (name): Promise<[string, Asset]> => {
+      const body = await readFile(path.join(directory, name));
+      const etag = `"${createHash('sha256').update(body).digest('base64url')}"`;
+      return [name, { body, type: TYPES[path.extname(name)] ?? '', etag, isHashed: HASHED.test(name) }];
+    }),
+  );
+  return new Map(assets);
+}
+
+function notBuilt(why: string, cause?: unknown): SuiteError {
+  return new SuiteError('STUDIO.NOT_BUILT', "The studio's page is not built", {
+    kind: 'configuration',
+    why,
+    next: 'Run "npm run build"',
+    cause,
+  });
 }

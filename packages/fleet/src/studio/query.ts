@@ -1,22 +1,41 @@
 import { findDatabaseError, SuiteError } from '@azora/db-core';
-import { toSuiteError } from '../operations/fleet';
-import type { StudioAccess, StudioContext } from '../operations/studio/context';
-import { type Caller, tellAudit } from './audit';
+import { offsetOfCharacter } from '@azora/db-migrate';
+import { z } from 'zod';
+import type { StudioAccess } from '../operations/studio/access';
+import type { StudioContext } from '../operations/studio/context';
+import { type Caller, type Edit, recordEdits } from './audit';
 import { requireCompanionQuery } from './companion-query';
-import type { TimeLimits } from './limits';
-import { checkStatement, type Row, type Statement } from './portal';
-import type { Diagnostic, StudioAnswer, StudioFault, StudioRequest } from './protocol';
-import { redactServers } from './redact';
-import { inTransaction } from './transaction';
-import { refuseTransactionControl } from './transaction-control';
+import { type QueryError, queryErrorOf } from './errors';
+import { checkStatement, type Statement, type StatementResult } from './statement';
+import { inTransaction, refuseTransactionControl, type TimeLimits } from './transaction';
+
+/** Statements that one request may save together. */
+const MAX_STATEMENTS = 500;
+const Query = z.object({ sql: z.string().min(1), parameters: z.array(z.unknown()).default([]) });
+const schema = z.string().min(1).max(63).optional();
+
+/** A request for one database as @prisma/studio-core sends it. Other fields that it sends are dropped. */
+export const PageRequest = z.discriminatedUnion('procedure', [
+  z.object({ procedure: z.literal('query'), query: Query, schema }),
+  z.object({ procedure: z.literal('transaction'), queries: z.array(Query).min(1).max(MAX_STATEMENTS), schema }),
+  z.object({
+    procedure: z.literal('sql-lint'),
+    sql: z.string(),
+    schema,
+    schemaVersion: z.string().optional(),
+  }),
+]);
+
+export type PageRequest = z.infer<typeof PageRequest>;
+
+/** In the format of @prisma/studio-core: an error of the database is part of an answer with status 200. */
+export type QueryAnswer = readonly [QueryError] | readonly [null, unknown];
 
 export interface Answered {
-  readonly answer: StudioAnswer;
-  /** Whether rows were left out, because there were more than an answer holds. */
+  readonly answer: QueryAnswer;
+  /** Whether the answer leaves out rows, because there were more than it may hold. */
   readonly isCut: boolean;
 }
-
-const INSUFFICIENT_PRIVILEGE = '42501';
 
 export interface QueryOptions {
   readonly signal: AbortSignal;
@@ -24,35 +43,25 @@ export interface QueryOptions {
   readonly caller: Caller;
 }
 
-/** Answers one request of the page for a service's database; what the database refuses is part of the answer. */
+/** Answers one request of the page to a service's database. A rejected statement is an answer; a bug throws. */
 export async function answerQuery(
   context: StudioContext,
   service: string,
-  request: StudioRequest,
+  request: PageRequest,
   options: QueryOptions,
 ): Promise<Answered> {
   const access = context.access.get(service);
-  if (access === undefined) throw new Error(`no access to ${service}`);
+  if (access === undefined) throw new Error(`The service ${service} has no access`);
   try {
-    return await answer(context, access, request, options);
+    if (request.procedure === 'sql-lint') return { answer: [null, await lint(access, request, options)], isCut: false };
+    const statements = request.procedure === 'query' ? [request.query] : request.queries;
+    const results = await run(context, access, { schema: request.schema, statements }, options);
+    const rows = results.map((result) => result.rows);
+    const isCut = results.some((result) => result.isCut);
+    return { answer: [null, request.procedure === 'query' ? rows[0] : rows], isCut };
   } catch (error) {
-    const fault = faultOf(error, access);
-    return { answer: [{ ...fault, message: redactServers(context, fault.message) }], isCut: false };
+    return { answer: [queryErrorOf(context, access, error)], isCut: false };
   }
-}
-
-async function answer(
-  context: StudioContext,
-  access: StudioAccess,
-  request: StudioRequest,
-  options: QueryOptions,
-): Promise<Answered> {
-  if (request.procedure === 'sql-lint') return { answer: [null, await lint(access, request, options)], isCut: false };
-  const statements = request.procedure === 'query' ? [request.query] : request.queries;
-  const results = await run(context, access, { schema: request.schema, statements }, options);
-  const rows = results.map((result) => result.rows);
-  const isCut = results.some((result) => result.isCut);
-  return { answer: [null, request.procedure === 'query' ? rows[0] : rows], isCut };
 }
 
 async function run(
@@ -60,7 +69,7 @@ async function run(
   access: StudioAccess,
   { schema, statements }: { readonly schema: string | undefined; readonly statements: readonly Statement[] },
   options: QueryOptions,
-): Promise<readonly { readonly rows: readonly Row[]; readonly isCut: boolean }[]> {
+): Promise<readonly StatementResult[]> {
   const { audit } = access;
   if (statements.length > 1 && audit === undefined) throw readOnly();
   for (const { sql } of statements) {
@@ -69,17 +78,34 @@ async function run(
   }
   const request = { access, write: audit !== undefined, schema, ...options };
   return inTransaction(request, async ({ client, run: runOne }) => {
-    const edits = [];
+    const edits: Edit[] = [];
     for (const statement of statements) edits.push({ statement, result: await runOne(statement) });
-    if (audit !== undefined) await tellAudit(client, audit, edits, options.caller);
+    if (audit !== undefined) await recordEdits(client, audit, edits, options.caller);
     return edits.map(({ result }) => result);
   });
 }
 
-/** Whether the statement is one, and names what there is. */
+function readOnly(): SuiteError {
+  return new SuiteError('STUDIO.READ_ONLY', 'The studio is read-only', {
+    kind: 'usage',
+    why: 'Only a studio started with --write saves edits, and only to services with an audit log.',
+    next: 'Start it again: npm run db:studio -- --write',
+  });
+}
+
+interface Diagnostic {
+  readonly from: number;
+  readonly to: number;
+  readonly severity: 'error';
+  readonly message: string;
+  readonly code: string;
+  readonly source: 'postgresql';
+}
+
+/** Whether the text is one valid statement whose names exist. */
 async function lint(
   access: StudioAccess,
-  { sql, schema, schemaVersion }: Extract<StudioRequest, { procedure: 'sql-lint' }>,
+  { sql, schema, schemaVersion }: Extract<PageRequest, { procedure: 'sql-lint' }>,
   options: QueryOptions,
 ): Promise<{ readonly diagnostics: readonly Diagnostic[]; readonly schemaVersion: string | undefined }> {
   const request = { access, write: false, schema, ...options };
@@ -87,10 +113,10 @@ async function lint(
     await inTransaction(request, ({ client }) => checkStatement(client, sql));
     return { diagnostics: [], schemaVersion };
   } catch (error) {
-    const fault = findDatabaseError(error);
-    if (fault === undefined) throw error;
-    const from = Math.min(Math.max(0, positionOf(error) - 1), Math.max(0, sql.length - 1));
-    const { message, sqlState: code } = fault;
+    const found = findDatabaseError(error);
+    if (error instanceof SuiteError || found === undefined) throw error;
+    const from = Math.min(offsetOfError(sql, error), Math.max(0, sql.length - 1));
+    const { message, sqlState: code } = found;
     return {
       diagnostics: [{ from, to: from + 1, severity: 'error', message, code, source: 'postgresql' }],
       schemaVersion,
@@ -98,28 +124,8 @@ async function lint(
   }
 }
 
-function positionOf(error: unknown): number {
-  return Number((error as { readonly position?: string }).position ?? 1);
-}
-
-function faultOf(error: unknown, access: StudioAccess): StudioFault {
-  if (error instanceof SuiteError) {
-    const { code, message, why, next } = error;
-    const text = why === undefined || code.startsWith('SERVER.') ? message : `${message}. ${why}`;
-    return { name: 'SuiteError', message: text, code, ...(next === undefined ? {} : { next }) };
-  }
-  const fault = findDatabaseError(error);
-  if (fault === undefined) return faultOf(toSuiteError(error), access);
-  const { message, sqlState: code } = fault;
-  const hint = code === INSUFFICIENT_PRIVILEGE && access.hidden().length > 0;
-  return { name: 'DatabaseError', message, code, ...(hint ? { next: HIDDEN_HINT } : {}) };
-}
-
-const HIDDEN_HINT =
-  'Name the columns that are to be read: * asks for those with personal data or secrets too, which are hidden. What the service may not change, the studio may not either';
-
-function readOnly(): SuiteError {
-  return new SuiteError('STUDIO.READ_ONLY', 'The studio only reads', {
-    why: 'Several statements at once are a saving of edits.',
-  });
+/** PostgreSQL counts characters from 1; the editor counts UTF-16 units from 0. */
+function offsetOfError(sql: string, error: unknown): number {
+  const position = Number((error as { readonly position?: string }).position ?? 1);
+  return offsetOfCharacter(sql, position);
 }

@@ -3,33 +3,30 @@ import type { AddressInfo } from 'node:net';
 import { SuiteError } from '@azora/db-core';
 import { toSuiteError } from '../operations/fleet';
 import type { StudioContext } from '../operations/studio/context';
-import { bracketed, isLoopback } from './addresses';
-import type { Assets } from './assets';
-import { type Guard, type Key, newToken, openGuard } from './guard';
-import { badRequest, notFound, statusOf } from './http-error';
-import { TIME_LIMITS, type TimeLimits } from './limits';
-import { renderPage } from './page';
-import { redactServers } from './redact';
-import { answerApi, FLEET } from './routes';
+import { answerApi, FLEET_PATH } from './api';
+import { badRequest, notFound, pageErrorOf, redactServers, statusOf } from './errors';
+import { bracketed, type Guard, isLoopback, type Key, newToken, openGuard } from './guard';
+import { type Assets, renderPage } from './page';
+import { TIME_LIMITS, type TimeLimits } from './transaction';
 
 export interface StudioServerOptions {
   readonly context: StudioContext;
   readonly assets: Assets;
   readonly host: string;
-  /** 0 for any that is free. */
+  /** 0 for any free port. */
   readonly port: number;
-  /** Needed beyond loopback; then it stands in for the token. */
+  /** Replaces the token; required when `host` is not a loopback address. */
   readonly password?: string | undefined;
-  /** What lets a browser in again, by the port: the same one after a restart keeps the pages that are open. */
+  /** The session cookie by port. A restart with the same value keeps open pages authenticated. */
   readonly sessionOf: (port: number) => string;
-  /** Told each time that a page has got the state of the fleet. */
-  readonly onShown: () => void;
+  /** Called each time a page has received the state of the fleet. */
+  readonly onFleetRead: () => void;
   readonly log: (line: string) => void;
   readonly limits?: TimeLimits | undefined;
 }
 
 export interface StudioServer {
-  /** What to open; it holds the token, unless there is a password. */
+  /** The address to open, with the token unless there is a password. */
   readonly url: string;
   readonly port: number;
   readonly close: () => Promise<void>;
@@ -44,10 +41,10 @@ const HEADERS = {
 };
 
 /**
- * Serves the studio.
- * @throws {SuiteError} `STUDIO.PASSWORD_NEEDED` beyond loopback without one, `STUDIO.CANNOT_LISTEN`
+ * Serves the studio until it is closed.
+ * @throws {SuiteError} `STUDIO.PASSWORD_NEEDED`, `STUDIO.CANNOT_LISTEN`
  */
-export async function startStudio(options: StudioServerOptions): Promise<StudioServer> {
+export async function startServer(options: StudioServerOptions): Promise<StudioServer> {
   const { host, password, sessionOf } = options;
   if (!isLoopback(host) && password === undefined) throw passwordNeeded(host);
   const key: Key = password === undefined ? { token: newToken() } : { password };
@@ -88,7 +85,6 @@ async function answer(
   try {
     await route(options, guard, { request, response, signal: gone.signal });
   } catch (error) {
-    if (!response.writable || response.headersSent) return;
     fail(options, request, response, toSuiteError(error));
   }
 }
@@ -103,15 +99,15 @@ async function route(options: StudioServerOptions, guard: Guard, exchange: Excha
   const { request, response, signal } = exchange;
   const { limits = TIME_LIMITS } = options;
   const target = request.url ?? '';
-  // Not `//elsewhere/`, which is an address of another host.
+  // `//elsewhere/` would be the URL of another host.
   if (!/^\/(?!\/)/.test(target) || !URL.canParse(target, 'http://studio'))
-    throw badRequest('Its address is not a path.');
+    throw badRequest('The request target is not a path.');
   const url = new URL(target, 'http://studio');
   if (guard.admit(request, url) === 'enter') return enter(response, url, guard.cookie());
   if (url.pathname === '/api' || url.pathname.startsWith('/api/')) {
     const { data, headers } = await answerApi(options.context, request, url, { signal, limits });
     sendJson(response, 200, data, headers);
-    if (url.pathname === FLEET) options.onShown();
+    if (url.pathname === FLEET_PATH) options.onFleetRead();
     return;
   }
   if (request.method !== 'GET' && request.method !== 'HEAD') throw notFound();
@@ -126,7 +122,7 @@ async function route(options: StudioServerOptions, guard: Guard, exchange: Excha
   response.end(html);
 }
 
-/** The token must not stay in the address, where the history keeps it. */
+/** Redirects to the address without the token, which must not stay in the browser's history. */
 function enter(response: ServerResponse, url: URL, cookie: string): void {
   url.searchParams.delete('token');
   const location = `${url.pathname}${url.search}`;
@@ -149,9 +145,11 @@ function sendJson(
   data: unknown,
   headers: Readonly<Record<string, string>> = {},
 ): void {
+  // Before the head: data that cannot be serialized must still become an error answer.
+  const body = JSON.stringify(data);
   const type = 'application/json; charset=utf-8';
   response.writeHead(status, { ...headers, 'content-type': type, 'cache-control': 'no-store' });
-  response.end(JSON.stringify(data));
+  response.end(body);
 }
 
 function fail(
@@ -160,20 +158,18 @@ function fail(
   response: ServerResponse,
   error: SuiteError,
 ): void {
+  if (error.kind === 'bug')
+    log(`${request.method} ${pathOf(request)} failed: ${redactServers(context, error.message)}`);
+  if (response.headersSent) response.destroy();
+  if (!response.writable || response.headersSent) return;
   const status = statusOf(error);
-  const { code, why, next } = error;
-  const isBug = code === 'INTERNAL';
-  const message = isBug ? 'The studio failed at this' : redactServers(context, error.message);
-  if (isBug) log(`studio: ${request.method} ${pathOf(request)}: ${redactServers(context, error.message)}`);
-  // What is left of a body that nobody reads would be taken for the next request.
+  // The next request must not start in the middle of a body that nobody read.
   const headers: Record<string, string> = request.complete ? {} : { connection: 'close' };
   if (status === 401 && password !== undefined) headers['www-authenticate'] = 'Basic realm="Azora studio"';
-  // What a server or a bug says of itself may name addresses.
-  const known = status === 500 ? {} : { why, next };
-  sendJson(response, status, { error: { code, message, ...known } }, headers);
+  sendJson(response, status, { error: pageErrorOf(context, error) }, headers);
 }
 
-/** Without the query, which may hold the token or a value. */
+/** Without the query string, which may contain the token or a value. */
 function pathOf({ url = '' }: IncomingMessage): string {
   return url.split('?')[0] ?? '';
 }
@@ -181,16 +177,17 @@ function pathOf({ url = '' }: IncomingMessage): string {
 function passwordNeeded(host: string): SuiteError {
   return new SuiteError('STUDIO.PASSWORD_NEEDED', `The studio does not listen on ${host} without a password`, {
     kind: 'usage',
-    why: 'Others on the network could reach it there.',
-    next: 'Add --password, or leave --host out',
+    why: 'Other machines on the network can reach that address.',
+    next: 'Add --password, or omit --host',
     meta: { host },
   });
 }
 
 function cannotListen(host: string, port: number, error: NodeJS.ErrnoException): SuiteError {
   return new SuiteError('STUDIO.CANNOT_LISTEN', `The studio cannot listen on ${host}:${port}`, {
+    kind: 'configuration',
     why: `${error.message}.`,
-    next: 'Take another port: --port',
+    next: error.code === 'EADDRNOTAVAIL' ? 'Pass an address of this machine: --host' : 'Choose another port: --port',
     meta: { host, port },
     cause: error,
   });

@@ -1,30 +1,37 @@
 import { quoteIdentifier, quoteLiteral, SuiteError } from '@azora/db-core';
+import { endsTransaction, splitStatements } from '@azora/db-migrate';
 import type { PoolClient } from 'pg';
-import { accessError } from '../operations/studio/access';
-import type { StudioAccess } from '../operations/studio/context';
-import { type TimeLimits, transactionSettings } from './limits';
-import { runStatement, type Statement, type StatementResult } from './portal';
-import { hasLeft, transactionControl } from './transaction-control';
+import { accessError, type StudioAccess } from '../operations/studio/access';
+import { runStatement, type Statement, type StatementResult } from './statement';
+
+export interface TimeLimits {
+  readonly statementMs: number;
+  /** Of the whole request, and longer than `statementMs`, because a statement can lift its own limit. */
+  readonly requestMs: number;
+}
+
+export const TIME_LIMITS: TimeLimits = { statementMs: 15_000, requestMs: 20_000 };
 
 export interface TransactionRequest {
   readonly access: StudioAccess;
   readonly write: boolean;
-  /** Where names without a schema are looked up first. */
+  /** Where unqualified names are looked up first. */
   readonly schema: string | undefined;
-  /** Aborted when nobody waits for the answer any more. */
+  /** Aborted when the client disconnects. */
   readonly signal: AbortSignal;
   readonly limits: TimeLimits;
 }
 
 export interface Transaction {
   readonly client: PoolClient;
-  /** Runs one statement; throws when it ended the transaction. */
+  /** Runs one statement; throws when the statement ended the transaction. */
   readonly run: (statement: Statement) => Promise<StatementResult>;
 }
 
 /**
- * Does `work` in a transaction of its own, which reads only and is rolled back unless `write`. A session goes back to
- * the pool as it came; one that was cut off, or of which that is not sure, is ended.
+ * Runs `work` in a transaction of its own: READ ONLY and rolled back, unless `write`. The session returns to the pool
+ * without any state of the request; a session that was cut off, or may hold state, is closed instead.
+ * @throws {SuiteError} `STUDIO.BUSY`, `STUDIO.TOO_LONG`, `STUDIO.ABORTED`, `STUDIO.TRANSACTION_CONTROL`, `STUDIO.TAKEN_OVER`
  */
 export async function inTransaction<Result>(
   request: TransactionRequest,
@@ -41,7 +48,7 @@ export async function inTransaction<Result>(
   };
   const run = async (statement: Statement): Promise<StatementResult> => {
     const result = await runStatement(client, statement);
-    if (!hasLeft(result.tag, client.getTransactionStatus())) return result;
+    if (!hasLeftTransaction(result.tag, client.getTransactionStatus())) return result;
     spoil();
     throw transactionControl();
   };
@@ -57,9 +64,37 @@ export async function inTransaction<Result>(
     throw signal.aborted && !(error instanceof SuiteError) ? cutOffError(request, error) : error;
   } finally {
     signal.removeEventListener('abort', spoil);
-    // Nobody waits for the cleaning; the pool does.
+    // The answer does not wait for the clean-up.
     void giveBack(client, access, isSpoiled);
   }
+}
+
+/**
+ * Rejects SQL that begins or ends a transaction or sets a savepoint: the studio commits an edit together with its entry
+ * in the audit log. The SQL is split as the server's scanner does it, so that no comment or quote hides a COMMIT.
+ * @throws {SuiteError} `STUDIO.TRANSACTION_CONTROL`
+ */
+export function refuseTransactionControl(sql: string): void {
+  const isControl = splitStatements(sql).some(
+    (statement) => endsTransaction(statement) || SAVEPOINT_WORDS.has(statement.words[0] ?? ''),
+  );
+  if (isControl) throw transactionControl();
+}
+
+const SAVEPOINT_WORDS: ReadonlySet<string> = new Set(['rollback', 'savepoint', 'release']);
+/** The server's command tags of such statements: the second check, after the statement ran. */
+const CONTROL_TAG = /^(BEGIN|START TRANSACTION|COMMIT|ROLLBACK|SAVEPOINT|RELEASE|PREPARE TRANSACTION)/;
+
+function hasLeftTransaction(tag: string, status: string | null): boolean {
+  return status !== 'T' || CONTROL_TAG.test(tag);
+}
+
+function transactionControl(): SuiteError {
+  return new SuiteError('STUDIO.TRANSACTION_CONTROL', 'The studio does not run transaction commands', {
+    kind: 'usage',
+    why: 'Each request runs in its own transaction, which the studio begins and ends.',
+    next: 'Remove the command, or use psql',
+  });
 }
 
 async function connect(access: StudioAccess): Promise<PoolClient> {
@@ -72,23 +107,25 @@ async function connect(access: StudioAccess): Promise<PoolClient> {
   }
 }
 
-/** The SELECT comes first: after it the server refuses to let the transaction write. */
+/** The SELECT comes first: after it the server no longer lets SET TRANSACTION READ WRITE through. */
 function beginning({ write, schema, limits }: TransactionRequest): string {
   const path = schema === undefined || schema === 'public' ? '"public"' : `${quoteIdentifier(schema)}, "public"`;
   const mode = write ? 'READ WRITE' : 'READ ONLY';
-  return `BEGIN TRANSACTION ${mode}; ${transactionSettings(limits)};
+  return `BEGIN TRANSACTION ${mode}; SET LOCAL statement_timeout = ${limits.statementMs}; SET LOCAL lock_timeout = '5s';
+    SET LOCAL idle_in_transaction_session_timeout = ${limits.requestMs};
     SELECT set_config('search_path', ${quoteLiteral(path)}, true)`;
 }
 
-/** Nothing that a request has set, locked or prepared may meet the next one. */
+/** Settings, locks, cursors and prepared statements of one request must not reach the next one. */
 async function giveBack(client: PoolClient, access: StudioAccess, isSpoiled: boolean): Promise<void> {
   let isClean = !isSpoiled && streamOf(client).writable;
   if (isClean) {
     try {
       if (client.getTransactionStatus() !== 'I') await client.query('ROLLBACK');
-      // The companion's one session is shared with the service's store, whose statements this would take away.
+      // The service's store shares the companion's one session: DISCARD would drop its prepared statements.
       if (access.kind === 'role') await client.query('DISCARD ALL');
     } catch {
+      // The session is closed below; the next request gets another one.
       isClean = false;
     }
   }
@@ -98,17 +135,18 @@ async function giveBack(client: PoolClient, access: StudioAccess, isSpoiled: boo
 }
 
 function cutOffError({ signal, limits }: TransactionRequest, cause: unknown): SuiteError {
-  if (signal.aborted) return new SuiteError('STUDIO.ABORTED', 'Nobody waits for the answer any more', { cause });
-  return new SuiteError('STUDIO.TOO_LONG', 'The statement ran for too long and was cut off', {
+  if (signal.aborted) return new SuiteError('STUDIO.ABORTED', 'The client disconnected before the answer', { cause });
+  return new SuiteError('STUDIO.TOO_LONG', 'The statement ran too long and was cancelled', {
     why: `A request may take ${limits.requestMs / 1000} seconds.`,
-    next: 'Ask for less, or use psql',
+    next: 'Narrow the query, or use psql',
     cause,
   });
 }
 
 function busy(): SuiteError {
-  return new SuiteError('STUDIO.BUSY', 'Too many statements run on this database', {
-    next: 'Wait for one to end, or cancel it',
+  return new SuiteError('STUDIO.BUSY', 'Too many statements are running on this database', {
+    why: 'All sessions of the studio are in use.',
+    next: 'Wait for a statement to finish, or cancel one',
   });
 }
 
@@ -126,5 +164,5 @@ function streamOf(client: PoolClient): { readonly writable: boolean; destroy(): 
 }
 
 function ignore(): void {
-  // The query that ran tells it.
+  // The running query rejects with the same error.
 }

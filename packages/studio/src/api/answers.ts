@@ -4,7 +4,7 @@ export interface FleetAnswer {
   readonly reveal: boolean;
   readonly services: readonly FleetService[];
   readonly links: readonly FleetLink[];
-  /** Why nothing is known of backups. */
+  /** Why the backup store could not be read. */
   readonly backupError?: ApiErrorBody | null;
 }
 
@@ -29,7 +29,7 @@ export interface HiddenColumn {
   readonly kind: 'pii' | 'secret';
 }
 
-/** A column whose values lead to rows of another table, most of them in another database. */
+/** A column whose values lead to rows of another table, often in another database. */
 export interface FleetLink {
   readonly service: string;
   readonly table: string;
@@ -43,14 +43,14 @@ export interface ApiErrorBody {
   readonly code: string;
   readonly message: string;
   readonly why?: string;
-  readonly next?: string | { readonly label: string };
+  readonly next?: string;
 }
 
 /** `GET /api/overview`. */
 export interface OverviewAnswer {
   readonly at: string;
   readonly services: readonly ServiceOverview[];
-  /** Why nothing is known of backups. */
+  /** Why the backup store could not be read. */
   readonly backupError?: ApiErrorBody | null;
 }
 
@@ -81,18 +81,19 @@ export interface SlowQuery {
   readonly meanMs: number;
 }
 
-/** `GET /api/services/<service>/usage`. */
-export interface UsageAnswer {
-  readonly uses: readonly Usage[];
-  /** Services that could not be asked: there may be more uses in them. */
+/** `GET /api/services/<service>/references`. */
+export interface ReferencesAnswer {
+  readonly references: readonly ReferringColumn[];
+  /** Services that could not be searched, so that references may be missing. */
   readonly errors?: readonly (ApiErrorBody & { readonly service: string })[];
 }
 
-export interface Usage {
+/** A column that holds the value. */
+export interface ReferringColumn {
   readonly service: string;
   readonly table: string;
   readonly column: string;
-  /** Counted up to 1001. */
+  /** Counted up to 1,001. */
   readonly rows: number;
 }
 

@@ -1,55 +1,159 @@
-import { Studio } from '@prisma/studio-core/ui';
-import { type ReactNode, useRef, useState } from 'react';
-import type { FleetAnswer } from '../api/answers';
+import { Studio, type StudioProps } from '@prisma/studio-core/ui';
+import { type ReactNode, useCallback, useRef, useState } from 'react';
+import type { FleetAnswer, FleetService } from '../api/answers';
 import { readDataPlace } from '../routing/data-link';
-import { useHash } from '../routing/location';
-import { DataBar } from './data-bar';
-import { setReadOnly } from './read-only';
-import { StudioBanners } from './studio-banners';
-import { closeNavigationWhereNarrow } from './studio-preferences';
-import { UsagePanel } from './usage-panel';
+import { useHash } from '../routing/navigation';
+import type { Unread } from './federated-adapter';
+import { readSchemaName } from './federated-schema';
+import { FindReferences } from './find-references';
+import { closeNavigationWhereNarrow, setReadOnly } from './studio-settings';
 import { useFederation } from './use-federation';
-import { useStudioErrors } from './use-studio-errors';
 
 closeNavigationWhereNarrow();
 
-/** Studio on all databases at once, with what it lacks around it: errors, hidden columns, where an id is used. */
+/** Prisma's Studio on all databases at once, with errors, hidden columns and the search for references around it. */
 export function DataPage({ fleet, gone }: { readonly fleet: FleetAnswer; readonly gone: boolean }): ReactNode {
   const hash = useHash();
   const place = readDataPlace(hash);
   const { adapter, generation, unread, isCut, isStale, reload } = useFederation(fleet, gone);
   const { error, onEvent, dismiss } = useStudioErrors(hash);
-  const [isUsageOpen, setUsageOpen] = useState(false);
-  const usageButton = useRef<HTMLButtonElement>(null);
-  const closeUsage = (): void => {
-    setUsageOpen(false);
-    usageButton.current?.focus();
+  const [isSearching, setSearching] = useState(false);
+  const searchButton = useRef<HTMLButtonElement>(null);
+  const closeSearch = (): void => {
+    setSearching(false);
+    searchButton.current?.focus();
   };
+  const { schema, table } = place;
+  const service = schema === undefined ? undefined : readSchemaName(schema).service;
   setReadOnly(!fleet.write);
   return (
     <div className="data">
       <h1 className="unseen">Data</h1>
-      <DataBar
-        fleet={fleet}
-        place={place}
-        isUsageOpen={isUsageOpen}
-        usageButton={usageButton}
-        onUsage={() => setUsageOpen(!isUsageOpen)}
-      />
-      <StudioBanners
-        error={error}
-        unread={unread}
-        isCut={isCut}
-        isStale={isStale}
-        onReload={reload}
-        onDismiss={dismiss}
-      />
+      <div className="data-bar">
+        <Place service={fleet.services.find((entry) => entry.service === service)} table={table} />
+        <button
+          type="button"
+          ref={searchButton}
+          aria-expanded={isSearching}
+          onClick={() => setSearching((isOpen) => !isOpen)}
+        >
+          Find references
+        </button>
+      </div>
+      <Banners error={error} unread={unread} isCut={isCut} isStale={isStale} onReload={reload} onDismiss={dismiss} />
       <div className="data-body">
         <div className="data-studio">
           <Studio key={generation} adapter={adapter} onEvent={onEvent} />
         </div>
-        {isUsageOpen ? <UsagePanel fleet={fleet} place={place} onClose={closeUsage} /> : null}
+        {isSearching ? <FindReferences fleet={fleet} place={place} onClose={closeSearch} /> : null}
       </div>
     </div>
   );
+}
+
+interface PlaceProps {
+  readonly service: FleetService | undefined;
+  readonly table: string | undefined;
+}
+
+/** The service and the table that Studio shows, and their hidden columns. */
+function Place({ service, table }: PlaceProps): ReactNode {
+  return (
+    <>
+      <p className="data-place">
+        {service === undefined ? 'All services' : <strong>{service.service}</strong>}
+        {table === undefined ? null : <span> / {table}</span>}
+      </p>
+      <p className="quiet data-hidden">{service === undefined ? null : hiddenText(service, table)}</p>
+    </>
+  );
+}
+
+/** The hidden columns of the table or, in the SQL view, of the whole database. */
+function hiddenText({ hidden }: FleetService, table: string | undefined): string {
+  if (hidden.length === 0) return '';
+  if (table === undefined)
+    return `${hidden.length} hidden columns. SELECT * includes them and fails: list the columns to read`;
+  const columns = hidden.filter((column) => column.table === table);
+  const names = columns.map(({ column, kind }) => `${column} (${kind})`);
+  return names.length === 0 ? '' : `Hidden columns: ${names.join(', ')}`;
+}
+
+interface BannersProps {
+  readonly error: string | undefined;
+  readonly unread: readonly Unread[];
+  readonly isCut: boolean;
+  readonly isStale: boolean;
+  readonly onReload: () => void;
+  readonly onDismiss: () => void;
+}
+
+/** Conditions that Studio itself shows as an empty table, or not at all. */
+function Banners({ error, unread, isCut, isStale, onReload, onDismiss }: BannersProps): ReactNode {
+  return (
+    <>
+      {error === undefined ? null : (
+        <div role="alert" className="banner banner-bad">
+          <span>The request failed: {error}</span>
+          <button type="button" onClick={onDismiss}>
+            Dismiss
+          </button>
+        </div>
+      )}
+      {unread.length === 0 ? null : (
+        <div role="alert" className="banner banner-warn">
+          <span>{unreadText(unread)}</span>
+          <button type="button" onClick={onReload}>
+            Try again
+          </button>
+        </div>
+      )}
+      {isCut ? (
+        <div role="status" className="banner banner-warn">
+          The result is incomplete: the studio reads at most 1,000 rows. Use LIMIT and OFFSET to read the others.
+        </div>
+      ) : null}
+      {isStale ? (
+        <div role="status" className="banner banner-warn">
+          <span>A database is available again. Reloading discards unsaved edits.</span>
+          <button type="button" onClick={onReload}>
+            Reload
+          </button>
+        </div>
+      ) : null}
+    </>
+  );
+}
+
+function unreadText(unread: readonly Unread[]): string {
+  const names = unread.map(({ service }) => service).join(', ');
+  return `These services could not be read: ${names}. ${unread[0]?.error.message ?? ''}`;
+}
+
+type OnEvent = NonNullable<StudioProps['onEvent']>;
+
+interface StudioErrors {
+  /** Why the last request failed, until the address changes. */
+  readonly error: string | undefined;
+  readonly onEvent: OnEvent;
+  readonly dismiss: () => void;
+}
+
+/** Collects the errors that Studio itself shows as an empty table. */
+function useStudioErrors(hash: string): StudioErrors {
+  const [failed, setFailed] = useState<{ readonly message: string; readonly hash: string }>();
+  const dismiss = useCallback(() => setFailed(undefined), []);
+  const onEvent = useCallback<OnEvent>((event) => {
+    if (event.name === 'studio_launched') return;
+    if (event.name === 'studio_operation_success') setFailed(undefined);
+    else if (needsBanner(event.payload)) setFailed({ message: event.payload.error.message, hash: location.hash });
+  }, []);
+  return { error: failed?.hash === hash ? failed.message : undefined, onEvent, dismiss };
+}
+
+// The SQL view shows its own errors, and one banner lists all databases that could not be introspected.
+const SHOWN_ELSEWHERE = ['introspect', 'raw-query'];
+
+function needsBanner({ operation, error }: { readonly operation: string; readonly error: Error }): boolean {
+  return error.name !== 'AbortError' && !SHOWN_ELSEWHERE.includes(operation);
 }

@@ -1,22 +1,23 @@
 import {
   type Adapter,
+  type AdapterError,
+  type AdapterIntrospectOptions,
   type AdapterIntrospectResult,
   createSqlEditorSchemaFromIntrospection,
+  type Either,
   type Table,
 } from '@prisma/studio-core/data';
 import type { FleetAnswer } from '../api/answers';
-import { federate, readSchemaName } from './federated-schema';
-import { introspectAll, type Unread } from './introspect-all';
-import { createServiceAdapter } from './service-adapter';
-import { createStudioFetch } from './studio-fetch';
+import { federate, type Introspected, readSchemaName } from './federated-schema';
+import { createServiceAdapter, createStudioFetch } from './service-adapter';
 
 type FederatedFleet = Pick<FleetAnswer, 'services' | 'links'>;
 
-/** What the adapter tells of besides its answers. */
+/** What the adapter reports besides its answers. */
 export interface FederationReport {
-  /** Which services could not be read; told after each introspection. */
+  /** After each introspection: the services that could not be read. */
   readonly onUnread: (unread: readonly Unread[]) => void;
-  /** Whether an answer holds only the first rows, because there were too many; told after each request. */
+  /** After each request: whether the answer left out rows. */
   readonly onCut: (isCut: boolean) => void;
 }
 
@@ -25,7 +26,7 @@ interface Federation extends FederationReport {
   readonly adapters: ReadonlyMap<string, Adapter>;
 }
 
-/** One adapter for the whole fleet: Studio sees every service as a schema, so that references between them are links. */
+/** Creates one adapter for the whole fleet. Studio sees every service as a schema, and follows references as foreign keys. */
 export function createFederatedAdapter(fleet: FederatedFleet, report: FederationReport): Adapter {
   const fetch = createStudioFetch(report.onCut);
   const adapters = new Map(
@@ -45,11 +46,11 @@ export function createFederatedAdapter(fleet: FederatedFleet, report: Federation
 
 function adapterOf({ adapters }: Federation, service: string): Adapter {
   const adapter = adapters.get(service);
-  if (adapter === undefined) throw new Error(`There is no service ${service}`);
+  if (adapter === undefined) throw new Error(`Unknown service: ${service}`);
   return adapter;
 }
 
-/** The adapter of the service that a table belongs to, and the details as that adapter knows the table. */
+/** Returns the adapter of a table's service, and the details with the table's own schema name. */
 function route<Details extends { table: Table }>(federation: Federation, details: Details): [Adapter, Details] {
   const { service, schema } = readSchemaName(details.table.schema);
   return [adapterOf(federation, service), { ...details, table: { ...details.table, schema } }];
@@ -61,7 +62,7 @@ function introspectionOf(federation: Federation, defaultSchema: string): Pick<Ad
     const { parts, unread } = await introspectAll(federation.adapters, options);
     federation.onUnread(unread);
     const result = parts[0]?.result;
-    if (result === undefined) return [unread[0]?.error ?? new Error('There is no service')];
+    if (result === undefined) return [unread[0]?.error ?? new Error('The fleet has no services')];
     const { services, links } = federation.fleet;
     last = { ...result, schemas: federate(parts, services, links) };
     return [null, last];
@@ -74,6 +75,46 @@ function introspectionOf(federation: Federation, defaultSchema: string): Pick<Ad
       return [null, createSqlEditorSchemaFromIntrospection({ defaultSchema, dialect: 'postgresql', introspection })];
     },
   };
+}
+
+/** A service whose database could not be introspected. */
+export interface Unread {
+  readonly service: string;
+  readonly error: AdapterError;
+}
+
+// A database that hangs must not keep the page from showing the others.
+const INTROSPECT_TIMEOUT_MS = 10_000;
+
+/** Introspects every database and separates those that fail or do not answer in time. */
+async function introspectAll(
+  adapters: ReadonlyMap<string, Adapter>,
+  options: AdapterIntrospectOptions,
+): Promise<{ readonly parts: readonly Introspected[]; readonly unread: readonly Unread[] }> {
+  const outcomes = await Promise.all(
+    [...adapters].map(async ([service, adapter]) => ({
+      service,
+      outcome: await Promise.race([adapter.introspect(options), timeOut(service)]),
+    })),
+  );
+  const parts: Introspected[] = [];
+  const unread: Unread[] = [];
+  for (const { service, outcome } of outcomes) {
+    const [error, result] = outcome;
+    if (error === null) parts.push({ service, result });
+    else unread.push({ service, error });
+  }
+  return { parts, unread };
+}
+
+function timeOut(service: string): Promise<Either<AdapterError, AdapterIntrospectResult>> {
+  const seconds = INTROSPECT_TIMEOUT_MS / 1000;
+  return new Promise((resolve) => {
+    window.setTimeout(
+      () => resolve([new Error(`${service} did not answer within ${seconds} seconds`)]),
+      INTROSPECT_TIMEOUT_MS,
+    );
+  });
 }
 
 type RowFunctions = Required<Pick<Adapter, 'query' | 'insert' | 'update' | 'updateMany' | 'delete'>>;
@@ -95,7 +136,7 @@ function rowsOf(federation: Federation): RowFunctions {
     updateMany: async (details, options) => {
       const [adapter, routed] = route(federation, details);
       const updates = details.updates.map((update) => route(federation, update)[1]);
-      const missing = new Error('Several rows cannot be saved at once');
+      const missing = new Error('The adapter cannot save several rows at once');
       return adapter.updateMany?.({ ...routed, updates }, options) ?? [missing];
     },
     delete: (details, options) => {
@@ -105,7 +146,7 @@ function rowsOf(federation: Federation): RowFunctions {
   };
 }
 
-// A filter is checked as  select * from "auth"."users" where ...  and names its schema in the statement only.
+// Studio checks a filter as  select * from "auth"."users" where ...  and passes no schema besides.
 const FILTER_CHECK = /^select \* from "((?:[^"]|"")+)"\./;
 
 function statementsOf(federation: Federation, defaultSchema: string): Required<Pick<Adapter, 'raw' | 'sqlLint'>> {

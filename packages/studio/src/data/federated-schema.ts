@@ -1,7 +1,7 @@
 import type { AdapterIntrospectResult, Column, Schema, Table } from '@prisma/studio-core/data';
 import type { FleetLink, FleetService, HiddenColumn } from '../api/answers';
 
-/** What one service's database said of itself. */
+/** The introspected schema of one service's database. */
 export interface Introspected {
   readonly service: string;
   readonly result: AdapterIntrospectResult;
@@ -9,18 +9,18 @@ export interface Introspected {
 
 const PUBLIC = 'public';
 
-/** The name by which Studio shows a schema of a service: the service alone for `public`. */
+/** The name under which Studio shows a schema of a service: for `public`, the name of the service. */
 export function schemaName(service: string, schema: string): string {
   return schema === PUBLIC ? service : `${service}.${schema}`;
 }
 
-/** The service and the schema that a name of `schemaName` stands for. */
+/** Splits a name that `schemaName` made. */
 export function readSchemaName(name: string): { readonly service: string; readonly schema: string } {
   const dot = name.indexOf('.');
   return dot === -1 ? { service: name, schema: PUBLIC } : { service: name.slice(0, dot), schema: name.slice(dot + 1) };
 }
 
-/** All databases as schemas of one, without the columns that the database refuses to read, with links between them. */
+/** Combines all databases into the schemas of one, without hidden columns and with links between the databases. */
 export function federate(
   parts: readonly Introspected[],
   services: readonly Pick<FleetService, 'service' | 'hidden'>[],
@@ -41,7 +41,7 @@ export function federate(
   return schemas;
 }
 
-/** Studio opens the first table of a schema: that of the migrations, `_prisma_migrations`, comes last. */
+/** Studio opens the first table of a schema, so `_prisma_migrations` comes last. */
 function byName(left: Table, right: Table): number {
   const isInternal = (table: Table): number => Number(table.name.startsWith('_'));
   return isInternal(left) - isInternal(right) || left.name.localeCompare(right.name);

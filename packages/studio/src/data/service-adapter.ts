@@ -1,7 +1,6 @@
-import type { Adapter, AdapterError, Either, Table } from '@prisma/studio-core/data';
+import type { Adapter, AdapterError, Column, Either, Query, Table } from '@prisma/studio-core/data';
 import { createStudioBFFClient, type StudioBFFClient } from '@prisma/studio-core/data/bff';
 import { createPostgresAdapter } from '@prisma/studio-core/data/postgres-core';
-import { withComparableColumns, withEstimatedCount } from './read-statements';
 
 type Values = Record<string, unknown>;
 
@@ -10,7 +9,7 @@ interface ServiceAdapterOptions {
   readonly fetch: typeof globalThis.fetch;
 }
 
-/** Studio's adapter for one service's database, over the studio server. */
+/** Creates Studio's adapter for one service's database, behind the studio server. */
 export function createServiceAdapter(service: string, { write, fetch }: ServiceAdapterOptions): Adapter {
   const client = createStudioBFFClient({ url: `/api/services/${encodeURIComponent(service)}/query`, fetch });
   const execute: StudioBFFClient['execute'] = (query, options) => client.execute(withEstimatedCount(query), options);
@@ -20,10 +19,80 @@ export function createServiceAdapter(service: string, { write, fetch }: ServiceA
     if (error !== null) return [error];
     return [null, { ...result, rows: keyed(details.table, result.rows, details.pageIndex * details.pageSize) }];
   };
-  return { ...adapter, query, ...(write ? editsOf(adapter) : refusedEdits()) };
+  return { ...adapter, query, ...(write ? editsOf(adapter) : rejectedEdits()) };
 }
 
-/** Rows without a primary key are told apart by where they stand (a patch of the build reads this key). */
+const CUT_HEADER = 'x-studio-cut';
+
+/**
+ * Wraps `fetch` for Studio: reports whether the server left out rows, and turns an error answer into the format of
+ * Studio's protocol, which is status 200 with the error in place of the rows.
+ */
+export function createStudioFetch(onCut: (isCut: boolean) => void): typeof fetch {
+  return async (input, init) => {
+    try {
+      const response = await fetch(input, init);
+      if (response.ok) {
+        if (isQuery(init)) onCut(response.headers.has(CUT_HEADER));
+        return response;
+      }
+      const answer = (await response.json().catch(() => ({}))) as { readonly error?: { readonly message?: string } };
+      return failed(answer.error?.message ?? `The studio server answered with status ${response.status}`);
+    } catch (error) {
+      if (init?.signal?.aborted === true) throw error; // Studio cancelled the request itself.
+      return failed('The studio server does not answer');
+    }
+  };
+}
+
+/** Not a check of SQL while it is typed, whose answer says nothing about the rows on the screen. */
+function isQuery(init: RequestInit | undefined): boolean {
+  const { procedure } = JSON.parse(String(init?.body ?? '{}')) as { readonly procedure?: string };
+  return procedure === 'query';
+}
+
+function failed(message: string): Response {
+  return Response.json([{ name: 'Error', message }]);
+}
+
+// Counting all rows of a larger table takes longer than reading the page of rows.
+const ESTIMATED_FROM_ROWS = 50_000;
+
+const NAME = '"(?:[^"]|"")+"';
+const WHOLE_COUNT = new RegExp(
+  '^with "__ps_agg__" as \\(select cast\\(coalesce\\(count\\(\\*\\), 0\\) as text\\) as "__ps_count__" ' +
+    `from (${NAME}\\.${NAME}) where true\\)`,
+);
+
+/** Replaces the row count of a large, unfiltered table with the planner's estimate. */
+export function withEstimatedCount<Row>(query: Query<Row>): Query<Row> {
+  const sql = query.sql.replace(WHOLE_COUNT, (_match, table: string) => {
+    const estimate = `case when c.reltuples >= ${ESTIMATED_FROM_ROWS} then c.reltuples::bigint::text`;
+    const name = table.replaceAll("'", "''");
+    return (
+      `with "__ps_agg__" as (select ${estimate} else (select count(*)::text from ${table}) end as "__ps_count__" ` +
+      `from pg_catalog.pg_class c where c.oid = '${name}'::regclass)`
+    );
+  });
+  return { ...query, sql };
+}
+
+/**
+ * Describes numeric and uuid columns to Studio as strings when it reads rows. Otherwise it sorts numbers by
+ * `cast(x as numeric)` and compares uuids as text, and no index serves either.
+ */
+function withComparableColumns(table: Table): Table {
+  const columns = Object.entries(table.columns).map(([name, column]) => [name, asComparable(column)] as const);
+  return { ...table, columns: Object.fromEntries(columns) };
+}
+
+function asComparable(column: Column): Column {
+  const { datatype } = column;
+  const isCast = !datatype.isArray && (datatype.group === 'numeric' || datatype.name === 'uuid');
+  return isCast ? { ...column, datatype: { ...datatype, group: 'string' } } : column;
+}
+
+/** Identifies rows without a primary key by their position. A build patch of Studio reads this key. */
 function keyed(table: Table, rows: Values[], first: number): Values[] {
   const hasKey = Object.values(table.columns).some(({ pkPosition }) => pkPosition !== null);
   return hasKey ? rows : rows.map((row, index) => ({ ...row, __ps_key: first + index }));
@@ -38,7 +107,7 @@ function editsOf(adapter: Adapter): Edits {
     update: (details, options) =>
       adapter.update({ ...details, changes: asJson(details.table, details.changes) }, options),
     updateMany: async (details, options) => {
-      if (adapter.updateMany === undefined) return refuse();
+      if (adapter.updateMany === undefined) return rejected();
       const updates = details.updates.map((update) => ({ ...update, changes: asJson(update.table, update.changes) }));
       return adapter.updateMany({ ...details, updates }, options);
     },
@@ -46,7 +115,7 @@ function editsOf(adapter: Adapter): Edits {
   };
 }
 
-/** The server's driver would send an array for a json column as an array of PostgreSQL, which is another text. */
+/** Serializes the values of json columns here: the server would send a JavaScript array as a PostgreSQL array. */
 function asJson(table: Table, values: Values): Values {
   const sent = Object.entries(values).map(([name, value]) => {
     const isJson = table.columns[name]?.datatype.group === 'json';
@@ -55,11 +124,11 @@ function asJson(table: Table, values: Values): Values {
   return Object.fromEntries(sent);
 }
 
-function refuse<Result>(): Either<AdapterError, Result> {
-  return [new Error('This studio only reads: it changes no row')];
+function rejected<Result>(): Either<AdapterError, Result> {
+  return [new Error('The studio is read-only for this service')];
 }
 
-function refusedEdits(): Edits {
-  const refused = async <Result>(): Promise<Either<AdapterError, Result>> => refuse();
-  return { insert: refused, update: refused, updateMany: refused, delete: refused };
+function rejectedEdits(): Edits {
+  const reject = async <Result>(): Promise<Either<AdapterError, Result>> => rejected();
+  return { insert: reject, update: reject, updateMany: reject, delete: reject };
 }

@@ -1,37 +1,36 @@
 import type { Adapter } from '@prisma/studio-core/data';
 import { useCallback, useEffect, useMemo, useRef, useState } from 'react';
 import type { FleetAnswer } from '../api/answers';
-import { createFederatedAdapter } from './federated-adapter';
-import type { Unread } from './introspect-all';
+import { createFederatedAdapter, type Unread } from './federated-adapter';
 
 interface FederationState {
   readonly adapter: Adapter;
-  /** A new one needs a new Studio, which keeps rows by table name only. */
+  /** Changes with the adapter: Studio caches rows by table name, so a new adapter needs a new Studio. */
   readonly generation: number;
   readonly unread: readonly Unread[];
-  /** The newest answer holds the first rows only. */
+  /** Whether the last answer left out rows. */
   readonly isCut: boolean;
-  /** Something came back that Studio does not show yet; with writes the user decides when, edits would be lost. */
+  /** Whether a database is back that Studio does not show yet. In write mode the user reloads, because edits would be lost. */
   readonly isStale: boolean;
   readonly reload: () => void;
 }
 
-/** The fleet's adapter: the same one while the fleet has the same form, a new one when a database or the server is back. */
+/** Returns the adapter of the fleet: a new one when services or columns change, or when a database or the server is back. */
 export function useFederation(fleet: FleetAnswer, gone: boolean): FederationState {
   const [generation, setGeneration] = useState(0);
   const [unread, setUnread] = useState<readonly Unread[]>([]);
   const [isCut, setCut] = useState(false);
   const [isStale, setStale] = useState(false);
   const { write } = fleet;
-  const form = JSON.stringify({
+  const shape = JSON.stringify({
     write,
     services: fleet.services.map(({ service, write: writes, hidden }) => ({ service, writes, hidden })),
     links: fleet.links,
   });
-  // biome-ignore lint/correctness/useExhaustiveDependencies: the fleet is read anew every few seconds, its form stays
+  // biome-ignore lint/correctness/useExhaustiveDependencies: the fleet is a new object every few seconds, mostly of the same shape
   const adapter = useMemo(
     () => createFederatedAdapter(fleet, { onUnread: setUnread, onCut: setCut }),
-    [form, generation],
+    [shape, generation],
   );
   const reload = useCallback(() => {
     setStale(false);

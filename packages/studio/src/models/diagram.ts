@@ -1,24 +1,24 @@
 import type { Model, ModelColumnPath, ModelsAnswer, ServiceModels } from '../api/answers';
 
-/** A box of a diagram: a model with its columns, or a service with its ends of references. */
+/** A box of a diagram: a model with its columns, or a service with the ends of its references. */
 export interface DiagramNode {
   readonly id: string;
   readonly title: string;
   readonly service: string;
-  /** The table of a model. */
+  /** Of a model: its table. */
   readonly table?: string;
   readonly rows: readonly DiagramRow[];
 }
 
 export interface DiagramRow {
   readonly name: string;
-  /** Beside the name: the type of a column, or where a reference leads. */
+  /** The type of a column, or the target of a reference. */
   readonly note: string;
   readonly isId: boolean;
   readonly isHidden: boolean;
 }
 
-/** An arrow from a row of one box to another box, or to a row of it. */
+/** An arrow from a row of one box to another box or one of its rows. */
 export interface DiagramEdge {
   readonly id: string;
   readonly from: string;
@@ -33,7 +33,7 @@ export interface Diagram {
   readonly edges: readonly DiagramEdge[];
 }
 
-/** The models of one service and the foreign keys between them. */
+/** Draws the models of one service and the foreign keys between them. */
 export function serviceDiagram({ service, models }: ServiceModels): Diagram {
   const edges = models.flatMap((model) =>
     model.relations.flatMap(({ to, columns }) => {
@@ -53,11 +53,11 @@ function modelNode(service: string, { name, table, columns }: Model): DiagramNod
   return { id: name, title: name, service, table, rows };
 }
 
-/** The references between services: each service as a box of the columns that refer, and of those referred to. */
+/** Draws the references between services: each service is a box of its referring and referenced columns. */
 export function referencesDiagram({ services, references }: ModelsAnswer): Diagram {
   const nodes = services.map(({ service }): DiagramNode => {
     const targets = new Set(references.filter(({ to }) => to.service === service).map(({ to }) => rowName(to)));
-    const referredTo = [...targets].map((name) => ({ name, note: 'referred to', isId: true, isHidden: false }));
+    const referenced = [...targets].map((name) => ({ name, note: 'referenced', isId: true, isHidden: false }));
     const referring = references
       .filter(({ from }) => from.service === service)
       .map(({ from, to }) => ({
@@ -66,7 +66,7 @@ export function referencesDiagram({ services, references }: ModelsAnswer): Diagr
         isId: false,
         isHidden: false,
       }));
-    return { id: service, title: service, service, rows: [...referredTo, ...referring] };
+    return { id: service, title: service, service, rows: [...referenced, ...referring] };
   });
   const edges = references.map(({ from, to }, index) => ({
     id: `e${index}`,
@@ -74,7 +74,7 @@ export function referencesDiagram({ services, references }: ModelsAnswer): Diagr
     fromRow: rowName(from),
     to: to.service,
     toRow: rowName(to),
-    label: `${from.service}.${rowName(from)} holds ${to.service}.${rowName(to)}`,
+    label: `${from.service}.${rowName(from)} refers to ${to.service}.${rowName(to)}`,
   }));
   return { nodes: nodes.filter(({ rows }) => rows.length > 0), edges };
 }

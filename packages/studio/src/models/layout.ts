@@ -9,12 +9,12 @@ export interface Box {
   readonly height: number;
 }
 
-/** Where everything of a diagram stands. */
+/** The positions of all parts of a diagram. */
 export interface Layout {
   readonly width: number;
   readonly height: number;
   readonly boxes: ReadonlyMap<string, Box>;
-  /** The path of each edge, by its id. */
+  /** SVG paths by edge id. */
   readonly paths: ReadonlyMap<string, string>;
 }
 
@@ -24,7 +24,7 @@ const LETTER_WIDTH = 6.9;
 const NARROWEST = 130;
 const FEWEST_IN_LAYER = 3;
 
-/** Layers along the arrows. Where many boxes refer to one, a bound on each layer keeps the drawing as wide as high. */
+/** Bounds the boxes of a layer, so that a drawing in which many boxes refer to one is not a single tall column. */
 function optionsFor(boxes: number): Record<string, string> {
   return {
     'elk.algorithm': 'layered',
@@ -38,7 +38,7 @@ function optionsFor(boxes: number): Record<string, string> {
   };
 }
 
-/** How wide and high a box is drawn. */
+/** Returns the size at which a box is drawn. */
 export function boxSize({ title, rows }: DiagramNode): { readonly width: number; readonly height: number } {
   const letters = Math.max(title.length * 1.15, ...rows.map(({ name, note }) => name.length + note.length + 3));
   return {
@@ -47,7 +47,7 @@ export function boxSize({ title, rows }: DiagramNode): { readonly width: number;
   };
 }
 
-/** Places a diagram in layers along its arrows. */
+/** Arranges a diagram in layers along its arrows. */
 export async function layOut(diagram: Diagram): Promise<Layout> {
   const graph: ElkNode = {
     id: 'root',
@@ -72,7 +72,7 @@ function portId(node: string, row: string, end: 'in' | 'out'): string {
   return `${end} ${node} ${row}`;
 }
 
-/** A box whose arrows leave at the right of their row, and arrive at the left of theirs where they have one. */
+/** Arrows leave a row on its right, and arrive on the left of a row or at the box. */
 function elkNode(node: DiagramNode, { edges }: Diagram): ElkNode {
   const size = boxSize(node);
   const ports = node.rows.flatMap(({ name }, index): ElkPort[] => {

@@ -1,4 +1,4 @@
-// Stands in for elkjs wherever it is imported, and loads it at the first layout.
+// Replaces elkjs in the build, and loads it for the first layout.
 module.exports = class LazyElk {
   async layout(graph, options) {
     this.elk ??= import('elkjs/lib/elk.bundled.js').then(({ default: Elk }) => new Elk());

@@ -1,18 +1,16 @@
 import { type ReactNode, useEffect, useMemo, useState } from 'react';
 import type { ModelsAnswer } from '../api/answers';
-import { usePolled } from '../api/use-polled';
-import { Link } from '../routing/link';
-import { useHash } from '../routing/location';
+import { usePolled } from '../api/requests';
+import { Link, useHash } from '../routing/navigation';
 import { Failure, Loading } from '../shell/states';
 import { type Diagram, referencesDiagram, serviceDiagram } from './diagram';
-import { DiagramList } from './diagram-list';
-import { DiagramView } from './diagram-view';
+import { DiagramText, DiagramView } from './diagram-view';
 import { type Layout, layOut } from './layout';
 
-// The schemas of a checkout change rarely, and the answer is large.
+// Schemas change rarely, and the answer is large.
 const MODELS_EVERY_MS = 300_000;
 
-/** The model diagrams: the references between services, or the models of one of them. */
+/** The diagrams: the references between all services, or the models of one service. */
 export function ModelsPage(): ReactNode {
   const { answer, failure, refresh } = usePolled<ModelsAnswer>('/api/models', MODELS_EVERY_MS);
   const service = new URLSearchParams(useHash().slice(1)).get('service');
@@ -55,15 +53,15 @@ function ChosenDiagram({ models, service }: ChosenDiagramProps): ReactNode {
   );
   const { layout, failed } = useLayout(diagram);
   const title = chosen === undefined ? 'References between services' : `Models of ${service}`;
-  if (diagram.nodes.length === 0) return <p className="state">There is nothing to draw.</p>;
+  if (diagram.nodes.length === 0) return <p className="state">The diagram is empty.</p>;
   return (
     <section aria-label={title}>
       {layout === undefined && failed === undefined ? <Loading what="the diagram" /> : null}
       {failed === undefined ? null : (
-        <Failure body={{ code: 'STUDIO.PAGE', message: 'The diagram could not be drawn', why: failed }} />
+        <Failure body={{ code: 'STUDIO.PAGE', message: 'The diagram cannot be drawn', why: failed }} />
       )}
       {layout === undefined ? null : <DiagramView title={title} diagram={diagram} layout={layout} />}
-      <DiagramList diagram={diagram} />
+      <DiagramText diagram={diagram} />
     </section>
   );
 }

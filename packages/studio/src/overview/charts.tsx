@@ -1,40 +1,29 @@
 import { type ReactNode, useState } from 'react';
-import { count, percent } from '../shell/quantities';
-import { LineChart } from './line-chart';
-import type { Point } from './line-path';
-import type { Sample, ServiceSample } from './use-overview-history';
+import { formatCount, formatDuration, formatPercent } from '../shell/format';
+import { CHART_HEIGHT, CHART_WIDTH, linePath, type Point, pointsOf, type Sample, scaleOf } from './samples';
 
 const ALL = '';
 
-type Combine = (values: readonly number[]) => number;
-const sum: Combine = (values) => values.reduce((total, value) => total + value, 0);
-const mean: Combine = (values) => sum(values) / values.length;
-
-/** One number of every sample, of one service or of all of them together. */
-export function pointsOf(
-  samples: readonly Sample[],
-  service: string,
-  field: keyof ServiceSample,
-  combine: Combine,
-): readonly Point[] {
-  return samples.map(({ at, services }) => {
-    const chosen = service === ALL ? [...services.values()] : [services.get(service)];
-    const values = chosen.flatMap((sample) => sample?.[field] ?? []);
-    return { at, value: values.length === 0 ? null : combine(values) };
-  });
+function sum(values: readonly number[]): number {
+  return values.reduce((total, value) => total + value, 0);
 }
 
-/** Connections, cache hits and rows over the time the page is open. */
+function mean(values: readonly number[]): number {
+  return sum(values) / values.length;
+}
+
+/** Connections, cache hit ratio and rows since the page was opened. */
 export function Charts({ samples }: { readonly samples: readonly Sample[] }): ReactNode {
-  const [service, setService] = useState(ALL);
+  const [chosen, setChosen] = useState(ALL);
   const names = [...(samples.at(-1)?.services.keys() ?? [])];
+  const service = chosen === ALL ? undefined : chosen;
   return (
     <section aria-labelledby="charts-title">
       <div className="section-head">
-        <h2 id="charts-title">Since this page was opened</h2>
+        <h2 id="charts-title">Since you opened this page</h2>
         <label>
-          Of{' '}
-          <select value={service} onChange={(event) => setService(event.target.value)}>
+          Show{' '}
+          <select value={chosen} onChange={(event) => setChosen(event.target.value)}>
             <option value={ALL}>all services</option>
             {names.map((name) => (
               <option key={name}>{name}</option>
@@ -43,10 +32,57 @@ export function Charts({ samples }: { readonly samples: readonly Sample[] }): Re
         </label>
       </div>
       <div className="charts">
-        <LineChart title="Connections" points={pointsOf(samples, service, 'connections', sum)} show={count} />
-        <LineChart title="Cache hits" points={pointsOf(samples, service, 'cacheHitRatio', mean)} show={percent} />
-        <LineChart title="Rows" points={pointsOf(samples, service, 'rows', sum)} show={count} />
+        <LineChart title="Connections" points={pointsOf(samples, service, 'connections', sum)} format={formatCount} />
+        <LineChart
+          title="Cache hit ratio"
+          points={pointsOf(samples, service, 'cacheHitRatio', mean)}
+          format={formatPercent}
+        />
+        <LineChart title="Rows" points={pointsOf(samples, service, 'rows', sum)} format={formatCount} />
       </div>
     </section>
+  );
+}
+
+interface LineChartProps {
+  readonly title: string;
+  readonly points: readonly Point[];
+  readonly format: (value: number | null) => string;
+}
+
+function LineChart({ title, points, format }: LineChartProps): ReactNode {
+  const known = points.filter(({ value }) => value !== null);
+  const { low, high, from, to } = scaleOf(points);
+  const last = known.at(-1)?.value ?? null;
+  const summary =
+    known.length === 0
+      ? `${title}: no data yet`
+      : `${title}: now ${format(last)}, between ${format(low)} and ${format(high)}`;
+  return (
+    <figure className="chart">
+      <figcaption>
+        <span>{title}</span> <strong>{format(last)}</strong>
+      </figcaption>
+      <svg
+        viewBox={`-2 -4 ${CHART_WIDTH + 4} ${CHART_HEIGHT + 8}`}
+        preserveAspectRatio="none"
+        role="img"
+        aria-label={summary}
+      >
+        <path className="chart-base" d={`M0 ${CHART_HEIGHT}H${CHART_WIDTH}`} />
+        {known.length > 1 ? <path className="chart-line" d={linePath(points)} /> : null}
+      </svg>
+      <p className="chart-scale">
+        {known.length > 1 ? (
+          <>
+            <span>{formatDuration((to - from) / 1000)} ago</span>
+            <span>{low === high ? `steady at ${format(low)}` : `${format(low)} to ${format(high)}`}</span>
+            <span>now</span>
+          </>
+        ) : (
+          <span>Waiting for more data</span>
+        )}
+      </p>
+    </figure>
   );
 }

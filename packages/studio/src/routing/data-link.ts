@@ -1,4 +1,4 @@
-/** What the address of the data page says: Studio keeps it behind the `#`. */
+/** What the address of the data page contains: Studio keeps it in the hash. */
 export interface DataPlace {
   readonly schema: string | undefined;
   readonly table: string | undefined;
@@ -12,7 +12,7 @@ interface DataTarget {
   readonly equals?: { readonly column: string; readonly value: string };
 }
 
-/** The address of a service, of one of its tables, or of the rows there whose column has a value. */
+/** Returns the address of a service, of one of its tables, or of the table's rows with a value in a column. */
 export function dataLink({ service, table, equals }: DataTarget): string {
   const place = new URLSearchParams({ view: 'table', schema: service });
   if (table !== undefined) place.set('table', table);
@@ -25,7 +25,7 @@ function filterOf({ column, value }: { readonly column: string; readonly value: 
   return { kind: 'FilterGroup', id: 'rows', after: 'and', filters: [filter] };
 }
 
-/** Reads what `dataLink` and Studio write. */
+/** Reads a hash that `dataLink` or Studio wrote. */
 export function readDataPlace(hash: string): DataPlace {
   const place = new URLSearchParams(hash.replace(/^#/, ''));
   return {
@@ -51,6 +51,6 @@ function equalsOf(filter: string | null): DataPlace['equals'] {
     const found = filters?.find(({ kind, operator }) => kind === 'ColumnFilter' && operator === '=');
     return found?.column === undefined ? undefined : { column: found.column, value: String(found.value ?? '') };
   } catch {
-    return undefined; // the address was typed by hand
+    return undefined; // A hand-typed address may contain a filter that is not JSON.
   }
 }

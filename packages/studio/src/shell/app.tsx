@@ -1,25 +1,23 @@
-import { lazy, type ReactNode, Suspense, useEffect, useRef } from 'react';
+import { lazy, type ReactNode, Suspense, useEffect, useRef, useState } from 'react';
 import type { FleetAnswer, OverviewAnswer } from '../api/answers';
-import { type Polled, usePolled } from '../api/use-polled';
+import { type Polled, usePolled } from '../api/requests';
 import { OverviewPage } from '../overview/overview-page';
-import { useOverviewHistory } from '../overview/use-overview-history';
-import { usePath } from '../routing/location';
-import { ConnectionBanner } from './connection-banner';
-import { ErrorBoundary } from './error-boundary';
+import { useOverviewHistory } from '../overview/samples';
+import { usePath } from '../routing/navigation';
 import { Sidebar } from './sidebar';
-import { Failure, Loading } from './states';
+import { ErrorBoundary, Failure, Loading } from './states';
 
 const DataPage = lazy(async () => ({ default: (await import('../data/data-page')).DataPage }));
 const ModelsPage = lazy(async () => ({ default: (await import('../models/models-page')).ModelsPage }));
 
 const FLEET_EVERY_MS = 5_000;
 const OVERVIEW_EVERY_MS = 5_000;
-// The charts have no hole when the overview is opened again, and a window elsewhere asks little.
+// Other pages poll too, less often, so that the charts have no gap.
 const OVERVIEW_ELSEWHERE_EVERY_MS = 20_000;
 
 const TITLES: Readonly<Record<string, string>> = { '/': 'Overview', '/data': 'Data', '/models': 'Models' };
 
-/** The whole page: the services at the side, one of three pages beside them. */
+/** The whole window: the sidebar and one of three pages. */
 export function App(): ReactNode {
   const path = usePath();
   const fleet = usePolled<FleetAnswer>('/api/fleet', FLEET_EVERY_MS);
@@ -29,11 +27,11 @@ export function App(): ReactNode {
   );
   const samples = useOverviewHistory(overview.answer, fleet.answer);
   const main = useFocusOnMove(path);
-  // The skip link is a button: an own `#main` in the address would be read by Studio as its place.
+  // The skip link is a button: Studio would read a #main in the address as its own state.
   return (
     <div className="shell">
       <button type="button" className="skip" onClick={() => main.current?.focus()}>
-        Skip to the content
+        Skip to main content
       </button>
       <Sidebar path={path} fleet={fleet} />
       <div className="beside">
@@ -60,13 +58,13 @@ interface PageProps {
 function Page({ path, fleet, overview, samples }: PageProps): ReactNode {
   if (path === '/models') return <ModelsPage />;
   if (path === '/') return <OverviewPage overview={overview} fleet={fleet.answer} samples={samples} />;
-  if (path !== '/data') return <p className="state">There is no such page. Choose one at the side.</p>;
-  if (fleet.answer?.services.length === 0) return <p className="state">This checkout has no service.</p>;
+  if (path !== '/data') return <p className="state">Page not found. Choose a page in the sidebar.</p>;
+  if (fleet.answer?.services.length === 0) return <p className="state">This checkout has no services.</p>;
   if (fleet.answer !== undefined) return <DataPage fleet={fleet.answer} gone={fleet.failure !== undefined} />;
   return fleet.failure === undefined ? <Loading what="the services" /> : <Failure body={fleet.failure.body} />;
 }
 
-/** Another page has its title, and reading goes on in it, not in the link that opened it. */
+/** After a move to another page, sets the title and moves the focus from the link to the page. */
 function useFocusOnMove(path: string): React.RefObject<HTMLElement | null> {
   const main = useRef<HTMLElement>(null);
   const before = useRef(path);
@@ -76,4 +74,46 @@ function useFocusOnMove(path: string): React.RefObject<HTMLElement | null> {
     before.current = path;
   }, [path]);
   return main;
+}
+
+const RECONNECTED_SHOWN_MS = 4_000;
+
+/** Says that the server does not answer or no longer knows this browser, and for a moment that it is back. */
+function ConnectionBanner({ fleet }: { readonly fleet: Polled<FleetAnswer> }): ReactNode {
+  const { failure } = fleet;
+  const isReconnected = useIsReconnected(failure !== undefined);
+  if (failure === undefined) {
+    return (
+      <div role="status" className={isReconnected ? 'banner banner-good' : 'banner-none'}>
+        {isReconnected ? 'Reconnected to the server.' : ''}
+      </div>
+    );
+  }
+  const { kind, body } = failure;
+  return (
+    <div role="alert" className="banner banner-bad">
+      <span>
+        {kind === 'gone' ? 'The server does not answer. Reconnecting…' : null}
+        {kind === 'locked' ? 'This window has lost access. Open the URL that the server printed.' : null}
+        {kind === 'refused' ? `${body.message}${body.next === undefined ? '' : `. ${body.next}`}` : null}
+      </span>
+      <button type="button" onClick={fleet.refresh}>
+        Retry now
+      </button>
+    </div>
+  );
+}
+
+function useIsReconnected(isFailing: boolean): boolean {
+  const failed = useRef(false);
+  const [isReconnected, setReconnected] = useState(false);
+  useEffect(() => {
+    const returned = failed.current && !isFailing;
+    failed.current = isFailing;
+    setReconnected(returned);
+    if (!returned) return undefined;
+    const timer = window.setTimeout(() => setReconnected(false), RECONNECTED_SHOWN_MS);
+    return () => window.clearTimeout(timer);
+  }, [isFailing]);
+  return isReconnected;
 }

@@ -1,10 +1,9 @@
 import { type ReactNode, useEffect, useRef, useState } from 'react';
-import type { FleetAnswer } from '../api/answers';
-import type { Polled } from '../api/use-polled';
-import { readDataPlace } from '../routing/data-link';
-import { Link } from '../routing/link';
-import { useHash } from '../routing/location';
-import { ServiceLink } from './service-link';
+import type { FleetAnswer, FleetService } from '../api/answers';
+import type { Polled } from '../api/requests';
+import { dataLink, readDataPlace } from '../routing/data-link';
+import { Link, useHash } from '../routing/navigation';
+import { formatAge, formatBytes, formatRows } from './format';
 
 const PAGES = [
   { to: '/', name: 'Overview' },
@@ -17,11 +16,11 @@ interface SidebarProps {
   readonly fleet: Polled<FleetAnswer>;
 }
 
-/** The pages and the services with their state; on a narrow window a bar with a menu. */
+/** The pages, and the services with their state. In a narrow window, a bar with a menu. */
 export function Sidebar({ path, fleet }: SidebarProps): ReactNode {
   const hash = useHash();
   const [isOpen, setOpen] = useState(false);
-  // biome-ignore lint/correctness/useExhaustiveDependencies: what was chosen in the menu closes it
+  // biome-ignore lint/correctness/useExhaustiveDependencies: a choice in the menu closes it
   useEffect(() => setOpen(false), [path, hash]);
   useEffect(() => {
     const close = (event: KeyboardEvent): void => {
@@ -63,37 +62,39 @@ function Mode({ fleet }: { readonly fleet: FleetAnswer | undefined }): ReactNode
   if (fleet === undefined) return null;
   return (
     <span className="side-mode">
-      <span className={fleet.write ? 'chip chip-warn' : 'chip'}>{fleet.write ? 'writes' : 'read-only'}</span>
-      {fleet.reveal ? <span className="chip chip-warn">revealed</span> : null}
+      <span className={fleet.write ? 'chip chip-warn' : 'chip'}>{fleet.write ? 'read-write' : 'read-only'}</span>
+      {fleet.reveal ? <span className="chip chip-warn">PII shown</span> : null}
     </span>
   );
 }
 
-function Services({
-  fleet,
-  open,
-}: {
+interface ServicesProps {
   readonly fleet: Polled<FleetAnswer>;
+  /** The schema that Studio shows. */
   readonly open: string | undefined;
-}): ReactNode {
+}
+
+function Services({ fleet, open }: ServicesProps): ReactNode {
   const services = fleet.answer?.services;
   const current = services?.find(({ service }) => open === service || open?.startsWith(`${service}.`))?.service;
   const list = useRef<HTMLUListElement>(null);
-  // biome-ignore lint/correctness/useExhaustiveDependencies: another service in the address may be out of sight
+  // biome-ignore lint/correctness/useExhaustiveDependencies: the service of a new address may be out of sight
   useEffect(() => {
     list.current?.querySelector('[aria-current]')?.scrollIntoView({ block: 'nearest' });
   }, [current]);
   return (
     <nav aria-label="Services" aria-busy={services === undefined} className="side-services">
       <h2>Services</h2>
-      {services === undefined ? <p className="quiet">{fleet.failure === undefined ? 'Loading' : 'Unknown'}</p> : null}
-      {services?.length === 0 ? <p className="quiet">This checkout has no service.</p> : null}
+      {services === undefined ? (
+        <p className="quiet">{fleet.failure === undefined ? 'Loading…' : 'Unavailable'}</p>
+      ) : null}
+      {services?.length === 0 ? <p className="quiet">This checkout has no services.</p> : null}
       <ul ref={list}>
         {services?.map((service) => (
           <li key={service.service}>
             <ServiceLink
               service={service}
-              writes={fleet.answer?.write === true}
+              isWriteMode={fleet.answer?.write === true}
               isCurrent={service.service === current}
             />
           </li>
@@ -101,4 +102,49 @@ function Services({
       </ul>
     </nav>
   );
+}
+
+interface ServiceLinkProps {
+  readonly service: FleetService;
+  /** Whether the studio was started with --write. A database without roles or an audit log stays read-only. */
+  readonly isWriteMode: boolean;
+  readonly isCurrent: boolean;
+}
+
+/** A service with its state: a link to its tables. */
+function ServiceLink({ service, isWriteMode, isCurrent }: ServiceLinkProps): ReactNode {
+  const { tone, words } = conditionOf(service);
+  return (
+    <Link to={dataLink({ service: service.service })} current={isCurrent} className="service">
+      <span className={`dot dot-${tone}`} aria-hidden="true" />
+      <span className="service-name">{service.service}</span>
+      <span className={`service-state tone-${tone}`}>{words.join(', ')}</span>
+      <span className="service-facts">
+        {isWriteMode && !service.write ? 'read-only; ' : null}
+        {service.error === null
+          ? `${formatRows(service.rows)}, ${formatBytes(service.sizeBytes)}`
+          : service.error.message}
+      </span>
+      <span className="service-facts">{backupText(service.newestBackup)}</span>
+    </Link>
+  );
+}
+
+function backupText(backup: FleetService['newestBackup']): string {
+  if (backup === null) return 'no backup';
+  return `backup ${formatAge(backup.startedAt)}, ${backup.verified ? 'verified' : 'not verified'}`;
+}
+
+interface Condition {
+  readonly tone: 'good' | 'warn' | 'bad';
+  readonly words: readonly string[];
+}
+
+/** The state of a service in words, and how serious it is. */
+export function conditionOf(service: FleetService): Condition {
+  if (!service.reachable) return { tone: 'bad', words: ['unreachable'] };
+  if (service.pending === null) return { tone: 'warn', words: ['not readable'] };
+  const pending = service.pending > 0 ? [`${service.pending} pending`] : [];
+  const words = [...pending, ...(service.drift === true ? ['drift'] : [])];
+  return words.length > 0 ? { tone: 'warn', words } : { tone: 'good', words: ['up to date'] };
 }

@@ -1,54 +1,80 @@
 import { randomBytes } from 'node:crypto';
-import { findDatabaseError, parseDatabaseUrl, SuiteError, withUrlParts } from '@azora/db-core';
+import { type DatabaseUrl, findDatabaseError, parseDatabaseUrl, SuiteError, withUrlParts } from '@azora/db-core';
 import { withClient } from '@azora/db-migrate';
-import type { ClientBase, Pool } from 'pg';
+import { type ClientBase, Pool } from 'pg';
 import { withRightsLock } from '../../postgres/roles';
-import { findDerived, grantStudioRights } from '../../postgres/studio-rights';
 import {
   claimStudioRole,
+  findDerived,
+  grantStudioRights,
   releaseStudioRole,
   STUDIO_MARK,
   type StudioRole,
   type StudioTable,
-} from '../../postgres/studio-role';
+} from '../../postgres/studio/role';
 import type { SchemaModel } from '../../schema/schema-model';
+import { toSuiteError } from '../fleet';
 import type { Target } from '../targets';
-import type { AuditLog, HiddenColumn, StudioAccess } from './context';
-import { openStudioPool, SESSIONS } from './pool';
-import { annotatedColumns, auditLogOf, studioTables } from './tables';
+import { type AuditLog, annotatedColumns, auditLogOf, type HiddenColumn, studioTables } from './rights';
 
-export interface AccessRequest {
-  readonly target: Target;
-  readonly schemaModel: SchemaModel;
-  /** Whether rows may be changed, where a role holds that to its rights and there is a log of who did it. */
-  readonly write: boolean;
-  readonly reveal: boolean;
+/** How the studio reaches one service's database. */
+export interface StudioAccess {
+  /**
+   * `role`: sessions of the studio's own role, whose privileges the database enforces. `companion`: PGlite, whose single
+   * session is the superuser's.
+   */
+  readonly kind: 'role' | 'companion';
+  /** Where edits are recorded; undefined when the studio can only read. */
+  readonly audit: AuditLog | undefined;
+  /** The columns that the role cannot read: after {@link open} including generated ones, before it the annotated ones. */
+  readonly hidden: () => readonly HiddenColumn[];
+  /**
+   * Returns the pool of the studio's role. The first call creates the role; after a failure the next call tries again.
+   * @throws {SuiteError} `SERVER.…`, `STUDIO.…`
+   */
+  readonly open: () => Promise<Pool>;
+  /** Ends one session of the pool on the server. Never throws: a failure is logged, and the server's timeouts apply. */
+  readonly cutOff: (processId: number) => Promise<void>;
 }
 
-/** An access that ends with the studio: its sessions are closed, and its role can do nothing any more. */
+/** An access that ends with the studio: `close` ends its sessions and revokes its role's privileges. */
 export interface OwnAccess extends StudioAccess {
   readonly close: () => Promise<void>;
 }
 
-const PASSWORD_BYTES = 32;
-/** One more than the pool has at once: a session that was cut off may take a moment to end. */
-const CONNECTION_LIMIT = SESSIONS * 2;
+export interface AccessRequest {
+  readonly target: Target;
+  readonly schemaModel: SchemaModel;
+  /** Allow edits where the database has roles and the service has an audit log. */
+  readonly write: boolean;
+  readonly reveal: boolean;
+  readonly log: (line: string) => void;
+}
 
-/** The sessions of the studio begin with these; the transactions of each request say it again. */
+const PASSWORD_BYTES = 32;
+/** Statements that run on one database at the same time. */
+const SESSIONS = 4;
+/** Above the size of the pool, because a session that was cut off may take a moment to end. */
+const CONNECTION_LIMIT = SESSIONS * 2;
+const CONNECT_TIMEOUT_MS = 5_000;
+const IDLE_TIMEOUT_MS = 30_000;
+
+/** Defaults of the role's sessions; each request sets them again for its transaction. */
 const SETTINGS = {
   statement_timeout: '15s',
   lock_timeout: '5s',
   idle_in_transaction_session_timeout: '20s',
 };
 
+/** For the administrator's session: a GRANT queues behind every lock on its table while the page waits. */
 const PREPARING = `SET lock_timeout = '5s'; SET statement_timeout = '15s'`;
 
-/** The name of the role with which the studio reads one service's database. */
+/** The name of the studio's role for one service. */
 export function studioRole({ role }: Target): string {
   return role.replace(/_app$/, '_studio');
 }
 
-/** How the studio reaches one service's database; nothing is done there before the first `open`. */
+/** Describes how the studio reaches one service's database. Nothing happens there before the first `open`. */
 export function openAccess(request: AccessRequest): OwnAccess {
   const { target, schemaModel, reveal } = request;
   const audit = auditOf(request);
@@ -65,17 +91,18 @@ export function openAccess(request: AccessRequest): OwnAccess {
       hidden = ready.hidden;
       return ready.pool;
     } catch (error) {
-      // The next question tries anew: the server may have come back.
+      // The next request tries again: the server may be back by then.
       if (opened === current) opened = undefined;
       throw error;
     }
   };
   const close = async (): Promise<void> => {
     closed = true;
+    // An access that could not be opened has nothing to release; its error went to the request that opened it.
     const last = await opened?.catch(() => undefined);
     await last?.release();
   };
-  const cutOff = (processId: number) => endSession(target, processId);
+  const cutOff = (processId: number) => endSession(request, processId);
   const kind = target.server === 'companion' ? 'companion' : 'role';
   return { kind, audit, hidden: () => hidden, open, cutOff, close };
 }
@@ -84,11 +111,14 @@ function auditOf({ target, schemaModel, write }: AccessRequest): AuditLog | unde
   return write && target.server !== 'companion' ? auditLogOf(schemaModel, target.service.name) : undefined;
 }
 
-/** As the administrator: the role's own sessions may all be taken. The companion has no session to end. */
-async function endSession(target: Target, processId: number): Promise<void> {
+/** Runs as the administrator, because every session of the role may be in use. The companion has no session to end. */
+async function endSession({ target, log }: AccessRequest, processId: number): Promise<void> {
   if (target.server === 'companion') return;
   const sql = 'SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE pid = $1 AND usename = $2';
-  await withClient(target.admin, (client) => client.query(sql, [processId, studioRole(target)])).catch(() => undefined);
+  await withClient(target.admin, (client) => client.query(sql, [processId, studioRole(target)])).catch(
+    (error: unknown) =>
+      log(`${target.service.name}: could not end a cancelled statement on the server: ${toSuiteError(error).message}`),
+  );
 }
 
 interface Opened {
@@ -104,13 +134,12 @@ async function prepare(
 ): Promise<Opened> {
   const { target } = request;
   if (target.server === 'companion') {
-    const pool = openStudioPool(target.admin, 'one');
+    const pool = openPool(target.admin, 1);
     return { pool, hidden: annotated, release: () => pool.end() };
   }
   const role = roleOf(request, audit !== undefined);
   const hidden = await withClient(target.admin, async (client) => {
     let found = annotated;
-    // Rights wait for whoever has locked a table; who asks waits in front of a page.
     await client.query(PREPARING);
     await withRightsLock(client, async () => {
       found = await makeRole(client, role, request, annotated);
@@ -118,7 +147,7 @@ async function prepare(
     return found;
   });
   const { href } = withUrlParts(target.admin, { user: role.name, password: role.password });
-  const pool = openStudioPool(parseDatabaseUrl(href, target.admin.source), 'many');
+  const pool = openPool(parseDatabaseUrl(href, target.admin.source), SESSIONS);
   const release = async (): Promise<void> => {
     try {
       await withClient(target.admin, async (client) => {
@@ -132,11 +161,25 @@ async function prepare(
   return { pool, hidden, release };
 }
 
-/** @returns what is hidden in this database, with what it computes from hidden columns. */
+/** The server may end the pool's sessions at any time. */
+function openPool(url: DatabaseUrl, max: number): Pool {
+  const pool = new Pool({
+    connectionString: url.href,
+    max,
+    idleTimeoutMillis: IDLE_TIMEOUT_MS,
+    connectionTimeoutMillis: CONNECT_TIMEOUT_MS,
+    application_name: 'azora-db studio',
+  });
+  // The pool drops an idle session that ends; without a listener the event would end the process.
+  pool.on('error', () => undefined);
+  return pool;
+}
+
+/** @returns the hidden columns of this database, including those generated from hidden ones. */
 async function makeRole(
   client: ClientBase,
   role: StudioRole,
-  { target, schemaModel }: AccessRequest,
+  { target, schemaModel, log }: AccessRequest,
   annotated: readonly HiddenColumn[],
 ): Promise<readonly HiddenColumn[]> {
   const tablesWith = (hidden: readonly HiddenColumn[]): readonly StudioTable[] =>
@@ -144,16 +187,24 @@ async function makeRole(
   const derived = await findDerived(client, tablesWith(annotated));
   const hidden = withDerived(annotated, derived);
   await claimStudioRole(client, role);
-  await client.query('BEGIN');
   try {
+    await client.query('BEGIN');
     await grantStudioRights(client, role, tablesWith(hidden));
     await client.query('COMMIT');
   } catch (error) {
-    await client.query('ROLLBACK').catch(() => undefined);
-    await releaseStudioRole(client, role).catch(() => undefined);
+    // A failed clean-up must not replace the error that made it necessary.
+    await client
+      .query('ROLLBACK')
+      .then(() => releaseStudioRole(client, role))
+      .catch((failure: unknown) => log(`${target.service.name}: ${notReleased(role.name, failure)}`));
     throw error;
   }
   return hidden;
+}
+
+/** For the log, when the studio could not disable its role. */
+export function notReleased(role: string, error: unknown): string {
+  return `could not disable the role ${role}; it keeps its privileges until the next start: ${toSuiteError(error).message}`;
 }
 
 function withDerived(
@@ -181,18 +232,19 @@ function roleOf({ target }: AccessRequest, canWrite: boolean): StudioRole {
   };
 }
 
-const NOT_LET_IN = ['28P01', '28000', '42704'];
+/** invalid_password, invalid_authorization_specification, undefined_object. */
+const LOGIN_REJECTED = ['28P01', '28000', '42704'];
 
-/** What a connection of the studio's role failed with, for people. */
+/** Translates an error of connecting as the studio's role: a rejected login means that another studio took the role over. */
 export function accessError(error: unknown): unknown {
-  if (!NOT_LET_IN.includes(findDatabaseError(error)?.sqlState ?? '')) return error;
-  return new SuiteError('STUDIO.TAKEN_OVER', 'The role of this studio was taken over', {
-    why: 'Another studio was started on the database later, or the role was changed.',
-    next: 'Use that one, or start this one again',
+  if (!LOGIN_REJECTED.includes(findDatabaseError(error)?.sqlState ?? '')) return error;
+  return new SuiteError('STUDIO.TAKEN_OVER', 'Another studio has taken over this database', {
+    why: 'A studio that was started later uses the same role with a new password, or someone changed the role.',
+    next: 'Use the other studio, or restart this one',
     cause: error,
   });
 }
 
 function closedError(): SuiteError {
-  return new SuiteError('STUDIO.CLOSED', 'The studio is being closed', { next: 'Start it again' });
+  return new SuiteError('STUDIO.CLOSED', 'The studio is shutting down', { next: 'Start it again: npm run db:studio' });
 }

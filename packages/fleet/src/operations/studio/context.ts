@@ -1,52 +1,97 @@
-import type { Pool } from 'pg';
+import pMap from 'p-map';
+import { openStorage } from '../../backup-store/open-storage';
 import type { Storage } from '../../backup-store/storage';
-import type { SchemaModel } from '../../schema/schema-model';
+import type { Service } from '../../config/registry';
+import type { Settings } from '../../config/settings';
+import { readSchemaModel, type SchemaModel } from '../../schema/schema-model';
+import { toSuiteError } from '../fleet';
 import type { Target } from '../targets';
+import { notReleased, openAccess, type StudioAccess, studioRole } from './access';
+import { annotatedColumns, type HiddenColumn } from './rights';
 
-/** A column whose values the studio does not show. */
-export interface HiddenColumn {
-  readonly table: string;
-  readonly column: string;
-  readonly kind: 'pii' | 'secret';
-}
-
-/** Where a service keeps who changed what in it. */
-export interface AuditLog {
-  readonly table: string;
-  /** The columns of every table's primary key, by the table's name. */
-  readonly keys: ReadonlyMap<string, readonly string[]>;
-}
-
-/** How the studio reaches one service's database. */
-export interface StudioAccess {
-  /**
-   * `role`: sessions of the studio's own role, held to its rights by the database. `companion`: PGlite, whose one session is
-   * the superuser's.
-   */
-  readonly kind: 'role' | 'companion';
-  /** Where edits are told; undefined where the studio reads only. */
-  readonly audit: AuditLog | undefined;
-  /** What the role may not read; nothing with `--reveal`. Known after {@link open}; before, as the schema has it. */
-  readonly hidden: () => readonly HiddenColumn[];
-  /**
-   * The pool of the studio's role, which is made at the first call; one that failed is tried again at the next.
-   * @throws {SuiteError} `SERVER.…`, `STUDIO.…`
-   */
-  readonly open: () => Promise<Pool>;
-  /** Ends one session of that pool on the server, with what it is doing. Never throws. */
-  readonly cutOff: (processId: number) => Promise<void>;
-}
-
-/** What the studio's server knows. The administrator's URLs in it never leave the process. */
+/** What the studio's server works with. The administrator's URLs in it never leave the process. */
 export interface StudioContext {
-  /** Those that are shown, in the order of the services. */
+  /** The services that the studio shows, in the order of the registry. */
   readonly targets: readonly Target[];
-  /** Of the whole suite, so that references lead to services that are not shown. */
+  /** Of all services, because references also lead to services that are not shown. */
   readonly schemaModel: SchemaModel;
-  /** Where backup sets are kept; opened anew for each question, for a place may come and go. */
+  /** Opens the backup store. Called for each request, because a store may become available while the studio runs. */
   readonly openStorage: () => Promise<Storage>;
   readonly write: boolean;
   readonly reveal: boolean;
-  /** By the service's name; one for each target. */
+  /** One for each target, by service name. */
   readonly access: ReadonlyMap<string, StudioAccess>;
+}
+
+export interface StudioOptions {
+  readonly settings: Settings;
+  readonly allServices: readonly Service[];
+  readonly targets: readonly Target[];
+  readonly write: boolean;
+  readonly reveal: boolean;
+  readonly log: (line: string) => void;
+}
+
+export interface OpenedStudio {
+  readonly context: StudioContext;
+  /** Creates the roles ahead of the first request. A failure is logged; the next request tries again. */
+  readonly prepare: () => Promise<void>;
+  /** Ends all sessions and disables the roles. A role that could not be disabled is logged. */
+  readonly close: () => Promise<void>;
+}
+
+const CONCURRENCY = 4;
+
+/**
+ * Opens the studio on these services. It connects to no database yet.
+ * @throws {SuiteError} `SCHEMA.INVALID`, `CATALOG.INVALID`
+ */
+export async function openStudioContext(options: StudioOptions): Promise<OpenedStudio> {
+  const { settings, allServices, targets, write, reveal, log } = options;
+  const schemaModel = await readSchemaModel(allServices);
+  const accesses = targets.map((target) => ({
+    target,
+    service: target.service.name,
+    access: openAccess({ target, schemaModel, write, reveal, log }),
+  }));
+  return {
+    context: {
+      targets,
+      schemaModel,
+      openStorage: () => openStorage(settings.backups.location),
+      write,
+      reveal,
+      access: new Map(accesses.map(({ service, access }) => [service, access])),
+    },
+    prepare: async () => {
+      const open = ({ service, access }: (typeof accesses)[number]) =>
+        access
+          .open()
+          .catch((error: unknown) => log(`${service}: ${toSuiteError(error).message}. The next request tries again`));
+      await pMap(accesses, open, { concurrency: CONCURRENCY });
+    },
+    close: async () => {
+      const close = ({ service, target, access }: (typeof accesses)[number]) =>
+        access.close().catch((error: unknown) => log(`${service}: ${notReleased(studioRole(target), error)}`));
+      await pMap(accesses, close, { concurrency: CONCURRENCY });
+    },
+  };
+}
+
+/** Returns the columns of a service whose values the studio does not show, also for a service that is not shown. */
+export function hiddenColumns(
+  { access, schemaModel, reveal }: StudioContext,
+  service: string,
+): readonly HiddenColumn[] {
+  return access.get(service)?.hidden() ?? (reveal ? [] : annotatedColumns(schemaModel, service));
+}
+
+/** Returns a test of whether the studio hides the values of a column. */
+export function hiddenIn(context: StudioContext): (service: string, table: string, column: string) => boolean {
+  const keys = new Set(
+    context.schemaModel.services.flatMap(({ name }) =>
+      hiddenColumns(context, name).map(({ table, column }) => JSON.stringify([name, table, column])),
+    ),
+  );
+  return (...path) => keys.has(JSON.stringify(path));
 }

@@ -1,5 +1,5 @@
 import type { ClientBase } from 'pg';
-import { IS_STUDIO } from '../studio-role';
+import { IS_STUDIO } from '../studio/role';
 
 /** A role that has rights in the database, without its password. */
 export interface DatabaseRole {

@@ -1,0 +1,55 @@
+import { randomBytes } from 'node:crypto';
+import type { Environment } from '@azora/db-core';
+import { readEnvironment } from '../config/settings';
+import type { CommandContext, Register } from './command';
+import { type FleetFlags, openSuite, parseWhole, withFleetFlags } from './suite';
+
+interface StudioFlags extends FleetFlags {
+  readonly port: number;
+  readonly host: string;
+  readonly password?: boolean;
+  readonly open: boolean;
+  readonly write?: boolean;
+  readonly reveal?: boolean;
+}
+
+const DEFAULT_PORT = 5180;
+const PASSWORD_BYTES = 15;
+
+export const registerStudio: Register = (program, execute) => {
+  withFleetFlags(program.command('studio'))
+    .summary('browse all databases on one page; stop it with Ctrl-C')
+    .option('--port <number>', 'the port of the page; 0 for any free port', parseWhole(0), DEFAULT_PORT)
+    .option('--host <address>', 'listen on this address; other than loopback it requires --password', '127.0.0.1')
+    .option(
+      '--password',
+      'require the password in AZORA_STUDIO_PASSWORD; if that is not set, generate one and print it',
+    )
+    .option('--no-open', 'do not open the browser')
+    .option('--write', 'allow changes to rows; every change is recorded in the audit log of its service')
+    .option('--reveal', 'show columns annotated @pii and @secret')
+    .action(execute(studio));
+};
+
+async function studio(context: CommandContext, flags: StudioFlags) {
+  const { settings, allServices, services } = await openSuite(context, flags);
+  const { openTargets } = await import('../operations/targets.js');
+  const { runStudio } = await import('../studio/run.js');
+  const { environment, signal, log } = context;
+  const { host, port, open, write = false, reveal = false } = flags;
+  const password = flags.password ? passwordOf(readEnvironment(settings.root, environment), log) : undefined;
+  const targets = await openTargets(settings, services, log);
+  await runStudio({
+    ...{ settings, allServices, targets, host, port, password, open, write, reveal, environment, signal, log },
+  });
+  return { data: { ok: true }, text: 'The studio has stopped' };
+}
+
+/** From the environment, because other users of the machine can see the arguments of a process. */
+function passwordOf(environment: Environment, log: CommandContext['log']): string {
+  const given = environment['AZORA_STUDIO_PASSWORD'];
+  if (given !== undefined && given !== '') return given;
+  const generated = randomBytes(PASSWORD_BYTES).toString('base64url');
+  log(`The password is ${generated}`);
+  return generated;
+}

@@ -1,0 +1,85 @@
+import { spawn } from 'node:child_process';
+import type { Environment } from '@azora/db-core';
+import { openCredentials } from '../config/credentials';
+import { openStudioContext, type StudioOptions } from '../operations/studio/context';
+import { childEnvironment } from '../system/child-environment';
+import { PAGE_DIRECTORY, readAssets } from './page';
+import { startServer } from './server';
+
+export interface RunStudioOptions extends StudioOptions {
+  readonly host: string;
+  readonly port: number;
+  readonly password: string | undefined;
+  /** Whether to open the page in the browser. */
+  readonly open: boolean;
+  readonly environment: Environment;
+  /** Ends the studio. */
+  readonly signal: AbortSignal;
+}
+
+/**
+ * Serves the studio until `signal` aborts, then ends its sessions and disables its roles.
+ * @throws {SuiteError} `STUDIO.NOT_BUILT`, `STUDIO.PASSWORD_NEEDED`, `STUDIO.CANNOT_LISTEN`, `SCHEMA.INVALID`
+ */
+export async function runStudio(options: RunStudioOptions): Promise<void> {
+  const { host, port, password, environment, signal, log } = options;
+  const assets = await readAssets(PAGE_DIRECTORY);
+  const sessionOf = await sessionFor(options);
+  const studio = await openStudioContext(options);
+  try {
+    let preparing: Promise<void> | undefined;
+    const server = await startServer({
+      ...{ context: studio.context, assets, host, port, password, sessionOf, log },
+      // After the first page, which waits for the same servers.
+      onFleetRead: () => {
+        preparing ??= studio.prepare();
+      },
+    });
+    log(`The studio is running at ${server.url}`);
+    if (options.open) openBrowser(server.url, environment, log);
+    await aborted(signal);
+    await server.close();
+    await preparing;
+  } finally {
+    await studio.close();
+  }
+}
+
+/** A page survives a restart on the same day with the same flags; other flags could let it do more. */
+async function sessionFor(options: RunStudioOptions): Promise<(port: number) => string> {
+  const { settings, host, write, reveal, password } = options;
+  const secretOf = await openCredentials(settings.home);
+  const day = new Date().toISOString().slice(0, 10);
+  return (port) => secretOf(`studio ${JSON.stringify([day, host, port, write, reveal, password])}`);
+}
+
+function aborted(signal: AbortSignal): Promise<void> {
+  return new Promise((resolve) => {
+    if (signal.aborted) resolve();
+    else signal.addEventListener('abort', () => resolve(), { once: true });
+  });
+}
+
+/** What a desktop needs to find its display and its browser. */
+const DESKTOP = /^(DISPLAY|WAYLAND_DISPLAY|XAUTHORITY|DBUS_SESSION_BUS_ADDRESS|BROWSER|XDG_.*)$/;
+
+/** Asks the desktop to open the address. A failure is logged; the address was printed in any case. */
+export function openBrowser(url: string, environment: Environment, log: (line: string) => void): void {
+  const desktop = Object.entries(environment).flatMap(([name, value]): [string, string][] =>
+    value !== undefined && DESKTOP.test(name) ? [[name, value]] : [],
+  );
+  const program = openerOf(process.platform, environment);
+  if (program === undefined) return;
+  const env = childEnvironment(environment, Object.fromEntries(desktop));
+  const child = spawn(program, [url], { detached: true, stdio: 'ignore', windowsHide: true, env });
+  child.on('error', (error) => log(`Could not open a browser: ${error.message}`));
+  child.unref();
+}
+
+function openerOf(platform: NodeJS.Platform, environment: Environment): string | undefined {
+  if (platform === 'darwin') return 'open';
+  // explorer.exe takes the address as one argument; `start` would interpret & and ^ in it.
+  if (platform === 'win32') return 'explorer.exe';
+  const hasDesktop = environment['DISPLAY'] !== undefined || environment['WAYLAND_DISPLAY'] !== undefined;
+  return hasDesktop ? 'xdg-open' : undefined;
+}
