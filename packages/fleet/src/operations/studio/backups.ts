@@ -1,5 +1,5 @@
 import type { Storage } from '../../backup-store/storage';
-import { describeSet } from '../backup/list';
+import { describeSet } from '../backup/sets';
 import { toSuiteError } from '../fleet';
 import type { StudioContext } from './context';
 import { inTime, PATIENCE_MS, type ReadError, readErrorOf } from './reader';

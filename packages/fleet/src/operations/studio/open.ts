@@ -1,5 +1,5 @@
 import pMap from 'p-map';
-import { openStorage } from '../../backup-store/open-storage';
+import { openStorage } from '../../backup-store/location';
 import type { Service } from '../../config/registry';
 import type { Settings } from '../../config/settings';
 import { readSchemaModel } from '../../schema/schema-model';
@@ -40,7 +40,7 @@ export async function openStudioContext(request: StudioRequest): Promise<OpenedS
     context: {
       targets,
       schemaModel,
-      openStorage: () => openStorage(settings.backups.location),
+      openStorage: () => openStorage(settings.backups.location, settings.environment),
       write,
       reveal,
       access,
