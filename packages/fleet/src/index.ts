@@ -1,14 +1,13 @@
 export { migrateDown, migrateUp, readMigrations, withClient } from '@azora/db-migrate';
-export { openStorage } from './backup-store/open-storage';
+export { openStorage } from './backup-store/location';
 export { findSet, type OpenedSet, openSet } from './backup-store/set';
 export type { PasswordOf } from './config/credentials';
 export { findServices, type Service, selectServices } from './config/registry';
 export { readSettings, type Settings } from './config/settings';
 export { type BackupReport, type BackupRequest, backUpFleet } from './operations/backup/create';
-export { type DrillReport, drill } from './operations/backup/drill';
-export { type ListedSet, listSets } from './operations/backup/list';
-export { pruneSets } from './operations/backup/prune';
 export { type RestoredService, type RestoreRequest, restoreFleet } from './operations/backup/restore';
+export { type ListedSet, listSets, pruneSets } from './operations/backup/sets';
+export { type VerifyReport, verifySet } from './operations/backup/verify';
 export { type Destination, findDestinations } from './operations/destination';
 export { type DriftedService, findDrift } from './operations/drift';
 export { eachService, type ProgressEvent, type RunOptions, type ServiceRow } from './operations/fleet';

@@ -32,7 +32,7 @@ CREATE TABLE accounts (id integer PRIMARY KEY, balance integer NOT NULL);
 CREATE TABLE transfers (id serial PRIMARY KEY, payer integer NOT NULL REFERENCES accounts, payee integer NOT NULL, amount integer NOT NULL);
 INSERT INTO accounts SELECT id, ${FIRST_BALANCE} FROM generate_series(1, ${ACCOUNTS}) AS id;`,
 };
-/** The second half of each is money that goes from the one table to the other; the rest makes them large. */
+/** The second half of each table is money that moves between the two; the rest makes the tables large. */
 const VAULTS = {
   schema: `
 model Left {
@@ -58,7 +58,7 @@ const PARENTS = {
   schema: 'model Parent {\n  id Int @id @default(autoincrement())\n  @@map("parents")\n}',
   up: 'CREATE TABLE parents (id serial PRIMARY KEY);',
 };
-/** Tables are locked by name: those who write to them the other way round meet the fence half-way. */
+/** The fence locks tables in the order of their names. A writer that uses the opposite order meets it half-way. */
 const CHILDREN = {
   schema: `
 model Child {
@@ -90,7 +90,7 @@ async function givenServices(services: Readonly<Record<string, { schema: string;
   return fleet;
 }
 
-/** Moves money between two accounts, the lower one first, so that two who pay each other do not wait in a circle. */
+/** Moves money between two accounts, the lower id first, so that two payments in opposite directions do not deadlock. */
 function pay([session]: readonly Client[], writer: number, round: number): Promise<unknown> | undefined {
   const payer = ((writer * 7 + round * 3) % ACCOUNTS) + 1;
   const payee = ((payer + (round % (ACCOUNTS - 1))) % ACCOUNTS) + 1;
@@ -105,7 +105,7 @@ function pay([session]: readonly Client[], writer: number, round: number): Promi
   );
 }
 
-/** How much money there is, and of how many accounts the balance is not what the transfers say. */
+/** The total of all balances, and the number of accounts whose balance differs from the sum of their transfers. */
 function auditOf(url: DatabaseUrl): Promise<readonly unknown[]> {
   return rowsOf(
     url,
@@ -123,8 +123,8 @@ function auditOf(url: DatabaseUrl): Promise<readonly unknown[]> {
 const EXACT = [{ money: ACCOUNTS * FIRST_BALANCE, wrong: 0, goes_on: true }];
 const ORPHANS = 'SELECT count(*)::int FROM children WHERE NOT parent = ANY (';
 
-describe('a set of a database that is written to', () => {
-  it('holds money and transfers of one moment, however often it is made', async () => {
+describe('a backup set of a database with writers', () => {
+  it('has balances and transfers of one moment', async () => {
     const bank = (await givenServices({ bank: BANK })).target('bank');
     const { storage } = await givenPlace();
     const writers = await startWriters([bank.admin], 4, async (...given) => pay(...given));
@@ -144,7 +144,7 @@ describe('a set of a database that is written to', () => {
   });
 });
 
-describe('a large database, which several sessions read', () => {
+describe('a large database that several sessions read', () => {
   let vault: Target;
   beforeAll(async () => {
     vault = (await givenServices({ vault: VAULTS })).target('vault');
@@ -153,7 +153,7 @@ describe('a large database, which several sessions read', () => {
   const moneyIn = (url: DatabaseUrl) =>
     rowsOf(url, 'SELECT ((SELECT sum(balance) FROM left_vault) + (SELECT sum(balance) FROM right_vault))::int');
 
-  it('has the same state for all of them', async () => {
+  it('shows all of them the same state', async () => {
     const { storage } = await givenPlace();
     const writers = await startWriters([vault.admin], 2, async ([session], writer, round) => {
       const id = 6_001 + ((writer * 3_000 + round) % 6_000);
@@ -167,7 +167,7 @@ describe('a large database, which several sessions read', () => {
     for (const set of sets) expect(await inRestored(storage, set, vault, moneyIn)).toEqual([240_000]);
   });
 
-  it('is altered only after the set has it, by whoever waits for that without an end', async () => {
+  it('is altered only after the backup, by a session that waits without a timeout', async () => {
     const { storage } = await givenPlace();
     const altering: Promise<unknown>[] = [];
     const watched = watchedStorage(storage, async () => {
@@ -188,7 +188,7 @@ describe('a large database, which several sessions read', () => {
     expect(await moneyIn(vault.admin)).toEqual([240_000]);
   });
 
-  it('leaves nothing behind and writes no more when one of them cannot store what it read', async () => {
+  it('leaves nothing behind and writes nothing more when one session cannot store its rows', async () => {
     const { storage, directory } = await givenPlace();
     const stored: string[] = [];
     const watched = watchedStorage(storage, async (file) => {
@@ -209,8 +209,8 @@ describe('a large database, which several sessions read', () => {
   });
 });
 
-describe('a set of two services that are written to', () => {
-  /** A parent in the one, and once that is committed, a child in the other; and two tables in either order. */
+describe('a backup set of two services with writers', () => {
+  /** Each writer commits a parent in one service, then a child in the other, and writes to two tables in either order. */
   const givenFamilies = async () => {
     const { target } = await givenServices({ people: PARENTS, young: CHILDREN });
     const [people, young] = [target('people'), target('young')];
@@ -222,7 +222,7 @@ describe('a set of two services that are written to', () => {
     return { people, young, writers };
   };
 
-  /** Children in a set whose parent is not. */
+  /** The number of children in a set whose parent is missing from it. */
   const orphansIn = async (
     storage: Awaited<ReturnType<typeof givenPlace>>['storage'],
     set: string,
@@ -236,7 +236,7 @@ describe('a set of two services that are written to', () => {
     return Number(orphans);
   };
 
-  it('has no child without its parent with --fence, also when a snapshot comes late; without, it may', async () => {
+  it('never has a child without its parent with --fence, even when one snapshot is late; without it, it may', async () => {
     const { people, young, writers } = await givenFamilies();
     const { storage } = await givenPlace();
 
@@ -247,7 +247,7 @@ describe('a set of two services that are written to', () => {
         expect(await orphansIn(storage, set, people, young)).toBe(0);
         await writers.goneOn();
       }
-      // What the fence is for: that these writers do make orphans shows that the above can fail.
+      // Proves that the test can fail: without the fence, these writers do create orphans.
       let orphans = 0;
       while (orphans === 0) {
         const { set, manifest } = await backUp([people, late], storage);
@@ -258,7 +258,7 @@ describe('a set of two services that are written to', () => {
     await writers.stop();
   });
 
-  it('lets writers who meet the fence half-way finish: none is ended by it', async () => {
+  it('lets writers that meet the fence half-way finish, and cancels none of them', async () => {
     const { people, young, writers } = await givenFamilies();
     const slow = await startWriters([young.admin], 2, async ([session], writer) => {
       const inserts = ['INSERT INTO children (parent) VALUES (0)', 'INSERT INTO notes DEFAULT VALUES'];
@@ -275,7 +275,7 @@ describe('a set of two services that are written to', () => {
     await Promise.all([slow.stop(), writers.stop()]);
   });
 
-  it('is not made with --fence while a transaction that has written stays open', async () => {
+  it('is not made with --fence while a write transaction stays open', async () => {
     const { people, young, writers } = await givenFamilies();
     const { storage, directory } = await givenPlace();
     const open = await openClient(young.admin, 'open');
@@ -296,7 +296,7 @@ describe('a set of two services that are written to', () => {
   });
 });
 
-/** Resolves when so many sessions of the database wait for a lock. */
+/** Resolves when this many sessions of the database wait for a lock. */
 async function waitingForLocks({ admin }: Target, count: number): Promise<void> {
   const sql = `SELECT 1 FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'`;
   while ((await rowsOf(admin, sql)).length < count) await sleep(10);

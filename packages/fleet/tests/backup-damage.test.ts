@@ -4,7 +4,7 @@ import path from 'node:path';
 import { generateX25519Identity } from 'age-encryption';
 import type { Secret } from '../src/backup-store/encryption';
 import { findSet, openSet } from '../src/backup-store/set';
-import { drill } from '../src/operations/backup/drill';
+import { verifySet } from '../src/operations/backup/verify';
 import { migrateTargetUp } from '../src/operations/migrate';
 import type { Target } from '../src/operations/targets';
 import { backUp, filesIn, givenPlace, removePlaces, restore } from './backup-fixture';
@@ -19,7 +19,7 @@ const MIGRATIONS = {
 };
 const NOTE = 'model Note {\n  id Int @id @default(autoincrement())\n  body String\n  @@map("notes")\n}';
 
-/** What must never be touched by a set that cannot be used. */
+/** The databases that a set which cannot be used must not change. */
 async function liveState(target: Target): Promise<unknown> {
   return rowsOf(
     target.maintenance,
@@ -27,7 +27,7 @@ async function liveState(target: Target): Promise<unknown> {
   );
 }
 
-describe('a set that is not what was written', () => {
+describe('a damaged backup set', () => {
   let target: Target;
   beforeAll(async () => {
     target = (await givenFleet({ notes: { schema: NOTE, migrations: MIGRATIONS } })).target('notes');
@@ -40,21 +40,21 @@ describe('a set that is not what was written', () => {
     const { storage, directory } = await givenPlace();
     const { set } = await backUp([target], storage, { secret });
     const folder = path.join(directory, set);
-    const expectRefused = async (file: string, codes: readonly string[]) => {
+    const expectRejected = async (file: string, codes: readonly string[]) => {
       const before = await liveState(target);
       const failure = await failureOf(restore([target], storage, set, secret === undefined ? {} : { secret }));
       expect({ file, code: failure.code }).toEqual({ file, code: expect.stringMatching(new RegExp(codes.join('|'))) });
       expect(`${failure.message} ${failure.why}`).toContain(path.basename(file).replace(/\.seal$/, ''));
       expect(await liveState(target)).toEqual(before);
     };
-    return { storage, set, folder, files: await filesIn(folder), expectRefused };
+    return { storage, set, folder, files: await filesIn(folder), expectRejected };
   };
 
   it.each(['not encrypted', 'encrypted'])(
-    'is refused for one byte in any of its files, and the file is named (%s)',
+    'is rejected with the name of the file when one byte of any file differs (%s)',
     async (kind) => {
       const secret = kind === 'encrypted' ? { identity: await generateX25519Identity() } : undefined;
-      const { folder, files, expectRefused } = await given(secret);
+      const { folder, files, expectRejected } = await given(secret);
       expect(files.length).toBeGreaterThanOrEqual(6);
 
       for (const file of files) {
@@ -63,26 +63,26 @@ describe('a set that is not what was written', () => {
         const at = Math.floor(whole.length / 2);
         flipped[at] = (flipped[at] ?? 0) ^ 1;
         await writeFile(path.join(folder, file), flipped);
-        await expectRefused(file, ['BACKUP.DAMAGED', 'BACKUP.BAD_MANIFEST', 'BACKUP.WRONG_KEY']);
+        await expectRejected(file, ['BACKUP.DAMAGED', 'BACKUP.BAD_MANIFEST', 'BACKUP.WRONG_KEY']);
         await writeFile(path.join(folder, file), whole);
       }
     },
   );
 
-  it('is refused when a file is missing or too short', async () => {
-    const { folder, files, expectRefused } = await given();
+  it('is rejected when a file is missing or too short', async () => {
+    const { folder, files, expectRejected } = await given();
 
     for (const file of files) {
       const whole = await readFile(path.join(folder, file));
       await truncate(path.join(folder, file), whole.length - 1);
-      await expectRefused(file, ['BACKUP.DAMAGED', 'BACKUP.BAD_MANIFEST']);
+      await expectRejected(file, ['BACKUP.DAMAGED', 'BACKUP.BAD_MANIFEST']);
       await rm(path.join(folder, file));
-      await expectRefused(file, ['BACKUP.NO_FILE']);
+      await expectRejected(file, ['BACKUP.NO_FILE']);
       await writeFile(path.join(folder, file), whole);
     }
   });
 
-  it('is refused with an edited manifest, and never reads or writes outside its directory', async () => {
+  it('is rejected with an edited manifest, and never reads or writes outside its directory', async () => {
     const { storage, set, folder } = await given();
     const file = path.join(folder, 'manifest.json');
     const text = await readFile(file, 'utf8');
@@ -101,7 +101,7 @@ describe('a set that is not what was written', () => {
     expect(await failureOf(findSet(storage, '../elsewhere'))).toMatchObject({ code: 'BACKUP.UNKNOWN_SET' });
   });
 
-  it('is opened by its key alone, and nothing in it can be read without', async () => {
+  it('can be opened only with its key, without which nothing in it can be read', async () => {
     const identity = await generateX25519Identity();
     const { storage, set, folder, files } = await given({ identity });
 
@@ -118,8 +118,8 @@ describe('a set that is not what was written', () => {
     expect(await rowsOf(target.admin, 'SELECT count(*)::int FROM notes')).toEqual([500]);
   });
 
-  it('is opened by its passphrase alone', () => {
-    // In a process of its own: stretching a passphrase takes 256 MB, and in this one, whose code is watched, a minute.
+  it('can be opened only with its passphrase', () => {
+    // In another process: stretching a passphrase takes 256 MB, and under Jest's instrumentation a minute.
     const program = `
       const { makeSetKey, openSetKey } = require(process.argv[1]);
       (async () => {
@@ -128,26 +128,31 @@ describe('a set that is not what was written', () => {
         const error = await openSetKey(wrapped, { passphrase: 'incorrect horse' }, 'a set').catch((it) => it);
         console.log(JSON.stringify([opened.identity === key.identity, wrapped.includes(key.identity), error.code]));
       })();`;
-    const compiled = path.resolve(__dirname, '..', 'dist', 'sets', 'encryption.js');
+    const compiled = path.resolve(__dirname, '..', 'dist', 'backup-store', 'encryption.js');
     const { stdout } = spawnSync(process.execPath, ['-e', program, compiled], { encoding: 'utf8' });
 
     expect(JSON.parse(stdout)).toEqual([true, false, 'BACKUP.WRONG_KEY']);
   });
 
-  it('does not hold in a drill, which says why and keeps that with the set', async () => {
+  it('fails verification, which says why and stores the result with the set', async () => {
     const { storage, set, folder } = await given();
-    const request = { set: await openSet(storage, set, undefined), home: folder, references: [] };
+    const request = {
+      set: await openSet(storage, set, undefined),
+      home: folder,
+      references: [],
+      environment: process.env,
+    };
 
-    expect((await drill([target], request, {})).verification).toMatchObject({ ok: true, problems: [] });
+    expect((await verifySet([target], request, {})).verification).toMatchObject({ ok: true, problems: [] });
     await truncate(path.join(folder, 'notes', 'notes.copy.gz'), 10);
-    expect((await drill([target], request, {})).verification).toMatchObject({
+    expect((await verifySet([target], request, {})).verification).toMatchObject({
       ok: false,
       problems: [expect.stringContaining('notes/notes.copy.gz')],
     });
     expect(JSON.parse((await storage.readText(set, 'verified.json')) ?? '')).toMatchObject({ ok: false });
   });
 
-  it('is not proven by a drill of a part of it, nor unproven by one that was interrupted', async () => {
+  it('keeps its result when only a part of it is verified, or when the verification is interrupted', async () => {
     const part = { '20260101000001_init': { up: 'CREATE TABLE other (id int)', down: 'DROP TABLE other' } };
     const two = await givenFleet({
       notes: { schema: NOTE, migrations: MIGRATIONS },
@@ -156,14 +161,25 @@ describe('a set that is not what was written', () => {
     for (const it of two.targets) await migrateTargetUp(it, { lockTimeoutMs: 10_000 });
     const { storage, directory } = await givenPlace();
     const { set } = await backUp(two.targets, storage);
-    const request = { set: await openSet(storage, set, undefined), home: directory, references: [] };
+    const request = {
+      set: await openSet(storage, set, undefined),
+      home: directory,
+      references: [],
+      environment: process.env,
+    };
 
-    expect((await drill([two.target('notes')], request, {})).verification).toMatchObject({ ok: true, isKept: false });
+    expect((await verifySet([two.target('notes')], request, {})).verification).toMatchObject({
+      ok: true,
+      isKept: false,
+    });
     const interrupted = { signal: AbortSignal.abort() };
-    expect((await drill(two.targets, request, interrupted)).verification).toMatchObject({ ok: false, isKept: false });
+    expect((await verifySet(two.targets, request, interrupted)).verification).toMatchObject({
+      ok: false,
+      isKept: false,
+    });
     expect(await storage.readText(set, 'verified.json')).toBeUndefined();
 
-    expect((await drill(two.targets, request, {})).verification).toMatchObject({ ok: true, isKept: true });
+    expect((await verifySet(two.targets, request, {})).verification).toMatchObject({ ok: true, isKept: true });
     expect(await storage.readText(set, 'verified.json')).toContain('"ok": true');
   });
 });

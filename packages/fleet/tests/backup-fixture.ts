@@ -12,7 +12,7 @@ import type { Target } from '../src/operations/targets';
 
 const places: string[] = [];
 
-/** An empty place for sets; {@link removePlaces} takes it away again. */
+/** An empty directory for sets, until {@link removePlaces}. */
 export async function givenPlace(): Promise<{ readonly directory: string; readonly storage: Storage }> {
   const directory = await mkdtemp(path.join(os.tmpdir(), 'azora-sets-'));
   places.push(directory);
@@ -23,21 +23,22 @@ export async function removePlaces(): Promise<void> {
   await Promise.all(places.splice(0).map((directory) => rm(directory, { recursive: true, force: true })));
 }
 
-/** A backup with the options given; it must not fail. */
+/** Makes a backup with the given options, which must succeed. */
 export async function backUp(
   targets: readonly Target[],
   storage: Storage,
   options: Partial<BackupRequest> = {},
 ): Promise<BackupReport & { readonly manifest: Manifest }> {
   const plain = { secret: undefined, mask: undefined, fence: false, allowDrift: false, format: 'copy' } as const;
-  const request = { storage, ...plain, ...options };
+  const surroundings = { environment: process.env, log: () => undefined };
+  const request = { storage, ...plain, ...surroundings, ...options };
   const report = await backUpFleet(targets, request, {});
   for (const row of report.rows) if (row.state === 'failed') throw row.error;
-  if (report.manifest === undefined) throw new Error('no set was kept');
+  if (report.manifest === undefined) throw new Error('no set was stored');
   return { ...report, manifest: report.manifest };
 }
 
-/** A restore of a set, whose rows must all be done. */
+/** Restores a set, which must succeed for every service. */
 export async function restore(
   targets: readonly Target[],
   storage: Storage,
@@ -45,13 +46,14 @@ export async function restore(
   { secret, dropOld = true }: { readonly secret?: Secret; readonly dropOld?: boolean } = {},
 ) {
   const opened = await openSet(storage, set, secret);
-  const request = { set: opened, home: os.tmpdir(), passwordOf: () => 'only-for-tests', dropOld, log: () => undefined };
+  const surroundings = { home: os.tmpdir(), environment: process.env, log: () => undefined };
+  const request = { set: opened, passwordOf: () => 'only-for-tests', dropOld, ...surroundings };
   const rows = await restoreFleet(targets, request, {});
   for (const row of rows) if (row.state === 'failed') throw row.error;
   return rows;
 }
 
-/** Every file of a set, from its directory. */
+/** The paths of all files of a set, relative to its directory. */
 export async function filesIn(directory: string): Promise<readonly string[]> {
   const entries = await readdir(directory, { recursive: true, withFileTypes: true });
   return entries

@@ -8,12 +8,12 @@ import { type DatabaseUrl, parseDatabaseUrl, withUrlParts } from '@azora/db-core
 import { withClient } from '@azora/db-migrate';
 import { directoryStorage } from '../src/backup-store/directory';
 import { openSet } from '../src/backup-store/set';
-import { SET_ID } from '../src/backup-store/set-id';
 import type { Storage } from '../src/backup-store/storage';
-import { drill } from '../src/operations/backup/drill';
-import { listSets } from '../src/operations/backup/list';
+import { SET_ID } from '../src/backup-store/storage';
 import { pairUp } from '../src/operations/backup/preflight';
 import { checkFiles } from '../src/operations/backup/restore';
+import { listSets } from '../src/operations/backup/sets';
+import { verifySet } from '../src/operations/backup/verify';
 import { migrateTargetUp } from '../src/operations/migrate';
 import type { Target } from '../src/operations/targets';
 import { createDatabase, dropDatabase } from '../src/postgres/databases';
@@ -42,7 +42,7 @@ CREATE TABLE items (id integer PRIMARY KEY, label text NOT NULL);
 CREATE TABLE parts (id serial PRIMARY KEY, item integer NOT NULL REFERENCES items (id));
 CREATE INDEX parts_item ON parts (item);
 CREATE UNIQUE INDEX items_label ON items (label);`;
-/** Not one value is the same before a restore and after it. */
+/** No value is the same before and after a restore. */
 const STORED = `
 TRUNCATE items, parts RESTART IDENTITY;
 INSERT INTO items SELECT id, 'stored ' || md5(id::text) FROM generate_series(1, 15000) AS id;
@@ -64,10 +64,10 @@ interface Ended {
   readonly output: string;
 }
 
-/** A checkout whose sessions and databases are told from all others' on the server by their names. */
+/** A checkout whose sessions and databases have names of their own on the server. */
 interface Checkout {
   readonly fleet: GivenFleet;
-  /** The database from which others are created. */
+  /** The database from which the others are created. */
   readonly hub: DatabaseUrl;
   readonly prefix: string;
   readonly directory: string;
@@ -97,7 +97,7 @@ afterAll(async () => {
   await removeFleets();
 });
 
-/** Every database of the checkout but the hub. */
+/** Every database of the checkout except the hub. */
 async function databasesOf(hub: DatabaseUrl): Promise<readonly string[]> {
   const prefix = hub.database.slice(0, -'hub'.length);
   const sql = `SELECT datname::text FROM pg_database WHERE starts_with(datname, '${prefix}') ORDER BY 1`;
@@ -118,21 +118,21 @@ function startCli({ fleet, hub }: Checkout, args: readonly string[]) {
   let output = '';
   for (const stream of [child.stdout, child.stderr]) stream.on('data', (chunk: Buffer) => (output += chunk.toString()));
   const ended = once(child, 'close').then(([exitCode, signal]): Ended => {
-    // However it is ended, it is no bug of ours.
+    // However a command ends, it must not report a bug.
     if (output.includes('[INTERNAL]')) throw new Error(output);
     return { exitCode, signal, output };
   });
   return { child, ended };
 }
 
-/** Runs a command that must come to its end. */
+/** Runs a command that must succeed. */
 async function run(checkout: Checkout, args: readonly string[]): Promise<string> {
   const { exitCode, output } = await startCli(checkout, args).ended;
   if (exitCode !== 0) throw new Error(`${args.join(' ')} ended with ${exitCode}: ${output}`);
   return output;
 }
 
-/** How long a command takes that nobody disturbs; of two times the shorter, as most moments shall be within the run. */
+/** The shorter of two durations of an undisturbed command, so that most moments are within a run. */
 async function measure(checkout: Checkout, args: readonly string[]): Promise<number> {
   const times: number[] = [];
   for (let round = 0; round < 2; round += 1) {
@@ -155,7 +155,7 @@ async function signalAfter(
   return ended;
 }
 
-/** Moments spread over a run, each somewhere in its part of it; the last are after what was measured. */
+/** Moments spread over a run, each at random in its part of the run; the last may be after the measured end. */
 function momentsIn(fromMs: number, toMs: number, count: number, random: () => number): readonly number[] {
   return Array.from({ length: count }, (_, part) => fromMs + ((toMs - fromMs) * 1.05 * (part + random())) / count);
 }
@@ -171,7 +171,7 @@ function randomFrom(seed: number): () => number {
   };
 }
 
-/** Resolves when the server has noticed that its clients are gone. */
+/** Resolves when the server has noticed that the clients are gone. */
 async function waitForTheDead({ hub, prefix }: Checkout): Promise<void> {
   const sql = `SELECT 1 FROM pg_stat_activity WHERE starts_with(datname, '${prefix}') AND application_name = 'azora-db'
     AND pid <> pg_backend_pid()`;
@@ -183,12 +183,12 @@ async function fill(targets: readonly Target[], sql: string): Promise<readonly u
   return statesOf(targets);
 }
 
-/** What each service holds, as a hash. */
+/** A hash of the content of each service. */
 async function statesOf(targets: readonly Target[]): Promise<readonly unknown[]> {
   return (await Promise.all(targets.map(({ admin }) => rowsOf(admin, STATE)))).flat();
 }
 
-/** What is neither a live database nor one that was kept, and what is not a set. */
+/** The databases that are neither live nor kept, and the files that are not sets. */
 async function leftOversOf({ hub, directory, fleet }: Checkout): Promise<readonly string[]> {
   const live = fleet.targets.map(({ database }) => database);
   const databases = (await databasesOf(hub)).filter((name) => !live.includes(name) && !name.includes('__before_'));
@@ -201,7 +201,7 @@ async function dropKept({ hub }: Checkout): Promise<void> {
     if (name.includes('__before_')) await rowsOf(hub, `DROP DATABASE "${name}" WITH (FORCE)`);
 }
 
-/** Reads every byte of the sets that are shown; returns their ids. */
+/** Reads every byte of the listed sets; returns their ids. */
 async function readSets({ storage, fleet }: Checkout): Promise<readonly string[]> {
   const sets = await listSets(storage);
   for (const { id, problem, services } of sets) {
@@ -212,18 +212,22 @@ async function readSets({ storage, fleet }: Checkout): Promise<readonly string[]
   return sets.map(({ id }) => id);
 }
 
-/** Restores the sets into scratch databases; returns what does not hold, with the reason. */
+/** Verifies the sets; returns those that fail, with the reason. */
 async function unsoundSets({ storage, fleet }: Checkout, ids: readonly string[]): Promise<readonly unknown[]> {
   const unsound: unknown[] = [];
   for (const id of ids) {
     const set = await openSet(storage, id, undefined);
-    const { verification } = await drill(fleet.targets, { set, home: fleet.root, references: [] }, {});
+    const { verification } = await verifySet(
+      fleet.targets,
+      { set, home: fleet.root, references: [], environment: process.env },
+      {},
+    );
     if (!verification.ok) unsound.push({ id, verification });
   }
   return unsound;
 }
 
-describe(`a backup or restore that does not come to its end (AZORA_TEST_SEED=${SEED})`, () => {
+describe(`a backup or restore that does not finish (AZORA_TEST_SEED=${SEED})`, () => {
   let checkout: Checkout;
   let stored: readonly unknown[];
   const random = randomFrom(SEED);
@@ -236,7 +240,7 @@ describe(`a backup or restore that does not come to its end (AZORA_TEST_SEED=${S
     await run(checkout, backup);
   });
 
-  it('leaves no half set and live databases as they are when a backup is killed at any moment', async () => {
+  it('leaves no incomplete set and unchanged live databases when a backup is killed at any moment', async () => {
     const totalMs = await measure(checkout, backup);
     const finished: string[] = [];
     let killed = 0;
@@ -260,7 +264,7 @@ describe(`a backup or restore that does not come to its end (AZORA_TEST_SEED=${S
     expect(parts).toBeGreaterThan(0);
   });
 
-  it('leaves each live database as it was or restored when a restore is killed at any moment', async () => {
+  it('leaves each live database unchanged or restored when a restore is killed at any moment', async () => {
     const { targets } = checkout.fleet;
     const live = await fill(targets, LIVE);
     const totalMs = await measure(checkout, restore);
@@ -290,23 +294,26 @@ describe(`a backup or restore that does not come to its end (AZORA_TEST_SEED=${S
   it.each([
     ['backup', backup, STORED],
     ['restore', restore, LIVE],
-  ])('leaves nothing when a %s is interrupted: 130, and the state before or after', async (_, args, given) => {
-    const { targets } = checkout.fleet;
-    const totalMs = await measure(checkout, args);
-    const outcomes: Interrupted[] = [];
-    // The first are before it listens to Ctrl-C: then it ends at once, with nothing begun.
-    for (const moment of momentsIn(0, totalMs, INTERRUPTS, random)) {
-      await dropKept(checkout);
-      const before = await fill(targets, given);
-      outcomes.push(await interrupt(checkout, args, moment, { before, stored }));
-    }
-    summarize(args[0] ?? '', totalMs, outcomes.map((outcome) => JSON.stringify(outcome)).join('\n'));
-    // One that has done all may have ended before it heard of it, or while it ended.
-    for (const { end, did } of outcomes) expect(did === 'all' ? [130, 'SIGINT', 0] : [130, 'SIGINT']).toContain(end);
-    expect(outcomes).toContainEqual(expect.objectContaining({ end: 130, did: 'nothing' }));
-  });
+  ])(
+    'leaves nothing behind when a %s is interrupted, exits with 130, and has the state before or after',
+    async (_, args, given) => {
+      const { targets } = checkout.fleet;
+      const totalMs = await measure(checkout, args);
+      const outcomes: Interrupted[] = [];
+      // The first moments are before the command listens to Ctrl-C: it ends at once, before it has changed anything.
+      for (const moment of momentsIn(0, totalMs, INTERRUPTS, random)) {
+        await dropKept(checkout);
+        const before = await fill(targets, given);
+        outcomes.push(await interrupt(checkout, args, moment, { before, stored }));
+      }
+      summarize(args[0] ?? '', totalMs, outcomes.map((outcome) => JSON.stringify(outcome)).join('\n'));
+      // A command that has finished may have ended before the signal arrived.
+      for (const { end, did } of outcomes) expect(did === 'all' ? [130, 'SIGINT', 0] : [130, 'SIGINT']).toContain(end);
+      expect(outcomes).toContainEqual(expect.objectContaining({ end: 130, did: 'nothing' }));
+    },
+  );
 
-  it('says so when the server ends all its sessions in a restore, and the live databases are as they were', async () => {
+  it('reports it when the server terminates all sessions of a restore, and leaves the live databases unchanged', async () => {
     const { targets } = checkout.fleet;
     await fill(targets, STORED);
     const totalMs = await measure(checkout, restore);
@@ -361,7 +368,7 @@ async function interrupt(
   return { moment: Math.round(moment), end: exitCode ?? signal, did };
 }
 
-/** What was live before is kept for each that was restored, and holds what it held. */
+/** Each restored database has a kept predecessor with the former content. */
 async function expectKept({ hub }: Checkout, live: readonly unknown[], restored: number): Promise<void> {
   const kept = (await databasesOf(hub)).filter((name) => name.includes('__before_'));
   const states = await Promise.all(kept.map((database) => rowsOf(withUrlParts(hub, { database }), STATE)));
@@ -369,7 +376,7 @@ async function expectKept({ hub }: Checkout, live: readonly unknown[], restored:
   for (const [state] of states) expect(live).toContain(state);
 }
 
-/** Ends what the administrator's sessions of the checkout do; returns how many there were. */
+/** Terminates the administrator's sessions in the databases of the checkout; returns their number. */
 async function endSessions({ hub, prefix }: Checkout): Promise<number> {
   const sql = `SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE starts_with(datname, '${prefix}')
     AND application_name = 'azora-db' AND pid <> pg_backend_pid()`;

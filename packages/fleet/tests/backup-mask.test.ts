@@ -47,7 +47,7 @@ const TABLE = `CREATE TABLE people (
 const CANARIES = ['canary', '+4477009001', '10.9.8.7', '1969-07-20', 'c'.repeat(64)];
 const KEY = 'a key for tests';
 
-describe('a masked set', () => {
+describe('a masked backup set', () => {
   let fleet: GivenFleet;
   beforeAll(async () => {
     const migrations = { '20260101000001_init': { up: TABLE, down: 'DROP TABLE people' } };
@@ -77,7 +77,7 @@ describe('a masked set', () => {
     return { storage, set, texts: await Promise.all(texts) };
   };
 
-  it('holds nothing that is personal or secret, in any file', async () => {
+  it('has no personal data and no secrets in any file', async () => {
     const { texts } = await maskedBy(KEY);
 
     expect(texts.some(({ file }) => file === path.join('shop', 'people.copy.gz'))).toBe(true);
@@ -87,7 +87,7 @@ describe('a masked set', () => {
     expect(leaks).toEqual([]);
   });
 
-  it('is restored with every constraint, numbers as they were, and the same pseudonym wherever a value stands', async () => {
+  it('restores with every constraint, unchanged numbers and one pseudonym for equal values', async () => {
     const { storage, set } = await maskedBy(KEY);
     await restore(fleet.targets, storage, set);
     const [shop, club] = await Promise.all(
@@ -117,7 +117,7 @@ describe('a masked set', () => {
     ]);
   });
 
-  it('has other pseudonyms under another key', async () => {
+  it('has different pseudonyms under another key', async () => {
     const people = async (key: string) => (await maskedBy(key)).texts.find(({ file }) => file.includes('people'))?.text;
 
     expect(await people('one')).toEqual(await people('one'));

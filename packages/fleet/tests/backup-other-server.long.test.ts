@@ -16,8 +16,8 @@ const FIRST = {
 };
 const SECOND = { up: 'ALTER TABLE notes ADD more text DEFAULT $$x$$;', down: 'ALTER TABLE notes DROP more;' };
 
-/** Of whatever version the test server is, into the newest one, which the suite brings along. */
-describe('a set of one server', () => {
+/** From the test server, of any version, to the embedded server, which has the newest version. */
+describe('a backup set of one server', () => {
   let home = '';
   let elsewhere: (target: Target) => Target;
   beforeAll(async () => {
@@ -46,7 +46,7 @@ describe('a set of one server', () => {
     return { fleet, target, storage, ...(await backUp([target], storage)) };
   };
 
-  it('is restored on another, where the databases did not exist, and migrated on', async () => {
+  it('restores on another server without the databases, and applies newer migrations', async () => {
     const { fleet, target, storage, set } = await given();
     await fleet.write('notes', { migrations: { '20260101000001_init': FIRST, '20260101000002_more': SECOND } });
     const there = elsewhere(target);
@@ -62,7 +62,7 @@ describe('a set of one server', () => {
     expect(await rowsOf(target.admin, 'SELECT count(*)::int FROM notes')).toEqual([2]);
   });
 
-  it('is refused where the code lacks its migrations, or has others of their names', async () => {
+  it('is rejected when the checkout lacks its migrations, or has different ones of the same names', async () => {
     const { fleet, target, storage, set } = await given();
     const there = elsewhere(target);
     const edited = { up: `${FIRST.up}\n-- edited`, down: FIRST.down };

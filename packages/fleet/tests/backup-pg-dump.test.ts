@@ -1,9 +1,9 @@
 import { spawnSync } from 'node:child_process';
-import { readdir, readFile, writeFile } from 'node:fs/promises';
+import { readdir, readFile, rm, writeFile } from 'node:fs/promises';
 import path from 'node:path';
 import { generateX25519Identity } from 'age-encryption';
 import { openSet } from '../src/backup-store/set';
-import { drill } from '../src/operations/backup/drill';
+import { verifySet } from '../src/operations/backup/verify';
 import { migrateTargetUp } from '../src/operations/migrate';
 import { backUp, filesIn, givenPlace, removePlaces, restore } from './backup-fixture';
 import { givenFleet, removeFleets } from './fleet-fixture';
@@ -17,11 +17,11 @@ const INIT = {
 };
 const FULL = `SELECT id || kind || coalesce(text, '-') FROM notes ORDER BY id`;
 
-/** Whether this machine's pg_dump can read the test server: then sets of its archives are made, else that is refused. */
+/** Whether this machine's pg_dump can read the test server. If not, the tests expect the refusal. */
 const CAN_READ =
   spawnSync('pg_dump', ['--schema-only', '--dbname', process.env['TEST_DATABASE_URL'] ?? '']).status === 0;
 
-describe('a set whose rows are an archive of pg_dump', () => {
+describe('a backup set with pg_dump archives', () => {
   afterAll(async () => {
     await removePlaces();
     await removeFleets();
@@ -42,7 +42,7 @@ describe('a set whose rows are an archive of pg_dump', () => {
     backUp([target], storage, { format: 'pg_dump', ...options });
 
   if (CAN_READ) {
-    it('holds the database, also encrypted, and gives it back as it was', async () => {
+    it('restores the database unchanged, encrypted or not', async () => {
       const place = await given();
       const { target, storage, directory } = place;
       const secret = { identity: await generateX25519Identity() };
@@ -71,16 +71,16 @@ describe('a set whose rows are an archive of pg_dump', () => {
         expect(await rowsOf(target.admin, FULL)).toEqual(['1a-', '2ba\tb\\N', '3a']);
         expect(await rowsOf(target.admin, `SELECT nextval('numbers')::int`)).toEqual([8]);
         await expect(rowsOf(target.admin, `INSERT INTO notes VALUES (4, 'c')`)).rejects.toThrow('notes_kind_check');
-        const { verification } = await drill(
+        const { verification } = await verifySet(
           [target],
-          { set: await openSet(storage, set, key), home: directory, references: [] },
+          { set: await openSet(storage, set, key), home: directory, references: [], environment: process.env },
           {},
         );
         expect(verification).toMatchObject({ ok: true, problems: [] });
       }
     });
 
-    it('is a set like others: a byte that changed is found before anything is touched', async () => {
+    it('is rejected for one changed byte before anything is changed', async () => {
       const place = await given();
       const { target, storage, directory } = place;
       const { set } = await backUpArchive(place);
@@ -96,7 +96,7 @@ describe('a set whose rows are an archive of pg_dump', () => {
       expect(await rowsOf(target.admin, FULL)).toHaveLength(3);
     });
   } else {
-    it('is refused where pg_dump cannot read the server, and leaves nothing', async () => {
+    it('is refused when pg_dump cannot read the server, and leaves nothing behind', async () => {
       const place = await given();
 
       expect(await failureOf(backUpArchive(place))).toMatchObject({ code: 'BACKUP.NO_PG_DUMP' });
@@ -104,13 +104,10 @@ describe('a set whose rows are an archive of pg_dump', () => {
     });
   }
 
-  describe('by another pg_dump', () => {
-    const path_ = process.env['PATH'] ?? '';
-    afterEach(() => {
-      process.env['PATH'] = path_;
-    });
+  describe('with another pg_dump', () => {
+    const withPath = (PATH: string) => ({ environment: { ...process.env, PATH } });
 
-    it('that fails is no set; what it says is shown, and no argument has the password', async () => {
+    it('is not stored when pg_dump fails; its output is shown, and its arguments have no password', async () => {
       const place = await given();
       const bin = (await givenPlace()).directory;
       const said = path.join(bin, 'arguments');
@@ -122,10 +119,11 @@ echo 'pg_dump: error: out of paper' >&2
 exit 3
 `;
       await writeFile(path.join(bin, 'pg_dump'), program, { mode: 0o755 });
-      process.env['PATH'] = `${bin}${path.delimiter}${path_}`;
+      const options = withPath(`${bin}${path.delimiter}${process.env['PATH']}`);
 
-      expect(await failureOf(backUpArchive(place))).toMatchObject({
+      expect(await failureOf(backUpArchive(place, options))).toMatchObject({
         code: 'BACKUP.PG_DUMP_FAILED',
+        kind: 'failure',
         why: 'pg_dump: error: out of paper',
       });
 
@@ -136,17 +134,54 @@ exit 3
       expect(await readFile(said, 'utf8')).not.toContain(`:${password}@`);
     });
 
-    it('that is not there, or older than the server, is told before anything is stored', async () => {
+    it('hands pg_dump nothing of the environment but what a program needs', async () => {
       const place = await given();
       const bin = (await givenPlace()).directory;
-      process.env['PATH'] = bin;
-      expect(await failureOf(backUpArchive(place))).toMatchObject({ code: 'BACKUP.NO_PG_DUMP' });
+      const seen = path.join(bin, 'environment');
+      const program = `#!/bin/sh
+if [ "$1" = --version ]; then echo 'pg_dump (PostgreSQL) 99.1'; exit 0; fi
+env > ${seen}
+exit 3
+`;
+      await writeFile(path.join(bin, 'pg_dump'), program, { mode: 0o755 });
+      const secrets = {
+        AZORA_BACKUP_KEY: 'sesame',
+        AZORA_BACKUP_PASSPHRASE: 'sesame',
+        AZORA_MASK_KEY: 'sesame',
+        AWS_SECRET_ACCESS_KEY: 'sesame',
+        DATABASE_URL: 'postgresql://postgres:sesame@host',
+        NODE_OPTIONS: '--title=sesame',
+        PGHOST: 'sesame',
+      };
+      const environment = { ...process.env, ...secrets, PATH: `${bin}${path.delimiter}${process.env['PATH']}` };
 
-      await writeFile(path.join(bin, 'pg_dump'), `#!/bin/sh\necho 'pg_dump (PostgreSQL) 9.6.1'\n`, { mode: 0o755 });
+      await failureOf(backUpArchive(place, { environment }));
 
-      expect(await failureOf(backUpArchive(place))).toMatchObject({
+      const variables = await readFile(seen, 'utf8');
+      expect(variables).toMatch(/^PGPASSWORD=/m);
+      expect(variables).not.toContain('sesame');
+    });
+
+    it('is refused when pg_dump is missing, cannot be run or is older than the server, before anything is stored', async () => {
+      const place = await given();
+      const bin = (await givenPlace()).directory;
+      expect(await failureOf(backUpArchive(place, withPath(bin)))).toMatchObject({
         code: 'BACKUP.NO_PG_DUMP',
-        why: 'pg_dump is of PostgreSQL 9.6 and reads no newer server.',
+        kind: 'configuration',
+        why: 'There is no pg_dump on the PATH.',
+      });
+
+      await writeFile(path.join(bin, 'pg_dump'), '', { mode: 0o644 });
+      expect(await failureOf(backUpArchive(place, withPath(bin)))).toMatchObject({
+        code: 'BACKUP.NO_PG_DUMP',
+        why: expect.stringContaining('EACCES'),
+      });
+
+      await rm(path.join(bin, 'pg_dump'));
+      await writeFile(path.join(bin, 'pg_dump'), `#!/bin/sh\necho 'pg_dump (PostgreSQL) 9.6.1'\n`, { mode: 0o755 });
+      expect(await failureOf(backUpArchive(place, withPath(bin)))).toMatchObject({
+        code: 'BACKUP.NO_PG_DUMP',
+        why: expect.stringMatching(/^pg_dump 9\.6 cannot read a server of PostgreSQL \d+\.$/),
       });
       expect(await readdir(place.directory)).toEqual([]);
     });

@@ -15,7 +15,7 @@ model Thing {
   @@map("things")
 }`;
 
-/** Every type of column that the fleet has, and every kind of object that its migrations make. */
+/** Every column type of the suite, and every kind of object that its migrations create. */
 const UP = `
 CREATE TYPE mood AS ENUM ('sad', 'so so', 'it''s "fine"');
 CREATE SEQUENCE odd_numbers INCREMENT 2 START 7;
@@ -69,7 +69,7 @@ const COLUMNS = [
   'address',
 ];
 
-/** No NUL, which PostgreSQL's text does not take. */
+/** Without NUL, which PostgreSQL's text cannot contain. */
 const text = fc.oneof(
   fc.constantFrom('', '\\N', '\\.', '\t', '\n', '\r\n', '\\', '"', "'", '😀', 'ß\u0301', '\u202e', 'NULL', '{}', ','),
   fc.string({ unit: 'binary', maxLength: 40 }).map((value) => value.replaceAll('\0', '')),
@@ -121,7 +121,7 @@ const row = fc.record(
   { requiredKeys: [] },
 );
 
-describe('a set', () => {
+describe('a backup set', () => {
   const native = pgDump();
   afterAll(removePlaces);
   afterAll(removeFleets);
@@ -133,7 +133,7 @@ describe('a set', () => {
     return fleet.target('shop');
   };
 
-  it('gives back any contents of every type of column', async () => {
+  it('restores any value of every column type', async () => {
     const target = await givenShop();
     const { admin } = target;
     const { storage } = await givenPlace();
@@ -142,7 +142,7 @@ describe('a set', () => {
       fc.asyncProperty(fc.array(row, { minLength: 1, maxLength: 15 }), async (rows) => {
         await rowsOf(admin, 'TRUNCATE things, owners CASCADE');
         const columns = COLUMNS.join(', ');
-        // As text, through each type's own input: what JavaScript makes of numbers and times has no part in it.
+        // As text through each type's input function, so that JavaScript does not convert numbers and times.
         const values = COLUMNS.map((column) => `(given ->> '${column}')::${typeOf(column)}`).join(', ');
         await withClient(admin, (client) =>
           client.query(
@@ -165,7 +165,7 @@ describe('a set', () => {
     );
   });
 
-  it('gives back every object, worded as it was, sequences where they stood, and no drift', async () => {
+  it('restores every object with the same definition, the positions of sequences, and no drift', async () => {
     const target = await givenShop();
     const { admin } = target;
     await rowsOf(
@@ -195,7 +195,7 @@ describe('a set', () => {
     expect(manifest.databases[0]?.migrations.map(({ name }) => name)).toEqual(['20260101000001_init']);
   });
 
-  it('leaves the planner what it needs at once, and the rest to autovacuum', async () => {
+  it('gives the planner a first set of statistics, and leaves the rest to autovacuum', async () => {
     const target = await givenShop();
     const { admin } = target;
     await rowsOf(admin, `INSERT INTO owners (name) SELECT 'owner ' || n FROM generate_series(1, 200) AS n`);
@@ -209,7 +209,7 @@ describe('a set', () => {
       'kind',
       'name',
     ]);
-    // A session tells of its rows a moment after it has ended.
+    // A session reports its row counts a moment after it has ended.
     const isLeft = () =>
       rowsOf(
         admin,
@@ -218,7 +218,7 @@ describe('a set', () => {
     while ((await isLeft())[0] !== true) await sleep(50);
   });
 
-  it('is restored by plain psql with the script that it holds', async () => {
+  it('can be restored with plain psql and its own script', async () => {
     if (spawnSync('psql', ['--version']).status !== 0) {
       expect(process.env['TEST_DATABASE_URL']).toBeDefined();
       return;
@@ -249,11 +249,11 @@ function typeOf(column: string): string {
   return type;
 }
 
-/** The machine's pg_dump of a whole database, where there is one that can read the test server. */
+/** The output of the machine's pg_dump for a database; undefined when it cannot read the test server. */
 function pgDump(): ((url: string) => string) | undefined {
   const run = (url: string) => spawnSync('pg_dump', ['--dbname', url], { encoding: 'utf8' });
   const { status } = run(process.env['TEST_DATABASE_URL'] ?? '');
   if (status !== 0) return undefined;
-  // The token that guards a script against injected commands is another one each time.
+  // The token that protects a script against injected commands differs each time.
   return (url) => run(url).stdout.replace(/^\\(un)?restrict .*$/gm, '');
 }

@@ -6,8 +6,7 @@ import { chunksOf } from '../src/backup-store/file';
 import { keptSets } from '../src/backup-store/retention';
 import { openSet } from '../src/backup-store/set';
 import { writeVerification } from '../src/backup-store/verification';
-import { listSets } from '../src/operations/backup/list';
-import { pruneSets } from '../src/operations/backup/prune';
+import { listSets, pruneSets } from '../src/operations/backup/sets';
 import { migrateTargetUp } from '../src/operations/migrate';
 import type { Target } from '../src/operations/targets';
 import { backUp, givenPlace, removePlaces } from './backup-fixture';
@@ -16,7 +15,7 @@ import { failureOf } from './migrations-fixture';
 
 const SET = '20260101T000000000Z-000001';
 
-describe('what a retention keeps', () => {
+describe('keptSets', () => {
   const at = (...times: readonly string[]) => times.map((startedAt) => ({ id: startedAt, startedAt: `${startedAt}Z` }));
   const none = { last: 0, daily: 0, weekly: 0, monthly: 0 };
   const sets = at(
@@ -25,35 +24,35 @@ describe('what a retention keeps', () => {
   );
 
   it.each([
-    ['the newest', { ...none, last: 2 }, ['2026-03-09T12:00:00', '2026-03-08T12:00:00']],
+    ['the newest sets', { ...none, last: 2 }, ['2026-03-09T12:00:00', '2026-03-08T12:00:00']],
     [
-      'the newest of a day',
+      'the newest set of each day',
       { ...none, daily: 4 },
       ['2026-03-09T12:00:00', '2026-03-08T12:00:00', '2026-03-02T00:00:00', '2026-03-01T23:59:59'],
     ],
     [
-      'the newest of a week, which begins on Monday',
+      'the newest set of each week, which begins on Monday',
       { ...none, weekly: 3 },
       ['2026-03-09T12:00:00', '2026-03-08T12:00:00', '2026-03-01T23:59:59'],
     ],
     [
-      'the newest of a month',
+      'the newest set of each month',
       { ...none, monthly: 12 },
       ['2026-03-09T12:00:00', '2026-02-28T10:00:00', '2026-01-31T10:00:00'],
     ],
     [
-      'what any of them keeps',
+      'each set that any of the rules keeps',
       { last: 1, daily: 0, weekly: 0, monthly: 2 },
       ['2026-03-09T12:00:00', '2026-02-28T10:00:00'],
     ],
     ['nothing', none, []],
-  ])('is %s', (_, retention, kept) => {
+  ])('keeps %s', (_, retention, kept) => {
     expect(keptSets(sets, retention)).toEqual(kept);
     expect(keptSets(sets.toReversed(), retention)).toEqual(kept);
   });
 });
 
-describe('sets in a directory', () => {
+describe('backup sets in a directory', () => {
   let target: Target;
   beforeAll(async () => {
     const migrations = {
@@ -65,7 +64,7 @@ describe('sets in a directory', () => {
   afterAll(removePlaces);
   afterAll(removeFleets);
 
-  it('are seen when they are whole, and can be read by their owner alone', async () => {
+  it('become visible when they are complete, and are readable only by their owner', async () => {
     const { storage, directory } = await givenPlace();
     const place = directoryStorage(path.join(directory, 'new', 'place'));
     const writer = await place.begin(SET);
@@ -81,7 +80,7 @@ describe('sets in a directory', () => {
     expect(await storage.list()).toEqual([]);
   });
 
-  it('leave nothing when they are abandoned, nor when their process was killed', async () => {
+  it('leave nothing behind when they are abandoned, or when their process was killed', async () => {
     const { storage, directory } = await givenPlace();
     await (await storage.begin(SET)).abandon();
     expect(await readdir(directory)).toEqual([]);
@@ -93,7 +92,7 @@ describe('sets in a directory', () => {
     await writer.abandon();
   });
 
-  it('are listed newest first with what is known of them, one that cannot be read included', async () => {
+  it('are listed newest first, including a set with a manifest that is not valid', async () => {
     const { storage, directory } = await givenPlace();
     await mkdir(path.join(directory, SET));
     await writeFile(path.join(directory, SET, 'manifest.json'), '{}');
@@ -118,7 +117,7 @@ describe('sets in a directory', () => {
     ]);
   });
 
-  it('are pruned when that is said, but the newest that was proven', async () => {
+  it('are pruned only with yes, and never the newest verified set', async () => {
     const { storage } = await givenPlace();
     const sets = [await backUp([target], storage), await backUp([target], storage), await backUp([target], storage)];
     const [first = '', second = '', third = ''] = sets.map(({ set }) => set).sort();
@@ -136,7 +135,7 @@ describe('sets in a directory', () => {
     expect(await storage.list()).toEqual([first, third]);
   });
 
-  it('cannot be kept where nothing can be written, which is said', async () => {
+  it('cannot be stored where nothing can be written', async () => {
     const { directory } = await givenPlace();
     await writeFile(path.join(directory, 'file'), '');
     const place = directoryStorage(path.join(directory, 'file', 'place'));

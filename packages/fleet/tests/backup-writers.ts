@@ -11,15 +11,15 @@ import { withScratchDatabase } from '../src/postgres/scratch';
 import { openClient } from './migrations-fixture';
 
 export interface Writers {
-  /** How often each of them has written so far. */
+  /** The number of writes of each writer. */
   readonly rounds: () => readonly number[];
-  /** Resolves when each has written once more; rejects when one could not write. */
+  /** Resolves when each writer has written once more; rejects when one could not write. */
   readonly goneOn: () => Promise<void>;
-  /** Rejects with the error of one that could not write. */
+  /** Stops all writers; rejects with the error of one that could not write. */
   readonly stop: () => Promise<void>;
 }
 
-/** Sessions that write at full speed, each on its own, until they are stopped. */
+/** Starts sessions that write at full speed, independently of each other, until they are stopped. */
 export async function startWriters(
   databases: readonly DatabaseUrl[],
   count: number,
@@ -55,7 +55,7 @@ export async function startWriters(
   return { rounds: () => [...rounds], goneOn, stop };
 }
 
-/** Does `work` on a database with what the set holds of the target's. */
+/** Runs `work` on a scratch database that holds the target's database of the set. */
 export async function inRestored<Result>(
   storage: Storage,
   set: string,
@@ -64,14 +64,17 @@ export async function inRestored<Result>(
 ): Promise<Result> {
   const opened = await openSet(storage, set, undefined);
   const entry = opened.manifest.databases.find(({ service }) => service === target.service.name);
-  if (entry === undefined) throw new Error(`nothing of ${target.service.name} in ${set}`);
+  if (entry === undefined) throw new Error(`${set} has no database of ${target.service.name}`);
   return withScratchDatabase(scratchPlace(target), async (url) => {
-    await loadDatabase({ set: opened, entry, url, oneSession: false }, { tell: () => undefined });
+    await loadDatabase(
+      { set: opened, entry, url, oneSession: false, environment: process.env },
+      { onProgress: () => undefined },
+    );
     return work(url);
   });
 }
 
-/** A way to the target's database on which a snapshot is taken later than those of others. */
+/** Runs `work` with a connection to the target's database that delays the snapshot. */
 export async function withLateSnapshot<Result>(
   target: Target,
   lateMs: number,
@@ -109,7 +112,7 @@ export async function withLateSnapshot<Result>(
   }
 }
 
-/** A storage that calls `before` when a file is about to be stored. */
+/** A storage that calls `before` before it stores a file. */
 export function watchedStorage(storage: Storage, before: (path: string) => Promise<void>): Storage {
   return {
     ...storage,

@@ -25,29 +25,29 @@ const text = read('docker-compose.yml');
 const compose: ComposeFile = parse(text);
 const services = Object.entries(compose.services);
 
-// The linter ships the specification's own schema, which has formats of its own and no strict types.
+// The linter ships the schema of the specification, which uses custom formats and no strict types.
 const linter = path.dirname(require.resolve('dclint/package.json'));
 const schema = JSON.parse(readFileSync(path.join(linter, 'schemas', 'compose.schema.json'), 'utf8'));
-// Its draft is named by an address that ajv does not know under https.
+// ajv does not know the https address by which the schema names its draft.
 const validate = new Ajv({ strict: false, validateFormats: false }).compile({ ...schema, $schema: undefined });
 
 describe('docker-compose.yml', () => {
-  it('is valid by the schema of the Compose Specification', () => {
+  it('is valid according to the Compose Specification', () => {
     validate(compose);
     expect(validate.errors ?? []).toEqual([]);
     expect(validate({ ...compose, services: { postgres: { imagee: 'postgres' } } })).toBe(false);
   });
 
-  it.each(services)('publishes %s on the loopback address only', (_, { ports }) => {
+  it.each(services)('publishes %s only on the loopback address', (_, { ports }) => {
     expect(ports.filter((port) => !port.startsWith('127.0.0.1:'))).toEqual([]);
   });
 
-  it.each(services)('takes a fixed version of %s and knows when it is healthy', (_, { image, healthcheck }) => {
+  it.each(services)('pins the version of %s and has a health check for it', (_, { image, healthcheck }) => {
     expect(image).toMatch(/^[a-z]+\/[a-z]+:(?!latest)\w*\d[\w.-]*$/);
     expect(healthcheck).toBeDefined();
   });
 
-  it('has pgvector, keeps its data in a named volume and refuses to start without a password', () => {
+  it('has pgvector, keeps its data in a named volume and does not start without a password', () => {
     const { image, volumes, environment } = compose.services['postgres'] ?? {};
 
     expect(image).toBe('pgvector/pgvector:pg17');
@@ -56,7 +56,7 @@ describe('docker-compose.yml', () => {
     expect(environment?.['POSTGRES_PASSWORD']).toMatch(/^\$\{POSTGRES_PASSWORD:\?.+\}$/);
   });
 
-  it('pools transactions once the server is healthy', () => {
+  it('pools transactions after the server is healthy', () => {
     const { environment, depends_on: dependsOn } = compose.services['pgbouncer'] ?? {};
 
     expect(environment?.['POOL_MODE']).toBe('transaction');
@@ -65,7 +65,7 @@ describe('docker-compose.yml', () => {
 });
 
 describe('scripts/pitr', () => {
-  it('has a second file that the schema of the Compose Specification knows, with the volume that it archives to', () => {
+  it('has a second compose file that is valid and has a volume for the archive', () => {
     const pitr: ComposeFile = parse(read('scripts', 'pitr', 'docker-compose.pitr.yml'));
 
     validate(pitr);
@@ -77,7 +77,7 @@ describe('scripts/pitr', () => {
 });
 
 describe('scripts/schedule', () => {
-  it('has a sidecar that the schema of the Compose Specification knows, beside the server of the other file', () => {
+  it('has a second compose file that is valid and adds a backup service next to the server', () => {
     const schedule: ComposeFile = parse(read('scripts', 'schedule', 'docker-compose.backup.yml'));
 
     validate(schedule);
@@ -89,7 +89,7 @@ describe('scripts/schedule', () => {
     expect(Object.keys(schedule.volumes)).toEqual(['backups']);
   });
 
-  it('runs commands that there are, and each that the others run', () => {
+  it('runs the same existing commands in every schedule', () => {
     const scripts = JSON.parse(read('package.json')).scripts as Readonly<Record<string, string>>;
     const files = ['crontab', 'azora-backup.service', 'docker-compose.backup.yml'];
 
@@ -102,11 +102,11 @@ describe('scripts/schedule', () => {
   });
 });
 
-/** Set by a desktop, for programs that open windows. */
+/** Set by a desktop for programs that open windows. */
 const OF_THE_DESKTOP = ['DISPLAY', 'WAYLAND_DISPLAY'];
 
 describe('.env.example', () => {
-  it('names exactly the variables that the code and docker-compose.yml read', async () => {
+  it('lists exactly the variables that the code and docker-compose.yml read', async () => {
     const ofServices = (await findServices(REPOSITORY_ROOT)).map(({ name }) => urlVariable(name));
     const ofCompose = [...text.matchAll(/\$\{(\w+)/g)].map(([, name = '']) => name);
     const expected = [
@@ -123,11 +123,11 @@ describe('.env.example', () => {
     ).toEqual([...new Set(expected)].sort());
   });
 
-  it('says in one line above each what it is for', () => {
+  it('describes each variable in the line above it', () => {
     expect(documented().filter(({ comment }) => !/^# [A-Z].+\.$/.test(comment))).toEqual([]);
   });
 
-  it('changes nothing when it is copied as it is', () => {
+  it('has no effect when it is copied without changes', () => {
     const active = read('.env.example')
       .split('\n')
       .filter((line) => line !== '' && !line.startsWith('#'));
@@ -143,7 +143,7 @@ function documented(): readonly { readonly name: string; readonly comment: strin
   });
 }
 
-/** Variables that the sources name where they read the environment; those made from a service's name are not among them. */
+/** The variables that the sources read by name. Variables that derive from the name of a service are not among them. */
 function variablesIn(folder: string): readonly string[] {
   const root = path.join(REPOSITORY_ROOT, folder);
   const files = readdirSync(root, { recursive: true, encoding: 'utf8' }).filter((file) => file.endsWith('.ts'));

@@ -7,8 +7,8 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { promisify } from 'node:util';
 import { withClient } from '@azora/db-migrate';
 import { startEmbedded, stopEmbedded } from '../src/postgres/embedded/server';
-import { pruneArchive, takeBase } from '../src/postgres/pitr/base';
-import { enableArchive } from '../src/postgres/pitr/enable';
+import { enableArchive } from '../src/postgres/pitr/archiver';
+import { pruneArchive, takeBase } from '../src/postgres/pitr/base-backup';
 import { type RestoreStep, restoreTo } from '../src/postgres/pitr/restore';
 import { readArchive } from '../src/postgres/pitr/status';
 
@@ -45,7 +45,7 @@ async function marks(): Promise<string[]> {
   return (await sql<{ name: string }>('SELECT name FROM mark ORDER BY at')).map(({ name }) => name);
 }
 
-/** Where the log is, and the time, by the server itself. */
+/** The current position in the log, and the server's time. */
 async function present(): Promise<{ lsn: string; time: string }> {
   const [row] = await sql<{ lsn: string; time: string }>(
     `SELECT pg_current_wal_lsn()::text AS lsn,
@@ -63,7 +63,7 @@ async function failureOf(work: Promise<unknown>): Promise<unknown> {
 }
 
 describe('the archive of the embedded server', () => {
-  it('is refused before it is turned on', async () => {
+  it('cannot be used before it is turned on', async () => {
     await startEmbedded({ home });
 
     expect(await readArchive({ home })).toMatchObject({ isEnabled: false, bases: [], window: null });
@@ -71,7 +71,7 @@ describe('the archive of the embedded server', () => {
     expect(await failureOf(restore('latest'))).toBe('PITR.NOT_ENABLED');
   });
 
-  it('is turned on by a restart, and a second time nothing changes', async () => {
+  it('is turned on with a restart, and changes nothing the second time', async () => {
     const { pid } = await startEmbedded({ home });
 
     expect(await enableArchive({ home, onProgress })).toMatchObject({ changed: true, restarted: true });
@@ -83,7 +83,7 @@ describe('the archive of the embedded server', () => {
     expect(await readArchive({ home })).toMatchObject({ isEnabled: true, archiver: { failedCount: 0 }, window: null });
   });
 
-  it('takes a segment twice, and never another one of the same name', async () => {
+  it('accepts a segment twice, and never a different one of the same name', async () => {
     const [from, to] = [path.join(home, 'segment'), path.join(home, 'archived')];
     const segment = Buffer.concat([Buffer.alloc(200_000, 'a'), Buffer.alloc(800_000)]);
     await writeFile(from, segment);
@@ -106,7 +106,7 @@ describe('a restore', () => {
   let target = { lsn: '', time: '' };
   let firstTimeline: string[] = [];
 
-  it('has a base backup made of a server that is written to', async () => {
+  it('uses a base backup of a server with writers', async () => {
     await sql(
       "CREATE TABLE mark (name text, at timestamptz DEFAULT clock_timestamp()); INSERT INTO mark VALUES ('base')",
     );
@@ -129,7 +129,7 @@ describe('a restore', () => {
     });
   });
 
-  it('goes to a time: what was committed until then is there, what came after is not', async () => {
+  it('to a time keeps earlier commits and drops later ones', async () => {
     await write('before');
     target = await present();
     await write('after');
@@ -141,14 +141,14 @@ describe('a restore', () => {
     expect(restored).toMatchObject({ target: target.time, timeline: 2, databases: 2 });
     expect((restored.lastCommitAt ?? '') <= target.time).toBe(true);
     expect(await sql('SELECT sum(n)::int AS sum FROM load')).toEqual([{ sum: 20_825 }]);
-    // The former data is kept, whole, and no URL has to change.
+    // The replaced data is kept, complete, and the URL stays the same.
     expect(await readFile(path.join(restored.kept ?? '', 'PG_VERSION'), 'utf8')).toBe('18\n');
     expect((await startEmbedded({ home })).url.href).toBe(url.href);
     expect(await sql("SELECT name FROM pg_settings WHERE name LIKE 're%' AND sourcefile IS NOT NULL")).toEqual([]);
     firstTimeline = ['base', 'before', 'after'];
   });
 
-  it('goes to the end of the timeline that a restore left', async () => {
+  it('follows a timeline that an earlier restore left', async () => {
     await write('second timeline');
 
     expect(await restore('latest', 1)).toMatchObject({ timeline: 3 });
@@ -156,7 +156,7 @@ describe('a restore', () => {
     expect(await readArchive({ home })).toMatchObject({ timeline: 3, timelines: [1, 2, 3], isEnabled: true });
   });
 
-  it('goes to a place in the log, also while others keep on asking for the server', async () => {
+  it('goes to an LSN while other processes keep starting the server', async () => {
     await write('third');
     const { lsn } = await present();
     await write('not any more');
@@ -178,7 +178,7 @@ describe('a restore', () => {
     expect(await marks()).toEqual([...firstTimeline, 'third']);
   });
 
-  it('goes to the end: nothing that was committed is lost, and the archive goes on', async () => {
+  it('to the latest point loses no commit, and the archive continues', async () => {
     await write('newest');
 
     await restore('latest');
@@ -189,7 +189,7 @@ describe('a restore', () => {
     expect(await readArchive({ home })).toMatchObject({ archiver: { isFailing: false }, timeline: 6 });
   });
 
-  it('is refused for what cannot be restored to, and nothing is touched', async () => {
+  it('rejects a point that cannot be reached, and changes nothing', async () => {
     const { pid } = await startEmbedded({ home });
     const files = await readdir(inServer(''));
     const later = new Date(Date.now() + 60_000).toISOString();
@@ -208,7 +208,7 @@ describe('a restore', () => {
     expect((await startEmbedded({ home })).pid).toBe(pid);
   });
 
-  it('is refused after a gap in the archive', async () => {
+  it('rejects a point after a gap in the archive', async () => {
     const wal = path.join(home, 'pitr', 'wal');
     const { lsn, time } = await present();
     await write('after the gap');
@@ -222,12 +222,12 @@ describe('a restore', () => {
     expect(codes).toEqual(['PITR.TARGET_AFTER_END', 'PITR.TARGET_AFTER_END']);
   });
 
-  /** Ends a segment, as a restore does before it looks. */
+  /** Archives the current segment, as a restore does before it checks the point. */
   async function restoreIsCovered(): Promise<void> {
     await enableArchive({ home, onProgress });
   }
 
-  /** So many milliseconds after the step. */
+  /** Steps, with the delay of the kill in milliseconds. */
   const UNTOUCHED: [RestoreStep, number][] = [
     ['checked', 0],
     ['copied', 150],
@@ -237,7 +237,7 @@ describe('a restore', () => {
   ];
   const SWAPPED: [RestoreStep][] = [['moved-away'], ['moved-in']];
 
-  it.each(UNTOUCHED)('killed when it was %s leaves the server as it was', async (step, afterMs) => {
+  it.each(UNTOUCHED)('that is killed after %s leaves the server unchanged', async (step, afterMs) => {
     const before = await marks();
     const { lsn } = await present();
     await write(`kept ${step}`);
@@ -247,14 +247,14 @@ describe('a restore', () => {
     expect((await readdir(inServer(''))).filter((name) => /new|swap/.test(name))).toEqual([]);
   });
 
-  it.each(SWAPPED)('killed when it was %s is finished by the next start', async (step) => {
+  it.each(SWAPPED)('that is killed after %s is finished by the next start', async (step) => {
     const before = await marks();
     const { lsn } = await present();
     await write(`lost ${step}`);
 
     expect(await killedAt(lsn, step)).toBe('SIGKILL');
     expect(await Promise.all([marks(), marks(), marks()])).toEqual([before, before, before]);
-    // The former data can be started on again.
+    // A server could start on the replaced data again.
     const kept = (await readdir(inServer(''))).filter((name) => name.startsWith('data.before-')).at(-1) ?? '';
     expect(await readdir(inServer(path.join(kept, 'global')))).toContain('pg_control');
     expect((await readdir(inServer(''))).filter((name) => /new|swap/.test(name))).toEqual([]);
@@ -267,7 +267,7 @@ describe('a restore', () => {
     return signal;
   }
 
-  it('is possible when the server does not start any more, with what it had not archived', async () => {
+  it('is possible when the server does not start, and includes the log that was not archived', async () => {
     await write('not archived');
     const expected = await marks();
     await stopEmbedded({ home });
@@ -278,7 +278,7 @@ describe('a restore', () => {
     expect(await marks()).toEqual(expected);
   });
 
-  it('goes on from a newer base backup when the older ones are removed with their log', async () => {
+  it('uses a newer base backup after the older ones and their log are removed', async () => {
     const old = await present();
     const base = await takeBase({ home, onProgress });
     const pruned = await pruneArchive({ home }, 1);

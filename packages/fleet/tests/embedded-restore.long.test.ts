@@ -21,14 +21,14 @@ const SEED = Number(process.env['AZORA_TEST_SEED'] ?? Date.now() % 1_000_000);
 const KILLS = 6;
 const SCHEMA = 'model Note {\n  id Int @id\n  text String\n  @@map("notes")\n}';
 const INIT = { up: 'CREATE TABLE notes (id int PRIMARY KEY, text text NOT NULL);', down: 'DROP TABLE notes;' };
-/** 20 MB, which is more than a file of the small server may have, and 16 MB at most in memory. */
+/** 20 MB: more than the largest file of the limited server, and at most 16 MB in memory. */
 const LARGE = `INSERT INTO notes SELECT id, string_agg(md5(id::text || part::text), '')
   FROM generate_series(10, 20000) AS id, generate_series(1, 32) AS part GROUP BY id`;
-/** A segment of the write-ahead log is 16 MB: with less no server starts. In units of 1 KiB. */
+/** In KiB. A segment of the write-ahead log has 16 MB, and no server starts with a lower limit. */
 const SMALL_FILES = 16 * 1024;
 const STATE = `SELECT count(*) || ' ' || md5(string_agg(notes::text, ',' ORDER BY id)) FROM notes`;
 
-/** The test server has the sets; they are restored on a server of their own, which may be killed. */
+/** The sets come from the test server and are restored on a separate server, which the tests may kill. */
 describe(`a restore whose server fails (AZORA_TEST_SEED=${SEED})`, () => {
   const homes: string[] = [];
   let fleet: GivenFleet;
@@ -54,7 +54,7 @@ describe(`a restore whose server fails (AZORA_TEST_SEED=${SEED})`, () => {
     await removeFleets();
   });
 
-  /** A server whose live databases hold the small set. */
+  /** A server whose live databases have the content of the small set. */
   const givenServer = async (limitKiB?: number) => {
     const home = await mkdtemp(path.join(os.tmpdir(), 'azora-restore-'));
     homes.push(home);
@@ -82,7 +82,7 @@ describe(`a restore whose server fails (AZORA_TEST_SEED=${SEED})`, () => {
       'SELECT datname::text FROM pg_database ORDER BY 1',
     );
 
-  it('leaves the live databases as they were when there is no room for a file, and says so', async () => {
+  it('leaves the live databases unchanged and reports the reason when the disk is full', async () => {
     const { there } = await givenServer(SMALL_FILES);
     const [states, databases] = [await statesOf(there), await databasesOf(there)];
 
@@ -97,7 +97,7 @@ describe(`a restore whose server fails (AZORA_TEST_SEED=${SEED})`, () => {
     expect(await restore(there, storage, small)).toMatchObject([{ state: 'done' }, { state: 'done' }]);
   });
 
-  it('leaves the live databases as they were or restored when the server is killed at any moment', async () => {
+  it('leaves the live databases unchanged or restored when the server is killed at any moment', async () => {
     const { home, there } = await givenServer();
     const expected = { [small]: await statesOf(there), [large]: await statesOf(fleet.targets) };
     const since = performance.now();
@@ -108,7 +108,8 @@ describe(`a restore whose server fails (AZORA_TEST_SEED=${SEED})`, () => {
     for (let kill = 0; kill < KILLS; kill += 1) {
       const delay = (length * (kill + pseudoRandom(SEED + kill))) / KILLS;
       const set = await openSet(storage, large, undefined);
-      const request = { set, home, passwordOf: () => 'only-for-tests', dropOld: true, log: () => undefined };
+      const surroundings = { home, environment: process.env, log: () => undefined };
+      const request = { set, passwordOf: () => 'only-for-tests', dropOld: true, ...surroundings };
       const ended = restoreFleet(there, request, {}).then(
         (rows) => rows.map(({ state }) => state),
         (error: { readonly code?: string }) => [error.code],
@@ -130,7 +131,7 @@ describe(`a restore whose server fails (AZORA_TEST_SEED=${SEED})`, () => {
     }
   });
 
-  it('of one service does not touch the others, nor who works in them', async () => {
+  it('of one service does not affect the others or their sessions', async () => {
     const { there } = await givenServer();
     const [notes, other] = there as [Target, Target];
     const session = new Client({ connectionString: other.admin.href });
@@ -148,10 +149,10 @@ describe(`a restore whose server fails (AZORA_TEST_SEED=${SEED})`, () => {
   });
 });
 
-describe('a backup whose place is full', () => {
+describe('a backup to a full disk', () => {
   afterAll(removeFleets);
 
-  it('is no set and leaves nothing, and says so', async () => {
+  it('stores no set, leaves nothing behind and reports the reason', async () => {
     const fleet = await givenFleet({ notes: { schema: SCHEMA, migrations: { '20260101000001_init': INIT } } });
     await migrateTargetUp(fleet.target('notes'), { lockTimeoutMs: 10_000 });
     await rowsOf(fleet.target('notes').admin, LARGE);
@@ -169,7 +170,7 @@ describe('a backup whose place is full', () => {
   });
 });
 
-/** Runs a program of ours whose files, and those of what it starts, cannot become larger. */
+/** Runs a program of the suite with a limit on the size of files, which its children inherit. */
 function withFileLimit(limitKiB: number, args: readonly string[], cwd: string, env: Readonly<Record<string, string>>) {
   const script = `ulimit -f ${limitKiB} && exec "$@"`;
   return spawnSync('bash', ['-c', script, 'bash', process.execPath, ...args], { cwd, env, encoding: 'utf8' });
@@ -181,7 +182,7 @@ function startLimited(home: string, root: string, limitKiB: number): void {
   if (status !== 0) throw new Error(stderr);
 }
 
-/** Between 0 and 1, of a seed. */
+/** A number between 0 and 1 that depends on the seed alone. */
 function pseudoRandom(seed: number): number {
   const value = Math.sin(seed) * 10_000;
   return value - Math.floor(value);

@@ -7,10 +7,10 @@ import { parse } from 'yaml';
 import { REPOSITORY_ROOT } from './suite-fixture';
 
 const SCRIPTS = path.join(REPOSITORY_ROOT, 'scripts', 'pitr');
-/** The server's own programs, where Debian puts them. */
+/** The server's programs, in the directory where Debian installs them. */
 const PROGRAMS = programsOfServer();
 
-/** As in the container: the scripts in one place, the archive and the data in two others, everything as the server's account. */
+/** As in the container: separate directories for the scripts, the archive and the data, and the server's account. */
 describe('scripts/pitr', () => {
   const place = mkdtempSync(path.join(os.tmpdir(), 'azora-pitr-'));
   const account = process.getuid?.() === 0 ? ['runuser', '-u', 'postgres', '--'] : [];
@@ -44,7 +44,7 @@ describe('scripts/pitr', () => {
     const own = `-p ${env.PGPORT} -c listen_addresses=127.0.0.1 -c unix_socket_directories=${place}`;
     run('pg_ctl', '-w', '-l', path.join(place, 'log'), '-o', `${own} ${options.join(' ')}`, 'start');
   };
-  /** It can be read a moment before it is recovered, and written then. */
+  /** Waits for the end of recovery: the server accepts reads before that, but no writes. */
   const startRecovered = () => {
     start();
     while (sql('SELECT pg_is_in_recovery()') === 't') run('sleep', '0.1');
@@ -62,7 +62,7 @@ describe('scripts/pitr', () => {
   });
 
   if (PROGRAMS === undefined) {
-    it('say which program is missing', () => {
+    it('report which program is missing', () => {
       expect(command(['sh', path.join(scripts, 'base.sh')])).toMatchObject({
         status: 127,
         stderr: expect.stringContaining('pg_basebackup'),
@@ -71,7 +71,7 @@ describe('scripts/pitr', () => {
     return;
   }
 
-  it('archive the log, make base backups and put a server back to a moment, and once more to a later one', () => {
+  it('archive the log, make base backups and restore a server to a moment, then to a later one', () => {
     run('mkdir', env.ARCHIVE);
     run('initdb', '-A', 'trust', '-U', 'postgres');
     start();
@@ -123,7 +123,7 @@ describe('scripts/pitr', () => {
     expect(segments).toContain(first);
   });
 
-  it('write a part of the log once: the same again is done, another of its name is refused', () => {
+  it('archive a segment once: the same content again succeeds, other content fails', () => {
     const part = path.join(place, 'part');
     writeFileSync(part, 'content');
     const archive = () => command(['sh', path.join(scripts, 'archive.sh'), part, '0000000A0000000000000001']);

@@ -5,17 +5,19 @@ import type { AddressInfo } from 'node:net';
 import os from 'node:os';
 import path from 'node:path';
 
-/** Answers a request itself, and says so. */
+/** Returns true when it answered the request itself. */
 export type Intercept = (request: IncomingMessage, response: ServerResponse) => boolean;
 
 export interface S3Server {
-  /** What the SDK reads; of this server alone, whatever the machine has. */
+  /** The variables that lead to this server, for `openStorage`. */
   readonly environment: Readonly<Record<string, string>>;
-  /** Until it is given undefined. */
+  /** Variables that the SDK reads from the process, which keep it away from the machine's own configuration. */
+  readonly isolation: Readonly<Record<string, string>>;
+  /** Intercepts requests until it is called with undefined. */
   intercept(by: Intercept | undefined): void;
-  /** Makes all objects below the prefix older. */
+  /** Sets the time of all objects below the prefix to this long ago. */
   age(prefix: string, ms: number): Promise<void>;
-  /** Adds objects, much faster than by requests. */
+  /** Adds objects without requests, which is much faster. */
   add(keys: readonly string[]): Promise<void>;
   /** All keys. */
   keys(): Promise<readonly string[]>;
@@ -36,7 +38,7 @@ interface S3rver {
 
 const OBJECT = '._S3rver_object';
 
-/** A server that speaks S3, on a free port of the loopback, with one bucket. */
+/** Starts an S3 server with one bucket on a free port of the loopback interface. */
 export async function startS3Server(bucket: string): Promise<S3Server> {
   const directory = await mkdtemp(path.join(os.tmpdir(), 'azora-s3-'));
   const restoreDes = provideDes();
@@ -47,7 +49,7 @@ export async function startS3Server(bucket: string): Promise<S3Server> {
     silent: true,
     directory,
     configureBuckets: [{ name: bucket }],
-    // It signs the list of a bucket without the slash that the SDK ends the path with.
+    // For a list of a bucket, this server computes the signature without the trailing slash that the SDK includes.
     allowMismatchedSignatures: true,
   });
   let intercept: Intercept | undefined;
@@ -62,7 +64,18 @@ export async function startS3Server(bucket: string): Promise<S3Server> {
     return found.map((file) => file.split(path.sep).join('/')).sort();
   };
   return {
-    environment: environmentOf(port, directory),
+    environment: {
+      AWS_ENDPOINT_URL_S3: `http://127.0.0.1:${port}`,
+      AWS_REGION: 'us-east-1',
+      AWS_ACCESS_KEY_ID: 'S3RVER',
+      AWS_SECRET_ACCESS_KEY: 'S3RVER',
+    },
+    isolation: {
+      AWS_CONFIG_FILE: path.join(directory, 'none'),
+      AWS_SHARED_CREDENTIALS_FILE: path.join(directory, 'none'),
+      AWS_EC2_METADATA_DISABLED: 'true',
+      AWS_MAX_ATTEMPTS: '1',
+    },
     intercept: (by) => {
       intercept = by;
     },
@@ -71,7 +84,7 @@ export async function startS3Server(bucket: string): Promise<S3Server> {
       const files = added.map((key) => path.join(directory, bucket, `${key}${OBJECT}`));
       for (const folder of new Set(files.map((file) => path.dirname(file)))) {
         await mkdir(folder, { recursive: true });
-        // The server removes empty folders, and fails when two removals at once find the same one empty.
+        // The server removes empty folders, and fails when two concurrent removals find the same one empty.
         await writeFile(path.join(folder, 'kept'), '');
       }
       for (const file of files) await writeFile(file, '');
@@ -90,22 +103,9 @@ export async function startS3Server(bucket: string): Promise<S3Server> {
   };
 }
 
-function environmentOf(port: number, directory: string): Readonly<Record<string, string>> {
-  return {
-    AWS_ENDPOINT_URL_S3: `http://127.0.0.1:${port}`,
-    AWS_REGION: 'us-east-1',
-    AWS_ACCESS_KEY_ID: 'S3RVER',
-    AWS_SECRET_ACCESS_KEY: 'S3RVER',
-    AWS_CONFIG_FILE: path.join(directory, 'none'),
-    AWS_SHARED_CREDENTIALS_FILE: path.join(directory, 'none'),
-    AWS_EC2_METADATA_DISABLED: 'true',
-    AWS_MAX_ATTEMPTS: '1',
-  };
-}
-
 /**
- * The server makes the tokens between the pages of a list with DES, which OpenSSL 3 has only as the triple of itself; with
- * the same key three times that is DES.
+ * The server encrypts the tokens between the pages of a list with DES. OpenSSL 3 has only triple DES, which equals DES
+ * when all three keys are the same.
  */
 function provideDes(): () => void {
   const { createCipheriv, createDecipheriv } = crypto;

@@ -5,21 +5,21 @@ import { dumpSchema } from '../src/postgres/dump/schema';
 import { type GivenFleet, givenFleet, removeFleets } from './fleet-fixture';
 import { failureOf, openClient } from './migrations-fixture';
 
-describe('the dump of a schema', () => {
+describe('dumpSchema', () => {
   let fleet: GivenFleet;
   beforeAll(async () => {
     fleet = await givenFleet({ notes: { schema: 'model Note {\n  id Int @id\n}', migrations: {} } });
   });
   afterAll(removeFleets);
 
-  it('fails when its connection is lost before its turn, and those after it go on', async () => {
+  it('fails when its connection is lost while it waits in the queue, and later dumps continue', async () => {
     const { admin } = fleet.target('notes');
     const lost = await openClient(admin);
     lost.on('error', () => undefined);
     const first = withClient(admin, dumpSchema);
     const query = jest.spyOn(lost, 'query');
     const waiting = failureOf(dumpSchema(lost));
-    // Its own question is answered; from here on the connection is lent to pg_dump, whose turn has not come.
+    // Its own query is answered. From here on the connection is lent to pg_dump, which still waits in the queue.
     await query.mock.results[0]?.value;
     await setImmediate();
     (lost as unknown as { connection: { stream: Duplex } }).connection.stream.destroy();

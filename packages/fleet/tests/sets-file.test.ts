@@ -1,41 +1,44 @@
 import { randomBytes } from 'node:crypto';
+import { mkdir, rm, symlink } from 'node:fs/promises';
+import path from 'node:path';
+import { Readable } from 'node:stream';
+import { SuiteError } from '@azora/db-core';
+import { generateX25519Identity } from 'age-encryption';
 import { directoryStorage } from '../src/backup-store/directory';
-import { readSetFile, writeSetFile } from '../src/backup-store/file';
-import type { Chunks } from '../src/backup-store/storage';
+import type { SetKey } from '../src/backup-store/encryption';
+import { checkSetFile, chunksOf, readSetFile, writeSetFile } from '../src/backup-store/file';
+import type { Chunks, Storage } from '../src/backup-store/storage';
 import { givenPlace, removePlaces } from './backup-fixture';
+import { failureOf } from './migrations-fixture';
 
 const SET = '20260101T000000000Z-000001';
-/** More than the streams on the way hold, and no smaller when it is compressed. */
+/** More than the streams buffer, and no smaller after compression. */
 const BYTES = 8 * 1024 * 1024;
 
-describe('a compressed file of a set', () => {
-  afterAll(removePlaces);
+afterAll(removePlaces);
 
-  const given = async () => {
-    const storage = directoryStorage((await givenPlace()).directory);
-    const writer = await storage.begin(SET);
-    const contents = randomBytes(BYTES);
-    async function* chunks(): Chunks {
-      yield contents;
-    }
-    const entry = await writeSetFile(writer, 'notes/notes.copy.gz', undefined, chunks());
-    await writer.finish();
-    return {
-      contents,
-      read: <Result>(take: (rows: Chunks) => Promise<Result>) => readSetFile(storage, SET, entry, undefined, take),
-    };
-  };
+const givenFile = async (key?: SetKey, contents = randomBytes(BYTES)) => {
+  const { storage, directory } = await givenPlace();
+  const writer = await storage.begin(SET);
+  async function* chunks(): Chunks {
+    yield contents;
+  }
+  const entry = await writeSetFile(writer, 'notes/notes.copy.gz', key, chunks());
+  await writer.finish();
+  return { contents, entry, storage, directory };
+};
 
-  it('comes back as it was', async () => {
-    const { contents, read } = await given();
+const drain = async (rows: Chunks): Promise<Buffer> => {
+  const found: Uint8Array[] = [];
+  for await (const chunk of rows) found.push(chunk);
+  return Buffer.concat(found);
+};
 
-    const parts = await read(async (rows) => {
-      const found: Uint8Array[] = [];
-      for await (const chunk of rows) found.push(chunk);
-      return found;
-    });
+describe('readSetFile', () => {
+  it('returns the content that was written', async () => {
+    const { contents, entry, storage } = await givenFile();
 
-    expect(Buffer.concat(parts).equals(contents)).toBe(true);
+    expect((await readSetFile(storage, SET, entry, undefined, drain)).equals(contents)).toBe(true);
   });
 
   it.each([
@@ -46,15 +49,87 @@ describe('a compressed file of a set', () => {
         for await (const _ of rows) throw new Error('the reader failed');
       },
     ],
-  ])('tells how its reader failed %s, and waits for nothing', async (_, take) => {
-    const { read } = await given();
+  ])('throws the error of a reader that fails %s', async (_, take) => {
+    const { entry, storage } = await givenFile();
 
-    await expect(read(take)).rejects.toThrow('the reader failed');
+    await expect(readSetFile(storage, SET, entry, undefined, take)).rejects.toThrow('the reader failed');
   });
 
-  it('is left by a reader that needs no more of it', async () => {
-    const { read } = await given();
+  it('returns when the reader stops early', async () => {
+    const { entry, storage } = await givenFile();
 
-    expect(await read(async () => 'nothing of it')).toBe('nothing of it');
+    expect(await readSetFile(storage, SET, entry, undefined, async () => 'enough')).toBe('enough');
+  });
+
+  it.each(['encrypted', 'not encrypted'])('does not call a file damaged when the storage fails (%s)', async (kind) => {
+    const key = kind === 'encrypted' ? { identity: await generateX25519Identity() } : undefined;
+    const { entry, storage } = await givenFile(key);
+    const outage = new SuiteError('BACKUP.STORAGE_FAILED', 'the bucket does not answer');
+    const failing: Storage = {
+      ...storage,
+      read: async (set, file) => {
+        const whole = await storage.read(set, file);
+        async function* cut(): Chunks {
+          for await (const chunk of whole) {
+            yield chunk;
+            throw outage;
+          }
+        }
+        return Readable.from(cut());
+      },
+    };
+
+    expect(await failureOf(readSetFile(failing, SET, entry, key, drain))).toBe(outage);
+  });
+});
+
+describe('a directory of sets', () => {
+  /** A link to itself: there is something, and even the administrator cannot read it. */
+  const makeUnreadable = async (file: string) => {
+    await rm(file, { force: true });
+    await symlink(path.basename(file), file);
+  };
+
+  it('tells a file that cannot be read from one that does not exist', async () => {
+    const { entry, storage, directory } = await givenFile(undefined, Buffer.from('rows'));
+    const file = path.join(directory, SET, 'notes', 'notes.copy.gz');
+    await makeUnreadable(file);
+
+    expect(await failureOf(checkSetFile(storage, SET, entry))).toMatchObject({
+      code: 'BACKUP.STORAGE_FAILED',
+      why: expect.stringContaining('ELOOP'),
+    });
+    expect(await failureOf(storage.readText(SET, 'notes/notes.copy.gz'))).toMatchObject({
+      code: 'BACKUP.STORAGE_FAILED',
+    });
+    await rm(file);
+    expect(await failureOf(checkSetFile(storage, SET, entry))).toMatchObject({ code: 'BACKUP.NO_FILE' });
+    expect(await storage.readText(SET, 'notes/notes.copy.gz')).toBeUndefined();
+  });
+
+  it('reports a failure in the middle of a file as a failure of the storage', async () => {
+    const { entry, storage, directory } = await givenFile(undefined, Buffer.from('rows'));
+    const file = path.join(directory, SET, 'notes', 'notes.copy.gz');
+    await rm(file);
+    await mkdir(file);
+
+    expect(await failureOf(checkSetFile(storage, SET, entry))).toMatchObject({
+      code: 'BACKUP.STORAGE_FAILED',
+      why: expect.stringContaining('EISDIR'),
+    });
+  });
+
+  it('reports the first error when a file cannot be replaced, and leaves no draft', async () => {
+    const { directory } = await givenPlace();
+    const storage = directoryStorage(directory);
+    const writer = await storage.begin(SET);
+    await writer.write('manifest.json', chunksOf('{}'));
+    await writer.finish();
+    await mkdir(path.join(directory, SET, 'verified.json', 'folder'), { recursive: true });
+
+    expect(await failureOf(storage.writeText(SET, 'verified.json', '{}'))).toMatchObject({
+      code: 'BACKUP.STORAGE_FAILED',
+      why: expect.stringMatching(/EISDIR|ENOTEMPTY|EEXIST/),
+    });
   });
 });

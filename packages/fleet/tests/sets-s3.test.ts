@@ -3,8 +3,10 @@ import net from 'node:net';
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { SuiteError } from '@azora/db-core';
 import { chunksOf, textOf } from '../src/backup-store/file';
+import { parseS3Location } from '../src/backup-store/location';
 import { s3Storage } from '../src/backup-store/s3';
 import type { Chunks, SetWriter } from '../src/backup-store/storage';
+import type { Environment } from '../src/system/child-environment';
 import { type S3Server, startS3Server } from './s3-server';
 
 const FIRST = '20260101T020304000Z-0a1b2c';
@@ -16,8 +18,10 @@ const MIB = 2 ** 20;
 describe('backup sets in a bucket', () => {
   const before = { ...process.env };
   let server: S3Server;
+  let environment: Environment;
   let prefix = 0;
-  const open = () => s3Storage(`s3://backups/of/${prefix}`);
+  const at = (url: string, variables: Environment = environment) => s3Storage(parseS3Location(url), variables);
+  const open = (variables?: Environment) => at(`s3://backups/of/${prefix}`, variables);
   const keys = async () => {
     const own = `of/${prefix}/`;
     return (await server.keys()).filter((key) => key.startsWith(own)).map((key) => key.slice(own.length));
@@ -25,21 +29,23 @@ describe('backup sets in a bucket', () => {
 
   beforeAll(async () => {
     server = await startS3Server('backups');
+    environment = server.environment;
+    // The SDK must not find this machine's profiles.
+    Object.assign(process.env, server.isolation);
   });
 
   beforeEach(() => {
     prefix += 1;
     server.intercept(undefined);
-    Object.assign(process.env, server.environment);
   });
 
   afterAll(async () => {
     await server.close();
-    for (const name of Object.keys(server.environment)) delete process.env[name];
+    for (const name of Object.keys(server.isolation)) delete process.env[name];
     Object.assign(process.env, before);
   });
 
-  it('are listed and read back, large files and empty ones', async () => {
+  it('are listed and read back, including large and empty files', async () => {
     const blocks = Array.from({ length: 40 }, () => randomBytes(MIB));
 
     const writer = await open().begin(FIRST);
@@ -55,7 +61,7 @@ describe('backup sets in a bucket', () => {
     expect(open().location).toBe(`s3://backups/of/${prefix}`);
   });
 
-  it('are seen when they are finished, oldest first, and nothing else is', async () => {
+  it('are listed oldest first, and only when they are finished', async () => {
     await store(SECOND);
     await store(FIRST);
     await open().writeText('notes', 'manifest.seal', 'no set');
@@ -65,27 +71,27 @@ describe('backup sets in a bucket', () => {
     await unfinished.write('manifest.seal', chunksOf('sealed\n'));
 
     expect(await open().list()).toEqual([FIRST, SECOND]);
-    expect(await s3Storage('s3://backups').list()).toEqual([]);
+    expect(await at('s3://backups').list()).toEqual([]);
     await unfinished.finish();
     expect(await open().list()).toEqual([FIRST, SECOND, THIRD]);
   });
 
-  it('are not finished without a seal, or when files were removed in the meantime', async () => {
-    const unsealed = await open().begin(FIRST);
-    await expect(unsealed.finish()).rejects.toThrow('has no manifest.seal');
+  it('cannot be finished without a checksum of the manifest, or when files were removed meanwhile', async () => {
+    const incomplete = await open().begin(FIRST);
+    await expect(incomplete.finish()).rejects.toThrow('has no manifest.seal');
 
     const emptied = await open().begin(SECOND);
     await emptied.write('mint/one.gz', chunksOf('one'));
     await open().remove(SECOND);
     await expect(seal(emptied)).rejects.toMatchObject({
       code: 'BACKUP.STORAGE_FAILED',
-      why: 'Not there as they were written: mint/one.gz.',
+      why: 'Missing or changed: mint/one.gz.',
     });
 
     expect(await open().list()).toEqual([]);
   });
 
-  it('leave nothing when they are abandoned, though an upload was running', async () => {
+  it('leave nothing behind when they are abandoned during an upload', async () => {
     const writer = await open().begin(FIRST);
     await writer.write('mint/one.gz', chunksOf('one'));
     const running = writer.write('mint/two.gz', endless());
@@ -96,7 +102,7 @@ describe('backup sets in a bucket', () => {
     expect(await keys()).toEqual([]);
   });
 
-  it.each([0, 40])('pass on what fails in a source, after %i MiB', async (size) => {
+  it.each([0, 40])('throw the error of a source that fails after %i MiB', async (size) => {
     const writer = await open().begin(FIRST);
     const problem = Object.assign(new Error('the database went away'), { code: 'ECONNRESET' });
 
@@ -105,7 +111,7 @@ describe('backup sets in a bucket', () => {
     expect(await keys()).toEqual([]);
   });
 
-  it('begin with the removal of what was left behind for a day, and of nothing else', async () => {
+  it('begin by removing unfinished sets that are older than a day, and nothing else', async () => {
     await store(FIRST);
     for (const set of [SECOND, THIRD]) {
       const writer = await open().begin(set);
@@ -127,7 +133,7 @@ describe('backup sets in a bucket', () => {
     ]);
   });
 
-  it('are removed with more files than one request may name, and are no sets from the first on', async () => {
+  it('can be removed with more files than one request allows, and stop being listed at once', async () => {
     await store(FIRST);
     await store(SECOND);
     await server.add(Array.from({ length: 1_050 }, (_, index) => `of/${prefix}/${FIRST}/mint/${index}.gz`));
@@ -147,7 +153,7 @@ describe('backup sets in a bucket', () => {
     expect(await keys()).toEqual([`${SECOND}/manifest.json`, `${SECOND}/manifest.seal`, `${SECOND}/mint/one.gz`]);
   });
 
-  it('are read on where the connection was cut', async () => {
+  it('resume reading where the connection broke', async () => {
     const text = 'a long line of rows\n'.repeat(10_000);
     await open().writeText(FIRST, 'mint/one.gz', text);
     let cuts = 0;
@@ -165,7 +171,7 @@ describe('backup sets in a bucket', () => {
     expect(cuts).toBe(3);
   });
 
-  it('say which file is missing', async () => {
+  it('report which file is missing', async () => {
     await store(FIRST);
 
     expect(await open().readText(FIRST, 'key.age')).toBeUndefined();
@@ -175,7 +181,7 @@ describe('backup sets in a bucket', () => {
     });
   });
 
-  it('take another file in place of one', async () => {
+  it('replace a file', async () => {
     await store(FIRST);
     await open().writeText(FIRST, 'verified.json', 'once');
     await open().writeText(FIRST, 'verified.json', 'twice');
@@ -184,8 +190,8 @@ describe('backup sets in a bucket', () => {
   });
 
   describe('when the bucket cannot be used', () => {
-    it('say that there is none, whatever is asked', async () => {
-      const wrong = s3Storage('s3://elsewhere/sets');
+    it('report a missing bucket from every operation', async () => {
+      const wrong = at('s3://elsewhere/sets');
       const asked = [
         wrong.list(),
         wrong.begin(FIRST),
@@ -198,8 +204,8 @@ describe('backup sets in a bucket', () => {
       for (const problem of await Promise.all(asked.map(problemOf))) {
         expect(problem).toMatchObject({
           code: 'BACKUP.STORAGE_FAILED',
-          message: 'The backup storage s3://elsewhere/sets cannot be used',
-          why: 'The server knows no such bucket.',
+          message: 'Cannot use the backup storage s3://elsewhere/sets',
+          why: 'The bucket does not exist.',
           next: expect.stringContaining('AWS_ENDPOINT_URL_S3'),
           meta: { location: 's3://elsewhere/sets', code: 'NoSuchBucket' },
         });
@@ -210,16 +216,13 @@ describe('backup sets in a bucket', () => {
       ['AWS_ACCESS_KEY_ID', 'AKIANOBODY', 'The server does not know the access key.'],
       ['AWS_ACCESS_KEY_ID', undefined, 'No credentials were found.'],
       ['AWS_REGION', undefined, 'No region is set.'],
-    ])('say what is wrong with %s', async (name, value, why) => {
-      if (value === undefined) delete process.env[name];
-      else process.env[name] = value;
-
-      const problem = await problemOf(open().list());
+    ])('report a problem with %s', async (name, value, why) => {
+      const problem = await problemOf(open({ ...environment, [name]: value }).list());
 
       expect(problem).toMatchObject({ code: 'BACKUP.STORAGE_FAILED', why, next: expect.stringContaining(name) });
     });
 
-    it('tell no secret, whatever the server says', async () => {
+    it('repeat no text of the server, which may hold a secret', async () => {
       const body = '<Error><Code>SignatureDoesNotMatch</Code><Message>open sesame</Message></Error>';
       server.intercept((_, response) => Boolean(response.writeHead(403).end(body)));
 
@@ -227,26 +230,26 @@ describe('backup sets in a bucket', () => {
 
       expect(problem).toMatchObject({
         code: 'BACKUP.STORAGE_FAILED',
-        why: 'The secret key is not the one of the access key.',
+        why: 'The secret key does not belong to the access key.',
         next: expect.stringContaining('AWS_SECRET_ACCESS_KEY'),
       });
       expect(textsOf(problem)).not.toContain('sesame');
     });
 
-    it('say that the server cannot be reached', async () => {
+    it('report a server that cannot be reached', async () => {
       const closed = net.createServer().listen(0, '127.0.0.1');
       await new Promise((resolve) => closed.once('listening', resolve));
       const { port } = closed.address() as net.AddressInfo;
       await new Promise((resolve) => closed.close(resolve));
-      process.env['AWS_ENDPOINT_URL_S3'] = `http://127.0.0.1:${port}`;
+      const AWS_ENDPOINT_URL_S3 = `http://127.0.0.1:${port}`;
 
-      expect(await problemOf(open().list())).toMatchObject({
+      expect(await problemOf(open({ ...environment, AWS_ENDPOINT_URL_S3 }).list())).toMatchObject({
         code: 'BACKUP.STORAGE_FAILED',
         why: expect.stringContaining('The server cannot be reached'),
       });
     });
 
-    it('say what the server answered', async () => {
+    it('report the answer of the server', async () => {
       const writer = await open().begin(FIRST);
       server.intercept((_, response) => Boolean(response.writeHead(403).end()));
       expect(await problemOf(open().list())).toMatchObject({ next: expect.stringContaining('s3:ListBucket') });
@@ -257,7 +260,7 @@ describe('backup sets in a bucket', () => {
       expect(await problemOf(open().list())).toMatchObject({ why: expect.stringContaining('HTTP 503') });
     });
 
-    it('say that it went away in the middle of a file', async () => {
+    it('report a connection that ends in the middle of a file', async () => {
       await store(FIRST);
       server.intercept((_, response) => {
         response.writeHead(200, { 'content-length': '1000' }).write('a part');
@@ -278,7 +281,7 @@ describe('backup sets in a bucket', () => {
 
 async function problemOf(work: Promise<unknown>): Promise<SuiteError> {
   return work.then(
-    () => Promise.reject(new Error('it succeeded')),
+    () => Promise.reject(new Error('the operation succeeded')),
     (error: SuiteError) => error,
   );
 }

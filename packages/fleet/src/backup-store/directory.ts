@@ -1,34 +1,37 @@
 import { randomBytes } from 'node:crypto';
 import { createReadStream, createWriteStream } from 'node:fs';
-import { mkdir, readdir, readFile, rename, rm, stat, writeFile } from 'node:fs/promises';
+import { access, mkdir, readdir, readFile, rename, rm, writeFile } from 'node:fs/promises';
 import path from 'node:path';
+import { Readable } from 'node:stream';
 import { pipeline } from 'node:stream/promises';
+import { SuiteError } from '@azora/db-core';
+import { codeOf, isFileError, reasonOf } from '../postgres/embedded/errors';
 import { processStart } from '../postgres/embedded/process';
 import { syncDirectory } from '../postgres/embedded/sync-directory';
-import { fileMissing, storageFailed } from './errors';
-import { SET_ID } from './set-id';
-import { storeSource } from './source';
-import type { Chunks, SetWriter, Storage } from './storage';
+import { type Chunks, fileMissing, keepSourceError, SET_ID, type SetWriter, type Storage } from './storage';
 
-/** `<set>.part-<pid>-<when that process started>`: a set in the making, or what a killed process left of one. */
+/** `<set>.part-<pid>-<start time of that process>`: a set in progress, or the remains of a killed process. */
 const PART = /^(.+)\.part-(\d+)-([\w-]+)$/;
 
-/** Backup sets in a directory, which is made when the first one is begun; only its owner can read them. */
+/** Keeps backup sets in a directory that only its owner can read. The first backup creates the directory. */
 export function directoryStorage(directory: string): Storage {
   const at = (set: string, file: string): string => path.join(directory, set, ...file.split('/'));
   return {
     location: directory,
-    list: async () => (await names(directory)).filter((name) => SET_ID.test(name)).sort(),
+    list: async () => {
+      const names = await ifExists(directory, ['ENOENT'], () => readdir(directory));
+      return (names ?? []).filter((name) => SET_ID.test(name)).sort();
+    },
     begin: (set) => guarded(directory, () => beginSet(directory, set)),
     read: async (set, file) => {
-      await requireFile(at(set, file), set, file);
-      return createReadStream(at(set, file));
+      const found = await ifExists(directory, NO_FILE, () => access(at(set, file)).then(() => true));
+      if (found === undefined) throw fileMissing(set, file);
+      return Readable.from(
+        guardedChunks(directory, () => createReadStream(at(set, file))),
+        { objectMode: false },
+      );
     },
-    readText: (set, file) =>
-      readFile(at(set, file), 'utf8').catch((error: NodeJS.ErrnoException) => {
-        if (error.code === 'ENOENT' || error.code === 'ENOTDIR') return undefined;
-        throw storageFailed(directory, error);
-      }),
+    readText: (set, file) => ifExists(directory, NO_FILE, () => readFile(at(set, file), 'utf8')),
     writeText: (set, file, text) => guarded(directory, () => replaceFile(at(set, file), text)),
     remove: (set) => guarded(directory, () => removeSet(directory, set)),
   };
@@ -36,13 +39,12 @@ export function directoryStorage(directory: string): Storage {
 
 async function beginSet(directory: string, set: string): Promise<SetWriter> {
   await mkdir(directory, { recursive: true, mode: 0o700 });
-  await sweep(directory);
-  const start = (await processStart(process.pid)) ?? 'unknown';
-  const part = path.join(directory, `${set}.part-${process.pid}-${start}`);
+  await removeAbandoned(directory);
+  const part = await partOf(directory, set);
   await mkdir(part, { mode: 0o700 });
   return {
     write: (file, source) =>
-      storeSource(source, (chunks) =>
+      keepSourceError(source, (chunks) =>
         guarded(directory, () => writeStream(path.join(part, ...file.split('/')), chunks)),
       ),
     finish: () =>
@@ -51,8 +53,13 @@ async function beginSet(directory: string, set: string): Promise<SetWriter> {
         await rename(part, path.join(directory, set));
         await syncDirectory(directory);
       }),
-    abandon: () => rm(part, { recursive: true, force: true }),
+    abandon: () => guarded(directory, () => rm(part, { recursive: true, force: true })),
   };
+}
+
+async function partOf(directory: string, set: string): Promise<string> {
+  const start = (await processStart(process.pid)) ?? 'unknown';
+  return path.join(directory, `${set}.part-${process.pid}-${start}`);
 }
 
 async function writeStream(file: string, source: Chunks): Promise<void> {
@@ -60,26 +67,27 @@ async function writeStream(file: string, source: Chunks): Promise<void> {
   await pipeline(source, createWriteStream(file, { flags: 'wx', mode: 0o600, flush: true }));
 }
 
-/** Under another name first: a reader finds the old one or the new one. */
+/** Writes a draft and renames it, so that a reader finds either the old file or the new one. */
 async function replaceFile(file: string, text: string): Promise<void> {
   const draft = `${file}.${randomBytes(4).toString('hex')}`;
   try {
     await writeFile(draft, text, { flag: 'wx', mode: 0o600, flush: true });
     await rename(draft, file);
-  } finally {
-    await rm(draft, { force: true });
+  } catch (error) {
+    // The first error is the one to report; if the disk refuses this too, a small draft stays behind.
+    await rm(draft, { force: true }).catch(() => undefined);
+    throw error;
   }
 }
 
-/** Out of sight first: what is left of a removal that was cut off does not look like a set. */
+/** Renames the set before removing it, so that the remains of an interrupted removal do not look like a set. */
 async function removeSet(directory: string, set: string): Promise<void> {
-  const start = (await processStart(process.pid)) ?? 'unknown';
-  const part = path.join(directory, `${set}.part-${process.pid}-${start}`);
+  const part = await partOf(directory, set);
   await rename(path.join(directory, set), part);
   await rm(part, { recursive: true });
 }
 
-async function sweep(directory: string): Promise<void> {
+async function removeAbandoned(directory: string): Promise<void> {
   for (const name of await readdir(directory)) {
     const [, set = '', pid, start] = PART.exec(name) ?? [];
     if (!SET_ID.test(set) || (await processStart(Number(pid))) === start) continue;
@@ -87,28 +95,55 @@ async function sweep(directory: string): Promise<void> {
   }
 }
 
-async function names(directory: string): Promise<readonly string[]> {
-  return readdir(directory).catch((error: NodeJS.ErrnoException) => {
-    if (error.code === 'ENOENT') return [];
-    throw storageFailed(directory, error);
-  });
-}
-
 async function subfolders(folder: string): Promise<readonly string[]> {
   const entries = await readdir(folder, { withFileTypes: true });
   return entries.filter((entry) => entry.isDirectory()).map(({ name }) => path.join(folder, name));
 }
 
-async function requireFile(file: string, set: string, name: string): Promise<void> {
-  const found = await stat(file).catch(() => undefined);
-  if (found?.isFile() !== true) throw fileMissing(set, name);
+/** The file does not exist, or a file stands where its folder should be. */
+const NO_FILE: readonly string[] = ['ENOENT', 'ENOTDIR'];
+
+/** Undefined only when the error says that there is nothing to read: something that cannot be read is an error. */
+async function ifExists<Result>(
+  directory: string,
+  missing: readonly string[],
+  read: () => Promise<Result>,
+): Promise<Result | undefined> {
+  try {
+    return await read();
+  } catch (error) {
+    if (missing.includes(String(codeOf(error)))) return undefined;
+    throw storageFailed(directory, error);
+  }
 }
 
-/** An error of the file system, as the suite's. */
 async function guarded<Result>(directory: string, work: () => Promise<Result>): Promise<Result> {
   try {
     return await work();
   } catch (error) {
     throw storageFailed(directory, error);
   }
+}
+
+async function* guardedChunks(directory: string, open: () => Chunks): Chunks {
+  try {
+    yield* open();
+  } catch (error) {
+    throw storageFailed(directory, error);
+  }
+}
+
+/** `BACKUP.STORAGE_FAILED` for an error of the file system; any other error as it is. */
+function storageFailed(location: string, error: unknown): unknown {
+  if (error instanceof SuiteError || !isFileError(error)) return error;
+  const code = codeOf(error);
+  const isFull = code === 'ENOSPC' || code === 'EDQUOT';
+  return new SuiteError('BACKUP.STORAGE_FAILED', `Cannot use the backup directory ${location}`, {
+    why: isFull ? 'The disk is full.' : `${reasonOf(error)}.`,
+    next: isFull
+      ? 'Free some space, remove old sets with "azora-db backup prune", or name another directory with --out'
+      : 'Correct the permissions of the directory, or name another one with --out',
+    meta: { location, code },
+    cause: error,
+  });
 }

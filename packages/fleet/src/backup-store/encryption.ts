@@ -4,22 +4,22 @@ import type { ReadableStream as WebStream } from 'node:stream/web';
 import { SuiteError } from '@azora/db-core';
 import type { Chunks } from './storage';
 
-// Loaded with the first key: most commands see none, and it takes as long to load as PostgreSQL's driver.
+// Loaded with the first key: most commands use none, and it takes as long to load as the PostgreSQL driver.
 const loadAge = () => import('age-encryption');
 
-/** The file of a set that holds the set's own key, encrypted to its owner's. `age` decrypts it, and with it the rest. */
+/** Holds the set's own key, encrypted to the owner's key. `age` decrypts it, and that key decrypts the other files. */
 export const KEY_FILE = 'key.age';
 
-/** What opens a set: an age identity (`AGE-SECRET-KEY-1…`), or a passphrase. */
+/** Opens an encrypted set: an age identity (`AGE-SECRET-KEY-1…`) or a passphrase. */
 export type Secret = { readonly identity: string } | { readonly passphrase: string };
 
-/** A key that was made for one set: a passphrase is stretched once, not once per file. */
+/** The key of a single set. It exists so that a passphrase is stretched once, not once per file. */
 export interface SetKey {
   /** An age identity. */
   readonly identity: string;
 }
 
-/** Makes a key for a new set, with what {@link KEY_FILE} shall hold. */
+/** Makes the key of a new set, and the content of {@link KEY_FILE}. */
 export async function makeSetKey(secret: Secret): Promise<{ readonly key: SetKey; readonly wrapped: string }> {
   const { armor, Encrypter, generateX25519Identity, identityToRecipient } = await loadAge();
   const identity = await generateX25519Identity();
@@ -30,7 +30,7 @@ export async function makeSetKey(secret: Secret): Promise<{ readonly key: SetKey
 }
 
 /**
- * Opens a set's key.
+ * Decrypts the key of a set.
  * @throws {SuiteError} `BACKUP.WRONG_KEY`
  */
 export async function openSetKey(wrapped: string, secret: Secret, set: string): Promise<SetKey> {
@@ -41,10 +41,10 @@ export async function openSetKey(wrapped: string, secret: Secret, set: string): 
   try {
     return { identity: await decrypter.decrypt(armor.decode(wrapped), 'text') };
   } catch (error) {
-    throw new SuiteError('BACKUP.WRONG_KEY', `The key does not open the set ${set}`, {
+    throw new SuiteError('BACKUP.WRONG_KEY', `The key does not open the backup set ${set}`, {
       kind: 'configuration',
-      why: `${KEY_FILE} was encrypted to another key or passphrase, or is damaged.`,
-      next: 'Set AZORA_BACKUP_KEY or AZORA_BACKUP_PASSPHRASE to the one with which the set was made',
+      why: `${KEY_FILE} was encrypted with another key or passphrase, or is damaged.`,
+      next: 'Set AZORA_BACKUP_KEY or AZORA_BACKUP_PASSPHRASE to the value that was used for the backup',
       meta: { set, file: KEY_FILE },
       cause: error,
     });
@@ -58,7 +58,7 @@ export async function* encrypt({ identity }: SetKey, chunks: Chunks): Chunks {
   yield* fromWeb(await encrypter.encrypt(toWeb(chunks)));
 }
 
-/** Throws when a byte is not as it was written, or bytes are missing at the end. */
+/** Throws when a byte has changed, or when bytes are missing at the end. */
 export async function* decrypt({ identity }: SetKey, chunks: Chunks): Chunks {
   const { Decrypter } = await loadAge();
   const decrypter = new Decrypter();
@@ -66,7 +66,7 @@ export async function* decrypt({ identity }: SetKey, chunks: Chunks): Chunks {
   yield* fromWeb(await decrypter.decrypt(toWeb(chunks)));
 }
 
-/** What only somebody with the set's key can say about a text, as hexadecimal digits (RFC 2104, SHA-256). */
+/** The HMAC-SHA-256 of a text under the set's key (RFC 2104), in hexadecimal digits. */
 export function authenticate({ identity }: SetKey, text: string): string {
   return createHmac('sha256', identity).update(text).digest('hex');
 }

@@ -1,8 +1,8 @@
 import { SuiteError } from '@azora/db-core';
 import { z } from 'zod';
-import { SET_ID } from './set-id';
+import { SET_ID } from './storage';
 
-/** Files of a set are named by us: no name of a database or table decides where a file is read or written. */
+/** The backup chooses the names of files, so that no database or table name decides where a file is read or written. */
 const fileName = z.string().regex(/^[a-z0-9-]+\/[a-z0-9._-]+$/);
 const sha256 = z.string().regex(/^[0-9a-f]{64}$/);
 const count = z.int().nonnegative();
@@ -14,11 +14,11 @@ const table = z.strictObject({
   name: z.string(),
   columns: z.array(z.string()),
   rows: count,
-  /** Of the rows as COPY's text, before compression. */
+  /** The size of the rows as COPY text, before compression. */
   bytes: count,
-  /** Of the same text: what a restored table is compared with. */
+  /** The SHA-256 of the same text. A restored table is compared with it. */
   contentSha256: sha256,
-  /** Null where the rows are in the archive. */
+  /** Null when the rows are in the pg_dump archive. */
   file: file.nullable(),
 });
 
@@ -34,25 +34,26 @@ const database = z.strictObject({
   database: z.string(),
   server: z.enum(['ordinary', 'embedded', 'companion']),
   serverVersion: z.string(),
-  /** Of the database on its server: about what a restored one needs. */
+  /** The size of the database on its server, which is about what a restored one needs. */
   sizeBytes: count,
   extensions: z.array(z.strictObject({ name: z.string(), version: z.string() })),
   migrations: z.array(z.strictObject({ name: z.string(), checksum: z.string() })),
-  /** Whether the catalog was other than what its migrations made. */
+  /** Whether the schema differed from what its migrations make. */
   drifted: z.boolean(),
   snapshot: z.strictObject({ takenAt: z.iso.datetime(), lsn: z.string() }),
-  /** Who could read or write what, beside the administrator. */
+  /** The roles other than the administrator that had privileges, and which. */
   roles: z.array(z.strictObject({ name: z.string(), attributes: z.string(), grants: z.array(z.string()).readonly() })),
   schema: z.strictObject({ preData: file, postData: file }),
   tables: z.array(table),
   sequences: z.array(sequence),
-  /** The whole database as pg_dump writes it, in its custom format; null where each table has a file of its own. */
+  /** The database in pg_dump's custom format; null when each table has a file of its own. */
   archive: file.nullable(),
-  /** For plain psql, which reads neither encrypted files nor archives. */
+  /** `restore.sql` for plain psql; null for encrypted sets and archives, which psql cannot read. */
   script: file.nullable(),
 });
 
-const manifest = z.strictObject({
+/** The schema of `manifest.json`; docs/FORMATS.md describes each field. */
+export const manifestSchema = z.strictObject({
   format: z.literal(1),
   id: z.string().regex(SET_ID),
   startedAt: z.iso.datetime(),
@@ -60,35 +61,35 @@ const manifest = z.strictObject({
   suiteVersion: z.string(),
   masked: z.boolean(),
   encryption: z.enum(['age']).nullable(),
-  /** The longest time between two databases' snapshots. */
+  /** The longest time between the snapshots of two databases. */
   skewMs: z.number().nonnegative(),
-  /** For how long all writers were stopped; null when none were. */
+  /** How long the write fence was held; null for a backup without one. */
   fence: z.strictObject({ heldMs: z.number().nonnegative() }).nullable(),
   databases: z.array(database),
 });
 
-export type Manifest = z.infer<typeof manifest>;
+export type Manifest = z.infer<typeof manifestSchema>;
 export type DatabaseEntry = z.infer<typeof database>;
 export type TableEntry = z.infer<typeof table>;
 export type FileEntry = z.infer<typeof file>;
 
 /**
- * Reads a manifest.
+ * Parses a manifest.
  * @throws {SuiteError} `BACKUP.BAD_MANIFEST`
  */
 export function parseManifest(text: string, set: string): Manifest {
-  const parsed = manifest.safeParse(parseJson(text));
+  const parsed = manifestSchema.safeParse(parseJson(text));
   if (parsed.success) return parsed.data;
   const [issue] = parsed.error.issues;
-  throw new SuiteError('BACKUP.BAD_MANIFEST', `manifest.json of the set ${set} cannot be used`, {
+  throw new SuiteError('BACKUP.BAD_MANIFEST', `manifest.json of the backup set ${set} is not valid`, {
     kind: 'finding',
     why: `${issue?.path.join('.') || 'The document'}: ${issue?.message ?? 'not a manifest'}.`,
-    next: 'Use another set, or another copy of this one; a newer suite may have written it',
+    next: 'Use another set or another copy of this set; if a newer version of the suite wrote it, use that version',
     meta: { set, file: 'manifest.json' },
   });
 }
 
-/** Every file of the set that the manifest vouches for, or of some services. */
+/** Every file that the manifest lists for these databases. */
 export function filesOf(databases: readonly DatabaseEntry[]): readonly FileEntry[] {
   return databases.flatMap(({ schema, tables, archive, script }) =>
     [schema.preData, schema.postData, ...tables.map((it) => it.file), archive, script].filter((it) => it !== null),

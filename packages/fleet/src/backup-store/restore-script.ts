@@ -1,7 +1,7 @@
 import { quoteIdentifier, quoteLiteral } from '@azora/db-core';
 import type { DatabaseEntry, FileEntry, TableEntry } from './manifest';
 
-/** What plain psql runs to restore the database, in the directory of its files. */
+/** The script with which plain psql restores the database, in the directory of its files. */
 export function restoreScript({ service, tables, sequences }: Omit<DatabaseEntry, 'script'>): string {
   const copies = tables.flatMap((table) => {
     if (table.file === null) return [];
@@ -12,9 +12,9 @@ export function restoreScript({ service, tables, sequences }: Omit<DatabaseEntry
       `SELECT setval(${quoteLiteral(nameOf(sequence))}, ${sequence.lastValue}, ${String(sequence.isCalled)});`,
   );
   return [
-    `-- Restores ${service} into an empty database without the suite. In this directory:`,
+    `-- Restores ${service} into an empty database without the Azora tools. Run in this directory:`,
     '--   createdb --template template0 restored && psql -X -d restored -f restore.sql',
-    '-- Rights of the app role are given by "azora-db setup"; manifest.json lists those there were.',
+    '-- "azora-db setup" grants the privileges of the app role; manifest.json lists the privileges at the time of the backup.',
     '\\set ON_ERROR_STOP on',
     ...SETTINGS.map((setting) => `SET ${setting};`),
     '\\ir pre-data.sql',
@@ -26,12 +26,12 @@ export function restoreScript({ service, tables, sequences }: Omit<DatabaseEntry
   ].join('\n');
 }
 
-/** Under which the SQL of a set is run. */
+/** The session settings under which the SQL of a set runs. */
 export const SETTINGS: readonly string[] = [
   "search_path = ''",
   "client_encoding = 'UTF8'",
   'standard_conforming_strings = on',
-  // Bodies may name what is made after them.
+  // A function body may refer to objects that are created later.
   'check_function_bodies = off',
   'xmloption = content',
   'client_min_messages = warning',

@@ -1,8 +1,8 @@
-/** How many sets are kept of each kind. */
+/** How many sets to keep of each kind. */
 export interface Retention {
-  /** The newest, whatever their age. */
+  /** The newest sets, regardless of their age. */
   readonly last: number;
-  /** The newest of each of so many days, weeks (of ISO 8601) and months that have one; UTC. */
+  /** The newest set of each of the last days, ISO 8601 weeks and months that have a set, in UTC. */
   readonly daily: number;
   readonly weekly: number;
   readonly monthly: number;
@@ -15,7 +15,7 @@ export interface DatedSet {
 
 const DAY_MS = 86_400_000;
 
-/** Which sets a retention keeps, newest first. */
+/** The ids of the sets to keep, newest first. */
 export function keptSets(sets: readonly DatedSet[], { last, daily, weekly, monthly }: Retention): readonly string[] {
   const newestFirst = sets.toSorted((left, right) => (left.startedAt < right.startedAt ? 1 : -1));
   const kept = new Set(newestFirst.slice(0, last).map(({ id }) => id));
@@ -44,7 +44,7 @@ function monthOf(date: Date): string {
   return date.toISOString().slice(0, 7);
 }
 
-/** The Monday that begins it. */
+/** The Monday on which the week begins. */
 function weekOf(date: Date): string {
   const sinceMonday = (date.getUTCDay() + 6) % 7;
   return dayOf(new Date(date.getTime() - sinceMonday * DAY_MS));

@@ -7,57 +7,61 @@ import {
   PutObjectCommand,
   paginateListObjectsV2,
   S3Client,
+  type S3ClientConfig,
 } from '@aws-sdk/client-s3';
 import { Upload } from '@aws-sdk/lib-storage';
-import { s3Failed } from './s3-errors';
-import { parseS3Location } from './s3-location';
-import { storeSource } from './source';
-import type { Chunks } from './storage';
+import { SuiteError } from '@azora/db-core';
+import type { Environment } from '../system/child-environment';
+import { type Chunks, keepSourceError } from './storage';
 
-/** A part of a bucket. Names are without its prefix, and whatever fails is the suite's error. */
+/** A part of a bucket, as `s3://bucket/optional/prefix` names it. */
+export interface S3Location {
+  readonly bucket: string;
+  /** The start of every key: empty, or it ends in a slash. */
+  readonly prefix: string;
+  /** For messages. */
+  readonly text: string;
+}
+
+/** Reads and writes a part of a bucket. Names leave its prefix out, and every failure is a coded error. */
 export interface Bucket {
   /** For messages. */
   readonly location: string;
   folders(): Promise<readonly string[]>;
-  /** What is below a folder, a page at a time. */
+  /** The objects below a folder, one page at a time. */
   pages(folder: string): AsyncIterable<readonly StoredObject[]>;
   has(name: string): Promise<boolean>;
-  /** Undefined when there is none. */
+  /** Undefined when the object does not exist. */
   get(name: string): Promise<Readable | undefined>;
   put(name: string, text: string): Promise<void>;
-  /** @throws what the source throws, as it is */
+  /** Throws the source's own errors. */
   upload(name: string, source: Chunks): Promise<void>;
-  /** Not more than one page. */
+  /** Removes at most one page of objects. */
   remove(names: readonly string[]): Promise<void>;
 }
 
-export interface StoredObject {
+interface StoredObject {
   readonly name: string;
   readonly bytes: number;
   readonly modified: Date;
 }
 
 /**
- * An upload holds up to five of them: two on their way, one being collected and joined. A file may have ten thousand:
- * 156 GiB as stored.
+ * An upload holds up to five parts in memory: two in flight, one being collected and joined. S3 allows 10,000 parts,
+ * which limits a stored file to 156 GiB.
  */
 const PART_BYTES = 16 * 2 ** 20;
-const PARTS_AT_ONCE = 2;
+const CONCURRENT_PARTS = 2;
 export const LARGEST_BYTES = PART_BYTES * 10_000;
-/** The SDK would wait for as long as the system does: minutes. */
+/** Without it the SDK waits as long as the operating system does, which is minutes. */
 const CONNECT_TIMEOUT_MS = 10_000;
 
 /**
- * Endpoint, region and credentials are what the SDK finds in the environment.
- * @throws {SuiteError} `USAGE.BAD_LOCATION`
+ * Opens a bucket with the endpoint, region and credentials of the environment. The SDK looks up everything that is not
+ * set there (profiles, instance roles) by itself.
  */
-export function openBucket(url: string): Bucket {
-  const { bucket: Bucket, prefix, text: location } = parseS3Location(url);
-  const client = new S3Client({
-    // Servers other than Amazon's have no name for each bucket.
-    forcePathStyle: Boolean(process.env['AWS_ENDPOINT_URL_S3'] || process.env['AWS_ENDPOINT_URL']),
-    requestHandler: { connectionTimeout: CONNECT_TIMEOUT_MS },
-  });
+export function openBucket({ bucket: Bucket, prefix, text: location }: S3Location, environment: Environment): Bucket {
+  const client = new S3Client(clientConfig(environment));
   const at = (name: string) => ({ Bucket, Key: `${prefix}${name}` });
   const coded = <Result>(work: Promise<Result>): Promise<Result> =>
     work.catch((error: unknown) => {
@@ -76,12 +80,13 @@ export function openBucket(url: string): Bucket {
     put: async (name, text) => {
       await coded(client.send(new PutObjectCommand({ ...at(name), Body: Buffer.from(text) })));
     },
-    upload: (name, source) =>
-      storeSource(source, (chunks) => {
-        const options = { partSize: PART_BYTES, queueSize: PARTS_AT_ONCE };
+    upload: async (name, source) => {
+      await keepSourceError(source, (chunks) => {
+        const options = { partSize: PART_BYTES, queueSize: CONCURRENT_PARTS };
         const params = { ...at(name), Body: Readable.from(chunks) };
         return coded(new Upload({ client, params, ...options }).done());
-      }),
+      });
+    },
     remove: (names) =>
       coded(
         removeObjects(
@@ -90,6 +95,24 @@ export function openBucket(url: string): Bucket {
           names.map((name) => at(name).Key),
         ),
       ),
+  };
+}
+
+function clientConfig(environment: Environment): S3ClientConfig {
+  const endpoint = environment['AWS_ENDPOINT_URL_S3'] || environment['AWS_ENDPOINT_URL'];
+  const region = environment['AWS_REGION'] || environment['AWS_DEFAULT_REGION'];
+  const profile = environment['AWS_PROFILE'];
+  const [accessKeyId, secretAccessKey] = [environment['AWS_ACCESS_KEY_ID'], environment['AWS_SECRET_ACCESS_KEY']];
+  const sessionToken = environment['AWS_SESSION_TOKEN'];
+  return {
+    requestHandler: { connectionTimeout: CONNECT_TIMEOUT_MS },
+    // Servers other than Amazon's do not give each bucket a host name.
+    ...(!endpoint ? {} : { endpoint, forcePathStyle: true }),
+    ...(!region ? {} : { region }),
+    ...(!profile ? {} : { profile }),
+    ...(!profile && accessKeyId && secretAccessKey
+      ? { credentials: { accessKeyId, secretAccessKey, ...(!sessionToken ? {} : { sessionToken }) } }
+      : {}),
   };
 }
 
@@ -116,8 +139,8 @@ async function* listPages(
 }
 
 /**
- * Goes on where it was when the connection is cut, as long as something came: a reader such as COPY may make the server
- * wait for longer than it does.
+ * Resumes where the connection broke, as long as each attempt received something: a slow reader such as COPY can keep
+ * the server waiting longer than the server allows.
  */
 async function* readWhole(
   first: GetObjectCommandOutput,
@@ -147,7 +170,7 @@ interface Broken {
   readonly error: unknown;
 }
 
-/** Gives what broke it, apart from what the reader throws in at the yield. */
+/** Returns the error of the source. An error that the reader throws in at the yield passes through. */
 async function* passOn(
   chunks: AsyncIterator<Uint8Array>,
   count: (length: number) => void,
@@ -161,7 +184,7 @@ async function* passOn(
   }
 }
 
-/** The answer tells of each object that could not be removed, and is no error. */
+/** The request succeeds even when some objects could not be removed; the answer lists those. */
 async function removeObjects(client: S3Client, Bucket: string, keys: readonly string[]): Promise<void> {
   if (keys.length === 0) return;
   const Delete = { Objects: keys.map((Key) => ({ Key })), Quiet: true };
@@ -172,7 +195,7 @@ async function removeObjects(client: S3Client, Bucket: string, keys: readonly st
 
 async function unlessMissing<Result>(answer: Promise<Result>): Promise<Result | undefined> {
   return answer.catch((error: { readonly name?: string }) => {
-    // A HEAD is answered without a body, so without the server's own code.
+    // The answer to HEAD has no body and so no error code of the server.
     if (error.name === 'NoSuchKey' || error.name === 'NotFound') return undefined;
     throw error;
   });
@@ -184,4 +207,99 @@ async function* codedChunks<Chunk>(location: string, chunks: AsyncIterable<Chunk
   } catch (error) {
     throw s3Failed(location, error);
   }
+}
+
+interface Advice {
+  readonly why: string;
+  readonly next: string;
+}
+
+/** The fields that errors of the SDK and of Node may have. */
+interface Thrown {
+  readonly name?: string;
+  readonly code?: string;
+  readonly message?: string;
+  readonly $metadata?: { readonly httpStatusCode?: number };
+}
+
+const CREDENTIALS = 'Set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, or AWS_PROFILE, to valid credentials';
+const PERMISSIONS =
+  'Allow s3:ListBucket on the bucket, and s3:GetObject, PutObject, DeleteObject and AbortMultipartUpload in it';
+const NETWORK = 'Check the network, and AWS_ENDPOINT_URL_S3 if the bucket is not hosted by Amazon';
+const REGION = 'Set AWS_REGION to the region of the bucket';
+
+/** By the server's error code, or by the name of the SDK's own error. */
+const ADVICE: Readonly<Record<string, Advice>> = {
+  NoSuchBucket: {
+    why: 'The bucket does not exist.',
+    next: 'Correct the name or create the bucket; AWS_ENDPOINT_URL_S3 selects the server',
+  },
+  AccessDenied: { why: 'The credentials do not have the required permissions.', next: PERMISSIONS },
+  CredentialsProviderError: { why: 'No credentials were found.', next: CREDENTIALS },
+  InvalidAccessKeyId: { why: 'The server does not know the access key.', next: CREDENTIALS },
+  SignatureDoesNotMatch: { why: 'The secret key does not belong to the access key.', next: CREDENTIALS },
+  ExpiredToken: { why: 'The credentials have expired.', next: CREDENTIALS },
+  InvalidToken: { why: 'The session token is not valid.', next: CREDENTIALS },
+  RequestTimeTooSkewed: { why: 'The clocks of this machine and of the server differ.', next: 'Set the clock' },
+  PermanentRedirect: { why: 'The bucket is in another region.', next: REGION },
+  AuthorizationHeaderMalformed: { why: 'The bucket is in another region.', next: REGION },
+};
+
+/**
+ * `BACKUP.STORAGE_FAILED` for an error of the server, the network or the credentials; any other error as it is. The
+ * original message stays in the cause, because a server may put anything into it.
+ */
+function s3Failed(location: string, error: unknown): unknown {
+  const advice = error instanceof SuiteError ? undefined : adviceFor(error);
+  if (advice === undefined) return error;
+  return new SuiteError('BACKUP.STORAGE_FAILED', `Cannot use the backup storage ${location}`, {
+    ...advice,
+    meta: { location, code: errorCode(error) },
+    cause: error,
+  });
+}
+
+/** Fails early: the server counts parts, and would reject the file only after most of it was sent. */
+export function fileTooLarge(location: string, file: string, limit: number): SuiteError {
+  return new SuiteError('BACKUP.STORAGE_FAILED', `${file} is too large for ${location}`, {
+    why: `The largest file that can be stored in a bucket has ${limit / 2 ** 30} GiB.`,
+    next: 'Back up to a directory with --out',
+    meta: { location, file },
+  });
+}
+
+/** Files of the set disappeared before it was finished. */
+export function filesLost(location: string, set: string, files: readonly string[]): SuiteError {
+  return new SuiteError('BACKUP.STORAGE_FAILED', `The backup set ${set} lost files in ${location} during the backup`, {
+    why: `Missing or changed: ${files.slice(0, 3).join(', ')}${files.length > 3 ? ', …' : ''}.`,
+    next: 'Check that no lifecycle rule of the bucket deletes new objects, and back up again',
+    meta: { location, set, files },
+  });
+}
+
+function adviceFor(error: unknown): Advice | undefined {
+  const { name, code, message, $metadata } = (error ?? {}) as Thrown;
+  const named = errorCode(error);
+  const status = $metadata?.httpStatusCode;
+  if (ADVICE[named] !== undefined) return ADVICE[named];
+  if (status === 301 || status === 307) return ADVICE['PermanentRedirect'];
+  if (status !== undefined) {
+    const next = status === 403 ? PERMISSIONS : 'Try again, or name another location with --out';
+    return { why: `The server answered ${named} (HTTP ${status}).`, next };
+  }
+  if (name?.endsWith('ProviderError')) return ADVICE['CredentialsProviderError'];
+  if (message === 'Region is missing') return { why: 'No region is set.', next: REGION };
+  if (message?.startsWith('Checksum mismatch')) {
+    return { why: 'The received bytes do not match the stored checksum.', next: 'Try again' };
+  }
+  // A request without an answer has metadata without a status; Node's own errors have a code.
+  if (code === undefined && $metadata === undefined) return undefined;
+  return { why: `The server cannot be reached: ${named}.`, next: NETWORK };
+}
+
+/** By shape, because an error may come from another realm. The name of an SDK error is the server's code. */
+function errorCode(error: unknown): string {
+  const { code, name } = (error ?? {}) as Thrown;
+  const found = [code, name].find((it) => typeof it === 'string' && /^[A-Za-z]\w{0,60}$/.test(it));
+  return found ?? 'an unknown error';
 }

@@ -1,30 +1,35 @@
 import { createHash, timingSafeEqual } from 'node:crypto';
 import { SuiteError } from '@azora/db-core';
 import { authenticate, KEY_FILE, openSetKey, type Secret, type SetKey } from './encryption';
-import { fileDamaged, fileMissing, setUnknown } from './errors';
 import { chunksOf } from './file';
 import { type Manifest, parseManifest } from './manifest';
-import type { SetWriter, Storage } from './storage';
+import { fileDamaged, fileMissing, type SetWriter, type Storage } from './storage';
 
 const MANIFEST_FILE = 'manifest.json';
-/** The manifest's SHA-256, or in an encrypted set its HMAC-SHA-256 under the set's key. */
-const SEAL_FILE = 'manifest.seal';
+/** The manifest's SHA-256, or its HMAC-SHA-256 under the key of an encrypted set. */
+const CHECKSUM_FILE = 'manifest.seal';
 
-/** A finished set whose manifest is what was written. */
-export interface OpenedSet {
-  readonly storage: Storage;
+/** A finished set with its manifest. */
+export interface ReadSet {
   readonly manifest: Manifest;
+  /** The SHA-256 of `manifest.json`. */
+  readonly manifestSha256: string;
+}
+
+/** A finished set whose manifest matches its checksum. */
+export interface OpenedSet extends ReadSet {
+  readonly storage: Storage;
   readonly key: SetKey | undefined;
 }
 
-/** Writes what makes the files of a set one: after it, the set may be finished. */
+/** Writes the manifest and its checksum, the last files of a set. */
 export async function writeManifest(writer: SetWriter, manifest: Manifest, key: SetKey | undefined): Promise<void> {
   const text = `${JSON.stringify(manifest, null, 2)}\n`;
   await writer.write(MANIFEST_FILE, chunksOf(text));
-  await writer.write(SEAL_FILE, chunksOf(sealOf(text, key)));
+  await writer.write(CHECKSUM_FILE, chunksOf(checksumOf(text, key)));
 }
 
-/** The name of a set that somebody gave: `latest`, or an id. @throws {SuiteError} `BACKUP.UNKNOWN_SET` */
+/** The id of a set that was given by id or as `latest`. @throws {SuiteError} `BACKUP.UNKNOWN_SET` */
 export async function findSet(storage: Storage, name: string): Promise<string> {
   const known = await storage.list();
   const found = name === 'latest' ? known.at(-1) : known.find((set) => set === name);
@@ -33,25 +38,29 @@ export async function findSet(storage: Storage, name: string): Promise<string> {
 }
 
 /**
- * Reads the manifest of a set and checks its seal.
+ * Reads the manifest of a set and compares it with its checksum.
  * @throws {SuiteError} `BACKUP.NO_FILE`, `BACKUP.DAMAGED`, `BACKUP.BAD_MANIFEST`, `BACKUP.NEEDS_KEY`, `BACKUP.WRONG_KEY`
  */
 export async function openSet(storage: Storage, set: string, secret: Secret | undefined): Promise<OpenedSet> {
   const text = await requireText(storage, set, MANIFEST_FILE);
-  const seal = await requireText(storage, set, SEAL_FILE);
+  const checksum = await requireText(storage, set, CHECKSUM_FILE);
   const key = await readKey(storage, set, secret);
-  if (!isSame(seal, sealOf(text, key))) {
-    throw fileDamaged(set, MANIFEST_FILE, `It is not the one that ${SEAL_FILE} was made for.`);
+  if (!isSame(checksum, checksumOf(text, key))) {
+    throw fileDamaged(set, MANIFEST_FILE, `It does not match its checksum in ${CHECKSUM_FILE}.`);
   }
   const manifest = parseManifest(text, set);
-  if (manifest.id !== set) throw fileDamaged(set, MANIFEST_FILE, `It is the manifest of ${manifest.id}.`);
+  if (manifest.id !== set) throw fileDamaged(set, MANIFEST_FILE, `It is the manifest of the set ${manifest.id}.`);
   if ((manifest.encryption !== null) !== (key !== undefined)) throw fileMissing(set, KEY_FILE);
-  return { storage, manifest, key };
+  return { storage, manifest, manifestSha256: sha256Of(text), key };
 }
 
-/** What a set's manifest says, without a key and unchecked: for lists. */
-export async function readManifest(storage: Storage, set: string): Promise<Manifest> {
-  return parseManifest(await requireText(storage, set, MANIFEST_FILE), set);
+/**
+ * Reads the manifest of a set for a list: without a key, and without comparing it with its checksum.
+ * @throws {SuiteError} `BACKUP.NO_FILE`, `BACKUP.BAD_MANIFEST`
+ */
+export async function readManifest(storage: Storage, set: string): Promise<ReadSet> {
+  const text = await requireText(storage, set, MANIFEST_FILE);
+  return { manifest: parseManifest(text, set), manifestSha256: sha256Of(text) };
 }
 
 async function readKey(storage: Storage, set: string, secret: Secret | undefined): Promise<SetKey | undefined> {
@@ -67,10 +76,12 @@ async function requireText(storage: Storage, set: string, file: string): Promise
   return text;
 }
 
-function sealOf(text: string, key: SetKey | undefined): string {
-  return key === undefined
-    ? `sha256 ${createHash('sha256').update(text).digest('hex')}\n`
-    : `hmac-sha256 ${authenticate(key, text)}\n`;
+function checksumOf(text: string, key: SetKey | undefined): string {
+  return key === undefined ? `sha256 ${sha256Of(text)}\n` : `hmac-sha256 ${authenticate(key, text)}\n`;
+}
+
+function sha256Of(text: string): string {
+  return createHash('sha256').update(text).digest('hex');
 }
 
 function isSame(left: string, right: string): boolean {
@@ -78,8 +89,20 @@ function isSame(left: string, right: string): boolean {
   return one.length === other.length && timingSafeEqual(one, other);
 }
 
+function setUnknown(set: string, known: readonly string[], location: string): SuiteError {
+  const newest = known.at(-1);
+  return new SuiteError('BACKUP.UNKNOWN_SET', `There is no backup set ${set} in ${location}`, {
+    kind: 'usage',
+    next:
+      newest === undefined
+        ? 'Make a backup with "npm run db:backup"'
+        : `The newest set is ${newest}; "azora-db backup list" shows all of them`,
+    meta: { set, location },
+  });
+}
+
 function needsKey(set: string): SuiteError {
-  return new SuiteError('BACKUP.NEEDS_KEY', `The set ${set} is encrypted`, {
+  return new SuiteError('BACKUP.NEEDS_KEY', `The backup set ${set} is encrypted`, {
     kind: 'configuration',
     next: 'Set AZORA_BACKUP_KEY (an age identity) or AZORA_BACKUP_PASSPHRASE',
     meta: { set },

@@ -1,47 +1,51 @@
-import { createHash } from 'node:crypto';
 import { z } from 'zod';
-import type { OpenedSet } from './set';
-import type { Storage } from './storage';
+import type { OpenedSet, ReadSet } from './set';
+import { fileDamaged, type Storage } from './storage';
 
 const FILE = 'verified.json';
 
-const verification = z.object({
+/** The schema of `verified.json`; docs/FORMATS.md describes each field. */
+export const verificationSchema = z.object({
   at: z.iso.datetime(),
-  /** Of the manifest that was verified: the result says nothing of another one. */
+  /** The SHA-256 of the manifest that was verified. The result says nothing about another manifest. */
   manifestSha256: z.string(),
   ok: z.boolean(),
-  /** What a restore of all databases took, without the comparisons. */
+  /** The duration of restoring all databases, without the comparisons. */
   restoreSeconds: z.number(),
   problems: z.array(z.string()),
 });
 
-/** How a restore drill came out. */
-export type Verification = z.infer<typeof verification>;
+/** The result of verifying a set by restoring it. */
+export type Verification = z.infer<typeof verificationSchema>;
 
-/** Keeps the result with the set. */
+/** Stores the result with the set. */
 export async function writeVerification(
-  { storage, manifest }: OpenedSet,
+  { storage, manifest, manifestSha256 }: OpenedSet,
   result: Omit<Verification, 'at' | 'manifestSha256'>,
 ): Promise<void> {
-  const manifestSha256 = await hashManifest(storage, manifest.id);
-  const kept = { at: new Date().toISOString(), manifestSha256, ...result };
-  await storage.writeText(manifest.id, FILE, `${JSON.stringify(kept, null, 2)}\n`);
+  const stored: Verification = { at: new Date().toISOString(), manifestSha256, ...result };
+  await storage.writeText(manifest.id, FILE, `${JSON.stringify(stored, null, 2)}\n`);
 }
 
-/** The result of the last drill of the set as it is; undefined when there was none. */
-export async function readVerification(storage: Storage, set: string): Promise<Verification | undefined> {
-  const text = await storage.readText(set, FILE);
+/**
+ * The result of the last verification of the set with this manifest; undefined when it was never verified.
+ * @throws {SuiteError} `BACKUP.STORAGE_FAILED`, `BACKUP.DAMAGED` when there is a result that cannot be read
+ */
+export async function readVerification(
+  storage: Storage,
+  { manifest: { id }, manifestSha256 }: ReadSet,
+): Promise<Verification | undefined> {
+  const text = await storage.readText(id, FILE);
   if (text === undefined) return undefined;
+  const parsed = verificationSchema.safeParse(parseJson(text));
+  if (!parsed.success) throw fileDamaged(id, FILE, 'It is not the result of a verification.');
+  return parsed.data.manifestSha256 === manifestSha256 ? parsed.data : undefined;
+}
+
+function parseJson(text: string): unknown {
   try {
-    const result = verification.parse(JSON.parse(text));
-    return result.manifestSha256 === (await hashManifest(storage, set)) ? result : undefined;
+    return JSON.parse(text);
   } catch {
-    // Not a result: as if there was none.
     return undefined;
   }
-}
-
-async function hashManifest(storage: Storage, set: string): Promise<string> {
-  const text = (await storage.readText(set, 'manifest.json')) ?? '';
-  return createHash('sha256').update(text).digest('hex');
 }

@@ -6,7 +6,7 @@ import { registerGenerate } from './generate.command';
 import { registerMigrate } from './migrate';
 import { registerPitr } from './pitr';
 import { registerReset } from './reset.command';
-import { registerRestore } from './restore.command';
+import { registerRestore } from './restore';
 import { registerSeed } from './seed.command';
 import { registerServer } from './server.command';
 import { registerSetup } from './setup.command';

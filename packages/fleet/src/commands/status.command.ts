@@ -33,7 +33,7 @@ export const registerStatus: Register = (program, execute) => {
 async function readBackups({ settings }: Suite) {
   const { location, maxAgeMs } = settings.backups;
   if (maxAgeMs === undefined) return undefined;
-  const { openStorage } = await import('../backup-store/open-storage.js');
-  const { readBackupState } = await import('../operations/backup/newest.js');
-  return readBackupState(await openStorage(location), maxAgeMs, new Date());
+  const { openStorage } = await import('../backup-store/location.js');
+  const { readBackupState } = await import('../operations/backup/sets.js');
+  return readBackupState(await openStorage(location, settings.environment), maxAgeMs, new Date());
 }

@@ -2,6 +2,7 @@ import { existsSync, readFileSync } from 'node:fs';
 import path from 'node:path';
 import { parseEnv } from 'node:util';
 import { type DatabaseUrl, parseDatabaseUrl, SuiteError } from '@azora/db-core';
+import type { Environment } from '../system/child-environment';
 import { type BackupSettings, readBackupSettings } from './backup-settings';
 import type { Service } from './registry';
 import { MANIFEST_PREFIX } from './registry';
@@ -19,9 +20,9 @@ export interface Settings {
   /** The administrator's URL of one service's own database, by service name; wins over `serverUrl`. */
   readonly serviceUrls: ReadonlyMap<string, DatabaseUrl>;
   readonly backups: BackupSettings;
+  /** The variables of `.env` and the process, for child processes and clients that are configured by variables. */
+  readonly environment: Environment;
 }
-
-type Environment = Readonly<Record<string, string | undefined>>;
 
 const PREFIX = /^[a-z][a-z0-9_]{0,19}$/;
 
@@ -69,6 +70,7 @@ export function readSettings(root: string, services: readonly Service[], environ
     prefix: environment['AZORA_DB_PREFIX'] ?? MANIFEST_PREFIX,
     serverUrl: parse('DATABASE_URL'),
     serviceUrls: new Map(serviceUrls),
+    environment,
   };
   if (!PREFIX.test(settings.prefix)) problems.push(badPrefix());
   if (problems.length > 0) throw inOne(problems);

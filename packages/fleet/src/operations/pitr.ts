@@ -1,19 +1,20 @@
+import { SuiteError } from '@azora/db-core';
 import type { Service } from '../config/registry';
 import { type Settings, urlVariable } from '../config/settings';
-import type { BaseBackup, PrunedArchive } from '../postgres/pitr/bases';
-import type { EnabledArchive } from '../postgres/pitr/enable';
+import type { EnabledArchive } from '../postgres/pitr/archiver';
+import type { BaseBackup, PrunedArchive } from '../postgres/pitr/base-backup';
 import type { RestoredServer } from '../postgres/pitr/restore';
 import type { ArchiveState } from '../postgres/pitr/status';
 import { needsEmbedded } from './targets';
 
-/** A service whose database the archive does not hold. */
+/** A service whose database is not in the archive. */
 export interface UncoveredService {
   readonly service: string;
-  /** `companion`: PGlite beside the embedded server, which has no archive of its log. */
+  /** `companion`: PGlite next to the embedded server, which does not archive its log. */
   readonly reason: 'companion' | 'own server';
 }
 
-/** What every answer says beside its own: which services it is not about. */
+/** The services that point-in-time recovery does not cover. */
 export interface Coverage {
   readonly uncovered: readonly UncoveredService[];
 }
@@ -24,22 +25,22 @@ export interface PitrOptions {
 }
 
 export interface TakenBase extends BaseBackup {
-  /** What `--keep` removed. */
+  /** The base backups and segments that `--keep` removed. */
   readonly pruned: PrunedArchive | null;
 }
 
-/** Turns the archive of the embedded server on; again, it renews what has changed. */
+/** Turns the archive of the embedded server on, or updates its settings when they have changed. */
 export async function enablePitr(
   settings: Settings,
   services: readonly Service[],
   { onProgress }: PitrOptions,
 ): Promise<EnabledArchive & Coverage> {
   const coverage = await readCoverage(settings, services);
-  const { enableArchive } = await import('../postgres/pitr/enable.js');
+  const { enableArchive } = await import('../postgres/pitr/archiver.js');
   return { ...(await enableArchive({ home: settings.home, onProgress })), ...coverage };
 }
 
-/** Makes a base backup; with `keep`, removes older ones but so many and the log that only they needed. */
+/** Makes a base backup. With `keep`, then removes all but the newest base backups, and the log that only those need. */
 export async function takePitrBase(
   settings: Settings,
   services: readonly Service[],
@@ -47,25 +48,25 @@ export async function takePitrBase(
   options: PitrOptions,
 ): Promise<TakenBase & Coverage> {
   const coverage = await readCoverage(settings, services);
-  const { pruneArchive, takeBase } = await import('../postgres/pitr/base.js');
+  const { pruneArchive, takeBase } = await import('../postgres/pitr/base-backup.js');
   const base = await takeBase({ home: settings.home, ...options });
   const pruned = keep === undefined ? null : await pruneArchive({ home: settings.home }, keep);
   return { ...base, pruned, ...coverage };
 }
 
 export interface PitrStatus extends Coverage {
-  /** Null when there is no embedded server yet. */
+  /** Null when there is no embedded server. */
   readonly archive: ArchiveState | null;
 }
 
-/** Looks at the archive without starting anything. */
+/** Reads the state of the archive without starting a server. */
 export async function readPitr(settings: Settings, services: readonly Service[]): Promise<PitrStatus> {
   const coverage = await readCoverage(settings, services);
   const { readArchive } = await import('../postgres/pitr/status.js');
   return { archive: (await readArchive({ home: settings.home })) ?? null, ...coverage };
 }
 
-/** Restores the whole embedded server: all databases on it share one log. */
+/** Restores the whole embedded server, because all of its databases share one log. */
 export async function restorePitr(
   settings: Settings,
   services: readonly Service[],
@@ -80,9 +81,14 @@ export async function restorePitr(
 /** @throws {SuiteError} `PITR.NOT_EMBEDDED` */
 async function readCoverage(settings: Settings, services: readonly Service[]): Promise<Coverage> {
   if (!needsEmbedded(settings, services)) {
-    const { notEmbedded } = await import('../postgres/pitr/errors.js');
     const [first] = services;
-    throw notEmbedded(settings.serverUrl === undefined && first ? urlVariable(first.name) : 'DATABASE_URL');
+    const source = settings.serverUrl === undefined && first ? urlVariable(first.name) : 'DATABASE_URL';
+    throw new SuiteError('PITR.NOT_EMBEDDED', 'Point-in-time recovery works only with the embedded server', {
+      kind: 'configuration',
+      why: `The services use the server of ${source}, whose files and settings this tool does not change.`,
+      next: "Use scripts/pitr for the server of docker-compose.yml; elsewhere pgBackRest, WAL-G or the provider's recovery",
+      meta: { source },
+    });
   }
   const { embeddedOffers } = await import('../postgres/embedded/binaries.js');
   const uncovered = services.flatMap((service): UncoveredService[] => {

@@ -1,9 +1,8 @@
 import type { BackupReport } from '../operations/backup/create';
-import type { DrillReport } from '../operations/backup/drill';
-import type { ListedSet } from '../operations/backup/list';
-import type { PrunedSets } from '../operations/backup/prune';
 import type { RestoredService } from '../operations/backup/restore';
 import { countOf, doneRows, type ServiceRow } from '../operations/fleet';
+import type { ListedSet, PrunedSets } from '../operations/backup/sets';
+import type { VerifyReport } from '../operations/backup/verify';
 import { countsText, failuresText, rowsData } from './fleet';
 import { sizeText } from './size';
 import { table } from './table';
@@ -14,7 +13,7 @@ export function backupData({ set, location, rows, manifest }: BackupReport) {
 }
 
 export function backupText({ set, location, rows, manifest }: BackupReport): string {
-  if (manifest === undefined) return lines(failuresText(rows), `${countsText(rows)}: no set was kept`);
+  if (manifest === undefined) return lines(failuresText(rows), `${countsText(rows)}; no set was stored`);
   const shown = doneRows(rows).map(({ service, data }) => [
     service,
     String(data.tables),
@@ -22,16 +21,16 @@ export function backupText({ set, location, rows, manifest }: BackupReport): str
     sizeText(data.bytes),
     sizeText(data.storedBytes),
   ]);
-  const fence = manifest.fence === null ? '' : `; all writers waited ${manifest.fence.heldMs} ms`;
+  const fence = manifest.fence === null ? '' : `; writers waited ${manifest.fence.heldMs} ms`;
   return lines(
     table(['service', 'tables', 'rows', 'data', 'stored'], shown),
     `set ${set} in ${location}: ${countOf(rows.length, 'database')}, snapshots within ${manifest.skewMs} ms${fence}`,
-    `It counts once it was restored: azora-db backup verify ${set}`,
+    `Next: prove that it can be restored with azora-db backup verify ${set}`,
   );
 }
 
 export function listText(sets: readonly ListedSet[], location: string, now: Date): string {
-  if (sets.length === 0) return `no sets in ${location}`;
+  if (sets.length === 0) return `there are no backup sets in ${location}`;
   const rows = sets.map((set) => [
     set.id,
     ageText(now.getTime() - Date.parse(set.startedAt)),
@@ -47,7 +46,7 @@ export function listText(sets: readonly ListedSet[], location: string, now: Date
 
 function verifiedText({ verified }: ListedSet): string {
   if (verified === null) return 'no';
-  return verified.ok ? `yes, restored in ${verified.restoreSeconds} s` : 'it does not hold';
+  return verified.ok ? `yes, restored in ${verified.restoreSeconds} s` : 'failed';
 }
 
 export function pruneText({ kept, removed }: PrunedSets, done: boolean): string {
@@ -57,18 +56,18 @@ export function pruneText({ kept, removed }: PrunedSets, done: boolean): string 
   return lines(...removed.map((set) => `${set} ${verb}`), `${countOf(kept.length, 'set')} kept`, ...next);
 }
 
-export function drillData(set: string, { rows, verification }: DrillReport) {
+export function verifyData(set: string, { rows, verification }: VerifyReport) {
   return { ...rowsData(rows), set, ...verification };
 }
 
-export function drillText(set: string, { rows, verification }: DrillReport): string {
+export function verifyText(set: string, { rows, verification }: VerifyReport): string {
   const { ok, problems, restoreSeconds, isKept } = verification;
-  const verdict = ok ? 'holds' : `does not hold: ${countOf(problems.length, 'problem')}`;
+  const verdict = ok ? 'verified' : `failed verification with ${countOf(problems.length, 'problem')}`;
   const count = doneRows(rows).reduce((sum, { data }) => sum + data.rows, 0);
   return lines(
     ...problems,
-    `set ${set} ${verdict}; ${countOf(count, 'row')} restored and compared, a restore takes ${restoreSeconds} s`,
-    isKept ? '' : 'The result is not kept: not all of the set was tried',
+    `set ${set} ${verdict}; restored and compared ${countOf(count, 'row')}, a restore takes ${restoreSeconds} s`,
+    isKept ? '' : 'The result is not stored with the set, because it does not cover the whole set',
   );
 }
 
@@ -78,7 +77,7 @@ export function restoreData(set: string, rows: readonly ServiceRow<RestoredServi
 
 export function restoreText(set: string, rows: readonly ServiceRow<RestoredService>[]): string {
   const done = doneRows(rows);
-  if (done.length === 0) return lines(failuresText(rows), 'nothing was restored: the live databases are as they were');
+  if (done.length === 0) return lines(failuresText(rows), 'nothing was restored; the live databases are unchanged');
   const shown = done.map(({ service, data }) => [
     service,
     data.rows.toLocaleString('en'),
@@ -86,7 +85,7 @@ export function restoreText(set: string, rows: readonly ServiceRow<RestoredServi
     data.kept ?? '',
   ]);
   return lines(
-    table(['service', 'rows', 'migrated on', 'the old one'], shown),
+    table(['service', 'rows', 'migrated', 'replaced database'], shown),
     failuresText(rows),
     `restored from ${set}: ${countsText(rows)}`,
   );

@@ -10,8 +10,8 @@ export function enabledText(enabled: Awaited<ReturnType<typeof enablePitr>>): st
   const restart = restarted ? '; the server was restarted' : '';
   return lines(
     changed
-      ? `the log is archived in ${directory} from now on${restart}`
-      : `the log is archived in ${directory} already`,
+      ? `the write-ahead log is now archived in ${directory}${restart}`
+      : `the write-ahead log is already archived in ${directory}`,
     `archived ${segment}`,
     'Next: azora-db pitr base',
     uncoveredText(enabled),
@@ -23,7 +23,7 @@ export function baseText(base: TakenBase & Coverage): string {
   const removed = `${countOf(pruned?.bases.length ?? 0, 'older base backup')} and ${countOf(pruned?.segments ?? 0, 'segment')}`;
   return lines(
     `base backup ${id}: ${sizeText(bytes)} in ${secondsText(tookMs)}`,
-    `It can be restored to any moment from ${stoppedAt} (${stopLsn}) on`,
+    `Any moment since ${stoppedAt} (${stopLsn}) can be restored`,
     pruned === null ? '' : `removed ${removed}`,
     uncoveredText(base),
   );
@@ -31,27 +31,27 @@ export function baseText(base: TakenBase & Coverage): string {
 
 export function restoredText(restored: Awaited<ReturnType<typeof restorePitr>>): string {
   const { target, base, lastCommitAt, lsn, timeline, databases, kept, tookMs } = restored;
-  const commit = lastCommitAt === null ? 'no commit after the base backup' : `last commit ${lastCommitAt}`;
+  const commit = lastCommitAt === null ? 'no commit since the base backup' : `last commit ${lastCommitAt}`;
   return lines(
     `restored to ${target} from base backup ${base} in ${secondsText(tookMs)}: ${countOf(databases, 'database')}`,
-    `${commit}, log up to ${lsn}, which goes on as timeline ${timeline}`,
-    kept === null ? '' : `The former data is in ${kept}; remove it when nothing of it is needed any more`,
+    `${commit}, end of the log ${lsn}, new timeline ${timeline}`,
+    kept === null ? '' : `The replaced data is in ${kept}; remove the directory when you no longer need it`,
     uncoveredText(restored),
   );
 }
 
 export function pitrStatusText(status: PitrStatus): string {
   const { archive } = status;
-  if (archive === null) return 'there is no embedded server yet: npm start';
+  if (archive === null) return 'there is no embedded server yet; create it with npm start';
   const next = archive.bases.length === 0 ? 'Next: azora-db pitr base' : '';
   return lines(
     `archiving      ${archive.isEnabled ? 'on' : 'off'}${archive.isRunning ? '' : ' (the server is stopped)'}`,
     `last segment   ${lastSegmentText(archive)}`,
     `failures       ${failuresText(archive)}`,
-    `room           ${sizeText(archive.bytes.segments)} of log, ${sizeText(archive.bytes.bases)} of base backups`,
+    `disk usage     ${sizeText(archive.bytes.segments)} of log, ${sizeText(archive.bytes.bases)} of base backups`,
     `timeline       ${archive.timeline ?? 'none'}${archive.timelines.length > 1 ? ` of ${archive.timelines.join(', ')}` : ''}`,
     windowText(archive),
-    ...archive.kept.map((name) => `former data    ${name}`),
+    ...archive.kept.map((name) => `replaced data  ${name}`),
     archive.bases.length === 0 ? '' : `\n${basesTable(archive)}`,
     archive.isEnabled ? next : 'Next: azora-db pitr enable',
     uncoveredText(status),
@@ -67,7 +67,7 @@ function basesTable({ bases }: Archive): string {
     sizeText(base.bytes),
     secondsText(base.tookMs),
   ]);
-  return table(['base backup', 'restores from', 'LSN', 'timeline', 'size', 'took'], rows);
+  return table(['base backup', 'usable since', 'LSN', 'timeline', 'size', 'took'], rows);
 }
 
 function lastSegmentText({ lastSegment }: Archive): string {
@@ -82,17 +82,17 @@ function failuresText({ archiver }: Archive): string {
 }
 
 function windowText({ window, isRunning }: Archive): string {
-  if (window === null) return 'restores to    nothing yet: there is no base backup on this timeline';
+  if (window === null) return 'can restore    nothing yet, because this timeline has no base backup';
   const { from, to } = window;
-  // A restore archives what is newer before it begins.
+  // A restore archives the newest transactions first.
   const end = isRunning ? `now (archived up to ${to.time}, ${to.lsn})` : `${to.time} (${to.lsn})`;
-  return `restores to    ${from.time} (${from.lsn}) until ${end}`;
+  return `can restore    ${from.time} (${from.lsn}) to ${end}`;
 }
 
 function uncoveredText({ uncovered }: Coverage): string {
   if (uncovered.length === 0) return '';
   const named = uncovered.map(({ service, reason }) =>
-    reason === 'companion' ? `${service} (on a companion, which has no archive of its log)` : `${service} (${reason})`,
+    reason === 'companion' ? `${service} (on a companion, which does not archive its log)` : `${service} (${reason})`,
   );
   return `Not covered: ${named.join(', ')}. Use "azora-db backup" for ${uncovered.length === 1 ? 'it' : 'them'}`;
 }

@@ -1,4 +1,4 @@
-/** Bytes in binary units, as PostgreSQL shows them. */
+/** A number of bytes in binary units, as pg_size_pretty() prints it. */
 export function sizeText(bytes: number): string {
   const units = ['B', 'kB', 'MB', 'GB', 'TB'];
   const step = Math.min(units.length - 1, Math.floor(Math.log2(Math.max(bytes, 1)) / 10));

@@ -1,4 +1,4 @@
-import type { BackupState } from '../operations/backup/newest';
+import type { BackupState } from '../operations/backup/sets';
 import { isHealthy, type ServiceStatus } from '../operations/status';
 import { sizeText } from './size';
 import { table } from './table';

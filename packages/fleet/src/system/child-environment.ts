@@ -1,22 +1,30 @@
-import type { Environment } from '@azora/db-core';
+/** Environment variables by name, as `process.env` holds them. */
+export type Environment = Readonly<Record<string, string | undefined>>;
 
-/** In upper case, because Windows spells some of them differently: `Path`, `windir`. */
-const PASSED_ON: ReadonlySet<string> = new Set([
+/** What a program needs to find other programs, its user's files, a temporary directory and the locale. */
+const INHERITED = new Set([
   ...['PATH', 'HOME', 'USER', 'TMPDIR', 'TEMP', 'TMP', 'LANG', 'TZ'],
-  ...['SYSTEMROOT', 'WINDIR', 'COMSPEC', 'PATHEXT', 'USERPROFILE', 'APPDATA', 'LOCALAPPDATA'],
+  ...['SystemRoot', 'windir', 'ComSpec', 'PATHEXT', 'USERPROFILE', 'APPDATA', 'LOCALAPPDATA'],
 ]);
+const INHERITED_ON_WINDOWS = new Set([...INHERITED].map((name) => name.toUpperCase()));
 
 /**
- * The environment of a child process: what programs need to find files and to choose a language, and `extra`. Secrets
- * (AZORA_BACKUP_KEY, database URLs) and variables that change behavior (NODE_OPTIONS, PGDATA) are not inherited.
+ * The environment of a child process: the few variables that every program needs, and `extra`. Everything else stays
+ * with this process, because a child must not see backup keys and database URLs, or obey PGDATA and NODE_OPTIONS.
  */
 export function childEnvironment(
   environment: Environment,
   extra: Readonly<Record<string, string>> = {},
 ): Record<string, string> {
-  const inherited = Object.entries(environment).flatMap(([name, value]): [string, string][] => {
-    const isPassedOn = PASSED_ON.has(name.toUpperCase()) || name.startsWith('LC_');
-    return value === undefined || !isPassedOn ? [] : [[name, value]];
-  });
+  const inherited = Object.entries(environment).filter(
+    (entry): entry is [string, string] => entry[1] !== undefined && isInherited(entry[0]),
+  );
   return { ...Object.fromEntries(inherited), ...extra };
+}
+
+/** Windows compares the names of variables without regard to case. */
+function isInherited(name: string): boolean {
+  if (process.platform !== 'win32') return INHERITED.has(name) || name.startsWith('LC_');
+  const upper = name.toUpperCase();
+  return INHERITED_ON_WINDOWS.has(upper) || upper.startsWith('LC_');
 }

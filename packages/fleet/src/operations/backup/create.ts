@@ -4,45 +4,48 @@ import { KEY_FILE, makeSetKey, type Secret, type SetKey } from '../../backup-sto
 import { chunksOf } from '../../backup-store/file';
 import { filesOf, type Manifest } from '../../backup-store/manifest';
 import { writeManifest } from '../../backup-store/set';
-import { newSetId } from '../../backup-store/set-id';
-import type { SetWriter, Storage } from '../../backup-store/storage';
+import { newSetId, type SetWriter, type Storage } from '../../backup-store/storage';
 import { suiteVersion } from '../../config/version';
+import { maskOf } from '../../postgres/dump/mask';
 import type { SchemaModel } from '../../schema/schema-model';
-import { countOf, doneRows, eachService, type RunOptions, type ServiceRow } from '../fleet';
+import { countOf, doneRows, eachService, type RunOptions, type ServiceRow, toSuiteError } from '../fleet';
 import type { Target } from '../targets';
 import { dumpDatabase, type RowFormat } from './dump';
-import { maskOf } from './mask';
-import { type FrozenDatabase, type Taken, withSnapshots } from './snapshots';
+import { type FrozenDatabase, type SnapshotTiming, withSnapshots } from './snapshots';
 
 export interface BackupRequest {
   readonly storage: Storage;
-  /** With which the set is encrypted; undefined for one that is not. */
+  /** Encrypts the set; undefined for a set in plain text. */
   readonly secret: Secret | undefined;
-  /** For pseudonyms instead of personal data, empty values instead of secrets; undefined for everything as it is. */
+  /** Replaces personal data by pseudonyms and empties secrets; undefined to store all values unchanged. */
   readonly mask: { readonly schemaModel: SchemaModel; readonly key: string } | undefined;
   readonly fence: boolean;
   readonly allowDrift: boolean;
   readonly format: RowFormat;
+  /** Where pg_dump is looked for, when the format asks for it. */
+  readonly environment: Environment;
+  /** Reports a problem that does not change the result. */
+  readonly log: (line: string) => void;
 }
 
 export interface BackupReport {
   readonly set: string;
   readonly location: string;
   readonly rows: readonly ServiceRow<DumpedService>[];
-  /** Undefined when a service failed: then there is no set. */
+  /** Undefined when a service failed: then no set was stored. */
   readonly manifest: Manifest | undefined;
 }
 
 export interface DumpedService {
   readonly tables: number;
   readonly rows: number;
-  /** As COPY's text, and as stored. */
+  /** The size of the rows as COPY text, and the size of the stored files. */
   readonly bytes: number;
   readonly storedBytes: number;
 }
 
 /**
- * Stores all databases as one set, each in the state that it had at the same moment. A set is there whole or not at all.
+ * Stores all databases as one set, each in its state at the same moment. The set becomes visible only when it is complete.
  * @throws {SuiteError} `BACKUP.…`, `SERVER.…`
  */
 export async function backUpFleet(
@@ -57,24 +60,34 @@ export async function backUpFleet(
   try {
     const made = secret === undefined ? undefined : await makeSetKey(secret);
     if (made !== undefined) await writer.write(KEY_FILE, chunksOf(made.wrapped));
-    return await withSnapshots(targets, { fence }, async (databases, taken) => {
+    return await withSnapshots(targets, { fence }, async (databases, timing) => {
       const rows = await dumpAll(databases, request, { writer, key: made?.key }, options);
       const report = { set, location: storage.location, rows };
       const entries = doneRows(rows).map(({ data }) => data.entry);
       const shown = rows.map(summarize);
       if (entries.length < rows.length) {
-        await writer.abandon();
+        await abandon(writer, request);
         return { ...report, rows: shown, manifest: undefined };
       }
-      const manifest = manifestOf({ set, startedAt, request, taken, entries });
+      const manifest = manifestOf({ set, startedAt, request, timing, entries });
       await writeManifest(writer, manifest, made?.key);
       await writer.finish();
       return { ...report, rows: shown, manifest };
     });
   } catch (error) {
-    // What stays is swept by the next backup; the reason of the failure must not be lost over it.
-    await writer.abandon().catch(() => undefined);
+    await abandon(writer, request);
     throw error;
+  }
+}
+
+/** Removes an unfinished set. A failure of that must not hide why the backup failed. */
+async function abandon(writer: SetWriter, { storage, log }: BackupRequest): Promise<void> {
+  try {
+    await writer.abandon();
+  } catch (error) {
+    const { message, why = '' } = toSuiteError(error);
+    log(`Could not remove the unfinished set from ${storage.location}: ${message}. ${why}`.trim());
+    log('A later backup removes it');
   }
 }
 
@@ -82,20 +95,20 @@ type DumpedRow = ServiceRow<{ readonly entry: Manifest['databases'][number] }>;
 
 function dumpAll(
   databases: readonly FrozenDatabase[],
-  { allowDrift, format, mask }: BackupRequest,
+  { allowDrift, format, mask, environment }: BackupRequest,
   { writer, key }: { readonly writer: SetWriter; readonly key: SetKey | undefined },
-  options: RunOptions,
+  { progress, signal }: RunOptions,
 ): Promise<readonly DumpedRow[]> {
-  // The companion's users wait for as long as its transaction lasts.
+  // Companions first: their clients wait until the transaction of the backup ends.
   const order = databases.toSorted((left, right) => rank(left) - rank(right));
   const items = order.map((database) => ({ service: database.target.service, database }));
-  return eachService(items, options, async ({ service, database }, tell) => {
+  return eachService(items, { progress, signal }, async ({ service, database }, onProgress) => {
     const drifted = (await hasDrifted(database.client)) === true;
-    if (drifted && !allowDrift) throw hasOtherCatalog(service.name);
+    if (drifted && !allowDrift) throw hasDriftedSchema(service.name);
     const masking = mask && { of: maskOf(mask.schemaModel, service.name), key: mask.key };
-    const { signal } = options;
-    const entry = await dumpDatabase(database, { writer, key, mask: masking, drifted, format, signal, tell });
-    // Its part is done: its tables may be altered again.
+    const options = { writer, key, mask: masking, drifted, format, environment, signal, onProgress };
+    const entry = await dumpDatabase(database, options);
+    // Releases the locks: the tables of this database may be altered again.
     await database.client.query('ROLLBACK');
     const rows = entry.tables.reduce((sum, table) => sum + table.rows, 0);
     return { data: { entry }, detail: `${countOf(entry.tables.length, 'table')}, ${countOf(rows, 'row')}` };
@@ -126,10 +139,10 @@ function manifestOf(made: {
   readonly set: string;
   readonly startedAt: Date;
   readonly request: BackupRequest;
-  readonly taken: Taken;
+  readonly timing: SnapshotTiming;
   readonly entries: Manifest['databases'];
 }): Manifest {
-  const { set, startedAt, request, taken, entries } = made;
+  const { set, startedAt, request, timing, entries } = made;
   return {
     format: 1,
     id: set,
@@ -138,17 +151,17 @@ function manifestOf(made: {
     suiteVersion: suiteVersion(),
     masked: request.mask !== undefined,
     encryption: request.secret === undefined ? null : 'age',
-    skewMs: taken.skewMs,
-    fence: taken.fence,
+    skewMs: timing.skewMs,
+    fence: timing.fence,
     databases: entries.toSorted((left, right) => (left.service < right.service ? -1 : 1)),
   };
 }
 
-function hasOtherCatalog(service: string): SuiteError {
-  return new SuiteError('BACKUP.DRIFTED', `The database of ${service} is not as its migrations made it`, {
-    kind: 'usage',
-    why: 'A set that is restored could not be migrated on with certainty.',
-    next: 'See "azora-db migrate drift", or store it as it is with --allow-drift',
+function hasDriftedSchema(service: string): SuiteError {
+  return new SuiteError('BACKUP.DRIFTED', `The schema of ${service} has drifted from its migrations`, {
+    kind: 'finding',
+    why: 'Later migrations may fail on a database that is restored from such a set.',
+    next: 'Run "azora-db migrate drift" to see the difference, or back up anyway with --allow-drift',
     meta: { service },
   });
 }

@@ -11,30 +11,32 @@ import { readRoles } from '../../postgres/dump/roles';
 import { type ColumnExpressions, copyOut, readContents } from '../../postgres/dump/rows';
 import { dumpSchema } from '../../postgres/dump/schema';
 import { type DumpedTable, joinSnapshot, readSequences } from '../../postgres/dump/snapshot';
-import { sessionsFor, shareOut } from './share';
+import type { Environment } from '../../system/child-environment';
 import type { FrozenDatabase } from './snapshots';
+import { runInPool, type Worker, workersFor } from './worker-pool';
 
-/** A file for each table's rows, or one archive of pg_dump for the database. */
+/** How rows are stored: one file per table, or one pg_dump archive per database. */
 export type RowFormat = 'copy' | 'pg_dump';
 
 export interface DumpOptions {
   readonly writer: SetWriter;
   readonly key: SetKey | undefined;
-  /** What stands for columns, by table, with the key of the pseudonyms; undefined when rows are stored as they are. */
+  /** The expressions that replace columns, by table, and the key of the pseudonyms; undefined to store rows unchanged. */
   readonly mask: { readonly of: (table: string) => ColumnExpressions; readonly key: string } | undefined;
-  /** Whether the catalog is other than what its migrations made. */
+  /** Whether the schema has drifted from its migrations. */
   readonly drifted: boolean;
   readonly format: RowFormat;
+  readonly environment: Environment;
   readonly signal: AbortSignal | undefined;
-  readonly tell: (detail: string) => void;
+  readonly onProgress: (detail: string) => void;
 }
 
-/** Stores one database: its schema, its rows, where its sequences stand. */
+/** Stores one database: its schema, its rows and the positions of its sequences. */
 export async function dumpDatabase(database: FrozenDatabase, options: DumpOptions): Promise<DatabaseEntry> {
   const { target, client, snapshot } = database;
-  const { writer, key, tell } = options;
+  const { writer, key, onProgress } = options;
   const service = target.service.name;
-  tell('schema');
+  onProgress('schema');
   const { preData, postData } = await dumpSchema(client);
   const store = (name: string, text: string) => writeSetFile(writer, `${service}/${name}`, key, chunksOf(text));
   const schema = {
@@ -61,7 +63,7 @@ export async function dumpDatabase(database: FrozenDatabase, options: DumpOption
     schema,
     archive,
     tables: [...(await (archive === null ? dumpTables(database, options) : readTables(database, options)))],
-    // After the rows: a sequence that is behind them would give an id twice.
+    // After the rows: a sequence that is behind them would give out an id twice.
     sequences: [...(await readSequences(client))],
   };
   return {
@@ -70,26 +72,27 @@ export async function dumpDatabase(database: FrozenDatabase, options: DumpOption
   };
 }
 
-/** Null where rows are stored table by table: always on the companion, whose one session cannot read for two. */
+/** Null when rows are stored table by table: always for a companion, whose single session cannot be shared. */
 async function dumpArchive(
   { target, snapshot }: FrozenDatabase,
-  { writer, key, format, signal, tell }: DumpOptions,
+  { writer, key, format, environment, signal, onProgress }: DumpOptions,
 ): Promise<FileEntry | null> {
   if (format === 'copy' || snapshot.id === null) return null;
-  await requirePgDump(snapshot.serverVersion);
-  tell('pg_dump');
-  return writeSetFile(writer, `${target.service.name}/database.dump`, key, pgDump(target.admin, snapshot.id, signal));
+  await requirePgDump(snapshot.serverVersion, environment);
+  onProgress('pg_dump');
+  const archive = pgDump(target.admin, snapshot.id, { environment, signal });
+  return writeSetFile(writer, `${target.service.name}/database.dump`, key, archive);
 }
 
-/** What the archive must give when it is restored. */
+/** Counts and hashes the rows that the archive must yield when it is restored. */
 async function readTables(
   { client, snapshot }: FrozenDatabase,
-  { signal, tell }: DumpOptions,
+  { signal, onProgress }: DumpOptions,
 ): Promise<readonly TableEntry[]> {
   const entries: TableEntry[] = [];
   for (const table of snapshot.tables) {
     signal?.throwIfAborted();
-    tell(`hash of ${table.name}`);
+    onProgress(`hash of ${table.name}`);
     const { rows, bytes, sha256 } = await readContents(client, table);
     const { schema, name, columns } = table;
     entries.push({ schema, name, columns: [...columns], rows, bytes, contentSha256: sha256, file: null });
@@ -97,7 +100,7 @@ async function readTables(
   return entries;
 }
 
-/** The largest first, each by the session that is free: the last one to end is a small one. */
+/** The largest table first, so that the last one to finish is small. */
 async function dumpTables(database: FrozenDatabase, options: DumpOptions): Promise<readonly TableEntry[]> {
   const { target, client, snapshot } = database;
   const tables = snapshot.tables.toSorted((left, right) => right.sizeBytes - left.sizeBytes);
@@ -107,17 +110,14 @@ async function dumpTables(database: FrozenDatabase, options: DumpOptions): Promi
     await work(session);
   };
   const { id } = snapshot;
-  const helpers = id === null ? 0 : sessionsFor(tables.map(({ sizeBytes }) => sizeBytes)) - 1;
-  const helping = (work: (client: Client) => Promise<void>) =>
-    withClient(target.admin, async (helper) => {
-      if (await joinSnapshot(helper, id ?? '', snapshot.tables)) await prepared(helper, work);
+  const helpers = id === null ? 0 : workersFor(tables.map(({ sizeBytes }) => sizeBytes)) - 1;
+  const helper: Worker = (work) =>
+    withClient(target.admin, async (session) => {
+      if (await joinSnapshot(session, id ?? '', snapshot.tables)) await prepared(session, work);
     });
-  const sessions = [
-    (work: (client: Client) => Promise<void>) => prepared(client, work),
-    ...Array(helpers).fill(helping),
-  ];
-  await shareOut(tables, sessions, options.signal, async (session, table) => {
-    options.tell(table.name);
+  const workers: readonly Worker[] = [(work) => prepared(client, work), ...Array<Worker>(helpers).fill(helper)];
+  await runInPool(tables, workers, options.signal, async (session, table) => {
+    options.onProgress(table.name);
     stored.set(table, await dumpTable(session, fileOf(target.service.name, table, snapshot.tables), table, options));
   });
   return snapshot.tables.flatMap((table) => stored.get(table) ?? []);
@@ -134,12 +134,12 @@ async function dumpTable(
   const contents = await copyOut(client, table, mask?.of(name) ?? new Map(), async (rows) => {
     stored.entry = await writeSetFile(writer, file, key, rows);
   });
-  if (stored.entry === undefined) throw new Error('copyOut ends when its rows are stored');
+  if (stored.entry === undefined) throw new Error('copyOut ended before its rows were stored');
   const { rows, bytes, sha256 } = contents;
   return { schema, name, columns: [...columns], rows, bytes, contentSha256: sha256, file: stored.entry };
 }
 
-/** Any name makes a file's name; the number tells two apart that differ in what a file's name cannot have. */
+/** Derives a file name from any table name. A number distinguishes tables whose names differ only in replaced characters. */
 function fileOf(service: string, table: DumpedTable, tables: readonly DumpedTable[]): string {
   const nameOf = ({ schema, name }: DumpedTable) =>
     (schema === 'public' ? name : `${schema}.${name}`)

@@ -1,40 +1,67 @@
 import { statfs } from 'node:fs/promises';
 import { SuiteError } from '@azora/db-core';
-import { compareHistory, readMigrations, withClient } from '@azora/db-migrate';
+import { compareHistory, readMigrations, splitStatements, withClient } from '@azora/db-migrate';
+import { readSetFile, textOf } from '../../backup-store/file';
 import type { DatabaseEntry, Manifest } from '../../backup-store/manifest';
+import { findSet, type OpenedSet, openSet } from '../../backup-store/set';
+import type { Storage } from '../../backup-store/storage';
+import type { Service } from '../../config/registry';
+import type { Settings } from '../../config/settings';
 import type { Target } from '../targets';
 
-/** A restored database with its old neighbour, and what sorting for indexes takes. */
-const ROOM = 1.5;
+/** Space for the restored database and for sorting while its indexes are built, relative to its size. */
+const SPACE_FACTOR = 1.5;
 
+export interface SetSelection {
+  readonly settings: Settings;
+  readonly services: readonly Service[];
+  /** Whether `--service` named the services; otherwise those that the set has no database of are left out. */
+  readonly isNamed: boolean;
+}
+
+/**
+ * Opens the set with this id, or the newest one for `latest`, and selects the services to work on.
+ * @throws {SuiteError} `BACKUP.…`
+ */
+export async function selectFromSet(
+  storage: Storage,
+  name: string,
+  { settings, services, isNamed }: SetSelection,
+): Promise<{ readonly set: OpenedSet; readonly services: readonly Service[] }> {
+  const set = await openSet(storage, await findSet(storage, name), settings.backups.secret);
+  const stored = new Set(set.manifest.databases.map(({ service }) => service));
+  return { set, services: isNamed ? services : services.filter((service) => stored.has(service.name)) };
+}
+
+/** A database of the set and its target. */
 export interface Pair {
   readonly target: Target;
   readonly entry: DatabaseEntry;
 }
 
-/** Which database of the set goes where. @throws {SuiteError} `RESTORE.NOT_IN_SET` */
+/** Finds the database of each target in the set. @throws {SuiteError} `RESTORE.NOT_IN_SET` */
 export function pairUp(targets: readonly Target[], { id, databases }: Manifest): readonly Pair[] {
   return targets.map((target) => {
     const entry = databases.find(({ service }) => service === target.service.name);
     if (entry !== undefined) return { target, entry };
-    throw new SuiteError('RESTORE.NOT_IN_SET', `The set ${id} holds nothing of ${target.service.name}`, {
+    throw new SuiteError('RESTORE.NOT_IN_SET', `The backup set ${id} has no database of ${target.service.name}`, {
       kind: 'usage',
-      next: `It holds ${databases.map(({ service }) => service).join(', ')}; name some of them with --service`,
+      next: `Name services of the set with --service: ${databases.map(({ service }) => service).join(', ')}`,
       meta: { set: id, service: target.service.name },
     });
   });
 }
 
 /**
- * Finds out what would make a restore fail later, before anything is begun.
+ * Finds the reasons why a restore would fail later, before anything is changed.
  * @throws {SuiteError} `RESTORE.NEWER_THAN_CODE`, `RESTORE.OTHER_HISTORY`, `RESTORE.OLDER_SERVER`, `RESTORE.NO_SPACE`
  */
 export async function requireRestorable(pairs: readonly Pair[], home: string): Promise<void> {
   await Promise.all(pairs.map(requireHistory));
   await Promise.all(pairs.map(requireServer));
-  // Other servers' disks cannot be seen from here.
+  // The disks of other servers cannot be examined.
   const own = pairs.filter(({ target }) => target.server !== 'ordinary');
-  const needed = own.reduce((sum, { entry }) => sum + entry.sizeBytes, 0) * ROOM;
+  const needed = own.reduce((sum, { entry }) => sum + entry.sizeBytes, 0) * SPACE_FACTOR;
   if (own.length > 0) await requireSpace(home, needed);
 }
 
@@ -43,20 +70,24 @@ async function requireHistory({ target, entry }: Pair): Promise<void> {
   const rows = entry.migrations.map((it) => ({ ...it, id: '', finished: true, rolledBack: false, logs: null }));
   const { missing, edited } = compareHistory(await readMigrations(migrationsPath), rows);
   if (missing.length > 0) {
-    throw new SuiteError('RESTORE.NEWER_THAN_CODE', `The set's ${name} is newer than this checkout`, {
+    throw new SuiteError('RESTORE.NEWER_THAN_CODE', `The database of ${name} in the set is newer than this checkout`, {
       kind: 'configuration',
-      why: `No file here is the migration ${missing.join(', ')}.`,
-      next: 'Check out the version with which the set was made, or a later one',
+      why: `The checkout has no file for the migration ${missing.join(', ')}.`,
+      next: 'Check out the version of the code that made the backup, or a later one',
       meta: { service: name, migrations: missing },
     });
   }
   if (edited.length > 0) {
-    throw new SuiteError('RESTORE.OTHER_HISTORY', `The set's ${name} was migrated by other files`, {
-      kind: 'configuration',
-      why: `Here ${edited.join(', ')} is not what was applied.`,
-      next: 'Restore the files from version control',
-      meta: { service: name, migrations: edited },
-    });
+    throw new SuiteError(
+      'RESTORE.OTHER_HISTORY',
+      `The database of ${name} in the set was migrated by different files`,
+      {
+        kind: 'configuration',
+        why: `In this checkout ${edited.join(', ')} differs from the file that was applied.`,
+        next: 'Restore the migration files from version control',
+        meta: { service: name, migrations: edited },
+      },
+    );
   }
 }
 
@@ -66,10 +97,10 @@ async function requireServer({ target, entry }: Pair): Promise<void> {
     return rows[0]?.version ?? '';
   });
   if (Number.parseInt(version, 10) >= Number.parseInt(entry.serverVersion, 10)) return;
-  throw new SuiteError('RESTORE.OLDER_SERVER', `The server of ${target.service.name} is older than the set`, {
+  throw new SuiteError('RESTORE.OLDER_SERVER', `The server of ${target.service.name} is older than the backup set`, {
     kind: 'configuration',
-    why: `The set is from PostgreSQL ${entry.serverVersion}, the server is ${version}.`,
-    next: 'Restore on the same major version or a later one',
+    why: `The set comes from PostgreSQL ${entry.serverVersion}; the server runs ${version}.`,
+    next: 'Restore on a server of the same major version or a later one',
     meta: { service: target.service.name, version },
   });
 }
@@ -79,9 +110,44 @@ async function requireSpace(home: string, bytes: number): Promise<void> {
   const free = disk.bavail * disk.bsize;
   if (free >= bytes) return;
   const megabytes = (count: number) => `${Math.ceil(count / 1024 / 1024).toLocaleString('en')} MB`;
-  throw new SuiteError('RESTORE.NO_SPACE', `The disk of ${home} has too little room`, {
-    why: `A restore beside the live databases takes about ${megabytes(bytes)}; ${megabytes(free)} are free.`,
-    next: 'Free some, or restore fewer services at a time with --service',
+  throw new SuiteError('RESTORE.NO_SPACE', `The disk of ${home} has too little free space`, {
+    why: `A restore next to the live databases needs about ${megabytes(bytes)}; ${megabytes(free)} are free.`,
+    next: 'Free some space, or restore fewer services at a time with --service',
     meta: { needed: bytes, free },
+  });
+}
+
+const HNSW = /^CREATE INDEX \S+ ON (?:ONLY )?(?:\w+\.)?"?(\w+)"? USING hnsw .*vector\((\d+)\)/;
+/** One element of a graph with pgvector's default m of 16: the vector, 32 neighbors of 16 bytes, and its own fields. */
+const graphElementBytes = (dimensions: number): number => 4 * dimensions + 32 * 16 + 200;
+const MIB = 2 ** 20;
+
+/**
+ * Warnings for vector indexes of the set whose graph does not fit into the server's `maintenance_work_mem`: building them
+ * takes many times as long (pgvector's README, "Index Build Time"). The size is an estimate for all rows of the table.
+ */
+export async function warnOfSlowIndexes(set: OpenedSet, pairs: readonly Pair[]): Promise<readonly string[]> {
+  const withVectors = pairs.filter(({ entry }) => entry.extensions.some(({ name }) => name === 'vector'));
+  const warnings = await Promise.all(withVectors.map((pair) => slowIndexesOf(set, pair)));
+  return warnings.flat();
+}
+
+async function slowIndexesOf(set: OpenedSet, { target, entry }: Pair): Promise<readonly string[]> {
+  const postData = await readSetFile(set.storage, set.manifest.id, entry.schema.postData, set.key, textOf);
+  const memory = await withClient(target.maintenance, async (client) => {
+    const { rows } = await client.query<{ bytes: number }>(
+      `SELECT pg_size_bytes(current_setting('maintenance_work_mem'))::float8 AS bytes`,
+    );
+    return rows[0]?.bytes ?? 0;
+  });
+  return splitStatements(postData).flatMap(({ text }) => {
+    const [, table, dimensions] = HNSW.exec(text) ?? [];
+    const rows = entry.tables.find(({ name }) => name === table)?.rows ?? 0;
+    const needed = rows * graphElementBytes(Number(dimensions));
+    if (table === undefined || needed <= memory) return [];
+    const [takes, has] = [needed, memory].map((bytes) => `${Math.ceil(bytes / MIB).toLocaleString('en')} MiB`);
+    return [
+      `${entry.service}: the vector index of ${table} (${dimensions} dimensions) needs about ${takes} and will be built slowly, because maintenance_work_mem is ${has}; raise it on the server if there is enough memory`,
+    ];
   });
 }

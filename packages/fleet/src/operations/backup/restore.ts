@@ -13,36 +13,37 @@ import { countOf, doneRows, eachService, type RunOptions, type ServiceRow } from
 import { DEFAULT_LOCK_TIMEOUT_MS, migrateTargetUp } from '../migrate';
 import { provision } from '../provision';
 import { scratchPlace, type Target } from '../targets';
-import { tightGraphs } from './graph-memory';
 import { loadDatabase } from './load';
-import { type Pair, pairUp, requireRestorable } from './preflight';
+import { type Pair, pairUp, requireRestorable, warnOfSlowIndexes } from './preflight';
 
-/** PostgreSQL's limit. */
+/** PostgreSQL truncates longer names. */
 const LONGEST_NAME = 63;
 
 export interface RestoreRequest {
   readonly set: OpenedSet;
   readonly home: string;
   readonly passwordOf: PasswordOf;
-  /** Whether the databases that were live go at the end. */
+  /** Whether to drop the former live databases at the end. */
   readonly dropOld: boolean;
-  /** Told before anything is begun what will be slow. */
+  /** Where pg_restore is looked for, when the set holds an archive. */
+  readonly environment: Environment;
+  /** Receives warnings before the restore begins. */
   readonly log: (line: string) => void;
 }
 
 export interface RestoredService {
   readonly tables: number;
   readonly rows: number;
-  /** Migrations that the code has beyond the set. */
+  /** The migrations that were applied after the restore, because the code is newer than the set. */
   readonly migrated: readonly string[];
-  /** The database that was live before, under its new name; null when there was none or it was dropped. */
+  /** The new name of the former live database; null when there was none or it was dropped. */
   readonly kept: string | null;
 }
 
 /**
- * Restores databases from a set: each into a database beside the live one, and only when all of them stand are they put in
- * their places. Whatever fails or is killed before that leaves the live ones untouched.
- * @throws {SuiteError} `BACKUP.…`, `RESTORE.…` before anything is begun; per service in its row
+ * Restores databases from a set. Each is restored next to the live one; when all are complete, they replace the live ones.
+ * A failure before that, or a killed process, leaves the live databases unchanged.
+ * @throws {SuiteError} `BACKUP.…`, `RESTORE.…` before anything is changed; later failures are in the rows
  */
 export async function restoreFleet(
   targets: readonly Target[],
@@ -53,25 +54,25 @@ export async function restoreFleet(
   const pairs = pairUp(targets, set.manifest);
   await checkFiles(set, pairs);
   await requireRestorable(pairs, home);
-  for (const note of await tightGraphs(set, pairs)) request.log(note);
+  for (const warning of await warnOfSlowIndexes(set, pairs)) request.log(warning);
   const places = pairs.map(({ target }) => scratchPlace(target));
   return withScratchDatabases(places, async (sides) => {
     const items = pairs.flatMap((pair, index) => {
       const side = sides[index];
       return side === undefined ? [] : [{ ...pair, side, service: pair.target.service }];
     });
-    // The largest first: the last one to end is a small one.
+    // The largest first, so that the last one to finish is small.
     const order = items.toSorted((one, other) => bytesOf(other.entry) - bytesOf(one.entry));
-    const prepared = await eachService(order, options, async ({ target, entry, side }, tell) => {
-      const migrated = await makeReady({ target, entry }, side.url, request, { ...options, tell });
-      return { data: { migrated }, detail: 'stands beside the live one' };
+    const prepared = await eachService(order, options, async ({ target, entry, side }, onProgress) => {
+      const migrated = await makeReady({ target, entry }, side.url, request, { ...options, onProgress });
+      return { data: { migrated }, detail: 'restored next to the live database' };
     });
     const migrated = new Map(doneRows(prepared).map(({ service, data }) => [service, data.migrated]));
-    // References between services hold within a set: some of its databases beside live ones would not keep them.
+    // References between services agree only within a set, so that either all databases are replaced or none.
     if (migrated.size < items.length || options.signal?.aborted) return prepared.map(notSwapped);
     const swap = swapOncePerServer(items, request);
     return eachService(items, { progress: options.progress }, async ({ target, entry, side }) => {
-      const kept = await putInPlace(target, side, request, swap);
+      const kept = await replaceLive(target, side, request, swap);
       const rows = entry.tables.reduce((sum, table) => sum + table.rows, 0);
       const data = { tables: entry.tables.length, rows, migrated: migrated.get(target.service.name) ?? [], kept };
       return { data, detail: `${countOf(rows, 'row')} restored` };
@@ -83,18 +84,18 @@ function bytesOf({ tables }: DatabaseEntry): number {
   return tables.reduce((sum, { bytes }) => sum + bytes, 0);
 }
 
-/** Loads the database and makes it one that the code and the app role can use; returns the migrations that it took. */
+/** Loads the database, applies newer migrations and grants the app role its privileges. Returns those migrations. */
 async function makeReady(
   { target, entry }: Pair,
   side: DatabaseUrl,
-  { set, passwordOf }: RestoreRequest,
-  options: RunOptions & { readonly tell: (detail: string) => void },
+  { set, passwordOf, environment }: RestoreRequest,
+  options: RunOptions & { readonly onProgress: (detail: string) => void },
 ): Promise<readonly string[]> {
   const { service, server, role } = target;
-  await loadDatabase({ set, entry, url: side, oneSession: server === 'companion' }, options);
+  await loadDatabase({ set, entry, url: side, oneSession: server === 'companion', environment }, options);
   await withClient(side, (client) => createRole(client, role, passwordOf(role)));
   const run = { signal: options.signal, lockTimeoutMs: DEFAULT_LOCK_TIMEOUT_MS };
-  const migrated = await migrateTargetUp({ ...target, admin: side, database: side.database }, run, options.tell);
+  const migrated = await migrateTargetUp({ ...target, admin: side, database: side.database }, run, options.onProgress);
   const grants = await readGrants(service.schemaPath);
   await withClient(side, (client) =>
     withRightsLock(client, async () => {
@@ -105,14 +106,14 @@ async function makeReady(
   return migrated;
 }
 
-/** Every byte, before anything is touched. */
+/** Compares every file with its checksum. @throws {SuiteError} `BACKUP.NO_FILE`, `BACKUP.DAMAGED` */
 export async function checkFiles({ storage, manifest }: OpenedSet, pairs: readonly Pair[]): Promise<void> {
   for (const file of filesOf(pairs.map(({ entry }) => entry))) await checkSetFile(storage, manifest.id, file);
 }
 
 type SwapServer = (target: Target) => Promise<ReadonlyMap<string, string>>;
 
-/** The databases of one server change their places together, when the first of them is asked for. */
+/** Replaces all databases of a server together, when the first of them is requested. */
 function swapOncePerServer(
   items: readonly { readonly target: Target; readonly side: ScratchDatabase }[],
   { set }: RestoreRequest,
@@ -124,7 +125,7 @@ function swapOncePerServer(
     const swaps = there.map(({ target, side }) => ({
       live: target.database,
       side: side.url.database,
-      // Longer names are cut off in silence; a number may follow.
+      // Leaves room for a number that may follow.
       kept: `${target.database.slice(0, LONGEST_NAME - mark.length - 3)}${mark}`,
     }));
     const swap = swapped.get(maintenance.href) ?? swapDatabases(maintenance, swaps);
@@ -133,8 +134,8 @@ function swapOncePerServer(
   };
 }
 
-/** Puts the side database in the place of the live one; returns what the live one is called now, if it was kept. */
-async function putInPlace(
+/** Replaces the live database by the restored one. Returns the new name of the former database if it was kept. */
+async function replaceLive(
   target: Target,
   side: ScratchDatabase,
   request: RestoreRequest,
@@ -155,7 +156,7 @@ async function replaceData(
   { home, dropOld }: RestoreRequest,
   kept: string,
 ): Promise<string | null> {
-  if (side.home === undefined) throw new Error('a companion has a home');
+  if (side.home === undefined) throw new Error('a scratch companion has a home directory');
   const { replaceCompanion } = await import('../../postgres/companion/server.js');
   const from = { home: side.home, service: service.name };
   const old = await replaceCompanion({ home, service: service.name }, from, kept);

@@ -1,9 +1,7 @@
-import { SuiteError } from '@azora/db-core';
 import { withClient } from '@azora/db-migrate';
-import { backOff } from 'exponential-backoff';
 import type { Client } from 'pg';
-import { lowerFence, raiseFence } from '../../postgres/dump/fence';
 import { beginBackup, type DumpedTable, type Snapshot, takeSnapshot } from '../../postgres/dump/snapshot';
+import { withWriteFence } from '../../postgres/dump/write-fence';
 import type { Target } from '../targets';
 
 /** A database in the transaction of a backup. */
@@ -13,9 +11,9 @@ export interface FrozenDatabase {
   readonly snapshot: Snapshot;
 }
 
-/** How well the snapshots agree. */
-export interface Taken {
-  /** Between the first and the last of them. */
+/** How far apart the snapshots are. */
+export interface SnapshotTiming {
+  /** Between the first and the last snapshot. */
   readonly skewMs: number;
   readonly fence: { readonly heldMs: number } | null;
 }
@@ -29,38 +27,30 @@ interface BegunDatabase extends OpenDatabase {
   readonly tables: readonly DumpedTable[];
 }
 
-/** About ten seconds in all: writers that hold their locks for longer than that are told of. */
-const FENCE_RETRY = {
-  numOfAttempts: 12,
-  startingDelay: 50,
-  maxDelay: 2_000,
-  jitter: 'full',
-  // A lost connection stays lost, and the writers of the others would wait for all attempts.
-  retry: (error: unknown) => error instanceof SuiteError && error.code === 'BACKUP.FENCE_TIMEOUT',
-} as const;
-
 /**
  * Takes the snapshots of all databases at the same moment, and runs `work` while they last.
- * @param fence whether writers are stopped for that moment, so that the snapshots are of one state of the fleet
+ * @param fence whether no transaction writes at that moment, so that the snapshots agree with each other
  * @throws {SuiteError} `BACKUP.FENCE_TIMEOUT`, `BACKUP.LARGE_OBJECTS`, `BACKUP.SCHEMA_CHANGED`, `SERVER.…`
  */
 export async function withSnapshots<Result>(
   targets: readonly Target[],
   { fence }: { readonly fence: boolean },
-  work: (databases: readonly FrozenDatabase[], taken: Taken) => Promise<Result>,
+  work: (databases: readonly FrozenDatabase[], timing: SnapshotTiming) => Promise<Result>,
 ): Promise<Result> {
   return withClients(targets, async (open) => {
-    const begun = await Promise.all(open.map(begin));
-    const { databases, taken } = fence ? await takeFenced(targets, begun) : await takeAll(begun, null);
-    return work(databases, taken);
+    const begun = await Promise.all(
+      open.map(async ({ target, client }) => ({ target, client, tables: await beginBackup(client) })),
+    );
+    if (!fence) {
+      const { databases, skewMs } = await takeAll(begun);
+      return work(databases, { skewMs, fence: null });
+    }
+    const { databases, skewMs, heldMs } = await takeFenced(targets, begun);
+    return work(databases, { skewMs, fence: { heldMs } });
   });
 }
 
-async function begin({ target, client }: OpenDatabase): Promise<BegunDatabase> {
-  return { target, client, tables: await beginBackup(client) };
-}
-
-async function takeAll(begun: readonly BegunDatabase[], fence: Taken['fence']) {
+async function takeAll(begun: readonly BegunDatabase[]) {
   const times: number[] = [];
   const databases = await Promise.all(
     begun.map(async ({ target, client, tables }): Promise<FrozenDatabase> => {
@@ -70,43 +60,21 @@ async function takeAll(begun: readonly BegunDatabase[], fence: Taken['fence']) {
     }),
   );
   const skewMs = times.length === 0 ? 0 : Math.round(Math.max(...times) - Math.min(...times));
-  return { databases, taken: { skewMs, fence } };
+  return { databases, skewMs };
 }
 
 async function takeFenced(targets: readonly Target[], begun: readonly BegunDatabase[]) {
-  // A companion has one session: the backup's own transaction keeps everybody else waiting.
+  // A companion has one session: the transaction of the backup makes everyone else wait already.
   const fenced = targets.filter(({ server }) => server !== 'companion');
+  const tablesOf = (target: Target) => begun.find((it) => it.target === target)?.tables ?? [];
   return withClients(fenced, async (open) => {
-    const sessions = open.map(({ target, client }) => ({ client, tables: tablesOf(target, begun) }));
-    const since = await backOff(() => stopWriters(sessions), FENCE_RETRY);
-    try {
-      const { databases, taken } = await takeAll(begun, null);
-      return { databases, taken: { ...taken, fence: { heldMs: Math.round(performance.now() - since) } } };
-    } finally {
-      await Promise.all(sessions.map(({ client }) => lowerFence(client)));
-    }
+    const sessions = open.map(({ target, client }) => ({ client, tables: tablesOf(target) }));
+    const { result, heldMs } = await withWriteFence(sessions, () => takeAll(begun));
+    return { ...result, heldMs };
   });
 }
 
-/** All of them or none: writers of one database must not wait for those of another. Returns since when. */
-async function stopWriters(
-  sessions: readonly { readonly client: Client; readonly tables: readonly DumpedTable[] }[],
-): Promise<number> {
-  const since = performance.now();
-  const raised = await Promise.all(sessions.map(({ client, tables }) => raiseFence(client, tables)));
-  if (raised.every(Boolean)) return since;
-  await Promise.all(sessions.map(({ client }, index) => raised[index] === true && lowerFence(client)));
-  throw new SuiteError('BACKUP.FENCE_TIMEOUT', 'The writers could not all be stopped at the same time', {
-    why: 'A transaction that has written is still open.',
-    next: 'Run "azora-db migrate doctor", which names long transactions, or back up without --fence',
-  });
-}
-
-function tablesOf(target: Target, begun: readonly BegunDatabase[]): readonly DumpedTable[] {
-  return begun.find((it) => it.target === target)?.tables ?? [];
-}
-
-/** A session of the administrator in every database, at the same time. */
+/** Opens a session of the administrator in every database. */
 async function withClients<Result>(
   targets: readonly Target[],
   work: (open: readonly OpenDatabase[]) => Promise<Result>,

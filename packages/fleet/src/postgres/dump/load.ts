@@ -3,20 +3,20 @@ import { type Statement, splitStatements } from '@azora/db-migrate';
 import type { ClientBase } from 'pg';
 import { qualified, type Sequence } from './snapshot';
 
-/** What is made after the rows are there. */
+/** The statements that run after the rows are loaded. */
 export interface PostData {
-  /** Each needs nothing but its table and its rows: they may be built side by side. */
+  /** Each depends only on its table and the rows, so that they can be built in parallel. */
   readonly indexes: readonly Statement[];
-  /** Foreign keys need the indexes; triggers must not see the rows come. In pg_dump's order. */
+  /** In pg_dump's order. Foreign keys need the indexes, and triggers must not fire for the loaded rows. */
   readonly rest: readonly Statement[];
 }
 
 /**
- * Makes everything that rows go into. Rights and owners are not part of it.
+ * Creates the tables and everything that they need. Owners and privileges are not part of a set.
  * @throws {SuiteError} `RESTORE.SQL_FAILED`
  */
 export async function createTables(client: ClientBase, preData: string): Promise<void> {
-  // An extension belongs to the server, and so does what it says of itself: only its owner may comment on it.
+  // Only the owner of an extension may comment on it, and the server provides the comment anyway.
   for (const statement of splitStatements(preData)) {
     if (startsWith(statement, 'comment on extension')) continue;
     await runStatement(client, statement);
@@ -40,7 +40,7 @@ export async function runStatement(client: ClientBase, { text }: Statement): Pro
   }
 }
 
-/** Puts the sequences where they stood. */
+/** Sets the sequences to their positions at the time of the backup. */
 export async function setSequences(client: ClientBase, sequences: readonly Sequence[]): Promise<void> {
   if (sequences.length === 0) return;
   await client.query(
@@ -50,7 +50,7 @@ export async function setSequences(client: ClientBase, sequences: readonly Seque
   );
 }
 
-/** The tables of the database whose rows the planner knows nothing of yet. */
+/** Collects the planner's statistics for tables that autovacuum does not analyze soon. */
 export async function analyze(
   client: ClientBase,
   tables: readonly { readonly schema: string; readonly name: string }[],
@@ -64,12 +64,12 @@ function startsWith({ words }: Statement, text: string): boolean {
 }
 
 function statementFailed(text: string, error: unknown): SuiteError {
-  const fault = findDatabaseError(error);
+  const found = findDatabaseError(error);
   const head = text.replace(/\s+/g, ' ').slice(0, 120);
-  return new SuiteError('RESTORE.SQL_FAILED', `The server refused a statement of the set: ${head}`, {
-    why: fault === undefined ? 'The connection was lost.' : `${fault.message} (SQLSTATE ${fault.sqlState}).`,
-    next: 'Nothing was swapped: the live database is as it was',
-    meta: fault === undefined ? {} : { sqlState: fault.sqlState },
+  return new SuiteError('RESTORE.SQL_FAILED', `The server rejected a statement of the backup set: ${head}`, {
+    why: found === undefined ? 'The connection was lost.' : `${found.message} (SQLSTATE ${found.sqlState}).`,
+    next: 'Correct the cause and run the command again; the live databases are unchanged',
+    meta: found === undefined ? {} : { sqlState: found.sqlState },
     cause: error,
   });
 }

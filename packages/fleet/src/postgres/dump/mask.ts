@@ -1,26 +1,15 @@
 import { createHash } from 'node:crypto';
 import { quoteIdentifier } from '@azora/db-core';
 import type { ClientBase } from 'pg';
-
-/** A column that a masked set does not hold as it is. */
-export interface MaskedColumn {
-  readonly name: string;
-  /** `varchar(200)`, `text[]`, `jsonb`. */
-  readonly sqlType: string;
-  readonly isNullable: boolean;
-  readonly isSecret: boolean;
-  /** The kind of personal data. */
-  readonly kind: string | undefined;
-  /** What the schema says shall stand in its place. */
-  readonly mask: string | undefined;
-}
+import type { ColumnSchema, SchemaModel } from '../../schema/schema-model';
+import type { ColumnExpressions } from './rows';
 
 const BLOCK_BYTES = 64;
-/** Base types whose values name nobody by themselves and are added up: they stay, so that ledgers still balance. */
+/** Base types whose values identify nobody. They are kept, so that ledgers still balance. */
 const KEPT = /^(decimal|numeric|integer|bigint|smallint|real|double precision|boolean|timestamp|tsvector)/;
 const TEXT = /^(text|varchar|char|citext)/;
 
-/** Gives the session the key, as two settings of this transaction: no statement's text holds it. */
+/** Stores the key in two settings of this transaction, so that the text of no statement contains it. */
 export async function prepareMask(client: ClientBase, key: string): Promise<void> {
   const block = Buffer.alloc(BLOCK_BYTES);
   createHash('sha256').update(key).digest().copy(block);
@@ -31,23 +20,39 @@ export async function prepareMask(client: ClientBase, key: string): Promise<void
   ]);
 }
 
-/** SQL for what stands in the column's place; undefined when it stays as it is. The same value gives the same, in every database. */
-export function maskExpression(column: MaskedColumn): string | undefined {
+/** The SQL expressions that replace the columns of a table that are annotated `@pii`, `@secret` or `@mask`. */
+export function maskOf(schemaModel: SchemaModel, service: string): (table: string) => ColumnExpressions {
+  const models = schemaModel.services.find(({ name }) => name === service)?.models ?? [];
+  const tables = new Map(
+    models.map(({ table, columns }) => {
+      const masked = columns.flatMap((column): [string, string][] => {
+        const expression = maskExpression(column);
+        return expression === undefined ? [] : [[column.name, expression]];
+      });
+      return [table, new Map(masked)];
+    }),
+  );
+  return (table) => tables.get(table) ?? new Map();
+}
+
+/** Undefined for a column that stays as it is. Equal values give equal results, in every database. */
+function maskExpression(column: ColumnSchema): string | undefined {
   const name = quoteIdentifier(column.name);
   const { sqlType, mask } = column;
+  if (!column.isSecret && column.pii === undefined && mask === undefined) return undefined;
   if (mask !== undefined) return `CASE WHEN ${name} IS NULL THEN NULL ELSE (${mask}) END`;
   if (column.isSecret) return column.isNullable ? 'NULL' : fit(digest(name), sqlType);
   if (KEPT.test(sqlType)) return undefined;
-  if (sqlType.endsWith('[]')) return whereThere(name, `ARRAY(SELECT ${word('item')} FROM unnest(${name}) AS item)`);
-  if (sqlType === 'jsonb') return whereThere(name, emptyJson(name));
-  if (sqlType === 'date') return whereThere(name, `date '1940-01-01' + ${number(`${name}::text`, 23_000)}`);
+  if (sqlType.endsWith('[]')) return unlessEmpty(name, `ARRAY(SELECT ${word('item')} FROM unnest(${name}) AS item)`);
+  if (sqlType === 'jsonb') return unlessEmpty(name, emptyJson(name));
+  if (sqlType === 'date') return unlessEmpty(name, `date '1940-01-01' + ${number(`${name}::text`, 23_000)}`);
   if (!TEXT.test(sqlType)) return undefined;
-  return whereThere(name, fit(pseudonym(name, column), sqlType));
+  return unlessEmpty(name, fit(pseudonym(name, column), sqlType));
 }
 
-function pseudonym(name: string, { kind, sqlType }: MaskedColumn): string {
+function pseudonym(name: string, { pii, sqlType }: ColumnSchema): string {
   if (/\(2\)$/.test(sqlType)) return `chr(65 + ${number(name, 26)}) || chr(65 + ${number(`${name} || 'b'`, 26)})`;
-  switch (kind) {
+  switch (pii) {
     case 'email':
       return `left(${digest(`lower(${name})`)}, 20) || '@masked.invalid'`;
     case 'phone':
@@ -67,13 +72,13 @@ function word(value: string): string {
   return `'masked ' || left(${digest(value)}, 12)`;
 }
 
-/** HMAC-SHA-256 (RFC 2104) as hexadecimal digits, of functions that every server has. */
+/** HMAC-SHA-256 (RFC 2104) in hexadecimal digits, from functions that every server has. */
 function digest(value: string): string {
   const setting = (name: string) => `decode(current_setting('azora.mask_${name}'), 'hex')`;
   return `encode(sha256(${setting('outer')} || sha256(${setting('inner')} || convert_to(${value}, 'UTF8'))), 'hex')`;
 }
 
-/** A number from 0 to below `limit`. */
+/** A number from 0 up to, but not including, `limit`. */
 function number(value: string, limit: number): string {
   return `(('x' || left(${digest(value)}, 8))::bit(32)::bigint % ${limit})::int`;
 }
@@ -83,8 +88,8 @@ function emptyJson(name: string): string {
     WHEN 'string' THEN '"masked"'::jsonb ELSE ${name} END`;
 }
 
-/** No value stays no value, and an empty text an empty one. */
-function whereThere(name: string, expression: string): string {
+/** NULL stays NULL, and an empty text stays empty. */
+function unlessEmpty(name: string, expression: string): string {
   return `CASE WHEN ${name} IS NULL OR ${name}::text = '' THEN ${name} ELSE ${expression} END`;
 }
 

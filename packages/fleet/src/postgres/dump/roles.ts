@@ -1,18 +1,18 @@
 import type { ClientBase } from 'pg';
 import { IS_STUDIO } from '../studio/role';
 
-/** A role that has rights in the database, without its password. */
+/** A role that has privileges in the database, without its password. */
 export interface DatabaseRole {
   readonly name: string;
-  /** As CREATE ROLE takes them. */
+  /** The options of CREATE ROLE. */
   readonly attributes: string;
-  /** `SELECT, INSERT ON TABLE public.users`. */
+  /** For example `SELECT, INSERT ON TABLE public.users`. */
   readonly grants: readonly string[];
 }
 
 /**
- * Reads the roles that somebody granted something on a table, a sequence or a function; not the studio's, which takes it
- * back. A restore grants anew.
+ * Reads the roles that have privileges on a table, a sequence or a function. The studio's role is left out, because the
+ * studio revokes its privileges when it closes. A restore grants privileges anew and only reports these.
  */
 export async function readRoles(client: ClientBase): Promise<readonly DatabaseRole[]> {
   const { rows } = await client.query<DatabaseRole>(`

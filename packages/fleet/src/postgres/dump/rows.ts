@@ -1,26 +1,26 @@
+import { createHash } from 'node:crypto';
 import { pipeline } from 'node:stream/promises';
 import { quoteIdentifier } from '@azora/db-core';
 import type { ClientBase } from 'pg';
 import { from as copyFrom, to as copyTo } from 'pg-copy-streams';
-import { Meter } from './meter';
 import { type DumpedTable, qualified } from './snapshot';
 
-/** What a table holds, as COPY's text format writes it. */
+/** The rows of a table in COPY's text format. */
 export interface Contents {
   readonly rows: number;
   readonly bytes: number;
-  /** Of the text: the same rows in another order give another hash. */
+  /** The SHA-256 of the text. It depends on the order of the rows. */
   readonly sha256: string;
 }
 
 const BLOCK_BYTES = 256 * 1024;
-/** 3,000 rows of a table are read; a whole ANALYZE takes as long as half of a restore. */
-const QUICK_TARGET = 10;
+/** A sample of 3,000 rows per table. A full ANALYZE takes half as long as the whole restore. */
+const QUICK_STATISTICS_TARGET = 10;
 
-/** What stands for a column where a set holds less than the database: SQL over the column. */
+/** SQL expressions that replace columns in a masked set, by the name of the column. */
 export type ColumnExpressions = ReadonlyMap<string, string>;
 
-/** Gives a table's rows to `take`; the caller's transaction says which rows. */
+/** Hands the rows of a table to `take`, as the caller's transaction sees them. */
 export async function copyOut(
   client: ClientBase,
   table: DumpedTable,
@@ -33,7 +33,7 @@ export async function copyOut(
   return { rows: source.rowCount, ...meter.result() };
 }
 
-/** Reads a table's rows for what they are alone. */
+/** Reads the rows of a table to count and hash them. */
 export async function readContents(client: ClientBase, table: DumpedTable): Promise<Contents> {
   return copyOut(client, table, new Map(), async (rows) => {
     for await (const _ of rows);
@@ -41,9 +41,9 @@ export async function readContents(client: ClientBase, table: DumpedTable): Prom
 }
 
 /**
- * Loads rows into an empty table, in a transaction of its own. They come in as frozen: no later vacuum has to rewrite
- * them, and index-only scans work at once. The planner knows a sample of them; what it does not know yet, autovacuum finds
- * within its minute, for it counts rows of the transaction that analyzed them as new.
+ * Loads rows into an empty table, in a transaction of its own. The rows are frozen: no later vacuum has to rewrite them,
+ * and index-only scans work at once. The planner gets statistics from a small sample. Autovacuum analyzes the table fully
+ * within a minute, because it counts the rows as changed since that ANALYZE.
  */
 export async function copyIn(
   client: ClientBase,
@@ -52,20 +52,40 @@ export async function copyIn(
 ): Promise<Contents> {
   const name = qualified(table.schema, table.name);
   const meter = new Meter();
-  // Emptied in the transaction that fills it, which is what FREEZE asks for.
+  // COPY with FREEZE requires that the same transaction truncated the table.
   await client.query(`BEGIN; TRUNCATE ONLY ${name}`);
   try {
     const target = client.query(copyFrom(`COPY ${name} ${columnList(table)} FROM STDIN WITH (FREEZE)`));
     await pipeline(meter.count(rows), target);
-    await client.query(`SET LOCAL default_statistics_target = ${QUICK_TARGET}; ANALYZE ${name}; COMMIT`);
+    await client.query(`SET LOCAL default_statistics_target = ${QUICK_STATISTICS_TARGET}; ANALYZE ${name}; COMMIT`);
     return { rows: target.rowCount, ...meter.result() };
   } catch (error) {
+    // A session that cannot roll back is lost, which `error` says already.
     await client.query('ROLLBACK').catch(() => undefined);
     throw error;
   }
 }
 
-/** PostgreSQL sends 8 KiB at a time; each piece would be a trip to zlib's thread and back. */
+/** Counts and hashes bytes while it passes them on. */
+export class Meter {
+  private readonly hash = createHash('sha256');
+  private bytes = 0;
+
+  async *count<Chunk extends Uint8Array>(chunks: AsyncIterable<Chunk>): AsyncGenerator<Chunk> {
+    for await (const chunk of chunks) {
+      this.hash.update(chunk);
+      this.bytes += chunk.length;
+      yield chunk;
+    }
+  }
+
+  /** The result, once, after the last chunk. */
+  result(): { readonly bytes: number; readonly sha256: string } {
+    return { bytes: this.bytes, sha256: this.hash.digest('hex') };
+  }
+}
+
+/** PostgreSQL sends pieces of 8 KiB. Larger blocks save switches to zlib's thread and back. */
 async function* inBlocks(pieces: AsyncIterable<Buffer>): AsyncGenerator<Buffer> {
   let block: Buffer[] = [];
   let bytes = 0;
@@ -80,7 +100,7 @@ async function* inBlocks(pieces: AsyncIterable<Buffer>): AsyncGenerator<Buffer> 
   if (bytes > 0) yield Buffer.concat(block, bytes);
 }
 
-/** A table without columns has rows too, of nothing. */
+/** COPY takes no list for a table without columns, which can have rows too. */
 function columnList({ columns }: DumpedTable): string {
   return columns.length === 0 ? '' : `(${columns.map(quoteIdentifier).join(', ')})`;
 }

@@ -3,10 +3,18 @@ import path from 'node:path';
 import { type MessagePort, parentPort, receiveMessageOnPort } from 'node:worker_threads';
 import type { PGlite } from '@electric-sql/pglite';
 import { pgDump } from '@electric-sql/pglite-tools/pg_dump';
-import { ANSWER, type DumpOutcome, type DumpRequest, greeting, isTerminate, isWholeRequest, query } from './wire';
+import {
+  ANSWER,
+  type DumpOutcome,
+  type DumpRequest,
+  greeting,
+  isTerminate,
+  isWholeRequest,
+  query,
+} from './schema-protocol';
 
 const PG_DUMP = '@electric-sql/pglite-tools/pg_dump';
-// Not --schema-only, which would leave materialized views empty.
+// --schema-only would leave materialized views unpopulated.
 const ARGUMENTS = [
   '--section=pre-data',
   '--section=post-data',
@@ -17,8 +25,8 @@ const ARGUMENTS = [
 ];
 
 /**
- * What pg_dump takes for a PGlite: a server in its own thread that answers at once. Here each request goes to the main
- * thread, which has the connection, and this thread sleeps until the answer is there.
+ * Stands in for the PGlite that pg_dump expects: a server in its own thread that answers synchronously. Each request goes
+ * to the main thread, which has the connection, and this thread sleeps until the answer arrives.
  */
 class RemoteServer {
   private greeted = false;
@@ -34,7 +42,7 @@ class RemoteServer {
   }
 
   execProtocolRawStream(bytes: Uint8Array, { onRawData }: { onRawData: (answer: Uint8Array) => void }): void {
-    // The start-up message, which has no type, gets an answer of ours: the connection is open already.
+    // The startup message, which has no type, is answered here, because the connection is open already.
     if (!this.greeted) {
       this.greeted = true;
       onRawData(greeting(this.serverVersion));
@@ -47,23 +55,23 @@ class RemoteServer {
     if (!isTerminate(request)) onRawData(this.ask(request));
   }
 
-  /** Around pg_dump, PGlite's tool reads and puts back the session's search path, of which its owner takes care here. */
+  /** PGlite's tool saves and restores the session's search path; the owner of the connection does that here. */
   async query(): Promise<{ rows: readonly { search_path: string }[] }> {
     return { rows: [{ search_path: '' }] };
   }
 
   async exec(): Promise<void> {}
 
-  /** pg_dump ends with its session, which here goes on. */
+  /** pg_dump leaves its prepared statements behind, because its session normally ends with it. */
   forgetStatements(): void {
     this.ask(query('DEALLOCATE ALL'));
   }
 
   private ask(request: Buffer): Uint8Array {
-    // Not over `lost`, which may come while the request waits for its turn: nobody would wake this thread again.
+    // Keeps `lost`, which may arrive while the request waits in the queue: nothing would wake this thread again.
     Atomics.compareExchange(this.answered, 0, ANSWER.posted, ANSWER.none);
     this.port.postMessage(request);
-    // What wakes it may be the notice of the answer before, which came when this thread had not slept yet.
+    // A wake-up may belong to the previous answer, when this thread was not asleep yet.
     while (Atomics.load(this.answered, 0) === ANSWER.none) Atomics.wait(this.answered, 0, ANSWER.none);
     if (Atomics.load(this.answered, 0) === ANSWER.lost) throw new Error('The connection was lost.');
     return receiveMessageOnPort(this.port)?.message as Uint8Array;
@@ -81,15 +89,15 @@ async function dump({ port, answered, serverVersion }: DumpRequest): Promise<Dum
   }
 }
 
-// Node has it, and its types do not.
+// Node has it, but its types do not.
 declare const WebAssembly: { readonly compile: (bytes: Uint8Array) => Promise<object> };
 
-/** Held for as long as the thread lives: V8 gives later instances of the same bytes what it has compiled of them. */
+/** Kept for the lifetime of the thread, so that V8 reuses the compiled code for later instances. */
 const compiled = readFile(path.join(path.dirname(require.resolve(PG_DUMP)), 'pg_dump.wasm')).then((bytes) =>
   WebAssembly.compile(bytes),
 );
 
-/** One after the other: each has an instance of the module, with its memory, for as long as it runs. */
+/** Requests run one after the other, because each instance of the module has a memory of its own. */
 let last: Promise<unknown> = compiled;
 parentPort?.on('message', (request: DumpRequest) => {
   last = last.then(async () => {

@@ -5,24 +5,24 @@ import { MessageChannel, type MessagePort, Worker } from 'node:worker_threads';
 import { SuiteError } from '@azora/db-core';
 import { splitStatements } from '@azora/db-migrate';
 import type { Client } from 'pg';
-import { ANSWER, type DumpOutcome, type DumpRequest, isWholeAnswer } from './wire';
+import { ANSWER, type DumpOutcome, type DumpRequest, isWholeAnswer } from './schema-protocol';
 
-/** Also while this file is run from src, by a test: Node loads the worker from dist. */
+/** In dist even when a test runs this file from src, because Node loads the worker itself. */
 const PROGRAM = path.resolve(__dirname, '..', '..', '..', 'dist', 'postgres', 'dump', 'schema-worker.js');
-/** Starting it anew costs more than most dumps; it holds memory. */
-const IDLE_MS = 5_000;
+/** Starting the worker costs more than most dumps, but an idle one holds memory. */
+const IDLE_TIMEOUT_MS = 5_000;
 
-/** The SQL of everything in a database but its rows, owners and rights. */
+/** The SQL of a database without its rows, owners and privileges. */
 export interface SchemaSql {
-  /** What must be there before the rows come. */
+  /** The statements before the rows are loaded. */
   readonly preData: string;
-  /** What is made after them: indexes, constraints, triggers. */
+  /** The statements after that: indexes, constraints, triggers. */
   readonly postData: string;
 }
 
 /**
- * The schema of a database, as pg_dump words it. pg_dump runs in this process, as WebAssembly, over the connection that is
- * given, so that it sees what that one's transaction sees.
+ * The schema of a database as pg_dump writes it. pg_dump runs in this process as WebAssembly and over the given
+ * connection, so that it sees the state of that connection's transaction.
  * @throws {SuiteError} `BACKUP.SCHEMA_UNREADABLE`
  */
 export async function dumpSchema(client: Client): Promise<SchemaSql> {
@@ -36,12 +36,12 @@ export async function dumpSchema(client: Client): Promise<SchemaSql> {
   const worker = takeWorker();
   try {
     worker.postMessage(request, [port2]);
-    // A connection that is lost would leave the worker asleep.
+    // Without this, a lost connection would leave the worker asleep for ever.
     const lost = once(stream, 'close', over).then(() => {
       wake(new Int32Array(answered), ANSWER.lost);
       return { failed: 'The connection was lost.' };
     });
-    const ended = once(worker, 'exit', over).then(() => ({ failed: 'Its thread has ended.' }));
+    const ended = once(worker, 'exit', over).then(() => ({ failed: 'The worker thread ended.' }));
     const end = await Promise.race([outcome, lost, ended]);
     if ('failed' in end) throw unreadable(end.failed);
     return sectionsOf(end.sql);
@@ -55,7 +55,7 @@ export async function dumpSchema(client: Client): Promise<SchemaSql> {
 
 let shared: { readonly worker: Worker; users: number; idle: NodeJS.Timeout | undefined } | undefined;
 
-/** One thread for all dumps of this process: what is compiled for the first is there for the others. */
+/** All dumps of this process share one thread, so that the module is compiled once. */
 function takeWorker(): Worker {
   if (shared === undefined) {
     const worker = new Worker(PROGRAM);
@@ -74,15 +74,15 @@ function leaveWorker(worker: Worker): void {
   if (shared?.worker !== worker) return;
   shared.users -= 1;
   if (shared.users > 0) return;
-  shared.idle = setTimeout(() => void worker.terminate(), IDLE_MS).unref();
+  shared.idle = setTimeout(() => void worker.terminate(), IDLE_TIMEOUT_MS).unref();
 }
 
-/** The driver's own socket, which its types do not show. */
+/** The driver's socket, which its types do not show. */
 function streamOf(client: Client): Duplex {
   return (client as unknown as { readonly connection: { readonly stream: Duplex } }).connection.stream;
 }
 
-/** Takes the socket from the driver, which is idle: each request of the worker goes to the server, each answer back. */
+/** Takes the socket from the idle driver, and passes the worker's requests and the server's answers on. */
 function lendStream(
   stream: Duplex,
   port: MessagePort,
@@ -119,36 +119,37 @@ function wake(answered: Int32Array, what: number): void {
   Atomics.notify(answered, 0);
 }
 
-/** The end of pg_dump's head of settings, which name parameters that an older server lacks: a restore makes its own. */
+/** The last of pg_dump's settings. All of them are left out: a restore sets its own, which older servers know too. */
 const LAST_SETTING = 'SET row_security = off;\n';
-/** Kinds of entries in pg_dump's section post-data (pg_dump.c, SECTION_POST_DATA), as their comments name them. */
+/** The comments that name entries of pg_dump's section post-data (pg_dump.c, SECTION_POST_DATA). */
 const POST_DATA =
   /^-- Name: .*; Type: (INDEX|INDEX ATTACH|STATISTICS|CONSTRAINT|FK CONSTRAINT|CHECK CONSTRAINT|TRIGGER|EVENT TRIGGER|RULE|ROW SECURITY|POLICY|MATERIALIZED VIEW DATA); Schema: /m;
 
-/** Entries of post-data come after all others; each begins with a comment that names it. */
+/** Entries of post-data come last; each begins with a comment that names it. */
 function sectionsOf(dump: string): SchemaSql {
   const sql = dump.slice(dump.indexOf(LAST_SETTING) + LAST_SETTING.length).trimStart();
   let end = 0;
   for (const { offset, text } of splitStatements(sql)) {
     const isPostData = POST_DATA.test(sql.slice(end, offset));
-    if (isPostData) return { preData: asWritten(sql.slice(0, end)), postData: asWritten(sql.slice(end).trimStart()) };
+    if (isPostData) return { preData: normalize(sql.slice(0, end)), postData: normalize(sql.slice(end).trimStart()) };
     end = offset + text.length + ';\n'.length;
   }
-  return { preData: asWritten(sql), postData: '' };
+  return { preData: normalize(sql), postData: '' };
 }
 
-/** `varchar IN ('a', 'b')`, as PostgreSQL words it. */
+/** The form in which PostgreSQL prints `varchar IN ('a', 'b')`. */
 const LIST = /\b(ANY|ALL) \(\(ARRAY\[((?:'(?:[^']|'')*'::character varying(?:, )?)+)\]\)::text\[\]\)/g;
 
-/** What newer minor versions of the server keep of a column for themselves, and only their own pg_dump leaves out. */
+/** An internal column option of newer minor versions of the server, which only their own pg_dump leaves out. */
 const VERSION = /, pg_attver=\d+|pg_attver=\d+, /g;
 const ONLY_VERSION = /^ALTER (FOREIGN )?TABLE (ONLY )?.* SET \(pg_attver=\d+\)$/;
 
 /**
- * PostgreSQL words the list of `varchar IN (…)` with a cast that, read again, goes to each value: the same check, in other
- * words, which a comparison of catalogs finds. Without the cast it becomes what it was.
+ * PostgreSQL prints the list of `varchar IN (…)` with one cast of the whole list. When it reads that back, it casts each
+ * value instead: the same check with another text, which a comparison of catalogs reports as drift. Without the cast the
+ * restored check has the original text.
  */
-function asWritten(sql: string): string {
+function normalize(sql: string): string {
   let written = '';
   let at = 0;
   for (const { offset, text, words } of splitStatements(sql)) {
@@ -157,7 +158,7 @@ function asWritten(sql: string): string {
       at = offset + text.length + ';\n'.length;
       continue;
     }
-    // What a function says is its author's.
+    // The body of a function stays as its author wrote it.
     const isRoutine = words.includes('function') || words.includes('procedure');
     written += sql.slice(at, offset) + (isRoutine ? text : text.replace(LIST, '$1 (ARRAY[$2])').replace(VERSION, ''));
     at = offset + text.length;
@@ -168,6 +169,6 @@ function asWritten(sql: string): string {
 function unreadable(message: string): SuiteError {
   return new SuiteError('BACKUP.SCHEMA_UNREADABLE', 'pg_dump cannot read the schema of the database', {
     why: message.replace(/\s+/g, ' ').trim(),
-    next: 'Servers up to PostgreSQL 18 are supported; the administrator must be able to read every table',
+    next: 'Check that the server is PostgreSQL 18 or older, and that the administrator can read every table',
   });
 }

@@ -1,12 +1,12 @@
 import { findDatabaseError, quoteIdentifier, SuiteError } from '@azora/db-core';
 import type { ClientBase } from 'pg';
 
-/** The state of one database that a backup holds: everything that was committed when it was taken, and nothing since. */
+/** The state of one database at one moment: everything that was committed then, and nothing later. */
 export interface Snapshot {
-  /** With which other sessions read the same state; null where there is only one session. */
+  /** Lets other sessions read the same state; null on a server with a single session. */
   readonly id: string | null;
   readonly takenAt: string;
-  /** The end of the write-ahead log at that time, for example `0/1A2B3C`. */
+  /** The end of the write-ahead log at that moment, for example `0/1A2B3C`. */
   readonly lsn: string;
   readonly serverVersion: string;
   readonly sizeBytes: number;
@@ -17,7 +17,7 @@ export interface Snapshot {
 export interface DumpedTable {
   readonly schema: string;
   readonly name: string;
-  /** Those that a restore fills: generated ones are computed. */
+  /** Without generated columns, which the server computes. */
   readonly columns: readonly string[];
   readonly sizeBytes: number;
 }
@@ -29,27 +29,27 @@ export interface Sequence {
   readonly isCalled: boolean;
 }
 
-/** The text of values must not depend on how the server or the role is set up: hashes are compared across servers. */
+/** The text of values must not depend on settings of the server or the role, because hashes are compared across servers. */
 const SETTINGS = `
   SET LOCAL search_path = ''; SET LOCAL client_encoding = 'UTF8'; SET LOCAL timezone = 'UTC';
   SET LOCAL datestyle = 'ISO, MDY'; SET LOCAL intervalstyle = 'postgres'; SET LOCAL extra_float_digits = 1;
   SET LOCAL bytea_output = 'hex'; SET LOCAL xmlbinary = 'base64'; SET LOCAL row_security = off;
   SET LOCAL statement_timeout = 0; SET LOCAL idle_in_transaction_session_timeout = 0;
   SET LOCAL synchronize_seqscans = off`;
-/** A table that somebody alters meanwhile is waited for this long. */
+/** The wait for a table that another session is altering. */
 const LOCK_TIMEOUT_MS = 10_000;
 const UNDEFINED_TABLE = '42P01';
 const LOCK_NOT_AVAILABLE = '55P03';
 
 /**
- * Begins the transaction of a backup, and keeps the tables from being altered until it ends; the state that it will read
- * is that of its first query, `takeSnapshot`.
+ * Begins the transaction of a backup and locks its tables against ALTER TABLE until it ends. Its first query, in
+ * `takeSnapshot`, fixes the state that it reads.
  */
 export async function beginBackup(client: ClientBase): Promise<readonly DumpedTable[]> {
   for (;;) {
     const tables = await listTables(client);
     await client.query(`BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY; SET LOCAL lock_timeout = ${LOCK_TIMEOUT_MS}`);
-    // LOCK takes no snapshot (manual, LOCK): a table that is altered later than this cannot be read half old, half new.
+    // LOCK takes no snapshot (manual, LOCK), so that no table changes between the snapshot and its lock.
     try {
       if (tables.length > 0) await client.query(`LOCK TABLE ${tableList(tables)} IN ACCESS SHARE MODE`);
       return tables;
@@ -62,8 +62,8 @@ export async function beginBackup(client: ClientBase): Promise<readonly DumpedTa
 
 /**
  * Fixes the state that the transaction reads.
- * @param share whether other sessions shall read the same state
- * @throws {SuiteError} `BACKUP.LARGE_OBJECTS`, `BACKUP.SCHEMA_CHANGED` when a table came or went since it began
+ * @param share whether other sessions read the same state
+ * @throws {SuiteError} `BACKUP.LARGE_OBJECTS`, `BACKUP.SCHEMA_CHANGED` when a table was created or dropped meanwhile
  */
 export async function takeSnapshot(
   client: ClientBase,
@@ -90,8 +90,8 @@ export async function takeSnapshot(
 }
 
 /**
- * Begins a transaction of another session that reads the same state. False when somebody waits to alter a table: behind
- * them it would wait for ever, as they wait for the transaction that the state is of.
+ * Begins a transaction of another session that reads the same state. False when a session waits to alter a table: this
+ * one would wait behind it for ever, because that session waits for the transaction of the snapshot.
  */
 export async function joinSnapshot(client: ClientBase, id: string, tables: readonly DumpedTable[]): Promise<boolean> {
   await client.query('BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY');
@@ -106,7 +106,7 @@ export async function joinSnapshot(client: ClientBase, id: string, tables: reado
   }
 }
 
-/** Where the sequences stand. They belong to no snapshot: read after the rows, they are never behind them. */
+/** The positions of the sequences. They are not part of a snapshot; read after the rows, they are never behind them. */
 export async function readSequences(client: ClientBase): Promise<readonly Sequence[]> {
   const { rows: names } = await client.query<{ schema: string; name: string }>(`
     SELECT nspname::text AS schema, relname::text AS name
@@ -124,12 +124,12 @@ export async function readSequences(client: ClientBase): Promise<readonly Sequen
   });
 }
 
-/** A table's name for SQL, with its schema. */
+/** The quoted name of a table, with its schema. */
 export function qualified(schema: string, name: string): string {
   return `${quoteIdentifier(schema)}.${quoteIdentifier(name)}`;
 }
 
-/** Of the database itself: neither PostgreSQL's own, nor an extension's, nor a session's. */
+/** Excludes system relations, temporary relations and those of extensions. */
 const OWN = (relation: string) => `
   nspname !~ '^pg_' AND nspname <> 'information_schema' AND relpersistence <> 't' AND NOT EXISTS (
     SELECT FROM pg_depend
@@ -149,21 +149,21 @@ async function listTables(client: ClientBase): Promise<readonly DumpedTable[]> {
   return rows[0]?.tables ?? [];
 }
 
-/** For LOCK: without those that inherit from them, which are tables of their own. */
+/** The tables for LOCK. Tables that inherit from them are listed themselves. */
 export function tableList(tables: readonly DumpedTable[]): string {
   return tables.map(({ schema, name }) => `ONLY ${qualified(schema, name)}`).join(', ');
 }
 
 function schemaChanged(): SuiteError {
   return new SuiteError('BACKUP.SCHEMA_CHANGED', 'A table was created or dropped while the backup began', {
-    why: 'Somebody migrates the database at the same time.',
-    next: 'Run the backup again when the migration has ended',
+    why: 'A migration runs at the same time.',
+    next: 'Run the backup again when the migration is done',
   });
 }
 
 function largeObjects(): SuiteError {
-  return new SuiteError('BACKUP.LARGE_OBJECTS', 'The database holds large objects, which a backup set does not', {
+  return new SuiteError('BACKUP.LARGE_OBJECTS', 'The database has large objects, which backup sets do not support', {
     why: 'pg_largeobject is not empty.',
-    next: 'Keep the contents in a bytea column, or store this database with pg_dump itself',
+    next: 'Move the contents to a bytea column, or back up this database with pg_dump',
   });
 }

@@ -5,20 +5,20 @@ import type { ClientBase } from 'pg';
 
 export interface Swap {
   readonly live: string;
-  /** Becomes the live one. */
+  /** The database that becomes the live one. */
   readonly side: string;
-  /** What the one that was live is called from then on; with a number where that name is taken. */
+  /** The new name of the former live database. A number follows when the name is taken. */
   readonly kept: string;
 }
 
-const PAUSE_MS = 20;
-/** Settings that hold several names, each quoted already. */
+const POLL_INTERVAL_MS = 20;
+/** Settings whose value is a list of names that are quoted already. */
 const QUOTED_LISTS = ['search_path', 'temp_tablespaces', 'local_preload_libraries', 'session_preload_libraries'];
 
 /**
- * Puts other databases in the places of live ones of the same server, in one transaction: whoever connects gets the old ones
- * or the new ones, and a process that is killed leaves the old ones or the new ones. Sessions in the live ones are ended.
- * @returns the names under which those that were live are kept, by the name that they had
+ * Replaces live databases of a server by others, in one transaction: a client that connects, and a process that is killed,
+ * see either all old databases or all new ones. Sessions in the live databases are terminated.
+ * @returns the new names of the former live databases, by their old names
  */
 export async function swapDatabases(
   maintenance: DatabaseUrl,
@@ -28,7 +28,7 @@ export async function swapDatabases(
     withClient(maintenance, async (helper) => {
       const { rows } = await client.query<{ name: string }>('SELECT datname::text AS name FROM pg_database');
       const names = new Set(rows.map(({ name }) => name));
-      // In one order, so that two restores at once do not wait for each other.
+      // A fixed order, so that two concurrent restores do not deadlock.
       const ordered = swaps.toSorted((one, other) => (one.live < other.live ? -1 : 1));
       const replaced = ordered.filter(({ live }) => names.has(live));
       const kept = new Map(replaced.map(({ live, kept: name }) => [live, freeName(name, names)]));
@@ -44,6 +44,7 @@ export async function swapDatabases(
         });
         await client.query('COMMIT');
       } catch (error) {
+        // A session that cannot roll back is lost, which `error` says already.
         await client.query('ROLLBACK').catch(() => undefined);
         throw error;
       }
@@ -63,7 +64,7 @@ function freeName(base: string, names: ReadonlySet<string>): string {
   }
 }
 
-/** RENAME keeps new sessions out and waits five seconds for the old ones, which are ended meanwhile. */
+/** RENAME blocks new sessions and waits five seconds for existing ones, which this terminates in the meantime. */
 async function withoutSessions(
   helper: ClientBase,
   databases: readonly string[],
@@ -78,14 +79,14 @@ async function withoutSessions(
       await helper.query('SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = ANY ($1)', [
         databases,
       ]);
-      await sleep(PAUSE_MS);
+      await sleep(POLL_INTERVAL_MS);
     }
   })();
-  // Both have ended when this ends: what `work` would do after the caller's ROLLBACK would not be part of a transaction.
+  // Waits for both: statements of `work` after the caller's ROLLBACK would run outside a transaction.
   for (const end of await Promise.allSettled([working, ending])) if (end.status === 'rejected') throw end.reason;
 }
 
-/** What was set for the database as a whole: `ALTER DATABASE … SET`. */
+/** Copies the settings of `ALTER DATABASE … SET`. */
 async function copySettings(client: ClientBase, from: string, to: string): Promise<void> {
   const { rows } = await client.query<{ setting: string }>(
     `SELECT unnest(setconfig) AS setting FROM pg_db_role_setting JOIN pg_database ON pg_database.oid = setdatabase

@@ -1,5 +1,5 @@
-// PostgreSQL's archive_command: node archive.cjs <segment> <where to>. It is copied to where the server's account can
-// read it, so it imports nothing of ours.
+// PostgreSQL's archive_command: node archive.cjs <segment> <destination>. It is copied to a place that the server's
+// account can read, so it imports nothing of the suite.
 import {
   closeSync,
   existsSync,
@@ -15,17 +15,17 @@ import path from 'node:path';
 
 const BLOCK_BYTES = 64 * 1024;
 
-/** Succeeds only when the segment is in the archive, on the disk and whole; never replaces another of the same name. */
+/** Succeeds only when the complete segment is on the archive's disk. Never replaces a different file of the same name. */
 function archive(from: string, to: string): void {
   const segment = readFileSync(from);
   if (existsSync(to)) {
-    // After a crash PostgreSQL archives again what it did not note as archived.
-    if (!readFileSync(to).equals(segment)) throw new Error(`${to} is there already, and is another file`);
+    // After a crash, PostgreSQL may archive a segment again.
+    if (!readFileSync(to).equals(segment)) throw new Error(`${to} already exists with different content`);
   } else writeWhole(to, segment);
   syncDirectory(path.dirname(to));
 }
 
-/** With the process in its name: the child of a killed server may still be writing the same segment. */
+/** The draft's name has the process id, because the child of a killed server may still be writing the same segment. */
 function writeWhole(to: string, segment: Buffer): void {
   const draft = `${to}.part-${process.pid}`;
   const file = openSync(draft, 'w', 0o600);
@@ -43,7 +43,7 @@ function writeWhole(to: string, segment: Buffer): void {
   }
 }
 
-/** Leaves blocks of zeros out: a segment that ends early by archive_timeout is mostly zeros, and then takes little room. */
+/** Skips blocks of zeros: a segment that archive_timeout ended early is mostly zeros and then uses little disk space. */
 function writeSparse(file: number, segment: Buffer): void {
   const zeros = Buffer.alloc(BLOCK_BYTES);
   for (let at = 0; at < segment.length; at += BLOCK_BYTES) {
@@ -54,7 +54,7 @@ function writeSparse(file: number, segment: Buffer): void {
   ftruncateSync(file, segment.length);
 }
 
-/** A rename lasts once its directory is on the disk; Windows cannot do that, and need not. */
+/** Makes a rename durable. Windows neither supports nor needs it. */
 function syncDirectory(directory: string): void {
   if (process.platform === 'win32') return;
   const handle = openSync(directory, 'r');
@@ -66,12 +66,12 @@ function syncDirectory(directory: string): void {
 }
 
 const [from, to] = process.argv.slice(2);
-// Without arguments it only shows that the account can run it.
+// Without arguments it only proves that the account can run it.
 if (from !== undefined && to !== undefined) {
   try {
     archive(from, to);
   } catch (error) {
-    console.error(`azora-db: ${from} is not archived: ${error instanceof Error ? error.message : String(error)}`);
+    console.error(`azora-db: cannot archive ${from}: ${error instanceof Error ? error.message : String(error)}`);
     process.exitCode = 1;
   }
 }

@@ -1,31 +1,131 @@
-import { existsSync } from 'node:fs';
-import { stat } from 'node:fs/promises';
+import { access, stat } from 'node:fs/promises';
 import path from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
+import { type DatabaseUrl, SuiteError } from '@azora/db-core';
+import { withClient } from '@azora/db-migrate';
 import type { Client } from 'pg';
+import type { Account } from '../embedded/account';
+import { reasonOf } from '../embedded/errors';
 import { lastLines, readLog } from '../embedded/log';
-import type { Place } from '../embedded/place';
-import type { ArchiveRecord } from './area';
-import { areaOf } from './area';
-import { archiveStalled } from './errors';
+import { locatePlace, ownerOf, type Place } from '../embedded/place';
+import { startEmbedded } from '../embedded/server';
+import { stopPlace } from '../embedded/stop';
+import {
+  type ArchiveLayout,
+  type ArchiveRecord,
+  archiveLayout,
+  createArchive,
+  findRecord,
+  foreignArchive,
+  ifExists,
+  notEnabled,
+  writeRecord,
+} from './archive-layout';
+import { installPrograms } from './programs';
 import { timelineOf } from './wal';
 
-/** What the server says of its archiving. */
+export interface WorkOptions {
+  readonly home: string;
+  readonly onProgress: (line: string) => void;
+}
+
+export interface EnabledArchive {
+  readonly directory: string;
+  /** Whether any setting of the archive changed. */
+  readonly changed: boolean;
+  readonly restarted: boolean;
+  /** The segment that was archived as a proof. */
+  readonly segment: string;
+}
+
+/** The state of archiving as the server reports it. */
 export interface ArchiverState {
   readonly isOn: boolean;
   readonly archivedCount: number;
   readonly failedCount: number;
   readonly lastFailed: string | null;
   readonly lastFailedAt: Date | null;
-  /** Whether the newest attempt failed. */
+  /** Whether the latest attempt failed. */
   readonly isFailing: boolean;
 }
 
-const WAIT_MS = 45_000;
-const POLL_MS = 25;
+/** A segment is archived at the latest this many seconds after its first change: that much is lost with the whole disk. */
+const ARCHIVE_TIMEOUT_SECONDS = '60';
+const SEGMENT_TIMEOUT_MS = 45_000;
+const POLL_INTERVAL_MS = 25;
 const LOG_BYTES = 4_096;
 
-/** What tells this server from others, and where in its history it is. */
+/**
+ * Makes the embedded server archive its log, and archives a segment as a proof. The server restarts if it did not archive.
+ * @throws {SuiteError} `PITR.FOREIGN_ARCHIVE`, `PITR.NO_RUNTIME`, `PITR.ARCHIVE_STALLED`, `EMBEDDED.…`
+ */
+export async function enableArchive({ home, onProgress }: WorkOptions): Promise<EnabledArchive> {
+  const { url } = await startEmbedded({ home, onProgress });
+  const place = await locatePlace(home);
+  const [layout, account] = [archiveLayout(place), await ownerOf(place)];
+  const identity = await withClient(url, readIdentity);
+  const record = await findRecord(layout);
+  if (record !== undefined && record.systemId !== identity.systemId) throw foreignArchive(layout.directory);
+  await createArchive(layout, account);
+  const { archive } = await installPrograms(layout, account);
+  const changes = await withClient(url, (client) => changeSettings(client, archive));
+  const restarted = changes.includes('archive_mode') || changes.includes('wal_level');
+  if (restarted) {
+    onProgress('restarting the embedded server');
+    await stopPlace(place);
+  }
+  const { url: again } = await startEmbedded({ home, onProgress });
+  await writeRecord(layout, identity, account);
+  onProgress('archiving a first segment');
+  const segment = await withClient(again, (client) => archiveNow(client, place));
+  return { directory: layout.directory, changed: changes.length > 0, restarted, segment };
+}
+
+/** The running server with its archive, which is on and belongs to this server. */
+export interface OpenArchive {
+  readonly url: DatabaseUrl;
+  readonly place: Place;
+  readonly layout: ArchiveLayout;
+  readonly account: Account | undefined;
+}
+
+/** @throws {SuiteError} `PITR.NOT_ENABLED`, `PITR.FOREIGN_ARCHIVE` */
+export async function openArchive({ home, onProgress }: WorkOptions): Promise<OpenArchive> {
+  const { url } = await startEmbedded({ home, onProgress });
+  const place = await locatePlace(home);
+  const [layout, account] = [archiveLayout(place), await ownerOf(place)];
+  const record = await findRecord(layout);
+  const [identity, { isOn }] = await withClient(url, async (client) => {
+    return [await readIdentity(client), await readArchiver(client)] as const;
+  });
+  if (record === undefined || !isOn) throw notEnabled(layout.directory);
+  if (record.systemId !== identity.systemId) throw foreignArchive(layout.directory);
+  await writeRecord(layout, identity, account);
+  return { url, place, layout, account };
+}
+
+/** Changes the settings that differ and returns their names. Those that need no restart take effect at once. */
+async function changeSettings(client: Client, archiveCommand: string): Promise<readonly string[]> {
+  const { rows } = await client.query<{ name: string; setting: string }>(
+    "SELECT name, setting FROM pg_settings WHERE name LIKE 'archive%' OR name = 'wal_level'",
+  );
+  const found = new Map(rows.map(({ name, setting }) => [name, setting]));
+  const wanted = new Map([
+    ['archive_mode', found.get('archive_mode') === 'always' ? 'always' : 'on'],
+    ['archive_command', archiveCommand],
+    ['archive_timeout', ARCHIVE_TIMEOUT_SECONDS],
+    // PostgreSQL refuses to start with an archive and wal_level = minimal.
+    ['wal_level', found.get('wal_level') === 'logical' ? 'logical' : 'replica'],
+  ]);
+  const changes = [...wanted].filter(([name, value]) => found.get(name) !== value);
+  for (const [name, value] of changes) {
+    await client.query(`ALTER SYSTEM SET ${name} = ${client.escapeLiteral(value)}`);
+  }
+  await client.query('SELECT pg_reload_conf()');
+  return changes.map(([name]) => name);
+}
+
+/** The identity of the server, and its current timeline. */
 export async function readIdentity(client: Client): Promise<ArchiveRecord> {
   const { rows } = await client.query<{ system: string; segment: string; bytes: string }>(
     `SELECT (SELECT system_identifier::text FROM pg_control_system()) AS system,
@@ -33,7 +133,7 @@ export async function readIdentity(client: Client): Promise<ArchiveRecord> {
             (SELECT setting FROM pg_settings WHERE name = 'wal_segment_size') AS bytes`,
   );
   const [row] = rows;
-  if (row === undefined) throw new Error('the server did not say which it is');
+  if (row === undefined) throw new Error('the server did not report its identity');
   return { systemId: row.system, timeline: timelineOf(row.segment), segmentBytes: Number(row.bytes) };
 }
 
@@ -50,8 +150,8 @@ export async function readArchiver(client: Client): Promise<ArchiverState> {
 }
 
 /**
- * Ends the current segment and waits until it is archived. A transaction of our own goes first: recovery to a time ends
- * at the first commit after it, and fails when the log has none.
+ * Ends the current segment and waits until it is archived. A transaction is added first: recovery to a time ends at the
+ * first commit after that time, and fails when the log has none.
  * @throws {SuiteError} `PITR.ARCHIVE_STALLED`
  */
 export async function archiveNow(client: Client, place: Place): Promise<string> {
@@ -64,11 +164,23 @@ export async function archiveNow(client: Client, place: Place): Promise<string> 
 
 /** @throws {SuiteError} `PITR.ARCHIVE_STALLED` */
 export async function waitForSegment(place: Place, segment: string): Promise<void> {
-  const file = path.join(areaOf(place).wal, segment);
-  for (const deadline = Date.now() + WAIT_MS; Date.now() < deadline; await sleep(POLL_MS)) {
-    if (existsSync(file)) return;
+  const file = path.join(archiveLayout(place).wal, segment);
+  for (const deadline = Date.now() + SEGMENT_TIMEOUT_MS; Date.now() < deadline; await sleep(POLL_INTERVAL_MS)) {
+    if (await ifExists(() => access(file).then(() => true))) return;
   }
-  const size = (await stat(place.log).catch(() => ({ size: 0 }))).size;
-  const log = await readLog(place.log, Math.max(0, size - LOG_BYTES)).catch(() => '');
-  throw archiveStalled(segment, WAIT_MS / 1_000, lastLines(log));
+  throw new SuiteError('PITR.ARCHIVE_STALLED', `${segment} was not archived within ${SEGMENT_TIMEOUT_MS / 1_000} s`, {
+    why: await endOfLog(place),
+    next: 'Check whether the disk is full, and run "azora-db pitr enable", which renews the archive command',
+    meta: { segment },
+  });
+}
+
+/** The last lines of the server's log; a log that cannot be read must not hide the stalled archive. */
+async function endOfLog(place: Place): Promise<string> {
+  try {
+    const { size } = await stat(place.log);
+    return lastLines(await readLog(place.log, Math.max(0, size - LOG_BYTES)));
+  } catch (error) {
+    return `The server's log cannot be read: ${reasonOf(error)}.`;
+  }
 }

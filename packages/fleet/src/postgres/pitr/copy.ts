@@ -1,23 +1,24 @@
 import { constants, type Dirent } from 'node:fs';
 import { chmod, copyFile, mkdir, open, readdir } from 'node:fs/promises';
 import path from 'node:path';
+import { SuiteError } from '@azora/db-core';
 import { type Account, giveTo } from '../embedded/account';
 import { syncDirectory } from '../embedded/sync-directory';
-import { interrupted } from './errors';
 
 export interface CopyOptions {
-  /** Who is to own the copy. */
+  /** The owner of the copy. */
   readonly account: Account | undefined;
   readonly signal?: AbortSignal | undefined;
-  /** Whether to leave out the file or directory, a path relative to the tree. */
+  /** Whether to leave out a file or directory, by its path relative to the tree. */
   readonly isLeftOut?: (file: string) => boolean;
 }
 
-/** Node copies with four threads; more than that wait for the disk to sync. */
-const AT_ONCE = 16;
+/** Node copies with four threads, while the other files wait for the disk to sync. */
+const CONCURRENT_FILES = 16;
 
 /**
- * Copies a tree of files that may change or vanish meanwhile, and puts the copy on the disk; returns its bytes.
+ * Copies a tree of files that may change or disappear meanwhile, and waits until the copy is on the disk.
+ * @returns the number of bytes copied
  * @throws {SuiteError} `PITR.INTERRUPTED`
  */
 export async function copyTree(from: string, to: string, options: CopyOptions): Promise<number> {
@@ -35,7 +36,7 @@ export async function copyTree(from: string, to: string, options: CopyOptions): 
       bytes += size;
     }
   };
-  await Promise.all(Array.from({ length: AT_ONCE }, work));
+  await Promise.all(Array.from({ length: CONCURRENT_FILES }, work));
   for (const directory of directories) await syncDirectory(path.join(to, directory));
   return bytes;
 }
@@ -44,7 +45,7 @@ async function copyOne(from: string, to: string, account: Account | undefined): 
   try {
     await copyFile(from, to, constants.COPYFILE_FICLONE);
   } catch (error) {
-    // Of a table that was dropped: the log has that too.
+    // The file of a dropped table; the log contains the drop.
     if (isGone(error)) return 0;
     throw error;
   }
@@ -65,7 +66,7 @@ async function listTree(
 ): Promise<{ readonly directories: readonly string[]; readonly files: readonly string[] }> {
   const directories = [''];
   const files: string[] = [];
-  // The list grows while it is read: parents come before what is in them.
+  // The list grows while it is read, so that parents come before their children.
   for (const directory of directories) {
     for (const entry of await entriesOf(path.join(root, directory))) {
       const file = path.join(directory, entry.name);
@@ -88,4 +89,12 @@ async function entriesOf(directory: string): Promise<readonly Dirent[]> {
 
 function isGone(error: unknown): boolean {
   return (error as NodeJS.ErrnoException).code === 'ENOENT';
+}
+
+/** `PITR.INTERRUPTED`: Ctrl-C was pressed while files were copied. */
+export function interrupted(): SuiteError {
+  return new SuiteError('PITR.INTERRUPTED', 'Interrupted; the partial copy was removed', {
+    why: 'The server and its data are unchanged.',
+    next: 'Run the command again',
+  });
 }

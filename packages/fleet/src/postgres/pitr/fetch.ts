@@ -1,10 +1,10 @@
-// PostgreSQL's restore_command: node fetch.cjs <where to> <where from>… It is copied to where the server's account can
-// read it, so it imports nothing of ours.
+// PostgreSQL's restore_command: node fetch.cjs <destination> <source>… It is copied to a place that the server's account
+// can read, so it imports nothing of the suite.
 import { copyFileSync } from 'node:fs';
 
-/** PostgreSQL takes codes up to 125 for "not in the archive" and goes on without; above, it ends. */
-const NOT_THERE = 1;
-const BROKEN = 200;
+/** Exit codes up to 125 tell PostgreSQL that the file is not in the archive. With a higher code, recovery fails. */
+const NOT_FOUND = 1;
+const UNREADABLE = 200;
 
 function fetch(to: string, sources: readonly string[]): number {
   for (const from of sources) {
@@ -13,11 +13,11 @@ function fetch(to: string, sources: readonly string[]): number {
       return 0;
     } catch (error) {
       if ((error as NodeJS.ErrnoException).code === 'ENOENT') continue;
-      console.error(`azora-db: ${from} cannot be read: ${error instanceof Error ? error.message : String(error)}`);
-      return BROKEN;
+      console.error(`azora-db: cannot read ${from}: ${error instanceof Error ? error.message : String(error)}`);
+      return UNREADABLE;
     }
   }
-  return NOT_THERE;
+  return NOT_FOUND;
 }
 
 const [to, ...sources] = process.argv.slice(2);

@@ -1,9 +1,8 @@
 import { stat } from 'node:fs/promises';
 import path from 'node:path';
-import { type ArchiveRecord, type Area, archivedNames } from './area';
-import { type BaseBackup, listBases } from './bases';
-import { afterEnd, beforeFirstBase, unknownTimeline } from './errors';
-import { microseconds, type Target, targetText } from './target';
+import { SuiteError } from '@azora/db-core';
+import { type ArchiveLayout, type ArchiveRecord, archivedNames } from './archive-layout';
+import { type BaseBackup, listBases } from './base-backup';
 import {
   isInPast,
   type Lsn,
@@ -16,26 +15,73 @@ import {
   timelinesIn,
 } from './wal';
 
-/** A base backup, and how far the archive leads on from it along a timeline. */
+/** The point to which the server is restored. */
+export type Target =
+  | { readonly kind: 'latest' }
+  | { readonly kind: 'lsn'; readonly lsn: Lsn }
+  /** With microseconds and in UTC, so that times compare as texts. */
+  | { readonly kind: 'time'; readonly time: string };
+
+const LSN = /^[0-9a-f]{1,8}\/[0-9a-f]{1,8}$/i;
+const TIME = /^(\d{4}-\d\d-\d\d)[T ](\d\d:\d\d)(?::(\d\d)(?:\.(\d{1,6}))?)?\s*(Z|[+-]\d\d(?::?\d\d)?)$/i;
+
+/**
+ * Parses `--to`. A time without a zone is rejected, because the restore could go to a moment that is hours off.
+ * @throws {SuiteError} `PITR.BAD_TARGET`
+ */
+export function parseTarget(text: string): Target {
+  const trimmed = text.trim();
+  if (trimmed === 'latest') return { kind: 'latest' };
+  if (LSN.test(trimmed)) return { kind: 'lsn', lsn: parseLsn(trimmed) };
+  const [, day, minute, second = '00', fraction = '', zone] = TIME.exec(trimmed) ?? [];
+  if (day === undefined || zone === undefined) throw badTarget(text);
+  const at = new Date(`${day}T${minute}:${second}${offsetOf(zone)}`);
+  // JavaScript takes February 31 for March 3.
+  const isDay = new Date(`${day}T00:00Z`).getUTCDate() === Number(day.slice(8));
+  if (Number.isNaN(at.getTime()) || !isDay) throw badTarget(text);
+  return { kind: 'time', time: `${at.toISOString().slice(0, 19)}.${fraction.padEnd(6, '0')}Z` };
+}
+
+export function targetText(target: Target): string {
+  if (target.kind === 'latest') return 'the end of the archive';
+  return target.kind === 'lsn' ? lsnText(target.lsn) : target.time;
+}
+
+/** A time in the format of {@link Target}. */
+export function microseconds(date: Date): string {
+  return date.toISOString().replace('Z', '000Z');
+}
+
+/** The zone in the only form that JavaScript accepts: +01:00 for +01 and +0100. */
+function offsetOf(zone: string): string {
+  const [, hours, minutes = '00'] = /^([+-]\d\d):?(\d\d)?$/.exec(zone) ?? [];
+  return hours === undefined ? 'Z' : `${hours}:${minutes}`;
+}
+
+/** A base backup, and the end of the gapless log that follows it along a timeline. */
 export interface Reach {
   readonly base: BaseBackup;
   readonly end: Lsn;
-  /** When the last segment was archived: nothing in the archive was committed later. */
+  /** The time at which the last segment was archived. Nothing in the archive was committed later. */
   readonly endTime: string | undefined;
 }
 
-/** The base backups that lead to the timeline, oldest first. */
-export async function readReaches(area: Area, record: ArchiveRecord, timeline: number): Promise<readonly Reach[]> {
-  const names = await archivedNames(area);
-  const lineage = await lineageOf(area, names, timeline, record);
-  const bases = (await listBases(area)).filter(
+/** The base backups from which the timeline can be reached, oldest first. */
+export async function readReaches(
+  layout: ArchiveLayout,
+  record: ArchiveRecord,
+  timeline: number,
+): Promise<readonly Reach[]> {
+  const names = await archivedNames(layout);
+  const lineage = await lineageOf(layout, names, timeline, record);
+  const bases = (await listBases(layout)).filter(
     ({ systemId, timeline: own, stopLsn }) => systemId === record.systemId && isInPast(lineage, own, parseLsn(stopLsn)),
   );
   return Promise.all(
     bases.map(async (base) => {
       const from = segmentIndex(base.startSegment, record.segmentBytes);
       const { end, last } = reachFrom(names, lineage, from, record.segmentBytes);
-      const archivedAt = last === undefined ? undefined : (await stat(path.join(area.wal, last))).mtime;
+      const archivedAt = last === undefined ? undefined : (await stat(path.join(layout.wal, last))).mtime;
       return { base, end, endTime: archivedAt === undefined ? undefined : microseconds(archivedAt) };
     }),
   );
@@ -49,29 +95,36 @@ export function chooseBase(target: Target, reaches: readonly Reach[]): Reach {
   const chosen = reaches.filter(({ base }) => isAfter(target, base)).at(-1);
   if (chosen !== undefined) return chosen;
   const first = reaches[0]?.base;
-  throw beforeFirstBase(targetText(target), target.kind === 'lsn' ? first?.stopLsn : first?.stoppedAt);
+  const earliest = target.kind === 'lsn' ? first?.stopLsn : first?.stoppedAt;
+  throw new SuiteError('PITR.TARGET_BEFORE_BASE', `No base backup is older than ${targetText(target)}`, {
+    kind: 'usage',
+    why: earliest === undefined ? 'This timeline has no base backup.' : `The earliest possible point is ${earliest}.`,
+    next: 'Choose a later point; "azora-db pitr base" makes a base backup for later restores',
+    meta: { target: targetText(target), first: earliest ?? null },
+  });
 }
 
 /**
- * Refuses what is still to come.
+ * Rejects a point in the future.
  * @throws {SuiteError} `PITR.TARGET_AFTER_END`
  */
 export function refuseFuture(target: Target, now: { readonly time: string; readonly lsn: Lsn | undefined }): void {
   const text = targetText(target);
-  if (target.kind === 'time' && target.time > now.time) throw afterEnd(text, `${now.time}, which is now`);
+  if (target.kind === 'time' && target.time > now.time) throw afterEnd(text, `${now.time}, the current time`);
   if (target.kind === 'lsn' && now.lsn !== undefined && target.lsn > now.lsn) {
-    throw afterEnd(text, `${lsnText(now.lsn)}, which is now`);
+    throw afterEnd(text, `${lsnText(now.lsn)}, the current end of the log`);
   }
 }
 
 /**
- * Refuses what the archive does not lead to without a gap.
+ * Rejects a point that the archive does not reach without a gap.
  * @throws {SuiteError} `PITR.TARGET_AFTER_END`
  */
 export function refuseBeyond(target: Target, { base, end, endTime }: Reach): void {
   const isShort = end < parseLsn(base.stopLsn);
   if (isShort || (target.kind === 'lsn' && target.lsn >= end)) throw afterEnd(targetText(target), lsnText(end));
-  if (target.kind === 'time' && target.time > (endTime ?? '')) throw afterEnd(targetText(target), endTime ?? 'nowhere');
+  if (target.kind === 'time' && target.time > (endTime ?? ''))
+    throw afterEnd(targetText(target), endTime ?? 'the base backup only');
 }
 
 function isAfter(target: Target, { stopLsn, stoppedAt }: BaseBackup): boolean {
@@ -80,12 +133,37 @@ function isAfter(target: Target, { stopLsn, stoppedAt }: BaseBackup): boolean {
 }
 
 async function lineageOf(
-  area: Area,
+  layout: ArchiveLayout,
   names: ReadonlySet<string>,
   timeline: number,
   record: ArchiveRecord,
 ): Promise<readonly Stretch[]> {
   const known = [...new Set([...timelinesIn(names), record.timeline])];
-  if (!known.includes(timeline)) throw unknownTimeline(timeline, known);
-  return readLineage(area.wal, timeline);
+  if (!known.includes(timeline)) {
+    throw new SuiteError('PITR.UNKNOWN_TIMELINE', `The archive has no timeline ${timeline}`, {
+      kind: 'usage',
+      why: `It has the timelines ${known.join(', ')}.`,
+      next: 'Leave --timeline out to follow the current timeline',
+      meta: { timeline, known },
+    });
+  }
+  return readLineage(layout.wal, timeline);
+}
+
+function badTarget(text: string): SuiteError {
+  return new SuiteError('PITR.BAD_TARGET', `${JSON.stringify(text)} is not a valid point to restore to`, {
+    kind: 'usage',
+    why: 'It must be a time with its zone (2026-01-31T12:00:00Z, 2026-01-31T12:00:00.5+01:00), an LSN (0/1A2B3C8) or latest.',
+    next: 'Run "azora-db pitr status" to see which points can be restored',
+    meta: { target: text },
+  });
+}
+
+function afterEnd(target: string, end: string): SuiteError {
+  return new SuiteError('PITR.TARGET_AFTER_END', `${target} is after the end of the archive`, {
+    kind: 'usage',
+    why: `The archive reaches to ${end}.`,
+    next: 'Choose an earlier point, or --to latest',
+    meta: { target, end },
+  });
 }

@@ -1,36 +1,36 @@
 import { execFile } from 'node:child_process';
-import { chmod, copyFile, readFile, rename, rm, writeFile } from 'node:fs/promises';
+import { chmod, copyFile, readFile, rename, rm } from 'node:fs/promises';
 import path from 'node:path';
 import { promisify } from 'node:util';
+import { SuiteError } from '@azora/db-core';
 import { type Account, asAccount, giveTo } from '../embedded/account';
 import { serverEnvironment } from '../embedded/binaries';
 import { reasonOf } from '../embedded/errors';
-import type { Area } from './area';
-import { noRuntime } from './errors';
+import { type ArchiveLayout, ifExists } from './archive-layout';
 
 const run = promisify(execFile);
 
-/** What the server runs for each segment; from its data directory, so that a checkout can be moved. */
+/** The commands that the server runs for each segment, relative to its data directory, so that a checkout can be moved. */
 export interface ArchiveCommands {
   readonly archive: string;
-  /** With further places to look at, in PostgreSQL's words. */
+  /** Takes further places to search, with PostgreSQL's placeholders. */
   readonly restore: (...alsoFrom: readonly string[]) => string;
 }
 
 const COMPILED = path.resolve(__dirname, '..', '..', '..', 'dist', 'postgres', 'pitr');
-/** From <base>/embedded/<any data directory>. */
+/** Relative to <base>/embedded/<any data directory>. */
 const FROM_DATA = '../../pitr';
 
 /**
- * Copies the programs to where the server's account can read them, and node too if it cannot run that where it is.
+ * Copies the programs to a place that the server's account can read, and node itself if the account cannot run it.
  * @throws {SuiteError} `PITR.NO_RUNTIME`
  */
-export async function installPrograms(area: Area, account: Account | undefined): Promise<ArchiveCommands> {
+export async function installPrograms(layout: ArchiveLayout, account: Account | undefined): Promise<ArchiveCommands> {
   for (const name of ['archive', 'fetch']) {
-    // .cjs, for the home may lie below a package whose files are ES modules.
-    await install(path.join(COMPILED, `${name}.js`), path.join(area.programs, `${name}.cjs`), 0o400, account);
+    // .cjs, because the home may lie inside a package whose files are ES modules.
+    await install(path.join(COMPILED, `${name}.js`), path.join(layout.programs, `${name}.cjs`), 0o400, account);
   }
-  const node = await usableNode(area, account);
+  const node = await usableNode(layout, account);
   const program = (name: string) => [node, `${FROM_DATA}/bin/${name}.cjs`];
   return {
     archive: commandLine([...program('archive'), '%p', `${FROM_DATA}/wal/%f`]),
@@ -38,25 +38,29 @@ export async function installPrograms(area: Area, account: Account | undefined):
   };
 }
 
-async function usableNode(area: Area, account: Account | undefined): Promise<string> {
+async function usableNode(layout: ArchiveLayout, account: Account | undefined): Promise<string> {
   const installed = process.execPath;
-  if ((await faultOf(installed, area, account)) === undefined) return installed.replaceAll('%', '%%');
+  if ((await failureToRun(installed, layout, account)) === undefined) return installed.replaceAll('%', '%%');
   const name = path.basename(installed);
-  const copy = path.join(area.programs, name);
+  const copy = path.join(layout.programs, name);
   await install(installed, copy, 0o500, account);
-  const fault = await faultOf(copy, area, account);
-  if (fault !== undefined) throw noRuntime(installed, fault);
+  const reason = await failureToRun(copy, layout, account);
+  if (reason !== undefined) throw noRuntime(installed, reason);
   return `${FROM_DATA}/bin/${name}`;
 }
 
-/** Why the account cannot run it. */
-async function faultOf(node: string, area: Area, account: Account | undefined): Promise<string | undefined> {
-  const options = { cwd: area.programs, env: serverEnvironment(), ...asAccount(account) };
+/** The reason why the account cannot run node; undefined when it can. */
+async function failureToRun(
+  node: string,
+  layout: ArchiveLayout,
+  account: Account | undefined,
+): Promise<string | undefined> {
+  const options = { cwd: layout.programs, env: serverEnvironment(), ...asAccount(account) };
   return run(node, ['archive.cjs'], options).then(() => undefined, reasonOf);
 }
 
 async function install(from: string, to: string, mode: number, account: Account | undefined): Promise<void> {
-  const [wanted, found] = await Promise.all([readFile(from), readFile(to).catch(() => undefined)]);
+  const [wanted, found] = await Promise.all([readFile(from), ifExists(() => readFile(to))]);
   if (found?.equals(wanted) === true) return;
   const draft = `${to}.${process.pid}`;
   try {
@@ -64,20 +68,26 @@ async function install(from: string, to: string, mode: number, account: Account 
     await chmod(draft, mode);
     await giveTo(account, draft);
     await rename(draft, to);
-  } finally {
-    await rm(draft, { force: true });
+  } catch (error) {
+    // The first error is the one to report; if the disk refuses this too, the draft stays behind.
+    await rm(draft, { force: true }).catch(() => undefined);
+    throw error;
   }
 }
 
-/** Quoted for the shell that PostgreSQL hands it to: sh, or cmd.exe. */
+/** Quotes the words for the shell that PostgreSQL uses: sh, or cmd.exe. */
 function commandLine(words: readonly string[]): string {
   const quote = (word: string) =>
     process.platform === 'win32' ? `"${word}"` : `'${word.replaceAll("'", String.raw`'\''`)}'`;
   return words.map(quote).join(' ');
 }
 
-/** A file of the server's account, on the disk when this returns. */
-export async function writeOwned(file: string, text: string, account: Account | undefined): Promise<void> {
-  await writeFile(file, text, { mode: 0o600, flush: true });
-  await giveTo(account, file);
+/** `PITR.NO_RUNTIME`: the server's account can run neither node nor a copy of it. */
+function noRuntime(node: string, reason: string): SuiteError {
+  return new SuiteError('PITR.NO_RUNTIME', "The server's account cannot run Node.js", {
+    kind: 'configuration',
+    why: `The archive command is a Node.js script. ${reason}.`,
+    next: 'Install Node.js in a directory that every account can read, such as /usr/bin',
+    meta: { node },
+  });
 }

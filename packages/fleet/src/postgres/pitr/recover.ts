@@ -1,6 +1,6 @@
 import { copyFile, mkdir, readFile, rm } from 'node:fs/promises';
 import path from 'node:path';
-import { type DatabaseUrl, withUrlParts } from '@azora/db-core';
+import { type DatabaseUrl, SuiteError, withUrlParts } from '@azora/db-core';
 import { withClient } from '@azora/db-migrate';
 import { type Account, giveTo } from '../embedded/account';
 import type { Binaries } from '../embedded/binaries';
@@ -9,16 +9,15 @@ import { lastLines, readLog } from '../embedded/log';
 import type { Place } from '../embedded/place';
 import { launchUntilReady } from '../embedded/server';
 import { stopPlace } from '../embedded/stop';
+import { ifExists, writeOwned } from './archive-layout';
 import { readIdentity } from './archiver';
 import { copyTree } from './copy';
-import { recoveryFailed } from './errors';
-import { writeOwned } from './programs';
-import { type Target, targetText } from './target';
+import { type Target, targetText } from './plan';
 import { lsnText } from './wal';
 
-/** Where a recovery came to. */
+/** The result of a recovery. */
 export interface Recovered {
-  /** The last commit that is in it; null when the log had none after the base backup. */
+  /** The time of the last recovered commit; null when the log had none after the base backup. */
   readonly lastCommitAt: string | null;
   readonly lsn: string;
   readonly timeline: number;
@@ -32,12 +31,12 @@ export interface Recovery {
   readonly restoreCommand: string;
 }
 
-/** As long as a log takes to be replayed; a server that cannot go on ends by itself. */
+/** Long enough to replay any log. A server that cannot continue ends by itself. */
 const RECOVERY_TIMEOUT_MS = 12 * 3_600_000;
 const CONFIGURATION = 'postgresql.auto.conf';
 const RECOVERY_SETTING = /^\s*(archive_mode|archive_command|restore_command|recovery_\w+|hot_standby)\s*=/;
 
-/** Copies a base backup to where a server can start on it. */
+/** Copies a base backup, so that a server can start on the copy. */
 export async function copyBase(
   from: string,
   next: Place,
@@ -45,7 +44,7 @@ export async function copyBase(
   signal: AbortSignal | undefined,
 ): Promise<void> {
   await copyTree(from, next.data, { account, signal });
-  // A base backup keeps these two empty or not at all.
+  // A base backup may lack these two directories.
   for (const name of ['pg_wal/archive_status', 'pg_wal/summaries']) {
     const directory = path.join(next.data, name);
     await mkdir(directory, { recursive: true, mode: 0o700 });
@@ -54,8 +53,8 @@ export async function copyBase(
 }
 
 /**
- * Starts a server on the copy, apart from the one that runs, lets it recover to the target and become a server of its
- * own, looks into each of its databases, and stops it.
+ * Starts a separate server on the copy, lets it recover to the target and end recovery, reads from each of its databases,
+ * and stops it.
  * @throws {SuiteError} `PITR.RECOVERY_FAILED`
  */
 export async function recover(
@@ -70,30 +69,56 @@ export async function recover(
     await writeOwned(configuration, settings + recoverySettings(recovery), account);
     await writeOwned(path.join(next.data, 'recovery.signal'), '', account);
     const { url } = await launchUntilReady(next, account, binaries, RECOVERY_TIMEOUT_MS);
-    const recovered = await lookInto(url);
+    const recovered = await inspect(url);
     await stopPlace(next);
     await writeOwned(configuration, settings, account);
+    await rm(next.log, { force: true });
     return recovered;
   } catch (error) {
-    await stopPlace(next);
-    const log = await readLog(next.log, 0).catch(() => '');
-    throw recoveryFailed(targetText(recovery.target), log === '' ? reasonOf(error) : lastLines(log));
-  } finally {
-    await rm(next.log, { force: true });
+    const log = await logOf(next);
+    const problems = [log === '' ? reasonOf(error) : lastLines(log), ...(await stopAfterFailure(next))];
+    throw recoveryFailed(targetText(recovery.target), problems.join('\n'), error);
   }
 }
 
-/** The port is noted in a file that a base backup does not have: URLs stay good. */
+/** Empty when the server wrote no log. The caller reports its own error then. */
+async function logOf(next: Place): Promise<string> {
+  try {
+    return (await ifExists(() => readLog(next.log, 0))) ?? '';
+  } catch (error) {
+    return `The log of the copy cannot be read: ${reasonOf(error)}.`;
+  }
+}
+
+/** Returns further problems instead of throwing them: the failed recovery is the one to report. */
+async function stopAfterFailure(next: Place): Promise<readonly string[]> {
+  try {
+    await stopPlace(next);
+    await rm(next.log, { force: true });
+    return [];
+  } catch (error) {
+    return [`The copy in ${next.data} could not be cleaned up: ${reasonOf(error)}.`];
+  }
+}
+
+function recoveryFailed(target: string, log: string, cause: unknown): SuiteError {
+  return new SuiteError('PITR.RECOVERY_FAILED', `Recovery did not reach ${target}`, {
+    why: log,
+    next: 'Choose another point ("azora-db pitr status" shows which); the server and its data are unchanged',
+    meta: { target },
+    cause,
+  });
+}
+
+/** Keeps the port, which is in a file that a base backup does not have, so that URLs stay valid. */
 export async function keepPort(place: Place, next: Place, account: Account | undefined): Promise<void> {
   const [from, to] = [place, next].map(({ data }) => path.join(data, 'postmaster.opts'));
   if (from === undefined || to === undefined) return;
-  await copyFile(from, to).then(
-    () => giveTo(account, to),
-    () => undefined,
-  );
+  const copied = await ifExists(() => copyFile(from, to).then(() => true));
+  if (copied) await giveTo(account, to);
 }
 
-/** Those of the base backup, with the archive as it is now: its command may have changed since. */
+/** The settings of the base backup with the current archive command, which may have changed since. */
 async function settingsFor(configuration: string, archiveCommand: string): Promise<string> {
   const lines = (await readFile(configuration, 'utf8')).split('\n').filter((line) => !RECOVERY_SETTING.test(line));
   return `${lines.join('\n').trimEnd()}\n${lineOf('archive_mode', 'on')}${lineOf('archive_command', archiveCommand)}`;
@@ -104,14 +129,14 @@ function recoverySettings({ target, timeline, restoreCommand }: Recovery): strin
     restore_command: restoreCommand,
     recovery_target_timeline: String(timeline),
     recovery_target_action: 'promote',
-    // Nobody is to read from it before it has come to its target.
+    // No session may read from the server before it has reached the target.
     hot_standby: 'off',
   };
-  // PostgreSQL reads its settings before it knows the abbreviations of zones, Z among them.
+  // PostgreSQL parses this setting before it knows time zone abbreviations such as Z.
   if (target.kind === 'time') wanted['recovery_target_time'] = target.time.replace('Z', '+00');
   if (target.kind === 'lsn') {
     wanted['recovery_target_lsn'] = lsnText(target.lsn);
-    // What pg_current_wal_lsn() gave is where the next record begins, which is not to be in it.
+    // pg_current_wal_lsn() returned the start of the next record, which must not be replayed.
     wanted['recovery_target_inclusive'] = 'off';
   }
   return Object.entries(wanted)
@@ -123,7 +148,7 @@ function lineOf(name: string, value: string): string {
   return `${name} = '${value.replaceAll('\\', '\\\\').replaceAll("'", "''")}'\n`;
 }
 
-async function lookInto(url: DatabaseUrl): Promise<Recovered> {
+async function inspect(url: DatabaseUrl): Promise<Recovered> {
   const { databases, ...recovered } = await withClient(url, async (client) => {
     const { timeline } = await readIdentity(client);
     const { rows } = await client.query<{ at: string | null; lsn: string; databases: string[] }>(
@@ -132,7 +157,7 @@ async function lookInto(url: DatabaseUrl): Promise<Recovered> {
               (SELECT array_agg(datname::text) FROM pg_database WHERE datallowconn) AS databases`,
     );
     const [row] = rows;
-    if (row === undefined) throw new Error('the restored server does not say where it is');
+    if (row === undefined) throw new Error('the restored server did not report its position');
     return { lastCommitAt: row.at, lsn: row.lsn, timeline, databases: row.databases };
   });
   for (const database of databases) {

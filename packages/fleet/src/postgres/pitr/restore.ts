@@ -1,29 +1,47 @@
-import { readdir, rm, stat } from 'node:fs/promises';
+import { readdir, stat } from 'node:fs/promises';
 import path from 'node:path';
 import { SuiteError } from '@azora/db-core';
 import { withClient } from '@azora/db-migrate';
 import { type Account, isRoot } from '../embedded/account';
 import { usableBinaries } from '../embedded/binaries';
-import { isFileError } from '../embedded/errors';
+import { isFileError, reasonOf } from '../embedded/errors';
 import { locatePlace, type Place } from '../embedded/place';
 import { startEmbedded } from '../embedded/server';
 import { liveDrafts, nextDataName, placeOfNext, type SwapStep, settleSwap, swapData } from '../embedded/swap';
+import {
+  type ArchiveLayout,
+  type ArchiveRecord,
+  archiveLayout,
+  foreignArchive,
+  getRecord,
+  ifExists,
+  unwritable,
+  writeRecord,
+} from './archive-layout';
 import { archiveNow, readIdentity } from './archiver';
-import { type ArchiveRecord, type Area, areaOf, getRecord, writeRecord } from './area';
-import type { BaseOptions } from './base';
-import { busy, foreignArchive, interrupted, unwritable } from './errors';
-import { chooseBase, type Reach, readReaches, refuseBeyond, refuseFuture } from './plan';
+import { type BaseOptions, removeDraft } from './base-backup';
+import { interrupted } from './copy';
+import {
+  chooseBase,
+  microseconds,
+  parseTarget,
+  type Reach,
+  readReaches,
+  refuseBeyond,
+  refuseFuture,
+  type Target,
+  targetText,
+} from './plan';
 import { installPrograms } from './programs';
 import { copyBase, keepPort, type Recovered, recover } from './recover';
-import { microseconds, parseTarget, type Target, targetText } from './target';
 import { parseLsn, timelinesIn } from './wal';
 
-/** Where a test ends the process. */
+/** The steps at which a test kills the process. */
 export type RestoreStep = 'checked' | 'archived' | 'copied' | 'recovered' | SwapStep;
 
 export interface RestoreOptions extends BaseOptions {
   readonly to: string;
-  /** Along which timeline; the server's own without it. */
+  /** The timeline to follow; the server's current one by default. */
   readonly timeline?: number | undefined;
   readonly onStep?: (step: RestoreStep) => Promise<void> | void;
 }
@@ -31,21 +49,20 @@ export interface RestoreOptions extends BaseOptions {
 export interface RestoredServer extends Recovered {
   readonly target: string;
   readonly base: string;
-  /** The former data; null when there was none any more. */
+  /** The directory of the replaced data; null when the data was missing. */
   readonly kept: string | null;
   readonly tookMs: number;
 }
 
-/** What a restore works with. */
 interface Work {
   readonly options: RestoreOptions;
   readonly place: Place;
-  readonly area: Area;
+  readonly layout: ArchiveLayout;
   readonly account: Account | undefined;
   readonly record: ArchiveRecord;
   readonly target: Target;
   readonly timeline: number;
-  /** Whether the server runs: what it has not archived yet can be had from it. */
+  /** Whether the server runs, so that it can archive its newest transactions. */
   readonly isAlive: boolean;
 }
 
@@ -53,8 +70,8 @@ const SETTLE_TIMEOUT_MS = 60_000;
 const DOES_NOT_START = ['EMBEDDED.START_FAILED', 'EMBEDDED.NOT_READY'];
 
 /**
- * Puts the embedded server back to a point in its past. A copy is recovered and looked into first, and only then takes
- * the place of the data, which is kept under another name.
+ * Restores the embedded server to a point in its past. A copy is recovered and examined first. Then it replaces the data,
+ * which is kept under another name.
  * @throws {SuiteError} `PITR.…`, `EMBEDDED.…`
  */
 export async function restoreTo(options: RestoreOptions): Promise<RestoredServer> {
@@ -67,37 +84,36 @@ export async function restoreTo(options: RestoreOptions): Promise<RestoredServer
   const next = placeOfNext(work.place, await nextDataName());
   try {
     if ((await liveDrafts(work.place)).length > 0) throw busy(work.place.directory);
-    const recovered = await recoverCopy(work, path.join(work.area.base, base.id, 'data'), next, step);
+    const recovered = await recoverCopy(work, path.join(work.layout.base, base.id, 'data'), next, step);
     if (options.signal?.aborted === true) throw interrupted();
-    const kept = await putInPlace(work, next, step);
-    await writeRecord(work.area, { ...work.record, timeline: recovered.timeline }, work.account);
+    const kept = await replaceData(work, next, step);
+    await writeRecord(work.layout, { ...work.record, timeline: recovered.timeline }, work.account);
     await startEmbedded(options);
     return { ...recovered, target: targetText(target), base: base.id, kept, tookMs: Date.now() - begun };
   } catch (error) {
+    await removeDraft(next.data, options);
     throw isFileError(error) ? unwritable(work.place.directory, error) : error;
-  } finally {
-    await rm(next.data, { recursive: true, force: true });
   }
 }
 
-/** The server is started when it can be; what is archived can be restored without it, too. */
+/** Starts the server if possible. A server that does not start can still be restored from the archive. */
 async function prepare(options: RestoreOptions, target: Target): Promise<Work> {
   const place = await locatePlace(options.home);
   await settleSwap(place, SETTLE_TIMEOUT_MS);
-  const area = areaOf(place);
-  const remembered = await getRecord(area);
+  const layout = archiveLayout(place);
+  const remembered = await getRecord(layout);
   const alive = await identityOf(place, options);
-  if (alive !== undefined && alive.systemId !== remembered.systemId) throw foreignArchive(area.directory);
+  if (alive !== undefined && alive.systemId !== remembered.systemId) throw foreignArchive(layout.directory);
   const record = alive ?? { ...remembered, timeline: (await timelineOfData(place)) ?? remembered.timeline };
-  const owner = await stat(area.directory);
+  const owner = await stat(layout.directory);
   const account = isRoot() ? { uid: owner.uid, gid: owner.gid } : undefined;
   const timeline = options.timeline ?? record.timeline;
-  return { options, place, area, account, record, target, timeline, isAlive: alive !== undefined };
+  return { options, place, layout, account, record, target, timeline, isAlive: alive !== undefined };
 }
 
 async function identityOf(place: Place, { home, onProgress }: RestoreOptions): Promise<ArchiveRecord | undefined> {
   if (!(await isThere(place.data))) {
-    onProgress(`there is no ${place.data} any more: restoring from the archive alone`);
+    onProgress(`${place.data} does not exist; restoring from the archive alone`);
     return undefined;
   }
   try {
@@ -105,22 +121,22 @@ async function identityOf(place: Place, { home, onProgress }: RestoreOptions): P
     return await withClient(url, readIdentity);
   } catch (error) {
     if (!(error instanceof SuiteError) || !DOES_NOT_START.includes(error.code)) throw error;
-    onProgress('the server does not start any more: restoring from the archive and what its log still has');
+    onProgress('the server does not start; restoring from the archive and the rest of its log');
     return undefined;
   }
 }
 
-/** A dead server's log is of its own timeline and those before. */
+/** The newest timeline in the log of a server that does not start. */
 async function timelineOfData({ data }: Place): Promise<number | undefined> {
-  const names = await readdir(path.join(data, 'pg_wal')).catch((): string[] => []);
+  const names = (await ifExists(() => readdir(path.join(data, 'pg_wal')))) ?? [];
   return timelinesIn(new Set(names)).at(-1);
 }
 
-/** Refuses what cannot be restored to, having archived the newest transactions: nothing else is touched yet. */
+/** Archives the newest transactions and rejects a point that cannot be reached. Nothing else is changed yet. */
 async function checkTarget(work: Work): Promise<Reach> {
-  const { area, record, target, timeline, options } = work;
+  const { layout, record, target, timeline, options } = work;
   const now = microseconds(new Date());
-  const chosen = chooseBase(target, await readReaches(area, record, timeline));
+  const chosen = chooseBase(target, await readReaches(layout, record, timeline));
   if (!work.isAlive) {
     refuseFuture(target, { time: now, lsn: undefined });
     return chosen;
@@ -134,11 +150,12 @@ async function checkTarget(work: Work): Promise<Reach> {
     await options.onStep?.('checked');
     options.onProgress('archiving the newest transactions');
     await archiveNow(client, work.place).catch((error: unknown) => {
-      // An archive that is stuck still leads to what it has.
+      // A stalled archive still reaches every point that was archived before.
       if (!isCovered(target, chosen)) throw error;
+      options.onProgress(`the newest transactions could not be archived: ${reasonOf(error)}`);
     });
   });
-  const reached = chooseBase(target, await readReaches(area, record, timeline));
+  const reached = chooseBase(target, await readReaches(layout, record, timeline));
   refuseBeyond(target, reached);
   return reached;
 }
@@ -159,28 +176,28 @@ async function recoverCopy(
   next: Place,
   step: (step: RestoreStep) => Promise<void> | void,
 ): Promise<Recovered> {
-  const { place, area, account, target, timeline, options } = work;
+  const { place, layout, account, target, timeline, options } = work;
   options.onProgress(`copying the base backup to ${next.data}`);
   await copyBase(base, next, account, options.signal);
   await step('copied');
   options.onProgress(`recovering to ${targetText(target)}`);
-  const { archive, restore } = await installPrograms(area, account);
+  const { archive, restore } = await installPrograms(layout, account);
   const recovered = await recover(next, account, await usableBinaries(place.base, account), {
     ...{ target, timeline, archiveCommand: archive },
-    // Of a server that is dead, what it did not archive.
+    // A server that does not start has log that it could not archive.
     restoreCommand: work.isAlive ? restore() : restore('../data/pg_wal/%f'),
   });
   await step('recovered');
   return recovered;
 }
 
-/** Returns where the former data is from then on. */
-async function putInPlace(
+/** Returns the new directory of the replaced data. */
+async function replaceData(
   { place, account, options }: Work,
   next: Place,
   step: (step: RestoreStep) => Promise<void> | void,
 ): Promise<string | null> {
-  options.onProgress('stopping the server and putting the restored data in its place');
+  options.onProgress('stopping the server and replacing its data');
   await keepPort(place, next, account);
   const had = await isThere(place.data);
   const kept = `data.before-${new Date().toISOString().replace(/[-:.]/g, '')}`;
@@ -189,8 +206,13 @@ async function putInPlace(
 }
 
 async function isThere(file: string): Promise<boolean> {
-  return stat(file).then(
-    () => true,
-    () => false,
-  );
+  return (await ifExists(() => stat(file))) !== undefined;
+}
+
+function busy(directory: string): SuiteError {
+  return new SuiteError('PITR.BUSY', 'Another restore of the embedded server is running', {
+    why: `It works in ${directory}.`,
+    next: 'Wait until it has ended',
+    meta: { directory },
+  });
 }

@@ -3,9 +3,9 @@ import path from 'node:path';
 import { withClient } from '@azora/db-migrate';
 import { findPlace, type Place } from '../embedded/place';
 import { findPostmaster } from '../embedded/postmaster';
+import { type ArchiveLayout, archivedNames, archiveLayout, findRecord, ifExists } from './archive-layout';
 import { type ArchiverState, readArchiver, readIdentity } from './archiver';
-import { type Area, archivedNames, areaOf, findRecord } from './area';
-import { type BaseBackup, listBases } from './bases';
+import { type BaseBackup, listBases } from './base-backup';
 import { readReaches } from './plan';
 import { isSegment, lsnText, timelinesIn } from './wal';
 
@@ -14,49 +14,50 @@ export interface Point {
   readonly lsn: string;
 }
 
-/** What the archive is, and what can be restored from it. */
+/** The state of the archive, and the points to which it can restore. */
 export interface ArchiveState {
   readonly isEnabled: boolean;
   readonly isRunning: boolean;
   readonly directory: string;
   readonly lastSegment: { readonly name: string; readonly at: Date; readonly ageSeconds: number } | null;
-  /** Null while the server does not run. */
+  /** Null while the server is stopped. */
   readonly archiver: ArchiverState | null;
   readonly timeline: number | null;
   readonly timelines: readonly number[];
   readonly bases: readonly BaseBackup[];
-  /** Along the present timeline, with what is archived. */
+  /** Along the current timeline, with the archived log. */
   readonly window: { readonly from: Point; readonly to: Point } | null;
-  /** The room that segments and base backups take on the disk. */
+  /** Disk usage. */
   readonly bytes: { readonly segments: number; readonly bases: number };
-  /** Former data that restores left, for a person to remove. */
+  /** The replaced data of earlier restores, which the user may remove. */
   readonly kept: readonly string[];
 }
 
 const BLOCK_BYTES = 512;
 
-/** Looks at the archive without starting anything; undefined when there is no embedded server. */
+/** Reads the archive without starting a server; undefined when there is no embedded server. */
 export async function readArchive({ home }: { readonly home: string }): Promise<ArchiveState | undefined> {
   const place = await findPlace(home);
   if (place === undefined) return undefined;
-  const area = areaOf(place);
+  const layout = archiveLayout(place);
   const server = await askServer(place);
-  const remembered = await findRecord(area);
+  const remembered = await findRecord(layout);
   const isOwn = remembered !== undefined && (server === undefined || server.systemId === remembered.systemId);
   const record = isOwn ? (server ?? remembered) : undefined;
-  const names = await archivedNames(area);
-  const segments = await statSegments(area, names);
-  const bases = record === undefined ? [] : (await listBases(area)).filter((base) => base.systemId === record.systemId);
+  const names = await archivedNames(layout);
+  const segments = await statSegments(layout, names);
+  const bases =
+    record === undefined ? [] : (await listBases(layout)).filter((base) => base.systemId === record.systemId);
   return {
     isEnabled: record !== undefined && (server?.archiver.isOn ?? (await isConfigured(place))),
     isRunning: server !== undefined,
-    directory: area.directory,
+    directory: layout.directory,
     lastSegment: segments.last,
     archiver: server?.archiver ?? null,
     timeline: record?.timeline ?? null,
     timelines: timelinesIn(names),
     bases,
-    window: record === undefined ? null : await readWindow(area, record),
+    window: record === undefined ? null : await readWindow(layout, record),
     bytes: { segments: segments.bytes, bases: bases.reduce((sum, { bytes }) => sum + bytes, 0) },
     kept: (await readdir(place.directory)).filter((name) => name.startsWith('data.before-')).sort(),
   };
@@ -70,11 +71,14 @@ async function askServer(place: Place) {
   });
 }
 
-async function readWindow(area: Area, record: Parameters<typeof readReaches>[1]): Promise<ArchiveState['window']> {
-  const reaches = await readReaches(area, record, record.timeline);
+async function readWindow(
+  layout: ArchiveLayout,
+  record: Parameters<typeof readReaches>[1],
+): Promise<ArchiveState['window']> {
+  const reaches = await readReaches(layout, record, record.timeline);
   const [newest, reach] = [reaches.at(-1), reaches.findLast(isWhole)];
   if (newest === undefined || reach === undefined) return null;
-  // A gap ends what older base backups lead to: those before it are not in the window.
+  // Base backups before a gap in the log do not reach the end of the window.
   const first = reaches.find((other) => other.end === reach.end) ?? reach;
   return {
     from: { time: first.base.stoppedAt, lsn: first.base.stopLsn },
@@ -86,10 +90,10 @@ function isWhole({ base, endTime }: Awaited<ReturnType<typeof readReaches>>[numb
   return endTime !== undefined && base.stoppedAt <= endTime;
 }
 
-/** By the blocks that they take: the zeros at the end of a segment take none. */
-async function statSegments(area: Area, names: ReadonlySet<string>) {
+/** Counts allocated blocks, because the zeros at the end of a segment use none. */
+async function statSegments(layout: ArchiveLayout, names: ReadonlySet<string>) {
   const stats = await Promise.all(
-    [...names].map(async (name) => ({ name, ...(await sizeAndTime(path.join(area.wal, name))) })),
+    [...names].map(async (name) => ({ name, ...(await sizeAndTime(path.join(layout.wal, name))) })),
   );
   const newest = stats
     .filter(({ name }) => isSegment(name))
@@ -107,8 +111,8 @@ async function sizeAndTime(file: string): Promise<{ bytes: number; at: Date }> {
   return { bytes: blocks > 0 ? blocks * BLOCK_BYTES : size, at: mtime };
 }
 
-/** For a server that does not run. */
+/** Whether the configuration of a stopped server turns archiving on. */
 async function isConfigured({ data }: Place): Promise<boolean> {
-  const text = await readFile(path.join(data, 'postgresql.auto.conf'), 'utf8').catch(() => '');
-  return /^\s*archive_mode\s*=\s*'(on|always)'/m.test(text);
+  const text = await ifExists(() => readFile(path.join(data, 'postgresql.auto.conf'), 'utf8'));
+  return /^\s*archive_mode\s*=\s*'(on|always)'/m.test(text ?? '');
 }

@@ -1,14 +1,14 @@
 import { readFile } from 'node:fs/promises';
 import path from 'node:path';
 
-/** A place in the log. */
+/** A position in the write-ahead log. */
 export type Lsn = bigint;
 
 const SEGMENT = /^[0-9A-F]{24}$/;
 const HISTORY = /^([0-9A-F]{8})\.history$/;
 const FOUR_GIB = 0x1_0000_0000n;
 
-/** One of the timelines that lead to another, and where it was left; the last is not left. */
+/** A timeline of a lineage, and the position at which the lineage leaves it; undefined for the last one. */
 export interface Stretch {
   readonly timeline: number;
   readonly end: Lsn | undefined;
@@ -27,13 +27,13 @@ export function isSegment(name: string): boolean {
   return SEGMENT.test(name);
 }
 
-/** 00000001000000000000002A: timeline, then the segment's number in two halves. */
+/** For example 00000001000000000000002A: the timeline, then the two halves of the segment's number. */
 export function segmentName(timeline: number, index: bigint, segmentBytes: number): string {
   const perFile = FOUR_GIB / BigInt(segmentBytes);
   return [BigInt(timeline), index / perFile, index % perFile].map(eightDigits).join('');
 }
 
-/** Which segment it is, counted from the beginning of the log. */
+/** The number of the segment, counted from the beginning of the log. */
 export function segmentIndex(name: string, segmentBytes: number): bigint {
   const [high, low] = [BigInt(`0x${name.slice(8, 16)}`), BigInt(`0x${name.slice(16)}`)];
   return high * (FOUR_GIB / BigInt(segmentBytes)) + low;
@@ -43,13 +43,13 @@ export function timelineOf(name: string): number {
   return Number.parseInt(name.slice(0, 8), 16);
 }
 
-/** The timelines of which the archive has something. */
+/** The timelines that occur in the archive. */
 export function timelinesIn(names: ReadonlySet<string>): readonly number[] {
   const found = [...names].filter((name) => isSegment(name) || HISTORY.test(name)).map(timelineOf);
   return [...new Set(found)].sort((one, other) => one - other);
 }
 
-/** How the log came to that timeline, by the file that a promotion leaves; the first has none. */
+/** The ancestors of a timeline, from the history file that a promotion writes. The first timeline has no such file. */
 export async function readLineage(directory: string, timeline: number): Promise<readonly Stretch[]> {
   const file = path.join(directory, `${eightDigits(BigInt(timeline))}.history`);
   const text = timeline === 1 ? '' : await readFile(file, 'utf8');
@@ -59,12 +59,12 @@ export async function readLineage(directory: string, timeline: number): Promise<
   return [...parents, { timeline, end: undefined }];
 }
 
-/** Whether the place on the timeline is in the past of the lineage. */
+/** Whether the lineage contains this position of the timeline. */
 export function isInPast(lineage: readonly Stretch[], timeline: number, lsn: Lsn): boolean {
   return lineage.some((stretch) => stretch.timeline === timeline && (stretch.end === undefined || lsn <= stretch.end));
 }
 
-/** Up to where the log is in the archive without a gap, from that segment on. */
+/** The end of the gapless log in the archive, from the segment `from` on. */
 export function reachFrom(
   names: ReadonlySet<string>,
   lineage: readonly Stretch[],
@@ -79,7 +79,7 @@ export function reachFrom(
   }
 }
 
-/** The segment as recovery looks for it: of the newest timeline that reaches so far back. */
+/** The file that recovery uses for a segment: that of the newest timeline that contains it. */
 function segmentAt(
   names: ReadonlySet<string>,
   lineage: readonly Stretch[],

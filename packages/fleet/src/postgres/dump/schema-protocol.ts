@@ -1,31 +1,30 @@
-/** What the two threads that run pg_dump over one connection say to each other, in PostgreSQL's wire protocol (version 3). */
+/** The messages between the two threads that run pg_dump over one connection: PostgreSQL's wire protocol, version 3. */
 
 const READY_FOR_QUERY = 0x5a;
 const TERMINATE = 0x58;
 const HEADER_BYTES = 5;
 
-/** What the worker is asked to do. */
+/** The request to the worker. */
 export interface DumpRequest {
-  /** Requests for the server and, at the end, the outcome come from it; the server's answers go to it. */
+  /** Carries the worker's requests to the server, the server's answers, and at the end the outcome. */
   readonly port: import('node:worker_threads').MessagePort;
-  /** One 32-bit word. */
+  /** One 32-bit word, an {@link ANSWER}, on which the worker sleeps. */
   readonly answered: SharedArrayBuffer;
   readonly serverVersion: string;
 }
 
-/** What the word says. */
+/** The values of {@link DumpRequest.answered}. */
 export const ANSWER = { none: 0, posted: 1, lost: 2 } as const;
 
-/** What the worker posts at the end of a request. */
+/** The worker's last message for a request. */
 export type DumpOutcome = { readonly sql: string } | { readonly failed: string };
 
-/** Whether the bytes are whole messages, the last of which says that the server waits for the next query. */
+/** Whether the bytes are complete messages that end in ReadyForQuery. */
 export function isWholeAnswer(bytes: Buffer): boolean {
-  const last = lastMessageType(bytes);
-  return last === READY_FOR_QUERY;
+  return lastMessageType(bytes) === READY_FOR_QUERY;
 }
 
-/** Whether the bytes are whole messages of a client; libpq may write a long one in pieces. */
+/** Whether the bytes are complete messages of a client. libpq may write a long message in several pieces. */
 export function isWholeRequest(bytes: Buffer): boolean {
   return lastMessageType(bytes) !== undefined;
 }
@@ -34,7 +33,7 @@ export function isTerminate(bytes: Buffer): boolean {
   return bytes[0] === TERMINATE;
 }
 
-/** What a server says to a client that it lets in without a password. */
+/** The server's first messages to a client that needs no password. */
 export function greeting(serverVersion: string): Buffer {
   const parameters = {
     server_version: serverVersion,
@@ -50,7 +49,7 @@ export function greeting(serverVersion: string): Buffer {
   ]);
 }
 
-/** A client's message that asks for a statement without parameters. */
+/** A client's message that runs a statement without parameters. */
 export function query(sql: string): Buffer {
   return message('Q', Buffer.from(`${sql}\0`));
 }
@@ -62,7 +61,7 @@ function message(type: string, body: Buffer): Buffer {
   return Buffer.concat([head, body]);
 }
 
-/** The type of the last message when nothing is missing of it. */
+/** The type of the last message; undefined when it is not complete. */
 function lastMessageType(bytes: Buffer): number | undefined {
   let type: number | undefined;
   let at = 0;

@@ -1,8 +1,8 @@
 import type { Client } from 'pg';
 
-export interface Recall {
+export interface VectorRecall {
   readonly index: string;
-  /** Of the ten nearest rows to a vector, the share that a search by the index finds, 0 to 1. */
+  /** The share of the ten nearest rows that a search by the index finds, from 0 to 1. */
   readonly recall: number;
 }
 
@@ -17,19 +17,19 @@ interface VectorIndex {
 const PROBES = 20;
 const NEAREST = 10;
 
-/** Measures what each HNSW index of the database finds, against the exact answer for the same few vectors. */
-export async function readRecall(client: Client): Promise<readonly Recall[]> {
+/** Measures the recall of each HNSW index: its results for a few vectors, compared with the exact results. */
+export async function measureVectorRecall(client: Client): Promise<readonly VectorRecall[]> {
   const { rows } = await client.query<VectorIndex>(INDEXES);
-  const measured: Recall[] = [];
+  const measured: VectorRecall[] = [];
   for (const index of rows) {
     const exact = await distances(client, index, 'enable_indexscan');
     const found = await distances(client, index, 'enable_seqscan');
-    if (exact.length > 0) measured.push({ index: index.name, recall: share(exact, found) });
+    if (exact.length > 0) measured.push({ index: index.name, recall: recallOf(exact, found) });
   }
   return measured;
 }
 
-/** For each probe the distances of what a search gives, with one way of searching turned off. */
+/** The distances of the results for each probe, with one kind of scan disabled. */
 async function distances(client: Client, index: VectorIndex, off: string): Promise<readonly (readonly number[])[]> {
   const { table, expression, predicate, operator } = index;
   const results: unknown = await client.query(`
@@ -44,8 +44,8 @@ async function distances(client: Client, index: VectorIndex, off: string): Promi
   return answer?.rows.map(({ nearest }) => nearest) ?? [];
 }
 
-/** Rows that are equally near count as the same one. */
-function share(exact: readonly (readonly number[])[], found: readonly (readonly number[])[]): number {
+/** Rows at the same distance count as the same row. */
+function recallOf(exact: readonly (readonly number[])[], found: readonly (readonly number[])[]): number {
   const shares = exact.map((nearest, probe) => {
     const farthest = Math.max(...nearest) + 1e-6;
     const hits = (found[probe] ?? []).filter((distance) => distance <= farthest).length;
@@ -54,7 +54,7 @@ function share(exact: readonly (readonly number[])[], found: readonly (readonly 
   return shares.reduce((sum, one) => sum + one, 0) / shares.length;
 }
 
-/** The operator is the one for which the index's class sorts. */
+/** The operator is the ordering operator of the index's operator class. */
 const INDEXES = `
   SELECT pg_index.indexrelid::regclass::text AS name, indrelid::regclass::text AS table,
          '(' || pg_get_indexdef(pg_index.indexrelid, 1, true) || ')' AS expression,

@@ -1,0 +1,64 @@
+import path from 'node:path';
+import { isRecord, SuiteError } from '@azora/db-core';
+import type { Environment } from '../system/child-environment';
+import { directoryStorage } from './directory';
+import type { S3Location } from './s3-bucket';
+import type { Storage } from './storage';
+
+/** At least two letters, because a single letter is a Windows drive. */
+const SCHEME = /^([a-z][a-z0-9+.-]+):\/\//i;
+/** The bucket names that S3 accepts. None has an `@`, a colon or a question mark: no credentials and no options. */
+const BUCKET = /^[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]$/;
+/** The characters that S3 calls safe in keys, and `=`. */
+const FOLDER = /^[\w!.*'()=-]+$/;
+
+/**
+ * Opens the place that keeps backup sets: `s3://bucket/prefix`, or a directory.
+ * @param environment holds the `AWS_…` variables of the S3 client
+ * @throws {SuiteError} `USAGE.BAD_LOCATION`, `BACKUP.NO_S3_CLIENT`
+ */
+export async function openStorage(location: string, environment: Environment): Promise<Storage> {
+  const scheme = SCHEME.exec(location)?.[1]?.toLowerCase();
+  if (scheme === undefined) return directoryStorage(path.resolve(location));
+  if (scheme !== 's3') throw badLocation(`${scheme}:// is not supported.`);
+  const parsed = parseS3Location(location);
+  const { s3Storage } = await loadS3();
+  return s3Storage(parsed, environment);
+}
+
+/** The SDK takes a tenth of a second to load, and only buckets need it. */
+async function loadS3() {
+  try {
+    return await import('./s3.js');
+  } catch (error) {
+    const isMissing = isRecord(error) && /_NOT_FOUND$/.test(String(error['code']));
+    if (!isMissing || !/'@aws-sdk\//.test(String(error['message']))) throw error;
+    throw new SuiteError('BACKUP.NO_S3_CLIENT', 'The S3 client is not installed', {
+      kind: 'configuration',
+      why: 'The AWS SDK is an optional peer dependency of @azora/db-fleet; only backup sets in a bucket need it.',
+      next: 'Run "npm install @aws-sdk/client-s3 @aws-sdk/lib-storage", or keep backup sets in a directory',
+      cause: error,
+    });
+  }
+}
+
+/** Parses `s3://bucket/optional/prefix`. @throws {SuiteError} `USAGE.BAD_LOCATION` */
+export function parseS3Location(url: string): S3Location {
+  const [bucket = '', ...rest] = url.replace(/^s3:\/\//i, '').split('/');
+  if (!BUCKET.test(bucket)) throw badLocation('The part after s3:// is not a valid bucket name.');
+  const folders = rest.filter((folder) => folder !== '');
+  if (folders.some((folder) => !FOLDER.test(folder) || folder === '.' || folder === '..')) {
+    throw badLocation(`The prefix in the bucket ${bucket} may contain only letters, digits and ! _ . * ' ( ) = -.`);
+  }
+  const prefix = folders.map((folder) => `${folder}/`).join('');
+  return { bucket, prefix, text: `s3://${[bucket, ...folders].join('/')}` };
+}
+
+/** Leaves the location out of every text: the URL may hold a password. */
+function badLocation(why: string): SuiteError {
+  return new SuiteError('USAGE.BAD_LOCATION', 'The location for backup sets is not valid', {
+    kind: 'usage',
+    why,
+    next: 'Give a directory or s3://bucket/prefix; credentials and endpoint come from AWS_… variables',
+  });
+}

@@ -1,0 +1,99 @@
+import type { Register } from './command';
+import { requireYes } from './consent';
+import { openSuite, parseWhole, withJson, yesOption } from './suite';
+
+interface JsonFlag {
+  readonly json?: boolean;
+}
+
+export const registerPitr: Register = (program, execute) => {
+  const pitr = program
+    .command('pitr')
+    .summary('restore the embedded server to any moment since a base backup')
+    .description(
+      'Point-in-time recovery of the embedded server with all of its databases. It does not cover companions, which hold ' +
+        'the services whose extensions the embedded server lacks and do not archive a log: use "azora-db backup" for ' +
+        'them. For the server of docker-compose.yml use scripts/pitr; for any other server use pgBackRest, WAL-G or the ' +
+        "provider's own recovery.",
+    );
+  for (const register of [registerEnable, registerBase, registerStatus, registerRestore]) register(pitr, execute);
+};
+
+const registerEnable: Register = (pitr, execute) => {
+  withJson(pitr.command('enable'))
+    .summary('archive the write-ahead log of the embedded server; restarts the server the first time')
+    .action(
+      execute(async (context, _flags: JsonFlag) => {
+        const { settings, services } = await openSuite(context, {});
+        const { enablePitr } = await import('../operations/pitr.js');
+        const { enabledText } = await import('../render/pitr.js');
+        const { log: onProgress, signal } = context;
+        const enabled = await enablePitr(settings, services, { onProgress, signal });
+        return { data: { ok: true, ...enabled }, text: enabledText(enabled) };
+      }),
+    );
+};
+
+interface BaseFlags extends JsonFlag {
+  readonly keep?: number;
+}
+
+const registerBase: Register = (pitr, execute) => {
+  withJson(pitr.command('base'))
+    .summary('make a base backup, so that every later moment can be restored')
+    .option('--keep <n>', 'then remove older base backups except for the newest n, and unneeded log', parseWhole(1))
+    .action(
+      execute(async (context, flags: BaseFlags) => {
+        const { settings, services } = await openSuite(context, {});
+        const { takePitrBase } = await import('../operations/pitr.js');
+        const { baseText } = await import('../render/pitr.js');
+        const { log: onProgress, signal } = context;
+        const base = await takePitrBase(settings, services, flags.keep, { onProgress, signal });
+        return { data: { ok: true, ...base }, text: baseText(base) };
+      }),
+    );
+};
+
+const registerStatus: Register = (pitr, execute) => {
+  withJson(pitr.command('status'))
+    .summary('show the archive, the base backups and the moments that can be restored')
+    .action(
+      execute(async (context, _flags: JsonFlag) => {
+        const { settings, services } = await openSuite(context, {});
+        const { readPitr } = await import('../operations/pitr.js');
+        const { pitrStatusText } = await import('../render/pitr.js');
+        const status = await readPitr(settings, services);
+        return { data: status, text: pitrStatusText(status) };
+      }),
+    );
+};
+
+interface RestoreFlags extends JsonFlag {
+  readonly to: string;
+  readonly timeline?: number;
+  readonly yes?: boolean;
+}
+
+const registerRestore: Register = (pitr, execute) => {
+  withJson(pitr.command('restore'))
+    .summary('restore the whole embedded server to a moment (needs --yes)')
+    .description(
+      'Recovers a copy next to the server to the given moment. The copy then replaces the data of the server, which is ' +
+        'kept as data.before-<time>. All databases of the embedded server are restored together.',
+    )
+    .requiredOption('--to <point>', 'a time with its zone (2026-01-31T12:00:00Z), an LSN (0/1A2B3C8), or latest')
+    .option('--timeline <n>', 'follow a timeline that an earlier restore left', parseWhole(1))
+    .addOption(yesOption('do it: transactions that were committed later remain only in the data that is kept'))
+    .action(
+      execute(async (context, flags: RestoreFlags) => {
+        const { settings, services } = await openSuite(context, {});
+        const { restorePitr } = await import('../operations/pitr.js');
+        const { restoredText } = await import('../render/pitr.js');
+        requireYes(flags, `restore every database of the embedded server to ${flags.to}`);
+        const { log: onProgress, signal } = context;
+        const request = { to: flags.to, timeline: flags.timeline };
+        const restored = await restorePitr(settings, services, request, { onProgress, signal });
+        return { data: { ok: true, ...restored }, text: restoredText(restored) };
+      }),
+    );
+};

@@ -1,0 +1,80 @@
+import { findDatabaseError, SuiteError } from '@azora/db-core';
+import { backOff } from 'exponential-backoff';
+import type { ClientBase } from 'pg';
+import { type DumpedTable, tableList } from './snapshot';
+
+/** A session of its own in one database, which holds the locks of the fence. */
+export interface FenceSession {
+  readonly client: ClientBase;
+  readonly tables: readonly DumpedTable[];
+}
+
+/**
+ * The limit of one attempt to lock all tables of a database. It is shorter than PostgreSQL's `deadlock_timeout` (one
+ * second): a writer that waits for this session while this session waits for the writer continues before the server
+ * would cancel its transaction.
+ */
+const ATTEMPT_TIMEOUT_MS = 500;
+const QUERY_CANCELED = '57014';
+/** About ten seconds altogether. */
+const RETRY = {
+  numOfAttempts: 12,
+  startingDelay: 50,
+  maxDelay: 2_000,
+  jitter: 'full',
+  // Any other error would repeat itself, and the writers of the other databases would wait for all attempts.
+  retry: (error: unknown) => error instanceof SuiteError && error.code === 'BACKUP.FENCE_TIMEOUT',
+} as const;
+
+/**
+ * Runs `work` while no transaction writes to any of the databases: transactions that have begun to write are waited for,
+ * and new ones wait until `work` is done.
+ * @returns the result of `work`, and how long the fence was held
+ * @throws {SuiteError} `BACKUP.FENCE_TIMEOUT`, and the errors of `work`
+ */
+export async function withWriteFence<Result>(
+  sessions: readonly FenceSession[],
+  work: () => Promise<Result>,
+): Promise<{ readonly result: Result; readonly heldMs: number }> {
+  const since = await backOff(() => raiseAll(sessions), RETRY);
+  const [done] = await Promise.allSettled([work()]);
+  const heldMs = Math.round(performance.now() - since);
+  const lowered = await Promise.allSettled(sessions.map(({ client }) => rollback(client)));
+  if (done.status === 'rejected') throw done.reason;
+  // A session that was lost held no locks from then on, perhaps while `work` ran.
+  for (const end of lowered) if (end.status === 'rejected') throw end.reason;
+  return { result: done.value, heldMs };
+}
+
+/** Locks all databases or none, so that the writers of one do not wait for those of another. Returns since when. */
+async function raiseAll(sessions: readonly FenceSession[]): Promise<number> {
+  const since = performance.now();
+  const raised = await Promise.allSettled(sessions.map(raise));
+  if (raised.every((one) => one.status === 'fulfilled' && one.value)) return since;
+  await Promise.allSettled(
+    sessions.map(({ client }, index) => (raised[index]?.status === 'fulfilled' ? rollback(client) : undefined)),
+  );
+  for (const one of raised) if (one.status === 'rejected') throw one.reason;
+  throw new SuiteError('BACKUP.FENCE_TIMEOUT', 'Timed out waiting for open write transactions', {
+    why: 'With --fence, a backup waits until no transaction writes, and one stayed open for too long.',
+    next: 'Run "azora-db migrate doctor", which names long transactions, or back up without --fence',
+  });
+}
+
+/** False when a table could not be locked in time. */
+async function raise({ client, tables }: FenceSession): Promise<boolean> {
+  if (tables.length === 0) return true;
+  await client.query(`BEGIN; SET LOCAL statement_timeout = ${ATTEMPT_TIMEOUT_MS}`);
+  try {
+    await client.query(`LOCK TABLE ${tableList(tables)} IN SHARE MODE`);
+    return true;
+  } catch (error) {
+    if (findDatabaseError(error)?.sqlState !== QUERY_CANCELED) throw error;
+    await rollback(client);
+    return false;
+  }
+}
+
+async function rollback(client: ClientBase): Promise<void> {
+  await client.query('ROLLBACK');
+}
