@@ -1,8 +1,8 @@
 import type { BackupReport } from '../operations/backup/create';
 import type { RestoredService } from '../operations/backup/restore';
-import { countOf, doneRows, type ServiceRow } from '../operations/fleet';
 import type { ListedSet, PrunedSets } from '../operations/backup/sets';
 import type { VerifyReport } from '../operations/backup/verify';
+import { countOf, doneRows, type ServiceRow } from '../operations/fleet';
 import { countsText, failuresText, rowsData } from './fleet';
 import { sizeText } from './size';
 import { table } from './table';

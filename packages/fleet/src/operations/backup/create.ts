@@ -8,6 +8,7 @@ import { newSetId, type SetWriter, type Storage } from '../../backup-store/stora
 import { suiteVersion } from '../../config/version';
 import { maskOf } from '../../postgres/dump/mask';
 import type { SchemaModel } from '../../schema/schema-model';
+import type { Environment } from '../../system/child-environment';
 import { countOf, doneRows, eachService, type RunOptions, type ServiceRow, toSuiteError } from '../fleet';
 import type { Target } from '../targets';
 import { dumpDatabase, type RowFormat } from './dump';

@@ -9,6 +9,7 @@ import { dropDatabase } from '../../postgres/databases';
 import { swapDatabases } from '../../postgres/dump/swap';
 import { createRole, restrictDatabase, withRightsLock } from '../../postgres/roles';
 import { type ScratchDatabase, withScratchDatabases } from '../../postgres/scratch';
+import type { Environment } from '../../system/child-environment';
 import { countOf, doneRows, eachService, type RunOptions, type ServiceRow } from '../fleet';
 import { DEFAULT_LOCK_TIMEOUT_MS, migrateTargetUp } from '../migrate';
 import { provision } from '../provision';

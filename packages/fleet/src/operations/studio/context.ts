@@ -1,5 +1,5 @@
 import pMap from 'p-map';
-import { openStorage } from '../../backup-store/open-storage';
+import { openStorage } from '../../backup-store/location';
 import type { Storage } from '../../backup-store/storage';
 import type { Service } from '../../config/registry';
 import type { Settings } from '../../config/settings';
@@ -58,7 +58,7 @@ export async function openStudioContext(options: StudioOptions): Promise<OpenedS
     context: {
       targets,
       schemaModel,
-      openStorage: () => openStorage(settings.backups.location),
+      openStorage: () => openStorage(settings.backups.location, settings.environment),
       write,
       reveal,
       access: new Map(accesses.map(({ service, access }) => [service, access])),

@@ -1,7 +1,7 @@
 import type { Storage } from '../../backup-store/storage';
 import { readHealth, type TableHealth } from '../../postgres/health';
 import { readSlowest, type SlowStatement } from '../../postgres/slow-statements';
-import { describeSet } from '../backup/list';
+import { describeSet } from '../backup/sets';
 import { eachService, toSuiteError } from '../fleet';
 import { readStatus, type ServiceStatus } from '../status';
 import type { Target } from '../targets';
