@@ -5,27 +5,28 @@ const FLEET = '^packages/fleet/src';
 exports.ROOMS = [
   { name: 'core', path: '^packages/core/src', mayImport: [] },
   { name: 'migrate', path: '^packages/migrate/src', mayImport: ['^packages/core'] },
-  { name: 'fleet-config', path: `${FLEET}/config`, mayImport: ['^packages/core'] },
+  { name: 'fleet-system', path: `${FLEET}/system`, mayImport: ['^packages/core'] },
+  { name: 'fleet-config', path: `${FLEET}/config`, mayImport: ['^packages/core', `${FLEET}/system`] },
   { name: 'fleet-schema', path: `${FLEET}/schema`, mayImport: ['^packages/core', `${FLEET}/config`] },
   {
     name: 'fleet-postgres',
     path: `${FLEET}/postgres`,
-    mayImport: ['^packages/(core|migrate)', `${FLEET}/(config|schema)`],
+    mayImport: ['^packages/(core|migrate)', `${FLEET}/(system|config|schema)`],
   },
   {
     name: 'fleet-backup-store',
     path: `${FLEET}/backup-store`,
-    mayImport: ['^packages/(core|migrate)', `${FLEET}/(postgres|config|schema)`],
+    mayImport: ['^packages/(core|migrate)', `${FLEET}/(system|postgres|config|schema)`],
   },
   {
     name: 'fleet-operations',
     path: `${FLEET}/operations`,
-    mayImport: ['^packages/(core|migrate)', `${FLEET}/(postgres|backup-store|config|schema)`],
+    mayImport: ['^packages/(core|migrate)', `${FLEET}/(system|postgres|backup-store|config|schema)`],
   },
   {
     name: 'fleet-studio',
     path: `${FLEET}/studio`,
-    mayImport: ['^packages/(core|migrate)', `${FLEET}/(operations|config|schema)`],
+    mayImport: ['^packages/(core|migrate)', `${FLEET}/(system|operations|config|schema)`],
   },
   {
     name: 'fleet-render',
