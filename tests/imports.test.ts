@@ -30,7 +30,7 @@ describe('the import table', () => {
       '../../../../services/mint/src/client',
       'fleet-operations',
     ],
-    ['an operation imports a command', 'packages/fleet/src/operations', '../commands/consent', 'fleet-operations'],
+    ['an operation imports a command', 'packages/fleet/src/operations', '../commands/exit-codes', 'fleet-operations'],
     ['a service imports another', 'services/mint/src', '../../auth/src/client', 'service-mint'],
     ['the seed imports the toolkit', 'prisma', '../packages/fleet/src/config/registry', 'seed'],
   ] as const;

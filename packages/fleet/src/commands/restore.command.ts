@@ -1,8 +1,8 @@
 import { SuiteError } from '@azora/db-core';
 import { openPlace, type PlaceFlags, withPlace } from './backup/shared';
 import type { CommandContext, Register } from './command';
+import { type FleetFlags, openSuite, withFleetFlags } from './command';
 import { exitCodeOfRows } from './exit-codes';
-import { type FleetFlags, openSuite, withFleetFlags } from './suite';
 
 interface RestoreFlags extends FleetFlags, PlaceFlags {
   readonly yes?: boolean;

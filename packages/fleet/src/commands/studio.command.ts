@@ -1,6 +1,6 @@
 import { randomBytes } from 'node:crypto';
 import type { CommandContext, Register } from './command';
-import { type FleetFlags, openSuite, parseWhole, withFleetFlags } from './suite';
+import { type FleetFlags, openSuite, parseWhole, withFleetFlags } from './command';
 
 interface StudioFlags extends FleetFlags {
   readonly port: number;

@@ -9,14 +9,14 @@ import { GENERATED } from './documents/markdown';
 import { renderStatus } from './documents/status';
 
 export interface DocumentOptions {
-  /** Writes nothing, only tells what is stale. */
+  /** Writes nothing and returns the stale documents. */
   readonly check: boolean;
 }
 
 const DIAGRAMS = 'docs/er';
 const NO_INVARIANTS: ReadonlyMap<string, Invariants> = new Map();
 
-/** Every generated document by its path in the checkout. */
+/** All generated documents by their paths in the checkout. */
 export function renderDocuments(
   schemaModel: SchemaModel,
   services: readonly Service[],
@@ -33,7 +33,7 @@ export function renderDocuments(
 }
 
 /**
- * Writes the generated documents that are missing or stale and removes those of services that are gone.
+ * Writes the generated documents that are missing or stale, and removes those of removed services.
  * @returns the paths that were stale, sorted
  * @throws {SuiteError} `DOCUMENTS.UNWRITABLE`
  */
@@ -53,7 +53,7 @@ export async function writeDocuments(
   return files;
 }
 
-/** Diagrams that a run of ours has left; other files there are nobody's business. */
+/** The diagrams that an earlier run wrote; other files in the folder stay. */
 async function findGenerated(root: string): Promise<readonly string[]> {
   const names = await readdir(path.join(root, DIAGRAMS)).catch(() => []);
   const files = names.filter((name) => name.endsWith('.md')).map((name) => `${DIAGRAMS}/${name}`);
@@ -61,7 +61,7 @@ async function findGenerated(root: string): Promise<readonly string[]> {
   return files.filter((_, index) => texts[index]?.startsWith(GENERATED));
 }
 
-/** A checkout on Windows may have turned the line ends; that makes no document stale. */
+/** Ignores the line ends: a checkout on Windows may have changed them. */
 async function readText(root: string, file: string): Promise<string | undefined> {
   const text = await readFile(path.join(root, file), 'utf8').catch(() => undefined);
   return text?.replaceAll('\r\n', '\n');

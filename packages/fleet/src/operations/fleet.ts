@@ -3,13 +3,13 @@ import { findDatabaseError, isConnectionLoss, SuiteError } from '@azora/db-core'
 import pMap from 'p-map';
 import type { Service } from '../config/registry';
 
-/** How one service came out of a run over the fleet. */
+/** The result of one service in a run over the fleet. */
 export type ServiceRow<Data> =
   | { readonly service: string; readonly state: 'done'; readonly data: Data }
   | { readonly service: string; readonly state: 'failed'; readonly error: SuiteError }
   | { readonly service: string; readonly state: 'not-started' };
 
-/** What a run tells while it goes on; `detail` is a few words such as `2 migrations`. */
+/** A step of a run; `detail` is a short text such as `2 migrations`. */
 export interface ProgressEvent {
   readonly service: string;
   readonly state: 'queued' | 'started' | 'working' | 'done' | 'failed';
@@ -20,18 +20,18 @@ export type Progress = (event: ProgressEvent) => void;
 
 export interface RunOptions {
   readonly progress?: Progress | undefined;
-  /** Once aborted, no further service is started; those that run come to their next safe point. */
+  /** Once it is aborted, no further service starts, and running ones stop at their next safe point. */
   readonly signal?: AbortSignal | undefined;
 }
 
-/** Two services per core: while one waits for the server's fsync, another computes. */
+/** Two services per core: one computes while another waits for the server's fsync. */
 const CONCURRENCY = Math.min(8, Math.max(4, os.availableParallelism() * 2));
 
-/** Does `work` for every service, a bounded number at a time, going on past those that fail: one row per service. */
+/** Runs `work` for every service, a bounded number at a time. A service that fails does not stop the others. */
 export async function eachService<Item extends { readonly service: Service }, Data>(
   items: readonly Item[],
   { progress, signal }: RunOptions,
-  work: (item: Item, tell: (detail: string) => void) => Promise<{ readonly data: Data; readonly detail: string }>,
+  work: (item: Item, onProgress: (detail: string) => void) => Promise<{ readonly data: Data; readonly detail: string }>,
 ): Promise<readonly ServiceRow<Data>[]> {
   for (const { service } of items) progress?.({ service: service.name, state: 'queued', detail: '' });
   return pMap(
@@ -41,11 +41,11 @@ export async function eachService<Item extends { readonly service: Service }, Da
       if (signal?.aborted) return { service, state: 'not-started' };
       progress?.({ service, state: 'started', detail: '' });
       try {
-        const { data, detail } = await work(item, (told) => progress?.({ service, state: 'working', detail: told }));
+        const { data, detail } = await work(item, (step) => progress?.({ service, state: 'working', detail: step }));
         progress?.({ service, state: 'done', detail });
         return { service, state: 'done', data };
       } catch (error) {
-        // Its work came to a safe point and ended there.
+        // The work stopped at a safe point after an interrupt.
         if (signal?.aborted && error === signal.reason) return { service, state: 'not-started' };
         const known = toSuiteError(error);
         progress?.({ service, state: 'failed', detail: known.message });
@@ -56,7 +56,7 @@ export async function eachService<Item extends { readonly service: Service }, Da
   );
 }
 
-/** The rows that are done, with their data. */
+/** The rows of services that are done. */
 export function doneRows<Data>(
   rows: readonly ServiceRow<Data>[],
 ): readonly Extract<ServiceRow<Data>, { state: 'done' }>[] {
@@ -64,31 +64,31 @@ export function doneRows<Data>(
 }
 
 /**
- * What was thrown, as the suite's error: the end of a session, a database's error by its SQLSTATE, anything else as a bug
- * with its cause.
+ * Turns anything that was thrown into the suite's error: a lost connection, an error of PostgreSQL with its SQLSTATE, and
+ * otherwise a bug with its cause.
  */
 export function toSuiteError(error: unknown): SuiteError {
   if (error instanceof SuiteError) return error;
   const message = error instanceof Error ? error.message : String(error);
   if (isConnectionLoss(error)) {
     return new SuiteError('SERVER.CONNECTION_LOST', 'The connection to the server was lost', {
-      // Node's error of several addresses at once has no message.
+      // The error of a host with several addresses has no message.
       ...(message === '' ? {} : { why: `${message}.` }),
-      next: 'Run it again when the server is back',
+      next: 'Run the command again when the server is back',
       cause: error,
     });
   }
-  const fault = findDatabaseError(error);
-  if (fault !== undefined) {
-    return new SuiteError('DATABASE.FAILED', fault.message, {
-      why: `PostgreSQL answered SQLSTATE ${fault.sqlState}.`,
-      meta: { sqlState: fault.sqlState },
+  const found = findDatabaseError(error);
+  if (found !== undefined) {
+    return new SuiteError('DATABASE.FAILED', found.message, {
+      why: `PostgreSQL reported SQLSTATE ${found.sqlState}.`,
+      meta: { sqlState: found.sqlState },
       cause: error,
     });
   }
   return new SuiteError('INTERNAL', message, {
     kind: 'bug',
-    next: 'Run it again with AZORA_DEBUG=1 for the stack',
+    next: 'Run the command again with AZORA_DEBUG=1 to see the stack',
     cause: error,
   });
 }

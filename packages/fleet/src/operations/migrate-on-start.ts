@@ -1,5 +1,4 @@
-import { findServices, selectServices } from '../config/registry';
-import { findRoot } from '../config/root';
+import { findRoot, findServices, selectServices } from '../config/registry';
 import { readEnvironment, readSettings } from '../config/settings';
 import { migrateTargetUp } from './migrate';
 import { openTargets } from './targets';

@@ -4,6 +4,7 @@ import path from 'node:path';
 import { type SeedMessage, type SeedRequest, SuiteError } from '@azora/db-core';
 import type { PasswordOf } from '../config/credentials';
 import { references, type SchemaModel, serviceOrder } from '../schema/schema-model';
+import { childEnvironment, type Environment } from '../system/child-environment';
 import { countOf } from './count';
 import type { RunOptions, ServiceRow } from './fleet';
 import { findOrphans, type Orphans } from './references';
@@ -11,6 +12,8 @@ import { appUrl, type Target } from './targets';
 
 export interface SeedOptions extends RunOptions {
   readonly root: string;
+  /** The environment of the command; the seed's process gets the few variables that every program needs. */
+  readonly environment?: Environment;
   /** Thousands of users to add to the fixed rows. */
   readonly scale: number;
 }
@@ -54,7 +57,7 @@ export async function seedFleet(
  */
 export async function runSeed(
   request: SeedRequest,
-  options: RunOptions & Pick<SeedOptions, 'root'>,
+  options: RunOptions & Pick<SeedOptions, 'root' | 'environment'>,
 ): Promise<SeedReport['rows']> {
   const entry = path.join(options.root, 'prisma', 'dist', 'seed.js');
   if (!existsSync(entry)) {
@@ -67,7 +70,8 @@ export async function runSeed(
     request.services.map(({ name }) => [name, { service: name, state: 'not-started' }]),
   );
   for (const { name } of request.services) options.progress?.({ service: name, state: 'queued', detail: '' });
-  const child = fork(entry, { cwd: options.root, serialization: 'advanced' });
+  const env = childEnvironment(options.environment ?? {});
+  const child = fork(entry, { cwd: options.root, serialization: 'advanced', env });
   const stop = () => child.disconnect();
   options.signal?.addEventListener('abort', stop, { once: true });
   child.on('message', (message: SeedMessage) => record(rows, message, options));

@@ -4,13 +4,13 @@ import { scramVerifier } from './scram';
 
 export type TablePrivilege = 'select' | 'insert' | 'update' | 'delete';
 
-/** What an app role may do with each table, by table name; a table that is not named gives nothing. */
+/** The rights of an app role on each table, by table name. The role has no rights on other tables. */
 export type TableGrants = ReadonlyMap<string, readonly TablePrivilege[]>;
 
 const DUPLICATE_OBJECT = '42710';
 const UNIQUE_VIOLATION = '23505';
 
-/** Creates the login role if it is missing; true when it was made now. */
+/** Creates the login role when it is missing; true when this call created it. */
 export async function createRole(client: ClientBase, role: string, password: string): Promise<boolean> {
   const found = await client.query('SELECT 1 FROM pg_roles WHERE rolname = $1', [role]);
   if (found.rowCount !== 0) return false;
@@ -21,7 +21,7 @@ export async function createRole(client: ClientBase, role: string, password: str
     return true;
   } catch (error) {
     const state = findDatabaseError(error)?.sqlState;
-    // Another setup made it between the question and the statement.
+    // Another setup created it between the query and the statement.
     if (state === DUPLICATE_OBJECT || state === UNIQUE_VIOLATION) return false;
     throw error;
   }
@@ -31,10 +31,10 @@ export async function setPassword(client: ClientBase, role: string, password: st
   await client.query(`ALTER ROLE ${quoteIdentifier(role)} PASSWORD ${quoteLiteral(scramVerifier(password))}`);
 }
 
-/** Rights on databases are rows that PostgreSQL refuses to update twice at once; the number is "role" in ASCII. */
+/** The key of the lock under which rights change; the number is "role" in ASCII. */
 const RIGHTS_LOCK = 0x726f6c65;
 
-/** One session at a time changes rights: two that grant on the same thing at once would fail («tuple concurrently updated»). */
+/** Lets one session at a time change rights. Two concurrent changes of one object fail: "tuple concurrently updated". */
 export async function withRightsLock(client: ClientBase, work: () => Promise<void>): Promise<void> {
   await client.query('SELECT pg_advisory_lock($1)', [RIGHTS_LOCK]);
   try {
@@ -44,7 +44,7 @@ export async function withRightsLock(client: ClientBase, work: () => Promise<voi
   }
 }
 
-/** Databases of the server's own that every role may connect to unless that is taken back. */
+/** Revokes every role's right to connect to the server's own databases. */
 export async function closeMaintenanceDatabases(client: ClientBase): Promise<void> {
   const open = await client.query<{ name: string }>(
     `SELECT datname::text AS name FROM pg_database
@@ -54,7 +54,7 @@ export async function closeMaintenanceDatabases(client: ClientBase): Promise<voi
     await client.query(`REVOKE CONNECT ON DATABASE ${quoteIdentifier(name)} FROM PUBLIC`);
 }
 
-/** Only the app role, and administrators, may connect to the current database; nobody else may create in it. */
+/** Lets only the app role and administrators connect to the current database, and only administrators create in it. */
 export async function restrictDatabase(client: ClientBase, database: string, role: string): Promise<void> {
   const restricted = await client.query<{ restricted: boolean }>(
     `SELECT NOT has_database_privilege('public', $1, 'CONNECT') AND has_database_privilege($2, $1, 'CONNECT')
@@ -73,8 +73,8 @@ export async function restrictDatabase(client: ClientBase, database: string, rol
 }
 
 /**
- * Makes the app role's rights on the tables that exist exactly what `grants` says, and touches none that are right.
- * Sequences of tables that it inserts into may be read and advanced, as inserting and seeding with fixed ids need.
+ * Gives the app role exactly the rights in `grants` on the existing tables, and changes nothing that is right already. The
+ * role may also read and advance the sequences of tables that it inserts into, which inserts and fixed ids need.
  */
 export async function syncGrants(client: ClientBase, role: string, grants: TableGrants): Promise<void> {
   const { rows } = await client.query<RelationRights>(RELATION_RIGHTS, [role]);
@@ -92,7 +92,7 @@ export async function syncGrants(client: ClientBase, role: string, grants: Table
 interface RelationRights {
   readonly kind: 'TABLE' | 'SEQUENCE';
   readonly name: string;
-  /** The table itself, or the table whose column the sequence serves. */
+  /** The table itself, or the table whose column uses the sequence. */
   readonly table_name: string;
   readonly held: readonly string[];
 }

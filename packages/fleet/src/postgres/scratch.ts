@@ -5,8 +5,8 @@ import path from 'node:path';
 import { type DatabaseUrl, withUrlParts } from '@azora/db-core';
 import { withClient } from '@azora/db-migrate';
 import type { Client } from 'pg';
+import { processStart } from '../system/processes';
 import { createDatabase, dropDatabase } from './databases';
-import { processStart } from './embedded/process';
 
 /** Where a scratch database may be made. */
 export interface ScratchPlace {

@@ -6,8 +6,7 @@ import type { RestoredService } from '../operations/backup/restore';
 import { countOf } from '../operations/count';
 import { doneRows, type ServiceRow } from '../operations/fleet';
 import { countsText, failuresText, rowsData } from './fleet';
-import { sizeText } from './size';
-import { table } from './table';
+import { sizeText, table } from './table';
 
 export function backupData({ set, location, rows, manifest }: BackupReport) {
   const { skewMs = null, fence = null } = manifest ?? {};

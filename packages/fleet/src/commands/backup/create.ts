@@ -2,10 +2,9 @@ import { randomBytes } from 'node:crypto';
 import { SuiteError } from '@azora/db-core';
 import { type Command, Option } from 'commander';
 import type { RowFormat } from '../../operations/backup/dump';
-import type { CommandResult, Execute } from '../command';
+import type { CommandResult, Execute, Suite } from '../command';
+import { type FleetFlags, openSuite, withFleetFlags } from '../command';
 import { exitCodeOfRows } from '../exit-codes';
-import type { Suite } from '../suite';
-import { type FleetFlags, openSuite, withFleetFlags } from '../suite';
 import { openPlace } from './shared';
 
 interface BackupFlags extends FleetFlags {

@@ -1,5 +1,5 @@
 import type { Register } from '../command';
-import { openSuite, withJson } from '../suite';
+import { openSuite, withJson } from '../command';
 import { openPlace, type PlaceFlags, withPlace } from './shared';
 
 export const registerList: Register = (backup, execute) => {

@@ -1,6 +1,6 @@
 import type { Register } from '../command';
+import { type FleetFlags, openSuite, withFleetFlags } from '../command';
 import { EXIT_FOUND, exitCodeOfRows } from '../exit-codes';
-import { type FleetFlags, openSuite, withFleetFlags } from '../suite';
 import { openPlace, type PlaceFlags, withPlace } from './shared';
 
 export const registerVerify: Register = (backup, execute) => {

@@ -1,5 +1,5 @@
 import type { CommandResult, Register } from '../command';
-import { openSuite, withJson } from '../suite';
+import { openSuite, withJson } from '../command';
 import { oneTarget, type RunFlags, withLockTimeout } from './shared';
 
 export const registerBaseline: Register = (migrate, execute) => {

@@ -1,6 +1,6 @@
 import type { CommandResult, Register } from '../command';
+import { type FleetFlags, withFleetFlags } from '../command';
 import { EXIT_FOUND, exitCodeOfRows } from '../exit-codes';
-import { type FleetFlags, withFleetFlags } from '../suite';
 import { targetsOf } from './shared';
 
 interface DoctorFlags extends FleetFlags {

@@ -1,6 +1,6 @@
 import { Option } from 'commander';
 import type { Register } from '../command';
-import { parseWhole, withFleetFlags } from '../suite';
+import { parseWhole, withFleetFlags } from '../command';
 import { type RunFlags, runMigrations, withLockTimeout, withTo } from './shared';
 
 interface DownFlags extends RunFlags {

@@ -1,6 +1,6 @@
 import type { CommandResult, Register } from '../command';
+import { type FleetFlags, openSuite, withFleetFlags } from '../command';
 import { EXIT_FOUND } from '../exit-codes';
-import { type FleetFlags, openSuite, withFleetFlags } from '../suite';
 
 export const registerLint: Register = (migrate, execute) => {
   withFleetFlags(migrate.command('lint'))

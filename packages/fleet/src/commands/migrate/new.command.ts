@@ -1,5 +1,5 @@
 import type { CommandResult, Register } from '../command';
-import { withJson } from '../suite';
+import { withJson } from '../command';
 import { oneTarget } from './shared';
 
 interface NewFlags {

@@ -1,6 +1,6 @@
 import type { CommandResult, Register } from '../command';
+import { type FleetFlags, withFleetFlags } from '../command';
 import { exitCodeOfRows } from '../exit-codes';
-import { type FleetFlags, withFleetFlags } from '../suite';
 import { stepsOf, stepsOption } from './down.command';
 import { destinationsOf, withTo } from './shared';
 

@@ -1,7 +1,7 @@
 import { Argument } from 'commander';
 import type { Resolution } from '../../operations/resolve';
 import type { CommandResult, Register } from '../command';
-import { withJson } from '../suite';
+import { withJson } from '../command';
 import { oneTarget, type RunFlags, withLockTimeout } from './shared';
 
 export const registerResolve: Register = (migrate, execute) => {

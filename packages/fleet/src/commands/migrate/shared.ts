@@ -4,8 +4,8 @@ import type { ServiceRow } from '../../operations/fleet';
 import type { MigratedService, MigrateOptions } from '../../operations/migrate';
 import type { Target } from '../../operations/targets';
 import type { CommandContext, CommandResult } from '../command';
+import { type FleetFlags, openSuite, parseWhole } from '../command';
 import { exitCodeOfRows } from '../exit-codes';
-import { type FleetFlags, openSuite, parseWhole } from '../suite';
 
 export interface RunFlags extends FleetFlags {
   readonly lockTimeout: number;

@@ -1,6 +1,6 @@
 import type { CommandResult, Register } from '../command';
+import { openSuite, withJson } from '../command';
 import { exitCodeOfRows } from '../exit-codes';
-import { openSuite, withJson } from '../suite';
 
 export const registerTag: Register = (migrate, execute) => {
   withJson(migrate.command('tag').argument('<name>', 'such as the name of a release'))

@@ -1,5 +1,5 @@
 import type { Register } from '../command';
-import { withFleetFlags } from '../suite';
+import { withFleetFlags } from '../command';
 import { type RunFlags, runMigrations, withLockTimeout, withTo } from './shared';
 
 export const registerUp: Register = (migrate, execute) => {

@@ -1,5 +1,5 @@
 import type { Register } from '../command';
-import { openSuite, parseWhole, withJson } from '../suite';
+import { openSuite, parseWhole, withJson } from '../command';
 
 interface BaseFlags {
   readonly json?: boolean;

@@ -1,5 +1,5 @@
 import type { Register } from '../command';
-import { openSuite, withJson } from '../suite';
+import { openSuite, withJson } from '../command';
 
 export const registerEnable: Register = (pitr, execute) => {
   withJson(pitr.command('enable'))

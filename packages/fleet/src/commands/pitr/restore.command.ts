@@ -1,6 +1,5 @@
 import type { Register } from '../command';
-import { requireYes } from '../consent';
-import { openSuite, parseWhole, withJson, yesOption } from '../suite';
+import { openSuite, parseWhole, requireYes, withJson } from '../command';
 
 interface RestoreFlags {
   readonly json?: boolean;
@@ -18,7 +17,7 @@ export const registerPitrRestore: Register = (pitr, execute) => {
     )
     .requiredOption('--to <point>', 'a time with its zone (2026-01-31T12:00:00Z), an LSN (0/1A2B3C8), or latest')
     .option('--timeline <n>', 'along a timeline that an earlier restore left behind', parseWhole(1))
-    .addOption(yesOption('really do it: what was committed after that moment is only in the data that is kept'))
+    .option('--yes', 'really do it: what was committed after that moment is only in the data that is kept')
     .action(
       execute(async (context, flags: RestoreFlags) => {
         const { settings, services } = await openSuite(context, {});

@@ -6,7 +6,7 @@ import { filesOf, type Manifest } from '../../backup-store/manifest';
 import { writeManifest } from '../../backup-store/set';
 import { newSetId } from '../../backup-store/set-id';
 import type { SetWriter, Storage } from '../../backup-store/storage';
-import { suiteVersion } from '../../config/version';
+import { suiteVersion } from '../../config/registry';
 import type { SchemaModel } from '../../schema/schema-model';
 import { countOf } from '../count';
 import { doneRows, eachService, type RunOptions, type ServiceRow } from '../fleet';

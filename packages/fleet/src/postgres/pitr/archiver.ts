@@ -3,7 +3,7 @@ import { stat } from 'node:fs/promises';
 import path from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { Client } from 'pg';
-import { lastLines, readLog } from '../embedded/log';
+import { lastLines, readLog } from '../../system/logs';
 import type { Place } from '../embedded/place';
 import type { ArchiveRecord } from './area';
 import { areaOf } from './area';

@@ -1,7 +1,7 @@
 import { mkdir, readdir, readFile, rename, writeFile } from 'node:fs/promises';
 import path from 'node:path';
+import { codeOf } from '../../system/system-errors';
 import { type Account, giveTo } from '../embedded/account';
-import { codeOf } from '../embedded/errors';
 import type { Place } from '../embedded/place';
 import { notEnabled, unwritable } from './errors';
 

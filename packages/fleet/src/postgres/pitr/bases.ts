@@ -1,6 +1,6 @@
 import { readdir, readFile, rename, rm, stat } from 'node:fs/promises';
 import path from 'node:path';
-import { draftName, isDraft } from '../embedded/drafts';
+import { draftName, isDraft } from '../../system/atomic-files';
 import type { ArchiveRecord, Area } from './area';
 import { isSegment, segmentIndex } from './wal';
 

@@ -1,8 +1,8 @@
 import { constants, type Dirent } from 'node:fs';
 import { chmod, copyFile, mkdir, open, readdir } from 'node:fs/promises';
 import path from 'node:path';
+import { syncDirectory } from '../../system/atomic-files';
 import { type Account, giveTo } from '../embedded/account';
-import { syncDirectory } from '../embedded/sync-directory';
 import { interrupted } from './errors';
 
 export interface CopyOptions {

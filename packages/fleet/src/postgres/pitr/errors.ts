@@ -1,5 +1,5 @@
 import { SuiteError } from '@azora/db-core';
-import { reasonOf } from '../embedded/errors';
+import { reasonOf } from '../../system/system-errors';
 
 /** The services are on a server that is not ours to archive. */
 export function notEmbedded(source: string): SuiteError {

@@ -2,9 +2,9 @@ import { execFile } from 'node:child_process';
 import { chmod, copyFile, readFile, rename, rm, writeFile } from 'node:fs/promises';
 import path from 'node:path';
 import { promisify } from 'node:util';
+import { reasonOf } from '../../system/system-errors';
 import { type Account, asAccount, giveTo } from '../embedded/account';
 import { serverEnvironment } from '../embedded/binaries';
-import { reasonOf } from '../embedded/errors';
 import type { Area } from './area';
 import { noRuntime } from './errors';
 
