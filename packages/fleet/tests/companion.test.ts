@@ -35,11 +35,9 @@ beforeAll(async () => {
 });
 afterAll(() => template.remove());
 
-async function givenCompanion(): Promise<Given> {
-  const given = await givenHome();
+async function copyTemplate(given: Given): Promise<void> {
   await mkdir(given.directory, { recursive: true, mode: 0o700 });
   await cp(path.join(template.directory, 'data'), path.join(given.directory, 'data'), { recursive: true });
-  return given;
 }
 
 async function givenHome(): Promise<Given> {
@@ -83,7 +81,8 @@ describe('a running companion', () => {
   const several = (count: number) => Promise.all(Array.from({ length: count }, connect));
 
   beforeAll(async () => {
-    given = await givenCompanion();
+    given = await givenHome();
+    await copyTemplate(given);
     await given.start();
   });
   afterEach(() => given.disconnect());
@@ -194,7 +193,7 @@ describe('the companion server', () => {
   });
 
   it('keeps every acknowledged row through kill -9', async () => {
-    given = await givenCompanion();
+    await copyTemplate(given);
     const { pid } = await given.start();
     const client = await given.connect();
     await client.query('CREATE TABLE kept (id int)');
@@ -216,7 +215,7 @@ describe('the companion server', () => {
   });
 
   it('stops, and starts again at the same address with its rows', async () => {
-    given = await givenCompanion();
+    await copyTemplate(given);
     const before = await given.start();
     const client = await given.connect();
     await client.query('CREATE TABLE kept AS SELECT generate_series(1, 300) AS id');
@@ -229,7 +228,8 @@ describe('the companion server', () => {
   });
 
   it('is removed with its data', async () => {
-    given = await givenCompanion();
+    given = await givenHome();
+    await copyTemplate(given);
     await given.start();
 
     expect(await removeCompanion(given.options)).toBe(true);

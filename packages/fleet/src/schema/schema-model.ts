@@ -34,7 +34,7 @@ export interface ReadSchemaModelOptions {
 
 /**
  * Reads each service's schema once. Unless `references` is `unchecked`, all services of the suite must be given.
- * @throws {SuiteError} `SCHEMA.INVALID`, `CATALOG.INVALID`; each tells everything that is wrong, with file and line
+ * @throws {SuiteError} `SCHEMA.INVALID`, `SCHEMA.INVALID_ANNOTATION`; each tells everything that is wrong, with file and line
  */
 export async function readSchemaModel(
   services: readonly Service[],
@@ -68,7 +68,7 @@ export async function countModels(services: readonly Service[]): Promise<Readonl
 /**
  * The app role's rights on each table of a service, by table name. Reads lines only, for a run over the fleet would wait
  * for the parser longer than for its databases.
- * @throws {SuiteError} `SCHEMA.INVALID` for a schema that cannot be read, `CATALOG.INVALID` for a `@grant` that does not parse
+ * @throws {SuiteError} `SCHEMA.INVALID` for a schema that cannot be read, `SCHEMA.INVALID_ANNOTATION` for a `@grant` that does not parse
  */
 export async function readGrants(service: Service): Promise<ReadonlyMap<string, readonly TablePrivilege[]>> {
   const [source = { file: '', text: '' }] = await readSources([service]);

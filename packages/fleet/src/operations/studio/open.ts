@@ -28,7 +28,7 @@ const AT_ONCE = 4;
 
 /**
  * Brings together what the studio knows. No database is asked yet.
- * @throws {SuiteError} `SCHEMA.INVALID`, `CATALOG.INVALID`
+ * @throws {SuiteError} `SCHEMA.INVALID`, `SCHEMA.INVALID_ANNOTATION`
  */
 export async function openStudioContext(request: StudioRequest): Promise<OpenedStudio> {
   const { settings, allServices, targets, write, reveal } = request;
