@@ -139,7 +139,7 @@ describe('readSchemaModel', () => {
     const services = await givenSuite({ auth: BAD_COMMENTS, shop: BAD_PATHS });
     const error = await readSchemaModel(services).catch((thrown: unknown) => thrown);
 
-    expect(error).toMatchObject({ code: 'CATALOG.INVALID', message: '19 annotations of the schemas cannot be used' });
+    expect(error).toMatchObject({ code: 'SCHEMA.INVALID_ANNOTATION', message: '19 annotations of the schemas cannot be used' });
     const problems = error instanceof SuiteError ? (error.why ?? '').split('\n') : [];
     expect(problems.map((line) => line.replace(/^services\/(\w+)\/prisma\/schema\.prisma/, '$1'))).toEqual([
       expect.stringMatching(/^auth:3: "@pii name" belongs to nothing/),
@@ -172,9 +172,9 @@ describe('readSchemaModel', () => {
 
     const schemaModel = await readSchemaModel(shop, { references: 'unchecked' });
     expect(references(schemaModel)).toEqual([]);
-    await expect(readSchemaModel(shop)).rejects.toMatchObject({ code: 'CATALOG.INVALID' });
+    await expect(readSchemaModel(shop)).rejects.toMatchObject({ code: 'SCHEMA.INVALID_ANNOTATION' });
     await expect(readSchemaModel(wrong, { references: 'unchecked' })).rejects.toMatchObject({
-      code: 'CATALOG.INVALID',
+      code: 'SCHEMA.INVALID_ANNOTATION',
     });
   });
 });
@@ -320,7 +320,7 @@ describe('the services of this repository', () => {
   it('refuse a @grant that does not parse', async () => {
     const [service] = await givenSuite({ auth: '/// @grant fly\nmodel User {\n  id Int @id\n}' });
 
-    await expect(service && readGrants(service.schemaPath)).rejects.toMatchObject({ code: 'CATALOG.INVALID' });
+    await expect(service && readGrants(service.schemaPath)).rejects.toMatchObject({ code: 'SCHEMA.INVALID_ANNOTATION' });
   });
 
   it('have comments that the line scanner reads as Prisma does', async () => {

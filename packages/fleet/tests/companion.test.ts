@@ -1,65 +1,92 @@
 import { spawnSync } from 'node:child_process';
-import { existsSync } from 'node:fs';
-import { chmod, mkdir, mkdtemp, readdir, readFile, rm, stat, writeFile } from 'node:fs/promises';
+import fs from 'node:fs/promises';
 import net from 'node:net';
 import os from 'node:os';
 import path from 'node:path';
 import { Readable } from 'node:stream';
 import { pipeline } from 'node:stream/promises';
-import { setTimeout as sleep } from 'node:timers/promises';
 import fc from 'fast-check';
 import { Client } from 'pg';
 import { from as copyFrom } from 'pg-copy-streams';
 import { type Address, addressUrl, isListening, listenIn, readAddress } from '../src/postgres/companion/address';
-import { claimDirectory, findHolder, releaseClaim } from '../src/postgres/companion/claim';
 import { companionState, removeCompanion, startCompanion, stopCompanion } from '../src/postgres/companion/server';
 import { frameReader, message, startupMessage, statementName, withStatementName } from '../src/postgres/companion/wire';
+import { findLockOwner, lockDirectory, unlockDirectory } from '../src/system/lock-file';
 
-describe('the companion server', () => {
-  let home: string;
+const { chmod, cp, mkdir, mkdtemp, readdir, readFile, rm, stat, writeFile } = fs;
+
+/** A home for one companion, with clients that {@link remove} closes. */
+interface Given {
+  readonly options: { readonly home: string; readonly service: string };
+  readonly directory: string;
+  readonly start: () => ReturnType<typeof startCompanion>;
+  readonly connect: () => Promise<Client>;
+  readonly disconnect: () => Promise<void>;
+  readonly remove: () => Promise<void>;
+}
+
+/** An empty companion, stopped. Copying its data takes a fraction of the time in which PGlite creates it. */
+let template: Given;
+
+beforeAll(async () => {
+  template = await givenHome();
+  await template.start();
+  await stopCompanion(template.options);
+});
+afterAll(() => template.remove());
+
+async function copyTemplate(given: Given): Promise<void> {
+  await mkdir(given.directory, { recursive: true, mode: 0o700 });
+  await cp(path.join(template.directory, 'data'), path.join(given.directory, 'data'), { recursive: true });
+}
+
+async function givenHome(): Promise<Given> {
+  const home = await mkdtemp(path.join(os.tmpdir(), 'azora-companion-'));
+  const options = { home, service: 'rag' };
   const clients: Client[] = [];
-  const at = () => ({ home, service: 'rag' });
-  const start = () => startCompanion({ ...at(), database: 'azora_rag' });
-  const connect = async (): Promise<Client> => {
-    const { url } = await start();
-    const client = new Client(url.href);
-    // Some are cut off on purpose.
-    client.on('error', () => undefined);
-    clients.push(client);
-    await client.connect();
-    return client;
+  const start = () => startCompanion({ ...options, database: 'azora_rag' });
+  const disconnect = async () => {
+    await Promise.all(clients.splice(0).map((client) => client.end().catch(() => undefined)));
   };
+  return {
+    options,
+    directory: path.join(home, 'companion', 'rag'),
+    start,
+    connect: async () => {
+      const { url } = await start();
+      const client = new Client(url.href);
+      // Some connections are cut on purpose.
+      client.on('error', () => undefined);
+      clients.push(client);
+      await client.connect();
+      return client;
+    },
+    disconnect,
+    remove: async () => {
+      await disconnect();
+      await stopCompanion(options);
+      await rm(home, { recursive: true, force: true });
+    },
+  };
+}
+
+async function countOf(client: Client, table: string): Promise<number | undefined> {
+  const { rows } = await client.query<{ count: number }>(`SELECT count(*)::int AS count FROM ${table}`);
+  return rows[0]?.count;
+}
+
+describe('a running companion', () => {
+  let given: Given;
+  const connect = () => given.connect();
   const several = (count: number) => Promise.all(Array.from({ length: count }, connect));
-  const countOf = async (client: Client, table: string) =>
-    (await client.query<{ count: number }>(`SELECT count(*)::int AS count FROM ${table}`)).rows[0]?.count;
 
   beforeAll(async () => {
-    home = await mkdtemp(path.join(os.tmpdir(), 'azora-companion-'));
+    given = await givenHome();
+    await copyTemplate(given);
+    await given.start();
   });
-
-  afterEach(async () => {
-    await Promise.all(clients.splice(0).map((client) => client.end().catch(() => undefined)));
-  });
-
-  afterAll(async () => {
-    await stopCompanion(at());
-    await rm(home, { recursive: true, force: true });
-  });
-
-  it('is absent before it was ever started', async () => {
-    expect(await companionState(at())).toEqual({ state: 'absent' });
-    expect(await stopCompanion(at())).toBe(false);
-    expect(await removeCompanion(at())).toBe(false);
-  });
-
-  it('is created and started once by three starts at once', async () => {
-    const results = await Promise.all([start(), start(), start()]);
-
-    expect(new Set(results.map(({ pid }) => pid)).size).toBe(1);
-    expect(results.filter(({ started }) => started)).toHaveLength(1);
-    expect(await companionState(at())).toMatchObject({ state: 'running', pid: results[0]?.pid });
-    expect((await stat(path.join(home, 'companion', 'rag'))).mode & 0o777).toBe(0o700);
-  });
+  afterEach(() => given.disconnect());
+  afterAll(() => given.remove());
 
   it('answers an approximate search from an HNSW index', async () => {
     const client = await connect();
@@ -80,11 +107,11 @@ describe('the companion server', () => {
     expect(found.rows).toEqual([{ id: 42 }]);
   });
 
-  it('does not mix the queries of its clients, however large, or their prepared statements', async () => {
+  it('keeps the queries of its clients apart, however large, and their prepared statements', async () => {
     const ask = async (client: Client, who: number): Promise<string[]> => {
       const answers: string[] = [];
       for (let round = 0; round < 8; round += 1) {
-        // Longer than the socket's buffer: its parts arrive between those of others.
+        // Longer than the socket's buffer: its parts arrive between the parts of other queries.
         const large = await client.query(`SELECT '${who}' AS who, length($1) AS length`, ['x'.repeat(200_000)]);
         const named = await client.query({
           name: 'mine',
@@ -103,7 +130,7 @@ describe('the companion server', () => {
     expect(answers).toEqual(answers.map((_, who) => expected(who)));
   });
 
-  it('lets transactions wait for each other and forgets that of a client which is gone', async () => {
+  it('runs transactions one after another, and rolls back the transaction of a client that disconnects', async () => {
     const [first, second, third] = (await several(3)) as [Client, Client, Client];
     await first.query('CREATE TABLE entry (who text)');
     await first.query('BEGIN');
@@ -121,7 +148,7 @@ describe('the companion server', () => {
     expect((await second.query('SELECT who FROM entry')).rows).toEqual([{ who: 'second' }]);
   });
 
-  it('takes COPY FROM STDIN, and an error where it cannot', async () => {
+  it('accepts COPY FROM STDIN, and reports an error where it cannot', async () => {
     const client = await connect();
     await client.query('CREATE TABLE copied (id int)');
     const rows = Readable.from(Array.from({ length: 20_000 }, (_, id) => `${id}\n`));
@@ -133,17 +160,42 @@ describe('the companion server', () => {
     expect(await countOf(client, 'copied')).toBe(20_000);
   });
 
-  it('keeps no settings of clients that are gone', async () => {
+  it('discards the settings of clients that have disconnected', async () => {
     const client = await connect();
     await client.query("SET statement_timeout = '1s'");
     await client.end();
 
     expect((await (await connect()).query('SHOW statement_timeout')).rows).toEqual([{ statement_timeout: '0' }]);
   });
+});
+
+describe('the companion server', () => {
+  let given: Given;
+
+  beforeEach(async () => {
+    given = await givenHome();
+  });
+  afterEach(() => given.remove());
+
+  it('is absent before its first start', async () => {
+    expect(await companionState(given.options)).toEqual({ state: 'absent' });
+    expect(await stopCompanion(given.options)).toBe(false);
+    expect(await removeCompanion(given.options)).toBe(false);
+  });
+
+  it('is created and started once by three starts at once', async () => {
+    const results = await Promise.all([given.start(), given.start(), given.start()]);
+
+    expect(new Set(results.map(({ pid }) => pid)).size).toBe(1);
+    expect(results.filter(({ started }) => started)).toHaveLength(1);
+    expect(await companionState(given.options)).toMatchObject({ state: 'running', pid: results[0]?.pid });
+    expect((await stat(given.directory)).mode & 0o777).toBe(0o700);
+  });
 
   it('keeps every acknowledged row through kill -9', async () => {
-    const { pid } = await start();
-    const client = await connect();
+    await copyTemplate(given);
+    const { pid } = await given.start();
+    const client = await given.connect();
     await client.query('CREATE TABLE kept (id int)');
     let acknowledged = 0;
     const inserting = (async () => {
@@ -155,71 +207,97 @@ describe('the companion server', () => {
     })();
     await expect(inserting).rejects.toThrow();
 
-    const results = await Promise.all([start(), start()]);
+    const results = await Promise.all([given.start(), given.start()]);
 
     expect(results.filter(({ started }) => started)).toHaveLength(1);
-    // The last one may have been committed and not answered.
-    expect([acknowledged, acknowledged + 1]).toContain(await countOf(await connect(), 'kept'));
+    // The last row may have been committed without an answer.
+    expect([acknowledged, acknowledged + 1]).toContain(await countOf(await given.connect(), 'kept'));
   });
 
-  it('stops, and comes back with its rows at the same place', async () => {
-    const before = await start();
+  it('stops, and starts again at the same address with its rows', async () => {
+    await copyTemplate(given);
+    const before = await given.start();
+    const client = await given.connect();
+    await client.query('CREATE TABLE kept AS SELECT generate_series(1, 300) AS id');
+    await client.end();
 
-    expect(await stopCompanion(at())).toBe(true);
-    expect(await companionState(at())).toMatchObject({ state: 'stopped' });
-    expect(await start()).toMatchObject({ url: { href: before.url.href }, started: true });
-    expect(await countOf(await connect(), 'chunk')).toBe(300);
-  });
-
-  it('is not stopped by ending a command that works on its data: that one is waited for', async () => {
-    await start();
-    await stopCompanion(at());
-    const claim = await claimDirectory(path.join(home, 'companion', 'rag'), 'command', async () => false);
-    const ended: string[] = [];
-    const stopping = stopCompanion(at()).then((was) => ended.push(`stopped: ${was}`));
-    await sleep(300);
-
-    expect([ended, await companionState(at())]).toMatchObject([[], { state: 'stopped' }]);
-    await releaseClaim(claim ?? '');
-    await stopping;
-    expect(ended).toEqual(['stopped: false']);
-  });
-
-  it('is not stopped when that command does not end, and says which it is', async () => {
-    await start();
-    await stopCompanion(at());
-    const claim = await claimDirectory(path.join(home, 'companion', 'rag'), 'command', async () => false);
-    const now = Date.now();
-    const clock = jest.spyOn(Date, 'now').mockReturnValue(now);
-    const stopping = stopCompanion(at());
-    await sleep(100);
-    clock.mockReturnValue(now + 120_001);
-
-    await expect(stopping).rejects.toMatchObject({ code: 'COMPANION.IN_USE', meta: { pid: process.pid } });
-    clock.mockRestore();
-    await releaseClaim(claim ?? '');
+    expect(await stopCompanion(given.options)).toBe(true);
+    expect(await companionState(given.options)).toMatchObject({ state: 'stopped' });
+    expect(await given.start()).toMatchObject({ url: { href: before.url.href }, started: true });
+    expect(await countOf(await given.connect(), 'kept')).toBe(300);
   });
 
   it('is removed with its data', async () => {
-    await start();
+    given = await givenHome();
+    await copyTemplate(given);
+    await given.start();
 
-    expect(await removeCompanion(at())).toBe(true);
-    expect(await companionState(at())).toEqual({ state: 'absent' });
-    expect(await findHolder(path.join(home, 'companion', 'rag'))).toBeUndefined();
+    expect(await removeCompanion(given.options)).toBe(true);
+    expect(await companionState(given.options)).toEqual({ state: 'absent' });
+    expect(await findLockOwner(given.directory)).toBeUndefined();
   });
 
-  it('refuses a home that is no directory', async () => {
-    const file = path.join(home, 'file');
-    await writeFile(file, '');
+  it('rejects a home that is not a directory', async () => {
+    const home = path.join(given.options.home, 'file');
+    await writeFile(home, '');
 
-    await expect(startCompanion({ home: file, service: 'rag', database: 'azora_rag' })).rejects.toMatchObject({
+    await expect(startCompanion({ home, service: 'rag', database: 'azora_rag' })).rejects.toMatchObject({
       code: 'COMPANION.HOME_UNUSABLE',
+    });
+  });
+
+  describe('while a command works on its data', () => {
+    let lock: string;
+
+    beforeEach(async () => {
+      await mkdir(given.directory, { recursive: true });
+      lock = (await lockDirectory(given.directory, 'command', async () => false)) ?? '';
+    });
+    afterEach(() => jest.restoreAllMocks());
+
+    /** Resolves when the directory was read so many times, which a stop does each time it looks for the owner. */
+    function reads(count: number): Promise<void> {
+      const read = jest.spyOn(fs, 'readdir');
+      return new Promise((resolve) => {
+        read.mockImplementation((async (directory: string) => {
+          if (read.mock.calls.length >= count) resolve();
+          return jest.requireActual<typeof import('node:fs')>('node:fs').readdirSync(directory);
+        }) as unknown as typeof fs.readdir);
+      });
+    }
+
+    it('waits for the command before it stops', async () => {
+      const waited = reads(3);
+      let isOver = false;
+      const stopping = stopCompanion(given.options).finally(() => {
+        isOver = true;
+      });
+      await waited;
+
+      expect(isOver).toBe(false);
+      expect(await companionState(given.options)).toMatchObject({ state: 'absent' });
+      await unlockDirectory(lock);
+      expect(await stopping).toBe(false);
+    });
+
+    it('names the command that does not end', async () => {
+      const now = Date.now();
+      const clock = jest.spyOn(Date, 'now').mockReturnValue(now);
+      const waited = reads(2);
+      const stopping = stopCompanion(given.options);
+      const failure = expect(stopping).rejects.toMatchObject({ code: 'COMPANION.IN_USE', meta: { pid: process.pid } });
+      await waited;
+      clock.mockReturnValue(now + 120_001);
+
+      await failure;
+      jest.restoreAllMocks();
+      await unlockDirectory(lock);
     });
   });
 });
 
 describe('the socket', () => {
-  it('is in a short directory of its own, and stays there, where the path of the home is too long', async () => {
+  it('is in a short directory of its own, and stays there, when the path of the home is too long', async () => {
     const parent = await mkdtemp(path.join(os.tmpdir(), 'azora-socket-'));
     const directory = path.join(parent, 'x'.repeat(100));
     await mkdir(directory);
@@ -242,56 +320,62 @@ describe('the socket', () => {
   });
 });
 
-describe('the claim to a directory', () => {
+describe('the lock file of a directory', () => {
   let directory: string;
-  const claim = () => claimDirectory(directory, 'host', async () => false);
+  const lock = () => lockDirectory(directory, 'host', async () => false);
 
   beforeEach(async () => {
-    directory = await mkdtemp(path.join(os.tmpdir(), 'azora-claim-'));
+    directory = await mkdtemp(path.join(os.tmpdir(), 'azora-lock-'));
   });
 
   afterEach(() => rm(directory, { recursive: true, force: true }));
 
-  it('is given to one of many, also when all of them find that the last holder is dead', async () => {
+  it('is given to one of many processes that find the last owner dead', async () => {
     const dead = spawnSync(process.execPath, ['--version']).pid;
-    await writeFile(path.join(directory, 'claim.7'), `${dead} long-ago\n`);
+    await writeFile(path.join(directory, 'lock.7'), `${dead} long-ago\n`);
 
-    const claims = await Promise.all(Array.from({ length: 20 }, claim));
+    const locks = await Promise.all(Array.from({ length: 20 }, lock));
 
-    expect(claims.filter((given) => given !== undefined)).toEqual([path.join(directory, 'claim.8')]);
-    expect(await findHolder(directory)).toMatchObject({ pid: process.pid });
-    expect((await readdir(directory)).sort()).toEqual(['claim.7', 'claim.8']);
+    expect(locks.filter((given) => given !== undefined)).toEqual([path.join(directory, 'lock.8')]);
+    expect(await findLockOwner(directory)).toMatchObject({ pid: process.pid });
+    expect((await readdir(directory)).sort()).toEqual(['lock.7', 'lock.8']);
   });
 
-  it('ends when its process does, even if another one has the pid by now', async () => {
-    await writeFile(path.join(directory, 'claim.1'), `${process.pid} another-start\n`);
+  it('ends with its process, even when a later process has the same pid', async () => {
+    await writeFile(path.join(directory, 'lock.1'), `${process.pid} another-start\n`);
 
-    expect(await findHolder(directory)).toBeUndefined();
-    expect(await claim()).toBe(path.join(directory, 'claim.2'));
-    expect(await claim()).toBeUndefined();
+    expect(await findLockOwner(directory)).toBeUndefined();
+    expect(await lock()).toBe(path.join(directory, 'lock.2'));
+    expect(await lock()).toBeUndefined();
   });
 
-  it('is not given while somebody answers at the socket', async () => {
-    expect(await claimDirectory(directory, 'host', async () => true)).toBeUndefined();
+  it('counts under the name that versions before 0.2 use', async () => {
+    const own = (await lock()) ?? '';
+    await fs.rename(own, path.join(directory, 'claim.1'));
+
+    expect(await findLockOwner(directory)).toMatchObject({ pid: process.pid });
+    expect(await lock()).toBeUndefined();
+  });
+
+  it('is not given while a server answers on the socket', async () => {
+    expect(await lockDirectory(directory, 'host', async () => true)).toBeUndefined();
     expect(await readdir(directory)).toEqual([]);
   });
 
-  it('sweeps the claims of long ago', async () => {
-    await mkdir(directory, { recursive: true });
-    for (const number of [1, 2, 30]) await writeFile(path.join(directory, `claim.${number}`), '1 long-ago\n');
+  it('removes lock files of long ago', async () => {
+    for (const number of [1, 2, 30]) await writeFile(path.join(directory, `lock.${number}`), '1 long-ago\n');
 
-    await claim();
+    await lock();
 
-    expect((await readdir(directory)).sort()).toEqual(['claim.30', 'claim.31']);
-    expect(await readFile(path.join(directory, 'claim.31'), 'utf8')).toContain(`${process.pid} `);
-    expect(existsSync(path.join(directory, 'claim.1'))).toBe(false);
+    expect((await readdir(directory)).sort()).toEqual(['lock.30', 'lock.31']);
+    expect(await readFile(path.join(directory, 'lock.31'), 'utf8')).toContain(`${process.pid} `);
   });
 });
 
 describe('the protocol', () => {
   const query = message('Q', 'SELECT 1');
 
-  it('is read alike however it is cut', () => {
+  it('is read the same way however it is cut', () => {
     const sent = [startupMessage(), query, message('P', 'name', 'SELECT $1', Buffer.from([0, 0])), message('S')];
     const whole = Buffer.concat(sent);
     fc.assert(
@@ -305,7 +389,7 @@ describe('the protocol', () => {
     );
   });
 
-  it('is not what another kind of client speaks', () => {
+  it('rejects clients of another protocol', () => {
     expect(frameReader()(Buffer.from('GET / HTTP/1.1\r\n\r\n'))).toBeUndefined();
   });
 
@@ -314,12 +398,12 @@ describe('the protocol', () => {
     ['B', message('B', 'portal', 'old', Buffer.alloc(6)), message('B', 'portal', 'newer', Buffer.alloc(6))],
     ['D', message('D', Buffer.from('S'), 'old'), message('D', Buffer.from('S'), 'newer')],
     ['C', message('C', Buffer.from('S'), 'old'), message('C', Buffer.from('S'), 'newer')],
-  ])('names a statement in %s', (type, bytes, renamed) => {
+  ])('finds and replaces the name of a statement in %s', (type, bytes, renamed) => {
     expect(statementName({ type, bytes })).toBe('old');
     expect(withStatementName({ type, bytes }, 'newer')).toEqual({ type, bytes: renamed });
   });
 
-  it('names no statement where a portal is described', () => {
+  it('names no statement when it describes a portal', () => {
     expect(statementName({ type: 'D', bytes: message('D', Buffer.from('P'), 'portal') })).toBeUndefined();
   });
 });

@@ -5,9 +5,9 @@ import path from 'node:path';
 import { Readable } from 'node:stream';
 import { pipeline } from 'node:stream/promises';
 import { SuiteError } from '@azora/db-core';
-import { codeOf, isFileError, reasonOf } from '../postgres/embedded/errors';
-import { processStart } from '../postgres/embedded/process';
-import { syncDirectory } from '../postgres/embedded/sync-directory';
+import { syncDirectory } from '../system/atomic-files';
+import { processStart } from '../system/processes';
+import { codeOf, isFileError, reasonOf } from '../system/system-errors';
 import { type Chunks, fileMissing, keepSourceError, SET_ID, type SetWriter, type Storage } from './storage';
 
 /** `<set>.part-<pid>-<start time of that process>`: a set in progress, or the remains of a killed process. */

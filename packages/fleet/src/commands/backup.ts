@@ -6,7 +6,7 @@ import type { Settings } from '../config/settings';
 import type { RowFormat } from '../operations/backup/dump';
 import type { CommandResult, Execute, Register } from './command';
 import { EXIT_FOUND, exitCodeOfRows } from './exit-codes';
-import { type FleetFlags, openSuite, parseWhole, type Suite, withFleetFlags, withJson } from './suite';
+import { type FleetFlags, openSuite, parseWhole, type Suite, withFleetFlags, withJson } from './command';
 
 const LOCATION = 'a directory, or s3://bucket/prefix (default: AZORA_BACKUP_DIR, otherwise .azora/backups)';
 

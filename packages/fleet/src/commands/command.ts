@@ -1,21 +1,27 @@
-import type { Command } from 'commander';
+import { SuiteError } from '@azora/db-core';
+import { type Command, InvalidArgumentError } from 'commander';
+import { findRoot, findServices, type Service, selectServices } from '../config/registry';
+import { readSettings, type Settings } from '../config/settings';
 import type { Progress } from '../operations/fleet';
+import type { Environment } from '../system/child-environment';
 
-/** What a command is given by the entry point. */
+/** The surroundings of a command, which the entry point provides. */
 export interface CommandContext {
   readonly workingDirectory: string;
-  readonly environment: Readonly<Record<string, string | undefined>>;
+  /** The variables of the environment and of `.env`. */
+  readonly environment: Environment;
   /** Aborted by Ctrl-C. */
   readonly signal: AbortSignal;
   readonly progress: Progress;
-  /** Says one line on the way, on stderr. */
+  /** Writes one line to stderr while the command runs. */
   readonly log: (line: string) => void;
 }
 
-/** What a command answers: `data` is what `--json` prints, `text` is for people. */
+/** The result of a command: `--json` prints `data`, and people read `text`. */
 export interface CommandResult {
   readonly data: unknown;
   readonly text: string;
+  /** 0 without it. */
   readonly exitCode?: number;
 }
 
@@ -24,9 +30,72 @@ export type Handler<Arguments extends unknown[]> = (
   ...args: Arguments
 ) => Promise<CommandResult>;
 
-/** Turns a handler into commander's action: runs it, prints what it answers, maps errors to exit codes. */
+/** Turns a handler into commander's action: runs it, prints its result, and maps errors to exit codes. */
 export type Execute = <Arguments extends unknown[]>(
   handler: Handler<Arguments>,
 ) => (...args: Arguments) => Promise<void>;
 
 export type Register = (program: Command, execute: Execute) => void;
+
+/** The flags of every command that works on the fleet. */
+export interface FleetFlags {
+  readonly service?: readonly string[];
+  readonly json?: boolean;
+}
+
+/** The checkout of a command with its settings. */
+export interface Suite {
+  readonly settings: Settings;
+  readonly allServices: readonly Service[];
+  /** The services that `--service` names; all services without it. */
+  readonly services: readonly Service[];
+}
+
+/** Adds `--service` and `--json`. */
+export function withFleetFlags(command: Command): Command {
+  return withJson(command.option('-s, --service <names>', 'only these services, separated by commas', parseNames));
+}
+
+/** Adds `--json`. */
+export function withJson(command: Command): Command {
+  return command.option('--json', 'print one JSON document on stdout and nothing else');
+}
+
+/**
+ * Reads the checkout around the working directory, its services and its settings.
+ * @throws {SuiteError} `REGISTRY.…`, `CONFIG.…`, `USAGE.UNKNOWN_SERVICE`
+ */
+export async function openSuite(context: CommandContext, flags: FleetFlags): Promise<Suite> {
+  const root = findRoot(context.workingDirectory);
+  const allServices = await findServices(root);
+  const services = selectServices(allServices, flags.service);
+  return { settings: readSettings(root, allServices, context.environment), allServices, services };
+}
+
+/** A parser for commander that accepts whole numbers from `least` on. */
+export function parseWhole(least: number): (text: string) => number {
+  return (text) => {
+    const value = Number(text);
+    if (/^\d+$/.test(text) && Number.isSafeInteger(value) && value >= least) return value;
+    throw new InvalidArgumentError(`It must be a whole number of at least ${least}.`);
+  };
+}
+
+function parseNames(text: string): readonly string[] {
+  const names = text.split(',').map((name) => name.trim());
+  if (names.some((name) => name === '')) throw new InvalidArgumentError('It must be names separated by commas.');
+  return names;
+}
+
+/**
+ * Rejects an action that would lose data unless `--yes` was given.
+ * @throws {SuiteError} `USAGE.NEEDS_YES`
+ */
+export function requireYes(flags: { readonly yes?: boolean }, action: string): void {
+  if (flags.yes === true) return;
+  throw new SuiteError('USAGE.NEEDS_YES', `This command would ${action}`, {
+    kind: 'usage',
+    why: 'Rows would be lost.',
+    next: 'Add --yes to confirm',
+  });
+}

@@ -1,18 +1,18 @@
 import type { Command } from 'commander';
 import { registerBackup } from './backup';
 import type { Execute } from './command';
-import { registerDocs } from './docs.command';
-import { registerGenerate } from './generate.command';
+import { registerDocs } from './docs';
+import { registerGenerate } from './generate';
 import { registerMigrate } from './migrate';
 import { registerPitr } from './pitr';
-import { registerReset } from './reset.command';
+import { registerReset } from './reset';
 import { registerRestore } from './restore';
-import { registerSeed } from './seed.command';
-import { registerServer } from './server.command';
-import { registerSetup } from './setup.command';
-import { registerStatus } from './status.command';
+import { registerSeed } from './seed';
+import { registerServer } from './server';
+import { registerSetup } from './setup';
+import { registerStatus } from './status';
 import { registerStudio } from './studio';
-import { registerUrl } from './url.command';
+import { registerUrl } from './url';
 
 const COMMANDS = [
   registerSetup,
@@ -30,7 +30,7 @@ const COMMANDS = [
   registerDocs,
 ];
 
-/** Adds every command, in the order in which `--help` lists them. */
+/** Adds all commands, in the order in which `--help` lists them. */
 export function registerCommands(program: Command, execute: Execute): void {
   for (const register of COMMANDS) register(program, execute);
 }

@@ -6,7 +6,7 @@ import type { Resolution } from '../operations/resolve';
 import type { Target } from '../operations/targets';
 import type { CommandContext, CommandResult, Register } from './command';
 import { EXIT_FOUND, exitCodeOfRows } from './exit-codes';
-import { type FleetFlags, openSuite, parseWhole, withFleetFlags, withJson } from './suite';
+import { type FleetFlags, openSuite, parseWhole, withFleetFlags, withJson } from './command';
 
 interface CheckFlags extends FleetFlags {
   readonly check?: boolean;

@@ -1,6 +1,5 @@
 import type { Register } from './command';
-import { requireYes } from './consent';
-import { openSuite, parseWhole, withJson, yesOption } from './suite';
+import { openSuite, parseWhole, requireYes, withJson } from './command';
 
 interface JsonFlag {
   readonly json?: boolean;
@@ -83,7 +82,7 @@ const registerRestore: Register = (pitr, execute) => {
     )
     .requiredOption('--to <point>', 'a time with its zone (2026-01-31T12:00:00Z), an LSN (0/1A2B3C8), or latest')
     .option('--timeline <n>', 'follow a timeline that an earlier restore left', parseWhole(1))
-    .addOption(yesOption('do it: transactions that were committed later remain only in the data that is kept'))
+    .option('--yes', 'do it: transactions that were committed later remain only in the data that is kept')
     .action(
       execute(async (context, flags: RestoreFlags) => {
         const { settings, services } = await openSuite(context, {});

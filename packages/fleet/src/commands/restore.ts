@@ -2,7 +2,7 @@ import { SuiteError } from '@azora/db-core';
 import { type FromFlag, openBackups, withFrom } from './backup';
 import type { CommandContext, Register } from './command';
 import { EXIT_FAILED, exitCodeOfRows } from './exit-codes';
-import { type FleetFlags, openSuite, withFleetFlags } from './suite';
+import { type FleetFlags, openSuite, withFleetFlags } from './command';
 
 interface RestoreFlags extends FleetFlags, FromFlag {
   readonly yes?: boolean;

@@ -2,7 +2,7 @@ import { randomBytes } from 'node:crypto';
 import type { Environment } from '@azora/db-core';
 import { readEnvironment } from '../config/settings';
 import type { CommandContext, Register } from './command';
-import { type FleetFlags, openSuite, parseWhole, withFleetFlags } from './suite';
+import { type FleetFlags, openSuite, parseWhole, withFleetFlags } from './command';
 
 interface StudioFlags extends FleetFlags {
   readonly port: number;

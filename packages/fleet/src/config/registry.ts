@@ -1,31 +1,46 @@
+import { existsSync, readFileSync } from 'node:fs';
 import { readdir, readFile } from 'node:fs/promises';
 import path from 'node:path';
 import { isRecord, SuiteError } from '@azora/db-core';
 
-/** One service of the suite, as its folder and manifest describe it. */
+/** One service of the suite, described by its folder and manifest. */
 export interface Service {
-  /** The folder's name: `auth`. */
+  /** The name of the folder: `auth`. */
   readonly name: string;
   readonly packageName: string;
   readonly description: string;
   readonly directory: string;
-  /** The database's name without the prefix: `notifications` of `azora_notifications`. */
+  /** The name of the database without the prefix: `notifications` of `azora_notifications`. */
   readonly databaseSuffix: string;
-  /** Extensions that its first migration needs, such as `vector`. */
+  /** The extensions that its migrations need, such as `vector`. */
   readonly extensions: readonly string[];
   readonly schemaPath: string;
   readonly migrationsPath: string;
 }
 
-/** Manifests name databases with this prefix; `AZORA_DB_PREFIX` replaces it. */
+/** The prefix of database names in manifests; `AZORA_DB_PREFIX` replaces it. */
 export const MANIFEST_PREFIX = 'azora_';
 
 const SERVICE_NAME = /^[a-z][a-z0-9-]{0,39}$/;
 const DATABASE_SUFFIX = /^[a-z][a-z0-9_]{0,39}$/;
 const EXTENSION_NAME = /^[a-z][a-z0-9_-]{0,62}$/;
 
+/** The nearest folder upwards with services; the working directory when there is none, which `findServices` reports. */
+export function findRoot(workingDirectory: string): string {
+  for (let folder = workingDirectory; ; folder = path.dirname(folder)) {
+    if (existsSync(path.join(folder, 'lerna.json')) && existsSync(path.join(folder, 'services'))) return folder;
+    if (folder === path.dirname(folder)) return workingDirectory;
+  }
+}
+
+/** The version of the toolkit, which all packages of the suite share. */
+export function suiteVersion(): string {
+  const text = readFileSync(path.resolve(__dirname, '..', '..', 'package.json'), 'utf8');
+  return (JSON.parse(text) as { readonly version: string }).version;
+}
+
 /**
- * Finds every service: each folder under `services/` whose package.json has an "azora" manifest, by name.
+ * Finds every service, in the order of names: each folder under `services/` whose package.json has an "azora" manifest.
  * @throws {SuiteError} `REGISTRY.NO_SERVICES`, `REGISTRY.BAD_MANIFEST`
  */
 export async function findServices(root: string): Promise<readonly Service[]> {
@@ -35,7 +50,7 @@ export async function findServices(root: string): Promise<readonly Service[]> {
   const services = await Promise.all(folders.sort().map((name) => readService(path.join(parent, name), name)));
   const found = services.filter((service) => service !== undefined);
   if (found.length > 0) return rejectSharedDatabases(found);
-  throw new SuiteError('REGISTRY.NO_SERVICES', 'No service was found', {
+  throw new SuiteError('REGISTRY.NO_SERVICES', 'No services were found', {
     kind: 'configuration',
     why: `No folder under ${parent} has a package.json with an "azora" entry.`,
     next: 'Run the command inside a checkout of the suite',
@@ -43,8 +58,8 @@ export async function findServices(root: string): Promise<readonly Service[]> {
 }
 
 /**
- * Picks services by name; all of them when `names` is undefined.
- * @throws {SuiteError} `USAGE.UNKNOWN_SERVICE` listing the known ones
+ * Selects services by name; all of them when `names` is undefined.
+ * @throws {SuiteError} `USAGE.UNKNOWN_SERVICE`, which lists the known names
  */
 export function selectServices(services: readonly Service[], names: readonly string[] | undefined): readonly Service[] {
   if (names === undefined) return services;
@@ -65,7 +80,8 @@ async function readService(directory: string, name: string): Promise<Service | u
   const manifest = parseManifest(text, manifestPath);
   const azora = manifest['azora'];
   if (azora === undefined) return undefined;
-  if (!SERVICE_NAME.test(name)) throw badManifest(manifestPath, `The folder's name must match ${SERVICE_NAME.source}.`);
+  if (!SERVICE_NAME.test(name))
+    throw badManifest(manifestPath, `The name of the folder must match ${SERVICE_NAME.source}.`);
   if (!isRecord(azora)) throw badManifest(manifestPath, '"azora" must be an object.');
   const { database, extensions = [] } = azora;
   const suffix = typeof database === 'string' ? database.slice(MANIFEST_PREFIX.length) : '';
@@ -95,9 +111,9 @@ function parseManifest(text: string, file: string): Record<string, unknown> {
     const parsed: unknown = JSON.parse(text);
     if (isRecord(parsed)) return parsed;
   } catch {
-    // Told below, with the file's name.
+    // Reported below with the name of the file.
   }
-  throw badManifest(file, 'It is not a JSON object.');
+  throw badManifest(file, 'The file is not a JSON object.');
 }
 
 function rejectSharedDatabases(services: readonly Service[]): readonly Service[] {
@@ -112,10 +128,10 @@ function rejectSharedDatabases(services: readonly Service[]): readonly Service[]
 }
 
 function badManifest(file: string, why: string): SuiteError {
-  return new SuiteError('REGISTRY.BAD_MANIFEST', `The manifest ${file} is not usable`, {
+  return new SuiteError('REGISTRY.BAD_MANIFEST', `The manifest in ${file} is invalid`, {
     kind: 'configuration',
     why,
-    next: 'Correct it; a complete one is {"azora": {"database": "azora_mint", "extensions": []}}',
+    next: 'Correct it; a complete manifest is {"azora": {"database": "azora_mint", "extensions": []}}',
     meta: { file },
   });
 }

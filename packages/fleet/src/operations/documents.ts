@@ -9,7 +9,7 @@ import { GENERATED } from './documents/markdown';
 import { renderStatus } from './documents/status';
 
 export interface DocumentOptions {
-  /** Writes nothing, only reports what is stale. */
+  /** Writes nothing and returns the stale documents. */
   readonly check: boolean;
   /** Further generated files by their path in the checkout. */
   readonly structures?: ReadonlyMap<string, string> | undefined;
@@ -18,7 +18,7 @@ export interface DocumentOptions {
 const DIAGRAMS = 'docs/er';
 const NO_INVARIANTS: ReadonlyMap<string, Invariants> = new Map();
 
-/** Every generated document by its path in the checkout. */
+/** All generated documents by their paths in the checkout. */
 export function renderDocuments(
   schemaModel: SchemaModel,
   services: readonly Service[],
@@ -35,7 +35,7 @@ export function renderDocuments(
 }
 
 /**
- * Writes the generated documents that are missing or stale and removes those of services that are gone.
+ * Writes the generated documents that are missing or stale, and removes those of removed services.
  * @returns the paths that were stale, sorted
  * @throws {SuiteError} `DOCUMENTS.UNWRITABLE`
  */
@@ -56,7 +56,7 @@ export async function writeDocuments(
   return files;
 }
 
-/** Diagrams that a run of ours has left; other files there are nobody's business. */
+/** The diagrams that an earlier run wrote; other files in the folder stay. */
 async function findGenerated(root: string): Promise<readonly string[]> {
   const names = await readdir(path.join(root, DIAGRAMS)).catch(() => []);
   const files = names.filter((name) => name.endsWith('.md')).map((name) => `${DIAGRAMS}/${name}`);
@@ -64,7 +64,7 @@ async function findGenerated(root: string): Promise<readonly string[]> {
   return files.filter((_, index) => texts[index]?.startsWith(GENERATED));
 }
 
-/** A checkout on Windows may have turned the line ends; that makes no document stale. */
+/** Ignores the line ends: a checkout on Windows may have changed them. */
 async function readText(root: string, file: string): Promise<string | undefined> {
   const text = await readFile(path.join(root, file), 'utf8').catch(() => undefined);
   return text?.replaceAll('\r\n', '\n');

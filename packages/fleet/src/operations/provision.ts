@@ -1,7 +1,9 @@
 import { SuiteError } from '@azora/db-core';
 import { withClient } from '@azora/db-migrate';
+import type { ClientBase } from 'pg';
 import type { PasswordOf } from '../config/credentials';
 import { createDatabase, requireExtensions } from '../postgres/databases';
+import { findMissingLimits, setRoleLimits } from '../postgres/role-limits';
 import {
   closeMaintenanceDatabases,
   createRole,
@@ -19,8 +21,8 @@ export interface Provisioned {
 const INVALID_PASSWORD = '28P01';
 
 /**
- * Makes the service's database and app role exist, only that role able to connect, with the checkout's password.
- * Safe to run again and by several processes at once.
+ * Creates the service's database and app role where they are missing. Only this role can connect to the database, with
+ * the checkout's password and within the limits of `ROLE_LIMITS`. Safe to run again, and by several processes at once.
  * @throws {SuiteError} `SERVER.…`
  */
 export async function provision(target: Target, passwordOf: PasswordOf): Promise<Provisioned> {
@@ -30,6 +32,7 @@ export async function provision(target: Target, passwordOf: PasswordOf): Promise
     const createdRole = await createRole(client, role, passwordOf(role));
     const createdDatabase = target.server !== 'companion' && (await createDatabase(client, database));
     if (target.server === 'embedded') await withRightsLock(client, () => closeMaintenanceDatabases(client));
+    if (target.server !== 'companion') await ensureLimits(client, role);
     return { createdRole, createdDatabase };
   });
   if (target.server === 'companion') return made;
@@ -38,7 +41,14 @@ export async function provision(target: Target, passwordOf: PasswordOf): Promise
   return made;
 }
 
-/** A role that is older than this checkout's credentials gets the password that they give. */
+/** Limits the role's sessions; changes nothing when all limits are set. */
+async function ensureLimits(client: ClientBase, role: string): Promise<void> {
+  if (Object.keys(await findMissingLimits(client, role)).length === 0) return;
+  // Read again under the lock: another setup may have set them meanwhile.
+  await withRightsLock(client, async () => setRoleLimits(client, role, await findMissingLimits(client, role)));
+}
+
+/** Gives a role that is older than this checkout's credentials the password that they define. */
 async function ensurePassword(target: Target, passwordOf: PasswordOf): Promise<void> {
   try {
     await withClient(appUrl(target, passwordOf), async () => undefined);

@@ -4,24 +4,23 @@ import type { ClientBase } from 'pg';
 import type { Reference } from '../schema/schema-model';
 import type { Target } from './targets';
 
-/** Ids in one column that no row of the other service's database has. */
+/** References in one column to rows that do not exist in the other service's database. */
 export interface Orphans {
   readonly from: string;
   readonly to: string;
   readonly count: number;
-  /** The first few of them. */
+  /** The first few ids. */
   readonly examples: readonly string[];
 }
 
-/** Distinct ids asked for at once: enough to make round trips few, small enough to stay in memory. */
+/** Distinct ids in one lookup: enough for few round trips, and few enough for memory. */
 const BATCH_IDS = 10_000;
 const EXAMPLES = 3;
-/** Two a core, as for the fleet: each check reads from two databases. */
 const CURSOR = 'azora_references';
 
 /**
- * Looks up every id of a reference in the database that owns it, in batches, and returns the references with orphans.
- * The two databases are read one after the other: rows written in between may show as orphans until the next check.
+ * Looks up every id of a reference in the database that owns it, in batches, and returns the references with orphans. It
+ * reads the two databases one after the other, so rows written in between may appear as orphans until the next run.
  */
 export async function findOrphans(
   references: readonly Reference[],
@@ -32,7 +31,7 @@ export async function findOrphans(
   for (const reference of references) {
     const from = byService.get(reference.service);
     const to = byService.get(reference.target.service);
-    // A reference is checked when both of its ends are among the services asked for.
+    // A reference is checked when both of its services are selected.
     if (from === undefined || to === undefined) continue;
     const orphans = await withClient(from.admin, (source) =>
       withClient(to.admin, (owner) => orphansOf(reference, source, owner)),

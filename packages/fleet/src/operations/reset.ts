@@ -2,11 +2,26 @@ import { quoteIdentifier } from '@azora/db-core';
 import { isOwnRelation, withClient } from '@azora/db-migrate';
 import type { Settings } from '../config/settings';
 import { dropDatabase } from '../postgres/databases';
-import { eachService, type RunOptions, type ServiceRow } from './fleet';
-import type { Target } from './targets';
+import { doneRows, eachService, type RunOptions, type ServiceRow } from './fleet';
+import type { MigrateOptions } from './migrate';
+import { type SetUpService, type SetupInput, setUpDatabases } from './setup';
+import { openTargets, type Target } from './targets';
 
-/** Drops every service's database with all its rows. The app roles stay: other databases may know them. */
-export async function dropDatabases(
+/** Drops every database, and creates and migrates those that were dropped. One row per service, failures first. */
+export async function resetFleet(
+  input: SetupInput,
+  options: MigrateOptions & { readonly log: (line: string) => void },
+): Promise<readonly ServiceRow<SetUpService | undefined>[]> {
+  const targets = await openTargets(input.settings, input.services, options.log);
+  const dropped = await dropDatabases(targets, input.settings, options);
+  const services = input.services.filter(({ name }) => doneRows(dropped).some((row) => row.service === name));
+  // Locates the databases again, because a removed companion must be started again.
+  const { rows } = await setUpDatabases({ ...input, services }, options);
+  return [...dropped.filter((row) => row.state !== 'done'), ...rows];
+}
+
+/** Drops every service's database with all rows. The app roles stay, because other databases may refer to them. */
+async function dropDatabases(
   targets: readonly Target[],
   settings: Settings,
   options: RunOptions,
@@ -23,8 +38,8 @@ export async function dropDatabases(
 }
 
 /**
- * Removes every row of every table and keeps the tables. Append-only tables are emptied too: their triggers are off
- * inside the one transaction that does it.
+ * Removes every row of every table and keeps the tables. Also empties append-only tables: their triggers are disabled
+ * within the transaction.
  */
 export async function truncateDatabases(
   targets: readonly Target[],

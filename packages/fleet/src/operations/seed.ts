@@ -4,12 +4,15 @@ import path from 'node:path';
 import { isRecord, type SeedMessage, type SeedRequest, SuiteError } from '@azora/db-core';
 import type { PasswordOf } from '../config/credentials';
 import { references, type SchemaModel, serviceOrder } from '../schema/schema-model';
+import { childEnvironment, type Environment } from '../system/child-environment';
 import { countOf, type RunOptions, type ServiceRow } from './fleet';
 import { findOrphans, type Orphans } from './references';
 import { appUrl, type Target } from './targets';
 
 export interface SeedOptions extends RunOptions {
   readonly root: string;
+  /** The environment of the command; the seed's process gets the few variables that every program needs. */
+  readonly environment?: Environment;
   /** How many thousand users to add to the fixed rows. */
   readonly scale: number;
 }
@@ -53,7 +56,7 @@ export async function seedFleet(
  */
 export async function runSeed(
   request: SeedRequest,
-  options: RunOptions & Pick<SeedOptions, 'root'>,
+  options: RunOptions & Pick<SeedOptions, 'root' | 'environment'>,
 ): Promise<SeedReport['rows']> {
   const entry = path.join(options.root, 'prisma', 'dist', 'seed.js');
   if (!existsSync(entry)) {
@@ -82,12 +85,12 @@ async function runOrchestrator(
   entry: string,
   request: SeedRequest,
   onMessage: (message: SeedMessage) => void,
-  { root, signal }: Pick<SeedOptions, 'root' | 'signal'>,
+  { root, signal, environment = {} }: Pick<SeedOptions, 'root' | 'signal' | 'environment'>,
 ): Promise<number | null> {
   let stop: (() => void) | undefined;
   try {
     return await new Promise<number | null>((resolve, reject) => {
-      const child = fork(entry, { cwd: root, serialization: 'advanced' });
+      const child = fork(entry, { cwd: root, serialization: 'advanced', env: childEnvironment(environment) });
       child.on('error', reject);
       child.on('message', onMessage);
       let exitCode: number | null | undefined;

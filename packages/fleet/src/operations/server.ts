@@ -2,18 +2,18 @@ import { redactUrl } from '@azora/db-core';
 import type { Service } from '../config/registry';
 import type { Settings } from '../config/settings';
 
-/** One server that the suite runs itself. */
+/** A server that the suite runs itself. */
 export interface ServerState {
   readonly name: string;
   readonly state: 'running' | 'stopped' | 'absent';
   readonly pid: number | null;
-  /** Where it listens, without a password. */
+  /** The address without a password. */
   readonly address: string | null;
 }
 
 const EMBEDDED = 'embedded';
 
-/** Starts the embedded server, and the companions of services whose extensions it lacks. */
+/** Starts the embedded server, and a companion for each service that needs an extension which it lacks. */
 export async function startServers(
   settings: Settings,
   services: readonly Service[],
@@ -21,18 +21,19 @@ export async function startServers(
 ): Promise<readonly ServerState[]> {
   const { startEmbedded } = await import('../postgres/embedded/server.js');
   const { startCompanion } = await import('../postgres/companion/server.js');
-  const { url, pid } = await startEmbedded({ home: settings.home, onProgress });
+  const { home, environment } = settings;
+  const { url, pid } = await startEmbedded({ home, environment, onProgress });
   const companions = await Promise.all(
     (await companionServices(services)).map(async (service): Promise<ServerState> => {
       const database = `${settings.prefix}${service.databaseSuffix}`;
-      const started = await startCompanion({ home: settings.home, service: service.name, database });
+      const started = await startCompanion({ home, environment, service: service.name, database });
       return running(companionName(service), started.pid, redactUrl(started.url));
     }),
   );
   return [running(EMBEDDED, pid, redactUrl(url)), ...companions];
 }
 
-/** Stops what runs, companions first; returns the names of what was stopped. */
+/** Stops all running servers, companions first, and returns their names. */
 export async function stopServers(settings: Settings, services: readonly Service[]): Promise<readonly string[]> {
   const { stopEmbedded } = await import('../postgres/embedded/server.js');
   const { stopCompanion } = await import('../postgres/companion/server.js');
@@ -44,7 +45,7 @@ export async function stopServers(settings: Settings, services: readonly Service
   return stopped;
 }
 
-/** Looks at them without starting anything. */
+/** Reads the state of the servers without starting any. */
 export async function readServers(settings: Settings, services: readonly Service[]): Promise<readonly ServerState[]> {
   const { embeddedState } = await import('../postgres/embedded/server.js');
   const { companionState } = await import('../postgres/companion/server.js');

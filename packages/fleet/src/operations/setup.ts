@@ -36,14 +36,15 @@ export interface SetupReport {
   readonly status: readonly ServiceStatus[];
 }
 
-/** Generates and builds what changed, creates and migrates every database, seeds, and reads how it all stands. */
+/** Generates and builds what changed, creates and migrates every database, seeds them, and reads their state. */
 export async function setUpFleet(input: SetupInput, options: SetupOptions): Promise<SetupReport> {
   const { settings, schemaModel, passwordOf } = input;
   const { build, log, progress, signal } = options;
-  if (build) log('generating and building what changed');
-  // The databases need no generated code, so both go on side by side.
+  if (build) log('generating and building the packages that changed');
+  const { root, environment } = settings;
+  // The databases need no generated code, so both run at the same time.
   const [built, databases] = await Promise.allSettled([
-    build ? runWorkspaceScript('build', { root: settings.root, onOutput: () => undefined, signal }) : undefined,
+    build ? runWorkspaceScript('build', { root, environment, signal }) : undefined,
     setUpDatabases(input, options),
   ]);
   if (databases.status === 'rejected') throw databases.reason;
@@ -51,29 +52,29 @@ export async function setUpFleet(input: SetupInput, options: SetupOptions): Prom
   const { targets, rows } = databases.value;
   const ready = targets.filter(({ service }) => doneRows(rows).some((row) => row.service === service.name));
   const seeding = options.seed && !signal?.aborted && ready.length > 0;
-  const seed = { root: settings.root, scale: 0, progress, signal };
+  const seed = { root, environment, scale: 0, progress, signal };
   const seeded = seeding ? await seedFleet(ready, schemaModel, passwordOf, seed) : undefined;
   const models = new Map(schemaModel.services.map((service) => [service.name, service.models.length]));
   return { rows, seeded, status: await readStatus(targets, models, { signal }) };
 }
 
-/** Creates and migrates every database with its app role; changes nothing where all is there. */
+/** Creates and migrates every database with its app role. Changes nothing when everything exists. */
 export async function setUpDatabases(
   { settings, services, passwordOf }: SetupInput,
   options: MigrateOptions & { readonly log: (line: string) => void },
 ): Promise<{ readonly targets: readonly Target[]; readonly rows: readonly ServiceRow<SetUpService>[] }> {
   const targets = await openTargets(settings, services, options.log);
-  const rows = await eachService(targets, options, async (target, tell) => {
+  const rows = await eachService(targets, options, async (target, onProgress) => {
     const { createdDatabase } = await provision(target, passwordOf);
-    if (createdDatabase) tell('created');
-    const migrations = await migrateTargetUp(target, options, tell);
-    // Grants that were changed in the schema's annotations without a migration.
+    if (createdDatabase) onProgress('created');
+    const migrations = await migrateTargetUp(target, options, onProgress);
+    // Grants may change in the annotations of a schema without a migration.
     const grants = await readGrants(target.service.schemaPath);
     await withClient(target.admin, (client) => withRightsLock(client, () => syncGrants(client, target.role, grants)));
-    const what = createdDatabase ? 'created' : 'there';
+    const state = createdDatabase ? 'created' : 'exists';
     return {
       data: { createdDatabase, migrations },
-      detail: `${what}, ${countOf(migrations.length, 'migration')} applied`,
+      detail: `${state}; applied ${countOf(migrations.length, 'migration')}`,
     };
   });
   return { targets, rows };

@@ -12,7 +12,7 @@ import type { Client, ClientBase } from 'pg';
 import { eachService, type RunOptions, toSuiteError } from './fleet';
 import type { Target } from './targets';
 
-/** One service's entry of `status --json`. */
+/** One service's entry in `status --json`. */
 export interface ServiceStatus {
   readonly service: string;
   readonly database: string;
@@ -26,26 +26,26 @@ export interface ServiceStatus {
     readonly edited: readonly string[];
     readonly missing: readonly string[];
   };
-  /** Whether the catalog differs from what the last migration left; null when nothing was recorded to compare with. */
+  /** Whether the catalog differs from the state after the last migration; null when that state was not recorded. */
   readonly drift: boolean | null;
   readonly models: number;
-  /** Rows by table: counted, or beyond {@link COUNT_LIMIT_ROWS} what PostgreSQL estimates. */
+  /** Rows by table; above {@link COUNT_LIMIT_ROWS} PostgreSQL's estimate. */
   readonly tables: Readonly<Record<string, number>>;
   readonly sizeBytes: number;
   readonly error: { readonly code: string; readonly message: string } | null;
 }
 
 export interface StatusOptions extends RunOptions {
-  /** How each database is reached; for who cannot wait as long as whoever runs a command. */
+  /** Connects to a database, for callers that cannot wait as long as a command. */
   readonly connect?: Connect;
 }
 
 type Connect = <Result>(target: Target, work: (client: Client) => Promise<Result>) => Promise<Result>;
 
-/** Above this estimate a count would take longer than a status should; PostgreSQL's own estimate is shown. */
+/** Counting a larger table takes too long for a status. */
 const COUNT_LIMIT_ROWS = 50_000;
 
-/** Reads the state of every service's database; one that cannot be read is told in its own entry. */
+/** Reads the state of every service's database. The entry of one that cannot be read contains the error. */
 export async function readStatus(
   targets: readonly Target[],
   models: ReadonlyMap<string, number>,
@@ -60,7 +60,7 @@ export async function readStatus(
   return rows.flatMap((row) => (row.state === 'done' ? [row.data] : []));
 }
 
-/** True when every database is reachable, at its newest migration and as its migrations left it. */
+/** Whether the database is reachable, at its newest migration and without drift. */
 export function isHealthy({ reachable, migrations, drift }: ServiceStatus): boolean {
   const { pending, failed, edited, missing } = migrations;
   return reachable && drift !== true && [pending, failed, edited, missing].every((names) => names.length === 0);

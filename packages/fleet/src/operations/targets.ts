@@ -4,28 +4,28 @@ import type { Service } from '../config/registry';
 import type { Settings } from '../config/settings';
 import type { ScratchPlace } from '../postgres/scratch';
 
-/** Where one service's database lives. */
+/** The location of one service's database. */
 export interface Target {
   readonly service: Service;
-  /** `companion`: PGlite beside the embedded server, one superuser session without roles (DESIGN: where a database lives). */
+  /** `companion`: PGlite beside the embedded server, which is one superuser session without roles. */
   readonly server: 'ordinary' | 'embedded' | 'companion';
   readonly database: string;
   /** The administrator's URL of the service's database. */
   readonly admin: DatabaseUrl;
-  /** The administrator's URL of the database from which others are created and dropped. */
+  /** The administrator's URL of the database from which other databases are created and dropped. */
   readonly maintenance: DatabaseUrl;
   /** The login role of the service's store. */
   readonly role: string;
 }
 
-/** Whether any of these services lives on the embedded server, because no variable names a server for it. */
+/** Whether any of these services is on the embedded server, because no variable names a server for it. */
 export function needsEmbedded(settings: Settings, services: readonly Service[]): boolean {
   return settings.serverUrl === undefined && services.some((service) => !settings.serviceUrls.has(service.name));
 }
 
 /**
- * Finds out where each service's database lives, and starts the embedded server and companions that are needed and
- * not running. Changes nothing on other servers.
+ * Locates each service's database, and starts the embedded server and the companions that it needs. Changes nothing on
+ * other servers.
  * @throws {SuiteError} `EMBEDDED.…`, `COMPANION.…`
  */
 export async function openTargets(
@@ -39,7 +39,7 @@ export async function openTargets(
 
 async function embeddedUrl(settings: Settings, onProgress: (line: string) => void): Promise<DatabaseUrl> {
   const { startEmbedded } = await import('../postgres/embedded/server.js');
-  const { url } = await startEmbedded({ home: settings.home, onProgress });
+  const { url } = await startEmbedded({ home: settings.home, environment: settings.environment, onProgress });
   return url;
 }
 
@@ -55,7 +55,8 @@ async function openTarget(settings: Settings, service: Service, base: DatabaseUr
   if (base === undefined) throw new Error(`no server for ${service.name}`);
   if (settings.serverUrl === undefined && (await lacksExtension(service))) {
     const { startCompanion } = await import('../postgres/companion/server.js');
-    const { url } = await startCompanion({ home: settings.home, service: service.name, database: name });
+    const { home, environment } = settings;
+    const { url } = await startCompanion({ home, environment, service: service.name, database: name });
     return { service, server: 'companion', database: name, admin: url, maintenance: url, role };
   }
   const server = settings.serverUrl === undefined ? 'embedded' : 'ordinary';
@@ -69,14 +70,14 @@ async function lacksExtension(service: Service): Promise<boolean> {
   return !service.extensions.every(embeddedOffers);
 }
 
-/** The URL with which the service's store connects. */
+/** The app role's URL, with which the service's store connects. */
 export function appUrl(target: Target, passwordOf: PasswordOf): DatabaseUrl {
   if (target.server === 'companion') return target.admin;
   const { href } = withUrlParts(target.admin, { user: target.role, password: passwordOf(target.role) });
   return parseDatabaseUrl(href, `the app role of ${target.service.name}`);
 }
 
-/** Where a scratch database for the service's migrations may be made: on the same server, with what that offers. */
+/** The location for a scratch database of the service's migrations: the same server, which has the same extensions. */
 export function scratchPlace({ service, server, database, maintenance }: Target): ScratchPlace {
   return { service: service.name, server, database, maintenance };
 }

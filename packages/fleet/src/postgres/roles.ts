@@ -5,7 +5,7 @@ import { scramVerifier } from './scram';
 const DUPLICATE_OBJECT = '42710';
 const UNIQUE_VIOLATION = '23505';
 
-/** Creates the login role if it is missing; true when it was made now. */
+/** Creates the login role when it is missing; true when this call created it. */
 export async function createRole(client: ClientBase, role: string, password: string): Promise<boolean> {
   const found = await client.query('SELECT 1 FROM pg_roles WHERE rolname = $1', [role]);
   if (found.rowCount !== 0) return false;
@@ -16,7 +16,7 @@ export async function createRole(client: ClientBase, role: string, password: str
     return true;
   } catch (error) {
     const state = findDatabaseError(error)?.sqlState;
-    // Another setup made it between the question and the statement.
+    // Another setup created it between the query and the statement.
     if (state === DUPLICATE_OBJECT || state === UNIQUE_VIOLATION) return false;
     throw error;
   }
@@ -26,10 +26,10 @@ export async function setPassword(client: ClientBase, role: string, password: st
   await client.query(`ALTER ROLE ${quoteIdentifier(role)} PASSWORD ${quoteLiteral(scramVerifier(password))}`);
 }
 
-/** Rights on databases are rows that PostgreSQL refuses to update twice at once; the number is "role" in ASCII. */
+/** The key of the lock under which rights change; the number is "role" in ASCII. */
 const RIGHTS_LOCK = 0x726f6c65;
 
-/** One session at a time changes rights: two that grant on the same thing at once would fail («tuple concurrently updated»). */
+/** Lets one session at a time change rights. Two concurrent changes of one object fail: "tuple concurrently updated". */
 export async function withRightsLock(client: ClientBase, work: () => Promise<void>): Promise<void> {
   await client.query('SELECT pg_advisory_lock($1)', [RIGHTS_LOCK]);
   try {
@@ -39,7 +39,7 @@ export async function withRightsLock(client: ClientBase, work: () => Promise<voi
   }
 }
 
-/** Databases of the server's own that every role may connect to unless that is taken back. */
+/** Revokes every role's right to connect to the server's own databases. */
 export async function closeMaintenanceDatabases(client: ClientBase): Promise<void> {
   const open = await client.query<{ name: string }>(
     `SELECT datname::text AS name FROM pg_database
@@ -49,7 +49,7 @@ export async function closeMaintenanceDatabases(client: ClientBase): Promise<voi
     await client.query(`REVOKE CONNECT ON DATABASE ${quoteIdentifier(name)} FROM PUBLIC`);
 }
 
-/** Only the app role, and administrators, may connect to the current database; nobody else may create in it. */
+/** Lets only the app role and administrators connect to the current database, and only administrators create in it. */
 export async function restrictDatabase(client: ClientBase, database: string, role: string): Promise<void> {
   const restricted = await client.query<{ restricted: boolean }>(
     `SELECT NOT has_database_privilege('public', $1, 'CONNECT') AND has_database_privilege($2, $1, 'CONNECT')

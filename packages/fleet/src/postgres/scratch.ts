@@ -5,8 +5,8 @@ import path from 'node:path';
 import { type DatabaseUrl, withUrlParts } from '@azora/db-core';
 import { withClient } from '@azora/db-migrate';
 import type { Client } from 'pg';
+import { processStart } from '../system/processes';
 import { createDatabase, dropDatabase } from './databases';
-import { processStart } from './embedded/process';
 
 /** The server for a scratch database. */
 export interface ScratchPlace {

@@ -4,8 +4,7 @@ import type { ListedSet, PrunedSets } from '../operations/backup/sets';
 import type { VerifyReport } from '../operations/backup/verify';
 import { countOf, doneRows, type ServiceRow } from '../operations/fleet';
 import { countsText, failuresText, rowsData } from './fleet';
-import { sizeText } from './size';
-import { table } from './table';
+import { sizeText, table } from './table';
 
 export function backupData({ set, location, rows, manifest }: BackupReport) {
   const { skewMs = null, fence = null } = manifest ?? {};

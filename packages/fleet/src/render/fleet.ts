@@ -1,6 +1,21 @@
 import type { SuiteError } from '@azora/db-core';
 import type { ServiceRow } from '../operations/fleet';
-import { errorData, errorText } from './errors';
+
+/** An error as one paragraph: the message, the reason, the next step and the code. */
+export function errorText(error: SuiteError): string {
+  const parts = [sentence(error.message), error.why ?? '', error.next === undefined ? '' : `→ ${error.next}`];
+  return `error: ${parts.filter((part) => part !== '').join(' ')} [${error.code}]`;
+}
+
+/** An error as data for `--json`. */
+export function errorData(error: SuiteError) {
+  const { code, message, why = null, next = null, meta } = error;
+  return { code, message, why, next, meta };
+}
+
+function sentence(text: string): string {
+  return /[.!?]$/.test(text) ? text : `${text}.`;
+}
 
 /** The rows of a run as data for `--json`. */
 export function rowsData<Data>(rows: readonly ServiceRow<Data>[]) {
@@ -14,7 +29,7 @@ export function rowsData<Data>(rows: readonly ServiceRow<Data>[]) {
   };
 }
 
-/** The failures of a run; services that failed for the same reason share a line. */
+/** The failures of a run. Services that failed for the same reason share a line. */
 export function failuresText(rows: readonly ServiceRow<unknown>[]): string {
   const groups = new Map<string, { error: SuiteError; services: string[] }>();
   for (const row of rows) {
@@ -27,7 +42,7 @@ export function failuresText(rows: readonly ServiceRow<unknown>[]): string {
   return [...groups.values()].map(({ error, services }) => `${services.join(', ')}: ${errorText(error)}`).join('\n');
 }
 
-/** How many services are done, failed and not started, in words. */
+/** The numbers of services that are done, failed and not started: `12 done, 1 failed, 1 not started`. */
 export function countsText(rows: readonly ServiceRow<unknown>[]): string {
   const count = (state: ServiceRow<unknown>['state']) => rows.filter((row) => row.state === state).length;
   const parts = [`${count('done')} done`];

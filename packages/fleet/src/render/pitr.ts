@@ -1,7 +1,6 @@
 import { countOf } from '../operations/fleet';
 import type { Coverage, enablePitr, PitrStatus, restorePitr, TakenBase } from '../operations/pitr';
-import { sizeText } from './size';
-import { table } from './table';
+import { sizeText, table } from './table';
 
 type Archive = NonNullable<PitrStatus['archive']>;
 

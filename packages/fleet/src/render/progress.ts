@@ -1,15 +1,15 @@
 import type { Writable } from 'node:stream';
 import type { Progress, ProgressEvent } from '../operations/fleet';
 
-/** Shows what a run over the fleet is doing, on stderr. */
+/** Shows the progress of a run over the fleet on stderr. */
 export interface ProgressView {
   readonly report: Progress;
   readonly log: (line: string) => void;
-  /** Leaves the last state on the screen and gives the terminal back. */
+  /** Leaves the last state on the screen and releases the terminal. */
   close(): Promise<void>;
 }
 
-/** One line for each service that is done or failed, for pipes and logs. */
+/** Writes one line for each service that is done or failed, for pipes and logs. */
 export function plainProgress(stream: Writable): ProgressView {
   return {
     report: ({ service, state, detail }) => {
@@ -21,7 +21,7 @@ export function plainProgress(stream: Writable): ProgressView {
   };
 }
 
-/** Says nothing, for `--json`. */
+/** Writes nothing, for `--json`. */
 export function silentProgress(): ProgressView {
   return { report: () => undefined, log: () => undefined, close: async () => undefined };
 }
@@ -31,7 +31,7 @@ interface Row {
   settle: (event: ProgressEvent) => void;
 }
 
-/** A list that is redrawn in place, a row per service; each run over the fleet draws one. */
+/** Draws a list with a row per service for each run over the fleet, and updates it in place. */
 export function liveProgress(stream: NodeJS.WriteStream): ProgressView {
   let queued: string[] = [];
   let rows: Promise<ReadonlyMap<string, Row>> | undefined;
@@ -98,7 +98,7 @@ async function drawList(services: readonly string[], stream: NodeJS.WriteStream)
     },
   );
   const done = list.run();
-  // The tasks register their rows in the next turns of the event loop.
+  // The tasks register their rows in the next iterations of the event loop.
   while (rows.size < services.length) await new Promise((resolve) => setImmediate(resolve));
   return { rows, done };
 }

@@ -1,9 +1,9 @@
 import type { BackupState } from '../operations/backup/sets';
+import type { ServerState } from '../operations/server';
 import { isHealthy, type ServiceStatus } from '../operations/status';
-import { sizeText } from './size';
-import { table } from './table';
+import { sizeText, table } from './table';
 
-/** The fleet as a table, then a line for each thing that wants attention. */
+/** The fleet as a table, then a line for each problem. */
 export function statusText(services: readonly ServiceStatus[], backups?: BackupState): string {
   const rows = services.map((it) => [
     it.service,
@@ -35,11 +35,12 @@ function stateOf({ migrations }: ServiceStatus): string {
 
 function backupAttention(backups: BackupState | undefined): readonly string[] {
   if (backups?.isStale !== true) return [];
-  const { newestVerified: proven, location } = backups;
-  const what = proven === null ? `no set in ${location} was ever verified` : `the newest verified set is ${proven.id}`;
-  return [
-    `backups: ${what}, which AZORA_BACKUP_MAX_AGE does not allow; run "npm run db:backup" and "npm run db:backup:verify"`,
-  ];
+  const { newestVerified, location } = backups;
+  const problem =
+    newestVerified === null
+      ? `no set in ${location} is verified`
+      : `the newest verified set, ${newestVerified.id}, is older than AZORA_BACKUP_MAX_AGE`;
+  return [`backups: ${problem}; run "npm run db:backup" and "npm run db:backup:verify"`];
 }
 
 function attention(it: ServiceStatus): readonly string[] {
@@ -51,10 +52,21 @@ function attention(it: ServiceStatus): readonly string[] {
     ...list(pending, 'pending'),
     ...list(failed, 'failed'),
     ...list(edited, 'edited after they were applied'),
-    ...list(missing, 'applied, but without a file'),
-    ...(it.drift === true ? ['the catalog differs from what the last migration left'] : []),
+    ...list(missing, 'applied, but its file is missing'),
+    ...(it.drift === true ? ['drift: the catalog differs from the state after the last migration'] : []),
   ];
   return [`${it.service}: ${parts.join('; ')}`];
+}
+
+/** The servers that the suite runs itself, as a table. */
+export function serversText(servers: readonly ServerState[]): string {
+  const rows = servers.map(({ name, state, pid, address }) => [
+    name,
+    state,
+    pid === null ? '' : String(pid),
+    address ?? '',
+  ]);
+  return table(['server', 'state', 'pid', 'address'], rows);
 }
 
 function sum(numbers: readonly number[]): number {

@@ -1,6 +1,6 @@
 import Table from 'cli-table3';
 
-/** Columns aligned by spaces, without frames, so that lines can be cut and searched in a pipe. */
+/** A table of columns aligned with spaces, without frames, so that a pipe can cut and search its lines. */
 export function table(head: readonly string[], rows: readonly (readonly string[])[]): string {
   const blank = '';
   const chars = {
@@ -31,4 +31,11 @@ export function table(head: readonly string[], rows: readonly (readonly string[]
     .split('\n')
     .map((line) => line.trimEnd())
     .join('\n');
+}
+
+/** A size in binary units, as PostgreSQL shows it. */
+export function sizeText(bytes: number): string {
+  const units = ['B', 'kB', 'MB', 'GB', 'TB'];
+  const step = Math.min(units.length - 1, Math.floor(Math.log2(Math.max(bytes, 1)) / 10));
+  return `${(bytes / 1024 ** step).toFixed(step === 0 ? 0 : 1)} ${units[step]}`;
 }

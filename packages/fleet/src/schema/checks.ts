@@ -74,7 +74,7 @@ export function invalidSchemaModel(found: readonly SchemaProblem[]): SuiteError 
   const files = [...new Set(found.map(({ file }) => file))];
   const problems = files.flatMap((file) => found.filter((it) => it.file === file).sort((a, b) => a.line - b.line));
   const count = problems.length === 1 ? 'One annotation' : `${problems.length} annotations`;
-  return new SuiteError('CATALOG.INVALID', `${count} of the schemas cannot be used`, {
+  return new SuiteError('SCHEMA.INVALID_ANNOTATION', `${count} of the schemas cannot be used`, {
     kind: 'configuration',
     why: problems.map(({ file, line, message }) => `${file}:${line}: ${message}`).join('\n'),
     next: 'Correct the comments at the lines named',

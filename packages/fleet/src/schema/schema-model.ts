@@ -33,7 +33,7 @@ export interface ReadSchemaModelOptions {
 
 /**
  * Reads each service's schema once. Unless `references` is `unchecked`, all services of the suite must be given.
- * @throws {SuiteError} `SCHEMA.INVALID`, `CATALOG.INVALID`; each tells everything that is wrong, with file and line
+ * @throws {SuiteError} `SCHEMA.INVALID`, `SCHEMA.INVALID_ANNOTATION`; each tells everything that is wrong, with file and line
  */
 export async function readSchemaModel(
   services: readonly Service[],

@@ -5,7 +5,7 @@ import { chunksOf } from '../../backup-store/file';
 import { filesOf, type Manifest } from '../../backup-store/manifest';
 import { writeManifest } from '../../backup-store/set';
 import { newSetId, type SetWriter, type Storage } from '../../backup-store/storage';
-import { suiteVersion } from '../../config/version';
+import { suiteVersion } from '../../config/registry';
 import { maskOf } from '../../postgres/dump/mask';
 import type { SchemaModel } from '../../schema/schema-model';
 import type { Environment } from '../../system/child-environment';

@@ -1,20 +1,21 @@
-import { chmod, lstat, mkdtemp, readFile, rename, rm, writeFile } from 'node:fs/promises';
+import { chmod, lstat, mkdtemp, readFile, rm } from 'node:fs/promises';
 import net from 'node:net';
 import os from 'node:os';
 import path from 'node:path';
 import { type DatabaseUrl, parseDatabaseUrl } from '@azora/db-core';
+import { replaceFile } from '../../system/atomic-files';
 
-/** Where a companion listens. */
+/** The address on which a companion listens. */
 export type Address = { readonly socketDirectory: string } | { readonly port: number };
 
-/** The name that clients of PostgreSQL look for in a socket directory, for this port. */
+/** PostgreSQL's clients look for this name in a socket directory, for port 5432. */
 const SOCKET = '.s.PGSQL.5432';
-/** The kernels' own limits are 104 bytes (macOS) and 108, a zero byte included. */
+/** The kernels allow 104 bytes (macOS) and 108 bytes (Linux), including the final zero byte. */
 const PATH_LIMIT_BYTES = 103;
 const POINTER = 'socket-directory';
 const PORT_FILE = 'port';
 
-/** Where the companion of this directory listens, or did when it last ran. */
+/** The address of the directory's companion while it runs, otherwise its last address. */
 export async function readAddress(directory: string): Promise<Address | undefined> {
   if (process.platform === 'win32') {
     const port = await lastPort(directory);
@@ -25,7 +26,7 @@ export async function readAddress(directory: string): Promise<Address | undefine
   return (await isOwn(pointer)) ? { socketDirectory: pointer } : undefined;
 }
 
-/** Whether a companion listens there; it begins to when it is ready. */
+/** Whether a companion listens on the address. It begins to listen when it is ready. */
 export function isListening(address: Address | undefined): Promise<boolean> {
   if (address === undefined) return Promise.resolve(false);
   return new Promise((resolve) => {
@@ -35,12 +36,12 @@ export function isListening(address: Address | undefined): Promise<boolean> {
       resolve(answer);
     };
     socket.once('connect', () => settle(true));
-    // A queue of waiting connections that is full is a server's, too.
+    // EAGAIN: a server listens, and its queue of waiting connections is full.
     socket.once('error', (error: NodeJS.ErrnoException) => settle(error.code === 'EAGAIN'));
   });
 }
 
-/** The administrator's URL of the database; the companion asks for no password and has one database by any name. */
+/** The administrator's URL. The companion asks for no password, and its one database has any name. */
 export function addressUrl(address: Address, database: string, service: string): DatabaseUrl {
   const name = encodeURIComponent(database);
   const href =
@@ -51,9 +52,10 @@ export function addressUrl(address: Address, database: string, service: string):
 }
 
 /**
- * Listens in the directory, which only its owner can enter; where the path is too long for a socket or its file system
- * has none, in a directory like it under the system's temporary one. On Windows on a port of the loopback interface.
- * Only for the process that holds the directory: it replaces what the last holder left.
+ * Makes the server listen on a socket in the directory, which only its owner can enter. When the path is too long or the
+ * file system has no sockets, it listens in such a directory below the system's temporary directory. On Windows it listens
+ * on a port of the loopback interface. Only the process that owns the directory may call this: it replaces the files of the
+ * last owner.
  */
 export async function listenIn(directory: string, server: net.Server): Promise<Address> {
   if (process.platform === 'win32') return listenOnPort(directory, server);
@@ -66,7 +68,7 @@ export async function listenIn(directory: string, server: net.Server): Promise<A
   const socketDirectory = known !== undefined && (await isOwn(known)) ? known : await makeShort();
   await replaceFile(path.join(directory, POINTER), `${socketDirectory}\n`);
   if (await listenAt(server, { socketDirectory })) return { socketDirectory };
-  throw new Error(`no socket can be made in ${socketDirectory}`);
+  throw new Error(`Cannot create a socket in ${socketDirectory}`);
 }
 
 async function listenOnPort(directory: string, server: net.Server): Promise<Address> {
@@ -77,7 +79,7 @@ async function listenOnPort(directory: string, server: net.Server): Promise<Addr
     await replaceFile(path.join(directory, PORT_FILE), `${taken}\n`);
     return { port: taken };
   }
-  throw new Error('no port of 127.0.0.1 can be listened on');
+  throw new Error('Cannot listen on any port of 127.0.0.1');
 }
 
 async function listenAt(server: net.Server, address: Address): Promise<boolean> {
@@ -111,7 +113,7 @@ async function makeShort(): Promise<string> {
   return mkdtemp(path.join(parent, 'azora-'));
 }
 
-/** A directory of that name may be gone with the last boot, and made anew by somebody else. */
+/** A reboot may have removed the temporary directory, and another user may have created one of the same name. */
 async function isOwn(directory: string): Promise<boolean> {
   const found = await lstat(directory).catch(() => undefined);
   return found?.isDirectory() === true && found.uid === process.getuid?.() && (found.mode & 0o077) === 0;
@@ -119,9 +121,4 @@ async function isOwn(directory: string): Promise<boolean> {
 
 function fits(directory: string): boolean {
   return Buffer.byteLength(path.join(directory, SOCKET)) <= PATH_LIMIT_BYTES;
-}
-
-async function replaceFile(file: string, text: string): Promise<void> {
-  await writeFile(`${file}.new`, text, { mode: 0o600 });
-  await rename(`${file}.new`, file);
 }

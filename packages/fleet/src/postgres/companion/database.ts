@@ -1,18 +1,16 @@
 import { existsSync, fsyncSync } from 'node:fs';
 import { rename, rm } from 'node:fs/promises';
-import path from 'node:path';
 import { PGlite } from '@electric-sql/pglite';
 import { vector } from '@electric-sql/pglite-pgvector';
-import { RESTORED } from './names';
+import { dataOf } from './layout';
 
-/** PGlite's own, but fsync: it is turned off there, and the default way to sync the log is not carried out. */
+/** PGlite's own parameters with fsync: PGlite turns it off, and does not carry out the default way to sync the log. */
 const START_PARAMETERS = [...PGlite.defaultStartParams.filter((it) => it !== '-F'), '-c', 'wal_sync_method=fsync'];
 
-/** Opens the data; new data gets its name when it is whole, so that a killed creation leaves nothing in the way. */
+/** Opens the data. New data gets its name when it is complete, so a killed creation leaves nothing behind. */
 export async function openDatabase(directory: string, log: (line: string) => void): Promise<PGlite> {
-  const [data, draft] = [path.join(directory, 'data'), path.join(directory, 'data.new')];
-  // A restore was killed: after it had taken the old data away, the new one is put in place; before, the old one stays.
-  const restored = `${data}${RESTORED}`;
+  const { data, draft, restored } = dataOf(directory);
+  // A killed restore: if it had moved the old data away, the new data is put in place; otherwise the old data stays.
   if (!existsSync(data) && existsSync(restored)) await rename(restored, data);
   await rm(restored, { recursive: true, force: true });
   if (!existsSync(data)) {
@@ -26,7 +24,7 @@ export async function openDatabase(directory: string, log: (line: string) => voi
   return database;
 }
 
-/** Its file system for Node has no fsync of its own: without one a commit is safe from kill -9, not from a power cut. */
+/** PGlite's file system for Node has no fsync. Without it a commit survives kill -9 but not a power failure. */
 function makeDurable(database: PGlite): void {
   const { NODEFS } = database.Module.FS.filesystems as { NODEFS: { stream_ops: { fsync?: unknown } } };
   NODEFS.stream_ops.fsync = (stream: { readonly nfd: number }): number => {

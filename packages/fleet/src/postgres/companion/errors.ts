@@ -1,58 +1,58 @@
 import { SuiteError } from '@azora/db-core';
-import { reasonOf } from '../embedded/errors';
+import { reasonOf } from '../../system/system-errors';
 
-/** The companion's host ended while it started. */
+/** COMPANION.START_FAILED: the companion's host process ended during its start. */
 export function startFailed(service: string, logFile: string, log: string): SuiteError {
   return new SuiteError('COMPANION.START_FAILED', `The companion server of ${service} did not start`, {
     why: log,
-    next: `See ${logFile}; with a variable such as ${service.toUpperCase()}_DATABASE_URL no companion is needed`,
+    next: `Read ${logFile}; a service whose URL is set, such as ${service.toUpperCase()}_DATABASE_URL, needs no companion`,
     meta: { service, log: logFile },
   });
 }
 
-/** The disk is full. */
+/** COMPANION.DISK_FULL: no space is left for the companion. */
 export function diskFull(directory: string, log: string): SuiteError {
-  return new SuiteError('COMPANION.DISK_FULL', `There is no space left for the companion server in ${directory}`, {
+  return new SuiteError('COMPANION.DISK_FULL', `No space is left for the companion server in ${directory}`, {
     why: log,
-    next: 'Free some space, or set AZORA_HOME to a directory on another disk; what was committed is safe',
+    next: 'Free some space, or set AZORA_HOME to a directory on another disk; committed rows are safe',
     meta: { directory },
   });
 }
 
-/** The companion is started, by this command or another, but does not answer. */
+/** COMPANION.NOT_READY: this command or another one started the companion, but it does not answer. */
 export function notReady(service: string, logFile: string, seconds: number, log: string): SuiteError {
   return new SuiteError('COMPANION.NOT_READY', `The companion server of ${service} was not ready after ${seconds} s`, {
     why: log,
-    next: `Try again, and see ${logFile}`,
+    next: `Try again, and read ${logFile}`,
     meta: { service, log: logFile },
   });
 }
 
-/** A command that works on the companion's data, a restore or a removal, does not end. */
+/** COMPANION.IN_USE: a command that works on the companion's data, a restore or a removal, does not end. */
 export function dataInUse(service: string, pid: number, seconds: number): SuiteError {
-  return new SuiteError('COMPANION.IN_USE', `Another command works on the data of the companion server of ${service}`, {
+  return new SuiteError('COMPANION.IN_USE', `Another command uses the data of the companion server of ${service}`, {
     why: `Process ${pid} has not ended after ${seconds} s.`,
-    next: 'Wait until it has, or end it: the next command then sweeps what it left',
+    next: 'Wait until it has ended, or end it: the next command then removes its unfinished work',
     meta: { service, pid },
   });
 }
 
-/** The host did not end. */
+/** COMPANION.STOP_FAILED: the host process did not end. */
 export function stopFailed(service: string, pid: number, cause: unknown): SuiteError {
   return new SuiteError('COMPANION.STOP_FAILED', `The companion server of ${service} with pid ${pid} did not stop`, {
     why: `${reasonOf(cause)}.`,
-    next: 'Run the command as the user who started it',
+    next: 'Run the command as the user who started the companion',
     meta: { service, pid },
     cause,
   });
 }
 
-/** The home cannot be written. */
+/** COMPANION.HOME_UNUSABLE: the companion's directory cannot be written. */
 export function homeUnusable(directory: string, cause: unknown): SuiteError {
-  return new SuiteError('COMPANION.HOME_UNUSABLE', `${directory} cannot hold a companion server`, {
+  return new SuiteError('COMPANION.HOME_UNUSABLE', `A companion server cannot be kept in ${directory}`, {
     kind: 'configuration',
     why: `${reasonOf(cause)}.`,
-    next: 'Make it writable for you, or set AZORA_HOME to a directory that is',
+    next: 'Make the directory writable, or set AZORA_HOME to one that is',
     meta: { directory },
     cause,
   });

@@ -1,24 +1,24 @@
 import net from 'node:net';
 import type { PGlite } from '@electric-sql/pglite';
 import { farewell, openSession, receive, type Session } from './session';
-import { openTurns } from './turns';
+import { openSessionQueue } from './session-queue';
 import { type Frame, frameReader, openingRequest } from './wire';
 
 export interface Gateway {
   readonly server: net.Server;
-  /** Hangs up on every client; the database may be closed afterwards. */
+  /** Disconnects every client; the database may be closed afterwards. */
   close(): Promise<void>;
 }
 
 /**
- * Serves one PGlite, which is a single session, to any number of clients. `@electric-sql/pglite-socket` hands it the
- * clients' messages one by one as they come and so mixes them: a query whose parameters arrive in several pieces, from
- * 64 kB on, can run another client's statement, and prepared statements of one name collide. Here a client's messages go
- * in together, up to the one that asks for an answer, and statements are renamed. What clients still share are settings,
- * temporary tables and advisory locks, discarded when the last one leaves.
+ * Serves one PGlite, which is a single session, to any number of clients. `@electric-sql/pglite-socket` passes the
+ * clients' messages on one by one and so mixes them: a query whose parameters arrive in several pieces, from 64 kB on, can
+ * run another client's statement, and prepared statements of the same name collide. This gateway passes on all messages of
+ * a client up to the one that requests an answer, and renames statements. Clients still share settings, temporary tables
+ * and advisory locks, which are discarded when the last client leaves.
  */
 export async function openGateway(database: PGlite, onFatal: (error: unknown) => void): Promise<Gateway> {
-  const turns = await openTurns(database, onFatal);
+  const queue = await openSessionQueue(database, onFatal);
   const sockets = new Set<net.Socket>();
   const sessions = new Set<Session>();
   let lastId = 0;
@@ -32,7 +32,7 @@ export async function openGateway(database: PGlite, onFatal: (error: unknown) =>
     socket.on('error', () => socket.destroy());
     socket.on('close', () => {
       sockets.delete(socket);
-      if (sessions.delete(session)) turns.take(farewell(session, sessions.size === 0));
+      if (sessions.delete(session)) queue.add(farewell(session, sessions.size === 0));
     });
     socket.on('data', (chunk: Buffer) => {
       const frames = read(chunk);
@@ -45,16 +45,16 @@ export async function openGateway(database: PGlite, onFatal: (error: unknown) =>
     const reaction = receive(session, frame);
     if (reaction.action === 'hang-up') session.socket.end();
     if (reaction.action === 'answer') session.socket.write(reaction.answer);
-    if (reaction.action === 'ask') turns.take(reaction.turn);
+    if (reaction.action === 'ask') queue.add(reaction.request);
   }
 
-  /** Without asking PGlite: a connection is not kept waiting by another's transaction. */
+  /** Answers without PGlite, so that a new connection does not wait for another client's transaction. */
   function greet(session: Session, frame: Frame): void {
-    const request = openingRequest(frame);
-    if (request === 'encrypt') session.socket.write('N');
-    else if (request === 'start') {
+    const opening = openingRequest(frame);
+    if (opening === 'encrypt') session.socket.write('N');
+    else if (opening === 'start') {
       sessions.add(session);
-      session.socket.write(turns.greeting);
+      session.socket.write(queue.greeting);
     } else session.socket.end();
   }
 
@@ -63,7 +63,7 @@ export async function openGateway(database: PGlite, onFatal: (error: unknown) =>
     server,
     close: async () => {
       server.close();
-      await turns.stop();
+      await queue.stop();
       for (const socket of sockets) socket.destroy();
     },
   };

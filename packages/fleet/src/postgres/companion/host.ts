@@ -1,25 +1,25 @@
 import { existsSync } from 'node:fs';
 import path from 'node:path';
 import type { PGlite } from '@electric-sql/pglite';
+import { lockDirectory } from '../../system/lock-file';
 import { isListening, listenIn, readAddress } from './address';
-import { claimDirectory } from './claim';
-import { HELD_EXIT_CODE } from './exit-codes';
 import type { Gateway } from './gateway';
+import { OWNED_EXIT_CODE } from './layout';
 
-/** How often the host looks whether the directory is still there and its own. */
-const WATCH_MS = 5_000;
-/** ENOSPC, as WebAssembly's system interface numbers it. */
+/** How often the host checks that its lock file still exists. */
+const WATCH_INTERVAL_MS = 5_000;
+/** The number of ENOSPC in WebAssembly's system interface. */
 const NO_SPACE_ERRNO = 51;
 
-/** The companion server's process: `node host.js <directory>`. It runs until it is told to end or its directory goes. */
+/** The companion server's process: `node host.js <directory>`. It runs until a signal ends it or its directory is removed. */
 async function main(directory: string): Promise<void> {
   process.umask(0o077);
-  const claim = await claimDirectory(directory, 'host', async () => isListening(await readAddress(directory)));
-  if (claim === undefined) {
-    process.exitCode = HELD_EXIT_CODE;
+  const lock = await lockDirectory(directory, 'host', async () => isListening(await readAddress(directory)));
+  if (lock === undefined) {
+    process.exitCode = OWNED_EXIT_CODE;
     return;
   }
-  // Loaded only now: who finds the directory taken is to end fast.
+  // Loaded only now: a host that finds the directory owned must end fast.
   const [{ openDatabase }, { openGateway }] = await Promise.all([import('./database.js'), import('./gateway.js')]);
   const database = await openDatabase(directory, log);
   const gateway = await openGateway(database, fail);
@@ -30,11 +30,11 @@ async function main(directory: string): Promise<void> {
   process.on('SIGTERM', () => end('SIGTERM'));
   process.on('SIGINT', () => end('SIGINT'));
   setInterval(() => {
-    if (existsSync(claim)) return;
-    // There is nothing to close any more, and what is there by now may be another's.
-    log('ending: the directory is gone');
+    if (existsSync(lock)) return;
+    // Nothing is left to close, and a new directory of the same name may belong to another process.
+    log('ending: the directory was removed');
     process.exit(0);
-  }, WATCH_MS);
+  }, WATCH_INTERVAL_MS);
 }
 
 function endOnce(database: PGlite, gateway: Gateway): (reason: string) => void {
@@ -56,7 +56,7 @@ function fail(error: unknown): void {
   process.exit(1);
 }
 
-/** The file system of PGlite throws numbers. */
+/** PGlite's file system throws objects with a number, not errors. */
 function describe(error: unknown): string {
   if (error instanceof Error) return error.message.split('\n')[0] ?? error.name;
   const isFull = typeof error === 'object' && error !== null && 'errno' in error && error.errno === NO_SPACE_ERRNO;

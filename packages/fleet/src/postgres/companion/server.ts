@@ -1,35 +1,38 @@
 import { type ChildProcess, spawn } from 'node:child_process';
-import { closeSync, existsSync } from 'node:fs';
+import { existsSync } from 'node:fs';
 import { cp, rename, rm } from 'node:fs/promises';
 import path from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { DatabaseUrl } from '@azora/db-core';
-import { codeOf } from '../embedded/errors';
-import { lastLines, NO_SPACE, openLog, readLog } from '../embedded/log';
-import { makeDirectory, makeHome } from '../embedded/place';
-import { processStart } from '../embedded/process';
+import { makeDirectory } from '../../system/atomic-files';
+import { childEnvironment, type Environment } from '../../system/child-environment';
+import { findLockOwner, type LockOwner, lockDirectory, unlockDirectory } from '../../system/lock-file';
+import { lastLines, NO_SPACE, readLog, withLog } from '../../system/logs';
+import { processStart } from '../../system/processes';
+import { codeOf } from '../../system/system-errors';
+import { makeHome } from '../embedded/place';
 import { type Address, addressUrl, isListening, readAddress } from './address';
-import { claimDirectory, findHolder, type Holder, releaseClaim } from './claim';
 import { dataInUse, diskFull, homeUnusable, notReady, startFailed, stopFailed } from './errors';
-import { HELD_EXIT_CODE } from './exit-codes';
-import { RESTORED } from './names';
+import { companionDirectory, dataOf, logFileOf, OWNED_EXIT_CODE } from './layout';
 
 export interface CompanionOptions {
-  /** The directory of the checkout that belongs to the suite, `.azora`. */
+  /** The suite's own directory in the checkout, `.azora`. */
   readonly home: string;
   readonly service: string;
 }
 
 export interface StartCompanionOptions extends CompanionOptions {
-  /** Any name will do: the companion has one database. */
+  /** The database name in the URL; the companion has one database and accepts any name. */
   readonly database: string;
+  /** The environment of the command; the companion gets the few variables that every program needs. */
+  readonly environment?: Environment;
   readonly readyTimeoutMs?: number;
 }
 
 export interface StartedCompanion {
-  /** The administrator's, and there is no other. */
+  /** The administrator's URL; a companion has no other role. */
   readonly url: DatabaseUrl;
-  /** Whether it was started by this call. */
+  /** Whether this call started the companion. */
   readonly started: boolean;
   readonly pid: number;
 }
@@ -45,94 +48,96 @@ interface Host {
   log(): Promise<string>;
 }
 
-/** Also while this file is run from src, by a test: the host is a program of its own, which Node runs from dist. */
-const PROGRAM = path.resolve(__dirname, '..', '..', '..', 'dist', 'postgres', 'companion', 'host.js');
+/** The host is a program of its own. Node runs the compiled one also when a test runs this file from src. */
+const HOST_PROGRAM = path.resolve(__dirname, '..', '..', '..', 'dist', 'postgres', 'companion', 'host.js');
 const READY_TIMEOUT_MS = 120_000;
 const POLL_MS = 25;
-/** An error is told in its last line. */
+/** The last line of the log contains the error. */
 const LOG_LINES = 1;
-/** PGlite hears nothing while it runs a statement; killed, it recovers at the next start. */
-const PATIENCE_MS = 10_000;
+/** PGlite handles no signal while it runs a statement; after a kill it recovers at the next start. */
+const STOP_TIMEOUT_MS = 10_000;
 const KILL_TIMEOUT_MS = 5_000;
-const REMOVE_TRIES = 5;
-/** What a restore takes to copy its data there, and more. */
-const COMMAND_PATIENCE_MS = 120_000;
+const LOCK_TRIES = 5;
+/** More than a restore needs to copy its data. */
+const COMMAND_TIMEOUT_MS = 120_000;
 
 /**
- * Starts the server of a service whose extensions the embedded one lacks; the one that runs is returned as it is, and of
- * any number of calls at once one starts it.
+ * Starts the companion of a service that needs an extension which the embedded server lacks. Returns a running companion
+ * as it is. Of several calls at once, one starts it.
  * @throws {SuiteError} `COMPANION.…`
  */
 export async function startCompanion(options: StartCompanionOptions): Promise<StartedCompanion> {
-  const { home, service, database, readyTimeoutMs = READY_TIMEOUT_MS } = options;
+  const { home, service, database, environment = {}, readyTimeoutMs = READY_TIMEOUT_MS } = options;
   const directory = await makeCompanionDirectory(home, service);
   let host: Host | undefined;
   for (const deadline = Date.now() + readyTimeoutMs; Date.now() < deadline; await sleep(POLL_MS)) {
-    const holder = await findHolder(directory);
-    const address = await findListening(directory, holder);
+    const owner = await findLockOwner(directory);
+    const address = await findListening(directory, owner);
     if (address !== undefined) {
-      const pid = holder?.pid ?? 0;
+      const pid = owner?.pid ?? 0;
       const started = pid === host?.child.pid;
-      // One that has not yet seen that it came too late could take over when the other is stopped.
+      // A second host that has not yet noticed the first could take over when the first is stopped.
       if (!started) host?.child.kill();
       return { url: addressUrl(address, database, service), started, pid };
     }
     await requireStarting(service, directory, host);
-    if (holder === undefined && (host === undefined || hasExited(host))) host = startHost(directory);
+    if (owner === undefined && (host === undefined || hasExited(host))) host = startHost(directory, environment);
   }
-  const seconds = readyTimeoutMs / 1000;
-  throw notReady(service, logOf(directory), seconds, (await host?.log()) ?? 'It is started by another command.');
+  const log = (await host?.log()) ?? 'Another command is starting it.';
+  throw notReady(service, logFileOf(directory), readyTimeoutMs / 1000, log);
 }
 
 /**
- * Stops it, waiting until it has ended; false when none was running. A command that works on its data is waited for.
+ * Stops the companion and waits until it has ended; false when none was running. Waits for a command that works on its
+ * data.
  * @throws {SuiteError} `COMPANION.STOP_FAILED`, `COMPANION.IN_USE`
  */
 export async function stopCompanion({ home, service }: CompanionOptions): Promise<boolean> {
-  const holder = await awaitHost(service, companionDirectory(home, service));
-  if (holder === undefined) return false;
+  const owner = await awaitHost(service, companionDirectory(home, service));
+  if (owner === undefined) return false;
   try {
-    process.kill(holder.pid, 'SIGTERM');
-    if (await hasEnded(holder, PATIENCE_MS)) return true;
-    process.kill(holder.pid, 'SIGKILL');
-    if (await hasEnded(holder, KILL_TIMEOUT_MS)) return true;
+    process.kill(owner.pid, 'SIGTERM');
+    if (await hasEnded(owner, STOP_TIMEOUT_MS)) return true;
+    process.kill(owner.pid, 'SIGKILL');
+    if (await hasEnded(owner, KILL_TIMEOUT_MS)) return true;
   } catch (error) {
     if (codeOf(error) === 'ESRCH') return true;
-    throw stopFailed(service, holder.pid, error);
+    throw stopFailed(service, owner.pid, error);
   }
-  throw stopFailed(service, holder.pid, 'It was killed and has not ended');
+  throw stopFailed(service, owner.pid, 'It was killed and has not ended');
 }
 
-/** The companion's own process, when no command has its directory any more. */
-async function awaitHost(service: string, directory: string): Promise<Holder | undefined> {
-  for (const deadline = Date.now() + COMMAND_PATIENCE_MS; ; await sleep(POLL_MS)) {
-    const holder = await findHolder(directory);
-    if (holder?.kind !== 'command') return holder;
-    if (Date.now() > deadline) throw dataInUse(service, holder.pid, COMMAND_PATIENCE_MS / 1_000);
+/** The companion's own process, once no command owns its directory. */
+async function awaitHost(service: string, directory: string): Promise<LockOwner | undefined> {
+  for (const deadline = Date.now() + COMMAND_TIMEOUT_MS; ; await sleep(POLL_MS)) {
+    const owner = await findLockOwner(directory);
+    if (owner?.kind !== 'command') return owner;
+    if (Date.now() > deadline) throw dataInUse(service, owner.pid, COMMAND_TIMEOUT_MS / 1_000);
   }
 }
 
 /**
- * Stops it and removes its data; false when it had none.
+ * Stops the companion and removes its data; false when it had none.
  * @throws {SuiteError} `COMPANION.STOP_FAILED`, `COMPANION.IN_USE`
  */
 export async function removeCompanion(options: CompanionOptions): Promise<boolean> {
   const directory = companionDirectory(options.home, options.service);
   if (!existsSync(directory)) return false;
-  return whileStopped(options, async (data) => {
+  return whileStopped(options, async () => {
+    const { data, draft } = dataOf(directory);
     const existed = existsSync(data);
-    // Under the name of an unfinished creation, which the next start sweeps if this is killed half-way.
-    if (existed) await rename(data, `${data}.new`);
-    await rm(`${data}.new`, { recursive: true, force: true });
+    // Renamed first: when this process is killed, the next start removes the rest as an unfinished creation.
+    if (existed) await rename(data, draft);
+    await rm(draft, { recursive: true, force: true });
     return existed;
   });
 }
 
 /**
- * Puts another companion's data in the place of this one's, as one step: killed half-way, the next start has the one or
- * the other. Both are stopped.
- * @param kept what the data that was there is called from then on, beside it
- * @returns where it is kept; undefined when there was none
+ * Replaces this companion's data by a copy of another companion's, in one step: when this process is killed, the next
+ * start finds the old data or the new data. Both companions are stopped.
+ * @param kept the name for the former data, in the same directory
+ * @returns the path of the former data; undefined when there was none
  * @throws {SuiteError} `COMPANION.STOP_FAILED`, `COMPANION.IN_USE`, `COMPANION.HOME_UNUSABLE`
  */
 export async function replaceCompanion(
@@ -140,42 +145,40 @@ export async function replaceCompanion(
   from: CompanionOptions,
   kept: string,
 ): Promise<string | undefined> {
-  await makeCompanionDirectory(options.home, options.service);
-  return whileStopped(from, (source) =>
-    whileStopped(options, async (data) => {
-      const draft = `${data}.new`;
+  const directory = await makeCompanionDirectory(options.home, options.service);
+  const source = dataOf(companionDirectory(from.home, from.service)).data;
+  return whileStopped(from, () =>
+    whileStopped(options, async () => {
+      const { data, draft, restored } = dataOf(directory);
       await rm(draft, { recursive: true, force: true });
       await cp(source, draft, { recursive: true });
-      // From here on it is whole: openDatabase would put it in place if the data were missing.
-      await rename(draft, `${data}${RESTORED}`);
+      // The copy is complete from here on: openDatabase puts it in place when the data is missing.
+      await rename(draft, restored);
       const existed = existsSync(data);
-      const keptData = freeName(path.join(path.dirname(data), kept));
+      const keptData = freeName(path.join(directory, kept));
       if (existed) await rename(data, keptData);
-      await rename(`${data}${RESTORED}`, data);
+      await rename(restored, data);
       return existed ? keptData : undefined;
     }),
   );
 }
 
 /**
- * It is this process that has the directory meanwhile: a command which starts the companion at the same time waits, and
- * finds what was made of it.
+ * Runs `work` while the companion is stopped and this process owns its directory. A command that starts the companion at
+ * the same time waits, and then starts it on the result.
  */
-async function whileStopped<Result>(
-  options: CompanionOptions,
-  work: (data: string) => Promise<Result>,
-): Promise<Result> {
+async function whileStopped<Result>(options: CompanionOptions, work: () => Promise<Result>): Promise<Result> {
   const directory = companionDirectory(options.home, options.service);
-  let claim: string | undefined;
-  for (let tries = 0; claim === undefined; tries += 1) {
-    if (tries === REMOVE_TRIES) throw stopFailed(options.service, process.pid, 'Others start it again and again');
+  let lock: string | undefined;
+  for (let tries = 0; lock === undefined; tries += 1) {
+    if (tries === LOCK_TRIES) throw stopFailed(options.service, process.pid, 'Other commands keep starting it');
     await stopCompanion(options);
-    claim = await claimDirectory(directory, 'command', async () => false);
+    lock = await lockDirectory(directory, 'command', async () => false);
   }
   try {
-    return await work(path.join(directory, 'data'));
+    return await work();
   } finally {
-    await releaseClaim(claim);
+    await unlockDirectory(lock);
   }
 }
 
@@ -186,46 +189,51 @@ function freeName(directory: string): string {
   }
 }
 
-/** Looks at it without starting or creating anything. */
+/** Reads the companion's state without starting or creating anything. */
 export async function companionState({ home, service }: CompanionOptions): Promise<CompanionState> {
   const directory = companionDirectory(home, service);
-  const dataDirectory = path.join(directory, 'data');
-  const holder = await findHolder(directory);
-  if (holder?.kind === 'host') return { state: 'running', pid: holder.pid, dataDirectory };
+  const dataDirectory = dataOf(directory).data;
+  const owner = await findLockOwner(directory);
+  if (owner?.kind === 'host') return { state: 'running', pid: owner.pid, dataDirectory };
   return existsSync(dataDirectory) ? { state: 'stopped', dataDirectory } : { state: 'absent' };
 }
 
-/** A socket is its holder's even when that is in another container, where its pid is not known; a port is not. */
-async function findListening(directory: string, holder: Holder | undefined): Promise<Address | undefined> {
+/**
+ * A socket in the directory belongs to its owner, also when the owner runs in another container and its pid is unknown
+ * here. A port may belong to any program.
+ */
+async function findListening(directory: string, owner: LockOwner | undefined): Promise<Address | undefined> {
   const address = await readAddress(directory);
-  if (address === undefined || ('port' in address && holder === undefined)) return undefined;
+  if (address === undefined || ('port' in address && owner === undefined)) return undefined;
   return (await isListening(address)) ? address : undefined;
 }
 
-/** Throws when the host has ended for any other reason than that another one came first. */
+/** Throws when the host has ended, unless it ended because another host owns the directory. */
 async function requireStarting(service: string, directory: string, host: Host | undefined): Promise<void> {
-  if (host === undefined || !hasExited(host) || host.child.exitCode === HELD_EXIT_CODE) return;
+  if (host === undefined || !hasExited(host) || host.child.exitCode === OWNED_EXIT_CODE) return;
   const log = await host.log();
-  throw NO_SPACE.test(log) ? diskFull(directory, log) : startFailed(service, logOf(directory), log);
+  throw NO_SPACE.test(log) ? diskFull(directory, log) : startFailed(service, logFileOf(directory), log);
 }
 
 function hasExited({ child }: Host): boolean {
   return child.exitCode !== null || child.signalCode !== null;
 }
 
-function startHost(directory: string): Host {
+function startHost(directory: string, environment: Environment): Host {
+  const logFile = logFileOf(directory);
   try {
-    const { fd, begin } = openLog(logOf(directory));
-    const child = spawn(process.execPath, [PROGRAM, directory], {
-      detached: true,
-      windowsHide: true,
-      stdio: ['ignore', fd, fd],
-      cwd: directory,
+    return withLog(logFile, ({ fd, begin }) => {
+      const child = spawn(process.execPath, [HOST_PROGRAM, directory], {
+        detached: true,
+        windowsHide: true,
+        stdio: ['ignore', fd, fd],
+        cwd: directory,
+        env: childEnvironment(environment),
+      });
+      child.on('error', () => undefined);
+      child.unref();
+      return { child, log: async () => lastLines(await readLog(logFile, begin), LOG_LINES) };
     });
-    closeSync(fd);
-    child.on('error', () => undefined);
-    child.unref();
-    return { child, log: async () => lastLines(await readLog(logOf(directory), begin), LOG_LINES) };
   } catch (error) {
     throw homeUnusable(directory, error);
   }
@@ -243,17 +251,9 @@ async function makeCompanionDirectory(home: string, service: string): Promise<st
   }
 }
 
-async function hasEnded({ pid, start }: Holder, timeoutMs: number): Promise<boolean> {
+async function hasEnded({ pid, start }: LockOwner, timeoutMs: number): Promise<boolean> {
   for (const deadline = Date.now() + timeoutMs; Date.now() < deadline; await sleep(POLL_MS)) {
     if ((await processStart(pid)) !== start) return true;
   }
   return false;
-}
-
-function companionDirectory(home: string, service: string): string {
-  return path.resolve(home, 'companion', service);
-}
-
-function logOf(directory: string): string {
-  return path.join(directory, 'server.log');
 }

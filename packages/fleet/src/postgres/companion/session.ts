@@ -5,51 +5,51 @@ import { type Frame, message, queryText, statementName, withQueryText, withState
 export interface Session {
   readonly id: number;
   readonly socket: Socket;
-  /** The prepared statements' names in the database, by the client's own. */
+  /** The names of prepared statements in the database, by the client's own names. */
   readonly statements: Map<string, string>;
-  /** Messages since the last that asked for an answer. */
+  /** The messages since the last one that requested an answer. */
   batch: Frame[];
-  /** A COPY FROM STDIN and the data that came for it so far. */
+  /** A COPY FROM STDIN with the data received so far. */
   copy: Buffer[] | undefined;
-  /** The last Parse of the statement without a name, which other sessions' may replace. */
+  /** The last Parse of the unnamed statement, which another session may replace. */
   unnamed: Buffer | undefined;
 }
 
 /** Messages that go to the database together. */
-export interface Turn {
+export interface Request {
   readonly session: Session;
   readonly messages: Buffer;
-  /** Whether the session has more to say before another one may. */
+  /** Whether the session sends more before another session's turn. */
   readonly holds: boolean;
-  /** What becomes of the statement without a name. */
+  /** The effect on the unnamed statement. */
   readonly unnamed: 'used' | 'set' | 'lost' | 'kept';
-  /** Whether the answer begins with an invitation to copy that the client has had already. */
+  /** Whether the answer begins with a CopyInResponse that the client has already received. */
   readonly isCopy: boolean;
 }
 
 export type Reaction =
   | { readonly action: 'wait' | 'hang-up' }
   | { readonly action: 'answer'; readonly answer: Buffer }
-  | { readonly action: 'ask'; readonly turn: Turn };
+  | { readonly action: 'ask'; readonly request: Request };
 
 const WAIT: Reaction = { action: 'wait' };
 const SYNC = message('S');
 /**
- * Follows every Query. PGlite cannot wait for the data of a COPY FROM STDIN and ends; this ends the COPY instead, and
- * means nothing after any other statement.
+ * Follows every Query. PGlite ends when it has to wait for the data of a COPY FROM STDIN; this message ends the COPY
+ * instead. It has no effect after any other statement.
  */
-const COPY_FAIL = message('f', 'COPY FROM STDIN must be a query of its own here');
+const COPY_FAIL = message('f', 'COPY FROM STDIN must be the only statement of its query here');
 const COPY_FROM_STDIN = /^\s*copy\s+(?:"(?:[^"]|"")+"|[\w$.])+\s*(?:\([^)]*\))?\s*from\s+stdin\b/i;
-/** Text format; how many columns there are is not known yet, and no client asks. */
+/** Text format. The number of columns is not known yet, and no client reads it. */
 const COPY_IN_RESPONSE = message('G', Buffer.from([0, 0, 0]));
-/** As there is no way to answer a COPY in the extended protocol, an error that tells so. */
+/** A COPY in the extended protocol cannot be answered; this statement fails with an error that says so. */
 const NO_COPY = 'SELECT copy_from_stdin_needs_the_simple_query_protocol_here()';
 
 export function openSession(id: number, socket: Socket): Session {
   return { id, socket, statements: new Map(), batch: [], copy: undefined, unnamed: undefined };
 }
 
-/** Takes a client's message in. */
+/** Handles one message of a client. */
 export function receive(session: Session, frame: Frame): Reaction {
   switch (frame.type) {
     case 'P':
@@ -70,16 +70,16 @@ export function receive(session: Session, frame: Frame): Reaction {
     case 'f':
       return receiveCopy(session, frame);
     default:
-      // A goodbye, or something at which PGlite would end.
+      // Terminate, or a message that would end PGlite.
       return { action: 'hang-up' };
   }
 }
 
-/** What has to be said for a client that is gone, so that nothing of it stays; `isLast` when nobody is left. */
-export function farewell(session: Session, isLast: boolean): Turn {
+/** Removes the state of a client that has disconnected; `isLast` when no other client is connected. */
+export function farewell(session: Session, isLast: boolean): Request {
   const closes = [...session.statements.values()].map((name) => message('C', Buffer.from('S'), name));
   const end = isLast ? [message('Q', 'DISCARD ALL')] : [...closes, SYNC];
-  return turnOf(session, { messages: Buffer.concat([SYNC, message('Q', 'ROLLBACK'), ...end]), unnamed: 'lost' });
+  return requestOf(session, { messages: Buffer.concat([SYNC, message('Q', 'ROLLBACK'), ...end]), unnamed: 'lost' });
 }
 
 function receiveQuery(session: Session, frame: Frame): Reaction {
@@ -91,7 +91,7 @@ function receiveQuery(session: Session, frame: Frame): Reaction {
   return ask(session, { messages: Buffer.concat([frame.bytes, COPY_FAIL]), unnamed: 'lost' });
 }
 
-/** Gathers all of the data, because PGlite has to find it behind the query; what comes without a query is ignored. */
+/** Collects all of the data, because PGlite must find it right after the query. Data without a query is ignored. */
 function receiveCopy(session: Session, frame: Frame): Reaction {
   session.copy?.push(frame.bytes);
   if (frame.type === 'd' || session.copy === undefined) return WAIT;
@@ -100,9 +100,9 @@ function receiveCopy(session: Session, frame: Frame): Reaction {
   return ask(session, { messages, unnamed: 'lost', isCopy: true });
 }
 
-/** The session's messages so far, its statements' names changed to ones that no other session has. */
-function takeBatch(session: Session): Pick<Turn, 'messages' | 'unnamed'> {
-  let unnamed: Turn['unnamed'] = 'kept';
+/** Takes the session's messages, and gives its statements names that no other session uses. */
+function takeBatch(session: Session): Pick<Request, 'messages' | 'unnamed'> {
+  let unnamed: Request['unnamed'] = 'kept';
   const messages = session.batch.map((received) => {
     const frame = COPY_FROM_STDIN.test(queryText(received)) ? withQueryText(received, NO_COPY) : received;
     const name = statementName(frame);
@@ -124,10 +124,10 @@ function databaseName(session: Session, name: string): string {
   return known;
 }
 
-function ask(session: Session, turn: Partial<Turn> & Pick<Turn, 'messages'>): Reaction {
-  return { action: 'ask', turn: turnOf(session, turn) };
+function ask(session: Session, request: Partial<Request> & Pick<Request, 'messages'>): Reaction {
+  return { action: 'ask', request: requestOf(session, request) };
 }
 
-function turnOf(session: Session, turn: Partial<Turn> & Pick<Turn, 'messages'>): Turn {
-  return { session, holds: false, unnamed: 'kept', isCopy: false, ...turn };
+function requestOf(session: Session, request: Partial<Request> & Pick<Request, 'messages'>): Request {
+  return { session, holds: false, unnamed: 'kept', isCopy: false, ...request };
 }

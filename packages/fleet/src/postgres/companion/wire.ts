@@ -1,10 +1,10 @@
-/** A message of PostgreSQL's protocol as it came, its type apart; the messages that open a connection have none. */
+/** A message of PostgreSQL's protocol and its type. The messages that open a connection have no type. */
 export interface Frame {
   readonly type: string;
   readonly bytes: Buffer;
 }
 
-/** Where in a message a text stands, without the zero that ends it. */
+/** The position of a text in a message, without its final zero byte. */
 interface Place {
   readonly begin: number;
   readonly end: number;
@@ -16,14 +16,14 @@ const TYPE_BYTES = 1;
 const LENGTH_BYTES = 4;
 const BODY = TYPE_BYTES + LENGTH_BYTES;
 const STATEMENT = 'S'.charCodeAt(0);
-/** PostgreSQL's own limit; what begins otherwise is no client of it. */
+/** PostgreSQL's own limit: a longer opening message does not come from one of its clients. */
 const OPENING_LIMIT_BYTES = 10_000;
 const PROTOCOL_3 = 3;
 const CANCEL_REQUEST = 80877102;
 const SSL_REQUEST = 80877103;
 const GSS_REQUEST = 80877104;
 
-/** Cuts what comes in from a client into messages; `undefined` when it is no such protocol. */
+/** Cuts the bytes of a client into messages; undefined when the client speaks another protocol. */
 export function frameReader(): (chunk: Buffer) => readonly Frame[] | undefined {
   let chunks: Buffer[] = [];
   let size = 0;
@@ -32,7 +32,7 @@ export function frameReader(): (chunk: Buffer) => readonly Frame[] | undefined {
   return (chunk) => {
     chunks.push(chunk);
     size += chunk.length;
-    // A message of many chunks is put together once, when it is whole.
+    // A message of many chunks is joined once, when it is complete.
     if (size < wanted) return [];
     let rest = Buffer.concat(chunks);
     const frames: Frame[] = [];
@@ -48,7 +48,7 @@ export function frameReader(): (chunk: Buffer) => readonly Frame[] | undefined {
   };
 }
 
-/** How long the message is that the bytes begin with, as far as they tell. */
+/** The length of the first message as far as the bytes show it; NaN when it is not a message. */
 function wantedBytes(bytes: Buffer, isOpen: boolean): number {
   const head = isOpen ? TYPE_BYTES : 0;
   if (bytes.length < head + LENGTH_BYTES) return head + LENGTH_BYTES;
@@ -72,7 +72,7 @@ export function message(type: string, ...parts: readonly (string | Buffer)[]): B
   return Buffer.concat([head, body]);
 }
 
-/** What a client sends to open a connection. */
+/** The message that opens a connection. */
 export function startupMessage(): Buffer {
   const body = Buffer.from('\0\x03\0\0user\0postgres\0database\0postgres\0\0', 'latin1');
   const length = Buffer.alloc(LENGTH_BYTES);
@@ -80,20 +80,20 @@ export function startupMessage(): Buffer {
   return Buffer.concat([length, body]);
 }
 
-/** The prepared statement that a Parse, Bind, Describe or Close names; undefined when it is about something else. */
+/** The prepared statement that a Parse, Bind, Describe or Close names; undefined for other messages and for portals. */
 export function statementName(frame: Frame): string | undefined {
   const place = namePlace(frame);
   return place === undefined ? undefined : frame.bytes.toString('utf8', place.begin, place.end);
 }
 
-/** The same message about a statement of another name. */
+/** The same message with another statement name. */
 export function withStatementName(frame: Frame, name: string): Frame {
   return withText(frame, namePlace(frame), name);
 }
 
 function namePlace({ type, bytes }: Frame): Place | undefined {
   if (type === 'P') return textAt(bytes, BODY);
-  // A Bind names its portal first, a Describe or Close says by a letter what it names.
+  // A Bind names its portal first; a Describe or Close has a letter for the kind of its name.
   if (type === 'B') return textAt(bytes, bytes.indexOf(0, BODY) + 1);
   return (type === 'D' || type === 'C') && bytes[BODY] === STATEMENT ? textAt(bytes, BODY + 1) : undefined;
 }
@@ -104,7 +104,7 @@ export function queryText(frame: Frame): string {
   return place === undefined ? '' : frame.bytes.toString('utf8', place.begin, place.end);
 }
 
-/** The same Parse of another text. */
+/** The same Parse with another query text. */
 export function withQueryText(frame: Frame, text: string): Frame {
   return withText(frame, queryPlace(frame), text);
 }

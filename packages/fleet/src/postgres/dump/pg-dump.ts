@@ -3,7 +3,7 @@ import { once } from 'node:events';
 import { pipeline } from 'node:stream/promises';
 import { type DatabaseUrl, SuiteError } from '@azora/db-core';
 import { childEnvironment, type Environment } from '../../system/child-environment';
-import { codeOf, reasonOf } from '../embedded/errors';
+import { codeOf, reasonOf } from '../../system/system-errors';
 
 type Program = 'pg_dump' | 'pg_restore';
 

@@ -1,42 +1,46 @@
 import { execFile, type SpawnOptions } from 'node:child_process';
 import { chown } from 'node:fs/promises';
 import { promisify } from 'node:util';
-import { codeOf, noAccount, reasonOf } from './errors';
+import { childEnvironment, type Environment } from '../../system/child-environment';
+import { codeOf, reasonOf } from '../../system/system-errors';
+import { noAccount } from './errors';
 
 const run = promisify(execFile);
 
-/** The account that runs the server where the command itself is run by root. */
+/** The account that runs the server when root runs the command. */
 export interface Account {
   readonly uid: number;
   readonly gid: number;
 }
 
-/** In this order: an installed PostgreSQL brings the first, every system has the second. */
+/** In order of preference: a PostgreSQL package creates the first, every system has the second. */
 const ACCOUNTS = ['postgres', 'nobody'];
 
-/** PostgreSQL refuses to run as root, and only as root is there a choice. */
+/** PostgreSQL refuses to run as root, and only root can run a program as another account. */
 export function isRoot(): boolean {
   return process.getuid?.() === 0;
 }
 
 /**
- * Who is to own a new server: an account without rights for root, otherwise (undefined) whoever runs the command.
+ * The owner of a new server: an unprivileged account when root runs the command, otherwise undefined, which stands for
+ * the user of the command.
  * @throws {SuiteError} `EMBEDDED.NO_ACCOUNT`
  */
-export async function newAccount(): Promise<Account | undefined> {
+export async function newAccount(environment: Environment = {}): Promise<Account | undefined> {
   if (!isRoot()) return undefined;
   for (const name of ACCOUNTS) {
-    const account = await findAccount(name);
+    const account = await findAccount(name, environment);
     if (account !== undefined && account.uid !== 0) return account;
   }
-  throw noAccount(`there is neither an account ${ACCOUNTS.join(' nor ')}`);
+  throw noAccount(`this system has no account named ${ACCOUNTS.join(' or ')}`);
 }
 
-/** By `id`, not from /etc/passwd, which does not hold all accounts on macOS or with a directory service. */
-async function findAccount(name: string): Promise<Account | undefined> {
+/** Asks `id` because /etc/passwd lacks accounts of macOS and of directory services. */
+async function findAccount(name: string, environment: Environment): Promise<Account | undefined> {
+  const options = { env: childEnvironment(environment) };
   try {
     const [uid, gid] = await Promise.all(
-      ['-u', '-g'].map(async (flag) => Number((await run('id', [flag, name])).stdout)),
+      ['-u', '-g'].map(async (flag) => Number((await run('id', [flag, name], options)).stdout)),
     );
     return uid === undefined || gid === undefined || Number.isNaN(uid + gid) ? undefined : { uid, gid };
   } catch {
@@ -44,12 +48,15 @@ async function findAccount(name: string): Promise<Account | undefined> {
   }
 }
 
-/** The options that make a child run as the account; macOS counts some of its accounts from below zero. */
+/** The options that start a child process as the account. Some accounts of macOS have negative numbers. */
 export function asAccount(account: Account | undefined): Pick<SpawnOptions, 'uid' | 'gid'> {
   return account === undefined ? {} : { uid: account.uid | 0, gid: account.gid | 0 };
 }
 
-/** Makes the account the owner of what was created for it. */
+/**
+ * Makes the account the owner of these files.
+ * @throws {SuiteError} `EMBEDDED.NO_ACCOUNT`
+ */
 export async function giveTo(account: Account | undefined, ...paths: readonly string[]): Promise<void> {
   if (account === undefined) return;
   try {
@@ -59,13 +66,17 @@ export async function giveTo(account: Account | undefined, ...paths: readonly st
   }
 }
 
-/** Whether the account can enter the directory: asked of the kernel, by entering it as that account. */
+/**
+ * Whether the account can enter the directory. The kernel decides: a shell enters the directory as that account.
+ * @throws {SuiteError} `EMBEDDED.NO_ACCOUNT` when no program can run as the account
+ */
 export async function canEnter(account: Account, directory: string): Promise<boolean> {
+  const options = { cwd: '/', env: childEnvironment({}), ...asAccount(account) };
   try {
-    await run('/bin/sh', ['-c', 'cd "$1"', 'sh', directory], { cwd: '/', ...asAccount(account) });
+    await run('/bin/sh', ['-c', 'cd "$1"', 'sh', directory], options);
     return true;
   } catch (error) {
-    // The shell's own exit code is a no; whatever else failed is that no program can be run as this account.
+    // A number is the exit code of the shell, which could not enter. Any other failure is about the account.
     if (typeof codeOf(error) === 'number') return false;
     throw noAccount(reasonOf(error));
   }

@@ -4,18 +4,22 @@ import { existsSync, readFileSync } from 'node:fs';
 import { chmod, cp, mkdir, readdir, readFile, rename, rm, symlink } from 'node:fs/promises';
 import path from 'node:path';
 import { promisify } from 'node:util';
+import { childEnvironment, type Environment } from '../../system/child-environment';
+import { reasonOf } from '../../system/system-errors';
 import { type Account, asAccount } from './account';
-import { binariesUnusable, noBinaries, reasonOf, unsupportedPlatform } from './errors';
+import { binariesUnusable, noBinaries, unsupportedPlatform } from './errors';
 
 const run = promisify(execFile);
 
-/** A PostgreSQL whose programs were seen to run as the account that is to run them. */
+/** The programs of one PostgreSQL installation, each proven to run as the server's account. */
 export interface Binaries {
   readonly postgres: string;
   readonly initdb: string;
   readonly pgCtl: string;
-  /** 18 */
+  /** The major version, such as `18`. */
   readonly major: string;
+  /** The environment in which these programs run. */
+  readonly environment: Readonly<Record<string, string>>;
 }
 
 const PLATFORMS: Readonly<Record<string, string>> = {
@@ -26,7 +30,7 @@ const PLATFORMS: Readonly<Record<string, string>> = {
   'win32-x64': 'windows-x64',
 };
 
-/** Whether the embedded server has the extension. */
+/** Whether the embedded server offers the extension. */
 export function embeddedOffers(extension: string): boolean {
   const { native } = findPackage();
   const shares = [path.join(native, 'share', 'postgresql'), path.join(native, 'share')];
@@ -34,15 +38,19 @@ export function embeddedOffers(extension: string): boolean {
 }
 
 /**
- * The installed programs, or a copy of them in `base` when they do not run as they are: the account cannot reach them,
- * or they lack what a script of their package would have done and the directory cannot be written.
+ * The installed programs. When they do not run where they are, a copy of them in `base`: the account may lack access to
+ * them, or the package's install script did not run and its directory cannot be written.
  * @throws {SuiteError} `EMBEDDED.UNSUPPORTED_PLATFORM`, `EMBEDDED.NO_BINARIES`, `EMBEDDED.BINARIES_UNUSABLE`
  */
-export async function usableBinaries(base: string, account: Account | undefined): Promise<Binaries> {
+export async function usableBinaries(
+  base: string,
+  account: Account | undefined,
+  environment: Environment = {},
+): Promise<Binaries> {
   const { native, name, version } = findPackage();
   await linkLibraries(native).catch(() => undefined);
-  const installed = binariesIn(native, version);
-  if ((await faultOf(installed, account)) === undefined) return installed;
+  const installed = binariesIn(native, version, environment);
+  if ((await startFailure(installed, account)) === undefined) return installed;
 
   const copy = path.join(base, `binaries-${name}-${version}`);
   try {
@@ -50,17 +58,15 @@ export async function usableBinaries(base: string, account: Account | undefined)
   } catch (error) {
     throw binariesUnusable(native, `They do not run where they are, and copying them failed: ${reasonOf(error)}`);
   }
-  const copied = binariesIn(copy, version);
-  const fault = await faultOf(copied, account);
-  if (fault !== undefined) throw binariesUnusable(copy, fault);
+  const copied = binariesIn(copy, version, environment);
+  const failure = await startFailure(copied, account);
+  if (failure !== undefined) throw binariesUnusable(copy, failure);
   return copied;
 }
 
-/** The environment of the server's programs: nothing of the caller's, whose PGDATA or PGOPTIONS would be obeyed. */
-export function serverEnvironment(): NodeJS.ProcessEnv {
-  const kept = ['PATH', 'SystemRoot', 'TEMP', 'TMP'];
-  const entries = kept.map((name): [string, string | undefined] => [name, process.env[name]]);
-  return { ...Object.fromEntries(entries.filter(([, value]) => value !== undefined)), LC_ALL: 'C', TZ: 'UTC' };
+/** The environment of the server's programs: they must not obey the caller's PGDATA or PGOPTIONS. */
+export function serverEnvironment(environment: Environment = {}): Record<string, string> {
+  return childEnvironment(environment, { LC_ALL: 'C', TZ: 'UTC' });
 }
 
 function findPackage(): { native: string; name: string; version: string } {
@@ -72,7 +78,7 @@ function findPackage(): { native: string; name: string; version: string } {
   return { native: path.join(root, 'native'), name, version };
 }
 
-/** By its main file, dist/index.js: the package exports nothing else. */
+/** Starts from the main file, dist/index.js, because the package exports nothing else. */
 function packageRoot(packageName: string): string {
   try {
     return path.dirname(path.dirname(require.resolve(packageName)));
@@ -81,15 +87,18 @@ function packageRoot(packageName: string): string {
   }
 }
 
-function binariesIn(native: string, version: string): Binaries {
+function binariesIn(native: string, version: string, environment: Environment): Binaries {
   const program = (name: string) => path.join(native, 'bin', process.platform === 'win32' ? `${name}.exe` : name);
   const major = version.split('.')[0] ?? version;
-  return { postgres: program('postgres'), initdb: program('initdb'), pgCtl: program('pg_ctl'), major };
+  return {
+    ...{ postgres: program('postgres'), initdb: program('initdb'), pgCtl: program('pg_ctl'), major },
+    environment: serverEnvironment(environment),
+  };
 }
 
-/** Why the programs do not run as that account. */
-async function faultOf(binaries: Binaries, account: Account | undefined): Promise<string | undefined> {
-  const options = { cwd: '/', env: serverEnvironment(), ...asAccount(account) };
+/** Why the programs do not run as the account; undefined when they run. */
+async function startFailure(binaries: Binaries, account: Account | undefined): Promise<string | undefined> {
+  const options = { cwd: '/', env: binaries.environment, ...asAccount(account) };
   try {
     await Promise.all([binaries.postgres, binaries.initdb].map((program) => run(program, ['--version'], options)));
     return undefined;
@@ -98,11 +107,11 @@ async function faultOf(binaries: Binaries, account: Account | undefined): Promis
   }
 }
 
-/** Makes the links between libraries that npm cannot pack and an install script, if allowed to run, would have made. */
+/** Creates the symbolic links between libraries. npm cannot pack links, and an install script is often not allowed to run. */
 export async function linkLibraries(native: string): Promise<void> {
   const list = await readFile(path.join(native, 'pg-symlinks.json'), 'utf8').catch(() => '[]');
   const links = JSON.parse(list) as readonly { readonly source: string; readonly target: string }[];
-  // Paths in the list begin with native/, wherever that directory now is.
+  // The listed paths begin with native/, wherever that directory is now.
   const resolve = (listed: string) => path.join(native, path.relative('native', listed));
   for (const { source, target } of links) {
     const from = path.dirname(resolve(target));
@@ -112,12 +121,12 @@ export async function linkLibraries(native: string): Promise<void> {
   }
 }
 
-/** Copies into a directory of another name and renames it: nobody finds half a copy, and who comes second gives way. */
+/** Copies under another name and renames the copy, so that nobody finds half of it. The second of two copies is dropped. */
 async function copyBinaries(native: string, copy: string): Promise<void> {
   const draft = `${copy}.${process.pid}-${randomBytes(4).toString('hex')}`;
   try {
     await mkdir(path.dirname(copy), { recursive: true });
-    // Libraries to link programs against are a tenth of it.
+    // Static libraries are a tenth of the files and serve only for linking programs.
     await cp(native, draft, { recursive: true, verbatimSymlinks: true, filter: (source) => !source.endsWith('.a') });
     await linkLibraries(draft);
     await makeReadable(draft);

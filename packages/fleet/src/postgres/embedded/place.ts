@@ -1,25 +1,27 @@
 import { createHash } from 'node:crypto';
-import { chmod, mkdir, readdir, readFile, realpath, rename, rm, stat, writeFile } from 'node:fs/promises';
+import { chmod, readdir, readFile, realpath, stat } from 'node:fs/promises';
 import path from 'node:path';
+import { makeDirectory, replaceFile } from '../../system/atomic-files';
+import { isFileError } from '../../system/system-errors';
 import { type Account, canEnter, giveTo, isRoot } from './account';
-import { foreignData, homeUnusable, isFileError } from './errors';
+import { foreignData, homeUnusable } from './errors';
 
 /** The files of one embedded server. */
 export interface Place {
-  /** Holds all the others and whatever else the server's account has to reach. */
+  /** Contains all other files, and whatever else the server's account must reach. */
   readonly base: string;
-  /** Appears whole, by a rename: there is never half a server in it. */
+  /** Created by a rename, so it never contains half a server. */
   readonly directory: string;
   readonly data: string;
   readonly password: string;
   readonly log: string;
 }
 
-/** Where a server run by root lives when its account cannot reach the home; it survives a reboot. */
+/** Contains the servers of root whose account cannot reach the home. It survives a reboot. */
 const SYSTEM_DIRECTORY = '/var/lib/azora';
 const POINTER = 'embedded.location';
 const HASH_LENGTH = 16;
-/** What the suite puts into a home. */
+/** The names of files that the suite creates in a home. */
 const OURS = /^(credentials\.json|companion$|embedded|binaries-|pitr$)/;
 
 export function placeIn(base: string): Place {
@@ -34,7 +36,7 @@ export function placeIn(base: string): Place {
 }
 
 /**
- * Where the home's server is, or would be.
+ * The place of the home's server, whether or not it exists.
  * @throws {SuiteError} `EMBEDDED.HOME_UNUSABLE`
  */
 export async function locatePlace(home: string): Promise<Place> {
@@ -46,7 +48,7 @@ export async function locatePlace(home: string): Promise<Place> {
 }
 
 /**
- * The home's server, if it was ever created.
+ * The place of the home's server; undefined when it was never created.
  * @throws {SuiteError} `EMBEDDED.HOME_UNUSABLE`, `EMBEDDED.FOREIGN_DATA`
  */
 export async function findPlace(home: string): Promise<Place | undefined> {
@@ -58,7 +60,10 @@ export async function findPlace(home: string): Promise<Place | undefined> {
   return found === undefined ? undefined : place;
 }
 
-/** Who owns the server's data, and so has to run it. Undefined: whoever runs the command. */
+/**
+ * The account that owns the server's data and must run it. Undefined stands for the user of the command.
+ * @throws {SuiteError} `EMBEDDED.FOREIGN_DATA`
+ */
 export async function ownerOf(place: Place): Promise<Account | undefined> {
   if (process.getuid === undefined) return undefined;
   const { uid, gid } = await stat(place.data);
@@ -68,8 +73,8 @@ export async function ownerOf(place: Place): Promise<Account | undefined> {
 }
 
 /**
- * Where a new server goes: in the home, or beside the system's other data when the account cannot reach the home, as
- * under /root. The home then says so in a file.
+ * The place for a new server: in the home, or under {@link SYSTEM_DIRECTORY} when the account cannot reach the home, as
+ * under /root. A file in the home then points there.
  * @throws {SuiteError} `EMBEDDED.HOME_UNUSABLE`, `EMBEDDED.NO_ACCOUNT`
  */
 export async function choosePlace(home: string, account: Account | undefined): Promise<Place> {
@@ -84,14 +89,14 @@ export async function choosePlace(home: string, account: Account | undefined): P
   }
 }
 
-/** Made by root, it lets the server's account pass through; what is in it has modes of its own. */
+/** Creates the home. When root creates it, other accounts can pass through it; the files in it have their own modes. */
 export async function makeHome(home: string): Promise<void> {
   await makeDirectory(home, isRoot() ? 0o711 : 0o700);
 }
 
 /**
- * Lets others pass through the home, not look into it; the files in it have modes of their own. Only a home that holds
- * nothing but the suite's is changed: AZORA_HOME may name a directory with other things in it.
+ * Lets other accounts pass through the home without listing it. A home with other files stays as it is, because
+ * AZORA_HOME may name a directory that serves other purposes too.
  */
 async function openForPassing(home: string): Promise<void> {
   if (!(await readdir(home)).every((name) => OURS.test(name))) return;
@@ -99,33 +104,13 @@ async function openForPassing(home: string): Promise<void> {
   await chmod(home, (mode & 0o777) | 0o011);
 }
 
-/** Named by the home's path, so that two commands at once, or one after a lost pointer, find the same. */
+/** Derives its name from the home's path, so that two commands at once, and one after a lost pointer, find the same. */
 async function systemBase(home: string, real: string, account: Account): Promise<string> {
   const name = createHash('sha256').update(real).digest('hex').slice(0, HASH_LENGTH);
   const base = path.join(SYSTEM_DIRECTORY, name);
   await makeDirectory(SYSTEM_DIRECTORY, 0o711);
   await makeDirectory(base, 0o700);
   await giveTo(account, base);
-  const draft = path.join(home, `${POINTER}.${process.pid}`);
-  try {
-    await writeFile(draft, `${base}\n`);
-    await rename(draft, path.join(home, POINTER));
-  } finally {
-    await rm(draft, { force: true });
-  }
+  await replaceFile(path.join(home, POINTER), `${base}\n`, { mode: 0o644 });
   return base;
-}
-
-/** With its parents. Node's own recursive mkdir tells ENOENT for whatever is wrong, and never returns under /proc. */
-export async function makeDirectory(directory: string, mode: number): Promise<void> {
-  const make = () =>
-    mkdir(directory, { mode }).catch((error: NodeJS.ErrnoException) => {
-      if (error.code !== 'EEXIST') throw error;
-    });
-  const parent = path.dirname(directory);
-  await make().catch(async (error: NodeJS.ErrnoException) => {
-    if (error.code !== 'ENOENT' || parent === directory) throw error;
-    await makeDirectory(parent, 0o755);
-    await make();
-  });
 }

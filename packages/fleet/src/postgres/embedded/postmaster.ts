@@ -1,21 +1,28 @@
+import { execFile } from 'node:child_process';
 import { readFile } from 'node:fs/promises';
 import path from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { promisify } from 'node:util';
 import { type DatabaseUrl, parseDatabaseUrl, SuiteError } from '@azora/db-core';
 import { withClient } from '@azora/db-migrate';
+import { processStart, runsIn } from '../../system/processes';
+import { codeOf, reasonOf } from '../../system/system-errors';
+import { usableBinaries } from './binaries';
 import { readPassword } from './cluster';
-import { wrongPassword } from './errors';
+import { stopFailed, wrongPassword } from './errors';
 import type { Place } from './place';
-import { isPostmasterOf } from './process';
 
-/** What `postmaster.pid` says; a killed server leaves it behind, so it proves nothing. */
+const run = promisify(execFile);
+
+/** The content of `postmaster.pid`. A killed server leaves the file behind, so it proves nothing. */
 export interface PidFile {
   readonly pid: number;
   readonly port: number;
-  /** Whether it takes connections, in its own words: not while it starts, recovers or stops. */
+  /** Whether the server says that it accepts connections: not while it starts, recovers or stops. */
   readonly isReady: boolean;
 }
 
-/** A server that was seen to be running, and to be this one. */
+/** A running server that is proven to be the one of its place. */
 export interface Postmaster extends PidFile {
   readonly url: DatabaseUrl;
   /** 18.4 */
@@ -26,6 +33,8 @@ const WRONG_PASSWORD = '28P01';
 const PID_LINE = 0;
 const PORT_LINE = 3;
 const STATUS_LINE = 7;
+const STOP_TIMEOUT_MS = 60_000;
+const POLL_MS = 25;
 
 export async function readPidFile(place: Place): Promise<PidFile | undefined> {
   const text = await readFile(path.join(place.data, 'postmaster.pid'), 'utf8').catch(() => '');
@@ -35,15 +44,16 @@ export async function readPidFile(place: Place): Promise<PidFile | undefined> {
 }
 
 /**
- * The running server, proven by what no other can: it knows the password, and reads in its own data directory the
- * `postmaster.pid` that was found here. Undefined while it starts or recovers, too.
+ * The running server. Two facts prove that it is the one of this place: it accepts the password, and the
+ * `postmaster.pid` in its own data directory is the file that was found here. Undefined also while it starts or recovers.
  * @throws {SuiteError} `EMBEDDED.NO_PASSWORD`, `EMBEDDED.WRONG_PASSWORD`
  */
 export async function findPostmaster(place: Place): Promise<Postmaster | undefined> {
   const found = await readPidFile(place);
   if (found === undefined || !found.isReady) return undefined;
-  // Whoever else listens on the port of a killed server is not to be asked, for it might ask for the password.
-  if (!(await isPostmasterOf(found.pid, place.data))) return undefined;
+  // A postmaster's working directory is its data directory, also after the checkout was moved. Another program that
+  // listens on the port of a killed server must not be sent the password.
+  if (!(await runsIn(found.pid, place.data))) return undefined;
   const password = await readPassword(place);
   const href = `postgresql://postgres:${encodeURIComponent(password)}@127.0.0.1:${found.port}/postgres`;
   const url = parseDatabaseUrl(href, 'the embedded server');
@@ -56,11 +66,44 @@ export async function findPostmaster(place: Place): Promise<Postmaster | undefin
       return row !== undefined && Number(row.pid) === found.pid ? { ...found, url, version: row.version } : undefined;
     });
   } catch (error) {
-    if (isRefused(error, WRONG_PASSWORD)) throw wrongPassword(place.password, found.pid);
+    const isWrongPassword = error instanceof SuiteError && error.meta['sqlState'] === WRONG_PASSWORD;
+    if (isWrongPassword) throw wrongPassword(place.password, found.pid);
     return undefined;
   }
 }
 
-function isRefused(error: unknown, sqlState: string): boolean {
-  return error instanceof SuiteError && error.meta['sqlState'] === sqlState;
+/** The pid of the place's server, also while it starts, stops or recovers and accepts no connections. */
+export async function runningPid(place: Place): Promise<number | undefined> {
+  const found = await readPidFile(place);
+  if (found === undefined) return undefined;
+  if (process.platform === 'win32') return (await findPostmaster(place))?.pid;
+  return (await runsIn(found.pid, place.data)) ? found.pid : undefined;
+}
+
+/**
+ * Stops the place's server and waits until it has ended; false when none was running.
+ * @throws {SuiteError} `EMBEDDED.STOP_FAILED`
+ */
+export async function stopPlace(place: Place): Promise<boolean> {
+  const pid = await runningPid(place);
+  if (pid === undefined) return false;
+  const start = await processStart(pid);
+  await requestFastShutdown(place, pid);
+  for (const deadline = Date.now() + STOP_TIMEOUT_MS; Date.now() < deadline; await sleep(POLL_MS)) {
+    if ((await processStart(pid)) !== start) return true;
+  }
+  throw stopFailed(pid, `It received the signal to stop, and has not ended within ${STOP_TIMEOUT_MS / 1000} s`);
+}
+
+/** PostgreSQL's fast shutdown: ends all sessions and writes everything to the disk. */
+async function requestFastShutdown(place: Place, pid: number): Promise<void> {
+  try {
+    if (process.platform === 'win32') {
+      const { pgCtl, environment } = await usableBinaries(place.base, undefined);
+      await run(pgCtl, ['stop', '-D', place.data, '-m', 'fast', '-W'], { env: environment });
+    } else process.kill(pid, 'SIGINT');
+  } catch (error) {
+    if (codeOf(error) === 'ESRCH') return;
+    throw stopFailed(pid, reasonOf(error));
+  }
 }

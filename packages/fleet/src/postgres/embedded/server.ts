@@ -1,28 +1,31 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { DatabaseUrl } from '@azora/db-core';
+import type { Environment } from '../../system/child-environment';
+import { lastLines, NO_SPACE } from '../../system/logs';
+import { reasonOf } from '../../system/system-errors';
 import { type Account, newAccount } from './account';
 import { type Binaries, usableBinaries } from './binaries';
 import { createCluster, dataVersion, requireVersion } from './cluster';
-import { diskFull, homeUnusable, notReady, reasonOf, startFailed } from './errors';
+import { diskFull, homeUnusable, notReady, startFailed } from './errors';
 import { type Launch, launch, verdictOf } from './launch';
-import { lastLines, NO_SPACE } from './log';
 import { choosePlace, findPlace, locatePlace, ownerOf, type Place } from './place';
-import { findPostmaster, type Postmaster } from './postmaster';
-import { runningPid, stopPlace } from './stop';
+import { findPostmaster, type Postmaster, runningPid, stopPlace } from './postmaster';
 import { isSwapping, settleSwap } from './swap';
 
 export interface StartOptions {
-  /** The directory of the checkout that belongs to the suite, `.azora`. */
+  /** The suite's own directory in the checkout, `.azora`. */
   readonly home: string;
+  /** The environment of the command; the server's programs get the few variables that every program needs. */
+  readonly environment?: Environment;
   readonly onProgress?: ((line: string) => void) | undefined;
-  /** How long a server may take to recover. */
+  /** How long a server may recover before the start fails. */
   readonly readyTimeoutMs?: number;
 }
 
 export interface StartedServer {
-  /** The administrator's. */
+  /** The administrator's URL. */
   readonly url: DatabaseUrl;
-  /** Whether it was started by this call. */
+  /** Whether this call started the server. */
   readonly started: boolean;
   readonly pid: number;
 }
@@ -37,26 +40,26 @@ export interface EmbeddedState {
 
 const READY_TIMEOUT_MS = 60_000;
 const POLL_MS = 25;
-/** After another's server was found in the way, until the next attempt of our own. */
+/** The pause after an attempt that another server prevented. */
 const CONTENDED_PAUSE_MS = 500;
 
 /**
- * Starts the server, creating it first if there is none; the one that runs is returned as it is, and of any number of
- * calls at once one starts it.
+ * Starts the server, and creates it first when it does not exist. Returns a running server as it is. Of several calls at
+ * once, one starts it.
  * @throws {SuiteError} `EMBEDDED.…`
  */
 export async function startEmbedded(options: StartOptions): Promise<StartedServer> {
-  const { home, onProgress = () => undefined, readyTimeoutMs = READY_TIMEOUT_MS } = options;
+  const { home, environment = {}, onProgress = () => undefined, readyTimeoutMs = READY_TIMEOUT_MS } = options;
   await settleSwap(await locatePlace(home), readyTimeoutMs);
   const known = await findPlace(home);
   const running = known === undefined ? undefined : await findPostmaster(known);
   if (running !== undefined) return { url: running.url, started: false, pid: running.pid };
 
-  const account = known === undefined ? await newAccount() : await ownerOf(known);
+  const account = known === undefined ? await newAccount(environment) : await ownerOf(known);
   const place = known ?? (await choosePlace(home, account));
-  const binaries = await usableBinaries(place.base, account);
+  const binaries = await usableBinaries(place.base, account, environment);
   if (known === undefined) {
-    onProgress(`creating the embedded PostgreSQL ${binaries.major} in ${place.directory}`);
+    onProgress(`creating the embedded PostgreSQL ${binaries.major} server in ${place.directory}`);
     await createCluster(place, account, binaries);
   }
   await requireVersion(place, binaries);
@@ -65,7 +68,7 @@ export async function startEmbedded(options: StartOptions): Promise<StartedServe
 }
 
 /**
- * Stops the server, waiting until it has ended; false when none was running.
+ * Stops the server and waits until it has ended; false when none was running.
  * @throws {SuiteError} `EMBEDDED.STOP_FAILED`
  */
 export async function stopEmbedded({ home }: { readonly home: string }): Promise<boolean> {
@@ -73,7 +76,7 @@ export async function stopEmbedded({ home }: { readonly home: string }): Promise
   return place === undefined ? false : stopPlace(place);
 }
 
-/** Looks at the server without starting or creating anything. */
+/** Reads the state of the server without starting or creating anything. */
 export async function embeddedState({ home }: { readonly home: string }): Promise<EmbeddedState> {
   const place = await findPlace(home);
   if (place === undefined) return { state: 'absent' };
@@ -86,7 +89,10 @@ export async function embeddedState({ home }: { readonly home: string }): Promis
   return pid === undefined ? { ...found, state: 'stopped' } : { ...found, state: 'running', pid };
 }
 
-/** Starts the server on that data and waits until it takes connections, which can take as long as the caller likes. */
+/**
+ * Starts the server on the data of a place and waits until it accepts connections.
+ * @throws {SuiteError} `EMBEDDED.NOT_READY`, `EMBEDDED.START_FAILED`, `EMBEDDED.DISK_FULL`, `EMBEDDED.HOME_UNUSABLE`
+ */
 export async function launchUntilReady(
   place: Place,
   account: Account | undefined,
@@ -106,7 +112,11 @@ export async function launchUntilReady(
     if (await isSwapping(place)) await settleSwap(place, deadline - Date.now());
     else attempt = await launchIn(place, account, binaries);
   }
-  throw notReady(place.log, timeoutMs / 1000, lastLines((await attempt?.log()) ?? 'Another start was in the way.'));
+  throw notReady(
+    place.log,
+    timeoutMs / 1000,
+    lastLines((await attempt?.log()) ?? 'Another start of the server was in progress.'),
+  );
 }
 
 function isOwn(running: Postmaster, attempt: Launch | undefined): boolean {
@@ -122,7 +132,7 @@ async function launchIn(place: Place, account: Account | undefined, binaries: Bi
   }
 }
 
-/** When to try again after an attempt that ended because of another server or a taken port; else its error. */
+/** The time of the next attempt, when another server or a taken port ended this one; throws its error otherwise. */
 async function pauseAfter(place: Place, attempt: Launch): Promise<number> {
   const log = await attempt.log();
   const verdict = verdictOf(log);

@@ -1,44 +1,44 @@
-import { link, open, readdir, readFile, rename, rm } from 'node:fs/promises';
+import { existsSync } from 'node:fs';
+import { readdir, readFile, rename, rm } from 'node:fs/promises';
 import path from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { draftName, isAbandoned } from './drafts';
-import { codeOf, swapUnderWay } from './errors';
+import { createFile, draftName, isAbandoned, syncDirectory } from '../../system/atomic-files';
+import { swapUnderWay } from './errors';
 import type { Place } from './place';
-import { runningPid, stopPlace } from './stop';
-import { syncDirectory } from './sync-directory';
+import { runningPid, stopPlace } from './postmaster';
 
-/** One exchange of the server's data for other data, in `swap.json` from before the server stops until it is done. */
+/** One replacement of the server's data. `swap.json` records it from before the server stops until it is complete. */
 export interface Swap {
-  /** The draft that takes the place; its name says who is at it. */
+  /** The draft that becomes the data; its name contains the process that does the work. */
   readonly next: string;
-  /** What the former data is called from then on. */
+  /** The new name of the former data. */
   readonly kept: string;
 }
 
-/** Where a test ends the process. */
+/** The points at which a test ends the process. */
 export type SwapStep = 'announced' | 'stopped' | 'moved-away' | 'moved-in' | 'settled';
 
 const JOURNAL = 'swap.json';
 const NEXT = /^data\.new-/;
-/** Without it a start ends at once. */
+/** A server without this file ends its start at once. */
 const CONTROL = path.join('global', 'pg_control');
 const CONTROL_ASIDE = path.join('global', 'pg_control.aside');
 const GRACE_MS = 500;
 const POLL_MS = 25;
 
-/** A new name for data that is being made beside the server's. */
+/** A name for new data beside the server's. */
 export function nextDataName(): Promise<string> {
   return draftName('data', 'new');
 }
 
-/** The server's files with other data, and a log apart. */
+/** The server's files with the new data and a log of its own. */
 export function placeOfNext(place: Place, next: string): Place {
   return { ...place, data: path.join(place.directory, next), log: path.join(place.directory, `${next}.log`) };
 }
 
 /**
- * Stops the server and puts the draft in the place of its data. While the journal is there nobody else starts it, and
- * whoever comes after a process that was killed in between finishes or undoes the swap.
+ * Stops the server and replaces its data by the draft. While the journal exists no other command starts the server. When
+ * the process is killed, the next command finishes or undoes the swap.
  * @throws {SuiteError} `EMBEDDED.SWAP_UNDER_WAY`, `EMBEDDED.STOP_FAILED`
  */
 export async function swapData(
@@ -56,14 +56,14 @@ export async function swapData(
     await onStep('moved-away');
     await rename(path.join(place.directory, swap.next), place.data);
   } catch (error) {
-    if (!(await isThere(place.data))) await moveIfThere(kept, place.data);
+    if (!existsSync(place.data)) await moveIfThere(kept, place.data);
     await enableStart(place.data);
     await rm(path.join(place.directory, JOURNAL), { force: true });
     throw error;
   }
   await syncDirectory(place.directory);
   await onStep('moved-in');
-  // A start that was already in the directory when it was moved ends by itself, and must have by then.
+  // A start that was in the directory when it was moved ends by itself within this time.
   await sleep(GRACE_MS);
   await enableStart(kept);
   await rm(path.join(place.directory, JOURNAL), { force: true });
@@ -71,8 +71,8 @@ export async function swapData(
 }
 
 /**
- * Waits for a swap that is under way, finishes one whose process is gone once the old data is moved away and undoes it
- * before, and removes data that was never put in place.
+ * Waits for a swap in progress. When its process has ended, finishes the swap if the old data was already moved away, and
+ * undoes it otherwise. Removes new data that was never used.
  * @throws {SuiteError} `EMBEDDED.SWAP_UNDER_WAY`
  */
 export async function settleSwap(place: Place, timeoutMs: number): Promise<void> {
@@ -81,12 +81,12 @@ export async function settleSwap(place: Place, timeoutMs: number): Promise<void>
   await Promise.all(names.filter((name) => NEXT.test(name)).map((name) => sweep(place, name)));
 }
 
-/** Whether data is being exchanged: what fails to start then is to be tried again. */
+/** Whether a swap is in progress; a start that fails meanwhile must be tried again. */
 export async function isSwapping(place: Place): Promise<boolean> {
   return (await readJournal(place)) !== undefined;
 }
 
-/** The drafts at which a process is. */
+/** The drafts whose processes are alive. */
 export async function liveDrafts(place: Place): Promise<readonly string[]> {
   const names = (await readdir(place.directory)).filter((name) => NEXT.test(name) && !name.endsWith('.log'));
   const abandoned = await Promise.all(names.map(isAbandoned));
@@ -94,9 +94,9 @@ export async function liveDrafts(place: Place): Promise<readonly string[]> {
 }
 
 /**
- * Stops the server and takes from its data what a start needs, until it is certain that none is running there. Others
- * may just have begun a start; and a server whose directory is moved under it would write its control file, which it
- * opens by the full path, into the data that takes the place. A start that has read the file shows in `postmaster.pid`.
+ * Stops the server and moves its control file away, until no server runs there. Another command may have begun a start at
+ * this moment, and a server whose directory is moved would write its control file, which it opens by the full path, into
+ * the new data. A start that has read the control file shows in `postmaster.pid`.
  */
 async function stopForGood(place: Place): Promise<void> {
   for (;;) {
@@ -116,8 +116,8 @@ async function settleJournal(place: Place, timeoutMs: number): Promise<void> {
     const swap = await readJournal(place);
     if (swap === undefined) return;
     if (!(await isAbandoned(swap.next))) continue;
-    // With the data there it had not begun, and the draft is swept. Another who settles the same swap may be quicker.
-    if (!(await isThere(place.data))) await moveIfThere(path.join(place.directory, swap.next), place.data);
+    // When the data is still there, nothing was moved, and the draft is removed later. Another command may be faster.
+    if (!existsSync(place.data)) await moveIfThere(path.join(place.directory, swap.next), place.data);
     await Promise.all([place.data, path.join(place.directory, swap.kept)].map(enableStart));
     await syncDirectory(place.directory);
     await rm(path.join(place.directory, JOURNAL), { force: true });
@@ -126,7 +126,7 @@ async function settleJournal(place: Place, timeoutMs: number): Promise<void> {
   throw swapUnderWay(place.directory);
 }
 
-/** Its server may outlive the process that started it. */
+/** Stops the draft's server first, which may outlive the process that started it. */
 async function sweep(place: Place, name: string): Promise<void> {
   const draft = name.replace(/\.log$/, '');
   if (!(await isAbandoned(draft))) return;
@@ -134,23 +134,10 @@ async function sweep(place: Place, name: string): Promise<void> {
   await rm(path.join(place.directory, name), { recursive: true, force: true });
 }
 
-/** By a link, which refuses a second journal where a rename would replace it. */
+/** Fails when another swap has a journal. */
 async function writeJournal(place: Place, swap: Swap): Promise<void> {
-  const draft = path.join(place.directory, `${JOURNAL}.${process.pid}`);
-  const handle = await open(draft, 'w', 0o600);
-  try {
-    await handle.writeFile(JSON.stringify(swap));
-    await handle.sync();
-  } finally {
-    await handle.close();
-  }
-  try {
-    await link(draft, path.join(place.directory, JOURNAL));
-  } catch (error) {
-    throw codeOf(error) === 'EEXIST' ? swapUnderWay(place.directory) : error;
-  } finally {
-    await rm(draft, { force: true });
-  }
+  if (!(await createFile(path.join(place.directory, JOURNAL), JSON.stringify(swap))))
+    throw swapUnderWay(place.directory);
   await syncDirectory(place.directory);
 }
 
@@ -163,11 +150,4 @@ async function moveIfThere(from: string, to: string): Promise<void> {
   await rename(from, to).catch((error: NodeJS.ErrnoException) => {
     if (error.code !== 'ENOENT') throw error;
   });
-}
-
-async function isThere(directory: string): Promise<boolean> {
-  return readdir(directory).then(
-    () => true,
-    () => false,
-  );
 }

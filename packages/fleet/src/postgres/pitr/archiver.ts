@@ -5,11 +5,11 @@ import { type DatabaseUrl, SuiteError } from '@azora/db-core';
 import { withClient } from '@azora/db-migrate';
 import type { Client } from 'pg';
 import type { Account } from '../embedded/account';
-import { reasonOf } from '../embedded/errors';
-import { lastLines, readLog } from '../embedded/log';
+import { reasonOf } from '../../system/system-errors';
+import { lastLines, readLog } from '../../system/logs';
 import { locatePlace, ownerOf, type Place } from '../embedded/place';
 import { startEmbedded } from '../embedded/server';
-import { stopPlace } from '../embedded/stop';
+import { stopPlace } from '../embedded/postmaster';
 import {
   type ArchiveLayout,
   type ArchiveRecord,

@@ -3,11 +3,10 @@ import path from 'node:path';
 import { SuiteError } from '@azora/db-core';
 import { withClient } from '@azora/db-migrate';
 import type { Client } from 'pg';
+import { draftName, isAbandoned, isDraft, syncDirectory } from '../../system/atomic-files';
+import { isFileError, reasonOf } from '../../system/system-errors';
 import { giveTo } from '../embedded/account';
-import { draftName, isAbandoned, isDraft } from '../embedded/drafts';
-import { isFileError, reasonOf } from '../embedded/errors';
 import { locatePlace } from '../embedded/place';
-import { syncDirectory } from '../embedded/sync-directory';
 import {
   type ArchiveLayout,
   type ArchiveRecord,

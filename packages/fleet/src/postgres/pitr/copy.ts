@@ -3,7 +3,7 @@ import { chmod, copyFile, mkdir, open, readdir } from 'node:fs/promises';
 import path from 'node:path';
 import { SuiteError } from '@azora/db-core';
 import { type Account, giveTo } from '../embedded/account';
-import { syncDirectory } from '../embedded/sync-directory';
+import { syncDirectory } from '../../system/atomic-files';
 
 export interface CopyOptions {
   /** The owner of the copy. */

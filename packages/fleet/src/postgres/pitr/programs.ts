@@ -5,7 +5,7 @@ import { promisify } from 'node:util';
 import { SuiteError } from '@azora/db-core';
 import { type Account, asAccount, giveTo } from '../embedded/account';
 import { serverEnvironment } from '../embedded/binaries';
-import { reasonOf } from '../embedded/errors';
+import { reasonOf } from '../../system/system-errors';
 import { type ArchiveLayout, ifExists } from './archive-layout';
 
 const run = promisify(execFile);

@@ -1,44 +1,39 @@
-import type { Register } from './command';
-import { openSuite, withJson } from './suite';
-
-interface ServerFlags {
-  readonly json?: boolean;
-}
+import { openSuite, type Register, withJson } from './command';
 
 export const registerServer: Register = (program, execute) => {
-  const server = program.command('server').summary('start, stop or look at the embedded server');
+  const server = program.command('server').summary('start, stop or show the embedded server and its companions');
 
   withJson(server.command('start'))
     .summary('start the embedded server and its companions')
     .action(
-      execute(async (context, _flags: ServerFlags) => {
+      execute(async (context) => {
         const { settings, services } = await openSuite(context, {});
         const { startServers } = await import('../operations/server.js');
-        const { serversText } = await import('../render/server.js');
+        const { serversText } = await import('../render/status.js');
         const servers = await startServers(settings, services, context.log);
         return { data: { ok: true, servers }, text: serversText(servers) };
       }),
     );
 
   withJson(server.command('stop'))
-    .summary('stop them; every committed row stays')
+    .summary('stop them; committed rows stay')
     .action(
-      execute(async (context, _flags: ServerFlags) => {
+      execute(async (context) => {
         const { settings, services } = await openSuite(context, {});
         const { stopServers } = await import('../operations/server.js');
         const stopped = await stopServers(settings, services);
-        const text = stopped.length === 0 ? 'nothing was running' : `stopped: ${stopped.join(', ')}`;
+        const text = stopped.length === 0 ? 'no server was running' : `stopped: ${stopped.join(', ')}`;
         return { data: { ok: true, stopped }, text };
       }),
     );
 
   withJson(server.command('status'))
-    .summary('show whether they run, and where')
+    .summary('show their states and addresses')
     .action(
-      execute(async (context, _flags: ServerFlags) => {
+      execute(async (context) => {
         const { settings, services } = await openSuite(context, {});
         const { readServers } = await import('../operations/server.js');
-        const { serversText } = await import('../render/server.js');
+        const { serversText } = await import('../render/status.js');
         const servers = await readServers(settings, services);
         return { data: { servers }, text: serversText(servers) };
       }),

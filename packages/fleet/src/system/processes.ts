@@ -2,13 +2,14 @@ import { execFile } from 'node:child_process';
 import { readFile, readlink, realpath } from 'node:fs/promises';
 import path from 'node:path';
 import { promisify } from 'node:util';
-import { codeOf } from './errors';
+import { childEnvironment } from './child-environment';
+import { codeOf } from './system-errors';
 
 const run = promisify(execFile);
 
 /**
- * What tells a process from a later one with the same pid: when it started. Undefined when it is gone or a zombie, as
- * which a killed process can stay for ever in a container whose first process does not reap.
+ * When a process started, as text that tells it from a later process with the same pid. Undefined when the process is
+ * gone or a zombie: a killed process stays a zombie for ever in a container whose first process does not reap children.
  */
 export async function processStart(pid: number): Promise<string | undefined> {
   if (process.platform === 'linux') return linuxStart(pid);
@@ -17,7 +18,7 @@ export async function processStart(pid: number): Promise<string | undefined> {
   return state === '' || state.startsWith('Z') ? undefined : start;
 }
 
-/** Whether a process of this number is there at all, whatever it is. */
+/** Whether a process with this pid exists, whatever program it runs. */
 export function pidExists(pid: number): boolean {
   try {
     process.kill(pid, 0);
@@ -28,20 +29,20 @@ export function pidExists(pid: number): boolean {
 }
 
 /**
- * Whether the process is a postmaster of this data directory, as far as can be told without connecting: a postmaster's
- * working directory is its data directory, also after the checkout was moved. On Windows nothing tells.
+ * Whether the process runs in this directory (Linux) or names it in its command line (macOS). Windows shows neither, so
+ * any process with the pid counts there.
  */
-export async function isPostmasterOf(pid: number, data: string): Promise<boolean> {
+export async function runsIn(pid: number, directory: string): Promise<boolean> {
   if (process.platform === 'win32') return pidExists(pid);
-  if (process.platform !== 'linux') return (await psOf(pid)).command.includes(data);
+  if (process.platform !== 'linux') return (await psOf(pid)).command.includes(directory);
   if ((await linuxStart(pid)) === undefined) return false;
-  const at = await readlink(`/proc/${pid}/cwd`).catch(() => undefined);
-  return at !== undefined && path.resolve(at) === (await realpath(data).catch(() => data));
+  const current = await readlink(`/proc/${pid}/cwd`).catch(() => undefined);
+  return current !== undefined && path.resolve(current) === (await realpath(directory).catch(() => directory));
 }
 
 async function linuxStart(pid: number): Promise<string | undefined> {
   const stat = await readFile(`/proc/${pid}/stat`, 'utf8').catch(() => undefined);
-  // The second field, the command, may hold spaces and brackets: the rest begins after the last bracket.
+  // The second field, the command, may contain spaces and parentheses: the rest begins after the last parenthesis.
   const [state, ...rest] = stat?.slice(stat.lastIndexOf(')') + 2).split(' ') ?? [];
   const ticks = rest[18];
   if (ticks === undefined || state === 'Z' || state === 'X') return undefined;
@@ -51,8 +52,8 @@ async function linuxStart(pid: number): Promise<string | undefined> {
 
 async function psOf(pid: number): Promise<{ state: string; start: string; command: string }> {
   const columns = ['-o', 'stat=', '-o', 'lstart=', '-o', 'command='];
-  // The time is to read alike whoever asks.
-  const env = { PATH: '/usr/bin:/bin', LC_ALL: 'C', TZ: 'UTC' };
+  // A fixed locale and time zone: every caller must read the same start time.
+  const env = childEnvironment({}, { PATH: '/usr/bin:/bin', LC_ALL: 'C', TZ: 'UTC' });
   const { stdout } = await run('ps', ['-ww', '-p', String(pid), ...columns], { env }).catch(() => ({ stdout: '' }));
   // lstart is five words: Fri Nov 21 04:12:00 2025
   const [state = '', ...words] = stdout.trim().split(/\s+/);
@@ -62,6 +63,8 @@ async function psOf(pid: number): Promise<{ state: string; start: string; comman
 async function windowsStart(pid: number): Promise<string | undefined> {
   if (!pidExists(pid)) return undefined;
   const script = `(Get-Process -Id ${pid}).StartTime.ToFileTimeUtc()`;
-  const { stdout } = await run('powershell', ['-NoProfile', '-Command', script]).catch(() => ({ stdout: '' }));
+  // Node itself adds the variables that Windows needs to start a program, PATH among them.
+  const options = { env: childEnvironment({}) };
+  const { stdout } = await run('powershell', ['-NoProfile', '-Command', script], options).catch(() => ({ stdout: '' }));
   return stdout.trim() === '' ? 'unknown' : stdout.trim();
 }

@@ -1,10 +1,8 @@
-import type { Register } from './command';
+import { type FleetFlags, openSuite, type Register, withJson } from './command';
 import { EXIT_FOUND } from './exit-codes';
-import { openSuite, withJson } from './suite';
 
-interface DocsFlags {
+interface DocsFlags extends FleetFlags {
   readonly check?: boolean;
-  readonly json?: boolean;
 }
 
 export const registerDocs: Register = (program, execute) => {
@@ -21,12 +19,12 @@ export const registerDocs: Register = (program, execute) => {
         const schemaModel = await readSchemaModel(suite.allServices);
         const structures = await renderStructures(suite.settings, suite.allServices, { onProgress: context.log });
         const stale = await writeDocuments(suite.settings.root, schemaModel, suite.allServices, { check, structures });
-        const said = check ? `stale: ${stale.join(', ')}` : `written: ${stale.join(', ')}`;
-        const text = stale.length === 0 ? 'every document is up to date' : said;
+        const found = check && stale.length > 0;
+        const changed = `${check ? 'stale' : 'written'}: ${stale.join(', ')}`;
         return {
-          data: { ok: !check || stale.length === 0, stale },
-          text,
-          exitCode: check && stale.length > 0 ? EXIT_FOUND : 0,
+          data: { ok: !found, stale },
+          text: stale.length === 0 ? 'every document is up to date' : changed,
+          exitCode: found ? EXIT_FOUND : 0,
         };
       }),
     );

@@ -1,6 +1,5 @@
-import type { Register } from './command';
+import { type FleetFlags, openSuite, type Register, type Suite, withFleetFlags } from './command';
 import { EXIT_FOUND } from './exit-codes';
-import { type FleetFlags, openSuite, type Suite, withFleetFlags } from './suite';
 
 interface StatusFlags extends FleetFlags {
   readonly check?: boolean;
@@ -8,8 +7,8 @@ interface StatusFlags extends FleetFlags {
 
 export const registerStatus: Register = (program, execute) => {
   withFleetFlags(program.command('status'))
-    .summary('show every database: reachable, migrations, drift, rows, size')
-    .option('--check', 'exit 4 when one is unreachable, behind, edited or drifted, or backups are too old')
+    .summary('show every database: reachability, migrations, drift, rows, size')
+    .option('--check', 'exit 4 when a database is unreachable, behind or drifted, or when backups are too old')
     .action(
       execute(async (context, flags: StatusFlags) => {
         const suite = await openSuite(context, flags);
@@ -22,14 +21,13 @@ export const registerStatus: Register = (program, execute) => {
         const services = await readStatus(targets, await countModels(suite.services), { signal: context.signal });
         const backups = await readBackups(suite);
         const ok = services.every(isHealthy) && backups?.isStale !== true;
-        const exitCode = flags.check && !ok ? EXIT_FOUND : 0;
         const data = { ok, services, ...(backups === undefined ? {} : { backups }) };
-        return { data, text: statusText(services, backups), exitCode };
+        return { data, text: statusText(services, backups), exitCode: flags.check && !ok ? EXIT_FOUND : 0 };
       }),
     );
 };
 
-/** Undefined where nobody said how old a backup may be. */
+/** The age of the newest verified set; undefined when AZORA_BACKUP_MAX_AGE is not set. */
 async function readBackups({ settings }: Suite) {
   const { location, maxAgeMs } = settings.backups;
   if (maxAgeMs === undefined) return undefined;

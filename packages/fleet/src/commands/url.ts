@@ -1,17 +1,15 @@
 import { SuiteError } from '@azora/db-core';
-import type { Register } from './command';
-import { openSuite, withJson } from './suite';
+import { type FleetFlags, openSuite, type Register, withJson } from './command';
 
-interface UrlFlags {
+interface UrlFlags extends FleetFlags {
   readonly admin?: boolean;
-  readonly json?: boolean;
 }
 
 export const registerUrl: Register = (program, execute) => {
   withJson(program.command('url'))
-    .argument('<service>', 'a service, such as mint')
-    .summary("print the connection URL of a service's database, password included")
-    .option('--admin', "the administrator's URL instead of the app role's")
+    .argument('<service>', 'the name of a service, such as mint')
+    .summary("print the URL of a service's database, including the password")
+    .option('--admin', "print the administrator's URL instead of the app role's")
     .action(
       execute(async (context, service: string, flags: UrlFlags) => {
         const suite = await openSuite(context, { service: [service] });

@@ -1,0 +1,44 @@
+import { type CommandResult, type FleetFlags, openSuite, type Register, withFleetFlags } from './command';
+import { EXIT_FAILED, exitCodeOfRows } from './exit-codes';
+
+interface SetupFlags extends FleetFlags {
+  readonly seed?: boolean;
+  readonly build: boolean;
+}
+
+export const registerSetup: Register = (program, execute) => {
+  withFleetFlags(program.command('setup'))
+    .summary('generate, build, start the server, and create and migrate every database')
+    .description(
+      'Creates and migrates every database, and inserts the shared seed with --seed. You can run it again at any time.',
+    )
+    .option('--seed', 'insert the shared seed afterwards')
+    .option('--no-build', 'keep the generated clients and compiled packages')
+    .action(
+      execute(async (context, flags: SetupFlags): Promise<CommandResult> => {
+        const { settings, allServices, services } = await openSuite(context, flags);
+        const { openCredentials } = await import('../config/credentials.js');
+        const { readSchemaModel } = await import('../schema/schema-model.js');
+        const { DEFAULT_LOCK_TIMEOUT_MS } = await import('../operations/migrate.js');
+        const { setUpFleet } = await import('../operations/setup.js');
+        const { setupData, setupText } = await import('../render/setup.js');
+
+        const schemaModel = await readSchemaModel(allServices);
+        const passwordOf = await openCredentials(settings.home);
+        const { progress, signal, log } = context;
+        const report = await setUpFleet(
+          { settings, services, schemaModel, passwordOf },
+          {
+            ...{ progress, signal, log },
+            lockTimeoutMs: DEFAULT_LOCK_TIMEOUT_MS,
+            build: flags.build,
+            seed: flags.seed === true,
+          },
+        );
+        const { rows: seeded = [], orphans = [] } = report.seeded ?? {};
+        const exitCode =
+          exitCodeOfRows(report.rows) || exitCodeOfRows(seeded) || (orphans.length > 0 ? EXIT_FAILED : 0);
+        return { data: setupData(report), text: setupText(report), exitCode };
+      }),
+    );
+};

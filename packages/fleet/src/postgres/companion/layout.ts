@@ -1,0 +1,26 @@
+import path from 'node:path';
+
+/** The files of one companion, and the exit code that its host process and the commands agree on. */
+
+export function companionDirectory(home: string, service: string): string {
+  return path.resolve(home, 'companion', service);
+}
+
+export function logFileOf(directory: string): string {
+  return path.join(directory, 'server.log');
+}
+
+/** The data under its three names. */
+export function dataOf(directory: string) {
+  const data = path.join(directory, 'data');
+  return {
+    data,
+    /** Unfinished: the next start removes it. */
+    draft: `${data}.new`,
+    /** Complete and restored: the next start puts it in place when there is no data. */
+    restored: `${data}.restored`,
+  };
+}
+
+/** The exit code of a host that finds the directory owned by another process. */
+export const OWNED_EXIT_CODE = 3;

@@ -1,2 +1,0 @@
-/** Ends the name of data that is whole and waits to be put in place of the data that is there. */
-export const RESTORED = '.restored';
