@@ -52,7 +52,7 @@ exports.ROOMS = [
   {
     name: 'fleet-commands',
     path: `${FLEET}/commands`,
-    mayImport: ['^packages/(core|migrate)', `${FLEET}/(operations|render|backup-store|studio|config|schema)`],
+    mayImport: ['^packages/(core|migrate)', `${FLEET}/(system|operations|render|backup-store|studio|config|schema)`],
   },
   { name: 'fleet-entry', path: `${FLEET}/(bin|index)\\.ts$`, mayImport: ['^packages/(core|migrate)', `${FLEET}/`] },
   { name: 'studio', path: '^packages/studio/src', mayImport: [] },

@@ -177,7 +177,8 @@ describe('docs/errors.md', () => {
   it('gives each code one kind', () => {
     const codes = [...new Set(constructions.map(({ code }) => code))];
     const kindsOf = (code: string) => new Set(constructions.filter((it) => it.code === code).map(({ kind }) => kind));
-    const places = (code: string) => constructions.filter((it) => it.code === code).map((it) => `${it.kind} ${it.place}`);
+    const places = (code: string) =>
+      constructions.filter((it) => it.code === code).map((it) => `${it.kind} ${it.place}`);
 
     expect(codes.filter((code) => kindsOf(code).size > 1).flatMap(places)).toEqual([]);
   });
@@ -188,7 +189,9 @@ describe('docs/errors.md', () => {
       nodesOf(file).filter((node): node is ts.StringLiteral => ts.isStringLiteral(node) && CODE.test(node.text)),
     );
 
-    expect(mentioned.filter((node) => !known.has(node.text)).map((node) => `${node.text} ${placeOf(node)}`)).toEqual([]);
+    expect(mentioned.filter((node) => !known.has(node.text)).map((node) => `${node.text} ${placeOf(node)}`)).toEqual(
+      [],
+    );
   });
 });
 

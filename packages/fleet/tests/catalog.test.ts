@@ -139,7 +139,10 @@ describe('readSchemaModel', () => {
     const services = await givenSuite({ auth: BAD_COMMENTS, shop: BAD_PATHS });
     const error = await readSchemaModel(services).catch((thrown: unknown) => thrown);
 
-    expect(error).toMatchObject({ code: 'SCHEMA.INVALID_ANNOTATION', message: '19 annotations of the schemas cannot be used' });
+    expect(error).toMatchObject({
+      code: 'SCHEMA.INVALID_ANNOTATION',
+      message: '19 annotations of the schemas cannot be used',
+    });
     const problems = error instanceof SuiteError ? (error.why ?? '').split('\n') : [];
     expect(problems.map((line) => line.replace(/^services\/(\w+)\/prisma\/schema\.prisma/, '$1'))).toEqual([
       expect.stringMatching(/^auth:3: "@pii name" belongs to nothing/),
@@ -320,7 +323,9 @@ describe('the services of this repository', () => {
   it('refuse a @grant that does not parse', async () => {
     const [service] = await givenSuite({ auth: '/// @grant fly\nmodel User {\n  id Int @id\n}' });
 
-    await expect(service && readGrants(service.schemaPath)).rejects.toMatchObject({ code: 'SCHEMA.INVALID_ANNOTATION' });
+    await expect(service && readGrants(service.schemaPath)).rejects.toMatchObject({
+      code: 'SCHEMA.INVALID_ANNOTATION',
+    });
   });
 
   it('have comments that the line scanner reads as Prisma does', async () => {

@@ -5,8 +5,8 @@ import type { Storage } from '../backup-store/storage';
 import type { Settings } from '../config/settings';
 import type { RowFormat } from '../operations/backup/dump';
 import type { CommandResult, Execute, Register } from './command';
-import { EXIT_FOUND, exitCodeOfRows } from './exit-codes';
 import { type FleetFlags, openSuite, parseWhole, type Suite, withFleetFlags, withJson } from './command';
+import { EXIT_FOUND, exitCodeOfRows } from './exit-codes';
 
 const LOCATION = 'a directory, or s3://bucket/prefix (default: AZORA_BACKUP_DIR, otherwise .azora/backups)';
 

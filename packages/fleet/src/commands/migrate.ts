@@ -5,8 +5,8 @@ import type { MigratedService, MigrateOptions } from '../operations/migrate';
 import type { Resolution } from '../operations/resolve';
 import type { Target } from '../operations/targets';
 import type { CommandContext, CommandResult, Register } from './command';
-import { EXIT_FOUND, exitCodeOfRows } from './exit-codes';
 import { type FleetFlags, openSuite, parseWhole, withFleetFlags, withJson } from './command';
+import { EXIT_FOUND, exitCodeOfRows } from './exit-codes';
 
 interface CheckFlags extends FleetFlags {
   readonly check?: boolean;

@@ -1,8 +1,8 @@
 import { SuiteError } from '@azora/db-core';
 import { type FromFlag, openBackups, withFrom } from './backup';
 import type { CommandContext, Register } from './command';
-import { EXIT_FAILED, exitCodeOfRows } from './exit-codes';
 import { type FleetFlags, openSuite, withFleetFlags } from './command';
+import { EXIT_FAILED, exitCodeOfRows } from './exit-codes';
 
 interface RestoreFlags extends FleetFlags, FromFlag {
   readonly yes?: boolean;

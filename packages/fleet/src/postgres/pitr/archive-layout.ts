@@ -1,8 +1,8 @@
 import { mkdir, readdir, readFile, rename, writeFile } from 'node:fs/promises';
 import path from 'node:path';
 import { SuiteError } from '@azora/db-core';
-import { type Account, giveTo } from '../embedded/account';
 import { codeOf, reasonOf } from '../../system/system-errors';
+import { type Account, giveTo } from '../embedded/account';
 import type { Place } from '../embedded/place';
 
 /** The directories of the archive. They lie next to the server's directory, so that a checkout can be moved. */

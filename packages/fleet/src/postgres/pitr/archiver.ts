@@ -4,12 +4,12 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { type DatabaseUrl, SuiteError } from '@azora/db-core';
 import { withClient } from '@azora/db-migrate';
 import type { Client } from 'pg';
-import type { Account } from '../embedded/account';
-import { reasonOf } from '../../system/system-errors';
 import { lastLines, readLog } from '../../system/logs';
+import { reasonOf } from '../../system/system-errors';
+import type { Account } from '../embedded/account';
 import { locatePlace, ownerOf, type Place } from '../embedded/place';
-import { startEmbedded } from '../embedded/server';
 import { stopPlace } from '../embedded/postmaster';
+import { startEmbedded } from '../embedded/server';
 import {
   type ArchiveLayout,
   type ArchiveRecord,

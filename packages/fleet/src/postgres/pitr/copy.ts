@@ -2,8 +2,8 @@ import { constants, type Dirent } from 'node:fs';
 import { chmod, copyFile, mkdir, open, readdir } from 'node:fs/promises';
 import path from 'node:path';
 import { SuiteError } from '@azora/db-core';
-import { type Account, giveTo } from '../embedded/account';
 import { syncDirectory } from '../../system/atomic-files';
+import { type Account, giveTo } from '../embedded/account';
 
 export interface CopyOptions {
   /** The owner of the copy. */

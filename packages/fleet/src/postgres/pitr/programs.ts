@@ -3,9 +3,9 @@ import { chmod, copyFile, readFile, rename, rm } from 'node:fs/promises';
 import path from 'node:path';
 import { promisify } from 'node:util';
 import { SuiteError } from '@azora/db-core';
+import { reasonOf } from '../../system/system-errors';
 import { type Account, asAccount, giveTo } from '../embedded/account';
 import { serverEnvironment } from '../embedded/binaries';
-import { reasonOf } from '../../system/system-errors';
 import { type ArchiveLayout, ifExists } from './archive-layout';
 
 const run = promisify(execFile);
