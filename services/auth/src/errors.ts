@@ -84,7 +84,7 @@ export function invalidCredentials(): SuiteError {
 export function accountLocked(until: Date): SuiteError {
   return new SuiteError('AUTH.LOCKED', 'The account is locked after too many failed attempts', {
     why: `It is locked until ${until.toISOString()}.`,
-    next: 'Wait until then. A user without a second factor can reset the password by email at once',
+    next: 'Wait until then, or reset the password by email, which ends the lock unless a second factor is enabled',
     meta: { lockedUntil: until.toISOString() },
   });
 }
@@ -152,11 +152,11 @@ export function tokenUsed(): SuiteError {
   });
 }
 
-/** AUTH.TOKEN_REUSED: a refresh token was presented twice, so one bearer is not its owner. The session was ended. */
+/** AUTH.TOKEN_REUSED: a refresh token was presented twice, so one of its bearers is a thief. The session was ended. */
 export function tokenReused(): SuiteError {
   return new SuiteError('AUTH.TOKEN_REUSED', 'The refresh token was used before, so its session was ended', {
     why: 'A refresh token is valid once. A second use may come from a thief.',
-    next: 'Sign in again. A client must never send one refresh token twice, not even in parallel',
+    next: 'Sign in again, and make sure that the client never sends one refresh token twice, not even in parallel',
   });
 }
 

@@ -64,8 +64,8 @@ export async function createOrganization(
 }
 
 /**
- * Closes an organization: it is no user's current organization any more, and its open invitations are revoked. Its row,
- * slug and members are kept.
+ * Closes an organization: clears it as the current organization of users, and revokes its open invitations. Its row, slug
+ * and members are kept.
  * @throws {SuiteError} `AUTH.INVALID_INPUT`, `AUTH.ORGANIZATION_NOT_FOUND`, `AUTH.NOT_ALLOWED`, `AUTH.USER_NOT_FOUND`,
  * `AUTH.ACCOUNT_INACTIVE`
  */

@@ -1,26 +1,12 @@
 import { useDatabase } from '@azora/db-testkit';
 import { verifyAuditChain } from '../src/index';
-import { outcomes, sha256, useAuth } from './given';
+import { givenChain, outcomes, sha256, useAuth } from './given';
 
 const NOTHING_BEFORE = '0'.repeat(64);
 
 describe('the chain of the audit log', () => {
   const db = useDatabase('auth');
   const open = useAuth(db);
-  let accounts = 0;
-
-  /** Inserts entries 1 to `count` about a new user; the ids end in their numbers. */
-  const givenChain = async (count: number, daysAgo = 0) => {
-    accounts += 1;
-    const userId = `user-${accounts}`;
-    await db().app(
-      `INSERT INTO audit_log (id, user_id, action, details, timestamp)
-       SELECT $1 || '-' || n, $1, 'USER_LOGIN', jsonb_build_object('n', n), now() - $3 * interval '1 day'
-       FROM generate_series(1, $2) AS n`,
-      [userId, count, daysAgo],
-    );
-    return userId;
-  };
   /** Runs SQL as an administrator who bypasses the triggers. */
   const tamper = async (sql: string) => {
     await db().admin(`SET session_replication_role = replica; ${sql}; SET session_replication_role = DEFAULT`);
@@ -32,7 +18,7 @@ describe('the chain of the audit log', () => {
   };
 
   it('links each entry to the previous one of the same account', async () => {
-    const [one, two] = [await givenChain(3), await givenChain(1)];
+    const [one, two] = [await givenChain(db(), 3), await givenChain(db(), 1)];
     const rows = await db().admin('SELECT * FROM audit_log WHERE user_id = $1 ORDER BY seq', [one]);
 
     expect(rows.map(({ seq }) => seq)).toEqual(['1', '2', '3']);
@@ -49,7 +35,7 @@ describe('the chain of the audit log', () => {
   });
 
   it('stores a hash that anyone can recompute', async () => {
-    const userId = await givenChain(1);
+    const userId = await givenChain(db(), 1);
     const [row] = await db().admin(
       'SELECT *, extract(epoch FROM timestamp)::text AS t, extract(epoch FROM created_at)::text AS c FROM audit_log WHERE user_id = $1',
       [userId],
@@ -61,7 +47,7 @@ describe('the chain of the audit log', () => {
   });
 
   it('sets the position and the hashes itself, whatever the caller inserts', async () => {
-    const userId = await givenChain(1);
+    const userId = await givenChain(db(), 1);
     await db().app(
       "INSERT INTO audit_log (id, user_id, action, seq, hash, previous_hash) VALUES ('forged', $1, 'X', 77, $2, $2)",
       [userId, 'f'.repeat(64)],
@@ -72,7 +58,7 @@ describe('the chain of the audit log', () => {
   });
 
   it('does not move the head for an entry that already exists', async () => {
-    const userId = await givenChain(1);
+    const userId = await givenChain(db(), 1);
     const again = `INSERT INTO audit_log (id, user_id, action) VALUES ('${userId}-1', '${userId}', 'X'), ('${userId}-2', '${userId}', 'X') ON CONFLICT DO NOTHING`;
     await db().app(again);
     await db().app(again);
@@ -82,7 +68,7 @@ describe('the chain of the audit log', () => {
 
   it('stays intact when thirty entries are written concurrently, with no gap for rolled-back entries', async () => {
     const auths = [open(), open()];
-    const userId = await givenChain(0);
+    const userId = await givenChain(db(), 0);
     const write = (n: number) =>
       (auths[n % 2] ?? open()).query({
         text: `SELECT write_audit_entry($1, now(), 'RACE', NULL, NULL, '{}', NULL, NULL), 1 / $2::int`,
@@ -106,7 +92,7 @@ describe('the chain of the audit log', () => {
     };
     const unseen: unknown[] = [];
     for (const { name, type } of columns) {
-      const userId = await givenChain(3);
+      const userId = await givenChain(db(), 3);
       await tamper(
         `UPDATE audit_log SET ${name} = ${other[String(type)] ?? "'other' || md5(random()::text)"} WHERE id = '${userId}-2'`,
       );
@@ -159,14 +145,14 @@ describe('the chain of the audit log', () => {
     ],
     ['a missing head', `DELETE FROM audit_chains WHERE account = '?'`, ['head_missing 1-5']],
   ])('detects %s', async (_what, sql, found) => {
-    const userId = await givenChain(5);
+    const userId = await givenChain(db(), 5);
     await tamper(sql.replaceAll('?', userId));
 
     expect(await differencesOf(userId)).toEqual(found);
   });
 
   it('detects an inserted entry after the unique index was dropped', async () => {
-    const userId = await givenChain(3);
+    const userId = await givenChain(db(), 3);
     const [index] = await db().admin("SELECT indexdef FROM pg_indexes WHERE indexname = 'audit_log_chain_key'");
     await db().admin('DROP INDEX audit_log_chain_key');
     await tamper(`INSERT INTO audit_log (id, user_id, action, seq, previous_hash, hash)
@@ -193,7 +179,7 @@ describe('the chain of the audit log', () => {
       (userId: string) =>
         `${cut(userId)}; DELETE FROM audit_log WHERE user_id = '${userId}'; DELETE FROM audit_chains WHERE account = '${userId}'`,
     ]) {
-      const userId = await givenChain(4);
+      const userId = await givenChain(db(), 4);
       const { head } = await verifyAuditChain(open(), { userId });
       if (head === null) throw new Error('the chain has no head');
       await db().app("INSERT INTO audit_log (id, user_id, action) VALUES ($1 || '-later', $1, 'X')", [userId]);
@@ -207,7 +193,7 @@ describe('the chain of the audit log', () => {
   });
 
   it('verifies all chains at once, and reports which one differs', async () => {
-    const userId = await givenChain(2);
+    const userId = await givenChain(db(), 2);
     await db().app("INSERT INTO audit_log (id, action) VALUES ('about-nobody', 'X')");
     await tamper("UPDATE audit_log SET action = 'Y' WHERE id = 'about-nobody'");
     const { differences, checked, head } = await verifyAuditChain(open());
@@ -224,7 +210,7 @@ describe('the chain of the audit log', () => {
   });
 
   it('computes the same hashes in any time zone', async () => {
-    const userId = await givenChain(2);
+    const userId = await givenChain(db(), 2);
     await db().admin(`SET TimeZone = 'Asia/Kathmandu'; SET DateStyle = 'German'`);
     const [row] = await db().admin(
       'SELECT bool_and(hash = audit_entry_hash(audit_log)) AS same FROM audit_log WHERE user_id = $1',

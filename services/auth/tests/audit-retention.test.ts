@@ -1,30 +1,16 @@
 import { useDatabase } from '@azora/db-testkit';
 import { verifyAuditChain } from '../src/index';
-import { useAuth } from './given';
+import { givenChain, useAuth } from './given';
 
 describe('pruning of the audit log', () => {
   const db = useDatabase('auth');
   const open = useAuth(db);
-  let accounts = 0;
-
-  /** Inserts entries 1 to `count` about a new user; the ids end in their numbers. */
-  const givenChain = async (count: number, daysAgo = 0) => {
-    accounts += 1;
-    const userId = `user-${accounts}`;
-    await db().app(
-      `INSERT INTO audit_log (id, user_id, action, details, timestamp)
-       SELECT $1 || '-' || n, $1, 'USER_LOGIN', jsonb_build_object('n', n), now() - $3 * interval '1 day'
-       FROM generate_series(1, $2) AS n`,
-      [userId, count, daysAgo],
-    );
-    return userId;
-  };
 
   // The counts below include the chains of every test.
   beforeEach(() => db().admin('SELECT prune_audit_log(1000)'));
 
   it('prunes the oldest entries first and keeps the chain intact', async () => {
-    const userId = await givenChain(4, 100);
+    const userId = await givenChain(db(), 4, 100);
     const { head } = await verifyAuditChain(open(), { userId });
     await db().app("INSERT INTO audit_log (id, user_id, action) VALUES ($1 || '-new', $1, 'X')", [userId]);
     // An old event that was logged after a recent one stays until the recent one is pruned.
@@ -50,7 +36,7 @@ describe('pruning of the audit log', () => {
   });
 
   it('continues the chain after all of its entries were pruned', async () => {
-    const userId = await givenChain(3, 100);
+    const userId = await givenChain(db(), 3, 100);
     await db().admin('SELECT prune_audit_log(1000)');
     expect(await verifyAuditChain(open(), { userId })).toMatchObject({ ok: true, checked: 0, head: { seq: 3n } });
     await db().app("INSERT INTO audit_log (id, user_id, action) VALUES ($1 || '-next', $1, 'X')", [userId]);
@@ -61,7 +47,7 @@ describe('pruning of the audit log', () => {
   it.each(['seq = 2', 'seq > 1', 'seq = 1 OR seq = 3'])(
     'rejects a deletion by the administrator that leaves a gap: %s',
     async (which) => {
-      const userId = await givenChain(4, 100);
+      const userId = await givenChain(db(), 4, 100);
 
       await expect(
         db().admin(`DELETE FROM audit_log WHERE user_id = '${userId}' AND (${which})`),
@@ -88,7 +74,7 @@ describe('pruning of the audit log', () => {
     'CREATE OR REPLACE FUNCTION audit_entry_hash(audit_log) RETURNS text LANGUAGE sql AS $$ SELECT $$',
     'CREATE TEMP TABLE audit_chains (account text)',
   ])('rejects the app role: %s', async (sql) => {
-    await givenChain(1, 100);
+    await givenChain(db(), 1, 100);
     await expect(db().app(sql)).rejects.toMatchObject({ code: '42501' });
   });
 });

@@ -13,7 +13,7 @@ export interface FailAttemptInput {
 
 /**
  * Counts an attempt before a factor is checked, so that of any number of concurrent guesses no more than the limit are
- * checked. A caller whose factor is right returns the attempt; a wrong one stays counted.
+ * checked. If the factor is right, the caller returns the attempt; otherwise it stays counted.
  * @throws {SuiteError} `AUTH.LOCKED`, `AUTH.USER_NOT_FOUND`
  */
 export async function claimAttempt(auth: Auth, { userId }: { readonly userId: string }): Promise<void> {
@@ -25,7 +25,7 @@ export async function claimAttempt(auth: Auth, { userId }: { readonly userId: st
   throw claim?.until ? accountLocked(claim.until) : userNotFound(userId);
 }
 
-/** Uncounts an attempt whose factor was right although no sign-in is complete. Earlier failures stay counted. */
+/** Returns an attempt whose factor was right although no sign-in is complete. Earlier failures stay counted. */
 export async function returnAttempt(
   tx: AuthTransaction,
   { userId, at }: { readonly userId: string; readonly at: Date },
