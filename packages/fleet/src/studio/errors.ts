@@ -79,8 +79,8 @@ export function queryErrorOf(context: StudioContext, access: StudioAccess, error
   }
   const known = toSuiteError(error);
   if (known.kind === 'bug') throw known;
-  const { why, message, ...told } = pageErrorOf(context, known);
-  return { name: 'SuiteError', message: why === undefined ? message : `${message}. ${why}`, ...told };
+  const { why, message, ...rest } = pageErrorOf(context, known);
+  return { name: 'SuiteError', message: why === undefined ? message : `${message}. ${why}`, ...rest };
 }
 
 /** Replaces the users and addresses of servers, which the page must not learn, by the names of databases. */

@@ -103,7 +103,8 @@ export function DiagramText({ diagram }: { readonly diagram: Diagram }): ReactNo
   return (
     <details className="diagram-list">
       <summary>
-        Text version: {diagram.nodes.length} boxes, {diagram.edges.length} arrows
+        Text version: {counted(diagram.nodes.length, 'box', 'boxes')},{' '}
+        {counted(diagram.edges.length, 'arrow', 'arrows')}
       </summary>
       <ul>
         {diagram.nodes.map(({ id, service, title, table, rows }) => (
@@ -120,6 +121,10 @@ export function DiagramText({ diagram }: { readonly diagram: Diagram }): ReactNo
       </ul>
     </details>
   );
+}
+
+function counted(count: number, one: string, many: string): string {
+  return `${count} ${count === 1 ? one : many}`;
 }
 
 interface ViewControl {

@@ -138,9 +138,11 @@ export function LargestTables({ overview }: { readonly overview: OverviewAnswer 
     <section aria-labelledby="tables-title">
       <div className="section-head">
         <h2 id="tables-title">Largest tables</h2>
-        <button type="button" aria-expanded={showsAll} onClick={() => setShowsAll(!showsAll)}>
-          {showsAll ? `Show the largest ${FEW_TABLES}` : `Show all ${tables.length}`}
-        </button>
+        {tables.length > FEW_TABLES ? (
+          <button type="button" aria-expanded={showsAll} onClick={() => setShowsAll(!showsAll)}>
+            {showsAll ? `Show the largest ${FEW_TABLES}` : `Show all ${tables.length}`}
+          </button>
+        ) : null}
       </div>
       <ScrollingTable labelledBy="tables-title" columns={TABLE_COLUMNS}>
         {tables.slice(0, showsAll ? tables.length : FEW_TABLES).map((table) => (
