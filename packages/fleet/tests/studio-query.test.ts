@@ -316,7 +316,7 @@ describe('a lint', () => {
 
 describe('what is no answer of the database', () => {
   it.each([
-    ['SERVER.CONNECTION_LOST', Object.assign(new Error('write ECONNRESET'), { code: 'ECONNRESET' })],
+    ['DATABASE.CONNECTION_LOST', Object.assign(new Error('write ECONNRESET'), { code: 'ECONNRESET' })],
     ['INTERNAL', new TypeError('undefined is not a function')],
   ])('is told as %s', async (code, error) => {
     const { studio } = await givenStudio(fleet);

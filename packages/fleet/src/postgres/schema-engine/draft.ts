@@ -81,7 +81,7 @@ export async function upText({ up, why, transactional }: Draft): Promise<string>
   const again = transactional
     ? 'after a failure, yes: one transaction, so a failure leaves nothing behind'
     : 'after a failure, once the invalid index is dropped';
-  const header = [`-- Why: ${why}`, `-- Locks: ${locks || 'no existing table'}`, `-- Rerun: ${again}`];
+  const header = [`-- Why: ${why}`, `-- Locks: ${locks || 'no existing table'}`, `-- Runs again: ${again}`];
   const body = statements.map(({ statement, effects }) => {
     const marks = effects.flatMap(({ loss, needsNoRows }) => [
       ...(loss === undefined ? [] : [`-- DATA LOSS: ${describeLoss(loss)}\n`]),
