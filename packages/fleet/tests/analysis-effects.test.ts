@@ -1,7 +1,7 @@
-import type { Effect } from '../src/postgres/analysis/effects';
 import { effectsOf } from '../src/postgres/analysis/effects';
 import { isWidening } from '../src/postgres/analysis/losses';
 import { parseScript } from '../src/postgres/analysis/parse';
+import type { Effect } from '../src/postgres/analysis/statement-effects';
 import { failureOf } from './migrations-fixture';
 
 async function effects(sql: string): Promise<readonly Effect[]> {

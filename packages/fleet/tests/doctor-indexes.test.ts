@@ -91,7 +91,9 @@ describe('indexes', () => {
     await plant(`CREATE INDEX wide ON children (code, parent_id); CREATE INDEX narrow ON children (code);
       CREATE INDEX hashed ON children USING hash (code)`);
 
-    expect(await objects()).toEqual(['note children.narrow has the first columns of wide, so every write maintains both']);
+    expect(await objects()).toEqual([
+      'note children.narrow has the first columns of wide, so every write maintains both',
+    ]);
   });
 
   it('that belong to a constraint are dropped with it', async () => {

@@ -98,7 +98,8 @@ describe('a server', () => {
     expect(await examine()).toEqual([]);
     await rowsOf(url, 'CREATE ROLE limited_app LOGIN');
     expect(await examine()).toEqual([finding(Object.keys(all).sort().join(', '))]);
-    for (const [name, value] of Object.entries(all)) await rowsOf(url, `ALTER ROLE limited_app SET ${name} = '${value}'`);
+    for (const [name, value] of Object.entries(all))
+      await rowsOf(url, `ALTER ROLE limited_app SET ${name} = '${value}'`);
     expect(await examine()).toEqual([]);
     await rowsOf(url, `ALTER ROLE limited_app IN DATABASE ${url.database} SET lock_timeout = '0s'`);
 

@@ -68,8 +68,8 @@ describe('migrating down', () => {
 
     expect(await failureOf(down(migrations, 3))).toMatchObject({
       code: 'MIGRATION.IRREVERSIBLE',
-      message: `${nameOf('02_b')} cannot be taken back`,
-      why: 'It says: the mails are out.',
+      message: `${nameOf('02_b')} cannot be reverted`,
+      why: 'Its down.sql gives the reason: the mails are out.',
     });
     expect(await tablesOf(url())).toEqual(['a', 'b', 'c']);
     expect(await down(migrations, 1)).toEqual([nameOf('03_c')]);

@@ -82,7 +82,7 @@ describe('comparing files and history', () => {
       ...NOTHING,
       pending: ['1', '2'],
       failed: [
-        { name: '1', error: 'it was interrupted' },
+        { name: '1', error: 'interrupted' },
         { name: '2', error: 'no such table' },
       ],
       unfinished: ['1', '2'],

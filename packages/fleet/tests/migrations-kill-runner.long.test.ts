@@ -136,7 +136,7 @@ describe('a runner that is killed at any statement', () => {
     expect(await failingStops({ job: { folder, steps: 2 }, given, goOn })).toEqual([]);
   });
 
-  it("in the first migration of a service: the next run finishes, including rights and fingerprint", async () => {
+  it('in the first migration of a service: the next run finishes, including rights and fingerprint', async () => {
     await withService('notification', async (target) => {
       const goOn = async ({ url, undisturbed }: Interruption) => {
         await migrateTargetUp({ ...target, admin: url }, WAIT);

@@ -63,7 +63,10 @@ describe('all databases', () => {
   it('reject invalid destinations', async () => {
     await writeTag(fleet.root, 'v1', { auth: '20260101000000_init' });
 
-    expect(await failureOf(to('v2'))).toMatchObject({ code: 'USAGE.UNKNOWN_DESTINATION', next: 'Use one of the tags: v1' });
+    expect(await failureOf(to('v2'))).toMatchObject({
+      code: 'USAGE.UNKNOWN_DESTINATION',
+      next: 'Use one of the tags: v1',
+    });
     expect(await failureOf(to('2026'))).toMatchObject({ message: expect.stringContaining('2026 is ambiguous: ') });
     expect(await failureOf(writeTag(fleet.root, 'v1', { auth: null }))).toMatchObject({ code: 'MIGRATION.TAG_EXISTS' });
     expect(await failureOf(writeTag(fleet.root, '../v1', {}))).toMatchObject({ code: 'USAGE.BAD_TAG' });

@@ -51,12 +51,7 @@ describe('the round trip of a migration', () => {
       'ALTER TABLE users DROP a',
       'column users.b is unexpected',
     ],
-    [
-      'a lost default',
-      'ALTER TABLE users ALTER email SET DEFAULT 1',
-      'SELECT 1',
-      'column users.email is changed',
-    ],
+    ['a lost default', 'ALTER TABLE users ALTER email SET DEFAULT 1', 'SELECT 1', 'column users.email is changed'],
     [
       'another operator class',
       'CREATE INDEX i ON users (email)',

@@ -20,7 +20,9 @@ function hold(ending: 'holds' | 'ends') {
     withScratchDatabase(${JSON.stringify(PLACE)}, async (url, home) => { console.log(home); await ${work}; })`;
   const child = spawn(process.execPath, ['-e', code], { stdio: ['ignore', 'pipe', 'inherit'] });
   const closed = once(child, 'close');
-  const died = closed.then(([code]) => Promise.reject(new Error(`the process ended with ${code} before it had a companion`)));
+  const died = closed.then(([code]) =>
+    Promise.reject(new Error(`the process ended with ${code} before it had a companion`)),
+  );
   const home = Promise.race([once(child.stdout, 'data').then(([chunk]) => String(chunk).trim()), died]);
   return { child, home, closed };
 }

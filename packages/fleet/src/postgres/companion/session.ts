@@ -1,4 +1,5 @@
 import type { Socket } from 'node:net';
+import { scanSql } from '@azora/db-migrate/sql';
 import { type Frame, message, queryText, statementName, withQueryText, withStatementName } from './wire';
 
 /** A client's connection. */
@@ -39,7 +40,6 @@ const SYNC = message('S');
  * means nothing after any other statement.
  */
 const COPY_FAIL = message('f', 'COPY FROM STDIN must be a query of its own here');
-const COPY_FROM_STDIN = /^\s*copy\s+(?:"(?:[^"]|"")+"|[\w$.])+\s*(?:\([^)]*\))?\s*from\s+stdin\b/i;
 /** Text format; how many columns there are is not known yet, and no client asks. */
 const COPY_IN_RESPONSE = message('G', Buffer.from([0, 0, 0]));
 /** As there is no way to answer a COPY in the extended protocol, an error that tells so. */
@@ -84,7 +84,7 @@ export function farewell(session: Session, isLast: boolean): Turn {
 
 function receiveQuery(session: Session, frame: Frame): Reaction {
   session.unnamed = undefined;
-  if (COPY_FROM_STDIN.test(queryText(frame))) {
+  if (isCopyFromStdin(queryText(frame))) {
     session.copy = [frame.bytes];
     return { action: 'answer', answer: COPY_IN_RESPONSE };
   }
@@ -104,7 +104,7 @@ function receiveCopy(session: Session, frame: Frame): Reaction {
 function takeBatch(session: Session): Pick<Turn, 'messages' | 'unnamed'> {
   let unnamed: Turn['unnamed'] = 'kept';
   const messages = session.batch.map((received) => {
-    const frame = COPY_FROM_STDIN.test(queryText(received)) ? withQueryText(received, NO_COPY) : received;
+    const frame = isCopyFromStdin(queryText(received)) ? withQueryText(received, NO_COPY) : received;
     const name = statementName(frame);
     if (name === undefined) return frame.bytes;
     if (name !== '') return withStatementName(frame, databaseName(session, name)).bytes;
@@ -130,4 +130,20 @@ function ask(session: Session, turn: Partial<Turn> & Pick<Turn, 'messages'>): Re
 
 function turnOf(session: Session, turn: Partial<Turn> & Pick<Turn, 'messages'>): Turn {
   return { session, holds: false, unnamed: 'kept', isCopy: false, ...turn };
+}
+
+/** Whether the first statement is COPY … FROM STDIN. Reads no further than it must: queries can be long. */
+function isCopyFromStdin(sql: string): boolean {
+  let previous = '';
+  let parentheses = 0;
+  for (const { kind, start, end } of scanSql(sql)) {
+    if (kind === 'space' || kind === 'comment') continue;
+    const token = sql.slice(start, end).toLowerCase();
+    if (token === ';' || (previous === '' && token !== 'copy')) return false;
+    if (parentheses === 0 && previous === 'from') return token === 'stdin';
+    if (token === '(') parentheses += 1;
+    if (token === ')') parentheses -= 1;
+    previous = token;
+  }
+  return false;
 }

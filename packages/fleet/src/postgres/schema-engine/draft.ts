@@ -3,9 +3,10 @@ import path from 'node:path';
 import { quoteIdentifier } from '@azora/db-core';
 import type { Migration } from '@azora/db-migrate';
 import type { IndexStmt } from 'libpg-query';
-import { type Effect, effectsOf } from '../analysis/effects';
+import { effectsOf } from '../analysis/effects';
 import { describeLoss } from '../analysis/losses';
 import { nameOf, parseScript } from '../analysis/parse';
+import type { Effect } from '../analysis/statement-effects';
 import type { CatalogChange } from '../verify/catalog';
 
 /** A migration before its files are written. */
