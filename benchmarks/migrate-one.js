@@ -1,6 +1,6 @@
-// Run by migrate.bench.js as a process of its own, as psql is: `node migrate-one.js <url> <folder of migrations>`.
-const { parseDatabaseUrl } = require('@azora/db-core');
-const { migrateUp, readMigrations } = require('@azora/db-fleet');
+// A process of its own for migrate.bench.js, like psql: `node migrate-one.js <url> <folder of migrations>`.
+const { parseDatabaseUrl } = require('@azora/db-core/url');
+const { migrateUp, readMigrations } = require('@azora/db-migrate');
 
 async function main([url = '', folder = '']) {
   await migrateUp(parseDatabaseUrl(url, 'the first argument'), await readMigrations(folder));

@@ -12,8 +12,8 @@ exports.run = async ({ root, home, url, runs, hasVector }) => [
 ];
 
 /**
- * A hundred migrations on one database: ours as a process and inside a process that runs already, as a service's start does
- * it; psql as one process with a transaction for each file.
+ * A hundred migrations on one database: our runner as a process of its own, and inside a running process, as when a service
+ * starts; psql as one process with a transaction for each file.
  */
 async function hundredMigrations({ url, runs }) {
   const { withClient, createDatabase, dropDatabase, migrateUp, readMigrations } = require('@azora/db-fleet');
@@ -73,7 +73,7 @@ function writeMigrations(folder, script) {
   writeFileSync(script, all);
 }
 
-/** `migrate up` of all services on empty databases, against one process per service of each peer. */
+/** `migrate up` of all services on empty databases, compared with one process per service of each peer. */
 async function wholeFleet({ root, home, url, runs, hasVector }) {
   const { withClient, createDatabase, dropDatabase } = require('@azora/db-fleet');
   const { parseDatabaseUrl } = require('@azora/db-core');
@@ -93,7 +93,7 @@ async function wholeFleet({ root, home, url, runs, hasVector }) {
         await createDatabase(client, name);
       }
     });
-  // Roles stay from here on, so that each run finds all but the tables.
+  // The roles remain from here on, so each run only has to create the tables.
   seconds(...azora('setup', '--no-build'));
   const folders = services.map((name) => nodePgFolder(root, name));
   const cli = path.join(path.dirname(require.resolve('node-pg-migrate/package.json')), 'bin', 'node-pg-migrate.js');
@@ -133,7 +133,7 @@ async function wholeFleet({ root, home, url, runs, hasVector }) {
   ];
 }
 
-/** The service's migrations as node-pg-migrate takes them: a file each, the way back below a mark. */
+/** The service's migrations in the format of node-pg-migrate: one file each, with the down SQL below a marker. */
 function nodePgFolder(root, name) {
   const migrations = path.join(root, 'services', name, 'prisma', 'migrations');
   const folder = mkdtempSync(path.join(os.tmpdir(), 'azora-bench-node-pg-'));

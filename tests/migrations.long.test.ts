@@ -26,7 +26,7 @@ describe('the migrations of the suite', () => {
   const env = { DATABASE_URL: testServerUrl().href, AZORA_DB_PREFIX: prefix, AZORA_HOME: home };
   afterAll(() => rmSync(home, { recursive: true, force: true }));
 
-  /** Those whose extensions the server of the tests offers; the others have theirs proven on their companion. */
+  /** The services whose extensions the test server offers; the others are verified on their companion. */
   async function provable(): Promise<readonly string[]> {
     const { rows } = await withClient(testServerUrl(), (client) =>
       client.query<{ name: string }>('SELECT name FROM pg_available_extensions'),
@@ -36,7 +36,7 @@ describe('the migrations of the suite', () => {
     return services.filter(({ extensions }) => extensions.every((it) => offered.includes(it))).map(({ name }) => name);
   }
 
-  it('each have a way back that holds, on tables with rows', async () => {
+  it('can all be reverted, on tables with rows', async () => {
     const names = await provable();
 
     const { exitCode, stdout } = await azoraDb(['migrate', 'verify', '--json', '--service', names.join(',')], { env });
@@ -44,7 +44,7 @@ describe('the migrations of the suite', () => {
     const { ok, services } = JSON.parse(stdout);
     expect(services.map((it: { service: string }) => it.service)).toEqual(names);
     for (const service of services) {
-      // Nobody has edited these by hand; auth and nexus are seeded with entries.
+      // auth and nexus have rows in the seed.
       const tablesWithoutRows = ['auth', 'nexus'].includes(service.service) ? [] : ['audit_logs'];
       expect(service).toMatchObject({ state: 'done', problems: [], tablesWithoutRows });
     }
@@ -56,7 +56,7 @@ describe('the migrations of the suite', () => {
   it.each([
     ['a down that forgets a table', /DROP TABLE "?economic_metrics"?;/, '', 'relation economic_metrics is unexpected'],
     ['a down that does not run', /DROP TABLE "?economic_metrics"?;/, 'DROP TABLE nope;', 'table "nope" does not exist'],
-  ])('turn the proof red for %s', async (_, search, planted, expected) => {
+  ])('fail the verification for %s', async (_, search, planted, expected) => {
     const checkout = checkoutOf('mint');
     const down = path.join(checkout, 'services/mint/prisma/migrations/20260101000000_init/down.sql');
     const sql = readFileSync(down, 'utf8');
@@ -69,7 +69,7 @@ describe('the migrations of the suite', () => {
     rmSync(checkout, { recursive: true });
   });
 
-  it('are not tagged when the head of a database cannot be read', async () => {
+  it('are not tagged when a database cannot be read', async () => {
     const checkout = checkoutOf('mint');
 
     const { exitCode, stdout } = await azoraDb(['migrate', 'tag', 'release'], { env, cwd: checkout });
@@ -80,7 +80,7 @@ describe('the migrations of the suite', () => {
   });
 
   describe.each(NAMES)('of %s', (name) => {
-    it("leave Prisma's engine nothing to do, after up and after down and up", async () => {
+    it("leave nothing to do for Prisma's engine, after up and after down and up", async () => {
       const { target, close } = await openTestDatabase(name);
       try {
         const schema = readFileSync(target.service.schemaPath, 'utf8');
@@ -96,7 +96,7 @@ describe('the migrations of the suite', () => {
     });
   });
 
-  /** A checkout with one service of its own, and the seed of this one. */
+  /** A checkout with one service, and the seed of this repository. */
   function checkoutOf(service: string): string {
     const checkout = mkdtempSync(path.join(os.tmpdir(), 'azora-checkout-'));
     writeFileSync(path.join(checkout, 'lerna.json'), '{}');

@@ -1,7 +1,7 @@
-import type { Effect } from '../src/postgres/analysis/effects';
 import { effectsOf } from '../src/postgres/analysis/effects';
 import { isWidening } from '../src/postgres/analysis/losses';
 import { parseScript } from '../src/postgres/analysis/parse';
+import type { Effect } from '../src/postgres/analysis/statement-effects';
 import { failureOf } from './migrations-fixture';
 
 async function effects(sql: string): Promise<readonly Effect[]> {
@@ -47,7 +47,7 @@ describe('the effects of a migration', () => {
     expect(first).toMatchObject({ table: 't', ...expected });
   });
 
-  it('sees the other table of a foreign key, and what a dropped type takes with it', async () => {
+  it('include the other table of a foreign key, and the objects that a dropped type removes', async () => {
     expect(await effects('ALTER TABLE t ADD FOREIGN KEY (c) REFERENCES u')).toContainEqual({
       table: 'u',
       lock: 'SHARE ROW EXCLUSIVE',
@@ -56,18 +56,18 @@ describe('the effects of a migration', () => {
     expect(await effects('DROP TYPE mood')).toEqual([]);
   });
 
-  it('passes over tables that the file itself makes', async () => {
+  it('exclude tables that the file itself makes', async () => {
     expect(await effects('CREATE TABLE t (); ALTER TABLE t ADD c int; CREATE INDEX ON t (c); DROP TABLE t')).toEqual(
       [],
     );
   });
 
-  it('takes a new table that refers to itself for new, and one that may be there for old', async () => {
+  it('treat a table that references itself as new, and one made IF NOT EXISTS as existing', async () => {
     expect(await effects('CREATE TABLE t (id int PRIMARY KEY, up int REFERENCES t)')).toEqual([]);
     expect(await effects('CREATE TABLE IF NOT EXISTS t (); DROP TABLE t')).toMatchObject([{ loss: { table: 't' } }]);
   });
 
-  it('tells a file that does not parse with file, line and caret', async () => {
+  it('are not computed for a file that does not parse; the error has file, line and caret', async () => {
     const error = await failureOf(parseScript({ file: 'a/migration.sql', sql: "SELECT '😀';\nALTER TABEL t;" }));
 
     expect(error).toMatchObject({

@@ -17,7 +17,7 @@ const CLEAN = `
   CREATE INDEX children_parent_id ON children (parent_id) WHERE parent_id IS NOT NULL;
   INSERT INTO parents (code) VALUES ('a'), ('b');`;
 
-/** A database with nothing wrong, for each test of the file, and the doctor for it. */
+/** A database without problems for each test of the file, and functions that change and examine it. */
 export function usePatient() {
   const url = useEmptyDatabase();
   beforeEach(() => rowsOf(url(), CLEAN));
@@ -29,7 +29,7 @@ export function usePatient() {
   };
 }
 
-/** A service that consists of nothing but this database. */
+/** A service with nothing but this database. */
 export function targetOf(
   url: DatabaseUrl,
   server: Target['server'] = 'ordinary',
@@ -48,18 +48,18 @@ export function targetOf(
   return { service, server, database: url.database, admin: url, maintenance: url, role: 'patient' };
 }
 
-/** What the doctor says about the databases themselves; the servers of tests are set up for speed. */
+/** The findings about databases; findings about the server are left out, because test servers are configured for speed. */
 export function findingsOf({ findings, rows }: DoctorReport): readonly Finding[] {
   for (const row of rows) if (row.state === 'failed') throw row.error;
   return findings.flatMap(({ service, server, ...finding }) => (service === null ? [] : [finding]));
 }
 
-/** Asks until there is an answer. */
+/** Repeats the query until it has an answer. */
 export async function until<Answer>(ask: () => Promise<Answer | undefined>): Promise<Answer> {
   for (let tries = 0; tries < 6_000; tries += 1) {
     const answer = await ask();
     if (answer !== undefined) return answer;
     await sleep(10);
   }
-  throw new Error('it did not come');
+  throw new Error('the answer did not come');
 }

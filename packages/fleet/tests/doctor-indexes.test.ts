@@ -19,7 +19,7 @@ describe('foreign keys', () => {
         check: 'foreign-key-index',
         level: 'warning',
         object: 'children.children_parent_id_fkey',
-        message: expect.stringMatching(/^has no index on parent_id: /),
+        message: expect.stringMatching(/^has no index on parent_id, so each delete /),
         next: expect.stringMatching(
           /: CREATE INDEX CONCURRENTLY "children_parent_id_idx" ON "children" \("parent_id"\)$/,
         ),
@@ -28,7 +28,7 @@ describe('foreign keys', () => {
   });
 
   it.each(['(parent_id, code)', '(code, parent_id, id)', 'USING hash (parent_id)'])(
-    'are served by %s',
+    'are covered by %s',
     async (index) => {
       await plant(`DROP INDEX children_parent_id; CREATE INDEX ON children ${index}`);
       if (index.startsWith('(code')) await plant('ALTER TABLE children DROP CONSTRAINT children_parent_id_fkey');
@@ -37,7 +37,7 @@ describe('foreign keys', () => {
     },
   );
 
-  it('of several columns are not served by one that is no key of its own', async () => {
+  it('of several columns are not covered by one column that is not a key', async () => {
     await plant(`CREATE TABLE seats (room int, seat int, PRIMARY KEY (room, seat));
       CREATE TABLE bookings (id int PRIMARY KEY, room int, seat int, FOREIGN KEY (room, seat) REFERENCES seats);
       CREATE INDEX ON bookings (room, id)`);
@@ -47,7 +47,7 @@ describe('foreign keys', () => {
     ]);
   });
 
-  it('of a partitioned table are told once, with a statement that it takes', async () => {
+  it('of a partitioned table are reported once, with a statement that works', async () => {
     await plant(`CREATE TABLE days (id int PRIMARY KEY);
       CREATE TABLE events (id int, day int REFERENCES days, PRIMARY KEY (id)) PARTITION BY HASH (id);
       CREATE TABLE events_0 PARTITION OF events FOR VALUES WITH (MODULUS 1, REMAINDER 0)`);
@@ -77,24 +77,26 @@ describe('indexes', () => {
   ])('beside %s', async (_, sql, found) => {
     await plant(`${base}; ${sql}`);
 
-    expect(await objects()).toEqual(found.map((line) => `${line}: every write pays for both`));
+    expect(await objects()).toEqual(found.map((line) => `${line}, so every write maintains both`));
   });
 
-  it('that are equal expressions under equal conditions', async () => {
+  it('with equal expressions and equal conditions', async () => {
     const rest = 'ON children (lower(code), id) WHERE parent_id > 3';
     await plant(`CREATE INDEX one ${rest}; CREATE INDEX two ${rest}; CREATE INDEX three ON children (upper(code), id)`);
 
-    expect(await objects()).toEqual(['warning children.two is the same as one: every write pays for both']);
+    expect(await objects()).toEqual(['warning children.two is the same as one, so every write maintains both']);
   });
 
-  it('that are the beginning of a wider one', async () => {
+  it('with the first columns of a wider index', async () => {
     await plant(`CREATE INDEX wide ON children (code, parent_id); CREATE INDEX narrow ON children (code);
       CREATE INDEX hashed ON children USING hash (code)`);
 
-    expect(await objects()).toEqual(['note children.narrow is the beginning of wide: every write pays for both']);
+    expect(await objects()).toEqual([
+      'note children.narrow has the first columns of wide, so every write maintains both',
+    ]);
   });
 
-  it('that guard a constraint are dropped with it', async () => {
+  it('that belong to a constraint are dropped with it', async () => {
     await plant('ALTER TABLE parents ADD CONSTRAINT again UNIQUE (code)');
     const [finding, ...others] = await examine();
 
@@ -118,7 +120,7 @@ describe('indexes', () => {
     expect(finding?.next).toMatch(/^DROP INDEX CONCURRENTLY "broken", /);
   });
 
-  it('that nobody uses', async () => {
+  it('that no query uses', async () => {
     await plant(`INSERT INTO children (code) SELECT n FROM generate_series(1, 50000) n;
       CREATE INDEX unused ON children (code, id); CREATE UNIQUE INDEX needed ON children (id, code)`);
     await plant('SELECT pg_stat_reset()');

@@ -9,6 +9,7 @@ import { DEFAULT_LIMITS, type Limits } from '../src/postgres/doctor/check';
 import { checkServerSettings } from '../src/postgres/doctor/settings';
 import { versionFindings } from '../src/postgres/doctor/versions';
 import { startEmbedded, stopEmbedded } from '../src/postgres/embedded/server';
+import { ROLE_LIMITS, ROLE_LIMITS_FROM_17 } from '../src/postgres/role-limits';
 import { doctorText } from '../src/render/doctor';
 import { targetOf, until } from './doctor-fixture';
 import { openClient, rowsOf } from './migrations-fixture';
@@ -40,7 +41,7 @@ describe('a server', () => {
     await rm(home, { recursive: true, force: true });
   });
 
-  it('as the suite sets it up is sound', async () => {
+  it('that the suite set up has no findings', async () => {
     const found = await report();
 
     expect(found.findings.filter(({ level }) => level !== 'note')).toEqual([]);
@@ -48,7 +49,7 @@ describe('a server', () => {
       { server: `127.0.0.1:${url.port}`, version: expect.stringMatching(/^18\.\d+$/), services: ['patient'] },
     ]);
     expect(doctorText(found)).toMatch(
-      /^127\.0\.0\.1:\d+: PostgreSQL 18\.\d+, 1 database\n[\s\S]*\n1 database, nothing wrong/,
+      /^127\.0\.0\.1:\d+: PostgreSQL 18\.\d+, 1 database\n[\s\S]*\n1 database, no problems/,
     );
   });
 
@@ -65,7 +66,7 @@ describe('a server', () => {
     expect(await objects()).toEqual([]);
   });
 
-  it('without a limit for idle transactions or without checksums gets notes, which a companion is spared', () => {
+  it('without a limit for idle transactions or without checksums has notes, but not on a companion', () => {
     const rows = [
       { name: 'data_checksums', value: 'off' },
       { name: 'idle_in_transaction_session_timeout', value: '0' },
@@ -79,14 +80,34 @@ describe('a server', () => {
     expect(judge('companion')).toEqual([]);
   });
 
-  it('whose database has a setting of its own', async () => {
+  it('whose database overrides a setting', async () => {
     await rowsOf(url, `ALTER DATABASE ${url.database} SET synchronous_commit = off`);
 
     expect(await objects()).toEqual(['patient warning synchronous_commit of the database']);
     await rowsOf(url, `ALTER DATABASE ${url.database} RESET synchronous_commit`);
   });
 
-  it('that runs out of connections', async () => {
+  it('whose app role has no limits of its own, or a limit of zero', async () => {
+    const examine = async () =>
+      (await examineFleet([{ ...targetOf(url, 'embedded'), role: 'limited_app' }], {})).findings
+        .filter(({ check }) => check === 'role-limits')
+        .map(({ service, level, object, message }) => `${service} ${level} ${object} ${message}`);
+    const finding = (names: string) =>
+      `patient warning limited_app has no limit for ${names}, so abandoned statements run on in the server`;
+    const all = { ...ROLE_LIMITS, ...ROLE_LIMITS_FROM_17 };
+    expect(await examine()).toEqual([]);
+    await rowsOf(url, 'CREATE ROLE limited_app LOGIN');
+    expect(await examine()).toEqual([finding(Object.keys(all).sort().join(', '))]);
+    for (const [name, value] of Object.entries(all))
+      await rowsOf(url, `ALTER ROLE limited_app SET ${name} = '${value}'`);
+    expect(await examine()).toEqual([]);
+    await rowsOf(url, `ALTER ROLE limited_app IN DATABASE ${url.database} SET lock_timeout = '0s'`);
+
+    expect(await examine()).toEqual([finding('lock_timeout')]);
+    await rowsOf(url, `ALTER ROLE limited_app IN DATABASE ${url.database} RESET ALL`);
+  });
+
+  it('with few free connections', async () => {
     const few = { connectionsShare: 0.05 };
     expect(await objects(few)).toEqual([]);
     const clients = await Promise.all(Array.from({ length: 10 }, () => openClient(url)));
@@ -95,7 +116,7 @@ describe('a server', () => {
     await Promise.all(clients.map((client) => client.end()));
   });
 
-  it('with a prepared transaction that nobody ended', async () => {
+  it('with a forgotten prepared transaction', async () => {
     await rowsOf(url, "BEGIN; CREATE TABLE half (id int PRIMARY KEY); PREPARE TRANSACTION 'forgotten'");
 
     expect(await objects()).toEqual([]);
@@ -103,7 +124,7 @@ describe('a server', () => {
     await rowsOf(url, "ROLLBACK PREPARED 'forgotten'");
   });
 
-  it('is told once, however many databases it holds', async () => {
+  it('is reported once for all its databases', async () => {
     await set('fsync', 'off');
     const other = targetOf(url, 'embedded');
     const fleet = [targetOf(url, 'embedded'), { ...other, service: { ...other.service, name: 'neighbour' } }];
@@ -117,7 +138,7 @@ describe('a server', () => {
     await set('fsync', 'on');
   });
 
-  it('and what the command line says of it', async () => {
+  it('is reported by the command line', async () => {
     const run = (...flags: string[]) =>
       azoraDb(['migrate', 'doctor', '--service', 'auth', ...flags], { env: { AUTH_DATABASE_URL: url.href } });
     await set('synchronous_commit', 'off');
@@ -142,16 +163,16 @@ describe('a server', () => {
 describe('a version of PostgreSQL', () => {
   const levels = (number: number, isBrought = false) => versionFindings(number, isBrought).map(({ level }) => level);
 
-  it('that the suite does not know is an error', () => {
+  it('that the suite does not support is an error', () => {
     expect([140_023, 190_000].map((number) => levels(number))).toEqual([['error'], ['error']]);
   });
 
-  it('with a known bug is a warning, and a note where only the suite can update it', () => {
+  it('with a known bug is a warning, and a note on the embedded server', () => {
     expect([150_005, 160_001, 170_004, 180_006].map((number) => levels(number))).toEqual(Array(4).fill(['warning']));
     expect(levels(180_006, true)).toEqual(['note']);
   });
 
-  it('without one is sound', () => {
+  it('without a known bug has no finding', () => {
     expect([150_006, 160_002, 170_005, 180_007].flatMap((number) => levels(number))).toEqual([]);
   });
 });

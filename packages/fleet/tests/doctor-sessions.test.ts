@@ -17,7 +17,7 @@ describe('sessions', () => {
   };
   afterEach(() => Promise.all(clients.splice(0).map((client) => client.end())));
 
-  it('one that holds the migration lock', async () => {
+  it('the session that holds the migration lock', async () => {
     const holder = await open('left behind');
     await holder.query(`SELECT pg_advisory_lock(${MIGRATION_LOCK})`);
     const other = await open('holds another lock');
@@ -35,12 +35,12 @@ describe('sessions', () => {
         message: expect.stringMatching(
           /^holds the migration lock \(left behind, from [\d.:a-z ]+, idle, connected since 2.* UTC\), so no migration can run$/,
         ),
-        next: `Wait if it is migrating, else SELECT pg_terminate_backend(${pid})`,
+        next: `Wait if it is migrating; otherwise SELECT pg_terminate_backend(${pid})`,
       },
     ]);
   });
 
-  it('one that forgot its transaction', async () => {
+  it('a session that is idle in a transaction', async () => {
     const idle = await open('forgetful');
     await idle.query('BEGIN; SELECT 1');
     const pid = await pidOf(idle);
@@ -51,7 +51,7 @@ describe('sessions', () => {
     ]);
   });
 
-  it('the one with the oldest transaction', async () => {
+  it('the session with the oldest transaction', async () => {
     const [older, newer] = [await open('older'), await open('newer')];
     await older.query('BEGIN; SELECT 1');
     await newer.query('BEGIN; SELECT 1');
@@ -66,7 +66,7 @@ describe('sessions', () => {
     ]);
   });
 
-  it('one that waits for a lock, with who blocks it', async () => {
+  it('a session that waits for a lock, with the session that blocks it', async () => {
     const [blocker, waiter] = [await open('blocker'), await open('waiter')];
     await blocker.query('BEGIN; LOCK TABLE children IN SHARE MODE');
     const [blockerPid, waiterPid] = [await pidOf(blocker), await pidOf(waiter)];
@@ -83,7 +83,7 @@ describe('sessions', () => {
         level: 'warning',
         object: `process ${waiterPid}`,
         message: expect.stringMatching(
-          new RegExp(`^waits for \\d+ s for a RowExclusiveLock on children behind process ${blockerPid} \\(waiter,`),
+          new RegExp(`^has waited \\d+ s for a RowExclusiveLock on children behind process ${blockerPid} \\(waiter,`),
         ),
       }),
     ]);
@@ -92,7 +92,7 @@ describe('sessions', () => {
     await waiting;
   });
 
-  it('one that keeps the doctor himself out', async () => {
+  it('the session that blocks the doctor itself', async () => {
     const holder = await open('in the way');
     await holder.query('BEGIN; LOCK TABLE _prisma_migrations IN ACCESS EXCLUSIVE MODE');
     const pid = await pidOf(holder);
@@ -106,7 +106,7 @@ describe('sessions', () => {
     ]);
   });
 
-  it('one that builds an index does not leave an invalid one', async () => {
+  it('an index that is being built is not reported as invalid', async () => {
     const [old, builder] = [await open('old'), await open('builder')];
     await old.query('BEGIN; INSERT INTO parents DEFAULT VALUES');
     const building = builder.query('CREATE INDEX CONCURRENTLY being_built ON parents (code, id)');

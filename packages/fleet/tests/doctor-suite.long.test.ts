@@ -6,14 +6,14 @@ import { findingsOf } from './doctor-fixture';
 import { REPOSITORY_ROOT } from './suite-fixture';
 
 describe('the databases of the suite', () => {
-  it('are sound when they are new', async () => {
+  it('have no findings after setup', async () => {
     const services = await readdir(path.join(REPOSITORY_ROOT, 'services'));
     const databases = await Promise.all(services.map(openTestDatabase));
     const report = await examineFleet(
       databases.map(({ target }) => target),
       {},
     );
-    // An ordinary server has the packages that it has; the suite brings none along.
+    // The suite cannot choose the packages of an ordinary server.
     const wrong = findingsOf(report).filter(({ level, check }) => level !== 'note' && check !== 'extension-version');
     await Promise.all(databases.map((database) => database.close(false)));
 

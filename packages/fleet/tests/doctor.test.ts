@@ -13,24 +13,24 @@ import { openClient, rowsOf } from './migrations-fixture';
 describe('a database', () => {
   const { url, plant, examine } = usePatient();
 
-  it('that is sound has no finding', async () => {
+  it('without problems has no finding', async () => {
     expect(await examine()).toEqual([]);
   });
 
-  it('without a history has none either', async () => {
+  it('without a history has no finding', async () => {
     await plant('DROP TABLE _prisma_migrations');
 
     expect(await examine()).toEqual([]);
   });
 
   describe('extensions', () => {
-    it('that the service needs and nobody installed', async () => {
+    it('that the service needs but that is not installed', async () => {
       expect(await examine({}, ['plpgsql', 'nothing_such'])).toEqual([
         expect.objectContaining({ check: 'extension-missing', level: 'error', object: 'nothing_such' }),
       ]);
     });
 
-    it('older than what the server has', async () => {
+    it('older than the version that the server offers', async () => {
       await plant("UPDATE pg_extension SET extversion = '0.10' WHERE extname = 'plpgsql'");
 
       expect(await examine()).toEqual([
@@ -38,14 +38,14 @@ describe('a database', () => {
           check: 'extension-version',
           level: 'note',
           object: 'plpgsql',
-          message: 'is 0.10, and the server has 1.0',
+          message: 'has version 0.10, and the server offers 1.0',
           next: 'ALTER EXTENSION "plpgsql" UPDATE',
         },
       ]);
     });
 
     it.each([
-      ['0.8.3', ['is 0.8.3, and before 0.8.4 vacuuming can corrupt HNSW indexes']],
+      ['0.8.3', ['has version 0.8.3; before 0.8.4, vacuuming can corrupt HNSW indexes']],
       ['0.8.4', []],
       ['0.8.10', []],
     ])('pgvector %s', async (version, messages) => {
@@ -70,7 +70,7 @@ describe('a database', () => {
       ]);
     });
 
-    it('with more tries than anybody will read', async () => {
+    it('with many failed attempts', async () => {
       await plant(`${row('01_done', 'now(), NULL')}; ${row('02_tried', 'NULL, now()')} FROM generate_series(1, 100)`);
       expect(await examine()).toEqual([]);
       await plant(row('02_tried', 'now(), now()'));
@@ -79,7 +79,7 @@ describe('a database', () => {
         expect.objectContaining({
           check: 'history-bloat',
           level: 'warning',
-          message: 'holds 101 rows of tries that are not in effect',
+          message: 'has 101 rows of failed attempts',
         }),
       ]);
     });
@@ -94,7 +94,7 @@ describe('a database', () => {
       ]);
     });
 
-    it('tables elsewhere are not ours', async () => {
+    it('tables in other schemas are ignored', async () => {
       await plant('CREATE SCHEMA other; CREATE TABLE other.loose (id int REFERENCES parents)');
 
       expect(await examine()).toEqual([]);
@@ -105,17 +105,17 @@ describe('a database', () => {
       [
         'serial',
         "SELECT setval('parents_id_seq', 1800000000)",
-        ['parents_id_seq has used 83 % of its numbers (parents.id)'],
+        ['parents_id_seq has used 83% of its values (parents.id)'],
       ],
       [
-        'a wide one for a narrow column',
+        'a bigint sequence for an integer column',
         "ALTER SEQUENCE parents_id_seq AS bigint; SELECT setval('parents_id_seq', 2000000000)",
-        ['parents_id_seq has used 93 % of its numbers (parents.id)'],
+        ['parents_id_seq has used 93% of its values (parents.id)'],
       ],
       [
-        'one that goes down',
+        'a descending sequence',
         "CREATE SEQUENCE down INCREMENT -1 MINVALUE -10 MAXVALUE 0; SELECT setval('down', -9)",
-        ['down has used 90 % of its numbers'],
+        ['down has used 90% of its values'],
       ],
       ['one that begins anew', "CREATE SEQUENCE round MAXVALUE 10 CYCLE; SELECT setval('round', 10)", []],
     ])('%s', async (_, sql, found) => {
@@ -125,13 +125,13 @@ describe('a database', () => {
     });
   });
 
-  it('that cannot be reached is a failure and no finding', async () => {
+  it('that cannot be reached is a failure, not a finding', async () => {
     const nowhere = { ...targetOf(url()), admin: parseDatabaseUrl('postgresql://nobody@127.0.0.1:1/x', 'the test') };
     const report = await examineFleet([nowhere], {});
 
     expect(report.findings).toEqual([]);
     expect(doctorData(report)).toMatchObject({ ok: false, services: [{ state: 'failed' }] });
-    expect(doctorText(report)).toMatch(/SERVER\.UNREACHABLE[\s\S]*\n0 of 1 database, nothing wrong$/);
+    expect(doctorText(report)).toMatch(/SERVER\.UNREACHABLE[\s\S]*\n0 of 1 database, no problems$/);
   });
 });
 
@@ -149,7 +149,7 @@ describe('a companion', () => {
     await rm(home, { recursive: true, force: true });
   });
 
-  it('is sound when it is new, and is examined like any other server', async () => {
+  it('has no findings when it is new, and is examined like any other server', async () => {
     const report = await examineFleet([companion], {});
     expect(report.findings.filter(({ level }) => level !== 'note')).toEqual([]);
     expect(report.servers).toEqual([
@@ -163,12 +163,12 @@ describe('a companion', () => {
     await rowsOf(companion.admin, 'DROP TABLE loose');
   });
 
-  it('that is busy with a transaction is not waited for without end', async () => {
+  it('that is busy with a transaction is reported after a timeout', async () => {
     const client = await openClient(companion.admin);
     await client.query('BEGIN');
 
     expect(findingsOf(await examineFleet([companion], { limits: { answerTimeoutMs: 100 } }))).toEqual([
-      expect.objectContaining({ check: 'no-answer', level: 'warning', message: 'did not answer in 0 s' }),
+      expect.objectContaining({ check: 'no-answer', level: 'warning', message: 'did not answer within 0 s' }),
     ]);
     await client.query('ROLLBACK');
     expect(findingsOf(await examineFleet([companion], {})).filter(({ level }) => level !== 'note')).toEqual([]);

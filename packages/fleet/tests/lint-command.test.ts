@@ -12,7 +12,7 @@ import { failureOf } from './migrations-fixture';
 
 afterAll(removeCheckouts);
 
-describe('a place', () => {
+describe('the place of a finding', () => {
   const up = [
     '-- Ünïcödé 😀',
     `${TIMEOUT}SELECT '😀é', 'ÿ'; CREATE INDEX i ON users (id); ALTER TABLE users DROP COLUMN "é😀", DROP COLUMN x;`,
@@ -24,7 +24,7 @@ describe('a place', () => {
     ['\r\n', 0],
     ['\n', 1],
   ])(
-    'counts lines and characters from 1, past characters of several bytes (line end %j, mark %i)',
+    'counts lines and characters from 1, also after multibyte characters (line end %j, byte order mark %i)',
     async (end, mark) => {
       const text = `${mark === 1 ? '\uFEFF' : ''}${up.replaceAll('\n', end)}`;
       const findings = await findingsOf([INIT, { up: text }]);
@@ -44,32 +44,32 @@ describe('a place', () => {
     },
   );
 
-  it('is shown with a caret, the file from the root and what to do', async () => {
+  it('is shown with a caret, the path from the root and advice', async () => {
     const root = await givenCheckout([INIT, { up: `${TIMEOUT}SELECT 'é'; DROP FUNCTION f();` }]);
     const report = await lintServices(root, await findServices(root));
 
     expect(
       lintText(report),
     ).toBe(`shop: services/shop/prisma/migrations/20260101000001_step/migration.sql:2:13 warning drops-unmanaged
-  It drops the function f, which schema.prisma cannot express: nothing will tell that it is missing.
+  This drops the function f, which schema.prisma cannot express, so no check will report its absence.
   2 | SELECT 'é'; DROP FUNCTION f();
                   ^
-  → Keep it, or make it again in this file, or give the reason above the statement.
+  → Keep it, make it again in this file, or give the reason above the statement.
 
-What is meant stays with a line above the statement: -- lint-ignore <rule>: <reason>
-linted 4 files of 2 migrations: 1 found`);
+To accept a finding, add a line above the statement: -- lint-ignore <rule>: <reason>
+linted 4 files of 2 migrations: 1 finding`);
   });
 });
 
 describe('squawk', () => {
-  it('is told apart from a system for which there is none', async () => {
+  it('reports a system without a squawk package', async () => {
     expect(await failureOf(Promise.resolve().then(() => findSquawk('sunos-sparc')))).toMatchObject({
       code: 'LINT.NO_SQUAWK',
       next: expect.stringContaining('npm install'),
     });
   });
 
-  it('knows every rule that is named here', () => {
+  it('has every rule that the suite names', () => {
     const known = (rules: readonly string[]) =>
       execFileSync(findSquawk(), ['--exclude', rules.join(','), '--no-error-on-unmatched-pattern', 'none.sql'], {
         stdio: 'pipe',
@@ -83,10 +83,10 @@ describe('squawk', () => {
 describe('azora-db migrate lint', () => {
   const env = { DATABASE_URL: 'postgresql://nobody@127.0.0.1:1/none' };
 
-  it('finds nothing in the suite, and asks no database', async () => {
+  it('finds nothing in the suite, without a database', async () => {
     expect(await azoraDb(['migrate', 'lint'], { env })).toEqual({
       exitCode: 0,
-      stdout: expect.stringMatching(/^linted \d+ files of \d+ migrations: nothing found\n$/),
+      stdout: expect.stringMatching(/^linted \d+ files of \d+ migrations: no findings\n$/),
       stderr: '',
     });
   });
@@ -97,7 +97,7 @@ describe('azora-db migrate lint', () => {
     ['a lost trigger function', `${TIMEOUT}DROP FUNCTION refuse_change();`, 'drops-unmanaged'],
   ] as const;
 
-  it.each(planted)('turns red when %s is planted in a real service', async (_title, sql, rule) => {
+  it.each(planted)('finds %s that is added to a real service', async (_title, sql, rule) => {
     const root = await emptyCheckout();
     for (const service of ['mint', 'workflow']) {
       for (const part of ['package.json', 'prisma']) {
@@ -132,7 +132,7 @@ describe('azora-db migrate lint', () => {
     expect(await lint('--service', 'workflow')).toMatchObject({ exitCode: 0 });
   });
 
-  it('exits with 2 at a file that is not SQL', async () => {
+  it('exits with 2 for a file that is not SQL', async () => {
     const root = await givenCheckout([INIT, { up: 'DROP EVERYTHING;' }]);
 
     expect(await azoraDb(['migrate', 'lint'], { env, cwd: root })).toMatchObject({
@@ -142,7 +142,7 @@ describe('azora-db migrate lint', () => {
     });
   });
 
-  it('obeys no configuration of squawk that lies about, and leaves nothing behind', async () => {
+  it('ignores other configuration files of squawk, and leaves no file behind', async () => {
     const root = await givenCheckout([INIT, { up: `${TIMEOUT}ALTER TABLE users DROP COLUMN name;` }]);
     const config = 'excluded_rules = ["ban-drop-column"]\n';
     await writeFile(path.join(root, '.squawk.toml'), config);

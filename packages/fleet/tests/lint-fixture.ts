@@ -4,7 +4,7 @@ import path from 'node:path';
 import { findServices } from '../src/config/registry';
 import { type LintFinding, lintServices } from '../src/operations/lint';
 
-/** The files of one migration; a down.sql that is no concern of the test is harmless. */
+/** The files of one migration, with a harmless down.sql by default. */
 export interface Files {
   readonly up: string;
   readonly down?: string;
@@ -29,7 +29,7 @@ export async function removeCheckouts(): Promise<void> {
   await Promise.all(roots.splice(0).map((root) => rm(root, { recursive: true, force: true })));
 }
 
-/** A checkout with one service whose migrations are these, in their order. */
+/** A checkout with one service that has these migrations, in this order. */
 export async function givenCheckout(migrations: readonly Files[]): Promise<string> {
   const root = await emptyCheckout();
   const folder = path.join(root, 'services', 'shop');
@@ -56,7 +56,7 @@ export async function findingsOf(migrations: readonly Files[]): Promise<readonly
   return (await lintServices(root, await findServices(root))).findings;
 }
 
-/** The rules that a migration after {@link INIT} breaks, with `down ` before those of its down.sql. */
+/** The rules that a migration after {@link INIT} violates, with the prefix `down ` for its down.sql. */
 export async function rulesBroken(files: string | Files): Promise<readonly string[]> {
   const findings = await findingsOf([INIT, typeof files === 'string' ? { up: files } : files]);
   return findings.map(({ file, rule }) => `${file.endsWith('down.sql') ? 'down ' : ''}${rule}`);

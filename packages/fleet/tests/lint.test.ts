@@ -3,23 +3,23 @@ import { failureOf } from './migrations-fixture';
 
 afterAll(removeCheckouts);
 
-describe('the rules', () => {
+describe('the lint rules', () => {
   const cases: readonly (readonly [string, string | Files, readonly string[]])[] = [
     ['a lock without a limit', 'ALTER TABLE users ADD COLUMN x text;', ['lock-timeout-missing']],
     ['a limit', `${TIMEOUT}ALTER TABLE users ADD COLUMN x text;`, []],
     ['a limit for the session', "SET lock_timeout TO '5s'; ALTER TABLE users ADD COLUMN x text;", []],
     [
-      'a limit that comes too late',
+      'a lock_timeout that is set too late',
       `ALTER TABLE users ADD COLUMN x text;\n${TIMEOUT}ALTER TABLE users ADD COLUMN y text;`,
       ['lock-timeout-missing'],
     ],
     [
-      'a limit that is none',
+      'a lock_timeout of zero',
       'SET LOCAL lock_timeout = 0; ALTER TABLE users ADD COLUMN x text;',
       ['lock-timeout-missing'],
     ],
     [
-      'a limit that was taken back',
+      'a lock_timeout that is reset',
       `${TIMEOUT}RESET lock_timeout; ALTER TABLE users ADD COLUMN x text;`,
       ['lock-timeout-missing'],
     ],
@@ -29,12 +29,12 @@ describe('the rules', () => {
       ['lock-timeout-missing'],
     ],
     [
-      'a new table that refers to one that is there',
+      'a new table that references an existing table',
       'CREATE TABLE orders (id uuid PRIMARY KEY, buyer uuid REFERENCES users (id));',
       ['lock-timeout-missing'],
     ],
     [
-      'a new table that refers to itself',
+      'a new table that references itself',
       'CREATE TABLE orders (id uuid PRIMARY KEY, next uuid REFERENCES orders (id));',
       [],
     ],
@@ -48,7 +48,7 @@ describe('the rules', () => {
     ['an index that a way back restores', { up: 'SELECT 1;', down: 'CREATE INDEX i ON users (id);' }, []],
     ['an index beside users', '-- no-transaction\nCREATE INDEX CONCURRENTLY i ON users (id);', []],
     [
-      'all that may be done to a new table',
+      'every change of a new table',
       `CREATE TABLE fresh (id uuid); CREATE INDEX i ON fresh (id); DROP INDEX i;
        ALTER TABLE fresh ADD COLUMN x text, ADD COLUMN y text DEFAULT random()::text; ALTER TABLE fresh DROP COLUMN x;
        ALTER TABLE fresh ALTER COLUMN y SET NOT NULL; ALTER TABLE fresh ALTER COLUMN y TYPE varchar;
@@ -58,18 +58,18 @@ describe('the rules', () => {
       [],
     ],
     [
-      'the same outside of a transaction',
+      'the same statements outside of a transaction',
       `-- no-transaction\nCREATE TABLE fresh (id uuid); CREATE INDEX i ON fresh (id);
        ALTER TABLE fresh ADD CONSTRAINT c CHECK (id IS NOT NULL);`,
       [],
     ],
     [
-      'a table that may be there already',
+      'a table made with IF NOT EXISTS',
       `${TIMEOUT}CREATE TABLE IF NOT EXISTS users (id uuid); CREATE INDEX i ON users (id);`,
       ['index-not-concurrent'],
     ],
     [
-      'a table that is made after it is touched',
+      'a table that is made after it is used',
       `${TIMEOUT}CREATE INDEX i ON users (id); ALTER TABLE users RENAME TO people; CREATE TABLE users (id uuid);`,
       ['index-not-concurrent', 'renaming-table'],
     ],
@@ -95,7 +95,7 @@ describe('the rules', () => {
     ['CASCADE in a way back', { up: 'SELECT 1;', down: 'DROP TYPE mood CASCADE;' }, []],
 
     [
-      'dropping what the schema cannot express',
+      'dropping objects that the schema cannot express',
       `${TIMEOUT}ALTER TABLE users DROP CONSTRAINT users_name_check; ALTER TABLE users DROP CONSTRAINT users_once;
        DROP TRIGGER t ON users; DROP FUNCTION f();`,
       Array(4).fill('drops-unmanaged'),
@@ -106,7 +106,7 @@ describe('the rules', () => {
       ['drops-unmanaged'],
     ],
     [
-      'dropping what has the name that PostgreSQL chose',
+      'dropping an object whose name PostgreSQL chose',
       `${TIMEOUT}ALTER TABLE users DROP CONSTRAINT users_age_check; DROP INDEX users_lower_idx;`,
       ['drops-unmanaged', 'drops-unmanaged', 'require-concurrent-index-deletion'],
     ],
@@ -122,47 +122,47 @@ describe('the rules', () => {
       [],
     ],
     [
-      'a function for one migration',
+      'a function that only one migration uses',
       'CREATE FUNCTION once() RETURNS int LANGUAGE sql RETURN 1; SELECT once(); DROP FUNCTION once();',
       [],
     ],
     [
-      'a function that may have been there',
+      'a function that may exist already',
       'CREATE OR REPLACE FUNCTION f() RETURNS int LANGUAGE sql RETURN 1; DROP FUNCTION f();',
       ['drops-unmanaged'],
     ],
 
     ["squawk's rules", `${TIMEOUT}ALTER TABLE users DROP COLUMN name;`, ['ban-drop-column']],
     [
-      'a constraint whose rows are looked at under the lock',
+      'a constraint that is validated under the lock',
       `${TIMEOUT}ALTER TABLE users ADD CONSTRAINT c CHECK (id IS NOT NULL);`,
       ['constraint-missing-not-valid'],
     ],
     [
-      'a constraint that is looked at in the transaction that added it',
+      'a constraint that is validated in the transaction that adds it',
       `${TIMEOUT}ALTER TABLE users ADD CONSTRAINT c CHECK (id IS NOT NULL) NOT VALID;
        ALTER TABLE users VALIDATE CONSTRAINT c;`,
       ['constraint-missing-not-valid'],
     ],
     [
-      'a constraint that is looked at after it was added',
+      'a constraint that is validated later',
       `-- no-transaction\nSET lock_timeout = '5s'; ALTER TABLE users ADD CONSTRAINT c CHECK (id IS NOT NULL) NOT VALID;
        ALTER TABLE users VALIDATE CONSTRAINT c;`,
       [],
     ],
     [
-      'what two of its rules say, once',
+      'one finding where two rules of squawk apply',
       `${TIMEOUT}ALTER TABLE users ADD CONSTRAINT u UNIQUE (name), ADD CONSTRAINT c CHECK (id IS NOT NULL);
        ALTER TABLE users ADD CONSTRAINT k FOREIGN KEY (id) REFERENCES users (id);`,
       ['disallowed-unique-constraint', 'constraint-missing-not-valid', 'adding-foreign-key-constraint'],
     ],
     [
-      'a column that rows make fail',
+      'a column that fails on tables with rows',
       `${TIMEOUT}ALTER TABLE users ADD COLUMN x text NOT NULL;`,
       ['adding-required-field'],
     ],
     [
-      'a way back that rewrites a table',
+      'a down.sql that rewrites a table',
       { up: 'SELECT 1;', down: 'ALTER TABLE users ALTER COLUMN name TYPE bigint USING name::bigint;' },
       ['down changing-column-type'],
     ],
@@ -174,7 +174,7 @@ describe('the rules', () => {
     expect(await rulesBroken(files)).toEqual(rules);
   });
 
-  it('follow renames and drops through the migrations', async () => {
+  it('follow renames and drops across migrations', async () => {
     const renamed = `${TIMEOUT}ALTER INDEX users_name_idx RENAME TO users_first_idx;
       ALTER TABLE users RENAME CONSTRAINT users_name_check TO users_first_check;
       -- lint-ignore renaming-table: nothing reads it yet
@@ -200,7 +200,7 @@ describe('the rules', () => {
     expect(await ofLast(chosen('age'), chosen('score'))).toBe(1);
   });
 
-  it('stop at a file that is not SQL', async () => {
+  it('reject a file that is not SQL', async () => {
     const error = await failureOf(findingsOf([INIT, { up: 'SELECT 1;\nALTER users;' }]));
 
     expect(error).toMatchObject({ code: 'MIGRATION.SYNTAX', meta: { line: 2, column: 7 } });

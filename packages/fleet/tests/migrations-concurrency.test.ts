@@ -21,7 +21,7 @@ afterAll(removeMigrations);
 const up = (migrations: readonly Migration[], options: Partial<RunOptions> = {}) =>
   migrateUp(url(), migrations, { ...WAIT, ...options });
 
-/** Waits until a session of the database runs a statement that begins like this; returns its pid. */
+/** Waits until a session of the database runs a statement with this beginning; returns its pid. */
 async function waitForStatement(beginning: string): Promise<number> {
   for (let tries = 0; tries < 3_000; tries += 1) {
     const [pid] = await rowsOf(
@@ -32,10 +32,10 @@ async function waitForStatement(beginning: string): Promise<number> {
     if (typeof pid === 'number') return pid;
     await sleep(10);
   }
-  throw new Error(`nobody runs ${beginning}`);
+  throw new Error(`no session runs ${beginning}`);
 }
 
-/** Cuts the connection as the kernel does when a process is killed: without a word to the server. */
+/** Closes the connection as the kernel does when a process is killed: without a message to the server. */
 function kill(client: Client): void {
   if ('connection' in client && typeof client.connection === 'object' && client.connection !== null) {
     const { stream } = client.connection as { readonly stream: { readonly destroy: () => void } };
@@ -44,7 +44,7 @@ function kill(client: Client): void {
 }
 
 describe('many runners', () => {
-  it('apply every migration once, whoever comes first', async () => {
+  it('apply every migration exactly once', async () => {
     const migrations = await givenMigrations({
       '01_a': 'CREATE TABLE a (id serial PRIMARY KEY);',
       '02_row': 'INSERT INTO a DEFAULT VALUES; SELECT pg_sleep(0.05);',
@@ -58,7 +58,7 @@ describe('many runners', () => {
     expect(await rowsOf(url(), 'SELECT count(*)::int FROM _prisma_migrations')).toEqual([3]);
   });
 
-  it('apply every migration once even where advisory locks do not exclude', async () => {
+  it('apply every migration exactly once even if advisory locks have no effect', async () => {
     const migrations = await givenMigrations({ '01_a': 'CREATE TABLE a ();', '02_b': 'CREATE TABLE b ();' });
     await rowsOf(
       url(),
@@ -72,7 +72,7 @@ describe('many runners', () => {
     expect(await rowsOf(url(), 'SELECT count(*)::int FROM _prisma_migrations')).toEqual([2]);
   });
 
-  it('do not stop an index that is built concurrently', async () => {
+  it('do not block an index that another runner builds concurrently', async () => {
     const migrations = await givenMigrations({
       '01_a': 'CREATE TABLE a (id int);',
       '02_i': '-- no-transaction\nSELECT pg_sleep(3);\nCREATE INDEX CONCURRENTLY i ON a (id);',
@@ -88,8 +88,8 @@ describe('many runners', () => {
   });
 });
 
-describe('the lock', () => {
-  it('that another session holds is told with its process, after the time that was given', async () => {
+describe('the migration lock', () => {
+  it('that another session holds is reported with the process of that session, after the timeout', async () => {
     const migrations = await givenMigrations({ '01_a': 'CREATE TABLE a ();' });
     const holder = await openClient(url(), 'somebody else');
     const { rows } = await holder.query<{ pid: number }>('SELECT pg_backend_pid() AS pid');
@@ -113,7 +113,7 @@ describe('the lock', () => {
     await holder.end();
   });
 
-  it('is free again after a run, whether it went well or not', async () => {
+  it('is released after a run, whether the run succeeded or failed', async () => {
     await withClient(url(), async (client) => {
       const good = await givenMigrations({ '01_a': 'CREATE TABLE a ();' });
       const bad = await givenMigrations({ '01_a': 'CREATE TABLE a ();', '02_b': 'CREATE TABLE a ();' });
@@ -264,8 +264,8 @@ describe('a table that a long transaction reads', () => {
   });
 });
 
-describe('a connection that is lost', () => {
-  it('leaves nothing of the migration, is told apart from an error in it, and the next run applies it once', async () => {
+describe('a lost connection', () => {
+  it('leaves nothing of the migration behind, is not reported as an SQL error, and the next run applies the migration once', async () => {
     const migrations = await givenMigrations({
       '01_a': 'CREATE TABLE a (id int);',
       '02_b': 'INSERT INTO a VALUES (1); CREATE TABLE b (); SELECT pg_sleep(30) WHERE EXISTS (SELECT FROM once);',
@@ -285,7 +285,7 @@ describe('a connection that is lost', () => {
     expect(await rowsOf(url(), 'SELECT id FROM a')).toEqual([1]);
   });
 
-  it('on the way down and outside of a transaction is seen by the next run', async () => {
+  it('while a migration is reverted outside of a transaction is noticed by the next run', async () => {
     const migrations = await givenMigrations({
       '01_a': 'CREATE TABLE a ();',
       '01_a/down': '-- no-transaction\nDROP TABLE a;\nSELECT pg_sleep(30);',
@@ -298,7 +298,7 @@ describe('a connection that is lost', () => {
     expect((await failureOf(up(migrations))).code).toBe('MIGRATION.UNFINISHED');
   });
 
-  it('outside of a transaction is seen by the next run', async () => {
+  it('while a migration is applied outside of a transaction is noticed by the next run', async () => {
     const migrations = await givenMigrations({ '01_a': '-- no-transaction\nCREATE TABLE a ();\nSELECT pg_sleep(30);' });
     const running = failureOf(up(migrations));
     await rowsOf(url(), `SELECT pg_terminate_backend(${await waitForStatement('SELECT pg_sleep')})`);
@@ -308,7 +308,7 @@ describe('a connection that is lost', () => {
     expect(await tablesOf(url())).toEqual(['a']);
   });
 
-  it('of a runner that was killed does not keep its locks for as long as its statement takes', async () => {
+  it('of a killed runner releases its locks before its statement ends', async () => {
     const slow = await givenMigrations({ '01_a': 'CREATE TABLE a ();\nSELECT pg_sleep(60);' });
     const fast = await givenMigrations({ '01_a': 'CREATE TABLE a ();' });
     const client = await openClient(url());
@@ -320,7 +320,7 @@ describe('a connection that is lost', () => {
     expect(await up(fast)).toEqual([nameOf('01_a')]);
   });
 
-  it('is no error when somebody only cancels the statement', async () => {
+  it('is not reported when a session only cancels the statement', async () => {
     const migrations = await givenMigrations({ '01_a': 'SELECT pg_sleep(30);' });
     const running = failureOf(up(migrations));
     await rowsOf(url(), `SELECT pg_cancel_backend(${await waitForStatement('SELECT pg_sleep')})`);

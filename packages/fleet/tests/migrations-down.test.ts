@@ -37,7 +37,7 @@ const appliedNames = (migrations: readonly Migration[]) =>
   withClient(url(), async (client) => compareHistory(migrations, await readHistory(client)).applied);
 
 describe('migrating down', () => {
-  it('takes back the newest first, as many as asked, and up brings them again', async () => {
+  it('reverts the given number of migrations, newest first, and up applies them again', async () => {
     const migrations = await givenApplied(THREE);
 
     expect(await down(migrations, 2)).toEqual([nameOf('03_c'), nameOf('02_b')]);
@@ -49,11 +49,11 @@ describe('migrating down', () => {
     expect(await tablesOf(url())).toEqual([]);
   });
 
-  it('takes back nothing for zero steps', async () => {
+  it('reverts nothing for zero steps', async () => {
     expect(await down(await givenApplied(THREE), 0)).toEqual([]);
   });
 
-  it('leaves no trace of earlier tries', async () => {
+  it('removes earlier failed attempts from the history', async () => {
     const broken = await givenMigrations({ ...THREE, '01_a': 'CREATE TABLE' });
     await failureOf(up(broken));
     const migrations = await givenApplied(THREE);
@@ -63,19 +63,19 @@ describe('migrating down', () => {
     expect(await rowsOf(url(), 'SELECT count(*)::int FROM _prisma_migrations')).toEqual([0]);
   });
 
-  it('refuses an irreversible one among them before anything runs', async () => {
+  it('rejects an irreversible migration before anything runs', async () => {
     const migrations = await givenApplied({ ...THREE, '02_b/down': '-- irreversible: the mails are out' });
 
     expect(await failureOf(down(migrations, 3))).toMatchObject({
       code: 'MIGRATION.IRREVERSIBLE',
-      message: `${nameOf('02_b')} cannot be taken back`,
-      why: 'It says: the mails are out.',
+      message: `${nameOf('02_b')} cannot be reverted`,
+      why: 'Its down.sql gives the reason: the mails are out.',
     });
     expect(await tablesOf(url())).toEqual(['a', 'b', 'c']);
     expect(await down(migrations, 1)).toEqual([nameOf('03_c')]);
   });
 
-  it('refuses edited and missing files, and COMMIT, before anything runs', async () => {
+  it('rejects edited and missing files, and COMMIT, before anything runs', async () => {
     const migrations = await givenApplied(THREE);
     const edited = await givenMigrations({ ...THREE, '01_a': 'CREATE TABLE a (id int);' });
     const commits = await givenMigrations({ ...THREE, '02_b/down': 'DROP TABLE b; COMMIT;' });
@@ -86,7 +86,7 @@ describe('migrating down', () => {
     expect(await tablesOf(url())).toEqual(['a', 'b', 'c']);
   });
 
-  it('changes nothing when one fails halfway', async () => {
+  it('changes nothing when a down.sql fails half-way', async () => {
     const migrations = await givenApplied({ ...THREE, '02_b/down': 'DROP TABLE b;\nDROP TABLE nope;' });
 
     const error = await failureOf(down(migrations, 3));
@@ -97,7 +97,7 @@ describe('migrating down', () => {
     expect(await up(migrations)).toEqual([nameOf('03_c')]);
   });
 
-  it('runs afterEach in the transaction of each', async () => {
+  it('runs afterEach in the transaction of each step', async () => {
     const migrations = await givenApplied(THREE);
     const afterEach = async () => {
       throw new Error('not now');
@@ -108,7 +108,7 @@ describe('migrating down', () => {
     expect(await appliedNames(migrations)).toHaveLength(3);
   });
 
-  it('runs a down.sql outside of a transaction when it says so', async () => {
+  it('runs a down.sql outside of a transaction when its first line requires that', async () => {
     const files = {
       '01_a': 'CREATE TABLE a (id int); CREATE INDEX i ON a (id);',
       '01_a/down': '-- no-transaction\nDROP INDEX CONCURRENTLY i; DROP TABLE a;',
@@ -118,7 +118,7 @@ describe('migrating down', () => {
     expect(await tablesOf(url())).toEqual([]);
   });
 
-  it('that fails outside of a transaction is not tried again by itself', async () => {
+  it('does not retry a down.sql that failed outside of a transaction', async () => {
     const files = { '01_a': 'CREATE TABLE a ();', '01_a/down': '-- no-transaction\nDROP TABLE a; DROP TABLE nope;' };
     const migrations = await givenApplied(files);
 

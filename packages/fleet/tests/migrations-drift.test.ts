@@ -16,7 +16,7 @@ const SLOW = {
   down: '-- no-transaction\nDROP INDEX CONCURRENTLY notes_body_idx;',
 };
 
-describe('a database of its own will', () => {
+describe('a database that differs from its migrations', () => {
   let fleet: GivenFleet;
   beforeEach(async () => {
     fleet = await givenFleet({ shop: { schema: SCHEMA, migrations: { '20260101000000_init': INIT } } });
@@ -37,7 +37,7 @@ describe('a database of its own will', () => {
     return row?.state === 'done' ? row.data : row;
   };
 
-  it('is told object by object', async () => {
+  it('is reported object by object', async () => {
     await up();
     expect(await drift()).toMatchObject({ changes: [], unwritten: '', text: '1 database compared, no drift' });
     await rows(
@@ -61,7 +61,7 @@ describe('a database of its own will', () => {
     expect(text).toContain('shop: column notes.planted is unexpected\n  database    integer');
   });
 
-  it('is compared with what is applied, and the schema with all migrations', async () => {
+  it('is compared with its applied migrations, and the schema with all migrations', async () => {
     await up();
     await fleet.write('shop', {
       schema: SCHEMA.replace('body String?', 'body String?\n  title String?'),
@@ -74,7 +74,7 @@ describe('a database of its own will', () => {
     expect(unwritten).toMatch(/ADD COLUMN +"title"/);
   });
 
-  it('is told how a migration ended that nobody can know', async () => {
+  it('continues after a person records that an unfinished migration was rolled back', async () => {
     await up();
     await fleet.write('shop', { migrations: { '20260102000000_slow': SLOW } });
     const name = '20260102000000_slow';
@@ -97,7 +97,7 @@ describe('a database of its own will', () => {
     });
   });
 
-  it('is taken as it is when a person completed the migration', async () => {
+  it('continues after a person records that an unfinished migration was completed', async () => {
     await up();
     await fleet.write('shop', { migrations: { '20260102000000_slow': SLOW } });
     await up();
@@ -109,7 +109,7 @@ describe('a database of its own will', () => {
     expect(await readStatus(fleet.targets, new Map(), {})).toMatchObject([{ drift: false }]);
   });
 
-  it('is adopted when the migrations make the same, and refused when not', async () => {
+  it('is adopted if the migrations make the same objects, and rejected if not', async () => {
     await rows(`${INIT.up} INSERT INTO notes VALUES (1, 'kept'); ALTER TABLE notes ADD COLUMN stray int`);
     const differs = await failureOf(baselineTarget(target(), undefined, 5_000));
     expect(differs).toMatchObject({
@@ -129,7 +129,7 @@ describe('a database of its own will', () => {
     });
   });
 
-  it('lets no resolve and no baseline in while somebody migrates', async () => {
+  it('is neither resolved nor adopted while another session migrates it', async () => {
     await up();
     const holder = await openClient(target().admin, 'holder');
     const { rows: pids } = await holder.query('SELECT pg_backend_pid() AS pid, pg_advisory_lock(72707369)');

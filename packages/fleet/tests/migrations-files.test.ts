@@ -7,7 +7,7 @@ import { failureOf, givenFolder, givenMigrations, nameOf, removeMigrations } fro
 afterAll(removeMigrations);
 
 describe('reading migrations', () => {
-  it('reads folders in the order of their names, and nothing beside them', async () => {
+  it('reads the folders in the order of their names, and ignores files beside them', async () => {
     const folder = await givenFolder({ '02_b': 'SELECT 2;', '01_a': 'SELECT 1;', '01_a/down': 'SELECT -1;' });
     await writeFile(path.join(folder, 'migration_lock.toml'), 'provider = "postgresql"\n');
     await writeFile(path.join(folder, 'notes.txt'), 'stray');
@@ -28,11 +28,11 @@ describe('reading migrations', () => {
     });
   });
 
-  it('takes a folder that is not there for one without migrations', async () => {
+  it('treats a missing directory as one without migrations', async () => {
     expect(await readMigrations('/nowhere/at/all')).toEqual([]);
   });
 
-  it('takes the checksum of the bytes, a byte order mark and the ends of lines included', async () => {
+  it('computes the checksum of the bytes, including byte order mark and line endings', async () => {
     const sql = '\uFEFFSELECT 1;\r\n';
 
     const [migration] = await givenMigrations({ '01_a': sql });
@@ -41,7 +41,7 @@ describe('reading migrations', () => {
   });
 
   it.each(['-- no-transaction\nVACUUM;', '--no-transaction\r\nVACUUM;', '\uFEFF-- no-transaction'])(
-    'sees that %j runs outside of a transaction',
+    'runs %j outside of a transaction',
     async (sql) => {
       const [migration] = await givenMigrations({ '01_a': sql });
 
@@ -49,7 +49,7 @@ describe('reading migrations', () => {
     },
   );
 
-  it('knows the reason of an irreversible one', async () => {
+  it('reads the reason of an irreversible migration', async () => {
     const [migration] = await givenMigrations({
       '01_a': 'SELECT 1;',
       '01_a/down': '-- irreversible: e-mails went out\n',
@@ -59,7 +59,7 @@ describe('reading migrations', () => {
   });
 
   it.each(['', '-- nothing\n', '/* /* nested */ */ ;\n', '-- irreversible:\n', '\uFEFF -- SELECT 1\r\n;'])(
-    'refuses the down.sql %j, which does nothing',
+    'rejects the down.sql %j, which does nothing',
     async (sql) => {
       const error = await failureOf(givenMigrations({ '01_a': 'SELECT 1;', '01_a/down': sql }));
 
@@ -68,7 +68,7 @@ describe('reading migrations', () => {
     },
   );
 
-  it('refuses a missing down.sql and a missing migration.sql', async () => {
+  it('rejects a missing down.sql and a missing migration.sql', async () => {
     for (const [file, code] of [
       ['down.sql', 'MIGRATION.NO_DOWN'],
       ['migration.sql', 'MIGRATION.NO_SQL'],
@@ -81,7 +81,7 @@ describe('reading migrations', () => {
   });
 
   it.each(['add_users', '2026_a', '20260101000001', '20260101000001_a b', '20260101000001_ü'])(
-    'refuses a folder named %j',
+    'rejects a folder with the name %j',
     async (name) => {
       const folder = await givenFolder({ '01_a': 'SELECT 1;' });
       await mkdir(path.join(folder, name));
@@ -90,7 +90,7 @@ describe('reading migrations', () => {
     },
   );
 
-  it('refuses bytes that are no text, which the server would cut or garble', async () => {
+  it('rejects bytes that are not text, which the server would truncate or misread', async () => {
     for (const bytes of [Buffer.from('SELECT 1;\0DROP TABLE a;'), Buffer.from([0x53, 0xe9, 0x3b])]) {
       const folder = await givenFolder({ '01_a': 'SELECT 1;' });
       await writeFile(path.join(folder, nameOf('01_a'), 'migration.sql'), bytes);
@@ -99,7 +99,7 @@ describe('reading migrations', () => {
     }
   });
 
-  it('says which file cannot be read', async () => {
+  it('names the file that cannot be read', async () => {
     const folder = await givenFolder({ '01_a': 'SELECT 1;' });
     const file = path.join(folder, nameOf('01_a'), 'migration.sql');
     await rm(file);

@@ -27,7 +27,7 @@ const SCHEMA = `
   CREATE VIEW numbered AS SELECT id FROM people;
   CREATE SEQUENCE numbers;`;
 
-/** Each is one change by hand that a fingerprint has to show. */
+/** Manual changes, each of which must change the fingerprint. */
 const CHANGES = [
   'CREATE TABLE other ()',
   'ALTER TABLE people ALTER name TYPE varchar(21)',
@@ -60,7 +60,7 @@ const CHANGES = [
   'CREATE EXTENSION pg_trgm',
 ];
 
-/** What may differ between two databases at the same migration. */
+/** Changes that must not change the fingerprint. */
 const HARMLESS = [
   "COMMENT ON TABLE people IS 'x'; COMMENT ON COLUMN people.name IS 'y'",
   "INSERT INTO people (name, age) VALUES ('z', 20); SELECT nextval('numbers')",
@@ -79,7 +79,7 @@ async function migrated(): Promise<void> {
 }
 
 describe('the fingerprint of a catalog', () => {
-  it('shows every change by hand, and none that is harmless', async () => {
+  it('changes with every manual change of the schema, and with no harmless change', async () => {
     await migrated();
 
     await withClient(url(), async (client) => {
@@ -89,7 +89,7 @@ describe('the fingerprint of a catalog', () => {
     });
   });
 
-  it('is the same after up, down and up', async () => {
+  it('is the same after applying, reverting and applying again', async () => {
     const migrations = await givenMigrations({
       '01_a': SCHEMA,
       '02_b': 'ALTER TABLE pets ADD b int;',
@@ -111,7 +111,7 @@ describe('the fingerprint of a catalog', () => {
     expect(await withClient(url(), readStoredFingerprint)).toBe(seen[0]);
   });
 
-  it('is unknown when none was kept, and when another major version kept it', async () => {
+  it('is unknown if none is stored, or if another major version of PostgreSQL stored it', async () => {
     await withClient(url(), async (client) => {
       expect(await hasDrifted(client)).toBeUndefined();
       await migrated();
@@ -121,7 +121,7 @@ describe('the fingerprint of a catalog', () => {
     });
   });
 
-  it('leaves the search path of the caller as it was, inside and outside of a transaction', async () => {
+  it('does not change the search path of the caller, inside or outside of a transaction', async () => {
     await withClient(url(), async (client) => {
       await client.query('SET search_path = pg_catalog, public');
       await catalogFingerprint(client);
@@ -135,7 +135,7 @@ describe('the fingerprint of a catalog', () => {
     });
   });
 
-  it('does not see what belongs to an extension', async () => {
+  it('ignores objects of extensions', async () => {
     const migrations = await givenMigrations({ '01_a': 'CREATE EXTENSION pg_trgm; CREATE TABLE a ();' });
     await migrateUp(url(), migrations, { ...WAIT, afterEach: storeFingerprint });
     await rowsOf(url(), 'ALTER EXTENSION pg_trgm DROP FUNCTION show_trgm(text)');
@@ -146,7 +146,7 @@ describe('the fingerprint of a catalog', () => {
   });
 });
 
-/** Makes each change in a transaction of its own, which is rolled back. */
+/** Makes each change in its own transaction, which is rolled back. */
 async function driftsAfter(client: ClientBase, changes: readonly string[]): Promise<readonly unknown[]> {
   const drifts: unknown[] = [];
   for (const change of changes) {

@@ -53,12 +53,12 @@ export async function removeMigrations(): Promise<void> {
   await Promise.all(folders.splice(0).map((root) => rm(root, { recursive: true, force: true })));
 }
 
-/** `01_users` is 20260101000001_users. */
+/** `01_users` becomes 20260101000001_users. */
 export function nameOf(short: string): string {
   return `202601010000${short}`;
 }
 
-/** The error that the work fails with, which has to be one of the suite's. */
+/** The error of the work, which must be a SuiteError. */
 export async function failureOf(work: Promise<unknown>): Promise<SuiteError> {
   const error = await work.then(
     () => undefined,
@@ -68,7 +68,7 @@ export async function failureOf(work: Promise<unknown>): Promise<SuiteError> {
   throw new Error(`expected a SuiteError, got ${error instanceof Error ? error.stack : String(error)}`);
 }
 
-/** The rows of the last statement, in a session of its own; a row of one column is its value. */
+/** The rows of the last statement, in its own session. A row with one column is returned as its value. */
 export async function rowsOf(url: DatabaseUrl, sql: string): Promise<readonly unknown[]> {
   return withClient(url, async (client) => {
     const results: unknown = await client.query(sql);

@@ -22,7 +22,7 @@ describe('comparing files and history', () => {
     expect(compareHistory([], [])).toEqual(NOTHING);
   });
 
-  it('tells applied and pending apart', () => {
+  it('distinguishes applied and pending migrations', () => {
     expect(compareHistory([givenFile('1'), givenFile('2')], [givenRow('1')])).toEqual({
       ...NOTHING,
       applied: ['1'],
@@ -30,7 +30,7 @@ describe('comparing files and history', () => {
     });
   });
 
-  it('sees a file that was changed, and does not mind ends of lines', () => {
+  it('finds an edited file, and ignores line endings', () => {
     const unix = 'SELECT 1;\nSELECT 2;\n';
     const windows = unix.replaceAll('\n', '\r\n');
     const files = [givenFile('1', unix), givenFile('2', windows), givenFile('3', 'SELECT 3;')];
@@ -43,7 +43,7 @@ describe('comparing files and history', () => {
     expect(compareHistory(files, rows)).toEqual({ ...NOTHING, applied: ['1', '2', '3'], edited: ['3'] });
   });
 
-  it('sees an applied one without a file', () => {
+  it('finds an applied migration without a file', () => {
     expect(compareHistory([givenFile('2')], [givenRow('1'), givenRow('2')])).toEqual({
       ...NOTHING,
       applied: ['1', '2'],
@@ -51,7 +51,7 @@ describe('comparing files and history', () => {
     });
   });
 
-  it('sees a pending one that is older than an applied one', () => {
+  it('finds a pending migration that is older than an applied one', () => {
     expect(compareHistory([givenFile('1'), givenFile('2'), givenFile('3')], [givenRow('2')])).toEqual({
       ...NOTHING,
       applied: ['2'],
@@ -60,7 +60,7 @@ describe('comparing files and history', () => {
     });
   });
 
-  it('tells the last try of a pending one, which was rolled back', () => {
+  it('reports the last failed attempt of a pending migration', () => {
     const rows = [
       givenRow('1', { finished: false, rolledBack: true, logs: 'first', checksum: 'old' }),
       givenRow('1', { finished: false, rolledBack: true, logs: 'second', checksum: 'old' }),
@@ -75,21 +75,21 @@ describe('comparing files and history', () => {
     expect(compareHistory([], rows)).toEqual(NOTHING);
   });
 
-  it('tells what began and did not finish', () => {
+  it('reports migrations that began and did not finish', () => {
     const rows = [givenRow('1', { finished: false }), givenRow('2', { finished: false, logs: 'no such table' })];
 
     expect(compareHistory([givenFile('1'), givenFile('2')], rows)).toEqual({
       ...NOTHING,
       pending: ['1', '2'],
       failed: [
-        { name: '1', error: 'it was interrupted' },
+        { name: '1', error: 'interrupted' },
         { name: '2', error: 'no such table' },
       ],
       unfinished: ['1', '2'],
     });
   });
 
-  it('does not count what was applied and then marked as rolled back', () => {
+  it('ignores a migration that was applied and then marked as rolled back', () => {
     expect(compareHistory([givenFile('1')], [givenRow('1', { rolledBack: true })])).toEqual({
       ...NOTHING,
       pending: ['1'],

@@ -33,7 +33,7 @@ import { REPOSITORY_ROOT } from './suite-fixture';
 afterAll(removeMigrations);
 
 const server = testServerUrl();
-/** Each waits most of the time for the session of the one that it killed. */
+/** Each round mostly waits for the session of the killed runner to end. */
 const WIDTH = 12;
 
 interface Interruption {
@@ -45,9 +45,9 @@ interface Interruption {
 
 interface Kills {
   readonly job: Job;
-  /** What is in the database before. */
+  /** The content of the database before the run. */
   readonly given?: (url: DatabaseUrl) => Promise<unknown>;
-  /** Where it is killed; everywhere when nothing is said. */
+  /** The places at which the runner is killed; all places by default. */
   readonly where?: (rounds: Rounds) => readonly Stop[];
   readonly goOn: (at: Interruption) => Promise<void>;
 }
@@ -89,7 +89,7 @@ function isHalfDone({ round, statement }: Stop, rounds: Rounds): boolean {
   return round >= begin && round < end;
 }
 
-/** A service whose app role is there. */
+/** A service with its app role. */
 async function withService(name: string, work: (target: Target) => Promise<void>): Promise<void> {
   const [service] = selectServices(await findServices(REPOSITORY_ROOT), [name]);
   if (service === undefined) throw new Error(`no service ${name}`);
@@ -103,7 +103,7 @@ async function withService(name: string, work: (target: Target) => Promise<void>
 }
 
 describe('a runner that is killed at any statement', () => {
-  it('on the way up: the next one finishes, and everything was applied once', async () => {
+  it('while applying: the next run finishes, and every migration is applied once', async () => {
     const folder = await givenFolder(SCRATCH);
     const migrations = await readMigrations(folder);
     const goOn = async ({ url, undisturbed }: Interruption) => {
@@ -116,7 +116,7 @@ describe('a runner that is killed at any statement', () => {
     expect(await failingStops({ job: { folder }, goOn })).toEqual([]);
   });
 
-  it('on the way down: each migration is there or not, and the next one goes on', async () => {
+  it('while reverting: each migration is either applied or not, and the next run continues', async () => {
     const folder = await givenFolder(SCRATCH);
     const migrations = await readMigrations(folder);
     const given = (url: DatabaseUrl) => migrateUp(url, migrations, WAIT);
@@ -136,7 +136,7 @@ describe('a runner that is killed at any statement', () => {
     expect(await failingStops({ job: { folder, steps: 2 }, given, goOn })).toEqual([]);
   });
 
-  it("in a service's first migration: the next one finishes, its role's rights and the fingerprint too", async () => {
+  it('in the first migration of a service: the next run finishes, including rights and fingerprint', async () => {
     await withService('notification', async (target) => {
       const goOn = async ({ url, undisturbed }: Interruption) => {
         await migrateTargetUp({ ...target, admin: url }, WAIT);
@@ -150,7 +150,7 @@ describe('a runner that is killed at any statement', () => {
     });
   });
 
-  it('outside of a transaction: a person is asked, nothing else was touched, and settled it goes on', async () => {
+  it('outside of a transaction: a person must resolve the migration, and then the run continues', async () => {
     const folder = await givenFolder(CONCURRENT);
     const migrations = await readMigrations(folder);
     const before = (await outcomesOf(migrations))[1];
@@ -173,7 +173,7 @@ describe('a runner that is killed at any statement', () => {
     expect(await failingStops({ job: { folder }, where: stopsInIndex, goOn })).toEqual([]);
   });
 
-  it('outside of a transaction: its lock does not last for as long as its statement takes', async () => {
+  it('outside of a transaction: its lock is released before its statement ends', async () => {
     const folder = await givenFolder({ '01_slow': '-- no-transaction\nSELECT pg_sleep(60);' });
     const migrations = await readMigrations(folder);
     await inDatabase(server, async (url) => {
@@ -190,7 +190,7 @@ describe('a runner that is killed at any statement', () => {
 
 const SLEEPING = "SELECT 1 FROM pg_stat_activity WHERE datname = current_database() AND query LIKE 'SELECT pg_sleep%'";
 
-/** What an undisturbed run leaves that applies so many of them. */
+/** The outcome of an undisturbed run of that many migrations. */
 async function outcomesOf(migrations: readonly Migration[]): Promise<readonly (Outcome | undefined)[]> {
   return inDatabase(server, async (url) => {
     const levels: (Outcome | undefined)[] = [undefined];

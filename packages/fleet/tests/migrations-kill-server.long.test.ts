@@ -25,9 +25,9 @@ import {
 import type { Stop } from './fixtures/interruption/stopping-proxy';
 import { failureOf, givenFolder, nameOf, openClient, removeMigrations, rowsOf, WAIT } from './migrations-fixture';
 
-/** So many runners, each stopped elsewhere and in a database of its own, lose their server at once. */
+/** The number of runners that lose their server at the same time, each stopped at another place in its own database. */
 const RUNNERS_PER_CRASH = 16;
-/** Longer than it takes until all of them stand at their stops. */
+/** Longer than all runners need to reach their stops. */
 const REST_SECONDS = 60;
 
 let home = '';
@@ -42,7 +42,7 @@ afterAll(async () => {
   await removeMigrations();
 });
 
-/** Kills the postmaster, so that nobody cleans up after the others, and then the others: the pids are its own word. */
+/** Kills the postmaster first, so that it cannot clean up, and then its children, by the pids that it reported. */
 async function killServer(): Promise<void> {
   const { url, pid } = await startEmbedded({ home });
   const children = await rowsOf(url, 'SELECT pid FROM pg_stat_activity WHERE pid <> pg_backend_pid()');
@@ -50,7 +50,7 @@ async function killServer(): Promise<void> {
     try {
       process.kill(Number(victim), 'SIGKILL');
     } catch {
-      // It ended when it saw that the postmaster was gone.
+      // The process ended when it noticed that the postmaster was gone.
     }
   }
 }
@@ -62,7 +62,7 @@ interface Interruption {
   readonly undisturbed: Outcome;
 }
 
-/** Kills the server at every place of a run; returns the places where it did not come out as `goOn` expects. */
+/** Kills the server at every place of a run; returns the places whose outcome differs from what `goOn` expects. */
 async function failingStops(
   job: Job,
   where: (rounds: Rounds) => readonly Stop[],
@@ -72,7 +72,7 @@ async function failingStops(
   const { rounds, undisturbed } = await inDatabase(server, async (url) => {
     return { rounds: await recordRounds(url, job), undisturbed: await outcomeOf(url) };
   });
-  // A message that was just sent may have been carried out by then or not: the places before and after it are sure.
+  // The server may or may not have executed a message that was just sent; the places before and after are certain.
   const stops = where(rounds).filter(({ statement }) => statement > 0);
   const failing: unknown[] = [];
   for (let from = 0; from < stops.length; from += RUNNERS_PER_CRASH) {
@@ -90,7 +90,7 @@ async function failingStops(
   return failing;
 }
 
-/** Has runners stand at the stops when the server is killed; returns the database of each. */
+/** Kills the server while the runners are at their stops; returns the database of each. */
 async function crashAt(stops: readonly Stop[], job: Job): Promise<ReadonlyMap<string, Stop>> {
   const { url: server } = await startEmbedded({ home });
   const databases = new Map(stops.map((stop) => [`azt_killed_${stop.round}_${stop.statement}`, stop]));
@@ -101,7 +101,7 @@ async function crashAt(stops: readonly Stop[], job: Job): Promise<ReadonlyMap<st
     }),
   );
   await killServer();
-  // Also with 0: of one that had only its lock to give back, everything is there.
+  // Exit code 0 is possible: a runner that only had to release its lock has finished its work.
   const ends = await Promise.all(runners.map(({ ended }) => ended));
   await Promise.all(runners.map(({ proxy }) => proxy.close()));
   expect(ends.filter(({ signal }) => signal !== null)).toEqual([]);
@@ -109,7 +109,7 @@ async function crashAt(stops: readonly Stop[], job: Job): Promise<ReadonlyMap<st
 }
 
 describe('a server that is killed at any statement', () => {
-  it('comes back, the next runner finishes, and everything was applied once', async () => {
+  it('restarts, the next run finishes, and every migration is applied once', async () => {
     const folder = await givenFolder(SCRATCH);
     const migrations = await readMigrations(folder);
     const goOn = async ({ url, undisturbed }: Interruption) => {
@@ -122,7 +122,7 @@ describe('a server that is killed at any statement', () => {
     expect(await failingStops({ folder }, stopsIn, goOn)).toEqual([]);
   });
 
-  it('outside of a transaction: comes back, and a person is asked when it was halfway', async () => {
+  it('outside of a transaction: restarts, and a person must resolve a migration that was half done', async () => {
     const folder = await givenFolder(CONCURRENT);
     const migrations = await readMigrations(folder);
     const goOn = async ({ url, stop, rounds, undisturbed }: Interruption) => {
@@ -140,7 +140,7 @@ describe('a server that is killed at any statement', () => {
     expect(await failingStops({ folder }, stopsInIndex, goOn)).toEqual([]);
   });
 
-  it('while an index is built concurrently: comes back with half an index, and a person is asked', async () => {
+  it('while an index is built concurrently: restarts with an invalid index, and a person must resolve the migration', async () => {
     const folder = await givenFolder(CONCURRENT);
     const migrations = await readMigrations(folder);
     const { url: server } = await startEmbedded({ home });
@@ -148,7 +148,7 @@ describe('a server that is killed at any statement', () => {
     const url = withUrlParts(server, { database: 'azt_killed_index' });
     await migrateUp(url, migrations.slice(0, 1), WAIT);
     const before = await outcomeOf(url);
-    // Whoever writes to the table is waited for: the index is in the catalog by then, and not valid.
+    // The build waits for writers of the table: the index is in the catalog by then, and not valid.
     const writer = await openClient(url);
     await writer.query('BEGIN; UPDATE users SET visits = 0');
     const running = failureOf(migrateUp(url, migrations, { runnerTimeoutMs: REST_SECONDS * 1_000 }));
@@ -168,7 +168,7 @@ describe('a server that is killed at any statement', () => {
 
 const HALF_AN_INDEX = 'SELECT indexrelid::regclass::text FROM pg_index WHERE NOT indisvalid';
 
-/** Whether the stop is between the commit of what says that the index began and the commit of what says that it is there. */
+/** Whether the stop is between the commits that record the begin and the end of the index build. */
 function isHalfDone({ round, statement }: Stop, rounds: Rounds): boolean {
   const { begin, end } = roundsOfIndex(rounds);
   const isDone = statement === rounds[round]?.length;

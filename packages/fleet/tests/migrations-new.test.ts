@@ -8,7 +8,7 @@ import { readObjects } from '../src/postgres/verify/catalog';
 import { type GivenFleet, givenFleet, removeFleets } from './fleet-fixture';
 import { failureOf, rowsOf, WAIT } from './migrations-fixture';
 
-/** With all that a schema.prisma cannot say. */
+/** A schema with all kinds of objects that schema.prisma cannot express. */
 const INIT = {
   up: `
     CREATE TYPE "mood" AS ENUM ('good', 'bad');
@@ -47,7 +47,7 @@ describe('migrate new', () => {
   const folder = () => target().service.migrationsPath;
   const write = async (schema: string, slug = 'change') => {
     await fleet.write('shop', { schema });
-    const written = await writeMigrations(target(), { slug, why: 'it was asked for', now: NOW });
+    const written = await writeMigrations(target(), { slug, why: 'a user asked for it', now: NOW });
     return Promise.all(
       written.map(async ({ name, losses, unproven }) => ({
         name,
@@ -64,12 +64,12 @@ describe('migrate new', () => {
     }
   });
 
-  it('says so when there is nothing to write, and drops nothing that the schema cannot express', async () => {
+  it('writes nothing when the migrations match, and drops no object that the schema cannot express', async () => {
     expect(await write(model(COLUMNS))).toEqual([]);
     expect(await readdir(folder())).toEqual(['20260101000000_init']);
   });
 
-  it('writes both ways with a header, and the way back restores what the schema cannot express', async () => {
+  it('writes both files with a header, and down.sql restores objects that the schema cannot express', async () => {
     const { nick: _, ...rest } = COLUMNS;
     const [first, ...others] = await write(model({ ...rest, age: 'age Int @default(0)' }), 'age_for_nick');
 
@@ -80,7 +80,7 @@ describe('migrate new', () => {
       unproven: [],
     });
     expect(first?.up).toMatch(
-      /^-- Why: it was asked for\n-- Locks: users \(ACCESS EXCLUSIVE\)\n-- Runs again: .*\nSET LOCAL lock_timeout/,
+      /^-- Why: a user asked for it\n-- Locks: users \(ACCESS EXCLUSIVE\)\n-- Runs again: .*\nSET LOCAL lock_timeout/,
     );
     expect(first?.up).toContain('-- DATA LOSS: the values of users.nick\nALTER TABLE');
     expect(first?.up).not.toMatch(/DROP INDEX|users_email|search/);
@@ -89,7 +89,7 @@ describe('migrate new', () => {
     await proveRoundTrip();
   });
 
-  it('builds an index on a table with users beside them, one a migration', async () => {
+  it('builds each index on an existing table concurrently, in a migration of its own', async () => {
     const written = await write(
       model(COLUMNS, '  @@index([search], type: Gin)\n  @@index([email])\n  @@unique([nick])\n'),
     );
@@ -104,7 +104,7 @@ describe('migrate new', () => {
     await proveRoundTrip();
   });
 
-  it('brings a generated column back, takes enum values away and back, and keeps to the runner’s transaction', async () => {
+  it('restores a generated column, adds and removes enum values, and leaves the transaction to the runner', async () => {
     const { search: _, ...rest } = COLUMNS;
     const without = model(rest, '').replace('  bad\n', '');
     const [first] = await write(without);
@@ -116,7 +116,7 @@ describe('migrate new', () => {
     await proveRoundTrip();
   });
 
-  it('brings a dropped table back with what the schema cannot express', async () => {
+  it('restores a dropped table with objects that the schema cannot express', async () => {
     const [first] = await write('model Other {\n  id Int @id\n}');
 
     expect(first).toMatchObject({ losses: ['the table users'], unproven: [] });
@@ -125,14 +125,14 @@ describe('migrate new', () => {
     await proveRoundTrip();
   });
 
-  it('marks a type that is narrowed and a column that rows make fail', async () => {
+  it('marks a narrowed type, and a column that fails on tables with rows', async () => {
     const [first] = await write(model({ ...COLUMNS, nick: 'nick String? @db.VarChar(5)', age: 'age Int' }));
 
-    expect(first?.losses).toEqual(['values of users.nick that the new type does not hold']);
+    expect(first?.losses).toEqual(['values of users.nick that the new type cannot hold']);
     expect(first?.up).toContain('-- FAILS ON ROWS: the new column age is NOT NULL and has no default');
   });
 
-  it('sorts after every migration that is there, and writes nothing when it fails', async () => {
+  it('uses a name that sorts after every existing migration, and writes nothing on failure', async () => {
     await fleet.write('shop', {
       migrations: { '20990101000000_later': { up: 'CREATE TABLE later ();', down: 'DROP TABLE later;' } },
     });
@@ -151,7 +151,7 @@ describe('migrate new', () => {
     expect(await rowsOf(target().maintenance, sql)).toEqual([]);
   });
 
-  /** Up, and Prisma's engine finds nothing to do; down, and the catalog is what it was. */
+  /** After up, Prisma's engine finds no difference; after down, the catalog is the same as before. */
   async function proveRoundTrip(): Promise<void> {
     const look = () => withClient(target().admin, (client) => readObjects(client, { grants: false }));
     await migrateFleetUp([{ target: target(), to: '20260101000000_init' }], WAIT);

@@ -13,7 +13,7 @@ import {
 import { removeCompanion, startCompanion } from '../src/postgres/companion/server';
 import { failureOf, givenMigrations, nameOf, removeMigrations, rowsOf, tablesOf, WAIT } from './migrations-fixture';
 
-/** One session that all connections share, on which no advisory lock excludes anybody. */
+/** All connections share one session, so advisory locks exclude no connection. */
 describe('PGlite, the companion', () => {
   let home = '';
   let url: DatabaseUrl;
@@ -29,7 +29,7 @@ describe('PGlite, the companion', () => {
     await removeMigrations();
   });
 
-  it('is migrated up and down like any other server', async () => {
+  it('applies and reverts migrations like any other server', async () => {
     const migrations = await givenMigrations({
       '01_a': "SET search_path = ''; CREATE TABLE public.a (id int); INSERT INTO public.a VALUES (1);",
       '01_a/down': 'DROP TABLE a;',
@@ -49,7 +49,7 @@ describe('PGlite, the companion', () => {
     expect(await tablesOf(url)).toEqual([]);
   });
 
-  it('tells errors with their place, and leaves nothing behind', async () => {
+  it('reports errors with their place, and leaves nothing behind', async () => {
     const migrations = await givenMigrations({ '01_c': "CREATE TABLE c ();\nSELECT '😀', nope;" });
 
     expect(await failureOf(migrateUp(url, migrations, WAIT))).toMatchObject({

@@ -1,8 +1,11 @@
+import { mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises';
+import os from 'node:os';
+import path from 'node:path';
 import { withClient } from '@azora/db-migrate';
 import { findDestinations } from '../src/operations/destination';
 import { migrateFleetDown, migrateFleetUp, readFleetMigrations } from '../src/operations/migrate';
 import { planFleet } from '../src/operations/plan';
-import { readHeads, readTag, writeTag } from '../src/operations/tags';
+import { readHeads, readTag, tagNames, writeTag } from '../src/operations/tags';
 import { planText } from '../src/render/plan';
 import { type GivenFleet, givenFleet, removeFleets } from './fleet-fixture';
 import { failureOf, rowsOf, WAIT } from './migrations-fixture';
@@ -19,7 +22,7 @@ const SHORT = {
 const MIGRATIONS = { '20260101000000_init': INIT, '20260102000000_title': TITLE, '20260103000000_short': SHORT };
 const SCHEMA = 'model Note {\n  id Int @id\n  body String?\n  title String? @db.VarChar(9)\n  @@map("notes")\n}';
 
-describe('a fleet', () => {
+describe('all databases', () => {
   let fleet: GivenFleet;
   beforeEach(async () => {
     const service = { schema: SCHEMA, migrations: MIGRATIONS };
@@ -34,7 +37,7 @@ describe('a fleet', () => {
     (await readHeads(fleet.targets, {})).map((row) => (row.state === 'done' ? row.data.head : row.state));
   const rows = (sql: string, service = 'auth') => rowsOf(fleet.target(service).admin, sql);
 
-  it('is moved up to a migration, which the beginning of its name tells, and to a tag and back', async () => {
+  it('are migrated up to a migration, given by the beginning of its name, and to a tag and back', async () => {
     await up('20260102');
     expect(await heads()).toEqual(['20260102000000_title', null]);
     const tagged = Object.fromEntries([
@@ -57,11 +60,14 @@ describe('a fleet', () => {
     expect(await heads()).toEqual(['20260102000000_title', null]);
   });
 
-  it('refuses destinations that are none', async () => {
+  it('reject invalid destinations', async () => {
     await writeTag(fleet.root, 'v1', { auth: '20260101000000_init' });
 
-    expect(await failureOf(to('v2'))).toMatchObject({ code: 'USAGE.UNKNOWN_DESTINATION', next: 'Tags: v1' });
-    expect(await failureOf(to('2026'))).toMatchObject({ message: expect.stringContaining('is the beginning of') });
+    expect(await failureOf(to('v2'))).toMatchObject({
+      code: 'USAGE.UNKNOWN_DESTINATION',
+      next: 'Use one of the tags: v1',
+    });
+    expect(await failureOf(to('2026'))).toMatchObject({ message: expect.stringContaining('2026 is ambiguous: ') });
     expect(await failureOf(writeTag(fleet.root, 'v1', { auth: null }))).toMatchObject({ code: 'MIGRATION.TAG_EXISTS' });
     expect(await failureOf(writeTag(fleet.root, '../v1', {}))).toMatchObject({ code: 'USAGE.BAD_TAG' });
     await writeTag(fleet.root, 'gone', { auth: '20250101000000_gone' });
@@ -69,7 +75,7 @@ describe('a fleet', () => {
     expect((await to('v1')).map(({ target }) => target.service.name)).toEqual(['auth']);
   });
 
-  it('is planned: locks, rows, what would be lost; and nothing is changed', async () => {
+  it('are planned with locks, rows and data losses, without any change', async () => {
     await up('20260101000000_init');
     await rows("INSERT INTO notes SELECT n, 'body' FROM generate_series(1, 1234) n; ANALYZE notes");
 
@@ -98,18 +104,18 @@ describe('a fleet', () => {
     const text = planText(planned, { sql: true });
     expect(text).toContain('  locks   notes (about 1,234 rows) ACCESS EXCLUSIVE');
     expect(text).toContain('  | ALTER TABLE notes ADD COLUMN title text;');
-    expect(text).toContain('2 to run on 1 of 2 databases');
+    expect(text).toContain('2 migrations to run on 1 of 2 databases');
     const back = planText(await planFleet(all(), { down: true, steps: 1 }, {}), {});
     expect(back).toContain('loses   the table notes');
     expect(await heads()).toEqual(['20260101000000_init', '20260101000000_init']);
   });
 
-  it('does not go down where rows or values would go, unless told to', async () => {
+  it('are not reverted where rows or values would be lost, unless that is accepted', async () => {
     await up();
     await rows("INSERT INTO notes VALUES (1, 'body', 'title')");
     const down = (steps: number, acceptDataLoss = false) => migrateFleetDown(all(), { steps, acceptDataLoss }, WAIT);
 
-    // Two steps, of which the second would lose: not even the first is taken.
+    // The second of two steps would lose data, so the first does not run either.
     expect(await down(2)).toMatchObject([
       {
         service: 'auth',
@@ -128,7 +134,7 @@ describe('a fleet', () => {
     expect(await heads()).toEqual([null, null]);
   });
 
-  it('sees rows that come in while it waits for the lock', async () => {
+  it('are checked again for rows that were added while the runner waited for a lock', async () => {
     await up('20260102');
     const result = await withClient(fleet.target('auth').admin, async (client) => {
       await client.query('BEGIN');
@@ -145,5 +151,41 @@ describe('a fleet', () => {
     expect(await readFleetMigrations([fleet.target('auth')], {})).toMatchObject([
       { data: { failed: [], unfinished: [] } },
     ]);
+  });
+});
+
+describe('a tag that cannot be read', () => {
+  let root: string;
+  beforeEach(async () => {
+    root = await mkdtemp(path.join(os.tmpdir(), 'azora-tags-'));
+  });
+  afterEach(() => rm(root, { recursive: true, force: true }));
+
+  it('is an error, not a missing tag', async () => {
+    // A directory in place of the file fails like a file without permission, also for root.
+    await mkdir(path.join(root, 'prisma', 'tags', 'v1.json'), { recursive: true });
+
+    expect(await failureOf(readTag(root, 'v1'))).toMatchObject({
+      code: 'MIGRATION.BAD_TAG_FILE',
+      why: expect.stringContaining('EISDIR'),
+    });
+    expect(await failureOf(writeTag(root, 'v1', {}))).toMatchObject({ code: 'MIGRATION.BAD_TAG_FILE' });
+    expect(await readTag(root, 'v2')).toBeUndefined();
+  });
+
+  it('is an error when the directory of all tags is the problem', async () => {
+    expect(await tagNames(root)).toEqual([]);
+    await mkdir(path.join(root, 'prisma'));
+    await writeFile(path.join(root, 'prisma', 'tags'), '');
+
+    expect(await failureOf(tagNames(root))).toMatchObject({ code: 'MIGRATION.BAD_TAG_FILE' });
+    expect(await failureOf(readTag(root, 'v1'))).toMatchObject({ code: 'MIGRATION.BAD_TAG_FILE' });
+  });
+
+  it.each(['', '[]', '{}', '{"heads":[]}', '{"heads":{"auth":1}}'])('is an error when its text is %j', async (text) => {
+    await mkdir(path.join(root, 'prisma', 'tags'), { recursive: true });
+    await writeFile(path.join(root, 'prisma', 'tags', 'v1.json'), text);
+
+    expect(await failureOf(readTag(root, 'v1'))).toMatchObject({ code: 'MIGRATION.BAD_TAG_FILE' });
   });
 });

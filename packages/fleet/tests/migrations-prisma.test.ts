@@ -52,8 +52,8 @@ async function withEngine<Result>(work: (engine: PrismaEngine) => Promise<Result
 const up = (migrations: readonly Migration[]) => migrateUp(url(), migrations, WAIT);
 const diagnose = (migrations: readonly Migration[]) => withEngine((engine) => engine.diagnose(migrations));
 
-describe('beside Prisma', () => {
-  it('its engine finds nothing to do after ours', async () => {
+describe('compatibility with Prisma', () => {
+  it('Prisma finds nothing to do after our runner', async () => {
     const migrations = await givenMigrations(FILES);
     await up(migrations);
 
@@ -64,7 +64,7 @@ describe('beside Prisma', () => {
     });
   });
 
-  it('its engine sees what ours left to do', async () => {
+  it('Prisma sees the migrations that our runner left pending', async () => {
     const migrations = await givenMigrations(FILES);
     await up(migrations.slice(0, 1));
 
@@ -76,7 +76,7 @@ describe('beside Prisma', () => {
     expect(await up(migrations)).toEqual([]);
   });
 
-  it('ours takes what its engine applied as applied, in the same table', async () => {
+  it('our runner accepts migrations that Prisma applied, in the same table', async () => {
     const migrations = await givenMigrations(FILES);
     await withEngine((engine) => engine.apply(migrations));
     const prismas = await rowsOf(url(), HISTORY_TABLE);
@@ -96,7 +96,7 @@ describe('beside Prisma', () => {
     expect(await rowsOf(url(), HISTORY_TABLE)).toEqual(prismas);
   });
 
-  it('its engine agrees after a failure that was corrected, and after a step down', async () => {
+  it('Prisma agrees after a corrected failure, and after a migration was reverted', async () => {
     const migrations = await givenMigrations(FILES);
     const broken = await givenMigrations({ ...FILES, '02_email': 'ALTER TABLE nope ADD "email" TEXT;' });
     await failureOf(up(broken));
@@ -108,7 +108,7 @@ describe('beside Prisma', () => {
     expect(await diagnose(migrations)).toEqual({ ...IN_SYNC, pending: [nameOf('02_email')] });
   });
 
-  it('both see the same edited and missing files', async () => {
+  it('both find the same edited and missing files', async () => {
     const migrations = await givenMigrations(FILES);
     await up(migrations);
     const edited = await givenMigrations({ ...FILES, '01_users': 'SELECT 1;' });
@@ -122,14 +122,14 @@ describe('beside Prisma', () => {
     expect((await failureOf(up(migrations.slice(0, 1)))).code).toBe('MIGRATION.MISSING');
   });
 
-  it('ours does not go on after a failure of its engine, which may have left a part', async () => {
+  it('our runner stops after a failure of Prisma, which may have applied a part', async () => {
     const broken = await givenMigrations({ '01_users': 'CREATE TABLE a ();\nSELECT nope;' });
     await withEngine((engine) => engine.apply(broken)).catch(() => undefined);
 
     expect((await failureOf(up(broken))).code).toBe('MIGRATION.UNFINISHED');
   });
 
-  it('both take the same lock', async () => {
+  it('both take the same advisory lock', async () => {
     const migrations = await givenMigrations(FILES);
     const holder = await openClient(url());
     await holder.query(`SELECT pg_advisory_lock(${MIGRATION_LOCK})`);

@@ -17,14 +17,14 @@ import { REPOSITORY_ROOT } from './suite-fixture';
 
 const RUNNERS = 20;
 const COMMANDS = 8;
-/** Everybody waits for everybody: that may take longer than anybody's patience. */
-const PATIENCE_SECONDS = 60;
+/** All runners wait for each other, which may take longer than the default timeout. */
+const RUNNER_TIMEOUT_SECONDS = 60;
 
 let home = '';
 let server: DatabaseUrl;
 let services: readonly Service[] = [];
 
-// A server of its own: twenty runners hold more connections than an ordinary one has to give beside the other tests.
+// A separate server, because twenty runners need more connections than the shared server has left.
 beforeAll(async () => {
   const checkout = await mkdtemp(path.join(os.tmpdir(), 'azora-race-'));
   await chmod(checkout, 0o755);
@@ -39,7 +39,7 @@ afterAll(async () => {
   await removeMigrations();
 });
 
-/** Databases and roles as the command line names them, with no table yet. */
+/** Databases and roles with the names that the command line uses, without tables. */
 async function givenTargets(prefix: string): Promise<readonly Target[]> {
   const targets = services.map((service): Target => {
     const database = `${prefix}${service.databaseSuffix}`;
@@ -51,17 +51,17 @@ async function givenTargets(prefix: string): Promise<readonly Target[]> {
   return targets;
 }
 
-/** The history of each target, and what it is when every file was applied once. */
+/** The history of each target, and the expected history when every file was applied once. */
 async function historiesOf(targets: readonly Target[]) {
   const found = await Promise.all(targets.map(async ({ admin }) => (await outcomeOf(admin)).history));
   const files = await Promise.all(targets.map(({ service }) => readMigrations(service.migrationsPath)));
   return { found, wanted: files.map((migrations) => migrations.map(({ name }) => `${name}: finished`)) };
 }
 
-describe('runners at once', () => {
-  it('twenty over the fleet: all end well, and each migration of each database was applied by one of them', async () => {
+describe('runners that start together', () => {
+  it('twenty in one process: all succeed, and each migration of each database is applied by one of them', async () => {
     const targets = await givenTargets('azt_race_');
-    const work = { targets, waits: true, runnerTimeoutMs: PATIENCE_SECONDS * 1_000 };
+    const work = { targets, waits: true, runnerTimeoutMs: RUNNER_TIMEOUT_SECONDS * 1_000 };
     const runners = Array.from({ length: RUNNERS }, () => startRunner(work));
     await Promise.all(runners.map(async ({ process: { stderr } }) => stderr && once(stderr, 'data')));
     for (const { process: child } of runners) child.stdin?.write('go\n');
@@ -75,10 +75,10 @@ describe('runners at once', () => {
     expect(applied.map((names) => names.map((name) => `${name}: finished`))).toEqual(wanted);
   });
 
-  it('eight command lines over the fleet: all exit 0, and each migration was applied by one of them', async () => {
+  it('eight command lines: all exit with 0, and each migration is applied by one of them', async () => {
     const targets = await givenTargets('azt_many_');
     const env = { DATABASE_URL: server.href, AZORA_DB_PREFIX: 'azt_many_', AZORA_HOME: home };
-    const args = ['migrate', 'up', '--json', '--lock-timeout', String(PATIENCE_SECONDS)];
+    const args = ['migrate', 'up', '--json', '--lock-timeout', String(RUNNER_TIMEOUT_SECONDS)];
     const names = targets.map(({ service }) => service.name).join(',');
 
     const results = await Promise.all(
@@ -94,7 +94,7 @@ describe('runners at once', () => {
     expect(told.map(({ service }) => service).sort()).toEqual(targets.map(({ service }) => service.name).sort());
   });
 
-  it('one that waits tells which process migrates, gives up when its time is over, and loses nothing', async () => {
+  it('a waiting runner reports the process that migrates, gives up after its timeout, and loses nothing', async () => {
     const folder = await givenFolder(SCRATCH);
     const migrations = await readMigrations(folder);
     const { rounds, undisturbed } = await inDatabase(server, async (url) => {
@@ -121,8 +121,8 @@ describe('runners at once', () => {
   });
 });
 
-/** What a runner says that it applied, by target. */
+/** The migrations that a runner reports as applied, by target. */
 function appliedBy({ result }: Ended): readonly (readonly string[])[] {
-  if (!Array.isArray(result)) throw new Error('a runner over the fleet tells a list');
+  if (!Array.isArray(result)) throw new Error('a runner of several targets reports a list');
   return result;
 }

@@ -12,7 +12,7 @@ const USERS = {
 };
 const ROWS = "INSERT INTO users SELECT n, n || '@x', 'good' FROM generate_series(1, 5) n";
 
-/** Each migration up, down and up; then with rows in the tables of the newest. */
+/** Runs the round trip of each migration, first on empty tables, then with rows. */
 async function trip(files: Readonly<Record<string, string>>, rows = ROWS): Promise<readonly string[]> {
   const migrations = await givenMigrations(files);
   const { problems, catalogs } = await tripEmpty(url(), migrations);
@@ -25,8 +25,8 @@ async function trip(files: Readonly<Record<string, string>>, rows = ROWS): Promi
 const second = (up: string, down: string) => ({ ...USERS, '02_next': up, '02_next/down': down });
 const NEXT = nameOf('02_next');
 
-describe('the proof of a way back', () => {
-  it('holds for columns, indexes, constraints, triggers, functions, grants and rows that were moved', async () => {
+describe('the round trip of a migration', () => {
+  it('succeeds for columns, indexes, constraints, triggers, functions, grants and moved rows', async () => {
     const up = `
       ALTER TABLE users RENAME COLUMN email TO mail;
       ALTER TABLE users ADD COLUMN domain text, ADD CONSTRAINT users_mail_check CHECK (mail <> '');
@@ -46,17 +46,12 @@ describe('the proof of a way back', () => {
 
   it.each([
     [
-      'a column that stays',
+      'a remaining column',
       'ALTER TABLE users ADD a int, ADD b int',
       'ALTER TABLE users DROP a',
       'column users.b is unexpected',
     ],
-    [
-      'a default that is lost',
-      'ALTER TABLE users ALTER email SET DEFAULT 1',
-      'SELECT 1',
-      'column users.email is changed',
-    ],
+    ['a lost default', 'ALTER TABLE users ALTER email SET DEFAULT 1', 'SELECT 1', 'column users.email is changed'],
     [
       'another operator class',
       'CREATE INDEX i ON users (email)',
@@ -84,13 +79,13 @@ describe('the proof of a way back', () => {
     expect(problems).toContainEqual(expect.stringContaining(`${NEXT}: down.sql leaves a difference: ${expected}`));
   });
 
-  it('finds a down that does not run, on empty tables and on rows', async () => {
+  it('finds a down.sql that fails, on empty tables and on tables with rows', async () => {
     expect(await trip(second('CREATE TABLE a ();', 'DROP TABLE b;'))).toEqual([
       expect.stringMatching(`${NEXT}: fails: .*table "b" does not exist`),
     ]);
   });
 
-  it('finds an up that rows make fail', async () => {
+  it('finds a migration.sql that fails on tables with rows', async () => {
     const up = 'ALTER TABLE users ADD COLUMN age int NOT NULL;';
     const rows = 'INSERT INTO users (id, age) VALUES (1, 40)';
 
@@ -99,7 +94,7 @@ describe('the proof of a way back', () => {
     ]);
   });
 
-  it('finds rows that do not come back, unless down.sql says so', async () => {
+  it('finds rows that are not restored, unless down.sql declares the loss', async () => {
     const up = 'ALTER TABLE users DROP COLUMN email;';
     const down = 'ALTER TABLE users ADD COLUMN email text;';
 
@@ -108,28 +103,28 @@ describe('the proof of a way back', () => {
     const backfilled = `${down} UPDATE users SET email = gen_random_uuid()::text;`;
     const insert = 'INSERT INTO users VALUES (1)';
     expect(await trip(second(up, backfilled), insert)).toEqual([
-      `${NEXT}: up and down change rows of users, and no "-- loses:" says so`,
+      `${NEXT}: applying and reverting changes rows of users, and no line "-- loses:" declares it`,
     ]);
     await rowsOf(url(), 'DROP SCHEMA public CASCADE; CREATE SCHEMA public');
     expect(await trip(second(up, `-- loses: users.email\n${backfilled}`), insert)).toEqual([]);
   });
 
-  it('finds a data migration whose way back does nothing', async () => {
+  it('finds a data migration whose down.sql does nothing', async () => {
     const up = 'UPDATE users SET email = lower(email);';
     const rows = "INSERT INTO users VALUES (1, 'a@x')";
 
     expect(await trip(second(up, 'SELECT 1;'), rows)).toEqual([
-      expect.stringContaining(`${NEXT}: down.sql does nothing that catalog or rows show`),
+      expect.stringContaining(`${NEXT}: down.sql changes neither the catalog nor a row`),
     ]);
   });
 
-  it('takes a reason why no row can show it', async () => {
+  it('accepts the reason why no row can show the effect', async () => {
     const files = second('UPDATE users SET email = lower(email);', '-- unproven: no e-mail has capitals\nSELECT 1;');
 
     expect(await trip(files, "INSERT INTO users VALUES (1, 'a@x')")).toEqual([]);
   });
 
-  it('goes no further down than a migration that cannot be undone', async () => {
+  it('stops at an irreversible migration', async () => {
     const files = {
       ...second('ALTER TABLE users ADD a int;', '-- irreversible: it sent e-mails'),
       '03_last': 'CREATE TABLE c ();',

@@ -8,7 +8,7 @@ import { useEmptyDatabase } from './migrations-fixture';
 const textsOf = (sql: string) => splitStatements(sql).map(({ text }) => text);
 
 describe('splitting SQL into statements', () => {
-  it('knows strings, identifiers, comments, dollar quotes, parentheses and SQL bodies', () => {
+  it('handles strings, identifiers, comments, dollar quotes, parentheses and SQL bodies', () => {
     const sql = [
       `SELECT 'a;b', "c;d", E'\\';', $$;$$, $tag$ $$;$$ $tag$, 'it''s;'`,
       'SELECT 1 -- ; no\n /* ; /* ; */ ; */ + 2',
@@ -24,25 +24,25 @@ describe('splitting SQL into statements', () => {
     expect(textsOf(' -- a\n /* b /* c */ */ ; \t;\r\n-- d')).toEqual([]);
   });
 
-  it('says where each begins', () => {
+  it('returns the offset of each statement', () => {
     expect(splitStatements('-- x\n  SELECT 1;\nSELECT 2').map(({ offset }) => offset)).toEqual([7, 17]);
   });
 
-  it('takes what does not end as one statement to the end', () => {
+  it('treats an unterminated token as part of the last statement', () => {
     for (const open of ["'a;", '"a;', '$$ a;', '/* a;', "E'\\'; a"]) {
       expect(splitStatements(`SELECT 1; SELECT ${open} SELECT 3`).length).toBe(2);
     }
   });
 
-  it('stays linear in the length of the text', () => {
-    // A scan that began anew at each quote would take hours, and the test would end by its time limit.
+  it('takes linear time', () => {
+    // A scan that started again at each quote would take hours, and the test would time out.
     const long = `SELECT '${"''".repeat(2_000_000)}'; SELECT 2`;
 
     expect(splitStatements(long)).toHaveLength(2);
   });
 });
 
-describe('the server splits alike', () => {
+describe('the server splits in the same way', () => {
   const url = useEmptyDatabase();
 
   it('random SQL', async () => {
@@ -90,7 +90,7 @@ describe('the server splits alike', () => {
   });
 
   it('every migration of the suite', async () => {
-    // Those of the retrieval service begin with an extension that few servers have.
+    // The migrations of the rag service need an extension that few servers have.
     const files = migrationFiles(path.resolve(__dirname, '../../../services')).filter(
       (file) => !file.includes('/rag/'),
     );
@@ -100,7 +100,7 @@ describe('the server splits alike', () => {
       await client.query('BEGIN');
       let service = '';
       for (const file of files) {
-        // Each stands on those before it, of its own service.
+        // Each migration needs the earlier migrations of its service.
         if (path.resolve(file, '../..') !== service) await client.query('ROLLBACK; BEGIN');
         service = path.resolve(file, '../..');
         const sql = readFileSync(file, 'utf8');
@@ -136,7 +136,7 @@ describe('statements that begin or end a transaction', () => {
   });
 });
 
-describe('places', () => {
+describe('placeOf', () => {
   it('counts characters, not UTF-16 units', () => {
     const sql = "SELECT '😀', nope";
 
@@ -148,7 +148,7 @@ describe('places', () => {
     });
   });
 
-  it('shows a long line around the place only', () => {
+  it('shortens a long line around the place', () => {
     const { column, excerpt } = placeOf(`${'a'.repeat(5_000)}!${'b'.repeat(5_000)}`, 5_000);
 
     expect(column).toBe(5_001);
@@ -159,11 +159,11 @@ describe('places', () => {
   });
 });
 
-/** What each statement answered: its kind, and the names and values of its rows. */
+/** The result of each statement: its command, and the names and values of its rows. */
 async function answersOf(client: ClientBase, sql: string): Promise<readonly unknown[]> {
   const results: unknown = await client.query({ text: sql, rowMode: 'array' });
   const all = (Array.isArray(results) ? results : [results]) as readonly QueryArrayResult[];
-  // A text without a statement answers with no command.
+  // A text without a statement has a result without a command.
   const answers = all.filter(({ command }) => command !== null);
   return answers.map(({ command, fields, rows }) => ({ command, names: fields.map(({ name }) => name), rows }));
 }

@@ -21,7 +21,7 @@ const stateOf = (migrations: readonly Migration[]) =>
   withClient(url(), async (client) => compareHistory(migrations, await readHistory(client)));
 
 describe('migrating up', () => {
-  it('applies what is pending in order, once, with its history', async () => {
+  it('applies the pending migrations in order, once, and records them in the history', async () => {
     const two = await givenMigrations({
       '01_users': 'CREATE TABLE users (id int PRIMARY KEY);',
       '02_email': "ALTER TABLE users ADD email text;\nINSERT INTO users VALUES (1, 'a;b');",
@@ -56,7 +56,7 @@ describe('migrating up', () => {
     expect(await rowsOf(url(), 'SELECT xmin::text FROM _prisma_migrations')).toEqual(table);
   });
 
-  it('costs one question when nothing is to be done', async () => {
+  it('needs one query when nothing is pending', async () => {
     const migrations = await givenMigrations({ '01_a': 'CREATE TABLE a ();' });
     await up(migrations);
 
@@ -68,12 +68,12 @@ describe('migrating up', () => {
     });
   });
 
-  it('does nothing to a database when there are no migrations', async () => {
+  it('does not change a database when there are no migrations', async () => {
     expect(await up([])).toEqual([]);
     expect(await rowsOf(url(), "SELECT to_regclass('_prisma_migrations')")).toEqual([null]);
   });
 
-  it('shows a failing statement with file, line, column and caret, and leaves nothing of the file', async () => {
+  it('reports a failing statement with file, line, column and caret, and rolls the file back', async () => {
     const broken = await givenMigrations({
       '01_a': 'CREATE TABLE a (note text);',
       '02_b': "CREATE TABLE b ();\n\tINSERT INTO a VALUES ('😀é'), (nope);\n",
@@ -92,7 +92,7 @@ describe('migrating up', () => {
     expect(await tablesOf(url())).toEqual(['a']);
   });
 
-  it('goes on where it failed, once the file is corrected, and keeps what went wrong until then', async () => {
+  it('continues once the failed file is corrected, and keeps the error in the history until then', async () => {
     const broken = await givenMigrations({
       '01_a': 'CREATE TABLE a ();',
       '02_b': 'CREATE TABLE b (',
@@ -115,7 +115,7 @@ describe('migrating up', () => {
     expect(await stateOf(corrected)).toMatchObject({ pending: [], failed: [], edited: [] });
   });
 
-  it('places an error that has no position at its statement', async () => {
+  it('reports an error without a position at its statement', async () => {
     const migrations = await givenMigrations({
       '01_a': 'CREATE TABLE a ();\n-- again\n  CREATE TABLE a ();\nSELECT 1;',
     });
@@ -126,7 +126,7 @@ describe('migrating up', () => {
     });
   });
 
-  it('shows no value of a row', async () => {
+  it('does not show values of rows', async () => {
     const first = "CREATE TABLE a (id text); INSERT INTO a VALUES ('s3cret'), ('s3cret');";
     for (const [second, code] of [
       ['ALTER TABLE a ADD PRIMARY KEY (id)', '23505'],
@@ -141,7 +141,7 @@ describe('migrating up', () => {
     expect(await rowsOf(url(), "SELECT count(*)::int FROM _prisma_migrations WHERE logs LIKE '%s3cret%'")).toEqual([0]);
   });
 
-  it('takes an error that a migration raises, and one that waits for the commit, for what they are', async () => {
+  it('reports an error that a migration raises, and one that is raised at the commit', async () => {
     for (const [sql, message] of [
       ["DO $$ BEGIN RAISE EXCEPTION 'no users'; END $$", 'no users'],
       [
@@ -158,7 +158,7 @@ describe('migrating up', () => {
     }
   });
 
-  it('gives up a statement that waits for a lock, or takes too long', async () => {
+  it('stops a statement that waits too long for a lock, or runs too long', async () => {
     await withClient(url(), async (other) => {
       await other.query('CREATE TABLE a ()');
       await other.query('BEGIN; LOCK TABLE a');
@@ -170,7 +170,7 @@ describe('migrating up', () => {
     });
   });
 
-  it('refuses edited, missing and late files before anything runs', async () => {
+  it('rejects edited, missing and out-of-order files before anything runs', async () => {
     const applied = await givenMigrations({ '01_a': 'CREATE TABLE a ();', '03_c': 'CREATE TABLE c ();' });
     await up(applied);
     const cases: readonly [string, string, Record<string, string>][] = [
@@ -186,7 +186,7 @@ describe('migrating up', () => {
     expect(await tablesOf(url())).toEqual(['a', 'c']);
   });
 
-  it('refuses a COMMIT in a file before anything runs', async () => {
+  it('rejects a COMMIT in a file before anything runs', async () => {
     const migrations = await givenMigrations({ '01_a': 'CREATE TABLE a ();', '02_b': 'CREATE TABLE b ();\n  COMMIT;' });
 
     expect(await failureOf(up(migrations))).toMatchObject({
@@ -196,8 +196,8 @@ describe('migrating up', () => {
     expect(await tablesOf(url())).toEqual([]);
   });
 
-  it('notices a COMMIT that it could not see, and has it looked at before it goes on', async () => {
-    // On such a server '\'' is one string; for the scan, which reads standard SQL, the COMMIT is inside of another.
+  it('detects a COMMIT that the scan missed, and stops until a person resolves the migration', async () => {
+    // On such a server '\'' is one string; for the scan, which reads standard SQL, the COMMIT is inside another string.
     await rowsOf(url(), `ALTER DATABASE ${url().database} SET standard_conforming_strings = off`);
     const sql = String.raw`CREATE TABLE a (); SELECT '\''; COMMIT; SELECT '\'';`;
     const migrations = await givenMigrations({ '01_a': sql, '02_b': 'CREATE TABLE b ();' });
@@ -220,7 +220,7 @@ describe('migrating up', () => {
     expect((await stateOf(migrations)).pending).toEqual([nameOf('02_b')]);
   });
 
-  it('gives every migration a fresh session', async () => {
+  it('resets the session settings for every migration', async () => {
     const migrations = await givenMigrations({
       '01_dump': `SET search_path = ''; CREATE TABLE public.a ();
                   CREATE FUNCTION public.f() RETURNS int LANGUAGE sql AS 'SELECT 1';
@@ -232,7 +232,7 @@ describe('migrating up', () => {
     expect(await tablesOf(url())).toEqual(['a', 'b']);
   });
 
-  it('stops after the migration that runs when it is interrupted', async () => {
+  it('finishes the current migration after an interrupt, and then stops', async () => {
     const migrations = await givenMigrations({ '01_a': 'CREATE TABLE a ();', '02_b': 'CREATE TABLE b ();' });
     const interrupt = new AbortController();
 
@@ -260,7 +260,7 @@ describe('a migration outside of a transaction', () => {
     expect(await stateOf(migrations)).toMatchObject({ applied: [nameOf('01_a'), nameOf('02_index')], failed: [] });
   });
 
-  it('that fails is not tried again by itself', async () => {
+  it('that fails is not retried automatically', async () => {
     const migrations = await givenMigrations({ '01_a': `-- no-transaction\n${TABLE}\nCREATE INDEX\n  ON a (nope);` });
 
     expect(await failureOf(up(migrations))).toMatchObject({
@@ -278,7 +278,7 @@ describe('a migration outside of a transaction', () => {
     ]);
   });
 
-  it('is told what to do when it is one and does not say so', async () => {
+  it('that lacks the first line gets advice', async () => {
     const migrations = await givenMigrations({ '01_a': TABLE, '02_i': 'CREATE INDEX CONCURRENTLY i ON a (id);' });
 
     expect((await failureOf(up(migrations))).next).toContain('-- no-transaction');

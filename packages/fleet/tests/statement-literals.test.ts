@@ -1,6 +1,6 @@
 import { withoutLiterals } from '../src/postgres/slow-statements';
 
-describe('a statement without its values', () => {
+describe('withoutLiterals', () => {
   it.each([
     [
       `SELECT "it's", a1, $1 FROM t WHERE x = 'it''s' AND n > -1.5e3`,
@@ -18,7 +18,7 @@ describe('a statement without its values', () => {
     ['SELECT $x$cut of', 'SELECT ?'],
     ['SELECT 1 /* cut of', 'SELECT ?  '],
     [`SELECT größe, 'ß' FROM "t 1"`, 'SELECT größe, ? FROM "t 1"'],
-  ])('is %j as %j', (sql, shown) => {
+  ])('turns %j into %j', (sql, shown) => {
     expect(withoutLiterals(sql)).toBe(shown);
   });
 });

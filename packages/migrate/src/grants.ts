@@ -14,11 +14,10 @@ export type TableGrants = ReadonlyMap<string, readonly TablePrivilege[]>;
 const MODEL = /^model\s+(\w+)\s*\{\s*(?:\/\/.*)?$/;
 const END = /^\}\s*(?:\/\/.*)?$/;
 const MAP = /^@@map\((?:name:\s*)?"([^"]+)"\)/;
-const COMMENT = /^\/\/\/?(.*)$/;
+const GRANT_IN_COMMENT = /\/\/.*@grant\b/;
 const ANNOTATION = /^@(\w+)\s*(.*)$/;
 /** Other annotations of models. A word outside of this list may be a misspelled `@grant`, so it is an error. */
 const OTHER_MODEL_ANNOTATIONS = ['erase', 'retain'];
-const MISPLACED = '"@grant" belongs in the "///" comment directly above a model';
 
 /**
  * Reads the rights of the app role from `/// @grant` and `@@map` in a schema.prisma. This reads lines only: the full parser
@@ -36,47 +35,53 @@ export async function readGrants(file: string): Promise<TableGrants> {
       cause: error,
     });
   });
-  const grants = new Map<string, readonly TablePrivilege[]>();
-  let comment: { readonly line: number; readonly text: string }[] = [];
-  let model: { table: string; readonly privileges: readonly TablePrivilege[] } | undefined;
-  const invalid = (line: number, why: string) => {
+  const lines = text.split(/\r?\n/).map((line, index): Line => ({ line: index + 1, text: line.trim() }));
+  const invalid: Invalid = (line, why) => {
     throw invalidGrant(file, line, why);
   };
-  for (const [index, raw] of text.split(/\r?\n/).entries()) {
-    const line = index + 1;
-    const code = raw.trim();
-    const said = COMMENT.exec(code)?.[1]?.trim();
-    if (said !== undefined && code.startsWith('///')) {
-      comment.push({ line, text: said });
-      continue;
-    }
-    if (said === undefined || /@grant\b/.test(said)) {
-      if (/\/\/.*@grant\b/.test(code)) invalid(line, MISPLACED);
-      const name = model === undefined ? MODEL.exec(code)?.[1] : undefined;
-      if (name !== undefined) {
-        model = { table: name, privileges: privilegesOf(comment, invalid) };
-      } else {
-        const stray = comment.find((it) => /@grant\b/.test(it.text));
-        if (stray !== undefined) invalid(stray.line, MISPLACED);
-      }
-      comment = [];
-    }
-    if (model === undefined) continue;
-    model.table = MAP.exec(code)?.[1] ?? model.table;
-    if (END.test(code)) {
-      grants.set(model.table, model.privileges);
-      model = undefined;
-    }
+  const grants = new Map<string, readonly TablePrivilege[]>();
+  const comments = new Set<Line>();
+  for (const [at, { text: code }] of lines.entries()) {
+    const name = MODEL.exec(code)?.[1];
+    if (name === undefined) continue;
+    const comment = commentAbove(lines, at);
+    for (const line of comment) comments.add(line);
+    grants.set(mappedName(lines, at) ?? name, privilegesOf(comment, invalid));
+  }
+  const misplaced = lines.find((line) => GRANT_IN_COMMENT.test(line.text) && !comments.has(line));
+  if (misplaced !== undefined) {
+    invalid(misplaced.line, '"@grant" belongs in the "///" comment directly above a model');
   }
   return grants;
 }
 
-function privilegesOf(
-  comment: readonly { readonly line: number; readonly text: string }[],
-  invalid: (line: number, why: string) => void,
-): readonly TablePrivilege[] {
+interface Line {
+  readonly line: number;
+  readonly text: string;
+}
+
+type Invalid = (line: number, why: string) => void;
+
+/** The `///` lines that belong to the model at that index; `//` lines between them do not end the comment. */
+function commentAbove(lines: readonly Line[], model: number): readonly Line[] {
+  const comment: Line[] = [];
+  for (let at = model - 1; lines[at]?.text.startsWith('//'); at -= 1) {
+    const line = lines[at];
+    if (line?.text.startsWith('///')) comment.unshift(line);
+  }
+  return comment;
+}
+
+function mappedName(lines: readonly Line[], model: number): string | undefined {
+  const inside = lines.slice(model + 1);
+  const end = inside.findIndex(({ text }) => END.test(text));
+  return inside.slice(0, end).flatMap(({ text }) => MAP.exec(text)?.[1] ?? [])[0];
+}
+
+function privilegesOf(comment: readonly Line[], invalid: Invalid): readonly TablePrivilege[] {
   let privileges: readonly TablePrivilege[] | undefined;
-  for (const { line, text } of comment) {
+  for (const { line, text: raw } of comment) {
+    const text = raw.replace(/^\/+\s*/, '');
     const [, word = '', argument = ''] = ANNOTATION.exec(text) ?? [];
     if (word === '' && /\s@grant\b/.test(text)) invalid(line, '"@grant" must stand on a line of its own');
     if (word === '' || OTHER_MODEL_ANNOTATIONS.includes(word)) continue;

@@ -8,9 +8,10 @@ import {
   withClient,
 } from '@azora/db-migrate';
 import type { ClientBase } from 'pg';
-import { type Effect, effectsOf, LOCK_MODES, type Loss } from '../postgres/analysis/effects';
+import { effectsOf } from '../postgres/analysis/effects';
 import { findLosses } from '../postgres/analysis/losses';
 import { parseScript } from '../postgres/analysis/parse';
+import { type Effect, LOCK_MODES, type Loss } from '../postgres/analysis/statement-effects';
 import { type Destination, depthOf, withService } from './destination';
 import { eachService, type RunOptions, type ServiceRow } from './fleet';
 

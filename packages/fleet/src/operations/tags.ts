@@ -136,7 +136,7 @@ function errnoOf(error: unknown): string {
 function badTagFile(file: string, problem: string, cause?: unknown): SuiteError {
   return new SuiteError('MIGRATION.BAD_TAG_FILE', `${file} ${problem}`, {
     kind: 'configuration',
-    ...(cause instanceof Error ? { why: `${cause.message}.` } : {}),
+    ...(isRecord(cause) ? { why: `${cause['message']}.` } : {}),
     next:
       cause === undefined ? 'Restore it from version control, or remove it and tag again' : 'Correct its permissions',
     meta: { file },

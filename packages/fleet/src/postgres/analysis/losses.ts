@@ -1,8 +1,9 @@
 import { quoteIdentifier, SuiteError } from '@azora/db-core';
 import type { Script } from '@azora/db-migrate';
 import type { ClientBase } from 'pg';
-import { effectsOf, type Loss } from './effects';
+import { effectsOf } from './effects';
 import { parseScript } from './parse';
+import type { Loss } from './statement-effects';
 
 /** All data that a file would remove, whether it exists or not. */
 export async function lossesOf(script: Script): Promise<readonly Loss[]> {

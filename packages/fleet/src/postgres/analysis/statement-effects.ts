@@ -1,6 +1,36 @@
 import type { AlterTableCmd, AlterTableStmt, ColumnDef, Constraint, Node } from 'libpg-query';
-import type { Effect } from './effects';
 import { listedNames, nameOf, typeNameOf, typeText } from './parse';
+
+/** Lock modes of tables, weakest first, as in "Explicit Locking" of the PostgreSQL manual. Weaker modes block no reader or writer. */
+export const LOCK_MODES = [
+  'ROW EXCLUSIVE',
+  'SHARE UPDATE EXCLUSIVE',
+  'SHARE',
+  'SHARE ROW EXCLUSIVE',
+  'ACCESS EXCLUSIVE',
+] as const;
+
+export type LockMode = (typeof LOCK_MODES)[number];
+
+/** Data that a statement removes: a table, a column, values, rows. */
+export interface Loss {
+  readonly what: 'table' | 'column' | 'type' | 'rows' | 'objects';
+  readonly table: string;
+  readonly column?: string;
+  /** The new type of the column. */
+  readonly type?: string;
+}
+
+/** The effect of a statement on one table. */
+export interface Effect {
+  readonly table: string;
+  readonly lock: LockMode;
+  /** The statement reads every row under the lock, or rewrites every row. */
+  readonly work?: 'scan' | 'rewrite' | undefined;
+  readonly loss?: Loss | undefined;
+  /** Why existing rows make the statement fail. */
+  readonly needsNoRows?: string | undefined;
+}
 
 /**
  * The effects of a statement on the tables that it names. DO blocks, functions and dynamic SQL are not followed. The lock

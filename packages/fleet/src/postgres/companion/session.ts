@@ -1,4 +1,5 @@
 import type { Socket } from 'node:net';
+import { scanSql } from '@azora/db-migrate/sql';
 import { type Frame, message, queryText, statementName, withQueryText, withStatementName } from './wire';
 
 /** A client's connection. */
@@ -39,7 +40,6 @@ const SYNC = message('S');
  * instead. It has no effect after any other statement.
  */
 const COPY_FAIL = message('f', 'COPY FROM STDIN must be the only statement of its query here');
-const COPY_FROM_STDIN = /^\s*copy\s+(?:"(?:[^"]|"")+"|[\w$.])+\s*(?:\([^)]*\))?\s*from\s+stdin\b/i;
 /** Text format. The number of columns is not known yet, and no client reads it. */
 const COPY_IN_RESPONSE = message('G', Buffer.from([0, 0, 0]));
 /** A COPY in the extended protocol cannot be answered; this statement fails with an error that says so. */
@@ -84,7 +84,7 @@ export function farewell(session: Session, isLast: boolean): Request {
 
 function receiveQuery(session: Session, frame: Frame): Reaction {
   session.unnamed = undefined;
-  if (COPY_FROM_STDIN.test(queryText(frame))) {
+  if (isCopyFromStdin(queryText(frame))) {
     session.copy = [frame.bytes];
     return { action: 'answer', answer: COPY_IN_RESPONSE };
   }
@@ -104,7 +104,7 @@ function receiveCopy(session: Session, frame: Frame): Reaction {
 function takeBatch(session: Session): Pick<Request, 'messages' | 'unnamed'> {
   let unnamed: Request['unnamed'] = 'kept';
   const messages = session.batch.map((received) => {
-    const frame = COPY_FROM_STDIN.test(queryText(received)) ? withQueryText(received, NO_COPY) : received;
+    const frame = isCopyFromStdin(queryText(received)) ? withQueryText(received, NO_COPY) : received;
     const name = statementName(frame);
     if (name === undefined) return frame.bytes;
     if (name !== '') return withStatementName(frame, databaseName(session, name)).bytes;
@@ -130,4 +130,20 @@ function ask(session: Session, request: Partial<Request> & Pick<Request, 'messag
 
 function requestOf(session: Session, request: Partial<Request> & Pick<Request, 'messages'>): Request {
   return { session, holds: false, unnamed: 'kept', isCopy: false, ...request };
+}
+
+/** Whether the first statement is COPY … FROM STDIN. Reads no further than it must: queries can be long. */
+function isCopyFromStdin(sql: string): boolean {
+  let previous = '';
+  let parentheses = 0;
+  for (const { kind, start, end } of scanSql(sql)) {
+    if (kind === 'space' || kind === 'comment') continue;
+    const token = sql.slice(start, end).toLowerCase();
+    if (token === ';' || (previous === '' && token !== 'copy')) return false;
+    if (parentheses === 0 && previous === 'from') return token === 'stdin';
+    if (token === '(') parentheses += 1;
+    if (token === ')') parentheses -= 1;
+    previous = token;
+  }
+  return false;
 }

@@ -3,9 +3,10 @@ import path from 'node:path';
 import { quoteIdentifier } from '@azora/db-core';
 import type { Migration } from '@azora/db-migrate';
 import type { IndexStmt } from 'libpg-query';
-import { type Effect, effectsOf } from '../analysis/effects';
+import { effectsOf } from '../analysis/effects';
 import { describeLoss } from '../analysis/losses';
 import { nameOf, parseScript } from '../analysis/parse';
+import type { Effect } from '../analysis/statement-effects';
 import type { CatalogChange } from '../verify/catalog';
 
 /** A migration before its files are written. */
@@ -81,7 +82,7 @@ export async function upText({ up, why, transactional }: Draft): Promise<string>
   const again = transactional
     ? 'after a failure, yes: one transaction, so a failure leaves nothing behind'
     : 'after a failure, once the invalid index is dropped';
-  const header = [`-- Why: ${why}`, `-- Locks: ${locks || 'no existing table'}`, `-- Rerun: ${again}`];
+  const header = [`-- Why: ${why}`, `-- Locks: ${locks || 'no existing table'}`, `-- Runs again: ${again}`];
   const body = statements.map(({ statement, effects }) => {
     const marks = effects.flatMap(({ loss, needsNoRows }) => [
       ...(loss === undefined ? [] : [`-- DATA LOSS: ${describeLoss(loss)}\n`]),

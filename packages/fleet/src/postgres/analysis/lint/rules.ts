@@ -1,8 +1,8 @@
 import type { Script } from '@azora/db-migrate';
 import type { Node } from 'libpg-query';
-import { type Effect, effectsOf, LOCK_MODES } from '../effects';
+import { effectsOf } from '../effects';
 import { nameOf, type ParsedStatement, typeNameOf } from '../parse';
-import { isConcurrentReindex } from '../statement-effects';
+import { type Effect, isConcurrentReindex, LOCK_MODES } from '../statement-effects';
 import { type Drop, dropsOf, isDropped, objectsMadeBy, type UnmanagedObjects } from '../unmanaged';
 
 export type Direction = 'up' | 'down';
