@@ -171,7 +171,7 @@ describe('a damaged backup set', () => {
     });
   });
 
-  it('is not what an outage of the storage is taken for', async () => {
+  it('is not reported for an outage of the storage', async () => {
     const { storage, set, folder } = await given();
     const outage = new SuiteError('BACKUP.STORAGE_FAILED', 'the bucket does not answer');
     let reads = 0;

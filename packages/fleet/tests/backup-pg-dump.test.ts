@@ -134,7 +134,7 @@ exit 3
       expect(await readFile(said, 'utf8')).not.toContain(`:${password}@`);
     });
 
-    it('hands pg_dump nothing of the environment but what a program needs', async () => {
+    it('passes pg_dump only the variables that every program needs', async () => {
       const place = await given();
       const bin = (await givenPlace()).directory;
       const seen = path.join(bin, 'environment');
