@@ -1,5 +1,5 @@
-// A backup of the seeded fleet (BENCH_SCALE thousand users, 30 by default: about 1 GB) and its restore, against pg_dump -Fd -j2
-// and pg_restore -j2 of every database, one after the other, on the same server; needs client programs of its version.
+// Compares a backup and restore of the seeded fleet (BENCH_SCALE thousand users, 30 by default: about 1 GB) with pg_dump -Fd
+// -j2 and pg_restore -j2 of every database, one after the other, on the same server. Needs client programs of its version.
 const { spawnSync } = require('node:child_process');
 const { mkdirSync, mkdtempSync, readdirSync, rmSync, statSync } = require('node:fs');
 const os = require('node:os');
@@ -43,7 +43,7 @@ async function measure({ azora, url, place, databases, megabytes }) {
     mkdirSync(dumps);
   };
   const dropSides = () => each((database) => sql(`DROP DATABASE IF EXISTS "${side(database)}"`));
-  // What was live before, which a restore keeps and pg_restore has not had.
+  // The replaced databases, which our restore keeps and pg_restore does not have.
   const dropKept = () => {
     const query = `SELECT datname FROM pg_database WHERE datname LIKE '${PREFIX}%\\_\\_before\\_%'`;
     const { stdout } = spawnSync('psql', ['-X', '-At', '-d', url, '-c', query], { encoding: 'utf8' });

@@ -1,6 +1,6 @@
 #!/bin/sh
-# The server's archive_command: keeps a finished part of its log in $ARCHIVE/wal. A name is written once; the same content
-# again is no error, for the server asks again after a crash.
+# The server's archive_command: copies a finished log segment to $ARCHIVE/wal and never overwrites a file. Archiving the
+# same content again succeeds, because the server may repeat a segment after a crash.
 set -eu
 from=$1
 to=$ARCHIVE/wal/$2

@@ -1,6 +1,6 @@
 #!/bin/sh
-# Makes a base backup of the running server in $ARCHIVE/base, named by when it was whole: every later moment can be restored.
-# Then removes all but the newest (2, or as many as the first argument says), and the log that only they needed.
+# Makes a base backup of the running server in $ARCHIVE/base, named after the time of its completion. Every later moment can
+# be restored. Then removes all but the newest base backups (2, or the first argument), and the log that only those need.
 set -eu
 keep=${1:-2}
 bases=$ARCHIVE/base

@@ -1,9 +1,9 @@
 #!/bin/sh
-# Makes the data of the stopped server ($PGDATA) that of a moment: the newest base backup before it, and the archived log up to
-# it, which the server reads when it is started. What was there stays in $ARCHIVE/replaced.
+# Restores the data of the stopped server ($PGDATA) to a moment: copies the newest base backup before it, and lets the server
+# replay the archived log when it starts. The replaced data is kept in $ARCHIVE/replaced.
 set -eu
 moment=${1:?usage: restore.sh '2026-11-21 10:00:00+00' [timeline]}
-# After a restore the log goes on in a timeline of its own; an earlier one is followed by its number.
+# Each restore starts a new timeline. The number of an earlier timeline follows that one.
 timeline=${2:-latest}
 fail() {
   echo "error: $1" >&2
@@ -13,7 +13,7 @@ case $timeline in
 latest) ;;
 *[!0-9]*) fail "$timeline is not the number of a timeline" ;;
 esac
-# Of the names of base backups.
+# In the format of the names of base backups.
 limit=$(date -u -d "$moment" +%Y%m%dT%H%M%SZ) || fail "$moment is not a time, such as 2026-11-21 10:00:00+00"
 target=$(date -u -d "$moment" '+%Y-%m-%d %H:%M:%S.%6N+00')
 if pg_isready -q -h "${PGHOST:-postgres}"; then
@@ -25,7 +25,7 @@ base=$(ls "$ARCHIVE/base" | grep -v part | sort | awk -v limit="$limit" '$0 <= l
 replaced=$ARCHIVE/replaced/$(date -u +%Y%m%dT%H%M%SZ)
 mkdir -p "$replaced.part"
 cp -a "$PGDATA/." "$replaced.part"
-# The last of the log was not archived yet; only the data knows it.
+# Saves the newest segments, which were not archived yet.
 mkdir -p "$ARCHIVE/wal"
 for file in "$PGDATA"/pg_wal/????????????????????????; do
   [ -e "$file" ] && [ ! -e "$ARCHIVE/wal/${file##*/}" ] && cp "$file" "$ARCHIVE/wal/"
@@ -41,5 +41,5 @@ recovery_target_timeline = '$timeline'
 recovery_target_action = 'promote'
 SETTINGS
 touch "$PGDATA/recovery.signal"
-echo "put back from the base backup $base up to $moment; what was there is in $replaced"
+echo "restored the base backup $base; the server will replay the log up to $moment. The replaced data is in $replaced"
 echo 'Start the server: docker compose start postgres'

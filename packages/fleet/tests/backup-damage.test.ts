@@ -1,9 +1,11 @@
 import { spawnSync } from 'node:child_process';
 import { readFile, rm, truncate, writeFile } from 'node:fs/promises';
 import path from 'node:path';
+import { SuiteError } from '@azora/db-core';
 import { generateX25519Identity } from 'age-encryption';
 import type { Secret } from '../src/backup-store/encryption';
 import { findSet, openSet } from '../src/backup-store/set';
+import type { Storage } from '../src/backup-store/storage';
 import { verifySet } from '../src/operations/backup/verify';
 import { migrateTargetUp } from '../src/operations/migrate';
 import type { Target } from '../src/operations/targets';
@@ -150,6 +152,41 @@ describe('a damaged backup set', () => {
       problems: [expect.stringContaining('notes/notes.copy.gz')],
     });
     expect(JSON.parse((await storage.readText(set, 'verified.json')) ?? '')).toMatchObject({ ok: false });
+  });
+
+  it('is reported even when the result cannot be stored', async () => {
+    const { storage, set, folder } = await given();
+    await truncate(path.join(folder, 'notes', 'notes.copy.gz'), 10);
+    const outage = new SuiteError('BACKUP.STORAGE_FAILED', 'the bucket is read-only');
+    const readOnly: Storage = { ...storage, writeText: () => Promise.reject(outage) };
+    const request = { set: await openSet(readOnly, set, undefined), ...{ home: folder, references: [] } };
+
+    const { verification } = await verifySet([target], { ...request, environment: process.env }, {});
+
+    expect(verification).toEqual({
+      ok: false,
+      isKept: false,
+      restoreSeconds: 0,
+      problems: [expect.stringContaining('notes/notes.copy.gz'), 'the bucket is read-only.'],
+    });
+  });
+
+  it('is not reported for an outage of the storage', async () => {
+    const { storage, set, folder } = await given();
+    const outage = new SuiteError('BACKUP.STORAGE_FAILED', 'the bucket does not answer');
+    let reads = 0;
+    // The first pass compares the checksums, the second one restores.
+    const failing: Storage = {
+      ...storage,
+      read: (id, file) => (file.endsWith('.gz') && ++reads > 2 ? Promise.reject(outage) : storage.read(id, file)),
+    };
+    const request = { set: await openSet(failing, set, undefined), ...{ home: folder, references: [] } };
+
+    const { rows, verification } = await verifySet([target], { ...request, environment: process.env }, {});
+
+    expect(rows).toMatchObject([{ state: 'failed', error: outage }]);
+    expect(verification).toMatchObject({ ok: false, isKept: false });
+    expect(await storage.readText(set, 'verified.json')).toBeUndefined();
   });
 
   it('keeps its result when only a part of it is verified, or when the verification is interrupted', async () => {

@@ -2,9 +2,11 @@ import { spawnSync } from 'node:child_process';
 import { readdir, readFile, rm, writeFile } from 'node:fs/promises';
 import path from 'node:path';
 import { generateX25519Identity } from 'age-encryption';
+import { chunksOf } from '../src/backup-store/file';
 import { openSet } from '../src/backup-store/set';
 import { verifySet } from '../src/operations/backup/verify';
 import { migrateTargetUp } from '../src/operations/migrate';
+import { pgRestoreRows } from '../src/postgres/dump/pg-dump';
 import { backUp, filesIn, givenPlace, removePlaces, restore } from './backup-fixture';
 import { givenFleet, removeFleets } from './fleet-fixture';
 import { failureOf, rowsOf } from './migrations-fixture';
@@ -134,7 +136,7 @@ exit 3
       expect(await readFile(said, 'utf8')).not.toContain(`:${password}@`);
     });
 
-    it('hands pg_dump nothing of the environment but what a program needs', async () => {
+    it('passes pg_dump only the variables that every program needs', async () => {
       const place = await given();
       const bin = (await givenPlace()).directory;
       const seen = path.join(bin, 'environment');
@@ -160,6 +162,17 @@ exit 3
       const variables = await readFile(seen, 'utf8');
       expect(variables).toMatch(/^PGPASSWORD=/m);
       expect(variables).not.toContain('sesame');
+    });
+
+    it('cannot be restored when pg_restore is missing', async () => {
+      const { target, directory } = await given();
+      const options = { ...withPath(directory), signal: undefined };
+
+      expect(await failureOf(pgRestoreRows(target.admin, chunksOf('an archive'), options))).toMatchObject({
+        code: 'RESTORE.NO_PG_RESTORE',
+        kind: 'configuration',
+        why: 'There is no pg_restore on the PATH.',
+      });
     });
 
     it('is refused when pg_dump is missing, cannot be run or is older than the server, before anything is stored', async () => {

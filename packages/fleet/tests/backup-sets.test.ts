@@ -1,12 +1,14 @@
 import { spawnSync } from 'node:child_process';
 import { mkdir, readdir, stat, writeFile } from 'node:fs/promises';
 import path from 'node:path';
+import { SuiteError } from '@azora/db-core';
 import { directoryStorage } from '../src/backup-store/directory';
 import { chunksOf } from '../src/backup-store/file';
 import { keptSets } from '../src/backup-store/retention';
 import { openSet } from '../src/backup-store/set';
+import type { SetWriter, Storage } from '../src/backup-store/storage';
 import { writeVerification } from '../src/backup-store/verification';
-import { listSets, pruneSets } from '../src/operations/backup/sets';
+import { listSets, pruneSets, readBackupState } from '../src/operations/backup/sets';
 import { migrateTargetUp } from '../src/operations/migrate';
 import type { Target } from '../src/operations/targets';
 import { backUp, givenPlace, removePlaces } from './backup-fixture';
@@ -115,6 +117,58 @@ describe('backup sets in a directory', () => {
         problem: expect.stringContaining('manifest.json'),
       },
     ]);
+  });
+
+  it('are not listed or pruned as never verified when the storage fails', async () => {
+    const { storage } = await givenPlace();
+    const { set } = await backUp([target], storage);
+    await writeVerification(await openSet(storage, set, undefined), { ok: true, restoreSeconds: 1, problems: [] });
+    await backUp([target], storage);
+    const outage = new SuiteError('BACKUP.STORAGE_FAILED', 'the bucket does not answer');
+    const failing: Storage = {
+      ...storage,
+      readText: (id, file) => (file === 'verified.json' ? Promise.reject(outage) : storage.readText(id, file)),
+    };
+
+    expect(await failureOf(listSets(failing))).toBe(outage);
+    expect(await failureOf(readBackupState(failing, 1, new Date()))).toBe(outage);
+    const retention = { last: 1, daily: 0, weekly: 0, monthly: 0 };
+    expect(await failureOf(pruneSets(failing, retention, true))).toBe(outage);
+    expect(await storage.list()).toHaveLength(2);
+  });
+
+  it('are listed with a problem when the result of their verification is damaged', async () => {
+    const { storage } = await givenPlace();
+    const { set } = await backUp([target], storage);
+    await storage.writeText(set, 'verified.json', 'true');
+
+    expect(await listSets(storage)).toMatchObject([
+      { id: set, services: ['notes'], verified: null, problem: expect.stringContaining('verified.json') },
+    ]);
+  });
+
+  it('do not count as verified when another manifest was verified', async () => {
+    const { storage } = await givenPlace();
+    const { set } = await backUp([target], storage);
+    await writeVerification(await openSet(storage, set, undefined), { ok: true, restoreSeconds: 1, problems: [] });
+    await storage.writeText(set, 'manifest.json', `${await storage.readText(set, 'manifest.json')} `);
+
+    expect(await listSets(storage)).toMatchObject([{ id: set, verified: null, problem: null }]);
+  });
+
+  it('report why a backup failed, even when the unfinished set cannot be removed', async () => {
+    const { storage } = await givenPlace();
+    const refuseToAbandon = async (writer: SetWriter): Promise<SetWriter> => ({
+      ...writer,
+      write: () => Promise.reject(new Error('the disk is gone')),
+      abandon: () => Promise.reject(new SuiteError('BACKUP.STORAGE_FAILED', 'the disk is still gone')),
+    });
+    const failing: Storage = { ...storage, begin: async (set) => refuseToAbandon(await storage.begin(set)) };
+    const lines: string[] = [];
+    const log = (line: string) => void lines.push(line);
+
+    await expect(backUp([target], failing, { log })).rejects.toMatchObject({ message: 'the disk is gone' });
+    expect(lines).toEqual([expect.stringContaining('the disk is still gone'), 'A later backup removes it']);
   });
 
   it('are pruned only with yes, and never the newest verified set', async () => {

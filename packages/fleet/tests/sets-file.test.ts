@@ -90,7 +90,7 @@ describe('a directory of sets', () => {
     await symlink(path.basename(file), file);
   };
 
-  it('tells a file that cannot be read from one that does not exist', async () => {
+  it('distinguishes a file that cannot be read from one that does not exist', async () => {
     const { entry, storage, directory } = await givenFile(undefined, Buffer.from('rows'));
     const file = path.join(directory, SET, 'notes', 'notes.copy.gz');
     await makeUnreadable(file);

@@ -222,6 +222,22 @@ describe('backup sets in a bucket', () => {
       expect(problem).toMatchObject({ code: 'BACKUP.STORAGE_FAILED', why, next: expect.stringContaining(name) });
     });
 
+    it('use the region and the credentials that are given, not those of the process', async () => {
+      const requests: string[] = [];
+      server.intercept(({ headers }) => {
+        requests.push(headers.authorization ?? '');
+        return false;
+      });
+
+      await open({ ...environment, AWS_REGION: 'eu-central-9' }).list();
+      await problemOf(open({ ...environment, AWS_ACCESS_KEY_ID: 'AKIANOBODY' }).list());
+
+      expect(requests).toEqual([
+        expect.stringMatching(/Credential=S3RVER\/\d+\/eu-central-9\/s3\//),
+        expect.stringMatching(/Credential=AKIANOBODY\/\d+\/us-east-1\/s3\//),
+      ]);
+    });
+
     it('repeat no text of the server, which may hold a secret', async () => {
       const body = '<Error><Code>SignatureDoesNotMatch</Code><Message>open sesame</Message></Error>';
       server.intercept((_, response) => Boolean(response.writeHead(403).end(body)));

@@ -355,7 +355,7 @@ describe('an error that is not an answer of the database', () => {
 
     const { answer } = await answerQuery(context, 'people', SELECT_1, options);
 
-    expect(answer).toMatchObject([{ name: 'SuiteError', code: 'SERVER.CONNECTION_LOST' }]);
+    expect(answer).toMatchObject([{ name: 'SuiteError', code: 'DATABASE.CONNECTION_LOST' }]);
   });
 
   it('is logged, and not shown, when it is a bug', async () => {

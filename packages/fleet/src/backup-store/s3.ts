@@ -1,10 +1,8 @@
 import type { Environment } from '../system/child-environment';
 import { textOf } from './file';
 import { type Bucket, filesLost, fileTooLarge, LARGEST_BYTES, openBucket, type S3Location } from './s3-bucket';
-import { type Chunks, fileMissing, SET_ID, type SetWriter, type Storage } from './storage';
+import { CHECKSUM_FILE, type Chunks, fileMissing, SET_ID, type SetWriter, type Storage } from './storage';
 
-/** Marks a complete set: written last and removed first. */
-const CHECKSUM_FILE = 'manifest.seal';
 /** An unfinished set counts as abandoned when nothing was added to it for this long. */
 const ABANDONED_AFTER_MS = 24 * 3_600_000;
 const CONCURRENT_REQUESTS = 16;

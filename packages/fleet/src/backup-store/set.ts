@@ -3,11 +3,9 @@ import { SuiteError } from '@azora/db-core';
 import { authenticate, KEY_FILE, openSetKey, type Secret, type SetKey } from './encryption';
 import { chunksOf } from './file';
 import { type Manifest, parseManifest } from './manifest';
-import { fileDamaged, fileMissing, type SetWriter, type Storage } from './storage';
+import { CHECKSUM_FILE, fileDamaged, fileMissing, type SetWriter, type Storage } from './storage';
 
 const MANIFEST_FILE = 'manifest.json';
-/** The manifest's SHA-256, or its HMAC-SHA-256 under the key of an encrypted set. */
-const CHECKSUM_FILE = 'manifest.seal';
 
 /** A finished set with its manifest. */
 export interface ReadSet {
@@ -76,6 +74,7 @@ async function requireText(storage: Storage, set: string, file: string): Promise
   return text;
 }
 
+/** The SHA-256 of the manifest, or its HMAC-SHA-256 under the key of an encrypted set. */
 function checksumOf(text: string, key: SetKey | undefined): string {
   return key === undefined ? `sha256 ${sha256Of(text)}\n` : `hmac-sha256 ${authenticate(key, text)}\n`;
 }

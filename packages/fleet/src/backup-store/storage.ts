@@ -30,6 +30,9 @@ export interface SetWriter {
   abandon(): Promise<void>;
 }
 
+/** The checksum of the manifest. In a bucket, its presence marks a complete set. */
+export const CHECKSUM_FILE = 'manifest.seal';
+
 /** The id of a set: the time at which the backup began, in UTC to the millisecond, and six random hexadecimal digits. */
 export const SET_ID = /^(\d{4})(\d\d)(\d\d)T(\d\d)(\d\d)(\d\d)(\d{3})Z-[0-9a-f]{6}$/;
 
@@ -71,7 +74,7 @@ export async function keepSourceError<Result>(
 export function fileMissing(set: string, file: string): SuiteError {
   return new SuiteError('BACKUP.NO_FILE', `${file} is missing from the backup set ${set}`, {
     kind: 'finding',
-    why: 'The file was deleted after the backup.',
+    why: 'The file was deleted, or the set was not copied completely.',
     next: 'Use another set, or another copy of this set',
     meta: { set, file },
   });
