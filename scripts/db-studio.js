@@ -1,4 +1,4 @@
-// The studio of a checkout: builds the toolkit and the page that it serves, then runs `azora-db studio`.
+// Builds the toolkit and the studio's page, then runs `azora-db studio` with the given arguments.
 const { bootstrap, runTool, start } = require('./bootstrap.js');
 
 start(async () => {
