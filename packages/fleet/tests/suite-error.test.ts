@@ -3,9 +3,9 @@ import { toSuiteError } from '../src/operations/fleet';
 
 const thrown = (message: string, facts: object = {}) => Object.assign(new Error(message), facts);
 
-describe('what was thrown, as the suite tells it', () => {
+describe('toSuiteError', () => {
   it.each([
-    // A socket that was reset tells it to whoever reads or whoever writes.
+    // A reset socket fails the next read or the next write.
     thrown('read ECONNRESET', { code: 'ECONNRESET', syscall: 'read' }),
     thrown('write ECONNRESET', { code: 'ECONNRESET', syscall: 'write' }),
     thrown('write EPIPE', { code: 'EPIPE', syscall: 'write' }),
@@ -13,7 +13,7 @@ describe('what was thrown, as the suite tells it', () => {
     thrown('Connection terminated unexpectedly'),
     thrown('Client has encountered a connection error and is not queryable'),
     thrown('terminating connection due to administrator command', { code: '57P01' }),
-  ])('is a lost connection: %p', (error) => {
+  ])('turns it into a lost connection: %p', (error) => {
     expect(toSuiteError(error)).toMatchObject({
       code: 'SERVER.CONNECTION_LOST',
       why: `${error.message}.`,
@@ -21,13 +21,13 @@ describe('what was thrown, as the suite tells it', () => {
     });
   });
 
-  it('has no empty sentence for an error without words', () => {
+  it('gives no reason for an error without a message', () => {
     const { code, why } = toSuiteError(thrown('', { code: 'ECONNREFUSED' }));
 
     expect({ code, why }).toEqual({ code: 'SERVER.CONNECTION_LOST', why: undefined });
   });
 
-  it("is a refusal by its SQLSTATE, the suite's own error as it is, or a bug", () => {
+  it("keeps the SQLSTATE of PostgreSQL's errors, returns the suite's own errors, and reports others as bugs", () => {
     const refusal = thrown('relation "x" does not exist', { code: '42P01' });
     const own = new SuiteError('TEST.OWN', 'own');
     const missing = thrown("ENOENT: no such file or directory, open 'x'", { code: 'ENOENT', syscall: 'open' });
