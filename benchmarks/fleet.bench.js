@@ -1,4 +1,4 @@
-// The fleet commands against psql and the official command line.
+// Compares the fleet commands with psql and with Prisma's command line.
 const { readdirSync, readFileSync } = require('node:fs');
 const path = require('node:path');
 const { databaseOf, median, peakMemoryMib, row, seconds, withDatabase } = require('./measure.js');
@@ -65,7 +65,7 @@ exports.run = ({ root, home, url, runs, hasVector }) => {
   return rows;
 };
 
-/** What setup does, as a person would type it: role, database, rights, the migration. */
+/** Does by psql what setup does: role, database, rights, the migration. */
 function setUpByPsql(root, name, psql) {
   const database = `peer_${databaseOf(root, name)}`;
   const [migration] = readdirSync(path.join(root, 'services', name, 'prisma', 'migrations'));

@@ -1,4 +1,4 @@
-// All clients from cold, and again when no schema changed.
+// Measures the generation of all clients without a cache, and again when no schema changed.
 const { readdirSync, rmSync } = require('node:fs');
 const path = require('node:path');
 const { median, seconds } = require('./measure.js');

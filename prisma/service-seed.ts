@@ -18,6 +18,14 @@ const BLOCK_USERS = 1_000;
 /** Two seeds of volume at once take turns by the block; the number is "seed" in ASCII. */
 const VOLUME_LOCK = 0x73656564;
 
+/**
+ * Lifts the limits of the app role for the seed's own session: two seeds at once wait for each other's blocks, and a block
+ * may take long on a slow machine. Names only the limits that the server knows.
+ */
+const NO_LIMITS = `
+  SELECT set_config(name, '0', false) FROM pg_settings
+  WHERE name IN ('statement_timeout', 'lock_timeout', 'idle_in_transaction_session_timeout', 'transaction_timeout')`;
+
 /** Inserts what is missing of the service's fixed rows, then brings its sequences past the ids that were given. */
 export async function seedBase(seed: AnySeed, url: string, context: SeedContext): Promise<void> {
   // Rows in bulk are slow on a slow machine, and nobody waits for one of them.
@@ -110,6 +118,7 @@ async function withSeedClient<Result>(url: string, work: (client: Client) => Pro
   client.on('error', () => undefined);
   await client.connect();
   try {
+    await client.query(NO_LIMITS);
     return await work(client);
   } finally {
     await client.end().catch(() => undefined);

@@ -1,15 +1,16 @@
-// What a clean clone needs before any of its own code can run: the packages, and the toolkit compiled. Plain Node
-// without dependencies, for nothing is installed yet when it starts.
+// Installs the packages and compiles the toolkit, so that a clean clone can run its own code. Plain Node without
+// dependencies, because nothing is installed yet.
 const { spawn } = require('node:child_process');
 const { createHash } = require('node:crypto');
 const { existsSync, readFileSync, writeFileSync } = require('node:fs');
 const path = require('node:path');
+const { bootstrapEnvironment } = require('./environment.js');
 const { withLock } = require('./lock.js');
 
 const root = path.resolve(__dirname, '..');
 const MINIMUM_NODE = [20, 19];
 
-/** A failure with what to do about it, printed as two lines without a stack. */
+/** A failure with its solution, printed as two lines without a stack. */
 class SetupError extends Error {
   constructor(message, fix) {
     super(message);
@@ -23,11 +24,11 @@ function checkNode() {
   throw new SetupError(`Node ${process.versions.node} is too old`, `install Node ${MINIMUM_NODE.join('.')} or newer`);
 }
 
-/** Runs a program in the checkout; what it prints is shown when it fails, on stderr, where it spoils no command's output. */
+/** Runs a program in the checkout. When it fails, its output goes to stderr, away from the output of the command. */
 async function run(command, args, { about, owns }) {
-  // npm is a batch file on Windows, which only a shell starts; none of these arguments comes from outside.
+  // On Windows npm is a batch file, which only a shell can start. None of these arguments comes from the user.
   const shell = process.platform === 'win32' && command === 'npm';
-  const env = { ...process.env, NX_DAEMON: 'false' };
+  const env = bootstrapEnvironment(process.env);
   const child = spawn(command, args, { cwd: root, stdio: ['ignore', 'pipe', 'pipe'], shell, env });
   owns(child.pid);
   const printed = [];
@@ -39,10 +40,13 @@ async function run(command, args, { about, owns }) {
   });
   if (status === 0) return;
   process.stderr.write(Buffer.concat(printed));
-  throw new SetupError(`${about} failed`, 'read what it printed above; the next run goes on from there');
+  throw new SetupError(
+    `${about} failed`,
+    'read its output above and correct the problem; the next run continues from there',
+  );
 }
 
-/** node_modules holds the hash of the package-lock.json that it was installed from. */
+/** Installs when package-lock.json differs from the one whose hash is in node_modules. */
 async function install(owns) {
   const stamp = path.join(root, 'node_modules', '.azora-installed');
   const hash = createHash('sha256')
@@ -55,8 +59,8 @@ async function install(owns) {
 }
 
 /**
- * Installs the packages if the lock file changed and runs the builds, each a script of a package with its arguments; one
- * process of the checkout at a time.
+ * Installs the packages if package-lock.json changed, and runs the builds, each a script of a package with its arguments.
+ * One process per checkout does this at a time.
  */
 async function bootstrap(...builds) {
   checkNode();
@@ -73,12 +77,12 @@ async function bootstrap(...builds) {
     if (!['EACCES', 'EROFS', 'EPERM', 'ENOSPC'].includes(error.code)) throw error;
     throw new SetupError(
       `the checkout cannot be written (${error.message})`,
-      'run it as its owner, on a disk with room',
+      'run the command as the owner of the checkout, on a disk with free space',
     );
   }
 }
 
-/** Runs `main` and prints its failure as what is wrong and how to mend it. */
+/** Runs `main` and prints its failure as a problem and a solution. */
 function start(main) {
   main().catch((error) => {
     process.stderr.write(`error: ${error.message}\n${error.fix === undefined ? '' : `fix:   ${error.fix}\n`}`);
@@ -86,7 +90,7 @@ function start(main) {
   });
 }
 
-/** Becomes `azora-db` with the arguments given: in this process, so that Ctrl-C and the exit code are the command's own. */
+/** Runs `azora-db` in this process, so that Ctrl-C and the exit code are those of the command. */
 function runTool(...args) {
   const bin = path.join(root, 'packages', 'fleet', 'bin', 'azora-db.js');
   process.chdir(root);

@@ -1,3 +1,3 @@
 @echo off
-rem Sets the databases up; the same as "npm run db:setup". Arguments are passed on.
+rem Sets up the databases, the same as "npm run db:setup". Passes its arguments on.
 node "%~dp0db-setup.js" setup %*

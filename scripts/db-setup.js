@@ -1,4 +1,4 @@
-// From a clean clone to running databases: bootstraps the checkout, then runs `azora-db` with the arguments given.
+// Bootstraps the checkout, then runs `azora-db` with the given arguments.
 const { bootstrap, runTool, start } = require('./bootstrap.js');
 
 start(async () => {

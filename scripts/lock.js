@@ -1,14 +1,15 @@
-// One process at a time, by a file that names its owner. Plain Node: it guards the installation of everything else.
+// A lock file that names its owner. Plain Node, because it guards the installation of the packages. The toolkit's own
+// system/lock-file.ts serves other needs: it never removes a file to make room.
 const { linkSync, mkdirSync, readFileSync, renameSync, unlinkSync, writeFileSync } = require('node:fs');
 const path = require('node:path');
 const { setTimeout: sleep } = require('node:timers/promises');
 
 const POLL_MS = 200;
 
-/** When a process began, so that a pid given to another program does not count; '' where it cannot be told. */
+/** When a process started, which tells it from a later one with the same pid; '' when the system does not show it. */
 function startOf(pid) {
   try {
-    // Fields 3 (state) and 22 (start) of /proc/<pid>/stat; the second field may hold spaces and parentheses.
+    // Fields 3 (state) and 22 (start) of /proc/<pid>/stat; field 2 may contain spaces and parentheses.
     const fields = readFileSync(`/proc/${pid}/stat`, 'utf8').split(') ').pop().split(' ');
     return fields[0] === 'Z' ? '' : fields[19];
   } catch {
@@ -25,7 +26,7 @@ function isProcessAlive({ pid, start }) {
   return start === '' || startOf(pid) === start;
 }
 
-/** The owner lives while its process, or one that it started and named, does: a killed setup leaves npm running. */
+/** An owner lives as long as its process or a child process that it named: a killed setup leaves npm running. */
 function isAlive(owners) {
   return owners.some(isProcessAlive);
 }
@@ -43,7 +44,7 @@ function readOwner(file) {
   }
 }
 
-/** Takes a dead owner's lock out of the way. Renamed first: of several who try, one gets the file, and looks at it. */
+/** Removes the lock of a dead owner. Renames it first: of several processes one gets the file and examines it. */
 function removeStale(file, mine) {
   const aside = `${mine}.stale`;
   try {
@@ -54,7 +55,7 @@ function removeStale(file, mine) {
   }
   const owner = readOwner(aside);
   try {
-    // It was replaced by a living owner's in the meantime: give it back.
+    // A living owner replaced it meanwhile: put it back.
     if (owner !== undefined && isAlive(owner)) linkSync(aside, file);
   } finally {
     unlinkSync(aside);
@@ -62,8 +63,8 @@ function removeStale(file, mine) {
 }
 
 /**
- * Runs `work` while holding the lock; waits for a living owner, takes over from a dead one. `work` is given a function
- * that names a child process as owner too.
+ * Runs `work` under the lock. Waits for a living owner and replaces a dead one. `work` gets a function that names a child
+ * process as an owner too.
  */
 async function withLock(file, work) {
   const mine = `${file}.${process.pid}`;
@@ -74,7 +75,7 @@ async function withLock(file, work) {
     let told = false;
     for (;;) {
       try {
-        // A link appears whole or not at all, and fails when the name is taken.
+        // Creating a link is atomic, and fails when the name is taken.
         linkSync(mine, file);
         break;
       } catch (error) {

@@ -1,8 +1,8 @@
-// Runs Prisma's own command line without its engine: `node ../../scripts/prisma.js validate`, from a service's folder.
+// Runs Prisma's command line without its engine, from the folder of a service: `node ../../scripts/prisma.js validate`.
 const { spawnSync } = require('node:child_process');
 
-// Every Prisma command tries to download its schema engine first, even those that need none. Naming a file that exists
-// as that engine stops it; nothing here ever runs it.
+// Every Prisma command first downloads its schema engine, even when it does not need it. It skips the download when this
+// variable names an existing file, which is never run. Prisma otherwise gets the whole environment, as if called directly.
 const env = {
   PRISMA_SCHEMA_ENGINE_BINARY: process.execPath,
   PRISMA_HIDE_UPDATE_MESSAGE: '1',

@@ -1,4 +1,4 @@
-// `npm test`: bootstraps a clean clone, builds what changed, then runs jest with the arguments given.
+// `npm test`: bootstraps the checkout, builds what changed, then runs jest with the given arguments.
 const path = require('node:path');
 const { bootstrap, root, start } = require('./bootstrap.js');
 

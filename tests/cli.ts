@@ -14,7 +14,7 @@ export interface CliOptions {
   readonly signal?: AbortSignal;
 }
 
-/** Runs the command line as a user does, in a process of its own, with only the environment that a test gives it. */
+/** Runs the command line in its own process, as a user does, with the environment that a test gives it. */
 export async function azoraDb(args: readonly string[], { env = {}, cwd, signal }: CliOptions = {}): Promise<CliResult> {
   const bin = path.join(repositoryRoot(), 'packages', 'fleet', 'bin', 'azora-db.js');
   const { PATH = '', HOME = '', TMPDIR = '' } = process.env;

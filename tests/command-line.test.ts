@@ -8,7 +8,7 @@ import { withClient } from '@azora/db-fleet';
 import { repositoryRoot, testServerUrl } from '@azora/db-testkit';
 import { azoraDb, type CliResult } from './cli';
 
-/** Three services are enough to see a fleet: one plain, one with functions and triggers, one with serial ids. */
+/** Three services stand for the fleet: a plain one, one with functions and triggers, one with serial ids. */
 const FEW = ['--service', 'notification,mint,workflow'];
 
 describe('azora-db', () => {
@@ -35,7 +35,7 @@ describe('azora-db', () => {
 
   const json = ({ stdout }: CliResult) => JSON.parse(stdout);
 
-  it('sets up services, and a second run finds nothing to do', async () => {
+  it('sets up services, and changes nothing in a second run', async () => {
     const first = await run('setup', '--no-build', '--json', ...FEW);
     const second = await run('setup', '--no-build', '--json', ...FEW);
 
@@ -62,7 +62,7 @@ describe('azora-db', () => {
     expect(await contents()).toEqual(before);
   });
 
-  it('tells the state of the fleet as one JSON document', async () => {
+  it('prints the state of the fleet as one JSON document', async () => {
     const status = await run('status', '--json', '--check', ...FEW);
 
     expect(status).toMatchObject({ exitCode: 0, stderr: '' });
@@ -90,7 +90,7 @@ describe('azora-db', () => {
     expect((await run('status', '--check', ...FEW)).exitCode).toBe(0);
   });
 
-  it('goes down and up again', async () => {
+  it('reverts a migration and applies it again', async () => {
     for (const name of names) {
       const url = withUrlParts(testServerUrl(), {
         database: `${prefix}${name === 'notification' ? 'notifications' : name}`,
@@ -110,7 +110,7 @@ describe('azora-db', () => {
     expect(up).toMatchObject({ exitCode: 0, stdout: expect.stringContaining('workflow: applied') });
   });
 
-  it("gives the app role a URL that reaches its own database only and the administrator's on request", async () => {
+  it("prints the app role's URL, which reaches its own database only, and the administrator's URL on request", async () => {
     const app = (await run('url', 'mint')).stdout.trim();
     const admin = (await run('url', 'mint', '--admin')).stdout.trim();
 
@@ -118,6 +118,13 @@ describe('azora-db', () => {
     expect(parseDatabaseUrl(admin, 'url').user).toBe(testServerUrl().user);
     const other = withUrlParts(parseDatabaseUrl(app, 'url'), { database: `${prefix}notifications` });
     await expect(withClient(other, async () => undefined)).rejects.toMatchObject({ code: 'SERVER.REFUSED' });
+  });
+
+  it('prints JSON when a parent command gets --json', async () => {
+    const list = await run('backup', '--json', 'list');
+
+    expect(list).toMatchObject({ exitCode: 0, stderr: '' });
+    expect(json(list)).toMatchObject({ sets: [] });
   });
 
   it('drops nothing without --yes, and sets up again with it', async () => {
@@ -130,7 +137,7 @@ describe('azora-db', () => {
     expect(json(await run('status', '--json', '--service', 'mint')).services[0].tables.transactions).toBe(0);
   });
 
-  it('refuses rag where pgvector is not to be had, saying what to install, and sets the others up', async () => {
+  it('rejects rag on a server without pgvector, names what to install, and sets up the other services', async () => {
     const { rows } = await withClient(testServerUrl(), (client) =>
       client.query("SELECT FROM pg_available_extensions WHERE name = 'vector'"),
     );
@@ -164,24 +171,61 @@ describe('azora-db', () => {
         'MINT_DATABASE_URL',
       ],
       ['a bad prefix', ['status'], { AZORA_DB_PREFIX: 'no spaces' }, 'AZORA_DB_PREFIX'],
-    ])('%s: one line, exit 2', async (_title, args, wrong, says) => {
+    ])('%s: one line, exit 2', async (_title, args, wrong, expected) => {
       const result = await azoraDb(args, { env: { ...env, ...wrong } });
 
       expect(result.exitCode).toBe(2);
-      expect(result.stderr).toContain(says);
+      expect(result.stderr).toContain(expected);
       expect(result.stderr + result.stdout).not.toContain(password);
     });
 
-    it('an unreachable server: the variable and the reason, not the password', async () => {
+    it('an unreachable server: the variable and the reason without the password, exit 1', async () => {
       const port = await freePort();
       const unreachable = { ...env, DATABASE_URL: `postgresql://u:${password}@127.0.0.1:${port}/postgres` };
 
       const result = await azoraDb(['setup', '--no-build'], { env: unreachable });
 
-      expect(result.exitCode).toBe(2);
+      expect(result.exitCode).toBe(1);
       expect(result.stderr + result.stdout).toContain('DATABASE_URL');
       expect(result.stderr + result.stdout).toContain('ECONNREFUSED');
       expect(result.stderr + result.stdout).not.toContain(password);
+    });
+
+    it.each([
+      ['a missing argument', ['migrate', 'tag', '--json'], "missing required argument 'name'"],
+      ['an unknown option', ['status', '--jsn', '--json'], "unknown option '--jsn'"],
+      ['an unknown command', ['statsu', '--json'], "unknown command 'statsu'"],
+      ['a missing command', ['server', '--json'], "unknown option '--json'"],
+    ])('%s with --json: one JSON document on stdout', async (_title, args, message) => {
+      const result = await azoraDb(args, { env });
+
+      expect(result.exitCode).toBe(2);
+      expect(json(result)).toMatchObject({
+        ok: false,
+        error: { code: 'USAGE.INVALID_ARGUMENTS', message: expect.stringContaining(message) },
+      });
+    });
+
+    it('--json as the value of another option: no JSON', async () => {
+      const destination = await run('migrate', 'down', '--to', '--json', '--service', 'mint');
+      const steps = await run('migrate', 'down', '--steps', '--json');
+
+      expect(destination).toMatchObject({
+        exitCode: 2,
+        stdout: '',
+        stderr: expect.stringContaining('USAGE.UNKNOWN_DESTINATION'),
+      });
+      expect(steps).toMatchObject({ exitCode: 2, stdout: '' });
+    });
+
+    it('AZORA_DEBUG in .env: the stack', async () => {
+      const checkout = fewServices();
+      writeFileSync(path.join(checkout, '.env'), 'AZORA_DEBUG=1\n');
+
+      const result = await azoraDb(['status', '--service', 'mnit'], { env, cwd: checkout });
+
+      expect(result.stderr).toMatch(/Unknown service: mnit[\s\S]*\n {4}at /);
+      rmSync(checkout, { recursive: true });
     });
 
     it('a schema that does not parse: file and line', async () => {
@@ -200,7 +244,7 @@ describe('azora-db', () => {
       rmSync(checkout, { recursive: true });
     });
 
-    it('a migration with a syntax error: file, line and caret; the others go on and the database stays as it was', async () => {
+    it('a migration with a syntax error: file, line and caret; other services continue and the database is unchanged', async () => {
       const checkout = fewServices();
       const migration = path.join(checkout, 'services/notification/prisma/migrations/20990101000000_broken');
       cpSync(path.join(checkout, 'services/notification/prisma/migrations/20260101000000_init'), migration, {
@@ -217,7 +261,7 @@ describe('azora-db', () => {
 
       const result = await azoraDb(['migrate', 'up', '--json'], { env, cwd: checkout });
 
-      expect(result.exitCode).toBe(2);
+      expect(result.exitCode).toBe(1);
       const { services } = JSON.parse(result.stdout);
       expect(services.find((it: { service: string }) => it.service === 'workflow')).toMatchObject({
         state: 'done',
@@ -242,7 +286,7 @@ describe('azora-db', () => {
       rmSync(checkout, { recursive: true });
     });
 
-    it('an edited applied migration: named and refused', async () => {
+    it('an edited applied migration: named and rejected', async () => {
       const checkout = fewServices();
       writeFileSync(
         path.join(checkout, 'services/mint/prisma/migrations/20260101000000_init/migration.sql'),
@@ -280,7 +324,7 @@ describe('azora-db', () => {
   }
 });
 
-/** A checkout with the three services only, which a test may spoil. */
+/** A checkout with three services, which a test may change. */
 function fewServices(): string {
   const checkout = mkdtempSync(path.join(os.tmpdir(), 'azora-checkout-'));
   for (const file of ['lerna.json', 'package.json'])

@@ -111,18 +111,24 @@ interface Creation {
 function creations(files: readonly ts.SourceFile[], factories: readonly Factory[]): readonly Creation[] {
   return files.flatMap((file) =>
     nodesOf(file).flatMap((node): Creation[] => {
-      if (ts.isNewExpression(node) && node.expression.getText() === 'SuiteError') {
-        const [code, , details] = node.arguments ?? [];
-        return code === undefined ? [] : [{ node, code, kind: kindOf(details) }];
-      }
-      if (!ts.isCallExpression(node)) return [];
-      const factory = factories.find((it) => it.name === node.expression.getText() && uses(file, it));
-      const code = factory === undefined ? undefined : node.arguments[factory.parameter];
-      if (factory === undefined || code === undefined) return [];
-      const details = node.arguments.find(ts.isObjectLiteralExpression);
-      return [{ node, code, kind: factory.kind ?? (details === undefined ? undefined : kindOf(details)) }];
+      if (ts.isNewExpression(node)) return constructorCall(node);
+      return ts.isCallExpression(node) ? factoryCall(file, node, factories) : [];
     }),
   );
+}
+
+function constructorCall(node: ts.NewExpression): Creation[] {
+  const [code, , details] = node.arguments ?? [];
+  if (node.expression.getText() !== 'SuiteError' || code === undefined) return [];
+  return [{ node, code, kind: kindOf(details) }];
+}
+
+function factoryCall(file: ts.SourceFile, node: ts.CallExpression, factories: readonly Factory[]): Creation[] {
+  const factory = factories.find((it) => it.name === node.expression.getText() && uses(file, it));
+  const code = factory === undefined ? undefined : node.arguments[factory.parameter];
+  if (factory === undefined || code === undefined) return [];
+  const details = node.arguments.find(ts.isObjectLiteralExpression);
+  return [{ node, code, kind: factory.kind ?? (details === undefined ? undefined : kindOf(details)) }];
 }
 
 /** Every place that creates an error with a literal code, and the places whose code is not known. */

@@ -1,3 +1,4 @@
+import net from 'node:net';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { SuiteError } from '@azora/db-core';
 import { useDatabase } from '@azora/db-testkit';
@@ -14,7 +15,7 @@ describe('a store', () => {
   });
   afterAll(() => mint.close());
 
-  it('takes a transaction back when its work throws', async () => {
+  it('rolls a transaction back when its work throws', async () => {
     const work = mint.transaction(async (tx) => {
       await tx.wallet.create({ data: { id: 'lost', userId: 'ada' } });
       throw new SuiteError('TEST.STOP', 'stop');
@@ -24,7 +25,7 @@ describe('a store', () => {
     expect(await mint.prisma.wallet.findUnique({ where: { id: 'lost' } })).toBeNull();
   });
 
-  it('runs a transaction again that PostgreSQL ended because of a deadlock', async () => {
+  it('retries a transaction that PostgreSQL ended because of a deadlock', async () => {
     let runs = 0;
     const held = new Set<number>();
     const touch = (first: number, second: number) =>
@@ -41,7 +42,7 @@ describe('a store', () => {
     expect(runs).toBeGreaterThan(2);
   });
 
-  it('ends a transaction that takes too long, and says that nothing of it stays', async () => {
+  it('ends a transaction that takes too long, and reports that it was rolled back', async () => {
     const hasty = openMint({ url: db().url, pool: { statementTimeoutMs: 1_000 } });
 
     const work = hasty.transaction(async (tx) => {
@@ -55,7 +56,7 @@ describe('a store', () => {
     await hasty.close();
   });
 
-  it('keeps a connection whose statement was refused, and drops one that is broken', async () => {
+  it('keeps a connection whose statement failed, and drops a broken one', async () => {
     const narrow = openMint({ url: db().url, pool: { max: 1 } });
     const session = async () => {
       const [row] = await narrow.query<{ pid: number }>({
@@ -75,7 +76,7 @@ describe('a store', () => {
     await narrow.close();
   });
 
-  it('says that nothing was sent when the pool has no connection to give', async () => {
+  it('reports that nothing was sent when the pool has no free connection', async () => {
     const narrow = openMint({ url: db().url, pool: { max: 1, connectTimeoutMs: 2_000 } });
     const holder = await narrow.pool.connect();
 
@@ -98,7 +99,7 @@ describe('a store', () => {
     expect(JSON.stringify(slow)).not.toContain('private');
   });
 
-  it('goes on after its connections were cut', async () => {
+  it('continues after its connections were cut', async () => {
     await mint.prisma.wallet.count();
     await db().admin(
       "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = current_database() AND usename LIKE '%_mint_app'",
@@ -108,20 +109,30 @@ describe('a store', () => {
     expect(await mint.prisma.wallet.count()).toBeGreaterThan(0);
   });
 
-  it('connects to nothing before its first use, and closes twice', async () => {
-    const unused = openMint({ url: 'postgresql://nobody@127.0.0.1:1/nothing' });
+  it('opens no connection before its first use, and can be closed twice', async () => {
+    const connections: unknown[] = [];
+    const server = net.createServer((socket) => connections.push(socket.destroy()));
+    await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
+    const { port } = server.address() as net.AddressInfo;
+    const unused = openMint({ url: `postgresql://nobody@127.0.0.1:${port}/nothing` });
 
-    await unused.close();
-    await unused.close();
+    await expect(unused.close()).resolves.toBeUndefined();
+    await expect(unused.close()).resolves.toBeUndefined();
+    expect(connections).toEqual([]);
+    const used = openMint({ url: `postgresql://nobody@127.0.0.1:${port}/nothing` });
+    await expect(used.query({ text: 'SELECT 1', values: [] })).rejects.toMatchObject({ kind: 'failure' });
+    expect(connections.length).toBeGreaterThan(0);
+    await used.close();
+    await new Promise((resolve) => server.close(resolve));
   });
 
-  it('says which variable is missing when it has no URL', () => {
+  it('names the missing variable when it has no URL', () => {
     expect(() => openMint()).toThrow(
       expect.objectContaining({ code: 'CONFIG.NO_URL', message: expect.stringContaining('mint') }),
     );
   });
 
-  it('does not compile when a client is passed where a transaction is asked for', async () => {
+  it('does not compile when a client is passed where a transaction is required', async () => {
     const needsTransaction = async (tx: MintTransaction) => tx.wallet.count();
 
     // @ts-expect-error the client is not inside a transaction

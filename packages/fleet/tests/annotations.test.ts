@@ -16,42 +16,42 @@ describe('annotations of a column', () => {
   });
 
   it.each([
-    ['@ref', '"@ref" does not read as @ref service.Model.field'],
-    ['@ref auth.User', '"@ref auth.User" does not read as @ref service.Model.field'],
-    ['@ref auth.User.id and more', '"@ref auth.User.id and more" does not read as @ref service.Model.field'],
-    ['@secret yes', '"@secret yes" does not read as @secret'],
-    ['@erase delete', '@erase does not belong above a column'],
+    ['@ref', '"@ref" does not match @ref service.Model.field'],
+    ['@ref auth.User', '"@ref auth.User" does not match @ref service.Model.field'],
+    ['@ref auth.User.id and more', '"@ref auth.User.id and more" does not match @ref service.Model.field'],
+    ['@secret yes', '"@secret yes" does not match @secret'],
+    ['@erase delete', '@erase is not allowed on a column'],
     [
       '@reff auth.User.id',
-      '@reff is no annotation; known are @ref, @subject, @pii, @secret, @mask, @erase, @retain, @grant',
+      '@reff is not an annotation; the annotations are @ref, @subject, @pii, @secret, @mask, @erase, @retain, @grant',
     ],
-    ['The owner. @ref auth.User.id', '@ref must stand on a line of its own'],
+    ['The owner. @ref auth.User.id', '@ref must be on a line of its own'],
     [
       '@toString',
-      '@toString is no annotation; known are @ref, @subject, @pii, @secret, @mask, @erase, @retain, @grant',
+      '@toString is not an annotation; the annotations are @ref, @subject, @pii, @secret, @mask, @erase, @retain, @grant',
     ],
-  ])('%s is refused', (text, message) => {
+  ])('%s is rejected', (text, message) => {
     expect(parseColumnComment(lines('First.', text))).toMatchObject({
       annotations: {},
       problems: [{ line: 2, message }],
     });
   });
 
-  it('names the known kinds of personal data when one is unknown', () => {
+  it('names the kinds of personal data when one is unknown', () => {
     const [problem] = parseColumnComment(lines('@pii mail')).problems;
 
-    expect(problem?.message).toMatch(/^"@pii mail" does not read as @pii email \| name \| .* \| behaviour$/);
+    expect(problem?.message).toMatch(/^"@pii mail" does not match @pii email \| name \| .* \| behaviour$/);
   });
 
-  it('refuses a second annotation of the same word and keeps the first', () => {
+  it('rejects a second annotation of the same word and keeps the first', () => {
     expect(parseColumnComment(lines('@pii name', '@pii email'))).toEqual({
       prose: '',
       annotations: { pii: 'name' },
-      problems: [{ line: 2, message: '@pii stands twice above the same place' }],
+      problems: [{ line: 2, message: '@pii is given twice' }],
     });
   });
 
-  it('keeps prose apart, an address with @ included', () => {
+  it('separates prose, including an e-mail address', () => {
     const { prose, problems } = parseColumnComment(lines('Where letters go,', 'such as a@example.org.', '@secret'));
 
     expect({ prose, problems }).toEqual({ prose: 'Where letters go, such as a@example.org.', problems: [] });
@@ -82,7 +82,7 @@ describe('annotations of a model', () => {
     ['@grant select, select'],
     ['@grant select insert'],
     ['@ref auth.User.id'],
-  ])('%s is refused', (text) => {
+  ])('%s is rejected', (text) => {
     expect(parseModelComment(lines(text))).toMatchObject({ annotations: {}, problems: [{ line: 1 }] });
   });
 });

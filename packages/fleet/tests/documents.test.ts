@@ -5,7 +5,7 @@ import { findServices } from '../src/config/registry';
 import { renderDocuments, writeDocuments } from '../src/operations/documents';
 import { invariantsOf } from '../src/operations/documents/invariants';
 import { GENERATED } from '../src/operations/documents/markdown';
-import { relationTree } from '../src/operations/documents/relation-tree';
+import { relationTree } from '../src/operations/documents/status';
 import { readSchemaModel } from '../src/schema/schema-model';
 import { mermaidFaults } from './mermaid';
 import { FIXTURE_ROOT, givenSuite, REPOSITORY_ROOT, removeSuites } from './suite-fixture';
@@ -18,7 +18,7 @@ async function givenFixture() {
 afterEach(removeSuites);
 
 describe('renderDocuments', () => {
-  it('draws a service as an entity-relationship diagram, with awkward names made safe', async () => {
+  it('draws a service as an entity-relationship diagram, with names that Mermaid accepts', async () => {
     const { schemaModel, services } = await givenFixture();
 
     expect(renderDocuments(schemaModel, services).get('docs/er/shop.md')).toContain(SHOP_DIAGRAM);
@@ -30,7 +30,7 @@ describe('renderDocuments', () => {
     expect(renderDocuments(schemaModel, services).get('docs/er/references.md')).toContain(REFERENCES_DIAGRAM);
   });
 
-  it('lists what each service has in the status report', async () => {
+  it('lists the models and annotations of each service in DATABASE-STATUS.md', async () => {
     const { schemaModel, services } = await givenFixture();
     const status = renderDocuments(schemaModel, services).get('DATABASE-STATUS.md');
 
@@ -47,7 +47,7 @@ describe('renderDocuments', () => {
     expect(status).toContain('| `shop.orders.watchers` | `auth.users.id` | list |');
   });
 
-  it('gives the same text every time, with LF line ends and one at the end', async () => {
+  it('renders the same text every time, with LF line ends and a final newline', async () => {
     const { schemaModel, services } = await givenFixture();
     const first = renderDocuments(schemaModel, services);
 
@@ -57,7 +57,7 @@ describe('renderDocuments', () => {
 });
 
 describe('relationTree', () => {
-  it('shows a child below each parent, its own children once, and ends in circles', async () => {
+  it('shows a child below each parent, its own children once, and ends at circles', async () => {
     const services = await givenSuite({ loop: LOOP });
     const [loop] = (await readSchemaModel(services)).services;
 
@@ -74,7 +74,7 @@ describe('relationTree', () => {
 });
 
 describe('invariantsOf', () => {
-  it('finds what migrations add beyond the schema and forgets what they drop', () => {
+  it('finds the objects that only migrations define, except those that they drop', () => {
     const sql = `
       -- CONSTRAINT in_a_comment CHECK (true)
       CREATE TABLE "a" (CONSTRAINT "a_pkey" PRIMARY KEY ("id"), CONSTRAINT b_check CHECK (true));
@@ -104,7 +104,7 @@ describe('writeDocuments', () => {
 
   const ALL = ['DATABASE-STATUS.md', 'docs/er/auth.md', 'docs/er/references.md', 'docs/er/shop.md'];
 
-  it('writes what is missing, then finds nothing stale', async () => {
+  it('writes missing documents, and then finds none stale', async () => {
     const { schemaModel, services } = await givenFixture();
 
     expect(await writeDocuments(root, schemaModel, services, { check: false })).toEqual(ALL);
@@ -114,14 +114,14 @@ describe('writeDocuments', () => {
     );
   });
 
-  it('with check tells what is stale and writes nothing', async () => {
+  it('with check returns the stale documents and writes nothing', async () => {
     const { schemaModel, services } = await givenFixture();
 
     expect(await writeDocuments(root, schemaModel, services, { check: true })).toEqual(ALL);
     expect(await readdir(root)).toEqual([]);
   });
 
-  it('takes no document for stale because its line ends were turned', async () => {
+  it('ignores changed line ends', async () => {
     const { schemaModel, services } = await givenFixture();
     await writeDocuments(root, schemaModel, services, { check: false });
     const file = path.join(root, 'docs/er/auth.md');
@@ -130,7 +130,7 @@ describe('writeDocuments', () => {
     expect(await writeDocuments(root, schemaModel, services, { check: true })).toEqual([]);
   });
 
-  it('removes the diagram of a service that is gone and leaves files that it did not write', async () => {
+  it('removes the diagram of a removed service, and keeps files that it did not write', async () => {
     const { schemaModel, services } = await givenFixture();
     await mkdir(path.join(root, 'docs/er'), { recursive: true });
     await writeFile(path.join(root, 'docs/er/old.md'), `${GENERATED}\n`);
@@ -147,7 +147,7 @@ describe('writeDocuments', () => {
     ]);
   });
 
-  it('says which file it cannot write', async () => {
+  it('names the file that it cannot write', async () => {
     const { schemaModel, services } = await givenFixture();
     await writeFile(path.join(root, 'docs'), 'in the way');
 
@@ -168,7 +168,7 @@ describe('the diagrams', () => {
 });
 
 describe('the documents of this repository', () => {
-  it('are fresh; "npm run db:docs" makes them so', async () => {
+  it('are up to date (run "npm run db:docs")', async () => {
     const services = await findServices(REPOSITORY_ROOT);
 
     const stale = await writeDocuments(REPOSITORY_ROOT, await readSchemaModel(services), services, { check: true });

@@ -9,7 +9,8 @@ import { type DatabaseUrl, withUrlParts } from '@azora/db-core';
 import { withClient } from '@azora/db-migrate';
 import { newAccount } from '../src/postgres/embedded/account';
 import { embeddedOffers, linkLibraries, usableBinaries } from '../src/postgres/embedded/binaries';
-import { embeddedState, startEmbedded, stopEmbedded } from '../src/postgres/embedded/server';
+import { embeddedState, type StartedServer, startEmbedded, stopEmbedded } from '../src/postgres/embedded/server';
+import { processStart } from '../src/system/processes';
 
 const isRoot = process.getuid?.() === 0;
 
@@ -28,9 +29,12 @@ describe('the embedded server', () => {
   let home: string;
   const dataFile = (name: string) => path.join(home, 'embedded', 'data', name);
   const start = () => startEmbedded({ home });
+  let created: readonly StartedServer[];
+  /** Kills the server and waits until its process, and so its port, is gone. */
   const kill = async () => {
     const { pid } = await start();
     process.kill(pid, 'SIGKILL');
+    while ((await processStart(pid)) !== undefined) await sleep(10);
     return pid;
   };
 
@@ -38,8 +42,10 @@ describe('the embedded server', () => {
     const checkout = await mkdtemp(path.join(os.tmpdir(), 'azora-embedded-'));
     await chmod(checkout, 0o755);
     home = path.join(checkout, '.azora');
-    // Half-made by a process that is gone.
+    // The unfinished server of a process that has ended.
     await mkdir(path.join(home, 'embedded.new-999999-gone-00000000', 'data'), { recursive: true });
+    const environment = { ...process.env, AZORA_BACKUP_KEY: 'secret', PGOPTIONS: '-c fsync=off' };
+    created = await Promise.all([1, 2, 3].map(() => startEmbedded({ home, environment })));
   });
 
   afterAll(async () => {
@@ -47,21 +53,29 @@ describe('the embedded server', () => {
     await rm(path.dirname(home), { recursive: true, force: true });
   });
 
-  it('is absent before it was ever started', async () => {
-    expect(await embeddedState({ home })).toEqual({ state: 'absent' });
-    expect(await stopEmbedded({ home })).toBe(false);
+  it('is absent before its first start', async () => {
+    const unused = path.join(path.dirname(home), 'unused');
+
+    expect(await embeddedState({ home: unused })).toEqual({ state: 'absent' });
+    expect(await stopEmbedded({ home: unused })).toBe(false);
   });
 
   it('is created and started once by three starts at once', async () => {
-    const results = await Promise.all([start(), start(), start()]);
-
-    expect(new Set(results.map(({ url }) => url.href)).size).toBe(1);
-    expect(new Set(results.map(({ pid }) => pid)).size).toBe(1);
-    expect(results.filter(({ started }) => started)).toHaveLength(1);
+    expect(new Set(created.map(({ url }) => url.href)).size).toBe(1);
+    expect(new Set(created.map(({ pid }) => pid)).size).toBe(1);
+    expect(created.filter(({ started }) => started)).toHaveLength(1);
     expect(await readdir(home)).toEqual(['embedded']);
   });
 
-  it('says where it is', async () => {
+  (process.platform === 'linux' ? it : it.skip)('does not see the secrets of the command (Linux)', async () => {
+    const { pid } = await start();
+    const environment = await readFile(`/proc/${pid}/environ`, 'utf8');
+
+    expect(environment).toContain('LC_ALL=C\0');
+    expect(environment).not.toMatch(/AZORA_|TEST_DATABASE_URL|PGOPTIONS/);
+  });
+
+  it('reports its state', async () => {
     const { url, pid } = await start();
 
     expect(await embeddedState({ home })).toEqual({
@@ -100,19 +114,19 @@ describe('the embedded server', () => {
     expect(await codeOf(rowsOf(withUrlParts(url, { password: 'wrong' }), 'SELECT 1'))).toBe('SERVER.REFUSED');
   });
 
-  it('keeps committed rows through kill -9, whoever starts it again', async () => {
-    const { url, pid } = await start();
-    await rowsOf(url, 'CREATE TABLE kept AS SELECT generate_series(1, 100) AS id');
-    process.kill(pid, 'SIGKILL');
+  it('keeps committed rows through kill -9, whichever command starts it again', async () => {
+    const { url } = await start();
+    await rowsOf(url, 'CREATE TABLE killed AS SELECT generate_series(1, 100) AS id');
+    const pid = await kill();
 
     const results = await Promise.all([start(), start(), start()]);
 
     expect(new Set(results.map((result) => result.pid)).size).toBe(1);
     expect(results[0]?.pid).not.toBe(pid);
-    expect(await rowsOf(url, 'SELECT count(*)::int AS count FROM kept')).toEqual([{ count: 100 }]);
+    expect(await rowsOf(url, 'SELECT count(*)::int AS count FROM killed')).toEqual([{ count: 100 }]);
   });
 
-  it('stops, says so, and comes back on its port', async () => {
+  it('stops, and starts again on its port', async () => {
     const { url } = await start();
 
     expect(await stopEmbedded({ home })).toBe(true);
@@ -121,8 +135,9 @@ describe('the embedded server', () => {
     expect(await start()).toMatchObject({ url: { href: url.href }, started: true });
   });
 
-  it('takes another port when its own is taken', async () => {
+  it('takes another port when its own is in use', async () => {
     const { url } = await start();
+    await rowsOf(url, 'CREATE TABLE moved AS SELECT generate_series(1, 100) AS id');
     await stopEmbedded({ home });
     const other = net.createServer().listen(url.port, '127.0.0.1');
 
@@ -130,20 +145,19 @@ describe('the embedded server', () => {
     other.close();
 
     expect(again.url.port).not.toBe(url.port);
-    expect(await rowsOf(again.url, 'SELECT count(*)::int AS count FROM kept')).toEqual([{ count: 100 }]);
+    expect(await rowsOf(again.url, 'SELECT count(*)::int AS count FROM moved')).toEqual([{ count: 100 }]);
   });
 
-  it('does not take for itself another server on the port of one that was killed', async () => {
+  it('does not mistake another program on the port of a killed server for itself', async () => {
     const { url } = await start();
     await kill();
     const received: string[] = [];
-    // Lets everybody in and asks for the password in clear.
+    // Accepts every client and asks for the password in clear text.
     const other = net.createServer((socket) => {
       socket.on('data', (data) => received.push(data.toString()));
       socket.on('error', () => undefined);
       socket.write(Buffer.from('R\0\0\0\x08\0\0\0\x03', 'latin1'));
     });
-    await sleep(100);
     await new Promise<void>((resolve) => other.listen(url.port, '127.0.0.1', () => resolve()));
 
     expect(await embeddedState({ home })).toMatchObject({ state: 'stopped' });
@@ -152,7 +166,7 @@ describe('the embedded server', () => {
     expect(received).toEqual([]);
   });
 
-  it('starts although a process of its account has the pid of one that was killed', async () => {
+  it('starts although another process of its account has the pid of the killed server', async () => {
     await kill();
     const { uid, gid } = await stat(dataFile('PG_VERSION'));
     const bystander = spawn('sleep', ['60'], { stdio: 'ignore', ...(isRoot ? { uid, gid } : {}) });
@@ -164,7 +178,7 @@ describe('the embedded server', () => {
     bystander.kill();
   });
 
-  it('tells why it does not start, without its password', async () => {
+  it('reports why it does not start, without its password', async () => {
     const password = (await readFile(path.join(home, 'embedded', 'password'), 'utf8')).trim();
     await stopEmbedded({ home });
     await rename(dataFile('global'), dataFile('elsewhere'));
@@ -176,7 +190,7 @@ describe('the embedded server', () => {
     expect(JSON.stringify(error)).not.toContain(password);
   });
 
-  it('tells that its password is lost or wrong', async () => {
+  it('reports a lost or wrong password', async () => {
     const file = path.join(home, 'embedded', 'password');
     await start();
     const password = await readFile(file, 'utf8');
@@ -190,7 +204,7 @@ describe('the embedded server', () => {
     expect(await start()).toMatchObject({ started: false });
   });
 
-  it('refuses a home that is no directory', async () => {
+  it('rejects a home that is not a directory', async () => {
     const file = path.join(path.dirname(home), 'file');
     await writeFile(file, '');
 
@@ -208,7 +222,7 @@ describe('the programs of the embedded server', () => {
 
   afterAll(() => rm(directory, { recursive: true, force: true }));
 
-  it('run where no install script has made the links between their libraries', async () => {
+  it('run when no install script created the links between their libraries', async () => {
     const { initdb } = await usableBinaries(directory, undefined);
     const installed = path.dirname(path.dirname(initdb));
     const native = path.join(directory, 'native');
@@ -224,13 +238,13 @@ describe('the programs of the embedded server', () => {
     expect(version).toMatch(/^initdb \(PostgreSQL\) 18/);
   });
 
-  it('offer the usual extensions, not pgvector', () => {
+  it('offer the usual extensions but not pgvector', () => {
     expect(['pg_trgm', 'pgcrypto', 'vector'].map(embeddedOffers)).toEqual([true, true, false]);
   });
 });
 
 (isRoot ? describe : describe.skip)('run by root (skipped for other users)', () => {
-  it('lives where its account can reach it when the home is out of its reach', async () => {
+  it('moves to a place that its account can reach when it cannot reach the home', async () => {
     const closed = await mkdtemp(path.join(os.tmpdir(), 'azora-closed-'));
     const home = path.join(closed, '.azora');
     try {
@@ -253,7 +267,7 @@ describe('the programs of the embedded server', () => {
     }
   });
 
-  it('passes through a home of its own, and leaves any other as it is', async () => {
+  it('lets its account pass through a home of its own', async () => {
     const home = await mkdtemp(path.join(os.tmpdir(), 'azora-home-'));
     await startEmbedded({ home });
     await stopEmbedded({ home });

@@ -11,7 +11,7 @@ import { provision } from '../src/operations/provision';
 import { openTargets, type Target } from '../src/operations/targets';
 import { dropDatabase } from '../src/postgres/databases';
 
-/** A service as its folder would be: `'20260101000000_init': { up, down }`. */
+/** A service with its migrations by name: `'20260101000000_init': { up, down }`. */
 export interface GivenService {
   readonly schema: string;
   readonly migrations: Readonly<Record<string, { readonly up: string; readonly down: string }>>;
@@ -31,8 +31,8 @@ const server = () => parseDatabaseUrl(process.env['TEST_DATABASE_URL'] ?? '', 'T
 const made: { readonly fleet: GivenFleet; readonly url: DatabaseUrl }[] = [];
 
 /**
- * A checkout of a few services in a temporary directory, with empty databases and app roles on the test server or another
- * one; {@link removeFleets} ends it.
+ * Creates a checkout of a few services in a temporary directory, with empty databases and app roles on the test server or
+ * another one. {@link removeFleets} removes it.
  */
 export async function givenFleet(
   services: Readonly<Record<string, GivenService>>,
@@ -60,7 +60,7 @@ export async function givenFleet(
   return fleet;
 }
 
-/** A {@link givenFleet} in which each service has one migration, which is applied. */
+/** Creates a fleet like {@link givenFleet}, in which each service has one applied migration. */
 export async function givenMigratedFleet(
   services: Readonly<Record<string, { readonly schema: string; readonly up: string }>>,
   url?: DatabaseUrl,

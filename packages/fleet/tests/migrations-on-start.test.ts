@@ -69,7 +69,7 @@ describe('a service that migrates itself when it starts', () => {
     const error = await failureOf(start('shop'));
 
     expect(error).toMatchObject({
-      code: 'CATALOG.INVALID',
+      code: 'SCHEMA.INVALID_ANNOTATION',
       message: expect.stringContaining(`schema.prisma${place} `),
     });
     expect(await rowsOf(admin, "SELECT to_regclass('notes')")).toEqual([null]);

@@ -3,14 +3,14 @@ import os from 'node:os';
 import path from 'node:path';
 import { findServices, type Service } from '../src/config/registry';
 
-/** Two services with a reference between them, made for tests. */
+/** A suite of two services with a reference between them. */
 export const FIXTURE_ROOT = path.join(__dirname, 'fixtures', 'suite');
 
 export const REPOSITORY_ROOT = path.resolve(__dirname, '..', '..', '..');
 
 const temporary: string[] = [];
 
-/** A suite of one service per schema; {@link removeSuites} takes it away again. Schemas need no datasource. */
+/** Creates a suite of one service per schema. {@link removeSuites} removes it. Schemas need no datasource. */
 export async function givenSuite(schemas: Readonly<Record<string, string>>): Promise<readonly Service[]> {
   const root = await mkdtemp(path.join(os.tmpdir(), 'azora-suite-'));
   temporary.push(root);
@@ -18,7 +18,7 @@ export async function givenSuite(schemas: Readonly<Record<string, string>>): Pro
     const folder = path.join(root, 'services', name);
     await mkdir(path.join(folder, 'prisma'), { recursive: true });
     await writeFile(path.join(folder, 'package.json'), JSON.stringify({ azora: { database: `azora_${name}` } }));
-    // At the end, so that the lines of a schema count from its own first.
+    // At the end, so that line numbers count from the first line of the schema.
     await writeFile(path.join(folder, 'prisma', 'schema.prisma'), `${schema.trim()}\n${DATASOURCE}`);
   }
   return findServices(root);

@@ -22,7 +22,7 @@ const OTHER_MODEL_ANNOTATIONS = ['erase', 'retain'];
 /**
  * Reads the rights of the app role from `/// @grant` and `@@map` in a schema.prisma. This reads lines only: the full parser
  * takes longer than a run over all databases.
- * @throws {SuiteError} `SCHEMA.INVALID` if the file cannot be read, `CATALOG.INVALID` with file and line for an annotation
+ * @throws {SuiteError} `SCHEMA.INVALID` if the file cannot be read, `SCHEMA.INVALID_ANNOTATION` with file and line for an annotation
  *   that cannot be read
  */
 export async function readGrants(file: string): Promise<TableGrants> {
@@ -101,7 +101,7 @@ export function parsePrivileges(text: string): readonly TablePrivilege[] | undef
 }
 
 function invalidGrant(file: string, line: number, why: string): SuiteError {
-  return new SuiteError('CATALOG.INVALID', `${file}:${line} has an annotation that cannot be read`, {
+  return new SuiteError('SCHEMA.INVALID_ANNOTATION', `${file}:${line} has an annotation that cannot be read`, {
     kind: 'configuration',
     why: `${why}.`,
     next: 'Correct the annotation; "npm run db:docs" checks all of them',

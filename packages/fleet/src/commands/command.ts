@@ -3,13 +3,12 @@ import { type Command, InvalidArgumentError } from 'commander';
 import { findRoot, findServices, type Service, selectServices } from '../config/registry';
 import { readSettings, type Settings } from '../config/settings';
 import type { Progress } from '../operations/fleet';
-import type { Environment } from '../system/child-environment';
 
 /** The surroundings of a command, which the entry point provides. */
 export interface CommandContext {
   readonly workingDirectory: string;
   /** The variables of the environment and of `.env`. */
-  readonly environment: Environment;
+  readonly environment: Settings['environment'];
   /** Aborted by Ctrl-C. */
   readonly signal: AbortSignal;
   readonly progress: Progress;

@@ -63,9 +63,9 @@ export function readEnvironment(root: string, environment: Environment): Environ
 export function readSettings(root: string, services: readonly Service[], environment: Environment): Settings {
   const problems: SuiteError[] = [];
   const report: Report = (problem) => problems.push(problem);
-  const urlOf = (variable: string) => readUrl(variable, environment[variable], report);
   const serviceUrls = services.flatMap((service): [string, DatabaseUrl][] => {
-    const url = urlOf(urlVariable(service.name));
+    const variable = urlVariable(service.name);
+    const url = readUrl(variable, environment[variable], report);
     return url === undefined ? [] : [[service.name, url]];
   });
   const home = path.resolve(root, environment['AZORA_HOME'] ?? '.azora');
@@ -73,7 +73,7 @@ export function readSettings(root: string, services: readonly Service[], environ
     root,
     home,
     prefix: readPrefix(environment['AZORA_DB_PREFIX'] ?? MANIFEST_PREFIX, report),
-    serverUrl: urlOf('DATABASE_URL'),
+    serverUrl: readUrl('DATABASE_URL', environment['DATABASE_URL'], report),
     serviceUrls: new Map(serviceUrls),
     backups: readBackupSettings(root, home, environment, report),
     environment,

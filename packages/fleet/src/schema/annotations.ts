@@ -20,20 +20,20 @@ export const PII_KINDS = [
 
 export type PiiKind = (typeof PII_KINDS)[number];
 
-/** A field of some service's model, as schemas name it: `auth.User.id`. */
+/** A field of a model in any service, which schemas write as `auth.User.id`. */
 export interface FieldPath {
   readonly service: string;
   readonly model: string;
   readonly field: string;
 }
 
-/** What becomes of a person's rows on erasure. */
+/** The treatment of a person's rows on erasure. */
 export type Erase =
   | { readonly action: 'delete' }
   | { readonly action: 'anonymise' }
   | { readonly action: 'retain'; readonly reason: string };
 
-/** Rows whose time in `field` is longer ago may be pruned. */
+/** Rows may be pruned when `field` is longer ago than this. */
 export interface Retention {
   readonly days: number;
   readonly field: string;
@@ -50,7 +50,7 @@ export interface ColumnAnnotations {
   readonly subject?: FieldPath;
   readonly pii?: PiiKind;
   readonly secret?: true;
-  /** SQL over the row, for a masked backup. */
+  /** SQL over the row that replaces the value in a masked backup. */
   readonly mask?: string;
 }
 
@@ -66,7 +66,7 @@ export interface AnnotationProblem {
 }
 
 export interface ParsedComment<Annotations> {
-  /** The lines that are no annotations, joined. */
+  /** The other lines, joined. */
   readonly prose: string;
   readonly annotations: Annotations;
   readonly problems: readonly AnnotationProblem[];
@@ -98,38 +98,38 @@ const ANNOTATION = /^@([A-Za-z][\w-]*)\s*(.*)$/;
 const ANNOTATION_INSIDE = new RegExp(`\\s@(${KNOWN_WORDS.join('|')})\\b`);
 
 /**
- * Reads the annotations of a column. The whole grammar, one annotation to a line of the `///` comment, each at most
- * once above a column or model, prose on lines of its own:
+ * Reads the annotations of a column. This is the whole grammar: one annotation in a line of the `///` comment, each at
+ * most once for a column or model, and prose in lines of its own.
  *
  *     above a column
- *       @ref service.Model.field        its value is an id (each of its values, for a list) that another database keeps
- *       @subject service.Model.field    its value names the person whom the row is about
- *       @pii kind                       personal data, of one of {@link PII_KINDS}
+ *       @ref service.Model.field        the value is an id of another database (for a list: each of its values)
+ *       @subject service.Model.field    the value identifies the person that the row is about
+ *       @pii kind                       personal data of one of the {@link PII_KINDS}
  *       @secret                         never leaves the database in a log, an export or a masked backup
- *       @mask SQL expression            what stands in its place in a masked backup, where that must have a certain form
+ *       @mask SQL expression            replaces the value in a masked backup, where the value must have a certain form
  *     above a model
- *       @erase delete                   on a person's erasure the row goes,
- *       @erase anonymise                or stays without what is personal in it,
- *       @erase retain(reason)           or stays as it is, for this legal reason
- *       @retain 90d by field            rows may be pruned when field, a time, is more than 90 days ago
- *       @grant select, insert           the app role's rights, where it does not have all of them
+ *       @erase delete                   the erasure of a person deletes the row,
+ *       @erase anonymise                or removes the personal data from it,
+ *       @erase retain(reason)           or keeps it as it is for this legal reason
+ *       @retain 90d by field            rows may be pruned when this time is more than 90 days ago
+ *       @grant select, insert           the app role's rights, when it has fewer than all {@link TABLE_PRIVILEGES}
  */
 export function parseColumnComment(lines: readonly DocLine[]): ParsedComment<ColumnAnnotations> {
   return parseComment(COLUMN_WORDS, 'a column', lines);
 }
 
-/** Reads the annotations of a model, in the grammar told at {@link parseColumnComment}. */
+/** Reads the annotations of a model in the grammar of {@link parseColumnComment}. */
 export function parseModelComment(lines: readonly DocLine[]): ParsedComment<ModelAnnotations> {
   return parseComment(MODEL_WORDS, 'a model', lines);
 }
 
-/** Whether a comment's text is an annotation, wherever it stands. */
+/** Whether the text of a comment is an annotation, in any place. */
 export function isAnnotation(text: string): boolean {
   const word = ANNOTATION.exec(text)?.[1];
   return word !== undefined && KNOWN_WORDS.includes(word);
 }
 
-/** What a reader of a schema calls the field: `auth.User.id`. */
+/** The field as schemas write it: `auth.User.id`. */
 export function pathText({ service, model, field }: FieldPath): string {
   return `${service}.${model}.${field}`;
 }
@@ -151,7 +151,7 @@ function parseComment<Annotations extends object>(
   return { prose: prose.join(' ').trim(), annotations, problems };
 }
 
-/** Puts what the line says into `annotations`, or tells why it cannot. */
+/** Adds the annotation of a line to `annotations`, or returns the problem. */
 function take<Annotations extends object>(
   words: Words<Annotations>,
   annotations: Partial<Annotations>,
@@ -160,12 +160,12 @@ function take<Annotations extends object>(
   argument: string,
 ): string | undefined {
   if (!hasWord(words, word)) {
-    if (KNOWN_WORDS.includes(word)) return `@${word} does not belong above ${place}`;
-    return `@${word} is no annotation; known are ${KNOWN_WORDS.map((known) => `@${known}`).join(', ')}`;
+    if (KNOWN_WORDS.includes(word)) return `@${word} is not allowed on ${place}`;
+    return `@${word} is not an annotation; the annotations are ${KNOWN_WORDS.map((known) => `@${known}`).join(', ')}`;
   }
-  if (annotations[word] !== undefined) return `@${word} stands twice above the same place`;
+  if (annotations[word] !== undefined) return `@${word} is given twice`;
   const value = words[word].parse(argument);
-  if (value === undefined) return `"@${`${word} ${argument}`.trim()}" does not read as ${words[word].usage}`;
+  if (value === undefined) return `"@${`${word} ${argument}`.trim()}" does not match ${words[word].usage}`;
   annotations[word] = value;
   return undefined;
 }
@@ -177,10 +177,10 @@ function hasWord<Annotations extends object>(
   return Object.hasOwn(words, word);
 }
 
-/** An annotation that ends a sentence would be overlooked by every tool. */
+/** Every tool would overlook an annotation inside a sentence. */
 function proseProblem(text: string): string | undefined {
   const word = ANNOTATION_INSIDE.exec(text)?.[1];
-  return word === undefined ? undefined : `@${word} must stand on a line of its own`;
+  return word === undefined ? undefined : `@${word} must be on a line of its own`;
 }
 
 function parsePath(text: string): FieldPath | undefined {

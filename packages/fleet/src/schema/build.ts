@@ -1,3 +1,4 @@
+import { isRecord } from '@azora/db-core';
 import { TABLE_PRIVILEGES } from '@azora/db-migrate';
 import {
   type AnnotationProblem,
@@ -7,9 +8,15 @@ import {
   parseModelComment,
 } from './annotations';
 import type { ColumnSchema, ForeignKey, ModelSchema, SchemaProblem, ServiceSchema } from './model';
-import type { Datamodel, PslField, PslIndex, PslModel } from './psl';
-import { type BlockLines, type Declaration, scanSchema } from './psl-lines';
-import { defaultText, nativeText, sqlType, UNSUPPORTED } from './psl-types';
+import {
+  type BlockLines,
+  type Datamodel,
+  type Declaration,
+  type PslField,
+  type PslIndex,
+  type PslModel,
+  scanSchema,
+} from './psl';
 
 export interface BuiltService {
   readonly service: ServiceSchema;
@@ -18,9 +25,25 @@ export interface BuiltService {
 
 type Report = (problem: AnnotationProblem) => void;
 
+/** A field of a type that Prisma has no name for: its type in the database, then `[]` or `?`. */
+const UNSUPPORTED = /^\w+\s+Unsupported\("((?:[^"\\]|\\.)*)"\)(\[\]|\?)?/;
+
+/** The types that Prisma uses on PostgreSQL for fields without a native type. */
+const SQL_TYPES: Readonly<Record<string, string>> = {
+  String: 'text',
+  Boolean: 'boolean',
+  Int: 'integer',
+  BigInt: 'bigint',
+  Float: 'double precision',
+  Decimal: 'decimal(65,30)',
+  DateTime: 'timestamp(3)',
+  Json: 'jsonb',
+  Bytes: 'bytea',
+};
+
 const NOWHERE: Declaration = { line: 1, code: '', doc: [] };
 
-/** Puts together what Prisma's parser and the schema's comments say; `text` is a schema that the parser accepted. */
+/** Combines Prisma's data model with the comments of a schema. `text` is a schema that Prisma's parser accepted. */
 export function buildService(name: string, file: string, text: string, datamodel: Datamodel): BuiltService {
   const problems: SchemaProblem[] = [];
   const report: Report = (problem) => problems.push({ file, ...problem });
@@ -31,7 +54,7 @@ export function buildService(name: string, file: string, text: string, datamodel
   for (const { line, text: note } of misplaced.filter((it) => isAnnotation(it.text))) {
     report({
       line,
-      message: `"${note}" belongs to nothing: it must stand in a /// line right above a model or a column`,
+      message: `"${note}" is attached to nothing: it must be in a /// line directly above a model or a column`,
     });
   }
   const service = {
@@ -84,7 +107,7 @@ function buildModel(model: PslModel, datamodel: Datamodel, block: BlockLines, re
   };
 }
 
-/** In the order of the schema's lines: the parser leaves out columns of types that Prisma does not know. */
+/** The columns in the order of the lines. Prisma's parser leaves out columns of types that it does not know. */
 function buildColumns(
   model: PslModel,
   datamodel: Datamodel,
@@ -164,12 +187,12 @@ function columnName(model: PslModel, field: string): string {
   return model.fields.find((it) => it.name === field)?.dbName ?? field;
 }
 
-/** Whether some key is made of nothing but these fields. */
+/** Whether these fields contain all fields of a key. */
 function isKey(fields: readonly string[], keys: readonly (readonly string[])[]): boolean {
   return keys.some((key) => key.every((name) => fields.includes(name)));
 }
 
-/** Prisma's own rule for names that the schema does not give, cut to what PostgreSQL keeps. */
+/** Prisma's rule for names that the schema does not give, cut to PostgreSQL's 63 bytes. */
 function constraintName(table: string, columns: readonly string[], suffix: string): string {
   return `${[table, ...columns].join('_').slice(0, 63 - suffix.length)}${suffix}`;
 }
@@ -177,4 +200,28 @@ function constraintName(table: string, columns: readonly string[], suffix: strin
 function reported<Annotations>(comment: ParsedComment<Annotations>, report: Report): ParsedComment<Annotations> {
   comment.problems.forEach(report);
   return comment;
+}
+
+function nativeText({ nativeType }: PslField): string | undefined {
+  if (nativeType === undefined || nativeType === null) return undefined;
+  const [name, args] = nativeType;
+  return args.length === 0 ? name : `${name}(${args.join(',')})`;
+}
+
+function sqlType(field: PslField, enumType: string | undefined): string {
+  const native = nativeText(field)?.toLowerCase();
+  const base =
+    native === 'doubleprecision' ? 'double precision' : (native ?? enumType ?? SQL_TYPES[field.type] ?? field.type);
+  return field.isList ? `${base}[]` : base;
+}
+
+function defaultText(field: PslField): string | undefined {
+  const value = field.default;
+  if (value === undefined) return undefined;
+  if (isCall(value)) return `${value.name}(${value.args.map((argument) => JSON.stringify(argument)).join(', ')})`;
+  return field.kind === 'enum' && typeof value === 'string' ? value : JSON.stringify(value);
+}
+
+function isCall(value: unknown): value is { readonly name: string; readonly args: readonly unknown[] } {
+  return isRecord(value) && 'name' in value && Array.isArray(value['args']);
 }

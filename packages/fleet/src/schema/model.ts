@@ -1,7 +1,7 @@
 import type { TablePrivilege } from '@azora/db-migrate';
 import type { Erase, FieldPath, PiiKind, Retention } from './annotations';
 
-/** What every service's schema says of its tables, with what its annotations say of their rows. */
+/** The tables of all services with the annotations of their schemas. */
 export interface SchemaModel {
   /** In the order of the services that were read. */
   readonly services: readonly ServiceSchema[];
@@ -9,7 +9,7 @@ export interface SchemaModel {
 
 export interface ServiceSchema {
   readonly name: string;
-  /** The schema, as messages name it: `services/auth/prisma/schema.prisma`. */
+  /** The schema file for messages: `services/auth/prisma/schema.prisma`. */
   readonly file: string;
   /** In the order of the schema. */
   readonly models: readonly ModelSchema[];
@@ -18,9 +18,9 @@ export interface ServiceSchema {
 
 export interface EnumSchema {
   readonly name: string;
-  /** The type's name in the database. */
+  /** The name of the type in the database. */
   readonly type: string;
-  /** As the database has them. */
+  /** The values in the database. */
   readonly values: readonly string[];
   readonly line: number;
 }
@@ -32,7 +32,7 @@ export interface ModelSchema {
   readonly documentation: string;
   readonly line: number;
   readonly columns: readonly ColumnSchema[];
-  /** Names of columns, as in everything below. */
+  /** Names of columns, like all lists below. */
   readonly primaryKey: readonly string[];
   readonly uniques: readonly IndexSchema[];
   readonly indexes: readonly IndexSchema[];
@@ -51,25 +51,25 @@ export interface ColumnSchema {
   readonly line: number;
   /** `String`, an enum's name, or `Unsupported` for a type that Prisma has no name for. */
   readonly pslType: string;
-  /** `VarChar(200)`, where the schema names a type of the database. */
+  /** The type of the database that the schema names: `VarChar(200)`. */
   readonly nativeType: string | undefined;
-  /** As SQL would have it: `varchar(200)`, `timestamptz(6)`, `text[]`. */
+  /** The type in SQL: `varchar(200)`, `timestamptz(6)`, `text[]`. */
   readonly sqlType: string;
-  /** The values of its enum, as the database has them. */
+  /** The values of its enum in the database. */
   readonly enumValues: readonly string[] | undefined;
   readonly isNullable: boolean;
   readonly isList: boolean;
   /** Part of the primary key. */
   readonly isId: boolean;
-  /** Its value alone identifies a row: the whole primary key, or unique by itself. */
+  /** The value alone identifies a row: it is the whole primary key, or unique. */
   readonly isUnique: boolean;
-  /** As the schema has it: `now()`, `0`, `"en"`. */
+  /** The default in the schema: `now()`, `0`, `"en"`. */
   readonly default: string | undefined;
   readonly ref: FieldPath | undefined;
   readonly subject: FieldPath | undefined;
   readonly pii: PiiKind | undefined;
   readonly isSecret: boolean;
-  /** SQL for what stands in its place in a masked backup. */
+  /** SQL that replaces the value in a masked backup. */
   readonly mask: string | undefined;
 }
 
@@ -83,15 +83,15 @@ export interface ForeignKey {
   readonly field: string;
   readonly columns: readonly string[];
   readonly target: { readonly model: string; readonly table: string; readonly columns: readonly string[] };
-  /** `Cascade`, `Restrict`, `SetNull` …, Prisma's default included. */
+  /** `Cascade`, `Restrict`, `SetNull` …, including Prisma's default. */
   readonly onDelete: string;
-  /** Whether a row may be without a parent. */
+  /** Whether a row may have no parent. */
   readonly isNullable: boolean;
-  /** Whether a parent has one child at most. */
+  /** Whether a parent has at most one child. */
   readonly isUnique: boolean;
 }
 
-/** Something in a schema that parses but cannot be used. */
+/** A part of a schema that parses but cannot be used. */
 export interface SchemaProblem {
   readonly file: string;
   readonly line: number;

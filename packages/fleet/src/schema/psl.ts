@@ -1,6 +1,7 @@
-import { SuiteError } from '@azora/db-core';
+import { isRecord, SuiteError } from '@azora/db-core';
+import type { DocLine } from './annotations';
 
-/** What Prisma's parser says of a schema (its DMMF), as far as the catalog reads it. */
+/** The parts of Prisma's data model (DMMF) that the schema model uses. */
 export interface Datamodel {
   readonly enums: readonly PslEnum[];
   readonly models: readonly PslModel[];
@@ -41,7 +42,7 @@ export interface PslIndex {
 }
 
 export interface SchemaSource {
-  /** The file as messages name it. */
+  /** The file name for messages. */
   readonly file: string;
   readonly text: string;
 }
@@ -55,7 +56,7 @@ export interface SchemaFault {
 const FAULT = /error: ([\s\S]+?)\n\s+-->\s+.+:(\d+)\n/g;
 
 /**
- * Parses schemas with Prisma's own parser, loaded on first use. Reports every schema that does not parse together.
+ * Parses schemas with Prisma's own parser, which loads on first use. One error reports all schemas that do not parse.
  * @throws {SuiteError} `SCHEMA.INVALID` with file, line and Prisma's message
  */
 export async function parseSchemas(sources: readonly SchemaSource[]): Promise<readonly Datamodel[]> {
@@ -64,7 +65,7 @@ export async function parseSchemas(sources: readonly SchemaSource[]): Promise<re
   const parsed: Datamodel[] = [];
   for (const { file, text } of sources) {
     try {
-      // The whole DMMF holds every query type as well and takes ten times as long.
+      // The whole DMMF includes every query type and takes ten times as long.
       parsed.push(JSON.parse(parse(JSON.stringify({ prismaSchema: [[file, text]], noColor: true }))));
     } catch (error) {
       faults.push(...faultsOf(file, error));
@@ -74,7 +75,7 @@ export async function parseSchemas(sources: readonly SchemaSource[]): Promise<re
   return parsed;
 }
 
-/** One error for all faults, whichever schemas they are in. */
+/** One error for the problems of all schemas. */
 export function invalidSchema(faults: readonly SchemaFault[]): SuiteError {
   const files = [...new Set(faults.map(({ file }) => file))];
   return new SuiteError('SCHEMA.INVALID', `Prisma cannot read ${files.join(', ')}`, {
@@ -82,12 +83,12 @@ export function invalidSchema(faults: readonly SchemaFault[]): SuiteError {
     why: faults
       .map(({ file, line, message }) => `${line === undefined ? file : `${file}:${line}`}: ${message}`)
       .join('\n'),
-    next: 'Correct the schema at the lines named',
+    next: 'Correct the schema at these lines',
     meta: { faults },
   });
 }
 
-/** The parser throws one text for all its findings, as JSON when it meant to and bare when it crashed. */
+/** The parser throws one text for all its problems: as JSON, or as plain text when it crashed. */
 function faultsOf(file: string, error: unknown): readonly SchemaFault[] {
   const text = messageOf(error);
   const found = [...text.matchAll(FAULT)].map(([, message = '', line]) => ({ file, line: Number(line), message }));
@@ -98,9 +99,85 @@ function messageOf(error: unknown): string {
   const text = error instanceof Error ? error.message : String(error);
   try {
     const parsed: unknown = JSON.parse(text);
-    if (typeof parsed === 'object' && parsed !== null && 'message' in parsed) return String(parsed.message);
+    if (isRecord(parsed) && 'message' in parsed) return String(parsed['message']);
   } catch {
-    // Not JSON: the text itself is the message.
+    // Plain text is the message itself.
   }
   return text;
+}
+
+/** A declaration with its line and the `///` comment that Prisma attaches to it. */
+export interface Declaration {
+  readonly line: number;
+  /** The line without its comment. */
+  readonly code: string;
+  readonly doc: readonly DocLine[];
+}
+
+export interface BlockLines extends Declaration {
+  readonly kind: string;
+  readonly name: string;
+  /** Fields of a model, values of an enum. */
+  readonly members: ReadonlyMap<string, Declaration>;
+  /** The name in the database that `@@map` gives. */
+  readonly mapped?: string | undefined;
+}
+
+export interface SchemaLines {
+  readonly blocks: readonly BlockLines[];
+  /** Comments that Prisma attaches to nothing: with two slashes, before an empty line, or above an attribute. */
+  readonly stray: readonly DocLine[];
+}
+
+type OpenBlock = BlockLines & { readonly members: Map<string, Declaration>; mapped?: string | undefined };
+
+const BLOCK = /^(\w+)\s+(\w+)\s*\{$/;
+const MEMBER = /^([A-Za-z]\w*)(?:\s|$)/;
+const MAP = /^@@map\((?:name:\s*)?"([^"]+)"\)/;
+const CODE_AND_COMMENT = /^((?:[^"/]|"(?:[^"\\]|\\.)*"|\/(?!\/))*)(\/\/.*)?$/;
+
+/**
+ * Finds the lines of models, enums and fields, which Prisma's parser does not report. The parser must have accepted the
+ * schema, because then every declaration has a line of its own.
+ */
+export function scanSchema(text: string): SchemaLines {
+  const blocks: OpenBlock[] = [];
+  const stray: DocLine[] = [];
+  let pending: DocLine[] = [];
+  let isInside = false;
+  for (const [index, raw] of text.split(/\r?\n/).entries()) {
+    const line = index + 1;
+    const { code, comment } = splitLine(raw);
+    if (comment !== '') {
+      const place = comment.startsWith('///') ? pending : stray;
+      place.push({ line, text: comment.replace(/^\/{2,3}/, '').trim() });
+      if (code === '') continue;
+    }
+    const declaration = { line, code, doc: pending };
+    pending = [];
+    if (!declare(blocks, isInside, declaration)) stray.push(...declaration.doc);
+    isInside = isInside ? code !== '}' : BLOCK.test(code);
+  }
+  return { blocks, stray: [...stray, ...pending] };
+}
+
+/** Adds the line as the beginning of a block or as a member of the last block; false when it is neither. */
+function declare(blocks: OpenBlock[], isInside: boolean, declaration: Declaration): boolean {
+  const [, kind, name] = BLOCK.exec(declaration.code) ?? [];
+  if (!isInside && kind !== undefined && name !== undefined) {
+    blocks.push({ ...declaration, kind, name, members: new Map() });
+    return true;
+  }
+  const open = blocks.at(-1);
+  const mapped = MAP.exec(declaration.code)?.[1];
+  if (isInside && mapped !== undefined && open !== undefined) open.mapped = mapped;
+  const member = MEMBER.exec(declaration.code)?.[1];
+  if (!isInside || member === undefined) return false;
+  open?.members.set(member, declaration);
+  return true;
+}
+
+function splitLine(raw: string): { readonly code: string; readonly comment: string } {
+  const [, code = '', comment = ''] = CODE_AND_COMMENT.exec(raw) ?? [];
+  return { code: code.trim(), comment: comment.trim() };
 }

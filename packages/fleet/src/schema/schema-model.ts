@@ -2,14 +2,13 @@ import { readFile } from 'node:fs/promises';
 import path from 'node:path';
 import type { Service } from '../config/registry';
 import { buildService } from './build';
-import { checkPaths, checkService, invalidSchemaModel } from './checks';
 import type { ModelSchema, SchemaModel, ServiceSchema } from './model';
-import { invalidSchema, parseSchemas, type SchemaFault, type SchemaSource } from './psl';
-import { scanSchema } from './psl-lines';
+import { invalidSchema, parseSchemas, type SchemaFault, type SchemaSource, scanSchema } from './psl';
+import { checkPaths, checkService, invalidAnnotations } from './validation';
 
 export type { ColumnSchema, ForeignKey, ModelSchema, SchemaModel, ServiceSchema } from './model';
 
-/** A column whose values are ids that another service's database keeps. */
+/** A column whose values are ids of another service's database. */
 export interface Reference {
   readonly service: string;
   readonly model: string;
@@ -27,13 +26,13 @@ export interface Reference {
 }
 
 export interface ReadSchemaModelOptions {
-  /** `unchecked` reads a part of the suite, whose references lead to services that are not read. */
+  /** `unchecked` reads a part of the suite, whose references point to services that are not read. */
   readonly references?: 'checked' | 'unchecked';
 }
 
 /**
- * Reads each service's schema once. Unless `references` is `unchecked`, all services of the suite must be given.
- * @throws {SuiteError} `SCHEMA.INVALID`, `SCHEMA.INVALID_ANNOTATION`; each tells everything that is wrong, with file and line
+ * Reads the schemas of services. All services of the suite must be given unless `references` is `unchecked`.
+ * @throws {SuiteError} `SCHEMA.INVALID`, `SCHEMA.INVALID_ANNOTATION`; each reports all problems with file and line
  */
 export async function readSchemaModel(
   services: readonly Service[],
@@ -50,12 +49,12 @@ export async function readSchemaModel(
     ...built.flatMap((it) => [...it.problems, ...checkService(it.service)]),
     ...(checking === 'checked' ? checkPaths(schemaModel) : []),
   ];
-  if (problems.length > 0) throw invalidSchemaModel(problems);
+  if (problems.length > 0) throw invalidAnnotations(problems);
   return schemaModel;
 }
 
 /**
- * How many models each service has. Reads lines only, so that it is quick and works on a schema that does not parse.
+ * The number of models of each service. Reads lines only, so it is fast and works on a schema that does not parse.
  * @throws {SuiteError} `SCHEMA.INVALID` for a schema that cannot be read
  */
 export async function countModels(services: readonly Service[]): Promise<ReadonlyMap<string, number>> {
@@ -64,7 +63,7 @@ export async function countModels(services: readonly Service[]): Promise<Readonl
   return new Map(services.map(({ name }, index) => [name, counts[index] ?? 0]));
 }
 
-/** Every reference between databases, in the order of the schemas; those to services that were not read are left out. */
+/** All references between databases, in the order of the schemas, except those to services that were not read. */
 export function references(schemaModel: SchemaModel): readonly Reference[] {
   return schemaModel.services.flatMap((service) =>
     service.models.flatMap((model) =>
@@ -88,8 +87,8 @@ function referenceOf(
 }
 
 /**
- * The services in waves: each comes after all that it refers to, and those of one wave can be handled at the same time.
- * Services that refer to each other in a circle come together in one wave, by name like the rest of it.
+ * The services in waves. Each service comes after all services that it refers to, and the services of one wave are
+ * independent. Services that refer to each other in a circle share a wave. Each wave is sorted by name.
  */
 export function serviceOrder(schemaModel: SchemaModel): readonly (readonly string[])[] {
   const reached = reachable(schemaModel);
@@ -107,12 +106,12 @@ export function serviceOrder(schemaModel: SchemaModel): readonly (readonly strin
   return waves;
 }
 
-/** To which services the references of each lead, directly or over others. */
+/** The services that each service refers to, directly or through others. */
 function reachable(schemaModel: SchemaModel): ReadonlyMap<string, ReadonlySet<string>> {
   const direct = new Map(schemaModel.services.map(({ name }) => [name, new Set<string>()]));
   for (const { service, target } of references(schemaModel)) direct.get(service)?.add(target.service);
   for (const others of direct.values()) {
-    // A set that grows while it is walked is walked to its new end.
+    // A loop over a set also visits the elements that are added meanwhile.
     for (const other of others) for (const further of direct.get(other) ?? []) others.add(further);
   }
   return direct;
@@ -131,7 +130,7 @@ async function readSources(services: readonly Service[]): Promise<readonly Schem
       return { file, text };
     }),
   );
-  // Reads end in any order; the message keeps to one.
+  // Reads end in any order; the message is sorted.
   if (faults.length > 0) throw invalidSchema(faults.sort((one, other) => (one.file < other.file ? -1 : 1)));
   return sources;
 }

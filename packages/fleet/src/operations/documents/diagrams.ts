@@ -9,20 +9,20 @@ import type {
 import { references } from '../../schema/schema-model';
 import { counted, fenced, GENERATED, joinBlocks } from './markdown';
 
-/** One service's tables as a Mermaid entity-relationship diagram. */
+/** The tables of one service as a Mermaid entity-relationship diagram. */
 export function renderDiagram({ name, models }: ServiceSchema): string {
   const entities = models.flatMap(entity);
   const relations = models.flatMap((model) => model.foreignKeys.map((key) => relation(model, key)));
   return joinBlocks([
     GENERATED,
-    `# The tables of ${name}`,
-    'PK: primary key, FK: foreign key, UK: unique. Lists end in `[]`; a comment names the field of another service.',
+    `# Tables of ${name}`,
+    'PK: primary key, FK: foreign key, UK: unique. The types of lists end in `[]`. A comment names a field of another service.',
     fenced('mermaid', ['erDiagram', ...entities, ...relations].map(indentBelowFirst)),
-    'More about them: [DATABASE-STATUS.md](../../DATABASE-STATUS.md); references to other services: [references.md](references.md).',
+    'See also [DATABASE-STATUS.md](../../DATABASE-STATUS.md) and the references to other services in [references.md](references.md).',
   ]);
 }
 
-/** Which service keeps ids of which other, as a Mermaid flowchart and a table. */
+/** The references between services as a Mermaid flowchart. */
 export function renderReferences(schemaModel: SchemaModel): string {
   const all = references(schemaModel);
   const nodes = schemaModel.services.map(({ name }) => `${nodeId(name)}["${name}"]`);
@@ -32,9 +32,9 @@ export function renderReferences(schemaModel: SchemaModel): string {
   return joinBlocks([
     GENERATED,
     '# References between services',
-    'Each arrow leads from a service that keeps ids to the service whose database owns them. No foreign key spans two databases; `azora-db check` looks every id up.',
+    'An arrow points from a service whose tables contain ids to the service whose database owns them. A foreign key cannot span two databases; `npm run db:seed` and `npm run db:backup:verify` look up every id.',
     fenced('mermaid', ['flowchart LR', ...nodes, ...edges].map(indentBelowFirst)),
-    'Column by column: [DATABASE-STATUS.md](../../DATABASE-STATUS.md#references-between-services).',
+    '[DATABASE-STATUS.md](../../DATABASE-STATUS.md#references-between-services) lists the columns.',
   ]);
 }
 
@@ -76,22 +76,22 @@ function relation(model: ModelSchema, key: ForeignKey): string {
   return `${entityName(key.target.model)} ${parent}--${child} ${entityName(model.name)} : "${key.columns.map(word).join(', ')} (${rule})"`;
 }
 
-/** Quoted, because Mermaid reads `Class`, `End` or `One` as words of its own. */
+/** Quoted, because `Class`, `End` and `One` are keywords of Mermaid. */
 function entityName(model: string): string {
   return `"${model}"`;
 }
 
-/** Mermaid takes a lone `pk`, `fk` or `uk`, in any case, for a key's mark. */
+/** Mermaid reads an attribute named `pk`, `fk` or `uk`, in any case, as a key marker. */
 function attributeName(column: string): string {
   return /^[pfu]k$/i.test(column) ? `${word(column)}_` : word(column);
 }
 
-/** Types and columns may hold what Mermaid does not: `decimal(18,8)`, `double precision`, a leading digit. */
+/** Replaces what Mermaid does not accept in types and columns: `decimal(18,8)`, `double precision`, a leading digit. */
 function word(text: string): string {
   return text.replace(/[^\w()[\]]+/g, '_').replace(/^(?=[^A-Za-z_])/, '_');
 }
 
-/** Prefixed, because `end`, `class` and `graph` are words of Mermaid's flowcharts. */
+/** Prefixed, because `end`, `class` and `graph` are keywords of Mermaid's flowcharts. */
 function nodeId(service: string): string {
   return `db_${service.replaceAll('-', '_')}`;
 }

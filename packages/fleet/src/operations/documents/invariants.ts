@@ -3,10 +3,10 @@ import path from 'node:path';
 import type { Service } from '../../config/registry';
 import type { SchemaModel } from '../../schema/schema-model';
 
-/** What only migrations say, because the schema language cannot: names, sorted. */
+/** The names of objects that only migrations define, because Prisma's schema language cannot. Sorted. */
 export interface Invariants {
   readonly checks: readonly string[];
-  /** Partial, expression and other indexes that the schema does not have. */
+  /** Indexes that the schema does not declare, such as partial and expression indexes. */
   readonly indexes: readonly string[];
   readonly triggers: readonly string[];
 }
@@ -23,7 +23,7 @@ const STATEMENTS = new RegExp(
   'gi',
 );
 
-/** Reads each service's migrations, in their order, for what they add beyond the schema. */
+/** Reads the migrations of each service, in their order, for objects that the schema does not declare. */
 export async function readInvariants(
   schemaModel: SchemaModel,
   services: readonly Service[],
@@ -36,7 +36,7 @@ export async function readInvariants(
   return new Map(await Promise.all(found));
 }
 
-/** Finds the names in SQL by their statements' shapes; what a later statement drops is gone again. */
+/** Finds the names of created objects in SQL, except those that a later statement drops. */
 export function invariantsOf(sql: string, declared: readonly string[]): Invariants {
   const names: Record<Kind, Set<string>> = { checks: new Set(), indexes: new Set(), triggers: new Set() };
   for (const { groups = {} } of sql.replace(/--[^\n]*/g, '').matchAll(STATEMENTS)) {

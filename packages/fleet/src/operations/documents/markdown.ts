@@ -1,13 +1,13 @@
-/** Stands at the head of every generated document, so that one whose service is gone is known as ours to remove. */
+/** The first line of every generated document. It marks documents of removed services, which are then deleted. */
 export const GENERATED =
   '<!-- Generated from the schemas, manifests and migrations by "npm run db:docs". Do not edit. -->';
 
-/** Lines and groups of lines, with one empty line between groups. */
+/** Joins blocks of lines with one empty line between them. */
 export function joinBlocks(blocks: readonly (string | undefined)[]): string {
   return `${blocks.filter((block) => block !== undefined && block !== '').join('\n\n')}\n`;
 }
 
-/** A table, or nothing when it would have no rows. */
+/** A table; empty text when it has no rows. */
 export function table(heads: readonly string[], rows: readonly (readonly (string | number)[])[]): string {
   if (rows.length === 0) return '';
   const line = (cells: readonly (string | number)[]) => `| ${cells.map(cell).join(' | ')} |`;

@@ -6,12 +6,24 @@ import {
   type SchemaModel,
   type ServiceSchema,
 } from '../../schema/schema-model';
-import { featuresOf } from './features';
 import type { Invariants } from './invariants';
 import { code, codeList, counted, fenced, GENERATED, joinBlocks, table } from './markdown';
-import { relationTree } from './relation-tree';
 
-/** What the suite has, service by service, and nothing that is not read from its files. */
+type Test = (model: ModelSchema, column: ColumnSchema) => boolean;
+
+/** The features that a reader may look for, each with a test on the columns of a service. */
+const FEATURES: readonly (readonly [name: string, test: Test])[] = [
+  ['append-only tables', ({ grant }) => !grant.includes('update') && !grant.includes('delete')],
+  ['full-text search', (_, { sqlType }) => sqlType === 'tsvector'],
+  ['idempotency keys', (_, { name }) => name === 'idempotency_key'],
+  ['JSON documents', (_, { pslType }) => pslType === 'Json'],
+  ['money', (_, { sqlType }) => sqlType === 'decimal(18,8)'],
+  ['retention', ({ retain }) => retain !== undefined],
+  ['soft delete', (_, { name }) => name === 'deleted_at'],
+  ['vector search', (_, { sqlType }) => /^(half|sparse)?vec(tor)?\b/.test(sqlType)],
+];
+
+/** The services with their models and annotations, read from their files. */
 export function renderStatus(
   schemaModel: SchemaModel,
   services: readonly Service[],
@@ -22,7 +34,7 @@ export function renderStatus(
     '# Database status',
     summary(schemaModel),
     '## Services',
-    'The state of running databases is shown by `npm run db:status`; diagrams are in [docs/er](docs/er/references.md).',
+    '`npm run db:status` shows the state of the running databases. [docs/er](docs/er/references.md) has the diagrams.',
     table(
       ['Service', 'Database', 'Models', 'Columns', 'Extensions', 'Features', 'Refers to'],
       schemaModel.services.map((service) => serviceRow(schemaModel, service, manifestOf(services, service))),
@@ -58,7 +70,7 @@ function summary(schemaModel: SchemaModel): string {
     ['Columns with secrets', columns.filter(({ isSecret }) => isSecret).length],
     ['Tables with retention', models.filter(({ retain }) => retain !== undefined).length],
   ] as const;
-  return table(['What', 'How many'], facts);
+  return table(['Item', 'Count'], facts);
 }
 
 function manifestOf(services: readonly Service[], { name }: ServiceSchema): Service | undefined {
@@ -81,7 +93,7 @@ function serviceRow(schemaModel: SchemaModel, { name, models }: ServiceSchema, m
 
 function serviceBlocks({ models, enums }: ServiceSchema, invariants: Invariants | undefined): readonly string[] {
   return [
-    table(['Model', 'Table', 'Columns', 'Store may', 'On erasure', 'Purpose'], models.map(modelRow)),
+    table(['Model', 'Table', 'Columns', 'App role rights', 'On erasure', 'Purpose'], models.map(modelRow)),
     fenced('text', relationTree(models)),
     ...section(
       'Enums',
@@ -90,7 +102,7 @@ function serviceBlocks({ models, enums }: ServiceSchema, invariants: Invariants 
         enums.map(({ type, values }) => [code(type), values.join(', ')]),
       ),
     ),
-    ...section('Held by SQL beyond the schema', invariants === undefined ? '' : invariantList(invariants)),
+    ...section('Defined in SQL only', invariants === undefined ? '' : invariantList(invariants)),
     ...section(
       'Personal data and secrets',
       table(
@@ -101,7 +113,7 @@ function serviceBlocks({ models, enums }: ServiceSchema, invariants: Invariants 
     ...section(
       'Retention',
       table(
-        ['Table', 'Rows are kept', 'Counted from'],
+        ['Table', 'Kept for', 'Counted from'],
         models.flatMap(({ table: name, retain }) =>
           retain === undefined ? [] : [[code(name), counted(retain.days, 'day'), code(retain.column)]],
         ),
@@ -110,7 +122,7 @@ function serviceBlocks({ models, enums }: ServiceSchema, invariants: Invariants 
   ];
 }
 
-/** A heading with its content, or nothing at all. */
+/** A heading with its content, or nothing when there is no content. */
 function section(title: string, content: string): readonly string[] {
   return content === '' ? [] : [`### ${title}`, content];
 }
@@ -139,4 +151,47 @@ function isSensitive({ pii, isSecret, subject }: ColumnSchema): boolean {
 function sensitiveRow(model: ModelSchema, { name, pii, isSecret, subject }: ColumnSchema) {
   const person = subject === undefined ? '' : `${subject.service}.${subject.model}.${subject.field}`;
   return [code(`${model.table}.${name}`), pii ?? '', isSecret ? 'yes' : '', person];
+}
+
+function featuresOf(models: readonly ModelSchema[]): readonly string[] {
+  const has = (test: Test) => models.some((model) => model.columns.some((column) => test(model, column)));
+  return FEATURES.filter(([, test]) => has(test)).map(([name]) => name);
+}
+
+interface Child {
+  readonly model: ModelSchema;
+  readonly label: string;
+}
+
+/**
+ * The models as trees of parents and children, roots first. A model with several parents is shown below each of them, and
+ * its own children once, so that circles end. A circle without a root begins at its first model.
+ */
+export function relationTree(models: readonly ModelSchema[]): readonly string[] {
+  const shown = new Set<string>();
+  const isRoot = (model: ModelSchema) => model.foreignKeys.every(({ target }) => target.model === model.name);
+  const inOrder = [...models.filter(isRoot), ...models.filter((model) => !isRoot(model))];
+  return inOrder.flatMap((model) => (shown.has(model.name) ? [] : [model.name, ...branches(model, models, '', shown)]));
+}
+
+function branches(parent: ModelSchema, models: readonly ModelSchema[], indent: string, shown: Set<string>): string[] {
+  if (shown.has(parent.name)) return [];
+  shown.add(parent.name);
+  const children = childrenOf(parent, models);
+  return children.flatMap(({ model, label }, index) => {
+    const isLast = index === children.length - 1;
+    const below = branches(model, models, `${indent}${isLast ? '    ' : '│   '}`, shown);
+    return [`${indent}${isLast ? '└──' : '├──'} ${label}`, ...below];
+  });
+}
+
+function childrenOf(parent: ModelSchema, models: readonly ModelSchema[]): readonly Child[] {
+  return models.flatMap((model) =>
+    model.foreignKeys
+      .filter(({ target }) => target.model === parent.name)
+      .map(({ columns, isUnique }) => ({
+        model,
+        label: `${model.name} (${isUnique ? '1:1' : '1:N'}, ${columns.join(', ')})`,
+      })),
+  );
 }

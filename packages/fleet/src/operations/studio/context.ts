@@ -44,7 +44,7 @@ const CONCURRENCY = 4;
 
 /**
  * Opens the studio on these services. It connects to no database yet.
- * @throws {SuiteError} `SCHEMA.INVALID`, `CATALOG.INVALID`
+ * @throws {SuiteError} `SCHEMA.INVALID`, `SCHEMA.INVALID_ANNOTATION`
  */
 export async function openStudioContext(options: StudioOptions): Promise<OpenedStudio> {
   const { settings, allServices, targets, write, reveal, log } = options;

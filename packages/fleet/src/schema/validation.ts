@@ -2,7 +2,7 @@ import { SuiteError } from '@azora/db-core';
 import { type FieldPath, pathText } from './annotations';
 import type { ColumnSchema, ModelSchema, SchemaModel, SchemaProblem, ServiceSchema } from './model';
 
-/** What is wrong inside one service, whatever the others say. */
+/** The problems of one service that do not depend on other services. */
 export function checkService({ file, models }: ServiceSchema): readonly SchemaProblem[] {
   return models.flatMap((model) => [...checkErase(model), ...checkRetention(model)].map((it) => ({ file, ...it })));
 }
@@ -12,18 +12,18 @@ function checkErase({ name, line, columns, erase }: ModelSchema) {
   const personal = columns.filter((column) => column.subject !== undefined || column.pii !== undefined);
   if (personal.length === 0) return [];
   const fields = personal.map(({ field }) => field).join(', ');
-  return [{ line, message: `${name} holds personal data (${fields}) and needs an @erase` }];
+  return [{ line, message: `${name} contains personal data (${fields}) and needs an @erase` }];
 }
 
 function checkRetention({ name, line, columns, retain }: ModelSchema) {
   if (retain === undefined) return [];
   const column = columns.find(({ field }) => field === retain.field);
   if (column?.pslType === 'DateTime' && !column.isList) return [];
-  const found = column === undefined ? 'no field of it' : 'not a DateTime';
-  return [{ line, message: `@retain of ${name} counts from ${retain.field}, which is ${found}` }];
+  const found = column === undefined ? 'does not exist' : 'is not a DateTime';
+  return [{ line, message: `@retain of ${name} counts from ${retain.field}, which ${found}` }];
 }
 
-/** Which references and subjects lead to nothing, given the schemas of all services. */
+/** The references and subjects that do not resolve, given the schemas of all services. */
 export function checkPaths(schemaModel: SchemaModel): readonly SchemaProblem[] {
   return schemaModel.services.flatMap(({ file, models }) =>
     models.flatMap(({ columns }) =>
@@ -48,7 +48,7 @@ function checkPath(
     : [{ file, line: column.line, message: `${word} ${pathText(path)} of ${column.field}: ${message}` }];
 }
 
-/** A reference is looked up by its target column: alone or first in a key or an index, as one file's chunks are. */
+/** Whether rows can be found by this column: it must be the first column of a key or an index. */
 function canBeLookedUp({ uniques, indexes }: ModelSchema, { name, isUnique }: ColumnSchema): boolean {
   return isUnique || [...uniques, ...indexes].some(({ columns }) => columns[0] === name);
 }
@@ -66,18 +66,18 @@ function pathProblem(
   if (key === undefined) return `${service}.${model} has no column ${field}`;
   if (!canBeLookedUp(target, key)) return `no key or index of ${service}.${model} begins with ${field}`;
   if (key.pslType === column.pslType) return undefined;
-  return `the column is of type ${column.pslType}, the id of type ${key.pslType}`;
+  return `the column has type ${column.pslType}, the id has type ${key.pslType}`;
 }
 
-/** One error for all problems of all schemas. */
-export function invalidSchemaModel(found: readonly SchemaProblem[]): SuiteError {
+/** One error for the problems of all schemas. */
+export function invalidAnnotations(found: readonly SchemaProblem[]): SuiteError {
   const files = [...new Set(found.map(({ file }) => file))];
   const problems = files.flatMap((file) => found.filter((it) => it.file === file).sort((a, b) => a.line - b.line));
   const count = problems.length === 1 ? 'One annotation' : `${problems.length} annotations`;
-  return new SuiteError('SCHEMA.INVALID_ANNOTATION', `${count} of the schemas cannot be used`, {
+  return new SuiteError('SCHEMA.INVALID_ANNOTATION', `${count} in the schemas cannot be used`, {
     kind: 'configuration',
     why: problems.map(({ file, line, message }) => `${file}:${line}: ${message}`).join('\n'),
-    next: 'Correct the comments at the lines named',
+    next: 'Correct the comments at these lines',
     meta: { problems },
   });
 }

@@ -3,7 +3,7 @@ import { SuiteError } from '@azora/db-core';
 import { readGrants } from '@azora/db-migrate';
 import { get_datamodel } from '@prisma/prisma-schema-wasm';
 import { findServices } from '../src/config/registry';
-import { scanSchema } from '../src/schema/psl-lines';
+import { scanSchema } from '../src/schema/psl';
 import { countModels, readSchemaModel, references, serviceOrder } from '../src/schema/schema-model';
 import { FIXTURE_ROOT, givenSuite, REPOSITORY_ROOT, removeSuites } from './suite-fixture';
 
@@ -66,7 +66,7 @@ describe('readSchemaModel', () => {
     });
   });
 
-  it('reads types, lists, defaults and enum values, columns that Prisma has no type for included', async () => {
+  it('reads types, lists, defaults and enum values, also of columns that Prisma has no type for', async () => {
     const columns = [
       ...((await modelOf('shop', 'Order'))?.columns ?? []),
       ...((await modelOf('auth', 'User'))?.columns ?? []),
@@ -87,13 +87,13 @@ describe('readSchemaModel', () => {
     expect(columns.find(({ name }) => name === 'role')?.enumValues).toEqual(['admin', 'plain_member']);
   });
 
-  it('knows a relation with one child at most and one whose deletion rule is the default', async () => {
+  it('recognizes a relation with at most one child, and a default deletion rule', async () => {
     expect((await modelOf('auth', 'MfaSettings'))?.foreignKeys).toMatchObject([
       { isUnique: true, onDelete: 'Restrict' },
     ]);
   });
 
-  it('gives the app role what @grant says and all rights elsewhere', async () => {
+  it('gives the app role the rights in @grant, and all rights without it', async () => {
     const shop = (await findServices(FIXTURE_ROOT)).find(({ name }) => name === 'shop');
     expect(shop && (await readGrants(shop.schemaPath))).toEqual(
       new Map([
@@ -103,7 +103,7 @@ describe('readSchemaModel', () => {
     );
   });
 
-  it('reports every schema that does not parse, with line and without colours', async () => {
+  it('reports every schema that does not parse, with its line and without colors', async () => {
     const services = await givenSuite({
       auth: 'model User {\n  id Strin @id\n  at DateTim\n}',
       fine: 'model Thing {\n  id Int @id\n}',
@@ -125,7 +125,7 @@ describe('readSchemaModel', () => {
     expect(error instanceof SuiteError && error.why?.includes('\u001b')).toBe(false);
   });
 
-  it('names a schema that is missing', async () => {
+  it('names a missing schema', async () => {
     const services = await givenSuite({ auth: 'model User {\n  id Int @id\n}' });
     const missing = services.map((it) => ({ ...it, schemaPath: `${it.directory}/prisma/none.prisma` }));
 
@@ -135,39 +135,39 @@ describe('readSchemaModel', () => {
     });
   });
 
-  it('reports all bad annotations of all schemas together', async () => {
+  it('reports the invalid annotations of all schemas together', async () => {
     const services = await givenSuite({ auth: BAD_COMMENTS, shop: BAD_PATHS });
     const error = await readSchemaModel(services).catch((thrown: unknown) => thrown);
 
     expect(error).toMatchObject({
       code: 'SCHEMA.INVALID_ANNOTATION',
-      message: '19 annotations of the schemas cannot be used',
+      message: '19 annotations in the schemas cannot be used',
     });
     const problems = error instanceof SuiteError ? (error.why ?? '').split('\n') : [];
     expect(problems.map((line) => line.replace(/^services\/(\w+)\/prisma\/schema\.prisma/, '$1'))).toEqual([
-      expect.stringMatching(/^auth:3: "@pii name" belongs to nothing/),
-      'auth:7: User holds personal data (age) and needs an @erase',
-      expect.stringMatching(/^auth:8: "@pii mail" does not read as @pii email/),
-      expect.stringMatching(/^auth:10: "@secret" belongs to nothing/),
-      expect.stringMatching(/^auth:12: "@pii name" belongs to nothing/),
-      'auth:15: @subject stands twice above the same place',
-      'auth:16: @pii must stand on a line of its own',
-      expect.stringMatching(/^auth:18: "@secret" belongs to nothing/),
+      expect.stringMatching(/^auth:3: "@pii name" is attached to nothing/),
+      'auth:7: User contains personal data (age) and needs an @erase',
+      expect.stringMatching(/^auth:8: "@pii mail" does not match @pii email/),
+      expect.stringMatching(/^auth:10: "@secret" is attached to nothing/),
+      expect.stringMatching(/^auth:12: "@pii name" is attached to nothing/),
+      'auth:15: @subject is given twice',
+      'auth:16: @pii must be on a line of its own',
+      expect.stringMatching(/^auth:18: "@secret" is attached to nothing/),
       'auth:20: sessions is a relation, not a column',
-      expect.stringMatching(/^auth:25: @wipe is no annotation/),
+      expect.stringMatching(/^auth:25: @wipe is not an annotation/),
       'auth:26: @retain of Session counts from at, which is not a DateTime',
       'auth:30: user is a relation, not a column',
-      'shop:3: @retain of Order counts from never, which is no field of it',
+      'shop:3: @retain of Order counts from never, which does not exist',
       'shop:6: @ref people.User.id of a: there is no service people',
       'shop:8: @ref auth.Person.id of b: auth has no model Person',
       'shop:10: @ref auth.User.key of c: auth.User has no column key',
       'shop:12: @ref auth.User.name of d: no key or index of auth.User begins with name',
-      'shop:14: @subject auth.User.id of e: the column is of type String, the id of type Int',
+      'shop:14: @subject auth.User.id of e: the column has type String, the id has type Int',
       'shop:16: @ref auth.User.sessions of f: auth.User has no column sessions',
     ]);
   });
 
-  it('leaves references unchecked when asked to, and everything else checked', async () => {
+  it('checks everything but references when asked to', async () => {
     const shop = await givenSuite({
       shop: '/// @erase delete\nmodel Order {\n  /// @ref auth.User.id\n  id Int @id\n}',
     });
@@ -240,7 +240,7 @@ model Order {
 `;
 
 describe('countModels', () => {
-  it('counts in a schema that does not parse, too', async () => {
+  it('also counts in a schema that does not parse', async () => {
     const services = await givenSuite({
       auth: 'model A {\n  id Strin\n}\n// model B {\nmodel C {\n}',
       shop: 'enum E {\n  a\n}',
@@ -273,7 +273,7 @@ describe('serviceOrder', () => {
       '\n',
     );
 
-  it('puts a service after those it refers to, and what is free together in one wave', async () => {
+  it('puts a service after those it refers to, and independent services into one wave', async () => {
     const services = await givenSuite({
       a: schemaWith('c', 'b'),
       b: schemaWith('d'),
@@ -285,7 +285,7 @@ describe('serviceOrder', () => {
     expect(serviceOrder(await readSchemaModel(services))).toEqual([['c', 'd', 'e'], ['b'], ['a']]);
   });
 
-  it('puts services that refer to each other in a circle into one wave, before those that refer to them', async () => {
+  it('puts services that refer to each other in a circle into one wave, before services that refer to them', async () => {
     const services = await givenSuite({
       a: schemaWith('z'),
       x: schemaWith('y', 'm'),
@@ -299,7 +299,7 @@ describe('serviceOrder', () => {
 });
 
 describe('the services of this repository', () => {
-  it('have schemas whose annotations are right and whose references all lead to a column', async () => {
+  it('have schemas with valid annotations, whose references all resolve', async () => {
     const schemaModel = await readSchemaModel(await findServices(REPOSITORY_ROOT));
 
     const refs = schemaModel.services.flatMap(({ models }) =>
@@ -310,7 +310,7 @@ describe('the services of this repository', () => {
     expect(serviceOrder(schemaModel).flat().sort()).toEqual(schemaModel.services.map(({ name }) => name));
   });
 
-  it('give the app role the same rights by their lines as by the whole catalog', async () => {
+  it('give the app role the same rights by their lines as by the whole schema model', async () => {
     const services = await findServices(REPOSITORY_ROOT);
     const schemaModel = await readSchemaModel(services);
 
@@ -320,7 +320,7 @@ describe('the services of this repository', () => {
     }
   });
 
-  it('refuse a @grant that does not parse', async () => {
+  it('reject a @grant that does not parse', async () => {
     const [service] = await givenSuite({ auth: '/// @grant fly\nmodel User {\n  id Int @id\n}' });
 
     await expect(service && readGrants(service.schemaPath)).rejects.toMatchObject({
