@@ -5,7 +5,7 @@ const { DECLARED_AT_ROOT, ROOMS, WORKSPACES } = require('./imports.config.js');
 /** Files that never reach an installed package: they may also import what the root manifest declares. */
 const CHECKOUT_ONLY = '(^|/)tests/|^services/[^/]+/prisma\\.config\\.ts$';
 /** Packages that are never installed as a dependency, or whose build bundles its imports into `dist`. */
-const PRIVATE = '^(packages/studio|packages/testkit|prisma|tests|benchmarks|scripts)/';
+const PRIVATE = '^(packages/studio|packages/testkit|prisma|tests|benchmarks|prose|scripts)/';
 
 /** Matches the workspace packages whose entry point a room may import, as `node_modules/@azora/…`. */
 function packagesWithin(mayImport) {

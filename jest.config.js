@@ -2,7 +2,7 @@
 module.exports = {
   testEnvironment: '<rootDir>/packages/testkit/dist/environment.js',
   roots: ['<rootDir>/packages', '<rootDir>/services', '<rootDir>/tests'],
-  // What takes minutes is `npm run test:long`'s, what needs a browser `npm run test:browser`'s.
+  // `npm run test:long` runs the tests that take minutes, `npm run test:browser` those that need a browser.
   testMatch: ['**/tests/**/!(*.long|*.browser).test.ts'],
   modulePathIgnorePatterns: ['/dist/', '/.azora/'],
   transform: {
@@ -11,14 +11,14 @@ module.exports = {
       { jsc: { parser: { syntax: 'typescript' }, target: 'es2023' }, module: { type: 'commonjs' } },
     ],
   },
-  // Node loads ES modules with require; jest's own loader does not, so the few that tests reach are compiled.
+  // Node can load ES modules with require, but jest's loader cannot: the ES modules that tests load are compiled.
   transformIgnorePatterns: [
     '/node_modules/(?!(p-map|@prisma/schema-engine-wasm|age-encryption|@noble/[a-z-]+|@scure/base)/)',
   ],
   globalSetup: '<rootDir>/packages/testkit/dist/global-setup.js',
   globalTeardown: '<rootDir>/packages/testkit/dist/global-teardown.js',
-  // Most of a test is waiting for its server, so jest's own guess, one worker less than there are cores, leaves one idle.
+  // Tests mostly wait for their server, so jest's default of one worker less than the number of cores leaves a core idle.
   maxWorkers: '100%',
-  // Against what hangs; a busy machine may take several times as long as a quiet one.
+  // Ends a test that hangs. A busy machine may take several times as long as an idle one.
   testTimeout: 180_000,
 };

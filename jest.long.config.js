@@ -1,5 +1,5 @@
-// `npm run test:long`: what runs the guides, kills runners and servers at every place that there is, or repeats a hundred
-// thousand times.
+// `npm run test:long`: the tests that take minutes. They run the guides, kill runners and servers at every point, repeat an
+// operation a hundred thousand times, or install the packed packages.
 /** @type {import('jest').Config} */
 module.exports = {
   ...require('./jest.config.js'),

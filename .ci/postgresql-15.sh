@@ -1,12 +1,12 @@
-# Sourced by .ci/run: installs Debian's PostgreSQL 15, builds pgvector for it from the source package of Debian's next
-# release, starts a server of its own under a temporary directory and names it in $ordinary_url.
+# Sourced by .ci/run: installs PostgreSQL 15 from Debian, builds pgvector for it from the source package of Debian's next
+# release, starts a server in a temporary directory and sets $ordinary_url to its URL.
 bin=/usr/lib/postgresql/15/bin
 apt-get update -qq
 apt-get install -y -qq postgresql-15 postgresql-server-dev-15 make gcc dpkg-dev >/dev/null
 
 if [ ! -e /usr/share/postgresql/15/extension/vector.control ]; then
   sources=$(mktemp -d)
-  # The next release's source packages, from wherever this machine gets its packages.
+  # The source packages of the next release, from the mirror that this machine uses.
   {
     echo 'Types: deb-src'
     grep -rhm1 '^URIs:' /etc/apt/sources.list.d/debian.sources

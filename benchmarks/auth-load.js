@@ -1,4 +1,4 @@
-// Run by auth.bench.js as a process of its own, as pgbench is: `node auth-load.js '{"way": "refresh", …}'`.
+// Started by auth.bench.js as a process of its own, like pgbench: `node auth-load.js '{"way": "refresh", …}'`.
 const { existsSync, readFileSync } = require('node:fs');
 const path = require('node:path');
 const { login, openAuth, refresh, verifyAuditChain } = require('@azora/auth');
@@ -8,7 +8,7 @@ const bcrypt = require(require.resolve('bcrypt', { paths: [path.resolve(__dirnam
 
 const WAYS = { login: loginTimes, refresh: refreshRate };
 
-/** Each client refreshes a session of its own user, with the token that the refresh before gave out. */
+/** Each client refreshes the session of its own user with the token from its previous refresh. */
 async function refreshRate({ url, accounts, seconds }) {
   const auth = openAuth({ url, pool: { max: accounts.length } });
   const signedIn = await Promise.all(accounts.map(({ email, password }) => login(auth, { email, password })));
@@ -22,8 +22,8 @@ async function refreshRate({ url, accounts, seconds }) {
 }
 
 /**
- * CPU time in milliseconds of one login and of one bare bcrypt.compare of the same cost, in turns, one at a time. Time of
- * the server's process counts where it runs on this machine and Linux tells it.
+ * The CPU time in milliseconds of one login, and of one bare bcrypt.compare with the same cost. They take turns, one call at a
+ * time. The CPU time of the server's process is included if the server runs on this machine under Linux.
  */
 async function loginTimes({ url, accounts: [{ email, password }], runs, logins }) {
   const auth = openAuth({ url, pool: { max: 1 } });
@@ -48,13 +48,13 @@ async function loginTimes({ url, accounts: [{ email, password }], runs, logins }
   }
   const { ok, checked } = await verifyAuditChain(auth);
   await auth.close();
-  if (!ok) throw new Error('the audit log is not whole');
+  if (!ok) throw new Error('The chain of the audit log is broken');
   return { times, bcryptCost, withServer: serverTime !== none, checked };
 }
 
 const none = () => 0;
 
-/** Milliseconds of CPU that a process of PostgreSQL on this machine has used; nothing when it is not here. */
+/** Returns a function that reads the CPU milliseconds of a PostgreSQL process; always 0 if it is not on this machine. */
 function timeOf(pid) {
   const read = (file) => readFileSync(`/proc/${pid}/${file}`, 'utf8');
   if (!existsSync(`/proc/${pid}/schedstat`) || read('comm').trim() !== 'postgres') return none;

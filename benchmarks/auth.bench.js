@@ -1,8 +1,8 @@
-// Signing in against bcrypt alone, and refreshing against pgbench, which runs the same SQL.
+// A sign-in against bcrypt alone, and a refresh against pgbench running the same SQL.
 //
-// pgbench cannot hash, so its tokens are 16 random digits and zeros up to 64, which is a hash as far as the database sees,
-// and as scattered over the indexes as one. A client keeps in its variables what it put in last, so each has its own chain,
-// which starts at a session that was opened as a sign-in opens it.
+// pgbench cannot hash, so its tokens are 16 random digits followed by 48 zeros. The database accepts them as hashes, and they
+// are as scattered over the indexes as real ones. Each client keeps its last token in a variable, so each has its own chain of
+// refreshes, which starts at a session opened by the same function as a sign-in.
 const { pgbench } = require('./pgbench.js');
 const { middle, rateRow, runProgram, takeTurns } = require('./measure.js');
 const { withServiceDatabase } = require('./service-database.js');
@@ -11,7 +11,7 @@ const CLIENTS = 8;
 const LOGINS = 8;
 const SESSION_DAYS = 7;
 const DIGITS = 1_000_000_000_000_000n;
-/** Of ids: what a run may use, and a client in it. */
+/** The size of the range of ids for one run, and for one client of a run. */
 const RUN_NUMBERS = 10_000_000_000n;
 const CLIENT_NUMBERS = 10_000_000n;
 
@@ -40,7 +40,7 @@ function signingIn({ urls, accounts, runs }) {
   const { times, bcryptCost, withServer } = runProgram('auth-load.js', input);
   const ours = middle(times.map((time) => time.ours));
   const bare = middle(times.map((time) => time.bare));
-  const name = `bcrypt.compare of cost ${bcryptCost} alone, which is so much of it`;
+  const name = `bcrypt.compare of cost ${bcryptCost} alone`;
   return {
     what: `auth.login, CPU time${withServer ? ', server included' : ' of Node'}`,
     ours: `${ours.toFixed(1)} ms`,
@@ -77,7 +77,7 @@ async function refreshing({ urls, accounts, runs, seconds }) {
   return rateRow(`auth.refresh, ${CLIENTS} clients`, rates.ours, rates.peer, 'pgbench, the same SQL', '≥ 0.5');
 }
 
-/** A session for each client of pgbench, with the token that its chain starts from. */
+/** Opens a session for each client of pgbench, with the first token of its chain. */
 async function openSessions(client, accounts, first) {
   for (const [number, { userId }] of accounts.entries()) {
     const id = String(first + BigInt(number) * CLIENT_NUMBERS);
@@ -89,13 +89,14 @@ async function openSessions(client, accounts, first) {
   }
 }
 
-/** @throws {Error} when a refresh that was counted was refused: each that was not spent one token of its family. */
+/** @throws {Error} if a counted refresh was rejected: every accepted refresh spends one token. */
 async function checkRefreshed(administrator, refreshed) {
   const { withClient } = require('@azora/db-fleet');
   const { rows } = await withClient(administrator, (client) =>
     client.query("SELECT count(*)::int AS spent FROM tokens WHERE kind = 'refresh' AND used_at IS NOT NULL"),
   );
-  if (rows[0].spent !== refreshed) throw new Error(`${refreshed} refreshes were counted, ${rows[0].spent} took place`);
+  if (rows[0].spent !== refreshed)
+    throw new Error(`Counted ${refreshed} refreshes, but ${rows[0].spent} tokens were spent`);
 }
 
 async function givenAccounts(url) {

@@ -1,13 +1,13 @@
-// Shared by the benchmarks: timing of whole processes, rates of clients, several runs, medians; and what a row says.
+// Measurements for the benchmarks: the time of a process, the rate of concurrent clients, medians, and rows of the result table.
 const { spawnSync } = require('node:child_process');
 const { readFileSync } = require('node:fs');
 const path = require('node:path');
 const { setTimeout: sleep } = require('node:timers/promises');
 
-/** What a load generator runs before it is measured: its connections are made and its code is compiled by then. */
+/** The time for which a load generator runs before it is measured, so that it has connected and its code is compiled. */
 const WARM_UP_SECONDS = 2;
 
-/** Runs a program to its end and returns seconds; a failure ends the benchmark, for its time would mean nothing. */
+/** Runs a program and returns its time in seconds. A failing program ends the benchmark: its time means nothing. */
 function seconds(command, args, options = {}) {
   const started = process.hrtime.bigint();
   const { status, stderr, error } = spawnSync(command, args, { encoding: 'utf8', maxBuffer: 1 << 30, ...options });
@@ -15,7 +15,7 @@ function seconds(command, args, options = {}) {
   return Number(process.hrtime.bigint() - started) / 1e9;
 }
 
-/** The median of `runs` calls; `reset` is called before each and not measured. */
+/** The median of `runs` calls. `reset` runs before each call and is not measured. */
 function median(runs, work, reset = () => undefined) {
   const times = [];
   for (let run = 0; run < runs; run += 1) {
@@ -30,8 +30,8 @@ function middle(values) {
 }
 
 /**
- * The medians of several ways of the same thing, which take turns, so that whatever else the machine does meets all of
- * them alike; `before` is called before each run and not measured.
+ * The medians of several ways to do the same work. The ways take turns, so that other load on the machine affects all of them
+ * equally. `before` runs before each measurement and is not measured.
  */
 async function takeTurns(runs, ways, before = () => undefined) {
   const results = Object.fromEntries(Object.keys(ways).map((way) => [way, []]));
@@ -44,7 +44,7 @@ async function takeTurns(runs, ways, before = () => undefined) {
   return Object.fromEntries(Object.entries(results).map(([way, values]) => [way, middle(values)]));
 }
 
-/** How often a second `clients` loops get through `work(client, turn)`, after the warm-up; and how often at all. */
+/** The calls of `work(client, turn)` per second by `clients` concurrent loops after the warm-up, and their total number. */
 async function rateOf({ clients, seconds: measured }, work) {
   let done = 0;
   let stopped = false;
@@ -64,12 +64,12 @@ async function rateOf({ clients, seconds: measured }, work) {
     await all;
     return { perSecond, done };
   } finally {
-    // When one fails the others must end too, or the process would not.
+    // If one loop fails, the others must stop, or the process would never exit.
     stopped = true;
   }
 }
 
-/** Runs one of the programs here as a process of its own, as the peers are, and returns what it prints. */
+/** Runs a program of this folder in a process of its own, like the peers, and returns the JSON that it prints. */
 function runProgram(file, input) {
   const args = [path.join(__dirname, file), JSON.stringify(input)];
   const { status, stdout, stderr, error } = spawnSync(process.execPath, args, { encoding: 'utf8' });
@@ -77,7 +77,7 @@ function runProgram(file, input) {
   return JSON.parse(stdout);
 }
 
-/** The maximum resident size of a process in MiB, or undefined where GNU time is missing. */
+/** The peak resident size of a process in MiB, or undefined if GNU time is not installed. */
 function peakMemoryMib(command, args, options = {}) {
   const { status, stderr, error } = spawnSync('/usr/bin/time', ['-f', 'peak=%M', command, ...args], {
     encoding: 'utf8',
@@ -89,7 +89,7 @@ function peakMemoryMib(command, args, options = {}) {
   return match === null ? undefined : Math.round(Number(match[1]) / 1024);
 }
 
-/** A line of the table: seconds of ours and of the peer that is named, and their ratio. */
+/** A row of the result table: our time, the named peer's time, and their ratio. Lower is better. */
 function row(what, ours, peer, name, budget) {
   return {
     what,
@@ -100,13 +100,13 @@ function row(what, ours, peer, name, budget) {
   };
 }
 
-/** A line of the table about rates: more is better, and the ratio says how many times the peer's rate ours is. */
+/** A row of the result table: our rate, the named peer's rate, and their ratio. Higher is better. */
 function rateRow(what, ours, peer, name, budget) {
   const rate = (value) => `${Math.round(value).toLocaleString('en')}/s`;
   return { what, ours: rate(ours), peer: `${rate(peer)} (${name})`, ratio: (ours / peer).toFixed(2), budget };
 }
 
-/** The name of a service's database, without the prefix. */
+/** The name of a service's database without the prefix. */
 function databaseOf(root, service) {
   const { azora } = JSON.parse(readFileSync(path.join(root, 'services', service, 'package.json'), 'utf8'));
   return azora.database.replace('azora_', '');

@@ -1,27 +1,25 @@
-// PostgreSQL's own load generator, as a peer: one process with one thread, as ours is, and prepared statements.
+// PostgreSQL's own load generator as a peer: one process with one thread, like ours, and prepared statements.
 const { spawnSync } = require('node:child_process');
 const { existsSync, mkdtempSync, readdirSync, rmSync, writeFileSync } = require('node:fs');
 const os = require('node:os');
 const path = require('node:path');
 const { WARM_UP_SECONDS } = require('./measure.js');
 
-/** Where Debian keeps the programs of each version; its /usr/bin/pgbench is a wrapper that asks which. */
+/** Debian installs the programs of each version here; its /usr/bin/pgbench is a wrapper that needs a cluster. */
 const DEBIAN = '/usr/lib/postgresql';
 
-/** @throws {Error} when it is not installed: a benchmark without its peer says nothing. */
+/** @throws {Error} if pgbench is not installed: a benchmark needs its peer. */
 function findPgbench() {
   const versions = existsSync(DEBIAN) ? readdirSync(DEBIAN).sort((one, other) => Number(other) - Number(one)) : [];
   const installed = versions.map((version) => path.join(DEBIAN, version, 'bin', 'pgbench')).find(existsSync);
   const program = installed ?? 'pgbench';
   if (spawnSync(program, ['--version']).status === 0) return program;
-  throw new Error(
-    'pgbench is missing. It is in the package postgresql-15 of Debian 12 (apt-get install postgresql-15).',
-  );
+  throw new Error('pgbench is not installed. On Debian 12, run "apt-get install postgresql-15".');
 }
 
 /**
- * Transactions a second of a script by so many clients, after the same warm-up as ours has, and how many were made at all.
- * The script's variables live as long as a client: `n`, its turn, starts from 0.
+ * Runs a script with the given number of clients. Returns the transactions per second after the same warm-up as ours, and the
+ * total number of transactions. A client keeps its variables between transactions; `n`, its turn, starts at 0.
  */
 function pgbench(url, { script, clients, seconds, variables = {} }) {
   const program = findPgbench();

@@ -1,6 +1,6 @@
-// `npm run bench [-- name…]`: each benchmark runs ours and a named peer on the same server in the same run and prints a
-// ratio, never a verdict by the clock alone. With BENCH_DATABASE_URL it uses that server (all 14 services need pgvector
-// there), else an embedded one of its own with fsync on.
+// `npm run bench [-- name…]`: each benchmark runs our code and a named peer on the same server in the same run and prints their
+// ratio, so that a slow machine does not change the result. With BENCH_DATABASE_URL the benchmarks use that server, which needs
+// pgvector for all 14 services; otherwise they start an embedded server of their own with fsync on.
 const { mkdtempSync, readdirSync, rmSync } = require('node:fs');
 const os = require('node:os');
 const path = require('node:path');
@@ -19,7 +19,7 @@ async function main() {
   try {
     const url = given ?? (await startEmbedded({ home })).url.href;
     console.log(
-      `Node ${process.version}, ${os.availableParallelism()} cores, ${given ? 'the given server' : 'embedded server, fsync on'}; medians of ${RUNS}\n`,
+      `Node ${process.version}, ${os.availableParallelism()} cores, ${given ? 'the server of BENCH_DATABASE_URL' : 'embedded server, fsync on'}; medians of ${RUNS}\n`,
     );
     console.log('| what | ours | peer | ratio | budget |\n|---|---|---|---|---|');
     for (const name of names.filter((it) => asked.length === 0 || asked.includes(it))) {

@@ -1,4 +1,4 @@
-// `seed --scale 10` against psql's \copy of the same rows from files, into databases with the same base seed.
+// `seed --scale 10` against psql's \copy of the same rows from files, into databases that have the same base seed.
 const {
   closeSync,
   mkdtempSync,
@@ -66,7 +66,7 @@ exports.run = async ({ root, home, url, hasVector }) => {
     {
       what: `seed --scale ${SCALE}, ${rows.toLocaleString('en')} rows, references checked`,
       ours: rate(ours),
-      peer: `${rate(peer)} (psql \\copy, one after the other)`,
+      peer: `${rate(peer)} (psql \\copy, one database after the other)`,
       ratio: (peer / ours).toFixed(2),
       budget: '≥ 0.7',
     },
@@ -82,7 +82,7 @@ exports.run = async ({ root, home, url, hasVector }) => {
   return result;
 };
 
-/** Writes the rows of all blocks as COPY text, a file per block and table, and a psql script per service. */
+/** Writes the rows of all blocks as COPY text, one file per block and table, and one psql script per service. */
 async function exportRows(root, services, files, url) {
   const { copyText, readEncoders } = require(path.join(root, 'packages', 'core', 'dist', 'bulk.js'));
   const now = new Date(new Date().toISOString().slice(0, 10));

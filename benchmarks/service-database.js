@@ -1,11 +1,11 @@
-// One service's database on the benchmark's server, migrated and empty, for as long as `work` takes.
+// A migrated, empty database of one service on the benchmark's server, dropped after `work`.
 const { execFileSync } = require('node:child_process');
 const path = require('node:path');
 const { databaseOf } = require('./measure.js');
 
 const PREFIX = 'bench_';
 
-/** Calls `work` with the URL of the app role and that of the administrator. */
+/** Calls `work` with the URLs of the app role and the administrator. */
 async function withServiceDatabase({ root, home, url }, service, work) {
   const { createDatabase, dropDatabase, withClient } = require('@azora/db-fleet');
   const { parseDatabaseUrl } = require('@azora/db-core');
@@ -14,7 +14,7 @@ async function withServiceDatabase({ root, home, url }, service, work) {
   const azora = (...args) => {
     const bin = path.join(root, 'packages', 'fleet', 'bin', 'azora-db.js');
     const own = { DATABASE_URL: url, AZORA_HOME: home, AZORA_DB_PREFIX: PREFIX };
-    // Set and empty, it also hides what a .env file says.
+    // An empty variable also overrides a value in .env.
     const env = { ...process.env, ...own, [`${service.toUpperCase()}_DATABASE_URL`]: '' };
     return execFileSync(process.execPath, [bin, ...args], { cwd: root, env, encoding: 'utf8', stdio: 'pipe' }).trim();
   };

@@ -4,6 +4,7 @@ import { findServices, type Service } from '@azora/db-fleet';
 import { repositoryRoot } from '@azora/db-testkit';
 
 const root = repositoryRoot();
+const { version: VERSION } = JSON.parse(readFileSync(path.join(root, 'lerna.json'), 'utf8'));
 const NAMES = readdirSync(path.join(root, 'services')).sort();
 
 describe('the house', () => {
@@ -44,7 +45,7 @@ describe('the house', () => {
       exports: { '.': { default: './dist/src/index.js' }, './seed': { default: './dist/seed.js' } },
       azora: { database: expect.stringMatching(/^azora_[a-z]+$/), extensions: expect.any(Array) },
       scripts: { build: 'tsc -b' },
-      dependencies: { '@azora/db-core': '0.1.0', '@prisma/client': '7.10.0' },
+      dependencies: { '@azora/db-core': VERSION, '@prisma/client': '7.10.0' },
     });
   });
 

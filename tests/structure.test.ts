@@ -3,7 +3,7 @@ import os from 'node:os';
 import path from 'node:path';
 import { azoraDb } from './cli';
 
-/** A server that does not exist: whoever connects to it fails. */
+/** A server that does not exist: every connection to it fails. */
 const UNREACHABLE = 'postgresql://postgres@127.0.0.1:1/postgres';
 const STRUCTURE = 'services/shop/prisma/structure.sql';
 
