@@ -1,4 +1,4 @@
-import { type CopyValue, type SeedBlock, type TableRows, volumeId } from '@azora/db-core';
+import { rowsPerUser, type SeedBlock, type SeedRow, type TableRows, volumeId } from '@azora/db-core';
 import { TIERS } from './agents';
 import { AGENTS, PHASES } from './loop';
 
@@ -13,7 +13,7 @@ const TRANSCRIPT = AGENTS.map((agent) => ({ agent, round: 1, content: `${agent}:
 const VOTES = { architect: 3, builder: 1 };
 
 /** Rows of one user's loop, which began at `from` and ended at `to`. */
-type RowsOfUser = (user: number, from: Date, to: Date) => readonly (readonly CopyValue[])[];
+type RowsOfUser = (user: number, from: Date, to: Date) => readonly SeedRow[];
 
 /** A loop of one cycle, its debate and what came of it, for each user of the block. */
 export function volumeTables(block: SeedBlock): TableRows[] {
@@ -24,11 +24,11 @@ export function volumeTables(block: SeedBlock): TableRows[] {
   }));
 }
 
-function* rowsOfBlock({ firstUser, userCount, now }: SeedBlock, rowsOf: RowsOfUser): Generator<readonly CopyValue[]> {
-  for (let user = firstUser; user < firstUser + userCount; user += 1) {
+function rowsOfBlock(block: SeedBlock, rowsOf: RowsOfUser): Iterable<SeedRow> {
+  return rowsPerUser(block, (user, { now }) => {
     const from = now.getTime() - (1 + (user % 60)) * DAY_MS;
-    yield* rowsOf(user, new Date(from), new Date(from + DEBATE_MS));
-  }
+    return rowsOf(user, new Date(from), new Date(from + DEBATE_MS));
+  });
 }
 
 /** In the order of insertion. */

@@ -1,6 +1,12 @@
-import { type CopyValue, type SeedBlock, seedId, type TableRows, volumeId, volumePerson } from '@azora/db-core';
-
-type Row = readonly CopyValue[];
+import {
+  rowsPerUser,
+  type SeedBlock,
+  type SeedRow,
+  seedId,
+  type TableRows,
+  volumeId,
+  volumePerson,
+} from '@azora/db-core';
 
 const DAY_MS = 86_400_000;
 const daysBefore = (now: Date, days: number) => new Date(now.getTime() - days * DAY_MS);
@@ -74,7 +80,7 @@ export function volume(block: SeedBlock): readonly TableRows[] {
         'idempotency_key',
         'created_at',
       ],
-      rows: payments(block),
+      rows: rowsPerUser(block, payments),
     },
   ];
 }
@@ -89,25 +95,22 @@ const lessonsOf = (user: number) => user % 3;
 const percentOf = (user: number) => [0, 33, 67][lessonsOf(user)] ?? 0;
 
 /** Everyone takes the Python course, educators and employers too. */
-function* eachStudent(
-  { firstUser, userCount, now }: SeedBlock,
-  rowOf: (user: number, now: Date) => Row,
-): Generator<Row> {
-  for (let user = firstUser; user < firstUser + userCount; user += 1) yield rowOf(user, now);
+function eachStudent(block: SeedBlock, rowOf: (user: number, now: Date) => SeedRow): Iterable<SeedRow> {
+  return rowsPerUser(block, (user, { now }) => [rowOf(user, now)]);
 }
 
-function studentRow(user: number, now: Date): Row {
+function studentRow(user: number, now: Date): SeedRow {
   const { id, name, country } = volumePerson(user);
   const at = daysBefore(now, 45);
   return [student(user), id, name, 8 + (user % 5), country, at, at];
 }
 
-function enrollmentRow(user: number, now: Date): Row {
+function enrollmentRow(user: number, now: Date): SeedRow {
   const at = daysBefore(now, 30);
   return [enrollment(user), student(user), PYTHON, percentOf(user) / 2, at, at, at];
 }
 
-function progressRow(user: number, now: Date): Row {
+function progressRow(user: number, now: Date): SeedRow {
   const at = daysBefore(now, 30);
   return [
     volumeId('education.LearningProgress', user),
@@ -124,7 +127,7 @@ function progressRow(user: number, now: Date): Row {
   ];
 }
 
-function submissionRow(user: number, now: Date): Row {
+function submissionRow(user: number, now: Date): SeedRow {
   const at = daysBefore(now, 20);
   const graded = user % 2 === 0;
   return [
@@ -143,26 +146,24 @@ function submissionRow(user: number, now: Date): Row {
   ];
 }
 
-function walletRow(user: number, now: Date): Row {
+function walletRow(user: number, now: Date): SeedRow {
   const at = daysBefore(now, 45);
   return [wallet(user), student(user), depositOf(user) - PYTHON_PRICE, at, at];
 }
 
-function* payments({ firstUser, userCount, now }: SeedBlock): Generator<Row> {
-  for (let user = firstUser; user < firstUser + userCount; user += 1) {
-    const id = (n: number) => volumeId('education.Transaction', user * 2 + n);
-    const key = (n: number) => `volume:${user}:${n}`;
-    yield [id(0), wallet(user), 'deposit', 'in', depositOf(user), null, 'Study allowance', key(0), daysBefore(now, 45)];
-    yield [
-      id(1),
-      wallet(user),
-      'purchase',
-      'out',
-      PYTHON_PRICE,
-      enrollment(user),
-      'Introduction to Python Programming',
-      key(1),
-      daysBefore(now, 30),
-    ];
-  }
+function* payments(user: number, { now }: SeedBlock): Generator<SeedRow> {
+  const id = (n: number) => volumeId('education.Transaction', user * 2 + n);
+  const key = (n: number) => `volume:${user}:${n}`;
+  yield [id(0), wallet(user), 'deposit', 'in', depositOf(user), null, 'Study allowance', key(0), daysBefore(now, 45)];
+  yield [
+    id(1),
+    wallet(user),
+    'purchase',
+    'out',
+    PYTHON_PRICE,
+    enrollment(user),
+    'Introduction to Python Programming',
+    key(1),
+    daysBefore(now, 30),
+  ];
 }

@@ -1,6 +1,4 @@
-import { type CopyValue, type SeedBlock, type TableRows, volumeId, volumePerson } from '@azora/db-core';
-
-type Row = readonly CopyValue[];
+import { rowsPerUser, type SeedBlock, type SeedRow, type TableRows, volumeId, volumePerson } from '@azora/db-core';
 
 const DAY_MS = 86_400_000;
 const daysBefore = (now: Date, days: number) => new Date(now.getTime() - days * DAY_MS);
@@ -22,7 +20,7 @@ export function volume(block: SeedBlock): readonly TableRows[] {
         'created_at',
         'updated_at',
       ],
-      rows: eachUser(block, profileRows),
+      rows: rowsPerUser(block, profileRows),
     },
     {
       table: 'jobs',
@@ -41,7 +39,7 @@ export function volume(block: SeedBlock): readonly TableRows[] {
         'created_at',
         'updated_at',
       ],
-      rows: eachUser(block, jobRows),
+      rows: rowsPerUser(block, jobRows),
     },
     {
       table: 'applications',
@@ -57,7 +55,7 @@ export function volume(block: SeedBlock): readonly TableRows[] {
         'created_at',
         'updated_at',
       ],
-      rows: eachUser(block, applicationRows),
+      rows: rowsPerUser(block, applicationRows),
     },
     {
       table: 'contracts',
@@ -76,7 +74,7 @@ export function volume(block: SeedBlock): readonly TableRows[] {
         'created_at',
         'updated_at',
       ],
-      rows: eachUser(block, contractRows),
+      rows: rowsPerUser(block, contractRows),
     },
     {
       table: 'milestones',
@@ -93,7 +91,7 @@ export function volume(block: SeedBlock): readonly TableRows[] {
         'created_at',
         'updated_at',
       ],
-      rows: eachUser(block, milestoneRows),
+      rows: rowsPerUser(block, milestoneRows),
     },
     {
       table: 'escrows',
@@ -110,7 +108,7 @@ export function volume(block: SeedBlock): readonly TableRows[] {
         'created_at',
         'updated_at',
       ],
-      rows: eachUser(block, escrowRows),
+      rows: rowsPerUser(block, escrowRows),
     },
   ];
 }
@@ -124,10 +122,6 @@ interface Deal {
   readonly amount: number;
   readonly done: boolean;
   readonly applicants: readonly number[];
-}
-
-function* eachUser(block: SeedBlock, rowsOf: (user: number, block: SeedBlock) => Row[]): Generator<Row> {
-  for (let n = 0; n < block.userCount; n += 1) yield* rowsOf(block.firstUser + n, block);
 }
 
 function dealOf(employer: number, { firstUser, userCount }: SeedBlock): Deal | null {
@@ -149,7 +143,7 @@ const milestone = (employer: number, n: number) => volumeId('forge.Milestone', e
 const SKILLS = ['Python', 'React', 'TypeScript', 'Pandas', 'Solidity', 'Design'];
 const skillOf = (user: number) => SKILLS[user % SKILLS.length] ?? '';
 
-function profileRows(user: number, block: SeedBlock): Row[] {
+function profileRows(user: number, block: SeedBlock): SeedRow[] {
   // The winner of a deal is the user right after its employer.
   const deal = dealOf(user - 1, block);
   const won = user > block.firstUser && deal?.done ? deal : null;
@@ -172,7 +166,7 @@ function profileRows(user: number, block: SeedBlock): Row[] {
   ];
 }
 
-function jobRows(user: number, block: SeedBlock): Row[] {
+function jobRows(user: number, block: SeedBlock): SeedRow[] {
   const deal = dealOf(user, block);
   if (deal === null) return [];
   const status = deal.applicants.length === 0 ? 'open' : deal.done ? 'completed' : 'in_progress';
@@ -196,7 +190,7 @@ function jobRows(user: number, block: SeedBlock): Row[] {
   ];
 }
 
-function applicationRows(user: number, block: SeedBlock): Row[] {
+function applicationRows(user: number, block: SeedBlock): SeedRow[] {
   const deal = dealOf(user, block);
   if (deal === null) return [];
   const at = daysBefore(block.now, 28);
@@ -214,7 +208,7 @@ function applicationRows(user: number, block: SeedBlock): Row[] {
   ]);
 }
 
-function contractRows(user: number, block: SeedBlock): Row[] {
+function contractRows(user: number, block: SeedBlock): SeedRow[] {
   const deal = contractedDeal(user, block);
   if (deal === null) return [];
   const at = daysBefore(block.now, 25);
@@ -237,7 +231,7 @@ function contractRows(user: number, block: SeedBlock): Row[] {
   ];
 }
 
-function milestoneRows(user: number, block: SeedBlock): Row[] {
+function milestoneRows(user: number, block: SeedBlock): SeedRow[] {
   const deal = contractedDeal(user, block);
   if (deal === null) return [];
   const at = daysBefore(block.now, 25);
@@ -256,7 +250,7 @@ function milestoneRows(user: number, block: SeedBlock): Row[] {
   ]);
 }
 
-function escrowRows(user: number, block: SeedBlock): Row[] {
+function escrowRows(user: number, block: SeedBlock): SeedRow[] {
   const deal = contractedDeal(user, block);
   if (deal === null) return [];
   const at = daysBefore(block.now, 24);
