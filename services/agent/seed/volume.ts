@@ -5,7 +5,7 @@ const FIRST_CHAT_MESSAGE = 1_000_000;
 const MINUTE_MS = 60_000;
 const TASK_STATUSES = ['pending', 'in_progress', 'completed', 'failed'] as const;
 
-/** What one user of a block owns: a conversation of two messages with one retrieved chunk, an execution, a task, a chat. */
+/** Each user has a conversation with two messages and one retrieved chunk, an execution, a task and a chat. */
 export function volumeRows(block: SeedBlock): TableRows[] {
   return [
     {
@@ -76,7 +76,7 @@ export function volumeRows(block: SeedBlock): TableRows[] {
   ];
 }
 
-/** Users begin a minute apart, back to a week before the day of the run. */
+/** Users start one minute apart, within the week before the day of the run. */
 function startOf(user: number, now: Date): Date {
   return new Date(now.getTime() - ((user % 10_000) + 1) * MINUTE_MS);
 }
@@ -110,7 +110,7 @@ function* messages(user: number, { now }: SeedBlock): Generator<SeedRow> {
 
 function* ragContexts(user: number, { now }: SeedBlock): Generator<SeedRow> {
   const at = startOf(user, now);
-  // The chunk that the volume of rag writes for the same user.
+  // The volume seed of rag writes this chunk for the same user.
   const file = `/workspaces/volume-${Math.floor(user / 10)}/src/user-${user}.ts`;
   yield [
     volumeUuid('agent.MessageRagContext', user),

@@ -14,7 +14,7 @@ const daysBefore = (now: Date, days: number) => new Date(now.getTime() - days * 
 const PYTHON = seedId('education.Course.python');
 const PYTHON_BASICS = seedId('education.Module.python-basics');
 
-/** What the users of one block own here; only they and the fixed rows are referred to. */
+/** The rows of the users of one block. They refer only to each other and to the fixed rows. */
 export function volume(block: SeedBlock): readonly TableRows[] {
   return [
     {
@@ -90,11 +90,11 @@ const enrollment = (user: number) => volumeId('education.Enrollment', user);
 const wallet = (user: number) => volumeId('education.Wallet', user);
 const depositOf = (user: number) => 100 + (user % 5) * 20;
 const PYTHON_PRICE = 100;
-/** Of the three lessons of the first module; nobody has done all. */
+/** Completed lessons of the first module, which has three; nobody has completed all of them. */
 const lessonsOf = (user: number) => user % 3;
 const percentOf = (user: number) => [0, 33, 67][lessonsOf(user)] ?? 0;
 
-/** Everyone takes the Python course, educators and employers too. */
+/** One row per user. Educators and employers take the Python course too. */
 function eachStudent(block: SeedBlock, rowOf: (user: number, now: Date) => SeedRow): Iterable<SeedRow> {
   return rowsPerUser(block, (user, { now }) => [rowOf(user, now)]);
 }

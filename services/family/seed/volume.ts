@@ -5,7 +5,7 @@ const MINUTE_MS = 60_000;
 const DAY_MS = 24 * 60 * MINUTE_MS;
 const WRITTEN = ['created_at', 'updated_at'];
 
-/** A conversation of two messages, and an interaction a user. */
+/** Each user has a conversation with two messages, and an interaction. */
 export function volume(block: SeedBlock): readonly TableRows[] {
   return [
     {

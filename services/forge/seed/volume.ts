@@ -3,7 +3,7 @@ import { rowsPerUser, type SeedBlock, type SeedRow, type TableRows, volumeId, vo
 const DAY_MS = 86_400_000;
 const daysBefore = (now: Date, days: number) => new Date(now.getTime() - days * DAY_MS);
 
-/** What the users of one block own here; only they and the fixed rows are referred to. */
+/** The rows of the users of one block. They refer only to each other and to the fixed rows. */
 export function volume(block: SeedBlock): readonly TableRows[] {
   return [
     {
@@ -114,8 +114,8 @@ export function volume(block: SeedBlock): readonly TableRows[] {
 }
 
 /**
- * Every third user posts one job. The two users after it in the block apply, and the first of them gets it; of the
- * contracts every other one is done and paid. Users at the end of a block post open jobs without applicants.
+ * Every third user posts one job. The next two users of the block apply, and the first of them gets the contract. Every
+ * second contract is completed and paid. A job at the end of a block stays open, without applicants.
  */
 interface Deal {
   readonly employer: number;
@@ -144,7 +144,7 @@ const SKILLS = ['Python', 'React', 'TypeScript', 'Pandas', 'Solidity', 'Design']
 const skillOf = (user: number) => SKILLS[user % SKILLS.length] ?? '';
 
 function profileRows(user: number, block: SeedBlock): SeedRow[] {
-  // The winner of a deal is the user right after its employer.
+  // The user after the employer gets the contract.
   const deal = dealOf(user - 1, block);
   const won = user > block.firstUser && deal?.done ? deal : null;
   const at = daysBefore(block.now, 45);

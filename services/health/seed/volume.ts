@@ -9,7 +9,7 @@ const LINES = [
   ['WARN', 'mint', 'A transfer was retried'],
 ];
 
-/** Four log lines a user, and a constitutional check of every other user. */
+/** Each user has four log lines, and every second user a constitutional check. */
 export function volume(block: SeedBlock): readonly TableRows[] {
   return [
     {

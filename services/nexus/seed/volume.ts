@@ -4,7 +4,7 @@ const HOUR_MS = 3_600_000;
 const INTERACTIONS_PER_USER = 4;
 const KINDS = ['view', 'click', 'complete', 'rate'];
 
-/** A profile, four interactions and a recommendation a user. */
+/** Each user has a profile, four interactions and a recommendation. */
 export function volume(block: SeedBlock): readonly TableRows[] {
   return [
     {

@@ -4,7 +4,7 @@ const DAY_MS = 86_400_000;
 const PER_USER = 4;
 const TYPES = ['info', 'warning', 'success', 'error'];
 
-/** Four notifications a user, one of each type; the newest is unread. */
+/** Each user has four notifications, one of each type; the newest is unread. */
 export function volume(block: SeedBlock): readonly TableRows[] {
   const columns = ['id', 'user_id', 'type', 'title', 'message', 'is_read', 'read_at', 'created_at', 'updated_at'];
   return [{ table: 'notifications', columns, rows: rowsPerUser(block, notifications) }];

@@ -2,7 +2,7 @@ import { rowsPerUser, type SeedBlock, type SeedRow, type TableRows, volumeUuid }
 import { workspaceId } from '../src/index';
 import { embedWords } from './source';
 
-/** What one user of a block owns: a chunk of code, the two functions in it, its index, an entry of the corpus. */
+/** Each user has a chunk of code, the two functions in it, its index metadata and a corpus entry. */
 export function volumeRows(block: SeedBlock): TableRows[] {
   return [
     {
@@ -99,7 +99,7 @@ export function volumeRows(block: SeedBlock): TableRows[] {
 
 /** Ten users share a workspace. */
 const USERS_PER_WORKSPACE = 10;
-/** Small, for volume is about rows: vectors of 768 would be nine tenths of all its bytes. */
+/** Few dimensions, because vectors of 768 would be nine tenths of all bytes of the volume seed. */
 const VOLUME_DIMENSIONS = 32;
 const VOLUME_TOPICS = ['login', 'payment', 'course', 'wallet', 'report', 'search', 'message', 'upload'] as const;
 const VOLUME_TEXTS = VOLUME_TOPICS.map((topic) => {

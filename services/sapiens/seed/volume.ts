@@ -6,7 +6,7 @@ const DAY_MS = 24 * HOUR_MS;
 const WRITTEN = ['created_at', 'updated_at'];
 const LEVEL_RANGE = ['start_level', 'target_level'];
 
-/** A profile, a session of two messages, and a path with two steps and its progress a user. */
+/** Each user has a profile, a session with two messages, and a path with two steps and progress. */
 export function volume(block: SeedBlock): readonly TableRows[] {
   return [
     {
@@ -71,7 +71,7 @@ function profileRow({ index, topic, level, started, ended }: VolumeUser): SeedRo
   return [id, student, level, [topic], 0.5, { [topic]: (index % 10) / 10 }, started, ended];
 }
 
-/** Every fifth session is still going on. */
+/** Every fifth session is still active. */
 function sessionRow({ index, topic, started, ended }: VolumeUser): SeedRow {
   const [id, student] = [volumeId('sapiens.TutoringSession', index), volumeId('auth.User', index)];
   return index % 5 === 0
@@ -102,7 +102,7 @@ function stepRows({ index, topic, started }: VolumeUser): SeedRow[] {
   ];
 }
 
-/** Every third user has done the first step. */
+/** Every third user has completed the first step. */
 function progressRow({ index, started, ended }: VolumeUser): SeedRow {
   const [id, path] = [volumeId('sapiens.Progress', index), volumeId('sapiens.LearningPath', index)];
   const [percent, completed] = index % 3 === 0 ? [100, ended] : [index % 100, null];

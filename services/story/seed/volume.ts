@@ -3,7 +3,7 @@ import { rowsPerUser, type SeedBlock, type SeedRow, type TableRows, volumeId, vo
 const STEPS_PER_STORY = 3;
 const MINUTE_MS = 60_000;
 
-/** What one user of a block owns: a story of three steps, each a wave of its own, and a task of the first step. */
+/** Each user has a story with three steps, one per wave, and a task of the first step. */
 export function volumeRows(block: SeedBlock): TableRows[] {
   return [
     {
@@ -37,12 +37,12 @@ export function volumeRows(block: SeedBlock): TableRows[] {
   ];
 }
 
-/** Users begin a minute apart, back to a week before the day of the run. */
+/** Users start one minute apart, within the week before the day of the run. */
 function startOf(user: number, now: Date): Date {
   return new Date(now.getTime() - ((user % 10_000) + 1) * MINUTE_MS);
 }
 
-/** Every other story is done, the rest have not begun. */
+/** Every second story is completed; the others have not started. */
 function isDone(user: number): boolean {
   return user % 2 === 0;
 }

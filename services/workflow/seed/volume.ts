@@ -1,12 +1,12 @@
 import { rowsPerUser, type SeedBlock, type SeedRow, type TableRows, volumeId } from '@azora/db-core';
 import { daysBefore, LOGS, PLUGINS, WELCOME_CONNECTIONS, WELCOME_NODES } from './fixtures';
 
-/** Ids below it are for rows made by hand and by the base seed. */
+/** Lower ids are for the fixed rows and for rows that people create. */
 const FIRST_VOLUME_ID = 1_000_000;
 const LOGS_PER_USER = 3;
 const WRITTEN = ['created_at', 'updated_at'];
 
-/** A workflow with two plugins and three log lines a user. */
+/** Each user has a workflow with two plugins and three log lines. */
 export function volume(block: SeedBlock): readonly TableRows[] {
   return [
     {
