@@ -1,6 +1,6 @@
 import { type SeedContext, type SeedPerson, seedId } from '@azora/db-core';
 
-/** The password of every seeded user; local and test databases only. */
+/** The password of every seeded user, for local and test databases only. */
 const PASSWORD = 'Azora2025!';
 
 const student: SeedPerson = {
@@ -33,7 +33,7 @@ const employer: SeedPerson = {
   bio: 'Builds products with people who are still learning',
 };
 
-/** What every service's seed is told: these three people, and today's midnight UTC as the anchor of all times. */
+/** Returns the input of every service's seed: three people, and today's midnight UTC, to which all times are relative. */
 export function seedContext(today: Date, services: readonly string[], repositoryRoot: string): SeedContext {
   const now = new Date(Date.UTC(today.getUTCFullYear(), today.getUTCMonth(), today.getUTCDate()));
   return { now, people: { student, educator, employer }, password: PASSWORD, services, repositoryRoot };

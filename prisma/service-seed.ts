@@ -12,10 +12,10 @@ import { Client } from 'pg';
 
 type AnySeed = ServiceSeed<{ close(): Promise<void> }>;
 
-/** About ten thousand rows a transaction: enough for its commit to cost nothing, little to do again after a crash. */
+/** About ten thousand rows per transaction: the commit costs little, and so does repeating a block after a crash. */
 const BLOCK_USERS = 1_000;
 
-/** Two seeds of volume at once take turns by the block; the number is "seed" in ASCII. */
+/** The advisory lock under which concurrent volume seeds write their blocks one at a time; "seed" in ASCII. */
 const VOLUME_LOCK = 0x73656564;
 
 /**
@@ -26,9 +26,9 @@ const NO_LIMITS = `
   SELECT set_config(name, '0', false) FROM pg_settings
   WHERE name IN ('statement_timeout', 'lock_timeout', 'idle_in_transaction_session_timeout', 'transaction_timeout')`;
 
-/** Inserts what is missing of the service's fixed rows, then brings its sequences past the ids that were given. */
+/** Inserts the missing fixed rows of a service, then advances its sequences beyond the ids of these rows. */
 export async function seedBase(seed: AnySeed, url: string, context: SeedContext): Promise<void> {
-  // Rows in bulk are slow on a slow machine, and nobody waits for one of them.
+  // Bulk inserts are slow by nature, so slow query warnings would not help.
   const handle = seed.open({ url, slowQueryMs: Number.POSITIVE_INFINITY });
   try {
     await seed.base(handle, context);
@@ -39,14 +39,14 @@ export async function seedBase(seed: AnySeed, url: string, context: SeedContext)
 }
 
 /**
- * Writes what `scale` thousand users own in this service, a block of a thousand users in one transaction; blocks that
- * are there already are passed over. Returns the rows written.
+ * Writes the rows of `scale` thousand users in this service, one transaction per block of a thousand users, and skips
+ * blocks that exist. Returns the number of rows written.
  */
 export async function seedVolume(
   seed: AnySeed,
   url: string,
   { scale, now }: { readonly scale: number; readonly now: Date },
-  tell: (detail: string) => void,
+  onProgress: (detail: string) => void,
 ): Promise<number> {
   return withSeedClient(url, async (client) => {
     const version = await client.query<{ version: string }>('SELECT version()');
@@ -54,14 +54,14 @@ export async function seedVolume(
     let written = 0;
     for (let firstUser = 0; firstUser < scale * 1_000; firstUser += BLOCK_USERS) {
       written += await writeBlock(client, capabilities, seed, { firstUser, userCount: BLOCK_USERS, now });
-      tell(`${(firstUser + BLOCK_USERS).toLocaleString('en')} users`);
+      onProgress(`${(firstUser + BLOCK_USERS).toLocaleString('en')} users`);
     }
     await advanceSequences(client);
     return written;
   });
 }
 
-/** All tables of the block or none: a block whose first row exists was written whole by an earlier run. */
+/** Writes all tables of the block or none. If its first row exists, an earlier run has written the whole block. */
 async function writeBlock(
   client: Client,
   capabilities: ServerCapabilities,
@@ -92,7 +92,7 @@ async function hasFirstRow(client: Client, seed: AnySeed, block: SeedBlock): Pro
   return (await client.query(sql, [id])).rowCount !== 0;
 }
 
-/** Moves each sequence to the greatest id of its column where rows with ids of their own went past it. */
+/** Advances each sequence to the greatest id of its column when rows with explicit ids have passed it. */
 async function advanceSequences(client: Client): Promise<void> {
   const { rows } = await client.query<{ table: string; column: string; sequence: string }>(`
     SELECT owner.relname::text AS table, attribute.attname::text AS column, sequence.relname::text AS sequence
@@ -114,7 +114,7 @@ async function advanceSequences(client: Client): Promise<void> {
 
 async function withSeedClient<Result>(url: string, work: (client: Client) => Promise<Result>): Promise<Result> {
   const client = new Client({ connectionString: url, application_name: 'azora-seed' });
-  // A server that dies mid-query also emits an error; the query that was running reports it.
+  // When the server dies, the client emits an error as well. The running query reports it.
   client.on('error', () => undefined);
   await client.connect();
   try {

@@ -7,49 +7,107 @@ const root = repositoryRoot();
 const { version: VERSION } = JSON.parse(readFileSync(path.join(root, 'lerna.json'), 'utf8'));
 const NAMES = readdirSync(path.join(root, 'services')).sort();
 
+/** More files in one folder, besides the stores, ask for folders by concept. */
+const MAX_FILES = 15;
+
+/** A title, one or more paragraphs, a `ts` block, at most one sentence, and the `text` block that the example prints. */
+const README_START =
+  /^# (\S+)\n\n([^`#|](?:(?!```)[\s\S])*?)\n\n```ts\n([\s\S]*?)```\n\n[^\n]*\n\n```text\n([\s\S]*?)```\n/;
+
+const isStore = (file: string) => file.endsWith('.store.ts');
+
+/** Files and folders of a service as they are in the repository, without builds and generated clients. */
+function entriesOf(service: string, folder = ''): readonly string[] {
+  const ignored = /^(dist|generated|node_modules|coverage|\..*|.*\.tsbuildinfo)$/;
+  return readdirSync(path.join(root, 'services', service, folder))
+    .filter((entry) => !ignored.test(entry))
+    .sort();
+}
+
+function foldersUnder(service: string, folder: string): readonly string[] {
+  const inside = entriesOf(service, folder)
+    .filter((entry) => !entry.includes('.'))
+    .map((entry) => `${folder}/${entry}`);
+  return inside.flatMap((child) => [child, ...foldersUnder(service, child)]);
+}
+
 describe('the house', () => {
   let services: readonly Service[] = [];
   beforeAll(async () => {
     services = await findServices(root);
   });
 
-  it('has the 14 services, each found by its manifest', () => {
+  it('has 14 services, each found by its manifest', () => {
     const names = 'agent auth debate education family forge health mint nexus notification rag sapiens story workflow';
 
     expect(services.map(({ name }) => name)).toEqual(names.split(' '));
   });
 
-  it.each(NAMES)('%s is laid out like the others', (name) => {
-    const directory = path.join(root, 'services', name);
-    const files = [
-      'package.json',
-      'tsconfig.json',
-      'prisma.config.ts',
+  it.each(NAMES)('%s has the entries of every service', (name) => {
+    expect(entriesOf(name)).toEqual([
       'README.md',
+      'package.json',
+      'prisma',
+      'prisma.config.ts',
+      'seed',
       'seed.ts',
-      'seed/volume.ts',
-      'src/client.ts',
-      'src/index.ts',
-    ];
-    const prisma = ['prisma/schema.prisma', 'prisma/migrations/migration_lock.toml', 'tests/schema.test.ts'];
-
-    expect([...files, ...prisma].filter((file) => !existsSync(path.join(directory, file)))).toEqual([]);
+      'src',
+      'tests',
+      'tsconfig.json',
+    ]);
+    expect(entriesOf(name, 'prisma')).toEqual(expect.arrayContaining(['migrations', 'schema.prisma']));
+    expect(entriesOf(name, 'prisma/migrations')).toContain('migration_lock.toml');
+    expect(entriesOf(name, 'seed')).toContain('volume.ts');
+    expect(entriesOf(name, 'tests')).toContain('schema.test.ts');
   });
 
-  it.each(NAMES)("%s's manifest differs from the others in its facts only", (name) => {
+  it.each(NAMES)('%s keeps its entry points and stores on top of src, and folders that a reader can survey', (name) => {
+    const folders = ['src', ...foldersUnder(name, 'src')];
+    const modules = (folder: string) => entriesOf(name, folder).filter((entry) => entry.endsWith('.ts'));
+
+    expect(modules('src')).toEqual(expect.arrayContaining(['client.ts', 'index.ts']));
+    expect(folders.slice(1).flatMap(modules).filter(isStore)).toEqual([]);
+    const long = folders.filter((folder) => modules(folder).filter((file) => !isStore(file)).length > MAX_FILES);
+    expect(long).toEqual([]);
+  });
+
+  it.each(NAMES)('the package.json of %s differs from the others only in its own facts', (name) => {
     const manifest = JSON.parse(readFileSync(path.join(root, 'services', name, 'package.json'), 'utf8'));
 
-    expect(manifest).toMatchObject({
+    expect(manifest).toEqual({
       name: `@azora/${name}`,
+      version: expect.any(String),
+      description: expect.any(String),
+      license: 'UNLICENSED',
+      engines: { node: '>=20.19' },
       main: 'dist/src/index.js',
-      exports: { '.': { default: './dist/src/index.js' }, './seed': { default: './dist/seed.js' } },
+      types: 'dist/src/index.d.ts',
+      exports: {
+        '.': { types: './dist/src/index.d.ts', default: './dist/src/index.js' },
+        './seed': { types: './dist/seed.d.ts', default: './dist/seed.js' },
+        './package.json': './package.json',
+      },
+      files: ['dist', '!dist/*.tsbuildinfo', 'prisma/migrations', 'prisma/schema.prisma'],
       azora: { database: expect.stringMatching(/^azora_[a-z]+$/), extensions: expect.any(Array) },
-      scripts: { build: 'tsc -b' },
-      dependencies: { '@azora/db-core': VERSION, '@prisma/client': '7.10.0' },
+      scripts: {
+        build: 'tsc -b',
+        test: `jest --config ../../jest.config.js --rootDir ../.. services/${name}/`,
+      },
+      dependencies: expect.objectContaining({ '@azora/db-core': VERSION, '@prisma/client': '7.10.0' }),
     });
   });
 
-  it.each(NAMES)('every migration of %s has a way back', (name) => {
+  it.each(NAMES)('the README of %s begins with its purpose and an example with its output', (name) => {
+    const readme = readFileSync(path.join(root, 'services', name, 'README.md'), 'utf8');
+
+    const [, title, purpose, example, printed] = README_START.exec(readme) ?? [];
+    expect(title).toBe(name);
+    expect(purpose).not.toMatch(/^[#|]/m);
+    expect(example).toContain(`from '@azora/${name}'`);
+    expect(printed).toMatch(/\S/);
+  });
+
+  it.each(NAMES)('every migration of %s has a down.sql', (name) => {
     const migrations = path.join(root, 'services', name, 'prisma', 'migrations');
     const folders = readdirSync(migrations, { withFileTypes: true }).filter((entry) => entry.isDirectory());
 
@@ -58,7 +116,7 @@ describe('the house', () => {
   });
 
   it.each(['core', 'migrate', 'fleet'])(
-    'never takes packages/%s, whose code runs while it builds, away to restore it',
+    'never caches the build of packages/%s, because its code runs while others build',
     (name) => {
       const { nx } = JSON.parse(readFileSync(path.join(root, 'packages', name, 'package.json'), 'utf8'));
 

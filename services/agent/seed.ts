@@ -2,7 +2,7 @@ import { defineSeed, type SeedContext, seedId, seedUuid } from '@azora/db-core';
 import { volumeRows } from './seed/volume';
 import { openAgent, type Prisma } from './src/index';
 
-/** The workspace that the seed of rag indexes: this repository. */
+/** This repository, which the seed of rag indexes as a workspace. */
 const WORKSPACE_PATH = '/workspaces/azora';
 const CODING_AGENT = 'coding-agent';
 const MODEL = 'gpt-4o-mini';
@@ -71,7 +71,7 @@ function messageRows(context: SeedContext): Prisma.MessageCreateManyInput[] {
   ];
 }
 
-/** The chunks as they read when they were retrieved. */
+/** The chunks as they were when they were retrieved. */
 function ragContextRows(context: SeedContext): Prisma.MessageRagContextCreateManyInput[] {
   const chunks = [
     {

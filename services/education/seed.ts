@@ -61,7 +61,7 @@ const MODULES = [
   },
 ];
 
-/** What leaves 110 in the study wallet. */
+/** The payments of the student, which add up to the wallet's balance of 110. */
 const PAYMENTS = [
   {
     slug: 'student-deposit',
@@ -143,7 +143,7 @@ export const seed = defineSeed({
     await prisma.learningProgress.createMany({
       data: [
         {
-          // Half of the first of two modules: a quarter of the course.
+          // Half of the first of two modules is a quarter of the course.
           id: seedId('education.LearningProgress.student-python-basics'),
           ...inPython,
           completedLessons: 2,

@@ -6,12 +6,12 @@ import { type $Enums, type Family, openFamily } from './src/index';
 const MINUTE_MS = 60_000;
 const DAY_MS = 24 * 60 * MINUTE_MS;
 const CHILDREN = ['themba', 'naledi', 'jabari', 'amara'];
-/** The first is the parent, sibling, friend or coordinator of the second. */
+/** In each pair, the first member is the parent, sibling, friend or coordinator of the second. */
 const RELATIONSHIPS = [
   { kind: 'parent', pairs: [...pairUp('sankofa', ['elara', 'thembo']), ...pairUp('elara', CHILDREN)] },
   { kind: 'sibling', pairs: [...pairUp('elara', ['thembo']), ...everyPair(CHILDREN)] },
   { kind: 'friend', pairs: [...pairUp('kofi', ['zola']), ...pairUp('abeni', ['sankofa'])] },
-  // Nexus comes last above.
+  // Nexus is the last of the members.
   { kind: 'coordinator', pairs: pairUp('nexus', SLUGS.slice(0, -1)) },
 ] as const;
 

@@ -74,7 +74,7 @@ async function seedChecks({ prisma }: Health, { now, people }: SeedContext): Pro
   });
 }
 
-/** A row per service of the fleet; names, not ids, are what a second run recognizes. */
+/** One row per service of the fleet. A second run recognizes the rows by their names, not by their ids. */
 async function seedServices({ prisma }: Health, { now, services }: SeedContext): Promise<void> {
   await prisma.serviceHealth.createMany({
     data: services.map((serviceName, index) => ({

@@ -10,7 +10,7 @@ const PROFILES = [
   ['employer', ['hiring', 'web'], { time: 'morning', format: 'summary' }],
 ] as const;
 
-/** Hours ago, what, and with which item. */
+/** The time in hours ago, the kind, the item and the duration of each interaction. */
 const INTERACTIONS = [
   [40, 'search', 'course', 'python', null],
   [39, 'view', 'course', 'python', 95_000],

@@ -4,7 +4,7 @@ import { type Notification, openNotification } from './src/index';
 
 const HOUR_MS = 3_600_000;
 
-/** Hours ago, whose, of which type, and whether it was read an hour later: read and unread ones of each type. */
+/** The time in hours ago, the recipient, the type, and whether the recipient read it an hour later. */
 const NOTIFICATIONS = [
   [72, 'student', 'success', true, 'Welcome to Azora', 'Your wallet holds 500 AZR to begin with.', '/wallet'],
   [48, 'student', 'info', true, 'Module unlocked', 'Control Flow is open now.', '/courses/python'],

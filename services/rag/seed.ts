@@ -11,7 +11,7 @@ import {
 import { volumeRows } from './seed/volume';
 import { openRag, type Prisma, type Rag, workspaceId } from './src/index';
 
-/** Where agents see this repository; not where this machine has it, so that the seed is the same everywhere. */
+/** The path that agents see. It is not the path on this machine, so that the seed is the same everywhere. */
 const WORKSPACE_PATH = '/workspaces/azora';
 const SEED_MODEL = 'word-hash-768';
 const SEED_DIMENSIONS = 768;
@@ -55,7 +55,7 @@ function pathInWorkspace(file: SourceFile): string {
   return `${WORKSPACE_PATH}/${file.path}`;
 }
 
-/** Prisma has no vector type, so the chunks go as one JSON document that the server unfolds. */
+/** Prisma has no vector type, so the chunks are sent as one JSON document, which the server expands to rows. */
 async function insertChunks(rag: Rag, files: readonly SourceFile[], createdAt: Date): Promise<void> {
   const chunks = files.flatMap((file) =>
     splitIntoChunks(file).map((content, index) => ({
@@ -151,7 +151,7 @@ function qualifiedName({ file, name }: Declaration): string {
   return `${file.path}#${name}`;
 }
 
-/** Who names whom with an opening bracket; a name that two files declare is left out. */
+/** A function calls another if its body contains that name and an opening parenthesis. Ambiguous names are skipped. */
 function callsBetween(declarations: readonly Declaration[]): [Declaration, Declaration][] {
   const functions = declarations.filter(({ kind }) => kind === 'Function');
   const unique = functions.filter(({ name }) => functions.filter((other) => other.name === name).length === 1);

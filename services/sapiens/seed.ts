@@ -23,7 +23,7 @@ const STEPS = [
   { slug: 'quiz', kind: 'quiz', title: 'Check what you know', estimatedMinutes: 60 },
   { slug: 'project', kind: 'project', title: 'Build a budget tracker', estimatedMinutes: 960 },
 ] as const;
-/** The first is done, the second begun. */
+/** The student has completed the first step and started the second. */
 const PROGRESS = [
   { slug: 'variables', percent: 100, score: 0.9, timeSpentMinutes: 340, startedDaysAgo: 9, completedDaysAgo: 4 },
   { slug: 'control-flow', percent: 25, timeSpentMinutes: 110, startedDaysAgo: 3 },
@@ -55,7 +55,7 @@ export const seed = defineSeed({
 interface Facts {
   readonly studentId: string;
   readonly courseId: string;
-  /** A moment: days before today, and minutes into that day. */
+  /** The time that is this many days before today and this many minutes into that day. */
   readonly ago: (days: number, minutes?: number) => Date;
 }
 

@@ -20,7 +20,7 @@ function hoursBefore({ now }: SeedContext, hours: number): Date {
   return new Date(now.getTime() - hours * 3_600_000);
 }
 
-/** In its second wave of three: the first has passed its gate. */
+/** A story in the second of three waves; the first wave has passed its gate. */
 function storyRow(context: SeedContext): Prisma.StoryCreateManyInput {
   return {
     id: storyId,

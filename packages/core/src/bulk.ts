@@ -4,7 +4,7 @@ import type { ClientBase } from 'pg';
 import { from as copyFrom } from 'pg-copy-streams';
 import type { ServerCapabilities } from './capabilities';
 import { quoteIdentifier } from './quote';
-import type { CopyValue, TableRows } from './seed';
+import type { CopyValue, SeedRow, TableRows } from './seed';
 
 /** COPY text is collected into chunks of about this size, because one socket write per row costs more than the row. */
 const CHUNK_CHARACTERS = 64 * 1024;
@@ -119,10 +119,7 @@ const COPY_SPECIAL = /[\\\t\n\r]/g;
 const COPY_ESCAPES: Readonly<Record<string, string>> = { '\\': '\\\\', '\t': '\\t', '\n': '\\n', '\r': '\\r' };
 
 /** Chunks of rows in COPY's text format (PostgreSQL manual, COPY, "Text Format"). */
-export function* copyText(
-  rows: Iterable<readonly CopyValue[]>,
-  encoders: readonly Encoder[],
-): Generator<string, void, undefined> {
+export function* copyText(rows: Iterable<SeedRow>, encoders: readonly Encoder[]): Generator<string, void, undefined> {
   let chunk = '';
   for (const row of rows) {
     for (let column = 0; column < row.length; column += 1) {
@@ -149,7 +146,7 @@ async function insertRows(
   client: ClientBase,
   target: string,
   encoders: readonly Encoder[],
-  rows: Iterable<readonly CopyValue[]>,
+  rows: Iterable<SeedRow>,
 ): Promise<number> {
   let written = 0;
   for (const batch of batches(rows, INSERT_ROWS)) {

@@ -1,12 +1,12 @@
-/** What a server can do that another of the suite's servers cannot. */
+/** Capabilities that some of the suite's servers lack. */
 export interface ServerCapabilities {
-  /** `COPY … FROM STDIN`; the companion (PGlite behind a socket) breaks the connection on it. */
+  /** Accepts `COPY … FROM STDIN`. The companion (PGlite behind a socket) closes the connection instead. */
   readonly copyFrom: boolean;
-  /** Roles that are enforced and sessions of their own; the companion has one superuser session for all. */
+  /** Enforces roles and has separate sessions. The companion runs all clients in one session of a superuser. */
   readonly roles: boolean;
 }
 
-/** Reads a server's capabilities from the text of `SELECT version()`: PGlite is PostgreSQL compiled by Emscripten. */
+/** Derives the capabilities from the text of `SELECT version()`. PGlite is PostgreSQL compiled by Emscripten. */
 export function capabilitiesOf(version: string): ServerCapabilities {
   const companion = /emscripten|wasm/i.test(version);
   return { copyFrom: !companion, roles: !companion };

@@ -19,9 +19,11 @@ export { isRetryable } from './retry';
 export {
   type CopyValue,
   defineSeed,
+  rowsPerUser,
   type SeedBlock,
   type SeedContext,
   type SeedPerson,
+  type SeedRow,
   type ServiceSeed,
   seedId,
   seedUuid,

@@ -1,23 +1,23 @@
 import type { ErrorKind } from './errors';
 
-/** What the toolkit asks of the seed orchestrator, over the channel between the two processes. */
+/** The request of the toolkit to the seed orchestrator, sent over the channel between the two processes. */
 export interface SeedRequest {
   readonly services: readonly SeedTarget[];
-  /** Names of services; a wave starts when the one before it is done. */
+  /** Names of services. A wave starts when the previous wave has finished. */
   readonly waves: readonly (readonly string[])[];
   readonly repositoryRoot: string;
-  /** Thousands of users to add. */
+  /** How many thousand users to add. */
   readonly scale: number;
 }
 
 export interface SeedTarget {
   readonly name: string;
   readonly packageName: string;
-  /** The app role's URL. It travels in a message, for arguments and environments can be read by others. */
+  /** The connection URL of the app role, sent in a message because other users can read arguments and environments. */
   readonly url: string;
 }
 
-/** What the orchestrator tells. */
+/** A message from the orchestrator to the toolkit. */
 export type SeedMessage =
   | { readonly kind: 'progress'; readonly service: string; readonly detail: string }
   | { readonly kind: 'done'; readonly service: string; readonly rows: number }

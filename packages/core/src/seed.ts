@@ -12,71 +12,83 @@ export interface SeedPerson {
   readonly bio: string;
 }
 
-/** What every service's seed is given: the same people, ids and day for all of them. */
+/** The input of every service's seed: the same people, ids and day for all services. */
 export interface SeedContext {
-  /** Midnight UTC of the day of the run: every seeded time is a distance from it. */
+  /** Midnight UTC of the day of the run. Every seeded time is relative to it. */
   readonly now: Date;
   readonly people: { readonly student: SeedPerson; readonly educator: SeedPerson; readonly employer: SeedPerson };
   /** The password of every seeded user. */
   readonly password: string;
-  /** Names of all services of the fleet. */
+  /** The names of all services of the fleet. */
   readonly services: readonly string[];
-  /** The root of this repository, whose own source is the first workspace of rag. */
+  /** The root of this repository. Its source code is the first workspace of rag. */
   readonly repositoryRoot: string;
 }
 
-/** Users `firstUser … firstUser + userCount - 1` of `seed --scale`; a block is written whole or not at all. */
+/** Users `firstUser … firstUser + userCount - 1` of `seed --scale`. A block is written whole or not at all. */
 export interface SeedBlock {
   readonly firstUser: number;
   readonly userCount: number;
   readonly now: Date;
 }
 
+/** A value for a column; `writeRows` documents how the type of the column decides its encoding. */
 export type CopyValue = string | number | bigint | boolean | Date | null | readonly unknown[] | object;
 
-/** Rows for one table, produced while they are written, so that none is held in memory. */
+/** The values of one row, in the order of the columns. */
+export type SeedRow = readonly CopyValue[];
+
+/** Rows for one table, produced while they are written, so that memory stays bounded. */
 export interface TableRows {
   readonly table: string;
-  /** Column names; in the first table of a block the first column is its primary key. */
+  /** Column names. In the first table of a block, the first column is the primary key. */
   readonly columns: readonly string[];
-  readonly rows: Iterable<readonly CopyValue[]>;
+  readonly rows: Iterable<SeedRow>;
 }
 
-/** A service's part of the shared seed. */
+/** The part of one service in the shared seed. */
 export interface ServiceSeed<Handle extends { close(): Promise<void> }> {
   readonly open: (options: { url: string; slowQueryMs?: number }) => Handle;
-  /** Inserts the fixed rows that are missing and changes none that exist. */
+  /** Inserts the missing fixed rows and leaves existing rows unchanged. */
   readonly base: (handle: Handle, context: SeedContext) => Promise<void>;
-  /** What the users of one block own in this service, parents before children. */
+  /** The rows of the users of one block in this service, parents before children. */
   readonly volume: (block: SeedBlock) => readonly TableRows[];
 }
 
-/** Gives a service's seed its type; changes nothing. */
+/** Types the seed of a service and returns it unchanged. */
 export function defineSeed<Handle extends { close(): Promise<void> }>(seed: ServiceSeed<Handle>): ServiceSeed<Handle> {
   return seed;
 }
 
-/** The id, cuid-shaped and the same on every run, of the seeded row with this name (`education.Course.python`). */
+/** Returns the id of the seeded row with this name (`education.Course.python`): shaped like a cuid, the same on every run. */
 export function seedId(name: string): string {
   const digest = BigInt(`0x${createHash('sha256').update(name).digest('hex')}`);
   return `c${digest.toString(36).slice(0, 24).padEnd(24, '0')}`;
 }
 
-/** As {@link seedId}, a UUID of version 7 (RFC 9562) whose time is 2026-01-01T00:00:00Z. */
+/** Like {@link seedId}, but a UUID of version 7 (RFC 9562) with the time 2026-01-01T00:00:00Z. */
 export function seedUuid(name: string): string {
   const digest = createHash('sha256').update(name).digest('hex');
   return uuidV7(digest.slice(0, 3), digest.slice(3, 6), digest.slice(6, 18));
 }
 
-/** The id of row `index` of a model (`auth.User`) in a seed of volume: ascending, so that indexes grow at their end. */
+/** Returns the id of row `index` of a model (`auth.User`) in the volume seed. Ids ascend, so indexes grow at their end. */
 export function volumeId(model: string, index: number): string {
   return `c${tagOf(model, 36, 8)}${index.toString(36).padStart(16, '0')}`;
 }
 
-/** As {@link volumeId}, a UUID of version 7. */
+/** Like {@link volumeId}, but a UUID of version 7. */
 export function volumeUuid(model: string, index: number): string {
   const tag = tagOf(model, 16, 6);
   return uuidV7(tag.slice(0, 3), tag.slice(3, 6), index.toString(16).padStart(12, '0'));
+}
+
+/** Yields the rows of each user of a block in turn. */
+export function* rowsPerUser(
+  block: SeedBlock,
+  rowsOf: (user: number, block: SeedBlock) => Iterable<SeedRow>,
+): Generator<SeedRow> {
+  for (let user = block.firstUser; user < block.firstUser + block.userCount; user += 1) yield* rowsOf(user, block);
 }
 
 const GIVEN_NAMES = [
@@ -112,7 +124,7 @@ const PLACES = [
   { city: 'Kigali', country: 'RW' },
 ] as const;
 
-/** User `index` of a seed of volume: 8 of 10 are students, then an educator, then an employer. */
+/** Returns user `index` of the volume seed. Of ten users, eight are students, one is an educator and one an employer. */
 export function volumePerson(index: number): SeedPerson {
   const place = PLACES[index % PLACES.length] ?? PLACES[0];
   const given = GIVEN_NAMES[index % GIVEN_NAMES.length] ?? '';

@@ -1,11 +1,11 @@
 import fc from 'fast-check';
-import { seedId, seedUuid, volumeId, volumePerson, volumeUuid } from '../src/seed';
+import { rowsPerUser, seedId, seedUuid, volumeId, volumePerson, volumeUuid } from '../src/seed';
 
 const CUID = /^c[0-9a-z]{24}$/;
 const UUID_V7 = /^[0-9a-f]{8}-[0-9a-f]{4}-7[0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12}$/;
 
-describe('ids of the seed', () => {
-  it('are shaped like the ids that Prisma makes', () => {
+describe('seed ids', () => {
+  it('have the shape of the ids that Prisma generates', () => {
     fc.assert(
       fc.property(fc.string(), fc.nat(), (name, index) => {
         expect(seedId(name)).toMatch(CUID);
@@ -42,7 +42,28 @@ describe('ids of the seed', () => {
     expect(volumeId('auth.User', 1)).not.toBe(volumeId('auth.Session', 1));
   });
 
-  it('give volume people the ids under which auth knows them', () => {
+  it('of volume people are the ids of their rows in auth', () => {
     expect(volumePerson(12).id).toBe(volumeId('auth.User', 12));
+  });
+});
+
+describe('rowsPerUser', () => {
+  const block = { firstUser: 3, userCount: 3, now: new Date(0) };
+
+  it('yields the rows of each user of the block in turn', () => {
+    const rows = rowsPerUser(block, (user, { now }) => (user === 4 ? [] : [[user, now], [-user]]));
+
+    expect([...rows]).toEqual([[3, block.now], [-3], [5, block.now], [-5]]);
+  });
+
+  it('asks for the rows of a user only when they are needed', () => {
+    const asked: number[] = [];
+    const rows = rowsPerUser(block, (user) => {
+      asked.push(user);
+      return [[user]];
+    });
+
+    expect(rows.next().value).toEqual([3]);
+    expect(asked).toEqual([3]);
   });
 });

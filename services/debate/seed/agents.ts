@@ -5,10 +5,10 @@ import { AGENTS, type Ago, CYCLES, LOOP } from './loop';
 export const TIERS = ['fast', 'medium', 'slow', 'glacial'] as const;
 
 const DOMAIN = 'architecture';
-/** The id of a rated debate, counted from 1. */
+/** The id of a rated debate; the numbers count from 1. */
 const debateOf = (number: number): string => `debate-azora-${number}`;
 
-/** Rated debates in order; without a winner it was a draw. */
+/** The rated debates in order. A debate without a winner was a draw. */
 const MATCHES: readonly { players: readonly [string, string]; winner?: string }[] = [
   { players: ['architect', 'builder'], winner: 'architect' },
   { players: ['skeptic', 'auditor'], winner: 'skeptic' },
@@ -35,7 +35,7 @@ const CLAIMS = [
   { debate: 4, agent: 'auditor', claim: 'Three skills explain every match', confidence: 0.55, outcome: 'pending' },
 ];
 
-/** Plays the rated debates with K = 32, so that ratings, matches and history agree. */
+/** Computes the ratings after each debate with K = 32, so that ratings, matches and history agree. */
 export function playMatches(ago: Ago) {
   const elo = new Map<string, number>(AGENTS.map((agent) => [agent, 1500]));
   const matches: Prisma.RatingMatchCreateManyInput[] = [];
@@ -114,7 +114,7 @@ export function memories(ago: Ago): Prisma.MemoryEntryCreateManyInput[] {
     fast: 'The catalogue tests fail when the clock passes midnight',
     medium: 'Small steps were accepted more often than large ones',
     slow: 'Later writes win, and both are recorded',
-    glacial: 'A change that cannot be taken back needs two votes more',
+    glacial: 'A change that cannot be reverted needs two more votes',
   };
   return TIERS.map((tier, index) => ({
     id: seedId(`debate.MemoryEntry.${tier}`),

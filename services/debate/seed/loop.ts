@@ -1,7 +1,7 @@
 import { seedId } from '@azora/db-core';
 import type { Prisma } from '../src/generated/client';
 
-/** A distance from the day of the run, into the past. */
+/** Returns the time that is this many days before the day of the run, plus minutes. */
 export type Ago = (days: number, minutes?: number) => Date;
 
 export const LOOP = 'loop-azora-1';
@@ -9,14 +9,14 @@ export const AGENTS = ['architect', 'builder', 'skeptic', 'auditor'] as const;
 export const PHASES = ['debate', 'design', 'implement', 'verify', 'commit'] as const;
 const ROLLBACK = seedId('debate.NomicRollback.cycle-2');
 
-/** How far a phase came. */
+/** The outcomes of a phase. */
 const OUTCOMES = {
   done: { stage: 'executing', success: true, completedTasks: 3, errorMessage: null },
   failed: { stage: 'executing', success: false, completedTasks: 2, errorMessage: 'Two tests of the catalogue failed' },
   running: { stage: 'voting', success: null, completedTasks: 1, errorMessage: null },
 } as const;
 
-/** The three cycles of the loop, with the outcome of each phase they reached. */
+/** The three cycles of the loop, with the outcome of each phase that they reached. */
 export const CYCLES = [
   {
     number: 1,
@@ -70,7 +70,7 @@ export function artifacts(ago: Ago): Prisma.DebateArtifactCreateManyInput[] {
     transcript: transcript(task),
     consensusReached: number !== 2,
     confidence: [0.82, 0.55, 0.91][number - 1] ?? 0,
-    winningProposal: `Do it in the smallest step that can be taken back: ${task.toLowerCase()}`,
+    winningProposal: `Do it in the smallest step that can be reverted: ${task.toLowerCase()}`,
     voteTally: votes,
     viewCount: 4 - number,
     createdAt: ago(daysAgo, 12),

@@ -55,7 +55,7 @@ export function webhook(ago: Ago, userId: string): Prisma.WebhookConfigCreateMan
   };
 }
 
-/** Usage of this month and the last, and their sums. */
+/** The usage of this month and the last, with their sums. */
 export function usageOf(now: Date) {
   const months = [-1, 0].map((offset) => new Date(Date.UTC(now.getUTCFullYear(), now.getUTCMonth() + offset, 1)));
   const events: Prisma.UsageEventCreateManyInput[] = [];

@@ -1,10 +1,10 @@
-import { type CopyValue, type SeedBlock, type TableRows, volumeId } from '@azora/db-core';
+import { rowsPerUser, type SeedBlock, type SeedRow, type TableRows, volumeId } from '@azora/db-core';
 import { TIERS } from './agents';
 import { AGENTS, PHASES } from './loop';
 
 const DAY_MS = 86_400_000;
 const DEBATE_MS = 600_000;
-/** Serial ids of volume start here, above those of the base seed. */
+/** Serial ids of the volume seed start here, above those of the fixed rows. */
 const FIRST_ID = 1_000_000;
 const TASK = 'Shorten the wait before the first lesson';
 const PROPOSAL = 'Load the first lesson with the page';
@@ -12,10 +12,10 @@ const FILES = ['src/lessons.ts'];
 const TRANSCRIPT = AGENTS.map((agent) => ({ agent, round: 1, content: `${agent}: ${PROPOSAL}` }));
 const VOTES = { architect: 3, builder: 1 };
 
-/** Rows of one user's loop, which began at `from` and ended at `to`. */
-type RowsOfUser = (user: number, from: Date, to: Date) => readonly (readonly CopyValue[])[];
+/** The rows of the loop of one user, which began at `from` and ended at `to`. */
+type RowsOfUser = (user: number, from: Date, to: Date) => readonly SeedRow[];
 
-/** A loop of one cycle, its debate and what came of it, for each user of the block. */
+/** Each user has a loop of one cycle, with its debate and the rows that follow from it. */
 export function volumeTables(block: SeedBlock): TableRows[] {
   return Object.entries(TABLES).map(([table, { columns, rowsOf }]) => ({
     table,
@@ -24,14 +24,14 @@ export function volumeTables(block: SeedBlock): TableRows[] {
   }));
 }
 
-function* rowsOfBlock({ firstUser, userCount, now }: SeedBlock, rowsOf: RowsOfUser): Generator<readonly CopyValue[]> {
-  for (let user = firstUser; user < firstUser + userCount; user += 1) {
+function rowsOfBlock(block: SeedBlock, rowsOf: RowsOfUser): Iterable<SeedRow> {
+  return rowsPerUser(block, (user, { now }) => {
     const from = now.getTime() - (1 + (user % 60)) * DAY_MS;
-    yield* rowsOf(user, new Date(from), new Date(from + DEBATE_MS));
-  }
+    return rowsOf(user, new Date(from), new Date(from + DEBATE_MS));
+  });
 }
 
-/** In the order of insertion. */
+/** The tables in the order of insertion. */
 const TABLES: Readonly<Record<string, { readonly columns: string; readonly rowsOf: RowsOfUser }>> = {
   nomic_cycles: {
     columns:

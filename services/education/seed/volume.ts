@@ -1,6 +1,12 @@
-import { type CopyValue, type SeedBlock, seedId, type TableRows, volumeId, volumePerson } from '@azora/db-core';
-
-type Row = readonly CopyValue[];
+import {
+  rowsPerUser,
+  type SeedBlock,
+  type SeedRow,
+  seedId,
+  type TableRows,
+  volumeId,
+  volumePerson,
+} from '@azora/db-core';
 
 const DAY_MS = 86_400_000;
 const daysBefore = (now: Date, days: number) => new Date(now.getTime() - days * DAY_MS);
@@ -8,7 +14,7 @@ const daysBefore = (now: Date, days: number) => new Date(now.getTime() - days * 
 const PYTHON = seedId('education.Course.python');
 const PYTHON_BASICS = seedId('education.Module.python-basics');
 
-/** What the users of one block own here; only they and the fixed rows are referred to. */
+/** The rows of the users of one block. They refer only to each other and to the fixed rows. */
 export function volume(block: SeedBlock): readonly TableRows[] {
   return [
     {
@@ -74,7 +80,7 @@ export function volume(block: SeedBlock): readonly TableRows[] {
         'idempotency_key',
         'created_at',
       ],
-      rows: payments(block),
+      rows: rowsPerUser(block, payments),
     },
   ];
 }
@@ -84,30 +90,27 @@ const enrollment = (user: number) => volumeId('education.Enrollment', user);
 const wallet = (user: number) => volumeId('education.Wallet', user);
 const depositOf = (user: number) => 100 + (user % 5) * 20;
 const PYTHON_PRICE = 100;
-/** Of the three lessons of the first module; nobody has done all. */
+/** Completed lessons of the first module, which has three; nobody has completed all of them. */
 const lessonsOf = (user: number) => user % 3;
 const percentOf = (user: number) => [0, 33, 67][lessonsOf(user)] ?? 0;
 
-/** Everyone takes the Python course, educators and employers too. */
-function* eachStudent(
-  { firstUser, userCount, now }: SeedBlock,
-  rowOf: (user: number, now: Date) => Row,
-): Generator<Row> {
-  for (let user = firstUser; user < firstUser + userCount; user += 1) yield rowOf(user, now);
+/** One row per user. Educators and employers take the Python course too. */
+function eachStudent(block: SeedBlock, rowOf: (user: number, now: Date) => SeedRow): Iterable<SeedRow> {
+  return rowsPerUser(block, (user, { now }) => [rowOf(user, now)]);
 }
 
-function studentRow(user: number, now: Date): Row {
+function studentRow(user: number, now: Date): SeedRow {
   const { id, name, country } = volumePerson(user);
   const at = daysBefore(now, 45);
   return [student(user), id, name, 8 + (user % 5), country, at, at];
 }
 
-function enrollmentRow(user: number, now: Date): Row {
+function enrollmentRow(user: number, now: Date): SeedRow {
   const at = daysBefore(now, 30);
   return [enrollment(user), student(user), PYTHON, percentOf(user) / 2, at, at, at];
 }
 
-function progressRow(user: number, now: Date): Row {
+function progressRow(user: number, now: Date): SeedRow {
   const at = daysBefore(now, 30);
   return [
     volumeId('education.LearningProgress', user),
@@ -124,7 +127,7 @@ function progressRow(user: number, now: Date): Row {
   ];
 }
 
-function submissionRow(user: number, now: Date): Row {
+function submissionRow(user: number, now: Date): SeedRow {
   const at = daysBefore(now, 20);
   const graded = user % 2 === 0;
   return [
@@ -143,26 +146,24 @@ function submissionRow(user: number, now: Date): Row {
   ];
 }
 
-function walletRow(user: number, now: Date): Row {
+function walletRow(user: number, now: Date): SeedRow {
   const at = daysBefore(now, 45);
   return [wallet(user), student(user), depositOf(user) - PYTHON_PRICE, at, at];
 }
 
-function* payments({ firstUser, userCount, now }: SeedBlock): Generator<Row> {
-  for (let user = firstUser; user < firstUser + userCount; user += 1) {
-    const id = (n: number) => volumeId('education.Transaction', user * 2 + n);
-    const key = (n: number) => `volume:${user}:${n}`;
-    yield [id(0), wallet(user), 'deposit', 'in', depositOf(user), null, 'Study allowance', key(0), daysBefore(now, 45)];
-    yield [
-      id(1),
-      wallet(user),
-      'purchase',
-      'out',
-      PYTHON_PRICE,
-      enrollment(user),
-      'Introduction to Python Programming',
-      key(1),
-      daysBefore(now, 30),
-    ];
-  }
+function* payments(user: number, { now }: SeedBlock): Generator<SeedRow> {
+  const id = (n: number) => volumeId('education.Transaction', user * 2 + n);
+  const key = (n: number) => `volume:${user}:${n}`;
+  yield [id(0), wallet(user), 'deposit', 'in', depositOf(user), null, 'Study allowance', key(0), daysBefore(now, 45)];
+  yield [
+    id(1),
+    wallet(user),
+    'purchase',
+    'out',
+    PYTHON_PRICE,
+    enrollment(user),
+    'Introduction to Python Programming',
+    key(1),
+    daysBefore(now, 30),
+  ];
 }

@@ -1,11 +1,11 @@
-import { type CopyValue, type SeedBlock, type TableRows, volumeId } from '@azora/db-core';
+import { rowsPerUser, type SeedBlock, type SeedRow, type TableRows, volumeId } from '@azora/db-core';
 import { MEMBER_IDS } from './members';
 
 const MINUTE_MS = 60_000;
 const DAY_MS = 24 * 60 * MINUTE_MS;
 const WRITTEN = ['created_at', 'updated_at'];
 
-/** A conversation of two messages, and an interaction a user. */
+/** Each user has a conversation with two messages, and an interaction. */
 export function volume(block: SeedBlock): readonly TableRows[] {
   return [
     {
@@ -33,24 +33,22 @@ interface VolumeUser {
   readonly at: Date;
 }
 
-type Row = readonly CopyValue[];
-
-function* volumeRows({ firstUser, userCount, now }: SeedBlock, rowsOf: (user: VolumeUser) => Row[]): Generator<Row> {
-  for (let index = firstUser; index < firstUser + userCount; index += 1) {
-    yield* rowsOf({
+function volumeRows(block: SeedBlock, rowsOf: (user: VolumeUser) => SeedRow[]): Iterable<SeedRow> {
+  return rowsPerUser(block, (index, { now }) =>
+    rowsOf({
       index,
       userId: volumeId('auth.User', index),
       member: MEMBER_IDS[index % MEMBER_IDS.length] ?? '',
       at: new Date(now.getTime() - ((index % 365) + 1) * DAY_MS),
-    });
-  }
+    }),
+  );
 }
 
-function conversationRows({ index, userId, member, at }: VolumeUser): Row[] {
+function conversationRows({ index, userId, member, at }: VolumeUser): SeedRow[] {
   return [[volumeId('family.Conversation', index), userId, member, 'calm', at, at, at]];
 }
 
-function messageRows({ index, member, at }: VolumeUser): Row[] {
+function messageRows({ index, member, at }: VolumeUser): SeedRow[] {
   const conversation = volumeId('family.Conversation', index);
   const [question, answer] = [volumeId('family.Message', index * 2), volumeId('family.Message', index * 2 + 1)];
   return [
@@ -59,7 +57,7 @@ function messageRows({ index, member, at }: VolumeUser): Row[] {
   ];
 }
 
-function interactionRows({ index, userId, member, at }: VolumeUser): Row[] {
+function interactionRows({ index, userId, member, at }: VolumeUser): SeedRow[] {
   const [id, conversation] = [volumeId('family.FamilyInteraction', index), volumeId('family.Conversation', index)];
   return [[id, userId, member, conversation, 'question', 'calm', sentimentOf(index), at]];
 }

@@ -1,11 +1,9 @@
-import { type CopyValue, type SeedBlock, type TableRows, volumeId, volumePerson } from '@azora/db-core';
-
-type Row = readonly CopyValue[];
+import { rowsPerUser, type SeedBlock, type SeedRow, type TableRows, volumeId, volumePerson } from '@azora/db-core';
 
 const DAY_MS = 86_400_000;
 const daysBefore = (now: Date, days: number) => new Date(now.getTime() - days * DAY_MS);
 
-/** What the users of one block own here; only they and the fixed rows are referred to. */
+/** The rows of the users of one block. They refer only to each other and to the fixed rows. */
 export function volume(block: SeedBlock): readonly TableRows[] {
   return [
     {
@@ -22,7 +20,7 @@ export function volume(block: SeedBlock): readonly TableRows[] {
         'created_at',
         'updated_at',
       ],
-      rows: eachUser(block, profileRows),
+      rows: rowsPerUser(block, profileRows),
     },
     {
       table: 'jobs',
@@ -41,7 +39,7 @@ export function volume(block: SeedBlock): readonly TableRows[] {
         'created_at',
         'updated_at',
       ],
-      rows: eachUser(block, jobRows),
+      rows: rowsPerUser(block, jobRows),
     },
     {
       table: 'applications',
@@ -57,7 +55,7 @@ export function volume(block: SeedBlock): readonly TableRows[] {
         'created_at',
         'updated_at',
       ],
-      rows: eachUser(block, applicationRows),
+      rows: rowsPerUser(block, applicationRows),
     },
     {
       table: 'contracts',
@@ -76,7 +74,7 @@ export function volume(block: SeedBlock): readonly TableRows[] {
         'created_at',
         'updated_at',
       ],
-      rows: eachUser(block, contractRows),
+      rows: rowsPerUser(block, contractRows),
     },
     {
       table: 'milestones',
@@ -93,7 +91,7 @@ export function volume(block: SeedBlock): readonly TableRows[] {
         'created_at',
         'updated_at',
       ],
-      rows: eachUser(block, milestoneRows),
+      rows: rowsPerUser(block, milestoneRows),
     },
     {
       table: 'escrows',
@@ -110,24 +108,20 @@ export function volume(block: SeedBlock): readonly TableRows[] {
         'created_at',
         'updated_at',
       ],
-      rows: eachUser(block, escrowRows),
+      rows: rowsPerUser(block, escrowRows),
     },
   ];
 }
 
 /**
- * Every third user posts one job. The two users after it in the block apply, and the first of them gets it; of the
- * contracts every other one is done and paid. Users at the end of a block post open jobs without applicants.
+ * Every third user posts one job. The next two users of the block apply, and the first of them gets the contract. Every
+ * second contract is completed and paid. A job at the end of a block stays open, without applicants.
  */
 interface Deal {
   readonly employer: number;
   readonly amount: number;
   readonly done: boolean;
   readonly applicants: readonly number[];
-}
-
-function* eachUser(block: SeedBlock, rowsOf: (user: number, block: SeedBlock) => Row[]): Generator<Row> {
-  for (let n = 0; n < block.userCount; n += 1) yield* rowsOf(block.firstUser + n, block);
 }
 
 function dealOf(employer: number, { firstUser, userCount }: SeedBlock): Deal | null {
@@ -149,8 +143,8 @@ const milestone = (employer: number, n: number) => volumeId('forge.Milestone', e
 const SKILLS = ['Python', 'React', 'TypeScript', 'Pandas', 'Solidity', 'Design'];
 const skillOf = (user: number) => SKILLS[user % SKILLS.length] ?? '';
 
-function profileRows(user: number, block: SeedBlock): Row[] {
-  // The winner of a deal is the user right after its employer.
+function profileRows(user: number, block: SeedBlock): SeedRow[] {
+  // The user after the employer gets the contract.
   const deal = dealOf(user - 1, block);
   const won = user > block.firstUser && deal?.done ? deal : null;
   const at = daysBefore(block.now, 45);
@@ -172,7 +166,7 @@ function profileRows(user: number, block: SeedBlock): Row[] {
   ];
 }
 
-function jobRows(user: number, block: SeedBlock): Row[] {
+function jobRows(user: number, block: SeedBlock): SeedRow[] {
   const deal = dealOf(user, block);
   if (deal === null) return [];
   const status = deal.applicants.length === 0 ? 'open' : deal.done ? 'completed' : 'in_progress';
@@ -196,7 +190,7 @@ function jobRows(user: number, block: SeedBlock): Row[] {
   ];
 }
 
-function applicationRows(user: number, block: SeedBlock): Row[] {
+function applicationRows(user: number, block: SeedBlock): SeedRow[] {
   const deal = dealOf(user, block);
   if (deal === null) return [];
   const at = daysBefore(block.now, 28);
@@ -214,7 +208,7 @@ function applicationRows(user: number, block: SeedBlock): Row[] {
   ]);
 }
 
-function contractRows(user: number, block: SeedBlock): Row[] {
+function contractRows(user: number, block: SeedBlock): SeedRow[] {
   const deal = contractedDeal(user, block);
   if (deal === null) return [];
   const at = daysBefore(block.now, 25);
@@ -237,7 +231,7 @@ function contractRows(user: number, block: SeedBlock): Row[] {
   ];
 }
 
-function milestoneRows(user: number, block: SeedBlock): Row[] {
+function milestoneRows(user: number, block: SeedBlock): SeedRow[] {
   const deal = contractedDeal(user, block);
   if (deal === null) return [];
   const at = daysBefore(block.now, 25);
@@ -256,7 +250,7 @@ function milestoneRows(user: number, block: SeedBlock): Row[] {
   ]);
 }
 
-function escrowRows(user: number, block: SeedBlock): Row[] {
+function escrowRows(user: number, block: SeedBlock): SeedRow[] {
   const deal = contractedDeal(user, block);
   if (deal === null) return [];
   const at = daysBefore(block.now, 24);

@@ -1,4 +1,4 @@
-import { type CopyValue, type SeedBlock, type TableRows, volumeId } from '@azora/db-core';
+import { rowsPerUser, type SeedBlock, type SeedRow, type TableRows, volumeId } from '@azora/db-core';
 
 const HOUR_MS = 3_600_000;
 const LINES_PER_USER = 4;
@@ -9,13 +9,13 @@ const LINES = [
   ['WARN', 'mint', 'A transfer was retried'],
 ];
 
-/** Four log lines a user, and a constitutional check of every other user. */
+/** Each user has four log lines, and every second user a constitutional check. */
 export function volume(block: SeedBlock): readonly TableRows[] {
   return [
     {
       table: 'logs',
       columns: ['id', 'level', 'service', 'message', 'user_id', 'request_id', 'created_at'],
-      rows: logs(block),
+      rows: rowsPerUser(block, logs),
     },
     {
       table: 'constitutional_logs',
@@ -30,34 +30,30 @@ export function volume(block: SeedBlock): readonly TableRows[] {
         'user_id',
         'created_at',
       ],
-      rows: checks(block),
+      rows: rowsPerUser(block, checks),
     },
   ];
 }
 
-function* logs({ firstUser, userCount, now }: SeedBlock): Generator<readonly CopyValue[]> {
-  for (let user = firstUser; user < firstUser + userCount; user += 1) {
-    const userId = volumeId('auth.User', user);
-    for (let n = 0; n < LINES_PER_USER; n += 1) {
-      const index = user * LINES_PER_USER + n;
-      const at = new Date(now.getTime() - (1 + (index % 600)) * HOUR_MS);
-      yield [volumeId('health.Log', index), ...(LINES[n] ?? []), userId, `volume-${index}`, at];
-    }
+function* logs(user: number, { now }: SeedBlock): Generator<SeedRow> {
+  const userId = volumeId('auth.User', user);
+  for (let n = 0; n < LINES_PER_USER; n += 1) {
+    const index = user * LINES_PER_USER + n;
+    const at = new Date(now.getTime() - (1 + (index % 600)) * HOUR_MS);
+    yield [volumeId('health.Log', index), ...(LINES[n] ?? []), userId, `volume-${index}`, at];
   }
 }
 
-function* checks({ firstUser, userCount, now }: SeedBlock): Generator<readonly CopyValue[]> {
-  for (let user = firstUser; user < firstUser + userCount; user += 1) {
-    if (user % 2 === 1) continue;
-    const at = new Date(now.getTime() - (1 + (user % 600)) * HOUR_MS);
-    const facts = [
-      'sapiens',
-      'answer-question',
-      'Article 4: teach, do not tell',
-      'compliant',
-      0.95,
-      'It leads to the solution.',
-    ];
-    yield [volumeId('health.ConstitutionalLog', user), ...facts, volumeId('auth.User', user), at];
-  }
+function* checks(user: number, { now }: SeedBlock): Generator<SeedRow> {
+  if (user % 2 === 1) return;
+  const at = new Date(now.getTime() - (1 + (user % 600)) * HOUR_MS);
+  const facts = [
+    'sapiens',
+    'answer-question',
+    'Article 4: teach, do not tell',
+    'compliant',
+    0.95,
+    'It leads to the solution.',
+  ];
+  yield [volumeId('health.ConstitutionalLog', user), ...facts, volumeId('auth.User', user), at];
 }

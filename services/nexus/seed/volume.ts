@@ -1,10 +1,10 @@
-import { type CopyValue, type SeedBlock, type TableRows, volumeId } from '@azora/db-core';
+import { rowsPerUser, type SeedBlock, type SeedRow, type TableRows, volumeId } from '@azora/db-core';
 
 const HOUR_MS = 3_600_000;
 const INTERACTIONS_PER_USER = 4;
 const KINDS = ['view', 'click', 'complete', 'rate'];
 
-/** A profile, four interactions and a recommendation a user. */
+/** Each user has a profile, four interactions and a recommendation. */
 export function volume(block: SeedBlock): readonly TableRows[] {
   return [
     {
@@ -25,22 +25,18 @@ export function volume(block: SeedBlock): readonly TableRows[] {
   ];
 }
 
-type Row = readonly CopyValue[];
-
-function* perUser({ firstUser, userCount, now }: SeedBlock, rowsOf: (user: number, at: Date) => Row[]): Generator<Row> {
-  for (let user = firstUser; user < firstUser + userCount; user += 1) {
-    yield* rowsOf(user, new Date(now.getTime() - (1 + (user % 1_000)) * HOUR_MS));
-  }
+function perUser(block: SeedBlock, rowsOf: (user: number, at: Date) => SeedRow[]): Iterable<SeedRow> {
+  return rowsPerUser(block, (user, { now }) => rowsOf(user, new Date(now.getTime() - (1 + (user % 1_000)) * HOUR_MS)));
 }
 
-function profile(user: number, at: Date): Row[] {
+function profile(user: number, at: Date): SeedRow[] {
   const interests = user % 2 === 0 ? ['python', 'data'] : ['web'];
   return [
     [volumeId('nexus.UserProfile', user), volumeId('auth.User', user), interests, { format: 'video' }, at, at, at],
   ];
 }
 
-function interactions(user: number, at: Date): Row[] {
+function interactions(user: number, at: Date): SeedRow[] {
   const profileId = volumeId('nexus.UserProfile', user);
   return KINDS.map((kind, n) => {
     const id = volumeId('nexus.Interaction', user * INTERACTIONS_PER_USER + n);
@@ -48,7 +44,7 @@ function interactions(user: number, at: Date): Row[] {
   });
 }
 
-function recommendation(user: number, at: Date): Row[] {
+function recommendation(user: number, at: Date): SeedRow[] {
   const id = volumeId('nexus.Recommendation', user);
   const score = (user % 100) / 100;
   return [

@@ -2,9 +2,9 @@ import { createHash } from 'node:crypto';
 import { readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 
-/** A file of this repository, as the first workspace indexes it. */
+/** A file of this repository, as it is indexed in the first workspace. */
 export interface SourceFile {
-  /** From the root of the repository, with forward slashes. */
+  /** Relative to the root of the repository, with forward slashes. */
   readonly path: string;
   readonly text: string;
   readonly sha256: string;
@@ -26,6 +26,7 @@ const SOURCE_FOLDER = 'packages/core/src';
 const MAX_FILES = 20;
 const LINES_PER_CHUNK = 40;
 
+/** Reads the files that the seed indexes, in alphabetical order. */
 export function readSourceFiles(repositoryRoot: string): SourceFile[] {
   const names = readdirSync(join(repositoryRoot, SOURCE_FOLDER)).filter((name) => name.endsWith('.ts'));
   return names
@@ -38,7 +39,7 @@ export function readSourceFiles(repositoryRoot: string): SourceFile[] {
     });
 }
 
-/** Pieces of a file, {@link LINES_PER_CHUNK} lines each. */
+/** Splits a file into chunks of {@link LINES_PER_CHUNK} lines. */
 export function splitIntoChunks({ text }: SourceFile): string[] {
   const lines = text.trimEnd().split('\n');
   const count = Math.ceil(lines.length / LINES_PER_CHUNK);
@@ -49,14 +50,14 @@ export function splitIntoChunks({ text }: SourceFile): string[] {
 
 const DECLARATION = /^(?:export )?(?:async )?(function\*?|class|interface) (\w+)/;
 
-/** By the shape of this repository's own style, which begins a declaration and its closing brace in the first column. */
+/** Relies on the style of this repository: a declaration and its closing brace begin in the first column. */
 export function findDeclarations(file: SourceFile): Declaration[] {
   const lines = file.text.split('\n');
   return lines.flatMap((line, index) => {
     const [, keyword = '', name = ''] = DECLARATION.exec(line) ?? [];
     if (name === '') return [];
     const kind = keyword === 'class' ? 'Class' : keyword === 'interface' ? 'Interface' : 'Function';
-    // A declaration of one line ends where it begins.
+    // A declaration on one line ends where it begins.
     const end = line.endsWith('}')
       ? index
       : lines.findIndex((candidate, at) => at > index && candidate.startsWith('}'));
@@ -69,7 +70,7 @@ export function findDeclarations(file: SourceFile): Declaration[] {
   });
 }
 
-/** Paths of the files that a file imports or exports from. */
+/** Returns the paths of the files that a file imports or re-exports. */
 export function findImports(file: SourceFile): string[] {
   const targets = file.text.matchAll(/ from '\.\/([\w-]+)'/g);
   return [...new Set([...targets].map(([, name]) => `${SOURCE_FOLDER}/${name}.ts`))];
@@ -86,8 +87,8 @@ function commentAbove(lines: readonly string[], index: number): string | null {
 }
 
 /**
- * An embedding without a model: every word counts in the dimension that its hash names, and texts that share words
- * point the same way. Enough to search the seed by, the same on every machine, and of length 1.
+ * Returns an embedding of length 1 without a model: each word counts in the dimension that its hash selects, so texts that
+ * share words have similar directions. This is enough to search the seed, and the same on every machine.
  */
 export function embedWords(text: string, dimensions: number): number[] {
   const counts = new Array<number>(dimensions).fill(0);
@@ -96,7 +97,7 @@ export function embedWords(text: string, dimensions: number): number[] {
     counts[dimension] = (counts[dimension] ?? 0) + 1;
   }
   const length = Math.hypot(...counts);
-  // A text without a word still needs a direction.
+  // An embedding must not be all zeros, even without any word.
   if (length === 0) return counts.map((_, dimension) => (dimension === 0 ? 1 : 0));
   return counts.map((count) => Number((count / length).toFixed(6)));
 }

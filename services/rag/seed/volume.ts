@@ -1,10 +1,9 @@
-import { type SeedBlock, type TableRows, volumeUuid } from '@azora/db-core';
+import { rowsPerUser, type SeedBlock, type SeedRow, type TableRows, volumeUuid } from '@azora/db-core';
 import { workspaceId } from '../src/index';
 import { embedWords } from './source';
 
-/** What one user of a block owns: a chunk of code, the two functions in it, its index, an entry of the corpus. */
-export function volumeRows({ firstUser, userCount, now }: SeedBlock): TableRows[] {
-  const users = { first: firstUser, end: firstUser + userCount, now };
+/** Each user has a chunk of code, the two functions in it, its index metadata and a corpus entry. */
+export function volumeRows(block: SeedBlock): TableRows[] {
   return [
     {
       table: 'rag_chunks',
@@ -24,7 +23,7 @@ export function volumeRows({ firstUser, userCount, now }: SeedBlock): TableRows[
         'created_at',
         'updated_at',
       ],
-      rows: volumeChunks(users),
+      rows: rowsPerUser(block, volumeChunks),
     },
     {
       table: 'workspaces',
@@ -38,7 +37,7 @@ export function volumeRows({ firstUser, userCount, now }: SeedBlock): TableRows[
         'created_at',
         'updated_at',
       ],
-      rows: volumeWorkspaces(users),
+      rows: rowsPerUser(block, volumeWorkspaces),
     },
     {
       table: 'code_nodes',
@@ -55,12 +54,12 @@ export function volumeRows({ firstUser, userCount, now }: SeedBlock): TableRows[
         'created_at',
         'updated_at',
       ],
-      rows: volumeNodes(users),
+      rows: rowsPerUser(block, volumeNodes),
     },
     {
       table: 'code_edges',
       columns: ['id', 'source_node_id', 'target_node_id', 'edge_type', 'created_at'],
-      rows: volumeEdges(users),
+      rows: rowsPerUser(block, volumeEdges),
     },
     {
       table: 'index_metadata',
@@ -74,7 +73,7 @@ export function volumeRows({ firstUser, userCount, now }: SeedBlock): TableRows[
         'created_at',
         'updated_at',
       ],
-      rows: volumeIndexes(users),
+      rows: rowsPerUser(block, volumeIndexes),
     },
     {
       table: 'corpus_entries',
@@ -93,20 +92,14 @@ export function volumeRows({ firstUser, userCount, now }: SeedBlock): TableRows[
         'timestamp',
         'created_at',
       ],
-      rows: volumeCorpus(users),
+      rows: rowsPerUser(block, volumeCorpus),
     },
   ];
 }
 
-interface VolumeUsers {
-  readonly first: number;
-  readonly end: number;
-  readonly now: Date;
-}
-
 /** Ten users share a workspace. */
 const USERS_PER_WORKSPACE = 10;
-/** Small, for volume is about rows: vectors of 768 would be nine tenths of all its bytes. */
+/** Few dimensions, because vectors of 768 would be nine tenths of all bytes of the volume seed. */
 const VOLUME_DIMENSIONS = 32;
 const VOLUME_TOPICS = ['login', 'payment', 'course', 'wallet', 'report', 'search', 'message', 'upload'] as const;
 const VOLUME_TEXTS = VOLUME_TOPICS.map((topic) => {
@@ -126,90 +119,78 @@ function volumeFile(user: number): string {
   return `${volumePath(user)}/src/user-${user}.ts`;
 }
 
-function* volumeChunks({ first, end, now }: VolumeUsers) {
-  for (let user = first; user < end; user += 1) {
-    const { topic, content, embedding } = volumeText(user);
+function* volumeChunks(user: number, { now }: SeedBlock): Generator<SeedRow> {
+  const { topic, content, embedding } = volumeText(user);
+  yield [
+    volumeUuid('rag.RagChunk', user),
+    volumeFile(user),
+    0,
+    content,
+    embedding,
+    VOLUME_DIMENSIONS,
+    'word-hash-32',
+    volumeFile(user),
+    'Code',
+    topic,
+    volumePath(user),
+    { language: 'typescript' },
+    now,
+    now,
+  ];
+}
+
+function* volumeWorkspaces(user: number, { now }: SeedBlock): Generator<SeedRow> {
+  if (user % USERS_PER_WORKSPACE !== 0) return;
+  const path = volumePath(user);
+  yield [workspaceId(path), path.replace('/workspaces/', ''), path, true, now, now, now, now];
+}
+
+function* volumeNodes(user: number, { now }: SeedBlock): Generator<SeedRow> {
+  const { topic } = volumeText(user);
+  const file = volumeFile(user);
+  for (const [n, name] of [`handle${topic}`, `validate${topic}`].entries()) {
     yield [
-      volumeUuid('rag.RagChunk', user),
-      volumeFile(user),
-      0,
-      content,
-      embedding,
-      VOLUME_DIMENSIONS,
-      'word-hash-32',
-      volumeFile(user),
-      'Code',
-      topic,
+      volumeUuid('rag.CodeNode', user * 2 + n),
+      name,
+      `${file}#${name}`,
+      'Function',
+      file,
+      n * 4 + 1,
+      n * 4 + 3,
+      `function ${name}(input: Input): Result`,
       volumePath(user),
-      { language: 'typescript' },
       now,
       now,
     ];
   }
 }
 
-function* volumeWorkspaces({ first, end, now }: VolumeUsers) {
-  for (let user = first; user < end; user += 1) {
-    if (user % USERS_PER_WORKSPACE !== 0) continue;
-    const path = volumePath(user);
-    yield [workspaceId(path), path.replace('/workspaces/', ''), path, true, now, now, now, now];
-  }
+function* volumeEdges(user: number, { now }: SeedBlock): Generator<SeedRow> {
+  const [caller, called] = [volumeUuid('rag.CodeNode', user * 2), volumeUuid('rag.CodeNode', user * 2 + 1)];
+  yield [volumeUuid('rag.CodeEdge', user), caller, called, 'Calls', now];
 }
 
-function* volumeNodes({ first, end, now }: VolumeUsers) {
-  for (let user = first; user < end; user += 1) {
-    const { topic } = volumeText(user);
-    const file = volumeFile(user);
-    for (const [n, name] of [`handle${topic}`, `validate${topic}`].entries()) {
-      yield [
-        volumeUuid('rag.CodeNode', user * 2 + n),
-        name,
-        `${file}#${name}`,
-        'Function',
-        file,
-        n * 4 + 1,
-        n * 4 + 3,
-        `function ${name}(input: Input): Result`,
-        volumePath(user),
-        now,
-        now,
-      ];
-    }
-  }
+function* volumeIndexes(user: number, { now }: SeedBlock): Generator<SeedRow> {
+  const hash = user.toString(16).padStart(64, '0');
+  yield [volumeUuid('rag.IndexMetadata', user), volumeFile(user), volumePath(user), hash, now, 'rag', now, now];
 }
 
-function* volumeEdges({ first, end, now }: VolumeUsers) {
-  for (let user = first; user < end; user += 1) {
-    const [caller, called] = [volumeUuid('rag.CodeNode', user * 2), volumeUuid('rag.CodeNode', user * 2 + 1)];
-    yield [volumeUuid('rag.CodeEdge', user), caller, called, 'Calls', now];
-  }
-}
-
-function* volumeIndexes({ first, end, now }: VolumeUsers) {
-  for (let user = first; user < end; user += 1) {
-    const hash = user.toString(16).padStart(64, '0');
-    yield [volumeUuid('rag.IndexMetadata', user), volumeFile(user), volumePath(user), hash, now, 'rag', now, now];
-  }
-}
-
-function* volumeCorpus({ first, end, now }: VolumeUsers) {
-  for (let user = first; user < end; user += 1) {
-    const { topic, content } = volumeText(user);
-    const signature = `def handle_${topic}(...)`;
-    yield [
-      1_000_000 + user,
-      volumeUuid('rag.CorpusEntry', user),
-      `handle_${topic}`,
-      signature,
-      content,
-      (user % 4) / 3,
-      user % 4,
-      3,
-      (user % 20) + 1,
-      user % 5,
-      signature,
-      now,
-      now,
-    ];
-  }
+function* volumeCorpus(user: number, { now }: SeedBlock): Generator<SeedRow> {
+  const { topic, content } = volumeText(user);
+  const signature = `def handle_${topic}(...)`;
+  yield [
+    1_000_000 + user,
+    volumeUuid('rag.CorpusEntry', user),
+    `handle_${topic}`,
+    signature,
+    content,
+    (user % 4) / 3,
+    user % 4,
+    3,
+    (user % 20) + 1,
+    user % 5,
+    signature,
+    now,
+    now,
+  ];
 }

@@ -1,4 +1,10 @@
 import { inputReader } from '@azora/db-core/input';
 
-/** RAG.INVALID_INPUT: what a function of this store was given breaks its contract. Values are not shown. */
-export const readInput = inputReader('RAG.INVALID_INPUT');
+/** Every error code of this store, besides the codes of `@azora/db-core` that all stores share. */
+export const RAG_ERROR_CODES = ['RAG.INVALID_INPUT'] as const;
+export type RagErrorCode = (typeof RAG_ERROR_CODES)[number];
+
+const [INVALID_INPUT] = RAG_ERROR_CODES;
+
+/** RAG.INVALID_INPUT: an argument breaks the contract of the function. The error names fields, never values. */
+export const readInput = inputReader(INVALID_INPUT);

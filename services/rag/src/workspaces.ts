@@ -4,24 +4,24 @@ import { readInput } from './errors';
 
 const ID_LENGTH = 16;
 
-/** As long as the longest path of Linux; Windows allows more, and nobody has it. */
+/** The longest path of Linux. Windows allows longer paths, which nobody uses. */
 const workspacePath = textInput(4_096);
 
 /**
- * One spelling for a path however it is written: forward slashes, none doubled, none at the end, lower case (Windows
- * and macOS do not tell cases apart, and the ids of every machine must agree).
+ * Returns one spelling for all spellings of a path: lower case, single forward slashes, none at the end. Lower case,
+ * because Windows and macOS ignore case and all machines must derive the same id.
  */
 export function normalizePath(path: string): string {
   const slashed = path.replaceAll('\\', '/').toLowerCase();
-  // A scheme has more than one letter: C:\\Work, escaped twice on its way here, is a drive.
+  // A scheme has at least two letters, so that a drive such as C:\\Work, escaped twice, is not taken for one.
   const scheme = /^[a-z][a-z0-9+.-]+:\/\//.exec(slashed)?.[0] ?? '';
   const rest = slashed.slice(scheme.length).replace(/\/{2,}/g, '/');
-  // The roots / and c:/ keep theirs.
+  // The roots / and c:/ keep their slash.
   return scheme + rest.replace(/(?<=[^:])\/$/, '');
 }
 
 /**
- * The id of the workspace at a path, the same on every machine.
+ * Returns the id of the workspace at a path, which is the same on every machine.
  * @throws {SuiteError} `RAG.INVALID_INPUT` when the path is blank
  */
 export function workspaceId(path: string): string {

@@ -1,22 +1,22 @@
 import { normalizePath, workspaceId } from '../src/workspaces';
 
 describe('workspaceId', () => {
-  it('is the first 16 hex characters of the SHA-256 of the normalised path', () => {
+  it('returns the first 16 hex characters of the SHA-256 hash of the normalized path', () => {
     expect(workspaceId('/home/dev/project')).toBe('1afbf223bb0b58ba');
   });
 
   it.each(['C:\\Work\\Aura', 'c:/work/aura', 'C:\\\\Work\\\\Aura', 'C:/Work//Aura/', 'c:\\WORK/aura\\'])(
-    'is the same for %s as for every other spelling of that path',
+    'returns the same id for %s and every other spelling of the path',
     (path) => {
       expect(workspaceId(path)).toBe('e2d3f9c46aa06742');
     },
   );
 
-  it('differs between paths', () => {
+  it('returns different ids for different paths', () => {
     expect(workspaceId('/home/dev/a')).not.toBe(workspaceId('/home/dev/b'));
   });
 
-  it.each(['', '  '])('refuses a blank path', (path) => {
+  it.each(['', '  '])('rejects a blank path', (path) => {
     expect(() => workspaceId(path)).toThrow(expect.objectContaining({ code: 'RAG.INVALID_INPUT' }));
   });
 });
@@ -29,7 +29,7 @@ describe('normalizePath', () => {
     ['/', '/'],
     ['C:\\', 'c:/'],
     ['file:///Home//Dev/', 'file:///home/dev'],
-  ])('writes %s as %s', (path, normalized) => {
+  ])('normalizes %s to %s', (path, normalized) => {
     expect(normalizePath(path)).toBe(normalized);
     expect(normalizePath(normalized)).toBe(normalized);
   });

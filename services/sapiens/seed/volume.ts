@@ -1,4 +1,4 @@
-import { type CopyValue, type SeedBlock, type TableRows, volumeId } from '@azora/db-core';
+import { rowsPerUser, type SeedBlock, type SeedRow, type TableRows, volumeId } from '@azora/db-core';
 
 const MINUTE_MS = 60_000;
 const HOUR_MS = 60 * MINUTE_MS;
@@ -6,7 +6,7 @@ const DAY_MS = 24 * HOUR_MS;
 const WRITTEN = ['created_at', 'updated_at'];
 const LEVEL_RANGE = ['start_level', 'target_level'];
 
-/** A profile, a session of two messages, and a path with two steps and its progress a user. */
+/** Each user has a profile, a session with two messages, and a path with two steps and progress. */
 export function volume(block: SeedBlock): readonly TableRows[] {
   return [
     {
@@ -53,35 +53,33 @@ interface VolumeUser {
   readonly ended: Date;
 }
 
-type Row = readonly CopyValue[];
-
-function* volumeRows({ firstUser, userCount, now }: SeedBlock, rowsOf: (user: VolumeUser) => Row[]): Generator<Row> {
-  for (let index = firstUser; index < firstUser + userCount; index += 1) {
+function volumeRows(block: SeedBlock, rowsOf: (user: VolumeUser) => SeedRow[]): Iterable<SeedRow> {
+  return rowsPerUser(block, (index, { now }) => {
     const startedMs = now.getTime() - ((index % 300) + 1) * DAY_MS;
-    yield* rowsOf({
+    return rowsOf({
       index,
       topic: TOPICS[index % TOPICS.length] ?? TOPICS[0],
       level: LEVELS[index % LEVELS.length] ?? LEVELS[0],
       started: new Date(startedMs),
       ended: new Date(startedMs + HOUR_MS),
     });
-  }
+  });
 }
 
-function profileRow({ index, topic, level, started, ended }: VolumeUser): Row {
+function profileRow({ index, topic, level, started, ended }: VolumeUser): SeedRow {
   const [id, student] = [volumeId('sapiens.StudentProfile', index), volumeId('auth.User', index)];
   return [id, student, level, [topic], 0.5, { [topic]: (index % 10) / 10 }, started, ended];
 }
 
-/** Every fifth session is still going on. */
-function sessionRow({ index, topic, started, ended }: VolumeUser): Row {
+/** Every fifth session is still active. */
+function sessionRow({ index, topic, started, ended }: VolumeUser): SeedRow {
   const [id, student] = [volumeId('sapiens.TutoringSession', index), volumeId('auth.User', index)];
   return index % 5 === 0
     ? [id, student, topic, 'active', started, null, null, started, started]
     : [id, student, topic, 'completed', started, ended, 60, started, ended];
 }
 
-function messageRows({ index, topic, started }: VolumeUser): Row[] {
+function messageRows({ index, topic, started }: VolumeUser): SeedRow[] {
   const session = volumeId('sapiens.TutoringSession', index);
   const ask = `Where do I start with ${topic}?`;
   const answer = 'With one small problem of your own. What made you curious?';
@@ -91,12 +89,12 @@ function messageRows({ index, topic, started }: VolumeUser): Row[] {
   ];
 }
 
-function pathRow({ index, topic, level, started }: VolumeUser): Row {
+function pathRow({ index, topic, level, started }: VolumeUser): SeedRow {
   const [id, student] = [volumeId('sapiens.LearningPath', index), volumeId('auth.User', index)];
   return [id, student, `${topic} Path`, topic, level, 'expert', 40, started, started, started];
 }
 
-function stepRows({ index, topic, started }: VolumeUser): Row[] {
+function stepRows({ index, topic, started }: VolumeUser): SeedRow[] {
   const path = volumeId('sapiens.LearningPath', index);
   return [
     [volumeId('sapiens.PathStep', index * 2), path, 1, 'lesson', `${topic}: first steps`, 120, started, started],
@@ -104,8 +102,8 @@ function stepRows({ index, topic, started }: VolumeUser): Row[] {
   ];
 }
 
-/** Every third user has done the first step. */
-function progressRow({ index, started, ended }: VolumeUser): Row {
+/** Every third user has completed the first step. */
+function progressRow({ index, started, ended }: VolumeUser): SeedRow {
   const [id, path] = [volumeId('sapiens.Progress', index), volumeId('sapiens.LearningPath', index)];
   const [percent, completed] = index % 3 === 0 ? [100, ended] : [index % 100, null];
   return [id, path, volumeId('sapiens.PathStep', index * 2), percent, 60, started, completed, started, ended];

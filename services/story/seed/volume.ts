@@ -1,16 +1,15 @@
-import { type SeedBlock, type TableRows, volumeId, volumeUuid } from '@azora/db-core';
+import { rowsPerUser, type SeedBlock, type SeedRow, type TableRows, volumeId, volumeUuid } from '@azora/db-core';
 
 const STEPS_PER_STORY = 3;
 const MINUTE_MS = 60_000;
 
-/** What one user of a block owns: a story of three steps, each a wave of its own, and a task of the first step. */
-export function volumeRows({ firstUser, userCount, now }: SeedBlock): TableRows[] {
-  const users = { first: firstUser, end: firstUser + userCount, now };
+/** Each user has a story with three steps, one per wave, and a task of the first step. */
+export function volumeRows(block: SeedBlock): TableRows[] {
   return [
     {
       table: 'stories',
       columns: ['id', 'title', 'status', 'user_id', 'current_wave', 'created_at', 'updated_at', 'completed_at'],
-      rows: stories(users),
+      rows: rowsPerUser(block, stories),
     },
     {
       table: 'story_steps',
@@ -28,85 +27,73 @@ export function volumeRows({ firstUser, userCount, now }: SeedBlock): TableRows[
         'created_at',
         'updated_at',
       ],
-      rows: steps(users),
+      rows: rowsPerUser(block, steps),
     },
     {
       table: 'story_tasks',
       columns: ['id', 'step_id', 'order', 'description', 'status', 'completed_at', 'created_at', 'updated_at'],
-      rows: tasks(users),
+      rows: rowsPerUser(block, tasks),
     },
   ];
 }
 
-interface VolumeUsers {
-  readonly first: number;
-  readonly end: number;
-  readonly now: Date;
-}
-
-/** Users begin a minute apart, back to a week before the day of the run. */
+/** Users start one minute apart, within the week before the day of the run. */
 function startOf(user: number, now: Date): Date {
   return new Date(now.getTime() - ((user % 10_000) + 1) * MINUTE_MS);
 }
 
-/** Every other story is done, the rest have not begun. */
+/** Every second story is completed; the others have not started. */
 function isDone(user: number): boolean {
   return user % 2 === 0;
 }
 
-function* stories({ first, end, now }: VolumeUsers) {
-  for (let user = first; user < end; user += 1) {
-    const done = isDone(user);
-    const at = startOf(user, now);
+function* stories(user: number, { now }: SeedBlock): Generator<SeedRow> {
+  const done = isDone(user);
+  const at = startOf(user, now);
+  yield [
+    volumeUuid('story.Story', user),
+    `Story ${user}`,
+    done ? 'Completed' : 'Planned',
+    volumeId('auth.User', user),
+    done ? STEPS_PER_STORY : 0,
+    at,
+    at,
+    done ? at : null,
+  ];
+}
+
+function* steps(user: number, { now }: SeedBlock): Generator<SeedRow> {
+  const done = isDone(user);
+  const at = startOf(user, now);
+  for (let step = 0; step < STEPS_PER_STORY; step += 1) {
     yield [
+      volumeUuid('story.StoryStep', user * STEPS_PER_STORY + step),
       volumeUuid('story.Story', user),
-      `Story ${user}`,
-      done ? 'Completed' : 'Planned',
-      volumeId('auth.User', user),
-      done ? STEPS_PER_STORY : 0,
-      at,
-      at,
-      done ? at : null,
-    ];
-  }
-}
-
-function* steps({ first, end, now }: VolumeUsers) {
-  for (let user = first; user < end; user += 1) {
-    const done = isDone(user);
-    const at = startOf(user, now);
-    for (let step = 0; step < STEPS_PER_STORY; step += 1) {
-      yield [
-        volumeUuid('story.StoryStep', user * STEPS_PER_STORY + step),
-        volumeUuid('story.Story', user),
-        step + 1,
-        `Step ${step + 1}`,
-        'coding',
-        done ? 'Completed' : 'Pending',
-        done ? 1 : 0,
-        step + 1,
-        done ? at : null,
-        done ? at : null,
-        at,
-        at,
-      ];
-    }
-  }
-}
-
-function* tasks({ first, end, now }: VolumeUsers) {
-  for (let user = first; user < end; user += 1) {
-    const done = isDone(user);
-    const at = startOf(user, now);
-    yield [
-      volumeUuid('story.StoryTask', user),
-      volumeUuid('story.StoryStep', user * STEPS_PER_STORY),
-      1,
-      'Write the first test',
+      step + 1,
+      `Step ${step + 1}`,
+      'coding',
       done ? 'Completed' : 'Pending',
+      done ? 1 : 0,
+      step + 1,
+      done ? at : null,
       done ? at : null,
       at,
       at,
     ];
   }
+}
+
+function* tasks(user: number, { now }: SeedBlock): Generator<SeedRow> {
+  const done = isDone(user);
+  const at = startOf(user, now);
+  yield [
+    volumeUuid('story.StoryTask', user),
+    volumeUuid('story.StoryStep', user * STEPS_PER_STORY),
+    1,
+    'Write the first test',
+    done ? 'Completed' : 'Pending',
+    done ? at : null,
+    at,
+    at,
+  ];
 }

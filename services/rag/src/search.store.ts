@@ -3,23 +3,23 @@ import type { Rag } from './client';
 import { readInput } from './errors';
 import { Prisma } from './generated/client';
 
-/** The dimensions that have an HNSW index of their own (see the first migration). */
+/** The dimensions that have an HNSW index, which the first migration creates. */
 const INDEXED_DIMENSIONS: ReadonlySet<number> = new Set([768, 1536]);
-/** pgvector's limits. */
+/** Limits of pgvector. */
 const MAX_DIMENSIONS = 16_000;
 const MAX_EF_SEARCH = 1_000;
-/** pgvector's own default of 40 finds too few of the ten nearest among tens of thousands of chunks. */
+/** Among tens of thousands of chunks, pgvector's default of 40 misses too many of the ten nearest. */
 const DEFAULT_EF_SEARCH = 100;
 
 export interface SearchChunksInput {
-  /** Chunks of another dimension are not compared with it. */
+  /** Compared only with chunks of the same dimension. */
   readonly embedding: readonly number[];
   readonly limit: number;
   readonly workspacePath?: string;
   readonly contentType?: string;
-  /** Embeddings of two models cannot be compared, even when they have one dimension. */
+  /** Embeddings of different models are not comparable, even when their dimensions are equal. */
   readonly embeddingModel?: string;
-  /** Candidates that the index keeps in sight, 1 to 1000: more finds more of the nearest and takes longer. */
+  /** How many candidates the index considers, 1 to 1000: more candidates find more of the nearest and take longer. */
   readonly efSearch?: number;
 }
 
@@ -28,7 +28,7 @@ export interface FoundChunk {
   readonly contentId: string;
   readonly chunkIndex: number;
   readonly content: string;
-  /** 1 minus the cosine distance: 1 is the same direction, -1 the opposite. */
+  /** 1 minus the cosine distance: 1 for the same direction, -1 for the opposite. */
   readonly score: number;
   readonly sourcePath: string | null;
   readonly contentType: string | null;
@@ -39,10 +39,10 @@ const searchInput = z.strictObject({
     .array(z.number())
     .min(1)
     .max(MAX_DIMENSIONS)
-    // As vector holds them, in single precision.
+    // The type vector stores single precision.
     .refine(
       (numbers) => numbers.every((number) => Number.isFinite(Math.fround(number))),
-      'has numbers that are too big',
+      'has numbers beyond single precision',
     )
     .refine((numbers) => numbers.some((number) => Math.fround(number) !== 0), 'is all zeros'),
   limit: z.int().min(1).max(MAX_EF_SEARCH),
@@ -55,28 +55,28 @@ const searchInput = z.strictObject({
 type Search = z.infer<typeof searchInput>;
 
 /**
- * The chunks whose embeddings are nearest to one, the nearest first. As many as `limit` when there are as many,
- * however few of all chunks the filters leave.
+ * Returns the chunks whose embeddings are nearest to the given one, the nearest first. Returns `limit` chunks whenever
+ * that many pass the filters, even if the filters exclude most chunks.
  * @throws {SuiteError} `RAG.INVALID_INPUT`
  */
 export async function searchChunks(rag: Rag, input: SearchChunksInput): Promise<FoundChunk[]> {
   const search = parseSearch(input);
   if (!INDEXED_DIMENSIONS.has(search.embedding.length)) return rag.prisma.$queryRaw<FoundChunk[]>(exactSearch(search));
   const found = await rag.prisma.$queryRaw<FoundChunk[]>(indexSearch(search));
-  // Too few: there are no more, or the index gave up before it met enough that pass the filters.
+  // Too few: there are no more, or the index scan stopped before it found enough chunks that pass the filters.
   return found.length === search.limit ? found : rag.prisma.$queryRaw<FoundChunk[]>(exactSearch(search));
 }
 
-/** Checks what `searchChunks` is given. */
+/** Checks the input of {@link searchChunks}. */
 export function parseSearch(input: SearchChunksInput): Search {
   return readInput(searchInput, input);
 }
 
 /**
- * By the HNSW index of the embedding's dimension, whose expression and condition must stand in the statement as they do
- * in the index. The settings end with the statement's own transaction: a BEGIN, a SET LOCAL and a COMMIT of their own
- * would halve the searches per second. The chunks are read with a value of `settings` in their condition, which makes
- * the server apply the settings before it opens the index.
+ * Searches by the HNSW index of the embedding's dimension. The statement must repeat the expression and the condition of
+ * that index. The settings last for the transaction of this one statement, because separate BEGIN, SET LOCAL and COMMIT
+ * statements would halve the throughput. The condition on `settings` makes the server apply the settings before it opens
+ * the index.
  */
 export function indexSearch(search: Search): Prisma.Sql {
   const vector = Prisma.raw(`vector(${search.embedding.length})`);
@@ -88,12 +88,12 @@ export function indexSearch(search: Search): Prisma.Sql {
     ORDER BY score DESC, id`;
 }
 
-/** By comparing with every chunk that passes the filters. */
+/** Searches by comparing every chunk that passes the filters. */
 export function exactSearch(search: Search): Prisma.Sql {
   return nearestChunks(search, Prisma.sql`embedding <=> ${vectorText(search)}::vector`);
 }
 
-/** Iterative scans, which go on until enough chunks pass the filters, came with pgvector 0.8. */
+/** Iterative scans, which continue until enough chunks pass the filters, exist since pgvector 0.8. */
 function settings({ efSearch = DEFAULT_EF_SEARCH, limit }: Search): Prisma.Sql {
   return Prisma.sql`
     SELECT set_config('hnsw.ef_search', ${String(Math.max(efSearch, limit))}, true) AS ef_search,

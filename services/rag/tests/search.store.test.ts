@@ -1,12 +1,12 @@
 import { useDatabase } from '@azora/db-testkit';
 import { openRag, Prisma, type Rag, searchChunks } from '../src';
-import { exactSearch, indexSearch, parseSearch, type SearchChunksInput } from '../src/search';
+import { exactSearch, indexSearch, parseSearch, type SearchChunksInput } from '../src/search.store';
 
 const CHUNKS = 1_000;
 const DIMENSIONS = 768;
 const CHUNKS_PER_STATEMENT = 250;
 
-/** Numbers between -0.5 and 0.5, the same on every run (a linear congruential generator). */
+/** Numbers between -0.5 and 0.5 from a linear congruential generator, the same on every run. */
 function* randomNumbers(): Generator<number, never> {
   for (let state = 1; ; state = (Math.imul(state, 1_664_525) + 1_013_904_223) >>> 0) yield state / 2 ** 32 - 0.5;
 }
@@ -56,7 +56,7 @@ describe('searchChunks', () => {
     return lines.map((line) => line['QUERY PLAN']).join('\n');
   }
 
-  /** What share of the nearest chunks, found one by one, a search finds. */
+  /** The share of the exact nearest chunks that a search finds. */
   async function recallOf(filters: Omit<SearchChunksInput, 'embedding' | 'limit'>): Promise<number> {
     let found = 0;
     const searches = 20;
@@ -69,7 +69,7 @@ describe('searchChunks', () => {
     return found / (searches * 10);
   }
 
-  it('gives the nearest chunks first, with 1 minus the cosine distance as their score', async () => {
+  it('returns the nearest chunks first, with 1 minus the cosine distance as their score', async () => {
     expect(await searchChunks(rag, { embedding: [2, 1, 0], limit: 2 })).toEqual([
       {
         id: expect.any(String),
@@ -90,11 +90,11 @@ describe('searchChunks', () => {
     const plan = await planOf(indexSearch(parseSearch({ embedding: randomVector(dimensions), limit: 10 })));
 
     expect(plan).toContain(`Index Scan using ${index}`);
-    // The settings are made before the index is opened.
+    // The settings take effect before the index is opened.
     expect(plan.indexOf('CTE Scan on settings')).toBeLessThan(plan.indexOf(`Index Scan using ${index}`));
   });
 
-  it('compares with every chunk where the dimension has no index', async () => {
+  it('compares every chunk when the dimension has no index', async () => {
     const plan = await planOf(exactSearch(parseSearch({ embedding: [1, 0, 0], limit: 10 })));
 
     expect(plan).not.toContain('hnsw');
@@ -107,7 +107,7 @@ describe('searchChunks', () => {
     [{ workspacePath: '/common' }],
     [{ workspacePath: '/rare' }],
     [{ embeddingModel: 'rare-model', contentType: 'Code' }],
-  ])('finds 95 of 100 nearest chunks with %j', async (filters) => {
+  ])('finds at least 95 % of the nearest chunks with filter %j', async (filters) => {
     expect(await recallOf(filters)).toBeGreaterThanOrEqual(0.95);
   });
 
@@ -116,21 +116,21 @@ describe('searchChunks', () => {
     [{ embeddingModel: 'rare-model' }, 20],
     [{ embeddingModel: 'rare-model', contentType: 'Markdown' }, 7],
     [{ workspacePath: '/nowhere' }, 0],
-  ])('gives all chunks that pass %j when as many are asked for', async (filters, count) => {
-    // Few candidates: without iterative scans most of them would fail the filter.
+  ])('returns all chunks that pass filter %j when the limit allows it', async (filters, count) => {
+    // With so few candidates, most would fail the filter without iterative scans.
     const found = await searchChunks(rag, { embedding: randomVector(), limit: 20, efSearch: 1, ...filters });
 
     expect(found).toHaveLength(count);
   });
 
-  it('gives as many as are asked for, each once', async () => {
+  it('returns as many distinct chunks as requested, in the order of their scores', async () => {
     const found = await searchChunks(rag, { embedding: randomVector(), limit: 150 });
 
     expect(new Set(found.map(({ id }) => id)).size).toBe(150);
     expect(found.map(({ score }) => score)).toEqual(found.map(({ score }) => score).sort((a, b) => b - a));
   });
 
-  it('leaves no setting behind on its connection', async () => {
+  it('leaves no setting on its connection', async () => {
     await searchChunks(rag, { embedding: randomVector(), limit: 1, efSearch: 7 });
 
     const settings = await Promise.all(
@@ -148,7 +148,7 @@ describe('searchChunks', () => {
     ['limit', { embedding: [1], limit: 1.5 }],
     ['efSearch', { embedding: [1], limit: 1, efSearch: 2_000 }],
     ['workspacePath', { embedding: [1], limit: 1, workspacePath: '' }],
-  ])('refuses a bad %s', async (field, input) => {
+  ])('rejects an invalid %s', async (field, input) => {
     await expect(searchChunks(rag, input)).rejects.toMatchObject({
       code: 'RAG.INVALID_INPUT',
       meta: { fields: [field] },
