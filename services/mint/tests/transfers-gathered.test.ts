@@ -1,7 +1,7 @@
 import { SuiteError } from '@azora/db-core';
 import { useDatabase } from '@azora/db-testkit';
 import fc from 'fast-check';
-import { closeWallet, type Mint, mint as issue, openMint, reconcile, type TransferInput, transfer } from '../src';
+import { closeWallet, mint as issue, type Mint, openMint, reconcile, type TransferInput, transfer } from '../src';
 import { balanceOf, fresh, givenHold, givenStores, givenWallet, outcomes } from './ledger-given';
 
 describe('concurrent transfers', () => {
@@ -69,7 +69,11 @@ describe('concurrent transfers', () => {
   });
 
   it('are made by one statement although some of them are rejected', async () => {
-    const [from, to, poor] = [await givenWallet(mint, '100'), await givenWallet(mint, '0'), await givenWallet(mint, '0')];
+    const [from, to, poor] = [
+      await givenWallet(mint, '100'),
+      await givenWallet(mint, '0'),
+      await givenWallet(mint, '0'),
+    ];
     const calls = watchCalls();
 
     const results = await outcomes(
@@ -187,7 +191,10 @@ describe('concurrent transfers', () => {
     await givenHold(mint, wallets[2] as string, '2');
     const parties = fc.constantFrom(...wallets, 'nobody', 'treasury-AZR');
     const amounts = fc.constantFrom('1', '2', '3.5', '4', '6', '10', '0', 'NaN');
-    const batches = fc.array(fc.record({ from: parties, to: parties, amount: amounts }), { minLength: 2, maxLength: 25 });
+    const batches = fc.array(fc.record({ from: parties, to: parties, amount: amounts }), {
+      minLength: 2,
+      maxLength: 25,
+    });
     const client = await mint.pool.connect();
 
     await fc.assert(
