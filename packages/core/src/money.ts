@@ -40,10 +40,14 @@ export function parseMoney(input: MoneyInput): Decimal {
     });
   }
   if (amount.abs().gte(LIMIT)) {
-    throw new SuiteError('MONEY.TOO_LARGE', `An amount of money has at most ${WHOLE_DIGITS} digits before the decimal point`, {
-      kind: 'usage',
-      next: 'Split the amount',
-    });
+    throw new SuiteError(
+      'MONEY.TOO_LARGE',
+      `An amount of money has at most ${WHOLE_DIGITS} digits before the decimal point`,
+      {
+        kind: 'usage',
+        next: 'Split the amount',
+      },
+    );
   }
   return amount;
 }
