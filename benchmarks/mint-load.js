@@ -71,7 +71,7 @@ async function main({ way, url, clients, seconds, wallets, merchant, batch, empt
   const work = WAYS[way]({ mint, pairOf, batch, emptyWallet, share, rejected, key: randomUUID() });
   const { perSecond, done } = await rateOf({ clients, seconds }, work);
   await mint.close();
-  console.log(JSON.stringify({ perSecond, done: done - rejected.count, answered: done }));
+  console.log(JSON.stringify({ perSecond, done: done - rejected.count }));
 }
 
 main(JSON.parse(process.argv[2])).catch((error) => {

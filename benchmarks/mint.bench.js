@@ -1,9 +1,9 @@
 // Transfers of money against pgbench, which sends the same statements one by one or calls the same SQL function, and
-// against an interactive transaction of Prisma; at the end of each the ledger must be whole.
+// against an interactive transaction of Prisma. After each comparison the ledger must be consistent.
 //
 // pgbench's scripts know integers only, so wallets, keys and ids are numbers of 19 digits, about as long as a store's ids.
-// Its statements run as the administrator, for the app role may not lock wallets but by a function; they send a hash that
-// is a constant, and the triggers move the balances for them too. What the function checks they leave out.
+// Its statements run as the administrator, because the app role can lock wallets only by a function. They send a constant
+// hash and leave out the checks of the function; the triggers change the balances for them too.
 const { pgbench } = require('./pgbench.js');
 const { rateRow, runProgram, takeTurns } = require('./measure.js');
 const { withServiceDatabase } = require('./service-database.js');
@@ -13,12 +13,14 @@ const PAYERS = 50;
 const BATCH = 100;
 const RECONCILE_MS = 600_000;
 const FIRST = 1_000_000_000_000_000_000n;
-/** Of keys and ids: what a run may use, and a client in it. */
+/** The number of keys and ids of one run, and of one client in it. */
 const RUN_NUMBERS = 10_000_000_000n;
 const CLIENT_NUMBERS = 10_000_000n;
 
 const WALLET_IDS = Array.from({ length: WALLETS }, (_, number) => String(FIRST + BigInt(number)));
 const MERCHANT = WALLET_IDS[WALLETS - 1];
+const EMPTY_WALLET = String(FIRST + BigInt(WALLETS));
+const MANY_CLIENTS = 128;
 
 const NEXT_ID = `\\set n :n + 1\n\\set id :first + :client_id * ${CLIENT_NUMBERS} + :n\n`;
 const UNIFORM = `\\set payer random(0, ${WALLETS - 1})
@@ -46,6 +48,7 @@ exports.run = ({ runs, seconds = 5, ...context }) =>
       for (const clients of [8, 32]) rows.push(...(await uniformTransfers({ urls, ledger, runs, seconds, clients })));
       rows.push(...(await hotWallet({ urls, ledger, runs, seconds })));
       rows.push(...(await batches({ urls, ledger, runs, seconds })));
+      rows.push(...(await rejections({ urls, ledger, runs, seconds })));
       return [...rows, ledger.summary()];
     } finally {
       await ledger.close();
@@ -96,7 +99,7 @@ function againstPgbench(what, rates) {
   ];
 }
 
-/** One caller who has many to make: a call for each hundred, or one for each and the next when it is answered. */
+/** One caller with many transfers: a call for each hundred of them, or a call for each one after the other. */
 async function batches({ urls, ledger, runs, seconds }) {
   const load = { clients: 1, seconds, wallets: WALLET_IDS, url: urls.app };
   const rates = await takeTurns(
@@ -111,39 +114,54 @@ async function batches({ urls, ledger, runs, seconds }) {
   return [rateRow(`transferMany of ${BATCH}`, rates.many, rates.single, 'mint.transfer one after the other', '≥ 4')];
 }
 
-/** Wallets with enough money for all runs, and the books about what was done with it. */
+/** Many concurrent transfers of one process, of which some are rejected: the others must not become slower. */
+async function rejections({ urls, ledger, runs, seconds }) {
+  const load = { clients: MANY_CLIENTS, seconds, wallets: WALLET_IDS, emptyWallet: EMPTY_WALLET, url: urls.app };
+  const run = (share) => () => ledger.count(runProgram('mint-load.js', { ...load, way: 'partlyRejected', share }));
+  const rates = await takeTurns(runs, { none: run(0), few: run(0.01), many: run(0.1) }, ledger.tidy);
+  await ledger.reconcile();
+  const what = (share) => `mint.transfer, ${MANY_CLIENTS} clients of one process, ${share} rejected`;
+  return [
+    rateRow(what('1 %'), rates.few, rates.none, 'none rejected', '≥ 0.9'),
+    rateRow(what('10 %'), rates.many, rates.none, 'none rejected', '≥ 0.9'),
+  ];
+}
+
+/** Opens wallets with enough money for all runs, and counts what the runs do with it. */
 async function openLedger({ app, admin }) {
   const { withClient } = require('@azora/db-fleet');
   const { parseDatabaseUrl } = require('@azora/db-core');
   const { mint: issue, openMint, reconcile } = require('@azora/mint');
   const administrator = parseDatabaseUrl(admin, 'the administrator');
-  // To reconcile reads the whole ledger, which takes as long as it takes.
+  // reconcile reads the whole ledger, which can take long.
   const mint = openMint({ url: app, pool: { statementTimeoutMs: RECONCILE_MS }, slowQueryMs: RECONCILE_MS });
   let [made, started, reconciled] = [0, 0n, 0];
   await givenWallets(mint, issue);
   return {
     close: () => mint.close(),
-    /** The first key and id of a run of pgbench. */
+    /** The first key and id for a run of pgbench. */
     numbers: () => {
       started += 1n;
       return { first: FIRST + started * RUN_NUMBERS };
     },
+    /** `done` are the transfers that were made; `perSecond` counts rejected ones too. */
     count: ({ perSecond, done }, transfers = 1) => {
       made += done * transfers;
       return perSecond * transfers;
     },
-    /** Each run starts with nothing left to do for the server from the one before. */
+    /** Each run starts without work for the server that is left from the previous one. */
     tidy: () =>
       withClient(administrator, async (client) => {
         await client.query('VACUUM (ANALYZE) wallets, requests, transactions');
         await client.query('CHECKPOINT');
       }),
-    /** @throws {Error} when the ledger is not whole, or has not exactly the transfers that the clients counted. */
+    /** @throws {Error} when the ledger is inconsistent, or does not have exactly the transfers that the clients counted. */
     reconcile: async () => {
       const differences = await reconcile(mint);
       if (differences.length > 0) throw new Error(`reconcile: ${JSON.stringify(differences.slice(0, 10), null, 2)}`);
       const { rows } = await mint.pool.query("SELECT count(*)::int AS found FROM transactions WHERE type = 'transfer'");
-      if (rows[0].found !== made) throw new Error(`${made} transfers were made, ${rows[0].found} are in the ledger`);
+      if (rows[0].found !== made)
+        throw new Error(`the clients made ${made} transfers, but the ledger has ${rows[0].found}`);
       reconciled += 1;
     },
     summary: () => ({
@@ -159,8 +177,8 @@ async function openLedger({ app, admin }) {
 async function givenWallets(mint, issue) {
   await mint.pool.query(
     `INSERT INTO wallets (id, user_id, currency) SELECT id, 'user-' || id, 'AZR' FROM unnest($1::text[]) AS id`,
-    [WALLET_IDS],
+    [[...WALLET_IDS, EMPTY_WALLET]],
   );
-  // One after the other: the treasury's wallet is in all of them.
+  // One after the other: all of them lock the treasury.
   for (const to of WALLET_IDS) await issue(mint, { to, amount: '1000000', idempotencyKey: `welcome-${to}` });
 }

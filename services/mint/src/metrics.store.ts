@@ -19,7 +19,7 @@ const snapshotMetricsInput = z.strictObject({ capturedAt: timeInput.optional() }
  * Total supply is what the treasury has issued minus what came back; circulating supply is the money in users' wallets,
  * staked supply the money in the staking wallet. Velocity is what users transferred to users in the last 30 days divided by
  * the total supply, or 0 without a supply. Gini is the inequality of the balances of users' open wallets, empty ones
- * included and staked money excluded, or 0 when nobody has money: Σ (2i − n − 1) xᵢ / (n Σ xᵢ) over the n balances x in
+ * included and staked money excluded, or 0 without any money: Σ (2i − n − 1) xᵢ / (n Σ xᵢ) over the n balances x in
  * ascending order (Dixon, Weiner, Mitchell-Olds and Woodley, "Bootstrapping the Gini coefficient of inequality", Ecology
  * 68 (1987), 1548–1551). Both are rounded half-even to 8 decimals.
  * @throws {SuiteError} `MINT.INVALID_INPUT`

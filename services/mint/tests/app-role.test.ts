@@ -2,14 +2,14 @@ import { useDatabase } from '@azora/db-testkit';
 import { type Mint, openMint, reconcile } from '../src';
 import { dump, givenHold, givenWallet } from './ledger-given';
 
-/** A refusal of PostgreSQL itself: no right, or a trigger or constraint of the schema. */
+/** SQLSTATEs: insufficient_privilege and foreign_key_violation. */
 const NO_RIGHT = '42501';
 const FOREIGN = '23503';
 const REQUEST = `INSERT INTO requests (key, operation, body_hash, answer)
   VALUES ('raw', 'raw', repeat('a', 64), '{"transactionIds": ["raw"]}');`;
 const MOVE = `${REQUEST} INSERT INTO transactions (id, type, from_id, to_id, currency, amount, request_key) VALUES`;
 
-describe('the app role, by SQL of its own', () => {
+describe('the app role with its own SQL', () => {
   const db = useDatabase('mint');
   let mint: Mint;
   let wallet = '';
@@ -66,7 +66,7 @@ describe('the app role, by SQL of its own', () => {
     [`${MOVE} ('raw', 'mint', 'treasury-AZR', 'thief', 'AZR', 1e-9, 'raw')`, '23514'],
     [`${MOVE} ('raw', 'transfer', 'treasury-AZR', 'thief', 'AZR', 1, 'raw')`, 'AZ001'],
     [`${MOVE} ('raw', 'transfer', 'thief', 'staking-AZR', 'AZR', 1, 'raw')`, 'AZ001'],
-  ])('is refused: %s', async (sql, code) => {
+  ])('cannot run: %s', async (sql, code) => {
     const before = await dump(db());
 
     await expect(db().app(sql)).rejects.toMatchObject({ code });
@@ -75,7 +75,7 @@ describe('the app role, by SQL of its own', () => {
   });
 
   it.each(['0', '-1', '1e-9', '1.000000001', "'NaN'", "'Infinity'", '1e10', 'NULL'])(
-    'is refused an amount of %s by the functions, which do not round',
+    'cannot move an amount of %s: the functions do not round',
     async (amount) => {
       const before = await dump(db());
       const start = "repeat('a', 64)";
@@ -92,20 +92,20 @@ describe('the app role, by SQL of its own', () => {
     },
   );
 
-  it('is refused paying more than is available, by the table itself', async () => {
+  it('cannot insert a payment that exceeds the available amount: the table rejects it', async () => {
     const sql = `${MOVE} ('raw', 'transfer', '${wallet}', 'thief', 'AZR', 90.00000001, 'raw')`;
 
     await expect(db().app(sql)).rejects.toMatchObject({ code: '23514', constraint: 'wallets_balance_check' });
   });
 
-  it('moves money with what it inserts, and cannot insert it twice under one key', async () => {
+  it('moves money by an inserted transaction, but only once per key', async () => {
     await db().app(`${MOVE} ('raw', 'transfer', '${wallet}', 'thief', 'AZR', 1, 'raw')`);
 
     await expect(db().app(REQUEST)).rejects.toMatchObject({ code: '23505' });
     expect(await db().app("SELECT balance FROM wallets WHERE id = 'thief'")).toEqual([{ balance: '1.00000000' }]);
   });
 
-  it('gains nothing from a trigger and tables of its own, when it is let make temporary ones', async () => {
+  it('gains nothing from its own triggers and tables, even with the right to create temporary ones', async () => {
     const { database, role } = db().target;
     await expect(db().app('CREATE TEMP TABLE bait (id int)')).rejects.toMatchObject({ code: NO_RIGHT });
     await db().admin(`GRANT TEMPORARY ON DATABASE "${database}" TO "${role}"`);
@@ -117,7 +117,7 @@ describe('the app role, by SQL of its own', () => {
     await db().app('CREATE TRIGGER grab AFTER INSERT ON bait FOR EACH ROW EXECUTE FUNCTION pg_temp.grab()');
     await expect(db().app('INSERT INTO bait VALUES (1)')).rejects.toMatchObject({ code: NO_RIGHT });
 
-    // Tables that stand before the real ones for whoever looks there first, which the functions do not.
+    // Temporary tables hide the real ones from a session, but not from the functions.
     await db().app('CREATE TEMP TABLE wallets AS SELECT * FROM public.wallets');
     await db().app("UPDATE pg_temp.wallets SET balance = 1000000 WHERE id = 'thief'");
     await db().app('CREATE TEMP TABLE requests AS SELECT * FROM public.requests');

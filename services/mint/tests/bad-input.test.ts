@@ -29,20 +29,20 @@ const TEXTS: readonly (readonly [string, unknown])[] = [
   [MANY, 'x'.repeat(10_000_000)],
   ['a NUL byte', 'a\0b'],
   ['half of a surrogate pair', 'a\ud800b'],
-  ['nothing', ''],
+  ['an empty string', ''],
   ['blanks', '  '],
   ['a number', 7],
   ['null', null],
   ['an object', { toString: () => 'x' }],
 ];
-/** Of an id; in a description or a key SQL is text like any other. */
-const IDS = [...TEXTS, ['SQL', "'; DROP TABLE wallets; --"], ['a line end', 'a\n']] as const;
+/** Not valid as an id. In a description or a key, SQL is ordinary text. */
+const IDS = [...TEXTS, ['SQL', "'; DROP TABLE wallets; --"], ['a line feed', 'a\n']] as const;
 
 const AMOUNTS: readonly (readonly [string, unknown, string])[] = [
   ['0', '0', 'MINT.INVALID_INPUT'],
   ['0.00', '0.00', 'MINT.INVALID_INPUT'],
   ['-0', new Prisma.Decimal('-0'), 'MINT.INVALID_INPUT'],
-  ['less than 0', '-1', 'MINT.INVALID_INPUT'],
+  ['a negative amount', '-1', 'MINT.INVALID_INPUT'],
   ['1e-9', '1e-9', 'MONEY.NOT_DECIMAL'],
   ['1e-9 as a Decimal', new Prisma.Decimal('1e-9'), 'MONEY.TOO_PRECISE'],
   ['9 decimals', '1.000000001', 'MONEY.TOO_PRECISE'],
@@ -57,21 +57,21 @@ const AMOUNTS: readonly (readonly [string, unknown, string])[] = [
   ['a JavaScript number', 1.5, 'MONEY.NOT_DECIMAL'],
   ['a bigint', 1n, 'MINT.INVALID_INPUT'],
   ['hexadecimal', '0x10', 'MONEY.NOT_DECIMAL'],
-  ['other digits', '１', 'MONEY.NOT_DECIMAL'],
+  ['full-width digits', '１', 'MONEY.NOT_DECIMAL'],
   ['spaces', ' 1 ', 'MONEY.NOT_DECIMAL'],
   ['a comma', '1,5', 'MONEY.NOT_DECIMAL'],
   ['SQL', "1'; DROP TABLE wallets; --", 'MONEY.NOT_DECIMAL'],
   ['10 MB of digits', '1'.repeat(10_000_000), 'MINT.INVALID_INPUT'],
   ['null', null, 'MINT.INVALID_INPUT'],
-  ['nothing', undefined, 'MINT.INVALID_INPUT'],
+  ['undefined', undefined, 'MINT.INVALID_INPUT'],
   ['an object', {}, 'MINT.INVALID_INPUT'],
 ];
 
-describe('bad input', () => {
+describe('invalid input', () => {
   const db = useDatabase('mint');
   let mint: Mint;
   let before: string;
-  /** Each function with input that it takes. */
+  /** Each function with valid input. */
   let good: Readonly<Record<string, readonly [Operation, Fields]>>;
 
   beforeAll(async () => {
@@ -94,7 +94,7 @@ describe('bad input', () => {
       capture: [capture, { holdId, to: b, amount: '1', description: 'x', idempotencyKey }],
       release: [release, { holdId, idempotencyKey }],
       releaseExpired: [releaseExpired, { limit: 1 }],
-      history: [history, { walletId: a, types: ['mint'], limit: 1, cursor: 'MS54' }],
+      history: [history, { walletId: a, types: ['mint'], limit: 1, cursor: 'MSB4' }],
       balanceAt: [balanceAt, { walletId: a, at: expiresAt }],
     } as unknown as typeof good;
     before = await dump(db());
@@ -112,9 +112,9 @@ describe('bad input', () => {
   };
   const withAmount = ['transfer', 'mint', 'burn', 'hold', 'capture'];
 
-  it.each(AMOUNTS)('of an amount: %s, writes nothing', async (_what, amount, code) => {
+  it.each(AMOUNTS)('as an amount (%s) is rejected and writes nothing', async (_what, amount, code) => {
     for (const name of withAmount) {
-      // Without one, a capture takes all.
+      // A capture without an amount takes the whole hold.
       if (name === 'capture' && amount === undefined) continue;
       await refused(name, { amount }, { code });
     }
@@ -137,26 +137,29 @@ describe('bad input', () => {
     ['history', ['walletId']],
     ['balanceAt', ['walletId']],
   ];
-  it.each(fieldsOf)('of the ids of %s writes nothing', async (name, fields) => {
+  it.each(fieldsOf)('as an id of %s is rejected and writes nothing', async (name, fields) => {
     for (const field of fields) {
       for (const [, value] of IDS)
         await refused(name, { [field]: value }, { code: 'MINT.INVALID_INPUT', meta: { fields: [field] } });
     }
   });
 
-  it.each(['transfer', 'mint', 'burn', 'hold', 'capture'])('of the texts of %s writes nothing', async (name) => {
-    for (const field of ['description', 'idempotencyKey']) {
-      for (const [, value] of TEXTS)
-        await refused(name, { [field]: value }, { code: 'MINT.INVALID_INPUT', meta: { fields: [field] } });
-    }
-    await refused(name, { idempotencyKey: 'x'.repeat(201) }, { meta: { fields: ['idempotencyKey'] } });
-    await refused(name, { description: 'x'.repeat(501) }, { meta: { fields: ['description'] } });
-  });
+  it.each(['transfer', 'mint', 'burn', 'hold', 'capture'])(
+    'as a text of %s is rejected and writes nothing',
+    async (name) => {
+      for (const field of ['description', 'idempotencyKey']) {
+        for (const [, value] of TEXTS)
+          await refused(name, { [field]: value }, { code: 'MINT.INVALID_INPUT', meta: { fields: [field] } });
+      }
+      await refused(name, { idempotencyKey: 'x'.repeat(201) }, { meta: { fields: ['idempotencyKey'] } });
+      await refused(name, { description: 'x'.repeat(501) }, { meta: { fields: ['description'] } });
+    },
+  );
 
   it.each([
     ['hold', 'expiresAt'],
     ['balanceAt', 'at'],
-  ])('of the times of %s writes nothing', async (name, field) => {
+  ])('as a time of %s is rejected and writes nothing', async (name, field) => {
     const times = ['2026-01-01', 0, new Date(Number.NaN), new Date(8.64e15), new Date(-8.64e15), null];
     for (const time of times)
       await refused(name, { [field]: time }, { code: 'MINT.INVALID_INPUT', meta: { fields: [field] } });
@@ -174,7 +177,7 @@ describe('bad input', () => {
       burn,
       hold,
     }).concat('getHold', 'capture', 'release', 'releaseExpired', 'history', 'balanceAt'),
-  )('with a field that %s does not know writes nothing, and is not repeated', async (name) => {
+  )('with an unknown field of %s is rejected, and the error does not show its name', async (name) => {
     const error = await call(name, { 'x; DROP TABLE': 1 }).catch((caught: unknown) => caught);
 
     expect(error).toMatchObject({ code: 'MINT.INVALID_INPUT' });
@@ -197,8 +200,8 @@ describe('bad input', () => {
     ['the treasury as payer', 'MINT.SYSTEM_WALLET', async () => ({ from: 'treasury-AZR' })],
     ['the treasury as receiver', 'MINT.SYSTEM_WALLET', async () => ({ to: 'treasury-AZR' })],
     ['the staking wallet', 'MINT.SYSTEM_WALLET', async () => ({ from: 'staking-AZR' })],
-    ['more than there is', 'MINT.INSUFFICIENT_FUNDS', async () => ({ amount: '6.00000001' })],
-  ])('with %s moves and holds nothing', async (_what, code, changeOf) => {
+    ['more than the available amount', 'MINT.INSUFFICIENT_FUNDS', async () => ({ amount: '6.00000001' })],
+  ])('with %s moves no money and creates no hold', async (_what, code, changeOf) => {
     const change: Fields = await changeOf();
     before = await dump(db());
 
@@ -214,7 +217,7 @@ describe('bad input', () => {
     return id;
   }
 
-  it('takes SQL in a text as text', async () => {
+  it('does not include SQL in a description: it is stored as text', async () => {
     const [from, to] = [await givenWallet(mint, '1'), await givenWallet(mint, '0')];
     const text = "'); DELETE FROM wallets; --$1\\";
 
@@ -229,7 +232,7 @@ describe('bad input', () => {
     expect(made.description).toBe(text);
   });
 
-  it('hides the values, also from those who read the error', async () => {
+  it('never appears in the error', async () => {
     const secret = 'very secret\0';
     const error = await call('transfer', { description: secret, from: secret }).catch((caught: unknown) => caught);
 

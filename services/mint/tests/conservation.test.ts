@@ -9,7 +9,7 @@ const RUNS = 150;
 const SEED = 20_261_121;
 const BEGINNING = Date.UTC(2026, 0, 31, 12);
 
-/** Each operation and the refusals that are many in 150 runs: runs that met none of them would prove little. */
+/** The operations and rejections that must occur in 150 runs: without them the runs would prove little. */
 const MET = [
   ...['transfer', 'transferMany', 'mint', 'burn', 'hold', 'capture', 'release', 'stake', 'claimRewards', 'unstake'],
   ...['submitKnowledge', 'closeWallet', 'MINT.INSUFFICIENT_FUNDS', 'MINT.CURRENCY_MISMATCH', 'MINT.WALLET_CLOSED'],
@@ -59,7 +59,7 @@ describe('the ledger', () => {
     };
   }
 
-  it('does and refuses what a ledger without a database does and refuses, in any order of operations', async () => {
+  it('accepts and rejects the same operations as an in-memory model, in any order', async () => {
     const counts: Record<string, number> = {};
     const setUp = async () => {
       now = new Date(BEGINNING);
@@ -74,7 +74,7 @@ describe('the ledger', () => {
         const sums = await db().app('SELECT currency FROM wallets GROUP BY currency HAVING sum(balance) <> 0');
         expect(sums).toEqual([]);
       }),
-      // Without the bias towards short runs, in which nothing comes together; of one seed, so that what must be met is met.
+      // Unbiased, because short runs combine few operations; with a fixed seed, so that everything in MET occurs.
       { numRuns: RUNS, unbiased: true, seed: SEED },
     );
 

@@ -17,7 +17,7 @@ describe('the history of a wallet', () => {
     now = at(0);
     const [wallet, other] = [await givenWallet(mint, '100'), await givenWallet(mint, '100')];
     for (let n = 1; n <= 10; n += 1) {
-      // Two of them at one moment, and a clock that runs backwards.
+      // Two transactions have the same time, and the clock goes back.
       now = at(n === 10 ? 5 : Math.ceil(n / 2));
       const [from, to] = n % 2 === 0 ? [wallet, other] : [other, wallet];
       await transfer(mint, { from, to, amount: String(n), idempotencyKey: fresh('key') });
@@ -28,7 +28,7 @@ describe('the history of a wallet', () => {
     return { wallet, other };
   }
 
-  it('is told the newest first, in pages that neither miss nor repeat', async () => {
+  it('lists the newest first, in pages that neither skip nor repeat a transaction', async () => {
     const { wallet } = await givenHistory();
     const whole = await history(mint, { walletId: wallet });
 
@@ -46,7 +46,7 @@ describe('the history of a wallet', () => {
     expect(times).toEqual([...times].sort((left, right) => right - left));
   });
 
-  it('goes on after its last page where rows came in within one millisecond', async () => {
+  it('continues after a page that ends between rows of the same millisecond', async () => {
     const wallet = await givenWallet(mint, '0');
     await db().app(`INSERT INTO requests (key, operation, body_hash, answer)
         VALUES ('micro', 'test', repeat('a', 64), '{"transactionIds": []}');
@@ -64,7 +64,7 @@ describe('the history of a wallet', () => {
     expect(second.nextCursor).toBeNull();
   });
 
-  it('is told by type', async () => {
+  it('can be filtered by type', async () => {
     const { wallet } = await givenHistory();
 
     const { transactions } = await history(mint, { walletId: wallet, types: ['mint', 'reward'] });
@@ -72,7 +72,7 @@ describe('the history of a wallet', () => {
     expect(transactions.map(({ type }) => type)).toEqual(['reward', 'mint']);
   });
 
-  it('is empty where nothing moved, and an error where there is no wallet', async () => {
+  it('is empty for a wallet without transactions, and an error for an unknown wallet', async () => {
     const wallet = await givenWallet(mint, '0');
 
     expect(await history(mint, { walletId: wallet })).toEqual({ transactions: [], nextCursor: null });
@@ -83,21 +83,21 @@ describe('the history of a wallet', () => {
   });
 
   it.each([
-    ['a cursor of no page', { cursor: 'x' }],
-    ['a cursor of SQL', { cursor: Buffer.from("1.' OR true --").toString('base64url') }],
-    ['a cursor before all time', { cursor: Buffer.from('-999999999999999999.x').toString('base64url') }],
-    ['a cursor after all time', { cursor: Buffer.from('999999999999999999.x').toString('base64url') }],
-    ['no limit', { limit: 0 }],
-    ['too many', { limit: 201 }],
-    ['no type', { types: [] }],
-    ['a type that is none', { types: ['gift' as 'mint'] }],
-  ])('refuses %s', async (_what, input) => {
+    ['text that is not a cursor', { cursor: 'x' }],
+    ['a cursor with SQL', { cursor: Buffer.from("1 ' OR true --").toString('base64url') }],
+    ['a cursor before the year 1', { cursor: Buffer.from('-999999999999999999 x').toString('base64url') }],
+    ['a cursor after the year 9999', { cursor: Buffer.from('999999999999999999 x').toString('base64url') }],
+    ['a limit of 0', { limit: 0 }],
+    ['a limit of 201', { limit: 201 }],
+    ['an empty list of types', { types: [] }],
+    ['an unknown type', { types: ['gift' as 'mint'] }],
+  ])('rejects %s', async (_what, input) => {
     const walletId = await givenWallet(mint, '1');
 
     await expect(history(mint, { walletId, ...input })).rejects.toMatchObject({ code: 'MINT.INVALID_INPUT' });
   });
 
-  it('gives the balance at any moment, also where clocks ran backwards', async () => {
+  it('has the balance at any time, also when clocks went back', async () => {
     const { wallet } = await givenHistory();
     const balances = await Promise.all(
       [-1, 0, 1, 2, 4, 5, 30].map(async (minute) =>
@@ -105,13 +105,13 @@ describe('the history of a wallet', () => {
       ),
     );
 
-    // 100 at 0; each minute brings an odd amount and takes the even one after it; half an AZR was earned at 1.
+    // 100 at minute 0; each minute adds an odd amount and subtracts the next even one; minute 1 adds a reward of 0.5.
     expect(balances).toEqual(['0', '100', '99.5', '98.5', '96.5', '95.5', '95.5']);
     const before = await balanceAt(mint, { walletId: wallet, at: new Date(at(5).getTime() - 1) });
     expect(before.toFixed()).toBe('96.5');
   });
 
-  it('gives the balance of the treasury, which is what it owed', async () => {
+  it('has the past balance of the treasury', async () => {
     expect((await balanceAt(mint, { walletId: 'treasury-USD', at: at(0) })).toFixed()).toBe('0');
   });
 });

@@ -2,7 +2,7 @@ import { useDatabase } from '@azora/db-testkit';
 import { capture, hold, type Mint, openMint, release } from '../src';
 import { dump, fresh, givenHold, givenWallet } from './ledger-given';
 
-describe('of holds is refused, and nothing is written:', () => {
+describe('of holds, the store rejects without writing anything:', () => {
   const db = useDatabase('mint');
   const start = new Date('2026-03-01T12:00:00Z');
   let mint: Mint;
@@ -12,15 +12,23 @@ describe('of holds is refused, and nothing is written:', () => {
   afterAll(() => mint.close());
 
   it.each([
-    ['more than is held', 'MINT.CAPTURE_TOO_LARGE', ({ holdId }: Given) => ({ holdId, amount: '4.00000001' })],
-    ['a capture for somebody else', 'MINT.HOLD_RECEIVER', ({ holdId, other }: Given) => ({ holdId, to: other })],
-    ['a capture for nobody', 'MINT.HOLD_RECEIVER', ({ open }: Given) => ({ holdId: open })],
+    [
+      'a capture of more than the held amount',
+      'MINT.CAPTURE_TOO_LARGE',
+      ({ holdId }: Given) => ({ holdId, amount: '4.00000001' }),
+    ],
+    [
+      'a capture for another receiver than that of the hold',
+      'MINT.HOLD_RECEIVER',
+      ({ holdId, other }: Given) => ({ holdId, to: other }),
+    ],
+    ['a capture without a receiver', 'MINT.HOLD_RECEIVER', ({ open }: Given) => ({ holdId: open })],
     ['a capture for the payer', 'MINT.SAME_WALLET', ({ open, from }: Given) => ({ holdId: open, to: from })],
     ['a capture for the treasury', 'MINT.SYSTEM_WALLET', ({ open }: Given) => ({ holdId: open, to: 'treasury-AZR' })],
-    ['a capture for nobody known', 'MINT.WALLET_NOT_FOUND', ({ open }: Given) => ({ holdId: open, to: 'nobody' })],
+    ['a capture for an unknown wallet', 'MINT.WALLET_NOT_FOUND', ({ open }: Given) => ({ holdId: open, to: 'nobody' })],
     ['a capture in another currency', 'MINT.CURRENCY_MISMATCH', ({ open, btc }: Given) => ({ holdId: open, to: btc })],
-    ['a capture of no hold', 'MINT.HOLD_NOT_FOUND', () => ({ holdId: 'nothing' })],
-    ['a capture of nothing', 'MINT.INVALID_INPUT', ({ holdId }: Given) => ({ holdId, amount: '0' })],
+    ['a capture of an unknown hold', 'MINT.HOLD_NOT_FOUND', () => ({ holdId: 'nothing' })],
+    ['a capture of the amount 0', 'MINT.INVALID_INPUT', ({ holdId }: Given) => ({ holdId, amount: '0' })],
   ])('%s', async (_what, code, inputOf) => {
     const given = await givenOpen();
     const before = await dump(db());
@@ -31,7 +39,7 @@ describe('of holds is refused, and nothing is written:', () => {
     expect(await dump(db())).toBe(before);
   });
 
-  it('a release of no hold, and a hold that expires before it is made', async () => {
+  it('a release of an unknown hold, and a hold that expires in the past', async () => {
     const from = await givenWallet(mint, '1');
     const before = await dump(db());
 
@@ -47,9 +55,9 @@ describe('of holds is refused, and nothing is written:', () => {
     readonly from: string;
     readonly other: string;
     readonly btc: string;
-    /** For a receiver. */
+    /** A hold with a receiver. */
     readonly holdId: string;
-    /** For whoever the capture names. */
+    /** A hold without a receiver. */
     readonly open: string;
   }
 

@@ -17,7 +17,7 @@ describe('issuance', () => {
 
   const treasury = async (currency: string) => balanceOf(mint, `treasury-${currency}`);
 
-  it('comes from the treasury of the currency, which owes it, and burning gives it back', async () => {
+  it('takes money from the treasury of the currency, and burning returns it', async () => {
     const wallet = await givenWallet(mint, '0', 'BTC');
 
     const made = await issue(mint, { to: wallet, amount: '2.5', idempotencyKey: fresh('key') });
@@ -37,7 +37,7 @@ describe('issuance', () => {
     expect([balance.toFixed(), earned.toFixed(), await treasury('BTC')]).toEqual(['3', '1', '-3']);
   });
 
-  it('happens once per key, however many send it at once', async () => {
+  it('takes effect once per key when calls race', async () => {
     const wallet = await givenWallet(mint, '0');
     const stores = givenStores(db(), 4);
     const request = { to: wallet, amount: '10', idempotencyKey: fresh('key') };
@@ -55,7 +55,7 @@ describe('issuance', () => {
     expect(others).toEqual(Array(3).fill('MINT.KEY_REUSED'));
   });
 
-  it('burns what is available, and no more', async () => {
+  it('never burns more than the available amount', async () => {
     const wallet = await givenWallet(mint, '10');
     await givenHold(mint, wallet, '4');
 
@@ -67,7 +67,7 @@ describe('issuance', () => {
     expect(results.filter((result) => result === 'MINT.INSUFFICIENT_FUNDS')).toHaveLength(4);
   });
 
-  it('stops where a balance has no more room, of the wallet and of the treasury', async () => {
+  it('rejects an amount that exceeds the limit of the wallet or of the treasury', async () => {
     const most = '9999999999.99999999';
     const wallet = await givenWallet(mint, '0', 'BTC');
     const owed = (await getWallet(mint, { walletId: 'treasury-BTC' })).balance.add(most).toFixed();
@@ -89,14 +89,14 @@ describe('issuance', () => {
     ['an unknown wallet', 'nobody', 'MINT.WALLET_NOT_FOUND'],
     ['the treasury', 'treasury-AZR', 'MINT.SYSTEM_WALLET'],
     ['the staking wallet', 'staking-AZR', 'MINT.SYSTEM_WALLET'],
-  ])('is refused to %s', async (_who, id, code) => {
+  ])('rejects %s', async (_who, id, code) => {
     const rest = { amount: '1', idempotencyKey: fresh('key') };
 
     await expect(issue(mint, { to: id, ...rest })).rejects.toMatchObject({ code });
     await expect(burn(mint, { from: id, ...rest })).rejects.toMatchObject({ code });
   });
 
-  it('is refused to a closed wallet', async () => {
+  it('rejects a closed wallet', async () => {
     const id = await givenWallet(mint, '0');
     await closeWallet(mint, { walletId: id });
 

@@ -5,7 +5,7 @@ import { fresh, givenWallet, useMint } from './stakes-given';
 
 const sha256 = (text: string) => createHash('sha256').update(text).digest('hex');
 
-describe('mining records in SQL, whatever client writes', () => {
+describe('mining records, whichever client writes them', () => {
   const db = useDatabase('mint');
   const given = useMint(db);
 
@@ -13,7 +13,7 @@ describe('mining records in SQL, whatever client writes', () => {
     `INSERT INTO mining_records (id, wallet_id, activity, proof_hash, knowledge_score${columns})
        VALUES ('${id}', '${walletId}', 'lesson', '${sha256(id)}', 0.9${values})`;
 
-  it('lets a pending record be decided once, and names both states', async () => {
+  it('are decided once; the error names both statuses', async () => {
     const walletId = await givenWallet(given().mint, '0');
     const id = fresh('pending');
     await db().app(insert(id, walletId, '', ''));
@@ -33,7 +33,7 @@ describe('mining records in SQL, whatever client writes', () => {
     expect(JSON.parse(error.detail)).toEqual({ recordId: id, from: 'rejected', to: 'pending' });
   });
 
-  it('counts a pending record when it is rewarded, with the transaction that paid it and no other', async () => {
+  it('count as mined when they are rewarded by the transaction that paid them', async () => {
     const walletId = await givenWallet(given().mint, '0');
     const [id, key] = [fresh('pending'), fresh('payment')];
     await db().app(insert(id, walletId, '', ''));
@@ -52,7 +52,7 @@ describe('mining records in SQL, whatever client writes', () => {
   });
 
   it.each([
-    ['a reason for what was not rejected', ', rejection', ", 'daily_cap'", 'mining_records_rejection_check'],
+    ['a reason without a rejection', ', rejection', ", 'daily_cap'", 'mining_records_rejection_check'],
     [
       'a reward without its transaction',
       ', status, reward, decided_at',
@@ -60,13 +60,13 @@ describe('mining records in SQL, whatever client writes', () => {
       'mining_records_reward_check',
     ],
     ['a difficulty that is NaN', ', difficulty', ", 'NaN'", 'mining_records_numbers_check'],
-  ])('refuses %s', async (_what, columns, values, constraint) => {
+  ])('cannot have %s', async (_what, columns, values, constraint) => {
     const walletId = await givenWallet(given().mint, '0');
 
     await expect(db().app(insert(fresh('raw'), walletId, columns, values))).rejects.toMatchObject({ constraint });
   });
 
-  it('refuses a second record of a proof that is rewarded, and the totals to everybody', async () => {
+  it('reward a proof once, and nobody can write the totals', async () => {
     const walletId = await givenWallet(given().mint, '0');
     const input = { walletId, activity: 'lesson', proof: 'notes', knowledgeScore: '1' } as const;
     const { id, proofHash } = await submitKnowledge(given().mint, { ...input, idempotencyKey: fresh('submission') });

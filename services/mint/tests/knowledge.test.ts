@@ -33,7 +33,7 @@ describe('submitKnowledge', () => {
   const rewards = (records: readonly { reward: Prisma.Decimal }[]) =>
     records.reduce((sum, { reward }) => sum.add(reward), new Prisma.Decimal(0));
 
-  /** As if this much had been mined before, by somebody. */
+  /** Sets the mined total of all wallets. */
   async function givenMinedByAll(mined: string): Promise<void> {
     await db().admin(`ALTER TABLE mining_totals DISABLE TRIGGER mining_totals_follow_records;
       INSERT INTO mining_totals (wallet_id, mined) VALUES ('treasury-AZR', ${mined})
@@ -41,7 +41,7 @@ describe('submitKnowledge', () => {
       ALTER TABLE mining_totals ENABLE TRIGGER mining_totals_follow_records`);
   }
 
-  it('pays the reward from the treasury and keeps the hash of the proof', async () => {
+  it('pays the reward from the treasury and stores the hash of the proof', async () => {
     const walletId = await givenWallet(given().mint, '0');
     const now = given().at(60);
 
@@ -77,7 +77,7 @@ describe('submitKnowledge', () => {
     });
   });
 
-  it('takes bytes for a proof, whose hash is that of the same text', async () => {
+  it('accepts bytes, with the same hash as the same text', async () => {
     const walletId = await givenWallet(given().mint, '0');
 
     const record = await submit(walletId, { proof: new TextEncoder().encode('grüße') });
@@ -86,7 +86,7 @@ describe('submitKnowledge', () => {
     await expect(submit(walletId, { proof: 'grüße' })).rejects.toMatchObject({ code: 'MINT.PROOF_REWARDED' });
   });
 
-  it('grows harder with what the wallet has mined, and for nobody else', async () => {
+  it('raises the difficulty of a wallet by what it has mined, and of no other wallet', async () => {
     const [walletId, other] = [await givenWallet(given().mint, '0'), await givenWallet(given().mint, '0')];
 
     const first = await submit(walletId, { activity: 'contribution' });
@@ -100,7 +100,7 @@ describe('submitKnowledge', () => {
     expect((await submit(other, { activity: 'contribution' })).reward.toFixed()).toBe(first.reward.toFixed());
   });
 
-  it('rewards a proof once, of twenty that race with keys of their own', async () => {
+  it('rewards a proof once when twenty submissions race with different keys', async () => {
     const walletId = await givenWallet(given().mint, '0');
 
     const settled = await Promise.allSettled(Array.from({ length: 20 }, () => submit(walletId, { proof: 'one' })));
@@ -110,7 +110,7 @@ describe('submitKnowledge', () => {
     expect(await balanceOf(given().mint, walletId)).toBe('5');
   });
 
-  it('answers twenty that race with one key alike, and later too', async () => {
+  it('gives one answer when twenty submissions race with one key, and to a later repeat', async () => {
     const walletId = await givenWallet(given().mint, '0');
     const input = submission(walletId);
 
@@ -128,7 +128,7 @@ describe('submitKnowledge', () => {
     ['another score', { knowledgeScore: '0.9' }],
     ['another activity', { activity: 'course' as const }],
     ['a course', { courseId: 'python' }],
-  ])('refuses a key that stands for %s', async (_what, other) => {
+  ])('rejects a used key with %s', async (_what, other) => {
     const input = submission(await givenWallet(given().mint, '0'));
     await submitKnowledge(given().mint, input);
 
@@ -137,7 +137,7 @@ describe('submitKnowledge', () => {
     });
   });
 
-  it('rewards the same proof of two people, and of two activities of one', async () => {
+  it('rewards the same proof for two users, and for two activities of one user', async () => {
     const [walletId, other] = [await givenWallet(given().mint, '0'), await givenWallet(given().mint, '0')];
 
     const records = [
@@ -149,7 +149,7 @@ describe('submitKnowledge', () => {
     expect(records.map(({ status }) => status)).toEqual(['rewarded', 'rewarded', 'rewarded']);
   });
 
-  it('keeps a score below the minimum as rejected, moves nothing, and takes the proof again', async () => {
+  it('stores a score below the minimum as rejected, without a payment, and accepts the proof again', async () => {
     const walletId = await givenWallet(given().mint, '0');
 
     const low = await submit(walletId, { proof: 'exam', knowledgeScore: '0.5999' });
@@ -161,19 +161,19 @@ describe('submitKnowledge', () => {
     expect(await balanceOf(given().mint, walletId)).toBe('3');
   });
 
-  it('never pays a wallet more than the cap of a day when fifty submissions race', async () => {
+  it('never pays more than the daily cap when fifty submissions race', async () => {
     const walletId = await givenWallet(given().mint, '0');
 
     const records = await Promise.all(Array.from({ length: 50 }, () => submit(walletId, { activity: 'course' })));
 
-    // 50, then 50 / 1.05 = 47.61904762, and no third fits into 100.
+    // 50, then 50 / 1.05 = 47.61904762; a third reward would exceed 100.
     const paid = records.filter(({ status }) => status === 'rewarded');
     expect(paid.map(({ reward }) => reward.toFixed()).sort()).toEqual(['47.61904762', '50']);
     expect(records.filter(({ rejection }) => rejection === 'daily_cap')).toHaveLength(48);
     expect(await balanceOf(given().mint, walletId)).toBe('97.61904762');
   });
 
-  it('still pays what fits under the cap after something that did not', async () => {
+  it('pays a smaller reward under the cap after rejecting a larger one', async () => {
     const walletId = await givenWallet(given().mint, '0');
     await submit(walletId, { activity: 'course' });
     await submit(walletId, { activity: 'course', knowledgeScore: '0.9' });
@@ -186,7 +186,7 @@ describe('submitKnowledge', () => {
     expect(fitting).toMatchObject({ status: 'rewarded', reward: divideHalfEven('5', '1.0929') });
   });
 
-  it('begins a new day at midnight of UTC, whatever the time zone of the session', async () => {
+  it('starts a new day at midnight UTC in any time zone of the session', async () => {
     const walletId = await givenWallet(given().mint, '0');
     const name = db().target.database;
     await db().admin(`ALTER DATABASE "${name}" SET timezone = 'Pacific/Kiritimati'`);
@@ -207,12 +207,14 @@ describe('submitKnowledge', () => {
     await db().admin(`ALTER DATABASE "${name}" RESET timezone`);
   });
 
-  /** With as much mined by all as if it had been before; afterwards the total is what the records say. */
+  /** Runs work with this total of all wallets; afterwards the total is the sum of the records again. */
   async function withMinedByAll<Result>(mined: string, work: () => Promise<Result>): Promise<Result> {
     await givenMinedByAll(mined);
-    const result = await work();
-    await givenMinedByAll("(SELECT sum(reward) FROM mining_records WHERE status = 'rewarded')");
-    return result;
+    try {
+      return await work();
+    } finally {
+      await givenMinedByAll("(SELECT sum(reward) FROM mining_records WHERE status = 'rewarded')");
+    }
   }
 
   it.each([
@@ -220,7 +222,7 @@ describe('submitKnowledge', () => {
     ['1000000', '2.5'],
     ['2000000', '1.25'],
     ['31000000', '0'],
-  ])('pays, with %s mined by all, %s for a lesson', async (mined, reward) => {
+  ])('after %s mined by all wallets, pays %s for a lesson', async (mined, reward) => {
     await submit(await givenWallet(given().mint, '0'));
     const walletId = await givenWallet(given().mint, '0');
 
@@ -230,7 +232,7 @@ describe('submitKnowledge', () => {
     expect(record.rejection).toBe(reward === '0' ? 'nothing_left' : null);
   });
 
-  it('halves from the reward on that comes after the one which reached the boundary, when many race', async () => {
+  it('halves every reward after the one that reaches the boundary, when many race', async () => {
     const wallets = await Promise.all(Array.from({ length: 10 }, () => givenWallet(given().mint, '0')));
 
     const records = await withMinedByAll('999997', () => Promise.all(wallets.map((walletId) => submit(walletId))));
@@ -238,7 +240,7 @@ describe('submitKnowledge', () => {
     expect(records.map(({ reward }) => reward.toFixed()).sort()).toEqual([...Array(9).fill('2.5'), '5']);
   });
 
-  it('counts what all have mined together, once each, when many race', async () => {
+  it('adds every reward to the total of all wallets once when many race', async () => {
     const wallets = await Promise.all(Array.from({ length: 10 }, () => givenWallet(given().mint, '0')));
     const total = async () => {
       const row = await given().mint.prisma.miningTotal.findUnique({ where: { walletId: 'treasury-AZR' } });
@@ -257,16 +259,16 @@ describe('submitKnowledge', () => {
     ['a score of 5 decimals', { knowledgeScore: '0.99999' }, 'MINT.INVALID_INPUT'],
     ['a score that is NaN', { knowledgeScore: new Prisma.Decimal(Number.NaN) }, 'MINT.INVALID_INPUT'],
     ['a score that is a number', { knowledgeScore: 1 }, 'MINT.INVALID_INPUT'],
-    ['an activity of its own', { activity: 'sleeping' }, 'MINT.INVALID_INPUT'],
+    ['an unknown activity', { activity: 'sleeping' }, 'MINT.INVALID_INPUT'],
     ['a blank proof', { proof: ' ' }, 'MINT.INVALID_INPUT'],
     ['no bytes', { proof: new Uint8Array() }, 'MINT.INVALID_INPUT'],
     ['a proof of 10 MB', { proof: 'x'.repeat(10_000_000) }, 'MINT.INVALID_INPUT'],
     ['10 MB of bytes', { proof: new Uint8Array(10_000_000) }, 'MINT.INVALID_INPUT'],
     ['a proof with half of a surrogate pair', { proof: 'a\udc00' }, 'MINT.INVALID_INPUT'],
     ['a course with NUL', { courseId: 'a\0b' }, 'MINT.INVALID_INPUT'],
-    ['a wallet that is not there', { walletId: "'OR''='" }, 'MINT.WALLET_NOT_FOUND'],
+    ['an unknown wallet', { walletId: "'OR''='" }, 'MINT.WALLET_NOT_FOUND'],
     ['the treasury', { walletId: 'treasury-AZR' }, 'MINT.SYSTEM_WALLET'],
-  ])('refuses %s and writes nothing', async (_what, bad, code) => {
+  ])('rejects %s and writes nothing', async (_what, bad, code) => {
     const input = { ...submission(await givenWallet(given().mint, '0')), ...bad };
     const before = await rowCounts(db());
 
@@ -275,7 +277,7 @@ describe('submitKnowledge', () => {
     expect(await rowCounts(db())).toEqual(before);
   });
 
-  it('refuses a wallet in another currency and a closed one', async () => {
+  it('rejects a wallet in another currency and a closed wallet', async () => {
     const bitcoin = await givenWallet(given().mint, '0', 'BTC');
     const closed = await givenWallet(given().mint, '0');
     const input = submission(closed, { knowledgeScore: '0.1' });
@@ -284,11 +286,11 @@ describe('submitKnowledge', () => {
 
     await expect(submit(bitcoin)).rejects.toMatchObject({ code: 'MINT.CURRENCY_MISMATCH' });
     await expect(submit(closed)).rejects.toMatchObject({ code: 'MINT.WALLET_CLOSED' });
-    // What was answered before stays the answer.
+    // An earlier answer does not change.
     expect(await submitKnowledge(given().mint, input)).toEqual(rejected);
   });
 
-  it.each(Object.values($Enums.MiningActivity))('has terms for a %s', async (activity) => {
+  it.each(Object.values($Enums.MiningActivity))('rewards a %s by the schedule', async (activity) => {
     const record = await submit(await givenWallet(given().mint, '0'), { activity });
 
     const difficulty = knowledgeDifficulty(activity, 0);

@@ -7,12 +7,12 @@ export { balanceOf, fresh, givenWallet } from './stakes-given';
 
 export const HOUR_MS = 3_600_000;
 
-/** Several stores on one database, as several processes have them. */
+/** Several stores on one database, like those of several processes. */
 export function givenStores(db: TestDatabase, count: number): readonly Mint[] {
   return Array.from({ length: count }, () => openMint({ url: db.url, pool: { max: 4 } }));
 }
 
-/** Everything that the ledger's tables hold, to the last column. */
+/** All rows of the ledger's tables, with every column. */
 export async function dump(db: TestDatabase): Promise<string> {
   const tables = ['wallets', 'requests', 'transactions', 'holds', 'stakes', 'mining_records', 'economic_metrics'];
   const columns = tables.map(
@@ -21,7 +21,7 @@ export async function dump(db: TestDatabase): Promise<string> {
   return JSON.stringify(await db.admin(`SELECT ${columns.join(', ')}`));
 }
 
-/** A hold of this much of a wallet for an hour; its id. */
+/** Holds an amount of a wallet for an hour; returns the id of the hold. */
 export async function givenHold(mint: Mint, from: string, amount: string, to?: string): Promise<string> {
   const expiresAt = new Date(mint.clock().getTime() + HOUR_MS);
   const made = await hold(mint, {
@@ -34,8 +34,24 @@ export async function givenHold(mint: Mint, from: string, amount: string, to?: s
   return made.id;
 }
 
-/** What came of each: its code, or `done`. */
+/** The outcome of each call: the code of its error, or `done`. */
 export async function outcomes(calls: readonly Promise<unknown>[]): Promise<readonly string[]> {
   const settled = await Promise.allSettled(calls);
   return settled.map((it) => (it.status === 'fulfilled' ? 'done' : String(it.reason.code ?? it.reason)));
+}
+
+/**
+ * The deadlocks in a database so far. A session publishes its counters late, so the sessions of the stores that may have
+ * deadlocked publish theirs first.
+ */
+export async function countDeadlocks(db: TestDatabase, stores: readonly Mint[]): Promise<number> {
+  for (const { pool } of stores) {
+    const sessions = await Promise.all(Array.from({ length: pool.totalCount }, () => pool.connect()));
+    for (const session of sessions) {
+      await session.query('SELECT pg_stat_force_next_flush()');
+      session.release();
+    }
+  }
+  const [row] = await db.admin('SELECT deadlocks::int FROM pg_stat_database WHERE datname = current_database()');
+  return Number(row?.['deadlocks']);
 }

@@ -8,7 +8,7 @@ const NAMES = readdirSync(FOLDER).filter((name) => /^\d/.test(name) && !name.end
 const run = (db: TestDatabase, name: string, file: string) =>
   db.admin(readFileSync(path.join(FOLDER, name, file), 'utf8'));
 
-/** As an earlier version wrote them: sides that are missing, a treasury with money and an id of its own. */
+/** Rows of an earlier version: missing wallets, and a treasury with a positive balance and its own id. */
 const OLD_ROWS = `
   INSERT INTO wallets (id, kind, user_id, balance, earned, created_at, updated_at) VALUES
     ('old-treasury', 'treasury', NULL, 900, 0, '2025-01-01', '2025-02-01'),
@@ -42,7 +42,7 @@ describe('the migration to the ledger', () => {
     for (const name of [...NAMES].reverse()) await run(db(), name, 'down.sql');
   });
 
-  it('stops, and names them, when balances are not the sum of their transactions', async () => {
+  it('fails and names the wallets when balances are not the sum of their transactions', async () => {
     const [ledger = ''] = NAMES;
     await db().admin("INSERT INTO wallets (id, user_id, balance) VALUES ('wrong', 'wrong', 1)");
 
@@ -52,7 +52,7 @@ describe('the migration to the ledger', () => {
     await db().admin("DELETE FROM wallets WHERE id = 'wrong'");
   });
 
-  it('keeps what happened, gives each movement its two sides, and takes it all back', async () => {
+  it('gives every transaction two wallets, and its down migration restores the old rows', async () => {
     await db().admin(OLD_ROWS);
     const old = await rows();
 
@@ -77,7 +77,7 @@ describe('the migration to the ledger', () => {
     expect(await rows()).toEqual(old);
   });
 
-  it('takes back what was written since, and leads there again', async () => {
+  it('can be reverted and applied again after new transactions', async () => {
     for (const name of NAMES) await run(db(), name, 'migration.sql');
     const mint = openMint({ url: db().target.admin.href });
     const { id: to } = await openWallet(mint, { userId: 'new', currency: 'USD' });

@@ -9,37 +9,37 @@ describe('the rules of the ledger', () => {
     ['a transfer out of the treasury', `${MOVE} ('t', 'transfer', 'treasury-AZR', 'ada', 1, 'r')`, 'transaction_sides'],
     ['a mint out of a wallet', `${MOVE} ('t', 'mint', 'ada', 'ben', 1, 'r')`, 'transaction_sides'],
     [
-      'a mint of the treasury for itself',
+      'a mint from the treasury to itself',
       `${MOVE} ('t', 'mint', 'treasury-AZR', 'treasury-AZR', 1, 'r')`,
       'transaction_sides',
     ],
     ['a reward out of a wallet', `${MOVE} ('t', 'reward', 'ada', 'ben', 1, 'r')`, 'transaction_sides'],
     ['a burn into a wallet', `${MOVE} ('t', 'burn', 'ada', 'ben', 1, 'r')`, 'transaction_sides'],
     [
-      'one that is wrong of many',
+      'a statement with one wrong transaction',
       `${MOVE} ('t', 'transfer', 'ada', 'ben', 1, 'r'), ('u', 'mint', 'ada', 'ben', 1, 'r')`,
       'transaction_sides',
     ],
     [
-      'a stake that is filled with less',
+      'a stake that is funded with less than its amount',
       `${STAKE} ('s', 'ada', 2, 0, '9999-01-01');
       ${STAKED} ('t', 'stake', 'ada', 'staking-AZR', 's', 1, 'r')`,
       'transaction_stake',
     ],
     [
-      "a stake that is filled with somebody else's money",
+      "a stake that is funded with another user's money",
       `${STAKE} ('s', 'eve', 2, 0, '9999-01-01');
       ${STAKED} ('t', 'stake', 'ada', 'staking-AZR', 's', 2, 'r')`,
       'transaction_stake',
     ],
     [
-      'a capture of a hold that is open',
+      'a capture without a captured hold',
       `INSERT INTO transactions (id, type, from_id, to_id, amount, hold_id, request_key)
       VALUES ('t', 'transfer', 'ada', 'ben', 30, 'hold', 'r')`,
       'transaction_hold',
     ],
     [
-      'a hold that is born captured',
+      'a hold that is created as captured',
       `INSERT INTO holds (id, wallet_id, amount, request_key, expires_at, status)
       VALUES ('h', 'ada', 1, 'r', '9999-01-01', 'captured')`,
       'hold_resolved',
@@ -50,7 +50,7 @@ describe('the rules of the ledger', () => {
       expect.stringContaining('wallets_held_check'),
     ],
     ['a hold for the treasury', `${HOLD} ('h', 'ada', 'treasury-AZR', 1, 'r', '9999-01-01')`, 'system_wallet'],
-  ])('refuses %s', async (_what, sql, message) => {
+  ])('reject %s', async (_what, sql, message) => {
     await expect(db().app(sql)).rejects.toMatchObject({ message });
   });
 
@@ -77,7 +77,7 @@ describe('the rules of the ledger', () => {
     "INSERT INTO wallets (id, user_id, earned) VALUES ('rich', 'rich', 1)",
     "INSERT INTO wallets (id, user_id, held) VALUES ('rich', 'rich', 1)",
     "INSERT INTO wallets (id, user_id, status, closed_at) VALUES ('shut', 'shut', 'closed', now())",
-  ])('refuses even an administrator: %s', async (sql) => {
+  ])('reject even an administrator: %s', async (sql) => {
     const before = await db().admin('SELECT id, balance, held FROM wallets ORDER BY id');
 
     await expect(db().admin(sql)).rejects.toMatchObject({ code: expect.stringMatching(/^(23001|AZ001)$/) });
@@ -85,13 +85,13 @@ describe('the rules of the ledger', () => {
     expect(await db().admin('SELECT id, balance, held FROM wallets ORDER BY id')).toEqual(before);
   });
 
-  it('refuses to delete a wallet that moved money', async () => {
+  it('reject the deletion of a wallet with transactions', async () => {
     await expect(db().admin("DELETE FROM wallets WHERE id = 'ada'")).rejects.toMatchObject({
       constraint: expect.stringMatching(/_fkey$/),
     });
   });
 
-  it('names both states of a transition that is not allowed', async () => {
+  it('name both statuses of an invalid transition', async () => {
     await db().admin(`${HOLD} ('done', 'ada', NULL, 1, 'r', '9999-01-01');
       UPDATE holds SET status = 'released', resolved_at = now() WHERE id = 'done'`);
 

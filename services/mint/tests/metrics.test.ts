@@ -5,7 +5,7 @@ import { fresh, givenWallet, rowCounts, useMint } from './stakes-given';
 
 const DAY = 86_400;
 
-/** Half of the mean absolute difference of all pairs over the mean: another way to Gini than the one in SQL. */
+/** Half of the relative mean absolute difference of all pairs: another formula for Gini than the one in SQL. */
 function giniOf(balances: readonly number[]): string {
   const total = balances.reduce((sum, balance) => sum + balance, 0);
   if (total === 0) return '0.00000000';
@@ -20,7 +20,7 @@ describe('snapshotMetrics', () => {
 
   const moment = (seconds: number) => given().at(seconds);
 
-  it('describes an economy in which nobody has anything', async () => {
+  it('describes an economy without money', async () => {
     const capturedAt = moment(-1_000 * DAY);
 
     const metrics = await snapshotMetrics(given().mint);
@@ -41,7 +41,7 @@ describe('snapshotMetrics', () => {
     });
   });
 
-  it('describes the present and any moment before it, in AZR alone', async () => {
+  it('describes the present and any past time, for AZR only', async () => {
     moment(0);
     const [rich, poor, empty] = [
       await givenWallet(given().mint, '600'),
@@ -62,7 +62,7 @@ describe('snapshotMetrics', () => {
     const present = await snapshotMetrics(given().mint);
     const earlier = await snapshotMetrics(given().mint, { capturedAt: new Date(now.getTime() - 30 * DAY * 1_000) });
 
-    // Balances 415 and 135; before the stake, the burn and the second gift 530, 170 and nothing.
+    // The balances are 415 and 135; before the stake, the burn and the second gift they were 530, 170 and 0.
     expect(present).toMatchObject({
       totalSupply: new Prisma.Decimal(650),
       circulatingSupply: new Prisma.Decimal(550),
@@ -85,7 +85,7 @@ describe('snapshotMetrics', () => {
     });
   });
 
-  it('keeps one answer a moment, also when many ask at once or money has moved since', async () => {
+  it('stores one snapshot for each time, also when calls race or money has moved since', async () => {
     moment(50 * DAY);
     const answers = await Promise.all(Array.from({ length: 10 }, () => snapshotMetrics(given().mint)));
 
@@ -97,10 +97,10 @@ describe('snapshotMetrics', () => {
   });
 
   it.each([
-    ['the future', { capturedAt: new Date('2100-01-01') }],
-    ['no moment', { capturedAt: new Date(Number.NaN) }],
+    ['a future time', { capturedAt: new Date('2100-01-01') }],
+    ['an invalid date', { capturedAt: new Date(Number.NaN) }],
     ['text', { capturedAt: '2026-01-01' as unknown as Date }],
-  ])('refuses %s and writes nothing', async (_what, input) => {
+  ])('rejects %s and writes nothing', async (_what, input) => {
     const before = await rowCounts(db());
 
     await expect(snapshotMetrics(given().mint, input)).rejects.toMatchObject({ code: 'MINT.INVALID_INPUT' });
@@ -113,7 +113,7 @@ describe('snapshotMetrics', () => {
     ['a Gini that is NaN', "gini = 'NaN'", 'economic_metrics_gini_check'],
     ['a velocity below 0', 'velocity = -1', 'economic_metrics_velocity_check'],
     ['a velocity that is NaN', "velocity = 'NaN'", 'economic_metrics_velocity_check'],
-  ])('refuses %s in SQL', async (_what, change, constraint) => {
+  ])('has a constraint against %s', async (_what, change, constraint) => {
     moment(51 * DAY);
     await snapshotMetrics(given().mint);
 
@@ -121,11 +121,11 @@ describe('snapshotMetrics', () => {
   });
 });
 
-describe('the Gini of snapshotMetrics', () => {
+describe('the Gini coefficient of snapshotMetrics', () => {
   const db = useDatabase('mint');
   const given = useMint(db);
 
-  it('is that of its twin for any balances', async () => {
+  it('equals that of another formula for any balances', async () => {
     const wallets = await Promise.all(Array.from({ length: 8 }, () => givenWallet(given().mint, '0')));
     let seconds = 0;
     const balances = fc.array(fc.oneof(fc.constant(0), fc.integer({ min: 1, max: 1_000_000 })), {

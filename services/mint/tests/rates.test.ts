@@ -4,20 +4,20 @@ import { defaultRate, divideHalfEven, knowledgeDifficulty, knowledgeReward, Pris
 import { halvings, KNOWLEDGE_SCHEDULE } from '../src/knowledge-schedule';
 import { SECONDS_A_YEAR } from '../src/rates';
 
-/** A decimal with this many places, from nothing to `max` units of the last of them. */
+/** A decimal with this many places, from 0 to `max` units of the last place. */
 const decimal = (places: number, max: bigint, min = 0n) =>
   fc.bigInt({ min, max }).map((units) => new Prisma.Decimal(units.toString()).div(new Prisma.Decimal(10).pow(places)));
 
 const amount = decimal(8, 10n ** 18n - 1n, 1n);
 const rate = decimal(6, 1_000_000n);
-/** Up to a hundred years, to the microsecond as PostgreSQL counts. */
+/** Up to a hundred years, in microseconds like the times of PostgreSQL. */
 const microseconds = fc.bigInt({ min: 0n, max: 3_153_600_000_000_000n });
 const seconds = (micros: bigint) => new Prisma.Decimal(micros.toString()).div(1_000_000).toFixed(6);
 
 describe('rates', () => {
   const db = useDatabase('mint');
 
-  /** The answers of one SQL expression for many rows of arguments, in their order. */
+  /** The values of one SQL expression for many rows of arguments, in their order. */
   async function sqlAnswers(expression: string, columns: readonly (readonly string[])[]): Promise<string[]> {
     const names = columns.map((_, index) => `a${index + 1}`).join(', ');
     const arrays = columns.map((_, index) => `$${index + 1}::text[]`).join(', ');
@@ -56,7 +56,7 @@ describe('rates', () => {
     },
   );
 
-  it('divides alike in TypeScript and in SQL', async () => {
+  it('divide the same in TypeScript and in SQL', async () => {
     await fc.assert(
       fc.asyncProperty(
         fc.array(fc.tuple(decimal(20, 10n ** 38n), decimal(4, 10n ** 12n, 1n)), { minLength: 200, maxLength: 200 }),
@@ -74,7 +74,7 @@ describe('rates', () => {
     );
   });
 
-  it('earns alike in TypeScript and in SQL', async () => {
+  it('compute the same rewards in TypeScript and in SQL', async () => {
     await fc.assert(
       fc.asyncProperty(
         fc.array(fc.tuple(amount, rate, microseconds), { minLength: 200, maxLength: 200 }),
@@ -100,14 +100,14 @@ describe('rates', () => {
     );
   });
 
-  it('earns the rate in a year of 365 days, and in a day its 365th part', () => {
+  it('earn the annual rate in 365 days, and a 365th of it in a day', () => {
     const stake = { amount: '1000', annualRate: '0.08' };
 
     expect(stakingReward({ ...stake, seconds: SECONDS_A_YEAR }).toFixed(8)).toBe('80.00000000');
     expect(stakingReward({ ...stake, seconds: 86_400 }).toFixed(8)).toBe('0.21917808');
   });
 
-  it('pays, in however many parts, within 1e-8 of the exact reward', () => {
+  it('pay within 1e-8 of the exact reward in any number of parts', () => {
     fc.assert(
       fc.property(
         amount,
@@ -133,7 +133,7 @@ describe('rates', () => {
     );
   });
 
-  it('has a rate for every lock that is allowed, higher for longer ones', () => {
+  it('have a default for every valid lock, higher for longer locks', () => {
     expect([1, 29, 30, 89, 90, 179, 180, 364, 365, 3_650].map(defaultRate)).toEqual([
       '0.03',
       '0.03',
@@ -191,11 +191,11 @@ describe('the schedule of Proof-of-Knowledge', () => {
     ['1999999.99999999', 1],
     ['2000000', 2],
     ['9999999999', 64],
-  ])('with %s mined halves %i times', (mined, times) => {
+  ])('after %s mined has %i halvings', (mined, times) => {
     expect(halvings(mined)).toBe(times);
   });
 
-  it('pays the base reward for a whole score, half of it past the halving and at twice the difficulty', () => {
+  it('pays the base reward for a score of 1, and half of it after a halving or at twice the difficulty', () => {
     const lesson = { activity: 'lesson', score: '1' } as const;
 
     expect(knowledgeReward({ ...lesson, difficulty: knowledgeDifficulty('lesson', 0), halvings: 0 }).toFixed()).toBe(

@@ -12,7 +12,7 @@ import {
 } from '../src';
 import { fresh, givenHold, givenWallet } from './ledger-given';
 
-/** As an administrator who switched off what guards the table. */
+/** Like an administrator who has disabled the triggers of the table. */
 const unguarded = (table: string, sql: string) => `BEGIN; ALTER TABLE ${table} DISABLE TRIGGER ALL; ${sql};
   ALTER TABLE ${table} ENABLE TRIGGER ALL; COMMIT`;
 
@@ -46,7 +46,7 @@ describe('reconcile', () => {
   const differences = async () =>
     (await reconcile(mint)).map(({ check, subject, difference }) => `${check} ${subject} ${difference.toFixed()}`);
 
-  it('finds nothing in a ledger that is whole', async () => {
+  it('finds nothing in a consistent ledger', async () => {
     expect(await reconcile(mint)).toEqual([]);
   });
 
@@ -58,26 +58,26 @@ describe('reconcile', () => {
       () => ['currency.sum AZR 1', `wallet.balance ${payer} 1`],
     ],
     [
-      'money that was shifted',
+      'money that was moved without a transaction',
       'wallets',
       () => `UPDATE wallets SET balance = balance + CASE id WHEN '${payer}' THEN -2 ELSE 2 END
       WHERE id IN ('${payer}', '${receiver}')`,
       () => [payer, receiver].sort().map((id) => `wallet.balance ${id} ${id === payer ? '-2' : '2'}`),
     ],
     [
-      'what is held',
+      'a changed held amount',
       'wallets',
       () => `UPDATE wallets SET held = 1.5 WHERE id = '${payer}'`,
       () => [`wallet.held ${payer} -0.5`],
     ],
     [
-      'what is earned',
+      'a changed earned amount',
       'wallets',
       () => `UPDATE wallets SET earned = earned + 1 WHERE id = '${receiver}'`,
       () => [`wallet.earned ${receiver} 1`],
     ],
     [
-      'a transaction that is gone',
+      'a deleted transaction',
       'transactions',
       () => `DELETE FROM transactions WHERE request_key = 'transfer'`,
       () => [
@@ -86,19 +86,19 @@ describe('reconcile', () => {
       ],
     ],
     [
-      'a transaction that was changed',
+      'a changed transaction',
       'transactions',
       () => `UPDATE transactions SET amount = 2 WHERE request_key = 'transfer'`,
       () => [payer, receiver].sort().map((id) => `wallet.balance ${id} ${id === payer ? '1' : '-1'}`),
     ],
     [
-      'a capture that was changed',
+      'a changed capture',
       'holds',
       () => `UPDATE holds SET captured_amount = 6 WHERE id = '${holdId}'`,
       () => [`hold.captured ${holdId} -1`],
     ],
     [
-      'a hold that is gone',
+      'a deleted hold',
       'holds',
       () => `DELETE FROM holds WHERE id = '${openHoldId}'`,
       () => [expect.stringMatching(/^request\.hold hold-\d+ -1$/), `wallet.held ${payer} 2`],
@@ -114,12 +114,12 @@ describe('reconcile', () => {
       ],
     ],
     [
-      'rewards that nobody paid',
+      'rewards without a transaction',
       'stakes',
       () => `UPDATE stakes SET rewards_earned = rewards_earned + 1 WHERE id = '${stakeId}'`,
       () => [`stake.rewards ${stakeId} 1`],
     ],
-  ])('finds %s, and by how much', async (_what, table, sql, expected) => {
+  ])('finds %s and the difference', async (_what, table, sql, expected) => {
     const undo = `CREATE TABLE kept AS TABLE ${table}`;
     await db().admin(undo);
 
@@ -136,7 +136,7 @@ describe('reconcile', () => {
     expect(await reconcile(mint)).toEqual([]);
   });
 
-  it('tells what it expected and what it found', async () => {
+  it('returns the expected and the stored value', async () => {
     await db().admin(unguarded('wallets', `UPDATE wallets SET held = 3 WHERE id = '${payer}'`));
 
     const found = JSON.parse(JSON.stringify(await reconcile(mint)));

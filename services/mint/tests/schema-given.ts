@@ -10,11 +10,11 @@ export const METRICS = `INSERT INTO economic_metrics
   (id, captured_at, total_supply, circulating_supply, staked_supply, active_wallets, transaction_count) VALUES`;
 export const MINED =
   'INSERT INTO mining_records (id, wallet_id, activity, proof_hash, knowledge_score, status, decided_at) VALUES';
-/** As if no trigger stood in the way of an administrator; the statement after it is in the same transaction. */
+/** Disables the triggers; send it together with the statement, in one transaction. */
 export const UNGUARDED = 'ALTER TABLE wallets DISABLE TRIGGER USER; ALTER TABLE holds DISABLE TRIGGER USER;';
 export const request = (key: string) => `${REQUEST} ('${key}', 'test', '${HASH}', '{"transactionIds": []}');`;
 
-/** Ada has 80 and 20 staked, 30 of the 80 are held for Ben; Ben has nothing, in two currencies, and Eve nothing. */
+/** Ada has 20 staked and a balance of 80, of which 30 is held for Ben; Ben's two wallets and Eve's wallet are empty. */
 export async function givenRows(db: TestDatabase): Promise<void> {
   await db.app(`INSERT INTO wallets (id, user_id, currency) VALUES
     ('ada', 'user-ada', 'AZR'), ('ben', 'user-ben', 'AZR'), ('ben-usd', 'user-ben', 'USD'), ('eve', 'user-eve', 'AZR')`);

@@ -30,7 +30,7 @@ describe('the seed', () => {
     return found;
   }
 
-  it('gives each person 1000, of which 500 are earned, from the treasury', async () => {
+  it('gives each person 1000 from the treasury, of which 500 is earned', async () => {
     await seedBase(NOW);
 
     const wallets = await db().app(`SELECT user_id, balance::float, earned::float, held::float FROM wallets
@@ -54,7 +54,7 @@ describe('the seed', () => {
     expect(await dump(db())).toBe(before);
   });
 
-  it('adds blocks of users whose balances follow from their transactions', async () => {
+  it('adds blocks of users whose balances are the sums of their transactions', async () => {
     const client = new Client(db().url);
     await client.connect();
     await client.query('BEGIN');
@@ -70,7 +70,7 @@ describe('the seed', () => {
     expect(counts).toEqual({ wallets: 303, all_have_money: true });
   });
 
-  it('brings the wallets of the system back after everything was emptied', async () => {
+  it('restores the system wallets after all tables are emptied', async () => {
     const tables = await db().admin(`SELECT relname::text AS name FROM pg_class
       WHERE relnamespace = 'public'::regnamespace AND relkind = 'r' AND relname <> '_prisma_migrations'`);
     const each = (action: string) => tables.map(({ name }) => `ALTER TABLE ${name} ${action} TRIGGER USER;`).join(' ');

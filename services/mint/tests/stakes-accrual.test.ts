@@ -14,7 +14,7 @@ describe('rewards of stakes', () => {
   }
 
   describe('accrueRewards', () => {
-    it('counts a year of 365 days at the rate, and only what is new the next time', async () => {
+    it('accrues the annual rate in 365 days, and only new rewards the next time', async () => {
       const { id: stakeId } = await givenStake(given().mint);
 
       const until = given().at(SECONDS_A_YEAR);
@@ -33,7 +33,7 @@ describe('rewards of stakes', () => {
       expect([rewardsAccrued.toFixed(), rewardsEarned.toFixed()]).toEqual(['80.21917808', '0']);
     });
 
-    it('counts nothing when the clock went back, and loses nothing when it goes on', async () => {
+    it('accrues nothing while the clock is back, and loses nothing afterwards', async () => {
       const { id: stakeId } = await givenStake(given().mint);
       given().at(10 * DAY);
       await accrueRewards(given().mint, { stakeId });
@@ -49,7 +49,7 @@ describe('rewards of stakes', () => {
       expect((await getStake(given().mint, { stakeId })).rewardsAccrued.toFixed()).toBe('80');
     });
 
-    it('counts each second once when runs race', async () => {
+    it('accrues each second once when runs race', async () => {
       const stakes = await Promise.all(
         Array.from({ length: 12 }, () => givenStake(given().mint, { annualRate: '0.365' })),
       );
@@ -65,7 +65,7 @@ describe('rewards of stakes', () => {
       expect(runs.reduce((sum, { stakes: counted }) => sum + counted, 0)).toBe(due);
     });
 
-    it('counts all that are active, however small its batches are', async () => {
+    it('accrues all active stakes with any batch size', async () => {
       const stakes = await Promise.all(Array.from({ length: 5 }, () => givenStake(given().mint)));
       const until = given().at(DAY);
 
@@ -75,7 +75,7 @@ describe('rewards of stakes', () => {
       expect(accrued.map(({ accruedUntil }) => accruedUntil)).toEqual(Array(5).fill(until));
     });
 
-    it('counts one stake up to a moment of the past, and all others not at all', async () => {
+    it('can accrue one stake only, up to a past time', async () => {
       const [one, other] = [await givenStake(given().mint), await givenStake(given().mint)];
       const until = given().at(DAY);
       given().at(3 * DAY);
@@ -86,7 +86,7 @@ describe('rewards of stakes', () => {
       expect((await getStake(given().mint, { stakeId: other.id })).accruedUntil).toEqual(other.startedAt);
     });
 
-    it('leaves a stake that was withdrawn as it is', async () => {
+    it('does not change a withdrawn stake', async () => {
       const { id: stakeId } = await givenStake(given().mint);
       given().at(31 * DAY);
       await withdraw(given().mint, stakeId);
@@ -100,15 +100,15 @@ describe('rewards of stakes', () => {
     });
 
     it.each([
-      ['the future', { until: new Date('2100-01-01') }, 'MINT.INVALID_INPUT'],
-      ['no moment', { until: new Date(Number.NaN) }, 'MINT.INVALID_INPUT'],
-      ['no stake', { stakeId: 'nobody' }, 'MINT.STAKE_NOT_FOUND'],
-      ['batches of nothing', { batchSize: 0 }, 'MINT.INVALID_INPUT'],
-    ])('refuses %s', async (_what, input, code) => {
+      ['a future time', { until: new Date('2100-01-01') }, 'MINT.INVALID_INPUT'],
+      ['an invalid date', { until: new Date(Number.NaN) }, 'MINT.INVALID_INPUT'],
+      ['an unknown stake', { stakeId: 'nobody' }, 'MINT.STAKE_NOT_FOUND'],
+      ['a batch size of 0', { batchSize: 0 }, 'MINT.INVALID_INPUT'],
+    ])('rejects %s', async (_what, input, code) => {
       await expect(accrueRewards(given().mint, input)).rejects.toMatchObject({ code });
     });
 
-    it('pays, however it is split into counts and claims, the exact reward half-even to 8 decimals', async () => {
+    it('pays the exact reward, half-even to 8 decimals, in any sequence of accruals and claims', async () => {
       const split = fc.record({
         amount: fc.integer({ min: 1, max: 150_000_000 }).map((units) => (units / 100_000).toFixed(5)),
         annualRate: fc.integer({ min: 0, max: 1_000_000 }).map((units) => (units / 1_000_000).toFixed(6)),
@@ -140,7 +140,7 @@ describe('rewards of stakes', () => {
   });
 
   describe('claimRewards', () => {
-    it('pays what was counted, once', async () => {
+    it('pays accrued rewards once', async () => {
       const { id: stakeId, walletId } = await givenStake(given().mint);
       given().at(SECONDS_A_YEAR);
       await accrueRewards(given().mint, { stakeId });
@@ -155,7 +155,7 @@ describe('rewards of stakes', () => {
       });
     });
 
-    it('pays once when many race with keys of their own', async () => {
+    it('pays once when many claims race with different keys', async () => {
       const { id: stakeId, walletId } = await givenStake(given().mint);
       given().at(SECONDS_A_YEAR);
       await accrueRewards(given().mint, { stakeId });
@@ -167,7 +167,7 @@ describe('rewards of stakes', () => {
       expect(await balanceOf(given().mint, walletId)).toBe('580');
     });
 
-    it('answers many that race with one key alike, and pays once', async () => {
+    it('pays once and gives one answer when many claims race with one key', async () => {
       const { id: stakeId, walletId } = await givenStake(given().mint);
       given().at(SECONDS_A_YEAR);
       await accrueRewards(given().mint, { stakeId });
@@ -179,7 +179,7 @@ describe('rewards of stakes', () => {
       expect(await balanceOf(given().mint, walletId)).toBe('580');
     });
 
-    it('writes nothing when there is nothing, so that the key can be used later', async () => {
+    it('leaves the key free when there are no rewards', async () => {
       const { id: stakeId } = await givenStake(given().mint);
       const key = fresh('claim');
       const before = await rowCounts(db());
@@ -208,7 +208,7 @@ describe('rewards of stakes', () => {
       }
     });
 
-    it('refuses a stake that is not there', async () => {
+    it('rejects an unknown stake', async () => {
       await expect(claim(given().mint, 'nobody')).rejects.toMatchObject({ code: 'MINT.STAKE_NOT_FOUND' });
       await expect(getStake(given().mint, { stakeId: 'nobody' })).rejects.toMatchObject({
         code: 'MINT.STAKE_NOT_FOUND',

@@ -13,10 +13,10 @@ import {
   unstake,
 } from '../src';
 
-/** A store whose clock the test sets. */
+/** A store with a clock that the test sets. */
 export interface GivenMint {
   readonly mint: Mint;
-  /** Sets the clock to so many seconds after the beginning, which is noon of a day in UTC. */
+  /** Sets the clock to this many seconds after the beginning, which is noon UTC of a day. */
   at(seconds: number): Date;
   close(): Promise<void>;
 }
@@ -36,11 +36,11 @@ export function givenMint(db: TestDatabase): GivenMint {
   };
 }
 
-/** A store for a file's tests, whose clock each of them finds at noon, and whose ledger each leaves whole. */
+/** A store for the tests of a file. Each test starts at noon and must leave a consistent ledger. */
 export function useMint(db: () => TestDatabase): () => GivenMint {
   let given: GivenMint | undefined;
   const use = () => {
-    if (given === undefined) throw new Error('The store is there inside tests only');
+    if (given === undefined) throw new Error('The store exists only while tests run');
     return given;
   };
   beforeAll(() => {
@@ -58,13 +58,13 @@ export function useMint(db: () => TestDatabase): () => GivenMint {
 
 let made = 0;
 
-/** A name that no other wallet, key or proof of this file has. */
+/** A name that is unique in this file. */
 export function fresh(what: string): string {
   made += 1;
   return `${what}-${made}`;
 }
 
-/** A new user's wallet with this much in it, in AZR unless said otherwise. */
+/** A new user's wallet with this balance, in AZR by default. */
 export async function givenWallet(mint: Mint, amount: string, currency: 'AZR' | 'BTC' = 'AZR'): Promise<string> {
   const { id } = await openWallet(mint, { userId: fresh('user'), currency });
   if (amount !== '0') await issue(mint, { to: id, amount, idempotencyKey: fresh('welcome') });
@@ -76,7 +76,7 @@ export async function balanceOf(mint: Mint, walletId: string): Promise<string> {
   return balance.toFixed();
 }
 
-/** A stake of 1000 at 8 % for 30 days, of a wallet that has 500 left. */
+/** A stake of 1000 at 8 % for 30 days by default; its wallet keeps the rest of 1500. */
 export async function givenStake(
   mint: Mint,
   terms: { amount?: string; annualRate?: string; lockDays?: number } = {},
@@ -94,7 +94,7 @@ export function withdraw(mint: Mint, stakeId: string, idempotencyKey = fresh('un
   return unstake(mint, { stakeId, idempotencyKey });
 }
 
-/** How many rows each table of the ledger has: what was refused has written none. */
+/** The number of rows of each table of the ledger, which a rejected call does not change. */
 export async function rowCounts(db: TestDatabase) {
   const [counts] = await db.admin(`SELECT (SELECT count(*) FROM requests)::int AS requests,
     (SELECT count(*) FROM transactions)::int AS transactions, (SELECT count(*) FROM stakes)::int AS stakes,
@@ -102,7 +102,7 @@ export async function rowCounts(db: TestDatabase) {
   return counts;
 }
 
-/** What is wrong in the ledger: nothing, whatever was done to it. */
+/** The inconsistencies of the ledger; there must be none. */
 async function faultsOf(db: TestDatabase, mint: Mint): Promise<readonly unknown[]> {
   const sums = await db.admin('SELECT currency, sum(balance) FROM wallets GROUP BY currency HAVING sum(balance) <> 0');
   const totals = await db.admin(`

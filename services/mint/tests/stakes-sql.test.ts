@@ -4,7 +4,7 @@ import { givenStake, givenWallet, useMint, withdraw } from './stakes-given';
 
 const DAY = 86_400;
 
-describe('stakes in SQL, whatever client writes', () => {
+describe('stakes, whichever client writes them', () => {
   const db = useDatabase('mint');
   const given = useMint(db);
 
@@ -14,7 +14,7 @@ describe('stakes in SQL, whatever client writes', () => {
     "UPDATE stakes SET status = 'withdrawn', withdrawn_at = locked_until",
     'DELETE FROM stakes',
     'UPDATE mining_totals SET mined = 1',
-  ])('gives the app role no right to: %s', async (sql) => {
+  ])('cannot be changed by the app role: %s', async (sql) => {
     await expect(db().app(sql)).rejects.toMatchObject({ code: '42501' });
   });
 
@@ -27,7 +27,7 @@ describe('stakes in SQL, whatever client writes', () => {
     ['stake_terms', "SET started_at = started_at - interval '1 year'"],
     ['stake_terms', "SET accrued_until = accrued_until - interval '1 microsecond'"],
     ['stake_terms', "SET wallet_id = 'staking-AZR'"],
-  ])('refuses by %s even an administrator: %s', async (rule, change) => {
+  ])('have the rule %s even for an administrator: %s', async (rule, change) => {
     const { id } = await givenStake(given().mint);
 
     await expect(db().admin(`UPDATE stakes ${change} WHERE id = '${id}'`)).rejects.toMatchObject({
@@ -36,7 +36,7 @@ describe('stakes in SQL, whatever client writes', () => {
     });
   });
 
-  it('refuses to bring a withdrawn stake back, and names both states', async () => {
+  it('cannot become active again; the error names both statuses', async () => {
     const { id } = await givenStake(given().mint);
     given().at(30 * DAY);
     await withdraw(given().mint, id);
@@ -50,7 +50,7 @@ describe('stakes in SQL, whatever client writes', () => {
     await expect(db().admin(`DELETE FROM stakes WHERE id = '${id}'`)).rejects.toMatchObject({ code: '23001' });
   });
 
-  it('keeps the count of rewards itself, whatever is written', async () => {
+  it('compute accrued rewards themselves, whatever a client writes', async () => {
     const { id } = await givenStake(given().mint, { annualRate: '0.365' });
 
     await db().admin(
@@ -60,7 +60,7 @@ describe('stakes in SQL, whatever client writes', () => {
     expect((await getStake(given().mint, { stakeId: id })).rewardsAccrued.toFixed()).toBe('1');
   });
 
-  it('refuses a stake without its money, one that is born withdrawn or paid, and forgets what it says it earned', async () => {
+  it('cannot be created without funding, as withdrawn or as paid, and start without accrued rewards', async () => {
     const walletId = await givenWallet(given().mint, '100');
     const insert = (id: string, columns: string, values: string) =>
       `INSERT INTO stakes (id, wallet_id, amount, annual_rate, locked_until${columns})
@@ -87,7 +87,7 @@ describe('stakes in SQL, whatever client writes', () => {
     expect([whole.accruedUntil, whole.rewardsAccrued.toFixed()]).toEqual([whole.startedAt, '0']);
   });
 
-  it('refuses a reward that was not counted and an early withdrawal, by whomever the transaction is written', async () => {
+  it('pay no unaccrued reward and no early withdrawal, whichever client inserts the transaction', async () => {
     const { id, walletId } = await givenStake(given().mint);
     const insert = (key: string, type: string, from: string, amount: number) => `BEGIN;
         INSERT INTO requests (key, operation, body_hash, answer)

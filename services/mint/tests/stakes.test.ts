@@ -9,7 +9,7 @@ describe('stakes', () => {
   const given = useMint(db);
 
   describe('stake', () => {
-    it('takes the money out of the wallet and answers the stake as it was made', async () => {
+    it('moves the money out of the wallet and returns the stake', async () => {
       const walletId = await givenWallet(given().mint, '1500');
 
       const made = await stake(given().mint, {
@@ -40,7 +40,7 @@ describe('stakes', () => {
       expect(await balanceOf(given().mint, walletId)).toBe('499.5');
     });
 
-    it('takes the rate of the table when it is given none', async () => {
+    it('uses the default rate of the lock when there is no rate', async () => {
       const walletId = await givenWallet(given().mint, '10');
 
       const made = await stake(given().mint, { walletId, amount: '1', lockDays: 180, idempotencyKey: fresh('stake') });
@@ -48,7 +48,7 @@ describe('stakes', () => {
       expect(made.annualRate.toFixed()).toBe('0.1');
     });
 
-    it('stakes each currency into its own staking wallet', async () => {
+    it('moves each currency into its own staking wallet', async () => {
       const walletId = await givenWallet(given().mint, '2', 'BTC');
 
       const made = await stake(given().mint, { walletId, amount: '1', lockDays: 1, idempotencyKey: fresh('stake') });
@@ -62,7 +62,7 @@ describe('stakes', () => {
       });
     });
 
-    it('answers twenty equal requests that race with one stake, and later still as it was made', async () => {
+    it('creates one stake when twenty equal requests race, and returns it unchanged later', async () => {
       const walletId = await givenWallet(given().mint, '100');
       const input = { walletId, amount: '10', lockDays: 1, annualRate: '1', idempotencyKey: fresh('stake') };
 
@@ -82,8 +82,8 @@ describe('stakes', () => {
       ['another amount', { amount: '11' }],
       ['another lock', { lockDays: 2 }],
       ['another rate', { annualRate: '0.5' }],
-      ['the rate of the table', { annualRate: undefined }],
-    ])('refuses a key that stands for %s', async (_what, other) => {
+      ['the default rate', { annualRate: undefined }],
+    ])('rejects a used key with %s', async (_what, other) => {
       const walletId = await givenWallet(given().mint, '100');
       const input = { walletId, amount: '10', lockDays: 1, annualRate: '1', idempotencyKey: fresh('stake') };
       await stake(given().mint, input);
@@ -93,7 +93,7 @@ describe('stakes', () => {
       });
     });
 
-    it('never stakes more than there is when many race', async () => {
+    it('never stakes more than the available amount when many race', async () => {
       const walletId = await givenWallet(given().mint, '60');
       const staking = Array.from({ length: 20 }, () =>
         stake(given().mint, { walletId, amount: '10', lockDays: 1, idempotencyKey: fresh('stake') }),
@@ -107,34 +107,34 @@ describe('stakes', () => {
     });
 
     it.each([
-      ['nothing', { amount: '0' }, 'MINT.INVALID_INPUT'],
-      ['less than nothing', { amount: '-1' }, 'MINT.INVALID_INPUT'],
-      ['nine decimals', { amount: '0.000000001' }, 'MONEY.TOO_PRECISE'],
+      ['an amount of 0', { amount: '0' }, 'MINT.INVALID_INPUT'],
+      ['a negative amount', { amount: '-1' }, 'MINT.INVALID_INPUT'],
+      ['an amount with 9 decimals', { amount: '0.000000001' }, 'MONEY.TOO_PRECISE'],
       ['NaN', { amount: 'NaN' }, 'MONEY.NOT_DECIMAL'],
       ['a Decimal that is NaN', { amount: new Prisma.Decimal(Number.NaN) }, 'MONEY.NOT_DECIMAL'],
       ['Infinity', { amount: 'Infinity' }, 'MONEY.NOT_DECIMAL'],
       ['a number', { amount: 1 }, 'MONEY.NOT_DECIMAL'],
-      ['too much for a column', { amount: '100000000000' }, 'MONEY.TOO_LARGE'],
-      ['more than there is', { amount: '100.00000001' }, 'MINT.INSUFFICIENT_FUNDS'],
-      ['no days', { lockDays: 0 }, 'MINT.INVALID_INPUT'],
-      ['half a day', { lockDays: 0.5 }, 'MINT.INVALID_INPUT'],
-      ['too many days', { lockDays: 3_651 }, 'MINT.INVALID_INPUT'],
-      ['days that are NaN', { lockDays: Number.NaN }, 'MINT.INVALID_INPUT'],
+      ['an amount of 10^11', { amount: '100000000000' }, 'MONEY.TOO_LARGE'],
+      ['more than the available amount', { amount: '100.00000001' }, 'MINT.INSUFFICIENT_FUNDS'],
+      ['a lock of 0 days', { lockDays: 0 }, 'MINT.INVALID_INPUT'],
+      ['a lock of half a day', { lockDays: 0.5 }, 'MINT.INVALID_INPUT'],
+      ['a lock of 3651 days', { lockDays: 3_651 }, 'MINT.INVALID_INPUT'],
+      ['a lock of NaN days', { lockDays: Number.NaN }, 'MINT.INVALID_INPUT'],
       ['a rate above 1', { annualRate: '1.000001' }, 'MINT.INVALID_INPUT'],
       ['a rate below 0', { annualRate: '-0.1' }, 'MINT.INVALID_INPUT'],
       ['a rate of 7 decimals', { annualRate: '0.0000001' }, 'MINT.INVALID_INPUT'],
       ['a rate that is NaN', { annualRate: new Prisma.Decimal(Number.NaN) }, 'MINT.INVALID_INPUT'],
       ['a rate that is a number', { annualRate: 0.08 }, 'MINT.INVALID_INPUT'],
-      ['no wallet', { walletId: 'nobody' }, 'MINT.WALLET_NOT_FOUND'],
-      ['SQL for a wallet', { walletId: "';DROP_TABLE_stakes;--" }, 'MINT.WALLET_NOT_FOUND'],
+      ['an unknown wallet', { walletId: 'nobody' }, 'MINT.WALLET_NOT_FOUND'],
+      ['SQL as a wallet id', { walletId: "';DROP_TABLE_stakes;--" }, 'MINT.WALLET_NOT_FOUND'],
       ['the treasury', { walletId: 'treasury-AZR' }, 'MINT.SYSTEM_WALLET'],
       ['the staking wallet', { walletId: 'staking-AZR' }, 'MINT.SYSTEM_WALLET'],
       ['an id of 10 MB', { walletId: 'x'.repeat(10_000_000) }, 'MINT.INVALID_INPUT'],
       ['an id with NUL', { walletId: 'a\0b' }, 'MINT.INVALID_INPUT'],
-      ['half of a surrogate pair', { idempotencyKey: '\ud800' }, 'MINT.INVALID_INPUT'],
+      ['a key with half of a surrogate pair', { idempotencyKey: '\ud800' }, 'MINT.INVALID_INPUT'],
       ['a blank key', { idempotencyKey: ' ' }, 'MINT.INVALID_INPUT'],
-      ['a field too many', { rate: '0.5' }, 'MINT.INVALID_INPUT'],
-    ])('refuses %s and writes nothing', async (_what, bad, code) => {
+      ['an unknown field', { rate: '0.5' }, 'MINT.INVALID_INPUT'],
+    ])('rejects %s and writes nothing', async (_what, bad, code) => {
       const walletId = await givenWallet(given().mint, '100');
       const before = await rowCounts(db());
       const input = { walletId, amount: '1', lockDays: 1, annualRate: '0.5', idempotencyKey: fresh('stake'), ...bad };
@@ -144,7 +144,7 @@ describe('stakes', () => {
       expect(await rowCounts(db())).toEqual(before);
     });
 
-    it('says what is available, and what was asked for', async () => {
+    it('has an error with the available and the requested amount', async () => {
       const walletId = await givenWallet(given().mint, '5');
 
       await expect(
@@ -152,7 +152,7 @@ describe('stakes', () => {
       ).rejects.toMatchObject({ meta: { walletId, available: '5.00000000', asked: '5.5' } });
     });
 
-    it('refuses a closed wallet, and the closing of a wallet with an active stake', async () => {
+    it('rejects a closed wallet, and a wallet with an active stake cannot be closed', async () => {
       const walletId = await givenWallet(given().mint, '10');
       await stake(given().mint, { walletId, amount: '10', lockDays: 1, idempotencyKey: fresh('stake') });
       await expect(closeWallet(given().mint, { walletId })).rejects.toMatchObject({ code: 'MINT.WALLET_NOT_EMPTY' });
@@ -167,7 +167,7 @@ describe('stakes', () => {
   });
 
   describe('unstake', () => {
-    it('refuses before the lock ends and says until when, and writes nothing', async () => {
+    it('rejects a locked stake, names the end of the lock and writes nothing', async () => {
       const { id: stakeId } = await givenStake(given().mint);
       const before = await rowCounts(db());
       const lockedUntil = given()
@@ -183,7 +183,7 @@ describe('stakes', () => {
       expect(await rowCounts(db())).toEqual(before);
     });
 
-    it('gives back what was staked and all that it earned, from the moment the lock ends', async () => {
+    it('returns the amount and all rewards from the end of the lock on', async () => {
       const { id: stakeId, walletId } = await givenStake(given().mint, { annualRate: '0.365' });
       const withdrawnAt = given().at(30 * DAY);
 
@@ -205,14 +205,14 @@ describe('stakes', () => {
       });
     });
 
-    it('goes on earning after the lock has ended', async () => {
+    it('pays rewards for the time after the lock too', async () => {
       const { id: stakeId } = await givenStake(given().mint);
       given().at(SECONDS_A_YEAR * 2);
 
       expect((await withdraw(given().mint, stakeId)).rewards.toFixed()).toBe('160');
     });
 
-    it('gives back the amount alone when nothing was earned', async () => {
+    it('returns the amount only when there are no rewards', async () => {
       const { id: stakeId, walletId } = await givenStake(given().mint, { annualRate: '0' });
       given().at(30 * DAY);
 
@@ -220,7 +220,7 @@ describe('stakes', () => {
       expect(await balanceOf(given().mint, walletId)).toBe('1500');
     });
 
-    it('pays what was counted when the clock went back since', async () => {
+    it('pays accrued rewards when the clock has gone back since', async () => {
       const { id: stakeId } = await givenStake(given().mint);
       given().at(SECONDS_A_YEAR);
       await accrueRewards(given().mint, { stakeId });
@@ -229,7 +229,7 @@ describe('stakes', () => {
       expect((await withdraw(given().mint, stakeId)).rewards.toFixed()).toBe('80');
     });
 
-    it('happens once when many race with keys of their own, and the others name both states', async () => {
+    it('takes effect once when many race with different keys; the errors name both statuses', async () => {
       const { id: stakeId, walletId } = await givenStake(given().mint, { annualRate: '0.365' });
       given().at(30 * DAY);
 
@@ -243,7 +243,7 @@ describe('stakes', () => {
       expect(await balanceOf(given().mint, walletId)).toBe('1530');
     });
 
-    it('answers many that race with one key alike, and later too', async () => {
+    it('gives one answer when many race with one key, and to a later repeat', async () => {
       const { id: stakeId } = await givenStake(given().mint);
       given().at(30 * DAY);
       const key = fresh('unstake');

@@ -1,6 +1,8 @@
 import { useDatabase } from '@azora/db-testkit';
 import { getWallet, type Mint, openMint, Prisma, reconcile, transfer, transferMany } from '../src';
-import { balanceOf, dump, fresh, givenHold, givenStores, givenWallet, outcomes } from './ledger-given';
+import { balanceOf, countDeadlocks, dump, fresh, givenHold, givenStores, givenWallet, outcomes } from './ledger-given';
+
+const ANSWER = { transactionIds: [] };
 
 describe('transfers', () => {
   const db = useDatabase('mint');
@@ -20,7 +22,7 @@ describe('transfers', () => {
 
   const store = (n: number) => stores[n % stores.length] as Mint;
 
-  it('move money exactly, and say what they did', async () => {
+  it('move the exact amount and return the transaction', async () => {
     const [from, to] = [await givenWallet(mint, '0.3'), await givenWallet(mint, '0')];
     const key = fresh('key');
 
@@ -48,7 +50,7 @@ describe('transfers', () => {
     expect([await balanceOf(mint, from), await balanceOf(mint, to)]).toEqual(['0.19999999', '0.10000001']);
   });
 
-  it('take effect once per key, for all who send it at once, and give all the first answer', async () => {
+  it('take effect once per key when calls race, and all of them get the first answer', async () => {
     const [from, to] = [await givenWallet(mint, '100'), await givenWallet(mint, '0')];
     const request = { from, to, amount: '7', idempotencyKey: fresh('key') };
 
@@ -59,7 +61,7 @@ describe('transfers', () => {
     expect(await balanceOf(mint, to)).toBe('7');
   });
 
-  it('refuse a key that stands for another body or another operation, also at once', async () => {
+  it('reject a key of another body or another operation, also when calls race', async () => {
     const [from, to] = [await givenWallet(mint, '100'), await givenWallet(mint, '0')];
     const idempotencyKey = fresh('key');
 
@@ -77,7 +79,7 @@ describe('transfers', () => {
     });
   });
 
-  it('leave the key free when they are refused', async () => {
+  it('leave the key free when they are rejected', async () => {
     const [from, to] = [await givenWallet(mint, '1'), await givenWallet(mint, '0')];
     const idempotencyKey = fresh('key');
     await expect(transfer(mint, { from, to, amount: '2', idempotencyKey })).rejects.toMatchObject({
@@ -90,7 +92,7 @@ describe('transfers', () => {
     expect(await balanceOf(mint, to)).toBe('1');
   });
 
-  it('do not spend what is held', async () => {
+  it('do not spend held money', async () => {
     const [from, to] = [await givenWallet(mint, '10'), await givenWallet(mint, '0')];
     await givenHold(mint, from, '4');
 
@@ -103,7 +105,7 @@ describe('transfers', () => {
     await transfer(mint, { from, to, amount: '6', idempotencyKey: fresh('key') });
   });
 
-  it('spend a balance as often as it lasts, when more ask for it at once', async () => {
+  it('spend a balance only once when more transfers race than it covers', async () => {
     const [from, to] = [await givenWallet(mint, '6'), await givenWallet(mint, '0')];
 
     const results = await outcomes(
@@ -115,7 +117,7 @@ describe('transfers', () => {
     expect([await balanceOf(mint, from), await balanceOf(mint, to)]).toEqual(['0', '6']);
   });
 
-  it('of 50 payers reach one merchant', async () => {
+  it('from 50 payers to one merchant all succeed', async () => {
     const merchant = await givenWallet(mint, '0');
     const payers = await Promise.all(Array.from({ length: 50 }, () => givenWallet(mint, '4')));
 
@@ -137,7 +139,7 @@ describe('transfers', () => {
       await givenWallet(mint, '1000'),
       await givenWallet(mint, '1000'),
     ] as const;
-    await db().admin('SELECT pg_stat_reset()');
+    const before = await countDeadlocks(db(), [mint, ...stores]);
 
     for (let round = 0; round < 40; round += 1) {
       const calls = Array.from({ length: 24 }, (_, n) => {
@@ -154,13 +156,29 @@ describe('transfers', () => {
       expect(new Set(await outcomes(calls))).toEqual(new Set(['done']));
     }
 
-    const [{ deadlocks } = {}] = await db().admin(
-      'SELECT deadlocks::int FROM pg_stat_database WHERE datname = current_database()',
-    );
-    expect(deadlocks).toBe(0);
+    expect(await countDeadlocks(db(), [mint, ...stores])).toBe(before);
   });
 
-  it('of wallets that insert rows by themselves never deadlock either', async () => {
+  it('would have their deadlocks counted', async () => {
+    const before = await countDeadlocks(db(), [mint, ...stores]);
+    const keys = [fresh('key'), fresh('key')];
+    const sessions = await Promise.all([store(0).pool.connect(), store(1).pool.connect()]);
+    const take = (n: number, key: string | undefined) =>
+      sessions[n]?.query('SELECT begin_request($1, $2, $3, $4, now())', [key, 'x', 'a'.repeat(64), ANSWER]);
+
+    for (const n of [0, 1]) await sessions[n]?.query('BEGIN');
+    await Promise.all([take(0, keys[0]), take(1, keys[1])]);
+    const ends = await Promise.allSettled([take(0, keys[1]), take(1, keys[0])]);
+    for (const session of sessions) {
+      await session.query('ROLLBACK');
+      session.release();
+    }
+
+    expect(ends.map(({ status }) => status).sort()).toEqual(['fulfilled', 'rejected']);
+    expect((await countDeadlocks(db(), [mint, ...stores])) - before).toBe(1);
+  });
+
+  it('never deadlock when clients insert the rows themselves', async () => {
     const [left, right] = [await givenWallet(mint, '1000'), await givenWallet(mint, '1000')];
     const key = fresh('key');
     await db().app(`INSERT INTO requests (key, operation, body_hash, answer)
@@ -178,7 +196,7 @@ describe('transfers', () => {
   });
 });
 
-describe('many transfers', () => {
+describe('transferMany', () => {
   const db = useDatabase('mint');
   let mint: Mint;
   beforeAll(() => {
@@ -191,11 +209,11 @@ describe('many transfers', () => {
     await mint.close();
   });
 
-  it('happen as one, in the order in which they were asked for', async () => {
+  it('makes all transfers, and returns them in the order of the input', async () => {
     const [a, b, c] = [await givenWallet(mint, '10'), await givenWallet(mint, '0'), await givenWallet(mint, '0')];
     const request = {
       transfers: [
-        { from: b, to: c, amount: '7', description: 'from what it receives by the same call' },
+        { from: b, to: c, amount: '7', description: 'spends what the wallet receives in the same call' },
         { from: a, to: b, amount: '10' },
         { from: c, to: a, amount: '0.00000001' },
       ],
@@ -215,7 +233,7 @@ describe('many transfers', () => {
     expect(await balanceOf(mint, b)).toBe('3');
   });
 
-  it('of one key at once happen once', async () => {
+  it('takes effect once per key when calls race', async () => {
     const [from, to] = [await givenWallet(mint, '1000'), await givenWallet(mint, '0')];
     const transfers = Array.from({ length: 100 }, () => ({ from, to, amount: '1' }));
     const request = { transfers, idempotencyKey: fresh('key') };
@@ -226,7 +244,7 @@ describe('many transfers', () => {
     expect(await balanceOf(mint, to)).toBe('100');
   });
 
-  it('happen in several currencies at once', async () => {
+  it('can move several currencies in one call', async () => {
     const [azr, btc] = [await givenWallet(mint, '1'), await givenWallet(mint, '1', 'BTC')];
     const [azrTo, btcTo] = [await givenWallet(mint, '0'), await givenWallet(mint, '0', 'BTC')];
 
@@ -242,14 +260,18 @@ describe('many transfers', () => {
   });
 
   it.each([
-    ['the last one cannot be paid', 'MINT.INSUFFICIENT_FUNDS', ({ b, a }: Three) => ({ from: b, to: a, amount: '2' })],
+    [
+      'the last one exceeds the available amount',
+      'MINT.INSUFFICIENT_FUNDS',
+      ({ b, a }: Three) => ({ from: b, to: a, amount: '2' }),
+    ],
     ['a wallet is unknown', 'MINT.WALLET_NOT_FOUND', ({ a }: Three) => ({ from: a, to: 'nobody', amount: '1' })],
-    ['one pays itself', 'MINT.SAME_WALLET', ({ a }: Three) => ({ from: a, to: a, amount: '1' })],
+    ['a wallet pays itself', 'MINT.SAME_WALLET', ({ a }: Three) => ({ from: a, to: a, amount: '1' })],
     ['currencies differ', 'MINT.CURRENCY_MISMATCH', ({ a, usd }: Three) => ({ from: a, to: usd, amount: '1' })],
     ['the treasury pays', 'MINT.SYSTEM_WALLET', ({ a }: Three) => ({ from: 'treasury-AZR', to: a, amount: '1' })],
-    ['one amount is nothing', 'MINT.INVALID_INPUT', ({ a, b }: Three) => ({ from: a, to: b, amount: '0' })],
-    ['one amount is too fine', 'MONEY.TOO_PRECISE', ({ a, b }: Three) => ({ from: a, to: b, amount: '0.000000001' })],
-  ])('do not happen at all when %s', async (_why, code, last) => {
+    ['an amount is 0', 'MINT.INVALID_INPUT', ({ a, b }: Three) => ({ from: a, to: b, amount: '0' })],
+    ['an amount has 9 decimals', 'MONEY.TOO_PRECISE', ({ a, b }: Three) => ({ from: a, to: b, amount: '0.000000001' })],
+  ])('makes no transfer when %s', async (_why, code, last) => {
     const [a, b] = [await givenWallet(mint, '10'), await givenWallet(mint, '0')];
     const { id: usd } = await givenUsd();
     const before = await dump(db());
@@ -263,7 +285,7 @@ describe('many transfers', () => {
     expect(await dump(db())).toBe(before);
   });
 
-  it('are at most a thousand, and at least one', async () => {
+  it('takes 1 to 1000 transfers', async () => {
     const transfers = Array.from({ length: 1_001 }, () => ({ from: 'a', to: 'b', amount: '1' }));
 
     for (const some of [[], transfers]) {

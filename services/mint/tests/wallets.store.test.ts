@@ -11,7 +11,7 @@ describe('wallets', () => {
   });
   afterAll(() => mint.close());
 
-  it('are opened empty, at the time of the clock', async () => {
+  it('are created empty, with the time of the clock', async () => {
     const userId = fresh('user');
 
     const wallet = await openWallet(mint, { userId, currency: 'BTC' });
@@ -34,7 +34,7 @@ describe('wallets', () => {
     expect(await findWallet(mint, { userId, currency: 'USD' })).toBeNull();
   });
 
-  it('are one per user and currency, however many open it at once', async () => {
+  it('are unique per user and currency when many calls race', async () => {
     const stores = givenStores(db(), 8);
     const userId = fresh('user');
 
@@ -44,7 +44,7 @@ describe('wallets', () => {
     expect(new Set(wallets.map(({ id }) => id)).size).toBe(1);
   });
 
-  it('are closed when they are empty, and stay closed', async () => {
+  it('can be closed when they are empty, and stay closed', async () => {
     const id = await givenWallet(mint, '0');
     now = new Date('2026-03-02T12:00:00Z');
 
@@ -62,7 +62,7 @@ describe('wallets', () => {
     await expect(pay(id, other)).rejects.toMatchObject({ code: 'MINT.WALLET_CLOSED', meta: { walletId: id } });
   });
 
-  it('are not closed over money, holds or stakes', async () => {
+  it('cannot be closed with a balance, holds or stakes', async () => {
     const rich = await givenWallet(mint, '5');
     const holding = await givenWallet(mint, '5');
     const holdId = await givenHold(mint, holding, '5');
@@ -83,18 +83,18 @@ describe('wallets', () => {
     await expect(closeWallet(mint, { walletId: holding })).rejects.toMatchObject(notEmpty({ held: '0.00000000' }));
   });
 
-  it.each(['treasury-AZR', 'staking-USD'])("cannot be closed when they are the system's: %s", async (walletId) => {
+  it.each(['treasury-AZR', 'staking-USD'])('of the system cannot be closed: %s', async (walletId) => {
     await expect(closeWallet(mint, { walletId })).rejects.toMatchObject({ code: 'MINT.SYSTEM_WALLET' });
   });
 
-  it('say that they are not there', async () => {
+  it('have an error for an unknown id', async () => {
     const walletId = 'nobody';
 
     await expect(getWallet(mint, { walletId })).rejects.toMatchObject({ code: 'MINT.WALLET_NOT_FOUND' });
     await expect(closeWallet(mint, { walletId })).rejects.toMatchObject({ code: 'MINT.WALLET_NOT_FOUND' });
   });
 
-  it('either close or receive, when both are asked at once', async () => {
+  it('either close or receive when both race', async () => {
     const stores = givenStores(db(), 2);
     const payer = await givenWallet(mint, '20');
     for (let round = 0; round < 20; round += 1) {

@@ -10,8 +10,8 @@ import { blame, type World } from './world';
 
 const MOMENTS_ASKED = 20;
 
-/** Waits until the server has noticed that nobody is at the other end any more: what was sent has arrived by then or never. */
-export async function waitForTheDead({ admin }: Ledger): Promise<void> {
+/** Waits until the server has ended all sessions of closed connections: what they sent has taken effect by then, or never will. */
+export async function waitForSessions({ admin }: Ledger): Promise<void> {
   await withClient(admin, async (client) => {
     const others = `SELECT FROM pg_stat_activity
       WHERE datname = current_database() AND pid <> pg_backend_pid() AND backend_type = 'client backend'`;
@@ -19,7 +19,7 @@ export async function waitForTheDead({ admin }: Ledger): Promise<void> {
   });
 }
 
-/** Compares all that was acknowledged with all that there is: each in the other, once. */
+/** Compares the acknowledged operations with the database: each is in the other, once. */
 export async function audit(world: World, ledger: Ledger, mint: Mint, random: Random): Promise<void> {
   blameDifferences(world, await reconcile(mint));
   await withClient(ledger.admin, async (client) => {
@@ -37,7 +37,7 @@ async function rowsOf<Row extends object>(client: Client, sql: string): Promise<
   return (await client.query<Row>(sql)).rows;
 }
 
-/** Says of each subject what was told of it and what there is, where these differ. */
+/** Records a fault for each subject whose acknowledged state differs from the database. */
 function compare(
   world: World,
   what: string,
@@ -46,11 +46,10 @@ function compare(
 ): void {
   for (const [subject, text] of told) {
     const there = found.get(subject);
-    if (there !== text)
-      blame(world, `${what} ${subject}: acknowledged was "${text}", there is "${there ?? 'nothing'}"`);
+    if (there !== text) blame(world, `${what} ${subject}: acknowledged "${text}", found "${there ?? 'nothing'}"`);
   }
   for (const [subject, text] of found) {
-    if (!told.has(subject)) blame(world, `${what} ${subject}: nobody was told of "${text}"`);
+    if (!told.has(subject)) blame(world, `${what} ${subject}: found "${text}", which was never acknowledged`);
   }
 }
 
@@ -82,13 +81,13 @@ async function auditEntries(world: World, client: Client): Promise<void> {
   compare(world, 'transactions of', lines(told), lines(found));
 }
 
-/** Not every answer tells the ids of its transactions. */
+/** Some answers do not have the ids of their transactions. */
 function linesOf(entries: readonly Entry[], areIdsTold: boolean): string {
   const lines = entries.map(({ line, id, at }) => (areIdsTold ? `${id} ${line} ${at}` : `${line} ${at}`));
   return lines.sort().join(', ');
 }
 
-/** What the acknowledged entries add up to, by wallet, up to a moment. */
+/** The sums of the acknowledged entries by wallet, up to a time. */
 function balancesOf({ entries }: Told, until = Number.POSITIVE_INFINITY): Map<string, bigint> {
   const sums = new Map<string, bigint>();
   for (const ofKey of entries.values()) {
@@ -131,7 +130,7 @@ async function auditHolds(world: World, client: Client): Promise<void> {
   const found = new Map<string, string>();
   for (const { id, key, walletId, amount, captured, status, resolvedAt } of rows) {
     const end = status === 'held' ? '' : `${status} ${unitsOf(captured)}`;
-    // The only end that nobody may have heard of.
+    // The only outcome that may never have been acknowledged: the answer of a sweep was lost.
     const isUnheard = status === 'expired' && !told.ends.has(id) && lostSweeps.has(resolvedAt?.getTime() ?? 0);
     if (isUnheard) told.ends.set(id, [end]);
     found.set(id, `${key} ${walletId} ${unitsOf(amount)} ${end}`);
@@ -160,7 +159,7 @@ async function auditStakes(world: World, client: Client): Promise<void> {
     const { id, walletId, amount, rate, status, earned, accrued, seconds } = row;
     found.set(id, `${walletId} ${unitsOf(amount)} ${status} ${unitsOf(earned)}`);
     const due = stakingReward({ amount, annualRate: rate, seconds }).toFixed(8);
-    if (due !== accrued) blame(world, `stake ${id} accrued ${accrued}, not ${due}`);
+    if (due !== accrued) blame(world, `stake ${id} has accrued ${accrued} instead of ${due}`);
     const isInOrder = status === 'withdrawn' ? accrued === earned : unitsOf(accrued) >= unitsOf(earned);
     if (!isInOrder) blame(world, `${status} stake ${id} accrued ${accrued} and was paid ${earned}`);
   }
@@ -177,13 +176,13 @@ async function auditRecords(world: World, client: Client): Promise<void> {
   compare(world, 'mining record', world.told.records, new Map(rows.map(({ id, line }) => [id, line])));
 }
 
-/** What a wallet had in the middle of it all, by the store and by what was acknowledged. */
+/** Compares past balances of the store with the sums of the acknowledged entries. */
 async function auditMoments(world: World, mint: Mint, random: Random): Promise<void> {
   const times = [...world.told.entries.values()].flatMap((entries) => entries[0]?.at ?? []);
   for (let n = 0; n < MOMENTS_ASKED; n += 1) {
     const [at, { id }] = [random.pick(times), random.pick(world.wallets)];
     const told = textOf(balancesOf(world.told, at).get(id) ?? 0n);
     const found = (await balanceAt(mint, { walletId: id, at: new Date(at) })).toFixed(8);
-    if (told !== found) blame(world, `wallet ${id} had ${told} at ${at}, the store says ${found}`);
+    if (told !== found) blame(world, `wallet ${id} had ${told} at ${at}, but balanceAt returns ${found}`);
   }
 }

@@ -21,25 +21,25 @@ type Choice = (world: World, random: Random, key: string) => Operation | undefin
 const HOUR_MS = 3_600_000;
 const ACTIVITIES = ['lesson', 'course', 'assessment', 'tutoring', 'contribution'] as const;
 
-/** One merchant is paid more often than everybody else. */
+/** The first wallet is chosen more often than the others. */
 function pickWallet({ wallets }: World, random: Random): ChaosWallet {
   return random.pick(random.chance(0.1) ? wallets.slice(0, 1) : wallets);
 }
 
-/** Mostly another wallet of the same currency; now and then any, which may be refused. */
+/** Mostly another wallet of the same currency; sometimes any wallet, which may be rejected. */
 function pickReceiver({ wallets }: World, random: Random, { id, currency }: ChaosWallet): string {
   if (random.chance(0.01)) return random.pick(wallets).id;
   return random.pick(wallets.filter((wallet) => wallet.currency === currency && wallet.id !== id)).id;
 }
 
-/** Up to 100, sometimes a few units of the last decimal, sometimes more than there is. */
+/** Up to 100, sometimes a few units of the last decimal, sometimes more than any balance. */
 function pickAmount(random: Random): string {
   if (random.chance(0.02)) return String(1_000_000 + random.int(1_000_000));
   if (random.chance(0.05)) return textOf(BigInt(1 + random.int(100)));
   return textOf(BigInt(1 + random.int(100)) * 10n ** 8n - BigInt(random.int(10 ** 8)));
 }
 
-/** Mostly taken away, so that its like is not asked for again; sometimes left to others, who then compete for it. */
+/** Mostly removes the item from the list; sometimes leaves it, so that other clients compete for it. */
 function takeOrShare<Item>(items: Item[], random: Random): Item | undefined {
   const index = random.int(items.length);
   const item = items[index];
@@ -100,7 +100,7 @@ const chooseClaim: Choice = ({ activeStakes }, random, idempotencyKey) =>
   activeStakes.length === 0 ? undefined : claimOf({ stakeId: random.pick(activeStakes).id, idempotencyKey });
 
 const chooseUnstake: Choice = ({ activeStakes, system }, random, idempotencyKey) => {
-  // The older ones, whose locks have ended more often.
+  // The older half, whose locks have ended more often.
   const found = activeStakes[random.int(Math.ceil(activeStakes.length / 2))];
   return found && unstakeOf({ stakeId: found.id, idempotencyKey }, system[found.currency], found.units);
 };
@@ -134,12 +134,12 @@ const MIX: readonly (readonly [weight: number, choice: Choice])[] = [
 ];
 const DECK = MIX.flatMap(([weight, choice]) => Array<Choice>(weight).fill(choice));
 
-/** Something to do under a new key. */
+/** An operation under a new key. */
 export function chooseOperation(world: World, random: Random, key: string): Operation {
   return random.pick(DECK)(world, random, key) ?? chooseTransfer(world, random, key);
 }
 
-/** Something else under a key that is taken: its amounts are drawn anew from billions. */
+/** Another request under a used key: its random amounts differ from those of the first request. */
 export function chooseReuse(world: World, random: Random, key: string): Operation {
   return random.pick([chooseTransfer, chooseTransfers, chooseHold])(world, random, key);
 }

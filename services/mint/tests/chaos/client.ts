@@ -1,15 +1,15 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { accrueRewards, type Mint, releaseExpired } from '../../src';
 import { chooseOperation, chooseReuse } from './choices';
-import { type Answer, codeOf, isLost, type Operation } from './operations';
+import { type Answer, codeOf, isLost, isWithoutEffect, type Operation } from './operations';
 import { type Random, randomOf } from './random';
 import { writeEnds } from './told';
 import { acknowledge, blame, count, isOver, type World } from './world';
 
-/** A server that does not come back in this time is a fault. */
-const PATIENCE_MS = 120_000;
+/** Without an answer in this time the run has a fault. */
+const ANSWER_TIMEOUT_MS = 120_000;
 
-/** Does one thing after the other until the world has had enough of them. */
+/** Runs operations one after the other until the run is over. */
 export async function runClient(world: World, mint: Mint, name: string): Promise<void> {
   const random = randomOf(`${world.seed} ${name}`);
   for (let n = 0; !isOver(world); n += 1) {
@@ -30,27 +30,28 @@ async function takeTurn(world: World, mint: Mint, random: Random, key: string): 
   if (answer !== undefined) acknowledge(world, operation, answer, random);
 }
 
-/** Sends what was acknowledged again: the answer is the first one. */
+/** Sends an acknowledged request again: it must get its first answer. */
 async function repeat(world: World, mint: Mint, random: Random): Promise<void> {
   if (world.recent.length === 0) return;
   const { operation, text } = random.pick(world.recent);
   const again = await answerOf(world, mint, { ...operation, expected: [] }, random);
   count(world.answered, 'repeat');
   if (again !== undefined && again.text !== text) {
-    blame(world, `${operation.kind} ${operation.key} was answered ${text}, then ${again.text}`);
+    blame(world, `${operation.kind} ${operation.key} got the answer ${text}, then ${again.text}`);
   }
 }
 
-/** Sends another request under a key that is taken. */
+/** Sends another request under a used key. */
 async function reuse(world: World, mint: Mint, random: Random): Promise<void> {
   if (world.recent.length === 0) return;
   const { operation } = random.pick(world.recent);
   const other = chooseReuse(world, random, operation.key);
   const answer = await answerOf(world, mint, { ...other, kind: 'reuse', expected: ['MINT.KEY_REUSED'] }, random);
-  if (answer !== undefined) blame(world, `${operation.key} was taken by a ${operation.kind}, then by a ${other.kind}`);
+  if (answer !== undefined)
+    blame(world, `the key ${operation.key} was used by a ${operation.kind}, then by a ${other.kind}`);
 }
 
-/** Sends the same request twice at once: one takes effect, and both have its answer. */
+/** Sends one request twice at once: it takes effect once, and both calls get its answer. */
 async function sendTwins(world: World, mint: Mint, random: Random, key: string): Promise<void> {
   const operation = chooseOperation(world, random, key);
   const answers = await Promise.all([0, 1].map(() => answerOf(world, mint, operation, random)));
@@ -58,12 +59,12 @@ async function sendTwins(world: World, mint: Mint, random: Random, key: string):
   if (first === undefined) return;
   if (second !== undefined) count(world.answered, 'twins');
   if (second !== undefined && first.text !== second.text) {
-    blame(world, `twins ${operation.kind} ${key} were answered ${first.text} and ${second.text}`);
+    blame(world, `the twins ${operation.kind} ${key} got the answers ${first.text} and ${second.text}`);
   }
   acknowledge(world, operation, first, random);
 }
 
-/** Sends a request until it is answered; undefined when it is refused. */
+/** Sends a request until it has an answer; undefined when it is rejected. */
 export async function answerOf(
   world: World,
   mint: Mint,
@@ -71,36 +72,42 @@ export async function answerOf(
   random: Random,
 ): Promise<Answer | undefined> {
   let lost = 0;
-  for (const deadline = Date.now() + PATIENCE_MS; Date.now() < deadline; await sleep(random.int(20))) {
-    const sending = operation.send(mint);
-    // The store looks at the clock before it waits for anything.
-    const sentAt = world.clock.last();
-    try {
-      const answer = await sending;
-      if (lost > 0 && answer.at !== undefined) count(world.events, answer.at === sentAt ? 'not arrived' : 'arrived');
-      return answer;
-    } catch (error) {
-      const code = codeOf(error);
-      if (!isLost(code)) {
-        refuse(world, operation, code, lost);
-        return undefined;
-      }
-      lost += 1;
-      count(world.events, 'answers lost');
+  for (const deadline = Date.now() + ANSWER_TIMEOUT_MS; Date.now() < deadline; await sleep(random.int(20))) {
+    const outcome = await attempt(world, mint, operation, lost > 0);
+    if (typeof outcome !== 'string') return outcome;
+    if (!isLost(outcome) && !isWithoutEffect(outcome)) {
+      reject(world, operation, outcome, lost);
+      return undefined;
     }
+    lost += Number(isLost(outcome));
+    count(world.events, isLost(outcome) ? 'answers lost' : 'without effect');
   }
-  blame(world, `${operation.kind} ${operation.key} had no answer in ${PATIENCE_MS / 1000} s`);
+  blame(world, `${operation.kind} ${operation.key} had no answer within ${ANSWER_TIMEOUT_MS / 1000} s`);
   return undefined;
 }
 
-function refuse(world: World, operation: Operation, code: string, lost: number): void {
+/** Sends a request once: its answer, or the code of its error. */
+async function attempt(world: World, mint: Mint, operation: Operation, wasLost: boolean): Promise<Answer | string> {
+  const sending = operation.send(mint);
+  // The store reads the clock before it waits for anything.
+  const sentAt = world.clock.last();
+  try {
+    const answer = await sending;
+    if (wasLost && answer.at !== undefined) count(world.events, answer.at === sentAt ? 'not arrived' : 'arrived');
+    return answer;
+  } catch (error) {
+    return codeOf(error);
+  }
+}
+
+function reject(world: World, operation: Operation, code: string, lost: number): void {
   const { kind, key, expected } = operation;
-  if (!expected.includes(code)) blame(world, `${kind} ${key} was refused: ${code}`);
-  count(world.refused, `${kind} ${code}`);
+  if (!expected.includes(code)) blame(world, `${kind} ${key} was rejected: ${code}`);
+  count(world.rejected, `${kind} ${code}`);
   if (lost > 0 && code !== 'MINT.KEY_REUSED') world.inDoubt.push(operation);
 }
 
-/** Frees expired holds. There is no key, so of an answer that was lost only the time is known. */
+/** Releases expired holds. The call has no key, so only its time is known when its answer is lost. */
 async function sweep(world: World, mint: Mint): Promise<void> {
   const sending = releaseExpired(mint);
   const sentAt = world.clock.last();
@@ -112,12 +119,13 @@ async function sweep(world: World, mint: Mint): Promise<void> {
       freed.map(({ id }) => ({ holdId: id, how: 'expired 0' })),
     );
   } catch (error) {
-    if (!isLost(codeOf(error))) blame(world, `a sweep was refused: ${codeOf(error)}`);
-    world.lostSweeps.add(sentAt);
+    const code = codeOf(error);
+    if (isLost(code)) world.lostSweeps.add(sentAt);
+    else if (!isWithoutEffect(code)) blame(world, `a sweep was rejected: ${code}`);
   }
 }
 
-/** Counts the rewards of one stake, sometimes of all. It does not matter how often, so nothing is repeated. */
+/** Accrues the rewards of one stake, sometimes of all. Accruing is idempotent, so a lost answer does not matter. */
 async function accrue(world: World, mint: Mint, random: Random): Promise<void> {
   const { activeStakes } = world;
   const isOfAll = activeStakes.length === 0 || random.chance(0.02);
@@ -125,6 +133,7 @@ async function accrue(world: World, mint: Mint, random: Random): Promise<void> {
     await accrueRewards(mint, isOfAll ? {} : { stakeId: random.pick(activeStakes).id });
     count(world.answered, isOfAll ? 'accrue all' : 'accrue');
   } catch (error) {
-    if (!isLost(codeOf(error))) blame(world, `an accrual was refused: ${codeOf(error)}`);
+    const code = codeOf(error);
+    if (!isLost(code) && !isWithoutEffect(code)) blame(world, `an accrual was rejected: ${code}`);
   }
 }

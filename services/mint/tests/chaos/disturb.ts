@@ -4,11 +4,11 @@ import type { Client } from 'pg';
 import type { Mint } from '../../src';
 import type { Random } from './random';
 import type { ChaosServer, Ledger } from './server';
-import { blame, count, isOver, type World } from './world';
+import { count, isOver, type World } from './world';
 
 const EVERY_MS = 100;
 
-/** Sockets of a store's connections, which can be cut as a network does it: the server does not hear of it in time. */
+/** The connections of a store, whose sockets can be cut as a network does it: the server does not notice in time. */
 export function watchSockets(mint: Mint): Set<Client> {
   const clients = new Set<Client>();
   mint.pool.on('connect', (client) => clients.add(client as Client));
@@ -16,7 +16,7 @@ export function watchSockets(mint: Mint): Set<Client> {
   return clients;
 }
 
-/** Drops a connection about every 100 ms: by the network, or by an administrator at the server. */
+/** Drops a connection about every 100 ms: by cutting its socket, or by terminating its backend. */
 export async function dropConnections(
   world: World,
   { admin }: Ledger,
@@ -47,28 +47,13 @@ async function terminateOne(world: World, admin: Ledger['admin'], random: Random
   });
 }
 
-/** Kills the server each time that so many operations were begun. */
-export async function killAt(
-  world: World,
-  server: ChaosServer,
-  ledger: Ledger,
-  moments: readonly number[],
-): Promise<void> {
+/** Kills the server when the number of begun operations reaches each of the moments. */
+export async function killAt(world: World, server: ChaosServer, moments: readonly number[]): Promise<void> {
   for (const moment of moments) {
     while (world.begun < moment && !isOver(world)) await sleep(5);
     if (isOver(world)) return;
-    await countDeadlocks(world, ledger);
     const took = await server.killAndRestart();
     count(world.events, 'killed');
     count(world.events, 'ms without a server', took);
   }
-}
-
-/** A killed server forgets its own counts. */
-export async function countDeadlocks(world: World, { admin }: Ledger): Promise<void> {
-  await withClient(admin, async (client) => {
-    const sql = 'SELECT deadlocks::int FROM pg_stat_database WHERE datname = current_database()';
-    const { rows } = await client.query<{ deadlocks: number }>(sql);
-    count(world.events, 'deadlocks', rows[0]?.deadlocks ?? 0);
-  }).catch((error: unknown) => blame(world, `the deadlocks could not be counted: ${String(error)}`));
 }

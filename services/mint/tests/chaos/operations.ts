@@ -27,24 +27,24 @@ import {
 } from '../../src';
 import { type Entry, entryOf, type Facts, unitsOf } from './told';
 
-/** What a client asks for under a key, any number of times. */
+/** A request of a client under one key, which may be sent any number of times. */
 export interface Operation {
   readonly kind: string;
   readonly key: string;
-  /** Refusals that are no fault. */
+  /** Codes of rejections that are not faults. */
   readonly expected: readonly string[];
   readonly send: (mint: Mint) => Promise<Answer>;
 }
 
 export interface Answer {
   readonly facts: Facts;
-  /** The whole answer: that to a repeat must have the same. */
+  /** The whole answer; a repeat must get the same. */
   readonly text: string;
-  /** When it took effect, in milliseconds since 1970: by which attempt. Not every answer tells. */
+  /** When the request took effect, in milliseconds since 1970: it identifies the attempt. Some answers have no time. */
   readonly at: number | undefined;
 }
 
-/** The wallets of the system, by currency. */
+/** The system wallets of a currency. */
 export interface SystemWallets {
   readonly treasury: string;
   readonly staking: string;
@@ -52,15 +52,15 @@ export interface SystemWallets {
 
 const PAYMENT = ['MINT.INSUFFICIENT_FUNDS', 'MINT.CURRENCY_MISMATCH', 'MINT.SAME_WALLET'];
 
-/** Amounts here are text or Decimal; the store's own types allow more. */
+/** In these tests amounts are text or Decimal; the types of the store allow more. */
 const units = (amount: unknown) => unitsOf(amount as Parameters<typeof unitsOf>[0]);
 
-/** Compared with what was asked, for an answer that fits another request is as wrong as none. */
+/** Compares an answer with its request: an answer to another request is a fault. */
 function requireFit(asked: object, answered: object): void {
   for (const [field, value] of Object.entries(asked)) {
     const found = (answered as Record<string, unknown>)[field];
     const isSame = typeof value === 'bigint' ? units(found) === value : found === value;
-    if (!isSame) throw new Error(`the answer has ${field} ${String(found)}, asked for was ${String(value)}`);
+    if (!isSame) throw new Error(`the answer has ${field} ${String(found)} instead of ${String(value)}`);
   }
 }
 
@@ -125,7 +125,7 @@ export function holdOf(input: HoldInput): Operation {
     requireFit(asked, made);
     return { facts: { entries: [], hold: made }, text: JSON.stringify(made), at: made.createdAt.getTime() };
   };
-  // Whoever reached nobody for long sends a hold that has expired meanwhile.
+  // A client that could not connect for long sends a hold that has expired by then.
   return { kind: 'hold', key: requestKey, expected: [...PAYMENT, 'MINT.INVALID_INPUT'], send };
 }
 
@@ -197,13 +197,18 @@ export function knowledgeOf(input: SubmitKnowledgeInput, { treasury }: SystemWal
   return { kind: 'knowledge', key, expected: ['MINT.PROOF_REWARDED'], send };
 }
 
-/** The code of what was thrown, or what it says. */
+/** The code of an error, or its message. */
 export function codeOf(error: unknown): string {
   const { code, message } = error as Partial<SuiteError>;
   return code ?? String(message);
 }
 
-/** Whether a call with this code is sent again until there is an answer. */
+/** Whether the outcome of a call with this error is unknown: the call may have taken effect. */
 export function isLost(code: string): boolean {
-  return ['DATABASE.CONNECTION_LOST', 'DATABASE.NO_CONNECTION'].includes(code);
+  return code === 'DATABASE.CONNECTION_LOST';
+}
+
+/** Whether a call with this error certainly had no effect, because it was not sent or was rolled back. */
+export function isWithoutEffect(code: string): boolean {
+  return ['DATABASE.NO_CONNECTION', 'DATABASE.TIMEOUT', 'DATABASE.TRANSACTION_TIMEOUT'].includes(code);
 }

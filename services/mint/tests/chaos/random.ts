@@ -1,14 +1,14 @@
 import { createHash } from 'node:crypto';
 
-/** Choices that a seed decides: the same seed makes the same ones in the same order. */
+/** Random choices from a seed: the same seed gives the same choices in the same order. */
 export interface Random {
-  /** From 0 on, below the limit. */
+  /** From 0 up to, but not including, the limit. */
   readonly int: (below: number) => number;
   readonly chance: (probability: number) => boolean;
   readonly pick: <Item>(items: readonly Item[]) => Item;
 }
 
-/** The generator sfc32 (C. Doty-Humphrey, PractRand), started from a hash of the seed. */
+/** The generator sfc32 (C. Doty-Humphrey, PractRand), initialized with a hash of the seed. */
 export function randomOf(seed: string): Random {
   const state = new Uint32Array(new Uint8Array(createHash('sha256').update(seed).digest()).buffer.slice(0, 16));
   const next = (): number => {
@@ -23,7 +23,7 @@ export function randomOf(seed: string): Random {
     chance: (probability) => next() < probability,
     pick: <Item>(items: readonly Item[]): Item => {
       const item = items[int(items.length)];
-      if (item === undefined) throw new Error('there is nothing to pick');
+      if (item === undefined) throw new Error('cannot pick from an empty list');
       return item;
     },
   };

@@ -1,12 +1,12 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { Client } from 'pg';
 import { type Mint, reconcile } from '../../src';
-import { codeOf, isLost } from './operations';
+import { codeOf, isLost, isWithoutEffect } from './operations';
 import type { Ledger } from './server';
 import { unitsOf } from './told';
 import { blame, count, isOver, type World } from './world';
 
-const RECONCILED = 10;
+const RECONCILE_INTERVALS = 10;
 
 interface BalanceRow {
   readonly id: string;
@@ -16,8 +16,8 @@ interface BalanceRow {
 }
 
 /**
- * Looks all the time, in one snapshot each: the users' wallets first, the system's a moment later. All money of a currency
- * adds up to nothing, and nobody has less than is held of it.
+ * Reads all balances again and again, each time in one snapshot: the users' wallets first, the system wallets a little later.
+ * The balances of a currency must add up to zero, and no balance may be less than its held amount.
  */
 export async function readSums(world: World, { url }: Ledger): Promise<void> {
   while (!isOver(world)) {
@@ -27,7 +27,7 @@ export async function readSums(world: World, { url }: Ledger): Promise<void> {
       await client.connect();
       while (!isOver(world)) await readOnce(world, client);
     } catch {
-      // It was dropped or there is no server: another connection will do.
+      // The connection was dropped, or the server is down: try another connection.
       await sleep(20);
     } finally {
       await client.end().catch(() => undefined);
@@ -46,29 +46,32 @@ async function readOnce(world: World, client: Client): Promise<void> {
   for (const { currency, balance } of [...users.rows, ...system.rows]) {
     sums.set(currency, (sums.get(currency) ?? 0n) + unitsOf(balance));
   }
-  for (const [currency, sum] of sums) if (sum !== 0n) blame(world, `a reader saw ${sum} units of ${currency} too many`);
+  for (const [currency, sum] of sums)
+    if (sum !== 0n) blame(world, `a reader saw balances in ${currency} that add up to ${sum} units`);
   for (const { id, balance, held } of users.rows) {
-    if (unitsOf(balance) < unitsOf(held)) blame(world, `a reader saw ${id} with ${balance}, of which ${held} are held`);
+    if (unitsOf(balance) < unitsOf(held))
+      blame(world, `a reader saw the wallet ${id} with a balance of ${balance}, of which ${held} is held`);
   }
   count(world.events, 'sums read');
 }
 
-/** Reconciles ten times while everybody works. */
+/** Runs reconcile at regular intervals while the clients work. */
 export async function reconcileMeanwhile(world: World, mint: Mint): Promise<void> {
-  for (let part = 1; part < RECONCILED; part += 1) {
-    while (world.begun < (world.operations * part) / RECONCILED && !isOver(world)) await sleep(20);
+  for (let part = 1; part < RECONCILE_INTERVALS; part += 1) {
+    while (world.begun < (world.operations * part) / RECONCILE_INTERVALS && !isOver(world)) await sleep(20);
     if (isOver(world)) return;
     try {
       blameDifferences(world, await reconcile(mint));
       count(world.events, 'reconciled meanwhile');
     } catch (error) {
-      if (!isLost(codeOf(error))) blame(world, `reconcile was refused: ${codeOf(error)}`);
+      const code = codeOf(error);
+      if (!isLost(code) && !isWithoutEffect(code)) blame(world, `reconcile was rejected: ${code}`);
     }
   }
 }
 
 export function blameDifferences(world: World, differences: Awaited<ReturnType<typeof reconcile>>): void {
   for (const { check, subject, expected, found } of differences) {
-    blame(world, `reconcile: ${check} of ${subject} is ${found.toFixed()}, not ${expected.toFixed()}`);
+    blame(world, `reconcile: ${check} of ${subject} is ${found.toFixed()} instead of ${expected.toFixed()}`);
   }
 }

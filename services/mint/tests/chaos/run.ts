@@ -1,10 +1,10 @@
 import { type Mint, openMint } from '../../src';
-import { audit, waitForTheDead } from './audit';
+import { audit, waitForSessions } from './audit';
 import { answerOf, runClient } from './client';
-import { countDeadlocks, dropConnections, killAt, watchSockets } from './disturb';
+import { dropConnections, killAt, watchSockets } from './disturb';
 import { type Random, randomOf } from './random';
 import { readSums, reconcileMeanwhile } from './reader';
-import type { ChaosServer, Ledger } from './server';
+import { type ChaosServer, countDeadlocks, type Ledger } from './server';
 import { acknowledge, blame, chaosClock, count, isOver, openWorld, type Tally, type World } from './world';
 
 const CLIENTS = 16;
@@ -13,27 +13,28 @@ const STORES = 4;
 export interface ChaosOptions {
   readonly operations: number;
   readonly seed: string;
-  /** How often the server is killed, at random among the operations. */
+  /** How many times the server is killed, at random points of the run. */
   readonly kills: number;
 }
 
 export interface ChaosReport {
   readonly faults: readonly string[];
-  /** Operations that were begun, of which each was answered, refused or is a fault. */
+  /** The number of operations that were begun; each was answered, rejected or is a fault. */
   readonly begun: number;
   readonly answered: Tally;
-  readonly refused: Tally;
+  readonly rejected: Tally;
   readonly events: Tally;
   readonly seconds: number;
 }
 
 /**
- * Lets 16 clients of four stores do random operations while connections are dropped, the server is killed and others read,
- * then compares what was acknowledged with what is there. The seed decides what each client asks for, as far as that does
- * not depend on what it and others were answered before; the interleaving is nobody's choice.
+ * Runs random operations by 16 clients of four stores while connections are dropped, the server is killed and others read,
+ * then compares the acknowledged operations with the database. The seed determines the requests of each client as far as
+ * they do not depend on earlier answers; it does not determine the interleaving.
  */
 export async function runChaos(server: ChaosServer, ledger: Ledger, options: ChaosOptions): Promise<ChaosReport> {
   const startedAt = performance.now();
+  const deadlocksBefore = await countDeadlocks(server);
   const random = randomOf(options.seed);
   const clock = chaosClock(random);
   const stores = Array.from({ length: STORES }, () => openStoreOf(ledger, clock.look));
@@ -46,43 +47,43 @@ export async function runChaos(server: ChaosServer, ledger: Ledger, options: Cha
   await allOrBlame(world, [
     ...clients,
     dropConnections(world, ledger, sockets, random),
-    killAt(world, server, ledger, killMoments(options, random)),
+    killAt(world, server, killMoments(options, random)),
     readSums(world, ledger),
     reconcileMeanwhile(world, operator),
   ]);
   await Promise.all([...stores, operator].map((store) => store.close()));
-  await countDeadlocks(world, ledger);
   await settleAndAudit(world, ledger, random);
-  const { begun, answered, refused, events, faults } = world;
-  return { faults, begun, answered, refused, events, seconds: (performance.now() - startedAt) / 1_000 };
+  count(world.events, 'deadlocks', (await countDeadlocks(server)) - deadlocksBefore);
+  const { begun, answered, rejected, events, faults } = world;
+  return { faults, begun, answered, rejected, events, seconds: (performance.now() - startedAt) / 1_000 };
 }
 
 function openStoreOf({ url }: Ledger, clock: () => Date): Mint {
-  // What is slow on a busy machine is none of this test's business.
+  // Slow queries on a busy machine do not matter here.
   return openMint({ url, clock, pool: { max: CLIENTS / STORES }, slowQueryMs: 60_000 });
 }
 
-/** One in each part of the run, not at its very edges. */
+/** One moment in each part of the run, not close to its ends. */
 function killMoments({ kills, operations }: ChaosOptions, random: Random): readonly number[] {
   return Array.from({ length: kills }, (_, n) =>
     Math.floor((operations / kills) * (n + 0.15 + random.int(700) / 1_000)),
   );
 }
 
-/** One that throws ends the others, and the run tells why. */
+/** An exception in one of them ends the others and becomes a fault of the run. */
 async function allOrBlame(world: World, work: readonly Promise<void>[]): Promise<void> {
   await Promise.all(
     work.map((one) =>
       one.catch((error: unknown) => {
-        while (!isOver(world)) blame(world, `it broke off: ${error instanceof Error ? error.stack : String(error)}`);
+        while (!isOver(world)) blame(world, `the run failed: ${error instanceof Error ? error.stack : String(error)}`);
       }),
     ),
   );
 }
 
-/** What was refused after an answer was lost is asked for once more, now that nothing is under way; then all is compared. */
+/** Sends requests that were rejected after a lost answer once more, now that nothing is running; then compares everything. */
 async function settleAndAudit(world: World, ledger: Ledger, random: Random): Promise<void> {
-  await waitForTheDead(ledger);
+  await waitForSessions(ledger);
   const store = openStoreOf(ledger, world.clock.look);
   try {
     for (const operation of world.inDoubt.splice(0)) {

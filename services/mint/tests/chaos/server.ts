@@ -1,4 +1,4 @@
-import { chmod, mkdtemp, rm } from 'node:fs/promises';
+import { chmod, mkdtemp, readFile, rm } from 'node:fs/promises';
 import os from 'node:os';
 import path from 'node:path';
 import type { DatabaseUrl } from '@azora/db-core';
@@ -16,24 +16,24 @@ import {
 } from '@azora/db-fleet';
 import { repositoryRoot } from '@azora/db-testkit';
 
-/** A server of the test's own, which it may kill, with the settings that the embedded server has: fsync is on. */
+/** A server for one test file, which may kill it, with the settings of the embedded server: fsync is on. */
 export interface ChaosServer {
   readonly home: string;
-  /** Kills the postmaster and then its children by kill -9, starts it again, and tells how long that took. */
+  /** Kills the postmaster and then its children with SIGKILL, starts the server again and returns the milliseconds it took. */
   readonly killAndRestart: () => Promise<number>;
   readonly close: () => Promise<void>;
 }
 
 /** A migrated mint database on that server. */
 export interface Ledger {
-  /** The app role's, as a store gets it. */
+  /** The URL of the app role, as a store gets it. */
   readonly url: string;
   readonly admin: DatabaseUrl;
 }
 
 export async function openChaosServer(): Promise<ChaosServer> {
   const checkout = await mkdtemp(path.join(os.tmpdir(), 'azora-chaos-'));
-  // The account that the server runs under when the tests are root's has to get through.
+  // When root runs the tests, the server runs under another account, which must be able to enter.
   await chmod(checkout, 0o755);
   const home = path.join(checkout, '.azora');
   await startEmbedded({ home });
@@ -47,7 +47,7 @@ export async function openChaosServer(): Promise<ChaosServer> {
   };
 }
 
-/** Makes a database as the toolkit makes one: its role, its rights and its migrations. */
+/** Creates a database in the same way as the toolkit: role, grants and migrations. */
 export async function createLedger({ home }: ChaosServer, database: string): Promise<Ledger> {
   const { url: maintenance } = await startEmbedded({ home });
   const [service] = selectServices(await findServices(repositoryRoot()), ['mint']);
@@ -60,7 +60,16 @@ export async function createLedger({ home }: ChaosServer, database: string): Pro
   return { url: appUrl(target, passwordOf).href, admin };
 }
 
-/** The postmaster first, so that nobody cleans up after the others; their pids are its own word. */
+/**
+ * The number of deadlocks since the server was created, from its log. The counters of pg_stat_database come late, and a
+ * killed server loses them.
+ */
+export async function countDeadlocks({ home }: ChaosServer): Promise<number> {
+  const log = await readFile(path.join(home, 'embedded', 'server.log'), 'utf8');
+  return log.match(/ERROR: {2}deadlock detected$/gm)?.length ?? 0;
+}
+
+/** Kills the postmaster first, so that it cannot clean up after the others. */
 async function killAndRestart(home: string): Promise<number> {
   const { url, pid } = await startEmbedded({ home });
   const children = await withClient(url, async (client) => {
@@ -75,7 +84,7 @@ async function killAndRestart(home: string): Promise<number> {
     try {
       process.kill(child, 'SIGKILL');
     } catch {
-      // It ended when it saw that the postmaster was gone.
+      // The child has already ended because the postmaster is gone.
     }
   }
   const restarted = await startEmbedded({ home });

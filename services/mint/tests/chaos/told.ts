@@ -1,8 +1,8 @@
 import type { Hold, MiningRecord, Prisma, Stake, Transaction } from '../../src';
 
-/** One movement of money, as an answer told it or as the database has it. */
+/** One movement of money, from an answer or from the database. */
 export interface Entry {
-  /** What makes two entries the same: all that is known of it, and of the id whether it is known. */
+  /** Two entries with the same line are the same entry. */
   readonly line: string;
   readonly id: string | undefined;
   readonly from: string;
@@ -14,17 +14,17 @@ export interface Entry {
   readonly at: number;
 }
 
-/** What one answer tells. */
+/** The content of one answer. */
 export interface Facts {
   readonly entries: readonly Entry[];
   readonly hold?: Hold;
-  /** How a hold ended: its status and the amount captured. */
+  /** The final status of holds and their captured amount. */
   readonly ended?: readonly { readonly holdId: string; readonly how: string }[];
   readonly stake?: Stake;
   readonly record?: MiningRecord;
 }
 
-/** All that the server has acknowledged, once per key: the ledger as its clients must be able to rely on it. */
+/** Everything that the server has acknowledged, once per key: the ledger on which its clients rely. */
 export interface Told {
   readonly entries: Map<string, readonly Entry[]>;
   readonly holds: Map<string, { readonly key: string; readonly walletId: string; readonly units: bigint }>;
@@ -62,7 +62,7 @@ export function recordLine({ walletId, proofHash, status, reward, transactionId 
   return [walletId, proofHash, status, unitsOf(reward), transactionId ?? '-'].join(' ');
 }
 
-/** Writes down an answer; false when one was written down under this key before. */
+/** Records an answer; false when its key already has one. */
 export function writeDown(told: Told, key: string, facts: Facts): boolean {
   if (told.entries.has(key)) return false;
   told.entries.set(key, facts.entries);

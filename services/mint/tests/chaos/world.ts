@@ -25,35 +25,35 @@ export interface ActiveStake {
   readonly units: bigint;
 }
 
-/** A time that runs half a minute further with every look at it, and now and then goes back. */
+/** A clock that advances half a minute with each reading and sometimes goes back. */
 export interface ChaosClock {
   readonly look: () => Date;
-  /** What the last look showed, in milliseconds since 1970. */
+  /** The last reading, in milliseconds since 1970. */
   readonly last: () => number;
 }
 
-/** Counts by name: what was answered, refused, dropped. */
+/** Counts by name. */
 export type Tally = Record<string, number>;
 
-/** All that the clients, the reader and who disturbs them share. */
+/** The state that the clients, the reader and the disturbances share. */
 export interface World {
   readonly wallets: readonly ChaosWallet[];
   readonly system: Readonly<Record<Currency, SystemWallets>>;
   readonly clock: ChaosClock;
   readonly openHolds: OpenHold[];
   readonly activeStakes: ActiveStake[];
-  /** Some of what was acknowledged, to be sent again. */
+  /** A sample of acknowledged requests, to be sent again. */
   readonly recent: { readonly operation: Operation; readonly text: string }[];
-  /** Refused after an attempt of which nobody heard: that attempt may still arrive. */
+  /** Requests that were rejected after a lost answer: the lost attempt may still take effect. */
   readonly inDoubt: Operation[];
   /** Times of sweeps of expired holds whose answer was lost. */
   readonly lostSweeps: Set<number>;
   readonly told: Told;
   readonly answered: Tally;
-  readonly refused: Tally;
+  readonly rejected: Tally;
   readonly events: Tally;
   readonly faults: string[];
-  /** Operations that clients have begun. */
+  /** The number of operations that clients have begun. */
   begun: number;
   readonly operations: number;
   readonly seed: string;
@@ -67,7 +67,7 @@ const WALLETS: readonly (readonly [Currency, number])[] = [
 ];
 const WELCOME = '10000';
 const RECENT = 2_000;
-const MOST_FAULTS = 20;
+const MAX_FAULTS = 20;
 const TICK_MS = 30_000;
 const STEP_BACK_MS = 600_000;
 
@@ -75,13 +75,13 @@ export function count(tally: Tally, name: string, by = 1): void {
   tally[name] = (tally[name] ?? 0) + by;
 }
 
-/** Notes what must not be; enough of them end the run. */
+/** Records a fault; MAX_FAULTS of them end the run. */
 export function blame(world: World, fault: string): void {
-  if (world.faults.length < MOST_FAULTS) world.faults.push(fault);
+  if (world.faults.length < MAX_FAULTS) world.faults.push(fault);
 }
 
 export function isOver(world: World): boolean {
-  return world.begun >= world.operations || world.faults.length >= MOST_FAULTS;
+  return world.begun >= world.operations || world.faults.length >= MAX_FAULTS;
 }
 
 export function chaosClock(random: Random): ChaosClock {
@@ -97,7 +97,7 @@ export function chaosClock(random: Random): ChaosClock {
   };
 }
 
-/** Opens 50 wallets with money in them. */
+/** Opens 50 wallets and gives each a balance. */
 export async function openWorld(
   { admin }: Ledger,
   mint: Mint,
@@ -108,7 +108,7 @@ export async function openWorld(
   const world: World = {
     ...{ wallets: await openWallets(mint), system, clock, operations, seed, begun: 0 },
     ...{ openHolds: [], activeStakes: [], recent: [], inDoubt: [], lostSweeps: new Set(), told: nothingTold() },
-    ...{ answered: {}, refused: {}, events: {}, faults: [] },
+    ...{ answered: {}, rejected: {}, events: {}, faults: [] },
   };
   for (const { id } of world.wallets) {
     const welcome = issueOf({ to: id, amount: WELCOME, idempotencyKey: `welcome-${id}` });
@@ -139,11 +139,11 @@ async function findSystemWallets(admin: Ledger['admin']): Promise<World['system'
   return found as unknown as World['system'];
 }
 
-/** Takes up a first answer: it is written down, and others may work on what it made. */
+/** Records a first answer and offers its holds and stakes to the other clients. */
 export function acknowledge(world: World, operation: Operation, { facts, text }: Answer, random: Random): void {
   const { told, recent } = world;
   if (!writeDown(told, operation.key, facts)) {
-    blame(world, `${operation.kind} ${operation.key}: its key had an answer already`);
+    blame(world, `${operation.kind} ${operation.key}: its key already has an answer`);
     return;
   }
   count(world.answered, operation.kind);
@@ -153,7 +153,7 @@ export function acknowledge(world: World, operation: Operation, { facts, text }:
   if (operation.kind === 'unstake' && random.chance(0.9)) withdraw(world, facts);
 }
 
-/** What others may now capture, release, claim of and unstake. */
+/** Offers holds to capture or release, and stakes to claim or unstake. */
 function offer({ told, wallets, openHolds, activeStakes }: World, { hold, stake }: Facts): void {
   const walletId = hold?.walletId ?? stake?.walletId;
   const wallet = wallets.find(({ id }) => id === walletId);

@@ -1,13 +1,13 @@
 import { knowledgeDifficulty, knowledgeReward, Prisma, stakingReward } from '../../src';
 
-/** The ledger as it ought to be, without a database. Amounts are Decimals of at most 8 places. */
+/** A model of the ledger in memory. Amounts are Decimals with at most 8 places. */
 export interface Model {
   /** Milliseconds since 1970. */
   now: number;
   readonly wallets: ModelWallet[];
   readonly holds: ModelHold[];
   readonly stakes: ModelStake[];
-  /** Wallet, activity and proof of what was rewarded. */
+  /** Wallet, activity and proof of the rewarded submissions. */
   readonly proofs: Set<string>;
 }
 
@@ -17,7 +17,7 @@ export interface ModelWallet {
   held: Prisma.Decimal;
   earned: Prisma.Decimal;
   mined: Prisma.Decimal;
-  /** What it mined, by the day. */
+  /** The mined amount by day. */
   readonly minedOn: Map<string, Prisma.Decimal>;
   isClosed: boolean;
 }
@@ -46,7 +46,7 @@ const NOTHING = money(0);
 const MINIMUM_SCORE = '0.6';
 const DAILY_CAP = 100;
 
-/** The wallets of a run: two with money, and two that can be closed as they are. */
+/** The wallets of a run: two with a balance and two that can be closed. */
 export const WALLETS = [
   { currency: 'AZR', welcome: '100' },
   { currency: 'AZR', welcome: '100' },
@@ -75,7 +75,7 @@ export function newModel(now: number): Model {
   };
 }
 
-/** The element of a list that is never empty where this is asked. */
+/** The element at an index that must exist. */
 export function at<Item>(items: readonly Item[], index: number): Item {
   const item = items[index];
   if (item === undefined) throw new Error(`the model has no ${index}`);
@@ -88,7 +88,7 @@ export interface Payment {
   readonly amount: string;
 }
 
-/** A refusal by its code; undefined when it happened. */
+/** The error code of a rejected operation; undefined when it takes effect. */
 export type Refusal = string | undefined;
 
 const available = ({ balance, held }: ModelWallet) => balance.sub(held);
@@ -105,7 +105,7 @@ function give(model: Model, wallet: number, amount: Prisma.Decimal | string | nu
   receiver.balance = receiver.balance.add(amount);
 }
 
-/** All or nothing, judged by what is left when all have happened. */
+/** Makes all payments or none; only the balances after all of them count. */
 export function pay(model: Model, payments: readonly Payment[]): Refusal {
   const refused = payments.map(({ from, to }) => refusalOfSides(model, from, to)).find((code) => code !== undefined);
   if (refused !== undefined) return refused;
@@ -123,7 +123,7 @@ export function pay(model: Model, payments: readonly Payment[]): Refusal {
   return undefined;
 }
 
-/** What only one wallet of a user takes part in: it must be open, and able to pay. */
+/** The checks of an operation on one wallet: it must be open and cover the amount. */
 function refusalOfWallet(wallet: ModelWallet, amount: Prisma.Decimal | string | number = 0): Refusal {
   if (wallet.isClosed) return 'MINT.WALLET_CLOSED';
   return available(wallet).lt(amount) ? 'MINT.INSUFFICIENT_FUNDS' : undefined;
@@ -191,7 +191,7 @@ export function releaseOf(model: Model, n: number): Refusal {
   return undefined;
 }
 
-/** Frees what has expired and tells which. */
+/** Releases expired holds and returns their indexes. */
 export function expire(model: Model): readonly number[] {
   const due = model.holds.flatMap((hold, n) => (hold.status === 'held' && hold.expiresAt <= model.now ? [n] : []));
   for (const n of due) endHold(model, at(model.holds, n), 'expired');

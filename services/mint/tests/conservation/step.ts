@@ -2,20 +2,20 @@ import fc from 'fast-check';
 import type { Mint } from '../../src';
 import type { Model, Refusal } from './model';
 
-/** The store beside the model, and the ids of what stands in the model at the same place. */
+/** The store, with the ids of the rows at the same indexes as in the model. */
 export interface Real {
   readonly mint: Mint;
   readonly wallets: readonly string[];
   readonly holds: string[];
   readonly stakes: string[];
-  /** A key that was never used. */
+  /** An unused key. */
   readonly newKey: () => string;
   readonly setClock: (now: number) => void;
-  /** Sends the last request that took effect again, and what it answered. */
+  /** Repeats the last request that took effect; `answer` is its first answer. */
   repeat: (() => Promise<unknown>) | undefined;
   answer: string;
   readonly counts: Record<string, number>;
-  /** Compares the wallets with the model's. */
+  /** Compares the wallets with those of the model. */
   readonly expectAlike: (model: Model) => Promise<void>;
 }
 
@@ -25,7 +25,7 @@ export interface Told {
   readonly id?: string;
 }
 
-/** Does it in the model and in the store, which have to answer alike and to have the same wallets afterwards. */
+/** Runs an operation in the model and in the store: outcomes and wallets must be equal. */
 export async function both<Answer extends object>(
   real: Real,
   model: Model,
@@ -53,10 +53,10 @@ export async function both<Answer extends object>(
 }
 
 export const HOUR_MS = 3_600_000;
-/** Few of them, so that what ends at a moment is also met at that moment. */
+/** Few different durations, so that steps also happen exactly when a hold or a lock ends. */
 const hoursPassed = fc.constantFrom(0, 0, 0, 0, 0, 0, 1, 24);
 
-/** A step of a run, some time after the one before it. */
+/** A step of a run, some time after the previous one. */
 export function step<Input>(
   name: string,
   inputs: fc.Arbitrary<Input>,

@@ -20,7 +20,7 @@ import { at, type Model } from './model';
 import { both, HOUR_MS, type Step, step, type Told } from './step';
 
 const wallet = fc.nat({ max: 3 });
-/** Mostly one of the three that share a currency, so that most payments can be made. */
+/** Mostly one of the three wallets with the same currency, so that most payments are possible. */
 const otherWallet = fc.oneof({ weight: 9, arbitrary: fc.nat({ max: 2 }) }, { weight: 1, arbitrary: wallet });
 const amount = fc
   .oneof(
@@ -29,7 +29,7 @@ const amount = fc
     { weight: 2, arbitrary: fc.constantFrom(10n ** 10n, 5n * 10n ** 9n) },
   )
   .map((units) => ledger.money(units.toString()).div(1e8).toFixed());
-/** Mostly two that can pay each other. */
+/** Mostly two wallets that can pay each other. */
 const sides = fc
   .oneof(
     { weight: 9, arbitrary: fc.constantFrom([0, 1], [1, 0], [0, 2], [1, 2], [2, 0], [2, 1]) },
@@ -37,7 +37,7 @@ const sides = fc
   )
   .map(([from = 0, to = 0]) => ({ from, to }));
 const payment = fc.tuple(sides, amount).map(([between, sum]) => ({ ...between, amount: sum }));
-/** One of the two that were made last. */
+/** One of the last two. */
 const recent = fc.nat({ max: 1 });
 const indexOf = (made: readonly unknown[], n: number) => Math.max(made.length - 1 - n, 0);
 const orNot = <Value>(value: fc.Arbitrary<Value>) => fc.option(value, { nil: undefined });
@@ -127,7 +127,7 @@ const releases = step(
   hasHold,
 );
 
-/** Those of other runs, in the same database, are freed on the way. */
+/** Also releases expired holds of other runs in the same database. */
 const sweeps = step('releaseExpired', fc.constant(null), async (model, real) => {
   const due = ledger.expire(model).map((n) => at(real.holds, n));
   const freed = (await releaseExpired(real.mint, { limit: 10_000 })).map(({ id }) => id);
@@ -219,7 +219,7 @@ const repeats = step('repeat', fc.constant(null), async (model, real) => {
   await real.expectAlike(model);
 });
 
-/** Every operation, the frequent ones more than once. */
+/** All operations; frequent ones are listed more than once. */
 export const STEPS: fc.Arbitrary<Step>[] = [
   ...[
     transfers,

@@ -1,10 +1,11 @@
 -- Why: when one of the transfers of a call is rejected, the others no longer have to be made one by one.
 -- Locks: none that reads or writes wait for: one function is dropped and two are created. A process of the previous version
 -- calls the dropped function, gets an error, and makes each transfer by a call of its own.
--- Rerun: no, once per database; inside one transaction.
+-- Runs again: no, once per database; inside one transaction.
 
 SET LOCAL lock_timeout = '5s';
 
+-- lint-ignore drops-unmanaged: transfer_each replaces it
 DROP FUNCTION "transfer_gathered"(text[], text[], text[], text[], text[], numeric[], text[], timestamptz[]);
 
 -- The places of the transfers that "scarce" payers cannot cover when the transfers are made one after the other, each with
