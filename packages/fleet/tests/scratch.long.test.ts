@@ -1,13 +1,12 @@
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { mkdir, readdir, rm, writeFile } from 'node:fs/promises';
+import { readdir } from 'node:fs/promises';
 import os from 'node:os';
 import path from 'node:path';
 import { parseDatabaseUrl } from '@azora/db-core';
-import { removeCompanion } from '../src/postgres/companion/server';
-import { withScratchDatabase } from '../src/postgres/scratch';
 
 const PROGRAM = path.resolve(__dirname, '..', 'dist', 'postgres', 'scratch.js');
+const COMPANION = path.resolve(__dirname, '..', 'dist', 'postgres', 'companion', 'server.js');
 const PLACE = {
   ...{ service: 'scratched', server: 'companion', database: 'azora_scratched' },
   maintenance: parseDatabaseUrl('postgresql://nobody@127.0.0.1:1/postgres', 'a test').href,
@@ -54,26 +53,28 @@ describe('a scratch companion', () => {
   });
 
   it('whose clean-up fails does not hide the error of the work', async () => {
-    const place = { service: 'scratched', server: 'companion', database: 'azora_scratched' } as const;
-    const maintenance = parseDatabaseUrl(PLACE.maintenance, 'a test');
-    let used = '';
-    /** Leaves a file in place of the companion's directory, which the clean-up cannot remove. */
-    const spoil = async (home: string | undefined): Promise<void> => {
-      used = home ?? '';
-      await removeCompanion({ home: used, service: place.service });
-      await rm(path.join(used, 'companion'), { recursive: true, force: true });
-      await mkdir(path.join(used, 'companion'));
-      await writeFile(path.join(used, 'companion', place.service), '');
-    };
-
-    const failing = withScratchDatabase({ ...place, maintenance }, async (_, home) => {
-      await spoil(home);
-      throw new Error('the work failed');
-    });
-    await expect(failing).rejects.toThrow('the work failed');
-    await rm(used, { recursive: true, force: true });
-    const succeeding = withScratchDatabase({ ...place, maintenance }, (_, home) => spoil(home));
-    await expect(succeeding).rejects.toThrow('ENOTDIR');
-    await rm(used, { recursive: true, force: true });
+    expect(await errorAfterSpoiling("throw new Error('the work failed')")).toBe('the work failed');
+    expect(await errorAfterSpoiling('')).toMatch('ENOTDIR');
   });
 });
+
+/** The error of a process whose work puts a file in place of the companion's directory, so that the clean-up fails. */
+async function errorAfterSpoiling(ending: string): Promise<string> {
+  const code = `const { mkdirSync, rmSync, writeFileSync } = require('node:fs');
+    const { withScratchDatabase } = require(${JSON.stringify(PROGRAM)});
+    const { removeCompanion } = require(${JSON.stringify(COMPANION)});
+    let used;
+    withScratchDatabase(${JSON.stringify(PLACE)}, async (_, home) => {
+      used = home;
+      await removeCompanion({ home, service: 'scratched' });
+      rmSync(home + '/companion', { recursive: true, force: true });
+      mkdirSync(home + '/companion');
+      writeFileSync(home + '/companion/scratched', '');
+      ${ending}
+    }).catch((error) => console.log(error.message)).finally(() => rmSync(used, { recursive: true, force: true }))`;
+  const child = spawn(process.execPath, ['-e', code], { stdio: ['ignore', 'pipe', 'inherit'] });
+  let output = '';
+  child.stdout.on('data', (chunk: Buffer) => (output += chunk.toString()));
+  await once(child, 'close');
+  return output.trim();
+}
