@@ -17,7 +17,14 @@ async function overviewOf(target: Target): Promise<ServiceOverview> {
   const openStorage = () => Promise.reject(new Error('the backup store is empty'));
   const [entry] = (
     await readOverview({
-      ...{ targets: [target], schemaModel: { services: [] }, openStorage, write: false, reveal: false, access: new Map() },
+      ...{
+        targets: [target],
+        schemaModel: { services: [] },
+        openStorage,
+        write: false,
+        reveal: false,
+        access: new Map(),
+      },
     })
   ).services;
   if (entry === undefined) throw new Error('a target has an entry');

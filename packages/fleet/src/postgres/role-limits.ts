@@ -12,12 +12,12 @@ export const ROLE_LIMITS = {
   client_connection_check_interval: '2s',
 } as const;
 
-/** The limits that PostgreSQL 17 added. */
+/** The limits that only PostgreSQL 17 and later know. */
 export const ROLE_LIMITS_FROM_17 = { transaction_timeout: '60s' } as const;
 const VERSION_17 = 170_000;
 
 /** The limits that this server knows. Only some platforms can check whether a client is still connected. */
-export function roleLimitsFor(versionNumber: number, version: string): Readonly<Record<string, string>> {
+function roleLimitsFor(versionNumber: number, version: string): Readonly<Record<string, string>> {
   const { client_connection_check_interval: checkInterval, ...limits } = ROLE_LIMITS;
   return {
     ...limits,
