@@ -33,7 +33,7 @@ const employer: SeedPerson = {
   bio: 'Builds products with people who are still learning',
 };
 
-/** Returns the input of every service's seed: three people, and today's midnight UTC, to which all times are relative. */
+/** Returns the input of every service's seed: three people, and today's midnight UTC as the origin of all times. */
 export function seedContext(today: Date, services: readonly string[], repositoryRoot: string): SeedContext {
   const now = new Date(Date.UTC(today.getUTCFullYear(), today.getUTCMonth(), today.getUTCDate()));
   return { now, people: { student, educator, employer }, password: PASSWORD, services, repositoryRoot };

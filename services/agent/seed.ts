@@ -48,7 +48,7 @@ function messageRows(context: SeedContext): Prisma.MessageCreateManyInput[] {
       ...common,
       id: seedUuid('agent.Message.retries-system'),
       role: 'system',
-      content: 'You answer questions about this repository and say where the answer stands.',
+      content: 'You answer questions about this repository and cite the source of each answer.',
       createdAt: minutesBefore(context, 60),
     },
     {
@@ -63,7 +63,7 @@ function messageRows(context: SeedContext): Prisma.MessageCreateManyInput[] {
       id: answerId,
       role: 'assistant',
       content:
-        'The whole transaction is run again, up to five times, with a pause between two tries; what still fails then is thrown.',
+        'The store runs the whole transaction again, up to five times with a pause in between, and then throws the error.',
       model: MODEL,
       tokensUsed: 412,
       createdAt: minutesBefore(context, 58),
@@ -112,7 +112,7 @@ function executionRows(context: SeedContext): Prisma.AgentExecutionCreateManyInp
       conversationId,
       userId: context.people.student.id,
       prompt: 'What happens when two transactions deadlock?',
-      response: 'The whole transaction is run again.',
+      response: 'The store runs the whole transaction again.',
       model: MODEL,
       tokensUsed: 412,
       durationMs: 1_830,

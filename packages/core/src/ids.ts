@@ -2,7 +2,7 @@ import { randomBytes } from 'node:crypto';
 
 const RANDOM_BYTES = 10;
 
-/** Returns a new id shaped like a cuid: "c" and 24 characters. Ids ascend with time, so new ones are neighbors in an index. */
+/** Returns a new id shaped like a cuid: "c" and 24 characters. Ids ascend with time, so an index grows at its end. */
 export function newId(now = Date.now()): string {
   const random = BigInt(`0x${randomBytes(RANDOM_BYTES).toString('hex')}`)
     .toString(36)

@@ -60,7 +60,7 @@ export function defineSeed<Handle extends { close(): Promise<void> }>(seed: Serv
   return seed;
 }
 
-/** Returns the id of the seeded row with this name (`education.Course.python`): shaped like a cuid, the same on every run. */
+/** Returns the id of the seeded row with this name (`education.Course.python`): a cuid, the same on every run. */
 export function seedId(name: string): string {
   const digest = BigInt(`0x${createHash('sha256').update(name).digest('hex')}`);
   return `c${digest.toString(36).slice(0, 24).padEnd(24, '0')}`;
@@ -72,7 +72,7 @@ export function seedUuid(name: string): string {
   return uuidV7(digest.slice(0, 3), digest.slice(3, 6), digest.slice(6, 18));
 }
 
-/** Returns the id of row `index` of a model (`auth.User`) in the volume seed. Ids ascend, so indexes grow at their end. */
+/** Returns the id of row `index` of a model (`auth.User`) in the volume seed. Ids ascend with the index. */
 export function volumeId(model: string, index: number): string {
   return `c${tagOf(model, 36, 8)}${index.toString(36).padStart(16, '0')}`;
 }
@@ -124,7 +124,7 @@ const PLACES = [
   { city: 'Kigali', country: 'RW' },
 ] as const;
 
-/** Returns user `index` of the volume seed. Of ten users, eight are students, one is an educator and one an employer. */
+/** Returns user `index` of the volume seed. Of ten users, eight are students, one an educator, one an employer. */
 export function volumePerson(index: number): SeedPerson {
   const place = PLACES[index % PLACES.length] ?? PLACES[0];
   const given = GIVEN_NAMES[index % GIVEN_NAMES.length] ?? '';

@@ -70,11 +70,13 @@ describe('the agent schema', () => {
   });
 
   it('generates ascending UUIDs of version 7', async () => {
-    const first = await insert('conversations');
-    await db().admin('SELECT pg_sleep(0.005)');
-    const second = await insert('conversations');
+    const nextId = async () => String((await insert('conversations'))[0]?.['id']);
+    const millisecondOf = (id: string) => id.slice(0, 13);
+    const ids = [await nextId()];
+    // Within one millisecond, the order is random.
+    do ids[1] = await nextId();
+    while (millisecondOf(String(ids[1])) === millisecondOf(String(ids[0])));
 
-    const ids = [...first, ...second].map((row) => String(row['id']));
     expect(ids).toEqual([...ids].sort());
     expect(ids).toEqual(Array(2).fill(expect.stringMatching(/^[0-9a-f]{8}-[0-9a-f]{4}-7[0-9a-f]{3}-[89ab]/)));
   });

@@ -87,8 +87,8 @@ function commentAbove(lines: readonly string[], index: number): string | null {
 }
 
 /**
- * Returns an embedding of length 1 without a model: each word counts in the dimension that its hash selects, so texts that
- * share words have similar directions. This is enough to search the seed, and the same on every machine.
+ * Returns an embedding of length 1 without a model: each word counts in the dimension that its hash selects, so texts
+ * that share words have similar directions. This is enough to search the seed, and the same on every machine.
  */
 export function embedWords(text: string, dimensions: number): number[] {
   const counts = new Array<number>(dimensions).fill(0);
