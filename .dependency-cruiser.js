@@ -25,7 +25,7 @@ module.exports = {
         "The package's own package.json must declare what its code imports: its siblings are not installed with it.",
       severity: 'error',
       from: { pathNot: CHECKOUT_ONLY },
-      to: { dependencyTypes: ['npm-no-pkg', 'npm-unknown'] },
+      to: { dependencyTypes: ['npm-no-pkg', 'npm-unknown'], dependencyTypesNot: ['npm-peer'] },
     },
     {
       name: 'no-undeclared-import-in-tests',
