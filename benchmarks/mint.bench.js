@@ -114,7 +114,7 @@ async function batches({ urls, ledger, runs, seconds }) {
   return [rateRow(`transferMany of ${BATCH}`, rates.many, rates.single, 'mint.transfer one after the other', '≥ 4')];
 }
 
-/** Many concurrent transfers of one process, of which some are rejected: the others must not become slower. */
+/** Many concurrent transfers of one process. Some are rejected; the others must not become slower. */
 async function rejections({ urls, ledger, runs, seconds }) {
   const load = { clients: MANY_CLIENTS, seconds, wallets: WALLET_IDS, emptyWallet: EMPTY_WALLET, url: urls.app };
   const run = (share) => () => ledger.count(runProgram('mint-load.js', { ...load, way: 'partlyRejected', share }));

@@ -6,6 +6,8 @@ const MESSAGES =
   /^(SuiteError|Error|InvalidArgumentError|Option|Argument|summary|description|option|argument|addHelpText|log)$/;
 /** Properties whose strings are shown to a user. */
 const MESSAGE_PROPERTIES = /^(message|why|next|detail|label|about|problem|what|text)$/;
+/** Statements stand under the same names as messages: `{ text: 'SELECT …' }`. */
+const SQL = /^\s*(SELECT|INSERT|UPDATE|DELETE|WITH|CREATE|ALTER|COPY) /;
 const TITLES = /^(it|describe|test)$/;
 
 /** Every text of a source file: its kind, its words and the line that it starts on. */
@@ -13,7 +15,7 @@ exports.textsOf = function textsOf(file, source) {
   const tree = ts.createSourceFile(file, source, ts.ScriptTarget.Latest, true);
   const texts = [];
   const add = (kind, text, position) => {
-    if (/[a-z]{2,} [a-z]/i.test(text))
+    if (/[a-z]{2,} [a-z]/i.test(text) && !SQL.test(text))
       texts.push({ kind, text, line: tree.getLineAndCharacterOfPosition(position).line + 1 });
   };
   const visit = (node) => {

@@ -19,7 +19,7 @@ type Slug = keyof People;
 
 interface Facts {
   readonly people: People;
-  /** The time so many days ago; a negative number is in the future. */
+  /** The time a number of days ago; a negative number is in the future. */
   readonly ago: (days: number) => Date;
 }
 

@@ -31,7 +31,7 @@ interface SystemWallets {
   readonly staking: string;
 }
 
-/** All transactions behind the seeded balances: each person ends with 1000, of which 500 is earned. */
+/** All transactions behind the seeded balances: each person ends with 1000, and 500 of it is earned. */
 function payments({ treasury, staking }: SystemWallets): Readonly<Record<string, Payment>> {
   const issued = (
     type: 'mint' | 'reward' | 'mining',

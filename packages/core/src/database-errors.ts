@@ -1,6 +1,6 @@
 import { isRecord, SuiteError } from './errors';
 
-/** What may be shown of a PostgreSQL error. Its `detail` and `where` quote rows and are left out. */
+/** The parts of a PostgreSQL error that are safe to show. Its `detail` and `where` quote rows and are left out. */
 export interface DatabaseErrorFacts {
   readonly sqlState: string;
   /** PostgreSQL's message, without the values that it quotes. */

@@ -1,23 +1,23 @@
 /**
- * Who has to act: the caller (`usage`), whoever set up the machine (`configuration`), nobody but time or an operator
- * (`failure`), whoever owns the data that a check looked at (`finding`), or the developers of the suite (`bug`). The
- * command line derives its exit code from it.
+ * Says who has to act: the caller (`usage`), the person who set up the machine (`configuration`), an operator or nobody
+ * (`failure`: the same call may succeed later), the owner of the data that a check examined (`finding`), or the developers
+ * of the suite (`bug`). The command line derives its exit code from it.
  */
 export type ErrorKind = 'usage' | 'configuration' | 'failure' | 'finding' | 'bug';
 
 export interface SuiteErrorDetails {
   /** `failure` when absent. */
   readonly kind?: ErrorKind;
-  /** What was found, in one sentence. */
+  /** The reason, in full sentences. */
   readonly why?: string;
-  /** What to do about it. */
+  /** The next step, as an action that the reader can type or do. */
   readonly next?: string;
   /** Facts for programs: names, counts, ids; never a secret, a URL or a row's value. */
   readonly meta?: Readonly<Record<string, unknown>>;
   readonly cause?: unknown;
 }
 
-/** The one error of the suite: a stable code `AREA.REASON`, what is wrong, why, and what to do next. */
+/** The one error class of the suite: a stable code `AREA.REASON`, a message, the reason, and the next step. */
 export class SuiteError extends Error {
   override readonly name = 'SuiteError';
   readonly code: string;

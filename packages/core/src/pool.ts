@@ -64,7 +64,7 @@ export function openPool(
 
 /**
  * Cancels a statement in the server when it takes longer than its limit. The client alone would only stop waiting: the
- * backend would go on, keep its locks, and the pool would open another one.
+ * backend would continue and keep its locks, and the pool would open another one.
  */
 function limitStatements(client: PoolClient, url: DatabaseUrl, limitMs: number): void {
   const send = client.query.bind(client) as (...args: unknown[]) => unknown;

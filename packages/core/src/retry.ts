@@ -7,7 +7,7 @@ const TRANSACTION_RETRY = { numOfAttempts: 5, startingDelay: 10, maxDelay: 500, 
 /** Six attempts over about three seconds, the time that a server takes to restart. */
 const CONNECT_RETRY = { numOfAttempts: 6, startingDelay: 100, maxDelay: 1_600, jitter: 'full' } as const;
 
-/** Serialization failure and deadlock: the whole transaction is to be retried (PostgreSQL manual, §13.5). */
+/** Serialization failure and deadlock: the whole transaction must be retried (PostgreSQL manual, §13.5). */
 const RETRY_STATES = ['40001', '40P01'];
 
 /** The server starts, shuts down or has too many connections, or a name server is busy: the next attempt may succeed. */

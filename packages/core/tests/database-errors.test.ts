@@ -46,7 +46,7 @@ describe('storeError', () => {
   });
 
   it.each([
-    // An error of another realm is no instance of Error here.
+    // An error of another realm is not an instance of Error here.
     { code: 'ECONNREFUSED', message: 'connect ECONNREFUSED 127.0.0.1:1' },
     thrown({ code: 'ENOTFOUND', syscall: 'getaddrinfo' }),
     thrown({ code: 'EAI_AGAIN', syscall: 'getaddrinfo' }),

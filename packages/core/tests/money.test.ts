@@ -36,7 +36,7 @@ describe('parseMoney', () => {
     expect(() => parseMoney(fromJavaScript as MoneyInput)).toThrow(
       expect.objectContaining({ code: 'MONEY.NOT_DECIMAL' }),
     );
-    // @ts-expect-error a number is no MoneyInput
+    // @ts-expect-error a number is not a MoneyInput
     expect(() => parseMoney(0.1)).toThrow();
   });
 });

@@ -255,7 +255,7 @@ describe('the companion server', () => {
     });
     afterEach(() => jest.restoreAllMocks());
 
-    /** Resolves when the directory was read so many times, which a stop does each time it looks for the owner. */
+    /** Resolves when the directory was read `count` times. A stop reads it each time it looks for the owner. */
     function reads(count: number): Promise<void> {
       const read = jest.spyOn(fs, 'readdir');
       return new Promise((resolve) => {

@@ -27,7 +27,7 @@ const SCHEMA = `
   CREATE VIEW numbered AS SELECT id FROM people;
   CREATE SEQUENCE numbers;`;
 
-/** Manual changes, each of which must change the fingerprint. */
+/** Manual changes. Each one must change the fingerprint. */
 const CHANGES = [
   'CREATE TABLE other ()',
   'ALTER TABLE people ALTER name TYPE varchar(21)',

@@ -44,8 +44,8 @@ export async function migrateOnStart({
 }
 
 /**
- * What belongs in the transaction of each migration: the app role's rights, so that no session ever sees tables that the
- * store may not read, and the fingerprint of the catalog.
+ * Returns the work that belongs in the transaction of each migration: it sets the app role's rights, so that no session
+ * ever sees tables that the store may not read, and stores the fingerprint of the catalog.
  */
 export function afterMigration(role: string, schemaFile: string): (client: ClientBase) => Promise<void> {
   let grants: Promise<TableGrants> | undefined;

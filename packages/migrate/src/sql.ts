@@ -32,7 +32,7 @@ const PARAMETER = /\$\d+/y;
 const DOLLAR_TAG = /\$(?:[A-Za-z_\u0080-\uffff][\w\u0080-\uffff]*)?\$/y;
 /** `U&'…'`, `U&"…"`, and the one-letter prefixes of strings. E'…' alone knows backslash escapes. */
 const QUOTE_PREFIX = /(?:[uU]&(?=['"])|[bBxXnNeE](?='))/y;
-/** What may stand between two pieces of one string: white space with a line break in it, and line comments. */
+/** The text between two pieces of one string: white space with a line break in it, and line comments. */
 const CONTINUATION = /[ \t\f\v]*(?:--[^\n\r]*)?[\n\r](?:[ \t\n\r\f\v]|--[^\n\r]*[\n\r])*'/y;
 
 /**
@@ -140,7 +140,7 @@ function endOfComment(sql: string, start: number): number {
 
 function endOfString(sql: string, start: number, escapes: boolean): number {
   let end = escapes ? endOfEscaped(sql, start) : endOfQuoted(sql, start, "'");
-  // A string that goes on after a line break keeps its kind: E'a' ⏎ '\'' is one string.
+  // A string that continues after a line break keeps its kind: E'a' ⏎ '\'' is one string.
   for (let next = endOf(CONTINUATION, sql, end); next !== undefined; next = endOf(CONTINUATION, sql, end)) {
     end = escapes ? endOfEscaped(sql, next - 1) : endOfQuoted(sql, next - 1, "'");
   }

@@ -133,7 +133,7 @@ function recordOf(step: Step, { code, message, why = '' }: SuiteError): string {
 
 /**
  * Runs `attempt` again after a lock timeout, with exponential backoff and full jitter, up to a number of retries. While it
- * pauses it is not in the queue of any lock, so the sessions behind it go on. `attempt` must leave nothing behind when it
+ * pauses it is not in the queue of any lock, so the sessions behind it continue. `attempt` must leave nothing behind when it
  * fails. False when the run was aborted meanwhile.
  * @throws {SuiteError} `MIGRATION.LOCK_TIMEOUT`
  */

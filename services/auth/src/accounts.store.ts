@@ -19,7 +19,7 @@ export interface RegisterInput {
   readonly device?: Device;
 }
 
-/** An account whose address is to be verified. Send the token to the address: it is returned once. */
+/** An account with an unverified address. Send the token to the address: it is returned once. */
 export interface Registered {
   readonly userId: string;
   /** In its canonical form. */

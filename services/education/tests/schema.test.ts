@@ -7,7 +7,7 @@ const SUBMIT = `INSERT INTO assessment_submissions
   (id, enrollment_id, student_id, course_id, module_id, attempt, answers) VALUES`;
 const PAY = `INSERT INTO transactions (id, wallet_id, type, direction, amount, enrollment_id, idempotency_key) VALUES`;
 
-/** What is wrong, the statement, and the constraint that rejects it. */
+/** The mistake, the statement, and the constraint that rejects it. */
 const REFUSED = [
   ['a student without a name', "UPDATE students SET display_name = ' '", 'students_display_name_check'],
   ['grade 13', 'UPDATE students SET grade_level = 13', 'students_grade_level_check'],

@@ -10,7 +10,7 @@ const HOLD = `INSERT INTO escrows
   (id, contract_id, milestone_id, payer_wallet_id, payee_wallet_id, amount, currency) VALUES`;
 const DISPUTE = 'INSERT INTO disputes (id, contract_id, milestone_id, raised_by_id, reason, description) VALUES';
 
-/** What is wrong, the statement, and the constraint that rejects it. */
+/** The mistake, the statement, and the constraint that rejects it. */
 const REFUSED = [
   ['a job without a title', "UPDATE jobs SET title = ' '", 'jobs_title_check'],
   ['a job without a description', "UPDATE jobs SET description = ''", 'jobs_description_check'],

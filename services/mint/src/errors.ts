@@ -85,7 +85,7 @@ function walletClosed({ walletId, place }: Facts): SuiteError {
 /** MINT.WALLET_NOT_EMPTY: a wallet with a balance, open holds or active stakes cannot be closed. */
 function walletNotEmpty({ walletId, balance, held, activeStakes }: Facts): SuiteError {
   return new SuiteError('MINT.WALLET_NOT_EMPTY', 'The wallet is not empty', {
-    why: `Its balance is ${balance}, of which ${held} is held, and it has ${activeStakes} active stakes.`,
+    why: `Its balance is ${balance}, holds reserve ${held} of it, and it has ${activeStakes} active stakes.`,
     next: 'Move the money out, resolve the holds and end the stakes, then close the wallet',
     meta: { walletId, balance, held, activeStakes },
   });
@@ -231,7 +231,7 @@ function stakeFixed({ stakeId }: Facts): SuiteError {
 /** MINT.NOTHING_TO_CLAIM: everything that the stake has accrued is paid. */
 function nothingToClaim({ stakeId, accrued, paid }: Facts): SuiteError {
   return new SuiteError('MINT.NOTHING_TO_CLAIM', 'The stake has no unpaid rewards', {
-    why: `It has accrued ${accrued}, of which ${paid} is paid.`,
+    why: `It has accrued ${accrued} and paid ${paid}.`,
     next: 'Call accrueRewards(), then claim again',
     meta: { stakeId, accrued, paid },
   });

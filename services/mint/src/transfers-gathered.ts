@@ -102,7 +102,7 @@ type OutcomeRow = { readonly key: string } & (
 );
 
 /**
- * Makes all that can be made, in one statement. Transfers without an outcome are to be made alone: all of them when the
+ * Makes all that can be made, in one statement. Transfers without an outcome must be made alone: all of them when the
  * statement was rolled back, as it is after waiting too long for a lock, and the second of two with one key.
  */
 async function makeTogether(

@@ -125,7 +125,7 @@ describe('the Gini coefficient of snapshotMetrics', () => {
   const db = useDatabase('mint');
   const given = useMint(db);
 
-  it('equals that of another formula for any balances', async () => {
+  it('equals the result of another formula for any balances', async () => {
     const wallets = await Promise.all(Array.from({ length: 8 }, () => givenWallet(given().mint, '0')));
     let seconds = 0;
     const balances = fc.array(fc.oneof(fc.constant(0), fc.integer({ min: 1, max: 1_000_000 })), {

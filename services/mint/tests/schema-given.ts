@@ -14,7 +14,7 @@ export const MINED =
 export const UNGUARDED = 'ALTER TABLE wallets DISABLE TRIGGER USER; ALTER TABLE holds DISABLE TRIGGER USER;';
 export const request = (key: string) => `${REQUEST} ('${key}', 'test', '${HASH}', '{"transactionIds": []}');`;
 
-/** Ada has 20 staked and a balance of 80, of which 30 is held for Ben; Ben's two wallets and Eve's wallet are empty. */
+/** Ada has 20 staked and a balance of 80, and holds 30 of it for Ben; Ben's two wallets and Eve's wallet are empty. */
 export async function givenRows(db: TestDatabase): Promise<void> {
   await db.app(`INSERT INTO wallets (id, user_id, currency) VALUES
     ('ada', 'user-ada', 'AZR'), ('ben', 'user-ben', 'AZR'), ('ben-usd', 'user-ben', 'USD'), ('eve', 'user-eve', 'AZR')`);

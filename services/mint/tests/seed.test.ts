@@ -30,7 +30,7 @@ describe('the seed', () => {
     return found;
   }
 
-  it('gives each person 1000 from the treasury, of which 500 is earned', async () => {
+  it('gives each person 1000 from the treasury, and 500 of it is earned', async () => {
     await seedBase(NOW);
 
     const wallets = await db().app(`SELECT user_id, balance::float, earned::float, held::float FROM wallets

@@ -28,7 +28,7 @@ export interface TakenToken {
   readonly email: string | null;
 }
 
-/** Generates 256 random bits in base64url, with their SHA-256 in hex. So many bits need neither salt nor a slow hash. */
+/** Generates 256 random bits in base64url, with their SHA-256 in hex. A secret of this length needs neither salt nor a slow hash. */
 export function newToken(): NewToken {
   const token = randomBytes(TOKEN_BYTES).toString('base64url');
   return { token, hash: hashToken(token) };

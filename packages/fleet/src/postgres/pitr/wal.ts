@@ -79,7 +79,7 @@ export function reachFrom(
   }
 }
 
-/** The file that recovery uses for a segment: that of the newest timeline that contains it. */
+/** The file that recovery uses for a segment: the one on the newest timeline that contains it. */
 function segmentAt(
   names: ReadonlySet<string>,
   lineage: readonly Stretch[],

@@ -11,7 +11,7 @@ export interface Problem {
 
 export interface RoundTrip {
   readonly problems: readonly Problem[];
-  /** The catalog after each migration; the first one is that of the empty database. */
+  /** The catalog after each migration; the first one describes the empty database. */
   readonly catalogs: readonly (readonly CatalogObject[])[];
 }
 
