@@ -5,7 +5,7 @@ import * as ts from 'typescript';
 
 const root = repositoryRoot();
 const FOLDERS = ['packages/core/src', 'packages/fleet/src', 'packages/migrate/src', 'prisma', 'services'];
-const CODE = /^[A-Z]{3,}\.[A-Z][A-Z_]+$/;
+const CODE = /^[A-Z]{3,}\.[A-Z][A-Z0-9_]+$/;
 
 /** A place that creates an error with this code. `kind` is undefined when the sources do not show it. */
 interface Construction {
@@ -164,7 +164,7 @@ describe('docs/errors.md', () => {
     ...Object.entries(DECLARED).map(([code, kind]): Construction => ({ code, kind, place: __filename })),
   ];
   const text = readFileSync(path.join(root, 'docs', 'errors.md'), 'utf8');
-  const rows = [...text.matchAll(/^\| `([A-Z_.]+)` \| .* \| (\w+) \|$/gm)].map(([, code = '', kind = '']) => ({
+  const rows = [...text.matchAll(/^\| `([A-Z0-9_.]+)` \| .* \| (\w+) \|$/gm)].map(([, code = '', kind = '']) => ({
     code,
     kind,
   }));

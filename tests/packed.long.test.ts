@@ -1,8 +1,10 @@
 import { spawnSync } from 'node:child_process';
+import { randomBytes } from 'node:crypto';
 import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs';
 import { createRequire, isBuiltin } from 'node:module';
 import os from 'node:os';
 import path from 'node:path';
+import { Client } from 'pg';
 
 type Tarballs = Readonly<Record<string, string>>;
 
@@ -36,13 +38,33 @@ describe('the packed packages', () => {
     expect(node(toolkit, `require('${name}')`)).toEqual({ status: 0, stdout: '', stderr: '' });
   });
 
-  it('give a store the migration runner and its migrations without the toolkit', () => {
+  it('migrate the database of a store on start without the toolkit', async () => {
+    const server = process.env['TEST_DATABASE_URL'] ?? '';
+    const database = `azt_packed_${randomBytes(5).toString('hex')}`;
     const script = `
-      const folder = require('node:path').resolve('node_modules/@azora/mint/prisma/migrations');
-      require('@azora/db-migrate').readMigrations(folder).then((migrations) => console.log(migrations[0].name));
+      const migrations = require('node:path').resolve('node_modules/@azora/mint/prisma/migrations');
+      const { migrateOnStart } = require('@azora/db-migrate');
+      migrateOnStart({ migrations, url: process.env.ADMIN_URL, role: '${database}' })
+        .then((applied) => console.log(applied[0], applied.length > 1));
     `;
+    const admin = new Client({ connectionString: server });
+    await admin.connect();
+    try {
+      await admin.query(`CREATE ROLE ${database}`);
+      await admin.query(`CREATE DATABASE ${database}`);
+      const url = new URL(server);
+      url.pathname = `/${database}`;
 
-    expect(node(store, script)).toEqual({ status: 0, stdout: '20260101000000_init\n', stderr: '' });
+      expect(node(store, script, { ADMIN_URL: url.href })).toEqual({
+        status: 0,
+        stdout: '20260101000000_init true\n',
+        stderr: '',
+      });
+    } finally {
+      await admin.query(`DROP DATABASE IF EXISTS ${database}`);
+      await admin.query(`DROP ROLE IF EXISTS ${database}`);
+      await admin.end();
+    }
     expect(existsSync(path.join(store, 'node_modules/@azora/db-fleet'))).toBe(false);
     expect(existsSync(path.join(store, 'node_modules/@aws-sdk'))).toBe(false);
   });
@@ -69,14 +91,15 @@ describe('the packed packages', () => {
   });
 
   it('contain the page of the studio', () => {
-    const script = `require('@azora/db-fleet/dist/studio/assets.js').readAssets(
-      require('@azora/db-fleet/dist/studio/assets.js').PAGE_DIRECTORY).then((assets) => console.log(assets.has('page.js')))`;
+    const script = `const { PAGE_DIRECTORY, readAssets } = require('@azora/db-fleet/dist/studio/page.js');
+      readAssets(PAGE_DIRECTORY).then((assets) => console.log(assets.has('page.js')))`;
 
     expect(node(toolkit, script)).toEqual({ status: 0, stdout: 'true\n', stderr: '' });
   });
 
-  function node(project: string, script: string) {
-    const { status, stdout, stderr } = spawnSync(process.execPath, ['-e', script], { cwd: project, encoding: 'utf8' });
+  function node(project: string, script: string, environment: NodeJS.ProcessEnv = {}) {
+    const options = { cwd: project, encoding: 'utf8', env: { ...process.env, ...environment } } as const;
+    const { status, stdout, stderr } = spawnSync(process.execPath, ['-e', script], options);
     return { status, stdout, stderr };
   }
 });

@@ -49,7 +49,7 @@ describe('textsOf', () => {
   });
 
   it('finds the texts of the command line', () => {
-    const file = 'packages/fleet/src/commands/docs.command.ts';
+    const file = 'packages/fleet/src/commands/docs.ts';
 
     const texts = textsOf(file, readFileSync(path.join(repositoryRoot(), file), 'utf8')).map(({ text }) => text);
 

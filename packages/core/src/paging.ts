@@ -10,7 +10,8 @@ export interface Cursor {
   readonly id: string;
 }
 
-/** PostgreSQL's timestamps end in the year 294276; a JavaScript Date ends earlier, at 8.64e15 milliseconds. */
+/** PostgreSQL's timestamps begin on 24 November 4714 BC; a JavaScript Date ends before they do, at 8.64e15 milliseconds. */
+const MIN_MICROS = -210_866_803_200_000_000n;
 const MAX_MICROS = 8_640_000_000_000_000_000n;
 
 /** Reads the cursor that {@link pageOf} made. */
@@ -27,7 +28,7 @@ export const cursorInput: z.ZodType<Cursor, string> = z
   });
 
 function isTime(micros: bigint): boolean {
-  return micros <= MAX_MICROS && micros >= -MAX_MICROS;
+  return micros >= MIN_MICROS && micros <= MAX_MICROS;
 }
 
 /** SQL that reads a column of time as a cursor's microseconds. */

@@ -8,21 +8,30 @@ export { type BackupReport, type BackupRequest, backUpFleet } from './operations
 export { type RestoredService, type RestoreRequest, restoreFleet } from './operations/backup/restore';
 export { type ListedSet, listSets, pruneSets } from './operations/backup/sets';
 export { type VerifyReport, verifySet } from './operations/backup/verify';
-export { type Destination, findDestinations } from './operations/destination';
-export { type DriftedService, findDrift } from './operations/drift';
 export { eachService, type ProgressEvent, type RunOptions, type ServiceRow } from './operations/fleet';
-export { migrateFleetDown, migrateFleetUp, migrateTargetUp, readFleetMigrations } from './operations/migrate';
-export { type NewMigrationRequest, type WrittenMigration, writeMigrations } from './operations/new-migration';
-export { type PlannedService, type PlannedStep, planFleet } from './operations/plan';
+export { type Destination, findDestinations } from './operations/migrations/destination';
+export { type DriftedService, findDrift } from './operations/migrations/drift';
+export {
+  migrateFleetDown,
+  migrateFleetUp,
+  migrateTargetUp,
+  readFleetMigrations,
+} from './operations/migrations/migrate';
+export {
+  type NewMigrationRequest,
+  type WrittenMigration,
+  writeMigrations,
+} from './operations/migrations/new-migration';
+export { type PlannedService, type PlannedStep, planFleet } from './operations/migrations/plan';
+export { baselineTarget, resolveTarget } from './operations/migrations/resolve';
+export { readHeads, readTag, writeTag } from './operations/migrations/tags';
+export { type VerifiedService, verifyFleet } from './operations/migrations/verify';
 export { type Provisioned, provision } from './operations/provision';
 export { findOrphans, type Orphans } from './operations/references';
-export { baselineTarget, resolveTarget } from './operations/resolve';
 export { type SeedReport, seedFleet } from './operations/seed';
 export { setUpDatabases } from './operations/setup';
 export { readStatus, type ServiceStatus } from './operations/status';
-export { readHeads, readTag, writeTag } from './operations/tags';
 export { appUrl, openTargets, type Target } from './operations/targets';
-export { type VerifiedService, verifyFleet } from './operations/verify';
 export { startCompanion, stopCompanion } from './postgres/companion/server';
 export { createDatabase, dropDatabase } from './postgres/databases';
 export { startEmbedded, stopEmbedded } from './postgres/embedded/server';

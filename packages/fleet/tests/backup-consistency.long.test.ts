@@ -2,7 +2,7 @@ import { readdir } from 'node:fs/promises';
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { DatabaseUrl } from '@azora/db-core';
 import type { Client } from 'pg';
-import { migrateTargetUp } from '../src/operations/migrate';
+import { migrateTargetUp } from '../src/operations/migrations/migrate';
 import type { Target } from '../src/operations/targets';
 import { backUp, givenPlace, removePlaces, restore } from './backup-fixture';
 import { inRestored, startWriters, watchedStorage, withLateSnapshot } from './backup-writers';

@@ -7,7 +7,7 @@ import type { Secret } from '../src/backup-store/encryption';
 import { findSet, openSet } from '../src/backup-store/set';
 import type { Storage } from '../src/backup-store/storage';
 import { verifySet } from '../src/operations/backup/verify';
-import { migrateTargetUp } from '../src/operations/migrate';
+import { migrateTargetUp } from '../src/operations/migrations/migrate';
 import type { Target } from '../src/operations/targets';
 import { backUp, filesIn, givenPlace, removePlaces, restore } from './backup-fixture';
 import { givenFleet, removeFleets } from './fleet-fixture';

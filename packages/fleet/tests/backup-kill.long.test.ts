@@ -14,7 +14,7 @@ import { pairUp } from '../src/operations/backup/preflight';
 import { checkFiles } from '../src/operations/backup/restore';
 import { listSets } from '../src/operations/backup/sets';
 import { verifySet } from '../src/operations/backup/verify';
-import { migrateTargetUp } from '../src/operations/migrate';
+import { migrateTargetUp } from '../src/operations/migrations/migrate';
 import type { Target } from '../src/operations/targets';
 import { createDatabase, dropDatabase } from '../src/postgres/databases';
 import { type GivenFleet, givenFleet, removeFleets } from './fleet-fixture';

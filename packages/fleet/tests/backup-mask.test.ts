@@ -2,7 +2,7 @@ import { createHash, createHmac } from 'node:crypto';
 import { readFile } from 'node:fs/promises';
 import path from 'node:path';
 import { gunzipSync } from 'node:zlib';
-import { migrateTargetUp } from '../src/operations/migrate';
+import { migrateTargetUp } from '../src/operations/migrations/migrate';
 import { readSchemaModel } from '../src/schema/schema-model';
 import { backUp, filesIn, givenPlace, removePlaces, restore } from './backup-fixture';
 import { type GivenFleet, givenFleet, removeFleets } from './fleet-fixture';

@@ -2,7 +2,7 @@ import { mkdtemp, rm } from 'node:fs/promises';
 import os from 'node:os';
 import path from 'node:path';
 import { withUrlParts } from '@azora/db-core';
-import { migrateTargetUp } from '../src/operations/migrate';
+import { migrateTargetUp } from '../src/operations/migrations/migrate';
 import type { Target } from '../src/operations/targets';
 import { startEmbedded, stopEmbedded } from '../src/postgres/embedded/server';
 import { backUp, givenPlace, removePlaces, restore } from './backup-fixture';

@@ -5,7 +5,7 @@ import { generateX25519Identity } from 'age-encryption';
 import { chunksOf } from '../src/backup-store/file';
 import { openSet } from '../src/backup-store/set';
 import { verifySet } from '../src/operations/backup/verify';
-import { migrateTargetUp } from '../src/operations/migrate';
+import { migrateTargetUp } from '../src/operations/migrations/migrate';
 import { pgRestoreRows } from '../src/postgres/dump/pg-dump';
 import { backUp, filesIn, givenPlace, removePlaces, restore } from './backup-fixture';
 import { givenFleet, removeFleets } from './fleet-fixture';

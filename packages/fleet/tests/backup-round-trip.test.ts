@@ -3,7 +3,7 @@ import path from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { hasDrifted, withClient } from '@azora/db-migrate';
 import fc from 'fast-check';
-import { migrateTargetUp } from '../src/operations/migrate';
+import { migrateTargetUp } from '../src/operations/migrations/migrate';
 import { dumpSchema } from '../src/postgres/dump/schema';
 import { backUp, givenPlace, removePlaces, restore } from './backup-fixture';
 import { givenFleet, removeFleets } from './fleet-fixture';

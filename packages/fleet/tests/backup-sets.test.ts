@@ -9,7 +9,7 @@ import { openSet } from '../src/backup-store/set';
 import type { SetWriter, Storage } from '../src/backup-store/storage';
 import { writeVerification } from '../src/backup-store/verification';
 import { listSets, pruneSets, readBackupState } from '../src/operations/backup/sets';
-import { migrateTargetUp } from '../src/operations/migrate';
+import { migrateTargetUp } from '../src/operations/migrations/migrate';
 import type { Target } from '../src/operations/targets';
 import { backUp, givenPlace, removePlaces } from './backup-fixture';
 import { givenFleet, removeFleets } from './fleet-fixture';

@@ -1,7 +1,7 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { DatabaseUrl } from '@azora/db-core';
 import { CREATE_HISTORY } from '@azora/db-migrate';
-import { type DoctorReport, examineFleet } from '../src/operations/doctor';
+import { type DoctorReport, examineFleet } from '../src/operations/migrations/doctor';
 import type { Target } from '../src/operations/targets';
 import type { Finding, Limits } from '../src/postgres/doctor/check';
 import { rowsOf, useEmptyDatabase } from './migrations-fixture';

@@ -3,7 +3,7 @@ import os from 'node:os';
 import path from 'node:path';
 import type { DatabaseUrl } from '@azora/db-core';
 import { azoraDb } from '../../../tests/cli';
-import { examineFleet } from '../src/operations/doctor';
+import { examineFleet } from '../src/operations/migrations/doctor';
 import type { Target } from '../src/operations/targets';
 import { DEFAULT_LIMITS, type Limits } from '../src/postgres/doctor/check';
 import { checkServerSettings } from '../src/postgres/doctor/settings';

@@ -1,7 +1,7 @@
 import { readdir } from 'node:fs/promises';
 import path from 'node:path';
 import { openTestDatabase } from '@azora/db-testkit';
-import { examineFleet } from '../src/operations/doctor';
+import { examineFleet } from '../src/operations/migrations/doctor';
 import { findingsOf } from './doctor-fixture';
 import { REPOSITORY_ROOT } from './suite-fixture';
 

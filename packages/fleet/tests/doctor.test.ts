@@ -3,7 +3,7 @@ import os from 'node:os';
 import path from 'node:path';
 import { parseDatabaseUrl } from '@azora/db-core';
 import { CREATE_HISTORY } from '@azora/db-migrate';
-import { examineFleet } from '../src/operations/doctor';
+import { examineFleet } from '../src/operations/migrations/doctor';
 import type { Target } from '../src/operations/targets';
 import { startCompanion, stopCompanion } from '../src/postgres/companion/server';
 import { doctorData, doctorText } from '../src/render/doctor';

@@ -8,7 +8,7 @@ import { Client } from 'pg';
 import { openSet } from '../src/backup-store/set';
 import type { Storage } from '../src/backup-store/storage';
 import { restoreFleet } from '../src/operations/backup/restore';
-import { migrateTargetUp } from '../src/operations/migrate';
+import { migrateTargetUp } from '../src/operations/migrations/migrate';
 import type { Target } from '../src/operations/targets';
 import { startEmbedded, stopEmbedded } from '../src/postgres/embedded/server';
 import { backUp, givenPlace, removePlaces, restore } from './backup-fixture';

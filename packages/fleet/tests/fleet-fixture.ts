@@ -6,7 +6,7 @@ import { type DatabaseUrl, parseDatabaseUrl, quoteIdentifier } from '@azora/db-c
 import { withClient } from '@azora/db-migrate';
 import { findServices } from '../src/config/registry';
 import { readSettings } from '../src/config/settings';
-import { migrateTargetUp } from '../src/operations/migrate';
+import { migrateTargetUp } from '../src/operations/migrations/migrate';
 import { provision } from '../src/operations/provision';
 import { openTargets, type Target } from '../src/operations/targets';
 import { dropDatabase } from '../src/postgres/databases';

@@ -4,9 +4,9 @@ import path from 'node:path';
 import { repositoryRoot } from '@azora/db-testkit';
 import { azoraDb } from '../../../tests/cli';
 import { findServices } from '../src/config/registry';
-import { lintServices } from '../src/operations/lint';
+import { lintServices } from '../src/operations/migrations/lint';
 import { EXCLUDED_SQUAWK_RULES, findSquawk, SQUAWK_RULES } from '../src/postgres/analysis/lint/squawk';
-import { lintText } from '../src/render/lint';
+import { lintText } from '../src/render/migrations';
 import { emptyCheckout, findingsOf, givenCheckout, INIT, removeCheckouts, TIMEOUT } from './lint-fixture';
 import { failureOf } from './migrations-fixture';
 

@@ -2,7 +2,7 @@ import { mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises';
 import os from 'node:os';
 import path from 'node:path';
 import { findServices } from '../src/config/registry';
-import { type LintFinding, lintServices } from '../src/operations/lint';
+import { type LintFinding, lintServices } from '../src/operations/migrations/lint';
 
 /** The files of one migration, with a harmless down.sql by default. */
 export interface Files {

@@ -1,8 +1,8 @@
-import { findDrift } from '../src/operations/drift';
-import { migrateFleetUp, readFleetMigrations } from '../src/operations/migrate';
-import { baselineTarget, resolveTarget } from '../src/operations/resolve';
+import { findDrift } from '../src/operations/migrations/drift';
+import { migrateFleetUp, readFleetMigrations } from '../src/operations/migrations/migrate';
+import { baselineTarget, resolveTarget } from '../src/operations/migrations/resolve';
 import { readStatus } from '../src/operations/status';
-import { driftText } from '../src/render/drift';
+import { driftText } from '../src/render/migrations';
 import { type GivenFleet, givenFleet, removeFleets } from './fleet-fixture';
 import { failureOf, openClient, rowsOf, WAIT } from './migrations-fixture';
 

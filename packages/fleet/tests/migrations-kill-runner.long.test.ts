@@ -4,7 +4,7 @@ import type { DatabaseUrl } from '@azora/db-core';
 import { hasDrifted, type Migration, migrateDown, migrateUp, readMigrations, withClient } from '@azora/db-migrate';
 import { testServerUrl } from '@azora/db-testkit';
 import { findServices, selectServices } from '../src/config/registry';
-import { migrateTargetUp } from '../src/operations/migrate';
+import { migrateTargetUp } from '../src/operations/migrations/migrate';
 import type { Target } from '../src/operations/targets';
 import {
   describeStop,

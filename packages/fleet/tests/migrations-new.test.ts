@@ -1,8 +1,8 @@
 import { mkdir, readdir, readFile, rm } from 'node:fs/promises';
 import path from 'node:path';
 import { withClient } from '@azora/db-migrate';
-import { migrateFleetDown, migrateFleetUp } from '../src/operations/migrate';
-import { writeMigrations } from '../src/operations/new-migration';
+import { migrateFleetDown, migrateFleetUp } from '../src/operations/migrations/migrate';
+import { writeMigrations } from '../src/operations/migrations/new-migration';
 import { diffSchema } from '../src/postgres/schema-engine/diff';
 import { readObjects } from '../src/postgres/verify/catalog';
 import { type GivenFleet, givenFleet, removeFleets } from './fleet-fixture';

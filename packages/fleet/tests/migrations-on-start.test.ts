@@ -1,7 +1,7 @@
 import { execFileSync } from 'node:child_process';
 import { writeFile } from 'node:fs/promises';
 import { hasDrifted, migrateOnStart, withClient } from '@azora/db-migrate';
-import { migrateTargetUp } from '../src/operations/migrate';
+import { migrateTargetUp } from '../src/operations/migrations/migrate';
 import { type GivenFleet, givenFleet, removeFleets } from './fleet-fixture';
 import { failureOf, rowsOf } from './migrations-fixture';
 

@@ -2,11 +2,11 @@ import { mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises';
 import os from 'node:os';
 import path from 'node:path';
 import { withClient } from '@azora/db-migrate';
-import { findDestinations } from '../src/operations/destination';
-import { migrateFleetDown, migrateFleetUp, readFleetMigrations } from '../src/operations/migrate';
-import { planFleet } from '../src/operations/plan';
-import { readHeads, readTag, tagNames, writeTag } from '../src/operations/tags';
-import { planText } from '../src/render/plan';
+import { findDestinations } from '../src/operations/migrations/destination';
+import { migrateFleetDown, migrateFleetUp, readFleetMigrations } from '../src/operations/migrations/migrate';
+import { planFleet } from '../src/operations/migrations/plan';
+import { readHeads, readTag, tagNames, writeTag } from '../src/operations/migrations/tags';
+import { planText } from '../src/render/migrations';
 import { type GivenFleet, givenFleet, removeFleets } from './fleet-fixture';
 import { failureOf, rowsOf, WAIT } from './migrations-fixture';
 

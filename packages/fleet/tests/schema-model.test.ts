@@ -115,7 +115,7 @@ describe('readSchemaModel', () => {
       code: 'SCHEMA.INVALID',
       message: 'Prisma cannot read services/auth/prisma/schema.prisma, services/shop/prisma/schema.prisma',
       meta: {
-        faults: [
+        problems: [
           { file: 'services/auth/prisma/schema.prisma', line: 2, message: expect.stringContaining('"Strin"') },
           { file: 'services/auth/prisma/schema.prisma', line: 3, message: expect.stringContaining('"DateTim"') },
           { file: 'services/shop/prisma/schema.prisma', line: 1, message: expect.stringContaining('unique criteria') },

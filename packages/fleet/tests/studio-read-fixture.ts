@@ -1,6 +1,6 @@
 import { parseDatabaseUrl } from '@azora/db-core';
 import type { Storage } from '../src/backup-store/storage';
-import { migrateTargetUp } from '../src/operations/migrate';
+import { migrateTargetUp } from '../src/operations/migrations/migrate';
 import { openAccess } from '../src/operations/studio/access';
 import type { StudioContext } from '../src/operations/studio/context';
 import type { Target } from '../src/operations/targets';

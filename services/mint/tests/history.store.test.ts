@@ -85,8 +85,7 @@ describe('the history of a wallet', () => {
   it.each([
     ['text that is not a cursor', { cursor: 'x' }],
     ['a cursor with SQL', { cursor: Buffer.from("1 ' OR true --").toString('base64url') }],
-    ['a cursor before the year 1', { cursor: Buffer.from('-999999999999999999 x').toString('base64url') }],
-    ['a cursor after the year 9999', { cursor: Buffer.from('999999999999999999 x').toString('base64url') }],
+    ['a cursor before the times of PostgreSQL', { cursor: Buffer.from('-999999999999999999 x').toString('base64url') }],
     ['a limit of 0', { limit: 0 }],
     ['a limit of 201', { limit: 201 }],
     ['an empty list of types', { types: [] }],

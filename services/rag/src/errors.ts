@@ -4,7 +4,5 @@ import { inputReader } from '@azora/db-core/input';
 export const RAG_ERROR_CODES = ['RAG.INVALID_INPUT'] as const;
 export type RagErrorCode = (typeof RAG_ERROR_CODES)[number];
 
-const [INVALID_INPUT] = RAG_ERROR_CODES;
-
 /** RAG.INVALID_INPUT: an argument breaks the contract of the function. The error names fields, never values. */
-export const readInput = inputReader(INVALID_INPUT);
+export const readInput = inputReader('RAG.INVALID_INPUT');

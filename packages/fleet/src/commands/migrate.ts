@@ -1,8 +1,8 @@
 import { Argument, type Command, Option } from 'commander';
-import type { Destination } from '../operations/destination';
 import type { ServiceRow } from '../operations/fleet';
-import type { MigratedService, MigrateOptions } from '../operations/migrate';
-import type { Resolution } from '../operations/resolve';
+import type { Destination } from '../operations/migrations/destination';
+import type { MigratedService, MigrateOptions } from '../operations/migrations/migrate';
+import type { Resolution } from '../operations/migrations/resolve';
 import type { Target } from '../operations/targets';
 import type { CommandContext, CommandResult, Register } from './command';
 import { type FleetFlags, openSuite, parseWhole, withFleetFlags, withJson } from './command';
@@ -45,7 +45,7 @@ const registerNew: Register = (migrate, execute) => {
         async (context, service: string, slug: string, flags: { readonly why?: string }): Promise<CommandResult> => {
           const target = await oneTarget(context, service);
           const { readSchemaModel } = await import('../schema/schema-model.js');
-          const { writeMigrations } = await import('../operations/new-migration.js');
+          const { writeMigrations } = await import('../operations/migrations/new-migration.js');
           const { newText } = await import('../render/migrations.js');
           // A schema that does not parse is reported here with file and line.
           await readSchemaModel([target.service], { references: 'unchecked' });
@@ -66,8 +66,8 @@ const registerPlan: Register = (migrate, execute) => {
     .action(
       execute(async (context, flags: PlanFlags): Promise<CommandResult> => {
         const destinations = await destinationsOf(context, flags);
-        const { planFleet } = await import('../operations/plan.js');
-        const { planText } = await import('../render/plan.js');
+        const { planFleet } = await import('../operations/migrations/plan.js');
+        const { planText } = await import('../render/migrations.js');
         const { rowsData } = await import('../render/fleet.js');
         const direction = flags.down ? { down: true, steps: stepsOf(flags) } : ({ down: false } as const);
         const rows = await planFleet(destinations, direction, { signal: context.signal });
@@ -81,7 +81,7 @@ const registerUp: Register = (migrate, execute) => {
     .summary('apply all pending migrations, in parallel over the services')
     .action(
       execute(async (context, flags: RunFlags) => {
-        const { migrateFleetUp } = await import('../operations/migrate.js');
+        const { migrateFleetUp } = await import('../operations/migrations/migrate.js');
         return runMigrations(context, flags, migrateFleetUp, 'applied');
       }),
     );
@@ -94,7 +94,7 @@ const registerDown: Register = (migrate, execute) => {
     .option('--accept-data-loss', 'revert even where rows or values would be lost')
     .action(
       execute(async (context, flags: DownFlags) => {
-        const { migrateFleetDown } = await import('../operations/migrate.js');
+        const { migrateFleetDown } = await import('../operations/migrations/migrate.js');
         const request = { steps: stepsOf(flags), acceptDataLoss: flags.acceptDataLoss === true };
         return runMigrations(
           context,
@@ -113,7 +113,7 @@ const registerTag: Register = (migrate, execute) => {
       execute(async (context, name: string): Promise<CommandResult> => {
         const { settings, services } = await openSuite(context, {});
         const { openTargets } = await import('../operations/targets.js');
-        const { tagFleet } = await import('../operations/tags.js');
+        const { tagFleet } = await import('../operations/migrations/tags.js');
         const { countsText, failuresText, rowsData } = await import('../render/fleet.js');
         const targets = await openTargets(settings, services, context.log);
         const { rows, written } = await tagFleet(settings.root, name, targets, { signal: context.signal });
@@ -134,7 +134,7 @@ const registerStatus: Register = (migrate, execute) => {
     .action(
       execute(async (context, flags: CheckFlags): Promise<CommandResult> => {
         const targets = await targetsOf(context, flags);
-        const { isBehind, readFleetMigrations } = await import('../operations/migrate.js');
+        const { isBehind, readFleetMigrations } = await import('../operations/migrations/migrate.js');
         const { historyText } = await import('../render/migrations.js');
         const { rowsData } = await import('../render/fleet.js');
         const rows = await readFleetMigrations(targets, { signal: context.signal });
@@ -151,8 +151,8 @@ const registerDrift: Register = (migrate, execute) => {
     .action(
       execute(async (context, flags: CheckFlags): Promise<CommandResult> => {
         const targets = await targetsOf(context, flags);
-        const { findDrift, hasDrift } = await import('../operations/drift.js');
-        const { driftText } = await import('../render/drift.js');
+        const { findDrift, hasDrift } = await import('../operations/migrations/drift.js');
+        const { driftText } = await import('../render/migrations.js');
         const { rowsData } = await import('../render/fleet.js');
         const { progress, signal } = context;
         const rows = await findDrift(targets, { progress, signal });
@@ -171,8 +171,8 @@ const registerVerify: Register = (migrate, execute) => {
       execute(async (context, flags: FleetFlags): Promise<CommandResult> => {
         const { settings, services } = await openSuite(context, flags);
         const { openTargets } = await import('../operations/targets.js');
-        const { isVerified, verifyFleet } = await import('../operations/verify.js');
-        const { verifyText } = await import('../render/verify.js');
+        const { isVerified, verifyFleet } = await import('../operations/migrations/verify.js');
+        const { verifyText } = await import('../render/migrations.js');
         const { rowsData } = await import('../render/fleet.js');
         const { progress, signal, log } = context;
         const rows = await verifyFleet(await openTargets(settings, services, log), settings.root, { progress, signal });
@@ -189,8 +189,8 @@ const registerLint: Register = (migrate, execute) => {
     .action(
       execute(async (context, flags: FleetFlags): Promise<CommandResult> => {
         const { settings, services } = await openSuite(context, flags);
-        const { lintServices } = await import('../operations/lint.js');
-        const { lintData, lintText } = await import('../render/lint.js');
+        const { lintServices } = await import('../operations/migrations/lint.js');
+        const { lintData, lintText } = await import('../render/migrations.js');
         const report = await lintServices(settings.root, services);
         const exitCode = report.findings.length === 0 ? 0 : EXIT_FOUND;
         return { data: lintData(report), text: lintText(report), exitCode };
@@ -210,7 +210,7 @@ const registerResolve: Register = (migrate, execute) => {
       execute(
         async (context, how: Resolution, service: string, name: string, flags: RunFlags): Promise<CommandResult> => {
           const target = await oneTarget(context, service);
-          const { resolveTarget } = await import('../operations/resolve.js');
+          const { resolveTarget } = await import('../operations/migrations/resolve.js');
           await resolveTarget(target, name, how, milliseconds(flags.lockTimeout));
           return { data: { ok: true, service, migration: name, how }, text: `${service}: ${name} recorded as ${how}` };
         },
@@ -228,7 +228,7 @@ const registerBaseline: Register = (migrate, execute) => {
         const target = await oneTarget(context, service);
         const { openCredentials } = await import('../config/credentials.js');
         const { provision } = await import('../operations/provision.js');
-        const { baselineTarget } = await import('../operations/resolve.js');
+        const { baselineTarget } = await import('../operations/migrations/resolve.js');
         // The history row and the rights of the app role are one transaction, so the role must exist.
         await provision(target, await openCredentials(settings.home));
         const migrations = await baselineTarget(target, flags.to, milliseconds(flags.lockTimeout));
@@ -245,7 +245,7 @@ const registerDoctor: Register = (migrate, execute) => {
     .action(
       execute(async (context, flags: CheckFlags): Promise<CommandResult> => {
         const targets = await targetsOf(context, flags);
-        const { examineFleet, needsAction } = await import('../operations/doctor.js');
+        const { examineFleet, needsAction } = await import('../operations/migrations/doctor.js');
         const { doctorData, doctorText } = await import('../render/doctor.js');
         const report = await examineFleet(targets, { progress: context.progress, signal: context.signal });
         const exitCode = exitCodeOfRows(report.rows) || foundCode(flags, needsAction(report));
@@ -348,7 +348,7 @@ async function destinationsOf(
   const { openTargets } = await import('../operations/targets.js');
   const targets = await openTargets(settings, services, context.log);
   if (flags.to === undefined) return targets.map((target) => ({ target }));
-  const { findDestinations } = await import('../operations/destination.js');
+  const { findDestinations } = await import('../operations/migrations/destination.js');
   return findDestinations(settings.root, targets, flags.to);
 }
 

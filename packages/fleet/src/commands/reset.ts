@@ -15,7 +15,7 @@ export const registerReset: Register = (program, execute) => {
         const { openCredentials } = await import('../config/credentials.js');
         const { readSchemaModel } = await import('../schema/schema-model.js');
         const { resetFleet } = await import('../operations/reset.js');
-        const { DEFAULT_LOCK_TIMEOUT_MS } = await import('../operations/migrate.js');
+        const { DEFAULT_LOCK_TIMEOUT_MS } = await import('../operations/migrations/migrate.js');
         const { countsText, failuresText, rowsData } = await import('../render/fleet.js');
 
         const schemaModel = await readSchemaModel(allServices);

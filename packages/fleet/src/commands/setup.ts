@@ -19,7 +19,7 @@ export const registerSetup: Register = (program, execute) => {
         const { settings, allServices, services } = await openSuite(context, flags);
         const { openCredentials } = await import('../config/credentials.js');
         const { readSchemaModel } = await import('../schema/schema-model.js');
-        const { DEFAULT_LOCK_TIMEOUT_MS } = await import('../operations/migrate.js');
+        const { DEFAULT_LOCK_TIMEOUT_MS } = await import('../operations/migrations/migrate.js');
         const { setUpFleet } = await import('../operations/setup.js');
         const { setupData, setupText } = await import('../render/setup.js');
 

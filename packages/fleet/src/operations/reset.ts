@@ -3,7 +3,7 @@ import { isOwnRelation, withClient } from '@azora/db-migrate';
 import type { Settings } from '../config/settings';
 import { dropDatabase } from '../postgres/databases';
 import { doneRows, eachService, type RunOptions, type ServiceRow } from './fleet';
-import type { MigrateOptions } from './migrate';
+import type { MigrateOptions } from './migrations/migrate';
 import { type SetUpService, type SetupInput, setUpDatabases } from './setup';
 import { openTargets, type Target } from './targets';
 

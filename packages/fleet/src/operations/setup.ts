@@ -5,7 +5,7 @@ import type { Settings } from '../config/settings';
 import { withRightsLock } from '../postgres/roles';
 import type { SchemaModel } from '../schema/schema-model';
 import { countOf, doneRows, eachService, type ServiceRow } from './fleet';
-import { type MigrateOptions, migrateTargetUp } from './migrate';
+import { type MigrateOptions, migrateTargetUp } from './migrations/migrate';
 import { provision } from './provision';
 import { type SeedReport, seedFleet } from './seed';
 import { readStatus, type ServiceStatus } from './status';

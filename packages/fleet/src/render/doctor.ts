@@ -1,5 +1,5 @@
-import { type DoctorReport, type FleetFinding, needsAction } from '../operations/doctor';
 import { countOf } from '../operations/fleet';
+import { type DoctorReport, type FleetFinding, needsAction } from '../operations/migrations/doctor';
 import { failuresText, rowsData } from './fleet';
 
 /** The report as data for `--json`. */

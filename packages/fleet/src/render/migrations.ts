@@ -1,7 +1,12 @@
 import type { MigrationState } from '@azora/db-migrate';
 import { countOf, type ServiceRow } from '../operations/fleet';
-import type { MigratedService } from '../operations/migrate';
-import type { WrittenMigration } from '../operations/new-migration';
+import { type DriftedService, hasDrift } from '../operations/migrations/drift';
+import type { LintFinding, LintReport } from '../operations/migrations/lint';
+import type { MigratedService } from '../operations/migrations/migrate';
+import type { WrittenMigration } from '../operations/migrations/new-migration';
+import type { PlannedLock, PlannedService, PlannedStep } from '../operations/migrations/plan';
+import type { VerifiedService } from '../operations/migrations/verify';
+import { describeLoss } from '../postgres/analysis/losses';
 import { countsText, failuresText } from './fleet';
 
 /** The migrations that a run applied or reverted, one line per changed service, then the failures and a summary. */
@@ -44,4 +49,119 @@ export function newText(service: string, migrations: readonly WrittenMigration[]
     ...unproven.map((what) => `  not restored by down.sql: ${what}`),
   ]);
   return [...lines, 'Review both files, then run "azora-db migrate plan" and "azora-db migrate up"'].join('\n');
+}
+
+/** The plan: one block per migration, then the failures and a summary. */
+export function planText(rows: readonly ServiceRow<PlannedService>[], { sql }: { readonly sql?: boolean }): string {
+  const steps = rows.flatMap((row) =>
+    row.state === 'done' ? row.data.steps.map((step) => stepText(row.service, step, sql === true)) : [],
+  );
+  const count = steps.length;
+  const services = rows.filter((row) => row.state === 'done' && row.data.steps.length > 0).length;
+  const summary =
+    count === 0
+      ? 'nothing to run'
+      : `${countOf(count, 'migration')} to run on ${services} of ${countOf(rows.length, 'database')}`;
+  return [...steps, failuresText(rows), summary].filter((text) => text !== '').join('\n');
+}
+
+function stepText(service: string, step: PlannedStep, withSql: boolean): string {
+  const lost = step.losses.filter(({ hit }) => hit).map((loss) => `  loses   ${describeLoss(loss)}`);
+  return [
+    `${service}: ${step.name}${step.transactional ? '' : ' (outside of a transaction)'}`,
+    ...step.locks.map(lockText),
+    ...lost,
+    ...step.needsNoRows.map((why) => `  fails   on a table with rows: ${why}`),
+    ...(withSql ? [step.sql.trim().replaceAll(/^/gm, '  | ')] : []),
+  ].join('\n');
+}
+
+const WORK = { scan: ', reads every row', rewrite: ', rewrites every row' };
+
+function lockText({ table, lock, work, rows }: PlannedLock): string {
+  const size = rows === undefined ? '' : ` (about ${countOf(rows, 'row')})`;
+  return `  locks   ${table}${size} ${lock}${work === undefined ? '' : WORK[work]}`;
+}
+
+/** The differences, with both definitions of each object, the schemas without a migration, and a summary. */
+export function driftText(rows: readonly ServiceRow<DriftedService>[]): string {
+  const lines = rows.flatMap((row) => {
+    if (row.state !== 'done') return [];
+    const { changes, unwritten } = row.data;
+    return [
+      ...changes.flatMap(({ kind, object, change, expected, actual }) => [
+        `${row.service}: ${kind} ${object} is ${change}`,
+        ...(expected === undefined ? [] : [`  migrations  ${expected}`]),
+        ...(actual === undefined ? [] : [`  database    ${actual}`]),
+      ]),
+      ...(unwritten === ''
+        ? []
+        : [
+            `${row.service}: schema.prisma has changes without a migration; run "azora-db migrate new ${row.service} <slug>"`,
+          ]),
+    ];
+  });
+  const compared = rows.filter(({ state }) => state === 'done').length;
+  const drifted = rows.filter(hasDrift).length;
+  const databases = `${compared < rows.length ? `${compared} of ` : ''}${countOf(rows.length, 'database')} compared`;
+  const summary = `${databases}, ${drifted === 0 ? 'no drift' : `drift in ${drifted}`}`;
+  return [...lines, failuresText(rows), summary].filter((text) => text !== '').join('\n');
+}
+
+/** One line per problem and per migration that was skipped, then the failures and a summary. */
+export function verifyText(rows: readonly ServiceRow<VerifiedService>[]): string {
+  const done = rows.flatMap((row) => (row.state === 'done' ? [row] : []));
+  const sum = (count: (data: VerifiedService) => number) => done.reduce((total, { data }) => total + count(data), 0);
+  const lines = done.flatMap(({ service, data }) => [
+    ...data.problems.map(({ migration, what }) => `${service}: ${migration}: ${what}`),
+    ...data.irreversible.map((name) => `${service}: ${name}: irreversible; not reverted`),
+    ...data.tablesWithoutRows.map((table) => `${service}: the seed has no rows for ${table}; verified without rows`),
+  ]);
+  const problems = sum((data) => data.problems.length);
+  const verdict = problems === 0 ? 'no problems' : countOf(problems, 'problem');
+  const summary = `${countOf(
+    sum((data) => data.migrations),
+    'migration',
+  )} applied, reverted and applied again, ${countOf(
+    sum((data) => data.rows),
+    'row',
+  )}: ${verdict}`;
+  return [...lines, failuresText(rows), summary].filter((text) => text !== '').join('\n');
+}
+
+/** The report as data for `--json`. */
+export function lintData({ findings }: LintReport) {
+  const data = findings.map(({ service, migration, file, line, column, rule, level, message, help }) => ({
+    service,
+    migration,
+    file,
+    line,
+    column,
+    rule,
+    level,
+    message,
+    help,
+  }));
+  return { ok: findings.length === 0, findings: data };
+}
+
+/** One paragraph per finding, and a summary. */
+export function lintText({ files, migrations, findings }: LintReport): string {
+  const summary = `linted ${countOf(files, 'file')} of ${countOf(migrations, 'migration')}`;
+  if (findings.length === 0) return `${summary}: no findings`;
+  return [
+    ...findings.map(findingText),
+    'To accept a finding, add a line above the statement: -- lint-ignore <rule>: <reason>',
+    `${summary}: ${countOf(findings.length, 'finding')}`,
+  ].join('\n');
+}
+
+function findingText({ service, file, line, column, rule, level, message, help, excerpt }: LintFinding): string {
+  return [
+    `${service}: ${file}:${line}:${column} ${level} ${rule}`,
+    `  ${message}`,
+    ...excerpt.split('\n').map((text) => `  ${text}`),
+    `  → ${help}`,
+    '',
+  ].join('\n');
 }

@@ -47,7 +47,7 @@ export interface SchemaSource {
   readonly text: string;
 }
 
-export interface SchemaFault {
+export interface ParseProblem {
   readonly file: string;
   readonly line: number | undefined;
   readonly message: string;
@@ -61,35 +61,35 @@ const FAULT = /error: ([\s\S]+?)\n\s+-->\s+.+:(\d+)\n/g;
  */
 export async function parseSchemas(sources: readonly SchemaSource[]): Promise<readonly Datamodel[]> {
   const { get_datamodel: parse } = await import('@prisma/prisma-schema-wasm');
-  const faults: SchemaFault[] = [];
+  const problems: ParseProblem[] = [];
   const parsed: Datamodel[] = [];
   for (const { file, text } of sources) {
     try {
       // The whole DMMF includes every query type and takes ten times as long.
       parsed.push(JSON.parse(parse(JSON.stringify({ prismaSchema: [[file, text]], noColor: true }))));
     } catch (error) {
-      faults.push(...faultsOf(file, error));
+      problems.push(...problemsOf(file, error));
     }
   }
-  if (faults.length > 0) throw invalidSchema(faults);
+  if (problems.length > 0) throw invalidSchema(problems);
   return parsed;
 }
 
 /** One error for the problems of all schemas. */
-export function invalidSchema(faults: readonly SchemaFault[]): SuiteError {
-  const files = [...new Set(faults.map(({ file }) => file))];
+export function invalidSchema(problems: readonly ParseProblem[]): SuiteError {
+  const files = [...new Set(problems.map(({ file }) => file))];
   return new SuiteError('SCHEMA.INVALID', `Prisma cannot read ${files.join(', ')}`, {
     kind: 'configuration',
-    why: faults
+    why: problems
       .map(({ file, line, message }) => `${line === undefined ? file : `${file}:${line}`}: ${message}`)
       .join('\n'),
     next: 'Correct the schema at these lines',
-    meta: { faults },
+    meta: { problems },
   });
 }
 
 /** The parser throws one text for all its problems: as JSON, or as plain text when it crashed. */
-function faultsOf(file: string, error: unknown): readonly SchemaFault[] {
+function problemsOf(file: string, error: unknown): readonly ParseProblem[] {
   const text = messageOf(error);
   const found = [...text.matchAll(FAULT)].map(([, message = '', line]) => ({ file, line: Number(line), message }));
   return found.length > 0 ? found : [{ file, line: undefined, message: text }];

@@ -3,7 +3,7 @@ import path from 'node:path';
 import type { Service } from '../config/registry';
 import { buildService } from './build';
 import type { ModelSchema, SchemaModel, ServiceSchema } from './model';
-import { invalidSchema, parseSchemas, type SchemaFault, type SchemaSource, scanSchema } from './psl';
+import { invalidSchema, type ParseProblem, parseSchemas, type SchemaSource, scanSchema } from './psl';
 import { checkPaths, checkService, invalidAnnotations } from './validation';
 
 export type { ColumnSchema, ForeignKey, ModelSchema, SchemaModel, ServiceSchema } from './model';
@@ -118,19 +118,19 @@ function reachable(schemaModel: SchemaModel): ReadonlyMap<string, ReadonlySet<st
 }
 
 async function readSources(services: readonly Service[]): Promise<readonly SchemaSource[]> {
-  const faults: SchemaFault[] = [];
+  const problems: ParseProblem[] = [];
   const sources = await Promise.all(
     services.map(async ({ directory, schemaPath }) => {
       const root = path.resolve(directory, '..', '..');
       const file = path.relative(root, schemaPath).replaceAll(path.sep, '/');
       const text = await readFile(schemaPath, 'utf8').catch((error: NodeJS.ErrnoException) => {
-        faults.push({ file, line: undefined, message: `The file cannot be read (${error.code ?? error.message}).` });
+        problems.push({ file, line: undefined, message: `The file cannot be read (${error.code ?? error.message}).` });
         return '';
       });
       return { file, text };
     }),
   );
   // Reads end in any order; the message is sorted.
-  if (faults.length > 0) throw invalidSchema(faults.sort((one, other) => (one.file < other.file ? -1 : 1)));
+  if (problems.length > 0) throw invalidSchema(problems.sort((one, other) => (one.file < other.file ? -1 : 1)));
   return sources;
 }

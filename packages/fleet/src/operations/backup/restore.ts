@@ -11,7 +11,7 @@ import { createRole, restrictDatabase, withRightsLock } from '../../postgres/rol
 import { type ScratchDatabase, withScratchDatabases } from '../../postgres/scratch';
 import type { Environment } from '../../system/child-environment';
 import { countOf, doneRows, eachService, type RunOptions, type ServiceRow } from '../fleet';
-import { DEFAULT_LOCK_TIMEOUT_MS, migrateTargetUp } from '../migrate';
+import { DEFAULT_LOCK_TIMEOUT_MS, migrateTargetUp } from '../migrations/migrate';
 import { provision } from '../provision';
 import { scratchPlace, type Target } from '../targets';
 import { loadDatabase } from './load';

@@ -9,12 +9,12 @@ import {
   resolveMigration,
   withClient,
 } from '@azora/db-migrate';
-import { withScratchDatabase } from '../postgres/scratch';
-import { compareCatalogs, readObjects } from '../postgres/verify/catalog';
+import { withScratchDatabase } from '../../postgres/scratch';
+import { compareCatalogs, readObjects } from '../../postgres/verify/catalog';
+import { countOf } from '../fleet';
+import { scratchPlace, type Target } from '../targets';
 import { catalogOf } from './drift';
-import { countOf } from './fleet';
 import { afterMigration } from './migrate';
-import { scratchPlace, type Target } from './targets';
 
 export type { Resolution };
 

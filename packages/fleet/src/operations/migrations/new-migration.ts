@@ -2,9 +2,9 @@ import { mkdir, mkdtemp, readFile, rename, rm, writeFile } from 'node:fs/promise
 import path from 'node:path';
 import { type DatabaseUrl, SuiteError } from '@azora/db-core';
 import { type Migration, migrateDown, migrateUp, readMigrations, withClient } from '@azora/db-migrate';
-import { parseScript } from '../postgres/analysis/parse';
-import { readUnmanaged } from '../postgres/analysis/unmanaged';
-import { diffSchema, withoutUnmanaged } from '../postgres/schema-engine/diff';
+import { parseScript } from '../../postgres/analysis/parse';
+import { readUnmanaged } from '../../postgres/analysis/unmanaged';
+import { diffSchema, withoutUnmanaged } from '../../postgres/schema-engine/diff';
 import {
   type Draft,
   downText,
@@ -12,10 +12,10 @@ import {
   migrationOf,
   restoringSql,
   upText,
-} from '../postgres/schema-engine/draft';
-import { withScratchDatabase } from '../postgres/scratch';
-import { compareCatalogs, readObjects } from '../postgres/verify/catalog';
-import { scratchPlace, type Target } from './targets';
+} from '../../postgres/schema-engine/draft';
+import { withScratchDatabase } from '../../postgres/scratch';
+import { compareCatalogs, readObjects } from '../../postgres/verify/catalog';
+import { scratchPlace, type Target } from '../targets';
 
 export interface NewMigrationRequest {
   /** The end of the folder's name: `add_nickname`. */

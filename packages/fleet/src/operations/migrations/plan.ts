@@ -8,12 +8,12 @@ import {
   withClient,
 } from '@azora/db-migrate';
 import type { ClientBase } from 'pg';
-import { effectsOf } from '../postgres/analysis/effects';
-import { findLosses } from '../postgres/analysis/losses';
-import { parseScript } from '../postgres/analysis/parse';
-import { type Effect, LOCK_MODES, type Loss } from '../postgres/analysis/statement-effects';
+import { effectsOf } from '../../postgres/analysis/effects';
+import { findLosses } from '../../postgres/analysis/losses';
+import { parseScript } from '../../postgres/analysis/parse';
+import { type Effect, LOCK_MODES, type Loss } from '../../postgres/analysis/statement-effects';
+import { eachService, type RunOptions, type ServiceRow } from '../fleet';
 import { type Destination, depthOf, withService } from './destination';
-import { eachService, type RunOptions, type ServiceRow } from './fleet';
 
 /** The strongest lock that a step takes on an existing table. */
 export interface PlannedLock extends Pick<Effect, 'table' | 'lock' | 'work'> {

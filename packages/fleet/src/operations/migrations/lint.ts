@@ -1,10 +1,10 @@
 import path from 'node:path';
 import { type Place, placeOf, readMigrations, type Script } from '@azora/db-migrate';
-import type { Service } from '../config/registry';
-import { lintScripts } from '../postgres/analysis/lint/lint';
-import type { Direction, Finding, LintedScript } from '../postgres/analysis/lint/rules';
-import { parseScript } from '../postgres/analysis/parse';
-import { replayObjects, type UnmanagedObjects } from '../postgres/analysis/unmanaged';
+import type { Service } from '../../config/registry';
+import { lintScripts } from '../../postgres/analysis/lint/lint';
+import type { Direction, Finding, LintedScript } from '../../postgres/analysis/lint/rules';
+import { parseScript } from '../../postgres/analysis/parse';
+import { replayObjects, type UnmanagedObjects } from '../../postgres/analysis/unmanaged';
 
 /** A finding with its place in the checkout. */
 export interface LintFinding extends Pick<Finding, 'rule' | 'level' | 'message' | 'help'>, Place {

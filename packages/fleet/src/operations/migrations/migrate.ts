@@ -9,11 +9,11 @@ import {
   withClient,
 } from '@azora/db-migrate';
 import type { ClientBase } from 'pg';
-import { refuseDataLoss, throwDataLoss } from '../postgres/analysis/losses';
+import { refuseDataLoss, throwDataLoss } from '../../postgres/analysis/losses';
+import { countOf, eachService, type RunOptions, type ServiceRow } from '../fleet';
+import type { Target } from '../targets';
 import { type Destination, depthOf, withService } from './destination';
-import { countOf, eachService, type RunOptions, type ServiceRow } from './fleet';
 import { planTarget } from './plan';
-import type { Target } from './targets';
 
 export { DEFAULT_LOCK_TIMEOUT_MS } from '@azora/db-migrate';
 

@@ -1,11 +1,11 @@
 import { readFile } from 'node:fs/promises';
 import type { DatabaseUrl } from '@azora/db-core';
 import { type Migration, migrateUp, readMigrations, readState, withClient } from '@azora/db-migrate';
-import { diffSchema } from '../postgres/schema-engine/diff';
-import { withScratchDatabase } from '../postgres/scratch';
-import { type CatalogChange, type CatalogObject, compareCatalogs, readObjects } from '../postgres/verify/catalog';
-import { countOf, eachService, type RunOptions, type ServiceRow } from './fleet';
-import { scratchPlace, type Target } from './targets';
+import { diffSchema } from '../../postgres/schema-engine/diff';
+import { withScratchDatabase } from '../../postgres/scratch';
+import { type CatalogChange, type CatalogObject, compareCatalogs, readObjects } from '../../postgres/verify/catalog';
+import { countOf, eachService, type RunOptions, type ServiceRow } from '../fleet';
+import { scratchPlace, type Target } from '../targets';
 
 export interface DriftedService {
   /** The differences between the live database and the result of its migrations. */

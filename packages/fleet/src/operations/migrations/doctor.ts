@@ -1,8 +1,8 @@
 import { withClient } from '@azora/db-migrate';
-import { DEFAULT_LIMITS, type Finding, type Level, type Limits } from '../postgres/doctor/check';
-import { type Examined, examineDatabase } from '../postgres/doctor/examine';
-import { doneRows, eachService, type RunOptions, type ServiceRow } from './fleet';
-import type { Target } from './targets';
+import { DEFAULT_LIMITS, type Finding, type Level, type Limits } from '../../postgres/doctor/check';
+import { type Examined, examineDatabase } from '../../postgres/doctor/examine';
+import { doneRows, eachService, type RunOptions, type ServiceRow } from '../fleet';
+import type { Target } from '../targets';
 
 /** A finding with its service and server. */
 export interface FleetFinding extends Finding {

@@ -1,8 +1,8 @@
 import { SuiteError } from '@azora/db-core';
 import { type Depth, readMigrations } from '@azora/db-migrate';
-import type { Service } from '../config/registry';
+import type { Service } from '../../config/registry';
+import type { Target } from '../targets';
 import { readTag, tagNames } from './tags';
-import type { Target } from './targets';
 
 /** A database and the migration that becomes its newest; null for no migration at all, undefined without `--to`. */
 export interface Destination {

@@ -1,10 +1,10 @@
 import type { DatabaseUrl } from '@azora/db-core';
 import { readMigrations, withClient } from '@azora/db-migrate';
-import { withScratchDatabase } from '../postgres/scratch';
-import { columnsOf, type Problem, readContents, tripEmpty, tripWithRows } from '../postgres/verify/round-trip';
-import { countOf, eachService, type RunOptions, type ServiceRow } from './fleet';
-import { runSeed } from './seed';
-import { scratchPlace, type Target } from './targets';
+import { withScratchDatabase } from '../../postgres/scratch';
+import { columnsOf, type Problem, readContents, tripEmpty, tripWithRows } from '../../postgres/verify/round-trip';
+import { countOf, eachService, type RunOptions, type ServiceRow } from '../fleet';
+import { runSeed } from '../seed';
+import { scratchPlace, type Target } from '../targets';
 
 export interface VerifiedService {
   readonly migrations: number;

@@ -2,8 +2,8 @@ import { mkdir, readdir, readFile, writeFile } from 'node:fs/promises';
 import path from 'node:path';
 import { isRecord, SuiteError } from '@azora/db-core';
 import { compareHistory, readHistory, readMigrations, withClient } from '@azora/db-migrate';
-import { doneRows, eachService, type RunOptions, type ServiceRow } from './fleet';
-import type { Target } from './targets';
+import { doneRows, eachService, type RunOptions, type ServiceRow } from '../fleet';
+import type { Target } from '../targets';
 
 /** The newest migration of each service; null for a database without migrations. */
 export type Heads = Readonly<Record<string, string | null>>;
