@@ -37,7 +37,7 @@ export async function enablePitr(
 ): Promise<EnabledArchive & Coverage> {
   const coverage = await readCoverage(settings, services);
   const { enableArchive } = await import('../postgres/pitr/archiver.js');
-  return { ...(await enableArchive({ home: settings.home, onProgress })), ...coverage };
+  return { ...(await enableArchive({ ...workOf(settings), onProgress })), ...coverage };
 }
 
 /** Makes a base backup. With `keep`, then removes all but the newest base backups, and the log that only those need. */
@@ -49,7 +49,7 @@ export async function takePitrBase(
 ): Promise<TakenBase & Coverage> {
   const coverage = await readCoverage(settings, services);
   const { pruneArchive, takeBase } = await import('../postgres/pitr/base-backup.js');
-  const base = await takeBase({ home: settings.home, ...options });
+  const base = await takeBase({ ...workOf(settings), ...options });
   const pruned = keep === undefined ? null : await pruneArchive({ home: settings.home }, keep);
   return { ...base, pruned, ...coverage };
 }
@@ -75,7 +75,11 @@ export async function restorePitr(
 ): Promise<RestoredServer & Coverage> {
   const coverage = await readCoverage(settings, services);
   const { restoreTo } = await import('../postgres/pitr/restore.js');
-  return { ...(await restoreTo({ home: settings.home, ...request, ...options })), ...coverage };
+  return { ...(await restoreTo({ ...workOf(settings), ...request, ...options })), ...coverage };
+}
+
+function workOf({ home, environment }: Settings): Pick<Settings, 'home' | 'environment'> {
+  return { home, environment };
 }
 
 /** @throws {SuiteError} `PITR.NOT_EMBEDDED` */

@@ -3,6 +3,7 @@ import type { PasswordOf } from '../config/credentials';
 import type { Service } from '../config/registry';
 import type { Settings } from '../config/settings';
 import type { ScratchPlace } from '../postgres/scratch';
+import type { Environment } from '../system/child-environment';
 
 /** The location of one service's database. */
 export interface Target {
@@ -16,6 +17,8 @@ export interface Target {
   readonly maintenance: DatabaseUrl;
   /** The login role of the service's store. */
   readonly role: string;
+  /** The environment of the command, for child processes such as a scratch companion. */
+  readonly environment?: Environment | undefined;
 }
 
 /** Whether any of these services is on the embedded server, because no variable names a server for it. */
@@ -46,22 +49,30 @@ async function embeddedUrl(settings: Settings, onProgress: (line: string) => voi
 async function openTarget(settings: Settings, service: Service, base: DatabaseUrl | undefined): Promise<Target> {
   const name = `${settings.prefix}${service.databaseSuffix}`;
   const role = `${settings.prefix}${service.name.replaceAll('-', '_')}_app`;
+  const { environment } = settings;
   const own = settings.serviceUrls.get(service.name);
   if (own !== undefined) {
     const admin = own.database === '' ? withUrlParts(own, { database: name }) : own;
     const maintenance = withUrlParts(own, { database: 'postgres' });
-    return { service, server: 'ordinary', database: admin.database, admin, maintenance, role };
+    return { service, server: 'ordinary', database: admin.database, admin, maintenance, role, environment };
   }
   if (base === undefined) throw new Error(`no server for ${service.name}`);
   if (settings.serverUrl === undefined && (await lacksExtension(service))) {
     const { startCompanion } = await import('../postgres/companion/server.js');
-    const { home, environment } = settings;
-    const { url } = await startCompanion({ home, environment, service: service.name, database: name });
-    return { service, server: 'companion', database: name, admin: url, maintenance: url, role };
+    const { url } = await startCompanion({ home: settings.home, environment, service: service.name, database: name });
+    return { service, server: 'companion', database: name, admin: url, maintenance: url, role, environment };
   }
   const server = settings.serverUrl === undefined ? 'embedded' : 'ordinary';
   const maintenance = base.database === '' ? withUrlParts(base, { database: 'postgres' }) : base;
-  return { service, server, database: name, admin: withUrlParts(base, { database: name }), maintenance, role };
+  return {
+    service,
+    server,
+    database: name,
+    admin: withUrlParts(base, { database: name }),
+    maintenance,
+    role,
+    environment,
+  };
 }
 
 async function lacksExtension(service: Service): Promise<boolean> {
@@ -78,6 +89,6 @@ export function appUrl(target: Target, passwordOf: PasswordOf): DatabaseUrl {
 }
 
 /** The location for a scratch database of the service's migrations: the same server, which has the same extensions. */
-export function scratchPlace({ service, server, database, maintenance }: Target): ScratchPlace {
-  return { service: service.name, server, database, maintenance };
+export function scratchPlace({ service, server, database, maintenance, environment }: Target): ScratchPlace {
+  return { service: service.name, server, database, maintenance, environment };
 }

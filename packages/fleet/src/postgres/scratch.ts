@@ -5,6 +5,7 @@ import path from 'node:path';
 import { type DatabaseUrl, withUrlParts } from '@azora/db-core';
 import { withClient } from '@azora/db-migrate';
 import type { Client } from 'pg';
+import type { Environment } from '../system/child-environment';
 import { processStart } from '../system/processes';
 import { createDatabase, dropDatabase } from './databases';
 
@@ -15,6 +16,8 @@ export interface ScratchPlace {
   /** The database whose name is the beginning of the scratch database's name. */
   readonly database: string;
   readonly maintenance: DatabaseUrl;
+  /** The environment of the command, of which a scratch companion gets a part. */
+  readonly environment?: Environment | undefined;
 }
 
 const MARK = '__scratch_';
@@ -103,7 +106,7 @@ async function dropAbandoned(client: Client, database: string): Promise<void> {
 
 /** A companion holds one database, so a scratch database is a second companion in its own directory. */
 async function onScratchCompanion<Result>(
-  { service, database }: ScratchPlace,
+  { service, database, environment }: ScratchPlace,
   work: (url: DatabaseUrl, home: string) => Promise<Result>,
 ): Promise<Result> {
   const { removeCompanion, startCompanion } = await import('./companion/server.js');
@@ -113,7 +116,7 @@ async function onScratchCompanion<Result>(
   );
   return withCleanUp(
     async () => {
-      const { url } = await startCompanion({ home, service, database });
+      const { url } = await startCompanion({ home, service, database, environment });
       return work(url, home);
     },
     async () => {

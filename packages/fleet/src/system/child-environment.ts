@@ -1,5 +1,6 @@
-/** Environment variables by name, as `process.env` holds them. */
-export type Environment = Readonly<Record<string, string | undefined>>;
+import type { Environment } from '@azora/db-core';
+
+export type { Environment };
 
 /** What a program needs to find other programs, its user's files, a temporary directory and the locale. */
 const INHERITED = new Set([

@@ -25,7 +25,7 @@ export interface StartCompanionOptions extends CompanionOptions {
   /** The database name in the URL; the companion has one database and accepts any name. */
   readonly database: string;
   /** The environment of the command; the companion gets the few variables that every program needs. */
-  readonly environment?: Environment;
+  readonly environment?: Environment | undefined;
   readonly readyTimeoutMs?: number;
 }
 

@@ -16,7 +16,7 @@ export interface StartOptions {
   /** The suite's own directory in the checkout, `.azora`. */
   readonly home: string;
   /** The environment of the command; the server's programs get the few variables that every program needs. */
-  readonly environment?: Environment;
+  readonly environment?: Environment | undefined;
   readonly onProgress?: ((line: string) => void) | undefined;
   /** How long a server may recover before the start fails. */
   readonly readyTimeoutMs?: number;

@@ -4,6 +4,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { type DatabaseUrl, SuiteError } from '@azora/db-core';
 import { withClient } from '@azora/db-migrate';
 import type { Client } from 'pg';
+import type { Environment } from '../../system/child-environment';
 import { lastLines, readLog } from '../../system/logs';
 import { reasonOf } from '../../system/system-errors';
 import type { Account } from '../embedded/account';
@@ -26,6 +27,8 @@ import { timelineOf } from './wal';
 
 export interface WorkOptions {
   readonly home: string;
+  /** The environment of the command; child processes get the few variables that every program needs. */
+  readonly environment?: Environment | undefined;
   readonly onProgress: (line: string) => void;
 }
 
@@ -59,22 +62,23 @@ const LOG_BYTES = 4_096;
  * Makes the embedded server archive its log, and archives a segment as a proof. The server restarts if it did not archive.
  * @throws {SuiteError} `PITR.FOREIGN_ARCHIVE`, `PITR.NO_RUNTIME`, `PITR.ARCHIVE_STALLED`, `EMBEDDED.…`
  */
-export async function enableArchive({ home, onProgress }: WorkOptions): Promise<EnabledArchive> {
-  const { url } = await startEmbedded({ home, onProgress });
+export async function enableArchive(options: WorkOptions): Promise<EnabledArchive> {
+  const { home, environment, onProgress } = options;
+  const { url } = await startEmbedded(options);
   const place = await locatePlace(home);
   const [layout, account] = [archiveLayout(place), await ownerOf(place)];
   const identity = await withClient(url, readIdentity);
   const record = await findRecord(layout);
   if (record !== undefined && record.systemId !== identity.systemId) throw foreignArchive(layout.directory);
   await createArchive(layout, account);
-  const { archive } = await installPrograms(layout, account);
+  const { archive } = await installPrograms(layout, account, environment);
   const changes = await withClient(url, (client) => changeSettings(client, archive));
   const restarted = changes.includes('archive_mode') || changes.includes('wal_level');
   if (restarted) {
     onProgress('restarting the embedded server');
     await stopPlace(place);
   }
-  const { url: again } = await startEmbedded({ home, onProgress });
+  const { url: again } = await startEmbedded(options);
   await writeRecord(layout, identity, account);
   onProgress('archiving a first segment');
   const segment = await withClient(again, (client) => archiveNow(client, place));
@@ -90,9 +94,9 @@ export interface OpenArchive {
 }
 
 /** @throws {SuiteError} `PITR.NOT_ENABLED`, `PITR.FOREIGN_ARCHIVE` */
-export async function openArchive({ home, onProgress }: WorkOptions): Promise<OpenArchive> {
-  const { url } = await startEmbedded({ home, onProgress });
-  const place = await locatePlace(home);
+export async function openArchive(options: WorkOptions): Promise<OpenArchive> {
+  const { url } = await startEmbedded(options);
+  const place = await locatePlace(options.home);
   const [layout, account] = [archiveLayout(place), await ownerOf(place)];
   const record = await findRecord(layout);
   const [identity, { isOn }] = await withClient(url, async (client) => {

@@ -3,6 +3,7 @@ import { chmod, copyFile, readFile, rename, rm } from 'node:fs/promises';
 import path from 'node:path';
 import { promisify } from 'node:util';
 import { SuiteError } from '@azora/db-core';
+import type { Environment } from '../../system/child-environment';
 import { reasonOf } from '../../system/system-errors';
 import { type Account, asAccount, giveTo } from '../embedded/account';
 import { serverEnvironment } from '../embedded/binaries';
@@ -25,12 +26,16 @@ const FROM_DATA = '../../pitr';
  * Copies the programs to a place that the server's account can read, and node itself if the account cannot run it.
  * @throws {SuiteError} `PITR.NO_RUNTIME`
  */
-export async function installPrograms(layout: ArchiveLayout, account: Account | undefined): Promise<ArchiveCommands> {
+export async function installPrograms(
+  layout: ArchiveLayout,
+  account: Account | undefined,
+  environment?: Environment,
+): Promise<ArchiveCommands> {
   for (const name of ['archive', 'fetch']) {
     // .cjs, because the home may lie inside a package whose files are ES modules.
     await install(path.join(COMPILED, `${name}.js`), path.join(layout.programs, `${name}.cjs`), 0o400, account);
   }
-  const node = await usableNode(layout, account);
+  const node = await usableNode(layout, account, serverEnvironment(environment));
   const program = (name: string) => [node, `${FROM_DATA}/bin/${name}.cjs`];
   return {
     archive: commandLine([...program('archive'), '%p', `${FROM_DATA}/wal/%f`]),
@@ -38,13 +43,17 @@ export async function installPrograms(layout: ArchiveLayout, account: Account | 
   };
 }
 
-async function usableNode(layout: ArchiveLayout, account: Account | undefined): Promise<string> {
+async function usableNode(
+  layout: ArchiveLayout,
+  account: Account | undefined,
+  env: NodeJS.ProcessEnv,
+): Promise<string> {
   const installed = process.execPath;
-  if ((await failureToRun(installed, layout, account)) === undefined) return installed.replaceAll('%', '%%');
+  if ((await failureToRun(installed, layout, account, env)) === undefined) return installed.replaceAll('%', '%%');
   const name = path.basename(installed);
   const copy = path.join(layout.programs, name);
   await install(installed, copy, 0o500, account);
-  const reason = await failureToRun(copy, layout, account);
+  const reason = await failureToRun(copy, layout, account, env);
   if (reason !== undefined) throw noRuntime(installed, reason);
   return `${FROM_DATA}/bin/${name}`;
 }
@@ -54,8 +63,9 @@ async function failureToRun(
   node: string,
   layout: ArchiveLayout,
   account: Account | undefined,
+  env: NodeJS.ProcessEnv,
 ): Promise<string | undefined> {
-  const options = { cwd: layout.programs, env: serverEnvironment(), ...asAccount(account) };
+  const options = { cwd: layout.programs, env, ...asAccount(account) };
   return run(node, ['archive.cjs'], options).then(() => undefined, reasonOf);
 }
 

@@ -111,13 +111,14 @@ async function prepare(options: RestoreOptions, target: Target): Promise<Work> {
   return { options, place, layout, account, record, target, timeline, isAlive: alive !== undefined };
 }
 
-async function identityOf(place: Place, { home, onProgress }: RestoreOptions): Promise<ArchiveRecord | undefined> {
+async function identityOf(place: Place, options: RestoreOptions): Promise<ArchiveRecord | undefined> {
+  const { onProgress } = options;
   if (!(await isThere(place.data))) {
     onProgress(`${place.data} does not exist; restoring from the archive alone`);
     return undefined;
   }
   try {
-    const { url } = await startEmbedded({ home, onProgress });
+    const { url } = await startEmbedded(options);
     return await withClient(url, readIdentity);
   } catch (error) {
     if (!(error instanceof SuiteError) || !DOES_NOT_START.includes(error.code)) throw error;
@@ -181,8 +182,8 @@ async function recoverCopy(
   await copyBase(base, next, account, options.signal);
   await step('copied');
   options.onProgress(`recovering to ${targetText(target)}`);
-  const { archive, restore } = await installPrograms(layout, account);
-  const recovered = await recover(next, account, await usableBinaries(place.base, account), {
+  const { archive, restore } = await installPrograms(layout, account, options.environment);
+  const recovered = await recover(next, account, await usableBinaries(place.base, account, options.environment), {
     ...{ target, timeline, archiveCommand: archive },
     // A server that does not start has log that it could not archive.
     restoreCommand: work.isAlive ? restore() : restore('../data/pg_wal/%f'),
