@@ -1,4 +1,4 @@
-import { readdirSync } from 'node:fs';
+import { existsSync, readdirSync } from 'node:fs';
 import path from 'node:path';
 import { type SeedBlock, type ServiceSeed, writeRows } from '@azora/db-core';
 import { repositoryRoot, useDatabase } from '@azora/db-testkit';
@@ -65,5 +65,19 @@ describe.each(NAMES)('the seed of %s', (name) => {
     });
 
     expect(encodedTwice).toEqual([]);
+  });
+});
+
+describe('the seed of agent', () => {
+  const agent = useDatabase('agent');
+
+  it('names files that the seed of rag indexes', async () => {
+    const { seed } = await import('@azora/agent/seed');
+    await seedBase(seed, agent().url, CONTEXT);
+    const rows = await agent().admin('SELECT DISTINCT source_path FROM message_rag_contexts ORDER BY source_path');
+
+    const files = rows.map(({ source_path }) => String(source_path).replace(/^.*\/packages\//, 'packages/'));
+    expect(files).toEqual(['packages/core/src/retry.ts', 'packages/core/src/store.ts']);
+    expect(files.filter((file) => !existsSync(path.join(repositoryRoot(), file)))).toEqual([]);
   });
 });

@@ -76,16 +76,15 @@ function ragContextRows(context: SeedContext): Prisma.MessageRagContextCreateMan
   const chunks = [
     {
       slug: 'transaction',
-      file: 'packages/core/src/transaction.ts',
-      content:
-        'Runs `work` until it succeeds, fails for good, or has been tried `attempts` times, pausing with full jitter.',
+      file: 'packages/core/src/retry.ts',
+      content: 'Runs `work` until it succeeds or fails for another reason, five times at most. Throws the last error.',
       score: 0.83,
     },
     {
       slug: 'store',
       file: 'packages/core/src/store.ts',
       content:
-        'Runs `work` in one transaction, again after a deadlock or serialization failure; what it throws rolls back.',
+        'Runs `work` in one transaction, retried after a deadlock or serialization failure. An error it throws rolls back.',
       score: 0.79,
     },
   ];

@@ -78,7 +78,7 @@ describe('runners that start together', () => {
   it('eight command lines: all exit with 0, and each migration is applied by one of them', async () => {
     const targets = await givenTargets('azt_many_');
     const env = { DATABASE_URL: server.href, AZORA_DB_PREFIX: 'azt_many_', AZORA_HOME: home };
-    const args = ['migrate', 'up', '--json', '--lock-timeout', String(RUNNER_TIMEOUT_SECONDS)];
+    const args = ['migrate', 'up', '--json', '--runner-timeout', String(RUNNER_TIMEOUT_SECONDS)];
     const names = targets.map(({ service }) => service.name).join(',');
 
     const results = await Promise.all(

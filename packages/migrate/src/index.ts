@@ -19,4 +19,4 @@ export { findMigration, insertBaseline, type Resolution, refuseHistory, resolveM
 export { type Depth, migrateDown, migrateUp, planDown, planUp, type RunOptions, readState } from './run';
 export { runScript } from './script';
 export { endsTransaction, type Statement, scanSql, splitStatements } from './sql';
-export { DEFAULT_LOCK_TIMEOUT_MS, type Step } from './step';
+export type { Step } from './step';

@@ -56,7 +56,7 @@ async function waitForLock(client: ClientBase, runnerTimeoutMs: number): Promise
   }
   throw new SuiteError('MIGRATION.LOCKED', 'Another session is migrating this database', {
     why: `The migration lock is held by ${await lockHolder(client)}.`,
-    next: 'Wait for that session and run again, allow more time with --lock-timeout, or end the session',
+    next: 'Wait for that session and run again, allow more time (--runner-timeout, or runnerTimeoutMs of migrateOnStart), or end the session',
   });
 }
 

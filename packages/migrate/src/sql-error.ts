@@ -63,7 +63,7 @@ export function lockTimeoutError(
   const { meta, why = '' } = cause instanceof SuiteError ? cause : { meta: { file: script.file } };
   return new SuiteError('MIGRATION.LOCK_TIMEOUT', `${name} timed out waiting for ${describeLocks(locks)}`, {
     why: `The runner tried ${attempts === 1 ? 'once' : `${attempts} times`}. ${why}`.trim(),
-    next: 'Let the other session finish, or end it, and run again; --statement-lock-timeout allows more time',
+    next: 'Let the other session finish, or end it, and run again. To allow more time, use --lock-timeout, or lockTimeoutMs of migrateOnStart',
     meta: { ...meta, sqlState: LOCK_NOT_AVAILABLE, locks },
     cause: cause instanceof SuiteError ? cause : redactedCause(cause),
   });

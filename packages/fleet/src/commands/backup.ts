@@ -72,7 +72,7 @@ function addCreate(backup: Command, execute: Execute): void {
 const registerVerify: Register = (backup, execute) => {
   withFleetFlags(withFrom(backup.command('verify')))
     .argument('[set]', 'the id of a set, or latest', 'latest')
-    .summary('prove a set by restoring it into scratch databases; exit 4 when it is damaged')
+    .description('prove a set by restoring it into scratch databases; exit 4 when it is damaged')
     .action(
       execute(async (context, name: string, flags: FleetFlags & FromFlag) => {
         const { settings, services, allServices } = await openSuite(context, flags);
@@ -101,7 +101,7 @@ const registerVerify: Register = (backup, execute) => {
 
 const registerList: Register = (backup, execute) => {
   withJson(withFrom(backup.command('list')))
-    .summary('list all sets: age, size, encrypted, verified')
+    .description('list all sets: age, size, encrypted, verified')
     .action(
       execute(async (context, flags: FromFlag) => {
         const { settings } = await openSuite(context, {});
@@ -124,7 +124,7 @@ interface PruneFlags extends FromFlag {
 
 const registerPrune: Register = (backup, execute) => {
   withJson(withFrom(backup.command('prune')))
-    .summary('list the old sets that would be removed; remove them with --yes')
+    .description('list the old sets that would be removed; remove them with --yes')
     .option('--last <n>', 'keep the newest n sets', parseWhole(1), 3)
     .option('--daily <n>', 'keep the newest set of each of the last n days that have one', parseWhole(0), 7)
     .option('--weekly <n>', 'keep the newest set of each of the last n weeks that have one', parseWhole(0), 4)

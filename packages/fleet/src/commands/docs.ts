@@ -7,7 +7,7 @@ interface DocsFlags extends FleetFlags {
 
 export const registerDocs: Register = (program, execute) => {
   withJson(program.command('docs'))
-    .summary('write DATABASE-STATUS.md, the diagrams and every structure.sql from the schemas and migrations')
+    .description('write DATABASE-STATUS.md, the diagrams and every structure.sql from the schemas and migrations')
     .option('--check', 'write nothing; exit 4 if a document is stale')
     .action(
       execute(async (context, flags: DocsFlags) => {

@@ -2,7 +2,7 @@ import { openSuite, type Register, withJson } from './command';
 
 export const registerGenerate: Register = (program, execute) => {
   withJson(program.command('generate'))
-    .summary('generate the Prisma clients of all services when a schema changed')
+    .description('generate the Prisma clients of all services when a schema changed')
     .action(
       execute(async (context) => {
         const { settings, allServices } = await openSuite(context, {});

@@ -8,13 +8,15 @@ import type { CommandContext, CommandResult, Register } from './command';
 import { type FleetFlags, openSuite, parseWhole, withFleetFlags, withJson } from './command';
 import { EXIT_FOUND, exitCodeOfRows } from './exit-codes';
 
+const SERVICE = 'the name of a service, such as mint';
+
 interface CheckFlags extends FleetFlags {
   readonly check?: boolean;
 }
 
 interface RunFlags extends FleetFlags {
+  readonly runnerTimeout?: number;
   readonly lockTimeout?: number;
-  readonly statementLockTimeout?: number;
   readonly to?: string;
 }
 
@@ -32,13 +34,18 @@ interface PlanFlags extends FleetFlags {
 
 /** Adds `migrate` with its verbs, in the order in which `--help` lists them. */
 export const registerMigrate: Register = (program, execute) => {
-  const migrate = program.command('migrate').summary('write, plan, apply, revert and check migrations');
+  const migrate = program.command('migrate').description('write, plan, apply, revert and check migrations');
   for (const register of VERBS) register(migrate, execute);
 };
 
 const registerNew: Register = (migrate, execute) => {
-  withJson(migrate.command('new').argument('<service>').argument('<slug>', 'the end of its name: add_nickname'))
-    .summary('write the migration and its down.sql that change the database to match schema.prisma')
+  withJson(
+    migrate
+      .command('new')
+      .argument('<service>', SERVICE)
+      .argument('<slug>', "the last part of the migration's name, such as add_nickname"),
+  )
+    .description('write the migration and its down.sql that change the database to match schema.prisma')
     .option('--why <sentence>', 'the reason, for the header of the file')
     .action(
       execute(
@@ -59,7 +66,7 @@ const registerNew: Register = (migrate, execute) => {
 
 const registerPlan: Register = (migrate, execute) => {
   withTo(withFleetFlags(migrate.command('plan')))
-    .summary('show the locks, rows and data losses of the next up or down; change nothing')
+    .description('show the locks, rows and data losses of the next up or down; change nothing')
     .option('--down', 'plan a down instead of an up')
     .addOption(stepsOption().implies({ down: true }))
     .option('--sql', 'also show the SQL')
@@ -78,7 +85,7 @@ const registerPlan: Register = (migrate, execute) => {
 
 const registerUp: Register = (migrate, execute) => {
   withTimeouts(withTo(withFleetFlags(migrate.command('up'))))
-    .summary('apply all pending migrations, in parallel over the services')
+    .description('apply all pending migrations, in parallel over the services')
     .action(
       execute(async (context, flags: RunFlags) => {
         const { migrateFleetUp } = await import('../operations/migrations/migrate.js');
@@ -89,7 +96,7 @@ const registerUp: Register = (migrate, execute) => {
 
 const registerDown: Register = (migrate, execute) => {
   withTimeouts(withTo(withFleetFlags(migrate.command('down'))))
-    .summary('revert the newest migration of each service, or more with --steps or --to')
+    .description('revert the newest migration of each service, or more with --steps or --to')
     .addOption(stepsOption())
     .option('--accept-data-loss', 'revert even where rows or values would be lost')
     .action(
@@ -108,7 +115,7 @@ const registerDown: Register = (migrate, execute) => {
 
 const registerTag: Register = (migrate, execute) => {
   withJson(migrate.command('tag').argument('<name>', 'such as the name of a release'))
-    .summary('record the newest migration of every database under a name, for --to')
+    .description('record the newest migration of every database under a name, for --to')
     .action(
       execute(async (context, name: string): Promise<CommandResult> => {
         const { settings, services } = await openSuite(context, {});
@@ -129,7 +136,7 @@ const registerTag: Register = (migrate, execute) => {
 
 const registerStatus: Register = (migrate, execute) => {
   withFleetFlags(migrate.command('status'))
-    .summary('list applied, pending, failed, edited and missing migrations')
+    .description('list applied, pending, failed, edited and missing migrations')
     .option('--check', 'exit 4 when a migration is pending, failed, edited or missing')
     .action(
       execute(async (context, flags: CheckFlags): Promise<CommandResult> => {
@@ -146,7 +153,7 @@ const registerStatus: Register = (migrate, execute) => {
 
 const registerDrift: Register = (migrate, execute) => {
   withFleetFlags(migrate.command('drift'))
-    .summary('compare each database and schema.prisma with the result of the migrations')
+    .description('compare each database and schema.prisma with the result of the migrations')
     .option('--check', 'exit 4 when there is a difference')
     .action(
       execute(async (context, flags: CheckFlags): Promise<CommandResult> => {
@@ -166,7 +173,7 @@ const registerDrift: Register = (migrate, execute) => {
 
 const registerVerify: Register = (migrate, execute) => {
   withFleetFlags(migrate.command('verify'))
-    .summary('apply, revert and apply every migration on scratch databases; exit 4 when one has a problem')
+    .description('apply, revert and apply every migration on scratch databases; exit 4 when one has a problem')
     .action(
       execute(async (context, flags: FleetFlags): Promise<CommandResult> => {
         const { settings, services } = await openSuite(context, flags);
@@ -185,7 +192,7 @@ const registerVerify: Register = (migrate, execute) => {
 
 const registerLint: Register = (migrate, execute) => {
   withFleetFlags(migrate.command('lint'))
-    .summary('find dangerous locks and data losses in the files of migrations; exit 4 when there are any')
+    .description('find dangerous locks and data losses in the files of migrations; exit 4 when there are any')
     .action(
       execute(async (context, flags: FleetFlags): Promise<CommandResult> => {
         const { settings, services } = await openSuite(context, flags);
@@ -200,18 +207,18 @@ const registerLint: Register = (migrate, execute) => {
 
 const registerResolve: Register = (migrate, execute) => {
   withRunnerTimeout(withJson(migrate.command('resolve')))
-    .summary('record how an unfinished migration ended')
+    .description('record how an unfinished migration ended')
     .addArgument(
       new Argument('<how>', 'applied: you completed it; rolled-back: you undid it').choices(['applied', 'rolled-back']),
     )
-    .argument('<service>')
-    .argument('<migration>')
+    .argument('<service>', SERVICE)
+    .argument('<migration>', 'the full name of the migration')
     .action(
       execute(
         async (context, how: Resolution, service: string, name: string, flags: RunFlags): Promise<CommandResult> => {
           const target = await oneTarget(context, service);
           const { resolveTarget } = await import('../operations/migrations/resolve.js');
-          await resolveTarget(target, name, how, milliseconds(flags.lockTimeout));
+          await resolveTarget(target, name, how, milliseconds(flags.runnerTimeout));
           return { data: { ok: true, service, migration: name, how }, text: `${service}: ${name} recorded as ${how}` };
         },
       ),
@@ -219,8 +226,8 @@ const registerResolve: Register = (migrate, execute) => {
 };
 
 const registerBaseline: Register = (migrate, execute) => {
-  withRunnerTimeout(withJson(migrate.command('baseline').argument('<service>')))
-    .summary('adopt an existing database: record the migrations as applied if they make the same objects')
+  withRunnerTimeout(withJson(migrate.command('baseline').argument('<service>', SERVICE)))
+    .description('adopt an existing database: record the migrations as applied if they make the same objects')
     .option('--to <migration>', 'only the migrations up to this one')
     .action(
       execute(async (context, service: string, flags: RunFlags): Promise<CommandResult> => {
@@ -231,7 +238,7 @@ const registerBaseline: Register = (migrate, execute) => {
         const { baselineTarget } = await import('../operations/migrations/resolve.js');
         // The history row and the rights of the app role are one transaction, so the role must exist.
         await provision(target, await openCredentials(settings.home));
-        const migrations = await baselineTarget(target, flags.to, milliseconds(flags.lockTimeout));
+        const migrations = await baselineTarget(target, flags.to, milliseconds(flags.runnerTimeout));
         const text = `${service}: recorded as applied: ${migrations.join(', ') || 'no migration'}`;
         return { data: { ok: true, service, migrations }, text };
       }),
@@ -240,7 +247,7 @@ const registerBaseline: Register = (migrate, execute) => {
 
 const registerDoctor: Register = (migrate, execute) => {
   withFleetFlags(migrate.command('doctor'))
-    .summary('examine servers and databases, and report problems with their remedies')
+    .description('examine servers and databases, and report problems with their remedies')
     .option('--check', 'exit 4 when an error or a warning is found')
     .action(
       execute(async (context, flags: CheckFlags): Promise<CommandResult> => {
@@ -277,7 +284,7 @@ function foundCode({ check }: CheckFlags, found: boolean): number {
 /** Both waits of a run: for another run, and for locks on tables. */
 function withTimeouts(command: Command): Command {
   return withRunnerTimeout(command).option(
-    '--statement-lock-timeout <seconds>',
+    '--lock-timeout <seconds>',
     'how long a statement waits for a lock before the migration is retried (default: 5)',
     parseWhole(1),
   );
@@ -285,7 +292,7 @@ function withTimeouts(command: Command): Command {
 
 function withRunnerTimeout(command: Command): Command {
   return command.option(
-    '--lock-timeout <seconds>',
+    '--runner-timeout <seconds>',
     'how long to wait for another migration run on the same database (default: 10)',
     parseWhole(1),
   );
@@ -326,8 +333,8 @@ async function runMigrations(
   const rows = await run(destinations, {
     progress: context.progress,
     signal: context.signal,
-    runnerTimeoutMs: milliseconds(flags.lockTimeout),
-    lockTimeoutMs: milliseconds(flags.statementLockTimeout),
+    runnerTimeoutMs: milliseconds(flags.runnerTimeout),
+    lockTimeoutMs: milliseconds(flags.lockTimeout),
   });
   return { data: rowsData(rows), text: migratedText(rows, verb), exitCode: exitCodeOfRows(rows) };
 }

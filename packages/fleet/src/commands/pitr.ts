@@ -20,7 +20,7 @@ export const registerPitr: Register = (program, execute) => {
 
 const registerEnable: Register = (pitr, execute) => {
   withJson(pitr.command('enable'))
-    .summary('archive the write-ahead log of the embedded server; restarts the server the first time')
+    .description('archive the write-ahead log of the embedded server; restarts the server the first time')
     .action(
       execute(async (context, _flags: JsonFlag) => {
         const { settings, services } = await openSuite(context, {});
@@ -39,7 +39,7 @@ interface BaseFlags extends JsonFlag {
 
 const registerBase: Register = (pitr, execute) => {
   withJson(pitr.command('base'))
-    .summary('make a base backup, so that every later moment can be restored')
+    .description('make a base backup, so that every later moment can be restored')
     .option('--keep <n>', 'then remove older base backups except for the newest n, and unneeded log', parseWhole(1))
     .action(
       execute(async (context, flags: BaseFlags) => {
@@ -55,7 +55,7 @@ const registerBase: Register = (pitr, execute) => {
 
 const registerStatus: Register = (pitr, execute) => {
   withJson(pitr.command('status'))
-    .summary('show the archive, the base backups and the moments that can be restored')
+    .description('show the archive, the base backups and the moments that can be restored')
     .action(
       execute(async (context, _flags: JsonFlag) => {
         const { settings, services } = await openSuite(context, {});

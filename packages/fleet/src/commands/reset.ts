@@ -7,7 +7,7 @@ interface ResetFlags extends FleetFlags {
 
 export const registerReset: Register = (program, execute) => {
   withFleetFlags(program.command('reset'))
-    .summary('drop the databases, and create and migrate them again (needs --yes)')
+    .description('drop the databases, and create and migrate them again (needs --yes)')
     .option('--yes', 'confirm that all rows are lost')
     .action(
       execute(async ({ progress, signal, log, ...context }, flags: ResetFlags) => {
@@ -15,16 +15,12 @@ export const registerReset: Register = (program, execute) => {
         const { openCredentials } = await import('../config/credentials.js');
         const { readSchemaModel } = await import('../schema/schema-model.js');
         const { resetFleet } = await import('../operations/reset.js');
-        const { DEFAULT_LOCK_TIMEOUT_MS } = await import('../operations/migrations/migrate.js');
         const { countsText, failuresText, rowsData } = await import('../render/fleet.js');
 
         const schemaModel = await readSchemaModel(allServices);
         requireYes(flags, `drop ${services.map(({ name }) => name).join(', ')}`);
         const passwordOf = await openCredentials(settings.home);
-        const rows = await resetFleet(
-          { settings, services, schemaModel, passwordOf },
-          { progress, signal, log, lockTimeoutMs: DEFAULT_LOCK_TIMEOUT_MS },
-        );
+        const rows = await resetFleet({ settings, services, schemaModel, passwordOf }, { progress, signal, log });
         const text = [failuresText(rows), `reset: ${countsText(rows)}`].filter((line) => line !== '').join('\n');
         return { data: rowsData(rows), text, exitCode: exitCodeOfRows(rows) };
       }),

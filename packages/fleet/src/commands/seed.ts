@@ -9,7 +9,7 @@ interface SeedFlags extends FleetFlags {
 
 export const registerSeed: Register = (program, execute) => {
   withFleetFlags(program.command('seed'))
-    .summary('insert the shared seed; existing rows stay as they are')
+    .description('insert the shared seed; existing rows stay as they are')
     .option('--scale <thousands>', 'add this many thousand users with their data', parseWhole(0), 0)
     .option('--reset', 'remove every row of every table first (needs --yes)')
     .option('--yes', 'confirm that all rows are lost')

@@ -1,10 +1,10 @@
 import { openSuite, type Register, withJson } from './command';
 
 export const registerServer: Register = (program, execute) => {
-  const server = program.command('server').summary('start, stop or show the embedded server and its companions');
+  const server = program.command('server').description('start, stop or show the embedded server and its companions');
 
   withJson(server.command('start'))
-    .summary('start the embedded server and its companions')
+    .description('start the embedded server and its companions')
     .action(
       execute(async (context) => {
         const { settings, services } = await openSuite(context, {});
@@ -16,7 +16,7 @@ export const registerServer: Register = (program, execute) => {
     );
 
   withJson(server.command('stop'))
-    .summary('stop them; committed rows stay')
+    .description('stop the embedded server and its companions; no committed data is lost')
     .action(
       execute(async (context) => {
         const { settings, services } = await openSuite(context, {});
@@ -28,7 +28,7 @@ export const registerServer: Register = (program, execute) => {
     );
 
   withJson(server.command('status'))
-    .summary('show their states and addresses')
+    .description('show the state and address of each server')
     .action(
       execute(async (context) => {
         const { settings, services } = await openSuite(context, {});

@@ -19,7 +19,6 @@ export const registerSetup: Register = (program, execute) => {
         const { settings, allServices, services } = await openSuite(context, flags);
         const { openCredentials } = await import('../config/credentials.js');
         const { readSchemaModel } = await import('../schema/schema-model.js');
-        const { DEFAULT_LOCK_TIMEOUT_MS } = await import('../operations/migrations/migrate.js');
         const { setUpFleet } = await import('../operations/setup.js');
         const { setupData, setupText } = await import('../render/setup.js');
 
@@ -30,7 +29,6 @@ export const registerSetup: Register = (program, execute) => {
           { settings, services, schemaModel, passwordOf },
           {
             ...{ progress, signal, log },
-            lockTimeoutMs: DEFAULT_LOCK_TIMEOUT_MS,
             build: flags.build,
             seed: flags.seed === true,
           },

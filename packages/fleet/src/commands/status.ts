@@ -7,7 +7,7 @@ interface StatusFlags extends FleetFlags {
 
 export const registerStatus: Register = (program, execute) => {
   withFleetFlags(program.command('status'))
-    .summary('show every database: reachability, migrations, drift, rows, size')
+    .description('show every database: reachability, migrations, drift, rows, size')
     .option('--check', 'exit 4 when a database is unreachable, behind or drifted, or when backups are too old')
     .action(
       execute(async (context, flags: StatusFlags) => {

@@ -8,7 +8,7 @@ interface UrlFlags extends FleetFlags {
 export const registerUrl: Register = (program, execute) => {
   withJson(program.command('url'))
     .argument('<service>', 'the name of a service, such as mint')
-    .summary("print the URL of a service's database, including the password")
+    .description("print the URL of a service's database, including the password")
     .option('--admin', "print the administrator's URL instead of the app role's")
     .action(
       execute(async (context, service: string, flags: UrlFlags) => {

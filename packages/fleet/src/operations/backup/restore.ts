@@ -11,7 +11,7 @@ import { createRole, restrictDatabase, withRightsLock } from '../../postgres/rol
 import { type ScratchDatabase, withScratchDatabases } from '../../postgres/scratch';
 import type { Environment } from '../../system/child-environment';
 import { countOf, doneRows, eachService, type RunOptions, type ServiceRow } from '../fleet';
-import { DEFAULT_LOCK_TIMEOUT_MS, migrateTargetUp } from '../migrations/migrate';
+import { migrateTargetUp } from '../migrations/migrate';
 import { provision } from '../provision';
 import { scratchPlace, type Target } from '../targets';
 import { loadDatabase } from './load';
@@ -95,7 +95,7 @@ async function makeReady(
   const { service, server, role } = target;
   await loadDatabase({ set, entry, url: side, oneSession: server === 'companion', environment }, options);
   await withClient(side, (client) => createRole(client, role, passwordOf(role)));
-  const run = { signal: options.signal, lockTimeoutMs: DEFAULT_LOCK_TIMEOUT_MS };
+  const run = { signal: options.signal };
   const migrated = await migrateTargetUp({ ...target, admin: side, database: side.database }, run, options.onProgress);
   const grants = await readGrants(service.schemaPath);
   await withClient(side, (client) =>

@@ -25,7 +25,6 @@ interface Entry {
   readonly statements: string[];
 }
 
-const RUN = { lockTimeoutMs: 60_000 };
 /** Each keeps one session of the server busy, and for pgvector one process. */
 const CONCURRENCY = 4;
 /** The comment with which pg_dump begins each entry. */
@@ -86,7 +85,7 @@ async function renderStructure(settings: Settings, service: Service, maintenance
   const dump = await withScratchDatabase(
     { service: service.name, server, database, maintenance, environment: settings.environment },
     async (url) => {
-      await migrateUp(url, migrations, RUN);
+      await migrateUp(url, migrations, {});
       return withClient(url, dumpSchema);
     },
   );

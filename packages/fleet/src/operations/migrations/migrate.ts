@@ -15,8 +15,6 @@ import type { Target } from '../targets';
 import { type Destination, depthOf, withService } from './destination';
 import { planTarget } from './plan';
 
-export { DEFAULT_LOCK_TIMEOUT_MS } from '@azora/db-migrate';
-
 export interface MigrateOptions extends RunOptions {
   /** How long a run waits for another run on the same database; 10,000 by default. */
   readonly runnerTimeoutMs?: number | undefined;
