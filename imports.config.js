@@ -32,7 +32,7 @@ exports.ROOMS = [
   {
     name: 'fleet-backup-store',
     path: `${FLEET}/backup-store`,
-    mayImport: ['^packages/(core|migrate)', `${FLEET}/(system|postgres|config|schema)`],
+    mayImport: ['^packages/(core|migrate)', `${FLEET}/(system|config|schema)`],
   },
   {
     name: 'fleet-operations',

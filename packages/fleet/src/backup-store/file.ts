@@ -1,6 +1,6 @@
 import { pipeline } from 'node:stream/promises';
 import { createGunzip, createGzip } from 'node:zlib';
-import { Meter } from '../postgres/dump/rows';
+import { Meter } from '../system/meter';
 import { decrypt, encrypt, type SetKey } from './encryption';
 import type { FileEntry } from './manifest';
 import { type Chunks, fileDamaged, keepSourceError, type SetWriter, type Storage } from './storage';

@@ -1,6 +1,5 @@
 import { randomBytes } from 'node:crypto';
 import type { Environment } from '@azora/db-core';
-import { readEnvironment } from '../config/settings';
 import type { CommandContext, Register } from './command';
 import { type FleetFlags, openSuite, parseWhole, withFleetFlags } from './command';
 
@@ -37,7 +36,7 @@ async function studio(context: CommandContext, flags: StudioFlags) {
   const { runStudio } = await import('../studio/run.js');
   const { environment, signal, log } = context;
   const { host, port, open, write = false, reveal = false } = flags;
-  const password = flags.password ? passwordOf(readEnvironment(settings.root, environment), log) : undefined;
+  const password = flags.password ? passwordOf(environment, log) : undefined;
   const targets = await openTargets(settings, services, log);
   await runStudio({
     ...{ settings, allServices, targets, host, port, password, open, write, reveal, environment, signal, log },

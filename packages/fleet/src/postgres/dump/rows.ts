@@ -1,8 +1,8 @@
-import { createHash } from 'node:crypto';
 import { pipeline } from 'node:stream/promises';
 import { quoteIdentifier } from '@azora/db-core';
 import type { ClientBase } from 'pg';
 import { from as copyFrom, to as copyTo } from 'pg-copy-streams';
+import { Meter } from '../../system/meter';
 import { type DumpedTable, qualified } from './snapshot';
 
 /** The rows of a table in COPY's text format. */
@@ -63,25 +63,6 @@ export async function copyIn(
     // A session that cannot roll back is lost, which `error` says already.
     await client.query('ROLLBACK').catch(() => undefined);
     throw error;
-  }
-}
-
-/** Counts and hashes bytes while it passes them on. */
-export class Meter {
-  private readonly hash = createHash('sha256');
-  private bytes = 0;
-
-  async *count<Chunk extends Uint8Array>(chunks: AsyncIterable<Chunk>): AsyncGenerator<Chunk> {
-    for await (const chunk of chunks) {
-      this.hash.update(chunk);
-      this.bytes += chunk.length;
-      yield chunk;
-    }
-  }
-
-  /** The result, once, after the last chunk. */
-  result(): { readonly bytes: number; readonly sha256: string } {
-    return { bytes: this.bytes, sha256: this.hash.digest('hex') };
   }
 }
 

@@ -2,7 +2,7 @@ import { readFile } from 'node:fs/promises';
 import path from 'node:path';
 import { splitStatements } from '@azora/db-migrate';
 import type { ClientBase } from 'pg';
-import type { Service } from '../config/registry';
+import type { Service } from '../../config/registry';
 
 /** The file beside schema.prisma with queries for rules that constraints cannot express. */
 const FILE = 'checks.sql';
