@@ -72,7 +72,7 @@ describe('the seed of agent', () => {
   const agent = useDatabase('agent');
 
   it('names files that the seed of rag indexes', async () => {
-    const { seed } = await import('@azora/agent/seed');
+    const { seed } = await import(`@azora/${'agent'}/seed`);
     await seedBase(seed, agent().url, CONTEXT);
     const rows = await agent().admin('SELECT DISTINCT source_path FROM message_rag_contexts ORDER BY source_path');
 

@@ -76,6 +76,20 @@ describe('a store', () => {
     await narrow.close();
   });
 
+  it('runs a prepared statement on the same connection after a migration added a column', async () => {
+    const narrow = openMint({ url: db().url, pool: { max: 1 } });
+    const read = () => narrow.query({ text: 'SELECT * FROM wallets LIMIT 1', values: [] });
+    const before = await read();
+    await db().admin('ALTER TABLE wallets ADD COLUMN added_later text');
+
+    const after = await read();
+
+    expect(after).toEqual(before.map((row) => ({ ...row, added_later: null })));
+    expect(await read()).toEqual(after);
+    await db().admin('ALTER TABLE wallets DROP COLUMN added_later');
+    await narrow.close();
+  });
+
   it('reports that nothing was sent when the pool has no free connection', async () => {
     const narrow = openMint({ url: db().url, pool: { max: 1, connectTimeoutMs: 2_000 } });
     const holder = await narrow.pool.connect();

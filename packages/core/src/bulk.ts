@@ -150,6 +150,9 @@ async function insertRows(
 ): Promise<number> {
   let written = 0;
   for (const batch of batches(rows, INSERT_ROWS)) {
+    // COPY rejects such a row; an INSERT would drop its extra values, or write NULL for missing ones.
+    const uneven = batch.find((row) => row.length !== encoders.length);
+    if (uneven !== undefined) throw new TypeError(`A row has ${uneven.length} values for ${encoders.length} columns`);
     const values = batch.map(
       (_, row) => `(${encoders.map((_encode, column) => `$${row * encoders.length + column + 1}`).join(', ')})`,
     );

@@ -47,9 +47,13 @@ function isSqlState(code: string, error: Readonly<Record<string, unknown>>): boo
   return !(/^E[A-Z]{4}$/.test(code) || 'syscall' in error);
 }
 
-/** Class 22, data exception, quotes the value that does not fit, which may be a row's. */
+/**
+ * Class 22, data exception, quotes the value that does not fit, which may be a row's; so does the parser of tsquery. The
+ * value may itself contain quotes, so everything between the first and the last one goes.
+ */
 function withoutValues(sqlState: string, message: string): string {
-  return sqlState.startsWith('22') ? message.replaceAll(/"[^"]*"/g, '"…"') : message;
+  const quotesValue = sqlState.startsWith('22') || message.startsWith('syntax error in tsquery');
+  return quotesValue ? message.replace(/"[\s\S]*"/, '"…"') : message;
 }
 
 function constraintOf(value: unknown): string | undefined {
@@ -68,10 +72,21 @@ function factsOf(detail: unknown): Readonly<Record<string, unknown>> {
 }
 
 /** Walks an error and its causes by shape, for an error may come from another realm: its code or '', and its message. */
-export function* causesOf(error: unknown): Generator<{ readonly code: string; readonly message: string }> {
+export function* causesOf(error: unknown): Generator<Cause> {
   for (let found = error, depth = 0; isRecord(found) && depth < 6; depth += 1, found = found['cause']) {
-    yield { code: String(found['code'] ?? ''), message: String(found['message'] ?? '') };
+    yield {
+      code: String(found['code'] ?? ''),
+      message: String(found['message'] ?? ''),
+      isConnecting: found['isConnecting'] === true,
+    };
   }
+}
+
+interface Cause {
+  readonly code: string;
+  readonly message: string;
+  /** Whether the pool could not open the connection, so that nothing was sent. */
+  readonly isConnecting: boolean;
 }
 
 /**
@@ -90,6 +105,8 @@ const NOT_SENT_MESSAGE =
   /^timeout exceeded when trying to connect|^Connection terminated due to connection timeout|^timeout expired|^Client has encountered a connection error|^Client was closed|^connect E/;
 /** cannot_connect_now, too_many_connections, invalid_authorization, invalid_catalog_name: the session never began. */
 const NOT_SENT_STATE = /^(57P03|53300|28...|3D000|08001|08004)$/;
+/** A wrong user, password or database. */
+const ACCESS_DENIED_STATE = /^(28...|3D000)$/;
 const UNKNOWN_CODES = new Set(['ECONNRESET', 'EPIPE', 'ETIMEDOUT', 'P1017']);
 const UNKNOWN_MESSAGE = /^Connection terminated|^Query read timeout/;
 /** Connection exception, and operator intervention without 57014, which ends one statement only. */
@@ -101,7 +118,9 @@ export function connectionFailure(error: unknown): ConnectionFailure | undefined
   const has = (codes: ReadonlySet<string>, text: RegExp) =>
     causes.some(({ code, message }) => codes.has(code) || text.test(message));
   if (NOT_SENT_STATE.test(state) || has(NOT_SENT_CODES, NOT_SENT_MESSAGE)) return 'not-sent';
-  if (UNKNOWN_STATE.test(state) || has(UNKNOWN_CODES, UNKNOWN_MESSAGE)) return 'unknown';
+  if (UNKNOWN_STATE.test(state) || has(UNKNOWN_CODES, UNKNOWN_MESSAGE)) {
+    return causes.some(({ isConnecting }) => isConnecting) ? 'not-sent' : 'unknown';
+  }
   return undefined;
 }
 
@@ -112,18 +131,20 @@ export function isConnectionLoss(error: unknown): boolean {
 
 /**
  * Turns what a store's statement threw into the suite's error: by its constraint where the store has one, else
- * `DATABASE.NO_CONNECTION` (nothing was sent), `DATABASE.CONNECTION_LOST` (the outcome is unknown), `DATABASE.TIMEOUT`,
+ * `DATABASE.ACCESS_DENIED` or `DATABASE.NO_CONNECTION` (nothing was sent), `DATABASE.CONNECTION_LOST` (the outcome is unknown), `DATABASE.TIMEOUT`,
  * `DATABASE.TRANSACTION_TIMEOUT` or `DATABASE.FAILED`. An error that did not come from the database stays what it is.
  */
 export function storeError(error: unknown, constraintErrors: ConstraintErrors, statement?: string): unknown {
   if (error instanceof SuiteError) return error;
   // Prisma's code for a transaction that did not begin, or did not end, in time.
-  if ([...causesOf(error)].some(({ code }) => code === 'P2028')) return transactionTimedOut(error, statement);
+  const limit = [...causesOf(error)].find(({ code }) => code === 'P2028');
+  if (limit?.message.includes('Unable to start a transaction')) return noConnection(error, undefined, statement);
+  if (limit !== undefined) return transactionTimedOut(error, statement);
   const found = findDatabaseError(error);
   const known = found?.constraint === undefined ? undefined : constraintErrors[found.constraint];
   if (found !== undefined && known !== undefined) return known(found.facts);
   const failure = connectionFailure(error);
-  if (failure === 'not-sent') return noConnection(error, statement);
+  if (failure === 'not-sent') return noConnection(error, found?.sqlState, statement);
   if (failure === 'unknown') return connectionLost(error, statement);
   if (found === undefined) return error;
   if (found.sqlState === QUERY_CANCELED || found.sqlState === LOCK_NOT_AVAILABLE)
@@ -136,7 +157,16 @@ const QUERY_CANCELED = '57014';
 const LOCK_NOT_AVAILABLE = '55P03';
 const TRANSACTION_TIMEOUT = '25P04';
 
-function noConnection(error: unknown, statement: string | undefined): SuiteError {
+function noConnection(error: unknown, sqlState: string | undefined, statement: string | undefined): SuiteError {
+  if (sqlState !== undefined && ACCESS_DENIED_STATE.test(sqlState)) {
+    return new SuiteError('DATABASE.ACCESS_DENIED', 'The server refused the connection', {
+      kind: 'configuration',
+      why: `SQLSTATE ${sqlState}. Nothing was sent.`,
+      next: 'Check the user, the password and the database of the URL',
+      meta: { outcome: 'not-sent', sqlState, ...named(statement) },
+      cause: redactedCause(error),
+    });
+  }
   return new SuiteError('DATABASE.NO_CONNECTION', 'Timed out waiting for a connection, or could not connect', {
     why: 'Every connection of the pool is in use, or the server did not answer. Nothing was sent.',
     next: 'Call again. If it happens often, raise pool.max or check the server',
@@ -217,7 +247,12 @@ export function redactedCause(error: unknown): Error {
   const safe = SAFE_FIELDS.flatMap((field) => (driver[field] === undefined ? [] : [[field, driver[field]] as const]));
   // Prisma's messages quote the arguments of the call.
   const isPrisma = 'clientVersion' in original;
-  const message = found?.message ?? (isPrisma ? `Prisma error ${code}` : String(original['message'] ?? error));
+  // The driver's own words about a connection hold no values.
+  const lost = [...causesOf(error)].find(
+    ({ message: text }) => NOT_SENT_MESSAGE.test(text) || UNKNOWN_MESSAGE.test(text),
+  );
+  const prisma = isPrisma ? (lost?.message ?? `Prisma error ${code}`) : undefined;
+  const message = found?.message ?? prisma ?? String(original['message'] ?? error);
   const cause = Object.assign(new Error(message), { code }, Object.fromEntries(safe));
   const frames = typeof original['stack'] === 'string' ? original['stack'].match(/^ {4}at .*$/gm) : null;
   cause.stack = [`Error: ${message}`, ...(frames ?? [])].join('\n');

@@ -1,5 +1,6 @@
 import net from 'node:net';
 import { Pool, type PoolClient } from 'pg';
+import { isRecord } from './errors';
 import { retryConnect } from './retry';
 import type { DatabaseUrl } from './url';
 
@@ -48,7 +49,10 @@ export function openPool(
     limitStatements(client, url, statementTimeoutMs);
   });
   const connectOnce = pool.connect.bind(pool);
-  const connect = () => retryConnect(() => connectOnce());
+  const connect = () =>
+    retryConnect(() => connectOnce()).catch((error: unknown): never => {
+      throw isRecord(error) ? Object.assign(error, { isConnecting: true }) : error;
+    });
   // The pool's own `query` uses the callback form.
   return Object.assign(pool, {
     connect: (callback?: Connected) => {

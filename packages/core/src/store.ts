@@ -124,10 +124,18 @@ async function runStatement<Row extends QueryResultRow>(
 ): Promise<readonly Row[]> {
   const client = await pool.connect();
   const started = performance.now();
+  let isStale = false;
   try {
-    const { rows } = await client.query<Row>({ name: preparedName(text), text, values: [...values] });
+    const { rows } = await client
+      .query<Row>({ name: preparedName(text), text, values: [...values] })
+      .catch((error: unknown) => {
+        if (!isStalePlan(error)) throw error;
+        isStale = true;
+        return client.query<Row>({ text, values: [...values] });
+      });
     report({ query: text, duration: performance.now() - started });
-    client.release();
+    // The connection would reject the prepared statement for as long as it lives.
+    client.release(isStale);
     return rows;
   } catch (error) {
     // A rejected statement leaves its connection usable; the pool's own query() would discard it.
@@ -143,8 +151,13 @@ function preparedName(text: string): string {
 
 /** What a statement is about, for errors and logs: the first function or table that its text names. */
 function labelOf(text: string): string | undefined {
-  return (/\b(?:FROM|INTO|UPDATE|CALL)\s+([a-z_][a-z0-9_]*)/.exec(text) ??
+  return (/(?<!\bextract\(\w+ |\bDISTINCT )\b(?:FROM|INTO|UPDATE|CALL)\s+([a-z_][a-z0-9_]*)/.exec(text) ??
     /\bSELECT\s+([a-z_][a-z0-9_]*)\(/.exec(text))?.[1];
+}
+
+/** A migration changed the columns of a prepared statement. PostgreSQL says so before it runs anything. */
+function isStalePlan(error: unknown): boolean {
+  return error instanceof DatabaseError && error.code === '0A000' && error.routine === 'RevalidateCachedQuery';
 }
 
 /** Whether PostgreSQL answered with a severity that keeps the session alive. */

@@ -34,7 +34,8 @@ export function parseDatabaseUrl(text: string, source: string): DatabaseUrl {
     return reject(`It starts with "${url.protocol}//" instead of "postgresql://".`);
   }
   // libpq writes the directory of a socket as ?host=/path.
-  const host = url.searchParams.get('host') ?? decodePart(url.hostname);
+  // An IPv6 address has brackets in a URL, and none everywhere else.
+  const host = url.searchParams.get('host') ?? decodePart(url.hostname)?.replace(/^\[(.*)\]$/, '$1');
   if (host === '' || host === undefined) return reject('It has no host.');
   const user = decodePart(url.username);
   const password = decodePart(url.password);
@@ -65,7 +66,8 @@ export function withUrlParts(
 
 /** Describes where a URL points, rebuilt from its parts so that no password or parameter is included. */
 export function redactUrl(url: DatabaseUrl): string {
-  const host = url.host.startsWith('/') ? `socket ${url.host}` : `${url.host}:${url.port}`;
+  const name = url.host.includes(':') ? `[${url.host}]` : url.host;
+  const host = url.host.startsWith('/') ? `socket ${url.host}` : `${name}:${url.port}`;
   return `${url.user === '' ? '' : `${url.user}@`}${host}/${url.database}`;
 }
 

@@ -54,7 +54,6 @@ describe('storeError', () => {
     thrown({ code: 'ENETUNREACH', syscall: 'connect' }),
     thrown({ code: '57P03' }),
     thrown({ code: '53300' }),
-    thrown({ code: '28P01' }),
     new Error('connect ETIMEDOUT 10.0.0.1:5432'),
     new Error('connect ENOENT /tmp/.s.PGSQL.5432'),
     new Error('timeout exceeded when trying to connect'),
@@ -65,6 +64,33 @@ describe('storeError', () => {
       code: 'DATABASE.NO_CONNECTION',
       meta: { outcome: 'not-sent' },
     });
+  });
+
+  it('says that the server rejected the user, the password or the database', () => {
+    expect(storeError(thrown({ code: '28P01' }), CONSTRAINT_ERRORS)).toMatchObject({
+      code: 'DATABASE.ACCESS_DENIED',
+      kind: 'configuration',
+      meta: { outcome: 'not-sent', sqlState: '28P01' },
+    });
+  });
+
+  it.each([
+    thrown({ code: 'ECONNRESET', isConnecting: true }),
+    Object.assign(new Error('Connection terminated unexpectedly'), { isConnecting: true }),
+    Object.assign(new Error('Transaction API error: Unable to start a transaction in the given time.'), {
+      code: 'P2028',
+    }),
+  ])('says of %p, which happened before anything was sent, that nothing was sent', (error) => {
+    expect(storeError(error, CONSTRAINT_ERRORS)).toMatchObject({ code: 'DATABASE.NO_CONNECTION' });
+  });
+
+  it.each([
+    ['22P02', 'invalid input syntax for type integer: "x"ada@example.org"'],
+    ['42601', 'syntax error in tsquery: "ada@example.org ("'],
+  ])('keeps the value that SQLSTATE %s quotes out of the cause, whatever it contains', (code, message) => {
+    const error = storeError(Object.assign(new Error(message), { code }), CONSTRAINT_ERRORS);
+
+    expect(inspect(error, { depth: 5 })).not.toContain('ada@example.org');
   });
 
   it.each([

@@ -48,6 +48,15 @@ describe('parseDatabaseUrl', () => {
   });
 });
 
+describe('an IPv6 address', () => {
+  it('has brackets in a URL, and none as a host to connect to', () => {
+    const url = parseDatabaseUrl('postgresql://ann@[::1]:5433/azora_mint', 'DATABASE_URL');
+
+    expect(url).toMatchObject({ host: '::1', port: 5433 });
+    expect(redactUrl(url)).toBe('ann@[::1]:5433/azora_mint');
+  });
+});
+
 describe('redactUrl', () => {
   it('shows where a URL points without the password, whatever characters it contains', () => {
     fc.assert(

@@ -227,6 +227,19 @@ describe('a table that a long transaction reads', () => {
     await reader.client.end();
   });
 
+  it.each(['ADD extra int -- not concurrently', "ADD extra text DEFAULT 'concurrently'"])(
+    'keeps the short lock timeout when a comment or a string mentions CONCURRENTLY: %s',
+    async (change) => {
+      const reader = await holdTable('busy');
+      const migrations = await givenMigrations({ '01_a': `-- no-transaction\nALTER TABLE busy ${change}\n;` });
+
+      const refused = await failureOf(up(migrations, { lockTimeoutMs: 50, lockRetries: 1 }));
+
+      expect(refused.code).toBe('MIGRATION.LOCK_TIMEOUT');
+      await reader.client.end();
+    },
+  );
+
   it.each(['VACUUM FULL busy', "DO 'BEGIN LOCK busy; END'"])(
     'stops a file without a transaction at once if the statement may be half done: %s',
     async (statement) => {

@@ -9,7 +9,7 @@ import { relationLocks } from './lock';
 import { placeOf } from './place';
 import { requireDown } from './refusals';
 import { runScript } from './script';
-import { type Statement, splitStatements } from './sql';
+import { type Statement, scanSql, splitStatements } from './sql';
 import { describeLocks, isLockTimeout, lockTimeoutError, sqlError } from './sql-error';
 
 /**
@@ -202,7 +202,7 @@ async function runStatements(client: ClientBase, step: Step, options: StepOption
 
 async function runAlone(client: ClientBase, step: Step, statement: Statement, options: StepOptions): Promise<void> {
   const { offset, text } = statement;
-  const isConcurrent = CONCURRENTLY.test(text);
+  const isConcurrent = hasConcurrently(text);
   // A file that sets its own lock_timeout keeps it.
   const ownTimeout = /lock_timeout/i.test(step.script.sql);
   const lockTimeoutMs = isConcurrent ? CONCURRENT_LOCK_TIMEOUT_MS : (options.lockTimeoutMs ?? DEFAULT_LOCK_TIMEOUT_MS);
@@ -217,7 +217,12 @@ async function runAlone(client: ClientBase, step: Step, statement: Statement, op
   });
 }
 
-const CONCURRENTLY = /\bconcurrently\b/i;
+/** As a word of the statement: a comment or string that mentions it changes nothing. */
+function hasConcurrently(text: string): boolean {
+  return [...scanSql(text)].some(
+    ({ kind, start, end }) => kind === 'word' && text.slice(start, end).toLowerCase() === 'concurrently',
+  );
+}
 
 /** Statements that PostgreSQL runs as one transaction of their own: a failed one leaves nothing behind. */
 const ATOMIC_STATEMENTS: ReadonlySet<string> = new Set([
@@ -239,7 +244,7 @@ const ATOMIC_STATEMENTS: ReadonlySet<string> = new Set([
  * behind; VACUUM, REINDEX, CLUSTER, CALL and DO may have committed a part.
  */
 function isAtomic({ text, words: [first = ''] }: Statement): boolean {
-  return ATOMIC_STATEMENTS.has(first) && !CONCURRENTLY.test(text);
+  return ATOMIC_STATEMENTS.has(first) && !hasConcurrently(text);
 }
 
 /**

@@ -45,7 +45,10 @@ export function suiteVersion(): string {
  */
 export async function findServices(root: string): Promise<readonly Service[]> {
   const parent = path.join(root, 'services');
-  const entries = await readdir(parent, { withFileTypes: true }).catch(() => []);
+  const entries = await readdir(parent, { withFileTypes: true }).catch((error: NodeJS.ErrnoException) => {
+    if (error.code === 'ENOENT' || error.code === 'ENOTDIR') return [];
+    throw badManifest(parent, `It cannot be read (${error.code}).`);
+  });
   const folders = entries.filter((entry) => entry.isDirectory()).map((entry) => entry.name);
   const services = await Promise.all(folders.sort().map((name) => readService(path.join(parent, name), name)));
   const found = services.filter((service) => service !== undefined);
@@ -75,7 +78,11 @@ export function selectServices(services: readonly Service[], names: readonly str
 
 async function readService(directory: string, name: string): Promise<Service | undefined> {
   const manifestPath = path.join(directory, 'package.json');
-  const text = await readFile(manifestPath, 'utf8').catch(() => undefined);
+  const text = await readFile(manifestPath, 'utf8').catch((error: NodeJS.ErrnoException) => {
+    if (error.code === 'ENOENT') return undefined;
+    // A service that cannot be read must not vanish from backups and migrations.
+    throw badManifest(manifestPath, `It cannot be read (${error.code}).`);
+  });
   if (text === undefined) return undefined;
   const manifest = parseManifest(text, manifestPath);
   const azora = manifest['azora'];

@@ -56,7 +56,7 @@ export async function truncateDatabases(
       const eachTable = (action: string) =>
         names.map((name) => `ALTER TABLE ${name} ${action} TRIGGER USER;`).join('\n');
       await client.query(`
-        BEGIN;
+        BEGIN; SET LOCAL lock_timeout = '5s';
         ${eachTable('DISABLE')}
         TRUNCATE ${names.join(', ')} RESTART IDENTITY;
         ${eachTable('ENABLE')}

@@ -76,7 +76,7 @@ export async function swapData(
  * @throws {SuiteError} `EMBEDDED.SWAP_UNDER_WAY`
  */
 export async function settleSwap(place: Place, timeoutMs: number): Promise<void> {
-  const names = await readdir(place.directory).catch((): string[] => []);
+  const names = await readdir(place.directory).catch(orAbsent([] as string[]));
   if (names.includes(JOURNAL)) await settleJournal(place, timeoutMs);
   await Promise.all(names.filter((name) => NEXT.test(name)).map((name) => sweep(place, name)));
 }
@@ -142,8 +142,16 @@ async function writeJournal(place: Place, swap: Swap): Promise<void> {
 }
 
 async function readJournal(place: Place): Promise<Swap | undefined> {
-  const text = await readFile(path.join(place.directory, JOURNAL), 'utf8').catch(() => undefined);
+  const text = await readFile(path.join(place.directory, JOURNAL), 'utf8').catch(orAbsent(undefined));
   return text === undefined ? undefined : (JSON.parse(text) as Swap);
+}
+
+/** A file that does not exist counts as absent; one that cannot be read does not. */
+function orAbsent<Value>(absent: Value): (error: NodeJS.ErrnoException) => Value {
+  return (error) => {
+    if (error.code === 'ENOENT') return absent;
+    throw error;
+  };
 }
 
 async function moveIfThere(from: string, to: string): Promise<void> {
