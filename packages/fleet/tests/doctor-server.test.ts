@@ -58,7 +58,7 @@ describe('a server', () => {
     ['full_page_writes', 'error'],
     ['synchronous_commit', 'warning'],
     ['autovacuum', 'warning'],
-  ])('with %s off', async (name, level) => {
+  ])('reports %s = off', async (name, level) => {
     await set(name, 'off');
 
     expect(await objects()).toEqual([`server ${level} ${name}`]);
@@ -93,7 +93,7 @@ describe('a server', () => {
         .filter(({ check }) => check === 'role-limits')
         .map(({ service, level, object, message }) => `${service} ${level} ${object} ${message}`);
     const finding = (names: string) =>
-      `patient warning limited_app has no limit for ${names}, so abandoned statements run on in the server`;
+      `patient warning limited_app has no limit for ${names}, so abandoned statements keep running on the server`;
     const all = { ...ROLE_LIMITS, ...ROLE_LIMITS_FROM_17 };
     expect(await examine()).toEqual([]);
     await rowsOf(url, 'CREATE ROLE limited_app LOGIN');

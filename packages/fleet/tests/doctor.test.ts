@@ -24,13 +24,13 @@ describe('a database', () => {
   });
 
   describe('extensions', () => {
-    it('that the service needs but that is not installed', async () => {
+    it('reports an extension that the service needs and the server lacks', async () => {
       expect(await examine({}, ['plpgsql', 'nothing_such'])).toEqual([
         expect.objectContaining({ check: 'extension-missing', level: 'error', object: 'nothing_such' }),
       ]);
     });
 
-    it('older than the version that the server offers', async () => {
+    it('reports an outdated extension', async () => {
       await plant("UPDATE pg_extension SET extversion = '0.10' WHERE extname = 'plpgsql'");
 
       expect(await examine()).toEqual([

@@ -37,7 +37,7 @@ function addCreate(backup: Command, execute: Execute): void {
     .option('--out <location>', LOCATION)
     .option('--fence', 'make all writers wait while the snapshots are taken, so that the databases agree')
     .option('--encrypt', 'encrypt the set (age format) with AZORA_BACKUP_KEY or AZORA_BACKUP_PASSPHRASE')
-    .option('--mask', 'replace personal data by pseudonyms and leave secrets out (key: AZORA_MASK_KEY)')
+    .option('--mask', 'replace personal data with pseudonyms and remove secrets (key: AZORA_MASK_KEY)')
     .addOption(
       new Option('--format <format>', 'store rows as one file per table, or as the archive of the installed pg_dump')
         .choices(['copy', 'pg_dump'])
