@@ -59,7 +59,7 @@ describe('foreign keys', () => {
   });
 });
 
-describe('indexes', () => {
+describe('the check of indexes', () => {
   const base = 'CREATE INDEX one ON parents (code, id)';
   const objects = async () => (await examine()).map(({ level, object, message }) => `${level} ${object} ${message}`);
 
@@ -74,7 +74,7 @@ describe('indexes', () => {
     ['more columns inside', 'CREATE INDEX two ON parents (code) INCLUDE (id)', []],
     ['another rule for NULL', 'CREATE UNIQUE INDEX two ON parents (code) NULLS NOT DISTINCT', []],
     ['another collation', 'CREATE INDEX two ON parents (code COLLATE "C", id)', []],
-  ])('beside %s', async (_, sql, found) => {
+  ])('compares an index and %s', async (_, sql, found) => {
     await plant(`${base}; ${sql}`);
 
     expect(await objects()).toEqual(found.map((line) => `${line}, so every write maintains both`));
@@ -96,7 +96,7 @@ describe('indexes', () => {
     ]);
   });
 
-  it('that belong to a constraint are dropped with it', async () => {
+  it('drops an index together with its constraint', async () => {
     await plant('ALTER TABLE parents ADD CONSTRAINT again UNIQUE (code)');
     const [finding, ...others] = await examine();
 

@@ -8,7 +8,7 @@ const { url, plant, examine } = usePatient();
 
 const pidOf = async (client: Client) => Number((await client.query('SELECT pg_backend_pid() AS pid')).rows[0]?.pid);
 
-describe('sessions', () => {
+describe('the check of sessions', () => {
   const clients: Client[] = [];
   const open = async (name: string) => {
     const client = await openClient(url(), name);
