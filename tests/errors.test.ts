@@ -4,7 +4,8 @@ import { repositoryRoot } from '@azora/db-testkit';
 import * as ts from 'typescript';
 
 const root = repositoryRoot();
-const FOLDERS = ['packages/core/src', 'packages/fleet/src', 'packages/migrate/src', 'prisma', 'services'];
+const PAGE = 'packages/studio/src';
+const FOLDERS = ['packages/core/src', 'packages/fleet/src', 'packages/migrate/src', PAGE, 'prisma', 'services'];
 const CODE = /^[A-Z]{3,}\.[A-Z][A-Z0-9_]+$/;
 
 /** A place that creates an error with this code. `kind` is undefined when the sources do not show it. */
@@ -28,13 +29,15 @@ interface Factory {
  * and one BACKUP.STORAGE_FAILED spreads a value that has no kind.
  */
 const DECLARED: Readonly<Record<string, string>> = { 'SEED.FAILED': 'failure', 'BACKUP.STORAGE_FAILED': 'failure' };
+/** The kinds of the errors that the page of the studio describes itself; a page has no SuiteError and no exit code. */
+const PAGE_KINDS: Readonly<Record<string, string>> = { 'STUDIO.GONE': 'failure', 'STUDIO.PAGE': 'bug' };
 /** Rebuilds the error that the seed's process sent. */
 const REBUILDS = 'packages/fleet/src/operations/seed.ts';
 
 function sources(): readonly ts.SourceFile[] {
   return FOLDERS.flatMap((folder) =>
     readdirSync(path.join(root, folder), { recursive: true, encoding: 'utf8' })
-      .filter((entry) => entry.endsWith('.ts') && !/(^|\/)(node_modules|dist|generated|tests)\//.test(entry))
+      .filter((entry) => /\.tsx?$/.test(entry) && !/(^|\/)(node_modules|dist|generated|tests)\//.test(entry))
       .map((entry) => {
         const file = path.posix.join(folder, entry);
         return ts.createSourceFile(file, readFileSync(path.join(root, file), 'utf8'), ts.ScriptTarget.Latest, true);
@@ -156,10 +159,23 @@ function readConstructions(files: readonly ts.SourceFile[]): { found: Constructi
   }
 }
 
+/** The errors that the page of the studio describes: objects with a literal code and a message. */
+function pageErrors(files: readonly ts.SourceFile[]): readonly Construction[] {
+  const nodes = files.filter(({ fileName }) => fileName.startsWith(`${PAGE}/`)).flatMap(nodesOf);
+  return nodes.filter(ts.isObjectLiteralExpression).flatMap((node): Construction[] => {
+    const code = node.properties.find((it) => it.name?.getText() === 'code');
+    const hasMessage = node.properties.some((it) => it.name?.getText() === 'message');
+    if (!hasMessage || code === undefined || !ts.isPropertyAssignment(code)) return [];
+    if (!ts.isStringLiteral(code.initializer)) return [];
+    return [{ code: code.initializer.text, kind: PAGE_KINDS[code.initializer.text], place: placeOf(node) }];
+  });
+}
+
 describe('docs/errors.md', () => {
   const files = sources();
   const { found, unknown } = readConstructions(files);
   const constructions = [
+    ...pageErrors(files),
     ...found.map((it): Construction => ({ ...it, kind: it.kind ?? DECLARED[it.code] })),
     ...Object.entries(DECLARED).map(([code, kind]): Construction => ({ code, kind, place: __filename })),
   ];

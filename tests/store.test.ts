@@ -108,8 +108,8 @@ describe('a store', () => {
 
     await mint.query({ text: 'SELECT pg_sleep(0.2)::text, $1::text', values: ['private'] });
 
-    const told = expect.objectContaining({ message: 'slow query', service: 'mint', durationMs: expect.any(Number) });
-    expect(slow).toEqual([told, told]);
+    const entry = expect.objectContaining({ message: 'slow query', service: 'mint', durationMs: expect.any(Number) });
+    expect(slow).toEqual([entry, entry]);
     expect(JSON.stringify(slow)).not.toContain('private');
   });
 

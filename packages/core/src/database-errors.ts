@@ -189,7 +189,7 @@ function timedOut(error: unknown, { sqlState }: DatabaseErrorFacts, statement: s
     why:
       sqlState === LOCK_NOT_AVAILABLE
         ? 'It waited too long for a lock that another transaction holds. It was rolled back.'
-        : 'PostgreSQL cancelled it and rolled it back.',
+        : 'PostgreSQL canceled it and rolled it back.',
     next: 'Call again. If it happens often, find what holds the rows, or raise pool.statementTimeoutMs',
     meta: { sqlState, ...named(statement) },
     cause: redactedCause(error),

@@ -73,15 +73,15 @@ export function openPool(
 function limitStatements(client: PoolClient, url: DatabaseUrl, limitMs: number): void {
   const send = client.query.bind(client) as (...args: unknown[]) => unknown;
   const startLimit = () => {
-    let isCancelled = false;
+    let isCanceled = false;
     const timer = setTimeout(() => {
-      isCancelled = true;
+      isCanceled = true;
       cancelStatement(client, url);
     }, limitMs);
     return () => {
       clearTimeout(timer);
       // The cancellation may reach the server late, when the connection runs another statement: no other gets it.
-      if (isCancelled) void (client as unknown as Session).end();
+      if (isCanceled) void (client as unknown as Session).end();
     };
   };
   Object.assign(client, {

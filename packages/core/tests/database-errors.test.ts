@@ -24,9 +24,9 @@ describe('storeError', () => {
     const error = storeError(thrown({ code: '23505', constraint: 'other_key' }), CONSTRAINT_ERRORS);
 
     expect(error).toMatchObject({ code: 'DATABASE.FAILED', meta: { sqlState: '23505', constraint: 'other_key' } });
-    const told = error instanceof SuiteError ? [error.message, error.why, error.next, error.meta, error.cause] : [];
-    expect(told).toHaveLength(5);
-    expect(JSON.stringify(told)).not.toContain('ada@example.org');
+    const texts = error instanceof SuiteError ? [error.message, error.why, error.next, error.meta, error.cause] : [];
+    expect(texts).toHaveLength(5);
+    expect(JSON.stringify(texts)).not.toContain('ada@example.org');
   });
 
   it.each([

@@ -58,7 +58,7 @@ const PARENTS = {
   schema: 'model Parent {\n  id Int @id @default(autoincrement())\n  @@map("parents")\n}',
   up: 'CREATE TABLE parents (id serial PRIMARY KEY);',
 };
-/** The fence locks tables in the order of their names. A writer that uses the opposite order meets it half-way. */
+/** The fence locks tables in the order of their names. A writer that uses the opposite order meets it halfway. */
 const CHILDREN = {
   schema: `
 model Child {
@@ -258,7 +258,7 @@ describe('a backup set of two services with writers', () => {
     await writers.stop();
   });
 
-  it('lets writers that meet the fence half-way finish, and cancels none of them', async () => {
+  it('lets writers that meet the fence halfway finish, and cancels none of them', async () => {
     const { people, young, writers } = await givenFamilies();
     const slow = await startWriters([young.admin], 2, async ([session], writer) => {
       const inserts = ['INSERT INTO children (parent) VALUES (0)', 'INSERT INTO notes DEFAULT VALUES'];

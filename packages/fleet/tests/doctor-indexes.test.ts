@@ -59,7 +59,7 @@ describe('foreign keys', () => {
   });
 });
 
-describe('indexes', () => {
+describe('the check of indexes', () => {
   const base = 'CREATE INDEX one ON parents (code, id)';
   const objects = async () => (await examine()).map(({ level, object, message }) => `${level} ${object} ${message}`);
 
@@ -74,20 +74,20 @@ describe('indexes', () => {
     ['more columns inside', 'CREATE INDEX two ON parents (code) INCLUDE (id)', []],
     ['another rule for NULL', 'CREATE UNIQUE INDEX two ON parents (code) NULLS NOT DISTINCT', []],
     ['another collation', 'CREATE INDEX two ON parents (code COLLATE "C", id)', []],
-  ])('beside %s', async (_, sql, found) => {
+  ])('compares an index and %s', async (_, sql, found) => {
     await plant(`${base}; ${sql}`);
 
     expect(await objects()).toEqual(found.map((line) => `${line}, so every write maintains both`));
   });
 
-  it('with equal expressions and equal conditions', async () => {
+  it('reports indexes with equal expressions and conditions as duplicates', async () => {
     const rest = 'ON children (lower(code), id) WHERE parent_id > 3';
     await plant(`CREATE INDEX one ${rest}; CREATE INDEX two ${rest}; CREATE INDEX three ON children (upper(code), id)`);
 
     expect(await objects()).toEqual(['warning children.two is the same as one, so every write maintains both']);
   });
 
-  it('with the first columns of a wider index', async () => {
+  it('reports an index on the first columns of a wider index', async () => {
     await plant(`CREATE INDEX wide ON children (code, parent_id); CREATE INDEX narrow ON children (code);
       CREATE INDEX hashed ON children USING hash (code)`);
 
@@ -96,7 +96,7 @@ describe('indexes', () => {
     ]);
   });
 
-  it('that belong to a constraint are dropped with it', async () => {
+  it('drops an index together with its constraint', async () => {
     await plant('ALTER TABLE parents ADD CONSTRAINT again UNIQUE (code)');
     const [finding, ...others] = await examine();
 
@@ -109,7 +109,7 @@ describe('indexes', () => {
     expect(await examine()).toEqual([]);
   });
 
-  it('that are invalid', async () => {
+  it('reports invalid indexes', async () => {
     await plant("INSERT INTO children (code) VALUES ('same'), ('same')");
     await expect(plant('CREATE UNIQUE INDEX CONCURRENTLY broken ON children (code)')).rejects.toThrow('broken');
 
@@ -120,7 +120,7 @@ describe('indexes', () => {
     expect(finding?.next).toMatch(/^DROP INDEX CONCURRENTLY "broken", /);
   });
 
-  it('that no query uses', async () => {
+  it('reports unused indexes', async () => {
     await plant(`INSERT INTO children (code) SELECT n FROM generate_series(1, 50000) n;
       CREATE INDEX unused ON children (code, id); CREATE UNIQUE INDEX needed ON children (id, code)`);
     await plant('SELECT pg_stat_reset()');

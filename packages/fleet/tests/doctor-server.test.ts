@@ -14,7 +14,7 @@ import { doctorText } from '../src/render/doctor';
 import { targetOf, until } from './doctor-fixture';
 import { openClient, rowsOf } from './migrations-fixture';
 
-describe('a server', () => {
+describe('the check of a server', () => {
   let home: string;
   let url: DatabaseUrl;
   const report = (limits: Partial<Limits> = {}) => examineFleet([targetOf(url, 'embedded')], { limits });
@@ -41,7 +41,7 @@ describe('a server', () => {
     await rm(home, { recursive: true, force: true });
   });
 
-  it('that the suite set up has no findings', async () => {
+  it('has no findings on a server that the suite set up', async () => {
     const found = await report();
 
     expect(found.findings.filter(({ level }) => level !== 'note')).toEqual([]);
@@ -58,7 +58,7 @@ describe('a server', () => {
     ['full_page_writes', 'error'],
     ['synchronous_commit', 'warning'],
     ['autovacuum', 'warning'],
-  ])('with %s off', async (name, level) => {
+  ])('reports %s = off', async (name, level) => {
     await set(name, 'off');
 
     expect(await objects()).toEqual([`server ${level} ${name}`]);
@@ -66,7 +66,7 @@ describe('a server', () => {
     expect(await objects()).toEqual([]);
   });
 
-  it('without a limit for idle transactions or without checksums has notes, but not on a companion', () => {
+  it('has notes about missing checksums and a missing limit for idle transactions, but not on a companion', () => {
     const rows = [
       { name: 'data_checksums', value: 'off' },
       { name: 'idle_in_transaction_session_timeout', value: '0' },
@@ -80,20 +80,20 @@ describe('a server', () => {
     expect(judge('companion')).toEqual([]);
   });
 
-  it('whose database overrides a setting', async () => {
+  it('reports a setting that a database overrides', async () => {
     await rowsOf(url, `ALTER DATABASE ${url.database} SET synchronous_commit = off`);
 
     expect(await objects()).toEqual(['patient warning synchronous_commit of the database']);
     await rowsOf(url, `ALTER DATABASE ${url.database} RESET synchronous_commit`);
   });
 
-  it('whose app role has no limits of its own, or a limit of zero', async () => {
+  it('reports an app role that has no limits of its own, or a limit of zero', async () => {
     const examine = async () =>
       (await examineFleet([{ ...targetOf(url, 'embedded'), role: 'limited_app' }], {})).findings
         .filter(({ check }) => check === 'role-limits')
         .map(({ service, level, object, message }) => `${service} ${level} ${object} ${message}`);
     const finding = (names: string) =>
-      `patient warning limited_app has no limit for ${names}, so abandoned statements run on in the server`;
+      `patient warning limited_app has no limit for ${names}, so abandoned statements keep running on the server`;
     const all = { ...ROLE_LIMITS, ...ROLE_LIMITS_FROM_17 };
     expect(await examine()).toEqual([]);
     await rowsOf(url, 'CREATE ROLE limited_app LOGIN');
@@ -107,7 +107,7 @@ describe('a server', () => {
     await rowsOf(url, `ALTER ROLE limited_app IN DATABASE ${url.database} RESET ALL`);
   });
 
-  it('with few free connections', async () => {
+  it('reports few free connections', async () => {
     const few = { connectionsShare: 0.05 };
     expect(await objects(few)).toEqual([]);
     const clients = await Promise.all(Array.from({ length: 10 }, () => openClient(url)));
@@ -116,7 +116,7 @@ describe('a server', () => {
     await Promise.all(clients.map((client) => client.end()));
   });
 
-  it('with a forgotten prepared transaction', async () => {
+  it('reports a forgotten prepared transaction', async () => {
     await rowsOf(url, "BEGIN; CREATE TABLE half (id int PRIMARY KEY); PREPARE TRANSACTION 'forgotten'");
 
     expect(await objects()).toEqual([]);
@@ -124,7 +124,7 @@ describe('a server', () => {
     await rowsOf(url, "ROLLBACK PREPARED 'forgotten'");
   });
 
-  it('is reported once for all its databases', async () => {
+  it('reports a finding once for all databases of the server', async () => {
     await set('fsync', 'off');
     const other = targetOf(url, 'embedded');
     const fleet = [targetOf(url, 'embedded'), { ...other, service: { ...other.service, name: 'neighbour' } }];
@@ -138,7 +138,7 @@ describe('a server', () => {
     await set('fsync', 'on');
   });
 
-  it('is reported by the command line', async () => {
+  it('runs on the command line', async () => {
     const run = (...flags: string[]) =>
       azoraDb(['migrate', 'doctor', '--service', 'auth', ...flags], { env: { AUTH_DATABASE_URL: url.href } });
     await set('synchronous_commit', 'off');

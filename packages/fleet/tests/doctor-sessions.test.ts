@@ -8,7 +8,7 @@ const { url, plant, examine } = usePatient();
 
 const pidOf = async (client: Client) => Number((await client.query('SELECT pg_backend_pid() AS pid')).rows[0]?.pid);
 
-describe('sessions', () => {
+describe('the check of sessions', () => {
   const clients: Client[] = [];
   const open = async (name: string) => {
     const client = await openClient(url(), name);
@@ -17,7 +17,7 @@ describe('sessions', () => {
   };
   afterEach(() => Promise.all(clients.splice(0).map((client) => client.end())));
 
-  it('the session that holds the migration lock', async () => {
+  it('reports the session that holds the migration lock', async () => {
     const holder = await open('left behind');
     await holder.query(`SELECT pg_advisory_lock(${MIGRATION_LOCK})`);
     const other = await open('holds another lock');
@@ -40,7 +40,7 @@ describe('sessions', () => {
     ]);
   });
 
-  it('a session that is idle in a transaction', async () => {
+  it('reports the session that is idle in a transaction', async () => {
     const idle = await open('forgetful');
     await idle.query('BEGIN; SELECT 1');
     const pid = await pidOf(idle);
@@ -51,7 +51,7 @@ describe('sessions', () => {
     ]);
   });
 
-  it('the session with the oldest transaction', async () => {
+  it('reports the session that has the oldest transaction', async () => {
     const [older, newer] = [await open('older'), await open('newer')];
     await older.query('BEGIN; SELECT 1');
     await newer.query('BEGIN; SELECT 1');
@@ -66,7 +66,7 @@ describe('sessions', () => {
     ]);
   });
 
-  it('a session that waits for a lock, with the session that blocks it', async () => {
+  it('reports the session that waits for a lock, and the session that blocks it', async () => {
     const [blocker, waiter] = [await open('blocker'), await open('waiter')];
     await blocker.query('BEGIN; LOCK TABLE children IN SHARE MODE');
     const [blockerPid, waiterPid] = [await pidOf(blocker), await pidOf(waiter)];
@@ -92,7 +92,7 @@ describe('sessions', () => {
     await waiting;
   });
 
-  it('the session that blocks the doctor itself', async () => {
+  it('reports the session that blocks the doctor itself', async () => {
     const holder = await open('in the way');
     await holder.query('BEGIN; LOCK TABLE _prisma_migrations IN ACCESS EXCLUSIVE MODE');
     const pid = await pidOf(holder);
@@ -106,7 +106,7 @@ describe('sessions', () => {
     ]);
   });
 
-  it('an index that is being built is not reported as invalid', async () => {
+  it('does not report an index that is being built as invalid', async () => {
     const [old, builder] = [await open('old'), await open('builder')];
     await old.query('BEGIN; INSERT INTO parents DEFAULT VALUES');
     const building = builder.query('CREATE INDEX CONCURRENTLY being_built ON parents (code, id)');

@@ -24,13 +24,13 @@ describe('a database', () => {
   });
 
   describe('extensions', () => {
-    it('that the service needs but that is not installed', async () => {
+    it('reports an extension that the service needs and the server lacks', async () => {
       expect(await examine({}, ['plpgsql', 'nothing_such'])).toEqual([
         expect.objectContaining({ check: 'extension-missing', level: 'error', object: 'nothing_such' }),
       ]);
     });
 
-    it('older than the version that the server offers', async () => {
+    it('reports an outdated extension', async () => {
       await plant("UPDATE pg_extension SET extversion = '0.10' WHERE extname = 'plpgsql'");
 
       expect(await examine()).toEqual([
@@ -62,7 +62,7 @@ describe('a database', () => {
       `INSERT INTO _prisma_migrations (id, checksum, migration_name, finished_at, rolled_back_at)
        SELECT gen_random_uuid(), '', '${name}', ${values}`;
 
-    it('with a migration that did not finish', async () => {
+    it('reports a migration that did not finish', async () => {
       await plant(`${row('01_done', 'now(), NULL')}; ${row('02_half', 'NULL, NULL')}`);
 
       expect(await examine()).toEqual([
@@ -70,7 +70,7 @@ describe('a database', () => {
       ]);
     });
 
-    it('with many failed attempts', async () => {
+    it('reports many failed attempts', async () => {
       await plant(`${row('01_done', 'now(), NULL')}; ${row('02_tried', 'NULL, now()')} FROM generate_series(1, 100)`);
       expect(await examine()).toEqual([]);
       await plant(row('02_tried', 'now(), now()'));
@@ -86,7 +86,7 @@ describe('a database', () => {
   });
 
   describe('tables and sequences', () => {
-    it('a table without a primary key', async () => {
+    it('reports a table without a primary key', async () => {
       await plant('CREATE TABLE loose (id int UNIQUE NOT NULL)');
 
       expect(await examine()).toEqual([
@@ -94,7 +94,7 @@ describe('a database', () => {
       ]);
     });
 
-    it('tables in other schemas are ignored', async () => {
+    it('ignores tables in other schemas', async () => {
       await plant('CREATE SCHEMA other; CREATE TABLE other.loose (id int REFERENCES parents)');
 
       expect(await examine()).toEqual([]);

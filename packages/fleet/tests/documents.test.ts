@@ -7,7 +7,7 @@ import { invariantsOf } from '../src/operations/documents/invariants';
 import { GENERATED } from '../src/operations/documents/markdown';
 import { relationTree } from '../src/operations/documents/status';
 import { readSchemaModel } from '../src/schema/schema-model';
-import { mermaidFaults } from './mermaid';
+import { mermaidErrors } from './mermaid';
 import { FIXTURE_ROOT, givenSuite, REPOSITORY_ROOT, removeSuites } from './suite-fixture';
 
 async function givenFixture() {
@@ -162,8 +162,8 @@ describe('the diagrams', () => {
     const services = await findServices(root);
     const documents = renderDocuments(await readSchemaModel(services), services);
 
-    const faults = [...documents].map(([file, text]) => [file, mermaidFaults(text)]);
-    expect(faults).toEqual([...documents.keys()].map((file) => [file, []]));
+    const errors = [...documents].map(([file, text]) => [file, mermaidErrors(text)]);
+    expect(errors).toEqual([...documents.keys()].map((file) => [file, []]));
   });
 });
 

@@ -39,13 +39,13 @@ describe('the lint rules', () => {
       [],
     ],
     ['writing rows', "INSERT INTO users (name) VALUES ('a'); UPDATE users SET name = 'b';", []],
-    ['a lock in a way back', { up: 'SELECT 1;', down: 'ALTER TABLE users DROP COLUMN x;' }, []],
+    ['a lock in a down migration', { up: 'SELECT 1;', down: 'ALTER TABLE users DROP COLUMN x;' }, []],
     ['a rule', 'CREATE RULE r AS ON DELETE TO users DO NOTHING;', ['lock-timeout-missing']],
     ['rewriting a table', '-- no-transaction\nVACUUM (FULL) users;', ['lock-timeout-missing']],
     ['cleaning a table', '-- no-transaction\nVACUUM (FULL false, ANALYZE) users;', []],
 
     ['an index', `${TIMEOUT}CREATE INDEX i ON users (id);`, ['index-not-concurrent']],
-    ['an index that a way back restores', { up: 'SELECT 1;', down: 'CREATE INDEX i ON users (id);' }, []],
+    ['an index that a down migration restores', { up: 'SELECT 1;', down: 'CREATE INDEX i ON users (id);' }, []],
     ['an index beside users', '-- no-transaction\nCREATE INDEX CONCURRENTLY i ON users (id);', []],
     [
       'every change of a new table',
@@ -92,7 +92,7 @@ describe('the lint rules', () => {
 
     ['CASCADE', `${TIMEOUT}ALTER TABLE users DROP CONSTRAINT users_pkey CASCADE;`, ['cascade']],
     ['CASCADE of a type', 'DROP TYPE mood CASCADE;', ['lock-timeout-missing', 'cascade']],
-    ['CASCADE in a way back', { up: 'SELECT 1;', down: 'DROP TYPE mood CASCADE;' }, []],
+    ['CASCADE in a down migration', { up: 'SELECT 1;', down: 'DROP TYPE mood CASCADE;' }, []],
 
     [
       'dropping objects that the schema cannot express',
@@ -111,7 +111,11 @@ describe('the lint rules', () => {
       ['drops-unmanaged', 'drops-unmanaged', 'require-concurrent-index-deletion'],
     ],
     ['dropping what the schema expresses', '-- no-transaction\nDROP INDEX CONCURRENTLY users_plain_idx;', []],
-    ['dropping all of it in a way back', { up: 'SELECT 1;', down: 'DROP TRIGGER t ON users; DROP FUNCTION f();' }, []],
+    [
+      'dropping all of it in a down migration',
+      { up: 'SELECT 1;', down: 'DROP TRIGGER t ON users; DROP FUNCTION f();' },
+      [],
+    ],
     [
       'changing a CHECK, a trigger and a function',
       `${TIMEOUT}ALTER TABLE users DROP CONSTRAINT users_name_check;
@@ -166,7 +170,7 @@ describe('the lint rules', () => {
       { up: 'SELECT 1;', down: 'ALTER TABLE users ALTER COLUMN name TYPE bigint USING name::bigint;' },
       ['down changing-column-type'],
     ],
-    ['a way back that drops what its up made', { up: 'SELECT 1;', down: 'DROP TABLE users;' }, []],
+    ['a down migration that drops what its migration created', { up: 'SELECT 1;', down: 'DROP TABLE users;' }, []],
     ['a byte order mark', `\uFEFF${TIMEOUT}ALTER TABLE users ADD COLUMN x text;`, []],
   ];
 

@@ -2,8 +2,8 @@
  * A strict reader of the part of Mermaid that the documents use. Mermaid's own parser would bring a browser's worth of
  * packages; what this accepts is a subset of what that accepts.
  */
-export function mermaidFaults(document: string): readonly string[] {
-  return [...document.matchAll(/```mermaid\n([\s\S]*?)\n```/g)].flatMap(([, diagram = '']) => diagramFaults(diagram));
+export function mermaidErrors(document: string): readonly string[] {
+  return [...document.matchAll(/```mermaid\n([\s\S]*?)\n```/g)].flatMap(([, diagram = '']) => diagramErrors(diagram));
 }
 
 const ENTITY = '"[A-Za-z]\\w*"';
@@ -19,7 +19,7 @@ const ER_LINES = {
 
 const FLOW_LINES = [/^ {2}db_\w+\["[\w-]+"\]$/, /^ {2}db_\w+ -->\|"[^"|]+"\| db_\w+$/];
 
-function diagramFaults(diagram: string): readonly string[] {
+function diagramErrors(diagram: string): readonly string[] {
   const [head, ...lines] = diagram.split('\n');
   if (head === 'flowchart LR') return lines.filter((line) => !FLOW_LINES.some((form) => form.test(line)));
   if (head !== 'erDiagram') return [`unknown diagram: ${head}`];

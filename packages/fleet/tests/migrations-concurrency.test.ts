@@ -94,10 +94,10 @@ describe('the migration lock', () => {
     const holder = await openClient(url(), 'somebody else');
     const { rows } = await holder.query<{ pid: number }>('SELECT pg_backend_pid() AS pid');
     await holder.query(`SELECT pg_advisory_lock(${MIGRATION_LOCK})`);
-    const told: string[] = [];
+    const waits: string[] = [];
 
     const started = performance.now();
-    const error = await failureOf(up(migrations, { runnerTimeoutMs: 300, onWait: (who) => told.push(who) }));
+    const error = await failureOf(up(migrations, { runnerTimeoutMs: 300, onWait: (who) => waits.push(who) }));
 
     expect(performance.now() - started).toBeGreaterThan(300);
     expect(error.code).toBe('MIGRATION.LOCKED');
@@ -106,7 +106,7 @@ describe('the migration lock', () => {
         `^The migration lock is held by process ${rows[0]?.pid} \\(somebody else, connected since 20\\d\\d-.* UTC\\)\\.$`,
       ),
     );
-    expect(told).toHaveLength(1);
+    expect(waits).toHaveLength(1);
     const waiting = up(migrations);
     await holder.query(`SELECT pg_advisory_unlock(${MIGRATION_LOCK})`);
     expect(await waiting).toHaveLength(1);
@@ -146,11 +146,11 @@ describe('a table that a long transaction reads', () => {
   it('stays readable for others while a migration waits for it, and the migration runs when the reader ends', async () => {
     const reader = await holdTable('busy');
     const reasons: string[] = [];
-    const told = new EventEmitter();
-    const firstReason = once(told, 'reason');
+    const events = new EventEmitter();
+    const firstReason = once(events, 'reason');
     const onWait = (reason: string) => {
       reasons.push(reason);
-      told.emit('reason');
+      events.emit('reason');
     };
     const migrations = await givenMigrations({ '01_a': 'ALTER TABLE busy ADD extra int;' });
     const running = up(migrations, { lockTimeoutMs: 200, lockRetries: 1_000, onWait });

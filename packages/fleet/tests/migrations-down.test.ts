@@ -86,7 +86,7 @@ describe('migrating down', () => {
     expect(await tablesOf(url())).toEqual(['a', 'b', 'c']);
   });
 
-  it('changes nothing when a down.sql fails half-way', async () => {
+  it('changes nothing when a down.sql fails halfway', async () => {
     const migrations = await givenApplied({ ...THREE, '02_b/down': 'DROP TABLE b;\nDROP TABLE nope;' });
 
     const error = await failureOf(down(migrations, 3));

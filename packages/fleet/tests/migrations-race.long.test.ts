@@ -88,10 +88,10 @@ describe('runners that start together', () => {
     expect(results.filter(({ exitCode }) => exitCode !== 0)).toEqual([]);
     const { found, wanted } = await historiesOf(targets);
     expect(found).toEqual(wanted);
-    const told = results
+    const migrated = results
       .flatMap(({ stdout }) => JSON.parse(stdout).services)
       .filter((row) => row.migrations.length > 0);
-    expect(told.map(({ service }) => service).sort()).toEqual(targets.map(({ service }) => service.name).sort());
+    expect(migrated.map(({ service }) => service).sort()).toEqual(targets.map(({ service }) => service.name).sort());
   });
 
   it('a waiting runner reports the process that migrates, gives up after its timeout, and loses nothing', async () => {
@@ -105,15 +105,15 @@ describe('runners that start together', () => {
     await inDatabase(server, async (url) => {
       const holder = await startWatched(url, { folder }, { round, statement: 1 });
       const [pid] = await rowsOf(url, "SELECT pid FROM pg_locks WHERE locktype = 'advisory' AND granted");
-      const told: string[] = [];
-      const options = { runnerTimeoutMs: 200, onWait: (who: string) => told.push(who) };
+      const waits: string[] = [];
+      const options = { runnerTimeoutMs: 200, onWait: (who: string) => waits.push(who) };
       const error = await failureOf(migrateUp(url, migrations, options));
       holder.process.kill('SIGKILL');
       await holder.ended;
       await holder.proxy.close();
 
       const who = new RegExp(`process ${pid} \\(azora-db, connected since `);
-      expect(told).toEqual([expect.stringMatching(who)]);
+      expect(waits).toEqual([expect.stringMatching(who)]);
       expect(error).toMatchObject({ code: 'MIGRATION.LOCKED', why: expect.stringMatching(who) });
       await migrateUp(url, migrations, WAIT);
       expect(await outcomeOf(url)).toEqual(undisturbed);

@@ -26,13 +26,13 @@ describe('migrating up', () => {
       '01_users': 'CREATE TABLE users (id int PRIMARY KEY);',
       '02_email': "ALTER TABLE users ADD email text;\nINSERT INTO users VALUES (1, 'a;b');",
     });
-    const told: string[] = [];
+    const applied: string[] = [];
 
     expect(await up(two.slice(0, 1))).toEqual([nameOf('01_users')]);
-    expect(await up(two, { onMigration: (name) => told.push(name) })).toEqual([nameOf('02_email')]);
+    expect(await up(two, { onMigration: (name) => applied.push(name) })).toEqual([nameOf('02_email')]);
     expect(await up(two)).toEqual([]);
 
-    expect(told).toEqual([nameOf('02_email')]);
+    expect(applied).toEqual([nameOf('02_email')]);
     expect(await rowsOf(url(), 'SELECT id, email FROM users')).toEqual([{ id: 1, email: 'a;b' }]);
     const sql = `SELECT migration_name, checksum, finished_at >= started_at AS finished, logs, rolled_back_at,
                         applied_steps_count, length(id) AS id FROM _prisma_migrations ORDER BY 1`;

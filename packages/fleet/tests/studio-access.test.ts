@@ -335,7 +335,7 @@ describe('the role', () => {
     await studio.close();
 
     expect(logged).toEqual([
-      expect.stringMatching(/^people: could not end a cancelled statement on the server: .*:1\//),
+      expect.stringMatching(/^people: could not end a canceled statement on the server: .*:1\//),
       expect.stringMatching(/^people: could not disable the role .*_studio; .*:1\//),
     ]);
   });

@@ -161,7 +161,7 @@ describe('an answer', () => {
 });
 
 describe('a statement that runs too long', () => {
-  it('is cancelled by the server', async () => {
+  it('is canceled by the server', async () => {
     const { query } = await givenStudio(fleet, { limits: { statementMs: 2_000, requestMs: 60_000 } });
 
     const reply = await query('SELECT pg_sleep(60)');
@@ -181,7 +181,7 @@ describe('a statement that runs too long', () => {
     expect(await query("SELECT current_setting('statement_timeout') AS timeout")).toEqual([null, [{ timeout: '15s' }]]);
   });
 
-  it('is cancelled while it waits for a lock', async () => {
+  it('is canceled while it waits for a lock', async () => {
     const { query } = await givenStudio(fleet, { limits: { statementMs: 2_000, requestMs: 60_000 } });
     await query('SELECT 1');
     const other = await openClient(fleet.target('people').admin);

@@ -149,7 +149,7 @@ describe('the studio in a browser', () => {
     expect(await rowsOf(fleet.target('people').admin, 'SELECT name FROM people ORDER BY 1')).toEqual(['Ada', 'Ben']);
   });
 
-  it('reports that a statement ran too long and was cancelled', async () => {
+  it('reports that a statement ran too long and was canceled', async () => {
     const { page, see, show, shoot, run } = browser;
     await show('/data#view=sql&schema=shop');
     await run('select pg_sleep(3600)');

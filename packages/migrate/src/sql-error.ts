@@ -22,7 +22,7 @@ const LOCK_NOT_AVAILABLE = '55P03';
 const ADVICE: Readonly<Record<string, string>> = {
   '25001': 'Make "-- no-transaction" the first line of the file, and keep other statements out of the file',
   '40P01': 'Run again; another session held a lock that the migration needed',
-  '57014': 'Run again, with a longer statement timeout if the statement was not cancelled by hand',
+  '57014': 'Run again, with a longer statement timeout if the statement was not canceled by hand',
 };
 
 /** Whether the error, or a cause of it, is that a statement did not get a lock in time. */

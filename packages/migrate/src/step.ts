@@ -27,7 +27,7 @@ const LONGEST_RETRY_PAUSE_MS = 10_000;
 
 /**
  * CONCURRENTLY waits for older transactions under a lock that blocks neither readers nor writers, and a timeout leaves an
- * invalid index behind. The limit only keeps a forgotten transaction from stopping the runner for ever.
+ * invalid index behind. The limit only keeps a forgotten transaction from stopping the runner forever.
  */
 const CONCURRENT_LOCK_TIMEOUT_MS = 600_000;
 

@@ -155,7 +155,7 @@ export function tokenUsed(): SuiteError {
 /** AUTH.TOKEN_REUSED: a refresh token was presented twice, so one of its bearers is a thief. The session was ended. */
 export function tokenReused(): SuiteError {
   return new SuiteError('AUTH.TOKEN_REUSED', 'The refresh token was used before, so its session was ended', {
-    why: 'A refresh token is valid once. A second use may come from a thief.',
+    why: 'A refresh token is valid once. A second use may mean that the token was stolen.',
     next: 'Sign in again, and make sure that the client never sends one refresh token twice, not even in parallel',
   });
 }

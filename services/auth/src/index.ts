@@ -97,4 +97,10 @@ export {
 } from './sessions.store';
 export { type AuthOptions, type AuthSettings, DEFAULT_SETTINGS, type LockoutSettings } from './settings';
 export { type Factor, type LoginInput, login, type MfaChallenge } from './sign-in.store';
-export { type ConfirmTotpInput, confirmTotp, type EnrollTotpInput, enrollTotp, type TotpEnrolment } from './totp.store';
+export {
+  type ConfirmTotpInput,
+  confirmTotp,
+  type EnrollTotpInput,
+  enrollTotp,
+  type TotpEnrollment,
+} from './totp.store';

@@ -124,7 +124,7 @@ const profileInput = (today: string) =>
 export async function updateProfile(auth: Auth, input: UpdateProfileInput): Promise<Profile> {
   const at = auth.clock();
   const { userId, device, ...given } = readInput(profileInput(at.toISOString().slice(0, 10)), input);
-  const { name, username, avatarUrl, birthDate, ...told } = given;
+  const { name, username, avatarUrl, birthDate, ...changes } = given;
   const born = typeof birthDate === 'string' ? new Date(birthDate) : birthDate;
   return auth.transaction(async (tx) => {
     await lockActiveAccount(tx, userId);
@@ -133,7 +133,7 @@ export async function updateProfile(auth: Auth, input: UpdateProfileInput): Prom
       data: { ...present({ name, username, avatarUrl }), updatedAt: at },
       select: { name: true, username: true, avatarUrl: true },
     });
-    const data = { ...present({ ...told, birthDate: born }), updatedAt: at };
+    const data = { ...present({ ...changes, birthDate: born }), updatedAt: at };
     const profile = await tx.userProfile.upsert({
       where: { userId },
       create: { userId, createdAt: at, ...data },

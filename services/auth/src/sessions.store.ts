@@ -92,6 +92,7 @@ const REFUSALS = { reused: tokenReused, ended: sessionEnded, expired: tokenExpir
 export async function refresh(auth: Auth, input: RefreshInput): Promise<SignedIn> {
   const { refreshToken, device } = readInput(refreshInput, input);
   const [session, next] = [newToken(), newToken()];
+  // The SQL function `refresh_session` writes the audit entry; see prisma/structure.sql.
   const [refreshed] = await auth.query<Refreshed>({
     text: `SELECT outcome, user_id AS "userId", session_id AS "sessionId", expires_at AS "expiresAt",
         family_expires_at AS "absoluteExpiresAt"

@@ -23,7 +23,7 @@ export interface EnrollTotpInput {
   readonly device?: Device;
 }
 
-export interface TotpEnrolment {
+export interface TotpEnrollment {
   /** Base32, for people who cannot scan the QR code. Returned once. */
   readonly secret: string;
   /** otpauth://totp/…, for a QR code. */
@@ -49,11 +49,11 @@ const enrollInput = z.strictObject({
 const confirmInput = z.strictObject({ userId: idInput, code: digitsInput, device: deviceInput });
 
 /**
- * Starts a TOTP enrolment: stores a new secret that waits for its first right code, and replaces one that was waiting.
+ * Starts a TOTP enrollment: stores a new secret that waits for its first right code, and replaces one that was waiting.
  * @throws {SuiteError} `AUTH.INVALID_INPUT`, `AUTH.FACTOR_ALREADY_ON`, `AUTH.PROOF_REQUIRED`, `AUTH.NO_ENCRYPTION_KEY`,
  * `AUTH.USER_NOT_FOUND`, `AUTH.ACCOUNT_INACTIVE`; from the proof `AUTH.LOCKED`, `AUTH.CODE_INVALID`, `AUTH.INVALID_CREDENTIALS`
  */
-export async function enrollTotp(auth: Auth, input: EnrollTotpInput): Promise<TotpEnrolment> {
+export async function enrollTotp(auth: Auth, input: EnrollTotpInput): Promise<TotpEnrollment> {
   const { userId, issuer, proof, device } = readInput(enrollInput, input);
   const secret = newTotpSecret();
   const totpSecret = encryptSecret(auth.keyring, { userId, use: TOTP_USE }, secret);
@@ -108,7 +108,7 @@ const findPendingCode: FindFactor = async (auth, { userId, code }) => {
       where: { userId, totpEnabled: false, totpSecret: encrypted },
       data: { totpEnabled: true, totpLastStep: step, updatedAt: at },
     });
-    // The code was right, so this was not a guess: another call confirmed or replaced the enrolment first.
+    // The code was right, so this was not a guess: another call confirmed or replaced the enrollment first.
     if (count === 0) throw factorNotPending('totp');
     return true;
   };

@@ -73,7 +73,7 @@ describe('second factors', () => {
       ).resolves.toMatchObject({ kind: 'session' });
     });
 
-    it('rejects the code that confirmed the enrolment', async () => {
+    it('rejects the code that confirmed the enrollment', async () => {
       const auth = open();
       const { userId, email } = await givenVerifiedUser(auth);
       const { secret } = await givenTotp(auth, userId);

@@ -28,7 +28,7 @@ describe('updateProfile', () => {
   it('stores all fields in their canonical form', async () => {
     const auth = open();
     const { userId } = await givenUser(auth);
-    const told = {
+    const changes = {
       name: 'Ada Łovelace',
       username: 'ada',
       avatarUrl: 'https://cdn.azora.world/ada.png',
@@ -41,9 +41,9 @@ describe('updateProfile', () => {
       timeZone: 'africa/johannesburg',
     };
 
-    const profile = await updateProfile(auth, { userId, ...told });
+    const profile = await updateProfile(auth, { userId, ...changes });
 
-    expect(profile).toEqual({ userId, ...told, language: 'en-ZA', timeZone: 'Africa/Johannesburg' });
+    expect(profile).toEqual({ userId, ...changes, language: 'en-ZA', timeZone: 'Africa/Johannesburg' });
     expect(await db().admin('SELECT birth_date::text FROM user_profiles WHERE user_id = $1', [userId])).toEqual([
       { birth_date: '2000-02-29' },
     ]);
@@ -51,7 +51,7 @@ describe('updateProfile', () => {
       "SELECT details FROM audit_log WHERE user_id = $1 AND action = 'PROFILE_UPDATED'",
       [userId],
     );
-    expect(entries).toEqual([{ details: { fields: Object.keys(told).sort() } }]);
+    expect(entries).toEqual([{ details: { fields: Object.keys(changes).sort() } }]);
   });
 
   it('leaves absent fields unchanged, and removes a value that is null', async () => {

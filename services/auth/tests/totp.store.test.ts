@@ -155,7 +155,7 @@ describe('TOTP', () => {
     ['a code of five digits', async () => 'ada', '12345', 'AUTH.INVALID_INPUT'],
     ['SQL as the code', async () => 'ada', "'; --", 'AUTH.INVALID_INPUT'],
   ] as [string, (auth: Auth) => Promise<string>, string, string][])(
-    'confirms no enrolment for %s',
+    'confirms no enrollment for %s',
     async (_who, userOf, code, error) => {
       const auth = open();
       const userId = await userOf(auth);

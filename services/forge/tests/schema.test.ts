@@ -18,7 +18,7 @@ const REFUSED = [
   ['a job with budget 0', 'UPDATE jobs SET budget = 0', 'jobs_budget_check'],
   ['a deadline in the past', "UPDATE jobs SET deadline = '2020-01-01'", 'jobs_deadline_check'],
   ['an open job without a publication time', "UPDATE jobs SET status = 'open'", 'jobs_published_at_check'],
-  ['a cancelled job without a closing time', "UPDATE jobs SET status = 'cancelled'", 'jobs_closed_at_check'],
+  ['a canceled job without a closing time', "UPDATE jobs SET status = 'cancelled'", 'jobs_closed_at_check'],
   ['a second application to a job', `${APPLY} ('a', 'site', 'ada', 'Hi', 1)`, 'applications_job_id_freelancer_id_key'],
   ['an application without a letter', "UPDATE applications SET cover_letter = ''", 'applications_cover_letter_check'],
   ['an application with amount 0', 'UPDATE applications SET proposed_amount = 0', 'applications_proposed_amount_check'],

@@ -50,7 +50,7 @@ export function invalidField(field: string, problem: string): SuiteError {
 /** MINT.INSUFFICIENT_FUNDS: the available amount, read under lock, is less than the requested one. */
 function insufficientFunds({ walletId, available, asked }: Facts): SuiteError {
   return new SuiteError('MINT.INSUFFICIENT_FUNDS', 'The wallet cannot cover this amount', {
-    ...(available === undefined ? {} : { why: `Available is ${available}, asked for ${asked}.` }),
+    ...(available === undefined ? {} : { why: `${available} is available, and ${asked} was requested.` }),
     next: 'Add money to the wallet, then repeat the call with the same idempotency key',
     meta: { walletId, available, asked },
   });
@@ -59,7 +59,7 @@ function insufficientFunds({ walletId, available, asked }: Facts): SuiteError {
 /** MINT.BALANCE_LIMIT: the balance would not fit into its column. */
 function balanceLimit({ walletId }: Facts): SuiteError {
   return new SuiteError('MINT.BALANCE_LIMIT', 'The balance would have more than 10 digits before the decimal point', {
-    why: 'The limit applies to the receiving wallet and to the treasury, whose balance is minus the supply.',
+    why: 'The limit applies to the receiving wallet and to the treasury, whose balance is the negative of the supply.',
     next: 'Move a smaller amount',
     meta: { walletId },
   });
@@ -144,7 +144,7 @@ export function holdNotFound({ holdId }: Facts): SuiteError {
 /** MINT.HOLD_RESOLVED: a hold leaves the status held only once; the error names both statuses. */
 function holdResolved({ holdId, from, to }: Facts): SuiteError {
   return new SuiteError('MINT.HOLD_RESOLVED', `A hold cannot go from ${from} to ${to}`, {
-    why: 'A hold goes from held to captured, released or expired, once.',
+    why: 'A hold is captured, released or expired only once.',
     next: 'Read the hold with getHold(); its money was paid or is available again',
     meta: { holdId, from, to },
   });
@@ -162,7 +162,7 @@ function holdExpired({ holdId, expiredAt }: Facts): SuiteError {
 
 /** MINT.HOLD_RECEIVER: either the hold or its capture names the receiver, and they may not disagree. */
 function holdReceiver({ holdId, isDecided }: Facts): SuiteError {
-  return new SuiteError('MINT.HOLD_RECEIVER', 'The receiver of the capture does not fit the hold', {
+  return new SuiteError('MINT.HOLD_RECEIVER', 'The receiver of the capture does not match the hold', {
     kind: 'usage',
     why: isDecided === true ? 'The hold names another receiver.' : 'Neither the hold nor the capture names a receiver.',
     next: isDecided === true ? 'Leave out { to }' : "Pass { to }, the receiver's wallet",
@@ -174,7 +174,7 @@ function holdReceiver({ holdId, isDecided }: Facts): SuiteError {
 function captureTooLarge({ holdId, held, asked }: Facts): SuiteError {
   return new SuiteError('MINT.CAPTURE_TOO_LARGE', 'The capture exceeds the held amount', {
     kind: 'usage',
-    why: `Held is ${held}, asked for ${asked}.`,
+    why: `The hold has ${held}, and the capture asks for ${asked}.`,
     next: 'Capture the held amount or less',
     meta: { holdId, held, asked },
   });
@@ -212,7 +212,7 @@ function stakeLocked({ stakeId, lockedUntil }: Facts): SuiteError {
 /** MINT.STAKE_WITHDRAWN: a stake is withdrawn once. */
 function stakeWithdrawn({ stakeId, from, to }: Facts): SuiteError {
   return new SuiteError('MINT.STAKE_WITHDRAWN', `A stake cannot go from ${from} to ${to}`, {
-    why: 'A stake goes from active to withdrawn, once.',
+    why: 'A stake can be withdrawn only once.',
     next: 'Read the stake with getStake(); its money is back in the wallet',
     meta: { stakeId, from, to },
   });
@@ -249,7 +249,7 @@ function proofRewarded({ recordId }: Facts): SuiteError {
 /** MINT.MINING_DECIDED: a mining record is decided once, and its submission never changes. */
 function miningDecided({ recordId, from, to }: Facts): SuiteError {
   return new SuiteError('MINT.MINING_DECIDED', `A mining record cannot go from ${from} to ${to}`, {
-    why: 'A mining record goes from pending to rewarded or rejected, once, and its submission never changes.',
+    why: 'A mining record is decided once, and its submission never changes.',
     next: 'Submit again with submitKnowledge()',
     meta: { recordId, from, to },
   });

@@ -44,10 +44,10 @@ describe('the ledger under chaos', () => {
     const report = await runChaos(server, ledger, { operations: OPERATIONS, seed, kills: 2 });
 
     printReport(report);
-    const { faults, begun, events } = report;
+    const { problems, begun, events } = report;
     const missing = missingFrom(report, [...KINDS, ...REJECTIONS, ...EVENTS]);
-    expect({ seed, faults, begun, missing, kills: events['killed'], deadlocks: events['deadlocks'] }).toEqual({
-      ...{ seed, faults: [], begun: OPERATIONS, missing: [], kills: 2, deadlocks: 0 },
+    expect({ seed, problems, begun, missing, kills: events['killed'], deadlocks: events['deadlocks'] }).toEqual({
+      ...{ seed, problems: [], begun: OPERATIONS, missing: [], kills: 2, deadlocks: 0 },
     });
   });
 
@@ -56,10 +56,10 @@ describe('the ledger under chaos', () => {
     const ledger = await createLedger(server, `azt_chaos_${MUTATIONS.indexOf(mutation)}`);
     await mutate(ledger, mutation);
 
-    const { faults, begun } = await runChaos(server, ledger, { operations: 5_000, seed, kills: 0 });
+    const { problems, begun } = await runChaos(server, ledger, { operations: 5_000, seed, kills: 0 });
 
-    process.stderr.write(`chaos: after ${begun} operations: ${faults[0]}\n`);
-    expect({ seed, isFound: faults.length > 0 }).toEqual({ seed, isFound: true });
+    process.stderr.write(`chaos: after ${begun} operations: ${problems[0]}\n`);
+    expect({ seed, isFound: problems.length > 0 }).toEqual({ seed, isFound: true });
   });
 
   it('detects a server that loses acknowledged transactions', async () => {
@@ -69,9 +69,9 @@ describe('the ledger under chaos', () => {
       client.query('ALTER DATABASE azt_chaos_forgetful SET synchronous_commit = off'),
     );
 
-    const { faults } = await runChaos(server, ledger, { operations: 5_000, seed, kills: 3 });
+    const { problems } = await runChaos(server, ledger, { operations: 5_000, seed, kills: 3 });
 
-    process.stderr.write(`chaos: ${faults[0]}\n`);
-    expect({ seed, isFound: faults.length > 0 }).toEqual({ seed, isFound: true });
+    process.stderr.write(`chaos: ${problems[0]}\n`);
+    expect({ seed, isFound: problems.length > 0 }).toEqual({ seed, isFound: true });
   });
 });

@@ -19,9 +19,9 @@ describe('the ledger under a short chaos run', () => {
     const report = await runChaos(server, ledger, { operations: 2_000, seed, kills: 1 });
 
     printReport(report);
-    const { faults, begun, events } = report;
-    expect({ seed, faults, begun, kills: events['killed'], deadlocks: events['deadlocks'] }).toEqual({
-      ...{ seed, faults: [], begun: 2_000, kills: 1, deadlocks: 0 },
+    const { problems, begun, events } = report;
+    expect({ seed, problems, begun, kills: events['killed'], deadlocks: events['deadlocks'] }).toEqual({
+      ...{ seed, problems: [], begun: 2_000, kills: 1, deadlocks: 0 },
     });
   });
 

@@ -2,7 +2,7 @@ import { useDatabase } from '@azora/db-testkit';
 import { capture, hold, type Mint, openMint, release } from '../src';
 import { dump, fresh, givenHold, givenWallet } from './ledger-given';
 
-describe('of holds, the store rejects without writing anything:', () => {
+describe('the store rejects these operations on holds without writing anything:', () => {
   const db = useDatabase('mint');
   const start = new Date('2026-03-01T12:00:00Z');
   let mint: Mint;

@@ -147,7 +147,7 @@ describe('concurrent transfers', () => {
     expect(calls()).toEqual(['transfer_each']);
   });
 
-  it('with one key in one batch have one answer, and an error for other input', async () => {
+  it('return one answer per key within a batch, and reject other input under it', async () => {
     const [from, to] = [await givenWallet(mint, '10'), await givenWallet(mint, '0')];
     const [twice, poor] = [request(from, to, '1'), request(to, from, '50')];
 
@@ -360,7 +360,7 @@ describe('concurrent transfers', () => {
   it.each([
     ['whose outcome is unknown', 'DATABASE.CONNECTION_LOST'],
     ['that could not be sent', 'DATABASE.NO_CONNECTION'],
-  ])('of a statement %s all have its error, and none is sent again', async (_what, code) => {
+  ])('all fail with the error of a statement %s, and none is sent again', async (_what, code) => {
     const [from, to] = [await givenWallet(mint, '10'), await givenWallet(mint, '0')];
     const query = jest.spyOn(mint, 'query').mockRejectedValue(new SuiteError(code, 'gone'));
 
@@ -390,7 +390,7 @@ describe('concurrent transfers', () => {
     ['no amount', 'ARRAY[1, NULL]', `ARRAY['$a', '$a']`, 'amount_invalid'],
     ['more than the balance', 'ARRAY[6, 5]', `ARRAY['$a', '$a']`, 'insufficient_funds'],
     ['no payer', 'ARRAY[1, 1]', `ARRAY['$a', NULL]`, 'wallet_not_found'],
-  ])('are rejected by the database itself with %s, alone', async (_what, amounts, payers, rule) => {
+  ])('are rejected individually by the database with %s', async (_what, amounts, payers, rule) => {
     const [a, b] = [await givenWallet(mint, '10'), await givenWallet(mint, '0')];
     const [first, second] = [fresh('key'), fresh('key')];
 

@@ -159,7 +159,7 @@ describe('transfers', () => {
     expect(await countDeadlocks(db(), [mint, ...stores])).toBe(before);
   });
 
-  it('would have their deadlocks counted', async () => {
+  it('count deadlocks, so that the tests above can fail', async () => {
     const before = await countDeadlocks(db(), [mint, ...stores]);
     const keys = [fresh('key'), fresh('key')];
     const sessions = await Promise.all([store(0).pool.connect(), store(1).pool.connect()]);

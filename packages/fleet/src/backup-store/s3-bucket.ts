@@ -236,7 +236,7 @@ const ADVICE: Readonly<Record<string, Advice>> = {
   },
   AccessDenied: { why: 'The credentials do not have the required permissions.', next: PERMISSIONS },
   CredentialsProviderError: { why: 'No credentials were found.', next: CREDENTIALS },
-  InvalidAccessKeyId: { why: 'The server does not know the access key.', next: CREDENTIALS },
+  InvalidAccessKeyId: { why: 'The server does not recognize the access key.', next: CREDENTIALS },
   SignatureDoesNotMatch: { why: 'The secret key does not belong to the access key.', next: CREDENTIALS },
   ExpiredToken: { why: 'The credentials have expired.', next: CREDENTIALS },
   InvalidToken: { why: 'The session token is not valid.', next: CREDENTIALS },
@@ -262,7 +262,7 @@ function s3Failed(location: string, error: unknown): unknown {
 /** Fails early: the server counts parts, and would reject the file only after most of it was sent. */
 export function fileTooLarge(location: string, file: string, limit: number): SuiteError {
   return new SuiteError('BACKUP.STORAGE_FAILED', `${file} is too large for ${location}`, {
-    why: `The largest file that can be stored in a bucket has ${limit / 2 ** 30} GiB.`,
+    why: `A file in a bucket can be at most ${limit / 2 ** 30} GiB.`,
     next: 'Back up to a directory with --out',
     meta: { location, file },
   });

@@ -15,7 +15,7 @@ export const registerBackup: Register = (program, execute) => {
     .command('backup')
     .summary('back up all databases as one set; list, verify and prune sets')
     .description(
-      'Stores all databases as one backup set, each in its state at the same moment. "backup verify" proves the set by restoring it.',
+      'Backs up all databases as one set. The snapshots are taken within milliseconds of each other; with --fence they agree exactly. "backup verify" proves the set by restoring it.',
     )
     // Otherwise options that both commands have would go to this one.
     .enablePositionalOptions();
@@ -37,7 +37,7 @@ function addCreate(backup: Command, execute: Execute): void {
     .option('--out <location>', LOCATION)
     .option('--fence', 'make all writers wait while the snapshots are taken, so that the databases agree')
     .option('--encrypt', 'encrypt the set (age format) with AZORA_BACKUP_KEY or AZORA_BACKUP_PASSPHRASE')
-    .option('--mask', 'replace personal data by pseudonyms and leave secrets out (key: AZORA_MASK_KEY)')
+    .option('--mask', 'replace personal data with pseudonyms and remove secrets (key: AZORA_MASK_KEY)')
     .addOption(
       new Option('--format <format>', 'store rows as one file per table, or as the archive of the installed pg_dump')
         .choices(['copy', 'pg_dump'])
@@ -72,7 +72,7 @@ function addCreate(backup: Command, execute: Execute): void {
 const registerVerify: Register = (backup, execute) => {
   withFleetFlags(withFrom(backup.command('verify')))
     .argument('[set]', 'the id of a set, or latest', 'latest')
-    .description('prove a set by restoring it into scratch databases; exit 4 when it is damaged')
+    .description('prove a set by restoring it into scratch databases; exit 4 if a problem is found')
     .action(
       execute(async (context, name: string, flags: FleetFlags & FromFlag) => {
         const { settings, services, allServices } = await openSuite(context, flags);

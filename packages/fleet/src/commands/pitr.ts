@@ -40,7 +40,7 @@ interface BaseFlags extends JsonFlag {
 const registerBase: Register = (pitr, execute) => {
   withJson(pitr.command('base'))
     .description('make a base backup, so that every later moment can be restored')
-    .option('--keep <n>', 'then remove older base backups except for the newest n, and unneeded log', parseWhole(1))
+    .option('--keep <n>', 'afterwards keep only the newest n base backups and the WAL that they need', parseWhole(1))
     .action(
       execute(async (context, flags: BaseFlags) => {
         const { settings, services } = await openSuite(context, {});
@@ -80,9 +80,9 @@ const registerRestore: Register = (pitr, execute) => {
       'Recovers a copy next to the server to the given moment. The copy then replaces the data of the server, which is ' +
         'kept as data.before-<time>. All databases of the embedded server are restored together.',
     )
-    .requiredOption('--to <point>', 'a time with its zone (2026-01-31T12:00:00Z), an LSN (0/1A2B3C8), or latest')
+    .requiredOption('--to <point>', 'a time with a time zone (2026-01-31T12:00:00Z), an LSN (0/1A2B3C8), or latest')
     .option('--timeline <n>', 'follow a timeline that an earlier restore left', parseWhole(1))
-    .option('--yes', 'do it: transactions that were committed later remain only in the data that is kept')
+    .option('--yes', 'confirm; later transactions remain only in the replaced data')
     .action(
       execute(async (context, flags: RestoreFlags) => {
         const { settings, services } = await openSuite(context, {});

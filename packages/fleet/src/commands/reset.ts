@@ -8,7 +8,7 @@ interface ResetFlags extends FleetFlags {
 export const registerReset: Register = (program, execute) => {
   withFleetFlags(program.command('reset'))
     .description('drop the databases, and create and migrate them again (needs --yes)')
-    .option('--yes', 'confirm that all rows are lost')
+    .option('--yes', 'confirm that all rows will be deleted')
     .action(
       execute(async ({ progress, signal, log, ...context }, flags: ResetFlags) => {
         const { settings, allServices, services } = await openSuite({ progress, signal, log, ...context }, flags);

@@ -55,8 +55,8 @@ async function confirm({ signal }: CommandContext, set: string): Promise<void> {
       lines.close();
     }
   }
-  throw new SuiteError('USAGE.NEEDS_YES', `This would replace live databases by those of the set ${set}`, {
+  throw new SuiteError('USAGE.NEEDS_YES', `This would replace live databases with those of set ${set}`, {
     kind: 'usage',
-    next: 'Add --yes to do it',
+    next: 'Add --yes to confirm',
   });
 }

@@ -12,7 +12,7 @@ export const registerSeed: Register = (program, execute) => {
     .description('insert the shared seed; existing rows stay as they are')
     .option('--scale <thousands>', 'add this many thousand users with their data', parseWhole(0), 0)
     .option('--reset', 'remove every row of every table first (needs --yes)')
-    .option('--yes', 'confirm that all rows are lost')
+    .option('--yes', 'confirm that all rows will be deleted')
     .action(
       execute(async (context, flags: SeedFlags) => {
         if (flags.reset) requireYes(flags, 'remove every row of every service');

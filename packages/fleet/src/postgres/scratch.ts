@@ -16,7 +16,7 @@ export interface ScratchPlace {
   /** The database whose name is the beginning of the scratch database's name. */
   readonly database: string;
   readonly maintenance: DatabaseUrl;
-  /** The environment of the command, of which a scratch companion gets a part. */
+  /** The environment of the command. A scratch companion gets a part of it. */
   readonly environment?: Environment | undefined;
 }
 

@@ -66,7 +66,7 @@ export function verifyText(set: string, { rows, verification }: VerifyReport): s
   return lines(
     ...problems,
     `set ${set} ${verdict}; restored and compared ${countOf(count, 'row')}, a restore takes ${restoreSeconds} s`,
-    isKept ? '' : 'The result is not stored with the set, because it does not cover the whole set',
+    isKept ? '' : 'The result was not stored: the set was verified only in part, or the server or the storage failed',
   );
 }
 

@@ -150,7 +150,7 @@ function forbidden(why: string): SuiteError {
 function unauthorized(): SuiteError {
   return new SuiteError('STUDIO.UNAUTHORIZED', 'This browser is not authenticated', {
     kind: 'usage',
-    next: 'Open the address that the studio printed, including its token',
+    next: 'Open the address that the studio printed, or enter the password',
   });
 }
 

@@ -136,7 +136,7 @@ async function giveBack(client: PoolClient, access: StudioAccess, isSpoiled: boo
 
 function cutOffError({ signal, limits }: TransactionRequest, cause: unknown): SuiteError {
   if (signal.aborted) return new SuiteError('STUDIO.ABORTED', 'The client disconnected before the answer', { cause });
-  return new SuiteError('STUDIO.TOO_LONG', 'The statement ran too long and was cancelled', {
+  return new SuiteError('STUDIO.TOO_LONG', 'The statement ran too long and was canceled', {
     why: `A request may take ${limits.requestMs / 1000} seconds.`,
     next: 'Narrow the query, or use psql',
     cause,

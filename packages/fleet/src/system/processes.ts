@@ -9,7 +9,7 @@ const run = promisify(execFile);
 
 /**
  * When a process started, as text that tells it from a later process with the same pid. Undefined when the process is
- * gone or a zombie: a killed process stays a zombie for ever in a container whose first process does not reap children.
+ * gone or a zombie: a killed process stays a zombie forever in a container whose first process does not reap children.
  */
 export async function processStart(pid: number): Promise<string | undefined> {
   if (process.platform === 'linux') return linuxStart(pid);

@@ -39,7 +39,7 @@ export function createStudioFetch(onCut: (isCut: boolean) => void): typeof fetch
       const answer = (await response.json().catch(() => ({}))) as { readonly error?: { readonly message?: string } };
       return failed(answer.error?.message ?? `The studio server answered with status ${response.status}`);
     } catch (error) {
-      if (init?.signal?.aborted === true) throw error; // Studio cancelled the request itself.
+      if (init?.signal?.aborted === true) throw error; // Studio canceled the request itself.
       return failed('The studio server does not answer');
     }
   };

@@ -3,7 +3,7 @@ import type { AnyFactor } from './one-time-code';
 
 /** AUTH.CODE_INVALID: the code is not accepted. A guesser does not learn whether it is wrong, used or expired. */
 export function codeInvalid(factor: AnyFactor): SuiteError {
-  return new SuiteError('AUTH.CODE_INVALID', 'The code is not accepted', {
+  return new SuiteError('AUTH.CODE_INVALID', 'The code was not accepted', {
     why: 'The code is wrong, was already used, or has expired.',
     next: factor === 'totp' ? 'Enter the next code of the app' : 'Enter another code, or request a new one',
     meta: { factor },
@@ -27,10 +27,10 @@ export function factorAlreadyOn(factor: AnyFactor): SuiteError {
   });
 }
 
-/** AUTH.FACTOR_NOT_PENDING: no enrolment waits for its first code. */
+/** AUTH.FACTOR_NOT_PENDING: no enrollment waits for its first code. */
 export function factorNotPending(factor: AnyFactor): SuiteError {
-  return new SuiteError('AUTH.FACTOR_NOT_PENDING', 'No enrolment is waiting for a code', {
-    why: 'No enrolment was started, or it was confirmed or replaced in the meantime.',
+  return new SuiteError('AUTH.FACTOR_NOT_PENDING', 'No enrollment is waiting for a code', {
+    why: 'No enrollment was started, or it was confirmed or replaced in the meantime.',
     next: 'Start again with enrollTotp',
     meta: { factor },
   });

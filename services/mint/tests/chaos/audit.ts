@@ -2,10 +2,10 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { withClient } from '@azora/db-fleet';
 import type { Client } from 'pg';
 import { balanceAt, type Mint, reconcile, stakingReward } from '../../src';
+import { type Acknowledged, type Entry, entryOf, textOf, unitsOf } from './acknowledged';
 import type { Random } from './random';
 import { blameDifferences } from './reader';
 import type { Ledger } from './server';
-import { type Entry, entryOf, type Told, textOf, unitsOf } from './told';
 import { blame, type World } from './world';
 
 const MOMENTS_ASKED = 20;
@@ -37,26 +37,26 @@ async function rowsOf<Row extends object>(client: Client, sql: string): Promise<
   return (await client.query<Row>(sql)).rows;
 }
 
-/** Records a fault for each subject whose acknowledged state differs from the database. */
+/** Records a problem for each subject whose acknowledged state differs from the database. */
 function compare(
   world: World,
   what: string,
-  told: ReadonlyMap<string, string>,
+  acknowledged: ReadonlyMap<string, string>,
   found: ReadonlyMap<string, string>,
 ): void {
-  for (const [subject, text] of told) {
+  for (const [subject, text] of acknowledged) {
     const there = found.get(subject);
     if (there !== text) blame(world, `${what} ${subject}: acknowledged "${text}", found "${there ?? 'nothing'}"`);
   }
   for (const [subject, text] of found) {
-    if (!told.has(subject)) blame(world, `${what} ${subject}: found "${text}", which was never acknowledged`);
+    if (!acknowledged.has(subject)) blame(world, `${what} ${subject}: found "${text}", which was never acknowledged`);
   }
 }
 
 async function auditRequests(world: World, client: Client): Promise<void> {
   const rows = await rowsOf<{ key: string }>(client, 'SELECT key FROM requests');
   const keys = (names: Iterable<string>) => new Map(Array.from(names, (name): [string, string] => [name, 'there']));
-  compare(world, 'request', keys(world.told.entries.keys()), keys(rows.map(({ key }) => key)));
+  compare(world, 'request', keys(world.acknowledged.entries.keys()), keys(rows.map(({ key }) => key)));
 }
 
 const ENTRIES = `SELECT id, type, from_id AS "fromId", to_id AS "toId", amount, stake_id AS "stakeId", hold_id AS "holdId",
@@ -70,15 +70,15 @@ async function auditEntries(world: World, client: Client): Promise<void> {
     if (ofKey === undefined) found.set(key, [entryOf(row)]);
     else ofKey.push(entryOf(row));
   }
-  const told = world.told.entries;
-  const isTold = (key: string) => told.get(key)?.some(({ id }) => id !== undefined) === true;
+  const acknowledged = world.acknowledged.entries;
+  const isAcknowledged = (key: string) => acknowledged.get(key)?.some(({ id }) => id !== undefined) === true;
   const lines = (all: ReadonlyMap<string, readonly Entry[]>) =>
     new Map(
-      Array.from(all, ([key, entries]) => [key, linesOf(entries, isTold(key))] as const).filter(
+      Array.from(all, ([key, entries]) => [key, linesOf(entries, isAcknowledged(key))] as const).filter(
         ([, text]) => text !== '',
       ),
     );
-  compare(world, 'transactions of', lines(told), lines(found));
+  compare(world, 'transactions of', lines(acknowledged), lines(found));
 }
 
 /** Some answers do not have the ids of their transactions. */
@@ -88,7 +88,7 @@ function linesOf(entries: readonly Entry[], areIdsTold: boolean): string {
 }
 
 /** The sums of the acknowledged entries by wallet, up to a time. */
-function balancesOf({ entries }: Told, until = Number.POSITIVE_INFINITY): Map<string, bigint> {
+function balancesOf({ entries }: Acknowledged, until = Number.POSITIVE_INFINITY): Map<string, bigint> {
   const sums = new Map<string, bigint>();
   for (const ofKey of entries.values()) {
     for (const { from, to, units, at } of ofKey) {
@@ -101,12 +101,12 @@ function balancesOf({ entries }: Told, until = Number.POSITIVE_INFINITY): Map<st
 }
 
 async function auditWallets(world: World, client: Client): Promise<void> {
-  const { told } = world;
+  const { acknowledged } = world;
   const held = new Map<string, bigint>();
-  for (const [id, { walletId, units }] of told.holds) {
-    if (!told.ends.has(id)) held.set(walletId, (held.get(walletId) ?? 0n) + units);
+  for (const [id, { walletId, units }] of acknowledged.holds) {
+    if (!acknowledged.ends.has(id)) held.set(walletId, (held.get(walletId) ?? 0n) + units);
   }
-  const balances = balancesOf(told);
+  const balances = balancesOf(acknowledged);
   const rows = await rowsOf<Record<'id' | 'balance' | 'held', string>>(client, 'SELECT id, balance, held FROM wallets');
   const show = (balance: bigint, ofThem: bigint) => `${textOf(balance)}, held ${textOf(ofThem)}`;
   compare(
@@ -125,18 +125,18 @@ interface HoldFound extends Readonly<Record<'id' | 'key' | 'walletId' | 'amount'
 }
 
 async function auditHolds(world: World, client: Client): Promise<void> {
-  const { told, lostSweeps } = world;
+  const { acknowledged, lostSweeps } = world;
   const rows = await rowsOf<HoldFound>(client, HOLDS);
   const found = new Map<string, string>();
   for (const { id, key, walletId, amount, captured, status, resolvedAt } of rows) {
     const end = status === 'held' ? '' : `${status} ${unitsOf(captured)}`;
     // The only outcome that may never have been acknowledged: the answer of a sweep was lost.
-    const isUnheard = status === 'expired' && !told.ends.has(id) && lostSweeps.has(resolvedAt?.getTime() ?? 0);
-    if (isUnheard) told.ends.set(id, [end]);
+    const isUnheard = status === 'expired' && !acknowledged.ends.has(id) && lostSweeps.has(resolvedAt?.getTime() ?? 0);
+    if (isUnheard) acknowledged.ends.set(id, [end]);
     found.set(id, `${key} ${walletId} ${unitsOf(amount)} ${end}`);
   }
-  const lines = Array.from(told.holds, ([id, { key, walletId, units }]): [string, string] => {
-    return [id, `${key} ${walletId} ${units} ${told.ends.get(id)?.join(' and ') ?? ''}`];
+  const lines = Array.from(acknowledged.holds, ([id, { key, walletId, units }]): [string, string] => {
+    return [id, `${key} ${walletId} ${units} ${acknowledged.ends.get(id)?.join(' and ') ?? ''}`];
   });
   compare(world, 'hold', new Map(lines), found);
 }
@@ -145,10 +145,10 @@ const STAKES = `SELECT id, wallet_id AS "walletId", amount, annual_rate AS rate,
   rewards_accrued AS accrued, extract(epoch FROM accrued_until - started_at)::text AS seconds FROM stakes`;
 
 async function auditStakes(world: World, client: Client): Promise<void> {
-  const { told } = world;
+  const { acknowledged } = world;
   const paid = new Map<string, bigint>();
   const withdrawn = new Set<string>();
-  for (const { stakeId, line, units } of [...told.entries.values()].flat()) {
+  for (const { stakeId, line, units } of [...acknowledged.entries.values()].flat()) {
     if (stakeId === null) continue;
     if (line.startsWith('staking_reward ')) paid.set(stakeId, (paid.get(stakeId) ?? 0n) + units);
     if (line.startsWith('unstake ')) withdrawn.add(stakeId);
@@ -163,7 +163,7 @@ async function auditStakes(world: World, client: Client): Promise<void> {
     const isInOrder = status === 'withdrawn' ? accrued === earned : unitsOf(accrued) >= unitsOf(earned);
     if (!isInOrder) blame(world, `${status} stake ${id} accrued ${accrued} and was paid ${earned}`);
   }
-  const lines = Array.from(told.stakes, ([id, { walletId, units }]): [string, string] => {
+  const lines = Array.from(acknowledged.stakes, ([id, { walletId, units }]): [string, string] => {
     return [id, `${walletId} ${units} ${withdrawn.has(id) ? 'withdrawn' : 'active'} ${paid.get(id) ?? 0n}`];
   });
   compare(world, 'stake', new Map(lines), found);
@@ -173,16 +173,17 @@ async function auditRecords(world: World, client: Client): Promise<void> {
   const sql = `SELECT id, concat_ws(' ', wallet_id, proof_hash, status, (reward * 1e8)::bigint, coalesce(transaction_id, '-'))
     AS line FROM mining_records`;
   const rows = await rowsOf<{ id: string; line: string }>(client, sql);
-  compare(world, 'mining record', world.told.records, new Map(rows.map(({ id, line }) => [id, line])));
+  compare(world, 'mining record', world.acknowledged.records, new Map(rows.map(({ id, line }) => [id, line])));
 }
 
 /** Compares past balances of the store with the sums of the acknowledged entries. */
 async function auditMoments(world: World, mint: Mint, random: Random): Promise<void> {
-  const times = [...world.told.entries.values()].flatMap((entries) => entries[0]?.at ?? []);
+  const times = [...world.acknowledged.entries.values()].flatMap((entries) => entries[0]?.at ?? []);
   for (let n = 0; n < MOMENTS_ASKED; n += 1) {
     const [at, { id }] = [random.pick(times), random.pick(world.wallets)];
-    const told = textOf(balancesOf(world.told, at).get(id) ?? 0n);
+    const acknowledged = textOf(balancesOf(world.acknowledged, at).get(id) ?? 0n);
     const found = (await balanceAt(mint, { walletId: id, at: new Date(at) })).toFixed(8);
-    if (told !== found) blame(world, `wallet ${id} had ${told} at ${at}, but balanceAt returns ${found}`);
+    if (acknowledged !== found)
+      blame(world, `wallet ${id} had ${acknowledged} at ${at}, but balanceAt returns ${found}`);
   }
 }

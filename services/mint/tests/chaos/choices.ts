@@ -1,3 +1,4 @@
+import { textOf } from './acknowledged';
 import {
   burnOf,
   captureOf,
@@ -13,7 +14,6 @@ import {
   unstakeOf,
 } from './operations';
 import type { Random } from './random';
-import { textOf } from './told';
 import type { ChaosWallet, World } from './world';
 
 type Choice = (world: World, random: Random, key: string) => Operation | undefined;

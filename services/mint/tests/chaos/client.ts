@@ -1,12 +1,12 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { accrueRewards, type Mint, releaseExpired } from '../../src';
+import { writeEnds } from './acknowledged';
 import { chooseOperation, chooseReuse } from './choices';
 import { type Answer, codeOf, isLost, isWithoutEffect, type Operation } from './operations';
 import { type Random, randomOf } from './random';
-import { writeEnds } from './told';
 import { acknowledge, blame, count, isOver, type World } from './world';
 
-/** Without an answer in this time the run has a fault. */
+/** Without an answer in this time the run has a problem. */
 const ANSWER_TIMEOUT_MS = 120_000;
 
 /** Runs operations one after the other until the run is over. */
@@ -115,7 +115,7 @@ async function sweep(world: World, mint: Mint): Promise<void> {
     const freed = await sending;
     count(world.answered, 'sweep');
     writeEnds(
-      world.told,
+      world.acknowledged,
       freed.map(({ id }) => ({ holdId: id, how: 'expired 0' })),
     );
   } catch (error) {

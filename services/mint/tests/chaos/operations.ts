@@ -25,13 +25,13 @@ import {
   type UnstakeInput,
   unstake,
 } from '../../src';
-import { type Entry, entryOf, type Facts, unitsOf } from './told';
+import { type Entry, entryOf, type Facts, unitsOf } from './acknowledged';
 
 /** A request of a client under one key, which may be sent any number of times. */
 export interface Operation {
   readonly kind: string;
   readonly key: string;
-  /** Codes of rejections that are not faults. */
+  /** Codes of rejections that are not problems. */
   readonly expected: readonly string[];
   readonly send: (mint: Mint) => Promise<Answer>;
 }
@@ -55,7 +55,7 @@ const PAYMENT = ['MINT.INSUFFICIENT_FUNDS', 'MINT.CURRENCY_MISMATCH', 'MINT.SAME
 /** In these tests amounts are text or Decimal; the types of the store allow more. */
 const units = (amount: unknown) => unitsOf(amount as Parameters<typeof unitsOf>[0]);
 
-/** Compares an answer with its request: an answer to another request is a fault. */
+/** Compares an answer with its request: an answer to another request is a problem. */
 function requireFit(asked: object, answered: object): void {
   for (const [field, value] of Object.entries(asked)) {
     const found = (answered as Record<string, unknown>)[field];

@@ -1,9 +1,9 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { Client } from 'pg';
 import { type Mint, reconcile } from '../../src';
+import { unitsOf } from './acknowledged';
 import { codeOf, isLost, isWithoutEffect } from './operations';
 import type { Ledger } from './server';
-import { unitsOf } from './told';
 import { blame, count, isOver, type World } from './world';
 
 const RECONCILE_INTERVALS = 10;

@@ -18,8 +18,8 @@ export interface ChaosOptions {
 }
 
 export interface ChaosReport {
-  readonly faults: readonly string[];
-  /** The number of operations that were begun; each was answered, rejected or is a fault. */
+  readonly problems: readonly string[];
+  /** The number of operations that were begun; each was answered, rejected or is a problem. */
   readonly begun: number;
   readonly answered: Tally;
   readonly rejected: Tally;
@@ -54,8 +54,8 @@ export async function runChaos(server: ChaosServer, ledger: Ledger, options: Cha
   await Promise.all([...stores, operator].map((store) => store.close()));
   await settleAndAudit(world, ledger, random);
   count(world.events, 'deadlocks', (await countDeadlocks(server)) - deadlocksBefore);
-  const { begun, answered, rejected, events, faults } = world;
-  return { faults, begun, answered, rejected, events, seconds: (performance.now() - startedAt) / 1_000 };
+  const { begun, answered, rejected, events, problems } = world;
+  return { problems, begun, answered, rejected, events, seconds: (performance.now() - startedAt) / 1_000 };
 }
 
 function openStoreOf({ url }: Ledger, clock: () => Date): Mint {
@@ -70,7 +70,7 @@ function killMoments({ kills, operations }: ChaosOptions, random: Random): reado
   );
 }
 
-/** An exception in one of them ends the others and becomes a fault of the run. */
+/** An exception in one of them ends the others and becomes a problem of the run. */
 async function allOrBlame(world: World, work: readonly Promise<void>[]): Promise<void> {
   await Promise.all(
     work.map((one) =>
@@ -87,7 +87,7 @@ async function settleAndAudit(world: World, ledger: Ledger, random: Random): Pro
   const store = openStoreOf(ledger, world.clock.look);
   try {
     for (const operation of world.inDoubt.splice(0)) {
-      if (world.told.entries.has(operation.key)) continue;
+      if (world.acknowledged.entries.has(operation.key)) continue;
       const answer = await answerOf(world, store, operation, random);
       if (answer !== undefined) acknowledge(world, operation, answer, random);
       count(world.events, 'settled');

@@ -1,9 +1,9 @@
 import { withClient } from '@azora/db-fleet';
 import { type Mint, openWallet, type Wallet } from '../../src';
+import { type Acknowledged, type Facts, nothingTold, writeDown } from './acknowledged';
 import { type Answer, issueOf, type Operation, type SystemWallets } from './operations';
 import type { Random } from './random';
 import type { Ledger } from './server';
-import { type Facts, nothingTold, type Told, writeDown } from './told';
 
 export type Currency = Wallet['currency'];
 
@@ -48,11 +48,11 @@ export interface World {
   readonly inDoubt: Operation[];
   /** Times of sweeps of expired holds whose answer was lost. */
   readonly lostSweeps: Set<number>;
-  readonly told: Told;
+  readonly acknowledged: Acknowledged;
   readonly answered: Tally;
   readonly rejected: Tally;
   readonly events: Tally;
-  readonly faults: string[];
+  readonly problems: string[];
   /** The number of operations that clients have begun. */
   begun: number;
   readonly operations: number;
@@ -67,7 +67,7 @@ const WALLETS: readonly (readonly [Currency, number])[] = [
 ];
 const WELCOME = '10000';
 const RECENT = 2_000;
-const MAX_FAULTS = 20;
+const MAX_PROBLEMS = 20;
 const TICK_MS = 30_000;
 const STEP_BACK_MS = 600_000;
 
@@ -75,13 +75,13 @@ export function count(tally: Tally, name: string, by = 1): void {
   tally[name] = (tally[name] ?? 0) + by;
 }
 
-/** Records a fault; MAX_FAULTS of them end the run. */
-export function blame(world: World, fault: string): void {
-  if (world.faults.length < MAX_FAULTS) world.faults.push(fault);
+/** Records a problem; MAX_PROBLEMS of them end the run. */
+export function blame(world: World, problem: string): void {
+  if (world.problems.length < MAX_PROBLEMS) world.problems.push(problem);
 }
 
 export function isOver(world: World): boolean {
-  return world.begun >= world.operations || world.faults.length >= MAX_FAULTS;
+  return world.begun >= world.operations || world.problems.length >= MAX_PROBLEMS;
 }
 
 export function chaosClock(random: Random): ChaosClock {
@@ -107,13 +107,13 @@ export async function openWorld(
   const system = await findSystemWallets(admin);
   const world: World = {
     ...{ wallets: await openWallets(mint), system, clock, operations, seed, begun: 0 },
-    ...{ openHolds: [], activeStakes: [], recent: [], inDoubt: [], lostSweeps: new Set(), told: nothingTold() },
-    ...{ answered: {}, rejected: {}, events: {}, faults: [] },
+    ...{ openHolds: [], activeStakes: [], recent: [], inDoubt: [], lostSweeps: new Set(), acknowledged: nothingTold() },
+    ...{ answered: {}, rejected: {}, events: {}, problems: [] },
   };
   for (const { id } of world.wallets) {
     const welcome = issueOf({ to: id, amount: WELCOME, idempotencyKey: `welcome-${id}` });
     const { facts } = await welcome.send(mint);
-    writeDown(world.told, welcome.key, facts);
+    writeDown(world.acknowledged, welcome.key, facts);
   }
   return world;
 }
@@ -141,8 +141,8 @@ async function findSystemWallets(admin: Ledger['admin']): Promise<World['system'
 
 /** Records a first answer and offers its holds and stakes to the other clients. */
 export function acknowledge(world: World, operation: Operation, { facts, text }: Answer, random: Random): void {
-  const { told, recent } = world;
-  if (!writeDown(told, operation.key, facts)) {
+  const { acknowledged, recent } = world;
+  if (!writeDown(acknowledged, operation.key, facts)) {
     blame(world, `${operation.kind} ${operation.key}: its key already has an answer`);
     return;
   }
@@ -154,16 +154,16 @@ export function acknowledge(world: World, operation: Operation, { facts, text }:
 }
 
 /** Offers holds to capture or release, and stakes to claim or unstake. */
-function offer({ told, wallets, openHolds, activeStakes }: World, { hold, stake }: Facts): void {
+function offer({ acknowledged, wallets, openHolds, activeStakes }: World, { hold, stake }: Facts): void {
   const walletId = hold?.walletId ?? stake?.walletId;
   const wallet = wallets.find(({ id }) => id === walletId);
   if (wallet === undefined) return;
   if (hold !== undefined) {
-    const units = told.holds.get(hold.id)?.units ?? 0n;
+    const units = acknowledged.holds.get(hold.id)?.units ?? 0n;
     openHolds.push({ id: hold.id, wallet, isDecided: hold.toId !== null, units });
   }
   if (stake !== undefined) {
-    const units = told.stakes.get(stake.id)?.units ?? 0n;
+    const units = acknowledged.stakes.get(stake.id)?.units ?? 0n;
     activeStakes.push({ id: stake.id, currency: wallet.currency, units });
   }
 }

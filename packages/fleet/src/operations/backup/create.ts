@@ -18,7 +18,7 @@ export interface BackupRequest {
   readonly storage: Storage;
   /** Encrypts the set; undefined for a set in plain text. */
   readonly secret: Secret | undefined;
-  /** Replaces personal data by pseudonyms and empties secrets; undefined to store all values unchanged. */
+  /** Replaces personal data with pseudonyms, and secrets with NULL or a keyed hash; undefined to store all values unchanged. */
   readonly mask: { readonly schemaModel: SchemaModel; readonly key: string } | undefined;
   readonly fence: boolean;
   readonly allowDrift: boolean;
@@ -46,7 +46,8 @@ export interface DumpedService {
 }
 
 /**
- * Stores all databases as one set, each in its state at the same moment. The set becomes visible only when it is complete.
+ * Backs up all databases as one set. The snapshots are taken within milliseconds of each other; with a fence they agree
+ * exactly. The set becomes visible only when it is complete.
  * @throws {SuiteError} `BACKUP.…`, `SERVER.…`
  */
 export async function backUpFleet(

@@ -135,7 +135,7 @@ function swapOncePerServer(
   };
 }
 
-/** Replaces the live database by the restored one. Returns the new name of the former database if it was kept. */
+/** Replaces the live database with the restored one. Returns the new name of the former database if it was kept. */
 async function replaceLive(
   target: Target,
   side: ScratchDatabase,

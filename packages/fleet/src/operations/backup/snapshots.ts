@@ -28,8 +28,8 @@ interface BegunDatabase extends OpenDatabase {
 }
 
 /**
- * Takes the snapshots of all databases at the same moment, and runs `work` while they last.
- * @param fence whether no transaction writes at that moment, so that the snapshots agree with each other
+ * Takes the snapshots of all databases within milliseconds of each other, and runs `work` while they last.
+ * @param fence whether all writers wait until the last snapshot is taken, so that the snapshots agree exactly
  * @throws {SuiteError} `BACKUP.FENCE_TIMEOUT`, `BACKUP.LARGE_OBJECTS`, `BACKUP.SCHEMA_CHANGED`, `SERVER.…`
  */
 export async function withSnapshots<Result>(

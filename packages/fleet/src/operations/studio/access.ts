@@ -117,7 +117,7 @@ async function endSession({ target, log }: AccessRequest, processId: number): Pr
   const sql = 'SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE pid = $1 AND usename = $2';
   await withClient(target.admin, (client) => client.query(sql, [processId, studioRole(target)])).catch(
     (error: unknown) =>
-      log(`${target.service.name}: could not end a cancelled statement on the server: ${toSuiteError(error).message}`),
+      log(`${target.service.name}: could not end a canceled statement on the server: ${toSuiteError(error).message}`),
   );
 }
 

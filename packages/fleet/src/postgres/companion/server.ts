@@ -134,7 +134,7 @@ export async function removeCompanion(options: CompanionOptions): Promise<boolea
 }
 
 /**
- * Replaces this companion's data by a copy of another companion's, in one step: when this process is killed, the next
+ * Replaces this companion's data with a copy of another companion's, in one step: when this process is killed, the next
  * start finds the old data or the new data. Both companions are stopped.
  * @param kept the name for the former data, in the same directory
  * @returns the path of the former data; undefined when there was none

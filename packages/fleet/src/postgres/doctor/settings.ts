@@ -49,7 +49,7 @@ const BAD_SETTINGS: ReadonlyMap<string, BadSetting> = new Map([
     {
       value: '0',
       level: 'note',
-      message: 'is 0: a session that leaves its transaction open holds its locks for ever',
+      message: 'is 0: a session that leaves its transaction open holds its locks forever',
       next: "ALTER SYSTEM SET idle_in_transaction_session_timeout = '10min', then SELECT pg_reload_conf()",
     },
   ],
@@ -157,7 +157,7 @@ export const checkRoleLimits = defineCheck<LimitRow>({
         check: 'role-limits',
         level: 'warning',
         object: role,
-        message: `has no limit for ${missing.map(({ name }) => name).join(', ')}, so abandoned statements run on in the server`,
+        message: `has no limit for ${missing.map(({ name }) => name).join(', ')}, so abandoned statements keep running on the server`,
         next: `Run "npm run db:setup", or ${statements.join('; ')}`,
       },
     ];

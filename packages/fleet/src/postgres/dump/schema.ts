@@ -36,7 +36,7 @@ export async function dumpSchema(client: Client): Promise<SchemaSql> {
   const worker = takeWorker();
   try {
     worker.postMessage(request, [port2]);
-    // Without this, a lost connection would leave the worker asleep for ever.
+    // Without this, a lost connection would leave the worker asleep forever.
     const lost = once(stream, 'close', over).then(() => {
       wake(new Int32Array(answered), ANSWER.lost);
       return { failed: 'The connection was lost.' };

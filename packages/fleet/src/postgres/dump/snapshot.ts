@@ -91,7 +91,7 @@ export async function takeSnapshot(
 
 /**
  * Begins a transaction of another session that reads the same state. False when a session waits to alter a table: this
- * one would wait behind it for ever, because that session waits for the transaction of the snapshot.
+ * one would wait behind it forever, because that session waits for the transaction of the snapshot.
  */
 export async function joinSnapshot(client: ClientBase, id: string, tables: readonly DumpedTable[]): Promise<boolean> {
   await client.query('BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY');
@@ -156,7 +156,7 @@ export function tableList(tables: readonly DumpedTable[]): string {
 
 function schemaChanged(): SuiteError {
   return new SuiteError('BACKUP.SCHEMA_CHANGED', 'A table was created or dropped while the backup began', {
-    why: 'A migration runs at the same time.',
+    why: 'A migration is probably running.',
     next: 'Run the backup again when the migration is done',
   });
 }

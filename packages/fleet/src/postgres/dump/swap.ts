@@ -16,7 +16,7 @@ const POLL_INTERVAL_MS = 20;
 const QUOTED_LISTS = ['search_path', 'temp_tablespaces', 'local_preload_libraries', 'session_preload_libraries'];
 
 /**
- * Replaces live databases of a server by others, in one transaction: a client that connects, and a process that is killed,
+ * Replaces live databases of a server with others, in one transaction: a client that connects, and a process that is killed,
  * see either all old databases or all new ones. Sessions in the live databases are terminated.
  * @returns the new names of the former live databases, by their old names
  */

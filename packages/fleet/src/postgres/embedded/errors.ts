@@ -57,7 +57,7 @@ export function homeUnusable(home: string, cause: unknown): SuiteError {
 export function foreignData(directory: string): SuiteError {
   return new SuiteError('EMBEDDED.FOREIGN_DATA', `The embedded server in ${directory} belongs to another user`, {
     kind: 'configuration',
-    why: 'Another user created it, such as root through sudo.',
+    why: 'It was created by another user, for example by root through sudo.',
     next: 'Run the command as that user, or set AZORA_HOME to a directory of your own',
     meta: { directory },
   });
@@ -78,7 +78,7 @@ export function wrongPassword(file: string, pid: number): SuiteError {
   return new SuiteError('EMBEDDED.WRONG_PASSWORD', 'The embedded server rejects its password', {
     kind: 'configuration',
     why: `The server with pid ${pid} runs, but its role postgres has another password than the one in ${file}.`,
-    next: 'Write the right password into that file',
+    next: 'Write the correct password to that file',
     meta: { file, pid },
   });
 }

@@ -37,7 +37,7 @@ export function placeOfNext(place: Place, next: string): Place {
 }
 
 /**
- * Stops the server and replaces its data by the draft. While the journal exists no other command starts the server. When
+ * Stops the server and replaces its data with the draft. While the journal exists no other command starts the server. When
  * the process is killed, the next command finishes or undoes the swap.
  * @throws {SuiteError} `EMBEDDED.SWAP_UNDER_WAY`, `EMBEDDED.STOP_FAILED`
  */

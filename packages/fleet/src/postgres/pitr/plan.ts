@@ -142,7 +142,7 @@ async function lineageOf(
   if (!known.includes(timeline)) {
     throw new SuiteError('PITR.UNKNOWN_TIMELINE', `The archive has no timeline ${timeline}`, {
       kind: 'usage',
-      why: `It has the timelines ${known.join(', ')}.`,
+      why: `The archive contains timelines ${known.join(', ')}.`,
       next: 'Leave --timeline out to follow the current timeline',
       meta: { timeline, known },
     });
@@ -153,7 +153,7 @@ async function lineageOf(
 function badTarget(text: string): SuiteError {
   return new SuiteError('PITR.BAD_TARGET', `${JSON.stringify(text)} is not a valid point to restore to`, {
     kind: 'usage',
-    why: 'It must be a time with its zone (2026-01-31T12:00:00Z, 2026-01-31T12:00:00.5+01:00), an LSN (0/1A2B3C8) or latest.',
+    why: 'It must be a time with a time zone (2026-01-31T12:00:00Z, 2026-01-31T12:00:00.5+01:00), an LSN (0/1A2B3C8) or latest.',
     next: 'Run "azora-db pitr status" to see which points can be restored',
     meta: { target: text },
   });
@@ -162,7 +162,7 @@ function badTarget(text: string): SuiteError {
 function afterEnd(target: string, end: string): SuiteError {
   return new SuiteError('PITR.TARGET_AFTER_END', `${target} is after the end of the archive`, {
     kind: 'usage',
-    why: `The archive reaches to ${end}.`,
+    why: `The archive ends at ${end}.`,
     next: 'Choose an earlier point, or --to latest',
     meta: { target, end },
   });

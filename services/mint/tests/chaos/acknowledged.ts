@@ -25,7 +25,7 @@ export interface Facts {
 }
 
 /** Everything that the server has acknowledged, once per key: the ledger on which its clients rely. */
-export interface Told {
+export interface Acknowledged {
   readonly entries: Map<string, readonly Entry[]>;
   readonly holds: Map<string, { readonly key: string; readonly walletId: string; readonly units: bigint }>;
   readonly ends: Map<string, string[]>;
@@ -33,7 +33,7 @@ export interface Told {
   readonly records: Map<string, string>;
 }
 
-export function nothingTold(): Told {
+export function nothingTold(): Acknowledged {
   return { entries: new Map(), holds: new Map(), ends: new Map(), stakes: new Map(), records: new Map() };
 }
 
@@ -63,20 +63,21 @@ export function recordLine({ walletId, proofHash, status, reward, transactionId 
 }
 
 /** Records an answer; false when its key already has one. */
-export function writeDown(told: Told, key: string, facts: Facts): boolean {
-  if (told.entries.has(key)) return false;
-  told.entries.set(key, facts.entries);
+export function writeDown(acknowledged: Acknowledged, key: string, facts: Facts): boolean {
+  if (acknowledged.entries.has(key)) return false;
+  acknowledged.entries.set(key, facts.entries);
   const { hold, stake, record, ended = [] } = facts;
-  if (hold !== undefined) told.holds.set(hold.id, { key, walletId: hold.walletId, units: unitsOf(hold.amount) });
+  if (hold !== undefined)
+    acknowledged.holds.set(hold.id, { key, walletId: hold.walletId, units: unitsOf(hold.amount) });
   if (stake !== undefined) {
     const { id, walletId, amount, annualRate } = stake;
-    told.stakes.set(id, { walletId, units: unitsOf(amount), annualRate: annualRate.toFixed() });
+    acknowledged.stakes.set(id, { walletId, units: unitsOf(amount), annualRate: annualRate.toFixed() });
   }
-  if (record !== undefined) told.records.set(record.id, recordLine(record));
-  writeEnds(told, ended);
+  if (record !== undefined) acknowledged.records.set(record.id, recordLine(record));
+  writeEnds(acknowledged, ended);
   return true;
 }
 
-export function writeEnds(told: Told, ended: NonNullable<Facts['ended']>): void {
-  for (const { holdId, how } of ended) told.ends.set(holdId, [...(told.ends.get(holdId) ?? []), how]);
+export function writeEnds(acknowledged: Acknowledged, ended: NonNullable<Facts['ended']>): void {
+  for (const { holdId, how } of ended) acknowledged.ends.set(holdId, [...(acknowledged.ends.get(holdId) ?? []), how]);
 }

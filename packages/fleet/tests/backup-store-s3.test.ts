@@ -213,7 +213,7 @@ describe('backup sets in a bucket', () => {
     });
 
     it.each([
-      ['AWS_ACCESS_KEY_ID', 'AKIANOBODY', 'The server does not know the access key.'],
+      ['AWS_ACCESS_KEY_ID', 'AKIANOBODY', 'The server does not recognize the access key.'],
       ['AWS_ACCESS_KEY_ID', undefined, 'No credentials were found.'],
       ['AWS_REGION', undefined, 'No region is set.'],
     ])('report a problem with %s', async (name, value, why) => {
