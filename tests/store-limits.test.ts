@@ -13,7 +13,7 @@ describe('the limit of a statement', () => {
   let holder: Client;
 
   beforeAll(async () => {
-    mint = openMint({ url: db().url, pool: { max: 3, statementTimeoutMs: 300 } });
+    mint = openMint({ url: db().url, pool: { max: 3, statementTimeoutMs: 300, connectTimeoutMs: 60_000 } });
     holder = new Client({ connectionString: db().url });
     // The database is dropped under the session when the tests end.
     holder.on('error', () => undefined);
