@@ -227,7 +227,7 @@ describe('a table that a long transaction reads', () => {
     await reader.client.end();
   });
 
-  it.each(['ADD extra int -- not concurrently', "ADD extra text DEFAULT 'concurrently'"])(
+  it.each(['ADD /* not concurrently */ extra int', "ADD extra text DEFAULT 'concurrently'"])(
     'keeps the short lock timeout when a comment or a string mentions CONCURRENTLY: %s',
     async (change) => {
       const reader = await holdTable('busy');
