@@ -54,8 +54,8 @@ const channelConfirmation = z.strictObject({
 const provenInput = z.strictObject({ userId: idInput, proof: proofInput, device: deviceInput });
 
 /**
- * Completes a sign-in with a second factor. The challenge is used up together with the code, so that of any number of
- * concurrent calls one signs in. After a wrong code it stays valid until the account is locked or the challenge expires.
+ * Completes a sign-in with a second factor. The challenge is used up together with the code, so only one of several
+ * concurrent calls signs in. After a wrong code it stays valid until the account is locked or the challenge expires.
  * @throws {SuiteError} `AUTH.INVALID_INPUT`, `AUTH.CODE_INVALID`, `AUTH.LOCKED`, `AUTH.FACTOR_OFF`, `AUTH.TOKEN_INVALID`,
  * `AUTH.TOKEN_EXPIRED`, `AUTH.TOKEN_USED`, `AUTH.ACCOUNT_INACTIVE`, `AUTH.USER_NOT_FOUND`; from the keys
  * `AUTH.NO_ENCRYPTION_KEY`, `AUTH.KEY_UNKNOWN`, `AUTH.CIPHERTEXT_INVALID`

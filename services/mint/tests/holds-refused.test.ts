@@ -18,7 +18,7 @@ describe('the store rejects these operations on holds without writing anything:'
       ({ holdId }: Given) => ({ holdId, amount: '4.00000001' }),
     ],
     [
-      'a capture for another receiver than that of the hold',
+      'a capture for a receiver that the hold does not name',
       'MINT.HOLD_RECEIVER',
       ({ holdId, other }: Given) => ({ holdId, to: other }),
     ],

@@ -12,8 +12,8 @@ export interface FailAttemptInput {
 }
 
 /**
- * Counts an attempt before a factor is checked, so that of any number of concurrent guesses no more than the limit are
- * checked. If the factor is right, the caller returns the attempt; otherwise it stays counted.
+ * Counts an attempt before a factor is checked, so concurrent guesses cannot exceed the limit.
+ * If the factor is right, the caller returns the attempt; otherwise it stays counted.
  * @throws {SuiteError} `AUTH.LOCKED`, `AUTH.USER_NOT_FOUND`
  */
 export async function claimAttempt(auth: Auth, { userId }: { readonly userId: string }): Promise<void> {

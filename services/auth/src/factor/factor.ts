@@ -101,8 +101,8 @@ export interface SentCode {
 }
 
 /**
- * Checks a code that was sent; null for a wrong code. The attempt is counted before the check, so that of any number of
- * concurrent guesses no more than five are checked.
+ * Checks a code that was sent; null for a wrong code. The attempt is counted before the check, so at most five
+ * concurrent guesses are checked.
  * @throws {SuiteError} `AUTH.NO_ENCRYPTION_KEY`
  */
 export async function findSentCode(auth: Auth, shown: CodeOwner & { readonly code: string }): Promise<SentCode | null> {
