@@ -43,7 +43,7 @@ export function findMigration(migrations: readonly Migration[], name: string): M
   if (found !== undefined) return found;
   throw new SuiteError('USAGE.UNKNOWN_MIGRATION', `There is no migration ${name}`, {
     kind: 'usage',
-    next: 'Use the full name, as "azora-db migrate status" shows it',
+    next: 'Use the full name, as "npx azora-db migrate status" shows it',
   });
 }
 
@@ -72,7 +72,7 @@ export function refuseHistory(rows: number): void {
   throw new SuiteError('MIGRATION.HAS_HISTORY', 'The database already has a migration history', {
     kind: 'usage',
     why: `_prisma_migrations has ${rows} rows.`,
-    next: 'Run "azora-db migrate up", or "azora-db migrate resolve" for a migration that did not finish',
+    next: 'Run "npx azora-db migrate up", or "npx azora-db migrate resolve" for a migration that did not finish',
   });
 }
 

@@ -141,7 +141,7 @@ function storageFailed(location: string, error: unknown): unknown {
   return new SuiteError('BACKUP.STORAGE_FAILED', `Cannot use the backup directory ${location}`, {
     why: isFull ? 'The disk is full.' : `${reasonOf(error)}.`,
     next: isFull
-      ? 'Free some space, remove old sets with "azora-db backup prune", or name another directory with --out'
+      ? 'Free some space, remove old sets with "npx azora-db backup prune", or name another directory with --out'
       : 'Correct the permissions of the directory, or name another one with --out',
     meta: { location, code },
     cause: error,

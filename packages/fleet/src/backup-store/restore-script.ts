@@ -14,7 +14,7 @@ export function restoreScript({ service, tables, sequences }: Omit<DatabaseEntry
   return [
     `-- Restores ${service} into an empty database without the Azora tools. Run in this directory:`,
     '--   createdb --template template0 restored && psql -X -d restored -f restore.sql',
-    '-- "azora-db setup" grants the privileges of the app role; manifest.json lists the privileges at the time of the backup.',
+    '-- "npx azora-db setup" grants the privileges of the app role; manifest.json lists the privileges at the time of the backup.',
     '\\set ON_ERROR_STOP on',
     ...SETTINGS.map((setting) => `SET ${setting};`),
     '\\ir pre-data.sql',

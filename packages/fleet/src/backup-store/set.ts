@@ -95,7 +95,7 @@ function setUnknown(set: string, known: readonly string[], location: string): Su
     next:
       newest === undefined
         ? 'Make a backup with "npm run db:backup"'
-        : `The newest set is ${newest}; "azora-db backup list" shows all of them`,
+        : `The newest set is ${newest}; "npx azora-db backup list" shows all of them`,
     meta: { set, location },
   });
 }

@@ -11,7 +11,7 @@ export const registerPitr: Register = (program, execute) => {
     .summary('restore the embedded server to any moment since a base backup')
     .description(
       'Point-in-time recovery of the embedded server with all of its databases. It does not cover companions, which hold ' +
-        'the services whose extensions the embedded server lacks and do not archive a log: use "azora-db backup" for ' +
+        'the services whose extensions the embedded server lacks and do not archive a log: use "npx azora-db backup" for ' +
         'them. For the server of docker-compose.yml use scripts/pitr; for any other server use pgBackRest, WAL-G or the ' +
         "provider's own recovery.",
     );

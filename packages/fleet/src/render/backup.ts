@@ -24,7 +24,7 @@ export function backupText({ set, location, rows, manifest }: BackupReport): str
   return lines(
     table(['service', 'tables', 'rows', 'data', 'stored'], shown),
     `set ${set} in ${location}: ${countOf(rows.length, 'database')}, snapshots within ${manifest.skewMs} ms${fence}`,
-    `Next: prove that it can be restored with azora-db backup verify ${set}`,
+    `Next: prove that it can be restored with npx azora-db backup verify ${set}`,
   );
 }
 

@@ -48,7 +48,7 @@ export function newText(service: string, migrations: readonly WrittenMigration[]
     ...losses.map((loss) => `  data loss: ${loss}`),
     ...unproven.map((what) => `  not restored by down.sql: ${what}`),
   ]);
-  return [...lines, 'Review both files, then run "azora-db migrate plan" and "azora-db migrate up"'].join('\n');
+  return [...lines, 'Review both files, then run "npx azora-db migrate plan" and "npx azora-db migrate up"'].join('\n');
 }
 
 /** The plan: one block per migration, then the failures and a summary. */
@@ -97,7 +97,7 @@ export function driftText(rows: readonly ServiceRow<DriftedService>[]): string {
       ...(unwritten === ''
         ? []
         : [
-            `${row.service}: schema.prisma has changes without a migration; run "azora-db migrate new ${row.service} <slug>"`,
+            `${row.service}: schema.prisma has changes without a migration; run "npx azora-db migrate new ${row.service} <slug>"`,
           ]),
     ];
   });

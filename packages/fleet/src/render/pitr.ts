@@ -12,7 +12,7 @@ export function enabledText(enabled: Awaited<ReturnType<typeof enablePitr>>): st
       ? `the write-ahead log is now archived in ${directory}${restart}`
       : `the write-ahead log is already archived in ${directory}`,
     `archived ${segment}`,
-    'Next: azora-db pitr base',
+    'Next: npx azora-db pitr base',
     uncoveredText(enabled),
   );
 }
@@ -42,7 +42,7 @@ export function restoredText(restored: Awaited<ReturnType<typeof restorePitr>>):
 export function pitrStatusText(status: PitrStatus): string {
   const { archive } = status;
   if (archive === null) return 'there is no embedded server yet; create it with npm start';
-  const next = archive.bases.length === 0 ? 'Next: azora-db pitr base' : '';
+  const next = archive.bases.length === 0 ? 'Next: npx azora-db pitr base' : '';
   return lines(
     `archiving      ${archive.isEnabled ? 'on' : 'off'}${archive.isRunning ? '' : ' (the server is stopped)'}`,
     `last segment   ${lastSegmentText(archive)}`,
@@ -52,7 +52,7 @@ export function pitrStatusText(status: PitrStatus): string {
     windowText(archive),
     ...archive.kept.map((name) => `replaced data  ${name}`),
     archive.bases.length === 0 ? '' : `\n${basesTable(archive)}`,
-    archive.isEnabled ? next : 'Next: azora-db pitr enable',
+    archive.isEnabled ? next : 'Next: npx azora-db pitr enable',
     uncoveredText(status),
   );
 }
@@ -93,7 +93,7 @@ function uncoveredText({ uncovered }: Coverage): string {
   const named = uncovered.map(({ service, reason }) =>
     reason === 'companion' ? `${service} (on a companion, which does not archive its log)` : `${service} (${reason})`,
   );
-  return `Not covered: ${named.join(', ')}. Use "azora-db backup" for ${uncovered.length === 1 ? 'it' : 'them'}`;
+  return `Not covered: ${named.join(', ')}. Use "npx azora-db backup" for ${uncovered.length === 1 ? 'it' : 'them'}`;
 }
 
 function secondsText(ms: number): string {

@@ -163,7 +163,7 @@ function hasDriftedSchema(service: string): SuiteError {
   return new SuiteError('BACKUP.DRIFTED', `The schema of ${service} has drifted from its migrations`, {
     kind: 'finding',
     why: 'Later migrations may fail on a database that is restored from such a set.',
-    next: 'Run "azora-db migrate drift" to see the difference, or back up anyway with --allow-drift',
+    next: 'Run "npx azora-db migrate drift" to see the difference, or back up anyway with --allow-drift',
     meta: { service },
   });
 }

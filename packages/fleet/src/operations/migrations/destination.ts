@@ -74,7 +74,7 @@ function unknown(message: string, tags: readonly string[] = []): SuiteError {
     next:
       tags.length > 0
         ? `Use one of the tags: ${tags.join(', ')}`
-        : 'Use the full name of a migration, as "azora-db migrate status" shows it',
+        : 'Use the full name of a migration, as "npx azora-db migrate status" shows it',
     meta: { tags },
   });
 }

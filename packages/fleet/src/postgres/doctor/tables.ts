@@ -86,7 +86,7 @@ function unfinishedFinding(name: string): Finding {
     level: 'error',
     object: name,
     message: 'began and did not finish, so a part of it may be applied',
-    next: 'Complete or undo it by hand, then record which with "azora-db migrate resolve"',
+    next: 'Complete or undo it by hand, then record which with "npx azora-db migrate resolve"',
   };
 }
 

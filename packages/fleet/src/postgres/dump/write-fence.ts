@@ -57,7 +57,7 @@ async function raiseAll(sessions: readonly FenceSession[]): Promise<number> {
   for (const one of raised) if (one.status === 'rejected') throw one.reason;
   throw new SuiteError('BACKUP.FENCE_TIMEOUT', 'Timed out waiting for open write transactions', {
     why: 'With --fence, a backup waits until no transaction writes, and one stayed open for too long.',
-    next: 'Run "azora-db migrate doctor", which names long transactions, or back up without --fence',
+    next: 'Run "npx azora-db migrate doctor", which names long transactions, or back up without --fence',
   });
 }
 

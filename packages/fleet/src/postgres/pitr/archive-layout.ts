@@ -95,7 +95,7 @@ export function notEnabled(directory: string): SuiteError {
   return new SuiteError('PITR.NOT_ENABLED', 'The embedded server does not archive its write-ahead log', {
     kind: 'configuration',
     why: `There is no active archive in ${directory}.`,
-    next: 'Run "azora-db pitr enable", then "azora-db pitr base"',
+    next: 'Run "npx azora-db pitr enable", then "npx azora-db pitr base"',
     meta: { directory },
   });
 }

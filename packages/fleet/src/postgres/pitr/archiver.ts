@@ -174,7 +174,7 @@ export async function waitForSegment(place: Place, segment: string): Promise<voi
   }
   throw new SuiteError('PITR.ARCHIVE_STALLED', `${segment} was not archived within ${SEGMENT_TIMEOUT_MS / 1_000} s`, {
     why: await endOfLog(place),
-    next: 'Check whether the disk is full, and run "azora-db pitr enable", which renews the archive command',
+    next: 'Check whether the disk is full, and run "npx azora-db pitr enable", which renews the archive command',
     meta: { segment },
   });
 }

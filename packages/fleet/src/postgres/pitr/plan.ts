@@ -99,7 +99,7 @@ export function chooseBase(target: Target, reaches: readonly Reach[]): Reach {
   throw new SuiteError('PITR.TARGET_BEFORE_BASE', `No base backup is older than ${targetText(target)}`, {
     kind: 'usage',
     why: earliest === undefined ? 'This timeline has no base backup.' : `The earliest possible point is ${earliest}.`,
-    next: 'Choose a later point; "azora-db pitr base" makes a base backup for later restores',
+    next: 'Choose a later point; "npx azora-db pitr base" makes a base backup for later restores',
     meta: { target: targetText(target), first: earliest ?? null },
   });
 }
@@ -154,7 +154,7 @@ function badTarget(text: string): SuiteError {
   return new SuiteError('PITR.BAD_TARGET', `${JSON.stringify(text)} is not a valid point to restore to`, {
     kind: 'usage',
     why: 'It must be a time with a time zone (2026-01-31T12:00:00Z, 2026-01-31T12:00:00.5+01:00), an LSN (0/1A2B3C8) or latest.',
-    next: 'Run "azora-db pitr status" to see which points can be restored',
+    next: 'Run "npx azora-db pitr status" to see which points can be restored',
     meta: { target: text },
   });
 }

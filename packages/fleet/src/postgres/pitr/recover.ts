@@ -104,7 +104,7 @@ async function stopAfterFailure(next: Place): Promise<readonly string[]> {
 function recoveryFailed(target: string, log: string, cause: unknown): SuiteError {
   return new SuiteError('PITR.RECOVERY_FAILED', `Recovery did not reach ${target}`, {
     why: log,
-    next: 'Choose another point ("azora-db pitr status" shows which); the server and its data are unchanged',
+    next: 'Choose another point ("npx azora-db pitr status" shows which); the server and its data are unchanged',
     meta: { target },
     cause,
   });
