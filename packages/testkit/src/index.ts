@@ -1,3 +1,4 @@
 export { openTestDatabase, type Query, type TestDatabase, useDatabase } from './database';
 export { insertRow, itKeepsAnAuditLog, itTestsEveryCheck, refusalsOf, schemaRefuses } from './schema';
 export { repositoryRoot, TEST_PREFIX, testServerUrl } from './server';
+export { CTRL_C, openTerminal, type Terminal, type TerminalOptions } from './terminal';
