@@ -160,8 +160,8 @@ describe('azora-db', () => {
 
     it.each([
       ['an unknown service', ['status', '--service', 'mnit'], {}, 'Known services: agent'],
-      ['an unknown command', ['statsu'], {}, 'unknown command'],
-      ['an unknown option', ['status', '--jsn'], {}, 'unknown option'],
+      ['an unknown command', ['statsu'], {}, 'Did you mean "npx azora-db status"?'],
+      ['an unknown option', ['status', '--jsn'], {}, 'Did you mean --json?'],
       ['a bad number', ['migrate', 'down', '--steps', '0'], {}, 'at least 1'],
       ['a malformed URL', ['status'], { DATABASE_URL: `postgresql://u:${password}@:99999/x` }, 'DATABASE_URL'],
       [
@@ -192,10 +192,11 @@ describe('azora-db', () => {
     });
 
     it.each([
-      ['a missing argument', ['migrate', 'tag', '--json'], "missing required argument 'name'"],
-      ['an unknown option', ['status', '--jsn', '--json'], "unknown option '--jsn'"],
-      ['an unknown command', ['statsu', '--json'], "unknown command 'statsu'"],
-      ['a missing command', ['server', '--json'], "unknown option '--json'"],
+      ['a missing argument', ['migrate', 'tag', '--json'], "Missing required argument 'name'"],
+      ['an unknown option', ['status', '--jsn', '--json'], "Unknown option '--jsn'"],
+      ['an unknown command', ['statsu', '--json'], "Unknown command 'statsu'"],
+      ['--json before the command', ['--json', 'statsu'], "Unknown command 'statsu'"],
+      ['a missing command', ['server', '--json'], 'A command is missing'],
     ])('%s with --json: one JSON document on stdout', async (_title, args, message) => {
       const result = await azoraDb(args, { env });
 
