@@ -101,8 +101,10 @@ describe('azora-db', () => {
     expect(refused).toMatchObject({ exitCode: 2, stdout: expect.stringContaining('MIGRATION.DATA_LOSS') });
     const down = await run('migrate', 'down', '--accept-data-loss', '--json', '--service', 'workflow');
     const behind = await run('migrate', 'status', '--check', ...FEW);
+    const unchecked = await run('migrate', 'status', '--json', ...FEW);
     const up = await run('migrate', 'up', ...FEW);
 
+    expect({ exitCode: unchecked.exitCode, ok: json(unchecked).ok }).toEqual({ exitCode: 0, ok: false });
     expect(json(down).services).toEqual([
       { service: 'workflow', state: 'done', migrations: [expect.stringMatching(/_audit_log$/)] },
     ]);
@@ -125,6 +127,39 @@ describe('azora-db', () => {
 
     expect(list).toMatchObject({ exitCode: 0, stderr: '' });
     expect(json(list)).toMatchObject({ sets: [] });
+  });
+
+  it('prints one JSON document from every command, whose ok agrees with the exit code', async () => {
+    const set = ['--service', 'notification'];
+    expect(json(await run('backup', '--json', ...set))).toMatchObject({ ok: true });
+    const lines = [
+      ['status', '--check', ...set],
+      ['migrate', 'up', ...set],
+      ['migrate', 'plan', ...set],
+      ['migrate', 'status', '--check', ...set],
+      ['migrate', 'drift', '--check', ...set],
+      ['migrate', 'lint', ...set],
+      ['migrate', 'doctor', '--check', ...set],
+      ['backup', 'list'],
+      ['backup', 'prune'],
+      ['backup', 'verify', ...set],
+      ['restore', 'latest', ...set],
+      ['seed', '--reset', ...set],
+      ['server', 'status'],
+      ['server', 'start'],
+      ['pitr', 'status'],
+      ['pitr', 'base'],
+      ['url', 'notification'],
+      ['completion', 'bash'],
+    ];
+    const disagreeing: unknown[] = [];
+    for (const line of lines) {
+      const { exitCode, stdout } = await run(...line, '--json');
+      const { ok } = JSON.parse(stdout);
+      if (ok !== (exitCode === 0)) disagreeing.push({ line, exitCode, ok });
+    }
+
+    expect(disagreeing).toEqual([]);
   });
 
   it('drops nothing without --yes, and sets up again with it', async () => {
