@@ -1,8 +1,8 @@
-import { SuiteError } from '@azora/db-core';
 import { Command, CommanderError } from 'commander';
 import type { CommandContext, CommandResult, Execute } from './commands/command';
-import { EXIT_BAD_INPUT, EXIT_CODES_TEXT, EXIT_INTERRUPTED, exitCodeOf } from './commands/exit-codes';
-import { registerCommands } from './commands/index';
+import { EXIT_INTERRUPTED, exitCodeOf } from './commands/exit-codes';
+import { createProgram } from './commands/index';
+import { asksForJson, usageError } from './commands/usage-error';
 import { findRoot } from './config/registry';
 import { readEnvironment } from './config/settings';
 import { toSuiteError } from './operations/fleet';
@@ -32,7 +32,7 @@ const execute: Execute =
       running = { json, showsStack: environment['AZORA_DEBUG'] === '1' };
       const result = await handler(contextFor(view, environment), ...args);
       await view.close();
-      print(result, json);
+      print(interrupt.signal.aborted ? { ...result, exitCode: EXIT_INTERRUPTED } : result, json);
     } catch (error) {
       await view.close();
       report(error, running);
@@ -57,10 +57,10 @@ function contextFor(view: ProgressView, environment: Environment): CommandContex
   };
 }
 
-function print(result: CommandResult, json: boolean): void {
-  const text = json ? JSON.stringify(result.data, null, 2) : result.text;
-  if (text !== '') process.stdout.write(`${text}\n`);
-  process.exitCode = result.exitCode ?? 0;
+function print({ data, text, exitCode = 0 }: CommandResult, json: boolean): void {
+  const output = json ? JSON.stringify({ ...data, ok: data.ok && exitCode === 0 }, null, 2) : text;
+  if (output !== '') process.stdout.write(`${output}\n`);
+  process.exitCode = exitCode;
 }
 
 function report(error: unknown, { json, showsStack }: Output): void {
@@ -89,51 +89,20 @@ function reportUnfinished(): void {
   report(new Error('The command never finished: a promise was still pending'), running);
 }
 
-/** Commander has written the error to stderr already; a program that asked for JSON gets it on stdout as well. */
-function reportParseError(program: Command, { code, message }: CommanderError): void {
-  process.exitCode = EXIT_BAD_INPUT;
-  if (!asksForJson(program, process.argv.slice(2))) return;
-  const text = code === 'commander.help' ? 'A command is missing' : message.replace(/^error: /, '');
-  const error = new SuiteError('USAGE.INVALID_ARGUMENTS', text, {
-    kind: 'usage',
-    next: 'Run the command with --help to see its arguments and options',
-  });
-  report(error, { json: true, showsStack: false });
-}
-
-/** Whether `--json` is among the arguments as an option of its own, not as the value of another option. */
-function asksForJson(program: Command, args: readonly string[]): boolean {
-  const commands = [program];
-  for (let index = 0; index < args.length; index += 1) {
-    const arg = args[index] ?? '';
-    if (arg === '--') return false;
-    if (arg === '--json') return true;
-    const option = commands.flatMap(({ options }) => options).find(({ long, short }) => arg === long || arg === short);
-    if (option?.required) index += 1;
-    const subcommand = commands.at(-1)?.commands.find((it) => it.name() === arg);
-    if (option === undefined && subcommand !== undefined) commands.push(subcommand);
-  }
-  return false;
-}
-
 async function main(): Promise<void> {
   // The reader of a pipe may close it early: `azora-db … | head`.
   process.stdout.on('error', (error: NodeJS.ErrnoException) => process.exit(error.code === 'EPIPE' ? 0 : 1));
   process.on('SIGINT', onInterrupt);
   process.on('SIGTERM', onInterrupt);
   process.once('beforeExit', reportUnfinished);
-  const program = new Command('azora-db')
-    .description('Sets up, migrates, seeds, checks, backs up and restores every database of the Azora suite')
-    .exitOverride()
-    .showHelpAfterError('(add --help to see the options)')
-    .addHelpText('after', `\n${EXIT_CODES_TEXT}`);
-  registerCommands(program, execute);
+  const program = createProgram(execute);
+  const args = process.argv.slice(2);
   try {
     await program.parseAsync();
   } catch (error) {
     if (!(error instanceof CommanderError)) throw error;
     if (error.exitCode === 0) process.exitCode = 0;
-    else reportParseError(program, error);
+    else report(usageError(program, args, error), { json: asksForJson(program, args), showsStack: false });
   }
 }
 

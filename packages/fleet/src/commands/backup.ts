@@ -16,9 +16,7 @@ export const registerBackup: Register = (program, execute) => {
     .summary('back up all databases as one set; list, verify and prune sets')
     .description(
       'Backs up all databases as one set. The snapshots are taken within milliseconds of each other; with --fence they agree exactly. "backup verify" proves the set by restoring it.',
-    )
-    // Otherwise options that both commands have would go to this one.
-    .enablePositionalOptions();
+    );
   addCreate(backup, execute);
   for (const register of [registerVerify, registerList, registerPrune]) register(backup, execute);
 };
@@ -109,7 +107,10 @@ const registerList: Register = (backup, execute) => {
         const { listText } = await import('../render/backup.js');
         const storage = await openBackups(settings, flags.from);
         const sets = await listSets(storage);
-        return { data: { location: storage.location, sets }, text: listText(sets, storage.location, new Date()) };
+        return {
+          data: { ok: true, location: storage.location, sets },
+          text: listText(sets, storage.location, new Date()),
+        };
       }),
     );
 };
@@ -137,7 +138,7 @@ const registerPrune: Register = (backup, execute) => {
         const { pruneText } = await import('../render/backup.js');
         const removing = flags.yes === true;
         const pruned = await pruneSets(await openBackups(settings, flags.from), flags, removing);
-        return { data: { ...pruned, done: removing }, text: pruneText(pruned, removing) };
+        return { data: { ok: true, ...pruned, done: removing }, text: pruneText(pruned, removing) };
       }),
     );
 };

@@ -16,9 +16,16 @@ export interface CommandContext {
   readonly log: (line: string) => void;
 }
 
+/** The document of `--json`. */
+export interface ResultData {
+  /** Whether the command did its work and found nothing wrong. The entry point prints false for each exit code but 0. */
+  readonly ok: boolean;
+  readonly [field: string]: unknown;
+}
+
 /** The result of a command: `--json` prints `data`, and people read `text`. */
 export interface CommandResult {
-  readonly data: unknown;
+  readonly data: ResultData;
   readonly text: string;
   /** 0 without it. */
   readonly exitCode?: number;

@@ -145,8 +145,10 @@ const registerStatus: Register = (migrate, execute) => {
         const { historyText } = await import('../render/migrations.js');
         const { rowsData } = await import('../render/fleet.js');
         const rows = await readFleetMigrations(targets, { signal: context.signal });
-        const exitCode = exitCodeOfRows(rows) || foundCode(flags, rows.some(isBehind));
-        return { data: rowsData(rows), text: historyText(rows), exitCode };
+        const behind = rows.some(isBehind);
+        const data = rowsData(rows);
+        const exitCode = exitCodeOfRows(rows) || foundCode(flags, behind);
+        return { data: { ...data, ok: data.ok && !behind }, text: historyText(rows), exitCode };
       }),
     );
 };

@@ -62,7 +62,7 @@ const registerStatus: Register = (pitr, execute) => {
         const { readPitr } = await import('../operations/pitr.js');
         const { pitrStatusText } = await import('../render/pitr.js');
         const status = await readPitr(settings, services);
-        return { data: status, text: pitrStatusText(status) };
+        return { data: { ok: true, ...status }, text: pitrStatusText(status) };
       }),
     );
 };

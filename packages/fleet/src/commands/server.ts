@@ -35,7 +35,7 @@ export const registerServer: Register = (program, execute) => {
         const { readServers } = await import('../operations/server.js');
         const { serversText } = await import('../render/status.js');
         const servers = await readServers(settings, services);
-        return { data: { servers }, text: serversText(servers) };
+        return { data: { ok: true, servers }, text: serversText(servers) };
       }),
     );
 };

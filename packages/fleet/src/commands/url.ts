@@ -19,7 +19,7 @@ export const registerUrl: Register = (program, execute) => {
         if (target === undefined)
           throw new SuiteError('USAGE.UNKNOWN_SERVICE', `Unknown service: ${service}`, { kind: 'usage' });
         const url = flags.admin ? target.admin : appUrl(target, await openCredentials(suite.settings.home));
-        return { data: { service, url: url.href }, text: url.href };
+        return { data: { ok: true, service, url: url.href }, text: url.href };
       }),
     );
 };

@@ -3,8 +3,9 @@ import type { RestoredService } from '../operations/backup/restore';
 import type { ListedSet, PrunedSets } from '../operations/backup/sets';
 import type { VerifyReport } from '../operations/backup/verify';
 import { countOf, doneRows, type ServiceRow } from '../operations/fleet';
+import { durationText, sizeText } from '../system/quantities';
 import { countsText, failuresText, rowsData } from './fleet';
-import { sizeText, table } from './table';
+import { table } from './table';
 
 export function backupData({ set, location, rows, manifest }: BackupReport) {
   const { skewMs = null, fence = null } = manifest ?? {};
@@ -20,10 +21,10 @@ export function backupText({ set, location, rows, manifest }: BackupReport): str
     sizeText(data.bytes),
     sizeText(data.storedBytes),
   ]);
-  const fence = manifest.fence === null ? '' : `; writers waited ${manifest.fence.heldMs} ms`;
+  const fence = manifest.fence === null ? '' : `; writers waited ${durationText(manifest.fence.heldMs)}`;
   return lines(
     table(['service', 'tables', 'rows', 'data', 'stored'], shown),
-    `set ${set} in ${location}: ${countOf(rows.length, 'database')}, snapshots within ${manifest.skewMs} ms${fence}`,
+    `set ${set} in ${location}: ${countOf(rows.length, 'database')}, snapshots within ${durationText(manifest.skewMs)}${fence}`,
     `Next: prove that it can be restored with npx azora-db backup verify ${set}`,
   );
 }
@@ -32,7 +33,7 @@ export function listText(sets: readonly ListedSet[], location: string, now: Date
   if (sets.length === 0) return `there are no backup sets in ${location}`;
   const rows = sets.map((set) => [
     set.id,
-    ageText(now.getTime() - Date.parse(set.startedAt)),
+    durationText(Math.max(0, now.getTime() - Date.parse(set.startedAt))),
     String(set.services.length),
     set.rows.toLocaleString('en'),
     sizeText(set.storedBytes),
@@ -45,7 +46,7 @@ export function listText(sets: readonly ListedSet[], location: string, now: Date
 
 function verifiedText({ verified }: ListedSet): string {
   if (verified === null) return 'no';
-  return verified.ok ? `yes, restored in ${verified.restoreSeconds} s` : 'failed';
+  return verified.ok ? `yes, restored in ${durationText(verified.restoreSeconds * 1_000)}` : 'failed';
 }
 
 export function pruneText({ kept, removed }: PrunedSets, done: boolean): string {
@@ -65,7 +66,7 @@ export function verifyText(set: string, { rows, verification }: VerifyReport): s
   const count = doneRows(rows).reduce((sum, { data }) => sum + data.rows, 0);
   return lines(
     ...problems,
-    `set ${set} ${verdict}; restored and compared ${countOf(count, 'row')}, a restore takes ${restoreSeconds} s`,
+    `set ${set} ${verdict}; restored and compared ${countOf(count, 'row')}, a restore takes ${durationText(restoreSeconds * 1_000)}`,
     isKept ? '' : 'The result was not stored: the set was verified only in part, or the server or the storage failed',
   );
 }
@@ -88,12 +89,6 @@ export function restoreText(set: string, rows: readonly ServiceRow<RestoredServi
     failuresText(rows),
     `restored from ${set}: ${countsText(rows)}`,
   );
-}
-
-function ageText(milliseconds: number): string {
-  const hours = milliseconds / 3_600_000;
-  if (hours < 1) return countOf(Math.max(0, Math.floor(hours * 60)), 'minute');
-  return hours < 48 ? countOf(Math.floor(hours), 'hour') : countOf(Math.floor(hours / 24), 'day');
 }
 
 function lines(...texts: readonly string[]): string {

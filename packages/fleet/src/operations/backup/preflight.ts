@@ -7,6 +7,7 @@ import { findSet, type OpenedSet, openSet } from '../../backup-store/set';
 import type { Storage } from '../../backup-store/storage';
 import type { Service } from '../../config/registry';
 import type { Settings } from '../../config/settings';
+import { sizeText } from '../../system/quantities';
 import type { Target } from '../targets';
 
 /** Space for the restored database and for sorting while its indexes are built, relative to its size. */
@@ -109,9 +110,8 @@ async function requireSpace(home: string, bytes: number): Promise<void> {
   const disk = await statfs(home);
   const free = disk.bavail * disk.bsize;
   if (free >= bytes) return;
-  const megabytes = (count: number) => `${Math.ceil(count / 1024 / 1024).toLocaleString('en')} MB`;
   throw new SuiteError('RESTORE.NO_SPACE', `The disk of ${home} has too little free space`, {
-    why: `A restore next to the live databases needs about ${megabytes(bytes)}; ${megabytes(free)} are free.`,
+    why: `A restore next to the live databases needs about ${sizeText(bytes)}; ${sizeText(free)} are free.`,
     next: 'Free some space, or restore fewer services at a time with --service',
     meta: { needed: bytes, free },
   });
@@ -120,7 +120,6 @@ async function requireSpace(home: string, bytes: number): Promise<void> {
 const HNSW = /^CREATE INDEX \S+ ON (?:ONLY )?(?:\w+\.)?"?(\w+)"? USING hnsw .*vector\((\d+)\)/;
 /** One element of a graph with pgvector's default m of 16: the vector, 32 neighbors of 16 bytes, and its own fields. */
 const graphElementBytes = (dimensions: number): number => 4 * dimensions + 32 * 16 + 200;
-const MIB = 2 ** 20;
 
 /**
  * Warnings for vector indexes of the set whose graph does not fit into the server's `maintenance_work_mem`: building them
@@ -145,9 +144,8 @@ async function slowIndexesOf(set: OpenedSet, { target, entry }: Pair): Promise<r
     const rows = entry.tables.find(({ name }) => name === table)?.rows ?? 0;
     const needed = rows * graphElementBytes(Number(dimensions));
     if (table === undefined || needed <= memory) return [];
-    const [takes, has] = [needed, memory].map((bytes) => `${Math.ceil(bytes / MIB).toLocaleString('en')} MiB`);
     return [
-      `${entry.service}: the vector index of ${table} (${dimensions} dimensions) needs about ${takes} and will be built slowly, because maintenance_work_mem is ${has}; raise it on the server if there is enough memory`,
+      `${entry.service}: the vector index of ${table} (${dimensions} dimensions) needs about ${sizeText(needed)} and will be built slowly, because maintenance_work_mem is ${sizeText(memory)}; raise it on the server if there is enough memory`,
     ];
   });
 }
