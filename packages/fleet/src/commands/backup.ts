@@ -60,7 +60,7 @@ function addCreate(backup: Command, execute: Execute): void {
           environment: settings.environment,
           log,
         };
-        const targets = await openTargets(settings, services, log);
+        const targets = await openTargets(settings, services, log, signal);
         const report = await backUpFleet(targets, request, { progress, signal });
         return { data: backupData(report), text: backupText(report), exitCode: exitCodeOfRows(report.rows) };
       }),
@@ -83,7 +83,7 @@ const registerVerify: Register = (backup, execute) => {
         const selection = { settings, services, isNamed: flags.service !== undefined };
         const selected = await selectFromSet(storage, name, selection);
         const { progress, signal, log } = context;
-        const targets = await openTargets(settings, selected.services, log);
+        const targets = await openTargets(settings, selected.services, log, signal);
         const { home, environment } = settings;
         const request = {
           set: selected.set,

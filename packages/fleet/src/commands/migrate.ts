@@ -122,7 +122,7 @@ const registerTag: Register = (migrate, execute) => {
         const { openTargets } = await import('../operations/targets.js');
         const { tagFleet } = await import('../operations/migrations/tags.js');
         const { countsText, failuresText, rowsData } = await import('../render/fleet.js');
-        const targets = await openTargets(settings, services, context.log);
+        const targets = await openTargets(settings, services, context.log, context.signal);
         const { rows, written } = await tagFleet(settings.root, name, targets, { signal: context.signal });
         if (written === undefined) {
           const text = [failuresText(rows), `${countsText(rows)}; no tag written`];
@@ -184,7 +184,10 @@ const registerVerify: Register = (migrate, execute) => {
         const { verifyText } = await import('../render/migrations.js');
         const { rowsData } = await import('../render/fleet.js');
         const { progress, signal, log } = context;
-        const rows = await verifyFleet(await openTargets(settings, services, log), settings.root, { progress, signal });
+        const rows = await verifyFleet(await openTargets(settings, services, log, signal), settings.root, {
+          progress,
+          signal,
+        });
         const ok = isVerified(rows);
         const exitCode = exitCodeOfRows(rows) || (ok ? 0 : EXIT_FOUND);
         return { data: { ...rowsData(rows), ok }, text: verifyText(rows), exitCode };
@@ -345,7 +348,7 @@ async function runMigrations(
 async function targetsOf(context: CommandContext, flags: FleetFlags): Promise<readonly Target[]> {
   const suite = await openSuite(context, flags);
   const { openTargets } = await import('../operations/targets.js');
-  return openTargets(suite.settings, suite.services, context.log);
+  return openTargets(suite.settings, suite.services, context.log, context.signal);
 }
 
 /** The databases with the destinations of `--to`; without it, every database with its newest migration. */
@@ -355,7 +358,7 @@ async function destinationsOf(
 ): Promise<readonly Destination[]> {
   const { settings, services } = await openSuite(context, flags);
   const { openTargets } = await import('../operations/targets.js');
-  const targets = await openTargets(settings, services, context.log);
+  const targets = await openTargets(settings, services, context.log, context.signal);
   if (flags.to === undefined) return targets.map((target) => ({ target }));
   const { findDestinations } = await import('../operations/migrations/destination.js');
   return findDestinations(settings.root, targets, flags.to);

@@ -32,7 +32,7 @@ export const registerRestore: Register = (program, execute) => {
         const { id } = selected.set.manifest;
         if (flags.yes !== true) await confirm(context, id);
         const { progress, signal, log } = context;
-        const targets = await openTargets(settings, selected.services, log);
+        const targets = await openTargets(settings, selected.services, log, signal);
         const { home, environment } = settings;
         const passwordOf = await openCredentials(home);
         const request = { set: selected.set, home, environment, passwordOf, dropOld: flags.dropOld === true, log };
@@ -45,16 +45,8 @@ export const registerRestore: Register = (program, execute) => {
 
 /** @throws {SuiteError} `USAGE.NEEDS_YES` unless the user types the id of the set */
 async function confirm({ signal }: CommandContext, set: string): Promise<void> {
-  if (process.stdin.isTTY && process.stderr.isTTY) {
-    const { createInterface } = await import('node:readline/promises');
-    const lines = createInterface({ input: process.stdin, output: process.stderr });
-    try {
-      const answer = await lines.question(`This replaces live databases. Type ${set} to continue: `, { signal });
-      if (answer === set) return;
-    } finally {
-      lines.close();
-    }
-  }
+  const { ask } = await import('./prompt.js');
+  if ((await ask(`This replaces live databases. Type ${set} to continue: `, signal)) === set) return;
   throw new SuiteError('USAGE.NEEDS_YES', `This would replace live databases with those of set ${set}`, {
     kind: 'usage',
     next: 'Add --yes to confirm',

@@ -10,7 +10,7 @@ export const registerServer: Register = (program, execute) => {
         const { settings, services } = await openSuite(context, {});
         const { startServers } = await import('../operations/server.js');
         const { serversText } = await import('../render/status.js');
-        const servers = await startServers(settings, services, context.log);
+        const servers = await startServers(settings, services, context.log, context.signal);
         return { data: { ok: true, servers }, text: serversText(servers) };
       }),
     );

@@ -17,7 +17,7 @@ export const registerStatus: Register = (program, execute) => {
         const { statusText } = await import('../render/status.js');
         const { countModels } = await import('../schema/schema-model.js');
 
-        const targets = await openTargets(suite.settings, suite.services, context.log);
+        const targets = await openTargets(suite.settings, suite.services, context.log, context.signal);
         const services = await readStatus(targets, await countModels(suite.services), { signal: context.signal });
         const backups = await readBackups(suite);
         const ok = services.every(isHealthy) && backups?.isStale !== true;

@@ -37,7 +37,7 @@ async function studio(context: CommandContext, flags: StudioFlags) {
   const { environment, signal, log } = context;
   const { host, port, open, write = false, reveal = false } = flags;
   const password = flags.password ? passwordOf(environment, log) : undefined;
-  const targets = await openTargets(settings, services, log);
+  const targets = await openTargets(settings, services, log, signal);
   await runStudio({
     ...{ settings, allServices, targets, host, port, password, open, write, reveal, environment, signal, log },
   });

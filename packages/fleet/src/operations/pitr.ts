@@ -33,11 +33,11 @@ export interface TakenBase extends BaseBackup {
 export async function enablePitr(
   settings: Settings,
   services: readonly Service[],
-  { onProgress }: PitrOptions,
+  options: PitrOptions,
 ): Promise<EnabledArchive & Coverage> {
   const coverage = await readCoverage(settings, services);
   const { enableArchive } = await import('../postgres/pitr/archiver.js');
-  return { ...(await enableArchive({ ...workOf(settings), onProgress })), ...coverage };
+  return { ...(await enableArchive({ ...workOf(settings), ...options })), ...coverage };
 }
 
 /** Makes a base backup. With `keep`, then removes all but the newest base backups, and the log that only those need. */

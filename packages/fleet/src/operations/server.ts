@@ -18,15 +18,16 @@ export async function startServers(
   settings: Settings,
   services: readonly Service[],
   onProgress: (line: string) => void,
+  signal?: AbortSignal,
 ): Promise<readonly ServerState[]> {
   const { startEmbedded } = await import('../postgres/embedded/server.js');
   const { startCompanion } = await import('../postgres/companion/server.js');
   const { home, environment } = settings;
-  const { url, pid } = await startEmbedded({ home, environment, onProgress });
+  const { url, pid } = await startEmbedded({ home, environment, onProgress, signal });
   const companions = await Promise.all(
     (await companionServices(services)).map(async (service): Promise<ServerState> => {
       const database = `${settings.prefix}${service.databaseSuffix}`;
-      const started = await startCompanion({ home, environment, service: service.name, database });
+      const started = await startCompanion({ home, environment, service: service.name, database, signal });
       return running(companionName(service), started.pid, redactUrl(started.url));
     }),
   );

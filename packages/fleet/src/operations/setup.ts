@@ -33,6 +33,7 @@ export interface SetUpService {
 export interface SetupReport {
   readonly rows: readonly ServiceRow<SetUpService>[];
   readonly seeded: SeedReport | undefined;
+  /** Empty after an interruption. */
   readonly status: readonly ServiceStatus[];
 }
 
@@ -55,7 +56,8 @@ export async function setUpFleet(input: SetupInput, options: SetupOptions): Prom
   const seed = { root, environment, scale: 0, progress, signal };
   const seeded = seeding ? await seedFleet(ready, schemaModel, passwordOf, seed) : undefined;
   const models = new Map(schemaModel.services.map((service) => [service.name, service.models.length]));
-  return { rows, seeded, status: await readStatus(targets, models, { signal }) };
+  const status = signal?.aborted ? [] : await readStatus(targets, models, { signal });
+  return { rows, seeded, status };
 }
 
 /** Creates and migrates every database with its app role. Changes nothing when everything exists. */
@@ -63,7 +65,7 @@ export async function setUpDatabases(
   { settings, services, passwordOf }: SetupInput,
   options: MigrateOptions & { readonly log: (line: string) => void },
 ): Promise<{ readonly targets: readonly Target[]; readonly rows: readonly ServiceRow<SetUpService>[] }> {
-  const targets = await openTargets(settings, services, options.log);
+  const targets = await openTargets(settings, services, options.log, options.signal);
   const rows = await eachService(targets, options, async (target, onProgress) => {
     const { createdDatabase } = await provision(target, passwordOf);
     if (createdDatabase) onProgress('created');

@@ -29,24 +29,36 @@ export function needsEmbedded(settings: Settings, services: readonly Service[]):
 /**
  * Locates each service's database, and starts the embedded server and the companions that it needs. Changes nothing on
  * other servers.
- * @throws {SuiteError} `EMBEDDED.…`, `COMPANION.…`
+ * @throws {SuiteError} `EMBEDDED.…`, `COMPANION.…`; the reason of the signal when it was aborted
  */
 export async function openTargets(
   settings: Settings,
   services: readonly Service[],
   onProgress: (line: string) => void = () => undefined,
+  signal?: AbortSignal,
 ): Promise<readonly Target[]> {
-  const base = needsEmbedded(settings, services) ? await embeddedUrl(settings, onProgress) : settings.serverUrl;
-  return Promise.all(services.map((service) => openTarget(settings, service, base)));
+  const base = needsEmbedded(settings, services) ? await embeddedUrl(settings, onProgress, signal) : settings.serverUrl;
+  const targets = await Promise.all(services.map((service) => openTarget(settings, service, base, signal)));
+  signal?.throwIfAborted();
+  return targets;
 }
 
-async function embeddedUrl(settings: Settings, onProgress: (line: string) => void): Promise<DatabaseUrl> {
+async function embeddedUrl(
+  { home, environment }: Settings,
+  onProgress: (line: string) => void,
+  signal: AbortSignal | undefined,
+): Promise<DatabaseUrl> {
   const { startEmbedded } = await import('../postgres/embedded/server.js');
-  const { url } = await startEmbedded({ home: settings.home, environment: settings.environment, onProgress });
+  const { url } = await startEmbedded({ home, environment, onProgress, signal });
   return url;
 }
 
-async function openTarget(settings: Settings, service: Service, base: DatabaseUrl | undefined): Promise<Target> {
+async function openTarget(
+  settings: Settings,
+  service: Service,
+  base: DatabaseUrl | undefined,
+  signal: AbortSignal | undefined,
+): Promise<Target> {
   const name = `${settings.prefix}${service.databaseSuffix}`;
   const role = `${settings.prefix}${service.name.replaceAll('-', '_')}_app`;
   const { environment } = settings;
@@ -59,7 +71,8 @@ async function openTarget(settings: Settings, service: Service, base: DatabaseUr
   if (base === undefined) throw new Error(`no server for ${service.name}`);
   if (settings.serverUrl === undefined && (await lacksExtension(service))) {
     const { startCompanion } = await import('../postgres/companion/server.js');
-    const { url } = await startCompanion({ home: settings.home, environment, service: service.name, database: name });
+    const companion = { home: settings.home, environment, service: service.name, database: name, signal };
+    const { url } = await startCompanion(companion);
     return { service, server: 'companion', database: name, admin: url, maintenance: url, role, environment };
   }
   const server = settings.serverUrl === undefined ? 'embedded' : 'ordinary';

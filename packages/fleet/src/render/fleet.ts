@@ -57,11 +57,12 @@ export function failuresText(rows: readonly ServiceRow<unknown>[]): string {
   return [...lines, ...new Set(failures.map(({ error }) => docsLine(error)))].join('\n');
 }
 
-/** The numbers of services that are done, failed and not started: `12 done, 1 failed, 1 not started`. */
-export function countsText(rows: readonly ServiceRow<unknown>[]): string {
+/** The numbers of services by their state: `12 done, 1 failed, 1 not started`. */
+export function countsText(rows: readonly Pick<ServiceRow<unknown>, 'state'>[]): string {
   const count = (state: ServiceRow<unknown>['state']) => rows.filter((row) => row.state === state).length;
   const parts = [`${count('done')} done`];
   if (count('failed') > 0) parts.push(`${count('failed')} failed`);
+  if (count('interrupted') > 0) parts.push(`${count('interrupted')} interrupted`);
   if (count('not-started') > 0) parts.push(`${count('not-started')} not started`);
   return parts.join(', ');
 }

@@ -27,6 +27,8 @@ export interface StartCompanionOptions extends CompanionOptions {
   /** The environment of the command; the companion gets the few variables that every program needs. */
   readonly environment?: Environment | undefined;
   readonly readyTimeoutMs?: number;
+  /** Once aborted, the call no longer waits for the companion, which may go on starting. */
+  readonly signal?: AbortSignal | undefined;
 }
 
 export interface StartedCompanion {
@@ -64,10 +66,10 @@ const COMMAND_TIMEOUT_MS = 120_000;
 /**
  * Starts the companion of a service that needs an extension which the embedded server lacks. Returns a running companion
  * as it is. Of several calls at once, one starts it.
- * @throws {SuiteError} `COMPANION.…`
+ * @throws {SuiteError} `COMPANION.…`; the reason of the signal when it was aborted before the companion was ready
  */
 export async function startCompanion(options: StartCompanionOptions): Promise<StartedCompanion> {
-  const { home, service, database, environment = {}, readyTimeoutMs = READY_TIMEOUT_MS } = options;
+  const { home, service, database, environment = {}, readyTimeoutMs = READY_TIMEOUT_MS, signal } = options;
   const directory = await makeCompanionDirectory(home, service);
   let host: Host | undefined;
   for (const deadline = Date.now() + readyTimeoutMs; Date.now() < deadline; await sleep(POLL_MS)) {
@@ -80,6 +82,7 @@ export async function startCompanion(options: StartCompanionOptions): Promise<St
       if (!started) host?.child.kill();
       return { url: addressUrl(address, database, service), started, pid };
     }
+    signal?.throwIfAborted();
     await requireStarting(service, directory, host);
     if (owner === undefined && (host === undefined || hasExited(host))) host = startHost(directory, environment);
   }
