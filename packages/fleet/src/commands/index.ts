@@ -1,5 +1,6 @@
 import type { Command } from 'commander';
 import { registerBackup } from './backup';
+import { registerCleanup } from './cleanup';
 import type { Execute } from './command';
 import { registerDocs } from './docs';
 import { registerGenerate } from './generate';
@@ -22,6 +23,7 @@ const COMMANDS = [
   registerBackup,
   registerRestore,
   registerPitr,
+  registerCleanup,
   registerReset,
   registerGenerate,
   registerServer,
