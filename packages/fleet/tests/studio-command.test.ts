@@ -5,7 +5,7 @@ import { createServer, type Socket } from 'node:net';
 import os from 'node:os';
 import path from 'node:path';
 import { json } from 'node:stream/consumers';
-import { studioRole } from '../src/operations/studio/access';
+import { studioRole } from '../src/operations/targets';
 import { openBrowser } from '../src/studio/run';
 import type { GivenFleet } from './fleet-fixture';
 import { rowsOf } from './migrations-fixture';

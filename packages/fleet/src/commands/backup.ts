@@ -47,6 +47,7 @@ function addCreate(backup: Command, execute: Execute): void {
         const suite = await openSuite(context, flags);
         const { settings, services } = suite;
         const { openTargets } = await import('../operations/targets.js');
+        const { openScope, sweepRemnants } = await import('../operations/leftovers.js');
         const { backUpFleet } = await import('../operations/backup/create.js');
         const { backupData, backupText } = await import('../render/backup.js');
         const { progress, signal, log } = context;
@@ -61,6 +62,7 @@ function addCreate(backup: Command, execute: Execute): void {
           log,
         };
         const targets = await openTargets(settings, services, log, signal);
+        await sweepRemnants(await openScope(suite, targets), log);
         const report = await backUpFleet(targets, request, { progress, signal });
         return { data: backupData(report), text: backupText(report), exitCode: exitCodeOfRows(report.rows) };
       }),
@@ -73,9 +75,11 @@ const registerVerify: Register = (backup, execute) => {
     .description('prove a set by restoring it into scratch databases; exit 4 if a problem is found')
     .action(
       execute(async (context, name: string, flags: FleetFlags & FromFlag) => {
-        const { settings, services, allServices } = await openSuite(context, flags);
+        const suite = await openSuite(context, flags);
+        const { settings, services, allServices } = suite;
         const { openTargets } = await import('../operations/targets.js');
         const { selectFromSet } = await import('../operations/backup/preflight.js');
+        const { openScope, sweepRemnants } = await import('../operations/leftovers.js');
         const { verifySet } = await import('../operations/backup/verify.js');
         const { readSchemaModel, references } = await import('../schema/schema-model.js');
         const { verifyData, verifyText } = await import('../render/backup.js');
@@ -84,6 +88,7 @@ const registerVerify: Register = (backup, execute) => {
         const selected = await selectFromSet(storage, name, selection);
         const { progress, signal, log } = context;
         const targets = await openTargets(settings, selected.services, log, signal);
+        await sweepRemnants(await openScope(suite, targets), log);
         const { home, environment } = settings;
         const request = {
           set: selected.set,

@@ -1,6 +1,7 @@
 import { Command } from 'commander';
 import { suiteVersion } from '../config/registry';
 import { registerBackup } from './backup';
+import { registerCleanup } from './cleanup';
 import { type Execute, withJson } from './command';
 import { registerCompletion } from './completion';
 import { registerDocs } from './docs';
@@ -27,6 +28,7 @@ const COMMANDS = [
   registerBackup,
   registerRestore,
   registerPitr,
+  registerCleanup,
   registerReset,
   registerGenerate,
   registerServer,

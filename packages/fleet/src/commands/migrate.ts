@@ -178,16 +178,17 @@ const registerVerify: Register = (migrate, execute) => {
     .description('apply, revert and apply every migration on scratch databases; exit 4 when one has a problem')
     .action(
       execute(async (context, flags: FleetFlags): Promise<CommandResult> => {
-        const { settings, services } = await openSuite(context, flags);
+        const suite = await openSuite(context, flags);
+        const { settings, services } = suite;
         const { openTargets } = await import('../operations/targets.js');
+        const { openScope, sweepRemnants } = await import('../operations/leftovers.js');
         const { isVerified, verifyFleet } = await import('../operations/migrations/verify.js');
         const { verifyText } = await import('../render/migrations.js');
         const { rowsData } = await import('../render/fleet.js');
         const { progress, signal, log } = context;
-        const rows = await verifyFleet(await openTargets(settings, services, log, signal), settings.root, {
-          progress,
-          signal,
-        });
+        const targets = await openTargets(settings, services, log, signal);
+        await sweepRemnants(await openScope(suite, targets), log);
+        const rows = await verifyFleet(targets, settings.root, { progress, signal });
         const ok = isVerified(rows);
         const exitCode = exitCodeOfRows(rows) || (ok ? 0 : EXIT_FOUND);
         return { data: { ...rowsData(rows), ok }, text: verifyText(rows), exitCode };
@@ -256,12 +257,18 @@ const registerDoctor: Register = (migrate, execute) => {
     .option('--check', 'exit 4 when an error or a warning is found')
     .action(
       execute(async (context, flags: CheckFlags): Promise<CommandResult> => {
-        const targets = await targetsOf(context, flags);
+        const suite = await openSuite(context, flags);
+        const { openTargets } = await import('../operations/targets.js');
+        const targets = await openTargets(suite.settings, suite.services, context.log);
+        const { openScope, summarizeLeftovers } = await import('../operations/leftovers.js');
         const { examineFleet, needsAction } = await import('../operations/migrations/doctor.js');
         const { doctorData, doctorText } = await import('../render/doctor.js');
+        const { leftoverLines } = await import('../render/leftovers.js');
         const report = await examineFleet(targets, { progress: context.progress, signal: context.signal });
+        const leftovers = await summarizeLeftovers(await openScope(suite, targets, flags.service));
         const exitCode = exitCodeOfRows(report.rows) || foundCode(flags, needsAction(report));
-        return { data: doctorData(report), text: doctorText(report), exitCode };
+        const text = [doctorText(report), ...leftoverLines(leftovers, new Date())].join('\n');
+        return { data: { ...doctorData(report), leftovers }, text, exitCode };
       }),
     );
 };

@@ -20,11 +20,13 @@ export const registerRestore: Register = (program, execute) => {
     .option('--yes', 'do not ask for confirmation')
     .action(
       execute(async (context, name: string, flags: RestoreFlags) => {
-        const { settings, services } = await openSuite(context, flags);
+        const suite = await openSuite(context, flags);
+        const { settings, services } = suite;
         const { openCredentials } = await import('../config/credentials.js');
         const { openTargets } = await import('../operations/targets.js');
         const { selectFromSet } = await import('../operations/backup/preflight.js');
         const { restoreFleet } = await import('../operations/backup/restore.js');
+        const { openScope, removeExpiredCopies, sweepRemnants } = await import('../operations/leftovers.js');
         const { restoreData, restoreText } = await import('../render/backup.js');
         const storage = await openBackups(settings, flags.from);
         const selection = { settings, services, isNamed: flags.service !== undefined };
@@ -33,12 +35,19 @@ export const registerRestore: Register = (program, execute) => {
         if (flags.yes !== true) await confirm(context, id);
         const { progress, signal, log } = context;
         const targets = await openTargets(settings, selected.services, log, signal);
+        await sweepRemnants(await openScope(suite, targets), log);
         const { home, environment } = settings;
         const passwordOf = await openCredentials(home);
         const request = { set: selected.set, home, environment, passwordOf, dropOld: flags.dropOld === true, log };
         const rows = await restoreFleet(targets, request, { progress, signal });
         const exitCode = exitCodeOfRows(rows) || (rows.every((row) => row.state === 'done') ? 0 : EXIT_FAILED);
-        return { data: restoreData(id, rows), text: restoreText(id, rows), exitCode };
+        const scope = await openScope(
+          suite,
+          targets,
+          selected.services.map((service) => service.name),
+        );
+        const expired = exitCode === 0 ? await removeExpiredCopies(scope, new Date()) : [];
+        return { data: restoreData(id, rows, expired), text: restoreText(id, rows, expired), exitCode };
       }),
     );
 };

@@ -18,6 +18,8 @@ export interface Settings {
   /** The administrator's URL of one service's own database, by service name. It takes precedence over `serverUrl`. */
   readonly serviceUrls: ReadonlyMap<string, DatabaseUrl>;
   readonly backups: BackupSettings;
+  /** How long a restore keeps the copies of replaced databases, besides the newest copy of each. */
+  readonly keepReplacedMs: number;
   /** The environment that child processes get a part of. */
   readonly environment: Environment;
 }
@@ -39,6 +41,7 @@ const PREFIX = /^[a-z][a-z0-9_]{0,19}$/;
 const IDENTITY = /^AGE-SECRET-KEY-(PQ-)?1[A-Z0-9]+$/;
 const AGE = /^(\d+)([hd])$/;
 const HOUR_MS = 3_600_000;
+const KEEP_REPLACED_MS = 7 * 24 * HOUR_MS;
 
 /** The variable with the URL of one service's database: `AUTH_DATABASE_URL`. */
 export function urlVariable(service: string): string {
@@ -57,7 +60,7 @@ export function readEnvironment(root: string, environment: Environment): Environ
 
 /**
  * Parses the settings and reports all invalid ones in one error.
- * @throws {SuiteError} `CONFIG.BAD_URL`, `CONFIG.BAD_PREFIX`, `CONFIG.BAD_BACKUP_KEY`, `CONFIG.BAD_BACKUP_MAX_AGE`,
+ * @throws {SuiteError} `CONFIG.BAD_URL`, `CONFIG.BAD_PREFIX`, `CONFIG.BAD_BACKUP_KEY`, `CONFIG.BAD_BACKUP_MAX_AGE`, `CONFIG.BAD_KEEP_REPLACED`,
  * `CONFIG.INVALID` for several
  */
 export function readSettings(root: string, services: readonly Service[], environment: Environment): Settings {
@@ -76,6 +79,7 @@ export function readSettings(root: string, services: readonly Service[], environ
     serverUrl: readUrl('DATABASE_URL', environment['DATABASE_URL'], report),
     serviceUrls: new Map(serviceUrls),
     backups: readBackupSettings(root, home, environment, report),
+    keepReplacedMs: readKeepReplaced(environment['AZORA_KEEP_REPLACED'], report),
     environment,
   };
   const [first, ...others] = problems;
@@ -135,8 +139,8 @@ function readBackupKey(environment: Environment, report: Report): BackupSettings
 
 function readMaxAge(text: string | undefined, report: Report): number | undefined {
   if (text === undefined) return undefined;
-  const [, number, unit] = AGE.exec(text) ?? [];
-  if (number !== undefined) return Number(number) * (unit === 'd' ? 24 : 1) * HOUR_MS;
+  const age = parseAge(text);
+  if (age !== undefined) return age;
   report(
     new SuiteError('CONFIG.BAD_BACKUP_MAX_AGE', `AZORA_BACKUP_MAX_AGE cannot be ${text}`, {
       kind: 'configuration',
@@ -146,6 +150,27 @@ function readMaxAge(text: string | undefined, report: Report): number | undefine
     }),
   );
   return undefined;
+}
+
+function readKeepReplaced(text: string | undefined, report: Report): number {
+  if (text === undefined) return KEEP_REPLACED_MS;
+  const age = parseAge(text);
+  if (age !== undefined) return age;
+  report(
+    new SuiteError('CONFIG.BAD_KEEP_REPLACED', `AZORA_KEEP_REPLACED cannot be ${text}`, {
+      kind: 'configuration',
+      why: 'It must be a number of hours or days.',
+      next: 'Set it to an age such as 12h or 7d',
+      meta: { source: 'AZORA_KEEP_REPLACED' },
+    }),
+  );
+  return KEEP_REPLACED_MS;
+}
+
+/** Hours or days: `36h`, `7d`. */
+function parseAge(text: string): number | undefined {
+  const [, number, unit] = AGE.exec(text) ?? [];
+  return number === undefined ? undefined : Number(number) * (unit === 'd' ? 24 : 1) * HOUR_MS;
 }
 
 function invalid(problems: readonly SuiteError[]): SuiteError {

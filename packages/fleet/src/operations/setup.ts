@@ -5,6 +5,7 @@ import type { Settings } from '../config/settings';
 import { withRightsLock } from '../postgres/roles';
 import type { SchemaModel } from '../schema/schema-model';
 import { countOf, doneRows, eachService, type ServiceRow } from './fleet';
+import { openScope, sweepRemnants } from './leftovers';
 import { type MigrateOptions, migrateTargetUp } from './migrations/migrate';
 import { provision } from './provision';
 import { type SeedReport, seedFleet } from './seed';
@@ -14,6 +15,7 @@ import { runWorkspaceScript } from './workspace';
 
 export interface SetupInput {
   readonly settings: Settings;
+  readonly allServices: readonly Service[];
   readonly services: readonly Service[];
   readonly schemaModel: SchemaModel;
   readonly passwordOf: PasswordOf;
@@ -62,10 +64,11 @@ export async function setUpFleet(input: SetupInput, options: SetupOptions): Prom
 
 /** Creates and migrates every database with its app role. Changes nothing when everything exists. */
 export async function setUpDatabases(
-  { settings, services, passwordOf }: SetupInput,
+  { settings, allServices, services, passwordOf }: SetupInput,
   options: MigrateOptions & { readonly log: (line: string) => void },
 ): Promise<{ readonly targets: readonly Target[]; readonly rows: readonly ServiceRow<SetUpService>[] }> {
   const targets = await openTargets(settings, services, options.log, options.signal);
+  await sweepRemnants(await openScope({ settings, allServices }, targets), options.log);
   const rows = await eachService(targets, options, async (target, onProgress) => {
     const { createdDatabase } = await provision(target, passwordOf);
     if (createdDatabase) onProgress('created');

@@ -59,32 +59,40 @@ async function openTarget(
   base: DatabaseUrl | undefined,
   signal: AbortSignal | undefined,
 ): Promise<Target> {
-  const name = `${settings.prefix}${service.databaseSuffix}`;
-  const role = `${settings.prefix}${service.name.replaceAll('-', '_')}_app`;
+  const isCompanion =
+    settings.serverUrl === undefined && !settings.serviceUrls.has(service.name) && (await lacksExtension(service));
+  if (isCompanion) {
+    const { home, environment } = settings;
+    const { database, role } = namesOf(settings, service);
+    const { startCompanion } = await import('../postgres/companion/server.js');
+    const { url } = await startCompanion({ home, environment, service: service.name, database, signal });
+    return { service, server: 'companion', database, admin: url, maintenance: url, role, environment };
+  }
+  const target = locate(settings, service, base);
+  if (target === undefined) throw new Error(`no server for ${service.name}`);
+  return target;
+}
+
+/** The database on an ordinary or embedded server; undefined when neither a variable nor `base` names the server. */
+function locate(settings: Settings, service: Service, base: DatabaseUrl | undefined): Target | undefined {
+  const { database, role } = namesOf(settings, service);
   const { environment } = settings;
   const own = settings.serviceUrls.get(service.name);
   if (own !== undefined) {
-    const admin = own.database === '' ? withUrlParts(own, { database: name }) : own;
+    const admin = own.database === '' ? withUrlParts(own, { database }) : own;
     const maintenance = withUrlParts(own, { database: 'postgres' });
     return { service, server: 'ordinary', database: admin.database, admin, maintenance, role, environment };
   }
-  if (base === undefined) throw new Error(`no server for ${service.name}`);
-  if (settings.serverUrl === undefined && (await lacksExtension(service))) {
-    const { startCompanion } = await import('../postgres/companion/server.js');
-    const companion = { home: settings.home, environment, service: service.name, database: name, signal };
-    const { url } = await startCompanion(companion);
-    return { service, server: 'companion', database: name, admin: url, maintenance: url, role, environment };
-  }
+  if (base === undefined) return undefined;
   const server = settings.serverUrl === undefined ? 'embedded' : 'ordinary';
   const maintenance = base.database === '' ? withUrlParts(base, { database: 'postgres' }) : base;
+  return { service, server, database, admin: withUrlParts(base, { database }), maintenance, role, environment };
+}
+
+function namesOf({ prefix }: Settings, service: Service): Pick<Target, 'database' | 'role'> {
   return {
-    service,
-    server,
-    database: name,
-    admin: withUrlParts(base, { database: name }),
-    maintenance,
-    role,
-    environment,
+    database: `${prefix}${service.databaseSuffix}`,
+    role: `${prefix}${service.name.replaceAll('-', '_')}_app`,
   };
 }
 
@@ -92,6 +100,50 @@ async function lacksExtension(service: Service): Promise<boolean> {
   if (service.extensions.length === 0) return false;
   const { embeddedOffers } = await import('../postgres/embedded/binaries.js');
   return !service.extensions.every(embeddedOffers);
+}
+
+/** A server that holds databases of services. */
+export interface FleetServer {
+  readonly maintenance: DatabaseUrl;
+  /** The services by the names of their databases. */
+  readonly databases: ReadonlyMap<string, string>;
+  /** The databases, and the administrator's URLs for them, by the names of the studio's roles. */
+  readonly studioRoles: ReadonlyMap<string, { readonly database: string; readonly admin: DatabaseUrl }>;
+}
+
+/**
+ * The servers of the targets, companions excepted, each with the databases of all services that are on it: also of those
+ * that are no targets.
+ */
+export function serversOf(
+  settings: Settings,
+  allServices: readonly Service[],
+  targets: readonly Target[],
+): readonly FleetServer[] {
+  const shared = targets.find(
+    ({ server, service }) => server !== 'companion' && !settings.serviceUrls.has(service.name),
+  );
+  const located = allServices.flatMap((service) => {
+    const known = targets.find((target) => target.service.name === service.name);
+    const target = known ?? locate(settings, service, shared?.maintenance);
+    return target === undefined || target.server === 'companion' ? [] : [target];
+  });
+  const places = new Map(
+    targets.filter(({ server }) => server !== 'companion').map(({ maintenance }) => [maintenance.href, maintenance]),
+  );
+  return [...places.values()].map((maintenance) => {
+    const there = located.filter((target) => target.maintenance.href === maintenance.href);
+    return {
+      maintenance,
+      databases: new Map(there.map(({ database, service }) => [database, service.name])),
+      studioRoles: new Map(there.map((target) => [studioRole(target), target])),
+    };
+  });
+}
+
+/** The name of the studio's role for one service. */
+export function studioRole({ role }: Pick<Target, 'role'>): string {
+  return role.replace(/_app$/, '_studio');
 }
 
 /** The app role's URL, with which the service's store connects. */

@@ -41,6 +41,19 @@ export async function dropDatabase(client: ClientBase, database: string): Promis
   await client.query(`DROP DATABASE IF EXISTS ${quoteIdentifier(database)} WITH (FORCE)`);
 }
 
+/** The size of a database; undefined when the administrator may not read it, or when the database does not exist any more. */
+export async function databaseBytes(client: ClientBase, database: string): Promise<number | undefined> {
+  try {
+    const { rows } = await client.query<{ bytes: string }>('SELECT pg_database_size($1::name)::text AS bytes', [
+      database,
+    ]);
+    return Number(rows[0]?.bytes ?? 0);
+  } catch (error) {
+    if (findDatabaseError(error) === undefined || isConnectionLoss(error)) throw error;
+    return undefined;
+  }
+}
+
 /**
  * Checks that the server offers every extension that a service needs.
  * @throws {SuiteError} `SERVER.MISSING_EXTENSION`

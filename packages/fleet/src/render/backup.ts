@@ -5,6 +5,7 @@ import type { VerifyReport } from '../operations/backup/verify';
 import { countOf, doneRows, type ServiceRow } from '../operations/fleet';
 import { durationText, sizeText } from '../system/quantities';
 import { countsText, failuresText, rowsData } from './fleet';
+import { expiredText } from './leftovers';
 import { table } from './table';
 
 export function backupData({ set, location, rows, manifest }: BackupReport) {
@@ -71,11 +72,15 @@ export function verifyText(set: string, { rows, verification }: VerifyReport): s
   );
 }
 
-export function restoreData(set: string, rows: readonly ServiceRow<RestoredService>[]) {
-  return { ...rowsData(rows), set };
+export function restoreData(set: string, rows: readonly ServiceRow<RestoredService>[], expired: readonly string[]) {
+  return { ...rowsData(rows), set, removedCopies: expired };
 }
 
-export function restoreText(set: string, rows: readonly ServiceRow<RestoredService>[]): string {
+export function restoreText(
+  set: string,
+  rows: readonly ServiceRow<RestoredService>[],
+  expired: readonly string[],
+): string {
   const done = doneRows(rows);
   if (done.length === 0) return lines(failuresText(rows), 'nothing was restored; the live databases are unchanged');
   const shown = done.map(({ service, data }) => [
@@ -88,6 +93,8 @@ export function restoreText(set: string, rows: readonly ServiceRow<RestoredServi
     table(['service', 'rows', 'migrated', 'replaced database'], shown),
     failuresText(rows),
     `restored from ${set}: ${countsText(rows)}`,
+    done.some(({ data }) => data.kept !== null) ? 'Remove the replaced databases with npx azora-db cleanup --yes' : '',
+    expiredText(expired),
   );
 }
 

@@ -1,6 +1,7 @@
 import { countOf } from '../operations/fleet';
 import type { Coverage, enablePitr, PitrStatus, restorePitr, TakenBase } from '../operations/pitr';
 import { durationText, sizeText } from '../system/quantities';
+import { expiredText } from './leftovers';
 import { table } from './table';
 
 type Archive = NonNullable<PitrStatus['archive']>;
@@ -29,13 +30,16 @@ export function baseText(base: TakenBase & Coverage): string {
   );
 }
 
-export function restoredText(restored: Awaited<ReturnType<typeof restorePitr>>): string {
+export function restoredText(restored: Awaited<ReturnType<typeof restorePitr>>, expired: readonly string[]): string {
   const { target, base, lastCommitAt, lsn, timeline, databases, kept, tookMs } = restored;
   const commit = lastCommitAt === null ? 'no commit since the base backup' : `last commit ${lastCommitAt}`;
   return lines(
     `restored to ${target} from base backup ${base} in ${durationText(tookMs)}: ${countOf(databases, 'database')}`,
     `${commit}, end of the log ${lsn}, new timeline ${timeline}`,
-    kept === null ? '' : `The replaced data is in ${kept}; remove the directory when you no longer need it`,
+    kept === null
+      ? ''
+      : `The replaced data is in ${kept}; remove it with npx azora-db cleanup --yes when you no longer need it`,
+    expiredText(expired),
     uncoveredText(restored),
   );
 }

@@ -1,5 +1,4 @@
-import { chmod, mkdtemp, rm } from 'node:fs/promises';
-import os from 'node:os';
+import { chmod, rm } from 'node:fs/promises';
 import path from 'node:path';
 import type { DatabaseUrl } from '@azora/db-core';
 import { migrateUp, readMigrations, splitStatements, withClient } from '@azora/db-migrate';
@@ -10,6 +9,7 @@ import { dumpSchema } from '../../postgres/dump/schema';
 import { embeddedOffers } from '../../postgres/embedded/binaries';
 import { startEmbedded, stopEmbedded } from '../../postgres/embedded/server';
 import { withScratchDatabase } from '../../postgres/scratch';
+import { makeTemporary } from '../../system/temporary';
 import { needsEmbedded } from '../targets';
 
 export interface StructureOptions {
@@ -70,7 +70,7 @@ async function onEmbeddedServer<Result>(
   if (needsEmbedded(settings, services)) {
     return work((await startEmbedded({ home: settings.home, environment, onProgress, signal })).url);
   }
-  const home = await mkdtemp(path.join(os.tmpdir(), 'azora-structure-'));
+  const home = await makeTemporary('structure');
   // The account that runs the server must be able to reach its data.
   await chmod(home, 0o711);
   try {

@@ -1,17 +1,18 @@
 import { type ChildProcess, spawn } from 'node:child_process';
 import { existsSync } from 'node:fs';
-import { cp, rename, rm } from 'node:fs/promises';
+import { cp, readdir, rename, rm } from 'node:fs/promises';
 import path from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { DatabaseUrl } from '@azora/db-core';
 import { makeDirectory } from '../../system/atomic-files';
 import { childEnvironment, type Environment } from '../../system/child-environment';
+import { orAbsent } from '../../system/leftovers';
 import { findLockOwner, type LockOwner, lockDirectory, unlockDirectory } from '../../system/lock-file';
 import { lastLines, NO_SPACE, readLog, withLog } from '../../system/logs';
 import { processStart } from '../../system/processes';
 import { codeOf } from '../../system/system-errors';
 import { makeHome } from '../embedded/place';
-import { type Address, addressUrl, isListening, readAddress } from './address';
+import { type Address, addressUrl, isListening, readAddress, removeSocketDirectory } from './address';
 import { dataInUse, diskFull, homeUnusable, notReady, startFailed, stopFailed } from './errors';
 import { companionDirectory, dataOf, logFileOf, OWNED_EXIT_CODE } from './layout';
 
@@ -134,6 +135,21 @@ export async function removeCompanion(options: CompanionOptions): Promise<boolea
     await rm(draft, { recursive: true, force: true });
     return existed;
   });
+}
+
+/**
+ * Stops and removes every companion of a scratch home, and then the home.
+ * @throws {SuiteError} `COMPANION.STOP_FAILED`, `COMPANION.IN_USE`
+ */
+export async function removeScratchCompanions(home: string): Promise<void> {
+  const services = (await orAbsent(readdir(path.join(home, 'companion')))) ?? [];
+  await Promise.all(
+    services.map(async (service) => {
+      await removeCompanion({ home, service });
+      await removeSocketDirectory(companionDirectory(home, service));
+    }),
+  );
+  await rm(home, { recursive: true, force: true });
 }
 
 /**

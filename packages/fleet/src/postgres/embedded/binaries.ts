@@ -1,7 +1,7 @@
-import { randomBytes } from 'node:crypto';
 import { existsSync, readFileSync } from 'node:fs';
 import { chmod, cp, mkdir, readdir, readFile, rename, rm, symlink } from 'node:fs/promises';
 import path from 'node:path';
+import { draftName } from '../../system/atomic-files';
 import { childEnvironment, type Environment } from '../../system/child-environment';
 import { runProgram } from '../../system/children';
 import { reasonOf } from '../../system/system-errors';
@@ -122,7 +122,7 @@ export async function linkLibraries(native: string): Promise<void> {
 
 /** Copies under another name and renames the copy, so that nobody finds half of it. The second of two copies is dropped. */
 async function copyBinaries(native: string, copy: string): Promise<void> {
-  const draft = `${copy}.${process.pid}-${randomBytes(4).toString('hex')}`;
+  const draft = path.join(path.dirname(copy), await draftName(path.basename(copy), 'new'));
   try {
     await mkdir(path.dirname(copy), { recursive: true });
     // Static libraries are a tenth of the files and serve only for linking programs.

@@ -101,7 +101,7 @@ async function runInitdb(place: Draft, account: Account | undefined, binaries: B
 /** Removes the unfinished servers of killed processes. */
 async function sweepDrafts(base: string): Promise<void> {
   for (const name of await readdir(base)) {
-    if (!name.startsWith('embedded.') || !(await isAbandoned(name))) continue;
+    if (!name.startsWith('embedded.') || !(await isAbandoned(base, name))) continue;
     // An initdb whose parent was killed may still write there; the next start then removes the rest.
     await rm(path.join(base, name), { recursive: true, force: true }).catch(() => undefined);
   }

@@ -156,7 +156,7 @@ function isLeftOut(file: string): boolean {
 /** Removes the incomplete copies of killed processes. */
 async function removeAbandoned(base: string): Promise<void> {
   for (const name of await readdir(base)) {
-    if (await isAbandoned(name)) await rm(path.join(base, name), { recursive: true, force: true });
+    if (await isAbandoned(base, name)) await rm(path.join(base, name), { recursive: true, force: true });
   }
 }
 

@@ -1,10 +1,10 @@
-import { mkdtemp, rm, writeFile } from 'node:fs/promises';
+import { rm, writeFile } from 'node:fs/promises';
 import { createRequire } from 'node:module';
-import os from 'node:os';
 import path from 'node:path';
 import { SuiteError } from '@azora/db-core';
 import { ProgramError, runProgram } from '../../../system/children';
 import { reasonOf } from '../../../system/system-errors';
+import { makeTemporary } from '../../../system/temporary';
 import type { Direction } from './rules';
 
 /** The rules of squawk 2.61 that this suite uses. */
@@ -97,7 +97,7 @@ const CONFIG = [
 export async function runSquawk(inputs: readonly SquawkInput[]): Promise<readonly (readonly SquawkFinding[])[]> {
   const program = findSquawk();
   if (inputs.length === 0) return [];
-  const folder = await mkdtemp(path.join(os.tmpdir(), 'azora-lint-'));
+  const folder = await makeTemporary('lint');
   try {
     await writeFile(path.join(folder, '.squawk.toml'), CONFIG);
     await Promise.all(inputs.map((input, at) => writeFile(path.join(folder, `${at}.sql`), copyOf(input))));
