@@ -12,17 +12,18 @@ export const registerStatus: Register = (program, execute) => {
     .action(
       execute(async (context, flags: StatusFlags) => {
         const suite = await openSuite(context, flags);
-        const { openTargets } = await import('../operations/targets.js');
+        const { leftOutText, openFleet } = await import('../operations/targets.js');
         const { isHealthy, readStatus } = await import('../operations/status.js');
         const { statusText } = await import('../render/status.js');
         const { countModels } = await import('../schema/schema-model.js');
 
-        const targets = await openTargets(suite.settings, suite.services, context.log);
+        const { targets, leftOut } = await openFleet(suite.settings, suite.services, context.log);
         const services = await readStatus(targets, await countModels(suite.services), { signal: context.signal });
         const backups = await readBackups(suite);
         const ok = services.every(isHealthy) && backups?.isStale !== true;
-        const data = { ok, services, ...(backups === undefined ? {} : { backups }) };
-        return { data, text: statusText(services, backups), exitCode: flags.check && !ok ? EXIT_FOUND : 0 };
+        const data = { ok, services, leftOut, ...(backups === undefined ? {} : { backups }) };
+        const text = [statusText(services, backups), ...leftOut.map(leftOutText)].join('\n');
+        return { data, text, exitCode: flags.check && !ok ? EXIT_FOUND : 0 };
       }),
     );
 };
