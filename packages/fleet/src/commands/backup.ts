@@ -5,7 +5,15 @@ import type { Storage } from '../backup-store/storage';
 import type { Settings } from '../config/settings';
 import type { RowFormat } from '../operations/backup/dump';
 import type { CommandResult, Execute, Register } from './command';
-import { type FleetFlags, openSuite, parseWhole, type Suite, withFleetFlags, withJson } from './command';
+import {
+  type FleetFlags,
+  openSuite,
+  parseWhole,
+  requireServices,
+  type Suite,
+  withFleetFlags,
+  withJson,
+} from './command';
 import { EXIT_FOUND, exitCodeOfRows } from './exit-codes';
 
 const LOCATION = 'a directory, or s3://bucket/prefix (default: AZORA_BACKUP_DIR, otherwise .azora/backups)';
@@ -87,7 +95,7 @@ const registerVerify: Register = (backup, execute) => {
         const selection = { settings, services, isNamed: flags.service !== undefined };
         const selected = await selectFromSet(storage, name, selection);
         const { progress, signal, log } = context;
-        const targets = await openTargets(settings, selected.services, log, signal);
+        const targets = await openTargets(requireServices(settings, selected.services), selected.services, log, signal);
         await sweepRemnants(await openScope(suite, targets), log);
         const { home, environment } = settings;
         const request = {

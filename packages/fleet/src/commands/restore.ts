@@ -1,7 +1,7 @@
 import { SuiteError } from '@azora/db-core';
 import { type FromFlag, openBackups, withFrom } from './backup';
 import type { CommandContext, Register } from './command';
-import { type FleetFlags, openSuite, withFleetFlags } from './command';
+import { type FleetFlags, openSuite, requireServices, withFleetFlags } from './command';
 import { EXIT_FAILED, exitCodeOfRows } from './exit-codes';
 
 interface RestoreFlags extends FleetFlags, FromFlag {
@@ -34,7 +34,7 @@ export const registerRestore: Register = (program, execute) => {
         const { id } = selected.set.manifest;
         if (flags.yes !== true) await confirm(context, id);
         const { progress, signal, log } = context;
-        const targets = await openTargets(settings, selected.services, log, signal);
+        const targets = await openTargets(requireServices(settings, selected.services), selected.services, log, signal);
         await sweepRemnants(await openScope(suite, targets), log);
         const { home, environment } = settings;
         const passwordOf = await openCredentials(home);

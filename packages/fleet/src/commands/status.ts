@@ -14,20 +14,24 @@ export const registerStatus: Register = (program, execute) => {
     .action(
       execute(async (context, flags: StatusFlags) => {
         const suite = await openSuite(context, flags);
-        const { openTargets } = await import('../operations/targets.js');
+        const { leftOutText, openFleet } = await import('../operations/targets.js');
         const { isHealthy, readStatus } = await import('../operations/status.js');
         const { openScope, summarizeLeftovers } = await import('../operations/leftovers.js');
         const { leftoverLines } = await import('../render/leftovers.js');
         const { statusText } = await import('../render/status.js');
         const { countModels } = await import('../schema/schema-model.js');
 
-        const targets = await openTargets(suite.settings, suite.services, context.log, context.signal);
+        const { targets, leftOut } = await openFleet(suite.settings, suite.services, context.log, context.signal);
         const services = await readStatus(targets, await countModels(suite.services), { signal: context.signal });
         const backups = await readBackups(suite);
         const leftovers = await summarizeLeftovers(await openScope(suite, targets, flags.service));
         const ok = services.every(isHealthy) && backups?.isStale !== true;
-        const data = { ok, services, ...(backups === undefined ? {} : { backups }), leftovers };
-        const text = [statusText(services, backups), ...leftoverLines(leftovers, new Date())].join('\n');
+        const data = { ok, services, leftOut, ...(backups === undefined ? {} : { backups }), leftovers };
+        const text = [
+          statusText(services, backups),
+          ...leftOut.map(leftOutText),
+          ...leftoverLines(leftovers, new Date()),
+        ].join('\n');
         return { data, text, exitCode: flags.check && !ok ? EXIT_FOUND : 0 };
       }),
     );

@@ -17,6 +17,12 @@ export interface Settings {
   readonly serverUrl: DatabaseUrl | undefined;
   /** The administrator's URL of one service's own database, by service name. It takes precedence over `serverUrl`. */
   readonly serviceUrls: ReadonlyMap<string, DatabaseUrl>;
+  /** The names of the services of this environment, from `AZORA_SERVICES`; undefined for all services of the checkout. */
+  readonly selected: readonly string[] | undefined;
+  /** The names of the services that `AZORA_COMPANION` puts on a companion, whatever server the others use. */
+  readonly companions: ReadonlySet<string>;
+  /** The names of the services that the caller asked for. A command must not leave them out. */
+  readonly required: ReadonlySet<string>;
   readonly backups: BackupSettings;
   /** How long a restore keeps the copies of replaced databases, besides the newest copy of each. */
   readonly keepReplacedMs: number;
@@ -60,8 +66,8 @@ export function readEnvironment(root: string, environment: Environment): Environ
 
 /**
  * Parses the settings and reports all invalid ones in one error.
- * @throws {SuiteError} `CONFIG.BAD_URL`, `CONFIG.BAD_PREFIX`, `CONFIG.BAD_BACKUP_KEY`, `CONFIG.BAD_BACKUP_MAX_AGE`, `CONFIG.BAD_KEEP_REPLACED`,
- * `CONFIG.INVALID` for several
+ * @throws {SuiteError} `CONFIG.BAD_URL`, `CONFIG.BAD_PREFIX`, `CONFIG.BAD_BACKUP_KEY`, `CONFIG.BAD_BACKUP_MAX_AGE`,
+ * `CONFIG.BAD_KEEP_REPLACED`, `CONFIG.BAD_SERVICES`, `CONFIG.INVALID` for several
  */
 export function readSettings(root: string, services: readonly Service[], environment: Environment): Settings {
   const problems: SuiteError[] = [];
@@ -72,12 +78,20 @@ export function readSettings(root: string, services: readonly Service[], environ
     return url === undefined ? [] : [[service.name, url]];
   });
   const home = path.resolve(root, environment['AZORA_HOME'] ?? '.azora');
+  const selected = readServiceNames('AZORA_SERVICES', environment, services, report);
+  const companions = readServiceNames('AZORA_COMPANION', environment, services, report) ?? [];
+  for (const name of companions) {
+    if (environment[urlVariable(name)] !== undefined) report(placedTwice(name));
+  }
   const settings = {
     root,
     home,
     prefix: readPrefix(environment['AZORA_DB_PREFIX'] ?? MANIFEST_PREFIX, report),
     serverUrl: readUrl('DATABASE_URL', environment['DATABASE_URL'], report),
     serviceUrls: new Map(serviceUrls),
+    selected,
+    companions: new Set(companions),
+    required: new Set(selected),
     backups: readBackupSettings(root, home, environment, report),
     keepReplacedMs: readKeepReplaced(environment['AZORA_KEEP_REPLACED'], report),
     environment,
@@ -96,6 +110,41 @@ function readUrl(variable: string, text: string | undefined, report: Report): Da
     report(error);
     return undefined;
   }
+}
+
+/** The names in a variable, separated by commas. */
+function readServiceNames(
+  variable: string,
+  environment: Environment,
+  services: readonly Service[],
+  report: Report,
+): readonly string[] | undefined {
+  const text = environment[variable];
+  if (text === undefined) return undefined;
+  const names = text.split(',').map((name) => name.trim());
+  const known = services.map(({ name }) => name);
+  const unknown = names.filter((name) => !known.includes(name));
+  if (unknown.length > 0) {
+    report(
+      new SuiteError('CONFIG.BAD_SERVICES', `${variable} contains an unknown service`, {
+        kind: 'configuration',
+        why: `There is no service named ${unknown.map((name) => JSON.stringify(name)).join(', ')}.`,
+        next: `Set ${variable} to names separated by commas, without others than: ${known.join(', ')}`,
+        meta: { source: variable, unknown, known },
+      }),
+    );
+  }
+  return names;
+}
+
+function placedTwice(service: string): SuiteError {
+  const variable = urlVariable(service);
+  return new SuiteError('CONFIG.BAD_SERVICES', `AZORA_COMPANION and ${variable} contradict each other`, {
+    kind: 'configuration',
+    why: `AZORA_COMPANION puts ${service} on a companion, and ${variable} puts it on another server.`,
+    next: `Remove ${service} from AZORA_COMPANION, or unset ${variable}`,
+    meta: { source: 'AZORA_COMPANION', service },
+  });
 }
 
 function readPrefix(prefix: string, report: Report): string {

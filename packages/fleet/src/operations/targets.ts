@@ -1,14 +1,16 @@
-import { type DatabaseUrl, parseDatabaseUrl, withUrlParts } from '@azora/db-core';
+import { type DatabaseUrl, parseDatabaseUrl, SuiteError, withUrlParts } from '@azora/db-core';
+import { readHistory, withClient } from '@azora/db-migrate';
 import type { PasswordOf } from '../config/credentials';
 import type { Service } from '../config/registry';
 import type { Settings } from '../config/settings';
+import { companionAdvice, findMissingExtensions, installAdvice, missingExtension } from '../postgres/databases';
 import type { ScratchPlace } from '../postgres/scratch';
 import type { Environment } from '../system/child-environment';
 
 /** The location of one service's database. */
 export interface Target {
   readonly service: Service;
-  /** `companion`: PGlite beside the embedded server, which is one superuser session without roles. */
+  /** `companion`: a PGlite server of the checkout, which is one superuser session without roles. */
   readonly server: 'ordinary' | 'embedded' | 'companion';
   readonly database: string;
   /** The administrator's URL of the service's database. */
@@ -21,15 +23,42 @@ export interface Target {
   readonly environment?: Environment | undefined;
 }
 
+/** A service that a command does not work on, because its server lacks an extension and its database does not exist. */
+export interface LeftOut {
+  readonly service: string;
+  /** The address of the server. */
+  readonly server: string;
+  readonly missing: readonly string[];
+}
+
+/** The databases of a run over the fleet, and the services that it leaves out. */
+export interface Fleet {
+  readonly targets: readonly Target[];
+  readonly leftOut: readonly LeftOut[];
+}
+
+/** A fleet in which the services that the settings require are located even if their server lacks an extension. */
+export interface LocatedFleet extends Fleet {
+  readonly lacking: readonly LeftOut[];
+}
+
 /** Whether any of these services is on the embedded server, because no variable names a server for it. */
-export function needsEmbedded(settings: Settings, services: readonly Service[]): boolean {
-  return settings.serverUrl === undefined && services.some((service) => !settings.serviceUrls.has(service.name));
+export function needsEmbedded({ serverUrl, serviceUrls, companions }: Settings, services: readonly Service[]): boolean {
+  return serverUrl === undefined && services.some(({ name }) => !serviceUrls.has(name) && !companions.has(name));
+}
+
+/** Whether the service is on a companion: `AZORA_COMPANION` names it, or the embedded server lacks an extension. */
+export async function isOnCompanion(settings: Settings, { name, extensions }: Service): Promise<boolean> {
+  if (settings.companions.has(name)) return true;
+  if (settings.serverUrl !== undefined || settings.serviceUrls.has(name) || extensions.length === 0) return false;
+  const { embeddedOffers } = await import('../postgres/embedded/binaries.js');
+  return !extensions.every(embeddedOffers);
 }
 
 /**
- * Locates each service's database, and starts the embedded server and the companions that it needs. Changes nothing on
- * other servers.
- * @throws {SuiteError} `EMBEDDED.…`, `COMPANION.…`; the reason of the signal when it was aborted
+ * Locates each service's database like {@link openFleet}, and reports the services that are left out.
+ * @throws {SuiteError} `SERVER.MISSING_EXTENSION` for a service that the settings require; `EMBEDDED.…`, `COMPANION.…`;
+ * the reason of the signal when it was aborted
  */
 export async function openTargets(
   settings: Settings,
@@ -37,10 +66,86 @@ export async function openTargets(
   onProgress: (line: string) => void = () => undefined,
   signal?: AbortSignal,
 ): Promise<readonly Target[]> {
-  const base = needsEmbedded(settings, services) ? await embeddedUrl(settings, onProgress, signal) : settings.serverUrl;
-  const targets = await Promise.all(services.map((service) => openTarget(settings, service, base, signal)));
-  signal?.throwIfAborted();
+  const { targets, leftOut } = await openFleet(settings, services, onProgress, signal);
+  for (const it of leftOut) onProgress(leftOutText(it));
   return targets;
+}
+
+/**
+ * Locates each service's database like {@link locateFleet}.
+ * @throws {SuiteError} `SERVER.MISSING_EXTENSION` for a service that the settings require; `EMBEDDED.…`, `COMPANION.…`
+ */
+export async function openFleet(
+  settings: Settings,
+  services: readonly Service[],
+  onProgress: (line: string) => void = () => undefined,
+  signal?: AbortSignal,
+): Promise<Fleet> {
+  const { targets, leftOut, lacking } = await locateFleet(settings, services, onProgress, signal);
+  const [first] = lacking;
+  if (first !== undefined) throw missingExtension(first.service, first.missing);
+  return { targets, leftOut };
+}
+
+/**
+ * Locates each service's database, and starts the embedded server and the companions that it needs. Changes nothing on
+ * other servers. A service is left out when the server of `DATABASE_URL` lacks an extension that it needs, its database
+ * was never migrated, and the settings do not require the service.
+ * @throws {SuiteError} `EMBEDDED.…`, `COMPANION.…`
+ */
+export async function locateFleet(
+  settings: Settings,
+  services: readonly Service[],
+  onProgress: (line: string) => void,
+  signal?: AbortSignal,
+): Promise<LocatedFleet> {
+  const base = needsEmbedded(settings, services) ? await embeddedUrl(settings, onProgress, signal) : settings.serverUrl;
+  const located = await Promise.all(services.map((service) => openTarget(settings, service, base, signal)));
+  signal?.throwIfAborted();
+  const found = await Promise.all(located.map((target) => findLacking(settings, target)));
+  const lacking = found.filter((it) => it !== undefined);
+  const leftOut = lacking.filter(({ service }) => !settings.required.has(service));
+  return {
+    targets: located.filter(({ service }) => !leftOut.some((it) => it.service === service.name)),
+    leftOut,
+    lacking: lacking.filter((it) => !leftOut.includes(it)),
+  };
+}
+
+/** Says that a service is left out, and the ways to include it. */
+export function leftOutText({ service, server, missing }: LeftOut): string {
+  const ways = [
+    `${installAdvice(missing)} and run "npm run db:setup"`,
+    ...companionAdvice(service, missing),
+    'list the other services in AZORA_SERVICES',
+  ];
+  return `${service} is left out, because the server ${server} lacks ${missing.join(', ')}. ${ways.join(', or ')}`;
+}
+
+/** The extensions that the server of `DATABASE_URL` lacks for a service whose database has no history yet. */
+async function findLacking(settings: Settings, target: Target): Promise<LeftOut | undefined> {
+  const { service, server, maintenance, admin } = target;
+  if (server !== 'ordinary' || settings.serviceUrls.has(service.name) || service.extensions.length === 0) {
+    return undefined;
+  }
+  try {
+    const missing = await withClient(maintenance, (client) => findMissingExtensions(client, service.extensions));
+    // A database with data is never left out: a backup without it would look complete.
+    if (missing.length === 0 || (await isMigrated(admin))) return undefined;
+    return { service: service.name, server: `${maintenance.host}:${maintenance.port}`, missing };
+  } catch {
+    // The command connects again, and reports the error for each service.
+    return undefined;
+  }
+}
+
+async function isMigrated(admin: DatabaseUrl): Promise<boolean> {
+  try {
+    return await withClient(admin, async (client) => (await readHistory(client)).length > 0);
+  } catch (error) {
+    if (error instanceof SuiteError && error.code === 'SERVER.NO_DATABASE') return false;
+    throw error;
+  }
 }
 
 async function embeddedUrl(
@@ -59,9 +164,7 @@ async function openTarget(
   base: DatabaseUrl | undefined,
   signal: AbortSignal | undefined,
 ): Promise<Target> {
-  const isCompanion =
-    settings.serverUrl === undefined && !settings.serviceUrls.has(service.name) && (await lacksExtension(service));
-  if (isCompanion) {
+  if (await isOnCompanion(settings, service)) {
     const { home, environment } = settings;
     const { database, role } = namesOf(settings, service);
     const { startCompanion } = await import('../postgres/companion/server.js');
@@ -94,12 +197,6 @@ function namesOf({ prefix }: Settings, service: Service): Pick<Target, 'database
     database: `${prefix}${service.databaseSuffix}`,
     role: `${prefix}${service.name.replaceAll('-', '_')}_app`,
   };
-}
-
-async function lacksExtension(service: Service): Promise<boolean> {
-  if (service.extensions.length === 0) return false;
-  const { embeddedOffers } = await import('../postgres/embedded/binaries.js');
-  return !service.extensions.every(embeddedOffers);
 }
 
 /** A server that holds databases of services. */

@@ -1,20 +1,21 @@
 import { countOf } from '../operations/fleet';
 import type { SeedReport } from '../operations/seed';
 import type { SetupReport } from '../operations/setup';
+import { leftOutText } from '../operations/targets';
 import { countsText, failuresText, rowsData } from './fleet';
 import { statusText } from './status';
 
 /** The result of setup as data for `--json`. */
-export function setupData({ rows, seeded, status }: SetupReport) {
+export function setupData({ rows, seeded, status, leftOut }: SetupReport) {
   const data = rowsData(rows);
   const seed = seeded === undefined ? null : seedData(seeded);
-  return { ...data, ok: data.ok && seed?.ok !== false, seed, status };
+  return { ...data, ok: data.ok && seed?.ok !== false, seed, status, leftOut };
 }
 
-/** The state of every database after setup, then the result of the seed and the failures. */
-export function setupText({ rows, seeded, status }: SetupReport): string {
+/** The state of every database after setup, the services that are left out, the result of the seed and the failures. */
+export function setupText({ rows, seeded, status, leftOut }: SetupReport): string {
   const seed = seeded === undefined ? '' : seedText(seeded);
-  return [status.length === 0 ? '' : statusText(status), seed, failuresText(rows)]
+  return [status.length === 0 ? '' : statusText(status), ...leftOut.map(leftOutText), seed, failuresText(rows)]
     .filter((part) => part !== '')
     .join('\n');
 }
