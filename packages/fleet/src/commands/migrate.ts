@@ -234,11 +234,12 @@ const registerBaseline: Register = (migrate, execute) => {
         const { settings } = await openSuite(context, {});
         const target = await oneTarget(context, service);
         const { openCredentials } = await import('../config/credentials.js');
-        const { provision } = await import('../operations/provision.js');
         const { baselineTarget } = await import('../operations/migrations/resolve.js');
-        // The history row and the rights of the app role are one transaction, so the role must exist.
-        await provision(target, await openCredentials(settings.home));
-        const migrations = await baselineTarget(target, flags.to, milliseconds(flags.runnerTimeout));
+        const migrations = await baselineTarget(target, {
+          to: flags.to,
+          runnerTimeoutMs: milliseconds(flags.runnerTimeout),
+          passwordOf: await openCredentials(settings.home),
+        });
         const text = `${service}: recorded as applied: ${migrations.join(', ') || 'no migration'}`;
         return { data: { ok: true, service, migrations }, text };
       }),

@@ -58,7 +58,7 @@ export function readEnvironment(root: string, environment: Environment): Environ
 /**
  * Parses the settings and reports all invalid ones in one error.
  * @throws {SuiteError} `CONFIG.BAD_URL`, `CONFIG.BAD_PREFIX`, `CONFIG.BAD_BACKUP_KEY`, `CONFIG.BAD_BACKUP_MAX_AGE`,
- * `CONFIG.INVALID` for several
+ * `CONFIG.SHARED_DATABASE`, `CONFIG.INVALID` for several
  */
 export function readSettings(root: string, services: readonly Service[], environment: Environment): Settings {
   const problems: SuiteError[] = [];
@@ -69,7 +69,7 @@ export function readSettings(root: string, services: readonly Service[], environ
     return url === undefined ? [] : [[service.name, url]];
   });
   const home = path.resolve(root, environment['AZORA_HOME'] ?? '.azora');
-  const settings = {
+  const settings: Settings = {
     root,
     home,
     prefix: readPrefix(environment['AZORA_DB_PREFIX'] ?? MANIFEST_PREFIX, report),
@@ -78,6 +78,7 @@ export function readSettings(root: string, services: readonly Service[], environ
     backups: readBackupSettings(root, home, environment, report),
     environment,
   };
+  reportSharedDatabases(services, settings, report);
   const [first, ...others] = problems;
   if (first === undefined) return settings;
   throw others.length === 0 ? first : invalid(problems);
@@ -92,6 +93,34 @@ function readUrl(variable: string, text: string | undefined, report: Report): Da
     report(error);
     return undefined;
   }
+}
+
+const LOOPBACK = ['localhost', '127.0.0.1', '::1'];
+
+/** Two services in one database would overwrite each other's history, rights and rows. */
+function reportSharedDatabases(services: readonly Service[], settings: Settings, report: Report): void {
+  const owners = new Map<string, string>();
+  for (const { name, databaseSuffix } of services) {
+    const own = settings.serviceUrls.get(name);
+    const url = own ?? settings.serverUrl;
+    if (url === undefined) continue;
+    const database = own === undefined || own.database === '' ? `${settings.prefix}${databaseSuffix}` : own.database;
+    const host = LOOPBACK.includes(url.host.toLowerCase()) ? 'localhost' : url.host.toLowerCase();
+    const place = `${host}:${url.port}/${database}`;
+    const other = owners.get(place);
+    if (other === undefined) owners.set(place, name);
+    else report(sharedDatabase(other, name, database, settings));
+  }
+}
+
+function sharedDatabase(first: string, second: string, database: string, { serviceUrls }: Settings): SuiteError {
+  const variables = [first, second].filter((name) => serviceUrls.has(name)).map(urlVariable);
+  return new SuiteError('CONFIG.SHARED_DATABASE', `${first} and ${second} have the same database ${database}`, {
+    kind: 'configuration',
+    why: 'Every service needs a database of its own.',
+    next: `Correct ${variables.join(' or ')}`,
+    meta: { services: [first, second], variables },
+  });
 }
 
 function readPrefix(prefix: string, report: Report): string {

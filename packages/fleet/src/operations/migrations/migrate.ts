@@ -116,6 +116,7 @@ function runOptions(
   onProgress: (detail: string) => void,
 ) {
   return {
+    service: target.service.name,
     runnerTimeoutMs,
     lockTimeoutMs,
     signal,
