@@ -51,6 +51,7 @@ function contextFor(view: ProgressView, environment: Environment): CommandContex
   return {
     workingDirectory: process.cwd(),
     environment,
+    args: process.argv.slice(2),
     signal: interrupt.signal,
     progress: view.report,
     log: view.log,

@@ -33,11 +33,16 @@ export const registerStudio: Register = (program, execute) => {
 async function studio(context: CommandContext, flags: StudioFlags) {
   const { settings, allServices, services } = await openSuite(context, flags);
   const { openTargets } = await import('../operations/targets.js');
+  const { checkMigrated } = await import('../operations/migrations/pending.js');
   const { runStudio } = await import('../studio/run.js');
   const { environment, signal, log } = context;
   const { host, port, open, write = false, reveal = false } = flags;
   const password = flags.password ? passwordOf(environment, log) : undefined;
   const targets = await openTargets(settings, services, log);
+  const checked = await checkMigrated(targets, { signal });
+  for (const row of checked) {
+    if (row.state === 'failed') log(`warning: ${row.service}: ${row.error.message}; ${row.error.next ?? ''}`);
+  }
   await runStudio({
     ...{ settings, allServices, targets, host, port, password, open, write, reveal, environment, signal, log },
   });

@@ -75,6 +75,14 @@ async function openTarget(settings: Settings, service: Service, base: DatabaseUr
   };
 }
 
+/** The server of a database in words, with its address: `the server db.example.com:5432`. */
+export function serverName({ server, admin }: Target): string {
+  if (server === 'companion') return 'the companion of this checkout';
+  const host = admin.host.includes(':') ? `[${admin.host}]` : admin.host;
+  const address = admin.host.startsWith('/') ? `at the socket ${admin.host}` : `${host}:${admin.port}`;
+  return server === 'embedded' ? `the embedded server ${address}` : `the server ${address}`;
+}
+
 async function lacksExtension(service: Service): Promise<boolean> {
   if (service.extensions.length === 0) return false;
   const { embeddedOffers } = await import('../postgres/embedded/binaries.js');
