@@ -77,7 +77,8 @@ function contextFor({ report: show, log }: ProgressView, environment: Environmen
     states.observe(event);
     show(event);
   };
-  return { workingDirectory: process.cwd(), environment, signal: interrupt, progress, log };
+  const args = process.argv.slice(2);
+  return { workingDirectory: process.cwd(), environment, args, signal: interrupt, progress, log };
 }
 
 function print({ data, text, exitCode = 0 }: CommandResult, json: boolean): void {

@@ -36,6 +36,16 @@ const made: { readonly fleet: GivenFleet; readonly url: DatabaseUrl }[] = [];
  */
 export async function givenFleet(
   services: Readonly<Record<string, GivenService>>,
+  url?: DatabaseUrl,
+): Promise<GivenFleet> {
+  const fleet = await givenCheckout(services, url);
+  for (const target of fleet.targets) await provision(target, () => 'only-for-tests');
+  return fleet;
+}
+
+/** Creates a checkout like {@link givenFleet}, whose databases do not exist yet. */
+export async function givenCheckout(
+  services: Readonly<Record<string, GivenService>>,
   url: DatabaseUrl = server(),
 ): Promise<GivenFleet> {
   const root = await mkdtemp(path.join(os.tmpdir(), 'azora-fleet-'));
@@ -49,7 +59,6 @@ export async function givenFleet(
   };
   const all = await findServices(root);
   const targets = await openTargets(readSettings(root, all, environment), all);
-  for (const target of targets) await provision(target, () => 'only-for-tests');
   const target = (service: string) => {
     const found = targets.find((it) => it.service.name === service);
     if (found === undefined) throw new Error(`no service ${service}`);

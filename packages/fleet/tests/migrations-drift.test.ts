@@ -16,6 +16,8 @@ const SLOW = {
   down: '-- no-transaction\nDROP INDEX CONCURRENTLY notes_body_idx;',
 };
 
+const BASELINE = { runnerTimeoutMs: 5_000, passwordOf: () => 'only-for-tests' };
+
 describe('a database that differs from its migrations', () => {
   let fleet: GivenFleet;
   beforeEach(async () => {
@@ -111,7 +113,7 @@ describe('a database that differs from its migrations', () => {
 
   it('is adopted if the migrations make the same objects, and rejected if not', async () => {
     await rows(`${INIT.up} INSERT INTO notes VALUES (1, 'kept'); ALTER TABLE notes ADD COLUMN stray int`);
-    const differs = await failureOf(baselineTarget(target(), undefined, 5_000));
+    const differs = await failureOf(baselineTarget(target(), BASELINE));
     expect(differs).toMatchObject({
       code: 'MIGRATION.BASELINE_DIFFERS',
       why: '1 difference: column notes.stray is unexpected.',
@@ -119,12 +121,12 @@ describe('a database that differs from its migrations', () => {
     expect(await rows("SELECT to_regclass('_prisma_migrations')")).toEqual([null]);
     await rows('ALTER TABLE notes DROP COLUMN stray');
 
-    expect(await baselineTarget(target(), undefined, 5_000)).toEqual(['20260101000000_init']);
+    expect(await baselineTarget(target(), BASELINE)).toEqual(['20260101000000_init']);
 
     expect(await up()).toMatchObject([{ state: 'done', data: { migrations: [] } }]);
     expect(await rows('SELECT body FROM notes')).toEqual(['kept']);
     expect(await drift()).toMatchObject({ changes: [], unwritten: '' });
-    expect(await failureOf(baselineTarget(target(), undefined, 5_000))).toMatchObject({
+    expect(await failureOf(baselineTarget(target(), BASELINE))).toMatchObject({
       code: 'MIGRATION.HAS_HISTORY',
     });
   });

@@ -159,11 +159,12 @@ describe('migrating up', () => {
   });
 
   it('stops a statement that waits too long for a lock, or runs too long', async () => {
+    const first = { '01_a': 'CREATE TABLE a ();' };
+    await up(await givenMigrations(first));
     await withClient(url(), async (other) => {
-      await other.query('CREATE TABLE a ()');
       await other.query('BEGIN; LOCK TABLE a');
-      const waits = await givenMigrations({ '01_a': 'DROP TABLE a;' });
-      const sleeps = await givenMigrations({ '01_a': 'SELECT pg_sleep(20);' });
+      const waits = await givenMigrations({ ...first, '02_b': 'DROP TABLE a;' });
+      const sleeps = await givenMigrations({ ...first, '02_b': 'SELECT pg_sleep(20);' });
 
       expect((await failureOf(up(waits, { lockTimeoutMs: 100, lockRetries: 0 }))).code).toBe('MIGRATION.LOCK_TIMEOUT');
       expect((await failureOf(up(sleeps, { statementTimeoutMs: 100 }))).meta['sqlState']).toBe('57014');

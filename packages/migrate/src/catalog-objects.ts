@@ -1,5 +1,5 @@
 /** A condition on an object of a catalog: it does not belong to an extension, with which it would come and go. */
-const isOwnObject = (oid: string, catalog: string) =>
+export const isOwnObject = (oid: string, catalog: string): string =>
   `NOT EXISTS (SELECT FROM pg_depend WHERE classid = '${catalog}'::regclass AND objid = ${oid} AND deptype = 'e')`;
 
 /**

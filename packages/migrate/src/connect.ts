@@ -36,7 +36,7 @@ function connectionError(url: DatabaseUrl, cause: unknown): SuiteError {
   if (found?.sqlState === NO_SUCH_DATABASE) {
     return new SuiteError('SERVER.NO_DATABASE', `The database ${where} does not exist`, {
       kind: 'configuration',
-      next: 'Run "npm run db:setup", which creates missing databases',
+      next: 'Run "npm start" first, or "npm run db:setup" to create the databases without the seed',
       meta: { source: url.source, sqlState: found.sqlState },
     });
   }

@@ -65,10 +65,15 @@ export async function readHistory(client: ClientBase): Promise<readonly HistoryR
   }
 }
 
+/** Whether a row stands for an applied migration, and not for an attempt that failed or was undone. */
+export function isApplied({ finished, rolledBack }: HistoryRow): boolean {
+  return finished && !rolledBack;
+}
+
 /** Compares files and history without changing either. */
 export function compareHistory(migrations: readonly Migration[], rows: readonly HistoryRow[]): MigrationState {
   const files = new Map(migrations.map((migration) => [migration.name, migration]));
-  const finished = new Map(rows.filter((row) => row.finished && !row.rolledBack).map((row) => [row.name, row]));
+  const finished = new Map(rows.filter(isApplied).map((row) => [row.name, row]));
   const stuck = rows.filter((row) => !row.finished && !row.rolledBack);
   const tried = rows.filter((row) => !row.finished && !finished.has(row.name) && files.has(row.name));
   // The newest attempt of each name; rows come oldest first.

@@ -1,5 +1,6 @@
 export { CATALOG_GRANTS, CATALOG_OBJECTS, isOwnRelation } from './catalog-objects';
 export { withClient } from './connect';
+export { refuseForeignContents } from './contents';
 export { type Migration, readMigrations, type Script } from './files';
 export { catalogFingerprint, hasDrifted, readStoredFingerprint, storeFingerprint } from './fingerprint';
 export { parsePrivileges, readGrants, syncGrants, TABLE_PRIVILEGES, type TablePrivilege } from './grants';

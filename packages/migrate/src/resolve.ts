@@ -2,7 +2,7 @@ import { randomUUID } from 'node:crypto';
 import { SuiteError } from '@azora/db-core/errors';
 import type { ClientBase } from 'pg';
 import type { Migration } from './files';
-import { CREATE_HISTORY, compareHistory, HISTORY, readHistory } from './history';
+import { CREATE_HISTORY, compareHistory, HISTORY, type HistoryRow, isApplied, readHistory } from './history';
 import { type RunnerLockOptions, withMigrationLock } from './lock';
 
 export type Resolution = 'applied' | 'rolled-back';
@@ -48,8 +48,8 @@ export function findMigration(migrations: readonly Migration[], name: string): M
 }
 
 /**
- * Records migrations as applied whose objects another tool made.
- * @throws {SuiteError} `MIGRATION.HAS_HISTORY` when the history table has rows
+ * Records migrations as applied whose objects another tool made, and removes the rows of failed attempts to apply them.
+ * @throws {SuiteError} `MIGRATION.HAS_HISTORY` when the history has applied migrations
  */
 export async function insertBaseline(
   client: ClientBase,
@@ -59,19 +59,21 @@ export async function insertBaseline(
   await withMigrationLock(client, options, () =>
     inTransaction(client, async () => {
       await client.query(CREATE_HISTORY);
-      refuseHistory((await readHistory(client)).length);
+      refuseHistory(await readHistory(client));
+      await client.query(`DELETE FROM ${HISTORY}`);
       await insertApplied(client, migrations);
       await options.afterwards(client);
     }),
   );
 }
 
-/** Rejects a baseline for a database that was migrated before. */
-export function refuseHistory(rows: number): void {
-  if (rows === 0) return;
+/** Rejects a baseline for a database that was migrated before. Failed attempts do not count: they left nothing to keep. */
+export function refuseHistory(history: readonly HistoryRow[]): void {
+  const applied = history.filter(isApplied).length;
+  if (applied === 0) return;
   throw new SuiteError('MIGRATION.HAS_HISTORY', 'The database already has a migration history', {
     kind: 'usage',
-    why: `_prisma_migrations has ${rows} rows.`,
+    why: `_prisma_migrations lists ${applied} applied ${applied === 1 ? 'migration' : 'migrations'}.`,
     next: 'Run "npx azora-db migrate up", or "npx azora-db migrate resolve" for a migration that did not finish',
   });
 }

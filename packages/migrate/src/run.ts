@@ -1,8 +1,9 @@
 import type { DatabaseUrl } from '@azora/db-core/url';
 import type { ClientBase } from 'pg';
 import { withClient } from './connect';
+import { refuseForeignContents } from './contents';
 import type { Migration } from './files';
-import { CREATE_HISTORY, compareHistory, type MigrationState, readHistory } from './history';
+import { CREATE_HISTORY, compareHistory, type HistoryRow, type MigrationState, readHistory } from './history';
 import { type RunnerLockOptions, withMigrationLock } from './lock';
 import { refuseOutOfOrder, refuseTampered, refuseTransactionControl, refuseUnfinished } from './refusals';
 import { runStep, type Step, type StepOptions, stepDown, stepUp } from './step';
@@ -14,6 +15,8 @@ export interface RunOptions extends RunnerLockOptions, StepOptions {
 /** Up to this migration, or all of them. */
 export interface UpOptions extends RunOptions {
   readonly to?: string | undefined;
+  /** The name of the service, for the next step of an error. */
+  readonly service?: string | undefined;
 }
 
 /** A number of steps down, or the migration that becomes the newest; null reverts all of them. */
@@ -25,8 +28,8 @@ export type DownOptions = RunOptions & Depth;
  * Applies the pending migrations, each with its history row in one transaction; returns their names. One runner at a time
  * works; a runner that waited finds nothing left to do. Once the signal is aborted, the current migration is finished and
  * no further one begins.
- * @throws {SuiteError} `MIGRATION.EDITED`, `.MISSING`, `.OUT_OF_ORDER`, `.UNFINISHED`, `.HOLDS_TRANSACTION` before anything
- *   runs; `.LOCKED`, `.LOCK_TIMEOUT`, `.SQL_FAILED`, `DATABASE.CONNECTION_LOST`
+ * @throws {SuiteError} `MIGRATION.EDITED`, `.MISSING`, `.OUT_OF_ORDER`, `.UNFINISHED`, `.SCHEMA_NOT_EMPTY`,
+ *   `.HOLDS_TRANSACTION` before anything is written; `.LOCKED`, `.LOCK_TIMEOUT`, `.SQL_FAILED`, `DATABASE.CONNECTION_LOST`
  */
 export async function migrateUp(
   connection: ClientBase | DatabaseUrl,
@@ -38,9 +41,11 @@ export async function migrateUp(
     const before = await readState(client, migrations);
     if (planUp(migrations, before, options.to).length === 0 && before.unfinished.length === 0) return [];
     return withMigrationLock(client, options, async () => {
-      await client.query(CREATE_HISTORY);
-      const state = await readState(client, migrations);
+      const history = await readHistory(client);
+      const state = stateOf(migrations, history);
       refuseUnfinished(state);
+      await refuseForeignContents(client, history, options.service);
+      await client.query(CREATE_HISTORY);
       return runSteps(client, planUp(migrations, state, options.to), options);
     });
   });
@@ -72,7 +77,11 @@ export async function migrateDown(
  * @throws {SuiteError} `MIGRATION.EDITED`, `MIGRATION.MISSING`
  */
 export async function readState(client: ClientBase, migrations: readonly Migration[]): Promise<MigrationState> {
-  const state = compareHistory(migrations, await readHistory(client));
+  return stateOf(migrations, await readHistory(client));
+}
+
+function stateOf(migrations: readonly Migration[], history: readonly HistoryRow[]): MigrationState {
+  const state = compareHistory(migrations, history);
   refuseTampered(state);
   return state;
 }

@@ -1,4 +1,3 @@
-import { SuiteError } from '@azora/db-core';
 import { type Command, InvalidArgumentError } from 'commander';
 import { findRoot, findServices, type Service, selectInEnvironment } from '../config/registry';
 import { readSettings, type Settings } from '../config/settings';
@@ -9,6 +8,8 @@ export interface CommandContext {
   readonly workingDirectory: string;
   /** The variables of the environment and of `.env`. */
   readonly environment: Settings['environment'];
+  /** The arguments of the command, as they were typed. */
+  readonly args: readonly string[];
   /** Aborted by Ctrl-C. */
   readonly signal: AbortSignal;
   readonly progress: Progress;
@@ -98,17 +99,4 @@ function parseNames(text: string): readonly string[] {
   const names = text.split(',').map((name) => name.trim());
   if (names.some((name) => name === '')) throw new InvalidArgumentError('It must be names separated by commas.');
   return names;
-}
-
-/**
- * Rejects an action that would lose data unless `--yes` was given.
- * @throws {SuiteError} `USAGE.NEEDS_YES`
- */
-export function requireYes(flags: { readonly yes?: boolean }, action: string): void {
-  if (flags.yes === true) return;
-  throw new SuiteError('USAGE.NEEDS_YES', `This command would ${action}`, {
-    kind: 'usage',
-    why: 'Rows would be lost.',
-    next: 'Add --yes to confirm',
-  });
 }

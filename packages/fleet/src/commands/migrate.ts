@@ -1,3 +1,4 @@
+import { SuiteError } from '@azora/db-core';
 import { Argument, type Command, Option } from 'commander';
 import type { ServiceRow } from '../operations/fleet';
 import type { Destination } from '../operations/migrations/destination';
@@ -6,6 +7,7 @@ import type { Resolution } from '../operations/migrations/resolve';
 import type { Target } from '../operations/targets';
 import type { CommandContext, CommandResult, Register } from './command';
 import { type FleetFlags, openSuite, parseWhole, withFleetFlags, withJson } from './command';
+import { type ConsentFlags, requireConsent, withConfirm } from './consent';
 import { EXIT_FOUND, exitCodeOfRows } from './exit-codes';
 
 const SERVICE = 'the name of a service, such as mint';
@@ -20,7 +22,8 @@ interface RunFlags extends FleetFlags {
   readonly to?: string;
 }
 
-interface DownFlags extends RunFlags {
+interface DownFlags extends RunFlags, Pick<ConsentFlags, 'confirm'> {
+  readonly all?: boolean;
   readonly steps?: number;
   readonly acceptDataLoss?: boolean;
 }
@@ -95,14 +98,21 @@ const registerUp: Register = (migrate, execute) => {
 };
 
 const registerDown: Register = (migrate, execute) => {
-  withTimeouts(withTo(withFleetFlags(migrate.command('down'))))
-    .description('revert the newest migration of each service, or more with --steps or --to')
+  withConfirm(withTimeouts(withTo(withFleetFlags(migrate.command('down')))))
+    .description('revert the newest migration of the chosen services, or more with --steps or --to')
+    .addOption(new Option('--all', 'revert in every service').conflicts('service'))
     .addOption(stepsOption())
     .option('--accept-data-loss', 'revert even where rows or values would be lost')
     .action(
       execute(async (context, flags: DownFlags) => {
+        if (!flags.all && flags.service === undefined && flags.to === undefined) throw needsSelection();
         const { migrateFleetDown } = await import('../operations/migrations/migrate.js');
-        const request = { steps: stepsOf(flags), acceptDataLoss: flags.acceptDataLoss === true };
+        const acceptDataLoss = flags.acceptDataLoss === true;
+        const confirmLosses = (targets: readonly Target[]) => {
+          const action = 'revert migrations that remove rows or values';
+          return requireConsent(context, { action, targets, yes: acceptDataLoss, confirm: flags.confirm });
+        };
+        const request = { steps: stepsOf(flags), acceptDataLoss, confirmLosses };
         return runMigrations(
           context,
           flags,
@@ -112,6 +122,14 @@ const registerDown: Register = (migrate, execute) => {
       }),
     );
 };
+
+function needsSelection(): SuiteError {
+  return new SuiteError('USAGE.NEEDS_SELECTION', 'The command does not say which services to revert', {
+    kind: 'usage',
+    why: 'Without a choice it would revert a migration in every database.',
+    next: 'Add --service <names>, --to <migration|tag> or --all; "npx azora-db migrate plan --down" shows what would be reverted',
+  });
+}
 
 const registerTag: Register = (migrate, execute) => {
   withJson(migrate.command('tag').argument('<name>', 'such as the name of a release'))
@@ -240,11 +258,12 @@ const registerBaseline: Register = (migrate, execute) => {
         const { settings } = await openSuite(context, {});
         const target = await oneTarget(context, service);
         const { openCredentials } = await import('../config/credentials.js');
-        const { provision } = await import('../operations/provision.js');
         const { baselineTarget } = await import('../operations/migrations/resolve.js');
-        // The history row and the rights of the app role are one transaction, so the role must exist.
-        await provision(target, await openCredentials(settings.home));
-        const migrations = await baselineTarget(target, flags.to, milliseconds(flags.runnerTimeout));
+        const migrations = await baselineTarget(target, {
+          to: flags.to,
+          runnerTimeoutMs: milliseconds(flags.runnerTimeout),
+          passwordOf: await openCredentials(settings.home),
+        });
         const text = `${service}: recorded as applied: ${migrations.join(', ') || 'no migration'}`;
         return { data: { ok: true, service, migrations }, text };
       }),

@@ -1,5 +1,6 @@
 import type { Register } from './command';
-import { openSuite, parseWhole, requireYes, withJson } from './command';
+import { openSuite, parseWhole, withJson } from './command';
+import { type ConsentFlags, requireConsent, withConsent } from './consent';
 
 interface JsonFlag {
   readonly json?: boolean;
@@ -67,32 +68,33 @@ const registerStatus: Register = (pitr, execute) => {
     );
 };
 
-interface RestoreFlags extends JsonFlag {
+interface RestoreFlags extends JsonFlag, ConsentFlags {
   readonly to: string;
   readonly timeline?: number;
-  readonly yes?: boolean;
 }
 
 const registerRestore: Register = (pitr, execute) => {
-  withJson(pitr.command('restore'))
-    .summary('restore the whole embedded server to a moment (needs --yes)')
+  withConsent(withJson(pitr.command('restore')))
+    .summary('restore the whole embedded server to a moment; asks first')
     .description(
       'Recovers a copy next to the server to the given moment. The copy then replaces the data of the server, which is ' +
         'kept as data.before-<time>. All databases of the embedded server are restored together.',
     )
     .requiredOption('--to <point>', 'a time with a time zone (2026-01-31T12:00:00Z), an LSN (0/1A2B3C8), or latest')
     .option('--timeline <n>', 'follow a timeline that an earlier restore left', parseWhole(1))
-    .option('--yes', 'confirm; later transactions remain only in the replaced data')
     .action(
       execute(async (context, flags: RestoreFlags) => {
         const { settings, services, allServices } = await openSuite(context, {});
-        const { restorePitr } = await import('../operations/pitr.js');
+        const { checkPitrRestore, restorePitr } = await import('../operations/pitr.js');
         const { removeExpiredCopies } = await import('../operations/leftovers.js');
         const { restoredText } = await import('../render/pitr.js');
-        requireYes(flags, `restore every database of the embedded server to ${flags.to}`);
         const { log: onProgress, signal } = context;
+        const options = { onProgress, signal };
         const request = { to: flags.to, timeline: flags.timeline };
-        const restored = await restorePitr(settings, services, request, { onProgress, signal });
+        const targets = await checkPitrRestore(settings, services, request, options);
+        const action = `restore every database of the embedded server to ${flags.to}; later transactions remain only in the replaced data`;
+        await requireConsent(context, { ...flags, action, targets });
+        const restored = await restorePitr(settings, services, request, options);
         // Without targets, only the data of the embedded server has copies.
         const scope = { settings, allServices, targets: [], only: undefined, storage: undefined };
         const removedCopies = await removeExpiredCopies(scope, new Date());

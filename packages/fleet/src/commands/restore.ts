@@ -1,23 +1,20 @@
-import { SuiteError } from '@azora/db-core';
 import { type FromFlag, openBackups, withFrom } from './backup';
-import type { CommandContext, Register } from './command';
-import { type FleetFlags, openSuite, requireServices, withFleetFlags } from './command';
+import { type FleetFlags, openSuite, type Register, requireServices, withFleetFlags } from './command';
+import { type ConsentFlags, requireConsent, withConsent } from './consent';
 import { EXIT_FAILED, exitCodeOfRows } from './exit-codes';
 
-interface RestoreFlags extends FleetFlags, FromFlag {
-  readonly yes?: boolean;
+interface RestoreFlags extends FleetFlags, FromFlag, ConsentFlags {
   readonly dropOld?: boolean;
 }
 
 export const registerRestore: Register = (program, execute) => {
-  withFleetFlags(withFrom(program.command('restore')))
+  withConsent(withFleetFlags(withFrom(program.command('restore'))))
     .argument('<set>', 'the id of a set, or latest')
     .summary('restore databases from a backup set; the replaced databases are kept under another name')
     .description(
       'Restores each database next to the live one. When all of them are complete, they replace the live databases, which are kept as …__before_<set>.',
     )
     .option('--drop-old', 'drop the replaced databases at the end')
-    .option('--yes', 'do not ask for confirmation')
     .action(
       execute(async (context, name: string, flags: RestoreFlags) => {
         const suite = await openSuite(context, flags);
@@ -32,12 +29,14 @@ export const registerRestore: Register = (program, execute) => {
         const selection = { settings, services, isNamed: flags.service !== undefined };
         const selected = await selectFromSet(storage, name, selection);
         const { id } = selected.set.manifest;
-        if (flags.yes !== true) await confirm(context, id);
         const { progress, signal, log } = context;
         const targets = await openTargets(requireServices(settings, selected.services), selected.services, log, signal);
-        await sweepRemnants(await openScope(suite, targets), log);
         const { home, environment } = settings;
         const passwordOf = await openCredentials(home);
+        const kept = flags.dropOld ? 'dropped at the end' : `kept as …__before_${id}`;
+        const action = `replace databases with those of the set ${id}; the replaced ones are ${kept}`;
+        await requireConsent(context, { ...flags, action, targets });
+        await sweepRemnants(await openScope(suite, targets), log);
         const request = { set: selected.set, home, environment, passwordOf, dropOld: flags.dropOld === true, log };
         const rows = await restoreFleet(targets, request, { progress, signal });
         const exitCode = exitCodeOfRows(rows) || (rows.every((row) => row.state === 'done') ? 0 : EXIT_FAILED);
@@ -51,13 +50,3 @@ export const registerRestore: Register = (program, execute) => {
       }),
     );
 };
-
-/** @throws {SuiteError} `USAGE.NEEDS_YES` unless the user types the id of the set */
-async function confirm({ signal }: CommandContext, set: string): Promise<void> {
-  const { ask } = await import('./prompt.js');
-  if ((await ask(`This replaces live databases. Type ${set} to continue: `, signal)) === set) return;
-  throw new SuiteError('USAGE.NEEDS_YES', `This would replace live databases with those of set ${set}`, {
-    kind: 'usage',
-    next: 'Add --yes to confirm',
-  });
-}

@@ -1,25 +1,25 @@
-import { type FleetFlags, openSuite, parseWhole, type Register, requireYes, withFleetFlags } from './command';
+import { type FleetFlags, openSuite, parseWhole, type Register, withFleetFlags } from './command';
+import { type ConsentFlags, requireConsent, withConsent } from './consent';
 import { EXIT_FAILED, exitCodeOfRows } from './exit-codes';
 
-interface SeedFlags extends FleetFlags {
+interface SeedFlags extends FleetFlags, ConsentFlags {
   readonly scale: number;
   readonly reset?: boolean;
-  readonly yes?: boolean;
 }
 
 export const registerSeed: Register = (program, execute) => {
-  withFleetFlags(program.command('seed'))
+  withConsent(withFleetFlags(program.command('seed')))
     .description('insert the shared seed; existing rows stay as they are')
     .option('--scale <thousands>', 'add this many thousand users with their data', parseWhole(0), 0)
-    .option('--reset', 'remove every row of every table first (needs --yes)')
-    .option('--yes', 'confirm that all rows will be deleted')
+    .option('--reset', 'remove every row of every table first; asks first')
     .action(
       execute(async (context, flags: SeedFlags) => {
-        if (flags.reset) requireYes(flags, 'remove every row of every service');
         const { settings, allServices, services } = await openSuite(context, flags);
         const { openCredentials } = await import('../config/credentials.js');
         const { readSchemaModel } = await import('../schema/schema-model.js');
         const { openTargets } = await import('../operations/targets.js');
+        const { doneRows } = await import('../operations/fleet.js');
+        const { checkMigrated } = await import('../operations/migrations/pending.js');
         const { seedFleet } = await import('../operations/seed.js');
         const { truncateDatabases } = await import('../operations/reset.js');
         const { seedData, seedText } = await import('../render/setup.js');
@@ -29,14 +29,22 @@ export const registerSeed: Register = (program, execute) => {
         const { root, environment, home } = settings;
         const schemaModel = await readSchemaModel(allServices);
         const passwordOf = await openCredentials(home);
-        const targets = await openTargets(settings, services, log, signal);
+        // A service without its tables must not stop the others.
+        const checked = await checkMigrated(await openTargets(settings, services, log, signal), { signal });
+        const targets = doneRows(checked).map(({ data }) => data.target);
+        const behind = checked.flatMap((row) => (row.state === 'done' ? [] : [row]));
+        if (targets.length === 0) {
+          return { data: rowsData(behind), text: failuresText(behind), exitCode: exitCodeOfRows(behind) };
+        }
         if (flags.reset) {
+          await requireConsent(context, { ...flags, action: 'remove every row of every table', targets });
           const emptied = await truncateDatabases(targets, { progress, signal });
           const exitCode = exitCodeOfRows(emptied);
           if (exitCode !== 0) return { data: rowsData(emptied), text: failuresText(emptied), exitCode };
         }
         const options = { root, environment, scale: flags.scale, progress, signal };
-        const report = await seedFleet(targets, schemaModel, passwordOf, options);
+        const seeded = await seedFleet(targets, schemaModel, passwordOf, options);
+        const report = { ...seeded, rows: [...behind, ...seeded.rows] };
         const exitCode = exitCodeOfRows(report.rows) || (report.orphans.length > 0 ? EXIT_FAILED : 0);
         return { data: seedData(report), text: seedText(report), exitCode };
       }),

@@ -39,12 +39,17 @@ export const registerStudio: Register = (program, execute) => {
 async function studio(context: CommandContext, flags: StudioFlags) {
   const { settings, allServices, services } = await openSuite(context, flags);
   const { openTargets } = await import('../operations/targets.js');
+  const { checkMigrated } = await import('../operations/migrations/pending.js');
   const { runStudio } = await import('../studio/run.js');
   const { environment, signal, log } = context;
   const { host, open, write = false, reveal = false } = flags;
   const ports = flags.port === undefined ? DEFAULT_PORTS : [flags.port];
   const password = flags.password ? passwordOf(environment, log) : undefined;
   const targets = await openTargets(settings, services, log, signal);
+  const checked = await checkMigrated(targets, { signal });
+  for (const row of checked) {
+    if (row.state === 'failed') log(`warning: ${row.service}: ${row.error.message}; ${row.error.next ?? ''}`);
+  }
   await runStudio({
     ...{ settings, allServices, targets, host, ports, password, open, write, reveal, environment, signal, log },
   });

@@ -67,7 +67,7 @@ export function readEnvironment(root: string, environment: Environment): Environ
 /**
  * Parses the settings and reports all invalid ones in one error.
  * @throws {SuiteError} `CONFIG.BAD_URL`, `CONFIG.BAD_PREFIX`, `CONFIG.BAD_BACKUP_KEY`, `CONFIG.BAD_BACKUP_MAX_AGE`,
- * `CONFIG.BAD_KEEP_REPLACED`, `CONFIG.BAD_SERVICES`, `CONFIG.INVALID` for several
+ * `CONFIG.BAD_KEEP_REPLACED`, `CONFIG.BAD_SERVICES`, `CONFIG.SHARED_DATABASE`, `CONFIG.INVALID` for several
  */
 export function readSettings(root: string, services: readonly Service[], environment: Environment): Settings {
   const problems: SuiteError[] = [];
@@ -83,7 +83,7 @@ export function readSettings(root: string, services: readonly Service[], environ
   for (const name of companions) {
     if (environment[urlVariable(name)] !== undefined) report(placedTwice(name));
   }
-  const settings = {
+  const settings: Settings = {
     root,
     home,
     prefix: readPrefix(environment['AZORA_DB_PREFIX'] ?? MANIFEST_PREFIX, report),
@@ -96,6 +96,7 @@ export function readSettings(root: string, services: readonly Service[], environ
     keepReplacedMs: readKeepReplaced(environment['AZORA_KEEP_REPLACED'], report),
     environment,
   };
+  reportSharedDatabases(services, settings, report);
   const [first, ...others] = problems;
   if (first === undefined) return settings;
   throw others.length === 0 ? first : invalid(problems);
@@ -144,6 +145,34 @@ function placedTwice(service: string): SuiteError {
     why: `AZORA_COMPANION puts ${service} on a companion, and ${variable} puts it on another server.`,
     next: `Remove ${service} from AZORA_COMPANION, or unset ${variable}`,
     meta: { source: 'AZORA_COMPANION', service },
+  });
+}
+
+const LOOPBACK = ['localhost', '127.0.0.1', '::1'];
+
+/** Two services in one database would overwrite each other's history, rights and rows. */
+function reportSharedDatabases(services: readonly Service[], settings: Settings, report: Report): void {
+  const owners = new Map<string, string>();
+  for (const { name, databaseSuffix } of services) {
+    const own = settings.serviceUrls.get(name);
+    const url = own ?? settings.serverUrl;
+    if (url === undefined) continue;
+    const database = own === undefined || own.database === '' ? `${settings.prefix}${databaseSuffix}` : own.database;
+    const host = LOOPBACK.includes(url.host.toLowerCase()) ? 'localhost' : url.host.toLowerCase();
+    const place = `${host}:${url.port}/${database}`;
+    const other = owners.get(place);
+    if (other === undefined) owners.set(place, name);
+    else report(sharedDatabase(other, name, database, settings));
+  }
+}
+
+function sharedDatabase(first: string, second: string, database: string, { serviceUrls }: Settings): SuiteError {
+  const variables = [first, second].filter((name) => serviceUrls.has(name)).map(urlVariable);
+  return new SuiteError('CONFIG.SHARED_DATABASE', `${first} and ${second} have the same database ${database}`, {
+    kind: 'configuration',
+    why: 'Every service needs a database of its own.',
+    next: `Correct ${variables.join(' or ')}`,
+    meta: { services: [first, second], variables },
   });
 }
 

@@ -5,7 +5,7 @@ import type { EnabledArchive } from '../postgres/pitr/archiver';
 import type { BaseBackup, PrunedArchive } from '../postgres/pitr/base-backup';
 import type { RestoredServer } from '../postgres/pitr/restore';
 import type { ArchiveState } from '../postgres/pitr/status';
-import { isOnCompanion, needsEmbedded } from './targets';
+import { isOnCompanion, needsEmbedded, openTargets, type Target } from './targets';
 
 /** A service whose database is not in the archive. */
 export interface UncoveredService {
@@ -66,11 +66,33 @@ export async function readPitr(settings: Settings, services: readonly Service[])
   return { archive: (await readArchive({ home: settings.home })) ?? null, ...coverage };
 }
 
+export interface PitrRequest {
+  readonly to: string;
+  readonly timeline: number | undefined;
+}
+
+/**
+ * Checks the arguments of {@link restorePitr} and changes nothing. Returns the databases of the embedded server; none if the
+ * server does not start, which a restore may repair.
+ */
+export async function checkPitrRestore(
+  settings: Settings,
+  services: readonly Service[],
+  request: PitrRequest,
+  { onProgress }: PitrOptions,
+): Promise<readonly Target[]> {
+  const { uncovered } = await readCoverage(settings, services);
+  const { checkRestore } = await import('../postgres/pitr/restore.js');
+  await checkRestore({ home: settings.home, ...request });
+  const covered = services.filter(({ name }) => !uncovered.some(({ service }) => service === name));
+  return openTargets(settings, covered, onProgress).catch(() => []);
+}
+
 /** Restores the whole embedded server, because all of its databases share one log. */
 export async function restorePitr(
   settings: Settings,
   services: readonly Service[],
-  request: { readonly to: string; readonly timeline: number | undefined },
+  request: PitrRequest,
   options: PitrOptions,
 ): Promise<RestoredServer & Coverage> {
   const coverage = await readCoverage(settings, services);

@@ -1,5 +1,5 @@
 import { SuiteError } from '@azora/db-core';
-import { withClient } from '@azora/db-migrate';
+import { readHistory, refuseForeignContents, withClient } from '@azora/db-migrate';
 import type { ClientBase } from 'pg';
 import type { PasswordOf } from '../config/credentials';
 import { createDatabase, requireExtensions } from '../postgres/databases';
@@ -19,13 +19,20 @@ export interface Provisioned {
 }
 
 const INVALID_PASSWORD = '28P01';
+const INVALID_DATABASE = '55000';
 
 /**
  * Creates the service's database and app role where they are missing. Only this role can connect to the database, with
  * the checkout's password and within the limits of `ROLE_LIMITS`. Safe to run again, and by several processes at once.
- * @throws {SuiteError} `SERVER.…`
+ * @throws {SuiteError} `SERVER.…`; `MIGRATION.SCHEMA_NOT_EMPTY` before anything is changed
  */
 export async function provision(target: Target, passwordOf: PasswordOf): Promise<Provisioned> {
+  await refuseForeignDatabase(target);
+  return provisionAdopted(target, passwordOf);
+}
+
+/** Provisions a database whose contents are known to be the service's own. @throws {SuiteError} `SERVER.…` */
+export async function provisionAdopted(target: Target, passwordOf: PasswordOf): Promise<Provisioned> {
   const { service, database, role } = target;
   const made = await withClient(target.maintenance, async (client) => {
     await requireExtensions(client, service.name, service.extensions);
@@ -39,6 +46,21 @@ export async function provision(target: Target, passwordOf: PasswordOf): Promise
   await withClient(target.admin, (client) => withRightsLock(client, () => restrictDatabase(client, database, role)));
   if (!made.createdRole) await ensurePassword(target, passwordOf);
   return made;
+}
+
+/** Another product may use the database: its rights must not change before it is known to be the service's. */
+async function refuseForeignDatabase({ admin, service }: Target): Promise<void> {
+  try {
+    await withClient(admin, async (client) => refuseForeignContents(client, await readHistory(client), service.name));
+  } catch (error) {
+    const isMissing = error instanceof SuiteError && error.code === 'SERVER.NO_DATABASE';
+    if (!isMissing && !isIncomplete(error)) throw error;
+  }
+}
+
+/** Whether the connection failed because a killed server left the database incomplete; it is created again. */
+function isIncomplete(error: unknown): boolean {
+  return error instanceof SuiteError && error.meta['sqlState'] === INVALID_DATABASE;
 }
 
 /** Limits the role's sessions; changes nothing when all limits are set. */

@@ -1,14 +1,14 @@
-import { quoteIdentifier, quoteLiteral, type SuiteError } from '@azora/db-core';
+import type { SuiteError } from '@azora/db-core';
 import {
   compareHistory,
   hasDrifted,
-  isOwnRelation,
   type MigrationState,
   readHistory,
   readMigrations,
   withClient,
 } from '@azora/db-migrate';
 import type { Client, ClientBase } from 'pg';
+import { countRows, ESTIMATED_TABLES, type EstimatedTable, type RowCounts } from './contents';
 import { eachService, type RunOptions, toSuiteError } from './fleet';
 import type { Target } from './targets';
 
@@ -29,8 +29,7 @@ export interface ServiceStatus {
   /** Whether the catalog differs from the state after the last migration; null when that state was not recorded. */
   readonly drift: boolean | null;
   readonly models: number;
-  /** Rows by table; above {@link COUNT_LIMIT_ROWS} PostgreSQL's estimate. */
-  readonly tables: Readonly<Record<string, number>>;
+  readonly tables: RowCounts;
   readonly sizeBytes: number;
   readonly error: { readonly code: string; readonly message: string } | null;
 }
@@ -41,9 +40,6 @@ export interface StatusOptions extends RunOptions {
 }
 
 type Connect = <Result>(target: Target, work: (client: Client) => Promise<Result>) => Promise<Result>;
-
-/** Counting a larger table takes too long for a status. */
-const COUNT_LIMIT_ROWS = 50_000;
 
 /**
  * Reads the state of every service's database. The entry of one that cannot be read contains the error.
@@ -123,28 +119,14 @@ function unreadable(target: Target, models: number, error: SuiteError): ServiceS
 interface Facts {
   readonly version: string;
   readonly size: number;
-  readonly tables: readonly { readonly name: string; readonly estimate: number }[];
+  readonly tables: readonly EstimatedTable[];
 }
 
 async function readFacts(client: ClientBase): Promise<Facts> {
   const { rows } = await client.query<{ version: string; size: string; tables: Facts['tables'] | null }>(`
     SELECT current_setting('server_version') AS version,
            pg_database_size(current_database())::text AS size,
-           (SELECT json_agg(json_build_object('name', relname, 'estimate', reltuples) ORDER BY relname)
-            FROM pg_class WHERE relkind = 'r' AND ${isOwnRelation('pg_class')}) AS tables`);
+           (${ESTIMATED_TABLES}) AS tables`);
   const [row] = rows;
   return { version: row?.version ?? '', size: Number(row?.size ?? 0), tables: row?.tables ?? [] };
-}
-
-async function countRows(client: ClientBase, tables: Facts['tables']): Promise<Readonly<Record<string, number>>> {
-  if (tables.length === 0) return {};
-  const counts = tables.map(({ name, estimate }) =>
-    estimate > COUNT_LIMIT_ROWS
-      ? `(${quoteLiteral(name)}, ${Math.round(estimate)}::bigint)`
-      : `(${quoteLiteral(name)}, (SELECT count(*) FROM ${quoteIdentifier(name)}))`,
-  );
-  const { rows } = await client.query<{ name: string; rows: string }>(
-    `SELECT * FROM (VALUES ${counts.join(', ')}) AS counted (name, rows)`,
-  );
-  return Object.fromEntries(rows.map(({ name, rows: count }) => [name, Number(count)]));
 }

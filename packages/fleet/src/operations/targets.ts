@@ -243,6 +243,14 @@ export function studioRole({ role }: Pick<Target, 'role'>): string {
   return role.replace(/_app$/, '_studio');
 }
 
+/** The server of a database in words, with its address: `the server db.example.com:5432`. */
+export function serverName({ server, admin }: Target): string {
+  if (server === 'companion') return 'the companion of this checkout';
+  const host = admin.host.includes(':') ? `[${admin.host}]` : admin.host;
+  const address = admin.host.startsWith('/') ? `at the socket ${admin.host}` : `${host}:${admin.port}`;
+  return server === 'embedded' ? `the embedded server ${address}` : `the server ${address}`;
+}
+
 /** The app role's URL, with which the service's store connects. */
 export function appUrl(target: Target, passwordOf: PasswordOf): DatabaseUrl {
   if (target.server === 'companion') return target.admin;

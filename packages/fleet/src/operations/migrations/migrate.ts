@@ -15,7 +15,7 @@ import {
 } from '@azora/db-migrate';
 import type { ClientBase } from 'pg';
 import { refuseDataLoss, throwDataLoss } from '../../postgres/analysis/losses';
-import { countOf, eachService, type RunOptions, type ServiceRow } from '../fleet';
+import { countOf, doneRows, eachService, type RunOptions, type ServiceRow } from '../fleet';
 import type { Target } from '../targets';
 import { type Destination, depthOf, withService } from './destination';
 import { planTarget } from './plan';
@@ -76,21 +76,30 @@ export interface DownRequest {
   readonly steps?: number | undefined;
   /** Whether existing rows and values may be removed. */
   readonly acceptDataLoss: boolean;
+  /** Called before the first migration runs, with the databases that would lose rows or values, if there are any. */
+  readonly confirmLosses?: (targets: readonly Target[]) => Promise<void>;
 }
 
 /**
- * Reverts the newest migrations of every database.
+ * Reverts the newest migrations of every database. All databases are checked first: if one of them cannot be reverted, or
+ * would lose rows that were not accepted, no database is changed, and the other rows are `not-started`.
  * @throws {SuiteError} per service: `MIGRATION.DATA_LOSS` before anything runs, or in the transaction of a step whose tables
  *   received rows in the meantime
  */
 export async function migrateFleetDown(
   destinations: readonly Destination[],
-  { steps, acceptDataLoss }: DownRequest,
+  { steps, acceptDataLoss, confirmLosses }: DownRequest,
   options: MigrateOptions,
 ): Promise<readonly ServiceRow<MigratedService>[]> {
+  const planned = await eachService(destinations.map(withService), { signal: options.signal }, async (destination) => {
+    const losses = await plannedLosses(destination, steps, acceptDataLoss);
+    return { data: { target: destination.target, losses }, detail: '' };
+  });
+  if (planned.some(({ state }) => state !== 'done')) return planned.map(notReverted);
+  const losing = doneRows(planned).flatMap(({ data }) => (data.losses > 0 ? [data.target] : []));
+  if (losing.length > 0) await confirmLosses?.(losing);
   return eachService(destinations.map(withService), options, async (destination, onProgress) => {
     const { target, to } = destination;
-    if (!acceptDataLoss) await refusePlannedLosses(destination, steps);
     const files = await readMigrations(target.service.migrationsPath);
     const run = { ...runOptions(target, options, onProgress), ...depthOf(to, steps) };
     const migrations = await withClient(target.admin, async (client) => {
@@ -103,14 +112,26 @@ export async function migrateFleetDown(
   });
 }
 
-/** Checks all steps before the first one runs, so that a run does not stop half-way for a known reason. */
-async function refusePlannedLosses(destination: Destination, steps: number | undefined): Promise<void> {
+/**
+ * The number of losses of rows or values that the steps of one database would cause.
+ * @throws {SuiteError} the errors with which the run would refuse to begin; `MIGRATION.DATA_LOSS` unless losses are accepted
+ */
+async function plannedLosses(
+  destination: Destination,
+  steps: number | undefined,
+  acceptDataLoss: boolean,
+): Promise<number> {
+  let count = 0;
   for (const { file, losses } of await planTarget(destination, { down: true, steps })) {
-    throwDataLoss(
-      file,
-      losses.filter(({ hit }) => hit),
-    );
+    const hit = losses.filter((loss) => loss.hit);
+    if (!acceptDataLoss) throwDataLoss(file, hit);
+    count += hit.length;
   }
+  return count;
+}
+
+function notReverted(row: ServiceRow<unknown>): ServiceRow<MigratedService> {
+  return row.state === 'failed' ? row : { service: row.service, state: 'not-started' };
 }
 
 /** Reads which migrations of every database are applied, pending, failed or edited. */
@@ -140,6 +161,7 @@ function runOptions(
   onProgress: (detail: string) => void,
 ) {
   return {
+    service: target.service.name,
     runnerTimeoutMs,
     lockTimeoutMs,
     signal,

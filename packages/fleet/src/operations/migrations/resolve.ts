@@ -9,9 +9,11 @@ import {
   resolveMigration,
   withClient,
 } from '@azora/db-migrate';
+import type { PasswordOf } from '../../config/credentials';
 import { withScratchDatabase } from '../../postgres/scratch';
 import { compareCatalogs, readObjects } from '../../postgres/verify/catalog';
 import { countOf } from '../fleet';
+import { provisionAdopted } from '../provision';
 import { scratchPlace, type Target } from '../targets';
 import { catalogOf } from './drift';
 import { afterMigration } from './migrate';
@@ -34,21 +36,27 @@ export async function resolveTarget(
   );
 }
 
+export interface BaselineRequest {
+  /** The newest migration that the database has; undefined for all. */
+  readonly to?: string | undefined;
+  readonly runnerTimeoutMs?: number | undefined;
+  readonly passwordOf: PasswordOf;
+}
+
 /**
  * Adopts a database that another tool made: records all migrations, or those up to `to`, as applied, if they make the same
- * objects on an empty database. Returns their names.
+ * objects on an empty database, and provisions the app role. Returns the names. A database that differs stays as it is.
  * @throws {SuiteError} `MIGRATION.HAS_HISTORY`, `MIGRATION.BASELINE_DIFFERS` naming what differs, `USAGE.UNKNOWN_MIGRATION`
  */
 export async function baselineTarget(
   target: Target,
-  to: string | undefined,
-  runnerTimeoutMs: number | undefined,
+  { to, runnerTimeoutMs, passwordOf }: BaselineRequest,
 ): Promise<readonly string[]> {
   const files = await readMigrations(target.service.migrationsPath);
   if (to !== undefined) findMigration(files, to);
   const migrations = to === undefined ? files : files.filter(({ name }) => name <= to);
   const live = await withClient(target.admin, async (client) => {
-    refuseHistory((await readHistory(client)).length);
+    refuseHistory(await readHistory(client));
     return readObjects(client, { grants: false });
   });
   const expected = await withScratchDatabase(scratchPlace(target), (url) => catalogOf(url, migrations));
@@ -61,6 +69,8 @@ export async function baselineTarget(
       meta: { changes },
     });
   }
+  // The history rows and the rights of the app role are one transaction, so the role must exist.
+  await provisionAdopted(target, passwordOf);
   const options = { runnerTimeoutMs, afterwards: afterMigration(target) };
   await withClient(target.admin, (client) => insertBaseline(client, migrations, options));
   return migrations.map(({ name }) => name);

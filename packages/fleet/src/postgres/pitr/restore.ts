@@ -96,6 +96,23 @@ export async function restoreTo(options: RestoreOptions): Promise<RestoredServer
   }
 }
 
+/**
+ * Checks the arguments of a restore as far as that is possible without a server: the point, the archive and a base backup
+ * before the point. Changes nothing.
+ * @throws {SuiteError} `PITR.…`
+ */
+export async function checkRestore({
+  home,
+  to,
+  timeline,
+}: Pick<RestoreOptions, 'home' | 'to' | 'timeline'>): Promise<void> {
+  const target = parseTarget(to);
+  const layout = archiveLayout(await locatePlace(home));
+  const record = await getRecord(layout);
+  refuseFuture(target, { time: microseconds(new Date()), lsn: undefined });
+  chooseBase(target, await readReaches(layout, record, timeline ?? record.timeline));
+}
+
 /** Starts the server if possible. A server that does not start can still be restored from the archive. */
 async function prepare(options: RestoreOptions, target: Target): Promise<Work> {
   const place = await locatePlace(options.home);
