@@ -25,7 +25,9 @@ start(async () => {
     throw new SetupError(`the suite is not set up: its packages are not ${missing}`, 'run "npm start" first');
   }
   if (installation === 'changed') {
-    process.stderr.write('warning: package-lock.json changed after the installation; run "npm start" to install the packages\n');
+    process.stderr.write(
+      'warning: package-lock.json changed after the installation; run "npm start" to install the packages\n',
+    );
   } else if (hasNewSources()) {
     process.stderr.write('warning: the toolkit changed after its compilation; run "npm start" to compile it\n');
   }

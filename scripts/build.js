@@ -53,7 +53,8 @@ function isBundled() {
 }
 
 async function main(args) {
-  if (stateOfInstallation(root) === 'absent') throw new BuildError('the packages are not installed; run "npm start" first');
+  if (stateOfInstallation(root) === 'absent')
+    throw new BuildError('the packages are not installed; run "npm start" first');
   const emitOnly = args.includes('--emit-only');
   await step('generated the clients', () => run([path.join(root, 'prisma', 'generate.js')]));
   await step('compiled the packages', () =>

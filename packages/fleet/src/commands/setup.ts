@@ -36,7 +36,8 @@ export const registerSetup: Register = (program, execute) => {
         const { rows: seeded = [], orphans = [] } = report.seeded ?? {};
         const exitCode =
           exitCodeOfRows(report.rows) || exitCodeOfRows(seeded) || (orphans.length > 0 ? EXIT_FAILED : 0);
-        const parts = exitCode === 0 && !signal.aborted ? [setupText(report), nextStepsText(report)] : [setupText(report)];
+        const parts =
+          exitCode === 0 && !signal.aborted ? [setupText(report), nextStepsText(report)] : [setupText(report)];
         return { data: setupData(report), text: parts.join('\n\n'), exitCode };
       }),
     );
