@@ -4,14 +4,15 @@ import type { Service } from '../config/registry';
 import type { Settings } from '../config/settings';
 import { withRightsLock } from '../postgres/roles';
 import type { SchemaModel } from '../schema/schema-model';
+import { durationText } from '../system/quantities';
+import { buildWorkspace, withBuildRow } from './build';
 import { countOf, doneRows, eachService, type ServiceRow } from './fleet';
 import { openScope, sweepRemnants } from './leftovers';
 import { type MigrateOptions, migrateTargetUp } from './migrations/migrate';
 import { provision } from './provision';
 import { type SeedReport, seedFleet } from './seed';
 import { readStatus, type ServiceStatus } from './status';
-import { type Fleet, type LeftOut, locateFleet } from './targets';
-import { runWorkspaceScript } from './workspace';
+import { type Fleet, type LeftOut, locateFleet, needsEmbedded } from './targets';
 
 export interface SetupInput {
   readonly settings: Settings;
@@ -44,12 +45,12 @@ export interface SetupReport {
 export async function setUpFleet(input: SetupInput, options: SetupOptions): Promise<SetupReport> {
   const { settings, schemaModel, passwordOf } = input;
   const { build, log, progress, signal } = options;
-  if (build) log('generating and building the packages that changed');
   const { root, environment } = settings;
+  const row = build ? withBuildRow(progress) : undefined;
   // The databases need no generated code, so both run at the same time.
   const [built, databases] = await Promise.allSettled([
-    build ? runWorkspaceScript('build', { root, environment, signal }) : undefined,
-    setUpDatabases(input, options),
+    row && buildWorkspace({ root, environment, signal, log, report: row.report }),
+    setUpDatabases(input, row === undefined ? options : { ...options, progress: row.progress }),
   ]);
   if (databases.status === 'rejected') throw databases.reason;
   if (built.status === 'rejected') throw built.reason;
@@ -57,7 +58,9 @@ export async function setUpFleet(input: SetupInput, options: SetupOptions): Prom
   const ready = targets.filter(({ service }) => doneRows(rows).some((row) => row.service === service.name));
   const seeding = options.seed && !signal?.aborted && ready.length > 0;
   const seed = { root, environment, scale: 0, progress, signal };
+  const started = performance.now();
   const seeded = seeding ? await seedFleet(ready, schemaModel, passwordOf, seed) : undefined;
+  if (seeding) log(`seeded in ${durationText(performance.now() - started)}`);
   const models = new Map(schemaModel.services.map((service) => [service.name, service.models.length]));
   const status = signal?.aborted ? [] : await readStatus(targets, models, { signal });
   return { rows, seeded, status, leftOut };
@@ -68,8 +71,12 @@ export async function setUpDatabases(
   { settings, allServices, services, passwordOf }: SetupInput,
   options: MigrateOptions & { readonly log: (line: string) => void },
 ): Promise<Fleet & { readonly rows: readonly ServiceRow<SetUpService>[] }> {
-  const { targets, leftOut } = await locateFleet(settings, services, options.log, options.signal);
-  await sweepRemnants(await openScope({ settings, allServices }, targets), options.log);
+  const { log, signal } = options;
+  const begun = performance.now();
+  const { targets, leftOut } = await locateFleet(settings, services, log, signal);
+  const opened = performance.now();
+  if (needsEmbedded(settings, services)) log(`embedded server ready in ${durationText(opened - begun)}`);
+  await sweepRemnants(await openScope({ settings, allServices }, targets), log);
   const rows = await eachService(targets, options, async (target, onProgress) => {
     const { createdDatabase } = await provision(target, passwordOf);
     if (createdDatabase) onProgress('created');
@@ -83,5 +90,6 @@ export async function setUpDatabases(
       detail: `${state}; applied ${countOf(migrations.length, 'migration')}`,
     };
   });
+  log(`set up the databases in ${durationText(performance.now() - opened)}`);
   return { targets, leftOut, rows };
 }
