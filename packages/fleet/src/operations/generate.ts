@@ -1,11 +1,9 @@
-import { spawn } from 'node:child_process';
 import { createRequire } from 'node:module';
 import path from 'node:path';
-import { createInterface } from 'node:readline';
-import { SuiteError } from '@azora/db-core';
 import type { Service } from '../config/registry';
 import type { Progress, ServiceRow } from './fleet';
-import { buildEnvironment, type WorkspaceOptions } from './workspace';
+import { runProgram } from './program';
+import type { WorkspaceOptions } from './workspace';
 
 export interface GenerateOptions extends WorkspaceOptions {
   readonly progress?: Progress | undefined;
@@ -24,8 +22,6 @@ export interface GenerateReport {
   readonly alsoBuilt: readonly string[];
 }
 
-/** How many lines of a failed program's output the error repeats. */
-const SHOWN_LINES = 15;
 const GENERATED = /^generated (\S+)$/;
 const BUILDING = /Building project '(.+)[/\\]tsconfig\.json'/;
 /** The lines of `tsc --build --verbose` that tell its decisions: they begin with the time. */
@@ -48,23 +44,26 @@ export async function generateServices(
   for (const name of names) progress?.({ service: name, state: 'queued', detail: '' });
 
   const generator = path.join(root, 'prisma', 'generate.js');
-  await runProgram('generating the clients', [generator, ...names], options, (line) => {
+  const program = { root, environment: options.environment, signal };
+  const onGenerated = (line: string) => {
     const [, name] = GENERATED.exec(line) ?? [];
     if (name === undefined) return;
     generated.add(name);
     progress?.({ service: name, state: 'working', detail: 'generated' });
-  });
+  };
+  await runProgram('generating the clients', [generator, ...names], { ...program, onLine: onGenerated });
   const compiler = createRequire(path.join(root, 'package.json')).resolve('typescript/bin/tsc');
   const projects = [...folders.keys(), 'prisma'];
   const build = [compiler, '--build', '--verbose', '--pretty', 'false', ...projects];
-  await runProgram('building', build, options, (line) => {
+  const onBuilding = (line: string) => {
     const [, directory] = BUILDING.exec(line) ?? [];
     if (directory === undefined) return;
     const folder = path.relative(root, directory).replaceAll(path.sep, '/');
     built.add(folder);
     const name = folders.get(folder);
     if (name !== undefined) progress?.({ service: name, state: 'working', detail: 'building' });
-  });
+  };
+  await runProgram('building', build, { ...program, onLine: onBuilding, isShown: (line) => !DECISION.test(line) });
 
   const rows = names.map((service): ServiceRow<GeneratedService> => {
     if (signal?.aborted) return { service, state: 'not-started' };
@@ -79,33 +78,4 @@ export async function generateServices(
 export function describeGenerated({ generated, built }: GeneratedService): string {
   const parts = [...(generated ? ['generated'] : []), ...(built ? ['built'] : [])];
   return parts.length === 0 ? 'up to date' : parts.join(' and ');
-}
-
-async function runProgram(
-  task: string,
-  args: readonly string[],
-  { root, environment, signal }: WorkspaceOptions,
-  onLine: (line: string) => void,
-): Promise<void> {
-  if (signal?.aborted) return;
-  const env = buildEnvironment(environment);
-  const child = spawn(process.execPath, args, { cwd: root, stdio: ['ignore', 'pipe', 'pipe'], env });
-  const lines: string[] = [];
-  for (const stream of [child.stdout, child.stderr]) {
-    createInterface({ input: stream }).on('line', (line) => {
-      onLine(line);
-      if (line.trim() !== '' && !DECISION.test(line)) lines.push(line);
-    });
-  }
-  const kill = () => child.kill('SIGINT');
-  signal?.addEventListener('abort', kill, { once: true });
-  const exitCode = await new Promise<number | null>((resolve, reject) => {
-    child.once('error', reject);
-    child.once('close', resolve);
-  }).finally(() => signal?.removeEventListener('abort', kill));
-  if (exitCode === 0 || signal?.aborted) return;
-  throw new SuiteError('WORKSPACE.FAILED', `An error occurred while ${task}`, {
-    why: lines.slice(-SHOWN_LINES).join('\n'),
-    next: 'Correct the problem and run "npm run db:generate"',
-  });
 }
