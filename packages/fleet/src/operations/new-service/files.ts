@@ -74,7 +74,7 @@ async function readAuditMigration(migrations: string): Promise<{ readonly up: st
 
 /** The model of the audit log with the comment above it. */
 function auditModelOf(schema: string): string {
-  return /^(?:\/\/\/.*\n)*model AuditLog \{[^}]*^\}\n/m.exec(schema)?.[0] ?? '';
+  return /^(?:\/\/\/.*\n)*model AuditLog \{[\s\S]*?^\}\n/m.exec(schema)?.[0] ?? '';
 }
 
 /** Replaces a service's name in code and text: `notification`, `Notification`, `NOTIFICATION`. */

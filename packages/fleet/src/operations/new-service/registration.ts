@@ -27,8 +27,9 @@ interface Lock {
 const LOCKED = ['name', 'version', 'license', 'dependencies', 'engines'];
 
 /**
- * Adds a service to the files of the checkout that name every service, and to node_modules as `npm install` does, which this
- * package manager would have to be online for. Changes nothing that names the service already, so a run after a kill completes it.
+ * Adds a service to the files of the checkout that name every service, and to node_modules and package-lock.json, as `npm install`
+ * would. Runs no npm, so nothing is downloaded. A file that names the service already stays as it is, so the next run completes the
+ * work of a killed one.
  */
 export async function registerService(root: string, service: Registered): Promise<void> {
   const { name, database } = service;
