@@ -95,8 +95,8 @@ export async function createService(
     if (signal?.aborted) return undefined;
     const manifest = JSON.parse(await readFile(path.join(service.directory, 'package.json'), 'utf8'));
     log('adding it to the files that name every service');
-    await registerService(root, { name, database: `${MANIFEST_PREFIX}${service.databaseSuffix}`, manifest });
-    await rename(service.directory, path.join(root, folder));
+    const registered = { name, database: `${MANIFEST_PREFIX}${service.databaseSuffix}`, manifest };
+    await registerService(root, registered, () => rename(service.directory, path.join(root, folder)));
   } finally {
     await rm(draft, { recursive: true, force: true });
   }

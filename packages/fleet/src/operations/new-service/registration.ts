@@ -1,5 +1,4 @@
-import { createHash } from 'node:crypto';
-import { mkdir, readFile, symlink } from 'node:fs/promises';
+import { mkdir, readFile, rm, symlink } from 'node:fs/promises';
 import path from 'node:path';
 import { urlVariable } from '../../config/settings';
 import { replaceFile } from '../../system/atomic-files';
@@ -26,22 +25,65 @@ interface Lock {
 /** The parts of a manifest that package-lock.json repeats, in its order. */
 const LOCKED = ['name', 'version', 'license', 'dependencies', 'engines'];
 
+interface Edit {
+  readonly file: string;
+  readonly before: string;
+  readonly after: string;
+}
+
 /**
  * Adds a service to the files of the checkout that name every service, and to node_modules and package-lock.json, as `npm install`
  * would. Runs no npm, so nothing is downloaded. A file that names the service already stays as it is, so the next run completes the
- * work of a killed one.
+ * work of a killed one. When `finish` or a write fails, every file gets its old text back.
  */
-export async function registerService(root: string, service: Registered): Promise<void> {
-  const { name, database } = service;
-  await edit(root, 'tsconfig.json', (text) =>
-    withSortedEntry(text, { pattern: /^ *\{ "path": "services\/(\w+)" \},?\n/gm, text: pathEntry(name) }),
-  );
-  await edit(root, '.env.example', (text) =>
-    withSortedEntry(text, { pattern: URL_ENTRY, text: urlEntry(text, name, database) }),
-  );
-  await edit(root, 'README.md', (text) => withServiceRow(text, `| ${name} | ${database} | items of users |\n`, name));
-  await linkPackage(root, service);
+export async function registerService(root: string, service: Registered, finish: () => Promise<void>): Promise<void> {
+  const edits = await planEdits(root, service);
+  const link = path.join(root, 'node_modules', '@azora', service.name);
+  const written: Edit[] = [];
+  try {
+    for (const edit of edits) {
+      written.push(edit);
+      await replaceFile(edit.file, edit.after, { mode: 0o644 });
+    }
+    await linkPackage(root, service.name, link);
+    await finish();
+  } catch (error) {
+    for (const { file, before } of written) await replaceFile(file, before, { mode: 0o644 });
+    await rm(link, { force: true });
+    throw error;
+  }
 }
+
+async function planEdits(root: string, service: Registered): Promise<readonly Edit[]> {
+  const { name, database } = service;
+  const withEntries = (text: string) => withPackages(text, lockEntries(service));
+  const changes: readonly (readonly [string, (text: string) => string])[] = [
+    ['tsconfig.json', (text) => withSortedEntry(text, { pattern: PATH_ENTRY, text: pathEntry(name) })],
+    ['.env.example', (text) => withSortedEntry(text, { pattern: URL_ENTRY, text: urlEntry(text, name, database) })],
+    ['README.md', (text) => withServiceRow(text, `| ${name} | ${database} | items of users |\n`, name)],
+    // npm's record of the installed packages.
+    ['node_modules/.package-lock.json', withEntries],
+    ['package-lock.json', withEntries],
+  ];
+  const edits: Edit[] = [];
+  for (const [relative, change] of changes) {
+    const file = path.join(root, relative);
+    const before = await readText(file);
+    const after = before === '' ? before : change(before);
+    if (after !== before) edits.push({ file, before, after });
+  }
+  return edits;
+}
+
+/** '' for a file that does not exist, such as the ones that npm writes. */
+function readText(file: string): Promise<string> {
+  return readFile(file, 'utf8').catch((error: unknown) => {
+    if (codeOf(error) === 'ENOENT') return '';
+    throw error;
+  });
+}
+
+const PATH_ENTRY = /^ *\{ "path": "services\/(\w+)" \},?\n/gm;
 
 function pathEntry(name: string): string {
   return `    { "path": "services/${name}" },\n`;
@@ -80,24 +122,19 @@ function withServiceRow(text: string, row: string, name: string): string {
   return text.replace(section, () => `${section}${row}`);
 }
 
-async function linkPackage(root: string, { name, manifest }: Registered): Promise<void> {
-  const link = `node_modules/@azora/${name}`;
+async function linkPackage(root: string, name: string, link: string): Promise<void> {
+  await mkdir(path.dirname(link), { recursive: true });
+  // Windows lets an ordinary user create a junction, whose target is absolute.
+  const target = process.platform === 'win32' ? path.join(root, 'services', name) : `../../services/${name}`;
+  await symlink(target, link, 'junction').catch((error: unknown) => {
+    if (codeOf(error) !== 'EEXIST') throw error;
+  });
+}
+
+function lockEntries({ name, manifest }: Registered): Readonly<Record<string, unknown>> {
   const folder = `services/${name}`;
   const locked = LOCKED.flatMap((key) => (manifest[key] === undefined ? [] : [[key, manifest[key]] as const]));
-  const entries = { [link]: { resolved: folder, link: true }, [folder]: Object.fromEntries(locked) };
-  const withEntries = (text: string) => withPackages(text, entries);
-  await mkdir(path.join(root, path.dirname(link)), { recursive: true });
-  // Windows lets an ordinary user create a junction, whose target is absolute.
-  const target = process.platform === 'win32' ? path.join(root, folder) : `../../${folder}`;
-  await symlink(target, path.join(root, link), 'junction').catch((error: NodeJS.ErrnoException) => {
-    if (error.code !== 'EEXIST') throw error;
-  });
-  await edit(root, 'node_modules/.package-lock.json', withEntries);
-  const before = await readFile(path.join(root, 'package-lock.json'), 'utf8');
-  await edit(root, 'package-lock.json', withEntries);
-  // The next start would otherwise install all packages again.
-  const after = await readFile(path.join(root, 'package-lock.json'), 'utf8');
-  await edit(root, 'node_modules/.azora-installed', (hash) => (hash === hashOf(before) ? hashOf(after) : hash));
+  return { [`node_modules/@azora/${name}`]: { resolved: folder, link: true }, [folder]: Object.fromEntries(locked) };
 }
 
 /** Adds packages to the text of a lock file, in npm's order, and leaves every other line as it is. */
@@ -106,20 +143,4 @@ function withPackages(text: string, entries: Readonly<Record<string, unknown>>):
   const all = Object.entries({ ...lock.packages, ...entries });
   all.sort(([left], [right]) => left.localeCompare(right, 'en'));
   return `${JSON.stringify({ ...lock, packages: Object.fromEntries(all) }, null, 2)}\n`;
-}
-
-function hashOf(text: string): string {
-  return createHash('sha256').update(text).digest('hex');
-}
-
-/** Replaces a file when its text changes. A file that does not exist stays so. */
-async function edit(root: string, name: string, change: (text: string) => string): Promise<void> {
-  const file = path.join(root, name);
-  const text = await readFile(file, 'utf8').catch((error: unknown) => {
-    if (codeOf(error) === 'ENOENT') return undefined;
-    throw error;
-  });
-  if (text === undefined) return;
-  const changed = change(text);
-  if (changed !== text) await replaceFile(file, changed, { mode: 0o644 });
 }
