@@ -24,23 +24,31 @@ const REPLACEMENTS: Readonly<Record<string, (service: string) => string>> = {
  */
 export function serviceConfig(service: string) {
   const args = process.argv.slice(2);
-  const command = args
-    .filter((arg) => !arg.startsWith('-'))
-    .slice(0, 2)
-    .join(' ');
-  const asksForHelp = args.some((arg) => arg === '--help' || arg === '-h');
-  const replacement = REPLACEMENTS[command]?.(service);
-  if (replacement !== undefined && !asksForHelp) requireEngine(command, replacement);
+  const command = commandOf(args);
+  const replacement = replacementFor(args, service);
+  if (replacement !== undefined) requireEngine(command, replacement);
   // Prisma downloads its engine for every command, unless this variable names a file, which `generate` and the like never run.
   process.env['PRISMA_SCHEMA_ENGINE_BINARY'] ||= process.execPath;
   process.env['PRISMA_HIDE_UPDATE_MESSAGE'] ||= '1';
   process.env['CHECKPOINT_DISABLE'] ||= '1';
-  const connects = (replacement !== undefined || command.startsWith('studio')) && !asksForHelp;
+  const connects = replacement !== undefined || command === 'studio';
   return {
     schema: 'prisma/schema.prisma',
     migrations: { path: 'prisma/migrations', seed: `ts-node ../../prisma/seed.ts --service ${service}` },
     datasource: { url: connects && !args.includes('--url') ? urlOf(service, replacement !== undefined) : '' },
   };
+}
+
+/** The command of this repository for a command line of Prisma that needs the schema engine; undefined for any other one. */
+export function replacementFor(args: readonly string[], service: string): string | undefined {
+  const asksForHelp = args.some((arg) => arg === '--help' || arg === '-h');
+  return asksForHelp ? undefined : REPLACEMENTS[commandOf(args)]?.(service);
+}
+
+/** Its first two words, such as `migrate status`, or `studio`. */
+function commandOf(args: readonly string[]): string {
+  const [command = '', verb = ''] = args.filter((arg) => !arg.startsWith('-'));
+  return ['migrate', 'db'].includes(command) ? `${command} ${verb}` : command;
 }
 
 function requireEngine(command: string, replacement: string): void {
