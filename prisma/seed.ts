@@ -9,7 +9,7 @@ import type { SeedRequest } from '@azora/db-core';
 async function runSeedCommand(args: readonly string[]): Promise<void> {
   // Ctrl-C reaches the command as well, which stops at a safe point and sets the exit code.
   process.on('SIGINT', () => undefined);
-  // The output of the build goes to stderr, so that stdout is that of the seed alone.
+  // The output of the build goes to stderr, so that stdout contains only the output of the seed.
   process.exitCode = await runTool(['generate'], 2);
   if (process.exitCode === 0) process.exitCode = await runTool(['seed', ...args], 1);
 }

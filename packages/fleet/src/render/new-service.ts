@@ -1,6 +1,6 @@
 import type { NewService } from '../operations/new-service/create';
 
-/** What was made, and the commands that come next. */
+/** The result with the commands that come next. */
 export function newServiceText(name: string, made: NewService | undefined): string {
   if (made === undefined) return `${name}: nothing was written; run "npm run service:new -- ${name}" again`;
   if (!made.built) return `${name}: created ${made.folder}; run "npm run db:generate -- --service ${name}" to build it`;
