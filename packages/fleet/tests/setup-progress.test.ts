@@ -1,6 +1,6 @@
 import { PassThrough } from 'node:stream';
 import { withBuildRow } from '../src/operations/build';
-import { durationText, type ProgressEvent } from '../src/operations/fleet';
+import type { ProgressEvent } from '../src/operations/fleet';
 import { plainProgress } from '../src/render/progress';
 import { nextStepsText } from '../src/render/setup';
 
@@ -46,20 +46,11 @@ describe('progress in a pipe', () => {
 
     expect(stream.read().toString()).toBe('mint: created\nbuild: compiling services/mint\n');
   });
-
-  it.each([
-    [40, '0.0 s'],
-    [9_949, '9.9 s'],
-    [9_960, '10 s'],
-    [185_000, '3 min 5 s'],
-  ])('prints %i ms as %s', (milliseconds, text) => {
-    expect(durationText(milliseconds)).toBe(text);
-  });
 });
 
 describe('the end of setup', () => {
   it('names the next commands, and the seed if the databases have no rows', () => {
-    const report = { rows: [], status: [] };
+    const report = { rows: [], status: [], leftOut: [] };
 
     expect(nextStepsText({ ...report, seeded: undefined })).toContain('  npm run db:seed\n');
     expect(nextStepsText({ ...report, seeded: { rows: [], orphans: [] } })).toContain(

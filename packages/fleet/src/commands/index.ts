@@ -15,6 +15,7 @@ import { registerReset } from './reset';
 import { registerRestore } from './restore';
 import { registerSeed } from './seed';
 import { registerServer } from './server';
+import { registerService } from './service';
 import { registerSetup } from './setup';
 import { registerStatus } from './status';
 import { registerStudio } from './studio';
@@ -31,6 +32,7 @@ const COMMANDS = [
   registerCleanup,
   registerReset,
   registerGenerate,
+  registerService,
   registerServer,
   registerStudio,
   registerUrl,
