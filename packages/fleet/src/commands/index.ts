@@ -1,5 +1,6 @@
 import type { Command } from 'commander';
 import { registerBackup } from './backup';
+import { registerCheck } from './check';
 import type { Execute } from './command';
 import { registerDocs } from './docs';
 import { registerGenerate } from './generate';
@@ -17,6 +18,7 @@ import { registerUrl } from './url';
 const COMMANDS = [
   registerSetup,
   registerStatus,
+  registerCheck,
   registerMigrate,
   registerSeed,
   registerBackup,

@@ -6,7 +6,7 @@ import type { PasswordOf } from '../config/credentials';
 import { references, type SchemaModel, serviceOrder } from '../schema/schema-model';
 import { childEnvironment, type Environment } from '../system/child-environment';
 import { countOf, type RunOptions, type ServiceRow } from './fleet';
-import { findOrphans, type Orphans } from './references';
+import { lookUpAll, type Orphans } from './references';
 import { appUrl, type Target } from './targets';
 
 export interface SeedOptions extends RunOptions {
@@ -19,13 +19,13 @@ export interface SeedOptions extends RunOptions {
 
 export interface SeedReport {
   readonly rows: readonly ServiceRow<{ readonly volumeRows: number }>[];
-  /** References, after the run, to rows that do not exist in the other service. */
-  readonly orphans: readonly Orphans[];
+  /** References, after the run, to rows that do not exist in the other service; undefined after an interrupt. */
+  readonly orphans: readonly Orphans[] | undefined;
 }
 
 /**
- * Seeds the services with their app roles, in the order of their references, then checks that every reference resolves.
- * Leaves existing rows unchanged.
+ * Seeds the services with their app roles, in the order of their references, then looks up every reference. Leaves existing
+ * rows unchanged, so it also finds orphans that are older than the seed.
  * @throws {SuiteError} `SEED.NOT_BUILT`, `SEED.ENDED`
  */
 export async function seedFleet(
@@ -45,8 +45,8 @@ export async function seedFleet(
     scale: options.scale,
   };
   const rows = await runSeed(request, options);
-  const orphans = await findOrphans(references(schemaModel), targets);
-  return { rows, orphans };
+  const lookedUp = await lookUpAll(references(schemaModel), targets, { signal: options.signal });
+  return { rows, orphans: lookedUp?.filter(({ count }) => count > 0) };
 }
 
 /**

@@ -4,6 +4,7 @@ import type { Service } from '../config/registry';
 import type { Settings } from '../config/settings';
 import type { ScratchPlace } from '../postgres/scratch';
 import type { Environment } from '../system/child-environment';
+import { type FailedRow, toSuiteError } from './fleet';
 
 /** The location of one service's database. */
 export interface Target {
@@ -38,6 +39,33 @@ export async function openTargets(
 ): Promise<readonly Target[]> {
   const base = needsEmbedded(settings, services) ? await embeddedUrl(settings, onProgress) : settings.serverUrl;
   return Promise.all(services.map((service) => openTarget(settings, service, base)));
+}
+
+/**
+ * Locates the services like {@link openTargets}. A service whose server cannot be started is returned as a failed row, so
+ * that it does not prevent work on the others.
+ */
+export async function openAvailable(
+  settings: Settings,
+  services: readonly Service[],
+  onProgress: (line: string) => void,
+): Promise<{ readonly targets: readonly Target[]; readonly unavailable: readonly FailedRow[] }> {
+  const targets: Target[] = [];
+  const unavailable: FailedRow[] = [];
+  const base = needsEmbedded(settings, services) ? await embeddedUrl(settings, onProgress) : settings.serverUrl;
+  await Promise.all(
+    services.map(async (service) => {
+      try {
+        targets.push(await openTarget(settings, service, base));
+      } catch (error) {
+        unavailable.push({ service: service.name, state: 'failed', error: toSuiteError(error) });
+      }
+    }),
+  );
+  return {
+    targets: services.flatMap(({ name }) => targets.filter(({ service }) => service.name === name)),
+    unavailable,
+  };
 }
 
 async function embeddedUrl(settings: Settings, onProgress: (line: string) => void): Promise<DatabaseUrl> {

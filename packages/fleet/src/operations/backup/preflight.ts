@@ -3,35 +3,11 @@ import { SuiteError } from '@azora/db-core';
 import { compareHistory, readMigrations, splitStatements, withClient } from '@azora/db-migrate';
 import { readSetFile, textOf } from '../../backup-store/file';
 import type { DatabaseEntry, Manifest } from '../../backup-store/manifest';
-import { findSet, type OpenedSet, openSet } from '../../backup-store/set';
-import type { Storage } from '../../backup-store/storage';
-import type { Service } from '../../config/registry';
-import type { Settings } from '../../config/settings';
+import type { OpenedSet } from '../../backup-store/set';
 import type { Target } from '../targets';
 
 /** Space for the restored database and for sorting while its indexes are built, relative to its size. */
 const SPACE_FACTOR = 1.5;
-
-export interface SetSelection {
-  readonly settings: Settings;
-  readonly services: readonly Service[];
-  /** Whether `--service` named the services; otherwise those that the set has no database of are left out. */
-  readonly isNamed: boolean;
-}
-
-/**
- * Opens the set with this id, or the newest one for `latest`, and selects the services to work on.
- * @throws {SuiteError} `BACKUP.…`
- */
-export async function selectFromSet(
-  storage: Storage,
-  name: string,
-  { settings, services, isNamed }: SetSelection,
-): Promise<{ readonly set: OpenedSet; readonly services: readonly Service[] }> {
-  const set = await openSet(storage, await findSet(storage, name), settings.backups.secret);
-  const stored = new Set(set.manifest.databases.map(({ service }) => service));
-  return { set, services: isNamed ? services : services.filter((service) => stored.has(service.name)) };
-}
 
 /** A database of the set and its target. */
 export interface Pair {
@@ -145,9 +121,13 @@ async function slowIndexesOf(set: OpenedSet, { target, entry }: Pair): Promise<r
     const rows = entry.tables.find(({ name }) => name === table)?.rows ?? 0;
     const needed = rows * graphElementBytes(Number(dimensions));
     if (table === undefined || needed <= memory) return [];
-    const [takes, has] = [needed, memory].map((bytes) => `${Math.ceil(bytes / MIB).toLocaleString('en')} MiB`);
+    const [takes, has] = [needed, memory].map((bytes) => `${megabytesOf(bytes).toLocaleString('en')} MB`);
     return [
-      `${entry.service}: the vector index of ${table} (${dimensions} dimensions) needs about ${takes} and will be built slowly, because maintenance_work_mem is ${has}; raise it on the server if there is enough memory`,
+      `warning: ${entry.service}: the vector index of ${table} (${dimensions} dimensions) needs about ${takes} and will be built slowly, because maintenance_work_mem is ${has}; if the server has the memory, run there: ALTER SYSTEM SET maintenance_work_mem = '${megabytesOf(needed)}MB'; SELECT pg_reload_conf();`,
     ];
   });
+}
+
+function megabytesOf(bytes: number): number {
+  return Math.ceil(bytes / MIB);
 }
