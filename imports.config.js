@@ -47,7 +47,7 @@ exports.ROOMS = [
   {
     name: 'fleet-render',
     path: `${FLEET}/render`,
-    mayImport: ['^packages/(core|migrate)', `${FLEET}/(operations|postgres|config|schema)`],
+    mayImport: ['^packages/(core|migrate)', `${FLEET}/(system|operations|postgres|config|schema)`],
   },
   {
     name: 'fleet-commands',

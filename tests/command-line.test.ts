@@ -101,8 +101,10 @@ describe('azora-db', () => {
     expect(refused).toMatchObject({ exitCode: 2, stdout: expect.stringContaining('MIGRATION.DATA_LOSS') });
     const down = await run('migrate', 'down', '--accept-data-loss', '--json', '--service', 'workflow');
     const behind = await run('migrate', 'status', '--check', ...FEW);
+    const unchecked = await run('migrate', 'status', '--json', ...FEW);
     const up = await run('migrate', 'up', ...FEW);
 
+    expect({ exitCode: unchecked.exitCode, ok: json(unchecked).ok }).toEqual({ exitCode: 0, ok: false });
     expect(json(down).services).toEqual([
       { service: 'workflow', state: 'done', migrations: [expect.stringMatching(/_audit_log$/)] },
     ]);
@@ -125,6 +127,39 @@ describe('azora-db', () => {
 
     expect(list).toMatchObject({ exitCode: 0, stderr: '' });
     expect(json(list)).toMatchObject({ sets: [] });
+  });
+
+  it('prints one JSON document from every command, whose ok agrees with the exit code', async () => {
+    const set = ['--service', 'notification'];
+    expect(json(await run('backup', '--json', ...set))).toMatchObject({ ok: true });
+    const lines = [
+      ['status', '--check', ...set],
+      ['migrate', 'up', ...set],
+      ['migrate', 'plan', ...set],
+      ['migrate', 'status', '--check', ...set],
+      ['migrate', 'drift', '--check', ...set],
+      ['migrate', 'lint', ...set],
+      ['migrate', 'doctor', '--check', ...set],
+      ['backup', 'list'],
+      ['backup', 'prune'],
+      ['backup', 'verify', ...set],
+      ['restore', 'latest', ...set],
+      ['seed', '--reset', ...set],
+      ['server', 'status'],
+      ['server', 'start'],
+      ['pitr', 'status'],
+      ['pitr', 'base'],
+      ['url', 'notification'],
+      ['completion', 'bash'],
+    ];
+    const disagreeing: unknown[] = [];
+    for (const line of lines) {
+      const { exitCode, stdout } = await run(...line, '--json');
+      const { ok } = JSON.parse(stdout);
+      if (ok !== (exitCode === 0)) disagreeing.push({ line, exitCode, ok });
+    }
+
+    expect(disagreeing).toEqual([]);
   });
 
   it('drops nothing without --yes, and sets up again with it', async () => {
@@ -160,8 +195,8 @@ describe('azora-db', () => {
 
     it.each([
       ['an unknown service', ['status', '--service', 'mnit'], {}, 'Known services: agent'],
-      ['an unknown command', ['statsu'], {}, 'unknown command'],
-      ['an unknown option', ['status', '--jsn'], {}, 'unknown option'],
+      ['an unknown command', ['statsu'], {}, 'Did you mean "npx azora-db status"?'],
+      ['an unknown option', ['status', '--jsn'], {}, 'Did you mean --json?'],
       ['a bad number', ['migrate', 'down', '--steps', '0'], {}, 'at least 1'],
       ['a malformed URL', ['status'], { DATABASE_URL: `postgresql://u:${password}@:99999/x` }, 'DATABASE_URL'],
       [
@@ -192,10 +227,11 @@ describe('azora-db', () => {
     });
 
     it.each([
-      ['a missing argument', ['migrate', 'tag', '--json'], "missing required argument 'name'"],
-      ['an unknown option', ['status', '--jsn', '--json'], "unknown option '--jsn'"],
-      ['an unknown command', ['statsu', '--json'], "unknown command 'statsu'"],
-      ['a missing command', ['server', '--json'], "unknown option '--json'"],
+      ['a missing argument', ['migrate', 'tag', '--json'], "Missing required argument 'name'"],
+      ['an unknown option', ['status', '--jsn', '--json'], "Unknown option '--jsn'"],
+      ['an unknown command', ['statsu', '--json'], "Unknown command 'statsu'"],
+      ['--json before the command', ['--json', 'statsu'], "Unknown command 'statsu'"],
+      ['a missing command', ['server', '--json'], 'A command is missing'],
     ])('%s with --json: one JSON document on stdout', async (_title, args, message) => {
       const result = await azoraDb(args, { env });
 

@@ -180,10 +180,9 @@ describe('docs/errors.md', () => {
     ...Object.entries(DECLARED).map(([code, kind]): Construction => ({ code, kind, place: __filename })),
   ];
   const text = readFileSync(path.join(root, 'docs', 'errors.md'), 'utf8');
-  const rows = [...text.matchAll(/^\| `([A-Z0-9_.]+)` \| .* \| (\w+) \|$/gm)].map(([, code = '', kind = '']) => ({
-    code,
-    kind,
-  }));
+  const rows = [...text.matchAll(/^\| (.*)`([A-Z0-9_.]+)` \| .* \| (\w+) \|$/gm)].map(
+    ([, anchor = '', code = '', kind = '']) => ({ anchor, code, kind }),
+  );
 
   it('is about errors whose code and kind the sources show', () => {
     expect(unknown).toEqual([]);
@@ -194,6 +193,12 @@ describe('docs/errors.md', () => {
     const pairs = new Set(constructions.map(({ code, kind }) => `${code} ${kind}`));
 
     expect(rows.map(({ code, kind }) => `${code} ${kind}`)).toEqual([...pairs].sort());
+  });
+
+  it('has an anchor for each code, to which the message of the error points', () => {
+    const wrong = rows.filter(({ anchor, code }) => anchor !== `<a id="${code}"></a>`);
+
+    expect(wrong.map(({ code }) => `| <a id="${code}"></a>\`${code}\` | …`)).toEqual([]);
   });
 
   it('gives each code one kind', () => {

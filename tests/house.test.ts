@@ -4,6 +4,7 @@ import { findServices, type Service } from '@azora/db-fleet';
 import { repositoryRoot } from '@azora/db-testkit';
 
 const root = repositoryRoot();
+const { repository } = JSON.parse(readFileSync(path.join(root, 'package.json'), 'utf8'));
 const { version: VERSION } = JSON.parse(readFileSync(path.join(root, 'lerna.json'), 'utf8'));
 const NAMES = readdirSync(path.join(root, 'services')).sort();
 
@@ -79,6 +80,8 @@ describe('the house', () => {
       version: expect.any(String),
       description: expect.any(String),
       license: 'UNLICENSED',
+      repository: { ...repository, directory: `services/${name}` },
+      type: 'commonjs',
       engines: { node: '>=20.19' },
       main: 'dist/src/index.js',
       types: 'dist/src/index.d.ts',

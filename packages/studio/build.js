@@ -1,5 +1,5 @@
 // Builds the page into dist: env.js, page.js, page.css, lazy chunks and the licenses of the bundled packages.
-const { copyFileSync, mkdirSync, readdirSync, rmSync } = require('node:fs');
+const { copyFileSync, mkdirSync, readdirSync, rmSync, writeFileSync } = require('node:fs');
 const path = require('node:path');
 const esbuild = require('esbuild');
 const { lazyElk, patchStudio } = require('./build-patches');
@@ -19,6 +19,8 @@ function copy() {
   copyFileSync(path.join(SOURCE, 'env.js'), path.join(DIST, 'env.js'));
   copyFileSync(path.join(STUDIO, 'NOTICE'), path.join(DIST, 'NOTICE'));
   copyFileSync(path.join(STUDIO, 'LICENSE'), path.join(DIST, 'LICENSE'));
+  // The browser gets ES modules; the package itself is CommonJS.
+  writeFileSync(path.join(DIST, 'package.json'), `${JSON.stringify({ type: 'module' })}\n`);
 }
 
 async function build() {

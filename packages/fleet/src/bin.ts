@@ -1,14 +1,22 @@
-import { SuiteError } from '@azora/db-core';
 import { Command, CommanderError } from 'commander';
 import type { CommandContext, CommandResult, Execute } from './commands/command';
-import { EXIT_BAD_INPUT, EXIT_CODES_TEXT, EXIT_INTERRUPTED, exitCodeOf } from './commands/exit-codes';
-import { registerCommands } from './commands/index';
+import { EXIT_FAILED, EXIT_FOUND, EXIT_INTERRUPTED, exitCodeOf } from './commands/exit-codes';
+import { createProgram } from './commands/index';
+import {
+  describeInterruption,
+  interruptionData,
+  interruptionText,
+  RunStates,
+  stoppedText,
+} from './commands/interruption';
+import { asksForJson, usageError } from './commands/usage-error';
 import { findRoot } from './config/registry';
 import { readEnvironment } from './config/settings';
-import { toSuiteError } from './operations/fleet';
+import { isInterruption, type Progress, toSuiteError } from './operations/fleet';
 import { errorData, errorText } from './render/fleet';
-import { liveProgress, type ProgressView, plainProgress, silentProgress } from './render/progress';
+import { canRedraw, liveProgress, type ProgressView, plainProgress, silentProgress } from './render/progress';
 import type { Environment } from './system/child-environment';
+import { listenForInterrupt } from './system/interrupt';
 
 /** How the running command reports. */
 interface Output {
@@ -16,8 +24,12 @@ interface Output {
   readonly showsStack: boolean;
 }
 
-const interrupt = new AbortController();
 let running: Output | undefined;
+let view = plainProgress(process.stderr);
+/** The words of the running command, such as `migrate up`. */
+let commandName = '';
+const states = new RunStates();
+const interrupt = listenForInterrupt({ onFirst: announceInterrupt, onSecond: stopImmediately });
 
 const execute: Execute =
   (handler) =>
@@ -25,42 +37,53 @@ const execute: Execute =
     // Commander passes the command last. A parent's options count as well: `backup --json list`.
     const command = args.at(-1);
     const json = command instanceof Command && command.optsWithGlobals()['json'] === true;
-    const view = openView(json);
+    commandName = command instanceof Command ? wordsOf(command) : '';
+    view = openView(json);
     running = { json, showsStack: false };
     try {
       const environment = readEnvironment(findRoot(process.cwd()), process.env);
       running = { json, showsStack: environment['AZORA_DEBUG'] === '1' };
       const result = await handler(contextFor(view, environment), ...args);
-      await view.close();
-      print(result, json);
+      view.close();
+      if (isInterrupted()) reportInterrupted({ result }, json);
+      else print(result, json);
     } catch (error) {
-      await view.close();
-      report(error, running);
+      view.close();
+      if (isInterrupted()) reportInterrupted(isInterruption(error, interrupt) ? {} : { error }, json);
+      else report(error, running);
     }
     running = undefined;
-    if (interrupt.signal.aborted) process.exitCode = EXIT_INTERRUPTED;
+    if (interrupt.aborted) process.exitCode = EXIT_INTERRUPTED;
   };
+
+/** The studio runs until Ctrl-C, so that an interruption is its normal end. */
+function isInterrupted(): boolean {
+  return interrupt.aborted && commandName !== 'studio';
+}
+
+function wordsOf(command: Command): string {
+  const words: string[] = [];
+  for (let it: Command | null = command; it?.parent; it = it.parent) words.unshift(it.name());
+  return words.join(' ');
+}
 
 function openView(json: boolean): ProgressView {
   if (json) return silentProgress();
-  const live = process.stderr.isTTY && process.stderr.columns > 0;
-  return live ? liveProgress(process.stderr) : plainProgress(process.stderr);
+  return canRedraw(process.stderr, process.env) ? liveProgress(process.stderr) : plainProgress(process.stderr);
 }
 
-function contextFor(view: ProgressView, environment: Environment): CommandContext {
-  return {
-    workingDirectory: process.cwd(),
-    environment,
-    signal: interrupt.signal,
-    progress: view.report,
-    log: view.log,
+function contextFor({ report: show, log }: ProgressView, environment: Environment): CommandContext {
+  const progress: Progress = (event) => {
+    states.observe(event);
+    show(event);
   };
+  return { workingDirectory: process.cwd(), environment, signal: interrupt, progress, log };
 }
 
-function print(result: CommandResult, json: boolean): void {
-  const text = json ? JSON.stringify(result.data, null, 2) : result.text;
-  if (text !== '') process.stdout.write(`${text}\n`);
-  process.exitCode = result.exitCode ?? 0;
+function print({ data, text, exitCode = 0 }: CommandResult, json: boolean): void {
+  const output = json ? JSON.stringify({ ...data, ok: data.ok && exitCode === 0 }, null, 2) : text;
+  if (output !== '') process.stdout.write(`${output}\n`);
+  process.exitCode = exitCode;
 }
 
 function report(error: unknown, { json, showsStack }: Output): void {
@@ -76,11 +99,40 @@ function stackOf(error: Error): string {
   return `${error.stack}${cause}`;
 }
 
-/** The first Ctrl-C lets the command stop at its next safe point; the second one ends the process. */
-function onInterrupt(): void {
-  if (interrupt.signal.aborted) process.exit(EXIT_INTERRUPTED);
-  process.stderr.write('Interrupted; finishing the current step. Press Ctrl-C again to stop immediately\n');
-  interrupt.abort();
+/** The first Ctrl-C lets the command stop at its next safe point. */
+function announceInterrupt(): void {
+  const isStudio = commandName === 'studio';
+  const first = isStudio ? 'Stopping the studio' : 'Interrupted; finishing the current step';
+  const line = `${first}. Press Ctrl-C again to stop immediately`;
+  // The view of --json shows nothing, and stderr is for the person who waits.
+  if (running?.json === true) process.stderr.write(`${line}\n`);
+  else view.log(line);
+}
+
+function stopImmediately(): void {
+  view.close();
+  process.stderr.write(stoppedText(commandName));
+  process.exit(EXIT_INTERRUPTED);
+}
+
+/** Prints what the command did before it stopped, then the state that it leaves and the command that continues. */
+function reportInterrupted({ result, error }: { result?: CommandResult; error?: unknown }, json: boolean): void {
+  const succeeded = result !== undefined && [0, EXIT_FOUND].includes(result.exitCode ?? 0);
+  const interruption = describeInterruption(commandName, process.argv.slice(2), states.list(), succeeded);
+  if (json) {
+    const found = error === undefined ? {} : { error: errorData(toSuiteError(error)) };
+    const data = {
+      ...interruptionData(interruption),
+      ...result?.data,
+      ...found,
+      ok: false,
+    };
+    process.stdout.write(`${JSON.stringify(data, null, 2)}\n`);
+    return;
+  }
+  if (result !== undefined) print(result, json);
+  if (error !== undefined) report(error, { json, showsStack: running?.showsStack === true });
+  process.stderr.write(`${interruptionText(interruption)}\n`);
 }
 
 /** Node ends a process whose last promise can never settle. Without this report it would end silently with exit code 0. */
@@ -89,51 +141,22 @@ function reportUnfinished(): void {
   report(new Error('The command never finished: a promise was still pending'), running);
 }
 
-/** Commander has written the error to stderr already; a program that asked for JSON gets it on stdout as well. */
-function reportParseError(program: Command, { code, message }: CommanderError): void {
-  process.exitCode = EXIT_BAD_INPUT;
-  if (!asksForJson(program, process.argv.slice(2))) return;
-  const text = code === 'commander.help' ? 'A command is missing' : message.replace(/^error: /, '');
-  const error = new SuiteError('USAGE.INVALID_ARGUMENTS', text, {
-    kind: 'usage',
-    next: 'Run the command with --help to see its arguments and options',
-  });
-  report(error, { json: true, showsStack: false });
-}
-
-/** Whether `--json` is among the arguments as an option of its own, not as the value of another option. */
-function asksForJson(program: Command, args: readonly string[]): boolean {
-  const commands = [program];
-  for (let index = 0; index < args.length; index += 1) {
-    const arg = args[index] ?? '';
-    if (arg === '--') return false;
-    if (arg === '--json') return true;
-    const option = commands.flatMap(({ options }) => options).find(({ long, short }) => arg === long || arg === short);
-    if (option?.required) index += 1;
-    const subcommand = commands.at(-1)?.commands.find((it) => it.name() === arg);
-    if (option === undefined && subcommand !== undefined) commands.push(subcommand);
-  }
-  return false;
-}
-
 async function main(): Promise<void> {
   // The reader of a pipe may close it early: `azora-db … | head`.
-  process.stdout.on('error', (error: NodeJS.ErrnoException) => process.exit(error.code === 'EPIPE' ? 0 : 1));
-  process.on('SIGINT', onInterrupt);
-  process.on('SIGTERM', onInterrupt);
+  process.stdout.on('error', ({ code }: NodeJS.ErrnoException) => {
+    process.exit(interrupt.aborted ? EXIT_INTERRUPTED : code === 'EPIPE' ? 0 : EXIT_FAILED);
+  });
+  // Nobody reads the progress any more: the terminal was closed. The command still ends at a safe point.
+  process.stderr.on('error', () => undefined);
   process.once('beforeExit', reportUnfinished);
-  const program = new Command('azora-db')
-    .description('Sets up, migrates, seeds, checks, backs up and restores every database of the Azora suite')
-    .exitOverride()
-    .showHelpAfterError('(add --help to see the options)')
-    .addHelpText('after', `\n${EXIT_CODES_TEXT}`);
-  registerCommands(program, execute);
+  const program = createProgram(execute);
+  const args = process.argv.slice(2);
   try {
     await program.parseAsync();
   } catch (error) {
     if (!(error instanceof CommanderError)) throw error;
     if (error.exitCode === 0) process.exitCode = 0;
-    else reportParseError(program, error);
+    else report(usageError(program, args, error), { json: asksForJson(program, args), showsStack: false });
   }
 }
 

@@ -1,8 +1,8 @@
 import { parseDatabaseUrl, withUrlParts } from '@azora/db-core';
 import { findServices } from '../src/config/registry';
 import { readSettings } from '../src/config/settings';
-import { studioRole } from '../src/operations/studio/access';
 import { openStudioContext } from '../src/operations/studio/context';
+import { studioRole } from '../src/operations/targets';
 import type { GivenFleet } from './fleet-fixture';
 import { rowsOf } from './migrations-fixture';
 import { closeStudios, errorCodeOf, givenPeople, givenStudio, LEAK, removeStudios } from './studio-fixture';

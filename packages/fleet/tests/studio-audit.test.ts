@@ -1,6 +1,6 @@
 import os from 'node:os';
 import { withClient } from '@azora/db-migrate';
-import { studioRole } from '../src/operations/studio/access';
+import { studioRole } from '../src/operations/targets';
 import { readRoles } from '../src/postgres/dump/roles';
 import type { GivenFleet } from './fleet-fixture';
 import { rowsOf } from './migrations-fixture';

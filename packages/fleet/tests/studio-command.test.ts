@@ -1,11 +1,11 @@
 import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { mkdtemp, rm, writeFile } from 'node:fs/promises';
-import { createServer, type Socket } from 'node:net';
+import { type AddressInfo, createServer, type Server, type Socket } from 'node:net';
 import os from 'node:os';
 import path from 'node:path';
 import { json } from 'node:stream/consumers';
-import { studioRole } from '../src/operations/studio/access';
+import { studioRole } from '../src/operations/targets';
 import { openBrowser } from '../src/studio/run';
 import type { GivenFleet } from './fleet-fixture';
 import { rowsOf } from './migrations-fixture';
@@ -163,18 +163,44 @@ it.each([
   expect(studio.output()).toContain(`[${code}]`);
 });
 
-it('rejects a port that is in use', async () => {
+it('rejects a port of --port that is in use, and names it', async () => {
   const other = createServer();
-  const port = await new Promise<number>((resolve) => {
-    other.listen(0, '127.0.0.1', () => resolve((other.address() as { port: number }).port));
-  });
+  const port = await listenOn(other, 0);
 
   const studio = run('--port', String(port));
   const code = await studio.exit;
   other.close();
 
-  expect([code, /\[STUDIO.CANNOT_LISTEN\]/.test(studio.output())]).toEqual([2, true]);
+  expect(code).toBe(2);
+  expect(studio.output()).toContain(`Another program, such as another studio, listens on port ${port}.`);
+  expect(studio.output()).toContain('[STUDIO.CANNOT_LISTEN]');
 });
+
+it('uses the next free port without --port', async () => {
+  const other = createServer();
+  // Fails when a studio of another run uses the port; then the port is in use all the same.
+  await listenOn(other, 5180).catch(() => undefined);
+
+  const studio = run();
+  const [, , port] = await studio.says(ADDRESS);
+  other.close();
+
+  expect(Number(port)).toBeGreaterThan(5180);
+  expect(studio.output()).toContain('Port 5180 is in use; trying 5181');
+});
+
+it.each(['65536', '-1', ''])('rejects --port %j as invalid usage', async (port) => {
+  const studio = run(`--port=${port}`);
+
+  expect(await studio.exit).toBe(2);
+  expect(studio.output()).toContain('It must be a whole number from 0 to 65535.');
+});
+
+async function listenOn(server: Server, port: number): Promise<number> {
+  server.listen(port, '127.0.0.1');
+  await once(server, 'listening');
+  return (server.address() as AddressInfo).port;
+}
 
 it('takes the password from .env', async () => {
   const file = path.join(fleet.root, '.env');

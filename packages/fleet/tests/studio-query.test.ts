@@ -1,5 +1,5 @@
 import { request as httpRequest } from 'node:http';
-import { studioRole } from '../src/operations/studio/access';
+import { studioRole } from '../src/operations/targets';
 import { answerQuery } from '../src/studio/query';
 import { startServer } from '../src/studio/server';
 import { TIME_LIMITS } from '../src/studio/transaction';

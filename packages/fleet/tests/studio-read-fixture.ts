@@ -120,6 +120,7 @@ const EMPTY: Storage = {
   begin: none,
   read: none,
   readText: none,
+  unfinished: async () => [],
   writeText: none,
   remove: none,
 };

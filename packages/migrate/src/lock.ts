@@ -19,21 +19,24 @@ export interface RunnerLockOptions {
   readonly runnerTimeoutMs?: number | undefined;
   /** Receives a sentence each time the run starts to wait for another session. */
   readonly onWait?: ((reason: string) => void) | undefined;
+  /** Once aborted, a run no longer waits for another run. */
+  readonly signal?: AbortSignal | undefined;
 }
 
 /**
  * Runs `work` as the only migration runner of the database. The lock belongs to the session, so it goes away with the
  * process.
- * @throws {SuiteError} `MIGRATION.LOCKED` naming the holder, after `runnerTimeoutMs`
+ * @throws {SuiteError} `MIGRATION.LOCKED` naming the holder, after `runnerTimeoutMs`; the reason of the signal when it was
+ *   aborted during the wait
  */
 export async function withMigrationLock<Result>(
   client: ClientBase,
-  { runnerTimeoutMs = DEFAULT_RUNNER_TIMEOUT_MS, onWait }: RunnerLockOptions,
+  { runnerTimeoutMs = DEFAULT_RUNNER_TIMEOUT_MS, onWait, signal }: RunnerLockOptions,
   work: () => Promise<Result>,
 ): Promise<Result> {
   if (!(await tryLock(client))) {
     onWait?.(`waiting for another migration run: ${await lockHolder(client)}`);
-    await waitForLock(client, runnerTimeoutMs);
+    await waitForLock(client, runnerTimeoutMs, signal);
   }
   try {
     return await work();
@@ -46,12 +49,17 @@ export async function withMigrationLock<Result>(
  * Polls for the lock. A statement that waits in pg_advisory_lock() holds a snapshot, and a CREATE INDEX CONCURRENTLY of the
  * runner that has the lock waits for every older snapshot: the two would wait for each other.
  */
-async function waitForLock(client: ClientBase, runnerTimeoutMs: number): Promise<void> {
+async function waitForLock(
+  client: ClientBase,
+  runnerTimeoutMs: number,
+  signal: AbortSignal | undefined,
+): Promise<void> {
   const deadline = performance.now() + runnerTimeoutMs;
   for (let pause = FIRST_PAUSE_MS; ; pause = Math.min(pause * 2, LONGEST_PAUSE_MS)) {
     const left = deadline - performance.now();
     if (left <= 0) break;
-    await sleep(Math.min(left, pause * (0.5 + Math.random())));
+    await sleep(Math.min(left, pause * (0.5 + Math.random())), undefined, { signal }).catch(() => undefined);
+    signal?.throwIfAborted();
     if (await tryLock(client)) return;
   }
   throw new SuiteError('MIGRATION.LOCKED', 'Another session is migrating this database', {

@@ -6,12 +6,16 @@ import { Readable } from 'node:stream';
 import { pipeline } from 'node:stream/promises';
 import { SuiteError } from '@azora/db-core';
 import { syncDirectory } from '../system/atomic-files';
-import { processStart } from '../system/processes';
+import { fileRemnantsIn, type Leftover, orAbsent, ownedRemnant } from '../system/leftovers';
+import { OWNER_MARK, ownerMark } from '../system/owners';
 import { codeOf, isFileError, reasonOf } from '../system/system-errors';
 import { type Chunks, fileMissing, keepSourceError, SET_ID, type SetWriter, type Storage } from './storage';
 
-/** `<set>.part-<pid>-<start time of that process>`: a set in progress, or the remains of a killed process. */
-const PART = /^(.+)\.part-(\d+)-([\w-]+)$/;
+const ID = SET_ID.source.slice(1, -1);
+/** `<set>.part-<pid>-<start time of that process>@<machine>`: a set in progress, or the remains of a killed process. */
+const PART = new RegExp(`^${ID}\\.part-(?<mark>${OWNER_MARK})$`);
+/** The draft of a file in a finished set. */
+const DRAFT = /^verified\.json\.[0-9a-f]{8}$/;
 
 /** Keeps backup sets in a directory that only its owner can read. The first backup creates the directory. */
 export function directoryStorage(directory: string): Storage {
@@ -34,12 +38,13 @@ export function directoryStorage(directory: string): Storage {
     readText: (set, file) => ifExists(directory, NO_FILE, () => readFile(at(set, file), 'utf8')),
     writeText: (set, file, text) => guarded(directory, () => replaceFile(at(set, file), text)),
     remove: (set) => guarded(directory, () => removeSet(directory, set)),
+    unfinished: () => guarded(directory, () => findUnfinished(directory)),
   };
 }
 
 async function beginSet(directory: string, set: string): Promise<SetWriter> {
   await mkdir(directory, { recursive: true, mode: 0o700 });
-  await removeAbandoned(directory);
+  for (const { state, remove } of await findUnfinished(directory)) if (state === 'unused') await remove();
   const part = await partOf(directory, set);
   await mkdir(part, { mode: 0o700 });
   return {
@@ -59,8 +64,7 @@ async function beginSet(directory: string, set: string): Promise<SetWriter> {
 }
 
 async function partOf(directory: string, set: string): Promise<string> {
-  const start = (await processStart(process.pid)) ?? 'unknown';
-  return path.join(directory, `${set}.part-${process.pid}-${start}`);
+  return path.join(directory, `${set}.part-${await ownerMark()}`);
 }
 
 async function writeStream(file: string, source: Chunks): Promise<void> {
@@ -88,12 +92,17 @@ async function removeSet(directory: string, set: string): Promise<void> {
   await rm(part, { recursive: true });
 }
 
-async function removeAbandoned(directory: string): Promise<void> {
-  for (const name of await readdir(directory)) {
-    const [, set = '', pid, start] = PART.exec(name) ?? [];
-    if (!SET_ID.test(set) || (await processStart(Number(pid))) === start) continue;
-    await rm(path.join(directory, name), { recursive: true, force: true });
-  }
+async function findUnfinished(directory: string): Promise<readonly Leftover[]> {
+  const names = (await orAbsent(readdir(directory))) ?? [];
+  const found = await Promise.all(
+    names.map(async (name): Promise<readonly Leftover[]> => {
+      const at = path.join(directory, name);
+      if (SET_ID.test(name)) return fileRemnantsIn(at, DRAFT);
+      const mark = PART.exec(name)?.groups?.['mark'];
+      return mark === undefined ? [] : [await ownedRemnant(at, mark, 'unfinished backup set')];
+    }),
+  );
+  return found.flat();
 }
 
 async function subfolders(folder: string): Promise<readonly string[]> {

@@ -1,9 +1,13 @@
 import { Readable } from 'node:stream';
 import {
+  AbortMultipartUploadCommand,
   DeleteObjectsCommand,
   GetObjectCommand,
   type GetObjectCommandOutput,
   HeadObjectCommand,
+  ListMultipartUploadsCommand,
+  type ListMultipartUploadsCommandInput,
+  type ListMultipartUploadsCommandOutput,
   PutObjectCommand,
   paginateListObjectsV2,
   S3Client,
@@ -38,6 +42,16 @@ export interface Bucket {
   upload(name: string, source: Chunks): Promise<void>;
   /** Removes at most one page of objects. */
   remove(names: readonly string[]): Promise<void>;
+  /** The multipart uploads that are not finished; none when the credentials may not list them. */
+  uploads(): Promise<readonly StartedUpload[]>;
+  /** Ends an upload and removes its parts. */
+  abort(upload: StartedUpload): Promise<void>;
+}
+
+export interface StartedUpload {
+  readonly name: string;
+  readonly id: string;
+  readonly started: Date;
 }
 
 interface StoredObject {
@@ -53,6 +67,7 @@ interface StoredObject {
 const PART_BYTES = 16 * 2 ** 20;
 const CONCURRENT_PARTS = 2;
 export const LARGEST_BYTES = PART_BYTES * 10_000;
+const UPLOADS_NOT_LISTED: readonly string[] = ['AccessDenied', 'NotImplemented', 'MethodNotAllowed'];
 /** Without it the SDK waits as long as the operating system does, which is minutes. */
 const CONNECT_TIMEOUT_MS = 10_000;
 
@@ -86,6 +101,10 @@ export function openBucket({ bucket: Bucket, prefix, text: location }: S3Locatio
         const params = { ...at(name), Body: Readable.from(chunks) };
         return coded(new Upload({ client, params, ...options }).done());
       });
+    },
+    uploads: () => coded(listUploads(client, Bucket, prefix)),
+    abort: async ({ name, id }) => {
+      await coded(unlessMissing(client.send(new AbortMultipartUploadCommand({ ...at(name), UploadId: id }))));
     },
     remove: (names) =>
       coded(
@@ -136,6 +155,31 @@ async function* listPages(
       modified: LastModified,
     }));
   }
+}
+
+/** Listing needs a permission that backups do not need, and some servers do not know the request. */
+async function listUploads(client: S3Client, Bucket: string, Prefix: string): Promise<readonly StartedUpload[]> {
+  const found: StartedUpload[] = [];
+  let after: Partial<ListMultipartUploadsCommandInput> | undefined = {};
+  while (after !== undefined) {
+    const page: ListMultipartUploadsCommandOutput | undefined = await unlessNotListed(
+      client.send(new ListMultipartUploadsCommand({ Bucket, Prefix, ...after })),
+    );
+    for (const { Key = '', UploadId = '', Initiated = new Date() } of page?.Uploads ?? [])
+      found.push({ name: Key.slice(Prefix.length), id: UploadId, started: Initiated });
+    after =
+      page?.IsTruncated === true
+        ? { KeyMarker: page.NextKeyMarker, UploadIdMarker: page.NextUploadIdMarker }
+        : undefined;
+  }
+  return found;
+}
+
+async function unlessNotListed<Result>(answer: Promise<Result>): Promise<Result | undefined> {
+  return answer.catch((error: Thrown) => {
+    if (UPLOADS_NOT_LISTED.includes(errorCode(error))) return undefined;
+    throw error;
+  });
 }
 
 /**
@@ -196,7 +240,7 @@ async function removeObjects(client: S3Client, Bucket: string, keys: readonly st
 async function unlessMissing<Result>(answer: Promise<Result>): Promise<Result | undefined> {
   return answer.catch((error: { readonly name?: string }) => {
     // The answer to HEAD has no body and so no error code of the server.
-    if (error.name === 'NoSuchKey' || error.name === 'NotFound') return undefined;
+    if (['NoSuchKey', 'NotFound', 'NoSuchUpload'].includes(error.name ?? '')) return undefined;
     throw error;
   });
 }

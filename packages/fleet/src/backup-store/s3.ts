@@ -1,10 +1,11 @@
 import type { Environment } from '../system/child-environment';
+import { type Leftover, UNKNOWN_KEPT_MS } from '../system/leftovers';
 import { textOf } from './file';
 import { type Bucket, filesLost, fileTooLarge, LARGEST_BYTES, openBucket, type S3Location } from './s3-bucket';
 import { CHECKSUM_FILE, type Chunks, fileMissing, SET_ID, type SetWriter, type Storage } from './storage';
 
-/** An unfinished set counts as abandoned when nothing was added to it for this long. */
-const ABANDONED_AFTER_MS = 24 * 3_600_000;
+/** An upload shows only when it began, and a large file over a slow network takes days. */
+const UPLOAD_KEPT_MS = 7 * 24 * 3_600_000;
 const CONCURRENT_REQUESTS = 16;
 
 /** Keeps backup sets in a bucket. */
@@ -14,7 +15,7 @@ export function s3Storage(location: S3Location, environment: Environment): Stora
     location: bucket.location,
     list: async () => (await findSets(bucket)).filter(({ isComplete }) => isComplete).map(({ set }) => set),
     begin: async (set) => {
-      await removeAbandoned(bucket);
+      for (const { state, remove } of await findUnfinished(bucket)) if (state === 'unused') await remove();
       return s3Writer(bucket, set);
     },
     read: async (set, file) => {
@@ -28,6 +29,7 @@ export function s3Storage(location: S3Location, environment: Environment): Stora
     },
     writeText: (set, file, text) => bucket.put(`${set}/${file}`, text),
     remove: (set) => removeFolder(bucket, set),
+    unfinished: () => findUnfinished(bucket),
   };
 }
 
@@ -113,18 +115,44 @@ async function findSets(bucket: Bucket): Promise<readonly FoundSet[]> {
   return found;
 }
 
-/** A bucket does not tell which process writes a set, so unfinished sets are kept for a day. */
-async function removeAbandoned(bucket: Bucket): Promise<void> {
-  const limit = Date.now() - ABANDONED_AFTER_MS;
+/** A bucket does not tell which process writes a set: what changed within a day may belong to a running backup. */
+async function findUnfinished(bucket: Bucket): Promise<readonly Leftover[]> {
+  const uploads = (await bucket.uploads()).filter(({ name }) => SET_ID.test(setOf(name)));
+  const found = uploads.map((upload): Leftover => {
+    const at = `${bucket.location}/${upload.name}`;
+    const remnant = remnantOf(at, 'unfinished upload', upload.started, UPLOAD_KEPT_MS);
+    return { ...remnant, bytes: async () => undefined, remove: () => bucket.abort(upload) };
+  });
+  const growing = uploads.filter((_, index) => found[index]?.state === 'unknown').map(({ name }) => setOf(name));
   for (const { set, isComplete } of await findSets(bucket)) {
-    if (!isComplete && (await newestChange(bucket, set)) < limit) await removeFolder(bucket, set);
+    if (isComplete) continue;
+    const { bytes, changed } = await usageOf(bucket, set);
+    const remnant = remnantOf(`${bucket.location}/${set}`, 'unfinished backup set', changed, UNKNOWN_KEPT_MS);
+    found.push({
+      ...remnant,
+      // A large file becomes visible only when its upload ends.
+      ...(growing.includes(set) ? { state: 'unknown' } : {}),
+      bytes: async () => bytes,
+      remove: () => removeFolder(bucket, set),
+    });
   }
+  return found;
 }
 
-async function newestChange(bucket: Bucket, set: string): Promise<number> {
-  let newest = 0;
+function setOf(name: string): string {
+  return name.split('/')[0] ?? '';
+}
+
+function remnantOf(name: string, what: string, changed: Date, keptMs: number) {
+  const state = Date.now() - changed.getTime() > keptMs ? 'unused' : 'unknown';
+  return { kind: 'remnant', what, name, since: changed, state } as const;
+}
+
+async function usageOf(bucket: Bucket, set: string): Promise<{ readonly bytes: number; readonly changed: Date }> {
+  let [newest, size] = [0, 0];
   for await (const page of bucket.pages(set)) {
     newest = Math.max(newest, ...page.map(({ modified }) => modified.getTime()));
+    size += page.reduce((sum, { bytes }) => sum + bytes, 0);
   }
-  return newest;
+  return { bytes: size, changed: new Date(newest) };
 }

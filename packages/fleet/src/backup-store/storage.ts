@@ -1,6 +1,7 @@
 import { randomBytes } from 'node:crypto';
 import type { Readable } from 'node:stream';
 import { SuiteError } from '@azora/db-core';
+import type { Leftover } from '../system/leftovers';
 
 export type Chunks = AsyncIterable<Uint8Array>;
 
@@ -19,6 +20,8 @@ export interface Storage {
   /** Adds a file to a finished set, or replaces one. */
   writeText(set: string, path: string, text: string): Promise<void>;
   remove(set: string): Promise<void>;
+  /** The unfinished sets and files of other processes. */
+  unfinished(): Promise<readonly Leftover[]>;
 }
 
 export interface SetWriter {

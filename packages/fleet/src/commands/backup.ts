@@ -8,7 +8,15 @@ import type { Settings } from '../config/settings';
 import type { RowFormat } from '../operations/backup/dump';
 import type { Reference } from '../schema/schema-model';
 import type { CommandResult, Execute, Register } from './command';
-import { type FleetFlags, openSuite, parseWhole, type Suite, withFleetFlags, withJson } from './command';
+import {
+  type FleetFlags,
+  openSuite,
+  parseWhole,
+  requireServices,
+  type Suite,
+  withFleetFlags,
+  withJson,
+} from './command';
 import { EXIT_FAILED, EXIT_FOUND, exitCodeOfRows } from './exit-codes';
 
 const LOCATION = 'a directory, or s3://bucket/prefix (default: AZORA_BACKUP_DIR, otherwise .azora/backups)';
@@ -21,9 +29,7 @@ export const registerBackup: Register = (program, execute) => {
     .summary('back up all databases as one set; list, verify and prune sets')
     .description(
       'Backs up all databases as one set. The snapshots are taken within milliseconds of each other; with --fence they agree exactly. "backup verify" proves the set by restoring it.',
-    )
-    // Otherwise options that both commands have would go to this one.
-    .enablePositionalOptions();
+    );
   addCreate(backup, execute);
   for (const register of [registerVerify, registerList, registerPrune]) register(backup, execute);
 };
@@ -53,7 +59,8 @@ function addCreate(backup: Command, execute: Execute): void {
       execute(async (context, flags: CreateFlags): Promise<CommandResult> => {
         const suite = await openSuite(context, flags);
         const { settings, services } = suite;
-        const { openAvailable } = await import('../operations/targets.js');
+        const { leftOutText, openAvailable } = await import('../operations/targets.js');
+        const { openScope, sweepRemnants } = await import('../operations/leftovers.js');
         const { backUpFleet } = await import('../operations/backup/create.js');
         const { backupData, backupText } = await import('../render/backup.js');
         const { progress, signal, log } = context;
@@ -69,9 +76,11 @@ function addCreate(backup: Command, execute: Execute): void {
           references: await readReferences(suite, log),
           log,
         };
-        const { targets, unavailable } = await openAvailable(settings, services, log);
-        const report = await backUpFleet(targets, { ...request, unavailable }, { progress, signal });
-        const isPartial = report.manifest !== undefined && report.manifest.missing.length > 0;
+        const { targets, leftOut, unavailable } = await openAvailable(settings, services, log, signal);
+        for (const it of leftOut) log(leftOutText(it));
+        await sweepRemnants(await openScope(suite, targets), log);
+        const report = await backUpFleet(targets, { ...request, leftOut, unavailable }, { progress, signal });
+        const isPartial = report.manifest !== undefined && report.rows.some(({ state }) => state === 'failed');
         const text = backupText(report, argumentOf(storage, flags.out, report.set));
         return { data: backupData(report), text, exitCode: isPartial ? EXIT_FAILED : exitCodeOfRows(report.rows) };
       }),
@@ -84,8 +93,10 @@ const registerVerify: Register = (backup, execute) => {
     .description('prove a set by restoring it into scratch databases; exit 4 if a problem is found')
     .action(
       execute(async (context, name: string, flags: FleetFlags & FromFlag) => {
-        const { settings, services, allServices } = await openSuite(context, flags);
+        const suite = await openSuite(context, flags);
+        const { settings, services, allServices } = suite;
         const { openTargets } = await import('../operations/targets.js');
+        const { openScope, sweepRemnants } = await import('../operations/leftovers.js');
         const { verifySet } = await import('../operations/backup/verify.js');
         const { readSchemaModel, references } = await import('../schema/schema-model.js');
         const { verifyData, verifyText } = await import('../render/backup.js');
@@ -94,7 +105,8 @@ const registerVerify: Register = (backup, execute) => {
         const selected = await selectNamedSet(settings, { name, services, isNamed, command, ...flags });
         const { progress, signal, log } = context;
         for (const note of selected.notes) log(note);
-        const targets = await openTargets(settings, selected.services, log);
+        const targets = await openTargets(requireServices(settings, selected.services), selected.services, log, signal);
+        await sweepRemnants(await openScope(suite, targets), log);
         const { home, environment } = settings;
         const request = {
           set: selected.set,
@@ -113,14 +125,14 @@ const registerList: Register = (backup, execute) => {
     .description('list all sets: age, databases, size, encrypted, masked, verified')
     .action(
       execute(async (context, flags: FromFlag) => {
-        const { settings, allServices } = await openSuite(context, {});
+        const { settings, services } = await openSuite(context, {});
         const { listSets } = await import('../operations/backup/sets.js');
         const { listText } = await import('../render/backup.js');
         const storage = await openBackups(settings, flags.from);
         const sets = await listSets(storage);
         return {
-          data: { location: storage.location, sets },
-          text: listText(sets, storage.location, { services: allServices, now: new Date() }),
+          data: { ok: true, location: storage.location, sets },
+          text: listText(sets, storage.location, { services, now: new Date() }),
         };
       }),
     );
@@ -151,7 +163,7 @@ const registerPrune: Register = (backup, execute) => {
         const { pruneText } = await import('../render/backup.js');
         const removing = flags.yes === true;
         const pruned = await pruneSets(await openBackups(settings, flags.from), flags, removing);
-        return { data: { ...pruned, done: removing }, text: pruneText(pruned, removing) };
+        return { data: { ok: true, ...pruned, done: removing }, text: pruneText(pruned, removing) };
       }),
     );
 };

@@ -1,3 +1,4 @@
+import { selectInEnvironment } from '../config/registry';
 import { type FleetFlags, openSuite, type Register, withFleetFlags } from './command';
 import { EXIT_FOUND, exitCodeOfRows } from './exit-codes';
 
@@ -19,11 +20,13 @@ export const registerCheck: Register = (program, execute) => {
         const names = new Set(services.map(({ name }) => name));
         const asked = all.filter(({ service }) => names.has(service));
         const needed = new Set([...names, ...asked.map(({ target }) => target.service)]);
+        const set = selectInEnvironment(allServices, settings.selected, undefined);
         const { progress, signal, log } = context;
         const owners = await openTargets(
           settings,
-          allServices.filter(({ name }) => needed.has(name)),
+          set.filter(({ name }) => needed.has(name)),
           log,
+          signal,
         );
         const targets = owners.filter(({ service }) => names.has(service.name));
         const rows = await checkFleet({ targets, owners, references: asked }, { progress, signal });

@@ -1,6 +1,6 @@
 import { SuiteError } from '@azora/db-core';
 import { type Command, InvalidArgumentError } from 'commander';
-import { findRoot, findServices, type Service, selectServices } from '../config/registry';
+import { findRoot, findServices, type Service, selectInEnvironment } from '../config/registry';
 import { readSettings, type Settings } from '../config/settings';
 import type { Progress } from '../operations/fleet';
 
@@ -16,9 +16,16 @@ export interface CommandContext {
   readonly log: (line: string) => void;
 }
 
+/** The document of `--json`. */
+export interface ResultData {
+  /** Whether the command did its work and found nothing wrong. The entry point prints false for each exit code but 0. */
+  readonly ok: boolean;
+  readonly [field: string]: unknown;
+}
+
 /** The result of a command: `--json` prints `data`, and people read `text`. */
 export interface CommandResult {
-  readonly data: unknown;
+  readonly data: ResultData;
   readonly text: string;
   /** 0 without it. */
   readonly exitCode?: number;
@@ -46,7 +53,7 @@ export interface FleetFlags {
 export interface Suite {
   readonly settings: Settings;
   readonly allServices: readonly Service[];
-  /** The services that `--service` names; all services without it. */
+  /** The services that `--service` names; without it those of `AZORA_SERVICES`, or all. */
   readonly services: readonly Service[];
 }
 
@@ -62,13 +69,20 @@ export function withJson(command: Command): Command {
 
 /**
  * Reads the checkout around the working directory, its services and its settings.
- * @throws {SuiteError} `REGISTRY.…`, `CONFIG.…`, `USAGE.UNKNOWN_SERVICE`
+ * @throws {SuiteError} `REGISTRY.…`, `CONFIG.…`, `USAGE.UNKNOWN_SERVICE`, `USAGE.SERVICE_NOT_SELECTED`
  */
 export async function openSuite(context: CommandContext, flags: FleetFlags): Promise<Suite> {
   const root = findRoot(context.workingDirectory);
   const allServices = await findServices(root);
-  const services = selectServices(allServices, flags.service);
-  return { settings: readSettings(root, allServices, context.environment), allServices, services };
+  const settings = readSettings(root, allServices, context.environment);
+  const services = selectInEnvironment(allServices, settings.selected, flags.service);
+  const required = new Set(flags.service ?? settings.selected);
+  return { settings: { ...settings, required }, allServices, services };
+}
+
+/** The settings of a command that must leave out none of these services, such as a restore of a set that holds them. */
+export function requireServices(settings: Settings, services: readonly Service[]): Settings {
+  return { ...settings, required: new Set(services.map(({ name }) => name)) };
 }
 
 /** A parser for commander that accepts whole numbers from `least` on. */

@@ -17,7 +17,10 @@ export const registerDocs: Register = (program, execute) => {
         const { renderStructures } = await import('../operations/documents/structure.js');
         const check = flags.check === true;
         const schemaModel = await readSchemaModel(suite.allServices);
-        const structures = await renderStructures(suite.settings, suite.allServices, { onProgress: context.log });
+        const structures = await renderStructures(suite.settings, suite.allServices, {
+          onProgress: context.log,
+          signal: context.signal,
+        });
         const stale = await writeDocuments(suite.settings.root, schemaModel, suite.allServices, { check, structures });
         const found = check && stale.length > 0;
         const changed = `${check ? 'stale' : 'written'}: ${stale.join(', ')}`;

@@ -1,9 +1,15 @@
-import type { Command } from 'commander';
+import { Command } from 'commander';
+import { suiteVersion } from '../config/registry';
 import { registerBackup } from './backup';
 import { registerCheck } from './check';
-import type { Execute } from './command';
+import { registerCleanup } from './cleanup';
+import { type Execute, withJson } from './command';
+import { registerCompletion } from './completion';
 import { registerDocs } from './docs';
+import { addExamples } from './examples';
+import { EXIT_CODES_TEXT } from './exit-codes';
 import { registerGenerate } from './generate';
+import { registerHelp } from './help';
 import { registerMigrate } from './migrate';
 import { registerPitr } from './pitr';
 import { registerReset } from './reset';
@@ -24,15 +30,35 @@ const COMMANDS = [
   registerBackup,
   registerRestore,
   registerPitr,
+  registerCleanup,
   registerReset,
   registerGenerate,
   registerServer,
   registerStudio,
   registerUrl,
   registerDocs,
+  registerCompletion,
 ];
 
-/** Adds all commands, in the order in which `--help` lists them. */
-export function registerCommands(program: Command, execute: Execute): void {
+/**
+ * The command line with all commands, in the order in which `--help` lists them. It throws a `CommanderError` instead of
+ * ending the process, and leaves it to the caller to print that error.
+ */
+export function createProgram(execute: Execute): Command {
+  const program = withJson(new Command('azora-db'))
+    .description('Sets up, migrates, seeds, checks, backs up and restores every database of the Azora suite')
+    .version(suiteVersion(), '-V, --version', 'print the version')
+    .exitOverride()
+    .configureOutput({ outputError: () => undefined })
+    .showSuggestionAfterError(false)
+    .addHelpText('after', `\n${EXIT_CODES_TEXT}`);
   for (const register of COMMANDS) register(program, execute);
+  registerHelp(program);
+  addExamples(program);
+  // Otherwise a group takes `--json` although it is the value of an option: "migrate down --to --json".
+  for (const group of [program, ...program.commands.filter((it) => it.commands.length > 0)]) {
+    group.enablePositionalOptions();
+    if (!group.options.some(({ long }) => long === '--json')) withJson(group);
+  }
+  return program;
 }

@@ -122,7 +122,7 @@ const registerTag: Register = (migrate, execute) => {
         const { openTargets } = await import('../operations/targets.js');
         const { tagFleet } = await import('../operations/migrations/tags.js');
         const { countsText, failuresText, rowsData } = await import('../render/fleet.js');
-        const targets = await openTargets(settings, services, context.log);
+        const targets = await openTargets(settings, services, context.log, context.signal);
         const { rows, written } = await tagFleet(settings.root, name, targets, { signal: context.signal });
         if (written === undefined) {
           const text = [failuresText(rows), `${countsText(rows)}; no tag written`];
@@ -145,8 +145,10 @@ const registerStatus: Register = (migrate, execute) => {
         const { historyText } = await import('../render/migrations.js');
         const { rowsData } = await import('../render/fleet.js');
         const rows = await readFleetMigrations(targets, { signal: context.signal });
-        const exitCode = exitCodeOfRows(rows) || foundCode(flags, rows.some(isBehind));
-        return { data: rowsData(rows), text: historyText(rows), exitCode };
+        const behind = rows.some(isBehind);
+        const data = rowsData(rows);
+        const exitCode = exitCodeOfRows(rows) || foundCode(flags, behind);
+        return { data: { ...data, ok: data.ok && !behind }, text: historyText(rows), exitCode };
       }),
     );
 };
@@ -176,13 +178,17 @@ const registerVerify: Register = (migrate, execute) => {
     .description('apply, revert and apply every migration on scratch databases; exit 4 when one has a problem')
     .action(
       execute(async (context, flags: FleetFlags): Promise<CommandResult> => {
-        const { settings, services } = await openSuite(context, flags);
+        const suite = await openSuite(context, flags);
+        const { settings, services } = suite;
         const { openTargets } = await import('../operations/targets.js');
+        const { openScope, sweepRemnants } = await import('../operations/leftovers.js');
         const { isVerified, verifyFleet } = await import('../operations/migrations/verify.js');
         const { verifyText } = await import('../render/migrations.js');
         const { rowsData } = await import('../render/fleet.js');
         const { progress, signal, log } = context;
-        const rows = await verifyFleet(await openTargets(settings, services, log), settings.root, { progress, signal });
+        const targets = await openTargets(settings, services, log, signal);
+        await sweepRemnants(await openScope(suite, targets), log);
+        const rows = await verifyFleet(targets, settings.root, { progress, signal });
         const ok = isVerified(rows);
         const exitCode = exitCodeOfRows(rows) || (ok ? 0 : EXIT_FOUND);
         return { data: { ...rowsData(rows), ok }, text: verifyText(rows), exitCode };
@@ -251,12 +257,18 @@ const registerDoctor: Register = (migrate, execute) => {
     .option('--check', 'exit 4 when an error or a warning is found')
     .action(
       execute(async (context, flags: CheckFlags): Promise<CommandResult> => {
-        const targets = await targetsOf(context, flags);
+        const suite = await openSuite(context, flags);
+        const { openTargets } = await import('../operations/targets.js');
+        const targets = await openTargets(suite.settings, suite.services, context.log);
+        const { openScope, summarizeLeftovers } = await import('../operations/leftovers.js');
         const { examineFleet, needsAction } = await import('../operations/migrations/doctor.js');
         const { doctorData, doctorText } = await import('../render/doctor.js');
+        const { leftoverLines } = await import('../render/leftovers.js');
         const report = await examineFleet(targets, { progress: context.progress, signal: context.signal });
+        const leftovers = await summarizeLeftovers(await openScope(suite, targets, flags.service));
         const exitCode = exitCodeOfRows(report.rows) || foundCode(flags, needsAction(report));
-        return { data: doctorData(report), text: doctorText(report), exitCode };
+        const text = [doctorText(report), ...leftoverLines(leftovers, new Date())].join('\n');
+        return { data: { ...doctorData(report), leftovers }, text, exitCode };
       }),
     );
 };
@@ -343,7 +355,7 @@ async function runMigrations(
 async function targetsOf(context: CommandContext, flags: FleetFlags): Promise<readonly Target[]> {
   const suite = await openSuite(context, flags);
   const { openTargets } = await import('../operations/targets.js');
-  return openTargets(suite.settings, suite.services, context.log);
+  return openTargets(suite.settings, suite.services, context.log, context.signal);
 }
 
 /** The databases with the destinations of `--to`; without it, every database with its newest migration. */
@@ -353,7 +365,7 @@ async function destinationsOf(
 ): Promise<readonly Destination[]> {
   const { settings, services } = await openSuite(context, flags);
   const { openTargets } = await import('../operations/targets.js');
-  const targets = await openTargets(settings, services, context.log);
+  const targets = await openTargets(settings, services, context.log, context.signal);
   if (flags.to === undefined) return targets.map((target) => ({ target }));
   const { findDestinations } = await import('../operations/migrations/destination.js');
   return findDestinations(settings.root, targets, flags.to);

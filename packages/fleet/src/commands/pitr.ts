@@ -62,7 +62,7 @@ const registerStatus: Register = (pitr, execute) => {
         const { readPitr } = await import('../operations/pitr.js');
         const { pitrStatusText } = await import('../render/pitr.js');
         const status = await readPitr(settings, services);
-        return { data: status, text: pitrStatusText(status) };
+        return { data: { ok: true, ...status }, text: pitrStatusText(status) };
       }),
     );
 };
@@ -85,14 +85,18 @@ const registerRestore: Register = (pitr, execute) => {
     .option('--yes', 'confirm; later transactions remain only in the replaced data')
     .action(
       execute(async (context, flags: RestoreFlags) => {
-        const { settings, services } = await openSuite(context, {});
+        const { settings, services, allServices } = await openSuite(context, {});
         const { restorePitr } = await import('../operations/pitr.js');
+        const { removeExpiredCopies } = await import('../operations/leftovers.js');
         const { restoredText } = await import('../render/pitr.js');
         requireYes(flags, `restore every database of the embedded server to ${flags.to}`);
         const { log: onProgress, signal } = context;
         const request = { to: flags.to, timeline: flags.timeline };
         const restored = await restorePitr(settings, services, request, { onProgress, signal });
-        return { data: { ok: true, ...restored }, text: restoredText(restored) };
+        // Without targets, only the data of the embedded server has copies.
+        const scope = { settings, allServices, targets: [], only: undefined, storage: undefined };
+        const removedCopies = await removeExpiredCopies(scope, new Date());
+        return { data: { ok: true, ...restored, removedCopies }, text: restoredText(restored, removedCopies) };
       }),
     );
 };

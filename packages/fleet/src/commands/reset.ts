@@ -20,7 +20,10 @@ export const registerReset: Register = (program, execute) => {
         const schemaModel = await readSchemaModel(allServices);
         requireYes(flags, `drop ${services.map(({ name }) => name).join(', ')}`);
         const passwordOf = await openCredentials(settings.home);
-        const rows = await resetFleet({ settings, services, schemaModel, passwordOf }, { progress, signal, log });
+        const rows = await resetFleet(
+          { settings, allServices, services, schemaModel, passwordOf },
+          { progress, signal, log },
+        );
         const text = [failuresText(rows), `reset: ${countsText(rows)}`].filter((line) => line !== '').join('\n');
         return { data: rowsData(rows), text, exitCode: exitCodeOfRows(rows) };
       }),

@@ -1,7 +1,7 @@
 import { SuiteError } from '@azora/db-core';
 import { type FromFlag, SET, selectNamedSet, withFrom } from './backup';
 import type { CommandContext, Register } from './command';
-import { type FleetFlags, openSuite, withFleetFlags } from './command';
+import { type FleetFlags, openSuite, requireServices, withFleetFlags } from './command';
 import { EXIT_FAILED, exitCodeOfRows } from './exit-codes';
 
 interface RestoreFlags extends FleetFlags, FromFlag {
@@ -20,10 +20,12 @@ export const registerRestore: Register = (program, execute) => {
     .option('--yes', 'do not ask for confirmation')
     .action(
       execute(async (context, name: string, flags: RestoreFlags) => {
-        const { settings, services } = await openSuite(context, flags);
+        const suite = await openSuite(context, flags);
+        const { settings, services } = suite;
         const { openCredentials } = await import('../config/credentials.js');
         const { openTargets } = await import('../operations/targets.js');
         const { restoreFleet } = await import('../operations/backup/restore.js');
+        const { openScope, removeExpiredCopies, sweepRemnants } = await import('../operations/leftovers.js');
         const { restoreData, restoreText } = await import('../render/backup.js');
         const isNamed = flags.service !== undefined;
         const command = 'npx azora-db restore';
@@ -32,29 +34,28 @@ export const registerRestore: Register = (program, execute) => {
         const { id } = selected.set.manifest;
         if (flags.yes !== true) await confirm(context, id);
         const { progress, signal, log } = context;
-        const targets = await openTargets(settings, selected.services, log);
+        const targets = await openTargets(requireServices(settings, selected.services), selected.services, log, signal);
+        await sweepRemnants(await openScope(suite, targets), log);
         const { home, environment } = settings;
         const passwordOf = await openCredentials(home);
         const request = { set: selected.set, home, environment, passwordOf, dropOld: flags.dropOld === true, log };
         const rows = await restoreFleet(targets, request, { progress, signal });
         const exitCode = exitCodeOfRows(rows) || (rows.every((row) => row.state === 'done') ? 0 : EXIT_FAILED);
-        return { data: restoreData(id, rows), text: restoreText(id, rows), exitCode };
+        const scope = await openScope(
+          suite,
+          targets,
+          selected.services.map((service) => service.name),
+        );
+        const expired = exitCode === 0 ? await removeExpiredCopies(scope, new Date()) : [];
+        return { data: restoreData(id, rows, expired), text: restoreText(id, rows, expired), exitCode };
       }),
     );
 };
 
 /** @throws {SuiteError} `USAGE.NEEDS_YES` unless the user types the id of the set */
 async function confirm({ signal }: CommandContext, set: string): Promise<void> {
-  if (process.stdin.isTTY && process.stderr.isTTY) {
-    const { createInterface } = await import('node:readline/promises');
-    const lines = createInterface({ input: process.stdin, output: process.stderr });
-    try {
-      const answer = await lines.question(`This replaces live databases. Type ${set} to continue: `, { signal });
-      if (answer === set) return;
-    } finally {
-      lines.close();
-    }
-  }
+  const { ask } = await import('./prompt.js');
+  if ((await ask(`This replaces live databases. Type ${set} to continue: `, signal)) === set) return;
   throw new SuiteError('USAGE.NEEDS_YES', `This would replace live databases with those of set ${set}`, {
     kind: 'usage',
     next: 'Add --yes to confirm',

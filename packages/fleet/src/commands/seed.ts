@@ -29,7 +29,7 @@ export const registerSeed: Register = (program, execute) => {
         const { root, environment, home } = settings;
         const schemaModel = await readSchemaModel(allServices);
         const passwordOf = await openCredentials(home);
-        const targets = await openTargets(settings, services, log);
+        const targets = await openTargets(settings, services, log, signal);
         if (flags.reset) {
           const emptied = await truncateDatabases(targets, { progress, signal });
           const exitCode = exitCodeOfRows(emptied);

@@ -10,8 +10,9 @@ export const registerServer: Register = (program, execute) => {
         const { settings, services } = await openSuite(context, {});
         const { startServers } = await import('../operations/server.js');
         const { serversText } = await import('../render/status.js');
-        const servers = await startServers(settings, services, context.log);
-        return { data: { ok: true, servers }, text: serversText(servers) };
+        const servers = await startServers(settings, services, context.log, context.signal);
+        const text = servers.length === 0 ? 'every service is on a server that a variable names' : serversText(servers);
+        return { data: { ok: true, servers }, text };
       }),
     );
 
@@ -19,9 +20,9 @@ export const registerServer: Register = (program, execute) => {
     .description('stop the embedded server and its companions; no committed data is lost')
     .action(
       execute(async (context) => {
-        const { settings, services } = await openSuite(context, {});
+        const { settings, allServices } = await openSuite(context, {});
         const { stopServers } = await import('../operations/server.js');
-        const stopped = await stopServers(settings, services);
+        const stopped = await stopServers(settings, allServices);
         const text = stopped.length === 0 ? 'no server was running' : `stopped: ${stopped.join(', ')}`;
         return { data: { ok: true, stopped }, text };
       }),
@@ -31,11 +32,11 @@ export const registerServer: Register = (program, execute) => {
     .description('show the state and address of each server')
     .action(
       execute(async (context) => {
-        const { settings, services } = await openSuite(context, {});
+        const { settings, allServices } = await openSuite(context, {});
         const { readServers } = await import('../operations/server.js');
         const { serversText } = await import('../render/status.js');
-        const servers = await readServers(settings, services);
-        return { data: { servers }, text: serversText(servers) };
+        const servers = await readServers(settings, allServices);
+        return { data: { ok: true, servers }, text: serversText(servers) };
       }),
     );
 };

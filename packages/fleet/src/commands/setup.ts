@@ -26,7 +26,7 @@ export const registerSetup: Register = (program, execute) => {
         const passwordOf = await openCredentials(settings.home);
         const { progress, signal, log } = context;
         const report = await setUpFleet(
-          { settings, services, schemaModel, passwordOf },
+          { settings, allServices, services, schemaModel, passwordOf },
           {
             ...{ progress, signal, log },
             build: flags.build,

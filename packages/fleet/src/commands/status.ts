@@ -8,22 +8,32 @@ interface StatusFlags extends FleetFlags {
 
 export const registerStatus: Register = (program, execute) => {
   withFleetFlags(program.command('status'))
-    .description('show every database: reachability, migrations, drift, rows, size')
+    .description(
+      'show every database: reachability, migrations, drift, rows, size, and what restores and killed runs left',
+    )
     .option('--check', 'exit 4 when a database is unreachable, behind or drifted, or when backups are too old')
     .action(
       execute(async (context, flags: StatusFlags) => {
         const suite = await openSuite(context, flags);
-        const { openTargets } = await import('../operations/targets.js');
+        const { leftOutText, openFleet } = await import('../operations/targets.js');
         const { isHealthy, readStatus } = await import('../operations/status.js');
+        const { openScope, summarizeLeftovers } = await import('../operations/leftovers.js');
+        const { leftoverLines } = await import('../render/leftovers.js');
         const { statusText } = await import('../render/status.js');
         const { countModels } = await import('../schema/schema-model.js');
 
-        const targets = await openTargets(suite.settings, suite.services, context.log);
+        const { targets, leftOut } = await openFleet(suite.settings, suite.services, context.log, context.signal);
         const services = await readStatus(targets, await countModels(suite.services), { signal: context.signal });
         const backups = await readBackups(suite, services);
+        const leftovers = await summarizeLeftovers(await openScope(suite, targets, flags.service));
         const ok = services.every(isHealthy) && backups?.isStale !== true;
-        const data = { ok, services, ...(backups === undefined ? {} : { backups }) };
-        return { data, text: statusText(services, backups), exitCode: flags.check && !ok ? EXIT_FOUND : 0 };
+        const data = { ok, services, leftOut, ...(backups === undefined ? {} : { backups }), leftovers };
+        const text = [
+          statusText(services, backups),
+          ...leftOut.map(leftOutText),
+          ...leftoverLines(leftovers, new Date()),
+        ].join('\n');
+        return { data, text, exitCode: flags.check && !ok ? EXIT_FOUND : 0 };
       }),
     );
 };

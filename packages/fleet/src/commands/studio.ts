@@ -1,10 +1,10 @@
 import { randomBytes } from 'node:crypto';
 import type { Environment } from '@azora/db-core';
-import type { CommandContext, Register } from './command';
-import { type FleetFlags, openSuite, parseWhole, withFleetFlags } from './command';
+import { InvalidArgumentError } from 'commander';
+import { type CommandContext, type FleetFlags, openSuite, type Register, withFleetFlags } from './command';
 
 interface StudioFlags extends FleetFlags {
-  readonly port: number;
+  readonly port?: number;
   readonly host: string;
   readonly password?: boolean;
   readonly open: boolean;
@@ -12,13 +12,19 @@ interface StudioFlags extends FleetFlags {
   readonly reveal?: boolean;
 }
 
-const DEFAULT_PORT = 5180;
+/** The ports that are tried without --port. */
+const DEFAULT_PORTS = Array.from({ length: 20 }, (_, index) => 5180 + index);
+const LAST_PORT = 65_535;
 const PASSWORD_BYTES = 15;
 
 export const registerStudio: Register = (program, execute) => {
   withFleetFlags(program.command('studio'))
     .description('browse all databases on one page; stop it with Ctrl-C')
-    .option('--port <number>', 'the port of the page; 0 for any free port', parseWhole(0), DEFAULT_PORT)
+    .option(
+      '--port <number>',
+      `the port of the page; 0 for any free port (default: the first free one from ${DEFAULT_PORTS[0]} on)`,
+      parsePort,
+    )
     .option('--host <address>', 'listen on this address; other than loopback it requires --password', '127.0.0.1')
     .option(
       '--password',
@@ -35,13 +41,20 @@ async function studio(context: CommandContext, flags: StudioFlags) {
   const { openTargets } = await import('../operations/targets.js');
   const { runStudio } = await import('../studio/run.js');
   const { environment, signal, log } = context;
-  const { host, port, open, write = false, reveal = false } = flags;
+  const { host, open, write = false, reveal = false } = flags;
+  const ports = flags.port === undefined ? DEFAULT_PORTS : [flags.port];
   const password = flags.password ? passwordOf(environment, log) : undefined;
-  const targets = await openTargets(settings, services, log);
+  const targets = await openTargets(settings, services, log, signal);
   await runStudio({
-    ...{ settings, allServices, targets, host, port, password, open, write, reveal, environment, signal, log },
+    ...{ settings, allServices, targets, host, ports, password, open, write, reveal, environment, signal, log },
   });
   return { data: { ok: true }, text: 'The studio has stopped' };
+}
+
+function parsePort(text: string): number {
+  const port = Number(text);
+  if (/^\d+$/.test(text) && port <= LAST_PORT) return port;
+  throw new InvalidArgumentError(`It must be a whole number from 0 to ${LAST_PORT}.`);
 }
 
 /** From the environment, because other users of the machine can see the arguments of a process. */

@@ -15,11 +15,11 @@ export const registerUrl: Register = (program, execute) => {
         const suite = await openSuite(context, { service: [service] });
         const { openCredentials } = await import('../config/credentials.js');
         const { appUrl, openTargets } = await import('../operations/targets.js');
-        const [target] = await openTargets(suite.settings, suite.services, context.log);
+        const [target] = await openTargets(suite.settings, suite.services, context.log, context.signal);
         if (target === undefined)
           throw new SuiteError('USAGE.UNKNOWN_SERVICE', `Unknown service: ${service}`, { kind: 'usage' });
         const url = flags.admin ? target.admin : appUrl(target, await openCredentials(suite.settings.home));
-        return { data: { service, url: url.href }, text: url.href };
+        return { data: { ok: true, service, url: url.href }, text: url.href };
       }),
     );
 };

@@ -76,6 +76,27 @@ export function selectServices(services: readonly Service[], names: readonly str
   });
 }
 
+/**
+ * Selects services by name among those of this environment; all of them when `names` is undefined.
+ * @param selected the names in `AZORA_SERVICES`; undefined for all services
+ * @throws {SuiteError} `USAGE.UNKNOWN_SERVICE`, `USAGE.SERVICE_NOT_SELECTED`
+ */
+export function selectInEnvironment(
+  services: readonly Service[],
+  selected: readonly string[] | undefined,
+  names: readonly string[] | undefined,
+): readonly Service[] {
+  const chosen = selectServices(services, names ?? selected);
+  const outside = chosen.map(({ name }) => name).filter((name) => selected !== undefined && !selected.includes(name));
+  if (outside.length === 0) return chosen;
+  throw new SuiteError('USAGE.SERVICE_NOT_SELECTED', `AZORA_SERVICES does not contain ${outside.join(', ')}`, {
+    kind: 'usage',
+    why: `It selects the services of this environment: ${selected?.join(', ')}.`,
+    next: 'Add the service to AZORA_SERVICES, or name only services that it contains',
+    meta: { outside, selected },
+  });
+}
+
 async function readService(directory: string, name: string): Promise<Service | undefined> {
   const manifestPath = path.join(directory, 'package.json');
   const text = await readFile(manifestPath, 'utf8').catch((error: NodeJS.ErrnoException) => {

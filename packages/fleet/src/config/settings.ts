@@ -17,7 +17,15 @@ export interface Settings {
   readonly serverUrl: DatabaseUrl | undefined;
   /** The administrator's URL of one service's own database, by service name. It takes precedence over `serverUrl`. */
   readonly serviceUrls: ReadonlyMap<string, DatabaseUrl>;
+  /** The names of the services of this environment, from `AZORA_SERVICES`; undefined for all services of the checkout. */
+  readonly selected: readonly string[] | undefined;
+  /** The names of the services that `AZORA_COMPANION` puts on a companion, whatever server the others use. */
+  readonly companions: ReadonlySet<string>;
+  /** The names of the services that the caller asked for. A command must not leave them out. */
+  readonly required: ReadonlySet<string>;
   readonly backups: BackupSettings;
+  /** How long a restore keeps the copies of replaced databases, besides the newest copy of each. */
+  readonly keepReplacedMs: number;
   /** The environment that child processes get a part of. */
   readonly environment: Environment;
 }
@@ -39,6 +47,7 @@ const PREFIX = /^[a-z][a-z0-9_]{0,19}$/;
 const IDENTITY = /^AGE-SECRET-KEY-(PQ-)?1[A-Z0-9]+$/;
 const AGE = /^(\d+)([hd])$/;
 const HOUR_MS = 3_600_000;
+const KEEP_REPLACED_MS = 7 * 24 * HOUR_MS;
 
 /** The variable with the URL of one service's database: `AUTH_DATABASE_URL`. */
 export function urlVariable(service: string): string {
@@ -58,7 +67,7 @@ export function readEnvironment(root: string, environment: Environment): Environ
 /**
  * Parses the settings and reports all invalid ones in one error.
  * @throws {SuiteError} `CONFIG.BAD_URL`, `CONFIG.BAD_PREFIX`, `CONFIG.BAD_BACKUP_KEY`, `CONFIG.BAD_BACKUP_MAX_AGE`,
- * `CONFIG.INVALID` for several
+ * `CONFIG.BAD_KEEP_REPLACED`, `CONFIG.BAD_SERVICES`, `CONFIG.INVALID` for several
  */
 export function readSettings(root: string, services: readonly Service[], environment: Environment): Settings {
   const problems: SuiteError[] = [];
@@ -69,13 +78,22 @@ export function readSettings(root: string, services: readonly Service[], environ
     return url === undefined ? [] : [[service.name, url]];
   });
   const home = path.resolve(root, environment['AZORA_HOME'] ?? '.azora');
+  const selected = readServiceNames('AZORA_SERVICES', environment, services, report);
+  const companions = readServiceNames('AZORA_COMPANION', environment, services, report) ?? [];
+  for (const name of companions) {
+    if (environment[urlVariable(name)] !== undefined) report(placedTwice(name));
+  }
   const settings = {
     root,
     home,
     prefix: readPrefix(environment['AZORA_DB_PREFIX'] ?? MANIFEST_PREFIX, report),
     serverUrl: readUrl('DATABASE_URL', environment['DATABASE_URL'], report),
     serviceUrls: new Map(serviceUrls),
+    selected,
+    companions: new Set(companions),
+    required: new Set(selected),
     backups: readBackupSettings(root, home, environment, report),
+    keepReplacedMs: readKeepReplaced(environment['AZORA_KEEP_REPLACED'], report),
     environment,
   };
   const [first, ...others] = problems;
@@ -92,6 +110,41 @@ function readUrl(variable: string, text: string | undefined, report: Report): Da
     report(error);
     return undefined;
   }
+}
+
+/** The names in a variable, separated by commas. */
+function readServiceNames(
+  variable: string,
+  environment: Environment,
+  services: readonly Service[],
+  report: Report,
+): readonly string[] | undefined {
+  const text = environment[variable];
+  if (text === undefined) return undefined;
+  const names = text.split(',').map((name) => name.trim());
+  const known = services.map(({ name }) => name);
+  const unknown = names.filter((name) => !known.includes(name));
+  if (unknown.length > 0) {
+    report(
+      new SuiteError('CONFIG.BAD_SERVICES', `${variable} contains an unknown service`, {
+        kind: 'configuration',
+        why: `There is no service named ${unknown.map((name) => JSON.stringify(name)).join(', ')}.`,
+        next: `Set ${variable} to names separated by commas, without others than: ${known.join(', ')}`,
+        meta: { source: variable, unknown, known },
+      }),
+    );
+  }
+  return names;
+}
+
+function placedTwice(service: string): SuiteError {
+  const variable = urlVariable(service);
+  return new SuiteError('CONFIG.BAD_SERVICES', `AZORA_COMPANION and ${variable} contradict each other`, {
+    kind: 'configuration',
+    why: `AZORA_COMPANION puts ${service} on a companion, and ${variable} puts it on another server.`,
+    next: `Remove ${service} from AZORA_COMPANION, or unset ${variable}`,
+    meta: { source: 'AZORA_COMPANION', service },
+  });
 }
 
 function readPrefix(prefix: string, report: Report): string {
@@ -135,8 +188,8 @@ function readBackupKey(environment: Environment, report: Report): BackupSettings
 
 function readMaxAge(text: string | undefined, report: Report): number | undefined {
   if (text === undefined) return undefined;
-  const [, number, unit] = AGE.exec(text) ?? [];
-  if (number !== undefined) return Number(number) * (unit === 'd' ? 24 : 1) * HOUR_MS;
+  const age = parseAge(text);
+  if (age !== undefined) return age;
   report(
     new SuiteError('CONFIG.BAD_BACKUP_MAX_AGE', `AZORA_BACKUP_MAX_AGE cannot be ${text}`, {
       kind: 'configuration',
@@ -146,6 +199,27 @@ function readMaxAge(text: string | undefined, report: Report): number | undefine
     }),
   );
   return undefined;
+}
+
+function readKeepReplaced(text: string | undefined, report: Report): number {
+  if (text === undefined) return KEEP_REPLACED_MS;
+  const age = parseAge(text);
+  if (age !== undefined) return age;
+  report(
+    new SuiteError('CONFIG.BAD_KEEP_REPLACED', `AZORA_KEEP_REPLACED cannot be ${text}`, {
+      kind: 'configuration',
+      why: 'It must be a number of hours or days.',
+      next: 'Set it to an age such as 12h or 7d',
+      meta: { source: 'AZORA_KEEP_REPLACED' },
+    }),
+  );
+  return KEEP_REPLACED_MS;
+}
+
+/** Hours or days: `36h`, `7d`. */
+function parseAge(text: string): number | undefined {
+  const [, number, unit] = AGE.exec(text) ?? [];
+  return number === undefined ? undefined : Number(number) * (unit === 'd' ? 24 : 1) * HOUR_MS;
 }
 
 function invalid(problems: readonly SuiteError[]): SuiteError {

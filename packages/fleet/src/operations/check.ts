@@ -20,7 +20,7 @@ export interface CheckedService {
 export interface CheckRequest {
   /** The services to check. */
   readonly targets: readonly Target[];
-  /** All services of the suite. Ids are looked up in the databases of all of them. */
+  /** The services in whose databases ids are looked up. */
   readonly owners: readonly Target[];
   readonly references: readonly Reference[];
 }
@@ -72,7 +72,7 @@ async function lookUpIn(
   target: Target,
   signal: AbortSignal | undefined,
 ): Promise<Orphans | string> {
-  if (owner === undefined) throw new Error(`no target for ${reference.target.service}`);
+  if (owner === undefined) return `${reference.target.service} is not set up here.`;
   try {
     return (await lookUp(reference, target, owner, { signal })) ?? 'A pending migration adds one of the columns.';
   } catch (error) {

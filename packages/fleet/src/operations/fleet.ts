@@ -7,6 +7,8 @@ import type { Service } from '../config/registry';
 export type ServiceRow<Data> =
   | { readonly service: string; readonly state: 'done'; readonly data: Data }
   | { readonly service: string; readonly state: 'failed'; readonly error: SuiteError }
+  /** The work began and stopped at a safe point; it is not complete. */
+  | { readonly service: string; readonly state: 'interrupted' }
   | { readonly service: string; readonly state: 'not-started' };
 
 /** The row of a service that failed. */
@@ -15,7 +17,7 @@ export type FailedRow = Extract<ServiceRow<never>, { state: 'failed' }>;
 /** An event in the course of a run; `detail` is a short text such as `2 migrations`. */
 export interface ProgressEvent {
   readonly service: string;
-  readonly state: 'queued' | 'started' | 'working' | 'done' | 'failed';
+  readonly state: 'queued' | 'started' | 'working' | 'done' | 'failed' | 'interrupted';
   readonly detail: string;
 }
 
@@ -48,8 +50,10 @@ export async function eachService<Item extends { readonly service: Service }, Da
         progress?.({ service, state: 'done', detail });
         return { service, state: 'done', data };
       } catch (error) {
-        // The work stopped at a safe point after an interrupt.
-        if (signal?.aborted && error === signal.reason) return { service, state: 'not-started' };
+        if (isInterruption(error, signal)) {
+          progress?.({ service, state: 'interrupted', detail: '' });
+          return { service, state: 'interrupted' };
+        }
         const known = toSuiteError(error);
         progress?.({ service, state: 'failed', detail: known.message });
         return { service, state: 'failed', error: known };
@@ -57,6 +61,13 @@ export async function eachService<Item extends { readonly service: Service }, Da
     },
     { concurrency: CONCURRENCY },
   );
+}
+
+/** Whether the error only says that the work stopped because the signal was aborted. */
+export function isInterruption(error: unknown, signal: AbortSignal | undefined): boolean {
+  if (signal?.aborted !== true) return false;
+  // Node's own functions throw an error of theirs, whose cause is the reason.
+  return error === signal.reason || (error instanceof Error && error.cause === signal.reason);
 }
 
 /** The rows of services that succeeded, with their data. */

@@ -5,7 +5,7 @@ import type { EnabledArchive } from '../postgres/pitr/archiver';
 import type { BaseBackup, PrunedArchive } from '../postgres/pitr/base-backup';
 import type { RestoredServer } from '../postgres/pitr/restore';
 import type { ArchiveState } from '../postgres/pitr/status';
-import { needsEmbedded } from './targets';
+import { isOnCompanion, needsEmbedded } from './targets';
 
 /** A service whose database is not in the archive. */
 export interface UncoveredService {
@@ -33,11 +33,11 @@ export interface TakenBase extends BaseBackup {
 export async function enablePitr(
   settings: Settings,
   services: readonly Service[],
-  { onProgress }: PitrOptions,
+  options: PitrOptions,
 ): Promise<EnabledArchive & Coverage> {
   const coverage = await readCoverage(settings, services);
   const { enableArchive } = await import('../postgres/pitr/archiver.js');
-  return { ...(await enableArchive({ ...workOf(settings), onProgress })), ...coverage };
+  return { ...(await enableArchive({ ...workOf(settings), ...options })), ...coverage };
 }
 
 /** Makes a base backup. With `keep`, then removes all but the newest base backups, and the log that only those need. */
@@ -94,10 +94,11 @@ async function readCoverage(settings: Settings, services: readonly Service[]): P
       meta: { source },
     });
   }
-  const { embeddedOffers } = await import('../postgres/embedded/binaries.js');
-  const uncovered = services.flatMap((service): UncoveredService[] => {
-    if (settings.serviceUrls.has(service.name)) return [{ service: service.name, reason: 'own server' }];
-    return service.extensions.every(embeddedOffers) ? [] : [{ service: service.name, reason: 'companion' }];
-  });
-  return { uncovered };
+  const uncovered = await Promise.all(
+    services.map(async (service): Promise<UncoveredService[]> => {
+      if (settings.serviceUrls.has(service.name)) return [{ service: service.name, reason: 'own server' }];
+      return (await isOnCompanion(settings, service)) ? [{ service: service.name, reason: 'companion' }] : [];
+    }),
+  );
+  return { uncovered: uncovered.flat() };
 }

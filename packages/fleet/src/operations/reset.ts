@@ -12,7 +12,7 @@ export async function resetFleet(
   input: SetupInput,
   options: MigrateOptions & { readonly log: (line: string) => void },
 ): Promise<readonly ServiceRow<SetUpService | undefined>[]> {
-  const targets = await openTargets(input.settings, input.services, options.log);
+  const targets = await openTargets(input.settings, input.services, options.log, options.signal);
   const dropped = await dropDatabases(targets, input.settings, options);
   const services = input.services.filter(({ name }) => doneRows(dropped).some((row) => row.service === name));
   // Locates the databases again, because a removed companion must be started again.

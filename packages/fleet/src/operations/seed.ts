@@ -5,6 +5,7 @@ import { isRecord, type SeedMessage, type SeedRequest, SuiteError } from '@azora
 import type { PasswordOf } from '../config/credentials';
 import { references, type SchemaModel, serviceOrder } from '../schema/schema-model';
 import { childEnvironment, type Environment } from '../system/child-environment';
+import { killAtExit, OWN_GROUP } from '../system/children';
 import { countOf, type RunOptions, type ServiceRow } from './fleet';
 import { lookUpAll, type Orphans } from './references';
 import { appUrl, type Target } from './targets';
@@ -45,7 +46,9 @@ export async function seedFleet(
     scale: options.scale,
   };
   const rows = await runSeed(request, options);
-  const lookedUp = await lookUpAll(references(schemaModel), targets, { signal: options.signal });
+  const isCut = options.signal?.aborted === true && rows.some(({ state }) => state !== 'done');
+  // References of a seed that was interrupted need not resolve yet.
+  const lookedUp = isCut ? undefined : await lookUpAll(references(schemaModel), targets, { signal: options.signal });
   return { rows, orphans: lookedUp?.filter(({ count }) => count > 0) };
 }
 
@@ -90,7 +93,12 @@ async function runOrchestrator(
   let stop: (() => void) | undefined;
   try {
     return await new Promise<number | null>((resolve, reject) => {
-      const child = fork(entry, { cwd: root, serialization: 'advanced', env: childEnvironment(environment) });
+      const child = fork(entry, {
+        ...{ cwd: root, serialization: 'advanced', env: childEnvironment(environment) },
+        // The types of fork lack this option, which Node passes on to spawn.
+        ...OWN_GROUP,
+      });
+      killAtExit(child);
       child.on('error', reject);
       child.on('message', onMessage);
       let exitCode: number | null | undefined;
@@ -125,6 +133,7 @@ async function runOrchestrator(
 function record(rows: Map<string, SeedReport['rows'][number]>, message: SeedMessage, { progress }: RunOptions): void {
   const { service } = message;
   if (message.kind === 'progress') {
+    rows.set(service, { service, state: 'interrupted' });
     progress?.({ service, state: 'working', detail: message.detail });
   } else if (message.kind === 'done') {
     rows.set(service, { service, state: 'done', data: { volumeRows: message.rows } });

@@ -1,6 +1,7 @@
 import { redactUrl } from '@azora/db-core';
 import type { Service } from '../config/registry';
 import type { Settings } from '../config/settings';
+import { isOnCompanion, needsEmbedded } from './targets';
 
 /** A server that the suite runs itself. */
 export interface ServerState {
@@ -13,32 +14,38 @@ export interface ServerState {
 
 const EMBEDDED = 'embedded';
 
-/** Starts the embedded server, and a companion for each service that needs an extension which it lacks. */
+/** Starts the embedded server if a service is on it, and a companion for each service that is on one. */
 export async function startServers(
   settings: Settings,
   services: readonly Service[],
   onProgress: (line: string) => void,
+  signal?: AbortSignal,
 ): Promise<readonly ServerState[]> {
   const { startEmbedded } = await import('../postgres/embedded/server.js');
   const { startCompanion } = await import('../postgres/companion/server.js');
   const { home, environment } = settings;
-  const { url, pid } = await startEmbedded({ home, environment, onProgress });
+  const servers: ServerState[] = [];
+  if (needsEmbedded(settings, services)) {
+    const { url, pid } = await startEmbedded({ home, environment, onProgress, signal });
+    servers.push(running(EMBEDDED, pid, redactUrl(url)));
+  }
   const companions = await Promise.all(
-    (await companionServices(services)).map(async (service): Promise<ServerState> => {
+    (await companionServices(settings, services)).map(async (service): Promise<ServerState> => {
       const database = `${settings.prefix}${service.databaseSuffix}`;
-      const started = await startCompanion({ home, environment, service: service.name, database });
+      const started = await startCompanion({ home, environment, service: service.name, database, signal });
       return running(companionName(service), started.pid, redactUrl(started.url));
     }),
   );
-  return [running(EMBEDDED, pid, redactUrl(url)), ...companions];
+  return [...servers, ...companions];
 }
 
-/** Stops all running servers, companions first, and returns their names. */
+/** Stops all running servers of the checkout, companions first, and returns their names. */
 export async function stopServers(settings: Settings, services: readonly Service[]): Promise<readonly string[]> {
   const { stopEmbedded } = await import('../postgres/embedded/server.js');
   const { stopCompanion } = await import('../postgres/companion/server.js');
   const stopped: string[] = [];
-  for (const service of await companionServices(services)) {
+  // The settings may have changed since a companion was started.
+  for (const service of services) {
     if (await stopCompanion({ home: settings.home, service: service.name })) stopped.push(companionName(service));
   }
   if (await stopEmbedded({ home: settings.home })) stopped.push(EMBEDDED);
@@ -50,19 +57,21 @@ export async function readServers(settings: Settings, services: readonly Service
   const { embeddedState } = await import('../postgres/embedded/server.js');
   const { companionState } = await import('../postgres/companion/server.js');
   const embedded = await embeddedState({ home: settings.home });
+  const expected = await companionServices(settings, services);
   const companions = await Promise.all(
-    (await companionServices(services)).map(async (service): Promise<ServerState> => {
+    services.map(async (service): Promise<readonly ServerState[]> => {
       const found = await companionState({ home: settings.home, service: service.name });
-      return { name: companionName(service), state: found.state, pid: found.pid ?? null, address: null };
+      if (found.state === 'absent' && !expected.includes(service)) return [];
+      return [{ name: companionName(service), state: found.state, pid: found.pid ?? null, address: null }];
     }),
   );
   const address = embedded.port === undefined ? null : `127.0.0.1:${embedded.port}`;
-  return [{ name: EMBEDDED, state: embedded.state, pid: embedded.pid ?? null, address }, ...companions];
+  return [{ name: EMBEDDED, state: embedded.state, pid: embedded.pid ?? null, address }, ...companions.flat()];
 }
 
-async function companionServices(services: readonly Service[]): Promise<readonly Service[]> {
-  const { embeddedOffers } = await import('../postgres/embedded/binaries.js');
-  return services.filter((service) => !service.extensions.every(embeddedOffers));
+async function companionServices(settings: Settings, services: readonly Service[]): Promise<readonly Service[]> {
+  const isOn = await Promise.all(services.map((service) => isOnCompanion(settings, service)));
+  return services.filter((_, index) => isOn[index]);
 }
 
 function companionName(service: Service): string {

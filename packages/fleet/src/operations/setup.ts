@@ -5,15 +5,17 @@ import type { Settings } from '../config/settings';
 import { withRightsLock } from '../postgres/roles';
 import type { SchemaModel } from '../schema/schema-model';
 import { countOf, doneRows, eachService, type ServiceRow } from './fleet';
+import { openScope, sweepRemnants } from './leftovers';
 import { type MigrateOptions, migrateTargetUp } from './migrations/migrate';
 import { provision } from './provision';
 import { type SeedReport, seedFleet } from './seed';
 import { readStatus, type ServiceStatus } from './status';
-import { openTargets, type Target } from './targets';
+import { type Fleet, type LeftOut, locateFleet } from './targets';
 import { runWorkspaceScript } from './workspace';
 
 export interface SetupInput {
   readonly settings: Settings;
+  readonly allServices: readonly Service[];
   readonly services: readonly Service[];
   readonly schemaModel: SchemaModel;
   readonly passwordOf: PasswordOf;
@@ -33,7 +35,9 @@ export interface SetUpService {
 export interface SetupReport {
   readonly rows: readonly ServiceRow<SetUpService>[];
   readonly seeded: SeedReport | undefined;
+  /** Empty after an interruption. */
   readonly status: readonly ServiceStatus[];
+  readonly leftOut: readonly LeftOut[];
 }
 
 /** Generates and builds what changed, creates and migrates every database, seeds them, and reads their state. */
@@ -49,21 +53,23 @@ export async function setUpFleet(input: SetupInput, options: SetupOptions): Prom
   ]);
   if (databases.status === 'rejected') throw databases.reason;
   if (built.status === 'rejected') throw built.reason;
-  const { targets, rows } = databases.value;
+  const { targets, leftOut, rows } = databases.value;
   const ready = targets.filter(({ service }) => doneRows(rows).some((row) => row.service === service.name));
   const seeding = options.seed && !signal?.aborted && ready.length > 0;
   const seed = { root, environment, scale: 0, progress, signal };
   const seeded = seeding ? await seedFleet(ready, schemaModel, passwordOf, seed) : undefined;
   const models = new Map(schemaModel.services.map((service) => [service.name, service.models.length]));
-  return { rows, seeded, status: await readStatus(targets, models, { signal }) };
+  const status = signal?.aborted ? [] : await readStatus(targets, models, { signal });
+  return { rows, seeded, status, leftOut };
 }
 
 /** Creates and migrates every database with its app role. Changes nothing when everything exists. */
 export async function setUpDatabases(
-  { settings, services, passwordOf }: SetupInput,
+  { settings, allServices, services, passwordOf }: SetupInput,
   options: MigrateOptions & { readonly log: (line: string) => void },
-): Promise<{ readonly targets: readonly Target[]; readonly rows: readonly ServiceRow<SetUpService>[] }> {
-  const targets = await openTargets(settings, services, options.log);
+): Promise<Fleet & { readonly rows: readonly ServiceRow<SetUpService>[] }> {
+  const { targets, leftOut } = await locateFleet(settings, services, options.log, options.signal);
+  await sweepRemnants(await openScope({ settings, allServices }, targets), options.log);
   const rows = await eachService(targets, options, async (target, onProgress) => {
     const { createdDatabase } = await provision(target, passwordOf);
     if (createdDatabase) onProgress('created');
@@ -77,5 +83,5 @@ export async function setUpDatabases(
       detail: `${state}; applied ${countOf(migrations.length, 'migration')}`,
     };
   });
-  return { targets, rows };
+  return { targets, leftOut, rows };
 }

@@ -45,7 +45,10 @@ type Connect = <Result>(target: Target, work: (client: Client) => Promise<Result
 /** Counting a larger table takes too long for a status. */
 const COUNT_LIMIT_ROWS = 50_000;
 
-/** Reads the state of every service's database. The entry of one that cannot be read contains the error. */
+/**
+ * Reads the state of every service's database. The entry of one that cannot be read contains the error.
+ * @throws the reason of the signal when it was aborted: a part of the fleet is not its state
+ */
 export async function readStatus(
   targets: readonly Target[],
   models: ReadonlyMap<string, number>,
@@ -57,6 +60,7 @@ export async function readStatus(
     ),
     detail: '',
   }));
+  options.signal?.throwIfAborted();
   return rows.flatMap((row) => (row.state === 'done' ? [row.data] : []));
 }
 

@@ -3,6 +3,7 @@ import { createRequire } from 'node:module';
 import path from 'node:path';
 import { SuiteError } from '@azora/db-core';
 import { childEnvironment, type Environment } from '../system/child-environment';
+import { killAtExit, OWN_GROUP, signalGroup } from '../system/children';
 
 export interface WorkspaceOptions {
   readonly root: string;
@@ -24,18 +25,21 @@ const CREDENTIAL = /_auth|_password|token/i;
 /**
  * Runs a workspace script (`generate`, `build`) in every package that has it, several at a time. Nx restores what has
  * not changed since the last run from its cache.
- * @throws {SuiteError} `WORKSPACE.FAILED` with the end of the script's output
+ * @throws {SuiteError} `WORKSPACE.FAILED` with the end of the script's output; the reason of the signal when it was aborted
  */
 export async function runWorkspaceScript(
   script: 'generate' | 'build',
   { root, environment, signal }: WorkspaceOptions,
 ): Promise<void> {
+  signal?.throwIfAborted();
   const lerna = createRequire(path.join(root, 'package.json')).resolve('lerna/dist/cli.js');
   const child = spawn(process.execPath, [lerna, 'run', script, '--loglevel', 'error'], {
     cwd: root,
     stdio: ['ignore', 'pipe', 'pipe'],
     env: buildEnvironment(environment),
+    ...OWN_GROUP,
   });
+  killAtExit(child);
   const lines: string[] = [];
   const collect = (chunk: Buffer) => {
     lines.push(
@@ -47,14 +51,16 @@ export async function runWorkspaceScript(
   };
   child.stdout.on('data', collect);
   child.stderr.on('data', collect);
-  const kill = () => child.kill('SIGINT');
+  // The compilers are children of lerna, in its group.
+  const kill = () => signalGroup(child, 'SIGINT');
   signal?.addEventListener('abort', kill, { once: true });
   const exitCode = await new Promise<number | null>((resolve, reject) => {
     child.once('error', reject);
     child.once('close', resolve);
   });
   signal?.removeEventListener('abort', kill);
-  if (exitCode === 0 || signal?.aborted) return;
+  signal?.throwIfAborted();
+  if (exitCode === 0) return;
   throw new SuiteError('WORKSPACE.FAILED', `The workspace script "${script}" failed`, {
     why: lines.slice(-SHOWN_LINES).join('\n'),
     next: `Correct the problem and run "npx lerna run ${script}"`,

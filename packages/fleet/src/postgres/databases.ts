@@ -41,6 +41,19 @@ export async function dropDatabase(client: ClientBase, database: string): Promis
   await client.query(`DROP DATABASE IF EXISTS ${quoteIdentifier(database)} WITH (FORCE)`);
 }
 
+/** The size of a database; undefined when the administrator may not read it, or when the database does not exist any more. */
+export async function databaseBytes(client: ClientBase, database: string): Promise<number | undefined> {
+  try {
+    const { rows } = await client.query<{ bytes: string }>('SELECT pg_database_size($1::name)::text AS bytes', [
+      database,
+    ]);
+    return Number(rows[0]?.bytes ?? 0);
+  } catch (error) {
+    if (findDatabaseError(error) === undefined || isConnectionLoss(error)) throw error;
+    return undefined;
+  }
+}
+
 /**
  * Checks that the server offers every extension that a service needs.
  * @throws {SuiteError} `SERVER.MISSING_EXTENSION`
@@ -50,23 +63,46 @@ export async function requireExtensions(
   service: string,
   extensions: readonly string[],
 ): Promise<void> {
-  if (extensions.length === 0) return;
+  const missing = await findMissingExtensions(client, extensions);
+  if (missing.length > 0) throw missingExtension(service, missing);
+}
+
+/** The extensions that the server does not offer. */
+export async function findMissingExtensions(
+  client: ClientBase,
+  extensions: readonly string[],
+): Promise<readonly string[]> {
+  if (extensions.length === 0) return [];
   const offered = await client.query<{ name: string }>(
     'SELECT name FROM pg_available_extensions WHERE name = ANY($1)',
     [extensions],
   );
-  const missing = extensions.filter((extension) => !offered.rows.some((row) => row.name === extension));
-  if (missing.length === 0) return;
-  throw new SuiteError(
+  return extensions.filter((extension) => !offered.rows.some((row) => row.name === extension));
+}
+
+/** SERVER.MISSING_EXTENSION: the server lacks an extension that a service needs. */
+export function missingExtension(service: string, missing: readonly string[]): SuiteError {
+  return new SuiteError(
     'SERVER.MISSING_EXTENSION',
     `The server lacks an extension that ${service} needs: ${missing.join(', ')}`,
     {
       kind: 'configuration',
       why: 'The package of the extension is not installed on the server.',
-      next: missing.includes('vector')
-        ? 'Install pgvector on the server (Debian: postgresql-<version>-pgvector), or use the image pgvector/pgvector:pg17'
-        : 'Install the package on the server',
+      next: [installAdvice(missing), ...companionAdvice(service, missing)].join(', or '),
       meta: { service, missing },
     },
   );
+}
+
+/** How to install the extensions on a server, as the beginning of a sentence. */
+export function installAdvice(missing: readonly string[]): string {
+  return missing.includes('vector')
+    ? 'Install pgvector on the server (Debian: postgresql-<version>-pgvector; the image pgvector/pgvector:pg17 has it)'
+    : 'Install the package of the extension on the server';
+}
+
+/** How to use a companion instead, if a companion offers the extensions. */
+export function companionAdvice(service: string, missing: readonly string[]): readonly string[] {
+  const isOffered = missing.every((extension) => extension === 'vector');
+  return isOffered ? [`set AZORA_COMPANION=${service} to run ${service} on a companion (development only)`] : [];
 }

@@ -1,13 +1,11 @@
 import { randomBytes } from 'node:crypto';
-import { lstat, mkdtemp, readdir, rm } from 'node:fs/promises';
-import os from 'node:os';
-import path from 'node:path';
 import { type DatabaseUrl, withUrlParts } from '@azora/db-core';
 import { withClient } from '@azora/db-migrate';
 import type { Client } from 'pg';
 import type { Environment } from '../system/child-environment';
-import { processStart } from '../system/processes';
-import { createDatabase, dropDatabase } from './databases';
+import type { Leftover } from '../system/leftovers';
+import { findTemporaries, makeTemporary } from '../system/temporary';
+import { createDatabase, databaseBytes, dropDatabase } from './databases';
 
 /** The server for a scratch database. */
 export interface ScratchPlace {
@@ -23,6 +21,7 @@ export interface ScratchPlace {
 const MARK = '__scratch_';
 /** PostgreSQL truncates longer names. */
 const LONGEST_NAME = 63;
+const MARK_LENGTH = MARK.length + 8;
 
 /**
  * Runs `work` on an empty database of its own, and drops that database afterwards. The next call drops databases that a
@@ -37,7 +36,7 @@ export async function withScratchDatabase<Result>(
   return withClient(place.maintenance, async (client) => {
     await dropAbandoned(client, place.database);
     const mark = `${MARK}${randomBytes(4).toString('hex')}`;
-    const database = `${place.database.slice(0, LONGEST_NAME - mark.length)}${mark}`;
+    const database = `${scratchBase(place.database)}${mark}`;
     // This session holds the lock as long as the database is in use.
     await client.query('SELECT pg_advisory_lock(hashtext($1))', [database]);
     await createDatabase(client, database);
@@ -92,16 +91,61 @@ export async function withScratchDatabases<Result>(
 }
 
 async function dropAbandoned(client: Client, database: string): Promise<void> {
-  const { rows } = await client.query<{ name: string }>(
-    // Materialized, or the lock function might be called for every database of the server.
-    `WITH scratch AS MATERIALIZED (SELECT datname::text AS name FROM pg_database WHERE starts_with(datname, $1))
-     SELECT name FROM scratch WHERE pg_try_advisory_lock(hashtext(name))`,
-    [`${database.slice(0, LONGEST_NAME - MARK.length - 8)}${MARK}`],
+  for (const { state, remove } of await findScratchDatabases(client, [database]))
+    if (state === 'unused') await remove();
+}
+
+/** A scratch database that a run made for a database. */
+export interface FoundScratch extends Leftover {
+  /** The database whose name is the beginning of the scratch database's name. */
+  readonly database: string;
+}
+
+/**
+ * Finds the scratch databases of these databases. The one of a living run is in use: the run's session holds its lock, in
+ * whatever database it was taken. {@link Leftover.remove} needs the open client.
+ */
+export async function findScratchDatabases(
+  client: Client,
+  databases: readonly string[],
+): Promise<readonly FoundScratch[]> {
+  const { rows } = await client.query<{ name: string; locked: boolean }>(
+    // The statement's snapshot is older than the locks that it reads, and a run takes its lock before it creates the database.
+    `SELECT datname::text AS name, EXISTS (
+       SELECT FROM pg_locks WHERE locktype = 'advisory' AND objsubid = 1 AND granted
+         AND ((classid::bigint << 32) | objid::bigint) = hashtext(datname::text)) AS locked
+     FROM pg_database WHERE datname ~ '${MARK}[0-9a-f]{8}$'`,
   );
-  for (const { name } of rows) {
+  const bases = new Map(databases.map((database) => [scratchBase(database), database]));
+  return rows.flatMap(({ name, locked }): FoundScratch[] => {
+    const database = bases.get(name.slice(0, -MARK_LENGTH));
+    if (database === undefined) return [];
+    return [
+      {
+        ...{ kind: 'remnant', what: 'scratch database', name, database, since: undefined },
+        state: locked ? 'in-use' : 'unused',
+        bytes: () => databaseBytes(client, name),
+        remove: () => dropUnlocked(client, name),
+      },
+    ];
+  });
+}
+
+/** Drops the scratch database unless another run drops it at this moment. */
+async function dropUnlocked(client: Client, name: string): Promise<void> {
+  const { rows } = await client.query<{ locked: boolean }>('SELECT pg_try_advisory_lock(hashtext($1)) AS locked', [
+    name,
+  ]);
+  if (rows[0]?.locked !== true) return;
+  try {
     await dropDatabase(client, name);
-    await client.query('SELECT pg_advisory_unlock(hashtext($1))', [name]);
+  } finally {
+    await client.query('SELECT pg_advisory_unlock(hashtext($1))', [name]).catch(() => undefined);
   }
+}
+
+function scratchBase(database: string): string {
+  return database.slice(0, LONGEST_NAME - MARK_LENGTH);
 }
 
 /** A companion holds one database, so a scratch database is a second companion in its own directory. */
@@ -109,20 +153,17 @@ async function onScratchCompanion<Result>(
   { service, database, environment }: ScratchPlace,
   work: (url: DatabaseUrl, home: string) => Promise<Result>,
 ): Promise<Result> {
-  const { removeCompanion, startCompanion } = await import('./companion/server.js');
-  await sweepCompanions();
-  const home = await mkdtemp(
-    path.join(os.tmpdir(), `${HOME}${process.pid}-${(await processStart(process.pid)) ?? UNKNOWN}-`),
-  );
+  const { removeScratchCompanions, startCompanion } = await import('./companion/server.js');
+  // What cannot be removed is still there for "cleanup", which reports why.
+  for (const { state, temporary, name } of await findTemporaries())
+    if (temporary === 'scratch' && state === 'unused') await removeScratchCompanions(name).catch(() => undefined);
+  const home = await makeTemporary('scratch');
   return withCleanUp(
     async () => {
       const { url } = await startCompanion({ home, service, database, environment });
       return work(url, home);
     },
-    async () => {
-      await removeCompanion({ home, service });
-      await rm(home, { recursive: true, force: true });
-    },
+    () => removeScratchCompanions(home),
   );
 }
 
@@ -133,27 +174,4 @@ async function withCleanUp<Result>(work: () => Promise<Result>, cleanUp: () => P
   if (worked.status === 'rejected') throw worked.reason;
   if (cleaned.status === 'rejected') throw cleaned.reason;
   return worked.value;
-}
-
-const HOME = 'azora-scratch-';
-/** Stands for the start time on systems that do not tell it; the owner of such a home is unknown. */
-const UNKNOWN = 'unknown';
-/** `azora-scratch-<pid>-<start time of the process>-<random>` */
-const OWNED_HOME = /^azora-scratch-(\d+)-(.+)-[^-]+$/;
-
-/** Removes the scratch companions that killed processes of this user left running. */
-async function sweepCompanions(): Promise<void> {
-  const { removeCompanion } = await import('./companion/server.js');
-  for (const name of await readdir(os.tmpdir())) {
-    const [, pid, start] = OWNED_HOME.exec(name) ?? [];
-    if (pid === undefined || start === UNKNOWN || (await processStart(Number(pid))) === start) continue;
-    const home = path.join(os.tmpdir(), name);
-    // Other users write to this directory too: their home could name any process as a companion to stop.
-    const { uid } = await lstat(home).catch(() => ({ uid: undefined }));
-    if (process.getuid !== undefined && uid !== process.getuid()) continue;
-    const services = await readdir(path.join(home, 'companion')).catch(() => []);
-    await Promise.all(services.map((service) => removeCompanion({ home, service })))
-      .then(() => rm(home, { recursive: true, force: true }))
-      .catch(() => undefined);
-  }
 }

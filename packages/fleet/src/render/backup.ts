@@ -4,8 +4,10 @@ import type { RestoredService } from '../operations/backup/restore';
 import type { ListedSet, PrunedSets } from '../operations/backup/sets';
 import type { NotKept, VerifyReport } from '../operations/backup/verify';
 import { countOf, doneRows, type ServiceRow } from '../operations/fleet';
+import { durationText, sizeText } from '../system/quantities';
 import { countsText, failuresText, rowsData } from './fleet';
-import { sizeText, table } from './table';
+import { expiredText } from './leftovers';
+import { table } from './table';
 
 export function backupData({ set, location, rows, manifest }: BackupReport) {
   const { skewMs = null, fence = null, missing = [], references = [] } = manifest ?? {};
@@ -23,14 +25,14 @@ export function backupText({ set, location, rows, manifest }: BackupReport, argu
     sizeText(data.bytes),
     sizeText(data.storedBytes),
   ]);
-  const fence = manifest.fence === null ? '' : `; writers waited ${manifest.fence.heldMs} ms`;
+  const fence = manifest.fence === null ? '' : `; writers waited ${durationText(manifest.fence.heldMs)}`;
   const { missing } = manifest;
-  const count = missing.length === 0 ? '' : `${shown.length} of `;
+  const all = countOf(shown.length + missing.length, 'database');
   const lacks = missing.length === 0 ? '' : `, without ${missing.map(({ service }) => service).join(', ')}`;
   return lines(
     table(['service', 'tables', 'rows', 'data', 'stored'], shown),
     failuresText(rows),
-    `set ${set} in ${location}: ${count}${countOf(rows.length, 'database')}${lacks}, snapshots within ${manifest.skewMs} ms${fence}`,
+    `set ${set} in ${location}: ${missing.length === 0 ? '' : `${shown.length} of `}${all}${lacks}, snapshots within ${durationText(manifest.skewMs)}${fence}`,
     dataWarning(manifest),
     `Next: prove that it can be restored with npx azora-db backup verify ${argument}`,
   );
@@ -57,7 +59,7 @@ export function listText(sets: readonly ListedSet[], location: string, { service
   if (sets.length === 0) return `there are no backup sets in ${location}`;
   const rows = sets.map((set) => [
     set.id,
-    ageText(now.getTime() - Date.parse(set.startedAt)),
+    durationText(Math.max(0, now.getTime() - Date.parse(set.startedAt))),
     databasesText(set, services),
     set.rows.toLocaleString('en'),
     sizeText(set.storedBytes),
@@ -80,7 +82,7 @@ function verifiedText({ verified }: ListedSet): string {
   if (!verified.ok) return 'failed';
   const { restoreSeconds, warnings } = verified;
   const count = warnings.length === 0 ? '' : `, with ${countOf(warnings.length, 'warning')}`;
-  return `yes${count}, restored in ${restoreSeconds} s`;
+  return `yes${count}, restored in ${durationText(restoreSeconds * 1_000)}`;
 }
 
 export function pruneText({ kept, removed }: PrunedSets, done: boolean): string {
@@ -101,7 +103,7 @@ export function verifyText(set: string, { rows, verification }: VerifyReport): s
   return lines(
     ...problems,
     ...warnings.map((warning) => `warning: ${warning}`),
-    `set ${set} ${verdict}; restored and compared ${countOf(count, 'row')}, a restore takes ${restoreSeconds} s`,
+    `set ${set} ${verdict}; restored and compared ${countOf(count, 'row')}, a restore takes ${durationText(restoreSeconds * 1_000)}`,
     notKeptBecause === null ? '' : `The result was not stored with the set, because ${NOT_KEPT[notKeptBecause]}`,
   );
 }
@@ -113,11 +115,15 @@ const NOT_KEPT: Readonly<Record<NotKept, string>> = {
   'not-stored': 'the storage did not accept it; correct the error above and run the command again',
 };
 
-export function restoreData(set: string, rows: readonly ServiceRow<RestoredService>[]) {
-  return { ...rowsData(rows), set };
+export function restoreData(set: string, rows: readonly ServiceRow<RestoredService>[], expired: readonly string[]) {
+  return { ...rowsData(rows), set, removedCopies: expired };
 }
 
-export function restoreText(set: string, rows: readonly ServiceRow<RestoredService>[]): string {
+export function restoreText(
+  set: string,
+  rows: readonly ServiceRow<RestoredService>[],
+  expired: readonly string[],
+): string {
   const done = doneRows(rows);
   if (done.length === 0) return lines(failuresText(rows), 'nothing was restored; the live databases are unchanged');
   const shown = done.map(({ service, data }) => [
@@ -130,13 +136,9 @@ export function restoreText(set: string, rows: readonly ServiceRow<RestoredServi
     table(['service', 'rows', 'migrated', 'replaced database'], shown),
     failuresText(rows),
     `restored from ${set}: ${countsText(rows)}`,
+    done.some(({ data }) => data.kept !== null) ? 'Remove the replaced databases with npx azora-db cleanup --yes' : '',
+    expiredText(expired),
   );
-}
-
-function ageText(milliseconds: number): string {
-  const hours = milliseconds / 3_600_000;
-  if (hours < 1) return countOf(Math.max(0, Math.floor(hours * 60)), 'minute');
-  return hours < 48 ? countOf(Math.floor(hours), 'hour') : countOf(Math.floor(hours / 24), 'day');
 }
 
 function lines(...texts: readonly string[]): string {

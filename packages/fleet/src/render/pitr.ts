@@ -1,6 +1,8 @@
 import { countOf } from '../operations/fleet';
 import type { Coverage, enablePitr, PitrStatus, restorePitr, TakenBase } from '../operations/pitr';
-import { sizeText, table } from './table';
+import { durationText, sizeText } from '../system/quantities';
+import { expiredText } from './leftovers';
+import { table } from './table';
 
 type Archive = NonNullable<PitrStatus['archive']>;
 
@@ -21,20 +23,23 @@ export function baseText(base: TakenBase & Coverage): string {
   const { id, bytes, tookMs, stoppedAt, stopLsn, pruned } = base;
   const removed = `${countOf(pruned?.bases.length ?? 0, 'older base backup')} and ${countOf(pruned?.segments ?? 0, 'segment')}`;
   return lines(
-    `base backup ${id}: ${sizeText(bytes)} in ${secondsText(tookMs)}`,
+    `base backup ${id}: ${sizeText(bytes)} in ${durationText(tookMs)}`,
     `Any moment since ${stoppedAt} (${stopLsn}) can be restored`,
     pruned === null ? '' : `removed ${removed}`,
     uncoveredText(base),
   );
 }
 
-export function restoredText(restored: Awaited<ReturnType<typeof restorePitr>>): string {
+export function restoredText(restored: Awaited<ReturnType<typeof restorePitr>>, expired: readonly string[]): string {
   const { target, base, lastCommitAt, lsn, timeline, databases, kept, tookMs } = restored;
   const commit = lastCommitAt === null ? 'no commit since the base backup' : `last commit ${lastCommitAt}`;
   return lines(
-    `restored to ${target} from base backup ${base} in ${secondsText(tookMs)}: ${countOf(databases, 'database')}`,
+    `restored to ${target} from base backup ${base} in ${durationText(tookMs)}: ${countOf(databases, 'database')}`,
     `${commit}, end of the log ${lsn}, new timeline ${timeline}`,
-    kept === null ? '' : `The replaced data is in ${kept}; remove the directory when you no longer need it`,
+    kept === null
+      ? ''
+      : `The replaced data is in ${kept}; remove it with npx azora-db cleanup --yes when you no longer need it`,
+    expiredText(expired),
     uncoveredText(restored),
   );
 }
@@ -64,13 +69,13 @@ function basesTable({ bases }: Archive): string {
     base.stopLsn,
     String(base.timeline),
     sizeText(base.bytes),
-    secondsText(base.tookMs),
+    durationText(base.tookMs),
   ]);
   return table(['base backup', 'usable since', 'LSN', 'timeline', 'size', 'took'], rows);
 }
 
 function lastSegmentText({ lastSegment }: Archive): string {
-  return lastSegment === null ? 'none' : `${lastSegment.name}, ${lastSegment.ageSeconds} s ago`;
+  return lastSegment === null ? 'none' : `${lastSegment.name}, ${durationText(lastSegment.ageSeconds * 1_000)} ago`;
 }
 
 function failuresText({ archiver }: Archive): string {
@@ -94,10 +99,6 @@ function uncoveredText({ uncovered }: Coverage): string {
     reason === 'companion' ? `${service} (on a companion, which does not archive its log)` : `${service} (${reason})`,
   );
   return `Not covered: ${named.join(', ')}. Use "npx azora-db backup" for ${uncovered.length === 1 ? 'it' : 'them'}`;
-}
-
-function secondsText(ms: number): string {
-  return `${(ms / 1_000).toFixed(1)} s`;
 }
 
 function lines(...all: readonly string[]): string {

@@ -1,104 +1,62 @@
 import type { Writable } from 'node:stream';
-import type { Progress, ProgressEvent } from '../operations/fleet';
+import type { Environment } from '@azora/db-core';
+import type { Progress } from '../operations/fleet';
+import { LiveList } from './live-list';
 
 /** Shows the progress of a run over the fleet on stderr. */
 export interface ProgressView {
   readonly report: Progress;
   readonly log: (line: string) => void;
   /** Leaves the last state on the screen and releases the terminal. */
-  close(): Promise<void>;
+  close(): void;
 }
 
-/** Writes one line for each service that is done or failed, for pipes and logs. */
+/** Writes one line for each service that has ended, for pipes and logs. */
 export function plainProgress(stream: Writable): ProgressView {
   return {
     report: ({ service, state, detail }) => {
       if (state === 'done' && detail !== '') stream.write(`${service}: ${detail}\n`);
       if (state === 'failed') stream.write(`${service}: failed: ${detail}\n`);
+      if (state === 'interrupted') stream.write(`${service}: interrupted\n`);
     },
     log: (line) => stream.write(`${line}\n`),
-    close: async () => undefined,
+    close: () => undefined,
   };
 }
 
 /** Writes nothing, for `--json`. */
 export function silentProgress(): ProgressView {
-  return { report: () => undefined, log: () => undefined, close: async () => undefined };
+  return { report: () => undefined, log: () => undefined, close: () => undefined };
 }
 
-interface Row {
-  title: (text: string) => void;
-  settle: (event: ProgressEvent) => void;
+/** Whether the stream is a terminal that can redraw lines. The terminal of a CI job is a log. */
+export function canRedraw(stream: NodeJS.WriteStream, { TERM, CI }: Environment): boolean {
+  const isLog = CI !== undefined && !['', '0', 'false'].includes(CI);
+  return stream.isTTY === true && stream.columns > 0 && TERM !== 'dumb' && !isLog;
 }
 
 /** Draws a list with a row per service for each run over the fleet, and updates it in place. */
 export function liveProgress(stream: NodeJS.WriteStream): ProgressView {
   let queued: string[] = [];
-  let rows: Promise<ReadonlyMap<string, Row>> | undefined;
-  let drawn: Promise<unknown> = Promise.resolve();
-  const begin = async (services: readonly string[], previous: Promise<unknown>) => {
-    await previous;
-    const list = await drawList(services, stream);
-    drawn = list.done;
-    return list.rows;
+  let list: LiveList | undefined;
+  const close = () => {
+    list?.end();
+    list = undefined;
   };
   return {
     report: (event) => {
       if (event.state === 'queued') {
-        rows = undefined;
         queued.push(event.service);
         return;
       }
-      if (rows === undefined) {
-        rows = begin(queued, drawn);
-        drawn = rows;
+      if (queued.length > 0) {
+        close();
+        list = new LiveList(stream, queued);
         queued = [];
       }
-      void rows.then((all) => {
-        const row = all.get(event.service);
-        if (event.state === 'done' || event.state === 'failed') row?.settle(event);
-        else if (event.detail !== '') row?.title(`${event.service}  ${event.detail}`);
-      });
+      list?.update(event);
     },
-    log: (line) => stream.write(`${line}\n`),
-    close: async () => {
-      await rows;
-      await drawn;
-    },
+    log: (line) => (list === undefined ? stream.write(`${line}\n`) : list.log(line)),
+    close,
   };
-}
-
-async function drawList(services: readonly string[], stream: NodeJS.WriteStream) {
-  const { Listr, ListrLogger, ProcessOutput } = await import('listr2');
-  const rows = new Map<string, Row>();
-  const list = new Listr(
-    services.map((service) => ({
-      title: service,
-      task: (_context: unknown, task: { title: string | undefined }) =>
-        new Promise<void>((resolve, reject) => {
-          rows.set(service, {
-            title: (text) => {
-              task.title = text;
-            },
-            settle: ({ state, detail }) => {
-              task.title = `${service}  ${detail}`;
-              if (state === 'done') resolve();
-              else reject(new Error(detail));
-            },
-          });
-        }),
-    })),
-    {
-      concurrent: true,
-      exitOnError: false,
-      rendererOptions: {
-        showErrorMessage: false,
-        logger: new ListrLogger({ processOutput: new ProcessOutput(stream, stream) }),
-      },
-    },
-  );
-  const done = list.run();
-  // The tasks register their rows in the next iterations of the event loop.
-  while (rows.size < services.length) await new Promise((resolve) => setImmediate(resolve));
-  return { rows, done };
 }

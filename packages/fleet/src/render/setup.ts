@@ -1,20 +1,23 @@
 import { countOf } from '../operations/fleet';
 import type { SeedReport } from '../operations/seed';
 import type { SetupReport } from '../operations/setup';
+import { leftOutText } from '../operations/targets';
 import { countsText, failuresText, rowsData } from './fleet';
 import { statusText } from './status';
 
 /** The result of setup as data for `--json`. */
-export function setupData({ rows, seeded, status }: SetupReport) {
+export function setupData({ rows, seeded, status, leftOut }: SetupReport) {
   const data = rowsData(rows);
   const seed = seeded === undefined ? null : seedData(seeded);
-  return { ...data, ok: data.ok && seed?.ok !== false, seed, status };
+  return { ...data, ok: data.ok && seed?.ok !== false, seed, status, leftOut };
 }
 
-/** The state of every database after setup, then the result of the seed and the failures. */
-export function setupText({ rows, seeded, status }: SetupReport): string {
+/** The state of every database after setup, the services that are left out, the result of the seed and the failures. */
+export function setupText({ rows, seeded, status, leftOut }: SetupReport): string {
   const seed = seeded === undefined ? '' : seedText(seeded);
-  return [statusText(status), seed, failuresText(rows)].filter((part) => part !== '').join('\n');
+  return [status.length === 0 ? '' : statusText(status), ...leftOut.map(leftOutText), seed, failuresText(rows)]
+    .filter((part) => part !== '')
+    .join('\n');
 }
 
 /** The result of a seed as data for `--json`. */
@@ -31,8 +34,9 @@ export function seedText({ rows, orphans }: SeedReport): string {
 }
 
 function referencesText(orphans: SeedReport['orphans']): string {
-  if (orphans === undefined) return 'references between services were not checked';
+  if (orphans === undefined) return 'the references between services were not checked';
   if (orphans.length === 0) return 'all references between services resolve';
   const ids = orphans.reduce((sum, { count }) => sum + count, 0);
-  return `warning: ${countOf(ids, 'id')} of other services ${ids === 1 ? 'does' : 'do'} not exist; run "npx azora-db check" to see them`;
+  const [verb, pronoun] = ids === 1 ? ['does', 'it'] : ['do', 'them'];
+  return `warning: ${countOf(ids, 'id')} of other services ${verb} not exist; run "npx azora-db check" to see ${pronoun}`;
 }

@@ -1,7 +1,8 @@
 import type { BackupState } from '../operations/backup/sets';
 import type { ServerState } from '../operations/server';
 import { isHealthy, type ServiceStatus } from '../operations/status';
-import { sizeText, table } from './table';
+import { sizeText } from '../system/quantities';
+import { table } from './table';
 
 /** The fleet as a table, then a line for each problem. */
 export function statusText(services: readonly ServiceStatus[], backups?: BackupState): string {

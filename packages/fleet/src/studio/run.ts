@@ -1,14 +1,16 @@
 import { spawn } from 'node:child_process';
-import type { Environment } from '@azora/db-core';
+import { type Environment, SuiteError } from '@azora/db-core';
 import { openCredentials } from '../config/credentials';
 import { openStudioContext, type StudioOptions } from '../operations/studio/context';
 import { childEnvironment } from '../system/child-environment';
+import { codeOf } from '../system/system-errors';
 import { PAGE_DIRECTORY, readAssets } from './page';
-import { startServer } from './server';
+import { type StudioServer, type StudioServerOptions, startServer } from './server';
 
 export interface RunStudioOptions extends StudioOptions {
   readonly host: string;
-  readonly port: number;
+  /** The first one that is free becomes the port of the page. */
+  readonly ports: readonly number[];
   readonly password: string | undefined;
   /** Whether to open the page in the browser. */
   readonly open: boolean;
@@ -22,14 +24,14 @@ export interface RunStudioOptions extends StudioOptions {
  * @throws {SuiteError} `STUDIO.NOT_BUILT`, `STUDIO.PASSWORD_NEEDED`, `STUDIO.CANNOT_LISTEN`, `SCHEMA.INVALID`
  */
 export async function runStudio(options: RunStudioOptions): Promise<void> {
-  const { host, port, password, environment, signal, log } = options;
+  const { host, ports, password, environment, signal, log } = options;
   const assets = await readAssets(PAGE_DIRECTORY);
   const sessionOf = await sessionFor(options);
   const studio = await openStudioContext(options);
   try {
     let preparing: Promise<void> | undefined;
-    const server = await startServer({
-      ...{ context: studio.context, assets, host, port, password, sessionOf, log },
+    const server = await startOnFirstFree(ports, {
+      ...{ context: studio.context, assets, host, password, sessionOf, log },
       // After the first page, which waits for the same servers.
       onFleetRead: () => {
         preparing ??= studio.prepare();
@@ -42,6 +44,22 @@ export async function runStudio(options: RunStudioOptions): Promise<void> {
     await preparing;
   } finally {
     await studio.close();
+  }
+}
+
+/** Starts on the first port that no other program uses; the last one decides the error. */
+async function startOnFirstFree(
+  ports: readonly number[],
+  options: Omit<StudioServerOptions, 'port'>,
+): Promise<StudioServer> {
+  const [port = 0, ...others] = ports;
+  try {
+    return await startServer({ ...options, port });
+  } catch (error) {
+    const isTaken = error instanceof SuiteError && codeOf(error.cause) === 'EADDRINUSE';
+    if (!isTaken || others.length === 0) throw error;
+    options.log(`Port ${port} is in use; trying ${others[0]}`);
+    return startOnFirstFree(others, options);
   }
 }
 

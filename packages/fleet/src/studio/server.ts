@@ -174,6 +174,12 @@ function pathOf({ url = '' }: IncomingMessage): string {
   return url.split('?')[0] ?? '';
 }
 
+/** What to do about an error of listen(2). */
+const NEXT: Readonly<Record<string, string>> = {
+  EADDRINUSE: 'Stop that program, or omit --port to use the next free port',
+  EACCES: 'Choose a port from 1024 on with --port; lower ones need special rights',
+};
+
 function passwordNeeded(host: string): SuiteError {
   return new SuiteError('STUDIO.PASSWORD_NEEDED', `The studio does not listen on ${host} without a password`, {
     kind: 'usage',
@@ -184,10 +190,11 @@ function passwordNeeded(host: string): SuiteError {
 }
 
 function cannotListen(host: string, port: number, error: NodeJS.ErrnoException): SuiteError {
+  const isTaken = error.code === 'EADDRINUSE';
   return new SuiteError('STUDIO.CANNOT_LISTEN', `The studio cannot listen on ${host}:${port}`, {
     kind: 'configuration',
-    why: `${error.message}.`,
-    next: error.code === 'EADDRNOTAVAIL' ? 'Pass an address of this machine: --host' : 'Choose another port: --port',
+    why: isTaken ? `Another program, such as another studio, listens on port ${port}.` : `${error.message}.`,
+    next: NEXT[error.code ?? ''] ?? 'Pass an address of this machine with --host',
     meta: { host, port },
     cause: error,
   });

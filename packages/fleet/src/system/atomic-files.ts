@@ -1,7 +1,8 @@
 import { randomBytes } from 'node:crypto';
 import { link, mkdir, open, rename, rm, writeFile } from 'node:fs/promises';
 import path from 'node:path';
-import { processStart } from './processes';
+import { isAbandonedTree } from './leftovers';
+import { OWNER_MARK, ownerMark } from './owners';
 import { codeOf } from './system-errors';
 
 export interface FileOptions {
@@ -70,20 +71,24 @@ export async function makeDirectory(directory: string, mode: number): Promise<vo
   });
 }
 
-const DRAFT = /\.(?:new|part)-(\d+)-([\w-]+)-[0-9a-f]{8}$/;
+const DRAFT = new RegExp(`\\.(?:new|part)-(${OWNER_MARK})-[0-9a-f]{8}$`);
 
 /** A name for unfinished work. It contains the process that does the work, so a later one can tell abandoned drafts. */
 export async function draftName(name: string, kind: 'new' | 'part'): Promise<string> {
-  const start = (await processStart(process.pid)) ?? 'unknown';
-  return `${name}.${kind}-${process.pid}-${start}-${randomBytes(4).toString('hex')}`;
+  return `${name}.${kind}-${await ownerMark()}-${randomBytes(4).toString('hex')}`;
 }
 
 export function isDraft(name: string): boolean {
   return DRAFT.test(name);
 }
 
-/** Whether the name is a draft's and the process that made the draft has ended. */
-export async function isAbandoned(name: string): Promise<boolean> {
-  const [, pid, start] = DRAFT.exec(name) ?? [];
-  return pid !== undefined && (await processStart(Number(pid))) !== start;
+/** The mark of the process that made the draft; undefined when the name is no draft's. */
+export function ownerOfDraft(name: string): string | undefined {
+  return DRAFT.exec(name)?.[1];
+}
+
+/** Whether the name is a draft's whose process has ended, or is unknown and has changed nothing for a day. */
+export async function isAbandoned(directory: string, name: string): Promise<boolean> {
+  const mark = ownerOfDraft(name);
+  return mark !== undefined && (await isAbandonedTree(path.join(directory, name), mark));
 }

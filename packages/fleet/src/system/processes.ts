@@ -1,11 +1,8 @@
-import { execFile } from 'node:child_process';
 import { readFile, readlink, realpath } from 'node:fs/promises';
 import path from 'node:path';
-import { promisify } from 'node:util';
 import { childEnvironment } from './child-environment';
+import { runProgram } from './children';
 import { codeOf } from './system-errors';
-
-const run = promisify(execFile);
 
 /**
  * When a process started, as text that tells it from a later process with the same pid. Undefined when the process is
@@ -54,7 +51,9 @@ async function psOf(pid: number): Promise<{ state: string; start: string; comman
   const columns = ['-o', 'stat=', '-o', 'lstart=', '-o', 'command='];
   // A fixed locale and time zone: every caller must read the same start time.
   const env = childEnvironment({}, { PATH: '/usr/bin:/bin', LC_ALL: 'C', TZ: 'UTC' });
-  const { stdout } = await run('ps', ['-ww', '-p', String(pid), ...columns], { env }).catch(() => ({ stdout: '' }));
+  const { stdout } = await runProgram('ps', ['-ww', '-p', String(pid), ...columns], { env }).catch(() => ({
+    stdout: '',
+  }));
   // lstart is five words: Fri Nov 21 04:12:00 2025
   const [state = '', ...words] = stdout.trim().split(/\s+/);
   return { state, start: words.slice(0, 5).join('-'), command: words.slice(5).join(' ') };
@@ -65,6 +64,8 @@ async function windowsStart(pid: number): Promise<string | undefined> {
   const script = `(Get-Process -Id ${pid}).StartTime.ToFileTimeUtc()`;
   // Node itself adds the variables that Windows needs to start a program, PATH among them.
   const options = { env: childEnvironment({}) };
-  const { stdout } = await run('powershell', ['-NoProfile', '-Command', script], options).catch(() => ({ stdout: '' }));
+  const { stdout } = await runProgram('powershell', ['-NoProfile', '-Command', script], options).catch(() => ({
+    stdout: '',
+  }));
   return stdout.trim() === '' ? 'unknown' : stdout.trim();
 }

@@ -1,12 +1,12 @@
 const UNITS = ['B', 'kB', 'MB', 'GB', 'TB'];
 const UNKNOWN = '-';
 
-/** `8.0 MB`. */
+/** `8.0 MB`, where 1 kB is 1,024 bytes; like `sizeText` of the toolkit, which a page cannot import. */
 export function formatBytes(count: number | null | undefined): string {
   if (count === null || count === undefined) return UNKNOWN;
-  const step = Math.min(Math.floor(Math.log10(Math.max(count, 1)) / 3), UNITS.length - 1);
-  const value = count / 1000 ** step;
-  return `${value.toFixed(step === 0 || value >= 100 ? 0 : 1)} ${UNITS[step]}`;
+  let [value, unit] = [count, 0];
+  while (value >= 1023.5 && unit < UNITS.length - 1) [value, unit] = [value / 1024, unit + 1];
+  return `${value.toFixed(unit === 0 || value >= 99.95 ? 0 : 1)} ${UNITS[unit]}`;
 }
 
 /** `2,000,000`. */
@@ -24,10 +24,11 @@ export function formatPercent(ratio: number | null | undefined): string {
   return ratio === null || ratio === undefined ? UNKNOWN : `${(ratio * 100).toFixed(1)} %`;
 }
 
-/** `3 h`: the largest unit that fits. */
+/** `3 h`: the largest unit that fits; like `durationText` of the toolkit. */
 export function formatDuration(seconds: number | null | undefined): string {
   if (seconds === null || seconds === undefined) return UNKNOWN;
-  if (seconds < 1) return `${Math.round(seconds * 1000)} ms`;
+  if (seconds < 0.9995) return `${Math.round(seconds * 1000)} ms`;
+  if (seconds < 10) return `${Number(seconds.toFixed(1))} s`;
   if (seconds < 90) return `${Math.round(seconds)} s`;
   if (seconds < 5400) return `${Math.round(seconds / 60)} min`;
   if (seconds < 172_800) return `${Math.round(seconds / 3600)} h`;

@@ -18,7 +18,7 @@ import {
   type ServiceRow,
   toSuiteError,
 } from '../fleet';
-import type { Target } from '../targets';
+import type { LeftOut, Target } from '../targets';
 import { countReferences } from './data-state';
 import { dumpDatabase, type RowFormat } from './dump';
 import { type FrozenDatabase, type SnapshotTiming, withSnapshots } from './snapshots';
@@ -31,7 +31,9 @@ export interface BackupRequest {
   readonly mask: { readonly schemaModel: SchemaModel; readonly key: string } | undefined;
   /** References between services. The set records how many of their ids are orphans. */
   readonly references: readonly Reference[];
-  /** Services whose server could not be reached; the set is made without them. */
+  /** Services whose server lacks an extension that they need, and that were never set up. */
+  readonly leftOut?: readonly LeftOut[];
+  /** Services whose server could not be started; the set is made without them. */
   readonly unavailable?: readonly FailedRow[];
   readonly fence: boolean;
   readonly allowDrift: boolean;
@@ -117,7 +119,7 @@ type DumpedRow = ServiceRow<{ readonly entry: Manifest['databases'][number] }>;
  * more, and an interrupted backup leaves nothing behind.
  */
 function isWorthStoring(rows: readonly DumpedRow[]): boolean {
-  if (rows.some(({ state }) => state === 'not-started')) return false;
+  if (rows.some(({ state }) => state === 'not-started' || state === 'interrupted')) return false;
   return doneRows(rows).length > 0 && failedRows(rows).every(({ error }) => error.code !== 'BACKUP.STORAGE_FAILED');
 }
 
@@ -208,9 +210,18 @@ function manifestOf(made: {
     skewMs: timing.skewMs,
     fence: timing.fence,
     databases: doneRows(rows).map(({ data }) => data.entry),
-    missing: failedRows(rows).map(({ service, error }) => ({ service, code: error.code, reason: error.message })),
+    missing: missingOf(rows, request.leftOut ?? []),
     references,
   };
+}
+
+function missingOf(rows: readonly DumpedRow[], leftOut: readonly LeftOut[]): Manifest['missing'] {
+  const failed = failedRows(rows).map(({ service, error }) => ({ service, code: error.code, reason: error.message }));
+  const left = leftOut.map(({ service, missing }) => ({
+    ...{ service, code: 'SERVER.MISSING_EXTENSION' },
+    reason: `The server lacks an extension that ${service} needs: ${missing.join(', ')}`,
+  }));
+  return [...failed, ...left].sort((one, other) => (one.service < other.service ? -1 : 1));
 }
 
 function hasDriftedSchema(service: string): SuiteError {

@@ -4,6 +4,7 @@ import { compareHistory, readMigrations, splitStatements, withClient } from '@az
 import { readSetFile, textOf } from '../../backup-store/file';
 import type { DatabaseEntry, Manifest } from '../../backup-store/manifest';
 import type { OpenedSet } from '../../backup-store/set';
+import { sizeText } from '../../system/quantities';
 import type { Target } from '../targets';
 
 /** Space for the restored database and for sorting while its indexes are built, relative to its size. */
@@ -85,18 +86,17 @@ async function requireSpace(home: string, bytes: number): Promise<void> {
   const disk = await statfs(home);
   const free = disk.bavail * disk.bsize;
   if (free >= bytes) return;
-  const megabytes = (count: number) => `${Math.ceil(count / 1024 / 1024).toLocaleString('en')} MB`;
   throw new SuiteError('RESTORE.NO_SPACE', `The disk of ${home} has too little free space`, {
-    why: `A restore next to the live databases needs about ${megabytes(bytes)}; ${megabytes(free)} are free.`,
+    why: `A restore next to the live databases needs about ${sizeText(bytes)}; ${sizeText(free)} are free.`,
     next: 'Free some space, or restore fewer services at a time with --service',
     meta: { needed: bytes, free },
   });
 }
 
 const HNSW = /^CREATE INDEX \S+ ON (?:ONLY )?(?:\w+\.)?"?(\w+)"? USING hnsw .*vector\((\d+)\)/;
+const MIB = 2 ** 20;
 /** One element of a graph with pgvector's default m of 16: the vector, 32 neighbors of 16 bytes, and its own fields. */
 const graphElementBytes = (dimensions: number): number => 4 * dimensions + 32 * 16 + 200;
-const MIB = 2 ** 20;
 
 /**
  * Warnings for vector indexes of the set whose graph does not fit into the server's `maintenance_work_mem`: building them
@@ -121,13 +121,9 @@ async function slowIndexesOf(set: OpenedSet, { target, entry }: Pair): Promise<r
     const rows = entry.tables.find(({ name }) => name === table)?.rows ?? 0;
     const needed = rows * graphElementBytes(Number(dimensions));
     if (table === undefined || needed <= memory) return [];
-    const [takes, has] = [needed, memory].map((bytes) => `${megabytesOf(bytes).toLocaleString('en')} MB`);
+    const setting = `ALTER SYSTEM SET maintenance_work_mem = '${Math.ceil(needed / MIB)}MB'; SELECT pg_reload_conf();`;
     return [
-      `warning: ${entry.service}: the vector index of ${table} (${dimensions} dimensions) needs about ${takes} and will be built slowly, because maintenance_work_mem is ${has}; if the server has the memory, run there: ALTER SYSTEM SET maintenance_work_mem = '${megabytesOf(needed)}MB'; SELECT pg_reload_conf();`,
+      `warning: ${entry.service}: the vector index of ${table} (${dimensions} dimensions) needs about ${sizeText(needed)} and will be built slowly, because maintenance_work_mem is ${sizeText(memory)}; if the server has the memory, run there: ${setting}`,
     ];
   });
-}
-
-function megabytesOf(bytes: number): number {
-  return Math.ceil(bytes / MIB);
 }

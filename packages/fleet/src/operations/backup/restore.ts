@@ -1,4 +1,3 @@
-import { rm } from 'node:fs/promises';
 import type { DatabaseUrl } from '@azora/db-core';
 import { readGrants, syncGrants, withClient } from '@azora/db-migrate';
 import { checkSetFile } from '../../backup-store/file';
@@ -7,18 +6,17 @@ import type { OpenedSet } from '../../backup-store/set';
 import type { PasswordOf } from '../../config/credentials';
 import { dropDatabase } from '../../postgres/databases';
 import { swapDatabases } from '../../postgres/dump/swap';
+import { replacedName } from '../../postgres/replaced';
 import { createRole, restrictDatabase, withRightsLock } from '../../postgres/roles';
 import { type ScratchDatabase, withScratchDatabases } from '../../postgres/scratch';
 import type { Environment } from '../../system/child-environment';
+import { removeTree } from '../../system/leftovers';
 import { countOf, doneRows, eachService, type RunOptions, type ServiceRow } from '../fleet';
 import { migrateTargetUp } from '../migrations/migrate';
 import { provision } from '../provision';
 import { scratchPlace, type Target } from '../targets';
 import { loadDatabase } from './load';
 import { type Pair, pairUp, requireRestorable, warnOfSlowIndexes } from './preflight';
-
-/** PostgreSQL truncates longer names. */
-const LONGEST_NAME = 63;
 
 export interface RestoreRequest {
   readonly set: OpenedSet;
@@ -119,15 +117,13 @@ function swapOncePerServer(
   items: readonly { readonly target: Target; readonly side: ScratchDatabase }[],
   { set }: RestoreRequest,
 ): SwapServer {
-  const mark = `__before_${set.manifest.id}`;
   const swapped = new Map<string, Promise<ReadonlyMap<string, string>>>();
   return ({ maintenance }) => {
     const there = items.filter(({ target }) => target.maintenance.href === maintenance.href);
     const swaps = there.map(({ target, side }) => ({
       live: target.database,
       side: side.url.database,
-      // Leaves room for a number that may follow.
-      kept: `${target.database.slice(0, LONGEST_NAME - mark.length - 3)}${mark}`,
+      kept: replacedName(target.database, set.manifest.id),
     }));
     const swap = swapped.get(maintenance.href) ?? swapDatabases(maintenance, swaps);
     swapped.set(maintenance.href, swap);
@@ -162,7 +158,7 @@ async function replaceData(
   const from = { home: side.home, service: service.name };
   const old = await replaceCompanion({ home, service: service.name }, from, kept);
   if (old === undefined || !dropOld) return old ?? null;
-  await rm(old, { recursive: true });
+  await removeTree(old);
   return null;
 }
 

@@ -7,6 +7,8 @@ import type { Service } from '../../config/registry';
 import { countOf } from '../fleet';
 import { describeSet } from './sets';
 
+/** The codes of services that were not set up when the set was made: there was nothing to back up. */
+const NO_DATABASE: readonly string[] = ['SERVER.NO_DATABASE', 'SERVER.MISSING_EXTENSION'];
 /** The name that stands for the newest set with all services. */
 const LATEST = 'latest';
 
@@ -74,7 +76,7 @@ async function findLatest(storage: Storage, selection: SetSelection) {
 
 function candidateOf(manifest: Manifest, { services, isNamed }: SetSelection): Candidate {
   const held = services.map(({ name }) => name).filter((name) => holds(manifest, name));
-  const hadNone = manifest.missing.filter(({ code }) => code === 'SERVER.NO_DATABASE').map(({ service }) => service);
+  const hadNone = manifest.missing.filter(({ code }) => NO_DATABASE.includes(code)).map(({ service }) => service);
   const lacks = services.filter(({ name }) => !held.includes(name) && (isNamed || !hadNone.includes(name)));
   return { id: manifest.id, masked: manifest.masked, held, isWhole: held.length > 0 && lacks.length === 0 };
 }

@@ -58,7 +58,8 @@ const LEAST_RECALL = 0.9;
  * Verifies a set by restoring it into scratch databases: its files, rows, schema, the checks of each service, references
  * between services, and the recall of vector indexes. Problems of the data are warnings if the data had them when the set was
  * made. The result is stored with the set.
- * @throws {SuiteError} `RESTORE.…`, `BACKUP.STORAGE_FAILED` before anything is restored; later failures are in the rows
+ * @throws {SuiteError} `RESTORE.…`, `BACKUP.STORAGE_FAILED` before anything is restored; later failures are in the rows. The
+ *   reason of the signal when it was aborted before all databases were verified
  */
 export async function verifySet(
   targets: readonly Target[],
@@ -86,13 +87,17 @@ export async function verifySet(
       const request = { set, entry, url, oneSession: target.server === 'companion', environment };
       await loadDatabase(request, { signal: options.signal, onProgress });
       restoreSeconds = Math.max(restoreSeconds, secondsBetween(started, performance.now()));
+      options.signal?.throwIfAborted();
       onProgress('comparing');
       const data = await examine({ target, entry }, url, set);
       return { data, detail: data.problems.length === 0 ? 'verified' : countOf(data.problems.length, 'problem') };
     });
+    // A part of a set proves nothing about the set.
+    if (doneRows(rows).length < rows.length) options.signal?.throwIfAborted();
     const restored = items.map(({ target, url }) => ({ ...target, admin: url, database: url.database }));
     const isComplete = doneRows(rows).length === rows.length;
     const lookedUp = isComplete ? await lookUpAll(references, restored, { signal: options.signal }) : [];
+    if (lookedUp === undefined) options.signal?.throwIfAborted();
     const orphans = compareOrphans(lookedUp ?? [], set.manifest);
     const problems = [...rows.flatMap(problemsOf), ...orphans.problems];
     const warnings = [...doneRows(rows).flatMap(warningsOf), ...orphans.warnings];
@@ -201,7 +206,7 @@ function warningsOf({
 /** Whether the row shows a problem of the set itself, not of a server, the storage or the network. */
 function isAboutSet(row: ServiceRow<VerifiedDatabase>): boolean {
   if (row.state === 'done') return row.data.problems.length > 0;
-  if (row.state === 'not-started') return false;
+  if (row.state !== 'failed') return false;
   const { kind, code } = row.error;
   return kind === 'finding' || (kind === 'failure' && code.startsWith('RESTORE.'));
 }

@@ -1,5 +1,4 @@
-import { chmod, mkdtemp, rm } from 'node:fs/promises';
-import os from 'node:os';
+import { chmod, rm } from 'node:fs/promises';
 import path from 'node:path';
 import type { DatabaseUrl } from '@azora/db-core';
 import { migrateUp, readMigrations, splitStatements, withClient } from '@azora/db-migrate';
@@ -10,10 +9,12 @@ import { dumpSchema } from '../../postgres/dump/schema';
 import { embeddedOffers } from '../../postgres/embedded/binaries';
 import { startEmbedded, stopEmbedded } from '../../postgres/embedded/server';
 import { withScratchDatabase } from '../../postgres/scratch';
+import { makeTemporary } from '../../system/temporary';
 import { needsEmbedded } from '../targets';
 
 export interface StructureOptions {
   readonly onProgress?: ((line: string) => void) | undefined;
+  readonly signal?: AbortSignal | undefined;
 }
 
 /** One object of a schema as pg_dump prints it. */
@@ -36,17 +37,19 @@ const HISTORY = /^(TABLE )?_prisma_migrations( |$)/;
  * grants and the history table. Every file comes from the embedded server, or from a PGlite server where the service needs
  * an extension that the embedded server lacks, whatever servers the settings name: PostgreSQL's versions print some
  * expressions differently.
- * @throws {SuiteError} `EMBEDDED.…`, `COMPANION.…`, `MIGRATION.…`, `BACKUP.SCHEMA_UNREADABLE`
+ * @throws {SuiteError} `EMBEDDED.…`, `COMPANION.…`, `MIGRATION.…`, `BACKUP.SCHEMA_UNREADABLE`; the reason of the signal when
+ *   it was aborted
  */
 export async function renderStructures(
   settings: Settings,
   services: readonly Service[],
-  { onProgress }: StructureOptions = {},
+  options: StructureOptions = {},
 ): Promise<ReadonlyMap<string, string>> {
-  return onEmbeddedServer(settings, services, onProgress, async (maintenance) => {
+  return onEmbeddedServer(settings, services, options, async (maintenance) => {
     const structures = await pMap(
       services,
       async (service): Promise<[string, string]> => {
+        options.signal?.throwIfAborted();
         const file = path.relative(settings.root, path.join(path.dirname(service.schemaPath), 'structure.sql'));
         return [file.replaceAll(path.sep, '/'), await renderStructure(settings, service, maintenance)];
       },
@@ -60,18 +63,18 @@ export async function renderStructures(
 async function onEmbeddedServer<Result>(
   settings: Settings,
   services: readonly Service[],
-  onProgress: StructureOptions['onProgress'],
+  { onProgress, signal }: StructureOptions,
   work: (maintenance: DatabaseUrl) => Promise<Result>,
 ): Promise<Result> {
   const { environment } = settings;
   if (needsEmbedded(settings, services)) {
-    return work((await startEmbedded({ home: settings.home, environment, onProgress })).url);
+    return work((await startEmbedded({ home: settings.home, environment, onProgress, signal })).url);
   }
-  const home = await mkdtemp(path.join(os.tmpdir(), 'azora-structure-'));
+  const home = await makeTemporary('structure');
   // The account that runs the server must be able to reach its data.
   await chmod(home, 0o711);
   try {
-    return await work((await startEmbedded({ home, environment, onProgress })).url);
+    return await work((await startEmbedded({ home, environment, onProgress, signal })).url);
   } finally {
     await stopEmbedded({ home });
     await rm(home, { recursive: true, force: true });

@@ -1,11 +1,16 @@
 import {
   compareHistory,
   afterMigration as grantsAndFingerprint,
+  type Migration,
   type MigrationState,
   migrateDown,
   migrateUp,
+  planDown,
+  planUp,
   readHistory,
   readMigrations,
+  readState,
+  type Step,
   withClient,
 } from '@azora/db-migrate';
 import type { ClientBase } from 'pg';
@@ -38,7 +43,10 @@ export async function migrateFleetUp(
   });
 }
 
-/** Applies the pending migrations of one database, all of them or up to a migration; returns their names. */
+/**
+ * Applies the pending migrations of one database, all of them or up to a migration; returns their names.
+ * @throws the reason of the signal when it was aborted before the last migration
+ */
 export async function migrateTargetUp(
   target: Target,
   { to, ...options }: MigrateOptions & { readonly to?: string | null | undefined },
@@ -46,9 +54,21 @@ export async function migrateTargetUp(
 ): Promise<readonly string[]> {
   if (to === null) return [];
   const migrations = await readMigrations(target.service.migrationsPath);
-  return withClient(target.admin, (client) =>
-    migrateUp(client, migrations, { ...runOptions(target, options, onProgress), to }),
-  );
+  return withClient(target.admin, async (client) => {
+    const applied = await migrateUp(client, migrations, { ...runOptions(target, options, onProgress), to });
+    await throwIfCut(client, migrations, options.signal, (state) => planUp(migrations, state, to));
+    return applied;
+  });
+}
+
+/** An aborted run ends between two migrations. It is complete only if no migration was left for it. */
+async function throwIfCut(
+  client: ClientBase,
+  migrations: readonly Migration[],
+  signal: AbortSignal | undefined,
+  plan: (state: MigrationState) => readonly Step[],
+): Promise<void> {
+  if (signal?.aborted && plan(await readState(client, migrations)).length > 0) signal.throwIfAborted();
 }
 
 /** Down by steps, or to the destination's migration. */
@@ -73,9 +93,12 @@ export async function migrateFleetDown(
     if (!acceptDataLoss) await refusePlannedLosses(destination, steps);
     const files = await readMigrations(target.service.migrationsPath);
     const run = { ...runOptions(target, options, onProgress), ...depthOf(to, steps) };
-    const migrations = await withClient(target.admin, (client) =>
-      migrateDown(client, files, acceptDataLoss ? run : { ...run, beforeEach: refuseDataLoss }),
-    );
+    const migrations = await withClient(target.admin, async (client) => {
+      const reverted = await migrateDown(client, files, acceptDataLoss ? run : { ...run, beforeEach: refuseDataLoss });
+      const left = depthOf(to, steps === undefined ? undefined : steps - reverted.length);
+      await throwIfCut(client, files, options.signal, (state) => planDown(files, state, left));
+      return reverted;
+    });
     return { data: { migrations }, detail: summaryOf(migrations, 'reverted', 'nothing to revert') };
   });
 }
@@ -95,12 +118,13 @@ export async function readFleetMigrations(
   targets: readonly Target[],
   options: RunOptions,
 ): Promise<readonly ServiceRow<MigrationState>[]> {
-  return eachService(targets, options, async (target) => {
+  const rows = await eachService(targets, options, async (target) => {
     const files = await readMigrations(target.service.migrationsPath);
-    const rows = await withClient(target.admin, readHistory);
-    const state = compareHistory(files, rows);
+    const state = compareHistory(files, await withClient(target.admin, readHistory));
     return { data: state, detail: `${state.applied.length} applied, ${state.pending.length} pending` };
   });
+  options.signal?.throwIfAborted();
+  return rows;
 }
 
 /** Whether the service is not exactly at its newest migration. */

@@ -1,4 +1,4 @@
-import { mkdir, mkdtemp, readFile, rename, rm, writeFile } from 'node:fs/promises';
+import { mkdir, readFile, rename, rm, writeFile } from 'node:fs/promises';
 import path from 'node:path';
 import { type DatabaseUrl, SuiteError } from '@azora/db-core';
 import { type Migration, migrateDown, migrateUp, readMigrations, withClient } from '@azora/db-migrate';
@@ -15,6 +15,7 @@ import {
 } from '../../postgres/schema-engine/draft';
 import { withScratchDatabase } from '../../postgres/scratch';
 import { compareCatalogs, readObjects } from '../../postgres/verify/catalog';
+import { draftName } from '../../system/atomic-files';
 import { scratchPlace, type Target } from '../targets';
 
 export interface NewMigrationRequest {
@@ -122,7 +123,8 @@ interface NewFiles {
 
 /** Each folder appears with both files in it, or not at all. */
 async function writeFolders(migrationsPath: string, folders: readonly NewFiles[]): Promise<void> {
-  const draft = await mkdtemp(path.join(path.dirname(migrationsPath), '.new-'));
+  const draft = path.join(path.dirname(migrationsPath), await draftName('', 'new'));
+  await mkdir(draft);
   try {
     for (const { name, sql, down } of folders) {
       await mkdir(path.join(draft, name));

@@ -46,10 +46,12 @@ export async function planFleet(
   direction: Direction,
   options: RunOptions,
 ): Promise<readonly ServiceRow<PlannedService>[]> {
-  return eachService(destinations.map(withService), options, async (destination) => {
+  const rows = await eachService(destinations.map(withService), options, async (destination) => {
     const steps = await planTarget(destination, direction);
     return { data: { steps }, detail: steps.length === 0 ? 'nothing to do' : `${steps.length} to run` };
   });
+  options.signal?.throwIfAborted();
+  return rows;
 }
 
 /**

@@ -28,6 +28,7 @@ export async function tagFleet(
   options: RunOptions,
 ): Promise<TagReport> {
   const rows = await readHeads(targets, options);
+  options.signal?.throwIfAborted();
   const done = doneRows(rows);
   if (done.length < rows.length) return { rows, written: undefined };
   const heads = Object.fromEntries(done.map(({ service, data }) => [service, data.head]));

@@ -26,7 +26,7 @@ export async function verifyFleet(
   options: RunOptions,
 ): Promise<readonly ServiceRow<VerifiedService>[]> {
   return eachService(targets, options, async (target, onProgress) => {
-    const verified = await verifyService(target, root, onProgress);
+    const verified = await verifyService(target, root, { ...options, onProgress });
     const { problems, rows } = verified;
     const detail = problems.length > 0 ? countOf(problems.length, 'problem') : `verified, ${countOf(rows, 'row')} kept`;
     return { data: verified, detail };
@@ -41,7 +41,7 @@ export function isVerified(rows: readonly ServiceRow<VerifiedService>[]): boolea
 async function verifyService(
   target: Target,
   root: string,
-  onProgress: (detail: string) => void,
+  { onProgress, signal }: RunOptions & { readonly onProgress: (detail: string) => void },
 ): Promise<VerifiedService> {
   const migrations = await readMigrations(target.service.migrationsPath);
   const irreversible = migrations.filter(({ down }) => 'irreversible' in down).map(({ name }) => name);
@@ -50,8 +50,9 @@ async function verifyService(
     const { problems, catalogs } = await tripEmpty(url, migrations);
     const base = { migrations: migrations.length, irreversible };
     if (problems.length > 0) return { ...base, problems, rows: 0, tablesWithoutRows: [] };
+    signal?.throwIfAborted();
     onProgress('applying and reverting with rows');
-    await seedScratch(target, url, root);
+    await seedScratch(target, url, root, signal);
     const contents = await withClient(url, (client) => readContents(client, columnsOf(catalogs.at(-1) ?? [])));
     const filled = [...contents.values()].reduce((sum, { rows }) => sum + rows, 0);
     return {
@@ -64,7 +65,12 @@ async function verifyService(
 }
 
 /** Seeds as the administrator, because no migration grants rights to the app role. */
-async function seedScratch({ service }: Target, url: DatabaseUrl, root: string): Promise<void> {
+async function seedScratch(
+  { service }: Target,
+  url: DatabaseUrl,
+  root: string,
+  signal: AbortSignal | undefined,
+): Promise<void> {
   const { name, packageName } = service;
   const request = {
     services: [{ name, packageName, url: url.href }],
@@ -72,6 +78,7 @@ async function seedScratch({ service }: Target, url: DatabaseUrl, root: string):
     repositoryRoot: root,
     scale: 0,
   };
-  const [row] = await runSeed(request, { root });
+  const [row] = await runSeed(request, { root, signal });
+  signal?.throwIfAborted();
   if (row?.state === 'failed') throw row.error;
 }

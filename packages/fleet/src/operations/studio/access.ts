@@ -13,8 +13,9 @@ import {
   type StudioTable,
 } from '../../postgres/studio/role';
 import type { SchemaModel } from '../../schema/schema-model';
+import { ownerMark } from '../../system/owners';
 import { toSuiteError } from '../fleet';
-import type { Target } from '../targets';
+import { studioRole, type Target } from '../targets';
 import { type AuditLog, annotatedColumns, auditLogOf, type HiddenColumn, studioTables } from './rights';
 
 /** How the studio reaches one service's database. */
@@ -68,11 +69,6 @@ const SETTINGS = {
 
 /** For the administrator's session: a GRANT queues behind every lock on its table while the page waits. */
 const PREPARING = `SET lock_timeout = '5s'; SET statement_timeout = '15s'`;
-
-/** The name of the studio's role for one service. */
-export function studioRole({ role }: Target): string {
-  return role.replace(/_app$/, '_studio');
-}
 
 /** Describes how the studio reaches one service's database. Nothing happens there before the first `open`. */
 export function openAccess(request: AccessRequest): OwnAccess {
@@ -137,7 +133,7 @@ async function prepare(
     const pool = openPool(target.admin, 1);
     return { pool, hidden: annotated, release: () => pool.end() };
   }
-  const role = roleOf(request, audit !== undefined);
+  const role = await roleOf(request, audit !== undefined);
   const hidden = await withClient(target.admin, async (client) => {
     let found = annotated;
     await client.query(PREPARING);
@@ -220,12 +216,12 @@ function withDerived(
   return hidden;
 }
 
-function roleOf({ target }: AccessRequest, canWrite: boolean): StudioRole {
+async function roleOf({ target }: AccessRequest, canWrite: boolean): Promise<StudioRole> {
   return {
     name: studioRole(target),
     password: randomBytes(PASSWORD_BYTES).toString('base64url'),
     database: target.database,
-    owner: `${STUDIO_MARK} ${randomBytes(8).toString('hex')}`,
+    owner: `${STUDIO_MARK} ${randomBytes(8).toString('hex')} ${await ownerMark()}`,
     canWrite,
     connectionLimit: CONNECTION_LIMIT,
     settings: { ...SETTINGS, default_transaction_read_only: canWrite ? 'off' : 'on' },

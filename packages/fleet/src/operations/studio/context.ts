@@ -5,8 +5,8 @@ import type { Service } from '../../config/registry';
 import type { Settings } from '../../config/settings';
 import { readSchemaModel, type SchemaModel } from '../../schema/schema-model';
 import { toSuiteError } from '../fleet';
-import type { Target } from '../targets';
-import { notReleased, openAccess, type StudioAccess, studioRole } from './access';
+import { studioRole, type Target } from '../targets';
+import { notReleased, openAccess, type StudioAccess } from './access';
 import { annotatedColumns, type HiddenColumn } from './rights';
 
 /** What the studio's server works with. The administrator's URLs in it never leave the process. */

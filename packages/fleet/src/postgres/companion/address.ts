@@ -71,6 +71,12 @@ export async function listenIn(directory: string, server: net.Server): Promise<A
   throw new Error(`Cannot create a socket in ${socketDirectory}`);
 }
 
+/** Removes the directory below the system's temporary directory, if the companion has one. The companion must be stopped. */
+export async function removeSocketDirectory(directory: string): Promise<void> {
+  const pointer = await readPointer(directory);
+  if (pointer !== undefined && (await isOwn(pointer))) await rm(pointer, { recursive: true, force: true });
+}
+
 async function listenOnPort(directory: string, server: net.Server): Promise<Address> {
   for (const port of [await lastPort(directory), 0]) {
     if (!(await listenAt(server, { port }))) continue;

@@ -1,4 +1,6 @@
+import { lstat } from 'node:fs/promises';
 import path from 'node:path';
+import { orAbsent } from '../../system/leftovers';
 
 /** The files of one companion, and the exit code that its host process and the commands agree on. */
 
@@ -20,6 +22,11 @@ export function dataOf(directory: string) {
     /** Complete and restored: the next start puts it in place when there is no data. */
     restored: `${data}.restored`,
   };
+}
+
+/** When the data of a companion got the name of a copy: a rename is a change of the directory's status. */
+export async function replacedTime(copy: string): Promise<Date | undefined> {
+  return (await orAbsent(lstat(copy)))?.ctime;
 }
 
 /** The exit code of a host that finds the directory owned by another process. */

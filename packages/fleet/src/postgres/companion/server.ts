@@ -1,17 +1,18 @@
 import { type ChildProcess, spawn } from 'node:child_process';
 import { existsSync } from 'node:fs';
-import { cp, rename, rm } from 'node:fs/promises';
+import { cp, readdir, rename, rm } from 'node:fs/promises';
 import path from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { DatabaseUrl } from '@azora/db-core';
 import { makeDirectory } from '../../system/atomic-files';
 import { childEnvironment, type Environment } from '../../system/child-environment';
+import { orAbsent } from '../../system/leftovers';
 import { findLockOwner, type LockOwner, lockDirectory, unlockDirectory } from '../../system/lock-file';
 import { lastLines, NO_SPACE, readLog, withLog } from '../../system/logs';
 import { processStart } from '../../system/processes';
 import { codeOf } from '../../system/system-errors';
 import { makeHome } from '../embedded/place';
-import { type Address, addressUrl, isListening, readAddress } from './address';
+import { type Address, addressUrl, isListening, readAddress, removeSocketDirectory } from './address';
 import { dataInUse, diskFull, homeUnusable, notReady, startFailed, stopFailed } from './errors';
 import { companionDirectory, dataOf, logFileOf, OWNED_EXIT_CODE } from './layout';
 
@@ -27,6 +28,8 @@ export interface StartCompanionOptions extends CompanionOptions {
   /** The environment of the command; the companion gets the few variables that every program needs. */
   readonly environment?: Environment | undefined;
   readonly readyTimeoutMs?: number;
+  /** Once aborted, the call no longer waits for the companion, which may go on starting. */
+  readonly signal?: AbortSignal | undefined;
 }
 
 export interface StartedCompanion {
@@ -64,10 +67,10 @@ const COMMAND_TIMEOUT_MS = 120_000;
 /**
  * Starts the companion of a service that needs an extension which the embedded server lacks. Returns a running companion
  * as it is. Of several calls at once, one starts it.
- * @throws {SuiteError} `COMPANION.…`
+ * @throws {SuiteError} `COMPANION.…`; the reason of the signal when it was aborted before the companion was ready
  */
 export async function startCompanion(options: StartCompanionOptions): Promise<StartedCompanion> {
-  const { home, service, database, environment = {}, readyTimeoutMs = READY_TIMEOUT_MS } = options;
+  const { home, service, database, environment = {}, readyTimeoutMs = READY_TIMEOUT_MS, signal } = options;
   const directory = await makeCompanionDirectory(home, service);
   let host: Host | undefined;
   for (const deadline = Date.now() + readyTimeoutMs; Date.now() < deadline; await sleep(POLL_MS)) {
@@ -80,6 +83,7 @@ export async function startCompanion(options: StartCompanionOptions): Promise<St
       if (!started) host?.child.kill();
       return { url: addressUrl(address, database, service), started, pid };
     }
+    signal?.throwIfAborted();
     await requireStarting(service, directory, host);
     if (owner === undefined && (host === undefined || hasExited(host))) host = startHost(directory, environment);
   }
@@ -131,6 +135,21 @@ export async function removeCompanion(options: CompanionOptions): Promise<boolea
     await rm(draft, { recursive: true, force: true });
     return existed;
   });
+}
+
+/**
+ * Stops and removes every companion of a scratch home, and then the home.
+ * @throws {SuiteError} `COMPANION.STOP_FAILED`, `COMPANION.IN_USE`
+ */
+export async function removeScratchCompanions(home: string): Promise<void> {
+  const services = (await orAbsent(readdir(path.join(home, 'companion')))) ?? [];
+  await Promise.all(
+    services.map(async (service) => {
+      await removeCompanion({ home, service });
+      await removeSocketDirectory(companionDirectory(home, service));
+    }),
+  );
+  await rm(home, { recursive: true, force: true });
 }
 
 /**

@@ -1,5 +1,6 @@
 import { quoteIdentifier } from '@azora/db-core';
 import { isOwnRelation } from '@azora/db-migrate';
+import { sizeText } from '../../system/quantities';
 import { type CheckContext, defineCheck, type Finding } from './check';
 
 /** An index of one of the service's tables. */
@@ -97,12 +98,11 @@ function isUnused(index: IndexRow, { limits }: CheckContext): boolean {
 }
 
 function unusedFinding(index: IndexRow): Finding {
-  const megabytes = (index.bytes / 1024 ** 2).toFixed(1);
   return {
     check: 'unused-index',
     level: 'note',
     object: `${index.table}.${index.name}`,
-    message: `takes ${megabytes} MB and served none of ${index.tableScans} reads of its table`,
+    message: `takes ${sizeText(index.bytes)} and served none of ${index.tableScans} reads of its table`,
     next: `Unless standbys use it, remove it from schema.prisma, and in a migration: ${dropStatement(index)}`,
   };
 }

@@ -3,6 +3,7 @@ import { once } from 'node:events';
 import { pipeline } from 'node:stream/promises';
 import { type DatabaseUrl, SuiteError } from '@azora/db-core';
 import { childEnvironment, type Environment } from '../../system/child-environment';
+import { killAtExit, OWN_GROUP, ProgramError, runProgram } from '../../system/children';
 import { codeOf, reasonOf } from '../../system/system-errors';
 
 type Program = 'pg_dump' | 'pg_restore';
@@ -87,7 +88,9 @@ function start(program: Program, args: readonly string[], url: DatabaseUrl, { en
     env: childEnvironment(environment, { PGPASSWORD: password, LC_ALL: 'C' }),
     stdio: program === 'pg_dump' ? ['ignore', 'pipe', 'pipe'] : ['pipe', 'ignore', 'pipe'],
     signal,
+    ...OWN_GROUP,
   });
+  killAtExit(child);
   const ended = endOf(child);
   // The callers await it only after the pipe has ended; until then a rejection must not end this process.
   ended.catch(() => undefined);
@@ -116,18 +119,15 @@ async function versionOf(
   program: Program,
   environment: Environment,
 ): Promise<{ readonly version: string } | { readonly missing: string }> {
-  const child = spawn(program, ['--version'], {
-    env: childEnvironment(environment, { LC_ALL: 'C' }),
-    stdio: ['ignore', 'pipe', 'ignore'],
-  });
-  const output: Buffer[] = [];
-  child.stdout.on('data', (chunk: Buffer) => output.push(chunk));
   try {
-    const [code] = await once(child, 'close');
-    const version = /\d+(\.\d+)?/.exec(Buffer.concat(output).toString())?.[0];
-    return code === 0 && version !== undefined ? { version } : { missing: `"${program} --version" failed.` };
+    const { stdout } = await runProgram(program, ['--version'], {
+      env: childEnvironment(environment, { LC_ALL: 'C' }),
+    });
+    const version = /\d+(\.\d+)?/.exec(stdout)?.[0];
+    return version === undefined ? { missing: `"${program} --version" printed no version.` } : { version };
   } catch (error) {
     if (codeOf(error) === 'ENOENT') return { missing: `There is no ${program} on the PATH.` };
+    if (error instanceof ProgramError) return { missing: `"${program} --version" failed.` };
     return { missing: `${program} cannot be run: ${reasonOf(error)}.` };
   }
 }

@@ -2,6 +2,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { type DatabaseUrl, quoteIdentifier, quoteLiteral } from '@azora/db-core';
 import { withClient } from '@azora/db-migrate';
 import type { ClientBase } from 'pg';
+import { recordReplaced } from '../replaced';
 
 export interface Swap {
   readonly live: string;
@@ -26,8 +27,12 @@ export async function swapDatabases(
 ): Promise<ReadonlyMap<string, string>> {
   return withClient(maintenance, (client) =>
     withClient(maintenance, async (helper) => {
-      const { rows } = await client.query<{ name: string }>('SELECT datname::text AS name FROM pg_database');
+      const { rows } = await client.query<{ name: string; comment: string | null }>(
+        `SELECT datname::text AS name, shobj_description(oid, 'pg_database') AS comment FROM pg_database`,
+      );
       const names = new Set(rows.map(({ name }) => name));
+      const comments = new Map(rows.map(({ name, comment }) => [name, comment]));
+      const now = new Date();
       // A fixed order, so that two concurrent restores do not deadlock.
       const ordered = swaps.toSorted((one, other) => (one.live < other.live ? -1 : 1));
       const replaced = ordered.filter(({ live }) => names.has(live));
@@ -38,7 +43,10 @@ export async function swapDatabases(
         await withoutSessions(helper, [...kept.keys()], async () => {
           for (const { live, side } of ordered) {
             const name = kept.get(live);
-            if (name !== undefined) await rename(client, live, name);
+            if (name !== undefined) {
+              await rename(client, live, name);
+              await client.query(recordReplaced(name, live, now, comments.get(live) ?? null));
+            }
             await rename(client, side, live);
           }
         });

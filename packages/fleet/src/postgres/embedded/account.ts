@@ -1,11 +1,9 @@
-import { execFile, type SpawnOptions } from 'node:child_process';
+import type { SpawnOptions } from 'node:child_process';
 import { chown } from 'node:fs/promises';
-import { promisify } from 'node:util';
 import { childEnvironment, type Environment } from '../../system/child-environment';
+import { runProgram } from '../../system/children';
 import { codeOf, reasonOf } from '../../system/system-errors';
 import { noAccount } from './errors';
-
-const run = promisify(execFile);
 
 /** The account that runs the server when root runs the command. */
 export interface Account {
@@ -40,7 +38,7 @@ async function findAccount(name: string, environment: Environment): Promise<Acco
   const options = { env: childEnvironment(environment) };
   try {
     const [uid, gid] = await Promise.all(
-      ['-u', '-g'].map(async (flag) => Number((await run('id', [flag, name], options)).stdout)),
+      ['-u', '-g'].map(async (flag) => Number((await runProgram('id', [flag, name], options)).stdout)),
     );
     return uid === undefined || gid === undefined || Number.isNaN(uid + gid) ? undefined : { uid, gid };
   } catch {
@@ -73,7 +71,7 @@ export async function giveTo(account: Account | undefined, ...paths: readonly st
 export async function canEnter(account: Account, directory: string): Promise<boolean> {
   const options = { cwd: '/', env: childEnvironment({}), ...asAccount(account) };
   try {
-    await run('/bin/sh', ['-c', 'cd "$1"', 'sh', directory], options);
+    await runProgram('/bin/sh', ['-c', 'cd "$1"', 'sh', directory], options);
     return true;
   } catch (error) {
     // A number is the exit code of the shell, which could not enter. Any other failure is about the account.

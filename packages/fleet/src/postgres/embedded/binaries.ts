@@ -1,15 +1,12 @@
-import { execFile } from 'node:child_process';
-import { randomBytes } from 'node:crypto';
 import { existsSync, readFileSync } from 'node:fs';
 import { chmod, cp, mkdir, readdir, readFile, rename, rm, symlink } from 'node:fs/promises';
 import path from 'node:path';
-import { promisify } from 'node:util';
+import { draftName } from '../../system/atomic-files';
 import { childEnvironment, type Environment } from '../../system/child-environment';
+import { runProgram } from '../../system/children';
 import { reasonOf } from '../../system/system-errors';
 import { type Account, asAccount } from './account';
 import { binariesUnusable, noBinaries, unsupportedPlatform } from './errors';
-
-const run = promisify(execFile);
 
 /** The programs of one PostgreSQL installation, each proven to run as the server's account. */
 export interface Binaries {
@@ -100,7 +97,9 @@ function binariesIn(native: string, version: string, environment: Environment): 
 async function startFailure(binaries: Binaries, account: Account | undefined): Promise<string | undefined> {
   const options = { cwd: '/', env: binaries.environment, ...asAccount(account) };
   try {
-    await Promise.all([binaries.postgres, binaries.initdb].map((program) => run(program, ['--version'], options)));
+    await Promise.all(
+      [binaries.postgres, binaries.initdb].map((program) => runProgram(program, ['--version'], options)),
+    );
     return undefined;
   } catch (error) {
     return reasonOf(error);
@@ -123,7 +122,7 @@ export async function linkLibraries(native: string): Promise<void> {
 
 /** Copies under another name and renames the copy, so that nobody finds half of it. The second of two copies is dropped. */
 async function copyBinaries(native: string, copy: string): Promise<void> {
-  const draft = `${copy}.${process.pid}-${randomBytes(4).toString('hex')}`;
+  const draft = path.join(path.dirname(copy), await draftName(path.basename(copy), 'new'));
   try {
     await mkdir(path.dirname(copy), { recursive: true });
     // Static libraries are a tenth of the files and serve only for linking programs.

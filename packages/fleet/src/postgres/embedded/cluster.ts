@@ -1,18 +1,15 @@
-import { execFile } from 'node:child_process';
 import { randomBytes } from 'node:crypto';
 import { existsSync } from 'node:fs';
 import { mkdir, readdir, readFile, rename, rm, writeFile } from 'node:fs/promises';
 import path from 'node:path';
-import { promisify } from 'node:util';
 import { draftName, isAbandoned } from '../../system/atomic-files';
+import { runProgram } from '../../system/children';
 import { lastLines, NO_SPACE } from '../../system/logs';
 import { codeOf, isFileError } from '../../system/system-errors';
 import { type Account, asAccount, giveTo } from './account';
 import type { Binaries } from './binaries';
 import { diskFull, homeUnusable, initFailed, noPassword, otherVersion } from './errors';
 import type { Place } from './place';
-
-const run = promisify(execFile);
 
 const PASSWORD_BYTES = 24;
 
@@ -89,7 +86,7 @@ async function runInitdb(place: Draft, account: Account | undefined, binaries: B
     ...Object.entries(SETTINGS).map(([name, value]) => `--set=${name}=${value}`),
   ];
   try {
-    await run(binaries.initdb, args, {
+    await runProgram(binaries.initdb, args, {
       cwd: place.draft,
       env: binaries.environment,
       ...asAccount(account),
@@ -104,7 +101,7 @@ async function runInitdb(place: Draft, account: Account | undefined, binaries: B
 /** Removes the unfinished servers of killed processes. */
 async function sweepDrafts(base: string): Promise<void> {
   for (const name of await readdir(base)) {
-    if (!name.startsWith('embedded.') || !(await isAbandoned(name))) continue;
+    if (!name.startsWith('embedded.') || !(await isAbandoned(base, name))) continue;
     // An initdb whose parent was killed may still write there; the next start then removes the rest.
     await rm(path.join(base, name), { recursive: true, force: true }).catch(() => undefined);
   }

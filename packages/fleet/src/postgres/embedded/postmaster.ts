@@ -1,18 +1,15 @@
-import { execFile } from 'node:child_process';
 import { readFile } from 'node:fs/promises';
 import path from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { promisify } from 'node:util';
 import { type DatabaseUrl, parseDatabaseUrl, SuiteError } from '@azora/db-core';
 import { withClient } from '@azora/db-migrate';
+import { runProgram } from '../../system/children';
 import { processStart, runsIn } from '../../system/processes';
 import { codeOf, reasonOf } from '../../system/system-errors';
 import { usableBinaries } from './binaries';
 import { readPassword } from './cluster';
 import { stopFailed, wrongPassword } from './errors';
 import type { Place } from './place';
-
-const run = promisify(execFile);
 
 /** The content of `postmaster.pid`. A killed server leaves the file behind, so it proves nothing. */
 export interface PidFile {
@@ -100,7 +97,7 @@ async function requestFastShutdown(place: Place, pid: number): Promise<void> {
   try {
     if (process.platform === 'win32') {
       const { pgCtl, environment } = await usableBinaries(place.base, undefined);
-      await run(pgCtl, ['stop', '-D', place.data, '-m', 'fast', '-W'], { env: environment });
+      await runProgram(pgCtl, ['stop', '-D', place.data, '-m', 'fast', '-W'], { env: environment });
     } else process.kill(pid, 'SIGINT');
   } catch (error) {
     if (codeOf(error) === 'ESRCH') return;

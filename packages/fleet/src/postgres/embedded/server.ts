@@ -9,7 +9,7 @@ import { createCluster, dataVersion, requireVersion } from './cluster';
 import { diskFull, homeUnusable, notReady, startFailed } from './errors';
 import { type Launch, launch, verdictOf } from './launch';
 import { choosePlace, findPlace, locatePlace, ownerOf, type Place } from './place';
-import { findPostmaster, type Postmaster, runningPid, stopPlace } from './postmaster';
+import { findPostmaster, type Postmaster, readPidFile, runningPid, stopPlace } from './postmaster';
 import { isSwapping, settleSwap } from './swap';
 
 export interface StartOptions {
@@ -20,6 +20,8 @@ export interface StartOptions {
   readonly onProgress?: ((line: string) => void) | undefined;
   /** How long a server may recover before the start fails. */
   readonly readyTimeoutMs?: number;
+  /** Once aborted, the call no longer waits for the server, which may go on starting. */
+  readonly signal?: AbortSignal | undefined;
 }
 
 export interface StartedServer {
@@ -46,10 +48,10 @@ const CONTENDED_PAUSE_MS = 500;
 /**
  * Starts the server, and creates it first when it does not exist. Returns a running server as it is. Of several calls at
  * once, one starts it.
- * @throws {SuiteError} `EMBEDDED.…`
+ * @throws {SuiteError} `EMBEDDED.…`; the reason of the signal when it was aborted before the server was ready
  */
 export async function startEmbedded(options: StartOptions): Promise<StartedServer> {
-  const { home, environment = {}, onProgress = () => undefined, readyTimeoutMs = READY_TIMEOUT_MS } = options;
+  const { home, environment = {}, onProgress = () => undefined, readyTimeoutMs = READY_TIMEOUT_MS, signal } = options;
   await settleSwap(await locatePlace(home), readyTimeoutMs);
   const known = await findPlace(home);
   const running = known === undefined ? undefined : await findPostmaster(known);
@@ -63,8 +65,9 @@ export async function startEmbedded(options: StartOptions): Promise<StartedServe
     await createCluster(place, account, binaries);
   }
   await requireVersion(place, binaries);
+  signal?.throwIfAborted();
   onProgress('starting the embedded server');
-  return launchUntilReady(place, account, binaries, readyTimeoutMs);
+  return launchUntilReady(place, account, binaries, { timeoutMs: readyTimeoutMs, signal });
 }
 
 /**
@@ -97,13 +100,15 @@ export async function launchUntilReady(
   place: Place,
   account: Account | undefined,
   binaries: Binaries,
-  timeoutMs: number,
+  { timeoutMs, signal }: { readonly timeoutMs: number; readonly signal?: AbortSignal | undefined },
 ): Promise<StartedServer> {
   let attempt: Launch | undefined;
   let nextAttempt = 0;
   for (const deadline = Date.now() + timeoutMs; Date.now() < deadline; await sleep(POLL_MS)) {
     const running = await findPostmaster(place);
     if (running !== undefined) return { url: running.url, started: isOwn(running, attempt), pid: running.pid };
+    // Without its pid file the caller could not stop the server that was just launched.
+    if (attempt === undefined || (await readPidFile(place)) !== undefined) signal?.throwIfAborted();
     if (attempt?.ended() === true) {
       nextAttempt = await pauseAfter(place, attempt);
       attempt = undefined;

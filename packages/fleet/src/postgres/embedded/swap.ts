@@ -1,8 +1,9 @@
 import { existsSync } from 'node:fs';
-import { readdir, readFile, rename, rm } from 'node:fs/promises';
+import { readdir, readFile, rename, rm, stat } from 'node:fs/promises';
 import path from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { createFile, draftName, isAbandoned, syncDirectory } from '../../system/atomic-files';
+import { createFile, draftName, isAbandoned, ownerOfDraft, syncDirectory } from '../../system/atomic-files';
+import { ownerState } from '../../system/owners';
 import { swapUnderWay } from './errors';
 import type { Place } from './place';
 import { runningPid, stopPlace } from './postmaster';
@@ -24,6 +25,7 @@ const NEXT = /^data\.new-/;
 const CONTROL = path.join('global', 'pg_control');
 const CONTROL_ASIDE = path.join('global', 'pg_control.aside');
 const GRACE_MS = 500;
+const UNKNOWN_SWAP_MS = 600_000;
 const POLL_MS = 25;
 
 /** A name for new data beside the server's. */
@@ -89,7 +91,7 @@ export async function isSwapping(place: Place): Promise<boolean> {
 /** The drafts whose processes are alive. */
 export async function liveDrafts(place: Place): Promise<readonly string[]> {
   const names = (await readdir(place.directory)).filter((name) => NEXT.test(name) && !name.endsWith('.log'));
-  const abandoned = await Promise.all(names.map(isAbandoned));
+  const abandoned = await Promise.all(names.map((name) => isAbandoned(place.directory, name)));
   return names.filter((_, index) => abandoned[index] === false);
 }
 
@@ -115,7 +117,7 @@ async function settleJournal(place: Place, timeoutMs: number): Promise<void> {
   for (const deadline = Date.now() + timeoutMs; Date.now() < deadline; await sleep(POLL_MS)) {
     const swap = await readJournal(place);
     if (swap === undefined) return;
-    if (!(await isAbandoned(swap.next))) continue;
+    if (!(await hasEnded(place, swap))) continue;
     // When the data is still there, nothing was moved, and the draft is removed later. Another command may be faster.
     if (!existsSync(place.data)) await moveIfThere(path.join(place.directory, swap.next), place.data);
     await Promise.all([place.data, path.join(place.directory, swap.kept)].map(enableStart));
@@ -126,10 +128,18 @@ async function settleJournal(place: Place, timeoutMs: number): Promise<void> {
   throw swapUnderWay(place.directory);
 }
 
+/** Whether the process of the swap has ended. One on another machine counts as ended when the swap is older than any swap takes. */
+async function hasEnded(place: Place, { next }: Swap): Promise<boolean> {
+  const state = await ownerState(ownerOfDraft(next) ?? '');
+  if (state !== 'unknown') return state === 'ended';
+  const journal = await stat(path.join(place.directory, JOURNAL)).catch(orAbsent(undefined));
+  return journal === undefined || Date.now() - journal.mtimeMs > UNKNOWN_SWAP_MS;
+}
+
 /** Stops the draft's server first, which may outlive the process that started it. */
 async function sweep(place: Place, name: string): Promise<void> {
   const draft = name.replace(/\.log$/, '');
-  if (!(await isAbandoned(draft))) return;
+  if (!(await isAbandoned(place.directory, draft))) return;
   await stopPlace(placeOfNext(place, draft));
   await rm(path.join(place.directory, name), { recursive: true, force: true });
 }

@@ -30,6 +30,7 @@ export interface WorkOptions {
   /** The environment of the command; child processes get the few variables that every program needs. */
   readonly environment?: Environment | undefined;
   readonly onProgress: (line: string) => void;
+  readonly signal?: AbortSignal | undefined;
 }
 
 export interface EnabledArchive {
@@ -63,7 +64,7 @@ const LOG_BYTES = 4_096;
  * @throws {SuiteError} `PITR.FOREIGN_ARCHIVE`, `PITR.NO_RUNTIME`, `PITR.ARCHIVE_STALLED`, `EMBEDDED.…`
  */
 export async function enableArchive(options: WorkOptions): Promise<EnabledArchive> {
-  const { home, environment, onProgress } = options;
+  const { home, environment, onProgress, signal } = options;
   const { url } = await startEmbedded(options);
   const place = await locatePlace(home);
   const [layout, account] = [archiveLayout(place), await ownerOf(place)];
@@ -78,10 +79,11 @@ export async function enableArchive(options: WorkOptions): Promise<EnabledArchiv
     onProgress('restarting the embedded server');
     await stopPlace(place);
   }
-  const { url: again } = await startEmbedded(options);
+  // The server is running again before the command ends.
+  const { url: again } = await startEmbedded({ ...options, signal: undefined });
   await writeRecord(layout, identity, account);
   onProgress('archiving a first segment');
-  const segment = await withClient(again, (client) => archiveNow(client, place));
+  const segment = await withClient(again, (client) => archiveNow(client, place, signal));
   return { directory: layout.directory, changed: changes.length > 0, restarted, segment };
 }
 
@@ -156,21 +158,22 @@ export async function readArchiver(client: Client): Promise<ArchiverState> {
 /**
  * Ends the current segment and waits until it is archived. A transaction is added first: recovery to a time ends at the
  * first commit after that time, and fails when the log has none.
- * @throws {SuiteError} `PITR.ARCHIVE_STALLED`
+ * @throws {SuiteError} `PITR.ARCHIVE_STALLED`; the reason of the signal when it was aborted
  */
-export async function archiveNow(client: Client, place: Place): Promise<string> {
+export async function archiveNow(client: Client, place: Place, signal?: AbortSignal): Promise<string> {
   await client.query('SELECT pg_current_xact_id()');
   const { rows } = await client.query<{ segment: string }>('SELECT pg_walfile_name(pg_switch_wal()) AS segment');
   const segment = rows[0]?.segment ?? '';
-  await waitForSegment(place, segment);
+  await waitForSegment(place, segment, signal);
   return segment;
 }
 
-/** @throws {SuiteError} `PITR.ARCHIVE_STALLED` */
-export async function waitForSegment(place: Place, segment: string): Promise<void> {
+/** @throws {SuiteError} `PITR.ARCHIVE_STALLED`; the reason of the signal when it was aborted */
+export async function waitForSegment(place: Place, segment: string, signal?: AbortSignal): Promise<void> {
   const file = path.join(archiveLayout(place).wal, segment);
   for (const deadline = Date.now() + SEGMENT_TIMEOUT_MS; Date.now() < deadline; await sleep(POLL_INTERVAL_MS)) {
     if (await ifExists(() => access(file).then(() => true))) return;
+    signal?.throwIfAborted();
   }
   throw new SuiteError('PITR.ARCHIVE_STALLED', `${segment} was not archived within ${SEGMENT_TIMEOUT_MS / 1_000} s`, {
     why: await endOfLog(place),

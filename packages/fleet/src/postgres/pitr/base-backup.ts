@@ -20,10 +20,6 @@ import { archiveNow, type OpenArchive, openArchive, readIdentity, type WorkOptio
 import { copyTree } from './copy';
 import { isSegment, segmentIndex } from './wal';
 
-export interface BaseOptions extends WorkOptions {
-  readonly signal?: AbortSignal;
-}
-
 /** The content of `base.json`. */
 export interface BaseBackup {
   readonly id: string;
@@ -51,9 +47,10 @@ const ABANDONED_AFTER_MS = 3_600_000;
 
 /**
  * Copies the data of the running server, and waits until the log that makes the copy consistent is archived.
- * @throws {SuiteError} `PITR.NOT_ENABLED`, `PITR.ARCHIVE_STALLED`, `PITR.TABLESPACES`, `PITR.UNWRITABLE`
+ * @throws {SuiteError} `PITR.NOT_ENABLED`, `PITR.ARCHIVE_STALLED`, `PITR.TABLESPACES`, `PITR.UNWRITABLE`; the reason of the
+ *   signal when it was aborted
  */
-export async function takeBase(options: BaseOptions): Promise<BaseBackup> {
+export async function takeBase(options: WorkOptions): Promise<BaseBackup> {
   const archive = await openArchive(options);
   const { base } = archive.layout;
   await removeAbandoned(base);
@@ -82,7 +79,7 @@ export async function removeDraft(directory: string, { onProgress }: WorkOptions
 }
 
 /** Removes all but the newest base backups, and the log that only those need. */
-export async function pruneArchive({ home }: Pick<BaseOptions, 'home'>, keep: number): Promise<PrunedArchive> {
+export async function pruneArchive({ home }: Pick<WorkOptions, 'home'>, keep: number): Promise<PrunedArchive> {
   const layout = archiveLayout(await locatePlace(home));
   return pruneBases(layout, await getRecord(layout), keep);
 }
@@ -93,7 +90,7 @@ async function backUp(
   { place, account }: OpenArchive,
   id: string,
   draft: string,
-  { onProgress, signal }: BaseOptions,
+  { onProgress, signal }: WorkOptions,
 ): Promise<BaseBackup> {
   await refuseTablespaces(client);
   const begun = Date.now();
@@ -105,8 +102,8 @@ async function backUp(
   await writeOwned(path.join(data, 'backup_label'), stop.label, account);
   if (stop.tablespaces !== '') await writeOwned(path.join(data, 'tablespace_map'), stop.tablespaces, account);
   onProgress('waiting until the log of the backup is archived');
-  await waitForSegment(place, stop.segment);
-  await archiveNow(client, place);
+  await waitForSegment(place, stop.segment, signal);
+  await archiveNow(client, place, signal);
   const { systemId, timeline } = await readIdentity(client);
   const [, startLsn = '', startSegment = ''] =
     /^START WAL LOCATION: (\S+) \(file ([0-9A-F]{24})\)/m.exec(stop.label) ?? [];
@@ -159,7 +156,7 @@ function isLeftOut(file: string): boolean {
 /** Removes the incomplete copies of killed processes. */
 async function removeAbandoned(base: string): Promise<void> {
   for (const name of await readdir(base)) {
-    if (await isAbandoned(name)) await rm(path.join(base, name), { recursive: true, force: true });
+    if (await isAbandoned(base, name)) await rm(path.join(base, name), { recursive: true, force: true });
   }
 }
 

@@ -1,7 +1,6 @@
 import { constants, type Dirent } from 'node:fs';
 import { chmod, copyFile, mkdir, open, readdir } from 'node:fs/promises';
 import path from 'node:path';
-import { SuiteError } from '@azora/db-core';
 import { syncDirectory } from '../../system/atomic-files';
 import { type Account, giveTo } from '../embedded/account';
 
@@ -19,7 +18,7 @@ const CONCURRENT_FILES = 16;
 /**
  * Copies a tree of files that may change or disappear meanwhile, and waits until the copy is on the disk.
  * @returns the number of bytes copied
- * @throws {SuiteError} `PITR.INTERRUPTED`
+ * @throws the reason of the signal when it was aborted
  */
 export async function copyTree(from: string, to: string, options: CopyOptions): Promise<number> {
   const { directories, files } = await listTree(from, options.isLeftOut ?? (() => false));
@@ -31,7 +30,7 @@ export async function copyTree(from: string, to: string, options: CopyOptions): 
   let bytes = 0;
   const work = async () => {
     for (const file of queue) {
-      if (options.signal?.aborted === true) throw interrupted();
+      options.signal?.throwIfAborted();
       const size = await copyOne(path.join(from, file), path.join(to, file), options.account);
       bytes += size;
     }
@@ -89,12 +88,4 @@ async function entriesOf(directory: string): Promise<readonly Dirent[]> {
 
 function isGone(error: unknown): boolean {
   return (error as NodeJS.ErrnoException).code === 'ENOENT';
-}
-
-/** `PITR.INTERRUPTED`: Ctrl-C was pressed while files were copied. */
-export function interrupted(): SuiteError {
-  return new SuiteError('PITR.INTERRUPTED', 'Interrupted; the partial copy was removed', {
-    why: 'The server and its data are unchanged.',
-    next: 'Run the command again',
-  });
 }

@@ -1,15 +1,12 @@
-import { execFile } from 'node:child_process';
 import { chmod, copyFile, readFile, rename, rm } from 'node:fs/promises';
 import path from 'node:path';
-import { promisify } from 'node:util';
 import { SuiteError } from '@azora/db-core';
 import type { Environment } from '../../system/child-environment';
+import { runProgram } from '../../system/children';
 import { reasonOf } from '../../system/system-errors';
 import { type Account, asAccount, giveTo } from '../embedded/account';
 import { serverEnvironment } from '../embedded/binaries';
 import { type ArchiveLayout, ifExists } from './archive-layout';
-
-const run = promisify(execFile);
 
 /** The commands that the server runs for each segment, relative to its data directory, so that a checkout can be moved. */
 export interface ArchiveCommands {
@@ -66,7 +63,7 @@ async function failureToRun(
   env: NodeJS.ProcessEnv,
 ): Promise<string | undefined> {
   const options = { cwd: layout.programs, env, ...asAccount(account) };
-  return run(node, ['archive.cjs'], options).then(() => undefined, reasonOf);
+  return runProgram(node, ['archive.cjs'], options).then(() => undefined, reasonOf);
 }
 
 async function install(from: string, to: string, mode: number, account: Account | undefined): Promise<void> {

@@ -29,6 +29,8 @@ export interface Recovery {
   readonly timeline: number;
   readonly archiveCommand: string;
   readonly restoreCommand: string;
+  /** Once aborted, the recovery is stopped. */
+  readonly signal?: AbortSignal | undefined;
 }
 
 /** Long enough to replay any log. A server that cannot continue ends by itself. */
@@ -55,7 +57,7 @@ export async function copyBase(
 /**
  * Starts a separate server on the copy, lets it recover to the target and end recovery, reads from each of its databases,
  * and stops it.
- * @throws {SuiteError} `PITR.RECOVERY_FAILED`
+ * @throws {SuiteError} `PITR.RECOVERY_FAILED`; the reason of the signal when it was aborted
  */
 export async function recover(
   next: Place,
@@ -68,7 +70,10 @@ export async function recover(
   try {
     await writeOwned(configuration, settings + recoverySettings(recovery), account);
     await writeOwned(path.join(next.data, 'recovery.signal'), '', account);
-    const { url } = await launchUntilReady(next, account, binaries, RECOVERY_TIMEOUT_MS);
+    const { url } = await launchUntilReady(next, account, binaries, {
+      timeoutMs: RECOVERY_TIMEOUT_MS,
+      signal: recovery.signal,
+    });
     const recovered = await inspect(url);
     await stopPlace(next);
     await writeOwned(configuration, settings, account);
@@ -77,6 +82,7 @@ export async function recover(
   } catch (error) {
     const log = await logOf(next);
     const problems = [log === '' ? reasonOf(error) : lastLines(log), ...(await stopAfterFailure(next))];
+    recovery.signal?.throwIfAborted();
     throw recoveryFailed(targetText(recovery.target), problems.join('\n'), error);
   }
 }

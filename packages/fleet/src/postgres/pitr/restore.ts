@@ -18,9 +18,8 @@ import {
   unwritable,
   writeRecord,
 } from './archive-layout';
-import { archiveNow, readIdentity } from './archiver';
-import { type BaseOptions, removeDraft } from './base-backup';
-import { interrupted } from './copy';
+import { archiveNow, readIdentity, type WorkOptions } from './archiver';
+import { removeDraft } from './base-backup';
 import {
   chooseBase,
   microseconds,
@@ -39,7 +38,7 @@ import { parseLsn, timelinesIn } from './wal';
 /** The steps at which a test kills the process. */
 export type RestoreStep = 'checked' | 'archived' | 'copied' | 'recovered' | SwapStep;
 
-export interface RestoreOptions extends BaseOptions {
+export interface RestoreOptions extends WorkOptions {
   readonly to: string;
   /** The timeline to follow; the server's current one by default. */
   readonly timeline?: number | undefined;
@@ -72,7 +71,7 @@ const DOES_NOT_START = ['EMBEDDED.START_FAILED', 'EMBEDDED.NOT_READY'];
 /**
  * Restores the embedded server to a point in its past. A copy is recovered and examined first. Then it replaces the data,
  * which is kept under another name.
- * @throws {SuiteError} `PITR.…`, `EMBEDDED.…`
+ * @throws {SuiteError} `PITR.…`, `EMBEDDED.…`; the reason of the signal when it was aborted before the data was replaced
  */
 export async function restoreTo(options: RestoreOptions): Promise<RestoredServer> {
   const begun = Date.now();
@@ -85,10 +84,11 @@ export async function restoreTo(options: RestoreOptions): Promise<RestoredServer
   try {
     if ((await liveDrafts(work.place)).length > 0) throw busy(work.place.directory);
     const recovered = await recoverCopy(work, path.join(work.layout.base, base.id, 'data'), next, step);
-    if (options.signal?.aborted === true) throw interrupted();
+    options.signal?.throwIfAborted();
     const kept = await replaceData(work, next, step);
     await writeRecord(work.layout, { ...work.record, timeline: recovered.timeline }, work.account);
-    await startEmbedded(options);
+    // The data is replaced: an interruption must not leave the server stopped.
+    await startEmbedded({ ...options, signal: undefined });
     return { ...recovered, target: targetText(target), base: base.id, kept, tookMs: Date.now() - begun };
   } catch (error) {
     await removeDraft(next.data, options);
@@ -150,7 +150,8 @@ async function checkTarget(work: Work): Promise<Reach> {
     refuseFuture(target, { time: now, lsn });
     await options.onStep?.('checked');
     options.onProgress('archiving the newest transactions');
-    await archiveNow(client, work.place).catch((error: unknown) => {
+    await archiveNow(client, work.place, options.signal).catch((error: unknown) => {
+      options.signal?.throwIfAborted();
       // A stalled archive still reaches every point that was archived before.
       if (!isCovered(target, chosen)) throw error;
       options.onProgress(`the newest transactions could not be archived: ${reasonOf(error)}`);
@@ -184,7 +185,7 @@ async function recoverCopy(
   options.onProgress(`recovering to ${targetText(target)}`);
   const { archive, restore } = await installPrograms(layout, account, options.environment);
   const recovered = await recover(next, account, await usableBinaries(place.base, account, options.environment), {
-    ...{ target, timeline, archiveCommand: archive },
+    ...{ target, timeline, archiveCommand: archive, signal: options.signal },
     // A server that does not start has log that it could not archive.
     restoreCommand: work.isAlive ? restore() : restore('../data/pg_wal/%f'),
   });

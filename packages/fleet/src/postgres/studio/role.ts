@@ -1,5 +1,9 @@
-import { quoteIdentifier, quoteLiteral, SuiteError } from '@azora/db-core';
+import { type DatabaseUrl, quoteIdentifier, quoteLiteral, SuiteError } from '@azora/db-core';
+import { withClient } from '@azora/db-migrate';
 import type { ClientBase } from 'pg';
+import type { Leftover } from '../../system/leftovers';
+import { ownerState } from '../../system/owners';
+import { withRightsLock } from '../roles';
 import { scramVerifier } from '../scram';
 
 /** The login role of a running studio in one database. */
@@ -76,6 +80,41 @@ export async function releaseStudioRole(client: ClientBase, role: Pick<StudioRol
   const name = quoteIdentifier(role.name);
   await client.query(`BEGIN; ALTER ROLE ${name} NOLOGIN PASSWORD NULL; DROP OWNED BY ${name}; COMMIT`);
   await endSessions(client, role.name);
+}
+
+/** The role of a studio that may have been killed; `database` is the studio's. */
+export interface StudioRemnant extends Leftover {
+  readonly database: string;
+}
+
+/**
+ * Finds the roles of studios that can log in. The one of a killed studio has a password that nobody knows, and its privileges.
+ * Versions before 0.2 did not record the process of the studio, so its state is unknown. Removing one disables the role.
+ */
+export async function findStudioRemnants(
+  client: ClientBase,
+  roles: ReadonlyMap<string, { readonly database: string; readonly admin: DatabaseUrl }>,
+): Promise<readonly StudioRemnant[]> {
+  const { rows } = await client.query<{ name: string; owner: string }>(
+    `SELECT rolname::text AS name, shobj_description(oid, 'pg_authid') AS owner FROM pg_roles
+     WHERE rolcanlogin AND ${IS_STUDIO} AND rolname = ANY($1)`,
+    [[...roles.keys()]],
+  );
+  const found = rows.map(async ({ name, owner }): Promise<readonly StudioRemnant[]> => {
+    const place = roles.get(name);
+    if (place === undefined) return [];
+    const state = await ownerState(owner.slice(STUDIO_MARK.length + 1).split(' ')[1] ?? '');
+    return [
+      {
+        ...{ kind: 'remnant', what: 'role of a studio', name, database: place.database, since: undefined },
+        state: state === 'ended' ? 'unused' : state === 'alive' ? 'in-use' : 'unknown',
+        bytes: async () => undefined,
+        remove: () =>
+          withClient(place.admin, (own) => withRightsLock(own, () => releaseStudioRole(own, { name, owner }))),
+      },
+    ];
+  });
+  return (await Promise.all(found)).flat();
 }
 
 /**

@@ -1,9 +1,10 @@
-import { execFile } from 'node:child_process';
-import { mkdtemp, rm, writeFile } from 'node:fs/promises';
+import { rm, writeFile } from 'node:fs/promises';
 import { createRequire } from 'node:module';
-import os from 'node:os';
 import path from 'node:path';
 import { SuiteError } from '@azora/db-core';
+import { ProgramError, runProgram } from '../../../system/children';
+import { reasonOf } from '../../../system/system-errors';
+import { makeTemporary } from '../../../system/temporary';
 import type { Direction } from './rules';
 
 /** The rules of squawk 2.61 that this suite uses. */
@@ -78,8 +79,6 @@ export interface SquawkFinding {
   readonly help: string | null;
 }
 
-/** Enough for one finding per line of all services. */
-const MAX_OUTPUT_BYTES = 256 * 1024 * 1024;
 const BOM = '\uFEFF';
 
 /** A configuration file beside the copies keeps squawk from using one of a parent folder. */
@@ -98,7 +97,7 @@ const CONFIG = [
 export async function runSquawk(inputs: readonly SquawkInput[]): Promise<readonly (readonly SquawkFinding[])[]> {
   const program = findSquawk();
   if (inputs.length === 0) return [];
-  const folder = await mkdtemp(path.join(os.tmpdir(), 'azora-lint-'));
+  const folder = await makeTemporary('lint');
   try {
     await writeFile(path.join(folder, '.squawk.toml'), CONFIG);
     await Promise.all(inputs.map((input, at) => writeFile(path.join(folder, `${at}.sql`), copyOf(input))));
@@ -116,15 +115,17 @@ function copyOf({ sql, transactional }: SquawkInput): string {
 }
 
 /** Squawk expands the pattern itself, because thousands of names do not fit a command line on Windows. */
-function run(program: string, cwd: string): Promise<string> {
-  return new Promise((resolve, reject) => {
-    const options = { cwd, maxBuffer: MAX_OUTPUT_BYTES, windowsHide: true };
-    execFile(program, ['--reporter', 'json', '*.sql'], options, (error, stdout, stderr) => {
-      // Squawk exits with 1 when it finds something and when it fails; only a failure prints no list.
-      if (stdout.startsWith('[')) resolve(stdout);
-      else reject(squawkFailed(stderr.trim() || error?.message || 'Squawk printed nothing.', error));
-    });
-  });
+async function run(program: string, cwd: string): Promise<string> {
+  const [ran] = await Promise.allSettled([runProgram(program, ['--reporter', 'json', '*.sql'], { cwd })]);
+  const error: unknown = ran.status === 'rejected' ? ran.reason : undefined;
+  const { stdout, stderr } = ran.status === 'fulfilled' ? ran.value : printedBy(error);
+  // Squawk exits with 1 when it finds something and when it fails; only a failure prints no list.
+  if (stdout.startsWith('[')) return stdout;
+  throw squawkFailed(stderr.trim() || (error === undefined ? 'Squawk printed nothing.' : reasonOf(error)), error);
+}
+
+function printedBy(error: unknown): { readonly stdout: string; readonly stderr: string } {
+  return error instanceof ProgramError ? error : { stdout: '', stderr: '' };
 }
 
 interface Report {

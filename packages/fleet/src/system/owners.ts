@@ -1,0 +1,44 @@
+import { createHash } from 'node:crypto';
+import { readlinkSync } from 'node:fs';
+import os from 'node:os';
+import { processStart } from './processes';
+
+/** `unknown`: the owner ran on another machine or in another container, or its system does not show when a process started. */
+export type OwnerState = 'alive' | 'ended' | 'unknown';
+
+/** The pattern of {@link ownerMark} inside a larger pattern. Versions before 0.2 wrote no machine. */
+export const OWNER_MARK = '\\d+-[\\w-]+?(?:@[0-9a-f]{8})?';
+
+const PARTS = /^(\d+)-([\w-]+?)(?:@([0-9a-f]{8}))?$/;
+const UNKNOWN_START = 'unknown';
+const MACHINE_LENGTH = 8;
+let machine: string | undefined;
+
+/** `<pid>-<start>@<machine>`: names this process in the names of its unfinished files, so that a later one can tell whether it has ended. */
+export async function ownerMark(): Promise<string> {
+  return `${process.pid}-${(await processStart(process.pid)) ?? UNKNOWN_START}@${thisMachine()}`;
+}
+
+/** The state of the process that a mark names. */
+export async function ownerState(mark: string): Promise<OwnerState> {
+  const [, pid, start, owner = thisMachine()] = PARTS.exec(mark) ?? [];
+  if (pid === undefined || start === UNKNOWN_START || owner !== thisMachine()) return 'unknown';
+  return (await processStart(Number(pid))) === start ? 'alive' : 'ended';
+}
+
+/** A hash of what gives a pid its meaning: the name of the machine and, on Linux, the process namespace of the container. */
+function thisMachine(): string {
+  machine ??= createHash('sha256')
+    .update(`${os.hostname()} ${processNamespace()}`)
+    .digest('hex')
+    .slice(0, MACHINE_LENGTH);
+  return machine;
+}
+
+function processNamespace(): string {
+  try {
+    return readlinkSync('/proc/self/ns/pid');
+  } catch {
+    return '';
+  }
+}
