@@ -30,7 +30,7 @@ export async function backUp(
   options: Partial<BackupRequest> = {},
 ): Promise<BackupReport & { readonly manifest: Manifest }> {
   const plain = { secret: undefined, mask: undefined, fence: false, allowDrift: false, format: 'copy' } as const;
-  const surroundings = { environment: process.env, log: () => undefined };
+  const surroundings = { environment: process.env, references: [], log: () => undefined };
   const request = { storage, ...plain, ...surroundings, ...options };
   const report = await backUpFleet(targets, request, {});
   for (const row of report.rows) if (row.state === 'failed') throw row.error;

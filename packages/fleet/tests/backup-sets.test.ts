@@ -4,7 +4,7 @@ import path from 'node:path';
 import { SuiteError } from '@azora/db-core';
 import { directoryStorage } from '../src/backup-store/directory';
 import { chunksOf } from '../src/backup-store/file';
-import { keptSets } from '../src/backup-store/retention';
+import { keptSets, type RetainedSet } from '../src/backup-store/retention';
 import { openSet } from '../src/backup-store/set';
 import type { SetWriter, Storage } from '../src/backup-store/storage';
 import { writeVerification } from '../src/backup-store/verification';
@@ -18,7 +18,10 @@ import { failureOf } from './migrations-fixture';
 const SET = '20260101T000000000Z-000001';
 
 describe('keptSets', () => {
-  const at = (...times: readonly string[]) => times.map((startedAt) => ({ id: startedAt, startedAt: `${startedAt}Z` }));
+  const at = (...times: readonly string[]) =>
+    times.map((startedAt): RetainedSet => {
+      return { id: startedAt, startedAt: `${startedAt}Z`, services: ['notes'], masked: false, state: 'unverified' };
+    });
   const none = { last: 0, daily: 0, weekly: 0, monthly: 0 };
   const sets = at(
     ...['2026-01-31T10:00:00', '2026-02-28T10:00:00', '2026-03-01T09:00:00', '2026-03-01T23:59:59'],
@@ -51,6 +54,54 @@ describe('keptSets', () => {
   ])('keeps %s', (_, retention, kept) => {
     expect(keptSets(sets, retention)).toEqual(kept);
     expect(keptSets(sets.toReversed(), retention)).toEqual(kept);
+  });
+});
+
+describe('keptSets, for each database', () => {
+  const ALL = ['auth', 'forge', 'mint'];
+  const given = (id: number, services: readonly string[], facts: Partial<RetainedSet> = {}): RetainedSet => ({
+    ...{ id: `set ${id}`, startedAt: `2026-01-0${id}T10:00:00Z`, services, masked: false, state: 'unverified' },
+    ...facts,
+  });
+  const keep = (sets: readonly RetainedSet[], last: number) =>
+    keptSets(sets, { last, daily: 0, weekly: 0, monthly: 0 });
+
+  it('keeps the newest set with all databases when newer sets have only one', () => {
+    const sets = [given(1, ALL), given(2, ALL), given(3, ['mint']), given(4, ['mint']), given(5, ['mint'])];
+
+    expect(keep(sets, 3)).toEqual(['set 5', 'set 4', 'set 3', 'set 2', 'set 1']);
+    expect(keep(sets, 1)).toEqual(['set 5', 'set 2']);
+  });
+
+  it('removes a set when every one of its databases has newer copies', () => {
+    const sets = [given(1, ALL), given(2, ['auth', 'forge']), given(3, ['mint'])];
+
+    expect(keep(sets, 1)).toEqual(['set 3', 'set 2']);
+  });
+
+  it('keeps the newest verified copy of each database', () => {
+    const verified = { state: 'verified' } as const;
+    const sets = [given(1, ALL, verified), given(2, ['mint'], verified), given(3, ALL), given(4, ALL)];
+
+    expect(keep(sets, 1)).toEqual(['set 4', 'set 2', 'set 1']);
+    expect(keep([...sets, given(5, ['auth', 'forge'], verified)], 1)).toEqual(['set 5', 'set 4', 'set 2']);
+  });
+
+  it.each([
+    ['that failed its verification', { state: 'failed' }],
+    ['that is masked', { masked: true }],
+    ['that cannot be read', { state: 'unreadable', services: [] }],
+  ] as const)('does not let a set %s displace another one', (_, facts) => {
+    const sets = [given(1, ALL), given(2, ALL), given(3, ALL, facts), given(4, ALL, facts)];
+
+    expect(keep(sets, 2)).toEqual(expect.arrayContaining(['set 2', 'set 1']));
+  });
+
+  it('keeps sets that failed their verification as long as a database has no other copy', () => {
+    const failed = { state: 'failed' } as const;
+
+    expect(keep([given(1, ALL, failed), given(2, ['auth', 'forge'])], 1)).toEqual(['set 2', 'set 1']);
+    expect(keep([given(1, ALL, failed), given(2, ALL)], 1)).toEqual(['set 2']);
   });
 });
 
@@ -99,7 +150,12 @@ describe('backup sets in a directory', () => {
     await mkdir(path.join(directory, SET));
     await writeFile(path.join(directory, SET, 'manifest.json'), '{}');
     const { set } = await backUp([target], storage);
-    await writeVerification(await openSet(storage, set, undefined), { ok: true, restoreSeconds: 1.5, problems: [] });
+    await writeVerification(await openSet(storage, set, undefined), {
+      ok: true,
+      restoreSeconds: 1.5,
+      problems: [],
+      warnings: [],
+    });
 
     expect(await listSets(storage)).toMatchObject([
       {
@@ -122,7 +178,12 @@ describe('backup sets in a directory', () => {
   it('are not listed or pruned as never verified when the storage fails', async () => {
     const { storage } = await givenPlace();
     const { set } = await backUp([target], storage);
-    await writeVerification(await openSet(storage, set, undefined), { ok: true, restoreSeconds: 1, problems: [] });
+    await writeVerification(await openSet(storage, set, undefined), {
+      ok: true,
+      restoreSeconds: 1,
+      problems: [],
+      warnings: [],
+    });
     await backUp([target], storage);
     const outage = new SuiteError('BACKUP.STORAGE_FAILED', 'the bucket does not answer');
     const failing: Storage = {
@@ -131,7 +192,7 @@ describe('backup sets in a directory', () => {
     };
 
     expect(await failureOf(listSets(failing))).toBe(outage);
-    expect(await failureOf(readBackupState(failing, 1, new Date()))).toBe(outage);
+    expect(await failureOf(readBackupState(failing, ['notes'], { maxAgeMs: 1, now: new Date() }))).toBe(outage);
     const retention = { last: 1, daily: 0, weekly: 0, monthly: 0 };
     expect(await failureOf(pruneSets(failing, retention, true))).toBe(outage);
     expect(await storage.list()).toHaveLength(2);
@@ -150,7 +211,12 @@ describe('backup sets in a directory', () => {
   it('do not count as verified when another manifest was verified', async () => {
     const { storage } = await givenPlace();
     const { set } = await backUp([target], storage);
-    await writeVerification(await openSet(storage, set, undefined), { ok: true, restoreSeconds: 1, problems: [] });
+    await writeVerification(await openSet(storage, set, undefined), {
+      ok: true,
+      restoreSeconds: 1,
+      problems: [],
+      warnings: [],
+    });
     await storage.writeText(set, 'manifest.json', `${await storage.readText(set, 'manifest.json')} `);
 
     expect(await listSets(storage)).toMatchObject([{ id: set, verified: null, problem: null }]);
@@ -175,11 +241,17 @@ describe('backup sets in a directory', () => {
     const { storage } = await givenPlace();
     const sets = [await backUp([target], storage), await backUp([target], storage), await backUp([target], storage)];
     const [first = '', second = '', third = ''] = sets.map(({ set }) => set).sort();
-    await writeVerification(await openSet(storage, first, undefined), { ok: true, restoreSeconds: 1, problems: [] });
+    await writeVerification(await openSet(storage, first, undefined), {
+      ok: true,
+      restoreSeconds: 1,
+      problems: [],
+      warnings: [],
+    });
     await writeVerification(await openSet(storage, second, undefined), {
       ok: false,
       restoreSeconds: 0,
       problems: ['x'],
+      warnings: [],
     });
     const retention = { last: 1, daily: 0, weekly: 0, monthly: 0 };
 

@@ -1,4 +1,7 @@
+import { spawnSync } from 'node:child_process';
 import { readdirSync, readFileSync } from 'node:fs';
+import { mkdtemp, rm, writeFile } from 'node:fs/promises';
+import os from 'node:os';
 import path from 'node:path';
 import Ajv from 'ajv';
 import { parse } from 'yaml';
@@ -99,6 +102,37 @@ describe('scripts/schedule', () => {
 
     expect(commands).toEqual(Array(3).fill(['db:backup', 'db:backup:verify', 'db:backup:prune']));
     expect(commands.flat().filter((name) => scripts[name] === undefined)).toEqual([]);
+  });
+});
+
+describe('scripts/schedule/crontab', () => {
+  const lines = read('scripts', 'schedule', 'crontab').split('\n');
+  const command = lines.find((line) => line.endsWith('| crontab -'))?.slice(1) ?? '';
+  const job = lines.find((line) => /^\d/.test(line)) ?? '';
+  const foreign = '# backups of another program\n30 2 * * * /usr/bin/other # azora-backup of somebody else\n';
+
+  it.each([
+    ['keeps the entries of other programs', foreign, `${foreign}${job}\n`],
+    ['changes nothing the second time', `${foreign}${job}\n`, `${foreign}${job}\n`],
+    [
+      'replaces an older line',
+      `0 1 * * * cd /old && npm run db:backup # azora-backup\n${foreign}`,
+      `${foreign}${job}\n`,
+    ],
+    ['installs the first entry of an account', undefined, `${job}\n`],
+  ])('%s', async (_, before, after) => {
+    const folder = await mkdtemp(path.join(os.tmpdir(), 'azora-crontab-'));
+    const table = path.join(folder, 'table');
+    if (before !== undefined) await writeFile(table, before);
+    // Like cron's program: -l fails without a table, and - replaces it with the input.
+    const program = `#!/bin/sh\ncase $1 in -l) cat '${table}' ;; -) new=$(cat); printf '%s\\n' "$new" >'${table}' ;; esac\n`;
+    await writeFile(path.join(folder, 'crontab'), program, { mode: 0o755 });
+
+    const env = { PATH: `${folder}${path.delimiter}${process.env['PATH']}` };
+    const { status } = spawnSync('sh', ['-c', command], { cwd: REPOSITORY_ROOT, env });
+
+    expect({ status, table: readFileSync(table, 'utf8') }).toEqual({ status: 0, table: after });
+    await rm(folder, { recursive: true });
   });
 });
 

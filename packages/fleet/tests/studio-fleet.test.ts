@@ -133,10 +133,20 @@ describe('the state of the fleet', () => {
     const first = { id: both, startedAt: manifest.startedAt, verified: false };
 
     expect(await backups()).toEqual([first, first]);
-    await writeVerification(await openSet(storage, both, undefined), { ok: true, restoreSeconds: 1, problems: [] });
+    await writeVerification(await openSet(storage, both, undefined), {
+      ok: true,
+      restoreSeconds: 1,
+      problems: [],
+      warnings: [],
+    });
     const later = await backUp([fleet.target('auth')], storage);
     const verify = async (ok: boolean) =>
-      writeVerification(await openSet(storage, later.set, undefined), { ok, restoreSeconds: 1, problems: [] });
+      writeVerification(await openSet(storage, later.set, undefined), {
+        ok,
+        restoreSeconds: 1,
+        problems: [],
+        warnings: [],
+      });
     const newest = { id: later.set, startedAt: later.manifest.startedAt };
     await verify(false);
     expect(await backups()).toEqual([

@@ -129,7 +129,12 @@ describe('the overview of the fleet', () => {
   it('reports the age of the newest verified backup of each service', async () => {
     const { storage } = await givenPlace();
     const verify = async (set: string) =>
-      writeVerification(await openSet(storage, set, undefined), { ok: true, restoreSeconds: 1, problems: [] });
+      writeVerification(await openSet(storage, set, undefined), {
+        ok: true,
+        restoreSeconds: 1,
+        problems: [],
+        warnings: [],
+      });
     const older = await backUp([fleet.target('auth')], storage);
     const { set, manifest } = await backUp([fleet.target('auth')], storage);
     const later = new Date(Date.parse(manifest.startedAt) + 90_000);

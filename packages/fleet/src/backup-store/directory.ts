@@ -52,6 +52,7 @@ async function beginSet(directory: string, set: string): Promise<SetWriter> {
       keepSourceError(source, (chunks) =>
         guarded(directory, () => writeStream(path.join(part, ...file.split('/')), chunks)),
       ),
+    remove: (service) => guarded(directory, () => rm(path.join(part, service), { recursive: true, force: true })),
     finish: () =>
       guarded(directory, async () => {
         for (const folder of [part, ...(await subfolders(part))]) await syncDirectory(folder);

@@ -3,12 +3,13 @@ import { isRecord, SuiteError } from '@azora/db-core';
 import type { Environment } from '../system/child-environment';
 import { directoryStorage } from './directory';
 import type { S3Location } from './s3-bucket';
-import type { Storage } from './storage';
+import { SET_ID, type Storage } from './storage';
 
 /** At least two letters, because a single letter is a Windows drive. */
 const SCHEME = /^([a-z][a-z0-9+.-]+):\/\//i;
 /** The bucket names that S3 accepts. None has an `@`, a colon or a question mark: no credentials and no options. */
 const BUCKET = /^[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]$/;
+const SEPARATOR = /[\\/]/;
 /** The characters that S3 calls safe in keys, and `=`. */
 const FOLDER = /^[\w!.*'()=-]+$/;
 
@@ -42,6 +43,22 @@ async function loadS3() {
   }
 }
 
+/**
+ * Splits the path of a set, `<location>/<id>`, with the separators of any system. Undefined for a name without separators.
+ * @throws {SuiteError} `BACKUP.UNKNOWN_SET` when the last part is not the id of a set
+ */
+export function splitSetPath(text: string): { readonly location: string; readonly set: string } | undefined {
+  if (!SEPARATOR.test(text)) return undefined;
+  // A shell adds a separator when it completes the name of a folder.
+  const trimmed = text.replace(/[\\/]+$/, '');
+  const end = Math.max(trimmed.lastIndexOf('/'), trimmed.lastIndexOf('\\'));
+  const set = trimmed.slice(end + 1);
+  if (!SET_ID.test(set)) throw notASet(text);
+  const location = end === -1 ? '.' : trimmed.slice(0, end);
+  // The root of a file system and of a Windows drive keep their separator.
+  return { location: location === '' || location.endsWith(':') ? trimmed.slice(0, end + 1) : location, set };
+}
+
 /** Parses `s3://bucket/optional/prefix`. @throws {SuiteError} `USAGE.BAD_LOCATION` */
 export function parseS3Location(url: string): S3Location {
   const [bucket = '', ...rest] = url.replace(/^s3:\/\//i, '').split('/');
@@ -60,5 +77,14 @@ function badLocation(why: string): SuiteError {
     kind: 'usage',
     why,
     next: 'Give a directory or s3://bucket/prefix; credentials and endpoint come from AWS_… variables',
+  });
+}
+
+function notASet(text: string): SuiteError {
+  return new SuiteError('BACKUP.UNKNOWN_SET', `There is no backup set at ${text}`, {
+    kind: 'usage',
+    why: 'The last part of the path must be the id of a set, such as 20260131T120000123Z-0a1b2c.',
+    next: 'Name the folder of the set, which contains manifest.json',
+    meta: { path: text },
   });
 }

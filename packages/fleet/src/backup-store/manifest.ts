@@ -1,4 +1,4 @@
-import { SuiteError } from '@azora/db-core';
+import { isRecord, SuiteError } from '@azora/db-core';
 import { z } from 'zod';
 import { SET_ID } from './storage';
 
@@ -50,11 +50,27 @@ const database = z.strictObject({
   archive: file.nullable(),
   /** `restore.sql` for plain psql; null for encrypted sets and archives, which psql cannot read. */
   script: file.nullable(),
+  /**
+   * How many problems the queries in `prisma/checks.sql` found in the snapshot, and which queries; null when the service
+   * has none, or when they could not run.
+   */
+  checks: z.strictObject({ sha256, problems: count }).nullable(),
 });
+
+/** A service that the backup could not include. */
+const missing = z.strictObject({
+  service: z.string(),
+  /** The code and the message of the error. */
+  code: z.string(),
+  reason: z.string(),
+});
+
+/** A column with ids of another service, and the number of distinct ids that did not exist there. */
+const reference = z.strictObject({ from: z.string(), to: z.string(), orphans: count });
 
 /** The schema of `manifest.json`; docs/FORMATS.md describes each field. */
 export const manifestSchema = z.strictObject({
-  format: z.literal(1),
+  format: z.literal(2),
   id: z.string().regex(SET_ID),
   startedAt: z.iso.datetime(),
   finishedAt: z.iso.datetime(),
@@ -66,7 +82,24 @@ export const manifestSchema = z.strictObject({
   /** How long the write fence was held; null for a backup without one. */
   fence: z.strictObject({ heldMs: z.number().nonnegative() }).nullable(),
   databases: z.array(database),
+  missing: z.array(missing),
+  /** The references between the snapshots of the set. */
+  references: z.array(reference),
 });
+
+/** The first version, which records neither services that failed nor findings about the data. */
+const firstSchema = manifestSchema
+  .omit({ missing: true, references: true })
+  .extend({ format: z.literal(1), databases: z.array(database.omit({ checks: true })) })
+  .transform(
+    (manifest): Manifest => ({
+      ...manifest,
+      format: 2,
+      databases: manifest.databases.map((entry) => ({ ...entry, checks: null })),
+      missing: [],
+      references: [],
+    }),
+  );
 
 export type Manifest = z.infer<typeof manifestSchema>;
 export type DatabaseEntry = z.infer<typeof database>;
@@ -74,11 +107,12 @@ export type TableEntry = z.infer<typeof table>;
 export type FileEntry = z.infer<typeof file>;
 
 /**
- * Parses a manifest.
+ * Parses a manifest of any version.
  * @throws {SuiteError} `BACKUP.BAD_MANIFEST`
  */
 export function parseManifest(text: string, set: string): Manifest {
-  const parsed = manifestSchema.safeParse(parseJson(text));
+  const json = parseJson(text);
+  const parsed = (isRecord(json) && json['format'] === 1 ? firstSchema : manifestSchema).safeParse(json);
   if (parsed.success) return parsed.data;
   const [issue] = parsed.error.issues;
   throw new SuiteError('BACKUP.BAD_MANIFEST', `manifest.json of the backup set ${set} is not valid`, {

@@ -61,6 +61,10 @@ function s3Writer(bucket: Bucket, set: string): SetWriter {
       running.add(upload);
       await upload.finally(() => running.delete(upload));
     },
+    remove: async (service) => {
+      for (const name of written.keys()) if (name.startsWith(`${set}/${service}/`)) written.delete(name);
+      for await (const page of bucket.pages(`${set}/${service}`)) await bucket.remove(page.map(({ name }) => name));
+    },
     finish: async () => {
       if (checksum === undefined) throw new Error(`the set ${set} has no ${CHECKSUM_FILE}`);
       await requireFiles(bucket, set, written);

@@ -27,10 +27,10 @@ export async function writeManifest(writer: SetWriter, manifest: Manifest, key: 
   await writer.write(CHECKSUM_FILE, chunksOf(checksumOf(text, key)));
 }
 
-/** The id of a set that was given by id or as `latest`. @throws {SuiteError} `BACKUP.UNKNOWN_SET` */
+/** The id of a set that was given by a person. @throws {SuiteError} `BACKUP.UNKNOWN_SET` */
 export async function findSet(storage: Storage, name: string): Promise<string> {
   const known = await storage.list();
-  const found = name === 'latest' ? known.at(-1) : known.find((set) => set === name);
+  const found = known.find((set) => set === name);
   if (found === undefined) throw setUnknown(name, known, storage.location);
   return found;
 }
@@ -94,10 +94,15 @@ function setUnknown(set: string, known: readonly string[], location: string): Su
     kind: 'usage',
     next:
       newest === undefined
-        ? 'Make a backup with "npm run db:backup"'
-        : `The newest set is ${newest}; "npx azora-db backup list" shows all of them`,
+        ? 'Make a backup with "npx azora-db backup"'
+        : `The newest set is ${newest}; "npx azora-db backup list --from ${shellWord(location)}" shows all of them`,
     meta: { set, location },
   });
+}
+
+/** An argument as a person can type it. */
+export function shellWord(text: string): string {
+  return /^[\w@%+=:,./\\-]+$/.test(text) ? text : `'${text.replaceAll("'", `'\\''`)}'`;
 }
 
 function needsKey(set: string): SuiteError {

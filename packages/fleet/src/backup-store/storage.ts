@@ -27,6 +27,8 @@ export interface Storage {
 export interface SetWriter {
   /** Stores the chunks. The file survives a power failure once the promise resolves. Throws the source's own errors. */
   write(path: string, source: Chunks): Promise<void>;
+  /** Removes the files of a service that were written, when no file of it is being written. */
+  remove(service: string): Promise<void>;
   /** Makes the set visible as a whole. */
   finish(): Promise<void>;
   /** Removes everything that was written. */

@@ -1,3 +1,4 @@
+import { isRecord } from '@azora/db-core';
 import { z } from 'zod';
 import type { OpenedSet, ReadSet } from './set';
 import { fileDamaged, type Storage } from './storage';
@@ -12,7 +13,10 @@ export const verificationSchema = z.object({
   ok: z.boolean(),
   /** The duration of restoring all databases, without the comparisons. */
   restoreSeconds: z.number(),
+  /** The problems of the copy. */
   problems: z.array(z.string()),
+  /** Problems in the data that the set was made from, such as ids of other services that did not exist. */
+  warnings: z.array(z.string()),
 });
 
 /** The result of verifying a set by restoring it. */
@@ -37,7 +41,9 @@ export async function readVerification(
 ): Promise<Verification | undefined> {
   const text = await storage.readText(id, FILE);
   if (text === undefined) return undefined;
-  const parsed = verificationSchema.safeParse(parseJson(text));
+  const json = parseJson(text);
+  // The first version has no warnings.
+  const parsed = verificationSchema.safeParse(isRecord(json) ? { warnings: [], ...json } : json);
   if (!parsed.success) throw fileDamaged(id, FILE, 'It is not the result of a verification.');
   return parsed.data.manifestSha256 === manifestSha256 ? parsed.data : undefined;
 }

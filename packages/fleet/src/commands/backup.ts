@@ -1,9 +1,12 @@
 import { randomBytes } from 'node:crypto';
 import { SuiteError } from '@azora/db-core';
 import { type Command, Option } from 'commander';
+import { shellWord } from '../backup-store/set';
 import type { Storage } from '../backup-store/storage';
+import type { Service } from '../config/registry';
 import type { Settings } from '../config/settings';
 import type { RowFormat } from '../operations/backup/dump';
+import type { Reference } from '../schema/schema-model';
 import type { CommandResult, Execute, Register } from './command';
 import {
   type FleetFlags,
@@ -14,9 +17,11 @@ import {
   withFleetFlags,
   withJson,
 } from './command';
-import { EXIT_FOUND, exitCodeOfRows } from './exit-codes';
+import { EXIT_FAILED, EXIT_FOUND, exitCodeOfRows } from './exit-codes';
 
 const LOCATION = 'a directory, or s3://bucket/prefix (default: AZORA_BACKUP_DIR, otherwise .azora/backups)';
+
+export const SET = 'the id or the path of a set, or latest: the newest set with all services';
 
 export const registerBackup: Register = (program, execute) => {
   const backup = program
@@ -54,47 +59,52 @@ function addCreate(backup: Command, execute: Execute): void {
       execute(async (context, flags: CreateFlags): Promise<CommandResult> => {
         const suite = await openSuite(context, flags);
         const { settings, services } = suite;
-        const { openTargets } = await import('../operations/targets.js');
+        const { leftOutText, openAvailable } = await import('../operations/targets.js');
         const { openScope, sweepRemnants } = await import('../operations/leftovers.js');
         const { backUpFleet } = await import('../operations/backup/create.js');
         const { backupData, backupText } = await import('../render/backup.js');
         const { progress, signal, log } = context;
+        const storage = await openBackups(settings, flags.out);
         const request = {
-          storage: await openBackups(settings, flags.out),
+          storage,
           secret: flags.encrypt ? requireSecret(settings) : undefined,
           mask: flags.mask ? await readMask(suite, flags) : undefined,
           fence: flags.fence === true,
           allowDrift: flags.allowDrift === true,
           format: flags.format,
           environment: settings.environment,
+          references: await readReferences(suite, log),
           log,
         };
-        const targets = await openTargets(settings, services, log, signal);
+        const { targets, leftOut, unavailable } = await openAvailable(settings, services, log, signal);
+        for (const it of leftOut) log(leftOutText(it));
         await sweepRemnants(await openScope(suite, targets), log);
-        const report = await backUpFleet(targets, request, { progress, signal });
-        return { data: backupData(report), text: backupText(report), exitCode: exitCodeOfRows(report.rows) };
+        const report = await backUpFleet(targets, { ...request, leftOut, unavailable }, { progress, signal });
+        const isPartial = report.manifest !== undefined && report.rows.some(({ state }) => state === 'failed');
+        const text = backupText(report, argumentOf(storage, flags.out, report.set));
+        return { data: backupData(report), text, exitCode: isPartial ? EXIT_FAILED : exitCodeOfRows(report.rows) };
       }),
     );
 }
 
 const registerVerify: Register = (backup, execute) => {
   withFleetFlags(withFrom(backup.command('verify')))
-    .argument('[set]', 'the id of a set, or latest', 'latest')
+    .argument('[set]', SET, 'latest')
     .description('prove a set by restoring it into scratch databases; exit 4 if a problem is found')
     .action(
       execute(async (context, name: string, flags: FleetFlags & FromFlag) => {
         const suite = await openSuite(context, flags);
         const { settings, services, allServices } = suite;
         const { openTargets } = await import('../operations/targets.js');
-        const { selectFromSet } = await import('../operations/backup/preflight.js');
         const { openScope, sweepRemnants } = await import('../operations/leftovers.js');
         const { verifySet } = await import('../operations/backup/verify.js');
         const { readSchemaModel, references } = await import('../schema/schema-model.js');
         const { verifyData, verifyText } = await import('../render/backup.js');
-        const storage = await openBackups(settings, flags.from);
-        const selection = { settings, services, isNamed: flags.service !== undefined };
-        const selected = await selectFromSet(storage, name, selection);
+        const isNamed = flags.service !== undefined;
+        const command = 'npx azora-db backup verify';
+        const selected = await selectNamedSet(settings, { name, services, isNamed, command, ...flags });
         const { progress, signal, log } = context;
+        for (const note of selected.notes) log(note);
         const targets = await openTargets(requireServices(settings, selected.services), selected.services, log, signal);
         await sweepRemnants(await openScope(suite, targets), log);
         const { home, environment } = settings;
@@ -112,17 +122,17 @@ const registerVerify: Register = (backup, execute) => {
 
 const registerList: Register = (backup, execute) => {
   withJson(withFrom(backup.command('list')))
-    .description('list all sets: age, size, encrypted, verified')
+    .description('list all sets: age, databases, size, encrypted, masked, verified')
     .action(
       execute(async (context, flags: FromFlag) => {
-        const { settings } = await openSuite(context, {});
+        const { settings, services } = await openSuite(context, {});
         const { listSets } = await import('../operations/backup/sets.js');
         const { listText } = await import('../render/backup.js');
         const storage = await openBackups(settings, flags.from);
         const sets = await listSets(storage);
         return {
           data: { ok: true, location: storage.location, sets },
-          text: listText(sets, storage.location, new Date()),
+          text: listText(sets, storage.location, { services, now: new Date() }),
         };
       }),
     );
@@ -138,11 +148,13 @@ interface PruneFlags extends FromFlag {
 
 const registerPrune: Register = (backup, execute) => {
   withJson(withFrom(backup.command('prune')))
-    .description('list the old sets that would be removed; remove them with --yes')
-    .option('--last <n>', 'keep the newest n sets', parseWhole(1), 3)
-    .option('--daily <n>', 'keep the newest set of each of the last n days that have one', parseWhole(0), 7)
-    .option('--weekly <n>', 'keep the newest set of each of the last n weeks that have one', parseWhole(0), 4)
-    .option('--monthly <n>', 'keep the newest set of each of the last n months that have one', parseWhole(0), 12)
+    .description(
+      'list the old sets that would be removed; remove them with --yes. The limits apply to each database, and its newest verified set is always kept',
+    )
+    .option('--last <n>', 'keep the newest n sets of each database', parseWhole(1), 3)
+    .option('--daily <n>', 'keep its newest set of each of the last n days that have one', parseWhole(0), 7)
+    .option('--weekly <n>', 'keep its newest set of each of the last n weeks that have one', parseWhole(0), 4)
+    .option('--monthly <n>', 'keep its newest set of each of the last n months that have one', parseWhole(0), 12)
     .option('--yes', 'remove the sets')
     .action(
       execute(async (context, flags: PruneFlags) => {
@@ -169,6 +181,65 @@ export function withFrom(command: Command): Command {
 export async function openBackups(settings: Settings, location: string | undefined): Promise<Storage> {
   const { openStorage } = await import('../backup-store/location.js');
   return openStorage(location ?? settings.backups.location, settings.environment);
+}
+
+export interface NamedSet extends FromFlag {
+  /** An id, a path or `latest`. */
+  readonly name: string;
+  readonly services: readonly Service[];
+  /** Whether `--service` named the services. */
+  readonly isNamed: boolean;
+  /** The command, for hints. */
+  readonly command: string;
+}
+
+/**
+ * Opens the set that a person named by its id, by its path, or as `latest`, and selects the services to work on.
+ * @throws {SuiteError} `USAGE.PATH_WITH_FROM`, `BACKUP.…`
+ */
+export async function selectNamedSet(settings: Settings, { name, from, services, isNamed, command }: NamedSet) {
+  const { splitSetPath } = await import('../backup-store/location.js');
+  const { selectSet } = await import('../operations/backup/select-set.js');
+  const path = splitSetPath(name);
+  if (path !== undefined && from !== undefined) throw pathWithFrom();
+  const location = path?.location ?? from;
+  const storage = await openBackups(settings, location);
+  const { secret } = settings.backups;
+  const selection = {
+    secret,
+    services,
+    isNamed,
+    command,
+    argumentOf: (id: string) => argumentOf(storage, location, id),
+  };
+  return selectSet(storage, path?.set ?? name, selection);
+}
+
+/** The argument that names a set: its path when it is not in the location of the settings, otherwise its id. */
+function argumentOf(storage: Storage, location: string | undefined, set: string): string {
+  return location === undefined ? set : shellWord(`${storage.location}/${set}`);
+}
+
+function pathWithFrom(): SuiteError {
+  return new SuiteError('USAGE.PATH_WITH_FROM', 'A path of a set and --from cannot be combined', {
+    kind: 'usage',
+    why: 'Both say where the set is.',
+    next: 'Leave out --from, or give the id of the set instead of its path',
+  });
+}
+
+/** The references between services, or none when a schema is not valid: it must not prevent a backup. */
+async function readReferences({ allServices }: Suite, log: (line: string) => void): Promise<readonly Reference[]> {
+  const { readSchemaModel, references } = await import('../schema/schema-model.js');
+  try {
+    return references(await readSchemaModel(allServices));
+  } catch (error) {
+    if (!(error instanceof SuiteError)) throw error;
+    log(
+      `warning: the set will not record missing ids of other services: ${error.message}. Run "npx azora-db generate"`,
+    );
+    return [];
+  }
 }
 
 function requireSecret({ backups }: Settings) {

@@ -14,6 +14,10 @@ const EXAMPLES: Readonly<Record<string, readonly Example[]>> = {
     ['status', 'show every database'],
     ['status --check --service auth,mint', 'exit 4 if one of two databases needs attention'],
   ],
+  check: [
+    ['check', 'look up every id of another service'],
+    ['check --service mint --json', 'check the data of one service, for a script'],
+  ],
   seed: [
     ['seed', 'insert the shared seed'],
     ['seed --scale 10', 'also insert ten thousand users with their data'],
@@ -23,7 +27,7 @@ const EXAMPLES: Readonly<Record<string, readonly Example[]>> = {
     ['backup --mask --out /tmp/masked', 'a set without personal data, in another directory'],
   ],
   'backup verify': [
-    ['backup verify', 'prove the newest set'],
+    ['backup verify', 'prove the newest set with all services'],
     ['backup verify latest --service mint', 'prove one database of the newest set'],
   ],
   'backup list': [
@@ -37,6 +41,7 @@ const EXAMPLES: Readonly<Record<string, readonly Example[]>> = {
   restore: [
     ['restore latest', 'restore every database; asks for confirmation'],
     ['restore latest --service mint --yes', 'restore one database without a question'],
+    ['restore /mnt/sets/20260131T120000123Z-0a1b2c', 'restore a set in another place'],
   ],
   'pitr enable': [
     ['pitr enable', 'start to archive the write-ahead log'],

@@ -1,6 +1,7 @@
 import { Command } from 'commander';
 import { suiteVersion } from '../config/registry';
 import { registerBackup } from './backup';
+import { registerCheck } from './check';
 import { registerCleanup } from './cleanup';
 import { type Execute, withJson } from './command';
 import { registerCompletion } from './completion';
@@ -24,6 +25,7 @@ import { registerUrl } from './url';
 const COMMANDS = [
   registerSetup,
   registerStatus,
+  registerCheck,
   registerMigrate,
   registerSeed,
   registerBackup,

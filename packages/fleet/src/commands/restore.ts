@@ -1,4 +1,4 @@
-import { type FromFlag, openBackups, withFrom } from './backup';
+import { type FromFlag, SET, selectNamedSet, withFrom } from './backup';
 import { type FleetFlags, openSuite, type Register, requireServices, withFleetFlags } from './command';
 import { type ConsentFlags, requireConsent, withConsent } from './consent';
 import { EXIT_FAILED, exitCodeOfRows } from './exit-codes';
@@ -9,7 +9,7 @@ interface RestoreFlags extends FleetFlags, FromFlag, ConsentFlags {
 
 export const registerRestore: Register = (program, execute) => {
   withConsent(withFleetFlags(withFrom(program.command('restore'))))
-    .argument('<set>', 'the id of a set, or latest')
+    .argument('<set>', SET)
     .summary('restore databases from a backup set; the replaced databases are kept under another name')
     .description(
       'Restores each database next to the live one. When all of them are complete, they replace the live databases, which are kept as …__before_<set>.',
@@ -21,13 +21,13 @@ export const registerRestore: Register = (program, execute) => {
         const { settings, services } = suite;
         const { openCredentials } = await import('../config/credentials.js');
         const { openTargets } = await import('../operations/targets.js');
-        const { selectFromSet } = await import('../operations/backup/preflight.js');
         const { restoreFleet } = await import('../operations/backup/restore.js');
         const { openScope, removeExpiredCopies, sweepRemnants } = await import('../operations/leftovers.js');
         const { restoreData, restoreText } = await import('../render/backup.js');
-        const storage = await openBackups(settings, flags.from);
-        const selection = { settings, services, isNamed: flags.service !== undefined };
-        const selected = await selectFromSet(storage, name, selection);
+        const isNamed = flags.service !== undefined;
+        const command = 'npx azora-db restore';
+        const selected = await selectNamedSet(settings, { name, services, isNamed, command, ...flags });
+        for (const note of selected.notes) context.log(note);
         const { id } = selected.set.manifest;
         const { progress, signal, log } = context;
         const targets = await openTargets(requireServices(settings, selected.services), selected.services, log, signal);

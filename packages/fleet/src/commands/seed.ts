@@ -1,6 +1,6 @@
 import { type FleetFlags, openSuite, parseWhole, type Register, withFleetFlags } from './command';
 import { type ConsentFlags, requireConsent, withConsent } from './consent';
-import { EXIT_FAILED, exitCodeOfRows } from './exit-codes';
+import { exitCodeOfRows } from './exit-codes';
 
 interface SeedFlags extends FleetFlags, ConsentFlags {
   readonly scale: number;
@@ -45,8 +45,7 @@ export const registerSeed: Register = (program, execute) => {
         const options = { root, environment, scale: flags.scale, progress, signal };
         const seeded = await seedFleet(targets, schemaModel, passwordOf, options);
         const report = { ...seeded, rows: [...behind, ...seeded.rows] };
-        const exitCode = exitCodeOfRows(report.rows) || (report.orphans.length > 0 ? EXIT_FAILED : 0);
-        return { data: seedData(report), text: seedText(report), exitCode };
+        return { data: seedData(report), text: seedText(report), exitCode: exitCodeOfRows(report.rows) };
       }),
     );
 };

@@ -1,5 +1,5 @@
 import { type CommandResult, type FleetFlags, openSuite, type Register, withFleetFlags } from './command';
-import { EXIT_FAILED, exitCodeOfRows } from './exit-codes';
+import { exitCodeOfRows } from './exit-codes';
 
 interface SetupFlags extends FleetFlags {
   readonly seed?: boolean;
@@ -33,9 +33,7 @@ export const registerSetup: Register = (program, execute) => {
             seed: flags.seed === true,
           },
         );
-        const { rows: seeded = [], orphans = [] } = report.seeded ?? {};
-        const exitCode =
-          exitCodeOfRows(report.rows) || exitCodeOfRows(seeded) || (orphans.length > 0 ? EXIT_FAILED : 0);
+        const exitCode = exitCodeOfRows(report.rows) || exitCodeOfRows(report.seeded?.rows ?? []);
         const parts =
           exitCode === 0 && !signal.aborted ? [setupText(report), nextStepsText(report)] : [setupText(report)];
         return { data: setupData(report), text: parts.join('\n\n'), exitCode };

@@ -1,3 +1,4 @@
+import type { ServiceStatus } from '../operations/status';
 import { type FleetFlags, openSuite, type Register, type Suite, withFleetFlags } from './command';
 import { EXIT_FOUND } from './exit-codes';
 
@@ -23,7 +24,7 @@ export const registerStatus: Register = (program, execute) => {
 
         const { targets, leftOut } = await openFleet(suite.settings, suite.services, context.log, context.signal);
         const services = await readStatus(targets, await countModels(suite.services), { signal: context.signal });
-        const backups = await readBackups(suite);
+        const backups = await readBackups(suite, services);
         const leftovers = await summarizeLeftovers(await openScope(suite, targets, flags.service));
         const ok = services.every(isHealthy) && backups?.isStale !== true;
         const data = { ok, services, leftOut, ...(backups === undefined ? {} : { backups }), leftovers };
@@ -37,11 +38,14 @@ export const registerStatus: Register = (program, execute) => {
     );
 };
 
-/** The age of the newest verified set; undefined when AZORA_BACKUP_MAX_AGE is not set. */
-async function readBackups({ settings }: Suite) {
+/** The age of the newest verified set of each service; undefined when AZORA_BACKUP_MAX_AGE is not set. */
+async function readBackups({ settings }: Suite, services: readonly ServiceStatus[]) {
   const { location, maxAgeMs } = settings.backups;
   if (maxAgeMs === undefined) return undefined;
   const { openStorage } = await import('../backup-store/location.js');
   const { readBackupState } = await import('../operations/backup/sets.js');
-  return readBackupState(await openStorage(location, settings.environment), maxAgeMs, new Date());
+  // A database that does not exist has nothing to back up.
+  const names = services.filter(({ error }) => error?.code !== 'SERVER.NO_DATABASE').map(({ service }) => service);
+  const storage = await openStorage(location, settings.environment);
+  return readBackupState(storage, names, { maxAgeMs, now: new Date() });
 }

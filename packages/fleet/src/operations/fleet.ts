@@ -11,6 +11,9 @@ export type ServiceRow<Data> =
   | { readonly service: string; readonly state: 'interrupted' }
   | { readonly service: string; readonly state: 'not-started' };
 
+/** The row of a service that failed. */
+export type FailedRow = Extract<ServiceRow<never>, { state: 'failed' }>;
+
 /** An event in the course of a run; `detail` is a short text such as `2 migrations`. */
 export interface ProgressEvent {
   readonly service: string;

@@ -7,7 +7,7 @@ import { references, type SchemaModel, serviceOrder } from '../schema/schema-mod
 import { childEnvironment, type Environment } from '../system/child-environment';
 import { killAtExit, OWN_GROUP } from '../system/children';
 import { countOf, type RunOptions, type ServiceRow } from './fleet';
-import { findOrphans, type Orphans } from './references';
+import { lookUpAll, type Orphans } from './references';
 import { appUrl, type Target } from './targets';
 
 export interface SeedOptions extends RunOptions {
@@ -20,13 +20,13 @@ export interface SeedOptions extends RunOptions {
 
 export interface SeedReport {
   readonly rows: readonly ServiceRow<{ readonly volumeRows: number }>[];
-  /** References, after the run, to rows that do not exist in the other service. */
-  readonly orphans: readonly Orphans[];
+  /** References, after the run, to rows that do not exist in the other service; undefined after an interrupt. */
+  readonly orphans: readonly Orphans[] | undefined;
 }
 
 /**
- * Seeds the services with their app roles, in the order of their references, then checks that every reference resolves.
- * Leaves existing rows unchanged.
+ * Seeds the services with their app roles, in the order of their references, then looks up every reference. Leaves existing
+ * rows unchanged, so it also finds orphans that are older than the seed.
  * @throws {SuiteError} `SEED.NOT_BUILT`, `SEED.ENDED`
  */
 export async function seedFleet(
@@ -48,8 +48,8 @@ export async function seedFleet(
   const rows = await runSeed(request, options);
   const isCut = options.signal?.aborted === true && rows.some(({ state }) => state !== 'done');
   // References of a seed that was interrupted need not resolve yet.
-  const orphans = isCut ? [] : await findOrphans(references(schemaModel), targets);
-  return { rows, orphans };
+  const lookedUp = isCut ? undefined : await lookUpAll(references(schemaModel), targets, { signal: options.signal });
+  return { rows, orphans: lookedUp?.filter(({ count }) => count > 0) };
 }
 
 /**

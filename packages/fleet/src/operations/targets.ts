@@ -6,6 +6,7 @@ import type { Settings } from '../config/settings';
 import { companionAdvice, findMissingExtensions, installAdvice, missingExtension } from '../postgres/databases';
 import type { ScratchPlace } from '../postgres/scratch';
 import type { Environment } from '../system/child-environment';
+import { type FailedRow, toSuiteError } from './fleet';
 
 /** The location of one service's database. */
 export interface Target {
@@ -85,6 +86,39 @@ export async function openFleet(
   const [first] = lacking;
   if (first !== undefined) throw missingExtension(first.service, first.missing);
   return { targets, leftOut };
+}
+
+/**
+ * Locates each service's database like {@link openFleet}. A service that cannot be located, because its companion does not
+ * start or its server lacks an extension, is returned as a failed row, so that it does not prevent work on the others.
+ * @throws {SuiteError} `EMBEDDED.…`
+ */
+export async function openAvailable(
+  settings: Settings,
+  services: readonly Service[],
+  onProgress: (line: string) => void,
+  signal: AbortSignal,
+): Promise<Fleet & { readonly unavailable: readonly FailedRow[] }> {
+  try {
+    return { ...(await openFleet(settings, services, onProgress, signal)), unavailable: [] };
+  } catch (error) {
+    if (!(error instanceof SuiteError) || !/^(COMPANION|SERVER)\./.test(error.code) || services.length === 1)
+      throw error;
+  }
+  const [fleets, unavailable]: [Fleet[], FailedRow[]] = [[], []];
+  for (const service of services) {
+    try {
+      fleets.push(await openFleet(settings, [service], onProgress, signal));
+    } catch (error) {
+      signal.throwIfAborted();
+      unavailable.push({ service: service.name, state: 'failed', error: toSuiteError(error) });
+    }
+  }
+  return {
+    targets: fleets.flatMap(({ targets }) => targets),
+    leftOut: fleets.flatMap(({ leftOut }) => leftOut),
+    unavailable,
+  };
 }
 
 /**

@@ -1,7 +1,8 @@
+import type { Service } from '../config/registry';
 import type { BackupReport } from '../operations/backup/create';
 import type { RestoredService } from '../operations/backup/restore';
 import type { ListedSet, PrunedSets } from '../operations/backup/sets';
-import type { VerifyReport } from '../operations/backup/verify';
+import type { NotKept, VerifyReport } from '../operations/backup/verify';
 import { countOf, doneRows, type ServiceRow } from '../operations/fleet';
 import { durationText, sizeText } from '../system/quantities';
 import { countsText, failuresText, rowsData } from './fleet';
@@ -9,11 +10,13 @@ import { expiredText } from './leftovers';
 import { table } from './table';
 
 export function backupData({ set, location, rows, manifest }: BackupReport) {
-  const { skewMs = null, fence = null } = manifest ?? {};
-  return { ...rowsData(rows), set: manifest === undefined ? null : set, location, skewMs, fence };
+  const { skewMs = null, fence = null, missing = [], references = [] } = manifest ?? {};
+  const orphans = references.filter((reference) => reference.orphans > 0);
+  return { ...rowsData(rows), set: manifest === undefined ? null : set, location, skewMs, fence, missing, orphans };
 }
 
-export function backupText({ set, location, rows, manifest }: BackupReport): string {
+/** @param argument how a command names the set */
+export function backupText({ set, location, rows, manifest }: BackupReport, argument: string): string {
   if (manifest === undefined) return lines(failuresText(rows), `${countsText(rows)}; no set was stored`);
   const shown = doneRows(rows).map(({ service, data }) => [
     service,
@@ -23,19 +26,41 @@ export function backupText({ set, location, rows, manifest }: BackupReport): str
     sizeText(data.storedBytes),
   ]);
   const fence = manifest.fence === null ? '' : `; writers waited ${durationText(manifest.fence.heldMs)}`;
+  const { missing } = manifest;
+  const all = countOf(shown.length + missing.length, 'database');
+  const lacks = missing.length === 0 ? '' : `, without ${missing.map(({ service }) => service).join(', ')}`;
   return lines(
     table(['service', 'tables', 'rows', 'data', 'stored'], shown),
-    `set ${set} in ${location}: ${countOf(rows.length, 'database')}, snapshots within ${durationText(manifest.skewMs)}${fence}`,
-    `Next: prove that it can be restored with npx azora-db backup verify ${set}`,
+    failuresText(rows),
+    `set ${set} in ${location}: ${missing.length === 0 ? '' : `${shown.length} of `}${all}${lacks}, snapshots within ${durationText(manifest.skewMs)}${fence}`,
+    dataWarning(manifest),
+    `Next: prove that it can be restored with npx azora-db backup verify ${argument}`,
   );
 }
 
-export function listText(sets: readonly ListedSet[], location: string, now: Date): string {
+/** A warning about problems in the data. The set stores the data as it is. */
+function dataWarning({ references, databases }: NonNullable<BackupReport['manifest']>): string {
+  const ids = references.reduce((sum, { orphans }) => sum + orphans, 0);
+  const problems = databases.reduce((sum, { checks }) => sum + (checks?.problems ?? 0), 0);
+  if (ids + problems === 0) return '';
+  const found = [
+    ...(ids === 0 ? [] : [`${countOf(ids, 'id')} of other services that did not exist`]),
+    ...(problems === 0 ? [] : [`${countOf(problems, 'problem')} found by prisma/checks.sql`]),
+  ];
+  return `warning: the data had ${found.join(', and ')}; run "npx azora-db check" to see them`;
+}
+
+export interface ListContext {
+  readonly services: readonly Service[];
+  readonly now: Date;
+}
+
+export function listText(sets: readonly ListedSet[], location: string, { services, now }: ListContext): string {
   if (sets.length === 0) return `there are no backup sets in ${location}`;
   const rows = sets.map((set) => [
     set.id,
     durationText(Math.max(0, now.getTime() - Date.parse(set.startedAt))),
-    String(set.services.length),
+    databasesText(set, services),
     set.rows.toLocaleString('en'),
     sizeText(set.storedBytes),
     set.encrypted ? 'yes' : 'no',
@@ -45,9 +70,19 @@ export function listText(sets: readonly ListedSet[], location: string, now: Date
   return table(['set', 'age', 'databases', 'rows', 'stored', 'encrypted', 'masked', 'verified'], rows);
 }
 
+/** `14`, or `3 of 14` when the set lacks services of the checkout. */
+function databasesText(set: ListedSet, services: readonly Service[]): string {
+  const held = services.filter(({ name }) => set.services.includes(name)).length;
+  if (set.services.length === 0) return '';
+  return held === services.length ? String(set.services.length) : `${held} of ${services.length}`;
+}
+
 function verifiedText({ verified }: ListedSet): string {
   if (verified === null) return 'no';
-  return verified.ok ? `yes, restored in ${durationText(verified.restoreSeconds * 1_000)}` : 'failed';
+  if (!verified.ok) return 'failed';
+  const { restoreSeconds, warnings } = verified;
+  const count = warnings.length === 0 ? '' : `, with ${countOf(warnings.length, 'warning')}`;
+  return `yes${count}, restored in ${durationText(restoreSeconds * 1_000)}`;
 }
 
 export function pruneText({ kept, removed }: PrunedSets, done: boolean): string {
@@ -62,15 +97,23 @@ export function verifyData(set: string, { rows, verification }: VerifyReport) {
 }
 
 export function verifyText(set: string, { rows, verification }: VerifyReport): string {
-  const { ok, problems, restoreSeconds, isKept } = verification;
+  const { ok, problems, warnings, restoreSeconds, notKeptBecause } = verification;
   const verdict = ok ? 'verified' : `failed verification with ${countOf(problems.length, 'problem')}`;
   const count = doneRows(rows).reduce((sum, { data }) => sum + data.rows, 0);
   return lines(
     ...problems,
+    ...warnings.map((warning) => `warning: ${warning}`),
     `set ${set} ${verdict}; restored and compared ${countOf(count, 'row')}, a restore takes ${durationText(restoreSeconds * 1_000)}`,
-    isKept ? '' : 'The result was not stored: the set was verified only in part, or the server or the storage failed',
+    notKeptBecause === null ? '' : `The result was not stored with the set, because ${NOT_KEPT[notKeptBecause]}`,
   );
 }
+
+const NOT_KEPT: Readonly<Record<NotKept, string>> = {
+  part: 'only a part of the set was verified; leave out --service to verify all of it',
+  interrupted: 'the verification was interrupted; run it again',
+  failed: 'a server or the storage failed; correct the error above and run the command again',
+  'not-stored': 'the storage did not accept it; correct the error above and run the command again',
+};
 
 export function restoreData(set: string, rows: readonly ServiceRow<RestoredService>[], expired: readonly string[]) {
   return { ...rowsData(rows), set, removedCopies: expired };

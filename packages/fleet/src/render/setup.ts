@@ -43,19 +43,20 @@ export function nextStepsText({ seeded }: SetupReport): string {
 /** The result of a seed as data for `--json`. */
 export function seedData({ rows, orphans }: SeedReport) {
   const data = rowsData(rows);
-  return { ...data, ok: data.ok && orphans.length === 0, orphans };
+  return { ...data, orphans: orphans ?? null };
 }
 
-/** The failures of a seed, a summary, and the references to rows that do not exist. */
+/** The failures of a seed, a summary, and a warning about references to rows that do not exist. */
 export function seedText({ rows, orphans }: SeedReport): string {
-  const isCut = rows.some(({ state }) => state === 'interrupted' || state === 'not-started');
-  const found = orphans.length === 0 ? 'all references between services resolve' : 'some references do not resolve:';
-  const checked = isCut ? 'the references between services were not checked' : found;
-  const lines = orphans.map(
-    ({ from, to, count, examples }) =>
-      `${from}: no ${to} exists for ${countOf(count, 'id')}, such as ${examples.join(', ')}`,
-  );
-  return [failuresText(rows), `seed: ${countsText(rows)}; ${checked}`, ...lines]
+  return [failuresText(rows), `seed: ${countsText(rows)}; ${referencesText(orphans)}`]
     .filter((line) => line !== '')
     .join('\n');
+}
+
+function referencesText(orphans: SeedReport['orphans']): string {
+  if (orphans === undefined) return 'the references between services were not checked';
+  if (orphans.length === 0) return 'all references between services resolve';
+  const ids = orphans.reduce((sum, { count }) => sum + count, 0);
+  const [verb, pronoun] = ids === 1 ? ['does', 'it'] : ['do', 'them'];
+  return `warning: ${countOf(ids, 'id')} of other services ${verb} not exist; run "npx azora-db check" to see ${pronoun}`;
 }

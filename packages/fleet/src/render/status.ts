@@ -36,12 +36,17 @@ function stateOf({ migrations }: ServiceStatus): string {
 
 function backupAttention(backups: BackupState | undefined): readonly string[] {
   if (backups?.isStale !== true) return [];
-  const { newestVerified, location } = backups;
-  const problem =
-    newestVerified === null
-      ? `no set in ${location} is verified`
-      : `the newest verified set, ${newestVerified.id}, is older than AZORA_BACKUP_MAX_AGE`;
-  return [`backups: ${problem}; run "npm run db:backup" and "npm run db:backup:verify"`];
+  const { services, location } = backups;
+  const stale = services.filter(({ isStale }) => isStale);
+  const none = stale.filter(({ newestVerified }) => newestVerified === null);
+  const old = stale.filter(({ newestVerified }) => newestVerified !== null);
+  const namesOf = (some: typeof stale) =>
+    some.length === services.length ? 'all services' : some.map(({ service }) => service).join(', ');
+  const problems = [
+    ...(none.length === 0 ? [] : [`no verified set in ${location} holds ${namesOf(none)}`]),
+    ...(old.length === 0 ? [] : [`the newest verified set of ${namesOf(old)} is older than AZORA_BACKUP_MAX_AGE`]),
+  ];
+  return [`backups: ${problems.join('; ')}; run "npx azora-db backup" and "npx azora-db backup verify"`];
 }
 
 function attention(it: ServiceStatus): readonly string[] {

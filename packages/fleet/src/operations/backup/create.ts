@@ -7,10 +7,19 @@ import { writeManifest } from '../../backup-store/set';
 import { newSetId, type SetWriter, type Storage } from '../../backup-store/storage';
 import { suiteVersion } from '../../config/registry';
 import { maskOf } from '../../postgres/dump/mask';
-import type { SchemaModel } from '../../schema/schema-model';
+import type { Reference, SchemaModel } from '../../schema/schema-model';
 import type { Environment } from '../../system/child-environment';
-import { countOf, doneRows, eachService, type RunOptions, type ServiceRow, toSuiteError } from '../fleet';
-import type { Target } from '../targets';
+import {
+  countOf,
+  doneRows,
+  eachService,
+  type FailedRow,
+  type RunOptions,
+  type ServiceRow,
+  toSuiteError,
+} from '../fleet';
+import type { LeftOut, Target } from '../targets';
+import { countReferences } from './data-state';
 import { dumpDatabase, type RowFormat } from './dump';
 import { type FrozenDatabase, type SnapshotTiming, withSnapshots } from './snapshots';
 
@@ -20,6 +29,12 @@ export interface BackupRequest {
   readonly secret: Secret | undefined;
   /** Replaces personal data with pseudonyms, and secrets with NULL or a keyed hash; undefined to store all values unchanged. */
   readonly mask: { readonly schemaModel: SchemaModel; readonly key: string } | undefined;
+  /** References between services. The set records how many of their ids are orphans. */
+  readonly references: readonly Reference[];
+  /** Services whose server lacks an extension that they need, and that were never set up. */
+  readonly leftOut?: readonly LeftOut[];
+  /** Services whose server could not be started; the set is made without them. */
+  readonly unavailable?: readonly FailedRow[];
   readonly fence: boolean;
   readonly allowDrift: boolean;
   readonly format: RowFormat;
@@ -33,7 +48,10 @@ export interface BackupReport {
   readonly set: string;
   readonly location: string;
   readonly rows: readonly ServiceRow<DumpedService>[];
-  /** Undefined when a service failed: then no set was stored. */
+  /**
+   * Undefined when no set was stored: no service succeeded, the storage failed, or the backup was interrupted. When only
+   * some services failed, the set holds the others and names those.
+   */
   readonly manifest: Manifest | undefined;
 }
 
@@ -47,7 +65,7 @@ export interface DumpedService {
 
 /**
  * Backs up all databases as one set. The snapshots are taken within milliseconds of each other; with a fence they agree
- * exactly. The set becomes visible only when it is complete.
+ * exactly. When some services fail, the set holds the others. It becomes visible only when it is complete.
  * @throws {SuiteError} `BACKUP.…`, `SERVER.…`
  */
 export async function backUpFleet(
@@ -62,19 +80,20 @@ export async function backUpFleet(
   try {
     const made = secret === undefined ? undefined : await makeSetKey(secret);
     if (made !== undefined) await writer.write(KEY_FILE, chunksOf(made.wrapped));
-    return await withSnapshots(targets, { fence }, async (databases, timing) => {
-      const rows = await dumpAll(databases, request, { writer, key: made?.key }, options);
-      const report = { set, location: storage.location, rows };
-      const entries = doneRows(rows).map(({ data }) => data.entry);
-      const shown = rows.map(summarize);
-      if (entries.length < rows.length) {
+    return await withSnapshots(targets, { fence }, async (snapshots) => {
+      const dumped = await dumpAll(snapshots.databases, request, { writer, key: made?.key }, options);
+      const failed = [...(request.unavailable ?? []), ...snapshots.failed];
+      const rows = [...failed, ...dumped.rows].toSorted((left, right) => (left.service < right.service ? -1 : 1));
+      const report = { set, location: storage.location, rows: rows.map(summarize) };
+      if (!isWorthStoring(rows)) {
         await abandon(writer, request);
-        return { ...report, rows: shown, manifest: undefined };
+        return { ...report, manifest: undefined };
       }
-      const manifest = manifestOf({ set, startedAt, request, timing, entries });
+      for (const { service } of failedRows(dumped.rows)) await writer.remove(service);
+      const manifest = manifestOf({ set, startedAt, request, timing: snapshots, rows, references: dumped.references });
       await writeManifest(writer, manifest, made?.key);
       await writer.finish();
-      return { ...report, rows: shown, manifest };
+      return { ...report, manifest };
     });
   } catch (error) {
     await abandon(writer, request);
@@ -95,15 +114,48 @@ async function abandon(writer: SetWriter, { storage, log }: BackupRequest): Prom
 
 type DumpedRow = ServiceRow<{ readonly entry: Manifest['databases'][number] }>;
 
-function dumpAll(
+/**
+ * Whether at least one service succeeded, and the others failed by themselves. A storage that failed once may have lost
+ * more, and an interrupted backup leaves nothing behind.
+ */
+function isWorthStoring(rows: readonly DumpedRow[]): boolean {
+  if (rows.some(({ state }) => state === 'not-started' || state === 'interrupted')) return false;
+  return doneRows(rows).length > 0 && failedRows(rows).every(({ error }) => error.code !== 'BACKUP.STORAGE_FAILED');
+}
+
+function failedRows(rows: readonly DumpedRow[]): readonly FailedRow[] {
+  return rows.filter((row) => row.state === 'failed');
+}
+
+interface Dumped {
+  readonly rows: readonly DumpedRow[];
+  readonly references: Manifest['references'];
+}
+
+async function dumpAll(
+  databases: readonly FrozenDatabase[],
+  request: BackupRequest,
+  files: { readonly writer: SetWriter; readonly key: SetKey | undefined },
+  options: RunOptions,
+): Promise<Dumped> {
+  // Companions first: other clients of a companion wait until the transaction of the backup ends.
+  const order = databases.toSorted((left, right) => rank(left) - rank(right));
+  const counted = await countReferences(order, request.references, request.mask?.schemaModel, options);
+  const failed = counted.filter((row) => row.state === 'failed');
+  const rest = order.filter(({ target }) => !failed.some(({ service }) => service === target.service.name));
+  return {
+    rows: [...failed, ...(await dumpEach(rest, request, files, options))],
+    references: doneRows(counted).flatMap(({ data }) => data),
+  };
+}
+
+function dumpEach(
   databases: readonly FrozenDatabase[],
   { allowDrift, format, mask, environment }: BackupRequest,
   { writer, key }: { readonly writer: SetWriter; readonly key: SetKey | undefined },
   { progress, signal }: RunOptions,
 ): Promise<readonly DumpedRow[]> {
-  // Companions first: their clients wait until the transaction of the backup ends.
-  const order = databases.toSorted((left, right) => rank(left) - rank(right));
-  const items = order.map((database) => ({ service: database.target.service, database }));
+  const items = databases.map((database) => ({ service: database.target.service, database }));
   return eachService(items, { progress, signal }, async ({ service, database }, onProgress) => {
     const drifted = (await hasDrifted(database.client)) === true;
     if (drifted && !allowDrift) throw hasDriftedSchema(service.name);
@@ -142,11 +194,13 @@ function manifestOf(made: {
   readonly startedAt: Date;
   readonly request: BackupRequest;
   readonly timing: SnapshotTiming;
-  readonly entries: Manifest['databases'];
+  /** Sorted by service. */
+  readonly rows: readonly DumpedRow[];
+  readonly references: Manifest['references'];
 }): Manifest {
-  const { set, startedAt, request, timing, entries } = made;
+  const { set, startedAt, request, timing, rows, references } = made;
   return {
-    format: 1,
+    format: 2,
     id: set,
     startedAt: startedAt.toISOString(),
     finishedAt: new Date().toISOString(),
@@ -155,8 +209,19 @@ function manifestOf(made: {
     encryption: request.secret === undefined ? null : 'age',
     skewMs: timing.skewMs,
     fence: timing.fence,
-    databases: entries.toSorted((left, right) => (left.service < right.service ? -1 : 1)),
+    databases: doneRows(rows).map(({ data }) => data.entry),
+    missing: missingOf(rows, request.leftOut ?? []),
+    references,
   };
+}
+
+function missingOf(rows: readonly DumpedRow[], leftOut: readonly LeftOut[]): Manifest['missing'] {
+  const failed = failedRows(rows).map(({ service, error }) => ({ service, code: error.code, reason: error.message }));
+  const left = leftOut.map(({ service, missing }) => ({
+    ...{ service, code: 'SERVER.MISSING_EXTENSION' },
+    reason: `The server lacks an extension that ${service} needs: ${missing.join(', ')}`,
+  }));
+  return [...failed, ...left].sort((one, other) => (one.service < other.service ? -1 : 1));
 }
 
 function hasDriftedSchema(service: string): SuiteError {

@@ -12,6 +12,7 @@ import { type ColumnExpressions, copyOut, readContents } from '../../postgres/du
 import { dumpSchema } from '../../postgres/dump/schema';
 import { type DumpedTable, joinSnapshot, readSequences } from '../../postgres/dump/snapshot';
 import type { Environment } from '../../system/child-environment';
+import { countProblems } from './data-state';
 import type { FrozenDatabase } from './snapshots';
 import { runInPool, type Worker, workersFor } from './worker-pool';
 
@@ -60,6 +61,7 @@ export async function dumpDatabase(database: FrozenDatabase, options: DumpOption
     drifted: options.drifted,
     snapshot: { takenAt: snapshot.takenAt, lsn: snapshot.lsn },
     roles: [...(await readRoles(client))],
+    checks: await countProblems(client, target.service),
     schema,
     archive,
     tables: [...(await (archive === null ? dumpTables(database, options) : readTables(database, options)))],

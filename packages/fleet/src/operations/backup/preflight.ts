@@ -3,36 +3,12 @@ import { SuiteError } from '@azora/db-core';
 import { compareHistory, readMigrations, splitStatements, withClient } from '@azora/db-migrate';
 import { readSetFile, textOf } from '../../backup-store/file';
 import type { DatabaseEntry, Manifest } from '../../backup-store/manifest';
-import { findSet, type OpenedSet, openSet } from '../../backup-store/set';
-import type { Storage } from '../../backup-store/storage';
-import type { Service } from '../../config/registry';
-import type { Settings } from '../../config/settings';
+import type { OpenedSet } from '../../backup-store/set';
 import { sizeText } from '../../system/quantities';
 import type { Target } from '../targets';
 
 /** Space for the restored database and for sorting while its indexes are built, relative to its size. */
 const SPACE_FACTOR = 1.5;
-
-export interface SetSelection {
-  readonly settings: Settings;
-  readonly services: readonly Service[];
-  /** Whether `--service` named the services; otherwise those that the set has no database of are left out. */
-  readonly isNamed: boolean;
-}
-
-/**
- * Opens the set with this id, or the newest one for `latest`, and selects the services to work on.
- * @throws {SuiteError} `BACKUP.…`
- */
-export async function selectFromSet(
-  storage: Storage,
-  name: string,
-  { settings, services, isNamed }: SetSelection,
-): Promise<{ readonly set: OpenedSet; readonly services: readonly Service[] }> {
-  const set = await openSet(storage, await findSet(storage, name), settings.backups.secret);
-  const stored = new Set(set.manifest.databases.map(({ service }) => service));
-  return { set, services: isNamed ? services : services.filter((service) => stored.has(service.name)) };
-}
 
 /** A database of the set and its target. */
 export interface Pair {
@@ -118,6 +94,7 @@ async function requireSpace(home: string, bytes: number): Promise<void> {
 }
 
 const HNSW = /^CREATE INDEX \S+ ON (?:ONLY )?(?:\w+\.)?"?(\w+)"? USING hnsw .*vector\((\d+)\)/;
+const MIB = 2 ** 20;
 /** One element of a graph with pgvector's default m of 16: the vector, 32 neighbors of 16 bytes, and its own fields. */
 const graphElementBytes = (dimensions: number): number => 4 * dimensions + 32 * 16 + 200;
 
@@ -144,8 +121,9 @@ async function slowIndexesOf(set: OpenedSet, { target, entry }: Pair): Promise<r
     const rows = entry.tables.find(({ name }) => name === table)?.rows ?? 0;
     const needed = rows * graphElementBytes(Number(dimensions));
     if (table === undefined || needed <= memory) return [];
+    const setting = `ALTER SYSTEM SET maintenance_work_mem = '${Math.ceil(needed / MIB)}MB'; SELECT pg_reload_conf();`;
     return [
-      `${entry.service}: the vector index of ${table} (${dimensions} dimensions) needs about ${sizeText(needed)} and will be built slowly, because maintenance_work_mem is ${sizeText(memory)}; raise it on the server if there is enough memory`,
+      `warning: ${entry.service}: the vector index of ${table} (${dimensions} dimensions) needs about ${sizeText(needed)} and will be built slowly, because maintenance_work_mem is ${sizeText(memory)}; if the server has the memory, run there: ${setting}`,
     ];
   });
 }

@@ -1,6 +1,6 @@
 import { SuiteError } from '@azora/db-core';
 import { filesOf } from '../../backup-store/manifest';
-import { keptSets, type Retention } from '../../backup-store/retention';
+import { keptSets, type RetainedSet, type Retention } from '../../backup-store/retention';
 import { type ReadSet, readManifest } from '../../backup-store/set';
 import { type Storage, startOfSet } from '../../backup-store/storage';
 import { readVerification, type Verification } from '../../backup-store/verification';
@@ -9,12 +9,14 @@ export interface ListedSet {
   readonly id: string;
   readonly startedAt: string;
   readonly services: readonly string[];
+  /** The services that the backup could not include. */
+  readonly missing: readonly string[];
   readonly rows: number;
   readonly storedBytes: number;
   readonly encrypted: boolean;
   readonly masked: boolean;
   /** The result of the last verification; null when the set was never verified. */
-  readonly verified: Pick<Verification, 'at' | 'ok' | 'restoreSeconds'> | null;
+  readonly verified: Pick<Verification, 'at' | 'ok' | 'restoreSeconds' | 'warnings'> | null;
   /** Why the manifest or the verification is not valid; null when both are. */
   readonly problem: string | null;
 }
@@ -32,16 +34,16 @@ export async function listSets(storage: Storage): Promise<readonly ListedSet[]> 
 export async function describeSet(storage: Storage, id: string): Promise<ListedSet> {
   const read = await orFinding(() => readManifest(storage, id));
   if (read instanceof SuiteError) {
-    const unknown = { services: [], rows: 0, storedBytes: 0, encrypted: false, masked: false, verified: null };
-    return { id, startedAt: startOfSet(id), ...unknown, problem: read.message };
+    const unknown = { services: [], missing: [], rows: 0, storedBytes: 0, encrypted: false, masked: false };
+    return { id, startedAt: startOfSet(id), ...unknown, verified: null, problem: read.message };
   }
   const verification = await orFinding(() => readVerification(storage, read));
   if (verification instanceof SuiteError) {
     return { id, ...factsOf(read), verified: null, problem: verification.message };
   }
   if (verification === undefined) return { id, ...factsOf(read), verified: null, problem: null };
-  const { at, ok, restoreSeconds } = verification;
-  return { id, ...factsOf(read), verified: { at, ok, restoreSeconds }, problem: null };
+  const { at, ok, restoreSeconds, warnings } = verification;
+  return { id, ...factsOf(read), verified: { at, ok, restoreSeconds, warnings }, problem: null };
 }
 
 function factsOf({ manifest }: ReadSet) {
@@ -49,6 +51,7 @@ function factsOf({ manifest }: ReadSet) {
   return {
     startedAt: manifest.startedAt,
     services: manifest.databases.map(({ service }) => service),
+    missing: manifest.missing.map(({ service }) => service),
     rows: tables.reduce((sum, { rows }) => sum + rows, 0),
     storedBytes: filesOf(manifest.databases).reduce((sum, { bytes }) => sum + bytes, 0),
     encrypted: manifest.encryption !== null,
@@ -66,24 +69,52 @@ async function orFinding<Result>(read: () => Promise<Result>): Promise<Result | 
   }
 }
 
-/** How recent the backups are. */
+/** How recent the backups of each service are. */
 export interface BackupState {
   readonly location: string;
   /** The newest set, verified or not. */
-  readonly newest: { readonly id: string; readonly startedAt: string } | null;
-  /** The newest set whose verification succeeded. */
-  readonly newestVerified: { readonly id: string; readonly startedAt: string } | null;
-  /** Whether the newest verified set is older than allowed, or there is none. */
+  readonly newest: NamedSet | null;
+  readonly services: readonly ServiceBackupState[];
+  /** Whether a service has no verified set that is recent enough. */
   readonly isStale: boolean;
 }
 
-/** Finds the newest sets, and whether the newest verified one is recent enough. */
-export async function readBackupState(storage: Storage, maxAgeMs: number, now: Date): Promise<BackupState> {
+export interface ServiceBackupState {
+  readonly service: string;
+  /** The newest set with the service whose verification succeeded. Masked sets do not count, because they lack data. */
+  readonly newestVerified: NamedSet | null;
+  /** Whether that set is older than allowed, or there is none. */
+  readonly isStale: boolean;
+}
+
+interface NamedSet {
+  readonly id: string;
+  readonly startedAt: string;
+}
+
+/** Finds the newest verified set of each service, and whether it is recent enough. */
+export async function readBackupState(
+  storage: Storage,
+  services: readonly string[],
+  { maxAgeMs, now }: { readonly maxAgeMs: number; readonly now: Date },
+): Promise<BackupState> {
   const sets = await listSets(storage);
-  const verified = newestVerified(sets);
-  const name = (set: ListedSet | undefined) => (set === undefined ? null : { id: set.id, startedAt: set.startedAt });
-  const isStale = verified === undefined || now.getTime() - Date.parse(verified.startedAt) > maxAgeMs;
-  return { location: storage.location, newest: name(sets[0]), newestVerified: name(verified), isStale };
+  const states = services.map((service): ServiceBackupState => {
+    const verified = sets.find((set) => isProof(set) && set.services.includes(service));
+    const isStale = verified === undefined || now.getTime() - Date.parse(verified.startedAt) > maxAgeMs;
+    return { service, newestVerified: nameOf(verified), isStale };
+  });
+  const isStale = states.some((state) => state.isStale);
+  return { location: storage.location, newest: nameOf(sets[0]), services: states, isStale };
+}
+
+/** Whether the set proves that its databases can be restored as they were. */
+export function isProof({ masked, verified }: ListedSet): boolean {
+  return !masked && verified?.ok === true;
+}
+
+function nameOf(set: ListedSet | undefined): NamedSet | null {
+  return set === undefined ? null : { id: set.id, startedAt: set.startedAt };
 }
 
 export interface PrunedSets {
@@ -92,18 +123,23 @@ export interface PrunedSets {
 }
 
 /**
- * Removes the sets that a retention does not keep; without `yes` only says which. The newest verified set is always kept.
+ * Removes the sets that a retention does not keep; without `yes` only says which. The newest verified set of each database
+ * is always kept.
  * @throws {SuiteError} `BACKUP.STORAGE_FAILED` before anything is removed when a set cannot be read: it could be that set
  */
 export async function pruneSets(storage: Storage, retention: Retention, yes: boolean): Promise<PrunedSets> {
   const sets = await listSets(storage);
-  const verified = newestVerified(sets);
-  const kept = new Set([...keptSets(sets, retention), ...(verified === undefined ? [] : [verified.id])]);
-  const removed = sets.map(({ id }) => id).filter((id) => !kept.has(id));
+  const kept = keptSets(
+    sets.map((set) => ({ ...set, state: stateOf(set) })),
+    retention,
+  );
+  const removed = sets.map(({ id }) => id).filter((id) => !kept.includes(id));
   if (yes) for (const id of removed) await storage.remove(id);
-  return { kept: sets.map(({ id }) => id).filter((id) => kept.has(id)), removed };
+  return { kept, removed };
 }
 
-function newestVerified(sets: readonly ListedSet[]): ListedSet | undefined {
-  return sets.find(({ verified }) => verified?.ok === true);
+function stateOf({ services, verified, problem }: ListedSet): RetainedSet['state'] {
+  if (problem !== null && services.length === 0) return 'unreadable';
+  if (verified === null) return 'unverified';
+  return verified.ok ? 'verified' : 'failed';
 }

@@ -13,9 +13,9 @@ import { withScratchDatabases } from '../../postgres/scratch';
 import type { Reference } from '../../schema/schema-model';
 import type { Environment } from '../../system/child-environment';
 import { countOf, doneRows, eachService, type RunOptions, type ServiceRow } from '../fleet';
-import { findOrphans } from '../references';
+import { lookUpAll } from '../references';
 import { scratchPlace, type Target } from '../targets';
-import { runChecks } from './integrity-checks';
+import { type Compared, compareChecks, compareOrphans } from './data-state';
 import { loadDatabase } from './load';
 import { type Pair, pairUp, requireRestorable } from './preflight';
 import { checkFiles } from './restore';
@@ -29,21 +29,25 @@ export interface VerifyRequest {
   readonly environment: Environment;
 }
 
-export interface VerifiedDatabase {
+export interface VerifiedDatabase extends Compared {
   readonly rows: number;
-  readonly problems: readonly string[];
 }
 
 export interface VerifyReport {
   readonly rows: readonly ServiceRow<VerifiedDatabase>[];
-  readonly verification: Pick<Verification, 'ok' | 'restoreSeconds' | 'problems'> & {
-    /**
-     * Whether the result was stored with the set. It is not stored when only a part of the set was verified without a
-     * problem, or when an interruption or a failing server prevented the verification.
-     */
+  readonly verification: Pick<Verification, 'ok' | 'restoreSeconds' | 'problems' | 'warnings'> & {
+    /** Whether the result was stored with the set. */
     readonly isKept: boolean;
+    /** Why the result was not stored; null when it was. */
+    readonly notKeptBecause: NotKept | null;
   };
 }
+
+/**
+ * Only a part of the set was verified without a problem, Ctrl-C was pressed, a server or the storage failed during the
+ * verification, or the storage did not accept the result.
+ */
+export type NotKept = 'part' | 'interrupted' | 'failed' | 'not-stored';
 
 type Outcome = Omit<Verification, 'at' | 'manifestSha256'>;
 
@@ -52,7 +56,8 @@ const LEAST_RECALL = 0.9;
 
 /**
  * Verifies a set by restoring it into scratch databases: its files, rows, schema, the checks of each service, references
- * between services, and the recall of vector indexes. The result is stored with the set.
+ * between services, and the recall of vector indexes. Problems of the data are warnings if the data had them when the set was
+ * made. The result is stored with the set.
  * @throws {SuiteError} `RESTORE.…`, `BACKUP.STORAGE_FAILED` before anything is restored; later failures are in the rows. The
  *   reason of the signal when it was aborted before all databases were verified
  */
@@ -64,7 +69,10 @@ export async function verifySet(
   const pairs = pairUp(targets, set.manifest);
   const damage = await findDamage(set, pairs);
   if (damage !== undefined) {
-    return { rows: [], verification: await keep(set, { ok: false, restoreSeconds: 0, problems: [damage] }) };
+    return {
+      rows: [],
+      verification: await keep(set, { ok: false, restoreSeconds: 0, problems: [damage], warnings: [] }),
+    };
   }
   await requireRestorable(pairs, home);
   const places = pairs.map(({ target }) => scratchPlace(target));
@@ -87,27 +95,39 @@ export async function verifySet(
     // A part of a set proves nothing about the set.
     if (doneRows(rows).length < rows.length) options.signal?.throwIfAborted();
     const restored = items.map(({ target, url }) => ({ ...target, admin: url, database: url.database }));
-    const orphans = doneRows(rows).length < rows.length ? [] : await findOrphans(references, restored);
-    const problems = [
-      ...rows.flatMap(problemsOf),
-      ...orphans.map(({ from, to, count }) => `${countOf(count, 'id')} of ${from} missing in ${to}`),
-    ];
-    const outcome = { ok: problems.length === 0, restoreSeconds, problems };
+    const isComplete = doneRows(rows).length === rows.length;
+    const lookedUp = isComplete ? await lookUpAll(references, restored, { signal: options.signal }) : [];
+    if (lookedUp === undefined) options.signal?.throwIfAborted();
+    const orphans = compareOrphans(lookedUp ?? [], set.manifest);
+    const problems = [...rows.flatMap(problemsOf), ...orphans.problems];
+    const warnings = [...doneRows(rows).flatMap(warningsOf), ...orphans.warnings];
+    const outcome = { ok: problems.length === 0, restoreSeconds, problems, warnings };
     const isWhole = pairs.length === set.manifest.databases.length;
-    const isFinding = orphans.length > 0 || rows.some(isAboutSet);
-    const isConclusive = options.signal?.aborted !== true && (outcome.ok ? isWhole : isFinding);
-    return { rows, verification: isConclusive ? await keep(set, outcome) : { ...outcome, isKept: false } };
+    const isFinding = orphans.problems.length > 0 || rows.some(isAboutSet);
+    const reason = reasonNotToKeep(outcome, { isWhole, isFinding, isInterrupted: options.signal?.aborted === true });
+    if (reason === null) return { rows, verification: await keep(set, outcome) };
+    return { rows, verification: { ...outcome, isKept: false, notKeptBecause: reason } };
   });
+}
+
+function reasonNotToKeep(
+  { ok }: Outcome,
+  given: { readonly isWhole: boolean; readonly isFinding: boolean; readonly isInterrupted: boolean },
+): NotKept | null {
+  if (given.isInterrupted) return 'interrupted';
+  if (ok) return given.isWhole ? null : 'part';
+  return given.isFinding ? null : 'failed';
 }
 
 /** Stores the result with the set. A problem that was found is reported even when it cannot be stored. */
 async function keep(set: OpenedSet, outcome: Outcome): Promise<VerifyReport['verification']> {
   try {
     await writeVerification(set, outcome);
-    return { ...outcome, isKept: true };
+    return { ...outcome, isKept: true, notKeptBecause: null };
   } catch (error) {
     if (outcome.ok || !(error instanceof SuiteError)) throw error;
-    return { ...outcome, problems: [...outcome.problems, sentencesOf(error)], isKept: false };
+    const problems = [...outcome.problems, sentencesOf(error)];
+    return { ...outcome, problems, isKept: false, notKeptBecause: 'not-stored' };
   }
 }
 
@@ -123,13 +143,13 @@ async function findDamage(set: OpenedSet, pairs: readonly Pair[]): Promise<strin
 }
 
 async function examine({ target, entry }: Pair, url: DatabaseUrl, set: OpenedSet): Promise<VerifiedDatabase> {
-  const problems = await withClient(url, async (client) => [
-    ...(await compareContents(client, entry)),
-    ...(await compareSchema(client, set, entry)),
-    ...(await runChecks(client, target.service)),
-    ...(await checkRecall(client)),
-  ]);
-  return { rows: entry.tables.reduce((sum, { rows }) => sum + rows, 0), problems };
+  return withClient(url, async (client) => {
+    const contents = await compareContents(client, entry);
+    const schema = await compareSchema(client, set, entry);
+    const checks = await compareChecks(client, target.service, entry);
+    const problems = [...contents, ...schema, ...checks.problems, ...(await checkRecall(client))];
+    return { rows: entry.tables.reduce((sum, { rows }) => sum + rows, 0), problems, warnings: checks.warnings };
+  });
 }
 
 /** Reads all rows back and compares their number, content and order with the manifest. */
@@ -171,6 +191,16 @@ function secondsBetween(from: number, to: number): number {
 function problemsOf(row: ServiceRow<VerifiedDatabase>): readonly string[] {
   if (row.state === 'done') return row.data.problems.map((problem) => `${row.service}: ${problem}`);
   return [`${row.service}: ${row.state === 'failed' ? row.error.message : 'was not verified'}`];
+}
+
+function warningsOf({
+  service,
+  data,
+}: {
+  readonly service: string;
+  readonly data: VerifiedDatabase;
+}): readonly string[] {
+  return data.warnings.map((warning) => `${service}: ${warning}`);
 }
 
 /** Whether the row shows a problem of the set itself, not of a server, the storage or the network. */

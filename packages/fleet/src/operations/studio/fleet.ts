@@ -1,7 +1,7 @@
 import type { Storage } from '../../backup-store/storage';
 import { readHealth, type TableHealth } from '../../postgres/health';
 import { readSlowest, type SlowStatement } from '../../postgres/slow-statements';
-import { describeSet } from '../backup/sets';
+import { describeSet, isProof } from '../backup/sets';
 import { eachService, toSuiteError } from '../fleet';
 import { readStatus, type ServiceStatus } from '../status';
 import type { Target } from '../targets';
@@ -181,7 +181,7 @@ async function newestOf(storage: Storage, services: readonly string[]): Promise<
   for (const id of (await storage.list()).toReversed()) {
     if (services.every((service) => (found.get(service)?.verifiedAt ?? null) !== null)) break;
     const set = await describeSet(storage, id);
-    const verified = set.verified?.ok === true;
+    const verified = isProof(set);
     for (const service of set.services) {
       const { newest, verifiedAt } = found.get(service) ?? NO_BACKUPS;
       found.set(service, {

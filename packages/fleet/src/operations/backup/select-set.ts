@@ -1,0 +1,145 @@
+import { SuiteError } from '@azora/db-core';
+import type { Secret } from '../../backup-store/encryption';
+import type { Manifest } from '../../backup-store/manifest';
+import { findSet, type OpenedSet, openSet, readManifest } from '../../backup-store/set';
+import type { Storage } from '../../backup-store/storage';
+import type { Service } from '../../config/registry';
+import { countOf } from '../fleet';
+import { describeSet } from './sets';
+
+/** The codes of services that were not set up when the set was made: there was nothing to back up. */
+const NO_DATABASE: readonly string[] = ['SERVER.NO_DATABASE', 'SERVER.MISSING_EXTENSION'];
+/** The name that stands for the newest set with all services. */
+const LATEST = 'latest';
+
+export interface SetSelection {
+  readonly secret: Secret | undefined;
+  readonly services: readonly Service[];
+  /** Whether `--service` named the services; otherwise those that the set has no database of are left out. */
+  readonly isNamed: boolean;
+  /** The command with which a person names another set: `npx azora-db restore`. */
+  readonly command: string;
+  /** The argument that names a set of the storage: its id, or its path. */
+  readonly argumentOf: (set: string) => string;
+}
+
+export interface SelectedSet {
+  readonly set: OpenedSet;
+  readonly services: readonly Service[];
+  /** What a person must know about the choice, one sentence each. */
+  readonly notes: readonly string[];
+}
+
+/** A set with the asked services that it holds. */
+interface Candidate {
+  readonly id: string;
+  readonly masked: boolean;
+  readonly held: readonly string[];
+  /** Whether it lacks no asked service, except services that had no database when it was made. */
+  readonly isWhole: boolean;
+}
+
+/**
+ * Opens the set with this id and selects the services to work on. `latest` is the newest set with all asked services: a
+ * masked set only when no other set has them.
+ * @throws {SuiteError} `BACKUP.…`
+ */
+export async function selectSet(storage: Storage, name: string, selection: SetSelection): Promise<SelectedSet> {
+  const { id, notes } = name === LATEST ? await findLatest(storage, selection) : { id: name, notes: [] };
+  const set = await openSet(storage, await findSet(storage, id), selection.secret);
+  const { services, isNamed } = selection;
+  const held = services.filter((service) => holds(set.manifest, service.name));
+  const isPartial = !isNamed && held.length < services.length;
+  const { verified } = await describeSet(storage, set.manifest.id);
+  const all = [
+    ...notes,
+    ...(isPartial ? [partialNote(set.manifest, services)] : []),
+    ...(verified?.ok === false ? [failedNote(set.manifest, selection)] : []),
+  ];
+  return { set, services: isPartial ? held : services, notes: all };
+}
+
+async function findLatest(storage: Storage, selection: SetSelection) {
+  const passed: Candidate[] = [];
+  let masked: { readonly id: string; readonly notes: readonly string[] } | undefined;
+  for (const id of (await storage.list()).toReversed()) {
+    const candidate = candidateOf((await readManifest(storage, id)).manifest, selection);
+    if (candidate.isWhole && !candidate.masked) return { id, notes: newerNotes(passed, selection) };
+    if (candidate.isWhole) masked ??= { id, notes: newerNotes(passed, selection) };
+    passed.push(candidate);
+  }
+  if (masked !== undefined) return masked;
+  // Without any set, findSet says so.
+  if (passed.length === 0) return { id: LATEST, notes: [] };
+  throw noWholeSet(storage, passed, selection);
+}
+
+function candidateOf(manifest: Manifest, { services, isNamed }: SetSelection): Candidate {
+  const held = services.map(({ name }) => name).filter((name) => holds(manifest, name));
+  const hadNone = manifest.missing.filter(({ code }) => NO_DATABASE.includes(code)).map(({ service }) => service);
+  const lacks = services.filter(({ name }) => !held.includes(name) && (isNamed || !hadNone.includes(name)));
+  return { id: manifest.id, masked: manifest.masked, held, isWhole: held.length > 0 && lacks.length === 0 };
+}
+
+function holds({ databases }: Manifest, name: string): boolean {
+  return databases.some(({ service }) => service === name);
+}
+
+/** Says that newer sets were passed over, and how to use the newest of them. */
+function newerNotes(passed: readonly Candidate[], selection: SetSelection): readonly string[] {
+  const [partial] = passed.filter(({ held, isWhole }) => !isWhole && held.length > 0);
+  const [masked] = passed.filter((set) => set.isWhole && set.masked);
+  const use = (id: string) => `to use it, run "${selection.command} ${selection.argumentOf(id)}"`;
+  const all = selection.services.length;
+  return [
+    ...(partial === undefined
+      ? []
+      : [
+          `The set ${partial.id} is newer, but holds only ${listOf(partial.held)} (${partial.held.length} of ${all}); ${use(partial.id)}`,
+        ]),
+    ...(masked === undefined ? [] : [`The set ${masked.id} is newer, but masked; ${use(masked.id)}`]),
+  ];
+}
+
+function partialNote(manifest: Manifest, services: readonly Service[]): string {
+  const lacking = services.map(({ name }) => name).filter((name) => !holds(manifest, name));
+  const reasonOf = (name: string) => manifest.missing.find(({ service }) => service === name)?.reason;
+  const reasons = lacking.flatMap((name) => {
+    const reason = reasonOf(name);
+    return reason === undefined ? [] : [`${name}: ${reason}`];
+  });
+  const count = `${services.length - lacking.length} of ${countOf(services.length, 'database')}`;
+  const why = reasons.length === 0 ? '' : ` (${reasons.join('; ')})`;
+  return `The set ${manifest.id} holds ${count}, without ${listOf(lacking)}${why}`;
+}
+
+function failedNote({ id }: Manifest, { argumentOf }: SetSelection): string {
+  return `The set ${id} failed its last verification; "npx azora-db backup verify ${argumentOf(id)}" shows why`;
+}
+
+/** `BACKUP.NO_WHOLE_SET`, with the newest set of each service and the commands that use them. */
+function noWholeSet(storage: Storage, sets: readonly Candidate[], selection: SetSelection): SuiteError {
+  const { services, command, argumentOf } = selection;
+  const groups = new Map<string, string[]>();
+  for (const { name } of services) {
+    const having = sets.filter(({ held }) => held.includes(name));
+    const newest = having.find(({ masked }) => !masked) ?? having[0];
+    if (newest !== undefined) groups.set(newest.id, [...(groups.get(newest.id) ?? []), name]);
+  }
+  const found = [...groups.values()].flat();
+  const nowhere = services.map(({ name }) => name).filter((name) => !found.includes(name));
+  const newest = [...groups].map(([id, names]) => `The newest set with ${listOf(names)} is ${id}.`);
+  const commands = [...groups].map(([id, names]) => `"${command} ${argumentOf(id)} --service ${names.join(',')}"`);
+  const asked = services.length === 1 ? listOf(services.map(({ name }) => name)) : `all ${services.length} services`;
+  return new SuiteError('BACKUP.NO_WHOLE_SET', `No backup set in ${storage.location} holds ${asked}`, {
+    kind: 'usage',
+    why: [...newest, ...(nowhere.length === 0 ? [] : [`No set holds ${listOf(nowhere)}.`])].join(' '),
+    next: commands.length === 0 ? 'Make a backup with "npx azora-db backup"' : `Run ${commands.join(' and ')}`,
+    meta: { location: storage.location, newest: Object.fromEntries(groups), nowhere },
+  });
+}
+
+/** `auth`, `auth and mint`, `auth, forge and mint`. */
+function listOf(names: readonly string[]): string {
+  return names.length < 2 ? names.join('') : `${names.slice(0, -1).join(', ')} and ${names.at(-1)}`;
+}

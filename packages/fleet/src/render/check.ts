@@ -1,0 +1,43 @@
+import { type CheckedService, hasFindings } from '../operations/check';
+import { countOf, doneRows, type ServiceRow } from '../operations/fleet';
+import type { Orphans } from '../operations/references';
+import { countsText, failuresText, rowsData } from './fleet';
+
+/** The result of `check` as data for `--json`. */
+export function checkData(rows: readonly ServiceRow<CheckedService>[]) {
+  const data = rowsData(rows);
+  return { ...data, ok: data.ok && !rows.some(hasFindings) };
+}
+
+/** A line for each finding and each reference that could not be checked, the failures, and a summary. */
+export function checkText(rows: readonly ServiceRow<CheckedService>[]): string {
+  const done = doneRows(rows);
+  const sum = (of: (data: CheckedService) => number) => done.reduce((total, { data }) => total + of(data), 0);
+  const orphans = sum((data) => data.orphans.reduce((total, { count }) => total + count, 0));
+  const problems = sum((data) => data.problems.length);
+  const parts = [
+    `${countOf(
+      sum((data) => data.references),
+      'reference',
+    )} checked`,
+    orphans === 0 ? 'all ids exist' : `${countOf(orphans, 'id')} missing`,
+    ...(problems === 0 ? [] : [`${countOf(problems, 'problem')} found by checks.sql`]),
+  ];
+  const lines = [
+    ...done.flatMap(({ data }) => data.orphans.map(orphansText)),
+    ...done.flatMap(({ service, data }) => data.problems.map((problem) => `${service}: ${problem}`)),
+    ...done.flatMap(({ data }) => data.unchecked.map(({ from, to, why }) => `${from} → ${to}: not checked. ${why}`)),
+    failuresText(rows),
+    ...(orphans === 0
+      ? []
+      : ['Next: insert the missing rows, or remove the rows that refer to them; npx azora-db studio shows both']),
+    `${countsText(rows)}; ${parts.join(', ')}`,
+  ];
+  return lines.filter((line) => line !== '').join('\n');
+}
+
+/** `mint.Wallet.userId: 2 ids do not exist in auth.User.id, such as a, b`. */
+export function orphansText({ from, to, count, examples }: Orphans): string {
+  const verb = count === 1 ? 'does' : 'do';
+  return `${from}: ${countOf(count, 'id')} ${verb} not exist in ${to}${count > examples.length ? ', such as' : ':'} ${examples.join(', ')}`;
+}

@@ -1,0 +1,144 @@
+import { createHash } from 'node:crypto';
+import type { Manifest } from '../src/backup-store/manifest';
+import { openSet } from '../src/backup-store/set';
+import type { Storage } from '../src/backup-store/storage';
+import { verifySet } from '../src/operations/backup/verify';
+import { checkFleet } from '../src/operations/check';
+import type { Target } from '../src/operations/targets';
+import { type Reference, readSchemaModel, references } from '../src/schema/schema-model';
+import { backUp, givenPlace, removePlaces } from './backup-fixture';
+import { type GivenFleet, givenMigratedFleet, removeFleets } from './fleet-fixture';
+import { rowsOf } from './migrations-fixture';
+
+const AUTH = {
+  schema: 'model User {\n  id String @id\n  @@map("users")\n}',
+  up: 'CREATE TABLE users (id text PRIMARY KEY)',
+};
+const MINT = {
+  schema: `
+model Wallet {
+  id String @id
+  /// @ref auth.User.id
+  userId String @map("user_id")
+  /// @ref auth.User.id
+  watchers String[]
+  @@map("wallets")
+}`,
+  up: 'CREATE TABLE wallets (id text PRIMARY KEY, user_id text NOT NULL, watchers text[])',
+};
+/** A wallet of a user that auth does not know. */
+const WALLET = `INSERT INTO wallets VALUES ('w2', 'nobody', '{ada,ghost,phantom}')`;
+
+describe('ids of rows that do not exist in the other service', () => {
+  let fleet: GivenFleet;
+  let all: readonly Reference[];
+  beforeAll(async () => {
+    fleet = await givenMigratedFleet({ auth: AUTH, mint: MINT });
+    all = references(await readSchemaModel(fleet.targets.map(({ service }) => service)));
+  });
+  beforeEach(async () => {
+    await rowsOf(fleet.target('auth').admin, `TRUNCATE users; INSERT INTO users VALUES ('ada')`);
+    await rowsOf(fleet.target('mint').admin, `TRUNCATE wallets; INSERT INTO wallets VALUES ('w1', 'ada', '{}')`);
+  });
+  afterAll(removePlaces);
+  afterAll(removeFleets);
+
+  const verify = async (storage: Storage, id: string, targets: readonly Target[] = fleet.targets) => {
+    const set = await openSet(storage, id, undefined);
+    const request = { set, home: fleet.root, references: all, environment: process.env };
+    return (await verifySet(targets, request, {})).verification;
+  };
+  const edit = async (storage: Storage, id: string, change: (manifest: Manifest) => object) => {
+    const manifest = change(JSON.parse((await storage.readText(id, 'manifest.json')) ?? ''));
+    const text = JSON.stringify(manifest);
+    await storage.writeText(id, 'manifest.json', text);
+    await storage.writeText(id, 'manifest.seal', `sha256 ${createHash('sha256').update(text).digest('hex')}\n`);
+  };
+  const [from, list, to] = ['mint.Wallet.userId', 'mint.Wallet.watchers', 'auth.User.id'];
+
+  it('are recorded in the set, which passes its verification with a warning', async () => {
+    await rowsOf(fleet.target('mint').admin, WALLET);
+    const { storage } = await givenPlace();
+
+    const { set, manifest } = await backUp(fleet.targets, storage, { references: all });
+
+    expect(manifest.references).toEqual([
+      { from, to, orphans: 1 },
+      { from: list, to, orphans: 2 },
+    ]);
+    expect(await verify(storage, set)).toMatchObject({
+      ...{ ok: true, problems: [], isKept: true },
+      warnings: [
+        expect.stringMatching(
+          /^1 id of mint.Wallet.userId missing in auth.User.id, already when .*"npx azora-db check"/,
+        ),
+        expect.stringMatching(/^2 ids of mint.Wallet.watchers missing/),
+      ],
+    });
+    expect(JSON.parse((await storage.readText(set, 'verified.json')) ?? '')).toMatchObject({ ok: true });
+  });
+
+  it('are a problem of the set when the restored databases have more or fewer of them than the snapshots', async () => {
+    await rowsOf(fleet.target('mint').admin, WALLET);
+    const { storage } = await givenPlace();
+    const { set } = await backUp(fleet.targets, storage, { references: all });
+    await edit(storage, set, (manifest) => {
+      const [first, second] = manifest.references;
+      return {
+        ...manifest,
+        references: [
+          { ...first, orphans: 0 },
+          { ...second, orphans: 3 },
+        ],
+      };
+    });
+
+    expect(await verify(storage, set)).toMatchObject({
+      ...{ ok: false, isKept: true, warnings: [] },
+      problems: [
+        `1 id of ${from} missing in ${to}; 0 were missing when the set was made`,
+        `2 ids of ${list} missing in ${to}; 3 were missing when the set was made`,
+      ],
+    });
+  });
+
+  it('are a warning for a set of the first format, which records nothing', async () => {
+    await rowsOf(fleet.target('mint').admin, WALLET);
+    const { storage } = await givenPlace();
+    const { set } = await backUp(fleet.targets, storage);
+    await edit(storage, set, ({ missing: _, references: __, ...manifest }) => ({
+      ...{ ...manifest, format: 1 },
+      databases: manifest.databases.map(({ checks: ___, ...database }) => database),
+    }));
+
+    expect(await verify(storage, set)).toMatchObject({
+      ...{ ok: true, isKept: true },
+      warnings: [expect.stringContaining('perhaps already'), expect.stringContaining('perhaps already')],
+    });
+  });
+
+  it('are not looked up for columns of a pending migration, which prevents neither a backup nor its verification', async () => {
+    const pending = all.map((reference) => (reference.isList ? { ...reference, column: 'added_later' } : reference));
+    const { storage } = await givenPlace();
+
+    const { set, manifest } = await backUp(fleet.targets, storage, { references: pending });
+
+    expect(manifest.references).toEqual([{ from, to, orphans: 0 }]);
+    expect(await verify(storage, set)).toMatchObject({ ok: true, warnings: [] });
+    const [, mint] = await checkFleet({ targets: fleet.targets, owners: fleet.targets, references: pending }, {});
+    expect(mint).toMatchObject({
+      data: { references: 1, unchecked: [{ from: list, why: 'A pending migration adds one of the columns.' }] },
+    });
+  });
+
+  it('are not recorded for columns that a masked set replaces', async () => {
+    await rowsOf(fleet.target('mint').admin, WALLET);
+    await fleet.write('mint', { schema: MINT.schema.replace('  userId', "  /// @mask 'masked'\n  userId") });
+    const schemaModel = await readSchemaModel(fleet.targets.map(({ service }) => service));
+    const { storage } = await givenPlace();
+
+    const { manifest } = await backUp(fleet.targets, storage, { references: all, mask: { schemaModel, key: 'k' } });
+
+    expect(manifest.references).toEqual([{ from: list, to, orphans: 2 }]);
+  });
+});
