@@ -1,3 +1,4 @@
+import { SuiteError } from '@azora/db-core';
 import { Command, CommanderError } from 'commander';
 import type { CommandContext, CommandResult, Execute } from './commands/command';
 import { EXIT_INTERRUPTED, exitCodeOf } from './commands/exit-codes';
@@ -28,9 +29,10 @@ const execute: Execute =
     const view = openView(json);
     running = { json, showsStack: false };
     try {
-      const environment = readEnvironment(findRoot(process.cwd()), process.env);
+      const directory = workingDirectory();
+      const environment = readEnvironment(findRoot(directory), process.env);
       running = { json, showsStack: environment['AZORA_DEBUG'] === '1' };
-      const result = await handler(contextFor(view, environment), ...args);
+      const result = await handler(contextFor(view, directory, environment), ...args);
       await view.close();
       print(interrupt.signal.aborted ? { ...result, exitCode: EXIT_INTERRUPTED } : result, json);
     } catch (error) {
@@ -47,14 +49,27 @@ function openView(json: boolean): ProgressView {
   return live ? liveProgress(process.stderr) : plainProgress(process.stderr);
 }
 
-function contextFor(view: ProgressView, environment: Environment): CommandContext {
+function contextFor(view: ProgressView, directory: string, environment: Environment): CommandContext {
   return {
-    workingDirectory: process.cwd(),
+    workingDirectory: directory,
     environment,
     signal: interrupt.signal,
     progress: view.report,
     log: view.log,
   };
+}
+
+function workingDirectory(): string {
+  try {
+    return process.cwd();
+  } catch (error) {
+    throw new SuiteError('REGISTRY.NO_SERVICES', 'The working directory does not exist', {
+      kind: 'configuration',
+      why: 'It was removed after the shell entered it.',
+      next: 'Change to a checkout of the suite',
+      cause: error,
+    });
+  }
 }
 
 function print({ data, text, exitCode = 0 }: CommandResult, json: boolean): void {

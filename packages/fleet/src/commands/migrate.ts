@@ -8,6 +8,8 @@ import type { CommandContext, CommandResult, Register } from './command';
 import { type FleetFlags, openSuite, parseWhole, withFleetFlags, withJson } from './command';
 import { EXIT_FOUND, exitCodeOfRows } from './exit-codes';
 
+/** PostgreSQL's limit for a time in milliseconds, which is also Node's: 24 days. */
+const MAX_TIMEOUT_S = 2_147_483;
 const SERVICE = 'the name of a service, such as mint';
 
 interface CheckFlags extends FleetFlags {
@@ -288,7 +290,7 @@ function withTimeouts(command: Command): Command {
   return withRunnerTimeout(command).option(
     '--lock-timeout <seconds>',
     'how long a statement waits for a lock before the migration is retried (default: 5)',
-    parseWhole(1),
+    parseWhole(1, MAX_TIMEOUT_S),
   );
 }
 
@@ -296,7 +298,7 @@ function withRunnerTimeout(command: Command): Command {
   return command.option(
     '--runner-timeout <seconds>',
     'how long to wait for another migration run on the same database (default: 10)',
-    parseWhole(1),
+    parseWhole(1, MAX_TIMEOUT_S),
   );
 }
 

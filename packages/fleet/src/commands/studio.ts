@@ -18,7 +18,7 @@ const PASSWORD_BYTES = 15;
 export const registerStudio: Register = (program, execute) => {
   withFleetFlags(program.command('studio'))
     .description('browse all databases on one page; stop it with Ctrl-C')
-    .option('--port <number>', 'the port of the page; 0 for any free port', parseWhole(0), DEFAULT_PORT)
+    .option('--port <number>', 'the port of the page; 0 for any free port', parseWhole(0, 65_535), DEFAULT_PORT)
     .option('--host <address>', 'listen on this address; other than loopback it requires --password', '127.0.0.1')
     .option(
       '--password',
