@@ -72,7 +72,7 @@ export function refuseHistory(rows: number): void {
   throw new SuiteError('MIGRATION.HAS_HISTORY', 'The database already has a migration history', {
     kind: 'usage',
     why: `_prisma_migrations has ${rows} rows.`,
-    next: 'Run "npx azora-db migrate up", or "npx azora-db migrate resolve" for a migration that did not finish',
+    next: 'Run "npx azora-db migrate up"; "npx azora-db migrate status" shows a migration that did not finish',
   });
 }
 
