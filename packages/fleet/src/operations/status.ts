@@ -32,7 +32,7 @@ export interface ServiceStatus {
   /** Rows by table; above {@link COUNT_LIMIT_ROWS} PostgreSQL's estimate. */
   readonly tables: Readonly<Record<string, number>>;
   readonly sizeBytes: number;
-  readonly error: { readonly code: string; readonly message: string } | null;
+  readonly error: { readonly code: string; readonly message: string; readonly next: string | null } | null;
 }
 
 export interface StatusOptions extends RunOptions {
@@ -112,7 +112,7 @@ function unreadable(target: Target, models: number, error: SuiteError): ServiceS
     drift: null,
     tables: {},
     sizeBytes: 0,
-    error: { code: error.code, message: error.message },
+    error: { code: error.code, message: error.message, next: error.next ?? null },
   };
 }
 

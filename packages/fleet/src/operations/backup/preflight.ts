@@ -145,7 +145,7 @@ async function slowIndexesOf(set: OpenedSet, { target, entry }: Pair): Promise<r
     const needed = rows * graphElementBytes(Number(dimensions));
     if (table === undefined || needed <= memory) return [];
     return [
-      `${entry.service}: the vector index of ${table} (${dimensions} dimensions) needs about ${sizeText(needed)} and will be built slowly, because maintenance_work_mem is ${sizeText(memory)}; raise it on the server if there is enough memory`,
+      `${entry.service}: the vector index of ${table} (${dimensions} dimensions) needs about ${sizeText(needed)} and will be built slowly, because maintenance_work_mem is ${sizeText(memory)}. If the server has enough memory, run ALTER SYSTEM SET maintenance_work_mem = '${Math.ceil(needed / 2 ** 20)}MB' and SELECT pg_reload_conf() before a restore`,
     ];
   });
 }
