@@ -1,7 +1,6 @@
 import { readdirSync, readFileSync } from 'node:fs';
 import path from 'node:path';
 import { repositoryRoot } from '@azora/db-testkit';
-import { CommanderError } from 'commander';
 import * as ts from 'typescript';
 import { createProgram } from '../packages/fleet/src/commands/index';
 
@@ -157,10 +156,11 @@ async function parseProblem(words: readonly string[], complete: boolean): Promis
   try {
     await createProgram(() => () => Promise.resolve()).parseAsync(words, { from: 'user' });
   } catch (error) {
-    if (!(error instanceof CommanderError)) throw error;
+    // The parser's error class belongs to the toolkit's own dependency.
+    if (!(error instanceof Error && 'exitCode' in error && 'code' in error)) throw error;
     const { exitCode, code, message } = error;
     const isIncomplete = /^commander\.(help|missingArgument|missingMandatoryOptionValue|optionMissingArgument)$/.test(
-      code,
+      String(code),
     );
     if (exitCode !== 0 && (complete || !isIncomplete)) return message;
   } finally {
