@@ -1,3 +1,4 @@
+import { spawnSync } from 'node:child_process';
 import { randomBytes } from 'node:crypto';
 import { cpSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import net from 'node:net';
@@ -134,19 +135,14 @@ describe('azora-db', () => {
     expect(json(await run('backup', '--json', ...set))).toMatchObject({ ok: true });
     const lines = [
       ['status', '--check', ...set],
-      ['migrate', 'up', ...set],
       ['migrate', 'plan', ...set],
       ['migrate', 'status', '--check', ...set],
-      ['migrate', 'drift', '--check', ...set],
-      ['migrate', 'lint', ...set],
       ['migrate', 'doctor', '--check', ...set],
       ['backup', 'list'],
       ['backup', 'prune'],
-      ['backup', 'verify', ...set],
       ['restore', 'latest', ...set],
       ['seed', '--reset', ...set],
       ['server', 'status'],
-      ['server', 'start'],
       ['pitr', 'status'],
       ['pitr', 'base'],
       ['url', 'notification'],
@@ -194,7 +190,7 @@ describe('azora-db', () => {
     const password = 'hunter2hunter2';
 
     it.each([
-      ['an unknown service', ['status', '--service', 'mnit'], {}, 'Known services: agent'],
+      ['an unknown service', ['status', '--service', 'mnit'], {}, 'Did you mean mint? Known services: agent'],
       ['an unknown command', ['statsu'], {}, 'Did you mean "npx azora-db status"?'],
       ['an unknown option', ['status', '--jsn'], {}, 'Did you mean --json?'],
       ['a bad number', ['migrate', 'down', '--steps', '0'], {}, 'at least 1'],
@@ -252,6 +248,18 @@ describe('azora-db', () => {
         stderr: expect.stringContaining('USAGE.UNKNOWN_DESTINATION'),
       });
       expect(steps).toMatchObject({ exitCode: 2, stdout: '' });
+    });
+
+    it('a working directory that was removed: one line, exit 2', async () => {
+      const gone = mkdtempSync(path.join(os.tmpdir(), 'azora-gone-'));
+      const bin = path.join(repositoryRoot(), 'packages/fleet/bin/azora-db.js');
+      const script = 'cd "$1" && rmdir "$1" && exec "$2" "$3" status';
+
+      const { status, stderr } = spawnSync('sh', ['-c', script, 'sh', gone, process.execPath, bin], {
+        encoding: 'utf8',
+      });
+
+      expect({ status, stderr }).toMatchObject({ status: 2, stderr: expect.stringContaining('REGISTRY.NO_SERVICES') });
     });
 
     it('AZORA_DEBUG in .env: the stack', async () => {

@@ -1,3 +1,4 @@
+import { SuiteError } from '@azora/db-core';
 import { Command, CommanderError } from 'commander';
 import type { CommandContext, CommandResult, Execute } from './commands/command';
 import { EXIT_FAILED, EXIT_FOUND, EXIT_INTERRUPTED, exitCodeOf } from './commands/exit-codes';
@@ -41,9 +42,10 @@ const execute: Execute =
     view = openView(json);
     running = { json, showsStack: false };
     try {
-      const environment = readEnvironment(findRoot(process.cwd()), process.env);
+      const directory = workingDirectory();
+      const environment = readEnvironment(findRoot(directory), process.env);
       running = { json, showsStack: environment['AZORA_DEBUG'] === '1' };
-      const result = await handler(contextFor(view, environment), ...args);
+      const result = await handler(contextFor(view, directory, environment), ...args);
       view.close();
       if (isInterrupted()) reportInterrupted({ result }, json);
       else print(result, json);
@@ -72,13 +74,26 @@ function openView(json: boolean): ProgressView {
   return canRedraw(process.stderr, process.env) ? liveProgress(process.stderr) : plainProgress(process.stderr);
 }
 
-function contextFor({ report: show, log }: ProgressView, environment: Environment): CommandContext {
+function contextFor({ report: show, log }: ProgressView, directory: string, environment: Environment): CommandContext {
   const progress: Progress = (event) => {
     states.observe(event);
     show(event);
   };
   const args = process.argv.slice(2);
-  return { workingDirectory: process.cwd(), environment, args, signal: interrupt, progress, log };
+  return { workingDirectory: directory, environment, args, signal: interrupt, progress, log };
+}
+
+function workingDirectory(): string {
+  try {
+    return process.cwd();
+  } catch (error) {
+    throw new SuiteError('REGISTRY.NO_SERVICES', 'The working directory does not exist', {
+      kind: 'configuration',
+      why: 'It was removed after the shell entered it.',
+      next: 'Change to a checkout of the suite',
+      cause: error,
+    });
+  }
 }
 
 function print({ data, text, exitCode = 0 }: CommandResult, json: boolean): void {

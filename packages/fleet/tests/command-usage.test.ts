@@ -73,6 +73,19 @@ describe('a command line that does not parse', () => {
   });
 });
 
+describe('a repeated --service', () => {
+  it('adds services', async () => {
+    const seen: unknown[] = [];
+    const program = createProgram((_handler) => async (...all) => {
+      seen.push((all.at(-1) as ReturnType<typeof createProgram>).opts()['service']);
+    });
+
+    await program.parseAsync(['status', '-s', 'auth', '--service', 'mint,rag'], { from: 'user' });
+
+    expect(seen).toEqual([['auth', 'mint', 'rag']]);
+  });
+});
+
 describe('the position of --json', () => {
   it.each([
     [['--json', 'status']],

@@ -245,5 +245,5 @@ it('says so when the browser cannot be started', async () => {
     openBrowser('http://127.0.0.1:1/', { PATH: '/nowhere', DISPLAY: ':7' }, resolve),
   );
 
-  expect(line).toBe('Could not open a browser: spawn xdg-open ENOENT');
+  expect(line).toBe('Could not open a browser: spawn xdg-open ENOENT. Open http://127.0.0.1:1/ yourself');
 });

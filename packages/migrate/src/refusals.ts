@@ -27,7 +27,7 @@ export function refuseUnfinished({ unfinished }: MigrationState): void {
   if (unfinished.length === 0) return;
   throw refusal('MIGRATION.UNFINISHED', unfinished, `${unfinished.join(', ')} began and did not finish`, {
     why: 'It ran outside of a transaction, or with another tool, so a part of it may be applied.',
-    next: 'Complete or undo the migration by hand, then run "npx azora-db migrate resolve applied" or "npx azora-db migrate resolve rolled-back"',
+    next: `Complete the migration by hand and run "npx azora-db migrate resolve applied <service> ${unfinished[0]}", or undo it and run "npx azora-db migrate resolve rolled-back <service> ${unfinished[0]}"`,
   });
 }
 

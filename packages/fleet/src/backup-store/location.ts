@@ -1,10 +1,14 @@
+import { stat } from 'node:fs/promises';
 import path from 'node:path';
 import { isRecord, SuiteError } from '@azora/db-core';
 import type { Environment } from '../system/child-environment';
+import { codeOf } from '../system/system-errors';
 import { directoryStorage } from './directory';
 import type { S3Location } from './s3-bucket';
 import { SET_ID, type Storage } from './storage';
 
+/** A part of the path is a file, the path or a name in it is too long, or a chain of links has no end. */
+const NEVER_A_DIRECTORY: ReadonlySet<string> = new Set(['ENOTDIR', 'ENAMETOOLONG', 'ELOOP']);
 /** At least two letters, because a single letter is a Windows drive. */
 const SCHEME = /^([a-z][a-z0-9+.-]+):\/\//i;
 /** The bucket names that S3 accepts. None has an `@`, a colon or a question mark: no credentials and no options. */
@@ -19,12 +23,27 @@ const FOLDER = /^[\w!.*'()=-]+$/;
  * @throws {SuiteError} `USAGE.BAD_LOCATION`, `BACKUP.NO_S3_CLIENT`
  */
 export async function openStorage(location: string, environment: Environment): Promise<Storage> {
+  // path.resolve('') is the working directory, where a script with an empty variable does not want its sets.
+  if (location === '' || location.includes('\0')) throw badLocation('It is empty, or contains a NUL character.');
   const scheme = SCHEME.exec(location)?.[1]?.toLowerCase();
-  if (scheme === undefined) return directoryStorage(path.resolve(location));
+  if (scheme === undefined) {
+    const directory = path.resolve(location);
+    await rejectOtherThanDirectory(directory);
+    return directoryStorage(directory);
+  }
   if (scheme !== 's3') throw badLocation(`${scheme}:// is not supported.`);
   const parsed = parseS3Location(location);
   const { s3Storage } = await loadS3();
   return s3Storage(parsed, environment);
+}
+
+/** A directory that does not exist yet is fine: the first backup creates it. */
+async function rejectOtherThanDirectory(directory: string): Promise<void> {
+  const isPossible = await stat(directory).then(
+    (found) => found.isDirectory(),
+    (error: unknown) => !NEVER_A_DIRECTORY.has(String(codeOf(error))),
+  );
+  if (!isPossible) throw badLocation('Its path leads to a file, or cannot be a path.');
 }
 
 /** The SDK takes a tenth of a second to load, and only buckets need it. */

@@ -86,17 +86,19 @@ export function requireServices(settings: Settings, services: readonly Service[]
   return { ...settings, required: new Set(services.map(({ name }) => name)) };
 }
 
-/** A parser for commander that accepts whole numbers from `least` on. */
-export function parseWhole(least: number): (text: string) => number {
+/** A parser for commander that accepts whole numbers from `least` to `most`, which is without a limit by default. */
+export function parseWhole(least: number, most = Number.MAX_SAFE_INTEGER): (text: string) => number {
+  const range = most === Number.MAX_SAFE_INTEGER ? `of at least ${least}` : `from ${least} to ${most}`;
   return (text) => {
     const value = Number(text);
-    if (/^\d+$/.test(text) && Number.isSafeInteger(value) && value >= least) return value;
-    throw new InvalidArgumentError(`It must be a whole number of at least ${least}.`);
+    if (/^\d+$/.test(text) && value >= least && value <= most) return value;
+    throw new InvalidArgumentError(`It must be a whole number ${range}.`);
   };
 }
 
-function parseNames(text: string): readonly string[] {
+/** Repeated options add up: `-s auth -s mint` names both. */
+function parseNames(text: string, earlier: readonly string[] = []): readonly string[] {
   const names = text.split(',').map((name) => name.trim());
   if (names.some((name) => name === '')) throw new InvalidArgumentError('It must be names separated by commas.');
-  return names;
+  return [...earlier, ...names];
 }

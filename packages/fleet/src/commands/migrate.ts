@@ -10,6 +10,8 @@ import { type FleetFlags, openSuite, parseWhole, withFleetFlags, withJson } from
 import { type ConsentFlags, requireConsent, withConfirm } from './consent';
 import { EXIT_FOUND, exitCodeOfRows } from './exit-codes';
 
+/** PostgreSQL's limit for a time in milliseconds, which is also Node's: 24 days. */
+const MAX_TIMEOUT_S = 2_147_483;
 const SERVICE = 'the name of a service, such as mint';
 
 interface CheckFlags extends FleetFlags {
@@ -317,7 +319,7 @@ function withTimeouts(command: Command): Command {
   return withRunnerTimeout(command).option(
     '--lock-timeout <seconds>',
     'how long a statement waits for a lock before the migration is retried (default: 5)',
-    parseWhole(1),
+    parseWhole(1, MAX_TIMEOUT_S),
   );
 }
 
@@ -325,7 +327,7 @@ function withRunnerTimeout(command: Command): Command {
   return command.option(
     '--runner-timeout <seconds>',
     'how long to wait for another migration run on the same database (default: 10)',
-    parseWhole(1),
+    parseWhole(1, MAX_TIMEOUT_S),
   );
 }
 

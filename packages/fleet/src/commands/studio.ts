@@ -1,7 +1,6 @@
 import { randomBytes } from 'node:crypto';
 import type { Environment } from '@azora/db-core';
-import { InvalidArgumentError } from 'commander';
-import { type CommandContext, type FleetFlags, openSuite, type Register, withFleetFlags } from './command';
+import { type CommandContext, type FleetFlags, openSuite, parseWhole, type Register, withFleetFlags } from './command';
 
 interface StudioFlags extends FleetFlags {
   readonly port?: number;
@@ -23,7 +22,7 @@ export const registerStudio: Register = (program, execute) => {
     .option(
       '--port <number>',
       `the port of the page; 0 for any free port (default: the first free one from ${DEFAULT_PORTS[0]} on)`,
-      parsePort,
+      parseWhole(0, LAST_PORT),
     )
     .option('--host <address>', 'listen on this address; other than loopback it requires --password', '127.0.0.1')
     .option(
@@ -54,12 +53,6 @@ async function studio(context: CommandContext, flags: StudioFlags) {
     ...{ settings, allServices, targets, host, ports, password, open, write, reveal, environment, signal, log },
   });
   return { data: { ok: true }, text: 'The studio has stopped' };
-}
-
-function parsePort(text: string): number {
-  const port = Number(text);
-  if (/^\d+$/.test(text) && port <= LAST_PORT) return port;
-  throw new InvalidArgumentError(`It must be a whole number from 0 to ${LAST_PORT}.`);
 }
 
 /** From the environment, because other users of the machine can see the arguments of a process. */

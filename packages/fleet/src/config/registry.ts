@@ -2,6 +2,7 @@ import { existsSync, readFileSync } from 'node:fs';
 import { readdir, readFile } from 'node:fs/promises';
 import path from 'node:path';
 import { isRecord, SuiteError } from '@azora/db-core';
+import { didYouMean, similarNames } from '../system/similar-names';
 
 /** One service of the suite, described by its folder and manifest. */
 export interface Service {
@@ -69,9 +70,10 @@ export function selectServices(services: readonly Service[], names: readonly str
   const known = services.map((service) => service.name);
   const unknown = names.filter((name) => !known.includes(name));
   if (unknown.length === 0) return services.filter((service) => names.includes(service.name));
+  const meant = didYouMean([...new Set(unknown.flatMap((name) => similarNames(name, known)))]);
   throw new SuiteError('USAGE.UNKNOWN_SERVICE', `Unknown service: ${unknown.join(', ')}`, {
     kind: 'usage',
-    next: `Known services: ${known.join(', ')}`,
+    next: `${meant} Known services: ${known.join(', ')}`.trim(),
     meta: { unknown, known },
   });
 }

@@ -3,6 +3,7 @@ import path from 'node:path';
 import { parseEnv } from 'node:util';
 import { type DatabaseUrl, parseDatabaseUrl, SuiteError } from '@azora/db-core';
 import type { Environment } from '../system/child-environment';
+import { reasonOf } from '../system/system-errors';
 import { MANIFEST_PREFIX, type Service } from './registry';
 
 /** The settings of a command, parsed once from the environment and `.env`. */
@@ -54,14 +55,31 @@ export function urlVariable(service: string): string {
   return `${service.toUpperCase().replaceAll('-', '_')}_DATABASE_URL`;
 }
 
-/** The variables of `.env` in the checkout and of the environment, which takes precedence. Empty variables are unset. */
+/**
+ * The variables of `.env` in the checkout and of the environment, which takes precedence. Empty variables are unset.
+ * @throws {SuiteError} `CONFIG.UNREADABLE_ENV`
+ */
 export function readEnvironment(root: string, environment: Environment): Environment {
   const file = path.join(root, '.env');
-  const fromFile = existsSync(file) ? parseEnv(readFileSync(file, 'utf8')) : {};
+  const fromFile = existsSync(file) ? parseEnv(readEnvFile(file)) : {};
   const set = Object.entries({ ...fromFile, ...environment }).filter(
     ([, value]) => value !== undefined && value !== '',
   );
   return Object.fromEntries(set);
+}
+
+function readEnvFile(file: string): string {
+  try {
+    return readFileSync(file, 'utf8');
+  } catch (error) {
+    throw new SuiteError('CONFIG.UNREADABLE_ENV', `${file} cannot be read`, {
+      kind: 'configuration',
+      why: `${reasonOf(error)}.`,
+      next: 'Make it a file that the user of this command can read, or remove it',
+      meta: { file },
+      cause: error,
+    });
+  }
 }
 
 /**

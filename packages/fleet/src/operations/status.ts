@@ -31,7 +31,7 @@ export interface ServiceStatus {
   readonly models: number;
   readonly tables: RowCounts;
   readonly sizeBytes: number;
-  readonly error: { readonly code: string; readonly message: string } | null;
+  readonly error: { readonly code: string; readonly message: string; readonly next: string | null } | null;
 }
 
 export interface StatusOptions extends RunOptions {
@@ -112,7 +112,7 @@ function unreadable(target: Target, models: number, error: SuiteError): ServiceS
     drift: null,
     tables: {},
     sizeBytes: 0,
-    error: { code: error.code, message: error.message },
+    error: { code: error.code, message: error.message, next: error.next ?? null },
   };
 }
 

@@ -52,14 +52,21 @@ function backupAttention(backups: BackupState | undefined): readonly string[] {
 function attention(it: ServiceStatus): readonly string[] {
   if (isHealthy(it)) return [];
   const { pending, failed, edited, missing } = it.migrations;
-  const list = (names: readonly string[], word: string) => (names.length > 0 ? [`${word}: ${names.join(', ')}`] : []);
+  const list = (names: readonly string[], word: string, next: string) =>
+    names.length > 0 ? [`${word}: ${names.join(', ')} → ${next}`] : [];
   const parts = [
-    ...(it.error === null ? [] : [`${it.error.message} [${it.error.code}]`]),
-    ...list(pending, 'pending'),
-    ...list(failed, 'failed'),
-    ...list(edited, 'edited after they were applied'),
-    ...list(missing, 'applied, but its file is missing'),
-    ...(it.drift === true ? ['drift: the catalog differs from the state after the last migration'] : []),
+    ...(it.error === null
+      ? []
+      : [`${it.error.message}${it.error.next === null ? '' : ` → ${it.error.next}`} [${it.error.code}]`]),
+    ...list(pending, 'pending', `run "npx azora-db migrate up --service ${it.service}"`),
+    ...list(failed, 'failed', `run "npx azora-db migrate status --service ${it.service}" to see the error`),
+    ...list(edited, 'edited after they were applied', 'restore the files from version control'),
+    ...list(missing, 'applied, but its file is missing', 'restore the folder from version control'),
+    ...(it.drift === true
+      ? [
+          `drift: the catalog differs from the state after the last migration → run "npx azora-db migrate drift --service ${it.service}" to see the differences`,
+        ]
+      : []),
   ];
   return [`${it.service}: ${parts.join('; ')}`];
 }

@@ -133,7 +133,7 @@ function notOnCompanion(why: string): SuiteError {
   return new SuiteError('STUDIO.NOT_ON_COMPANION', 'The studio does not run this statement on the companion', {
     kind: 'usage',
     why: `The companion has no roles, so only plain reads are allowed. ${why}`,
-    next: 'Use psql with the URL from "npm run db:url", or a PostgreSQL server that has the extension',
+    next: 'Use psql with the URL from "npm run db:url -- <service>", or a PostgreSQL server that has the extension',
   });
 }
 

@@ -90,7 +90,7 @@ export function openBrowser(url: string, environment: Environment, log: (line: s
   if (program === undefined) return;
   const env = childEnvironment(environment, Object.fromEntries(desktop));
   const child = spawn(program, [url], { detached: true, stdio: 'ignore', windowsHide: true, env });
-  child.on('error', (error) => log(`Could not open a browser: ${error.message}`));
+  child.on('error', (error) => log(`Could not open a browser: ${error.message}. Open ${url} yourself`));
   child.unref();
 }
 

@@ -27,6 +27,7 @@ export async function tagFleet(
   targets: readonly Target[],
   options: RunOptions,
 ): Promise<TagReport> {
+  rejectBadName(name);
   const rows = await readHeads(targets, options);
   options.signal?.throwIfAborted();
   const done = doneRows(rows);
@@ -48,18 +49,21 @@ export async function readHeads(
   });
 }
 
+function rejectBadName(name: string): void {
+  if (NAME.test(name)) return;
+  throw new SuiteError('USAGE.BAD_TAG', `${JSON.stringify(name)} is not a valid name of a tag`, {
+    kind: 'usage',
+    next: 'Use letters, digits, dots, dashes and underscores',
+  });
+}
+
 /**
  * Stores heads under a name, in a file that belongs in version control: `prisma/tags/<name>.json`. Storing the same heads
  * again changes nothing. Returns the file.
  * @throws {SuiteError} `USAGE.BAD_TAG`, `MIGRATION.TAG_EXISTS`, `MIGRATION.BAD_TAG_FILE`
  */
 export async function writeTag(root: string, name: string, heads: Heads): Promise<string> {
-  if (!NAME.test(name)) {
-    throw new SuiteError('USAGE.BAD_TAG', `${JSON.stringify(name)} is not a valid name of a tag`, {
-      kind: 'usage',
-      next: 'Use letters, digits, dots, dashes and underscores',
-    });
-  }
+  rejectBadName(name);
   const file = fileOf(root, name);
   const text = `${JSON.stringify({ heads }, undefined, 2)}\n`;
   try {

@@ -113,7 +113,9 @@ async function endSession({ target, log }: AccessRequest, processId: number): Pr
   const sql = 'SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE pid = $1 AND usename = $2';
   await withClient(target.admin, (client) => client.query(sql, [processId, studioRole(target)])).catch(
     (error: unknown) =>
-      log(`${target.service.name}: could not end a canceled statement on the server: ${toSuiteError(error).message}`),
+      log(
+        `${target.service.name}: could not end a canceled statement on the server: ${toSuiteError(error).message}. It ends at its time limit`,
+      ),
   );
 }
 
@@ -200,7 +202,7 @@ async function makeRole(
 
 /** For the log, when the studio could not disable its role. */
 export function notReleased(role: string, error: unknown): string {
-  return `could not disable the role ${role}; it keeps its privileges until the next start: ${toSuiteError(error).message}`;
+  return `could not disable the role ${role}; it keeps its privileges: ${toSuiteError(error).message}. Start and stop the studio again to disable it`;
 }
 
 function withDerived(

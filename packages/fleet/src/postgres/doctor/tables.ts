@@ -86,7 +86,7 @@ function unfinishedFinding(name: string): Finding {
     level: 'error',
     object: name,
     message: 'began and did not finish, so a part of it may be applied',
-    next: 'Complete or undo it by hand, then record which with "npx azora-db migrate resolve"',
+    next: `Complete it by hand and run "npx azora-db migrate resolve applied <service> ${name}", or undo it and run "npx azora-db migrate resolve rolled-back <service> ${name}"`,
   };
 }
 

@@ -74,7 +74,7 @@ export async function removeDraft(directory: string, { onProgress }: WorkOptions
   try {
     await rm(directory, { recursive: true, force: true });
   } catch (error) {
-    onProgress(`could not remove ${directory}: ${reasonOf(error)}`);
+    onProgress(`could not remove ${directory}: ${reasonOf(error)}. Remove it by hand`);
   }
 }
 

@@ -171,7 +171,9 @@ async function checkTarget(work: Work): Promise<Reach> {
       options.signal?.throwIfAborted();
       // A stalled archive still reaches every point that was archived before.
       if (!isCovered(target, chosen)) throw error;
-      options.onProgress(`the newest transactions could not be archived: ${reasonOf(error)}`);
+      options.onProgress(
+        `the newest transactions could not be archived: ${reasonOf(error)}. They stay in the replaced data; "npx azora-db pitr status" shows the archive`,
+      );
     });
   });
   const reached = chooseBase(target, await readReaches(layout, record, timeline));
