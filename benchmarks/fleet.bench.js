@@ -34,7 +34,7 @@ exports.run = ({ root, home, url, runs, hasVector }) => {
 
   seconds(...azora('setup', '--no-build'));
   const idle = median(runs, () => seconds(...azora('migrate', 'up')));
-  const prisma = path.join(root, 'scripts', 'prisma.js');
+  const prisma = path.join(root, 'node_modules', 'prisma', 'build', 'index.js');
   const official = median(runs, () =>
     seconds(process.execPath, [prisma, '--version'], { cwd: path.join(root, 'services', 'mint') }),
   );

@@ -14,7 +14,7 @@ exports.run = ({ root, runs }) => {
   };
   const first = median(3, () => generate({ NX_SKIP_NX_CACHE: 'true' }), cold);
   const again = median(runs, () => generate({}));
-  const prisma = path.join(root, 'scripts', 'prisma.js');
+  const prisma = path.join(root, 'node_modules', 'prisma', 'build', 'index.js');
   const one = median(3, () =>
     seconds(process.execPath, [prisma, 'generate'], { cwd: path.join(root, 'services', 'mint') }),
   );

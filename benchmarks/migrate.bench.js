@@ -110,7 +110,7 @@ async function wholeFleet({ root, home, url, runs, hasVector }) {
     times.nodePg.push(nodePg());
   }
   const prisma = median(runs, () =>
-    seconds(process.execPath, [path.join(root, 'scripts', 'prisma.js'), '--version'], {
+    seconds(process.execPath, [path.join(root, 'node_modules', 'prisma', 'build', 'index.js'), '--version'], {
       cwd: path.join(root, 'services', 'mint'),
     }),
   );

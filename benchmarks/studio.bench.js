@@ -27,7 +27,7 @@ exports.run = async ({ root, home, url, runs, hasVector }) => {
   const large = withDatabase(url, services.find(({ service }) => service === 'workflow').database);
   await fill(large);
 
-  const prisma = path.join(root, 'scripts', 'prisma.js');
+  const prisma = path.join(root, 'node_modules', 'prisma', 'build', 'index.js');
   const times = await takeTurns(runs, {
     ours: () => timeTo(() => startOurs(azora)),
     peer: () => timeTo(() => startPrisma(prisma, large, path.join(root, 'services', 'workflow'))),

@@ -1,82 +1,43 @@
-import { findDatabaseError, type SeedMessage, type SeedRequest, type SeedTarget, SuiteError } from '@azora/db-core';
-import { seedContext } from './personas';
-import { seedBase, seedVolume } from './service-seed';
+// The entry of the shared seed. `azora-db seed` forks the compiled file and sends it the connection URLs. A person runs the source,
+// as a Prisma project does: `npx ts-node prisma/seed.ts`, or `npx prisma db seed` in the folder of a service.
+import { spawn } from 'node:child_process';
+import { once } from 'node:events';
+import path from 'node:path';
+import type { SeedRequest } from '@azora/db-core';
 
-/** Runs the seeds of all services, one wave at a time, and reports the result of each. Started by `azora-db seed`. */
-async function seedFleet(request: SeedRequest): Promise<void> {
-  const names = request.services.map(({ name }) => name).sort();
-  const context = seedContext(new Date(), names, request.repositoryRoot);
-  for (const wave of request.waves) {
-    const targets = request.services.filter(({ name }) => wave.includes(name));
-    await Promise.all(
-      targets.map(async (target) => {
-        try {
-          report({ kind: 'done', service: target.name, rows: await seedService(target, request.scale, context) });
-        } catch (error) {
-          report(failure(target.name, error));
-        }
-      }),
-    );
-  }
+/** Compiles what changed, because the services' seeds run compiled, then runs `azora-db seed` with these arguments. */
+async function runSeedCommand(args: readonly string[]): Promise<void> {
+  // Ctrl-C reaches the command as well, which stops at a safe point and sets the exit code.
+  process.on('SIGINT', () => undefined);
+  // The output of the build goes to stderr, so that stdout contains only the output of the seed.
+  process.exitCode = await runTool(['generate'], 2);
+  if (process.exitCode === 0) process.exitCode = await runTool(['seed', ...args], 1);
 }
 
-async function seedService(
-  target: SeedTarget,
-  scale: number,
-  context: ReturnType<typeof seedContext>,
-): Promise<number> {
-  // The package name comes from the manifest, so a new service needs no change here.
-  const { seed } = await import(`${target.packageName}/seed`);
-  report({ kind: 'progress', service: target.name, detail: 'fixed rows' });
-  await seedBase(seed, target.url, context);
-  if (scale === 0) return 0;
-  return seedVolume(seed, target.url, { scale, now: context.now }, (detail) =>
-    report({ kind: 'progress', service: target.name, detail }),
-  );
+async function runTool(args: readonly string[], stdout: 1 | 2): Promise<number> {
+  const root = path.resolve(__dirname, '..');
+  const bin = path.join(root, 'packages', 'fleet', 'bin', 'azora-db.js');
+  const child = spawn(process.execPath, [bin, ...args], { cwd: root, stdio: ['inherit', stdout, 'inherit'] });
+  const [exitCode] = await once(child, 'close');
+  return exitCode ?? 1;
 }
 
-function failure(service: string, error: unknown): SeedMessage {
-  if (error instanceof SuiteError) {
-    const { code, kind: errorKind, message, why, next } = error;
-    return { kind: 'failed', service, code, errorKind, message, why, next };
-  }
-  const databaseError = findDatabaseError(error);
-  if (databaseError !== undefined) {
-    const why = `PostgreSQL reported SQLSTATE ${databaseError.sqlState}.`;
-    const { message } = databaseError;
-    return { kind: 'failed', service, code: 'DATABASE.FAILED', errorKind: 'failure', message, why, next: undefined };
-  }
-  const message = error instanceof Error ? error.message : String(error);
-  return {
-    kind: 'failed',
-    service,
-    code: 'SEED.FAILED',
-    errorKind: 'failure',
-    message,
-    why: undefined,
-    next: undefined,
-  };
-}
-
-/** Sends a message to the toolkit; when the toolkit is gone, the "disconnect" listener ends this process. */
-function report(message: SeedMessage): void {
-  process.send?.(message, undefined, undefined, () => undefined);
-}
-
-if (process.send === undefined) {
-  process.stderr.write('Start the seed with "npm run db:seed", which passes it the connection URLs.\n');
-  process.exitCode = 2;
-} else {
-  process.once('message', (request: SeedRequest) => {
-    void seedFleet(request)
-      .catch((error: unknown) => {
-        process.stderr.write(`${error instanceof Error ? error.stack : String(error)}\n`);
-        process.exitCode = 1;
-      })
-      .finally(() => {
-        if (process.connected) process.disconnect();
-      });
+/** Seeds the services of the request that the toolkit sends. */
+function serveToolkit(): void {
+  process.once('message', async (request: SeedRequest) => {
+    try {
+      const { seedFleet } = await import('./seed-fleet.js');
+      await seedFleet(request);
+    } catch (error) {
+      process.stderr.write(`${error instanceof Error ? error.stack : String(error)}\n`);
+      process.exitCode = 1;
+    } finally {
+      if (process.connected) process.disconnect();
+    }
   });
   // The toolkit has exited or was interrupted. The servers roll back the open transactions.
   process.once('disconnect', () => process.exit());
 }
+
+if (process.send === undefined) void runSeedCommand(process.argv.slice(2));
+else serveToolkit();

@@ -1,27 +1,98 @@
-import { execFileSync } from 'node:child_process';
-import { cpSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs';
+import { execFileSync, spawn, spawnSync } from 'node:child_process';
+import { once } from 'node:events';
+import { cpSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, watch, writeFileSync } from 'node:fs';
 import path from 'node:path';
 
 const root = path.resolve(__dirname, '..');
+const prismaCli = path.join(root, 'node_modules', 'prisma', 'build', 'index.js');
+
+/** Nothing listens on port 1, so a download fails. */
+const OFFLINE = { HTTPS_PROXY: 'http://127.0.0.1:1', HTTP_PROXY: 'http://127.0.0.1:1' };
 
 describe('prisma/generate.js', () => {
-  // Inside the checkout, for prisma.config.ts imports its package from there.
+  // Inside the checkout, because the scripts load their packages from there.
   const local = path.join(root, '.azora');
   mkdirSync(local, { recursive: true });
-  const scratch = mkdtempSync(path.join(local, 'generate-'));
-  afterAll(() => rmSync(scratch, { recursive: true, force: true }));
+  const checkout = mkdtempSync(path.join(local, 'generate-'));
+  afterAll(() => rmSync(checkout, { recursive: true, force: true }));
 
-  it("writes what Prisma's own command line writes", () => {
-    const service = path.join(root, 'services', 'mint');
-    mkdirSync(path.join(scratch, 'prisma'));
-    cpSync(path.join(service, 'prisma', 'schema.prisma'), path.join(scratch, 'prisma', 'schema.prisma'));
-    cpSync(path.join(service, 'prisma.config.ts'), path.join(scratch, 'prisma.config.ts'));
-    execFileSync(process.execPath, [path.join(root, 'scripts', 'prisma.js'), 'generate'], { cwd: scratch });
+  const script = path.join(checkout, 'prisma', 'generate.js');
+  const schemaOf = (service: string) => path.join(checkout, 'services', service, 'prisma', 'schema.prisma');
+  const clientOf = (service: string) => path.join(checkout, 'services', service, 'src', 'generated');
+  const generate = (...names: string[]) => {
+    const { status, stdout, stderr } = spawnSync(process.execPath, [script, ...names], { encoding: 'utf8' });
+    return { status, lines: stdout.split('\n').filter((line) => line !== ''), stderr };
+  };
+  const change = (service: string, from: string, to: string) =>
+    writeFileSync(schemaOf(service), readFileSync(schemaOf(service), 'utf8').replace(from, to));
 
-    const written = readTree(path.join(scratch, 'src', 'generated'));
+  beforeAll(() => {
+    for (const file of ['generate.js', 'service-config.ts']) {
+      cpSync(path.join(root, 'prisma', file), path.join(checkout, 'prisma', file));
+    }
+    for (const service of ['notification', 'workflow']) {
+      const from = path.join(root, 'services', service);
+      mkdirSync(path.dirname(schemaOf(service)), { recursive: true });
+      cpSync(path.join(from, 'prisma', 'schema.prisma'), schemaOf(service));
+      cpSync(path.join(from, 'prisma.config.ts'), path.join(checkout, 'services', service, 'prisma.config.ts'));
+    }
+  });
 
+  it("writes what Prisma's own command line writes, which downloads nothing", () => {
+    const cwd = path.join(checkout, 'services', 'workflow');
+    execFileSync(process.execPath, [prismaCli, 'generate'], { cwd, env: { ...process.env, ...OFFLINE } });
+    const written = readTree(clientOf('workflow'));
+    rmSync(clientOf('workflow'), { recursive: true });
+
+    expect(generate('workflow').lines).toEqual(['generated workflow']);
     expect(written.size).toBeGreaterThan(5);
-    expect(readTree(path.join(service, 'src', 'generated'))).toEqual(written);
+    expect(readTree(clientOf('workflow'))).toEqual(written);
+  });
+
+  it('generates the clients whose schema changed, and no other', () => {
+    expect(generate().lines).toEqual(['generated notification']);
+    expect(generate().lines).toEqual([]);
+
+    change('notification', 'model Notification {', 'model Notification {\n  nickname String?');
+    change('workflow', 'model Workflow {', 'model Workflow {\n  nickname String?');
+    expect(generate('workflow').lines).toEqual(['generated workflow']);
+    expect(generate('workflow').lines).toEqual([]);
+    expect(generate().lines).toEqual(['generated notification']);
+  });
+
+  it('leaves a client as it is when only spaces of the schema changed', () => {
+    generate('workflow');
+    change('workflow', '  nickname String?', '  nickname      String?');
+
+    expect(generate('workflow')).toEqual({ status: 0, lines: [], stderr: '' });
+  });
+
+  it('rejects an unknown service and names the known ones', () => {
+    const { status, stderr } = generate('workflow', 'mnit');
+
+    expect({ status, stderr }).toEqual({
+      status: 1,
+      stderr: 'Unknown service: mnit; known are notification, workflow\n',
+    });
+  });
+
+  it('keeps the old client when it is killed, and completes it in the next run', async () => {
+    generate('notification');
+    const before = readTree(clientOf('notification'));
+    change('notification', 'model Notification {', 'model Notification {\n  another String?');
+    const drafts = path.join(checkout, '.azora');
+    const watcher = watch(drafts);
+    const child = spawn(process.execPath, [script, 'notification']);
+    const ended = once(child, 'exit');
+    await once(watcher, 'change');
+    child.kill('SIGKILL');
+    watcher.close();
+    await ended;
+
+    expect(readTree(clientOf('notification'))).toEqual(before);
+    expect(generate('notification').lines).toEqual(['generated notification']);
+    expect(readdirSync(drafts)).toEqual([]);
+    expect(readTree(clientOf('notification'))).not.toEqual(before);
   });
 });
 

@@ -1,7 +1,4 @@
 import { defineConfig } from 'prisma/config';
+import { serviceConfig } from '../../prisma/service-config';
 
-export default defineConfig({
-  schema: 'prisma/schema.prisma',
-  migrations: { path: 'prisma/migrations' },
-  datasource: { url: process.env['HEALTH_DATABASE_URL'] ?? '' },
-});
+export default defineConfig(serviceConfig('health'));
