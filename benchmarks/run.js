@@ -1,6 +1,6 @@
 // `npm run bench [-- name…]`: each benchmark runs our code and a named peer on the same server in the same run and prints their
 // ratio, so that a slow machine does not change the result. With BENCH_DATABASE_URL the benchmarks use that server, which needs
-// pgvector for all 14 services; otherwise they start an embedded server of their own with fsync on.
+// pgvector for all services; otherwise they start an embedded server of their own with fsync on.
 const { mkdtempSync, readdirSync, rmSync } = require('node:fs');
 const os = require('node:os');
 const path = require('node:path');

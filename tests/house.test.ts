@@ -37,11 +37,24 @@ describe('the house', () => {
     services = await findServices(root);
   });
 
-  it('has 14 services, each found by its manifest', () => {
-    const names = 'agent auth debate education family forge health mint nexus notification rag sapiens story workflow';
+  it('has a service in every folder, found by its manifest and listed in the README', () => {
+    const table = /^## Services\n\n((?:\|.*\n)+)/m.exec(readFileSync(path.join(root, 'README.md'), 'utf8'))?.[1] ?? '';
+    const rows = [...table.matchAll(/^\| (\w+) \| (azora_\w+) \| \S/gm)];
 
-    expect(services.map(({ name }) => name)).toEqual(names.split(' '));
+    expect(services.map(({ name }) => name)).toEqual(NAMES);
+    expect(rows.map(([, name, database]) => `${name} ${database}`).sort()).toEqual(
+      services.map(({ name, databaseSuffix }) => `${name} azora_${databaseSuffix}`),
+    );
   });
+
+  it.each(['README.md', 'CONTRIBUTING.md', 'DATABASE-GUIDE.md', 'docs/ARCHITECTURE.md', '.ci/clean-clones.sh'])(
+    '%s does not count the services, whose number changes',
+    (file) => {
+      const text = readFileSync(path.join(root, file), 'utf8');
+
+      expect(text.match(/\b(14|fourteen) (services|databases|times|PostgreSQL)|= 14 \]/gi) ?? []).toEqual([]);
+    },
+  );
 
   it.each(NAMES)('%s has the entries of every service', (name) => {
     expect(entriesOf(name)).toEqual([
@@ -88,9 +101,10 @@ describe('the house', () => {
         './package.json': './package.json',
       },
       files: ['dist', '!dist/*.tsbuildinfo', 'prisma/migrations', 'prisma/schema.prisma'],
-      azora: { database: expect.stringMatching(/^azora_[a-z]+$/), extensions: expect.any(Array) },
+      azora: { database: expect.stringMatching(/^azora_[a-z][a-z0-9]*$/), extensions: expect.any(Array) },
       scripts: {
         build: 'tsc -b',
+        prisma: 'prisma',
         test: `jest --config ../../jest.config.js --rootDir ../.. services/${name}/`,
       },
       dependencies: expect.objectContaining({ '@azora/db-core': VERSION, '@prisma/client': '7.10.0' }),

@@ -9,6 +9,7 @@ import { registerReset } from './reset';
 import { registerRestore } from './restore';
 import { registerSeed } from './seed';
 import { registerServer } from './server';
+import { registerService } from './service';
 import { registerSetup } from './setup';
 import { registerStatus } from './status';
 import { registerStudio } from './studio';
@@ -24,6 +25,7 @@ const COMMANDS = [
   registerPitr,
   registerReset,
   registerGenerate,
+  registerService,
   registerServer,
   registerStudio,
   registerUrl,

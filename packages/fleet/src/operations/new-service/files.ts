@@ -1,0 +1,113 @@
+import { mkdir, readdir, readFile, writeFile } from 'node:fs/promises';
+import path from 'node:path';
+import { MANIFEST_PREFIX } from '../../config/registry';
+
+/** The service whose manifest, configuration, client and audit log a new service gets. It has no store and no errors of its own. */
+const MODEL = 'notification';
+const AUDIT_LOG = 'audit_log';
+
+/** The name that stands for the new service in `template/`, and its spellings in code. */
+const PLACEHOLDER = 'template';
+
+/** The files that differ from those of the model service only in its name. */
+const SHARED = [
+  'package.json',
+  'prisma.config.ts',
+  'tsconfig.json',
+  'src/client.ts',
+  'prisma/migrations/migration_lock.toml',
+];
+
+export interface AuditLog {
+  /** The model of the audit log, in Prisma's schema language. */
+  readonly schema: string;
+  readonly up: string;
+  readonly down: string;
+}
+
+/**
+ * Writes the files of a new service, without its audit log: the example of `template/`, and the files that every service has,
+ * from another service of the checkout.
+ * @returns the audit log, which is a migration of its own after the first one
+ */
+export async function writeServiceFiles(root: string, name: string, directory: string): Promise<AuditLog> {
+  const template = path.join(root, 'template');
+  const model = path.join(root, 'services', MODEL);
+  for (const file of await filesIn(template)) {
+    if (file.endsWith('.prisma')) continue;
+    await put(
+      path.join(directory, file),
+      renamed(await readFile(path.join(template, file), 'utf8'), PLACEHOLDER, name),
+    );
+  }
+  for (const file of SHARED) {
+    const text = await readFile(path.join(model, file), 'utf8');
+    await put(
+      path.join(directory, file),
+      file === 'package.json' ? manifestOf(text, name) : renamed(text, MODEL, name),
+    );
+  }
+  const schema = await readFile(path.join(model, 'prisma', 'schema.prisma'), 'utf8');
+  const example = await readFile(path.join(template, 'prisma', 'model.prisma'), 'utf8');
+  // The generator and the data source come first.
+  const [head = ''] = schema.split(/^(?=\/\/\/|model )/m);
+  await put(path.join(directory, 'prisma', 'schema.prisma'), `${head}${example}`);
+  return { schema: auditModelOf(schema), ...(await readAuditMigration(path.join(model, 'prisma', 'migrations'))) };
+}
+
+/** Adds the migration of the audit log after the others, and its model to the schema. */
+export async function writeAuditLog(directory: string, { schema, up, down }: AuditLog): Promise<void> {
+  const migrations = path.join(directory, 'prisma', 'migrations');
+  const [newest = ''] = (await migrationsIn(migrations)).slice(-1);
+  const name = `${Number(newest.slice(0, 14)) + 1}_${AUDIT_LOG}`;
+  await put(path.join(migrations, name, 'migration.sql'), up);
+  await put(path.join(migrations, name, 'down.sql'), down.replace(/\b\d{14}_audit_log\b/, name));
+  const file = path.join(directory, 'prisma', 'schema.prisma');
+  await writeFile(file, `${await readFile(file, 'utf8')}\n${schema}`);
+}
+
+async function readAuditMigration(migrations: string): Promise<{ readonly up: string; readonly down: string }> {
+  const name = (await migrationsIn(migrations)).find((it) => it.endsWith(`_${AUDIT_LOG}`)) ?? '';
+  const read = (file: string) => readFile(path.join(migrations, name, file), 'utf8');
+  return { up: await read('migration.sql'), down: await read('down.sql') };
+}
+
+/** The model of the audit log with the comment above it. */
+function auditModelOf(schema: string): string {
+  return /^(?:\/\/\/.*\n)*model AuditLog \{[\s\S]*?^\}\n/m.exec(schema)?.[0] ?? '';
+}
+
+/** Replaces a service's name in code and text: `notification`, `Notification`, `NOTIFICATION`. */
+function renamed(text: string, from: string, to: string): string {
+  const spellings = [(name: string) => name, capitalized, (name: string) => name.toUpperCase()];
+  return spellings.reduce((result, spell) => result.replaceAll(spell(from), spell(to)), text);
+}
+
+function capitalized(name: string): string {
+  return `${name.charAt(0).toUpperCase()}${name.slice(1)}`;
+}
+
+function manifestOf(text: string, name: string): string {
+  const manifest = JSON.parse(text) as Record<string, unknown>;
+  const azora = { database: `${MANIFEST_PREFIX}${name}`, extensions: [] };
+  const scripts = JSON.parse(renamed(JSON.stringify(manifest['scripts']), MODEL, name)) as unknown;
+  const changed = { ...manifest, name: `@azora/${name}`, description: 'Items of users', azora, scripts };
+  return `${JSON.stringify(changed, null, 2)}\n`;
+}
+
+async function migrationsIn(folder: string): Promise<readonly string[]> {
+  const entries = await readdir(folder, { withFileTypes: true });
+  const folders = entries.filter((entry) => entry.isDirectory()).map((entry) => entry.name);
+  return folders.sort();
+}
+
+async function filesIn(folder: string): Promise<readonly string[]> {
+  const entries = await readdir(folder, { recursive: true, withFileTypes: true });
+  const files = entries.filter((entry) => entry.isFile());
+  return files.map((entry) => path.relative(folder, path.join(entry.parentPath, entry.name))).sort();
+}
+
+async function put(file: string, text: string): Promise<void> {
+  await mkdir(path.dirname(file), { recursive: true });
+  await writeFile(file, text);
+}

@@ -1,0 +1,15 @@
+import type { NewService } from '../operations/new-service/create';
+
+/** The result with the commands that come next. */
+export function newServiceText(name: string, made: NewService | undefined): string {
+  if (made === undefined) return `${name}: nothing was written; run "npm run service:new -- ${name}" again`;
+  if (!made.built) return `${name}: created ${made.folder}; run "npm run db:generate -- --service ${name}" to build it`;
+  return [
+    `${name}: created ${made.folder}`,
+    '',
+    `  npm test -- services/${name}                     run its tests`,
+    `  npx azora-db setup --service ${name} --seed      create, migrate and seed its database`,
+    '',
+    'The items in it are an example: change prisma/schema.prisma, then follow "After a change" in CONTRIBUTING.md.',
+  ].join('\n');
+}
