@@ -166,6 +166,8 @@ describe('a damaged backup set', () => {
     expect(verification).toEqual({
       ok: false,
       isKept: false,
+      notKeptBecause: 'not-stored',
+      warnings: [],
       restoreSeconds: 0,
       problems: [expect.stringContaining('notes/notes.copy.gz'), 'the bucket is read-only.'],
     });
@@ -209,11 +211,8 @@ describe('a damaged backup set', () => {
       ok: true,
       isKept: false,
     });
-    const interrupted = { signal: AbortSignal.abort() };
-    expect((await verifySet(two.targets, request, interrupted)).verification).toMatchObject({
-      ok: false,
-      isKept: false,
-    });
+    const signal = AbortSignal.abort();
+    await expect(verifySet(two.targets, request, { signal })).rejects.toBe(signal.reason);
     expect(await storage.readText(set, 'verified.json')).toBeUndefined();
 
     expect((await verifySet(two.targets, request, {})).verification).toMatchObject({ ok: true, isKept: true });
