@@ -93,7 +93,7 @@ const registerRestore: Register = (pitr, execute) => {
         const { log: onProgress, signal } = context;
         const request = { to: flags.to, timeline: flags.timeline };
         const restored = await restorePitr(settings, services, request, { onProgress, signal });
-        // Without targets, only the data of the embedded server has copies.
+        // Without targets, because the copies of databases in the server were replaced with it.
         const scope = { settings, allServices, targets: [], only: undefined, storage: undefined };
         const removedCopies = await removeExpiredCopies(scope, new Date());
         return { data: { ok: true, ...restored, removedCopies }, text: restoredText(restored, removedCopies) };
