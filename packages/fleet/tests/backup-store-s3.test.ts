@@ -111,6 +111,35 @@ describe('backup sets in a bucket', () => {
     expect(await keys()).toEqual([]);
   });
 
+  it('begin by ending uploads that killed runs left a week ago', async () => {
+    const set = (id: string, file: string) => `of/${prefix}/${id}/mint/${file}`;
+    const pages = [
+      uploadsXml([[set(FIRST, 'old.gz'), 'u1', 8 * 24 * HOUR_MS]], [set(FIRST, 'old.gz'), 'u1']),
+      uploadsXml([
+        [set(SECOND, 'young.gz'), 'u2', 6 * 24 * HOUR_MS],
+        [`of/${prefix}/photos/2026.zip`, 'u3', 30 * 24 * HOUR_MS],
+      ]),
+    ];
+    const asked: string[] = [];
+    server.intercept(({ method, url = '' }, response) => {
+      const { searchParams, pathname } = new URL(url, 'http://s3');
+      if (method === 'DELETE') asked.push(`${pathname} ${searchParams.get('uploadId')}`);
+      else if (!searchParams.has('uploads')) return false;
+      response.writeHead(method === 'DELETE' ? 204 : 200, { 'content-type': 'application/xml' });
+      response.end(method === 'DELETE' ? '' : pages[Number(searchParams.has('key-marker'))]);
+      return true;
+    });
+
+    const found = await open().unfinished();
+    await open().begin(THIRD);
+
+    expect(found.map(({ what, name, state }) => `${what} ${name} ${state}`)).toEqual([
+      `unfinished upload s3://backups/of/${prefix}/${FIRST}/mint/old.gz unused`,
+      `unfinished upload s3://backups/of/${prefix}/${SECOND}/mint/young.gz unknown`,
+    ]);
+    expect(asked).toEqual([`/backups/${set(FIRST, 'old.gz')} u1`]);
+  });
+
   it('begin by removing unfinished sets that are older than a day, and nothing else', async () => {
     await store(FIRST);
     for (const set of [SECOND, THIRD]) {
@@ -332,4 +361,17 @@ async function hashOf(chunks: Chunks): Promise<string> {
   const hash = createHash('sha256');
   for await (const chunk of chunks) hash.update(chunk);
   return hash.digest('hex');
+}
+
+/** The answer to a list of multipart uploads: key, id and age of each, and the last one of a page that another follows. */
+function uploadsXml(uploads: readonly (readonly [string, string, number])[], next?: readonly [string, string]): string {
+  const entries = uploads.map(
+    ([key, id, ageMs]) =>
+      `<Upload><Key>${key}</Key><UploadId>${id}</UploadId><Initiated>${new Date(Date.now() - ageMs).toISOString()}</Initiated></Upload>`,
+  );
+  const more =
+    next === undefined
+      ? ''
+      : `<NextKeyMarker>${next[0]}</NextKeyMarker><NextUploadIdMarker>${next[1]}</NextUploadIdMarker>`;
+  return `<?xml version="1.0" encoding="UTF-8"?><ListMultipartUploadsResult><IsTruncated>${next !== undefined}</IsTruncated>${more}${entries.join('')}</ListMultipartUploadsResult>`;
 }

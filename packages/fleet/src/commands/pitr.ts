@@ -95,7 +95,7 @@ const registerRestore: Register = (pitr, execute) => {
         const action = `restore every database of the embedded server to ${flags.to}; later transactions remain only in the replaced data`;
         await requireConsent(context, { ...flags, action, targets });
         const restored = await restorePitr(settings, services, request, options);
-        // Without targets, only the data of the embedded server has copies.
+        // Without targets, because the copies of databases in the server were replaced with it.
         const scope = { settings, allServices, targets: [], only: undefined, storage: undefined };
         const removedCopies = await removeExpiredCopies(scope, new Date());
         return { data: { ok: true, ...restored, removedCopies }, text: restoredText(restored, removedCopies) };

@@ -68,7 +68,7 @@ export interface LeftoverSummary {
 }
 
 export interface CleanupReport {
-  /** What is removed, or would be. */
+  /** The leftovers that were removed, or that `yes` would remove. */
   readonly removed: readonly ListedLeftover[];
   /** Copies that are younger than asked or in use, and remnants whose owner is unknown. */
   readonly kept: readonly ListedLeftover[];
@@ -96,7 +96,7 @@ export async function openScope(
 /** Counts the copies and remnants. A place that cannot be searched is left out: the command reports its server anyway. */
 export async function summarizeLeftovers(scope: CleanupScope): Promise<LeftoverSummary> {
   return withLeftovers(scope, async ({ found }) => {
-    const listed = await Promise.all(found.map(describe));
+    const listed = [...(await describeAll(found)).values()];
     return {
       copies: countUp(listed.filter(({ kind }) => kind === 'copy')),
       remnants: countUp(listed.filter(({ kind, state }) => kind === 'remnant' && state === 'unused')),
@@ -152,7 +152,7 @@ export async function cleanUp(
     const isOld = ({ since }: Found) => limit === undefined || (since !== undefined && since.getTime() <= limit);
     const chosen = found.filter((it) => it.state === 'unused' && (it.kind === 'remnant' || isOld(it)));
     // Sizes are read before anything is removed.
-    const sizes = new Map(await Promise.all(found.map(async (it) => [it, await describe(it)] as const)));
+    const sizes = await describeAll(found);
     const list = (items: readonly Found[]) => items.flatMap((it) => sizes.get(it) ?? []);
     const others = found.filter((it) => !chosen.includes(it) && (it.kind === 'copy' || it.state === 'unknown'));
     if (!yes) return { removed: list(chosen), kept: list(others), problems, done: false };
@@ -274,6 +274,13 @@ function removingServers(temporary: Awaited<ReturnType<typeof findTemporaries>>[
 
 function ofCheckout(leftover: Leftover): Found {
   return { ...leftover, service: null, server: null, original: leftover.name };
+}
+
+/** One after another, because the databases of a server share a session. */
+async function describeAll(found: readonly Found[]): Promise<ReadonlyMap<Found, ListedLeftover>> {
+  const listed = new Map<Found, ListedLeftover>();
+  for (const leftover of found) listed.set(leftover, await describe(leftover));
+  return listed;
 }
 
 async function describe(found: Found): Promise<ListedLeftover> {

@@ -243,8 +243,8 @@ export interface FleetServer {
 }
 
 /**
- * The servers of the targets, companions excepted, each with the databases of all services that are on it: also of those
- * that are no targets.
+ * The servers of the targets, companions excepted, each with the databases of all services that are on it: also of services
+ * without a target.
  */
 export function serversOf(
   settings: Settings,

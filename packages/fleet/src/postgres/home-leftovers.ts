@@ -39,7 +39,7 @@ const SEGMENT_KEPT_MS = 3_600_000;
 export async function findHomeLeftovers(home: string, root: string): Promise<readonly HomeLeftover[]> {
   const place = await locatePlace(home);
   const found = await Promise.all([
-    fileRemnantsIn(home),
+    fileRemnantsIn(home, /^(?:credentials\.json|embedded\.location)\.draft-\d+-[0-9a-f]{8}$/),
     // The lock of a setup that waits for another one is as old as that setup.
     fileRemnantsIn(path.join(root, '.azora'), /^setup\.lock\.\d+(?:\.stale|\.owners)?$/, UNKNOWN_KEPT_MS),
     ownedRemnantsIn(place.base, draftsOf('embedded', 'new'), 'unfinished server'),

@@ -154,7 +154,7 @@ async function onScratchCompanion<Result>(
   work: (url: DatabaseUrl, home: string) => Promise<Result>,
 ): Promise<Result> {
   const { removeScratchCompanions, startCompanion } = await import('./companion/server.js');
-  // What cannot be removed is still there for "cleanup", which reports why.
+  // A companion that cannot be removed stays for "cleanup", which reports the reason.
   for (const { state, temporary, name } of await findTemporaries())
     if (temporary === 'scratch' && state === 'unused') await removeScratchCompanions(name).catch(() => undefined);
   const home = await makeTemporary('scratch');

@@ -38,7 +38,7 @@ export function cleanupData({ removed, kept, problems, done }: CleanupReport) {
   return { ok: problems.length === 0, done, bytes: sumOf(removed), removed, kept, problems: problems.map(errorData) };
 }
 
-/** What is removed, or would be, as a table with sizes; then what stays and why, and what failed. */
+/** A table of the removals with sizes, then the leftovers that stay and why, and the failures. */
 export function cleanupText({ removed, kept, problems, done }: CleanupReport, now: Date): string {
   const nothing = `nothing to remove${kept.length === 0 ? '' : '; see above what stays'}`;
   const verb = done ? 'removed' : 'would be removed';

@@ -82,7 +82,7 @@ export function isDraft(name: string): boolean {
   return DRAFT.test(name);
 }
 
-/** The mark of the process that made the draft; undefined when the name is no draft's. */
+/** The mark of the process that made the draft; undefined for a name of another form. */
 export function ownerOfDraft(name: string): string | undefined {
   return DRAFT.exec(name)?.[1];
 }

@@ -41,15 +41,13 @@ const BLOCK_BYTES = 512;
 export async function treeUsage(root: string): Promise<TreeUsage | undefined> {
   const found = await orAbsent(lstat(root));
   if (found === undefined) return undefined;
-  let bytes = found.blocks > 0 ? found.blocks * BLOCK_BYTES : found.size;
-  let changed = found.mtimeMs;
   const names = found.isDirectory() ? ((await orAbsent(readdir(root))) ?? []) : [];
-  for (const name of names) {
-    const inside = await treeUsage(path.join(root, name));
-    bytes += inside?.bytes ?? 0;
-    changed = Math.max(changed, inside?.changedAt.getTime() ?? 0);
-  }
-  return { bytes, changedAt: new Date(changed) };
+  const inside = await Promise.all(names.map((name) => treeUsage(path.join(root, name))));
+  const own = found.blocks > 0 ? found.blocks * BLOCK_BYTES : found.size;
+  return {
+    bytes: inside.reduce((sum, usage) => sum + (usage?.bytes ?? 0), own),
+    changedAt: new Date(Math.max(found.mtimeMs, ...inside.map((usage) => usage?.changedAt.getTime() ?? 0))),
+  };
 }
 
 /** Whether unfinished work can be removed: its owner has ended, or is unknown and has changed nothing for a day. */

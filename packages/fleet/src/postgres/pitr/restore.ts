@@ -233,7 +233,7 @@ async function isThere(file: string): Promise<boolean> {
 function busy(directory: string): SuiteError {
   return new SuiteError('PITR.BUSY', 'Another restore of the embedded server is running', {
     why: `It works in ${directory}.`,
-    next: 'Wait until it has ended',
+    next: 'Wait until it has ended; "npx azora-db cleanup" lists unfinished work of other machines and containers',
     meta: { directory },
   });
 }

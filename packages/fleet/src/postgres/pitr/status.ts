@@ -59,7 +59,7 @@ export async function readArchive({ home }: { readonly home: string }): Promise<
     bases,
     window: record === undefined ? null : await readWindow(layout, record),
     bytes: { segments: segments.bytes, bases: bases.reduce((sum, { bytes }) => sum + bytes, 0) },
-    kept: (await readdir(place.directory)).filter((name) => name.startsWith('data.before-')).sort(),
+    kept: (await readdir(place.directory)).filter((name) => /^data\.before-\w+$/.test(name)).sort(),
   };
 }
 
