@@ -74,7 +74,7 @@ export function refuseHistory(history: readonly HistoryRow[]): void {
   throw new SuiteError('MIGRATION.HAS_HISTORY', 'The database already has a migration history', {
     kind: 'usage',
     why: `_prisma_migrations lists ${applied} applied ${applied === 1 ? 'migration' : 'migrations'}.`,
-    next: 'Run "npx azora-db migrate up", or "npx azora-db migrate resolve" for a migration that did not finish',
+    next: 'Run "npx azora-db migrate up"',
   });
 }
 
