@@ -41,7 +41,7 @@ async function studio(context: CommandContext, flags: StudioFlags) {
   const targets = await openTargets(settings, services, log);
   const checked = await checkMigrated(targets, { signal });
   for (const row of checked) {
-    if (row.state === 'failed') log(`warning: ${row.service}: ${row.error.message}; ${row.error.next ?? ''}`);
+    if (row.state === 'failed') log(`warning: ${row.service}: ${row.error.message}. ${row.error.next ?? ''}`);
   }
   await runStudio({
     ...{ settings, allServices, targets, host, port, password, open, write, reveal, environment, signal, log },
