@@ -280,10 +280,7 @@ describe('azora-db', () => {
           ),
       );
       expect(rows).toEqual([]);
-      expect(
-        (await azoraDb(['migrate', 'down', ...acceptWorkflow], { env, cwd: checkout }))
-          .exitCode,
-      ).toBe(0);
+      expect((await azoraDb(['migrate', 'down', ...acceptWorkflow], { env, cwd: checkout })).exitCode).toBe(0);
       rmSync(checkout, { recursive: true });
     });
 
