@@ -4,7 +4,7 @@ const { spawnSync } = require('node:child_process');
 const { mkdirSync, mkdtempSync, readdirSync, rmSync, statSync } = require('node:fs');
 const os = require('node:os');
 const path = require('node:path');
-const { median, peakMemoryMib, row, seconds, takeTurns, withDatabase } = require('./measure.js');
+const { hostOf, median, peakMemoryMib, row, seconds, takeTurns, withDatabase } = require('./measure.js');
 
 const SCALE = Number(process.env.BENCH_SCALE ?? 30);
 const RUNS = 3;
@@ -20,7 +20,7 @@ exports.run = async ({ root, home, url, hasVector }) => {
   const azora = (...args) => [process.execPath, [bin, ...args, '--service', services.join(',')], { cwd: root, env }];
   try {
     seconds(...azora('setup', '--no-build'));
-    seconds(...azora('reset', '--yes'));
+    seconds(...azora('reset', '--confirm', hostOf(url)));
     seconds(...azora('seed'));
     seconds(...azora('seed', '--scale', String(SCALE)));
     const status = JSON.parse(spawnSync(...azora('status', '--json')).stdout);
@@ -69,7 +69,7 @@ async function measure({ azora, url, place, databases, megabytes }) {
   const restored = await takeTurns(
     RUNS,
     {
-      ours: () => seconds(...azora('restore', 'latest', '--yes')),
+      ours: () => seconds(...azora('restore', 'latest', '--confirm', hostOf(url))),
       peer: () =>
         each((database) =>
           seconds('pg_restore', ['-j2', '-d', withDatabase(url, side(database)), path.join(dumps, database)]),
@@ -83,7 +83,7 @@ async function measure({ azora, url, place, databases, megabytes }) {
   const verified = median(RUNS, () => seconds(...azora('backup', 'verify')));
   const memory = Math.max(
     peakMemoryMib(...azora('backup')) ?? 0,
-    peakMemoryMib(...azora('restore', 'latest', '--yes', '--drop-old')) ?? 0,
+    peakMemoryMib(...azora('restore', 'latest', '--confirm', hostOf(url), '--drop-old')) ?? 0,
   );
   const what = `${megabytes} MB in ${databases.length} databases`;
   return [

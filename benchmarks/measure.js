@@ -118,8 +118,15 @@ function withDatabase(url, database) {
   return changed.href;
 }
 
+/** The host of a URL as `--confirm` expects it. */
+function hostOf(url) {
+  const { hostname, searchParams } = new URL(url);
+  return searchParams.get('host') ?? hostname.replace(/^\[(.*)\]$/, '$1');
+}
+
 module.exports = {
   databaseOf,
+  hostOf,
   median,
   middle,
   peakMemoryMib,

@@ -12,7 +12,7 @@ const {
 const os = require('node:os');
 const path = require('node:path');
 const { Client } = require('pg');
-const { median, peakMemoryMib, seconds, withDatabase } = require('./measure.js');
+const { hostOf, median, peakMemoryMib, seconds, withDatabase } = require('./measure.js');
 
 const SCALE = 10;
 const BLOCK_USERS = 1_000;
@@ -26,7 +26,7 @@ exports.run = async ({ root, home, url, hasVector }) => {
   };
   const reset = (prefix) => {
     seconds(...azora(prefix, 'setup', '--no-build'));
-    seconds(...azora(prefix, 'reset', '--yes'));
+    seconds(...azora(prefix, 'reset', '--confirm', hostOf(url)));
     seconds(...azora(prefix, 'seed'));
   };
   const files = mkdtempSync(path.join(os.tmpdir(), 'azora-bench-rows-'));

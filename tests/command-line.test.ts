@@ -18,6 +18,7 @@ describe('azora-db', () => {
   const env = { DATABASE_URL: testServerUrl().href, AZORA_DB_PREFIX: prefix, AZORA_HOME: home };
   const run = (...args: string[]) => azoraDb(args, { env });
   const names = ['mint', 'notification', 'workflow'];
+  const acceptWorkflow = ['--service', 'workflow', '--accept-data-loss', '--confirm', `${prefix}workflow`];
 
   afterAll(async () => {
     await withClient(testServerUrl(), async (client) => {
@@ -100,7 +101,7 @@ describe('azora-db', () => {
     }
     const refused = await run('migrate', 'down', ...FEW);
     expect(refused).toMatchObject({ exitCode: 2, stdout: expect.stringContaining('MIGRATION.DATA_LOSS') });
-    const down = await run('migrate', 'down', '--accept-data-loss', '--json', '--service', 'workflow');
+    const down = await run('migrate', 'down', '--json', ...acceptWorkflow);
     const behind = await run('migrate', 'status', '--check', ...FEW);
     const unchecked = await run('migrate', 'status', '--json', ...FEW);
     const up = await run('migrate', 'up', ...FEW);
@@ -158,13 +159,13 @@ describe('azora-db', () => {
     expect(disagreeing).toEqual([]);
   });
 
-  it('drops nothing without --yes, and sets up again with it', async () => {
+  it('drops nothing without --confirm, and sets up again with it', async () => {
     expect(await run('reset', ...FEW)).toMatchObject({
       exitCode: 2,
-      stderr: expect.stringContaining('USAGE.NEEDS_YES'),
+      stderr: expect.stringContaining('USAGE.NEEDS_CONFIRM'),
     });
     expect(await run('seed', '--reset', ...FEW)).toMatchObject({ exitCode: 2 });
-    expect((await run('reset', '--yes', ...FEW)).exitCode).toBe(0);
+    expect((await run('reset', '--confirm', testServerUrl().host, ...FEW)).exitCode).toBe(0);
     expect(json(await run('status', '--json', '--service', 'mint')).services[0].tables.transactions).toBe(0);
   });
 
@@ -323,10 +324,7 @@ describe('azora-db', () => {
           ),
       );
       expect(rows).toEqual([]);
-      expect(
-        (await azoraDb(['migrate', 'down', '--accept-data-loss', '--service', 'workflow'], { env, cwd: checkout }))
-          .exitCode,
-      ).toBe(0);
+      expect((await azoraDb(['migrate', 'down', ...acceptWorkflow], { env, cwd: checkout })).exitCode).toBe(0);
       rmSync(checkout, { recursive: true });
     });
 

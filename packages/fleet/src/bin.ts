@@ -1,6 +1,6 @@
 import { SuiteError } from '@azora/db-core';
 import { Command, CommanderError } from 'commander';
-import type { CommandContext, CommandResult, Execute } from './commands/command';
+import { type CommandContext, type CommandResult, type Execute, ServiceFailure } from './commands/command';
 import { EXIT_FAILED, EXIT_FOUND, EXIT_INTERRUPTED, exitCodeOf } from './commands/exit-codes';
 import { createProgram } from './commands/index';
 import {
@@ -103,9 +103,10 @@ function print({ data, text, exitCode = 0 }: CommandResult, json: boolean): void
 }
 
 function report(error: unknown, { json, showsStack }: Output): void {
-  const known = toSuiteError(error);
-  if (json) process.stdout.write(`${JSON.stringify({ ok: false, error: errorData(known) }, null, 2)}\n`);
-  else process.stderr.write(`${errorText(known)}\n`);
+  const { service } = error instanceof ServiceFailure ? error : {};
+  const known = toSuiteError(error instanceof ServiceFailure ? error.cause : error);
+  if (json) process.stdout.write(`${JSON.stringify({ ok: false, service, error: errorData(known) }, null, 2)}\n`);
+  else process.stderr.write(`${service === undefined ? '' : `${service}: `}${errorText(known)}\n`);
   if (showsStack) process.stderr.write(`${stackOf(known)}\n`);
   process.exitCode = exitCodeOf(known);
 }

@@ -50,7 +50,7 @@ describe('the backup commands', () => {
 
     const expected = { status: 4, answer: { ok: false, error: { code: 'BACKUP.DAMAGED' } } };
     expect(answerOf('backup', 'verify')).toMatchObject(expected);
-    expect(answerOf('restore', 'latest', '--yes')).toMatchObject(expected);
+    expect(answerOf('restore', 'latest', '--confirm', fleet.target('notes').database)).toMatchObject(expected);
   });
 
   it('find a manifest that is not valid, with exit code 4 from verify and restore', async () => {
@@ -61,7 +61,7 @@ describe('the backup commands', () => {
 
     const expected = { status: 4, answer: { ok: false, error: { code: 'BACKUP.BAD_MANIFEST' } } };
     expect(answerOf('backup', 'verify')).toMatchObject(expected);
-    expect(answerOf('restore', 'latest', '--yes')).toMatchObject(expected);
+    expect(answerOf('restore', 'latest', '--confirm', fleet.target('notes').database)).toMatchObject(expected);
   });
 
   it('find a damaged file, with exit code 4 from verify and restore', async () => {
@@ -71,7 +71,7 @@ describe('the backup commands', () => {
       status: 4,
       answer: { ok: false, problems: [expect.stringContaining('notes/notes.copy.gz')] },
     });
-    expect(answerOf('restore', 'latest', '--yes')).toMatchObject({
+    expect(answerOf('restore', 'latest', '--confirm', fleet.target('notes').database)).toMatchObject({
       status: 4,
       answer: { ok: false, error: { code: 'BACKUP.DAMAGED' } },
     });
@@ -81,7 +81,7 @@ describe('the backup commands', () => {
     ['an unknown set', ['backup', 'verify', 'none'], 'BACKUP.UNKNOWN_SET'],
     ['a missing key', ['backup', '--encrypt'], 'USAGE.NO_BACKUP_KEY'],
     ['a bad location', ['backup', 'list', '--from', 'gs://bucket'], 'USAGE.BAD_LOCATION'],
-    ['a restore without --yes', ['restore', 'latest'], 'USAGE.NEEDS_YES'],
+    ['a restore without --confirm', ['restore', 'latest'], 'USAGE.NEEDS_CONFIRM'],
   ])('exit with 2 for %s', (_, args, code) => {
     givenSet();
 

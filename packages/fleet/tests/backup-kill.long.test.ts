@@ -232,10 +232,11 @@ describe(`a backup or restore that does not finish (AZORA_TEST_SEED=${SEED})`, (
   let stored: readonly unknown[];
   const random = randomFrom(SEED);
   const backup = ['backup'];
-  const restore = ['restore', 'latest', '--yes'];
+  const restore = ['restore', 'latest'];
 
   beforeAll(async () => {
     checkout = await givenCheckout();
+    restore.push('--confirm', checkout.fleet.targets[0]?.admin.host ?? '');
     stored = await fill(checkout.fleet.targets, STORED);
     await run(checkout, backup);
   });

@@ -1,5 +1,6 @@
 import { spawnSync } from 'node:child_process';
 import path from 'node:path';
+import { withUrlParts } from '@azora/db-core';
 import { CTRL_C, openTerminal } from '@azora/db-testkit';
 import { type GivenFleet, givenMigratedFleet, removeFleets } from './fleet-fixture';
 import { rowsOf } from './migrations-fixture';
@@ -145,13 +146,15 @@ describe('the consent to an action that loses rows', () => {
     expect(consent(target, { yes: true })).toMatchObject({ error: null, text: expect.stringContaining(text) });
   });
 
-  it('shows why the contents of a database are not known', () => {
+  it('shows why the contents of a database are not known, and leaves out a database that does not exist', () => {
     const target = fleet.target('notes');
-    const admin = { ...target.admin, href: target.admin.href.replace(database, `${database}_gone`) };
+    const refused = { ...target, admin: withUrlParts(target.admin, { user: 'nobody' }) };
+    const gone = { ...target, admin: withUrlParts(target.admin, { database: `${database}_gone` }) };
 
-    expect(consent({ ...target, admin }, { confirm: database })).toMatchObject({
+    expect(consent(refused, { confirm: database })).toMatchObject({
       error: null,
-      text: expect.stringContaining('unknown contents (The database '),
+      text: expect.stringContaining('unknown contents (The server refused the connection'),
     });
+    expect(consent(gone, { confirm: database })).toEqual({ error: null, text: 'This would drop' });
   });
 });

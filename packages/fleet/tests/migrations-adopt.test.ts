@@ -120,7 +120,7 @@ describe('a database that is not empty and has no applied migration', () => {
   it('names a database of its own as the way out when its objects are in other schemas', async () => {
     await rows('CREATE SCHEMA app; CREATE TABLE app.users (id int); SELECT 1');
 
-    expect((await failureOf(start())).next).toBe('Name an empty database, or one that does not exist yet');
+    expect((await failureOf(start())).next).toBe('Use an empty database, or one that does not exist yet');
   });
 
   it('is migrated again after a run down that left an object which no migration made', async () => {

@@ -115,21 +115,21 @@ describe('all databases', () => {
     await rows("INSERT INTO notes VALUES (1, 'body', 'title')");
     const down = (steps: number, acceptDataLoss = false) => migrateFleetDown(all(), { steps, acceptDataLoss }, WAIT);
 
-    // The second of two steps would lose data, so the first does not run either.
+    // The second of two steps would lose data, so neither the first nor a step of another database runs.
     expect(await down(2)).toMatchObject([
       {
         service: 'auth',
         state: 'failed',
         error: { code: 'MIGRATION.DATA_LOSS', why: expect.stringContaining('notes.title') },
       },
-      { service: 'shop', state: 'done', data: { migrations: ['20260101000000_init'] } },
+      { service: 'shop', state: 'not-started' },
     ]);
-    expect(await heads()).toEqual(['20260103000000_short', null]);
+    expect(await heads()).toEqual(['20260103000000_short', '20260101000000_init']);
     expect(await down(1)).toMatchObject([{ state: 'done' }, { state: 'done' }]);
     expect(await rows('SELECT title FROM notes')).toEqual(['title']);
     await rows('UPDATE notes SET title = NULL');
     expect(await down(1)).toMatchObject([{ state: 'done' }, { state: 'done' }]);
-    expect(await down(1)).toMatchObject([{ error: { code: 'MIGRATION.DATA_LOSS' } }, { state: 'done' }]);
+    expect(await down(1)).toMatchObject([{ error: { code: 'MIGRATION.DATA_LOSS' } }, { state: 'not-started' }]);
     expect(await down(1, true)).toMatchObject([{ state: 'done' }, { state: 'done' }]);
     expect(await heads()).toEqual([null, null]);
   });

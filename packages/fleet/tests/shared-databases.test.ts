@@ -9,7 +9,7 @@ const SERVICES = [serviceOf('auth'), serviceOf('mint')];
 const read = (environment: Readonly<Record<string, string>>) => () =>
   readSettings(REPOSITORY_ROOT, SERVICES, environment);
 
-describe('two services with one database', () => {
+describe('the databases of two services', () => {
   it.each([
     [
       'by two variables',
@@ -26,7 +26,7 @@ describe('two services with one database', () => {
       { AUTH_DATABASE_URL: 'postgresql://a@x/app?host=/run', MINT_DATABASE_URL: 'postgresql://a@y/app?host=/run' },
       'Correct AUTH_DATABASE_URL or MINT_DATABASE_URL',
     ],
-  ])('are rejected: %s', (_, environment, next) => {
+  ])('are rejected when they are the same: %s', (_, environment, next) => {
     expect(read(environment)).toThrow(
       expect.objectContaining({
         code: 'CONFIG.SHARED_DATABASE',
@@ -48,7 +48,7 @@ describe('two services with one database', () => {
     ],
     ['two URLs without a database', { AUTH_DATABASE_URL: 'postgresql://a@db', MINT_DATABASE_URL: 'postgresql://a@db' }],
     ['the embedded server', {}],
-  ])('are told apart from %s', (_, environment) => {
+  ])('are accepted: %s', (_, environment) => {
     expect(read(environment)).not.toThrow();
   });
 });

@@ -67,14 +67,14 @@ export async function refuseForeignContents(
 
 function schemaNotEmpty({ database, count, examples, inPublic }: ForeignContents, service: string): SuiteError {
   const more = count > examples.length ? ` and ${count - examples.length} more` : '';
-  const adopt = `If they are the objects of this service, run "npx azora-db migrate baseline ${service}"; otherwise name`;
+  const adopt = `If they are the objects of this service, run "npx azora-db migrate baseline ${service}"; otherwise use`;
   return new SuiteError(
     'MIGRATION.SCHEMA_NOT_EMPTY',
     `The database ${database} is not empty and has no applied migration`,
     {
       kind: 'configuration',
       why: `It contains ${examples.join(', ')}${more}. Nothing was changed.`,
-      next: `${inPublic ? adopt : 'Name'} an empty database, or one that does not exist yet`,
+      next: `${inPublic ? adopt : 'Use'} an empty database, or one that does not exist yet`,
       meta: { database, count, examples },
     },
   );

@@ -25,9 +25,11 @@ export function refuseTampered({ edited, missing }: MigrationState): void {
 /** Rejects a run after an interruption. Call this under the migration lock: without it, another runner may be at work. */
 export function refuseUnfinished({ unfinished }: MigrationState): void {
   if (unfinished.length === 0) return;
+  const [first = ''] = unfinished;
+  const resolve = (how: string) => `"npx azora-db migrate resolve ${how} <service> ${first}"`;
   throw refusal('MIGRATION.UNFINISHED', unfinished, `${unfinished.join(', ')} began and did not finish`, {
     why: 'It ran outside of a transaction, or with another tool, so a part of it may be applied.',
-    next: `Complete the migration by hand and run "npx azora-db migrate resolve applied <service> ${unfinished[0]}", or undo it and run "npx azora-db migrate resolve rolled-back <service> ${unfinished[0]}"`,
+    next: `Complete or undo the migration by hand, then run ${resolve('applied')} or ${resolve('rolled-back')}`,
   });
 }
 

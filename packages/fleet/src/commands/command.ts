@@ -2,6 +2,7 @@ import { type Command, InvalidArgumentError } from 'commander';
 import { findRoot, findServices, type Service, selectInEnvironment } from '../config/registry';
 import { readSettings, type Settings } from '../config/settings';
 import type { Progress } from '../operations/fleet';
+import type { Target } from '../operations/targets';
 
 /** The surroundings of a command, which the entry point provides. */
 export interface CommandContext {
@@ -84,6 +85,37 @@ export async function openSuite(context: CommandContext, flags: FleetFlags): Pro
 /** The settings of a command that must leave out none of these services, such as a restore of a set that holds them. */
 export function requireServices(settings: Settings, services: readonly Service[]): Settings {
   return { ...settings, required: new Set(services.map(({ name }) => name)) };
+}
+
+/** The error of a command that works on one service, with its name. */
+export class ServiceFailure extends Error {
+  constructor(
+    readonly service: string,
+    override readonly cause: unknown,
+  ) {
+    super(`${service} failed`);
+  }
+}
+
+/**
+ * Runs `work` on the database of one service. An error names the service, as in a run over the fleet.
+ * @throws {SuiteError} `USAGE.UNKNOWN_SERVICE`, and those of {@link openSuite}
+ * @throws {ServiceFailure}
+ */
+export async function withTarget<Result>(
+  context: CommandContext,
+  service: string,
+  work: (target: Target, suite: Suite) => Promise<Result>,
+): Promise<Result> {
+  const suite = await openSuite(context, { service: [service] });
+  const { openTargets } = await import('../operations/targets.js');
+  try {
+    const [target] = await openTargets(suite.settings, suite.services, context.log, context.signal);
+    if (target === undefined) throw new Error('the service was selected but has no target');
+    return await work(target, suite);
+  } catch (error) {
+    throw new ServiceFailure(service, error);
+  }
 }
 
 /** A parser for commander that accepts whole numbers from `least` to `most`, which is without a limit by default. */

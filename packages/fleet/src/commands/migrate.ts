@@ -6,7 +6,7 @@ import type { MigratedService, MigrateOptions } from '../operations/migrations/m
 import type { Resolution } from '../operations/migrations/resolve';
 import type { Target } from '../operations/targets';
 import type { CommandContext, CommandResult, Register } from './command';
-import { type FleetFlags, openSuite, parseWhole, withFleetFlags, withJson } from './command';
+import { type FleetFlags, openSuite, parseWhole, withFleetFlags, withJson, withTarget } from './command';
 import { type ConsentFlags, requireConsent, withConfirm } from './consent';
 import { EXIT_FOUND, exitCodeOfRows } from './exit-codes';
 
@@ -55,15 +55,16 @@ const registerNew: Register = (migrate, execute) => {
     .action(
       execute(
         async (context, service: string, slug: string, flags: { readonly why?: string }): Promise<CommandResult> => {
-          const target = await oneTarget(context, service);
           const { readSchemaModel } = await import('../schema/schema-model.js');
           const { writeMigrations } = await import('../operations/migrations/new-migration.js');
           const { newText } = await import('../render/migrations.js');
-          // A schema that does not parse is reported here with file and line.
-          await readSchemaModel([target.service], { references: 'unchecked' });
-          const request = { slug, why: flags.why ?? slug.replaceAll('_', ' '), now: new Date() };
-          const migrations = await writeMigrations(target, request);
-          return { data: { ok: true, migrations }, text: newText(service, migrations) };
+          return withTarget(context, service, async (target) => {
+            // A schema that does not parse is reported here with file and line.
+            await readSchemaModel([target.service], { references: 'unchecked' });
+            const request = { slug, why: flags.why ?? slug.replaceAll('_', ' '), now: new Date() };
+            const migrations = await writeMigrations(target, request);
+            return { data: { ok: true, migrations }, text: newText(service, migrations) };
+          });
         },
       ),
     );
@@ -242,9 +243,10 @@ const registerResolve: Register = (migrate, execute) => {
     .action(
       execute(
         async (context, how: Resolution, service: string, name: string, flags: RunFlags): Promise<CommandResult> => {
-          const target = await oneTarget(context, service);
           const { resolveTarget } = await import('../operations/migrations/resolve.js');
-          await resolveTarget(target, name, how, milliseconds(flags.runnerTimeout));
+          await withTarget(context, service, (target) =>
+            resolveTarget(target, name, how, milliseconds(flags.runnerTimeout)),
+          );
           return { data: { ok: true, service, migration: name, how }, text: `${service}: ${name} recorded as ${how}` };
         },
       ),
@@ -257,15 +259,15 @@ const registerBaseline: Register = (migrate, execute) => {
     .option('--to <migration>', 'only the migrations up to this one')
     .action(
       execute(async (context, service: string, flags: RunFlags): Promise<CommandResult> => {
-        const { settings } = await openSuite(context, {});
-        const target = await oneTarget(context, service);
         const { openCredentials } = await import('../config/credentials.js');
         const { baselineTarget } = await import('../operations/migrations/resolve.js');
-        const migrations = await baselineTarget(target, {
-          to: flags.to,
-          runnerTimeoutMs: milliseconds(flags.runnerTimeout),
-          passwordOf: await openCredentials(settings.home),
-        });
+        const migrations = await withTarget(context, service, async (target, { settings }) =>
+          baselineTarget(target, {
+            to: flags.to,
+            runnerTimeoutMs: milliseconds(flags.runnerTimeout),
+            passwordOf: await openCredentials(settings.home),
+          }),
+        );
         const text = `${service}: recorded as applied: ${migrations.join(', ') || 'no migration'}`;
         return { data: { ok: true, service, migrations }, text };
       }),
@@ -390,10 +392,4 @@ async function destinationsOf(
   if (flags.to === undefined) return targets.map((target) => ({ target }));
   const { findDestinations } = await import('../operations/migrations/destination.js');
   return findDestinations(settings.root, targets, flags.to);
-}
-
-async function oneTarget(context: CommandContext, service: string): Promise<Target> {
-  const [target] = await targetsOf(context, { service: [service] });
-  if (target === undefined) throw new Error(`the service ${service} was selected but has no target`);
-  return target;
 }

@@ -47,7 +47,7 @@ async function studio(context: CommandContext, flags: StudioFlags) {
   const targets = await openTargets(settings, services, log, signal);
   const checked = await checkMigrated(targets, { signal });
   for (const row of checked) {
-    if (row.state === 'failed') log(`warning: ${row.service}: ${row.error.message}; ${row.error.next ?? ''}`);
+    if (row.state === 'failed') log(`warning: ${row.service}: ${row.error.message}. ${row.error.next ?? ''}`);
   }
   await runStudio({
     ...{ settings, allServices, targets, host, ports, password, open, write, reveal, environment, signal, log },

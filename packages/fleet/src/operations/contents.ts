@@ -43,9 +43,12 @@ export type DatabaseContents =
   | { readonly target: Target; readonly tables: number; readonly rows: number | undefined }
   | { readonly target: Target; readonly error: string };
 
-/** Counts the tables and rows of each database, within seconds. `rows` is undefined where the count took too long. */
+/**
+ * Counts the tables and rows of each database, within seconds. `rows` is undefined where the count took too long. Databases
+ * that do not exist are left out.
+ */
 export async function readContents(targets: readonly Target[]): Promise<readonly DatabaseContents[]> {
-  return Promise.all(
+  const all = await Promise.all(
     targets.map((target) =>
       withClient(target.admin, async (client): Promise<DatabaseContents> => {
         const { rows } = await client.query<{ tables: readonly EstimatedTable[] | null }>(
@@ -61,9 +64,13 @@ export async function readContents(targets: readonly Target[]): Promise<readonly
         await client.query('ROLLBACK');
         const sum = counts && Object.values(counts).reduce((total, count) => total + count, 0);
         return { target, tables: tables.length, rows: sum };
-      }).catch((error: unknown): DatabaseContents => ({ target, error: toSuiteError(error).message })),
+      }).catch((error: unknown): DatabaseContents | undefined => {
+        const { code, message } = toSuiteError(error);
+        return code === 'SERVER.NO_DATABASE' ? undefined : { target, error: message };
+      }),
     ),
   );
+  return all.filter((contents) => contents !== undefined);
 }
 
 /** The sums over databases; `rows` is undefined if the rows of one of them are not known. */
