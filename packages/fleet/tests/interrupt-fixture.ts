@@ -27,8 +27,8 @@ export interface BlockableFleet {
   readonly sql: (service: string, sql: string) => Promise<readonly Record<string, unknown>[]>;
   /** Resolves when a session of the program waits for the gate or for a lock; rejects when the program ends before. */
   readonly untilBlocked: (program: Program) => Promise<void>;
-  /** Resolves when no session of `azora-db` is left. */
-  readonly untilQuiet: () => Promise<void>;
+  /** The pid of a program under a terminal. */
+  readonly pidOf: (terminal: Terminal) => Promise<number>;
   /** Scratch databases and unfinished sets. */
   readonly leftOvers: () => Promise<readonly string[]>;
 }
@@ -64,7 +64,10 @@ async function givenBlockableFleet(): Promise<BlockableFleet> {
     fleet,
     gate,
     open: (...args) =>
-      openTerminal([process.execPath, BIN, ...args], { cwd: fleet.root, env: { PATH, HOME, ...fleet.environment } }),
+      openTerminal(['sh', '-c', 'echo pid $$; exec "$@"', 'sh', process.execPath, BIN, ...args], {
+        cwd: fleet.root,
+        env: { PATH, HOME, ...fleet.environment },
+      }),
     sql: (service, sql) => rowsOf(fleet.target(service).admin, sql),
     untilBlocked: async ({ ended, output }) => {
       let hasEnded = false;
@@ -76,7 +79,10 @@ async function givenBlockableFleet(): Promise<BlockableFleet> {
         return (await count("wait_event IN ('PgSleep', 'relation')")) > 0;
       });
     },
-    untilQuiet: () => until(async () => (await count('true')) === 0),
+    pidOf: async ({ output, waitFor }) => {
+      await waitFor(/^pid \d+/);
+      return Number(/^pid (\d+)/.exec(output())?.[1]);
+    },
     leftOvers: async () => {
       const pattern = quoteLiteral(`${prefix}%\\_\\_scratch\\_%`);
       const databases = await rowsOf(server, `SELECT datname::text FROM pg_database WHERE datname LIKE ${pattern}`);

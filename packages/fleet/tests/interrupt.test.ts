@@ -1,7 +1,9 @@
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
+import { readFile } from 'node:fs/promises';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { CTRL_C } from '@azora/db-testkit';
+import { processStart } from '../src/system/processes';
 import { removeFleets } from './fleet-fixture';
 import {
   BIN,
@@ -83,13 +85,15 @@ describe('a command under a terminal, interrupted in its middle', () => {
   it('stops at a safe point when its terminal is closed', async () => {
     const release = await closeGate(given);
     const terminal = given.open('backup', 'verify');
+    const pid = await given.pidOf(terminal);
     try {
       await given.untilBlocked(terminal);
-      await terminal.close();
+      // The kernel sends SIGHUP, and each write fails from now on.
+      process.kill(await parentOf(pid), 'SIGKILL');
     } finally {
       await release();
     }
-    await given.untilQuiet();
+    while ((await processStart(pid)) !== undefined) await sleep(20);
 
     expect(await given.leftOvers()).toEqual([]);
   });
@@ -147,3 +151,9 @@ describe('a command under a terminal, interrupted in its middle', () => {
     }
   });
 });
+
+/** The parent of a process; for a program under a pseudo-terminal, the process that holds the terminal. */
+async function parentOf(pid: number): Promise<number> {
+  const stat = await readFile(`/proc/${pid}/stat`, 'utf8');
+  return Number(stat.slice(stat.lastIndexOf(')')).split(' ')[2]);
+}
