@@ -20,7 +20,7 @@ const UNCHANGED: Remains = { left: 'Nothing was changed.' };
 const SCRATCH_ONLY: Remains = { left: 'Nothing was changed. The scratch databases were dropped.', litters: true };
 
 /** By the words of the command. A command that is not listed only reads, or does its work in one step. */
-const REMAINS: Readonly<Record<string, Remains>> = {
+export const REMAINS: Readonly<Record<string, Remains>> = {
   setup: { left: 'Databases, migrations and rows that are done stay. The next run does the rest.', litters: true },
   seed: { left: seedLeft },
   reset: { left: 'A dropped database may not have been created again; "npx azora-db setup" creates it.' },
