@@ -68,7 +68,7 @@ describe('a command under a terminal, interrupted in its middle', () => {
     }
   });
 
-  it('asks before a restore: Ctrl-C interrupts, and the end of the input is no answer', async () => {
+  it('asks before a restore: Ctrl-C interrupts, and the end of the input counts as a refusal', async () => {
     const first = given.open('restore', 'latest');
     await first.waitFor(/to continue: /);
     first.type(CTRL_C);
