@@ -4,7 +4,7 @@ import { countsText } from '../render/fleet';
 /** What a command leaves when it is interrupted. */
 interface Remains {
   /** The state of the databases and files after a stop at a safe point, in full sentences. */
-  readonly left: string;
+  readonly left: string | ((args: readonly string[]) => string);
   /** Whether an immediate stop can leave scratch databases or unfinished files. */
   readonly litters?: true;
   /** The command that continues; without it, the same command again. */
@@ -20,9 +20,9 @@ const UNCHANGED: Remains = { left: 'Nothing was changed.' };
 const SCRATCH_ONLY: Remains = { left: 'Nothing was changed. The scratch databases were dropped.', litters: true };
 
 /** By the words of the command. A command that is not listed only reads, or does its work in one step. */
-const REMAINS: Readonly<Record<string, Remains>> = {
+export const REMAINS: Readonly<Record<string, Remains>> = {
   setup: { left: 'Databases, migrations and rows that are done stay. The next run does the rest.', litters: true },
-  seed: { left: 'Rows that were inserted stay, and unfinished transactions were rolled back.' },
+  seed: { left: seedLeft },
   reset: { left: 'A dropped database may not have been created again; "npx azora-db setup" creates it.' },
   generate: { left: 'Some clients may be missing or old.' },
   docs: { left: 'Some documents may be old. The scratch databases were dropped.', litters: true },
@@ -49,6 +49,11 @@ const REMAINS: Readonly<Record<string, Remains>> = {
   'server start': { left: 'A server may still be starting; "npx azora-db server status" shows it.' },
   'server stop': { left: 'A server may still be stopping; "npx azora-db server status" shows it.' },
 };
+
+function seedLeft(args: readonly string[]): string {
+  const left = 'Rows that were inserted stay, and unfinished transactions were rolled back.';
+  return args.includes('--reset') ? `${left} Tables that were emptied stay empty until the next seed.` : left;
+}
 
 /** With --to, the same command does the rest. By steps, it would revert more where it is done already. */
 function nextDown(args: readonly string[], services: readonly InterruptedService[]): string {
@@ -116,7 +121,8 @@ export function describeInterruption(
   const isComplete = succeeded && services.every(({ state }) => state === 'done');
   if (isComplete) return { isComplete, services, left: 'The command had done all of its work.', next: null };
   const { left = '', next } = REMAINS[command] ?? {};
-  return { isComplete, services, left, next: next?.(args, services) ?? commandLine(args) };
+  const state = typeof left === 'string' ? left : left(args);
+  return { isComplete, services, left: state, next: next?.(args, services) ?? commandLine(args) };
 }
 
 /** The summary of an interrupted command, and the next command as a person can type it. */

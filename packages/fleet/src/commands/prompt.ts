@@ -11,7 +11,10 @@ export async function ask(question: string, signal: AbortSignal): Promise<string
   const lines = createInterface({ input: process.stdin, output: process.stderr });
   const answer = new Promise<string | undefined>((resolve) => {
     // While the question is open, the terminal passes Ctrl-C on as a character.
-    lines.once('SIGINT', () => process.kill(process.pid, 'SIGINT'));
+    lines.once('SIGINT', () => {
+      process.stderr.write('\n');
+      process.kill(process.pid, 'SIGINT');
+    });
     lines.once('close', () => resolve(undefined));
     // The terminal was closed.
     process.stdin.once('error', () => lines.close());
@@ -20,8 +23,8 @@ export async function ask(question: string, signal: AbortSignal): Promise<string
   });
   try {
     const text = await answer;
-    if (text === undefined) process.stderr.write('\n');
     signal.throwIfAborted();
+    if (text === undefined) process.stderr.write('\n');
     return text;
   } finally {
     lines.close();

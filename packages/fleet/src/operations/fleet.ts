@@ -66,7 +66,7 @@ export async function eachService<Item extends { readonly service: Service }, Da
 /** Whether the error only says that the work stopped because the signal was aborted. */
 export function isInterruption(error: unknown, signal: AbortSignal | undefined): boolean {
   if (signal?.aborted !== true) return false;
-  // Node's own functions throw an error of theirs, whose cause is the reason.
+  // A function of Node throws its own AbortError, whose cause is the reason.
   return error === signal.reason || (error instanceof Error && error.cause === signal.reason);
 }
 

@@ -62,7 +62,7 @@ export async function runSeed(
   options: RunOptions & Pick<SeedOptions, 'root' | 'environment'>,
 ): Promise<SeedReport['rows']> {
   const entry = path.join(options.root, 'prisma', 'dist', 'seed.js');
-  if (!existsSync(entry)) {
+  if (options.signal?.aborted !== true && !existsSync(entry)) {
     throw new SuiteError('SEED.NOT_BUILT', 'The seed is not built', {
       kind: 'configuration',
       next: 'Run "npm run build"',

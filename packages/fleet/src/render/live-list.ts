@@ -119,7 +119,7 @@ export class LiveList {
 
   private colored(color: Mark['color'], text: string): string {
     // Respects NO_COLOR and FORCE_COLOR.
-    return this.stream.hasColors() ? styleText(color, text) : text;
+    return this.stream.hasColors() ? styleText(color, text, { validateStream: false }) : text;
   }
 }
 

@@ -28,7 +28,7 @@ export interface StartCompanionOptions extends CompanionOptions {
   /** The environment of the command; the companion gets the few variables that every program needs. */
   readonly environment?: Environment | undefined;
   readonly readyTimeoutMs?: number;
-  /** Once aborted, the call no longer waits for the companion, which may go on starting. */
+  /** Once aborted, the call no longer waits for the companion, which may continue to start. */
   readonly signal?: AbortSignal | undefined;
 }
 

@@ -20,7 +20,7 @@ export interface StartOptions {
   readonly onProgress?: ((line: string) => void) | undefined;
   /** How long a server may recover before the start fails. */
   readonly readyTimeoutMs?: number;
-  /** Once aborted, the call no longer waits for the server, which may go on starting. */
+  /** Once aborted, the call no longer waits for the server, which may continue to start. */
   readonly signal?: AbortSignal | undefined;
 }
 
