@@ -2,9 +2,11 @@ import { createHash } from 'node:crypto';
 import { chmod, readdir, readFile, realpath, stat } from 'node:fs/promises';
 import path from 'node:path';
 import { makeDirectory, replaceFile } from '../../system/atomic-files';
+import { identityOf, identityText } from '../../system/directory-identity';
 import { isFileError } from '../../system/system-errors';
-import { type Account, canEnter, giveTo, isRoot } from './account';
+import { type Account, canEnter, giveTo, giveTree, isRoot, newAccount } from './account';
 import { foreignData, homeUnusable } from './errors';
+import { belongsToOther } from './ownership';
 
 /** The files of one embedded server. */
 export interface Place {
@@ -44,7 +46,12 @@ export async function locatePlace(home: string): Promise<Place> {
     if (error.code === 'ENOENT') return '';
     throw homeUnusable(home, error);
   });
-  return placeIn(pointer.trim() === '' ? await realpath(home).catch(() => home) : pointer.trim());
+  if (pointer.trim() !== '') {
+    const place = placeIn(pointer.trim());
+    // A copied checkout has the pointer of the original.
+    if (!(await belongsToOther(place, home))) return place;
+  }
+  return placeIn(await realpath(home).catch(() => home));
 }
 
 /**
@@ -62,11 +69,17 @@ export async function findPlace(home: string): Promise<Place | undefined> {
 
 /**
  * The account that owns the server's data and must run it. Undefined stands for the user of the command.
- * @throws {SuiteError} `EMBEDDED.FOREIGN_DATA`
+ * @throws {SuiteError} `EMBEDDED.FOREIGN_DATA`, `EMBEDDED.NO_ACCOUNT`
  */
 export async function ownerOf(place: Place): Promise<Account | undefined> {
   if (process.getuid === undefined) return undefined;
   const { uid, gid } = await stat(place.data);
+  if (isRoot() && uid === 0) {
+    // A copy that root made with cp -r. PostgreSQL refuses to run as root.
+    const account = await newAccount();
+    if (account !== undefined) await giveTree(account, place.directory);
+    return account;
+  }
   if (isRoot()) return { uid, gid };
   if (uid !== process.getuid()) throw foreignData(place.directory);
   return undefined;
@@ -106,8 +119,11 @@ async function openForPassing(home: string): Promise<void> {
 
 /** Derives its name from the home's path, so that two commands at once, and one after a lost pointer, find the same. */
 async function systemBase(home: string, real: string, account: Account): Promise<string> {
-  const name = createHash('sha256').update(real).digest('hex').slice(0, HASH_LENGTH);
-  const base = path.join(SYSTEM_DIRECTORY, name);
+  const nameOf = (text: string) => createHash('sha256').update(text).digest('hex').slice(0, HASH_LENGTH);
+  const usual = path.join(SYSTEM_DIRECTORY, nameOf(real));
+  // The former home of this path may have been moved elsewhere with its server.
+  const isTaken = await belongsToOther(placeIn(usual), real);
+  const base = isTaken ? path.join(SYSTEM_DIRECTORY, nameOf(identityText(await identityOf(real)))) : usual;
   await makeDirectory(SYSTEM_DIRECTORY, 0o711);
   await makeDirectory(base, 0o700);
   await giveTo(account, base);
