@@ -1,29 +1,11 @@
-import { readFile, rm } from 'node:fs/promises';
+import { rm } from 'node:fs/promises';
 import path from 'node:path';
 import { replaceFile } from '../../system/atomic-files';
-import {
-  type DirectoryIdentity,
-  identityOf,
-  identityText,
-  isSameDirectory,
-  parseIdentity,
-  stillExists,
-} from '../../system/directory-identity';
+import { type DirectoryIdentity, identityOf, identityText, isSameDirectory } from '../../system/directory-identity';
 import { runsIn } from '../../system/processes';
 import { homeUnusable } from './errors';
-import type { Place } from './place';
+import { OWNER, type Place, readOwner } from './place';
 import { readPidFile } from './postmaster';
-
-/** Which home a server belongs to. A checkout is moved or copied together with its home, and two homes must not share a server. */
-
-const OWNER = 'owner';
-
-/** Whether the server in the place belongs to another home, which still exists. */
-export async function belongsToOther({ directory }: Pick<Place, 'directory'>, home: string): Promise<boolean> {
-  const owner = await readOwner(directory);
-  if (owner === undefined || isSameDirectory(owner, await identityOf(home))) return false;
-  return stillExists(owner);
-}
 
 /**
  * Records that the server belongs to the home. The data of a copied checkout keeps nothing that leads to the server of the
@@ -32,7 +14,7 @@ export async function belongsToOther({ directory }: Pick<Place, 'directory'>, ho
  * @returns the path of the original home if its server was running while its data was copied; the copy may be damaged
  */
 export async function claimPlace(place: Place, home: string): Promise<string | undefined> {
-  const [owner, identity] = [await readOwner(place.directory), await identityOf(home)];
+  const [owner, identity] = [await readOwner(place), await identityOf(home)];
   if (owner?.inode === identity.inode && owner.path === identity.path) return undefined;
   let copiedFrom: string | undefined;
   if (owner !== undefined && !isSameDirectory(owner, identity)) {
@@ -51,8 +33,4 @@ export async function claimPlace(place: Place, home: string): Promise<string | u
 async function wasRunning(place: Place, original: DirectoryIdentity): Promise<boolean> {
   const found = await readPidFile(place);
   return found !== undefined && runsIn(found.pid, path.join(original.path, 'embedded', 'data'));
-}
-
-async function readOwner(directory: string): Promise<DirectoryIdentity | undefined> {
-  return parseIdentity(await readFile(path.join(directory, OWNER), 'utf8').catch(() => ''));
 }

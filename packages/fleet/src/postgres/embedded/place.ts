@@ -2,11 +2,17 @@ import { createHash } from 'node:crypto';
 import { chmod, readdir, readFile, realpath, stat } from 'node:fs/promises';
 import path from 'node:path';
 import { makeDirectory, replaceFile } from '../../system/atomic-files';
-import { identityOf, identityText } from '../../system/directory-identity';
+import {
+  type DirectoryIdentity,
+  identityOf,
+  identityText,
+  isSameDirectory,
+  parseIdentity,
+  stillExists,
+} from '../../system/directory-identity';
 import { isFileError } from '../../system/system-errors';
 import { type Account, canEnter, giveTo, giveTree, isRoot, newAccount } from './account';
 import { foreignData, homeUnusable } from './errors';
-import { belongsToOther } from './ownership';
 
 /** The files of one embedded server. */
 export interface Place {
@@ -23,6 +29,8 @@ export interface Place {
 const SYSTEM_DIRECTORY = '/var/lib/azora';
 const POINTER = 'embedded.location';
 const HASH_LENGTH = 16;
+/** Names the home to which the server belongs. A checkout is moved or copied with its home, and two homes must not share a server. */
+export const OWNER = 'owner';
 /** The names of files that the suite creates in a home. */
 const OURS = /^(credentials\.json|companion$|embedded|binaries-|pitr$)/;
 
@@ -52,6 +60,18 @@ export async function locatePlace(home: string): Promise<Place> {
     if (!(await belongsToOther(place, home))) return place;
   }
   return placeIn(await realpath(home).catch(() => home));
+}
+
+/** Whether the server in the place belongs to another home, which still exists. */
+async function belongsToOther(place: Place, home: string): Promise<boolean> {
+  const owner = await readOwner(place);
+  if (owner === undefined || isSameDirectory(owner, await identityOf(home))) return false;
+  return stillExists(owner);
+}
+
+/** The home to which the server belongs; undefined when it was not recorded. */
+export async function readOwner({ directory }: Place): Promise<DirectoryIdentity | undefined> {
+  return parseIdentity(await readFile(path.join(directory, OWNER), 'utf8').catch(() => ''));
 }
 
 /**
