@@ -11,6 +11,7 @@ import {
   setPassword,
   withRightsLock,
 } from '../postgres/roles';
+import { requireUsableServer } from '../postgres/server-requirements';
 import { appUrl, type Target } from './targets';
 
 export interface Provisioned {
@@ -27,7 +28,8 @@ const INVALID_PASSWORD = '28P01';
  */
 export async function provision(target: Target, passwordOf: PasswordOf): Promise<Provisioned> {
   const { service, database, role } = target;
-  const made = await withClient(target.maintenance, async (client) => {
+  const made = await withMaintenance(target, async (client) => {
+    await requireUsableServer(client);
     await requireExtensions(client, service.name, service.extensions);
     const createdRole = await createRole(client, role, passwordOf(role));
     const createdDatabase = target.server !== 'companion' && (await createDatabase(client, database));
@@ -39,6 +41,24 @@ export async function provision(target: Target, passwordOf: PasswordOf): Promise
   await withClient(target.admin, (client) => withRightsLock(client, () => restrictDatabase(client, database, role)));
   if (!made.createdRole) await ensurePassword(target, passwordOf);
   return made;
+}
+
+/** Connects to the database of the administrator's URL, which setup does not create. */
+async function withMaintenance<Result>(
+  { maintenance }: Target,
+  work: (client: ClientBase) => Promise<Result>,
+): Promise<Result> {
+  try {
+    return await withClient(maintenance, work);
+  } catch (error) {
+    if (!(error instanceof SuiteError) || error.code !== 'SERVER.NO_DATABASE') throw error;
+    throw new SuiteError(error.code, error.message, {
+      kind: error.kind,
+      why: `${maintenance.source} must name a database that exists, from which the others are created.`,
+      next: `Name the database postgres in ${maintenance.source}, which every server has`,
+      meta: error.meta,
+    });
+  }
 }
 
 /** Limits the role's sessions; changes nothing when all limits are set. */
