@@ -12,6 +12,10 @@ export interface DatabaseUrl {
 }
 
 const DEFAULT_PORT = 5432;
+const LAST_PORT = 65_535;
+const BAD_PORT = `Its port is not a number from 1 to ${LAST_PORT}.`;
+/** A URL with such a port does not parse if the number is too large. */
+const PORT_OF_AUTHORITY = /^\w+:\/\/[^/?#]+:\d{5,}(?:[/?#]|$)/;
 
 // Parsing normalizes a URL's path: /. and /.. , escaped or not, would silently become no database at all, and PostgreSQL
 // would connect to the database that has the name of the user.
@@ -27,7 +31,7 @@ export function parseDatabaseUrl(text: string, source: string): DatabaseUrl {
     throw badUrl(source, why);
   };
   if (text.trim() === '') return reject('It is empty.');
-  if (!URL.canParse(text)) return reject('It is not a valid URL.');
+  if (!URL.canParse(text)) return reject(parseProblem(text));
   if (DOT_DATABASE.test(text)) return reject(NO_DOT_DATABASE);
   const url = new URL(text);
   if (url.protocol !== 'postgresql:' && url.protocol !== 'postgres:') {
@@ -44,8 +48,9 @@ export function parseDatabaseUrl(text: string, source: string): DatabaseUrl {
     return reject('It contains a % that does not start a %XX escape.');
   }
   if (database.includes('/')) return reject('Its path contains more than a database name.');
-  const port = url.searchParams.get('port') ?? url.port;
-  return { href: url.href, source, host, port: port === '' ? DEFAULT_PORT : Number(port), user, database };
+  const port = readPort(url.searchParams.get('port') ?? url.port);
+  if (port === undefined) return reject(BAD_PORT);
+  return { href: url.href, source, host, port, user, database };
 }
 
 /**
@@ -69,6 +74,15 @@ export function redactUrl(url: DatabaseUrl): string {
   const name = url.host.includes(':') ? `[${url.host}]` : url.host;
   const host = url.host.startsWith('/') ? `socket ${url.host}` : `${name}:${url.port}`;
   return `${url.user === '' ? '' : `${url.user}@`}${host}/${url.database}`;
+}
+
+function parseProblem(text: string): string {
+  return PORT_OF_AUTHORITY.test(text) ? BAD_PORT : 'It is not a valid URL.';
+}
+
+function readPort(text: string): number | undefined {
+  const port = text === '' ? DEFAULT_PORT : Number(text);
+  return /^\d*$/.test(text) && port >= 1 && port <= LAST_PORT ? port : undefined;
 }
 
 function badUrl(source: string, why: string): SuiteError {

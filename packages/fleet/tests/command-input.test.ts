@@ -65,6 +65,7 @@ async function codesOf(args: readonly string[], variables: Readonly<Record<strin
     const context = {
       workingDirectory: CHECKOUT,
       environment: readEnvironment(CHECKOUT, environment),
+      args,
       // The studio would serve until Ctrl-C.
       signal: args[0] === 'studio' ? AbortSignal.abort() : new AbortController().signal,
       progress: () => undefined,
@@ -175,7 +176,7 @@ describe('a value that a variable cannot have is never an internal error', () =>
   it('of .env, which is a directory', async () => {
     mkdirSync(path.join(CHECKOUT, '.env'));
 
-    expect(await codesOf(['status'])).toBe('CONFIG.UNREADABLE_ENV');
+    expect(await codesOf(['status'])).toBe('CONFIG.BAD_ENV_FILE');
     rmSync(path.join(CHECKOUT, '.env'), { recursive: true });
   });
 });

@@ -1,4 +1,4 @@
-import { findDatabaseError, redactedCause } from '@azora/db-core/database-errors';
+import { causesOf, findDatabaseError, redactedCause } from '@azora/db-core/database-errors';
 import { SuiteError } from '@azora/db-core/errors';
 import { type DatabaseUrl, redactUrl } from '@azora/db-core/url';
 import { Client } from 'pg';
@@ -6,16 +6,19 @@ import { Client } from 'pg';
 const CONNECT_TIMEOUT_MS = 5_000;
 const NO_SUCH_DATABASE = '3D000';
 
+/** PostgreSQL starts, stops or recovers, or all of its connections are in use. */
+const NOT_NOW = /^(57P0.|53...)$/;
+/** Node's codes for a certificate that it does not accept, and for a handshake that fails. */
+const TLS_CODE = /CERT|SIGNATURE|^ERR_TLS|^ERR_SSL|^EPROTO$/;
+const NO_TLS = 'The server does not support SSL connections';
+
 /**
  * Connects, runs `work`, and disconnects in every case.
- * @throws {SuiteError} `SERVER.UNREACHABLE`, `SERVER.NO_DATABASE`, `SERVER.REFUSED` (bad password, no such role)
+ * @throws {SuiteError} `SERVER.UNREACHABLE`, `SERVER.NO_DATABASE`, `SERVER.REFUSED` (no or bad password, no such role),
+ * `SERVER.TLS_FAILED`, `CONFIG.BAD_URL` for a parameter that the driver rejects
  */
 export async function withClient<Result>(url: DatabaseUrl, work: (client: Client) => Promise<Result>): Promise<Result> {
-  const client = new Client({
-    connectionString: url.href,
-    connectionTimeoutMillis: CONNECT_TIMEOUT_MS,
-    application_name: 'azora-db',
-  });
+  const client = newClient(url);
   // When the server dies, the client also emits an error; the query that was running reports it.
   client.on('error', () => undefined);
   try {
@@ -30,6 +33,29 @@ export async function withClient<Result>(url: DatabaseUrl, work: (client: Client
   }
 }
 
+/** The driver reads the files of `sslrootcert` and the like here. */
+function newClient(url: DatabaseUrl): Client {
+  try {
+    return new Client({
+      connectionString: url.href,
+      connectionTimeoutMillis: CONNECT_TIMEOUT_MS,
+      application_name: 'azora-db',
+    });
+  } catch (error) {
+    throw new SuiteError('CONFIG.BAD_URL', `A parameter of ${url.source} cannot be used`, {
+      kind: 'configuration',
+      why: `${messageOf(error)}.`,
+      next: `Correct the parameters after the ? in ${url.source}`,
+      meta: { source: url.source },
+    });
+  }
+}
+
+function messageOf(error: unknown): string {
+  const [{ message, code } = { message: '', code: '' }] = causesOf(error);
+  return message || code || 'The connection failed';
+}
+
 function connectionError(url: DatabaseUrl, cause: unknown): SuiteError {
   const found = findDatabaseError(cause);
   const where = redactUrl(url);
@@ -40,16 +66,47 @@ function connectionError(url: DatabaseUrl, cause: unknown): SuiteError {
       meta: { source: url.source, sqlState: found.sqlState },
     });
   }
+  if (found !== undefined && NOT_NOW.test(found.sqlState)) {
+    return new SuiteError('SERVER.UNREACHABLE', `The server accepts no connection to ${where} now`, {
+      why: `${found.message} (SQLSTATE ${found.sqlState}).`,
+      next: 'Run the command again later',
+      meta: { source: url.source, sqlState: found.sqlState, outcome: 'not-sent' },
+    });
+  }
   if (found !== undefined) {
+    const needsTls = found.message.includes('no encryption');
     return new SuiteError('SERVER.REFUSED', `The server refused the connection to ${where}`, {
       kind: 'configuration',
       why: `${found.message} (SQLSTATE ${found.sqlState}).`,
-      next: `Check the user, password and database in ${url.source}`,
+      next: needsTls
+        ? `Add ?sslmode=require to ${url.source}`
+        : `Check the user, password and database in ${url.source}`,
       meta: { source: url.source, sqlState: found.sqlState },
     });
   }
+  const message = messageOf(cause);
+  if (message.includes('client password must be a')) {
+    return new SuiteError('SERVER.REFUSED', `The server refused the connection to ${where}`, {
+      kind: 'configuration',
+      why: `The server asks for a password, and ${url.source} contains none.`,
+      next: `Add the password to ${url.source}: postgresql://user:password@host:port/database`,
+      meta: { source: url.source },
+    });
+  }
+  if (message === NO_TLS || [...causesOf(cause)].some(({ code }) => TLS_CODE.test(code))) {
+    return new SuiteError('SERVER.TLS_FAILED', `No encrypted connection to ${where} was possible`, {
+      kind: 'configuration',
+      why: `${message}.`,
+      next:
+        message === NO_TLS
+          ? `Turn on ssl on the server, or remove sslmode from ${url.source}`
+          : `Add sslrootcert=<file> to ${url.source}, or use sslmode=no-verify if you trust the network`,
+      meta: { source: url.source },
+      cause: redactedCause(cause),
+    });
+  }
   return new SuiteError('SERVER.UNREACHABLE', `No PostgreSQL server answers at ${where}`, {
-    why: cause instanceof Error ? `${cause.message || cause.name}.` : 'The connection failed.',
+    why: `${message}.`,
     next: `Start the server, or correct ${url.source}`,
     meta: { source: url.source, outcome: 'not-sent' },
     cause: redactedCause(cause),

@@ -3,7 +3,7 @@ import path from 'node:path';
 import { parseEnv } from 'node:util';
 import { type DatabaseUrl, parseDatabaseUrl, SuiteError } from '@azora/db-core';
 import type { Environment } from '../system/child-environment';
-import { reasonOf } from '../system/system-errors';
+import { codeOf, reasonOf } from '../system/system-errors';
 import { MANIFEST_PREFIX, type Service } from './registry';
 
 /** The settings of a command, parsed once from the environment and `.env`. */
@@ -57,7 +57,7 @@ export function urlVariable(service: string): string {
 
 /**
  * The variables of `.env` in the checkout and of the environment, which takes precedence. Empty variables are unset.
- * @throws {SuiteError} `CONFIG.UNREADABLE_ENV`
+ * @throws {SuiteError} `CONFIG.BAD_ENV_FILE`
  */
 export function readEnvironment(root: string, environment: Environment): Environment {
   const file = path.join(root, '.env');
@@ -68,18 +68,26 @@ export function readEnvironment(root: string, environment: Environment): Environ
   return Object.fromEntries(set);
 }
 
+/** A variable that is not read would silently select another server. */
 function readEnvFile(file: string): string {
+  let text: string;
   try {
-    return readFileSync(file, 'utf8');
+    text = new TextDecoder('utf-8', { fatal: true }).decode(readFileSync(file));
   } catch (error) {
-    throw new SuiteError('CONFIG.UNREADABLE_ENV', `${file} cannot be read`, {
-      kind: 'configuration',
-      why: `${reasonOf(error)}.`,
-      next: 'Make it a file that the user of this command can read, or remove it',
-      meta: { file },
-      cause: error,
-    });
+    const isText = codeOf(error) === 'ERR_ENCODING_INVALID_ENCODED_DATA';
+    throw badEnvFile(file, isText ? 'It is not UTF-8 text' : reasonOf(error));
   }
+  if (text.includes('\0')) throw badEnvFile(file, 'It contains NUL, as text in UTF-16 does');
+  return text;
+}
+
+function badEnvFile(file: string, reason: string): SuiteError {
+  return new SuiteError('CONFIG.BAD_ENV_FILE', `${file} cannot be read`, {
+    kind: 'configuration',
+    why: `${reason}.`,
+    next: 'Make it a readable file in UTF-8 with lines such as NAME=value, or remove it',
+    meta: { file },
+  });
 }
 
 /**

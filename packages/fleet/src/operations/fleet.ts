@@ -2,6 +2,7 @@ import os from 'node:os';
 import { connectionFailure, findDatabaseError, redactedCause, SuiteError } from '@azora/db-core';
 import pMap from 'p-map';
 import type { Service } from '../config/registry';
+import { READ_ONLY, readOnlyServer } from '../postgres/server-requirements';
 
 /** The outcome of a run for one service. */
 export type ServiceRow<Data> =
@@ -84,7 +85,8 @@ export function countOf(number: number, noun: string): string {
 
 /**
  * Converts an unknown error: a connection that failed becomes `SERVER.UNREACHABLE` when nothing was sent, and
- * `DATABASE.CONNECTION_LOST` when the outcome is unknown; an error of PostgreSQL becomes `DATABASE.FAILED` with its SQLSTATE;
+ * `DATABASE.CONNECTION_LOST` when the outcome is unknown; a write to a read-only server becomes `SERVER.READ_ONLY`; another
+ * error of PostgreSQL becomes `DATABASE.FAILED` with its SQLSTATE;
  * any other error becomes `INTERNAL`, a bug.
  */
 export function toSuiteError(error: unknown): SuiteError {
@@ -93,6 +95,7 @@ export function toSuiteError(error: unknown): SuiteError {
   const failure = connectionFailure(error);
   if (failure !== undefined) return connectionError(failure, error, message);
   const found = findDatabaseError(error);
+  if (found?.sqlState === READ_ONLY) return readOnlyServer(found.message);
   if (found !== undefined) {
     return new SuiteError('DATABASE.FAILED', found.message, {
       why: `PostgreSQL returned SQLSTATE ${found.sqlState}.`,

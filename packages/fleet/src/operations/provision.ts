@@ -11,6 +11,7 @@ import {
   setPassword,
   withRightsLock,
 } from '../postgres/roles';
+import { requireUsableServer } from '../postgres/server-requirements';
 import { appUrl, type Target } from './targets';
 
 export interface Provisioned {
@@ -34,7 +35,8 @@ export async function provision(target: Target, passwordOf: PasswordOf): Promise
 /** Provisions a database whose contents are known to be the service's own. @throws {SuiteError} `SERVER.…` */
 export async function provisionAdopted(target: Target, passwordOf: PasswordOf): Promise<Provisioned> {
   const { service, database, role } = target;
-  const made = await withClient(target.maintenance, async (client) => {
+  const made = await withMaintenance(target, async (client) => {
+    await requireUsableServer(client);
     await requireExtensions(client, service.name, service.extensions);
     const createdRole = await createRole(client, role, passwordOf(role));
     const createdDatabase = target.server !== 'companion' && (await createDatabase(client, database));
@@ -61,6 +63,24 @@ async function refuseForeignDatabase({ admin, service }: Target): Promise<void> 
 /** Whether the connection failed because a killed server left the database incomplete; it is created again. */
 function isIncomplete(error: unknown): boolean {
   return error instanceof SuiteError && error.meta['sqlState'] === INVALID_DATABASE;
+}
+
+/** Connects to the database of the administrator's URL, which setup does not create. */
+async function withMaintenance<Result>(
+  { maintenance }: Target,
+  work: (client: ClientBase) => Promise<Result>,
+): Promise<Result> {
+  try {
+    return await withClient(maintenance, work);
+  } catch (error) {
+    if (!(error instanceof SuiteError) || error.code !== 'SERVER.NO_DATABASE') throw error;
+    throw new SuiteError(error.code, error.message, {
+      kind: error.kind,
+      why: `${maintenance.source} must name a database that exists, from which the others are created.`,
+      next: `Name the database postgres in ${maintenance.source}, which every server has`,
+      meta: error.meta,
+    });
+  }
 }
 
 /** Limits the role's sessions; changes nothing when all limits are set. */

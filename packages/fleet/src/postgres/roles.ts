@@ -1,11 +1,15 @@
-import { findDatabaseError, quoteIdentifier, quoteLiteral } from '@azora/db-core';
+import { findDatabaseError, quoteIdentifier, quoteLiteral, redactedCause, SuiteError } from '@azora/db-core';
 import type { ClientBase } from 'pg';
 import { scramVerifier } from './scram';
 
 const DUPLICATE_OBJECT = '42710';
 const UNIQUE_VIOLATION = '23505';
+const INSUFFICIENT_PRIVILEGE = '42501';
 
-/** Creates the login role when it is missing; true when this call created it. */
+/**
+ * Creates the login role when it is missing; true when this call created it.
+ * @throws {SuiteError} `SERVER.CANNOT_CREATE_ROLE`
+ */
 export async function createRole(client: ClientBase, role: string, password: string): Promise<boolean> {
   const found = await client.query('SELECT 1 FROM pg_roles WHERE rolname = $1', [role]);
   if (found.rowCount !== 0) return false;
@@ -18,7 +22,14 @@ export async function createRole(client: ClientBase, role: string, password: str
     const state = findDatabaseError(error)?.sqlState;
     // Another setup created it between the query and the statement.
     if (state === DUPLICATE_OBJECT || state === UNIQUE_VIOLATION) return false;
-    throw error;
+    if (state !== INSUFFICIENT_PRIVILEGE) throw error;
+    throw new SuiteError('SERVER.CANNOT_CREATE_ROLE', `The role ${role} could not be created`, {
+      kind: 'configuration',
+      why: 'The administrator of the URL has no CREATEROLE.',
+      next: 'Use an administrator role with CREATEROLE and CREATEDB',
+      meta: { role },
+      cause: redactedCause(error),
+    });
   }
 }
 

@@ -1,6 +1,7 @@
 import { readdir, readFile, rm, stat } from 'node:fs/promises';
 import path from 'node:path';
 import { createFile } from './atomic-files';
+import { identityOf, identityText, isSameDirectory, parseIdentity } from './directory-identity';
 import { processStart } from './processes';
 
 /** `host`: a server that runs on the directory's data. `command`: a command that works on the data of a stopped server. */
@@ -12,6 +13,8 @@ export interface LockOwner {
   readonly pid: number;
   /** Tells the process from a later one with the same pid. */
   readonly start: string;
+  /** The directory's path when it was locked; undefined for a version that did not record it. */
+  readonly directory: string | undefined;
 }
 
 /** `claim`: the name that versions before 0.2 use; a server that one of them started still owns its directory. */
@@ -33,6 +36,8 @@ const KEPT = 8;
  * Owners remove old lock files but keep the last few: a process that read the directory before those were made could
  * otherwise create a number that is free again. After creating its file it also reads the directory once more, and gives
  * way to a higher number.
+ *
+ * A lock file names its directory. In a copy of the directory it means nothing: its owner works on the original.
  */
 export async function lockDirectory(
   directory: string,
@@ -40,6 +45,7 @@ export async function lockDirectory(
   isAnswering: () => Promise<boolean>,
 ): Promise<string | undefined> {
   const start = (await processStart(process.pid)) ?? 'unknown';
+  const identity = identityText(await identityOf(directory));
   for (;;) {
     const newest = await newestLock(directory);
     if (newest !== undefined && (await isAlive(await readOwner(newest.file)))) return undefined;
@@ -47,7 +53,7 @@ export async function lockDirectory(
     if (await isAnswering()) return undefined;
     const number = (newest?.number ?? 0) + 1;
     const lock = path.join(directory, `lock.${number}`);
-    if (!(await createFile(lock, `${process.pid} ${start} ${kind}\n`))) continue;
+    if (!(await createFile(lock, `${process.pid} ${start} ${kind} ${identity}\n`))) continue;
     if ((await newestLock(directory))?.number === number) {
       await removeOldLocks(directory, number - KEPT);
       return lock;
@@ -82,9 +88,14 @@ async function newestLock(directory: string): Promise<{ readonly file: string; r
 
 async function readOwner(file: string): Promise<LockOwner | undefined> {
   const text = await readFile(file, 'utf8').catch(() => '');
-  const [, pid, start, kind] = /^(\d+) (\S+)(?: (host|command))?\n$/.exec(text) ?? [];
+  const [, pid, start, kind, named] = /^(\d+) (\S+)(?: (host|command))?(?: (\d+ \S+))?\n$/.exec(text) ?? [];
   if (pid === undefined || start === undefined) return undefined;
-  return { kind: kind === 'command' ? 'command' : 'host', pid: Number(pid), start };
+  const locked = named === undefined ? undefined : parseIdentity(named);
+  if (locked !== undefined) {
+    const identity = await identityOf(path.dirname(file)).catch(() => undefined);
+    if (identity === undefined || !isSameDirectory(locked, identity)) return undefined;
+  }
+  return { kind: kind === 'command' ? 'command' : 'host', pid: Number(pid), start, directory: locked?.path };
 }
 
 async function isAlive(owner: LockOwner | undefined): Promise<boolean> {

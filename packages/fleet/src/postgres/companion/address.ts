@@ -4,6 +4,7 @@ import os from 'node:os';
 import path from 'node:path';
 import { type DatabaseUrl, parseDatabaseUrl } from '@azora/db-core';
 import { replaceFile } from '../../system/atomic-files';
+import { identityOf, identityText, isSameDirectory, parseIdentity } from '../../system/directory-identity';
 
 /** The address on which a companion listens. */
 export type Address = { readonly socketDirectory: string } | { readonly port: number };
@@ -14,6 +15,7 @@ const SOCKET = '.s.PGSQL.5432';
 const PATH_LIMIT_BYTES = 103;
 const POINTER = 'socket-directory';
 const PORT_FILE = 'port';
+const FOREIGN = Symbol('foreign');
 
 /** The address of the directory's companion while it runs, otherwise its last address. */
 export async function readAddress(directory: string): Promise<Address | undefined> {
@@ -23,6 +25,7 @@ export async function readAddress(directory: string): Promise<Address | undefine
   }
   const pointer = await readPointer(directory);
   if (pointer === undefined) return { socketDirectory: directory };
+  if (pointer === FOREIGN) return undefined;
   return (await isOwn(pointer)) ? { socketDirectory: pointer } : undefined;
 }
 
@@ -65,8 +68,10 @@ export async function listenIn(directory: string, server: net.Server): Promise<A
     return { socketDirectory: directory };
   }
   const known = await readPointer(directory);
-  const socketDirectory = known !== undefined && (await isOwn(known)) ? known : await makeShort();
-  await replaceFile(path.join(directory, POINTER), `${socketDirectory}\n`);
+  const isKnown = known !== undefined && known !== FOREIGN && (await isOwn(known));
+  const socketDirectory = isKnown ? known : await makeShort();
+  const owner = identityText(await identityOf(directory));
+  await replaceFile(path.join(directory, POINTER), `${socketDirectory}\n${owner}\n`);
   if (await listenAt(server, { socketDirectory })) return { socketDirectory };
   throw new Error(`Cannot create a socket in ${socketDirectory}`);
 }
@@ -74,7 +79,9 @@ export async function listenIn(directory: string, server: net.Server): Promise<A
 /** Removes the directory below the system's temporary directory, if the companion has one. The companion must be stopped. */
 export async function removeSocketDirectory(directory: string): Promise<void> {
   const pointer = await readPointer(directory);
-  if (pointer !== undefined && (await isOwn(pointer))) await rm(pointer, { recursive: true, force: true });
+  // The directory of a copy's pointer belongs to the original.
+  if (pointer === undefined || pointer === FOREIGN) return;
+  if (await isOwn(pointer)) await rm(pointer, { recursive: true, force: true });
 }
 
 async function listenOnPort(directory: string, server: net.Server): Promise<Address> {
@@ -109,9 +116,14 @@ async function lastPort(directory: string): Promise<number> {
   return Number(await readFile(path.join(directory, PORT_FILE), 'utf8').catch(() => '0'));
 }
 
-async function readPointer(directory: string): Promise<string | undefined> {
+/** The directory of the socket; {@link FOREIGN} in a copy, whose pointer leads to the companion of the original. */
+async function readPointer(directory: string): Promise<string | typeof FOREIGN | undefined> {
   const text = await readFile(path.join(directory, POINTER), 'utf8').catch(() => '');
-  return text.trim() === '' ? undefined : text.trim();
+  const [pointer = '', named = ''] = text.split('\n');
+  if (pointer.trim() === '') return undefined;
+  const owner = parseIdentity(named);
+  const isCopy = owner !== undefined && !isSameDirectory(owner, await identityOf(directory));
+  return isCopy ? FOREIGN : pointer.trim();
 }
 
 async function makeShort(): Promise<string> {

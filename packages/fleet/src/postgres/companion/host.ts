@@ -1,13 +1,14 @@
-import { existsSync } from 'node:fs';
+import { existsSync, statSync } from 'node:fs';
 import path from 'node:path';
 import type { PGlite } from '@electric-sql/pglite';
+import { type DirectoryIdentity, identityOf } from '../../system/directory-identity';
 import { lockDirectory } from '../../system/lock-file';
 import { isListening, listenIn, readAddress } from './address';
 import type { Gateway } from './gateway';
 import { OWNED_EXIT_CODE } from './layout';
 
-/** How often the host checks that its lock file still exists. */
-const WATCH_INTERVAL_MS = 5_000;
+/** How often the host checks that its directory is still in place. */
+const WATCH_INTERVAL_MS = 1_000;
 /** The number of ENOSPC in WebAssembly's system interface. */
 const NO_SPACE_ERRNO = 51;
 
@@ -27,14 +28,25 @@ async function main(directory: string): Promise<void> {
   log(`listening on ${'port' in address ? `port ${address.port}` : address.socketDirectory}`);
 
   const end = endOnce(database, gateway);
-  process.on('SIGTERM', () => end('SIGTERM'));
-  process.on('SIGINT', () => end('SIGINT'));
-  setInterval(() => {
-    if (existsSync(lock)) return;
-    // Nothing is left to close, and a new directory of the same name may belong to another process.
-    log('ending: the directory was removed');
+  const identity = await identityOf(directory);
+  const endIfGone = (): void => {
+    if (existsSync(lock) && isInPlace(identity)) return;
+    // PGlite opens files by path, and a new directory of the same name may belong to another process. Nothing may be
+    // written there, so the database is not closed: the next start of a moved directory recovers it.
+    log('ending: the directory was moved or removed');
     process.exit(0);
-  }, WATCH_INTERVAL_MS);
+  };
+  for (const signal of ['SIGTERM', 'SIGINT'] as const) {
+    process.on(signal, () => {
+      endIfGone();
+      end(signal);
+    });
+  }
+  setInterval(endIfGone, WATCH_INTERVAL_MS);
+}
+
+function isInPlace({ path: directory, inode }: DirectoryIdentity): boolean {
+  return String(statSync(directory, { bigint: true, throwIfNoEntry: false })?.ino) === inode;
 }
 
 function endOnce(database: PGlite, gateway: Gateway): (reason: string) => void {

@@ -1,6 +1,6 @@
 import { type ChildProcess, spawn } from 'node:child_process';
 import { existsSync } from 'node:fs';
-import { cp, readdir, rename, rm } from 'node:fs/promises';
+import { cp, readdir, realpath, rename, rm } from 'node:fs/promises';
 import path from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { DatabaseUrl } from '@azora/db-core';
@@ -66,15 +66,21 @@ const COMMAND_TIMEOUT_MS = 120_000;
 
 /**
  * Starts the companion of a service that needs an extension which the embedded server lacks. Returns a running companion
- * as it is. Of several calls at once, one starts it.
+ * as it is, unless its directory was moved: then it is restarted. Of several calls at once, one starts it.
  * @throws {SuiteError} `COMPANION.…`; the reason of the signal when it was aborted before the companion was ready
  */
 export async function startCompanion(options: StartCompanionOptions): Promise<StartedCompanion> {
   const { home, service, database, environment = {}, readyTimeoutMs = READY_TIMEOUT_MS, signal } = options;
   const directory = await makeCompanionDirectory(home, service);
+  const real = await realpath(directory);
   let host: Host | undefined;
   for (const deadline = Date.now() + readyTimeoutMs; Date.now() < deadline; await sleep(POLL_MS)) {
     const owner = await findLockOwner(directory);
+    if (owner?.kind === 'host' && owner.directory !== undefined && owner.directory !== real) {
+      // The checkout was moved: PGlite opens files by their former paths.
+      await endHost(service, directory, owner);
+      continue;
+    }
     const address = await findListening(directory, owner);
     if (address !== undefined) {
       const pid = owner?.pid ?? 0;
@@ -97,15 +103,21 @@ export async function startCompanion(options: StartCompanionOptions): Promise<St
  * @throws {SuiteError} `COMPANION.STOP_FAILED`, `COMPANION.IN_USE`
  */
 export async function stopCompanion({ home, service }: CompanionOptions): Promise<boolean> {
-  const owner = await awaitHost(service, companionDirectory(home, service));
+  const directory = companionDirectory(home, service);
+  const owner = await awaitHost(service, directory);
   if (owner === undefined) return false;
+  await endHost(service, directory, owner);
+  return true;
+}
+
+async function endHost(service: string, directory: string, owner: LockOwner): Promise<void> {
   try {
     process.kill(owner.pid, 'SIGTERM');
-    if (await hasEnded(owner, STOP_TIMEOUT_MS)) return true;
+    if (await hasEnded(directory, owner, STOP_TIMEOUT_MS)) return;
     process.kill(owner.pid, 'SIGKILL');
-    if (await hasEnded(owner, KILL_TIMEOUT_MS)) return true;
+    if (await hasEnded(directory, owner, KILL_TIMEOUT_MS)) return;
   } catch (error) {
-    if (codeOf(error) === 'ESRCH') return true;
+    if (codeOf(error) === 'ESRCH') return;
     throw stopFailed(service, owner.pid, error);
   }
   throw stopFailed(service, owner.pid, 'It was killed and has not ended');
@@ -270,9 +282,12 @@ async function makeCompanionDirectory(home: string, service: string): Promise<st
   }
 }
 
-async function hasEnded({ pid, start }: LockOwner, timeoutMs: number): Promise<boolean> {
+/** A process whose main thread has ended is a zombie, while its other threads keep the socket open for a moment. */
+async function hasEnded(directory: string, { pid, start }: LockOwner, timeoutMs: number): Promise<boolean> {
   for (const deadline = Date.now() + timeoutMs; Date.now() < deadline; await sleep(POLL_MS)) {
-    if ((await processStart(pid)) !== start) return true;
+    if ((await processStart(pid)) === start) continue;
+    const successor = await findLockOwner(directory);
+    if (successor !== undefined || !(await isListening(await readAddress(directory)))) return true;
   }
   return false;
 }

@@ -65,6 +65,20 @@ export async function giveTo(account: Account | undefined, ...paths: readonly st
 }
 
 /**
+ * Makes the account the owner of a directory with everything in it.
+ * @throws {SuiteError} `EMBEDDED.NO_ACCOUNT`
+ */
+export async function giveTree(account: Account, directory: string): Promise<void> {
+  try {
+    await runProgram('chown', ['-R', '-h', `${account.uid}:${account.gid}`, directory], { env: childEnvironment({}, PATHS) });
+  } catch (error) {
+    throw noAccount(reasonOf(error));
+  }
+}
+
+const PATHS = { PATH: '/usr/sbin:/usr/bin:/sbin:/bin' };
+
+/**
  * Whether the account can enter the directory. The kernel decides: a shell enters the directory as that account.
  * @throws {SuiteError} `EMBEDDED.NO_ACCOUNT` when no program can run as the account
  */

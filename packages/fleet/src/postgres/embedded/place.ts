@@ -2,8 +2,16 @@ import { createHash } from 'node:crypto';
 import { chmod, readdir, readFile, realpath, stat } from 'node:fs/promises';
 import path from 'node:path';
 import { makeDirectory, replaceFile } from '../../system/atomic-files';
+import {
+  type DirectoryIdentity,
+  identityOf,
+  identityText,
+  isSameDirectory,
+  parseIdentity,
+  stillExists,
+} from '../../system/directory-identity';
 import { isFileError } from '../../system/system-errors';
-import { type Account, canEnter, giveTo, isRoot } from './account';
+import { type Account, canEnter, giveTo, giveTree, isRoot, newAccount } from './account';
 import { foreignData, homeUnusable } from './errors';
 
 /** The files of one embedded server. */
@@ -21,6 +29,8 @@ export interface Place {
 const SYSTEM_DIRECTORY = '/var/lib/azora';
 const POINTER = 'embedded.location';
 const HASH_LENGTH = 16;
+/** Names the home to which the server belongs. A checkout is moved or copied with its home, and two homes must not share a server. */
+export const OWNER = 'owner';
 /** The names of files that the suite creates in a home. */
 const OURS = /^(credentials\.json|companion$|embedded|binaries-|pitr$)/;
 
@@ -44,7 +54,24 @@ export async function locatePlace(home: string): Promise<Place> {
     if (error.code === 'ENOENT') return '';
     throw homeUnusable(home, error);
   });
-  return placeIn(pointer.trim() === '' ? await realpath(home).catch(() => home) : pointer.trim());
+  if (pointer.trim() !== '') {
+    const place = placeIn(pointer.trim());
+    // A copied checkout has the pointer of the original.
+    if (!(await belongsToOther(place, home))) return place;
+  }
+  return placeIn(await realpath(home).catch(() => home));
+}
+
+/** Whether the server in the place belongs to another home, which still exists. */
+async function belongsToOther(place: Place, home: string): Promise<boolean> {
+  const owner = await readOwner(place);
+  if (owner === undefined || isSameDirectory(owner, await identityOf(home))) return false;
+  return stillExists(owner);
+}
+
+/** The home to which the server belongs; undefined when it was not recorded. */
+export async function readOwner({ directory }: Place): Promise<DirectoryIdentity | undefined> {
+  return parseIdentity(await readFile(path.join(directory, OWNER), 'utf8').catch(() => ''));
 }
 
 /**
@@ -62,11 +89,17 @@ export async function findPlace(home: string): Promise<Place | undefined> {
 
 /**
  * The account that owns the server's data and must run it. Undefined stands for the user of the command.
- * @throws {SuiteError} `EMBEDDED.FOREIGN_DATA`
+ * @throws {SuiteError} `EMBEDDED.FOREIGN_DATA`, `EMBEDDED.NO_ACCOUNT`
  */
 export async function ownerOf(place: Place): Promise<Account | undefined> {
   if (process.getuid === undefined) return undefined;
   const { uid, gid } = await stat(place.data);
+  if (isRoot() && uid === 0) {
+    // A copy that root made with cp -r. PostgreSQL refuses to run as root.
+    const account = await newAccount();
+    if (account !== undefined) await giveTree(account, place.directory);
+    return account;
+  }
   if (isRoot()) return { uid, gid };
   if (uid !== process.getuid()) throw foreignData(place.directory);
   return undefined;
@@ -106,8 +139,11 @@ async function openForPassing(home: string): Promise<void> {
 
 /** Derives its name from the home's path, so that two commands at once, and one after a lost pointer, find the same. */
 async function systemBase(home: string, real: string, account: Account): Promise<string> {
-  const name = createHash('sha256').update(real).digest('hex').slice(0, HASH_LENGTH);
-  const base = path.join(SYSTEM_DIRECTORY, name);
+  const nameOf = (text: string) => createHash('sha256').update(text).digest('hex').slice(0, HASH_LENGTH);
+  const usual = path.join(SYSTEM_DIRECTORY, nameOf(real));
+  // The former home of this path may have been moved elsewhere with its server.
+  const isTaken = await belongsToOther(placeIn(usual), real);
+  const base = isTaken ? path.join(SYSTEM_DIRECTORY, nameOf(identityText(await identityOf(real)))) : usual;
   await makeDirectory(SYSTEM_DIRECTORY, 0o711);
   await makeDirectory(base, 0o700);
   await giveTo(account, base);

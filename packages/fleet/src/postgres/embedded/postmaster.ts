@@ -1,4 +1,5 @@
-import { readFile } from 'node:fs/promises';
+import { existsSync } from 'node:fs';
+import { readFile, realpath } from 'node:fs/promises';
 import path from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { type DatabaseUrl, parseDatabaseUrl, SuiteError } from '@azora/db-core';
@@ -24,6 +25,8 @@ export interface Postmaster extends PidFile {
   readonly url: DatabaseUrl;
   /** 18.4 */
   readonly version: string;
+  /** Whether its files have other paths than at its start: it cannot read its configuration or load an extension. */
+  readonly isMoved: boolean;
 }
 
 const WRONG_PASSWORD = '28P01';
@@ -56,17 +59,26 @@ export async function findPostmaster(place: Place): Promise<Postmaster | undefin
   const url = parseDatabaseUrl(href, 'the embedded server');
   try {
     return await withClient(url, async (client) => {
-      const { rows } = await client.query<{ pid: string; version: string }>(
-        `SELECT split_part(pg_read_file('postmaster.pid'), E'\\n', 1) AS pid, current_setting('server_version') AS version`,
+      const { rows } = await client.query<{ pid: string; version: string; data: string; share: string }>(
+        `SELECT split_part(pg_read_file('postmaster.pid'), E'\\n', 1) AS pid, current_setting('server_version') AS version,
+                current_setting('data_directory') AS data,
+                (SELECT setting FROM pg_config WHERE name = 'SHAREDIR') AS share`,
       );
       const [row] = rows;
-      return row !== undefined && Number(row.pid) === found.pid ? { ...found, url, version: row.version } : undefined;
+      if (row === undefined || Number(row.pid) !== found.pid) return undefined;
+      const isMoved = !(await isSamePath(row.data, place.data)) || !existsSync(row.share);
+      return { ...found, url, version: row.version, isMoved };
     });
   } catch (error) {
     const isWrongPassword = error instanceof SuiteError && error.meta['sqlState'] === WRONG_PASSWORD;
     if (isWrongPassword) throw wrongPassword(place.password, found.pid);
     return undefined;
   }
+}
+
+async function isSamePath(one: string, other: string): Promise<boolean> {
+  const real = await realpath(one).catch(() => undefined);
+  return real !== undefined && real === (await realpath(other));
 }
 
 /** The pid of the place's server, also while it starts, stops or recovers and accepts no connections. */
@@ -84,10 +96,20 @@ export async function runningPid(place: Place): Promise<number | undefined> {
 export async function stopPlace(place: Place): Promise<boolean> {
   const pid = await runningPid(place);
   if (pid === undefined) return false;
+  await stopPostmaster(place, pid);
+  return true;
+}
+
+/**
+ * Stops this process of the place's server, and no later one, and waits until it has ended.
+ * @throws {SuiteError} `EMBEDDED.STOP_FAILED`
+ */
+export async function stopPostmaster(place: Place, pid: number): Promise<void> {
   const start = await processStart(pid);
+  if (start === undefined || (await runningPid(place)) !== pid) return;
   await requestFastShutdown(place, pid);
   for (const deadline = Date.now() + STOP_TIMEOUT_MS; Date.now() < deadline; await sleep(POLL_MS)) {
-    if ((await processStart(pid)) !== start) return true;
+    if ((await processStart(pid)) !== start) return;
   }
   throw stopFailed(pid, `It received the signal to stop, and has not ended within ${STOP_TIMEOUT_MS / 1000} s`);
 }

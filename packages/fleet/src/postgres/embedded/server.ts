@@ -8,8 +8,9 @@ import { type Binaries, usableBinaries } from './binaries';
 import { createCluster, dataVersion, requireVersion } from './cluster';
 import { diskFull, homeUnusable, notReady, startFailed } from './errors';
 import { type Launch, launch, verdictOf } from './launch';
+import { claimPlace } from './ownership';
 import { choosePlace, findPlace, locatePlace, ownerOf, type Place } from './place';
-import { findPostmaster, type Postmaster, readPidFile, runningPid, stopPlace } from './postmaster';
+import { findPostmaster, type Postmaster, readPidFile, runningPid, stopPlace, stopPostmaster } from './postmaster';
 import { isSwapping, settleSwap } from './swap';
 
 export interface StartOptions {
@@ -46,16 +47,21 @@ const POLL_MS = 25;
 const CONTENDED_PAUSE_MS = 500;
 
 /**
- * Starts the server, and creates it first when it does not exist. Returns a running server as it is. Of several calls at
- * once, one starts it.
+ * Starts the server, and creates it first when it does not exist. Returns a running server as it is, unless it was moved:
+ * then it is restarted. Of several calls at once, one starts it.
  * @throws {SuiteError} `EMBEDDED.…`; the reason of the signal when it was aborted before the server was ready
  */
 export async function startEmbedded(options: StartOptions): Promise<StartedServer> {
   const { home, environment = {}, onProgress = () => undefined, readyTimeoutMs = READY_TIMEOUT_MS, signal } = options;
   await settleSwap(await locatePlace(home), readyTimeoutMs);
   const known = await findPlace(home);
+  const copiedFrom = known === undefined ? undefined : await claimPlace(known, home);
+  if (copiedFrom !== undefined) onProgress(copiedText(copiedFrom));
   const running = known === undefined ? undefined : await findPostmaster(known);
-  if (running !== undefined) return { url: running.url, started: false, pid: running.pid };
+  if (known !== undefined && running?.isMoved === true) {
+    onProgress('restarting the embedded server, because it was moved');
+    await stopPostmaster(known, running.pid);
+  } else if (running !== undefined) return { url: running.url, started: false, pid: running.pid };
 
   const account = known === undefined ? await newAccount(environment) : await ownerOf(known);
   const place = known ?? (await choosePlace(home, account));
@@ -63,11 +69,20 @@ export async function startEmbedded(options: StartOptions): Promise<StartedServe
   if (known === undefined) {
     onProgress(`creating the embedded PostgreSQL ${binaries.major} server in ${place.directory}`);
     await createCluster(place, account, binaries);
+    await claimPlace(place, home);
   }
   await requireVersion(place, binaries);
   signal?.throwIfAborted();
   onProgress('starting the embedded server');
   return launchUntilReady(place, account, binaries, { timeoutMs: readyTimeoutMs, signal });
+}
+
+function copiedText(original: string): string {
+  return (
+    `the data of this server was copied from ${original} while the server there was running, and may be damaged. For an ` +
+    'exact copy, run "npx azora-db backup --out <directory>" in the original checkout and ' +
+    '"npx azora-db restore latest --from <directory>" here'
+  );
 }
 
 /**
