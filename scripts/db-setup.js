@@ -1,7 +1,15 @@
 // Bootstraps the checkout, then runs `azora-db` with the given arguments.
 const { bootstrap, runTool, start } = require('./bootstrap.js');
+const { compileArguments } = require('./tsc.js');
+
+const FIRST_START = `First start: installs the npm packages, compiles the suite, starts PostgreSQL, and creates and migrates the databases.
+This takes 2 to 5 minutes. Later starts take seconds. You can interrupt it; the next start continues.`;
 
 start(async () => {
-  await bootstrap(['typescript/bin/tsc', '-b', 'packages/fleet']);
+  const [command] = process.argv.slice(2);
+  await bootstrap({
+    intro: command === 'setup' ? FIRST_START : undefined,
+    builds: [compileArguments({ emitOnly: true, projects: ['packages/fleet'] })],
+  });
   runTool(...process.argv.slice(2));
 });

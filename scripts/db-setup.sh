@@ -1,3 +1,3 @@
 #!/bin/sh
 # Sets up the databases, the same as `npm run db:setup`. Passes its arguments on: --seed, --service, --json …
-exec node "$(dirname "$0")/db-setup.js" setup "$@"
+exec node "$(dirname -- "$(readlink -f -- "$0")")/db-setup.js" setup "$@"

@@ -2,9 +2,6 @@
 const { bootstrap, runTool, start } = require('./bootstrap.js');
 
 start(async () => {
-  await bootstrap(
-    ['typescript/bin/tsc', '-b', 'packages/fleet'],
-    ['lerna/dist/cli.js', 'run', 'build', '--scope', '@azora/db-studio', '--loglevel', 'error'],
-  );
+  await bootstrap({ builds: [['./scripts/build.js', '--emit-only']] });
   runTool('studio', ...process.argv.slice(2));
 });

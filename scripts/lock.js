@@ -63,10 +63,10 @@ function removeStale(file, mine) {
 }
 
 /**
- * Runs `work` under the lock. Waits for a living owner and replaces a dead one. `work` gets a function that names a child
+ * Runs `work` under the lock. Waits for a living owner until `signal` is aborted, and replaces a dead one. `work` gets a function that names a child
  * process as an owner too.
  */
-async function withLock(file, work) {
+async function withLock(file, signal, work) {
   const mine = `${file}.${process.pid}`;
   mkdirSync(path.dirname(file), { recursive: true, mode: 0o700 });
   const owners = [describe(process.pid)];
@@ -90,6 +90,7 @@ async function withLock(file, work) {
       if (!told) process.stderr.write(`waiting for another setup of this checkout (process ${owner[0].pid})\n`);
       told = true;
       await sleep(POLL_MS);
+      signal.throwIfAborted();
     }
   } finally {
     unlinkSync(mine);

@@ -3,7 +3,7 @@ const path = require('node:path');
 const { bootstrap, root, start } = require('./bootstrap.js');
 
 start(async () => {
-  await bootstrap(['lerna/dist/cli.js', 'run', 'build', '--loglevel', 'error']);
+  await bootstrap({ builds: [['./scripts/build.js']] });
   process.chdir(root);
   await require(path.join(root, 'node_modules', 'jest')).run(process.argv.slice(2));
 });

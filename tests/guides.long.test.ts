@@ -1,6 +1,5 @@
 import { spawn } from 'node:child_process';
-import { createHash } from 'node:crypto';
-import { chmodSync, cpSync, existsSync, mkdtempSync, readFileSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
+import { chmodSync, cpSync, existsSync, mkdtempSync, readFileSync, rmSync, symlinkSync } from 'node:fs';
 import os from 'node:os';
 import path from 'node:path';
 import { repositoryRoot } from '@azora/db-testkit';
@@ -23,10 +22,6 @@ function copyCheckout(): string {
   // The account that runs the embedded server must be able to reach its data; otherwise the server would keep them outside
   // the copy, where nothing removes them.
   chmodSync(copy, 0o755);
-  // Marks the installation as complete: without the mark, setup would reinstall the packages that this test runs on.
-  const lock = readFileSync(path.join(root, 'package-lock.json'));
-  const mark = createHash('sha256').update(lock).digest('hex');
-  writeFileSync(path.join(root, 'node_modules', '.azora-installed'), mark);
   symlinkSync(path.join(root, 'node_modules'), path.join(copy, 'node_modules'));
   return copy;
 }
