@@ -20,7 +20,7 @@ export const registerSetup: Register = (program, execute) => {
         const { openCredentials } = await import('../config/credentials.js');
         const { readSchemaModel } = await import('../schema/schema-model.js');
         const { setUpFleet } = await import('../operations/setup.js');
-        const { setupData, setupText } = await import('../render/setup.js');
+        const { nextStepsText, setupData, setupText } = await import('../render/setup.js');
 
         const schemaModel = await readSchemaModel(allServices);
         const passwordOf = await openCredentials(settings.home);
@@ -36,7 +36,9 @@ export const registerSetup: Register = (program, execute) => {
         const { rows: seeded = [], orphans = [] } = report.seeded ?? {};
         const exitCode =
           exitCodeOfRows(report.rows) || exitCodeOfRows(seeded) || (orphans.length > 0 ? EXIT_FAILED : 0);
-        return { data: setupData(report), text: setupText(report), exitCode };
+        const parts =
+          exitCode === 0 && !signal.aborted ? [setupText(report), nextStepsText(report)] : [setupText(report)];
+        return { data: setupData(report), text: parts.join('\n\n'), exitCode };
       }),
     );
 };

@@ -4,13 +4,13 @@ import type { Service } from '../config/registry';
 import type { Settings } from '../config/settings';
 import { withRightsLock } from '../postgres/roles';
 import type { SchemaModel } from '../schema/schema-model';
-import { countOf, doneRows, eachService, type ServiceRow } from './fleet';
+import { buildWorkspace, withBuildRow } from './build';
+import { countOf, doneRows, durationText, eachService, type ServiceRow } from './fleet';
 import { type MigrateOptions, migrateTargetUp } from './migrations/migrate';
 import { provision } from './provision';
 import { type SeedReport, seedFleet } from './seed';
 import { readStatus, type ServiceStatus } from './status';
-import { openTargets, type Target } from './targets';
-import { runWorkspaceScript } from './workspace';
+import { needsEmbedded, openTargets, type Target } from './targets';
 
 export interface SetupInput {
   readonly settings: Settings;
@@ -40,12 +40,12 @@ export interface SetupReport {
 export async function setUpFleet(input: SetupInput, options: SetupOptions): Promise<SetupReport> {
   const { settings, schemaModel, passwordOf } = input;
   const { build, log, progress, signal } = options;
-  if (build) log('generating and building the packages that changed');
   const { root, environment } = settings;
+  const row = build ? withBuildRow(progress) : undefined;
   // The databases need no generated code, so both run at the same time.
   const [built, databases] = await Promise.allSettled([
-    build ? runWorkspaceScript('build', { root, environment, signal }) : undefined,
-    setUpDatabases(input, options),
+    row && buildWorkspace({ root, environment, signal, log, report: row.report }),
+    setUpDatabases(input, row === undefined ? options : { ...options, progress: row.progress }),
   ]);
   if (databases.status === 'rejected') throw databases.reason;
   if (built.status === 'rejected') throw built.reason;
@@ -53,7 +53,9 @@ export async function setUpFleet(input: SetupInput, options: SetupOptions): Prom
   const ready = targets.filter(({ service }) => doneRows(rows).some((row) => row.service === service.name));
   const seeding = options.seed && !signal?.aborted && ready.length > 0;
   const seed = { root, environment, scale: 0, progress, signal };
+  const started = performance.now();
   const seeded = seeding ? await seedFleet(ready, schemaModel, passwordOf, seed) : undefined;
+  if (seeding) log(`seeded in ${durationText(performance.now() - started)}`);
   const models = new Map(schemaModel.services.map((service) => [service.name, service.models.length]));
   return { rows, seeded, status: await readStatus(targets, models, { signal }) };
 }
@@ -63,7 +65,11 @@ export async function setUpDatabases(
   { settings, services, passwordOf }: SetupInput,
   options: MigrateOptions & { readonly log: (line: string) => void },
 ): Promise<{ readonly targets: readonly Target[]; readonly rows: readonly ServiceRow<SetUpService>[] }> {
-  const targets = await openTargets(settings, services, options.log);
+  const { log } = options;
+  const begun = performance.now();
+  const targets = await openTargets(settings, services, log);
+  const opened = performance.now();
+  if (needsEmbedded(settings, services)) log(`embedded server ready in ${durationText(opened - begun)}`);
   const rows = await eachService(targets, options, async (target, onProgress) => {
     const { createdDatabase } = await provision(target, passwordOf);
     if (createdDatabase) onProgress('created');
@@ -77,5 +83,6 @@ export async function setUpDatabases(
       detail: `${state}; applied ${countOf(migrations.length, 'migration')}`,
     };
   });
+  log(`set up the databases in ${durationText(performance.now() - opened)}`);
   return { targets, rows };
 }

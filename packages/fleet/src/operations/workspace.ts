@@ -61,7 +61,8 @@ export async function runWorkspaceScript(
   });
 }
 
-function buildEnvironment(environment: Environment): Record<string, string> {
+/** The environment of programs that generate and compile. */
+export function buildEnvironment(environment: Environment): Record<string, string> {
   const steering = Object.entries(environment).filter(
     (entry): entry is [string, string] =>
       entry[1] !== undefined && BUILD_VARIABLE.test(entry[0]) && !CREDENTIAL.test(entry[0]),

@@ -9,14 +9,27 @@ export interface ProgressView {
   close(): Promise<void>;
 }
 
-/** Writes one line for each service that is done or failed, for pipes and logs. */
-export function plainProgress(stream: Writable): ProgressView {
+/** A log needs a sign of life, not every step. */
+const PLAIN_INTERVAL_MS = 15_000;
+
+/**
+ * Writes one line for each service that is done or failed, for pipes and logs, and a line about the work in progress after 15
+ * seconds without a line.
+ */
+export function plainProgress(stream: Writable, now = (): number => performance.now()): ProgressView {
+  let writtenAt = now();
+  const write = (line: string) => {
+    writtenAt = now();
+    stream.write(`${line}\n`);
+  };
   return {
     report: ({ service, state, detail }) => {
-      if (state === 'done' && detail !== '') stream.write(`${service}: ${detail}\n`);
-      if (state === 'failed') stream.write(`${service}: failed: ${detail}\n`);
+      if (state === 'done' && detail !== '') write(`${service}: ${detail}`);
+      if (state === 'failed') write(`${service}: failed: ${detail}`);
+      const isQuiet = now() - writtenAt >= PLAIN_INTERVAL_MS;
+      if (state === 'working' && detail !== '' && isQuiet) write(`${service}: ${detail}`);
     },
-    log: (line) => stream.write(`${line}\n`),
+    log: write,
     close: async () => undefined,
   };
 }

@@ -17,6 +17,26 @@ export function setupText({ rows, seeded, status }: SetupReport): string {
   return [statusText(status), seed, failuresText(rows)].filter((part) => part !== '').join('\n');
 }
 
+/** What a person can do next, as commands for a shell. The last two lines of code read the seeded rows. */
+export function nextStepsText({ seeded }: SetupReport): string {
+  const example = [
+    'Use a store in code (services/*/README.md has an example of each):',
+    '  export MINT_DATABASE_URL="$(npm run --silent db:url -- mint)"',
+    `  node -e "const store = require('@azora/mint').openMint(); store.prisma.wallet.count().then(console.log).finally(() => store.close())"`,
+  ];
+  return [
+    'Next',
+    'Browse all databases in a browser:',
+    '  npm run db:studio',
+    'Open a database with psql:',
+    '  psql "$(npm run --silent db:url -- mint)"',
+    ...(seeded === undefined ? ['Insert the example rows:', '  npm run db:seed'] : example),
+    'Show the state again, and stop the server:',
+    '  npm run db:status',
+    '  npm run db:server -- stop',
+  ].join('\n');
+}
+
 /** The result of a seed as data for `--json`. */
 export function seedData({ rows, orphans }: SeedReport) {
   const data = rowsData(rows);
