@@ -32,10 +32,10 @@ const isSame = (one, other) =>
   one.link === other.link &&
   (one.link !== true || one.resolved === other.resolved);
 
-/** The folders that an installation must contain, relative to the checkout. */
+/** The folders that npm must have made, relative to the checkout; the folders of its own packages are there from the start. */
 function requiredFolders(root) {
   const packages = readPackages(lockOf(root)) ?? {};
-  return Object.keys(packages).filter((folder) => folder !== '' && isRequired(packages[folder]));
+  return Object.keys(packages).filter((folder) => /(^|\/)node_modules\//.test(folder) && isRequired(packages[folder]));
 }
 
 /** How many of these folders contain a package. */
