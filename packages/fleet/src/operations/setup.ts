@@ -55,7 +55,7 @@ export async function setUpFleet(input: SetupInput, options: SetupOptions): Prom
   const seed = { root, environment, scale: 0, progress, signal };
   const started = performance.now();
   const seeded = seeding ? await seedFleet(ready, schemaModel, passwordOf, seed) : undefined;
-  if (seeding) log(`seeded in ${durationText(performance.now() - started)}`);
+  if (seeding && !signal?.aborted) log(`seeded in ${durationText(performance.now() - started)}`);
   const models = new Map(schemaModel.services.map((service) => [service.name, service.models.length]));
   return { rows, seeded, status: await readStatus(targets, models, { signal }) };
 }
@@ -83,6 +83,6 @@ export async function setUpDatabases(
       detail: `${state}; applied ${countOf(migrations.length, 'migration')}`,
     };
   });
-  log(`set up the databases in ${durationText(performance.now() - opened)}`);
+  if (!options.signal?.aborted) log(`set up the databases in ${durationText(performance.now() - opened)}`);
   return { targets, rows };
 }
