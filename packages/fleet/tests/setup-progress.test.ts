@@ -62,6 +62,8 @@ describe('the end of setup', () => {
     const report = { rows: [], status: [] };
 
     expect(nextStepsText({ ...report, seeded: undefined })).toContain('  npm run db:seed\n');
-    expect(nextStepsText({ ...report, seeded: { rows: [], orphans: [] } })).toContain("require('@azora/mint').openMint()");
+    expect(nextStepsText({ ...report, seeded: { rows: [], orphans: [] } })).toContain(
+      "require('@azora/mint').openMint()",
+    );
   });
 });
