@@ -1,5 +1,5 @@
 // Whether node_modules contains the packages of package-lock.json. npm writes node_modules/.package-lock.json at the end of
-// an installation, whoever started it, so the file is the record of a complete one. Plain Node without dependencies.
+// an installation, also of one that a person started, so the file is the record of a complete one. Plain Node without dependencies.
 const { existsSync, readFileSync, statSync } = require('node:fs');
 const path = require('node:path');
 
@@ -32,10 +32,10 @@ const isSame = (one, other) =>
   one.link === other.link &&
   (one.link !== true || one.resolved === other.resolved);
 
-/** The folders that an installation must contain, relative to the checkout. */
+/** The folders that npm must have made, relative to the checkout; the folders of its own packages are there from the start. */
 function requiredFolders(root) {
   const packages = readPackages(lockOf(root)) ?? {};
-  return Object.keys(packages).filter((folder) => folder !== '' && isRequired(packages[folder]));
+  return Object.keys(packages).filter((folder) => /(^|\/)node_modules\//.test(folder) && isRequired(packages[folder]));
 }
 
 /** How many of these folders contain a package. */

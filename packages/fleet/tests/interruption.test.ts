@@ -1,5 +1,5 @@
-import { Command } from 'commander';
-import { registerCommands } from '../src/commands/index';
+import type { Command } from 'commander';
+import { createProgram } from '../src/commands/index';
 import { describeInterruption, interruptionText, REMAINS, RunStates } from '../src/commands/interruption';
 
 const DONE = { service: 'auth', state: 'done' } as const;
@@ -38,8 +38,7 @@ describe('the summary of an interrupted command', () => {
   });
 
   it('knows only commands that exist', () => {
-    const program = new Command('azora-db');
-    registerCommands(program, () => async () => undefined);
+    const program = createProgram(() => async () => undefined);
     const wordsOf = (parent: Command, words: readonly string[]): readonly string[] =>
       parent.commands.flatMap((command) => {
         const own = [...words, command.name()];

@@ -93,7 +93,7 @@ function badEnvFile(file: string, reason: string): SuiteError {
 /**
  * Parses the settings and reports all invalid ones in one error.
  * @throws {SuiteError} `CONFIG.BAD_URL`, `CONFIG.BAD_PREFIX`, `CONFIG.BAD_BACKUP_KEY`, `CONFIG.BAD_BACKUP_MAX_AGE`,
- * `CONFIG.BAD_KEEP_REPLACED`, `CONFIG.BAD_SERVICES`, `CONFIG.SHARED_DATABASE`, `CONFIG.INVALID` for several
+ * `CONFIG.APP_ROLE_URL`, `CONFIG.BAD_KEEP_REPLACED`, `CONFIG.BAD_SERVICES`, `CONFIG.SHARED_DATABASE`, `CONFIG.INVALID` for several
  */
 export function readSettings(root: string, services: readonly Service[], environment: Environment): Settings {
   const problems: SuiteError[] = [];
@@ -123,6 +123,7 @@ export function readSettings(root: string, services: readonly Service[], environ
     environment,
   };
   reportSharedDatabases(services, settings, report);
+  reportAppRoles(services, settings, report);
   const [first, ...others] = problems;
   if (first === undefined) return settings;
   throw others.length === 0 ? first : invalid(problems);
@@ -172,6 +173,27 @@ function placedTwice(service: string): SuiteError {
     next: `Remove ${service} from AZORA_COMPANION, or unset ${variable}`,
     meta: { source: 'AZORA_COMPANION', service },
   });
+}
+
+/** The login role of a service's store. */
+export function appRole(prefix: string, service: string): string {
+  return `${prefix}${service.replaceAll('-', '_')}_app`;
+}
+
+/** A store reads the app role's URL from the variable from which the toolkit reads the administrator's. */
+function reportAppRoles(services: readonly Service[], { prefix, serviceUrls }: Settings, report: Report): void {
+  for (const { name } of services) {
+    if (serviceUrls.get(name)?.user !== appRole(prefix, name)) continue;
+    const variable = urlVariable(name);
+    report(
+      new SuiteError('CONFIG.APP_ROLE_URL', `${variable} contains the URL of the app role`, {
+        kind: 'configuration',
+        why: "A store connects as the app role; the toolkit needs the administrator's URL.",
+        next: `Unset ${variable} for this command, or set it to the administrator's URL`,
+        meta: { source: variable, service: name },
+      }),
+    );
+  }
 }
 
 const LOOPBACK = ['localhost', '127.0.0.1', '::1'];

@@ -60,7 +60,7 @@ export async function setUpFleet(input: SetupInput, options: SetupOptions): Prom
   const seed = { root, environment, scale: 0, progress, signal };
   const started = performance.now();
   const seeded = seeding ? await seedFleet(ready, schemaModel, passwordOf, seed) : undefined;
-  if (seeding) log(`seeded in ${durationText(performance.now() - started)}`);
+  if (seeding && !signal?.aborted) log(`seeded in ${durationText(performance.now() - started)}`);
   const models = new Map(schemaModel.services.map((service) => [service.name, service.models.length]));
   const status = signal?.aborted ? [] : await readStatus(targets, models, { signal });
   return { rows, seeded, status, leftOut };
@@ -90,6 +90,6 @@ export async function setUpDatabases(
       detail: `${state}; applied ${countOf(migrations.length, 'migration')}`,
     };
   });
-  log(`set up the databases in ${durationText(performance.now() - opened)}`);
+  if (!signal?.aborted) log(`set up the databases in ${durationText(performance.now() - opened)}`);
   return { targets, leftOut, rows };
 }

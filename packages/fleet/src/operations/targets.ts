@@ -2,7 +2,7 @@ import { type DatabaseUrl, parseDatabaseUrl, SuiteError, withUrlParts } from '@a
 import { readHistory, withClient } from '@azora/db-migrate';
 import type { PasswordOf } from '../config/credentials';
 import type { Service } from '../config/registry';
-import type { Settings } from '../config/settings';
+import { appRole, type Settings } from '../config/settings';
 import { companionAdvice, findMissingExtensions, installAdvice, missingExtension } from '../postgres/databases';
 import type { ScratchPlace } from '../postgres/scratch';
 import type { Environment } from '../system/child-environment';
@@ -229,7 +229,7 @@ function locate(settings: Settings, service: Service, base: DatabaseUrl | undefi
 function namesOf({ prefix }: Settings, service: Service): Pick<Target, 'database' | 'role'> {
   return {
     database: `${prefix}${service.databaseSuffix}`,
-    role: `${prefix}${service.name.replaceAll('-', '_')}_app`,
+    role: appRole(prefix, service.name),
   };
 }
 

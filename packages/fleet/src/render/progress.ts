@@ -15,8 +15,8 @@ export interface ProgressView {
 const PLAIN_INTERVAL_MS = 15_000;
 
 /**
- * Writes one line for each service that has ended, for pipes and logs, and a line about the work in progress when there
- * was no other line for 15 seconds.
+ * Writes one line for each service that has ended, for pipes and logs, and a line about the work in progress after 15
+ * seconds without a line.
  */
 export function plainProgress(stream: Writable, now = (): number => performance.now()): ProgressView {
   let writtenAt = now();

@@ -20,11 +20,11 @@ export function setupText({ rows, seeded, status, leftOut }: SetupReport): strin
     .join('\n');
 }
 
-/** What a person can do next, as commands for a shell. The last two lines of code read the seeded rows. */
+/** What a person can do next, as commands for a shell. The example reads the seeded rows. */
 export function nextStepsText({ seeded }: SetupReport): string {
   const example = [
     'Use a store in code (services/*/README.md has an example of each):',
-    '  export MINT_DATABASE_URL="$(npm run --silent db:url -- mint)"',
+    '  MINT_DATABASE_URL="$(npm run --silent db:url -- mint)" \\',
     `  node -e "const store = require('@azora/mint').openMint(); store.prisma.wallet.count().then(console.log).finally(() => store.close())"`,
   ];
   return [

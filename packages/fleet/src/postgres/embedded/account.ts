@@ -70,7 +70,9 @@ export async function giveTo(account: Account | undefined, ...paths: readonly st
  */
 export async function giveTree(account: Account, directory: string): Promise<void> {
   try {
-    await runProgram('chown', ['-R', '-h', `${account.uid}:${account.gid}`, directory], { env: childEnvironment({}, PATHS) });
+    await runProgram('chown', ['-R', '-h', `${account.uid}:${account.gid}`, directory], {
+      env: childEnvironment({}, PATHS),
+    });
   } catch (error) {
     throw noAccount(reasonOf(error));
   }

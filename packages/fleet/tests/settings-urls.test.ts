@@ -52,3 +52,21 @@ describe('the databases of two services', () => {
     expect(read(environment)).not.toThrow();
   });
 });
+
+describe("the URL of a service's app role", () => {
+  it('is rejected, because the toolkit needs the administrator', () => {
+    expect(read({ MINT_DATABASE_URL: 'postgresql://azora_mint_app:x@db/azora_mint' })).toThrow(
+      expect.objectContaining({
+        code: 'CONFIG.APP_ROLE_URL',
+        message: 'MINT_DATABASE_URL contains the URL of the app role',
+        next: "Unset MINT_DATABASE_URL for this command, or set it to the administrator's URL",
+      }),
+    );
+  });
+
+  it('is compared with the prefix of the environment', () => {
+    expect(
+      read({ AZORA_DB_PREFIX: 'test_', MINT_DATABASE_URL: 'postgresql://azora_mint_app:x@db/azora_mint' }),
+    ).not.toThrow();
+  });
+});
