@@ -26,7 +26,7 @@ describe('parseDatabaseUrl', () => {
     ['postgresql://u:hunter2@localhost/a/b', 'Its path contains more than a database name.'],
     ['postgresql://u:hunter2@localhost/.', 'A URL cannot name a database "." or "..".'],
     ['postgresql://u:hunter2@localhost/%2e.?sslmode=require', 'A URL cannot name a database "." or "..".'],
-    ['postgresql://u:hunter2@localhost:99999/a', 'It is not a valid URL.'],
+    ['postgresql://u:hunter2@localhost:99999/a', 'Its port is not a number from 1 to 65535.'],
   ])('rejects %j, naming the variable and the reason', (text, why) => {
     expect(() => parseDatabaseUrl(text, 'MINT_DATABASE_URL')).toThrow(
       expect.objectContaining({ code: 'CONFIG.BAD_URL', why, message: expect.stringContaining('MINT_DATABASE_URL') }),

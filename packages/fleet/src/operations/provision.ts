@@ -74,8 +74,8 @@ async function withMaintenance<Result>(
     return await withClient(maintenance, work);
   } catch (error) {
     if (!(error instanceof SuiteError) || error.code !== 'SERVER.NO_DATABASE') throw error;
-    throw new SuiteError(error.code, error.message, {
-      kind: error.kind,
+    throw new SuiteError('SERVER.NO_DATABASE', error.message, {
+      kind: 'configuration',
       why: `${maintenance.source} must name a database that exists, from which the others are created.`,
       next: `Name the database postgres in ${maintenance.source}, which every server has`,
       meta: error.meta,
