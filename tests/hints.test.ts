@@ -5,11 +5,10 @@ import * as ts from 'typescript';
 import { createProgram } from '../packages/fleet/src/commands/index';
 
 const root = repositoryRoot();
-const { scripts } = JSON.parse(readFileSync(path.join(root, 'package.json'), 'utf8')) as {
-  readonly scripts: Readonly<Record<string, string>>;
-};
+const scripts = { ...scriptsOf('services/mint'), ...scriptsOf('.') };
 /** The scripts in plain Node that end in the command line. */
 const ENTRIES: Readonly<Record<string, string>> = {
+  'node scripts/azora-db.js ': '',
   'node scripts/db-setup.js': '',
   'node scripts/db-studio.js': 'studio',
 };
@@ -55,6 +54,11 @@ describe('a command that a person is asked to type exists', () => {
     expect(await problemsOf(hints, { complete: false })).toEqual([]);
   });
 });
+
+/** The scripts of the checkout, or of a service, which has the same as every other. */
+function scriptsOf(folder: string): Readonly<Record<string, string>> {
+  return JSON.parse(readFileSync(path.join(root, folder, 'package.json'), 'utf8')).scripts;
+}
 
 function filesBelow(pattern: RegExp): readonly string[] {
   return ['packages', 'services', 'prisma', 'scripts', 'docs', '.']
@@ -144,8 +148,8 @@ async function problemOf(command: string, complete: boolean): Promise<string | u
   const [separator, ...own] = args;
   if (separator !== undefined && separator !== '--') return 'npm needs -- before the arguments of a script';
   const entry = Object.entries(ENTRIES).find(([start]) => script.startsWith(start));
-  if (entry !== undefined) return parseProblem(wordsOf(`${script.replace(...entry)} ${own.join(' ')}`), complete);
-  return script.startsWith('azora-db ') ? parseProblem([...wordsOf(script).slice(1), ...own], complete) : undefined;
+  if (entry === undefined) return undefined;
+  return parseProblem(wordsOf(`${script.replace(...entry)} ${own.join(' ')}`), complete);
 }
 
 async function parseProblem(words: readonly string[], complete: boolean): Promise<string | undefined> {

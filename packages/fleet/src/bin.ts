@@ -10,6 +10,7 @@ import {
   RunStates,
   stoppedText,
 } from './commands/interruption';
+import { isAsking } from './commands/prompt';
 import { asksForJson, usageError } from './commands/usage-error';
 import { findRoot } from './config/registry';
 import { readEnvironment } from './config/settings';
@@ -51,8 +52,7 @@ const execute: Execute =
       else print(result, json);
     } catch (error) {
       view.close();
-      if (isInterrupted()) reportInterrupted(isInterruption(error, interrupt) ? {} : { error }, json);
-      else report(error, running);
+      reportFailure(error, running);
     }
     running = undefined;
     if (interrupt.aborted) process.exitCode = EXIT_INTERRUPTED;
@@ -118,6 +118,7 @@ function stackOf(error: Error): string {
 
 /** The first Ctrl-C lets the command stop at its next safe point. */
 function announceInterrupt(): void {
+  if (isAsking()) return;
   const isStudio = commandName === 'studio';
   const first = isStudio ? 'Stopping the studio' : 'Interrupted; finishing the current step';
   const line = `${first}. Press Ctrl-C again to stop immediately`;
@@ -130,6 +131,13 @@ function stopImmediately(): void {
   view.close();
   process.stderr.write(stoppedText(commandName));
   process.exit(EXIT_INTERRUPTED);
+}
+
+function reportFailure(error: unknown, output: Output): void {
+  // Without consent nothing is changed, whatever an interruption of the command leaves otherwise.
+  const isRefused = error instanceof SuiteError && error.code === 'USAGE.NOT_CONFIRMED';
+  if (!isInterrupted() || isRefused) report(error, output);
+  else reportInterrupted(isInterruption(error, interrupt) ? {} : { error }, output.json);
 }
 
 /** Prints what the command did before it stopped, then the state that it leaves and the command that continues. */

@@ -3,7 +3,7 @@ import { mkdir, mkdtemp, readdir, readFile, readlink, rm, writeFile } from 'node
 import os from 'node:os';
 import path from 'node:path';
 import { runSeed } from '../src/operations/seed';
-import { runWorkspaceScript } from '../src/operations/workspace';
+import { runInWorkspace } from '../src/operations/workspace';
 import { startCompanion } from '../src/postgres/companion/server';
 import { childEnvironment } from '../src/system/child-environment';
 
@@ -99,16 +99,15 @@ describe('a companion', () => {
   });
 });
 
-describe('a workspace script', () => {
+describe('a build', () => {
   it('sees the variables that steer a build, and no secret', async () => {
-    await writeProgram('package.json', '{}');
-    await writeProgram(
-      'node_modules/lerna/dist/cli.js',
-      'process.stderr.write(JSON.stringify(process.env)); process.exitCode = 1;',
-    );
+    const script = 'process.stderr.write(JSON.stringify(process.env)); process.exitCode = 1;';
     const environment = { ...process.env, NX_SKIP_NX_CACHE: 'true', npm_config_cache: '/cache' };
 
-    const error: { why?: string } = await runWorkspaceScript('build', { root: directory, environment }).then(
+    const error: { why?: string } = await runInWorkspace('building', ['-e', script], {
+      root: directory,
+      environment,
+    }).then(
       () => ({}),
       (thrown: { why?: string }) => thrown,
     );

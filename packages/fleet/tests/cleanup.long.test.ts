@@ -14,6 +14,8 @@ const SCHEMA = 'model Note {\n  id Int @id\n  @@map("notes")\n}';
 const UP = 'CREATE TABLE notes (id int PRIMARY KEY); INSERT INTO notes SELECT generate_series(1, 200000)';
 const SERVICES = ['lists', 'notes', 'words'];
 
+/** The restore of several databases on this server is confirmed with its host. */
+const confirmed = () => ['--confirm', server().host];
 const server = () => parseDatabaseUrl(process.env['TEST_DATABASE_URL'] ?? '', 'TEST_DATABASE_URL');
 
 afterAll(removeFleets);
@@ -57,7 +59,7 @@ describe('a run that is killed', () => {
   const commands = [
     ['backup', ['backup'], async () => (await unfinishedIn(fleet)).length > 0],
     ['verify', ['backup', 'verify'], async () => (await databasesOf(fleet, '__scratch_')).length === SERVICES.length],
-    ['restore', ['restore', 'latest', '--yes'], async () => (await databasesOf(fleet, '__scratch_')).length > 1],
+    ['restore', ['restore', 'latest', ...confirmed()], async () => (await databasesOf(fleet, '__scratch_')).length > 1],
     ['migrate verify', ['migrate', 'verify'], async () => (await databasesOf(fleet, '__scratch_')).length > 0],
   ] as const;
 
@@ -86,7 +88,7 @@ describe('a run that is killed', () => {
         EXECUTE format('COMMENT ON DATABASE %I IS NULL', copy); END $$`);
       const dropping = `SELECT pid FROM pg_stat_activity WHERE starts_with(query, 'DROP DATABASE IF EXISTS "${prefix}')
         AND wait_event_type = 'Lock'`;
-      const { child } = start(fleet, ['restore', 'latest', '--yes', '--drop-old']);
+      const { child } = start(fleet, ['restore', 'latest', ...confirmed(), '--drop-old']);
       await killWhen(child, async () => (await rowsOf(server(), dropping)).length > 0);
       await blocking;
       await rowsOf(server(), `SELECT pg_terminate_backend(pid, 10000) FROM (${dropping}) AS waiting`);
@@ -107,7 +109,7 @@ describe('a run that is killed', () => {
   });
 
   it('does not disturb a restore that is still running', async () => {
-    const restoring = start(fleet, ['restore', 'latest', '--yes']);
+    const restoring = start(fleet, ['restore', 'latest', ...confirmed()]);
     while ((await databasesOf(fleet, '__scratch_')).length < SERVICES.length) await sleep(5);
 
     const cleanup = start(fleet, ['cleanup', '--yes']);

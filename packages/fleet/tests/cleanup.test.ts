@@ -81,7 +81,7 @@ describe('the copies of replaced databases', () => {
 
   it('are shown by status, listed by cleanup, and removed with --yes', async () => {
     const { answer: made } = await answerOf(fleet, ['backup']);
-    await cli(fleet, ['restore', 'latest', '--yes']);
+    await cli(fleet, ['restore', 'latest', '--confirm', server().host]);
 
     const { answer: status } = await answerOf(fleet, ['status']);
     expect(status.leftovers.copies).toMatchObject({ count: 2, bytes: expect.any(Number) });
@@ -112,9 +112,10 @@ describe('the copies of replaced databases', () => {
     const unknown = await givenCopy(database, '20260103T120000123Z-cccccc', undefined);
     const lonely = await givenCopy(fleet.target('lists').database, SET, daysAgo(30));
 
-    const restored = await answerOf(fleet, ['restore', 'latest', '--yes', '--service', 'notes']);
+    const restore = ['restore', 'latest', '--service', 'notes', '--confirm', fleet.target('notes').database];
+    const restored = await answerOf(fleet, restore);
     expect(restored).toMatchObject({ status: 0, answer: { ok: true, removedCopies: [old] } });
-    const again = await cli(fleet, ['restore', 'latest', '--yes', '--service', 'notes'], { AZORA_KEEP_REPLACED: '5d' });
+    const again = await cli(fleet, restore, { AZORA_KEEP_REPLACED: '5d' });
     expect(again.stdout).toContain(`removed 1 older copy of replaced data (AZORA_KEEP_REPLACED): ${young}`);
     const names = (await databasesOf(fleet)).map((name) => `${fleet.environment['AZORA_DB_PREFIX']}${name}`);
     expect(names).toEqual(expect.arrayContaining([unknown, lonely]));

@@ -2,6 +2,7 @@ import { cpSync, mkdirSync, mkdtempSync, readdirSync, rmSync, writeFileSync } fr
 import os from 'node:os';
 import path from 'node:path';
 import { type Argument, type Command, CommanderError, type Option } from 'commander';
+import { ServiceFailure } from '../dist/commands/command';
 import { createProgram } from '../dist/commands/index';
 import { pathOf, usageError } from '../dist/commands/usage-error';
 import { readEnvironment } from '../dist/config/settings';
@@ -77,7 +78,9 @@ async function codesOf(args: readonly string[], variables: Readonly<Record<strin
   try {
     await program.parseAsync(args, { from: 'user' });
   } catch (error) {
-    const known = error instanceof CommanderError ? usageError(program, args, error) : toSuiteError(error);
+    if (error instanceof DOMException && error.name === 'AbortError') return 'interrupted';
+    const cause = error instanceof ServiceFailure ? error.cause : error;
+    const known = cause instanceof CommanderError ? usageError(program, args, cause) : toSuiteError(cause);
     return known.code === 'INTERNAL' ? `INTERNAL: ${known.message}` : known.code;
   } finally {
     stderr.mockRestore();

@@ -26,10 +26,11 @@ export function refuseTampered({ edited, missing }: MigrationState): void {
 export function refuseUnfinished({ unfinished }: MigrationState): void {
   if (unfinished.length === 0) return;
   const [first = ''] = unfinished;
-  const resolve = (how: string) => `"npx azora-db migrate resolve ${how} <service> ${first}"`;
+  const applied = `"npx azora-db migrate resolve applied <service> ${first}"`;
+  const rolledBack = `"npx azora-db migrate resolve rolled-back <service> ${first}"`;
   throw refusal('MIGRATION.UNFINISHED', unfinished, `${unfinished.join(', ')} began and did not finish`, {
     why: 'It ran outside of a transaction, or with another tool, so a part of it may be applied.',
-    next: `Complete or undo the migration by hand, then run ${resolve('applied')} or ${resolve('rolled-back')}`,
+    next: `Complete or undo the migration by hand, then run ${applied} or ${rolledBack}`,
   });
 }
 

@@ -101,7 +101,7 @@ const registerVerify: Register = (backup, execute) => {
         const { readSchemaModel, references } = await import('../schema/schema-model.js');
         const { verifyData, verifyText } = await import('../render/backup.js');
         const isNamed = flags.service !== undefined;
-        const command = 'npx azora-db backup verify';
+        const command = 'backup verify';
         const selected = await selectNamedSet(settings, { name, services, isNamed, command, ...flags });
         const { progress, signal, log } = context;
         for (const note of selected.notes) log(note);
@@ -189,7 +189,7 @@ export interface NamedSet extends FromFlag {
   readonly services: readonly Service[];
   /** Whether `--service` named the services. */
   readonly isNamed: boolean;
-  /** The command, for hints. */
+  /** The words of the command, for hints. */
   readonly command: string;
 }
 

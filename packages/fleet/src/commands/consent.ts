@@ -36,8 +36,7 @@ export function withConfirm(command: Command): Command {
  * Says what would be lost, and continues only if a person agrees: on the embedded server with `--yes`, on any other server
  * with `--confirm` and the name of the database (of the host for several databases), otherwise by an answer on the terminal.
  * Validate all options before this call, because a person who agreed must not meet an error that was known.
- * @throws {SuiteError} `USAGE.NEEDS_YES`, `USAGE.NEEDS_CONFIRM` without a terminal; `USAGE.NOT_CONFIRMED` after another answer;
- *   the reason of the signal when it was aborted
+ * @throws {SuiteError} `USAGE.NEEDS_YES`, `USAGE.NEEDS_CONFIRM` without a terminal; `USAGE.NOT_CONFIRMED` after another answer or an interruption
  */
 export async function requireConsent(context: CommandContext, request: ConsentRequest): Promise<void> {
   const { action, targets, yes, confirm } = request;

@@ -1,13 +1,20 @@
 import { createInterface } from 'node:readline';
 
+let asking = false;
+
+/** Whether a question waits for its answer. */
+export function isAsking(): boolean {
+  return asking;
+}
+
 /**
  * Asks a question on the terminal. Ctrl-C interrupts the command as it does without a question.
- * @returns the answer; undefined without a terminal, or when the input ended, as with Ctrl-D
- * @throws the reason of the signal when it was aborted
+ * @returns the answer; undefined without a terminal, or when the question was interrupted or the input ended, as with Ctrl-D
  */
 export async function ask(question: string, signal: AbortSignal): Promise<string | undefined> {
   if (!process.stdin.isTTY || !process.stderr.isTTY) return undefined;
-  signal.throwIfAborted();
+  if (signal.aborted) return undefined;
+  asking = true;
   const lines = createInterface({ input: process.stdin, output: process.stderr });
   const answer = new Promise<string | undefined>((resolve) => {
     // While the question is open, the terminal passes Ctrl-C on as a character.
@@ -23,10 +30,10 @@ export async function ask(question: string, signal: AbortSignal): Promise<string
   });
   try {
     const text = await answer;
-    signal.throwIfAborted();
-    if (text === undefined) process.stderr.write('\n');
+    if (text === undefined && !signal.aborted) process.stderr.write('\n');
     return text;
   } finally {
+    asking = false;
     lines.close();
   }
 }

@@ -25,7 +25,7 @@ export const registerRestore: Register = (program, execute) => {
         const { openScope, removeExpiredCopies, sweepRemnants } = await import('../operations/leftovers.js');
         const { restoreData, restoreText } = await import('../render/backup.js');
         const isNamed = flags.service !== undefined;
-        const command = 'npx azora-db restore';
+        const command = 'restore';
         const selected = await selectNamedSet(settings, { name, services, isNamed, command, ...flags });
         for (const note of selected.notes) context.log(note);
         const { id } = selected.set.manifest;

@@ -2,8 +2,7 @@ import { createRequire } from 'node:module';
 import path from 'node:path';
 import type { Service } from '../config/registry';
 import type { Progress, ServiceRow } from './fleet';
-import { runProgram } from './program';
-import type { WorkspaceOptions } from './workspace';
+import { runInWorkspace, type WorkspaceOptions } from './workspace';
 
 export interface GenerateOptions extends WorkspaceOptions {
   readonly progress?: Progress | undefined;
@@ -51,7 +50,7 @@ export async function generateServices(
     generated.add(name);
     progress?.({ service: name, state: 'working', detail: 'generated' });
   };
-  await runProgram('generating the clients', [generator, ...names], { ...program, onLine: onGenerated });
+  await runInWorkspace('generating the clients', [generator, ...names], { ...program, onLine: onGenerated });
   const compiler = createRequire(path.join(root, 'package.json')).resolve('typescript/bin/tsc');
   const projects = [...folders.keys(), 'prisma'];
   const build = [compiler, '--build', '--verbose', '--pretty', 'false', ...projects];
@@ -63,7 +62,7 @@ export async function generateServices(
     const name = folders.get(folder);
     if (name !== undefined) progress?.({ service: name, state: 'working', detail: 'building' });
   };
-  await runProgram('building', build, { ...program, onLine: onBuilding, isShown: (line) => !DECISION.test(line) });
+  await runInWorkspace('building', build, { ...program, onLine: onBuilding, isShown: (line) => !DECISION.test(line) });
 
   const rows = names.map((service): ServiceRow<GeneratedService> => {
     if (signal?.aborted) return { service, state: 'not-started' };

@@ -30,7 +30,7 @@ export function checkText(rows: readonly ServiceRow<CheckedService>[]): string {
     failuresText(rows),
     ...(orphans === 0
       ? []
-      : ['Next: insert the missing rows, or remove the rows that refer to them; npx azora-db studio shows both']),
+      : ['Next: insert the missing rows, or remove the rows that refer to them; "npx azora-db studio" shows both']),
     `${countsText(rows)}; ${parts.join(', ')}`,
   ];
   return lines.filter((line) => line !== '').join('\n');

@@ -7,8 +7,10 @@ export function newServiceText(name: string, made: NewService | undefined): stri
   return [
     `${name}: created ${made.folder}`,
     '',
-    `  npm test -- services/${name}                     run its tests`,
-    `  npx azora-db setup --service ${name} --seed      create, migrate and seed its database`,
+    'Run its tests:',
+    `  npm test -- services/${name}`,
+    'Create, migrate and seed its database:',
+    `  npx azora-db setup --service ${name} --seed`,
     '',
     'The items in it are an example: change prisma/schema.prisma, then follow "After a change" in CONTRIBUTING.md.',
   ].join('\n');

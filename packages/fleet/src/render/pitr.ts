@@ -36,9 +36,7 @@ export function restoredText(restored: Awaited<ReturnType<typeof restorePitr>>, 
   return lines(
     `restored to ${target} from base backup ${base} in ${durationText(tookMs)}: ${countOf(databases, 'database')}`,
     `${commit}, end of the log ${lsn}, new timeline ${timeline}`,
-    kept === null
-      ? ''
-      : `The replaced data is in ${kept}; remove it with npx azora-db cleanup --yes when you no longer need it`,
+    kept === null ? '' : `The replaced data is in ${kept}; "npx azora-db cleanup --yes" removes it`,
     expiredText(expired),
     uncoveredText(restored),
   );

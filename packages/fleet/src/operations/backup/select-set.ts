@@ -17,7 +17,7 @@ export interface SetSelection {
   readonly services: readonly Service[];
   /** Whether `--service` named the services; otherwise those that the set has no database of are left out. */
   readonly isNamed: boolean;
-  /** The command with which a person names another set: `npx azora-db restore`. */
+  /** The words of the command with which a person names another set: `backup verify`. */
   readonly command: string;
   /** The argument that names a set of the storage: its id, or its path. */
   readonly argumentOf: (set: string) => string;
@@ -89,7 +89,7 @@ function holds({ databases }: Manifest, name: string): boolean {
 function newerNotes(passed: readonly Candidate[], selection: SetSelection): readonly string[] {
   const [partial] = passed.filter(({ held, isWhole }) => !isWhole && held.length > 0);
   const [masked] = passed.filter((set) => set.isWhole && set.masked);
-  const use = (id: string) => `to use it, run "${selection.command} ${selection.argumentOf(id)}"`;
+  const use = (id: string) => `to use it, run "npx azora-db ${selection.command} ${selection.argumentOf(id)}"`;
   const all = selection.services.length;
   return [
     ...(partial === undefined
@@ -129,7 +129,9 @@ function noWholeSet(storage: Storage, sets: readonly Candidate[], selection: Set
   const found = [...groups.values()].flat();
   const nowhere = services.map(({ name }) => name).filter((name) => !found.includes(name));
   const newest = [...groups].map(([id, names]) => `The newest set with ${listOf(names)} is ${id}.`);
-  const commands = [...groups].map(([id, names]) => `"${command} ${argumentOf(id)} --service ${names.join(',')}"`);
+  const commands = [...groups].map(
+    ([id, names]) => `"npx azora-db ${command} ${argumentOf(id)} --service ${names.join(',')}"`,
+  );
   const asked = services.length === 1 ? listOf(services.map(({ name }) => name)) : `all ${services.length} services`;
   return new SuiteError('BACKUP.NO_WHOLE_SET', `No backup set in ${storage.location} holds ${asked}`, {
     kind: 'usage',

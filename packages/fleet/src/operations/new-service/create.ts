@@ -11,8 +11,8 @@ import { writeDocuments } from '../documents';
 import { renderStructures } from '../documents/structure';
 import { generateServices } from '../generate';
 import { writeMigrations } from '../migrations/new-migration';
-import { runProgram } from '../program';
 import { openTargets } from '../targets';
+import { runInWorkspace } from '../workspace';
 import { writeAuditLog, writeServiceFiles } from './files';
 import { registerService } from './registration';
 
@@ -104,7 +104,7 @@ export async function createService(
   await writeDocuments(root, await readSchemaModel(all), all, { check: false });
   log('generating its client and building it');
   const formatter = createRequire(path.join(root, 'package.json')).resolve('@biomejs/biome/bin/biome');
-  await runProgram('formatting', [formatter, 'check', '--write', folder], { root, environment, signal });
+  await runInWorkspace('formatting', [formatter, 'check', '--write', folder], { root, environment, signal });
   await generateServices(
     all.filter((service) => service.name === name),
     { root, environment, signal },

@@ -1,5 +1,7 @@
+import { existsSync } from 'node:fs';
 import { mkdir, readdir, readFile, writeFile } from 'node:fs/promises';
 import path from 'node:path';
+import { SuiteError } from '@azora/db-core';
 import { MANIFEST_PREFIX } from '../../config/registry';
 
 /** The service whose manifest, configuration, client and audit log a new service gets. It has no store and no errors of its own. */
@@ -29,9 +31,11 @@ export interface AuditLog {
  * Writes the files of a new service, without its audit log: the example of `template/`, and the files that every service has,
  * from another service of the checkout.
  * @returns the audit log, which is a migration of its own after the first one
+ * @throws {SuiteError} `SERVICE.NO_TEMPLATE`
  */
 export async function writeServiceFiles(root: string, name: string, directory: string): Promise<AuditLog> {
   const template = path.join(root, 'template');
+  if (!existsSync(template)) throw noTemplate(template);
   const model = path.join(root, 'services', MODEL);
   for (const file of await filesIn(template)) {
     if (file.endsWith('.prisma')) continue;
@@ -53,6 +57,14 @@ export async function writeServiceFiles(root: string, name: string, directory: s
   const [head = ''] = schema.split(/^(?=\/\/\/|model )/m);
   await put(path.join(directory, 'prisma', 'schema.prisma'), `${head}${example}`);
   return { schema: auditModelOf(schema), ...(await readAuditMigration(path.join(model, 'prisma', 'migrations'))) };
+}
+
+function noTemplate(template: string): SuiteError {
+  return new SuiteError('SERVICE.NO_TEMPLATE', 'The example for a new service is missing', {
+    kind: 'configuration',
+    why: `There is no folder ${template}.`,
+    next: 'Restore the folder from version control',
+  });
 }
 
 /** Adds the migration of the audit log after the others, and its model to the schema. */
