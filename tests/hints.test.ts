@@ -149,7 +149,7 @@ async function problemOf(command: string, complete: boolean): Promise<string | u
   if (separator !== undefined && separator !== '--') return 'npm needs -- before the arguments of a script';
   const entry = Object.entries(ENTRIES).find(([start]) => script.startsWith(start));
   if (entry === undefined) return undefined;
-  return parseProblem(wordsOf(`${script.replace(...entry)} ${own.join(' ')}`), complete);
+  return parseProblem([...wordsOf(script.replace(...entry)), ...own], complete);
 }
 
 async function parseProblem(words: readonly string[], complete: boolean): Promise<string | undefined> {

@@ -5,7 +5,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { stripVTControlCharacters } from 'node:util';
 import { type DatabaseUrl, parseDatabaseUrl, quoteLiteral } from '@azora/db-core';
 import { MIGRATION_LOCK, withClient } from '@azora/db-migrate';
-import { CTRL_C, openTerminal, type Terminal } from '@azora/db-testkit';
+import { CTRL_C, openTerminal, type Terminal, testServerUrl } from '@azora/db-testkit';
 import { Client } from 'pg';
 import { migrateTargetUp } from '../src/operations/migrations/migrate';
 import { type GivenFleet, givenFleet } from './fleet-fixture';
@@ -14,6 +14,9 @@ export const BIN = path.resolve(__dirname, '..', 'bin', 'azora-db.js');
 
 /** On two cores one of them is not started before the others have ended. */
 const SERVICES = ['alpha', 'beta', 'gamma', 'delta', 'epsilon'];
+
+/** Confirms an action on several databases of the test server. */
+export const CONFIRMED = ['--confirm', testServerUrl().host];
 
 /** A running program. */
 export type Program = Pick<Terminal, 'ended' | 'output'>;

@@ -5,7 +5,14 @@ import path from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { CTRL_C, openTerminal } from '@azora/db-testkit';
 import { removeFleets } from './fleet-fixture';
-import { BIN, type BlockableFleet, expectInterruption, givenBusyFleet, type InterruptCase } from './interrupt-fixture';
+import {
+  BIN,
+  type BlockableFleet,
+  CONFIRMED,
+  expectInterruption,
+  givenBusyFleet,
+  type InterruptCase,
+} from './interrupt-fixture';
 
 const HISTORY = { table: '_prisma_migrations' };
 
@@ -19,8 +26,8 @@ const CASES: readonly InterruptCase[] = [
   { args: ['migrate', 'doctor'], block: { table: 'pg_constraint' }, says: /Nothing was changed/ },
   { args: ['backup'], block: { table: 'notes' }, says: /No set was stored/ },
   { args: ['backup', 'verify'], block: 'gate', says: /no result was stored/ },
-  { args: ['seed', '--reset', '--yes'], block: { table: 'notes' }, says: /Tables that were emptied stay empty/ },
-  { args: ['reset', '--yes'], block: 'gate', says: /"npx azora-db setup" creates it/ },
+  { args: ['seed', '--reset', ...CONFIRMED], block: { table: 'notes' }, says: /Tables that were emptied stay empty/ },
+  { args: ['reset', ...CONFIRMED], block: 'gate', says: /"npx azora-db setup" creates it/ },
 ];
 
 let given: BlockableFleet;

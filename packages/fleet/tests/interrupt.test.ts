@@ -8,6 +8,7 @@ import { removeFleets } from './fleet-fixture';
 import {
   BIN,
   type BlockableFleet,
+  CONFIRMED,
   closeGate,
   expectInterruption,
   givenBusyFleet,
@@ -21,7 +22,7 @@ const CASES: readonly InterruptCase[] = [
   { args: ['migrate', 'up'], block: 'gate', says: /Applied migrations stay/ },
   { args: ['status'], block: { table: '_prisma_migrations' }, says: /Nothing was changed/ },
   { args: ['backup'], block: { table: 'pg_description' }, says: /No set was stored/ },
-  { args: ['restore', 'latest', '--yes'], block: 'gate', says: /the live databases are unchanged/ },
+  { args: ['restore', 'latest', ...CONFIRMED], block: 'gate', says: /the live databases are unchanged/ },
 ];
 
 describe('a command under a terminal, interrupted in its middle', () => {
@@ -45,7 +46,10 @@ describe('a command under a terminal, interrupted in its middle', () => {
     await given.open('migrate', 'up').ended;
     expect(await columns()).toHaveLength(3);
 
-    const { text } = await interruptInMiddle(given, { args: ['migrate', 'down', '--steps', '2'], block: 'gate' });
+    const { text } = await interruptInMiddle(given, {
+      args: ['migrate', 'down', '--all', '--steps', '2'],
+      block: 'gate',
+    });
 
     expect(text).toMatch(/Interrupted: 0 done, \d interrupted(, \d not started)?\. Reverted migrations stay reverted/);
     expect(text).toContain('\n→ npx azora-db migrate status\n');
@@ -73,13 +77,13 @@ describe('a command under a terminal, interrupted in its middle', () => {
     await first.waitFor(/to continue: /);
     first.type(CTRL_C);
     expect(await first.ended).toBe(130);
-    expect(first.output()).toContain('\n→ npx azora-db restore latest\r\n');
+    expect(first.output()).toContain('Nothing was changed. The question was not answered. [USAGE.NOT_CONFIRMED]');
 
     const second = given.open('restore', 'latest');
     await second.waitFor(/to continue: /);
     second.type('\x04');
     expect(await second.ended).toBe(2);
-    expect(second.output()).toContain('USAGE.NEEDS_YES');
+    expect(second.output()).toContain('USAGE.NOT_CONFIRMED');
   });
 
   it('stops at a safe point when its terminal is closed', async () => {

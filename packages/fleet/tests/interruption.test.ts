@@ -26,7 +26,11 @@ describe('the summary of an interrupted command', () => {
 
   it.each([
     ['by steps', ['migrate', 'down', '-s', 'auth,mint,story'], 'npx azora-db migrate down --service mint,story'],
-    ['by steps', ['migrate', 'down', '--steps', '2'], 'npx azora-db migrate down --steps 2 --service mint,story'],
+    [
+      'by steps',
+      ['migrate', 'down', '--all', '--steps', '2'],
+      'npx azora-db migrate down --steps 2 --service mint,story',
+    ],
     ['to a migration', ['migrate', 'down', '--to', 'v1'], 'npx azora-db migrate down --to v1'],
   ])('never proposes to revert a service %s twice', (_, args, next) => {
     expect(describeInterruption('migrate down', args, [DONE, FAILED, LEFT], false).next).toBe(next);

@@ -43,6 +43,14 @@ const EXAMPLES: Readonly<Record<string, readonly Example[]>> = {
     ['restore latest --service mint --yes', 'restore one database without a question'],
     ['restore /mnt/sets/20260131T120000123Z-0a1b2c', 'restore a set in another place'],
   ],
+  cleanup: [
+    ['cleanup', 'list the copies of replaced databases and what killed runs left'],
+    ['cleanup --older-than 30 --yes', 'remove copies that are at least 30 days old, and what killed runs left'],
+  ],
+  'service new': [
+    ['service new billing', 'make the folder of a new service with its database, store, seed and tests'],
+    ['service new billing --json', 'the same for a script'],
+  ],
   'pitr enable': [
     ['pitr enable', 'start to archive the write-ahead log'],
     ['pitr enable --json', 'the same for a script'],

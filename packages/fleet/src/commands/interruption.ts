@@ -60,12 +60,12 @@ function nextDown(args: readonly string[], services: readonly InterruptedService
   if (args.some((arg) => arg === '--to' || arg.startsWith('--to='))) return commandLine(args);
   if (services.some(({ state }) => state === 'interrupted')) return 'npx azora-db migrate status';
   const left = services.filter(({ state }) => state !== 'done').map(({ service }) => service);
-  return left.length === 0 ? commandLine(args) : commandLine([...withoutService(args), '--service', left.join(',')]);
+  return left.length === 0 ? commandLine(args) : commandLine([...withoutSelection(args), '--service', left.join(',')]);
 }
 
-function withoutService(args: readonly string[]): readonly string[] {
+function withoutSelection(args: readonly string[]): readonly string[] {
   return args.filter((arg, at) => {
-    const isOption = arg === '--service' || arg === '-s' || arg.startsWith('--service=');
+    const isOption = ['--service', '-s', '--all'].includes(arg) || arg.startsWith('--service=');
     return !isOption && !['--service', '-s'].includes(args[at - 1] ?? '');
   });
 }
