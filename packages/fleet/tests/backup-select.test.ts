@@ -67,7 +67,7 @@ describe('latest', () => {
     const services = all.filter((service) => (named ?? ALL).includes(service.name));
     const selection: SetSelection = {
       ...{ secret: undefined, services, isNamed: named !== undefined },
-      ...{ command: 'npx azora-db restore', argumentOf: (id) => id },
+      ...{ command: 'restore', argumentOf: (id) => id },
     };
     return selectSet(storage, name, selection);
   };

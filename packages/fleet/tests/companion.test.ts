@@ -214,6 +214,29 @@ describe('the companion server', () => {
     expect([acknowledged, acknowledged + 1]).toContain(await countOf(await given.connect(), 'kept'));
   });
 
+  it('is started while the socket of a killed one still accepts connections', async () => {
+    await copyTemplate(given);
+    const dying = net.createServer((socket) => socket.once('data', () => socket.destroy()));
+    await listenIn(given.directory, dying);
+
+    expect(await given.start()).toMatchObject({ started: true });
+    expect(await (await given.connect()).query('SELECT 1')).toMatchObject({ rowCount: 1 });
+    await new Promise((resolve) => dying.close(resolve));
+  });
+
+  it('counts as running while it is too busy to answer, as long as its process lives', async () => {
+    await mkdir(given.directory, { recursive: true });
+    const lock = (await lockDirectory(given.directory, 'host', async () => false)) ?? '';
+    const busy = net.createServer((socket) => socket.resume());
+    await listenIn(given.directory, busy);
+
+    // The end of the test stops the process that owns the directory, which must not be this one.
+    const started = await given.start().finally(() => unlockDirectory(lock));
+    await new Promise((resolve) => busy.close(resolve));
+
+    expect(started).toMatchObject({ started: false, pid: process.pid });
+  });
+
   it('stops, and starts again at the same address with its rows', async () => {
     await copyTemplate(given);
     const before = await given.start();
@@ -303,7 +326,7 @@ describe('the socket', () => {
     await mkdir(directory);
     const found: (Address | undefined)[] = [];
     for (let round = 0; round < 2; round += 1) {
-      const server = net.createServer((socket) => socket.end());
+      const server = net.createServer((socket) => socket.once('data', () => socket.end('N')));
       found.push(await listenIn(directory, server), await readAddress(directory));
       expect(await isListening(found[0])).toBe(true);
       await new Promise((resolve) => server.close(resolve));

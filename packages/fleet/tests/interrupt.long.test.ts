@@ -26,6 +26,10 @@ const CASES: readonly InterruptCase[] = [
   { args: ['migrate', 'doctor'], block: { table: 'pg_constraint' }, says: /Nothing was changed/ },
   { args: ['backup'], block: { table: 'notes' }, says: /No set was stored/ },
   { args: ['backup', 'verify'], block: 'gate', says: /no result was stored/ },
+];
+
+/** These need databases with all migrations. */
+const MIGRATED_CASES: readonly InterruptCase[] = [
   { args: ['seed', '--reset', ...CONFIRMED], block: { table: 'notes' }, says: /Tables that were emptied stay empty/ },
   { args: ['reset', ...CONFIRMED], block: 'gate', says: /"npx azora-db setup" creates it/ },
 ];
@@ -58,7 +62,7 @@ describe('the start of a server under a terminal, interrupted', () => {
 
     expect(await terminal.ended).toBe(130);
     expect(terminal.output()).toContain('\n→ npx azora-db server start\r\n');
-    expect(await readdir(path.join(home, 'embedded'))).toEqual(['data', 'password']);
+    expect(await readdir(path.join(home, 'embedded'))).toEqual(['data', 'owner', 'password']);
     expect(await draftOf(home)).toBe(false);
 
     try {
@@ -83,4 +87,14 @@ describe('a command under a terminal, interrupted in its middle', () => {
     '%s ends with 130 at a safe point, and says what is left and which command continues',
     (_, it) => expectInterruption(given, it),
   );
+
+  describe('with all migrations', () => {
+    beforeAll(async () => {
+      expect(await given.open('migrate', 'up').ended).toBe(0);
+    });
+
+    it.each(MIGRATED_CASES.map((it) => [it.args.join(' '), it] as const))('%s', (_, it) =>
+      expectInterruption(given, it),
+    );
+  });
 });

@@ -87,6 +87,15 @@ export function requireServices(settings: Settings, services: readonly Service[]
   return { ...settings, required: new Set(services.map(({ name }) => name)) };
 }
 
+/** A command with these arguments, as a person can type it in a shell. */
+export function commandLine(args: readonly string[]): string {
+  return ['npx azora-db', ...args.map(shellQuoted)].join(' ');
+}
+
+function shellQuoted(arg: string): string {
+  return /^[\w./:@%=,+-]+$/.test(arg) ? arg : `'${arg.replaceAll("'", String.raw`'\''`)}'`;
+}
+
 /** The error of a command that works on one service, with its name. */
 export class ServiceFailure extends Error {
   constructor(

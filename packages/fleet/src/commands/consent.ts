@@ -1,7 +1,7 @@
 import { SuiteError } from '@azora/db-core';
 import type { Command } from 'commander';
 import type { Target } from '../operations/targets';
-import type { CommandContext } from './command';
+import { type CommandContext, commandLine } from './command';
 import { ask } from './prompt';
 
 /** The flags with which a person confirms an action in advance. */
@@ -47,7 +47,7 @@ export async function requireConsent(context: CommandContext, request: ConsentRe
   const isLocal = targets.every(({ server }) => server !== 'ordinary');
   const name = nameOf(targets);
   if (confirm === undefined ? isLocal && yes === true : confirm === name) return context.log(text);
-  const flag = isLocal ? '--yes' : `--confirm ${shellQuoted(name)}`;
+  const flag = isLocal ? ['--yes'] : ['--confirm', name];
   const lost = contents.length === 0 ? '' : `It concerns ${sumText(contents)}.`;
   if (confirm !== undefined || !process.stdin.isTTY || !process.stderr.isTTY) {
     const given = confirm === undefined ? '' : ` "--confirm ${confirm}" names something else.`;
@@ -89,13 +89,9 @@ function notConfirmed(answer: string | undefined, expected: string): SuiteError 
 }
 
 /** The command that was typed, as it can be typed again, with another consent. */
-function commandWith(args: readonly string[], flag: string): string {
+function commandWith(args: readonly string[], flag: readonly string[]): string {
   const kept = args.filter(
     (arg, index) => !/^--(yes|confirm(=.*)?)$/.test(arg) && (args[index - 1] !== '--confirm' || index === 0),
   );
-  return ['npx azora-db', ...kept.map(shellQuoted), flag].join(' ');
-}
-
-function shellQuoted(text: string): string {
-  return /^[\w@%+=:,./-]+$/.test(text) ? text : `'${text.replaceAll("'", `'\\''`)}'`;
+  return commandLine([...kept, ...flag]);
 }

@@ -1,5 +1,6 @@
 import type { ProgressEvent, ServiceRow } from '../operations/fleet';
 import { countsText } from '../render/fleet';
+import { commandLine } from './command';
 
 /** What a command leaves when it is interrupted. */
 interface Remains {
@@ -38,6 +39,7 @@ export const REMAINS: Readonly<Record<string, Remains>> = {
   'migrate doctor': UNCHANGED,
   'migrate status': UNCHANGED,
   status: UNCHANGED,
+  check: UNCHANGED,
   url: UNCHANGED,
   backup: { left: 'No set was stored, and the unfinished set was removed.', litters: true },
   'backup verify': { left: 'The set is unchanged, and no result was stored.', litters: true },
@@ -46,6 +48,8 @@ export const REMAINS: Readonly<Record<string, Remains>> = {
   'pitr enable': { left: 'The server runs. The archive may be enabled already; the next run proves it.' },
   'pitr base': { left: 'No base backup was stored, and the unfinished copy was removed.', litters: true },
   'pitr restore': { left: 'The server and its data are unchanged. The unfinished copy was removed.', litters: true },
+  cleanup: { left: 'Some of what was listed may be removed. The next run removes the rest.' },
+  'service new': { left: 'The folder of the service exists only if it is complete.' },
   'server start': { left: 'A server may still be starting; "npx azora-db server status" shows it.' },
   'server stop': { left: 'A server may still be stopping; "npx azora-db server status" shows it.' },
 };
@@ -68,15 +72,6 @@ function withoutSelection(args: readonly string[]): readonly string[] {
     const isOption = ['--service', '-s', '--all'].includes(arg) || arg.startsWith('--service=');
     return !isOption && !['--service', '-s'].includes(args[at - 1] ?? '');
   });
-}
-
-function commandLine(args: readonly string[]): string {
-  return ['npx azora-db', ...args.map(quoted)].join(' ');
-}
-
-/** Quoted for a shell where that is needed. */
-function quoted(arg: string): string {
-  return /^[\w./:@=,+-]+$/.test(arg) ? arg : `'${arg.replaceAll("'", String.raw`'\''`)}'`;
 }
 
 /** The states of the services in the last run over the fleet, as its progress reports them. */

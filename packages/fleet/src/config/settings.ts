@@ -104,8 +104,8 @@ export function readSettings(root: string, services: readonly Service[], environ
     return url === undefined ? [] : [[service.name, url]];
   });
   const home = path.resolve(root, environment['AZORA_HOME'] ?? '.azora');
-  const selected = readServiceNames('AZORA_SERVICES', environment, services, report);
-  const companions = readServiceNames('AZORA_COMPANION', environment, services, report) ?? [];
+  const selected = readServiceNames('AZORA_SERVICES', environment['AZORA_SERVICES'], services, report);
+  const companions = readServiceNames('AZORA_COMPANION', environment['AZORA_COMPANION'], services, report) ?? [];
   for (const name of companions) {
     if (environment[urlVariable(name)] !== undefined) report(placedTwice(name));
   }
@@ -143,11 +143,10 @@ function readUrl(variable: string, text: string | undefined, report: Report): Da
 /** The names in a variable, separated by commas. */
 function readServiceNames(
   variable: string,
-  environment: Environment,
+  text: string | undefined,
   services: readonly Service[],
   report: Report,
 ): readonly string[] | undefined {
-  const text = environment[variable];
   if (text === undefined) return undefined;
   const names = text.split(',').map((name) => name.trim());
   const known = services.map(({ name }) => name);

@@ -102,8 +102,10 @@ function capitalized(name: string): string {
 function manifestOf(text: string, name: string): string {
   const manifest = JSON.parse(text) as Record<string, unknown>;
   const azora = { database: `${MANIFEST_PREFIX}${name}`, extensions: [] };
-  const scripts = JSON.parse(renamed(JSON.stringify(manifest['scripts']), MODEL, name)) as unknown;
-  const changed = { ...manifest, name: `@azora/${name}`, description: 'Items of users', azora, scripts };
+  const [scripts, repository] = ['scripts', 'repository'].map((field): unknown =>
+    JSON.parse(renamed(JSON.stringify(manifest[field]), MODEL, name)),
+  );
+  const changed = { ...manifest, name: `@azora/${name}`, description: 'Items of users', repository, azora, scripts };
   return `${JSON.stringify(changed, null, 2)}\n`;
 }
 

@@ -5,9 +5,16 @@ import path from 'node:path';
 import { type DatabaseUrl, parseDatabaseUrl } from '@azora/db-core';
 import { replaceFile } from '../../system/atomic-files';
 import { identityOf, identityText, isSameDirectory, parseIdentity } from '../../system/directory-identity';
+import { encryptionRequest } from './wire';
 
 /** The address on which a companion listens. */
 export type Address = { readonly socketDirectory: string } | { readonly port: number };
+
+/**
+ * What answers a call on an address. `silence`: connections are accepted but not answered, by a companion that is busy
+ * with a statement or by one that is dying.
+ */
+export type Reply = 'answer' | 'silence' | 'none';
 
 /** PostgreSQL's clients look for this name in a socket directory, for port 5432. */
 const SOCKET = '.s.PGSQL.5432';
@@ -16,6 +23,8 @@ const PATH_LIMIT_BYTES = 103;
 const POINTER = 'socket-directory';
 const PORT_FILE = 'port';
 const FOREIGN = Symbol('foreign');
+/** An idle companion answers within milliseconds; a busy one answers after its statement. */
+const SILENCE_MS = 1_000;
 
 /** The address of the directory's companion while it runs, otherwise its last address. */
 export async function readAddress(directory: string): Promise<Address | undefined> {
@@ -29,19 +38,32 @@ export async function readAddress(directory: string): Promise<Address | undefine
   return (await isOwn(pointer)) ? { socketDirectory: pointer } : undefined;
 }
 
-/** Whether a companion listens on the address. It begins to listen when it is ready. */
-export function isListening(address: Address | undefined): Promise<boolean> {
-  if (address === undefined) return Promise.resolve(false);
+/**
+ * Calls the companion on the address and waits for its answer. A connection alone proves nothing: when a process is killed,
+ * the kernel closes its sockets one after another, and its socket accepts connections after its clients have lost theirs.
+ * Such a connection is cut without an answer. A companion begins to listen when it is ready.
+ */
+export function callCompanion(address: Address | undefined): Promise<Reply> {
+  if (address === undefined) return Promise.resolve('none');
   return new Promise((resolve) => {
     const socket = net.connect(endpoint(address));
-    const settle = (answer: boolean) => {
+    const settle = (reply: Reply) => {
+      clearTimeout(patience);
       socket.destroy();
-      resolve(answer);
+      resolve(reply);
     };
-    socket.once('connect', () => settle(true));
+    const patience = setTimeout(() => settle('silence'), SILENCE_MS);
+    socket.once('connect', () => socket.write(encryptionRequest()));
+    socket.once('data', () => settle('answer'));
+    socket.once('close', () => settle('none'));
     // EAGAIN: a server listens, and its queue of waiting connections is full.
-    socket.once('error', (error: NodeJS.ErrnoException) => settle(error.code === 'EAGAIN'));
+    socket.once('error', (error: NodeJS.ErrnoException) => settle(error.code === 'EAGAIN' ? 'silence' : 'none'));
   });
+}
+
+/** Whether a companion listens on the address, also one that is too busy to answer. */
+export async function isListening(address: Address | undefined): Promise<boolean> {
+  return (await callCompanion(address)) !== 'none';
 }
 
 /** The administrator's URL. The companion asks for no password, and its one database has any name. */

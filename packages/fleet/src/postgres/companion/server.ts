@@ -12,7 +12,15 @@ import { lastLines, NO_SPACE, readLog, withLog } from '../../system/logs';
 import { processStart } from '../../system/processes';
 import { codeOf } from '../../system/system-errors';
 import { makeHome } from '../embedded/place';
-import { type Address, addressUrl, isListening, readAddress, removeSocketDirectory } from './address';
+import {
+  type Address,
+  addressUrl,
+  callCompanion,
+  isListening,
+  type Reply,
+  readAddress,
+  removeSocketDirectory,
+} from './address';
 import { dataInUse, diskFull, homeUnusable, notReady, startFailed, stopFailed } from './errors';
 import { companionDirectory, dataOf, logFileOf, OWNED_EXIT_CODE } from './layout';
 
@@ -75,14 +83,16 @@ export async function startCompanion(options: StartCompanionOptions): Promise<St
   const real = await realpath(directory);
   let host: Host | undefined;
   for (const deadline = Date.now() + readyTimeoutMs; Date.now() < deadline; await sleep(POLL_MS)) {
+    const address = await readAddress(directory);
+    const reply = await callCompanion(address);
+    // Read after the reply: the companion that answered had locked the directory by then.
     const owner = await findLockOwner(directory);
     if (owner?.kind === 'host' && owner.directory !== undefined && owner.directory !== real) {
       // The checkout was moved: PGlite opens files by their former paths.
       await endHost(service, directory, owner);
       continue;
     }
-    const address = await findListening(directory, owner);
-    if (address !== undefined) {
+    if (isRunning(address, reply, owner)) {
       const pid = owner?.pid ?? 0;
       const started = pid === host?.child.pid;
       // A second host that has not yet noticed the first could take over when the first is stopped.
@@ -231,12 +241,11 @@ export async function companionState({ home, service }: CompanionOptions): Promi
 
 /**
  * A socket in the directory belongs to its owner, also when the owner runs in another container and its pid is unknown
- * here. A port may belong to any program.
+ * here. A port may belong to any program, and a server that does not answer may be dying: these need an owner who lives.
  */
-async function findListening(directory: string, owner: LockOwner | undefined): Promise<Address | undefined> {
-  const address = await readAddress(directory);
-  if (address === undefined || ('port' in address && owner === undefined)) return undefined;
-  return (await isListening(address)) ? address : undefined;
+function isRunning(address: Address | undefined, reply: Reply, owner: LockOwner | undefined): address is Address {
+  if (address === undefined || reply === 'none') return false;
+  return owner !== undefined || (reply === 'answer' && !('port' in address));
 }
 
 /** Throws when the host has ended, unless it ended because another host owns the directory. */

@@ -74,7 +74,17 @@ export function message(type: string, ...parts: readonly (string | Buffer)[]): B
 
 /** The message that opens a connection. */
 export function startupMessage(): Buffer {
-  const body = Buffer.from('\0\x03\0\0user\0postgres\0database\0postgres\0\0', 'latin1');
+  return openingMessage(Buffer.from('\0\x03\0\0user\0postgres\0database\0postgres\0\0', 'latin1'));
+}
+
+/** Asks whether the server encrypts. A companion answers before the client has logged in. */
+export function encryptionRequest(): Buffer {
+  const code = Buffer.alloc(LENGTH_BYTES);
+  code.writeInt32BE(SSL_REQUEST);
+  return openingMessage(code);
+}
+
+function openingMessage(body: Buffer): Buffer {
   const length = Buffer.alloc(LENGTH_BYTES);
   length.writeInt32BE(LENGTH_BYTES + body.length);
   return Buffer.concat([length, body]);
