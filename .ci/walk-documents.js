@@ -3,6 +3,7 @@
 const { spawnSync } = require('node:child_process');
 const { readFileSync } = require('node:fs');
 const path = require('node:path');
+const { durationText } = require('../scripts/phases.js');
 
 const root = path.resolve(__dirname, '..');
 const GUIDES = ['DATABASE-GUIDE.md', 'SEED-DATA.md', 'MIGRATIONS.md'];
@@ -37,6 +38,6 @@ for (const command of typed) {
     console.log(`\n-- the command above ended with ${status}`);
     process.exit(1);
   }
-  console.log(`-- ${((performance.now() - started) / 1_000).toFixed(1)} s`);
+  console.log(`-- ${durationText(performance.now() - started)}`);
 }
 console.log(`\n-- typed ${typed.length} commands and blocks`);

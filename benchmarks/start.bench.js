@@ -39,15 +39,21 @@ exports.run = ({ root }) => {
   }
 };
 
+/** The units in which a start writes durations, in seconds. */
+const UNITS = { ms: 0.001, s: 1, min: 60 };
+
 /** The seconds of each phase, from the lines that a start writes. */
 function phasesOf(stderr) {
-  const durations = [...stderr.matchAll(/^(.+) in (?:(\d+) min )?([\d.]+) s$/gm)].map(
-    ([, what, minutes = '0', rest]) => [what, Number(minutes) * 60 + Number(rest)],
-  );
+  const durations = [...stderr.matchAll(/^(.+) in ([\d.]+) (ms|s|min)$/gm)].map(([, what, value, unit]) => [
+    what,
+    Number(value) * UNITS[unit],
+  ]);
   const sumOf = (lines) =>
     durations.filter(([what]) => lines.includes(what)).reduce((sum, [, duration]) => sum + duration, 0);
   return Object.fromEntries(Object.entries(PHASES).map(([phase, lines]) => [phase, sumOf(lines)]));
 }
+
+exports.phasesOf = phasesOf;
 
 function rowsOf({ peer, whole, again, phases }) {
   const row = (what, ours, budget = '') => ({

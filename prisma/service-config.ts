@@ -11,7 +11,7 @@ const REPLACEMENTS: Readonly<Record<string, (service: string) => string>> = {
   'migrate deploy': (service) => `npx azora-db migrate up --service ${service}`,
   'migrate status': (service) => `npx azora-db migrate status --service ${service}`,
   'migrate diff': (service) => `npx azora-db migrate drift --service ${service}`,
-  'migrate reset': (service) => `npx azora-db reset --service ${service} --yes`,
+  'migrate reset': (service) => `npx azora-db reset --service ${service}`,
   'migrate resolve': (service) => `npx azora-db migrate resolve applied ${service} <migration>`,
   'db push': (service) => `npx azora-db migrate new ${service} <slug>`,
   'db pull': (service) => `npx azora-db migrate drift --service ${service}`,

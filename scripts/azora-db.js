@@ -8,13 +8,16 @@ const { stateOfInstallation } = require('./installation.js');
 /** The packages whose code a command runs. */
 const TOOLKIT = ['core', 'migrate', 'fleet'];
 
+/** When a file was modified; undefined if it is absent, or a link without a target, such as the lock file of Emacs. */
+const modifiedAt = (...parts) => statSync(path.join(...parts), { throwIfNoEntry: false })?.mtimeMs;
+
 /** Whether a source file of the toolkit is newer than its last compilation. */
 function hasNewSources() {
   return TOOLKIT.some((name) => {
     const folder = path.join(root, 'packages', name);
-    const compiledAt = statSync(path.join(folder, 'dist', 'tsconfig.tsbuildinfo'), { throwIfNoEntry: false })?.mtimeMs;
+    const compiledAt = modifiedAt(folder, 'dist', 'tsconfig.tsbuildinfo') ?? 0;
     const sources = readdirSync(path.join(folder, 'src'), { recursive: true }).filter((file) => file.endsWith('.ts'));
-    return sources.some((file) => statSync(path.join(folder, 'src', file)).mtimeMs > (compiledAt ?? 0));
+    return sources.some((file) => modifiedAt(folder, 'src', file) > compiledAt);
   });
 }
 

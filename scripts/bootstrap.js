@@ -108,7 +108,7 @@ async function bootstrap({ intro, builds }) {
   if (intro !== undefined && !isCompiled()) process.stderr.write(`${intro}\n`);
   let left = 'Nothing was changed';
   try {
-    await withLock(path.join(root, '.azora', 'setup.lock'), signal, async (owns) => {
+    await withLock(root, signal, async (owns) => {
       left = 'The npm packages are not completely installed';
       await install(owns);
       left = 'The npm packages are installed; the suite is not completely compiled';

@@ -2,6 +2,6 @@
 const { bootstrap, runTool, start } = require('./bootstrap.js');
 
 start(async () => {
-  await bootstrap({ builds: [['./scripts/build.js', '--emit-only']] });
+  await bootstrap({ builds: [['./scripts/build.js', '--emit-only', '--under-lock']] });
   runTool('studio', ...process.argv.slice(2));
 });

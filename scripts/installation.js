@@ -59,8 +59,9 @@ function isInstalled(root) {
  * or `complete`. It compares the packages only if package-lock.json is newer than the installation.
  */
 function stateOfInstallation(root) {
-  if (!existsSync(recordOf(root))) return 'absent';
-  const isNewer = statSync(lockOf(root)).mtimeMs > statSync(recordOf(root)).mtimeMs;
+  const [lock, record] = [lockOf(root), recordOf(root)].map((file) => statSync(file, { throwIfNoEntry: false }));
+  if (record === undefined) return 'absent';
+  const isNewer = lock?.mtimeMs > record.mtimeMs;
   return isNewer && !isInstalled(root) ? 'changed' : 'complete';
 }
 

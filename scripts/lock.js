@@ -1,4 +1,4 @@
-// A lock file that names its owner. Plain Node, because it guards the installation of the packages. The toolkit's own
+// The lock of a checkout: a file that names its owner. Plain Node, because it guards the installation of the packages. The toolkit's own
 // system/lock-file.ts serves other needs: it never removes a file to make room.
 const { linkSync, mkdirSync, readFileSync, renameSync, unlinkSync, writeFileSync } = require('node:fs');
 const path = require('node:path');
@@ -63,10 +63,11 @@ function removeStale(file, mine) {
 }
 
 /**
- * Runs `work` under the lock. Waits for a living owner until `signal` is aborted, and replaces a dead one. `work` gets a function that names a child
+ * Runs `work` under the lock of the checkout. Waits for a living owner until `signal` is aborted, and replaces a dead one. `work` gets a function that names a child
  * process as an owner too.
  */
-async function withLock(file, signal, work) {
+async function withLock(root, signal, work) {
+  const file = path.join(root, '.azora', 'setup.lock');
   const mine = `${file}.${process.pid}`;
   mkdirSync(path.dirname(file), { recursive: true, mode: 0o700 });
   const owners = [describe(process.pid)];
@@ -87,7 +88,8 @@ async function withLock(file, signal, work) {
         removeStale(file, mine);
         continue;
       }
-      if (!told) process.stderr.write(`waiting for another setup of this checkout (process ${owner[0].pid})\n`);
+      if (!told)
+        process.stderr.write(`waiting for another setup or build of this checkout (process ${owner[0].pid})\n`);
       told = true;
       await sleep(POLL_MS);
       signal.throwIfAborted();

@@ -7,12 +7,19 @@ const PLAIN_MS = 15_000;
 /** A phase that did nothing is not worth a line. */
 const SILENT_MS = 1_000;
 
-/** A duration as people write it: 0.4 s, 12 s, 3 min 5 s. */
+const SECOND_MS = 1_000;
+const MINUTE_MS = 60 * SECOND_MS;
+const HOUR_MS = 60 * MINUTE_MS;
+const DAY_MS = 24 * HOUR_MS;
+
+/** `840 ms`, `4.2 s`, `75 s`, `3 min`; like `durationText` of the toolkit, which is not compiled yet. */
 function durationText(milliseconds) {
-  const seconds = milliseconds / 1_000;
-  if (seconds < 9.95) return `${seconds.toFixed(1)} s`;
-  const whole = Math.round(seconds);
-  return whole < 60 ? `${whole} s` : `${Math.floor(whole / 60)} min ${whole % 60} s`;
+  if (milliseconds < SECOND_MS - 0.5) return `${Math.round(milliseconds)} ms`;
+  if (milliseconds < 10 * SECOND_MS) return `${Number((milliseconds / SECOND_MS).toFixed(1))} s`;
+  if (milliseconds < 90 * SECOND_MS) return `${Math.round(milliseconds / SECOND_MS)} s`;
+  if (milliseconds < 90 * MINUTE_MS) return `${Math.round(milliseconds / MINUTE_MS)} min`;
+  if (milliseconds < 2 * DAY_MS) return `${Math.round(milliseconds / HOUR_MS)} h`;
+  return `${Math.round(milliseconds / DAY_MS)} days`;
 }
 
 /** Whether the stream is a terminal that can redraw a line. The terminal of a CI job is a log. */

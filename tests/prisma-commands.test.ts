@@ -46,7 +46,7 @@ describe("Prisma's command line in the folder of a service", () => {
     ['migrate dev --name add_nickname', 'npx azora-db migrate new workflow <slug>'],
     ['migrate deploy', 'npx azora-db migrate up --service workflow'],
     ['migrate diff --from-empty', 'npx azora-db migrate drift --service workflow'],
-    ['migrate reset --force', 'npx azora-db reset --service workflow --yes'],
+    ['migrate reset --force', 'npx azora-db reset --service workflow'],
     ['migrate resolve --applied 20260101000000_init', 'npx azora-db migrate resolve applied workflow <migration>'],
     ['db push', 'npx azora-db migrate new workflow <slug>'],
     ['db pull', 'npx azora-db migrate drift --service workflow'],

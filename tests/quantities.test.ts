@@ -1,6 +1,12 @@
 import { durationText, sizeText } from '../packages/fleet/src/system/quantities';
 import { formatBytes, formatDuration } from '../packages/studio/src/shell/format';
 
+const { durationText: durationOfPhase } =
+  require('../scripts/phases.js') as typeof import('../packages/fleet/src/system/quantities');
+const { phasesOf } = require('../benchmarks/start.bench.js') as {
+  phasesOf: (stderr: string) => Readonly<Record<string, number>>;
+};
+
 const SIZES: readonly (readonly [number, string])[] = [
   [0, '0 B'],
   [1023, '1023 B'],
@@ -31,7 +37,13 @@ describe('a size', () => {
 });
 
 describe('a duration', () => {
-  it.each(DURATIONS)('%d ms is %s, in the command line and in the studio', (milliseconds, text) => {
-    expect([durationText(milliseconds), formatDuration(milliseconds / 1_000)]).toEqual([text, text]);
+  it.each(DURATIONS)('%d ms is %s, in the command line, in the scripts and in the studio', (milliseconds, text) => {
+    const texts = [durationText(milliseconds), durationOfPhase(milliseconds), formatDuration(milliseconds / 1_000)];
+    expect(texts).toEqual([text, text, text]);
+  });
+
+  it.each([840, 4_200, 75_000, 180_000])('of %d ms is read by the benchmark of the start', (milliseconds) => {
+    const stderr = `compiling\ncompiled in ${durationText(milliseconds)}\nseeded in 3 s\n`;
+    expect(phasesOf(stderr)).toMatchObject({ install: 0, build: milliseconds / 1_000, seed: 3 });
   });
 });

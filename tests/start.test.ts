@@ -1,5 +1,5 @@
 import { spawn, spawnSync } from 'node:child_process';
-import { existsSync, readFileSync, rmSync, symlinkSync, utimesSync, writeFileSync } from 'node:fs';
+import { existsSync, mkdirSync, readFileSync, rmSync, symlinkSync, utimesSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
 import { CTRL_C, openTerminal, repositoryRoot } from '@azora/db-testkit';
 import { type Clone, makeClone, PACKAGES } from './clone-fixture';
@@ -18,6 +18,46 @@ function run(args: readonly string[], { cwd = clone.directory, env = {} } = {}) 
   return spawnSync(process.execPath, args, { cwd, env: { ...clone.env, ...env }, encoding: 'utf8' });
 }
 
+interface Running {
+  readonly stderr: () => string;
+  readonly ended: Promise<number | null>;
+  /** Resolves when the output contains the text, and rejects when the program ends before. */
+  waitFor(text: string): Promise<void>;
+  kill(...signals: readonly NodeJS.Signals[]): void;
+}
+
+function launch(args: readonly string[]): Running {
+  const child = spawn(process.execPath, args, {
+    cwd: clone.directory,
+    env: clone.env,
+    stdio: ['ignore', 'pipe', 'pipe'],
+  });
+  const printed = { stdout: '', stderr: '' };
+  const ended = new Promise<number | null>((resolve) => child.once('close', resolve));
+  for (const name of ['stdout', 'stderr'] as const) {
+    child[name].on('data', (chunk: Buffer) => {
+      printed[name] += chunk.toString();
+      child.emit('printed');
+    });
+  }
+  return {
+    stderr: () => printed.stderr,
+    ended,
+    waitFor: (text) =>
+      new Promise((resolve, reject) => {
+        const check = () => {
+          if (`${printed.stdout}${printed.stderr}`.includes(text)) resolve();
+        };
+        child.on('printed', check);
+        child.once('close', () => reject(new Error(`it ended without "${text}": ${printed.stderr}`)));
+        check();
+      }),
+    kill: (...signals) => {
+      for (const signal of signals) child.kill(signal);
+    },
+  };
+}
+
 const inClone = (...parts: string[]) => path.join(clone.directory, ...parts);
 
 describe('npm start', () => {
@@ -27,10 +67,10 @@ describe('npm start', () => {
 
     expect(first).toMatchObject({ status: 0, stdout: 'tool: setup --seed\n' });
     expect(first.stderr).toMatch(
-      /^First start: [\s\S]*\ninstalling the npm packages\ninstalled the npm packages in [\d.]+ s\n/,
+      /^First start: [\s\S]*\ninstalling the npm packages\ninstalled the npm packages in [\d.]+ m?s\n/,
     );
-    expect(first.stderr).toMatch(/\ncompiling\ncompiled in [\d.]+ s\n$/);
-    expect(second).toMatchObject({ status: 0, stderr: expect.stringMatching(/^compiling\ncompiled in [\d.]+ s\n$/) });
+    expect(first.stderr).toMatch(/\ncompiling\ncompiled in [\d.]+ m?s\n$/);
+    expect(second).toMatchObject({ status: 0, stderr: expect.stringMatching(/^compiling\ncompiled in [\d.]+ m?s\n$/) });
     expect(clone.installations()).toBe(1);
   });
 
@@ -106,26 +146,45 @@ describe('an interrupt', () => {
     },
   );
 
-  it.each(['SIGTERM', 'SIGHUP'] as const)('by %s does the same', async (signal) => {
+  it.each<[string, readonly NodeJS.Signals[]]>([
+    ['SIGTERM', ['SIGTERM']],
+    ['SIGHUP', ['SIGHUP']],
+    // A Ctrl-C reaches the script from the terminal and from npm. Two pending signals of the same kind would be one.
+    ['two signals at once', ['SIGINT', 'SIGTERM']],
+  ])('by %s does the same', async (_, signals) => {
     clone.hold('tsc');
-    const child = spawn(process.execPath, SETUP, {
-      cwd: clone.directory,
-      env: clone.env,
-      stdio: ['ignore', 'ignore', 'pipe'],
-    });
-    let stderr = '';
-    const ended = new Promise<number | null>((resolve) => child.once('close', resolve));
-    await new Promise<void>((resolve) => {
-      child.stderr.on('data', (chunk: Buffer) => {
-        stderr += chunk.toString();
-        if (stderr.includes('compiling')) resolve();
-      });
-    });
-    child.kill(signal);
+    const running = launch(SETUP);
+    await running.waitFor('compiling');
+    running.kill(...signals);
 
-    expect(await ended).toBe(130);
-    expect(stderr).toContain('Run "node scripts/db-setup.js setup --seed" to continue');
+    expect(await running.ended).toBe(130);
+    expect(running.stderr()).toContain('Run "node scripts/db-setup.js setup --seed" to continue');
     expect(existsSync(inClone('.azora', 'setup.lock'))).toBe(false);
+  });
+
+  it('ends the process at once only when a person repeats it', () => {
+    const { listen } = require('../scripts/interrupt.js') as {
+      listen: (onSecond: () => void) => { signal: AbortSignal; release: () => void };
+    };
+    const now = jest.spyOn(performance, 'now').mockReturnValue(1_000);
+    const exit = jest.spyOn(process, 'exit').mockReturnValue(undefined as never);
+    const onSecond = jest.fn();
+    const { signal, release } = listen(onSecond);
+    try {
+      process.emit('SIGINT', 'SIGINT');
+      now.mockReturnValue(1_400);
+      process.emit('SIGINT', 'SIGINT');
+      now.mockReturnValue(9_000);
+      process.emit('SIGHUP', 'SIGHUP');
+      expect({ aborted: signal.aborted, second: onSecond.mock.calls.length }).toEqual({ aborted: true, second: 0 });
+      process.emit('SIGINT', 'SIGINT');
+      expect(onSecond).toHaveBeenCalledTimes(1);
+      expect(exit).toHaveBeenCalledWith(130);
+    } finally {
+      release();
+      now.mockRestore();
+      exit.mockRestore();
+    }
   });
 
   it('while another start has the lock leaves it to that start', async () => {
@@ -133,7 +192,7 @@ describe('an interrupt', () => {
     const terminals = [0, 1].map(() =>
       openTerminal([process.execPath, ...SETUP], { cwd: clone.directory, env: clone.env }),
     );
-    const waits = /waiting for another setup of this checkout/;
+    const waits = /waiting for another setup or build of this checkout/;
     try {
       const waiting = await Promise.any(
         terminals.map(async (terminal, index) => {
@@ -184,6 +243,14 @@ describe('npm run db:…', () => {
     expect(run(STATUS)).toMatchObject({ ...ran, stderr: expect.stringContaining('package-lock.json changed') });
   });
 
+  it('ignores what an editor leaves beside the sources, and runs without a package-lock.json', () => {
+    run(SETUP);
+    symlinkSync('someone@host.1234:1700000000', inClone('packages', 'core', 'src', '.#index.ts'));
+    expect(run(STATUS)).toMatchObject({ status: 0, stdout: 'tool: status\n', stderr: '' });
+    rmSync(inClone('package-lock.json'));
+    expect(run(STATUS)).toMatchObject({ status: 0, stdout: 'tool: status\n', stderr: '' });
+  });
+
   it('starts with a script that needs no installed package', () => {
     const { scripts } = JSON.parse(readFileSync(path.join(repositoryRoot(), 'package.json'), 'utf8'));
     const commands = Object.entries<string>(scripts).filter(([name]) => /^(start|test|db:)/.test(name));
@@ -196,6 +263,56 @@ describe('npm run db:…', () => {
         exists: true,
       });
     }
+  });
+});
+
+describe('npm run build', () => {
+  const BUILD = ['scripts/build.js'];
+  /** Stands in for a part of the build; it fails unless its parent process has the lock of the checkout. */
+  const PART = `
+    const { readFileSync } = require('node:fs');
+    const owners = JSON.parse(readFileSync('.azora/setup.lock', 'utf8')).map(({ pid }) => pid);
+    if (!owners.includes(process.ppid)) throw new Error('the build does not have the lock');
+  `;
+
+  beforeEach(() => {
+    mkdirSync(inClone('prisma'));
+    mkdirSync(inClone('packages', 'studio'));
+    writeFileSync(inClone('prisma', 'generate.js'), PART);
+    writeFileSync(inClone('packages', 'studio', 'build.js'), PART);
+    spawnSync('npm', ['ci'], { cwd: clone.directory, env: clone.env });
+  });
+
+  it.each([
+    ['by hand', BUILD, /\nbundled the studio in [\d.]+ m?s\n$/],
+    ['as a part of db:studio', ['scripts/db-studio.js'], /^tool: studio\n$/],
+  ])('%s has the lock of the checkout while it builds', (_, command, stdout) => {
+    expect(run(command)).toMatchObject({ status: 0, stdout: expect.stringMatching(stdout) });
+    expect(existsSync(inClone('.azora', 'setup.lock'))).toBe(false);
+  });
+
+  it('waits for a start that compiles', async () => {
+    clone.hold('tsc');
+    const first = launch(SETUP);
+    await first.waitFor('compiling');
+    const build = launch(BUILD);
+    await build.waitFor('waiting for another setup or build of this checkout');
+    first.kill('SIGTERM');
+    await first.ended;
+    await build.waitFor('compiling packages/fleet');
+    build.kill('SIGINT', 'SIGTERM');
+
+    expect(await build.ended).toBe(130);
+    expect(build.stderr()).toContain('Interrupted. Run "node scripts/build.js" to continue\n');
+    expect(existsSync(inClone('.azora', 'setup.lock'))).toBe(false);
+  });
+
+  it('builds when a file of the studio disappears meanwhile', () => {
+    mkdirSync(inClone('packages', 'studio', 'dist'));
+    writeFileSync(inClone('packages', 'studio', 'dist', 'LICENSE'), '');
+
+    // The studio of this clone has no sources.
+    expect(run(BUILD)).toMatchObject({ status: 0, stderr: '' });
   });
 });
 

@@ -8,6 +8,7 @@ import {
   interruptionData,
   interruptionText,
   RunStates,
+  statesOfRows,
   stoppedText,
 } from './commands/interruption';
 import { isAsking } from './commands/prompt';
@@ -142,8 +143,11 @@ function reportFailure(error: unknown, output: Output): void {
 
 /** Prints what the command did before it stopped, then the state that it leaves and the command that continues. */
 function reportInterrupted({ result, error }: { result?: CommandResult; error?: unknown }, json: boolean): void {
-  const succeeded = result !== undefined && [0, EXIT_FOUND].includes(result.exitCode ?? 0);
-  const interruption = describeInterruption(commandName, process.argv.slice(2), states.list(), succeeded);
+  const { exitCode = 0, data: { ok, services } = { ok: false } } = result ?? {};
+  const succeeded = exitCode === EXIT_FOUND || (exitCode === 0 && ok);
+  // The rows of a result are its last word: the states of the progress may be those of a preparation.
+  const rows = statesOfRows(services) ?? states.list();
+  const interruption = describeInterruption(commandName, process.argv.slice(2), rows, succeeded);
   if (json) {
     const found = error === undefined ? {} : { error: errorData(toSuiteError(error)) };
     const data = {

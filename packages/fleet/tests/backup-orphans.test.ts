@@ -2,6 +2,7 @@ import { createHash } from 'node:crypto';
 import type { Manifest } from '../src/backup-store/manifest';
 import { openSet } from '../src/backup-store/set';
 import type { Storage } from '../src/backup-store/storage';
+import { backUpFleet } from '../src/operations/backup/create';
 import { verifySet } from '../src/operations/backup/verify';
 import { checkFleet } from '../src/operations/check';
 import type { Target } from '../src/operations/targets';
@@ -129,6 +130,47 @@ describe('ids of rows that do not exist in the other service', () => {
     expect(mint).toMatchObject({
       data: { references: 1, unchecked: [{ from: list, why: 'A pending migration adds one of the columns.' }] },
     });
+  });
+
+  it('are left out with a warning when their lookup fails, in either database, and the set holds both', async () => {
+    const { auth, mint } = { auth: fleet.target('auth'), mint: fleet.target('mint') };
+    await rowsOf(auth.admin, 'CREATE VIEW broken AS SELECT (1 / (count(*) - 1))::text AS id FROM users');
+    const broken = all.map((reference, index): Reference => {
+      // unnest() of a text column fails in the first database, and the view in the second.
+      if (index > 0) return { ...reference, target: { ...reference.target, table: 'broken' } };
+      return { ...reference, isList: true };
+    });
+    await rowsOf(mint.admin, `INSERT INTO wallets VALUES ('w2', 'nobody', '{ghost}')`);
+    const { storage } = await givenPlace();
+    const lines: string[] = [];
+    const events: string[] = [];
+    const request = {
+      ...{ storage, secret: undefined, mask: undefined, fence: false, allowDrift: true, format: 'copy' as const },
+      ...{ environment: process.env, references: [...broken, ...all], log: (line: string) => void lines.push(line) },
+    };
+
+    const { rows, manifest } = await backUpFleet(fleet.targets, request, {
+      progress: ({ service, state }) => void events.push(`${service} ${state}`),
+    });
+    await rowsOf(auth.admin, 'DROP VIEW broken');
+
+    expect(rows).toMatchObject([
+      { service: 'auth', state: 'done' },
+      { service: 'mint', state: 'done' },
+    ]);
+    expect(manifest?.references).toEqual([
+      { from, to, orphans: 1 },
+      { from: list, to, orphans: 1 },
+    ]);
+    expect(lines).toEqual([
+      expect.stringMatching(/^warning: the ids of mint.Wallet.userId were not looked up in auth.User.id: .*unnest/),
+      expect.stringMatching(/^warning: .*mint.Wallet.watchers.*division by zero.*"npx azora-db check"/),
+    ]);
+    for (const service of ['auth', 'mint'])
+      expect(events.filter((it) => it === `${service} queued` || it === `${service} done`)).toEqual([
+        `${service} queued`,
+        `${service} done`,
+      ]);
   });
 
   it('are not recorded for columns that a masked set replaces', async () => {

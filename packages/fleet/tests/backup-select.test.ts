@@ -119,9 +119,10 @@ describe('latest', () => {
     expect((await select(only.storage)).set.manifest.id).toBe(only.ids[0]);
   });
 
-  it('may lack a service that had no database when the set was made, and says so', async () => {
-    const gone = { service: 'forge', code: 'SERVER.NO_DATABASE', reason: 'The database forge does not exist' };
-    const { storage, ids } = await givenSets([ALL], [['auth', 'mint'], { missing: [gone] }]);
+  const gone = { service: 'forge', code: 'SERVER.NO_DATABASE', reason: 'The database forge does not exist' };
+
+  it('may lack a service that never had a database, and says so', async () => {
+    const { storage, ids } = await givenSets([['mint']], [['auth', 'mint'], { missing: [gone] }]);
 
     const { set, services, notes } = await select(storage);
 
@@ -130,6 +131,16 @@ describe('latest', () => {
     expect(notes).toEqual([
       `The set ${ids[1]} holds 2 of 3 databases, without forge (forge: The database forge does not exist)`,
     ]);
+  });
+
+  it('is an error when the newest set lacks a database that an older set holds', async () => {
+    const { storage, ids } = await givenSets([ALL], [['auth', 'mint'], { missing: [gone] }]);
+
+    await expect(select(storage)).rejects.toMatchObject({
+      code: 'BACKUP.NO_WHOLE_SET',
+      message: expect.stringMatching(/^The newest backup set in .* lacks forge$/),
+      next: `Run "npx azora-db restore ${ids[1]} --service auth,mint" and "npx azora-db restore ${ids[0]} --service forge"`,
+    });
     expect((await select(storage, ['forge'])).set.manifest.id).toBe(ids[0]);
   });
 

@@ -1,11 +1,11 @@
 import { spawnSync } from 'node:child_process';
-import { mkdir, readdir, stat, writeFile } from 'node:fs/promises';
+import fs, { mkdir, readdir, stat, symlink, writeFile } from 'node:fs/promises';
 import path from 'node:path';
 import { SuiteError } from '@azora/db-core';
 import { directoryStorage } from '../src/backup-store/directory';
 import { chunksOf } from '../src/backup-store/file';
 import { keptSets, type RetainedSet } from '../src/backup-store/retention';
-import { openSet } from '../src/backup-store/set';
+import { findSet, openSet } from '../src/backup-store/set';
 import type { SetWriter, Storage } from '../src/backup-store/storage';
 import { writeVerification } from '../src/backup-store/verification';
 import { listSets, pruneSets, readBackupState } from '../src/operations/backup/sets';
@@ -145,6 +145,26 @@ describe('backup sets in a directory', () => {
     await writer.abandon();
   });
 
+  it('begin although an entry of the directory cannot be read or removed, which a clean-up reports', async () => {
+    const { storage, directory } = await givenPlace();
+    const dead = spawnSync(process.execPath, ['-e', '']).pid;
+    const part = path.join(directory, `20260101T000000000Z-000002.part-${dead}-1`);
+    await mkdir(part);
+    // A link to itself can be read by nobody, not even by root.
+    await symlink(SET, path.join(directory, SET));
+    const removing = jest.spyOn(fs, 'rm').mockRejectedValueOnce(Object.assign(new Error('denied'), { code: 'EACCES' }));
+
+    const writer = await storage.begin('20260101T000000000Z-000003');
+    await writer.finish();
+
+    expect(removing).toHaveBeenCalledWith(part, expect.anything());
+    removing.mockRestore();
+    expect(await readdir(directory)).toContain('20260101T000000000Z-000003');
+    const problems: unknown[] = [];
+    expect(await storage.unfinished((error) => problems.push(error))).toMatchObject([{ name: part, state: 'unused' }]);
+    expect(problems).toMatchObject([{ code: 'BACKUP.STORAGE_FAILED', meta: { code: 'ELOOP' } }]);
+  });
+
   it('are listed newest first, including a set with a manifest that is not valid', async () => {
     const { storage, directory } = await givenPlace();
     await mkdir(path.join(directory, SET));
@@ -235,6 +255,15 @@ describe('backup sets in a directory', () => {
 
     await expect(backUp([target], failing, { log })).rejects.toMatchObject({ message: 'the disk is gone' });
     expect(lines).toEqual([expect.stringContaining('the disk is still gone'), 'A later backup removes it']);
+  });
+
+  it('are named with quotes in a hint when a shell would change the location', async () => {
+    const { storage } = await givenPlace();
+    const moved: Storage = { ...storage, location: String.raw`/mnt/a\b`, list: async () => [SET] };
+
+    await expect(findSet(moved, 'other')).rejects.toMatchObject({
+      next: expect.stringContaining(String.raw`--from '/mnt/a\b'"`),
+    });
   });
 
   it('are pruned only with yes, and never the newest verified set', async () => {

@@ -130,7 +130,7 @@ describe('backup sets in a bucket', () => {
       return true;
     });
 
-    const found = await open().unfinished();
+    const found = await open().unfinished(() => undefined);
     await open().begin(THIRD);
 
     expect(found.map(({ what, name, state }) => `${what} ${name} ${state}`)).toEqual([
@@ -138,6 +138,28 @@ describe('backup sets in a bucket', () => {
       `unfinished upload s3://backups/of/${prefix}/${SECOND}/mint/young.gz unknown`,
     ]);
     expect(asked).toEqual([`/backups/${set(FIRST, 'old.gz')} u1`]);
+  });
+
+  it('begin although old uploads cannot be listed or removed', async () => {
+    const old = `of/${prefix}/${FIRST}/mint/old.gz`;
+    for (const [set, refused] of [
+      [SECOND, 'GET'],
+      [THIRD, 'DELETE'],
+    ] as const) {
+      server.intercept(({ method, url = '' }, response) => {
+        const { searchParams } = new URL(url, 'http://s3');
+        if (!searchParams.has('uploads') && !searchParams.has('uploadId')) return false;
+        response.writeHead(method === refused ? 403 : 200, { 'content-type': 'application/xml' });
+        const denied = '<Error><Code>SignatureDoesNotMatch</Code><Message>no</Message></Error>';
+        response.end(method === refused ? denied : uploadsXml([[old, 'u1', 8 * 24 * HOUR_MS]]));
+        return true;
+      });
+
+      const writer = await open().begin(set);
+      await seal(writer);
+
+      expect(await open().list()).toContain(set);
+    }
   });
 
   it('begin by removing unfinished sets that are older than a day, and nothing else', async () => {

@@ -68,7 +68,7 @@ describe('a run that is killed', () => {
 
     const { output } = await start(fleet, ['status']).ended;
     expect(output).toMatch(/left by killed runs: \d remnants?, .*remove with "npx azora-db cleanup --yes"/);
-    expect((await start(fleet, ['cleanup', '--yes']).ended).status).toBe(0);
+    expect((await start(fleet, ['cleanup', '--yes', ...confirmed()]).ended).status).toBe(0);
 
     expect([await databasesOf(fleet, '__'), await unfinishedIn(fleet)]).toEqual([[], []]);
     expect((await start(fleet, ['status']).ended).output).not.toContain('left by killed runs');
@@ -104,7 +104,9 @@ describe('a run that is killed', () => {
     const { output } = await start(fleet, ['status', '--json']).ended;
     expect(copies).not.toEqual([]);
     expect(JSON.parse(output.slice(output.indexOf('{'))).leftovers.copies.count).toBe(copies.length);
-    expect((await start(fleet, ['cleanup', '--yes']).ended).status).toBe(0);
+    const only = fleet.targets.find(({ database }) => copies.length === 1 && copies[0]?.startsWith(`${database}__`));
+    const confirming = only === undefined ? confirmed() : ['--confirm', only.database];
+    expect((await start(fleet, ['cleanup', ...confirming]).ended).status).toBe(0);
     expect(await databasesOf(fleet, '__')).toEqual([]);
   });
 
@@ -112,13 +114,13 @@ describe('a run that is killed', () => {
     const restoring = start(fleet, ['restore', 'latest', ...confirmed()]);
     while ((await databasesOf(fleet, '__scratch_')).length < SERVICES.length) await sleep(5);
 
-    const cleanup = start(fleet, ['cleanup', '--yes']);
+    const cleanup = start(fleet, ['cleanup', '--yes', ...confirmed()]);
     const [restored, cleaned] = await Promise.all([restoring.ended, cleanup.ended]);
 
     expect([restored.status, cleaned.status]).toEqual([0, 0]);
     expect(restored.output).toContain('3 done');
     for (const { admin } of fleet.targets)
       expect(await rowsOf(admin, 'SELECT count(*)::int FROM notes')).toEqual([200_000]);
-    await start(fleet, ['cleanup', '--yes']).ended;
+    await start(fleet, ['cleanup', '--yes', ...confirmed()]).ended;
   });
 });

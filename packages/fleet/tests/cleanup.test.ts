@@ -5,8 +5,10 @@ import os from 'node:os';
 import path from 'node:path';
 import { type DatabaseUrl, parseDatabaseUrl, withUrlParts } from '@azora/db-core';
 import { withClient } from '@azora/db-migrate';
+import { swapDatabases } from '../src/postgres/dump/swap';
 import { findReplacedDatabases, recordReplaced, replacedName } from '../src/postgres/replaced';
-import { withScratchDatabase } from '../src/postgres/scratch';
+import { findScratchDatabases, withScratchDatabase } from '../src/postgres/scratch';
+import { findStudioRemnants } from '../src/postgres/studio/role';
 import { makeTemporary } from '../src/system/temporary';
 import { type GivenFleet, givenMigratedFleet, removeFleets } from './fleet-fixture';
 import { rowsOf } from './migrations-fixture';
@@ -20,6 +22,8 @@ const DAY_MS = 24 * 3_600_000;
 const DEAD = '99999999-gone';
 
 const server = (): DatabaseUrl => parseDatabaseUrl(process.env['TEST_DATABASE_URL'] ?? '', 'TEST_DATABASE_URL');
+/** Confirms the removal of copies: the name of one database, or the host for several. */
+const confirmed = (name = server().host) => ['--yes', '--confirm', name];
 const sql = (text: string): Promise<readonly unknown[]> => rowsOf(server(), text);
 
 interface Ended {
@@ -97,10 +101,26 @@ describe('the copies of replaced databases', () => {
       status: 0,
       answer: { removed: [], kept: [{ service: 'lists' }, { service: 'notes' }] },
     });
-    const one = await answerOf(fleet, ['cleanup', '--service', 'notes', '--yes']);
+    const { database } = fleet.target('notes');
+    const refused = await answerOf(fleet, ['cleanup', '--service', 'notes', '--yes']);
+    expect(refused).toMatchObject({
+      status: 2,
+      answer: {
+        error: {
+          code: 'USAGE.NEEDS_CONFIRM',
+          message: 'This would remove the copies of replaced databases',
+          next: `Run "npx azora-db cleanup --service notes --json --confirm ${database}"`,
+        },
+      },
+    });
+    expect(await answerOf(fleet, ['cleanup', '--service', 'notes', '--confirm', 'azora_notes'])).toMatchObject({
+      ...{ status: 2, answer: { error: { code: 'USAGE.NEEDS_CONFIRM' } } },
+    });
+    expect(await databasesOf(fleet)).toHaveLength(2);
+    const one = await answerOf(fleet, ['cleanup', '--service', 'notes', '--confirm', database]);
     expect(one).toMatchObject({ status: 0, answer: { done: true, removed: [{ service: 'notes', kind: 'copy' }] } });
     expect(await databasesOf(fleet)).toEqual([`lists__before_${made.set}`]);
-    expect((await cli(fleet, ['cleanup', '--yes'])).status).toBe(0);
+    expect((await cli(fleet, ['cleanup', ...confirmed(fleet.target('lists').database)])).status).toBe(0);
     expect(await databasesOf(fleet)).toEqual([]);
   });
 
@@ -122,7 +142,7 @@ describe('the copies of replaced databases', () => {
     expect(names).toHaveLength(4);
     const bad = await answerOf(fleet, ['status'], { AZORA_KEEP_REPLACED: 'a week' });
     expect(bad).toMatchObject({ status: 2, answer: { error: { code: 'CONFIG.BAD_KEEP_REPLACED' } } });
-    await cli(fleet, ['cleanup', '--yes']);
+    expect(await cli(fleet, ['cleanup', ...confirmed()])).toMatchObject({ status: 0 });
   });
 
   it('stay while a session is connected to them', async () => {
@@ -133,7 +153,8 @@ describe('the copies of replaced databases', () => {
     );
 
     expect(report).toMatchObject({ status: 0, answer: { removed: [], kept: [{ name, state: 'in-use' }] } });
-    expect(await answerOf(fleet, ['cleanup', '--yes'])).toMatchObject({ answer: { removed: [{ name }] } });
+    const confirming = confirmed(fleet.target('notes').database);
+    expect(await answerOf(fleet, ['cleanup', ...confirming])).toMatchObject({ answer: { removed: [{ name }] } });
   });
 
   it('of two prefixes, and databases that are named alike, do not mix', async () => {
@@ -151,7 +172,7 @@ describe('the copies of replaced databases', () => {
     ];
     for (const name of [second, ...foreign]) await sql(`CREATE DATABASE "${name}"`);
 
-    const { answer } = await answerOf(fleet, ['cleanup', '--yes']);
+    const { answer } = await answerOf(fleet, ['cleanup', ...confirmed(database)]);
     await answerOf(fleet, ['migrate', 'drift', '--service', 'notes']);
 
     expect(answer.removed.map(({ name }: { name: string }) => name)).toEqual([own, second]);
@@ -175,6 +196,25 @@ describe('the copies of replaced databases', () => {
 
     expect(found).toEqual([[names[0]], [names[1]]]);
     for (const name of names) await sql(`DROP DATABASE "${name}"`);
+  });
+
+  it('get names of their own when a restore replaces databases whose names begin alike', async () => {
+    const prefix = fleet.environment['AZORA_DB_PREFIX'] ?? '';
+    const names = ['north', 'south'].map((end) => `${prefix}a_rather_long_name_${end}`);
+    for (const name of names) await sql(`CREATE DATABASE "${name}"`);
+    for (const name of names) await sql(`CREATE DATABASE "${name}_side"`);
+
+    const swaps = names.map((live) => ({ live, side: `${live}_side`, kept: replacedName(live, SET) }));
+    const kept = await swapDatabases(server(), swaps);
+
+    const first = replacedName(names[0] ?? '', SET);
+    expect([...kept]).toEqual([
+      [names[0], first],
+      [names[1], `${first}_2`],
+    ]);
+    const found = await withClient(server(), (client) => findReplacedDatabases(client, names));
+    expect(found.map(({ name, database }) => [database, name])).toEqual([...kept]);
+    for (const name of [...names, ...kept.values()]) await sql(`DROP DATABASE "${name}"`);
   });
 });
 
@@ -213,15 +253,16 @@ describe('what killed runs leave', () => {
   });
 
   it('is removed by two cleanups at once, and both succeed', async () => {
-    for (const service of ['lists', 'notes']) {
-      await givenScratch(service);
-      for (const hex of ['aaaaaa', 'bbbbbb', 'cccccc'])
-        await givenCopy(fleet.target(service).database, `20260101T120000123Z-${hex}`, daysAgo(1));
-    }
+    const { database } = fleet.target('notes');
+    for (const service of ['lists', 'notes']) await givenScratch(service);
+    // All copies are of one database, so that its name confirms whatever the other clean-up has left.
+    for (const hex of ['aaaaaa', 'bbbbbb', 'cccccc', 'dddddd', 'eeeeee', 'ffffff'])
+      await givenCopy(database, `20260101T120000123Z-${hex}`, daysAgo(1));
 
-    const both = await Promise.all([cli(fleet, ['cleanup', '--yes']), cli(fleet, ['cleanup', '--yes'])]);
+    const cleanup = ['cleanup', ...confirmed(database)];
+    const both = await Promise.all([answerOf(fleet, cleanup), answerOf(fleet, cleanup)]);
 
-    expect(both.map(({ status, stderr }) => ({ status, stderr }))).toEqual(Array(2).fill({ status: 0, stderr: '' }));
+    expect(both).toMatchObject(Array(2).fill({ status: 0, answer: { ok: true, problems: [] } }));
     expect(await databasesOf(fleet)).toEqual([]);
   });
 
@@ -244,6 +285,58 @@ describe('what killed runs leave', () => {
     expect(await work).toEqual([1]);
     expect(await readdir(temporary)).toEqual([]);
     await sql(`DROP DATABASE "${hub}"`);
+  });
+
+  it('is not reported as removed when a run has begun to use it', async () => {
+    await givenScratch('notes');
+    const { database, role } = fleet.target('notes');
+    const scratch = `${database}__scratch_0a1b2c3d`;
+    const studio = role.replace(/_app$/, '_studio');
+    await sql(`CREATE ROLE "${studio}" LOGIN; COMMENT ON ROLE "${studio}" IS 'azora-db studio 0a1b ${DEAD}'; SELECT`);
+
+    await withClient(server(), async (client) => {
+      const roles = new Map([[studio, { database, admin: fleet.target('notes').admin }]]);
+      const [found] = await findScratchDatabases(client, [database]);
+      const [abandoned] = await findStudioRemnants(client, roles);
+      await sql(`COMMENT ON ROLE "${studio}" IS 'azora-db studio 9f9f ${DEAD}'; SELECT`);
+      const removing = async (it: { readonly remove: () => Promise<void> } | undefined) => await it?.remove();
+
+      await withClient(server(), async (run) => {
+        await run.query('SELECT pg_advisory_lock(hashtext($1))', [scratch]);
+        await expect(removing(found)).rejects.toMatchObject({ code: 'CLEANUP.IN_USE', meta: { database: scratch } });
+        // A run on the same service leaves it alone, and does not fail.
+        const place = { service: 'notes', server: 'ordinary', database, maintenance: server() } as const;
+        await withScratchDatabase(place, async () => undefined);
+      });
+      await expect(removing(abandoned)).rejects.toMatchObject({ code: 'CLEANUP.IN_USE', meta: { role: studio } });
+      await removing(found);
+    });
+
+    expect(await sql(`SELECT rolcanlogin FROM pg_roles WHERE rolname = '${studio}'`)).toEqual([true]);
+    expect(await databasesOf(fleet)).toEqual([]);
+    await sql(`DROP ROLE "${studio}"`);
+  });
+
+  it('is found beside a location of backup sets that is a file, which only cleanup reports', async () => {
+    const AZORA_BACKUP_DIR = path.join(fleet.root, 'lerna.json');
+    await givenScratch('notes');
+    const bad = { AZORA_BACKUP_DIR };
+
+    const sets = path.join(fleet.root, 'elsewhere');
+    const made = await answerOf(fleet, ['backup', '--service', 'notes', '--out', sets], bad);
+    expect(made).toMatchObject({ status: 0, answer: { ok: true } });
+    expect(await databasesOf(fleet)).toEqual([]);
+    for (const command of [['status'], ['migrate', 'verify', '--service', 'notes']])
+      expect({ command, ...(await cli(fleet, command, bad)) }).toMatchObject({ command, status: 0 });
+    const { database } = fleet.target('notes');
+    const restore = ['restore', 'latest', '--from', sets, '--service', 'notes', '--confirm', database];
+    expect(await answerOf(fleet, restore, bad)).toMatchObject({ status: 0, answer: { ok: true } });
+    const cleaned = await answerOf(fleet, ['cleanup', ...confirmed(database)], bad);
+
+    expect(cleaned).toMatchObject({
+      ...{ status: 1, answer: { removed: [{ service: 'notes' }], problems: [{ code: 'USAGE.BAD_LOCATION' }] } },
+    });
+    expect(await databasesOf(fleet)).toEqual([]);
   });
 
   it('includes temporary directories of ended processes, and the role of a killed studio', async () => {

@@ -216,7 +216,7 @@ describe('the companion server', () => {
 
   it('is started while the socket of a killed one still accepts connections', async () => {
     await copyTemplate(given);
-    const dying = net.createServer((socket) => socket.once('data', () => socket.destroy()));
+    const dying = net.createServer((socket) => socket.once('data', () => socket.destroy())).unref();
     await listenIn(given.directory, dying);
 
     expect(await given.start()).toMatchObject({ started: true });
@@ -227,7 +227,7 @@ describe('the companion server', () => {
   it('counts as running while it is too busy to answer, as long as its process lives', async () => {
     await mkdir(given.directory, { recursive: true });
     const lock = (await lockDirectory(given.directory, 'host', async () => false)) ?? '';
-    const busy = net.createServer((socket) => socket.resume());
+    const busy = net.createServer((socket) => socket.resume()).unref();
     await listenIn(given.directory, busy);
 
     // The end of the test stops the process that owns the directory, which must not be this one.

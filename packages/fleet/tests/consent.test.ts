@@ -1,4 +1,5 @@
 import { spawnSync } from 'node:child_process';
+import { rename } from 'node:fs/promises';
 import path from 'node:path';
 import { withUrlParts } from '@azora/db-core';
 import { CTRL_C, openTerminal } from '@azora/db-testkit';
@@ -118,6 +119,18 @@ describe('the consent to an action that loses rows', () => {
     ['a server without an archive', ['pitr', 'restore', '--to', 'latest'], 'PITR.NOT_EMBEDDED'],
   ])('is asked for after all options are checked: %s', (_, args, code) => {
     expect(run(...args)).toMatchObject({ status: 2, answer: { error: { code } } });
+  });
+
+  it('is not asked for when the seed is not compiled: the emptied tables would stay empty', async () => {
+    const dist = path.join(fleet.root, 'prisma', 'dist');
+    await rename(dist, `${dist}.away`);
+    try {
+      const { status, answer } = run('seed', '--reset', '--confirm', host);
+
+      expect({ status, code: answer.error.code }).toEqual({ status: 2, code: 'SEED.NOT_BUILT' });
+    } finally {
+      await rename(`${dist}.away`, dist);
+    }
   });
 
   /** Calls the consent function in a process without a terminal; prints its error or null, and then what it logged. */

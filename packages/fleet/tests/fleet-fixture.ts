@@ -50,6 +50,9 @@ export async function givenCheckout(
 ): Promise<GivenFleet> {
   const root = await mkdtemp(path.join(os.tmpdir(), 'azora-fleet-'));
   await writeFile(path.join(root, 'lerna.json'), '{}');
+  // A compiled seed without rows.
+  await mkdir(path.join(root, 'prisma', 'dist'), { recursive: true });
+  await writeFile(path.join(root, 'prisma', 'dist', 'seed.js'), '');
   const write = (service: string, given: Partial<GivenService>) => writeService(root, service, given);
   for (const [name, service] of Object.entries(services)) await write(name, service);
   const environment = {

@@ -1,6 +1,6 @@
 import type { Command } from 'commander';
 import { createProgram } from '../src/commands/index';
-import { describeInterruption, interruptionText, REMAINS, RunStates } from '../src/commands/interruption';
+import { describeInterruption, interruptionText, REMAINS, RunStates, statesOfRows } from '../src/commands/interruption';
 
 const DONE = { service: 'auth', state: 'done' } as const;
 const CUT = { service: 'forge', state: 'interrupted' } as const;
@@ -25,6 +25,7 @@ describe('the summary of an interrupted command', () => {
   });
 
   it.each([
+    ['by steps', ['migrate', 'down', '-sauth,mint,story'], 'npx azora-db migrate down --service mint,story'],
     ['by steps', ['migrate', 'down', '-s', 'auth,mint,story'], 'npx azora-db migrate down --service mint,story'],
     [
       'by steps',
@@ -39,6 +40,15 @@ describe('the summary of an interrupted command', () => {
   it('proposes to look at the migrations when a revert by steps stopped between two steps', () => {
     const args = ['migrate', 'down', '--steps', '2'];
     expect(describeInterruption('migrate down', args, [DONE, CUT], false).next).toBe('npx azora-db migrate status');
+  });
+
+  it('takes the states of a result with rows, and of no other', () => {
+    const rows = [{ service: 'auth', state: 'not-started' }];
+
+    expect(statesOfRows(rows)).toEqual(rows);
+    expect(statesOfRows([{ service: 'auth', database: 'azora_auth' }])).toBeUndefined();
+    expect(statesOfRows([])).toBeUndefined();
+    expect(statesOfRows(undefined)).toBeUndefined();
   });
 
   it('knows only commands that exist', () => {

@@ -38,13 +38,14 @@ export function directoryStorage(directory: string): Storage {
     readText: (set, file) => ifExists(directory, NO_FILE, () => readFile(at(set, file), 'utf8')),
     writeText: (set, file, text) => guarded(directory, () => replaceFile(at(set, file), text)),
     remove: (set) => guarded(directory, () => removeSet(directory, set)),
-    unfinished: () => guarded(directory, () => findUnfinished(directory)),
+    unfinished: (report) =>
+      guarded(directory, () => findUnfinished(directory, (error) => report(storageFailed(directory, error)))),
   };
 }
 
 async function beginSet(directory: string, set: string): Promise<SetWriter> {
   await mkdir(directory, { recursive: true, mode: 0o700 });
-  for (const { state, remove } of await findUnfinished(directory)) if (state === 'unused') await remove();
+  await removeUnfinished(directory);
   const part = await partOf(directory, set);
   await mkdir(part, { mode: 0o700 });
   return {
@@ -61,6 +62,12 @@ async function beginSet(directory: string, set: string): Promise<SetWriter> {
       }),
     abandon: () => guarded(directory, () => rm(part, { recursive: true, force: true })),
   };
+}
+
+/** Never fails: what killed backups left must not prevent a new one. "cleanup" reports what cannot be removed. */
+async function removeUnfinished(directory: string): Promise<void> {
+  const found = await findUnfinished(directory, () => undefined).catch((): readonly Leftover[] => []);
+  for (const { state, remove } of found) if (state === 'unused') await remove().catch(() => undefined);
 }
 
 async function partOf(directory: string, set: string): Promise<string> {
@@ -92,17 +99,22 @@ async function removeSet(directory: string, set: string): Promise<void> {
   await rm(part, { recursive: true });
 }
 
-async function findUnfinished(directory: string): Promise<readonly Leftover[]> {
+/** Examines each entry by itself, so that one that cannot be read does not hide the others. */
+async function findUnfinished(directory: string, report: (error: unknown) => void): Promise<readonly Leftover[]> {
   const names = (await orAbsent(readdir(directory))) ?? [];
-  const found = await Promise.all(
-    names.map(async (name): Promise<readonly Leftover[]> => {
-      const at = path.join(directory, name);
-      if (SET_ID.test(name)) return fileRemnantsIn(at, DRAFT);
-      const mark = PART.exec(name)?.groups?.['mark'];
-      return mark === undefined ? [] : [await ownedRemnant(at, mark, 'unfinished backup set')];
-    }),
-  );
-  return found.flat();
+  const found = await Promise.allSettled(names.map((name) => findIn(directory, name)));
+  return found.flatMap((entry) => {
+    if (entry.status === 'fulfilled') return entry.value;
+    report(entry.reason);
+    return [];
+  });
+}
+
+async function findIn(directory: string, name: string): Promise<readonly Leftover[]> {
+  const at = path.join(directory, name);
+  if (SET_ID.test(name)) return fileRemnantsIn(at, DRAFT);
+  const mark = PART.exec(name)?.groups?.['mark'];
+  return mark === undefined ? [] : [await ownedRemnant(at, mark, 'unfinished backup set')];
 }
 
 async function subfolders(folder: string): Promise<readonly string[]> {

@@ -15,7 +15,9 @@ export function s3Storage(location: S3Location, environment: Environment): Stora
     location: bucket.location,
     list: async () => (await findSets(bucket)).filter(({ isComplete }) => isComplete).map(({ set }) => set),
     begin: async (set) => {
-      for (const { state, remove } of await findUnfinished(bucket)) if (state === 'unused') await remove();
+      // A bucket that cannot be listed is an error now, because finish() lists the set.
+      for await (const _ of bucket.pages(set)) break;
+      await removeUnfinished(bucket);
       return s3Writer(bucket, set);
     },
     read: async (set, file) => {
@@ -31,6 +33,12 @@ export function s3Storage(location: S3Location, environment: Environment): Stora
     remove: (set) => removeFolder(bucket, set),
     unfinished: () => findUnfinished(bucket),
   };
+}
+
+/** Never fails: what killed backups left must not prevent a new one. "cleanup" reports what cannot be removed. */
+async function removeUnfinished(bucket: Bucket): Promise<void> {
+  const found = await findUnfinished(bucket).catch((): readonly Leftover[] => []);
+  for (const { state, remove } of found) if (state === 'unused') await remove().catch(() => undefined);
 }
 
 /** Holds the manifest's checksum back until every other file is stored, because its presence makes the set complete. */

@@ -1,5 +1,6 @@
 import { createHash, timingSafeEqual } from 'node:crypto';
 import { SuiteError } from '@azora/db-core';
+import { shellQuoted } from '../system/shell';
 import { authenticate, KEY_FILE, openSetKey, type Secret, type SetKey } from './encryption';
 import { chunksOf } from './file';
 import { type Manifest, parseManifest } from './manifest';
@@ -95,14 +96,9 @@ function setUnknown(set: string, known: readonly string[], location: string): Su
     next:
       newest === undefined
         ? 'Make a backup with "npx azora-db backup"'
-        : `The newest set is ${newest}; "npx azora-db backup list --from ${shellWord(location)}" shows all of them`,
+        : `The newest set is ${newest}; "npx azora-db backup list --from ${shellQuoted(location)}" shows all of them`,
     meta: { set, location },
   });
-}
-
-/** An argument as a person can type it. */
-export function shellWord(text: string): string {
-  return /^[\w@%+=:,./\\-]+$/.test(text) ? text : `'${text.replaceAll("'", `'\\''`)}'`;
 }
 
 function needsKey(set: string): SuiteError {

@@ -20,8 +20,8 @@ export interface Storage {
   /** Adds a file to a finished set, or replaces one. */
   writeText(set: string, path: string, text: string): Promise<void>;
   remove(set: string): Promise<void>;
-  /** The unfinished sets and files of other processes. */
-  unfinished(): Promise<readonly Leftover[]>;
+  /** The unfinished sets and files of other processes. An entry that cannot be examined is left out and reported. */
+  unfinished(report: (error: unknown) => void): Promise<readonly Leftover[]>;
 }
 
 export interface SetWriter {

@@ -1,12 +1,12 @@
 import { randomBytes } from 'node:crypto';
 import { SuiteError } from '@azora/db-core';
 import { type Command, Option } from 'commander';
-import { shellWord } from '../backup-store/set';
 import type { Storage } from '../backup-store/storage';
 import type { Service } from '../config/registry';
 import type { Settings } from '../config/settings';
 import type { RowFormat } from '../operations/backup/dump';
 import type { Reference } from '../schema/schema-model';
+import { shellQuoted } from '../system/shell';
 import type { CommandResult, Execute, Register } from './command';
 import {
   type FleetFlags,
@@ -78,7 +78,7 @@ function addCreate(backup: Command, execute: Execute): void {
         };
         const { targets, leftOut, unavailable } = await openAvailable(settings, services, log, signal);
         for (const it of leftOut) log(leftOutText(it));
-        await sweepRemnants(await openScope(suite, targets), log);
+        await sweepRemnants(openScope(suite, targets), log);
         const report = await backUpFleet(targets, { ...request, leftOut, unavailable }, { progress, signal });
         const isPartial = report.manifest !== undefined && report.rows.some(({ state }) => state === 'failed');
         const text = backupText(report, argumentOf(storage, flags.out, report.set));
@@ -106,7 +106,7 @@ const registerVerify: Register = (backup, execute) => {
         const { progress, signal, log } = context;
         for (const note of selected.notes) log(note);
         const targets = await openTargets(requireServices(settings, selected.services), selected.services, log, signal);
-        await sweepRemnants(await openScope(suite, targets), log);
+        await sweepRemnants(openScope(suite, targets), log);
         const { home, environment } = settings;
         const request = {
           set: selected.set,
@@ -217,7 +217,7 @@ export async function selectNamedSet(settings: Settings, { name, from, services,
 
 /** The argument that names a set: its path when it is not in the location of the settings, otherwise its id. */
 function argumentOf(storage: Storage, location: string | undefined, set: string): string {
-  return location === undefined ? set : shellWord(`${storage.location}/${set}`);
+  return location === undefined ? set : shellQuoted(`${storage.location}/${set}`);
 }
 
 function pathWithFrom(): SuiteError {

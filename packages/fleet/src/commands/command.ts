@@ -3,6 +3,7 @@ import { findRoot, findServices, type Service, selectInEnvironment } from '../co
 import { readSettings, type Settings } from '../config/settings';
 import type { Progress } from '../operations/fleet';
 import type { Target } from '../operations/targets';
+import { shellQuoted } from '../system/shell';
 
 /** The surroundings of a command, which the entry point provides. */
 export interface CommandContext {
@@ -90,10 +91,6 @@ export function requireServices(settings: Settings, services: readonly Service[]
 /** A command with these arguments, as a person can type it in a shell. */
 export function commandLine(args: readonly string[]): string {
   return ['npx azora-db', ...args.map(shellQuoted)].join(' ');
-}
-
-function shellQuoted(arg: string): string {
-  return /^[\w./:@%=,+-]+$/.test(arg) ? arg : `'${arg.replaceAll("'", String.raw`'\''`)}'`;
 }
 
 /** The error of a command that works on one service, with its name. */

@@ -12,6 +12,8 @@ export interface ConsentFlags {
 
 export interface ConsentRequest {
   readonly yes?: boolean | undefined;
+  /** The option that `yes` comes from; `--yes` by default. */
+  readonly flag?: string;
   readonly confirm?: string | undefined;
   /** What would happen, after "This would": `drop every database`. */
   readonly action: string;
@@ -39,15 +41,15 @@ export function withConfirm(command: Command): Command {
  * @throws {SuiteError} `USAGE.NEEDS_YES`, `USAGE.NEEDS_CONFIRM` without a terminal; `USAGE.NOT_CONFIRMED` after another answer or an interruption
  */
 export async function requireConsent(context: CommandContext, request: ConsentRequest): Promise<void> {
-  const { action, targets, yes, confirm } = request;
+  const { action, targets, yes, confirm, flag: own = '--yes' } = request;
   const { readContents } = await import('../operations/contents.js');
   const { consentText, sumText } = await import('../render/consent.js');
   const contents = await readContents(targets);
   const text = consentText(action, contents);
   const isLocal = targets.every(({ server }) => server !== 'ordinary');
   const name = nameOf(targets);
-  if (confirm === undefined ? isLocal && yes === true : confirm === name) return context.log(text);
-  const flag = isLocal ? ['--yes'] : ['--confirm', name];
+  if (confirm === undefined ? isLocal && yes === true : confirm !== '' && confirm === name) return context.log(text);
+  const flag = isLocal ? [own] : ['--confirm', name];
   const lost = contents.length === 0 ? '' : `It concerns ${sumText(contents)}.`;
   if (confirm !== undefined || !process.stdin.isTTY || !process.stderr.isTTY) {
     const given = confirm === undefined ? '' : ` "--confirm ${confirm}" names something else.`;
@@ -91,7 +93,8 @@ function notConfirmed(answer: string | undefined, expected: string): SuiteError 
 /** The command that was typed, as it can be typed again, with another consent. */
 function commandWith(args: readonly string[], flag: readonly string[]): string {
   const kept = args.filter(
-    (arg, index) => !/^--(yes|confirm(=.*)?)$/.test(arg) && (args[index - 1] !== '--confirm' || index === 0),
+    (arg, index) =>
+      !/^--(yes|confirm(=.*)?)$/.test(arg) && arg !== flag[0] && (args[index - 1] !== '--confirm' || index === 0),
   );
   return commandLine([...kept, ...flag]);
 }

@@ -46,6 +46,7 @@ const EXAMPLES: Readonly<Record<string, readonly Example[]>> = {
   cleanup: [
     ['cleanup', 'list the copies of replaced databases and what killed runs left'],
     ['cleanup --older-than 30 --yes', 'remove copies that are at least 30 days old, and what killed runs left'],
+    ['cleanup --confirm azora_mint', 'the same for all copies, in a script, on a server that is not embedded'],
   ],
   'service new': [
     ['service new billing', 'make the folder of a new service with its database, store, seed and tests'],

@@ -1,3 +1,4 @@
+import { isRecord } from '@azora/db-core';
 import type { ProgressEvent, ServiceRow } from '../operations/fleet';
 import { countsText } from '../render/fleet';
 import { commandLine } from './command';
@@ -69,7 +70,7 @@ function nextDown(args: readonly string[], services: readonly InterruptedService
 
 function withoutSelection(args: readonly string[]): readonly string[] {
   return args.filter((arg, at) => {
-    const isOption = ['--service', '-s', '--all'].includes(arg) || arg.startsWith('--service=');
+    const isOption = ['--service', '-s', '--all'].includes(arg) || arg.startsWith('--service=') || /^-s./.test(arg);
     return !isOption && !['--service', '-s'].includes(args[at - 1] ?? '');
   });
 }
@@ -92,6 +93,19 @@ export class RunStates {
     });
   }
 }
+
+/** The states in the rows of a result; undefined when it has no rows of a run over the fleet. */
+export function statesOfRows(rows: unknown): readonly InterruptedService[] | undefined {
+  if (!Array.isArray(rows)) return undefined;
+  const found = rows.filter(isRow);
+  return found.length === rows.length && found.length > 0 ? found : undefined;
+}
+
+function isRow(row: unknown): row is InterruptedService {
+  return isRecord(row) && typeof row['service'] === 'string' && STATES.has(row['state']);
+}
+
+const STATES: ReadonlySet<unknown> = new Set(['done', 'failed', 'interrupted', 'not-started']);
 
 export interface Interruption {
   /** Whether the command had done all of its work. */

@@ -113,7 +113,8 @@ const registerDown: Register = (migrate, execute) => {
         const acceptDataLoss = flags.acceptDataLoss === true;
         const confirmLosses = (targets: readonly Target[]) => {
           const action = 'revert migrations that remove rows or values';
-          return requireConsent(context, { action, targets, yes: acceptDataLoss, confirm: flags.confirm });
+          const flag = '--accept-data-loss';
+          return requireConsent(context, { action, targets, yes: acceptDataLoss, flag, confirm: flags.confirm });
         };
         const request = { steps: stepsOf(flags), acceptDataLoss, confirmLosses };
         return runMigrations(
@@ -208,7 +209,7 @@ const registerVerify: Register = (migrate, execute) => {
         const { rowsData } = await import('../render/fleet.js');
         const { progress, signal, log } = context;
         const targets = await openTargets(settings, services, log, signal);
-        await sweepRemnants(await openScope(suite, targets), log);
+        await sweepRemnants(openScope(suite, targets), log);
         const rows = await verifyFleet(targets, settings.root, { progress, signal });
         const ok = isVerified(rows);
         const exitCode = exitCodeOfRows(rows) || (ok ? 0 : EXIT_FOUND);
@@ -288,7 +289,7 @@ const registerDoctor: Register = (migrate, execute) => {
         const { doctorData, doctorText } = await import('../render/doctor.js');
         const { leftoverLines } = await import('../render/leftovers.js');
         const report = await examineFleet(targets, { progress: context.progress, signal: context.signal });
-        const leftovers = await summarizeLeftovers(await openScope(suite, targets, flags.service));
+        const leftovers = await summarizeLeftovers(openScope(suite, targets, flags.service));
         const exitCode = exitCodeOfRows(report.rows) || foundCode(flags, needsAction(report));
         const text = [doctorText(report), ...leftoverLines(leftovers, new Date())].join('\n');
         return { data: { ...doctorData(report), leftovers }, text, exitCode };

@@ -96,7 +96,7 @@ const registerRestore: Register = (pitr, execute) => {
         await requireConsent(context, { ...flags, action, targets });
         const restored = await restorePitr(settings, services, request, options);
         // Without targets, because the copies of databases in the server were replaced with it.
-        const scope = { settings, allServices, targets: [], only: undefined, storage: undefined };
+        const scope = { settings, allServices, targets: [], only: undefined, location: undefined };
         const removedCopies = await removeExpiredCopies(scope, new Date());
         return { data: { ok: true, ...restored, removedCopies }, text: restoredText(restored, removedCopies) };
       }),

@@ -20,7 +20,8 @@ export async function ask(question: string, signal: AbortSignal): Promise<string
     // While the question is open, the terminal passes Ctrl-C on as a character.
     lines.once('SIGINT', () => {
       process.stderr.write('\n');
-      process.kill(process.pid, 'SIGINT');
+      // On Windows, a signal to the own process would end it at once.
+      process.emit('SIGINT', 'SIGINT');
     });
     lines.once('close', () => resolve(undefined));
     // The terminal was closed.

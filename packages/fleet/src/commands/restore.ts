@@ -36,16 +36,13 @@ export const registerRestore: Register = (program, execute) => {
         const kept = flags.dropOld ? 'dropped at the end' : `kept as …__before_${id}`;
         const action = `replace databases with those of the set ${id}; the replaced ones are ${kept}`;
         await requireConsent(context, { ...flags, action, targets });
-        await sweepRemnants(await openScope(suite, targets), log);
+        const scope = openScope(suite, targets);
+        await sweepRemnants(scope, log);
         const request = { set: selected.set, home, environment, passwordOf, dropOld: flags.dropOld === true, log };
         const rows = await restoreFleet(targets, request, { progress, signal });
         const exitCode = exitCodeOfRows(rows) || (rows.every((row) => row.state === 'done') ? 0 : EXIT_FAILED);
-        const scope = await openScope(
-          suite,
-          targets,
-          selected.services.map((service) => service.name),
-        );
-        const expired = exitCode === 0 ? await removeExpiredCopies(scope, new Date()) : [];
+        const only = selected.services.map((service) => service.name);
+        const expired = exitCode === 0 ? await removeExpiredCopies({ ...scope, only }, new Date()) : [];
         return { data: restoreData(id, rows, expired), text: restoreText(id, rows, expired), exitCode };
       }),
     );

@@ -20,13 +20,14 @@ export const registerSeed: Register = (program, execute) => {
         const { openTargets } = await import('../operations/targets.js');
         const { doneRows } = await import('../operations/fleet.js');
         const { checkMigrated } = await import('../operations/migrations/pending.js');
-        const { seedFleet } = await import('../operations/seed.js');
+        const { requireSeedBuilt, seedFleet } = await import('../operations/seed.js');
         const { truncateDatabases } = await import('../operations/reset.js');
         const { seedData, seedText } = await import('../render/setup.js');
         const { failuresText, rowsData } = await import('../render/fleet.js');
 
         const { progress, signal, log } = context;
         const { root, environment, home } = settings;
+        requireSeedBuilt(root);
         const schemaModel = await readSchemaModel(allServices);
         const passwordOf = await openCredentials(home);
         // A service without its tables must not stop the others.

@@ -36,7 +36,10 @@ export const registerSetup: Register = (program, execute) => {
         const exitCode = exitCodeOfRows(report.rows) || exitCodeOfRows(report.seeded?.rows ?? []);
         const parts =
           exitCode === 0 && !signal.aborted ? [setupText(report), nextStepsText(report)] : [setupText(report)];
-        return { data: setupData(report), text: parts.join('\n\n'), exitCode };
+        const data = setupData(report);
+        // The interruption came before the seed.
+        const isCut = signal.aborted && flags.seed === true && report.seeded === undefined;
+        return { data: { ...data, ok: data.ok && !isCut }, text: parts.join('\n\n'), exitCode };
       }),
     );
 };

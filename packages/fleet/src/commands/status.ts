@@ -25,7 +25,7 @@ export const registerStatus: Register = (program, execute) => {
         const { targets, leftOut } = await openFleet(suite.settings, suite.services, context.log, context.signal);
         const services = await readStatus(targets, await countModels(suite.services), { signal: context.signal });
         const backups = await readBackups(suite, services);
-        const leftovers = await summarizeLeftovers(await openScope(suite, targets, flags.service));
+        const leftovers = await summarizeLeftovers(openScope(suite, targets, flags.service));
         const ok = services.every(isHealthy) && backups?.isStale !== true;
         const data = { ok, services, leftOut, ...(backups === undefined ? {} : { backups }), leftovers };
         const text = [

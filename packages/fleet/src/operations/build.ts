@@ -8,8 +8,8 @@ export interface BuildOptions extends WorkspaceOptions {
   readonly report: (event: Pick<ProgressEvent, 'state' | 'detail'>) => void;
 }
 
-/** A step such as `compiling services/mint`; the other lines of the build say what is done. */
-const STEP = /^compiling /;
+/** A step such as `compiling services/mint`, or the wait for another build; the other lines of the build say what is done. */
+const STEP = /^(compiling|waiting for) /;
 const DONE = / in [\d.]+ (ms|s|min)\b/;
 
 /**

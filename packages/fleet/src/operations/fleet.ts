@@ -83,14 +83,6 @@ export function countOf(number: number, noun: string): string {
   return `${number.toLocaleString('en')} ${noun}${number === 1 ? '' : 's'}`;
 }
 
-/** A duration as people write it: 0.4 s, 12 s, 3 min 5 s. */
-export function durationText(milliseconds: number): string {
-  const seconds = milliseconds / 1_000;
-  if (seconds < 9.95) return `${seconds.toFixed(1)} s`;
-  const whole = Math.round(seconds);
-  return whole < 60 ? `${whole} s` : `${Math.floor(whole / 60)} min ${whole % 60} s`;
-}
-
 /**
  * Converts an unknown error: a connection that failed becomes `SERVER.UNREACHABLE` when nothing was sent, and
  * `DATABASE.CONNECTION_LOST` when the outcome is unknown; a write to a read-only server becomes `SERVER.READ_ONLY`; another

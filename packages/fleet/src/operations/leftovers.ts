@@ -2,7 +2,6 @@ import { type DatabaseUrl, redactUrl, SuiteError } from '@azora/db-core';
 import { withClient } from '@azora/db-migrate';
 import type { Client } from 'pg';
 import { openStorage } from '../backup-store/location';
-import type { Storage } from '../backup-store/storage';
 import type { Service } from '../config/registry';
 import type { Settings } from '../config/settings';
 import { findHomeLeftovers } from '../postgres/home-leftovers';
@@ -22,8 +21,8 @@ export interface CleanupScope {
   readonly targets: readonly Target[];
   /** Only the leftovers of these services; undefined for all, and those of the checkout. */
   readonly only: readonly string[] | undefined;
-  /** The place that keeps backup sets; undefined to leave it out. */
-  readonly storage: Storage | undefined;
+  /** The location of the backup sets; undefined to leave it out. */
+  readonly location: string | undefined;
 }
 
 /** A leftover with its place in the fleet. */
@@ -67,6 +66,13 @@ export interface LeftoverSummary {
   readonly unknown: LeftoverCount;
 }
 
+export interface CleanupOptions {
+  readonly yes: boolean;
+  readonly olderThanDays: number | undefined;
+  /** What a person agreed to remove; undefined for everything. */
+  readonly among?: readonly ListedLeftover[] | undefined;
+}
+
 export interface CleanupReport {
   /** The leftovers that were removed, or that `yes` would remove. */
   readonly removed: readonly ListedLeftover[];
@@ -83,14 +89,13 @@ const DAY_MS = 24 * 3_600_000;
  * and "backup" search it.
  * @param only the services that `--service` names; undefined for everything
  */
-export async function openScope(
+export function openScope(
   { settings, allServices }: Pick<CleanupScope, 'settings' | 'allServices'>,
   targets: readonly Target[],
   only?: readonly string[],
-): Promise<CleanupScope> {
+): CleanupScope {
   const { location } = settings.backups;
-  const storage = location.includes('://') ? undefined : await openStorage(location, settings.environment);
-  return { settings, allServices, targets, only, storage };
+  return { settings, allServices, targets, only, location: location.includes('://') ? undefined : location };
 }
 
 /** Counts the copies and remnants. A place that cannot be searched is left out: the command reports its server anyway. */
@@ -141,16 +146,18 @@ export async function removeExpiredCopies(scope: CleanupScope, now: Date): Promi
 
 /**
  * Finds the copies and remnants, and removes them when `yes` is set. With `olderThanDays`, copies that are younger or of
- * unknown age stay. What a living process uses always stays.
+ * unknown age stay, and with `among` everything that it does not list. What a living process uses always stays.
  */
 export async function cleanUp(
   scope: CleanupScope,
-  { yes, olderThanDays }: { readonly yes: boolean; readonly olderThanDays: number | undefined },
+  { yes, olderThanDays, among }: CleanupOptions,
 ): Promise<CleanupReport> {
   return withLeftovers(scope, async ({ found, problems }) => {
     const limit = olderThanDays === undefined ? undefined : Date.now() - olderThanDays * DAY_MS;
     const isOld = ({ since }: Found) => limit === undefined || (since !== undefined && since.getTime() <= limit);
-    const chosen = found.filter((it) => it.state === 'unused' && (it.kind === 'remnant' || isOld(it)));
+    const isListed = ({ name, server }: Found) =>
+      among === undefined || among.some((it) => it.name === name && it.server === server);
+    const chosen = found.filter((it) => it.state === 'unused' && isListed(it) && (it.kind === 'remnant' || isOld(it)));
     // Sizes are read before anything is removed.
     const sizes = await describeAll(found);
     const list = (items: readonly Found[]) => items.flatMap((it) => sizes.get(it) ?? []);
@@ -189,7 +196,7 @@ function removalFailed({ what, name }: Found, cause: unknown): SuiteError {
 
 /** Searches all places, and runs `work` while the sessions are open that can remove what was found. */
 async function withLeftovers<Result>(scope: CleanupScope, work: (search: Search) => Promise<Result>): Promise<Result> {
-  const { settings, targets, allServices, only, storage } = scope;
+  const { settings, targets, allServices, only, location } = scope;
   const problems: SuiteError[] = [];
   const found: Found[] = [];
   const search = async (finder: () => Promise<readonly Found[]>): Promise<void> => {
@@ -204,7 +211,12 @@ async function withLeftovers<Result>(scope: CleanupScope, work: (search: Search)
     return inHome.map((it) => ({ ...it, server: null, original: it.service ?? 'embedded' }));
   });
   await search(async () => (await findTemporaries()).map(removingServers).map(ofCheckout));
-  if (storage !== undefined) await search(async () => (await storage.unfinished()).map(ofCheckout));
+  if (location !== undefined) {
+    await search(async () => {
+      const storage = await openStorage(location, settings.environment);
+      return (await storage.unfinished((error) => problems.push(toSuiteError(error)))).map(ofCheckout);
+    });
+  }
   const servers = serversOf(settings, allServices, targets);
   const selected = (it: Found) => only === undefined || (it.service !== null && only.includes(it.service));
   const visit = async ([server, ...others]: typeof servers): Promise<Result> => {

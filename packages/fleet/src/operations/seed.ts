@@ -53,6 +53,22 @@ export async function seedFleet(
 }
 
 /**
+ * Checks that the seed is compiled: before a command that empties tables first.
+ * @throws {SuiteError} `SEED.NOT_BUILT`
+ */
+export function requireSeedBuilt(root: string): void {
+  if (existsSync(entryOf(root))) return;
+  throw new SuiteError('SEED.NOT_BUILT', 'The seed is not built', {
+    kind: 'configuration',
+    next: 'Run "npm run build"',
+  });
+}
+
+function entryOf(root: string): string {
+  return path.join(root, 'prisma', 'dist', 'seed.js');
+}
+
+/**
  * Inserts the seed's rows without checking references. Runs in a child process, because the seed loads the code of the
  * services, and this package must work without it.
  * @throws {SuiteError} `SEED.NOT_BUILT`, `SEED.ENDED`
@@ -61,13 +77,8 @@ export async function runSeed(
   request: SeedRequest,
   options: RunOptions & Pick<SeedOptions, 'root' | 'environment'>,
 ): Promise<SeedReport['rows']> {
-  const entry = path.join(options.root, 'prisma', 'dist', 'seed.js');
-  if (options.signal?.aborted !== true && !existsSync(entry)) {
-    throw new SuiteError('SEED.NOT_BUILT', 'The seed is not built', {
-      kind: 'configuration',
-      next: 'Run "npm run build"',
-    });
-  }
+  if (options.signal?.aborted !== true) requireSeedBuilt(options.root);
+  const entry = entryOf(options.root);
   const rows = new Map<string, SeedReport['rows'][number]>(
     request.services.map(({ name }) => [name, { service: name, state: 'not-started' }]),
   );

@@ -76,7 +76,7 @@ export async function setUpDatabases(
   const { targets, leftOut } = await locateFleet(settings, services, log, signal);
   const opened = performance.now();
   if (needsEmbedded(settings, services)) log(`embedded server ready in ${durationText(opened - begun)}`);
-  await sweepRemnants(await openScope({ settings, allServices }, targets), log);
+  await sweepRemnants(openScope({ settings, allServices }, targets), log);
   const rows = await eachService(targets, options, async (target, onProgress) => {
     const { createdDatabase } = await provision(target, passwordOf);
     if (createdDatabase) onProgress('created');

@@ -1,5 +1,5 @@
 import { randomBytes } from 'node:crypto';
-import { type DatabaseUrl, withUrlParts } from '@azora/db-core';
+import { type DatabaseUrl, SuiteError, withUrlParts } from '@azora/db-core';
 import { withClient } from '@azora/db-migrate';
 import type { Client } from 'pg';
 import type { Environment } from '../system/child-environment';
@@ -91,8 +91,13 @@ export async function withScratchDatabases<Result>(
 }
 
 async function dropAbandoned(client: Client, database: string): Promise<void> {
+  // What another run uses or drops by now is its own affair.
   for (const { state, remove } of await findScratchDatabases(client, [database]))
-    if (state === 'unused') await remove();
+    if (state === 'unused') await remove().catch(ignoreInUse);
+}
+
+function ignoreInUse(error: unknown): void {
+  if (!(error instanceof SuiteError && error.code === 'CLEANUP.IN_USE')) throw error;
 }
 
 /** A scratch database that a run made for a database. */
@@ -131,17 +136,27 @@ export async function findScratchDatabases(
   });
 }
 
-/** Drops the scratch database unless another run drops it at this moment. */
+/** Drops the scratch database unless a run uses it. Others may drop it at the same moment. @throws {SuiteError} `CLEANUP.IN_USE` */
 async function dropUnlocked(client: Client, name: string): Promise<void> {
-  const { rows } = await client.query<{ locked: boolean }>('SELECT pg_try_advisory_lock(hashtext($1)) AS locked', [
-    name,
-  ]);
-  if (rows[0]?.locked !== true) return;
+  // Shared, so that two clean-ups do not take each other for the run.
+  const { rows } = await client.query<{ locked: boolean }>(
+    'SELECT pg_try_advisory_lock_shared(hashtext($1)) AS locked',
+    [name],
+  );
+  if (rows[0]?.locked !== true) throw inUse(name);
   try {
     await dropDatabase(client, name);
   } finally {
-    await client.query('SELECT pg_advisory_unlock(hashtext($1))', [name]).catch(() => undefined);
+    await client.query('SELECT pg_advisory_unlock_shared(hashtext($1))', [name]).catch(() => undefined);
   }
+}
+
+function inUse(database: string): SuiteError {
+  return new SuiteError('CLEANUP.IN_USE', `The scratch database ${database} is in use`, {
+    why: 'A running command took its lock.',
+    next: 'Wait until that command has ended, and run "npx azora-db cleanup --yes" again',
+    meta: { database },
+  });
 }
 
 function scratchBase(database: string): string {

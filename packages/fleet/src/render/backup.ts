@@ -93,7 +93,8 @@ export function pruneText({ kept, removed }: PrunedSets, done: boolean): string 
 }
 
 export function verifyData(set: string, { rows, verification }: VerifyReport) {
-  return { ...rowsData(rows), set, ...verification };
+  const ok = verification.ok && verification.notKeptBecause !== 'interrupted';
+  return { ...rowsData(rows), set, ...verification, ok };
 }
 
 export function verifyText(set: string, { rows, verification }: VerifyReport): string {

@@ -15,7 +15,7 @@ export function leftoverLines(summary: LeftoverSummary, now: Date): readonly str
     ...(copies.count === 0
       ? []
       : [
-          `kept after restores: ${countText(copies, 'copy', 'copies', now)}; list with "${LIST}", remove with "${REMOVE}"`,
+          `kept after restores: ${countText(copies, 'copy', 'copies', now)}; list with "${LIST}", remove with "${REMOVE}", which asks first on a server that is not embedded`,
         ]),
     ...(remnants.count === 0
       ? []
@@ -48,10 +48,15 @@ export function cleanupText({ removed, kept, problems, done }: CleanupReport, no
     ...kept.map((it) => `kept: ${it.name} (${it.what}, ${reasonOf(it)})`),
     ...problems.map(errorText),
     removed.length === 0 ? nothing : total,
-    done || removed.length === 0 ? '' : 'Add --yes to remove them',
+    done || removed.length === 0 ? '' : removeText(removed),
   ]
     .filter((line) => line !== '')
     .join('\n');
+}
+
+function removeText(listed: readonly ListedLeftover[]): string {
+  const isAsked = listed.some(({ kind, server }) => kind === 'copy' && server !== null);
+  return `Add --yes to remove them${isAsked ? '; on a server that is not embedded, the command then asks first' : ''}`;
 }
 
 function listText(listed: readonly ListedLeftover[], now: Date): string {

@@ -140,13 +140,9 @@ async function dumpAll(
 ): Promise<Dumped> {
   // Companions first: other clients of a companion wait until the transaction of the backup ends.
   const order = databases.toSorted((left, right) => rank(left) - rank(right));
-  const counted = await countReferences(order, request.references, request.mask?.schemaModel, options);
-  const failed = counted.filter((row) => row.state === 'failed');
-  const rest = order.filter(({ target }) => !failed.some(({ service }) => service === target.service.name));
-  return {
-    rows: [...failed, ...(await dumpEach(rest, request, files, options))],
-    references: doneRows(counted).flatMap(({ data }) => data),
-  };
+  const { references, mask, log } = request;
+  const counted = await countReferences(order, references, mask?.schemaModel, { signal: options.signal, log });
+  return { rows: await dumpEach(order, request, files, options), references: counted };
 }
 
 function dumpEach(

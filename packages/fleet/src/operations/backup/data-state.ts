@@ -4,7 +4,7 @@ import type { DatabaseEntry, Manifest } from '../../backup-store/manifest';
 import type { Service } from '../../config/registry';
 import { maskOf } from '../../postgres/dump/mask';
 import type { Reference, SchemaModel } from '../../schema/schema-model';
-import { countOf, eachService, type RunOptions, type ServiceRow } from '../fleet';
+import { countOf, isInterruption, toSuiteError } from '../fleet';
 import { columnsOf, lookUpInside, type Orphans } from '../references';
 import { readChecks, runChecks } from './integrity-checks';
 import type { FrozenDatabase } from './snapshots';
@@ -17,62 +17,65 @@ export interface Compared {
 
 export const NOTHING_FOUND: Compared = { problems: [], warnings: [] };
 
-type ReferenceEntry = Manifest['references'][number];
+interface ReferenceOptions {
+  /** Once aborted, no further reference is looked up. */
+  readonly signal?: AbortSignal | undefined;
+  readonly log: (line: string) => void;
+}
 
 const SHOW = 'run "npx azora-db check" to see the problems of the live databases';
-/** The state in which the check began. Rolling back to it also restores the settings. */
-const SAVEPOINT = 'azora_checks';
+/** The state in which a check or a lookup began. Rolling back to it also restores the settings. */
+const SAVEPOINT = 'azora_state';
 
 /**
- * Counts the orphans between the snapshots of a backup, per service with references. Left out are references whose other
- * service has no snapshot, and masked columns.
+ * Counts the orphans between the snapshots of a backup, in the order of the references. Left out are references whose
+ * other service has no snapshot, masked columns, and references that could not be looked up, which the log names: a lookup
+ * never fails a backup, and leaves its transactions as they were.
  */
 export async function countReferences(
   databases: readonly FrozenDatabase[],
   references: readonly Reference[],
   masks: SchemaModel | undefined,
-  options: RunOptions,
-): Promise<readonly ServiceRow<readonly ReferenceEntry[]>[]> {
-  const byService = new Map(databases.map((database) => [database.target.service.name, database]));
+  options: ReferenceOptions,
+): Promise<Manifest['references']> {
+  const clients = new Map(databases.map(({ target, client }) => [target.service.name, client]));
   const isMasked = (service: string, { table, column }: { readonly table: string; readonly column: string }) =>
     masks !== undefined && maskOf(masks, service)(table).has(column);
-  const counted = references.filter(
-    (reference) =>
-      byService.has(reference.target.service) &&
-      !isMasked(reference.service, reference) &&
-      !isMasked(reference.target.service, reference.target),
-  );
-  const items = databases
-    .map(({ target, client }) => {
-      const own = counted.filter(({ service }) => service === target.service.name);
-      return { service: target.service, client, references: own };
-    })
-    .filter((item) => item.references.length > 0);
-  return eachService(items, options, async ({ client, references: own }, onProgress) => {
-    const data: ReferenceEntry[] = [];
-    for (const reference of own) {
-      onProgress(`references of ${reference.table}`);
-      const owner = byService.get(reference.target.service)?.client;
-      const orphans = owner && (await lookUpUnlessLost(reference, client, owner, options));
-      if (orphans !== undefined) data.push({ ...columnsOf(reference), orphans: orphans.count });
-    }
-    return { data, detail: '' };
-  });
+  const counted: Manifest['references'] = [];
+  // One after another: two lookups in one transaction would mix their savepoints.
+  for (const reference of references) {
+    const [source, owner] = [clients.get(reference.service), clients.get(reference.target.service)];
+    if (source === undefined || owner === undefined || options.signal?.aborted) continue;
+    if (isMasked(reference.service, reference) || isMasked(reference.target.service, reference.target)) continue;
+    const orphans = await lookUpApart(reference, source, owner, options);
+    if (orphans !== undefined) counted.push({ ...columnsOf(reference), orphans: orphans.count });
+  }
+  return counted;
 }
 
-/** Undefined when a connection was lost: the backup of that database reports it. */
-async function lookUpUnlessLost(
+/** Looks up a reference behind savepoints. Undefined when one of its columns does not exist, or when the lookup failed. */
+async function lookUpApart(
   reference: Reference,
   source: Client,
   owner: Client,
-  { signal }: RunOptions,
+  { signal, log }: ReferenceOptions,
 ): Promise<Orphans | undefined> {
+  const clients = [...new Set([source, owner])];
   try {
+    for (const client of clients) await client.query(`SAVEPOINT ${SAVEPOINT}`);
     return await lookUpInside(reference, source, owner, { signal });
   } catch (error) {
-    if (isConnectionLoss(error)) return undefined;
-    throw error;
+    // The backup of the database reports a lost connection, and an interrupted backup stores nothing.
+    if (!isConnectionLoss(error) && !isInterruption(error, signal)) log(notLookedUp(reference, error));
+    return undefined;
+  } finally {
+    for (const client of clients) await client.query(`ROLLBACK TO SAVEPOINT ${SAVEPOINT}`).catch(() => undefined);
   }
+}
+
+function notLookedUp(reference: Reference, error: unknown): string {
+  const { from, to } = columnsOf(reference);
+  return `warning: the ids of ${from} were not looked up in ${to}: ${toSuiteError(error).message}. The set will not record how many are missing; run "npx azora-db check" to look them up in the live databases`;
 }
 
 /**

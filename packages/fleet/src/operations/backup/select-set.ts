@@ -62,16 +62,55 @@ export async function selectSet(storage: Storage, name: string, selection: SetSe
 async function findLatest(storage: Storage, selection: SetSelection) {
   const passed: Candidate[] = [];
   let masked: { readonly id: string; readonly notes: readonly string[] } | undefined;
-  for (const id of (await storage.list()).toReversed()) {
+  const ids = (await storage.list()).toReversed();
+  for (const [index, id] of ids.entries()) {
     const candidate = candidateOf((await readManifest(storage, id)).manifest, selection);
-    if (candidate.isWhole && !candidate.masked) return { id, notes: newerNotes(passed, selection) };
-    if (candidate.isWhole) masked ??= { id, notes: newerNotes(passed, selection) };
+    const found = { id, notes: newerNotes(passed, selection) };
     passed.push(candidate);
+    if (!candidate.isWhole) continue;
+    if (candidate.masked) {
+      masked ??= found;
+      continue;
+    }
+    const lost = await lostServices(storage, candidate, ids.slice(index + 1), selection);
+    if (lost.length > 0) throw lacksLost(storage, candidate, lost, selection);
+    return found;
   }
   if (masked !== undefined) return masked;
   // Without any set, findSet says so.
   if (passed.length === 0) return { id: LATEST, notes: [] };
   throw noWholeSet(storage, passed, selection);
+}
+
+/** The newest older set with each service that had no database when this set was made: a database that was lost since. */
+async function lostServices(
+  storage: Storage,
+  { held }: Candidate,
+  older: readonly string[],
+  selection: SetSelection,
+): Promise<readonly { readonly service: string; readonly set: string }[]> {
+  const missing = new Set(selection.services.map(({ name }) => name).filter((name) => !held.includes(name)));
+  const found: { service: string; set: string }[] = [];
+  for (const set of older) {
+    if (missing.size === 0) break;
+    const manifest = await readOlder(storage, set);
+    if (manifest === undefined || manifest.masked) continue;
+    for (const service of [...missing].filter((name) => holds(manifest, name))) {
+      found.push({ service, set });
+      missing.delete(service);
+    }
+  }
+  return found;
+}
+
+/** The manifest of a set that is not chosen: one that is not valid must not stop the choice of a newer set. */
+async function readOlder(storage: Storage, set: string): Promise<Manifest | undefined> {
+  try {
+    return (await readManifest(storage, set)).manifest;
+  } catch (error) {
+    if (error instanceof SuiteError && error.kind === 'finding') return undefined;
+    throw error;
+  }
 }
 
 function candidateOf(manifest: Manifest, { services, isNamed }: SetSelection): Candidate {
@@ -138,6 +177,25 @@ function noWholeSet(storage: Storage, sets: readonly Candidate[], selection: Set
     why: [...newest, ...(nowhere.length === 0 ? [] : [`No set holds ${listOf(nowhere)}.`])].join(' '),
     next: commands.length === 0 ? 'Make a backup with "npx azora-db backup"' : `Run ${commands.join(' and ')}`,
     meta: { location: storage.location, newest: Object.fromEntries(groups), nowhere },
+  });
+}
+
+/** `BACKUP.NO_WHOLE_SET` for a set that lacks a database which older sets hold: nobody chooses the loss silently. */
+function lacksLost(
+  storage: Storage,
+  { id, held }: Candidate,
+  lost: readonly { readonly service: string; readonly set: string }[],
+  { command, argumentOf }: SetSelection,
+): SuiteError {
+  const names = lost.map(({ service }) => service);
+  const run = (set: string, services: readonly string[]) =>
+    `"npx azora-db ${command} ${argumentOf(set)} --service ${services.join(',')}"`;
+  const commands = [run(id, held), ...lost.map(({ service, set }) => run(set, [service]))];
+  return new SuiteError('BACKUP.NO_WHOLE_SET', `The newest backup set in ${storage.location} lacks ${listOf(names)}`, {
+    kind: 'usage',
+    why: `There was no database when ${id} was made. ${lost.map(({ service, set }) => `The newest set with ${service} is ${set}.`).join(' ')}`,
+    next: `Run ${commands.join(' and ')}`,
+    meta: { location: storage.location, set: id, lost: Object.fromEntries(lost.map((it) => [it.service, it.set])) },
   });
 }
 

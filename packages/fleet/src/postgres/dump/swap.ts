@@ -36,6 +36,7 @@ export async function swapDatabases(
       // A fixed order, so that two concurrent restores do not deadlock.
       const ordered = swaps.toSorted((one, other) => (one.live < other.live ? -1 : 1));
       const replaced = ordered.filter(({ live }) => names.has(live));
+      // Databases whose names begin alike may ask for the same name.
       const kept = new Map(replaced.map(({ live, kept: name }) => [live, freeName(name, names)]));
       for (const { live, side } of replaced) await copySettings(client, live, side);
       await client.query('BEGIN');
@@ -65,10 +66,13 @@ async function rename(client: ClientBase, from: string, to: string): Promise<voi
   await client.query(`ALTER DATABASE ${quoteIdentifier(from)} RENAME TO ${quoteIdentifier(to)}`);
 }
 
-function freeName(base: string, names: ReadonlySet<string>): string {
+/** The name, or the name with the first free number, which counts as taken from then on. */
+function freeName(base: string, names: Set<string>): string {
   for (let number = 1; ; number += 1) {
     const name = number === 1 ? base : `${base}_${number}`;
-    if (!names.has(name)) return name;
+    if (names.has(name)) continue;
+    names.add(name);
+    return name;
   }
 }
 

@@ -67,19 +67,27 @@ export async function claimStudioRole(client: ClientBase, role: StudioRole): Pro
   await endSessions(client, role.name);
 }
 
+type OwnedRole = Pick<StudioRole, 'name' | 'owner'>;
+
 /**
  * Revokes the role's privileges, password and right to log in, and ends its sessions, unless a later start has taken
  * the role over. The role itself stays for the next start.
  */
-export async function releaseStudioRole(client: ClientBase, role: Pick<StudioRole, 'name' | 'owner'>): Promise<void> {
+export async function releaseStudioRole(client: ClientBase, role: OwnedRole): Promise<void> {
+  await release(client, role);
+}
+
+/** False when a later start has taken the role over. */
+async function release(client: ClientBase, role: OwnedRole): Promise<boolean> {
   const { rows } = await client.query<{ owner: string | null }>(
     `SELECT shobj_description(oid, 'pg_authid') AS owner FROM pg_roles WHERE rolname = $1`,
     [role.name],
   );
-  if (rows[0]?.owner !== role.owner) return;
+  if (rows[0]?.owner !== role.owner) return rows.length === 0;
   const name = quoteIdentifier(role.name);
   await client.query(`BEGIN; ALTER ROLE ${name} NOLOGIN PASSWORD NULL; DROP OWNED BY ${name}; COMMIT`);
   await endSessions(client, role.name);
+  return true;
 }
 
 /** The role of a studio that may have been killed; `database` is the studio's. */
@@ -109,12 +117,27 @@ export async function findStudioRemnants(
         ...{ kind: 'remnant', what: 'role of a studio', name, database: place.database, since: undefined },
         state: state === 'ended' ? 'unused' : state === 'alive' ? 'in-use' : 'unknown',
         bytes: async () => undefined,
-        remove: () =>
-          withClient(place.admin, (own) => withRightsLock(own, () => releaseStudioRole(own, { name, owner }))),
+        remove: () => disable({ name, owner }, place.admin),
       },
     ];
   });
   return (await Promise.all(found)).flat();
+}
+
+/** @throws {SuiteError} `CLEANUP.IN_USE` when a later start has taken the role over */
+async function disable(role: OwnedRole, admin: DatabaseUrl): Promise<void> {
+  let isReleased = false;
+  await withClient(admin, (own) =>
+    withRightsLock(own, async () => {
+      isReleased = await release(own, role);
+    }),
+  );
+  if (isReleased) return;
+  throw new SuiteError('CLEANUP.IN_USE', `The role ${role.name} is in use`, {
+    why: 'A studio that started in the meantime uses it.',
+    next: 'Stop that studio with Ctrl-C; it then disables the role itself',
+    meta: { role: role.name },
+  });
 }
 
 /**
