@@ -1,5 +1,6 @@
 import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
+import { mkdtempSync, rmSync } from 'node:fs';
 import { readdir } from 'node:fs/promises';
 import os from 'node:os';
 import path from 'node:path';
@@ -14,6 +15,13 @@ const SCHEMA = 'model Note {\n  id Int @id\n  @@map("notes")\n}';
 const UP = 'CREATE TABLE notes (id int PRIMARY KEY); INSERT INTO notes SELECT generate_series(1, 200000)';
 const SERVICES = ['lists', 'notes', 'words'];
 
+/** A directory for temporary files of this test's own: other tests kill runs, and sweep what those left. */
+const temporaries = mkdtempSync(path.join(os.tmpdir(), 'azora-cleanup-'));
+beforeAll(() => {
+  jest.spyOn(os, 'tmpdir').mockReturnValue(temporaries);
+});
+afterAll(() => rmSync(temporaries, { recursive: true, force: true }));
+
 /** The restore of several databases on this server is confirmed with its host. */
 const confirmed = () => ['--confirm', server().host];
 const server = () => parseDatabaseUrl(process.env['TEST_DATABASE_URL'] ?? '', 'TEST_DATABASE_URL');
@@ -21,7 +29,7 @@ const server = () => parseDatabaseUrl(process.env['TEST_DATABASE_URL'] ?? '', 'T
 afterAll(removeFleets);
 
 function start(fleet: GivenFleet, args: readonly string[]) {
-  const env = { PATH: process.env['PATH'] ?? '', HOME: os.tmpdir(), ...fleet.environment };
+  const env = { PATH: process.env['PATH'] ?? '', HOME: os.tmpdir(), TMPDIR: temporaries, ...fleet.environment };
   const child = spawn(process.execPath, [BIN, ...args], { cwd: fleet.root, env, stdio: ['ignore', 'pipe', 'pipe'] });
   let output = '';
   for (const stream of [child.stdout, child.stderr]) stream.on('data', (chunk: Buffer) => (output += chunk.toString()));

@@ -1,5 +1,6 @@
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
+import { mkdtempSync, rmSync } from 'node:fs';
 import { mkdir, readdir, utimes, writeFile } from 'node:fs/promises';
 import os from 'node:os';
 import path from 'node:path';
@@ -22,6 +23,13 @@ const DAY_MS = 24 * 3_600_000;
 const DEAD = '99999999-gone';
 
 const server = (): DatabaseUrl => parseDatabaseUrl(process.env['TEST_DATABASE_URL'] ?? '', 'TEST_DATABASE_URL');
+/** A directory for temporary files of this test's own: other tests kill runs, and sweep what those left. */
+const temporaries = mkdtempSync(path.join(os.tmpdir(), 'azora-cleanup-'));
+beforeAll(() => {
+  jest.spyOn(os, 'tmpdir').mockReturnValue(temporaries);
+});
+afterAll(() => rmSync(temporaries, { recursive: true, force: true }));
+
 /** Confirms the removal of copies: the name of one database, or the host for several. */
 const confirmed = (name = server().host) => ['--yes', '--confirm', name];
 const sql = (text: string): Promise<readonly unknown[]> => rowsOf(server(), text);
@@ -37,7 +45,13 @@ async function cli(
   args: readonly string[],
   more: Readonly<Record<string, string>> = {},
 ): Promise<Ended> {
-  const env = { PATH: process.env['PATH'] ?? '', HOME: os.tmpdir(), ...fleet.environment, ...more };
+  const env = {
+    PATH: process.env['PATH'] ?? '',
+    HOME: os.tmpdir(),
+    TMPDIR: temporaries,
+    ...fleet.environment,
+    ...more,
+  };
   const child = spawn(process.execPath, [BIN, ...args], { cwd: fleet.root, env, stdio: ['ignore', 'pipe', 'pipe'] });
   let [stdout, stderr] = ['', ''];
   child.stdout.on('data', (chunk: Buffer) => (stdout += chunk.toString()));
