@@ -63,7 +63,7 @@ describe('runSeed', () => {
     const progress = ({ detail }: { detail: string }) => detail === 'fixed rows' && interrupt.abort();
 
     expect(await runSeed(request, { root, signal: interrupt.signal, progress })).toEqual([
-      { service: 'mint', state: 'not-started' },
+      { service: 'mint', state: 'interrupted' },
     ]);
   });
 

@@ -105,7 +105,11 @@ describe('the state of the fleet', () => {
         ...{
           service: 'auth',
           reachable: false,
-          error: { code: 'SERVER.UNREACHABLE', message: expect.stringContaining(`:${port}/`) },
+          error: {
+            code: 'SERVER.UNREACHABLE',
+            message: expect.stringContaining(`:${port}/`),
+            next: expect.stringMatching(/^Start the server/),
+          },
         },
         ...{ pending: null, drift: null, rows: null, sizeBytes: null },
       }),
