@@ -20,12 +20,15 @@ export function setupText({ rows, seeded, status, leftOut }: SetupReport): strin
     .join('\n');
 }
 
+/** The toolkit itself imports no store. */
+const EXAMPLE_STORE = '@azora/mint';
+
 /** What a person can do next, as commands for a shell. The example reads the seeded rows. */
 export function nextStepsText({ seeded }: SetupReport): string {
   const example = [
     'Use a store in code (services/*/README.md has an example of each):',
     '  MINT_DATABASE_URL="$(npm run --silent db:url -- mint)" \\',
-    `  node -e "const store = require('@azora/mint').openMint(); store.prisma.wallet.count().then(console.log).finally(() => store.close())"`,
+    `  node -e "const store = require('${EXAMPLE_STORE}').openMint(); store.prisma.wallet.count().then(console.log).finally(() => store.close())"`,
   ];
   return [
     'Next',
