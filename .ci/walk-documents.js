@@ -7,7 +7,10 @@ const { durationText } = require('../scripts/phases.js');
 
 const root = path.resolve(__dirname, '..');
 const GUIDES = ['DATABASE-GUIDE.md', 'SEED-DATA.md', 'MIGRATIONS.md'];
-/** A placeholder, a program that runs until Ctrl-C, a service that the next commands would miss, a file, code, and ten thousand users, whose backup takes minutes. */
+/**
+ * A placeholder, a program that runs until Ctrl-C, a service whose database the next commands would miss, a variable, a file,
+ * code, ten thousand users, whose backup takes minutes, and help.
+ */
 const NOT_TYPED = /<\w+>|db:studio|service:new|^[A-Z_]+$|^\.|^import |--scale 10\b|--help$/;
 /** The everyday restore asks first; the guide's restore has the answer. */
 const ANSWERS = { 'npm run db:restore -- latest': 'npm run db:restore -- latest --yes' };

@@ -109,7 +109,7 @@ describe('scripts/schedule/crontab', () => {
   const lines = read('scripts', 'schedule', 'crontab').split('\n');
   const command = lines.find((line) => line.endsWith('| crontab -'))?.slice(1) ?? '';
   const job = lines.find((line) => /^\d/.test(line)) ?? '';
-  const foreign = '# backups of another program\n30 2 * * * /usr/bin/other # azora-backup of somebody else\n';
+  const foreign = '# backups of another program\n30 2 * * * /usr/bin/other # azora-backup of another user\n';
 
   it.each([
     ['keeps the entries of other programs', foreign, `${foreign}${job}\n`],

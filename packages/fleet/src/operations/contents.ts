@@ -13,8 +13,8 @@ export interface EstimatedTable {
 /** The number of rows of each table; estimates for large tables. */
 export type RowCounts = Readonly<Record<string, number>>;
 
-/** Counting a larger table takes too long for a status. */
-const COUNT_LIMIT_ROWS = 50_000;
+/** Counting a larger table takes too long for a status; its number of rows is an estimate. */
+export const COUNT_LIMIT_ROWS = 50_000;
 /** A table that was never analyzed can be large; its count ends after this time. */
 const COUNT_TIMEOUT_MS = 3_000;
 const QUERY_CANCELED = '57014';

@@ -52,22 +52,45 @@ export async function lookUpAll(
   targets: readonly Target[],
   { signal }: LookUpOptions = {},
 ): Promise<readonly Orphans[] | undefined> {
-  const byService = new Map(targets.map((target) => [target.service.name, target]));
+  const names = new Set(targets.map(({ service }) => service.name));
+  const checked = references.filter(({ service, target }) => names.has(service) && names.has(target.service));
+  const needed = new Set(checked.flatMap(({ service, target }) => [service, target.service]));
   const found: Orphans[] = [];
-  for (const reference of references) {
-    const from = byService.get(reference.service);
-    const to = byService.get(reference.target.service);
-    if (from === undefined || to === undefined) continue;
-    try {
-      signal?.throwIfAborted();
-      const orphans = await lookUp(reference, from, to, { signal });
-      if (orphans !== undefined) found.push(orphans);
-    } catch (error) {
-      if (signal?.aborted && error === signal.reason) return undefined;
-      throw error;
-    }
+  try {
+    await withSessions(
+      targets.filter(({ service }) => needed.has(service.name)),
+      async (sessions) => {
+        for (const reference of checked) {
+          const [from, to] = [sessions.get(reference.service), sessions.get(reference.target.service)];
+          if (from === undefined || to === undefined) continue;
+          const orphans = await lookUpBetween(reference, from, to, { signal });
+          if (orphans !== undefined) found.push(orphans);
+        }
+      },
+    );
+  } catch (error) {
+    if (signal?.aborted && error === signal.reason) return undefined;
+    throw error;
   }
   return found;
+}
+
+/** A session of the administrator in the database of a service. */
+interface Session {
+  readonly target: Target;
+  readonly client: ClientBase;
+}
+
+/** Opens one session for each database, which all references share: a connection costs more than most lookups. */
+async function withSessions<Result>(
+  [target, ...others]: readonly Target[],
+  work: (sessions: ReadonlyMap<string, Session>) => Promise<Result>,
+  open: ReadonlyMap<string, Session> = new Map(),
+): Promise<Result> {
+  if (target === undefined) return work(open);
+  return withClient(target.admin, (client) =>
+    withSessions(others, work, new Map([...open, [target.service.name, { target, client }]])),
+  );
 }
 
 /**
@@ -81,18 +104,32 @@ export async function lookUp(
   options: LookUpOptions = {},
 ): Promise<Orphans | undefined> {
   return withClient(from.admin, (source) =>
-    withClient(to.admin, async (owner) => {
-      if (!(await hasBothColumns(reference, source, owner))) return undefined;
-      await source.query('BEGIN READ ONLY');
-      const ids = distinctIds(reference, source, options);
-      if (from.server !== 'companion') return countOrphans(reference, ids, owner);
-      // A transaction occupies the one session of a companion. It must not wait for another companion, which may wait for it.
-      const batches: (readonly string[])[] = [];
-      for await (const batch of ids) batches.push(batch);
-      await source.query('COMMIT');
-      return countOrphans(reference, batches, owner);
-    }),
+    withClient(to.admin, (owner) =>
+      lookUpBetween(reference, { target: from, client: source }, { target: to, client: owner }, options),
+    ),
   );
+}
+
+async function lookUpBetween(
+  reference: Reference,
+  { target, client: source }: Session,
+  { client: owner }: Session,
+  options: LookUpOptions,
+): Promise<Orphans | undefined> {
+  options.signal?.throwIfAborted();
+  if (!(await hasBothColumns(reference, source, owner))) return undefined;
+  await source.query('BEGIN READ ONLY');
+  const ids = distinctIds(reference, source, options);
+  if (target.server !== 'companion') {
+    const orphans = await countOrphans(reference, ids, owner);
+    await source.query('COMMIT');
+    return orphans;
+  }
+  // A transaction occupies the one session of a companion. It must not wait for another companion, which may wait for it.
+  const batches: (readonly string[])[] = [];
+  for await (const batch of ids) batches.push(batch);
+  await source.query('COMMIT');
+  return countOrphans(reference, batches, owner);
 }
 
 /** {@link lookUp} in the state that two transactions read, which continue. */

@@ -1,9 +1,6 @@
-import { type DatabaseContents, totalOf } from '../operations/contents';
+import { COUNT_LIMIT_ROWS, type DatabaseContents, totalOf } from '../operations/contents';
 import { countOf } from '../operations/fleet';
 import { serverName } from '../operations/targets';
-
-/** A sum above this number contains estimates. */
-const EXACT_ROWS = 50_000;
 
 /** The action, and what it concerns: each server with its databases, tables and rows, and the sum. */
 export function consentText(action: string, contents: readonly DatabaseContents[]): string {
@@ -31,5 +28,6 @@ function contentsText(contents: DatabaseContents): string {
 
 function rowsText(rows: number | undefined): string {
   if (rows === undefined) return 'an unknown number of rows';
-  return `${rows > EXACT_ROWS ? 'about ' : ''}${countOf(rows, 'row')}`;
+  // A larger sum may contain an estimate.
+  return `${rows > COUNT_LIMIT_ROWS ? 'about ' : ''}${countOf(rows, 'row')}`;
 }
