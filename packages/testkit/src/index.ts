@@ -1,3 +1,4 @@
+export { type TestClock, useTestClock } from './clock';
 export { openTestDatabase, type Query, type TestDatabase, useDatabase } from './database';
 export { insertRow, itKeepsAnAuditLog, itTestsEveryCheck, refusalsOf, schemaRefuses } from './schema';
 export { repositoryRoot, TEST_PREFIX, testServerUrl } from './server';
