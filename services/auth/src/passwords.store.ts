@@ -5,7 +5,7 @@ import { hashPassword, newPasswordInput, refuseGuessablePassword } from './accou
 import { writeAudit } from './audit/entries';
 import type { Auth, AuthTransaction } from './client';
 import { invalidCredentials, readInput, tokenInvalid } from './errors';
-import { confirmPassword } from './factor/proof';
+import { confirmPassword, type Proof, proofInput, withProof } from './factor/proof';
 import { claimedPasswordInput, type Device, deviceInput, emailInput, tokenInput } from './input';
 import { endSessions } from './session/session';
 import { newToken, readToken, takeToken } from './session/tokens';
@@ -14,6 +14,8 @@ export interface ChangePasswordInput {
   readonly userId: string;
   readonly currentPassword: string;
   readonly newPassword: string;
+  /** A code of an enabled factor, or a recovery code. Required if a second factor is enabled. */
+  readonly proof?: Proof;
   /** The caller's session, which stays open; all others end. */
   readonly sessionId?: string;
   readonly device?: Device;
@@ -45,6 +47,7 @@ const changePasswordInput = z.strictObject({
   userId: idInput,
   currentPassword: claimedPasswordInput,
   newPassword: newPasswordInput,
+  proof: proofInput.optional(),
   sessionId: idInput.optional(),
   device: deviceInput,
 });
@@ -56,17 +59,17 @@ const requestPasswordResetInput = z.strictObject({
 const resetPasswordInput = z.strictObject({ token: tokenInput, newPassword: newPasswordInput, device: deviceInput });
 
 /**
- * Replaces the current password, and ends all other sessions.
+ * Replaces the current password, and ends all other sessions and everything that waits for a second factor.
  * @throws {SuiteError} `AUTH.INVALID_CREDENTIALS`, `AUTH.LOCKED`, `AUTH.PASSWORD_REFUSED`, `AUTH.USER_NOT_FOUND`,
- * `AUTH.ACCOUNT_INACTIVE`, `AUTH.INVALID_INPUT`
+ * `AUTH.ACCOUNT_INACTIVE`, `AUTH.INVALID_INPUT`; from the proof `AUTH.PROOF_REQUIRED`, `AUTH.CODE_INVALID`, `AUTH.FACTOR_OFF`
  */
 export async function changePassword(auth: Auth, input: ChangePasswordInput): Promise<{ readonly ended: number }> {
-  const { userId, currentPassword, newPassword, sessionId, device } = readInput(changePasswordInput, input);
+  const { userId, currentPassword, newPassword, proof, sessionId, device } = readInput(changePasswordInput, input);
   const currentHash = await confirmPassword(auth, { userId, password: currentPassword, device });
   await refuseOwnName(auth, userId, newPassword);
   const passwordHash = await hashPassword(newPassword, auth.settings.bcryptCost);
-  return auth.transaction(async (tx) => {
-    const at = auth.clock();
+  const change = { userId, proof, device, confirmedHash: currentHash };
+  return withProof(auth, change, async ({ tx, at }) => {
     // Of two concurrent changes, the second one finds that its current password has changed.
     const { count } = await tx.user.updateMany({
       where: { id: userId, passwordHash: currentHash, deletedAt: null },
