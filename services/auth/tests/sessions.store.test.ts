@@ -251,6 +251,7 @@ describe('sessions', () => {
     const over = await givenSession(auth);
     await db().admin('UPDATE sessions SET revoked_at = now() WHERE id = $1', [revoked.sessionId]);
     await db().admin("UPDATE sessions SET expires_at = created_at + interval '1 ms' WHERE id = $1", [over.sessionId]);
+    await clock.move(1);
 
     const calls = [revoked, over].map(({ refreshToken }) => refresh(auth, { refreshToken }));
     expect(await outcomes(calls)).toEqual({ 'AUTH.SESSION_ENDED': 2 });

@@ -93,7 +93,7 @@ describe('login', () => {
   it('writes WAL for an unknown address too, so that both commits wait for the disk', async () => {
     const { email } = await givenUser(open());
     const hasTransactionId = async (address: string) => {
-      const begin = "SELECT FROM begin_sign_in($1, now(), 10, interval '1 h', interval '1 h', interval '1 h')";
+      const begin = "SELECT FROM begin_sign_in($1, 10, interval '1 h', interval '1 h', interval '1 h')";
       await db().admin('BEGIN');
       await db().admin(begin, [address]);
       const [row] = await db().admin('SELECT pg_current_xact_id_if_assigned() IS NOT NULL AS assigned');

@@ -121,36 +121,37 @@ BEGIN
 END
 $$;
 
--- A life begins when the row is written, and neither its beginning nor its end moves; only a session is extended, and only
--- by activity.
+-- A life begins at the latest when its row is written, and is not extended afterwards. Only a session is, up to its longest
+-- life.
 CREATE TRIGGER "sessions_time_begins" BEFORE INSERT ON "sessions" FOR EACH ROW
   WHEN (greatest(NEW."created_at", NEW."last_activity_at") > database_time() + interval '5 seconds')
   EXECUTE FUNCTION "refuse_time"('it lies in the future');
 CREATE TRIGGER "sessions_time_stays" BEFORE UPDATE OF "created_at", "last_activity_at" ON "sessions" FOR EACH ROW
-  WHEN (NEW."created_at" <> OLD."created_at" OR (NEW."last_activity_at" IS DISTINCT FROM OLD."last_activity_at"
+  WHEN (NEW."created_at" > OLD."created_at" OR (NEW."last_activity_at" IS DISTINCT FROM OLD."last_activity_at"
     AND NEW."last_activity_at" > database_time() + interval '5 seconds'))
-  EXECUTE FUNCTION "refuse_time"('it lies in the future, or the session began at another time');
+  EXECUTE FUNCTION "refuse_time"('it lies in the future, or begins a session again');
 CREATE TRIGGER "tokens_time_begins" BEFORE INSERT ON "tokens" FOR EACH ROW
   WHEN (NEW."created_at" > database_time() + interval '5 seconds')
   EXECUTE FUNCTION "refuse_time"('it lies in the future');
 CREATE TRIGGER "tokens_time_stays" BEFORE UPDATE OF "created_at", "expires_at", "family_expires_at" ON "tokens"
-  FOR EACH ROW WHEN ((NEW."created_at", NEW."expires_at", NEW."family_expires_at")
-    IS DISTINCT FROM (OLD."created_at", OLD."expires_at", OLD."family_expires_at"))
-  EXECUTE FUNCTION "refuse_time"('a life is neither moved nor extended');
+  FOR EACH ROW WHEN (NEW."created_at" > OLD."created_at"
+    OR NEW."expires_at" > OLD."expires_at"
+    OR NEW."family_expires_at" > coalesce(OLD."family_expires_at", OLD."expires_at"))
+  EXECUTE FUNCTION "refuse_time"('a life is not extended');
 CREATE TRIGGER "one_time_codes_time_begins" BEFORE INSERT ON "one_time_codes" FOR EACH ROW
   WHEN (NEW."created_at" > database_time() + interval '5 seconds')
   EXECUTE FUNCTION "refuse_time"('it lies in the future');
 CREATE TRIGGER "one_time_codes_time_stays" BEFORE UPDATE OF "created_at", "expires_at" ON "one_time_codes"
-  FOR EACH ROW WHEN ((NEW."created_at", NEW."expires_at")
-    IS DISTINCT FROM (OLD."created_at", OLD."expires_at"))
-  EXECUTE FUNCTION "refuse_time"('a life is neither moved nor extended');
+  FOR EACH ROW WHEN (NEW."created_at" > OLD."created_at"
+    OR NEW."expires_at" > OLD."expires_at")
+  EXECUTE FUNCTION "refuse_time"('a life is not extended');
 CREATE TRIGGER "org_invitations_time_begins" BEFORE INSERT ON "org_invitations" FOR EACH ROW
   WHEN (NEW."created_at" > database_time() + interval '5 seconds')
   EXECUTE FUNCTION "refuse_time"('it lies in the future');
 CREATE TRIGGER "org_invitations_time_stays" BEFORE UPDATE OF "created_at", "expires_at" ON "org_invitations"
-  FOR EACH ROW WHEN ((NEW."created_at", NEW."expires_at")
-    IS DISTINCT FROM (OLD."created_at", OLD."expires_at"))
-  EXECUTE FUNCTION "refuse_time"('a life is neither moved nor extended');
+  FOR EACH ROW WHEN (NEW."created_at" > OLD."created_at"
+    OR NEW."expires_at" > OLD."expires_at")
+  EXECUTE FUNCTION "refuse_time"('a life is not extended');
 
 -- A first failure in the future would keep its window open for ever, and a lock without an end is a deactivation.
 CREATE TRIGGER "users_time_begins" BEFORE INSERT ON "users" FOR EACH ROW
