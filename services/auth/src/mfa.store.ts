@@ -90,10 +90,10 @@ export async function confirmChannel(
   input: ConfirmChannelInput,
 ): Promise<{ readonly recoveryCodes: readonly string[] }> {
   const { userId, channel, code, proof, device } = readInput(channelConfirmation, input);
-  let sentTo: string | undefined;
+  let sentTo: string | null = null;
   const find = async () => {
     const sent = await findSentCode(auth, { userId, channel, purpose: 'enable', challengeId: null }, code);
-    sentTo = sent?.sentTo;
+    sentTo = sent?.sentTo ?? null;
     return sent?.take ?? null;
   };
   const enrollment = { factor: channel, code, purpose: 'enable', find } as const;

@@ -106,7 +106,8 @@ const findPendingCode: FindCode = async (auth, userId, { code }) => {
   const settings = await readTotp(auth, userId);
   if (settings?.totpEnabled) throw factorAlreadyOn('totp');
   const { totpSecret: waiting = null, pendingUntil = null, at: now } = settings ?? {};
-  if (waiting === null || pendingUntil === null || now === undefined || pendingUntil <= now) throw factorNotPending('totp');
+  if (waiting === null || pendingUntil === null || now === undefined || pendingUntil <= now)
+    throw factorNotPending('totp');
   const secret = decryptSecret(auth.keyring, { userId, use: pendingTotpUse(pendingUntil) }, waiting);
   const step = totpStepOf(secret, code, now);
   if (step === null) return null;

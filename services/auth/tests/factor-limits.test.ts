@@ -1,9 +1,19 @@
 import { useDatabase, useTestClock } from '@azora/db-testkit';
 import { type Auth, confirmChannel, confirmTotp, enrollTotp, type Proof, sendCode, verifyMfa } from '../src/index';
-import { MINUTE_MS, PASSWORD, START, useAuth } from './given';
-import { codeOf, givenChallenge, givenEmail, givenSender, givenSms, givenTotp, givenVerifiedUser, KEY, PHONE } from './given-factors';
+import { MINUTE_MS, START, useAuth } from './given';
+import {
+  BY_PASSWORD,
+  codeOf,
+  givenChallenge,
+  givenEmail,
+  givenSender,
+  givenSms,
+  givenTotp,
+  givenVerifiedUser,
+  KEY,
+  PHONE,
+} from './given-factors';
 
-const BY_PASSWORD: Proof = { factor: 'password', password: PASSWORD };
 const THIEF = '+27829990000';
 
 describe('codes, challenges and enrollments', () => {
@@ -83,9 +93,9 @@ describe('codes, challenges and enrollments', () => {
         },
       };
 
-      await expect(
-        sendCode(late, { purpose: 'sign_in', channel: 'sms', challengeToken, send }),
-      ).rejects.toMatchObject({ code: 'AUTH.TOKEN_USED' });
+      await expect(sendCode(late, { purpose: 'sign_in', channel: 'sms', challengeToken, send })).rejects.toMatchObject({
+        code: 'AUTH.TOKEN_USED',
+      });
       expect(send.sent).toEqual([]);
     });
 
@@ -94,9 +104,9 @@ describe('codes, challenges and enrollments', () => {
       const { userId, code } = await givenEnablingCode(auth, THIEF);
       await db().app('UPDATE one_time_codes SET sent_to = $2 WHERE user_id = $1', [userId, PHONE]);
 
-      await expect(
-        confirmChannel(auth, { userId, channel: 'sms', code, proof: BY_PASSWORD }),
-      ).rejects.toMatchObject(INVALID);
+      await expect(confirmChannel(auth, { userId, channel: 'sms', code, proof: BY_PASSWORD })).rejects.toMatchObject(
+        INVALID,
+      );
     });
 
     it('expires, even if SQL inserts its row again with a later end', async () => {
@@ -110,9 +120,9 @@ describe('codes, challenges and enrollments', () => {
         [userId],
       );
 
-      await expect(
-        confirmChannel(auth, { userId, channel: 'sms', code, proof: BY_PASSWORD }),
-      ).rejects.toMatchObject(INVALID);
+      await expect(confirmChannel(auth, { userId, channel: 'sms', code, proof: BY_PASSWORD })).rejects.toMatchObject(
+        INVALID,
+      );
     });
 
     it.each([
@@ -122,7 +132,9 @@ describe('codes, challenges and enrollments', () => {
     ])('loses its authority when %s, whatever ends it', async (_what, change) => {
       const auth = open();
       const { userId, code } = await givenSignInCode(auth);
-      const [{ id } = {}] = await db().admin('SELECT id FROM one_time_codes WHERE user_id = $1 AND used_at IS NULL', [userId]);
+      const [{ id } = {}] = await db().admin('SELECT id FROM one_time_codes WHERE user_id = $1 AND used_at IS NULL', [
+        userId,
+      ]);
       // Without the triggers, the function that takes a code decides alone.
       await db().admin('ALTER TABLE mfa_settings DISABLE TRIGGER USER; ALTER TABLE users DISABLE TRIGGER USER');
       await db().admin(change, [userId]);
@@ -142,7 +154,10 @@ describe('codes, challenges and enrollments', () => {
       await givenEmail(auth, clock, userId);
       const send = givenSender();
       await sendCode(auth, { purpose: 'confirm', channel: 'email', userId, send });
-      const [{ id } = {}] = await db().admin("SELECT id FROM one_time_codes WHERE user_id = $1 AND purpose = 'confirm'", [userId]);
+      const [{ id } = {}] = await db().admin(
+        "SELECT id FROM one_time_codes WHERE user_id = $1 AND purpose = 'confirm'",
+        [userId],
+      );
       await db().admin('ALTER TABLE mfa_settings DISABLE TRIGGER USER; ALTER TABLE users DISABLE TRIGGER USER');
       await db().admin(change, [userId]);
       await db().admin('ALTER TABLE mfa_settings ENABLE TRIGGER USER; ALTER TABLE users ENABLE TRIGGER USER');
@@ -156,7 +171,9 @@ describe('codes, challenges and enrollments', () => {
       const auth = open();
       const { userId, email } = await givenVerifiedUser(auth);
       const { secret } = await enrollTotp(auth, { userId });
-      await db().app('UPDATE mfa_settings SET totp_enabled = true, totp_pending_until = NULL WHERE user_id = $1', [userId]);
+      await db().app('UPDATE mfa_settings SET totp_enabled = true, totp_pending_until = NULL WHERE user_id = $1', [
+        userId,
+      ]);
 
       const challengeToken = await givenChallenge(auth, email);
       await expect(
@@ -169,7 +186,10 @@ describe('codes, challenges and enrollments', () => {
       const { userId } = await givenVerifiedUser(auth);
       const { secret } = await enrollTotp(auth, { userId });
       await clock.move(11 * MINUTE_MS);
-      await db().app("UPDATE mfa_settings SET totp_pending_until = database_time() + interval '9 minutes' WHERE user_id = $1", [userId]);
+      await db().app(
+        "UPDATE mfa_settings SET totp_pending_until = database_time() + interval '9 minutes' WHERE user_id = $1",
+        [userId],
+      );
 
       await expect(
         confirmTotp(auth, { userId, code: codeOf(clock, secret), proof: BY_PASSWORD }),
@@ -179,15 +199,60 @@ describe('codes, challenges and enrollments', () => {
 
   describe('the app role cannot', () => {
     it.each([
-      ['use an expired code', "UPDATE one_time_codes SET used_at = expires_at WHERE user_id = $1 AND used_at IS NULL AND revoked_at IS NULL", 'one_time_code_expired', 11],
-      ['use a code for ever', "UPDATE one_time_codes SET used_at = NULL WHERE user_id = $1 AND used_at IS NOT NULL", 'one_time_code_spent', 0],
-      ['restore the attempts of a code', "UPDATE one_time_codes SET attempts = -1 WHERE user_id = $1", 'one_time_code_spent', 0],
-      ['use an expired challenge', "UPDATE tokens SET used_at = expires_at WHERE user_id = $1 AND kind = 'mfa_challenge' AND used_at IS NULL AND revoked_at IS NULL", 'token_expired', 11],
-      ['revive a token', "UPDATE tokens SET used_at = NULL WHERE user_id = $1 AND kind = 'email_verification'", 'token_spent', 0],
-      ['enable an expired enrollment', "UPDATE mfa_settings SET totp_enabled = true, totp_pending_until = NULL WHERE user_id = $1", 'totp_enrollment_expired', 11],
-      ['extend an enrollment beyond ten minutes', "UPDATE mfa_settings SET totp_pending_until = database_time() + interval '11 minutes' WHERE user_id = $1", 'totp_enrollment_too_long', 0],
-      ['keep an enrollment without an end', 'UPDATE mfa_settings SET totp_pending_until = NULL WHERE user_id = $1', 'mfa_settings_totp_pending_until_check', 0],
-      ['send a sign-in code without a challenge', "UPDATE one_time_codes SET challenge_id = NULL WHERE user_id = $1 AND purpose = 'sign_in'", 'one_time_codes_challenge_id_check', 0],
+      [
+        'use an expired code',
+        'UPDATE one_time_codes SET used_at = expires_at WHERE user_id = $1 AND used_at IS NULL AND revoked_at IS NULL',
+        'one_time_code_expired',
+        11,
+      ],
+      [
+        'use a code for ever',
+        'UPDATE one_time_codes SET used_at = NULL WHERE user_id = $1 AND used_at IS NOT NULL',
+        'one_time_code_spent',
+        0,
+      ],
+      [
+        'restore the attempts of a code',
+        'UPDATE one_time_codes SET attempts = -1 WHERE user_id = $1',
+        'one_time_code_spent',
+        0,
+      ],
+      [
+        'use an expired challenge',
+        "UPDATE tokens SET used_at = expires_at WHERE user_id = $1 AND kind = 'mfa_challenge' AND used_at IS NULL AND revoked_at IS NULL",
+        'token_expired',
+        11,
+      ],
+      [
+        'revive a token',
+        "UPDATE tokens SET used_at = NULL WHERE user_id = $1 AND kind = 'email_verification'",
+        'token_spent',
+        0,
+      ],
+      [
+        'enable an expired enrollment',
+        'UPDATE mfa_settings SET totp_enabled = true, totp_pending_until = NULL WHERE user_id = $1',
+        'totp_enrollment_expired',
+        11,
+      ],
+      [
+        'extend an enrollment beyond ten minutes',
+        "UPDATE mfa_settings SET totp_pending_until = database_time() + interval '11 minutes' WHERE user_id = $1",
+        'totp_enrollment_too_long',
+        0,
+      ],
+      [
+        'keep an enrollment without an end',
+        'UPDATE mfa_settings SET totp_pending_until = NULL WHERE user_id = $1',
+        'mfa_settings_totp_pending_until_check',
+        0,
+      ],
+      [
+        'send a sign-in code without a challenge',
+        "UPDATE one_time_codes SET challenge_id = NULL WHERE user_id = $1 AND purpose = 'sign_in'",
+        'one_time_codes_challenge_id_check',
+        0,
+      ],
     ])('%s', async (_what, statement, rule, minutes) => {
       const auth = open();
       const { userId, recoveryCodes } = await givenSignInCode(auth);

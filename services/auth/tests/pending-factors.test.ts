@@ -16,6 +16,7 @@ import {
 } from '../src/index';
 import { DAY_MS, MINUTE_MS, outcomes, PASSWORD, START, useAuth } from './given';
 import {
+  BY_PASSWORD,
   barrierOf,
   codeOf,
   givenChallenge,
@@ -28,7 +29,6 @@ import {
   PHONE,
 } from './given-factors';
 
-const BY_PASSWORD: Proof = { factor: 'password', password: PASSWORD };
 const THIEF = '+27829990000';
 
 describe('what waits for a second factor', () => {
@@ -98,7 +98,8 @@ describe('what waits for a second factor', () => {
       const { recoveryCodes } = await givenTotp(auth, clock, userId);
       const before = await recoveryHashes(userId);
       await clock.move(3 * DAY_MS);
-      const confirm = (proof?: Proof) => confirmChannel(auth, { userId, channel: 'sms', code, ...(proof && { proof }) });
+      const confirm = (proof?: Proof) =>
+        confirmChannel(auth, { userId, channel: 'sms', code, ...(proof && { proof }) });
 
       expect(await outcomes([confirm(), confirm(BY_PASSWORD)])).toEqual({ 'AUTH.PROOF_REQUIRED': 2 });
       expect(await recoveryHashes(userId)).toEqual(before);
@@ -107,18 +108,27 @@ describe('what waits for a second factor', () => {
     });
 
     it.each([
-      ['TOTP', async (auth: Auth, userId: string) => {
-        const { secret } = await enrollTotp(auth, { userId });
-        return (proof?: Proof) => confirmTotp(auth, { userId, code: codeOf(clock, secret), ...(proof && { proof }) });
-      }],
-      ['SMS', async (auth: Auth, userId: string) => {
-        const code = await givenEnablingCode(auth, userId, { phoneNumber: THIEF });
-        return (proof?: Proof) => confirmChannel(auth, { userId, channel: 'sms', code, ...(proof && { proof }) });
-      }],
-      ['email', async (auth: Auth, userId: string) => {
-        const code = await givenEnablingCode(auth, userId);
-        return (proof?: Proof) => confirmChannel(auth, { userId, channel: 'email', code, ...(proof && { proof }) });
-      }],
+      [
+        'TOTP',
+        async (auth: Auth, userId: string) => {
+          const { secret } = await enrollTotp(auth, { userId });
+          return (proof?: Proof) => confirmTotp(auth, { userId, code: codeOf(clock, secret), ...(proof && { proof }) });
+        },
+      ],
+      [
+        'SMS',
+        async (auth: Auth, userId: string) => {
+          const code = await givenEnablingCode(auth, userId, { phoneNumber: THIEF });
+          return (proof?: Proof) => confirmChannel(auth, { userId, channel: 'sms', code, ...(proof && { proof }) });
+        },
+      ],
+      [
+        'email',
+        async (auth: Auth, userId: string) => {
+          const code = await givenEnablingCode(auth, userId);
+          return (proof?: Proof) => confirmChannel(auth, { userId, channel: 'email', code, ...(proof && { proof }) });
+        },
+      ],
     ])('cannot enable %s as the first factor without the password', async (_factor, begin) => {
       const auth = open();
       const { userId } = await givenVerifiedUser(auth);
@@ -144,9 +154,9 @@ describe('what waits for a second factor', () => {
       await expect(
         confirmTotp(auth, { userId, code: codeOf(clock, secret), proof: BY_PASSWORD }),
       ).rejects.toMatchObject({ code: 'AUTH.FACTOR_NOT_PENDING' });
-      await expect(
-        confirmChannel(auth, { userId, channel: 'sms', code, proof: BY_PASSWORD }),
-      ).rejects.toMatchObject({ code: 'AUTH.CODE_INVALID' });
+      await expect(confirmChannel(auth, { userId, channel: 'sms', code, proof: BY_PASSWORD })).rejects.toMatchObject({
+        code: 'AUTH.CODE_INVALID',
+      });
     });
 
     it('can use an enrollment until then', async () => {
@@ -164,21 +174,27 @@ describe('what waits for a second factor', () => {
     it.each([
       ['disableMfa', (auth: Auth, userId: string, proof: Proof) => disableMfa(auth, { userId, proof })],
       ['regenerateRecoveryCodes', (auth, userId, proof) => regenerateRecoveryCodes(auth, { userId, proof })],
-      ['changePassword', (auth, userId, proof) =>
-        changePassword(auth, { userId, currentPassword: PASSWORD, newPassword: 'five quite unrelated words', proof })],
-    ] as [string, (auth: Auth, userId: string, proof: Proof) => Promise<unknown>][])('for %s', async (_name, change) => {
-      const auth = open();
-      const { userId } = await givenVerifiedUser(auth);
-      const { secret } = await givenTotp(auth, clock, userId);
-      await clock.move(MINUTE_MS);
+      [
+        'changePassword',
+        (auth, userId, proof) =>
+          changePassword(auth, { userId, currentPassword: PASSWORD, newPassword: 'five quite unrelated words', proof }),
+      ],
+    ] as [string, (auth: Auth, userId: string, proof: Proof) => Promise<unknown>][])(
+      'for %s',
+      async (_name, change) => {
+        const auth = open();
+        const { userId } = await givenVerifiedUser(auth);
+        const { secret } = await givenTotp(auth, clock, userId);
+        await clock.move(MINUTE_MS);
 
-      await expect(change(auth, userId, BY_PASSWORD)).rejects.toMatchObject({
-        code: 'AUTH.PROOF_REQUIRED',
-        meta: { accepts: ['totp', 'recovery'] },
-      });
-      expect(await failuresOf(userId)).toBe(0);
-      await change(auth, userId, { factor: 'totp', code: codeOf(clock, secret) });
-    });
+        await expect(change(auth, userId, BY_PASSWORD)).rejects.toMatchObject({
+          code: 'AUTH.PROOF_REQUIRED',
+          meta: { accepts: ['totp', 'recovery'] },
+        });
+        expect(await failuresOf(userId)).toBe(0);
+        await change(auth, userId, { factor: 'totp', code: codeOf(clock, secret) });
+      },
+    );
 
     it('for changePassword without a proof', async () => {
       const auth = open();
@@ -209,34 +225,55 @@ describe('what waits for a second factor', () => {
     }
 
     it.each([
-      ['another factor is enabled', async (auth, { userId, recoveryCodes }) => {
-        const code = await givenEnablingCode(auth, userId, { proof: byRecovery(recoveryCodes, 1) });
-        await confirmChannel(auth, { userId, channel: 'email', code, proof: byRecovery(recoveryCodes, 2) });
-      }],
-      ['the enrollment is confirmed', async (auth, { userId, secret, recoveryCodes }) =>
-        confirmTotp(auth, { userId, code: codeOf(clock, secret), proof: byRecovery(recoveryCodes, 1) })],
-      ['the number changes', async (auth, { userId, code, recoveryCodes }) =>
-        confirmChannel(auth, { userId, channel: 'sms', code, proof: byRecovery(recoveryCodes, 1) })],
-      ['the factors are disabled', async (auth, { userId, recoveryCodes }) =>
-        disableMfa(auth, { userId, proof: byRecovery(recoveryCodes, 1) })],
-      ['the password changes', async (auth, { userId, recoveryCodes }) =>
-        changePassword(auth, {
-          userId,
-          currentPassword: PASSWORD,
-          newPassword: 'five quite unrelated words',
-          proof: byRecovery(recoveryCodes, 1),
-        })],
-      ['the password is reset', async (auth, { email }) => {
-        const token = await new Promise<string>((resolve) => {
-          void requestPasswordReset(auth, { email, send: (message) => resolve(message.token) });
-        });
-        await resetPassword(auth, { token, newPassword: 'five quite unrelated words' });
-      }],
+      [
+        'another factor is enabled',
+        async (auth, { userId, recoveryCodes }) => {
+          const code = await givenEnablingCode(auth, userId, { proof: byRecovery(recoveryCodes, 1) });
+          await confirmChannel(auth, { userId, channel: 'email', code, proof: byRecovery(recoveryCodes, 2) });
+        },
+      ],
+      [
+        'the enrollment is confirmed',
+        async (auth, { userId, secret, recoveryCodes }) =>
+          confirmTotp(auth, { userId, code: codeOf(clock, secret), proof: byRecovery(recoveryCodes, 1) }),
+      ],
+      [
+        'the number changes',
+        async (auth, { userId, code, recoveryCodes }) =>
+          confirmChannel(auth, { userId, channel: 'sms', code, proof: byRecovery(recoveryCodes, 1) }),
+      ],
+      [
+        'the factors are disabled',
+        async (auth, { userId, recoveryCodes }) => disableMfa(auth, { userId, proof: byRecovery(recoveryCodes, 1) }),
+      ],
+      [
+        'the password changes',
+        async (auth, { userId, recoveryCodes }) =>
+          changePassword(auth, {
+            userId,
+            currentPassword: PASSWORD,
+            newPassword: 'five quite unrelated words',
+            proof: byRecovery(recoveryCodes, 1),
+          }),
+      ],
+      [
+        'the password is reset',
+        async (auth, { email }) => {
+          const token = await new Promise<string>((resolve) => {
+            void requestPasswordReset(auth, { email, send: (message) => resolve(message.token) });
+          });
+          await resetPassword(auth, { token, newPassword: 'five quite unrelated words' });
+        },
+      ],
       ['the account is deactivated', (auth, { userId }) => deactivate(auth, { userId })],
-      ['SQL changes the address', (_auth, { userId }) =>
-        db().app("UPDATE users SET email = 'elsewhere-' || email WHERE id = $1", [userId])],
-      ['SQL disables SMS', (_auth, { userId }) =>
-        db().app('UPDATE mfa_settings SET sms_enabled = false WHERE user_id = $1', [userId])],
+      [
+        'SQL changes the address',
+        (_auth, { userId }) => db().app("UPDATE users SET email = 'elsewhere-' || email WHERE id = $1", [userId]),
+      ],
+      [
+        'SQL disables SMS',
+        (_auth, { userId }) => db().app('UPDATE mfa_settings SET sms_enabled = false WHERE user_id = $1', [userId]),
+      ],
     ] as [string, (auth: Auth, user: Awaited<ReturnType<typeof givenAllPending>>) => Promise<unknown>][])(
       'when %s',
       async (_what, change) => {
