@@ -304,7 +304,9 @@ describe('what waits for a second factor', () => {
         confirmChannel(barrier, { userId, channel: 'email', code: email, proof: BY_PASSWORD }),
       ]);
 
-      expect(ends).toEqual({ ok: 1, 'AUTH.PROOF_REQUIRED': 2 });
+      // A call that comes late finds its code or enrollment ended before it holds the lock; the others need another proof.
+      const refused = ['PROOF_REQUIRED', 'FACTOR_NOT_PENDING', 'CODE_INVALID'].map((code) => ends[`AUTH.${code}`] ?? 0);
+      expect([ends['ok'], refused.reduce((sum, n) => sum + n)]).toEqual([1, 2]);
       const { totp_enabled, sms_enabled, email_enabled } = (await settingsOf(userId)) ?? {};
       expect([totp_enabled, sms_enabled, email_enabled].filter((isEnabled) => isEnabled === true)).toHaveLength(1);
       expect(await waitingOf(userId)).toEqual({ codes: 0, challenges: 0, enrollments: 0 });
