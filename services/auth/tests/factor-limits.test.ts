@@ -197,6 +197,33 @@ describe('codes, challenges and enrollments', () => {
     });
   });
 
+  it.each([
+    [
+      'a code',
+      'UPDATE one_time_codes SET used_at = expires_at WHERE user_id = $1 AND used_at IS NULL AND revoked_at IS NULL',
+      'CODE_INVALID',
+    ],
+    [
+      'a challenge',
+      "UPDATE tokens SET used_at = expires_at WHERE user_id = $1 AND kind = 'mfa_challenge' AND revoked_at IS NULL",
+      'TOKEN_EXPIRED',
+    ],
+    [
+      'an enrollment',
+      'UPDATE mfa_settings SET totp_enabled = true, totp_pending_until = NULL WHERE user_id = $1',
+      'FACTOR_NOT_PENDING',
+    ],
+  ])('reports %s that expires in the moment of its use', async (_what, statement, code) => {
+    const auth = open();
+    const { userId, recoveryCodes } = await givenSignInCode(auth);
+    await enrollTotp(auth, { userId, proof: { factor: 'recovery', code: recoveryCodes[0] ?? '' } });
+    await clock.move(11 * MINUTE_MS);
+
+    await expect(auth.transaction((tx) => tx.$executeRawUnsafe(statement, userId))).rejects.toMatchObject({
+      code: `AUTH.${code}`,
+    });
+  });
+
   describe('the app role cannot', () => {
     it.each([
       [

@@ -13,8 +13,8 @@ export type AnyFactor = 'totp' | Channel | 'recovery';
 export type CodePurpose = 'sign_in' | 'enable' | 'confirm';
 
 /**
- * Whose code it is, for which use, and until when: part of the hash. Whoever writes to the database and lacks the key can
- * neither move the hash to another row nor change where the code was sent, which challenge it answers or when it expires.
+ * Whose code it is, for which use, and until when: part of the hash. A client that writes to the database and lacks the key
+ * can neither move the hash to another row nor change where the code was sent, which challenge it answers or when it expires.
  */
 export interface CodeOwner {
   readonly userId: string;

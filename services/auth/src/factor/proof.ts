@@ -55,8 +55,8 @@ function refusalOf(step: Step, enabled: readonly AnyFactor[], shown: Proof['fact
 
 /**
  * Runs `work`, which changes how the user signs in, if the proof is right and enough. Codes are used up in the same
- * transaction. What is enough is decided again under the lock on the account, because a factor may have been enabled or
- * disabled in the meantime.
+ * transaction. The decision is made again under the lock on the account, because a factor may have been enabled or disabled
+ * in the meantime.
  * @throws {SuiteError} `AUTH.PROOF_REQUIRED`, `AUTH.INVALID_CREDENTIALS`, and the errors of `withCodes`
  */
 export function withProof<Result>(auth: Auth, change: ProvenChange, work: Work<Result>): Promise<Result> {

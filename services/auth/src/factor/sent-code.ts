@@ -1,5 +1,4 @@
-import type { Auth } from '../client';
-import type { TakeCode } from './factor';
+import type { Auth, AuthTransaction } from '../client';
 import { type CodeOwner, isCode } from './one-time-code';
 
 /** Attempts for each code that was sent. After them the code is invalid, whatever the lockout of the account says. */
@@ -8,7 +7,8 @@ const MAX_ATTEMPTS = 5;
 export interface SentCode {
   /** The phone number or address that the code was sent to. */
   readonly sentTo: string;
-  readonly take: TakeCode;
+  /** Uses up the code. True for one of any number of concurrent callers. */
+  readonly take: (tx: AuthTransaction) => Promise<boolean>;
 }
 
 /** The account, the channel and the purpose of a code, and the challenge that it answers if the purpose is `sign_in`. */

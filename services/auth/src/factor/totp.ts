@@ -5,8 +5,8 @@ import type { Auth } from '../client';
 export const TOTP_USE = 'totp';
 
 /**
- * The use of a secret that waits for its first right code until a time. Whoever writes to the database and lacks the key can
- * neither enable the secret nor let it wait longer.
+ * The use of a secret that waits for its first right code until a time. A client that writes to the database and lacks the key
+ * can neither enable the secret nor let it wait longer.
  */
 export function pendingTotpUse(until: Date): string {
   return `totp until ${until.toISOString()}`;

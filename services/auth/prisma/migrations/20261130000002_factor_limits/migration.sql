@@ -54,7 +54,9 @@ ALTER TABLE "tokens"
 -- that follows the rules costs no call.
 CREATE FUNCTION "refuse_factor_change"() RETURNS trigger LANGUAGE plpgsql SET search_path = pg_catalog, public AS $$
 BEGIN
-  RAISE EXCEPTION '%', TG_ARGV[0] USING ERRCODE = 'AZ001', HINT = 'Start again: request another code or token, or enroll again.';
+  RAISE EXCEPTION '%', TG_ARGV[0] USING ERRCODE = 'AZ001',
+    DETAIL = jsonb_build_object('table', TG_TABLE_NAME, 'channel', to_jsonb(NEW) -> 'channel')::text,
+    HINT = 'Start again: request another code or token, or enroll again.';
 END
 $$;
 
