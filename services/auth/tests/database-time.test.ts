@@ -161,7 +161,7 @@ describe('a call that waited for a lock', () => {
   );
   beforeEach(() => db().admin(`UPDATE test_time SET at = '${START}'`));
 
-  /** Starts a call while the rows are locked, and moves the time by `milliseconds` before it goes on. */
+  /** Starts a call while the rows are locked, and moves the time by `milliseconds` before it continues. */
   async function waitedFor(rows: string, milliseconds: number, call: () => Promise<unknown>) {
     await db().admin('BEGIN');
     await db().admin(`${rows} FOR UPDATE`);
