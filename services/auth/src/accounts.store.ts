@@ -2,10 +2,11 @@ import { newId } from '@azora/db-core';
 import { idInput, textInput } from '@azora/db-core/input';
 import { z } from 'zod';
 import { lockAccount } from './account/account-row';
+import { takeMessage } from './account/message-limits';
 import { hashPassword, newPasswordInput, refuseGuessablePassword } from './account/passwords';
 import { writeAudit } from './audit/entries';
 import type { Auth, AuthTransaction } from './client';
-import { readInput, tokenInvalid, userNotFound } from './errors';
+import { messageTooSoon, readInput, tokenInvalid, userNotFound } from './errors';
 import { type Device, deviceInput, emailInput, tokenInput } from './input';
 import { ownsOrganization } from './organization/errors';
 import { endSessions } from './session/session';
@@ -86,7 +87,7 @@ export async function register(auth: Auth, input: RegisterInput): Promise<Regist
 
 /**
  * Issues a verification token for the user's address, which replaces an earlier one.
- * @throws {SuiteError} `AUTH.USER_NOT_FOUND`, `AUTH.INVALID_INPUT`
+ * @throws {SuiteError} `AUTH.USER_NOT_FOUND`, `AUTH.MESSAGE_TOO_SOON`, `AUTH.INVALID_INPUT`
  */
 export async function requestEmailVerification(auth: Auth, input: RequestEmailVerificationInput): Promise<Registered> {
   const { userId, device } = readInput(requestEmailVerificationInput, input);
@@ -95,6 +96,8 @@ export async function requestEmailVerification(auth: Auth, input: RequestEmailVe
     const user = await tx.user.findFirst({ where: { id: userId, deletedAt: null }, select: { email: true } });
     if (user === null) throw userNotFound(userId);
     const { email } = user;
+    const { granted, nextAt } = await takeMessage(tx, { kind: 'email_verification', recipients: [email], device });
+    if (!granted) throw messageTooSoon(nextAt);
     const { token, expiresAt } = await issueToken(tx, { userId, kind: 'email_verification', lifeMs, email });
     await writeAudit(tx, { action: 'EMAIL_VERIFICATION_REQUESTED', ...about(userId), device });
     return { userId, email, verificationToken: token, expiresAt };

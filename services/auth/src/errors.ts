@@ -18,6 +18,7 @@ export const AUTH_ERROR_CODES = [
   'AUTH.EMAIL_UNVERIFIED',
   'AUTH.ENCRYPTION_KEY_INVALID',
   'AUTH.FACTOR_ALREADY_ON',
+  'AUTH.FACTOR_BLOCKED',
   'AUTH.FACTOR_NOT_PENDING',
   'AUTH.FACTOR_OFF',
   'AUTH.INVALID_CREDENTIALS',
@@ -27,6 +28,7 @@ export const AUTH_ERROR_CODES = [
   'AUTH.KEY_UNKNOWN',
   'AUTH.LOCKED',
   'AUTH.MEMBER_NOT_FOUND',
+  'AUTH.MESSAGE_TOO_SOON',
   'AUTH.NOT_ALLOWED',
   'AUTH.NO_ENCRYPTION_KEY',
   'AUTH.ORGANIZATION_NOT_FOUND',
@@ -39,6 +41,7 @@ export const AUTH_ERROR_CODES = [
   'AUTH.SESSION_ENDED',
   'AUTH.SESSION_NOT_FOUND',
   'AUTH.SLUG_TAKEN',
+  'AUTH.SOURCE_LOCKED',
   'AUTH.TOKEN_EXPIRED',
   'AUTH.TOKEN_INVALID',
   'AUTH.TOKEN_REUSED',
@@ -80,12 +83,30 @@ export function invalidCredentials(): SuiteError {
   });
 }
 
-/** AUTH.LOCKED: too many attempts failed; nothing is checked until `meta.lockedUntil` (ISO 8601). */
+/** AUTH.LOCKED: too many wrong passwords; no password is checked until `meta.lockedUntil` (ISO 8601). */
 export function accountLocked(until: Date): SuiteError {
-  return new SuiteError('AUTH.LOCKED', 'The account is locked after too many failed attempts', {
+  return new SuiteError('AUTH.LOCKED', 'The account is locked after too many wrong passwords', {
+    why: `It is locked until ${until.toISOString()}, except for networks from which its owner signed in before.`,
+    next: 'Wait until then, or reset the password by email, which ends the lock',
+    meta: { lockedUntil: until.toISOString(), lock: 'password' },
+  });
+}
+
+/** AUTH.SOURCE_LOCKED: too many attempts failed from this network, for the account or for all accounts. */
+export function sourceLocked(until: Date): SuiteError {
+  return new SuiteError('AUTH.SOURCE_LOCKED', 'Too many attempts failed from this network', {
     why: `It is locked until ${until.toISOString()}.`,
-    next: 'Wait until then, or reset the password by email, which ends the lock unless a second factor is enabled',
+    next: 'Wait until then, or reset the password by email, which ends the lock of the network for the account',
     meta: { lockedUntil: until.toISOString() },
+  });
+}
+
+/** AUTH.MESSAGE_TOO_SOON: the limits of messages do not allow another one yet; nothing was changed. */
+export function messageTooSoon(resendAt: Date): SuiteError {
+  return new SuiteError('AUTH.MESSAGE_TOO_SOON', 'The next message cannot be sent yet', {
+    why: `Messages are limited by recipient, sender and source. The next one can be sent at ${resendAt.toISOString()}.`,
+    next: 'Use the message that was sent, or wait',
+    meta: { resendAt },
   });
 }
 

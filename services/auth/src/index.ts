@@ -41,6 +41,7 @@ export {
   type RevokeInvitationInput,
   revokeInvitation,
 } from './invitations.store';
+export { type UnlockAccountInput, unlockAccount } from './lockout.store';
 export {
   type ChangeMemberRoleInput,
   changeMemberRole,

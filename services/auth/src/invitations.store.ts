@@ -2,9 +2,10 @@ import { newId } from '@azora/db-core';
 import { idInput } from '@azora/db-core/input';
 import { z } from 'zod';
 import { lockActiveAccount } from './account/account-row';
+import { takeMessage } from './account/message-limits';
 import { writeAudit } from './audit/entries';
 import type { Auth, AuthTransaction } from './client';
-import { emailUnverified, readInput, tokenExpired, tokenInvalid, tokenUsed } from './errors';
+import { emailUnverified, messageTooSoon, readInput, tokenExpired, tokenInvalid, tokenUsed } from './errors';
 import { type Device, deviceInput, emailInput, normalizeEmail, tokenInput } from './input';
 import { alreadyMember, invitationNotFound, invitationNotYours } from './organization/errors';
 import { addMember, lockForChange, lockOrganization, type OrganizationRole } from './organization/membership';
@@ -58,7 +59,7 @@ const revokeInput = z.strictObject({ ...byActor, invitationId: idInput });
 /**
  * Invites an address into an organization for seven days. An address has one open invitation per organization.
  * @throws {SuiteError} `AUTH.INVALID_INPUT`, `AUTH.NOT_ALLOWED`, `AUTH.ALREADY_MEMBER`, `AUTH.ALREADY_INVITED`,
- * `AUTH.ORGANIZATION_NOT_FOUND`, `AUTH.USER_NOT_FOUND`, `AUTH.ACCOUNT_INACTIVE`
+ * `AUTH.MESSAGE_TOO_SOON`, `AUTH.ORGANIZATION_NOT_FOUND`, `AUTH.USER_NOT_FOUND`, `AUTH.ACCOUNT_INACTIVE`
  */
 export async function invite(auth: Auth, input: InviteInput): Promise<Invitation> {
   const { orgId, actorId, email, role, device } = readInput(inviteInput, input);
@@ -88,6 +89,9 @@ export async function invite(auth: Auth, input: InviteInput): Promise<Invitation
       },
       select: { id: true },
     });
+    const message = { kind: 'invitation', recipients: [email], senders: [actorId], device } as const;
+    const { granted, nextAt } = await takeMessage(tx, message);
+    if (!granted) throw messageTooSoon(nextAt);
     await writeAudit(tx, {
       ...about(invitationId, device),
       userId: actorId,

@@ -1,12 +1,11 @@
 import { newId } from '@azora/db-core';
 import { idInput } from '@azora/db-core/input';
 import { z } from 'zod';
-import { lockAccount } from './account/account-row';
+import { withPassword } from './account/password-check';
 import { hashPassword, newPasswordInput, refuseGuessablePassword } from './account/passwords';
 import { writeAudit } from './audit/entries';
 import type { Auth, AuthTransaction } from './client';
-import { invalidCredentials, readInput, tokenInvalid } from './errors';
-import { confirmPassword } from './factor/proof';
+import { readInput, tokenInvalid } from './errors';
 import { claimedPasswordInput, type Device, deviceInput, emailInput, tokenInput } from './input';
 import { endSessions } from './session/session';
 import { newToken, readToken, takeToken } from './session/tokens';
@@ -54,26 +53,29 @@ const requestPasswordResetInput = z.strictObject({
   send: z.custom<RequestPasswordResetInput['send']>((value) => typeof value === 'function', 'is not a function'),
   device: deviceInput,
 });
+/** No failures of the password, and no lock. */
+const UNLOCKED = {
+  failedLoginCount: 0,
+  firstFailedAt: null,
+  lockoutCount: 0,
+  lockedUntil: null,
+  lockoutReason: null,
+} as const;
+
 const resetPasswordInput = z.strictObject({ token: tokenInput, newPassword: newPasswordInput, device: deviceInput });
 
 /**
  * Replaces the current password, and ends all other sessions.
- * @throws {SuiteError} `AUTH.INVALID_CREDENTIALS`, `AUTH.LOCKED`, `AUTH.PASSWORD_REFUSED`, `AUTH.USER_NOT_FOUND`,
- * `AUTH.ACCOUNT_INACTIVE`, `AUTH.INVALID_INPUT`
+ * @throws {SuiteError} `AUTH.INVALID_CREDENTIALS`, `AUTH.LOCKED`, `AUTH.SOURCE_LOCKED`, `AUTH.PASSWORD_REFUSED`,
+ * `AUTH.USER_NOT_FOUND`, `AUTH.ACCOUNT_INACTIVE`, `AUTH.INVALID_INPUT`
  */
 export async function changePassword(auth: Auth, input: ChangePasswordInput): Promise<{ readonly ended: number }> {
   const { userId, currentPassword, newPassword, sessionId, device } = readInput(changePasswordInput, input);
-  const currentHash = await confirmPassword(auth, { userId, password: currentPassword, device });
   await refuseOwnName(auth, userId, newPassword);
+  // Before the account is locked, because bcrypt takes long.
   const passwordHash = await hashPassword(newPassword, auth.settings.bcryptCost);
-  return auth.transaction(async (tx) => {
-    const { at } = await lockAccount(tx, userId);
-    // Of two concurrent changes, the second one finds that its current password has changed.
-    const { count } = await tx.user.updateMany({
-      where: { id: userId, passwordHash: currentHash, deletedAt: null },
-      data: { passwordHash, passwordResetRequired: false, updatedAt: at },
-    });
-    if (count === 0) throw invalidCredentials();
+  const check = { userId, password: currentPassword, newHash: passwordHash, device };
+  return withPassword(auth, check, async ({ tx, at }) => {
     const ended = await endSessionsAndTokens(tx, { userId, at, exceptSessionId: sessionId });
     await writeAudit(tx, { userId, action: 'PASSWORD_CHANGED', ...about(userId), details: { ended }, device });
     return { ended };
@@ -81,8 +83,9 @@ export async function changePassword(auth: Auth, input: ChangePasswordInput): Pr
 }
 
 /**
- * Sends a password reset token to the address, if an active account has it. Neither the result nor the timing reveals
- * whether one does: the function runs one statement in both cases, and sends the message after it has returned.
+ * Sends a password reset token to the address, if an active account has it and the limits of messages allow it; a message that
+ * they do not allow leaves the previous token valid. Neither the result nor the timing reveals whether an account has the
+ * address: the function runs one statement in each case, and sends the message after it has returned.
  * @throws {SuiteError} `AUTH.INVALID_INPUT`
  */
 export async function requestPasswordReset(auth: Auth, input: RequestPasswordResetInput): Promise<void> {
@@ -112,7 +115,8 @@ export async function requestPasswordReset(auth: Auth, input: RequestPasswordRes
 
 /**
  * Sets a new password with the token of a password reset, or of an account that an administrator created. Ends all
- * sessions, and ends a lock unless a second factor is enabled: access to the mailbox must not give further attempts at it.
+ * sessions and the lock of the password, and for a day no such lock applies to the network of the device. The lock of a second
+ * factor stays: access to the mailbox must not give further attempts at it.
  * @throws {SuiteError} `AUTH.TOKEN_INVALID`, `AUTH.TOKEN_EXPIRED`, `AUTH.TOKEN_USED`, `AUTH.PASSWORD_REFUSED`,
  * `AUTH.INVALID_INPUT`
  */
@@ -125,12 +129,11 @@ export async function resetPassword(auth: Auth, input: ResetPasswordInput): Prom
   return auth.transaction(async (tx) => {
     await tx.$queryRaw`SELECT FROM users WHERE id = ${userId} FOR NO KEY UPDATE`;
     const { at } = await takeToken(tx, { kind, token });
-    const data = { passwordHash, legacyPasswordHash: null, passwordSalt: null, passwordResetRequired: false };
+    await tx.$executeRaw`SELECT prove_by_mail(${userId}, ${device.ipAddress ?? null})`;
+    const replaced = { passwordHash, legacyPasswordHash: null, passwordSalt: null, passwordResetRequired: false };
     const where = { id: userId, deletedAt: null };
-    const { count } = await tx.user.updateMany({ where, data: { ...data, updatedAt: at } });
+    const { count } = await tx.user.updateMany({ where, data: { ...replaced, ...UNLOCKED, updatedAt: at } });
     if (count === 0) throw tokenInvalid();
-    await tx.$executeRaw`SELECT clear_attempts(${userId}) WHERE NOT EXISTS (
-      SELECT FROM mfa_settings WHERE user_id = ${userId} AND (totp_enabled OR sms_enabled OR email_enabled))`;
     const ended = await endSessionsAndTokens(tx, { userId, at });
     await writeAudit(tx, { userId, action: 'PASSWORD_RESET', ...about(userId), details: { ended }, device });
     return { userId };

@@ -1,14 +1,17 @@
+import type { SuiteError } from '@azora/db-core';
 import { type InsideAccount, lockActiveAccount } from '../account/account-row';
-import { claimAttempt, failAttempt, returnAttempt } from '../account/attempts';
+import { deviceValues, type Judgement, lockError, lockoutParameters, lockoutValues } from '../account/attempts';
+import { forgetMessages } from '../account/message-limits';
 import type { Auth, AuthTransaction } from '../client';
 import { decryptSecret } from '../encryption/encryption';
+import { userNotFound } from '../errors';
 import type { Device } from '../input';
-import { codeInvalid, factorOff } from './errors';
+import { codeInvalid, factorBlocked, factorLocked, factorOff } from './errors';
 import { type AnyFactor, type CodeOwner, type CodePurpose, isCode } from './one-time-code';
 import { takeRecoveryCode } from './recovery-codes';
 import { readTotp, TOTP_USE, totpStepOf } from './totp';
 
-/** Attempts for each code that was sent. After them the code is invalid, whatever the lockout of the account says. */
+/** Attempts for each code that was sent. After them the code is invalid, whatever the lock of the factor says. */
 const MAX_ATTEMPTS = 5;
 
 /** Checks a code without using it up; null for a wrong code. */
@@ -24,15 +27,17 @@ export interface ShownFactor {
   /** The purpose that a sent code must have been sent for. */
   readonly purpose: CodePurpose;
   readonly device: Device;
-  /** Whether `work` opens a session, which settles the attempt; otherwise the attempt is returned before `work`. */
+  /** Whether `work` opens a session, which forgets the failures of all factors; otherwise those of this factor are forgotten. */
   readonly opensSession?: boolean;
 }
 
 /**
- * Runs `work` in the transaction that uses up the code, so that both happen or neither. The attempt is counted before the
- * code is checked, and stays counted if the code is wrong.
- * @throws {SuiteError} `AUTH.LOCKED`, `AUTH.CODE_INVALID`, `AUTH.FACTOR_OFF`, `AUTH.USER_NOT_FOUND`, `AUTH.ACCOUNT_INACTIVE`;
- * from the keys `AUTH.NO_ENCRYPTION_KEY`, `AUTH.KEY_UNKNOWN`, `AUTH.CIPHERTEXT_INVALID`
+ * Runs `work` in the transaction that uses up the code, so that both happen or neither. A wrong code is counted before the
+ * caller learns that it is wrong, and the right one is accepted only under the same lock, so concurrent guesses cannot exceed
+ * the limits. A recovery code is accepted while the factor is locked or blocked.
+ * @throws {SuiteError} `AUTH.LOCKED`, `AUTH.SOURCE_LOCKED`, `AUTH.FACTOR_BLOCKED`, `AUTH.CODE_INVALID`, `AUTH.FACTOR_OFF`,
+ * `AUTH.USER_NOT_FOUND`, `AUTH.ACCOUNT_INACTIVE`; from the keys `AUTH.NO_ENCRYPTION_KEY`, `AUTH.KEY_UNKNOWN`,
+ * `AUTH.CIPHERTEXT_INVALID`
  */
 export async function withFactor<Result>(
   auth: Auth,
@@ -40,25 +45,41 @@ export async function withFactor<Result>(
   work: (inside: InsideAccount) => Promise<Result>,
   find: FindFactor = findFactor,
 ): Promise<Result> {
-  const { userId, factor, device, opensSession = false } = shown;
-  await claimAttempt(auth, { userId });
-  const refused = codeInvalid(factor);
-  try {
-    const take = await find(auth, shown);
-    if (take === null) throw refused;
-    return await auth.transaction(async (tx) => {
+  const { userId, opensSession = false } = shown;
+  // Before anything is checked, so that a locked factor uses up no attempt of a code that was sent.
+  const locked = refusalOf(await auth.query<Judgement>(judgeFactor(auth, shown, true)), shown);
+  if (locked !== undefined) throw locked;
+  const take = await find(auth, shown);
+  if (take !== null) {
+    const done = await auth.transaction(async (tx) => {
       const account = await lockActiveAccount(tx, userId);
-      const { at } = account;
-      if (!(await take(tx, at))) throw refused;
-      if (!opensSession) await returnAttempt(tx, userId);
-      return work({ tx, account, at });
+      const { text, values } = judgeFactor(auth, shown, true);
+      const refusal = refusalOf(await tx.$queryRawUnsafe<Judgement[]>(text, ...values), shown);
+      if (refusal !== undefined) throw refusal;
+      if (!(await take(tx, account.at))) return undefined;
+      if (!opensSession) await tx.$executeRaw`SELECT accept_factor(${userId})`;
+      return { result: await work({ tx, account, at: account.at }) };
     });
-  } catch (error) {
-    if (error === refused) await failAttempt(auth, { userId, action: 'MFA_FAILED', details: { factor }, device });
-    // Not a guess: the account or the keys are in the wrong state.
-    else await auth.transaction((tx) => returnAttempt(tx, userId));
-    throw error;
+    if (done !== undefined) return done.result;
   }
+  throw refusalOf(await auth.query<Judgement>(judgeFactor(auth, shown, false)), shown) ?? codeInvalid(shown.factor);
+}
+
+/** Judges a code as right, which writes nothing, or as wrong, which counts it, under the lock on the account. */
+function judgeFactor(auth: Auth, { userId, factor, device }: ShownFactor, isRight: boolean) {
+  return {
+    text: `SELECT outcome, until FROM judge_factor($1, $2, $3, ${lockoutParameters(4)}, $8, $9)`,
+    values: [userId, factor, isRight, ...lockoutValues(auth), ...deviceValues(device)],
+  };
+}
+
+/** The error of a judgement; undefined for a right code, and for a wrong one that was counted. */
+function refusalOf([judgement]: readonly Judgement[], { userId }: ShownFactor): SuiteError | undefined {
+  if (judgement === undefined || judgement.outcome === 'unknown') return userNotFound(userId);
+  const { outcome, until } = judgement;
+  if (outcome === 'blocked') return factorBlocked();
+  if (outcome === 'factor' && until !== null) return factorLocked(until);
+  return lockError(outcome, until);
 }
 
 const findFactor: FindFactor = async (auth, shown) => {
@@ -118,6 +139,9 @@ export async function findSentCode(auth: Auth, shown: CodeOwner & { readonly cod
         where: { id: live.id, usedAt: null, revokedAt: null, expiresAt: { gt: at } },
         data: { usedAt: at, updatedAt: at },
       });
+      const { userId, channel } = shown;
+      const recipients = [userId, ...(live.sentTo === null ? [] : [live.sentTo])];
+      if (count === 1) await forgetMessages(tx, { kind: `code_${channel}`, recipients });
       return count === 1;
     },
   };
