@@ -13,6 +13,8 @@ import { actionsOf, DAY_MS, givenUser, MINUTE_MS, outcomes, PASSWORD, START, sig
 
 const WRONG = 'not the password';
 const NEW = 'five other unrelated words';
+/** A busy machine makes calls wait for a connection for longer than by default. */
+const PATIENT = { pool: { connectTimeoutMs: 120_000 } };
 
 describe('the lockout of an account', () => {
   const db = useDatabase('auth');
@@ -40,7 +42,7 @@ describe('the lockout of an account', () => {
   };
 
   it('answers ten of a hundred concurrent wrong passwords, and locks the account until a reported time', async () => {
-    const auths = [open(), open()];
+    const auths = [open(PATIENT), open(PATIENT)];
     const { userId, email } = await givenUser(open());
     const calls = Array.from({ length: 100 }, (_, n) => attempt(auths[n % 2] ?? open(), email, WRONG));
 
@@ -73,7 +75,7 @@ describe('the lockout of an account', () => {
   });
 
   it('lets twenty concurrent right sign-ins pass, whatever the limit', async () => {
-    const auths = [open(), open()];
+    const auths = [open(PATIENT), open(PATIENT)];
     const { userId, email } = await givenUser(open());
     const calls = Array.from({ length: 20 }, (_, n) => attempt(auths[n % 2] ?? open(), email, PASSWORD));
 
@@ -84,7 +86,7 @@ describe('the lockout of an account', () => {
 
   it('lets eight concurrent sign-ins pass while the bcrypt cost rises, and stores one new hash', async () => {
     const { userId, email } = await givenUser(open());
-    const auths = [open({ bcryptCost: 5 }), open({ bcryptCost: 5 })];
+    const auths = [open({ ...PATIENT, bcryptCost: 5 }), open({ ...PATIENT, bcryptCost: 5 })];
     await db().admin(`
       CREATE TABLE hashes (hash text NOT NULL);
       CREATE FUNCTION note_hash() RETURNS trigger LANGUAGE plpgsql SECURITY DEFINER
@@ -311,7 +313,7 @@ describe('the lockout of an account', () => {
 
   describe('of a network', () => {
     it('answers a hundred of many concurrent failures at different accounts, known or not', async () => {
-      const auths = [open(), open()];
+      const auths = [open(PATIENT), open(PATIENT)];
       const { email } = await givenUser(open());
       const calls = Array.from({ length: 130 }, (_, n) =>
         attempt(auths[n % 2] ?? open(), n % 30 === 0 ? email : `nobody${n}@azora.world`, WRONG, '203.0.113.9'),
@@ -327,7 +329,7 @@ describe('the lockout of an account', () => {
     });
 
     it('does not apply to users who signed in from it before', async () => {
-      const auth = open();
+      const auth = open(PATIENT);
       const { email } = await givenUser(auth);
       await attempt(auth, email, PASSWORD, '203.0.113.10');
       await outcomes(

@@ -28,7 +28,12 @@ describe('second factors', () => {
   }
 
   const failuresOf = async (userId: string) =>
-    (await db().admin('SELECT factor_failed_count AS n, factor_locked_until AS locked_until FROM users WHERE id = $1', [userId]))[0];
+    (
+      await db().admin(
+        'SELECT factor_failed_count AS n, factor_locked_until AS locked_until FROM users WHERE id = $1',
+        [userId],
+      )
+    )[0];
   const sessionsOf = async (userId: string) =>
     (await db().admin('SELECT count(*)::int AS n FROM sessions WHERE user_id = $1', [userId]))[0]?.['n'];
 

@@ -19,7 +19,7 @@ DROP FUNCTION "prove_by_mail"(text, text);
 DROP FUNCTION "accept_password"(text, boolean, text, text);
 DROP FUNCTION "judge_password"(text, text, boolean, text, integer, interval, interval, interval, text, text);
 DROP FUNCTION "fail_source"(text, text, boolean, integer, interval, interval, interval);
-DROP FUNCTION "attempt_lock"(text, timestamptz, text);
+DROP FUNCTION "attempt_lock"(text, timestamptz, text, boolean);
 DROP FUNCTION "is_known_source"(text, text);
 DROP FUNCTION "lock_end"(timestamptz, integer, interval, interval);
 DROP FUNCTION "network_of"(text);

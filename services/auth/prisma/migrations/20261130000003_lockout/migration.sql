@@ -123,9 +123,9 @@ END
 $$;
 
 -- The end of the lock that applies to attempts from a source, and what is locked: null for none. The lock of an account and
--- the lock of a whole network do not apply to a known source.
+-- the lock of a whole network do not apply to a known source. With `p_alone`, the lock of the source for this account applies.
 CREATE FUNCTION "attempt_lock"(
-  "p_user" text, "p_account_until" timestamptz, "p_ip" text, OUT "until" timestamptz, OUT "locked" text
+  "p_user" text, "p_account_until" timestamptz, "p_ip" text, "p_alone" boolean, OUT "until" timestamptz, OUT "locked" text
 ) LANGUAGE plpgsql SET search_path = pg_catalog, public AS $$
 DECLARE
   "at" timestamptz := "public"."database_time"();
@@ -136,7 +136,7 @@ BEGIN
     SELECT max("it"."locked_until") FILTER (WHERE "it"."user_id" IS NOT NULL AND "it"."locked_until" > "at"),
            max("it"."locked_until") FILTER (WHERE "it"."user_id" IS NULL AND "it"."locked_until" > "at")
     INTO "until", "network_until" FROM "public"."sign_in_sources" AS "it"
-    WHERE "it"."id" IN ("origin" || '|' || "p_user", "origin" || '|');
+    WHERE "it"."id" IN (CASE WHEN "p_alone" THEN "origin" || '|' || "p_user" END, "origin" || '|');
     IF "until" IS NOT NULL THEN
       "locked" := 'source';
       RETURN;
@@ -187,11 +187,13 @@ BEGIN
     SET ("failed_count", "first_failed_at", "lockout_count", "locked_until") = (
           SELECT "next"."failures",
                  CASE WHEN "next"."failures" = 1 THEN "at" ELSE "source"."first_failed_at" END,
-                 "source"."lockout_count" + CASE WHEN "next"."failures" >= "it"."attempts" THEN 1 ELSE 0 END,
+                 "next"."locks" + CASE WHEN "next"."failures" >= "it"."attempts" THEN 1 ELSE 0 END,
                  CASE WHEN "next"."failures" >= "it"."attempts"
-                   THEN "public"."lock_end"("at", "source"."lockout_count", "p_lock", "p_cap") END
+                   THEN "public"."lock_end"("at", "next"."locks", "p_lock", "p_cap") END
           FROM (SELECT CASE WHEN "source"."locked_until" IS NULL AND "source"."first_failed_at" > "at" - "p_window"
-                         THEN "source"."failed_count" + 1 ELSE 1 END) AS "next" ("failures")),
+                         THEN "source"."failed_count" + 1 ELSE 1 END,
+                       CASE WHEN "source"."expires_at" > "at" THEN "source"."lockout_count" ELSE 0 END
+               ) AS "next" ("failures", "locks")),
         "expires_at" = greatest("source"."expires_at", "at" + greatest("p_window", "p_cap")), "updated_at" = "at"
     WHERE ("source"."locked_until" > "at") IS NOT TRUE;
     IF NOT FOUND AND "it"."user_id" IS NULL
@@ -232,7 +234,7 @@ BEGIN
     RETURN;
   END IF;
   SELECT "it"."until", "it"."locked" INTO "until", "outcome"
-  FROM "public"."attempt_lock"("p_user", "account"."locked_until", "p_ip") AS "it";
+  FROM "public"."attempt_lock"("p_user", "account"."locked_until", "p_ip", true) AS "it";
   IF "until" IS NOT NULL THEN
     RETURN;
   END IF;
@@ -242,7 +244,7 @@ BEGIN
   END IF;
   IF NOT "public"."fail_source"("p_user", "p_ip", true, "p_limit", "p_window", "p_lock", "p_cap") THEN
     SELECT "it"."until", "it"."locked" INTO "until", "outcome"
-    FROM "public"."attempt_lock"("p_user", "account"."locked_until", "p_ip") AS "it";
+    FROM "public"."attempt_lock"("p_user", "account"."locked_until", "p_ip", true) AS "it";
     RETURN;
   END IF;
   "outcome" := 'wrong';
@@ -367,7 +369,7 @@ BEGIN
       RETURN;
     END IF;
   END IF;
-  SELECT "it"."until", "it"."locked" INTO "until", "outcome" FROM "public"."attempt_lock"("p_user", NULL, "p_ip") AS "it";
+  SELECT "it"."until", "it"."locked" INTO "until", "outcome" FROM "public"."attempt_lock"("p_user", NULL, "p_ip", false) AS "it";
   IF "until" IS NOT NULL THEN
     RETURN;
   END IF;
@@ -376,7 +378,7 @@ BEGIN
     RETURN;
   END IF;
   IF NOT "public"."fail_source"("p_user", "p_ip", false, "p_limit", "p_window", "p_lock", "p_cap") THEN
-    SELECT "it"."until", "it"."locked" INTO "until", "outcome" FROM "public"."attempt_lock"("p_user", NULL, "p_ip") AS "it";
+    SELECT "it"."until", "it"."locked" INTO "until", "outcome" FROM "public"."attempt_lock"("p_user", NULL, "p_ip", false) AS "it";
     RETURN;
   END IF;
   "outcome" := 'wrong';
@@ -440,7 +442,7 @@ BEGIN
   SELECT "id", "found"."password_hash", "locked_until" INTO "user_id", "password_hash", "account_until"
   FROM "public"."users" AS "found" WHERE lower("email") = "p_email" AND "deleted_at" IS NULL;
   SELECT "it"."until", "it"."locked" INTO "until", "locked"
-  FROM "public"."attempt_lock"(begin_sign_in."user_id", "account_until", "p_ip") AS "it";
+  FROM "public"."attempt_lock"(begin_sign_in."user_id", "account_until", "p_ip", true) AS "it";
 END
 $$;
 
