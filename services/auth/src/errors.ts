@@ -1,5 +1,6 @@
 import { type ConstraintErrors, SuiteError } from '@azora/db-core';
 import { inputReader } from '@azora/db-core/input';
+import { codeInvalid, factorNotPending } from './factor/errors';
 import { alreadyInvited, alreadyMember, ownerStays, slugTaken } from './organization/errors';
 
 /**
@@ -190,4 +191,8 @@ export const CONSTRAINT_ERRORS: ConstraintErrors = {
   organization_members_org_id_user_id_key: alreadyMember,
   org_invitations_open_key: alreadyInvited,
   organization_owner_stays: ownerStays,
+  // The triggers judge the time once more, in the moment of the write.
+  one_time_code_expired: ({ channel }) => codeInvalid(channel === 'email' ? 'email' : 'sms'),
+  token_expired: tokenExpired,
+  totp_enrollment_expired: () => factorNotPending('totp'),
 };

@@ -1,11 +1,12 @@
 import { newId } from '@azora/db-core';
 import { idInput } from '@azora/db-core/input';
 import { z } from 'zod';
-import { withPassword } from './account/password-check';
+import { acceptPassword } from './account/password-check';
 import { hashPassword, newPasswordInput, refuseGuessablePassword } from './account/passwords';
 import { writeAudit } from './audit/entries';
 import type { Auth, AuthTransaction } from './client';
 import { readInput, tokenInvalid } from './errors';
+import { type Proof, proofInput, withProof } from './factor/proof';
 import { claimedPasswordInput, type Device, deviceInput, emailInput, tokenInput } from './input';
 import { endSessions } from './session/session';
 import { newToken, readToken, takeToken } from './session/tokens';
@@ -14,6 +15,8 @@ export interface ChangePasswordInput {
   readonly userId: string;
   readonly currentPassword: string;
   readonly newPassword: string;
+  /** A code of an enabled factor, or a recovery code. Required if a second factor is enabled. */
+  readonly proof?: Proof;
   /** The caller's session, which stays open; all others end. */
   readonly sessionId?: string;
   readonly device?: Device;
@@ -45,6 +48,7 @@ const changePasswordInput = z.strictObject({
   userId: idInput,
   currentPassword: claimedPasswordInput,
   newPassword: newPasswordInput,
+  proof: proofInput.optional(),
   sessionId: idInput.optional(),
   device: deviceInput,
 });
@@ -65,17 +69,17 @@ const UNLOCKED = {
 const resetPasswordInput = z.strictObject({ token: tokenInput, newPassword: newPasswordInput, device: deviceInput });
 
 /**
- * Replaces the current password, and ends all other sessions.
+ * Replaces the current password, and ends all other sessions and everything that waits for a second factor.
  * @throws {SuiteError} `AUTH.INVALID_CREDENTIALS`, `AUTH.LOCKED`, `AUTH.SOURCE_LOCKED`, `AUTH.PASSWORD_REFUSED`,
- * `AUTH.USER_NOT_FOUND`, `AUTH.ACCOUNT_INACTIVE`, `AUTH.INVALID_INPUT`
+ * `AUTH.USER_NOT_FOUND`, `AUTH.ACCOUNT_INACTIVE`, `AUTH.INVALID_INPUT`; from the proof `AUTH.PROOF_REQUIRED`, `AUTH.CODE_INVALID`, `AUTH.FACTOR_OFF`
  */
 export async function changePassword(auth: Auth, input: ChangePasswordInput): Promise<{ readonly ended: number }> {
-  const { userId, currentPassword, newPassword, sessionId, device } = readInput(changePasswordInput, input);
+  const { userId, currentPassword, newPassword, proof, sessionId, device } = readInput(changePasswordInput, input);
   await refuseOwnName(auth, userId, newPassword);
   // Before the account is locked, because bcrypt takes long.
-  const passwordHash = await hashPassword(newPassword, auth.settings.bcryptCost);
-  const check = { userId, password: currentPassword, newHash: passwordHash, device };
-  return withPassword(auth, check, async ({ tx, at }) => {
+  const newHash = await hashPassword(newPassword, auth.settings.bcryptCost);
+  return withProof(auth, { userId, proof, device, replacedPassword: currentPassword }, async ({ tx, at }) => {
+    await acceptPassword(tx, { userId, device, newHash });
     const ended = await endSessionsAndTokens(tx, { userId, at, exceptSessionId: sessionId });
     await writeAudit(tx, { userId, action: 'PASSWORD_CHANGED', ...about(userId), details: { ended }, device });
     return { ended };

@@ -12,7 +12,7 @@ import {
   sendCode,
 } from '../src/index';
 import { dump, givenUser, MINUTE_MS, outcomes, START, useAuth } from './given';
-import { givenSender, givenVerifiedUser, KEY, PHONE } from './given-factors';
+import { BY_PASSWORD, givenSender, givenVerifiedUser, KEY, PHONE } from './given-factors';
 
 const NEW = 'five other unrelated words';
 const DAY_MINUTES = 24 * 60;
@@ -178,7 +178,7 @@ describe('the limits of messages', () => {
         await clock.move(MINUTE_MS);
         await sms(auth, userId, send, '+27115550179');
       }
-      await confirmChannel(auth, { userId, channel: 'sms', code: send.last() });
+      await confirmChannel(auth, { userId, channel: 'sms', code: send.last(), proof: BY_PASSWORD });
 
       expect(await outcomes([sendCode(auth, { purpose: 'confirm', channel: 'sms', userId, send })])).toEqual({ ok: 1 });
     });

@@ -1,6 +1,7 @@
+import { randomUUID } from 'node:crypto';
 import { useDatabase, useTestClock } from '@azora/db-testkit';
 import { type Auth, disableMfa, login, regenerateRecoveryCodes, sendCode, verifyMfa } from '../src/index';
-import { actionsOf, dump, MINUTE_MS, outcomes, PASSWORD, START, useAuth } from './given';
+import { actionsOf, dump, MINUTE_MS, outcomes, PASSWORD, START, sha256, useAuth } from './given';
 import {
   barrierOf,
   codeOf,
@@ -294,6 +295,24 @@ describe('second factors', () => {
 
       await expect(
         verifyMfa(auth, { challengeToken, factor: 'totp', code: codeOf(clock, secret) }),
+      ).rejects.toMatchObject({ code: 'AUTH.TOKEN_USED' });
+      expect(await sessionsOf(userId)).toBe(0);
+    });
+
+    it('rejects an account that is deactivated while its code is checked', async () => {
+      const auth = open();
+      const { userId, email, secret } = await givenTotpUser(auth);
+      const challengeToken = await givenChallenge(auth, email);
+      const late: Auth = {
+        ...auth,
+        transaction: async (work) => {
+          await db().admin('UPDATE users SET is_active = false WHERE id = $1', [userId]);
+          return auth.transaction(work);
+        },
+      };
+
+      await expect(
+        verifyMfa(late, { challengeToken, factor: 'totp', code: codeOf(clock, secret) }),
       ).rejects.toMatchObject({ code: 'AUTH.ACCOUNT_INACTIVE' });
       expect(await sessionsOf(userId)).toBe(0);
     });
@@ -301,7 +320,6 @@ describe('second factors', () => {
 
   describe('disableMfa', () => {
     it.each([
-      ['the password', () => ({ factor: 'password', password: PASSWORD })],
       ['a code of the app', ({ secret }) => ({ factor: 'totp', code: codeOf(clock, secret) })],
       ['a recovery code', ({ recoveryCodes }) => ({ factor: 'recovery', code: recoveryCodes[0] ?? '' })],
     ] as [string, (user: Awaited<ReturnType<typeof givenTotpUser>>) => Parameters<typeof disableMfa>[1]['proof']][])(
@@ -328,17 +346,15 @@ describe('second factors', () => {
     );
 
     it.each([
-      ['a wrong password', { factor: 'password', password: 'not the password' }, 'AUTH.INVALID_CREDENTIALS', 1, 0],
-      ['a wrong recovery code', { factor: 'recovery', code: 'AAAA-AAAA-AAAA-AAAA' }, 'AUTH.CODE_INVALID', 0, 0],
-      ['a code that was never sent', { factor: 'sms', code: '123456' }, 'AUTH.CODE_INVALID', 0, 1],
-    ] as const)('rejects %s and counts the attempt', async (_what, proof, code, passwords, codes) => {
+      ['a wrong recovery code', { factor: 'recovery', code: 'AAAA-AAAA-AAAA-AAAA' }, 'AUTH.CODE_INVALID', 0],
+      ['a code that was never sent', { factor: 'sms', code: '123456' }, 'AUTH.CODE_INVALID', 1],
+    ] as const)('rejects %s, and counts what can be guessed', async (_what, proof, code, codes) => {
       const auth = open();
       const { userId } = await givenTotpUser(auth);
 
       await expect(disableMfa(auth, { userId, proof })).rejects.toMatchObject({ code });
 
-      const counts = 'SELECT failed_login_count AS passwords, factor_failed_count AS codes FROM users WHERE id = $1';
-      expect(await db().admin(counts, [userId])).toEqual([{ passwords, codes }]);
+      expect(await failuresOf(userId)).toMatchObject({ n: codes });
       expect(await db().admin('SELECT totp_enabled FROM mfa_settings WHERE user_id = $1', [userId])).toEqual([
         { totp_enabled: true },
       ]);
@@ -403,28 +419,46 @@ describe('second factors', () => {
       ).rejects.toMatchObject({ code: 'AUTH.CODE_INVALID' });
     });
 
-    it('are replaced as a set, and stay ten when many calls replace them', async () => {
+    it('are replaced as a set, by one of many concurrent calls', async () => {
       const [one, other] = [open(), open()];
       const { userId, email, recoveryCodes } = await givenTotpUser(one);
-      const proof = { factor: 'password', password: PASSWORD } as const;
+      const fresh: string[] = [];
 
-      const replaced = await Promise.all(
-        [one, other, one, other].map((auth) => regenerateRecoveryCodes(auth, { userId, proof })),
+      const ends = await outcomes(
+        [one, other, one, other].map(async (auth, n) => {
+          const proof = { factor: 'recovery', code: recoveryCodes[n] ?? '' } as const;
+          fresh.push(...(await regenerateRecoveryCodes(auth, { userId, proof })).recoveryCodes);
+        }),
       );
 
+      // The other proofs are codes that were replaced.
+      expect(ends).toEqual({ ok: 1, 'AUTH.CODE_INVALID': 3 });
       expect(await db().admin('SELECT count(*)::int AS n FROM recovery_codes WHERE user_id = $1', [userId])).toEqual([
         { n: 10 },
       ]);
       const challengeToken = await givenChallenge(one, email);
-      await expect(
-        verifyMfa(one, { challengeToken, factor: 'recovery', code: recoveryCodes[0] ?? '' }),
-      ).rejects.toMatchObject({ code: 'AUTH.CODE_INVALID' });
-      const ends = await Promise.all(
-        replaced.map(({ recoveryCodes: [code = ''] }) =>
-          outcomes([verifyMfa(one, { challengeToken, factor: 'recovery', code })]),
-        ),
-      );
-      expect(ends.filter((end) => end['ok'] === 1)).toHaveLength(1);
+      const signIn = (code = '') => verifyMfa(one, { challengeToken, factor: 'recovery', code });
+      await expect(signIn(recoveryCodes[9])).rejects.toMatchObject({ code: 'AUTH.CODE_INVALID' });
+      await expect(signIn(fresh[0])).resolves.toMatchObject({ kind: 'session' });
+    });
+
+    it('of 16 characters, from older versions, stay valid until they are used', async () => {
+      const auth = open();
+      const { userId, email } = await givenTotpUser(auth);
+      await db().admin('INSERT INTO recovery_codes (id, user_id, code_hash) VALUES ($1, $2, $3)', [
+        randomUUID(),
+        userId,
+        sha256('ABCDEFGH2345WXYZ'),
+      ]);
+      const signIn = async () =>
+        verifyMfa(auth, {
+          challengeToken: await givenChallenge(auth, email),
+          factor: 'recovery',
+          code: 'abcd-efgh-2345-wxyz',
+        });
+
+      await expect(signIn()).resolves.toMatchObject({ kind: 'session' });
+      await expect(signIn()).rejects.toMatchObject({ code: 'AUTH.CODE_INVALID' });
     });
 
     it('need a second factor and a proof', async () => {

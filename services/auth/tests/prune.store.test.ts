@@ -17,7 +17,7 @@ describe('pruneExpired', () => {
       INSERT INTO org_invitations (id, org_id, email, token_hash, expires_at, created_at)
         VALUES ('old', 'org', 'x@azora.world', repeat('a', 64), '2026-03-02', '2026-03-01');
       INSERT INTO one_time_codes (id, user_id, channel, purpose, code_hash, expires_at, created_at)
-        VALUES ('old', '${userId}', 'sms', 'sign_in', repeat('a', 64), '2026-03-01 00:10', '2026-03-01')`);
+        VALUES ('old', '${userId}', 'sms', 'confirm', repeat('a', 64), '2026-03-01 00:10', '2026-03-01')`);
     expect(await pruneExpired(auth)).toEqual({
       tokens: 0,
       sessions: 0,

@@ -27,7 +27,7 @@ const invitation = (id: string, orgId: string, email: string, hash: string) => `
   VALUES ('${id}', '${orgId}', '${email}', '${hash}', ${TOMORROW})`;
 const code = (id: string, userId: string, digit: string) => `
   INSERT INTO one_time_codes (id, user_id, channel, purpose, code_hash, expires_at)
-  VALUES ('${id}', '${userId}', 'sms', 'sign_in', '${hashOf(digit)}', database_time() + interval '9 minutes')`;
+  VALUES ('${id}', '${userId}', 'sms', 'confirm', '${hashOf(digit)}', database_time() + interval '9 minutes')`;
 const source = (id: string, userId = 'ada') => `
   INSERT INTO sign_in_sources (id, user_id, network, expires_at) VALUES ('${id}', '${userId}', '192.0.2.1', ${TOMORROW})`;
 const messageLimit = (id: string, kind = 'invitation') =>
@@ -137,8 +137,21 @@ describe('the auth schema', () => {
     ['the same token revoked twice', revoked('revoked'), 'token_blacklist_pkey'],
     ['a revoked token with a blank id', revoked(' '), 'token_blacklist_jti_check'],
     ['second MFA settings of a user', mfa('x', 'ada'), 'mfa_settings_user_id_key'],
-    ['a plain TOTP secret', "UPDATE mfa_settings SET totp_secret = 'JBSWY3DP'", 'mfa_settings_totp_secret_check'],
-    ['TOTP without a secret', 'UPDATE mfa_settings SET totp_enabled = true', 'mfa_settings_totp_enabled_check'],
+    [
+      'a plain TOTP secret',
+      "UPDATE mfa_settings SET totp_secret = 'JBSWY3DP', totp_pending_until = database_time()",
+      'mfa_settings_totp_secret_check',
+    ],
+    [
+      'TOTP without a secret',
+      "INSERT INTO mfa_settings (id, user_id, totp_enabled) VALUES ('x', 'ben', true)",
+      'mfa_settings_totp_enabled_check',
+    ],
+    [
+      'an enrollment without an end',
+      "UPDATE mfa_settings SET totp_secret = 'v1.a.b'",
+      'mfa_settings_totp_pending_until_check',
+    ],
     [
       'a last TOTP step without a secret',
       'UPDATE mfa_settings SET totp_last_step = 1',
@@ -203,11 +216,21 @@ describe('the auth schema', () => {
       "UPDATE tokens SET family_expires_at = expires_at WHERE id = 'reset'",
       'tokens_family_expires_at_check',
     ],
-    ['two live codes of one channel', code('x', 'ada', 'b'), 'one_time_codes_live_key'],
+    ['two live codes of one channel and purpose', code('x', 'ada', 'b'), 'one_time_codes_live_key'],
     ['an unknown channel', "UPDATE one_time_codes SET channel = 'dove'", 'one_time_codes_channel_check'],
     ['a blank purpose', "UPDATE one_time_codes SET purpose = ''", 'one_time_codes_purpose_check'],
     ['a plain code', "UPDATE one_time_codes SET code_hash = '123456'", 'one_time_codes_code_hash_check'],
-    ['a negative attempt count', 'UPDATE one_time_codes SET attempts = -1', 'one_time_codes_attempts_check'],
+    [
+      'a live sign-in code without a challenge',
+      "UPDATE one_time_codes SET purpose = 'sign_in'",
+      'one_time_codes_challenge_id_check',
+    ],
+    [
+      'a negative attempt count',
+      `INSERT INTO one_time_codes (id, user_id, channel, purpose, code_hash, expires_at, attempts)
+       VALUES ('x', 'ben', 'sms', 'confirm', '${hashOf('b')}', database_time() + interval '9 minutes', -1)`,
+      'one_time_codes_attempts_check',
+    ],
     [
       'a code that is already expired',
       "UPDATE one_time_codes SET expires_at = '2020-01-01'",

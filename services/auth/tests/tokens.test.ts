@@ -28,7 +28,12 @@ describe('tokens', () => {
     }
     expect(await dump(db())).toBe(before);
 
-    expect(await readToken(auth, { kinds: KINDS, token })).toEqual({ userId, kind, email: null });
+    expect(await readToken(auth, { kinds: KINDS, token })).toEqual({
+      id: expect.any(String),
+      userId,
+      kind,
+      email: null,
+    });
     const calls = Array.from({ length: 8 }, () => auth.transaction((tx) => takeToken(tx, { kind, token })));
     expect(await outcomes(calls)).toEqual({ ok: 1, 'AUTH.TOKEN_USED': 7 });
     expect(await outcomes([readToken(auth, { kinds: [kind], token })])).toEqual({ 'AUTH.TOKEN_USED': 1 });

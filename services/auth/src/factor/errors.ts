@@ -4,7 +4,7 @@ import type { AnyFactor } from './one-time-code';
 /** AUTH.CODE_INVALID: the code is not accepted. A guesser does not learn whether it is wrong, used or expired. */
 export function codeInvalid(factor: AnyFactor): SuiteError {
   return new SuiteError('AUTH.CODE_INVALID', 'The code was not accepted', {
-    why: 'The code is wrong, was already used, or has expired.',
+    why: 'The code is wrong, was sent for something else, was already used, or has expired.',
     next: factor === 'totp' ? 'Enter the next code of the app' : 'Enter another code, or request a new one',
     meta: { factor },
   });
@@ -30,17 +30,23 @@ export function factorAlreadyOn(factor: AnyFactor): SuiteError {
 /** AUTH.FACTOR_NOT_PENDING: no enrollment waits for its first code. */
 export function factorNotPending(factor: AnyFactor): SuiteError {
   return new SuiteError('AUTH.FACTOR_NOT_PENDING', 'No enrollment is waiting for a code', {
-    why: 'No enrollment was started, or it was confirmed or replaced in the meantime.',
+    why: 'No enrollment was started, or it expired, was confirmed or replaced, or ended with another change to the account.',
     next: 'Start again with enrollTotp',
     meta: { factor },
   });
 }
 
-/** AUTH.PROOF_REQUIRED: the account has a second factor, so a session alone may not add another one. */
-export function proofRequired(): SuiteError {
-  return new SuiteError('AUTH.PROOF_REQUIRED', 'The password or a code is required', {
-    why: 'A second factor is enabled, and a session alone may not add another one.',
-    next: 'Call again with proof: the password, or a code of an enabled factor',
+/** AUTH.PROOF_REQUIRED: the change needs a proof of one of the factors in `meta.accepts`. */
+export function proofRequired(accepts: readonly (AnyFactor | 'password')[]): SuiteError {
+  const codes = accepts.filter((factor) => factor !== 'password');
+  const wanted = [
+    ...(accepts.includes('password') ? ['the password'] : []),
+    ...(codes.length > 0 ? [`a code (${codes.join(', ')})`] : []),
+  ].join(' or ');
+  return new SuiteError('AUTH.PROOF_REQUIRED', `The change needs ${wanted}`, {
+    why: 'A session alone may not change how the user signs in.',
+    next: `Call again with proof: ${wanted}`,
+    meta: { accepts },
   });
 }
 

@@ -80,18 +80,28 @@ export async function takeToken(
 export async function readToken(
   auth: Auth,
   { kinds, token }: { readonly kinds: readonly TokenKind[]; readonly token: string },
-): Promise<FoundToken & { readonly kind: TokenKind }> {
+): Promise<FoundToken & { readonly id: string; readonly kind: TokenKind }> {
   const [found] = await auth.query<ReadToken>({
-    text: `SELECT user_id AS "userId", kind, email, expires_at AS "expiresAt", used_at AS "usedAt",
+    text: `SELECT id, user_id AS "userId", kind, email, expires_at AS "expiresAt", used_at AS "usedAt",
         revoked_at AS "revokedAt", database_time() AS at
       FROM tokens WHERE token_hash = $1 AND kind::text = ANY ($2::text[])`,
     values: [hashToken(token), kinds],
   });
   if (found === undefined || !isLive(found)) return refuseToken(found ?? null);
-  return { userId: found.userId, email: found.email, kind: found.kind };
+  return { id: found.id, userId: found.userId, email: found.email, kind: found.kind };
+}
+
+/**
+ * Rejects a token that has ended since it was read.
+ * @throws {SuiteError} `AUTH.TOKEN_INVALID`, `AUTH.TOKEN_EXPIRED`, `AUTH.TOKEN_USED`
+ */
+export async function refuseEndedToken(tx: AuthTransaction, id: string, at: Date): Promise<void> {
+  const found = await tx.token.findUnique({ where: { id } });
+  if (found === null || !isLive({ ...found, at })) refuseToken(found);
 }
 
 interface ReadToken extends TokenState, TakenToken {
+  readonly id: string;
   readonly kind: TokenKind;
 }
 
@@ -101,7 +111,7 @@ interface TokenState {
   readonly revokedAt: Date | null;
 }
 
-function isLive({ expiresAt, usedAt, revokedAt, at }: ReadToken): boolean {
+function isLive({ expiresAt, usedAt, revokedAt, at }: TokenState & { readonly at: Date }): boolean {
   return usedAt === null && revokedAt === null && expiresAt > at;
 }
 
