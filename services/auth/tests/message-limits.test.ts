@@ -41,7 +41,7 @@ describe('the limits of messages', () => {
       const auth = open();
       const { userId, email } = await givenUser(auth);
       const { received, ask } = givenMailbox();
-      const [live] = await db().admin('SELECT 0 AS gaps');
+      let gaps = 0;
       for (let minute = 0; minute < DAY_MINUTES; minute += 15) {
         await ask(auth, email);
         const [{ n } = { n: 0 }] = await db().admin(
@@ -49,13 +49,13 @@ describe('the limits of messages', () => {
              AND revoked_at IS NULL AND expires_at > database_time()`,
           [userId],
         );
-        if (n !== 1 && live !== undefined) live['gaps'] = Number(live['gaps']) + 1;
+        if (n !== 1) gaps += 1;
         await clock.move(15 * MINUTE_MS);
       }
 
       expect(received.length).toBeGreaterThanOrEqual(24);
       expect(received.length).toBeLessThanOrEqual(29);
-      expect(live).toEqual({ gaps: 0 });
+      expect(gaps).toBe(0);
       await clock.move(-15 * MINUTE_MS);
       const { token = '' } = received.at(-1) ?? {};
       expect(await resetPassword(auth, { token, newPassword: NEW })).toEqual({ userId });
