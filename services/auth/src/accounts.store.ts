@@ -2,7 +2,9 @@ import { newId } from '@azora/db-core';
 import { idInput, textInput } from '@azora/db-core/input';
 import { z } from 'zod';
 import { lockAccount } from './account/account-row';
-import { hashPassword, newPasswordInput, refuseGuessablePassword } from './account/passwords';
+import { refuseGuessablePassword } from './account/guessable-passwords';
+import { displayNameInput, usernameInput } from './account/names';
+import { hashPassword, newPasswordInput } from './account/passwords';
 import { writeAudit } from './audit/entries';
 import type { Auth, AuthTransaction } from './client';
 import { readInput, tokenInvalid, userNotFound } from './errors';
@@ -50,10 +52,8 @@ export interface EndAccountInput {
 const registerInput = z.strictObject({
   email: emailInput,
   password: newPasswordInput,
-  name: textInput(255).optional(),
-  username: textInput(255)
-    .refine((text) => text === text.trim(), 'has spaces around it')
-    .optional(),
+  name: displayNameInput(255).optional(),
+  username: usernameInput.optional(),
   device: deviceInput,
 });
 const verifyEmailInput = z.strictObject({ token: tokenInput, device: deviceInput });
@@ -71,7 +71,7 @@ const endInput = z.strictObject({
  */
 export async function register(auth: Auth, input: RegisterInput): Promise<Registered> {
   const { email, password, name = '', username, device } = readInput(registerInput, input);
-  refuseGuessablePassword(password, [email, name, username]);
+  await refuseGuessablePassword(password, { email, name, username });
   const passwordHash = await hashPassword(password, auth.settings.bcryptCost);
   const [at, userId] = [auth.clock(), newId()];
   const { emailVerificationMs: lifeMs } = auth.settings;

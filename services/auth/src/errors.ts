@@ -60,9 +60,12 @@ export function emailTaken(): SuiteError {
   });
 }
 
-/** AUTH.USERNAME_TAKEN: another account has the username, compared without case. */
+/** AUTH.USERNAME_TAKEN: another account has the username, or one that looks like it. */
 export function usernameTaken(): SuiteError {
-  return new SuiteError('AUTH.USERNAME_TAKEN', 'This username is taken', { next: 'Choose another username' });
+  return new SuiteError('AUTH.USERNAME_TAKEN', 'This username is taken', {
+    why: 'Another account has this username, or one that looks like it.',
+    next: 'Choose another username',
+  });
 }
 
 /** AUTH.PASSWORD_REFUSED: a new password is easy to guess. The error does not show it. */
@@ -165,6 +168,7 @@ export const CONSTRAINT_ERRORS: ConstraintErrors = {
   idx_users_email: emailTaken,
   users_email_lower_key: emailTaken,
   users_username_lower_key: usernameTaken,
+  users_username_skeleton_key: usernameTaken,
   idx_orgs_slug: slugTaken,
   organization_members_org_id_user_id_key: alreadyMember,
   org_invitations_open_key: alreadyInvited,

@@ -1,7 +1,8 @@
 import { newId } from '@azora/db-core';
 import { idInput } from '@azora/db-core/input';
 import { z } from 'zod';
-import { hashPassword, newPasswordInput, refuseGuessablePassword } from './account/passwords';
+import { refuseGuessablePassword } from './account/guessable-passwords';
+import { hashPassword, newPasswordInput } from './account/passwords';
 import { writeAudit } from './audit/entries';
 import type { Auth, AuthTransaction } from './client';
 import { invalidCredentials, readInput, tokenInvalid } from './errors';
@@ -153,7 +154,7 @@ async function endSessionsAndTokens(
 async function refuseOwnName(auth: Auth, userId: string, password: string): Promise<void> {
   const select = { email: true, name: true, username: true };
   const user = await auth.prisma.user.findUnique({ where: { id: userId }, select });
-  refuseGuessablePassword(password, [user?.email, user?.name, user?.username]);
+  await refuseGuessablePassword(password, { ...user });
 }
 
 function about(userId: string) {
