@@ -42,6 +42,8 @@ export {
   revokeInvitation,
 } from './invitations.store';
 export {
+  type AppointOwnerInput,
+  appointOwner,
   type ChangeMemberRoleInput,
   changeMemberRole,
   type RemoveMemberInput,

@@ -4,9 +4,9 @@ import { z } from 'zod';
 import { lockAccount } from './account/account-row';
 import { refuseGuessablePassword } from './account/guessable-passwords';
 import { hashPassword, newPasswordInput } from './account/passwords';
-import { writeAudit } from './audit/entries';
+import { type AuditDetails, writeAudit } from './audit/entries';
 import type { Auth, AuthTransaction } from './client';
-import { invalidCredentials, readInput, tokenInvalid } from './errors';
+import { invalidCredentials, readInput } from './errors';
 import { confirmPassword } from './factor/proof';
 import { claimedPasswordInput, type Device, deviceInput, emailInput, tokenInput } from './input';
 import { endSessions } from './session/session';
@@ -112,7 +112,9 @@ export async function requestPasswordReset(auth: Auth, input: RequestPasswordRes
 }
 
 /**
- * Sets a new password with the token of a password reset, or of an account that an administrator created. Ends all
+ * Sets a new password with the token of a password reset, or of an account that an administrator created, and verifies the
+ * address that it was sent to. If the address was not verified before, second factors, recovery codes and external accounts are
+ * removed: whoever registered the address may not be the person who reads its mail. Ends all
  * sessions, and ends a lock unless a second factor is enabled: access to the mailbox must not give further attempts at it.
  * @throws {SuiteError} `AUTH.TOKEN_INVALID`, `AUTH.TOKEN_EXPIRED`, `AUTH.TOKEN_USED`, `AUTH.PASSWORD_REFUSED`,
  * `AUTH.INVALID_INPUT`
@@ -124,18 +126,36 @@ export async function resetPassword(auth: Auth, input: ResetPasswordInput): Prom
   await refuseOwnName(auth, userId, newPassword);
   const passwordHash = await hashPassword(newPassword, auth.settings.bcryptCost);
   return auth.transaction(async (tx) => {
-    await tx.$queryRaw`SELECT FROM users WHERE id = ${userId} FOR NO KEY UPDATE`;
-    const { at } = await takeToken(tx, { kind, token });
+    const { at, email } = await takeToken(tx, { kind, token });
+    const { emailVerified } = await lockAccount(tx, userId);
+    const unproven = emailVerified ? {} : await endUnprovenAccess(tx, { userId, at });
     const data = { passwordHash, legacyPasswordHash: null, passwordSalt: null, passwordResetRequired: false };
-    const where = { id: userId, deletedAt: null };
-    const { count } = await tx.user.updateMany({ where, data: { ...data, updatedAt: at } });
-    if (count === 0) throw tokenInvalid();
+    const proven = email === null ? {} : { emailVerified: true };
+    await tx.user.update({ where: { id: userId }, data: { ...data, ...proven, updatedAt: at }, select: { id: true } });
     await tx.$executeRaw`SELECT clear_attempts(${userId}) WHERE NOT EXISTS (
       SELECT FROM mfa_settings WHERE user_id = ${userId} AND (totp_enabled OR sms_enabled OR email_enabled))`;
     const ended = await endSessionsAndTokens(tx, { userId, at });
-    await writeAudit(tx, { userId, action: 'PASSWORD_RESET', ...about(userId), details: { ended }, device });
+    const details = { ended, ...unproven };
+    await writeAudit(tx, { userId, action: 'PASSWORD_RESET', ...about(userId), details, device });
     return { userId };
   });
+}
+
+/**
+ * Removes whatever gives access to an account whose address was never verified: second factors, recovery codes, external
+ * accounts, pending codes and tokens. Whoever registered the address may not be the person who reads its mail.
+ */
+async function endUnprovenAccess(
+  tx: AuthTransaction,
+  { userId, at }: { readonly userId: string; readonly at: Date },
+): Promise<AuditDetails> {
+  const live = { where: { userId, usedAt: null, revokedAt: null }, data: { revokedAt: at, updatedAt: at } };
+  await tx.token.updateMany({ ...live, where: { ...live.where, kind: { not: 'refresh' } } });
+  await tx.oneTimeCode.updateMany(live);
+  await tx.recoveryCode.deleteMany({ where: { userId } });
+  const { count: factors } = await tx.mFASettings.deleteMany({ where: { userId } });
+  const { count: externalAccounts } = await tx.oAuthProvider.deleteMany({ where: { userId } });
+  return { unverified: true, factors, externalAccounts };
 }
 
 /** Ends sessions, open challenges for a second factor and pending resets: all that the old password gave. */

@@ -448,3 +448,160 @@ ALTER TABLE "user_profiles" DROP CONSTRAINT "user_profiles_city_check",
   ADD CONSTRAINT "user_profiles_city_check" CHECK (btrim("city") <> '' AND "city" = "without_hidden"("city"));
 
 CREATE UNIQUE INDEX "users_username_skeleton_key" ON "users" ("username_skeleton"("username"));
+
+-- A token is worth as much as its user and address are now. The address is that of the account when the token was issued.
+ALTER TABLE "tokens" DROP CONSTRAINT "tokens_email_check",
+  ADD CONSTRAINT "tokens_email_check" CHECK (
+    CASE WHEN "kind"::text = 'email_verification' THEN "email" IS NOT NULL
+      WHEN "kind"::text IN ('refresh', 'mfa_challenge') THEN "email" IS NULL ELSE true END
+  );
+UPDATE "tokens" SET "email" = "owner"."email" FROM "users" AS "owner"
+WHERE "owner"."id" = "tokens"."user_id" AND "kind" IN ('password_reset', 'invitation') AND "used_at" IS NULL
+  AND "revoked_at" IS NULL;
+
+-- Puts a token of a kind in the place of the live one. The user's row is locked first, for two at once would both find
+-- none. A token for a new password is bound to the address that it is sent to.
+CREATE OR REPLACE FUNCTION "issue_token"(
+  "p_user" text, "p_kind" "token_kind", "p_id" text, "p_hash" text, "p_email" text, "p_life" interval
+) RETURNS timestamptz LANGUAGE plpgsql SET search_path = pg_catalog, public AS $$
+DECLARE
+  "address" text;
+  "at" timestamptz;
+BEGIN
+  SELECT "email" INTO "address" FROM "public"."users" WHERE "id" = "p_user" FOR NO KEY UPDATE;
+  "at" := "public"."database_time"();
+  UPDATE "public"."tokens" SET "revoked_at" = "at", "updated_at" = "at"
+  WHERE "user_id" = "p_user" AND "kind" = "p_kind" AND "used_at" IS NULL AND "revoked_at" IS NULL;
+  INSERT INTO "public"."tokens"
+    ("id", "user_id", "kind", "token_hash", "email", "expires_at", "created_at", "updated_at")
+  VALUES ("p_id", "p_user", "p_kind", "p_hash",
+    coalesce("p_email", CASE WHEN "p_kind" IN ('password_reset', 'invitation') THEN "address" END), "at" + "p_life",
+    "at", "at");
+  RETURN "at" + "p_life";
+END
+$$;
+
+-- Whether the owner of a token may use it: an active account that still has the address to which the token is bound.
+CREATE FUNCTION "may_use_token"("p_user" text, "p_email" text) RETURNS boolean
+  LANGUAGE sql STABLE SET search_path = pg_catalog, public AS $$
+  SELECT EXISTS (
+    SELECT FROM "public"."users" WHERE "id" = "p_user" AND "is_active"
+      AND ("p_email" IS NULL OR lower("email") = lower("p_email"))
+  )
+$$;
+
+-- Takes a token of a kind: a row once, to one of all who ask. Who holds the lock on the user's row already takes it safely
+-- from a deactivation and from a change of the address.
+CREATE OR REPLACE FUNCTION "take_token"(
+  "p_kind" "token_kind", "p_hash" text, OUT "user_id" text, OUT "email" text, OUT "at" timestamptz
+) LANGUAGE plpgsql SET search_path = pg_catalog, public AS $$
+#variable_conflict use_column
+DECLARE
+  "owner" text;
+BEGIN
+  SELECT "user_id" INTO "owner" FROM "public"."tokens" WHERE "token_hash" = "p_hash" AND "kind" = "p_kind";
+  PERFORM FROM "public"."users" WHERE "id" = "owner" FOR NO KEY UPDATE;
+  PERFORM FROM "public"."tokens" WHERE "token_hash" = "p_hash" AND "kind" = "p_kind" FOR NO KEY UPDATE;
+  "at" := "public"."database_time"();
+  UPDATE "public"."tokens" SET "used_at" = take_token."at", "updated_at" = take_token."at"
+  WHERE "token_hash" = "p_hash" AND "kind" = "p_kind" AND "used_at" IS NULL AND "revoked_at" IS NULL
+    AND "expires_at" > take_token."at" AND "public"."may_use_token"("user_id", "email")
+  RETURNING "user_id", "email" INTO take_token."user_id", take_token."email";
+END
+$$;
+
+-- Whether a user may invite into an organization now. Owners and admins may, as admin or as member.
+CREATE FUNCTION "may_invite"("p_user" text, "p_org" text) RETURNS boolean
+  LANGUAGE sql STABLE SET search_path = pg_catalog, public AS $$
+  SELECT EXISTS (
+    SELECT FROM "public"."organization_members" AS "member"
+    JOIN "public"."users" AS "inviter" ON "inviter"."id" = "member"."user_id"
+    WHERE "member"."org_id" = "p_org" AND "member"."user_id" = "p_user" AND "member"."role" IN ('owner', 'admin')
+      AND "inviter"."is_active"
+  )
+$$;
+
+-- A refresh token that was used keeps what a repetition of the request needs: the token that replaced it, and the salt from
+-- which, with the token itself, the answer is computed again. Without the token the salt is of no use.
+ALTER TABLE "tokens" ADD COLUMN "successor_id" TEXT, ADD COLUMN "successor_salt" CHAR(43),
+  ADD CONSTRAINT "tokens_successor_check" CHECK (
+    ("successor_id" IS NULL) = ("successor_salt" IS NULL)
+    AND ("successor_id" IS NULL OR ("kind"::text = 'refresh' AND "used_at" IS NOT NULL))
+  );
+
+-- Exchanges a refresh token for the next of its family. A repetition within ten seconds by the same client gets the same
+-- answer, unless the next token was used: the outcome is "repeated" with the salt of the first answer, and nothing is written,
+-- so nothing lives longer. Any other token that was used before ends the family and its session: either the thief or the
+-- owner holds a later one. Says what happened instead of refusing, for a refusal would take that back.
+DROP FUNCTION "refresh_session"(text, text, text, text, interval, text, text);
+CREATE FUNCTION "refresh_session"(
+  "p_hash" text, "p_token" text, "p_salt" text, "p_new_hash" text, "p_session_hash" text, "p_idle" interval, "p_ip" text,
+  "p_agent" text,
+  OUT "outcome" text, OUT "user_id" text, OUT "session_id" text, OUT "expires_at" timestamptz,
+  OUT "family_expires_at" timestamptz, OUT "salt" text
+) LANGUAGE plpgsql SET search_path = pg_catalog, public AS $$
+#variable_conflict use_column
+DECLARE
+  "spent" record;
+  "at" timestamptz;
+BEGIN
+  SELECT * INTO "spent" FROM "public"."tokens" WHERE "token_hash" = "p_hash" AND "kind" = 'refresh' FOR NO KEY UPDATE;
+  PERFORM FROM "public"."sessions" WHERE "id" = "spent"."session_id" FOR NO KEY UPDATE;
+  "at" := "public"."database_time"();
+  "user_id" := "spent"."user_id";
+  "session_id" := "spent"."session_id";
+  IF "spent"."used_at" IS NULL AND "spent"."revoked_at" IS NULL AND "spent"."expires_at" > "at" THEN
+    "family_expires_at" := coalesce("spent"."family_expires_at", "spent"."expires_at");
+    "expires_at" := least("at" + "p_idle", "family_expires_at");
+    "salt" := "p_salt";
+    UPDATE "public"."tokens" SET "used_at" = "at", "successor_id" = "p_token", "successor_salt" = "p_salt",
+      "updated_at" = "at"
+    WHERE "id" = "spent"."id";
+    UPDATE "public"."sessions" AS "session"
+    -- A clock that ran backwards by more than the idle time must not end a session before it began.
+    SET "token_hash" = "p_session_hash", "last_activity_at" = "at", "updated_at" = "at",
+        "expires_at" = greatest(refresh_session."expires_at", "session"."created_at" + interval '1 microsecond'),
+        "ip_address" = coalesce("p_ip", "ip_address"),
+        "user_agent" = coalesce("p_agent", "user_agent")
+    FROM "public"."users" AS "owner"
+    WHERE "session"."id" = "spent"."session_id" AND "session"."revoked_at" IS NULL AND "session"."expires_at" > "at"
+      AND "owner"."id" = "session"."user_id" AND "owner"."is_active";
+    IF FOUND THEN
+      INSERT INTO "public"."tokens" ("id", "user_id", "kind", "token_hash", "family_id", "session_id", "expires_at",
+        "family_expires_at", "created_at", "updated_at")
+      VALUES ("p_token", "spent"."user_id", 'refresh', "p_new_hash", "spent"."family_id", "spent"."session_id",
+        refresh_session."expires_at", refresh_session."family_expires_at", "at", "at");
+      "outcome" := 'refreshed';
+    ELSE
+      "outcome" := 'ended';
+    END IF;
+    RETURN;
+  END IF;
+  IF "spent"."used_at" BETWEEN "at" - interval '10 seconds' AND "at" THEN
+    SELECT 'repeated', "spent"."successor_salt", "next"."expires_at", "next"."family_expires_at"
+    INTO "outcome", "salt", "expires_at", "family_expires_at"
+    FROM "public"."tokens" AS "next"
+    JOIN "public"."sessions" AS "session" ON "session"."id" = "next"."session_id"
+    JOIN "public"."users" AS "owner" ON "owner"."id" = "session"."user_id"
+    WHERE "next"."id" = "spent"."successor_id" AND "next"."used_at" IS NULL AND "next"."revoked_at" IS NULL
+      AND "next"."expires_at" > "at" AND "session"."revoked_at" IS NULL AND "session"."expires_at" > "at"
+      AND "owner"."is_active" AND "session"."ip_address" IS NOT DISTINCT FROM coalesce("p_ip", "session"."ip_address")
+      AND "session"."user_agent" IS NOT DISTINCT FROM coalesce("p_agent", "session"."user_agent");
+    IF FOUND THEN
+      RETURN;
+    END IF;
+  END IF;
+  "outcome" := CASE WHEN "spent"."id" IS NULL THEN 'unknown' WHEN "spent"."used_at" IS NOT NULL THEN 'reused'
+    WHEN "spent"."revoked_at" IS NOT NULL THEN 'ended' ELSE 'expired' END;
+  IF "outcome" = 'reused' THEN
+    UPDATE "public"."tokens" SET "revoked_at" = "at", "updated_at" = "at"
+    WHERE "family_id" = "spent"."family_id" AND "used_at" IS NULL AND "revoked_at" IS NULL;
+    UPDATE "public"."sessions" SET "revoked_at" = "at", "updated_at" = "at"
+    WHERE "id" = "spent"."session_id" AND "revoked_at" IS NULL;
+    IF FOUND THEN
+      PERFORM "public"."write_audit_entry"("spent"."user_id", 'TOKEN_REUSED', 'session', "spent"."session_id",
+        '{}', "p_ip", "p_agent");
+    END IF;
+  END IF;
+END
+$$;
