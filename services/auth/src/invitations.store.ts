@@ -102,7 +102,7 @@ export async function invite(auth: Auth, input: InviteInput): Promise<Invitation
 }
 
 /**
- * Accepts an invitation, once: makes the user a member of the organization. Whoever sent it must still be allowed to invite.
+ * Accepts an invitation, once: makes the user a member of the organization. Its sender must still be allowed to invite.
  * @throws {SuiteError} `AUTH.INVALID_INPUT`, `AUTH.TOKEN_INVALID`, `AUTH.TOKEN_EXPIRED`, `AUTH.TOKEN_USED` (also for a
  * revoked invitation), `AUTH.INVITATION_LAPSED`, `AUTH.INVITATION_NOT_YOURS`, `AUTH.EMAIL_UNVERIFIED`, `AUTH.ALREADY_MEMBER`, `AUTH.ORGANIZATION_NOT_FOUND`,
  * `AUTH.USER_NOT_FOUND`, `AUTH.ACCOUNT_INACTIVE`

@@ -114,7 +114,7 @@ export async function requestPasswordReset(auth: Auth, input: RequestPasswordRes
 /**
  * Sets a new password with the token of a password reset, or of an account that an administrator created, and verifies the
  * address that it was sent to. If the address was not verified before, second factors, recovery codes and external accounts are
- * removed: whoever registered the address may not be the person who reads its mail. Ends all
+ * removed, because another person may have registered the address. Ends all
  * sessions, and ends a lock unless a second factor is enabled: access to the mailbox must not give further attempts at it.
  * @throws {SuiteError} `AUTH.TOKEN_INVALID`, `AUTH.TOKEN_EXPIRED`, `AUTH.TOKEN_USED`, `AUTH.PASSWORD_REFUSED`,
  * `AUTH.INVALID_INPUT`
@@ -143,7 +143,7 @@ export async function resetPassword(auth: Auth, input: ResetPasswordInput): Prom
 
 /**
  * Removes whatever gives access to an account whose address was never verified: second factors, recovery codes, external
- * accounts, pending codes and tokens. Whoever registered the address may not be the person who reads its mail.
+ * accounts, pending codes and tokens. Another person than the reader of its mail may have registered the address.
  */
 async function endUnprovenAccess(
   tx: AuthTransaction,

@@ -198,7 +198,7 @@ describe('authority is checked when it is used', () => {
   });
 
   it.each(['ada_l@azora.world', '%@azora.world', 'ad%@azora.world'])(
-    'for the address %s, which is no pattern',
+    'for the address %s, which is not a pattern',
     async (pattern) => {
       const auth = open();
       const organization = await givenOrganization(auth);

@@ -191,7 +191,7 @@ describe('login', () => {
     expect(await outcomes([signIn(auth, email, password)])).toEqual({ ok: 1 });
   });
 
-  it('accepts an imported hash of a password of more than 72 bytes, of which PHP read 72', async () => {
+  it('accepts an imported hash of a password of more than 72 bytes, if PHP made it of the first 72', async () => {
     const auth = open();
     const { userId, email } = await givenUser(auth);
     const password = `${'cre\u0300me '.repeat(12)}end`;

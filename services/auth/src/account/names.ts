@@ -27,7 +27,7 @@ const HIDDEN =
 const VISIBLE = /(?!\u2800)[\p{L}\p{N}\p{P}\p{S}]/u;
 
 /**
- * The canonical form of a username, or the reason why the text is not one. The form is that of the PRECIS profile
+ * The canonical form of a username, or the reason why the text is not one. The form follows the PRECIS profile
  * UsernameCaseMapped (RFC 8265, section 3.3): full-width characters become ordinary ones, letters become lower case, and
  * the result is in NFC. A username begins with a letter or a digit, contains no punctuation except `.`, `_` and `-`, so it
  * is never an address, and has letters of one script. The database rejects one that looks like another (UTS #39).

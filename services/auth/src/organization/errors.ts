@@ -53,7 +53,7 @@ export function invitationNotFound(invitationId: string): SuiteError {
   });
 }
 
-/** AUTH.INVITATION_LAPSED: whoever sent the invitation is no longer an active owner or admin of the organization. */
+/** AUTH.INVITATION_LAPSED: the sender of the invitation is no longer an active owner or admin of the organization. */
 export function invitationLapsed(): SuiteError {
   return new SuiteError('AUTH.INVITATION_LAPSED', 'The invitation is no longer valid', {
     why: 'The member who sent it may no longer invite into the organization.',

@@ -18,7 +18,7 @@ export interface IssueTokenInput {
   readonly userId: string;
   readonly kind: TokenKind;
   readonly lifeMs: number;
-  /** The address that an `email_verification` verifies. A token for a new password is bound to that of the account. */
+  /** The address that an `email_verification` verifies. A token for a new password is bound to the address of its account. */
   readonly email?: string;
 }
 

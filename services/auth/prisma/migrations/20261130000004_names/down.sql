@@ -100,6 +100,7 @@ UPDATE "tokens" SET "email" = NULL WHERE "kind" <> 'email_verification' AND "ema
 ALTER TABLE "tokens"
   ADD CONSTRAINT "tokens_email_check" CHECK (("kind" = 'email_verification') = ("email" IS NOT NULL));
 
+-- lint-ignore require-concurrent-index-deletion: the constraints below lock the table as well
 DROP INDEX "users_username_skeleton_key";
 
 ALTER TABLE "users" DROP CONSTRAINT "users_name_check", DROP CONSTRAINT "users_username_check",

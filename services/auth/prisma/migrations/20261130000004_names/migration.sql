@@ -439,18 +439,27 @@ UPDATE "organizations" SET "name" = coalesce(nullif(btrim("without_hidden"("name
 WHERE "name" <> "without_hidden"("name");
 UPDATE "user_profiles" SET "city" = nullif(btrim("without_hidden"("city")), '') WHERE "city" <> "without_hidden"("city");
 
-ALTER TABLE "users" DROP CONSTRAINT "users_username_check",
+ALTER TABLE "users" DROP CONSTRAINT "users_username_check";
+-- lint-ignore constraint-missing-not-valid: the table is locked already, and its rows have just been read
+ALTER TABLE "users"
   ADD CONSTRAINT "users_username_check" CHECK ("is_username"("username")),
   ADD CONSTRAINT "users_name_check" CHECK ("name" = "without_hidden"("name"));
-ALTER TABLE "organizations" DROP CONSTRAINT "organizations_name_check",
+ALTER TABLE "organizations" DROP CONSTRAINT "organizations_name_check";
+-- lint-ignore constraint-missing-not-valid: the table is locked already, and its rows have just been read
+ALTER TABLE "organizations"
   ADD CONSTRAINT "organizations_name_check" CHECK (btrim("name") <> '' AND "name" = "without_hidden"("name"));
-ALTER TABLE "user_profiles" DROP CONSTRAINT "user_profiles_city_check",
+ALTER TABLE "user_profiles" DROP CONSTRAINT "user_profiles_city_check";
+-- lint-ignore constraint-missing-not-valid: the table is locked already, and its rows have just been read
+ALTER TABLE "user_profiles"
   ADD CONSTRAINT "user_profiles_city_check" CHECK (btrim("city") <> '' AND "city" = "without_hidden"("city"));
 
+-- lint-ignore index-not-concurrent: usernames that look alike must not be written between their removal and the index
 CREATE UNIQUE INDEX "users_username_skeleton_key" ON "users" ("username_skeleton"("username"));
 
 -- A token is worth as much as its user and address are now. The address is that of the account when the token was issued.
-ALTER TABLE "tokens" DROP CONSTRAINT "tokens_email_check",
+ALTER TABLE "tokens" DROP CONSTRAINT "tokens_email_check";
+-- lint-ignore constraint-missing-not-valid: the table is locked already, and its rows have just been read
+ALTER TABLE "tokens"
   ADD CONSTRAINT "tokens_email_check" CHECK (
     CASE WHEN "kind"::text = 'email_verification' THEN "email" IS NOT NULL
       WHEN "kind"::text IN ('refresh', 'mfa_challenge') THEN "email" IS NULL ELSE true END
@@ -523,6 +532,7 @@ $$;
 
 -- A refresh token that was used keeps what a repetition of the request needs: the token that replaced it, and the salt from
 -- which, with the token itself, the answer is computed again. Without the token the salt is of no use.
+-- lint-ignore constraint-missing-not-valid: the table is locked already, and its rows have just been read
 ALTER TABLE "tokens" ADD COLUMN "successor_id" TEXT, ADD COLUMN "successor_salt" CHAR(43),
   ADD CONSTRAINT "tokens_successor_check" CHECK (
     ("successor_id" IS NULL) = ("successor_salt" IS NULL)
