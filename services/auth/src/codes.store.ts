@@ -136,7 +136,7 @@ async function writeCode(
 ): Promise<Prepared> {
   const { channel, purpose, device } = given;
   // It may have ended while this call waited for the lock.
-  if (challengeId !== null) await refuseEndedToken(tx, challengeId, at);
+  if (challengeId !== null) await refuseEndedToken(tx, challengeId);
   if (account.factorFailures >= MAX_FACTOR_FAILURES) throw factorBlocked();
   if (account.factorLockedUntil !== null && account.factorLockedUntil > at)
     throw factorLocked(account.factorLockedUntil);

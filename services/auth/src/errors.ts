@@ -24,6 +24,7 @@ export const AUTH_ERROR_CODES = [
   'AUTH.FACTOR_OFF',
   'AUTH.INVALID_CREDENTIALS',
   'AUTH.INVALID_INPUT',
+  'AUTH.INVITATION_LAPSED',
   'AUTH.INVITATION_NOT_FOUND',
   'AUTH.INVITATION_NOT_YOURS',
   'AUTH.KEY_UNKNOWN',
@@ -33,6 +34,7 @@ export const AUTH_ERROR_CODES = [
   'AUTH.NOT_ALLOWED',
   'AUTH.NO_ENCRYPTION_KEY',
   'AUTH.ORGANIZATION_NOT_FOUND',
+  'AUTH.OWNER_ACTIVE',
   'AUTH.OWNER_STAYS',
   'AUTH.OWNS_ORGANIZATION',
   'AUTH.PASSWORD_REFUSED',
@@ -64,9 +66,12 @@ export function emailTaken(): SuiteError {
   });
 }
 
-/** AUTH.USERNAME_TAKEN: another account has the username, compared without case. */
+/** AUTH.USERNAME_TAKEN: another account has the username, or one that looks like it. */
 export function usernameTaken(): SuiteError {
-  return new SuiteError('AUTH.USERNAME_TAKEN', 'This username is taken', { next: 'Choose another username' });
+  return new SuiteError('AUTH.USERNAME_TAKEN', 'This username is taken', {
+    why: 'Another account has this username, or one that looks like it.',
+    next: 'Choose another username',
+  });
 }
 
 /** AUTH.PASSWORD_REFUSED: a new password is easy to guess. The error does not show it. */
@@ -154,10 +159,10 @@ export function sessionEnded(): SuiteError {
   return new SuiteError('AUTH.SESSION_ENDED', 'The session has ended', { next: 'Sign in again' });
 }
 
-/** AUTH.TOKEN_INVALID: the token is unknown, or was issued for another purpose. */
+/** AUTH.TOKEN_INVALID: the token is unknown, was issued for another purpose, or its account has changed. */
 export function tokenInvalid(): SuiteError {
   return new SuiteError('AUTH.TOKEN_INVALID', 'The token is not valid', {
-    why: 'The token is unknown, or was issued for another purpose.',
+    why: 'The token is unknown, was issued for another purpose, or its account is deactivated or has another address.',
     next: 'Request a new token',
   });
 }
@@ -174,11 +179,14 @@ export function tokenUsed(): SuiteError {
   });
 }
 
-/** AUTH.TOKEN_REUSED: a refresh token was presented twice, so one of its bearers is a thief. The session was ended. */
+/**
+ * AUTH.TOKEN_REUSED: a refresh token was presented again, more than ten seconds after its first use or by another client, so
+ * one of its bearers is a thief. The session was ended.
+ */
 export function tokenReused(): SuiteError {
   return new SuiteError('AUTH.TOKEN_REUSED', 'The refresh token was used before, so its session was ended', {
-    why: 'A refresh token is valid once. A second use may mean that the token was stolen.',
-    next: 'Sign in again, and make sure that the client never sends one refresh token twice, not even in parallel',
+    why: 'A refresh token is valid once. Only the same client may repeat a request, within ten seconds.',
+    next: 'Sign in again, and make sure that the client keeps the refresh token of the last answer',
   });
 }
 
@@ -187,6 +195,7 @@ export const CONSTRAINT_ERRORS: ConstraintErrors = {
   idx_users_email: emailTaken,
   users_email_lower_key: emailTaken,
   users_username_lower_key: usernameTaken,
+  users_username_skeleton_key: usernameTaken,
   idx_orgs_slug: slugTaken,
   organization_members_org_id_user_id_key: alreadyMember,
   org_invitations_open_key: alreadyInvited,

@@ -43,6 +43,8 @@ export {
 } from './invitations.store';
 export { type UnlockAccountInput, unlockAccount } from './lockout.store';
 export {
+  type AppointOwnerInput,
+  appointOwner,
   type ChangeMemberRoleInput,
   changeMemberRole,
   type RemoveMemberInput,

@@ -1,11 +1,13 @@
 import { newId } from '@azora/db-core';
 import { idInput } from '@azora/db-core/input';
 import { z } from 'zod';
+import { lockAccount } from './account/account-row';
+import { refuseGuessablePassword } from './account/guessable-passwords';
 import { acceptPassword } from './account/password-check';
-import { hashPassword, newPasswordInput, refuseGuessablePassword } from './account/passwords';
-import { writeAudit } from './audit/entries';
+import { hashPassword, newPasswordInput } from './account/passwords';
+import { type AuditDetails, writeAudit } from './audit/entries';
 import type { Auth, AuthTransaction } from './client';
-import { readInput, tokenInvalid } from './errors';
+import { readInput } from './errors';
 import { type Proof, proofInput, withProof } from './factor/proof';
 import { claimedPasswordInput, type Device, deviceInput, emailInput, tokenInput } from './input';
 import { endSessions } from './session/session';
@@ -118,9 +120,11 @@ export async function requestPasswordReset(auth: Auth, input: RequestPasswordRes
 }
 
 /**
- * Sets a new password with the token of a password reset, or of an account that an administrator created. Ends all
- * sessions and the lock of the password, and for a day no such lock applies to the network of the device. The lock of a second
- * factor stays: access to the mailbox must not give further attempts at it.
+ * Sets a new password with the token of a password reset, or of an account that an administrator created, and verifies the
+ * address that it was sent to. If the address was not verified before, second factors, recovery codes and external accounts are
+ * removed, because another person may have registered the address. Ends all sessions and the lock of the password, and for a
+ * day no such lock applies to the network of the device. The lock of a second factor stays: access to the mailbox must not give
+ * further attempts at it.
  * @throws {SuiteError} `AUTH.TOKEN_INVALID`, `AUTH.TOKEN_EXPIRED`, `AUTH.TOKEN_USED`, `AUTH.PASSWORD_REFUSED`,
  * `AUTH.INVALID_INPUT`
  */
@@ -131,17 +135,35 @@ export async function resetPassword(auth: Auth, input: ResetPasswordInput): Prom
   await refuseOwnName(auth, userId, newPassword);
   const passwordHash = await hashPassword(newPassword, auth.settings.bcryptCost);
   return auth.transaction(async (tx) => {
-    await tx.$queryRaw`SELECT FROM users WHERE id = ${userId} FOR NO KEY UPDATE`;
-    const { at } = await takeToken(tx, { kind, token });
+    const { at, email } = await takeToken(tx, { kind, token });
+    const { emailVerified } = await lockAccount(tx, userId);
+    const unproven = emailVerified ? {} : await endUnprovenAccess(tx, { userId, at });
     await tx.$executeRaw`SELECT prove_by_mail(${userId}, ${device.ipAddress ?? null})`;
     const replaced = { passwordHash, legacyPasswordHash: null, passwordSalt: null, passwordResetRequired: false };
-    const where = { id: userId, deletedAt: null };
-    const { count } = await tx.user.updateMany({ where, data: { ...replaced, ...UNLOCKED, updatedAt: at } });
-    if (count === 0) throw tokenInvalid();
+    const data = { ...replaced, ...UNLOCKED, ...(email === null ? {} : { emailVerified: true }), updatedAt: at };
+    await tx.user.update({ where: { id: userId }, data, select: { id: true } });
     const ended = await endSessionsAndTokens(tx, { userId, at });
-    await writeAudit(tx, { userId, action: 'PASSWORD_RESET', ...about(userId), details: { ended }, device });
+    const details = { ended, ...unproven };
+    await writeAudit(tx, { userId, action: 'PASSWORD_RESET', ...about(userId), details, device });
     return { userId };
   });
+}
+
+/**
+ * Removes whatever gives access to an account whose address was never verified: second factors, recovery codes, external
+ * accounts, pending codes and tokens. Another person than the reader of its mail may have registered the address.
+ */
+async function endUnprovenAccess(
+  tx: AuthTransaction,
+  { userId, at }: { readonly userId: string; readonly at: Date },
+): Promise<AuditDetails> {
+  const live = { where: { userId, usedAt: null, revokedAt: null }, data: { revokedAt: at, updatedAt: at } };
+  await tx.token.updateMany({ ...live, where: { ...live.where, kind: { not: 'refresh' } } });
+  await tx.oneTimeCode.updateMany(live);
+  await tx.recoveryCode.deleteMany({ where: { userId } });
+  const { count: factors } = await tx.mFASettings.deleteMany({ where: { userId } });
+  const { count: externalAccounts } = await tx.oAuthProvider.deleteMany({ where: { userId } });
+  return { unverified: true, factors, externalAccounts };
 }
 
 /** Ends sessions, open challenges for a second factor and pending resets: all that the old password gave. */
@@ -159,7 +181,7 @@ async function endSessionsAndTokens(
 async function refuseOwnName(auth: Auth, userId: string, password: string): Promise<void> {
   const select = { email: true, name: true, username: true };
   const user = await auth.prisma.user.findUnique({ where: { id: userId }, select });
-  refuseGuessablePassword(password, [user?.email, user?.name, user?.username]);
+  await refuseGuessablePassword(password, { ...user });
 }
 
 function about(userId: string) {

@@ -213,6 +213,7 @@ describe('passwords', () => {
       const plain = await givenUser(auth);
       const careful = await givenUser(auth);
       await db().admin('INSERT INTO mfa_settings (id, user_id, email_enabled) VALUES ($1, $1, true)', [careful.userId]);
+      await db().admin('UPDATE users SET email_verified = true WHERE id = $1', [careful.userId]);
       for (const { email } of [plain, careful]) {
         await outcomes(Array.from({ length: 10 }, () => login(auth, { email, password: 'wrong' })));
         const { token } = await askForReset(auth, email);

@@ -41,7 +41,7 @@ describe('the auth schema', () => {
   beforeAll(async () => {
     await db().app(user('ada', 'Ada@azora.world'));
     await db().app(user('ben'));
-    await db().app("UPDATE users SET username = 'Ada' WHERE id = 'ada'");
+    await db().app("UPDATE users SET username = 'ada' WHERE id = 'ada'");
     await db().app(profile('ada'));
     await db().app(session('ada', 'ada', hashOf('1')));
     await db().app(token('ada', 'ada', hashOf('2'), 'refresh', 'family'));
@@ -62,11 +62,14 @@ describe('the auth schema', () => {
     ['a duplicate email', user('x', 'Ada@azora.world'), 'idx_users_email'],
     ['a duplicate email in another case', user('x', 'ADA@azora.world'), 'users_email_lower_key'],
     ['a malformed email', user('x', 'ada'), 'users_email_check'],
+    ['a duplicate username', "UPDATE users SET username = 'ada' WHERE id = 'ben'", 'users_username_lower_key'],
     [
-      'a duplicate username in another case',
-      "UPDATE users SET username = 'ADA' WHERE id = 'ben'",
-      'users_username_lower_key',
+      'a username that looks like another',
+      "UPDATE users SET username = '\u0430da' WHERE id = 'ben'",
+      'users_username_skeleton_key',
     ],
+    ['a username in upper case', "UPDATE users SET username = 'ADA' WHERE id = 'ben'", 'users_username_check'],
+    ['a name with a control character', "UPDATE users SET name = E'Ada\\u0007'", 'users_name_check'],
     ['a username with spaces around it', "UPDATE users SET username = ' ada'", 'users_username_check'],
     ['a plain password', user('x', 'x@azora.world', 'Azora2025!'), 'users_password_hash_check'],
     ['a missing password', user('x', 'x@azora.world', null), 'users_password_reset_check'],

@@ -174,6 +174,48 @@ describe('login', () => {
   });
 
   it.each([
+    // From the manual of PHP.
+    ['$2y$', 'rasmuslerdorf', '$2y$10$.vGA1O9wmRjrwAVXD98HNOgsNpDczlqm3Jq7KnEd1rVAGv3Fykk1a'],
+    // A test vector of jBCrypt.
+    ['$2a$', 'abcdefghijklmnopqrstuvwxyz', '$2a$06$.rCVZVOThsIa97pEDOxvGuRRgzG64bvtJ0938xuqzv18d3ZpQhstC'],
+  ])('accepts an imported hash with the prefix %s, and replaces it', async (prefix, password, imported) => {
+    const auth = open();
+    const email = `imported${prefix.charAt(2)}@azora.world`;
+    const { userId } = await givenUser(auth, email);
+    await db().app('UPDATE users SET password_hash = $2 WHERE id = $1', [userId, imported]);
+    expect(await outcomes([signIn(auth, email, `${password}x`)])).toEqual({ 'AUTH.INVALID_CREDENTIALS': 1 });
+
+    await signIn(auth, email, password);
+
+    const [user] = await db().admin('SELECT password_hash AS hash FROM users WHERE id = $1', [userId]);
+    expect(user?.['hash']).toMatch(/^\$2b\$04\$/);
+    expect(await outcomes([signIn(auth, email, password)])).toEqual({ ok: 1 });
+  });
+
+  it('accepts an imported hash of a password of more than 72 bytes, if PHP made it of the first 72', async () => {
+    const auth = open();
+    const { userId, email } = await givenUser(auth);
+    const password = `${'cre\u0300me '.repeat(12)}end`;
+    const imported = (await hash(Buffer.from(password).subarray(0, 72), 4)).replace('$2b$', '$2y$');
+    await db().app('UPDATE users SET password_hash = $2 WHERE id = $1', [userId, imported]);
+
+    await signIn(auth, email, password);
+
+    // From now on every byte counts.
+    expect(await outcomes([signIn(auth, email, `${password}!`)])).toEqual({ 'AUTH.INVALID_CREDENTIALS': 1 });
+    expect(await outcomes([signIn(auth, email, password)])).toEqual({ ok: 1 });
+  });
+
+  it('stores no hash of the faulty algorithm, whose prefix is $2x$', async () => {
+    const { userId } = await givenUser(open());
+    const faulty = `$2x$04$${'a'.repeat(53)}`;
+
+    await expect(db().app('UPDATE users SET password_hash = $2 WHERE id = $1', [userId, faulty])).rejects.toMatchObject(
+      { constraint: 'users_password_hash_check' },
+    );
+  });
+
+  it.each([
     ['ACCOUNT_INACTIVE', 'UPDATE users SET is_active = false WHERE id = $1', {}],
     ['PASSWORD_RESET_REQUIRED', 'UPDATE users SET password_reset_required = true WHERE id = $1', {}],
     ['EMAIL_UNVERIFIED', 'UPDATE users SET email_verified = false WHERE id = $1', { requireVerifiedEmail: true }],

@@ -47,6 +47,24 @@ export async function lockActiveAccount(tx: AuthTransaction, userId: string): Pr
 }
 
 /**
+ * Locks the rows of accounts in the order of their ids, so that two changes of the same accounts cannot deadlock. Returns
+ * the ids of those that are active.
+ */
+export async function lockAccounts(
+  tx: AuthTransaction,
+  userIds: readonly (string | null)[],
+): Promise<ReadonlySet<string>> {
+  const ids = [...new Set(userIds)].filter((id) => id !== null).sort();
+  const active = new Set<string>();
+  for (const id of ids) {
+    const [account] = await tx.$queryRaw<{ isActive: boolean }[]>`
+      SELECT is_active AS "isActive" FROM users WHERE id = ${id} FOR NO KEY UPDATE`;
+    if (account?.isActive === true) active.add(id);
+  }
+  return active;
+}
+
+/**
  * Runs `work` in a transaction that holds the lock on an active account.
  * @throws {SuiteError} `AUTH.USER_NOT_FOUND`, `AUTH.ACCOUNT_INACTIVE`
  */
