@@ -9,9 +9,12 @@ const DAY_MS = 24 * HOUR_MS;
 /** How long a code, an enrollment or, at most, a challenge waits for a second factor (ASVS 5.0, 6.5.5: 10 minutes). */
 export const PENDING_MS = 10 * MINUTE_MS;
 
-/** The limit on attempts at an account, with any factor, and the locks that follow. */
+/**
+ * The limit on attempts at an account, and the locks that follow. The password and the second factor have counters and locks of
+ * their own. A network is locked for one account after half as many failures, and for all accounts after ten times as many.
+ */
 export interface LockoutSettings {
-  /** The number of failed attempts within `windowMs` that locks the account. */
+  /** The number of wrong passwords within `windowMs`, or of wrong codes in a row, that locks the account. */
   readonly attempts: number;
   readonly windowMs: number;
   /** The duration of the first lock. Each further lock lasts twice as long as the previous one, up to `maxLockMs`. */

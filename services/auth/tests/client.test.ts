@@ -28,8 +28,8 @@ describe('openAuth', () => {
       INSERT INTO users (id, email, legacy_password_hash, password_salt, password_reset_required)
         VALUES ('old', 'old@azora.world', 'secret-legacy', 'secret-salt', true);
       INSERT INTO sessions (id, user_id, token_hash, expires_at) VALUES ('s', 'ada', '${HASH}', now() + interval '1 day');
-      INSERT INTO tokens (id, user_id, kind, token_hash, expires_at)
-        VALUES ('t', 'ada', 'password_reset', '${HASH}', now() + interval '1 day');
+      INSERT INTO tokens (id, user_id, kind, token_hash, family_id, expires_at, used_at, successor_id, successor_salt)
+        VALUES ('t', 'ada', 'refresh', '${HASH}', 't', now() + interval '1 day', now(), 'u', repeat('s', 43));
       INSERT INTO mfa_settings (id, user_id, totp_enabled, totp_secret) VALUES ('m', 'ada', true, 'v1.nonce.secret');
       INSERT INTO recovery_codes (id, user_id, code_hash) VALUES ('r', 'ada', '${HASH}');
       INSERT INTO one_time_codes (id, user_id, channel, purpose, code_hash, expires_at)

@@ -311,7 +311,7 @@ describe('sent codes', () => {
     });
   });
 
-  it('are not sent while the account is locked', async () => {
+  it('are not sent while the factor is locked', async () => {
     const auth = open();
     const { challengeToken, code, send } = await givenCode(auth);
     const wrong = { challengeToken, factor: 'sms', code: another(code) } as const;

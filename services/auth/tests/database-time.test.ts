@@ -4,6 +4,7 @@ import {
   acceptInvitation,
   authenticate,
   createOrganization,
+  disableMfa,
   invite,
   listSessions,
   login,
@@ -83,7 +84,7 @@ describe.each(['2099-01-01T00:00:00Z', '1999-01-01T00:00:00Z'])('a process whose
   it('accepts the codes of second factors as any other', async () => {
     const auth = open({ encryptionKeys: KEY });
     const { userId, email } = await givenVerifiedUser(auth, 'factors@azora.world');
-    const { secret } = await givenTotp(auth, clock, userId);
+    const { secret, recoveryCodes: first } = await givenTotp(auth, clock, userId);
     const send = givenSender();
     const proof = { factor: 'password', password: PASSWORD } as const;
     expect(await sendCode(auth, { purpose: 'enable', userId, channel: 'email', send, proof })).toEqual({
@@ -95,7 +96,8 @@ describe.each(['2099-01-01T00:00:00Z', '1999-01-01T00:00:00Z'])('a process whose
     expect(challenge).toMatchObject({ kind: 'mfa', expiresAt: inFuture(10 * MINUTE_MS) });
     const challengeToken = challenge.kind === 'mfa' ? challenge.challengeToken : '';
     await verifyMfa(auth, { challengeToken, factor: 'totp', code: codeOf(clock, secret) });
-    const { recoveryCodes } = await regenerateRecoveryCodes(auth, { userId, proof });
+    const another = { factor: 'recovery', code: first[0] ?? '' } as const;
+    const { recoveryCodes } = await regenerateRecoveryCodes(auth, { userId, proof: another });
     const recovery = { challengeToken: await givenChallenge(auth, email), factor: 'recovery' as const };
 
     expect(await verifyMfa(auth, { ...recovery, code: recoveryCodes[0] ?? '' })).toMatchObject({
@@ -104,16 +106,16 @@ describe.each(['2099-01-01T00:00:00Z', '1999-01-01T00:00:00Z'])('a process whose
   });
 
   it('uses a sent code, and lets it expire, as any other', async () => {
-    const auth = open({ encryptionKeys: KEY, mfaChallengeMs: 60 * MINUTE_MS });
+    const auth = open({ encryptionKeys: KEY });
     const { userId, email } = await givenVerifiedUser(auth, 'sms@azora.world');
     await givenSms(auth, clock, userId);
     const send = givenSender();
-    const challengeToken = await givenChallenge(auth, email);
-    await sendCode(auth, { purpose: 'sign_in', channel: 'sms', challengeToken, send });
+    await sendCode(auth, { purpose: 'confirm', channel: 'sms', userId, send });
     await clock.move(10 * MINUTE_MS);
-    const late = verifyMfa(auth, { challengeToken, factor: 'sms', code: send.last() });
+    const late = disableMfa(auth, { userId, proof: { factor: 'sms', code: send.last() } });
     expect(await outcomes([late])).toEqual({ 'AUTH.CODE_INVALID': 1 });
 
+    const challengeToken = await givenChallenge(auth, email);
     await sendCode(auth, { purpose: 'sign_in', channel: 'sms', challengeToken, send });
     const inTime = verifyMfa(auth, { challengeToken, factor: 'sms', code: send.last() });
     expect(await outcomes([inTime])).toEqual({ ok: 1 });
@@ -230,7 +232,7 @@ describe('the times that the app role writes', () => {
       INSERT INTO tokens (id, user_id, kind, token_hash, family_id, session_id, expires_at, family_expires_at)
         VALUES ('t', 'ada', 'refresh', '${HASH}', 't', 's', '2026-03-02', '2026-03-31');
       INSERT INTO one_time_codes (id, user_id, channel, purpose, code_hash, expires_at)
-        VALUES ('c', 'ada', 'sms', 'sign_in', '${HASH}', '2026-03-01 12:10Z');
+        VALUES ('c', 'ada', 'sms', 'confirm', '${HASH}', '2026-03-01 12:10Z');
       INSERT INTO org_invitations (id, org_id, email, token_hash, expires_at)
         VALUES ('i', 'org', 'x@azora.world', '${HASH}', '2026-03-08 12:00Z')`),
   );
@@ -242,7 +244,7 @@ describe('the times that the app role writes', () => {
      VALUES ('x', 'ada', '${kind}', repeat('b', 64), ${values})`;
   const code = (columns: string, values: string) =>
     `INSERT INTO one_time_codes (id, user_id, channel, purpose, code_hash, ${columns})
-     VALUES ('x', 'ada', 'email', 'sign_in', repeat('b', 64), ${values})`;
+     VALUES ('x', 'ada', 'email', 'confirm', repeat('b', 64), ${values})`;
   const invitation = (columns: string, values: string) =>
     `INSERT INTO org_invitations (id, org_id, email, token_hash, ${columns})
      VALUES ('x', 'org', 'y@azora.world', repeat('b', 64), ${values})`;

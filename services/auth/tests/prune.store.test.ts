@@ -24,6 +24,8 @@ describe('pruneExpired', () => {
       org_invitations: 0,
       one_time_codes: 0,
       token_blacklist: 0,
+      sign_in_sources: 0,
+      message_limits: 0,
     });
     await clock.move(91 * DAY_MS);
     await givenSession(auth);
@@ -35,6 +37,8 @@ describe('pruneExpired', () => {
       org_invitations: 1,
       one_time_codes: 1,
       token_blacklist: 1,
+      sign_in_sources: 0,
+      message_limits: 0,
     });
     const left = `SELECT (SELECT count(*) FROM tokens)::int AS tokens, (SELECT count(*) FROM sessions)::int AS sessions,
       (SELECT count(*) FROM users)::int AS users, (SELECT count(*) FROM audit_log)::int AS entries`;

@@ -65,12 +65,12 @@ describe('TOTP', () => {
     expect(await settingsOf(userId)).toMatchObject({ totp_enabled: true });
   });
 
-  it('counts a wrong first code as a failed attempt, and does not count a right one', async () => {
+  it('counts a wrong first code as a failed attempt, which a right one forgets', async () => {
     const auth = open();
     const { userId } = await givenVerifiedUser(auth);
     const { secret } = await enrollTotp(auth, { userId });
     const failures = async () =>
-      (await db().admin('SELECT failed_login_count AS n FROM users WHERE id = $1', [userId]))[0]?.['n'];
+      (await db().admin('SELECT factor_failed_count AS n FROM users WHERE id = $1', [userId]))[0]?.['n'];
 
     await expect(
       confirmTotp(auth, { userId, code: wrongCodeOf(clock, secret), proof: BY_PASSWORD }),
@@ -81,7 +81,7 @@ describe('TOTP', () => {
     expect(await failures()).toBe(1);
     expect(await settingsOf(userId)).toMatchObject({ totp_enabled: false });
     await confirmTotp(auth, { userId, code: codeOf(clock, secret), proof: BY_PASSWORD });
-    expect(await failures()).toBe(1);
+    expect(await failures()).toBe(0);
     expect((await actionsOf(db(), userId)).slice(-2)).toEqual(['MFA_FAILED', 'MFA_ENABLED']);
   });
 

@@ -50,10 +50,27 @@ export function proofRequired(accepts: readonly (AnyFactor | 'password')[]): Sui
   });
 }
 
-/** AUTH.CODE_TOO_SOON: the last code was sent over this channel less than a minute ago. */
+/** AUTH.LOCKED: too many wrong codes in a row; no code is accepted until `meta.lockedUntil` (ISO 8601) but a recovery code. */
+export function factorLocked(until: Date): SuiteError {
+  return new SuiteError('AUTH.LOCKED', 'The second factor is locked after too many wrong codes', {
+    why: `It is locked until ${until.toISOString()}.`,
+    next: 'Wait until then, or use a recovery code, which is accepted at any time',
+    meta: { lockedUntil: until.toISOString(), lock: 'factor' },
+  });
+}
+
+/** AUTH.FACTOR_BLOCKED: 100 wrong codes in a row; no code is accepted any more but a recovery code. */
+export function factorBlocked(): SuiteError {
+  return new SuiteError('AUTH.FACTOR_BLOCKED', 'The second factor is blocked after 100 wrong codes in a row', {
+    why: 'Only a recovery code is accepted, or an administrator ends the block once the owner is identified.',
+    next: 'Use a recovery code, or ask an administrator to call unlockAccount',
+  });
+}
+
+/** AUTH.CODE_TOO_SOON: the limits of messages do not allow another code over this channel yet. */
 export function codeTooSoon(channel: string, resendAt: Date): SuiteError {
-  return new SuiteError('AUTH.CODE_TOO_SOON', 'A code was sent less than a minute ago', {
-    why: `The next code can be sent at ${resendAt.toISOString()}.`,
+  return new SuiteError('AUTH.CODE_TOO_SOON', 'The next code cannot be sent yet', {
+    why: `Codes are limited by account, recipient and source. The next one can be sent at ${resendAt.toISOString()}.`,
     next: 'Enter the code that was sent, or wait',
     meta: { channel, resendAt },
   });

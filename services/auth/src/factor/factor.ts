@@ -1,10 +1,11 @@
 import type { SuiteError } from '@azora/db-core';
 import { type InsideAccount, lockActiveAccount } from '../account/account-row';
-import { claimAttempt, failAttempt, returnAttempt } from '../account/attempts';
+import { deviceValues, type Judgement, lockError, lockoutParameters, lockoutValues } from '../account/attempts';
 import type { Auth, AuthTransaction } from '../client';
 import { decryptSecret } from '../encryption/encryption';
+import { userNotFound } from '../errors';
 import type { Device } from '../input';
-import { codeInvalid, factorOff } from './errors';
+import { codeInvalid, factorBlocked, factorLocked, factorOff } from './errors';
 import type { AnyFactor, CodePurpose } from './one-time-code';
 import { takeRecoveryCode } from './recovery-codes';
 import { findSentCode } from './sent-code';
@@ -34,30 +35,34 @@ export interface ShownCodes {
   readonly device: Device;
   /** Runs under the lock on the account, before a code is used up. */
   readonly before?: (inside: InsideAccount) => Promise<void>;
-  /** Whether `work` opens a session, which settles the attempt; otherwise the attempt is returned before `work`. */
+  /** Whether `work` opens a session, which forgets the failures; otherwise they are forgotten before `work`. */
   readonly opensSession?: boolean;
 }
 
 /**
- * Runs `work` in the transaction that uses up the codes, so that all of it happens or nothing. One attempt is counted for
- * the call before a code is checked, and stays counted if a code is wrong.
- * @throws {SuiteError} `AUTH.LOCKED`, `AUTH.CODE_INVALID`, `AUTH.FACTOR_OFF`, `AUTH.USER_NOT_FOUND`, `AUTH.ACCOUNT_INACTIVE`;
- * from the keys `AUTH.NO_ENCRYPTION_KEY`, `AUTH.KEY_UNKNOWN`, `AUTH.CIPHERTEXT_INVALID`
+ * Runs `work` in the transaction that uses up the codes, so that all of it happens or nothing. A wrong code is counted before
+ * the caller learns that it is wrong, and a right one is accepted only under the same lock, so concurrent guesses cannot exceed
+ * the limits. A recovery code is accepted while the factor is locked or blocked.
+ * @throws {SuiteError} `AUTH.LOCKED`, `AUTH.SOURCE_LOCKED`, `AUTH.FACTOR_BLOCKED`, `AUTH.CODE_INVALID`, `AUTH.FACTOR_OFF`,
+ * `AUTH.USER_NOT_FOUND`, `AUTH.ACCOUNT_INACTIVE`; from the keys `AUTH.NO_ENCRYPTION_KEY`, `AUTH.KEY_UNKNOWN`,
+ * `AUTH.CIPHERTEXT_INVALID`
  */
 export async function withCodes<Result>(
   auth: Auth,
   { userId, codes, device, before, opensSession = false }: ShownCodes,
   work: (inside: InsideAccount) => Promise<Result>,
 ): Promise<Result> {
+  const judge = (factor: AnyFactor, isRight: boolean) => judgeFactor(auth, { userId, factor, device, isRight });
   let wrong: { readonly factor: AnyFactor; readonly error: SuiteError } | undefined;
   const refuse = (factor: AnyFactor) => {
     wrong = { factor, error: codeInvalid(factor) };
     return wrong.error;
   };
-  await claimAttempt(auth, { userId });
   try {
     const found: [AnyFactor, TakeCode][] = [];
     for (const shown of codes) {
+      // Before anything is checked, so that a locked factor uses up no attempt of a code that was sent.
+      refuseLocked(await auth.query<Judgement>(judge(shown.factor, true)), userId);
       const take = await (shown.find ?? findCode)(auth, userId, shown);
       if (take === null) throw refuse(shown.factor);
       found.push([shown.factor, take]);
@@ -66,19 +71,44 @@ export async function withCodes<Result>(
       const account = await lockActiveAccount(tx, userId);
       const { at } = account;
       await before?.({ tx, account, at });
-      for (const [factor, take] of found) if (!(await take(tx, at))) throw refuse(factor);
-      if (!opensSession) await returnAttempt(tx, userId);
+      for (const [factor, take] of found) {
+        const { text, values } = judge(factor, true);
+        refuseLocked(await tx.$queryRawUnsafe<Judgement[]>(text, ...values), userId);
+        if (!(await take(tx, at))) throw refuse(factor);
+      }
+      if (!opensSession) await tx.$executeRaw`SELECT accept_factor(${userId})`;
       return work({ tx, account, at });
     });
   } catch (error) {
-    if (error === wrong?.error) {
-      await failAttempt(auth, { userId, action: 'MFA_FAILED', details: { factor: wrong?.factor ?? '' }, device });
-    } else {
-      // Not a guess: the account or the keys are in the wrong state.
-      await auth.transaction((tx) => returnAttempt(tx, userId));
+    if (wrong !== undefined && error === wrong.error) {
+      refuseLocked(await auth.query<Judgement>(judge(wrong.factor, false)), userId);
     }
     throw error;
   }
+}
+
+interface JudgedCode {
+  readonly userId: string;
+  readonly factor: AnyFactor;
+  readonly device: Device;
+  readonly isRight: boolean;
+}
+
+/** Judges a code as right, which writes nothing, or as wrong, which counts it, under the lock on the account. */
+function judgeFactor(auth: Auth, { userId, factor, device, isRight }: JudgedCode) {
+  return {
+    text: `SELECT outcome, until FROM judge_factor($1, $2, $3, ${lockoutParameters(4)}, $8, $9)`,
+    values: [userId, factor, isRight, ...lockoutValues(auth), ...deviceValues(device)],
+  };
+}
+
+/** Returns for a right code, and for a wrong one that was counted. */
+function refuseLocked([judgement]: readonly Judgement[], userId: string): void {
+  if (judgement === undefined || judgement.outcome === 'unknown') throw userNotFound(userId);
+  const { outcome, until } = judgement;
+  if (outcome === 'blocked') throw factorBlocked();
+  const error = outcome === 'factor' && until !== null ? factorLocked(until) : lockError(outcome, until);
+  if (error !== undefined) throw error;
 }
 
 const findCode: FindCode = async (auth, userId, shown) => {

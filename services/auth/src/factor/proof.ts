@@ -1,9 +1,7 @@
 import { z } from 'zod';
 import { type InsideAccount, inAccount } from '../account/account-row';
-import { claimAttempt, failAttempt, returnAttempt } from '../account/attempts';
-import { isPasswordOf } from '../account/passwords';
+import { acceptPassword, type JudgePassword, withPassword } from '../account/password-check';
 import type { Auth, AuthTransaction } from '../client';
-import { accountInactive, invalidCredentials, userNotFound } from '../errors';
 import { claimedPasswordInput, type Device } from '../input';
 import { proofRequired } from './errors';
 import { type ShownCode, withCodes } from './factor';
@@ -33,8 +31,8 @@ export interface Proven {
 export interface ProvenChange extends Proven {
   /** The first code of a factor that `work` enables. */
   readonly enrollment?: ShownCode;
-  /** The hash of a password that `confirmPassword` has already checked. It is the proof if there is no other one. */
-  readonly confirmedHash?: string;
+  /** The password that `work` replaces by `acceptPassword`. It is checked as well, and is the proof if there is no other one. */
+  readonly replacedPassword?: string;
 }
 
 type Work<Result> = (inside: InsideAccount) => Promise<Result>;
@@ -57,7 +55,7 @@ function refusalOf(step: Step, enabled: readonly AnyFactor[], shown: Proof['fact
  * Runs `work`, which changes how the user signs in, if the proof is right and enough. Codes are used up in the same
  * transaction. The decision is made again under the lock on the account, because a factor may have been enabled or disabled
  * in the meantime.
- * @throws {SuiteError} `AUTH.PROOF_REQUIRED`, `AUTH.INVALID_CREDENTIALS`, and the errors of `withCodes`
+ * @throws {SuiteError} `AUTH.PROOF_REQUIRED`, and the errors of `withPassword` and `withCodes`
  */
 export function withProof<Result>(auth: Auth, change: ProvenChange, work: Work<Result>): Promise<Result> {
   return runProven(auth, 'change', change, work);
@@ -74,34 +72,33 @@ export function withProofToBegin<Result>(auth: Auth, proven: Proven, work: Work<
 async function runProven<Result>(
   auth: Auth,
   step: Step,
-  { userId, device, proof, enrollment, confirmedHash }: ProvenChange,
+  { userId, device, proof, enrollment, replacedPassword }: ProvenChange,
   work: Work<Result>,
 ): Promise<Result> {
-  const shown = proof?.factor ?? (confirmedHash === undefined ? undefined : 'password');
+  const shown = proof?.factor ?? (replacedPassword === undefined ? undefined : 'password');
   const decide = async (client: Pick<AuthTransaction, 'mFASettings'>) => {
     const refusal = refusalOf(step, await enabledFactors(client, userId), shown);
     if (refusal !== undefined) throw refusal;
   };
-  // Before anything is checked, so that a proof that is not enough costs no attempt.
-  await decide(auth.prisma);
-  const passwordHash =
-    proof?.factor === 'password'
-      ? await confirmPassword(auth, { userId, password: proof.password, device })
-      : confirmedHash;
-  const before = async ({ tx }: InsideAccount) => {
-    await decide(tx);
-    if (passwordHash === undefined) return;
-    // The password may have changed since it was checked.
-    if ((await tx.user.count({ where: { id: userId, passwordHash } })) === 0) throw invalidCredentials();
-  };
   const codes: ShownCode[] = enrollment === undefined ? [] : [enrollment];
   // The proof comes first: to enable a factor ends all other codes.
   if (proof !== undefined && proof.factor !== 'password') codes.unshift({ ...proof, purpose: 'confirm' });
-  if (codes.length > 0) return withCodes(auth, { userId, codes, device, before }, work);
-  return inAccount(auth, userId, async (inside) => {
-    await before(inside);
-    return work(inside);
-  });
+  const run = (judge?: JudgePassword): Promise<Result> => {
+    const before = async ({ tx }: InsideAccount) => {
+      await decide(tx);
+      await judge?.(tx);
+      if (judge !== undefined && replacedPassword === undefined) await acceptPassword(tx, { userId, device });
+    };
+    if (codes.length > 0) return withCodes(auth, { userId, codes, device, before }, work);
+    return inAccount(auth, userId, async (inside) => {
+      await before(inside);
+      return work(inside);
+    });
+  };
+  // Before anything is checked, so that a proof that is not enough costs no attempt.
+  await decide(auth.prisma);
+  const password = proof?.factor === 'password' ? proof.password : replacedPassword;
+  return password === undefined ? run() : withPassword(auth, { userId, password, device }, run);
 }
 
 /** The second factors that a user has enabled. */
@@ -119,33 +116,4 @@ async function enabledFactors(
     ['email', settings?.emailEnabled],
   ] as const;
   return all.filter(([, isEnabled]) => isEnabled === true).map(([factor]) => factor);
-}
-
-export interface ConfirmPasswordInput {
-  readonly userId: string;
-  readonly password: string;
-  readonly device?: Device | undefined;
-}
-
-/**
- * Checks the password of a signed-in user before a step that asks for it again. Returns the password hash, so that the
- * step can ensure that it is unchanged. Counts an attempt, and returns it if the password is right.
- * @throws {SuiteError} `AUTH.INVALID_CREDENTIALS`, `AUTH.LOCKED`, `AUTH.USER_NOT_FOUND`, `AUTH.ACCOUNT_INACTIVE`
- */
-export async function confirmPassword(auth: Auth, input: ConfirmPasswordInput): Promise<string> {
-  const { userId, password, device } = input;
-  await claimAttempt(auth, { userId });
-  const user = await auth.prisma.user.findFirst({
-    where: { id: userId, deletedAt: null },
-    select: { passwordHash: true, isActive: true },
-  });
-  if (user === null) throw userNotFound(userId);
-  const isRight = await isPasswordOf(user.passwordHash, password, auth.settings.bcryptCost);
-  if (user.passwordHash === null || !isRight) {
-    await failAttempt(auth, { userId, action: 'PASSWORD_CHECK_FAILED', device });
-    throw invalidCredentials();
-  }
-  if (!user.isActive) throw accountInactive();
-  await auth.transaction((tx) => returnAttempt(tx, userId));
-  return user.passwordHash;
 }

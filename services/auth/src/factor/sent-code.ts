@@ -1,7 +1,8 @@
+import { forgetMessages } from '../account/message-limits';
 import type { Auth, AuthTransaction } from '../client';
 import { type CodeOwner, isCode } from './one-time-code';
 
-/** Attempts for each code that was sent. After them the code is invalid, whatever the lockout of the account says. */
+/** Attempts for each code that was sent. After them the code is invalid, whatever the lock of the factor says. */
 const MAX_ATTEMPTS = 5;
 
 export interface SentCode {
@@ -41,7 +42,9 @@ export async function findSentCode(auth: Auth, sought: SoughtCode, code: string)
     sentTo,
     take: async (tx) => {
       const [taken] = await tx.$queryRaw<{ ok: boolean }[]>`SELECT take_one_time_code(${id}) AS ok`;
-      return taken?.ok === true;
+      if (taken?.ok !== true) return false;
+      await forgetMessages(tx, { kind: `code_${sought.channel}`, recipients: [sought.userId, sentTo] });
+      return true;
     },
   };
 }
