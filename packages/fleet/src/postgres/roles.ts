@@ -13,7 +13,7 @@ const INSUFFICIENT_PRIVILEGE = '42501';
 export async function createRole(client: ClientBase, role: string, password: string): Promise<boolean> {
   const found = await client.query('SELECT 1 FROM pg_roles WHERE rolname = $1', [role]);
   if (found.rowCount !== 0) return false;
-  const attributes = 'LOGIN NOSUPERUSER NOCREATEDB NOCREATEROLE NOREPLICATION';
+  const attributes = 'LOGIN NOSUPERUSER NOCREATEDB NOCREATEROLE NOREPLICATION NOBYPASSRLS';
   const verifier = quoteLiteral(scramVerifier(password));
   try {
     await client.query(`CREATE ROLE ${quoteIdentifier(role)} ${attributes} PASSWORD ${verifier}`);
@@ -58,22 +58,4 @@ export async function closeMaintenanceDatabases(client: ClientBase): Promise<voi
   );
   for (const { name } of open.rows)
     await client.query(`REVOKE CONNECT ON DATABASE ${quoteIdentifier(name)} FROM PUBLIC`);
-}
-
-/** Lets only the app role and administrators connect to the current database, and only administrators create in it. */
-export async function restrictDatabase(client: ClientBase, database: string, role: string): Promise<void> {
-  const restricted = await client.query<{ restricted: boolean }>(
-    `SELECT NOT has_database_privilege('public', $1, 'CONNECT') AND has_database_privilege($2, $1, 'CONNECT')
-        AND NOT has_schema_privilege('public', 'public', 'CREATE') AND has_schema_privilege($2, 'public', 'USAGE')
-        AS restricted`,
-    [database, role],
-  );
-  if (restricted.rows[0]?.restricted === true) return;
-  const name = quoteIdentifier(database);
-  const app = quoteIdentifier(role);
-  await client.query(`
-    REVOKE ALL ON DATABASE ${name} FROM PUBLIC;
-    GRANT CONNECT ON DATABASE ${name} TO ${app};
-    REVOKE CREATE ON SCHEMA public FROM PUBLIC;
-    GRANT USAGE ON SCHEMA public TO ${app};`);
 }
