@@ -4,7 +4,8 @@ import { findServices } from '../src/config/registry';
 import { readSettings } from '../src/config/settings';
 import { examineFleet } from '../src/operations/migrations/doctor';
 import { setUpDatabases } from '../src/operations/setup';
-import type { Target } from '../src/operations/targets';
+import { appUrl, type Target } from '../src/operations/targets';
+import { withRightsLock } from '../src/postgres/roles';
 import { readSchemaModel } from '../src/schema/schema-model';
 import { type GivenFleet, givenMigratedFleet, removeFleets } from './fleet-fixture';
 
@@ -168,5 +169,18 @@ describe('the rights in a database', () => {
     await setUp();
     expect(await findings()).toEqual([]);
     expect(await rights()).toEqual(before);
+  });
+
+  it('are not waited for without end while the app role holds the lock under which they change', async () => {
+    await withClient(appUrl(shop, passwordOf), async (holder) => {
+      const { rows } = await holder.query("SELECT pg_advisory_lock(x'726f6c65'::int), pg_backend_pid() AS pid");
+      const work = jest.fn(async () => undefined);
+
+      await expect(withClient(shop.admin, (client) => withRightsLock(client, work, 0))).rejects.toMatchObject({
+        code: 'SERVER.RIGHTS_LOCKED',
+        why: `Process ${rows[0].pid} of the role ${shop.role} holds it.`,
+      });
+      expect(work).not.toHaveBeenCalled();
+    });
   });
 });

@@ -1,3 +1,4 @@
+import { setTimeout as sleep } from 'node:timers/promises';
 import { findDatabaseError, quoteIdentifier, quoteLiteral, redactedCause, SuiteError } from '@azora/db-core';
 import type { ClientBase } from 'pg';
 import { scramVerifier } from './scram';
@@ -40,14 +41,49 @@ export async function setPassword(client: ClientBase, role: string, password: st
 /** The key of the lock under which rights change; the number is "role" in ASCII. */
 const RIGHTS_LOCK = 0x726f6c65;
 
-/** Lets one session at a time change rights. Two concurrent changes of one object fail: "tuple concurrently updated". */
-export async function withRightsLock(client: ClientBase, work: () => Promise<void>): Promise<void> {
-  await client.query('SELECT pg_advisory_lock($1)', [RIGHTS_LOCK]);
+/** Any role that may connect can take the lock of its database, so a session waits for it only so long. */
+const RIGHTS_TIMEOUT_MS = 30_000;
+const RIGHTS_PAUSE_MS = 50;
+
+/**
+ * Lets one session at a time change rights. Two concurrent changes of one object fail: "tuple concurrently updated".
+ * @throws {SuiteError} `SERVER.RIGHTS_LOCKED` naming the session that holds the lock, after `timeoutMs`
+ */
+export async function withRightsLock(
+  client: ClientBase,
+  work: () => Promise<void>,
+  timeoutMs = RIGHTS_TIMEOUT_MS,
+): Promise<void> {
+  const deadline = performance.now() + timeoutMs;
+  while (!(await tryRightsLock(client))) {
+    if (performance.now() > deadline) throw await rightsLocked(client);
+    await sleep(RIGHTS_PAUSE_MS);
+  }
   try {
     await work();
   } finally {
     await client.query('SELECT pg_advisory_unlock($1)', [RIGHTS_LOCK]).catch(() => undefined);
   }
+}
+
+async function tryRightsLock(client: ClientBase): Promise<boolean> {
+  const { rows } = await client.query<{ taken: boolean }>('SELECT pg_try_advisory_lock($1) AS taken', [RIGHTS_LOCK]);
+  return rows[0]?.taken === true;
+}
+
+async function rightsLocked(client: ClientBase): Promise<SuiteError> {
+  const { rows } = await client.query<{ pid: number; role: string | null }>(
+    `SELECT pid, usename::text AS role FROM pg_locks LEFT JOIN pg_stat_activity USING (pid)
+     WHERE locktype = 'advisory' AND objid = $1 AND classid = 0 AND granted
+       AND database = (SELECT oid FROM pg_database WHERE datname = current_database())`,
+    [RIGHTS_LOCK],
+  );
+  const [{ pid = 0, role = null } = {}] = rows;
+  return new SuiteError('SERVER.RIGHTS_LOCKED', 'Another session keeps the lock under which rights change', {
+    why: `Process ${pid} of the role ${role ?? 'unknown'} holds it.`,
+    next: `Wait and try again, or end that session: SELECT pg_terminate_backend(${pid})`,
+    meta: { pid, role },
+  });
 }
 
 /** Revokes every role's right to connect to the server's own databases. */
