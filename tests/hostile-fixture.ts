@@ -99,6 +99,8 @@ export interface Objects {
   readonly tables: readonly string[];
   readonly functions: readonly string[];
   readonly triggers: readonly string[];
+  /** `public.wallets SET balance`, for every number of every table. */
+  readonly numbers: readonly string[];
 }
 
 export async function objectsOf(db: TestDatabase): Promise<Objects> {
@@ -109,7 +111,11 @@ export async function objectsOf(db: TestDatabase): Promise<Objects> {
       (SELECT array_agg(format('public.%I(%s)', proname, pg_get_function_identity_arguments(oid)) ORDER BY oid) FROM pg_proc
        WHERE pronamespace = 'public'::regnamespace AND prolang <> 13) AS functions,
       (SELECT array_agg(format('%I ON %s', tgname, tgrelid::regclass) ORDER BY pg_trigger.oid) FROM pg_trigger
-       WHERE NOT tgisinternal) AS triggers`);
+       WHERE NOT tgisinternal) AS triggers,
+      (SELECT coalesce(array_agg(format('%s SET %I', attrelid::regclass, attname) ORDER BY attrelid, attnum), '{}') FROM pg_attribute
+       JOIN pg_class ON pg_class.oid = attrelid AND relkind IN ('r', 'p') AND relnamespace = 'public'::regnamespace
+       WHERE atttypid IN ('numeric'::regtype, 'float8'::regtype, 'float4'::regtype) AND attnum > 0 AND NOT attisdropped
+         AND has_any_column_privilege('${db.target.role}', attrelid, 'UPDATE')) AS numbers`);
   return row as unknown as Objects;
 }
 
@@ -117,10 +123,10 @@ export async function objectsOf(db: TestDatabase): Promise<Objects> {
 export function statementsOf(
   sql: string,
   own: Readonly<Record<string, string>>,
-  { tables, functions, triggers, pid }: Objects,
+  { tables, functions, triggers, numbers, pid }: Objects,
 ): readonly string[] {
   const text = sql.replace(/\{(\w+)\}/g, (whole, key: string) => own[key] ?? whole).replace('{pid}', pid);
-  const each = { '{table}': tables, '{function}': functions, '{trigger}': triggers };
+  const each = { '{table}': tables, '{function}': functions, '{trigger}': triggers, '{number}': numbers };
   for (const [place, names] of Object.entries(each)) {
     if (text.includes(place)) return names.map((it) => text.replaceAll(place, it));
   }

@@ -1,6 +1,6 @@
 /** What the database answers to a statement of the app role. */
 export type Answer =
-  /** An error with this SQLSTATE; nothing has changed. */
+  /** An error with this SQLSTATE, or of this class of SQLSTATEs; nothing has changed. */
   | { readonly refused: string }
   /** Success, which breaks nothing for this reason; nothing has changed. */
   | { readonly harmless: string }
@@ -10,13 +10,15 @@ export type Answer =
 export interface HostileStatement {
   /**
    * One or more statements for psql. `{audit}` is the audit log, `{app}` the app role, `{admin}` the administrator, `{db}` the
-   * database. A statement with `{table}`, `{function}` or `{trigger}` runs once for each.
+   * database. A statement with `{table}`, `{function}`, `{trigger}` or `{number}` runs once for each.
    */
   readonly sql: string;
   readonly answer: Answer;
 }
 
 const NO_RIGHT = '42501';
+/** The class of SQLSTATEs of constraints; triggers of some tables refuse the change first. */
+const INTEGRITY = '23';
 
 function refused(sqlState: string, statements: readonly string[]): readonly HostileStatement[] {
   return statements.map((sql) => ({ sql, answer: { refused: sqlState } }));
@@ -222,6 +224,7 @@ const ROWS = [
     "INSERT INTO {audit} (id, action, user_agent) VALUES ('evil', 'X', repeat('x', 2000000000))",
   ]),
   ...refused('22021', ["INSERT INTO {audit} (id, action) VALUES (E'evil\\x00', 'X')"]),
+  ...refused(INTEGRITY, ["UPDATE {number} = 'NaN'"]),
   ...harmless('The id is taken, so nothing is inserted and no head moves', [
     "INSERT INTO {audit} (id, action) VALUES ('hostile-1', 'evil') ON CONFLICT DO NOTHING",
     `MERGE INTO {audit} USING (VALUES ('hostile-1')) AS it (id) ON {audit}.id = it.id
