@@ -207,6 +207,34 @@ describe('what waits for a second factor', () => {
     });
   });
 
+  it('is judged again under the lock, because a factor may have been enabled in the meantime', async () => {
+    const auth = open();
+    const { userId } = await givenVerifiedUser(auth);
+    const late: Auth = {
+      ...auth,
+      // Enables SMS as soon as the first decision has read that no factor is enabled.
+      prisma: new Proxy(auth.prisma, {
+        get: (prisma, key) =>
+          key !== 'mFASettings'
+            ? Reflect.get(prisma, key)
+            : {
+                findUnique: async (where: Parameters<typeof prisma.mFASettings.findUnique>[0]) => {
+                  const found = await prisma.mFASettings.findUnique(where);
+                  await db().admin(
+                    `INSERT INTO mfa_settings (id, user_id, sms_enabled, phone_number) VALUES ($1, $1, true, '${PHONE}')`,
+                    [userId],
+                  );
+                  return found;
+                },
+              },
+      }),
+    };
+
+    await expect(
+      changePassword(late, { userId, currentPassword: PASSWORD, newPassword: 'five quite unrelated words' }),
+    ).rejects.toMatchObject({ code: 'AUTH.PROOF_REQUIRED', meta: { accepts: ['sms', 'recovery'] } });
+  });
+
   describe('ends', () => {
     /** SMS is enabled, and a challenge, a sign-in code, a code for another number and an enrollment wait. */
     async function givenAllPending(auth: Auth) {
