@@ -8,7 +8,7 @@ import { findSentCode, withFactor } from './factor/factor';
 import { type AnyFactor, type Channel, channelInput, digitsInput } from './factor/one-time-code';
 import { type Proof, proofInput, withProof } from './factor/proof';
 import { recoveryCodeInput, replaceRecoveryCodes } from './factor/recovery-codes';
-import { type Device, deviceInput, tokenInput } from './input';
+import { type Device, deviceInput, isSameEmail, tokenInput } from './input';
 import { openSession, type SignedIn } from './session/session';
 import { readToken, takeToken } from './session/tokens';
 
@@ -86,7 +86,7 @@ export async function confirmChannel(
     auth,
     { userId, factor: channel, code, purpose: 'enable', device },
     async ({ tx, account, at }) => {
-      if (channel === 'email' && sentTo !== account.email) throw codeInvalid(channel);
+      if (channel === 'email' && !isSameEmail(sentTo ?? '', account.email)) throw codeInvalid(channel);
       const on = channel === 'sms' ? { smsEnabled: true, phoneNumber: sentTo } : { emailEnabled: true };
       await tx.mFASettings.upsert({
         where: { userId },
