@@ -962,8 +962,12 @@ $$;
 CREATE FUNCTION public.username_skeleton(p_username text) RETURNS text
     LANGUAGE plpgsql IMMUTABLE STRICT PARALLEL SAFE
     SET search_path TO 'pg_catalog', 'public'
-    AS $$
+    AS $_$
 BEGIN
+  -- Most usernames are ASCII, of which the map changes three characters.
+  IF "p_username" ~ '^[ -~]*$' THEN
+    RETURN replace(translate(lower("p_username"), '01', 'ol'), 'm', 'rn');
+  END IF;
   RETURN (
     SELECT normalize(string_agg(coalesce('{
       "0":"o","1":"l","m":"rn","\u00e6":"ae","\u00f0":"\u2202\u0335","\u00f8":"o\u0338","\u00fe":"p","\u0111":"d\u0335",
@@ -1340,7 +1344,7 @@ BEGIN
     FROM string_to_table(normalize(lower("p_username"), NFD), NULL) WITH ORDINALITY AS "letters" ("letter", "place")
   );
 END
-$$;
+$_$;
 
 -- Name: withdraw_message(text, text[]); Type: FUNCTION
 CREATE FUNCTION public.withdraw_message(p_kind text, p_recipients text[]) RETURNS void
