@@ -8,12 +8,8 @@ import { withCodes } from './factor/factor';
 import { type AnyFactor, type Channel, channelInput, digitsInput } from './factor/one-time-code';
 import { type Proof, proofInput, withProof } from './factor/proof';
 import { recoveryCodeInput, replaceRecoveryCodes } from './factor/recovery-codes';
-<<<<<<< HEAD
 import { findSentCode } from './factor/sent-code';
 import { type Device, deviceInput, tokenInput } from './input';
-=======
-import { type Device, deviceInput, isSameEmail, tokenInput } from './input';
->>>>>>> n
 import { openSession, type SignedIn } from './session/session';
 import { readToken, takeToken } from './session/tokens';
 
@@ -95,7 +91,6 @@ export async function confirmChannel(
 ): Promise<{ readonly recoveryCodes: readonly string[] }> {
   const { userId, channel, code, proof, device } = readInput(channelConfirmation, input);
   let sentTo: string | null = null;
-<<<<<<< HEAD
   const find = async () => {
     const sent = await findSentCode(auth, { userId, channel, purpose: 'enable', challengeId: null }, code);
     sentTo = sent?.sentTo ?? null;
@@ -114,30 +109,6 @@ export async function confirmChannel(
     await writeAudit(tx, { ...about(userId, device), action: 'MFA_ENABLED', details: { factor: channel } });
     return { recoveryCodes };
   });
-=======
-  return withFactor(
-    auth,
-    { userId, factor: channel, code, purpose: 'enable', device },
-    async ({ tx, account, at }) => {
-      if (channel === 'email' && !isSameEmail(sentTo ?? '', account.email)) throw codeInvalid(channel);
-      const on = channel === 'sms' ? { smsEnabled: true, phoneNumber: sentTo } : { emailEnabled: true };
-      await tx.mFASettings.upsert({
-        where: { userId },
-        create: { userId, ...on, createdAt: at, updatedAt: at },
-        update: { ...on, updatedAt: at },
-      });
-      const unused = await tx.recoveryCode.count({ where: { userId, usedAt: null } });
-      const recoveryCodes = unused === 0 ? await replaceRecoveryCodes(tx, { userId, at }) : [];
-      await writeAudit(tx, { ...about(userId, device), action: 'MFA_ENABLED', details: { factor: channel } });
-      return { recoveryCodes };
-    },
-    async () => {
-      const sent = await findSentCode(auth, { userId, channel, purpose: 'enable', code });
-      sentTo = sent?.sentTo ?? null;
-      return sent?.take ?? null;
-    },
-  );
->>>>>>> n
 }
 
 /**
