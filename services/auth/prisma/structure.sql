@@ -1961,7 +1961,7 @@ CREATE TRIGGER tokens_time_stays BEFORE UPDATE OF created_at, expires_at, family
 CREATE TRIGGER tokens_used_in_time BEFORE UPDATE OF used_at ON public.tokens FOR EACH ROW WHEN (((old.used_at IS NULL) AND (new.used_at IS NOT NULL) AND (old.expires_at <= public.database_time()))) EXECUTE FUNCTION public.refuse_factor_change('token_expired');
 
 -- Name: users users_address_ends_pending; Type: TRIGGER
-CREATE TRIGGER users_address_ends_pending AFTER UPDATE OF email ON public.users FOR EACH ROW WHEN (((new.email)::text <> (old.email)::text)) EXECUTE FUNCTION public.end_pending_factors('id', '{mfa_challenge,password_reset,invitation}');
+CREATE TRIGGER users_address_ends_pending AFTER UPDATE OF email ON public.users FOR EACH ROW WHEN ((lower((new.email)::text) <> lower((old.email)::text))) EXECUTE FUNCTION public.end_pending_factors('id', '{mfa_challenge,password_reset,invitation}');
 
 -- Name: users users_change_ends_pending; Type: TRIGGER
 CREATE TRIGGER users_change_ends_pending AFTER UPDATE OF password_hash, is_active, deleted_at ON public.users FOR EACH ROW WHEN (((((new.password_hash)::text IS DISTINCT FROM (old.password_hash)::text) OR (new.is_active IS DISTINCT FROM old.is_active)) OR (new.deleted_at IS DISTINCT FROM old.deleted_at))) EXECUTE FUNCTION public.end_pending_factors('id', '{mfa_challenge}');
