@@ -103,7 +103,7 @@ async function givenAccounts(url) {
   const { openAuth, register } = require('@azora/auth');
   const auth = openAuth({ url });
   const accounts = Array.from({ length: CLIENTS }, async (_, number) => {
-    const [email, password] = [`bench-${number}@example.com`, `bench of azora ${number}`];
+    const [email, password] = [`bench-${number}@example.com`, `four unrelated words ${number}`];
     const { userId } = await register(auth, { email, password });
     return { userId, email, password };
   });

@@ -18,6 +18,8 @@ const WRONG: readonly (readonly [what: string, pattern: RegExp])[] = [
   ['a regular expression that ignores case', /\bemail\b[^;\n]{0,20}~\*/],
   ['a filter of Prisma on an address', /\bemail:\s*\{\s*(equals|contains|startsWith|endsWith|in)\b/],
   ['an address in a where of Prisma', /where:\s*\{[^}]*\bemail\b[^}]*\}/],
+  ['<> without lower()', /\bemail"?\s*<>|<>\s*(?!lower)[\w".]*\bemail\b/],
+  ['= of two addresses without lower()', /(?<!SET "?email"? )=\s*"?\w+"?\."?email\b/],
   ['= without lower()', /(?<!lower\()(?<![\w"])"?(\w+"?\."?)?email"?(::text)?\s*(=|<>|IN\b)\s*(\$|:|\(|')/],
 ];
 
@@ -42,6 +44,8 @@ describe('addresses', () => {
     "prisma.user.findFirst({ where: { email: { equals: email, mode: 'insensitive' } } })",
     'prisma.user.findFirst({ where: { orgId, email } })',
     "SELECT id FROM users WHERE email ~* 'ada'",
+    'WHEN (NEW."email" <> OLD."email")',
+    'WHERE "code"."sent_to" = "owner"."email"',
   ])('are not compared as in %s', (code) => {
     expect(WRONG.some(([, pattern]) => pattern.test(code))).toBe(true);
   });
@@ -49,6 +53,8 @@ describe('addresses', () => {
   it.each([
     'WHERE lower(users.email) = $1',
     'WHERE lower("email") = "p_email"',
+    'WHEN (lower(NEW."email") <> lower(OLD."email"))',
+    'UPDATE tokens SET "email" = "owner"."email" FROM users AS owner',
     "UPDATE users SET email = concat('a', id)",
   ])('may be compared as in %s', (code) => {
     expect(WRONG.filter(([, pattern]) => pattern.test(code))).toEqual([]);

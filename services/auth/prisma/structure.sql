@@ -962,8 +962,12 @@ $$;
 CREATE FUNCTION public.username_skeleton(p_username text) RETURNS text
     LANGUAGE plpgsql IMMUTABLE STRICT PARALLEL SAFE
     SET search_path TO 'pg_catalog', 'public'
-    AS $$
+    AS $_$
 BEGIN
+  -- Most usernames are ASCII, of which the map changes three characters.
+  IF "p_username" ~ '^[ -~]*$' THEN
+    RETURN replace(translate(lower("p_username"), '01', 'ol'), 'm', 'rn');
+  END IF;
   RETURN (
     SELECT normalize(string_agg(coalesce('{
       "0":"o","1":"l","m":"rn","\u00e6":"ae","\u00f0":"\u2202\u0335","\u00f8":"o\u0338","\u00fe":"p","\u0111":"d\u0335",
@@ -1340,7 +1344,7 @@ BEGIN
     FROM string_to_table(normalize(lower("p_username"), NFD), NULL) WITH ORDINALITY AS "letters" ("letter", "place")
   );
 END
-$$;
+$_$;
 
 -- Name: withdraw_message(text, text[]); Type: FUNCTION
 CREATE FUNCTION public.withdraw_message(p_kind text, p_recipients text[]) RETURNS void
@@ -1957,7 +1961,7 @@ CREATE TRIGGER tokens_time_stays BEFORE UPDATE OF created_at, expires_at, family
 CREATE TRIGGER tokens_used_in_time BEFORE UPDATE OF used_at ON public.tokens FOR EACH ROW WHEN (((old.used_at IS NULL) AND (new.used_at IS NOT NULL) AND (old.expires_at <= public.database_time()))) EXECUTE FUNCTION public.refuse_factor_change('token_expired');
 
 -- Name: users users_address_ends_pending; Type: TRIGGER
-CREATE TRIGGER users_address_ends_pending AFTER UPDATE OF email ON public.users FOR EACH ROW WHEN (((new.email)::text <> (old.email)::text)) EXECUTE FUNCTION public.end_pending_factors('id', '{mfa_challenge,password_reset,invitation}');
+CREATE TRIGGER users_address_ends_pending AFTER UPDATE OF email ON public.users FOR EACH ROW WHEN ((lower((new.email)::text) <> lower((old.email)::text))) EXECUTE FUNCTION public.end_pending_factors('id', '{mfa_challenge,password_reset,invitation}');
 
 -- Name: users users_change_ends_pending; Type: TRIGGER
 CREATE TRIGGER users_change_ends_pending AFTER UPDATE OF password_hash, is_active, deleted_at ON public.users FOR EACH ROW WHEN (((((new.password_hash)::text IS DISTINCT FROM (old.password_hash)::text) OR (new.is_active IS DISTINCT FROM old.is_active)) OR (new.deleted_at IS DISTINCT FROM old.deleted_at))) EXECUTE FUNCTION public.end_pending_factors('id', '{mfa_challenge}');

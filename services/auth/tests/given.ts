@@ -73,10 +73,13 @@ export async function actionsOf(db: TestDatabase, userId: string | null): Promis
   return rows.map(({ action }) => action);
 }
 
-/** Inserts audit entries 1 to `count` about a new user, whose id it returns; the ids of the entries end in their numbers. */
+/**
+ * Inserts audit entries 1 to `count` about a new user, whose id it returns; the ids of the entries end in their numbers. The
+ * administrator inserts them, because the database dates the entries of the app role.
+ */
 export async function givenChain(db: TestDatabase, count: number, daysAgo = 0): Promise<string> {
   const userId = `user-${randomUUID()}`;
-  await db.app(
+  await db.admin(
     `INSERT INTO audit_log (id, user_id, action, details, timestamp)
      SELECT $1 || '-' || n, $1, 'USER_LOGIN', jsonb_build_object('n', n), now() - $3 * interval '1 day'
      FROM generate_series(1, $2) AS n`,

@@ -271,7 +271,7 @@ describe('the auth schema', () => {
   );
 
   it('lets the administrator prune entries that are older than 90 days', async () => {
-    await db().app(audit('old', 'user_id, action, timestamp', "'old', 'X', now() - interval '91 days'"));
+    await db().admin(audit('old', 'user_id, action, timestamp', "'old', 'X', now() - interval '91 days'"));
 
     expect(await db().admin("DELETE FROM audit_log WHERE id = 'old' RETURNING id")).toEqual([{ id: 'old' }]);
   });

@@ -6,7 +6,7 @@ import type { Device } from '../input';
 /** What the database decided about an attempt, under the lock on the account that counts the attempt. */
 export interface Judgement {
   readonly outcome: string;
-  /** The end of the lock, if the outcome is what is locked. */
+  /** The end of the lock, if the outcome names one. */
   readonly until: Date | null;
 }
 

@@ -116,7 +116,7 @@ CREATE TRIGGER "users_change_ends_pending" AFTER UPDATE OF "password_hash", "is_
   EXECUTE FUNCTION "end_pending_factors"('id', '{mfa_challenge}');
 -- Another person may read the messages to the old address.
 CREATE TRIGGER "users_address_ends_pending" AFTER UPDATE OF "email" ON "users" FOR EACH ROW
-  WHEN (NEW."email" <> OLD."email")
+  WHEN (lower(NEW."email") <> lower(OLD."email"))
   EXECUTE FUNCTION "end_pending_factors"('id', '{mfa_challenge,password_reset,invitation}');
 
 -- Uses up a code that was sent, if it still has its authority: nothing ended it, it was sent to the present number or address

@@ -14,6 +14,10 @@ SET LOCAL lock_timeout = '5s';
 CREATE FUNCTION "username_skeleton"("p_username" text) RETURNS text
 LANGUAGE plpgsql IMMUTABLE STRICT PARALLEL SAFE SET search_path = pg_catalog, public AS $$
 BEGIN
+  -- Most usernames are ASCII, of which the map changes three characters.
+  IF "p_username" ~ '^[ -~]*$' THEN
+    RETURN replace(translate(lower("p_username"), '01', 'ol'), 'm', 'rn');
+  END IF;
   RETURN (
     SELECT normalize(string_agg(coalesce('{
       "0":"o","1":"l","m":"rn","\u00e6":"ae","\u00f0":"\u2202\u0335","\u00f8":"o\u0338","\u00fe":"p","\u0111":"d\u0335",
