@@ -7,7 +7,7 @@ export interface RoleRights {
   readonly database: string;
   /** Options of ALTER ROLE that take powers away, or give the login back. */
   readonly powers: readonly string[];
-  /** The roles of which the app role is a member. */
+  /** The roles that have the app role as a member. */
   readonly memberships: readonly string[];
   /** Rights on the database and on schema public, with `*` where the role may pass them on. */
   readonly appDatabase: readonly string[];
