@@ -5,17 +5,13 @@
 const TOLERANCE = `interval '1 minute'`;
 const NOW = `(SELECT database_time()) + ${TOLERANCE}`;
 
-/** A stake starts and ends with its transactions, is locked for whole days, and accrues between its start and now. */
+/** A stake starts and ends with its transactions, is locked for a day at least, and accrues between its start and now. */
 const STAKE_TIMES = `
   SELECT 'stake.startedAt' AS "check", s.id AS subject, s.started_at AS at,
          date_trunc('milliseconds', t.funded_at) AS earliest, least(t.funded_at, ${NOW}) AS latest
     FROM stakes AS s LEFT JOIN stake_entries AS t ON t.stake_id = s.id
   UNION ALL
-  SELECT 'stake.lockedUntil', id, locked_until, ends_at, ends_at
-    FROM stakes CROSS JOIN LATERAL (
-      SELECT started_at + interval '24 hours'
-        * least(greatest(ceil(extract(epoch FROM locked_until - started_at) / 86400)::float8, 1), 3650) AS ends_at
-    ) AS lock
+  SELECT 'stake.lockedUntil', id, locked_until, started_at + interval '24 hours', NULL FROM stakes
   UNION ALL
   SELECT 'stake.accruedUntil', id, accrued_until, started_at, ${NOW} FROM stakes
   UNION ALL

@@ -60,7 +60,6 @@ describe('reconcile reads the times of the ledger and', () => {
       'active',
       'stake.lockedUntil',
     ],
-    ['a lock of years', 'stakes', "locked_until = started_at + interval '3651 days'", 'active', 'stake.lockedUntil'],
     ['rewards accrued beyond now', 'stakes', "accrued_until = '2099-01-01'", 'active', 'stake.accruedUntil'],
     ['rewards accrued before the start', 'stakes', "accrued_until = '2025-01-01'", 'active', 'stake.accruedUntil'],
     ['another time of a withdrawal', 'stakes', "withdrawn_at = '2026-03-09'", 'withdrawn', 'stake.withdrawnAt'],
