@@ -9,10 +9,14 @@ export const DAY_MS = 86_400_000;
 /** Where the database's time stands at the beginning of a test. */
 export const START = '2026-03-01T12:00:00Z';
 
-/** Opens handles that the surrounding `describe` closes, with the lowest bcrypt cost unless a test sets another. */
+/**
+ * Opens handles that the surrounding `describe` closes, with the lowest bcrypt cost unless a test sets another. Each test
+ * begins without limits from earlier ones.
+ */
 export function useAuth(db: () => TestDatabase): (options?: AuthOptions) => Auth {
   const opened: Auth[] = [];
   afterAll(() => Promise.all(opened.map((auth) => auth.close())));
+  beforeEach(() => db().admin('DELETE FROM message_limits; DELETE FROM sign_in_sources'));
   return (options = {}) => {
     const auth = openAuth({ url: db().url, bcryptCost: 4, ...options });
     opened.push(auth);
