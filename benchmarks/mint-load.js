@@ -1,5 +1,7 @@
 // Run by mint.bench.js as a process of its own, as pgbench is: `node mint-load.js '{"way": "transfer", …}'`.
+const { fork } = require('node:child_process');
 const { randomUUID } = require('node:crypto');
+const { once } = require('node:events');
 const { openMint, transfer, transferMany } = require('@azora/mint');
 const { rateOf } = require('./measure.js');
 
@@ -59,7 +61,15 @@ const WAYS = {
 /** Sessions of one process: the server's limit is 100. */
 const MAX_SESSIONS = 64;
 
-async function main({ way, url, clients, seconds, wallets, merchant, batch, emptyWallet, share }) {
+async function main({ processes, ...load }) {
+  const result = processes === undefined ? await run(load) : await runProcesses(processes, load);
+  console.log(JSON.stringify(result));
+}
+
+async function run(
+  { way, url, clients, seconds, wallets, merchant, batch, emptyWallet, share },
+  start = async () => {},
+) {
   const mint = openMint({ url, pool: { max: Math.min(clients, MAX_SESSIONS) } });
   const rejected = { count: 0 };
   const random = (below) => Math.floor(Math.random() * below);
@@ -69,12 +79,48 @@ async function main({ way, url, clients, seconds, wallets, merchant, batch, empt
   };
   const pairOf = merchant === undefined ? uniform : (client) => [wallets[client], merchant];
   const work = WAYS[way]({ mint, pairOf, batch, emptyWallet, share, rejected, key: randomUUID() });
+  await mint.pool.query('SELECT');
+  await start();
   const { perSecond, done } = await rateOf({ clients, seconds }, work);
   await mint.close();
-  console.log(JSON.stringify({ perSecond, done: done - rejected.count }));
+  return { perSecond, done: done - rejected.count };
 }
 
-main(JSON.parse(process.argv[2])).catch((error) => {
+/** Runs the load in processes that start to send when all of them have connected. */
+async function runProcesses(processes, load) {
+  const children = Array.from({ length: processes }, () =>
+    fork(__filename, { env: { ...process.env, MINT_LOAD: 'child' } }),
+  );
+  const reply = async (child) => {
+    const [message] = await Promise.race([
+      once(child, 'message'),
+      once(child, 'exit').then(() => Promise.reject(new Error('a process of the load ended early'))),
+    ]);
+    return message;
+  };
+  const ready = Promise.all(children.map(reply));
+  for (const child of children) child.send(load);
+  await ready;
+  const results = Promise.all(children.map(reply));
+  for (const child of children) child.send('start');
+  const all = await results;
+  for (const child of children) child.disconnect();
+  const sum = (field) => all.reduce((total, result) => total + result[field], 0);
+  return { perSecond: sum('perSecond'), done: sum('done') };
+}
+
+async function child() {
+  const [load] = await once(process, 'message');
+  const result = await run(load, async () => {
+    const started = once(process, 'message');
+    process.send('ready');
+    await started;
+  });
+  process.send(result);
+}
+
+const entry = process.env.MINT_LOAD === 'child' ? child() : main(JSON.parse(process.argv[2]));
+entry.catch((error) => {
   console.error(error);
   process.exitCode = 1;
 });

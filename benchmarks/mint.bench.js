@@ -4,6 +4,7 @@
 // pgbench's scripts know integers only, so wallets, keys and ids are numbers of 19 digits, about as long as a store's ids.
 // Its statements run as the administrator, because the app role can lock wallets only by a function. They send a constant
 // hash and leave out the checks of the function; the triggers change the balances for them too.
+const { cpuRows } = require('./mint-cpu.js');
 const { pgbench } = require('./pgbench.js');
 const { rateRow, runProgram, takeTurns } = require('./measure.js');
 const { withServiceDatabase } = require('./service-database.js');
@@ -21,6 +22,7 @@ const WALLET_IDS = Array.from({ length: WALLETS }, (_, number) => String(FIRST +
 const MERCHANT = WALLET_IDS[WALLETS - 1];
 const EMPTY_WALLET = String(FIRST + BigInt(WALLETS));
 const MANY_CLIENTS = 128;
+const PROCESSES = 32;
 
 const NEXT_ID = `\\set n :n + 1\n\\set id :first + :client_id * ${CLIENT_NUMBERS} + :n\n`;
 const UNIFORM = `\\set payer random(0, ${WALLETS - 1})
@@ -38,7 +40,7 @@ INSERT INTO transactions (id, type, from_id, to_id, currency, amount, request_ke
   VALUES (:id, 'transfer', :from, :to, 'AZR', 0.01, :id, now()) RETURNING *;
 COMMIT;
 `;
-const FUNCTION = `SELECT * FROM transfer_money(:id, '${'0'.repeat(64)}', :id, :from, :to, 0.01, NULL, now());\n`;
+const FUNCTION = `SELECT * FROM transfer_money(:id, '${'0'.repeat(64)}', :id, :from, :to, 0.01, NULL);\n`;
 
 exports.run = ({ runs, seconds = 5, ...context }) =>
   withServiceDatabase(context, 'mint', async (urls) => {
@@ -46,9 +48,14 @@ exports.run = ({ runs, seconds = 5, ...context }) =>
     try {
       const rows = [];
       for (const clients of [8, 32]) rows.push(...(await uniformTransfers({ urls, ledger, runs, seconds, clients })));
+      rows.push(...(await manyProcesses({ urls, ledger, runs, seconds })));
       rows.push(...(await hotWallet({ urls, ledger, runs, seconds })));
       rows.push(...(await batches({ urls, ledger, runs, seconds })));
       rows.push(...(await rejections({ urls, ledger, runs, seconds })));
+      const { tidy, countMade } = ledger;
+      await tidy();
+      rows.push(...(await cpuRows({ server: context.url, app: urls.app, wallets: WALLET_IDS, count: countMade })));
+      await ledger.reconcile();
       return [...rows, ledger.summary()];
     } finally {
       await ledger.close();
@@ -74,6 +81,23 @@ async function uniformTransfers({ urls, ledger, runs, seconds, clients }) {
     ...againstPgbench(what, rates),
     rateRow(what, rates.ours, rates.prisma, 'an interactive transaction of Prisma', '≥ 5'),
   ];
+}
+
+/** Processes with one client each: their transfers meet only in the database. */
+async function manyProcesses({ urls, ledger, runs, seconds }) {
+  const load = { processes: PROCESSES, clients: 1, seconds, wallets: WALLET_IDS };
+  const script = { clients: PROCESSES, seconds, script: NEXT_ID + UNIFORM + STATEMENTS };
+  const rates = await takeTurns(
+    runs,
+    {
+      ours: () => ledger.count(runProgram('mint-load.js', { ...load, way: 'transfer', url: urls.app })),
+      statements: () => ledger.count(pgbench(urls.admin, { ...script, variables: ledger.numbers() })),
+    },
+    ledger.tidy,
+  );
+  await ledger.reconcile();
+  const what = `mint.transfer, ${PROCESSES} processes of one client`;
+  return [rateRow(what, rates.ours, rates.statements, 'pgbench, the statements one by one', '≥ 1.0')];
 }
 
 async function hotWallet({ urls, ledger, runs, seconds }) {
@@ -136,7 +160,9 @@ async function openLedger({ app, admin }) {
   // reconcile reads the whole ledger, which can take long.
   const mint = openMint({ url: app, pool: { statementTimeoutMs: RECONCILE_MS }, slowQueryMs: RECONCILE_MS });
   let [made, started, reconciled] = [0, 0n, 0];
-  await givenWallets(mint, issue);
+  await withClient(administrator, givenWallets);
+  // One after the other: all of them lock the treasury.
+  for (const to of WALLET_IDS) await issue(mint, { to, amount: '1000000', idempotencyKey: `welcome-${to}` });
   return {
     close: () => mint.close(),
     /** The first key and id for a run of pgbench. */
@@ -148,6 +174,9 @@ async function openLedger({ app, admin }) {
     count: ({ perSecond, done }, transfers = 1) => {
       made += done * transfers;
       return perSecond * transfers;
+    },
+    countMade: (transfers) => {
+      made += transfers;
     },
     /** Each run starts without work for the server that is left from the previous one. */
     tidy: () =>
@@ -174,11 +203,10 @@ async function openLedger({ app, admin }) {
   };
 }
 
-async function givenWallets(mint, issue) {
-  await mint.pool.query(
+/** The app role cannot insert wallets. */
+async function givenWallets(client) {
+  await client.query(
     `INSERT INTO wallets (id, user_id, currency) SELECT id, 'user-' || id, 'AZR' FROM unnest($1::text[]) AS id`,
     [[...WALLET_IDS, EMPTY_WALLET]],
   );
-  // One after the other: all of them lock the treasury.
-  for (const to of WALLET_IDS) await issue(mint, { to, amount: '1000000', idempotencyKey: `welcome-${to}` });
 }

@@ -3,9 +3,9 @@ import { cursorInput, microsOf, pageOf, timeOfMicros } from '@azora/db-core/pagi
 import { z } from 'zod';
 import type { Mint } from './client';
 import { readInput, walletNotFound } from './errors';
-import { $Enums, Prisma, type Transaction, type TransactionType } from './generated/client';
+import { $Enums, Prisma, type TransactionType } from './generated/client';
 import { timeInput } from './input';
-import { type TransactionRow, transactionOf } from './rows';
+import { type Transaction, type TransactionRow, transactionOf } from './rows';
 
 const MAX_ENTRIES = 200;
 const DEFAULT_ENTRIES = 50;

@@ -4,9 +4,9 @@ import { idInput } from '@azora/db-core/input';
 import { z } from 'zod';
 import type { Mint } from './client';
 import { holdNotFound, readInput } from './errors';
-import { type Hold, Prisma, type Transaction } from './generated/client';
+import { Prisma } from './generated/client';
 import { amountInput, descriptionInput, keyInput, requestHash } from './input';
-import { onlyRow, type Row, type TransactionRow, transactionOf } from './rows';
+import { type Hold, onlyRow, type Row, type Transaction, type TransactionRow, transactionOf } from './rows';
 
 /** The number of holds that one call of releaseExpired releases. */
 const MAX_RELEASED = 10_000;

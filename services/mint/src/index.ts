@@ -1,15 +1,10 @@
+export { type Anchor, type AnchorPage, type ListAnchorsInput, listAnchors } from './anchors.store';
 export { type Mint, type MintTransaction, openMint } from './client';
 export { MINT_ERROR_CODES, type MintErrorCode } from './errors';
 export {
   $Enums,
-  type EconomicMetrics,
-  type Hold,
   type MiningActivity,
-  type MiningRecord,
   Prisma,
-  type Stake,
-  type Transaction,
-  type Wallet,
 } from './generated/client';
 export { type BalanceAtInput, balanceAt, type HistoryInput, type HistoryPage, history } from './history.store';
 export {
@@ -42,7 +37,8 @@ export {
   type StakingRewardInput,
   stakingReward,
 } from './rates';
-export { type Difference, reconcile } from './reconcile.store';
+export { type Difference, type ReconcileInput, reconcile } from './reconcile.store';
+export type { EconomicMetrics, Hold, MiningRecord, Stake, Transaction, Wallet } from './rows';
 export {
   type AccruedRewards,
   type AccrueRewardsInput,

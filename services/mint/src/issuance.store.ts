@@ -4,9 +4,8 @@ import { idInput } from '@azora/db-core/input';
 import { z } from 'zod';
 import type { Mint } from './client';
 import { readInput } from './errors';
-import type { Transaction } from './generated/client';
 import { amountInput, descriptionInput, keyInput, requestHash } from './input';
-import { onlyRow, type TransactionRow, transactionOf } from './rows';
+import { onlyRow, type Transaction, type TransactionRow, transactionOf } from './rows';
 
 export interface MintInput {
   /** The receiving wallet, of a user. */

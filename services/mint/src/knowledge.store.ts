@@ -4,11 +4,11 @@ import { idInput, textInput } from '@azora/db-core/input';
 import { z } from 'zod';
 import type { Mint } from './client';
 import { readInput } from './errors';
-import { $Enums, type MiningActivity, type MiningRecord, Prisma } from './generated/client';
+import { $Enums, type MiningActivity, Prisma } from './generated/client';
 import { keyInput, requestHash } from './input';
 import { KNOWLEDGE_SCHEDULE } from './knowledge-schedule';
 import { type FractionInput, fractionInput } from './rates';
-import { onlyRow, type Row } from './rows';
+import { type MiningRecord, onlyRow, type Row } from './rows';
 
 /** Characters or bytes of a proof. For a longer document the caller can submit a hash. */
 const MAX_PROOF_LENGTH = 1_000_000;

@@ -2,9 +2,9 @@ import { newId } from '@azora/db-core';
 import { z } from 'zod';
 import type { Mint } from './client';
 import { readInput } from './errors';
-import { type EconomicMetrics, Prisma } from './generated/client';
+import { Prisma } from './generated/client';
 import { timeInput } from './input';
-import { onlyRow, type Row } from './rows';
+import { type EconomicMetrics, onlyRow, type Row } from './rows';
 
 export interface SnapshotMetricsInput {
   /** The time that the snapshot describes, from 2000 to the present; now when absent. */

@@ -1,16 +1,18 @@
+import { type Anchor, findRewritten } from './anchors.store';
 import type { Mint } from './client';
 import { Prisma } from './generated/client';
+import { CHAINS, HISTORY_CHECKS } from './reconcile-history';
 import { TIMES } from './reconcile-times';
 
 /** A value that the ledger stores and the value that its entries add up to. */
 export interface Difference {
   /** The name of the check, such as `wallet.balance`; services/mint/README.md lists them. */
   readonly check: string;
-  /** The id of the wallet, stake or hold, the key of the request, or the currency. */
+  /** The id of the row, the key of the request, or the currency. */
   readonly subject: string;
-  /** The sum of the entries; a count in the checks of a request; seconds since 1970 in the checks of a time. */
+  /** The sum of the entries, or a count; seconds since 1970 in the checks of a time; 1 in the checks of the history. */
   readonly expected: Prisma.Decimal;
-  /** The stored value. */
+  /** The stored value, or a count; 0 in the checks of the history, for a row or a chain that differs or is missing. */
   readonly found: Prisma.Decimal;
   /** found minus expected. */
   readonly difference: Prisma.Decimal;
@@ -88,25 +90,41 @@ const RECONCILE = `
     SELECT stake_id, sum(amount) FILTER (WHERE type = 'stake') AS filled, sum(amount) FILTER (WHERE type = 'unstake') AS emptied,
            sum(amount) FILTER (WHERE type = 'staking_reward') AS rewarded
     FROM transactions WHERE stake_id IS NOT NULL GROUP BY stake_id
+  ), chains AS (
+    ${CHAINS}
   )
   SELECT "check", subject, expected, found, found - expected AS difference
-  FROM (${WALLETS} UNION ALL ${STAKES} UNION ALL ${MINING} UNION ALL ${REQUESTS} UNION ALL (${TIMES})) AS compared
+  FROM (
+    ${WALLETS} UNION ALL ${STAKES} UNION ALL ${MINING} UNION ALL ${REQUESTS} UNION ALL ${HISTORY_CHECKS} UNION ALL (${TIMES})
+  ) AS compared
   WHERE found IS DISTINCT FROM expected
   ORDER BY "check", subject`;
 
 type DifferenceRow = { readonly [Field in keyof Difference]: string };
 
+export interface ReconcileInput {
+  /** The ends of chains that `listAnchors` returned at an earlier time and that were kept outside the database. */
+  readonly anchors?: Iterable<Anchor> | AsyncIterable<Anchor>;
+}
+
 /**
- * Recomputes balances, stakes, holds, mining totals and requests from their entries and returns the differences: none in a
- * consistent ledger. It reads every table; for a large ledger open the store with a larger `pool.statementTimeoutMs`.
+ * Recomputes balances, stakes, holds, mining totals, requests, hashes and chains from the rows of the ledger and returns the
+ * differences: none in a consistent ledger. A row that was changed, added or removed past the triggers is named. A history
+ * that was rewritten with matching hashes differs from anchors only. It reads every table; for a large ledger open the
+ * store with a larger `pool.statementTimeoutMs`.
+ * @throws {SuiteError} `MINT.INVALID_INPUT` for a wrong anchor
  */
-export async function reconcile(mint: Mint): Promise<readonly Difference[]> {
+export async function reconcile(mint: Mint, { anchors = [] }: ReconcileInput = {}): Promise<readonly Difference[]> {
   const rows = await mint.query<DifferenceRow>({ text: RECONCILE, values: [] });
-  return rows.map(({ check, subject, expected, found, difference }) => ({
+  const differences = rows.map(({ check, subject, expected, found, difference }) => ({
     check,
     subject,
     expected: new Prisma.Decimal(expected),
     found: new Prisma.Decimal(found),
     difference: new Prisma.Decimal(difference),
   }));
+  const [one, none, less] = [new Prisma.Decimal(1), new Prisma.Decimal(0), new Prisma.Decimal(-1)];
+  for (const subject of await findRewritten(mint, anchors))
+    differences.push({ check: 'wallet.anchor', subject, expected: one, found: none, difference: less });
+  return differences;
 }

@@ -1,4 +1,25 @@
-import { Prisma, type Transaction } from './generated/client';
+import { Prisma } from './generated/client';
+
+/** Columns that only the chains need: no result of the store has them. */
+type ChainColumn =
+  | 'seq'
+  | 'hash'
+  | 'entries'
+  | 'lastSeq'
+  | 'chain'
+  | 'resolvedKey'
+  | 'resolvedSeq'
+  | 'resolvedHash'
+  | 'stateHash'
+  | 'decidedSeq'
+  | 'decidedHash';
+
+export type Wallet = Omit<Prisma.WalletModel, ChainColumn>;
+export type Transaction = Omit<Prisma.TransactionModel, ChainColumn>;
+export type Hold = Omit<Prisma.HoldModel, ChainColumn>;
+export type Stake = Omit<Prisma.StakeModel, ChainColumn>;
+export type MiningRecord = Omit<Prisma.MiningRecordModel, ChainColumn | 'requestKey'>;
+export type EconomicMetrics = Omit<Prisma.EconomicMetricsModel, ChainColumn>;
 
 /** A row of a model as `pg` returns it: with the names of columns, and numeric as text. */
 export type Row<Model> = {

@@ -4,10 +4,10 @@ import { idInput } from '@azora/db-core/input';
 import { z } from 'zod';
 import type { Mint } from './client';
 import { readInput, stakeNotFound } from './errors';
-import { Prisma, type Stake, type Transaction } from './generated/client';
+import { Prisma } from './generated/client';
 import { amountInput, keyInput, requestHash, timeInput } from './input';
 import { type FractionInput, fractionInput } from './rates';
-import { onlyRow, type Row, type TransactionRow, transactionOf } from './rows';
+import { onlyRow, type Row, type Stake, type Transaction, type TransactionRow, transactionOf } from './rows';
 
 const RATE_PLACES = 6;
 

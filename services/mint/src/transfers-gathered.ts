@@ -1,8 +1,7 @@
 import { type Store, SuiteError } from '@azora/db-core';
 import DataLoader from 'dataloader';
 import { errorOfRule } from './errors';
-import type { Transaction } from './generated/client';
-import { onlyRow, type TransactionRow, transactionOf } from './rows';
+import { onlyRow, type Transaction, type TransactionRow, transactionOf } from './rows';
 
 /** A transfer whose input was checked, with its id. */
 export interface TransferRequest {
@@ -115,8 +114,7 @@ async function makeTogether(
   const outcomes = new Map<TransferRequest, Outcome>();
   try {
     const rows = await store.query<OutcomeRow>({
-      text: `SELECT key, rule, facts, (made).*
-        FROM transfer_each($1, $2, $3, $4, $5, $6, $7, array_fill(database_time(), ARRAY[cardinality($1::text[])]))`,
+      text: 'SELECT key, rule, facts, (made).* FROM transfer_each($1, $2, $3, $4, $5, $6, $7)',
       values: [
         column('key'),
         column('hash'),
@@ -147,7 +145,7 @@ function outcomeOf(row: OutcomeRow): Outcome {
 async function makeAlone(store: Queries, request: TransferRequest): Promise<Transaction> {
   const { key, hash, id, from, to, amount, description } = request;
   const rows = await store.query<TransactionRow>({
-    text: 'SELECT * FROM transfer_money($1, $2, $3, $4, $5, $6, $7, database_time())',
+    text: 'SELECT * FROM transfer_money($1, $2, $3, $4, $5, $6, $7)',
     values: [key, hash, id, from, to, amount, description],
   });
   return transactionOf(onlyRow(rows));

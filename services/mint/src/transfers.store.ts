@@ -4,9 +4,8 @@ import { idInput } from '@azora/db-core/input';
 import { z } from 'zod';
 import type { Mint } from './client';
 import { readInput } from './errors';
-import type { Transaction } from './generated/client';
 import { amountInput, descriptionInput, keyInput, requestHash } from './input';
-import { type TransactionRow, transactionOf } from './rows';
+import { type Transaction, type TransactionRow, transactionOf } from './rows';
 
 /** The maximum of one call of transferMany: it bounds the time for which the wallets are locked. */
 const MAX_TRANSFERS = 1_000;
@@ -58,7 +57,7 @@ export async function transfer(mint: Mint, input: TransferInput): Promise<Transa
 export async function transferMany(mint: Mint, input: TransferManyInput): Promise<readonly Transaction[]> {
   const { idempotencyKey, transfers } = readInput(transferManyInput, input);
   const rows = await mint.query<TransactionRow>({
-    text: 'SELECT * FROM transfer_many($1, $2, $3, $4, $5, $6, $7, database_time())',
+    text: 'SELECT * FROM transfer_many($1, $2, $3, $4, $5, $6, $7)',
     values: [
       idempotencyKey,
       requestHash({ transfers }),

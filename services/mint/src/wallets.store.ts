@@ -3,9 +3,9 @@ import { idInput } from '@azora/db-core/input';
 import { z } from 'zod';
 import type { Mint } from './client';
 import { readInput, walletNotFound } from './errors';
-import { type Currency, Prisma, type Wallet } from './generated/client';
+import { type Currency, Prisma } from './generated/client';
 import { currencyInput, walletInput } from './input';
-import { onlyRow, type Row } from './rows';
+import { onlyRow, type Row, type Wallet } from './rows';
 
 export interface OpenWalletInput {
   /** An auth.User. */

@@ -92,8 +92,8 @@ describe('the app role with its own SQL', () => {
       const before = await dump(db());
       const start = "repeat('a', 64)";
       const calls = [
-        `transfer_money('f', ${start}, 'f', '${wallet}', 'thief', ${amount}, NULL, now())`,
-        `transfer_many('f', ${start}, ARRAY['f'], ARRAY['${wallet}'], ARRAY['thief'], ARRAY[${amount}]::numeric[], ARRAY[NULL], now())`,
+        `transfer_money('f', ${start}, 'f', '${wallet}', 'thief', ${amount}, NULL)`,
+        `transfer_many('f', ${start}, ARRAY['f'], ARRAY['${wallet}'], ARRAY['thief'], ARRAY[${amount}]::numeric[], ARRAY[NULL])`,
         `issue_money('f', ${start}, 'f', 'mint', 'thief', ${amount}, NULL)`,
         `hold_money('f', ${start}, 'f', '${wallet}', NULL, ${amount}, NULL, '1 day')`,
       ];
@@ -120,7 +120,7 @@ describe('the app role with its own SQL', () => {
     await db().app('CREATE TEMP TABLE wallets AS SELECT * FROM public.wallets');
     await db().app("UPDATE pg_temp.wallets SET balance = 1000000 WHERE id = 'thief'");
     await db().app('CREATE TEMP TABLE requests AS SELECT * FROM public.requests');
-    const steal = `SELECT transfer_money('steal', repeat('a', 64), 'steal', 'thief', '${wallet}', 500, NULL, now())`;
+    const steal = `SELECT transfer_money('steal', repeat('a', 64), 'steal', 'thief', '${wallet}', 500, NULL)`;
     await expect(db().app(steal)).rejects.toMatchObject({ message: 'insufficient_funds' });
     await db().app('DROP TABLE pg_temp.wallets, pg_temp.requests');
 

@@ -69,7 +69,7 @@ describe('submitKnowledge', () => {
       createdAt: now,
       updatedAt: now,
     });
-    expect(await given().mint.prisma.miningRecord.findUnique({ where: { id: record.id } })).toEqual(record);
+    expect(await given().mint.prisma.miningRecord.findUnique({ where: { id: record.id } })).toMatchObject(record);
     const paid = await given().mint.prisma.transaction.findUnique({ where: { id: record.transactionId ?? '' } });
     expect(paid).toMatchObject({ type: 'mining', fromId: 'treasury-AZR', toId: walletId, createdAt: now });
     expect(await given().mint.prisma.wallet.findUnique({ where: { id: walletId } })).toMatchObject({

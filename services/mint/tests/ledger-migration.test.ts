@@ -15,7 +15,7 @@ const OLD_ROWS = `
     ('ada', 'user', 'ada', 82, 110, '2025-01-01', '2025-02-01'),
     ('ben', 'user', 'ben', 20, 0, '2025-01-01', '2025-02-01');
   INSERT INTO stakes (id, wallet_id, amount, annual_rate, started_at, locked_until)
-    VALUES ('stake', 'ada', 8, 0.1, '2025-01-03', '9999-01-01');
+    VALUES ('stake', 'ada', 8, 0.1, '2025-01-03', '2026-01-03');
   INSERT INTO transactions (id, type, from_id, to_id, stake_id, amount, idempotency_key, created_at) VALUES
     ('genesis', 'mint', NULL, 'old-treasury', NULL, 1000, 'genesis', '2025-01-01'),
     ('paid', 'reward', 'old-treasury', 'ada', NULL, 100, 'paid', '2025-01-02'),

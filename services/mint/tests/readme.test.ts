@@ -54,10 +54,14 @@ describe('the README of mint', () => {
 
   it('names every error code of the store and every check of reconcile', () => {
     const codes = store.MINT_ERROR_CODES.map((code) => code.replace('MINT.', ''));
-    const source = readFileSync(path.join(repositoryRoot(), 'services/mint/src/reconcile.store.ts'), 'utf8');
-    const checks = [...source.matchAll(/SELECT '([a-z]+\.[a-z]+)'/g)].map(([, check = '']) => check);
+    const checksOf = (file: string) => {
+      const source = readFileSync(path.join(repositoryRoot(), 'services/mint/src', file), 'utf8');
+      return [...source.matchAll(/SELECT '([a-z]+\.[a-z]+)'/g)].map(([, check = '']) => check);
+    };
+    const history = new Set(checksOf('reconcile-history.ts'));
+    const checks = [...checksOf('reconcile.store.ts'), ...history, 'wallet.anchor'];
 
-    expect(checks).toHaveLength(13);
+    expect(checks).toHaveLength(13 + 18 + 1);
     const documented = (name: string) => README.includes(`\`${name}\``) || README.includes(`\`MINT.${name}\``);
     expect([...codes, ...checks].filter((name) => !documented(name))).toEqual([]);
   });

@@ -83,26 +83,40 @@ describe('reconcile', () => {
       () => `DELETE FROM transactions WHERE request_key = 'transfer'`,
       () => [
         'request.transactions transfer -1',
+        'request.unused transfer -1',
+        expect.stringMatching(/^transaction.missing .+ -1$/),
         ...[payer, receiver].sort().map((id) => `wallet.balance ${id} ${id === payer ? '-1' : '1'}`),
+        ...[payer, receiver].sort().map((id) => `wallet.chain ${id} -1`),
+        ...[payer, receiver].sort().map((id) => `wallet.entries ${id} 1`),
       ],
     ],
     [
       'a changed transaction',
       'transactions',
       () => `UPDATE transactions SET amount = 2 WHERE request_key = 'transfer'`,
-      () => [payer, receiver].sort().map((id) => `wallet.balance ${id} ${id === payer ? '1' : '-1'}`),
+      () => [
+        expect.stringMatching(/^transaction.hash .+ -1$/),
+        ...[payer, receiver].sort().map((id) => `wallet.balance ${id} ${id === payer ? '1' : '-1'}`),
+      ],
     ],
     [
       'a changed capture',
       'holds',
       () => `UPDATE holds SET captured_amount = 6 WHERE id = '${holdId}'`,
-      () => [`hold.captured ${holdId} -1`],
+      () => [`hold.captured ${holdId} -1`, `hold.resolution ${holdId} -1`],
     ],
     [
       'a deleted hold',
       'holds',
       () => `DELETE FROM holds WHERE id = '${openHoldId}'`,
-      () => [expect.stringMatching(/^request\.hold hold-\d+ -1$/), `wallet.held ${payer} 2`],
+      () => [
+        `hold.missing ${openHoldId} -1`,
+        expect.stringMatching(/^request\.hold hold-\d+ -1$/),
+        expect.stringMatching(/^request\.unused hold-\d+ -1$/),
+        `wallet.chain ${payer} -1`,
+        `wallet.entries ${payer} 1`,
+        `wallet.held ${payer} 2`,
+      ],
     ],
     [
       'a stake that was enlarged',
@@ -111,6 +125,7 @@ describe('reconcile', () => {
       () => [
         expect.stringMatching(`^stake.accrued ${stakeId} -`),
         `stake.amount ${stakeId} 10`,
+        `stake.hash ${stakeId} -1`,
         'staking.balance staking-AZR -10',
       ],
     ],
@@ -118,7 +133,7 @@ describe('reconcile', () => {
       'rewards without a transaction',
       'stakes',
       () => `UPDATE stakes SET rewards_earned = rewards_earned + 1 WHERE id = '${stakeId}'`,
-      () => [`stake.rewards ${stakeId} 1`],
+      () => [`stake.rewards ${stakeId} 1`, `stake.state ${stakeId} -1`],
     ],
   ])('finds %s and the difference', async (_what, table, sql, expected) => {
     const undo = `CREATE TABLE kept AS TABLE ${table}`;

@@ -206,7 +206,7 @@ describe('concurrent transfers', () => {
         const { rows } = await client.query(
           `SELECT rule, facts, (made).amount FROM unnest($1::text[]) WITH ORDINALITY AS asked (asked_key, place)
            JOIN transfer_each($1, array_fill(repeat('a', 64), ARRAY[cardinality($1)]), $1, $2, $3, $4,
-             array_fill(NULL::text, ARRAY[cardinality($1)]), array_fill(now(), ARRAY[cardinality($1)])) ON key = asked_key
+             array_fill(NULL::text, ARRAY[cardinality($1)])) ON key = asked_key
            ORDER BY place`,
           [keys, batch.map(({ from }) => from), batch.map(({ to }) => to), batch.map(({ amount }) => amount)],
         );
@@ -227,7 +227,7 @@ describe('concurrent transfers', () => {
       for (const [place, { from, to, amount }] of batch.entries()) {
         await client.query('SAVEPOINT one');
         try {
-          const text = "SELECT amount FROM transfer_money($1, repeat('a', 64), $1, $2, $3, $4, NULL, now())";
+          const text = "SELECT amount FROM transfer_money($1, repeat('a', 64), $1, $2, $3, $4, NULL)";
           const { rows } = await client.query(text, [keys[place], from, to, amount]);
           results.push({ rule: null, facts: null, amount: rows[0].amount });
         } catch (error) {
@@ -303,7 +303,7 @@ describe('concurrent transfers', () => {
       const other = await mint.pool.connect();
       await other.query('BEGIN');
       const values = [fresh('key'), 'a'.repeat(64), fresh('id'), from, to, amount];
-      await other.query('SELECT transfer_money($1, $2, $3, $4, $5, $6, NULL, now())', values);
+      await other.query('SELECT transfer_money($1, $2, $3, $4, $5, $6, NULL)', values);
       return async (end: 'COMMIT' | 'ROLLBACK') => {
         await other.query(end);
         other.release();
@@ -396,7 +396,7 @@ describe('concurrent transfers', () => {
 
     const rows = await db().app(`SELECT key, rule, (made).to_id FROM transfer_each(
       ARRAY['${first}', '${second}'], ARRAY[repeat('a', 64), repeat('b', 64)], ARRAY['${first}', '${second}'],
-      ${payers.replaceAll('$a', a)}, ARRAY['${b}', '${b}'], ${amounts}, ARRAY[NULL, NULL], ARRAY[now(), now()])`);
+      ${payers.replaceAll('$a', a)}, ARRAY['${b}', '${b}'], ${amounts}, ARRAY[NULL, NULL])`);
 
     expect(rows).toEqual([
       { key: first, rule: null, to_id: b },

@@ -1,6 +1,6 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { Client } from 'pg';
-import { type Mint, reconcile } from '../../src';
+import { type Anchor, listAnchors, type Mint, reconcile } from '../../src';
 import { unitsOf } from './acknowledged';
 import { codeOf, isLost, isWithoutEffect } from './operations';
 import type { Ledger } from './server';
@@ -55,18 +55,32 @@ async function readOnce(world: World, client: Client): Promise<void> {
   count(world.events, 'sums read');
 }
 
-/** Runs reconcile at regular intervals while the clients work. */
+const ANCHORS_PER_PAGE = 50;
+
+/** Runs reconcile at regular intervals while the clients work, each time with the anchors of all times before. */
 export async function reconcileMeanwhile(world: World, mint: Mint): Promise<void> {
+  const anchors: Anchor[] = [];
   for (let part = 1; part < RECONCILE_INTERVALS; part += 1) {
     while (world.begun < (world.operations * part) / RECONCILE_INTERVALS && !isOver(world)) await sleep(20);
     if (isOver(world)) return;
     try {
-      blameDifferences(world, await reconcile(mint));
+      blameDifferences(world, await reconcile(mint, { anchors }));
       count(world.events, 'reconciled meanwhile');
+      for await (const anchor of anchorsOf(mint)) anchors.push(anchor);
+      count(world.events, 'anchors listed');
     } catch (error) {
       const code = codeOf(error);
       if (!isLost(code) && !isWithoutEffect(code)) blame(world, `reconcile was rejected: ${code}`);
     }
+  }
+}
+
+async function* anchorsOf(mint: Mint): AsyncGenerator<Anchor> {
+  let cursor: string | null | undefined;
+  while (cursor !== null) {
+    const page = await listAnchors(mint, { limit: ANCHORS_PER_PAGE, ...(cursor === undefined ? {} : { cursor }) });
+    yield* page.anchors;
+    cursor = page.nextCursor;
   }
 }
 
