@@ -229,7 +229,7 @@ $$;
 -- Name: end_pending_factors(); Type: FUNCTION
 CREATE FUNCTION public.end_pending_factors() RETURNS trigger
     LANGUAGE plpgsql
-    SET search_path TO 'pg_catalog', 'public'
+    SET search_path TO 'pg_catalog', 'public', 'pg_temp'
     AS $$
 DECLARE
   "account" text := to_jsonb(NEW) ->> TG_ARGV[0];

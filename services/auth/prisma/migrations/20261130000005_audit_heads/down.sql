@@ -3,6 +3,7 @@
 SET LOCAL lock_timeout = '5s';
 
 ALTER FUNCTION "audit_entry_hash"("audit_log") SET search_path = pg_catalog, public;
+ALTER FUNCTION "end_pending_factors"() SET search_path = pg_catalog, public;
 ALTER FUNCTION "check_organization_owner"() RESET search_path;
 ALTER FUNCTION "check_organization_owner_stays"() SET search_path = pg_catalog, public;
 

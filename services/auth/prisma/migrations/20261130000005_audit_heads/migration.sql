@@ -133,3 +133,4 @@ $$;
 ALTER FUNCTION "audit_entry_hash"("audit_log") SET search_path = pg_catalog, public, pg_temp;
 ALTER FUNCTION "check_organization_owner"() SET search_path = pg_catalog, public, pg_temp;
 ALTER FUNCTION "check_organization_owner_stays"() SET search_path = pg_catalog, public, pg_temp;
+ALTER FUNCTION "end_pending_factors"() SET search_path = pg_catalog, public, pg_temp;
