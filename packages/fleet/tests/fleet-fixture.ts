@@ -90,10 +90,11 @@ export async function removeFleets(): Promise<void> {
   for (const { fleet, url } of made.splice(0)) {
     const { root, targets } = fleet;
     await withClient(url, async (client) => {
-      for (const { database, role } of targets) {
-        await dropDatabase(client, database);
-        await client.query(`DROP ROLE IF EXISTS ${quoteIdentifier(role)}`);
-      }
+      // Some tests kill a command, which then leaves scratch databases and copies.
+      const own = 'SELECT datname::text AS name FROM pg_database WHERE starts_with(datname, $1)';
+      const { rows } = await client.query<{ name: string }>(own, [fleet.environment['AZORA_DB_PREFIX']]);
+      for (const { name } of rows) await dropDatabase(client, name);
+      for (const { role } of targets) await client.query(`DROP ROLE IF EXISTS ${quoteIdentifier(role)}`);
     });
     await rm(root, { recursive: true, force: true });
   }
