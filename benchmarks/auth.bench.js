@@ -25,7 +25,7 @@ const REFRESH = `\\set n :n + 1
 \\set session random(${2n * DIGITS}, ${10n * DIGITS - 1n})
 SELECT outcome, user_id AS "userId", session_id AS "sessionId", expires_at AS "expiresAt",
     family_expires_at AS "absoluteExpiresAt"
-  FROM refresh_session(:spent || repeat('0', 48), now(), :id, :fresh || repeat('0', 48), :session || repeat('0', 48),
+  FROM refresh_session(:spent || repeat('0', 48), :id, :fresh || repeat('0', 48), :session || repeat('0', 48),
     604800000::float8 * interval '1 ms', NULL, NULL);
 `;
 
@@ -83,7 +83,7 @@ async function openSessions(client, accounts, first) {
     const id = String(first + BigInt(number) * CLIENT_NUMBERS);
     const values = [userId, id, `${id}${'1'.repeat(48)}`, `${id}${'0'.repeat(48)}`, SESSION_DAYS];
     await client.query(
-      `SELECT open_session($1, now(), $2, $3, $2, $4, $5 * interval '1 day', $5 * interval '1 day', 'password', NULL, NULL)`,
+      `SELECT open_session($1, $2, $3, $2, $4, $5 * interval '1 day', $5 * interval '1 day', 'password', NULL, NULL)`,
       values,
     );
   }

@@ -11,10 +11,15 @@ CREATE TYPE public.token_kind AS ENUM (
     'mfa_challenge'
 );
 
+-- Name: database_time(); Type: FUNCTION
+CREATE FUNCTION public.database_time() RETURNS timestamp with time zone
+    LANGUAGE sql PARALLEL SAFE
+    AS $$ SELECT pg_catalog.clock_timestamp() $$;
+
 -- Name: audit_log; Type: TABLE
 CREATE TABLE public.audit_log (
     id text NOT NULL,
-    "timestamp" timestamp(6) with time zone DEFAULT CURRENT_TIMESTAMP NOT NULL,
+    "timestamp" timestamp(6) with time zone DEFAULT public.database_time() NOT NULL,
     user_id text,
     org_id text,
     action character varying(100) NOT NULL,
@@ -24,7 +29,7 @@ CREATE TABLE public.audit_log (
     metadata jsonb,
     ip_address character varying(45),
     user_agent text,
-    created_at timestamp(6) with time zone DEFAULT CURRENT_TIMESTAMP NOT NULL,
+    created_at timestamp(6) with time zone DEFAULT public.database_time() NOT NULL,
     seq bigint DEFAULT 0 NOT NULL,
     previous_hash character(64) DEFAULT ''::bpchar NOT NULL,
     hash character(64) DEFAULT ''::bpchar NOT NULL,
@@ -48,8 +53,8 @@ CREATE FUNCTION public.audit_entry_hash(entry public.audit_log) RETURNS text
   )::text, 'UTF8')), 'hex')
 $$;
 
--- Name: begin_sign_in(text, timestamp with time zone, integer, interval, interval, interval); Type: FUNCTION
-CREATE FUNCTION public.begin_sign_in(p_email text, p_at timestamp with time zone, p_limit integer, p_window interval, p_lock interval, p_cap interval) RETURNS TABLE(user_id text, password_hash text, is_active boolean, email_verified boolean, reset_required boolean, admitted boolean, until timestamp with time zone)
+-- Name: begin_sign_in(text, integer, interval, interval, interval); Type: FUNCTION
+CREATE FUNCTION public.begin_sign_in(p_email text, p_limit integer, p_window interval, p_lock interval, p_cap interval) RETURNS TABLE(user_id text, password_hash text, is_active boolean, email_verified boolean, reset_required boolean, admitted boolean, until timestamp with time zone)
     LANGUAGE plpgsql
     SET search_path TO 'pg_catalog', 'public'
     AS $$
@@ -58,7 +63,7 @@ BEGIN
   SELECT "found"."id", "found"."password_hash"::text, "found"."is_active", "found"."email_verified",
          "found"."password_reset_required", "claim"."admitted", "claim"."until"
   FROM "public"."users" AS "found"
-  CROSS JOIN LATERAL "public"."claim_attempt"("found"."id", "p_at", "p_limit", "p_window", "p_lock", "p_cap") AS "claim"
+  CROSS JOIN LATERAL "public"."claim_attempt"("found"."id", "p_limit", "p_window", "p_lock", "p_cap") AS "claim"
   WHERE lower("found"."email") = "p_email" AND "found"."deleted_at" IS NULL;
   -- The try of an account is written to disk, which takes a time that can be measured; so is this, to no table.
   IF NOT FOUND THEN
@@ -139,93 +144,94 @@ BEGIN
 END
 $$;
 
--- Name: claim_attempt(text, timestamp with time zone, integer, interval, interval, interval); Type: FUNCTION
-CREATE FUNCTION public.claim_attempt(p_user text, p_at timestamp with time zone, p_limit integer, p_window interval, p_lock interval, p_cap interval, OUT admitted boolean, OUT attempt integer, OUT until timestamp with time zone) RETURNS record
+-- Name: claim_attempt(text, integer, interval, interval, interval); Type: FUNCTION
+CREATE FUNCTION public.claim_attempt(p_user text, p_limit integer, p_window interval, p_lock interval, p_cap interval, OUT admitted boolean, OUT attempt integer, OUT until timestamp with time zone) RETURNS record
     LANGUAGE plpgsql
     SET search_path TO 'pg_catalog', 'public'
     AS $$
 DECLARE
   "account" record;
   "began" timestamptz;
+  "at" timestamptz;
 BEGIN
   SELECT "failed_login_count", "first_failed_at", "lockout_count", "locked_until" INTO "account"
   FROM "public"."users" WHERE "id" = "p_user" FOR NO KEY UPDATE;
-  IF NOT FOUND OR "account"."locked_until" > "p_at" THEN
+  "at" := "public"."database_time"();
+  IF NOT FOUND OR "account"."locked_until" > "at" THEN
     "admitted" := false;
     "attempt" := coalesce("account"."failed_login_count", 0);
     "until" := "account"."locked_until";
     RETURN;
   END IF;
   "admitted" := true;
-  IF "account"."locked_until" IS NULL AND "account"."first_failed_at" > "p_at" - "p_window" THEN
+  IF "account"."locked_until" IS NULL AND "account"."first_failed_at" > "at" - "p_window" THEN
     "attempt" := "account"."failed_login_count" + 1;
     "began" := "account"."first_failed_at";
   ELSE
     "attempt" := 1;
-    "began" := "p_at";
+    "began" := "at";
   END IF;
   IF "attempt" >= "p_limit" THEN
-    "until" := "p_at" + least("p_lock" * power(2, least("account"."lockout_count", 30)), "p_cap");
+    "until" := "at" + least("p_lock" * power(2, least("account"."lockout_count", 30)), "p_cap");
   END IF;
   UPDATE "public"."users"
   SET "failed_login_count" = "attempt", "first_failed_at" = "began", "locked_until" = "until",
       "lockout_count" = "lockout_count" + CASE WHEN "until" IS NULL THEN 0 ELSE 1 END,
-      "lockout_reason" = CASE WHEN "until" IS NOT NULL THEN 'failed attempts' END, "updated_at" = "p_at"
+      "lockout_reason" = CASE WHEN "until" IS NOT NULL THEN 'failed attempts' END, "updated_at" = "at"
   WHERE "id" = "p_user";
   IF "until" IS NOT NULL THEN
-    PERFORM "public"."write_audit_entry"("p_user", "p_at", 'ACCOUNT_LOCKED', 'user', "p_user",
+    PERFORM "public"."write_audit_entry"("p_user", 'ACCOUNT_LOCKED', 'user', "p_user",
       jsonb_build_object('until', extract(epoch FROM "until"), 'attempts', "attempt"), NULL, NULL);
   END IF;
 END
 $$;
 
--- Name: clear_attempts(text, timestamp with time zone); Type: FUNCTION
-CREATE FUNCTION public.clear_attempts(p_user text, p_at timestamp with time zone) RETURNS void
+-- Name: clear_attempts(text); Type: FUNCTION
+CREATE FUNCTION public.clear_attempts(p_user text) RETURNS void
     LANGUAGE plpgsql
     SET search_path TO 'pg_catalog', 'public'
     AS $$
 DECLARE
-  "was_locked" boolean;
+  "locked" timestamptz;
+  "at" timestamptz;
 BEGIN
-  SELECT "locked_until" > "p_at" INTO "was_locked" FROM "public"."users" WHERE "id" = "p_user" FOR NO KEY UPDATE;
+  SELECT "locked_until" INTO "locked" FROM "public"."users" WHERE "id" = "p_user" FOR NO KEY UPDATE;
+  "at" := "public"."database_time"();
   UPDATE "public"."users"
   SET "failed_login_count" = 0, "first_failed_at" = NULL, "lockout_count" = 0, "locked_until" = NULL,
-      "lockout_reason" = NULL, "updated_at" = "p_at"
+      "lockout_reason" = NULL, "updated_at" = "at"
   WHERE "id" = "p_user";
-  IF "was_locked" THEN
-    PERFORM "public"."write_audit_entry"("p_user", "p_at", 'ACCOUNT_UNLOCKED', 'user', "p_user", '{}', NULL, NULL);
+  IF "locked" > "at" THEN
+    PERFORM "public"."write_audit_entry"("p_user", 'ACCOUNT_UNLOCKED', 'user', "p_user", '{}', NULL, NULL);
   END IF;
 END
 $$;
 
--- Name: database_time(); Type: FUNCTION
-CREATE FUNCTION public.database_time() RETURNS timestamp with time zone
-    LANGUAGE sql PARALLEL SAFE
-    AS $$ SELECT pg_catalog.clock_timestamp() $$;
-
--- Name: end_sessions(text, timestamp with time zone, text, text); Type: FUNCTION
-CREATE FUNCTION public.end_sessions(p_user text, p_at timestamp with time zone, p_only text, p_except text) RETURNS integer
+-- Name: end_sessions(text, text, text); Type: FUNCTION
+CREATE FUNCTION public.end_sessions(p_user text, p_only text, p_except text) RETURNS integer
     LANGUAGE plpgsql
     SET search_path TO 'pg_catalog', 'public'
     AS $$
 DECLARE
   "ended" integer;
+  "at" timestamptz;
 BEGIN
   PERFORM FROM "public"."users" WHERE "id" = "p_user" FOR NO KEY UPDATE;
-  UPDATE "public"."tokens" SET "revoked_at" = "p_at", "updated_at" = "p_at"
+  "at" := "public"."database_time"();
+  UPDATE "public"."tokens" SET "revoked_at" = "at", "updated_at" = "at"
   WHERE "user_id" = "p_user" AND "kind" = 'refresh' AND "used_at" IS NULL AND "revoked_at" IS NULL
     AND ("p_only" IS NULL OR "session_id" = "p_only")
     AND ("p_except" IS NULL OR "session_id" IS DISTINCT FROM "p_except");
-  UPDATE "public"."sessions" SET "revoked_at" = "p_at", "updated_at" = "p_at"
-  WHERE "user_id" = "p_user" AND "revoked_at" IS NULL AND "expires_at" > "p_at"
+  UPDATE "public"."sessions" SET "revoked_at" = "at", "updated_at" = "at"
+  WHERE "user_id" = "p_user" AND "revoked_at" IS NULL AND "expires_at" > "at"
     AND ("p_only" IS NULL OR "id" = "p_only") AND ("p_except" IS NULL OR "id" <> "p_except");
   GET DIAGNOSTICS "ended" = ROW_COUNT;
   RETURN "ended";
 END
 $$;
 
--- Name: finish_sign_in(text, timestamp with time zone, text, text, text, text, text, text, interval, interval, interval, text, text); Type: FUNCTION
-CREATE FUNCTION public.finish_sign_in(p_user text, p_at timestamp with time zone, p_password_hash text, p_new_hash text, p_session text, p_session_hash text, p_refresh text, p_refresh_hash text, p_idle interval, p_absolute interval, p_challenge interval, p_ip text, p_agent text, OUT outcome text, OUT factors text[]) RETURNS record
+-- Name: finish_sign_in(text, text, text, text, text, text, text, interval, interval, interval, text, text); Type: FUNCTION
+CREATE FUNCTION public.finish_sign_in(p_user text, p_password_hash text, p_new_hash text, p_session text, p_session_hash text, p_refresh text, p_refresh_hash text, p_idle interval, p_absolute interval, p_challenge interval, p_ip text, p_agent text, OUT outcome text, OUT factors text[], OUT expires_at timestamp with time zone, OUT absolute_expires_at timestamp with time zone) RETURNS record
     LANGUAGE plpgsql
     SET search_path TO 'pg_catalog', 'public'
     AS $$
@@ -242,50 +248,57 @@ BEGIN
   INTO "factors" FROM "public"."mfa_settings" WHERE "user_id" = "p_user";
   IF cardinality("factors") > 0 THEN
     "outcome" := 'challenge';
-    PERFORM "public"."settle_attempt"("p_user", "p_at", false, "p_new_hash");
-    PERFORM "public"."issue_token"("p_user", "p_at", 'mfa_challenge', "p_refresh", "p_refresh_hash", NULL,
+    PERFORM "public"."settle_attempt"("p_user", false, "p_new_hash");
+    "expires_at" := "public"."issue_token"("p_user", 'mfa_challenge', "p_refresh", "p_refresh_hash", NULL,
       "p_challenge");
-    PERFORM "public"."write_audit_entry"("p_user", "p_at", 'MFA_CHALLENGED', 'user', "p_user", '{}', "p_ip", "p_agent");
+    PERFORM "public"."write_audit_entry"("p_user", 'MFA_CHALLENGED', 'user', "p_user", '{}', "p_ip", "p_agent");
   ELSE
     "outcome" := 'session';
-    PERFORM "public"."settle_attempt"("p_user", "p_at", true, "p_new_hash");
-    PERFORM "public"."insert_session"("p_user", "p_at", "p_session", "p_session_hash", "p_refresh", "p_refresh_hash",
-      "p_idle", "p_absolute", 'password', "p_ip", "p_agent");
+    PERFORM "public"."settle_attempt"("p_user", true, "p_new_hash");
+    SELECT * INTO "expires_at", "absolute_expires_at" FROM "public"."insert_session"("p_user", "p_session",
+      "p_session_hash", "p_refresh", "p_refresh_hash", "p_idle", "p_absolute", 'password', "p_ip", "p_agent");
   END IF;
 END
 $$;
 
--- Name: insert_session(text, timestamp with time zone, text, text, text, text, interval, interval, text, text, text); Type: FUNCTION
-CREATE FUNCTION public.insert_session(p_user text, p_at timestamp with time zone, p_session text, p_session_hash text, p_refresh text, p_refresh_hash text, p_idle interval, p_absolute interval, p_method text, p_ip text, p_agent text) RETURNS void
+-- Name: insert_session(text, text, text, text, text, interval, interval, text, text, text); Type: FUNCTION
+CREATE FUNCTION public.insert_session(p_user text, p_session text, p_session_hash text, p_refresh text, p_refresh_hash text, p_idle interval, p_absolute interval, p_method text, p_ip text, p_agent text, OUT expires_at timestamp with time zone, OUT absolute_expires_at timestamp with time zone) RETURNS record
     LANGUAGE plpgsql
     SET search_path TO 'pg_catalog', 'public'
     AS $$
+DECLARE
+  "at" timestamptz := "public"."database_time"();
 BEGIN
+  "expires_at" := "at" + least("p_idle", "p_absolute");
+  "absolute_expires_at" := "at" + "p_absolute";
   INSERT INTO "public"."sessions" ("id", "user_id", "token_hash", "ip_address", "user_agent", "last_activity_at",
     "expires_at", "created_at", "updated_at")
-  VALUES ("p_session", "p_user", "p_session_hash", "p_ip", "p_agent", "p_at", "p_at" + least("p_idle", "p_absolute"),
-    "p_at", "p_at");
+  VALUES ("p_session", "p_user", "p_session_hash", "p_ip", "p_agent", "at", insert_session."expires_at", "at", "at");
   INSERT INTO "public"."tokens" ("id", "user_id", "kind", "token_hash", "family_id", "session_id", "expires_at",
     "family_expires_at", "created_at", "updated_at")
   VALUES ("p_refresh", "p_user", 'refresh', "p_refresh_hash", "p_refresh", "p_session",
-    "p_at" + least("p_idle", "p_absolute"), "p_at" + "p_absolute", "p_at", "p_at");
-  PERFORM "public"."write_audit_entry"("p_user", "p_at", 'USER_LOGIN', 'session', "p_session",
+    insert_session."expires_at", insert_session."absolute_expires_at", "at", "at");
+  PERFORM "public"."write_audit_entry"("p_user", 'USER_LOGIN', 'session', "p_session",
     jsonb_build_object('method', "p_method"), "p_ip", "p_agent");
 END
 $$;
 
--- Name: issue_token(text, timestamp with time zone, public.token_kind, text, text, text, interval); Type: FUNCTION
-CREATE FUNCTION public.issue_token(p_user text, p_at timestamp with time zone, p_kind public.token_kind, p_id text, p_hash text, p_email text, p_life interval) RETURNS void
+-- Name: issue_token(text, public.token_kind, text, text, text, interval); Type: FUNCTION
+CREATE FUNCTION public.issue_token(p_user text, p_kind public.token_kind, p_id text, p_hash text, p_email text, p_life interval) RETURNS timestamp with time zone
     LANGUAGE plpgsql
     SET search_path TO 'pg_catalog', 'public'
     AS $$
+DECLARE
+  "at" timestamptz;
 BEGIN
   PERFORM FROM "public"."users" WHERE "id" = "p_user" FOR NO KEY UPDATE;
-  UPDATE "public"."tokens" SET "revoked_at" = "p_at", "updated_at" = "p_at"
+  "at" := "public"."database_time"();
+  UPDATE "public"."tokens" SET "revoked_at" = "at", "updated_at" = "at"
   WHERE "user_id" = "p_user" AND "kind" = "p_kind" AND "used_at" IS NULL AND "revoked_at" IS NULL;
   INSERT INTO "public"."tokens"
     ("id", "user_id", "kind", "token_hash", "email", "expires_at", "created_at", "updated_at")
-  VALUES ("p_id", "p_user", "p_kind", "p_hash", "p_email", "p_at" + "p_life", "p_at", "p_at");
+  VALUES ("p_id", "p_user", "p_kind", "p_hash", "p_email", "at" + "p_life", "at", "at");
+  RETURN "at" + "p_life";
 END
 $$;
 
@@ -315,15 +328,15 @@ BEGIN
 END
 $$;
 
--- Name: open_session(text, timestamp with time zone, text, text, text, text, interval, interval, text, text, text); Type: FUNCTION
-CREATE FUNCTION public.open_session(p_user text, p_at timestamp with time zone, p_session text, p_session_hash text, p_refresh text, p_refresh_hash text, p_idle interval, p_absolute interval, p_method text, p_ip text, p_agent text) RETURNS void
+-- Name: open_session(text, text, text, text, text, interval, interval, text, text, text); Type: FUNCTION
+CREATE FUNCTION public.open_session(p_user text, p_session text, p_session_hash text, p_refresh text, p_refresh_hash text, p_idle interval, p_absolute interval, p_method text, p_ip text, p_agent text, OUT expires_at timestamp with time zone, OUT absolute_expires_at timestamp with time zone) RETURNS record
     LANGUAGE plpgsql
     SET search_path TO 'pg_catalog', 'public'
     AS $$
 BEGIN
-  PERFORM "public"."settle_attempt"("p_user", "p_at", true, NULL);
-  PERFORM "public"."insert_session"("p_user", "p_at", "p_session", "p_session_hash", "p_refresh", "p_refresh_hash",
-    "p_idle", "p_absolute", "p_method", "p_ip", "p_agent");
+  PERFORM "public"."settle_attempt"("p_user", true, NULL);
+  SELECT * INTO "expires_at", "absolute_expires_at" FROM "public"."insert_session"("p_user", "p_session",
+    "p_session_hash", "p_refresh", "p_refresh_hash", "p_idle", "p_absolute", "p_method", "p_ip", "p_agent");
 END
 $$;
 
@@ -352,54 +365,54 @@ BEGIN
 END
 $$;
 
--- Name: refresh_session(text, timestamp with time zone, text, text, text, interval, text, text); Type: FUNCTION
-CREATE FUNCTION public.refresh_session(p_hash text, p_at timestamp with time zone, p_token text, p_new_hash text, p_session_hash text, p_idle interval, p_ip text, p_agent text, OUT outcome text, OUT user_id text, OUT session_id text, OUT expires_at timestamp with time zone, OUT family_expires_at timestamp with time zone) RETURNS record
+-- Name: refresh_session(text, text, text, text, interval, text, text); Type: FUNCTION
+CREATE FUNCTION public.refresh_session(p_hash text, p_token text, p_new_hash text, p_session_hash text, p_idle interval, p_ip text, p_agent text, OUT outcome text, OUT user_id text, OUT session_id text, OUT expires_at timestamp with time zone, OUT family_expires_at timestamp with time zone) RETURNS record
     LANGUAGE plpgsql
     SET search_path TO 'pg_catalog', 'public'
     AS $$
 #variable_conflict use_column
 DECLARE
   "spent" record;
+  "at" timestamptz;
 BEGIN
-  UPDATE "public"."tokens" AS "token" SET "used_at" = "p_at", "updated_at" = "p_at"
-  WHERE "token_hash" = "p_hash" AND "kind" = 'refresh' AND "used_at" IS NULL AND "revoked_at" IS NULL
-    AND "expires_at" > "p_at"
-  RETURNING "token".* INTO "spent";
-  IF FOUND THEN
+  SELECT * INTO "spent" FROM "public"."tokens" WHERE "token_hash" = "p_hash" AND "kind" = 'refresh' FOR NO KEY UPDATE;
+  PERFORM FROM "public"."sessions" WHERE "id" = "spent"."session_id" FOR NO KEY UPDATE;
+  "at" := "public"."database_time"();
+  IF "spent"."used_at" IS NULL AND "spent"."revoked_at" IS NULL AND "spent"."expires_at" > "at" THEN
+    UPDATE "public"."tokens" SET "used_at" = "at", "updated_at" = "at" WHERE "id" = "spent"."id";
     "family_expires_at" := coalesce("spent"."family_expires_at", "spent"."expires_at");
-    "expires_at" := least("p_at" + "p_idle", "family_expires_at");
+    "expires_at" := least("at" + "p_idle", "family_expires_at");
     "user_id" := "spent"."user_id";
     "session_id" := "spent"."session_id";
     UPDATE "public"."sessions" AS "session"
     -- A clock that ran backwards by more than the idle time must not end a session before it began.
-    SET "token_hash" = "p_session_hash", "last_activity_at" = "p_at", "updated_at" = "p_at",
+    SET "token_hash" = "p_session_hash", "last_activity_at" = "at", "updated_at" = "at",
         "expires_at" = greatest(refresh_session."expires_at", "session"."created_at" + interval '1 microsecond'),
         "ip_address" = coalesce("p_ip", "ip_address"),
         "user_agent" = coalesce("p_agent", "user_agent")
     FROM "public"."users" AS "owner"
-    WHERE "session"."id" = "spent"."session_id" AND "session"."revoked_at" IS NULL AND "session"."expires_at" > "p_at"
+    WHERE "session"."id" = "spent"."session_id" AND "session"."revoked_at" IS NULL AND "session"."expires_at" > "at"
       AND "owner"."id" = "session"."user_id" AND "owner"."is_active";
     IF FOUND THEN
       INSERT INTO "public"."tokens" ("id", "user_id", "kind", "token_hash", "family_id", "session_id", "expires_at",
         "family_expires_at", "created_at", "updated_at")
       VALUES ("p_token", "spent"."user_id", 'refresh', "p_new_hash", "spent"."family_id", "spent"."session_id",
-        refresh_session."expires_at", refresh_session."family_expires_at", "p_at", "p_at");
+        refresh_session."expires_at", refresh_session."family_expires_at", "at", "at");
       "outcome" := 'refreshed';
     ELSE
       "outcome" := 'ended';
     END IF;
     RETURN;
   END IF;
-  SELECT * INTO "spent" FROM "public"."tokens" WHERE "token_hash" = "p_hash" AND "kind" = 'refresh';
   "outcome" := CASE WHEN "spent"."id" IS NULL THEN 'unknown' WHEN "spent"."used_at" IS NOT NULL THEN 'reused'
     WHEN "spent"."revoked_at" IS NOT NULL THEN 'ended' ELSE 'expired' END;
   IF "outcome" = 'reused' THEN
-    UPDATE "public"."tokens" SET "revoked_at" = "p_at", "updated_at" = "p_at"
+    UPDATE "public"."tokens" SET "revoked_at" = "at", "updated_at" = "at"
     WHERE "family_id" = "spent"."family_id" AND "used_at" IS NULL AND "revoked_at" IS NULL;
-    UPDATE "public"."sessions" SET "revoked_at" = "p_at", "updated_at" = "p_at"
+    UPDATE "public"."sessions" SET "revoked_at" = "at", "updated_at" = "at"
     WHERE "id" = "spent"."session_id" AND "revoked_at" IS NULL;
     IF FOUND THEN
-      PERFORM "public"."write_audit_entry"("spent"."user_id", "p_at", 'TOKEN_REUSED', 'session', "spent"."session_id",
+      PERFORM "public"."write_audit_entry"("spent"."user_id", 'TOKEN_REUSED', 'session', "spent"."session_id",
         '{}', "p_ip", "p_agent");
     END IF;
   END IF;
@@ -416,8 +429,20 @@ BEGIN
 END
 $$;
 
--- Name: request_password_reset(text, timestamp with time zone, text, text, interval, text, text); Type: FUNCTION
-CREATE FUNCTION public.request_password_reset(p_email text, p_at timestamp with time zone, p_id text, p_hash text, p_life interval, p_ip text, p_agent text) RETURNS TABLE(user_id text, email text)
+-- Name: refuse_time(); Type: FUNCTION
+CREATE FUNCTION public.refuse_time() RETURNS trigger
+    LANGUAGE plpgsql
+    SET search_path TO 'pg_catalog', 'public'
+    AS $$
+BEGIN
+  RAISE EXCEPTION 'a time of % is refused: %', TG_TABLE_NAME, TG_ARGV[0]
+    USING ERRCODE = 'check_violation', TABLE = TG_TABLE_NAME, CONSTRAINT = TG_TABLE_NAME || '_time_check',
+      HINT = 'Leave out the column, or use database_time().';
+END
+$$;
+
+-- Name: request_password_reset(text, text, text, interval, text, text); Type: FUNCTION
+CREATE FUNCTION public.request_password_reset(p_email text, p_id text, p_hash text, p_life interval, p_ip text, p_agent text) RETURNS TABLE(user_id text, email text, expires_at timestamp with time zone)
     LANGUAGE plpgsql
     SET search_path TO 'pg_catalog', 'public'
     AS $$
@@ -426,10 +451,10 @@ BEGIN
   SELECT "id", "users"."email" INTO "user_id", "email" FROM "public"."users"
   WHERE lower("users"."email") = "p_email" AND "is_active" AND "deleted_at" IS NULL;
   IF FOUND THEN
-    PERFORM "public"."issue_token"(request_password_reset."user_id", "p_at", 'password_reset', "p_id", "p_hash", NULL,
+    "expires_at" := "public"."issue_token"(request_password_reset."user_id", 'password_reset', "p_id", "p_hash", NULL,
       "p_life");
   END IF;
-  PERFORM "public"."write_audit_entry"(request_password_reset."user_id", "p_at", 'PASSWORD_RESET_REQUESTED', 'user',
+  PERFORM "public"."write_audit_entry"(request_password_reset."user_id", 'PASSWORD_RESET_REQUESTED', 'user',
     request_password_reset."user_id", '{}', "p_ip", "p_agent");
   IF request_password_reset."user_id" IS NOT NULL THEN
     RETURN NEXT;
@@ -437,62 +462,69 @@ BEGIN
 END
 $$;
 
--- Name: return_attempt(text, timestamp with time zone); Type: FUNCTION
-CREATE FUNCTION public.return_attempt(p_user text, p_at timestamp with time zone) RETURNS void
+-- Name: return_attempt(text); Type: FUNCTION
+CREATE FUNCTION public.return_attempt(p_user text) RETURNS void
     LANGUAGE plpgsql
     SET search_path TO 'pg_catalog', 'public'
     AS $$
 BEGIN
-  PERFORM "public"."settle_attempt"("p_user", "p_at", false, NULL);
+  PERFORM "public"."settle_attempt"("p_user", false, NULL);
 END
 $$;
 
--- Name: settle_attempt(text, timestamp with time zone, boolean, text); Type: FUNCTION
-CREATE FUNCTION public.settle_attempt(p_user text, p_at timestamp with time zone, p_signed_in boolean, p_new_hash text) RETURNS void
+-- Name: settle_attempt(text, boolean, text); Type: FUNCTION
+CREATE FUNCTION public.settle_attempt(p_user text, p_signed_in boolean, p_new_hash text) RETURNS void
     LANGUAGE plpgsql
     SET search_path TO 'pg_catalog', 'public'
     AS $$
 DECLARE
-  "was_locked" boolean;
+  "locked" timestamptz;
+  "at" timestamptz;
 BEGIN
-  SELECT "locked_until" > "p_at" INTO "was_locked" FROM "public"."users" WHERE "id" = "p_user" FOR NO KEY UPDATE;
+  SELECT "locked_until" INTO "locked" FROM "public"."users" WHERE "id" = "p_user" FOR NO KEY UPDATE;
+  "at" := "public"."database_time"();
   UPDATE "public"."users"
   SET "failed_login_count" = CASE WHEN "p_signed_in" THEN 0 ELSE greatest("failed_login_count" - 1, 0) END,
       "first_failed_at" = CASE WHEN NOT "p_signed_in" AND "failed_login_count" > 1 THEN "first_failed_at" END,
       "lockout_count" = CASE WHEN "p_signed_in" THEN 0
         ELSE greatest("lockout_count" - CASE WHEN "locked_until" IS NULL THEN 0 ELSE 1 END, 0) END,
       "locked_until" = NULL, "lockout_reason" = NULL,
-      "last_login_at" = CASE WHEN "p_signed_in" THEN "p_at" ELSE "last_login_at" END,
-      "last_activity_at" = CASE WHEN "p_signed_in" THEN "p_at" ELSE "last_activity_at" END,
-      "password_hash" = coalesce("p_new_hash", "password_hash"), "updated_at" = "p_at"
+      "last_login_at" = CASE WHEN "p_signed_in" THEN "at" ELSE "last_login_at" END,
+      "last_activity_at" = CASE WHEN "p_signed_in" THEN "at" ELSE "last_activity_at" END,
+      "password_hash" = coalesce("p_new_hash", "password_hash"), "updated_at" = "at"
   -- Another sign-in may have forgotten the attempt: then there is nothing to give back.
   WHERE "id" = "p_user" AND ("p_signed_in" OR "p_new_hash" IS NOT NULL OR "first_failed_at" IS NOT NULL);
-  IF "was_locked" THEN
-    PERFORM "public"."write_audit_entry"("p_user", "p_at", 'ACCOUNT_UNLOCKED', 'user', "p_user", '{}', NULL, NULL);
+  IF "locked" > "at" THEN
+    PERFORM "public"."write_audit_entry"("p_user", 'ACCOUNT_UNLOCKED', 'user', "p_user", '{}', NULL, NULL);
   END IF;
 END
 $$;
 
--- Name: take_token(public.token_kind, text, timestamp with time zone); Type: FUNCTION
-CREATE FUNCTION public.take_token(p_kind public.token_kind, p_hash text, p_at timestamp with time zone) RETURNS TABLE(user_id text, email text)
-    LANGUAGE sql
+-- Name: take_token(public.token_kind, text); Type: FUNCTION
+CREATE FUNCTION public.take_token(p_kind public.token_kind, p_hash text, OUT user_id text, OUT email text, OUT at timestamp with time zone) RETURNS record
+    LANGUAGE plpgsql
     SET search_path TO 'pg_catalog', 'public'
     AS $$
-  UPDATE "public"."tokens" SET "used_at" = "p_at", "updated_at" = "p_at"
+#variable_conflict use_column
+BEGIN
+  PERFORM FROM "public"."tokens" WHERE "token_hash" = "p_hash" AND "kind" = "p_kind" FOR NO KEY UPDATE;
+  "at" := "public"."database_time"();
+  UPDATE "public"."tokens" SET "used_at" = take_token."at", "updated_at" = take_token."at"
   WHERE "token_hash" = "p_hash" AND "kind" = "p_kind" AND "used_at" IS NULL AND "revoked_at" IS NULL
-    AND "expires_at" > "p_at"
-  RETURNING "user_id", "email"::text
+    AND "expires_at" > take_token."at"
+  RETURNING "user_id", "email" INTO take_token."user_id", take_token."email";
+END
 $$;
 
--- Name: write_audit_entry(text, timestamp with time zone, text, text, text, jsonb, text, text); Type: FUNCTION
-CREATE FUNCTION public.write_audit_entry(p_user text, p_at timestamp with time zone, p_action text, p_resource_type text, p_resource_id text, p_details jsonb, p_ip text, p_agent text) RETURNS void
+-- Name: write_audit_entry(text, text, text, text, jsonb, text, text); Type: FUNCTION
+CREATE FUNCTION public.write_audit_entry(p_user text, p_action text, p_resource_type text, p_resource_id text, p_details jsonb, p_ip text, p_agent text) RETURNS void
     LANGUAGE sql
     SET search_path TO 'pg_catalog', 'public'
     AS $$
-  INSERT INTO "public"."audit_log" ("id", "timestamp", "user_id", "action", "resource_type", "resource_id", "details",
-    "ip_address", "user_agent", "created_at")
-  VALUES (replace(gen_random_uuid()::text, '-', ''), "p_at", "p_user", "p_action", "p_resource_type", "p_resource_id",
-    "p_details", "p_ip", "p_agent", "p_at")
+  INSERT INTO "public"."audit_log" ("id", "user_id", "action", "resource_type", "resource_id", "details", "ip_address",
+    "user_agent")
+  VALUES (replace(gen_random_uuid()::text, '-', ''), "p_user", "p_action", "p_resource_type", "p_resource_id",
+    "p_details", "p_ip", "p_agent")
 $$;
 
 -- Name: audit_chains; Type: TABLE
@@ -502,8 +534,8 @@ CREATE TABLE public.audit_chains (
     first_previous_hash character(64) NOT NULL,
     last_seq bigint NOT NULL,
     last_hash character(64) NOT NULL,
-    created_at timestamp(6) with time zone DEFAULT CURRENT_TIMESTAMP NOT NULL,
-    updated_at timestamp(6) with time zone DEFAULT CURRENT_TIMESTAMP NOT NULL,
+    created_at timestamp(6) with time zone DEFAULT public.database_time() NOT NULL,
+    updated_at timestamp(6) with time zone DEFAULT public.database_time() NOT NULL,
     CONSTRAINT audit_chains_hash_check CHECK (((first_previous_hash ~ '^[0-9a-f]{64}$'::text) AND (last_hash ~ '^[0-9a-f]{64}$'::text))),
     CONSTRAINT audit_chains_seq_check CHECK (((first_seq >= 1) AND (last_seq >= (first_seq - 1))))
 );
@@ -518,8 +550,8 @@ CREATE TABLE public.mfa_settings (
     sms_enabled boolean DEFAULT false NOT NULL,
     phone_number character varying(16),
     email_enabled boolean DEFAULT false NOT NULL,
-    created_at timestamp(6) with time zone DEFAULT CURRENT_TIMESTAMP NOT NULL,
-    updated_at timestamp(6) with time zone DEFAULT CURRENT_TIMESTAMP NOT NULL,
+    created_at timestamp(6) with time zone DEFAULT public.database_time() NOT NULL,
+    updated_at timestamp(6) with time zone DEFAULT public.database_time() NOT NULL,
     CONSTRAINT mfa_settings_phone_number_check CHECK (((phone_number)::text ~ '^\+[1-9][0-9]{6,14}$'::text)),
     CONSTRAINT mfa_settings_sms_enabled_check CHECK (((NOT sms_enabled) OR (phone_number IS NOT NULL))),
     CONSTRAINT mfa_settings_totp_enabled_check CHECK (((NOT totp_enabled) OR (totp_secret IS NOT NULL))),
@@ -536,8 +568,8 @@ CREATE TABLE public.oauth_providers (
     email character varying(255),
     access_token text,
     refresh_token text,
-    created_at timestamp(6) with time zone DEFAULT CURRENT_TIMESTAMP NOT NULL,
-    updated_at timestamp(6) with time zone DEFAULT CURRENT_TIMESTAMP NOT NULL,
+    created_at timestamp(6) with time zone DEFAULT public.database_time() NOT NULL,
+    updated_at timestamp(6) with time zone DEFAULT public.database_time() NOT NULL,
     CONSTRAINT oauth_providers_provider_check CHECK ((provider ~ '^[a-z0-9_-]+$'::text)),
     CONSTRAINT oauth_providers_provider_user_id_check CHECK ((btrim(provider_user_id) <> ''::text))
 );
@@ -554,12 +586,13 @@ CREATE TABLE public.one_time_codes (
     expires_at timestamp(6) with time zone NOT NULL,
     used_at timestamp(6) with time zone,
     revoked_at timestamp(6) with time zone,
-    created_at timestamp(6) with time zone DEFAULT CURRENT_TIMESTAMP NOT NULL,
-    updated_at timestamp(6) with time zone DEFAULT CURRENT_TIMESTAMP NOT NULL,
+    created_at timestamp(6) with time zone DEFAULT public.database_time() NOT NULL,
+    updated_at timestamp(6) with time zone DEFAULT public.database_time() NOT NULL,
     CONSTRAINT one_time_codes_attempts_check CHECK ((attempts >= 0)),
     CONSTRAINT one_time_codes_channel_check CHECK (((channel)::text = ANY (ARRAY['sms'::character varying, 'email'::character varying]))),
     CONSTRAINT one_time_codes_code_hash_check CHECK ((code_hash ~ '^[0-9a-f]{64}$'::text)),
     CONSTRAINT one_time_codes_expires_at_check CHECK ((expires_at > created_at)),
+    CONSTRAINT one_time_codes_life_check CHECK (((expires_at - created_at) <= '00:10:00'::interval)),
     CONSTRAINT one_time_codes_outcome_check CHECK (((used_at IS NULL) OR (revoked_at IS NULL))),
     CONSTRAINT one_time_codes_purpose_check CHECK (((purpose)::text ~ '^[a-z]+(_[a-z]+)*$'::text)),
     CONSTRAINT one_time_codes_used_at_check CHECK ((used_at <= expires_at))
@@ -576,11 +609,12 @@ CREATE TABLE public.org_invitations (
     expires_at timestamp(6) with time zone NOT NULL,
     accepted_at timestamp(6) with time zone,
     revoked_at timestamp(6) with time zone,
-    created_at timestamp(6) with time zone DEFAULT CURRENT_TIMESTAMP NOT NULL,
-    updated_at timestamp(6) with time zone DEFAULT CURRENT_TIMESTAMP NOT NULL,
+    created_at timestamp(6) with time zone DEFAULT public.database_time() NOT NULL,
+    updated_at timestamp(6) with time zone DEFAULT public.database_time() NOT NULL,
     CONSTRAINT org_invitations_accepted_at_check CHECK ((accepted_at <= expires_at)),
     CONSTRAINT org_invitations_email_check CHECK (((email)::text ~ '^[^@[:space:]]+@[^@[:space:]]+$'::text)),
     CONSTRAINT org_invitations_expires_at_check CHECK ((expires_at > created_at)),
+    CONSTRAINT org_invitations_life_check CHECK (((expires_at - created_at) <= '7 days'::interval)),
     CONSTRAINT org_invitations_outcome_check CHECK (((accepted_at IS NULL) OR (revoked_at IS NULL))),
     CONSTRAINT org_invitations_role_check CHECK ((role = ANY (ARRAY['admin'::text, 'member'::text]))),
     CONSTRAINT org_invitations_token_hash_check CHECK ((token_hash ~ '^[0-9a-f]{64}$'::text))
@@ -592,8 +626,8 @@ CREATE TABLE public.organization_members (
     org_id text NOT NULL,
     user_id text NOT NULL,
     role text DEFAULT 'member'::text NOT NULL,
-    created_at timestamp(6) with time zone DEFAULT CURRENT_TIMESTAMP NOT NULL,
-    updated_at timestamp(6) with time zone DEFAULT CURRENT_TIMESTAMP NOT NULL,
+    created_at timestamp(6) with time zone DEFAULT public.database_time() NOT NULL,
+    updated_at timestamp(6) with time zone DEFAULT public.database_time() NOT NULL,
     CONSTRAINT organization_members_role_check CHECK ((role = ANY (ARRAY['owner'::text, 'admin'::text, 'member'::text])))
 );
 
@@ -608,8 +642,8 @@ CREATE TABLE public.organizations (
     stripe_subscription_id text,
     settings jsonb DEFAULT '{}'::jsonb NOT NULL,
     deleted_at timestamp(6) with time zone,
-    created_at timestamp(6) with time zone DEFAULT CURRENT_TIMESTAMP NOT NULL,
-    updated_at timestamp(6) with time zone DEFAULT CURRENT_TIMESTAMP NOT NULL,
+    created_at timestamp(6) with time zone DEFAULT public.database_time() NOT NULL,
+    updated_at timestamp(6) with time zone DEFAULT public.database_time() NOT NULL,
     CONSTRAINT organizations_name_check CHECK ((btrim(name) <> ''::text)),
     CONSTRAINT organizations_settings_check CHECK ((jsonb_typeof(settings) = 'object'::text)),
     CONSTRAINT organizations_slug_check CHECK ((slug ~ '^[a-z0-9]+([_-][a-z0-9]+)*$'::text)),
@@ -622,8 +656,8 @@ CREATE TABLE public.recovery_codes (
     user_id text NOT NULL,
     code_hash character(64) NOT NULL,
     used_at timestamp(6) with time zone,
-    created_at timestamp(6) with time zone DEFAULT CURRENT_TIMESTAMP NOT NULL,
-    updated_at timestamp(6) with time zone DEFAULT CURRENT_TIMESTAMP NOT NULL,
+    created_at timestamp(6) with time zone DEFAULT public.database_time() NOT NULL,
+    updated_at timestamp(6) with time zone DEFAULT public.database_time() NOT NULL,
     CONSTRAINT recovery_codes_code_hash_check CHECK ((code_hash ~ '^[0-9a-f]{64}$'::text))
 );
 
@@ -637,9 +671,10 @@ CREATE TABLE public.sessions (
     last_activity_at timestamp(6) with time zone,
     expires_at timestamp(6) with time zone NOT NULL,
     revoked_at timestamp(6) with time zone,
-    created_at timestamp(6) with time zone DEFAULT CURRENT_TIMESTAMP NOT NULL,
-    updated_at timestamp(6) with time zone DEFAULT CURRENT_TIMESTAMP NOT NULL,
+    created_at timestamp(6) with time zone DEFAULT public.database_time() NOT NULL,
+    updated_at timestamp(6) with time zone DEFAULT public.database_time() NOT NULL,
     CONSTRAINT sessions_expires_at_check CHECK ((expires_at > created_at)),
+    CONSTRAINT sessions_life_check CHECK (((expires_at - created_at) <= '366 days'::interval)),
     CONSTRAINT sessions_token_hash_check CHECK ((token_hash ~ '^[0-9a-f]{64}$'::text))
 );
 
@@ -647,8 +682,8 @@ CREATE TABLE public.sessions (
 CREATE TABLE public.token_blacklist (
     jti text NOT NULL,
     expires_at timestamp(6) with time zone NOT NULL,
-    revoked_at timestamp(6) with time zone DEFAULT CURRENT_TIMESTAMP NOT NULL,
-    created_at timestamp(6) with time zone DEFAULT CURRENT_TIMESTAMP NOT NULL,
+    revoked_at timestamp(6) with time zone DEFAULT public.database_time() NOT NULL,
+    created_at timestamp(6) with time zone DEFAULT public.database_time() NOT NULL,
     CONSTRAINT token_blacklist_jti_check CHECK ((btrim(jti) <> ''::text))
 );
 
@@ -664,13 +699,20 @@ CREATE TABLE public.tokens (
     expires_at timestamp(6) with time zone NOT NULL,
     used_at timestamp(6) with time zone,
     revoked_at timestamp(6) with time zone,
-    created_at timestamp(6) with time zone DEFAULT CURRENT_TIMESTAMP NOT NULL,
-    updated_at timestamp(6) with time zone DEFAULT CURRENT_TIMESTAMP NOT NULL,
+    created_at timestamp(6) with time zone DEFAULT public.database_time() NOT NULL,
+    updated_at timestamp(6) with time zone DEFAULT public.database_time() NOT NULL,
     family_expires_at timestamp(6) with time zone,
     CONSTRAINT tokens_email_check CHECK (((kind = 'email_verification'::public.token_kind) = (email IS NOT NULL))),
     CONSTRAINT tokens_expires_at_check CHECK ((expires_at > created_at)),
     CONSTRAINT tokens_family_expires_at_check CHECK (((family_expires_at IS NULL) OR ((kind = 'refresh'::public.token_kind) AND (expires_at <= family_expires_at)))),
     CONSTRAINT tokens_family_id_check CHECK (((kind = 'refresh'::public.token_kind) = (family_id IS NOT NULL))),
+    CONSTRAINT tokens_life_check CHECK (((GREATEST(expires_at, family_expires_at) - created_at) <=
+CASE (kind)::text
+    WHEN 'refresh'::text THEN '366 days'::interval
+    WHEN 'password_reset'::text THEN '1 day'::interval
+    WHEN 'mfa_challenge'::text THEN '01:00:00'::interval
+    ELSE '31 days'::interval
+END)),
     CONSTRAINT tokens_session_id_check CHECK (((session_id IS NULL) OR (kind = 'refresh'::public.token_kind))),
     CONSTRAINT tokens_token_hash_check CHECK ((token_hash ~ '^[0-9a-f]{64}$'::text)),
     CONSTRAINT tokens_used_at_check CHECK ((used_at <= expires_at))
@@ -688,8 +730,8 @@ CREATE TABLE public.user_profiles (
     language character varying(35) DEFAULT 'en'::character varying NOT NULL,
     time_zone character varying(64) DEFAULT 'UTC'::character varying NOT NULL,
     metadata jsonb DEFAULT '{}'::jsonb NOT NULL,
-    created_at timestamp(6) with time zone DEFAULT CURRENT_TIMESTAMP NOT NULL,
-    updated_at timestamp(6) with time zone DEFAULT CURRENT_TIMESTAMP NOT NULL,
+    created_at timestamp(6) with time zone DEFAULT public.database_time() NOT NULL,
+    updated_at timestamp(6) with time zone DEFAULT public.database_time() NOT NULL,
     CONSTRAINT user_profiles_bio_check CHECK ((btrim((bio)::text) <> ''::text)),
     CONSTRAINT user_profiles_birth_date_check CHECK ((birth_date >= '1900-01-01'::date)),
     CONSTRAINT user_profiles_city_check CHECK ((btrim((city)::text) <> ''::text)),
@@ -723,8 +765,8 @@ CREATE TABLE public.users (
     last_activity_at timestamp(6) with time zone,
     last_debate_at timestamp(6) with time zone,
     deleted_at timestamp(6) with time zone,
-    created_at timestamp(6) with time zone DEFAULT CURRENT_TIMESTAMP NOT NULL,
-    updated_at timestamp(6) with time zone DEFAULT CURRENT_TIMESTAMP NOT NULL,
+    created_at timestamp(6) with time zone DEFAULT public.database_time() NOT NULL,
+    updated_at timestamp(6) with time zone DEFAULT public.database_time() NOT NULL,
     first_failed_at timestamp(6) with time zone,
     lockout_count integer DEFAULT 0 NOT NULL,
     CONSTRAINT users_deleted_at_check CHECK (((deleted_at IS NULL) OR (NOT is_active))),
@@ -938,6 +980,18 @@ CREATE TRIGGER audit_log_append_only BEFORE UPDATE OR TRUNCATE ON public.audit_l
 -- Name: audit_log audit_log_kept; Type: TRIGGER
 CREATE TRIGGER audit_log_kept BEFORE DELETE ON public.audit_log FOR EACH ROW WHEN ((old."timestamp" > (now() - '90 days'::interval))) EXECUTE FUNCTION public.refuse_change();
 
+-- Name: one_time_codes one_time_codes_time_begins; Type: TRIGGER
+CREATE TRIGGER one_time_codes_time_begins BEFORE INSERT ON public.one_time_codes FOR EACH ROW WHEN ((new.created_at > (public.database_time() + '00:00:05'::interval))) EXECUTE FUNCTION public.refuse_time('it lies in the future');
+
+-- Name: one_time_codes one_time_codes_time_stays; Type: TRIGGER
+CREATE TRIGGER one_time_codes_time_stays BEFORE UPDATE OF created_at, expires_at ON public.one_time_codes FOR EACH ROW WHEN (((new.created_at > old.created_at) OR (new.expires_at > old.expires_at))) EXECUTE FUNCTION public.refuse_time('a life is not extended');
+
+-- Name: org_invitations org_invitations_time_begins; Type: TRIGGER
+CREATE TRIGGER org_invitations_time_begins BEFORE INSERT ON public.org_invitations FOR EACH ROW WHEN ((new.created_at > (public.database_time() + '00:00:05'::interval))) EXECUTE FUNCTION public.refuse_time('it lies in the future');
+
+-- Name: org_invitations org_invitations_time_stays; Type: TRIGGER
+CREATE TRIGGER org_invitations_time_stays BEFORE UPDATE OF created_at, expires_at ON public.org_invitations FOR EACH ROW WHEN (((new.created_at > old.created_at) OR (new.expires_at > old.expires_at))) EXECUTE FUNCTION public.refuse_time('a life is not extended');
+
 -- Name: organization_members organization_members_owner_check; Type: TRIGGER
 CREATE CONSTRAINT TRIGGER organization_members_owner_check AFTER INSERT OR UPDATE ON public.organization_members DEFERRABLE INITIALLY DEFERRED FOR EACH ROW WHEN ((new.role = 'owner'::text)) EXECUTE FUNCTION public.check_organization_owner('org_id');
 
@@ -946,6 +1000,24 @@ CREATE CONSTRAINT TRIGGER organization_members_owner_stays AFTER DELETE OR UPDAT
 
 -- Name: organizations organizations_owner_check; Type: TRIGGER
 CREATE CONSTRAINT TRIGGER organizations_owner_check AFTER UPDATE OF owner_id ON public.organizations DEFERRABLE INITIALLY DEFERRED FOR EACH ROW EXECUTE FUNCTION public.check_organization_owner('id');
+
+-- Name: sessions sessions_time_begins; Type: TRIGGER
+CREATE TRIGGER sessions_time_begins BEFORE INSERT ON public.sessions FOR EACH ROW WHEN ((GREATEST(new.created_at, new.last_activity_at) > (public.database_time() + '00:00:05'::interval))) EXECUTE FUNCTION public.refuse_time('it lies in the future');
+
+-- Name: sessions sessions_time_stays; Type: TRIGGER
+CREATE TRIGGER sessions_time_stays BEFORE UPDATE OF created_at, last_activity_at ON public.sessions FOR EACH ROW WHEN (((new.created_at > old.created_at) OR ((new.last_activity_at IS DISTINCT FROM old.last_activity_at) AND (new.last_activity_at > (public.database_time() + '00:00:05'::interval))))) EXECUTE FUNCTION public.refuse_time('it lies in the future, or begins a session again');
+
+-- Name: tokens tokens_time_begins; Type: TRIGGER
+CREATE TRIGGER tokens_time_begins BEFORE INSERT ON public.tokens FOR EACH ROW WHEN ((new.created_at > (public.database_time() + '00:00:05'::interval))) EXECUTE FUNCTION public.refuse_time('it lies in the future');
+
+-- Name: tokens tokens_time_stays; Type: TRIGGER
+CREATE TRIGGER tokens_time_stays BEFORE UPDATE OF created_at, expires_at, family_expires_at ON public.tokens FOR EACH ROW WHEN (((new.created_at > old.created_at) OR (new.expires_at > old.expires_at) OR (new.family_expires_at > COALESCE(old.family_expires_at, old.expires_at)))) EXECUTE FUNCTION public.refuse_time('a life is not extended');
+
+-- Name: users users_time_begins; Type: TRIGGER
+CREATE TRIGGER users_time_begins BEFORE INSERT ON public.users FOR EACH ROW WHEN (((new.first_failed_at > (public.database_time() + '00:00:05'::interval)) OR (new.locked_until > (public.database_time() + '744:00:05'::interval)))) EXECUTE FUNCTION public.refuse_time('a failure lies in the future, or a lock lasts longer than 31 days');
+
+-- Name: users users_time_stays; Type: TRIGGER
+CREATE TRIGGER users_time_stays BEFORE UPDATE OF first_failed_at, locked_until ON public.users FOR EACH ROW WHEN ((((new.first_failed_at IS DISTINCT FROM old.first_failed_at) AND (new.first_failed_at > (public.database_time() + '00:00:05'::interval))) OR ((new.locked_until IS DISTINCT FROM old.locked_until) AND (new.locked_until > (public.database_time() + '744:00:05'::interval))))) EXECUTE FUNCTION public.refuse_time('a failure lies in the future, or a lock lasts longer than 31 days');
 
 -- Name: audit_log zz_audit_log_chain; Type: TRIGGER
 CREATE TRIGGER zz_audit_log_chain BEFORE INSERT ON public.audit_log FOR EACH ROW EXECUTE FUNCTION public.chain_audit_entry();

@@ -73,16 +73,15 @@ export async function register(auth: Auth, input: RegisterInput): Promise<Regist
   const { email, password, name = '', username, device } = readInput(registerInput, input);
   refuseGuessablePassword(password, [email, name, username]);
   const passwordHash = await hashPassword(password, auth.settings.bcryptCost);
-  const [at, userId] = [auth.clock(), newId()];
+  const userId = newId();
   const { emailVerificationMs: lifeMs } = auth.settings;
-  const verificationToken = await auth.transaction(async (tx) => {
-    const user = { id: userId, email, passwordHash, name, username: username ?? null, createdAt: at, updatedAt: at };
-    await tx.user.create({ data: user, select: { id: true } });
-    const token = await issueToken(tx, { userId, kind: 'email_verification', at, lifeMs, email });
-    await writeAudit(tx, { at, action: 'USER_REGISTERED', ...about(userId), device });
-    return token;
+  return auth.transaction(async (tx) => {
+    await tx.$executeRaw`INSERT INTO users (id, email, password_hash, name, username)
+      VALUES (${userId}, ${email}, ${passwordHash}, ${name}, ${username ?? null})`;
+    const { token, expiresAt } = await issueToken(tx, { userId, kind: 'email_verification', lifeMs, email });
+    await writeAudit(tx, { action: 'USER_REGISTERED', ...about(userId), device });
+    return { userId, email, verificationToken: token, expiresAt };
   });
-  return { userId, email, verificationToken, expiresAt: new Date(at.getTime() + lifeMs) };
 }
 
 /**
@@ -93,13 +92,12 @@ export async function requestEmailVerification(auth: Auth, input: RequestEmailVe
   const { userId, device } = readInput(requestEmailVerificationInput, input);
   const { emailVerificationMs: lifeMs } = auth.settings;
   return auth.transaction(async (tx) => {
-    const at = auth.clock();
     const user = await tx.user.findFirst({ where: { id: userId, deletedAt: null }, select: { email: true } });
     if (user === null) throw userNotFound(userId);
     const { email } = user;
-    const verificationToken = await issueToken(tx, { userId, kind: 'email_verification', at, lifeMs, email });
-    await writeAudit(tx, { at, action: 'EMAIL_VERIFICATION_REQUESTED', ...about(userId), device });
-    return { userId, email, verificationToken, expiresAt: new Date(at.getTime() + lifeMs) };
+    const { token, expiresAt } = await issueToken(tx, { userId, kind: 'email_verification', lifeMs, email });
+    await writeAudit(tx, { action: 'EMAIL_VERIFICATION_REQUESTED', ...about(userId), device });
+    return { userId, email, verificationToken: token, expiresAt };
   });
 }
 
@@ -110,14 +108,13 @@ export async function requestEmailVerification(auth: Auth, input: RequestEmailVe
 export async function verifyEmail(auth: Auth, input: VerifyEmailInput): Promise<{ readonly userId: string }> {
   const { token, device } = readInput(verifyEmailInput, input);
   return auth.transaction(async (tx) => {
-    const at = auth.clock();
-    const { userId, email } = await takeToken(tx, { kind: 'email_verification', token, at });
+    const { userId, email, at } = await takeToken(tx, { kind: 'email_verification', token });
     const { count } = await tx.user.updateMany({
       where: { id: userId, email: email ?? '', deletedAt: null },
       data: { emailVerified: true, updatedAt: at },
     });
     if (count === 0) throw tokenInvalid();
-    await writeAudit(tx, { at, action: 'EMAIL_VERIFIED', ...about(userId), device });
+    await writeAudit(tx, { action: 'EMAIL_VERIFIED', ...about(userId), device });
     return { userId };
   });
 }
@@ -131,12 +128,11 @@ export async function deactivate(auth: Auth, input: EndAccountInput): Promise<vo
   const given = readInput(endInput, input);
   const { userId, device } = given;
   return auth.transaction(async (tx) => {
-    const at = auth.clock();
-    const { isActive } = await lockAccount(tx, userId);
+    const { isActive, at } = await lockAccount(tx, userId);
     if (!isActive) return;
     await tx.user.update({ where: { id: userId }, data: { isActive: false, updatedAt: at }, select: { id: true } });
     const details = endDetails(given, await endAccess(tx, userId, at));
-    await writeAudit(tx, { at, action: 'USER_DEACTIVATED', ...about(userId), details, device });
+    await writeAudit(tx, { action: 'USER_DEACTIVATED', ...about(userId), details, device });
   });
 }
 
@@ -150,8 +146,7 @@ export async function softDelete(auth: Auth, input: EndAccountInput): Promise<vo
   const given = readInput(endInput, input);
   const { userId, device } = given;
   return auth.transaction(async (tx) => {
-    const at = auth.clock();
-    await lockAccount(tx, userId);
+    const { at } = await lockAccount(tx, userId);
     const owned = await tx.organization.findMany({
       where: { ownerId: userId, deletedAt: null },
       select: { id: true },
@@ -166,7 +161,7 @@ export async function softDelete(auth: Auth, input: EndAccountInput): Promise<vo
     const details = endDetails(given, await endAccess(tx, userId, at));
     // The owner of a closed organization stays in its record.
     await tx.organizationMember.deleteMany({ where: { userId, role: { not: 'owner' } } });
-    await writeAudit(tx, { at, action: 'USER_DELETED', ...about(userId), details, device });
+    await writeAudit(tx, { action: 'USER_DELETED', ...about(userId), details, device });
   });
 }
 
@@ -174,7 +169,7 @@ export async function softDelete(auth: Auth, input: EndAccountInput): Promise<vo
 async function endAccess(tx: AuthTransaction, userId: string, at: Date): Promise<number> {
   const live = { where: { userId, usedAt: null, revokedAt: null }, data: { revokedAt: at, updatedAt: at } };
   await tx.token.updateMany(live);
-  const sessions = await endSessions(tx, { userId, at });
+  const sessions = await endSessions(tx, { userId });
   await tx.oneTimeCode.updateMany(live);
   return sessions;
 }

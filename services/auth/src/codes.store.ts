@@ -143,7 +143,6 @@ async function writeCode({ tx, account, at }: InsideAccount, given: Given, hash:
   });
   await writeAudit(tx, {
     userId,
-    at,
     action: 'CODE_REQUESTED',
     resourceType: 'code',
     resourceId: id,
@@ -204,7 +203,6 @@ async function withdraw(
     await tx.oneTimeCode.deleteMany({ where: { id, usedAt: null } });
     await writeAudit(tx, {
       userId,
-      at: auth.clock(),
       action: 'CODE_NOT_SENT',
       resourceType: 'code',
       resourceId: id,

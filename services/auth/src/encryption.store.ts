@@ -98,17 +98,15 @@ function decrypted(auth: Auth, { userId, use, ciphertext }: OldSecret): string |
 function replaceSecret(auth: Auth, secret: OldSecret, plain: string, device: Device): Promise<boolean> {
   const { id, userId, table, column, use, ciphertext } = secret;
   return auth.transaction(async (tx) => {
-    const at = auth.clock();
     const fresh = encryptSecret(auth.keyring, { userId, use }, plain);
     const changed = await tx.$executeRawUnsafe(
-      `UPDATE ${table} SET ${column} = $1, updated_at = $2 WHERE id = $3 AND ${column} = $4`,
+      `UPDATE ${table} SET ${column} = $1, updated_at = database_time() WHERE id = $2 AND ${column} = $3`,
       fresh,
-      at,
       id,
       ciphertext,
     );
     if (changed === 0) return false;
-    await writeAudit(tx, { userId, at, action: 'SECRET_REENCRYPTED', resourceType: table, resourceId: id, device });
+    await writeAudit(tx, { userId, action: 'SECRET_REENCRYPTED', resourceType: table, resourceId: id, device });
     return true;
   });
 }

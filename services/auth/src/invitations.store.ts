@@ -63,8 +63,7 @@ const revokeInput = z.strictObject({ ...byActor, invitationId: idInput });
 export async function invite(auth: Auth, input: InviteInput): Promise<Invitation> {
   const { orgId, actorId, email, role, device } = readInput(inviteInput, input);
   return auth.transaction(async (tx) => {
-    const at = auth.clock();
-    await lockForChange(tx, { orgId, actorId, roles: ['owner', 'admin'] });
+    const { at } = await lockForChange(tx, { orgId, actorId, roles: ['owner', 'admin'] });
     const { token, hash } = newToken();
     const [invitationId, expiresAt] = [newId(), new Date(at.getTime() + LIFE_MS)];
     const mine = { orgId, email: { equals: email, mode: 'insensitive' } } as const;
@@ -93,7 +92,6 @@ export async function invite(auth: Auth, input: InviteInput): Promise<Invitation
       ...about(invitationId, device),
       userId: actorId,
       orgId,
-      at,
       action: 'MEMBER_INVITED',
       details: { role },
     });
@@ -117,14 +115,13 @@ export async function acceptInvitation(
   const { id, orgId } = found;
   const role = found.role === 'admin' ? 'admin' : 'member';
   return auth.transaction(async (tx) => {
-    const at = auth.clock();
     await lockOrganization(tx, orgId);
-    const { email, emailVerified } = await lockActiveAccount(tx, userId);
+    const { email, emailVerified, at } = await lockActiveAccount(tx, userId);
     if ((normalizeEmail(email) ?? email) !== (normalizeEmail(found.email) ?? found.email)) throw invitationNotYours();
     if (!emailVerified) throw emailUnverified();
     await takeInvitation(tx, id, at);
     await addMember(tx, { orgId, userId, role, at });
-    await writeAudit(tx, { ...about(id, device), userId, orgId, at, action: 'INVITATION_ACCEPTED', details: { role } });
+    await writeAudit(tx, { ...about(id, device), userId, orgId, action: 'INVITATION_ACCEPTED', details: { role } });
     return { orgId, role };
   });
 }
@@ -137,14 +134,13 @@ export async function acceptInvitation(
 export async function revokeInvitation(auth: Auth, input: RevokeInvitationInput): Promise<void> {
   const { orgId, actorId, invitationId: id, device } = readInput(revokeInput, input);
   return auth.transaction(async (tx) => {
-    const at = auth.clock();
-    await lockForChange(tx, { orgId, actorId, roles: ['owner', 'admin'] });
+    const { at } = await lockForChange(tx, { orgId, actorId, roles: ['owner', 'admin'] });
     const { count } = await tx.orgInvitation.updateMany({
       where: { id, orgId, acceptedAt: null, revokedAt: null },
       data: { revokedAt: at, updatedAt: at },
     });
     if (count === 0) throw invitationNotFound(id);
-    await writeAudit(tx, { ...about(id, device), userId: actorId, orgId, at, action: 'INVITATION_REVOKED' });
+    await writeAudit(tx, { ...about(id, device), userId: actorId, orgId, action: 'INVITATION_REVOKED' });
   });
 }
 

@@ -55,13 +55,12 @@ const removeInput = z.strictObject(memberInput);
 export async function changeMemberRole(auth: Auth, input: ChangeMemberRoleInput): Promise<void> {
   const { orgId, actorId, userId, role, device } = readInput(changeInput, input);
   return auth.transaction(async (tx) => {
-    const at = auth.clock();
-    await lockForChange(tx, { orgId, actorId, roles: ['owner', 'admin'] });
+    const { at } = await lockForChange(tx, { orgId, actorId, roles: ['owner', 'admin'] });
     const from = await getRole(tx, orgId, userId);
     if (!ROLE_CHANGES[from].includes(role)) throw roleChangeRefused(from, role);
     await setRole(tx, { orgId, userId, role, at });
     await writeAudit(tx, {
-      ...entry({ orgId, actorId, userId, at, device }),
+      ...entry({ orgId, actorId, userId, device }),
       action: 'MEMBER_ROLE_CHANGED',
       details: { from, to: role },
     });
@@ -76,15 +75,14 @@ export async function changeMemberRole(auth: Auth, input: ChangeMemberRoleInput)
 export async function transferOwnership(auth: Auth, input: TransferOwnershipInput): Promise<void> {
   const { orgId, actorId, userId, device } = readInput(transferInput, input);
   return auth.transaction(async (tx) => {
-    const at = auth.clock();
-    await lockForChange(tx, { orgId, actorId, roles: ['owner'], others: [userId] });
+    const { at } = await lockForChange(tx, { orgId, actorId, roles: ['owner'], others: [userId] });
     await getRole(tx, orgId, userId);
     // A unique index allows one owner at any time, so the previous one changes first. A deferred trigger compares both
     // with owner_id at commit.
     await setRole(tx, { orgId, userId: actorId, role: 'admin', at });
     await setRole(tx, { orgId, userId, role: 'owner', at });
     await tx.organization.update({ where: { id: orgId }, data: { ownerId: userId, updatedAt: at } });
-    await writeAudit(tx, { ...entry({ orgId, actorId, userId, at, device }), action: 'OWNERSHIP_TRANSFERRED' });
+    await writeAudit(tx, { ...entry({ orgId, actorId, userId, device }), action: 'OWNERSHIP_TRANSFERRED' });
   });
 }
 
@@ -96,8 +94,7 @@ export async function transferOwnership(auth: Auth, input: TransferOwnershipInpu
 export async function removeMember(auth: Auth, input: RemoveMemberInput): Promise<void> {
   const { orgId, actorId, userId, device } = readInput(removeInput, input);
   return auth.transaction(async (tx) => {
-    const at = auth.clock();
-    await lockForChange(tx, {
+    const { at } = await lockForChange(tx, {
       orgId,
       actorId,
       roles: actorId === userId ? ['owner', 'admin', 'member'] : ['owner', 'admin'],
@@ -106,7 +103,7 @@ export async function removeMember(auth: Auth, input: RemoveMemberInput): Promis
     await tx.organizationMember.delete({ where: { orgId_userId: { orgId, userId } }, select: { id: true } });
     await tx.user.updateMany({ where: { id: userId, orgId }, data: { orgId: null, updatedAt: at } });
     await writeAudit(tx, {
-      ...entry({ orgId, actorId, userId, at, device }),
+      ...entry({ orgId, actorId, userId, device }),
       action: actorId === userId ? 'MEMBER_LEFT' : 'MEMBER_REMOVED',
     });
   });
@@ -127,11 +124,10 @@ interface MemberChange {
   readonly orgId: string;
   readonly actorId: string;
   readonly userId: string;
-  readonly at: Date;
   readonly device: Device;
 }
 
 /** The entry is in the chain of the actor; its resource is the member. */
-function entry({ orgId, actorId, userId, at, device }: MemberChange): Omit<AuditEntryInput, 'action'> {
-  return { userId: actorId, orgId, at, resourceType: 'user', resourceId: userId, device };
+function entry({ orgId, actorId, userId, device }: MemberChange): Omit<AuditEntryInput, 'action'> {
+  return { userId: actorId, orgId, resourceType: 'user', resourceId: userId, device };
 }

@@ -64,9 +64,9 @@ export async function verifyMfa(auth: Auth, input: VerifyMfaInput): Promise<Sign
   const { challengeToken: token, factor, code, device } = readInput(verifyInput, input);
   const { userId } = await readToken(auth, { kinds: ['mfa_challenge'], token });
   const shown = { userId, factor, code, purpose: 'sign_in', device, opensSession: true } as const;
-  return withFactor(auth, shown, async ({ tx, at }) => {
-    await takeToken(tx, { kind: 'mfa_challenge', token, at });
-    return openSession(auth, tx, { userId, at, method: factor, device });
+  return withFactor(auth, shown, async ({ tx }) => {
+    await takeToken(tx, { kind: 'mfa_challenge', token });
+    return openSession(auth, tx, { userId, method: factor, device });
   });
 }
 
@@ -95,7 +95,7 @@ export async function confirmChannel(
       });
       const unused = await tx.recoveryCode.count({ where: { userId, usedAt: null } });
       const recoveryCodes = unused === 0 ? await replaceRecoveryCodes(tx, { userId, at }) : [];
-      await writeAudit(tx, { ...about(userId, at, device), action: 'MFA_ENABLED', details: { factor: channel } });
+      await writeAudit(tx, { ...about(userId, device), action: 'MFA_ENABLED', details: { factor: channel } });
       return { recoveryCodes };
     },
     async () => {
@@ -117,7 +117,7 @@ export async function disableMfa(auth: Auth, input: DisableMfaInput): Promise<vo
   return withProof(auth, { userId, proof, device }, async ({ tx, at }) => {
     await requireFactor(tx, userId);
     await endFactors(tx, userId, at);
-    await writeAudit(tx, { ...about(userId, at, device), action: 'MFA_DISABLED', details: { proof: proof.factor } });
+    await writeAudit(tx, { ...about(userId, device), action: 'MFA_DISABLED', details: { proof: proof.factor } });
   });
 }
 
@@ -134,7 +134,7 @@ export async function regenerateRecoveryCodes(
   return withProof(auth, { userId, proof, device }, async ({ tx, at }) => {
     await requireFactor(tx, userId);
     const recoveryCodes = await replaceRecoveryCodes(tx, { userId, at });
-    await writeAudit(tx, { ...about(userId, at, device), action: 'RECOVERY_CODES_REPLACED' });
+    await writeAudit(tx, { ...about(userId, device), action: 'RECOVERY_CODES_REPLACED' });
     return { recoveryCodes };
   });
 }
@@ -166,6 +166,6 @@ async function endFactors(tx: AuthTransaction, userId: string, at: Date): Promis
   await tx.oneTimeCode.updateMany({ where: { userId, usedAt: null, revokedAt: null }, data: ended });
 }
 
-function about(userId: string, at: Date, device: Device) {
-  return { userId, at, resourceType: 'user', resourceId: userId, device };
+function about(userId: string, device: Device) {
+  return { userId, resourceType: 'user', resourceId: userId, device };
 }

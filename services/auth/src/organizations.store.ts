@@ -45,15 +45,13 @@ export async function createOrganization(
 ): Promise<{ readonly orgId: string }> {
   const { ownerId, name, slug, device } = readInput(createInput, input);
   return auth.transaction(async (tx) => {
-    const at = auth.clock();
-    await lockActiveAccount(tx, ownerId);
+    const { at } = await lockActiveAccount(tx, ownerId);
     const orgId = newId();
     await tx.organization.create({ data: { id: orgId, name, slug, ownerId, createdAt: at, updatedAt: at } });
     await addMember(tx, { orgId, userId: ownerId, role: 'owner', at });
     await writeAudit(tx, {
       userId: ownerId,
       orgId,
-      at,
       action: 'ORGANIZATION_CREATED',
       resourceType: 'organization',
       resourceId: orgId,
@@ -72,8 +70,7 @@ export async function createOrganization(
 export async function closeOrganization(auth: Auth, input: CloseOrganizationInput): Promise<void> {
   const { orgId, actorId, device } = readInput(closeInput, input);
   return auth.transaction(async (tx) => {
-    const at = auth.clock();
-    await lockForChange(tx, { orgId, actorId, roles: ['owner'] });
+    const { at } = await lockForChange(tx, { orgId, actorId, roles: ['owner'] });
     await tx.organization.update({ where: { id: orgId }, data: { deletedAt: at, updatedAt: at } });
     await tx.user.updateMany({ where: { orgId }, data: { orgId: null, updatedAt: at } });
     await tx.orgInvitation.updateMany({
@@ -83,7 +80,6 @@ export async function closeOrganization(auth: Auth, input: CloseOrganizationInpu
     await writeAudit(tx, {
       userId: actorId,
       orgId,
-      at,
       action: 'ORGANIZATION_CLOSED',
       resourceType: 'organization',
       resourceId: orgId,

@@ -1,6 +1,7 @@
 import { newId } from '@azora/db-core';
 import { idInput } from '@azora/db-core/input';
 import { z } from 'zod';
+import { lockAccount } from './account/account-row';
 import { hashPassword, newPasswordInput, refuseGuessablePassword } from './account/passwords';
 import { writeAudit } from './audit/entries';
 import type { Auth, AuthTransaction } from './client';
@@ -66,7 +67,7 @@ export async function changePassword(auth: Auth, input: ChangePasswordInput): Pr
   await refuseOwnName(auth, userId, newPassword);
   const passwordHash = await hashPassword(newPassword, auth.settings.bcryptCost);
   return auth.transaction(async (tx) => {
-    const at = auth.clock();
+    const { at } = await lockAccount(tx, userId);
     // Of two concurrent changes, the second one finds that its current password has changed.
     const { count } = await tx.user.updateMany({
       where: { id: userId, passwordHash: currentHash, deletedAt: null },
@@ -74,7 +75,7 @@ export async function changePassword(auth: Auth, input: ChangePasswordInput): Pr
     });
     if (count === 0) throw invalidCredentials();
     const ended = await endSessionsAndTokens(tx, { userId, at, exceptSessionId: sessionId });
-    await writeAudit(tx, { at, userId, action: 'PASSWORD_CHANGED', ...about(userId), details: { ended }, device });
+    await writeAudit(tx, { userId, action: 'PASSWORD_CHANGED', ...about(userId), details: { ended }, device });
     return { ended };
   });
 }
@@ -86,16 +87,15 @@ export async function changePassword(auth: Auth, input: ChangePasswordInput): Pr
  */
 export async function requestPasswordReset(auth: Auth, input: RequestPasswordResetInput): Promise<void> {
   const { email, send, device } = readInput(requestPasswordResetInput, input);
-  const at = auth.clock();
   const { token, hash } = newToken();
   const { passwordResetMs } = auth.settings;
-  const [account] = await auth.query<{ userId: string; email: string }>({
-    text: `SELECT user_id AS "userId", email
-      FROM request_password_reset($1, $2, $3, $4, $5::float8 * interval '1 ms', $6, $7)`,
-    values: [email, at, newId(), hash, passwordResetMs, device.ipAddress ?? null, device.userAgent ?? null],
+  const [account] = await auth.query<{ userId: string; email: string; expiresAt: Date }>({
+    text: `SELECT user_id AS "userId", email, expires_at AS "expiresAt"
+      FROM request_password_reset($1, $2, $3, $4::float8 * interval '1 ms', $5, $6)`,
+    values: [email, newId(), hash, passwordResetMs, device.ipAddress ?? null, device.userAgent ?? null],
   });
   if (account === undefined) return;
-  const message = { ...account, token, expiresAt: new Date(at.getTime() + passwordResetMs) };
+  const message = { ...account, token };
   setImmediate(() => {
     Promise.resolve(message)
       .then(send)
@@ -123,17 +123,16 @@ export async function resetPassword(auth: Auth, input: ResetPasswordInput): Prom
   await refuseOwnName(auth, userId, newPassword);
   const passwordHash = await hashPassword(newPassword, auth.settings.bcryptCost);
   return auth.transaction(async (tx) => {
-    const at = auth.clock();
     await tx.$queryRaw`SELECT FROM users WHERE id = ${userId} FOR NO KEY UPDATE`;
-    await takeToken(tx, { kind, token, at });
+    const { at } = await takeToken(tx, { kind, token });
     const data = { passwordHash, legacyPasswordHash: null, passwordSalt: null, passwordResetRequired: false };
     const where = { id: userId, deletedAt: null };
     const { count } = await tx.user.updateMany({ where, data: { ...data, updatedAt: at } });
     if (count === 0) throw tokenInvalid();
-    await tx.$executeRaw`SELECT clear_attempts(${userId}, ${at}) WHERE NOT EXISTS (
+    await tx.$executeRaw`SELECT clear_attempts(${userId}) WHERE NOT EXISTS (
       SELECT FROM mfa_settings WHERE user_id = ${userId} AND (totp_enabled OR sms_enabled OR email_enabled))`;
     const ended = await endSessionsAndTokens(tx, { userId, at });
-    await writeAudit(tx, { at, userId, action: 'PASSWORD_RESET', ...about(userId), details: { ended }, device });
+    await writeAudit(tx, { userId, action: 'PASSWORD_RESET', ...about(userId), details: { ended }, device });
     return { userId };
   });
 }
@@ -147,7 +146,7 @@ async function endSessionsAndTokens(
     where: { userId, kind: { in: ['mfa_challenge', 'password_reset', 'invitation'] }, usedAt: null, revokedAt: null },
     data: { revokedAt: at, updatedAt: at },
   });
-  return endSessions(tx, { userId, at, exceptSessionId });
+  return endSessions(tx, { userId, exceptSessionId });
 }
 
 async function refuseOwnName(auth: Auth, userId: string, password: string): Promise<void> {

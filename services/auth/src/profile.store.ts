@@ -85,9 +85,14 @@ const countryInput = z
   .regex(/^[A-Z]{2}$/, 'is not two capital letters')
   .refine((code) => !NO_COUNTRIES.includes(code) && REGIONS.of(code) !== undefined, 'is not a country');
 
-/** A date before today, as YYYY-MM-DD. */
-const birthDateInput = (today: string) =>
-  z.iso.date().refine((day) => day >= FIRST_BIRTH && day < today, 'is not a date from 1900 to yesterday');
+const BIRTH_DATE = 'is not a date from 1900 to yesterday';
+
+/** A date since 1900, as YYYY-MM-DD. */
+const birthDateInput = z.iso.date().refine((day) => day >= FIRST_BIRTH, BIRTH_DATE);
+
+/** The date of birth of someone who was born before the day of `at` in UTC. */
+const bornBefore = (at: Date) =>
+  z.object({ birthDate: birthDateInput.refine((day) => day < at.toISOString().slice(0, 10), BIRTH_DATE).nullish() });
 
 /** A web address. */
 const urlInput = z
@@ -95,39 +100,38 @@ const urlInput = z
   .max(2_000)
   .refine((text) => /^https?:\/\/[^\s\p{Cc}]+$/u.test(text) && URL.canParse(text), 'is not an http or https URL');
 
-const profileInput = (today: string) =>
-  z
-    .strictObject({
-      userId: idInput,
-      name: textInput(200).optional(),
-      username: textInput(255)
-        .refine((text) => text === text.trim(), 'has spaces around it')
-        .nullish(),
-      avatarUrl: urlInput.nullish(),
-      bio: textInput(2_000).nullish(),
-      phone: phoneInput.nullish(),
-      birthDate: birthDateInput(today).nullish(),
-      city: textInput(100).nullish(),
-      country: countryInput.nullish(),
-      language: languageInput.optional(),
-      timeZone: timeZoneInput.optional(),
-      device: deviceInput,
-    })
-    .refine(({ userId: _, device: __, ...fields }) => Object.values(fields).some((value) => value !== undefined), {
-      message: 'has no field to change',
-    });
+const profileInput = z
+  .strictObject({
+    userId: idInput,
+    name: textInput(200).optional(),
+    username: textInput(255)
+      .refine((text) => text === text.trim(), 'has spaces around it')
+      .nullish(),
+    avatarUrl: urlInput.nullish(),
+    bio: textInput(2_000).nullish(),
+    phone: phoneInput.nullish(),
+    birthDate: birthDateInput.nullish(),
+    city: textInput(100).nullish(),
+    country: countryInput.nullish(),
+    language: languageInput.optional(),
+    timeZone: timeZoneInput.optional(),
+    device: deviceInput,
+  })
+  .refine(({ userId: _, device: __, ...fields }) => Object.values(fields).some((value) => value !== undefined), {
+    message: 'has no field to change',
+  });
 
 /**
  * Changes a user's profile. Returns the whole profile.
  * @throws {SuiteError} `AUTH.INVALID_INPUT`, `AUTH.USERNAME_TAKEN`, `AUTH.USER_NOT_FOUND`, `AUTH.ACCOUNT_INACTIVE`
  */
 export async function updateProfile(auth: Auth, input: UpdateProfileInput): Promise<Profile> {
-  const at = auth.clock();
-  const { userId, device, ...given } = readInput(profileInput(at.toISOString().slice(0, 10)), input);
+  const { userId, device, ...given } = readInput(profileInput, input);
   const { name, username, avatarUrl, birthDate, ...changes } = given;
   const born = typeof birthDate === 'string' ? new Date(birthDate) : birthDate;
   return auth.transaction(async (tx) => {
-    await lockActiveAccount(tx, userId);
+    const { at } = await lockActiveAccount(tx, userId);
+    readInput(bornBefore(at), { birthDate });
     const user = await tx.user.update({
       where: { id: userId },
       data: { ...present({ name, username, avatarUrl }), updatedAt: at },
@@ -142,7 +146,6 @@ export async function updateProfile(auth: Auth, input: UpdateProfileInput): Prom
     });
     await writeAudit(tx, {
       userId,
-      at,
       action: 'PROFILE_UPDATED',
       resourceType: 'user',
       resourceId: userId,

@@ -2,8 +2,6 @@ import { z } from 'zod';
 import type { Auth } from './client';
 import { readInput } from './errors';
 
-const DAY_MS = 86_400_000;
-
 /**
  * The `@retain` annotations of the schema, in days after `expires_at`, by table. Tokens come before their sessions.
  */
@@ -41,9 +39,8 @@ export async function pruneExpired(auth: Auth, input: PruneExpiredInput = {}): P
   const { batchSize, maxBatches } = readInput(pruneExpiredInput, input);
   const pruned = { tokens: 0, sessions: 0, org_invitations: 0, one_time_codes: 0, token_blacklist: 0 };
   for (const table of Object.keys(RETAINED_DAYS) as Table[]) {
-    const before = new Date(auth.clock().getTime() - RETAINED_DAYS[table] * DAY_MS);
     for (let batch = 0; batch < maxBatches; batch += 1) {
-      const deleted = await deleteBatch(auth, table, before, batchSize);
+      const deleted = await deleteBatch(auth, table, batchSize);
       pruned[table] += deleted;
       if (deleted < batchSize) break;
     }
@@ -51,13 +48,14 @@ export async function pruneExpired(auth: Auth, input: PruneExpiredInput = {}): P
   return pruned;
 }
 
-async function deleteBatch(auth: Auth, table: Table, before: Date, batchSize: number): Promise<number> {
+async function deleteBatch(auth: Auth, table: Table, batchSize: number): Promise<number> {
   const [row] = await auth.query<{ deleted: number }>({
     text: `WITH old AS (
-        SELECT ctid FROM ${table} WHERE expires_at < $1 ORDER BY expires_at LIMIT $2 FOR UPDATE SKIP LOCKED
+        SELECT ctid FROM ${table} WHERE expires_at < (SELECT database_time() - $1::int * interval '1 day')
+        ORDER BY expires_at LIMIT $2 FOR UPDATE SKIP LOCKED
       ), gone AS (DELETE FROM ${table} WHERE ctid IN (SELECT ctid FROM old) RETURNING 1)
       SELECT count(*)::int AS deleted FROM gone`,
-    values: [before, batchSize],
+    values: [RETAINED_DAYS[table], batchSize],
   });
   return row?.deleted ?? 0;
 }

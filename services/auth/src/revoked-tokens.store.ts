@@ -31,18 +31,13 @@ const revokeInput = z.strictObject({
 export async function revokeToken(auth: Auth, input: RevokeTokenInput): Promise<void> {
   const { jti, expiresAt, userId, device } = readInput(revokeInput, input);
   return auth.transaction(async (tx) => {
-    const at = auth.clock();
-    const { count } = await tx.revokedToken.createMany({
-      data: [{ jti, expiresAt, revokedAt: at, createdAt: at }],
-      skipDuplicates: true,
-    });
+    const { count } = await tx.revokedToken.createMany({ data: [{ jti, expiresAt }], skipDuplicates: true });
     if (count === 0) {
       await tx.revokedToken.updateMany({ where: { jti, expiresAt: { lt: expiresAt } }, data: { expiresAt } });
       return;
     }
     await writeAudit(tx, {
       userId: userId ?? null,
-      at,
       action: 'TOKEN_REVOKED',
       resourceType: 'token',
       resourceId: jti,

@@ -96,10 +96,9 @@ export async function refresh(auth: Auth, input: RefreshInput): Promise<SignedIn
   const [refreshed] = await auth.query<Refreshed>({
     text: `SELECT outcome, user_id AS "userId", session_id AS "sessionId", expires_at AS "expiresAt",
         family_expires_at AS "absoluteExpiresAt"
-      FROM refresh_session($1, $2, $3, $4, $5, $6::float8 * interval '1 ms', $7, $8)`,
+      FROM refresh_session($1, $2, $3, $4, $5::float8 * interval '1 ms', $6, $7)`,
     values: [
       hashToken(refreshToken),
-      auth.clock(),
       newId(),
       next.hash,
       session.hash,
@@ -121,18 +120,17 @@ export async function refresh(auth: Auth, input: RefreshInput): Promise<SignedIn
  */
 export async function authenticate(auth: Auth, input: AuthenticateInput): Promise<Authenticated> {
   const { sessionToken } = readInput(authenticateInput, input);
-  const [found] = await auth.query<Authenticated & { isLive: boolean; sessionExpiresAt: Date }>({
+  const [found] = await auth.query<Authenticated & { isLive: boolean; sessionExpiresAt: Date; at: Date }>({
     text: `SELECT sessions.user_id AS "userId", sessions.id AS "sessionId", role, org_id AS "orgId",
         email_verified AS "emailVerified", revoked_at IS NULL AND is_active AS "isLive",
         sessions.expires_at AS "sessionExpiresAt",
         least(sessions.expires_at, coalesce(sessions.last_activity_at, sessions.created_at)
-          + $2::float8 * interval '1 ms') AS "expiresAt"
+          + $2::float8 * interval '1 ms') AS "expiresAt", database_time() AS at
       FROM sessions JOIN users ON users.id = sessions.user_id WHERE token_hash = $1`,
     values: [hashToken(sessionToken), auth.settings.sessionTokenMs],
   });
   if (found === undefined) throw tokenInvalid();
-  const { isLive, sessionExpiresAt, ...authenticated } = found;
-  const at = auth.clock();
+  const { isLive, sessionExpiresAt, at, ...authenticated } = found;
   if (!isLive || sessionExpiresAt <= at) throw sessionEnded();
   if (authenticated.expiresAt <= at) throw tokenExpired();
   return authenticated;
@@ -148,10 +146,9 @@ export async function logout(auth: Auth, input: LogoutInput): Promise<void> {
     const session = await tx.session.findUnique({ where: { tokenHash: hashToken(sessionToken) } });
     if (session === null) throw tokenInvalid();
     const { id: sessionId, userId } = session;
-    const at = auth.clock();
-    const ended = await endSessions(tx, { userId, at, sessionId });
+    const ended = await endSessions(tx, { userId, sessionId });
     if (ended === 0) return;
-    await writeAudit(tx, { at, userId, action: 'USER_LOGOUT', resourceType: 'session', resourceId: sessionId, device });
+    await writeAudit(tx, { userId, action: 'USER_LOGOUT', resourceType: 'session', resourceId: sessionId, device });
   });
 }
 
@@ -162,9 +159,8 @@ export async function logout(auth: Auth, input: LogoutInput): Promise<void> {
 export async function logoutEverywhere(auth: Auth, input: LogoutEverywhereInput): Promise<{ readonly ended: number }> {
   const { userId, exceptSessionId, device } = readInput(logoutEverywhereInput, input);
   return auth.transaction(async (tx) => {
-    const at = auth.clock();
-    const ended = await endSessions(tx, { userId, at, exceptSessionId });
-    const entry = { at, userId, resourceType: 'user', resourceId: userId, device };
+    const ended = await endSessions(tx, { userId, exceptSessionId });
+    const entry = { userId, resourceType: 'user', resourceId: userId, device };
     if (ended > 0) await writeAudit(tx, { ...entry, action: 'SESSIONS_REVOKED', details: { ended } });
     return { ended };
   });
@@ -176,11 +172,12 @@ export async function logoutEverywhere(auth: Auth, input: LogoutEverywhereInput)
  */
 export async function listSessions(auth: Auth, input: ListSessionsInput): Promise<readonly ListedSession[]> {
   const { userId } = readInput(listSessionsInput, input);
-  return auth.prisma.session.findMany({
-    where: { userId, revokedAt: null, expiresAt: { gt: auth.clock() } },
-    select: { id: true, ipAddress: true, userAgent: true, createdAt: true, lastActivityAt: true, expiresAt: true },
-    orderBy: [{ createdAt: 'desc' }, { id: 'desc' }],
-    take: MAX_LISTED_SESSIONS,
+  return auth.query<ListedSession>({
+    text: `SELECT id, ip_address AS "ipAddress", user_agent AS "userAgent", created_at AS "createdAt",
+        last_activity_at AS "lastActivityAt", expires_at AS "expiresAt"
+      FROM sessions WHERE user_id = $1 AND revoked_at IS NULL AND expires_at > (SELECT database_time())
+      ORDER BY created_at DESC, id DESC LIMIT ${MAX_LISTED_SESSIONS}`,
+    values: [userId],
   });
 }
 
@@ -191,9 +188,8 @@ export async function listSessions(auth: Auth, input: ListSessionsInput): Promis
 export async function revokeSession(auth: Auth, input: RevokeSessionInput): Promise<void> {
   const { userId, sessionId, device } = readInput(revokeSessionInput, input);
   return auth.transaction(async (tx) => {
-    const at = auth.clock();
-    if ((await endSessions(tx, { userId, at, sessionId })) === 0) throw sessionNotFound(sessionId);
+    if ((await endSessions(tx, { userId, sessionId })) === 0) throw sessionNotFound(sessionId);
     const resource = { resourceType: 'session', resourceId: sessionId };
-    await writeAudit(tx, { at, userId, action: 'SESSION_REVOKED', ...resource, device });
+    await writeAudit(tx, { userId, action: 'SESSION_REVOKED', ...resource, device });
   });
 }

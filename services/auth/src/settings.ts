@@ -35,7 +35,7 @@ export interface AuthSettings {
   readonly requireVerifiedEmail: boolean;
 }
 
-export interface AuthOptions extends StoreOptions, Partial<Omit<AuthSettings, 'lockout'>> {
+export interface AuthOptions extends Omit<StoreOptions, 'clock'>, Partial<Omit<AuthSettings, 'lockout'>> {
   readonly lockout?: Partial<LockoutSettings>;
   /** Keys for secrets at rest, as `v2:<key>,v1:<key>`, newest first. Default: `AZORA_ENCRYPTION_KEY`. */
   readonly encryptionKeys?: string;
@@ -53,27 +53,32 @@ export const DEFAULT_SETTINGS: AuthSettings = {
   requireVerifiedEmail: false,
 };
 
-/** At most ten years: a longer duration is a mistake of units. */
-const duration = z
-  .int()
-  .min(1)
-  .max(3_650 * DAY_MS);
+/** The longest lives that the constraints and triggers of the database permit. */
+const LONGEST = {
+  session: 366 * DAY_MS,
+  verification: 31 * DAY_MS,
+  reset: DAY_MS,
+  challenge: HOUR_MS,
+  lock: 31 * DAY_MS,
+};
+
+const duration = (longestMs: number) => z.int().min(1).max(longestMs);
 
 const settingsInput = z.object({
   // bcrypt's own limits are 4 and 31; 20 takes a minute.
   bcryptCost: z.int().min(4).max(20),
   lockout: z.strictObject({
     attempts: z.int().min(1).max(1_000),
-    windowMs: duration,
-    lockMs: duration,
-    maxLockMs: duration,
+    windowMs: duration(LONGEST.lock),
+    lockMs: duration(LONGEST.lock),
+    maxLockMs: duration(LONGEST.lock),
   }),
-  sessionTokenMs: duration,
-  sessionIdleMs: duration,
-  sessionAbsoluteMs: duration,
-  emailVerificationMs: duration,
-  passwordResetMs: duration,
-  mfaChallengeMs: duration,
+  sessionTokenMs: duration(LONGEST.session),
+  sessionIdleMs: duration(LONGEST.session),
+  sessionAbsoluteMs: duration(LONGEST.session),
+  emailVerificationMs: duration(LONGEST.verification),
+  passwordResetMs: duration(LONGEST.reset),
+  mfaChallengeMs: duration(LONGEST.challenge),
   requireVerifiedEmail: z.boolean(),
 });
 

@@ -13,7 +13,7 @@ import {
   readInput,
 } from './errors';
 import { claimedPasswordInput, type Device, deviceInput, emailInput } from './input';
-import { newSession, type SignedIn } from './session/session';
+import { newSession, type SignedIn, signedIn } from './session/session';
 
 export type Factor = 'totp' | 'sms' | 'email';
 
@@ -74,8 +74,8 @@ async function beginSignIn(auth: Auth, email: string): Promise<Account | undefin
   const [account] = await auth.query<Account>({
     text: `SELECT user_id AS "userId", password_hash AS "passwordHash", is_active AS "isActive",
         email_verified AS "emailVerified", reset_required AS "resetRequired", admitted, until
-      FROM begin_sign_in($1, $2, ${lockoutParameters(3)})`,
-    values: [email, auth.clock(), ...lockoutValues(auth)],
+      FROM begin_sign_in($1, ${lockoutParameters(2)})`,
+    values: [email, ...lockoutValues(auth)],
   });
   return account;
 }
@@ -83,7 +83,7 @@ async function beginSignIn(auth: Auth, email: string): Promise<Account | undefin
 /** Writes an entry for an unknown address too, so that the work does not reveal it. The entry omits the address. */
 function noteFailure(auth: Auth, userId: string | null, device: Device): Promise<void> {
   if (userId !== null) return failAttempt(auth, { userId, action: 'LOGIN_FAILED', device });
-  return writeEntry(auth, { at: auth.clock(), userId, action: 'LOGIN_FAILED', device });
+  return writeEntry(auth, { userId, action: 'LOGIN_FAILED', device });
 }
 
 /** The reason to reject a right password. Only a caller who knows the password learns it. */
@@ -96,10 +96,9 @@ function refusalOf(account: Account, requireVerifiedEmail: boolean): SuiteError 
 /** Returns the attempt, because the password was right. */
 function noteRefusal(auth: Auth, userId: string, reason: string, device: Device): Promise<void> {
   return auth.transaction(async (tx) => {
-    const at = auth.clock();
-    await returnAttempt(tx, { userId, at });
+    await returnAttempt(tx, userId);
     const resource = { resourceType: 'user', resourceId: userId };
-    await writeAudit(tx, { at, userId, action: 'LOGIN_REFUSED', ...resource, details: { reason }, device });
+    await writeAudit(tx, { userId, action: 'LOGIN_REFUSED', ...resource, details: { reason }, device });
   });
 }
 
@@ -110,19 +109,24 @@ interface FinishSignIn {
   readonly device: Device;
 }
 
+type SignInResult =
+  | { readonly outcome: 'refused' }
+  | { readonly outcome: 'challenge'; readonly factors: readonly Factor[]; readonly expiresAt: Date }
+  | { readonly outcome: 'session'; readonly expiresAt: Date; readonly absoluteExpiresAt: Date };
+
 async function finishSignIn(
   auth: Auth,
   { userId, passwordHash, newHash, device }: FinishSignIn,
 ): Promise<SignedIn | MfaChallenge> {
-  const at = auth.clock();
-  const { session, refresh, sessionId, signedIn } = newSession(auth, userId, at);
+  const fresh = newSession();
+  const { session, refresh, sessionId } = fresh;
   const { sessionIdleMs, sessionAbsoluteMs, mfaChallengeMs } = auth.settings;
-  const [result] = await auth.query<{ outcome: 'session' | 'challenge' | 'refused'; factors: Factor[] | null }>({
-    text: `SELECT outcome, factors FROM finish_sign_in($1, $2, $3, $4, $5, $6, $7, $8, $9::float8 * interval '1 ms',
-      $10::float8 * interval '1 ms', $11::float8 * interval '1 ms', $12, $13)`,
+  const [result] = await auth.query<SignInResult>({
+    text: `SELECT outcome, factors, expires_at AS "expiresAt", absolute_expires_at AS "absoluteExpiresAt"
+      FROM finish_sign_in($1, $2, $3, $4, $5, $6, $7, $8::float8 * interval '1 ms', $9::float8 * interval '1 ms',
+        $10::float8 * interval '1 ms', $11, $12)`,
     values: [
       userId,
-      at,
       passwordHash,
       newHash,
       sessionId,
@@ -136,8 +140,10 @@ async function finishSignIn(
       device.userAgent ?? null,
     ],
   });
-  if (result?.outcome === 'session') return signedIn;
-  if (result?.outcome !== 'challenge') throw invalidCredentials();
-  const expiresAt = new Date(at.getTime() + mfaChallengeMs);
-  return { kind: 'mfa', challengeToken: refresh.token, factors: result.factors ?? [], expiresAt };
+  if (result === undefined || result.outcome === 'refused') throw invalidCredentials();
+  if (result.outcome === 'challenge') {
+    const { factors, expiresAt } = result;
+    return { kind: 'mfa', challengeToken: refresh.token, factors, expiresAt };
+  }
+  return signedIn(fresh, userId, result);
 }

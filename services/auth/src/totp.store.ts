@@ -9,7 +9,7 @@ import { type FindFactor, withFactor } from './factor/factor';
 import { digitsInput } from './factor/one-time-code';
 import { type Proof, proofInput, withProofIfNeeded } from './factor/proof';
 import { replaceRecoveryCodes } from './factor/recovery-codes';
-import { newTotpSecret, TOTP_USE, totpStepOf, totpUrl } from './factor/totp';
+import { newTotpSecret, readTotp, TOTP_USE, totpStepOf, totpUrl } from './factor/totp';
 import { type Device, deviceInput } from './input';
 
 const DEFAULT_ISSUER = 'Azora';
@@ -62,7 +62,7 @@ export async function enrollTotp(auth: Auth, input: EnrollTotpInput): Promise<To
     if (settings?.totpEnabled) throw factorAlreadyOn('totp');
     const pending = { totpSecret, totpLastStep: null, updatedAt: at };
     await tx.mFASettings.upsert({ where: { userId }, create: { userId, createdAt: at, ...pending }, update: pending });
-    await writeAudit(tx, { ...about(userId, at, device), action: 'MFA_ENROLLED', details: { factor: 'totp' } });
+    await writeAudit(tx, { ...about(userId, device), action: 'MFA_ENROLLED', details: { factor: 'totp' } });
     return { secret, url: totpUrl(secret, { issuer, account: account.email }) };
   });
 }
@@ -84,7 +84,7 @@ export async function confirmTotp(
     { userId, factor: 'totp', code, purpose: 'enable', device },
     async ({ tx, at }) => {
       const recoveryCodes = await replaceRecoveryCodes(tx, { userId, at });
-      await writeAudit(tx, { ...about(userId, at, device), action: 'MFA_ENABLED', details: { factor: 'totp' } });
+      await writeAudit(tx, { ...about(userId, device), action: 'MFA_ENABLED', details: { factor: 'totp' } });
       return { recoveryCodes };
     },
     findPendingCode,
@@ -93,15 +93,12 @@ export async function confirmTotp(
 
 /** Checks a code of the waiting secret. Using the code up enables TOTP. */
 const findPendingCode: FindFactor = async (auth, { userId, code }) => {
-  const settings = await auth.prisma.mFASettings.findUnique({
-    where: { userId },
-    select: { totpSecret: true, totpEnabled: true },
-  });
+  const settings = await readTotp(auth, userId);
   if (settings?.totpEnabled) throw factorAlreadyOn('totp');
   const encrypted = settings?.totpSecret ?? null;
-  if (encrypted === null) throw factorNotPending('totp');
+  if (settings === undefined || encrypted === null) throw factorNotPending('totp');
   const secret = decryptSecret(auth.keyring, { userId, use: TOTP_USE }, encrypted);
-  const step = totpStepOf(secret, code, auth.clock());
+  const step = totpStepOf(secret, code, settings.at);
   if (step === null) return null;
   return async (tx, at) => {
     const { count } = await tx.mFASettings.updateMany({
@@ -114,6 +111,6 @@ const findPendingCode: FindFactor = async (auth, { userId, code }) => {
   };
 };
 
-function about(userId: string, at: Date, device: Device) {
-  return { userId, at, resourceType: 'user', resourceId: userId, device };
+function about(userId: string, device: Device) {
+  return { userId, resourceType: 'user', resourceId: userId, device };
 }

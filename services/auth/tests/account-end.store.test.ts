@@ -1,4 +1,4 @@
-import { useDatabase } from '@azora/db-testkit';
+import { useDatabase, useTestClock } from '@azora/db-testkit';
 import {
   acceptInvitation,
   authenticate,
@@ -15,14 +15,14 @@ import {
   softDelete,
   transferOwnership,
 } from '../src/index';
-import { actionsOf, givenClock, givenSession, outcomes, PASSWORD, useAuth } from './given';
+import { actionsOf, givenSession, outcomes, PASSWORD, START, useAuth } from './given';
 import { givenSender, givenSms, givenVerifiedUser, KEY } from './given-factors';
 
 describe('the end of an account', () => {
   const db = useDatabase('auth');
+  const clock = useTestClock(db, START);
   const openAuth = useAuth(db);
-  const clock = givenClock();
-  const open = () => openAuth({ clock, encryptionKeys: KEY });
+  const open = () => openAuth({ encryptionKeys: KEY });
   const live = async (userId: string) => {
     const of = 'WHERE user_id = $1 AND revoked_at IS NULL';
     const sql = `SELECT (SELECT count(*) FROM sessions ${of})::int AS sessions,
@@ -101,7 +101,7 @@ describe('the end of an account', () => {
       await softDelete(auth, { userId });
 
       expect(await db().admin('SELECT email, is_active, deleted_at FROM users WHERE id = $1', [userId])).toEqual([
-        { email, is_active: false, deleted_at: clock() },
+        { email, is_active: false, deleted_at: clock.now() },
       ]);
       expect(await outcomes([register(auth, { email: email.toUpperCase(), password: PASSWORD })])).toEqual({
         'AUTH.EMAIL_TAKEN': 1,

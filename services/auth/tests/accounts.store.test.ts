@@ -1,12 +1,13 @@
-import { useDatabase } from '@azora/db-testkit';
+import { useDatabase, useTestClock } from '@azora/db-testkit';
 import { register, requestEmailVerification, verifyEmail } from '../src/index';
-import { actionsOf, DAY_MS, dump, givenClock, givenSession, givenUser, outcomes, PASSWORD, useAuth } from './given';
+import { actionsOf, DAY_MS, dump, givenSession, givenUser, outcomes, PASSWORD, START, useAuth } from './given';
 
 const TEN_MEGABYTES = 'a'.repeat(10_000_000);
 const SQL = "'; DROP TABLE users; --";
 
 describe('accounts', () => {
   const db = useDatabase('auth');
+  const clock = useTestClock(db, START);
   const open = useAuth(db);
 
   it('registers an address in its canonical form, with a password hash and no plain token', async () => {
@@ -177,8 +178,7 @@ describe('accounts', () => {
   });
 
   it('rejects an expired token, and a token for an address that the account no longer has', async () => {
-    const clock = givenClock();
-    const auth = open({ clock });
+    const auth = open();
     const late = await givenUser(auth);
     const moved = await givenUser(auth);
     await db().admin("UPDATE users SET email = 'elsewhere@azora.world' WHERE id = $1", [moved.userId]);
@@ -187,7 +187,7 @@ describe('accounts', () => {
     await expect(verifyEmail(auth, { token: moved.verificationToken })).rejects.toMatchObject({
       code: 'AUTH.TOKEN_INVALID',
     });
-    clock.move(DAY_MS);
+    await clock.move(DAY_MS);
     await expect(verifyEmail(auth, { token: late.verificationToken })).rejects.toMatchObject({
       code: 'AUTH.TOKEN_EXPIRED',
     });
@@ -195,10 +195,9 @@ describe('accounts', () => {
   });
 
   it('verifies an address while the clock runs backwards', async () => {
-    const clock = givenClock();
-    const auth = open({ clock });
+    const auth = open();
     const { userId, verificationToken: token } = await givenUser(auth);
-    clock.move(-DAY_MS);
+    await clock.move(-DAY_MS);
 
     expect(await verifyEmail(auth, { token })).toEqual({ userId });
   });

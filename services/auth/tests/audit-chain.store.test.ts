@@ -71,7 +71,7 @@ describe('the chain of the audit log', () => {
     const userId = await givenChain(db(), 0);
     const write = (n: number) =>
       (auths[n % 2] ?? open()).query({
-        text: `SELECT write_audit_entry($1, now(), 'RACE', NULL, NULL, '{}', NULL, NULL), 1 / $2::int`,
+        text: `SELECT write_audit_entry($1, 'RACE', NULL, NULL, '{}', NULL, NULL), 1 / $2::int`,
         values: [userId, n % 3],
       });
     const calls = Array.from({ length: 30 }, (_, n) => write(n));

@@ -33,7 +33,7 @@ describe('openAuth', () => {
       INSERT INTO mfa_settings (id, user_id, totp_secret) VALUES ('m', 'ada', 'v1.nonce.secret');
       INSERT INTO recovery_codes (id, user_id, code_hash) VALUES ('r', 'ada', '${HASH}');
       INSERT INTO one_time_codes (id, user_id, channel, purpose, code_hash, expires_at)
-        VALUES ('c', 'ada', 'sms', 'sign_in', '${HASH}', now() + interval '1 day');
+        VALUES ('c', 'ada', 'sms', 'sign_in', '${HASH}', now() + interval '9 minutes');
       INSERT INTO oauth_providers (id, user_id, provider, provider_user_id, access_token, refresh_token)
         VALUES ('o', 'ada', 'github', '1', 'v1.a.secret', 'v1.b.secret');
       INSERT INTO organizations (id, name, slug) VALUES ('org', 'Org', 'org');

@@ -1,7 +1,7 @@
 import { inspect } from 'node:util';
-import { useDatabase } from '@azora/db-testkit';
+import { useDatabase, useTestClock } from '@azora/db-testkit';
 import { type Auth, confirmChannel, disableMfa, login, register, sendCode, verifyMfa } from '../src/index';
-import { actionsOf, dump, givenClock, MINUTE_MS, outcomes, PASSWORD, useAuth } from './given';
+import { actionsOf, dump, MINUTE_MS, outcomes, PASSWORD, START, useAuth } from './given';
 import {
   barrierOf,
   givenChallenge,
@@ -16,9 +16,9 @@ import {
 
 describe('sent codes', () => {
   const db = useDatabase('auth');
+  const clock = useTestClock(db, START);
   const openAuth = useAuth(db);
-  const clock = givenClock();
-  const open = () => openAuth({ clock, encryptionKeys: KEY });
+  const open = () => openAuth({ encryptionKeys: KEY });
   const codesOf = (userId: string) =>
     db().admin('SELECT * FROM one_time_codes WHERE user_id = $1 ORDER BY created_at', [userId]);
   const another = (code: string) => String((Number(code) + 1) % 1_000_000).padStart(6, '0');
@@ -44,8 +44,8 @@ describe('sent codes', () => {
 
     expect(send.sent).toEqual([{ channel: 'sms', to: PHONE, code: expect.stringMatching(/^\d{6}$/) }]);
     expect(sent).toEqual({
-      expiresAt: new Date(clock().getTime() + 10 * MINUTE_MS),
-      resendAt: new Date(clock().getTime() + MINUTE_MS),
+      expiresAt: new Date(clock.now().getTime() + 10 * MINUTE_MS),
+      resendAt: new Date(clock.now().getTime() + MINUTE_MS),
     });
     expect(before.kind).toBe('session');
     expect(recoveryCodes).toHaveLength(10);
@@ -73,7 +73,7 @@ describe('sent codes', () => {
     const send = givenSender();
     await sendCode(auth, { purpose: 'enable', userId, channel: 'email', send });
     await confirmChannel(auth, { userId, channel: 'email', code: send.last() });
-    clock.move(MINUTE_MS);
+    await clock.move(MINUTE_MS);
     const challengeToken = await givenChallenge(auth, email);
     await sendCode(auth, { purpose: 'sign_in', channel: 'email', challengeToken, send });
 
@@ -98,9 +98,9 @@ describe('sent codes', () => {
   });
 
   it('stay valid after a new encryption key is added', async () => {
-    const auth = openAuth({ clock, encryptionKeys: OLDER_KEY });
+    const auth = openAuth({ encryptionKeys: OLDER_KEY });
     const { challengeToken, code } = await givenCode(auth);
-    const rotated = openAuth({ clock, encryptionKeys: `v2:${KEY},v1:${OLDER_KEY}` });
+    const rotated = openAuth({ encryptionKeys: `v2:${KEY},v1:${OLDER_KEY}` });
 
     await expect(verifyMfa(rotated, { challengeToken, factor: 'sms', code })).resolves.toMatchObject({
       kind: 'session',
@@ -108,10 +108,10 @@ describe('sent codes', () => {
   });
 
   it('expire after ten minutes', async () => {
-    const auth = openAuth({ clock, encryptionKeys: KEY, mfaChallengeMs: 60 * MINUTE_MS });
+    const auth = openAuth({ encryptionKeys: KEY, mfaChallengeMs: 60 * MINUTE_MS });
     const { challengeToken, code } = await givenCode(auth);
 
-    clock.move(10 * MINUTE_MS);
+    await clock.move(10 * MINUTE_MS);
 
     await expect(verifyMfa(auth, { challengeToken, factor: 'sms', code })).rejects.toMatchObject({
       code: 'AUTH.CODE_INVALID',
@@ -146,10 +146,10 @@ describe('sent codes', () => {
     const auth = open();
     const { userId, challengeToken, code, send, sent } = await givenCode(auth);
     const again = () => sendCode(auth, { purpose: 'sign_in', channel: 'sms', challengeToken, send });
-    clock.move(MINUTE_MS - 1);
+    await clock.move(MINUTE_MS - 1);
 
     await expect(again()).rejects.toMatchObject({ code: 'AUTH.CODE_TOO_SOON', meta: { resendAt: sent.resendAt } });
-    clock.move(1);
+    await clock.move(1);
     await again();
 
     expect(send.sent).toHaveLength(2);
@@ -184,9 +184,9 @@ describe('sent codes', () => {
     const ask = () => sendCode(auth, { purpose: 'enable', userId, channel: 'email', send });
     await ask();
 
-    clock.move(-60 * MINUTE_MS);
+    await clock.move(-60 * MINUTE_MS);
     await ask();
-    clock.move(60 * MINUTE_MS);
+    await clock.move(60 * MINUTE_MS);
 
     expect(send.sent).toHaveLength(2);
   });
@@ -247,7 +247,7 @@ describe('sent codes', () => {
   it('need a proof before they add a number to an account that has a second factor', async () => {
     const auth = open();
     const { userId } = await givenVerifiedUser(auth);
-    const { recoveryCodes } = await givenTotp(auth, userId);
+    const { recoveryCodes } = await givenTotp(auth, clock, userId);
     const send = givenSender();
     const input = { purpose: 'enable', userId, channel: 'sms', phoneNumber: PHONE, send } as const;
 
@@ -303,7 +303,7 @@ describe('sent codes', () => {
     const { challengeToken, code, send } = await givenCode(auth);
     const wrong = { challengeToken, factor: 'sms', code: another(code) } as const;
     await outcomes(Array.from({ length: 12 }, () => verifyMfa(auth, wrong)));
-    clock.move(2 * MINUTE_MS);
+    await clock.move(2 * MINUTE_MS);
 
     await expect(sendCode(auth, { purpose: 'sign_in', channel: 'sms', challengeToken, send })).rejects.toMatchObject({
       code: 'AUTH.LOCKED',
@@ -335,7 +335,7 @@ describe('sent codes', () => {
   });
 
   it('are not sent without an encryption key', async () => {
-    const auth = openAuth({ clock });
+    const auth = openAuth();
     const { userId } = await givenVerifiedUser(auth);
     const before = await dump(db());
     const send = givenSender();

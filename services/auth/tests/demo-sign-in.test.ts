@@ -1,17 +1,20 @@
-import { repositoryRoot, useDatabase } from '@azora/db-testkit';
+import { repositoryRoot, useDatabase, useTestClock } from '@azora/db-testkit';
 import { seedContext } from '../../../prisma/personas';
 import { seed } from '../seed';
 import { volume } from '../seed/volume';
 import { isPasswordOf } from '../src/account/passwords';
 import { login, openAuth, verifyAuditChain } from '../src/index';
 
+const NOW = '2026-06-01T00:00:00Z';
+
 describe('the seeded users', () => {
   const db = useDatabase('auth');
-  const context = seedContext(new Date('2026-06-01T00:00:00Z'), ['auth'], repositoryRoot());
+  const context = seedContext(new Date(NOW), ['auth'], repositoryRoot());
+  useTestClock(db, NOW);
   let auth: ReturnType<typeof openAuth>;
 
   beforeAll(async () => {
-    auth = openAuth({ url: db().url, clock: () => context.now });
+    auth = openAuth({ url: db().url });
     await seed.base(seed.open({ url: db().url }), context);
   });
   afterAll(() => auth.close());

@@ -1,14 +1,14 @@
-import { useDatabase } from '@azora/db-testkit';
+import { useDatabase, useTestClock } from '@azora/db-testkit';
 import { type Auth, rotateEncryption, verifyMfa } from '../src/index';
-import { actionsOf, givenClock, MINUTE_MS, useAuth } from './given';
+import { actionsOf, MINUTE_MS, START, useAuth } from './given';
 import { codeOf, givenChallenge, givenTotp, givenVerifiedUser, KEY, OLDER_KEY } from './given-factors';
 
 describe('rotateEncryption', () => {
   const db = useDatabase('auth');
+  const clock = useTestClock(db, START);
   const open = useAuth(db);
-  const clock = givenClock();
-  const old = () => open({ clock, encryptionKeys: OLDER_KEY });
-  const both = () => open({ clock, encryptionKeys: `v2:${KEY},v1:${OLDER_KEY}` });
+  const old = () => open({ encryptionKeys: OLDER_KEY });
+  const both = () => open({ encryptionKeys: `v2:${KEY},v1:${OLDER_KEY}` });
   const versions = async () => {
     const rows = await db().admin(
       "SELECT split_part(totp_secret, '.', 1) AS version, count(*)::int AS n FROM mfa_settings GROUP BY 1 ORDER BY 1",
@@ -20,7 +20,7 @@ describe('rotateEncryption', () => {
     const users = [];
     for (let n = 0; n < count; n += 1) {
       const user = await givenVerifiedUser(auth);
-      users.push({ ...user, ...(await givenTotp(auth, user.userId)) });
+      users.push({ ...user, ...(await givenTotp(auth, clock, user.userId)) });
     }
     return users;
   }
@@ -40,11 +40,11 @@ describe('rotateEncryption', () => {
     expect((await actionsOf(db(), ada?.userId ?? '')).filter((action) => action === 'SECRET_REENCRYPTED')).toHaveLength(
       1,
     );
-    clock.move(MINUTE_MS);
-    const newOnly = open({ clock, encryptionKeys: `v2:${KEY}` });
+    await clock.move(MINUTE_MS);
+    const newOnly = open({ encryptionKeys: `v2:${KEY}` });
     const challengeToken = await givenChallenge(newOnly, ada?.email ?? '');
     await expect(
-      verifyMfa(newOnly, { challengeToken, factor: 'totp', code: codeOf(newOnly, ada?.secret ?? '') }),
+      verifyMfa(newOnly, { challengeToken, factor: 'totp', code: codeOf(clock, ada?.secret ?? '') }),
     ).resolves.toMatchObject({ kind: 'session' });
   });
 
@@ -82,7 +82,7 @@ describe('rotateEncryption', () => {
   });
 
   it('needs a key and a valid limit', async () => {
-    await expect(rotateEncryption(open({ clock }))).rejects.toMatchObject({ code: 'AUTH.NO_ENCRYPTION_KEY' });
+    await expect(rotateEncryption(open())).rejects.toMatchObject({ code: 'AUTH.NO_ENCRYPTION_KEY' });
     for (const limit of [0, -1, 1.5, Number.NaN, 1e9])
       await expect(rotateEncryption(both(), { limit })).rejects.toMatchObject({ code: 'AUTH.INVALID_INPUT' });
   });

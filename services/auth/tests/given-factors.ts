@@ -1,3 +1,4 @@
+import type { TestClock } from '@azora/db-testkit';
 import { generateSync } from 'otplib';
 import {
   type Auth,
@@ -10,7 +11,7 @@ import {
   sendCode,
   verifyEmail,
 } from '../src/index';
-import { type givenClock, MINUTE_MS, PASSWORD } from './given';
+import { MINUTE_MS, PASSWORD } from './given';
 
 export const KEY = Buffer.alloc(32, 7).toString('base64');
 export const OLDER_KEY = Buffer.alloc(32, 6).toString('base64');
@@ -27,21 +28,21 @@ export async function givenVerifiedUser(auth: Auth, address?: string): Promise<{
   return { userId, email };
 }
 
-/** The code of an authenticator app at the time of the handle, or some 30-second steps away. */
-export function codeOf(auth: Auth, secret: string, steps = 0): string {
-  return generateSync({ secret, epoch: Math.floor(auth.clock().getTime() / 1_000) + steps * 30 });
+/** The code of an authenticator app at the time of the database, or some 30-second steps away. */
+export function codeOf(clock: TestClock, secret: string, steps = 0): string {
+  return generateSync({ secret, epoch: Math.floor(clock.now().getTime() / 1_000) + steps * 30 });
 }
 
-/** A code of no step near the time of the handle. */
-export function wrongCodeOf(auth: Auth, secret: string): string {
-  const right = [-2, -1, 0, 1, 2].map((steps) => codeOf(auth, secret, steps));
+/** A code of no step near the time of the database. */
+export function wrongCodeOf(clock: TestClock, secret: string): string {
+  const right = [-2, -1, 0, 1, 2].map((steps) => codeOf(clock, secret, steps));
   return ['000000', '111111', '222222', '333333', '444444', '555555'].find((code) => !right.includes(code)) ?? '';
 }
 
 /** Enables TOTP for a user, which uses up the current step. */
-export async function givenTotp(auth: Auth, userId: string) {
+export async function givenTotp(auth: Auth, clock: TestClock, userId: string) {
   const { secret, url } = await enrollTotp(auth, { userId });
-  const { recoveryCodes } = await confirmTotp(auth, { userId, code: codeOf(auth, secret) });
+  const { recoveryCodes } = await confirmTotp(auth, { userId, code: codeOf(clock, secret) });
   return { secret, url, recoveryCodes };
 }
 
@@ -55,11 +56,11 @@ export function givenSender() {
 }
 
 /** Enables SMS for a user, and advances the clock until the next code can be sent. */
-export async function givenSms(auth: Auth, clock: ReturnType<typeof givenClock>, userId: string) {
+export async function givenSms(auth: Auth, clock: TestClock, userId: string) {
   const send = givenSender();
   await sendCode(auth, { purpose: 'enable', userId, channel: 'sms', phoneNumber: PHONE, send });
   const confirmed = await confirmChannel(auth, { userId, channel: 'sms', code: send.last() });
-  clock.move(MINUTE_MS);
+  await clock.move(MINUTE_MS);
   return confirmed;
 }
 

@@ -6,16 +6,8 @@ export const PASSWORD = 'four unrelated words';
 export const MINUTE_MS = 60_000;
 export const DAY_MS = 86_400_000;
 
-/** A clock that the test moves. */
-export function givenClock(start = '2026-03-01T12:00:00Z') {
-  let now = new Date(start).getTime();
-  const clock = () => new Date(now);
-  return Object.assign(clock, {
-    move: (milliseconds: number) => {
-      now += milliseconds;
-    },
-  });
-}
+/** Where the database's time stands at the beginning of a test. */
+export const START = '2026-03-01T12:00:00Z';
 
 /** Opens handles that the surrounding `describe` closes, with the lowest bcrypt cost unless a test sets another. */
 export function useAuth(db: () => TestDatabase): (options?: AuthOptions) => Auth {

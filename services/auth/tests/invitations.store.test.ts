@@ -1,14 +1,14 @@
 import { setTimeout as sleep } from 'node:timers/promises';
-import { useDatabase } from '@azora/db-testkit';
+import { useDatabase, useTestClock } from '@azora/db-testkit';
 import { type Auth, acceptInvitation, createOrganization, invite, register, revokeInvitation } from '../src/index';
-import { actionsOf, DAY_MS, givenClock, outcomes, PASSWORD, sha256, useAuth } from './given';
+import { actionsOf, DAY_MS, outcomes, PASSWORD, START, sha256, useAuth } from './given';
 import { givenVerifiedUser } from './given-factors';
 
 describe('invitations', () => {
   const db = useDatabase('auth');
+  const clock = useTestClock(db, START);
   const openAuth = useAuth(db);
-  const clock = givenClock();
-  const open = () => openAuth({ clock });
+  const open = () => openAuth();
   let organizations = 0;
 
   async function givenOrganization(auth: Auth) {
@@ -47,10 +47,10 @@ describe('invitations', () => {
         role: 'admin',
         token_hash: sha256(token),
         invited_by: actorId,
-        expires_at: new Date(clock().getTime() + 7 * DAY_MS),
+        expires_at: new Date(clock.now().getTime() + 7 * DAY_MS),
       }),
     ]);
-    expect(expiresAt).toEqual(new Date(clock().getTime() + 7 * DAY_MS));
+    expect(expiresAt).toEqual(new Date(clock.now().getTime() + 7 * DAY_MS));
     const log = JSON.stringify(await db().admin('SELECT * FROM audit_log'));
     expect(log).not.toContain(token);
     expect(log).not.toContain(email);
@@ -134,10 +134,10 @@ describe('invitations', () => {
     const auth = open();
     const { orgId, actorId, token, userId, email } = await givenInvitation(auth);
     const again = () => invite(auth, { orgId, actorId, email: email.toUpperCase() });
-    clock.move(7 * DAY_MS - 1);
+    await clock.move(7 * DAY_MS - 1);
     await expect(again()).rejects.toMatchObject({ code: 'AUTH.ALREADY_INVITED' });
 
-    clock.move(1);
+    await clock.move(1);
 
     await expect(acceptInvitation(auth, { token, userId })).rejects.toMatchObject({ code: 'AUTH.TOKEN_EXPIRED' });
     const next = await again();

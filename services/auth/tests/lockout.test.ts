@@ -1,11 +1,12 @@
-import { useDatabase } from '@azora/db-testkit';
+import { useDatabase, useTestClock } from '@azora/db-testkit';
 import { type Auth, login } from '../src/index';
-import { actionsOf, DAY_MS, givenClock, givenUser, MINUTE_MS, outcomes, signIn, useAuth } from './given';
+import { actionsOf, DAY_MS, givenUser, MINUTE_MS, outcomes, START, signIn, useAuth } from './given';
 
 const WRONG = 'not the password';
 
 describe('the lockout of an account', () => {
   const db = useDatabase('auth');
+  const clock = useTestClock(db, START);
   const open = useAuth(db);
 
   const stateOf = async (userId: string) => {
@@ -17,15 +18,14 @@ describe('the lockout of an account', () => {
     outcomes(Array.from({ length: times }, () => login(auth, { email, password: WRONG })));
 
   it('checks ten of fifty concurrent wrong passwords, and locks the account until a reported time', async () => {
-    const clock = givenClock();
-    const auths = [open({ clock }), open({ clock })];
+    const auths = [open(), open()];
     const { userId, email } = await givenUser(open());
     const calls = Array.from({ length: 50 }, (_, n) => login(auths[n % 2] ?? open(), { email, password: WRONG }));
 
     expect(await outcomes(calls)).toEqual({ 'AUTH.INVALID_CREDENTIALS': 10, 'AUTH.LOCKED': 40 });
-    const until = new Date(clock().getTime() + 15 * MINUTE_MS);
+    const until = new Date(clock.now().getTime() + 15 * MINUTE_MS);
     expect(await stateOf(userId)).toEqual({ failures: 10, locks: 1, until });
-    await expect(signIn(open({ clock }), email)).rejects.toMatchObject({
+    await expect(signIn(open(), email)).rejects.toMatchObject({
       code: 'AUTH.LOCKED',
       meta: { lockedUntil: until.toISOString() },
     });
@@ -35,31 +35,29 @@ describe('the lockout of an account', () => {
   });
 
   it('doubles each lock, up to a day, until a sign-in succeeds', async () => {
-    const clock = givenClock();
-    const auth = open({ clock });
+    const auth = open();
     const { userId, email } = await givenUser(auth);
     const minutes: number[] = [];
     for (let lock = 0; lock < 9; lock += 1) {
       expect(await fail(auth, email, 10)).toEqual({ 'AUTH.INVALID_CREDENTIALS': 10 });
       const until = (await stateOf(userId))?.['until'];
       if (!(until instanceof Date)) throw new Error('the account is not locked');
-      minutes.push((until.getTime() - clock().getTime()) / MINUTE_MS);
-      clock.move(until.getTime() - clock().getTime());
+      minutes.push((until.getTime() - clock.now().getTime()) / MINUTE_MS);
+      await clock.move(until.getTime() - clock.now().getTime());
     }
 
     expect(minutes).toEqual([15, 30, 60, 120, 240, 480, 960, 1440, 1440]);
     await signIn(auth, email);
     expect(await stateOf(userId)).toEqual({ failures: 0, locks: 0, until: null });
     await fail(auth, email, 10);
-    expect(await stateOf(userId)).toMatchObject({ locks: 1, until: new Date(clock().getTime() + 15 * MINUTE_MS) });
+    expect(await stateOf(userId)).toMatchObject({ locks: 1, until: new Date(clock.now().getTime() + 15 * MINUTE_MS) });
   });
 
   it('starts a new count if the first failure is more than 15 minutes old', async () => {
-    const clock = givenClock();
-    const auth = open({ clock });
+    const auth = open();
     const { userId, email } = await givenUser(auth);
     await fail(auth, email, 9);
-    clock.move(15 * MINUTE_MS);
+    await clock.move(15 * MINUTE_MS);
     await fail(auth, email, 1);
 
     expect(await stateOf(userId)).toEqual({ failures: 1, locks: 0, until: null });
@@ -76,24 +74,22 @@ describe('the lockout of an account', () => {
   });
 
   it('stays locked while the clock runs backwards, and keeps the window', async () => {
-    const clock = givenClock();
-    const auth = open({ clock });
+    const auth = open();
     const { userId, email } = await givenUser(auth);
     await fail(auth, email, 5);
-    clock.move(-DAY_MS);
+    await clock.move(-DAY_MS);
     await fail(auth, email, 5);
-    clock.move(-DAY_MS);
+    await clock.move(-DAY_MS);
 
     expect(await stateOf(userId)).toMatchObject({ failures: 10, locks: 1 });
     await expect(signIn(auth, email)).rejects.toMatchObject({ code: 'AUTH.LOCKED' });
   });
 
   it('uses the limits of the options', async () => {
-    const clock = givenClock();
-    const auth = open({ clock, lockout: { attempts: 3, lockMs: 1_000 } });
+    const auth = open({ lockout: { attempts: 3, lockMs: 1_000 } });
     const { userId, email } = await givenUser(auth);
 
     expect(await fail(auth, email, 5)).toEqual({ 'AUTH.INVALID_CREDENTIALS': 3, 'AUTH.LOCKED': 2 });
-    expect(await stateOf(userId)).toMatchObject({ until: new Date(clock().getTime() + 1_000) });
+    expect(await stateOf(userId)).toMatchObject({ until: new Date(clock.now().getTime() + 1_000) });
   });
 });

@@ -1,6 +1,6 @@
-import { useDatabase } from '@azora/db-testkit';
+import { useDatabase, useTestClock } from '@azora/db-testkit';
 import { type Auth, disableMfa, login, regenerateRecoveryCodes, sendCode, verifyMfa } from '../src/index';
-import { actionsOf, dump, givenClock, MINUTE_MS, outcomes, PASSWORD, useAuth } from './given';
+import { actionsOf, dump, MINUTE_MS, outcomes, PASSWORD, START, useAuth } from './given';
 import {
   barrierOf,
   codeOf,
@@ -15,15 +15,15 @@ import {
 
 describe('second factors', () => {
   const db = useDatabase('auth');
+  const clock = useTestClock(db, START);
   const openAuth = useAuth(db);
-  const clock = givenClock();
-  const open = () => openAuth({ clock, encryptionKeys: KEY });
+  const open = () => openAuth({ encryptionKeys: KEY });
 
   /** A user with TOTP, whose last code is two steps old. */
   async function givenTotpUser(auth: Auth) {
     const user = await givenVerifiedUser(auth);
-    const totp = await givenTotp(auth, user.userId);
-    clock.move(MINUTE_MS);
+    const totp = await givenTotp(auth, clock, user.userId);
+    await clock.move(MINUTE_MS);
     return { ...user, ...totp };
   }
 
@@ -42,7 +42,7 @@ describe('second factors', () => {
       const signedIn = await verifyMfa(auth, {
         challengeToken,
         factor: 'totp',
-        code: codeOf(auth, secret, steps),
+        code: codeOf(clock, secret, steps),
         device,
       });
 
@@ -60,43 +60,43 @@ describe('second factors', () => {
       const auth = open();
       const { userId, email, secret } = await givenTotpUser(auth);
       // Later than every code that was used, so that only the distance can be the reason.
-      clock.move(5 * MINUTE_MS);
+      await clock.move(5 * MINUTE_MS);
       const challengeToken = await givenChallenge(auth, email);
 
       await expect(
-        verifyMfa(auth, { challengeToken, factor: 'totp', code: codeOf(auth, secret, steps) }),
+        verifyMfa(auth, { challengeToken, factor: 'totp', code: codeOf(clock, secret, steps) }),
       ).rejects.toMatchObject({ code: 'AUTH.CODE_INVALID' });
 
       expect(await sessionsOf(userId)).toBe(0);
       await expect(
-        verifyMfa(auth, { challengeToken, factor: 'totp', code: codeOf(auth, secret) }),
+        verifyMfa(auth, { challengeToken, factor: 'totp', code: codeOf(clock, secret) }),
       ).resolves.toMatchObject({ kind: 'session' });
     });
 
     it('rejects the code that confirmed the enrollment', async () => {
       const auth = open();
       const { userId, email } = await givenVerifiedUser(auth);
-      const { secret } = await givenTotp(auth, userId);
+      const { secret } = await givenTotp(auth, clock, userId);
       const challengeToken = await givenChallenge(auth, email);
 
       await expect(
-        verifyMfa(auth, { challengeToken, factor: 'totp', code: codeOf(auth, secret) }),
+        verifyMfa(auth, { challengeToken, factor: 'totp', code: codeOf(clock, secret) }),
       ).rejects.toMatchObject({ code: 'AUTH.CODE_INVALID' });
     });
 
     it('rejects a used code and codes of earlier steps, also when the clock runs backwards', async () => {
       const auth = open();
       const { email, secret } = await givenTotpUser(auth);
-      const codes = [-1, 0].map((steps) => codeOf(auth, secret, steps));
+      const codes = [-1, 0].map((steps) => codeOf(clock, secret, steps));
       const verify = async (code = '') =>
         verifyMfa(auth, { challengeToken: await givenChallenge(auth, email), factor: 'totp', code });
       await verify(codes[1]);
 
       const refused = await outcomes([verify(codes[1])]);
       const earlier = await outcomes([verify(codes[0])]);
-      clock.move(-MINUTE_MS);
-      const backwards = await outcomes([verify(codeOf(auth, secret))]);
-      clock.move(MINUTE_MS);
+      await clock.move(-MINUTE_MS);
+      const backwards = await outcomes([verify(codeOf(clock, secret))]);
+      await clock.move(MINUTE_MS);
 
       expect([refused, earlier, backwards]).toEqual(Array(3).fill({ 'AUTH.CODE_INVALID': 1 }));
     });
@@ -105,7 +105,7 @@ describe('second factors', () => {
       const handles = [open(), open()];
       const { userId, email, secret } = await givenTotpUser(handles[0] as Auth);
       const challengeToken = await givenChallenge(handles[0] as Auth, email);
-      const code = codeOf(handles[0] as Auth, secret);
+      const code = codeOf(clock, secret);
 
       const ends = await outcomes(
         Array.from({ length: 8 }, (_, n) =>
@@ -122,10 +122,10 @@ describe('second factors', () => {
       ['a TOTP code', 'totp'],
       ['a recovery code', 'recovery'],
     ] as const)('uses up %s once when concurrent calls found it unused', async (_what, factor) => {
-      const auth = openAuth({ clock, encryptionKeys: KEY, pool: { max: 10 } });
+      const auth = openAuth({ encryptionKeys: KEY, pool: { max: 10 } });
       const { userId, email, secret, recoveryCodes } = await givenTotpUser(auth);
       const challengeToken = await givenChallenge(auth, email);
-      const code = factor === 'totp' ? codeOf(auth, secret) : (recoveryCodes[0] ?? '');
+      const code = factor === 'totp' ? codeOf(clock, secret) : (recoveryCodes[0] ?? '');
       const barrier = barrierOf(auth, 6);
 
       const ends = await outcomes(
@@ -142,7 +142,7 @@ describe('second factors', () => {
       const challengeToken = await givenChallenge(one, email);
 
       const ends = await outcomes([
-        verifyMfa(one, { challengeToken, factor: 'totp', code: codeOf(one, secret) }),
+        verifyMfa(one, { challengeToken, factor: 'totp', code: codeOf(clock, secret) }),
         verifyMfa(other, { challengeToken, factor: 'recovery', code: recoveryCodes[0] ?? '' }),
       ]);
 
@@ -163,7 +163,7 @@ describe('second factors', () => {
       const handles = [open(), open()] as const;
       const { userId, email, secret, recoveryCodes } = await givenTotpUser(handles[0]);
       const challengeToken = await givenChallenge(handles[0], email);
-      const code = wrongCodeOf(handles[0], secret);
+      const code = wrongCodeOf(clock, secret);
 
       const ends = await outcomes(
         Array.from({ length: 50 }, (_, n) =>
@@ -176,15 +176,15 @@ describe('second factors', () => {
       expect(ends).toEqual({ 'AUTH.CODE_INVALID': 10, 'AUTH.LOCKED': 40 });
       expect(await failuresOf(userId)).toMatchObject({
         n: 10,
-        locked_until: new Date(clock().getTime() + 15 * MINUTE_MS),
+        locked_until: new Date(clock.now().getTime() + 15 * MINUTE_MS),
       });
       const shown = { challengeToken, factor: 'recovery', code: recoveryCodes[0] ?? '' } as const;
       await expect(verifyMfa(handles[0], shown)).rejects.toMatchObject({
         code: 'AUTH.LOCKED',
-        meta: { lockedUntil: new Date(clock().getTime() + 15 * MINUTE_MS).toISOString() },
+        meta: { lockedUntil: new Date(clock.now().getTime() + 15 * MINUTE_MS).toISOString() },
       });
       await expect(login(handles[0], { email, password: PASSWORD })).rejects.toMatchObject({ code: 'AUTH.LOCKED' });
-      clock.move(16 * MINUTE_MS);
+      await clock.move(16 * MINUTE_MS);
       const fresh = await givenChallenge(handles[0], email);
       await verifyMfa(handles[0], { ...shown, challengeToken: fresh });
       expect(await failuresOf(userId)).toEqual({ n: 0, locked_until: null });
@@ -196,7 +196,7 @@ describe('second factors', () => {
       const auth = open();
       const { userId, email, secret } = await givenTotpUser(auth);
       const challengeToken = await givenChallenge(auth, email);
-      const code = wrongCodeOf(auth, secret);
+      const code = wrongCodeOf(clock, secret);
 
       for (let n = 0; n < 5; n += 1) {
         await outcomes([login(auth, { email, password: 'wrong password' })]);
@@ -224,12 +224,12 @@ describe('second factors', () => {
       const auth = open();
       const { userId, email, secret } = await givenTotpUser(auth);
       const over = await givenChallenge(auth, email);
-      clock.move(11 * MINUTE_MS);
+      await clock.move(11 * MINUTE_MS);
       const used = await givenChallenge(auth, email);
       const { refreshToken } = await verifyMfa(auth, {
         challengeToken: used,
         factor: 'totp',
-        code: codeOf(auth, secret),
+        code: codeOf(clock, secret),
       });
       const verify = (challengeToken: string) => verifyMfa(auth, { challengeToken, factor: 'totp', code: '123456' });
 
@@ -237,7 +237,7 @@ describe('second factors', () => {
       expect(await outcomes([verify(used)])).toEqual({ 'AUTH.TOKEN_USED': 1 });
       expect(await outcomes([verify(refreshToken)])).toEqual({ 'AUTH.TOKEN_INVALID': 1 });
       const last = await givenChallenge(auth, email);
-      clock.move(11 * MINUTE_MS);
+      await clock.move(11 * MINUTE_MS);
       expect(await outcomes([verify(last)])).toEqual({ 'AUTH.TOKEN_EXPIRED': 1 });
       expect(await failuresOf(userId)).toMatchObject({ n: 0 });
     });
@@ -277,11 +277,11 @@ describe('second factors', () => {
       const auth = open();
       const { userId, email } = await givenTotpUser(auth);
       const challengeToken = await givenChallenge(auth, email);
-      const others = openAuth({ clock, encryptionKeys: `v2:${KEY}` });
+      const others = openAuth({ encryptionKeys: `v2:${KEY}` });
       const shown = { challengeToken, factor: 'totp', code: '123456' } as const;
 
       await expect(verifyMfa(others, shown)).rejects.toMatchObject({ code: 'AUTH.KEY_UNKNOWN' });
-      await expect(verifyMfa(openAuth({ clock }), shown)).rejects.toMatchObject({ code: 'AUTH.NO_ENCRYPTION_KEY' });
+      await expect(verifyMfa(openAuth(), shown)).rejects.toMatchObject({ code: 'AUTH.NO_ENCRYPTION_KEY' });
       expect(await failuresOf(userId)).toMatchObject({ n: 0 });
     });
 
@@ -299,7 +299,7 @@ describe('second factors', () => {
         verifyMfa(auth, {
           challengeToken: await givenChallenge(auth, email),
           factor: 'totp',
-          code: codeOf(auth, mallory.secret),
+          code: codeOf(clock, mallory.secret),
         }),
       ).rejects.toMatchObject({ code: 'AUTH.CIPHERTEXT_INVALID' });
     });
@@ -311,7 +311,7 @@ describe('second factors', () => {
       await db().admin('UPDATE users SET is_active = false WHERE id = $1', [userId]);
 
       await expect(
-        verifyMfa(auth, { challengeToken, factor: 'totp', code: codeOf(auth, secret) }),
+        verifyMfa(auth, { challengeToken, factor: 'totp', code: codeOf(clock, secret) }),
       ).rejects.toMatchObject({ code: 'AUTH.ACCOUNT_INACTIVE' });
       expect(await sessionsOf(userId)).toBe(0);
     });
@@ -320,30 +320,30 @@ describe('second factors', () => {
   describe('disableMfa', () => {
     it.each([
       ['the password', () => ({ factor: 'password', password: PASSWORD })],
-      ['a code of the app', (auth, { secret }) => ({ factor: 'totp', code: codeOf(auth, secret) })],
-      ['a recovery code', (_auth, { recoveryCodes }) => ({ factor: 'recovery', code: recoveryCodes[0] ?? '' })],
-    ] as [
-      string,
-      (auth: Auth, user: Awaited<ReturnType<typeof givenTotpUser>>) => Parameters<typeof disableMfa>[1]['proof'],
-    ][])('disables all factors with %s', async (_what, proofOf) => {
-      const auth = open();
-      const user = await givenTotpUser(auth);
-      const { userId, email } = user;
-      const challengeToken = await givenChallenge(auth, email);
+      ['a code of the app', ({ secret }) => ({ factor: 'totp', code: codeOf(clock, secret) })],
+      ['a recovery code', ({ recoveryCodes }) => ({ factor: 'recovery', code: recoveryCodes[0] ?? '' })],
+    ] as [string, (user: Awaited<ReturnType<typeof givenTotpUser>>) => Parameters<typeof disableMfa>[1]['proof']][])(
+      'disables all factors with %s',
+      async (_what, proofOf) => {
+        const auth = open();
+        const user = await givenTotpUser(auth);
+        const { userId, email } = user;
+        const challengeToken = await givenChallenge(auth, email);
 
-      await disableMfa(auth, { userId, proof: proofOf(auth, user) });
+        await disableMfa(auth, { userId, proof: proofOf(user) });
 
-      expect(await db().admin('SELECT * FROM mfa_settings WHERE user_id = $1', [userId])).toEqual([
-        expect.objectContaining({ totp_enabled: false, totp_secret: null, totp_last_step: null }),
-      ]);
-      expect(await db().admin('SELECT id FROM recovery_codes WHERE user_id = $1', [userId])).toEqual([]);
-      expect(await failuresOf(userId)).toMatchObject({ n: 0 });
-      expect((await actionsOf(db(), userId)).at(-1)).toBe('MFA_DISABLED');
-      expect(await outcomes([verifyMfa(auth, { challengeToken, factor: 'totp', code: '123456' })])).toEqual({
-        'AUTH.TOKEN_USED': 1,
-      });
-      expect((await login(auth, { email, password: PASSWORD })).kind).toBe('session');
-    });
+        expect(await db().admin('SELECT * FROM mfa_settings WHERE user_id = $1', [userId])).toEqual([
+          expect.objectContaining({ totp_enabled: false, totp_secret: null, totp_last_step: null }),
+        ]);
+        expect(await db().admin('SELECT id FROM recovery_codes WHERE user_id = $1', [userId])).toEqual([]);
+        expect(await failuresOf(userId)).toMatchObject({ n: 0 });
+        expect((await actionsOf(db(), userId)).at(-1)).toBe('MFA_DISABLED');
+        expect(await outcomes([verifyMfa(auth, { challengeToken, factor: 'totp', code: '123456' })])).toEqual({
+          'AUTH.TOKEN_USED': 1,
+        });
+        expect((await login(auth, { email, password: PASSWORD })).kind).toBe('session');
+      },
+    );
 
     it.each([
       ['a wrong password', { factor: 'password', password: 'not the password' }, 'AUTH.INVALID_CREDENTIALS'],
@@ -372,7 +372,7 @@ describe('second factors', () => {
       await expect(disableMfa(auth, { userId, proof: { factor: 'sms', code: send.last() } })).rejects.toMatchObject({
         code: 'AUTH.CODE_INVALID',
       });
-      clock.move(MINUTE_MS);
+      await clock.move(MINUTE_MS);
       await sendCode(auth, { purpose: 'confirm', channel: 'sms', userId, send });
       await disableMfa(auth, { userId, proof: { factor: 'sms', code: send.last() } });
     });

@@ -1,4 +1,4 @@
-import { useDatabase } from '@azora/db-testkit';
+import { useDatabase, useTestClock } from '@azora/db-testkit';
 import {
   type Auth,
   acceptInvitation,
@@ -10,16 +10,16 @@ import {
   removeMember,
   transferOwnership,
 } from '../src/index';
-import { actionsOf, givenClock, outcomes, useAuth } from './given';
+import { actionsOf, outcomes, START, useAuth } from './given';
 import { givenVerifiedUser } from './given-factors';
 
 const TABLES = ['organizations', 'organization_members', 'org_invitations', 'users', 'audit_log'];
 
 describe('organizations', () => {
   const db = useDatabase('auth');
+  const clock = useTestClock(db, START);
   const openAuth = useAuth(db);
-  const clock = givenClock();
-  const open = () => openAuth({ clock });
+  const open = () => openAuth();
   let organizations = 0;
 
   async function givenOrganization(auth: Auth) {
@@ -61,7 +61,7 @@ describe('organizations', () => {
 
       expect(
         await db().admin('SELECT name, slug, owner_id, created_at FROM organizations WHERE id = $1', [orgId]),
-      ).toEqual([{ name: 'Azora', slug, owner_id: ownerId, created_at: clock() }]);
+      ).toEqual([{ name: 'Azora', slug, owner_id: ownerId, created_at: clock.now() }]);
       expect(await rolesOf(orgId)).toEqual({ [ownerId]: 'owner' });
       expect(await db().admin('SELECT org_id FROM users WHERE id = $1', [ownerId])).toEqual([{ org_id: orgId }]);
       const [entry] = await db().admin(

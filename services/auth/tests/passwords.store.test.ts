@@ -1,4 +1,4 @@
-import { useDatabase } from '@azora/db-testkit';
+import { useDatabase, useTestClock } from '@azora/db-testkit';
 import {
   type Auth,
   changePassword,
@@ -13,12 +13,12 @@ import {
   actionsOf,
   DAY_MS,
   dump,
-  givenClock,
   givenSession,
   givenUser,
   MINUTE_MS,
   outcomes,
   PASSWORD,
+  START,
   signIn,
   useAuth,
 } from './given';
@@ -28,6 +28,7 @@ const SQL = "'; DROP TABLE tokens; --";
 
 describe('passwords', () => {
   const db = useDatabase('auth');
+  const clock = useTestClock(db, START);
   const open = useAuth(db);
 
   /** Requests a reset and resolves with the message that is sent. */
@@ -104,7 +105,7 @@ describe('passwords', () => {
       ['SQL as the user id', { userId: SQL }, 'AUTH.INVALID_INPUT'],
       ['a password of ten megabytes', { currentPassword: 'x'.repeat(10_000_000) }, 'AUTH.INVALID_INPUT'],
     ])('rejects %s and changes nothing', async (_what, wrong, code) => {
-      const auth = open({ clock: givenClock() });
+      const auth = open();
       const { userId } = await givenUser(auth);
       const secrets = () => db().admin('SELECT password_hash FROM users WHERE id = $1', [userId]);
       const before = await secrets();
@@ -118,8 +119,7 @@ describe('passwords', () => {
 
   describe('requestPasswordReset and resetPassword', () => {
     it('set a new password with the token that was sent, once, and end all sessions', async () => {
-      const clock = givenClock();
-      const auth = open({ clock });
+      const auth = open();
       const session = await givenSession(auth);
       const message = await askForReset(auth, ` ${session.email.toUpperCase()} `);
 
@@ -127,7 +127,7 @@ describe('passwords', () => {
         userId: session.userId,
         email: session.email,
         token: expect.stringMatching(/^[\w-]{43}$/),
-        expiresAt: new Date(clock().getTime() + 60 * MINUTE_MS),
+        expiresAt: new Date(clock.now().getTime() + 60 * MINUTE_MS),
       });
       expect(await dump(db())).not.toContain(message.token);
       const reset = { token: message.token, newPassword: NEW };
@@ -179,8 +179,7 @@ describe('passwords', () => {
     });
 
     it('accept only the newest token, for one hour', async () => {
-      const clock = givenClock();
-      const auth = open({ clock });
+      const auth = open();
       const { email, userId } = await givenUser(auth);
       const first = await askForReset(auth, email);
       const second = await askForReset(auth, email);
@@ -188,13 +187,13 @@ describe('passwords', () => {
       expect(await outcomes([resetPassword(auth, { token: first.token, newPassword: NEW })])).toEqual({
         'AUTH.TOKEN_USED': 1,
       });
-      clock.move(60 * MINUTE_MS);
+      await clock.move(60 * MINUTE_MS);
       const before = await dump(db());
       expect(await outcomes([resetPassword(auth, { token: second.token, newPassword: NEW })])).toEqual({
         'AUTH.TOKEN_EXPIRED': 1,
       });
       expect(await dump(db())).toBe(before);
-      clock.move(-DAY_MS);
+      await clock.move(-DAY_MS);
       expect(await resetPassword(auth, { token: second.token, newPassword: NEW })).toEqual({ userId });
     });
 

@@ -1,12 +1,12 @@
-import { useDatabase } from '@azora/db-testkit';
+import { useDatabase, useTestClock } from '@azora/db-testkit';
 import { deactivate, type UpdateProfileInput, updateProfile } from '../src/index';
-import { actionsOf, givenClock, givenUser, outcomes, useAuth } from './given';
+import { actionsOf, givenUser, outcomes, START, useAuth } from './given';
 
 describe('updateProfile', () => {
   const db = useDatabase('auth');
+  useTestClock(db, START);
   const openAuth = useAuth(db);
-  const clock = givenClock('2026-03-01T12:00:00Z');
-  const open = () => openAuth({ clock });
+  const open = () => openAuth();
   const EMPTY = {
     name: '',
     username: null,

@@ -1,15 +1,15 @@
-import { useDatabase } from '@azora/db-testkit';
+import { useDatabase, useTestClock } from '@azora/db-testkit';
 import { pruneExpired } from '../src/index';
-import { DAY_MS, dump, givenClock, givenSession, givenUser, useAuth } from './given';
+import { DAY_MS, dump, givenSession, givenUser, START, useAuth } from './given';
 
 // Each describe has a database of its own: pruning is not limited to the rows of one user.
 describe('pruneExpired', () => {
   const db = useDatabase('auth');
+  const clock = useTestClock(db, START);
   const open = useAuth(db);
 
   it('deletes rows that expired before their retention period, and no others', async () => {
-    const clock = givenClock();
-    const auth = open({ clock });
+    const auth = open();
     const { userId } = await givenSession(auth);
     await db().admin(`
       INSERT INTO token_blacklist (jti, expires_at) VALUES ('old', '2026-03-02'), ('new', '2026-07-01');
@@ -17,7 +17,7 @@ describe('pruneExpired', () => {
       INSERT INTO org_invitations (id, org_id, email, token_hash, expires_at, created_at)
         VALUES ('old', 'org', 'x@azora.world', repeat('a', 64), '2026-03-02', '2026-03-01');
       INSERT INTO one_time_codes (id, user_id, channel, purpose, code_hash, expires_at, created_at)
-        VALUES ('old', '${userId}', 'sms', 'sign_in', repeat('a', 64), '2026-03-02', '2026-03-01')`);
+        VALUES ('old', '${userId}', 'sms', 'sign_in', repeat('a', 64), '2026-03-01 00:10', '2026-03-01')`);
     expect(await pruneExpired(auth)).toEqual({
       tokens: 0,
       sessions: 0,
@@ -25,9 +25,9 @@ describe('pruneExpired', () => {
       one_time_codes: 0,
       token_blacklist: 0,
     });
-    clock.move(91 * DAY_MS);
+    await clock.move(91 * DAY_MS);
     await givenSession(auth);
-    clock.move(7 * DAY_MS);
+    await clock.move(7 * DAY_MS);
 
     expect(await pruneExpired(auth)).toEqual({
       tokens: 2,
@@ -54,19 +54,17 @@ describe('pruneExpired', () => {
 
 describe('pruneExpired in batches', () => {
   const db = useDatabase('auth');
+  useTestClock(db, '2021-01-01T00:00:00Z');
   const open = useAuth(db);
 
   it('stops after maxBatches, and shares the rows with concurrent calls', async () => {
-    const clock = givenClock('2021-01-01T00:00:00Z');
-    const { userId } = await givenUser(open({ clock }));
+    const { userId } = await givenUser(open());
     await db().admin(`INSERT INTO tokens (id, user_id, kind, token_hash, family_id, expires_at, created_at)
       SELECT 'batch' || n, '${userId}', 'refresh', lpad(to_hex(n), 64, '0'), n, '2020-01-02', '2020-01-01'
       FROM generate_series(1, 95) AS n`);
 
-    expect(await pruneExpired(open({ clock }), { batchSize: 10, maxBatches: 2 })).toMatchObject({ tokens: 20 });
-    const pruned = await Promise.all(
-      [1, 2, 3].map(() => open({ clock })).map((auth) => pruneExpired(auth, { batchSize: 10 })),
-    );
+    expect(await pruneExpired(open(), { batchSize: 10, maxBatches: 2 })).toMatchObject({ tokens: 20 });
+    const pruned = await Promise.all([1, 2, 3].map(() => open()).map((auth) => pruneExpired(auth, { batchSize: 10 })));
     expect(pruned.reduce((sum, { tokens }) => sum + tokens, 0)).toBe(75);
   });
 });

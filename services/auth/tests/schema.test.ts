@@ -27,7 +27,7 @@ const invitation = (id: string, orgId: string, email: string, hash: string) => `
   VALUES ('${id}', '${orgId}', '${email}', '${hash}', ${TOMORROW})`;
 const code = (id: string, userId: string, digit: string) => `
   INSERT INTO one_time_codes (id, user_id, channel, purpose, code_hash, expires_at)
-  VALUES ('${id}', '${userId}', 'sms', 'sign_in', '${hashOf(digit)}', ${TOMORROW})`;
+  VALUES ('${id}', '${userId}', 'sms', 'sign_in', '${hashOf(digit)}', database_time() + interval '9 minutes')`;
 const audit = (id: string, column: string, value: string) =>
   `INSERT INTO audit_log (id, ${column}) VALUES ('${id}', ${value})`;
 

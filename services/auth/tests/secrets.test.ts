@@ -1,5 +1,5 @@
 import { inspect } from 'node:util';
-import { type TestDatabase, useDatabase } from '@azora/db-testkit';
+import { type TestDatabase, useDatabase, useTestClock } from '@azora/db-testkit';
 import {
   acceptInvitation,
   confirmChannel,
@@ -11,7 +11,7 @@ import {
   sendCode,
   verifyMfa,
 } from '../src/index';
-import { givenClock, MINUTE_MS, PASSWORD, useAuth } from './given';
+import { MINUTE_MS, PASSWORD, START, useAuth } from './given';
 import {
   codeOf,
   givenChallenge,
@@ -33,24 +33,24 @@ async function everyRow(db: TestDatabase): Promise<string> {
 
 describe('secrets', () => {
   const db = useDatabase('auth');
+  const clock = useTestClock(db, START);
   const open = useAuth(db);
-  const clock = givenClock();
 
   it('never appear in rows, errors or printed handles', async () => {
-    const auth = open({ clock, encryptionKeys: `v2:${KEY},v1:${OLDER_KEY}` });
+    const auth = open({ encryptionKeys: `v2:${KEY},v1:${OLDER_KEY}` });
     const { userId, email } = await givenVerifiedUser(auth);
     const guest = await givenVerifiedUser(auth);
     const errors: unknown[] = [];
     const keep = (error: unknown) => errors.push(error);
 
-    const { secret, recoveryCodes } = await givenTotp(auth, userId);
-    clock.move(MINUTE_MS);
+    const { secret, recoveryCodes } = await givenTotp(auth, clock, userId);
+    await clock.move(MINUTE_MS);
     const proof = { factor: 'recovery', code: recoveryCodes[0] ?? '' } as const;
     const send = givenSender();
     await sendCode(auth, { purpose: 'enable', userId, channel: 'sms', phoneNumber: PHONE, proof, send });
     await confirmChannel(auth, { userId, channel: 'sms', code: send.last() });
     const challengeToken = await givenChallenge(auth, email);
-    const code = codeOf(auth, secret);
+    const code = codeOf(clock, secret);
     await verifyMfa(auth, { challengeToken, factor: 'totp', code: '000000' }).catch(keep);
     const session = await verifyMfa(auth, { challengeToken, factor: 'totp', code });
     await verifyMfa(auth, { challengeToken, factor: 'totp', code }).catch(keep);
@@ -59,7 +59,7 @@ describe('secrets', () => {
     const { orgId } = await createOrganization(auth, { ownerId: userId, name: 'Azora', slug: 'azora' });
     const { token } = await invite(auth, { orgId, actorId: userId, email: guest.email });
     await acceptInvitation(auth, { token, userId }).catch(keep);
-    await rotateEncryption(open({ clock, encryptionKeys: `v3:${OLDER_KEY}` })).catch(keep);
+    await rotateEncryption(open({ encryptionKeys: `v3:${OLDER_KEY}` })).catch(keep);
 
     const secrets = {
       secret,
@@ -88,9 +88,9 @@ describe('secrets', () => {
   });
 
   it('are omitted by findMany', async () => {
-    const auth = open({ clock, encryptionKeys: KEY });
+    const auth = open({ encryptionKeys: KEY });
     const { userId } = await givenVerifiedUser(auth);
-    await givenTotp(auth, userId);
+    await givenTotp(auth, clock, userId);
     const rows = [
       await auth.prisma.mFASettings.findMany(),
       await auth.prisma.recoveryCode.findMany(),

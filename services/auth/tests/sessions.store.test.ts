@@ -1,4 +1,4 @@
-import { useDatabase } from '@azora/db-testkit';
+import { useDatabase, useTestClock } from '@azora/db-testkit';
 import {
   authenticate,
   listSessions,
@@ -9,30 +9,19 @@ import {
   type SignedIn,
   verifyEmail,
 } from '../src/index';
-import {
-  actionsOf,
-  DAY_MS,
-  dump,
-  givenClock,
-  givenSession,
-  givenUser,
-  MINUTE_MS,
-  outcomes,
-  signIn,
-  useAuth,
-} from './given';
+import { actionsOf, DAY_MS, dump, givenSession, givenUser, MINUTE_MS, outcomes, START, signIn, useAuth } from './given';
 
 const SQL = "'; DROP TABLE sessions; --";
 
 describe('sessions', () => {
   const db = useDatabase('auth');
+  const clock = useTestClock(db, START);
   const open = useAuth(db);
 
   it('keep their id when a refresh renews both tokens', async () => {
-    const clock = givenClock();
-    const auth = open({ clock });
+    const auth = open();
     const session = await givenSession(auth);
-    clock.move(DAY_MS);
+    await clock.move(DAY_MS);
     const renewed = await refresh(auth, { refreshToken: session.refreshToken, device: { ipAddress: '192.0.2.7' } });
 
     expect(renewed).toEqual({
@@ -45,7 +34,7 @@ describe('sessions', () => {
       absoluteExpiresAt: session.absoluteExpiresAt,
     });
     expect(await listSessions(auth, { userId: session.userId })).toEqual([
-      expect.objectContaining({ id: session.sessionId, ipAddress: '192.0.2.7', lastActivityAt: clock() }),
+      expect.objectContaining({ id: session.sessionId, ipAddress: '192.0.2.7', lastActivityAt: clock.now() }),
     ]);
     expect(await outcomes([authenticate(auth, { sessionToken: session.sessionToken })])).toEqual({
       'AUTH.TOKEN_INVALID': 1,
@@ -97,13 +86,12 @@ describe('sessions', () => {
   });
 
   it('end after the idle time, and always after the absolute time', async () => {
-    const clock = givenClock();
-    const auth = open({ clock, sessionIdleMs: 10 * MINUTE_MS, sessionAbsoluteMs: 25 * MINUTE_MS });
+    const auth = open({ sessionIdleMs: 10 * MINUTE_MS, sessionAbsoluteMs: 25 * MINUTE_MS });
     const idle = await givenSession(auth);
     let busy: SignedIn = await givenSession(auth);
     const ends: Date[] = [];
     for (let n = 0; n < 3; n += 1) {
-      clock.move(8 * MINUTE_MS);
+      await clock.move(8 * MINUTE_MS);
       busy = await refresh(auth, { refreshToken: busy.refreshToken });
       ends.push(busy.expiresAt);
     }
@@ -113,7 +101,7 @@ describe('sessions', () => {
     expect(await outcomes([authenticate(auth, { sessionToken: idle.sessionToken })])).toEqual({
       'AUTH.SESSION_ENDED': 1,
     });
-    clock.move(MINUTE_MS);
+    await clock.move(MINUTE_MS);
     expect(await outcomes([refresh(auth, { refreshToken: busy.refreshToken })])).toEqual({ 'AUTH.TOKEN_EXPIRED': 1 });
     expect(await outcomes([authenticate(auth, { sessionToken: busy.sessionToken })])).toEqual({
       'AUTH.SESSION_ENDED': 1,
@@ -121,13 +109,12 @@ describe('sessions', () => {
   });
 
   it('accept a session token for its own lifetime, until the next refresh', async () => {
-    const clock = givenClock();
-    const auth = open({ clock });
+    const auth = open();
     const session = await givenSession(auth);
-    clock.move(15 * MINUTE_MS - 1);
+    await clock.move(15 * MINUTE_MS - 1);
     expect(await outcomes([authenticate(auth, { sessionToken: session.sessionToken })])).toEqual({ ok: 1 });
 
-    clock.move(1);
+    await clock.move(1);
     expect(await outcomes([authenticate(auth, { sessionToken: session.sessionToken })])).toEqual({
       'AUTH.TOKEN_EXPIRED': 1,
     });
@@ -136,25 +123,23 @@ describe('sessions', () => {
   });
 
   it('are refreshed while the clock runs backwards', async () => {
-    const clock = givenClock();
-    const auth = open({ clock });
+    const auth = open();
     const session = await givenSession(auth);
-    clock.move(-DAY_MS);
+    await clock.move(-DAY_MS);
     const { refreshToken, expiresAt } = await refresh(auth, { refreshToken: session.refreshToken });
 
     expect(expiresAt).toEqual(new Date('2026-03-07T12:00:00Z'));
-    clock.move(-30 * DAY_MS);
+    await clock.move(-30 * DAY_MS);
     const again = await refresh(auth, { refreshToken });
     expect(await outcomes([refresh(auth, { refreshToken })])).toEqual({ 'AUTH.TOKEN_REUSED': 1 });
     expect(await outcomes([refresh(auth, { refreshToken: again.refreshToken })])).toEqual({ 'AUTH.SESSION_ENDED': 1 });
   });
 
   it('without an absolute end, as older versions wrote them, end with their token', async () => {
-    const clock = givenClock();
-    const auth = open({ clock });
+    const auth = open();
     const session = await givenSession(auth);
     await db().admin('UPDATE tokens SET family_expires_at = NULL WHERE session_id = $1', [session.sessionId]);
-    clock.move(DAY_MS);
+    await clock.move(DAY_MS);
 
     expect(await refresh(auth, { refreshToken: session.refreshToken })).toMatchObject({ expiresAt: session.expiresAt });
   });
@@ -184,10 +169,9 @@ describe('sessions', () => {
   });
 
   it('end at sign-out, also with an expired session token, and once', async () => {
-    const clock = givenClock();
-    const auth = open({ clock });
+    const auth = open();
     const session = await givenSession(auth);
-    clock.move(MINUTE_MS * 20);
+    await clock.move(MINUTE_MS * 20);
     await logout(auth, { sessionToken: session.sessionToken });
     await logout(auth, { sessionToken: session.sessionToken });
 
@@ -267,6 +251,7 @@ describe('sessions', () => {
     const over = await givenSession(auth);
     await db().admin('UPDATE sessions SET revoked_at = now() WHERE id = $1', [revoked.sessionId]);
     await db().admin("UPDATE sessions SET expires_at = created_at + interval '1 ms' WHERE id = $1", [over.sessionId]);
+    await clock.move(1);
 
     const calls = [revoked, over].map(({ refreshToken }) => refresh(auth, { refreshToken }));
     expect(await outcomes(calls)).toEqual({ 'AUTH.SESSION_ENDED': 2 });

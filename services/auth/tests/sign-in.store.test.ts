@@ -1,24 +1,14 @@
-import { useDatabase } from '@azora/db-testkit';
+import { useDatabase, useTestClock } from '@azora/db-testkit';
 import { getRounds, hash } from 'bcrypt';
 import { type Auth, type LoginInput, listSessions, login, register, resetPassword } from '../src/index';
-import {
-  actionsOf,
-  dump,
-  givenClock,
-  givenUser,
-  MINUTE_MS,
-  outcomes,
-  PASSWORD,
-  sha256,
-  signIn,
-  useAuth,
-} from './given';
+import { actionsOf, dump, givenUser, MINUTE_MS, outcomes, PASSWORD, START, sha256, signIn, useAuth } from './given';
 
 const WRONG = 'not the password';
 const DEVICE = { ipAddress: '2001:db8::1', userAgent: 'Browser/1.0' };
 
 describe('login', () => {
   const db = useDatabase('auth');
+  const clock = useTestClock(db, START);
   const open = useAuth(db);
 
   const stateOf = async (userId: string) => {
@@ -30,8 +20,7 @@ describe('login', () => {
     outcomes(Array.from({ length: times }, () => login(auth, { email, password: WRONG })));
 
   it('opens a session whose tokens are stored only as hashes', async () => {
-    const clock = givenClock();
-    const auth = open({ clock });
+    const auth = open();
     const { userId } = await givenUser(auth, 'ada@azora.world');
     const signedIn = await login(auth, { email: ' ADA@azora.world', password: PASSWORD, device: DEVICE });
 
@@ -53,8 +42,8 @@ describe('login', () => {
       {
         id: signedIn.sessionId,
         ...DEVICE,
-        createdAt: clock(),
-        lastActivityAt: clock(),
+        createdAt: clock.now(),
+        lastActivityAt: clock.now(),
         expiresAt: signedIn.expiresAt,
       },
     ]);
@@ -104,7 +93,7 @@ describe('login', () => {
   it('writes WAL for an unknown address too, so that both commits wait for the disk', async () => {
     const { email } = await givenUser(open());
     const hasTransactionId = async (address: string) => {
-      const begin = "SELECT FROM begin_sign_in($1, now(), 10, interval '1 h', interval '1 h', interval '1 h')";
+      const begin = "SELECT FROM begin_sign_in($1, 10, interval '1 h', interval '1 h', interval '1 h')";
       await db().admin('BEGIN');
       await db().admin(begin, [address]);
       const [row] = await db().admin('SELECT pg_current_xact_id_if_assigned() IS NOT NULL AS assigned');
@@ -242,8 +231,7 @@ describe('login', () => {
     };
 
     it('returns a challenge and no session', async () => {
-      const clock = givenClock();
-      const auth = open({ clock });
+      const auth = open();
       const { userId, email } = await givenFactors(auth);
       const challenge = await login(auth, { email, password: PASSWORD });
 
@@ -251,7 +239,7 @@ describe('login', () => {
         kind: 'mfa',
         challengeToken: expect.stringMatching(/^[\w-]{43}$/),
         factors: ['sms', 'email'],
-        expiresAt: new Date(clock().getTime() + 10 * MINUTE_MS),
+        expiresAt: new Date(clock.now().getTime() + 10 * MINUTE_MS),
       });
       expect(await listSessions(auth, { userId })).toEqual([]);
       expect(await actionsOf(db(), userId)).toEqual(['USER_REGISTERED', 'MFA_CHALLENGED']);

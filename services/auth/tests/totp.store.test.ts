@@ -1,13 +1,13 @@
-import { useDatabase } from '@azora/db-testkit';
+import { useDatabase, useTestClock } from '@azora/db-testkit';
 import { type Auth, confirmTotp, enrollTotp, login } from '../src/index';
-import { actionsOf, dump, givenClock, outcomes, PASSWORD, useAuth } from './given';
+import { actionsOf, dump, outcomes, PASSWORD, START, useAuth } from './given';
 import { barrierOf, codeOf, givenTotp, givenVerifiedUser, KEY, wrongCodeOf } from './given-factors';
 
 describe('TOTP', () => {
   const db = useDatabase('auth');
+  const clock = useTestClock(db, START);
   const openAuth = useAuth(db);
-  const clock = givenClock();
-  const open = () => openAuth({ clock, encryptionKeys: KEY });
+  const open = () => openAuth({ encryptionKeys: KEY });
   const settingsOf = async (userId: string) =>
     (await db().admin('SELECT * FROM mfa_settings WHERE user_id = $1', [userId]))[0];
 
@@ -33,12 +33,12 @@ describe('TOTP', () => {
     const { userId, email } = await givenVerifiedUser(auth);
     const { secret } = await enrollTotp(auth, { userId });
 
-    const { recoveryCodes } = await confirmTotp(auth, { userId, code: codeOf(auth, secret) });
+    const { recoveryCodes } = await confirmTotp(auth, { userId, code: codeOf(clock, secret) });
 
     expect(new Set(recoveryCodes).size).toBe(10);
     expect(await settingsOf(userId)).toMatchObject({
       totp_enabled: true,
-      totp_last_step: String(Math.floor(clock().getTime() / 30_000)),
+      totp_last_step: String(Math.floor(clock.now().getTime() / 30_000)),
     });
     expect(await login(auth, { email, password: PASSWORD })).toMatchObject({ kind: 'mfa', factors: ['totp'] });
     expect(await actionsOf(db(), userId)).toEqual([
@@ -55,7 +55,7 @@ describe('TOTP', () => {
     const { userId } = await givenVerifiedUser(auth);
     const { secret } = await enrollTotp(auth, { userId });
 
-    const { recoveryCodes } = await confirmTotp(auth, { userId, code: codeOf(auth, secret, steps) });
+    const { recoveryCodes } = await confirmTotp(auth, { userId, code: codeOf(clock, secret, steps) });
 
     expect(recoveryCodes).toHaveLength(10);
     expect(await settingsOf(userId)).toMatchObject({ totp_enabled: true });
@@ -68,13 +68,13 @@ describe('TOTP', () => {
     const failures = async () =>
       (await db().admin('SELECT failed_login_count AS n FROM users WHERE id = $1', [userId]))[0]?.['n'];
 
-    await expect(confirmTotp(auth, { userId, code: wrongCodeOf(auth, secret) })).rejects.toMatchObject({
+    await expect(confirmTotp(auth, { userId, code: wrongCodeOf(clock, secret) })).rejects.toMatchObject({
       code: 'AUTH.CODE_INVALID',
     });
 
     expect(await failures()).toBe(1);
     expect(await settingsOf(userId)).toMatchObject({ totp_enabled: false });
-    await confirmTotp(auth, { userId, code: codeOf(auth, secret) });
+    await confirmTotp(auth, { userId, code: codeOf(clock, secret) });
     expect(await failures()).toBe(1);
     expect((await actionsOf(db(), userId)).slice(-2)).toEqual(['MFA_FAILED', 'MFA_ENABLED']);
   });
@@ -83,7 +83,7 @@ describe('TOTP', () => {
     const auth = open();
     const { userId } = await givenVerifiedUser(auth);
     const { secret } = await enrollTotp(auth, { userId });
-    const code = codeOf(auth, secret);
+    const code = codeOf(clock, secret);
     const barrier = barrierOf(auth, 8);
 
     const ends = await outcomes(Array.from({ length: 8 }, () => confirmTotp(barrier, { userId, code })));
@@ -101,17 +101,17 @@ describe('TOTP', () => {
     const first = await enrollTotp(auth, { userId });
     const second = await enrollTotp(auth, { userId });
 
-    await expect(confirmTotp(auth, { userId, code: codeOf(auth, first.secret) })).rejects.toMatchObject({
+    await expect(confirmTotp(auth, { userId, code: codeOf(clock, first.secret) })).rejects.toMatchObject({
       code: 'AUTH.CODE_INVALID',
     });
-    await confirmTotp(auth, { userId, code: codeOf(auth, second.secret) });
+    await confirmTotp(auth, { userId, code: codeOf(clock, second.secret) });
     expect(await settingsOf(userId)).toMatchObject({ totp_enabled: true });
   });
 
   it('needs a proof before it replaces an enabled secret', async () => {
     const auth = open();
     const { userId } = await givenVerifiedUser(auth);
-    await givenTotp(auth, userId);
+    await givenTotp(auth, clock, userId);
     const before = await settingsOf(userId);
 
     await expect(enrollTotp(auth, { userId })).rejects.toMatchObject({ code: 'AUTH.PROOF_REQUIRED' });
@@ -122,7 +122,7 @@ describe('TOTP', () => {
   });
 
   it('writes nothing without an encryption key', async () => {
-    const auth = openAuth({ clock });
+    const auth = openAuth();
     const { userId } = await givenVerifiedUser(auth);
     const before = await dump(db());
 

@@ -1,13 +1,13 @@
-import { useDatabase } from '@azora/db-testkit';
+import { useDatabase, useTestClock } from '@azora/db-testkit';
 import { type Auth, login, sendCode, verifyMfa } from '../src/index';
-import { givenClock, givenUser, MINUTE_MS, outcomes, PASSWORD, useAuth } from './given';
+import { givenUser, MINUTE_MS, outcomes, PASSWORD, START, useAuth } from './given';
 import { codeOf, givenChallenge, givenSender, givenSms, givenTotp, givenVerifiedUser, KEY } from './given-factors';
 
 describe('the row of the user', () => {
   const db = useDatabase('auth');
+  const clock = useTestClock(db, START);
   const openAuth = useAuth(db);
-  const clock = givenClock();
-  const open = (options = {}) => openAuth({ clock, encryptionKeys: KEY, ...options });
+  const open = (options = {}) => openAuth({ encryptionKeys: KEY, ...options });
 
   // A trigger counts every new version of a row, in the transaction that writes it.
   beforeAll(() =>
@@ -28,8 +28,8 @@ describe('the row of the user', () => {
   };
   const givenTotpUser = async (auth: Auth) => {
     const user = await givenVerifiedUser(auth);
-    const { secret, recoveryCodes } = await givenTotp(auth, user.userId);
-    clock.move(MINUTE_MS);
+    const { secret, recoveryCodes } = await givenTotp(auth, clock, user.userId);
+    await clock.move(MINUTE_MS);
     return { ...user, secret, recoveryCode: recoveryCodes[0] ?? '' };
   };
 
@@ -67,7 +67,7 @@ describe('the row of the user', () => {
     const auth = open();
     const { userId, email, secret, recoveryCode } = await givenTotpUser(auth);
     const challengeToken = await givenChallenge(auth, email);
-    const code = factor === 'totp' ? codeOf(auth, secret) : recoveryCode;
+    const code = factor === 'totp' ? codeOf(clock, secret) : recoveryCode;
 
     expect(await writesOf(userId, () => verifyMfa(auth, { challengeToken, factor, code }))).toBe(2);
   });

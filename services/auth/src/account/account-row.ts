@@ -8,6 +8,8 @@ export interface LockedAccount {
   readonly emailVerified: boolean;
   readonly isActive: boolean;
   readonly lockedUntil: Date | null;
+  /** The database's time once the row was locked. */
+  readonly at: Date;
 }
 
 export interface InsideAccount {
@@ -18,14 +20,16 @@ export interface InsideAccount {
 
 /**
  * Locks the row of an account until the transaction ends, so that changes to its factors, memberships and end are
- * serialized.
+ * serialized. Returns the time with it, by which the transaction judges what expires.
  * @throws {SuiteError} `AUTH.USER_NOT_FOUND`
  */
 export async function lockAccount(tx: AuthTransaction, userId: string): Promise<LockedAccount> {
-  // Weaker than FOR UPDATE, so that other transactions can still insert rows that refer to the user.
+  // Weaker than FOR UPDATE, so that other transactions can still insert rows that refer to the user. The outer SELECT
+  // reads the time when the inner one holds the lock.
   const [account] = await tx.$queryRaw<LockedAccount[]>`
-    SELECT id, email, email_verified AS "emailVerified", is_active AS "isActive", locked_until AS "lockedUntil"
-    FROM users WHERE id = ${userId} AND deleted_at IS NULL FOR NO KEY UPDATE`;
+    SELECT id, email, email_verified AS "emailVerified", is_active AS "isActive", locked_until AS "lockedUntil",
+      database_time() AS at
+    FROM (SELECT * FROM users WHERE id = ${userId} AND deleted_at IS NULL FOR NO KEY UPDATE) AS account`;
   if (account === undefined) throw userNotFound(userId);
   return account;
 }
@@ -51,6 +55,6 @@ export function inAccount<Result>(
 ): Promise<Result> {
   return auth.transaction(async (tx) => {
     const account = await lockActiveAccount(tx, userId);
-    return work({ tx, account, at: auth.clock() });
+    return work({ tx, account, at: account.at });
   });
 }

@@ -18,24 +18,21 @@ export interface FailAttemptInput {
  */
 export async function claimAttempt(auth: Auth, { userId }: { readonly userId: string }): Promise<void> {
   const [claim] = await auth.query<{ admitted: boolean; until: Date | null }>({
-    text: `SELECT admitted, until FROM claim_attempt($1, $2, ${lockoutParameters(3)})`,
-    values: [userId, auth.clock(), ...lockoutValues(auth)],
+    text: `SELECT admitted, until FROM claim_attempt($1, ${lockoutParameters(2)})`,
+    values: [userId, ...lockoutValues(auth)],
   });
   if (claim?.admitted === true) return;
   throw claim?.until ? accountLocked(claim.until) : userNotFound(userId);
 }
 
 /** Returns an attempt whose factor was right although no sign-in is complete. Earlier failures stay counted. */
-export async function returnAttempt(
-  tx: AuthTransaction,
-  { userId, at }: { readonly userId: string; readonly at: Date },
-): Promise<void> {
-  await tx.$executeRaw`SELECT return_attempt(${userId}, ${at})`;
+export async function returnAttempt(tx: AuthTransaction, userId: string): Promise<void> {
+  await tx.$executeRaw`SELECT return_attempt(${userId})`;
 }
 
 /** Writes the audit entry of a failed attempt, which `claimAttempt` has already counted. */
 export async function failAttempt(auth: Auth, input: FailAttemptInput): Promise<void> {
-  await writeEntry(auth, { at: auth.clock(), ...input, resourceType: 'user', resourceId: input.userId });
+  await writeEntry(auth, { ...input, resourceType: 'user', resourceId: input.userId });
 }
 
 /** SQL for the lockout settings, as parameters from number `first`: limit, window, first lock, longest lock. */

@@ -7,7 +7,6 @@ import type { Device } from '../input';
 export type AuditDetails = Readonly<Record<string, string | number | boolean | null | readonly string[]>>;
 
 export interface AuditEntryInput {
-  readonly at: Date;
   /** Null when the entry concerns no known user. */
   readonly userId: string | null;
   readonly orgId?: string | undefined;
@@ -20,15 +19,13 @@ export interface AuditEntryInput {
 }
 
 /**
- * Appends an entry to the audit log in the transaction that it describes. The entry locks the head of the account's
+ * Appends an entry to the audit log in the transaction that it describes, at the database's time. The entry locks the head of the account's
  * chain until the transaction ends, so write it last.
  */
 export async function writeAudit(tx: AuthTransaction, input: AuditEntryInput): Promise<void> {
-  const { at, userId, orgId = null, action, resourceType = null, resourceId = null, details = {}, device = {} } = input;
+  const { userId, orgId = null, action, resourceType = null, resourceId = null, details = {}, device = {} } = input;
   const data: Prisma.AuditLogUncheckedCreateInput = {
     id: newId(),
-    timestamp: at,
-    createdAt: at,
     userId,
     orgId,
     action,
@@ -43,12 +40,11 @@ export async function writeAudit(tx: AuthTransaction, input: AuditEntryInput): P
 
 /** Appends an entry to the audit log in a transaction of its own. */
 export async function writeEntry(auth: Auth, input: AuditEntryInput): Promise<void> {
-  const { at, userId, action, resourceType = null, resourceId = null, details = {}, device = {} } = input;
+  const { userId, action, resourceType = null, resourceId = null, details = {}, device = {} } = input;
   await auth.query({
-    text: 'SELECT write_audit_entry($1, $2, $3, $4, $5, $6, $7, $8)',
+    text: 'SELECT write_audit_entry($1, $2, $3, $4, $5, $6, $7)',
     values: [
       userId,
-      at,
       action,
       resourceType,
       resourceId,

@@ -6,7 +6,7 @@ import type { Device } from '../input';
 import { codeInvalid, factorOff } from './errors';
 import { type AnyFactor, type CodeOwner, type CodePurpose, isCode } from './one-time-code';
 import { takeRecoveryCode } from './recovery-codes';
-import { TOTP_USE, totpStepOf } from './totp';
+import { readTotp, TOTP_USE, totpStepOf } from './totp';
 
 /** Attempts for each code that was sent. After them the code is invalid, whatever the lockout of the account says. */
 const MAX_ATTEMPTS = 5;
@@ -47,16 +47,16 @@ export async function withFactor<Result>(
     const take = await find(auth, shown);
     if (take === null) throw refused;
     return await auth.transaction(async (tx) => {
-      const at = auth.clock();
       const account = await lockActiveAccount(tx, userId);
+      const { at } = account;
       if (!(await take(tx, at))) throw refused;
-      if (!opensSession) await returnAttempt(tx, { userId, at });
+      if (!opensSession) await returnAttempt(tx, userId);
       return work({ tx, account, at });
     });
   } catch (error) {
     if (error === refused) await failAttempt(auth, { userId, action: 'MFA_FAILED', details: { factor }, device });
     // Not a guess: the account or the keys are in the wrong state.
-    else await auth.transaction((tx) => returnAttempt(tx, { userId, at: auth.clock() }));
+    else await auth.transaction((tx) => returnAttempt(tx, userId));
     throw error;
   }
 }
@@ -70,14 +70,11 @@ const findFactor: FindFactor = async (auth, shown) => {
 
 /** Checks a code of the app. A step is used once, and never after a later step, even if the clock runs backwards. */
 async function findTotpCode(auth: Auth, { userId, code }: ShownFactor): Promise<TakeFactor | null> {
-  const settings = await auth.prisma.mFASettings.findUnique({
-    where: { userId },
-    select: { totpSecret: true, totpEnabled: true },
-  });
+  const settings = await readTotp(auth, userId);
   const encrypted = settings?.totpSecret ?? null;
   if (encrypted === null || settings?.totpEnabled !== true) throw factorOff('totp');
   const secret = decryptSecret(auth.keyring, { userId, use: TOTP_USE }, encrypted);
-  const step = totpStepOf(secret, code, auth.clock());
+  const step = totpStepOf(secret, code, settings.at);
   if (step === null) return null;
   return async (tx, at) => {
     const { count } = await tx.mFASettings.updateMany({
@@ -107,11 +104,11 @@ export interface SentCode {
  */
 export async function findSentCode(auth: Auth, shown: CodeOwner & { readonly code: string }): Promise<SentCode | null> {
   const [live] = await auth.query<{ id: string; codeHash: string; sentTo: string | null }>({
-    text: `UPDATE one_time_codes SET attempts = attempts + 1, updated_at = $4
+    text: `UPDATE one_time_codes SET attempts = attempts + 1, updated_at = database_time()
            WHERE user_id = $1 AND channel = $2 AND purpose = $3 AND used_at IS NULL AND revoked_at IS NULL
-             AND expires_at > $4 AND attempts < ${MAX_ATTEMPTS}
+             AND expires_at > (SELECT database_time()) AND attempts < ${MAX_ATTEMPTS}
            RETURNING id, code_hash AS "codeHash", sent_to AS "sentTo"`,
-    values: [shown.userId, shown.channel, shown.purpose, auth.clock()],
+    values: [shown.userId, shown.channel, shown.purpose],
   });
   if (live === undefined || !isCode(auth.keyring, shown, shown.code, live.codeHash)) return null;
   return {

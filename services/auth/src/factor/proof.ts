@@ -90,6 +90,6 @@ export async function confirmPassword(auth: Auth, input: ConfirmPasswordInput): 
     throw invalidCredentials();
   }
   if (!user.isActive) throw accountInactive();
-  await auth.transaction((tx) => returnAttempt(tx, { userId, at: auth.clock() }));
+  await auth.transaction((tx) => returnAttempt(tx, userId));
   return user.passwordHash;
 }

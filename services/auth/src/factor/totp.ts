@@ -1,4 +1,5 @@
 import { generateSecret, generateURI, verifySync } from 'otplib';
+import type { Auth } from '../client';
 
 /** The use of an encrypted TOTP secret, bound to its ciphertext. */
 export const TOTP_USE = 'totp';
@@ -33,4 +34,22 @@ export function totpStepOf(secret: string, code: string, now: Date): bigint | nu
   const epoch = Math.floor(now.getTime() / 1_000);
   const result = verifySync({ secret, token: code, epoch, epochTolerance: STEP_SECONDS });
   return result.valid && 'timeStep' in result ? BigInt(result.timeStep) : null;
+}
+
+export interface TotpSettings {
+  /** Encrypted. */
+  readonly totpSecret: string | null;
+  readonly totpEnabled: boolean;
+  /** The database's time of the read, to which a code belongs. */
+  readonly at: Date;
+}
+
+/** Reads the secret of a user, with the time; undefined for a user who never had a second factor. */
+export async function readTotp(auth: Auth, userId: string): Promise<TotpSettings | undefined> {
+  const [settings] = await auth.query<TotpSettings>({
+    text: `SELECT totp_secret AS "totpSecret", totp_enabled AS "totpEnabled", database_time() AS at
+      FROM mfa_settings WHERE user_id = $1`,
+    values: [userId],
+  });
+  return settings;
 }

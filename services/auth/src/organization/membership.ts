@@ -1,4 +1,4 @@
-import { type LockedAccount, lockActiveAccount } from '../account/account-row';
+import { lockActiveAccount } from '../account/account-row';
 import type { AuthTransaction } from '../client';
 import { memberNotFound, notAllowed, organizationNotFound } from './errors';
 
@@ -22,20 +22,21 @@ export async function lockOrganization(tx: AuthTransaction, orgId: string): Prom
 }
 
 /**
- * Locks the organization, then the accounts of the actor and of `others`, ordered by id. The actor must have one of the
- * roles.
+ * Locks the organization, then the accounts of the actor and of `others`, ordered by id, and returns the database's time
+ * after that. The actor must have one of the roles.
  * @throws {SuiteError} `AUTH.ORGANIZATION_NOT_FOUND`, `AUTH.NOT_ALLOWED`, `AUTH.USER_NOT_FOUND`, `AUTH.ACCOUNT_INACTIVE`
  */
 export async function lockForChange(
   tx: AuthTransaction,
   { orgId, actorId, roles, others = [] }: ChangeBy,
-): Promise<ReadonlyMap<string, LockedAccount>> {
+): Promise<{ readonly at: Date }> {
   await lockOrganization(tx, orgId);
-  const accounts = new Map<string, LockedAccount>();
-  for (const id of [...new Set([actorId, ...others])].sort()) accounts.set(id, await lockActiveAccount(tx, id));
+  const [first = actorId, ...rest] = [...new Set([actorId, ...others])].sort();
+  let { at } = await lockActiveAccount(tx, first);
+  for (const id of rest) ({ at } = await lockActiveAccount(tx, id));
   const role = await findRole(tx, orgId, actorId);
   if (role === null || !roles.includes(role)) throw notAllowed(orgId, roles);
-  return accounts;
+  return { at };
 }
 
 interface ChangeBy {

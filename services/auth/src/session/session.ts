@@ -1,7 +1,7 @@
 import { newId } from '@azora/db-core';
 import type { Auth, AuthTransaction } from '../client';
 import type { Device } from '../input';
-import { newToken } from './tokens';
+import { type NewToken, newToken } from './tokens';
 
 /** An open session with its tokens, which are returned once: the database has their hashes. */
 export interface SignedIn {
@@ -18,24 +18,33 @@ export interface SignedIn {
   readonly absoluteExpiresAt: Date;
 }
 
+/** The id and the tokens of a session that is not written yet. */
+export interface NewSession {
+  readonly sessionId: string;
+  readonly session: NewToken;
+  readonly refresh: NewToken;
+}
+
+/** When a session ends, as the database has written it. */
+export interface SessionEnds {
+  readonly expiresAt: Date;
+  readonly absoluteExpiresAt: Date;
+}
+
 /** Generates the id and the tokens of a session, and writes nothing. */
-export function newSession({ settings: { sessionIdleMs, sessionAbsoluteMs } }: Auth, userId: string, at: Date) {
-  const [session, refresh, sessionId] = [newToken(), newToken(), newId()];
-  const signedIn: SignedIn = {
-    kind: 'session',
-    userId,
-    sessionId,
-    sessionToken: session.token,
-    refreshToken: refresh.token,
-    expiresAt: new Date(at.getTime() + Math.min(sessionIdleMs, sessionAbsoluteMs)),
-    absoluteExpiresAt: new Date(at.getTime() + sessionAbsoluteMs),
-  };
-  return { session, refresh, sessionId, signedIn };
+export function newSession(): NewSession {
+  return { sessionId: newId(), session: newToken(), refresh: newToken() };
+}
+
+/** What the user receives, once the session is written. */
+export function signedIn({ sessionId, session, refresh }: NewSession, userId: string, ends: SessionEnds): SignedIn {
+  const { expiresAt, absoluteExpiresAt } = ends;
+  const tokens = { sessionToken: session.token, refreshToken: refresh.token };
+  return { kind: 'session', userId, sessionId, ...tokens, expiresAt, absoluteExpiresAt };
 }
 
 export interface OpenSessionInput {
   readonly userId: string;
-  readonly at: Date;
   /** The factor that completed the sign-in, for the audit log. */
   readonly method: string;
   readonly device?: Device | undefined;
@@ -48,19 +57,21 @@ export interface OpenSessionInput {
 export async function openSession(
   auth: Auth,
   tx: AuthTransaction,
-  { userId, at, method, device = {} }: OpenSessionInput,
+  { userId, method, device = {} }: OpenSessionInput,
 ): Promise<SignedIn> {
-  const fresh = newSession(auth, userId, at);
+  const fresh = newSession();
   const { sessionIdleMs, sessionAbsoluteMs } = auth.settings;
-  await tx.$executeRaw`SELECT open_session(${userId}, ${at}, ${fresh.sessionId}, ${fresh.session.hash}, ${newId()},
-    ${fresh.refresh.hash}, ${sessionIdleMs} * interval '1 ms', ${sessionAbsoluteMs} * interval '1 ms', ${method},
-    ${device.ipAddress ?? null}, ${device.userAgent ?? null})`;
-  return fresh.signedIn;
+  const [ends] = await tx.$queryRaw<SessionEnds[]>`
+    SELECT expires_at AS "expiresAt", absolute_expires_at AS "absoluteExpiresAt"
+    FROM open_session(${userId}, ${fresh.sessionId}, ${fresh.session.hash}, ${newId()}, ${fresh.refresh.hash},
+      ${sessionIdleMs} * interval '1 ms', ${sessionAbsoluteMs} * interval '1 ms', ${method},
+      ${device.ipAddress ?? null}, ${device.userAgent ?? null})`;
+  if (ends === undefined) throw new Error('open_session returned no row');
+  return signedIn(fresh, userId, ends);
 }
 
 export interface EndSessionsInput {
   readonly userId: string;
-  readonly at: Date;
   /** Ends only this session. */
   readonly sessionId?: string | undefined;
   /** Ends all sessions but this one. */
@@ -70,9 +81,9 @@ export interface EndSessionsInput {
 /** Revokes live sessions of a user with their refresh tokens; returns their number. The caller writes the audit entry. */
 export async function endSessions(
   tx: AuthTransaction,
-  { userId, at, sessionId, exceptSessionId }: EndSessionsInput,
+  { userId, sessionId, exceptSessionId }: EndSessionsInput,
 ): Promise<number> {
   const [row] = await tx.$queryRaw<{ ended: number }[]>`
-    SELECT end_sessions(${userId}, ${at}, ${sessionId ?? null}, ${exceptSessionId ?? null}) AS ended`;
+    SELECT end_sessions(${userId}, ${sessionId ?? null}, ${exceptSessionId ?? null}) AS ended`;
   return row?.ended ?? 0;
 }

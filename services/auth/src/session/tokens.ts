@@ -17,15 +17,25 @@ export interface NewToken {
 export interface IssueTokenInput {
   readonly userId: string;
   readonly kind: TokenKind;
-  readonly at: Date;
   readonly lifeMs: number;
   /** The address that an `email_verification` verifies. */
   readonly email?: string;
 }
 
-export interface TakenToken {
+/** A token that was issued. */
+export interface IssuedToken {
+  readonly token: string;
+  readonly expiresAt: Date;
+}
+
+export interface FoundToken {
   readonly userId: string;
   readonly email: string | null;
+}
+
+export interface TakenToken extends FoundToken {
+  /** The database's time at which the token was used up. */
+  readonly at: Date;
 }
 
 /** Generates 256 random bits in base64url, with their SHA-256 in hex. A secret of this length needs neither salt nor a slow hash. */
@@ -40,11 +50,13 @@ export function hashToken(token: string): string {
 }
 
 /** Issues a token that replaces the user's live token of the same kind. The database keeps only its hash. */
-export async function issueToken(tx: AuthTransaction, input: IssueTokenInput): Promise<string> {
+export async function issueToken(tx: AuthTransaction, input: IssueTokenInput): Promise<IssuedToken> {
   const { token, hash } = newToken();
-  await tx.$executeRaw`SELECT issue_token(${input.userId}, ${input.at}, ${input.kind}::token_kind, ${newId()}, ${hash},
-    ${input.email ?? null}, ${input.lifeMs} * interval '1 ms')`;
-  return token;
+  const [issued] = await tx.$queryRaw<{ expiresAt: Date }[]>`
+    SELECT issue_token(${input.userId}, ${input.kind}::token_kind, ${newId()}, ${hash}, ${input.email ?? null},
+      ${input.lifeMs} * interval '1 ms') AS "expiresAt"`;
+  if (issued === undefined) throw new Error('issue_token returned no row');
+  return { token, expiresAt: issued.expiresAt };
 }
 
 /**
@@ -53,11 +65,11 @@ export async function issueToken(tx: AuthTransaction, input: IssueTokenInput): P
  */
 export async function takeToken(
   tx: AuthTransaction,
-  { kind, token, at }: { readonly kind: TokenKind; readonly token: string; readonly at: Date },
+  { kind, token }: { readonly kind: TokenKind; readonly token: string },
 ): Promise<TakenToken> {
   const hash = hashToken(token);
   const [taken] = await tx.$queryRaw<TakenToken[]>`
-    SELECT user_id AS "userId", email FROM take_token(${kind}::token_kind, ${hash}, ${at})`;
+    SELECT user_id AS "userId", email, at FROM take_token(${kind}::token_kind, ${hash}) WHERE user_id IS NOT NULL`;
   return taken ?? refuseToken(await tx.token.findFirst({ where: { tokenHash: hash, kind } }));
 }
 
@@ -68,18 +80,18 @@ export async function takeToken(
 export async function readToken(
   auth: Auth,
   { kinds, token }: { readonly kinds: readonly TokenKind[]; readonly token: string },
-): Promise<TakenToken & { readonly kind: TokenKind }> {
-  const [found] = await auth.query<FoundToken>({
+): Promise<FoundToken & { readonly kind: TokenKind }> {
+  const [found] = await auth.query<ReadToken>({
     text: `SELECT user_id AS "userId", kind, email, expires_at AS "expiresAt", used_at AS "usedAt",
-        revoked_at AS "revokedAt"
+        revoked_at AS "revokedAt", database_time() AS at
       FROM tokens WHERE token_hash = $1 AND kind::text = ANY ($2::text[])`,
     values: [hashToken(token), kinds],
   });
-  if (found === undefined || !isLive(found, auth.clock())) return refuseToken(found ?? null);
+  if (found === undefined || !isLive(found)) return refuseToken(found ?? null);
   return { userId: found.userId, email: found.email, kind: found.kind };
 }
 
-interface FoundToken extends TokenState, TakenToken {
+interface ReadToken extends TokenState, TakenToken {
   readonly kind: TokenKind;
 }
 
@@ -89,7 +101,7 @@ interface TokenState {
   readonly revokedAt: Date | null;
 }
 
-function isLive({ expiresAt, usedAt, revokedAt }: TokenState, at: Date): boolean {
+function isLive({ expiresAt, usedAt, revokedAt, at }: ReadToken): boolean {
   return usedAt === null && revokedAt === null && expiresAt > at;
 }
 
