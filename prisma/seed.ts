@@ -26,7 +26,7 @@ async function runTool(args: readonly string[], stdout: 1 | 2): Promise<number> 
 /** Seeds the services of the request that the toolkit sends. */
 function serveToolkit(): void {
   // Prisma's query compiler is WebAssembly and compiles each statement of the seed once, so optimizing its code costs more than
-  // it saves. A later version of V8 that does not know the flag prints a line and goes on.
+  // it saves. A later version of V8 that does not know the flag prints a line and continues.
   setFlagsFromString('--liftoff-only');
   process.once('message', async (request: SeedRequest) => {
     try {
