@@ -24,9 +24,9 @@ const REFRESH = `\\set n :n + 1
 \\set fresh random(${2n * DIGITS}, ${10n * DIGITS - 1n})
 \\set session random(${2n * DIGITS}, ${10n * DIGITS - 1n})
 SELECT outcome, user_id AS "userId", session_id AS "sessionId", expires_at AS "expiresAt",
-    family_expires_at AS "absoluteExpiresAt"
-  FROM refresh_session(:spent || repeat('0', 48), :id, :fresh || repeat('0', 48), :session || repeat('0', 48),
-    604800000::float8 * interval '1 ms', NULL, NULL);
+    family_expires_at AS "absoluteExpiresAt", salt
+  FROM refresh_session(:spent || repeat('0', 48), :id, :fresh || repeat('0', 27), :fresh || repeat('0', 48),
+    :session || repeat('0', 48), 604800000::float8 * interval '1 ms', NULL, NULL);
 `;
 
 exports.run = ({ runs, seconds = 5, ...context }) =>
@@ -103,7 +103,7 @@ async function givenAccounts(url) {
   const { openAuth, register } = require('@azora/auth');
   const auth = openAuth({ url });
   const accounts = Array.from({ length: CLIENTS }, async (_, number) => {
-    const [email, password] = [`bench-${number}@example.com`, `bench of azora ${number}`];
+    const [email, password] = [`bench-${number}@example.com`, `four unrelated words ${number}`];
     const { userId } = await register(auth, { email, password });
     return { userId, email, password };
   });

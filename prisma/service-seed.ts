@@ -19,7 +19,7 @@ const BLOCK_USERS = 1_000;
 const VOLUME_LOCK = 0x73656564;
 
 /**
- * Lifts the limits of the app role for the seed's own session: two seeds at once wait for each other's blocks, and a block
+ * Lifts the server's limits for the seed's own session: two seeds at once wait for each other's blocks, and a block
  * may take long on a slow machine. Names only the limits that the server knows.
  */
 const NO_LIMITS = `

@@ -16,12 +16,12 @@ describe.each(NAMES)('the seed of %s', (name) => {
 
   beforeAll(async () => {
     ({ seed } = await import(`@azora/${name}/seed`));
-    await seedBase(seed, db().url, CONTEXT);
+    await seedBase(seed, db().target.admin.href, CONTEXT);
   });
 
   /** Writes a block in a transaction that is rolled back, and returns what `read` finds there. */
   async function afterVolume<Found>(copyFrom: boolean, read: (client: Client) => Promise<Found>): Promise<Found> {
-    const client = new Client(db().url);
+    const client = new Client(db().target.admin.href);
     await client.connect();
     try {
       await client.query('BEGIN');
@@ -73,7 +73,7 @@ describe('the seed of agent', () => {
 
   it('names files that the seed of rag indexes', async () => {
     const { seed } = await import(`@azora/${'agent'}/seed`);
-    await seedBase(seed, agent().url, CONTEXT);
+    await seedBase(seed, agent().target.admin.href, CONTEXT);
     const rows = await agent().admin('SELECT DISTINCT source_path FROM message_rag_contexts ORDER BY source_path');
 
     const files = rows.map(({ source_path }) => String(source_path).replace(/^.*\/packages\//, 'packages/'));

@@ -17,7 +17,7 @@ describe('a store', () => {
 
   it('rolls a transaction back when its work throws', async () => {
     const work = mint.transaction(async (tx) => {
-      await tx.wallet.create({ data: { id: 'lost', userId: 'ada' } });
+      await tx.$executeRaw`SELECT open_wallet('lost', 'ada', 'AZR')`;
       throw new SuiteError('TEST.STOP', 'stop');
     });
 
@@ -46,7 +46,7 @@ describe('a store', () => {
     const hasty = openMint({ url: db().url, pool: { statementTimeoutMs: 1_000 } });
 
     const work = hasty.transaction(async (tx) => {
-      await tx.wallet.create({ data: { id: 'late', userId: 'late' } });
+      await tx.$executeRaw`SELECT open_wallet('late', 'late', 'AZR')`;
       await sleep(1_500);
       await tx.wallet.count();
     });

@@ -13,7 +13,7 @@ export interface SeedRequest {
 export interface SeedTarget {
   readonly name: string;
   readonly packageName: string;
-  /** The connection URL of the app role, sent in a message because other users can read arguments and environments. */
+  /** The administrator's connection URL, sent in a message because other users can read arguments and environments. */
   readonly url: string;
 }
 

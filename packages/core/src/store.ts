@@ -26,7 +26,6 @@ export interface StoreOptions {
   readonly logger?: Logger;
   /** Statements that take longer are logged; `AZORA_SLOW_QUERY_MS` of the environment when absent, else 500. */
   readonly slowQueryMs?: number;
-  readonly clock?: () => Date;
 }
 
 /** SQL with its parameters, $1 and on. */
@@ -40,7 +39,6 @@ export interface Store<Client, TransactionClient> {
   /** The generated client, for plain reads. Its errors are the store's, as those of `query` and `transaction`. */
   readonly prisma: Client;
   readonly pool: Pool;
-  readonly clock: () => Date;
   /**
    * Runs one statement as a transaction of its own, prepared once per connection, and returns its rows. Retries after a
    * deadlock or serialization failure. What the database rejects is thrown as the store's error.
@@ -117,7 +115,6 @@ export function openStore<TransactionClient, Client extends GeneratedClient<Tran
   return {
     prisma,
     pool,
-    clock: options.clock ?? (() => new Date()),
     query: <Row extends QueryResultRow>(statement: Statement) =>
       translated(() => runStatement<Row>(pool, statement, report), labelOf(statement.text)),
     transaction: (work) =>

@@ -35,7 +35,7 @@ export { appUrl, openTargets, type Target } from './operations/targets';
 export { startCompanion, stopCompanion } from './postgres/companion/server';
 export { createDatabase, dropDatabase } from './postgres/databases';
 export { startEmbedded, stopEmbedded } from './postgres/embedded/server';
-export { restrictDatabase } from './postgres/roles';
+export { restrictDatabase } from './postgres/rights';
 export { diffSchema } from './postgres/schema-engine/diff';
 export { openEngine } from './postgres/schema-engine/engine';
 export { readSchemaModel, references, type SchemaModel, serviceOrder } from './schema/schema-model';

@@ -1,3 +1,4 @@
+import path from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { DatabaseUrl } from '@azora/db-core';
 import { CREATE_HISTORY } from '@azora/db-migrate';
@@ -42,7 +43,7 @@ export function targetOf(
     directory: '',
     databaseSuffix: 'patient',
     extensions,
-    schemaPath: '',
+    schemaPath: path.join(__dirname, '../../../services/notification/prisma/schema.prisma'),
     migrationsPath: '',
   };
   return { service, server, database: url.database, admin: url, maintenance: url, role: 'patient' };

@@ -73,7 +73,7 @@ describe('the check of a server', () => {
     ];
     const judge = (server: Target['server']) =>
       checkServerSettings
-        .judge(rows, { server, extensions: [], role: 'patient', limits: DEFAULT_LIMITS })
+        .judge(rows, { server, extensions: [], role: 'patient', grants: new Map(), limits: DEFAULT_LIMITS })
         .map(({ level, object }) => [level, object]);
 
     expect(judge('ordinary')).toEqual(rows.map(({ name }) => ['note', name]));

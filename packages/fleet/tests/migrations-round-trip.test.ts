@@ -44,6 +44,21 @@ describe('the round trip of a migration', () => {
     expect(await trip(second(up, down))).toEqual([]);
   });
 
+  it('succeeds for default rights that are revoked and granted again', async () => {
+    const files = {
+      ...USERS,
+      '01_users': `${USERS['01_users']} CREATE FUNCTION f() RETURNS int LANGUAGE sql AS 'SELECT 1';`,
+      '01_users/down': `DROP FUNCTION f(); ${USERS['01_users/down']}`,
+    };
+    const up = 'REVOKE EXECUTE ON FUNCTION f() FROM PUBLIC;';
+    const down = 'GRANT EXECUTE ON FUNCTION f() TO PUBLIC;';
+
+    expect(await trip({ ...files, '02_next': up, '02_next/down': down })).toEqual([]);
+    expect(await trip({ ...files, '02_next': up, '02_next/down': 'SELECT 1;' })).toContainEqual(
+      expect.stringContaining('grant public.f() is'),
+    );
+  });
+
   it.each([
     [
       'a remaining column',

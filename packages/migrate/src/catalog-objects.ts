@@ -75,7 +75,7 @@ export const CATALOG_OBJECTS = `
   UNION ALL
   SELECT 'extension', extname::text, '' FROM pg_extension`;
 
-/** The rights on relations, columns, functions and the schema. */
+/** The rights on relations, columns, functions and the schema. A function whose default rights are written out has none. */
 export const CATALOG_GRANTS = `
   WITH relation AS MATERIALIZED (${RELATIONS})
   SELECT 'grant' AS kind, object, string_agg(item::text, ' ' ORDER BY item::text COLLATE "C") AS definition
@@ -86,6 +86,7 @@ export const CATALOG_GRANTS = `
     UNION ALL
     SELECT oid::regprocedure::text, proacl FROM pg_proc
       WHERE pronamespace = 'public'::regnamespace AND ${isOwnObject('pg_proc.oid', 'pg_proc')}
+        AND NOT (proacl @> acldefault('f', proowner) AND proacl <@ acldefault('f', proowner))
     UNION ALL
     SELECT concat('schema ', nspname), nspacl FROM pg_namespace WHERE nspname = 'public'
   ) AS held, unnest(acl) AS item

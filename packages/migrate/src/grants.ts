@@ -1,7 +1,5 @@
 import { readFile } from 'node:fs/promises';
 import { SuiteError } from '@azora/db-core/errors';
-import { quoteIdentifier } from '@azora/db-core/quote';
-import type { ClientBase } from 'pg';
 
 /** The rights on a table that `@grant` may name. An app role has all of them on a table without the annotation. */
 export const TABLE_PRIVILEGES = ['select', 'insert', 'update', 'delete'] as const;
@@ -108,51 +106,3 @@ function invalidGrant(file: string, line: number, why: string): SuiteError {
     meta: { file, line },
   });
 }
-
-/**
- * Makes the app role's rights on the existing tables exactly those in `grants`, and leaves rights alone that are already
- * right. On the sequences of tables that the role inserts into, it may read and advance: inserting and seeding with fixed
- * ids need both.
- */
-export async function syncGrants(client: ClientBase, role: string, grants: TableGrants): Promise<void> {
-  const { rows } = await client.query<RelationRights>(RELATION_RIGHTS, [role]);
-  const app = quoteIdentifier(role);
-  const statements = rows.flatMap(({ kind, name, held, table_name }) => {
-    const wanted = wantedRights(kind, grants.get(table_name) ?? []);
-    if (sameSet(wanted, held)) return [];
-    const relation = `${kind} ${quoteIdentifier(name)}`;
-    const revoke = `REVOKE ALL ON ${relation} FROM ${app}`;
-    return wanted.length === 0 ? [revoke] : [revoke, `GRANT ${wanted.join(', ')} ON ${relation} TO ${app}`];
-  });
-  if (statements.length > 0) await client.query(statements.join(';\n'));
-}
-
-interface RelationRights {
-  readonly kind: 'TABLE' | 'SEQUENCE';
-  readonly name: string;
-  /** The table itself, or the table whose column uses the sequence. */
-  readonly table_name: string;
-  readonly held: readonly string[];
-}
-
-function wantedRights(kind: RelationRights['kind'], privileges: readonly TablePrivilege[]): readonly string[] {
-  if (kind === 'TABLE') return privileges.map((privilege) => privilege.toUpperCase());
-  return privileges.includes('insert') ? ['USAGE', 'SELECT', 'UPDATE'] : [];
-}
-
-function sameSet(left: readonly string[], right: readonly string[]): boolean {
-  return left.length === right.length && left.every((item) => right.includes(item));
-}
-
-const RELATION_RIGHTS = `
-  SELECT CASE relation.relkind WHEN 'S' THEN 'SEQUENCE' ELSE 'TABLE' END AS kind,
-         relation.relname::text AS name,
-         coalesce(owner_table.relname, relation.relname)::text AS table_name,
-         ARRAY(SELECT acl.privilege_type FROM aclexplode(relation.relacl) acl
-               WHERE acl.grantee = (SELECT oid FROM pg_roles WHERE rolname = $1)) AS held
-  FROM pg_class relation
-  LEFT JOIN pg_depend owned ON owned.objid = relation.oid AND owned.classid = 'pg_class'::regclass
-    AND owned.refclassid = 'pg_class'::regclass AND owned.deptype IN ('a', 'i') AND relation.relkind = 'S'
-  LEFT JOIN pg_class owner_table ON owner_table.oid = owned.refobjid
-  WHERE relation.relnamespace = 'public'::regnamespace AND relation.relkind IN ('r', 'p', 'S')
-  ORDER BY relation.relname`;

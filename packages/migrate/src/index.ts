@@ -3,7 +3,7 @@ export { withClient } from './connect';
 export { refuseForeignContents } from './contents';
 export { type Migration, readMigrations, type Script } from './files';
 export { catalogFingerprint, hasDrifted, readStoredFingerprint, storeFingerprint } from './fingerprint';
-export { parsePrivileges, readGrants, syncGrants, TABLE_PRIVILEGES, type TablePrivilege } from './grants';
+export { parsePrivileges, readGrants, TABLE_PRIVILEGES, type TableGrants, type TablePrivilege } from './grants';
 export {
   CREATE_HISTORY,
   compareHistory,
@@ -17,6 +17,13 @@ export { afterMigration, type MigrateOnStartOptions, migrateOnStart } from './mi
 export { offsetOfCharacter, type Place, placeOf } from './place';
 export { refuseUnfinished } from './refusals';
 export { findMigration, insertBaseline, type Resolution, refuseHistory, resolveMigration } from './resolve';
+export {
+  compareObjectRights,
+  type ObjectRights,
+  objectRightsSql,
+  type RightsDifference,
+  syncGrants,
+} from './rights';
 export { type Depth, migrateDown, migrateUp, planDown, planUp, type RunOptions, readState } from './run';
 export { runScript } from './script';
 export { endsTransaction, type Statement, scanSql, splitStatements } from './sql';

@@ -4,7 +4,8 @@ import type { ClientBase } from 'pg';
 import { withClient } from './connect';
 import { readMigrations } from './files';
 import { storeFingerprint } from './fingerprint';
-import { readGrants, syncGrants, type TableGrants } from './grants';
+import { readGrants, type TableGrants } from './grants';
+import { syncGrants } from './rights';
 import { migrateUp } from './run';
 
 export interface MigrateOnStartOptions {

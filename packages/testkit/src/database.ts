@@ -75,7 +75,7 @@ async function openClone(service: Service): Promise<TestDatabase> {
     const clone = `CREATE DATABASE ${quoteIdentifier(database)} TEMPLATE ${quoteIdentifier(template.database)}`;
     await client.query(clone);
   });
-  await withClient(target.admin, (client) => restrictDatabase(client, database, target.role));
+  await withClient(target.admin, (client) => restrictDatabase(client, target.role));
   return openQueries(target, async (keep) => {
     if (keep) process.stderr.write(`Kept database ${database} of the failed test\n`);
     else await withClient(maintenance, (client) => dropWhenUnused(client, database));

@@ -53,6 +53,19 @@ export function itKeepsAnAuditLog(database: () => TestDatabase): void {
     ).toEqual([{ action: 'row.changed', details: {}, past: true }]);
   });
 
+  it.each(['2999-01-01', '1970-01-01', 'infinity'])(
+    'dates an entry itself that the app role dates %s, and keeps the date of the administrator',
+    async (date) => {
+      const insert = `INSERT INTO audit_logs (id, action, created_at) VALUES (gen_random_uuid(), 'X', '${date}')
+        RETURNING created_at = '${date}' AS given`;
+      // The single role of a companion is its administrator.
+      const given = await isSuperuser(database());
+
+      expect(await database().app(insert)).toEqual([{ given }]);
+      expect(await database().admin(insert)).toEqual([{ given: true }]);
+    },
+  );
+
   it.each([
     ['action', `INSERT INTO audit_logs (id, action) VALUES ('x', ' ')`],
     ['details', `INSERT INTO audit_logs (id, action, details) VALUES ('x', 'y', '[]')`],
@@ -65,9 +78,14 @@ export function itKeepsAnAuditLog(database: () => TestDatabase): void {
     async (sql) => {
       await schemaRefuses(database().admin(sql), 'audit_logs_append_only');
       // The single role of a companion is a superuser, so only the trigger protects the table there.
-      const [role] = await database().app(`SELECT current_setting('is_superuser') AS super`);
-      const code = role?.['super'] === 'on' ? '23001' : '42501';
+      const code = (await isSuperuser(database())) ? '23001' : '42501';
       await expect(database().app(sql)).rejects.toMatchObject({ code });
     },
   );
+}
+
+/** Whether the app role is a superuser, as the single role of a companion is. */
+async function isSuperuser(database: TestDatabase): Promise<boolean> {
+  const [role] = await database.app(`SELECT current_setting('is_superuser') AS super`);
+  return role?.['super'] === 'on';
 }

@@ -1,11 +1,14 @@
 import { newId } from '@azora/db-core';
 import { idInput, textInput } from '@azora/db-core/input';
 import { z } from 'zod';
-import { lockAccount } from './account/account-row';
-import { hashPassword, newPasswordInput, refuseGuessablePassword } from './account/passwords';
+import { lockAccount, lockActiveAccount } from './account/account-row';
+import { refuseGuessablePassword } from './account/guessable-passwords';
+import { takeMessage } from './account/message-limits';
+import { displayNameInput, usernameInput } from './account/names';
+import { hashPassword, newPasswordInput } from './account/passwords';
 import { writeAudit } from './audit/entries';
 import type { Auth, AuthTransaction } from './client';
-import { readInput, tokenInvalid, userNotFound } from './errors';
+import { messageTooSoon, readInput } from './errors';
 import { type Device, deviceInput, emailInput, tokenInput } from './input';
 import { ownsOrganization } from './organization/errors';
 import { endSessions } from './session/session';
@@ -50,10 +53,8 @@ export interface EndAccountInput {
 const registerInput = z.strictObject({
   email: emailInput,
   password: newPasswordInput,
-  name: textInput(255).optional(),
-  username: textInput(255)
-    .refine((text) => text === text.trim(), 'has spaces around it')
-    .optional(),
+  name: displayNameInput(255).optional(),
+  username: usernameInput.optional(),
   device: deviceInput,
 });
 const verifyEmailInput = z.strictObject({ token: tokenInput, device: deviceInput });
@@ -71,7 +72,7 @@ const endInput = z.strictObject({
  */
 export async function register(auth: Auth, input: RegisterInput): Promise<Registered> {
   const { email, password, name = '', username, device } = readInput(registerInput, input);
-  refuseGuessablePassword(password, [email, name, username]);
+  await refuseGuessablePassword(password, { email, name, username });
   const passwordHash = await hashPassword(password, auth.settings.bcryptCost);
   const userId = newId();
   const { emailVerificationMs: lifeMs } = auth.settings;
@@ -86,15 +87,15 @@ export async function register(auth: Auth, input: RegisterInput): Promise<Regist
 
 /**
  * Issues a verification token for the user's address, which replaces an earlier one.
- * @throws {SuiteError} `AUTH.USER_NOT_FOUND`, `AUTH.INVALID_INPUT`
+ * @throws {SuiteError} `AUTH.USER_NOT_FOUND`, `AUTH.ACCOUNT_INACTIVE`, `AUTH.MESSAGE_TOO_SOON`, `AUTH.INVALID_INPUT`
  */
 export async function requestEmailVerification(auth: Auth, input: RequestEmailVerificationInput): Promise<Registered> {
   const { userId, device } = readInput(requestEmailVerificationInput, input);
   const { emailVerificationMs: lifeMs } = auth.settings;
   return auth.transaction(async (tx) => {
-    const user = await tx.user.findFirst({ where: { id: userId, deletedAt: null }, select: { email: true } });
-    if (user === null) throw userNotFound(userId);
-    const { email } = user;
+    const { email } = await lockActiveAccount(tx, userId);
+    const { granted, nextAt } = await takeMessage(tx, { kind: 'email_verification', recipients: [email], device });
+    if (!granted) throw messageTooSoon(nextAt);
     const { token, expiresAt } = await issueToken(tx, { userId, kind: 'email_verification', lifeMs, email });
     await writeAudit(tx, { action: 'EMAIL_VERIFICATION_REQUESTED', ...about(userId), device });
     return { userId, email, verificationToken: token, expiresAt };
@@ -108,12 +109,8 @@ export async function requestEmailVerification(auth: Auth, input: RequestEmailVe
 export async function verifyEmail(auth: Auth, input: VerifyEmailInput): Promise<{ readonly userId: string }> {
   const { token, device } = readInput(verifyEmailInput, input);
   return auth.transaction(async (tx) => {
-    const { userId, email, at } = await takeToken(tx, { kind: 'email_verification', token });
-    const { count } = await tx.user.updateMany({
-      where: { id: userId, email: email ?? '', deletedAt: null },
-      data: { emailVerified: true, updatedAt: at },
-    });
-    if (count === 0) throw tokenInvalid();
+    const { userId, at } = await takeToken(tx, { kind: 'email_verification', token });
+    await tx.user.update({ where: { id: userId }, data: { emailVerified: true, updatedAt: at }, select: { id: true } });
     await writeAudit(tx, { action: 'EMAIL_VERIFIED', ...about(userId), device });
     return { userId };
   });

@@ -8,7 +8,7 @@ import { type AuthOptions, type AuthSettings, keyringOf, readSettings } from './
 export const SECRETS = {
   user: { passwordHash: true, legacyPasswordHash: true, passwordSalt: true },
   session: { tokenHash: true },
-  token: { tokenHash: true },
+  token: { tokenHash: true, successorSalt: true },
   mFASettings: { totpSecret: true },
   recoveryCode: { codeHash: true },
   oneTimeCode: { codeHash: true },

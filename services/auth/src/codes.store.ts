@@ -1,10 +1,11 @@
 import { idInput } from '@azora/db-core/input';
 import { z } from 'zod';
 import { type InsideAccount, inAccount } from './account/account-row';
+import { takeMessage, withdrawMessage } from './account/message-limits';
 import { writeAudit } from './audit/entries';
 import type { Auth, AuthTransaction } from './client';
-import { accountLocked, emailUnverified, readInput } from './errors';
-import { codeNotSent, codeTooSoon, factorOff } from './factor/errors';
+import { emailUnverified, readInput } from './errors';
+import { codeNotSent, codeTooSoon, factorBlocked, factorLocked, factorOff } from './factor/errors';
 import {
   type Channel,
   type CodePurpose,
@@ -13,12 +14,13 @@ import {
   newOneTimeCode,
   phoneInput,
 } from './factor/one-time-code';
-import { type Proof, proofInput, withProofIfNeeded } from './factor/proof';
+import { type Proof, proofInput, withProofToBegin } from './factor/proof';
 import { type Device, deviceInput, tokenInput } from './input';
-import { readToken } from './session/tokens';
+import { readToken, refuseEndedToken } from './session/tokens';
+import { PENDING_MS } from './settings';
 
-const LIFE_MS = 10 * 60_000;
-const RESEND_MS = 60_000;
+/** As in the SQL function `judge_factor`. */
+const MAX_FACTOR_FAILURES = 100;
 
 /** Sends a code to a person. Its error is not passed on, because it may contain the code. */
 export type CodeSender = (message: {
@@ -79,63 +81,78 @@ const sendInput = z
 
 type Given = z.infer<typeof sendInput>;
 
+/** Whose code to send, for which purpose, and for which challenge; null unless the purpose is `sign_in`. */
+interface Request {
+  readonly userId: string;
+  readonly challengeId: string | null;
+}
+
 interface Prepared {
   readonly id: string;
   readonly to: string;
-  readonly at: Date;
+  readonly expiresAt: Date;
+  readonly resendAt: Date;
 }
 
 /**
- * Sends a code of six digits, valid for ten minutes, five attempts and one purpose. It revokes the previous code of the
- * channel. The code is stored before it is sent, and withdrawn if the sender fails.
+ * Sends a code of six digits, valid for ten minutes, five attempts, one purpose and one number or address. A code for a
+ * sign-in answers only the given challenge. Revokes the previous code of the channel and purpose. The code is stored before
+ * it is sent, and withdrawn if the sender fails.
  * @throws {SuiteError} `AUTH.INVALID_INPUT`, `AUTH.CODE_TOO_SOON`, `AUTH.CODE_NOT_SENT`, `AUTH.FACTOR_OFF`,
- * `AUTH.EMAIL_UNVERIFIED`, `AUTH.LOCKED`, `AUTH.NO_ENCRYPTION_KEY`, `AUTH.USER_NOT_FOUND`, `AUTH.ACCOUNT_INACTIVE`; from
+ * `AUTH.EMAIL_UNVERIFIED`, `AUTH.LOCKED`, `AUTH.FACTOR_BLOCKED`, `AUTH.NO_ENCRYPTION_KEY`, `AUTH.USER_NOT_FOUND`, `AUTH.ACCOUNT_INACTIVE`; from
  * the challenge `AUTH.TOKEN_INVALID`, `AUTH.TOKEN_EXPIRED`, `AUTH.TOKEN_USED`; from the proof `AUTH.PROOF_REQUIRED`,
  * `AUTH.CODE_INVALID`, `AUTH.INVALID_CREDENTIALS`
  */
 export async function sendCode(auth: Auth, input: SendCodeInput): Promise<CodeSent> {
   const given = readInput(sendInput, input);
   const { channel, purpose, send, device } = given;
-  const userId = await userOf(auth, given);
+  const request = await requestOf(auth, given);
+  const { userId } = request;
   const code = newOneTimeCode();
-  const hash = codeHash(auth.keyring, { userId, channel, purpose }, code);
-  const prepare = (inside: InsideAccount) => writeCode(inside, given, hash);
-  const { id, to, at } =
+  const prepare = (inside: InsideAccount) => writeCode(auth, inside, { ...request, given, code });
+  const { id, to, ...times } =
     given.purpose === 'enable'
-      ? await withProofIfNeeded(auth, { userId, proof: given.proof, device }, prepare)
+      ? await withProofToBegin(auth, { userId, proof: given.proof, device }, prepare)
       : await inAccount(auth, userId, prepare);
   try {
     await send({ channel, to, code });
   } catch {
-    await withdraw(auth, { id, userId, channel, purpose, device });
+    await withdraw(auth, { id, userId, channel, to, purpose, device });
     throw codeNotSent(channel);
   }
-  return { expiresAt: new Date(at.getTime() + LIFE_MS), resendAt: new Date(at.getTime() + RESEND_MS) };
+  return times;
 }
 
-async function userOf(auth: Auth, given: Given): Promise<string> {
-  if (given.purpose !== 'sign_in') return given.userId;
-  return (await readToken(auth, { kinds: ['mfa_challenge'], token: given.challengeToken })).userId;
+async function requestOf(auth: Auth, given: Given): Promise<Request> {
+  if (given.purpose !== 'sign_in') return { userId: given.userId, challengeId: null };
+  const { userId, id } = await readToken(auth, { kinds: ['mfa_challenge'], token: given.challengeToken });
+  return { userId, challengeId: id };
 }
 
-async function writeCode({ tx, account, at }: InsideAccount, given: Given, hash: string): Promise<Prepared> {
+async function writeCode(
+  auth: Auth,
+  { tx, account, at }: InsideAccount,
+  { given, code, userId, challengeId }: Request & { readonly given: Given; readonly code: string },
+): Promise<Prepared> {
   const { channel, purpose, device } = given;
-  const userId = account.id;
-  if (account.lockedUntil !== null && account.lockedUntil > at) throw accountLocked(account.lockedUntil);
+  // It may have ended while this call waited for the lock.
+  if (challengeId !== null) await refuseEndedToken(tx, challengeId);
+  if (account.factorFailures >= MAX_FACTOR_FAILURES) throw factorBlocked();
+  if (account.factorLockedUntil !== null && account.factorLockedUntil > at)
+    throw factorLocked(account.factorLockedUntil);
   const to = given.purpose === 'enable' ? newAddress(given, account) : await addressOf(tx, channel, account);
-  await refuseTooSoon(tx, { userId, channel, at });
+  const { granted, nextAt } = await takeMessage(tx, { kind: `code_${channel}`, recipients: [userId, to], device });
+  if (!granted) throw codeTooSoon(channel, nextAt);
   await tx.oneTimeCode.updateMany({
-    where: { userId, channel, usedAt: null, revokedAt: null },
+    where: { userId, channel, purpose, usedAt: null, revokedAt: null },
     data: { revokedAt: at, updatedAt: at },
   });
+  const expiresAt = new Date(at.getTime() + PENDING_MS);
+  const owner = { userId, channel, purpose, challengeId, sentTo: to, expiresAt };
   const { id } = await tx.oneTimeCode.create({
     data: {
-      userId,
-      channel,
-      purpose,
-      sentTo: to,
-      codeHash: hash,
-      expiresAt: new Date(at.getTime() + LIFE_MS),
+      ...owner,
+      codeHash: codeHash(auth.keyring, owner, code),
       createdAt: at,
       updatedAt: at,
     },
@@ -149,7 +166,7 @@ async function writeCode({ tx, account, at }: InsideAccount, given: Given, hash:
     details: { channel, purpose },
     device,
   });
-  return { id, to, at };
+  return { id, to, expiresAt, resendAt: nextAt };
 }
 
 function newAddress(
@@ -167,39 +184,25 @@ async function addressOf(tx: AuthTransaction, channel: Channel, account: InsideA
   const to = channel === 'sms' ? settings?.phoneNumber : account.email;
   const isOn = channel === 'sms' ? settings?.smsEnabled : settings?.emailEnabled;
   if (!isOn || to === null || to === undefined) throw factorOff(channel);
+  if (channel === 'email' && !account.emailVerified) throw emailUnverified();
   return to;
 }
 
-/** Ignores codes from the future, so that a clock that was set back does not block new codes. */
-async function refuseTooSoon(
-  tx: AuthTransaction,
-  { userId, channel, at }: { readonly userId: string; readonly channel: Channel; readonly at: Date },
-): Promise<void> {
-  const last = await tx.oneTimeCode.findFirst({
-    where: {
-      userId,
-      channel,
-      createdAt: { gt: new Date(at.getTime() - RESEND_MS), lt: new Date(at.getTime() + RESEND_MS) },
-    },
-    orderBy: { createdAt: 'desc' },
-    select: { createdAt: true },
-  });
-  if (last !== null) throw codeTooSoon(channel, new Date(last.createdAt.getTime() + RESEND_MS));
-}
-
-/** Deletes the code, so that the next one can be sent at once. */
+/** Deletes the code, and lets the next one follow at once. */
 async function withdraw(
   auth: Auth,
   code: {
     readonly id: string;
     readonly userId: string;
     readonly channel: Channel;
+    readonly to: string;
     readonly purpose: CodePurpose;
     readonly device: Device;
   },
 ): Promise<void> {
-  const { id, userId, channel, purpose, device } = code;
+  const { id, userId, channel, to, purpose, device } = code;
   await auth.transaction(async (tx) => {
+    await withdrawMessage(tx, { kind: `code_${channel}`, recipients: [userId, to] });
     await tx.oneTimeCode.deleteMany({ where: { id, usedAt: null } });
     await writeAudit(tx, {
       userId,

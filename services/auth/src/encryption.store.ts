@@ -8,9 +8,10 @@ import { type Device, deviceInput } from './input';
 
 /** Every column with ciphertexts of `encryptSecret`, and their use. */
 const ENCRYPTED_COLUMNS = [
-  { table: 'mfa_settings', column: 'totp_secret', use: 'totp' },
-  { table: 'oauth_providers', column: 'access_token', use: 'oauth_access' },
-  { table: 'oauth_providers', column: 'refresh_token', use: 'oauth_refresh' },
+  // An enrollment that waits has another use, and ends within ten minutes.
+  { table: 'mfa_settings', column: 'totp_secret', use: 'totp', only: 'totp_enabled' },
+  { table: 'oauth_providers', column: 'access_token', use: 'oauth_access', only: 'true' },
+  { table: 'oauth_providers', column: 'refresh_token', use: 'oauth_refresh', only: 'true' },
 ] as const;
 const DEFAULT_LIMIT = 1_000;
 const PAGE = 100;
@@ -77,7 +78,7 @@ async function* oldSecrets(auth: Auth): AsyncGenerator<OldSecret> {
     do {
       rows = await auth.query<EncryptedRow>({
         text: `SELECT id, user_id AS "userId", ${place.column} AS ciphertext FROM ${place.table}
-               WHERE id > $1 AND ${place.column} IS NOT NULL AND ${place.column} NOT LIKE $2 ORDER BY id LIMIT ${PAGE}`,
+               WHERE id > $1 AND ${place.only} AND ${place.column} IS NOT NULL AND ${place.column} NOT LIKE $2 ORDER BY id LIMIT ${PAGE}`,
         values: [rows.at(-1)?.id ?? '', `v${version}.%`],
       });
       for (const row of rows) yield { ...place, ...row };

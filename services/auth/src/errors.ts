@@ -1,5 +1,6 @@
 import { type ConstraintErrors, SuiteError } from '@azora/db-core';
 import { inputReader } from '@azora/db-core/input';
+import { codeInvalid, factorNotPending } from './factor/errors';
 import { alreadyInvited, alreadyMember, ownerStays, slugTaken } from './organization/errors';
 
 /**
@@ -18,18 +19,22 @@ export const AUTH_ERROR_CODES = [
   'AUTH.EMAIL_UNVERIFIED',
   'AUTH.ENCRYPTION_KEY_INVALID',
   'AUTH.FACTOR_ALREADY_ON',
+  'AUTH.FACTOR_BLOCKED',
   'AUTH.FACTOR_NOT_PENDING',
   'AUTH.FACTOR_OFF',
   'AUTH.INVALID_CREDENTIALS',
   'AUTH.INVALID_INPUT',
+  'AUTH.INVITATION_LAPSED',
   'AUTH.INVITATION_NOT_FOUND',
   'AUTH.INVITATION_NOT_YOURS',
   'AUTH.KEY_UNKNOWN',
   'AUTH.LOCKED',
   'AUTH.MEMBER_NOT_FOUND',
+  'AUTH.MESSAGE_TOO_SOON',
   'AUTH.NOT_ALLOWED',
   'AUTH.NO_ENCRYPTION_KEY',
   'AUTH.ORGANIZATION_NOT_FOUND',
+  'AUTH.OWNER_ACTIVE',
   'AUTH.OWNER_STAYS',
   'AUTH.OWNS_ORGANIZATION',
   'AUTH.PASSWORD_REFUSED',
@@ -39,6 +44,7 @@ export const AUTH_ERROR_CODES = [
   'AUTH.SESSION_ENDED',
   'AUTH.SESSION_NOT_FOUND',
   'AUTH.SLUG_TAKEN',
+  'AUTH.SOURCE_LOCKED',
   'AUTH.TOKEN_EXPIRED',
   'AUTH.TOKEN_INVALID',
   'AUTH.TOKEN_REUSED',
@@ -60,9 +66,12 @@ export function emailTaken(): SuiteError {
   });
 }
 
-/** AUTH.USERNAME_TAKEN: another account has the username, compared without case. */
+/** AUTH.USERNAME_TAKEN: another account has the username, or one that looks like it. */
 export function usernameTaken(): SuiteError {
-  return new SuiteError('AUTH.USERNAME_TAKEN', 'This username is taken', { next: 'Choose another username' });
+  return new SuiteError('AUTH.USERNAME_TAKEN', 'This username is taken', {
+    why: 'Another account has this username, or one that looks like it.',
+    next: 'Choose another username',
+  });
 }
 
 /** AUTH.PASSWORD_REFUSED: a new password is easy to guess. The error does not show it. */
@@ -80,12 +89,30 @@ export function invalidCredentials(): SuiteError {
   });
 }
 
-/** AUTH.LOCKED: too many attempts failed; nothing is checked until `meta.lockedUntil` (ISO 8601). */
+/** AUTH.LOCKED: too many wrong passwords; no password is checked until `meta.lockedUntil` (ISO 8601). */
 export function accountLocked(until: Date): SuiteError {
-  return new SuiteError('AUTH.LOCKED', 'The account is locked after too many failed attempts', {
+  return new SuiteError('AUTH.LOCKED', 'The account is locked after too many wrong passwords', {
+    why: `It is locked until ${until.toISOString()}, except for networks from which its owner signed in before.`,
+    next: 'Wait until then, or reset the password by email, which ends the lock',
+    meta: { lockedUntil: until.toISOString(), lock: 'password' },
+  });
+}
+
+/** AUTH.SOURCE_LOCKED: too many attempts failed from this network, for the account or for all accounts. */
+export function sourceLocked(until: Date): SuiteError {
+  return new SuiteError('AUTH.SOURCE_LOCKED', 'Too many attempts failed from this network', {
     why: `It is locked until ${until.toISOString()}.`,
-    next: 'Wait until then, or reset the password by email, which ends the lock unless a second factor is enabled',
+    next: 'Wait until then, or reset the password by email, which ends the lock of the network for the account',
     meta: { lockedUntil: until.toISOString() },
+  });
+}
+
+/** AUTH.MESSAGE_TOO_SOON: the limits of messages do not allow another one yet; nothing was changed. */
+export function messageTooSoon(resendAt: Date): SuiteError {
+  return new SuiteError('AUTH.MESSAGE_TOO_SOON', 'The next message cannot be sent yet', {
+    why: `Messages are limited by recipient, sender and source. The next one can be sent at ${resendAt.toISOString()}.`,
+    next: 'Use the message that was sent, or wait',
+    meta: { resendAt },
   });
 }
 
@@ -132,10 +159,10 @@ export function sessionEnded(): SuiteError {
   return new SuiteError('AUTH.SESSION_ENDED', 'The session has ended', { next: 'Sign in again' });
 }
 
-/** AUTH.TOKEN_INVALID: the token is unknown, or was issued for another purpose. */
+/** AUTH.TOKEN_INVALID: the token is unknown, was issued for another purpose, or its account has changed. */
 export function tokenInvalid(): SuiteError {
   return new SuiteError('AUTH.TOKEN_INVALID', 'The token is not valid', {
-    why: 'The token is unknown, or was issued for another purpose.',
+    why: 'The token is unknown, was issued for another purpose, or its account is deactivated or has another address.',
     next: 'Request a new token',
   });
 }
@@ -152,11 +179,14 @@ export function tokenUsed(): SuiteError {
   });
 }
 
-/** AUTH.TOKEN_REUSED: a refresh token was presented twice, so one of its bearers is a thief. The session was ended. */
+/**
+ * AUTH.TOKEN_REUSED: a refresh token was presented again, more than ten seconds after its first use or by another client, so
+ * one of its bearers is a thief. The session was ended.
+ */
 export function tokenReused(): SuiteError {
   return new SuiteError('AUTH.TOKEN_REUSED', 'The refresh token was used before, so its session was ended', {
-    why: 'A refresh token is valid once. A second use may mean that the token was stolen.',
-    next: 'Sign in again, and make sure that the client never sends one refresh token twice, not even in parallel',
+    why: 'A refresh token is valid once. Only the same client may repeat a request, within ten seconds.',
+    next: 'Sign in again, and make sure that the client keeps the refresh token of the last answer',
   });
 }
 
@@ -165,8 +195,13 @@ export const CONSTRAINT_ERRORS: ConstraintErrors = {
   idx_users_email: emailTaken,
   users_email_lower_key: emailTaken,
   users_username_lower_key: usernameTaken,
+  users_username_skeleton_key: usernameTaken,
   idx_orgs_slug: slugTaken,
   organization_members_org_id_user_id_key: alreadyMember,
   org_invitations_open_key: alreadyInvited,
   organization_owner_stays: ownerStays,
+  // The triggers judge the time once more, in the moment of the write.
+  one_time_code_expired: ({ channel }) => codeInvalid(channel === 'email' ? 'email' : 'sms'),
+  token_expired: tokenExpired,
+  totp_enrollment_expired: () => factorNotPending('totp'),
 };

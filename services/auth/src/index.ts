@@ -41,7 +41,10 @@ export {
   type RevokeInvitationInput,
   revokeInvitation,
 } from './invitations.store';
+export { type UnlockAccountInput, unlockAccount } from './lockout.store';
 export {
+  type AppointOwnerInput,
+  appointOwner,
   type ChangeMemberRoleInput,
   changeMemberRole,
   type RemoveMemberInput,

@@ -37,6 +37,14 @@ export function normalizeEmail(text: string): string | undefined {
   return isAddress ? email : undefined;
 }
 
+/**
+ * Whether two stored addresses are the same: their canonical forms are equal. In SQL the rule is `lower(email)` compared
+ * with a canonical address by `=`, because `_` and `%` are letters of an address and patterns of LIKE.
+ */
+export function isSameEmail(one: string, other: string): boolean {
+  return (normalizeEmail(one) ?? one.toLowerCase()) === (normalizeEmail(other) ?? other.toLowerCase());
+}
+
 /** An email address, parsed into its canonical form. */
 export const emailInput: z.ZodType<string> = z.string().transform((text, context) => {
   const email = normalizeEmail(text);

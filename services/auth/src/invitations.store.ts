@@ -1,12 +1,13 @@
 import { newId } from '@azora/db-core';
 import { idInput } from '@azora/db-core/input';
 import { z } from 'zod';
-import { lockActiveAccount } from './account/account-row';
+import { lockAccounts, lockActiveAccount } from './account/account-row';
+import { takeMessage } from './account/message-limits';
 import { writeAudit } from './audit/entries';
 import type { Auth, AuthTransaction } from './client';
-import { emailUnverified, readInput, tokenExpired, tokenInvalid, tokenUsed } from './errors';
-import { type Device, deviceInput, emailInput, normalizeEmail, tokenInput } from './input';
-import { alreadyMember, invitationNotFound, invitationNotYours } from './organization/errors';
+import { emailUnverified, messageTooSoon, readInput, tokenExpired, tokenInvalid, tokenUsed } from './errors';
+import { type Device, deviceInput, emailInput, isSameEmail, tokenInput } from './input';
+import { alreadyMember, invitationLapsed, invitationNotFound, invitationNotYours } from './organization/errors';
 import { addMember, lockForChange, lockOrganization, type OrganizationRole } from './organization/membership';
 import { hashToken, newToken } from './session/tokens';
 
@@ -56,9 +57,10 @@ const acceptInput = z.strictObject({ token: tokenInput, userId: idInput, device:
 const revokeInput = z.strictObject({ ...byActor, invitationId: idInput });
 
 /**
- * Invites an address into an organization for seven days. An address has one open invitation per organization.
+ * Invites an address into an organization for seven days. An address has one open invitation per organization, and an
+ * invitation is valid while its sender is an active owner or admin.
  * @throws {SuiteError} `AUTH.INVALID_INPUT`, `AUTH.NOT_ALLOWED`, `AUTH.ALREADY_MEMBER`, `AUTH.ALREADY_INVITED`,
- * `AUTH.ORGANIZATION_NOT_FOUND`, `AUTH.USER_NOT_FOUND`, `AUTH.ACCOUNT_INACTIVE`
+ * `AUTH.MESSAGE_TOO_SOON`, `AUTH.ORGANIZATION_NOT_FOUND`, `AUTH.USER_NOT_FOUND`, `AUTH.ACCOUNT_INACTIVE`
  */
 export async function invite(auth: Auth, input: InviteInput): Promise<Invitation> {
   const { orgId, actorId, email, role, device } = readInput(inviteInput, input);
@@ -66,14 +68,15 @@ export async function invite(auth: Auth, input: InviteInput): Promise<Invitation
     const { at } = await lockForChange(tx, { orgId, actorId, roles: ['owner', 'admin'] });
     const { token, hash } = newToken();
     const [invitationId, expiresAt] = [newId(), new Date(at.getTime() + LIFE_MS)];
-    const mine = { orgId, email: { equals: email, mode: 'insensitive' } } as const;
-    const isMember = await tx.organizationMember.count({ where: { orgId, user: { email: mine.email } } });
-    if (isMember > 0) throw alreadyMember();
-    // An expired invitation still counts as open until it is revoked.
-    await tx.orgInvitation.updateMany({
-      where: { ...mine, acceptedAt: null, revokedAt: null, expiresAt: { lte: at } },
-      data: { revokedAt: at, updatedAt: at },
-    });
+    const members = await tx.$queryRaw<unknown[]>`
+      SELECT FROM organization_members AS member JOIN users ON users.id = member.user_id
+      WHERE member.org_id = ${orgId} AND lower(users.email) = ${email}`;
+    if (members.length > 0) throw alreadyMember();
+    // An invitation that has expired, or whose sender may no longer invite, counts as open until it is revoked.
+    await tx.$executeRaw`
+      UPDATE org_invitations SET revoked_at = ${at}, updated_at = ${at}
+      WHERE org_id = ${orgId} AND lower(email) = ${email} AND accepted_at IS NULL AND revoked_at IS NULL
+        AND (expires_at <= ${at} OR NOT may_invite(invited_by, org_id))`;
     await tx.orgInvitation.create({
       data: {
         id: invitationId,
@@ -88,6 +91,9 @@ export async function invite(auth: Auth, input: InviteInput): Promise<Invitation
       },
       select: { id: true },
     });
+    const message = { kind: 'invitation', recipients: [email], senders: [actorId], device } as const;
+    const { granted, nextAt } = await takeMessage(tx, message);
+    if (!granted) throw messageTooSoon(nextAt);
     await writeAudit(tx, {
       ...about(invitationId, device),
       userId: actorId,
@@ -100,9 +106,9 @@ export async function invite(auth: Auth, input: InviteInput): Promise<Invitation
 }
 
 /**
- * Accepts an invitation, once: makes the user a member of the organization.
+ * Accepts an invitation, once: makes the user a member of the organization. Its sender must still be allowed to invite.
  * @throws {SuiteError} `AUTH.INVALID_INPUT`, `AUTH.TOKEN_INVALID`, `AUTH.TOKEN_EXPIRED`, `AUTH.TOKEN_USED` (also for a
- * revoked invitation), `AUTH.INVITATION_NOT_YOURS`, `AUTH.EMAIL_UNVERIFIED`, `AUTH.ALREADY_MEMBER`, `AUTH.ORGANIZATION_NOT_FOUND`,
+ * revoked invitation), `AUTH.INVITATION_LAPSED`, `AUTH.INVITATION_NOT_YOURS`, `AUTH.EMAIL_UNVERIFIED`, `AUTH.ALREADY_MEMBER`, `AUTH.ORGANIZATION_NOT_FOUND`,
  * `AUTH.USER_NOT_FOUND`, `AUTH.ACCOUNT_INACTIVE`
  */
 export async function acceptInvitation(
@@ -116,10 +122,13 @@ export async function acceptInvitation(
   const role = found.role === 'admin' ? 'admin' : 'member';
   return auth.transaction(async (tx) => {
     await lockOrganization(tx, orgId);
+    await lockAccounts(tx, [userId, found.invitedBy]);
     const { email, emailVerified, at } = await lockActiveAccount(tx, userId);
-    if ((normalizeEmail(email) ?? email) !== (normalizeEmail(found.email) ?? found.email)) throw invitationNotYours();
+    if (!isSameEmail(email, found.email)) throw invitationNotYours();
     if (!emailVerified) throw emailUnverified();
     await takeInvitation(tx, id, at);
+    const [inviter] = await tx.$queryRaw<{ may: boolean }[]>`SELECT may_invite(${found.invitedBy}, ${orgId}) AS may`;
+    if (inviter?.may !== true) throw invitationLapsed();
     await addMember(tx, { orgId, userId, role, at });
     await writeAudit(tx, { ...about(id, device), userId, orgId, action: 'INVITATION_ACCEPTED', details: { role } });
     return { orgId, role };

@@ -1,11 +1,19 @@
-import { idInput } from '@azora/db-core/input';
+import { idInput, textInput } from '@azora/db-core/input';
 import { z } from 'zod';
+import { lockAccounts, lockActiveAccount } from './account/account-row';
 import { type AuditEntryInput, writeAudit } from './audit/entries';
 import type { Auth, AuthTransaction } from './client';
 import { readInput } from './errors';
 import { type Device, deviceInput } from './input';
-import { ownerStays, roleChangeRefused } from './organization/errors';
-import { getRole, lockForChange, type OrganizationRole } from './organization/membership';
+import { ownerActive, ownerStays, roleChangeRefused } from './organization/errors';
+import {
+  addMember,
+  findRole,
+  getRole,
+  lockForChange,
+  lockOrganization,
+  type OrganizationRole,
+} from './organization/membership';
 
 /** The roles that each role can change to. Only `transferOwnership` changes the owner; the database enforces it too. */
 const ROLE_CHANGES: Readonly<Record<OrganizationRole, readonly OrganizationRole[]>> = {
@@ -25,10 +33,21 @@ export interface ChangeMemberRoleInput {
 
 export interface TransferOwnershipInput {
   readonly orgId: string;
-  /** The owner. */
+  /** The owner, or an admin while the account of the owner is deactivated. */
   readonly actorId: string;
   /** The member who becomes the owner. */
   readonly userId: string;
+  readonly device?: Device;
+}
+
+export interface AppointOwnerInput {
+  readonly orgId: string;
+  /** An active account, which becomes a member if it is not one. */
+  readonly userId: string;
+  /** The operator who appoints the owner, for the audit log. */
+  readonly actorId: string;
+  /** The reason, for the audit log; at most 200 characters. */
+  readonly reason: string;
   readonly device?: Device;
 }
 
@@ -42,9 +61,8 @@ export interface RemoveMemberInput {
 
 const memberInput = { orgId: idInput, actorId: idInput, userId: idInput, device: deviceInput };
 const changeInput = z.strictObject({ ...memberInput, role: z.enum(['owner', 'admin', 'member']) });
-const transferInput = z
-  .strictObject(memberInput)
-  .refine(({ actorId, userId }) => actorId !== userId, { path: ['userId'], message: 'is already the owner' });
+const transferInput = z.strictObject(memberInput);
+const appointInput = z.strictObject({ ...memberInput, reason: textInput(200) });
 const removeInput = z.strictObject(memberInput);
 
 /**
@@ -68,22 +86,70 @@ export async function changeMemberRole(auth: Auth, input: ChangeMemberRoleInput)
 }
 
 /**
- * Makes a member the owner, and the previous owner an admin.
- * @throws {SuiteError} `AUTH.INVALID_INPUT`, `AUTH.NOT_ALLOWED`, `AUTH.MEMBER_NOT_FOUND`, `AUTH.ORGANIZATION_NOT_FOUND`,
- * `AUTH.USER_NOT_FOUND`, `AUTH.ACCOUNT_INACTIVE` (also if the new owner is deactivated)
+ * Makes a member the owner, and the previous owner an admin. While the account of the owner is deactivated, an admin can do
+ * this too, so that the organization is not stuck.
+ * @throws {SuiteError} `AUTH.INVALID_INPUT`, `AUTH.NOT_ALLOWED`, `AUTH.MEMBER_NOT_FOUND`, `AUTH.ROLE_CHANGE_REFUSED` (the
+ * member is already the owner), `AUTH.ORGANIZATION_NOT_FOUND`, `AUTH.USER_NOT_FOUND`, `AUTH.ACCOUNT_INACTIVE` (also if the
+ * new owner is deactivated)
  */
 export async function transferOwnership(auth: Auth, input: TransferOwnershipInput): Promise<void> {
   const { orgId, actorId, userId, device } = readInput(transferInput, input);
   return auth.transaction(async (tx) => {
-    const { at } = await lockForChange(tx, { orgId, actorId, roles: ['owner'], others: [userId] });
+    const { ownerId, isOwnerActive } = await lockOwner(tx, orgId, [actorId, userId]);
+    const roles = isOwnerActive ? (['owner'] as const) : (['owner', 'admin'] as const);
+    const { at } = await lockForChange(tx, { orgId, actorId, roles, others: [userId] });
     await getRole(tx, orgId, userId);
-    // A unique index allows one owner at any time, so the previous one changes first. A deferred trigger compares both
-    // with owner_id at commit.
-    await setRole(tx, { orgId, userId: actorId, role: 'admin', at });
-    await setRole(tx, { orgId, userId, role: 'owner', at });
-    await tx.organization.update({ where: { id: orgId }, data: { ownerId: userId, updatedAt: at } });
-    await writeAudit(tx, { ...entry({ orgId, actorId, userId, device }), action: 'OWNERSHIP_TRANSFERRED' });
+    if (userId === ownerId) throw roleChangeRefused('owner', 'owner');
+    await replaceOwner(tx, { orgId, ownerId, userId, at });
+    await writeAudit(tx, {
+      ...entry({ orgId, actorId, userId, device }),
+      action: 'OWNERSHIP_TRANSFERRED',
+      details: { from: ownerId, isOwnerActive },
+    });
   });
+}
+
+/**
+ * Makes an account the owner of an organization whose owner is deactivated, on behalf of an operator, for an organization that
+ * has no admin who could do it. The caller decides who is an operator.
+ * @throws {SuiteError} `AUTH.INVALID_INPUT`, `AUTH.OWNER_ACTIVE`, `AUTH.ORGANIZATION_NOT_FOUND`, `AUTH.USER_NOT_FOUND`,
+ * `AUTH.ACCOUNT_INACTIVE`
+ */
+export async function appointOwner(auth: Auth, input: AppointOwnerInput): Promise<void> {
+  const { orgId, userId, actorId, reason, device } = readInput(appointInput, input);
+  return auth.transaction(async (tx) => {
+    const { ownerId, isOwnerActive } = await lockOwner(tx, orgId, [userId]);
+    if (isOwnerActive) throw ownerActive(orgId);
+    const { at } = await lockActiveAccount(tx, userId);
+    if ((await findRole(tx, orgId, userId)) === null) await addMember(tx, { orgId, userId, role: 'member', at });
+    await replaceOwner(tx, { orgId, ownerId, userId, at });
+    await writeAudit(tx, {
+      ...entry({ orgId, actorId, userId, device }),
+      action: 'OWNERSHIP_TRANSFERRED',
+      details: { from: ownerId, isOwnerActive, reason },
+    });
+  });
+}
+
+/** Locks the organization, then the account of its owner with the others, and returns whether the owner can act. */
+async function lockOwner(tx: AuthTransaction, orgId: string, others: readonly string[]) {
+  const { ownerId } = await lockOrganization(tx, orgId);
+  const active = await lockAccounts(tx, [ownerId, ...others]);
+  return { ownerId, isOwnerActive: ownerId !== null && active.has(ownerId) };
+}
+
+interface NewOwner {
+  readonly orgId: string;
+  readonly ownerId: string | null;
+  readonly userId: string;
+  readonly at: Date;
+}
+
+/** A unique index allows one owner at any time, so the previous one changes first. Triggers compare both at commit. */
+async function replaceOwner(tx: AuthTransaction, { orgId, ownerId, userId, at }: NewOwner): Promise<void> {
+  if (ownerId !== null) await setRole(tx, { orgId, userId: ownerId, role: 'admin', at });
+  await setRole(tx, { orgId, userId, role: 'owner', at });
+  await tx.organization.update({ where: { id: orgId }, data: { ownerId: userId, updatedAt: at } });
 }
 
 /**

@@ -3,11 +3,12 @@ import { z } from 'zod';
 import { writeAudit } from './audit/entries';
 import type { Auth, AuthTransaction } from './client';
 import { readInput } from './errors';
-import { codeInvalid, factorOff } from './factor/errors';
-import { findSentCode, withFactor } from './factor/factor';
+import { factorOff } from './factor/errors';
+import { withCodes } from './factor/factor';
 import { type AnyFactor, type Channel, channelInput, digitsInput } from './factor/one-time-code';
 import { type Proof, proofInput, withProof } from './factor/proof';
 import { recoveryCodeInput, replaceRecoveryCodes } from './factor/recovery-codes';
+import { findSentCode } from './factor/sent-code';
 import { type Device, deviceInput, tokenInput } from './input';
 import { openSession, type SignedIn } from './session/session';
 import { readToken, takeToken } from './session/tokens';
@@ -23,19 +24,23 @@ export interface VerifyMfaInput {
 export interface ConfirmChannelInput {
   readonly userId: string;
   readonly channel: Channel;
+  /** The code that `sendCode` sent for `enable`. */
   readonly code: string;
+  /** The password for the first factor; otherwise a code of an enabled factor, or a recovery code. */
+  readonly proof?: Proof;
   readonly device?: Device;
 }
 
 export interface RegenerateRecoveryCodesInput {
   readonly userId: string;
-  /** Required because a recovery code can disable the second factor. */
+  /** A code of an enabled factor, or a recovery code. */
   readonly proof: Proof;
   readonly device?: Device;
 }
 
 export interface DisableMfaInput {
   readonly userId: string;
+  /** A code of an enabled factor, or a recovery code. */
   readonly proof: Proof;
   readonly device?: Device;
 }
@@ -49,22 +54,24 @@ const channelConfirmation = z.strictObject({
   userId: idInput,
   channel: channelInput,
   code: digitsInput,
+  proof: proofInput.optional(),
   device: deviceInput,
 });
 const provenInput = z.strictObject({ userId: idInput, proof: proofInput, device: deviceInput });
 
 /**
  * Completes a sign-in with a second factor. The challenge is used up together with the code, so only one of several
- * concurrent calls signs in. After a wrong code it stays valid until the account is locked or the challenge expires.
+ * concurrent calls signs in. A code that was sent must have been sent for this challenge. After a wrong code the challenge
+ * stays valid until the account is locked or the challenge expires.
  * @throws {SuiteError} `AUTH.INVALID_INPUT`, `AUTH.CODE_INVALID`, `AUTH.LOCKED`, `AUTH.FACTOR_OFF`, `AUTH.TOKEN_INVALID`,
  * `AUTH.TOKEN_EXPIRED`, `AUTH.TOKEN_USED`, `AUTH.ACCOUNT_INACTIVE`, `AUTH.USER_NOT_FOUND`; from the keys
  * `AUTH.NO_ENCRYPTION_KEY`, `AUTH.KEY_UNKNOWN`, `AUTH.CIPHERTEXT_INVALID`
  */
 export async function verifyMfa(auth: Auth, input: VerifyMfaInput): Promise<SignedIn> {
   const { challengeToken: token, factor, code, device } = readInput(verifyInput, input);
-  const { userId } = await readToken(auth, { kinds: ['mfa_challenge'], token });
-  const shown = { userId, factor, code, purpose: 'sign_in', device, opensSession: true } as const;
-  return withFactor(auth, shown, async ({ tx }) => {
+  const { userId, id: challengeId } = await readToken(auth, { kinds: ['mfa_challenge'], token });
+  const codes = [{ factor, code, purpose: 'sign_in', challengeId }] as const;
+  return withCodes(auth, { userId, codes, device, opensSession: true }, async ({ tx }) => {
     await takeToken(tx, { kind: 'mfa_challenge', token });
     return openSession(auth, tx, { userId, method: factor, device });
   });
@@ -72,45 +79,43 @@ export async function verifyMfa(auth: Auth, input: VerifyMfaInput): Promise<Sign
 
 /**
  * Enables SMS or email as a second factor, with the code that `sendCode` sent for `enable`, which proves that the user
- * receives messages there. Returns ten recovery codes if the user has none left, otherwise an empty list.
+ * receives messages there, and a proof. Ends all other codes, enrollments and challenges of the account. Returns ten
+ * recovery codes if the user has none left, otherwise an empty list.
  * @throws {SuiteError} `AUTH.INVALID_INPUT`, `AUTH.CODE_INVALID`, `AUTH.LOCKED`, `AUTH.NO_ENCRYPTION_KEY`,
- * `AUTH.USER_NOT_FOUND`, `AUTH.ACCOUNT_INACTIVE`
+ * `AUTH.USER_NOT_FOUND`, `AUTH.ACCOUNT_INACTIVE`; from the proof `AUTH.PROOF_REQUIRED`, `AUTH.INVALID_CREDENTIALS`,
+ * `AUTH.FACTOR_OFF`
  */
 export async function confirmChannel(
   auth: Auth,
   input: ConfirmChannelInput,
 ): Promise<{ readonly recoveryCodes: readonly string[] }> {
-  const { userId, channel, code, device } = readInput(channelConfirmation, input);
+  const { userId, channel, code, proof, device } = readInput(channelConfirmation, input);
   let sentTo: string | null = null;
-  return withFactor(
-    auth,
-    { userId, factor: channel, code, purpose: 'enable', device },
-    async ({ tx, account, at }) => {
-      if (channel === 'email' && sentTo !== account.email) throw codeInvalid(channel);
-      const on = channel === 'sms' ? { smsEnabled: true, phoneNumber: sentTo } : { emailEnabled: true };
-      await tx.mFASettings.upsert({
-        where: { userId },
-        create: { userId, ...on, createdAt: at, updatedAt: at },
-        update: { ...on, updatedAt: at },
-      });
-      const unused = await tx.recoveryCode.count({ where: { userId, usedAt: null } });
-      const recoveryCodes = unused === 0 ? await replaceRecoveryCodes(tx, { userId, at }) : [];
-      await writeAudit(tx, { ...about(userId, device), action: 'MFA_ENABLED', details: { factor: channel } });
-      return { recoveryCodes };
-    },
-    async () => {
-      const sent = await findSentCode(auth, { userId, channel, purpose: 'enable', code });
-      sentTo = sent?.sentTo ?? null;
-      return sent?.take ?? null;
-    },
-  );
+  const find = async () => {
+    const sent = await findSentCode(auth, { userId, channel, purpose: 'enable', challengeId: null }, code);
+    sentTo = sent?.sentTo ?? null;
+    return sent?.take ?? null;
+  };
+  const enrollment = { factor: channel, code, purpose: 'enable', find } as const;
+  return withProof(auth, { userId, proof, enrollment, device }, async ({ tx, at }) => {
+    const on = channel === 'sms' ? { smsEnabled: true, phoneNumber: sentTo } : { emailEnabled: true };
+    await tx.mFASettings.upsert({
+      where: { userId },
+      create: { userId, ...on, createdAt: at, updatedAt: at },
+      update: { ...on, updatedAt: at },
+    });
+    const unused = await tx.recoveryCode.count({ where: { userId, usedAt: null } });
+    const recoveryCodes = unused === 0 ? await replaceRecoveryCodes(tx, { userId, at }) : [];
+    await writeAudit(tx, { ...about(userId, device), action: 'MFA_ENABLED', details: { factor: channel } });
+    return { recoveryCodes };
+  });
 }
 
 /**
  * Disables all second factors, and deletes or revokes the TOTP secret, the recovery codes, the sent codes and the open
  * challenge.
  * @throws {SuiteError} `AUTH.INVALID_INPUT`, `AUTH.FACTOR_OFF`, `AUTH.USER_NOT_FOUND`, `AUTH.ACCOUNT_INACTIVE`; from the
- * proof `AUTH.LOCKED`, `AUTH.CODE_INVALID`, `AUTH.INVALID_CREDENTIALS`
+ * proof `AUTH.PROOF_REQUIRED`, `AUTH.LOCKED`, `AUTH.CODE_INVALID`
  */
 export async function disableMfa(auth: Auth, input: DisableMfaInput): Promise<void> {
   const { userId, proof, device } = readInput(provenInput, input);
@@ -124,7 +129,7 @@ export async function disableMfa(auth: Auth, input: DisableMfaInput): Promise<vo
 /**
  * Replaces all recovery codes of a user with ten new ones, which are returned once.
  * @throws {SuiteError} `AUTH.INVALID_INPUT`, `AUTH.FACTOR_OFF`, `AUTH.USER_NOT_FOUND`, `AUTH.ACCOUNT_INACTIVE`; from the
- * proof `AUTH.LOCKED`, `AUTH.CODE_INVALID`, `AUTH.INVALID_CREDENTIALS`
+ * proof `AUTH.PROOF_REQUIRED`, `AUTH.LOCKED`, `AUTH.CODE_INVALID`
  */
 export async function regenerateRecoveryCodes(
   auth: Auth,
@@ -144,17 +149,14 @@ async function requireFactor(tx: AuthTransaction, userId: string): Promise<void>
   if (!settings?.totpEnabled && !settings?.smsEnabled && !settings?.emailEnabled) throw factorOff('any');
 }
 
+/** The trigger `mfa_settings_change_ends_pending` ends the codes that were sent and the open challenge. */
 async function endFactors(tx: AuthTransaction, userId: string, at: Date): Promise<void> {
-  const ended = { revokedAt: at, updatedAt: at };
-  await tx.token.updateMany({
-    where: { userId, kind: 'mfa_challenge', usedAt: null, revokedAt: null },
-    data: ended,
-  });
   await tx.mFASettings.update({
     where: { userId },
     data: {
       totpEnabled: false,
       totpSecret: null,
+      totpPendingUntil: null,
       totpLastStep: null,
       smsEnabled: false,
       phoneNumber: null,
@@ -163,7 +165,6 @@ async function endFactors(tx: AuthTransaction, userId: string, at: Date): Promis
     },
   });
   await tx.recoveryCode.deleteMany({ where: { userId } });
-  await tx.oneTimeCode.updateMany({ where: { userId, usedAt: null, revokedAt: null }, data: ended });
 }
 
 function about(userId: string, device: Device) {

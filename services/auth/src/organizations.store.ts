@@ -1,7 +1,8 @@
 import { newId } from '@azora/db-core';
-import { idInput, textInput } from '@azora/db-core/input';
+import { idInput } from '@azora/db-core/input';
 import { z } from 'zod';
 import { lockActiveAccount } from './account/account-row';
+import { displayNameInput } from './account/names';
 import { writeAudit } from './audit/entries';
 import type { Auth } from './client';
 import { readInput } from './errors';
@@ -25,7 +26,7 @@ export interface CloseOrganizationInput {
 
 const createInput = z.strictObject({
   ownerId: idInput,
-  name: textInput(200),
+  name: displayNameInput(200),
   slug: z
     .string()
     .max(63)

@@ -2,11 +2,13 @@ import { newId } from '@azora/db-core';
 import { idInput } from '@azora/db-core/input';
 import { z } from 'zod';
 import { lockAccount } from './account/account-row';
-import { hashPassword, newPasswordInput, refuseGuessablePassword } from './account/passwords';
-import { writeAudit } from './audit/entries';
+import { refuseGuessablePassword } from './account/guessable-passwords';
+import { acceptPassword } from './account/password-check';
+import { hashPassword, newPasswordInput } from './account/passwords';
+import { type AuditDetails, writeAudit } from './audit/entries';
 import type { Auth, AuthTransaction } from './client';
-import { invalidCredentials, readInput, tokenInvalid } from './errors';
-import { confirmPassword } from './factor/proof';
+import { readInput } from './errors';
+import { type Proof, proofInput, withProof } from './factor/proof';
 import { claimedPasswordInput, type Device, deviceInput, emailInput, tokenInput } from './input';
 import { endSessions } from './session/session';
 import { newToken, readToken, takeToken } from './session/tokens';
@@ -15,6 +17,8 @@ export interface ChangePasswordInput {
   readonly userId: string;
   readonly currentPassword: string;
   readonly newPassword: string;
+  /** A code of an enabled factor, or a recovery code. Required if a second factor is enabled. */
+  readonly proof?: Proof;
   /** The caller's session, which stays open; all others end. */
   readonly sessionId?: string;
   readonly device?: Device;
@@ -46,6 +50,7 @@ const changePasswordInput = z.strictObject({
   userId: idInput,
   currentPassword: claimedPasswordInput,
   newPassword: newPasswordInput,
+  proof: proofInput.optional(),
   sessionId: idInput.optional(),
   device: deviceInput,
 });
@@ -54,26 +59,29 @@ const requestPasswordResetInput = z.strictObject({
   send: z.custom<RequestPasswordResetInput['send']>((value) => typeof value === 'function', 'is not a function'),
   device: deviceInput,
 });
+/** No failures of the password, and no lock. */
+const UNLOCKED = {
+  failedLoginCount: 0,
+  firstFailedAt: null,
+  lockoutCount: 0,
+  lockedUntil: null,
+  lockoutReason: null,
+} as const;
+
 const resetPasswordInput = z.strictObject({ token: tokenInput, newPassword: newPasswordInput, device: deviceInput });
 
 /**
- * Replaces the current password, and ends all other sessions.
- * @throws {SuiteError} `AUTH.INVALID_CREDENTIALS`, `AUTH.LOCKED`, `AUTH.PASSWORD_REFUSED`, `AUTH.USER_NOT_FOUND`,
- * `AUTH.ACCOUNT_INACTIVE`, `AUTH.INVALID_INPUT`
+ * Replaces the current password, and ends all other sessions and everything that waits for a second factor.
+ * @throws {SuiteError} `AUTH.INVALID_CREDENTIALS`, `AUTH.LOCKED`, `AUTH.SOURCE_LOCKED`, `AUTH.PASSWORD_REFUSED`,
+ * `AUTH.USER_NOT_FOUND`, `AUTH.ACCOUNT_INACTIVE`, `AUTH.INVALID_INPUT`; from the proof `AUTH.PROOF_REQUIRED`, `AUTH.CODE_INVALID`, `AUTH.FACTOR_OFF`
  */
 export async function changePassword(auth: Auth, input: ChangePasswordInput): Promise<{ readonly ended: number }> {
-  const { userId, currentPassword, newPassword, sessionId, device } = readInput(changePasswordInput, input);
-  const currentHash = await confirmPassword(auth, { userId, password: currentPassword, device });
+  const { userId, currentPassword, newPassword, proof, sessionId, device } = readInput(changePasswordInput, input);
   await refuseOwnName(auth, userId, newPassword);
-  const passwordHash = await hashPassword(newPassword, auth.settings.bcryptCost);
-  return auth.transaction(async (tx) => {
-    const { at } = await lockAccount(tx, userId);
-    // Of two concurrent changes, the second one finds that its current password has changed.
-    const { count } = await tx.user.updateMany({
-      where: { id: userId, passwordHash: currentHash, deletedAt: null },
-      data: { passwordHash, passwordResetRequired: false, updatedAt: at },
-    });
-    if (count === 0) throw invalidCredentials();
+  // Before the account is locked, because bcrypt takes long.
+  const newHash = await hashPassword(newPassword, auth.settings.bcryptCost);
+  return withProof(auth, { userId, proof, device, replacedPassword: currentPassword }, async ({ tx, at }) => {
+    await acceptPassword(tx, { userId, device, newHash });
     const ended = await endSessionsAndTokens(tx, { userId, at, exceptSessionId: sessionId });
     await writeAudit(tx, { userId, action: 'PASSWORD_CHANGED', ...about(userId), details: { ended }, device });
     return { ended };
@@ -81,8 +89,9 @@ export async function changePassword(auth: Auth, input: ChangePasswordInput): Pr
 }
 
 /**
- * Sends a password reset token to the address, if an active account has it. Neither the result nor the timing reveals
- * whether one does: the function runs one statement in both cases, and sends the message after it has returned.
+ * Sends a password reset token to the address, if an active account has it and the limits of messages allow it; a message that
+ * they do not allow leaves the previous token valid. Neither the result nor the timing reveals whether an account has the
+ * address: the function runs one statement in each case, and sends the message after it has returned.
  * @throws {SuiteError} `AUTH.INVALID_INPUT`
  */
 export async function requestPasswordReset(auth: Auth, input: RequestPasswordResetInput): Promise<void> {
@@ -111,8 +120,11 @@ export async function requestPasswordReset(auth: Auth, input: RequestPasswordRes
 }
 
 /**
- * Sets a new password with the token of a password reset, or of an account that an administrator created. Ends all
- * sessions, and ends a lock unless a second factor is enabled: access to the mailbox must not give further attempts at it.
+ * Sets a new password with the token of a password reset, or of an account that an administrator created, and verifies the
+ * address that it was sent to. If the address was not verified before, second factors, recovery codes and external accounts are
+ * removed, because another person may have registered the address. Ends all sessions and the lock of the password, and for a
+ * day no such lock applies to the network of the device. The lock of a second factor stays: access to the mailbox must not give
+ * further attempts at it.
  * @throws {SuiteError} `AUTH.TOKEN_INVALID`, `AUTH.TOKEN_EXPIRED`, `AUTH.TOKEN_USED`, `AUTH.PASSWORD_REFUSED`,
  * `AUTH.INVALID_INPUT`
  */
@@ -123,18 +135,35 @@ export async function resetPassword(auth: Auth, input: ResetPasswordInput): Prom
   await refuseOwnName(auth, userId, newPassword);
   const passwordHash = await hashPassword(newPassword, auth.settings.bcryptCost);
   return auth.transaction(async (tx) => {
-    await tx.$queryRaw`SELECT FROM users WHERE id = ${userId} FOR NO KEY UPDATE`;
-    const { at } = await takeToken(tx, { kind, token });
-    const data = { passwordHash, legacyPasswordHash: null, passwordSalt: null, passwordResetRequired: false };
-    const where = { id: userId, deletedAt: null };
-    const { count } = await tx.user.updateMany({ where, data: { ...data, updatedAt: at } });
-    if (count === 0) throw tokenInvalid();
-    await tx.$executeRaw`SELECT clear_attempts(${userId}) WHERE NOT EXISTS (
-      SELECT FROM mfa_settings WHERE user_id = ${userId} AND (totp_enabled OR sms_enabled OR email_enabled))`;
+    const { at, email } = await takeToken(tx, { kind, token });
+    const { emailVerified } = await lockAccount(tx, userId);
+    const unproven = emailVerified ? {} : await endUnprovenAccess(tx, { userId, at });
+    await tx.$executeRaw`SELECT prove_by_mail(${userId}, ${device.ipAddress ?? null})`;
+    const replaced = { passwordHash, legacyPasswordHash: null, passwordSalt: null, passwordResetRequired: false };
+    const data = { ...replaced, ...UNLOCKED, ...(email === null ? {} : { emailVerified: true }), updatedAt: at };
+    await tx.user.update({ where: { id: userId }, data, select: { id: true } });
     const ended = await endSessionsAndTokens(tx, { userId, at });
-    await writeAudit(tx, { userId, action: 'PASSWORD_RESET', ...about(userId), details: { ended }, device });
+    const details = { ended, ...unproven };
+    await writeAudit(tx, { userId, action: 'PASSWORD_RESET', ...about(userId), details, device });
     return { userId };
   });
+}
+
+/**
+ * Removes whatever gives access to an account whose address was never verified: second factors, recovery codes, external
+ * accounts, pending codes and tokens. Another person than the reader of its mail may have registered the address.
+ */
+async function endUnprovenAccess(
+  tx: AuthTransaction,
+  { userId, at }: { readonly userId: string; readonly at: Date },
+): Promise<AuditDetails> {
+  const live = { where: { userId, usedAt: null, revokedAt: null }, data: { revokedAt: at, updatedAt: at } };
+  await tx.token.updateMany({ ...live, where: { ...live.where, kind: { not: 'refresh' } } });
+  await tx.oneTimeCode.updateMany(live);
+  await tx.recoveryCode.deleteMany({ where: { userId } });
+  const { count: factors } = await tx.mFASettings.deleteMany({ where: { userId } });
+  const { count: externalAccounts } = await tx.oAuthProvider.deleteMany({ where: { userId } });
+  return { unverified: true, factors, externalAccounts };
 }
 
 /** Ends sessions, open challenges for a second factor and pending resets: all that the old password gave. */
@@ -152,7 +181,7 @@ async function endSessionsAndTokens(
 async function refuseOwnName(auth: Auth, userId: string, password: string): Promise<void> {
   const select = { email: true, name: true, username: true };
   const user = await auth.prisma.user.findUnique({ where: { id: userId }, select });
-  refuseGuessablePassword(password, [user?.email, user?.name, user?.username]);
+  await refuseGuessablePassword(password, { ...user });
 }
 
 function about(userId: string) {

@@ -1,6 +1,7 @@
 import { idInput, textInput } from '@azora/db-core/input';
 import { z } from 'zod';
 import { lockActiveAccount } from './account/account-row';
+import { displayNameInput, usernameInput } from './account/names';
 import { writeAudit } from './audit/entries';
 import type { Auth } from './client';
 import { readInput } from './errors';
@@ -19,7 +20,7 @@ export interface UpdateProfileInput {
   readonly userId: string;
   /** At most 200 characters. */
   readonly name?: string;
-  /** At most 255 characters; unique, compared without case. */
+  /** Letters of one script, digits, `.`, `_` and `-`; stored in lower case. No other user has one that looks like it. */
   readonly username?: string | null;
   /** http or https. */
   readonly avatarUrl?: string | null;
@@ -103,15 +104,13 @@ const urlInput = z
 const profileInput = z
   .strictObject({
     userId: idInput,
-    name: textInput(200).optional(),
-    username: textInput(255)
-      .refine((text) => text === text.trim(), 'has spaces around it')
-      .nullish(),
+    name: displayNameInput(200).optional(),
+    username: usernameInput.nullish(),
     avatarUrl: urlInput.nullish(),
     bio: textInput(2_000).nullish(),
     phone: phoneInput.nullish(),
     birthDate: birthDateInput.nullish(),
-    city: textInput(100).nullish(),
+    city: displayNameInput(100).nullish(),
     country: countryInput.nullish(),
     language: languageInput.optional(),
     timeZone: timeZoneInput.optional(),

@@ -11,6 +11,8 @@ const RETAINED_DAYS = {
   org_invitations: 90,
   one_time_codes: 1,
   token_blacklist: 1,
+  sign_in_sources: 1,
+  message_limits: 1,
 } as const;
 
 type Table = keyof typeof RETAINED_DAYS;
@@ -37,7 +39,15 @@ const pruneExpiredInput = z.strictObject({
  */
 export async function pruneExpired(auth: Auth, input: PruneExpiredInput = {}): Promise<Pruned> {
   const { batchSize, maxBatches } = readInput(pruneExpiredInput, input);
-  const pruned = { tokens: 0, sessions: 0, org_invitations: 0, one_time_codes: 0, token_blacklist: 0 };
+  const pruned = {
+    tokens: 0,
+    sessions: 0,
+    org_invitations: 0,
+    one_time_codes: 0,
+    token_blacklist: 0,
+    sign_in_sources: 0,
+    message_limits: 0,
+  };
   for (const table of Object.keys(RETAINED_DAYS) as Table[]) {
     for (let batch = 0; batch < maxBatches; batch += 1) {
       const deleted = await deleteBatch(auth, table, batchSize);

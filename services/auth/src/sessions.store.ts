@@ -6,7 +6,7 @@ import type { Auth } from './client';
 import { readInput, sessionEnded, sessionNotFound, tokenExpired, tokenInvalid, tokenReused } from './errors';
 import { type Device, deviceInput, tokenInput } from './input';
 import { endSessions, type SignedIn } from './session/session';
-import { hashToken, newToken } from './session/tokens';
+import { hashToken, newToken, nextToken } from './session/tokens';
 
 export interface RefreshInput {
   readonly refreshToken: string;
@@ -22,6 +22,7 @@ export interface Authenticated {
   readonly userId: string;
   readonly sessionId: string;
   readonly role: string;
+  /** The current organization, while it is open and the user is a member of it. */
   readonly orgId: string | null;
   readonly emailVerified: boolean;
   /** When the token expires unless it is refreshed. */
@@ -74,7 +75,8 @@ const listSessionsInput = z.strictObject({ userId: idInput });
 const revokeSessionInput = z.strictObject({ userId: idInput, sessionId: idInput, device: deviceInput });
 
 interface Refreshed {
-  readonly outcome: 'refreshed' | 'reused' | 'ended' | 'expired' | 'unknown';
+  readonly outcome: 'refreshed' | 'repeated' | 'reused' | 'ended' | 'expired' | 'unknown';
+  readonly salt: string;
   readonly userId: string;
   readonly sessionId: string;
   readonly expiresAt: Date;
@@ -84,33 +86,40 @@ interface Refreshed {
 const REFUSALS = { reused: tokenReused, ended: sessionEnded, expired: tokenExpired, unknown: tokenInvalid } as const;
 
 /**
- * Exchanges a refresh token for new tokens of its session, in one statement. Of any number of concurrent calls with one
- * token, one succeeds. A token that was used before ends the session, with all tokens that were issued after it.
+ * Exchanges a refresh token for new tokens of its session, in one statement. The same client may repeat the call within ten
+ * seconds, because the answer may have been lost: it gets the same tokens, and any number of concurrent calls with one token
+ * get one answer. Any other use of a token that was used before ends the session, with all tokens that were issued after it.
  * @throws {SuiteError} `AUTH.TOKEN_REUSED`, `AUTH.TOKEN_INVALID`, `AUTH.TOKEN_EXPIRED`, `AUTH.SESSION_ENDED`,
  * `AUTH.INVALID_INPUT`
  */
 export async function refresh(auth: Auth, input: RefreshInput): Promise<SignedIn> {
   const { refreshToken, device } = readInput(refreshInput, input);
-  const [session, next] = [newToken(), newToken()];
+  const salt = newToken().token;
   // The SQL function `refresh_session` writes the audit entry; see prisma/structure.sql.
   const [refreshed] = await auth.query<Refreshed>({
     text: `SELECT outcome, user_id AS "userId", session_id AS "sessionId", expires_at AS "expiresAt",
-        family_expires_at AS "absoluteExpiresAt"
-      FROM refresh_session($1, $2, $3, $4, $5::float8 * interval '1 ms', $6, $7)`,
+        family_expires_at AS "absoluteExpiresAt", salt
+      FROM refresh_session($1, $2, $3, $4, $5, $6::float8 * interval '1 ms', $7, $8)`,
     values: [
       hashToken(refreshToken),
       newId(),
-      next.hash,
-      session.hash,
+      salt,
+      nextToken(refreshToken, salt, 'refresh').hash,
+      nextToken(refreshToken, salt, 'session').hash,
       auth.settings.sessionIdleMs,
       device.ipAddress ?? null,
       device.userAgent ?? null,
     ],
   });
   if (refreshed === undefined) throw tokenInvalid();
-  const { outcome, ...rest } = refreshed;
-  if (outcome !== 'refreshed') throw REFUSALS[outcome]();
-  return { kind: 'session', ...rest, sessionToken: session.token, refreshToken: next.token };
+  const { outcome, salt: given, ...rest } = refreshed;
+  if (outcome !== 'refreshed' && outcome !== 'repeated') throw REFUSALS[outcome]();
+  return {
+    kind: 'session',
+    ...rest,
+    sessionToken: nextToken(refreshToken, given, 'session').token,
+    refreshToken: nextToken(refreshToken, given, 'refresh').token,
+  };
 }
 
 /**
@@ -121,7 +130,11 @@ export async function refresh(auth: Auth, input: RefreshInput): Promise<SignedIn
 export async function authenticate(auth: Auth, input: AuthenticateInput): Promise<Authenticated> {
   const { sessionToken } = readInput(authenticateInput, input);
   const [found] = await auth.query<Authenticated & { isLive: boolean; sessionExpiresAt: Date; at: Date }>({
-    text: `SELECT sessions.user_id AS "userId", sessions.id AS "sessionId", role, org_id AS "orgId",
+    text: `SELECT sessions.user_id AS "userId", sessions.id AS "sessionId", role, (
+          SELECT organizations.id FROM organizations JOIN organization_members AS member ON member.org_id = organizations.id
+          WHERE organizations.id = users.org_id AND member.user_id = users.id
+            AND organizations.deleted_at IS NULL
+        ) AS "orgId",
         email_verified AS "emailVerified", revoked_at IS NULL AND is_active AS "isLive",
         sessions.expires_at AS "sessionExpiresAt",
         least(sessions.expires_at, coalesce(sessions.last_activity_at, sessions.created_at)

@@ -6,10 +6,15 @@ import { readInput } from './errors';
 const MINUTE_MS = 60_000;
 const HOUR_MS = 60 * MINUTE_MS;
 const DAY_MS = 24 * HOUR_MS;
+/** How long a code, an enrollment or, at most, a challenge waits for a second factor (ASVS 5.0, 6.5.5: 10 minutes). */
+export const PENDING_MS = 10 * MINUTE_MS;
 
-/** The limit on attempts at an account, with any factor, and the locks that follow. */
+/**
+ * The limit on attempts at an account, and the locks that follow. The password and the second factor have counters and locks of
+ * their own. A network is locked for one account after half as many failures, and for all accounts after ten times as many.
+ */
 export interface LockoutSettings {
-  /** The number of failed attempts within `windowMs` that locks the account. */
+  /** The number of wrong passwords within `windowMs`, or of wrong codes in a row, that locks the account. */
   readonly attempts: number;
   readonly windowMs: number;
   /** The duration of the first lock. Each further lock lasts twice as long as the previous one, up to `maxLockMs`. */
@@ -30,6 +35,7 @@ export interface AuthSettings {
   readonly sessionAbsoluteMs: number;
   readonly emailVerificationMs: number;
   readonly passwordResetMs: number;
+  /** The lifetime of a challenge for a second factor; at most ten minutes, as for every code that answers it. */
   readonly mfaChallengeMs: number;
   /** Whether a sign-in needs a verified address. */
   readonly requireVerifiedEmail: boolean;
@@ -49,7 +55,7 @@ export const DEFAULT_SETTINGS: AuthSettings = {
   sessionAbsoluteMs: 30 * DAY_MS,
   emailVerificationMs: DAY_MS,
   passwordResetMs: HOUR_MS,
-  mfaChallengeMs: 10 * MINUTE_MS,
+  mfaChallengeMs: PENDING_MS,
   requireVerifiedEmail: false,
 };
 
@@ -58,7 +64,7 @@ const LONGEST = {
   session: 366 * DAY_MS,
   verification: 31 * DAY_MS,
   reset: DAY_MS,
-  challenge: HOUR_MS,
+  challenge: PENDING_MS,
   lock: 31 * DAY_MS,
 };
 

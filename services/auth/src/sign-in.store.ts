@@ -1,17 +1,9 @@
-import { newId, type SuiteError } from '@azora/db-core';
+import { newId } from '@azora/db-core';
 import { z } from 'zod';
-import { failAttempt, lockoutParameters, lockoutValues, returnAttempt } from './account/attempts';
+import { deviceValues, lockError, lockoutParameters, lockoutValues } from './account/attempts';
 import { hashPassword, isOutdated, isPasswordOf } from './account/passwords';
-import { writeAudit, writeEntry } from './audit/entries';
 import type { Auth } from './client';
-import {
-  accountInactive,
-  accountLocked,
-  emailUnverified,
-  invalidCredentials,
-  passwordResetRequired,
-  readInput,
-} from './errors';
+import { accountInactive, emailUnverified, invalidCredentials, passwordResetRequired, readInput } from './errors';
 import { claimedPasswordInput, type Device, deviceInput, emailInput } from './input';
 import { newSession, type SignedIn, signedIn } from './session/session';
 
@@ -34,101 +26,88 @@ export interface MfaChallenge {
 const loginInput = z.strictObject({ email: emailInput, password: claimedPasswordInput, device: deviceInput });
 
 /**
- * Signs in with an address and a password. Returns a session, or a challenge if a second factor is enabled. Counts the
- * attempt before it checks the password, and replaces the hash if the bcrypt cost was raised. An unknown address takes as
- * long as a wrong password.
- * @throws {SuiteError} `AUTH.INVALID_CREDENTIALS`, `AUTH.LOCKED`, `AUTH.ACCOUNT_INACTIVE`, `AUTH.EMAIL_UNVERIFIED`,
- * `AUTH.PASSWORD_RESET_REQUIRED`, `AUTH.INVALID_INPUT`
+ * Signs in with an address and a password, in two statements. Returns a session, or a challenge if a second factor is enabled.
+ * The second statement counts a wrong password before the caller learns that it is wrong, so concurrent guesses cannot exceed
+ * the limits. Replaces the hash if the bcrypt cost was raised. An unknown address takes as long as a wrong password.
+ * @throws {SuiteError} `AUTH.INVALID_CREDENTIALS`, `AUTH.LOCKED`, `AUTH.SOURCE_LOCKED`, `AUTH.ACCOUNT_INACTIVE`,
+ * `AUTH.EMAIL_UNVERIFIED`, `AUTH.PASSWORD_RESET_REQUIRED`, `AUTH.INVALID_INPUT`
  */
 export async function login(auth: Auth, input: LoginInput): Promise<SignedIn | MfaChallenge> {
   const { email, password, device } = readInput(loginInput, input);
-  const { bcryptCost, requireVerifiedEmail } = auth.settings;
-  const account = await beginSignIn(auth, email);
-  if (account?.admitted === false && account.until !== null) throw accountLocked(account.until);
-  const passwordHash = account?.passwordHash ?? null;
-  const isRight = await isPasswordOf(passwordHash, password, bcryptCost);
-  if (account === undefined || passwordHash === null || !isRight) {
-    await noteFailure(auth, account?.userId ?? null, device);
-    throw invalidCredentials();
+  const { bcryptCost } = auth.settings;
+  for (;;) {
+    const account = await beginSignIn(auth, email, device);
+    const { userId, passwordHash } = account;
+    const locked = lockError(account.locked, account.until);
+    if (locked !== undefined) throw locked;
+    const isRight = await isPasswordOf(passwordHash, password, bcryptCost);
+    // Also for a wrong password, so that the time does not tell which one is right once the account is locked.
+    const isOld = passwordHash !== null && isOutdated(passwordHash, bcryptCost);
+    const newHash = isOld ? await hashPassword(password, bcryptCost) : null;
+    const result = await finishSignIn(auth, { userId, passwordHash, isRight, newHash, device });
+    // A concurrent sign-in replaced the hash, or the password changed: the new hash decides.
+    if (result !== 'changed') return result;
   }
-  const refusal = refusalOf(account, requireVerifiedEmail);
-  if (refusal !== undefined) {
-    await noteRefusal(auth, account.userId, refusal.code, device);
-    throw refusal;
-  }
-  const newHash = isOutdated(passwordHash, bcryptCost) ? await hashPassword(password, bcryptCost) : null;
-  return finishSignIn(auth, { userId: account.userId, passwordHash, newHash, device });
 }
 
 interface Account {
-  readonly userId: string;
+  /** Null for an unknown address. */
+  readonly userId: string | null;
   readonly passwordHash: string | null;
-  readonly isActive: boolean;
-  readonly emailVerified: boolean;
-  readonly resetRequired: boolean;
-  readonly admitted: boolean;
+  readonly locked: string;
   readonly until: Date | null;
 }
 
-async function beginSignIn(auth: Auth, email: string): Promise<Account | undefined> {
+async function beginSignIn(auth: Auth, email: string, { ipAddress }: Device): Promise<Account> {
   const [account] = await auth.query<Account>({
-    text: `SELECT user_id AS "userId", password_hash AS "passwordHash", is_active AS "isActive",
-        email_verified AS "emailVerified", reset_required AS "resetRequired", admitted, until
-      FROM begin_sign_in($1, ${lockoutParameters(2)})`,
-    values: [email, ...lockoutValues(auth)],
+    text: `SELECT user_id AS "userId", password_hash AS "passwordHash", locked, until FROM begin_sign_in($1, $2)`,
+    values: [email, ipAddress ?? null],
   });
+  if (account === undefined) throw new Error('begin_sign_in returned no row');
   return account;
 }
 
-/** Writes an entry for an unknown address too, so that the work does not reveal it. The entry omits the address. */
-function noteFailure(auth: Auth, userId: string | null, device: Device): Promise<void> {
-  if (userId !== null) return failAttempt(auth, { userId, action: 'LOGIN_FAILED', device });
-  return writeEntry(auth, { userId, action: 'LOGIN_FAILED', device });
-}
-
-/** The reason to reject a right password. Only a caller who knows the password learns it. */
-function refusalOf(account: Account, requireVerifiedEmail: boolean): SuiteError | undefined {
-  if (!account.isActive) return accountInactive();
-  if (account.resetRequired) return passwordResetRequired();
-  return requireVerifiedEmail && !account.emailVerified ? emailUnverified() : undefined;
-}
-
-/** Returns the attempt, because the password was right. */
-function noteRefusal(auth: Auth, userId: string, reason: string, device: Device): Promise<void> {
-  return auth.transaction(async (tx) => {
-    await returnAttempt(tx, userId);
-    const resource = { resourceType: 'user', resourceId: userId };
-    await writeAudit(tx, { userId, action: 'LOGIN_REFUSED', ...resource, details: { reason }, device });
-  });
-}
-
 interface FinishSignIn {
-  readonly userId: string;
-  readonly passwordHash: string;
+  readonly userId: string | null;
+  readonly passwordHash: string | null;
+  readonly isRight: boolean;
   readonly newHash: string | null;
   readonly device: Device;
 }
 
-type SignInResult =
-  | { readonly outcome: 'refused' }
-  | { readonly outcome: 'challenge'; readonly factors: readonly Factor[]; readonly expiresAt: Date }
-  | { readonly outcome: 'session'; readonly expiresAt: Date; readonly absoluteExpiresAt: Date };
+interface SignInResult {
+  readonly outcome: string;
+  readonly until: Date | null;
+  readonly factors: readonly Factor[];
+  readonly expiresAt: Date;
+  readonly absoluteExpiresAt: Date;
+}
+
+/** The reasons to reject a right password. Only a caller who knows the password learns them. */
+const REFUSALS = {
+  account_inactive: accountInactive,
+  password_reset_required: passwordResetRequired,
+  email_unverified: emailUnverified,
+} as const;
 
 async function finishSignIn(
   auth: Auth,
-  { userId, passwordHash, newHash, device }: FinishSignIn,
-): Promise<SignedIn | MfaChallenge> {
+  { userId, passwordHash, isRight, newHash, device }: FinishSignIn,
+): Promise<SignedIn | MfaChallenge | 'changed'> {
   const fresh = newSession();
   const { session, refresh, sessionId } = fresh;
-  const { sessionIdleMs, sessionAbsoluteMs, mfaChallengeMs } = auth.settings;
+  const { sessionIdleMs, sessionAbsoluteMs, mfaChallengeMs, requireVerifiedEmail } = auth.settings;
   const [result] = await auth.query<SignInResult>({
-    text: `SELECT outcome, factors, expires_at AS "expiresAt", absolute_expires_at AS "absoluteExpiresAt"
-      FROM finish_sign_in($1, $2, $3, $4, $5, $6, $7, $8::float8 * interval '1 ms', $9::float8 * interval '1 ms',
-        $10::float8 * interval '1 ms', $11, $12)`,
+    text: `SELECT outcome, until, factors, expires_at AS "expiresAt", absolute_expires_at AS "absoluteExpiresAt"
+      FROM finish_sign_in($1, $2, $3, $4, $5, ${lockoutParameters(6)}, $10, $11, $12, $13,
+        $14::float8 * interval '1 ms', $15::float8 * interval '1 ms', $16::float8 * interval '1 ms', $17, $18)`,
     values: [
       userId,
       passwordHash,
+      isRight,
       newHash,
+      requireVerifiedEmail,
+      ...lockoutValues(auth),
       sessionId,
       session.hash,
       newId(),
@@ -136,14 +115,18 @@ async function finishSignIn(
       sessionIdleMs,
       sessionAbsoluteMs,
       mfaChallengeMs,
-      device.ipAddress ?? null,
-      device.userAgent ?? null,
+      ...deviceValues(device),
     ],
   });
-  if (result === undefined || result.outcome === 'refused') throw invalidCredentials();
-  if (result.outcome === 'challenge') {
-    const { factors, expiresAt } = result;
-    return { kind: 'mfa', challengeToken: refresh.token, factors, expiresAt };
-  }
-  return signedIn(fresh, userId, result);
+  if (result === undefined) throw new Error('finish_sign_in returned no row');
+  const { outcome, until, factors, expiresAt } = result;
+  if (outcome === 'session' && userId !== null) return signedIn(fresh, userId, result);
+  if (outcome === 'challenge') return { kind: 'mfa', challengeToken: refresh.token, factors, expiresAt };
+  if (outcome === 'changed') return outcome;
+  if (isRefusal(outcome)) throw REFUSALS[outcome]();
+  throw lockError(outcome, until) ?? invalidCredentials();
+}
+
+function isRefusal(outcome: string): outcome is keyof typeof REFUSALS {
+  return outcome in REFUSALS;
 }

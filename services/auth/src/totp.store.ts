@@ -5,12 +5,13 @@ import type { Auth } from './client';
 import { decryptSecret, encryptSecret } from './encryption/encryption';
 import { readInput } from './errors';
 import { factorAlreadyOn, factorNotPending } from './factor/errors';
-import { type FindFactor, withFactor } from './factor/factor';
+import type { FindCode } from './factor/factor';
 import { digitsInput } from './factor/one-time-code';
-import { type Proof, proofInput, withProofIfNeeded } from './factor/proof';
+import { type Proof, proofInput, withProof, withProofToBegin } from './factor/proof';
 import { replaceRecoveryCodes } from './factor/recovery-codes';
-import { newTotpSecret, readTotp, TOTP_USE, totpStepOf, totpUrl } from './factor/totp';
+import { newTotpSecret, pendingTotpUse, readTotp, TOTP_USE, totpStepOf, totpUrl } from './factor/totp';
 import { type Device, deviceInput } from './input';
+import { PENDING_MS } from './settings';
 
 const DEFAULT_ISSUER = 'Azora';
 
@@ -18,7 +19,7 @@ export interface EnrollTotpInput {
   readonly userId: string;
   /** The service that asks for the code, as the app shows it. Default: Azora. */
   readonly issuer?: string;
-  /** Required if a second factor is enabled. */
+  /** The password or a code. Required if a second factor is enabled. */
   readonly proof?: Proof;
   readonly device?: Device;
 }
@@ -28,11 +29,16 @@ export interface TotpEnrollment {
   readonly secret: string;
   /** otpauth://totp/…, for a QR code. */
   readonly url: string;
+  /** Until when `confirmTotp` can enable the factor. */
+  readonly expiresAt: Date;
 }
 
 export interface ConfirmTotpInput {
   readonly userId: string;
+  /** A code of the app. */
   readonly code: string;
+  /** The password for the first factor; otherwise a code of an enabled factor, or a recovery code. */
+  readonly proof?: Proof;
   readonly device?: Device;
 }
 
@@ -46,66 +52,77 @@ const enrollInput = z.strictObject({
   device: deviceInput,
 });
 
-const confirmInput = z.strictObject({ userId: idInput, code: digitsInput, device: deviceInput });
+const confirmInput = z.strictObject({
+  userId: idInput,
+  code: digitsInput,
+  proof: proofInput.optional(),
+  device: deviceInput,
+});
 
 /**
- * Starts a TOTP enrollment: stores a new secret that waits for its first right code, and replaces one that was waiting.
+ * Starts a TOTP enrollment: stores a new secret that waits for its first right code for ten minutes, and replaces one that
+ * was waiting. Every change to the factors, the password or the address of the account ends the enrollment.
  * @throws {SuiteError} `AUTH.INVALID_INPUT`, `AUTH.FACTOR_ALREADY_ON`, `AUTH.PROOF_REQUIRED`, `AUTH.NO_ENCRYPTION_KEY`,
  * `AUTH.USER_NOT_FOUND`, `AUTH.ACCOUNT_INACTIVE`; from the proof `AUTH.LOCKED`, `AUTH.CODE_INVALID`, `AUTH.INVALID_CREDENTIALS`
  */
 export async function enrollTotp(auth: Auth, input: EnrollTotpInput): Promise<TotpEnrollment> {
   const { userId, issuer, proof, device } = readInput(enrollInput, input);
   const secret = newTotpSecret();
-  const totpSecret = encryptSecret(auth.keyring, { userId, use: TOTP_USE }, secret);
-  return withProofIfNeeded(auth, { userId, proof, device }, async ({ tx, account, at }) => {
+  return withProofToBegin(auth, { userId, proof, device }, async ({ tx, account, at }) => {
     const settings = await tx.mFASettings.findUnique({ where: { userId }, select: { totpEnabled: true } });
     if (settings?.totpEnabled) throw factorAlreadyOn('totp');
-    const pending = { totpSecret, totpLastStep: null, updatedAt: at };
+    const expiresAt = new Date(at.getTime() + PENDING_MS);
+    const totpSecret = encryptSecret(auth.keyring, { userId, use: pendingTotpUse(expiresAt) }, secret);
+    const pending = { totpSecret, totpPendingUntil: expiresAt, totpLastStep: null, updatedAt: at };
     await tx.mFASettings.upsert({ where: { userId }, create: { userId, createdAt: at, ...pending }, update: pending });
     await writeAudit(tx, { ...about(userId, device), action: 'MFA_ENROLLED', details: { factor: 'totp' } });
-    return { secret, url: totpUrl(secret, { issuer, account: account.email }) };
+    return { secret, url: totpUrl(secret, { issuer, account: account.email }), expiresAt };
   });
 }
 
 /**
- * Enables TOTP with the first right code of the waiting secret. That code cannot be used again to sign in. Returns ten
- * recovery codes, once; they replace all earlier ones.
+ * Enables TOTP with the first right code of the waiting secret and a proof. That code cannot be used again to sign in. Ends
+ * all other codes and challenges of the account. Returns ten recovery codes, once; they replace all earlier ones.
  * @throws {SuiteError} `AUTH.INVALID_INPUT`, `AUTH.FACTOR_NOT_PENDING`, `AUTH.FACTOR_ALREADY_ON`, `AUTH.CODE_INVALID`,
- * `AUTH.LOCKED`, `AUTH.USER_NOT_FOUND`, `AUTH.ACCOUNT_INACTIVE`; from the stored secret `AUTH.NO_ENCRYPTION_KEY`,
- * `AUTH.KEY_UNKNOWN`, `AUTH.CIPHERTEXT_INVALID`
+ * `AUTH.LOCKED`, `AUTH.USER_NOT_FOUND`, `AUTH.ACCOUNT_INACTIVE`; from the proof `AUTH.PROOF_REQUIRED`,
+ * `AUTH.INVALID_CREDENTIALS`, `AUTH.FACTOR_OFF`; from the stored secret `AUTH.NO_ENCRYPTION_KEY`, `AUTH.KEY_UNKNOWN`,
+ * `AUTH.CIPHERTEXT_INVALID`
  */
 export async function confirmTotp(
   auth: Auth,
   input: ConfirmTotpInput,
 ): Promise<{ readonly recoveryCodes: readonly string[] }> {
-  const { userId, code, device } = readInput(confirmInput, input);
-  return withFactor(
-    auth,
-    { userId, factor: 'totp', code, purpose: 'enable', device },
-    async ({ tx, at }) => {
-      const recoveryCodes = await replaceRecoveryCodes(tx, { userId, at });
-      await writeAudit(tx, { ...about(userId, device), action: 'MFA_ENABLED', details: { factor: 'totp' } });
-      return { recoveryCodes };
-    },
-    findPendingCode,
-  );
+  const { userId, code, proof, device } = readInput(confirmInput, input);
+  const enrollment = { factor: 'totp', code, purpose: 'enable', find: findPendingCode } as const;
+  return withProof(auth, { userId, proof, enrollment, device }, async ({ tx, at }) => {
+    const recoveryCodes = await replaceRecoveryCodes(tx, { userId, at });
+    await writeAudit(tx, { ...about(userId, device), action: 'MFA_ENABLED', details: { factor: 'totp' } });
+    return { recoveryCodes };
+  });
 }
 
-/** Checks a code of the waiting secret. Using the code up enables TOTP. */
-const findPendingCode: FindFactor = async (auth, { userId, code }) => {
+/** Checks a code of the waiting secret. Using the code up enables TOTP, and binds the secret to its lasting use. */
+const findPendingCode: FindCode = async (auth, userId, { code }) => {
   const settings = await readTotp(auth, userId);
   if (settings?.totpEnabled) throw factorAlreadyOn('totp');
-  const encrypted = settings?.totpSecret ?? null;
-  if (settings === undefined || encrypted === null) throw factorNotPending('totp');
-  const secret = decryptSecret(auth.keyring, { userId, use: TOTP_USE }, encrypted);
-  const step = totpStepOf(secret, code, settings.at);
+  const { totpSecret: waiting = null, pendingUntil = null, at: now } = settings ?? {};
+  if (waiting === null || pendingUntil === null || now === undefined || pendingUntil <= now)
+    throw factorNotPending('totp');
+  const secret = decryptSecret(auth.keyring, { userId, use: pendingTotpUse(pendingUntil) }, waiting);
+  const step = totpStepOf(secret, code, now);
   if (step === null) return null;
   return async (tx, at) => {
     const { count } = await tx.mFASettings.updateMany({
-      where: { userId, totpEnabled: false, totpSecret: encrypted },
-      data: { totpEnabled: true, totpLastStep: step, updatedAt: at },
+      where: { userId, totpEnabled: false, totpSecret: waiting, totpPendingUntil: { gt: at } },
+      data: {
+        totpEnabled: true,
+        totpSecret: encryptSecret(auth.keyring, { userId, use: TOTP_USE }, secret),
+        totpPendingUntil: null,
+        totpLastStep: step,
+        updatedAt: at,
+      },
     });
-    // The code was right, so this was not a guess: another call confirmed or replaced the enrollment first.
+    // The code was right, so this was not a guess: the enrollment was confirmed, replaced or ended in the meantime.
     if (count === 0) throw factorNotPending('totp');
     return true;
   };

@@ -115,7 +115,8 @@ describe('accounts', () => {
   it.each([
     ['a name of 256 characters', { name: 'x'.repeat(256) }],
     ['a name of ten megabytes', { name: TEN_MEGABYTES }],
-    ['a username with spaces around it', { username: ' ada' }],
+    ['a username that is an address', { username: 'ada@azora.world' }],
+    ['a name that reorders text', { name: 'Ada \u202egnp.exe' }],
     ['an invalid IP address', { device: { ipAddress: SQL } }],
     ['a user agent that contains NUL', { device: { userAgent: 'x\0' } }],
     ['an unknown field', { role: 'admin' }],
@@ -130,15 +131,19 @@ describe('accounts', () => {
 
   it('stores SQL in any field as plain text', async () => {
     const auth = open();
-    const texts = { name: SQL, username: SQL, device: { userAgent: SQL } };
-    const input = { email: 'sql@azora.world', password: `${SQL} ${SQL}`, ...texts };
-    const { userId } = await register(auth, input);
+    const texts = { name: SQL, device: { userAgent: SQL } };
+    const { userId } = await register(auth, { email: 'sql@azora.world', password: `${SQL} ${PASSWORD}`, ...texts });
 
-    expect(await db().admin('SELECT name, username FROM users WHERE id = $1', [userId])).toEqual([
-      { name: SQL, username: SQL },
-    ]);
+    expect(await db().admin('SELECT name FROM users WHERE id = $1', [userId])).toEqual([{ name: SQL }]);
+  });
+
+  it('stores a username in lower case', async () => {
+    const auth = open();
+    const { userId } = await register(auth, { email: 'un@azora.world', password: PASSWORD, username: 'Ada_L' });
+
+    expect(await db().admin('SELECT username FROM users WHERE id = $1', [userId])).toEqual([{ username: 'ada_l' }]);
     await expect(
-      register(auth, { email: 'sql2@azora.world', password: PASSWORD, username: SQL.toUpperCase() }),
+      register(auth, { email: 'un2@azora.world', password: PASSWORD, username: 'ADA_L' }),
     ).rejects.toMatchObject({ code: 'AUTH.USERNAME_TAKEN' });
   });
 

@@ -1,6 +1,6 @@
-import { useDatabase } from '@azora/db-testkit';
+import { useDatabase, useTestClock } from '@azora/db-testkit';
 import { verifyAuditChain } from '../src/index';
-import { givenChain, useAuth } from './given';
+import { DAY_MS, givenChain, useAuth } from './given';
 
 describe('pruning of the audit log', () => {
   const db = useDatabase('auth');
@@ -14,7 +14,7 @@ describe('pruning of the audit log', () => {
     const { head } = await verifyAuditChain(open(), { userId });
     await db().app("INSERT INTO audit_log (id, user_id, action) VALUES ($1 || '-new', $1, 'X')", [userId]);
     // An old event that was logged after a recent one stays until the recent one is pruned.
-    await db().app(
+    await db().admin(
       "INSERT INTO audit_log (id, user_id, action, timestamp) VALUES ($1 || '-late', $1, 'X', now() - interval '99 days')",
       [userId],
     );
@@ -76,5 +76,54 @@ describe('pruning of the audit log', () => {
   ])('rejects the app role: %s', async (sql) => {
     await givenChain(db(), 1, 100);
     await expect(db().app(sql)).rejects.toMatchObject({ code: '42501' });
+  });
+});
+
+describe('pruning of entries with a date in the future', () => {
+  const db = useDatabase('auth');
+  const open = useAuth(db);
+  const clock = useTestClock(db, '2026-03-01T12:00:00Z');
+  /** Adds entries of that age in days by the administrator; a negative age is in the future. */
+  const givenAges = async (...ages: readonly number[]) => {
+    const userId = await givenChain(db(), 0);
+    for (const age of ages) {
+      await db().admin(
+        `INSERT INTO audit_log (id, user_id, action, timestamp)
+         VALUES (gen_random_uuid(), $1, 'X', database_time() - $2 * interval '1 day')`,
+        [userId, age],
+      );
+    }
+    return userId;
+  };
+  const prune = async (times: number) => {
+    for (let n = 0; n < times; n += 1) await db().admin('SELECT prune_audit_log(1)');
+  };
+  const FUTURE = -365_000;
+
+  it.each([
+    ['before old entries', [FUTURE, 100, 99], 0],
+    ['between old and recent entries', [100, FUTURE, 10], 2],
+    ['after old entries', [100, 99, FUTURE], 1],
+    ['among old and recent entries', [100, FUTURE, 99, FUTURE, 5, FUTURE], 3],
+    ['alone', [FUTURE], 1],
+  ])('takes the old entries now, and all 90 days after the newest entry: %s', async (_where, ages, left) => {
+    const userId = await givenAges(...ages);
+    await prune(ages.length);
+    expect(await verifyAuditChain(open(), { userId })).toMatchObject({ ok: true, checked: left });
+
+    await clock.move(89 * DAY_MS);
+    await prune(ages.length);
+    expect(await verifyAuditChain(open(), { userId })).toMatchObject({ ok: true, checked: expect.any(Number) });
+    await clock.move(DAY_MS);
+    await prune(ages.length);
+    expect(await verifyAuditChain(open(), { userId })).toMatchObject({ ok: true, checked: 0 });
+  });
+
+  it('rejects the deletion of an entry whose age is not known', async () => {
+    const userId = await givenAges(FUTURE, 10);
+
+    await expect(
+      db().admin(`DELETE FROM audit_log WHERE user_id = '${userId}' AND timestamp > database_time()`),
+    ).rejects.toMatchObject({ code: '23001', constraint: 'audit_log_deletion_leaves_gap' });
   });
 });

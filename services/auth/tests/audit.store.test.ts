@@ -11,7 +11,7 @@ describe('readAudit', () => {
 
   beforeAll(async () => {
     // Three entries share each microsecond, so that pages end between equal times.
-    await db().app(`INSERT INTO audit_log (id, user_id, org_id, action, timestamp, ip_address)
+    await db().admin(`INSERT INTO audit_log (id, user_id, org_id, action, timestamp, ip_address)
       SELECT 'e' || lpad(n::text, 3, '0'), CASE n % 3 WHEN 0 THEN NULL ELSE 'user' || n % 3 END,
         CASE WHEN n % 5 = 0 THEN 'org' END, 'ACTION_' || n % 2,
         timestamptz '2026-03-01T12:00:00Z' + (n / 3) * interval '1 microsecond', '192.0.2.1'

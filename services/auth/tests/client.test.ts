@@ -28,12 +28,12 @@ describe('openAuth', () => {
       INSERT INTO users (id, email, legacy_password_hash, password_salt, password_reset_required)
         VALUES ('old', 'old@azora.world', 'secret-legacy', 'secret-salt', true);
       INSERT INTO sessions (id, user_id, token_hash, expires_at) VALUES ('s', 'ada', '${HASH}', now() + interval '1 day');
-      INSERT INTO tokens (id, user_id, kind, token_hash, expires_at)
-        VALUES ('t', 'ada', 'password_reset', '${HASH}', now() + interval '1 day');
-      INSERT INTO mfa_settings (id, user_id, totp_secret) VALUES ('m', 'ada', 'v1.nonce.secret');
+      INSERT INTO tokens (id, user_id, kind, token_hash, family_id, expires_at, used_at, successor_id, successor_salt)
+        VALUES ('t', 'ada', 'refresh', '${HASH}', 't', now() + interval '1 day', now(), 'u', repeat('s', 43));
+      INSERT INTO mfa_settings (id, user_id, totp_enabled, totp_secret) VALUES ('m', 'ada', true, 'v1.nonce.secret');
       INSERT INTO recovery_codes (id, user_id, code_hash) VALUES ('r', 'ada', '${HASH}');
       INSERT INTO one_time_codes (id, user_id, channel, purpose, code_hash, expires_at)
-        VALUES ('c', 'ada', 'sms', 'sign_in', '${HASH}', now() + interval '9 minutes');
+        VALUES ('c', 'ada', 'sms', 'confirm', '${HASH}', now() + interval '9 minutes');
       INSERT INTO oauth_providers (id, user_id, provider, provider_user_id, access_token, refresh_token)
         VALUES ('o', 'ada', 'github', '1', 'v1.a.secret', 'v1.b.secret');
       INSERT INTO organizations (id, name, slug) VALUES ('org', 'Org', 'org');

@@ -3,6 +3,7 @@ import { useDatabase, useTestClock } from '@azora/db-testkit';
 import { type Auth, confirmChannel, disableMfa, login, register, sendCode, verifyMfa } from '../src/index';
 import { actionsOf, dump, MINUTE_MS, outcomes, PASSWORD, START, useAuth } from './given';
 import {
+  BY_PASSWORD,
   barrierOf,
   givenChallenge,
   givenSender,
@@ -40,7 +41,12 @@ describe('sent codes', () => {
 
     const sent = await sendCode(auth, { purpose: 'enable', userId, channel: 'sms', phoneNumber: PHONE, send });
     const before = await login(auth, { email, password: PASSWORD });
-    const { recoveryCodes } = await confirmChannel(auth, { userId, channel: 'sms', code: send.last() });
+    const { recoveryCodes } = await confirmChannel(auth, {
+      userId,
+      channel: 'sms',
+      code: send.last(),
+      proof: BY_PASSWORD,
+    });
 
     expect(send.sent).toEqual([{ channel: 'sms', to: PHONE, code: expect.stringMatching(/^\d{6}$/) }]);
     expect(sent).toEqual({
@@ -72,7 +78,7 @@ describe('sent codes', () => {
     const { userId, email } = await givenVerifiedUser(auth);
     const send = givenSender();
     await sendCode(auth, { purpose: 'enable', userId, channel: 'email', send });
-    await confirmChannel(auth, { userId, channel: 'email', code: send.last() });
+    await confirmChannel(auth, { userId, channel: 'email', code: send.last(), proof: BY_PASSWORD });
     await clock.move(MINUTE_MS);
     const challengeToken = await givenChallenge(auth, email);
     await sendCode(auth, { purpose: 'sign_in', channel: 'email', challengeToken, send });
@@ -108,12 +114,15 @@ describe('sent codes', () => {
   });
 
   it('expire after ten minutes', async () => {
-    const auth = openAuth({ encryptionKeys: KEY, mfaChallengeMs: 60 * MINUTE_MS });
-    const { challengeToken, code } = await givenCode(auth);
+    const auth = open();
+    const { userId } = await givenVerifiedUser(auth);
+    await givenSms(auth, clock, userId);
+    const send = givenSender();
+    await sendCode(auth, { purpose: 'confirm', userId, channel: 'sms', send });
 
     await clock.move(10 * MINUTE_MS);
 
-    await expect(verifyMfa(auth, { challengeToken, factor: 'sms', code })).rejects.toMatchObject({
+    await expect(disableMfa(auth, { userId, proof: { factor: 'sms', code: send.last() } })).rejects.toMatchObject({
       code: 'AUTH.CODE_INVALID',
     });
   });
@@ -208,7 +217,7 @@ describe('sent codes', () => {
     expect(inspect(error, { depth: 9, showHidden: true })).not.toContain(code);
     expect(await codesOf(userId)).toEqual([]);
     expect((await actionsOf(db(), userId)).slice(-2)).toEqual(['CODE_REQUESTED', 'CODE_NOT_SENT']);
-    await expect(confirmChannel(auth, { userId, channel: 'sms', code })).rejects.toMatchObject({
+    await expect(confirmChannel(auth, { userId, channel: 'sms', code, proof: BY_PASSWORD })).rejects.toMatchObject({
       code: 'AUTH.CODE_INVALID',
     });
     const send = givenSender();
@@ -232,14 +241,15 @@ describe('sent codes', () => {
   it('are invalid for another purpose or channel', async () => {
     const auth = open();
     const { userId } = await givenVerifiedUser(auth);
-    await givenSms(auth, clock, userId);
+    const { recoveryCodes } = await givenSms(auth, clock, userId);
+    const proof = { factor: 'recovery', code: recoveryCodes[0] ?? '' } as const;
     const send = givenSender();
     await sendCode(auth, { purpose: 'confirm', userId, channel: 'sms', send });
 
-    await expect(confirmChannel(auth, { userId, channel: 'sms', code: send.last() })).rejects.toMatchObject({
+    await expect(confirmChannel(auth, { userId, channel: 'sms', code: send.last(), proof })).rejects.toMatchObject({
       code: 'AUTH.CODE_INVALID',
     });
-    await expect(confirmChannel(auth, { userId, channel: 'email', code: send.last() })).rejects.toMatchObject({
+    await expect(confirmChannel(auth, { userId, channel: 'email', code: send.last(), proof })).rejects.toMatchObject({
       code: 'AUTH.CODE_INVALID',
     });
   });
@@ -254,7 +264,8 @@ describe('sent codes', () => {
     await expect(sendCode(auth, input)).rejects.toMatchObject({ code: 'AUTH.PROOF_REQUIRED' });
     expect(send.sent).toEqual([]);
     await sendCode(auth, { ...input, proof: { factor: 'recovery', code: recoveryCodes[0] ?? '' } });
-    const confirmed = await confirmChannel(auth, { userId, channel: 'sms', code: send.last() });
+    const proof = { factor: 'recovery', code: recoveryCodes[1] ?? '' } as const;
+    const confirmed = await confirmChannel(auth, { userId, channel: 'sms', code: send.last(), proof });
     expect(confirmed.recoveryCodes).toEqual([]);
   });
 
@@ -279,26 +290,28 @@ describe('sent codes', () => {
     await sendCode(auth, { purpose: 'enable', userId, channel: 'email', send });
     await db().admin("UPDATE users SET email = 'moved@azora.world' WHERE id = $1", [userId]);
 
-    await expect(confirmChannel(auth, { userId, channel: 'email', code: send.last() })).rejects.toMatchObject({
-      code: 'AUTH.CODE_INVALID',
-    });
+    await expect(
+      confirmChannel(auth, { userId, channel: 'email', code: send.last(), proof: BY_PASSWORD }),
+    ).rejects.toMatchObject({ code: 'AUTH.CODE_INVALID' });
     expect(await db().admin('SELECT email_enabled FROM mfa_settings WHERE user_id = $1', [userId])).toEqual([]);
   });
 
   it('are revoked when the second factors are disabled', async () => {
     const auth = open();
     const { userId } = await givenVerifiedUser(auth);
-    await givenSms(auth, clock, userId);
+    const { recoveryCodes } = await givenSms(auth, clock, userId);
     const send = givenSender();
     await sendCode(auth, { purpose: 'confirm', userId, channel: 'sms', send });
-    await disableMfa(auth, { userId, proof: { factor: 'password', password: PASSWORD } });
+    await disableMfa(auth, { userId, proof: { factor: 'recovery', code: recoveryCodes[0] ?? '' } });
+    await clock.move(MINUTE_MS);
+    await givenSms(auth, clock, userId);
 
     await expect(disableMfa(auth, { userId, proof: { factor: 'sms', code: send.last() } })).rejects.toMatchObject({
       code: 'AUTH.CODE_INVALID',
     });
   });
 
-  it('are not sent while the account is locked', async () => {
+  it('are not sent while the factor is locked', async () => {
     const auth = open();
     const { challengeToken, code, send } = await givenCode(auth);
     const wrong = { challengeToken, factor: 'sms', code: another(code) } as const;

@@ -1,7 +1,7 @@
 import { useDatabase, useTestClock } from '@azora/db-testkit';
-import { type Auth, rotateEncryption, verifyMfa } from '../src/index';
+import { type Auth, confirmTotp, enrollTotp, rotateEncryption, verifyMfa } from '../src/index';
 import { actionsOf, MINUTE_MS, START, useAuth } from './given';
-import { codeOf, givenChallenge, givenTotp, givenVerifiedUser, KEY, OLDER_KEY } from './given-factors';
+import { BY_PASSWORD, codeOf, givenChallenge, givenTotp, givenVerifiedUser, KEY, OLDER_KEY } from './given-factors';
 
 describe('rotateEncryption', () => {
   const db = useDatabase('auth');
@@ -70,6 +70,16 @@ describe('rotateEncryption', () => {
       ['mfa_settings', 'AUTH.KEY_UNKNOWN'],
     ]);
     expect(await versions()).toEqual({ v1: 1, v2: 1, v9: 1 });
+  });
+
+  it('leaves out enrollments, which can still be confirmed with both keys', async () => {
+    const { userId } = await givenVerifiedUser(old());
+    const { secret } = await enrollTotp(old(), { userId });
+
+    expect(await rotateEncryption(both())).toEqual({ rotated: 0, unreadable: [], done: true });
+
+    await confirmTotp(both(), { userId, code: codeOf(clock, secret), proof: BY_PASSWORD });
+    expect(await versions()).toEqual({ v2: 1 });
   });
 
   it('keeps the last TOTP step', async () => {

@@ -16,6 +16,7 @@ import { MINUTE_MS, PASSWORD } from './given';
 export const KEY = Buffer.alloc(32, 7).toString('base64');
 export const OLDER_KEY = Buffer.alloc(32, 6).toString('base64');
 export const PHONE = '+27115550100';
+export const BY_PASSWORD = { factor: 'password', password: PASSWORD } as const;
 
 let users = 0;
 
@@ -39,10 +40,10 @@ export function wrongCodeOf(clock: TestClock, secret: string): string {
   return ['000000', '111111', '222222', '333333', '444444', '555555'].find((code) => !right.includes(code)) ?? '';
 }
 
-/** Enables TOTP for a user, which uses up the current step. */
+/** Enables TOTP as the first factor of a user, which uses up the current step. */
 export async function givenTotp(auth: Auth, clock: TestClock, userId: string) {
   const { secret, url } = await enrollTotp(auth, { userId });
-  const { recoveryCodes } = await confirmTotp(auth, { userId, code: codeOf(clock, secret) });
+  const { recoveryCodes } = await confirmTotp(auth, { userId, code: codeOf(clock, secret), proof: BY_PASSWORD });
   return { secret, url, recoveryCodes };
 }
 
@@ -55,11 +56,20 @@ export function givenSender() {
   return Object.assign(send, { sent, last: () => sent.at(-1)?.code ?? '' });
 }
 
-/** Enables SMS for a user, and advances the clock until the next code can be sent. */
+/** Enables SMS as the first factor of a user, and advances the clock until the next code can be sent. */
 export async function givenSms(auth: Auth, clock: TestClock, userId: string) {
   const send = givenSender();
   await sendCode(auth, { purpose: 'enable', userId, channel: 'sms', phoneNumber: PHONE, send });
-  const confirmed = await confirmChannel(auth, { userId, channel: 'sms', code: send.last() });
+  const confirmed = await confirmChannel(auth, { userId, channel: 'sms', code: send.last(), proof: BY_PASSWORD });
+  await clock.move(MINUTE_MS);
+  return confirmed;
+}
+
+/** Enables email as the first factor of a user, and advances the clock until the next code can be sent. */
+export async function givenEmail(auth: Auth, clock: TestClock, userId: string) {
+  const send = givenSender();
+  await sendCode(auth, { purpose: 'enable', userId, channel: 'email', send });
+  const confirmed = await confirmChannel(auth, { userId, channel: 'email', code: send.last(), proof: BY_PASSWORD });
   await clock.move(MINUTE_MS);
   return confirmed;
 }

@@ -9,10 +9,14 @@ export const DAY_MS = 86_400_000;
 /** Where the database's time stands at the beginning of a test. */
 export const START = '2026-03-01T12:00:00Z';
 
-/** Opens handles that the surrounding `describe` closes, with the lowest bcrypt cost unless a test sets another. */
+/**
+ * Opens handles that the surrounding `describe` closes, with the lowest bcrypt cost unless a test sets another. Each test
+ * begins without limits from earlier ones.
+ */
 export function useAuth(db: () => TestDatabase): (options?: AuthOptions) => Auth {
   const opened: Auth[] = [];
   afterAll(() => Promise.all(opened.map((auth) => auth.close())));
+  beforeEach(() => db().admin('DELETE FROM message_limits; DELETE FROM sign_in_sources'));
   return (options = {}) => {
     const auth = openAuth({ url: db().url, bcryptCost: 4, ...options });
     opened.push(auth);
@@ -69,10 +73,13 @@ export async function actionsOf(db: TestDatabase, userId: string | null): Promis
   return rows.map(({ action }) => action);
 }
 
-/** Inserts audit entries 1 to `count` about a new user, whose id it returns; the ids of the entries end in their numbers. */
+/**
+ * Inserts audit entries 1 to `count` about a new user, whose id it returns; the ids of the entries end in their numbers. The
+ * administrator inserts them, because the database dates the entries of the app role.
+ */
 export async function givenChain(db: TestDatabase, count: number, daysAgo = 0): Promise<string> {
   const userId = `user-${randomUUID()}`;
-  await db.app(
+  await db.admin(
     `INSERT INTO audit_log (id, user_id, action, details, timestamp)
      SELECT $1 || '-' || n, $1, 'USER_LOGIN', jsonb_build_object('n', n), now() - $3 * interval '1 day'
      FROM generate_series(1, $2) AS n`,

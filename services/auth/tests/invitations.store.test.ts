@@ -169,6 +169,7 @@ describe('invitations', () => {
     await expect(revokeInvitation(auth, { orgId, actorId, invitationId })).rejects.toMatchObject({
       code: 'AUTH.INVITATION_NOT_FOUND',
     });
+    await clock.move(60_000);
     await invite(auth, { orgId, actorId, email });
   });
 

@@ -3,7 +3,14 @@ import { codeHash, digitsInput, isCode, newOneTimeCode, phoneInput } from '../sr
 
 const OLD = Buffer.alloc(32, 1).toString('hex');
 const NEW = Buffer.alloc(32, 2).toString('hex');
-const ADA = { userId: 'ada', channel: 'sms', purpose: 'sign_in' } as const;
+const ADA = {
+  userId: 'ada',
+  channel: 'sms',
+  purpose: 'sign_in',
+  challengeId: 'challenge',
+  sentTo: '+27115550100',
+  expiresAt: new Date('2026-03-01T12:10:00Z'),
+} as const;
 
 describe('newOneTimeCode', () => {
   it('generates six digits, including leading zeros', () => {
@@ -28,6 +35,9 @@ describe('isCode', () => {
     ['another user', { ...ADA, userId: 'ben' }, '012345'],
     ['another channel', { ...ADA, channel: 'email' } as const, '012345'],
     ['another purpose', { ...ADA, purpose: 'confirm' } as const, '012345'],
+    ['another challenge', { ...ADA, challengeId: 'later' }, '012345'],
+    ['another number', { ...ADA, sentTo: '+27829990000' }, '012345'],
+    ['a later end', { ...ADA, expiresAt: new Date('2026-03-01T12:11:00Z') }, '012345'],
   ])('rejects %s', (_what, owner, code) => {
     expect(isCode(readKeyring(OLD), owner, code, hash)).toBe(false);
   });

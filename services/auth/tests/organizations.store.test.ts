@@ -2,12 +2,14 @@ import { useDatabase, useTestClock } from '@azora/db-testkit';
 import {
   type Auth,
   acceptInvitation,
+  appointOwner,
   changeMemberRole,
   closeOrganization,
   createOrganization,
   deactivate,
   invite,
   removeMember,
+  softDelete,
   transferOwnership,
 } from '../src/index';
 import { actionsOf, outcomes, START, useAuth } from './given';
@@ -224,9 +226,83 @@ describe('organizations', () => {
 
       expect(await transfer(stranger)).toEqual({ 'AUTH.MEMBER_NOT_FOUND': 1 });
       expect(await transfer(member)).toEqual({ 'AUTH.ACCOUNT_INACTIVE': 1 });
-      expect(await transfer(actorId)).toEqual({ 'AUTH.INVALID_INPUT': 1 });
+      expect(await transfer(actorId)).toEqual({ 'AUTH.ROLE_CHANGE_REFUSED': 1 });
       expect(await transfer(actorId, stranger)).toEqual({ 'AUTH.NOT_ALLOWED': 1 });
       expect(await everything()).toBe(before);
+    });
+  });
+
+  describe('an organization whose owner is deactivated', () => {
+    const transferredBy = async (userId: string) => {
+      const [entry] = await db().admin(
+        "SELECT details FROM audit_log WHERE user_id = $1 AND action = 'OWNERSHIP_TRANSFERRED' ORDER BY seq DESC",
+        [userId],
+      );
+      return entry?.['details'];
+    };
+
+    it('is taken over by an admin, who may then close it', async () => {
+      const auth = open();
+      const organization = await givenOrganization(auth);
+      const { orgId, ownerId } = organization;
+      const admin = await givenMember(auth, organization, 'admin');
+      const take = (actorId: string) => outcomes([transferOwnership(auth, { orgId, actorId, userId: actorId })]);
+      expect(await take(admin)).toEqual({ 'AUTH.NOT_ALLOWED': 1 });
+      await deactivate(auth, { userId: ownerId });
+
+      expect(await take(admin)).toEqual({ ok: 1 });
+
+      expect(await rolesOf(orgId)).toEqual({ [ownerId]: 'admin', [admin]: 'owner' });
+      expect(await ownerOf(orgId)).toBe(admin);
+      expect(await transferredBy(admin)).toEqual({ from: ownerId, isOwnerActive: false });
+      await softDelete(auth, { userId: ownerId });
+      await closeOrganization(auth, { orgId, actorId: admin });
+    });
+
+    it('is not taken over by a member, by a stranger, or by two admins', async () => {
+      const auth = open();
+      const organization = await givenOrganization(auth);
+      const { orgId, ownerId } = organization;
+      const member = await givenMember(auth, organization);
+      const admins = [await givenMember(auth, organization, 'admin'), await givenMember(auth, organization, 'admin')];
+      const { userId: stranger } = await givenVerifiedUser(auth);
+      await deactivate(auth, { userId: ownerId });
+      const take = (actorId: string) => transferOwnership(auth, { orgId, actorId, userId: actorId });
+
+      expect(await outcomes([take(member), take(stranger)])).toEqual({ 'AUTH.NOT_ALLOWED': 2 });
+      expect(await outcomes(admins.map(take))).toEqual({ ok: 1, 'AUTH.NOT_ALLOWED': 1 });
+      expect(admins).toContain(await ownerOf(orgId));
+    });
+
+    it('gets an owner from an operator, even if it has no other member', async () => {
+      const auth = open();
+      const { orgId, ownerId } = await givenOrganization(auth);
+      const { userId } = await givenVerifiedUser(auth);
+      const appoint = () => appointOwner(auth, { orgId, userId, actorId: 'operator', reason: 'ticket 4711' });
+      const before = await everything();
+      expect(await outcomes([appoint()])).toEqual({ 'AUTH.OWNER_ACTIVE': 1 });
+      expect(await everything()).toBe(before);
+      await deactivate(auth, { userId: ownerId });
+
+      expect(await outcomes([appoint(), appoint()])).toEqual({ ok: 1, 'AUTH.OWNER_ACTIVE': 1 });
+
+      expect(await rolesOf(orgId)).toEqual({ [ownerId]: 'admin', [userId]: 'owner' });
+      expect(await transferredBy('operator')).toEqual({ from: ownerId, isOwnerActive: false, reason: 'ticket 4711' });
+    });
+
+    it('gets no owner who is deactivated or unknown', async () => {
+      const auth = open();
+      const { orgId, ownerId } = await givenOrganization(auth);
+      const { userId } = await givenVerifiedUser(auth);
+      await deactivate(auth, { userId: ownerId });
+      await deactivate(auth, { userId });
+      const appoint = (to: string, id = orgId) =>
+        outcomes([appointOwner(auth, { orgId: id, userId: to, actorId: 'operator', reason: 'a test' })]);
+
+      expect(await appoint(userId)).toEqual({ 'AUTH.ACCOUNT_INACTIVE': 1 });
+      expect(await appoint(ownerId)).toEqual({ 'AUTH.ACCOUNT_INACTIVE': 1 });
+      expect(await appoint('nobody')).toEqual({ 'AUTH.USER_NOT_FOUND': 1 });
+      expect(await appoint(userId, 'nowhere')).toEqual({ 'AUTH.ORGANIZATION_NOT_FOUND': 1 });
     });
   });
 

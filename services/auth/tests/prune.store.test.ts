@@ -17,13 +17,15 @@ describe('pruneExpired', () => {
       INSERT INTO org_invitations (id, org_id, email, token_hash, expires_at, created_at)
         VALUES ('old', 'org', 'x@azora.world', repeat('a', 64), '2026-03-02', '2026-03-01');
       INSERT INTO one_time_codes (id, user_id, channel, purpose, code_hash, expires_at, created_at)
-        VALUES ('old', '${userId}', 'sms', 'sign_in', repeat('a', 64), '2026-03-01 00:10', '2026-03-01')`);
+        VALUES ('old', '${userId}', 'sms', 'confirm', repeat('a', 64), '2026-03-01 00:10', '2026-03-01')`);
     expect(await pruneExpired(auth)).toEqual({
       tokens: 0,
       sessions: 0,
       org_invitations: 0,
       one_time_codes: 0,
       token_blacklist: 0,
+      sign_in_sources: 0,
+      message_limits: 0,
     });
     await clock.move(91 * DAY_MS);
     await givenSession(auth);
@@ -35,6 +37,8 @@ describe('pruneExpired', () => {
       org_invitations: 1,
       one_time_codes: 1,
       token_blacklist: 1,
+      sign_in_sources: 0,
+      message_limits: 0,
     });
     const left = `SELECT (SELECT count(*) FROM tokens)::int AS tokens, (SELECT count(*) FROM sessions)::int AS sessions,
       (SELECT count(*) FROM users)::int AS users, (SELECT count(*) FROM audit_log)::int AS entries`;

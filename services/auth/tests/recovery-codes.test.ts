@@ -1,10 +1,10 @@
 import { newRecoveryCode, recoveryCodeHash, recoveryCodeInput } from '../src/factor/recovery-codes';
 
 describe('newRecoveryCode', () => {
-  it('generates four groups of base32, different at each call', () => {
+  it('generates 120 bits as six groups of base32, different at each call', () => {
     const codes = Array.from({ length: 1_000 }, newRecoveryCode);
 
-    expect(codes.filter((code) => !/^[A-Z2-7]{4}(-[A-Z2-7]{4}){3}$/.test(code))).toEqual([]);
+    expect(codes.filter((code) => !/^[A-Z2-7]{4}(-[A-Z2-7]{4}){5}$/.test(code))).toEqual([]);
     expect(new Set(codes).size).toBe(1_000);
     expect(new Set(codes.join('')).size).toBe(33);
   });
@@ -16,13 +16,20 @@ describe('recoveryCodeHash', () => {
     expect(recoveryCodeHash(typed)).toBe(recoveryCodeHash('ABCD-EFGH-2345-WXYZ'));
   });
 
+  it.each(['abcd-efgh-2345-wxyz-abcd-efgh', 'ABCDEFGH2345WXYZABCDEFGH'])('is the same for %j, of today', (typed) => {
+    expect(recoveryCodeHash(recoveryCodeInput.parse(typed))).toBe(recoveryCodeHash('ABCD-EFGH-2345-WXYZ-ABCD-EFGH'));
+  });
+
   it('differs between codes', () => {
     expect(recoveryCodeHash('ABCD-EFGH-2345-WXYZ')).not.toBe(recoveryCodeHash('ABCD-EFGH-2345-WXYA'));
   });
 });
 
 describe('recoveryCodeInput', () => {
-  it.each(['', 'ABCD', 'ABCD-EFGH-2345-WXY1', 'ABCD-EFGH-2345-WXYZA'])('rejects %j', (text) => {
-    expect(recoveryCodeInput.safeParse(text).success).toBe(false);
-  });
+  it.each(['', 'ABCD', 'ABCD-EFGH-2345-WXY1', 'ABCD-EFGH-2345-WXYZA', 'ABCD-EFGH-2345-WXYZ-ABCD-EFGHA'])(
+    'rejects %j',
+    (text) => {
+      expect(recoveryCodeInput.safeParse(text).success).toBe(false);
+    },
+  );
 });

@@ -27,7 +27,11 @@ const invitation = (id: string, orgId: string, email: string, hash: string) => `
   VALUES ('${id}', '${orgId}', '${email}', '${hash}', ${TOMORROW})`;
 const code = (id: string, userId: string, digit: string) => `
   INSERT INTO one_time_codes (id, user_id, channel, purpose, code_hash, expires_at)
-  VALUES ('${id}', '${userId}', 'sms', 'sign_in', '${hashOf(digit)}', database_time() + interval '9 minutes')`;
+  VALUES ('${id}', '${userId}', 'sms', 'confirm', '${hashOf(digit)}', database_time() + interval '9 minutes')`;
+const source = (id: string, userId = 'ada') => `
+  INSERT INTO sign_in_sources (id, user_id, network, expires_at) VALUES ('${id}', '${userId}', '192.0.2.1', ${TOMORROW})`;
+const messageLimit = (id: string, kind = 'invitation') =>
+  `INSERT INTO message_limits (id, kind, expires_at) VALUES ('${id}', '${kind}', ${TOMORROW})`;
 const audit = (id: string, column: string, value: string) =>
   `INSERT INTO audit_log (id, ${column}) VALUES ('${id}', ${value})`;
 
@@ -37,7 +41,7 @@ describe('the auth schema', () => {
   beforeAll(async () => {
     await db().app(user('ada', 'Ada@azora.world'));
     await db().app(user('ben'));
-    await db().app("UPDATE users SET username = 'Ada' WHERE id = 'ada'");
+    await db().app("UPDATE users SET username = 'ada' WHERE id = 'ada'");
     await db().app(profile('ada'));
     await db().app(session('ada', 'ada', hashOf('1')));
     await db().app(token('ada', 'ada', hashOf('2'), 'refresh', 'family'));
@@ -50,6 +54,7 @@ describe('the auth schema', () => {
     await db().app(`${MEMBER} ('ada', 'org', 'ada', 'owner')`);
     await db().app(invitation('cy', 'org', 'cy@azora.world', hashOf('5')));
     await db().app(code('ada', 'ada', 'a'));
+    await db().app(source('192.0.2.1|ada'));
     await db().app(audit('fresh', 'action', "'USER_LOGIN'"));
   });
 
@@ -57,11 +62,14 @@ describe('the auth schema', () => {
     ['a duplicate email', user('x', 'Ada@azora.world'), 'idx_users_email'],
     ['a duplicate email in another case', user('x', 'ADA@azora.world'), 'users_email_lower_key'],
     ['a malformed email', user('x', 'ada'), 'users_email_check'],
+    ['a duplicate username', "UPDATE users SET username = 'ada' WHERE id = 'ben'", 'users_username_lower_key'],
     [
-      'a duplicate username in another case',
-      "UPDATE users SET username = 'ADA' WHERE id = 'ben'",
-      'users_username_lower_key',
+      'a username that looks like another',
+      "UPDATE users SET username = '\u0430da' WHERE id = 'ben'",
+      'users_username_skeleton_key',
     ],
+    ['a username in upper case', "UPDATE users SET username = 'ADA' WHERE id = 'ben'", 'users_username_check'],
+    ['a name with a control character', "UPDATE users SET name = E'Ada\\u0007'", 'users_name_check'],
     ['a username with spaces around it', "UPDATE users SET username = ' ada'", 'users_username_check'],
     ['a plain password', user('x', 'x@azora.world', 'Azora2025!'), 'users_password_hash_check'],
     ['a missing password', user('x', 'x@azora.world', null), 'users_password_reset_check'],
@@ -74,6 +82,21 @@ describe('the auth schema', () => {
     ['an unknown role', "UPDATE users SET role = 'root'", 'users_role_check'],
     ['preferences that are an array', "UPDATE users SET preferences = '[]'", 'users_preferences_check'],
     ['a negative failure count', 'UPDATE users SET failed_login_count = -1', 'users_failed_login_count_check'],
+    ['a negative count of codes', 'UPDATE users SET factor_failed_count = -1', 'users_factor_failed_count_check'],
+    [
+      'a lock of a second factor without an end',
+      "UPDATE users SET factor_locked_until = 'infinity'",
+      'users_time_check',
+    ],
+    ['a source under the id of another one', source('192.0.2.2|ada'), 'sign_in_sources_id_check'],
+    ['a source of an unknown user', source('192.0.2.1|x', 'x'), 'sign_in_sources_user_id_fkey'],
+    [
+      'a negative count of a source',
+      `UPDATE sign_in_sources SET failed_count = -1 WHERE id = '192.0.2.1|ada'`,
+      'sign_in_sources_failed_count_check',
+    ],
+    ['a limit that names its address', messageLimit('ada@azora.world'), 'message_limits_id_check'],
+    ['a limit of an unnamed kind', messageLimit(hashOf('a'), ''), 'message_limits_kind_check'],
     ['a lockout reason without a lock', "UPDATE users SET lockout_reason = 'x'", 'users_lockout_reason_check'],
     ['a deleted user who is active', 'UPDATE users SET deleted_at = now()', 'users_deleted_at_check'],
     ['an unknown organization of a user', "UPDATE users SET org_id = 'x'", 'users_org_id_fkey'],
@@ -117,8 +140,21 @@ describe('the auth schema', () => {
     ['the same token revoked twice', revoked('revoked'), 'token_blacklist_pkey'],
     ['a revoked token with a blank id', revoked(' '), 'token_blacklist_jti_check'],
     ['second MFA settings of a user', mfa('x', 'ada'), 'mfa_settings_user_id_key'],
-    ['a plain TOTP secret', "UPDATE mfa_settings SET totp_secret = 'JBSWY3DP'", 'mfa_settings_totp_secret_check'],
-    ['TOTP without a secret', 'UPDATE mfa_settings SET totp_enabled = true', 'mfa_settings_totp_enabled_check'],
+    [
+      'a plain TOTP secret',
+      "UPDATE mfa_settings SET totp_secret = 'JBSWY3DP', totp_pending_until = database_time()",
+      'mfa_settings_totp_secret_check',
+    ],
+    [
+      'TOTP without a secret',
+      "INSERT INTO mfa_settings (id, user_id, totp_enabled) VALUES ('x', 'ben', true)",
+      'mfa_settings_totp_enabled_check',
+    ],
+    [
+      'an enrollment without an end',
+      "UPDATE mfa_settings SET totp_secret = 'v1.a.b'",
+      'mfa_settings_totp_pending_until_check',
+    ],
     [
       'a last TOTP step without a secret',
       'UPDATE mfa_settings SET totp_last_step = 1',
@@ -183,11 +219,21 @@ describe('the auth schema', () => {
       "UPDATE tokens SET family_expires_at = expires_at WHERE id = 'reset'",
       'tokens_family_expires_at_check',
     ],
-    ['two live codes of one channel', code('x', 'ada', 'b'), 'one_time_codes_live_key'],
+    ['two live codes of one channel and purpose', code('x', 'ada', 'b'), 'one_time_codes_live_key'],
     ['an unknown channel', "UPDATE one_time_codes SET channel = 'dove'", 'one_time_codes_channel_check'],
     ['a blank purpose', "UPDATE one_time_codes SET purpose = ''", 'one_time_codes_purpose_check'],
     ['a plain code', "UPDATE one_time_codes SET code_hash = '123456'", 'one_time_codes_code_hash_check'],
-    ['a negative attempt count', 'UPDATE one_time_codes SET attempts = -1', 'one_time_codes_attempts_check'],
+    [
+      'a live sign-in code without a challenge',
+      "UPDATE one_time_codes SET purpose = 'sign_in'",
+      'one_time_codes_challenge_id_check',
+    ],
+    [
+      'a negative attempt count',
+      `INSERT INTO one_time_codes (id, user_id, channel, purpose, code_hash, expires_at, attempts)
+       VALUES ('x', 'ben', 'sms', 'confirm', '${hashOf('b')}', database_time() + interval '9 minutes', -1)`,
+      'one_time_codes_attempts_check',
+    ],
     [
       'a code that is already expired',
       "UPDATE one_time_codes SET expires_at = '2020-01-01'",
@@ -225,7 +271,7 @@ describe('the auth schema', () => {
   );
 
   it('lets the administrator prune entries that are older than 90 days', async () => {
-    await db().app(audit('old', 'user_id, action, timestamp', "'old', 'X', now() - interval '91 days'"));
+    await db().admin(audit('old', 'user_id, action, timestamp', "'old', 'X', now() - interval '91 days'"));
 
     expect(await db().admin("DELETE FROM audit_log WHERE id = 'old' RETURNING id")).toEqual([{ id: 'old' }]);
   });

@@ -46,23 +46,6 @@ describe('sessions', () => {
     });
   });
 
-  it('are refreshed by one of twenty concurrent calls with one token, and end at the second use', async () => {
-    const auths = [open(), open()];
-    const session = await givenSession(open());
-    const settled = await Promise.allSettled(
-      Array.from({ length: 20 }, (_, n) => refresh(auths[n % 2] ?? open(), { refreshToken: session.refreshToken })),
-    );
-    const won = settled.flatMap((result) => (result.status === 'fulfilled' ? [result.value] : []));
-    const codes = settled.flatMap((result) => (result.status === 'rejected' ? [result.reason.code] : []));
-
-    expect(won).toHaveLength(1);
-    expect(codes).toEqual(Array(19).fill('AUTH.TOKEN_REUSED'));
-    expect(await outcomes([refresh(open(), { refreshToken: won[0]?.refreshToken ?? '' })])).toEqual({
-      'AUTH.SESSION_ENDED': 1,
-    });
-    expect(await actionsOf(db(), session.userId)).toEqual(['USER_REGISTERED', 'USER_LOGIN', 'TOKEN_REUSED']);
-  });
-
   it('end when a used token returns, without other sessions of the user', async () => {
     const auth = open();
     const stolen = await givenSession(auth);
@@ -131,6 +114,7 @@ describe('sessions', () => {
     expect(expiresAt).toEqual(new Date('2026-03-07T12:00:00Z'));
     await clock.move(-30 * DAY_MS);
     const again = await refresh(auth, { refreshToken });
+    await clock.move(MINUTE_MS);
     expect(await outcomes([refresh(auth, { refreshToken })])).toEqual({ 'AUTH.TOKEN_REUSED': 1 });
     expect(await outcomes([refresh(auth, { refreshToken: again.refreshToken })])).toEqual({ 'AUTH.SESSION_ENDED': 1 });
   });

@@ -91,17 +91,18 @@ describe('login', () => {
   });
 
   it('writes WAL for an unknown address too, so that both commits wait for the disk', async () => {
-    const { email } = await givenUser(open());
-    const hasTransactionId = async (address: string) => {
-      const begin = "SELECT FROM begin_sign_in($1, 10, interval '1 h', interval '1 h', interval '1 h')";
+    const { userId } = await givenUser(open());
+    const hasTransactionId = async (id: string | null) => {
+      const judge = `SELECT judge_password($1, (SELECT password_hash FROM users WHERE id = $1), false, 'LOGIN_FAILED', 10,
+        interval '1 h', interval '1 h', interval '1 h', '192.0.2.1', NULL)`;
       await db().admin('BEGIN');
-      await db().admin(begin, [address]);
+      await db().admin(judge, [id]);
       const [row] = await db().admin('SELECT pg_current_xact_id_if_assigned() IS NOT NULL AS assigned');
       await db().admin('ROLLBACK');
       return row?.['assigned'];
     };
 
-    expect([await hasTransactionId('nobody@azora.world'), await hasTransactionId(email)]).toEqual([true, true]);
+    expect([await hasTransactionId(null), await hasTransactionId(userId)]).toEqual([true, true]);
   });
 
   it.each([
@@ -173,6 +174,48 @@ describe('login', () => {
   });
 
   it.each([
+    // From the manual of PHP.
+    ['$2y$', 'rasmuslerdorf', '$2y$10$.vGA1O9wmRjrwAVXD98HNOgsNpDczlqm3Jq7KnEd1rVAGv3Fykk1a'],
+    // A test vector of jBCrypt.
+    ['$2a$', 'abcdefghijklmnopqrstuvwxyz', '$2a$06$.rCVZVOThsIa97pEDOxvGuRRgzG64bvtJ0938xuqzv18d3ZpQhstC'],
+  ])('accepts an imported hash with the prefix %s, and replaces it', async (prefix, password, imported) => {
+    const auth = open();
+    const email = `imported${prefix.charAt(2)}@azora.world`;
+    const { userId } = await givenUser(auth, email);
+    await db().app('UPDATE users SET password_hash = $2 WHERE id = $1', [userId, imported]);
+    expect(await outcomes([signIn(auth, email, `${password}x`)])).toEqual({ 'AUTH.INVALID_CREDENTIALS': 1 });
+
+    await signIn(auth, email, password);
+
+    const [user] = await db().admin('SELECT password_hash AS hash FROM users WHERE id = $1', [userId]);
+    expect(user?.['hash']).toMatch(/^\$2b\$04\$/);
+    expect(await outcomes([signIn(auth, email, password)])).toEqual({ ok: 1 });
+  });
+
+  it('accepts an imported hash of a password of more than 72 bytes, if PHP made it of the first 72', async () => {
+    const auth = open();
+    const { userId, email } = await givenUser(auth);
+    const password = `${'cre\u0300me '.repeat(12)}end`;
+    const imported = (await hash(Buffer.from(password).subarray(0, 72), 4)).replace('$2b$', '$2y$');
+    await db().app('UPDATE users SET password_hash = $2 WHERE id = $1', [userId, imported]);
+
+    await signIn(auth, email, password);
+
+    // From now on every byte counts.
+    expect(await outcomes([signIn(auth, email, `${password}!`)])).toEqual({ 'AUTH.INVALID_CREDENTIALS': 1 });
+    expect(await outcomes([signIn(auth, email, password)])).toEqual({ ok: 1 });
+  });
+
+  it('stores no hash of the faulty algorithm, whose prefix is $2x$', async () => {
+    const { userId } = await givenUser(open());
+    const faulty = `$2x$04$${'a'.repeat(53)}`;
+
+    await expect(db().app('UPDATE users SET password_hash = $2 WHERE id = $1', [userId, faulty])).rejects.toMatchObject(
+      { constraint: 'users_password_hash_check' },
+    );
+  });
+
+  it.each([
     ['ACCOUNT_INACTIVE', 'UPDATE users SET is_active = false WHERE id = $1', {}],
     ['PASSWORD_RESET_REQUIRED', 'UPDATE users SET password_reset_required = true WHERE id = $1', {}],
     ['EMAIL_UNVERIFIED', 'UPDATE users SET email_verified = false WHERE id = $1', { requireVerifiedEmail: true }],
@@ -205,7 +248,7 @@ describe('login', () => {
     const racing: Auth = {
       ...auth,
       query: async (statement) => {
-        if (statement.text.includes('finish_sign_in(')) {
+        if (statement.text.includes('finish_sign_in(') && changed.length === 0) {
           changed.push(db().admin('UPDATE users SET password_hash = $2 WHERE id = $1', [userId, newHash]));
           await Promise.all(changed);
         }
@@ -248,11 +291,14 @@ describe('login', () => {
     it('gives no further attempts at other factors for a right password', async () => {
       const auth = open();
       const { userId, email } = await givenFactors(auth);
+      await db().admin('UPDATE users SET factor_failed_count = 6 WHERE id = $1', [userId]);
       await fail(auth, email, 6);
       await login(auth, { email, password: PASSWORD });
       await login(auth, { email, password: PASSWORD });
 
-      expect(await stateOf(userId)).toEqual({ failures: 6, locks: 0, until: null });
+      expect(await stateOf(userId)).toEqual({ failures: 0, locks: 0, until: null });
+      const codes = 'SELECT factor_failed_count AS codes FROM users WHERE id = $1';
+      expect(await db().admin(codes, [userId])).toEqual([{ codes: 6 }]);
     });
 
     it('leaves one live challenge when many sign-ins race', async () => {

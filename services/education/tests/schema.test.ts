@@ -26,6 +26,7 @@ const REFUSED = [
   ['a course without a title', "UPDATE courses SET title = ''", 'courses_title_check'],
   ['a course without a category', "UPDATE courses SET category = ''", 'courses_category_check'],
   ['a negative price', 'UPDATE courses SET price = -1', 'courses_price_check'],
+  ['NaN as a price', "UPDATE courses SET price = 'NaN'", 'courses_price_check'],
   ['a course with a duration of 0 hours', 'UPDATE courses SET duration_hours = 0', 'courses_duration_hours_check'],
   [
     'a published course without a publication time',
@@ -108,6 +109,11 @@ const REFUSED = [
     `${SUBMIT} ('s', 'ada-go', 'ada', 'go', 'go-2', 0, '{}')`,
     'assessment_submissions_attempt_check',
   ],
+  [
+    'NaN as the maximum score',
+    "UPDATE assessment_submissions SET max_score = 'NaN'",
+    'assessment_submissions_max_score_check',
+  ],
   ['a maximum score of 0', 'UPDATE assessment_submissions SET max_score = 0', 'assessment_submissions_max_score_check'],
   [
     'a score above the maximum',
@@ -124,11 +130,17 @@ const REFUSED = [
     "UPDATE assessment_submissions SET score = 1, status = 'graded', graded_at = '2020-01-01'",
     'assessment_submissions_graded_at_check',
   ],
+  ['NaN as a balance', "UPDATE wallets SET balance = 'NaN'", 'wallets_balance_check'],
   ['a balance below zero', 'UPDATE wallets SET balance = -0.00000001', 'wallets_balance_check'],
   [
     'a second wallet of a student',
     "INSERT INTO wallets (id, student_id) VALUES ('w', 'ada')",
     'wallets_student_id_key',
+  ],
+  [
+    'a transaction with amount NaN',
+    `${PAY} ('t', 'purse', 'reward', 'in', 'NaN', NULL, 't')`,
+    'transactions_amount_check',
   ],
   ['a transaction with amount 0', `${PAY} ('t', 'purse', 'reward', 'in', 0, NULL, 't')`, 'transactions_amount_check'],
   ['an outgoing reward', `${PAY} ('t', 'purse', 'reward', 'out', 1, NULL, 't')`, 'transactions_direction_check'],

@@ -15,6 +15,7 @@ const REFUSED = [
   ['a job without a title', "UPDATE jobs SET title = ' '", 'jobs_title_check'],
   ['a job without a description', "UPDATE jobs SET description = ''", 'jobs_description_check'],
   ['a job without a category', "UPDATE jobs SET category = ''", 'jobs_category_check'],
+  ['a job with budget NaN', "UPDATE jobs SET budget = 'NaN'", 'jobs_budget_check'],
   ['a job with budget 0', 'UPDATE jobs SET budget = 0', 'jobs_budget_check'],
   ['a deadline in the past', "UPDATE jobs SET deadline = '2020-01-01'", 'jobs_deadline_check'],
   ['an open job without a publication time', "UPDATE jobs SET status = 'open'", 'jobs_published_at_check'],
@@ -121,6 +122,7 @@ const REFUSED = [
     `${HOLD} ('e', 'deal', 'final', 'boss-azr', 'boss-azr', 50, 'AZR')`,
     'escrows_wallets_check',
   ],
+  ['an escrow with amount NaN', "UPDATE escrows SET amount = 'NaN'", 'escrows_amount_check'],
   ['an escrow with amount 0', 'UPDATE escrows SET amount = 0', 'escrows_amount_check'],
   ['a release without a time', "UPDATE escrows SET status = 'released'", 'escrows_released_at_check'],
   ['a refund without a time', "UPDATE escrows SET status = 'refunded'", 'escrows_refunded_at_check'],
@@ -168,6 +170,7 @@ const REFUSED = [
     'UPDATE skill_profiles SET completed_jobs = -1',
     'skill_profiles_completed_jobs_check',
   ],
+  ['NaN as earnings', "UPDATE skill_profiles SET total_earned = 'NaN'", 'skill_profiles_total_earned_check'],
   ['negative earnings', 'UPDATE skill_profiles SET total_earned = -1', 'skill_profiles_total_earned_check'],
   ['an hourly rate of 0', 'UPDATE skill_profiles SET hourly_rate = 0', 'skill_profiles_hourly_rate_check'],
   [

@@ -38,7 +38,7 @@ type Facts = DatabaseErrorFacts['facts'];
 export const readInput = inputReader('MINT.INVALID_INPUT');
 
 /** MINT.INVALID_INPUT: SQL rejected a field that passed the input schema. */
-export function invalidField(field: string, problem: string): SuiteError {
+function invalidField(field: string, problem: string): SuiteError {
   return new SuiteError('MINT.INVALID_INPUT', 'The input is not valid', {
     kind: 'usage',
     why: `${field}: ${problem}.`,
@@ -60,7 +60,7 @@ function insufficientFunds({ walletId, available, asked }: Facts): SuiteError {
 function balanceLimit({ walletId }: Facts): SuiteError {
   return new SuiteError('MINT.BALANCE_LIMIT', 'The balance would have more than 10 digits before the decimal point', {
     why: 'The limit applies to the receiving wallet and to the treasury, whose balance is the negative of the supply.',
-    next: 'Move a smaller amount',
+    next: 'Move a smaller amount, or wait until money is burned',
     meta: { walletId },
   });
 }
@@ -268,7 +268,10 @@ function miningUnpaid({ recordId }: Facts): SuiteError {
 /** The errors of what the database rejects, by the name of the rule or constraint. */
 export const CONSTRAINT_ERRORS: ConstraintErrors = {
   amount_invalid: () => invalidField('amount', 'is not above 0 and below 10^10 with at most 8 decimals'),
-  hold_expiry_invalid: () => invalidField('expiresAt', 'is not in the future'),
+  hold_expiry_invalid: () => invalidField('expiresIn', 'is not above 0 and at most 3650 days'),
+  stake_lock_invalid: () => invalidField('lockDays', 'is not from 1 to 3650'),
+  accrual_in_future: () => invalidField('until', 'is in the future'),
+  snapshot_in_future: () => invalidField('capturedAt', 'is in the future'),
   insufficient_funds: insufficientFunds,
   wallets_balance_check: insufficientFunds,
   balance_limit: balanceLimit,

@@ -75,11 +75,11 @@ export async function history(mint: Mint, input: HistoryInput): Promise<HistoryP
   return { transactions: rows.map(transactionOf), nextCursor };
 }
 
-/** Counts back from the present balance, so that transactions whose clocks disagree count all the same. */
+/** Counts back from the present balance. A Date names a whole millisecond, while the database stores microseconds. */
 const BALANCE_AT = `
   SELECT balance
-    - coalesce((SELECT sum(amount) FROM transactions WHERE to_id = $1 AND created_at > $2), 0)
-    + coalesce((SELECT sum(amount) FROM transactions WHERE from_id = $1 AND created_at > $2), 0) AS balance
+    - coalesce((SELECT sum(amount) FROM transactions WHERE to_id = $1 AND created_at >= $2::timestamptz + interval '1 millisecond'), 0)
+    + coalesce((SELECT sum(amount) FROM transactions WHERE from_id = $1 AND created_at >= $2::timestamptz + interval '1 millisecond'), 0) AS balance
   FROM wallets WHERE id = $1`;
 
 /**

@@ -5,12 +5,14 @@ import { z } from 'zod';
 import type { Mint } from './client';
 import { holdNotFound, readInput } from './errors';
 import { type Hold, Prisma, type Transaction } from './generated/client';
-import { amountInput, descriptionInput, keyInput, requestHash, timeInput } from './input';
+import { amountInput, descriptionInput, keyInput, requestHash } from './input';
 import { onlyRow, type Row, type TransactionRow, transactionOf } from './rows';
 
 /** The number of holds that one call of releaseExpired releases. */
 const MAX_RELEASED = 10_000;
 const DEFAULT_RELEASED = 1_000;
+/** 3650 days, as the longest lock of a stake. */
+const MAX_EXPIRES_IN_MS = 3_650 * 86_400_000;
 
 export interface HoldInput {
   /** The wallet whose money is set aside. */
@@ -19,8 +21,8 @@ export interface HoldInput {
   readonly to?: string;
   /** In the currency of the wallet, above 0, at most 8 decimals. */
   readonly amount: MoneyInput;
-  /** From this time on the hold cannot be captured. */
-  readonly expiresAt: Date;
+  /** Milliseconds from now, 1 to 3650 days, after which the hold cannot be captured. The database sets the time once per key. */
+  readonly expiresIn: number;
   readonly description?: string;
   readonly idempotencyKey: string;
 }
@@ -55,7 +57,7 @@ const holdInput = z.strictObject({
   from: idInput,
   to: idInput.optional(),
   amount: amountInput,
-  expiresAt: timeInput,
+  expiresIn: z.int().min(1).max(MAX_EXPIRES_IN_MS),
   ...optionalText,
   idempotencyKey: keyInput,
 });
@@ -78,10 +80,11 @@ const releaseExpiredInput = z.strictObject({ limit: z.int().min(1).max(MAX_RELEA
  */
 export async function hold(mint: Mint, input: HoldInput): Promise<Hold> {
   const { idempotencyKey, ...body } = readInput(holdInput, input);
-  const { from, to = null, amount, expiresAt, description = null } = body;
+  const { from, to = null, amount, expiresIn, description = null } = body;
+  const hash = requestHash({ ...body, expiresIn: String(expiresIn) });
   const rows = await mint.query<HoldRow>({
-    text: 'SELECT * FROM hold_money($1, $2, $3, $4, $5, $6, $7, $8, $9)',
-    values: [idempotencyKey, requestHash(body), newId(), from, to, amount, description, expiresAt, mint.clock()],
+    text: 'SELECT * FROM hold_money($1, $2, $3, $4, $5, $6, $7, $8)',
+    values: [idempotencyKey, hash, newId(), from, to, amount, description, `${expiresIn} milliseconds`],
   });
   return holdOf(onlyRow(rows));
 }
@@ -111,8 +114,8 @@ export async function capture(mint: Mint, input: CaptureInput): Promise<Transact
   const { idempotencyKey, ...body } = readInput(captureInput, input);
   const { holdId, to = null, amount = null, description = null } = body;
   const rows = await mint.query<TransactionRow>({
-    text: 'SELECT * FROM capture_hold($1, $2, $3, $4, $5, $6, $7, $8)',
-    values: [idempotencyKey, requestHash(body), newId(), holdId, to, amount, description, mint.clock()],
+    text: 'SELECT * FROM capture_hold($1, $2, $3, $4, $5, $6, $7)',
+    values: [idempotencyKey, requestHash(body), newId(), holdId, to, amount, description],
   });
   return transactionOf(onlyRow(rows));
 }
@@ -124,8 +127,8 @@ export async function capture(mint: Mint, input: CaptureInput): Promise<Transact
 export async function release(mint: Mint, input: ReleaseInput): Promise<Hold> {
   const { idempotencyKey, ...body } = readInput(releaseInput, input);
   const rows = await mint.query<HoldRow>({
-    text: 'SELECT * FROM release_hold($1, $2, $3, $4)',
-    values: [idempotencyKey, requestHash(body), body.holdId, mint.clock()],
+    text: 'SELECT * FROM release_hold($1, $2, $3)',
+    values: [idempotencyKey, requestHash(body), body.holdId],
   });
   return holdOf(onlyRow(rows));
 }
@@ -138,8 +141,8 @@ export async function release(mint: Mint, input: ReleaseInput): Promise<Hold> {
 export async function releaseExpired(mint: Mint, input: ReleaseExpiredInput = {}): Promise<readonly Hold[]> {
   const { limit } = readInput(releaseExpiredInput, input);
   const rows = await mint.query<HoldRow>({
-    text: 'SELECT * FROM release_expired_holds($1, $2)',
-    values: [mint.clock(), limit],
+    text: 'SELECT * FROM release_expired_holds($1)',
+    values: [limit],
   });
   return rows.map(holdOf);
 }

@@ -62,8 +62,8 @@ interface Issue {
 async function issue(store: Mint, { idempotencyKey, ...body }: Issue): Promise<Transaction> {
   const { type, walletId, amount, description = null } = body;
   const rows = await store.query<TransactionRow>({
-    text: 'SELECT * FROM issue_money($1, $2, $3, $4, $5, $6, $7, $8)',
-    values: [idempotencyKey, requestHash(body), newId(), type, walletId, amount, description, store.clock()],
+    text: 'SELECT * FROM issue_money($1, $2, $3, $4, $5, $6, $7)',
+    values: [idempotencyKey, requestHash(body), newId(), type, walletId, amount, description],
   });
   return transactionOf(onlyRow(rows));
 }

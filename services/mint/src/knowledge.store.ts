@@ -42,7 +42,7 @@ const submitKnowledgeInput = z.strictObject({
 /**
  * Evaluates a proof of knowledge by KNOWLEDGE_SCHEDULE and pays its reward in AZR from the treasury, once per key and once
  * per wallet, activity and proof. The record is stored as `rejected`, with its reason and without a payment, if the score is
- * below the minimum, the reward would exceed the daily cap of the wallet, or the reward rounds to 0. A rejected proof can be
+ * below the minimum, the reward would exceed the cap of the wallet for the database's UTC day, or the reward rounds to 0. A rejected proof can be
  * submitted again with a new key.
  * @throws {SuiteError} `MINT.INVALID_INPUT`, `MINT.KEY_REUSED`, `MINT.PROOF_REWARDED`, `MINT.WALLET_NOT_FOUND`,
  *   `MINT.WALLET_CLOSED`, `MINT.SYSTEM_WALLET`, `MINT.CURRENCY_MISMATCH`, `MINT.BALANCE_LIMIT`
@@ -53,7 +53,7 @@ export async function submitKnowledge(mint: Mint, input: SubmitKnowledgeInput): 
   const { walletId, activity, courseId = null, knowledgeScore } = asked;
   const hash = requestHash({ ...asked, proofHash });
   const rows = await mint.query<Row<MiningRecord>>({
-    text: 'SELECT * FROM submit_knowledge($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11)',
+    text: 'SELECT * FROM submit_knowledge($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)',
     values: [
       idempotencyKey,
       hash,
@@ -65,7 +65,6 @@ export async function submitKnowledge(mint: Mint, input: SubmitKnowledgeInput): 
       proofHash,
       knowledgeScore,
       JSON.stringify(termsOf(activity)),
-      mint.clock(),
     ],
   });
   return miningRecordOf(onlyRow(rows));

@@ -1,5 +1,6 @@
 import type { Mint } from './client';
 import { Prisma } from './generated/client';
+import { TIMES } from './reconcile-times';
 
 /** A value that the ledger stores and the value that its entries add up to. */
 export interface Difference {
@@ -7,7 +8,7 @@ export interface Difference {
   readonly check: string;
   /** The id of the wallet, stake or hold, the key of the request, or the currency. */
   readonly subject: string;
-  /** The sum of the entries; a count in the checks of a request. */
+  /** The sum of the entries; a count in the checks of a request; seconds since 1970 in the checks of a time. */
   readonly expected: Prisma.Decimal;
   /** The stored value. */
   readonly found: Prisma.Decimal;
@@ -89,7 +90,7 @@ const RECONCILE = `
     FROM transactions WHERE stake_id IS NOT NULL GROUP BY stake_id
   )
   SELECT "check", subject, expected, found, found - expected AS difference
-  FROM (${WALLETS} UNION ALL ${STAKES} UNION ALL ${MINING} UNION ALL ${REQUESTS}) AS compared
+  FROM (${WALLETS} UNION ALL ${STAKES} UNION ALL ${MINING} UNION ALL ${REQUESTS} UNION ALL (${TIMES})) AS compared
   WHERE found IS DISTINCT FROM expected
   ORDER BY "check", subject`;
 

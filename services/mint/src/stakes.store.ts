@@ -3,13 +3,12 @@ import { newId } from '@azora/db-core';
 import { idInput } from '@azora/db-core/input';
 import { z } from 'zod';
 import type { Mint } from './client';
-import { invalidField, readInput, stakeNotFound } from './errors';
+import { readInput, stakeNotFound } from './errors';
 import { Prisma, type Stake, type Transaction } from './generated/client';
 import { amountInput, keyInput, requestHash, timeInput } from './input';
 import { type FractionInput, fractionInput } from './rates';
 import { onlyRow, type Row, type TransactionRow, transactionOf } from './rows';
 
-const DAY_MS = 86_400_000;
 const RATE_PLACES = 6;
 
 /** The shortest and the longest lock of a stake, in days of 24 hours. */
@@ -82,12 +81,10 @@ const stakeRequestInput = z.strictObject({ stakeId: idInput, idempotencyKey: key
 export async function stake(mint: Mint, input: StakeInput): Promise<Stake> {
   const { idempotencyKey, ...body } = readInput(stakeInput, input);
   const { walletId, amount, lockDays, annualRate = defaultRate(lockDays) } = body;
-  const now = mint.clock();
-  const lockedUntil = new Date(now.getTime() + lockDays * DAY_MS);
   const hash = requestHash({ ...body, lockDays: String(lockDays) });
   const rows = await mint.query<StakeRow>({
-    text: 'SELECT * FROM stake_money($1, $2, $3, $4, $5, $6, $7, $8, $9)',
-    values: [idempotencyKey, hash, newId(), newId(), walletId, amount, annualRate, lockedUntil, now],
+    text: 'SELECT * FROM stake_money($1, $2, $3, $4, $5, $6, $7, $8)',
+    values: [idempotencyKey, hash, newId(), newId(), walletId, amount, annualRate, lockDays],
   });
   return stakeOf(onlyRow(rows));
 }
@@ -106,29 +103,31 @@ export async function getStake(mint: Mint, input: GetStakeInput): Promise<Stake>
 
 /**
  * Pays the accrued and unclaimed rewards of a stake into its wallet, once per key. However often rewards are claimed, the
- * sum paid is the exact reward, rounded half-even to 8 decimals.
+ * sum paid is the exact reward, rounded half-even to 8 decimals. Near the limit of the supply it pays the part that fits, and
+ * the rest stays claimable.
  * @throws {SuiteError} `MINT.INVALID_INPUT`, `MINT.KEY_REUSED`, `MINT.STAKE_NOT_FOUND`, `MINT.NOTHING_TO_CLAIM`,
- *   `MINT.WALLET_CLOSED`, `MINT.BALANCE_LIMIT`
+ *   `MINT.WALLET_CLOSED`, `MINT.BALANCE_LIMIT` if nothing fits
  */
 export async function claimRewards(mint: Mint, input: ClaimRewardsInput): Promise<Transaction> {
   const { idempotencyKey, ...body } = readInput(stakeRequestInput, input);
   const rows = await mint.query<TransactionRow>({
-    text: 'SELECT * FROM claim_rewards($1, $2, $3, $4, $5)',
-    values: [idempotencyKey, requestHash(body), newId(), body.stakeId, mint.clock()],
+    text: 'SELECT * FROM claim_rewards($1, $2, $3, $4)',
+    values: [idempotencyKey, requestHash(body), newId(), body.stakeId],
   });
   return transactionOf(onlyRow(rows));
 }
 
 /**
- * Returns the money of a stake to its wallet, with all unclaimed rewards up to now, once per key.
+ * Returns the money of a stake to its wallet, with all unclaimed rewards up to now, once per key. Near the limit of the supply
+ * it pays the part of the rewards that fits, and claimRewards pays the rest later.
  * @throws {SuiteError} `MINT.INVALID_INPUT`, `MINT.KEY_REUSED`, `MINT.STAKE_NOT_FOUND`, `MINT.STAKE_LOCKED` (`meta` has
- *   the end of the lock), `MINT.STAKE_WITHDRAWN`, `MINT.BALANCE_LIMIT`
+ *   the end of the lock), `MINT.STAKE_WITHDRAWN`
  */
 export async function unstake(mint: Mint, input: UnstakeInput): Promise<Unstaked> {
   const { idempotencyKey, ...body } = readInput(stakeRequestInput, input);
   const rows = await mint.query<TransactionRow>({
-    text: 'SELECT * FROM unstake_money($1, $2, $3, $4, $5, $6)',
-    values: [idempotencyKey, requestHash(body), newId(), newId(), body.stakeId, mint.clock()],
+    text: 'SELECT * FROM unstake_money($1, $2, $3, $4, $5)',
+    values: [idempotencyKey, requestHash(body), newId(), newId(), body.stakeId],
   });
   const [returned, reward] = rows.map(transactionOf);
   if (returned === undefined) throw new Error('unstake_money returned no transaction');
@@ -175,13 +174,11 @@ interface BatchRow {
 
 /**
  * Accrues the rewards of active stakes up to a time. A stake stores the time up to which it is accrued, and no second
- * counts twice: a repeat, a concurrent run and a clock that went back change nothing. Repeat a run that failed halfway.
+ * counts twice: a repeat and a concurrent run change nothing. Repeat a run that failed halfway.
  * @throws {SuiteError} `MINT.INVALID_INPUT`, `MINT.STAKE_NOT_FOUND`
  */
 export async function accrueRewards(mint: Mint, input: AccrueRewardsInput = {}): Promise<AccruedRewards> {
-  const now = mint.clock();
-  const { stakeId = null, until = now, batchSize } = readInput(accrueRewardsInput, input);
-  if (until > now) throw invalidField('until', 'is in the future');
+  const { stakeId = null, until = null, batchSize } = readInput(accrueRewardsInput, input);
   let accrued: AccruedRewards = { stakes: 0, rewards: new Prisma.Decimal(0) };
   let afterId: string | null = '';
   do {

@@ -4,7 +4,7 @@ import { errorOfRule } from './errors';
 import type { Transaction } from './generated/client';
 import { onlyRow, type TransactionRow, transactionOf } from './rows';
 
-/** A transfer whose input was checked, with its id and its time. */
+/** A transfer whose input was checked, with its id. */
 export interface TransferRequest {
   readonly key: string;
   readonly hash: string;
@@ -13,7 +13,6 @@ export interface TransferRequest {
   readonly to: string;
   readonly amount: string;
   readonly description: string | null;
-  readonly at: Date;
 }
 
 /** Batches concurrent transfers of one store into one statement each time. */
@@ -116,7 +115,8 @@ async function makeTogether(
   const outcomes = new Map<TransferRequest, Outcome>();
   try {
     const rows = await store.query<OutcomeRow>({
-      text: 'SELECT key, rule, facts, (made).* FROM transfer_each($1, $2, $3, $4, $5, $6, $7, $8)',
+      text: `SELECT key, rule, facts, (made).*
+        FROM transfer_each($1, $2, $3, $4, $5, $6, $7, array_fill(database_time(), ARRAY[cardinality($1::text[])]))`,
       values: [
         column('key'),
         column('hash'),
@@ -125,7 +125,6 @@ async function makeTogether(
         column('to'),
         column('amount'),
         column('description'),
-        column('at'),
       ],
     });
     for (const row of rows) {
@@ -146,10 +145,10 @@ function outcomeOf(row: OutcomeRow): Outcome {
 }
 
 async function makeAlone(store: Queries, request: TransferRequest): Promise<Transaction> {
-  const { key, hash, id, from, to, amount, description, at } = request;
+  const { key, hash, id, from, to, amount, description } = request;
   const rows = await store.query<TransactionRow>({
-    text: 'SELECT * FROM transfer_money($1, $2, $3, $4, $5, $6, $7, $8)',
-    values: [key, hash, id, from, to, amount, description, at],
+    text: 'SELECT * FROM transfer_money($1, $2, $3, $4, $5, $6, $7, database_time())',
+    values: [key, hash, id, from, to, amount, description],
   });
   return transactionOf(onlyRow(rows));
 }

@@ -46,7 +46,7 @@ const transferManyInput = z.strictObject({
 export async function transfer(mint: Mint, input: TransferInput): Promise<Transaction> {
   const { idempotencyKey: key, ...body } = readInput(transferInput, input);
   const { description = null } = body;
-  return mint.gatherer.make({ ...body, key, hash: requestHash(body), id: newId(), description, at: mint.clock() });
+  return mint.gatherer.make({ ...body, key, hash: requestHash(body), id: newId(), description });
 }
 
 /**
@@ -58,7 +58,7 @@ export async function transfer(mint: Mint, input: TransferInput): Promise<Transa
 export async function transferMany(mint: Mint, input: TransferManyInput): Promise<readonly Transaction[]> {
   const { idempotencyKey, transfers } = readInput(transferManyInput, input);
   const rows = await mint.query<TransactionRow>({
-    text: 'SELECT * FROM transfer_many($1, $2, $3, $4, $5, $6, $7, $8)',
+    text: 'SELECT * FROM transfer_many($1, $2, $3, $4, $5, $6, $7, database_time())',
     values: [
       idempotencyKey,
       requestHash({ transfers }),
@@ -67,7 +67,6 @@ export async function transferMany(mint: Mint, input: TransferManyInput): Promis
       transfers.map(({ to }) => to),
       transfers.map(({ amount }) => amount),
       transfers.map(({ description = null }) => description),
-      mint.clock(),
     ],
   });
   return rows.map(transactionOf);

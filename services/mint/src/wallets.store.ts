@@ -28,8 +28,8 @@ const ownedWalletInput = z.strictObject({ userId: idInput, currency: currencyInp
 export async function openWallet(mint: Mint, input: OpenWalletInput): Promise<Wallet> {
   const { userId, currency } = readInput(ownedWalletInput, input);
   const rows = await mint.query<WalletRow>({
-    text: 'SELECT * FROM open_wallet($1, $2, $3, $4)',
-    values: [newId(), userId, currency, mint.clock()],
+    text: 'SELECT * FROM open_wallet($1, $2, $3)',
+    values: [newId(), userId, currency],
   });
   return walletOf(onlyRow(rows));
 }
@@ -68,8 +68,8 @@ export async function findWallet(mint: Mint, input: OpenWalletInput): Promise<Wa
 export async function closeWallet(mint: Mint, input: CloseWalletInput): Promise<Wallet> {
   const { walletId } = readInput(walletInput, input);
   const rows = await mint.query<WalletRow>({
-    text: 'SELECT * FROM close_wallet($1, $2)',
-    values: [walletId, mint.clock()],
+    text: 'SELECT * FROM close_wallet($1)',
+    values: [walletId],
   });
   return walletOf(onlyRow(rows));
 }

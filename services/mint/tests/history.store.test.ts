@@ -1,4 +1,4 @@
-import { useDatabase } from '@azora/db-testkit';
+import { useDatabase, useTestClock } from '@azora/db-testkit';
 import { balanceAt, history, mint as issue, type Mint, openMint, transfer } from '../src';
 import { fresh, givenWallet } from './ledger-given';
 
@@ -6,25 +6,25 @@ const at = (minute: number) => new Date(Date.UTC(2026, 2, 1, 12, minute));
 
 describe('the history of a wallet', () => {
   const db = useDatabase('mint');
-  let now = at(0);
+  const clock = useTestClock(db, at(0).toISOString());
   let mint: Mint;
   beforeAll(() => {
-    mint = openMint({ url: db().url, clock: () => now });
+    mint = openMint({ url: db().url });
   });
   afterAll(() => mint.close());
 
   async function givenHistory() {
-    now = at(0);
+    await clock.set(at(0));
     const [wallet, other] = [await givenWallet(mint, '100'), await givenWallet(mint, '100')];
     for (let n = 1; n <= 10; n += 1) {
       // Two transactions have the same time, and the clock goes back.
-      now = at(n === 10 ? 5 : Math.ceil(n / 2));
+      await clock.set(at(n === 10 ? 5 : Math.ceil(n / 2)));
       const [from, to] = n % 2 === 0 ? [wallet, other] : [other, wallet];
       await transfer(mint, { from, to, amount: String(n), idempotencyKey: fresh('key') });
     }
-    now = at(1);
+    await clock.set(at(1));
     await issue(mint, { to: wallet, amount: '0.5', type: 'reward', idempotencyKey: fresh('key') });
-    now = at(30);
+    await clock.set(at(30));
     return { wallet, other };
   }
 
@@ -48,7 +48,7 @@ describe('the history of a wallet', () => {
 
   it('continues after a page that ends between rows of the same millisecond', async () => {
     const wallet = await givenWallet(mint, '0');
-    await db().app(`INSERT INTO requests (key, operation, body_hash, answer)
+    await db().admin(`INSERT INTO requests (key, operation, body_hash, answer)
         VALUES ('micro', 'test', repeat('a', 64), '{"transactionIds": []}');
       INSERT INTO transactions (id, type, from_id, to_id, amount, request_key, created_at)
         SELECT 'micro-' || n, 'mint', 'treasury-AZR', '${wallet}', n, 'micro',
@@ -77,7 +77,7 @@ describe('the history of a wallet', () => {
 
     expect(await history(mint, { walletId: wallet })).toEqual({ transactions: [], nextCursor: null });
     await expect(history(mint, { walletId: 'nobody' })).rejects.toMatchObject({ code: 'MINT.WALLET_NOT_FOUND' });
-    await expect(balanceAt(mint, { walletId: 'nobody', at: now })).rejects.toMatchObject({
+    await expect(balanceAt(mint, { walletId: 'nobody', at: clock.now() })).rejects.toMatchObject({
       code: 'MINT.WALLET_NOT_FOUND',
     });
   });

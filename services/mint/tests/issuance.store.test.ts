@@ -82,7 +82,7 @@ describe('issuance', () => {
         VALUES ('k', 'x', repeat('a', 64), '{"transactionIds": ["l", "m"]}');
       INSERT INTO transactions (id, type, from_id, to_id, currency, amount, request_key) VALUES
         ('l', 'mint', 'treasury-BTC', '${wallet}', 'BTC', ${most}, 'k'), ('m', 'mint', 'treasury-BTC', '${wallet}', 'BTC', 1, 'k')`;
-    await expect(db().app(rows)).rejects.toMatchObject({ message: 'balance_limit' });
+    await expect(db().admin(rows)).rejects.toMatchObject({ message: 'balance_limit' });
   });
 
   it.each([

@@ -16,7 +16,7 @@ describe('mining records, whichever client writes them', () => {
   it('are decided once; the error names both statuses', async () => {
     const walletId = await givenWallet(given().mint, '0');
     const id = fresh('pending');
-    await db().app(insert(id, walletId, '', ''));
+    await db().admin(insert(id, walletId, '', ''));
 
     await expect(db().admin(`UPDATE mining_records SET knowledge_score = 1 WHERE id = '${id}'`)).rejects.toMatchObject({
       message: 'mining_submission',
@@ -36,10 +36,10 @@ describe('mining records, whichever client writes them', () => {
   it('count as mined when they are rewarded by the transaction that paid them', async () => {
     const walletId = await givenWallet(given().mint, '0');
     const [id, key] = [fresh('pending'), fresh('payment')];
-    await db().app(insert(id, walletId, '', ''));
-    await db().app(`INSERT INTO requests (key, operation, body_hash, answer)
+    await db().admin(insert(id, walletId, '', ''));
+    await db().admin(`INSERT INTO requests (key, operation, body_hash, answer)
         VALUES ('${key}', 'raw', repeat('0', 64), '{"transactionIds": ["${key}"]}')`);
-    await db().app(`INSERT INTO transactions (id, type, from_id, to_id, amount, request_key)
+    await db().admin(`INSERT INTO transactions (id, type, from_id, to_id, amount, request_key)
         VALUES ('${key}', 'mining', 'treasury-AZR', '${walletId}', 7, '${key}')`);
     const decide = (reward: number) => `UPDATE mining_records
         SET status = 'rewarded', reward = ${reward}, transaction_id = '${key}', decided_at = now() WHERE id = '${id}'`;
@@ -63,7 +63,7 @@ describe('mining records, whichever client writes them', () => {
   ])('cannot have %s', async (_what, columns, values, constraint) => {
     const walletId = await givenWallet(given().mint, '0');
 
-    await expect(db().app(insert(fresh('raw'), walletId, columns, values))).rejects.toMatchObject({ constraint });
+    await expect(db().admin(insert(fresh('raw'), walletId, columns, values))).rejects.toMatchObject({ constraint });
   });
 
   it('reward a proof once, and nobody can write the totals', async () => {
@@ -75,7 +75,7 @@ describe('mining records, whichever client writes them', () => {
       submitKnowledge(given().mint, { ...input, idempotencyKey: fresh('submission') }),
     ).rejects.toMatchObject({ code: 'MINT.PROOF_REWARDED', meta: { recordId: id } });
     await expect(
-      db().app(insert(fresh('raw'), walletId, '', '').replace(/'[0-9a-f]{64}'/, `'${proofHash}'`)),
+      db().admin(insert(fresh('raw'), walletId, '', '').replace(/'[0-9a-f]{64}'/, `'${proofHash}'`)),
     ).rejects.toMatchObject({ constraint: 'mining_records_wallet_id_activity_proof_hash_key' });
     for (const sql of ['UPDATE mining_totals SET mined = 1', 'DELETE FROM mining_totals', 'TRUNCATE mining_totals']) {
       await expect(db().admin(sql)).rejects.toMatchObject({ code: '23001' });

@@ -6,11 +6,12 @@ import {
   divideHalfEven,
   knowledgeDifficulty,
   knowledgeReward,
+  openMint,
   Prisma,
   type SubmitKnowledgeInput,
   submitKnowledge,
 } from '../src';
-import { balanceOf, fresh, givenMint, givenWallet, rowCounts, useMint } from './stakes-given';
+import { balanceOf, fresh, givenWallet, rowCounts, useMint } from './stakes-given';
 
 const DAY = 86_400;
 const sha256 = (data: string | Uint8Array) => createHash('sha256').update(data).digest('hex');
@@ -43,7 +44,7 @@ describe('submitKnowledge', () => {
 
   it('pays the reward from the treasury and stores the hash of the proof', async () => {
     const walletId = await givenWallet(given().mint, '0');
-    const now = given().at(60);
+    const now = await given().at(60);
 
     const record = await submit(walletId, {
       activity: 'course',
@@ -115,7 +116,7 @@ describe('submitKnowledge', () => {
     const input = submission(walletId);
 
     const answers = await Promise.all(Array.from({ length: 20 }, () => submitKnowledge(given().mint, input)));
-    given().at(9 * DAY);
+    await given().at(9 * DAY);
 
     const [first] = answers;
     expect(answers).toEqual(Array(20).fill(first));
@@ -190,10 +191,10 @@ describe('submitKnowledge', () => {
     const walletId = await givenWallet(given().mint, '0');
     const name = db().target.database;
     await db().admin(`ALTER DATABASE "${name}" SET timezone = 'Pacific/Kiritimati'`);
-    const elsewhere = givenMint(db());
-    const learn = (seconds: number, proof = fresh('proof')) => {
-      elsewhere.at(seconds);
-      return submitKnowledge(elsewhere.mint, submission(walletId, { activity: 'course', proof }));
+    const elsewhere = openMint({ url: db().url });
+    const learn = async (seconds: number, proof = fresh('proof')) => {
+      await given().at(seconds);
+      return submitKnowledge(elsewhere, submission(walletId, { activity: 'course', proof }));
     };
 
     await learn(-DAY / 2);

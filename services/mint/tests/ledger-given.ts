@@ -23,12 +23,11 @@ export async function dump(db: TestDatabase): Promise<string> {
 
 /** Holds an amount of a wallet for an hour; returns the id of the hold. */
 export async function givenHold(mint: Mint, from: string, amount: string, to?: string): Promise<string> {
-  const expiresAt = new Date(mint.clock().getTime() + HOUR_MS);
   const made = await hold(mint, {
     from,
     ...(to === undefined ? {} : { to }),
     amount,
-    expiresAt,
+    expiresIn: HOUR_MS,
     idempotencyKey: fresh('hold'),
   });
   return made.id;

@@ -51,7 +51,7 @@ describe('the rules of the ledger', () => {
     ],
     ['a hold for the treasury', `${HOLD} ('h', 'ada', 'treasury-AZR', 1, 'r', '9999-01-01')`, 'system_wallet'],
   ])('reject %s', async (_what, sql, message) => {
-    await expect(db().app(sql)).rejects.toMatchObject({ message });
+    await expect(db().admin(sql)).rejects.toMatchObject({ message });
   });
 
   it.each([

@@ -21,7 +21,7 @@ describe('snapshotMetrics', () => {
   const moment = (seconds: number) => given().at(seconds);
 
   it('describes an economy without money', async () => {
-    const capturedAt = moment(-1_000 * DAY);
+    const capturedAt = await moment(-1_000 * DAY);
 
     const metrics = await snapshotMetrics(given().mint);
 
@@ -42,22 +42,22 @@ describe('snapshotMetrics', () => {
   });
 
   it('describes the present and any past time, for AZR only', async () => {
-    moment(0);
+    await moment(0);
     const [rich, poor, empty] = [
       await givenWallet(given().mint, '600'),
       await givenWallet(given().mint, '100'),
       await givenWallet(given().mint, '0'),
     ];
     await givenWallet(given().mint, '5000', 'BTC');
-    moment(10 * DAY);
+    await moment(10 * DAY);
     await transfer(given().mint, { from: rich, to: poor, amount: '70', idempotencyKey: fresh('gift') });
-    moment(20 * DAY);
+    await moment(20 * DAY);
     await stake(given().mint, { walletId: rich, amount: '100', lockDays: 30, idempotencyKey: fresh('stake') });
     await burn(given().mint, { from: rich, amount: '50', idempotencyKey: fresh('burn') });
     await closeWallet(given().mint, { walletId: empty });
-    moment(41 * DAY);
+    await moment(41 * DAY);
     await transfer(given().mint, { from: poor, to: rich, amount: '35', idempotencyKey: fresh('gift') });
-    const now = moment(42 * DAY);
+    const now = await moment(42 * DAY);
 
     const present = await snapshotMetrics(given().mint);
     const earlier = await snapshotMetrics(given().mint, { capturedAt: new Date(now.getTime() - 30 * DAY * 1_000) });
@@ -86,7 +86,7 @@ describe('snapshotMetrics', () => {
   });
 
   it('stores one snapshot for each time, also when calls race or money has moved since', async () => {
-    moment(50 * DAY);
+    await moment(50 * DAY);
     const answers = await Promise.all(Array.from({ length: 10 }, () => snapshotMetrics(given().mint)));
 
     await givenWallet(given().mint, '1');
@@ -114,7 +114,7 @@ describe('snapshotMetrics', () => {
     ['a velocity below 0', 'velocity = -1', 'economic_metrics_velocity_check'],
     ['a velocity that is NaN', "velocity = 'NaN'", 'economic_metrics_velocity_check'],
   ])('has a constraint against %s', async (_what, change, constraint) => {
-    moment(51 * DAY);
+    await moment(51 * DAY);
     await snapshotMetrics(given().mint);
 
     await expect(db().admin(`UPDATE economic_metrics SET ${change}`)).rejects.toMatchObject({ constraint });
@@ -136,7 +136,7 @@ describe('the Gini coefficient of snapshotMetrics', () => {
     await fc.assert(
       fc.asyncProperty(balances, async (wanted) => {
         seconds += 60;
-        given().at(seconds);
+        await given().at(seconds);
         for (const [index, walletId] of wallets.entries()) await setBalance(walletId, wanted[index] ?? 0);
 
         const { gini } = await snapshotMetrics(given().mint);

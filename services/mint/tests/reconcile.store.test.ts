@@ -1,4 +1,4 @@
-import { useDatabase } from '@azora/db-testkit';
+import { useDatabase, useTestClock } from '@azora/db-testkit';
 import {
   accrueRewards,
   capture,
@@ -18,12 +18,12 @@ const unguarded = (table: string, sql: string) => `BEGIN; ALTER TABLE ${table} D
 
 describe('reconcile', () => {
   const db = useDatabase('mint');
-  let now = new Date('2026-03-01T12:00:00Z');
+  const clock = useTestClock(db, '2026-03-01T12:00:00Z');
   let mint: Mint;
   let [payer, receiver, holdId, openHoldId, stakeId] = ['', '', '', '', ''];
 
   beforeAll(async () => {
-    mint = openMint({ url: db().url, clock: () => now });
+    mint = openMint({ url: db().url });
     [payer, receiver] = [await givenWallet(mint, '100'), await givenWallet(mint, '5')];
     await issue(mint, { to: payer, amount: '10', type: 'reward', idempotencyKey: 'reward' });
     await transfer(mint, { from: payer, to: receiver, amount: '1', idempotencyKey: 'transfer' });
@@ -37,10 +37,11 @@ describe('reconcile', () => {
       annualRate: '0.1',
       idempotencyKey: fresh('stake'),
     }));
-    now = new Date('2026-09-01T12:00:00Z');
+    await clock.set('2026-09-01T12:00:00Z');
     await accrueRewards(mint);
     await claimRewards(mint, { stakeId, idempotencyKey: fresh('claim') });
   });
+  beforeEach(() => clock.set('2026-09-01T12:00:00Z'));
   afterAll(() => mint.close());
 
   const differences = async () =>

@@ -16,12 +16,12 @@ export const request = (key: string) => `${REQUEST} ('${key}', 'test', '${HASH}'
 
 /** Ada has 20 staked and a balance of 80, and holds 30 of it for Ben; Ben's two wallets and Eve's wallet are empty. */
 export async function givenRows(db: TestDatabase): Promise<void> {
-  await db.app(`INSERT INTO wallets (id, user_id, currency) VALUES
+  await db.admin(`INSERT INTO wallets (id, user_id, currency) VALUES
     ('ada', 'user-ada', 'AZR'), ('ben', 'user-ben', 'AZR'), ('ben-usd', 'user-ben', 'USD'), ('eve', 'user-eve', 'AZR')`);
-  await db.app(`${request('r')} ${MOVE} ('welcome', 'mint', 'treasury-AZR', 'ada', 100, 'r')`);
-  await db.app(`${STAKE} ('stake', 'ada', 20, 0.08, now() + interval '1 day');
+  await db.admin(`${request('r')} ${MOVE} ('welcome', 'mint', 'treasury-AZR', 'ada', 100, 'r')`);
+  await db.admin(`${STAKE} ('stake', 'ada', 20, 0.08, now() + interval '1 day');
     ${STAKED} ('staked', 'stake', 'ada', 'staking-AZR', 'stake', 20, 'r')`);
-  await db.app(`${HOLD} ('hold', 'ada', 'ben', 30, 'r', now() + interval '1 day')`);
-  await db.app(`${MINED} ('mined', 'ada', 'lesson', '${HASH}', 0.9, 'pending', NULL)`);
-  await db.app(`${METRICS} ('first', '2026-01-01T00:00:00Z', 100, 80, 20, 1, 2)`);
+  await db.admin(`${HOLD} ('hold', 'ada', 'ben', 30, 'r', now() + interval '1 day')`);
+  await db.admin(`${MINED} ('mined', 'ada', 'lesson', '${HASH}', 0.9, 'pending', NULL)`);
+  await db.admin(`${METRICS} ('first', '2026-01-01T00:00:00Z', 100, 80, 20, 1, 2)`);
 }

@@ -191,7 +191,7 @@ describe('the mint schema', () => {
     ],
     ['metrics of NaN', `${METRICS} ('m', now(), 'NaN', 80, 20, 1, 2)`, 'economic_metrics_numbers_check'],
   ])('rejects %s', async (_what, sql, constraint) => {
-    await schemaRefuses(db().app(sql), constraint);
+    await schemaRefuses(db().admin(sql), constraint);
   });
 
   it.each([
@@ -239,7 +239,7 @@ describe('the mint schema', () => {
   });
 
   it('accepts one of many equal requests that race', async () => {
-    const refused = await refusalsOf(Array.from({ length: 8 }, () => db().app(request('race'))));
+    const refused = await refusalsOf(Array.from({ length: 8 }, () => db().admin(request('race'))));
 
     expect(refused).toEqual(Array(7).fill('requests_pkey'));
   });

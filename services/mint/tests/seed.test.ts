@@ -19,7 +19,7 @@ describe('the seed', () => {
   const db = useDatabase('mint');
 
   async function seedBase(now: Date): Promise<void> {
-    const handle = seed.open({ url: db().url });
+    const handle = seed.open({ url: db().target.admin.href });
     await seed.base(handle, { ...CONTEXT, now });
     await handle.close();
   }
@@ -55,7 +55,7 @@ describe('the seed', () => {
   });
 
   it('adds blocks of users whose balances are the sums of their transactions', async () => {
-    const client = new Client(db().url);
+    const client = new Client(db().target.admin.href);
     await client.connect();
     await client.query('BEGIN');
     for (const rows of seed.volume({ firstUser: 0, userCount: 300, now: NOW })) {

@@ -17,10 +17,10 @@ describe('rewards of stakes', () => {
     it('accrues the annual rate in 365 days, and only new rewards the next time', async () => {
       const { id: stakeId } = await givenStake(given().mint);
 
-      const until = given().at(SECONDS_A_YEAR);
+      const until = await given().at(SECONDS_A_YEAR);
       const first = await accrueRewards(given().mint, { stakeId });
       const again = await accrueRewards(given().mint, { stakeId });
-      given().at(SECONDS_A_YEAR + DAY);
+      await given().at(SECONDS_A_YEAR + DAY);
       const next = await accrueRewards(given().mint, { stakeId });
 
       expect([first, again, next]).toEqual([
@@ -35,14 +35,14 @@ describe('rewards of stakes', () => {
 
     it('accrues nothing while the clock is back, and loses nothing afterwards', async () => {
       const { id: stakeId } = await givenStake(given().mint);
-      given().at(10 * DAY);
+      await given().at(10 * DAY);
       await accrueRewards(given().mint, { stakeId });
 
-      given().at(5 * DAY);
+      await given().at(5 * DAY);
       const back = await accrueRewards(given().mint, { stakeId });
-      given().at(-DAY);
+      await given().at(-DAY);
       const before = await accrueRewards(given().mint, { stakeId });
-      given().at(SECONDS_A_YEAR);
+      await given().at(SECONDS_A_YEAR);
       await accrueRewards(given().mint, { stakeId });
 
       expect([back.stakes, before.stakes]).toEqual([0, 0]);
@@ -53,7 +53,7 @@ describe('rewards of stakes', () => {
       const stakes = await Promise.all(
         Array.from({ length: 12 }, () => givenStake(given().mint, { annualRate: '0.365' })),
       );
-      const until = given().at(DAY);
+      const until = await given().at(DAY);
       const due = await given().mint.prisma.stake.count({ where: { status: 'active', accruedUntil: { lt: until } } });
 
       const runs = await Promise.all(
@@ -67,7 +67,7 @@ describe('rewards of stakes', () => {
 
     it('accrues all active stakes with any batch size', async () => {
       const stakes = await Promise.all(Array.from({ length: 5 }, () => givenStake(given().mint)));
-      const until = given().at(DAY);
+      const until = await given().at(DAY);
 
       await accrueRewards(given().mint, { batchSize: 2 });
 
@@ -77,8 +77,8 @@ describe('rewards of stakes', () => {
 
     it('can accrue one stake only, up to a past time', async () => {
       const [one, other] = [await givenStake(given().mint), await givenStake(given().mint)];
-      const until = given().at(DAY);
-      given().at(3 * DAY);
+      const until = await given().at(DAY);
+      await given().at(3 * DAY);
 
       await accrueRewards(given().mint, { stakeId: one.id, until });
 
@@ -88,10 +88,10 @@ describe('rewards of stakes', () => {
 
     it('does not change a withdrawn stake', async () => {
       const { id: stakeId } = await givenStake(given().mint);
-      given().at(31 * DAY);
+      await given().at(31 * DAY);
       await withdraw(given().mint, stakeId);
       const before = await getStake(given().mint, { stakeId });
-      given().at(400 * DAY);
+      await given().at(400 * DAY);
 
       expect((await accrueRewards(given().mint, { stakeId })).stakes).toBe(0);
       await accrueRewards(given().mint);
@@ -119,13 +119,13 @@ describe('rewards of stakes', () => {
       });
       await fc.assert(
         fc.asyncProperty(split, async ({ amount, annualRate, steps }) => {
-          given().at(0);
+          await given().at(0);
           const { id: stakeId, walletId } = await givenStake(given().mint, { amount, annualRate });
           const before = new Prisma.Decimal(await balanceOf(given().mint, walletId));
           let seconds = 0;
           for (const { milliseconds, claims } of steps) {
             seconds += milliseconds / 1_000;
-            given().at(seconds);
+            await given().at(seconds);
             await accrueRewards(given().mint, { stakeId });
             if (claims) await claim(given().mint, stakeId).catch(expectNothingToClaim);
           }
@@ -142,7 +142,7 @@ describe('rewards of stakes', () => {
   describe('claimRewards', () => {
     it('pays accrued rewards once', async () => {
       const { id: stakeId, walletId } = await givenStake(given().mint);
-      given().at(SECONDS_A_YEAR);
+      await given().at(SECONDS_A_YEAR);
       await accrueRewards(given().mint, { stakeId });
 
       const paid = await claim(given().mint, stakeId);
@@ -157,7 +157,7 @@ describe('rewards of stakes', () => {
 
     it('pays once when many claims race with different keys', async () => {
       const { id: stakeId, walletId } = await givenStake(given().mint);
-      given().at(SECONDS_A_YEAR);
+      await given().at(SECONDS_A_YEAR);
       await accrueRewards(given().mint, { stakeId });
 
       const settled = await Promise.allSettled(Array.from({ length: 20 }, () => claim(given().mint, stakeId)));
@@ -169,7 +169,7 @@ describe('rewards of stakes', () => {
 
     it('pays once and gives one answer when many claims race with one key', async () => {
       const { id: stakeId, walletId } = await givenStake(given().mint);
-      given().at(SECONDS_A_YEAR);
+      await given().at(SECONDS_A_YEAR);
       await accrueRewards(given().mint, { stakeId });
 
       const key = fresh('claim');
@@ -187,16 +187,16 @@ describe('rewards of stakes', () => {
       await expect(claim(given().mint, stakeId, key)).rejects.toMatchObject({ code: 'MINT.NOTHING_TO_CLAIM' });
       expect(await rowCounts(db())).toEqual(before);
 
-      given().at(SECONDS_A_YEAR);
+      await given().at(SECONDS_A_YEAR);
       await accrueRewards(given().mint, { stakeId });
       expect((await claim(given().mint, stakeId, key)).amount.toFixed()).toBe('80');
     });
 
     it('pays everything once when it races with an unstake', async () => {
       for (let round = 0; round < 10; round += 1) {
-        given().at(0);
+        await given().at(0);
         const { id: stakeId, walletId } = await givenStake(given().mint);
-        given().at(SECONDS_A_YEAR);
+        await given().at(SECONDS_A_YEAR);
         await accrueRewards(given().mint, { stakeId });
 
         const claiming = claim(given().mint, stakeId).catch(expectNothingToClaim);

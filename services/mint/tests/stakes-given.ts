@@ -1,4 +1,4 @@
-import type { TestDatabase } from '@azora/db-testkit';
+import { type TestDatabase, useTestClock } from '@azora/db-testkit';
 import {
   claimRewards,
   mint as issue,
@@ -13,46 +13,39 @@ import {
   unstake,
 } from '../src';
 
-/** A store with a clock that the test sets. */
+/** A store, and the time of its database. */
 export interface GivenMint {
   readonly mint: Mint;
-  /** Sets the clock to this many seconds after the beginning, which is noon UTC of a day. */
-  at(seconds: number): Date;
-  close(): Promise<void>;
+  /** Sets the time of the database to this many seconds after the beginning, which is noon UTC of a day. */
+  at(seconds: number): Promise<Date>;
 }
 
 const BEGINNING = Date.UTC(2026, 0, 31, 12);
-
-export function givenMint(db: TestDatabase): GivenMint {
-  let now = new Date(BEGINNING);
-  const mint = openMint({ url: db.url, clock: () => now, pool: { max: 16 } });
-  return {
-    mint,
-    at: (seconds) => {
-      now = new Date(BEGINNING + seconds * 1_000);
-      return now;
-    },
-    close: () => mint.close(),
-  };
-}
+/** After every time that a test of a stake reaches: rows of earlier tests must not lie in the future of a ledger. */
+const AFTERWARDS = '2050-01-01T00:00:00Z';
 
 /** A store for the tests of a file. Each test starts at noon and must leave a consistent ledger. */
 export function useMint(db: () => TestDatabase): () => GivenMint {
+  const clock = useTestClock(db, new Date(BEGINNING).toISOString());
   let given: GivenMint | undefined;
   const use = () => {
     if (given === undefined) throw new Error('The store exists only while tests run');
     return given;
   };
   beforeAll(() => {
-    given = givenMint(db());
-  });
-  beforeEach(() => {
-    use().at(0);
+    given = {
+      mint: openMint({ url: db().url, pool: { max: 16 } }),
+      at: async (seconds) => {
+        await clock.set(new Date(BEGINNING + seconds * 1_000));
+        return clock.now();
+      },
+    };
   });
   afterEach(async () => {
+    await clock.set(AFTERWARDS);
     expect(await faultsOf(db(), use().mint)).toEqual([]);
   });
-  afterAll(() => given?.close());
+  afterAll(() => given?.mint.close());
   return use;
 }
 

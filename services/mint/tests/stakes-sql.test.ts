@@ -38,7 +38,7 @@ describe('stakes, whichever client writes them', () => {
 
   it('cannot become active again; the error names both statuses', async () => {
     const { id } = await givenStake(given().mint);
-    given().at(30 * DAY);
+    await given().at(30 * DAY);
     await withdraw(given().mint, id);
 
     await expect(
@@ -66,17 +66,17 @@ describe('stakes, whichever client writes them', () => {
       `INSERT INTO stakes (id, wallet_id, amount, annual_rate, locked_until${columns})
          VALUES ('${id}', '${walletId}', 10, 0.5, now() + interval '1 day'${values})`;
 
-    await expect(db().app(insert('alone', '', ''))).rejects.toMatchObject({ message: 'stake_unfunded' });
-    await expect(db().app(insert('paid', ', rewards_earned', ', 1'))).rejects.toMatchObject({
+    await expect(db().admin(insert('alone', '', ''))).rejects.toMatchObject({ message: 'stake_unfunded' });
+    await expect(db().admin(insert('paid', ', rewards_earned', ', 1'))).rejects.toMatchObject({
       message: 'stake_birth',
     });
     await expect(
-      db().app(insert('gone', ', status, withdrawn_at', ", 'withdrawn', now() + interval '2 days'")),
+      db().admin(insert('gone', ', status, withdrawn_at', ", 'withdrawn', now() + interval '2 days'")),
     ).rejects.toMatchObject({ message: 'stake_birth' });
-    await expect(db().app(insert('nan', '', '').replace('10,', "'NaN',"))).rejects.toMatchObject({
+    await expect(db().admin(insert('nan', '', '').replace('10,', "'NaN',"))).rejects.toMatchObject({
       constraint: 'stakes_numbers_check',
     });
-    await db().app(`BEGIN;
+    await db().admin(`BEGIN;
         ${insert('whole', ', accrued_until, rewards_accrued', ", now() + interval '9 years', 99")};
         INSERT INTO requests (key, operation, body_hash, answer)
           VALUES ('raw-stake', 'stake', repeat('0', 64), '{"transactionIds": ["raw-stake"]}');
@@ -97,9 +97,9 @@ describe('stakes, whichever client writes them', () => {
         COMMIT`;
     const refusal = async (sql: string) => {
       const error: unknown = await db()
-        .app(sql)
+        .admin(sql)
         .catch((reason: unknown) => reason);
-      await db().app('ROLLBACK');
+      await db().admin('ROLLBACK');
       return error;
     };
 

@@ -20,7 +20,7 @@ describe('stakes', () => {
         idempotencyKey: fresh('stake'),
       });
 
-      const start = given().at(0);
+      const start = await given().at(0);
       expect(made).toEqual({
         id: expect.stringMatching(/^c[0-9a-z]{24}$/),
         walletId,
@@ -31,7 +31,7 @@ describe('stakes', () => {
         rewardsEarned: new Prisma.Decimal(0),
         status: 'active',
         startedAt: start,
-        lockedUntil: given().at(90 * DAY),
+        lockedUntil: await given().at(90 * DAY),
         withdrawnAt: null,
         createdAt: start,
         updatedAt: start,
@@ -52,7 +52,7 @@ describe('stakes', () => {
       const walletId = await givenWallet(given().mint, '2', 'BTC');
 
       const made = await stake(given().mint, { walletId, amount: '1', lockDays: 1, idempotencyKey: fresh('stake') });
-      given().at(SECONDS_A_YEAR);
+      await given().at(SECONDS_A_YEAR);
       await accrueRewards(given().mint, { stakeId: made.id });
 
       expect(await claim(given().mint, made.id)).toMatchObject({
@@ -68,7 +68,7 @@ describe('stakes', () => {
 
       const answers = await Promise.all(Array.from({ length: 20 }, () => stake(given().mint, input)));
       const [first] = answers;
-      given().at(2 * DAY);
+      await given().at(2 * DAY);
       await withdraw(given().mint, first?.id ?? '');
 
       expect(new Set(answers.map(({ id }) => id)).size).toBe(1);
@@ -170,10 +170,8 @@ describe('stakes', () => {
     it('rejects a locked stake, names the end of the lock and writes nothing', async () => {
       const { id: stakeId } = await givenStake(given().mint);
       const before = await rowCounts(db());
-      const lockedUntil = given()
-        .at(30 * DAY)
-        .toISOString();
-      given().at(30 * DAY - 0.001);
+      const lockedUntil = (await given().at(30 * DAY)).toISOString();
+      await given().at(30 * DAY - 0.001);
 
       await expect(withdraw(given().mint, stakeId)).rejects.toMatchObject({
         code: 'MINT.STAKE_LOCKED',
@@ -185,7 +183,7 @@ describe('stakes', () => {
 
     it('returns the amount and all rewards from the end of the lock on', async () => {
       const { id: stakeId, walletId } = await givenStake(given().mint, { annualRate: '0.365' });
-      const withdrawnAt = given().at(30 * DAY);
+      const withdrawnAt = await given().at(30 * DAY);
 
       const answer = await withdraw(given().mint, stakeId);
 
@@ -207,14 +205,14 @@ describe('stakes', () => {
 
     it('pays rewards for the time after the lock too', async () => {
       const { id: stakeId } = await givenStake(given().mint);
-      given().at(SECONDS_A_YEAR * 2);
+      await given().at(SECONDS_A_YEAR * 2);
 
       expect((await withdraw(given().mint, stakeId)).rewards.toFixed()).toBe('160');
     });
 
     it('returns the amount only when there are no rewards', async () => {
       const { id: stakeId, walletId } = await givenStake(given().mint, { annualRate: '0' });
-      given().at(30 * DAY);
+      await given().at(30 * DAY);
 
       expect((await withdraw(given().mint, stakeId)).rewards.toFixed()).toBe('0');
       expect(await balanceOf(given().mint, walletId)).toBe('1500');
@@ -222,16 +220,17 @@ describe('stakes', () => {
 
     it('pays accrued rewards when the clock has gone back since', async () => {
       const { id: stakeId } = await givenStake(given().mint);
-      given().at(SECONDS_A_YEAR);
+      await given().at(SECONDS_A_YEAR);
       await accrueRewards(given().mint, { stakeId });
-      given().at(40 * DAY);
+      await given().at(40 * DAY);
 
       expect((await withdraw(given().mint, stakeId)).rewards.toFixed()).toBe('80');
+      await given().at(SECONDS_A_YEAR);
     });
 
     it('takes effect once when many race with different keys; the errors name both statuses', async () => {
       const { id: stakeId, walletId } = await givenStake(given().mint, { annualRate: '0.365' });
-      given().at(30 * DAY);
+      await given().at(30 * DAY);
 
       const settled = await Promise.allSettled(Array.from({ length: 10 }, () => withdraw(given().mint, stakeId)));
 
@@ -245,11 +244,11 @@ describe('stakes', () => {
 
     it('gives one answer when many race with one key, and to a later repeat', async () => {
       const { id: stakeId } = await givenStake(given().mint);
-      given().at(30 * DAY);
+      await given().at(30 * DAY);
       const key = fresh('unstake');
 
       const answers = await Promise.all(Array.from({ length: 10 }, () => withdraw(given().mint, stakeId, key)));
-      given().at(300 * DAY);
+      await given().at(300 * DAY);
 
       const [first] = answers;
       expect(answers).toEqual(Array(10).fill(first));

@@ -1,16 +1,14 @@
-import { useDatabase } from '@azora/db-testkit';
+import { useDatabase, useTestClock } from '@azora/db-testkit';
 import { getWallet, type Mint, openMint, Prisma, reconcile, transfer, transferMany } from '../src';
 import { balanceOf, countDeadlocks, dump, fresh, givenHold, givenStores, givenWallet, outcomes } from './ledger-given';
 
-const ANSWER = { transactionIds: [] };
-
 describe('transfers', () => {
   const db = useDatabase('mint');
-  const now = new Date('2026-03-01T12:00:00Z');
+  const clock = useTestClock(db, '2026-03-01T12:00:00Z');
   let mint: Mint;
   let stores: readonly Mint[];
   beforeAll(() => {
-    mint = openMint({ url: db().url, clock: () => now });
+    mint = openMint({ url: db().url });
     stores = givenStores(db(), 8);
   });
   afterEach(async () => {
@@ -45,7 +43,7 @@ describe('transfers', () => {
       holdId: null,
       description: "'; DROP TABLE wallets; --",
       requestKey: key,
-      createdAt: now.toISOString(),
+      createdAt: clock.now().toISOString(),
     });
     expect([await balanceOf(mint, from), await balanceOf(mint, to)]).toEqual(['0.19999999', '0.10000001']);
   });
@@ -161,14 +159,14 @@ describe('transfers', () => {
 
   it('count deadlocks, so that the tests above can fail', async () => {
     const before = await countDeadlocks(db(), [mint, ...stores]);
-    const keys = [fresh('key'), fresh('key')];
+    const users = [fresh('user'), fresh('user')];
     const sessions = await Promise.all([store(0).pool.connect(), store(1).pool.connect()]);
-    const take = (n: number, key: string | undefined) =>
-      sessions[n]?.query('SELECT begin_request($1, $2, $3, $4, now())', [key, 'x', 'a'.repeat(64), ANSWER]);
+    const take = (n: number, user: string | undefined) =>
+      sessions[n]?.query("SELECT open_wallet($1, $2, 'AZR')", [fresh('wallet'), user]);
 
     for (const n of [0, 1]) await sessions[n]?.query('BEGIN');
-    await Promise.all([take(0, keys[0]), take(1, keys[1])]);
-    const ends = await Promise.allSettled([take(0, keys[1]), take(1, keys[0])]);
+    await Promise.all([take(0, users[0]), take(1, users[1])]);
+    const ends = await Promise.allSettled([take(0, users[1]), take(1, users[0])]);
     for (const session of sessions) {
       await session.query('ROLLBACK');
       session.release();
@@ -178,18 +176,18 @@ describe('transfers', () => {
     expect((await countDeadlocks(db(), [mint, ...stores])) - before).toBe(1);
   });
 
-  it('never deadlock when clients insert the rows themselves', async () => {
+  it('never deadlock when an administrator inserts the rows', async () => {
     const [left, right] = [await givenWallet(mint, '1000'), await givenWallet(mint, '1000')];
     const key = fresh('key');
-    await db().app(`INSERT INTO requests (key, operation, body_hash, answer)
+    await db().admin(`INSERT INTO requests (key, operation, body_hash, answer)
       SELECT '${key}-' || n, 'test', repeat('a', 64), jsonb_build_object('transactionIds', jsonb_build_array('${key}-' || n))
       FROM generate_series(1, 400) AS n`);
     const insert = (n: number) => {
       const [from, to] = n % 2 === 0 ? [left, right] : [right, left];
-      return store(n).query({
-        text: `INSERT INTO transactions (id, type, from_id, to_id, amount, request_key) VALUES ($1::text, 'transfer', $2, $3, 1, $1::text)`,
-        values: [`${key}-${n}`, from, to],
-      });
+      return db().admin(
+        `INSERT INTO transactions (id, type, from_id, to_id, amount, request_key) VALUES ($1::text, 'transfer', $2, $3, 1, $1::text)`,
+        [`${key}-${n}`, from, to],
+      );
     };
 
     expect(new Set(await outcomes(Array.from({ length: 400 }, (_, n) => insert(n + 1))))).toEqual(new Set(['done']));
@@ -302,7 +300,7 @@ describe('transferMany', () => {
 
   async function givenUsd() {
     const id = fresh('usd');
-    await db().app(`INSERT INTO wallets (id, user_id, currency) VALUES ('${id}', '${id}', 'USD')`);
+    await db().admin(`INSERT INTO wallets (id, user_id, currency) VALUES ('${id}', '${id}', 'USD')`);
     return { id };
   }
 });

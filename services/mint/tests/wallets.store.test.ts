@@ -1,17 +1,17 @@
-import { useDatabase } from '@azora/db-testkit';
+import { useDatabase, useTestClock } from '@azora/db-testkit';
 import { closeWallet, findWallet, getWallet, type Mint, openMint, openWallet, release, transfer } from '../src';
 import { fresh, givenHold, givenStores, givenWallet, outcomes } from './ledger-given';
 
 describe('wallets', () => {
   const db = useDatabase('mint');
-  let now = new Date('2026-03-01T12:00:00Z');
+  const clock = useTestClock(db, '2026-03-01T12:00:00Z');
   let mint: Mint;
   beforeAll(() => {
-    mint = openMint({ url: db().url, clock: () => now });
+    mint = openMint({ url: db().url });
   });
   afterAll(() => mint.close());
 
-  it('are created empty, with the time of the clock', async () => {
+  it('are created empty, with the time of the database', async () => {
     const userId = fresh('user');
 
     const wallet = await openWallet(mint, { userId, currency: 'BTC' });
@@ -26,8 +26,8 @@ describe('wallets', () => {
       earned: '0',
       status: 'active',
       closedAt: null,
-      createdAt: now.toISOString(),
-      updatedAt: now.toISOString(),
+      createdAt: clock.now().toISOString(),
+      updatedAt: clock.now().toISOString(),
     });
     expect(await getWallet(mint, { walletId: wallet.id })).toEqual(wallet);
     expect(await findWallet(mint, { userId, currency: 'BTC' })).toEqual(wallet);
@@ -46,12 +46,12 @@ describe('wallets', () => {
 
   it('can be closed when they are empty, and stay closed', async () => {
     const id = await givenWallet(mint, '0');
-    now = new Date('2026-03-02T12:00:00Z');
+    await clock.set('2026-03-02T12:00:00Z');
 
     const closed = await closeWallet(mint, { walletId: id });
     const again = await closeWallet(mint, { walletId: id });
 
-    expect(closed).toMatchObject({ status: 'closed', closedAt: now });
+    expect(closed).toMatchObject({ status: 'closed', closedAt: clock.now() });
     expect(again).toEqual(closed);
     await expect(openWallet(mint, { userId: String(closed.userId), currency: 'AZR' })).rejects.toMatchObject({
       code: 'MINT.WALLET_CLOSED',
@@ -67,7 +67,7 @@ describe('wallets', () => {
     const holding = await givenWallet(mint, '5');
     const holdId = await givenHold(mint, holding, '5');
     const staking = await givenWallet(mint, '5');
-    await db().app(`INSERT INTO stakes (id, wallet_id, amount, annual_rate, started_at, locked_until)
+    await db().admin(`INSERT INTO stakes (id, wallet_id, amount, annual_rate, started_at, locked_until)
         VALUES ('${staking}', '${staking}', 5, 0, '2026-03-01', '9999-01-01');
       INSERT INTO requests (key, operation, body_hash, answer)
         VALUES ('${staking}', 'stake', repeat('a', 64), '{"transactionIds": ["${staking}"]}');

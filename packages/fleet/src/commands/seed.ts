@@ -15,7 +15,6 @@ export const registerSeed: Register = (program, execute) => {
     .action(
       execute(async (context, flags: SeedFlags) => {
         const { settings, allServices, services } = await openSuite(context, flags);
-        const { openCredentials } = await import('../config/credentials.js');
         const { readSchemaModel } = await import('../schema/schema-model.js');
         const { openTargets } = await import('../operations/targets.js');
         const { doneRows } = await import('../operations/fleet.js');
@@ -26,10 +25,9 @@ export const registerSeed: Register = (program, execute) => {
         const { failuresText, rowsData } = await import('../render/fleet.js');
 
         const { progress, signal, log } = context;
-        const { root, environment, home } = settings;
+        const { root, environment } = settings;
         requireSeedBuilt(root);
         const schemaModel = await readSchemaModel(allServices);
-        const passwordOf = await openCredentials(home);
         // A service without its tables must not stop the others.
         const checked = await checkMigrated(await openTargets(settings, services, log, signal), { signal });
         const targets = doneRows(checked).map(({ data }) => data.target);
@@ -44,7 +42,7 @@ export const registerSeed: Register = (program, execute) => {
           if (exitCode !== 0) return { data: rowsData(emptied), text: failuresText(emptied), exitCode };
         }
         const options = { root, environment, scale: flags.scale, progress, signal };
-        const seeded = await seedFleet(targets, schemaModel, passwordOf, options);
+        const seeded = await seedFleet(targets, schemaModel, options);
         const report = { ...seeded, rows: [...behind, ...seeded.rows] };
         return { data: seedData(report), text: seedText(report), exitCode: exitCodeOfRows(report.rows) };
       }),

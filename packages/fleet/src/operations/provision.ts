@@ -3,14 +3,9 @@ import { readHistory, refuseForeignContents, withClient } from '@azora/db-migrat
 import type { ClientBase } from 'pg';
 import type { PasswordOf } from '../config/credentials';
 import { createDatabase, requireExtensions } from '../postgres/databases';
+import { restrictDatabase } from '../postgres/rights';
 import { findMissingLimits, setRoleLimits } from '../postgres/role-limits';
-import {
-  closeMaintenanceDatabases,
-  createRole,
-  restrictDatabase,
-  setPassword,
-  withRightsLock,
-} from '../postgres/roles';
+import { closeMaintenanceDatabases, createRole, setPassword, withRightsLock } from '../postgres/roles';
 import { requireUsableServer } from '../postgres/server-requirements';
 import { appUrl, type Target } from './targets';
 
@@ -41,11 +36,11 @@ export async function provisionAdopted(target: Target, passwordOf: PasswordOf): 
     const createdRole = await createRole(client, role, passwordOf(role));
     const createdDatabase = target.server !== 'companion' && (await createDatabase(client, database));
     if (target.server === 'embedded') await withRightsLock(client, () => closeMaintenanceDatabases(client));
-    if (target.server !== 'companion') await ensureLimits(client, role);
+    if (target.server !== 'companion') await ensureLimits(client, target);
     return { createdRole, createdDatabase };
   });
   if (target.server === 'companion') return made;
-  await withClient(target.admin, (client) => withRightsLock(client, () => restrictDatabase(client, database, role)));
+  await withClient(target.admin, (client) => withRightsLock(client, () => restrictDatabase(client, role)));
   if (!made.createdRole) await ensurePassword(target, passwordOf);
   return made;
 }
@@ -84,10 +79,10 @@ async function withMaintenance<Result>(
 }
 
 /** Limits the role's sessions; changes nothing when all limits are set. */
-async function ensureLimits(client: ClientBase, role: string): Promise<void> {
-  if (Object.keys(await findMissingLimits(client, role)).length === 0) return;
+async function ensureLimits(client: ClientBase, { role, database }: Target): Promise<void> {
+  if ((await findMissingLimits(client, role, database)).length === 0) return;
   // Read again under the lock: another setup may have set them meanwhile.
-  await withRightsLock(client, async () => setRoleLimits(client, role, await findMissingLimits(client, role)));
+  await withRightsLock(client, async () => setRoleLimits(client, await findMissingLimits(client, role, database)));
 }
 
 /** Gives a role that is older than this checkout's credentials the password that they define. */

@@ -2,13 +2,12 @@ import { fork } from 'node:child_process';
 import { existsSync } from 'node:fs';
 import path from 'node:path';
 import { isRecord, type SeedMessage, type SeedRequest, SuiteError } from '@azora/db-core';
-import type { PasswordOf } from '../config/credentials';
 import { references, type SchemaModel, serviceOrder } from '../schema/schema-model';
 import { childEnvironment, type Environment } from '../system/child-environment';
 import { killAtExit, OWN_GROUP } from '../system/children';
 import { countOf, type RunOptions, type ServiceRow } from './fleet';
 import { lookUpAll, type Orphans } from './references';
-import { appUrl, type Target } from './targets';
+import type { Target } from './targets';
 
 export interface SeedOptions extends RunOptions {
   readonly root: string;
@@ -25,17 +24,17 @@ export interface SeedReport {
 }
 
 /**
- * Seeds the services with their app roles, in the order of their references, then looks up every reference. Leaves existing
- * rows unchanged, so it also finds orphans that are older than the seed.
+ * Seeds the services as the administrator, in the order of their references, then looks up every reference. The rows have a
+ * history, which some app roles cannot write. Leaves existing rows unchanged, so it also finds orphans that are older than the
+ * seed.
  * @throws {SuiteError} `SEED.NOT_BUILT`, `SEED.ENDED`
  */
 export async function seedFleet(
   targets: readonly Target[],
   schemaModel: SchemaModel,
-  passwordOf: PasswordOf,
   options: SeedOptions,
 ): Promise<SeedReport> {
-  const rows = await seedTargets(targets, schemaModel, passwordOf, options);
+  const rows = await seedTargets(targets, schemaModel, options);
   return { rows, orphans: await orphansAfter(rows, targets, schemaModel, options) };
 }
 
@@ -46,14 +45,13 @@ export async function seedFleet(
 export function seedTargets(
   targets: readonly Target[],
   schemaModel: SchemaModel,
-  passwordOf: PasswordOf,
   options: SeedOptions,
 ): Promise<SeedReport['rows']> {
   const request: SeedRequest = {
     services: targets.map((target) => ({
       name: target.service.name,
       packageName: target.service.packageName,
-      url: appUrl(target, passwordOf).href,
+      url: target.admin.href,
     })),
     waves: serviceOrder(schemaModel),
     repositoryRoot: options.root,

@@ -43,7 +43,7 @@ export interface SetupReport {
 
 /** Generates and builds what changed, creates and migrates every database, seeds them, and reads their state. */
 export async function setUpFleet(input: SetupInput, options: SetupOptions): Promise<SetupReport> {
-  const { settings, schemaModel, passwordOf } = input;
+  const { settings, schemaModel } = input;
   const { build, log, progress, signal } = options;
   const { root, environment } = settings;
   const row = build ? withBuildRow(progress) : undefined;
@@ -59,7 +59,7 @@ export async function setUpFleet(input: SetupInput, options: SetupOptions): Prom
   const seeding = options.seed && !signal?.aborted && ready.length > 0;
   const seed = { root, environment, scale: 0, progress, signal };
   const started = performance.now();
-  const seedRows = seeding ? await seedTargets(ready, schemaModel, passwordOf, seed) : undefined;
+  const seedRows = seeding ? await seedTargets(ready, schemaModel, seed) : undefined;
   if (seeding && !signal?.aborted) log(`seeded in ${durationText(performance.now() - started)}`);
   const models = new Map(schemaModel.services.map((service) => [service.name, service.models.length]));
   // Both only read, and each waits for the server most of the time.

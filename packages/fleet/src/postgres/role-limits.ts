@@ -26,36 +26,75 @@ function roleLimitsFor(versionNumber: number, version: string): Readonly<Record<
   };
 }
 
-/** The limits that a role lacks, with the values that it must have. A lower limit is an operator's choice and is kept. */
-export async function findMissingLimits(client: ClientBase, role: string): Promise<Readonly<Record<string, string>>> {
-  const { rows } = await client.query<{ version: string; number: number; settings: string[] | null }>(
-    `SELECT version(), current_setting('server_version_num')::int AS number,
-            (SELECT rolconfig FROM pg_roles WHERE rolname = $1) AS settings`,
-    [role],
+/** A row of {@link roleLimitsSql}. */
+export interface RoleSetting {
+  readonly version: string;
+  readonly number: number;
+  /** `lock_timeout=10s`; null when the role has no setting. */
+  readonly setting: string | null;
+  /** Whether the setting holds in this database only, where it takes precedence. */
+  readonly isInDatabase: boolean;
+}
+
+/** A limit that a role lacks, and the statement that sets it. */
+export interface MissingLimit {
+  readonly name: string;
+  readonly statement: string;
+}
+
+/** The settings of a role, for all databases and for this one. No row when the role does not exist. */
+export function roleLimitsSql(role: string, database: string): string {
+  return `
+    SELECT version() AS version, current_setting('server_version_num')::int AS number, setting,
+           coalesce(setdatabase <> 0, false) AS "isInDatabase"
+    FROM pg_roles LEFT JOIN (pg_db_role_setting CROSS JOIN unnest(setconfig) AS setting)
+      ON setrole = pg_roles.oid AND setdatabase IN (0, (SELECT oid FROM pg_database WHERE datname = ${database}))
+    WHERE rolname = ${quoteLiteral(role)}`;
+}
+
+/**
+ * Compares the rows of {@link roleLimitsSql} with the limits that the role must have. A lower limit is an operator's choice and
+ * is kept.
+ */
+export function missingLimits(rows: readonly RoleSetting[], role: string, database: string): readonly MissingLimit[] {
+  const [first] = rows;
+  if (first === undefined) return [];
+  const name = quoteIdentifier(role);
+  const settings = rows.flatMap(({ setting, isInDatabase }) =>
+    setting === null ? [] : [{ ...splitSetting(setting), isInDatabase }],
   );
-  const [{ version = '', number = 0, settings = [] } = {}] = rows;
-  const found = new Map((settings ?? []).map((setting) => splitSetting(setting)));
-  const missing = Object.entries(roleLimitsFor(number, version)).filter(
-    ([name, limit]) => !isAtMost(found.get(name), limit),
-  );
-  return Object.fromEntries(missing);
+  return Object.entries(roleLimitsFor(first.number, first.version)).flatMap(([limit, value]) => {
+    const found = settings.filter((it) => it.name === limit);
+    const everywhere = found.find(({ isInDatabase }) => !isInDatabase);
+    const here = found.find(({ isInDatabase }) => isInDatabase);
+    const statements = [
+      ...(isAtMost(everywhere?.value, value) ? [] : [`ALTER ROLE ${name} SET ${limit} = ${quoteLiteral(value)}`]),
+      ...(here === undefined || isAtMost(here.value, value)
+        ? []
+        : [`ALTER ROLE ${name} IN DATABASE ${quoteIdentifier(database)} RESET ${limit}`]),
+    ];
+    return statements.map((statement) => ({ name: limit, statement }));
+  });
+}
+
+/** The limits that a role lacks in a database. */
+export async function findMissingLimits(
+  client: ClientBase,
+  role: string,
+  database: string,
+): Promise<readonly MissingLimit[]> {
+  const { rows } = await client.query<RoleSetting>(roleLimitsSql(role, quoteLiteral(database)));
+  return missingLimits(rows, role, database);
 }
 
 /** Gives a role the limits that it lacks. The caller holds the rights lock, or nobody else changes the role. */
-export async function setRoleLimits(
-  client: ClientBase,
-  role: string,
-  limits: Readonly<Record<string, string>>,
-): Promise<void> {
-  const statements = Object.entries(limits).map(
-    ([name, limit]) => `ALTER ROLE ${quoteIdentifier(role)} SET ${quoteIdentifier(name)} = ${quoteLiteral(limit)}`,
-  );
-  if (statements.length > 0) await client.query(statements.join('; '));
+export async function setRoleLimits(client: ClientBase, limits: readonly MissingLimit[]): Promise<void> {
+  if (limits.length > 0) await client.query(limits.map(({ statement }) => statement).join('; '));
 }
 
-function splitSetting(setting: string): [name: string, value: string] {
+function splitSetting(setting: string): { readonly name: string; readonly value: string } {
   const [name = '', ...value] = setting.split('=');
-  return [name, value.join('=')];
+  return { name, value: value.join('=') };
 }
 
 /** Whether a limit is set and not above the other one. PostgreSQL takes 0 for no limit at all. */

@@ -1,3 +1,4 @@
+import { setTimeout as sleep } from 'node:timers/promises';
 import { findDatabaseError, quoteIdentifier, quoteLiteral, redactedCause, SuiteError } from '@azora/db-core';
 import type { ClientBase } from 'pg';
 import { scramVerifier } from './scram';
@@ -13,7 +14,7 @@ const INSUFFICIENT_PRIVILEGE = '42501';
 export async function createRole(client: ClientBase, role: string, password: string): Promise<boolean> {
   const found = await client.query('SELECT 1 FROM pg_roles WHERE rolname = $1', [role]);
   if (found.rowCount !== 0) return false;
-  const attributes = 'LOGIN NOSUPERUSER NOCREATEDB NOCREATEROLE NOREPLICATION';
+  const attributes = 'LOGIN NOSUPERUSER NOCREATEDB NOCREATEROLE NOREPLICATION NOBYPASSRLS';
   const verifier = quoteLiteral(scramVerifier(password));
   try {
     await client.query(`CREATE ROLE ${quoteIdentifier(role)} ${attributes} PASSWORD ${verifier}`);
@@ -40,14 +41,49 @@ export async function setPassword(client: ClientBase, role: string, password: st
 /** The key of the lock under which rights change; the number is "role" in ASCII. */
 const RIGHTS_LOCK = 0x726f6c65;
 
-/** Lets one session at a time change rights. Two concurrent changes of one object fail: "tuple concurrently updated". */
-export async function withRightsLock(client: ClientBase, work: () => Promise<void>): Promise<void> {
-  await client.query('SELECT pg_advisory_lock($1)', [RIGHTS_LOCK]);
+/** Any role that may connect can take the lock of its database, so a session waits for it only so long. */
+const RIGHTS_TIMEOUT_MS = 30_000;
+const RIGHTS_PAUSE_MS = 50;
+
+/**
+ * Lets one session at a time change rights. Two concurrent changes of one object fail: "tuple concurrently updated".
+ * @throws {SuiteError} `SERVER.RIGHTS_LOCKED` naming the session that holds the lock, after `timeoutMs`
+ */
+export async function withRightsLock(
+  client: ClientBase,
+  work: () => Promise<void>,
+  timeoutMs = RIGHTS_TIMEOUT_MS,
+): Promise<void> {
+  const deadline = performance.now() + timeoutMs;
+  while (!(await tryRightsLock(client))) {
+    if (performance.now() > deadline) throw await rightsLocked(client);
+    await sleep(RIGHTS_PAUSE_MS);
+  }
   try {
     await work();
   } finally {
     await client.query('SELECT pg_advisory_unlock($1)', [RIGHTS_LOCK]).catch(() => undefined);
   }
+}
+
+async function tryRightsLock(client: ClientBase): Promise<boolean> {
+  const { rows } = await client.query<{ taken: boolean }>('SELECT pg_try_advisory_lock($1) AS taken', [RIGHTS_LOCK]);
+  return rows[0]?.taken === true;
+}
+
+async function rightsLocked(client: ClientBase): Promise<SuiteError> {
+  const { rows } = await client.query<{ pid: number; role: string | null }>(
+    `SELECT pid, usename::text AS role FROM pg_locks LEFT JOIN pg_stat_activity USING (pid)
+     WHERE locktype = 'advisory' AND objid = $1 AND classid = 0 AND granted
+       AND database = (SELECT oid FROM pg_database WHERE datname = current_database())`,
+    [RIGHTS_LOCK],
+  );
+  const [{ pid = 0, role = null } = {}] = rows;
+  return new SuiteError('SERVER.RIGHTS_LOCKED', 'Another session keeps the lock under which rights change', {
+    why: `Process ${pid} of the role ${role ?? 'unknown'} holds it.`,
+    next: `Wait and try again, or end that session: SELECT pg_terminate_backend(${pid})`,
+    meta: { pid, role },
+  });
 }
 
 /** Revokes every role's right to connect to the server's own databases. */
@@ -58,22 +94,4 @@ export async function closeMaintenanceDatabases(client: ClientBase): Promise<voi
   );
   for (const { name } of open.rows)
     await client.query(`REVOKE CONNECT ON DATABASE ${quoteIdentifier(name)} FROM PUBLIC`);
-}
-
-/** Lets only the app role and administrators connect to the current database, and only administrators create in it. */
-export async function restrictDatabase(client: ClientBase, database: string, role: string): Promise<void> {
-  const restricted = await client.query<{ restricted: boolean }>(
-    `SELECT NOT has_database_privilege('public', $1, 'CONNECT') AND has_database_privilege($2, $1, 'CONNECT')
-        AND NOT has_schema_privilege('public', 'public', 'CREATE') AND has_schema_privilege($2, 'public', 'USAGE')
-        AS restricted`,
-    [database, role],
-  );
-  if (restricted.rows[0]?.restricted === true) return;
-  const name = quoteIdentifier(database);
-  const app = quoteIdentifier(role);
-  await client.query(`
-    REVOKE ALL ON DATABASE ${name} FROM PUBLIC;
-    GRANT CONNECT ON DATABASE ${name} TO ${app};
-    REVOKE CREATE ON SCHEMA public FROM PUBLIC;
-    GRANT USAGE ON SCHEMA public TO ${app};`);
 }

@@ -7,7 +7,9 @@ export interface LockedAccount {
   readonly email: string;
   readonly emailVerified: boolean;
   readonly isActive: boolean;
-  readonly lockedUntil: Date | null;
+  /** The end of the lock of the second factor. */
+  readonly factorLockedUntil: Date | null;
+  readonly factorFailures: number;
   /** The database's time once the row was locked. */
   readonly at: Date;
 }
@@ -27,8 +29,8 @@ export async function lockAccount(tx: AuthTransaction, userId: string): Promise<
   // Weaker than FOR UPDATE, so that other transactions can still insert rows that refer to the user. The outer SELECT
   // reads the time when the inner one holds the lock.
   const [account] = await tx.$queryRaw<LockedAccount[]>`
-    SELECT id, email, email_verified AS "emailVerified", is_active AS "isActive", locked_until AS "lockedUntil",
-      database_time() AS at
+    SELECT id, email, email_verified AS "emailVerified", is_active AS "isActive",
+      factor_locked_until AS "factorLockedUntil", factor_failed_count AS "factorFailures", database_time() AS at
     FROM (SELECT * FROM users WHERE id = ${userId} AND deleted_at IS NULL FOR NO KEY UPDATE) AS account`;
   if (account === undefined) throw userNotFound(userId);
   return account;
@@ -42,6 +44,24 @@ export async function lockActiveAccount(tx: AuthTransaction, userId: string): Pr
   const account = await lockAccount(tx, userId);
   if (!account.isActive) throw accountInactive();
   return account;
+}
+
+/**
+ * Locks the rows of accounts in the order of their ids, so that two changes of the same accounts cannot deadlock. Returns
+ * the ids of those that are active.
+ */
+export async function lockAccounts(
+  tx: AuthTransaction,
+  userIds: readonly (string | null)[],
+): Promise<ReadonlySet<string>> {
+  const ids = [...new Set(userIds)].filter((id) => id !== null).sort();
+  const active = new Set<string>();
+  for (const id of ids) {
+    const [account] = await tx.$queryRaw<{ isActive: boolean }[]>`
+      SELECT is_active AS "isActive" FROM users WHERE id = ${id} FOR NO KEY UPDATE`;
+    if (account?.isActive === true) active.add(id);
+  }
+  return active;
 }
 
 /**

@@ -1,38 +1,19 @@
-import { type AuditDetails, writeEntry } from '../audit/entries';
-import type { Auth, AuthTransaction } from '../client';
-import { accountLocked, userNotFound } from '../errors';
+import type { SuiteError } from '@azora/db-core';
+import type { Auth } from '../client';
+import { accountLocked, sourceLocked } from '../errors';
 import type { Device } from '../input';
 
-export interface FailAttemptInput {
-  readonly userId: string;
-  /** What failed: LOGIN_FAILED, MFA_FAILED. */
-  readonly action: string;
-  readonly details?: AuditDetails | undefined;
-  readonly device?: Device | undefined;
+/** What the database decided about an attempt, under the lock on the account that counts the attempt. */
+export interface Judgement {
+  readonly outcome: string;
+  /** The end of the lock, if the outcome names one. */
+  readonly until: Date | null;
 }
 
-/**
- * Counts an attempt before a factor is checked, so concurrent guesses cannot exceed the limit.
- * If the factor is right, the caller returns the attempt; otherwise it stays counted.
- * @throws {SuiteError} `AUTH.LOCKED`, `AUTH.USER_NOT_FOUND`
- */
-export async function claimAttempt(auth: Auth, { userId }: { readonly userId: string }): Promise<void> {
-  const [claim] = await auth.query<{ admitted: boolean; until: Date | null }>({
-    text: `SELECT admitted, until FROM claim_attempt($1, ${lockoutParameters(2)})`,
-    values: [userId, ...lockoutValues(auth)],
-  });
-  if (claim?.admitted === true) return;
-  throw claim?.until ? accountLocked(claim.until) : userNotFound(userId);
-}
-
-/** Returns an attempt whose factor was right although no sign-in is complete. Earlier failures stay counted. */
-export async function returnAttempt(tx: AuthTransaction, userId: string): Promise<void> {
-  await tx.$executeRaw`SELECT return_attempt(${userId})`;
-}
-
-/** Writes the audit entry of a failed attempt, which `claimAttempt` has already counted. */
-export async function failAttempt(auth: Auth, input: FailAttemptInput): Promise<void> {
-  await writeEntry(auth, { ...input, resourceType: 'user', resourceId: input.userId });
+/** The error for a lock that applies to an attempt with a password, or with any factor from a locked source. */
+export function lockError(locked: string, until: Date | null): SuiteError | undefined {
+  if (until === null) return undefined;
+  return locked === 'source' ? sourceLocked(until) : accountLocked(until);
 }
 
 /** SQL for the lockout settings, as parameters from number `first`: limit, window, first lock, longest lock. */
@@ -44,4 +25,9 @@ export function lockoutParameters(first: number): string {
 /** The values of `lockoutParameters`. */
 export function lockoutValues({ settings: { lockout } }: Auth): readonly number[] {
   return [lockout.attempts, lockout.windowMs, lockout.lockMs, lockout.maxLockMs];
+}
+
+/** The origin of an attempt, as the last two parameters of the SQL functions. */
+export function deviceValues({ ipAddress, userAgent }: Device): readonly (string | null)[] {
+  return [ipAddress ?? null, userAgent ?? null];
 }

@@ -12,11 +12,19 @@ export type AnyFactor = 'totp' | Channel | 'recovery';
 /** What a code is for: a sign-in, enabling its channel as a factor, or confirming a change to the factors. */
 export type CodePurpose = 'sign_in' | 'enable' | 'confirm';
 
-/** Whose code it is and for which use: part of the hash, so the hash of one row is useless in another. */
+/**
+ * Whose code it is, for which use, and until when: part of the hash. A client that writes to the database and lacks the key
+ * can neither move the hash to another row nor change where the code was sent, which challenge it answers or when it expires.
+ */
 export interface CodeOwner {
   readonly userId: string;
   readonly channel: Channel;
   readonly purpose: CodePurpose;
+  /** The challenge of a sign-in; null for the other purposes. */
+  readonly challengeId: string | null;
+  /** The phone number or address. */
+  readonly sentTo: string;
+  readonly expiresAt: Date;
 }
 
 export const channelInput = z.enum(['sms', 'email']);
@@ -51,6 +59,8 @@ export function isCode(keyring: Keyring | undefined, owner: CodeOwner, code: str
   return hashesOf(keyring, owner, code).some((found) => timingSafeEqual(Buffer.from(found), expected));
 }
 
-function hashesOf(keyring: Keyring | undefined, { userId, channel, purpose }: CodeOwner, code: string) {
-  return keyedHashes(keyring, ['one-time code', userId, channel, purpose, code]);
+function hashesOf(keyring: Keyring | undefined, owner: CodeOwner, code: string) {
+  const { userId, channel, purpose, challengeId, sentTo, expiresAt } = owner;
+  const parts = [userId, channel, purpose, challengeId ?? '', sentTo, expiresAt.toISOString(), code];
+  return keyedHashes(keyring, ['one-time code', ...parts]);
 }

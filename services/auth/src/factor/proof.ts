@@ -1,19 +1,17 @@
 import { z } from 'zod';
 import { type InsideAccount, inAccount } from '../account/account-row';
-import { claimAttempt, failAttempt, returnAttempt } from '../account/attempts';
-import { isPasswordOf } from '../account/passwords';
-import type { Auth } from '../client';
-import { accountInactive, invalidCredentials, userNotFound } from '../errors';
+import { acceptPassword, type JudgePassword, withPassword } from '../account/password-check';
+import type { Auth, AuthTransaction } from '../client';
 import { claimedPasswordInput, type Device } from '../input';
 import { proofRequired } from './errors';
-import { withFactor } from './factor';
-import { digitsInput } from './one-time-code';
+import { type ShownCode, withCodes } from './factor';
+import { type AnyFactor, type Channel, digitsInput } from './one-time-code';
 import { recoveryCodeInput } from './recovery-codes';
 
 /** Evidence that the caller is the owner of the account and does not merely hold a session. */
 export type Proof =
   | { readonly factor: 'password'; readonly password: string }
-  | { readonly factor: 'totp' | 'sms' | 'email' | 'recovery'; readonly code: string };
+  | { readonly factor: AnyFactor; readonly code: string };
 
 export const proofInput = z.discriminatedUnion('factor', [
   z.strictObject({ factor: z.literal('password'), password: claimedPasswordInput }),
@@ -21,75 +19,101 @@ export const proofInput = z.discriminatedUnion('factor', [
   z.strictObject({ factor: z.enum(['totp', 'sms', 'email']), code: digitsInput }),
 ]);
 
-interface OfAccount {
+/** What a proof is for: to begin an enrollment, or to change how the user signs in. */
+type Step = 'begin' | 'change';
+
+export interface Proven {
   readonly userId: string;
   readonly device: Device;
+  readonly proof: Proof | undefined;
+}
+
+export interface ProvenChange extends Proven {
+  /** The first code of a factor that `work` enables. */
+  readonly enrollment?: ShownCode;
+  /** The password that `work` replaces by `acceptPassword`. It is checked as well, and is the proof if there is no other one. */
+  readonly replacedPassword?: string;
 }
 
 type Work<Result> = (inside: InsideAccount) => Promise<Result>;
 
 /**
- * Runs `work` if the proof is right. A code is used up in the same transaction.
- * @throws {SuiteError} `AUTH.INVALID_CREDENTIALS`, and the errors of `withFactor`
+ * Decides which proof is enough; undefined if the shown one is. A change needs a code of an enabled factor or a recovery
+ * code. Without a second factor it needs the password. The beginning of an enrollment changes nothing, so the password is
+ * enough for it, and an account without a second factor needs no proof: the change that follows asks for one.
  */
-export async function withProof<Result>(
-  auth: Auth,
-  { userId, proof, device }: OfAccount & { readonly proof: Proof },
-  work: Work<Result>,
-): Promise<Result> {
-  if (proof.factor !== 'password') return withFactor(auth, { userId, ...proof, purpose: 'confirm', device }, work);
-  const passwordHash = await confirmPassword(auth, { userId, password: proof.password, device });
-  return inAccount(auth, userId, async (inside) => {
-    // The password may have changed since it was checked.
-    if ((await inside.tx.user.count({ where: { id: userId, passwordHash } })) === 0) throw invalidCredentials();
-    return work(inside);
-  });
-}
-
-/**
- * Runs `work` as `withProof` does. An account without a second factor needs no proof.
- * @throws {SuiteError} `AUTH.PROOF_REQUIRED`, and the errors of `withProof`
- */
-export function withProofIfNeeded<Result>(
-  auth: Auth,
-  { proof, ...of }: OfAccount & { readonly proof: Proof | undefined },
-  work: Work<Result>,
-): Promise<Result> {
-  if (proof !== undefined) return withProof(auth, { ...of, proof }, work);
-  return inAccount(auth, of.userId, async (inside) => {
-    const on = await inside.tx.mFASettings.count({
-      where: { userId: of.userId, OR: [{ totpEnabled: true }, { smsEnabled: true }, { emailEnabled: true }] },
-    });
-    if (on > 0) throw proofRequired();
-    return work(inside);
-  });
-}
-
-export interface ConfirmPasswordInput {
-  readonly userId: string;
-  readonly password: string;
-  readonly device?: Device | undefined;
-}
-
-/**
- * Checks the password of a signed-in user before a step that asks for it again. Returns the password hash, so that the
- * step can ensure that it is unchanged. Counts an attempt, and returns it if the password is right.
- * @throws {SuiteError} `AUTH.INVALID_CREDENTIALS`, `AUTH.LOCKED`, `AUTH.USER_NOT_FOUND`, `AUTH.ACCOUNT_INACTIVE`
- */
-export async function confirmPassword(auth: Auth, input: ConfirmPasswordInput): Promise<string> {
-  const { userId, password, device } = input;
-  await claimAttempt(auth, { userId });
-  const user = await auth.prisma.user.findFirst({
-    where: { id: userId, deletedAt: null },
-    select: { passwordHash: true, isActive: true },
-  });
-  if (user === null) throw userNotFound(userId);
-  const isRight = await isPasswordOf(user.passwordHash, password, auth.settings.bcryptCost);
-  if (user.passwordHash === null || !isRight) {
-    await failAttempt(auth, { userId, action: 'PASSWORD_CHECK_FAILED', device });
-    throw invalidCredentials();
+function refusalOf(step: Step, enabled: readonly AnyFactor[], shown: Proof['factor'] | undefined) {
+  if (enabled.length === 0) {
+    return step === 'begin' || shown === 'password' ? undefined : proofRequired(['password']);
   }
-  if (!user.isActive) throw accountInactive();
-  await auth.transaction((tx) => returnAttempt(tx, userId));
-  return user.passwordHash;
+  const isEnough = shown !== undefined && (step === 'begin' || shown !== 'password');
+  if (isEnough) return undefined;
+  return proofRequired([...enabled, 'recovery', ...(step === 'begin' ? (['password'] as const) : [])]);
+}
+
+/**
+ * Runs `work`, which changes how the user signs in, if the proof is right and enough. Codes are used up in the same
+ * transaction. The decision is made again under the lock on the account, because a factor may have been enabled or disabled
+ * in the meantime.
+ * @throws {SuiteError} `AUTH.PROOF_REQUIRED`, and the errors of `withPassword` and `withCodes`
+ */
+export function withProof<Result>(auth: Auth, change: ProvenChange, work: Work<Result>): Promise<Result> {
+  return runProven(auth, 'change', change, work);
+}
+
+/**
+ * Runs `work`, which begins an enrollment, if the proof is right and enough.
+ * @throws {SuiteError} the errors of `withProof`
+ */
+export function withProofToBegin<Result>(auth: Auth, proven: Proven, work: Work<Result>): Promise<Result> {
+  return runProven(auth, 'begin', proven, work);
+}
+
+async function runProven<Result>(
+  auth: Auth,
+  step: Step,
+  { userId, device, proof, enrollment, replacedPassword }: ProvenChange,
+  work: Work<Result>,
+): Promise<Result> {
+  const shown = proof?.factor ?? (replacedPassword === undefined ? undefined : 'password');
+  const decide = async (client: Pick<AuthTransaction, 'mFASettings'>) => {
+    const refusal = refusalOf(step, await enabledFactors(client, userId), shown);
+    if (refusal !== undefined) throw refusal;
+  };
+  const codes: ShownCode[] = enrollment === undefined ? [] : [enrollment];
+  // The proof comes first: to enable a factor ends all other codes.
+  if (proof !== undefined && proof.factor !== 'password') codes.unshift({ ...proof, purpose: 'confirm' });
+  const run = (judge?: JudgePassword): Promise<Result> => {
+    const before = async ({ tx }: InsideAccount) => {
+      await decide(tx);
+      await judge?.(tx);
+      if (judge !== undefined && replacedPassword === undefined) await acceptPassword(tx, { userId, device });
+    };
+    if (codes.length > 0) return withCodes(auth, { userId, codes, device, before }, work);
+    return inAccount(auth, userId, async (inside) => {
+      await before(inside);
+      return work(inside);
+    });
+  };
+  // Before anything is checked, so that a proof that is not enough costs no attempt.
+  await decide(auth.prisma);
+  const password = proof?.factor === 'password' ? proof.password : replacedPassword;
+  return password === undefined ? run() : withPassword(auth, { userId, password, device }, run);
+}
+
+/** The second factors that a user has enabled. */
+async function enabledFactors(
+  client: Pick<AuthTransaction, 'mFASettings'>,
+  userId: string,
+): Promise<readonly ('totp' | Channel)[]> {
+  const settings = await client.mFASettings.findUnique({
+    where: { userId },
+    select: { totpEnabled: true, smsEnabled: true, emailEnabled: true },
+  });
+  const all = [
+    ['totp', settings?.totpEnabled],
+    ['sms', settings?.smsEnabled],
+    ['email', settings?.emailEnabled],
+  ] as const;
+  return all.filter(([, isEnabled]) => isEnabled === true).map(([factor]) => factor);
 }

@@ -5,7 +5,8 @@ import type { AuthTransaction } from '../client';
 const CODE_COUNT = 10;
 /** RFC 4648: has no 0, 1, 8 and 9, which are easily mistaken for O, I, B and g. */
 const BASE32 = 'ABCDEFGHIJKLMNOPQRSTUVWXYZ234567';
-const CHARACTERS = 16;
+/** 120 bits: ASVS 5.0, 6.5.2, permits a plain hash from 112 bits on. */
+const CHARACTERS = 24;
 const GROUPS = /.{4}(?=.)/g;
 
 interface OfUser {
@@ -13,12 +14,15 @@ interface OfUser {
   readonly at: Date;
 }
 
-/** A recovery code as a person types it: in upper or lower case, with or without spaces and hyphens. */
+/**
+ * A recovery code as a person types it: in upper or lower case, with or without spaces and hyphens. Codes of 16 characters
+ * were generated before codes had 24, and stay valid until they are used or replaced.
+ */
 export const recoveryCodeInput = z
   .string()
-  .max(40)
+  .max(60)
   .transform(plainForm)
-  .refine((text) => /^[A-Z2-7]{16}$/.test(text), 'is not a recovery code');
+  .refine((text) => /^([A-Z2-7]{16}|[A-Z2-7]{24})$/.test(text), 'is not a recovery code');
 
 /**
  * Replaces all recovery codes of a user with ten new ones. Only the caller ever sees them in plain text: the database has
@@ -45,14 +49,17 @@ export async function takeRecoveryCode(
   return count === 1;
 }
 
-/** Generates 80 random bits in base32, as ABCD-EFGH-IJKL-MNOP. */
+/** Generates 120 random bits in base32, as ABCD-EFGH-IJKL-MNOP-QRST-UVWX. */
 export function newRecoveryCode(): string {
   // 256 is a multiple of 32, so every character is equally likely.
   const characters = [...randomBytes(CHARACTERS)].map((byte) => BASE32.charAt(byte % BASE32.length));
   return characters.join('').replaceAll(GROUPS, '$&-');
 }
 
-/** The SHA-256, in hex, of a code in its plain form. Nobody can guess 80 bits, so the hash needs no key. */
+/**
+ * The SHA-256, in hex, of a code in its plain form. Nobody can guess 120 bits, so the hash needs neither a key nor a salt. A
+ * key would make the last way into an account depend on the keyring: a lost key would invalidate every recovery code.
+ */
 export function recoveryCodeHash(code: string): string {
   return createHash('sha256').update(plainForm(code)).digest('hex');
 }

@@ -4,6 +4,14 @@ import type { Auth } from '../client';
 /** The use of an encrypted TOTP secret, bound to its ciphertext. */
 export const TOTP_USE = 'totp';
 
+/**
+ * The use of a secret that waits for its first right code until a time. A client that writes to the database and lacks the key
+ * can neither enable the secret nor let it wait longer.
+ */
+export function pendingTotpUse(until: Date): string {
+  return `totp until ${until.toISOString()}`;
+}
+
 /** All authenticator apps support SHA-1, six digits and 30 seconds; few support the other options of RFC 6238. */
 const STEP_SECONDS = 30;
 /** RFC 4226, section 4, recommends 160 bits. */
@@ -40,6 +48,8 @@ export interface TotpSettings {
   /** Encrypted. */
   readonly totpSecret: string | null;
   readonly totpEnabled: boolean;
+  /** When a secret that is not enabled yet ends. */
+  readonly pendingUntil: Date | null;
   /** The database's time of the read, to which a code belongs. */
   readonly at: Date;
 }
@@ -47,7 +57,8 @@ export interface TotpSettings {
 /** Reads the secret of a user, with the time; undefined for a user who never had a second factor. */
 export async function readTotp(auth: Auth, userId: string): Promise<TotpSettings | undefined> {
   const [settings] = await auth.query<TotpSettings>({
-    text: `SELECT totp_secret AS "totpSecret", totp_enabled AS "totpEnabled", database_time() AS at
+    text: `SELECT totp_secret AS "totpSecret", totp_enabled AS "totpEnabled", totp_pending_until AS "pendingUntil",
+        database_time() AS at
       FROM mfa_settings WHERE user_id = $1`,
     values: [userId],
   });

@@ -53,6 +53,14 @@ export function invitationNotFound(invitationId: string): SuiteError {
   });
 }
 
+/** AUTH.INVITATION_LAPSED: the sender of the invitation is no longer an active owner or admin of the organization. */
+export function invitationLapsed(): SuiteError {
+  return new SuiteError('AUTH.INVITATION_LAPSED', 'The invitation is no longer valid', {
+    why: 'The member who sent it may no longer invite into the organization.',
+    next: 'Ask an owner or admin of the organization for another invitation',
+  });
+}
+
 /** AUTH.INVITATION_NOT_YOURS: the invitation was sent to an address that the accepting user does not have. */
 export function invitationNotYours(): SuiteError {
   return new SuiteError('AUTH.INVITATION_NOT_YOURS', 'The invitation was sent to another address', {
@@ -63,8 +71,22 @@ export function invitationNotYours(): SuiteError {
 /** AUTH.ROLE_CHANGE_REFUSED: no member can change from the first role to the second; `meta` names both. */
 export function roleChangeRefused(from: string, to: string): SuiteError {
   return new SuiteError('AUTH.ROLE_CHANGE_REFUSED', `The role cannot change from ${from} to ${to}`, {
-    next: from === 'owner' ? 'Transfer the ownership with transferOwnership' : 'Choose another role',
+    next: nextRole(from, to),
     meta: { from, to },
+  });
+}
+
+function nextRole(from: string, to: string): string {
+  if (from === to) return 'Choose another member';
+  return from === 'owner' ? 'Transfer the ownership with transferOwnership' : 'Choose another role';
+}
+
+/** AUTH.OWNER_ACTIVE: only the owner hands an organization over while the account of the owner is active. */
+export function ownerActive(orgId: string): SuiteError {
+  return new SuiteError('AUTH.OWNER_ACTIVE', 'The owner of the organization is active', {
+    why: 'Another owner can be appointed only while the account of the owner is deactivated.',
+    next: 'Ask the owner to transfer the ownership with transferOwnership, or deactivate the account of the owner first',
+    meta: { orgId },
   });
 }
 

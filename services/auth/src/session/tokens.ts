@@ -1,4 +1,4 @@
-import { createHash, randomBytes } from 'node:crypto';
+import { createHash, createHmac, randomBytes } from 'node:crypto';
 import { newId } from '@azora/db-core';
 import type { Auth, AuthTransaction } from '../client';
 import { tokenExpired, tokenInvalid, tokenUsed } from '../errors';
@@ -18,7 +18,7 @@ export interface IssueTokenInput {
   readonly userId: string;
   readonly kind: TokenKind;
   readonly lifeMs: number;
-  /** The address that an `email_verification` verifies. */
+  /** The address that an `email_verification` verifies. A token for a new password is bound to the address of its account. */
   readonly email?: string;
 }
 
@@ -44,6 +44,15 @@ export function newToken(): NewToken {
   return { token, hash: hashToken(token) };
 }
 
+/**
+ * The token that follows from another one and a random salt. Who knows only one of them learns nothing about it, so the
+ * database may keep the salt to give the same answer again.
+ */
+export function nextToken(token: string, salt: string, use: 'session' | 'refresh'): NewToken {
+  const next = createHmac('sha256', token).update(`${use} ${salt}`).digest('base64url');
+  return { token: next, hash: hashToken(next) };
+}
+
 /** The SHA-256 of a token in hex, by which the store finds it. */
 export function hashToken(token: string): string {
   return createHash('sha256').update(token).digest('hex');
@@ -60,7 +69,8 @@ export async function issueToken(tx: AuthTransaction, input: IssueTokenInput): P
 }
 
 /**
- * Uses up a token. Of any number of concurrent callers with one token, one succeeds.
+ * Uses up a token of an active account that still has the address to which the token is bound. Of any number of
+ * concurrent callers with one token, one succeeds. Locks the row of the account.
  * @throws {SuiteError} `AUTH.TOKEN_INVALID`, `AUTH.TOKEN_EXPIRED`, `AUTH.TOKEN_USED`
  */
 export async function takeToken(
@@ -70,7 +80,11 @@ export async function takeToken(
   const hash = hashToken(token);
   const [taken] = await tx.$queryRaw<TakenToken[]>`
     SELECT user_id AS "userId", email, at FROM take_token(${kind}::token_kind, ${hash}) WHERE user_id IS NOT NULL`;
-  return taken ?? refuseToken(await tx.token.findFirst({ where: { tokenHash: hash, kind } }));
+  if (taken !== undefined) return taken;
+  const [found] = await tx.$queryRaw<TokenState[]>`
+    SELECT expires_at AS "expiresAt", used_at AS "usedAt", revoked_at AS "revokedAt", database_time() AS at
+    FROM tokens WHERE token_hash = ${hash} AND kind = ${kind}::token_kind`;
+  return refuseToken(found);
 }
 
 /**
@@ -80,32 +94,52 @@ export async function takeToken(
 export async function readToken(
   auth: Auth,
   { kinds, token }: { readonly kinds: readonly TokenKind[]; readonly token: string },
-): Promise<FoundToken & { readonly kind: TokenKind }> {
+): Promise<FoundToken & { readonly id: string; readonly kind: TokenKind }> {
   const [found] = await auth.query<ReadToken>({
-    text: `SELECT user_id AS "userId", kind, email, expires_at AS "expiresAt", used_at AS "usedAt",
-        revoked_at AS "revokedAt", database_time() AS at
+    text: `SELECT id, user_id AS "userId", kind, email, expires_at AS "expiresAt", used_at AS "usedAt",
+        revoked_at AS "revokedAt", may_use_token(user_id, email) AS "isUsable", database_time() AS at
       FROM tokens WHERE token_hash = $1 AND kind::text = ANY ($2::text[])`,
     values: [hashToken(token), kinds],
   });
-  if (found === undefined || !isLive(found)) return refuseToken(found ?? null);
-  return { userId: found.userId, email: found.email, kind: found.kind };
+  if (found === undefined || !isLive(found)) return refuseToken(found);
+  return { id: found.id, userId: found.userId, email: found.email, kind: found.kind };
 }
 
-interface ReadToken extends TokenState, TakenToken {
+/**
+ * Rejects a token that has ended since it was read.
+ * @throws {SuiteError} `AUTH.TOKEN_INVALID`, `AUTH.TOKEN_EXPIRED`, `AUTH.TOKEN_USED`
+ */
+export async function refuseEndedToken(tx: AuthTransaction, id: string): Promise<void> {
+  const [found] = await tx.$queryRaw<LiveState[]>`
+    SELECT expires_at AS "expiresAt", used_at AS "usedAt", revoked_at AS "revokedAt",
+      may_use_token(user_id, email) AS "isUsable", database_time() AS at
+    FROM tokens WHERE id = ${id}`;
+  if (found === undefined || !isLive(found)) refuseToken(found);
+}
+
+interface ReadToken extends LiveState, TakenToken {
+  readonly id: string;
   readonly kind: TokenKind;
+}
+
+interface LiveState extends TokenState {
+  readonly isUsable: boolean;
 }
 
 interface TokenState {
   readonly expiresAt: Date;
   readonly usedAt: Date | null;
   readonly revokedAt: Date | null;
+  readonly at: Date;
 }
 
-function isLive({ expiresAt, usedAt, revokedAt, at }: ReadToken): boolean {
-  return usedAt === null && revokedAt === null && expiresAt > at;
+function isLive({ expiresAt, usedAt, revokedAt, isUsable, at }: LiveState): boolean {
+  return usedAt === null && revokedAt === null && expiresAt > at && isUsable;
 }
 
-function refuseToken(found: TokenState | null): never {
-  if (found === null) throw tokenInvalid();
-  throw found.usedAt !== null || found.revokedAt !== null ? tokenUsed() : tokenExpired();
+/** A live token that is refused is bound to an account or an address that is not what it was. */
+function refuseToken(found: TokenState | undefined): never {
+  if (found === undefined) throw tokenInvalid();
+  if (found.usedAt !== null || found.revokedAt !== null) throw tokenUsed();
+  throw found.expiresAt > found.at ? tokenInvalid() : tokenExpired();
 }

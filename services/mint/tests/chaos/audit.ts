@@ -117,21 +117,19 @@ async function auditWallets(world: World, client: Client): Promise<void> {
   );
 }
 
-const HOLDS = `SELECT id, request_key AS key, wallet_id AS "walletId", amount, captured_amount AS captured, status,
-  resolved_at AS "resolvedAt", expires_at AS "expiresAt" FROM holds`;
+const HOLDS = `SELECT id, request_key AS key, wallet_id AS "walletId", amount, captured_amount AS captured, status
+  FROM holds`;
 
-interface HoldFound extends Readonly<Record<'id' | 'key' | 'walletId' | 'amount' | 'captured' | 'status', string>> {
-  readonly resolvedAt: Date | null;
-}
+type HoldFound = Readonly<Record<'id' | 'key' | 'walletId' | 'amount' | 'captured' | 'status', string>>;
 
 async function auditHolds(world: World, client: Client): Promise<void> {
   const { acknowledged, lostSweeps } = world;
   const rows = await rowsOf<HoldFound>(client, HOLDS);
   const found = new Map<string, string>();
-  for (const { id, key, walletId, amount, captured, status, resolvedAt } of rows) {
+  for (const { id, key, walletId, amount, captured, status } of rows) {
     const end = status === 'held' ? '' : `${status} ${unitsOf(captured)}`;
     // The only outcome that may never have been acknowledged: the answer of a sweep was lost.
-    const isUnheard = status === 'expired' && !acknowledged.ends.has(id) && lostSweeps.has(resolvedAt?.getTime() ?? 0);
+    const isUnheard = status === 'expired' && !acknowledged.ends.has(id) && lostSweeps > 0;
     if (isUnheard) acknowledged.ends.set(id, [end]);
     found.set(id, `${key} ${walletId} ${unitsOf(amount)} ${end}`);
   }

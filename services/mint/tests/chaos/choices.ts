@@ -70,8 +70,9 @@ function chooseHold(world: World, random: Random, idempotencyKey: string): Opera
   const payer = pickWallet(world, random);
   const to = random.chance(0.5) ? { to: pickReceiver(world, random, payer) } : {};
   const hours = random.chance(0.2) ? 3 + random.int(24) : 48 + random.int(100);
-  const expiresAt = new Date(world.clock.last() + hours * HOUR_MS);
-  return holdOf({ from: payer.id, ...to, amount: pickAmount(random), expiresAt, idempotencyKey });
+  return holdOf({
+    ...{ from: payer.id, ...to, amount: pickAmount(random), expiresIn: hours * HOUR_MS, idempotencyKey },
+  });
 }
 
 const chooseCapture: Choice = (world, random, idempotencyKey) => {

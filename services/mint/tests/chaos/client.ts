@@ -2,6 +2,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { accrueRewards, type Mint, releaseExpired } from '../../src';
 import { writeEnds } from './acknowledged';
 import { chooseOperation, chooseReuse } from './choices';
+import { databaseTime } from './clock';
 import { type Answer, codeOf, isLost, isWithoutEffect, type Operation } from './operations';
 import { type Random, randomOf } from './random';
 import { acknowledge, blame, count, isOver, type World } from './world';
@@ -88,12 +89,12 @@ export async function answerOf(
 
 /** Sends a request once: its answer, or the code of its error. */
 async function attempt(world: World, mint: Mint, operation: Operation, wasLost: boolean): Promise<Answer | string> {
-  const sending = operation.send(mint);
-  // The store reads the clock before it waits for anything.
-  const sentAt = world.clock.last();
+  // An answer that is older than this attempt is the answer of a lost one.
+  const sentAt = wasLost ? await databaseTime(mint) : undefined;
   try {
-    const answer = await sending;
-    if (wasLost && answer.at !== undefined) count(world.events, answer.at === sentAt ? 'not arrived' : 'arrived');
+    const answer = await operation.send(mint);
+    if (sentAt !== undefined && answer.at !== undefined)
+      count(world.events, answer.at < sentAt ? 'arrived' : 'not arrived');
     return answer;
   } catch (error) {
     return codeOf(error);
@@ -107,12 +108,10 @@ function reject(world: World, operation: Operation, code: string, lost: number):
   if (lost > 0 && code !== 'MINT.KEY_REUSED') world.inDoubt.push(operation);
 }
 
-/** Releases expired holds. The call has no key, so only its time is known when its answer is lost. */
+/** Releases expired holds. The call has no key, so nobody knows what it released when its answer is lost. */
 async function sweep(world: World, mint: Mint): Promise<void> {
-  const sending = releaseExpired(mint);
-  const sentAt = world.clock.last();
   try {
-    const freed = await sending;
+    const freed = await releaseExpired(mint);
     count(world.answered, 'sweep');
     writeEnds(
       world.acknowledged,
@@ -120,7 +119,7 @@ async function sweep(world: World, mint: Mint): Promise<void> {
     );
   } catch (error) {
     const code = codeOf(error);
-    if (isLost(code)) world.lostSweeps.add(sentAt);
+    if (isLost(code)) world.lostSweeps += 1;
     else if (!isWithoutEffect(code)) blame(world, `a sweep was rejected: ${code}`);
   }
 }

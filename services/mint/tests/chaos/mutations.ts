@@ -53,8 +53,8 @@ export async function mutate({ admin }: Ledger, { routine, from, to }: Mutation)
   await withClient(admin, async (client) => {
     const select = 'SELECT pg_get_functiondef(oid) AS text FROM pg_proc WHERE proname = $1';
     const { rows } = await client.query<{ text: string }>(select, [routine]);
-    const text = rows[0]?.text ?? '';
-    if (!text.includes(from)) throw new Error(`${routine} no longer contains "${from}": choose another mutation`);
-    await client.query(text.replace(from, to));
+    const texts = rows.map(({ text }) => text).filter((text) => text.includes(from));
+    if (texts.length === 0) throw new Error(`${routine} no longer contains "${from}": choose another mutation`);
+    for (const text of texts) await client.query(text.replace(from, to));
   });
 }

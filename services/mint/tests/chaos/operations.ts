@@ -40,7 +40,7 @@ export interface Answer {
   readonly facts: Facts;
   /** The whole answer; a repeat must get the same. */
   readonly text: string;
-  /** When the request took effect, in milliseconds since 1970: it identifies the attempt. Some answers have no time. */
+  /** When the request took effect, in milliseconds since 1970. Some answers have no time. */
   readonly at: number | undefined;
 }
 
@@ -125,8 +125,7 @@ export function holdOf(input: HoldInput): Operation {
     requireFit(asked, made);
     return { facts: { entries: [], hold: made }, text: JSON.stringify(made), at: made.createdAt.getTime() };
   };
-  // A client that could not connect for long sends a hold that has expired by then.
-  return { kind: 'hold', key: requestKey, expected: [...PAYMENT, 'MINT.INVALID_INPUT'], send };
+  return { kind: 'hold', key: requestKey, expected: PAYMENT, send };
 }
 
 export function captureOf(input: CaptureInput, whole: bigint): Operation {

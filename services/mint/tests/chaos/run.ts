@@ -1,11 +1,12 @@
 import { type Mint, openMint } from '../../src';
 import { audit, waitForSessions } from './audit';
 import { answerOf, runClient } from './client';
+import { startChaosClock } from './clock';
 import { dropConnections, killAt, watchSockets } from './disturb';
 import { type Random, randomOf } from './random';
 import { readSums, reconcileMeanwhile } from './reader';
 import { type ChaosServer, countDeadlocks, type Ledger } from './server';
-import { acknowledge, blame, chaosClock, count, isOver, openWorld, type Tally, type World } from './world';
+import { acknowledge, blame, count, isOver, openWorld, type Tally, type World } from './world';
 
 const CLIENTS = 16;
 const STORES = 4;
@@ -36,10 +37,10 @@ export async function runChaos(server: ChaosServer, ledger: Ledger, options: Cha
   const startedAt = performance.now();
   const deadlocksBefore = await countDeadlocks(server);
   const random = randomOf(options.seed);
-  const clock = chaosClock(random);
-  const stores = Array.from({ length: STORES }, () => openStoreOf(ledger, clock.look));
-  const operator = openStoreOf(ledger, clock.look);
-  const world = await openWorld(ledger, operator, clock, options);
+  await startChaosClock(ledger);
+  const stores = Array.from({ length: STORES }, () => openStoreOf(ledger));
+  const operator = openStoreOf(ledger);
+  const world = await openWorld(ledger, operator, options);
   const sockets = stores.map(watchSockets);
   const clients = Array.from({ length: CLIENTS }, (_, n) =>
     runClient(world, stores[n % STORES] ?? operator, `client-${n}`),
@@ -58,9 +59,9 @@ export async function runChaos(server: ChaosServer, ledger: Ledger, options: Cha
   return { problems, begun, answered, rejected, events, seconds: (performance.now() - startedAt) / 1_000 };
 }
 
-function openStoreOf({ url }: Ledger, clock: () => Date): Mint {
+function openStoreOf({ url }: Ledger): Mint {
   // Slow queries on a busy machine do not matter here.
-  return openMint({ url, clock, pool: { max: CLIENTS / STORES }, slowQueryMs: 60_000 });
+  return openMint({ url, pool: { max: CLIENTS / STORES }, slowQueryMs: 60_000 });
 }
 
 /** One moment in each part of the run, not close to its ends. */
@@ -84,7 +85,7 @@ async function allOrBlame(world: World, work: readonly Promise<void>[]): Promise
 /** Sends requests that were rejected after a lost answer once more, now that nothing is running; then compares everything. */
 async function settleAndAudit(world: World, ledger: Ledger, random: Random): Promise<void> {
   await waitForSessions(ledger);
-  const store = openStoreOf(ledger, world.clock.look);
+  const store = openStoreOf(ledger);
   try {
     for (const operation of world.inDoubt.splice(0)) {
       if (world.acknowledged.entries.has(operation.key)) continue;

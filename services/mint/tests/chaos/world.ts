@@ -25,13 +25,6 @@ export interface ActiveStake {
   readonly units: bigint;
 }
 
-/** A clock that advances half a minute with each reading and sometimes goes back. */
-export interface ChaosClock {
-  readonly look: () => Date;
-  /** The last reading, in milliseconds since 1970. */
-  readonly last: () => number;
-}
-
 /** Counts by name. */
 export type Tally = Record<string, number>;
 
@@ -39,15 +32,14 @@ export type Tally = Record<string, number>;
 export interface World {
   readonly wallets: readonly ChaosWallet[];
   readonly system: Readonly<Record<Currency, SystemWallets>>;
-  readonly clock: ChaosClock;
   readonly openHolds: OpenHold[];
   readonly activeStakes: ActiveStake[];
   /** A sample of acknowledged requests, to be sent again. */
   readonly recent: { readonly operation: Operation; readonly text: string }[];
   /** Requests that were rejected after a lost answer: the lost attempt may still take effect. */
   readonly inDoubt: Operation[];
-  /** Times of sweeps of expired holds whose answer was lost. */
-  readonly lostSweeps: Set<number>;
+  /** The number of sweeps of expired holds whose answer was lost. */
+  lostSweeps: number;
   readonly acknowledged: Acknowledged;
   readonly answered: Tally;
   readonly rejected: Tally;
@@ -68,8 +60,6 @@ const WALLETS: readonly (readonly [Currency, number])[] = [
 const WELCOME = '10000';
 const RECENT = 2_000;
 const MAX_PROBLEMS = 20;
-const TICK_MS = 30_000;
-const STEP_BACK_MS = 600_000;
 
 export function count(tally: Tally, name: string, by = 1): void {
   tally[name] = (tally[name] ?? 0) + by;
@@ -84,30 +74,16 @@ export function isOver(world: World): boolean {
   return world.begun >= world.operations || world.problems.length >= MAX_PROBLEMS;
 }
 
-export function chaosClock(random: Random): ChaosClock {
-  let ticks = Date.UTC(2026, 0, 1);
-  let last = ticks;
-  return {
-    look: () => {
-      ticks += TICK_MS + random.int(1_000);
-      last = random.chance(0.01) ? ticks - random.int(STEP_BACK_MS) : ticks;
-      return new Date(last);
-    },
-    last: () => last,
-  };
-}
-
 /** Opens 50 wallets and gives each a balance. */
 export async function openWorld(
   { admin }: Ledger,
   mint: Mint,
-  clock: ChaosClock,
   { operations, seed }: Pick<World, 'operations' | 'seed'>,
 ): Promise<World> {
   const system = await findSystemWallets(admin);
   const world: World = {
-    ...{ wallets: await openWallets(mint), system, clock, operations, seed, begun: 0 },
-    ...{ openHolds: [], activeStakes: [], recent: [], inDoubt: [], lostSweeps: new Set(), acknowledged: nothingTold() },
+    ...{ wallets: await openWallets(mint), system, operations, seed, begun: 0 },
+    ...{ openHolds: [], activeStakes: [], recent: [], inDoubt: [], lostSweeps: 0, acknowledged: nothingTold() },
     ...{ answered: {}, rejected: {}, events: {}, problems: [] },
   };
   for (const { id } of world.wallets) {

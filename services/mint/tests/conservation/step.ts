@@ -10,7 +10,7 @@ export interface Real {
   readonly stakes: string[];
   /** An unused key. */
   readonly newKey: () => string;
-  readonly setClock: (now: number) => void;
+  readonly setClock: (now: number) => Promise<void>;
   /** Repeats the last request that took effect; `answer` is its first answer. */
   repeat: (() => Promise<unknown>) | undefined;
   answer: string;
@@ -67,7 +67,7 @@ export function step<Input>(
     check,
     run: async (model, real) => {
       model.now += hours * HOUR_MS;
-      real.setClock(model.now);
+      if (hours > 0) await real.setClock(model.now);
       await run(model, real, input, name);
     },
     toString: () => `${hours} h later ${name}(${JSON.stringify(input)})`,

@@ -90,7 +90,7 @@ const holds = step(
       (idempotencyKey) =>
         hold(real.mint, {
           ...{ from: at(real.wallets, from), ...receiver, amount: sum },
-          ...{ expiresAt: new Date(expiresAt), idempotencyKey },
+          ...{ expiresIn: hours * HOUR_MS, idempotencyKey },
         }),
     );
     if (made?.id !== undefined) real.holds.push(made.id);

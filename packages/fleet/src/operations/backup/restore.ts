@@ -7,7 +7,8 @@ import type { PasswordOf } from '../../config/credentials';
 import { dropDatabase } from '../../postgres/databases';
 import { swapDatabases } from '../../postgres/dump/swap';
 import { replacedName } from '../../postgres/replaced';
-import { createRole, restrictDatabase, withRightsLock } from '../../postgres/roles';
+import { restrictDatabase } from '../../postgres/rights';
+import { createRole, withRightsLock } from '../../postgres/roles';
 import { type ScratchDatabase, withScratchDatabases } from '../../postgres/scratch';
 import type { Environment } from '../../system/child-environment';
 import { removeTree } from '../../system/leftovers';
@@ -98,7 +99,7 @@ async function makeReady(
   const grants = await readGrants(service.schemaPath);
   await withClient(side, (client) =>
     withRightsLock(client, async () => {
-      if (server !== 'companion') await restrictDatabase(client, side.database, role);
+      if (server !== 'companion') await restrictDatabase(client, role);
       await syncGrants(client, role, grants);
     }),
   );

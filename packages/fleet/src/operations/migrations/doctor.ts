@@ -1,4 +1,4 @@
-import { withClient } from '@azora/db-migrate';
+import { readGrants, withClient } from '@azora/db-migrate';
 import { DEFAULT_LIMITS, type Finding, type Level, type Limits } from '../../postgres/doctor/check';
 import { type Examined, examineDatabase } from '../../postgres/doctor/examine';
 import { doneRows, eachService, type RunOptions, type ServiceRow } from '../fleet';
@@ -36,7 +36,8 @@ export async function examineFleet(targets: readonly Target[], options: DoctorOp
   const limits = { ...DEFAULT_LIMITS, ...options.limits };
   const rows = await eachService(targets, options, async (target) => {
     const { server, service, role } = target;
-    const context = { server, extensions: service.extensions, role, limits };
+    const grants = await readGrants(service.schemaPath);
+    const context = { server, extensions: service.extensions, role, grants, limits };
     const data = await withClient(target.admin, (client) => examineDatabase(client, context));
     return { data, detail: '' };
   });

@@ -6,7 +6,8 @@ import { MANIFEST_PREFIX } from '../../config/registry';
 
 /** The service whose manifest, configuration, client and audit log a new service gets. It has no store and no errors of its own. */
 const MODEL = 'notification';
-const AUDIT_LOG = 'audit_log';
+/** The endings of the names of the migrations that make the audit log, in their order. */
+const AUDIT_MIGRATIONS = ['audit_log', 'audit_time'];
 
 /** The name that stands for the new service in `template/`, and its spellings in code. */
 const PLACEHOLDER = 'template';
@@ -23,6 +24,11 @@ const SHARED = [
 export interface AuditLog {
   /** The model of the audit log, in Prisma's schema language. */
   readonly schema: string;
+  readonly migrations: readonly AuditMigration[];
+}
+
+interface AuditMigration {
+  readonly ending: string;
   readonly up: string;
   readonly down: string;
 }
@@ -30,7 +36,7 @@ export interface AuditLog {
 /**
  * Writes the files of a new service, without its audit log: the example of `template/`, and the files that every service has,
  * from another service of the checkout.
- * @returns the audit log, which is a migration of its own after the first one
+ * @returns the audit log, which has migrations of its own after the first one
  * @throws {SuiteError} `SERVICE.NO_TEMPLATE`
  */
 export async function writeServiceFiles(root: string, name: string, directory: string): Promise<AuditLog> {
@@ -56,7 +62,9 @@ export async function writeServiceFiles(root: string, name: string, directory: s
   // The generator and the data source come first.
   const [head = ''] = schema.split(/^(?=\/\/\/|model )/m);
   await put(path.join(directory, 'prisma', 'schema.prisma'), `${head}${example}`);
-  return { schema: auditModelOf(schema), ...(await readAuditMigration(path.join(model, 'prisma', 'migrations'))) };
+  const migrations = path.join(model, 'prisma', 'migrations');
+  const read = AUDIT_MIGRATIONS.map((ending) => readAuditMigration(migrations, ending));
+  return { schema: auditModelOf(schema), migrations: await Promise.all(read) };
 }
 
 function noTemplate(template: string): SuiteError {
@@ -67,21 +75,23 @@ function noTemplate(template: string): SuiteError {
   });
 }
 
-/** Adds the migration of the audit log after the others, and its model to the schema. */
-export async function writeAuditLog(directory: string, { schema, up, down }: AuditLog): Promise<void> {
+/** Adds the migrations of the audit log after the others, and its model to the schema. */
+export async function writeAuditLog(directory: string, { schema, migrations: added }: AuditLog): Promise<void> {
   const migrations = path.join(directory, 'prisma', 'migrations');
   const [newest = ''] = (await migrationsIn(migrations)).slice(-1);
-  const name = `${Number(newest.slice(0, 14)) + 1}_${AUDIT_LOG}`;
-  await put(path.join(migrations, name, 'migration.sql'), up);
-  await put(path.join(migrations, name, 'down.sql'), down.replace(/\b\d{14}_audit_log\b/, name));
+  for (const [at, { ending, up, down }] of added.entries()) {
+    const name = `${Number(newest.slice(0, 14)) + at + 1}_${ending}`;
+    await put(path.join(migrations, name, 'migration.sql'), up);
+    await put(path.join(migrations, name, 'down.sql'), down.replace(new RegExp(`\\b\\d{14}_${ending}\\b`), name));
+  }
   const file = path.join(directory, 'prisma', 'schema.prisma');
   await writeFile(file, `${await readFile(file, 'utf8')}\n${schema}`);
 }
 
-async function readAuditMigration(migrations: string): Promise<{ readonly up: string; readonly down: string }> {
-  const name = (await migrationsIn(migrations)).find((it) => it.endsWith(`_${AUDIT_LOG}`)) ?? '';
+async function readAuditMigration(migrations: string, ending: string): Promise<AuditMigration> {
+  const name = (await migrationsIn(migrations)).find((it) => it.endsWith(`_${ending}`)) ?? '';
   const read = (file: string) => readFile(path.join(migrations, name, file), 'utf8');
-  return { up: await read('migration.sql'), down: await read('down.sql') };
+  return { ending, up: await read('migration.sql'), down: await read('down.sql') };
 }
 
 /** The model of the audit log with the comment above it. */

@@ -1,3 +1,5 @@
+import type { TableGrants } from '@azora/db-migrate';
+
 /** `error`: rows or the next migration are in danger. `warning`: a problem to correct soon. `note`: worth knowing. */
 export type Level = 'error' | 'warning' | 'note';
 
@@ -59,6 +61,8 @@ export interface CheckContext {
   readonly extensions: readonly string[];
   /** The service's app role. */
   readonly role: string;
+  /** The rights of the app role on each table. */
+  readonly grants: TableGrants;
   readonly limits: Limits;
 }
 

@@ -6,6 +6,7 @@ import type { Check, CheckContext, Finding } from './check';
 import { checkForeignKeys } from './foreign-keys';
 import { checkIndexes } from './indexes';
 import { checkExclusiveLocks, checkMigrationLock, checkPrepared, checkTransactions, checkWaits } from './locks';
+import { checkObjectRights, checkRoleRights } from './rights';
 import { checkConnections, checkDatabaseSettings, checkRoleLimits, checkServerSettings } from './settings';
 import { checkHistory, checkPrimaryKeys, checkSequences } from './tables';
 import { checkExtensions, checkVersion } from './versions';
@@ -24,13 +25,20 @@ const SERVER_CHECKS: readonly Check[] = [checkVersion, checkServerSettings, chec
 const SESSION_CHECKS: readonly Check[] = [
   checkDatabaseSettings,
   checkRoleLimits,
+  checkRoleRights,
   checkExtensions,
   checkMigrationLock,
   checkTransactions,
   checkWaits,
   checkPrepared,
 ];
-const TABLE_CHECKS: readonly Check[] = [checkForeignKeys, checkIndexes, checkPrimaryKeys, checkSequences];
+const TABLE_CHECKS: readonly Check[] = [
+  checkForeignKeys,
+  checkIndexes,
+  checkPrimaryKeys,
+  checkSequences,
+  checkObjectRights,
+];
 
 interface Facts {
   readonly version: string;

@@ -1,5 +1,4 @@
-import { quoteIdentifier, quoteLiteral } from '@azora/db-core';
-import { ROLE_LIMITS, ROLE_LIMITS_FROM_17 } from '../role-limits';
+import { missingLimits, type RoleSetting, roleLimitsSql } from '../role-limits';
 import { type Check, type CheckContext, defineCheck, type Finding, type Level } from './check';
 
 interface BadSetting {
@@ -116,55 +115,26 @@ export const checkConnections = defineCheck<ConnectionRow>({
       })),
 });
 
-interface LimitRow {
-  readonly name: string;
-  /** The value for the app role in this database; null when none is set. */
-  readonly value: string | null;
-}
-
-const LIMITS: Readonly<Record<string, string>> = { ...ROLE_LIMITS, ...ROLE_LIMITS_FROM_17 };
-
-/** Settings that PostgreSQL only accepts on these systems. */
-const NEEDS_POLL = 'client_connection_check_interval';
-
 /**
  * Finds app roles without the limits that the server enforces. A limit of the client alone leaves abandoned statements
  * running in the server. A role that does not exist has no finding: the service then connects as another one.
  */
-export const checkRoleLimits = defineCheck<LimitRow>({
-  sql: ({ role }) => `
-    WITH config AS (
-      SELECT split_part(entry, '=', 1) AS name, substr(entry, strpos(entry, '=') + 1) AS value, setdatabase
-      FROM pg_db_role_setting, unnest(setconfig) AS entry
-      WHERE setrole = (SELECT oid FROM pg_roles WHERE rolname = ${quoteLiteral(role)})
-        AND setdatabase IN (0, (SELECT oid FROM pg_database WHERE datname = current_database())))
-    SELECT pg_settings.name, (SELECT value FROM config WHERE config.name = pg_settings.name
-                              ORDER BY setdatabase DESC LIMIT 1) AS value
-    FROM pg_settings
-    WHERE pg_settings.name IN (${Object.keys(LIMITS).map(quoteLiteral).join(', ')})
-      AND (pg_settings.name <> '${NEEDS_POLL}' OR version() ~ 'linux|darwin|bsd')
-      AND EXISTS (SELECT FROM pg_roles WHERE rolname = ${quoteLiteral(role)})
-    ORDER BY pg_settings.name`,
+export const checkRoleLimits = defineCheck<RoleSetting & { readonly database: string }>({
+  sql: ({ role }) =>
+    `SELECT current_database()::text AS database, limits.* FROM (${roleLimitsSql(role, 'current_database()')}) AS limits`,
   judge: (rows, { role, server }) => {
     // All connections of a companion are one superuser session, which no role setting reaches.
-    const missing = server === 'companion' ? [] : rows.filter(({ value }) => value === null || isUnlimited(value));
+    const missing = server === 'companion' ? [] : missingLimits(rows, role, rows[0]?.database ?? '');
     if (missing.length === 0) return [];
-    const statements = missing.map(
-      ({ name }) => `ALTER ROLE ${quoteIdentifier(role)} SET ${name} = ${quoteLiteral(LIMITS[name] ?? '')}`,
-    );
+    const names = [...new Set(missing.map(({ name }) => name))].sort();
     return [
       {
         check: 'role-limits',
         level: 'warning',
         object: role,
-        message: `has no limit for ${missing.map(({ name }) => name).join(', ')}, so abandoned statements keep running on the server`,
-        next: `Run "npm run db:setup", or ${statements.join('; ')}`,
+        message: `has no limit for ${names.join(', ')}, so abandoned statements keep running on the server`,
+        next: `Run "npm run db:setup", or ${missing.map(({ statement }) => statement).join('; ')}`,
       },
     ];
   },
 });
-
-/** Zero, with or without a unit, turns a timeout off. */
-function isUnlimited(value: string): boolean {
-  return Number.parseFloat(value) === 0;
-}

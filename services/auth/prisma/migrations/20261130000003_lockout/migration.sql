@@ -1,0 +1,608 @@
+-- Why: whoever knew an address could keep its account locked, and could have any number of messages sent to it. The password
+-- and the second factor now have counters and locks of their own, sources are limited before accounts, and one table limits
+-- every message. A factor is answered only under the lock that counts it, so nothing is counted in advance.
+-- Locks: users wholly until the end, without a rewrite.
+-- Runs again: no, once per database; inside one transaction.
+
+SET LOCAL lock_timeout = '5s';
+
+-- AlterTable
+ALTER TABLE "users"
+  ADD COLUMN "factor_failed_count" INTEGER NOT NULL DEFAULT 0,
+  ADD COLUMN "factor_locked_until" TIMESTAMPTZ(6);
+
+-- CreateTable
+CREATE TABLE "sign_in_sources" (
+    "id" TEXT NOT NULL,
+    "user_id" TEXT,
+    "network" VARCHAR(43) NOT NULL,
+    "failed_count" INTEGER NOT NULL DEFAULT 0,
+    "first_failed_at" TIMESTAMPTZ(6),
+    "lockout_count" INTEGER NOT NULL DEFAULT 0,
+    "locked_until" TIMESTAMPTZ(6),
+    "known_until" TIMESTAMPTZ(6),
+    "expires_at" TIMESTAMPTZ(6) NOT NULL,
+    "created_at" TIMESTAMPTZ(6) NOT NULL DEFAULT database_time(),
+    "updated_at" TIMESTAMPTZ(6) NOT NULL DEFAULT database_time(),
+
+    CONSTRAINT "sign_in_sources_pkey" PRIMARY KEY ("id")
+);
+
+-- CreateTable
+CREATE TABLE "message_limits" (
+    "id" CHAR(64) NOT NULL,
+    "kind" VARCHAR(40) NOT NULL,
+    "sent_at" TIMESTAMPTZ(6),
+    "expires_at" TIMESTAMPTZ(6) NOT NULL,
+    "created_at" TIMESTAMPTZ(6) NOT NULL DEFAULT database_time(),
+    "updated_at" TIMESTAMPTZ(6) NOT NULL DEFAULT database_time(),
+
+    CONSTRAINT "message_limits_pkey" PRIMARY KEY ("id")
+);
+
+-- CreateIndex
+CREATE INDEX "sign_in_sources_user_id_idx" ON "sign_in_sources"("user_id");
+
+-- CreateIndex
+CREATE INDEX "sign_in_sources_expires_at_idx" ON "sign_in_sources"("expires_at");
+
+-- CreateIndex
+CREATE INDEX "message_limits_expires_at_idx" ON "message_limits"("expires_at");
+
+-- AddForeignKey
+ALTER TABLE "sign_in_sources" ADD CONSTRAINT "sign_in_sources_user_id_fkey" FOREIGN KEY ("user_id") REFERENCES "users"("id") ON DELETE CASCADE ON UPDATE CASCADE;
+
+-- What the schema language cannot say.
+
+-- lint-ignore constraint-missing-not-valid: the new columns have locked the table already
+ALTER TABLE "users"
+  ADD CONSTRAINT "users_factor_failed_count_check" CHECK ("factor_failed_count" >= 0);
+
+-- A lock without an end is a deactivation, as for the lock of the password.
+CREATE TRIGGER "users_factor_time" BEFORE INSERT OR UPDATE OF "factor_locked_until" ON "users" FOR EACH ROW
+  WHEN (NEW."factor_locked_until" > database_time() + interval '744 hours 5 seconds')
+  EXECUTE FUNCTION "refuse_time"('a lock lasts longer than 31 days');
+
+ALTER TABLE "sign_in_sources"
+  ADD CONSTRAINT "sign_in_sources_id_check" CHECK ("id" = "network" || '|' || coalesce("user_id", '')),
+  ADD CONSTRAINT "sign_in_sources_failed_count_check" CHECK ("failed_count" >= 0 AND "lockout_count" >= 0);
+
+ALTER TABLE "message_limits"
+  ADD CONSTRAINT "message_limits_id_check" CHECK ("id" ~ '^[0-9a-f]{64}$'),
+  ADD CONSTRAINT "message_limits_kind_check" CHECK ("kind" ~ '^[a-z]+(_[a-z]+)*$');
+
+DROP FUNCTION "request_password_reset"(text, text, text, interval, text, text);
+DROP FUNCTION "finish_sign_in"(text, text, text, text, text, text, text, interval, interval, interval, text, text);
+DROP FUNCTION "begin_sign_in"(text, integer, interval, interval, interval);
+-- lint-ignore drops-unmanaged: nothing is counted in advance any more
+DROP FUNCTION "clear_attempts"(text);
+-- lint-ignore drops-unmanaged: nothing is counted in advance any more
+DROP FUNCTION "return_attempt"(text);
+-- lint-ignore drops-unmanaged: nothing is counted in advance any more
+DROP FUNCTION "settle_attempt"(text, boolean, text);
+-- lint-ignore drops-unmanaged: nothing is counted in advance any more
+DROP FUNCTION "claim_attempt"(text, integer, interval, interval, interval);
+
+-- The network that an address belongs to, as the unit of limits: an IPv4 address, or the /64 that a provider assigns to one
+-- IPv6 customer. An IPv4 address in IPv6 form is the IPv4 address, and the zone of a link-local address does not count. Null
+-- for text that is not an address.
+CREATE FUNCTION "network_of"("p_ip" text) RETURNS text LANGUAGE plpgsql IMMUTABLE STRICT
+SET search_path = pg_catalog, public AS $$
+DECLARE
+  "address" inet;
+BEGIN
+  "address" := regexp_replace(host(split_part("p_ip", '%', 1)::inet), '^::ffff:(\d+\.\d+\.\d+\.\d+)$', '\1');
+  RETURN CASE family("address") WHEN 4 THEN host("address") ELSE text(network(set_masklen("address", 64))) END;
+EXCEPTION WHEN invalid_text_representation THEN
+  RETURN NULL;
+END
+$$;
+
+-- The end of a lock that begins now. Each lock lasts twice as long as the previous one, up to a maximum.
+CREATE FUNCTION "lock_end"("p_at" timestamptz, "p_earlier" integer, "p_lock" interval, "p_cap" interval)
+RETURNS timestamptz LANGUAGE sql IMMUTABLE PARALLEL SAFE SET search_path = pg_catalog, public AS $$
+  SELECT "p_at" + least("p_lock" * power(2, least("p_earlier", 30)), "p_cap")
+$$;
+
+-- Whether the owner of an account has used it from a network before: opened a session in the last 90 days, or set a new
+-- password by email. Only the limit for this account and network applies to such a source, so that failures from elsewhere do
+-- not lock the owner out (NIST SP 800-63B, 5.2.2).
+CREATE FUNCTION "is_known_source"("p_user" text, "p_network" text) RETURNS boolean
+LANGUAGE plpgsql SET search_path = pg_catalog, public AS $$
+DECLARE
+  "at" timestamptz := "public"."database_time"();
+BEGIN
+  RETURN EXISTS (
+    SELECT FROM "public"."sign_in_sources" WHERE "id" = "p_network" || '|' || "p_user" AND "known_until" > "at"
+  ) OR EXISTS (
+    SELECT FROM "public"."sessions"
+    WHERE "user_id" = "p_user" AND "created_at" > "at" - interval '90 days'
+      AND "public"."network_of"("ip_address") = "p_network"
+  );
+END
+$$;
+
+-- The end of the lock that applies to attempts from a source, and what is locked: null for none. The lock of an account and
+-- the lock of a whole network do not apply to a known source. With `p_alone`, the lock of the source for this account applies.
+CREATE FUNCTION "attempt_lock"(
+  "p_user" text, "p_account_until" timestamptz, "p_ip" text, "p_alone" boolean, OUT "until" timestamptz, OUT "locked" text
+) LANGUAGE plpgsql SET search_path = pg_catalog, public AS $$
+DECLARE
+  "at" timestamptz := "public"."database_time"();
+  "origin" text := "public"."network_of"("p_ip");
+  "network_until" timestamptz;
+BEGIN
+  IF "origin" IS NOT NULL THEN
+    SELECT max("it"."locked_until") FILTER (WHERE "it"."user_id" IS NOT NULL AND "it"."locked_until" > "at"),
+           max("it"."locked_until") FILTER (WHERE "it"."user_id" IS NULL AND "it"."locked_until" > "at")
+    INTO "until", "network_until" FROM "public"."sign_in_sources" AS "it"
+    WHERE "it"."id" IN (CASE WHEN "p_alone" THEN "origin" || '|' || "p_user" END, "origin" || '|');
+    IF "until" IS NOT NULL THEN
+      "locked" := 'source';
+      RETURN;
+    END IF;
+  END IF;
+  IF "network_until" IS NULL AND ("p_account_until" > "at") IS NOT TRUE THEN
+    RETURN;
+  END IF;
+  IF "p_user" IS NOT NULL AND "origin" IS NOT NULL AND "public"."is_known_source"("p_user", "origin") THEN
+    RETURN;
+  END IF;
+  "until" := CASE WHEN "p_account_until" > "at" THEN "p_account_until" END;
+  "locked" := 'account';
+  IF ("until" >= "network_until") IS NOT TRUE AND "network_until" IS NOT NULL THEN
+    "until" := "network_until";
+    "locked" := 'source';
+  END IF;
+END
+$$;
+
+-- Counts a failed attempt against its source: for all accounts, which locks the network at ten times the limit of an account,
+-- and with `p_alone` for this account, which locks the source at half the limit, so before the account. Returns false and
+-- counts nothing if a concurrent failure has locked the network.
+-- Deletes a few expired rows, so that the table stays as small as the traffic of a day.
+CREATE FUNCTION "fail_source"(
+  "p_user" text, "p_ip" text, "p_alone" boolean, "p_limit" integer, "p_window" interval, "p_lock" interval, "p_cap" interval
+) RETURNS boolean LANGUAGE plpgsql SET search_path = pg_catalog, public AS $$
+DECLARE
+  "at" timestamptz := "public"."database_time"();
+  "origin" text := "public"."network_of"("p_ip");
+  "it" record;
+BEGIN
+  IF "origin" IS NULL THEN
+    RETURN true;
+  END IF;
+  FOR "it" IN
+    SELECT "limits".* FROM (VALUES (1, NULL, "p_limit" * 10), (2, "p_user", greatest("p_limit" / 2, 1)))
+      AS "limits" ("place", "user_id", "attempts")
+    WHERE "limits"."place" = 1 OR ("p_alone" AND "p_user" IS NOT NULL) ORDER BY "limits"."place"
+  LOOP
+    INSERT INTO "public"."sign_in_sources" AS "source" ("id", "user_id", "network", "failed_count", "first_failed_at",
+      "lockout_count", "locked_until", "expires_at", "created_at", "updated_at")
+    VALUES ("origin" || '|' || coalesce("it"."user_id", ''), "it"."user_id", "origin", 1, "at",
+      CASE WHEN "it"."attempts" = 1 THEN 1 ELSE 0 END,
+      CASE WHEN "it"."attempts" = 1 THEN "public"."lock_end"("at", 0, "p_lock", "p_cap") END,
+      "at" + greatest("p_window", "p_cap"), "at", "at")
+    ON CONFLICT ("id") DO UPDATE
+    SET ("failed_count", "first_failed_at", "lockout_count", "locked_until") = (
+          SELECT "next"."failures",
+                 CASE WHEN "next"."failures" = 1 THEN "at" ELSE "source"."first_failed_at" END,
+                 "next"."locks" + CASE WHEN "next"."failures" >= "it"."attempts" THEN 1 ELSE 0 END,
+                 CASE WHEN "next"."failures" >= "it"."attempts"
+                   THEN "public"."lock_end"("at", "next"."locks", "p_lock", "p_cap") END
+          FROM (SELECT CASE WHEN "source"."locked_until" IS NULL AND "source"."first_failed_at" > "at" - "p_window"
+                         THEN "source"."failed_count" + 1 ELSE 1 END,
+                       CASE WHEN "source"."expires_at" > "at" THEN "source"."lockout_count" ELSE 0 END
+               ) AS "next" ("failures", "locks")),
+        "expires_at" = greatest("source"."expires_at", "at" + greatest("p_window", "p_cap")), "updated_at" = "at"
+    WHERE ("source"."locked_until" > "at") IS NOT TRUE;
+    IF NOT FOUND AND "it"."user_id" IS NULL
+       AND NOT coalesce("public"."is_known_source"("p_user", "origin"), false) THEN
+      RETURN false;
+    END IF;
+  END LOOP;
+  DELETE FROM "public"."sign_in_sources" WHERE "id" IN (
+    SELECT "old"."id" FROM "public"."sign_in_sources" AS "old" WHERE "old"."expires_at" <= "at"
+    ORDER BY "old"."expires_at" LIMIT 5 FOR UPDATE SKIP LOCKED);
+  RETURN true;
+END
+$$;
+
+-- Judges a password that the caller has compared with `p_hash`. The outcome is "right", "wrong", "account" or "source" if that
+-- is locked, "changed" if the account has another hash by now, or "unknown". The user's row is locked first and to the end of
+-- the transaction: of any number of concurrent guesses no more than the limit are answered, and a wrong answer is given only
+-- together with its count. A guess without an answer, because its process or its statement ended, counts for nothing.
+CREATE FUNCTION "judge_password"(
+  "p_user" text, "p_hash" text, "p_is_right" boolean, "p_action" text, "p_limit" integer, "p_window" interval,
+  "p_lock" interval, "p_cap" interval, "p_ip" text, "p_agent" text, OUT "outcome" text, OUT "until" timestamptz
+) LANGUAGE plpgsql SET search_path = pg_catalog, public AS $$
+DECLARE
+  "account" record;
+  "at" timestamptz;
+  "failures" integer;
+  "locked_to" timestamptz;
+BEGIN
+  SELECT "password_hash", "failed_login_count", "first_failed_at", "lockout_count", "locked_until" INTO "account"
+  FROM "public"."users" WHERE "id" = "p_user" AND "deleted_at" IS NULL FOR NO KEY UPDATE;
+  "at" := "public"."database_time"();
+  IF NOT FOUND AND "p_user" IS NOT NULL THEN
+    "outcome" := 'unknown';
+    RETURN;
+  END IF;
+  IF "account"."password_hash" IS DISTINCT FROM "p_hash" THEN
+    "outcome" := 'changed';
+    RETURN;
+  END IF;
+  SELECT "it"."until", "it"."locked" INTO "until", "outcome"
+  FROM "public"."attempt_lock"("p_user", "account"."locked_until", "p_ip", true) AS "it";
+  IF "until" IS NOT NULL THEN
+    RETURN;
+  END IF;
+  IF "p_is_right" THEN
+    "outcome" := 'right';
+    RETURN;
+  END IF;
+  IF NOT "public"."fail_source"("p_user", "p_ip", true, "p_limit", "p_window", "p_lock", "p_cap") THEN
+    SELECT "it"."until", "it"."locked" INTO "until", "outcome"
+    FROM "public"."attempt_lock"("p_user", "account"."locked_until", "p_ip", true) AS "it";
+    RETURN;
+  END IF;
+  "outcome" := 'wrong';
+  IF "p_user" IS NOT NULL AND ("account"."locked_until" > "at") IS NOT TRUE THEN
+    "failures" := CASE WHEN "account"."locked_until" IS NULL AND "account"."first_failed_at" > "at" - "p_window"
+      THEN "account"."failed_login_count" + 1 ELSE 1 END;
+    IF "failures" >= "p_limit" THEN
+      "locked_to" := "public"."lock_end"("at", "account"."lockout_count", "p_lock", "p_cap");
+    END IF;
+    UPDATE "public"."users"
+    SET "failed_login_count" = "failures",
+        "first_failed_at" = CASE WHEN "failures" = 1 THEN "at" ELSE "first_failed_at" END,
+        "lockout_count" = "lockout_count" + CASE WHEN "locked_to" IS NULL THEN 0 ELSE 1 END,
+        "locked_until" = "locked_to", "lockout_reason" = CASE WHEN "locked_to" IS NOT NULL THEN 'failed attempts' END,
+        "updated_at" = "at"
+    WHERE "id" = "p_user";
+  ELSE
+    -- Counting a failure is written to disk, which takes a time that can be measured. So is this message, to no table.
+    PERFORM pg_logical_emit_message(true, 'azora', repeat(' ', 200));
+  END IF;
+  PERFORM "public"."write_audit_entry"("p_user", "p_action", CASE WHEN "p_user" IS NOT NULL THEN 'user' END, "p_user",
+    '{}', "p_ip", "p_agent");
+  IF "locked_to" IS NOT NULL THEN
+    PERFORM "public"."write_audit_entry"("p_user", 'ACCOUNT_LOCKED', 'user', "p_user",
+      jsonb_build_object('lock', 'password', 'until', extract(epoch FROM "locked_to"), 'attempts', "failures"), NULL, NULL);
+  END IF;
+END
+$$;
+
+-- Forgets the failures of the password, ends its lock, and stores a new hash, in one write of the user's row, or in none if there
+-- is nothing to change. With an address, the source is forgotten as well. A complete sign-in also forgets the failures of the
+-- second factor and sets the time of the last sign-in.
+CREATE FUNCTION "accept_password"("p_user" text, "p_signed_in" boolean, "p_new_hash" text, "p_ip" text) RETURNS void
+LANGUAGE plpgsql SET search_path = pg_catalog, public AS $$
+DECLARE
+  "at" timestamptz;
+  "locked" timestamptz;
+BEGIN
+  SELECT "locked_until" INTO "locked" FROM "public"."users" WHERE "id" = "p_user" FOR NO KEY UPDATE;
+  "at" := "public"."database_time"();
+  UPDATE "public"."users"
+  SET "failed_login_count" = 0, "first_failed_at" = NULL, "lockout_count" = 0, "locked_until" = NULL,
+      "lockout_reason" = NULL,
+      "factor_failed_count" = CASE WHEN "p_signed_in" THEN 0 ELSE "factor_failed_count" END,
+      "factor_locked_until" = CASE WHEN "p_signed_in" THEN NULL ELSE "factor_locked_until" END,
+      "last_login_at" = CASE WHEN "p_signed_in" THEN "at" ELSE "last_login_at" END,
+      "last_activity_at" = CASE WHEN "p_signed_in" THEN "at" ELSE "last_activity_at" END,
+      "password_hash" = coalesce("p_new_hash", "password_hash"),
+      "password_reset_required" = "password_reset_required" AND "p_new_hash" IS NULL, "updated_at" = "at"
+  WHERE "id" = "p_user"
+    AND ("p_signed_in" OR "p_new_hash" IS NOT NULL OR "first_failed_at" IS NOT NULL OR "lockout_count" > 0);
+  IF "p_ip" IS NOT NULL THEN
+    DELETE FROM "public"."sign_in_sources" WHERE "id" = "public"."network_of"("p_ip") || '|' || "p_user"
+      AND ("known_until" > "at") IS NOT TRUE;
+    UPDATE "public"."sign_in_sources"
+    SET "failed_count" = 0, "first_failed_at" = NULL, "lockout_count" = 0, "updated_at" = "at"
+    WHERE "id" = "public"."network_of"("p_ip") || '|' || "p_user" AND "failed_count" > 0;
+  END IF;
+  IF "locked" > "at" THEN
+    PERFORM "public"."write_audit_entry"("p_user", 'ACCOUNT_UNLOCKED', 'user', "p_user", '{"lock": "password"}', NULL, NULL);
+  END IF;
+END
+$$;
+
+-- Ends the locks of an account's networks after a proof by email, and writes that the lock of the password ends; the caller
+-- forgets the failures of the password in the same write as it stores the new one. The source of the proof is known for a day, so
+-- that a lock that others cause meanwhile does not apply to it. The second factor keeps its failures: access to the mailbox must
+-- not give further attempts at it.
+CREATE FUNCTION "prove_by_mail"("p_user" text, "p_ip" text) RETURNS void
+LANGUAGE plpgsql SET search_path = pg_catalog, public AS $$
+DECLARE
+  "at" timestamptz;
+  "locked" timestamptz;
+  "origin" text := "public"."network_of"("p_ip");
+BEGIN
+  SELECT "locked_until" INTO "locked" FROM "public"."users" WHERE "id" = "p_user" FOR NO KEY UPDATE;
+  "at" := "public"."database_time"();
+  DELETE FROM "public"."sign_in_sources" WHERE "user_id" = "p_user" AND "network" IS DISTINCT FROM "origin";
+  IF "origin" IS NOT NULL THEN
+    INSERT INTO "public"."sign_in_sources" ("id", "user_id", "network", "known_until", "expires_at", "created_at", "updated_at")
+    VALUES ("origin" || '|' || "p_user", "p_user", "origin", "at" + interval '1 day',
+      "at" + interval '1 day', "at", "at")
+    ON CONFLICT ("id") DO UPDATE
+    SET "failed_count" = 0, "first_failed_at" = NULL, "lockout_count" = 0, "locked_until" = NULL,
+        "known_until" = excluded."known_until", "expires_at" = excluded."expires_at", "updated_at" = excluded."updated_at";
+  END IF;
+  IF "locked" > "at" THEN
+    PERFORM "public"."write_audit_entry"("p_user", 'ACCOUNT_UNLOCKED', 'user', "p_user", '{"lock": "password"}', NULL, NULL);
+  END IF;
+END
+$$;
+
+-- Judges a code of a second factor, as judge_password judges a password; the outcome can also be "blocked". All failures in a
+-- row count, without a window: every p_limit of them lock the factor, and after 100 no code is answered (NIST SP 800-63B,
+-- 5.2.2) until a recovery code or an administrator ends that. A recovery code cannot be guessed, so neither the lock nor the
+-- count applies to it: it is how the owner gets past them.
+CREATE FUNCTION "judge_factor"(
+  "p_user" text, "p_factor" text, "p_is_right" boolean, "p_limit" integer, "p_window" interval, "p_lock" interval,
+  "p_cap" interval, "p_ip" text, "p_agent" text, OUT "outcome" text, OUT "until" timestamptz
+) LANGUAGE plpgsql SET search_path = pg_catalog, public AS $$
+DECLARE
+  "account" record;
+  "at" timestamptz;
+  "failures" integer;
+  "locked_to" timestamptz;
+BEGIN
+  SELECT "factor_failed_count", "factor_locked_until" INTO "account" FROM "public"."users"
+  WHERE "id" = "p_user" AND "deleted_at" IS NULL FOR NO KEY UPDATE;
+  "at" := "public"."database_time"();
+  IF NOT FOUND THEN
+    "outcome" := 'unknown';
+    RETURN;
+  END IF;
+  IF "p_factor" <> 'recovery' THEN
+    IF "account"."factor_failed_count" >= 100 THEN
+      "outcome" := 'blocked';
+      RETURN;
+    END IF;
+    IF "account"."factor_locked_until" > "at" THEN
+      "outcome" := 'factor';
+      "until" := "account"."factor_locked_until";
+      RETURN;
+    END IF;
+  END IF;
+  SELECT "it"."until", "it"."locked" INTO "until", "outcome" FROM "public"."attempt_lock"("p_user", NULL, "p_ip", false) AS "it";
+  IF "until" IS NOT NULL THEN
+    RETURN;
+  END IF;
+  IF "p_is_right" THEN
+    "outcome" := 'right';
+    RETURN;
+  END IF;
+  IF NOT "public"."fail_source"("p_user", "p_ip", false, "p_limit", "p_window", "p_lock", "p_cap") THEN
+    SELECT "it"."until", "it"."locked" INTO "until", "outcome" FROM "public"."attempt_lock"("p_user", NULL, "p_ip", false) AS "it";
+    RETURN;
+  END IF;
+  "outcome" := 'wrong';
+  PERFORM "public"."write_audit_entry"("p_user", 'MFA_FAILED', 'user', "p_user",
+    jsonb_build_object('factor', "p_factor"), "p_ip", "p_agent");
+  IF "p_factor" = 'recovery' THEN
+    RETURN;
+  END IF;
+  "failures" := "account"."factor_failed_count" + 1;
+  IF "failures" % "p_limit" = 0 AND "failures" < 100 THEN
+    "locked_to" := "public"."lock_end"("at", "failures" / "p_limit" - 1, "p_lock", "p_cap");
+  END IF;
+  UPDATE "public"."users"
+  SET "factor_failed_count" = "failures", "factor_locked_until" = "locked_to", "updated_at" = "at"
+  WHERE "id" = "p_user";
+  IF "failures" >= 100 THEN
+    PERFORM "public"."write_audit_entry"("p_user", 'FACTOR_BLOCKED', 'user', "p_user",
+      jsonb_build_object('attempts', "failures"), NULL, NULL);
+  ELSIF "locked_to" IS NOT NULL THEN
+    PERFORM "public"."write_audit_entry"("p_user", 'ACCOUNT_LOCKED', 'user', "p_user",
+      jsonb_build_object('lock', 'factor', 'until', extract(epoch FROM "locked_to"), 'attempts', "failures"), NULL, NULL);
+  END IF;
+END
+$$;
+
+-- Forgets the failures of the second factor after a right code that opens no session.
+CREATE FUNCTION "accept_factor"("p_user" text) RETURNS void LANGUAGE sql SET search_path = pg_catalog, public AS $$
+  UPDATE "public"."users"
+  SET "factor_failed_count" = 0, "factor_locked_until" = NULL, "updated_at" = "public"."database_time"()
+  WHERE "id" = "p_user" AND "factor_failed_count" > 0
+$$;
+
+-- Ends every lock of an account, and forgets all of its failures. Returns whether there was anything to end.
+CREATE FUNCTION "unlock_account"("p_user" text) RETURNS boolean LANGUAGE plpgsql SET search_path = pg_catalog, public AS $$
+DECLARE
+  "ended" integer;
+  "sources" integer;
+BEGIN
+  UPDATE "public"."users"
+  SET "failed_login_count" = 0, "first_failed_at" = NULL, "lockout_count" = 0, "locked_until" = NULL,
+      "lockout_reason" = NULL, "factor_failed_count" = 0, "factor_locked_until" = NULL,
+      "updated_at" = "public"."database_time"()
+  WHERE "id" = "p_user"
+    AND ("first_failed_at" IS NOT NULL OR "lockout_count" > 0 OR "locked_until" IS NOT NULL OR "factor_failed_count" > 0);
+  GET DIAGNOSTICS "ended" = ROW_COUNT;
+  DELETE FROM "public"."sign_in_sources" WHERE "user_id" = "p_user";
+  GET DIAGNOSTICS "sources" = ROW_COUNT;
+  RETURN "ended" + "sources" > 0;
+END
+$$;
+
+-- The first half of a sign-in, which writes nothing: finds an account by its address in lower case, and the lock that applies
+-- to the source. Returns one row for an unknown address too.
+CREATE FUNCTION "begin_sign_in"(
+  "p_email" text, "p_ip" text, OUT "user_id" text, OUT "password_hash" text, OUT "until" timestamptz, OUT "locked" text
+) LANGUAGE plpgsql SET search_path = pg_catalog, public AS $$
+#variable_conflict use_column
+DECLARE
+  "account_until" timestamptz;
+BEGIN
+  SELECT "id", "found"."password_hash", "locked_until" INTO "user_id", "password_hash", "account_until"
+  FROM "public"."users" AS "found" WHERE lower("email") = "p_email" AND "deleted_at" IS NULL;
+  SELECT "it"."until", "it"."locked" INTO "until", "locked"
+  FROM "public"."attempt_lock"(begin_sign_in."user_id", "account_until", "p_ip", true) AS "it";
+END
+$$;
+
+-- Completes a sign-in whose factors were all right, in a transaction that holds the lock on the user's row.
+CREATE OR REPLACE FUNCTION "open_session"(
+  "p_user" text, "p_session" text, "p_session_hash" text, "p_refresh" text, "p_refresh_hash" text, "p_idle" interval,
+  "p_absolute" interval, "p_method" text, "p_ip" text, "p_agent" text,
+  OUT "expires_at" timestamptz, OUT "absolute_expires_at" timestamptz
+) LANGUAGE plpgsql SET search_path = pg_catalog, public AS $$
+BEGIN
+  PERFORM "public"."accept_password"("p_user", true, NULL, "p_ip");
+  SELECT * INTO "expires_at", "absolute_expires_at" FROM "public"."insert_session"("p_user", "p_session",
+    "p_session_hash", "p_refresh", "p_refresh_hash", "p_idle", "p_absolute", "p_method", "p_ip", "p_agent");
+END
+$$;
+
+-- The second half of a sign-in, after the caller compared the password with `p_hash`. Judges the password first, so a caller
+-- with a wrong one, or a source that is locked, learns nothing else. A right password is rejected as "account_inactive",
+-- "password_reset_required" or "email_unverified"; its outcome is "challenge" if a second factor is enabled, else "session".
+-- If a concurrent sign-in replaced the hash, the outcome is "changed", and the caller compares the password again.
+CREATE FUNCTION "finish_sign_in"(
+  "p_user" text, "p_hash" text, "p_is_right" boolean, "p_new_hash" text, "p_verified" boolean, "p_limit" integer,
+  "p_window" interval, "p_lock" interval, "p_cap" interval, "p_session" text, "p_session_hash" text, "p_refresh" text,
+  "p_refresh_hash" text, "p_idle" interval, "p_absolute" interval, "p_challenge" interval, "p_ip" text, "p_agent" text,
+  OUT "outcome" text, OUT "until" timestamptz, OUT "factors" text[], OUT "expires_at" timestamptz,
+  OUT "absolute_expires_at" timestamptz
+) LANGUAGE plpgsql SET search_path = pg_catalog, public AS $$
+DECLARE
+  "refusal" text;
+BEGIN
+  SELECT "it"."outcome", "it"."until" INTO "outcome", "until"
+  FROM "public"."judge_password"("p_user", "p_hash", "p_is_right", 'LOGIN_FAILED', "p_limit", "p_window", "p_lock",
+    "p_cap", "p_ip", "p_agent") AS "it";
+  IF "outcome" <> 'right' THEN
+    RETURN;
+  END IF;
+  SELECT CASE WHEN NOT "it"."is_active" THEN 'account_inactive'
+    WHEN "it"."password_reset_required" THEN 'password_reset_required'
+    WHEN "p_verified" AND NOT "it"."email_verified" THEN 'email_unverified' END
+  INTO "refusal" FROM "public"."users" AS "it" WHERE "it"."id" = "p_user";
+  IF "refusal" IS NOT NULL THEN
+    "outcome" := "refusal";
+    PERFORM "public"."write_audit_entry"("p_user", 'LOGIN_REFUSED', 'user', "p_user",
+      jsonb_build_object('reason', 'AUTH.' || upper("refusal")), "p_ip", "p_agent");
+    RETURN;
+  END IF;
+  SELECT array_remove(ARRAY[CASE WHEN "totp_enabled" THEN 'totp' END, CASE WHEN "sms_enabled" THEN 'sms' END,
+    CASE WHEN "email_enabled" THEN 'email' END], NULL)
+  INTO "factors" FROM "public"."mfa_settings" WHERE "user_id" = "p_user";
+  IF cardinality("factors") > 0 THEN
+    "outcome" := 'challenge';
+    PERFORM "public"."accept_password"("p_user", false, "p_new_hash", "p_ip");
+    "expires_at" := "public"."issue_token"("p_user", 'mfa_challenge', "p_refresh", "p_refresh_hash", NULL, "p_challenge");
+    PERFORM "public"."write_audit_entry"("p_user", 'MFA_CHALLENGED', 'user', "p_user", '{}', "p_ip", "p_agent");
+  ELSE
+    "outcome" := 'session';
+    PERFORM "public"."accept_password"("p_user", true, "p_new_hash", "p_ip");
+    SELECT * INTO "expires_at", "absolute_expires_at" FROM "public"."insert_session"("p_user", "p_session",
+      "p_session_hash", "p_refresh", "p_refresh_hash", "p_idle", "p_absolute", 'password', "p_ip", "p_agent");
+  END IF;
+END
+$$;
+
+-- The row of a limit. The database keeps neither the address nor the account that a limit is about.
+CREATE FUNCTION "message_limit_id"("p_kind" text, "p_role" text, "p_subject" text) RETURNS text
+LANGUAGE sql IMMUTABLE PARALLEL SAFE SET search_path = pg_catalog, public AS $$
+  SELECT encode(sha256(convert_to(jsonb_build_array("p_kind", "p_role", "p_subject")::text, 'UTF8')), 'hex')
+$$;
+
+-- What limits a message, in one order for all. Each recipient (an account, an address) receives one message a minute, five at
+-- once and then one an hour: at most 29 in a day, and never so few that the last link has expired before the next can be
+-- requested. Each sender (an account, a network) causes at most 100 at once and then one in ten seconds.
+CREATE FUNCTION "message_subjects"("p_kind" text, "p_recipients" text[], "p_senders" text[], "p_ip" text)
+RETURNS TABLE ("id" text, "pause" interval, "every" interval, "burst" integer)
+LANGUAGE sql SET search_path = pg_catalog, public AS $$
+  SELECT "public"."message_limit_id"("p_kind", 'to', "subject"), interval '1 minute', interval '1 hour', 5
+  FROM unnest("p_recipients") AS "subject"
+  UNION
+  SELECT "public"."message_limit_id"("p_kind", 'from', "subject"), interval '0', interval '10 seconds', 100
+  FROM unnest("p_senders" || "public"."network_of"("p_ip")) AS "subject" WHERE "subject" IS NOT NULL
+  ORDER BY 1
+$$;
+
+-- Counts a message of a kind that is about to be sent, or refuses it and counts nothing. `next_at` is the earliest time for the
+-- next one. Deletes a few expired rows, so that the table stays as small as the traffic of a few hours.
+CREATE FUNCTION "take_message"(
+  "p_kind" text, "p_recipients" text[], "p_senders" text[], "p_ip" text, OUT "granted" boolean, OUT "next_at" timestamptz
+) LANGUAGE plpgsql SET search_path = pg_catalog, public AS $$
+DECLARE
+  "at" timestamptz;
+  "subject" record;
+  "found" record;
+BEGIN
+  FOR "subject" IN SELECT * FROM "public"."message_subjects"("p_kind", "p_recipients", "p_senders", "p_ip") LOOP
+    -- Orders concurrent messages about one subject, also before its row exists.
+    PERFORM pg_advisory_xact_lock(hashtextextended("subject"."id", 0));
+    "at" := "public"."database_time"();
+    -- A message from the future, after the clock was set back, limits nothing.
+    SELECT "sent_at", "expires_at" INTO "found" FROM "public"."message_limits"
+    WHERE "id" = "subject"."id" AND ("sent_at" > "at") IS NOT TRUE;
+    "next_at" := greatest("next_at", "found"."sent_at" + "subject"."pause",
+      "found"."expires_at" - "subject"."every" * ("subject"."burst" - 1));
+  END LOOP;
+  "at" := "public"."database_time"();
+  "granted" := ("next_at" > "at") IS NOT TRUE;
+  IF NOT "granted" THEN
+    RETURN;
+  END IF;
+  "next_at" := "at";
+  FOR "subject" IN SELECT * FROM "public"."message_subjects"("p_kind", "p_recipients", "p_senders", "p_ip") LOOP
+    INSERT INTO "public"."message_limits" AS "limit" ("id", "kind", "sent_at", "expires_at", "created_at", "updated_at")
+    VALUES ("subject"."id", "p_kind", "at", "at" + "subject"."every", "at", "at")
+    ON CONFLICT ("id") DO UPDATE
+    SET "sent_at" = "at", "expires_at" = greatest("limit"."expires_at", "at") + "subject"."every", "updated_at" = "at"
+    RETURNING "limit"."expires_at" INTO "found";
+    "next_at" := greatest("next_at", "at" + "subject"."pause",
+      "found"."expires_at" - "subject"."every" * ("subject"."burst" - 1));
+  END LOOP;
+  DELETE FROM "public"."message_limits" WHERE "id" IN (
+    SELECT "old"."id" FROM "public"."message_limits" AS "old" WHERE "old"."expires_at" <= "at"
+    ORDER BY "old"."expires_at" LIMIT 5 FOR UPDATE SKIP LOCKED);
+END
+$$;
+
+-- Ends the pause after a message whose sending failed. The message stays counted, so a sender that always fails is limited too.
+CREATE FUNCTION "withdraw_message"("p_kind" text, "p_recipients" text[]) RETURNS void
+LANGUAGE sql SET search_path = pg_catalog, public AS $$
+  UPDATE "public"."message_limits" SET "sent_at" = NULL, "updated_at" = "public"."database_time"()
+  WHERE "id" IN (SELECT "public"."message_limit_id"("p_kind", 'to', "subject") FROM unnest("p_recipients") AS "subject")
+$$;
+
+-- Forgets the messages to recipients who answered one: they wanted it.
+CREATE FUNCTION "forget_messages"("p_kind" text, "p_recipients" text[]) RETURNS void
+LANGUAGE sql SET search_path = pg_catalog, public AS $$
+  DELETE FROM "public"."message_limits"
+  WHERE "id" IN (SELECT "public"."message_limit_id"("p_kind", 'to', "subject") FROM unnest("p_recipients") AS "subject")
+$$;
+
+-- Issues a token for a new password to an address in lower case, if an active account has it and the limits allow a message. An
+-- unknown address has the same limits, and its request writes an entry about nobody, so that neither the answer nor the work
+-- tells whether the account exists. A refused request leaves the previous token valid.
+CREATE FUNCTION "request_password_reset"(
+  "p_email" text, "p_id" text, "p_hash" text, "p_life" interval, "p_ip" text, "p_agent" text
+) RETURNS TABLE ("user_id" text, "email" text, "expires_at" timestamptz)
+LANGUAGE plpgsql SET search_path = pg_catalog, public AS $$
+#variable_conflict use_column
+BEGIN
+  IF NOT (SELECT "granted" FROM "public"."take_message"('password_reset', ARRAY["p_email"], '{}', "p_ip")) THEN
+    RETURN;
+  END IF;
+  SELECT "id", "users"."email" INTO "user_id", "email" FROM "public"."users"
+  WHERE lower("users"."email") = "p_email" AND "is_active" AND "deleted_at" IS NULL;
+  IF FOUND THEN
+    "expires_at" := "public"."issue_token"(request_password_reset."user_id", 'password_reset', "p_id", "p_hash", NULL,
+      "p_life");
+  END IF;
+  PERFORM "public"."write_audit_entry"(request_password_reset."user_id", 'PASSWORD_RESET_REQUESTED', 'user',
+    request_password_reset."user_id", '{}', "p_ip", "p_agent");
+  IF request_password_reset."user_id" IS NOT NULL THEN
+    RETURN NEXT;
+  END IF;
+END
+$$;

@@ -1,0 +1,20 @@
+-- PostgreSQL takes NaN for greater than every number, so it passed these checks. The next migration reads the existing rows.
+-- Locks: ACCESS EXCLUSIVE on each table for milliseconds.
+
+SET LOCAL lock_timeout = '5s';
+
+-- lint-ignore drops-unmanaged: the statement adds the stricter check under the same name
+ALTER TABLE "courses" DROP CONSTRAINT "courses_price_check",
+  ADD CONSTRAINT "courses_price_check" CHECK ("price" >= 0 AND "price" <> 'NaN') NOT VALID;
+-- lint-ignore drops-unmanaged: the statement adds the stricter check under the same name
+ALTER TABLE "assessment_submissions" DROP CONSTRAINT "assessment_submissions_max_score_check",
+  ADD CONSTRAINT "assessment_submissions_max_score_check" CHECK ("max_score" > 0 AND "max_score" <> 'NaN') NOT VALID;
+-- lint-ignore drops-unmanaged: the statement adds the stricter check under the same name
+ALTER TABLE "assessment_submissions" DROP CONSTRAINT "assessment_submissions_score_check",
+  ADD CONSTRAINT "assessment_submissions_score_check" CHECK ("score" >= 0 AND "score" <= "max_score" AND "score" <> 'NaN') NOT VALID;
+-- lint-ignore drops-unmanaged: the statement adds the stricter check under the same name
+ALTER TABLE "transactions" DROP CONSTRAINT "transactions_amount_check",
+  ADD CONSTRAINT "transactions_amount_check" CHECK ("amount" > 0 AND "amount" <> 'NaN') NOT VALID;
+-- lint-ignore drops-unmanaged: the statement adds the stricter check under the same name
+ALTER TABLE "wallets" DROP CONSTRAINT "wallets_balance_check",
+  ADD CONSTRAINT "wallets_balance_check" CHECK ("balance" >= 0 AND "balance" <> 'NaN') NOT VALID;

@@ -1,0 +1,6 @@
+-- Reverts 20261130000004_audit_heads.
+
+SET LOCAL lock_timeout = '5s';
+
+DROP TRIGGER "audit_logs_time" ON "audit_logs";
+DROP FUNCTION "set_audit_time"();

@@ -1,0 +1,346 @@
+/** What the database answers to a statement of the app role. */
+export type Answer =
+  /** An error with this SQLSTATE, or of this class of SQLSTATEs; nothing has changed. */
+  | { readonly refused: string }
+  /** Success, which breaks nothing for this reason; nothing has changed. */
+  | { readonly harmless: string }
+  /** Success, and a new entry in the audit log, which is right. */
+  | { readonly logged: string };
+
+export interface HostileStatement {
+  /**
+   * One or more statements for psql. `{audit}` is the audit log, `{app}` the app role, `{admin}` the administrator, `{db}` the
+   * database. A statement with `{table}`, `{function}`, `{trigger}` or `{number}` runs once for each.
+   */
+  readonly sql: string;
+  readonly answer: Answer;
+}
+
+const NO_RIGHT = '42501';
+/** The class of SQLSTATEs of constraints; triggers of some tables refuse the change first. */
+const INTEGRITY = '23';
+
+function refused(sqlState: string, statements: readonly string[]): readonly HostileStatement[] {
+  return statements.map((sql) => ({ sql, answer: { refused: sqlState } }));
+}
+
+function harmless(reason: string, statements: readonly string[]): readonly HostileStatement[] {
+  return statements.map((sql) => ({ sql, answer: { harmless: reason } }));
+}
+
+function logged(reason: string, statements: readonly string[]): readonly HostileStatement[] {
+  return statements.map((sql) => ({ sql, answer: { logged: reason } }));
+}
+
+/** Objects of its own, which could hide those of the service from a function or a session. */
+const OBJECTS = [
+  ...refused(NO_RIGHT, [
+    'CREATE TABLE public.evil (id int)',
+    'CREATE TABLE public.evil AS SELECT 1 AS id',
+    'CREATE UNLOGGED TABLE public.evil (id int)',
+    'SELECT 1 AS id INTO public.evil',
+    'CREATE TEMP TABLE {audit} (id text)',
+    'CREATE TEMP TABLE pg_class (relowner oid, oid oid)',
+    'CREATE TEMP TABLE evil ON COMMIT DROP AS SELECT 1 AS id',
+    'SELECT 1 AS id INTO TEMP evil',
+    'CREATE TEMP VIEW {audit} AS SELECT 1 AS id',
+    'CREATE TEMP SEQUENCE evil',
+    "CREATE FUNCTION pg_temp.lower(text) RETURNS text LANGUAGE sql AS 'SELECT $1'",
+    'CREATE OPERATOR pg_temp.= (LEFTARG = text, RIGHTARG = text, FUNCTION = texteq)',
+    'CREATE TYPE pg_temp.text AS (id int)',
+    'CREATE DOMAIN pg_temp.bigint AS int',
+    'CREATE SCHEMA evil',
+    'CREATE SCHEMA AUTHORIZATION CURRENT_USER',
+    'CREATE VIEW public.evil AS SELECT 1 AS id',
+    'CREATE MATERIALIZED VIEW public.evil AS SELECT 1 AS id',
+    'CREATE SEQUENCE public.evil',
+    "CREATE FUNCTION public.lower(text) RETURNS text LANGUAGE sql AS 'SELECT $1'",
+    "CREATE FUNCTION public.clock_timestamp() RETURNS timestamptz LANGUAGE sql AS 'SELECT now()'",
+    "CREATE PROCEDURE public.evil() LANGUAGE sql AS 'SELECT 1'",
+    'CREATE OPERATOR public.= (LEFTARG = text, RIGHTARG = text, FUNCTION = texteq)',
+    'CREATE AGGREGATE public.max(text) (SFUNC = textcat, STYPE = text)',
+    'CREATE TYPE public.evil AS (id int)',
+    "CREATE TYPE public.evil AS ENUM ('a')",
+    'CREATE DOMAIN public.evil AS int',
+    'CREATE CAST (text AS int) WITH INOUT AS IMPLICIT',
+    'CREATE COLLATION public.evil FROM "C"',
+    "CREATE CONVERSION public.evil FOR 'UTF8' TO 'LATIN1' FROM utf8_to_iso8859_1",
+    'CREATE TEXT SEARCH CONFIGURATION public.evil (COPY = simple)',
+    'CREATE STATISTICS public.evil ON id, action FROM {audit}',
+    'CREATE INDEX evil ON {audit} (action)',
+    'CREATE RULE evil AS ON INSERT TO {audit} DO INSTEAD NOTHING',
+    'CREATE POLICY evil ON {audit} USING (false)',
+    'CREATE PUBLICATION evil FOR TABLE {audit}',
+    'CREATE FOREIGN DATA WRAPPER evil',
+    'CREATE EXTENSION dblink',
+    'CREATE EXTENSION file_fdw',
+    'CREATE EXTENSION plperlu',
+    'CREATE ACCESS METHOD evil TYPE TABLE HANDLER heap_tableam_handler',
+    'CREATE DATABASE evil',
+    "CREATE TABLESPACE evil LOCATION '/tmp'",
+    'CREATE ROLE evil SUPERUSER',
+    'CREATE TRIGGER evil BEFORE INSERT ON {audit} FOR EACH ROW EXECUTE FUNCTION suppress_redundant_updates_trigger()',
+  ]),
+  ...refused('42883', ["SELECT * FROM dblink('dbname=postgres', 'SELECT 1') AS it (id int)"]),
+];
+
+/** Changes of the objects of the service. */
+const DEFINITIONS = refused(NO_RIGHT, [
+  'ALTER TABLE {table} ADD COLUMN evil int',
+  'ALTER TABLE {table} DISABLE TRIGGER ALL',
+  'ALTER TABLE {table} OWNER TO {app}',
+  'ALTER TABLE {table} SET UNLOGGED',
+  'ALTER TABLE {table} SET (autovacuum_enabled = false)',
+  'ALTER TABLE {table} DISABLE ROW LEVEL SECURITY',
+  'DROP TABLE {table} CASCADE',
+  'TRUNCATE {table} CASCADE',
+  'COMMENT ON TABLE {table} IS NULL',
+  'DROP FUNCTION {function} CASCADE',
+  'ALTER FUNCTION {function} OWNER TO {app}',
+  'ALTER FUNCTION {function} SECURITY DEFINER',
+  'ALTER FUNCTION {function} SET search_path = pg_temp, public',
+  'ALTER FUNCTION {function} RENAME TO evil',
+  'DROP TRIGGER {trigger}',
+  'ALTER TRIGGER {trigger} RENAME TO evil',
+  'REINDEX TABLE {audit}',
+  'ALTER SCHEMA public OWNER TO {app}',
+  'DROP SCHEMA public CASCADE',
+]);
+
+/** Powers that belong to the server or to another role. */
+const POWERS = [
+  ...refused(NO_RIGHT, [
+    "SET session_replication_role = 'replica'",
+    "SELECT set_config('session_replication_role', 'replica', false)",
+    'SET allow_system_table_mods = on',
+    'SET zero_damaged_pages = on',
+    "SET log_statement = 'none'",
+    "SET session_preload_libraries = 'evil'",
+    'SET ROLE {admin}',
+    'SET ROLE pg_write_all_data',
+    'SET SESSION AUTHORIZATION {admin}',
+    'GRANT {admin} TO {app}',
+    'GRANT pg_read_all_data TO {app}',
+    'GRANT pg_signal_backend TO {app}',
+    'ALTER ROLE {app} SUPERUSER',
+    'ALTER ROLE {app} CREATEROLE CREATEDB',
+    'ALTER ROLE {app} BYPASSRLS REPLICATION',
+    'ALTER ROLE {app} CONNECTION LIMIT -1',
+    "ALTER ROLE {app} VALID UNTIL 'infinity'",
+    "ALTER ROLE {admin} PASSWORD 'evil'",
+    "ALTER ROLE {admin} SET search_path = 'evil'",
+    'ALTER ROLE ALL SET statement_timeout = 0',
+    'DROP ROLE {admin}',
+    'ALTER DATABASE {db} SET session_replication_role = replica',
+    'ALTER DATABASE {db} OWNER TO {app}',
+    'ALTER DATABASE {db} CONNECTION LIMIT 0',
+    'ALTER SYSTEM SET fsync = off',
+    'ALTER DEFAULT PRIVILEGES FOR ROLE {admin} GRANT ALL ON TABLES TO PUBLIC',
+    'REASSIGN OWNED BY {admin} TO {app}',
+    'DROP OWNED BY {admin}',
+    "SELECT pg_read_file('/etc/passwd')",
+    "SELECT pg_read_binary_file('postgresql.conf')",
+    "SELECT pg_ls_dir('.')",
+    "SELECT pg_stat_file('postgresql.conf')",
+    "SELECT lo_import('/etc/passwd')",
+    "SELECT lo_export(1, '/tmp/evil')",
+    "COPY {audit} FROM PROGRAM 'id'",
+    "COPY {audit} TO PROGRAM 'cat > /tmp/evil'",
+    "COPY {audit} FROM '/etc/passwd'",
+    "COPY {audit} TO '/tmp/evil'",
+    "LOAD 'dblink'",
+    'SELECT pg_reload_conf()',
+    'SELECT pg_rotate_logfile()',
+    'SELECT pg_switch_wal()',
+    "SELECT pg_create_restore_point('evil')",
+    "SELECT pg_backup_start('evil')",
+    'SELECT pg_promote()',
+    'SELECT pg_stat_reset()',
+    "SELECT pg_create_physical_replication_slot('evil')",
+    "SELECT pg_create_logical_replication_slot('evil', 'pgoutput')",
+    "SELECT pg_replication_origin_create('evil')",
+    'SELECT pg_log_backend_memory_contexts(pg_backend_pid())',
+    'SELECT pg_terminate_backend({pid})',
+    'SELECT pg_cancel_backend({pid})',
+    'CHECKPOINT',
+  ]),
+  ...refused('25001', ['BEGIN; DROP DATABASE {db}; ROLLBACK']),
+  ...refused('55000', ["BEGIN; PREPARE TRANSACTION 'evil'"]),
+  ...refused('0A000', ['GRANT CREATE ON SCHEMA public TO {app} GRANTED BY {admin}']),
+  ...refused('22023', ["SECURITY LABEL ON TABLE {audit} IS 'evil'"]),
+];
+
+/** What it may not read. */
+const SECRETS = [
+  ...refused(NO_RIGHT, [
+    'SELECT * FROM pg_authid',
+    'SELECT * FROM pg_shadow',
+    'SELECT * FROM pg_statistic',
+    'SELECT * FROM pg_largeobject',
+    'SELECT * FROM pg_hba_file_rules',
+    'SELECT * FROM pg_file_settings',
+    'SHOW data_directory',
+    'SHOW hba_file',
+    'SELECT * FROM _prisma_migrations',
+    'SELECT count(*) FROM _prisma_migrations',
+  ]),
+  ...harmless('PostgreSQL shows no password, and no statement of other roles', [
+    "SELECT 1 / (CASE WHEN count(*) FILTER (WHERE rolpassword <> repeat('*', 8)) = 0 THEN 1 ELSE 0 END) FROM pg_roles",
+    `SELECT 1 / (CASE WHEN count(*) FILTER (WHERE usename <> '{app_name}' AND query NOT IN ('', '<insufficient privilege>')) = 0
+       THEN 1 ELSE 0 END) FROM pg_stat_activity`,
+  ]),
+];
+
+/** The rows of the audit log and of the history. */
+const ROWS = [
+  ...refused(NO_RIGHT, [
+    "UPDATE {audit} SET action = 'evil'",
+    'UPDATE {audit} SET action = action WHERE false',
+    'DELETE FROM {audit}',
+    'DELETE FROM {audit} WHERE false',
+    'TRUNCATE {audit}',
+    'SELECT * FROM {audit} FOR UPDATE',
+    'SELECT * FROM {audit} FOR KEY SHARE',
+    'BEGIN; LOCK TABLE {audit} IN ACCESS EXCLUSIVE MODE; ROLLBACK',
+    'BEGIN; LOCK TABLE {audit} IN SHARE MODE; ROLLBACK',
+    "INSERT INTO {audit} (id, action) VALUES ('hostile-1', 'evil') ON CONFLICT (id) DO UPDATE SET action = 'evil'",
+    `MERGE INTO {audit} USING (VALUES ('hostile-1')) AS it (id) ON {audit}.id = it.id
+       WHEN MATCHED THEN UPDATE SET action = 'evil'`,
+    "MERGE INTO {audit} USING (VALUES ('hostile-1')) AS it (id) ON {audit}.id = it.id WHEN MATCHED THEN DELETE",
+    'WITH gone AS (DELETE FROM {audit} RETURNING 1) SELECT count(*) FROM gone',
+    "WITH changed AS (UPDATE {audit} SET action = 'evil' RETURNING 1) SELECT count(*) FROM changed",
+    'WITH kept AS MATERIALIZED (SELECT id FROM {audit} FOR SHARE) SELECT * FROM kept',
+    "INSERT INTO _prisma_migrations (id, checksum, migration_name) VALUES ('x', 'x', 'x')",
+    'DELETE FROM _prisma_migrations',
+    'UPDATE _prisma_migrations SET finished_at = NULL',
+    'CLUSTER {audit}',
+  ]),
+  ...refused('23505', ["INSERT INTO {audit} (id, action) VALUES ('hostile-1', 'evil')"]),
+  ...refused('22001', ["INSERT INTO {audit} (id, action) VALUES ('evil', repeat('x', 101))"]),
+  ...refused('23514', ["INSERT INTO {audit} (id, action, details) VALUES ('evil', 'X', '[]')"]),
+  ...refused('22P05', [`INSERT INTO {audit} (id, action, details) VALUES ('evil', 'X', '{"a": "\\u0000"}')`]),
+  ...refused('54000', [
+    "INSERT INTO {audit} (id, action) VALUES ('evil' || chr(0), 'X')",
+    "INSERT INTO {audit} (id, action, user_agent) VALUES ('evil', 'X', repeat('x', 2000000000))",
+  ]),
+  ...refused('22021', ["INSERT INTO {audit} (id, action) VALUES (E'evil\\x00', 'X')"]),
+  ...refused(INTEGRITY, ["UPDATE {number} = 'NaN'"]),
+  ...harmless('The id is taken, so nothing is inserted and no head moves', [
+    "INSERT INTO {audit} (id, action) VALUES ('hostile-1', 'evil') ON CONFLICT DO NOTHING",
+    `MERGE INTO {audit} USING (VALUES ('hostile-1')) AS it (id) ON {audit}.id = it.id
+       WHEN NOT MATCHED THEN INSERT (id, action) VALUES ('evil', 'X')`,
+  ]),
+  ...harmless('It is rolled back', [
+    "BEGIN; INSERT INTO {audit} (id, action) VALUES ('evil', 'X'), ('evil2', 'X'); ROLLBACK",
+    "BEGIN; SAVEPOINT s; INSERT INTO {audit} (id, action) VALUES ('evil', 'X'); ROLLBACK TO s; COMMIT",
+  ]),
+  ...logged('The database dates the entry and gives it its position', [
+    "INSERT INTO {audit} (id, action, created_at) VALUES ('hostile-' || gen_random_uuid(), 'X', '2999-01-01')",
+    "INSERT INTO {audit} (id, action, created_at) VALUES ('hostile-' || gen_random_uuid(), 'X', 'infinity')",
+    "INSERT INTO {audit} (id, action, created_at) VALUES ('hostile-' || gen_random_uuid(), 'X', '-infinity')",
+    'COPY {audit} (id, action, created_at) FROM STDIN;\nhostile-copied-1\tX\t2999-01-01\nhostile-copied-2\tX\t1970-01-01\n\\.',
+    "SET search_path = pg_temp; INSERT INTO public.{audit} (id, action) VALUES ('hostile-' || gen_random_uuid(), 'X')",
+    "SET search_path = ''; INSERT INTO public.{audit} (id, action) VALUES ('hostile-' || gen_random_uuid(), 'X')",
+    `BEGIN; SET CONSTRAINTS ALL DEFERRED; INSERT INTO {audit} (id, action) VALUES ('hostile-' || gen_random_uuid(), 'X'); COMMIT`,
+    `BEGIN ISOLATION LEVEL SERIALIZABLE; INSERT INTO {audit} (id, action) SELECT 'hostile-' || gen_random_uuid(), 'X'
+       FROM generate_series(1, 3); COMMIT`,
+    `WITH one AS (INSERT INTO {audit} (id, action) VALUES ('hostile-' || gen_random_uuid(), 'X') RETURNING id),
+       two AS (INSERT INTO {audit} (id, action) VALUES ('hostile-' || gen_random_uuid(), 'X') RETURNING id)
+       SELECT count(*) FROM one, two`,
+    `PREPARE evil AS INSERT INTO {audit} (id, action, created_at) VALUES ('hostile-' || gen_random_uuid(), $1, $2);
+       EXECUTE evil('X', '2999-01-01'); DEALLOCATE evil`,
+  ]),
+];
+
+const LIMITS =
+  'The limits end what a client forgot; they do not hold a hostile role, which can only harm its own service';
+const OWN = 'It changes only what belongs to the role itself; setup sets it again';
+const NOTHING_GRANTED = 'PostgreSQL warns and grants nothing';
+const ADVISORY =
+  'An advisory lock of its own database: migrations and setup give up after their timeout and name the session';
+
+/** What PostgreSQL allows every role. */
+const ALLOWED = [
+  ...harmless(LIMITS, [
+    'SET statement_timeout = 0',
+    'SET lock_timeout = 0',
+    'SET idle_in_transaction_session_timeout = 0',
+    'BEGIN; ALTER ROLE {app} SET statement_timeout = 0; ROLLBACK',
+    'BEGIN; ALTER ROLE {app} IN DATABASE {db} SET lock_timeout = 0; ROLLBACK',
+  ]),
+  ...harmless(OWN, [
+    "BEGIN; ALTER ROLE {app} PASSWORD 'evil'; ROLLBACK",
+    "BEGIN; ALTER ROLE {app} SET search_path = 'pg_temp'; ROLLBACK",
+    'BEGIN; ALTER DEFAULT PRIVILEGES GRANT ALL ON TABLES TO PUBLIC; ROLLBACK',
+    'BEGIN; ALTER DEFAULT PRIVILEGES IN SCHEMA public GRANT ALL ON FUNCTIONS TO PUBLIC; ROLLBACK',
+    'BEGIN; DROP OWNED BY {app}; ROLLBACK',
+  ]),
+  ...harmless(NOTHING_GRANTED, [
+    'GRANT SELECT ON {audit} TO PUBLIC',
+    'GRANT UPDATE, DELETE, TRUNCATE ON {audit} TO {app}',
+    'REVOKE ALL ON {audit} FROM {admin}',
+    'GRANT ALL ON DATABASE {db} TO {app}',
+    'GRANT ALL ON SCHEMA public TO {app}',
+  ]),
+  ...harmless('PostgreSQL warns and skips tables of other roles', ['ANALYZE {audit}', 'VACUUM FULL {audit}']),
+  ...harmless(ADVISORY, [
+    'BEGIN; SELECT pg_advisory_xact_lock(72707369); ROLLBACK',
+    "BEGIN; SELECT pg_advisory_xact_lock(x'726f6c65'::int); ROLLBACK",
+  ]),
+  ...harmless('No service listens to notifications', ["LISTEN evil; NOTIFY evil, 'evil'; UNLISTEN *"]),
+  ...harmless('A large object takes space, as rows do', ["BEGIN; SELECT lo_from_bytea(0, 'evil'); ROLLBACK"]),
+  ...harmless('The settings hold for its own session only, and no rule reads them', [
+    "SET TimeZone = 'Asia/Kathmandu'",
+    "SET DateStyle = 'German'",
+    'SET extra_float_digits = -15',
+    "SET application_name = 'azora-db'",
+    'SET standard_conforming_strings = off',
+    'SET row_security = off',
+  ]),
+];
+
+/** Statements of the app role for every service. */
+export const HOSTILE: readonly HostileStatement[] = [
+  ...OBJECTS,
+  ...DEFINITIONS,
+  ...POWERS,
+  ...SECRETS,
+  ...ROWS,
+  ...ALLOWED,
+];
+
+/** Statements for the tables of one service. */
+export const HOSTILE_TO: Readonly<Record<string, readonly HostileStatement[]>> = {
+  auth: [
+    ...refused(NO_RIGHT, [
+      "INSERT INTO audit_chains VALUES ('evil', 1, repeat('0', 64), 0, repeat('0', 64))",
+      'UPDATE audit_chains SET last_seq = 0',
+      'UPDATE audit_chains SET updated_at = now()',
+      'DELETE FROM audit_chains',
+      'SELECT prune_audit_log(10)',
+      'GRANT EXECUTE ON ALL FUNCTIONS IN SCHEMA public TO PUBLIC',
+      'SELECT move_audit_head()',
+    ]),
+    ...logged('A trigger gives the entry its position and its hashes', [
+      "INSERT INTO audit_log (id, action, seq, previous_hash, hash) VALUES ('hostile-given', 'X', 1, 'x', 'x')",
+      "INSERT INTO audit_log (id, action, timestamp, user_id) VALUES ('hostile-time', 'X', '2999-01-01', '')",
+    ]),
+  ],
+  mint: [
+    ...refused(NO_RIGHT, [
+      'UPDATE wallets SET balance = 1000000',
+      'UPDATE transactions SET amount = 1',
+      'UPDATE stakes SET locked_until = now()',
+      'UPDATE holds SET expires_at = now()',
+      'DELETE FROM requests',
+      "INSERT INTO mining_totals (wallet_id, mined) VALUES ('evil', 1)",
+      'SELECT * FROM wallets FOR UPDATE',
+      'GRANT EXECUTE ON ALL FUNCTIONS IN SCHEMA public TO PUBLIC',
+      'SELECT post_transactions()',
+    ]),
+    ...refused('23001', [
+      "INSERT INTO wallets (id, user_id, balance) VALUES ('evil', 'evil', 'NaN')",
+      "INSERT INTO wallets (id, user_id, balance) VALUES ('evil', 'evil', 1)",
+    ]),
+  ],
+};
