@@ -3,6 +3,7 @@
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
 import path from 'node:path';
+import { setFlagsFromString } from 'node:v8';
 import type { SeedRequest } from '@azora/db-core';
 
 /** Compiles what changed, because the services' seeds run compiled, then runs `azora-db seed` with these arguments. */
@@ -24,6 +25,9 @@ async function runTool(args: readonly string[], stdout: 1 | 2): Promise<number> 
 
 /** Seeds the services of the request that the toolkit sends. */
 function serveToolkit(): void {
+  // Prisma's query compiler is WebAssembly and compiles each statement of the seed once, so optimizing its code costs more than
+  // it saves. A later version of V8 that does not know the flag prints a line and continues.
+  setFlagsFromString('--liftoff-only');
   process.once('message', async (request: SeedRequest) => {
     try {
       const { seedFleet } = await import('./seed-fleet.js');

@@ -31,11 +31,37 @@ export function serviceConfig(service: string) {
   process.env['PRISMA_SCHEMA_ENGINE_BINARY'] ||= process.execPath;
   process.env['PRISMA_HIDE_UPDATE_MESSAGE'] ||= '1';
   process.env['CHECKPOINT_DISABLE'] ||= '1';
-  const connects = replacement !== undefined || command === 'studio';
   return {
     schema: 'prisma/schema.prisma',
     migrations: { path: 'prisma/migrations', seed: `ts-node ../../prisma/seed.ts --service ${service}` },
-    datasource: { url: connects && !args.includes('--url') ? urlOf(service, replacement !== undefined) : '' },
+    datasource: { url: args.includes('--url') ? '' : urlFor(command, service, replacement !== undefined) },
+  };
+}
+
+/** The URL for a command that connects, else ''. */
+function urlFor(command: string, service: string, needsEngine: boolean): string {
+  if (needsEngine) return urlOf(service, true);
+  if (command !== 'studio') return '';
+  const { url, variables } = studioConnection(urlOf(service, false));
+  Object.assign(process.env, variables);
+  return url;
+}
+
+/**
+ * Prisma's studio has a driver of its own. It ignores `?host=`, the directory of a Unix socket, and would connect to localhost,
+ * where another server may answer. It takes the directory from PGHOST if the URL names no host.
+ */
+export function studioConnection(url: string): {
+  readonly url: string;
+  readonly variables: Readonly<Record<string, string>>;
+} {
+  const { searchParams, username, password, port, pathname } = new URL(url);
+  const directory = searchParams.get('host');
+  if (!directory?.startsWith('/')) return { url, variables: {} };
+  const [PGUSER, PGPASSWORD] = [decodeURIComponent(username), decodeURIComponent(password)];
+  return {
+    url: `postgresql://${pathname}`,
+    variables: { PGHOST: directory, PGPORT: port || '5432', PGUSER, PGPASSWORD },
   };
 }
 

@@ -8,9 +8,9 @@ import {
   type ServiceSeed,
   writeRows,
 } from '@azora/db-core';
-import { Client } from 'pg';
+import { Client, type Pool } from 'pg';
 
-type AnySeed = ServiceSeed<{ close(): Promise<void> }>;
+type AnySeed = ServiceSeed<{ readonly pool: Pool; close(): Promise<void> }>;
 
 /** About ten thousand rows per transaction: the commit costs little, and so does repeating a block after a crash. */
 const BLOCK_USERS = 1_000;
@@ -32,10 +32,10 @@ export async function seedBase(seed: AnySeed, url: string, context: SeedContext)
   const handle = seed.open({ url, slowQueryMs: Number.POSITIVE_INFINITY });
   try {
     await seed.base(handle, context);
+    await advanceSequences(handle.pool);
   } finally {
     await handle.close();
   }
-  await withSeedClient(url, advanceSequences);
 }
 
 /**
@@ -93,7 +93,7 @@ async function hasFirstRow(client: Client, seed: AnySeed, block: SeedBlock): Pro
 }
 
 /** Advances each sequence to the greatest id of its column when rows with explicit ids have passed it. */
-async function advanceSequences(client: Client): Promise<void> {
+async function advanceSequences(client: Pick<Pool, 'query'>): Promise<void> {
   const { rows } = await client.query<{ table: string; column: string; sequence: string }>(`
     SELECT owner.relname::text AS table, attribute.attname::text AS column, sequence.relname::text AS sequence
     FROM pg_class sequence

@@ -1,9 +1,11 @@
-import { spawnSync } from 'node:child_process';
+import { spawn, spawnSync } from 'node:child_process';
+import { once } from 'node:events';
 import { mkdtempSync, readdirSync, rmSync } from 'node:fs';
+import net, { type AddressInfo } from 'node:net';
 import os from 'node:os';
 import path from 'node:path';
-import { repositoryRoot } from '@azora/db-testkit';
-import { replacementFor } from '../prisma/service-config';
+import { repositoryRoot, useDatabase } from '@azora/db-testkit';
+import { replacementFor, studioConnection } from '../prisma/service-config';
 
 const service = path.join(repositoryRoot(), 'services', 'workflow');
 const prismaCli = path.join(repositoryRoot(), 'node_modules', 'prisma', 'build', 'index.js');
@@ -70,3 +72,57 @@ describe("Prisma's command line in the folder of a service", () => {
     expect(`${stdout}${stderr}`).toContain('PostgreSQL database "azora_workflow", schema "public" at "127.0.0.1:1"');
   });
 });
+
+describe("Prisma's studio", () => {
+  // A companion on most test servers, which listens on a Unix socket.
+  const db = useDatabase('rag');
+
+  it('queries the database of the service', async () => {
+    const port = await freePort();
+    const { PATH = '' } = process.env;
+    const studio = spawn(process.execPath, [prismaCli, 'studio', '--browser', 'none', '--port', String(port)], {
+      cwd: path.join(repositoryRoot(), 'services', 'rag'),
+      env: { PATH, HOME: os.tmpdir(), RAG_DATABASE_URL: db().url },
+      stdio: ['ignore', 'pipe', 'inherit'],
+    });
+    const exited = once(studio, 'exit');
+    try {
+      for await (const chunk of studio.stdout) if (String(chunk).includes('running at')) break;
+      const page = await fetch(`http://localhost:${port}/`);
+      const query = { sql: "SELECT to_regclass('rag_chunks')::text AS name", parameters: [] };
+      const answer = await fetch(`http://localhost:${port}/bff`, {
+        method: 'POST',
+        headers: { 'content-type': 'application/json' },
+        body: JSON.stringify({ procedure: 'query', query }),
+      });
+
+      expect(await page.text()).toContain('<html');
+      expect(await answer.json()).toEqual([null, [{ name: 'rag_chunks' }]]);
+    } finally {
+      studio.kill();
+      await exited;
+    }
+  });
+
+  it.each([
+    [
+      'postgresql://ada:p%40ss@localhost:5433/azora_rag?host=%2Frun%2Fa%20b',
+      {
+        url: 'postgresql:///azora_rag',
+        variables: { PGHOST: '/run/a b', PGPORT: '5433', PGUSER: 'ada', PGPASSWORD: 'p@ss' },
+      },
+    ],
+    ['postgresql://ada@db.example.com/azora_rag', { url: 'postgresql://ada@db.example.com/azora_rag', variables: {} }],
+  ])('connects to %s, whose host may be the directory of a socket', (url, expected) => {
+    expect(studioConnection(url)).toEqual(expected);
+  });
+});
+
+async function freePort(): Promise<number> {
+  const server = net.createServer().listen(0);
+  await once(server, 'listening');
+  const { port } = server.address() as AddressInfo;
+  server.close();
+  await once(server, 'close');
+  return port;
+}

@@ -2,7 +2,7 @@ import { existsSync, readdirSync } from 'node:fs';
 import path from 'node:path';
 import { type SeedBlock, type ServiceSeed, writeRows } from '@azora/db-core';
 import { repositoryRoot, useDatabase } from '@azora/db-testkit';
-import { Client } from 'pg';
+import { Client, type Pool } from 'pg';
 import { seedContext } from '../prisma/personas';
 import { seedBase } from '../prisma/service-seed';
 
@@ -12,7 +12,7 @@ const BLOCK: SeedBlock = { firstUser: 0, userCount: 20, now: CONTEXT.now };
 
 describe.each(NAMES)('the seed of %s', (name) => {
   const db = useDatabase(name);
-  let seed: ServiceSeed<{ close(): Promise<void> }>;
+  let seed: ServiceSeed<{ readonly pool: Pool; close(): Promise<void> }>;
 
   beforeAll(async () => {
     ({ seed } = await import(`@azora/${name}/seed`));

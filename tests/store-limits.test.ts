@@ -42,7 +42,7 @@ describe('the limit of a statement', () => {
 
   it('applies to the generated client and to transactions', async () => {
     await expect(mint.prisma.$queryRaw`SELECT pg_advisory_xact_lock(${LOCK})::text`).rejects.toMatchObject({
-      code: 'P2010',
+      code: 'DATABASE.TIMEOUT',
     });
     await expect(
       mint.transaction((tx) => tx.$queryRaw`SELECT pg_advisory_xact_lock(${LOCK})::text`),

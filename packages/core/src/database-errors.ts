@@ -1,4 +1,4 @@
-import { isRecord, SuiteError } from './errors';
+import { isRecord, type SuiteError } from './errors';
 
 /** The parts of a PostgreSQL error that are safe to show. Its `detail` and `where` quote rows and are left out. */
 export interface DatabaseErrorFacts {
@@ -25,20 +25,28 @@ const OWN_SQLSTATE = 'AZ001';
  * `meta.driverAdapterError.cause`, and wraps what it does not know in a cause. Undefined for every other error.
  */
 export function findDatabaseError(error: unknown): DatabaseErrorFacts | undefined {
-  for (let found = error, depth = 0; isRecord(found) && depth < 6; depth += 1) {
+  for (const found of chainOf(error)) {
     const state = found['originalCode'] ?? found['code'];
     if (typeof state === 'string' && isSqlState(state, found)) {
       if (state === OWN_SQLSTATE) {
         const rule = String(found['message']);
         return { sqlState: state, message: rule, constraint: rule, facts: factsOf(found['detail']) };
       }
-      const message = withoutValues(state, String(found['originalMessage'] ?? found['message'] ?? ''));
-      return { sqlState: state, message, constraint: constraintOf(found['constraint']), facts: {} };
+      const original = String(found['originalMessage'] ?? found['message'] ?? '');
+      const constraint = constraintOf(found['constraint']) ?? quotedConstraint(state, original);
+      return { sqlState: state, message: withoutValues(state, original), constraint, facts: {} };
     }
+  }
+  return undefined;
+}
+
+/** An error, then what caused it, and so on. Read by shape, for an error may come from another realm. */
+function* chainOf(error: unknown): Generator<Readonly<Record<string, unknown>>> {
+  for (let found = error, depth = 0; isRecord(found) && depth < 6; depth += 1) {
+    yield found;
     const meta = found['meta'];
     found = isRecord(meta) && meta['driverAdapterError'] !== undefined ? meta['driverAdapterError'] : found['cause'];
   }
-  return undefined;
 }
 
 /** Node's errno codes of five letters (EPERM, EXDEV) and Prisma's own (P1000 and up) have the shape of a SQLSTATE. */
@@ -61,6 +69,14 @@ function constraintOf(value: unknown): string | undefined {
   return isRecord(value) && typeof value['index'] === 'string' ? value['index'] : undefined;
 }
 
+/**
+ * Prisma's driver keeps the names of unique and foreign keys only. The messages of check_violation and exclusion_violation
+ * end with the name of the constraint, in the quotes of the server's language.
+ */
+function quotedConstraint(sqlState: string, message: string): string | undefined {
+  return /^(23514|23P01)$/.test(sqlState) ? /["»«„“]([^"»«„“”]+)["«»“”]$/.exec(message)?.[1] : undefined;
+}
+
 /** A user's own SQL may raise our SQLSTATE with a DETAIL that is not JSON. */
 function factsOf(detail: unknown): Readonly<Record<string, unknown>> {
   try {
@@ -71,18 +87,18 @@ function factsOf(detail: unknown): Readonly<Record<string, unknown>> {
   }
 }
 
-/** Walks an error and its causes by shape, for an error may come from another realm: its code or '', and its message. */
+/** Walks an error and its causes: the code of each, or the kind that Prisma's driver gives it, or '', and its message. */
 export function* causesOf(error: unknown): Generator<Cause> {
-  for (let found = error, depth = 0; isRecord(found) && depth < 6; depth += 1, found = found['cause']) {
+  for (const found of chainOf(error)) {
     yield {
-      code: String(found['code'] ?? ''),
+      code: String(found['code'] ?? found['kind'] ?? ''),
       message: String(found['message'] ?? ''),
       isConnecting: found['isConnecting'] === true,
     };
   }
 }
 
-interface Cause {
+export interface Cause {
   readonly code: string;
   readonly message: string;
   /** Whether the pool could not open the connection, so that nothing was sent. */
@@ -95,19 +111,20 @@ interface Cause {
  */
 export type ConnectionFailure = 'not-sent' | 'unknown';
 
-/** Errors of `connect` and of the lookup before it, and Prisma's code for a server that cannot be reached. */
+/** Errors of `connect` and of the lookup before it, and what Prisma and its driver call them. */
 const NOT_SENT_CODES = new Set([
   ...['ECONNREFUSED', 'ENOTFOUND', 'EAI_AGAIN', 'EAI_FAIL', 'EHOSTUNREACH', 'ENETUNREACH', 'EHOSTDOWN', 'ENETDOWN'],
-  ...['EADDRNOTAVAIL', 'P1001'],
+  ...['EADDRNOTAVAIL', 'P1000', 'P1001', 'P1002', 'P1003', 'P1010', 'P1011', 'P2024', 'P2037'],
+  ...['DatabaseNotReachable', 'TlsConnectionError'],
 ]);
 /** Shown by `pg` in the message only; the last is a socket's file that does not exist. */
 const NOT_SENT_MESSAGE =
   /^timeout exceeded when trying to connect|^Connection terminated due to connection timeout|^timeout expired|^Client has encountered a connection error|^Client was closed|^connect E/;
 /** cannot_connect_now, too_many_connections, invalid_authorization, invalid_catalog_name: the session never began. */
 const NOT_SENT_STATE = /^(57P03|53300|28...|3D000|08001|08004)$/;
-/** A wrong user, password or database. */
-const ACCESS_DENIED_STATE = /^(28...|3D000)$/;
-const UNKNOWN_CODES = new Set(['ECONNRESET', 'EPIPE', 'ETIMEDOUT', 'P1017']);
+const UNKNOWN_CODES = new Set([
+  ...['ECONNRESET', 'EPIPE', 'ETIMEDOUT', 'P1008', 'P1017', 'ConnectionClosed', 'SocketTimeout'],
+]);
 const UNKNOWN_MESSAGE = /^Connection terminated|^Query read timeout/;
 /** Connection exception, and operator intervention without 57014, which ends one statement only. */
 const UNKNOWN_STATE = /^(08...|57P..|25P03)$/;
@@ -117,108 +134,23 @@ export function connectionFailure(error: unknown): ConnectionFailure | undefined
   const causes = [...causesOf(error)];
   const has = (codes: ReadonlySet<string>, text: RegExp) =>
     causes.some(({ code, message }) => codes.has(code) || text.test(message));
+  if (causes.some(({ isConnecting }) => isConnecting)) return 'not-sent';
   if (NOT_SENT_STATE.test(state) || has(NOT_SENT_CODES, NOT_SENT_MESSAGE)) return 'not-sent';
-  if (UNKNOWN_STATE.test(state) || has(UNKNOWN_CODES, UNKNOWN_MESSAGE)) {
-    return causes.some(({ isConnecting }) => isConnecting) ? 'not-sent' : 'unknown';
-  }
-  return undefined;
+  return UNKNOWN_STATE.test(state) || has(UNKNOWN_CODES, UNKNOWN_MESSAGE) ? 'unknown' : undefined;
+}
+
+/** Node's codes for a certificate that it does not accept and for a handshake that fails, and what Prisma calls them. */
+const TLS_CODE = /CERT|SIGNATURE|^ERR_TLS|^ERR_SSL|^EPROTO$|^P1011$|^TlsConnectionError$/;
+export const NO_TLS = 'The server does not support SSL connections';
+
+/** Whether no encrypted connection could be made. */
+export function isTlsFailure(error: unknown): boolean {
+  return [...causesOf(error)].some(({ code, message }) => TLS_CODE.test(code) || message === NO_TLS);
 }
 
 /** Whether an error, or a cause of it, is that the session ended or could not begin. */
 export function isConnectionLoss(error: unknown): boolean {
   return connectionFailure(error) !== undefined;
-}
-
-/**
- * Turns what a store's statement threw into the suite's error: by its constraint where the store has one, else
- * `DATABASE.ACCESS_DENIED` or `DATABASE.NO_CONNECTION` (nothing was sent), `DATABASE.CONNECTION_LOST` (the outcome is unknown), `DATABASE.TIMEOUT`,
- * `DATABASE.TRANSACTION_TIMEOUT` or `DATABASE.FAILED`. An error that did not come from the database stays what it is.
- */
-export function storeError(error: unknown, constraintErrors: ConstraintErrors, statement?: string): unknown {
-  if (error instanceof SuiteError) return error;
-  // Prisma's code for a transaction that did not begin, or did not end, in time.
-  const limit = [...causesOf(error)].find(({ code }) => code === 'P2028');
-  if (limit?.message.includes('Unable to start a transaction')) return noConnection(error, undefined, statement);
-  if (limit !== undefined) return transactionTimedOut(error, statement);
-  const found = findDatabaseError(error);
-  const known = found?.constraint === undefined ? undefined : constraintErrors[found.constraint];
-  if (found !== undefined && known !== undefined) return known(found.facts);
-  const failure = connectionFailure(error);
-  if (failure === 'not-sent') return noConnection(error, found?.sqlState, statement);
-  if (failure === 'unknown') return connectionLost(error, statement);
-  if (found === undefined) return error;
-  if (found.sqlState === QUERY_CANCELED || found.sqlState === LOCK_NOT_AVAILABLE)
-    return timedOut(error, found, statement);
-  if (found.sqlState === TRANSACTION_TIMEOUT) return transactionTimedOut(error, statement);
-  return databaseFailed(error, found, statement);
-}
-
-const QUERY_CANCELED = '57014';
-const LOCK_NOT_AVAILABLE = '55P03';
-const TRANSACTION_TIMEOUT = '25P04';
-
-function noConnection(error: unknown, sqlState: string | undefined, statement: string | undefined): SuiteError {
-  if (sqlState !== undefined && ACCESS_DENIED_STATE.test(sqlState)) {
-    return new SuiteError('DATABASE.ACCESS_DENIED', 'The server refused the connection', {
-      kind: 'configuration',
-      why: `SQLSTATE ${sqlState}. Nothing was sent.`,
-      next: 'Check the user, the password and the database of the URL',
-      meta: { outcome: 'not-sent', sqlState, ...named(statement) },
-      cause: redactedCause(error),
-    });
-  }
-  return new SuiteError('DATABASE.NO_CONNECTION', 'Timed out waiting for a connection, or could not connect', {
-    why: 'Every connection of the pool is in use, or the server did not answer. Nothing was sent.',
-    next: 'Call again. If it happens often, raise pool.max or check the server',
-    meta: { outcome: 'not-sent', ...named(statement) },
-    cause: redactedCause(error),
-  });
-}
-
-function connectionLost(error: unknown, statement: string | undefined): SuiteError {
-  return new SuiteError('DATABASE.CONNECTION_LOST', 'The connection to the database was lost', {
-    why: 'It ended while the statement was running. The statement may or may not have been committed.',
-    next: 'Call again; a call with an idempotency key takes effect once, however often it is repeated',
-    meta: { outcome: 'unknown', ...named(statement) },
-    cause: redactedCause(error),
-  });
-}
-
-function timedOut(error: unknown, { sqlState }: DatabaseErrorFacts, statement: string | undefined): SuiteError {
-  return new SuiteError('DATABASE.TIMEOUT', 'The statement took longer than its limit', {
-    why:
-      sqlState === LOCK_NOT_AVAILABLE
-        ? 'It waited too long for a lock that another transaction holds. It was rolled back.'
-        : 'PostgreSQL canceled it and rolled it back.',
-    next: 'Call again. If it happens often, find what holds the rows, or raise pool.statementTimeoutMs',
-    meta: { sqlState, ...named(statement) },
-    cause: redactedCause(error),
-  });
-}
-
-function transactionTimedOut(error: unknown, statement: string | undefined): SuiteError {
-  return new SuiteError('DATABASE.TRANSACTION_TIMEOUT', 'The transaction took longer than its limit', {
-    why: 'It was rolled back.',
-    next: 'Call again. If it happens often, find what holds the rows, or raise pool.statementTimeoutMs',
-    meta: named(statement),
-    cause: redactedCause(error),
-  });
-}
-
-function databaseFailed(
-  error: unknown,
-  { sqlState, constraint }: DatabaseErrorFacts,
-  statement: string | undefined,
-): SuiteError {
-  return new SuiteError('DATABASE.FAILED', 'PostgreSQL rejected the statement', {
-    why: `SQLSTATE ${sqlState}${constraint === undefined ? '' : `, constraint ${constraint}`}.`,
-    meta: { sqlState, ...(constraint === undefined ? {} : { constraint }), ...named(statement) },
-    cause: redactedCause(error),
-  });
-}
-
-function named(statement: string | undefined): { readonly statement?: string } {
-  return statement === undefined ? {} : { statement };
 }
 
 /** Fields of a PostgreSQL error that never hold a row's value (PostgreSQL manual, §55.8). */
@@ -242,16 +174,14 @@ const SAFE_FIELDS = [
 export function redactedCause(error: unknown): Error {
   const found = findDatabaseError(error);
   const original = isRecord(error) ? error : {};
-  const code = found?.sqlState ?? String(original['code'] ?? '');
+  const causes = [...causesOf(error)];
+  const code = found?.sqlState ?? causes.find((cause) => cause.code !== '')?.code ?? '';
   const driver = found === undefined ? original : (databaseRecord(error) ?? original);
   const safe = SAFE_FIELDS.flatMap((field) => (driver[field] === undefined ? [] : [[field, driver[field]] as const]));
-  // Prisma's messages quote the arguments of the call.
-  const isPrisma = 'clientVersion' in original;
   // The driver's own words about a connection hold no values.
-  const lost = [...causesOf(error)].find(
-    ({ message: text }) => NOT_SENT_MESSAGE.test(text) || UNKNOWN_MESSAGE.test(text),
-  );
-  const prisma = isPrisma ? (lost?.message ?? `Prisma error ${code}`) : undefined;
+  const lost = causes.find(({ message: text }) => NOT_SENT_MESSAGE.test(text) || UNKNOWN_MESSAGE.test(text));
+  // Prisma's messages quote the arguments of the call.
+  const prisma = isPrismaError(error) ? (lost?.message ?? `Prisma error ${code}`.trimEnd()) : undefined;
   const message = found?.message ?? prisma ?? String(original['message'] ?? error);
   const cause = Object.assign(new Error(message), { code }, Object.fromEntries(safe));
   const frames = typeof original['stack'] === 'string' ? original['stack'].match(/^ {4}at .*$/gm) : null;
@@ -259,11 +189,11 @@ export function redactedCause(error: unknown): Error {
   return cause;
 }
 
+/** Whether Prisma made the error itself. It also sets `clientVersion` on errors of the driver, which it passes on. */
+export function isPrismaError(error: unknown): boolean {
+  return isRecord(error) && /^PrismaClient/.test(String(error['name']));
+}
+
 function databaseRecord(error: unknown): Readonly<Record<string, unknown>> | undefined {
-  for (let found = error, depth = 0; isRecord(found) && depth < 6; depth += 1) {
-    if ((found['originalCode'] ?? found['severity']) !== undefined) return found;
-    const meta = found['meta'];
-    found = isRecord(meta) && meta['driverAdapterError'] !== undefined ? meta['driverAdapterError'] : found['cause'];
-  }
-  return undefined;
+  return [...chainOf(error)].find((found) => (found['originalCode'] ?? found['severity']) !== undefined);
 }

@@ -8,7 +8,6 @@ export {
   findDatabaseError,
   isConnectionLoss,
   redactedCause,
-  storeError,
 } from './database-errors';
 export { type ErrorKind, isRecord, SuiteError, type SuiteErrorDetails } from './errors';
 export { newId } from './ids';
@@ -44,4 +43,5 @@ export {
   type Store,
   type StoreOptions,
 } from './store';
+export { storeError } from './store-errors';
 export { type DatabaseUrl, parseDatabaseUrl, redactUrl, withUrlParts } from './url';

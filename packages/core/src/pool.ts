@@ -2,6 +2,7 @@ import net from 'node:net';
 import { Pool, type PoolClient } from 'pg';
 import { isRecord } from './errors';
 import { retryConnect } from './retry';
+import { POOL_ENDED } from './store-errors';
 import type { DatabaseUrl } from './url';
 
 export interface PoolOptions {
@@ -25,7 +26,10 @@ const CANCEL_TIMEOUT_MS = 5_000;
 
 type Connected = (error: Error | undefined, client?: PoolClient, release?: (error?: Error | boolean) => void) => void;
 
-/** Opens a pool that connects on first use, retries while the server starts, and outlives restarts of the server. */
+/**
+ * Opens a pool that connects on first use, retries while the server starts, and outlives restarts of the server. `end`
+ * rejects the calls that wait for a connection.
+ */
 export function openPool(
   url: DatabaseUrl,
   { max, connectTimeoutMs, idleTimeoutMs, statementTimeoutMs }: Required<PoolOptions>,
@@ -49,12 +53,28 @@ export function openPool(
     limitStatements(client, url, statementTimeoutMs);
   });
   const connectOnce = pool.connect.bind(pool);
+  const endPool = pool.end.bind(pool);
+  const waiting = new Set<(error: Error) => void>();
   const connect = () =>
-    retryConnect(() => connectOnce()).catch((error: unknown): never => {
-      throw isRecord(error) ? Object.assign(error, { isConnecting: true }) : error;
+    new Promise<PoolClient>((resolve, reject) => {
+      waiting.add(reject);
+      retryConnect(() => connectOnce()).then(
+        // The pool gives no connection to a call that it has rejected.
+        (client) => (waiting.delete(reject) ? resolve(client) : client.release()),
+        (error: unknown) => {
+          waiting.delete(reject);
+          reject(connectError(error));
+        },
+      );
     });
   // The pool's own `query` uses the callback form.
   return Object.assign(pool, {
+    end: () => {
+      // pg would leave them waiting until their time is over.
+      for (const reject of waiting) reject(new Error(POOL_ENDED));
+      waiting.clear();
+      return endPool();
+    },
     connect: (callback?: Connected) => {
       if (callback === undefined) return connect();
       connect().then(
@@ -64,6 +84,15 @@ export function openPool(
       return undefined;
     },
   });
+}
+
+/**
+ * The error of a connection that could not be opened. It has no code: Prisma's driver passes on what it does not know, and
+ * would drop that nothing was sent from the errors that it knows.
+ */
+function connectError(error: unknown): Error {
+  const message = isRecord(error) ? String(error['message']) : String(error);
+  return Object.assign(new Error(message, { cause: error }), { isConnecting: true });
 }
 
 /**

@@ -1,10 +1,12 @@
 import { createHash } from 'node:crypto';
 import { PrismaPg } from '@prisma/adapter-pg';
 import { DatabaseError, type Pool, type QueryResultRow } from 'pg';
-import { type ConstraintErrors, storeError } from './database-errors';
+import type { ConstraintErrors } from './database-errors';
 import { SuiteError } from './errors';
 import { openPool, POOL_DEFAULTS, type PoolOptions } from './pool';
 import { retryTransaction } from './retry';
+import { isTransactionCut, storeClosed, storeError } from './store-errors';
+import { type ExtensibleClient, type Translate, translatedClient } from './translated-client';
 import { type DatabaseUrl, parseDatabaseUrl } from './url';
 
 declare const inside: unique symbol;
@@ -34,7 +36,7 @@ export interface Statement {
 
 /** A service's open database. */
 export interface Store<Client, TransactionClient> {
-  /** The generated client, for plain reads. */
+  /** The generated client, for plain reads. Its errors are the store's, as those of `query` and `transaction`. */
   readonly prisma: Client;
   readonly pool: Pool;
   /**
@@ -44,7 +46,10 @@ export interface Store<Client, TransactionClient> {
   query<Row extends QueryResultRow>(statement: Statement): Promise<readonly Row[]>;
   /** Runs `work` in one transaction, retried after a deadlock or serialization failure. An error it throws rolls back. */
   transaction<Result>(work: (tx: Inside<TransactionClient>) => Promise<Result>): Promise<Result>;
-  /** Closes every connection. A second call does nothing. */
+  /**
+   * Closes every connection after its running statement. Calls that wait for a connection, open transactions and later
+   * calls throw `DATABASE.CLOSED`. A second call does nothing.
+   */
   close(): Promise<void>;
 }
 
@@ -52,6 +57,8 @@ export interface Store<Client, TransactionClient> {
 export interface PrismaOptions {
   readonly adapter: PrismaPg;
   readonly log: [{ readonly emit: 'event'; readonly level: 'query' }];
+  /** No stack and no source text for every call, which the default collects for its messages. */
+  readonly errorFormat: 'minimal';
 }
 
 interface QueryEvent {
@@ -60,7 +67,7 @@ interface QueryEvent {
 }
 
 /** The part of every generated client that a store uses. */
-export interface GeneratedClient<TransactionClient> {
+export interface GeneratedClient<TransactionClient> extends ExtensibleClient {
   $transaction<Result>(
     work: (tx: TransactionClient) => Promise<Result>,
     options: { readonly maxWait: number; readonly timeout: number },
@@ -88,13 +95,22 @@ export function openStore<TransactionClient, Client extends GeneratedClient<Tran
   const url = storeUrl(service, options.url, environment);
   const limits = { ...POOL_DEFAULTS, ...options.pool };
   const pool = openPool(url, limits);
-  const prisma = createClient({ adapter: new PrismaPg(pool), log: [{ emit: 'event', level: 'query' }] });
+  const client = createClient({
+    adapter: new PrismaPg(pool),
+    log: [{ emit: 'event', level: 'query' }],
+    errorFormat: 'minimal',
+  });
   const report = slowQueryReport(service, options, environment);
-  prisma.$on('query', report);
+  client.$on('query', report);
   let closing: Promise<void> | undefined;
+  const translate: Translate = (error, statement) =>
+    closing !== undefined && isTransactionCut(error)
+      ? storeClosed(error, statement)
+      : storeError(error, constraintErrors, statement);
+  const prisma = translatedClient(client, translate);
   const translated = <Result>(work: () => Promise<Result>, statement?: string) =>
     retryTransaction(work).catch((error: unknown): never => {
-      throw storeError(error, constraintErrors, statement);
+      throw translate(error, statement);
     });
   return {
     prisma,
@@ -110,7 +126,7 @@ export function openStore<TransactionClient, Client extends GeneratedClient<Tran
           timeout: limits.statementTimeoutMs,
         }),
       ),
-    close: () => (closing ??= prisma.$disconnect().then(() => pool.end())),
+    close: () => (closing ??= Promise.all([pool.end(), prisma.$disconnect()]).then(() => undefined)),
   };
 }
 

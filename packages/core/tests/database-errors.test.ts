@@ -1,6 +1,7 @@
 import { inspect } from 'node:util';
-import { type ConstraintErrors, storeError } from '../src/database-errors';
+import type { ConstraintErrors } from '../src/database-errors';
 import { SuiteError } from '../src/errors';
+import { storeError } from '../src/store-errors';
 
 const CONSTRAINT_ERRORS: ConstraintErrors = {
   users_email_key: () => new SuiteError('TEST.TAKEN', 'taken'),

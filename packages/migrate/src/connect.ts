@@ -1,4 +1,4 @@
-import { causesOf, findDatabaseError, redactedCause } from '@azora/db-core/database-errors';
+import { causesOf, findDatabaseError, isTlsFailure, NO_TLS, redactedCause } from '@azora/db-core/database-errors';
 import { SuiteError } from '@azora/db-core/errors';
 import { type DatabaseUrl, redactUrl } from '@azora/db-core/url';
 import { Client } from 'pg';
@@ -8,9 +8,6 @@ const NO_SUCH_DATABASE = '3D000';
 
 /** PostgreSQL starts, stops or recovers, or all of its connections are in use. */
 const NOT_NOW = /^(57P0.|53...)$/;
-/** Node's codes for a certificate that it does not accept, and for a handshake that fails. */
-const TLS_CODE = /CERT|SIGNATURE|^ERR_TLS|^ERR_SSL|^EPROTO$/;
-const NO_TLS = 'The server does not support SSL connections';
 
 /**
  * Connects, runs `work`, and disconnects in every case.
@@ -93,7 +90,7 @@ function connectionError(url: DatabaseUrl, cause: unknown): SuiteError {
       meta: { source: url.source },
     });
   }
-  if (message === NO_TLS || [...causesOf(cause)].some(({ code }) => TLS_CODE.test(code))) {
+  if (isTlsFailure(cause)) {
     return new SuiteError('SERVER.TLS_FAILED', `No encrypted connection to ${where} was possible`, {
       kind: 'configuration',
       why: `${message}.`,

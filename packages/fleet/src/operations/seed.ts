@@ -34,6 +34,19 @@ export async function seedFleet(
   schemaModel: SchemaModel,
   options: SeedOptions,
 ): Promise<SeedReport> {
+  const rows = await seedTargets(targets, schemaModel, options);
+  return { rows, orphans: await orphansAfter(rows, targets, schemaModel, options) };
+}
+
+/**
+ * Seeds the services as {@link seedFleet} does, without the look-up.
+ * @throws {SuiteError} `SEED.NOT_BUILT`, `SEED.ENDED`
+ */
+export function seedTargets(
+  targets: readonly Target[],
+  schemaModel: SchemaModel,
+  options: SeedOptions,
+): Promise<SeedReport['rows']> {
   const request: SeedRequest = {
     services: targets.map((target) => ({
       name: target.service.name,
@@ -44,11 +57,19 @@ export async function seedFleet(
     repositoryRoot: options.root,
     scale: options.scale,
   };
-  const rows = await runSeed(request, options);
-  const isCut = options.signal?.aborted === true && rows.some(({ state }) => state !== 'done');
-  // References of a seed that was interrupted need not resolve yet.
-  const lookedUp = isCut ? undefined : await lookUpAll(references(schemaModel), targets, { signal: options.signal });
-  return { rows, orphans: lookedUp?.filter(({ count }) => count > 0) };
+  return runSeed(request, options);
+}
+
+/** Looks up every reference after a seed; undefined after an interrupt, for then references need not resolve yet. */
+export async function orphansAfter(
+  rows: SeedReport['rows'],
+  targets: readonly Target[],
+  schemaModel: SchemaModel,
+  { signal }: Pick<SeedOptions, 'signal'>,
+): Promise<SeedReport['orphans']> {
+  if (signal?.aborted === true && rows.some(({ state }) => state !== 'done')) return undefined;
+  const lookedUp = await lookUpAll(references(schemaModel), targets, { signal });
+  return lookedUp?.filter(({ count }) => count > 0);
 }
 
 /**

@@ -10,7 +10,7 @@ import { countOf, doneRows, eachService, type ServiceRow } from './fleet';
 import { openScope, sweepRemnants } from './leftovers';
 import { type MigrateOptions, migrateTargetUp } from './migrations/migrate';
 import { provision } from './provision';
-import { type SeedReport, seedFleet } from './seed';
+import { orphansAfter, type SeedReport, seedTargets } from './seed';
 import { readStatus, type ServiceStatus } from './status';
 import { type Fleet, type LeftOut, locateFleet, needsEmbedded } from './targets';
 
@@ -59,11 +59,15 @@ export async function setUpFleet(input: SetupInput, options: SetupOptions): Prom
   const seeding = options.seed && !signal?.aborted && ready.length > 0;
   const seed = { root, environment, scale: 0, progress, signal };
   const started = performance.now();
-  const seeded = seeding ? await seedFleet(ready, schemaModel, seed) : undefined;
+  const seedRows = seeding ? await seedTargets(ready, schemaModel, seed) : undefined;
   if (seeding && !signal?.aborted) log(`seeded in ${durationText(performance.now() - started)}`);
   const models = new Map(schemaModel.services.map((service) => [service.name, service.models.length]));
-  const status = signal?.aborted ? [] : await readStatus(targets, models, { signal });
-  return { rows, seeded, status, leftOut };
+  // Both only read, and each waits for the server most of the time.
+  const [orphans, status] = await Promise.all([
+    seedRows && orphansAfter(seedRows, ready, schemaModel, { signal }),
+    signal?.aborted ? [] : readStatus(targets, models, { signal }),
+  ]);
+  return { rows, seeded: seedRows && { rows: seedRows, orphans }, status, leftOut };
 }
 
 /** Creates and migrates every database with its app role. Changes nothing when everything exists. */
