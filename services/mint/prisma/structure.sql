@@ -81,19 +81,27 @@ DECLARE
   due_ids text[] := CASE
     WHEN only_id IS NOT NULL THEN ARRAY[only_id]
     ELSE ARRAY(
-      SELECT id FROM stakes WHERE status = 'active' AND accrued_until < until AND id > after_id ORDER BY id LIMIT most
+      SELECT id FROM stakes
+      WHERE status = 'active' AND accrued_until < coalesce(until, (SELECT database_time())) AND id > after_id
+      ORDER BY id LIMIT most
     )
   END;
+  at timestamptz;
 BEGIN
   IF only_id IS NOT NULL AND NOT EXISTS (SELECT FROM stakes WHERE id = only_id) THEN
     PERFORM refuse('stake_not_found', jsonb_build_object('stakeId', only_id), 'Name a stake that was made.');
   END IF;
   last_id := due_ids[cardinality(due_ids)];
+  PERFORM FROM stakes WHERE id = ANY (due_ids) ORDER BY id COLLATE "C" FOR NO KEY UPDATE;
+  at := database_time();
+  IF until > at THEN
+    PERFORM refuse('accrual_in_future', '{}', 'Rewards accrue up to now.');
+  END IF;
+  at := stake_time(coalesce(until, at));
   WITH due AS MATERIALIZED (
-    SELECT id, rewards_accrued FROM stakes
-    WHERE id = ANY (due_ids) AND status = 'active' AND accrued_until < until ORDER BY id COLLATE "C" FOR NO KEY UPDATE
+    SELECT id, rewards_accrued FROM stakes WHERE id = ANY (due_ids) AND status = 'active' AND accrued_until < at
   ), done AS (
-    UPDATE stakes AS s SET accrued_until = until, updated_at = greatest(s.updated_at, until)
+    UPDATE stakes AS s SET accrued_until = at, updated_at = greatest(s.updated_at, at)
     FROM due WHERE s.id = due.id
     RETURNING s.rewards_accrued - due.rewards_accrued AS gained
   )
@@ -129,6 +137,26 @@ CREATE FUNCTION public.answered_transactions(answer jsonb) RETURNS SETOF public.
   JOIN transactions AS t ON t.id = listed.id ORDER BY listed.place
 $$;
 
+-- Name: begin_request(text, text, text, jsonb); Type: FUNCTION
+CREATE FUNCTION public.begin_request(request_key text, asked_operation text, hash text, new_answer jsonb) RETURNS jsonb
+    LANGUAGE plpgsql SECURITY DEFINER
+    SET search_path TO 'pg_catalog', 'public', 'pg_temp'
+    AS $$
+DECLARE
+  earlier requests;
+BEGIN
+  INSERT INTO requests (key, operation, body_hash, answer, created_at)
+    VALUES (request_key, asked_operation, hash, new_answer, database_time()) ON CONFLICT (key) DO NOTHING;
+  IF FOUND THEN RETURN NULL; END IF;
+  SELECT * INTO STRICT earlier FROM requests WHERE key = request_key;
+  IF earlier.operation <> asked_operation OR earlier.body_hash <> hash THEN
+    PERFORM refuse('key_reused', jsonb_build_object('operation', earlier.operation, 'asked', asked_operation),
+      'A key stands for one request for ever.');
+  END IF;
+  RETURN earlier.answer;
+END
+$$;
+
 -- Name: begin_request(text, text, text, jsonb, timestamp with time zone); Type: FUNCTION
 CREATE FUNCTION public.begin_request(request_key text, asked_operation text, hash text, new_answer jsonb, at timestamp with time zone) RETURNS jsonb
     LANGUAGE plpgsql SECURITY DEFINER
@@ -149,28 +177,27 @@ BEGIN
 END
 $$;
 
--- Name: capture_hold(text, text, text, text, text, numeric, text, timestamp with time zone); Type: FUNCTION
-CREATE FUNCTION public.capture_hold(request_key text, hash text, transaction_id text, captured_hold_id text, asked_receiver_id text, asked_amount numeric, asked_description text, at timestamp with time zone) RETURNS SETOF public.transactions
+-- Name: capture_hold(text, text, text, text, text, numeric, text); Type: FUNCTION
+CREATE FUNCTION public.capture_hold(request_key text, hash text, transaction_id text, captured_hold_id text, asked_receiver_id text, asked_amount numeric, asked_description text) RETURNS SETOF public.transactions
     LANGUAGE plpgsql SECURITY DEFINER
     SET search_path TO 'pg_catalog', 'public', 'pg_temp'
     AS $$
 DECLARE
   earlier jsonb := begin_request(request_key, 'capture', hash,
-    jsonb_build_object('transactionIds', jsonb_build_array(transaction_id), 'holdId', captured_hold_id), at);
+    jsonb_build_object('transactionIds', jsonb_build_array(transaction_id), 'holdId', captured_hold_id));
   hold holds;
   receiver_id text;
   paid numeric;
   locked record;
+  at timestamptz;
 BEGIN
   IF earlier IS NOT NULL THEN
     RETURN QUERY SELECT * FROM answered_transactions(earlier);
     RETURN;
   END IF;
   hold := lock_hold(captured_hold_id, 'captured');
-  IF hold.expires_at <= at THEN
-    PERFORM refuse('hold_expired', jsonb_build_object('holdId', hold.id, 'expiredAt', hold.expires_at),
-      'Ask for a new hold.');
-  ELSIF hold.to_id <> asked_receiver_id OR coalesce(hold.to_id, asked_receiver_id) IS NULL THEN
+  PERFORM require_unexpired(hold, database_time());
+  IF hold.to_id <> asked_receiver_id OR coalesce(hold.to_id, asked_receiver_id) IS NULL THEN
     PERFORM refuse('hold_receiver', jsonb_build_object('holdId', hold.id, 'isDecided', hold.to_id IS NOT NULL),
       'Who is paid is said once: by the hold, or by the capture.');
   ELSIF asked_amount > hold.amount THEN
@@ -185,6 +212,9 @@ BEGIN
   IF (locked.receiver).kind <> 'user' THEN
     PERFORM refuse('system_wallet', jsonb_build_object('walletId', receiver_id), 'A hold pays a user.');
   END IF;
+  -- The hold may have expired while this call waited for the wallets.
+  at := database_time();
+  PERFORM require_unexpired(hold, at);
   UPDATE holds SET status = 'captured', captured_amount = paid, resolved_at = at WHERE id = hold.id AND status = 'held';
   RETURN QUERY INSERT INTO transactions
       (id, type, from_id, to_id, currency, amount, hold_id, description, request_key, created_at)
@@ -458,15 +488,16 @@ BEGIN
 END
 $$;
 
--- Name: claim_rewards(text, text, text, text, timestamp with time zone); Type: FUNCTION
-CREATE FUNCTION public.claim_rewards(request_key text, hash text, transaction_id text, asked_id text, at timestamp with time zone) RETURNS SETOF public.transactions
+-- Name: claim_rewards(text, text, text, text); Type: FUNCTION
+CREATE FUNCTION public.claim_rewards(request_key text, hash text, transaction_id text, asked_id text) RETURNS SETOF public.transactions
     LANGUAGE plpgsql SECURITY DEFINER
     SET search_path TO 'pg_catalog', 'public', 'pg_temp'
     AS $$
 DECLARE
   earlier jsonb := begin_request(request_key, 'claimRewards', hash,
-    jsonb_build_object('transactionIds', jsonb_build_array(transaction_id), 'stakeId', asked_id), at);
+    jsonb_build_object('transactionIds', jsonb_build_array(transaction_id), 'stakeId', asked_id));
   stake stakes;
+  paid numeric;
 BEGIN
   IF earlier IS NOT NULL THEN
     RETURN QUERY SELECT * FROM answered_transactions(earlier);
@@ -477,22 +508,24 @@ BEGIN
     PERFORM refuse('rewards_not_accrued', jsonb_build_object('stakeId', stake.id,
       'accrued', stake.rewards_accrued::text, 'paid', stake.rewards_earned::text), 'Claim when something was accrued.');
   END IF;
-  PERFORM require_amount(stake.rewards_accrued - stake.rewards_earned);
+  paid := least(lock_reward_room(stake), stake.rewards_accrued - stake.rewards_earned);
+  IF paid <= 0 THEN PERFORM refuse_balance_limit(stake.wallet_id); END IF;
   RETURN QUERY INSERT INTO transactions (id, type, from_id, to_id, currency, amount, stake_id, request_key, created_at)
-    SELECT transaction_id, 'staking_reward', system_wallet('treasury', w.currency), w.id, w.currency,
-      stake.rewards_accrued - stake.rewards_earned, stake.id, request_key, at
+    SELECT transaction_id, 'staking_reward', system_wallet('treasury', w.currency), w.id, w.currency, paid, stake.id,
+      request_key, database_time()
     FROM wallets AS w WHERE w.id = stake.wallet_id
     RETURNING *;
 END
 $$;
 
--- Name: close_wallet(text, timestamp with time zone); Type: FUNCTION
-CREATE FUNCTION public.close_wallet(wallet_id text, at timestamp with time zone) RETURNS SETOF public.wallets
+-- Name: close_wallet(text); Type: FUNCTION
+CREATE FUNCTION public.close_wallet(wallet_id text) RETURNS SETOF public.wallets
     LANGUAGE plpgsql SECURITY DEFINER
     SET search_path TO 'pg_catalog', 'public', 'pg_temp'
     AS $$
 DECLARE
   wallet wallets;
+  at timestamptz;
 BEGIN
   SELECT * INTO wallet FROM wallets WHERE id = wallet_id FOR NO KEY UPDATE;
   IF NOT FOUND THEN
@@ -503,6 +536,7 @@ BEGIN
     RETURN NEXT wallet;
     RETURN;
   END IF;
+  at := database_time();
   RETURN QUERY UPDATE wallets SET status = 'closed', closed_at = at, updated_at = greatest(updated_at, at)
     WHERE id = wallet_id RETURNING *;
 END
@@ -562,16 +596,17 @@ CASE status
 END)
 );
 
--- Name: hold_money(text, text, text, text, text, numeric, text, timestamp with time zone, timestamp with time zone); Type: FUNCTION
-CREATE FUNCTION public.hold_money(request_key text, hash text, hold_id text, payer_id text, receiver_id text, amount numeric, description text, expires_at timestamp with time zone, at timestamp with time zone) RETURNS SETOF public.holds
+-- Name: hold_money(text, text, text, text, text, numeric, text, interval); Type: FUNCTION
+CREATE FUNCTION public.hold_money(request_key text, hash text, hold_id text, payer_id text, receiver_id text, amount numeric, description text, expires_in interval) RETURNS SETOF public.holds
     LANGUAGE plpgsql SECURITY DEFINER
     SET search_path TO 'pg_catalog', 'public', 'pg_temp'
     AS $$
 DECLARE
   earlier jsonb := begin_request(request_key, 'hold', hash,
-    jsonb_build_object('transactionIds', '[]'::jsonb, 'holdId', hold_id), at);
+    jsonb_build_object('transactionIds', '[]'::jsonb, 'holdId', hold_id));
   made holds;
   locked record;
+  at timestamptz;
 BEGIN
   IF earlier IS NOT NULL THEN
     SELECT * INTO STRICT made FROM holds AS h WHERE h.id = earlier ->> 'holdId';
@@ -581,25 +616,27 @@ BEGIN
     RETURN NEXT made;
     RETURN;
   END IF;
-  IF NOT expires_at > at THEN
-    PERFORM refuse('hold_expiry_invalid', '{}', 'A hold must expire after it is made.');
+  IF (expires_in > '0' AND expires_in <= '87600 hours') IS NOT TRUE THEN
+    PERFORM refuse('hold_expiry_invalid', '{}', 'A hold expires after it was created and within 3650 days.');
   END IF;
   locked := lock_payment(payer_id, receiver_id, amount);
+  at := database_time();
   RETURN QUERY INSERT INTO holds (id, wallet_id, to_id, currency, amount, description, request_key, expires_at,
     created_at)
-    VALUES (hold_id, payer_id, receiver_id, (locked.payer).currency, amount, description, request_key, expires_at, at)
+    VALUES (hold_id, payer_id, receiver_id, (locked.payer).currency, amount, description, request_key,
+      at + expires_in, at)
     RETURNING *;
 END
 $$;
 
--- Name: issue_money(text, text, text, public.transaction_type, text, numeric, text, timestamp with time zone); Type: FUNCTION
-CREATE FUNCTION public.issue_money(request_key text, hash text, transaction_id text, issue_type public.transaction_type, wallet_id text, amount numeric, description text, at timestamp with time zone) RETURNS SETOF public.transactions
+-- Name: issue_money(text, text, text, public.transaction_type, text, numeric, text); Type: FUNCTION
+CREATE FUNCTION public.issue_money(request_key text, hash text, transaction_id text, issue_type public.transaction_type, wallet_id text, amount numeric, description text) RETURNS SETOF public.transactions
     LANGUAGE plpgsql SECURITY DEFINER
     SET search_path TO 'pg_catalog', 'public', 'pg_temp'
     AS $$
 DECLARE
   earlier jsonb := begin_request(request_key, issue_type::text, hash,
-    jsonb_build_object('transactionIds', jsonb_build_array(transaction_id)), at);
+    jsonb_build_object('transactionIds', jsonb_build_array(transaction_id)));
   target wallets;
   treasury_id text;
   sides record;
@@ -614,7 +651,7 @@ BEGIN
     PERFORM refuse('system_wallet', jsonb_build_object('walletId', wallet_id),
       'Money is issued to users, and burned by them.');
   END IF;
-  -- Whichever of the two is not there, lock_wallets says so.
+  -- If one of the two does not exist, lock_wallets reports it.
   treasury_id := coalesce(system_wallet('treasury', target.currency), concat('treasury-', target.currency));
   sides := lock_wallets(wallet_id, treasury_id);
   IF issue_type = 'burn' AND (sides.payer).balance - (sides.payer).held < amount THEN
@@ -626,7 +663,7 @@ BEGIN
     created_at)
     SELECT transaction_id, issue_type, CASE issue_type WHEN 'burn' THEN wallet_id ELSE treasury_id END,
       CASE issue_type WHEN 'burn' THEN treasury_id ELSE wallet_id END, target.currency, amount, description,
-        request_key, at
+        request_key, database_time()
     RETURNING *;
 END
 $$;
@@ -745,6 +782,24 @@ CREATE TABLE public.stakes (
     CONSTRAINT stakes_withdrawn_at_check CHECK (((status = 'withdrawn'::public.stake_status) = (withdrawn_at IS NOT NULL)))
 );
 
+-- Name: lock_reward_room(public.stakes); Type: FUNCTION
+CREATE FUNCTION public.lock_reward_room(stake public.stakes) RETURNS numeric
+    LANGUAGE plpgsql
+    SET search_path TO 'pg_catalog', 'public', 'pg_temp'
+    AS $$
+BEGIN
+  PERFORM FROM wallets AS w
+    WHERE w.id = stake.wallet_id
+      OR w.kind <> 'user' AND w.currency = (SELECT owner.currency FROM wallets AS owner WHERE owner.id = stake.wallet_id)
+    ORDER BY w.id COLLATE "C" FOR NO KEY UPDATE;
+  RETURN (
+    SELECT 9999999999.99999999 - greatest(-treasury.balance, w.earned, stake.rewards_earned)
+    FROM wallets AS w JOIN wallets AS treasury ON treasury.kind = 'treasury' AND treasury.currency = w.currency
+    WHERE w.id = stake.wallet_id
+  );
+END
+$$;
+
 -- Name: lock_stake(text); Type: FUNCTION
 CREATE FUNCTION public.lock_stake(asked_id text) RETURNS public.stakes
     LANGUAGE plpgsql SECURITY DEFINER
@@ -790,12 +845,13 @@ BEGIN
 END
 $$;
 
--- Name: open_wallet(text, text, public.currency, timestamp with time zone); Type: FUNCTION
-CREATE FUNCTION public.open_wallet(wallet_id text, owner_id text, money public.currency, at timestamp with time zone) RETURNS SETOF public.wallets
+-- Name: open_wallet(text, text, public.currency); Type: FUNCTION
+CREATE FUNCTION public.open_wallet(wallet_id text, owner_id text, money public.currency) RETURNS SETOF public.wallets
     LANGUAGE plpgsql SECURITY DEFINER
     SET search_path TO 'pg_catalog', 'public', 'pg_temp'
     AS $$
 DECLARE
+  at timestamptz := database_time();
   wallet wallets;
 BEGIN
   RETURN QUERY INSERT INTO wallets (id, user_id, currency, created_at, updated_at)
@@ -1018,32 +1074,36 @@ BEGIN
 END
 $$;
 
--- Name: release_expired_holds(timestamp with time zone, integer); Type: FUNCTION
-CREATE FUNCTION public.release_expired_holds(at timestamp with time zone, most integer) RETURNS SETOF public.holds
-    LANGUAGE sql SECURITY DEFINER
+-- Name: release_expired_holds(integer); Type: FUNCTION
+CREATE FUNCTION public.release_expired_holds(most integer) RETURNS SETOF public.holds
+    LANGUAGE plpgsql SECURITY DEFINER
     SET search_path TO 'pg_catalog', 'public', 'pg_temp'
     AS $$
-  UPDATE holds SET status = 'expired', resolved_at = at
-  WHERE id = ANY (ARRAY(
-    SELECT id FROM holds WHERE status = 'held' AND expires_at <= at ORDER BY expires_at, id LIMIT most
-    FOR NO KEY UPDATE SKIP LOCKED
-  ))
-  RETURNING *
+DECLARE
+  at timestamptz := database_time();
+BEGIN
+  RETURN QUERY UPDATE holds SET status = 'expired', resolved_at = at
+    WHERE id = ANY (ARRAY(
+      SELECT id FROM holds WHERE status = 'held' AND expires_at <= at ORDER BY expires_at, id LIMIT most
+      FOR NO KEY UPDATE SKIP LOCKED
+    ))
+    RETURNING *;
+END
 $$;
 
--- Name: release_hold(text, text, text, timestamp with time zone); Type: FUNCTION
-CREATE FUNCTION public.release_hold(request_key text, hash text, released_hold_id text, at timestamp with time zone) RETURNS SETOF public.holds
+-- Name: release_hold(text, text, text); Type: FUNCTION
+CREATE FUNCTION public.release_hold(request_key text, hash text, released_hold_id text) RETURNS SETOF public.holds
     LANGUAGE plpgsql SECURITY DEFINER
     SET search_path TO 'pg_catalog', 'public', 'pg_temp'
     AS $$
 DECLARE
   earlier jsonb := begin_request(request_key, 'release', hash,
-    jsonb_build_object('transactionIds', '[]'::jsonb, 'holdId', released_hold_id), at);
+    jsonb_build_object('transactionIds', '[]'::jsonb, 'holdId', released_hold_id));
   hold holds;
 BEGIN
   IF earlier IS NULL THEN
     hold := lock_hold(released_hold_id, 'released');
-    UPDATE holds SET status = 'released', resolved_at = at WHERE id = hold.id AND status = 'held';
+    UPDATE holds SET status = 'released', resolved_at = database_time() WHERE id = hold.id AND status = 'held';
   END IF;
   RETURN QUERY SELECT * FROM holds WHERE id = released_hold_id;
 END
@@ -1057,6 +1117,19 @@ CREATE FUNCTION public.require_amount(amount numeric) RETURNS void
 BEGIN
   IF amount > 0 AND amount < 1e10 AND scale(trim_scale(amount)) <= 8 THEN RETURN; END IF;
   PERFORM refuse('amount_invalid', '{}', 'An amount is above 0, below 10^10, and has at most 8 decimals.');
+END
+$$;
+
+-- Name: require_unexpired(public.holds, timestamp with time zone); Type: FUNCTION
+CREATE FUNCTION public.require_unexpired(hold public.holds, at timestamp with time zone) RETURNS void
+    LANGUAGE plpgsql
+    SET search_path TO 'pg_catalog', 'public', 'pg_temp'
+    AS $$
+BEGIN
+  IF hold.expires_at <= at THEN
+    PERFORM refuse('hold_expired', jsonb_build_object('holdId', hold.id, 'expiredAt', hold.expires_at),
+      'Ask for a new hold.');
+  END IF;
 END
 $$;
 
@@ -1086,18 +1159,99 @@ CREATE FUNCTION public.sides_fit(type public.transaction_type, payer public.wall
   END
 $$;
 
--- Name: stake_money(text, text, text, text, text, numeric, numeric, timestamp with time zone, timestamp with time zone); Type: FUNCTION
-CREATE FUNCTION public.stake_money(request_key text, hash text, new_stake_id text, transaction_id text, payer_id text, amount numeric, annual_rate numeric, locked_until timestamp with time zone, at timestamp with time zone) RETURNS SETOF public.stakes
+-- Name: economic_metrics; Type: TABLE
+CREATE TABLE public.economic_metrics (
+    id text NOT NULL,
+    captured_at timestamp(6) with time zone NOT NULL,
+    total_supply numeric(18,8) NOT NULL,
+    circulating_supply numeric(18,8) NOT NULL,
+    staked_supply numeric(18,8) NOT NULL,
+    burned_supply numeric(18,8) DEFAULT 0 NOT NULL,
+    active_wallets integer NOT NULL,
+    transaction_count bigint NOT NULL,
+    created_at timestamp(6) with time zone DEFAULT CURRENT_TIMESTAMP NOT NULL,
+    velocity numeric(38,8),
+    gini numeric(9,8),
+    CONSTRAINT economic_metrics_counts_check CHECK (((active_wallets >= 0) AND (transaction_count >= 0))),
+    CONSTRAINT economic_metrics_gini_check CHECK (((gini >= (0)::numeric) AND (gini <= (1)::numeric))),
+    CONSTRAINT economic_metrics_numbers_check CHECK (((total_supply <> 'NaN'::numeric) AND (circulating_supply <> 'NaN'::numeric) AND (staked_supply <> 'NaN'::numeric) AND (burned_supply <> 'NaN'::numeric))),
+    CONSTRAINT economic_metrics_supply_check CHECK (((circulating_supply >= (0)::numeric) AND (staked_supply >= (0)::numeric) AND (burned_supply >= (0)::numeric) AND ((circulating_supply + staked_supply) <= total_supply))),
+    CONSTRAINT economic_metrics_velocity_check CHECK (((velocity >= (0)::numeric) AND (velocity <> 'NaN'::numeric)))
+);
+
+-- Name: snapshot_metrics(text, timestamp with time zone); Type: FUNCTION
+CREATE FUNCTION public.snapshot_metrics(metrics_id text, described_time timestamp with time zone) RETURNS SETOF public.economic_metrics
+    LANGUAGE plpgsql SECURITY DEFINER
+    SET search_path TO 'pg_catalog', 'public', 'pg_temp'
+    AS $$
+DECLARE
+  at timestamptz := database_time();
+  described timestamptz := date_trunc('milliseconds', coalesce(described_time, at), 'UTC');
+  later_from timestamptz := described + interval '1 millisecond';
+BEGIN
+  IF described > at THEN
+    PERFORM refuse('snapshot_in_future', '{}', 'Describe a time that has passed.');
+  END IF;
+  WITH later AS (
+    SELECT wallet_id, sum(amount) AS amount
+    FROM (
+      SELECT to_id AS wallet_id, amount FROM transactions WHERE currency = 'AZR' AND created_at >= later_from
+      UNION ALL
+      SELECT from_id, -amount FROM transactions WHERE currency = 'AZR' AND created_at >= later_from
+    ) AS movements
+    GROUP BY wallet_id
+  ), holders AS (
+    SELECT wallets.kind, wallets.balance - coalesce(later.amount, 0) AS balance,
+           wallets.created_at < later_from AND (wallets.closed_at IS NULL OR wallets.closed_at >= later_from) AS is_open
+    FROM wallets LEFT JOIN later ON later.wallet_id = wallets.id
+    WHERE wallets.currency = 'AZR'
+  ), supply AS (
+    SELECT coalesce(-sum(balance) FILTER (WHERE kind = 'treasury'), 0) AS total,
+           coalesce(sum(balance) FILTER (WHERE kind = 'user'), 0) AS circulating,
+           coalesce(sum(balance) FILTER (WHERE kind = 'staking'), 0) AS staked,
+           count(*) FILTER (WHERE kind = 'user' AND balance > 0) AS active
+    FROM holders
+  ), ranked AS (
+    SELECT greatest(balance, 0) AS balance, row_number() OVER (ORDER BY balance) AS position
+    FROM holders WHERE kind = 'user' AND (is_open OR balance <> 0)
+  ), inequality AS (
+    SELECT count(*) AS n, coalesce(sum(balance), 0) AS total,
+           coalesce(2 * sum(position * balance), 0) - (count(*) + 1) * coalesce(sum(balance), 0) AS spread
+    FROM ranked
+  ), flow AS (
+    SELECT count(*) AS transactions,
+           coalesce(sum(amount) FILTER (WHERE type = 'burn'), 0) AS burned,
+           coalesce(sum(amount) FILTER (WHERE type = 'transfer' AND created_at >= later_from - interval '720 hours'), 0)
+             AS volume
+    FROM transactions WHERE currency = 'AZR' AND created_at < later_from
+  )
+  INSERT INTO economic_metrics (id, captured_at, total_supply, circulating_supply, staked_supply, burned_supply,
+                                active_wallets, transaction_count, velocity, gini, created_at)
+  SELECT metrics_id, described, supply.total, supply.circulating, supply.staked, flow.burned, supply.active,
+         flow.transactions,
+         CASE WHEN supply.total > 0 THEN divide_half_even(flow.volume, supply.total, 8) ELSE 0 END,
+         CASE WHEN inequality.total > 0
+              THEN divide_half_even(inequality.spread, inequality.n * inequality.total, 8) ELSE 0 END,
+         at
+  FROM supply, inequality, flow
+  ON CONFLICT (captured_at) DO NOTHING;
+  RETURN QUERY SELECT * FROM economic_metrics WHERE captured_at = described;
+END
+$$;
+
+-- Name: stake_money(text, text, text, text, text, numeric, numeric, integer); Type: FUNCTION
+CREATE FUNCTION public.stake_money(request_key text, hash text, new_stake_id text, transaction_id text, payer_id text, amount numeric, annual_rate numeric, lock_days integer) RETURNS SETOF public.stakes
     LANGUAGE plpgsql SECURITY DEFINER
     SET search_path TO 'pg_catalog', 'public', 'pg_temp'
     AS $$
 DECLARE
   earlier jsonb := begin_request(request_key, 'stake', hash,
-    jsonb_build_object('transactionIds', jsonb_build_array(transaction_id), 'stakeId', new_stake_id), at);
+    jsonb_build_object('transactionIds', jsonb_build_array(transaction_id), 'stakeId', new_stake_id));
   made stakes;
   target wallets;
   staking_id text;
   locked record;
+  at timestamptz;
 BEGIN
   IF earlier IS NOT NULL THEN
     SELECT * INTO STRICT made FROM stakes AS s WHERE s.id = earlier ->> 'stakeId';
@@ -1111,6 +1265,9 @@ BEGIN
     RETURN;
   END IF;
   PERFORM require_amount(amount);
+  IF (lock_days BETWEEN 1 AND 3650) IS NOT TRUE THEN
+    PERFORM refuse('stake_lock_invalid', '{}', 'A stake is locked for 1 to 3650 days.');
+  END IF;
   SELECT * INTO target FROM wallets WHERE id = payer_id;
   IF target.kind <> 'user' THEN
     PERFORM refuse('system_wallet', jsonb_build_object('walletId', payer_id), 'Users stake money.');
@@ -1122,13 +1279,20 @@ BEGIN
       'available', ((locked.payer).balance - (locked.payer).held)::text, 'asked', trim_scale(amount)::text),
       'Bring money into the wallet, or ask for less.');
   END IF;
+  at := stake_time(database_time());
   INSERT INTO stakes (id, wallet_id, amount, annual_rate, started_at, locked_until, created_at, updated_at)
-    VALUES (new_stake_id, payer_id, amount, annual_rate, at, locked_until, at, at) RETURNING * INTO made;
+    VALUES (new_stake_id, payer_id, amount, annual_rate, at, at + make_interval(hours => 24 * lock_days), at, at)
+    RETURNING * INTO made;
   INSERT INTO transactions (id, type, from_id, to_id, currency, amount, stake_id, request_key, created_at)
     VALUES (transaction_id, 'stake', payer_id, staking_id, target.currency, amount, new_stake_id, request_key, at);
   RETURN NEXT made;
 END
 $$;
+
+-- Name: stake_time(timestamp with time zone); Type: FUNCTION
+CREATE FUNCTION public.stake_time(at timestamp with time zone) RETURNS timestamp with time zone
+    LANGUAGE sql STABLE PARALLEL SAFE
+    AS $$ SELECT date_trunc('milliseconds', at) $$;
 
 -- Name: staking_reward(numeric, numeric, timestamp with time zone, timestamp with time zone); Type: FUNCTION
 CREATE FUNCTION public.staking_reward(amount numeric, annual_rate numeric, since timestamp with time zone, until timestamp with time zone) RETURNS numeric
@@ -1166,8 +1330,8 @@ CASE
 END)
 );
 
--- Name: submit_knowledge(text, text, text, text, text, public.mining_activity, text, text, numeric, jsonb, timestamp with time zone); Type: FUNCTION
-CREATE FUNCTION public.submit_knowledge(request_key text, hash text, record_id text, payment_id text, miner_id text, learned public.mining_activity, learned_in text, proof text, score numeric, terms jsonb, at timestamp with time zone) RETURNS SETOF public.mining_records
+-- Name: submit_knowledge(text, text, text, text, text, public.mining_activity, text, text, numeric, jsonb); Type: FUNCTION
+CREATE FUNCTION public.submit_knowledge(request_key text, hash text, record_id text, payment_id text, miner_id text, learned public.mining_activity, learned_in text, proof text, score numeric, terms jsonb) RETURNS SETOF public.mining_records
     LANGUAGE plpgsql SECURITY DEFINER
     SET search_path TO 'pg_catalog', 'public', 'pg_temp'
     AS $$
@@ -1177,17 +1341,19 @@ DECLARE
   paid_ids text[] := '{}';
   spent_id text;
   judged record;
+  at timestamptz;
 BEGIN
   IF NOT EXISTS (SELECT FROM requests WHERE key = request_key) THEN
     IF EXISTS (SELECT FROM wallets WHERE id = miner_id AND kind <> 'user') THEN
       PERFORM refuse('system_wallet', jsonb_build_object('walletId', miner_id), 'Users learn.');
     END IF;
     PERFORM lock_wallets(treasury_id, miner_id);
+    at := database_time();
     judged := judge_knowledge(miner_id, treasury_id, score, terms, date_trunc('day', at, 'UTC'));
     IF judged.rejection IS NULL THEN paid_ids := ARRAY[payment_id]; END IF;
   END IF;
   earlier := begin_request(request_key, 'submitKnowledge', hash,
-    jsonb_build_object('transactionIds', paid_ids, 'recordId', record_id), at);
+    jsonb_build_object('transactionIds', paid_ids, 'recordId', record_id));
   IF earlier IS NOT NULL THEN
     RETURN QUERY SELECT * FROM mining_records AS r WHERE r.id = earlier ->> 'recordId';
     RETURN;
@@ -1488,8 +1654,8 @@ BEGIN
 END
 $$;
 
--- Name: unstake_money(text, text, text, text, text, timestamp with time zone); Type: FUNCTION
-CREATE FUNCTION public.unstake_money(request_key text, hash text, transaction_id text, reward_id text, asked_id text, at timestamp with time zone) RETURNS SETOF public.transactions
+-- Name: unstake_money(text, text, text, text, text); Type: FUNCTION
+CREATE FUNCTION public.unstake_money(request_key text, hash text, transaction_id text, reward_id text, asked_id text) RETURNS SETOF public.transactions
     LANGUAGE plpgsql SECURITY DEFINER
     SET search_path TO 'pg_catalog', 'public', 'pg_temp'
     AS $$
@@ -1497,17 +1663,23 @@ DECLARE
   earlier jsonb;
   answer jsonb := jsonb_build_object('transactionIds', jsonb_build_array(transaction_id), 'stakeId', asked_id);
   stake stakes;
-  due numeric;
+  room numeric;
+  at timestamptz;
+  accrued_to timestamptz;
+  paid numeric;
 BEGIN
   IF NOT EXISTS (SELECT FROM requests WHERE key = request_key) THEN
     stake := lock_stake(asked_id);
-    due := greatest(0, staking_reward(stake.amount, stake.annual_rate, stake.started_at,
-      greatest(stake.accrued_until, at)) - stake.rewards_earned);
-    IF due > 0 THEN
+    room := lock_reward_room(stake);
+    at := database_time();
+    accrued_to := greatest(stake.accrued_until, stake_time(at));
+    paid := least(room,
+      staking_reward(stake.amount, stake.annual_rate, stake.started_at, accrued_to) - stake.rewards_earned);
+    IF paid > 0 THEN
       answer := jsonb_set(answer, '{transactionIds}', jsonb_build_array(transaction_id, reward_id));
     END IF;
   END IF;
-  earlier := begin_request(request_key, 'unstake', hash, answer, at);
+  earlier := begin_request(request_key, 'unstake', hash, answer);
   IF earlier IS NOT NULL THEN
     RETURN QUERY SELECT * FROM answered_transactions(earlier);
     RETURN;
@@ -1518,14 +1690,14 @@ BEGIN
     PERFORM refuse('stake_locked', jsonb_build_object('stakeId', stake.id, 'lockedUntil', stake.locked_until),
       'Wait until the lock ends.');
   END IF;
-  UPDATE stakes SET accrued_until = at, updated_at = greatest(updated_at, at)
-    WHERE id = stake.id AND accrued_until < at;
+  UPDATE stakes SET accrued_until = accrued_to, updated_at = greatest(updated_at, at)
+    WHERE id = stake.id AND accrued_until < accrued_to;
   INSERT INTO transactions (id, type, from_id, to_id, currency, amount, stake_id, request_key, created_at)
   SELECT part.id, part.type, system_wallet(part.payer, w.currency), w.id, w.currency, part.amount, stake.id,
     request_key, at
   FROM wallets AS w, (VALUES
     (transaction_id, 'unstake'::transaction_type, 'staking'::wallet_kind, stake.amount),
-    (reward_id, 'staking_reward', 'treasury', due)
+    (reward_id, 'staking_reward', 'treasury', paid)
   ) AS part (id, type, payer, amount)
   WHERE w.id = stake.wallet_id AND part.amount > 0;
   RETURN QUERY SELECT * FROM answered_transactions(answer);
@@ -1545,26 +1717,6 @@ CREATE TABLE public.audit_logs (
     created_at timestamp(6) with time zone DEFAULT CURRENT_TIMESTAMP NOT NULL,
     CONSTRAINT audit_logs_action_check CHECK ((btrim((action)::text) <> ''::text)),
     CONSTRAINT audit_logs_details_check CHECK ((jsonb_typeof(details) = 'object'::text))
-);
-
--- Name: economic_metrics; Type: TABLE
-CREATE TABLE public.economic_metrics (
-    id text NOT NULL,
-    captured_at timestamp(6) with time zone NOT NULL,
-    total_supply numeric(18,8) NOT NULL,
-    circulating_supply numeric(18,8) NOT NULL,
-    staked_supply numeric(18,8) NOT NULL,
-    burned_supply numeric(18,8) DEFAULT 0 NOT NULL,
-    active_wallets integer NOT NULL,
-    transaction_count bigint NOT NULL,
-    created_at timestamp(6) with time zone DEFAULT CURRENT_TIMESTAMP NOT NULL,
-    velocity numeric(38,8),
-    gini numeric(9,8),
-    CONSTRAINT economic_metrics_counts_check CHECK (((active_wallets >= 0) AND (transaction_count >= 0))),
-    CONSTRAINT economic_metrics_gini_check CHECK (((gini >= (0)::numeric) AND (gini <= (1)::numeric))),
-    CONSTRAINT economic_metrics_numbers_check CHECK (((total_supply <> 'NaN'::numeric) AND (circulating_supply <> 'NaN'::numeric) AND (staked_supply <> 'NaN'::numeric) AND (burned_supply <> 'NaN'::numeric))),
-    CONSTRAINT economic_metrics_supply_check CHECK (((circulating_supply >= (0)::numeric) AND (staked_supply >= (0)::numeric) AND (burned_supply >= (0)::numeric) AND ((circulating_supply + staked_supply) <= total_supply))),
-    CONSTRAINT economic_metrics_velocity_check CHECK (((velocity >= (0)::numeric) AND (velocity <> 'NaN'::numeric)))
 );
 
 -- Name: mining_totals; Type: TABLE
@@ -1593,37 +1745,73 @@ CREATE TABLE public.requests (
 ALTER TABLE ONLY public.audit_logs
     ADD CONSTRAINT audit_logs_pkey PRIMARY KEY (id);
 
+-- Name: audit_logs audit_logs_times_check; Type: CHECK CONSTRAINT
+ALTER TABLE public.audit_logs
+    ADD CONSTRAINT audit_logs_times_check CHECK (((created_at >= to_timestamp((946684800)::double precision)) AND (created_at < to_timestamp(('253402300800'::bigint)::double precision)))) NOT VALID;
+
 -- Name: economic_metrics economic_metrics_pkey; Type: CONSTRAINT
 ALTER TABLE ONLY public.economic_metrics
     ADD CONSTRAINT economic_metrics_pkey PRIMARY KEY (id);
+
+-- Name: economic_metrics economic_metrics_times_check; Type: CHECK CONSTRAINT
+ALTER TABLE public.economic_metrics
+    ADD CONSTRAINT economic_metrics_times_check CHECK (((created_at >= to_timestamp((946684800)::double precision)) AND (created_at < to_timestamp(('253402300800'::bigint)::double precision)) AND (captured_at >= to_timestamp((946684800)::double precision)) AND (captured_at < to_timestamp(('253402300800'::bigint)::double precision)))) NOT VALID;
 
 -- Name: holds holds_pkey; Type: CONSTRAINT
 ALTER TABLE ONLY public.holds
     ADD CONSTRAINT holds_pkey PRIMARY KEY (id);
 
+-- Name: holds holds_times_check; Type: CHECK CONSTRAINT
+ALTER TABLE public.holds
+    ADD CONSTRAINT holds_times_check CHECK (((created_at >= to_timestamp((946684800)::double precision)) AND (created_at < to_timestamp(('253402300800'::bigint)::double precision)) AND (expires_at >= to_timestamp((946684800)::double precision)) AND (expires_at < to_timestamp(('253402300800'::bigint)::double precision)) AND (resolved_at >= to_timestamp((946684800)::double precision)) AND (resolved_at < to_timestamp(('253402300800'::bigint)::double precision)))) NOT VALID;
+
 -- Name: mining_records mining_records_pkey; Type: CONSTRAINT
 ALTER TABLE ONLY public.mining_records
     ADD CONSTRAINT mining_records_pkey PRIMARY KEY (id);
+
+-- Name: mining_records mining_records_times_check; Type: CHECK CONSTRAINT
+ALTER TABLE public.mining_records
+    ADD CONSTRAINT mining_records_times_check CHECK (((created_at >= to_timestamp((946684800)::double precision)) AND (created_at < to_timestamp(('253402300800'::bigint)::double precision)) AND (updated_at >= to_timestamp((946684800)::double precision)) AND (updated_at < to_timestamp(('253402300800'::bigint)::double precision)) AND (decided_at >= to_timestamp((946684800)::double precision)) AND (decided_at < to_timestamp(('253402300800'::bigint)::double precision)))) NOT VALID;
 
 -- Name: mining_totals mining_totals_pkey; Type: CONSTRAINT
 ALTER TABLE ONLY public.mining_totals
     ADD CONSTRAINT mining_totals_pkey PRIMARY KEY (wallet_id);
 
+-- Name: mining_totals mining_totals_times_check; Type: CHECK CONSTRAINT
+ALTER TABLE public.mining_totals
+    ADD CONSTRAINT mining_totals_times_check CHECK (((created_at >= to_timestamp((946684800)::double precision)) AND (created_at < to_timestamp(('253402300800'::bigint)::double precision)) AND (updated_at >= to_timestamp((946684800)::double precision)) AND (updated_at < to_timestamp(('253402300800'::bigint)::double precision)))) NOT VALID;
+
 -- Name: requests requests_pkey; Type: CONSTRAINT
 ALTER TABLE ONLY public.requests
     ADD CONSTRAINT requests_pkey PRIMARY KEY (key);
+
+-- Name: requests requests_times_check; Type: CHECK CONSTRAINT
+ALTER TABLE public.requests
+    ADD CONSTRAINT requests_times_check CHECK (((created_at >= to_timestamp((946684800)::double precision)) AND (created_at < to_timestamp(('253402300800'::bigint)::double precision)))) NOT VALID;
 
 -- Name: stakes stakes_pkey; Type: CONSTRAINT
 ALTER TABLE ONLY public.stakes
     ADD CONSTRAINT stakes_pkey PRIMARY KEY (id);
 
+-- Name: stakes stakes_times_check; Type: CHECK CONSTRAINT
+ALTER TABLE public.stakes
+    ADD CONSTRAINT stakes_times_check CHECK (((created_at >= to_timestamp((946684800)::double precision)) AND (created_at < to_timestamp(('253402300800'::bigint)::double precision)) AND (updated_at >= to_timestamp((946684800)::double precision)) AND (updated_at < to_timestamp(('253402300800'::bigint)::double precision)) AND (started_at >= to_timestamp((946684800)::double precision)) AND (started_at < to_timestamp(('253402300800'::bigint)::double precision)) AND (accrued_until >= to_timestamp((946684800)::double precision)) AND (accrued_until < to_timestamp(('253402300800'::bigint)::double precision)) AND (locked_until >= to_timestamp((946684800)::double precision)) AND (locked_until < to_timestamp(('253402300800'::bigint)::double precision)) AND (withdrawn_at >= to_timestamp((946684800)::double precision)) AND (withdrawn_at < to_timestamp(('253402300800'::bigint)::double precision)))) NOT VALID;
+
 -- Name: transactions transactions_pkey; Type: CONSTRAINT
 ALTER TABLE ONLY public.transactions
     ADD CONSTRAINT transactions_pkey PRIMARY KEY (id);
 
+-- Name: transactions transactions_times_check; Type: CHECK CONSTRAINT
+ALTER TABLE public.transactions
+    ADD CONSTRAINT transactions_times_check CHECK (((created_at >= to_timestamp((946684800)::double precision)) AND (created_at < to_timestamp(('253402300800'::bigint)::double precision)))) NOT VALID;
+
 -- Name: wallets wallets_pkey; Type: CONSTRAINT
 ALTER TABLE ONLY public.wallets
     ADD CONSTRAINT wallets_pkey PRIMARY KEY (id);
+
+-- Name: wallets wallets_times_check; Type: CHECK CONSTRAINT
+ALTER TABLE public.wallets
+    ADD CONSTRAINT wallets_times_check CHECK (((created_at >= to_timestamp((946684800)::double precision)) AND (created_at < to_timestamp(('253402300800'::bigint)::double precision)) AND (updated_at >= to_timestamp((946684800)::double precision)) AND (updated_at < to_timestamp(('253402300800'::bigint)::double precision)) AND (closed_at >= to_timestamp((946684800)::double precision)) AND (closed_at < to_timestamp(('253402300800'::bigint)::double precision)))) NOT VALID;
 
 -- Name: audit_logs_created_at_idx; Type: INDEX
 CREATE INDEX audit_logs_created_at_idx ON public.audit_logs USING btree (created_at);
