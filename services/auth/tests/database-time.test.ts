@@ -257,7 +257,7 @@ describe('the times that the app role writes', () => {
     ["UPDATE sessions SET expires_at = '2099-01-01' WHERE id = 's'", 'sessions_life_check'],
     ["UPDATE sessions SET created_at = '2026-03-01 12:00:01Z' WHERE id = 's'", 'sessions_time_check'],
     ["UPDATE sessions SET last_activity_at = '2026-03-02' WHERE id = 's'", 'sessions_time_check'],
-    [token('mfa_challenge', 'expires_at', "'2026-03-01 13:00:01Z'"), 'tokens_life_check'],
+    [token('mfa_challenge', 'expires_at', "'2026-03-01 12:10:01Z'"), 'tokens_challenge_life_check'],
     [token('password_reset', 'expires_at', "'2026-03-03'"), 'tokens_life_check'],
     [token('invitation', 'expires_at', "'2026-05-01'"), 'tokens_life_check'],
     [token('refresh', 'family_id, expires_at', "'x', '2099-01-01'"), 'tokens_life_check'],
