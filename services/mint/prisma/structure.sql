@@ -139,7 +139,7 @@ $$;
 
 -- Name: begin_request(text, text, text, jsonb); Type: FUNCTION
 CREATE FUNCTION public.begin_request(request_key text, asked_operation text, hash text, new_answer jsonb) RETURNS jsonb
-    LANGUAGE plpgsql SECURITY DEFINER
+    LANGUAGE plpgsql
     SET search_path TO 'pg_catalog', 'public', 'pg_temp'
     AS $$
 DECLARE
@@ -159,7 +159,7 @@ $$;
 
 -- Name: begin_request(text, text, text, jsonb, timestamp with time zone); Type: FUNCTION
 CREATE FUNCTION public.begin_request(request_key text, asked_operation text, hash text, new_answer jsonb, at timestamp with time zone) RETURNS jsonb
-    LANGUAGE plpgsql SECURITY DEFINER
+    LANGUAGE plpgsql
     SET search_path TO 'pg_catalog', 'public', 'pg_temp'
     AS $$
 DECLARE
@@ -717,7 +717,7 @@ $$;
 
 -- Name: lock_hold(text, public.hold_status); Type: FUNCTION
 CREATE FUNCTION public.lock_hold(hold_id text, next_status public.hold_status) RETURNS public.holds
-    LANGUAGE plpgsql SECURITY DEFINER
+    LANGUAGE plpgsql
     SET search_path TO 'pg_catalog', 'public', 'pg_temp'
     AS $$
 DECLARE
@@ -736,7 +736,7 @@ $$;
 
 -- Name: lock_payment(text, text, numeric); Type: FUNCTION
 CREATE FUNCTION public.lock_payment(payer_id text, receiver_id text, amount numeric, OUT payer public.wallets, OUT receiver public.wallets) RETURNS record
-    LANGUAGE plpgsql SECURITY DEFINER
+    LANGUAGE plpgsql
     SET search_path TO 'pg_catalog', 'public', 'pg_temp'
     AS $$
 DECLARE
@@ -802,7 +802,7 @@ $$;
 
 -- Name: lock_stake(text); Type: FUNCTION
 CREATE FUNCTION public.lock_stake(asked_id text) RETURNS public.stakes
-    LANGUAGE plpgsql SECURITY DEFINER
+    LANGUAGE plpgsql
     SET search_path TO 'pg_catalog', 'public', 'pg_temp'
     AS $$
 DECLARE
@@ -818,7 +818,7 @@ $$;
 
 -- Name: lock_wallets(text, text); Type: FUNCTION
 CREATE FUNCTION public.lock_wallets(payer_id text, receiver_id text, OUT payer public.wallets, OUT receiver public.wallets) RETURNS record
-    LANGUAGE plpgsql SECURITY DEFINER
+    LANGUAGE plpgsql
     SET search_path TO 'pg_catalog', 'public', 'pg_temp'
     AS $$
 DECLARE
@@ -1744,10 +1744,6 @@ CREATE TABLE public.requests (
 -- Name: audit_logs audit_logs_pkey; Type: CONSTRAINT
 ALTER TABLE ONLY public.audit_logs
     ADD CONSTRAINT audit_logs_pkey PRIMARY KEY (id);
-
--- Name: audit_logs audit_logs_times_check; Type: CHECK CONSTRAINT
-ALTER TABLE public.audit_logs
-    ADD CONSTRAINT audit_logs_times_check CHECK (((created_at >= to_timestamp((946684800)::double precision)) AND (created_at < to_timestamp(('253402300800'::bigint)::double precision)))) NOT VALID;
 
 -- Name: economic_metrics economic_metrics_pkey; Type: CONSTRAINT
 ALTER TABLE ONLY public.economic_metrics
