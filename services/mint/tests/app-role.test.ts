@@ -49,7 +49,7 @@ describe('the app role with its own SQL', () => {
     ['CREATE TABLE wallets2 (id int)', NO_RIGHT],
     ["CREATE FUNCTION public.rich() RETURNS trigger LANGUAGE plpgsql AS 'BEGIN RETURN NEW; END'", NO_RIGHT],
     ['CREATE TRIGGER rich AFTER INSERT ON wallets EXECUTE FUNCTION post_transactions()', NO_RIGHT],
-    ['SELECT post_transactions()', '0A000'],
+    ['SELECT post_transactions()', NO_RIGHT],
     ["INSERT INTO wallets (id, user_id) VALUES ('rich', 'rich')", NO_RIGHT],
     [REQUEST, NO_RIGHT],
     [`${MOVE} ('raw', 'mint', 'treasury-AZR', 'thief', 'AZR', 1, 'raw')`, NO_RIGHT],

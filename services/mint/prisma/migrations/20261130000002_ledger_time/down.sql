@@ -2,11 +2,11 @@
 
 SET LOCAL lock_timeout = '5s';
 
-GRANT EXECUTE ON FUNCTION "begin_request"(text, text, text, jsonb, timestamptz) TO PUBLIC;
-GRANT EXECUTE ON FUNCTION "lock_hold"(text, "hold_status") TO PUBLIC;
-GRANT EXECUTE ON FUNCTION "lock_stake"(text) TO PUBLIC;
-GRANT EXECUTE ON FUNCTION "lock_wallets"(text, text) TO PUBLIC;
-GRANT EXECUTE ON FUNCTION "lock_payment"(text, text, numeric) TO PUBLIC;
+ALTER FUNCTION "begin_request"(text, text, text, jsonb, timestamptz) SECURITY DEFINER;
+ALTER FUNCTION "lock_hold"(text, "hold_status") SECURITY DEFINER;
+ALTER FUNCTION "lock_stake"(text) SECURITY DEFINER;
+ALTER FUNCTION "lock_wallets"(text, text) SECURITY DEFINER;
+ALTER FUNCTION "lock_payment"(text, text, numeric) SECURITY DEFINER;
 
 DROP FUNCTION "snapshot_metrics"(text, timestamptz);
 DROP FUNCTION "submit_knowledge"(text, text, text, text, text, "mining_activity", text, text, numeric, jsonb);
@@ -25,7 +25,6 @@ DROP FUNCTION "close_wallet"(text);
 DROP FUNCTION "open_wallet"(text, text, "currency");
 DROP FUNCTION "begin_request"(text, text, text, jsonb);
 
-ALTER TABLE "audit_logs" DROP CONSTRAINT "audit_logs_times_check";
 ALTER TABLE "economic_metrics" DROP CONSTRAINT "economic_metrics_times_check";
 ALTER TABLE "mining_totals" DROP CONSTRAINT "mining_totals_times_check";
 ALTER TABLE "mining_records" DROP CONSTRAINT "mining_records_times_check";

@@ -50,15 +50,13 @@ ALTER TABLE "mining_totals" ADD CONSTRAINT "mining_totals_times_check" CHECK (
 ALTER TABLE "economic_metrics" ADD CONSTRAINT "economic_metrics_times_check" CHECK (
   "created_at" >= to_timestamp(946684800) AND "created_at" < to_timestamp(253402300800)
   AND "captured_at" >= to_timestamp(946684800) AND "captured_at" < to_timestamp(253402300800)) NOT VALID;
-ALTER TABLE "audit_logs" ADD CONSTRAINT "audit_logs_times_check" CHECK (
-  "created_at" >= to_timestamp(946684800) AND "created_at" < to_timestamp(253402300800)) NOT VALID;
 
 -- Requests ------------------------------------------------------------------------------------------------------------
 
 -- Claims the key of a request. NULL: the key is new, and its row is inserted. Otherwise the answer of the earlier request. The
 -- second of two concurrent calls waits here for the first. The function that takes a time remains for the transfers.
 CREATE FUNCTION "begin_request"("request_key" text, "asked_operation" text, "hash" text, "new_answer" jsonb)
-RETURNS jsonb LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, public, pg_temp AS $$
+RETURNS jsonb LANGUAGE plpgsql SET search_path = pg_catalog, public, pg_temp AS $$
 DECLARE
   earlier requests;
 BEGIN
@@ -593,10 +591,10 @@ BEGIN
 END
 $$;
 
--- Parts of the functions above. With them a client could claim keys without a request, or keep wallets locked.
-REVOKE EXECUTE ON FUNCTION "begin_request"(text, text, text, jsonb) FROM PUBLIC;
-REVOKE EXECUTE ON FUNCTION "begin_request"(text, text, text, jsonb, timestamptz) FROM PUBLIC;
-REVOKE EXECUTE ON FUNCTION "lock_hold"(text, "hold_status") FROM PUBLIC;
-REVOKE EXECUTE ON FUNCTION "lock_stake"(text) FROM PUBLIC;
-REVOKE EXECUTE ON FUNCTION "lock_wallets"(text, text) FROM PUBLIC;
-REVOKE EXECUTE ON FUNCTION "lock_payment"(text, text, numeric) FROM PUBLIC;
+-- Parts of the functions above. They run with the rights of their caller: called by an app role itself, they cannot claim a key
+-- or lock a row.
+ALTER FUNCTION "begin_request"(text, text, text, jsonb, timestamptz) SECURITY INVOKER;
+ALTER FUNCTION "lock_hold"(text, "hold_status") SECURITY INVOKER;
+ALTER FUNCTION "lock_stake"(text) SECURITY INVOKER;
+ALTER FUNCTION "lock_wallets"(text, text) SECURITY INVOKER;
+ALTER FUNCTION "lock_payment"(text, text, numeric) SECURITY INVOKER;

@@ -227,7 +227,7 @@ END
 $$;
 
 CREATE FUNCTION begin_request(request_key text, asked_operation text, hash text, new_answer jsonb, at timestamptz) RETURNS jsonb
-    LANGUAGE plpgsql SECURITY DEFINER
+    LANGUAGE plpgsql
     SET search_path TO 'pg_catalog', 'public', 'pg_temp'
     AS $$
 DECLARE
@@ -244,7 +244,6 @@ BEGIN
   RETURN earlier.answer;
 END
 $$;
-REVOKE EXECUTE ON FUNCTION "begin_request"(text, text, text, jsonb, timestamptz) FROM PUBLIC;
 
 DROP FUNCTION "transfer_money"(text, text, text, text, text, numeric, text);
 CREATE FUNCTION transfer_money(request_key text, hash text, transaction_id text, payer_id text, receiver_id text, amount numeric, description text, at timestamptz) RETURNS SETOF transactions
