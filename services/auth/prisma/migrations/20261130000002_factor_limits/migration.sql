@@ -133,7 +133,7 @@ BEGIN
   WHERE "code"."id" = "p_id" AND "code"."used_at" IS NULL AND "code"."revoked_at" IS NULL AND "code"."expires_at" > "at"
     AND "owner"."id" = "code"."user_id" AND "owner"."is_active"
     AND CASE "code"."channel"
-      WHEN 'email' THEN "code"."sent_to" = "owner"."email" AND "owner"."email_verified"
+      WHEN 'email' THEN lower("code"."sent_to") = lower("owner"."email") AND "owner"."email_verified"
         AND ("code"."purpose" = 'enable' OR "factor"."email_enabled")
       ELSE "code"."purpose" = 'enable' OR ("factor"."sms_enabled" AND "code"."sent_to" = "factor"."phone_number")
     END;
