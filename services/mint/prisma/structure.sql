@@ -122,10 +122,8 @@ CREATE TABLE public.transactions (
     request_key character varying(200) CONSTRAINT transactions_idempotency_key_not_null NOT NULL,
     created_at timestamp(6) with time zone DEFAULT CURRENT_TIMESTAMP NOT NULL,
     hold_id text,
-    CONSTRAINT transactions_amount_check CHECK (((amount > (0)::numeric) AND (amount <> 'NaN'::numeric))),
-    CONSTRAINT transactions_description_check CHECK ((btrim((description)::text) <> ''::text)),
-    CONSTRAINT transactions_distinct_wallets_check CHECK (((type <> 'transfer'::public.transaction_type) OR (from_id <> to_id))),
-    CONSTRAINT transactions_stake_check CHECK (((type = ANY (ARRAY['stake'::public.transaction_type, 'unstake'::public.transaction_type, 'staking_reward'::public.transaction_type])) = (stake_id IS NOT NULL)))
+    seq bigint DEFAULT 0 NOT NULL,
+    hash bytea DEFAULT '\x'::bytea NOT NULL
 );
 
 -- Name: answered_transactions(jsonb); Type: FUNCTION
@@ -147,26 +145,6 @@ DECLARE
 BEGIN
   INSERT INTO requests (key, operation, body_hash, answer, created_at)
     VALUES (request_key, asked_operation, hash, new_answer, database_time()) ON CONFLICT (key) DO NOTHING;
-  IF FOUND THEN RETURN NULL; END IF;
-  SELECT * INTO STRICT earlier FROM requests WHERE key = request_key;
-  IF earlier.operation <> asked_operation OR earlier.body_hash <> hash THEN
-    PERFORM refuse('key_reused', jsonb_build_object('operation', earlier.operation, 'asked', asked_operation),
-      'A key stands for one request for ever.');
-  END IF;
-  RETURN earlier.answer;
-END
-$$;
-
--- Name: begin_request(text, text, text, jsonb, timestamp with time zone); Type: FUNCTION
-CREATE FUNCTION public.begin_request(request_key text, asked_operation text, hash text, new_answer jsonb, at timestamp with time zone) RETURNS jsonb
-    LANGUAGE plpgsql
-    SET search_path TO 'pg_catalog', 'public', 'pg_temp'
-    AS $$
-DECLARE
-  earlier requests;
-BEGIN
-  INSERT INTO requests (key, operation, body_hash, answer, created_at)
-    VALUES (request_key, asked_operation, hash, new_answer, at) ON CONFLICT (key) DO NOTHING;
   IF FOUND THEN RETURN NULL; END IF;
   SELECT * INTO STRICT earlier FROM requests WHERE key = request_key;
   IF earlier.operation <> asked_operation OR earlier.body_hash <> hash THEN
@@ -215,7 +193,8 @@ BEGIN
   -- The hold may have expired while this call waited for the wallets.
   at := database_time();
   PERFORM require_unexpired(hold, at);
-  UPDATE holds SET status = 'captured', captured_amount = paid, resolved_at = at WHERE id = hold.id AND status = 'held';
+  UPDATE holds SET status = 'captured', captured_amount = paid, resolved_at = at,
+      resolved_key = capture_hold.request_key WHERE id = hold.id AND status = 'held';
   RETURN QUERY INSERT INTO transactions
       (id, type, from_id, to_id, currency, amount, hold_id, description, request_key, created_at)
     VALUES (transaction_id, 'transfer', hold.wallet_id, receiver_id, hold.currency, paid, hold.id,
@@ -250,19 +229,21 @@ CREATE TABLE public.wallets (
     held numeric(18,8) DEFAULT 0 NOT NULL,
     status public.wallet_status DEFAULT 'active'::public.wallet_status NOT NULL,
     closed_at timestamp(6) with time zone,
-    CONSTRAINT wallets_balance_check CHECK (((balance <> 'NaN'::numeric) AND
+    entries bigint DEFAULT 0 NOT NULL,
+    last_seq bigint DEFAULT 0 NOT NULL,
+    chain bytea DEFAULT '\x'::bytea NOT NULL,
+    CONSTRAINT wallets_balance_check CHECK ((
 CASE kind
-    WHEN 'treasury'::public.wallet_kind THEN (balance <= (0)::numeric)
-    ELSE (balance >= held)
-END)),
+    WHEN 'treasury'::public.wallet_kind THEN balance
+    ELSE (held - balance)
+END <= (0)::numeric)),
     CONSTRAINT wallets_closed_check CHECK (
 CASE status
-    WHEN 'closed'::public.wallet_status THEN ((kind = 'user'::public.wallet_kind) AND (balance = (0)::numeric) AND (held = (0)::numeric) AND (closed_at IS NOT NULL))
-    ELSE (closed_at IS NULL)
+    WHEN 'active'::public.wallet_status THEN (closed_at IS NULL)
+    ELSE ((kind = 'user'::public.wallet_kind) AND (balance = (0)::numeric) AND (held = (0)::numeric) AND (closed_at IS NOT NULL))
 END),
-    CONSTRAINT wallets_earned_check CHECK (((earned >= (0)::numeric) AND (earned <> 'NaN'::numeric))),
-    CONSTRAINT wallets_held_check CHECK (((held >= (0)::numeric) AND (held <> 'NaN'::numeric) AND ((kind = 'user'::public.wallet_kind) OR (held = (0)::numeric)))),
-    CONSTRAINT wallets_owner_check CHECK (((kind = 'user'::public.wallet_kind) = (user_id IS NOT NULL)))
+    CONSTRAINT wallets_earned_check CHECK (((- earned) <= (0)::numeric)),
+    CONSTRAINT wallets_held_check CHECK ((((- held) <= (0)::numeric) AND ((held = (0)::numeric) OR (kind = 'user'::public.wallet_kind))))
 );
 
 -- Name: check_entry(public.transactions, public.wallets, public.wallets); Type: FUNCTION
@@ -465,6 +446,24 @@ BEGIN
 END
 $$;
 
+-- Name: check_wallet_money(); Type: FUNCTION
+CREATE FUNCTION public.check_wallet_money() RETURNS trigger
+    LANGUAGE plpgsql
+    AS $$
+BEGIN
+  IF (OLD.balance, OLD.held, OLD.earned, OLD.entries, OLD.last_seq, OLD.chain)
+    IS DISTINCT FROM (NEW.balance, NEW.held, NEW.earned, NEW.entries, NEW.last_seq, NEW.chain)
+  THEN
+    RAISE EXCEPTION '% of wallet % is refused: its money moves with transactions and holds, its owner never',
+      TG_OP, NEW.id USING ERRCODE = 'restrict_violation', HINT = 'Insert a transaction or a hold; the balances follow.';
+  END IF;
+  IF NOT (NEW.updated_at >= to_timestamp(946684800) AND NEW.updated_at < to_timestamp(253402300800)) THEN
+    PERFORM public.refuse_row('wallets', 'wallets_times_check');
+  END IF;
+  RETURN NEW;
+END
+$$;
+
 -- Name: check_wallet_status(); Type: FUNCTION
 CREATE FUNCTION public.check_wallet_status() RETURNS trigger
     LANGUAGE plpgsql SECURITY DEFINER
@@ -564,6 +563,39 @@ CREATE FUNCTION public.divide_half_even(numerator numeric, denominator numeric, 
   ) AS parts
 $$;
 
+-- Name: end_chain(); Type: FUNCTION
+CREATE FUNCTION public.end_chain() RETURNS trigger
+    LANGUAGE plpgsql
+    SET search_path TO 'pg_catalog', 'public', 'pg_temp'
+    AS $$
+BEGIN
+  IF OLD.closed_at <> NEW.closed_at THEN
+    PERFORM refuse_row('wallets', 'wallets_closed_check');
+  ELSIF NOT (NEW.closed_at >= to_timestamp(946684800) AND NEW.closed_at < to_timestamp(253402300800)) THEN
+    PERFORM refuse_row('wallets', 'wallets_times_check');
+  ELSIF OLD.status <> NEW.status THEN
+    NEW.entries := OLD.entries + 1;
+    NEW.last_seq := nextval('ledger_seq');
+    NEW.chain := next_chain(OLD.chain, OLD.chain, wallet_closed_hash(NEW));
+  END IF;
+  RETURN NEW;
+END
+$$;
+
+-- Name: extend_chains(text[], bigint[], bytea[]); Type: FUNCTION
+CREATE FUNCTION public.extend_chains(wallet_ids text[], seqs bigint[], links bytea[]) RETURNS void
+    LANGUAGE sql
+    SET search_path TO 'pg_catalog', 'public', 'pg_temp'
+    AS $$
+  UPDATE wallets AS w SET entries = w.entries + events.count, last_seq = events.last_seq, chain = events.chain
+  FROM (
+    SELECT event.wallet_id, count(*) AS count, max(event.seq) AS last_seq, fold_chain(wallet.chain, event.link ORDER BY event.seq) AS chain
+    FROM unnest(wallet_ids, seqs, links) AS event (wallet_id, seq, link)
+    JOIN wallets AS wallet ON wallet.id = event.wallet_id GROUP BY event.wallet_id
+  ) AS events
+  WHERE w.id = events.wallet_id
+$$;
+
 -- Name: holds; Type: TABLE
 CREATE TABLE public.holds (
     id text NOT NULL,
@@ -578,6 +610,11 @@ CREATE TABLE public.holds (
     expires_at timestamp(6) with time zone NOT NULL,
     resolved_at timestamp(6) with time zone,
     created_at timestamp(6) with time zone DEFAULT CURRENT_TIMESTAMP NOT NULL,
+    seq bigint DEFAULT 0 NOT NULL,
+    hash bytea DEFAULT '\x'::bytea NOT NULL,
+    resolved_seq bigint,
+    resolved_hash bytea,
+    resolved_key character varying(200),
     CONSTRAINT holds_amount_check CHECK (((amount > (0)::numeric) AND (amount <> 'NaN'::numeric))),
     CONSTRAINT holds_captured_amount_check CHECK (
 CASE status
@@ -595,6 +632,14 @@ CASE status
     ELSE (resolved_at IS NOT NULL)
 END)
 );
+
+-- Name: hold_hash(public.holds); Type: FUNCTION
+CREATE FUNCTION public.hold_hash(h public.holds) RETURNS bytea
+    LANGUAGE sql STABLE PARALLEL SAFE
+    AS $$
+  SELECT pg_catalog.sha256(pg_catalog.convert_to(ROW('hold', h.id, h.wallet_id, h.to_id, h.currency, h.amount, h.description,
+    h.request_key)::text, 'UTF8') || pg_catalog.timestamptz_send(h.expires_at) || pg_catalog.timestamptz_send(h.created_at))
+$$;
 
 -- Name: hold_money(text, text, text, text, text, numeric, text, interval); Type: FUNCTION
 CREATE FUNCTION public.hold_money(request_key text, hash text, hold_id text, payer_id text, receiver_id text, amount numeric, description text, expires_in interval) RETURNS SETOF public.holds
@@ -627,6 +672,14 @@ BEGIN
       at + expires_in, at)
     RETURNING *;
 END
+$$;
+
+-- Name: hold_resolved_hash(public.holds); Type: FUNCTION
+CREATE FUNCTION public.hold_resolved_hash(h public.holds) RETURNS bytea
+    LANGUAGE sql STABLE PARALLEL SAFE
+    AS $$
+  SELECT CASE WHEN h.status <> 'held' THEN pg_catalog.sha256(h.hash || pg_catalog.convert_to(
+    ROW('resolved', h.status, h.captured_amount, h.resolved_key)::text, 'UTF8') || pg_catalog.timestamptz_send(h.resolved_at)) END
 $$;
 
 -- Name: issue_money(text, text, text, public.transaction_type, text, numeric, text); Type: FUNCTION
@@ -715,6 +768,32 @@ CREATE FUNCTION public.knowledge_reward(base numeric, score numeric, difficulty 
   SELECT public.divide_half_even(base * score, difficulty * 2::numeric ^ halvings, 8)
 $$;
 
+-- Name: ledger_events(); Type: FUNCTION
+CREATE FUNCTION public.ledger_events() RETURNS TABLE(wallet_id text, seq bigint, source text, id text, link bytea)
+    LANGUAGE sql STABLE
+    AS $$
+  SELECT t.from_id, t.seq, 'transactions', t.id, t.hash || coalesce(r.hash, '') || coalesce(s.hash, '')
+    FROM transactions AS t LEFT JOIN requests AS r ON r.key = t.request_key LEFT JOIN stakes AS s ON s.id = t.stake_id
+  UNION ALL
+  SELECT t.to_id, t.seq, 'transactions', t.id, t.hash || coalesce(r.hash, '') || coalesce(s.hash, '')
+    FROM transactions AS t LEFT JOIN requests AS r ON r.key = t.request_key LEFT JOIN stakes AS s ON s.id = t.stake_id
+  UNION ALL
+  SELECT h.wallet_id, h.seq, 'holds', h.id, h.hash || coalesce(r.hash, '')
+    FROM holds AS h LEFT JOIN requests AS r ON r.key = h.request_key
+  UNION ALL
+  SELECT h.wallet_id, h.resolved_seq, 'holds', h.id, h.resolved_hash || coalesce(r.hash, '')
+    FROM holds AS h LEFT JOIN requests AS r ON r.key = h.resolved_key WHERE h.resolved_hash IS NOT NULL
+  UNION ALL
+  SELECT m.wallet_id, m.seq, 'mining_records', m.id, m.hash || coalesce(r.hash, '')
+    FROM mining_records AS m LEFT JOIN requests AS r ON r.key = m.request_key
+  UNION ALL
+  SELECT m.wallet_id, m.decided_seq, 'mining_records', m.id, m.decided_hash FROM mining_records AS m
+    WHERE m.decided_hash IS NOT NULL
+  UNION ALL
+  SELECT w.id, m.seq, 'economic_metrics', m.id, m.hash
+    FROM economic_metrics AS m JOIN wallets AS w ON w.kind = 'treasury' AND w.currency = 'AZR'
+$$;
+
 -- Name: lock_hold(text, public.hold_status); Type: FUNCTION
 CREATE FUNCTION public.lock_hold(hold_id text, next_status public.hold_status) RETURNS public.holds
     LANGUAGE plpgsql
@@ -773,6 +852,8 @@ CREATE TABLE public.stakes (
     updated_at timestamp(6) with time zone DEFAULT CURRENT_TIMESTAMP NOT NULL,
     accrued_until timestamp(6) with time zone DEFAULT CURRENT_TIMESTAMP NOT NULL,
     rewards_accrued numeric(28,8) DEFAULT 0 NOT NULL,
+    hash bytea DEFAULT '\x'::bytea NOT NULL,
+    state_hash bytea DEFAULT '\x'::bytea NOT NULL,
     CONSTRAINT stakes_amount_check CHECK ((amount > (0)::numeric)),
     CONSTRAINT stakes_annual_rate_check CHECK (((annual_rate >= (0)::numeric) AND (annual_rate <= (1)::numeric))),
     CONSTRAINT stakes_lock_kept_check CHECK ((withdrawn_at >= locked_until)),
@@ -845,6 +926,97 @@ BEGIN
 END
 $$;
 
+-- Name: economic_metrics; Type: TABLE
+CREATE TABLE public.economic_metrics (
+    id text NOT NULL,
+    captured_at timestamp(6) with time zone NOT NULL,
+    total_supply numeric(18,8) NOT NULL,
+    circulating_supply numeric(18,8) NOT NULL,
+    staked_supply numeric(18,8) NOT NULL,
+    burned_supply numeric(18,8) DEFAULT 0 NOT NULL,
+    active_wallets integer NOT NULL,
+    transaction_count bigint NOT NULL,
+    created_at timestamp(6) with time zone DEFAULT CURRENT_TIMESTAMP NOT NULL,
+    velocity numeric(38,8),
+    gini numeric(9,8),
+    seq bigint DEFAULT 0 NOT NULL,
+    hash bytea DEFAULT '\x'::bytea NOT NULL,
+    CONSTRAINT economic_metrics_counts_check CHECK (((active_wallets >= 0) AND (transaction_count >= 0))),
+    CONSTRAINT economic_metrics_gini_check CHECK (((gini >= (0)::numeric) AND (gini <= (1)::numeric))),
+    CONSTRAINT economic_metrics_numbers_check CHECK (((total_supply <> 'NaN'::numeric) AND (circulating_supply <> 'NaN'::numeric) AND (staked_supply <> 'NaN'::numeric) AND (burned_supply <> 'NaN'::numeric))),
+    CONSTRAINT economic_metrics_supply_check CHECK (((circulating_supply >= (0)::numeric) AND (staked_supply >= (0)::numeric) AND (burned_supply >= (0)::numeric) AND ((circulating_supply + staked_supply) <= total_supply))),
+    CONSTRAINT economic_metrics_velocity_check CHECK (((velocity >= (0)::numeric) AND (velocity <> 'NaN'::numeric)))
+);
+
+-- Name: metrics_hash(public.economic_metrics); Type: FUNCTION
+CREATE FUNCTION public.metrics_hash(m public.economic_metrics) RETURNS bytea
+    LANGUAGE sql STABLE PARALLEL SAFE
+    AS $$
+  SELECT pg_catalog.sha256(pg_catalog.convert_to(ROW('metrics', m.id, m.total_supply, m.circulating_supply, m.staked_supply,
+    m.burned_supply, m.active_wallets, m.transaction_count, m.velocity, m.gini)::text, 'UTF8')
+    || pg_catalog.timestamptz_send(m.captured_at) || pg_catalog.timestamptz_send(m.created_at))
+$$;
+
+-- Name: mining_records; Type: TABLE
+CREATE TABLE public.mining_records (
+    id text NOT NULL,
+    wallet_id text NOT NULL,
+    activity public.mining_activity NOT NULL,
+    course_id text,
+    proof_hash character varying(64) NOT NULL,
+    knowledge_score numeric(5,4) NOT NULL,
+    difficulty numeric(9,4) DEFAULT 1 NOT NULL,
+    reward numeric(18,8) DEFAULT 0 NOT NULL,
+    status public.mining_status DEFAULT 'pending'::public.mining_status NOT NULL,
+    transaction_id text,
+    decided_at timestamp(6) with time zone,
+    created_at timestamp(6) with time zone DEFAULT CURRENT_TIMESTAMP NOT NULL,
+    updated_at timestamp(6) with time zone DEFAULT CURRENT_TIMESTAMP NOT NULL,
+    rejection public.mining_rejection,
+    seq bigint DEFAULT 0 NOT NULL,
+    hash bytea DEFAULT '\x'::bytea NOT NULL,
+    decided_seq bigint,
+    decided_hash bytea,
+    request_key character varying(200),
+    CONSTRAINT mining_records_decided_at_check CHECK (((status = 'pending'::public.mining_status) = (decided_at IS NULL))),
+    CONSTRAINT mining_records_difficulty_check CHECK ((difficulty > (0)::numeric)),
+    CONSTRAINT mining_records_knowledge_score_check CHECK (((knowledge_score >= (0)::numeric) AND (knowledge_score <= (1)::numeric))),
+    CONSTRAINT mining_records_numbers_check CHECK (((reward <> 'NaN'::numeric) AND (difficulty <> 'NaN'::numeric))),
+    CONSTRAINT mining_records_proof_hash_check CHECK (((proof_hash)::text ~ '^[0-9a-f]{64}$'::text)),
+    CONSTRAINT mining_records_rejection_check CHECK (((rejection IS NULL) OR (status = 'rejected'::public.mining_status))),
+    CONSTRAINT mining_records_reward_check CHECK (
+CASE
+    WHEN (status = 'rewarded'::public.mining_status) THEN ((reward > (0)::numeric) AND (transaction_id IS NOT NULL))
+    ELSE ((reward = (0)::numeric) AND (transaction_id IS NULL))
+END)
+);
+
+-- Name: mining_decided_hash(public.mining_records); Type: FUNCTION
+CREATE FUNCTION public.mining_decided_hash(m public.mining_records) RETURNS bytea
+    LANGUAGE sql STABLE PARALLEL SAFE
+    AS $$
+  SELECT CASE WHEN m.status <> 'pending' THEN pg_catalog.sha256(m.hash || pg_catalog.convert_to(ROW('decided', m.status,
+    m.difficulty, m.reward, m.rejection, m.transaction_id)::text, 'UTF8') || pg_catalog.timestamptz_send(m.decided_at)
+    || pg_catalog.timestamptz_send(m.updated_at)) END
+$$;
+
+-- Name: mining_hash(public.mining_records); Type: FUNCTION
+CREATE FUNCTION public.mining_hash(m public.mining_records) RETURNS bytea
+    LANGUAGE sql STABLE PARALLEL SAFE
+    AS $$
+  SELECT pg_catalog.sha256(pg_catalog.convert_to(ROW('mining', m.id, m.wallet_id, m.activity, m.course_id, m.proof_hash,
+    m.knowledge_score, m.request_key)::text, 'UTF8') || pg_catalog.timestamptz_send(m.created_at))
+$$;
+
+-- Name: next_chain(bytea, bytea, bytea); Type: FUNCTION
+CREATE FUNCTION public.next_chain(chain bytea, start bytea, link bytea) RETURNS bytea
+    LANGUAGE plpgsql IMMUTABLE PARALLEL SAFE
+    AS $$
+BEGIN
+  RETURN pg_catalog.sha256(coalesce(chain, start) || link);
+END
+$$;
+
 -- Name: open_wallet(text, text, public.currency); Type: FUNCTION
 CREATE FUNCTION public.open_wallet(wallet_id text, owner_id text, money public.currency) RETURNS SETOF public.wallets
     LANGUAGE plpgsql SECURITY DEFINER
@@ -865,6 +1037,74 @@ BEGIN
 END
 $$;
 
+-- Name: post_entries(text[]); Type: FUNCTION
+CREATE FUNCTION public.post_entries(entry_ids text[]) RETURNS void
+    LANGUAGE plpgsql
+    SET search_path TO 'pg_catalog', 'public', 'pg_temp'
+    SET plan_cache_mode TO 'force_generic_plan'
+    SET enable_seqscan TO 'off'
+    AS $$
+DECLARE
+  sides integer;
+  moved integer;
+  misfits text[];
+BEGIN
+  PERFORM FROM wallets WHERE id IN (
+    SELECT from_id FROM transactions WHERE id = ANY (entry_ids) UNION SELECT to_id FROM transactions WHERE id = ANY (entry_ids)
+  ) ORDER BY id COLLATE "C" FOR NO KEY UPDATE;
+  GET DIAGNOSTICS sides = ROW_COUNT;
+  SELECT array_agg(p.id) INTO misfits
+  FROM transactions AS p
+  JOIN wallets AS f ON f.id = p.from_id JOIN wallets AS t ON t.id = p.to_id
+  WHERE p.id = ANY (entry_ids) AND (p.stake_id IS NOT NULL OR p.hold_id IS NOT NULL
+    OR f.status = 'closed' OR t.status = 'closed' OR NOT sides_fit(p.type, f.kind, t.kind));
+  IF misfits IS NOT NULL THEN PERFORM check_entries(misfits); END IF;
+  -- Another session may have locked a wallet between the number of a row and this statement's lock.
+  IF EXISTS (
+    SELECT FROM transactions AS p JOIN wallets AS f ON f.id = p.from_id JOIN wallets AS t ON t.id = p.to_id
+    WHERE p.id = ANY (entry_ids) AND p.seq <= greatest(f.last_seq, t.last_seq)
+  ) THEN
+    UPDATE transactions AS p SET seq = renumbered.seq
+    FROM (
+      SELECT id, nextval('ledger_seq') AS seq
+      FROM (SELECT id FROM transactions WHERE id = ANY (entry_ids) ORDER BY transactions.seq) AS ordered
+    ) AS renumbered
+    WHERE p.id = renumbered.id;
+  END IF;
+  UPDATE wallets AS w SET balance = w.balance + sums.change, earned = w.earned + sums.earned,
+    entries = w.entries + sums.entries, last_seq = sums.last_seq, chain = sums.chain,
+    updated_at = greatest(w.updated_at, sums.newest)
+  FROM (
+    SELECT side.id, sum(side.change) AS change, sum(side.earned) AS earned, count(*) AS entries, max(side.seq) AS last_seq,
+      fold_chain(wallet.chain, side.link ORDER BY side.seq) AS chain, max(side.at) AS newest
+    FROM (
+      SELECT place.id, CASE WHEN place.is_receiver THEN p.amount ELSE -p.amount END AS change,
+        CASE WHEN place.is_receiver AND p.type IN ('reward', 'mining', 'staking_reward') THEN p.amount ELSE 0 END AS earned,
+        p.seq, p.hash || coalesce(r.hash, '') || coalesce(s.hash, '') AS link, p.created_at AS at
+      FROM transactions AS p
+      LEFT JOIN requests AS r ON r.key = p.request_key LEFT JOIN stakes AS s ON s.id = p.stake_id
+      CROSS JOIN LATERAL (VALUES (p.from_id, false), (p.to_id, true)) AS place (id, is_receiver)
+      WHERE p.id = ANY (entry_ids)
+    ) AS side JOIN wallets AS wallet ON wallet.id = side.id GROUP BY side.id
+  ) AS sums
+  WHERE w.id = sums.id AND w.balance + sums.change < 1e10 AND w.balance + sums.change > -1e10
+    AND w.earned + sums.earned < 1e10;
+  GET DIAGNOSTICS moved = ROW_COUNT;
+  IF moved <> sides THEN PERFORM refuse_overflow(entry_ids); END IF;
+  IF misfits IS NOT NULL THEN
+    UPDATE stakes AS s SET rewards_earned = s.rewards_earned + paid.rewards, updated_at = greatest(s.updated_at, paid.newest),
+      status = CASE WHEN paid.withdrawn_at IS NULL THEN s.status ELSE 'withdrawn' END,
+      withdrawn_at = coalesce(paid.withdrawn_at, s.withdrawn_at)
+    FROM (
+      SELECT stake_id, coalesce(sum(amount) FILTER (WHERE type = 'staking_reward'), 0) AS rewards, max(created_at) AS newest,
+        max(created_at) FILTER (WHERE type = 'unstake') AS withdrawn_at
+      FROM transactions WHERE id = ANY (misfits) AND type IN ('unstake', 'staking_reward') GROUP BY stake_id
+    ) AS paid
+    WHERE s.id = paid.stake_id;
+  END IF;
+END
+$$;
+
 -- Name: post_holds(); Type: FUNCTION
 CREATE FUNCTION public.post_holds() RETURNS trigger
     LANGUAGE plpgsql SECURITY DEFINER
@@ -873,6 +1113,7 @@ CREATE FUNCTION public.post_holds() RETURNS trigger
 DECLARE
   changed record;
   party record;
+  events record;
 BEGIN
   IF TG_OP = 'INSERT' THEN
     FOR changed IN
@@ -890,7 +1131,11 @@ BEGIN
       PERFORM refuse(CASE party.status WHEN 'closed' THEN 'wallet_closed' ELSE 'system_wallet' END,
         jsonb_build_object('walletId', party.id, 'kind', party.kind), 'A hold is between two active wallets of users.');
     END LOOP;
+    SELECT array_agg(p.wallet_id) AS wallet_ids, array_agg(p.seq) AS seqs, array_agg(p.hash || r.hash) AS links
+    INTO events FROM posted AS p JOIN requests AS r ON r.key = p.request_key;
   ELSE
+    -- An update that only writes the numbers of events comes from below.
+    IF NOT EXISTS (SELECT FROM earlier JOIN posted USING (id) WHERE earlier.status <> posted.status) THEN RETURN NULL; END IF;
     FOR changed IN
       SELECT wallet_id, sum(change) AS change, max(moment) AS newest FROM (
         SELECT wallet_id, -amount AS change, NULL::timestamptz AS moment FROM earlier WHERE status = 'held'
@@ -902,7 +1147,28 @@ BEGIN
       UPDATE wallets SET held = held + changed.change, updated_at = greatest(updated_at, changed.newest)
         WHERE id = changed.wallet_id;
     END LOOP;
+    -- The numbers are taken now, because the wallets are locked only now.
+    WITH numbered AS (
+      UPDATE holds SET resolved_seq = nextval('ledger_seq') WHERE id IN (SELECT id FROM posted)
+      RETURNING wallet_id, resolved_seq, resolved_hash, resolved_key
+    )
+    SELECT array_agg(n.wallet_id) AS wallet_ids, array_agg(n.resolved_seq) AS seqs,
+      array_agg(n.resolved_hash || coalesce(r.hash, '')) AS links
+    INTO events FROM numbered AS n LEFT JOIN requests AS r ON r.key = n.resolved_key;
   END IF;
+  PERFORM extend_chains(events.wallet_ids, events.seqs, events.links);
+  RETURN NULL;
+END
+$$;
+
+-- Name: post_metrics(); Type: FUNCTION
+CREATE FUNCTION public.post_metrics() RETURNS trigger
+    LANGUAGE plpgsql
+    SET search_path TO 'pg_catalog', 'public', 'pg_temp'
+    AS $$
+BEGIN
+  PERFORM extend_chains(array_agg(w.id), array_agg(p.seq), array_agg(p.hash))
+    FROM posted AS p JOIN wallets AS w ON w.kind = 'treasury' AND w.currency = 'AZR';
   RETURN NULL;
 END
 $$;
@@ -913,6 +1179,13 @@ CREATE FUNCTION public.post_mining_records() RETURNS trigger
     SET search_path TO 'pg_catalog', 'public', 'pg_temp'
     AS $$
 BEGIN
+  PERFORM extend_chains(array_agg(event.wallet_id), array_agg(event.seq), array_agg(event.link))
+  FROM (
+    SELECT p.wallet_id, p.seq, p.hash || coalesce(r.hash, '') AS link
+      FROM posted AS p LEFT JOIN requests AS r ON r.key = p.request_key WHERE TG_OP = 'INSERT'
+    UNION ALL
+    SELECT p.wallet_id, p.decided_seq, p.decided_hash FROM posted AS p WHERE p.decided_hash IS NOT NULL
+  ) AS event;
   INSERT INTO mining_totals AS totals (wallet_id, mined, created_at, updated_at)
   SELECT shares.wallet_id, sum(shares.reward), min(shares.decided_at), max(shares.decided_at)
   FROM (
@@ -927,100 +1200,62 @@ BEGIN
 END
 $$;
 
--- Name: post_stake_transaction(); Type: FUNCTION
-CREATE FUNCTION public.post_stake_transaction() RETURNS trigger
-    LANGUAGE plpgsql SECURITY DEFINER
-    SET search_path TO 'pg_catalog', 'public', 'pg_temp'
-    AS $$
-BEGIN
-  IF NEW.type = 'staking_reward' THEN
-    UPDATE stakes SET rewards_earned = rewards_earned + NEW.amount, updated_at = greatest(updated_at, NEW.created_at)
-      WHERE id = NEW.stake_id;
-  ELSE
-    UPDATE stakes SET status = 'withdrawn', withdrawn_at = NEW.created_at,
-      updated_at = greatest(updated_at, NEW.created_at)
-      WHERE id = NEW.stake_id;
-  END IF;
-  RETURN NULL;
-END
-$$;
-
 -- Name: post_transactions(); Type: FUNCTION
 CREATE FUNCTION public.post_transactions() RETURNS trigger
-    LANGUAGE plpgsql SECURITY DEFINER
-    SET search_path TO 'pg_catalog', 'public', 'pg_temp'
-    SET plan_cache_mode TO 'force_generic_plan'
-    SET enable_seqscan TO 'off'
+    LANGUAGE plpgsql
     AS $$
 DECLARE
   entry record;
+  found_wallet record;
   payer record;
   receiver record;
-  found_wallet record;
-  ids text[];
-  types transaction_type[];
-  payers text[];
-  receivers text[];
-  amounts numeric[];
-  times timestamptz[];
-  refers boolean[];
-  misfits text[];
+  moved integer;
 BEGIN
-  SELECT id, type, from_id, to_id, amount, stake_id, hold_id, created_at,
+  SELECT p.id, p.type, p.from_id, p.to_id, p.amount, p.stake_id, p.hold_id, p.created_at, p.seq, p.hash || r.hash AS link,
     EXISTS (SELECT FROM posted OFFSET 1) AS is_one_of_many
-  INTO entry FROM posted LIMIT 1;
+  INTO entry FROM posted AS p LEFT JOIN public.requests AS r ON r.key = p.request_key LIMIT 1;
   IF NOT FOUND THEN
     RETURN NULL;
-  ELSIF NOT entry.is_one_of_many THEN
-    FOR found_wallet IN
-      SELECT id, kind, status, balance FROM wallets WHERE id IN (entry.from_id, entry.to_id)
-      ORDER BY id COLLATE "C" FOR NO KEY UPDATE
-    LOOP
-      IF found_wallet.id = entry.from_id THEN payer := found_wallet; END IF;
-      IF found_wallet.id = entry.to_id THEN receiver := found_wallet; END IF;
-    END LOOP;
-    IF entry.stake_id IS NOT NULL OR entry.hold_id IS NOT NULL OR payer.status = 'closed' OR receiver.status = 'closed'
-      OR NOT sides_fit(entry.type, payer.kind, receiver.kind)
-    THEN
-      PERFORM check_entries(ARRAY[entry.id]);
-    END IF;
-    IF receiver.balance + entry.amount >= 1e10 OR payer.balance - entry.amount <= -1e10 THEN
-      PERFORM refuse_balance_limit(
-        CASE WHEN receiver.balance + entry.amount >= 1e10 THEN receiver.id ELSE payer.id END);
-    END IF;
-    UPDATE wallets SET
+  ELSIF entry.is_one_of_many OR entry.stake_id IS NOT NULL OR entry.hold_id IS NOT NULL THEN
+    PERFORM public.post_entries((SELECT array_agg(id) FROM posted));
+    RETURN NULL;
+  ELSIF entry.type = 'transfer' AND current_setting('azora.wallets_locked_for', true) = entry.id THEN
+    -- transfer_money has locked both wallets and checked the funds.
+    UPDATE public.wallets SET
       balance = balance + CASE id WHEN entry.to_id THEN entry.amount ELSE -entry.amount END,
-      earned = earned + CASE
-        WHEN id = entry.to_id AND entry.type IN ('reward', 'mining', 'staking_reward') THEN entry.amount ELSE 0 END,
+      entries = entries + 1, last_seq = entry.seq, chain = sha256(chain || entry.link),
       updated_at = greatest(updated_at, entry.created_at)
-    WHERE id IN (entry.from_id, entry.to_id);
-  ELSE
-    SELECT array_agg(id), array_agg(type), array_agg(from_id), array_agg(to_id), array_agg(amount),
-      array_agg(created_at), array_agg(stake_id IS NOT NULL OR hold_id IS NOT NULL)
-    INTO ids, types, payers, receivers, amounts, times, refers FROM posted;
-    PERFORM FROM wallets WHERE id = ANY (payers || receivers) ORDER BY id COLLATE "C" FOR NO KEY UPDATE;
-    SELECT array_agg(p.id) INTO misfits
-    FROM unnest(ids, types, payers, receivers, refers) AS p (id, type, from_id, to_id, refers)
-    JOIN wallets AS f ON f.id = p.from_id JOIN wallets AS t ON t.id = p.to_id
-    WHERE p.refers OR f.status = 'closed' OR t.status = 'closed' OR NOT sides_fit(p.type, f.kind, t.kind);
-    IF misfits IS NOT NULL THEN PERFORM check_entries(misfits); END IF;
-    BEGIN
-      UPDATE wallets AS w SET balance = w.balance + sums.change, earned = w.earned + sums.earned,
-        updated_at = greatest(w.updated_at, sums.newest)
-      FROM (
-        SELECT wallet_id, sum(change) AS change, sum(earned) AS earned, max(at) AS newest FROM (
-          SELECT wallet_id, -amount AS change, 0 AS earned, at
-          FROM unnest(payers, amounts, times) AS paid (wallet_id, amount, at)
-          UNION ALL
-          SELECT wallet_id, amount, CASE WHEN type IN ('reward', 'mining', 'staking_reward') THEN amount ELSE 0 END, at
-          FROM unnest(receivers, types, amounts, times) AS received (wallet_id, type, amount, at)
-        ) AS sides GROUP BY wallet_id
-      ) AS sums
-      WHERE w.id = sums.wallet_id;
-    EXCEPTION WHEN numeric_value_out_of_range THEN
-      PERFORM refuse_balance_limit(NULL);
-    END;
+    WHERE id IN (entry.from_id, entry.to_id) AND kind = 'user' AND status = 'active' AND last_seq < entry.seq
+      AND (id = entry.from_id OR balance + entry.amount < 1e10);
+    GET DIAGNOSTICS moved = ROW_COUNT;
+    IF moved <> 2 THEN PERFORM public.refuse_overflow(ARRAY[entry.id]); END IF;
+    RETURN NULL;
   END IF;
+  FOR found_wallet IN
+    SELECT id, kind, status, balance, last_seq FROM public.wallets WHERE id IN (entry.from_id, entry.to_id)
+    ORDER BY id COLLATE "C" FOR NO KEY UPDATE
+  LOOP
+    IF found_wallet.id = entry.from_id THEN payer := found_wallet; END IF;
+    IF found_wallet.id = entry.to_id THEN receiver := found_wallet; END IF;
+  END LOOP;
+  IF payer.status = 'closed' OR receiver.status = 'closed' OR NOT public.sides_fit(entry.type, payer.kind, receiver.kind) THEN
+    PERFORM public.check_entries(ARRAY[entry.id]);
+  END IF;
+  IF receiver.balance + entry.amount >= 1e10 OR payer.balance - entry.amount <= -1e10 THEN
+    PERFORM public.refuse_balance_limit(
+      CASE WHEN receiver.balance + entry.amount >= 1e10 THEN receiver.id ELSE payer.id END);
+  END IF;
+  -- Another session may have locked a wallet between the number of the row and this lock.
+  IF entry.seq <= greatest(payer.last_seq, receiver.last_seq) THEN
+    UPDATE public.transactions SET seq = nextval('public.ledger_seq') WHERE id = entry.id RETURNING seq INTO entry.seq;
+  END IF;
+  UPDATE public.wallets SET
+    balance = balance + CASE id WHEN entry.to_id THEN entry.amount ELSE -entry.amount END,
+    earned = earned + CASE
+      WHEN id = entry.to_id AND entry.type IN ('reward', 'mining', 'staking_reward') THEN entry.amount ELSE 0 END,
+    entries = entries + 1, last_seq = entry.seq, chain = sha256(chain || entry.link),
+    updated_at = greatest(updated_at, entry.created_at)
+  WHERE id IN (entry.from_id, entry.to_id);
   RETURN NULL;
 END
 $$;
@@ -1064,6 +1299,29 @@ BEGIN
 END
 $$;
 
+-- Name: refuse_overflow(text[]); Type: FUNCTION
+CREATE FUNCTION public.refuse_overflow(entry_ids text[]) RETURNS void
+    LANGUAGE plpgsql
+    SET search_path TO 'pg_catalog', 'public', 'pg_temp'
+    AS $$
+BEGIN
+  PERFORM refuse_balance_limit(w.id)
+    FROM wallets AS w JOIN transactions AS t ON t.to_id = w.id OR t.from_id = w.id
+    WHERE t.id = ANY (entry_ids) AND t.seq > w.last_seq ORDER BY w.id COLLATE "C" LIMIT 1;
+  RAISE EXCEPTION 'a wallet of these transactions changed while they were posted' USING ERRCODE = 'serialization_failure';
+END
+$$;
+
+-- Name: refuse_row(text, text); Type: FUNCTION
+CREATE FUNCTION public.refuse_row("table" text, rule text) RETURNS void
+    LANGUAGE plpgsql
+    AS $$
+BEGIN
+  RAISE EXCEPTION 'new row for relation "%" violates check constraint "%"', "table", rule
+    USING ERRCODE = 'check_violation', TABLE = "table", CONSTRAINT = rule, SCHEMA = 'public';
+END
+$$;
+
 -- Name: refuse_wallet_change(); Type: FUNCTION
 CREATE FUNCTION public.refuse_wallet_change() RETURNS trigger
     LANGUAGE plpgsql
@@ -1103,10 +1361,29 @@ DECLARE
 BEGIN
   IF earlier IS NULL THEN
     hold := lock_hold(released_hold_id, 'released');
-    UPDATE holds SET status = 'released', resolved_at = database_time() WHERE id = hold.id AND status = 'held';
+    UPDATE holds SET status = 'released', resolved_at = database_time(), resolved_key = release_hold.request_key
+      WHERE id = hold.id AND status = 'held';
   END IF;
   RETURN QUERY SELECT * FROM holds WHERE id = released_hold_id;
 END
+$$;
+
+-- Name: requests; Type: TABLE
+CREATE TABLE public.requests (
+    key character varying(200) NOT NULL,
+    operation character varying(50) NOT NULL,
+    body_hash character(64) NOT NULL,
+    answer jsonb NOT NULL,
+    created_at timestamp(6) with time zone DEFAULT CURRENT_TIMESTAMP NOT NULL,
+    hash bytea DEFAULT '\x'::bytea NOT NULL
+);
+
+-- Name: request_hash(public.requests); Type: FUNCTION
+CREATE FUNCTION public.request_hash(r public.requests) RETURNS bytea
+    LANGUAGE sql STABLE PARALLEL SAFE
+    AS $$
+  SELECT pg_catalog.sha256(pg_catalog.convert_to(ROW('request', r.key, r.operation, r.body_hash, r.answer)::text, 'UTF8')
+    || pg_catalog.timestamptz_send(r.created_at))
 $$;
 
 -- Name: require_amount(numeric); Type: FUNCTION
@@ -1158,26 +1435,6 @@ CREATE FUNCTION public.sides_fit(type public.transaction_type, payer public.wall
     ELSE payer = 'treasury' AND receiver = 'user'
   END
 $$;
-
--- Name: economic_metrics; Type: TABLE
-CREATE TABLE public.economic_metrics (
-    id text NOT NULL,
-    captured_at timestamp(6) with time zone NOT NULL,
-    total_supply numeric(18,8) NOT NULL,
-    circulating_supply numeric(18,8) NOT NULL,
-    staked_supply numeric(18,8) NOT NULL,
-    burned_supply numeric(18,8) DEFAULT 0 NOT NULL,
-    active_wallets integer NOT NULL,
-    transaction_count bigint NOT NULL,
-    created_at timestamp(6) with time zone DEFAULT CURRENT_TIMESTAMP NOT NULL,
-    velocity numeric(38,8),
-    gini numeric(9,8),
-    CONSTRAINT economic_metrics_counts_check CHECK (((active_wallets >= 0) AND (transaction_count >= 0))),
-    CONSTRAINT economic_metrics_gini_check CHECK (((gini >= (0)::numeric) AND (gini <= (1)::numeric))),
-    CONSTRAINT economic_metrics_numbers_check CHECK (((total_supply <> 'NaN'::numeric) AND (circulating_supply <> 'NaN'::numeric) AND (staked_supply <> 'NaN'::numeric) AND (burned_supply <> 'NaN'::numeric))),
-    CONSTRAINT economic_metrics_supply_check CHECK (((circulating_supply >= (0)::numeric) AND (staked_supply >= (0)::numeric) AND (burned_supply >= (0)::numeric) AND ((circulating_supply + staked_supply) <= total_supply))),
-    CONSTRAINT economic_metrics_velocity_check CHECK (((velocity >= (0)::numeric) AND (velocity <> 'NaN'::numeric)))
-);
 
 -- Name: snapshot_metrics(text, timestamp with time zone); Type: FUNCTION
 CREATE FUNCTION public.snapshot_metrics(metrics_id text, described_time timestamp with time zone) RETURNS SETOF public.economic_metrics
@@ -1239,6 +1496,15 @@ BEGIN
 END
 $$;
 
+-- Name: stake_hash(public.stakes); Type: FUNCTION
+CREATE FUNCTION public.stake_hash(s public.stakes) RETURNS bytea
+    LANGUAGE sql STABLE PARALLEL SAFE
+    AS $$
+  SELECT pg_catalog.sha256(pg_catalog.convert_to(ROW('stake', s.id, s.wallet_id, s.amount, s.annual_rate)::text, 'UTF8')
+    || pg_catalog.timestamptz_send(s.started_at) || pg_catalog.timestamptz_send(s.locked_until)
+    || pg_catalog.timestamptz_send(s.created_at))
+$$;
+
 -- Name: stake_money(text, text, text, text, text, numeric, numeric, integer); Type: FUNCTION
 CREATE FUNCTION public.stake_money(request_key text, hash text, new_stake_id text, transaction_id text, payer_id text, amount numeric, annual_rate numeric, lock_days integer) RETURNS SETOF public.stakes
     LANGUAGE plpgsql SECURITY DEFINER
@@ -1289,6 +1555,15 @@ BEGIN
 END
 $$;
 
+-- Name: stake_state_hash(public.stakes); Type: FUNCTION
+CREATE FUNCTION public.stake_state_hash(s public.stakes) RETURNS bytea
+    LANGUAGE sql STABLE PARALLEL SAFE
+    AS $$
+  SELECT pg_catalog.sha256(s.hash || pg_catalog.convert_to(ROW('state', s.status, s.rewards_earned, s.rewards_accrued)::text,
+    'UTF8') || pg_catalog.timestamptz_send(s.accrued_until) || pg_catalog.timestamptz_send(s.updated_at)
+    || coalesce(pg_catalog.timestamptz_send(s.withdrawn_at), ''))
+$$;
+
 -- Name: stake_time(timestamp with time zone); Type: FUNCTION
 CREATE FUNCTION public.stake_time(at timestamp with time zone) RETURNS timestamp with time zone
     LANGUAGE sql STABLE PARALLEL SAFE
@@ -1301,34 +1576,23 @@ CREATE FUNCTION public.staking_reward(amount numeric, annual_rate numeric, since
   SELECT public.divide_half_even(amount * annual_rate * extract(epoch FROM until - since), 31536000, 8)
 $$;
 
--- Name: mining_records; Type: TABLE
-CREATE TABLE public.mining_records (
-    id text NOT NULL,
-    wallet_id text NOT NULL,
-    activity public.mining_activity NOT NULL,
-    course_id text,
-    proof_hash character varying(64) NOT NULL,
-    knowledge_score numeric(5,4) NOT NULL,
-    difficulty numeric(9,4) DEFAULT 1 NOT NULL,
-    reward numeric(18,8) DEFAULT 0 NOT NULL,
-    status public.mining_status DEFAULT 'pending'::public.mining_status NOT NULL,
-    transaction_id text,
-    decided_at timestamp(6) with time zone,
-    created_at timestamp(6) with time zone DEFAULT CURRENT_TIMESTAMP NOT NULL,
-    updated_at timestamp(6) with time zone DEFAULT CURRENT_TIMESTAMP NOT NULL,
-    rejection public.mining_rejection,
-    CONSTRAINT mining_records_decided_at_check CHECK (((status = 'pending'::public.mining_status) = (decided_at IS NULL))),
-    CONSTRAINT mining_records_difficulty_check CHECK ((difficulty > (0)::numeric)),
-    CONSTRAINT mining_records_knowledge_score_check CHECK (((knowledge_score >= (0)::numeric) AND (knowledge_score <= (1)::numeric))),
-    CONSTRAINT mining_records_numbers_check CHECK (((reward <> 'NaN'::numeric) AND (difficulty <> 'NaN'::numeric))),
-    CONSTRAINT mining_records_proof_hash_check CHECK (((proof_hash)::text ~ '^[0-9a-f]{64}$'::text)),
-    CONSTRAINT mining_records_rejection_check CHECK (((rejection IS NULL) OR (status = 'rejected'::public.mining_status))),
-    CONSTRAINT mining_records_reward_check CHECK (
-CASE
-    WHEN (status = 'rewarded'::public.mining_status) THEN ((reward > (0)::numeric) AND (transaction_id IS NOT NULL))
-    ELSE ((reward = (0)::numeric) AND (transaction_id IS NULL))
-END)
-);
+-- Name: start_chain(); Type: FUNCTION
+CREATE FUNCTION public.start_chain() RETURNS trigger
+    LANGUAGE plpgsql
+    AS $$
+BEGIN
+  IF (NEW.kind = 'user') <> (NEW.user_id IS NOT NULL) THEN PERFORM public.refuse_row('wallets', 'wallets_owner_check'); END IF;
+  IF NOT (NEW.created_at >= to_timestamp(946684800) AND NEW.created_at < to_timestamp(253402300800)
+    AND NEW.updated_at >= to_timestamp(946684800) AND NEW.updated_at < to_timestamp(253402300800))
+  THEN
+    PERFORM public.refuse_row('wallets', 'wallets_times_check');
+  END IF;
+  NEW.entries := 0;
+  NEW.last_seq := 0;
+  NEW.chain := public.wallet_hash(NEW);
+  RETURN NEW;
+END
+$$;
 
 -- Name: submit_knowledge(text, text, text, text, text, public.mining_activity, text, text, numeric, jsonb); Type: FUNCTION
 CREATE FUNCTION public.submit_knowledge(request_key text, hash text, record_id text, payment_id text, miner_id text, learned public.mining_activity, learned_in text, proof text, score numeric, terms jsonb) RETURNS SETOF public.mining_records
@@ -1367,11 +1631,11 @@ BEGIN
     SELECT payment_id, 'mining', treasury_id, miner_id, 'AZR', judged.reward, request_key, at
     WHERE judged.rejection IS NULL;
   RETURN QUERY INSERT INTO mining_records (id, wallet_id, activity, course_id, proof_hash, knowledge_score, difficulty,
-      reward, status, rejection, transaction_id, decided_at, created_at, updated_at)
+      reward, status, rejection, transaction_id, decided_at, created_at, updated_at, request_key)
     SELECT record_id, miner_id, learned, learned_in, proof, score, judged.difficulty,
       CASE WHEN judged.rejection IS NULL THEN judged.reward ELSE 0 END,
       (CASE WHEN judged.rejection IS NULL THEN 'rewarded' ELSE 'rejected' END)::mining_status, judged.rejection,
-      paid_ids[1], at, at, at
+      paid_ids[1], at, at, at, submit_knowledge.request_key
     RETURNING *;
 END
 $$;
@@ -1384,8 +1648,16 @@ CREATE FUNCTION public.system_wallet(wanted public.wallet_kind, money public.cur
   SELECT id FROM wallets WHERE kind = wanted AND currency = money AND kind <> 'user'
 $$;
 
--- Name: transfer_each(text[], text[], text[], text[], text[], numeric[], text[], timestamp with time zone[]); Type: FUNCTION
-CREATE FUNCTION public.transfer_each(request_keys text[], hashes text[], transaction_ids text[], payer_ids text[], receiver_ids text[], amounts numeric[], descriptions text[], times timestamp with time zone[]) RETURNS TABLE(key text, rule text, facts jsonb, made public.transactions)
+-- Name: transaction_hash(public.transactions); Type: FUNCTION
+CREATE FUNCTION public.transaction_hash(t public.transactions) RETURNS bytea
+    LANGUAGE sql STABLE PARALLEL SAFE
+    AS $$
+  SELECT pg_catalog.sha256(pg_catalog.convert_to(ROW('transaction', t.id, t.type, t.from_id, t.to_id, t.currency, t.amount,
+    t.stake_id, t.hold_id, t.description, t.request_key)::text, 'UTF8') || pg_catalog.timestamptz_send(t.created_at))
+$$;
+
+-- Name: transfer_each(text[], text[], text[], text[], text[], numeric[], text[]); Type: FUNCTION
+CREATE FUNCTION public.transfer_each(request_keys text[], hashes text[], transaction_ids text[], payer_ids text[], receiver_ids text[], amounts numeric[], descriptions text[]) RETURNS TABLE(key text, rule text, facts jsonb, made public.transactions)
     LANGUAGE plpgsql SECURITY DEFINER
     SET search_path TO 'pg_catalog', 'public', 'pg_temp'
     SET plan_cache_mode TO 'force_generic_plan'
@@ -1406,6 +1678,7 @@ DECLARE
   expected integer;
   inserted integer;
   is_changed boolean := false;
+  at timestamptz;
 BEGIN
   SELECT array_agg(judged.rule), array_agg(
       CASE judged.rule
@@ -1466,10 +1739,10 @@ BEGIN
   END IF;
   expected := coalesce(cardinality(array_positions(are_made, true)), 0);
 
+  at := database_time();
   INSERT INTO requests (key, operation, body_hash, answer, created_at)
-    SELECT item.key, 'transfer', item.hash,
-      jsonb_build_object('transactionIds', jsonb_build_array(item.transaction_id)), item.at
-    FROM unnest(request_keys, hashes, transaction_ids, times, are_made) AS item (key, hash, transaction_id, at, is_made)
+    SELECT item.key, 'transfer', item.hash, jsonb_build_object('transactionIds', jsonb_build_array(item.transaction_id)), at
+    FROM unnest(request_keys, hashes, transaction_ids, are_made) AS item (key, hash, transaction_id, is_made)
     WHERE item.is_made ORDER BY item.key COLLATE "C"
     ON CONFLICT (key) DO NOTHING;
   GET DIAGNOSTICS inserted = ROW_COUNT;
@@ -1496,27 +1769,28 @@ BEGIN
   END IF;
 
   IF NOT is_changed THEN
+    PERFORM FROM wallets
+    WHERE id = ANY (ARRAY(
+      SELECT unnest(ARRAY[item.payer_id, item.receiver_id])
+      FROM unnest(payer_ids, receiver_ids, are_made) AS item (payer_id, receiver_id, is_made) WHERE item.is_made
+    ))
+    ORDER BY id COLLATE "C" FOR NO KEY UPDATE;
+    at := database_time();
     RETURN QUERY
-      WITH locked AS MATERIALIZED (
-        SELECT id, currency, balance - held AS available, kind = 'user' AND status = 'active' AS takes_part
-        FROM wallets
-        WHERE id = ANY (ARRAY(
-          SELECT unnest(ARRAY[item.payer_id, item.receiver_id])
-          FROM unnest(payer_ids, receiver_ids, are_made) AS item (payer_id, receiver_id, is_made) WHERE item.is_made
-        ))
-        ORDER BY id COLLATE "C" FOR NO KEY UPDATE
-      ), fitting AS (
+      WITH fitting AS (
         SELECT item.*, payer.currency,
-          payer.available >= sum(item.amount) OVER (PARTITION BY item.payer_id) OR item.payer_id = ANY (scarce) AS is_covered
-        FROM unnest(request_keys, transaction_ids, payer_ids, receiver_ids, amounts, descriptions, times, are_made)
-          AS item (key, transaction_id, payer_id, receiver_id, amount, description, at, is_made)
-        JOIN locked AS payer ON payer.id = item.payer_id
-        JOIN locked AS receiver ON receiver.id = item.receiver_id
-        WHERE item.is_made AND payer.takes_part AND receiver.takes_part
+          payer.balance - payer.held >= sum(item.amount) OVER (PARTITION BY item.payer_id)
+            OR item.payer_id = ANY (scarce) AS is_covered
+        FROM unnest(request_keys, transaction_ids, payer_ids, receiver_ids, amounts, descriptions, are_made) WITH ORDINALITY
+          AS item (key, transaction_id, payer_id, receiver_id, amount, description, is_made, place)
+        CROSS JOIN LATERAL (SELECT * FROM wallets WHERE id = item.payer_id OFFSET 0) AS payer
+        CROSS JOIN LATERAL (SELECT * FROM wallets WHERE id = item.receiver_id OFFSET 0) AS receiver
+        WHERE item.is_made AND payer.kind = 'user' AND payer.status = 'active'
+          AND receiver.kind = 'user' AND receiver.status = 'active'
       )
       INSERT INTO transactions (id, type, from_id, to_id, currency, amount, description, request_key, created_at)
         SELECT transaction_id, 'transfer', payer_id, receiver_id, currency, amount, description, key, at
-        FROM fitting WHERE is_covered
+        FROM fitting WHERE is_covered ORDER BY place
         RETURNING request_key::text, NULL::text, NULL::jsonb, transactions;
     GET DIAGNOSTICS inserted = ROW_COUNT;
     is_changed := inserted <> expected;
@@ -1537,15 +1811,16 @@ BEGIN
 END
 $$;
 
--- Name: transfer_many(text, text, text[], text[], text[], numeric[], text[], timestamp with time zone); Type: FUNCTION
-CREATE FUNCTION public.transfer_many(request_key text, hash text, transaction_ids text[], payer_ids text[], receiver_ids text[], amounts numeric[], descriptions text[], at timestamp with time zone) RETURNS SETOF public.transactions
+-- Name: transfer_many(text, text, text[], text[], text[], numeric[], text[]); Type: FUNCTION
+CREATE FUNCTION public.transfer_many(request_key text, hash text, transaction_ids text[], payer_ids text[], receiver_ids text[], amounts numeric[], descriptions text[]) RETURNS SETOF public.transactions
     LANGUAGE plpgsql SECURITY DEFINER
     SET search_path TO 'pg_catalog', 'public', 'pg_temp'
     AS $$
 DECLARE
   earlier jsonb := begin_request(request_key, 'transferMany', hash,
-    jsonb_build_object('transactionIds', to_jsonb(transaction_ids)), at);
+    jsonb_build_object('transactionIds', to_jsonb(transaction_ids)));
   fits boolean;
+  at timestamptz;
 BEGIN
   IF earlier IS NOT NULL THEN
     RETURN QUERY SELECT * FROM answered_transactions(earlier);
@@ -1572,6 +1847,7 @@ BEGIN
     ) AS side GROUP BY side.wallet_id
   ) AS sums;
   IF fits IS NOT TRUE THEN PERFORM check_transfers(payer_ids, receiver_ids, amounts); END IF;
+  at := database_time();
   RETURN QUERY INSERT INTO transactions
       (id, type, from_id, to_id, currency, amount, description, request_key, created_at)
     SELECT asked.id, 'transfer', asked.payer_id, asked.receiver_id, w.currency, asked.amount, asked.description,
@@ -1584,42 +1860,42 @@ BEGIN
 END
 $$;
 
--- Name: transfer_money(text, text, text, text, text, numeric, text, timestamp with time zone); Type: FUNCTION
-CREATE FUNCTION public.transfer_money(request_key text, hash text, transaction_id text, payer_id text, receiver_id text, amount numeric, description text, at timestamp with time zone) RETURNS SETOF public.transactions
+-- Name: transfer_money(text, text, text, text, text, numeric, text); Type: FUNCTION
+CREATE FUNCTION public.transfer_money(request_key text, hash text, transaction_id text, payer_id text, receiver_id text, amount numeric, description text) RETURNS SETOF public.transactions
     LANGUAGE plpgsql SECURITY DEFINER
     SET search_path TO 'pg_catalog', 'public', 'pg_temp'
     AS $$
 DECLARE
   new_answer jsonb := jsonb_build_object('transactionIds', jsonb_build_array(transaction_id));
   earlier jsonb;
-  found_wallet record;
-  money currency;
-  fitting integer := 0;
+  sides record;
 BEGIN
   INSERT INTO requests (key, operation, body_hash, answer, created_at)
-    VALUES (request_key, 'transfer', hash, new_answer, at) ON CONFLICT (key) DO NOTHING;
+    VALUES (request_key, 'transfer', hash, new_answer, database_time()) ON CONFLICT (key) DO NOTHING;
   IF NOT FOUND THEN
-    earlier := begin_request(request_key, 'transfer', hash, new_answer, at);
+    earlier := begin_request(request_key, 'transfer', hash, new_answer);
     IF earlier IS NOT NULL THEN
       RETURN QUERY SELECT * FROM answered_transactions(earlier);
       RETURN;
     END IF;
   END IF;
-  FOR found_wallet IN
+  SELECT count(*), min(locked.currency), max(locked.currency), bool_and(locked.takes_part),
+    min(locked.available) FILTER (WHERE locked.id = payer_id) AS available
+  INTO sides
+  FROM (
     SELECT id, currency, kind = 'user' AND status = 'active' AS takes_part, balance - held AS available
     FROM wallets WHERE id IN (payer_id, receiver_id) ORDER BY id COLLATE "C" FOR NO KEY UPDATE
-  LOOP
-    CONTINUE WHEN NOT found_wallet.takes_part OR found_wallet.currency <> money
-      OR found_wallet.id = payer_id AND found_wallet.available < amount;
-    money := found_wallet.currency;
-    fitting := fitting + 1;
-  END LOOP;
-  IF (fitting = 2 AND amount > 0 AND amount < 1e10 AND scale(trim_scale(amount)) <= 8) IS NOT TRUE THEN
+  ) AS locked;
+  IF (sides.count = 2 AND sides.min = sides.max AND sides.bool_and AND amount > 0 AND amount <= sides.available
+    AND scale(trim_scale(amount)) <= 8) IS NOT TRUE
+  THEN
     PERFORM lock_payment(payer_id, receiver_id, amount);
   END IF;
+  -- Tells the trigger that the wallets of this row are locked already.
+  PERFORM set_config('azora.wallets_locked_for', transaction_id, true);
   RETURN QUERY INSERT INTO transactions (id, type, from_id, to_id, currency, amount, description, request_key,
     created_at)
-    VALUES (transaction_id, 'transfer', payer_id, receiver_id, money, amount, description, request_key, at)
+    VALUES (transaction_id, 'transfer', payer_id, receiver_id, sides.min, amount, description, request_key, database_time())
     RETURNING *;
 END
 $$;
@@ -1704,6 +1980,138 @@ BEGIN
 END
 $$;
 
+-- Name: wallet_closed_hash(public.wallets); Type: FUNCTION
+CREATE FUNCTION public.wallet_closed_hash(w public.wallets) RETURNS bytea
+    LANGUAGE sql STABLE PARALLEL SAFE
+    AS $$
+  SELECT pg_catalog.sha256(pg_catalog.convert_to(ROW('closed', w.id)::text, 'UTF8') || pg_catalog.timestamptz_send(w.closed_at))
+$$;
+
+-- Name: wallet_hash(public.wallets); Type: FUNCTION
+CREATE FUNCTION public.wallet_hash(w public.wallets) RETURNS bytea
+    LANGUAGE sql STABLE PARALLEL SAFE
+    AS $$
+  SELECT pg_catalog.sha256(pg_catalog.convert_to(ROW('wallet', w.id, w.kind, w.user_id, w.currency)::text, 'UTF8')
+    || pg_catalog.timestamptz_send(w.created_at))
+$$;
+
+-- Name: write_hold_hash(); Type: FUNCTION
+CREATE FUNCTION public.write_hold_hash() RETURNS trigger
+    LANGUAGE plpgsql
+    SET search_path TO 'pg_catalog', 'public', 'pg_temp'
+    AS $$
+BEGIN
+  IF TG_OP = 'INSERT' THEN
+    PERFORM FROM wallets WHERE id = NEW.wallet_id FOR NO KEY UPDATE;
+    NEW.seq := nextval('ledger_seq');
+    NEW.hash := hold_hash(NEW);
+    NEW.resolved_seq := NULL;
+  ELSE
+    NEW.seq := OLD.seq;
+    NEW.hash := OLD.hash;
+  END IF;
+  NEW.resolved_hash := hold_resolved_hash(NEW);
+  RETURN NEW;
+END
+$$;
+
+-- Name: write_metrics_hash(); Type: FUNCTION
+CREATE FUNCTION public.write_metrics_hash() RETURNS trigger
+    LANGUAGE plpgsql
+    SET search_path TO 'pg_catalog', 'public', 'pg_temp'
+    AS $$
+BEGIN
+  PERFORM FROM wallets WHERE kind = 'treasury' AND currency = 'AZR' FOR NO KEY UPDATE;
+  NEW.seq := nextval('ledger_seq');
+  NEW.hash := metrics_hash(NEW);
+  RETURN NEW;
+END
+$$;
+
+-- Name: write_mining_hash(); Type: FUNCTION
+CREATE FUNCTION public.write_mining_hash() RETURNS trigger
+    LANGUAGE plpgsql
+    SET search_path TO 'pg_catalog', 'public', 'pg_temp'
+    AS $$
+BEGIN
+  PERFORM FROM wallets WHERE id = NEW.wallet_id FOR NO KEY UPDATE;
+  IF TG_OP = 'INSERT' THEN
+    NEW.seq := nextval('ledger_seq');
+    NEW.hash := mining_hash(NEW);
+  ELSE
+    NEW.seq := OLD.seq;
+    NEW.hash := OLD.hash;
+  END IF;
+  NEW.decided_seq := CASE WHEN NEW.status <> 'pending' THEN nextval('ledger_seq') END;
+  NEW.decided_hash := mining_decided_hash(NEW);
+  RETURN NEW;
+END
+$$;
+
+-- Name: write_request_hash(); Type: FUNCTION
+CREATE FUNCTION public.write_request_hash() RETURNS trigger
+    LANGUAGE plpgsql
+    AS $_$
+BEGIN
+  IF (btrim(NEW.key) <> '' AND btrim(NEW.operation) <> '' AND length(NEW.body_hash) = 64 AND ltrim(NEW.body_hash, '0123456789abcdef') = ''
+    AND jsonb_typeof(NEW.answer -> 'transactionIds') = 'array'
+    AND NEW.created_at >= to_timestamp(946684800) AND NEW.created_at < to_timestamp(253402300800)) IS NOT TRUE
+  THEN
+    IF btrim(NEW.key) = '' THEN PERFORM public.refuse_row('requests', 'requests_key_check'); END IF;
+    IF btrim(NEW.operation) = '' THEN PERFORM public.refuse_row('requests', 'requests_operation_check'); END IF;
+    IF NEW.body_hash !~ '^[0-9a-f]{64}$' THEN PERFORM public.refuse_row('requests', 'requests_body_hash_check'); END IF;
+    IF jsonb_typeof(NEW.answer -> 'transactionIds') IS DISTINCT FROM 'array' AND NEW.answer IS NOT NULL THEN
+      PERFORM public.refuse_row('requests', 'requests_answer_check');
+    END IF;
+    IF NOT (NEW.created_at >= to_timestamp(946684800) AND NEW.created_at < to_timestamp(253402300800)) THEN
+      PERFORM public.refuse_row('requests', 'requests_times_check');
+    END IF;
+  END IF;
+  NEW.hash := public.request_hash(NEW);
+  RETURN NEW;
+END
+$_$;
+
+-- Name: write_stake_hash(); Type: FUNCTION
+CREATE FUNCTION public.write_stake_hash() RETURNS trigger
+    LANGUAGE plpgsql
+    AS $$
+BEGIN
+  NEW.hash := public.stake_hash(NEW);
+  NEW.state_hash := public.stake_state_hash(NEW);
+  RETURN NEW;
+END
+$$;
+
+-- Name: write_transaction_hash(); Type: FUNCTION
+CREATE FUNCTION public.write_transaction_hash() RETURNS trigger
+    LANGUAGE plpgsql
+    AS $$
+BEGIN
+  IF NOT (NEW.amount > 0 AND NEW.amount <> 'NaN') THEN
+    PERFORM public.refuse_row('transactions', 'transactions_amount_check');
+  ELSIF NEW.description IS NOT NULL AND btrim(NEW.description) = '' THEN
+    PERFORM public.refuse_row('transactions', 'transactions_description_check');
+  ELSIF NEW.type = 'transfer' AND NEW.from_id = NEW.to_id THEN
+    PERFORM public.refuse_row('transactions', 'transactions_distinct_wallets_check');
+  ELSIF (NEW.stake_id IS NOT NULL) <> (NEW.type IN ('stake', 'unstake', 'staking_reward')) THEN
+    PERFORM public.refuse_row('transactions', 'transactions_stake_check');
+  ELSIF NOT (NEW.created_at >= to_timestamp(946684800) AND NEW.created_at < to_timestamp(253402300800)) THEN
+    PERFORM public.refuse_row('transactions', 'transactions_times_check');
+  END IF;
+  NEW.seq := nextval('public.ledger_seq');
+  NEW.hash := public.transaction_hash(NEW);
+  RETURN NEW;
+END
+$$;
+
+-- Name: fold_chain(bytea, bytea); Type: AGGREGATE
+CREATE AGGREGATE public.fold_chain(start bytea, link bytea) (
+    SFUNC = public.next_chain,
+    STYPE = bytea,
+    PARALLEL = safe
+);
+
 -- Name: audit_logs; Type: TABLE
 CREATE TABLE public.audit_logs (
     id text NOT NULL,
@@ -1719,6 +2127,14 @@ CREATE TABLE public.audit_logs (
     CONSTRAINT audit_logs_details_check CHECK ((jsonb_typeof(details) = 'object'::text))
 );
 
+-- Name: ledger_seq; Type: SEQUENCE
+CREATE SEQUENCE public.ledger_seq
+    START WITH 1
+    INCREMENT BY 1
+    NO MINVALUE
+    NO MAXVALUE
+    CACHE 1;
+
 -- Name: mining_totals; Type: TABLE
 CREATE TABLE public.mining_totals (
     wallet_id text NOT NULL,
@@ -1726,19 +2142,6 @@ CREATE TABLE public.mining_totals (
     created_at timestamp(6) with time zone DEFAULT CURRENT_TIMESTAMP NOT NULL,
     updated_at timestamp(6) with time zone DEFAULT CURRENT_TIMESTAMP NOT NULL,
     CONSTRAINT mining_totals_mined_check CHECK (((mined > (0)::numeric) AND (mined <> 'NaN'::numeric)))
-);
-
--- Name: requests; Type: TABLE
-CREATE TABLE public.requests (
-    key character varying(200) NOT NULL,
-    operation character varying(50) NOT NULL,
-    body_hash character(64) NOT NULL,
-    answer jsonb NOT NULL,
-    created_at timestamp(6) with time zone DEFAULT CURRENT_TIMESTAMP NOT NULL,
-    CONSTRAINT requests_answer_check CHECK ((NOT (jsonb_typeof((answer -> 'transactionIds'::text)) IS DISTINCT FROM 'array'::text))),
-    CONSTRAINT requests_body_hash_check CHECK ((body_hash ~ '^[0-9a-f]{64}$'::text)),
-    CONSTRAINT requests_key_check CHECK ((btrim((key)::text) <> ''::text)),
-    CONSTRAINT requests_operation_check CHECK ((btrim((operation)::text) <> ''::text))
 );
 
 -- Name: audit_logs audit_logs_pkey; Type: CONSTRAINT
@@ -1781,10 +2184,6 @@ ALTER TABLE public.mining_totals
 ALTER TABLE ONLY public.requests
     ADD CONSTRAINT requests_pkey PRIMARY KEY (key);
 
--- Name: requests requests_times_check; Type: CHECK CONSTRAINT
-ALTER TABLE public.requests
-    ADD CONSTRAINT requests_times_check CHECK (((created_at >= to_timestamp((946684800)::double precision)) AND (created_at < to_timestamp(('253402300800'::bigint)::double precision)))) NOT VALID;
-
 -- Name: stakes stakes_pkey; Type: CONSTRAINT
 ALTER TABLE ONLY public.stakes
     ADD CONSTRAINT stakes_pkey PRIMARY KEY (id);
@@ -1797,17 +2196,9 @@ ALTER TABLE public.stakes
 ALTER TABLE ONLY public.transactions
     ADD CONSTRAINT transactions_pkey PRIMARY KEY (id);
 
--- Name: transactions transactions_times_check; Type: CHECK CONSTRAINT
-ALTER TABLE public.transactions
-    ADD CONSTRAINT transactions_times_check CHECK (((created_at >= to_timestamp((946684800)::double precision)) AND (created_at < to_timestamp(('253402300800'::bigint)::double precision)))) NOT VALID;
-
 -- Name: wallets wallets_pkey; Type: CONSTRAINT
 ALTER TABLE ONLY public.wallets
     ADD CONSTRAINT wallets_pkey PRIMARY KEY (id);
-
--- Name: wallets wallets_times_check; Type: CHECK CONSTRAINT
-ALTER TABLE public.wallets
-    ADD CONSTRAINT wallets_times_check CHECK (((created_at >= to_timestamp((946684800)::double precision)) AND (created_at < to_timestamp(('253402300800'::bigint)::double precision)) AND (updated_at >= to_timestamp((946684800)::double precision)) AND (updated_at < to_timestamp(('253402300800'::bigint)::double precision)) AND (closed_at >= to_timestamp((946684800)::double precision)) AND (closed_at < to_timestamp(('253402300800'::bigint)::double precision)))) NOT VALID;
 
 -- Name: audit_logs_created_at_idx; Type: INDEX
 CREATE INDEX audit_logs_created_at_idx ON public.audit_logs USING btree (created_at);
@@ -1893,8 +2284,20 @@ CREATE TRIGGER audit_logs_append_only BEFORE DELETE OR UPDATE OR TRUNCATE ON pub
 -- Name: audit_logs audit_logs_time; Type: TRIGGER
 CREATE TRIGGER audit_logs_time BEFORE INSERT ON public.audit_logs FOR EACH ROW EXECUTE FUNCTION public.set_audit_time();
 
+-- Name: economic_metrics economic_metrics_append_only; Type: TRIGGER
+CREATE TRIGGER economic_metrics_append_only BEFORE DELETE OR UPDATE OR TRUNCATE ON public.economic_metrics FOR EACH STATEMENT EXECUTE FUNCTION public.refuse_change();
+
+-- Name: economic_metrics economic_metrics_extend_chain; Type: TRIGGER
+CREATE TRIGGER economic_metrics_extend_chain AFTER INSERT ON public.economic_metrics REFERENCING NEW TABLE AS posted FOR EACH STATEMENT EXECUTE FUNCTION public.post_metrics();
+
+-- Name: economic_metrics economic_metrics_write_hash; Type: TRIGGER
+CREATE TRIGGER economic_metrics_write_hash BEFORE INSERT ON public.economic_metrics FOR EACH ROW EXECUTE FUNCTION public.write_metrics_hash();
+
 -- Name: holds holds_born_held; Type: TRIGGER
 CREATE TRIGGER holds_born_held BEFORE INSERT ON public.holds FOR EACH ROW WHEN ((new.status <> 'held'::public.hold_status)) EXECUTE FUNCTION public.check_hold_change();
+
+-- Name: holds holds_keep_hash; Type: TRIGGER
+CREATE TRIGGER holds_keep_hash BEFORE UPDATE OF seq, hash, resolved_seq, resolved_hash ON public.holds FOR EACH STATEMENT WHEN ((pg_trigger_depth() = 0)) EXECUTE FUNCTION public.refuse_change();
 
 -- Name: holds holds_keep_rows; Type: TRIGGER
 CREATE TRIGGER holds_keep_rows BEFORE DELETE OR TRUNCATE ON public.holds FOR EACH STATEMENT EXECUTE FUNCTION public.refuse_change();
@@ -1906,7 +2309,10 @@ CREATE TRIGGER holds_set_aside AFTER INSERT ON public.holds REFERENCING NEW TABL
 CREATE TRIGGER holds_set_free AFTER UPDATE ON public.holds REFERENCING OLD TABLE AS earlier NEW TABLE AS posted FOR EACH STATEMENT EXECUTE FUNCTION public.post_holds();
 
 -- Name: holds holds_transition; Type: TRIGGER
-CREATE TRIGGER holds_transition BEFORE UPDATE ON public.holds FOR EACH ROW EXECUTE FUNCTION public.check_hold_change();
+CREATE TRIGGER holds_transition BEFORE UPDATE OF id, wallet_id, to_id, currency, amount, captured_amount, status, description, request_key, expires_at, resolved_at, created_at, resolved_key ON public.holds FOR EACH ROW EXECUTE FUNCTION public.check_hold_change();
+
+-- Name: holds holds_write_hash; Type: TRIGGER
+CREATE TRIGGER holds_write_hash BEFORE INSERT OR UPDATE OF status ON public.holds FOR EACH ROW EXECUTE FUNCTION public.write_hold_hash();
 
 -- Name: mining_records mining_records_count_born; Type: TRIGGER
 CREATE TRIGGER mining_records_count_born AFTER INSERT ON public.mining_records REFERENCING NEW TABLE AS posted FOR EACH STATEMENT EXECUTE FUNCTION public.post_mining_records();
@@ -1920,11 +2326,17 @@ CREATE TRIGGER mining_records_keep_rows BEFORE DELETE OR TRUNCATE ON public.mini
 -- Name: mining_records mining_records_transition; Type: TRIGGER
 CREATE TRIGGER mining_records_transition BEFORE INSERT OR UPDATE ON public.mining_records FOR EACH ROW EXECUTE FUNCTION public.check_mining_change();
 
+-- Name: mining_records mining_records_write_hash; Type: TRIGGER
+CREATE TRIGGER mining_records_write_hash BEFORE INSERT OR UPDATE ON public.mining_records FOR EACH ROW EXECUTE FUNCTION public.write_mining_hash();
+
 -- Name: mining_totals mining_totals_follow_records; Type: TRIGGER
 CREATE TRIGGER mining_totals_follow_records BEFORE INSERT OR DELETE OR UPDATE OR TRUNCATE ON public.mining_totals FOR EACH STATEMENT WHEN ((pg_trigger_depth() = 0)) EXECUTE FUNCTION public.refuse_change();
 
 -- Name: requests requests_append_only; Type: TRIGGER
 CREATE TRIGGER requests_append_only BEFORE DELETE OR UPDATE OR TRUNCATE ON public.requests FOR EACH STATEMENT EXECUTE FUNCTION public.refuse_change();
+
+-- Name: requests requests_write_hash; Type: TRIGGER
+CREATE TRIGGER requests_write_hash BEFORE INSERT ON public.requests FOR EACH ROW EXECUTE FUNCTION public.write_request_hash();
 
 -- Name: stakes stakes_birth; Type: TRIGGER
 CREATE TRIGGER stakes_birth BEFORE INSERT ON public.stakes FOR EACH ROW EXECUTE FUNCTION public.check_stake_birth();
@@ -1938,30 +2350,46 @@ CREATE TRIGGER stakes_keep_rows BEFORE DELETE OR TRUNCATE ON public.stakes FOR E
 -- Name: stakes stakes_transition; Type: TRIGGER
 CREATE TRIGGER stakes_transition BEFORE UPDATE ON public.stakes FOR EACH ROW EXECUTE FUNCTION public.check_stake_change();
 
--- Name: transactions transactions_append_only; Type: TRIGGER
-CREATE TRIGGER transactions_append_only BEFORE DELETE OR UPDATE OR TRUNCATE ON public.transactions FOR EACH STATEMENT EXECUTE FUNCTION public.refuse_change();
+-- Name: stakes stakes_write_hash; Type: TRIGGER
+CREATE TRIGGER stakes_write_hash BEFORE INSERT OR UPDATE ON public.stakes FOR EACH ROW EXECUTE FUNCTION public.write_stake_hash();
 
--- Name: transactions transactions_change_stakes; Type: TRIGGER
-CREATE TRIGGER transactions_change_stakes AFTER INSERT ON public.transactions FOR EACH ROW WHEN ((new.type = ANY (ARRAY['unstake'::public.transaction_type, 'staking_reward'::public.transaction_type]))) EXECUTE FUNCTION public.post_stake_transaction();
+-- Name: transactions transactions_append_only; Type: TRIGGER
+CREATE TRIGGER transactions_append_only BEFORE DELETE OR UPDATE OF id, type, from_id, to_id, currency, amount, stake_id, hold_id, description, request_key, created_at, hash OR TRUNCATE ON public.transactions FOR EACH STATEMENT EXECUTE FUNCTION public.refuse_change();
+
+-- Name: transactions transactions_keep_seq; Type: TRIGGER
+CREATE TRIGGER transactions_keep_seq BEFORE UPDATE OF seq ON public.transactions FOR EACH STATEMENT WHEN ((pg_trigger_depth() = 0)) EXECUTE FUNCTION public.refuse_change();
 
 -- Name: transactions transactions_move_money; Type: TRIGGER
 CREATE TRIGGER transactions_move_money AFTER INSERT ON public.transactions REFERENCING NEW TABLE AS posted FOR EACH STATEMENT EXECUTE FUNCTION public.post_transactions();
+
+-- Name: transactions transactions_write_hash; Type: TRIGGER
+CREATE TRIGGER transactions_write_hash BEFORE INSERT ON public.transactions FOR EACH ROW EXECUTE FUNCTION public.write_transaction_hash();
 
 -- Name: wallets wallets_born_empty; Type: TRIGGER
 CREATE TRIGGER wallets_born_empty BEFORE INSERT ON public.wallets FOR EACH ROW WHEN (((new.balance <> (0)::numeric) OR (new.held <> (0)::numeric) OR (new.earned <> (0)::numeric) OR (new.status <> 'active'::public.wallet_status))) EXECUTE FUNCTION public.refuse_wallet_change();
 
 -- Name: wallets wallets_keep_owner; Type: TRIGGER
-CREATE TRIGGER wallets_keep_owner BEFORE UPDATE OF id, kind, user_id, currency ON public.wallets FOR EACH ROW WHEN (((old.id IS DISTINCT FROM new.id) OR (old.kind IS DISTINCT FROM new.kind) OR (old.user_id IS DISTINCT FROM new.user_id) OR (old.currency IS DISTINCT FROM new.currency))) EXECUTE FUNCTION public.refuse_wallet_change();
+CREATE TRIGGER wallets_keep_owner BEFORE UPDATE OF id, kind, user_id, currency, created_at ON public.wallets FOR EACH ROW WHEN ((((((old.id IS DISTINCT FROM new.id) OR (old.kind IS DISTINCT FROM new.kind)) OR (old.user_id IS DISTINCT FROM new.user_id)) OR (old.currency IS DISTINCT FROM new.currency)) OR (old.created_at IS DISTINCT FROM new.created_at))) EXECUTE FUNCTION public.refuse_wallet_change();
 
 -- Name: wallets wallets_money_moves_with_entries; Type: TRIGGER
-CREATE TRIGGER wallets_money_moves_with_entries BEFORE UPDATE ON public.wallets FOR EACH ROW WHEN (((pg_trigger_depth() = 0) AND ((old.balance IS DISTINCT FROM new.balance) OR (old.held IS DISTINCT FROM new.held) OR (old.earned IS DISTINCT FROM new.earned)))) EXECUTE FUNCTION public.refuse_wallet_change();
+CREATE TRIGGER wallets_money_moves_with_entries BEFORE UPDATE OF balance, held, earned, entries, last_seq, chain, updated_at ON public.wallets FOR EACH ROW WHEN ((pg_trigger_depth() = 0)) EXECUTE FUNCTION public.check_wallet_money();
+
+-- Name: wallets wallets_start_chain; Type: TRIGGER
+CREATE TRIGGER wallets_start_chain BEFORE INSERT ON public.wallets FOR EACH ROW EXECUTE FUNCTION public.start_chain();
 
 -- Name: wallets wallets_status_transition; Type: TRIGGER
 CREATE TRIGGER wallets_status_transition BEFORE UPDATE OF status ON public.wallets FOR EACH ROW WHEN ((old.status IS DISTINCT FROM new.status)) EXECUTE FUNCTION public.check_wallet_status();
 
+-- Name: wallets wallets_write_closing; Type: TRIGGER
+CREATE TRIGGER wallets_write_closing BEFORE UPDATE OF status, closed_at ON public.wallets FOR EACH ROW EXECUTE FUNCTION public.end_chain();
+
 -- Name: holds holds_request_key_fkey; Type: FK CONSTRAINT
 ALTER TABLE ONLY public.holds
     ADD CONSTRAINT holds_request_key_fkey FOREIGN KEY (request_key) REFERENCES public.requests(key) ON UPDATE RESTRICT ON DELETE RESTRICT;
+
+-- Name: holds holds_resolved_key_fkey; Type: FK CONSTRAINT
+ALTER TABLE ONLY public.holds
+    ADD CONSTRAINT holds_resolved_key_fkey FOREIGN KEY (resolved_key) REFERENCES public.requests(key) ON UPDATE RESTRICT ON DELETE RESTRICT;
 
 -- Name: holds holds_to_id_currency_fkey; Type: FK CONSTRAINT
 ALTER TABLE ONLY public.holds
@@ -1970,6 +2398,10 @@ ALTER TABLE ONLY public.holds
 -- Name: holds holds_wallet_id_currency_fkey; Type: FK CONSTRAINT
 ALTER TABLE ONLY public.holds
     ADD CONSTRAINT holds_wallet_id_currency_fkey FOREIGN KEY (wallet_id, currency) REFERENCES public.wallets(id, currency) ON UPDATE RESTRICT ON DELETE RESTRICT;
+
+-- Name: mining_records mining_records_request_key_fkey; Type: FK CONSTRAINT
+ALTER TABLE ONLY public.mining_records
+    ADD CONSTRAINT mining_records_request_key_fkey FOREIGN KEY (request_key) REFERENCES public.requests(key) ON UPDATE RESTRICT ON DELETE RESTRICT;
 
 -- Name: mining_records mining_records_transaction_id_fkey; Type: FK CONSTRAINT
 ALTER TABLE ONLY public.mining_records
