@@ -54,7 +54,7 @@ module.exports = {
           ...packagesWithin(mayImport),
           '(^|/)node_modules/(?!@azora/)',
           '(^|/)generated/',
-          '^(node:)?[a-z_/]+$',
+          '^(node:)?[a-z_/]+[0-9]?$',
         ],
       },
     })),
