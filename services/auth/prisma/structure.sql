@@ -2016,7 +2016,7 @@ CREATE TRIGGER audit_log_head AFTER INSERT ON public.audit_log REFERENCING NEW T
 CREATE TRIGGER audit_log_kept BEFORE DELETE ON public.audit_log FOR EACH ROW WHEN (((old."timestamp" > (public.database_time() - '90 days'::interval)) AND (old."timestamp" <= public.database_time()))) EXECUTE FUNCTION public.refuse_change();
 
 -- Name: mfa_settings mfa_settings_change_ends_pending; Type: TRIGGER
-CREATE TRIGGER mfa_settings_change_ends_pending AFTER UPDATE OF totp_enabled, sms_enabled, email_enabled, phone_number ON public.mfa_settings FOR EACH ROW WHEN (((((new.totp_enabled IS DISTINCT FROM old.totp_enabled) OR (new.sms_enabled IS DISTINCT FROM old.sms_enabled)) OR (new.email_enabled IS DISTINCT FROM old.email_enabled)) OR ((new.phone_number)::text IS DISTINCT FROM (old.phone_number)::text))) EXECUTE FUNCTION public.end_pending_factors('user_id', '{mfa_challenge}');
+CREATE TRIGGER mfa_settings_change_ends_pending AFTER UPDATE OF totp_enabled, sms_enabled, email_enabled, phone_number ON public.mfa_settings FOR EACH ROW WHEN (((new.totp_enabled IS DISTINCT FROM old.totp_enabled) OR (new.sms_enabled IS DISTINCT FROM old.sms_enabled) OR (new.email_enabled IS DISTINCT FROM old.email_enabled) OR ((new.phone_number)::text IS DISTINCT FROM (old.phone_number)::text))) EXECUTE FUNCTION public.end_pending_factors('user_id', '{mfa_challenge}');
 
 -- Name: mfa_settings mfa_settings_enabled_in_time; Type: TRIGGER
 CREATE TRIGGER mfa_settings_enabled_in_time BEFORE UPDATE OF totp_enabled ON public.mfa_settings FOR EACH ROW WHEN ((new.totp_enabled AND (NOT old.totp_enabled) AND ((old.totp_pending_until > public.database_time()) IS NOT TRUE))) EXECUTE FUNCTION public.refuse_factor_change('totp_enrollment_expired');
@@ -2076,7 +2076,7 @@ CREATE TRIGGER tokens_used_in_time BEFORE UPDATE OF used_at ON public.tokens FOR
 CREATE TRIGGER users_address_ends_pending AFTER UPDATE OF email ON public.users FOR EACH ROW WHEN ((lower((new.email)::text) <> lower((old.email)::text))) EXECUTE FUNCTION public.end_pending_factors('id', '{mfa_challenge,password_reset,invitation}');
 
 -- Name: users users_change_ends_pending; Type: TRIGGER
-CREATE TRIGGER users_change_ends_pending AFTER UPDATE OF password_hash, is_active, deleted_at ON public.users FOR EACH ROW WHEN (((((new.password_hash)::text IS DISTINCT FROM (old.password_hash)::text) OR (new.is_active IS DISTINCT FROM old.is_active)) OR (new.deleted_at IS DISTINCT FROM old.deleted_at))) EXECUTE FUNCTION public.end_pending_factors('id', '{mfa_challenge}');
+CREATE TRIGGER users_change_ends_pending AFTER UPDATE OF password_hash, is_active, deleted_at ON public.users FOR EACH ROW WHEN ((((new.password_hash)::text IS DISTINCT FROM (old.password_hash)::text) OR (new.is_active IS DISTINCT FROM old.is_active) OR (new.deleted_at IS DISTINCT FROM old.deleted_at))) EXECUTE FUNCTION public.end_pending_factors('id', '{mfa_challenge}');
 
 -- Name: users users_factor_time; Type: TRIGGER
 CREATE TRIGGER users_factor_time BEFORE INSERT OR UPDATE OF factor_locked_until ON public.users FOR EACH ROW WHEN ((new.factor_locked_until > (public.database_time() + '744:00:05'::interval))) EXECUTE FUNCTION public.refuse_time('a lock lasts longer than 31 days');

@@ -2369,7 +2369,7 @@ CREATE TRIGGER transactions_write_hash BEFORE INSERT ON public.transactions FOR 
 CREATE TRIGGER wallets_born_empty BEFORE INSERT ON public.wallets FOR EACH ROW WHEN (((new.balance <> (0)::numeric) OR (new.held <> (0)::numeric) OR (new.earned <> (0)::numeric) OR (new.status <> 'active'::public.wallet_status))) EXECUTE FUNCTION public.refuse_wallet_change();
 
 -- Name: wallets wallets_keep_owner; Type: TRIGGER
-CREATE TRIGGER wallets_keep_owner BEFORE UPDATE OF id, kind, user_id, currency, created_at ON public.wallets FOR EACH ROW WHEN ((((((old.id IS DISTINCT FROM new.id) OR (old.kind IS DISTINCT FROM new.kind)) OR (old.user_id IS DISTINCT FROM new.user_id)) OR (old.currency IS DISTINCT FROM new.currency)) OR (old.created_at IS DISTINCT FROM new.created_at))) EXECUTE FUNCTION public.refuse_wallet_change();
+CREATE TRIGGER wallets_keep_owner BEFORE UPDATE OF id, kind, user_id, currency, created_at ON public.wallets FOR EACH ROW WHEN (((old.id IS DISTINCT FROM new.id) OR (old.kind IS DISTINCT FROM new.kind) OR (old.user_id IS DISTINCT FROM new.user_id) OR (old.currency IS DISTINCT FROM new.currency) OR (old.created_at IS DISTINCT FROM new.created_at))) EXECUTE FUNCTION public.refuse_wallet_change();
 
 -- Name: wallets wallets_money_moves_with_entries; Type: TRIGGER
 CREATE TRIGGER wallets_money_moves_with_entries BEFORE UPDATE OF balance, held, earned, entries, last_seq, chain, updated_at ON public.wallets FOR EACH ROW WHEN ((pg_trigger_depth() = 0)) EXECUTE FUNCTION public.check_wallet_money();

@@ -105,14 +105,15 @@ $$;
 CREATE TRIGGER "mfa_settings_first_ends_pending" AFTER INSERT ON "mfa_settings" FOR EACH ROW
   WHEN (NEW."totp_enabled" OR NEW."sms_enabled" OR NEW."email_enabled")
   EXECUTE FUNCTION "end_pending_factors"('user_id', '{mfa_challenge}');
+-- Column by column: PostgreSQL words a comparison of rows otherwise after a restore.
 CREATE TRIGGER "mfa_settings_change_ends_pending"
   AFTER UPDATE OF "totp_enabled", "sms_enabled", "email_enabled", "phone_number" ON "mfa_settings" FOR EACH ROW
-  WHEN ((NEW."totp_enabled", NEW."sms_enabled", NEW."email_enabled", NEW."phone_number")
-    IS DISTINCT FROM (OLD."totp_enabled", OLD."sms_enabled", OLD."email_enabled", OLD."phone_number"))
+  WHEN (NEW."totp_enabled" IS DISTINCT FROM OLD."totp_enabled" OR NEW."sms_enabled" IS DISTINCT FROM OLD."sms_enabled"
+    OR NEW."email_enabled" IS DISTINCT FROM OLD."email_enabled" OR NEW."phone_number" IS DISTINCT FROM OLD."phone_number")
   EXECUTE FUNCTION "end_pending_factors"('user_id', '{mfa_challenge}');
 CREATE TRIGGER "users_change_ends_pending" AFTER UPDATE OF "password_hash", "is_active", "deleted_at" ON "users" FOR EACH ROW
-  WHEN ((NEW."password_hash", NEW."is_active", NEW."deleted_at")
-    IS DISTINCT FROM (OLD."password_hash", OLD."is_active", OLD."deleted_at"))
+  WHEN (NEW."password_hash" IS DISTINCT FROM OLD."password_hash"
+    OR NEW."is_active" IS DISTINCT FROM OLD."is_active" OR NEW."deleted_at" IS DISTINCT FROM OLD."deleted_at")
   EXECUTE FUNCTION "end_pending_factors"('id', '{mfa_challenge}');
 -- Another person may read the messages to the old address.
 CREATE TRIGGER "users_address_ends_pending" AFTER UPDATE OF "email" ON "users" FOR EACH ROW

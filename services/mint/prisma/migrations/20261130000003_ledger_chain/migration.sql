@@ -386,8 +386,10 @@ CREATE TRIGGER "wallets_write_closing" BEFORE UPDATE OF "status", "closed_at" ON
 
 DROP TRIGGER "wallets_keep_owner" ON "wallets";
 CREATE TRIGGER "wallets_keep_owner" BEFORE UPDATE OF "id", "kind", "user_id", "currency", "created_at" ON "wallets"
-  FOR EACH ROW WHEN ((OLD.id, OLD.kind, OLD.user_id, OLD.currency, OLD.created_at)
-    IS DISTINCT FROM (NEW.id, NEW.kind, NEW.user_id, NEW.currency, NEW.created_at))
+  -- Column by column: PostgreSQL words a comparison of rows otherwise after a restore.
+  FOR EACH ROW WHEN (OLD.id IS DISTINCT FROM NEW.id OR OLD.kind IS DISTINCT FROM NEW.kind
+    OR OLD.user_id IS DISTINCT FROM NEW.user_id OR OLD.currency IS DISTINCT FROM NEW.currency
+    OR OLD.created_at IS DISTINCT FROM NEW.created_at)
   EXECUTE FUNCTION "refuse_wallet_change"();
 
 CREATE FUNCTION "check_wallet_money"() RETURNS trigger LANGUAGE plpgsql AS $$
