@@ -74,7 +74,7 @@ describe('azora-db', () => {
       database: `${prefix}notifications`,
       server: 'ordinary',
       reachable: true,
-      migrations: { applied: 2, pending: [], failed: [], edited: [] },
+      migrations: { applied: 3, pending: [], failed: [], edited: [] },
       drift: false,
       models: 2,
       tables: { audit_logs: 0, notifications: expect.any(Number) },
@@ -99,16 +99,16 @@ describe('azora-db', () => {
       });
       await withClient(url, (client) => client.query(`INSERT INTO audit_logs (id, action) VALUES ('1', 'test')`));
     }
-    const refused = await run('migrate', 'down', ...FEW);
+    const refused = await run('migrate', 'down', '--steps', '2', ...FEW);
     expect(refused).toMatchObject({ exitCode: 2, stdout: expect.stringContaining('MIGRATION.DATA_LOSS') });
-    const down = await run('migrate', 'down', '--json', ...acceptWorkflow);
+    const down = await run('migrate', 'down', '--json', '--steps', '2', ...acceptWorkflow);
     const behind = await run('migrate', 'status', '--check', ...FEW);
     const unchecked = await run('migrate', 'status', '--json', ...FEW);
     const up = await run('migrate', 'up', ...FEW);
 
     expect({ exitCode: unchecked.exitCode, ok: json(unchecked).ok }).toEqual({ exitCode: 0, ok: false });
     expect(json(down).services).toEqual([
-      { service: 'workflow', state: 'done', migrations: [expect.stringMatching(/_audit_log$/)] },
+      { service: 'workflow', state: 'done', migrations: ['20261130000001_audit_time', '20261121000006_audit_log'] },
     ]);
     expect(behind.exitCode).toBe(4);
     expect(up).toMatchObject({ exitCode: 0, stdout: expect.stringContaining('workflow: applied') });
@@ -352,7 +352,8 @@ describe('azora-db', () => {
     for (const database of ['notifications', 'mint', 'workflow']) {
       await withClient(withUrlParts(testServerUrl(), { database: prefix + database }), async (client) => {
         const tables = await client.query<{ name: string }>(
-          "SELECT relname::text AS name FROM pg_class WHERE relkind IN ('r', 'S') AND relnamespace = 'public'::regnamespace",
+          // A sequence may have gaps: a row that exists already takes a number as well.
+          "SELECT relname::text AS name FROM pg_class WHERE relkind = 'r' AND relnamespace = 'public'::regnamespace",
         );
         for (const { name } of tables.rows) {
           const { rows } = await client.query(
