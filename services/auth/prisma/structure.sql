@@ -575,7 +575,7 @@ CREATE FUNCTION public.lock_end(p_at timestamp with time zone, p_earlier integer
     LANGUAGE sql IMMUTABLE PARALLEL SAFE
     SET search_path TO 'pg_catalog', 'public'
     AS $$
-  SELECT "p_at" + least("p_lock" * power(2, least("p_earlier", 30)), "p_cap")
+  SELECT "p_at" + least("p_lock" * power(2, least("p_earlier", 20)), "p_cap")
 $$;
 
 -- Name: may_invite(text, text); Type: FUNCTION
@@ -818,7 +818,8 @@ BEGIN
     JOIN "public"."users" AS "owner" ON "owner"."id" = "session"."user_id"
     WHERE "next"."id" = "spent"."successor_id" AND "next"."used_at" IS NULL AND "next"."revoked_at" IS NULL
       AND "next"."expires_at" > "at" AND "session"."revoked_at" IS NULL AND "session"."expires_at" > "at"
-      AND "owner"."is_active" AND "session"."ip_address" IS NOT DISTINCT FROM coalesce("p_ip", "session"."ip_address")
+      AND "owner"."is_active" AND ("p_ip" IS NULL OR "session"."ip_address" = "p_ip"
+        OR "public"."network_of"("session"."ip_address") = "public"."network_of"("p_ip"))
       AND "session"."user_agent" IS NOT DISTINCT FROM coalesce("p_agent", "session"."user_agent");
     IF FOUND THEN
       RETURN;
@@ -1014,7 +1015,8 @@ BEGIN
     RETURN replace(translate(lower("p_username"), '01', 'ol'), 'm', 'rn');
   END IF;
   RETURN (
-    SELECT normalize(string_agg(coalesce('{
+    -- An i or j with a dot above looks as one without.
+    SELECT regexp_replace(normalize(string_agg(coalesce('{
       "0":"o","1":"l","m":"rn","\u00e6":"ae","\u00f0":"\u2202\u0335","\u00f8":"o\u0338","\u00fe":"p","\u0111":"d\u0335",
       "\u0127":"h\u0335","\u0131":"i","\u0142":"l\u0338","\u014b":"n\u0329","\u0153":"oe","\u0167":"t\u0335",
       "\u0180":"b\u0335","\u0183":"b\u0304","\u018c":"d\u0304","\u018d":"g","\u0192":"f","\u0199":"k\u0314",
@@ -1385,7 +1387,7 @@ BEGIN
       "\ud84f\udd40":"\u6d85","\ud852\udcfd":"\u73a5","\ud854\udd1a":"\ud854\udd19","\ud856\uded4":"\u8d1b",
       "\ud859\udd9d":"\ud859\udda8","\ud85b\udd06":"\ud85b\udc36","\ud86b\udec5":"\ud852\udc14","\ud86d\udf3a":"\u5cc0",
       "\ud86d\udf3e":"\ud84c\udf5f","\ud874\udd61":"\u5351","\ud887\ude7c":"\u7dc7"
-    }'::jsonb ->> "letter", "letter"), '' ORDER BY "place"), NFD)
+    }'::jsonb ->> "letter", "letter"), '' ORDER BY "place"), NFD), '([ij])\u0307+', '\1', 'g')
     FROM string_to_table(normalize(lower("p_username"), NFD), NULL) WITH ORDINALITY AS "letters" ("letter", "place")
   );
 END
@@ -2076,7 +2078,7 @@ CREATE TRIGGER tokens_used_in_time BEFORE UPDATE OF used_at ON public.tokens FOR
 CREATE TRIGGER users_address_ends_pending AFTER UPDATE OF email ON public.users FOR EACH ROW WHEN ((lower((new.email)::text) <> lower((old.email)::text))) EXECUTE FUNCTION public.end_pending_factors('id', '{mfa_challenge,password_reset,invitation}');
 
 -- Name: users users_change_ends_pending; Type: TRIGGER
-CREATE TRIGGER users_change_ends_pending AFTER UPDATE OF password_hash, is_active, deleted_at ON public.users FOR EACH ROW WHEN ((((new.password_hash)::text IS DISTINCT FROM (old.password_hash)::text) OR (new.is_active IS DISTINCT FROM old.is_active) OR (new.deleted_at IS DISTINCT FROM old.deleted_at))) EXECUTE FUNCTION public.end_pending_factors('id', '{mfa_challenge}');
+CREATE TRIGGER users_change_ends_pending AFTER UPDATE OF password_hash, password_reset_required, is_active, deleted_at ON public.users FOR EACH ROW WHEN ((((new.password_hash)::text IS DISTINCT FROM (old.password_hash)::text) OR (new.password_reset_required IS DISTINCT FROM old.password_reset_required) OR (new.is_active IS DISTINCT FROM old.is_active) OR (new.deleted_at IS DISTINCT FROM old.deleted_at))) EXECUTE FUNCTION public.end_pending_factors('id', '{mfa_challenge}');
 
 -- Name: users users_factor_time; Type: TRIGGER
 CREATE TRIGGER users_factor_time BEFORE INSERT OR UPDATE OF factor_locked_until ON public.users FOR EACH ROW WHEN ((new.factor_locked_until > (public.database_time() + '744:00:05'::interval))) EXECUTE FUNCTION public.refuse_time('a lock lasts longer than 31 days');

@@ -141,7 +141,9 @@ async function writeCode(
   if (account.factorLockedUntil !== null && account.factorLockedUntil > at)
     throw factorLocked(account.factorLockedUntil);
   const to = given.purpose === 'enable' ? newAddress(given, account) : await addressOf(tx, channel, account);
-  const { granted, nextAt } = await takeMessage(tx, { kind: `code_${channel}`, recipients: [userId, to], device });
+  // Anyone can ask for codes to a new address. Those must not use up the codes that its owner signs in with.
+  const recipients = purpose === 'enable' ? [userId, to] : [userId];
+  const { granted, nextAt } = await takeMessage(tx, { kind: `code_${channel}`, recipients, device });
   if (!granted) throw codeTooSoon(channel, nextAt);
   await tx.oneTimeCode.updateMany({
     where: { userId, channel, purpose, usedAt: null, revokedAt: null },

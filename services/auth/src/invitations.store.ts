@@ -91,7 +91,8 @@ export async function invite(auth: Auth, input: InviteInput): Promise<Invitation
       },
       select: { id: true },
     });
-    const message = { kind: 'invitation', recipients: [email], senders: [actorId], device } as const;
+    // Counted for each organization: another one must not use up the messages.
+    const message = { kind: 'invitation', recipients: [`${orgId} ${email}`], senders: [actorId], device } as const;
     const { granted, nextAt } = await takeMessage(tx, message);
     if (!granted) throw messageTooSoon(nextAt);
     await writeAudit(tx, {

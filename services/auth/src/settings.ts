@@ -83,7 +83,8 @@ const settingsInput = z.object({
   sessionIdleMs: duration(LONGEST.session),
   sessionAbsoluteMs: duration(LONGEST.session),
   emailVerificationMs: duration(LONGEST.verification),
-  passwordResetMs: duration(LONGEST.reset),
+  // Shorter ones could expire before the limit of messages permits the next.
+  passwordResetMs: duration(LONGEST.reset).min(HOUR_MS),
   mfaChallengeMs: duration(LONGEST.challenge),
   requireVerifiedEmail: z.boolean(),
 });

@@ -698,6 +698,10 @@ BEGIN
     RETURN QUERY SELECT * FROM answered_transactions(earlier);
     RETURN;
   END IF;
+  IF (issue_type IN ('mint', 'reward', 'burn')) IS NOT TRUE THEN
+    PERFORM refuse('transaction_sides', jsonb_build_object('type', issue_type),
+      'The other types have functions of their own.');
+  END IF;
   PERFORM require_amount(amount);
   SELECT * INTO target FROM wallets WHERE id = wallet_id;
   IF target.kind <> 'user' THEN
@@ -2077,7 +2081,7 @@ CREATE FUNCTION public.write_stake_hash() RETURNS trigger
     LANGUAGE plpgsql
     AS $$
 BEGIN
-  NEW.hash := public.stake_hash(NEW);
+  IF TG_OP = 'INSERT' THEN NEW.hash := public.stake_hash(NEW); ELSE NEW.hash := OLD.hash; END IF;
   NEW.state_hash := public.stake_state_hash(NEW);
   RETURN NEW;
 END

@@ -64,31 +64,32 @@ const MISSING_ROWS = `
     SELECT 'request.unused', r.key FROM requests AS r
       WHERE NOT EXISTS (SELECT FROM transactions AS t WHERE t.request_key = r.key)
         AND NOT EXISTS (SELECT FROM holds AS h WHERE h.request_key = r.key)
-        AND r.key NOT IN (
-          SELECT resolved_key FROM holds WHERE resolved_key IS NOT NULL
-          UNION ALL SELECT request_key FROM mining_records WHERE request_key IS NOT NULL
-        )
+        AND NOT EXISTS (SELECT FROM holds AS h WHERE h.resolved_key = r.key)
+        AND NOT EXISTS (SELECT FROM mining_records AS m WHERE m.request_key = r.key)
   ) AS missing`;
 
 /** The chain and the number of events of each wallet, from the rows that exist. */
 export const CHAINS = `
   SELECT coalesce(w.id, event.wallet_id) AS wallet_id, w.id IS NULL AS is_missing,
          count(event.seq) + coalesce(w.closings, 0) AS entries, w.entries AS stored_entries, w.chain AS stored_chain,
+         w.last_seq AS stored_seq, CASE w.closings WHEN 0 THEN coalesce(max(event.seq), 0) ELSE greatest(w.last_seq, max(event.seq) + 1) END AS last_seq,
          w.closing, coalesce(fold_chain(coalesce(w.start, ''), event.link ORDER BY event.seq) FILTER (WHERE event.seq IS NOT NULL), w.start)
            AS chain
     FROM (
-      SELECT id, entries, chain, wallet_hash(wallets) AS start, CASE status WHEN 'closed' THEN 1 ELSE 0 END AS closings,
+      SELECT id, entries, last_seq, chain, wallet_hash(wallets) AS start, CASE status WHEN 'closed' THEN 1 ELSE 0 END AS closings,
              CASE status WHEN 'closed' THEN wallet_closed_hash(wallets) END AS closing
       FROM wallets OFFSET 0
     ) AS w
     FULL JOIN ledger_events() AS event ON event.wallet_id = w.id
-    GROUP BY w.id, event.wallet_id, w.closings, w.entries, w.chain, w.closing, w.start`;
+    GROUP BY w.id, event.wallet_id, w.closings, w.entries, w.last_seq, w.chain, w.closing, w.start`;
 
 const WALLET_CHAINS = `
   SELECT 'wallet.missing' AS "check", wallet_id AS subject, 1::numeric AS expected, 0::numeric AS found
     FROM chains WHERE is_missing
   UNION ALL
   SELECT 'wallet.entries', wallet_id, entries, stored_entries FROM chains WHERE NOT is_missing
+  UNION ALL
+  SELECT 'wallet.lastSeq', wallet_id, last_seq, stored_seq FROM chains WHERE NOT is_missing
   UNION ALL
   SELECT 'wallet.chain', wallet_id, 1, CASE
       WHEN stored_chain = CASE WHEN closing IS NULL THEN chain ELSE next_chain(chain, chain, closing) END THEN 1 ELSE 0 END

@@ -3,12 +3,14 @@
  * earlier one.
  */
 const TOLERANCE = `interval '1 minute'`;
+/** Rows that earlier versions wrote in one request, each dated by its own clock reading. */
+const ONE_STATEMENT = `interval '100 milliseconds'`;
 const NOW = `(SELECT database_time()) + ${TOLERANCE}`;
 
 /** A stake starts and ends with its transactions, is locked for a day at least, and accrues between its start and now. */
 const STAKE_TIMES = `
   SELECT 'stake.startedAt' AS "check", s.id AS subject, s.started_at AS at,
-         date_trunc('milliseconds', t.funded_at) AS earliest, least(t.funded_at, ${NOW}) AS latest
+         t.funded_at - ${ONE_STATEMENT} AS earliest, least(t.funded_at + ${ONE_STATEMENT}, ${NOW}) AS latest
     FROM stakes AS s LEFT JOIN stake_entries AS t ON t.stake_id = s.id
   UNION ALL
   SELECT 'stake.lockedUntil', id, locked_until, started_at + interval '24 hours', NULL FROM stakes
@@ -29,7 +31,8 @@ const HOLD_TIMES = `
 /** A record is decided after its submission; one that submitKnowledge rewarded has the time of its transaction. */
 const MINING_TIMES = `
   SELECT 'mining.createdAt', m.id, m.created_at,
-         CASE WHEN m.decided_at = t.created_at THEN t.created_at ELSE w.created_at - ${TOLERANCE} END, least(t.created_at, ${NOW})
+         CASE WHEN m.decided_at = t.created_at THEN t.created_at ELSE w.created_at - ${TOLERANCE} END,
+         least(t.created_at + ${ONE_STATEMENT}, ${NOW})
     FROM mining_records AS m JOIN wallets AS w ON w.id = m.wallet_id LEFT JOIN transactions AS t ON t.id = m.transaction_id
   UNION ALL
   SELECT 'mining.decidedAt', id, decided_at, created_at - ${TOLERANCE}, ${NOW} FROM mining_records`;
@@ -38,6 +41,18 @@ const METRICS_TIMES = `
   SELECT 'metrics.capturedAt', id, captured_at, NULL, created_at FROM economic_metrics
   UNION ALL
   SELECT 'metrics.createdAt', id, created_at, NULL, ${NOW} FROM economic_metrics`;
+
+const ROW_TIMES = `
+  SELECT 'wallet.createdAt', id, created_at, NULL::timestamptz, ${NOW} FROM wallets
+  UNION ALL
+  SELECT 'wallet.updatedAt', id, updated_at, NULL, ${NOW} FROM wallets
+  UNION ALL
+  SELECT 'wallet.closedAt', id, closed_at, created_at - ${TOLERANCE}, ${NOW} FROM wallets
+  UNION ALL
+  SELECT 'request.createdAt', key, created_at, NULL, ${NOW} FROM requests
+  UNION ALL
+  SELECT 'transaction.createdAt', t.id, t.created_at, r.created_at - ${TOLERANCE}, ${NOW}
+    FROM transactions AS t JOIN requests AS r ON r.key = t.request_key`;
 
 /**
  * Times against the times between which they must lie, in seconds since 1970: the expected one is the nearest that fits.
@@ -50,5 +65,5 @@ export const TIMES = `
     FROM transactions WHERE stake_id IS NOT NULL GROUP BY stake_id
   )
   SELECT "check", subject, extract(epoch FROM least(greatest(at, earliest), latest)) AS expected, extract(epoch FROM at) AS found
-  FROM (${STAKE_TIMES} UNION ALL ${HOLD_TIMES} UNION ALL ${MINING_TIMES} UNION ALL ${METRICS_TIMES}) AS times
+  FROM (${STAKE_TIMES} UNION ALL ${HOLD_TIMES} UNION ALL ${MINING_TIMES} UNION ALL ${METRICS_TIMES} UNION ALL ${ROW_TIMES}) AS times
   WHERE at IS NOT NULL`;

@@ -68,7 +68,8 @@ const REQUESTS = `
   SELECT 'hold.captured' AS check, h.id AS subject, coalesce(t.amount, 0) AS expected, h.captured_amount AS found
     FROM holds AS h LEFT JOIN transactions AS t ON t.hold_id = h.id
   UNION ALL
-  SELECT 'request.transactions', r.key, jsonb_array_length(r.answer -> 'transactionIds'), coalesce(t.found, 0)
+  SELECT 'request.transactions', r.key, CASE jsonb_typeof(r.answer -> 'transactionIds') WHEN 'array' THEN jsonb_array_length(r.answer -> 'transactionIds') ELSE 0 END,
+         coalesce(t.found, 0)
     FROM requests AS r
     LEFT JOIN (SELECT request_key, count(*) AS found FROM transactions GROUP BY request_key) AS t ON t.request_key = r.key
   UNION ALL

@@ -49,6 +49,7 @@ describe('the app role with its own SQL', () => {
     ['CREATE TABLE wallets2 (id int)', NO_RIGHT],
     ["CREATE FUNCTION public.rich() RETURNS trigger LANGUAGE plpgsql AS 'BEGIN RETURN NEW; END'", NO_RIGHT],
     ['CREATE TRIGGER rich AFTER INSERT ON wallets EXECUTE FUNCTION post_transactions()', NO_RIGHT],
+    ["SELECT issue_money('raw', repeat('a', 64), 'raw', 'mining', 'thief', 1, NULL)", 'AZ001'],
     ['SELECT post_transactions()', NO_RIGHT],
     ["INSERT INTO wallets (id, user_id) VALUES ('rich', 'rich')", NO_RIGHT],
     [REQUEST, NO_RIGHT],

@@ -46,6 +46,8 @@ const WALLETS: readonly Corruption[] = [
   column('wallets', "kind = 'user', user_id = 'mallory'", () => 'staking-ETH', 'wallet.chain'),
   column('wallets', "currency = 'USD'", ada, 'wallet.chain'),
   column('wallets', 'entries = entries + 1', ada, 'wallet.entries'),
+  column('wallets', 'last_seq = last_seq + 100000', ada, 'wallet.lastSeq'),
+  column('wallets', "updated_at = 'infinity'", ada, 'wallet.updatedAt'),
   column('wallets', "chain = sha256('')", ada, 'wallet.chain'),
   [
     'a deleted wallet',

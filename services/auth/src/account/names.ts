@@ -60,10 +60,14 @@ export const usernameInput: z.ZodType<string> = textInput(MAX_USERNAME).transfor
  * hide or reorder others.
  */
 export function displayNameInput(max: number): z.ZodType<string> {
-  return textInput(max)
-    .transform((text) => text.normalize('NFC').trim())
-    .refine((text) => !HIDDEN.test(text), 'contains a control character, or one that hides or reorders others')
-    .refine((text) => VISIBLE.test(text), 'has no visible character');
+  return (
+    textInput(max)
+      .transform((text) => text.normalize('NFC').trim())
+      // Some characters become longer in NFC.
+      .refine((text) => [...text].length <= max, `has more than ${max} characters`)
+      .refine((text) => !HIDDEN.test(text), 'contains a control character, or one that hides or reorders others')
+      .refine((text) => VISIBLE.test(text), 'has no visible character')
+  );
 }
 
 function scriptsOf(set: string): string {

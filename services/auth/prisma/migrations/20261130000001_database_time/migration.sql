@@ -82,13 +82,15 @@ ALTER TABLE "audit_chains"
 
 -- What the schema language cannot say.
 
--- The longest life of each row, whichever client writes. The settings of a store stay below; earlier they did not have to.
-UPDATE "sessions" SET "expires_at" = "created_at" + interval '366 days'
+-- The longest life of each row, whichever client writes. The settings of a store stay below; earlier they did not have to. In hours,
+-- because a day on which the clocks change is longer than 24.
+UPDATE "sessions" SET "expires_at" = "created_at" + interval '8784 hours'
 WHERE "expires_at" - "created_at" > interval '366 days';
 UPDATE "tokens" SET "expires_at" = least("expires_at", "created_at" + "longest"),
-  "family_expires_at" = least("family_expires_at", "created_at" + "longest")
-FROM (VALUES ('refresh', interval '366 days'), ('password_reset', '1 day'), ('mfa_challenge', '1 hour'),
-  ('email_verification', '31 days'), ('invitation', '31 days')) AS "lives" ("kind", "longest")
+  -- Only refresh tokens have it, and least() ignores NULL.
+  "family_expires_at" = CASE WHEN "family_expires_at" IS NOT NULL THEN least("family_expires_at", "created_at" + "longest") END
+FROM (VALUES ('refresh', interval '8784 hours'), ('password_reset', '24 hours'), ('mfa_challenge', '1 hour'),
+  ('email_verification', '744 hours'), ('invitation', '744 hours')) AS "lives" ("kind", "longest")
 WHERE "tokens"."kind"::text = "lives"."kind" AND greatest("expires_at", "family_expires_at") - "created_at" > "longest";
 
 -- lint-ignore constraint-missing-not-valid: the new defaults have locked the tables already

@@ -111,8 +111,10 @@ CREATE TRIGGER "mfa_settings_change_ends_pending"
   WHEN (NEW."totp_enabled" IS DISTINCT FROM OLD."totp_enabled" OR NEW."sms_enabled" IS DISTINCT FROM OLD."sms_enabled"
     OR NEW."email_enabled" IS DISTINCT FROM OLD."email_enabled" OR NEW."phone_number" IS DISTINCT FROM OLD."phone_number")
   EXECUTE FUNCTION "end_pending_factors"('user_id', '{mfa_challenge}');
-CREATE TRIGGER "users_change_ends_pending" AFTER UPDATE OF "password_hash", "is_active", "deleted_at" ON "users" FOR EACH ROW
+CREATE TRIGGER "users_change_ends_pending"
+  AFTER UPDATE OF "password_hash", "password_reset_required", "is_active", "deleted_at" ON "users" FOR EACH ROW
   WHEN (NEW."password_hash" IS DISTINCT FROM OLD."password_hash"
+    OR NEW."password_reset_required" IS DISTINCT FROM OLD."password_reset_required"
     OR NEW."is_active" IS DISTINCT FROM OLD."is_active" OR NEW."deleted_at" IS DISTINCT FROM OLD."deleted_at")
   EXECUTE FUNCTION "end_pending_factors"('id', '{mfa_challenge}');
 -- Another person may read the messages to the old address.

@@ -98,10 +98,11 @@ EXCEPTION WHEN invalid_text_representation THEN
 END
 $$;
 
--- The end of a lock that begins now. Each lock lasts twice as long as the previous one, up to a maximum.
+-- The end of a lock that begins now. Each lock lasts twice as long as the previous one, up to a maximum. More doublings of the
+-- longest lock than 20 are beyond the range of an interval.
 CREATE FUNCTION "lock_end"("p_at" timestamptz, "p_earlier" integer, "p_lock" interval, "p_cap" interval)
 RETURNS timestamptz LANGUAGE sql IMMUTABLE PARALLEL SAFE SET search_path = pg_catalog, public AS $$
-  SELECT "p_at" + least("p_lock" * power(2, least("p_earlier", 30)), "p_cap")
+  SELECT "p_at" + least("p_lock" * power(2, least("p_earlier", 20)), "p_cap")
 $$;
 
 -- Whether the owner of an account has used it from a network before: opened a session in the last 90 days, or set a new

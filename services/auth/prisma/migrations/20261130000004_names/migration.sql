@@ -19,7 +19,8 @@ BEGIN
     RETURN replace(translate(lower("p_username"), '01', 'ol'), 'm', 'rn');
   END IF;
   RETURN (
-    SELECT normalize(string_agg(coalesce('{
+    -- An i or j with a dot above looks as one without.
+    SELECT regexp_replace(normalize(string_agg(coalesce('{
       "0":"o","1":"l","m":"rn","\u00e6":"ae","\u00f0":"\u2202\u0335","\u00f8":"o\u0338","\u00fe":"p","\u0111":"d\u0335",
       "\u0127":"h\u0335","\u0131":"i","\u0142":"l\u0338","\u014b":"n\u0329","\u0153":"oe","\u0167":"t\u0335",
       "\u0180":"b\u0335","\u0183":"b\u0304","\u018c":"d\u0304","\u018d":"g","\u0192":"f","\u0199":"k\u0314",
@@ -390,7 +391,7 @@ BEGIN
       "\ud84f\udd40":"\u6d85","\ud852\udcfd":"\u73a5","\ud854\udd1a":"\ud854\udd19","\ud856\uded4":"\u8d1b",
       "\ud859\udd9d":"\ud859\udda8","\ud85b\udd06":"\ud85b\udc36","\ud86b\udec5":"\ud852\udc14","\ud86d\udf3a":"\u5cc0",
       "\ud86d\udf3e":"\ud84c\udf5f","\ud874\udd61":"\u5351","\ud887\ude7c":"\u7dc7"
-    }'::jsonb ->> "letter", "letter"), '' ORDER BY "place"), NFD)
+    }'::jsonb ->> "letter", "letter"), '' ORDER BY "place"), NFD), '([ij])\u0307+', '\1', 'g')
     FROM string_to_table(normalize(lower("p_username"), NFD), NULL) WITH ORDINALITY AS "letters" ("letter", "place")
   );
 END
@@ -599,7 +600,8 @@ BEGIN
     JOIN "public"."users" AS "owner" ON "owner"."id" = "session"."user_id"
     WHERE "next"."id" = "spent"."successor_id" AND "next"."used_at" IS NULL AND "next"."revoked_at" IS NULL
       AND "next"."expires_at" > "at" AND "session"."revoked_at" IS NULL AND "session"."expires_at" > "at"
-      AND "owner"."is_active" AND "session"."ip_address" IS NOT DISTINCT FROM coalesce("p_ip", "session"."ip_address")
+      AND "owner"."is_active" AND ("p_ip" IS NULL OR "session"."ip_address" = "p_ip"
+        OR "public"."network_of"("session"."ip_address") = "public"."network_of"("p_ip"))
       AND "session"."user_agent" IS NOT DISTINCT FROM coalesce("p_agent", "session"."user_agent");
     IF FOUND THEN
       RETURN;

@@ -133,6 +133,10 @@ BEGIN
     RETURN QUERY SELECT * FROM answered_transactions(earlier);
     RETURN;
   END IF;
+  IF (issue_type IN ('mint', 'reward', 'burn')) IS NOT TRUE THEN
+    PERFORM refuse('transaction_sides', jsonb_build_object('type', issue_type),
+      'The other types have functions of their own.');
+  END IF;
   PERFORM require_amount(amount);
   SELECT * INTO target FROM wallets WHERE id = wallet_id;
   IF target.kind <> 'user' THEN

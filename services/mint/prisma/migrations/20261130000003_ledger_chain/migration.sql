@@ -147,6 +147,14 @@ $$;
 
 -- The history that exists ---------------------------------------------------------------------------------------------
 
+-- The rows below are rewritten, whatever times an earlier version wrote.
+ALTER TABLE "wallets" DROP CONSTRAINT "wallets_times_check";
+ALTER TABLE "requests" DROP CONSTRAINT "requests_times_check";
+ALTER TABLE "transactions" DROP CONSTRAINT "transactions_times_check";
+ALTER TABLE "holds" DROP CONSTRAINT "holds_times_check";
+ALTER TABLE "stakes" DROP CONSTRAINT "stakes_times_check";
+ALTER TABLE "mining_records" DROP CONSTRAINT "mining_records_times_check";
+ALTER TABLE "economic_metrics" DROP CONSTRAINT "economic_metrics_times_check";
 ALTER TABLE "wallets" DISABLE TRIGGER USER;
 ALTER TABLE "requests" DISABLE TRIGGER USER;
 ALTER TABLE "transactions" DISABLE TRIGGER USER;
@@ -204,6 +212,24 @@ ALTER TABLE "transactions" ENABLE TRIGGER USER;
 ALTER TABLE "holds" ENABLE TRIGGER USER;
 ALTER TABLE "stakes" ENABLE TRIGGER USER;
 ALTER TABLE "mining_records" ENABLE TRIGGER USER;
+ALTER TABLE "holds" ADD CONSTRAINT "holds_times_check" CHECK (
+  "created_at" >= to_timestamp(946684800) AND "created_at" < to_timestamp(253402300800)
+  AND "expires_at" >= to_timestamp(946684800) AND "expires_at" < to_timestamp(253402300800)
+  AND "resolved_at" >= to_timestamp(946684800) AND "resolved_at" < to_timestamp(253402300800)) NOT VALID;
+ALTER TABLE "stakes" ADD CONSTRAINT "stakes_times_check" CHECK (
+  "created_at" >= to_timestamp(946684800) AND "created_at" < to_timestamp(253402300800)
+  AND "updated_at" >= to_timestamp(946684800) AND "updated_at" < to_timestamp(253402300800)
+  AND "started_at" >= to_timestamp(946684800) AND "started_at" < to_timestamp(253402300800)
+  AND "accrued_until" >= to_timestamp(946684800) AND "accrued_until" < to_timestamp(253402300800)
+  AND "locked_until" >= to_timestamp(946684800) AND "locked_until" < to_timestamp(253402300800)
+  AND "withdrawn_at" >= to_timestamp(946684800) AND "withdrawn_at" < to_timestamp(253402300800)) NOT VALID;
+ALTER TABLE "mining_records" ADD CONSTRAINT "mining_records_times_check" CHECK (
+  "created_at" >= to_timestamp(946684800) AND "created_at" < to_timestamp(253402300800)
+  AND "updated_at" >= to_timestamp(946684800) AND "updated_at" < to_timestamp(253402300800)
+  AND "decided_at" >= to_timestamp(946684800) AND "decided_at" < to_timestamp(253402300800)) NOT VALID;
+ALTER TABLE "economic_metrics" ADD CONSTRAINT "economic_metrics_times_check" CHECK (
+  "created_at" >= to_timestamp(946684800) AND "created_at" < to_timestamp(253402300800)
+  AND "captured_at" >= to_timestamp(946684800) AND "captured_at" < to_timestamp(253402300800)) NOT VALID;
 
 -- The triggers that write the hashes, and the rules that were CHECK constraints and WHEN clauses -------------------------
 
@@ -237,7 +263,7 @@ END
 $$;
 -- lint-ignore drops-unmanaged: the function above has these rules
 ALTER TABLE "requests" DROP CONSTRAINT "requests_key_check", DROP CONSTRAINT "requests_operation_check",
-  DROP CONSTRAINT "requests_body_hash_check", DROP CONSTRAINT "requests_answer_check", DROP CONSTRAINT "requests_times_check";
+  DROP CONSTRAINT "requests_body_hash_check", DROP CONSTRAINT "requests_answer_check";
 CREATE TRIGGER "requests_write_hash" BEFORE INSERT ON "requests" FOR EACH ROW EXECUTE FUNCTION "write_request_hash"();
 
 CREATE FUNCTION "write_transaction_hash"() RETURNS trigger LANGUAGE plpgsql AS $$
@@ -260,8 +286,7 @@ END
 $$;
 -- lint-ignore drops-unmanaged: the function above has these rules
 ALTER TABLE "transactions" DROP CONSTRAINT "transactions_amount_check", DROP CONSTRAINT "transactions_description_check",
-  DROP CONSTRAINT "transactions_distinct_wallets_check", DROP CONSTRAINT "transactions_stake_check",
-  DROP CONSTRAINT "transactions_times_check";
+  DROP CONSTRAINT "transactions_distinct_wallets_check", DROP CONSTRAINT "transactions_stake_check";
 CREATE TRIGGER "transactions_write_hash" BEFORE INSERT ON "transactions"
   FOR EACH ROW EXECUTE FUNCTION "write_transaction_hash"();
 -- Only a trigger changes a number, when another session was faster to lock the wallets.
@@ -299,7 +324,7 @@ CREATE TRIGGER "holds_keep_hash" BEFORE UPDATE OF "seq", "hash", "resolved_seq",
 
 CREATE FUNCTION "write_stake_hash"() RETURNS trigger LANGUAGE plpgsql AS $$
 BEGIN
-  NEW.hash := public.stake_hash(NEW);
+  IF TG_OP = 'INSERT' THEN NEW.hash := public.stake_hash(NEW); ELSE NEW.hash := OLD.hash; END IF;
   NEW.state_hash := public.stake_state_hash(NEW);
   RETURN NEW;
 END
@@ -414,7 +439,7 @@ CREATE TRIGGER "wallets_money_moves_with_entries"
 -- PostgreSQL parses the text of a CHECK constraint for each statement, so the ones that hold with disabled triggers too become
 -- shorter. `-x <= 0` is false for NaN, as `x >= 0 AND x <> 'NaN'` is.
 -- lint-ignore drops-unmanaged: four are made again below; start_chain, end_chain and check_wallet_money have the other two
-ALTER TABLE "wallets" DROP CONSTRAINT "wallets_owner_check", DROP CONSTRAINT "wallets_times_check",
+ALTER TABLE "wallets" DROP CONSTRAINT "wallets_owner_check",
   DROP CONSTRAINT "wallets_closed_check", DROP CONSTRAINT "wallets_held_check", DROP CONSTRAINT "wallets_earned_check",
   DROP CONSTRAINT "wallets_balance_check";
 -- lint-ignore constraint-missing-not-valid: the rows were written above under the lock that this needs
