@@ -21,7 +21,7 @@ export type AuthClient = PrismaClient<'query', typeof SECRETS>;
 type TransactionClient = Omit<AuthClient, '$connect' | '$disconnect' | '$on' | '$transaction' | '$extends'>;
 export type AuthTransaction = Inside<TransactionClient>;
 
-export interface Auth extends Omit<Store<AuthClient, TransactionClient>, 'clock'> {
+export interface Auth extends Store<AuthClient, TransactionClient> {
   readonly settings: AuthSettings;
   /** The keys of secrets that are encrypted at rest; undefined if none are set. */
   readonly keyring: Keyring | undefined;

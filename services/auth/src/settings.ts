@@ -41,7 +41,7 @@ export interface AuthSettings {
   readonly requireVerifiedEmail: boolean;
 }
 
-export interface AuthOptions extends Omit<StoreOptions, 'clock'>, Partial<Omit<AuthSettings, 'lockout'>> {
+export interface AuthOptions extends StoreOptions, Partial<Omit<AuthSettings, 'lockout'>> {
   readonly lockout?: Partial<LockoutSettings>;
   /** Keys for secrets at rest, as `v2:<key>,v1:<key>`, newest first. Default: `AZORA_ENCRYPTION_KEY`. */
   readonly encryptionKeys?: string;
