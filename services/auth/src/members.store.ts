@@ -121,7 +121,6 @@ export async function appointOwner(auth: Auth, input: AppointOwnerInput): Promis
     const { ownerId, isOwnerActive } = await lockOwner(tx, orgId, [userId]);
     if (isOwnerActive) throw ownerActive(orgId);
     const { at } = await lockActiveAccount(tx, userId);
-    if ((await findRole(tx, orgId, userId)) === null) await addMember(tx, { orgId, userId, role: 'member', at });
     await replaceOwner(tx, { orgId, ownerId, userId, at });
     await writeAudit(tx, {
       ...entry({ orgId, actorId, userId, device }),
@@ -148,7 +147,8 @@ interface NewOwner {
 /** A unique index allows one owner at any time, so the previous one changes first. Triggers compare both at commit. */
 async function replaceOwner(tx: AuthTransaction, { orgId, ownerId, userId, at }: NewOwner): Promise<void> {
   if (ownerId !== null) await setRole(tx, { orgId, userId: ownerId, role: 'admin', at });
-  await setRole(tx, { orgId, userId, role: 'owner', at });
+  if ((await findRole(tx, orgId, userId)) === null) await addMember(tx, { orgId, userId, role: 'owner', at });
+  else await setRole(tx, { orgId, userId, role: 'owner', at });
   await tx.organization.update({ where: { id: orgId }, data: { ownerId: userId, updatedAt: at } });
 }
 
