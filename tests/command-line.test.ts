@@ -106,10 +106,10 @@ describe('azora-db', () => {
     const unchecked = await run('migrate', 'status', '--json', ...FEW);
     const up = await run('migrate', 'up', ...FEW);
 
-    expect({ exitCode: unchecked.exitCode, ok: json(unchecked).ok }).toEqual({ exitCode: 0, ok: false });
     expect(json(down).services).toEqual([
       { service: 'workflow', state: 'done', migrations: ['20261130000001_audit_time', '20261121000006_audit_log'] },
     ]);
+    expect({ exitCode: unchecked.exitCode, ok: json(unchecked).ok }).toEqual({ exitCode: 0, ok: false });
     expect(behind.exitCode).toBe(4);
     expect(up).toMatchObject({ exitCode: 0, stdout: expect.stringContaining('workflow: applied') });
   });

@@ -179,13 +179,15 @@ describe('transfers', () => {
   it('never deadlock when an administrator inserts the rows', async () => {
     const [left, right] = [await givenWallet(mint, '1000'), await givenWallet(mint, '1000')];
     const key = fresh('key');
-    await db().admin(`INSERT INTO requests (key, operation, body_hash, answer)
-      SELECT '${key}-' || n, 'test', repeat('a', 64), jsonb_build_object('transactionIds', jsonb_build_array('${key}-' || n))
+    await db().admin(`INSERT INTO requests (key, operation, body_hash, answer, created_at)
+      SELECT '${key}-' || n, 'test', repeat('a', 64), jsonb_build_object('transactionIds', jsonb_build_array('${key}-' || n)),
+        database_time()
       FROM generate_series(1, 400) AS n`);
     const insert = (n: number) => {
       const [from, to] = n % 2 === 0 ? [left, right] : [right, left];
       return db().admin(
-        `INSERT INTO transactions (id, type, from_id, to_id, amount, request_key) VALUES ($1::text, 'transfer', $2, $3, 1, $1::text)`,
+        `INSERT INTO transactions (id, type, from_id, to_id, amount, request_key, created_at)
+         VALUES ($1::text, 'transfer', $2, $3, 1, $1::text, database_time())`,
         [`${key}-${n}`, from, to],
       );
     };
