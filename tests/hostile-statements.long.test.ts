@@ -23,7 +23,7 @@ describe.each(NAMES)('the app role of %s', (name) => {
   it(`breaks no rule by statements of its own${skipped}`, async () => {
     if (cannotRun()) return;
     const { seed } = await import(`@azora/${name}/seed`);
-    await seedBase(seed, db().url, CONTEXT);
+    await seedBase(seed, db().target.admin.href, CONTEXT);
     await db().app(`INSERT INTO ${audit} (id, action) SELECT 'hostile-' || n, 'X' FROM generate_series(1, 3) AS n`);
 
     expect(await attack(db(), audit, name)).toEqual([]);

@@ -1207,6 +1207,7 @@ $$;
 -- Name: post_transactions(); Type: FUNCTION
 CREATE FUNCTION public.post_transactions() RETURNS trigger
     LANGUAGE plpgsql
+    SET search_path TO 'pg_catalog', 'public', 'pg_temp'
     AS $$
 DECLARE
   entry record;

@@ -593,6 +593,7 @@ END
 $$;
 ALTER FUNCTION "post_transactions"() SECURITY INVOKER;
 ALTER FUNCTION "post_transactions"() RESET ALL;
+ALTER FUNCTION "post_transactions"() SET search_path = pg_catalog, public, pg_temp;
 
 -- Transfers -------------------------------------------------------------------------------------------------------------
 
