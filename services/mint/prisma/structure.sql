@@ -2220,6 +2220,9 @@ CREATE UNIQUE INDEX economic_metrics_captured_at_key ON public.economic_metrics 
 -- Name: holds_request_key_idx; Type: INDEX
 CREATE INDEX holds_request_key_idx ON public.holds USING btree (request_key);
 
+-- Name: holds_resolved_key_idx; Type: INDEX
+CREATE INDEX holds_resolved_key_idx ON public.holds USING btree (resolved_key);
+
 -- Name: holds_status_expires_at_idx; Type: INDEX
 CREATE INDEX holds_status_expires_at_idx ON public.holds USING btree (status, expires_at);
 
@@ -2231,6 +2234,9 @@ CREATE INDEX holds_wallet_id_status_idx ON public.holds USING btree (wallet_id, 
 
 -- Name: mining_records_course_id_idx; Type: INDEX
 CREATE INDEX mining_records_course_id_idx ON public.mining_records USING btree (course_id);
+
+-- Name: mining_records_request_key_idx; Type: INDEX
+CREATE INDEX mining_records_request_key_idx ON public.mining_records USING btree (request_key);
 
 -- Name: mining_records_status_created_at_idx; Type: INDEX
 CREATE INDEX mining_records_status_created_at_idx ON public.mining_records USING btree (status, created_at);

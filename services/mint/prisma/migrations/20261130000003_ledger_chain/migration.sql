@@ -32,6 +32,10 @@ ALTER TABLE "mining_records" ADD COLUMN "seq" bigint NOT NULL DEFAULT 0, ADD COL
   ADD COLUMN "decided_seq" bigint, ADD COLUMN "decided_hash" bytea, ADD COLUMN "request_key" varchar(200),
   ADD CONSTRAINT "mining_records_request_key_fkey" FOREIGN KEY ("request_key") REFERENCES "requests" ("key")
     ON DELETE RESTRICT ON UPDATE RESTRICT;
+-- lint-ignore index-not-concurrent: the new column has locked the table already
+CREATE INDEX "holds_resolved_key_idx" ON "holds" ("resolved_key");
+-- lint-ignore index-not-concurrent: the new column has locked the table already
+CREATE INDEX "mining_records_request_key_idx" ON "mining_records" ("request_key");
 ALTER TABLE "economic_metrics" ADD COLUMN "seq" bigint NOT NULL DEFAULT 0, ADD COLUMN "hash" bytea NOT NULL DEFAULT '';
 ALTER TABLE "wallets" ADD COLUMN "entries" bigint NOT NULL DEFAULT 0, ADD COLUMN "last_seq" bigint NOT NULL DEFAULT 0,
   ADD COLUMN "chain" bytea NOT NULL DEFAULT '';
