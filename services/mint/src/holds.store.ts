@@ -21,7 +21,7 @@ export interface HoldInput {
   readonly to?: string;
   /** In the currency of the wallet, above 0, at most 8 decimals. */
   readonly amount: MoneyInput;
-  /** Milliseconds from now, 1 to 3650 days, after which the hold cannot be captured. The database sets the time once per key. */
+  /** Milliseconds, at most 3650 days, after which the hold cannot be captured. The database sets the time once per key. */
   readonly expiresIn: number;
   readonly description?: string;
   readonly idempotencyKey: string;

@@ -54,14 +54,11 @@ export async function lockAccounts(
   tx: AuthTransaction,
   userIds: readonly (string | null)[],
 ): Promise<ReadonlySet<string>> {
-  const ids = [...new Set(userIds)].filter((id) => id !== null).sort();
-  const active = new Set<string>();
-  for (const id of ids) {
-    const [account] = await tx.$queryRaw<{ isActive: boolean }[]>`
-      SELECT is_active AS "isActive" FROM users WHERE id = ${id} FOR NO KEY UPDATE`;
-    if (account?.isActive === true) active.add(id);
-  }
-  return active;
+  const ids = userIds.filter((id) => id !== null);
+  const accounts = await tx.$queryRaw<{ id: string; isActive: boolean }[]>`
+    SELECT id, is_active AS "isActive" FROM users WHERE id = ANY (${ids}::text[])
+    ORDER BY id COLLATE "C" FOR NO KEY UPDATE`;
+  return new Set(accounts.filter(({ isActive }) => isActive).map(({ id }) => id));
 }
 
 /**

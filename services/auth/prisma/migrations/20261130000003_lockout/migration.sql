@@ -1,4 +1,4 @@
--- Why: whoever knew an address could keep its account locked, and could have any number of messages sent to it. The password
+-- Why: anyone who knew an address could keep its account locked, and could cause any number of messages to it. The password
 -- and the second factor now have counters and locks of their own, sources are limited before accounts, and one table limits
 -- every message. A factor is answered only under the lock that counts it, so nothing is counted in advance.
 -- Locks: users wholly until the end, without a rewrite.

@@ -1,5 +1,5 @@
 -- Why: a username or a display name cannot be mistaken for another; a reset token is bound to the address that it was sent
--- to; a refresh whose answer was lost can be repeated; an invitation is worth what its sender may do now.
+-- to; a refresh whose answer was lost can be repeated; an invitation is valid while its sender may invite.
 -- Data: a username takes its canonical form. One that is not allowed, or looks like an older one, is removed; an entry
 -- USERNAME_REMOVED of the audit log says so. To list them before: SELECT id, username FROM users WHERE username
 -- !~ '^[A-Za-z0-9][A-Za-z0-9._-]*$'. Control characters leave the names of users, organizations and cities.
@@ -461,7 +461,7 @@ ALTER TABLE "user_profiles"
 -- lint-ignore index-not-concurrent: usernames that look alike must not be written between their removal and the index
 CREATE UNIQUE INDEX "users_username_skeleton_key" ON "users" ("username_skeleton"("username"));
 
--- A token is worth as much as its user and address are now. The address is that of the account when the token was issued.
+-- A token is valid while its account is active and has the address of the token, which is the account's when it is issued.
 ALTER TABLE "tokens" DROP CONSTRAINT "tokens_email_check";
 -- lint-ignore constraint-missing-not-valid: the table is locked already, and its rows have just been read
 ALTER TABLE "tokens"
