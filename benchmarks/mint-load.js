@@ -104,7 +104,8 @@ async function runProcesses(processes, load) {
   const results = Promise.all(children.map(reply));
   for (const child of children) child.send('start');
   const all = await results;
-  for (const child of children) child.disconnect();
+  // A child that has sent its result and waits for nothing may have ended already.
+  for (const child of children) if (child.connected) child.disconnect();
   const sum = (field) => all.reduce((total, result) => total + result[field], 0);
   return { perSecond: sum('perSecond'), done: sum('done') };
 }

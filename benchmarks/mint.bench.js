@@ -43,24 +43,24 @@ COMMIT;
 const FUNCTION = `SELECT * FROM transfer_money(:id, '${'0'.repeat(64)}', :id, :from, :to, 0.01, NULL);\n`;
 
 exports.run = ({ runs, seconds = 5, ...context }) =>
-  withServiceDatabase(context, 'mint', async (urls) => {
-    const ledger = await openLedger(urls);
-    try {
-      const rows = [];
-      for (const clients of [8, 32]) rows.push(...(await uniformTransfers({ urls, ledger, runs, seconds, clients })));
-      rows.push(...(await manyProcesses({ urls, ledger, runs, seconds })));
-      rows.push(...(await hotWallet({ urls, ledger, runs, seconds })));
-      rows.push(...(await batches({ urls, ledger, runs, seconds })));
-      rows.push(...(await rejections({ urls, ledger, runs, seconds })));
-      const { tidy, countMade } = ledger;
-      await tidy();
-      rows.push(...(await cpuRows({ server: context.url, app: urls.app, wallets: WALLET_IDS, count: countMade })));
-      await ledger.reconcile();
-      return [...rows, ledger.summary()];
-    } finally {
-      await ledger.close();
-    }
-  });
+  withServiceDatabase(context, 'mint', (urls) => measure(urls, { runs, seconds, server: context.url }));
+
+async function* measure(urls, { runs, seconds, server }) {
+  const ledger = await openLedger(urls);
+  try {
+    for (const clients of [8, 32]) yield* await uniformTransfers({ urls, ledger, runs, seconds, clients });
+    yield* await manyProcesses({ urls, ledger, runs, seconds });
+    yield* await hotWallet({ urls, ledger, runs, seconds });
+    yield* await batches({ urls, ledger, runs, seconds });
+    yield* await rejections({ urls, ledger, runs, seconds });
+    await ledger.tidy();
+    yield* await cpuRows({ server, app: urls.app, wallets: WALLET_IDS, count: ledger.countMade });
+    await ledger.reconcile();
+    yield ledger.summary();
+  } finally {
+    await ledger.close();
+  }
+}
 
 async function uniformTransfers({ urls, ledger, runs, seconds, clients }) {
   const load = { clients, seconds, wallets: WALLET_IDS };

@@ -24,7 +24,8 @@ async function main() {
     console.log('| what | ours | peer | ratio | budget |\n|---|---|---|---|---|');
     for (const name of names.filter((it) => asked.length === 0 || asked.includes(it))) {
       const { run } = require(`./${name}.bench.js`);
-      for (const row of await run({ root, home, url, runs: RUNS, hasVector: given !== undefined })) {
+      // A row is printed when it is measured, so that a benchmark that fails later has not measured for nothing.
+      for await (const row of await run({ root, home, url, runs: RUNS, hasVector: given !== undefined })) {
         console.log(`| ${[row.what, row.ours, row.peer, row.ratio, row.budget].join(' | ')} |`);
       }
     }

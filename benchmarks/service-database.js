@@ -1,12 +1,12 @@
-// A migrated, empty database of one service on the benchmark's server, dropped after `work`.
+// A migrated, empty database of one service on the benchmark's server, dropped after the measurements.
 const { execFileSync } = require('node:child_process');
 const path = require('node:path');
 const { databaseOf } = require('./measure.js');
 
 const PREFIX = 'bench_';
 
-/** Calls `work` with the URLs of the app role and the administrator. */
-async function withServiceDatabase({ root, home, url }, service, work) {
+/** Yields the rows of `measure`, which gets the URLs of the app role and the administrator. */
+async function* withServiceDatabase({ root, home, url }, service, measure) {
   const { createDatabase, dropDatabase, withClient } = require('@azora/db-fleet');
   const { parseDatabaseUrl } = require('@azora/db-core');
   const server = parseDatabaseUrl(url, 'BENCH_DATABASE_URL');
@@ -24,7 +24,7 @@ async function withServiceDatabase({ root, home, url }, service, work) {
   });
   try {
     azora('setup', '--no-build', '--service', service);
-    return await work({ app: azora('url', service), admin: azora('url', service, '--admin') });
+    yield* await measure({ app: azora('url', service), admin: azora('url', service, '--admin') });
   } finally {
     await withClient(server, async (client) => {
       await dropDatabase(client, database);

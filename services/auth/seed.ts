@@ -12,6 +12,7 @@ const TOTP_STEP_MS = 30_000;
 const CODE_LIFE_MS = 600_000;
 const ORGANIZATION = seedId('auth.Organization.azora');
 const SESSION = seedId('auth.Session.student');
+const STUDENT_ADDRESS = '196.25.1.10';
 const FIREFOX = 'Mozilla/5.0 (X11; Linux x86_64; rv:140.0) Gecko/20100101 Firefox/140.0';
 
 type People = SeedContext['people'];
@@ -38,6 +39,7 @@ export const seed = defineSeed({
     await seedProfiles(auth, facts);
     await seedSessions(auth, facts);
     await seedSecondFactor(auth, facts);
+    await seedLimits(auth, facts);
     await seedAudit(auth, facts);
   },
   volume,
@@ -127,7 +129,7 @@ async function seedSessions({ prisma }: Auth, { people, ago }: Facts): Promise<v
     id: SESSION,
     userId,
     tokenHash: sha256('auth.Session.student'),
-    ipAddress: '196.25.1.10',
+    ipAddress: STUDENT_ADDRESS,
     userAgent: FIREFOX,
     lastActivityAt: ago(1),
     expiresAt: ago(-28),
@@ -201,6 +203,29 @@ async function seedSecondFactor({ prisma }: Auth, { people, ago }: Facts): Promi
   await prisma.recoveryCode.createMany({ data: codes, skipDuplicates: true });
 }
 
+/** The student mistyped the password once, and the educator got a code by email. Both are over, so they limit nobody. */
+async function seedLimits({ prisma }: Auth, { people, ago }: Facts): Promise<void> {
+  const userId = people.student.id;
+  const source = {
+    id: `${STUDENT_ADDRESS}|${userId}`,
+    userId,
+    network: STUDENT_ADDRESS,
+    failedCount: 1,
+    firstFailedAt: ago(2),
+    expiresAt: ago(1),
+    ...written(ago(2)),
+  };
+  const limit = {
+    id: sha256('auth.MessageLimit.educator'),
+    kind: 'code_email',
+    sentAt: ago(3),
+    expiresAt: ago(2),
+    ...written(ago(3)),
+  };
+  await prisma.signInSource.createMany({ data: [source], skipDuplicates: true });
+  await prisma.messageLimit.createMany({ data: [limit], skipDuplicates: true });
+}
+
 async function seedAudit({ prisma }: Auth, { people, ago }: Facts): Promise<void> {
   const entry = (slug: Slug, action: string, days: number, resource: readonly [type: string, id: string]) => ({
     id: seedId(`auth.AuditLog.${slug}-${action}`),
@@ -209,7 +234,7 @@ async function seedAudit({ prisma }: Auth, { people, ago }: Facts): Promise<void
     action,
     resourceType: resource[0],
     resourceId: resource[1],
-    ipAddress: '196.25.1.10',
+    ipAddress: STUDENT_ADDRESS,
     userAgent: FIREFOX,
     createdAt: ago(days),
   });
