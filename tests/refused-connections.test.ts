@@ -65,7 +65,9 @@ describe('a connection that fails for lack of a password', () => {
   it('is closed by the pool of a store', async () => {
     const store = openMint({ url: given.url });
 
-    await expect(store.query({ text: 'SELECT 1', values: [] })).rejects.toMatchObject({ code: 'DATABASE.ACCESS_DENIED' });
+    await expect(store.query({ text: 'SELECT 1', values: [] })).rejects.toMatchObject({
+      code: 'DATABASE.ACCESS_DENIED',
+    });
     await closed();
     await store.close();
   }, 10_000);
