@@ -1848,7 +1848,7 @@ ALTER TABLE ONLY public.user_profiles
 
 -- Name: user_profiles user_profiles_times_check; Type: CHECK CONSTRAINT
 ALTER TABLE public.user_profiles
-    ADD CONSTRAINT user_profiles_times_check CHECK (((created_at >= to_timestamp(('-62135596800'::bigint)::double precision)) AND (created_at < to_timestamp(('253402300800'::bigint)::double precision)) AND (updated_at >= to_timestamp(('-62135596800'::bigint)::double precision)) AND (updated_at < to_timestamp(('253402300800'::bigint)::double precision)))) NOT VALID;
+    ADD CONSTRAINT user_profiles_times_check CHECK (((birth_date >= make_date(1, 1, 1)) AND (birth_date < make_date(10000, 1, 1)) AND (created_at >= to_timestamp(('-62135596800'::bigint)::double precision)) AND (created_at < to_timestamp(('253402300800'::bigint)::double precision)) AND (updated_at >= to_timestamp(('-62135596800'::bigint)::double precision)) AND (updated_at < to_timestamp(('253402300800'::bigint)::double precision)))) NOT VALID;
 
 -- Name: users users_pkey; Type: CONSTRAINT
 ALTER TABLE ONLY public.users
