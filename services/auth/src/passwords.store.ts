@@ -3,7 +3,6 @@ import { idInput } from '@azora/db-core/input';
 import { z } from 'zod';
 import { lockAccount } from './account/account-row';
 import { refuseGuessablePassword } from './account/guessable-passwords';
-import { acceptPassword } from './account/password-check';
 import { hashPassword, newPasswordInput } from './account/passwords';
 import { type AuditDetails, writeAudit } from './audit/entries';
 import type { Auth, AuthTransaction } from './client';
@@ -80,10 +79,17 @@ export async function changePassword(auth: Auth, input: ChangePasswordInput): Pr
   await refuseOwnName(auth, userId, newPassword);
   // Before the account is locked, because bcrypt takes long.
   const newHash = await hashPassword(newPassword, auth.settings.bcryptCost);
-  return withProof(auth, { userId, proof, device, replacedPassword: currentPassword }, async ({ tx, at }) => {
-    await acceptPassword(tx, { userId, device, newHash });
+  const password = { current: currentPassword, newHash };
+  return withProof(auth, { userId, proof, device, password }, async ({ tx, at, unlocked }) => {
     const ended = await endSessionsAndTokens(tx, { userId, at, exceptSessionId: sessionId });
-    await writeAudit(tx, { userId, action: 'PASSWORD_CHANGED', ...about(userId), details: { ended }, device });
+    await writeAudit(tx, {
+      userId,
+      action: 'PASSWORD_CHANGED',
+      ...about(userId),
+      details: { ended },
+      device,
+      unlocked,
+    });
     return { ended };
   });
 }
@@ -138,13 +144,15 @@ export async function resetPassword(auth: Auth, input: ResetPasswordInput): Prom
     const { at, email } = await takeToken(tx, { kind, token });
     const { emailVerified } = await lockAccount(tx, userId);
     const unproven = emailVerified ? {} : await endUnprovenAccess(tx, { userId, at });
-    await tx.$executeRaw`SELECT prove_by_mail(${userId}, ${device.ipAddress ?? null})`;
+    const [proven] = await tx.$queryRaw<{ unlocked: boolean }[]>`
+      SELECT prove_by_mail(${userId}, ${device.ipAddress ?? null}) AS unlocked`;
     const replaced = { passwordHash, legacyPasswordHash: null, passwordSalt: null, passwordResetRequired: false };
     const data = { ...replaced, ...UNLOCKED, ...(email === null ? {} : { emailVerified: true }), updatedAt: at };
     await tx.user.update({ where: { id: userId }, data, select: { id: true } });
     const ended = await endSessionsAndTokens(tx, { userId, at });
     const details = { ended, ...unproven };
-    await writeAudit(tx, { userId, action: 'PASSWORD_RESET', ...about(userId), details, device });
+    const { unlocked } = proven ?? {};
+    await writeAudit(tx, { userId, action: 'PASSWORD_RESET', ...about(userId), details, device, unlocked });
     return { userId };
   });
 }

@@ -18,6 +18,8 @@ export interface InsideAccount {
   readonly tx: AuthTransaction;
   readonly account: LockedAccount;
   readonly at: Date;
+  /** Whether a proof ended a lock of the password, which the audit entry of the call must tell. */
+  readonly unlocked?: boolean;
 }
 
 /**

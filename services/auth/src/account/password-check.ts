@@ -45,14 +45,6 @@ export async function withPassword<Result>(
   }
 }
 
-/** Forgets the failures of a password that was judged right, and replaces it if there is a new hash. */
-export async function acceptPassword(
-  tx: AuthTransaction,
-  { userId, device, newHash }: Omit<PasswordCheck, 'password'> & { readonly newHash?: string },
-): Promise<void> {
-  await tx.$executeRaw`SELECT accept_password(${userId}, false, ${newHash ?? null}, ${device.ipAddress ?? null})`;
-}
-
 interface JudgedPassword {
   readonly userId: string;
   readonly passwordHash: string | null;

@@ -13,11 +13,12 @@ DROP FUNCTION "finish_sign_in"(text, text, boolean, text, boolean, integer, inte
   text, interval, interval, interval, text, text);
 DROP FUNCTION "begin_sign_in"(text, text);
 DROP FUNCTION "unlock_account"(text);
-DROP FUNCTION "accept_factor"(text);
-DROP FUNCTION "judge_factor"(text, text, boolean, integer, interval, interval, interval, text, text);
+DROP FUNCTION "insert_session"(text, text, text, text, text, interval, interval, text, boolean, text, text);
+DROP FUNCTION "judge_factor"(text, text, boolean, text, integer, interval, interval, interval, text, text);
 DROP FUNCTION "prove_by_mail"(text, text);
-DROP FUNCTION "accept_password"(text, boolean, text, text);
+DROP FUNCTION "accept_proof"(text, boolean, boolean, boolean, text, text);
 DROP FUNCTION "judge_password"(text, text, boolean, text, integer, interval, interval, interval, text, text);
+DROP FUNCTION "write_audit_entries"(text, text, text, text, jsonb, text, text, text, jsonb);
 DROP FUNCTION "fail_source"(text, text, boolean, integer, interval, interval, interval);
 DROP FUNCTION "attempt_lock"(text, timestamptz, text, boolean);
 DROP FUNCTION "is_known_source"(text, text);
@@ -142,6 +143,29 @@ BEGIN
   IF NOT FOUND THEN
     PERFORM pg_logical_emit_message(true, 'azora', '');
   END IF;
+END
+$$;
+
+-- Inserts a session, the first refresh token of its family, and the entry in the audit log.
+CREATE FUNCTION "insert_session"(
+  "p_user" text, "p_session" text, "p_session_hash" text, "p_refresh" text, "p_refresh_hash" text, "p_idle" interval,
+  "p_absolute" interval, "p_method" text, "p_ip" text, "p_agent" text,
+  OUT "expires_at" timestamptz, OUT "absolute_expires_at" timestamptz
+) LANGUAGE plpgsql SET search_path = pg_catalog, public AS $$
+DECLARE
+  "at" timestamptz := "public"."database_time"();
+BEGIN
+  "expires_at" := "at" + least("p_idle", "p_absolute");
+  "absolute_expires_at" := "at" + "p_absolute";
+  INSERT INTO "public"."sessions" ("id", "user_id", "token_hash", "ip_address", "user_agent", "last_activity_at",
+    "expires_at", "created_at", "updated_at")
+  VALUES ("p_session", "p_user", "p_session_hash", "p_ip", "p_agent", "at", insert_session."expires_at", "at", "at");
+  INSERT INTO "public"."tokens" ("id", "user_id", "kind", "token_hash", "family_id", "session_id", "expires_at",
+    "family_expires_at", "created_at", "updated_at")
+  VALUES ("p_refresh", "p_user", 'refresh', "p_refresh_hash", "p_refresh", "p_session",
+    insert_session."expires_at", insert_session."absolute_expires_at", "at", "at");
+  PERFORM "public"."write_audit_entry"("p_user", 'USER_LOGIN', 'session', "p_session",
+    jsonb_build_object('method', "p_method"), "p_ip", "p_agent");
 END
 $$;
 

@@ -74,6 +74,7 @@ ALTER TABLE "message_limits"
 DROP FUNCTION "request_password_reset"(text, text, text, interval, text, text);
 DROP FUNCTION "finish_sign_in"(text, text, text, text, text, text, text, interval, interval, interval, text, text);
 DROP FUNCTION "begin_sign_in"(text, integer, interval, interval, interval);
+DROP FUNCTION "insert_session"(text, text, text, text, text, interval, interval, text, text, text);
 -- lint-ignore drops-unmanaged: nothing is counted in advance any more
 DROP FUNCTION "clear_attempts"(text);
 -- lint-ignore drops-unmanaged: nothing is counted in advance any more
@@ -209,6 +210,21 @@ BEGIN
 END
 $$;
 
+-- Writes an entry about a user, and after it or before it the one about a lock that began or ended with it, in one statement: each
+-- statement moves the head of the chain. Without the action of the lock, writes the first entry alone.
+CREATE FUNCTION "write_audit_entries"(
+  "p_user" text, "p_action" text, "p_resource_type" text, "p_resource_id" text, "p_details" jsonb, "p_ip" text,
+  "p_agent" text, "p_lock_action" text, "p_lock_details" jsonb
+) RETURNS void LANGUAGE sql SET search_path = pg_catalog, public AS $$
+  INSERT INTO "public"."audit_log" ("id", "user_id", "action", "resource_type", "resource_id", "details", "ip_address",
+    "user_agent")
+  SELECT replace(gen_random_uuid()::text, '-', ''), "p_user", "it".* FROM (
+    VALUES ("p_action", "p_resource_type", "p_resource_id", "p_details", "p_ip", "p_agent"),
+      ("p_lock_action", 'user', "p_user", "p_lock_details", NULL, NULL)
+  ) AS "it" ("action", "resource_type", "resource_id", "details", "ip_address", "user_agent")
+  WHERE "it"."action" IS NOT NULL ORDER BY "it"."action" = 'ACCOUNT_UNLOCKED' DESC, "it"."action" = "p_action" DESC
+$$;
+
 -- Judges a password that the caller has compared with `p_hash`. The outcome is "right", "wrong", "account" or "source" if that
 -- is locked, "changed" if the account has another hash by now, or "unknown". The user's row is locked first and to the end of
 -- the transaction: of any number of concurrent guesses no more than the limit are answered, and a wrong answer is given only
@@ -266,55 +282,57 @@ BEGIN
     -- Counting a failure is written to disk, which takes a time that can be measured. So is this message, to no table.
     PERFORM pg_logical_emit_message(true, 'azora', repeat(' ', 200));
   END IF;
-  PERFORM "public"."write_audit_entry"("p_user", "p_action", CASE WHEN "p_user" IS NOT NULL THEN 'user' END, "p_user",
-    '{}', "p_ip", "p_agent");
-  IF "locked_to" IS NOT NULL THEN
-    PERFORM "public"."write_audit_entry"("p_user", 'ACCOUNT_LOCKED', 'user', "p_user",
-      jsonb_build_object('lock', 'password', 'until', extract(epoch FROM "locked_to"), 'attempts', "failures"), NULL, NULL);
-  END IF;
+  PERFORM "public"."write_audit_entries"("p_user", "p_action", CASE WHEN "p_user" IS NOT NULL THEN 'user' END, "p_user",
+    '{}', "p_ip", "p_agent", CASE WHEN "locked_to" IS NOT NULL THEN 'ACCOUNT_LOCKED' END,
+    jsonb_build_object('lock', 'password', 'until', extract(epoch FROM "locked_to"), 'attempts', "failures"));
 END
 $$;
 
--- Forgets the failures of the password, ends its lock, and stores a new hash, in one write of the user's row, or in none if there
--- is nothing to change. With an address, the source is forgotten as well. A complete sign-in also forgets the failures of the
--- second factor and sets the time of the last sign-in.
-CREATE FUNCTION "accept_password"("p_user" text, "p_signed_in" boolean, "p_new_hash" text, "p_ip" text) RETURNS void
-LANGUAGE plpgsql SET search_path = pg_catalog, public AS $$
+-- Accepts proofs that were judged right, in one write of the user's row, or in none if there is nothing to change. A right
+-- password forgets its failures, ends its lock and stores a new hash; with an address, the source is forgotten as well. A right
+-- code forgets the failures of the second factor. A complete sign-in does both, and sets the time of the last sign-in. Returns
+-- whether a lock of the password has ended; the caller writes that into the audit log with its own entry.
+CREATE FUNCTION "accept_proof"(
+  "p_user" text, "p_password" boolean, "p_factor" boolean, "p_signed_in" boolean, "p_new_hash" text, "p_ip" text
+) RETURNS boolean LANGUAGE plpgsql SET search_path = pg_catalog, public AS $$
 DECLARE
   "at" timestamptz;
   "locked" timestamptz;
+  "password" boolean := "p_password" OR "p_signed_in";
+  "factor" boolean := "p_factor" OR "p_signed_in";
 BEGIN
   SELECT "locked_until" INTO "locked" FROM "public"."users" WHERE "id" = "p_user" FOR NO KEY UPDATE;
   "at" := "public"."database_time"();
   UPDATE "public"."users"
-  SET "failed_login_count" = 0, "first_failed_at" = NULL, "lockout_count" = 0, "locked_until" = NULL,
-      "lockout_reason" = NULL,
-      "factor_failed_count" = CASE WHEN "p_signed_in" THEN 0 ELSE "factor_failed_count" END,
-      "factor_locked_until" = CASE WHEN "p_signed_in" THEN NULL ELSE "factor_locked_until" END,
+  SET "failed_login_count" = CASE WHEN "password" THEN 0 ELSE "failed_login_count" END,
+      "first_failed_at" = CASE WHEN NOT "password" THEN "first_failed_at" END,
+      "lockout_count" = CASE WHEN "password" THEN 0 ELSE "lockout_count" END,
+      "locked_until" = CASE WHEN NOT "password" THEN "locked_until" END,
+      "lockout_reason" = CASE WHEN NOT "password" THEN "lockout_reason" END,
+      "factor_failed_count" = CASE WHEN "factor" THEN 0 ELSE "factor_failed_count" END,
+      "factor_locked_until" = CASE WHEN NOT "factor" THEN "factor_locked_until" END,
       "last_login_at" = CASE WHEN "p_signed_in" THEN "at" ELSE "last_login_at" END,
       "last_activity_at" = CASE WHEN "p_signed_in" THEN "at" ELSE "last_activity_at" END,
       "password_hash" = coalesce("p_new_hash", "password_hash"),
       "password_reset_required" = "password_reset_required" AND "p_new_hash" IS NULL, "updated_at" = "at"
-  WHERE "id" = "p_user"
-    AND ("p_signed_in" OR "p_new_hash" IS NOT NULL OR "first_failed_at" IS NOT NULL OR "lockout_count" > 0);
-  IF "p_ip" IS NOT NULL THEN
+  WHERE "id" = "p_user" AND ("p_signed_in" OR "p_new_hash" IS NOT NULL
+    OR ("password" AND ("first_failed_at" IS NOT NULL OR "lockout_count" > 0)) OR ("factor" AND "factor_failed_count" > 0));
+  IF "password" AND "p_ip" IS NOT NULL THEN
     DELETE FROM "public"."sign_in_sources" WHERE "id" = "public"."network_of"("p_ip") || '|' || "p_user"
       AND ("known_until" > "at") IS NOT TRUE;
     UPDATE "public"."sign_in_sources"
     SET "failed_count" = 0, "first_failed_at" = NULL, "lockout_count" = 0, "updated_at" = "at"
     WHERE "id" = "public"."network_of"("p_ip") || '|' || "p_user" AND "failed_count" > 0;
   END IF;
-  IF "locked" > "at" THEN
-    PERFORM "public"."write_audit_entry"("p_user", 'ACCOUNT_UNLOCKED', 'user', "p_user", '{"lock": "password"}', NULL, NULL);
-  END IF;
+  RETURN "password" AND coalesce("locked" > "at", false);
 END
 $$;
 
--- Ends the locks of an account's networks after a proof by email, and writes that the lock of the password ends; the caller
+-- Ends the locks of an account's networks after a proof by email, and returns whether the lock of the password ends; the caller
 -- forgets the failures of the password in the same write as it stores the new one. The source of the proof is known for a day, so
 -- that a lock that others cause meanwhile does not apply to it. The second factor keeps its failures: access to the mailbox must
 -- not give further attempts at it.
-CREATE FUNCTION "prove_by_mail"("p_user" text, "p_ip" text) RETURNS void
+CREATE FUNCTION "prove_by_mail"("p_user" text, "p_ip" text) RETURNS boolean
 LANGUAGE plpgsql SET search_path = pg_catalog, public AS $$
 DECLARE
   "at" timestamptz;
@@ -332,19 +350,18 @@ BEGIN
     SET "failed_count" = 0, "first_failed_at" = NULL, "lockout_count" = 0, "locked_until" = NULL,
         "known_until" = excluded."known_until", "expires_at" = excluded."expires_at", "updated_at" = excluded."updated_at";
   END IF;
-  IF "locked" > "at" THEN
-    PERFORM "public"."write_audit_entry"("p_user", 'ACCOUNT_UNLOCKED', 'user', "p_user", '{"lock": "password"}', NULL, NULL);
-  END IF;
+  RETURN coalesce("locked" > "at", false);
 END
 $$;
 
 -- Judges a code of a second factor, as judge_password judges a password; the outcome can also be "blocked". All failures in a
 -- row count, without a window: every p_limit of them lock the factor, and after 100 no code is answered (NIST SP 800-63B,
 -- 5.2.2) until a recovery code or an administrator ends that. A recovery code cannot be guessed, so neither the lock nor the
--- count applies to it: it is how the owner gets past them.
+-- count applies to it: it is how the owner gets past them. A wrong code also counts against the code
+-- that was sent, `p_code`, under the same lock: after five of them take_one_time_code accepts it no more.
 CREATE FUNCTION "judge_factor"(
-  "p_user" text, "p_factor" text, "p_is_right" boolean, "p_limit" integer, "p_window" interval, "p_lock" interval,
-  "p_cap" interval, "p_ip" text, "p_agent" text, OUT "outcome" text, OUT "until" timestamptz
+  "p_user" text, "p_factor" text, "p_is_right" boolean, "p_code" text, "p_limit" integer, "p_window" interval,
+  "p_lock" interval, "p_cap" interval, "p_ip" text, "p_agent" text, OUT "outcome" text, OUT "until" timestamptz
 ) LANGUAGE plpgsql SET search_path = pg_catalog, public AS $$
 DECLARE
   "account" record;
@@ -383,33 +400,23 @@ BEGIN
     RETURN;
   END IF;
   "outcome" := 'wrong';
-  PERFORM "public"."write_audit_entry"("p_user", 'MFA_FAILED', 'user', "p_user",
-    jsonb_build_object('factor', "p_factor"), "p_ip", "p_agent");
-  IF "p_factor" = 'recovery' THEN
-    RETURN;
+  UPDATE "public"."one_time_codes" SET "attempts" = "attempts" + 1, "updated_at" = "at"
+  WHERE "id" = "p_code" AND "user_id" = "p_user" AND "used_at" IS NULL AND "revoked_at" IS NULL AND "attempts" < 5;
+  IF "p_factor" <> 'recovery' THEN
+    "failures" := "account"."factor_failed_count" + 1;
+    IF "failures" % "p_limit" = 0 AND "failures" < 100 THEN
+      "locked_to" := "public"."lock_end"("at", "failures" / "p_limit" - 1, "p_lock", "p_cap");
+    END IF;
+    UPDATE "public"."users"
+    SET "factor_failed_count" = "failures", "factor_locked_until" = "locked_to", "updated_at" = "at"
+    WHERE "id" = "p_user";
   END IF;
-  "failures" := "account"."factor_failed_count" + 1;
-  IF "failures" % "p_limit" = 0 AND "failures" < 100 THEN
-    "locked_to" := "public"."lock_end"("at", "failures" / "p_limit" - 1, "p_lock", "p_cap");
-  END IF;
-  UPDATE "public"."users"
-  SET "factor_failed_count" = "failures", "factor_locked_until" = "locked_to", "updated_at" = "at"
-  WHERE "id" = "p_user";
-  IF "failures" >= 100 THEN
-    PERFORM "public"."write_audit_entry"("p_user", 'FACTOR_BLOCKED', 'user', "p_user",
-      jsonb_build_object('attempts', "failures"), NULL, NULL);
-  ELSIF "locked_to" IS NOT NULL THEN
-    PERFORM "public"."write_audit_entry"("p_user", 'ACCOUNT_LOCKED', 'user', "p_user",
-      jsonb_build_object('lock', 'factor', 'until', extract(epoch FROM "locked_to"), 'attempts', "failures"), NULL, NULL);
-  END IF;
+  PERFORM "public"."write_audit_entries"("p_user", 'MFA_FAILED', 'user', "p_user",
+    jsonb_build_object('factor', "p_factor"), "p_ip", "p_agent",
+    CASE WHEN "failures" >= 100 THEN 'FACTOR_BLOCKED' WHEN "locked_to" IS NOT NULL THEN 'ACCOUNT_LOCKED' END,
+    CASE WHEN "failures" >= 100 THEN jsonb_build_object('attempts', "failures")
+      ELSE jsonb_build_object('lock', 'factor', 'until', extract(epoch FROM "locked_to"), 'attempts', "failures") END);
 END
-$$;
-
--- Forgets the failures of the second factor after a right code that opens no session.
-CREATE FUNCTION "accept_factor"("p_user" text) RETURNS void LANGUAGE sql SET search_path = pg_catalog, public AS $$
-  UPDATE "public"."users"
-  SET "factor_failed_count" = 0, "factor_locked_until" = NULL, "updated_at" = "public"."database_time"()
-  WHERE "id" = "p_user" AND "factor_failed_count" > 0
 $$;
 
 -- Ends every lock of an account, and forgets all of its failures. Returns whether there was anything to end.
@@ -447,16 +454,41 @@ BEGIN
 END
 $$;
 
+-- Writes a session and its first refresh token, with the entry of the sign-in, and before it that a lock of the password ended.
+CREATE FUNCTION "insert_session"(
+  "p_user" text, "p_session" text, "p_session_hash" text, "p_refresh" text, "p_refresh_hash" text, "p_idle" interval,
+  "p_absolute" interval, "p_method" text, "p_unlocked" boolean, "p_ip" text, "p_agent" text,
+  OUT "expires_at" timestamptz, OUT "absolute_expires_at" timestamptz
+) LANGUAGE plpgsql SET search_path = pg_catalog, public AS $$
+DECLARE
+  "at" timestamptz := "public"."database_time"();
+BEGIN
+  "expires_at" := "at" + least("p_idle", "p_absolute");
+  "absolute_expires_at" := "at" + "p_absolute";
+  INSERT INTO "public"."sessions" ("id", "user_id", "token_hash", "ip_address", "user_agent", "last_activity_at",
+    "expires_at", "created_at", "updated_at")
+  VALUES ("p_session", "p_user", "p_session_hash", "p_ip", "p_agent", "at", insert_session."expires_at", "at", "at");
+  INSERT INTO "public"."tokens" ("id", "user_id", "kind", "token_hash", "family_id", "session_id", "expires_at",
+    "family_expires_at", "created_at", "updated_at")
+  VALUES ("p_refresh", "p_user", 'refresh', "p_refresh_hash", "p_refresh", "p_session",
+    insert_session."expires_at", insert_session."absolute_expires_at", "at", "at");
+  PERFORM "public"."write_audit_entries"("p_user", 'USER_LOGIN', 'session', "p_session",
+    jsonb_build_object('method', "p_method"), "p_ip", "p_agent", CASE WHEN "p_unlocked" THEN 'ACCOUNT_UNLOCKED' END,
+    '{"lock": "password"}');
+END
+$$;
+
 -- Completes a sign-in whose factors were all right, in a transaction that holds the lock on the user's row.
 CREATE OR REPLACE FUNCTION "open_session"(
   "p_user" text, "p_session" text, "p_session_hash" text, "p_refresh" text, "p_refresh_hash" text, "p_idle" interval,
   "p_absolute" interval, "p_method" text, "p_ip" text, "p_agent" text,
   OUT "expires_at" timestamptz, OUT "absolute_expires_at" timestamptz
 ) LANGUAGE plpgsql SET search_path = pg_catalog, public AS $$
+DECLARE
+  "unlocked" boolean := "public"."accept_proof"("p_user", true, true, true, NULL, "p_ip");
 BEGIN
-  PERFORM "public"."accept_password"("p_user", true, NULL, "p_ip");
   SELECT * INTO "expires_at", "absolute_expires_at" FROM "public"."insert_session"("p_user", "p_session",
-    "p_session_hash", "p_refresh", "p_refresh_hash", "p_idle", "p_absolute", "p_method", "p_ip", "p_agent");
+    "p_session_hash", "p_refresh", "p_refresh_hash", "p_idle", "p_absolute", "p_method", "unlocked", "p_ip", "p_agent");
 END
 $$;
 
@@ -473,6 +505,7 @@ CREATE FUNCTION "finish_sign_in"(
 ) LANGUAGE plpgsql SET search_path = pg_catalog, public AS $$
 DECLARE
   "refusal" text;
+  "unlocked" boolean;
 BEGIN
   SELECT "it"."outcome", "it"."until" INTO "outcome", "until"
   FROM "public"."judge_password"("p_user", "p_hash", "p_is_right", 'LOGIN_FAILED', "p_limit", "p_window", "p_lock",
@@ -495,14 +528,15 @@ BEGIN
   INTO "factors" FROM "public"."mfa_settings" WHERE "user_id" = "p_user";
   IF cardinality("factors") > 0 THEN
     "outcome" := 'challenge';
-    PERFORM "public"."accept_password"("p_user", false, "p_new_hash", "p_ip");
+    "unlocked" := "public"."accept_proof"("p_user", true, false, false, "p_new_hash", "p_ip");
     "expires_at" := "public"."issue_token"("p_user", 'mfa_challenge', "p_refresh", "p_refresh_hash", NULL, "p_challenge");
-    PERFORM "public"."write_audit_entry"("p_user", 'MFA_CHALLENGED', 'user', "p_user", '{}', "p_ip", "p_agent");
+    PERFORM "public"."write_audit_entries"("p_user", 'MFA_CHALLENGED', 'user', "p_user", '{}', "p_ip", "p_agent",
+      CASE WHEN "unlocked" THEN 'ACCOUNT_UNLOCKED' END, '{"lock": "password"}');
   ELSE
     "outcome" := 'session';
-    PERFORM "public"."accept_password"("p_user", true, "p_new_hash", "p_ip");
+    "unlocked" := "public"."accept_proof"("p_user", true, false, true, "p_new_hash", "p_ip");
     SELECT * INTO "expires_at", "absolute_expires_at" FROM "public"."insert_session"("p_user", "p_session",
-      "p_session_hash", "p_refresh", "p_refresh_hash", "p_idle", "p_absolute", 'password', "p_ip", "p_agent");
+      "p_session_hash", "p_refresh", "p_refresh_hash", "p_idle", "p_absolute", 'password', "unlocked", "p_ip", "p_agent");
   END IF;
 END
 $$;
