@@ -9,7 +9,7 @@ DROP FUNCTION "withdraw_message"(text, text[]);
 DROP FUNCTION "take_message"(text, text[], text[], text);
 DROP FUNCTION "message_subjects"(text, text[], text[], text);
 DROP FUNCTION "message_limit_id"(text, text, text);
-DROP FUNCTION "finish_sign_in"(text, text, boolean, text, boolean, integer, interval, interval, interval, text, text, text,
+DROP FUNCTION "finish_sign_in"(text, text, text, boolean, text, boolean, integer, interval, interval, interval, text, text, text,
   text, interval, interval, interval, text, text);
 DROP FUNCTION "begin_sign_in"(text, text);
 DROP FUNCTION "unlock_account"(text);
@@ -17,10 +17,15 @@ DROP FUNCTION "insert_session"(text, text, text, text, text, interval, interval,
 DROP FUNCTION "judge_factor"(text, text, boolean, text, integer, interval, interval, interval, text, text);
 DROP FUNCTION "prove_by_mail"(text, text);
 DROP FUNCTION "accept_proof"(text, boolean, boolean, boolean, text, text);
-DROP FUNCTION "judge_password"(text, text, boolean, text, integer, interval, interval, interval, text, text);
+DROP FUNCTION "judge_password"(text, text, text, boolean, text, integer, interval, interval, interval, text, text);
+DROP FUNCTION "password_lock"(text);
 DROP FUNCTION "write_audit_entries"(text, text, text, text, jsonb, text, text, text, jsonb);
 DROP FUNCTION "fail_source"(text, text, boolean, integer, interval, interval, interval);
 DROP FUNCTION "attempt_lock"(text, timestamptz, text, boolean);
+DROP FUNCTION "is_unknown"(text);
+DROP FUNCTION "unknown_subject"(text);
+DROP FUNCTION "end_sessions"(text, text, text, boolean, text);
+DROP FUNCTION "forget_sources"(text, text);
 DROP FUNCTION "is_known_source"(text, text);
 DROP FUNCTION "lock_end"(timestamptz, integer, interval, interval);
 DROP FUNCTION "network_of"(text);
@@ -169,6 +174,28 @@ BEGIN
 END
 $$;
 
+-- Ends the live sessions of a user, one of them or all but one, with their refresh tokens; returns how many. The user's
+-- row is locked first, so that no session is opened meanwhile; a refresh that is under way finds its session ended.
+CREATE FUNCTION "end_sessions"("p_user" text, "p_only" text, "p_except" text) RETURNS integer
+  LANGUAGE plpgsql SET search_path = pg_catalog, public AS $$
+DECLARE
+  "ended" integer;
+  "at" timestamptz;
+BEGIN
+  PERFORM FROM "public"."users" WHERE "id" = "p_user" FOR NO KEY UPDATE;
+  "at" := "public"."database_time"();
+  UPDATE "public"."tokens" SET "revoked_at" = "at", "updated_at" = "at"
+  WHERE "user_id" = "p_user" AND "kind" = 'refresh' AND "used_at" IS NULL AND "revoked_at" IS NULL
+    AND ("p_only" IS NULL OR "session_id" = "p_only")
+    AND ("p_except" IS NULL OR "session_id" IS DISTINCT FROM "p_except");
+  UPDATE "public"."sessions" SET "revoked_at" = "at", "updated_at" = "at"
+  WHERE "user_id" = "p_user" AND "revoked_at" IS NULL AND "expires_at" > "at"
+    AND ("p_only" IS NULL OR "id" = "p_only") AND ("p_except" IS NULL OR "id" <> "p_except");
+  GET DIAGNOSTICS "ended" = ROW_COUNT;
+  RETURN "ended";
+END
+$$;
+
 -- The second half of a sign-in, after the password was right. The outcome is "refused" when the account was deactivated
 -- or its password changed in the meantime, "challenge" when a second factor is on, else "session". The lock on the user's
 -- row keeps such a change out until the transaction ends.
@@ -242,5 +269,6 @@ DROP TRIGGER "users_factor_time" ON "users";
 DROP TABLE "message_limits";
 DROP TABLE "sign_in_sources";
 ALTER TABLE "users"
+  DROP COLUMN "failures_in_row",
   DROP COLUMN "factor_failed_count",
   DROP COLUMN "factor_locked_until";
