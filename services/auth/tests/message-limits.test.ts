@@ -219,7 +219,9 @@ describe('the limits of messages', () => {
         code: 'AUTH.MESSAGE_TOO_SOON',
         meta: { resendAt: new Date(clock.now().getTime() + 10_000) },
       });
-      expect(await outcomes([registration(auth, 'next@azora.world', { ipAddress: '203.0.113.33' })])).toEqual({ ok: 1 });
+      expect(await outcomes([registration(auth, 'next@azora.world', { ipAddress: '203.0.113.33' })])).toEqual({
+        ok: 1,
+      });
       await clock.move(10_000);
       expect(await outcomes([registration(auth, 'later@azora.world')])).toEqual({ ok: 1 });
     });
