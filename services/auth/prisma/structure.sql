@@ -46,7 +46,7 @@ BEGIN
     VALUES ("origin" || '|' || "p_user", "p_user", "origin", "at" + interval '90 days', "at" + interval '90 days', "at", "at")
     ON CONFLICT ("id") DO UPDATE
     SET "failed_count" = 0, "first_failed_at" = NULL, "failures_in_row" = 0, "lockout_count" = 0,
-        "known_until" = excluded."known_until", "expires_at" = greatest("source"."expires_at", excluded."expires_at"),
+        "locked_until" = NULL, "known_until" = excluded."known_until", "expires_at" = greatest("source"."expires_at", excluded."expires_at"),
         "updated_at" = "at"
     WHERE "source"."failed_count" > 0 OR ("source"."known_until" > "at" + interval '89 days') IS NOT TRUE;
   ELSIF "origin" IS NOT NULL AND "password" THEN
