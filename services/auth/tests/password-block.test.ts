@@ -39,7 +39,7 @@ describe('a hundred wrong passwords in a row', () => {
     const auth = open();
     const { userId, email } = await givenUser(auth);
     let answered = 0;
-    // Nine in a quarter of an hour never reach the limit of a window, and four from a network never that of a source.
+    // Nine in a quarter of an hour stay below the limit of a window, and four from a network below the limit of a source.
     for (let turn = 0; turn < 20; turn += 1) {
       const guesses = Array.from({ length: 9 }, (_, n) =>
         attempt(auth, email, WRONG, { ipAddress: `192.0.${turn}.${n >> 2}` }),
