@@ -1,8 +1,7 @@
 import { SuiteError } from '@azora/db-core';
 import { useDatabase } from '@azora/db-testkit';
-import fc from 'fast-check';
-import { closeWallet, mint as issue, type Mint, openMint, reconcile, type TransferInput, transfer } from '../src';
-import { balanceOf, fresh, givenHold, givenStores, givenWallet, outcomes } from './ledger-given';
+import { type Mint, openMint, reconcile, type TransferInput, transfer } from '../src';
+import { balanceOf, fresh, givenWallet, outcomes } from './ledger-given';
 
 describe('concurrent transfers whose statement waits or fails', () => {
   const db = useDatabase('mint');
@@ -60,6 +59,24 @@ describe('concurrent transfers whose statement waits or fails', () => {
       expect([await balanceOf(mint, to), await balanceOf(mint, elsewhere)]).toEqual(['10', '3']);
     });
 
+    it('wait for it in one connection, however many they are, and all fail when that one waits too long', async () => {
+      const [stuck, from] = [await givenWallet(mint, '100'), await givenWallet(mint, '10')];
+      const [to, elsewhere] = [await givenWallet(mint, '0'), await givenWallet(mint, '0')];
+      const end = await givenOpenPayment(stuck, await givenWallet(mint, '0'), '1');
+      const waiting = outcomes(Array.from({ length: 30 }, () => transfer(mint, request(stuck, elsewhere, '1'))));
+      await until(() => sessionsIn('transfer_money'));
+
+      await Promise.all(Array.from({ length: 10 }, () => transfer(mint, request(from, to, '1'))));
+
+      expect(await sessionsIn('transfer_')).toHaveLength(1);
+      const [waits] = await sessionsIn('transfer_money');
+      await db().admin(`SELECT pg_cancel_backend(${waits?.['pid']})`);
+      expect(new Set(await waiting)).toEqual(new Set(['DATABASE.TIMEOUT']));
+      await end('ROLLBACK');
+      await transfer(mint, request(stuck, elsewhere, '1'));
+      expect([await balanceOf(mint, to), await balanceOf(mint, elsewhere)]).toEqual(['10', '1']);
+    });
+
     it('are judged again when it commits what they were about to spend', async () => {
       const [payer, payee, rich] = [
         await givenWallet(mint, '10'),
@@ -73,7 +90,7 @@ describe('concurrent transfers whose statement waits or fails', () => {
       const calls = watchCalls();
 
       const results = outcomes([tooMuch, small, request(rich, payee, '9')].map((one) => transfer(mint, one)));
-      await untilWaiting();
+      await until(() => sessionsIn('transfer_each'));
       await end('COMMIT');
 
       expect(await results).toEqual(['MINT.INSUFFICIENT_FUNDS', 'done', 'done']);
@@ -82,10 +99,13 @@ describe('concurrent transfers whose statement waits or fails', () => {
       await db().admin("ALTER FUNCTION transfer_each SET lock_timeout = '100ms'");
     });
 
-    async function untilWaiting(): Promise<void> {
-      const waiting = `SELECT FROM pg_locks JOIN pg_stat_activity USING (pid)
-        WHERE NOT granted AND datname = current_database() AND query LIKE '%transfer_each%'`;
-      while ((await db().admin(waiting)).length === 0) await new Promise((resolve) => setImmediate(resolve));
+    /** The sessions of the store that wait for a lock in a statement that calls the function. */
+    const sessionsIn = (name: string) =>
+      db().admin(`SELECT DISTINCT pid FROM pg_locks JOIN pg_stat_activity USING (pid)
+        WHERE NOT granted AND datname = current_database() AND query LIKE '%${name}%' AND pid <> pg_backend_pid()`);
+
+    async function until(found: () => Promise<readonly unknown[]>): Promise<void> {
+      while ((await found()).length === 0) await new Promise((resolve) => setImmediate(resolve));
     }
   });
 
@@ -111,6 +131,10 @@ describe('concurrent transfers whose statement waits or fails', () => {
     const calls = [request(from, to, '1'), request(from, to, '20')].map((one) => transfer(mint, one));
 
     expect(await outcomes(calls)).toEqual(['done', 'MINT.INSUFFICIENT_FUNDS']);
-    expect(query).toHaveBeenCalledTimes(3);
+    expect(query.mock.calls.map(([{ text }]) => /(transfer|locked)_\w+/.exec(text)?.[0])).toEqual([
+      'transfer_each',
+      'locked_wallets',
+      ...['transfer_money', 'transfer_money'],
+    ]);
   });
 });

@@ -23,7 +23,7 @@ DROP TRIGGER "wallets_money_moves_with_entries" ON "wallets";
 DROP FUNCTION "ledger_events"();
 DROP AGGREGATE "fold_chain"(bytea, bytea);
 DROP FUNCTION "next_chain"(bytea, bytea, bytea), "extend_chains"(text[], bigint[], bytea[]), "refuse_numbers"(text[]),
-  "last_number"(), "rewrite_transaction_hash"(), "post_entries"(text[]),
+  "last_number"(), "locked_wallets"(text[]), "rewrite_transaction_hash"(), "post_entries"(text[]),
   "refuse_overflow"(text[]), "refuse_row"(text, text), "write_request_hash"(), "write_transaction_hash"(), "write_hold_hash"(),
   "write_stake_hash"(), "write_mining_hash"(), "write_metrics_hash"(), "post_metrics"(), "start_chain"(), "end_chain"(),
   "check_wallet_money"(), "request_hash"("requests"), "transaction_hash"("transactions"),

@@ -754,6 +754,13 @@ BEGIN
 END
 $$;
 
+-- The wallets that another session has locked at this moment.
+CREATE FUNCTION "locked_wallets"("wallet_ids" text[]) RETURNS SETOF text LANGUAGE sql SECURITY DEFINER
+SET search_path TO pg_catalog, public, pg_temp AS $$
+  WITH free AS (SELECT id FROM wallets WHERE id = ANY (wallet_ids) FOR NO KEY UPDATE SKIP LOCKED)
+  SELECT id FROM wallets WHERE id = ANY (wallet_ids) AND id NOT IN (SELECT id FROM free)
+$$;
+
 DROP FUNCTION "transfer_each"(text[], text[], text[], text[], text[], numeric[], text[], timestamptz[]);
 CREATE FUNCTION "transfer_each"(request_keys text[], hashes text[], transaction_ids text[], payer_ids text[], receiver_ids text[], amounts numeric[], descriptions text[]) RETURNS TABLE(key text, rule text, facts jsonb, made transactions)
 LANGUAGE plpgsql SECURITY DEFINER SET search_path TO pg_catalog, public, pg_temp SET plan_cache_mode TO force_generic_plan
