@@ -955,6 +955,15 @@ BEGIN
 END
 $$;
 
+-- Name: locked_wallets(text[]); Type: FUNCTION
+CREATE FUNCTION public.locked_wallets(wallet_ids text[]) RETURNS SETOF text
+    LANGUAGE sql SECURITY DEFINER
+    SET search_path TO 'pg_catalog', 'public', 'pg_temp'
+    AS $$
+  WITH free AS (SELECT id FROM wallets WHERE id = ANY (wallet_ids) FOR NO KEY UPDATE SKIP LOCKED)
+  SELECT id FROM wallets WHERE id = ANY (wallet_ids) AND id NOT IN (SELECT id FROM free)
+$$;
+
 -- Name: economic_metrics; Type: TABLE
 CREATE TABLE public.economic_metrics (
     id text NOT NULL,
