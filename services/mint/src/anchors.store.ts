@@ -95,7 +95,7 @@ const SUSPECTS = `
   )
   SELECT DISTINCT source, id FROM suspect WHERE suspects = 1 ORDER BY source, id`;
 
-/** A wallet's newest event up to which an anchor fits, and the first of which an anchor does not. */
+/** The number of a wallet's newest event that an anchor confirms, and of the first event that an anchor contradicts. */
 interface KnownChain {
   soundSeq: bigint;
   brokenSeq: bigint | undefined;
@@ -109,7 +109,7 @@ export interface Rewritten {
 
 /**
  * The anchors' wallets whose history changed since, and the rows that changed, where the anchors leave no other row. Reads the
- * anchors in parts, so any number fits in memory; the same wallet can have anchors of many times.
+ * anchors in parts and remembers two numbers for each wallet; a wallet can have anchors of many times.
  */
 export async function findRewritten(
   mint: Mint,
