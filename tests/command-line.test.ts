@@ -74,10 +74,10 @@ describe('azora-db', () => {
       database: `${prefix}notifications`,
       server: 'ordinary',
       reachable: true,
-      migrations: { applied: 3, pending: [], failed: [], edited: [] },
+      migrations: { applied: 4, pending: [], failed: [], edited: [] },
       drift: false,
-      models: 2,
-      tables: { audit_logs: 0, notifications: expect.any(Number) },
+      models: 5,
+      tables: { audit_logs: 0, inbox: 0, notifications: expect.any(Number), outbox: 0, outbox_relay: 1 },
       sizeBytes: expect.any(Number),
     });
   });
@@ -99,15 +99,19 @@ describe('azora-db', () => {
       });
       await withClient(url, (client) => client.query(`INSERT INTO audit_logs (id, action) VALUES ('1', 'test')`));
     }
-    const refused = await run('migrate', 'down', '--steps', '2', ...FEW);
+    const refused = await run('migrate', 'down', '--steps', '3', ...FEW);
     expect(refused).toMatchObject({ exitCode: 2, stdout: expect.stringContaining('MIGRATION.DATA_LOSS') });
-    const down = await run('migrate', 'down', '--json', '--steps', '2', ...acceptWorkflow);
+    const down = await run('migrate', 'down', '--json', '--steps', '3', ...acceptWorkflow);
     const behind = await run('migrate', 'status', '--check', ...FEW);
     const unchecked = await run('migrate', 'status', '--json', ...FEW);
     const up = await run('migrate', 'up', ...FEW);
 
     expect(json(down).services).toEqual([
-      { service: 'workflow', state: 'done', migrations: ['20261130000001_audit_time', '20261121000006_audit_log'] },
+      {
+        service: 'workflow',
+        state: 'done',
+        migrations: ['20261201000001_events', '20261130000001_audit_time', '20261121000006_audit_log'],
+      },
     ]);
     expect({ exitCode: unchecked.exitCode, ok: json(unchecked).ok }).toEqual({ exitCode: 0, ok: false });
     expect(behind.exitCode).toBe(4);
