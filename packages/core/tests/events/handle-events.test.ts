@@ -1,6 +1,6 @@
 import { type CloudEvent, type Consumer, defineConsumer, handleEvents } from '@azora/db-core/events';
 import { useDatabase } from '@azora/db-testkit';
-import { givenEvents, itemMoved } from './events-fixture';
+import { givenEvents, itemMoved, openTestStore, type TestClient, type TestStore } from './given';
 
 type Handle = Consumer<TestClient>['handle'];
 

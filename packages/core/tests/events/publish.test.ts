@@ -1,7 +1,7 @@
 import { defineEvent, publish } from '@azora/db-core/events';
 import { useDatabase } from '@azora/db-testkit';
 import { z } from 'zod';
-import { itemMoved } from './events-fixture';
+import { itemMoved, openTestStore, type TestStore, type TestTransaction } from './given';
 
 const TRACE = '00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01';
 /** Its data can be large, and can hold what PostgreSQL cannot store. */
