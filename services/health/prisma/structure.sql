@@ -214,7 +214,8 @@ CREATE TABLE public.audit_logs (
     user_agent text,
     created_at timestamp(6) with time zone DEFAULT CURRENT_TIMESTAMP NOT NULL,
     CONSTRAINT audit_logs_action_check CHECK ((btrim((action)::text) <> ''::text)),
-    CONSTRAINT audit_logs_details_check CHECK ((jsonb_typeof(details) = 'object'::text))
+    CONSTRAINT audit_logs_details_check CHECK ((jsonb_typeof(details) = 'object'::text)),
+    CONSTRAINT audit_logs_times_check CHECK (((created_at >= to_timestamp(('-62135596800'::bigint)::double precision)) AND (created_at < to_timestamp(('253402300800'::bigint)::double precision))))
 );
 
 -- Name: constitutional_logs; Type: TABLE
@@ -234,7 +235,8 @@ CREATE TABLE public.constitutional_logs (
     CONSTRAINT constitutional_logs_compliance_score_check CHECK (((compliance_score >= (0)::double precision) AND (compliance_score <= (1)::double precision))),
     CONSTRAINT constitutional_logs_metadata_check CHECK ((jsonb_typeof(metadata) = 'object'::text)),
     CONSTRAINT constitutional_logs_reasoning_check CHECK ((btrim(reasoning) <> ''::text)),
-    CONSTRAINT constitutional_logs_service_check CHECK ((btrim((service)::text) <> ''::text))
+    CONSTRAINT constitutional_logs_service_check CHECK ((btrim((service)::text) <> ''::text)),
+    CONSTRAINT constitutional_logs_times_check CHECK (((created_at >= to_timestamp(('-62135596800'::bigint)::double precision)) AND (created_at < to_timestamp(('253402300800'::bigint)::double precision))))
 );
 
 -- Name: inbox; Type: TABLE
@@ -242,7 +244,8 @@ CREATE TABLE public.inbox (
     consumer character varying(100) NOT NULL,
     event_id uuid NOT NULL,
     handled_at timestamp(6) with time zone DEFAULT clock_timestamp() NOT NULL,
-    CONSTRAINT inbox_consumer_check CHECK (((consumer)::text ~ '^[a-z][a-z0-9-]*(\.[a-z][a-z0-9-]*)+$'::text))
+    CONSTRAINT inbox_consumer_check CHECK (((consumer)::text ~ '^[a-z][a-z0-9-]*(\.[a-z][a-z0-9-]*)+$'::text)),
+    CONSTRAINT inbox_times_check CHECK (((handled_at >= to_timestamp(('-62135596800'::bigint)::double precision)) AND (handled_at < to_timestamp(('253402300800'::bigint)::double precision))))
 );
 
 -- Name: logs; Type: TABLE
@@ -257,7 +260,8 @@ CREATE TABLE public.logs (
     created_at timestamp(6) with time zone DEFAULT CURRENT_TIMESTAMP NOT NULL,
     CONSTRAINT logs_message_check CHECK ((btrim(message) <> ''::text)),
     CONSTRAINT logs_metadata_check CHECK ((jsonb_typeof(metadata) = 'object'::text)),
-    CONSTRAINT logs_service_check CHECK ((btrim((service)::text) <> ''::text))
+    CONSTRAINT logs_service_check CHECK ((btrim((service)::text) <> ''::text)),
+    CONSTRAINT logs_times_check CHECK (((created_at >= to_timestamp(('-62135596800'::bigint)::double precision)) AND (created_at < to_timestamp(('253402300800'::bigint)::double precision))))
 );
 
 -- Name: outbox; Type: TABLE
@@ -273,6 +277,7 @@ CREATE TABLE public.outbox (
     CONSTRAINT outbox_key_check CHECK ((btrim((key)::text) <> ''::text)),
     CONSTRAINT outbox_payload_check CHECK ((jsonb_typeof(payload) = 'object'::text)),
     CONSTRAINT outbox_payload_size_check CHECK ((octet_length((payload)::text) <= 131072)),
+    CONSTRAINT outbox_times_check CHECK (((created_at >= to_timestamp(('-62135596800'::bigint)::double precision)) AND (created_at < to_timestamp(('253402300800'::bigint)::double precision)))),
     CONSTRAINT outbox_trace_parent_check CHECK (((trace_parent)::text ~ '^(?!ff)[0-9a-f]{2}-(?!0{32})[0-9a-f]{32}-(?!0{16})[0-9a-f]{16}-[0-9a-f]{2}$'::text)),
     CONSTRAINT outbox_type_check CHECK (((type)::text ~ '^[a-z][a-z0-9-]*\.[a-z][a-z0-9-]*\.v[1-9][0-9]{0,3}$'::text))
 );
@@ -299,7 +304,8 @@ CREATE TABLE public.outbox_relay (
     created_at timestamp(6) with time zone DEFAULT clock_timestamp() NOT NULL,
     updated_at timestamp(6) with time zone DEFAULT clock_timestamp() NOT NULL,
     CONSTRAINT outbox_relay_id_check CHECK (id),
-    CONSTRAINT outbox_relay_pruned_check CHECK (((pruned_transaction_id IS NULL) = (pruned_position IS NULL)))
+    CONSTRAINT outbox_relay_pruned_check CHECK (((pruned_transaction_id IS NULL) = (pruned_position IS NULL))),
+    CONSTRAINT outbox_relay_times_check CHECK (((seen_at >= to_timestamp(('-62135596800'::bigint)::double precision)) AND (seen_at < to_timestamp(('253402300800'::bigint)::double precision)) AND (inbox_pruned_until >= to_timestamp(('-62135596800'::bigint)::double precision)) AND (inbox_pruned_until < to_timestamp(('253402300800'::bigint)::double precision)) AND (created_at >= to_timestamp(('-62135596800'::bigint)::double precision)) AND (created_at < to_timestamp(('253402300800'::bigint)::double precision)) AND (updated_at >= to_timestamp(('-62135596800'::bigint)::double precision)) AND (updated_at < to_timestamp(('253402300800'::bigint)::double precision))))
 );
 
 -- Name: service_health; Type: TABLE
@@ -318,7 +324,8 @@ CREATE TABLE public.service_health (
     CONSTRAINT service_health_port_check CHECK (((port >= 1) AND (port <= 65535))),
     CONSTRAINT service_health_response_time_ms_check CHECK ((response_time_ms >= 0)),
     CONSTRAINT service_health_service_name_check CHECK ((btrim((service_name)::text) <> ''::text)),
-    CONSTRAINT service_health_status_check CHECK (((status)::text = ANY (ARRAY['running'::character varying, 'stopped'::character varying, 'degraded'::character varying, 'error'::character varying])))
+    CONSTRAINT service_health_status_check CHECK (((status)::text = ANY (ARRAY['running'::character varying, 'stopped'::character varying, 'degraded'::character varying, 'error'::character varying]))),
+    CONSTRAINT service_health_times_check CHECK (((last_check >= to_timestamp(('-62135596800'::bigint)::double precision)) AND (last_check < to_timestamp(('253402300800'::bigint)::double precision)) AND (created_at >= to_timestamp(('-62135596800'::bigint)::double precision)) AND (created_at < to_timestamp(('253402300800'::bigint)::double precision)) AND (updated_at >= to_timestamp(('-62135596800'::bigint)::double precision)) AND (updated_at < to_timestamp(('253402300800'::bigint)::double precision))))
 );
 
 -- Name: service_health_id_seq; Type: SEQUENCE

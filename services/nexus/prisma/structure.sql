@@ -204,7 +204,8 @@ CREATE TABLE public.audit_logs (
     user_agent text,
     created_at timestamp(6) with time zone DEFAULT CURRENT_TIMESTAMP NOT NULL,
     CONSTRAINT audit_logs_action_check CHECK ((btrim((action)::text) <> ''::text)),
-    CONSTRAINT audit_logs_details_check CHECK ((jsonb_typeof(details) = 'object'::text))
+    CONSTRAINT audit_logs_details_check CHECK ((jsonb_typeof(details) = 'object'::text)),
+    CONSTRAINT audit_logs_times_check CHECK (((created_at >= to_timestamp(('-62135596800'::bigint)::double precision)) AND (created_at < to_timestamp(('253402300800'::bigint)::double precision))))
 );
 
 -- Name: events; Type: TABLE
@@ -227,6 +228,7 @@ CREATE TABLE public.events (
     CONSTRAINT events_payload_check CHECK ((jsonb_typeof(payload) = 'object'::text)),
     CONSTRAINT events_processed_at_check CHECK (((status = 'processed'::public.event_status) = (processed_at IS NOT NULL))),
     CONSTRAINT events_source_check CHECK ((btrim((source)::text) <> ''::text)),
+    CONSTRAINT events_times_check CHECK (((available_at >= to_timestamp(('-62135596800'::bigint)::double precision)) AND (available_at < to_timestamp(('253402300800'::bigint)::double precision)) AND (processed_at >= to_timestamp(('-62135596800'::bigint)::double precision)) AND (processed_at < to_timestamp(('253402300800'::bigint)::double precision)) AND (created_at >= to_timestamp(('-62135596800'::bigint)::double precision)) AND (created_at < to_timestamp(('253402300800'::bigint)::double precision)) AND (updated_at >= to_timestamp(('-62135596800'::bigint)::double precision)) AND (updated_at < to_timestamp(('253402300800'::bigint)::double precision)))),
     CONSTRAINT events_type_check CHECK (((type)::text ~ '^[a-z]+[.][a-z0-9-]+$'::text))
 );
 
@@ -235,7 +237,8 @@ CREATE TABLE public.inbox (
     consumer character varying(100) NOT NULL,
     event_id uuid NOT NULL,
     handled_at timestamp(6) with time zone DEFAULT clock_timestamp() NOT NULL,
-    CONSTRAINT inbox_consumer_check CHECK (((consumer)::text ~ '^[a-z][a-z0-9-]*(\.[a-z][a-z0-9-]*)+$'::text))
+    CONSTRAINT inbox_consumer_check CHECK (((consumer)::text ~ '^[a-z][a-z0-9-]*(\.[a-z][a-z0-9-]*)+$'::text)),
+    CONSTRAINT inbox_times_check CHECK (((handled_at >= to_timestamp(('-62135596800'::bigint)::double precision)) AND (handled_at < to_timestamp(('253402300800'::bigint)::double precision))))
 );
 
 -- Name: interactions; Type: TABLE
@@ -252,7 +255,8 @@ CREATE TABLE public.interactions (
     CONSTRAINT interactions_duration_ms_check CHECK ((duration_ms >= 0)),
     CONSTRAINT interactions_item_id_check CHECK ((btrim((item_id)::text) <> ''::text)),
     CONSTRAINT interactions_item_type_check CHECK ((btrim((item_type)::text) <> ''::text)),
-    CONSTRAINT interactions_kind_check CHECK (((kind)::text = ANY (ARRAY['view'::character varying, 'click'::character varying, 'search'::character varying, 'complete'::character varying, 'dismiss'::character varying, 'rate'::character varying])))
+    CONSTRAINT interactions_kind_check CHECK (((kind)::text = ANY (ARRAY['view'::character varying, 'click'::character varying, 'search'::character varying, 'complete'::character varying, 'dismiss'::character varying, 'rate'::character varying]))),
+    CONSTRAINT interactions_times_check CHECK (((created_at >= to_timestamp(('-62135596800'::bigint)::double precision)) AND (created_at < to_timestamp(('253402300800'::bigint)::double precision))))
 );
 
 -- Name: outbox; Type: TABLE
@@ -268,6 +272,7 @@ CREATE TABLE public.outbox (
     CONSTRAINT outbox_key_check CHECK ((btrim((key)::text) <> ''::text)),
     CONSTRAINT outbox_payload_check CHECK ((jsonb_typeof(payload) = 'object'::text)),
     CONSTRAINT outbox_payload_size_check CHECK ((octet_length((payload)::text) <= 131072)),
+    CONSTRAINT outbox_times_check CHECK (((created_at >= to_timestamp(('-62135596800'::bigint)::double precision)) AND (created_at < to_timestamp(('253402300800'::bigint)::double precision)))),
     CONSTRAINT outbox_trace_parent_check CHECK (((trace_parent)::text ~ '^(?!ff)[0-9a-f]{2}-(?!0{32})[0-9a-f]{32}-(?!0{16})[0-9a-f]{16}-[0-9a-f]{2}$'::text)),
     CONSTRAINT outbox_type_check CHECK (((type)::text ~ '^[a-z][a-z0-9-]*\.[a-z][a-z0-9-]*\.v[1-9][0-9]{0,3}$'::text))
 );
@@ -294,7 +299,8 @@ CREATE TABLE public.outbox_relay (
     created_at timestamp(6) with time zone DEFAULT clock_timestamp() NOT NULL,
     updated_at timestamp(6) with time zone DEFAULT clock_timestamp() NOT NULL,
     CONSTRAINT outbox_relay_id_check CHECK (id),
-    CONSTRAINT outbox_relay_pruned_check CHECK (((pruned_transaction_id IS NULL) = (pruned_position IS NULL)))
+    CONSTRAINT outbox_relay_pruned_check CHECK (((pruned_transaction_id IS NULL) = (pruned_position IS NULL))),
+    CONSTRAINT outbox_relay_times_check CHECK (((seen_at >= to_timestamp(('-62135596800'::bigint)::double precision)) AND (seen_at < to_timestamp(('253402300800'::bigint)::double precision)) AND (inbox_pruned_until >= to_timestamp(('-62135596800'::bigint)::double precision)) AND (inbox_pruned_until < to_timestamp(('253402300800'::bigint)::double precision)) AND (created_at >= to_timestamp(('-62135596800'::bigint)::double precision)) AND (created_at < to_timestamp(('253402300800'::bigint)::double precision)) AND (updated_at >= to_timestamp(('-62135596800'::bigint)::double precision)) AND (updated_at < to_timestamp(('253402300800'::bigint)::double precision))))
 );
 
 -- Name: recommendations; Type: TABLE
@@ -321,7 +327,8 @@ CREATE TABLE public.recommendations (
     CONSTRAINT recommendations_order_check CHECK ((answered_at >= shown_at)),
     CONSTRAINT recommendations_reason_check CHECK ((btrim(reason) <> ''::text)),
     CONSTRAINT recommendations_score_check CHECK (((score >= (0)::double precision) AND (score <= (1)::double precision))),
-    CONSTRAINT recommendations_shown_at_check CHECK (((status <> ALL (ARRAY['shown'::public.recommendation_status, 'accepted'::public.recommendation_status, 'dismissed'::public.recommendation_status])) OR (shown_at IS NOT NULL)))
+    CONSTRAINT recommendations_shown_at_check CHECK (((status <> ALL (ARRAY['shown'::public.recommendation_status, 'accepted'::public.recommendation_status, 'dismissed'::public.recommendation_status])) OR (shown_at IS NOT NULL))),
+    CONSTRAINT recommendations_times_check CHECK (((shown_at >= to_timestamp(('-62135596800'::bigint)::double precision)) AND (shown_at < to_timestamp(('253402300800'::bigint)::double precision)) AND (answered_at >= to_timestamp(('-62135596800'::bigint)::double precision)) AND (answered_at < to_timestamp(('253402300800'::bigint)::double precision)) AND (expires_at >= to_timestamp(('-62135596800'::bigint)::double precision)) AND (expires_at < to_timestamp(('253402300800'::bigint)::double precision)) AND (created_at >= to_timestamp(('-62135596800'::bigint)::double precision)) AND (created_at < to_timestamp(('253402300800'::bigint)::double precision)) AND (updated_at >= to_timestamp(('-62135596800'::bigint)::double precision)) AND (updated_at < to_timestamp(('253402300800'::bigint)::double precision))))
 );
 
 -- Name: user_profiles; Type: TABLE
@@ -339,6 +346,7 @@ CREATE TABLE public.user_profiles (
     CONSTRAINT user_profiles_behavior_check CHECK ((jsonb_typeof(behavior) = 'object'::text)),
     CONSTRAINT user_profiles_locale_check CHECK (((locale)::text ~ '^[A-Za-z]{2,3}(-[A-Za-z0-9]{2,8})*$'::text)),
     CONSTRAINT user_profiles_preferences_check CHECK ((jsonb_typeof(preferences) = 'object'::text)),
+    CONSTRAINT user_profiles_times_check CHECK (((last_active_at >= to_timestamp(('-62135596800'::bigint)::double precision)) AND (last_active_at < to_timestamp(('253402300800'::bigint)::double precision)) AND (created_at >= to_timestamp(('-62135596800'::bigint)::double precision)) AND (created_at < to_timestamp(('253402300800'::bigint)::double precision)) AND (updated_at >= to_timestamp(('-62135596800'::bigint)::double precision)) AND (updated_at < to_timestamp(('253402300800'::bigint)::double precision)))),
     CONSTRAINT user_profiles_user_id_check CHECK ((btrim(user_id) <> ''::text))
 );
 

@@ -196,7 +196,8 @@ CREATE TABLE public.audit_logs (
     user_agent text,
     created_at timestamp(6) with time zone DEFAULT CURRENT_TIMESTAMP NOT NULL,
     CONSTRAINT audit_logs_action_check CHECK ((btrim((action)::text) <> ''::text)),
-    CONSTRAINT audit_logs_details_check CHECK ((jsonb_typeof(details) = 'object'::text))
+    CONSTRAINT audit_logs_details_check CHECK ((jsonb_typeof(details) = 'object'::text)),
+    CONSTRAINT audit_logs_times_check CHECK (((created_at >= to_timestamp(('-62135596800'::bigint)::double precision)) AND (created_at < to_timestamp(('253402300800'::bigint)::double precision))))
 );
 
 -- Name: inbox; Type: TABLE
@@ -204,7 +205,8 @@ CREATE TABLE public.inbox (
     consumer character varying(100) NOT NULL,
     event_id uuid NOT NULL,
     handled_at timestamp(6) with time zone DEFAULT clock_timestamp() NOT NULL,
-    CONSTRAINT inbox_consumer_check CHECK (((consumer)::text ~ '^[a-z][a-z0-9-]*(\.[a-z][a-z0-9-]*)+$'::text))
+    CONSTRAINT inbox_consumer_check CHECK (((consumer)::text ~ '^[a-z][a-z0-9-]*(\.[a-z][a-z0-9-]*)+$'::text)),
+    CONSTRAINT inbox_times_check CHECK (((handled_at >= to_timestamp(('-62135596800'::bigint)::double precision)) AND (handled_at < to_timestamp(('253402300800'::bigint)::double precision))))
 );
 
 -- Name: notifications; Type: TABLE
@@ -232,6 +234,7 @@ CREATE TABLE public.notifications (
     CONSTRAINT notifications_read_at_check CHECK ((read_at >= created_at)),
     CONSTRAINT notifications_read_check CHECK ((is_read = (read_at IS NOT NULL))),
     CONSTRAINT notifications_source_check CHECK ((btrim((source)::text) <> ''::text)),
+    CONSTRAINT notifications_times_check CHECK (((read_at >= to_timestamp(('-62135596800'::bigint)::double precision)) AND (read_at < to_timestamp(('253402300800'::bigint)::double precision)) AND (expires_at >= to_timestamp(('-62135596800'::bigint)::double precision)) AND (expires_at < to_timestamp(('253402300800'::bigint)::double precision)) AND (created_at >= to_timestamp(('-62135596800'::bigint)::double precision)) AND (created_at < to_timestamp(('253402300800'::bigint)::double precision)) AND (updated_at >= to_timestamp(('-62135596800'::bigint)::double precision)) AND (updated_at < to_timestamp(('253402300800'::bigint)::double precision)) AND (deleted_at >= to_timestamp(('-62135596800'::bigint)::double precision)) AND (deleted_at < to_timestamp(('253402300800'::bigint)::double precision)))),
     CONSTRAINT notifications_title_check CHECK ((btrim((title)::text) <> ''::text)),
     CONSTRAINT notifications_user_id_check CHECK ((btrim(user_id) <> ''::text))
 );
@@ -249,6 +252,7 @@ CREATE TABLE public.outbox (
     CONSTRAINT outbox_key_check CHECK ((btrim((key)::text) <> ''::text)),
     CONSTRAINT outbox_payload_check CHECK ((jsonb_typeof(payload) = 'object'::text)),
     CONSTRAINT outbox_payload_size_check CHECK ((octet_length((payload)::text) <= 131072)),
+    CONSTRAINT outbox_times_check CHECK (((created_at >= to_timestamp(('-62135596800'::bigint)::double precision)) AND (created_at < to_timestamp(('253402300800'::bigint)::double precision)))),
     CONSTRAINT outbox_trace_parent_check CHECK (((trace_parent)::text ~ '^(?!ff)[0-9a-f]{2}-(?!0{32})[0-9a-f]{32}-(?!0{16})[0-9a-f]{16}-[0-9a-f]{2}$'::text)),
     CONSTRAINT outbox_type_check CHECK (((type)::text ~ '^[a-z][a-z0-9-]*\.[a-z][a-z0-9-]*\.v[1-9][0-9]{0,3}$'::text))
 );
@@ -275,7 +279,8 @@ CREATE TABLE public.outbox_relay (
     created_at timestamp(6) with time zone DEFAULT clock_timestamp() NOT NULL,
     updated_at timestamp(6) with time zone DEFAULT clock_timestamp() NOT NULL,
     CONSTRAINT outbox_relay_id_check CHECK (id),
-    CONSTRAINT outbox_relay_pruned_check CHECK (((pruned_transaction_id IS NULL) = (pruned_position IS NULL)))
+    CONSTRAINT outbox_relay_pruned_check CHECK (((pruned_transaction_id IS NULL) = (pruned_position IS NULL))),
+    CONSTRAINT outbox_relay_times_check CHECK (((seen_at >= to_timestamp(('-62135596800'::bigint)::double precision)) AND (seen_at < to_timestamp(('253402300800'::bigint)::double precision)) AND (inbox_pruned_until >= to_timestamp(('-62135596800'::bigint)::double precision)) AND (inbox_pruned_until < to_timestamp(('253402300800'::bigint)::double precision)) AND (created_at >= to_timestamp(('-62135596800'::bigint)::double precision)) AND (created_at < to_timestamp(('253402300800'::bigint)::double precision)) AND (updated_at >= to_timestamp(('-62135596800'::bigint)::double precision)) AND (updated_at < to_timestamp(('253402300800'::bigint)::double precision))))
 );
 
 -- Name: audit_logs audit_logs_pkey; Type: CONSTRAINT
