@@ -236,6 +236,16 @@ describe('a subscription', () => {
     expect(Object.values(handled)).toEqual([131_000, 131_000, 131_000]);
   });
 
+  it('handles events at once that arrive while it waits for a minute', async () => {
+    const [key, name] = [freshKey(), freshName()];
+    bus.startConsumer(bus.recorder(name), { bus: bus.openBus(60_000) });
+
+    for (let n = 1; n <= 3; n += 1) {
+      await publish(key, 1);
+      expect(await ofKey(key, n, name)).toEqual(upTo(n));
+    }
+  });
+
   it('leaves its lanes to a newer version of the consumer that handles other types', async () => {
     const [key, name] = [freshKey(), freshName()];
     const worker = (types: readonly string[], seen: string[]) =>
