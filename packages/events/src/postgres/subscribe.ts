@@ -110,9 +110,18 @@ class SubscriptionWorker<Transaction extends EventTransaction> {
       if (fetched.isUnbalanced && (await this.#claimLanes())) continue;
       if (isIdle) {
         await this.#pruneInbox();
-        const waitMs = Math.min(this.#pace.next(pollMs), fetched.dueInMs ?? Number.POSITIVE_INFINITY);
-        await wakeUp.wait(heard, Math.max(waitMs, 1), signal);
+        const longestMs = wakeUp.isListening() ? pollMs : this.#pace.next(pollMs);
+        await this.#rest(heard, Math.max(Math.min(longestMs, fetched.dueInMs ?? longestMs), 1));
       } else this.#pace.reset();
+    }
+  }
+
+  /** Waits for a notification or for the time, and keeps the lanes meanwhile. */
+  async #rest(heard: number, milliseconds: number): Promise<void> {
+    const { wakeUp, signal } = this.#task;
+    for (let left = milliseconds; left > 0 && wakeUp.rings() === heard && !signal.aborted; left -= RENEW_MS) {
+      await wakeUp.wait(heard, Math.min(left, RENEW_MS), signal);
+      if (performance.now() - this.#leasedAt >= RENEW_MS && (await this.#claimLanes())) return;
     }
   }
 
