@@ -6,8 +6,8 @@ import { MANIFEST_PREFIX } from '../../config/registry';
 
 /** The service whose manifest, configuration, client and audit log a new service gets. It has no store and no errors of its own. */
 const MODEL = 'notification';
-/** The endings of the names of the migrations that make the audit log, in their order. */
-const AUDIT_MIGRATIONS = ['audit_log', 'audit_time'];
+/** The endings of the names of the migrations that make the audit log and bound the times of every table, in their order. */
+const SHARED_MIGRATIONS = ['audit_log', 'audit_time', 'times', 'validate_times'];
 
 /** The name that stands for the new service in `template/`, and its spellings in code. */
 const PLACEHOLDER = 'template';
@@ -24,10 +24,10 @@ const SHARED = [
 export interface AuditLog {
   /** The model of the audit log, in Prisma's schema language. */
   readonly schema: string;
-  readonly migrations: readonly AuditMigration[];
+  readonly migrations: readonly SharedMigration[];
 }
 
-interface AuditMigration {
+interface SharedMigration {
   readonly ending: string;
   readonly up: string;
   readonly down: string;
@@ -63,7 +63,7 @@ export async function writeServiceFiles(root: string, name: string, directory: s
   const [head = ''] = schema.split(/^(?=\/\/\/|model )/m);
   await put(path.join(directory, 'prisma', 'schema.prisma'), `${head}${example}`);
   const migrations = path.join(model, 'prisma', 'migrations');
-  const read = AUDIT_MIGRATIONS.map((ending) => readAuditMigration(migrations, ending));
+  const read = SHARED_MIGRATIONS.map((ending) => readSharedMigration(migrations, ending));
   return { schema: auditModelOf(schema), migrations: await Promise.all(read) };
 }
 
@@ -88,7 +88,7 @@ export async function writeAuditLog(directory: string, { schema, migrations: add
   await writeFile(file, `${await readFile(file, 'utf8')}\n${schema}`);
 }
 
-async function readAuditMigration(migrations: string, ending: string): Promise<AuditMigration> {
+async function readSharedMigration(migrations: string, ending: string): Promise<SharedMigration> {
   const name = (await migrationsIn(migrations)).find((it) => it.endsWith(`_${ending}`)) ?? '';
   const read = (file: string) => readFile(path.join(migrations, name, file), 'utf8');
   return { ending, up: await read('migration.sql'), down: await read('down.sql') };
