@@ -196,7 +196,8 @@ CREATE TABLE public.audit_logs (
     user_agent text,
     created_at timestamp(6) with time zone DEFAULT CURRENT_TIMESTAMP NOT NULL,
     CONSTRAINT audit_logs_action_check CHECK ((btrim((action)::text) <> ''::text)),
-    CONSTRAINT audit_logs_details_check CHECK ((jsonb_typeof(details) = 'object'::text))
+    CONSTRAINT audit_logs_details_check CHECK ((jsonb_typeof(details) = 'object'::text)),
+    CONSTRAINT audit_logs_times_check CHECK (((created_at >= to_timestamp(('-62135596800'::bigint)::double precision)) AND (created_at < to_timestamp(('253402300800'::bigint)::double precision))))
 );
 
 -- Name: inbox; Type: TABLE
@@ -232,6 +233,7 @@ CREATE TABLE public.notifications (
     CONSTRAINT notifications_read_at_check CHECK ((read_at >= created_at)),
     CONSTRAINT notifications_read_check CHECK ((is_read = (read_at IS NOT NULL))),
     CONSTRAINT notifications_source_check CHECK ((btrim((source)::text) <> ''::text)),
+    CONSTRAINT notifications_times_check CHECK (((read_at >= to_timestamp(('-62135596800'::bigint)::double precision)) AND (read_at < to_timestamp(('253402300800'::bigint)::double precision)) AND (expires_at >= to_timestamp(('-62135596800'::bigint)::double precision)) AND (expires_at < to_timestamp(('253402300800'::bigint)::double precision)) AND (created_at >= to_timestamp(('-62135596800'::bigint)::double precision)) AND (created_at < to_timestamp(('253402300800'::bigint)::double precision)) AND (updated_at >= to_timestamp(('-62135596800'::bigint)::double precision)) AND (updated_at < to_timestamp(('253402300800'::bigint)::double precision)) AND (deleted_at >= to_timestamp(('-62135596800'::bigint)::double precision)) AND (deleted_at < to_timestamp(('253402300800'::bigint)::double precision)))),
     CONSTRAINT notifications_title_check CHECK ((btrim((title)::text) <> ''::text)),
     CONSTRAINT notifications_user_id_check CHECK ((btrim(user_id) <> ''::text))
 );

@@ -188,7 +188,8 @@ CREATE TABLE public.audit_logs (
     user_agent text,
     created_at timestamp(6) with time zone DEFAULT CURRENT_TIMESTAMP NOT NULL,
     CONSTRAINT audit_logs_action_check CHECK ((btrim((action)::text) <> ''::text)),
-    CONSTRAINT audit_logs_details_check CHECK ((jsonb_typeof(details) = 'object'::text))
+    CONSTRAINT audit_logs_details_check CHECK ((jsonb_typeof(details) = 'object'::text)),
+    CONSTRAINT audit_logs_times_check CHECK (((created_at >= to_timestamp(('-62135596800'::bigint)::double precision)) AND (created_at < to_timestamp(('253402300800'::bigint)::double precision))))
 );
 
 -- Name: inbox; Type: TABLE
@@ -209,7 +210,8 @@ CREATE TABLE public.logs (
     created_at timestamp(6) with time zone DEFAULT CURRENT_TIMESTAMP NOT NULL,
     updated_at timestamp(6) with time zone DEFAULT CURRENT_TIMESTAMP NOT NULL,
     CONSTRAINT logs_level_check CHECK (((level)::text = ANY (ARRAY['info'::character varying, 'warn'::character varying, 'error'::character varying]))),
-    CONSTRAINT logs_message_check CHECK ((btrim(message) <> ''::text))
+    CONSTRAINT logs_message_check CHECK ((btrim(message) <> ''::text)),
+    CONSTRAINT logs_times_check CHECK (((created_at >= to_timestamp(('-62135596800'::bigint)::double precision)) AND (created_at < to_timestamp(('253402300800'::bigint)::double precision)) AND (updated_at >= to_timestamp(('-62135596800'::bigint)::double precision)) AND (updated_at < to_timestamp(('253402300800'::bigint)::double precision))))
 );
 
 -- Name: logs_id_seq; Type: SEQUENCE
@@ -279,6 +281,7 @@ CREATE TABLE public.plugins (
     updated_at timestamp(6) with time zone DEFAULT CURRENT_TIMESTAMP NOT NULL,
     CONSTRAINT plugins_config_schema_check CHECK ((jsonb_typeof(config_schema) = 'object'::text)),
     CONSTRAINT plugins_name_check CHECK ((btrim((name)::text) <> ''::text)),
+    CONSTRAINT plugins_times_check CHECK (((created_at >= to_timestamp(('-62135596800'::bigint)::double precision)) AND (created_at < to_timestamp(('253402300800'::bigint)::double precision)) AND (updated_at >= to_timestamp(('-62135596800'::bigint)::double precision)) AND (updated_at < to_timestamp(('253402300800'::bigint)::double precision)))),
     CONSTRAINT plugins_version_check CHECK ((btrim((version)::text) <> ''::text))
 );
 
@@ -298,7 +301,8 @@ ALTER SEQUENCE public.plugins_id_seq OWNED BY public.plugins.id;
 CREATE TABLE public.workflow_plugins (
     workflow_id integer NOT NULL,
     plugin_id integer NOT NULL,
-    created_at timestamp(6) with time zone DEFAULT CURRENT_TIMESTAMP NOT NULL
+    created_at timestamp(6) with time zone DEFAULT CURRENT_TIMESTAMP NOT NULL,
+    CONSTRAINT workflow_plugins_times_check CHECK (((created_at >= to_timestamp(('-62135596800'::bigint)::double precision)) AND (created_at < to_timestamp(('253402300800'::bigint)::double precision))))
 );
 
 -- Name: workflows; Type: TABLE
@@ -321,6 +325,7 @@ CREATE TABLE public.workflows (
     CONSTRAINT workflows_owner_id_check CHECK ((btrim(owner_id) <> ''::text)),
     CONSTRAINT workflows_settings_check CHECK ((jsonb_typeof(settings) = 'object'::text)),
     CONSTRAINT workflows_status_check CHECK (((status)::text = ANY (ARRAY['draft'::character varying, 'published'::character varying, 'archived'::character varying]))),
+    CONSTRAINT workflows_times_check CHECK (((created_at >= to_timestamp(('-62135596800'::bigint)::double precision)) AND (created_at < to_timestamp(('253402300800'::bigint)::double precision)) AND (updated_at >= to_timestamp(('-62135596800'::bigint)::double precision)) AND (updated_at < to_timestamp(('253402300800'::bigint)::double precision)) AND (deleted_at >= to_timestamp(('-62135596800'::bigint)::double precision)) AND (deleted_at < to_timestamp(('253402300800'::bigint)::double precision)))),
     CONSTRAINT workflows_version_check CHECK ((version >= 1))
 );
 
