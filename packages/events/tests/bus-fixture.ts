@@ -121,7 +121,10 @@ export function useBus(): BusFixture {
     },
     consumed: async (count, name) => {
       const counted = 'SELECT count(*)::int AS count FROM inbox WHERE consumer = $1';
-      await until(async () => Number((await target().admin(counted, [name]))[0]?.['count']) >= count, 60 * WAIT_LIMIT_MS);
+      await until(
+        async () => Number((await target().admin(counted, [name]))[0]?.['count']) >= count,
+        60 * WAIT_LIMIT_MS,
+      );
     },
     effects: async (count, name = 'family.record') => {
       const counted = 'SELECT count(*)::int AS count FROM effects WHERE consumer = $1';

@@ -124,6 +124,8 @@ describe('a subscription', () => {
 
     await clock.move(LEASE_MS - 1);
     expect(await bus.target().admin('SELECT FROM effects WHERE consumer = $1', [name])).toEqual([]);
+    const owners = 'SELECT count(DISTINCT owner)::int AS owners, count(owner)::int AS lanes FROM subscription_lanes';
+    expect(await bus.nexus().admin(owners)).toEqual([{ owners: 1, lanes: 16 }]);
     await clock.move(1);
 
     expect(await ofKey(key, 2, name)).toEqual(upTo(2));

@@ -68,10 +68,7 @@ export async function readOutbox(pool: Pool, cursor: Cursor, most: number): Prom
     WITH unseen AS (${UNSEEN} ORDER BY "position" LIMIT $5)
     SELECT moment.*, found.* FROM (SELECT ${MOMENT}) AS moment
     LEFT JOIN (SELECT ${COLUMNS} FROM unseen) AS found ON true ORDER BY found."position"`;
-  const { rows } = await pool.query<OutboxEvent & Moment & { id: string | null }>(sql, [
-    ...parametersOf(cursor),
-    most,
-  ]);
+  const { rows } = await pool.query<OutboxEvent & Moment & { id: string | null }>(sql, [...parametersOf(cursor), most]);
   const [first] = rows;
   if (first === undefined) throw new Error('A LEFT JOIN of one row returned none');
   const { snapshot, written, isFlushed } = first;
