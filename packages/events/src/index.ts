@@ -1,0 +1,11 @@
+export type {
+  Bus,
+  BusOptions,
+  BusStatus,
+  ConsumerStatus,
+  EventSource,
+  RelayOptions,
+  SourceStatus,
+  SubscribeOptions,
+} from './bus';
+export { openBus } from './open-bus';
