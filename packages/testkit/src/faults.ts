@@ -14,7 +14,7 @@ export interface Faults {
   readonly slowCloseMs?: number;
   /** Nothing arrives and the connection stays open, as in a partitioned network. What was sent arrives after the fault. */
   readonly stalls?: boolean;
-  /** The connection closes when it has carried this many bytes. Later bytes are lost. */
+  /** A connection closes when it has carried this many bytes since the fault was set. Later bytes are lost. */
   readonly limitBytes?: number;
 }
 
@@ -32,6 +32,8 @@ export interface FaultProxy {
   readonly down: () => void;
   readonly up: () => void;
   readonly connections: () => number;
+  /** How many connections faults have ended. */
+  readonly cuts: () => number;
   readonly close: () => Promise<void>;
 }
 
@@ -44,12 +46,15 @@ const PORTIONS_PER_SECOND = 50;
 export async function openFaultProxy(server: { readonly host: string; readonly port: number }): Promise<FaultProxy> {
   const faults: Record<Direction, Faults> = { upstream: {}, downstream: {} };
   const lines = new Set<Line>();
-  let isDown = false;
+  let [isDown, cuts] = [false, 0];
+  const cut = () => {
+    cuts += 1;
+  };
   const listener = net.createServer({ allowHalfOpen: true, noDelay: true }, (front) => {
     front.on('error', () => undefined);
     // A closed port could be taken by another program before `up`, so a connection is reset instead of refused.
     if (isDown) front.resetAndDestroy();
-    else joinSockets(front, connectTo(server), faults, lines);
+    else joinSockets([front, connectTo(server)], faults, lines, cut);
   });
   listener.listen(0, '127.0.0.1');
   await once(listener, 'listening');
@@ -57,6 +62,7 @@ export async function openFaultProxy(server: { readonly host: string; readonly p
   const reset = () => {
     const open = [...lines];
     for (const { sockets } of open) for (const socket of sockets) socket.resetAndDestroy();
+    cuts += open.length;
     return open.length;
   };
   return {
@@ -76,6 +82,7 @@ export async function openFaultProxy(server: { readonly host: string; readonly p
       isDown = false;
     },
     connections: () => lines.size,
+    cuts: () => cuts,
     close: async () => {
       const closed = once(listener, 'close');
       listener.close();
@@ -105,12 +112,18 @@ function addressed(url: string, port: number): string {
   return changed.href;
 }
 
-function joinSockets(front: net.Socket, back: net.Socket, faults: Record<Direction, Faults>, lines: Set<Line>): void {
-  const wakes = [carry(front, back, () => faults.upstream), carry(back, front, () => faults.downstream)];
+function joinSockets(
+  sockets: readonly [net.Socket, net.Socket],
+  faults: Record<Direction, Faults>,
+  lines: Set<Line>,
+  onCut: () => void,
+): void {
+  const [front, back] = sockets;
+  const wakes = [carry(front, back, () => faults.upstream, onCut), carry(back, front, () => faults.downstream, onCut)];
   const wake = () => {
     for (const each of wakes) each();
   };
-  const line = { sockets: [front, back], wake };
+  const line = { sockets, wake };
   lines.add(line);
   const forget = () => {
     if (front.destroyed && back.destroyed) lines.delete(line);
@@ -128,10 +141,11 @@ interface Item {
 }
 
 /** Passes on what a socket sends, with the faults that hold at the time. Returns a function that looks at them again. */
-function carry(from: net.Socket, to: net.Socket, faults: () => Faults): () => void {
+function carry(from: net.Socket, to: net.Socket, faults: () => Faults, onCut: () => void): () => void {
   const items: Item[] = [];
   let [waiting, carried, freeAt] = [0, 0, 0];
   let timer: NodeJS.Timeout | undefined;
+  let counted: Faults | undefined;
   const add = (what: Item['what']) => {
     items.push({ at: performance.now(), jitter: Math.random() * 2 - 1, what });
     waiting += sizeOf(what);
@@ -162,10 +176,13 @@ function carry(from: net.Socket, to: net.Socket, faults: () => Faults): () => vo
   };
   /** Writes as much as the bandwidth and the limit allow. */
   const write = (bytes: Buffer) => {
-    const { bytesPerSecond = Number.POSITIVE_INFINITY, limitBytes = Number.POSITIVE_INFINITY } = faults();
+    const current = faults();
+    if (current !== counted) carried = 0;
+    counted = current;
+    const { bytesPerSecond = Number.POSITIVE_INFINITY, limitBytes = Number.POSITIVE_INFINITY } = current;
     const portion = Math.ceil(bytesPerSecond / PORTIONS_PER_SECOND);
-    const size = Math.min(bytes.length, portion, Math.max(0, limitBytes - carried));
-    if (size > 0) to.write(bytes.subarray(0, size));
+    const size = Math.min(bytes.length, portion, limitBytes - carried);
+    to.write(bytes.subarray(0, size));
     carried += size;
     waiting -= size;
     freeAt = performance.now() + (size * 1_000) / bytesPerSecond;
@@ -174,6 +191,7 @@ function carry(from: net.Socket, to: net.Socket, faults: () => Faults): () => vo
     if (waiting <= MAX_WAITING_BYTES) from.resume();
     if (carried < limitBytes) return;
     items.length = 0;
+    onCut();
     for (const socket of [to, from]) socket.destroySoon();
   };
   from.on('data', add);

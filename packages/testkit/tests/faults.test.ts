@@ -183,16 +183,19 @@ describe('a fault proxy', () => {
     expect(String(await readFrom(client))).toBe('new');
   });
 
-  it('closes a connection after a number of bytes', async () => {
+  it('closes a connection after a number of bytes since the fault was set', async () => {
     const { client, server } = await connected();
+    server.resume().on('end', () => server.end());
+    const received = readFrom(client);
+    server.write(Buffer.alloc(1_000));
+    while (client.bytesRead < 1_000) await sleep(5);
     proxy.set('downstream', { limitBytes: 1_500 });
     server.write(Buffer.alloc(1_000));
     server.write(Buffer.alloc(1_000));
 
-    server.resume().on('end', () => server.end());
-    const [received] = await Promise.all([readFrom(client), closed(server)]);
-
-    expect(received).toHaveLength(1_500);
+    await closed(server);
+    expect(await received).toHaveLength(2_500);
+    expect(proxy.cuts()).toBe(1);
   });
 
   it('is down until it is up', async () => {
