@@ -8,6 +8,8 @@ import { COUNTED, clearRecording, type Databases, readHistory, startRecording } 
 
 const LANES = 16;
 const KEYS = 200;
+/** How many events the publishers may be ahead of the effects that a test waits for. */
+const AHEAD = 300;
 /** Longer than every lease and every delay before a retry. */
 const LONG_MS = 11 * 60_000;
 
@@ -26,7 +28,10 @@ export interface Chaos {
   startConsumer(consumer?: Partial<RecordingConsumer>, task?: Partial<Task>, code?: Code): Promise<Program>;
   /** Publishes the next event of each key in one transaction. */
   publish(keys: readonly string[], padding?: string): Promise<void>;
-  /** Lets 8 writers publish in transactions of five events that commit after random delays, until the load is stopped. */
+  /**
+   * Lets 8 writers publish in transactions of five events that commit after random delays, until the load is stopped. They are at
+   * most some hundred events ahead of `progress`.
+   */
   startLoad(): Load;
   /** Waits until the consumers have this many more effects together than at the last call. */
   progress(effects: number): Promise<void>;
@@ -65,7 +70,7 @@ export function useChaos(): Chaos {
     publish: async (keys, padding = '') => {
       await source().app('SELECT publish_next($1, $2)', [keys, padding]);
     },
-    startLoad: () => startLoad(source().url),
+    startLoad: () => startLoad(source().url, () => reached + AHEAD),
     progress: async (effects) => {
       reached += effects;
       await until(async () => (await countOf('SELECT count(*)::int AS found FROM effects')) >= reached);
@@ -96,15 +101,18 @@ export function useChaos(): Chaos {
   return chaos;
 }
 
-function startLoad(url: string): Load {
+function startLoad(url: string, limit: () => number): Load {
   const writers = 8;
   const pool = new Pool({ connectionString: url, max: writers });
   pool.on('error', () => undefined);
+  pool.on('connect', (client) => void client.on('error', () => undefined));
   let isStopped = false;
+  let published = 0;
   const write = async () => {
     while (!isStopped) {
+      if (published >= limit()) await sleep(10);
       // The history has what was committed. A transaction whose outcome is unknown is therefore not repeated.
-      await publishLate(pool).catch(() => sleep(10));
+      else published += await publishLate(pool).catch(() => sleep(10, 0));
     }
   };
   const all = Promise.all(Array.from({ length: writers }, write));
@@ -117,17 +125,18 @@ function startLoad(url: string): Load {
   };
 }
 
-async function publishLate(pool: Pool): Promise<void> {
+/** Returns the number of events. */
+async function publishLate(pool: Pool): Promise<number> {
   const client = await pool.connect();
   let isSound = false;
   try {
-    client.on('error', () => undefined);
     const keys = Array.from({ length: 5 }, () => `key-${Math.floor(Math.random() * KEYS)}`);
     await client.query('BEGIN');
     await client.query('SELECT publish_next($1, $2)', [keys, '']);
     await client.query('SELECT pg_sleep(random() * 0.02)');
     await client.query('COMMIT');
     isSound = true;
+    return keys.length;
   } finally {
     client.release(!isSound);
   }

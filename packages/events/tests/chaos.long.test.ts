@@ -1,7 +1,7 @@
 import { mkdtempSync, rmSync } from 'node:fs';
 import os from 'node:os';
 import path from 'node:path';
-import { type StartedServer, startEmbedded, stopEmbedded } from '@azora/db-fleet';
+import { startEmbedded, stopEmbedded } from '@azora/db-fleet';
 import { type Direction, type FaultProxy, openFaultProxy } from '@azora/db-testkit';
 import { until, useChaos } from './chaos-fixture';
 
@@ -22,7 +22,7 @@ const FAULTS = Number(process.env['AZORA_CHAOS_FAULTS'] ?? 8);
 
 describe('the bus on a server of its own', () => {
   const home = mkdtempSync(path.join(os.tmpdir(), 'azora-chaos-'));
-  let server: StartedServer;
+  let server: Awaited<ReturnType<typeof startEmbedded>>;
   beforeAll(async () => {
     server = await startEmbedded({ home });
     process.env['TEST_DATABASE_URL'] = server.url.href;

@@ -10,13 +10,13 @@ const IN_SOURCE = `
     lsn pg_lsn NOT NULL DEFAULT pg_current_wal_insert_lsn());
   CREATE FUNCTION publish_next(p_keys text[], p_padding text) RETURNS void LANGUAGE plpgsql SECURITY DEFINER AS $$
   DECLARE
-    next text;
+    chosen text;
     number bigint;
   BEGIN
-    FOR next IN SELECT k FROM unnest(p_keys) AS k ORDER BY k LOOP
-      INSERT INTO counters AS c (key, n) VALUES (next, 1) ON CONFLICT (key) DO UPDATE SET n = c.n + 1 RETURNING c.n INTO number;
+    FOR chosen IN SELECT k FROM unnest(p_keys) AS k ORDER BY k LOOP
+      INSERT INTO counters AS c (key, n) VALUES (chosen, 1) ON CONFLICT (key) DO UPDATE SET n = c.n + 1 RETURNING c.n INTO number;
       INSERT INTO published (event_id, key, n)
-      VALUES (publish_event('${COUNTED}', next, jsonb_build_object('n', number, 'padding', p_padding), NULL), next, number);
+      VALUES (publish_event('${COUNTED}', chosen, jsonb_build_object('n', number, 'padding', p_padding), NULL), chosen, number);
     END LOOP;
   END
   $$`;
@@ -30,12 +30,12 @@ const IN_TARGET = `
   CREATE FUNCTION record_effect(p_consumer text, p_event_id uuid, p_key text, p_n bigint) RETURNS bigint
   LANGUAGE plpgsql SECURITY DEFINER AS $$
   DECLARE
-    next bigint;
+    reached bigint;
   BEGIN
     INSERT INTO versions AS v VALUES (p_consumer, p_key, 1)
-    ON CONFLICT (consumer, key) DO UPDATE SET version = v.version + 1 RETURNING v.version INTO next;
-    INSERT INTO effects (consumer, event_id, key, n, version) VALUES (p_consumer, p_event_id, p_key, p_n, next);
-    RETURN next;
+    ON CONFLICT (consumer, key) DO UPDATE SET version = v.version + 1 RETURNING v.version INTO reached;
+    INSERT INTO effects (consumer, event_id, key, n, version) VALUES (p_consumer, p_event_id, p_key, p_n, reached);
+    RETURN reached;
   END
   $$;
   CREATE FUNCTION note_commit() RETURNS trigger LANGUAGE plpgsql SECURITY DEFINER AS $$
