@@ -50,6 +50,7 @@ export function useChaos(): Chaos {
   const clock = useTestClock(nexus, '2026-03-01T12:00:00Z');
   const start = usePrograms();
   const databases = () => ({ source: source(), target: target(), nexus: nexus() });
+  const loads: Load[] = [];
   let reached = 0;
   let round = 0;
   beforeAll(() => startRecording(databases()));
@@ -57,6 +58,8 @@ export function useChaos(): Chaos {
     await clearRecording(databases());
     reached = 0;
   });
+
+  afterEach(() => Promise.all(loads.splice(0).map((load) => load.stop())));
 
   const chaos: Chaos = {
     databases,
@@ -70,7 +73,11 @@ export function useChaos(): Chaos {
     publish: async (keys, padding = '') => {
       await source().app('SELECT publish_next($1, $2)', [keys, padding]);
     },
-    startLoad: () => startLoad(source().url, () => reached + AHEAD),
+    startLoad: () => {
+      const load = startLoad(source().url, () => reached + AHEAD);
+      loads.push(load);
+      return load;
+    },
     progress: async (effects) => {
       reached += effects;
       await until(async () => (await countOf('SELECT count(*)::int AS found FROM effects')) >= reached);
@@ -110,9 +117,13 @@ function startLoad(url: string, limit: () => number): Load {
   let published = 0;
   const write = async () => {
     while (!isStopped) {
-      if (published >= limit()) await sleep(10);
+      if (published >= limit()) {
+        await sleep(10);
+        continue;
+      }
       // The history has what was committed. A transaction whose outcome is unknown is therefore not repeated.
-      else published += await publishLate(pool).catch(() => sleep(10, 0));
+      const committed = await publishLate(pool).catch(() => sleep(10, 0));
+      published += committed;
     }
   };
   const all = Promise.all(Array.from({ length: writers }, write));
@@ -120,7 +131,7 @@ function startLoad(url: string, limit: () => number): Load {
     stop: async () => {
       isStopped = true;
       await all;
-      await pool.end();
+      if (!pool.ending) await pool.end();
     },
   };
 }

@@ -3,14 +3,18 @@ import os from 'node:os';
 import path from 'node:path';
 import { startEmbedded, stopEmbedded } from '@azora/db-fleet';
 import { type Direction, type FaultProxy, openFaultProxy } from '@azora/db-testkit';
-import { until, useChaos } from './chaos-fixture';
+import { type Chaos, until, useChaos } from './chaos-fixture';
 
 /** Ends connections of each proxy at any byte of what they send, then makes the others slow. */
-async function cutConnections(proxies: readonly FaultProxy[], direction: Direction): Promise<void> {
+async function cutConnections(chaos: Chaos, proxies: readonly FaultProxy[], direction: Direction): Promise<void> {
   for (const proxy of proxies) {
     const before = proxy.cuts();
     proxy.set(direction, { limitBytes: 1 + Math.floor(Math.random() * 5_000) });
-    await until(async () => proxy.cuts() > before);
+    await until(async () => {
+      // An event for every connection, because the load may be waiting for this test.
+      await chaos.publish(['key-0']);
+      return proxy.cuts() > before;
+    });
     proxy.set('upstream', { latencyMs: 2, jitterMs: 2 });
     proxy.set('downstream', {});
   }
@@ -104,7 +108,7 @@ describe('the bus on a server of its own', () => {
         await chaos.startConsumer({}, { bus, url: toTarget.through(target.url) });
       for (let fault = 0; fault < FAULTS; fault += 1) {
         await chaos.progress(STEP);
-        await cutConnections(proxies, fault % 2 === 0 ? 'upstream' : 'downstream');
+        await cutConnections(chaos, proxies, fault % 2 === 0 ? 'upstream' : 'downstream');
         await chaos.progress(1);
         for (const proxy of proxies) {
           proxy.down();
