@@ -28,12 +28,17 @@ export interface BusFixture {
   /** A relay of the source, which ends with the test. */
   startRelay(bus?: Bus): Running;
   /** A worker of a consumer, which ends with the test. */
-  startConsumer(consumer: Consumer, options?: { bus?: Bus; from?: 'start' | 'now'; batch?: number; store?: Family }): Running;
+  startConsumer(
+    consumer: Consumer,
+    options?: { bus?: Bus; from?: 'start' | 'now'; batch?: number; store?: Family },
+  ): Running;
   /** A consumer that records each event as an effect, after `before`. */
   recorder(name?: string, before?: (key: string, n: number) => unknown): Consumer;
   openTarget(): Family;
   /** Publishes the next number of a key in a transaction that counts in a row of its own. */
   publish(key: string, session?: TestDatabase['app']): Promise<void>;
+  /** Waits until a consumer has recorded this number of events in its inbox. */
+  consumed(count: number, name: string): Promise<void>;
   /** Waits until the target has this number of effects. */
   effects(count: number, name?: string): Promise<readonly Effect[]>;
 }
@@ -42,6 +47,8 @@ export interface BusFixture {
 export interface Running {
   stop(): Promise<void>;
 }
+
+const WAIT_LIMIT_MS = 15_000;
 
 export const COUNTED = 'family.counted.v1';
 
@@ -82,12 +89,12 @@ export function useBus(): BusFixture {
       ends.push(() => bus.close());
       return bus;
     },
-    startRelay: (bus = (shared ??= fixture.openBus())) => {
+    startRelay: (bus = sharedBus()) => {
       const store = openFamily({ url: source().url, logger: log.logger });
       ends.push(() => store.close());
       return start((signal) => bus.relay(store, { service: 'family', signal }));
     },
-    startConsumer: (consumer, { bus = (shared ??= fixture.openBus()), store = fixture.openTarget(), ...options } = {}) =>
+    startConsumer: (consumer, { bus = sharedBus(), store = fixture.openTarget(), ...options } = {}) =>
       start((signal) => bus.subscribe(store, consumer, { signal, ...options })),
     openTarget: () => {
       const store = openFamily({ url: target().url, logger: log.logger });
@@ -112,15 +119,23 @@ export function useBus(): BusFixture {
       await session('INSERT INTO counters (key) VALUES ($1) ON CONFLICT DO NOTHING', [key]);
       await session(PUBLISH, [key]);
     },
+    consumed: async (count, name) => {
+      const counted = 'SELECT count(*)::int AS count FROM inbox WHERE consumer = $1';
+      await until(async () => Number((await target().admin(counted, [name]))[0]?.['count']) >= count);
+    },
     effects: async (count, name = 'family.record') => {
-      const read = async () =>
-        (await target().admin('SELECT event_id, key, n FROM effects WHERE consumer = $1 ORDER BY id', [
-          name,
-        ])) as unknown as readonly Effect[];
-      await until(async () => (await read()).length >= count);
-      return read();
+      const counted = 'SELECT count(*)::int AS count FROM effects WHERE consumer = $1';
+      await until(async () => Number((await target().admin(counted, [name]))[0]?.['count']) >= count);
+      const rows = await target().admin('SELECT event_id, key, n FROM effects WHERE consumer = $1 ORDER BY id', [name]);
+      return rows as unknown as readonly Effect[];
     },
   };
+
+  /** The bus of a test that opens none itself. */
+  function sharedBus(): Bus {
+    shared ??= fixture.openBus();
+    return shared;
+  }
 
   /** Starts work that its signal ends, and ends it after the test. */
   function start(work: (signal: AbortSignal) => Promise<void>): Running {
@@ -138,18 +153,19 @@ export function useBus(): BusFixture {
   return fixture;
 }
 
-/** Waits until something is true, which another process or session makes true. */
+/** Waits until something is true, which another process or session makes true. Ends a test that would wait forever. */
 export async function until(isTrue: () => Promise<boolean> | boolean): Promise<void> {
-  for (;;) {
-    if (await isTrue()) return;
-    await new Promise((resolve) => setTimeout(resolve, 5));
+  const giveUpAt = performance.now() + WAIT_LIMIT_MS;
+  while (!(await isTrue())) {
+    if (performance.now() > giveUpAt) throw new Error(`Not true: ${isTrue}`);
+    await new Promise((resolve) => setTimeout(resolve, 10));
   }
 }
 
 /** The numbers of each key, in the order of the effects. */
 export function numbersByKey(effects: readonly Effect[]): Readonly<Record<string, readonly number[]>> {
   const numbers: Record<string, number[]> = {};
-  for (const { key, n } of effects) (numbers[key] ??= []).push(Number(n));
+  for (const { key, n } of effects) numbers[key] = [...(numbers[key] ?? []), Number(n)];
   return numbers;
 }
 
