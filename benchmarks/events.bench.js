@@ -11,7 +11,9 @@ const { withServiceDatabase } = require('./service-database.js');
 
 const BATCH = 500;
 const WARM_UP = 20 * BATCH;
-const COUNT = 100 * BATCH;
+const COUNT = 60 * BATCH;
+/** A consumer stops in the batch after those that it measures. */
+const PUBLISHED = WARM_UP + COUNT + 2 * BATCH;
 /** pg-boss is slower: it measures as long with fewer jobs. */
 const JOBS = 20 * BATCH;
 const RELAYS = 14;
@@ -40,7 +42,7 @@ async function* measure({ app, admin }, { root, runs, server }) {
   await run(PUBLISH_MANY);
   const rateOf = (load) => runProgram('events-load.js', load).perSecond;
 
-  const { relay } = await takeTurns(runs, { relay: () => rateOf({ way: 'relay', url: app, count: COUNT }) }, () =>
+  const { relay } = await takeTurns(runs, { relay: () => rateOf({ way: 'relay', url: app, count: PUBLISHED }) }, () =>
     run(`CALL publish_many(${COUNT})`),
   );
   yield budgetRow('events relayed from an outbox into the log', relay, 10_000);

@@ -1,3 +1,4 @@
+/** @server none */
 import fc from 'fast-check';
 import { type Handled, type History, judge, type Published, type Rule } from './checker';
 

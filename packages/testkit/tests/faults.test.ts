@@ -1,3 +1,4 @@
+/** @server none */
 import { once } from 'node:events';
 import net from 'node:net';
 import { setTimeout as sleep } from 'node:timers/promises';
