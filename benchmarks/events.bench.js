@@ -43,7 +43,7 @@ async function* measure({ app, admin }, { root, runs, server }) {
   const rateOf = (load) => runProgram('events-load.js', load).perSecond;
 
   const { relay } = await takeTurns(runs, { relay: () => rateOf({ way: 'relay', url: app, count: PUBLISHED }) }, () =>
-    run(`CALL publish_many(${COUNT})`),
+    run(`CALL publish_many(${PUBLISHED})`),
   );
   yield budgetRow('events relayed from an outbox into the log', relay, 10_000);
 
