@@ -123,7 +123,7 @@ const SCENARIOS: Readonly<Record<string, Scenario>> = {
       await until(async () => (await nexus.admin("SELECT FROM deliveries WHERE state = 'retry'")).length === 1);
       await chaos.publish(['a', 'b']);
       await chaos.progress(1);
-      const passed = `SELECT FROM subscription_lanes WHERE position >= (SELECT max(position) FROM events WHERE key = 'a')
+      const passed = `SELECT FROM subscription_progress WHERE position >= (SELECT max(position) FROM events WHERE key = 'a')
         AND lane = (SELECT max(lane) FROM events WHERE key = 'a')`;
       await until(async () => (await nexus.admin(passed)).length === 1);
       await chaos.endLeases();

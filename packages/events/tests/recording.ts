@@ -57,9 +57,6 @@ const IN_NEXUS = `
     leased_until timestamptz NOT NULL);
   CREATE FUNCTION note_lane() RETURNS trigger LANGUAGE plpgsql AS $$
   BEGIN
-    IF NEW.position > OLD.position THEN
-      INSERT INTO passed (subscription, lane, reached) VALUES (NEW.subscription, NEW.lane, NEW.position);
-    END IF;
     IF NEW.owner <> OLD.owner THEN
       INSERT INTO takeovers VALUES (NEW.subscription, NEW.lane, database_time(), OLD.leased_until);
     END IF;
@@ -67,6 +64,13 @@ const IN_NEXUS = `
   END
   $$;
   CREATE TRIGGER note_lane AFTER UPDATE ON subscription_lanes FOR EACH ROW EXECUTE FUNCTION note_lane();
+  CREATE FUNCTION note_passed() RETURNS trigger LANGUAGE plpgsql AS $$
+  BEGIN
+    INSERT INTO passed (subscription, lane, reached) VALUES (NEW.subscription, NEW.lane, NEW.position);
+    RETURN NULL;
+  END
+  $$;
+  CREATE TRIGGER note_passed AFTER INSERT ON subscription_progress FOR EACH ROW EXECUTE FUNCTION note_passed();
   CREATE FUNCTION note_parked() RETURNS trigger LANGUAGE plpgsql AS $$
   BEGIN
     IF TG_OP = 'INSERT' THEN

@@ -201,7 +201,8 @@ describe('a subscription', () => {
     await publish(key, 3);
     await ofKey(key, 3, name);
     const all = handled;
-    const lanes = `SELECT min(position) = (SELECT head FROM event_log) AS "isDone" FROM subscription_lanes WHERE subscription = '${name}'`;
+    const lanes = `SELECT min(lane_position(subscription, lane)) = (SELECT head FROM event_log) AS "isDone" FROM subscription_lanes
+      WHERE subscription = '${name}'`;
     await until(async () => (await bus.nexus().admin(lanes))[0]?.['isDone'] === true);
 
     const position = from === 'time' ? `position_before('${start.toISOString()}')` : String(head?.['head']);
