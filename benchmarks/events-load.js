@@ -79,7 +79,6 @@ const WAYS = {
     const started = performance.now();
     await drain(warmUp + count);
     const perSecond = (count * 1_000) / (performance.now() - started);
-    await boss.deleteQueue(queue);
     await boss.stop({ graceful: false, wait: true });
     return { perSecond };
   },
