@@ -112,7 +112,10 @@ const WAYS = {
       bus.relay(store, { service: 'nexus', signal: ending.signal }),
       bus.subscribe(timed, consumer, { signal: ending.signal, from: 'now' }),
     ];
-    await sleep(2_000);
+    // A consumer that begins with the next event must have begun.
+    const hasBegun = async () =>
+      (await bus.status()).consumers.some(({ name, workers }) => name === consumer.name && workers > 0);
+    while (!(await hasBegun())) await sleep(50);
     const publisher = fork(__filename, [JSON.stringify({ way: 'publish', url, perSecond, seconds })]);
     publisher.on('message', ([n, at]) => committed.set(n, at));
     const [code] = await once(publisher, 'exit');

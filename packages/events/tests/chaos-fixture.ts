@@ -13,7 +13,7 @@ const AHEAD = 300;
 /** Longer than every lease and every delay before a retry. */
 const LONG_MS = 11 * 60_000;
 
-/** Publishers that go on until they are stopped. */
+/** Publishers that continue until they are stopped. */
 export interface Load {
   stop(): Promise<void>;
 }

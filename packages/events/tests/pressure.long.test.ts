@@ -28,7 +28,7 @@ describe('the bus under pressure', () => {
     expect(await chaos.findings()).toEqual([]);
   });
 
-  it('serves many consumers, each of which gets every event', async () => {
+  it('delivers every event to each of many consumers', async () => {
     const names = Array.from({ length: 12 }, (_, index) => `${CONSUMER}-${index}`);
     await chaos.startRelay();
     for (const name of names) await chaos.startConsumer({ name, types: [COUNTED] });

@@ -4,7 +4,7 @@ import net from 'node:net';
 /** `upstream` is from the client to the server, `downstream` from the server to the client. */
 export type Direction = 'upstream' | 'downstream';
 
-/** What happens to the bytes of one direction. Without a fault, they pass unchanged. */
+/** The faults of one direction. Without a fault, its bytes pass unchanged. */
 export interface Faults {
   /** Each byte arrives this much later, plus or minus `jitterMs`. The order of the bytes is kept. */
   readonly latencyMs?: number;
@@ -12,7 +12,7 @@ export interface Faults {
   readonly bytesPerSecond?: number;
   /** The end of a connection arrives this much later. */
   readonly slowCloseMs?: number;
-  /** Nothing arrives and the connection stays open, as in a partitioned network. What was sent arrives after the fault. */
+  /** Nothing arrives and the connection stays open, as in a partitioned network. Its bytes arrive after the fault. */
   readonly stalls?: boolean;
   /** A connection closes when it has carried this many bytes since the fault was set. Later bytes are lost. */
   readonly limitBytes?: number;
