@@ -149,7 +149,7 @@ describe('a subscription', () => {
 
     expect(await ofKey(key, 1, name)).toEqual([1]);
     const lanes = await bus.nexus().admin(`SELECT count(*)::int AS free,
-        bool_or(position = (SELECT max(position) FROM events WHERE key = '${key}')) AS "hasMoved"
+        bool_or(lane_position(subscription, lane) = (SELECT max(position) FROM events WHERE key = '${key}')) AS "hasMoved"
       FROM subscription_lanes WHERE subscription = '${name}' AND owner IS NULL`);
     expect(lanes).toEqual([{ free: 16, hasMoved: true }]);
     expect(await bus.nexus().admin('SELECT FROM subscription_workers')).toEqual([]);
