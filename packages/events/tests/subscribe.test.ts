@@ -149,7 +149,7 @@ describe('a subscription', () => {
 
     expect(await ofKey(key, 1, name)).toEqual([1]);
     const lanes = await bus.nexus().admin(`SELECT count(*)::int AS free,
-        bool_or(position = (SELECT max(position) FROM events WHERE key = '${key}')) AS "hasMoved"
+        bool_or(lane_position(subscription, lane) = (SELECT max(position) FROM events WHERE key = '${key}')) AS "hasMoved"
       FROM subscription_lanes WHERE subscription = '${name}' AND owner IS NULL`);
     expect(lanes).toEqual([{ free: 16, hasMoved: true }]);
     expect(await bus.nexus().admin('SELECT FROM subscription_workers')).toEqual([]);
@@ -206,7 +206,8 @@ describe('a subscription', () => {
     await publish(key, 3);
     await ofKey(key, 3, name);
     const all = handled;
-    const lanes = `SELECT min(position) = (SELECT head FROM event_log) AS "isDone" FROM subscription_lanes WHERE subscription = '${name}'`;
+    const lanes = `SELECT min(lane_position(subscription, lane)) = (SELECT head FROM event_log) AS "isDone" FROM subscription_lanes
+      WHERE subscription = '${name}'`;
     await until(async () => (await bus.nexus().admin(lanes))[0]?.['isDone'] === true);
 
     const position = from === 'time' ? `position_before('${start.toISOString()}')` : String(head?.['head']);

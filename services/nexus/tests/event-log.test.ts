@@ -115,7 +115,7 @@ describe('the event log', () => {
     await subscribe('family.record');
     const prune = async () => (await db().app(`SELECT prune_events('7 days', 100) AS passed`))[0]?.['passed'];
     const left = async () => (await db().admin('SELECT key FROM events ORDER BY position')).map(({ key }) => key);
-    const pass = (position: number) => db().admin('UPDATE subscription_lanes SET position = $1', [position]);
+    const pass = (position: number) => db().admin('UPDATE subscription_progress SET position = $1', [position]);
     const at = Number(first);
 
     await clock.move(7 * 86_400_000);
@@ -147,7 +147,9 @@ describe('the event log', () => {
     'UPDATE event_sources SET owner = gen_random_uuid()',
     `UPDATE event_sources SET seen = '9:9:'`,
     'INSERT INTO subscription_lanes VALUES (1)',
-    'UPDATE subscription_lanes SET position = 0',
+    'UPDATE subscription_progress SET position = 0',
+    'DELETE FROM subscription_progress',
+    `SELECT move_lanes('family.record', '{0}', '{1}', true)`,
     'UPDATE subscription_lanes SET owner = gen_random_uuid()',
     'DELETE FROM subscriptions',
     `UPDATE deliveries SET state = 'dead'`,

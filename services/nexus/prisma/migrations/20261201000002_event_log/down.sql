@@ -1,4 +1,4 @@
--- loses: event_sources, subscriptions, subscription_workers, subscription_lanes, deliveries, events.position, events.event_id, events.key, events.lane, events.trace_parent, events.occurred_at
+-- loses: event_sources, subscriptions, subscription_workers, subscription_lanes, subscription_progress, deliveries, events.position, events.event_id, events.key, events.lane, events.trace_parent, events.occurred_at
 -- Reverts 20261201000002_event_log. The events are carried over as pending ones.
 
 SET LOCAL lock_timeout = '5s';
@@ -15,11 +15,14 @@ DROP FUNCTION "fetch_events"(text, uuid, integer);
 DROP FUNCTION "leave_subscription"(text, uuid);
 DROP FUNCTION "lease_lanes"(text, uuid, text[], interval, boolean);
 DROP FUNCTION "join_subscription"(text, text[], integer, text);
+DROP FUNCTION "move_lanes"(text, smallint[], bigint[], boolean);
+DROP FUNCTION "lane_position"(text, smallint);
 DROP FUNCTION "append_events"(text, uuid, interval, text, text, bigint, uuid[], text[], text[], text[], text[], timestamptz[]);
 DROP FUNCTION "release_source"(text, uuid);
 DROP FUNCTION "claim_source"(text, uuid, text, interval);
 
 DROP TABLE "deliveries";
+DROP TABLE "subscription_progress";
 DROP TABLE "subscription_lanes";
 DROP TABLE "subscription_workers";
 DROP TABLE "subscriptions";

@@ -102,15 +102,25 @@ CREATE TABLE "subscription_workers" (
 CREATE TABLE "subscription_lanes" (
     "subscription" VARCHAR(100) NOT NULL,
     "lane" SMALLINT NOT NULL,
-    "position" BIGINT NOT NULL,
     "owner" UUID,
     "leased_until" TIMESTAMPTZ(6),
     "version" BIGINT NOT NULL DEFAULT 0,
 
     CONSTRAINT "subscription_lanes_pkey" PRIMARY KEY ("subscription", "lane"),
     CONSTRAINT "subscription_lanes_lane_check" CHECK ("lane" BETWEEN 0 AND 15),
-    CONSTRAINT "subscription_lanes_position_check" CHECK ("position" >= 0),
     CONSTRAINT "subscription_lanes_owner_check" CHECK (("owner" IS NULL) = ("leased_until" IS NULL))
+);
+
+-- CreateTable
+CREATE TABLE "subscription_progress" (
+    "subscription" VARCHAR(100) NOT NULL,
+    "lane" SMALLINT NOT NULL,
+    "step" BIGINT NOT NULL,
+    "position" BIGINT NOT NULL,
+
+    CONSTRAINT "subscription_progress_pkey" PRIMARY KEY ("subscription", "lane", "step"),
+    CONSTRAINT "subscription_progress_lane_check" CHECK ("lane" BETWEEN 0 AND 15),
+    CONSTRAINT "subscription_progress_position_check" CHECK ("position" >= 0)
 );
 
 -- CreateTable
@@ -159,6 +169,9 @@ ALTER TABLE "subscription_workers" ADD CONSTRAINT "subscription_workers_subscrip
 
 -- AddForeignKey
 ALTER TABLE "subscription_lanes" ADD CONSTRAINT "subscription_lanes_subscription_fkey" FOREIGN KEY ("subscription") REFERENCES "subscriptions"("name") ON DELETE CASCADE ON UPDATE CASCADE;
+
+-- AddForeignKey
+ALTER TABLE "subscription_progress" ADD CONSTRAINT "subscription_progress_subscription_fkey" FOREIGN KEY ("subscription") REFERENCES "subscriptions"("name") ON DELETE CASCADE ON UPDATE CASCADE;
 
 -- AddForeignKey
 ALTER TABLE "deliveries" ADD CONSTRAINT "deliveries_subscription_fkey" FOREIGN KEY ("subscription") REFERENCES "subscriptions"("name") ON DELETE CASCADE ON UPDATE CASCADE;
@@ -269,6 +282,34 @@ $$;
 
 -- Subscriptions -------------------------------------------------------------------------------------------------------
 
+-- The position up to which a lane was handled. A batch inserts a row and deletes the one before it, instead of updating a row: a
+-- snapshot that is held open keeps every old version, and each lookup of an updated row would pass all of them. The newest row
+-- stands at the end of its range of the index, in front of all that were deleted. The planner would read a table that was small when
+-- the plan was made as a whole, so it may use the index only.
+CREATE FUNCTION "lane_position"("p_subscription" text, "p_lane" smallint) RETURNS bigint
+LANGUAGE sql STABLE SET search_path = pg_catalog, public, pg_temp SET enable_seqscan = off SET enable_bitmapscan = off AS $$
+  SELECT position FROM subscription_progress WHERE subscription = p_subscription AND lane = p_lane ORDER BY step DESC LIMIT 1
+$$;
+
+-- Sets the positions of lanes; with "p_forward", only to later ones. The caller has locked the rows of the lanes.
+CREATE FUNCTION "move_lanes"("p_subscription" text, "p_lanes" smallint[], "p_positions" bigint[], "p_forward" boolean) RETURNS void
+LANGUAGE sql SET search_path = pg_catalog, public, pg_temp SET enable_seqscan = off SET enable_bitmapscan = off
+SET enable_hashjoin = off SET enable_mergejoin = off AS $$
+  WITH moved AS MATERIALIZED (
+    SELECT g.lane, g.position, newest.step
+    FROM unnest(p_lanes, p_positions) AS g (lane, position) CROSS JOIN LATERAL (
+      SELECT p.step, p.position FROM subscription_progress AS p
+      WHERE p.subscription = p_subscription AND p.lane = g.lane ORDER BY p.step DESC LIMIT 1
+    ) AS newest
+    WHERE g.position > newest.position OR (NOT p_forward AND g.position < newest.position)
+  ), gone AS (
+    DELETE FROM subscription_progress AS p USING moved
+    WHERE p.subscription = p_subscription AND p.lane = moved.lane AND p.step = moved.step
+  )
+  INSERT INTO subscription_progress (subscription, lane, step, position)
+  SELECT p_subscription, lane, step + 1, position FROM moved
+$$;
+
 -- Registers a consumer. A new one begins with the oldest event of the log, or with the next one. The types of the call that came
 -- last are those of the subscription.
 CREATE FUNCTION "join_subscription"("p_name" text, "p_types" text[], "p_max_attempts" integer, "p_from" text) RETURNS void
@@ -281,9 +322,12 @@ BEGIN
   INSERT INTO subscriptions (name, types, start, max_attempts) VALUES (p_name, sorted_types, first_position, p_max_attempts)
   ON CONFLICT (name) DO UPDATE SET types = EXCLUDED.types, max_attempts = EXCLUDED.max_attempts, updated_at = database_time()
   WHERE (subscriptions.types, subscriptions.max_attempts) IS DISTINCT FROM (EXCLUDED.types, EXCLUDED.max_attempts);
-  INSERT INTO subscription_lanes (subscription, lane, position)
-  SELECT name, lane, start FROM subscriptions, generate_series(0, 15) AS lane WHERE name = p_name
-  ON CONFLICT DO NOTHING;
+  WITH new_lanes AS (
+    INSERT INTO subscription_lanes (subscription, lane) SELECT p_name, lane FROM generate_series(0, 15) AS lane
+    ON CONFLICT DO NOTHING RETURNING lane
+  )
+  INSERT INTO subscription_progress (subscription, lane, step, position)
+  SELECT name, lane, 0, start FROM subscriptions, new_lanes WHERE name = p_name;
 END
 $$;
 
@@ -387,13 +431,15 @@ BEGIN
   END IF;
   active := (
     SELECT count(*) FROM subscription_lanes AS l
+    CROSS JOIN LATERAL (SELECT lane_position(p_subscription, l.lane) AS position OFFSET 0) AS passed
     WHERE l.subscription = p_subscription AND l.owner = p_worker AND EXISTS (
-      SELECT FROM events AS e WHERE e.lane = l.lane AND e.position > l.position AND e.position <= top));
+      SELECT FROM events AS e WHERE e.lane = l.lane AND e.position > passed.position AND e.position <= top));
   IF remaining > 0 THEN
     RETURN QUERY
     WITH mine AS MATERIALIZED (
-      SELECT l.lane, l.position FROM subscription_lanes AS l
-      WHERE l.subscription = p_subscription AND l.owner = p_worker AND l.position < top
+      SELECT l.lane, passed.position FROM subscription_lanes AS l
+      CROSS JOIN LATERAL (SELECT lane_position(p_subscription, l.lane) AS position OFFSET 0) AS passed
+      WHERE l.subscription = p_subscription AND l.owner = p_worker AND passed.position < top
     ), share AS (
       SELECT ceil(remaining::numeric / greatest(active, 1))::integer AS most
     ), found AS MATERIALIZED (
@@ -463,9 +509,11 @@ BEGIN
     JOIN unnest(p_lanes, p_versions) AS g (lane, version) ON g.lane = l.lane AND g.version = l.version
     WHERE l.subscription = p_subscription AND l.owner = p_worker ORDER BY l.lane FOR NO KEY UPDATE OF l);
   at := database_time();
-  UPDATE subscription_lanes AS l SET position = greatest(l.position, g.position), leased_until = at + p_lease
-  FROM unnest(p_lanes, p_positions) AS g (lane, position)
-  WHERE l.subscription = p_subscription AND l.lane = g.lane AND l.lane = ANY (held);
+  PERFORM move_lanes(p_subscription, array_agg(g.lane), array_agg(g.position), true)
+  FROM unnest(p_lanes, p_positions) AS g (lane, position) WHERE g.lane = ANY (held);
+  -- Not with each batch, for the same reason.
+  UPDATE subscription_lanes AS l SET leased_until = at + p_lease
+  WHERE l.subscription = p_subscription AND l.lane = ANY (held) AND l.leased_until < at + p_lease * 0.75;
   IF cardinality(p_done) + cardinality(p_failed) + cardinality(p_behind) = 0 THEN
     RETURN held;
   END IF;
@@ -517,9 +565,9 @@ CREATE FUNCTION "replay_events"("p_subscription" text, "p_position" bigint) RETU
 LANGUAGE plpgsql SET search_path = pg_catalog, public, pg_temp AS $$
 BEGIN
   PERFORM FROM subscriptions WHERE name = p_subscription FOR NO KEY UPDATE;
-  UPDATE subscription_lanes SET version = version + 1,
-    position = (SELECT least(greatest(p_position, floor), head) FROM event_log)
-  WHERE subscription = p_subscription;
+  UPDATE subscription_lanes SET version = version + 1 WHERE subscription = p_subscription;
+  PERFORM move_lanes(p_subscription, array_agg(lane), array_agg(least(greatest(p_position, floor), head)), false)
+  FROM subscription_lanes CROSS JOIN event_log WHERE subscription = p_subscription;
   DELETE FROM deliveries WHERE subscription = p_subscription AND position > p_position;
   PERFORM pg_notify('events', '');
 END
@@ -585,7 +633,7 @@ BEGIN
   SELECT max(position), count(*) INTO new_floor, passed FROM (
     SELECT e.position, bool_and(e.created_at < kept_since) OVER (ORDER BY e.position) AS is_old FROM (
       SELECT n.position, n.created_at FROM events AS n
-      WHERE n.position > old_floor AND n.position <= coalesce((SELECT min(l.position) FROM subscription_lanes AS l), n.position)
+      WHERE n.position > old_floor AND n.position <= coalesce((SELECT min(lane_position(l.subscription, l.lane)) FROM subscription_lanes AS l), n.position)
       ORDER BY n.position LIMIT least(greatest(p_most, 1), 100000)
     ) AS e
   ) AS judged WHERE is_old;
