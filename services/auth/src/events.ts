@@ -40,11 +40,11 @@ export const userDeleted = account(
   'An account was deleted, and with it its memberships in all organizations.',
 );
 
-export const passwordChanged = account('password-changed', 'The user set a new password, and all other sessions ended.');
-export const passwordReset = account(
-  'password-reset',
-  'The user set a new password by email, and all sessions ended.',
+export const passwordChanged = account(
+  'password-changed',
+  'The user set a new password, and all other sessions ended.',
 );
+export const passwordReset = account('password-reset', 'The user set a new password by email, and all sessions ended.');
 export const accountLocked = lock('account-locked', 'Too many wrong passwords or codes locked an account for a time.');
 export const accountUnlocked = lock('account-unlocked', 'A lock of an account ended before its time.');
 export const factorBlocked = account(
@@ -63,7 +63,10 @@ export const tokenReused = signIn(
 
 export const mfaEnabled = account('mfa-enabled', 'A second factor was enabled.');
 export const mfaDisabled = account('mfa-disabled', 'All second factors of an account were disabled.');
-export const recoveryCodesReplaced = account('recovery-codes-replaced', 'New recovery codes replaced the earlier ones.');
+export const recoveryCodesReplaced = account(
+  'recovery-codes-replaced',
+  'New recovery codes replaced the earlier ones.',
+);
 
 export const organizationCreated = defineEvent({
   ...auth,

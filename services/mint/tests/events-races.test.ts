@@ -27,7 +27,9 @@ describe('the events of mint under concurrent calls', () => {
     const before = await countPublished(db());
 
     await Promise.all(eachStore(16, (it) => transfer(it, request)));
-    await Promise.all(eachStore(16, (it) => hold(it, { from, amount: '1', expiresIn: 60_000, idempotencyKey: 'held' })));
+    await Promise.all(
+      eachStore(16, (it) => hold(it, { from, amount: '1', expiresIn: 60_000, idempotencyKey: 'held' })),
+    );
 
     expect(namesOf(await publishedAfter(db(), before))).toEqual(['transaction-posted', 'hold-placed']);
   });

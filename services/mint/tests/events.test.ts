@@ -102,7 +102,11 @@ describe('the events of mint', () => {
       'transferMany',
       'to two users',
       async () => {
-        const [from, ben, eve] = [await givenWallet(mint, '5'), await givenWallet(mint, '0'), await givenWallet(mint, '0')];
+        const [from, ben, eve] = [
+          await givenWallet(mint, '5'),
+          await givenWallet(mint, '0'),
+          await givenWallet(mint, '0'),
+        ];
         const transfers = [ben, eve].map((to) => ({ from, to, amount: '1', description }));
         return (idempotencyKey) => store.transferMany(mint, { transfers, idempotencyKey });
       },
@@ -223,7 +227,13 @@ describe('the events of mint', () => {
       'of a poor proof',
       async () => {
         const walletId = await givenWallet(mint, '0');
-        const proof = { walletId, courseId: 'python', activity: 'course', proof: description, knowledgeScore: '0.1' } as const;
+        const proof = {
+          walletId,
+          courseId: 'python',
+          activity: 'course',
+          proof: description,
+          knowledgeScore: '0.1',
+        } as const;
         return (idempotencyKey) => store.submitKnowledge(mint, { ...proof, idempotencyKey });
       },
       ['knowledge-rejected'],
@@ -278,18 +288,21 @@ describe('the events of mint', () => {
     );
     afterAll(() => db().admin('DROP TRIGGER fail_in_the_end ON outbox'));
 
-    it.each(CALLS.filter(([, , , events]) => events.length > 0))('%s %s publishes nothing', async (_name, _how, prepare) => {
-      const call = await prepare(mint);
-      const state = async () => [sha256(await dump(db())), await countPublished(db())];
-      const before = await state();
-      await db().admin('ALTER TABLE outbox ENABLE TRIGGER fail_in_the_end');
-      try {
-        await expect(call(fresh('key'))).rejects.toMatchObject({ code: 'DATABASE.FAILED' });
-      } finally {
-        await db().admin('ALTER TABLE outbox DISABLE TRIGGER fail_in_the_end');
-      }
+    it.each(CALLS.filter(([, , , events]) => events.length > 0))(
+      '%s %s publishes nothing',
+      async (_name, _how, prepare) => {
+        const call = await prepare(mint);
+        const state = async () => [sha256(await dump(db())), await countPublished(db())];
+        const before = await state();
+        await db().admin('ALTER TABLE outbox ENABLE TRIGGER fail_in_the_end');
+        try {
+          await expect(call(fresh('key'))).rejects.toMatchObject({ code: 'DATABASE.FAILED' });
+        } finally {
+          await db().admin('ALTER TABLE outbox DISABLE TRIGGER fail_in_the_end');
+        }
 
-      expect(await state()).toEqual(before);
-    });
+        expect(await state()).toEqual(before);
+      },
+    );
   });
 });
