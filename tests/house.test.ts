@@ -132,7 +132,7 @@ describe('the house', () => {
     expect(folders.filter(({ name: folder }) => !existsSync(path.join(migrations, folder, 'down.sql')))).toEqual([]);
   });
 
-  it.each(['core', 'migrate', 'fleet'])(
+  it.each(['core', 'events', 'migrate', 'fleet'])(
     'never caches the build of packages/%s, because its code runs while others build',
     (name) => {
       const { nx } = JSON.parse(readFileSync(path.join(root, 'packages', name, 'package.json'), 'utf8'));
@@ -146,6 +146,7 @@ describe('the house', () => {
     const built = references.map((reference: { path: string }) => reference.path).sort();
     const packages = [
       'packages/core',
+      'packages/events',
       'packages/fleet',
       'packages/migrate',
       'packages/studio',
