@@ -96,7 +96,7 @@ describe('the events of mint under concurrent calls', () => {
       const numbers = events.filter(({ key }) => key === wallet).map(({ payload }) => Number(payload['seq']));
       expect(numbers).toEqual([...numbers].sort((left, right) => left - right));
     }
-    const stored = await db().admin('SELECT id, seq::int FROM transactions');
+    const stored = await db().admin('SELECT id, seq::text FROM transactions');
     const seqs = new Map(stored.map(({ id, seq }) => [id, seq]));
     for (const { type, payload } of events)
       if (type === 'mint.transaction-posted.v1') expect(payload['seq']).toBe(seqs.get(payload['transactionId']));
