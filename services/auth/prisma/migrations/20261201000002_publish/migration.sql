@@ -24,7 +24,7 @@ BEGIN
         THEN coalesce("it"."details" ->> 'to', "it"."details" ->> 'role') END,
       'lock', CASE WHEN "it"."details" ->> 'lock' IN ('password', 'factor') THEN "it"."details" ->> 'lock' END,
       'occurredAt', "it"."timestamp")),
-    least("it"."timestamp", "public"."database_time"())
+    "it"."timestamp"
   FROM "entries" AS "it"
   WHERE "it"."action" IN ('USER_REGISTERED', 'EMAIL_VERIFIED', 'PROFILE_UPDATED', 'USER_DEACTIVATED', 'USER_DELETED',
     'PASSWORD_CHANGED', 'PASSWORD_RESET', 'ACCOUNT_LOCKED', 'ACCOUNT_UNLOCKED', 'FACTOR_BLOCKED',
