@@ -162,7 +162,7 @@ describe('the tables of events', () => {
       expect(await deleted()).toBe(2);
     });
 
-    it('stops at the first event that is kept, and goes on from there', async () => {
+    it('stops at the first event that is kept, and continues there', async () => {
       for (let count = 0; count < 4; count += 1) await db().app(PUBLISH);
       await db().admin("UPDATE outbox SET created_at = created_at - interval '2 days' WHERE position <> 3");
 
