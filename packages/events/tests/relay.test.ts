@@ -17,7 +17,9 @@ describe('a relay', () => {
 
   /** The numbers of a key in the log, in the order of the log. */
   const logged = async (key: string) => {
-    const rows = await bus.nexus().admin(`SELECT payload -> 'n' AS n FROM events WHERE key = $1 ORDER BY position`, [key]);
+    const rows = await bus
+      .nexus()
+      .admin(`SELECT payload -> 'n' AS n FROM events WHERE key = $1 ORDER BY position`, [key]);
     return rows.map(({ n }) => n);
   };
   const arrives = (key: string, count: number) => until(async () => (await logged(key)).length >= count);

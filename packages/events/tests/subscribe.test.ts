@@ -56,7 +56,9 @@ describe('a subscription', () => {
 
     expect(await ofKey(bad, 4, name)).toEqual(upTo(4));
     await until(async () => (await deliveries(bad)).length === 0);
-    expect(bus.log.entries).toMatchObject([{ message: 'a consumer failed to handle an event', fields: { consumer: name } }]);
+    expect(bus.log.entries).toMatchObject([
+      { message: 'a consumer failed to handle an event', fields: { consumer: name } },
+    ]);
   });
 
   it('gives an event up after its last attempt, goes on with its key, and handles it when it is retried by hand', async () => {
