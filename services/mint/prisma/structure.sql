@@ -2495,6 +2495,10 @@ CREATE TABLE public.outbox_relay (
 ALTER TABLE ONLY public.audit_logs
     ADD CONSTRAINT audit_logs_pkey PRIMARY KEY (id);
 
+-- Name: audit_logs audit_logs_times_check; Type: CHECK CONSTRAINT
+ALTER TABLE public.audit_logs
+    ADD CONSTRAINT audit_logs_times_check CHECK (((created_at >= to_timestamp(('-62135596800'::bigint)::double precision)) AND (created_at < to_timestamp(('253402300800'::bigint)::double precision)))) NOT VALID;
+
 -- Name: economic_metrics economic_metrics_pkey; Type: CONSTRAINT
 ALTER TABLE ONLY public.economic_metrics
     ADD CONSTRAINT economic_metrics_pkey PRIMARY KEY (id);
@@ -2546,6 +2550,10 @@ ALTER TABLE ONLY public.requests
 -- Name: stakes stakes_pkey; Type: CONSTRAINT
 ALTER TABLE ONLY public.stakes
     ADD CONSTRAINT stakes_pkey PRIMARY KEY (id);
+
+-- Name: stakes stakes_rewards_accrued_check; Type: CHECK CONSTRAINT
+ALTER TABLE public.stakes
+    ADD CONSTRAINT stakes_rewards_accrued_check CHECK ((rewards_accrued <> 'NaN'::numeric)) NOT VALID;
 
 -- Name: stakes stakes_times_check; Type: CHECK CONSTRAINT
 ALTER TABLE public.stakes

@@ -1,3 +1,4 @@
+/** @server none */
 import { withClient } from '@azora/db-fleet';
 import { MUTATIONS, mutate } from './chaos/mutations';
 import { chaosSeed, missingFrom, printReport } from './chaos/report';
