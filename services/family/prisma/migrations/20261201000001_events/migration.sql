@@ -35,7 +35,13 @@ CREATE TABLE "outbox_relay" (
 
     CONSTRAINT "outbox_relay_pkey" PRIMARY KEY ("id"),
     CONSTRAINT "outbox_relay_id_check" CHECK ("id"),
-    CONSTRAINT "outbox_relay_pruned_check" CHECK (("pruned_transaction_id" IS NULL) = ("pruned_position" IS NULL))
+    CONSTRAINT "outbox_relay_pruned_check" CHECK (("pruned_transaction_id" IS NULL) = ("pruned_position" IS NULL)),
+    CONSTRAINT "outbox_relay_times_check" CHECK (
+      "seen_at" >= to_timestamp(-62135596800) AND "seen_at" < to_timestamp(253402300800) AND
+      "inbox_pruned_until" >= to_timestamp(-62135596800) AND "inbox_pruned_until" < to_timestamp(253402300800) AND
+      "created_at" >= to_timestamp(-62135596800) AND "created_at" < to_timestamp(253402300800) AND
+      "updated_at" >= to_timestamp(-62135596800) AND "updated_at" < to_timestamp(253402300800)
+    )
 );
 
 -- CreateTable
@@ -45,6 +51,7 @@ CREATE TABLE "inbox" (
     "handled_at" TIMESTAMPTZ(6) NOT NULL DEFAULT clock_timestamp(),
 
     CONSTRAINT "inbox_pkey" PRIMARY KEY ("consumer", "event_id"),
+    CONSTRAINT "inbox_times_check" CHECK ("handled_at" >= to_timestamp(-62135596800) AND "handled_at" < to_timestamp(253402300800)),
     CONSTRAINT "inbox_consumer_check" CHECK ("consumer" ~ '^[a-z][a-z0-9-]*(\.[a-z][a-z0-9-]*)+$')
 );
 
@@ -75,6 +82,7 @@ DECLARE
     -- W3C Trace Context: version, trace, parent and flags; neither id is zero.
     WHEN NEW.trace_parent !~ '^(?!ff)[0-9a-f]{2}-(?!0{32})[0-9a-f]{32}-(?!0{16})[0-9a-f]{16}-[0-9a-f]{2}$'
       THEN 'outbox_trace_parent_check'
+    WHEN NOT (NEW.created_at >= to_timestamp(-62135596800) AND NEW.created_at < to_timestamp(253402300800)) THEN 'outbox_times_check'
   END;
 BEGIN
   IF rule IS NOT NULL THEN
