@@ -333,6 +333,7 @@ DECLARE
     -- W3C Trace Context: version, trace, parent and flags; neither id is zero.
     WHEN NEW.trace_parent !~ '^(?!ff)[0-9a-f]{2}-(?!0{32})[0-9a-f]{32}-(?!0{16})[0-9a-f]{16}-[0-9a-f]{2}$'
       THEN 'outbox_trace_parent_check'
+    WHEN NOT (NEW.created_at >= to_timestamp(-62135596800) AND NEW.created_at < to_timestamp(253402300800)) THEN 'outbox_times_check'
   END;
 BEGIN
   IF rule IS NOT NULL THEN
@@ -2548,7 +2549,8 @@ CREATE TABLE public.inbox (
     consumer character varying(100) NOT NULL,
     event_id uuid NOT NULL,
     handled_at timestamp(6) with time zone DEFAULT public.database_time() NOT NULL,
-    CONSTRAINT inbox_consumer_check CHECK (((consumer)::text ~ '^[a-z][a-z0-9-]*(\.[a-z][a-z0-9-]*)+$'::text))
+    CONSTRAINT inbox_consumer_check CHECK (((consumer)::text ~ '^[a-z][a-z0-9-]*(\.[a-z][a-z0-9-]*)+$'::text)),
+    CONSTRAINT inbox_times_check CHECK (((handled_at >= to_timestamp(('-62135596800'::bigint)::double precision)) AND (handled_at < to_timestamp(('253402300800'::bigint)::double precision))))
 );
 
 -- Name: ledger_seq; Type: SEQUENCE
@@ -2602,7 +2604,8 @@ CREATE TABLE public.outbox_relay (
     created_at timestamp(6) with time zone DEFAULT public.database_time() NOT NULL,
     updated_at timestamp(6) with time zone DEFAULT public.database_time() NOT NULL,
     CONSTRAINT outbox_relay_id_check CHECK (id),
-    CONSTRAINT outbox_relay_pruned_check CHECK (((pruned_transaction_id IS NULL) = (pruned_position IS NULL)))
+    CONSTRAINT outbox_relay_pruned_check CHECK (((pruned_transaction_id IS NULL) = (pruned_position IS NULL))),
+    CONSTRAINT outbox_relay_times_check CHECK (((seen_at >= to_timestamp(('-62135596800'::bigint)::double precision)) AND (seen_at < to_timestamp(('253402300800'::bigint)::double precision)) AND (inbox_pruned_until >= to_timestamp(('-62135596800'::bigint)::double precision)) AND (inbox_pruned_until < to_timestamp(('253402300800'::bigint)::double precision)) AND (created_at >= to_timestamp(('-62135596800'::bigint)::double precision)) AND (created_at < to_timestamp(('253402300800'::bigint)::double precision)) AND (updated_at >= to_timestamp(('-62135596800'::bigint)::double precision)) AND (updated_at < to_timestamp(('253402300800'::bigint)::double precision))))
 );
 
 -- Name: audit_logs audit_logs_pkey; Type: CONSTRAINT

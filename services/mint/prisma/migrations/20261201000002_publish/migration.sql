@@ -35,8 +35,8 @@ $$;
 CREATE TRIGGER zz_transactions_publish AFTER INSERT ON transactions REFERENCING NEW TABLE AS posted
   FOR EACH STATEMENT EXECUTE FUNCTION publish_transactions();
 
--- A row that was numbered before another session locked its wallet gets a new number while it is posted. "posted" still has the
--- old one.
+-- A row that was numbered before another session locked its wallet gets a new number while it is posted: the only update of a
+-- transaction. "posted" still has the old number.
 CREATE FUNCTION note_renumbering() RETURNS trigger LANGUAGE plpgsql AS $$
 BEGIN
   PERFORM set_config('azora.renumbered', 'yes', true);
@@ -44,7 +44,7 @@ BEGIN
 END
 $$;
 
-CREATE TRIGGER zz_transactions_renumbered AFTER UPDATE OF seq ON transactions
+CREATE TRIGGER zz_transactions_renumbered AFTER UPDATE ON transactions
   FOR EACH STATEMENT EXECUTE FUNCTION note_renumbering();
 
 -- post_holds writes the number of a resolution in an update of its own, which changes no status.
