@@ -2913,7 +2913,7 @@ CREATE TRIGGER zz_stakes_publish_paid AFTER UPDATE OF status, rewards_earned ON 
 CREATE TRIGGER zz_transactions_publish AFTER INSERT ON public.transactions REFERENCING NEW TABLE AS posted FOR EACH STATEMENT EXECUTE FUNCTION public.publish_transactions();
 
 -- Name: transactions zz_transactions_renumbered; Type: TRIGGER
-CREATE TRIGGER zz_transactions_renumbered AFTER UPDATE OF seq ON public.transactions FOR EACH STATEMENT EXECUTE FUNCTION public.note_renumbering();
+CREATE TRIGGER zz_transactions_renumbered AFTER UPDATE ON public.transactions FOR EACH STATEMENT EXECUTE FUNCTION public.note_renumbering();
 
 -- Name: wallets zz_wallets_publish_closed; Type: TRIGGER
 CREATE TRIGGER zz_wallets_publish_closed AFTER UPDATE OF status ON public.wallets FOR EACH ROW WHEN (((old.status <> new.status) AND (new.status = 'closed'::public.wallet_status))) EXECUTE FUNCTION public.publish_wallet('mint.wallet-closed.v1');
