@@ -1,7 +1,9 @@
-// The CPU time of the server for each transfer: ours, the function of pgledger, and the least that a transfer can be. One session
-// each sends the transfers one after the other; its process in /proc has the time. Run by mint.bench.js.
-const { existsSync, readFileSync } = require('node:fs');
+// The CPU time of the server for each transfer: ours, the function of pgledger, and the least that a transfer can be; and ours
+// with and without the trigger that publishes the event. One session each sends the transfers one after the other; its process in
+// /proc has the time. Run by mint.bench.js.
+const { existsSync, readdirSync, readFileSync } = require('node:fs');
 const { randomUUID } = require('node:crypto');
+const path = require('node:path');
 const { TICKS, ticksOf, withDatabase } = require('./measure.js');
 
 const TRANSFERS = 16_000;
@@ -9,6 +11,8 @@ const TRANSFERS = 16_000;
 const TURNS = 16;
 const ACCOUNTS = 1_000;
 const BODY_HASH = '0'.repeat(64);
+/** Takes the events away from a ledger. */
+const SILENT = 'DROP TRIGGER zz_transactions_publish ON transactions';
 
 /** Locks two rows in order, updates them and inserts one row with a unique key. */
 const LEAST = `
@@ -42,6 +46,12 @@ async function cpuRows({ server, app, wallets, count }) {
     text: 'SELECT least_transfer($1, $2, $3, $4)',
     values: (from, to) => [randomUUID(), from, to, '0.01'],
   };
+  const call = { text: ways.ours.text, values: ours };
+  ways.published = { ...(await createScratch(server, 'published', (client) => givenLedger(client, wallets))), ...call };
+  ways.silent = {
+    ...(await createScratch(server, 'silent', (client) => givenLedger(client, wallets, SILENT))),
+    ...call,
+  };
   const file = process.env.PGLEDGER_SQL;
   if (file === undefined) console.log('Skipped pgledger: PGLEDGER_SQL does not name the file with its SQL.');
   else ways.pgledger = await givenPgledger(server, readFileSync(file, 'utf8'));
@@ -59,17 +69,45 @@ async function cpuRows({ server, app, wallets, count }) {
       for (const way of Object.values(ways)) await send(way, TRANSFERS / TURNS);
     for (const way of Object.values(ways)) way.used += ticksOf(way.pid);
     count(TRANSFERS + TRANSFERS / TURNS);
-    const row = (name, budget) => cpuRow(ways.ours.used, ways[name].used, name, budget);
-    return [...(ways.pgledger === undefined ? [] : [row('pgledger', '≤ 0.6')]), row('least', '≤ 2')];
+    const row = (name, budget) => cpuRow('a transfer', ways.ours.used, ways[name].used, name, budget);
+    return [
+      ...(ways.pgledger === undefined ? [] : [row('pgledger', '≤ 0.6')]),
+      row('least', '≤ 2'),
+      cpuRow('a transfer and its event', ways.published.used, ways.silent.used, 'silent', '≤ 1.1'),
+    ];
   } finally {
     for (const { client } of Object.values(ways)) await client?.end();
-    for (const name of ['least', 'pgledger']) await dropScratch(server, name);
+    for (const name of ['least', 'published', 'silent', 'pgledger']) await dropScratch(server, name);
   }
 }
 
 function ours(from, to) {
   const key = randomUUID();
   return [key, BODY_HASH, key, from, to, '0.01'];
+}
+
+/** A ledger of its own with money in the wallets, so that both ways begin alike. */
+async function givenLedger(client, wallets, change = '') {
+  const folder = path.join(__dirname, '..', 'services', 'mint', 'prisma', 'migrations');
+  for (const name of readdirSync(folder).sort()) {
+    const file = path.join(folder, name, 'migration.sql');
+    if (existsSync(file)) await client.query(`BEGIN; ${readFileSync(file, 'utf8')}; COMMIT`);
+  }
+  await client.query(change);
+  await client.query(
+    `INSERT INTO wallets (id, user_id, currency) SELECT id, 'user-' || id, 'AZR' FROM unnest($1::text[]) AS id`,
+    [wallets],
+  );
+  await client.query(
+    `WITH request AS (
+       INSERT INTO requests (key, operation, body_hash, answer)
+       VALUES ('welcome', 'mint', $2, jsonb_build_object('transactionIds', $1::text[])) RETURNING key
+     )
+     INSERT INTO transactions (id, type, from_id, to_id, amount, request_key)
+     SELECT id, 'mint', 'treasury-AZR', id, 1000000, key FROM request, unnest($1::text[]) AS id`,
+    [wallets, BODY_HASH],
+  );
+  return wallets;
 }
 
 async function givenPgledger(server, sql) {
@@ -125,12 +163,18 @@ async function send({ client, text, values, ids }, transfers) {
   }
 }
 
-function cpuRow(used, peer, name, budget) {
+const PEERS = {
+  least: 'the least possible function',
+  pgledger: 'the function of pgledger',
+  silent: 'the same without its trigger',
+};
+
+function cpuRow(what, used, peer, name, budget) {
   const each = (ticks) => `${((ticks * 1_000) / TICKS / TRANSFERS).toFixed(3)} ms`;
   return {
-    what: `CPU of the server for a transfer, of ${TRANSFERS.toLocaleString('en')}`,
+    what: `CPU of the server for ${what}, of ${TRANSFERS.toLocaleString('en')}`,
     ours: each(used),
-    peer: `${each(peer)} (${name === 'least' ? 'the least possible function' : 'the function of pgledger'})`,
+    peer: `${each(peer)} (${PEERS[name]})`,
     ratio: (used / peer).toFixed(2),
     budget,
   };

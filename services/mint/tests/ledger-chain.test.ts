@@ -40,6 +40,8 @@ describe('the chains of the ledger', () => {
     const chains = "SELECT id, entries, encode(chain, 'hex') AS chain FROM wallets ORDER BY id";
     const before = await db().admin(chains);
 
+    // A revert of the later migrations drops the outbox, whose events have the numbers of before.
+    await db().admin('DELETE FROM outbox');
     await run('down.sql');
     await run('migration.sql');
     // PostgreSQL keeps the columns of a table in the plans of a session.

@@ -128,6 +128,31 @@ BEGIN
 END
 $$;
 
+-- Name: check_event(); Type: FUNCTION
+CREATE FUNCTION public.check_event() RETURNS trigger
+    LANGUAGE plpgsql
+    SET search_path TO 'pg_catalog', 'public', 'pg_temp'
+    AS $_$
+DECLARE
+  rule text := CASE
+    WHEN NEW.type !~ '^[a-z][a-z0-9-]*\.[a-z][a-z0-9-]*\.v[1-9][0-9]{0,3}$' THEN 'outbox_type_check'
+    WHEN btrim(NEW.key) = '' THEN 'outbox_key_check'
+    WHEN jsonb_typeof(NEW.payload) <> 'object' THEN 'outbox_payload_check'
+    WHEN octet_length(NEW.payload::text) > 131072 THEN 'outbox_payload_size_check'
+    -- W3C Trace Context: version, trace, parent and flags; neither id is zero.
+    WHEN NEW.trace_parent !~ '^(?!ff)[0-9a-f]{2}-(?!0{32})[0-9a-f]{32}-(?!0{16})[0-9a-f]{16}-[0-9a-f]{2}$'
+      THEN 'outbox_trace_parent_check'
+    WHEN NOT (NEW.created_at >= to_timestamp(-62135596800) AND NEW.created_at < to_timestamp(253402300800)) THEN 'outbox_times_check'
+  END;
+BEGIN
+  IF rule IS NOT NULL THEN
+    RAISE EXCEPTION 'new row for relation "%" violates check constraint "%"', TG_TABLE_NAME, rule
+      USING ERRCODE = 'check_violation', SCHEMA = TG_TABLE_SCHEMA, TABLE = TG_TABLE_NAME, CONSTRAINT = rule;
+  END IF;
+  RETURN NEW;
+END
+$_$;
+
 -- Name: claim_source(text, uuid, text, interval); Type: FUNCTION
 CREATE FUNCTION public.claim_source(p_source text, p_owner uuid, p_identity text, p_lease interval, OUT is_held boolean, OUT seen text, OUT tick text, OUT tick_position bigint) RETURNS record
     LANGUAGE plpgsql SECURITY DEFINER
@@ -629,8 +654,7 @@ CREATE TABLE public.deliveries (
     created_at timestamp(6) with time zone DEFAULT public.database_time() NOT NULL,
     updated_at timestamp(6) with time zone DEFAULT public.database_time() NOT NULL,
     CONSTRAINT deliveries_attempts_check CHECK ((attempts >= 0)),
-    CONSTRAINT deliveries_next_at_check CHECK (((state = 'retry'::public.delivery_state) = (next_at IS NOT NULL))),
-    CONSTRAINT deliveries_times_check CHECK (((next_at >= to_timestamp(('-62135596800'::bigint)::double precision)) AND (next_at < to_timestamp(('253402300800'::bigint)::double precision)) AND (created_at >= to_timestamp(('-62135596800'::bigint)::double precision)) AND (created_at < to_timestamp(('253402300800'::bigint)::double precision)) AND (updated_at >= to_timestamp(('-62135596800'::bigint)::double precision)) AND (updated_at < to_timestamp(('253402300800'::bigint)::double precision))))
+    CONSTRAINT deliveries_next_at_check CHECK (((state = 'retry'::public.delivery_state) = (next_at IS NOT NULL)))
 );
 
 -- Name: event_log; Type: TABLE
@@ -641,8 +665,7 @@ CREATE TABLE public.event_log (
     created_at timestamp(6) with time zone DEFAULT public.database_time() NOT NULL,
     updated_at timestamp(6) with time zone DEFAULT public.database_time() NOT NULL,
     CONSTRAINT event_log_floor_check CHECK (((floor >= 0) AND (floor <= head))),
-    CONSTRAINT event_log_id_check CHECK (id),
-    CONSTRAINT event_log_times_check CHECK (((created_at >= to_timestamp(('-62135596800'::bigint)::double precision)) AND (created_at < to_timestamp(('253402300800'::bigint)::double precision)) AND (updated_at >= to_timestamp(('-62135596800'::bigint)::double precision)) AND (updated_at < to_timestamp(('253402300800'::bigint)::double precision))))
+    CONSTRAINT event_log_id_check CHECK (id)
 );
 
 -- Name: event_sources; Type: TABLE
@@ -661,8 +684,7 @@ CREATE TABLE public.event_sources (
     CONSTRAINT event_sources_owner_check CHECK (((owner IS NULL) = (leased_until IS NULL))),
     CONSTRAINT event_sources_seen_check CHECK ((seen ~ '^\d+:\d+:[\d,]*$'::text)),
     CONSTRAINT event_sources_source_check CHECK (((source)::text ~ '^[a-z][a-z0-9-]*$'::text)),
-    CONSTRAINT event_sources_tick_check CHECK ((((tick ~ '^\d+:\d+:[\d,]*$'::text) IS NOT FALSE) AND ((tick IS NULL) = (tick_position IS NULL)))),
-    CONSTRAINT event_sources_times_check CHECK (((leased_until >= to_timestamp(('-62135596800'::bigint)::double precision)) AND (leased_until < to_timestamp(('253402300800'::bigint)::double precision)) AND (relayed_at >= to_timestamp(('-62135596800'::bigint)::double precision)) AND (relayed_at < to_timestamp(('253402300800'::bigint)::double precision)) AND (created_at >= to_timestamp(('-62135596800'::bigint)::double precision)) AND (created_at < to_timestamp(('253402300800'::bigint)::double precision)) AND (updated_at >= to_timestamp(('-62135596800'::bigint)::double precision)) AND (updated_at < to_timestamp(('253402300800'::bigint)::double precision))))
+    CONSTRAINT event_sources_tick_check CHECK ((((tick ~ '^\d+:\d+:[\d,]*$'::text) IS NOT FALSE) AND ((tick IS NULL) = (tick_position IS NULL))))
 );
 
 -- Name: events; Type: TABLE
@@ -681,7 +703,6 @@ CREATE TABLE public.events (
     CONSTRAINT events_lane_check CHECK (((lane >= 0) AND (lane <= 15))),
     CONSTRAINT events_payload_check CHECK ((jsonb_typeof(payload) = 'object'::text)),
     CONSTRAINT events_source_check CHECK ((btrim((source)::text) <> ''::text)),
-    CONSTRAINT events_times_check CHECK (((occurred_at >= to_timestamp(('-62135596800'::bigint)::double precision)) AND (occurred_at < to_timestamp(('253402300800'::bigint)::double precision)) AND (created_at >= to_timestamp(('-62135596800'::bigint)::double precision)) AND (created_at < to_timestamp(('253402300800'::bigint)::double precision)))),
     CONSTRAINT events_type_check CHECK (((type)::text ~ '^[a-z][a-z0-9-]*\.[a-z][a-z0-9-]*\.v[1-9][0-9]{0,3}$'::text))
 );
 
@@ -690,7 +711,8 @@ CREATE TABLE public.inbox (
     consumer character varying(100) NOT NULL,
     event_id uuid NOT NULL,
     handled_at timestamp(6) with time zone DEFAULT clock_timestamp() NOT NULL,
-    CONSTRAINT inbox_consumer_check CHECK (((consumer)::text ~ '^[a-z][a-z0-9-]*(\.[a-z][a-z0-9-]*)+$'::text))
+    CONSTRAINT inbox_consumer_check CHECK (((consumer)::text ~ '^[a-z][a-z0-9-]*(\.[a-z][a-z0-9-]*)+$'::text)),
+    CONSTRAINT inbox_times_check CHECK (((handled_at >= to_timestamp(('-62135596800'::bigint)::double precision)) AND (handled_at < to_timestamp(('253402300800'::bigint)::double precision))))
 );
 
 -- Name: interactions; Type: TABLE
@@ -720,12 +742,7 @@ CREATE TABLE public.outbox (
     key character varying(200) NOT NULL,
     payload jsonb NOT NULL,
     trace_parent character varying(55),
-    created_at timestamp(6) with time zone DEFAULT clock_timestamp() NOT NULL,
-    CONSTRAINT outbox_key_check CHECK ((btrim((key)::text) <> ''::text)),
-    CONSTRAINT outbox_payload_check CHECK ((jsonb_typeof(payload) = 'object'::text)),
-    CONSTRAINT outbox_payload_size_check CHECK ((octet_length((payload)::text) <= 131072)),
-    CONSTRAINT outbox_trace_parent_check CHECK (((trace_parent)::text ~ '^(?!ff)[0-9a-f]{2}-(?!0{32})[0-9a-f]{32}-(?!0{16})[0-9a-f]{16}-[0-9a-f]{2}$'::text)),
-    CONSTRAINT outbox_type_check CHECK (((type)::text ~ '^[a-z][a-z0-9-]*\.[a-z][a-z0-9-]*\.v[1-9][0-9]{0,3}$'::text))
+    created_at timestamp(6) with time zone DEFAULT clock_timestamp() NOT NULL
 );
 
 -- Name: outbox_position_seq; Type: SEQUENCE
@@ -750,7 +767,8 @@ CREATE TABLE public.outbox_relay (
     created_at timestamp(6) with time zone DEFAULT clock_timestamp() NOT NULL,
     updated_at timestamp(6) with time zone DEFAULT clock_timestamp() NOT NULL,
     CONSTRAINT outbox_relay_id_check CHECK (id),
-    CONSTRAINT outbox_relay_pruned_check CHECK (((pruned_transaction_id IS NULL) = (pruned_position IS NULL)))
+    CONSTRAINT outbox_relay_pruned_check CHECK (((pruned_transaction_id IS NULL) = (pruned_position IS NULL))),
+    CONSTRAINT outbox_relay_times_check CHECK (((seen_at >= to_timestamp(('-62135596800'::bigint)::double precision)) AND (seen_at < to_timestamp(('253402300800'::bigint)::double precision)) AND (inbox_pruned_until >= to_timestamp(('-62135596800'::bigint)::double precision)) AND (inbox_pruned_until < to_timestamp(('253402300800'::bigint)::double precision)) AND (created_at >= to_timestamp(('-62135596800'::bigint)::double precision)) AND (created_at < to_timestamp(('253402300800'::bigint)::double precision)) AND (updated_at >= to_timestamp(('-62135596800'::bigint)::double precision)) AND (updated_at < to_timestamp(('253402300800'::bigint)::double precision))))
 );
 
 -- Name: recommendations; Type: TABLE
@@ -791,8 +809,7 @@ CREATE TABLE public.subscription_lanes (
     version bigint DEFAULT 0 NOT NULL,
     CONSTRAINT subscription_lanes_lane_check CHECK (((lane >= 0) AND (lane <= 15))),
     CONSTRAINT subscription_lanes_owner_check CHECK (((owner IS NULL) = (leased_until IS NULL))),
-    CONSTRAINT subscription_lanes_position_check CHECK (("position" >= 0)),
-    CONSTRAINT subscription_lanes_times_check CHECK (((leased_until >= to_timestamp(('-62135596800'::bigint)::double precision)) AND (leased_until < to_timestamp(('253402300800'::bigint)::double precision))))
+    CONSTRAINT subscription_lanes_position_check CHECK (("position" >= 0))
 );
 
 -- Name: subscription_workers; Type: TABLE
@@ -800,8 +817,7 @@ CREATE TABLE public.subscription_workers (
     subscription character varying(100) NOT NULL,
     worker uuid NOT NULL,
     leased_until timestamp(6) with time zone NOT NULL,
-    created_at timestamp(6) with time zone DEFAULT public.database_time() NOT NULL,
-    CONSTRAINT subscription_workers_times_check CHECK (((leased_until >= to_timestamp(('-62135596800'::bigint)::double precision)) AND (leased_until < to_timestamp(('253402300800'::bigint)::double precision)) AND (created_at >= to_timestamp(('-62135596800'::bigint)::double precision)) AND (created_at < to_timestamp(('253402300800'::bigint)::double precision))))
+    created_at timestamp(6) with time zone DEFAULT public.database_time() NOT NULL
 );
 
 -- Name: subscriptions; Type: TABLE
@@ -814,7 +830,6 @@ CREATE TABLE public.subscriptions (
     updated_at timestamp(6) with time zone DEFAULT public.database_time() NOT NULL,
     CONSTRAINT subscriptions_max_attempts_check CHECK (((max_attempts >= 1) AND (max_attempts <= 1000))),
     CONSTRAINT subscriptions_name_check CHECK (((name)::text ~ '^[a-z][a-z0-9-]*(\.[a-z][a-z0-9-]*)+$'::text)),
-    CONSTRAINT subscriptions_times_check CHECK (((created_at >= to_timestamp(('-62135596800'::bigint)::double precision)) AND (created_at < to_timestamp(('253402300800'::bigint)::double precision)) AND (updated_at >= to_timestamp(('-62135596800'::bigint)::double precision)) AND (updated_at < to_timestamp(('253402300800'::bigint)::double precision)))),
     CONSTRAINT subscriptions_types_check CHECK (((cardinality(types) > 0) AND (array_position(types, NULL::text) IS NULL)))
 );
 
@@ -958,6 +973,9 @@ CREATE TRIGGER audit_logs_time BEFORE INSERT ON public.audit_logs FOR EACH ROW E
 
 -- Name: inbox inbox_handled_at; Type: TRIGGER
 CREATE TRIGGER inbox_handled_at BEFORE INSERT ON public.inbox FOR EACH ROW WHEN ((((new.handled_at >= (clock_timestamp() - '00:01:00'::interval)) AND (new.handled_at <= (clock_timestamp() + '00:01:00'::interval))) IS NOT TRUE)) EXECUTE FUNCTION public.set_handled_at();
+
+-- Name: outbox outbox_check_event; Type: TRIGGER
+CREATE TRIGGER outbox_check_event BEFORE INSERT ON public.outbox FOR EACH ROW EXECUTE FUNCTION public.check_event();
 
 -- Name: outbox_relay outbox_relay_kept; Type: TRIGGER
 CREATE TRIGGER outbox_relay_kept BEFORE UPDATE ON public.outbox_relay FOR EACH ROW WHEN ((((old.identity)::text IS DISTINCT FROM (new.identity)::text) OR (old.pruned_transaction_id IS DISTINCT FROM new.pruned_transaction_id) OR (old.pruned_position IS DISTINCT FROM new.pruned_position) OR (old.inbox_pruned_until IS DISTINCT FROM new.inbox_pruned_until))) EXECUTE FUNCTION public.refuse_relay_change();
