@@ -1,6 +1,7 @@
 import { SuiteError } from '@azora/db-core';
 import type { AnyStep, SagaContext } from './define-saga';
 import type { SagaRow } from './saga-state';
+import { jsonProblem } from './stored-json';
 
 /** How an attempt of a step, or of its compensation, ended. */
 export type StepOutcome =
@@ -10,8 +11,6 @@ export type StepOutcome =
 type AnyContext = SagaContext<unknown, Readonly<Record<string, unknown>>>;
 
 const MAX_RESULT_BYTES = 65_536;
-/** An escape of NUL or of an unpaired surrogate: its backslash is not itself escaped. */
-const UNSTORABLE = /(?<!\\)(?:\\\\)*\\u(?:0000|d[89a-f])/;
 
 /** Runs the present step of a saga, or the compensation of the last one that may have taken effect. Never throws. */
 export async function runStep(saga: SagaRow, steps: readonly AnyStep[]): Promise<StepOutcome> {
@@ -54,20 +53,10 @@ function contextOf({ id, key, input, attempts, results }: SagaRow, idempotencyKe
   };
 }
 
-/**
- * The result, if PostgreSQL can store it as JSON: it rejects NUL and unpaired surrogates, which JSON.stringify writes as escapes. One
- * rejected result would keep out all outcomes that are recorded together.
- */
-function storable(step: AnyStep, result: unknown): unknown {
-  if (result === undefined) return null;
-  // Undefined for a function or a symbol.
-  const json: string | undefined = JSON.stringify(result);
-  if (json === undefined || UNSTORABLE.test(json)) {
-    throw new Error(`The result of step "${step.name}" cannot be stored as JSON`);
-  }
-  if (Buffer.byteLength(json) > MAX_RESULT_BYTES) {
-    throw new Error(`The result of step "${step.name}" is longer than ${MAX_RESULT_BYTES} bytes`);
-  }
+/** The result, if it can be stored. One that the database rejects would keep out all outcomes that are recorded together. */
+function storable(step: AnyStep, result: unknown = null): unknown {
+  const problem = jsonProblem(result, MAX_RESULT_BYTES);
+  if (problem !== undefined) throw new Error(`The result of step "${step.name}" ${problem}`);
   return result;
 }
 

@@ -1,12 +1,9 @@
 import { type Inside, SuiteError } from '@azora/db-core';
+import type { EventTransaction } from '@azora/db-core/events';
 import { textInput } from '@azora/db-core/input';
 import { z } from 'zod';
 import type { SagaType } from './define-saga';
-
-/** What a transaction of the store of nexus, or of a consumer in nexus, offers. */
-export type SagaTransaction = Inside<{
-  $queryRawUnsafe<Rows>(sql: string, ...values: unknown[]): PromiseLike<Rows>;
-}>;
+import { jsonProblem } from './stored-json';
 
 export interface StartSagaInput<Input> {
   /** One saga is started for one key, however often the call is repeated. */
@@ -29,7 +26,7 @@ const MAX_INPUT_BYTES = 65_536;
  * @throws {SuiteError} `SAGA.INVALID_INPUT`, `SAGA.KEY_REUSED`
  */
 export async function startSaga<Input>(
-  tx: SagaTransaction,
+  tx: Inside<EventTransaction>,
   saga: SagaType<Input>,
   { key, input }: StartSagaInput<Input>,
 ): Promise<StartedSaga> {
@@ -63,8 +60,8 @@ function readStart<Input>({ name, input: schema }: SagaType<Input>, start: Start
     throw invalidInput(name, problems.join('; '));
   }
   const input = parsed.data.input as Input;
-  const bytes = Buffer.byteLength(JSON.stringify(input) ?? '');
-  if (bytes > MAX_INPUT_BYTES) throw invalidInput(name, `input: it has ${bytes} bytes, and the limit is ${MAX_INPUT_BYTES}`);
+  const problem = jsonProblem(input, MAX_INPUT_BYTES);
+  if (problem !== undefined) throw invalidInput(name, `input: ${problem}`);
   return input;
 }
 
