@@ -130,6 +130,19 @@ CREATE TABLE "deliveries" (
     CONSTRAINT "deliveries_next_at_check" CHECK (("state" = 'retry') = ("next_at" IS NOT NULL))
 );
 
+INSERT INTO "event_log" DEFAULT VALUES;
+
+-- The key is the user, or the id of the event. A name that begins with a digit or a hyphen gets an x.
+INSERT INTO "events" ("position", "event_id", "source", "type", "key", "lane", "payload", "occurred_at", "created_at")
+SELECT row_number() OVER (ORDER BY "created_at", "id"), md5("id")::uuid, "source",
+       left(regexp_replace("type", '\.([0-9-])', '.x\1'), 97) || '.v1', "key", get_byte(sha256(convert_to("key", 'UTF8')), 0) & 15,
+       "payload", "created_at", "created_at"
+FROM "former_events" CROSS JOIN LATERAL (SELECT left(coalesce(nullif(btrim("user_id"), ''), "id"), 200) AS "key") AS "chosen";
+UPDATE "event_log" SET "head" = (SELECT count(*) FROM "events");
+
+DROP TABLE "former_events";
+DROP TYPE "event_status";
+
 -- CreateIndex
 CREATE UNIQUE INDEX "events_event_id_key" ON "events"("event_id");
 
@@ -156,19 +169,6 @@ CREATE INDEX "deliveries_open_idx" ON "deliveries" ("subscription", "key", "posi
 -- The deliveries that are due, and the dead letters.
 CREATE INDEX "deliveries_retry_idx" ON "deliveries" ("subscription", "lane", "next_at") WHERE "state" = 'retry';
 CREATE INDEX "deliveries_dead_idx" ON "deliveries" ("subscription", "position") WHERE "state" = 'dead';
-
-INSERT INTO "event_log" DEFAULT VALUES;
-
--- The key is the user, or the id of the event. A name that begins with a digit or a hyphen gets an x.
-INSERT INTO "events" ("position", "event_id", "source", "type", "key", "lane", "payload", "occurred_at", "created_at")
-SELECT row_number() OVER (ORDER BY "created_at", "id"), md5("id")::uuid, "source",
-       left(regexp_replace("type", '\.([0-9-])', '.x\1'), 97) || '.v1', "key", get_byte(sha256(convert_to("key", 'UTF8')), 0) & 15,
-       "payload", "created_at", "created_at"
-FROM "former_events" CROSS JOIN LATERAL (SELECT left(coalesce(nullif(btrim("user_id"), ''), "id"), 200) AS "key") AS "chosen";
-UPDATE "event_log" SET "head" = (SELECT count(*) FROM "events");
-
-DROP TABLE "former_events";
-DROP TYPE "event_status";
 
 -- Relays --------------------------------------------------------------------------------------------------------------
 
