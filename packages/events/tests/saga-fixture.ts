@@ -35,13 +35,14 @@ export interface SagaBench {
 }
 
 export function useSagas(): SagaBench {
-  const db = useDatabase('nexus');
-  const clock = useTestClock(db, '2026-03-01T00:00:00Z');
   let nexus: Nexus | undefined;
-  const opened = () => (nexus ??= openNexus({ url: db().url, slowQueryMs: 60_000 }));
   const workers: TestWorker[] = [];
   afterEach(() => Promise.all(workers.splice(0).map((worker) => worker.stop())));
+  // Before the database is dropped.
   afterAll(() => nexus?.close());
+  const db = useDatabase('nexus');
+  const clock = useTestClock(db, '2026-03-01T00:00:00Z');
+  const opened = () => (nexus ??= openNexus({ url: db().url, slowQueryMs: 60_000 }));
 
   const stateOf = async ({ name }: { readonly name: string }, key: string) => {
     const found = await findSaga(opened(), { name, key });

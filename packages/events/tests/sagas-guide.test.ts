@@ -7,14 +7,16 @@ import { SAGA_TRANSITIONS } from '../src/saga/saga-state';
 
 const GUIDE = readFileSync(path.join(repositoryRoot(), 'docs/SAGAS.md'), 'utf8');
 /** The first code block in a language. */
-const blockOf = (language: string) => new RegExp(`^\`\`\`${language}\n([\\s\\S]*?)^\`\`\`$`, 'm').exec(GUIDE)?.[1] ?? '';
+const blockOf = (language: string) =>
+  new RegExp(`^\`\`\`${language}\n([\\s\\S]*?)^\`\`\`$`, 'm').exec(GUIDE)?.[1] ?? '';
 
 describe('the guide to sagas', () => {
   const databases = { nexus: useDatabase('nexus'), mint: useDatabase('mint'), education: useDatabase('education') };
   const given = { ...process.env };
 
   beforeAll(() => {
-    for (const [service, db] of Object.entries(databases)) process.env[`${service.toUpperCase()}_DATABASE_URL`] = db().url;
+    for (const [service, db] of Object.entries(databases))
+      process.env[`${service.toUpperCase()}_DATABASE_URL`] = db().url;
   });
   afterAll(() => {
     process.env = given;

@@ -4,7 +4,17 @@ import { z } from 'zod';
 import { defineSaga } from '../src/saga/define-saga';
 import { listSagas, retrySaga } from '../src/saga/inspect-sagas';
 import { startSaga } from '../src/saga/start-saga';
-import { FakeService, isOver, isStuck, LONG_MS, type Order, soldOut, startWorker, tripSaga, useSagas } from './saga-fixture';
+import {
+  FakeService,
+  isOver,
+  isStuck,
+  LONG_MS,
+  type Order,
+  soldOut,
+  startWorker,
+  tripSaga,
+  useSagas,
+} from './saga-fixture';
 
 const sagas = useSagas();
 
@@ -43,7 +53,13 @@ describe('a saga whose steps succeed', () => {
 
     const done = await sagas.reached(saga, 'one', isOver);
 
-    expect(done).toMatchObject({ state: 'done', step: 2, results: { price: 7, total: '14' }, owner: null, failure: null });
+    expect(done).toMatchObject({
+      state: 'done',
+      step: 2,
+      results: { price: 7, total: '14' },
+      owner: null,
+      failure: null,
+    });
     expect(seen).toEqual([[`${id}:price`, { orderId: 'one' }, 1], `${id}:total`]);
   });
 
@@ -167,7 +183,9 @@ describe('a step that fails', () => {
     for (const key of results.keys()) await sagas.start(saga, `${key}`);
     const { warnings } = sagas.work([saga]);
 
-    const ended = await Promise.all(results.map((_, n) => sagas.reached(saga, `${n}`, (it) => isOver(it) || isStuck(it))));
+    const ended = await Promise.all(
+      results.map((_, n) => sagas.reached(saga, `${n}`, (it) => isOver(it) || isStuck(it))),
+    );
 
     expect(ended.map(({ state }) => state)).toEqual(['stuck', 'stuck', 'stuck', 'stuck', 'stuck', 'done', 'done']);
     expect(ended.map((it) => it.results['odd']).slice(5)).toEqual(['\\u0000', 'fine']);
@@ -193,7 +211,9 @@ describe('a step that fails', () => {
     await sagas.reached(saga, 'one', isStuck);
 
     const { sagas: stuck } = await listSagas(sagas.nexus(), { state: 'stuck' });
-    expect(stuck.filter(({ name }) => name === 'stuck')).toMatchObject([{ id, step: 2, lastError: 'Error', attempts: 2 }]);
+    expect(stuck.filter(({ name }) => name === 'stuck')).toMatchObject([
+      { id, step: 2, lastError: 'Error', attempts: 2 },
+    ]);
     expect(warnings).toEqual(['A saga is stuck: Error']);
 
     repaired.is = true;
@@ -250,7 +270,10 @@ describe('a compensation that fails', () => {
     });
     const id = await sagas.start(saga, 'one');
     sagas.work([saga]);
-    expect(await sagas.reached(saga, 'one', isStuck)).toMatchObject({ step: 2, failure: expect.stringMatching('SOLD_OUT') });
+    expect(await sagas.reached(saga, 'one', isStuck)).toMatchObject({
+      step: 2,
+      failure: expect.stringMatching('SOLD_OUT'),
+    });
 
     repaired.is = true;
     expect(await retrySaga(sagas.nexus(), { sagaId: id })).toMatchObject({ state: 'compensating' });
@@ -564,9 +587,23 @@ describe('the definition of a saga', () => {
     ['name', { name: 'Trip', steps: [{ name: 'a', run }] }, 'Its name does not consist'],
     ['empty list of steps', { name: 'trip', steps: [] }, 'It has 0 steps'],
     ['name of a step', { name: 'trip', steps: [{ name: 'a:b', run }] }, 'The name of step 1'],
-    ['repeated step', { name: 'trip', steps: [{ name: 'a', run }, { name: 'a', run }] }, 'Two steps have the name "a"'],
+    [
+      'repeated step',
+      {
+        name: 'trip',
+        steps: [
+          { name: 'a', run },
+          { name: 'a', run },
+        ],
+      },
+      'Two steps have the name "a"',
+    ],
     ['deadline', { name: 'trip', steps: [{ name: 'a', run, undo, deadlineMs: 0 }] }, 'The deadline of step "a"'],
-    ['deadline without undo', { name: 'trip', steps: [{ name: 'a', run, deadlineMs: 5 }] }, 'Step "a" has a deadline and no undo'],
+    [
+      'deadline without undo',
+      { name: 'trip', steps: [{ name: 'a', run, deadlineMs: 5 }] },
+      'Step "a" has a deadline and no undo',
+    ],
     ['maxAttempts', { name: 'trip', steps: [{ name: 'a', run }], maxAttempts: 0 }, 'maxAttempts is not'],
   ])('is rejected with an invalid %s', (_, definition, why) => {
     expect(() => defineSaga<Order, Record<string, number>>({ input, ...definition })).toThrow(

@@ -104,13 +104,16 @@ export function defineSaga<Input, Results extends SagaResults>(
   if (!/^[a-z][a-z0-9-]*(\.[a-z0-9-]+)*$/.test(name) || name.length > 100) {
     refuse('Its name does not consist of lowercase words that are separated by dots and hyphens');
   }
-  if (steps.length === 0 || steps.length > MAX_STEPS) refuse(`It has ${steps.length} steps instead of 1 to ${MAX_STEPS}`);
-  if (!isWholeNumber(maxAttempts, MAX_MAX_ATTEMPTS)) refuse(`maxAttempts is not a number from 1 to ${MAX_MAX_ATTEMPTS}`);
+  if (steps.length === 0 || steps.length > MAX_STEPS)
+    refuse(`It has ${steps.length} steps instead of 1 to ${MAX_STEPS}`);
+  if (!isWholeNumber(maxAttempts, MAX_MAX_ATTEMPTS))
+    refuse(`maxAttempts is not a number from 1 to ${MAX_MAX_ATTEMPTS}`);
   for (const [index, step] of steps.entries()) {
     if (!/^[a-z][a-z0-9-]{0,49}$/.test(step.name)) {
       refuse(`The name of step ${index + 1} does not consist of at most 50 lowercase letters, digits and hyphens`);
     }
-    if (steps.findIndex((other) => other.name === step.name) !== index) refuse(`Two steps have the name "${step.name}"`);
+    if (steps.findIndex((other) => other.name === step.name) !== index)
+      refuse(`Two steps have the name "${step.name}"`);
     if (step.deadlineMs === undefined) continue;
     if (!isWholeNumber(step.deadlineMs, MAX_DEADLINE_MS)) {
       refuse(`The deadline of step "${step.name}" is not a number of milliseconds from 1 to 365 days`);

@@ -57,7 +57,12 @@ export class SagaRecorder {
 
   private async recordTogether(outcomes: readonly Waiting[]): Promise<void> {
     const { owner, leaseMs, goesOn } = this.options;
-    const body = outcomes.map(({ saga: { id, version }, ended, deadlineMs }) => ({ id, version, ...ended, deadlineMs }));
+    const body = outcomes.map(({ saga: { id, version }, ended, deadlineMs }) => ({
+      id,
+      version,
+      ...ended,
+      deadlineMs,
+    }));
     try {
       const rows = await this.store.query<SagaRow>({
         text: 'SELECT * FROM record_sagas($1, $2, $3, $4)',

@@ -114,6 +114,7 @@ BEGIN
       ELSE '{-1,0}'
     END::smallint[])
     OR OLD.state = 'stuck' AND (NEW.state = 'running') <> (OLD.failure IS NULL)
+    OR NEW.state = 'stuck' AND NEW.failure IS DISTINCT FROM OLD.failure
   THEN
     RAISE EXCEPTION 'A saga that goes from % to % cannot move from step % to %', OLD.state, NEW.state, OLD.step, NEW.step
       USING ERRCODE = 'restrict_violation', TABLE = TG_TABLE_NAME, CONSTRAINT = TG_NAME;
