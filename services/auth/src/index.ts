@@ -28,6 +28,7 @@ export {
   type UnreadableSecret,
 } from './encryption.store';
 export type { AuthErrorCode } from './errors';
+export { EVENTS } from './events';
 export type { Proof } from './factor/proof';
 export { $Enums, Prisma } from './generated/client';
 export { type Device, normalizeEmail } from './input';

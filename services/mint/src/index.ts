@@ -1,6 +1,7 @@
 export { type Anchor, type AnchorPage, type ListAnchorsInput, listAnchors } from './anchors.store';
 export { type Mint, type MintTransaction, openMint } from './client';
 export { MINT_ERROR_CODES, type MintErrorCode } from './errors';
+export { EVENTS } from './events';
 export {
   $Enums,
   type MiningActivity,

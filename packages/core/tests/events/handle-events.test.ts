@@ -1,6 +1,6 @@
-import { openFamily, type Family, type Prisma } from '@azora/family';
 import { type CloudEvent, type Consumer, defineConsumer, handleEvents } from '@azora/db-core/events';
 import { useDatabase } from '@azora/db-testkit';
+import { type Family, openFamily, type Prisma } from '@azora/family';
 import { givenEvents, itemMoved } from './given';
 
 type Handle = Consumer<Prisma.TransactionClient>['handle'];
@@ -10,7 +10,9 @@ describe('handleEvents', () => {
   let family: Family;
   beforeAll(async () => {
     // The effects of the consumers of this file: one row for each time that an event was handled.
-    await db().admin('CREATE TABLE effects (id bigint GENERATED ALWAYS AS IDENTITY, key text, count int CHECK (count < 1000))');
+    await db().admin(
+      'CREATE TABLE effects (id bigint GENERATED ALWAYS AS IDENTITY, key text, count int CHECK (count < 1000))',
+    );
     await db().admin(`GRANT SELECT, INSERT ON effects TO "${db().target.role}"`);
     family = openFamily({ url: db().url, logger: { warn: () => undefined } });
   });
@@ -49,7 +51,9 @@ describe('handleEvents', () => {
     expect(await outcomesOf(addEffect, events)).toEqual(['done', 'done', 'done']);
     expect(await effects()).toEqual(['a 1', 'b 2', 'a 3']);
     expect((await inbox()).toSorted()).toEqual(idsOf(events));
-    expect(await db().admin('SELECT count(DISTINCT xmin::text)::int AS transactions FROM effects')).toEqual([{ transactions: 1 }]);
+    expect(await db().admin('SELECT count(DISTINCT xmin::text)::int AS transactions FROM effects')).toEqual([
+      { transactions: 1 },
+    ]);
   });
   it('nothing to do', async () => {
     expect(await outcomesOf(addEffect, [])).toEqual([]);
@@ -63,14 +67,18 @@ describe('handleEvents', () => {
   });
   it('one fails', async () => {
     const events = givenEvents(['a', 'b', 'bad', 'c', 'bad', 'd']);
-    const handle: Handle = async (tx, event) => { await addEffect(tx, event); if (event.subject === 'bad') throw new Error('no'); };
+    const handle: Handle = async (tx, event) => {
+      await addEffect(tx, event);
+      if (event.subject === 'bad') throw new Error('no');
+    };
     expect(await outcomesOf(handle, events)).toEqual(['done', 'done', 'failed', 'done', 'behind', 'done']);
     expect(await effects()).toEqual(['a 1', 'b 2', 'c 4', 'd 6']);
   });
   it('swallows', async () => {
     const events = givenEvents(['a', 'bad', 'c', 'd']);
     const handle: Handle = async (tx, event) => {
-      if (event.subject === 'bad') await tx.$executeRaw`INSERT INTO effects (key, count) VALUES ('x', 5000)`.catch(() => undefined);
+      if (event.subject === 'bad')
+        await tx.$executeRaw`INSERT INTO effects (key, count) VALUES ('x', 5000)`.catch(() => undefined);
       else await addEffect(tx, event);
     };
     expect(await outcomesOf(handle, events)).toEqual(['done', 'failed', 'done', 'done']);
