@@ -28,10 +28,7 @@ export interface BusFixture {
   /** A relay of the source, which ends with the test. */
   startRelay(bus?: Bus): Running;
   /** A worker of a consumer, which ends with the test. */
-  startConsumer(
-    consumer: Consumer,
-    options?: { bus?: Bus; from?: 'start' | 'now'; batch?: number; store?: Family },
-  ): Running;
+  startConsumer(consumer: Consumer, options?: { bus?: Bus; from?: 'start' | 'now'; batch?: number; store?: Family }): Running;
   /** A consumer that records each event as an effect, after `before`. */
   recorder(name?: string, before?: (key: string, n: number) => unknown): Consumer;
   openTarget(): Family;
@@ -90,10 +87,8 @@ export function useBus(): BusFixture {
       ends.push(() => store.close());
       return start((signal) => bus.relay(store, { service: 'family', signal }));
     },
-    startConsumer: (
-      consumer,
-      { bus = (shared ??= fixture.openBus()), store = fixture.openTarget(), ...options } = {},
-    ) => start((signal) => bus.subscribe(store, consumer, { signal, ...options })),
+    startConsumer: (consumer, { bus = (shared ??= fixture.openBus()), store = fixture.openTarget(), ...options } = {}) =>
+      start((signal) => bus.subscribe(store, consumer, { signal, ...options })),
     openTarget: () => {
       const store = openFamily({ url: target().url, logger: log.logger });
       ends.push(() => store.close());

@@ -10,7 +10,6 @@ const DEFINITIONS = JSON.stringify([{ name: 'rules', steps: STEPS }]);
 describe('the rules of sagas in the database', () => {
   const db = useDatabase('nexus');
   const clock = useTestClock(db, '2026-03-01T00:00:00Z');
-  let keys = 0;
 
   beforeEach(async () => {
     await db().admin(
@@ -20,7 +19,7 @@ describe('the rules of sagas in the database', () => {
 
   const start = async (deadlineMs: number | null = null) => {
     const call = `SELECT id FROM start_saga('rules', $1, '{}', $2, $3, 2)`;
-    const [row] = await db().app(call, [`key-${(keys += 1)}`, STEPS, deadlineMs]);
+    const [row] = await db().app(call, [randomUUID(), STEPS, deadlineMs]);
     return String(row?.['id']);
   };
   const claim = async (owner: string, limit = 10, leaseMs = 1_000) =>

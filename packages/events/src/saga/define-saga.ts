@@ -93,35 +93,43 @@ export function defineSaga<Input, Results extends SagaResults>(
   definition: SagaDefinition<Input, Results>,
 ): SagaType<Input> {
   const { name, input, steps, maxAttempts = DEFAULT_MAX_ATTEMPTS } = definition;
-  const refuse = (why: string): never => {
-    throw new SuiteError('SAGA.INVALID_DEFINITION', `The definition of saga "${name}" is not valid`, {
-      kind: 'usage',
-      why: `${why}.`,
-      next: 'Correct the call of defineSaga()',
-      meta: { saga: name },
-    });
-  };
+  const why = definitionProblem(name, steps, maxAttempts);
+  if (why === undefined) return { name, input, steps, maxAttempts };
+  throw new SuiteError('SAGA.INVALID_DEFINITION', `The definition of saga "${name}" is not valid`, {
+    kind: 'usage',
+    why: `${why}.`,
+    next: 'Correct the call of defineSaga()',
+    meta: { saga: name },
+  });
+}
+
+function definitionProblem(name: string, steps: readonly AnyStep[], maxAttempts: number): string | undefined {
   if (!/^[a-z][a-z0-9-]*(\.[a-z0-9-]+)*$/.test(name) || name.length > 100) {
-    refuse('Its name does not consist of lowercase words that are separated by dots and hyphens');
+    return 'Its name does not consist of lowercase words that are separated by dots and hyphens';
   }
   if (steps.length === 0 || steps.length > MAX_STEPS)
-    refuse(`It has ${steps.length} steps instead of 1 to ${MAX_STEPS}`);
-  if (!isWholeNumber(maxAttempts, MAX_MAX_ATTEMPTS))
-    refuse(`maxAttempts is not a number from 1 to ${MAX_MAX_ATTEMPTS}`);
-  for (const [index, step] of steps.entries()) {
-    if (!/^[a-z][a-z0-9-]{0,49}$/.test(step.name)) {
-      refuse(`The name of step ${index + 1} does not consist of at most 50 lowercase letters, digits and hyphens`);
-    }
-    if (steps.findIndex((other) => other.name === step.name) !== index)
-      refuse(`Two steps have the name "${step.name}"`);
-    if (step.deadlineMs === undefined) continue;
-    if (!isWholeNumber(step.deadlineMs, MAX_DEADLINE_MS)) {
-      refuse(`The deadline of step "${step.name}" is not a number of milliseconds from 1 to 365 days`);
-    }
-    // At its deadline, nobody knows whether a step had its effect.
-    if (step.undo === undefined) refuse(`Step "${step.name}" has a deadline and no undo`);
+    return `It has ${steps.length} steps instead of 1 to ${MAX_STEPS}`;
+  if (!isWholeNumber(maxAttempts, MAX_MAX_ATTEMPTS)) {
+    return `maxAttempts is not a whole number from 1 to ${MAX_MAX_ATTEMPTS}`;
   }
-  return { name, input, steps, maxAttempts };
+  const problems = steps.map((step, index) =>
+    steps.slice(0, index).some((earlier) => earlier.name === step.name)
+      ? `Two steps have the name "${step.name}"`
+      : stepProblem(step, index),
+  );
+  return problems.find((problem) => problem !== undefined);
+}
+
+function stepProblem({ name, undo, deadlineMs }: AnyStep, index: number): string | undefined {
+  if (!/^[a-z][a-z0-9-]{0,49}$/.test(name)) {
+    return `The name of step ${index + 1} does not consist of at most 50 lowercase letters, digits and hyphens`;
+  }
+  if (deadlineMs === undefined) return undefined;
+  if (!isWholeNumber(deadlineMs, MAX_DEADLINE_MS)) {
+    return `The deadline of step "${name}" is not a whole number of milliseconds up to 365 days`;
+  }
+  // At its deadline, nobody knows whether a step had its effect.
+  return undo === undefined ? `Step "${name}" has a deadline and no undo` : undefined;
 }
 
 function isWholeNumber(value: number, most: number): boolean {
