@@ -8,8 +8,8 @@ export interface Purchase {
   readonly from: string;
   readonly to: string;
   readonly amount: string;
-  /** Whether the shop refuses it. */
-  readonly isRefused: boolean;
+  /** The step at which the shop refuses it. */
+  readonly refusedAt: 'never' | 'confirm' | 'pay';
 }
 
 interface PurchaseResults {
@@ -23,13 +23,17 @@ export type Point = `${'before' | 'after'} ${string}`;
 
 /** The shop is a table in a database of its own. */
 export const SHOP = `CREATE TABLE confirmations (key text PRIMARY KEY, count integer NOT NULL DEFAULT 1)`;
+/** What auth publishes when someone wants to buy. */
+export const REQUESTED = 'auth.purchase-requested.v1';
+/** The effect of the consumer of mint's payments: how often it happened for a transaction. */
+export const RECEIPTS = 'CREATE TABLE receipts (transaction_id text PRIMARY KEY, count integer NOT NULL DEFAULT 1)';
 const CONFIRM = `INSERT INTO confirmations (key) VALUES ($1) ON CONFLICT (key) DO NOTHING`;
 const CANCEL = 'DELETE FROM confirmations WHERE key = $1';
 
-/**
- * «Reserve by hold, confirm or release» on mint and a shop. `reached` is called at each point with the key of the saga. A refused
- * purchase is refused by mint at its last step, after the shop confirmed it, so that both steps are undone.
- */
+/** Thirty days: a purchase may wait as long for its turn. */
+const DEADLINE_MS = 30 * 86_400_000;
+
+/** Reserve by hold, confirm or release, on mint and a shop. `reached` is called at each point with the key of the saga. */
 export function purchaseSaga(
   mint: Mint,
   shop: Pool,
@@ -44,14 +48,19 @@ export function purchaseSaga(
   };
   return defineSaga<Purchase, PurchaseResults>({
     name: 'shop.purchase',
-    input: z.strictObject({ from: z.string(), to: z.string(), amount: z.string(), isRefused: z.boolean() }),
+    input: z.strictObject({
+      from: z.string(),
+      to: z.string(),
+      amount: z.string(),
+      refusedAt: z.enum(['never', 'confirm', 'pay']),
+    }),
     steps: [
       {
         name: 'reserve',
-        deadlineMs: 600_000,
+        deadlineMs: DEADLINE_MS,
         run: ({ key, input: { from, to, amount }, idempotencyKey }) =>
           at(key, 'reserve', async () => ({
-            holdId: (await hold(mint, { from, to, amount, expiresIn: 86_400_000, idempotencyKey })).id,
+            holdId: (await hold(mint, { from, to, amount, expiresIn: 2 * DEADLINE_MS, idempotencyKey })).id,
           })),
         undo: ({ key, runKey, idempotencyKey }) =>
           at(key, 'undo-reserve', async () => {
@@ -61,8 +70,9 @@ export function purchaseSaga(
       },
       {
         name: 'confirm',
-        run: ({ key, idempotencyKey }) =>
+        run: ({ key, input: { refusedAt }, idempotencyKey }) =>
           at(key, 'confirm', async () => {
+            if (refusedAt === 'confirm') throw shopClosed();
             await shop.query(CONFIRM, [idempotencyKey]);
             return { confirmed: true };
           }),
@@ -73,13 +83,17 @@ export function purchaseSaga(
       },
       {
         name: 'pay',
-        run: ({ key, input: { isRefused }, resultOf, idempotencyKey }) =>
+        run: ({ key, input: { refusedAt }, resultOf, idempotencyKey }) =>
           at(key, 'pay', async () => {
-            if (isRefused) throw new SuiteError('SHOP.CLOSED', 'The shop has closed');
+            if (refusedAt === 'pay') throw shopClosed();
             const { id } = await capture(mint, { holdId: resultOf('reserve').holdId, idempotencyKey });
             return { transactionId: id };
           }),
       },
     ],
   });
+}
+
+function shopClosed(): SuiteError {
+  return new SuiteError('SHOP.CLOSED', 'The shop has closed');
 }

@@ -7,7 +7,8 @@ import { listSagas } from '../src/saga/inspect-sagas';
 import { startSaga } from '../src/saga/start-saga';
 import { type Point, type Purchase, purchaseSaga, SHOP } from './purchase-saga';
 import { startWorker } from './saga-fixture';
-import { startSagaProcess } from './saga-processes';
+import type { SagaJob } from './saga-process';
+import { startProgram } from './saga-processes';
 
 /** What each saga does before it is killed, and what must be true in the end. */
 const PAID: readonly Point[] = [
@@ -48,20 +49,21 @@ describe('a worker that is killed', () => {
     const ada = await openWallet(mint, { userId: 'user-ada', currency: 'AZR' });
     const ben = await openWallet(mint, { userId: 'user-ben', currency: 'AZR' });
     await issue(mint, { to: ada.id, amount: '100', idempotencyKey: 'welcome' });
-    const input: Purchase = { from: ada.id, to: ben.id, amount: '1', isRefused: false };
+    const input: Purchase = { from: ada.id, to: ben.id, amount: '1', refusedAt: 'never' };
     const saga = purchaseSaga(mint, shop);
     for (const point of [...PAID, ...REFUSED]) {
-      const isRefused = REFUSED.includes(point);
-      await nexus.transaction((tx) => startSaga(tx, saga, { key: point, input: { ...input, isRefused } }));
+      const refusedAt = REFUSED.includes(point) ? 'pay' : 'never';
+      await nexus.transaction((tx) => startSaga(tx, saga, { key: point, input: { ...input, refusedAt } }));
     }
-    const doomed = startSagaProcess({
+    const job: SagaJob = {
       nexus: nexusDb().url,
       mint: mintDb().url,
       shop: nexusDb().target.admin.href,
       leaseMs: LEASE_MS,
       concurrency: 20,
       stops: Object.fromEntries([...PAID, ...REFUSED].map((point) => [point, point])),
-    });
+    };
+    const doomed = startProgram('saga-process.ts', job);
     await doomed.printed([...PAID, ...REFUSED]);
     const killed = once(doomed.process, 'close');
     doomed.process.kill('SIGKILL');

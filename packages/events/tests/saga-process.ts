@@ -11,7 +11,7 @@ export interface SagaJob {
   readonly shop: string;
   readonly leaseMs: number;
   readonly concurrency: number;
-  /** The point at which a saga stops for ever, by its key. The process prints the key when it gets there. */
+  /** The point at which a saga stops for ever, by its key. The process prints "works" at the first point, and each such key. */
   readonly stops: Readonly<Record<string, Point>>;
 }
 
@@ -22,14 +22,16 @@ async function main(): Promise<void> {
   const shop = new Pool({ connectionString: job.shop, max: 10 });
   // A connection that is cut while it is idle.
   shop.on('error', () => undefined);
+  let works = false;
   const saga = purchaseSaga(mint, shop, async (key, point) => {
+    if (!works) process.stdout.write('works\n');
+    works = true;
     if (job.stops[key] !== point) return;
     process.stdout.write(`${key}\n`);
     await new Promise(() => {});
   });
   const stopping = new AbortController();
   process.on('SIGTERM', () => stopping.abort());
-  process.stdout.write('ready\n');
   await runSagas(nexus, [saga], {
     signal: stopping.signal,
     leaseMs: job.leaseMs,
