@@ -48,6 +48,23 @@ const INVALID = [
   ['subscription_lanes', 'owner', 'owner = gen_random_uuid()'],
   ['deliveries', 'attempts', 'attempts = -1'],
   ['deliveries', 'next_at', 'next_at = now()'],
+  ['sagas', 'name', `name = 'Buy it'`],
+  ['sagas', 'key', `key = ' '`],
+  ['sagas', 'input', `input = '[]'`],
+  ['sagas', 'input', `input = jsonb_build_object('text', repeat('x', 140000))`],
+  ['sagas', 'steps', `steps = '{}'`],
+  ['sagas', 'steps', `steps = '{pay,NULL}'`],
+  ['sagas', 'steps', `steps = '{Pay}'`],
+  ['sagas', 'step', 'step = -1'],
+  ['sagas', 'step', 'step = 2'],
+  ['sagas', 'results', `results = '1'`],
+  ['sagas', 'attempts', 'attempts = -1'],
+  ['sagas', 'max_attempts', 'max_attempts = 0'],
+  ['sagas', 'deadline', `state = 'stuck', deadline = now()`],
+  ['sagas', 'owner', `state = 'stuck', owner = gen_random_uuid()`],
+  ['sagas', 'failure', `failure = 'refused'`],
+  ['sagas', 'failure', `state = 'compensated', step = 0, finished_at = now()`],
+  ['sagas', 'finished_at', 'finished_at = now()'],
 ] as const;
 
 describe('the nexus schema', () => {
