@@ -34,6 +34,8 @@ export interface BusFixture {
   openTarget(): Family;
   /** Publishes the next number of a key in a transaction that counts in a row of its own. */
   publish(key: string, session?: TestDatabase['app']): Promise<void>;
+  /** Waits until a consumer has recorded this number of events in its inbox. */
+  consumed(count: number, name: string): Promise<void>;
   /** Waits until the target has this number of effects. */
   effects(count: number, name?: string): Promise<readonly Effect[]>;
 }
@@ -42,6 +44,8 @@ export interface BusFixture {
 export interface Running {
   stop(): Promise<void>;
 }
+
+const WAIT_LIMIT_MS = 15_000;
 
 export const COUNTED = 'family.counted.v1';
 
@@ -112,13 +116,15 @@ export function useBus(): BusFixture {
       await session('INSERT INTO counters (key) VALUES ($1) ON CONFLICT DO NOTHING', [key]);
       await session(PUBLISH, [key]);
     },
+    consumed: async (count, name) => {
+      const counted = 'SELECT count(*)::int AS count FROM inbox WHERE consumer = $1';
+      await until(async () => Number((await target().admin(counted, [name]))[0]?.['count']) >= count);
+    },
     effects: async (count, name = 'family.record') => {
-      const read = async () =>
-        (await target().admin('SELECT event_id, key, n FROM effects WHERE consumer = $1 ORDER BY id', [
-          name,
-        ])) as unknown as readonly Effect[];
-      await until(async () => (await read()).length >= count);
-      return read();
+      const counted = 'SELECT count(*)::int AS count FROM effects WHERE consumer = $1';
+      await until(async () => Number((await target().admin(counted, [name]))[0]?.['count']) >= count);
+      const rows = await target().admin('SELECT event_id, key, n FROM effects WHERE consumer = $1 ORDER BY id', [name]);
+      return rows as unknown as readonly Effect[];
     },
   };
 
@@ -138,11 +144,12 @@ export function useBus(): BusFixture {
   return fixture;
 }
 
-/** Waits until something is true, which another process or session makes true. */
+/** Waits until something is true, which another process or session makes true. Ends a test that would wait forever. */
 export async function until(isTrue: () => Promise<boolean> | boolean): Promise<void> {
-  for (;;) {
-    if (await isTrue()) return;
-    await new Promise((resolve) => setTimeout(resolve, 5));
+  const giveUpAt = performance.now() + WAIT_LIMIT_MS;
+  while (!(await isTrue())) {
+    if (performance.now() > giveUpAt) throw new Error(`Not true: ${isTrue}`);
+    await new Promise((resolve) => setTimeout(resolve, 10));
   }
 }
 
