@@ -17,7 +17,7 @@ const README_START =
 
 /** The names in structure.sql of the tables by which every service exchanges events, of their parts and of their functions. */
 const EVENT_OBJECTS =
-  /^-- Name: (outbox|inbox|(publish_event|wake_relay|refuse_relay_change|adopt_outbox|prune_outbox|prune_inbox|set_handled_at)\()/;
+  /^-- Name: (outbox|inbox|(publish_event|check_event|wake_relay|refuse_relay_change|adopt_outbox|prune_outbox|prune_inbox|set_handled_at)\()/;
 
 const isStore = (file: string) => file.endsWith('.store.ts');
 

@@ -159,9 +159,17 @@ async function runStatement<Row extends QueryResultRow>(
   }
 }
 
+/** The statements of a store are few constants; their hashes would cost a part of each short call. */
+const preparedNames = new Map<string, string>();
+const MAX_PREPARED_NAMES = 1_000;
+
 /** One text has one name and one name one text: PostgreSQL rejects a second text under a name that a connection knows. */
 function preparedName(text: string): string {
-  return `azora_${createHash('sha256').update(text).digest('hex').slice(0, 32)}`;
+  const known = preparedNames.get(text);
+  if (known !== undefined) return known;
+  const name = `azora_${createHash('sha256').update(text).digest('hex').slice(0, 32)}`;
+  if (preparedNames.size < MAX_PREPARED_NAMES) preparedNames.set(text, name);
+  return name;
 }
 
 /** What a statement is about, for errors and logs: the first function or table that its text names. */

@@ -60,6 +60,10 @@ describe('the README of auth', () => {
     expect(names.filter((name) => !known.some((row) => row['name'] === name))).toEqual([]);
   });
 
+  it('names every event of the store', () => {
+    expect(store.EVENTS.filter(({ type }) => !README.includes(`\`${type}\``))).toEqual([]);
+  });
+
   it('names every action in the audit log', () => {
     const missing = actionsInCode().filter((action) => !README.includes(`\`${action}\``));
     expect(missing).toEqual([]);

@@ -10,7 +10,7 @@ const time = z.iso.datetime({ offset: true });
 /** SHA-256 in hex of an idempotency key. The key itself is text of the caller. */
 const keyHash = z.string().regex(/^[0-9a-f]{64}$/);
 /** The number of the event in the chains of its wallets: larger than that of every earlier event of the wallet. */
-const seq = z.int().min(1);
+const seq = z.string().regex(/^[1-9]\d{0,18}$/);
 const currency = z.enum(['AZR', 'BTC', 'ETH', 'USD']);
 
 const SPENDING = ['transfer', 'burn', 'stake'] as const;
@@ -35,7 +35,6 @@ export const transactionPosted = defineEvent({
     stakeId: id.nullable(),
     requestKeyHash: keyHash,
     seq,
-    postedAt: time,
   }),
   // The system pays many users: if its wallet were the key, one event that fails would hold up the events of all of them.
   key: ({ transactionType, fromWalletId, toWalletId }) =>
@@ -58,7 +57,7 @@ export const holdPlaced = defineEvent({
   key: ofWallet,
 });
 
-const resolvedHold = { holdId: id, walletId: id, toWalletId: id.nullable(), currency, resolvedAt: time, seq };
+const resolvedHold = { holdId: id, walletId: id, toWalletId: id.nullable(), currency, seq };
 
 export const holdCaptured = defineEvent({
   ...mint,
@@ -82,7 +81,7 @@ export const stakeOpened = defineEvent({
   ...mint,
   name: 'stake-opened',
   about: 'Money was staked under these terms.',
-  data: z.strictObject({ ...ofStake, amount, annualRate: rate, startedAt: time, lockedUntil: time }),
+  data: z.strictObject({ ...ofStake, amount, annualRate: rate, lockedUntil: time }),
   key: ofWallet,
 });
 
@@ -98,7 +97,7 @@ export const stakeEnded = defineEvent({
   ...mint,
   name: 'stake-ended',
   about: 'A stake was withdrawn; rewardsPaid is the sum of its rewards so far.',
-  data: z.strictObject({ ...ofStake, amount, rewardsPaid: amount, withdrawnAt: time }),
+  data: z.strictObject({ ...ofStake, amount, rewardsPaid: amount }),
   key: ofWallet,
 });
 

@@ -1,6 +1,7 @@
 import { type Anchor, findRewritten } from './anchors.store';
 import type { Mint } from './client';
 import { Prisma } from './generated/client';
+import { EVENT_CHECKS, PUBLISHED } from './reconcile-events';
 import { CHAINS, HISTORY_CHECKS } from './reconcile-history';
 import { TIMES } from './reconcile-times';
 
@@ -93,10 +94,13 @@ const RECONCILE = `
     FROM transactions WHERE stake_id IS NOT NULL GROUP BY stake_id
   ), chains AS (
     ${CHAINS}
+  ), published AS (
+    ${PUBLISHED}
   )
   SELECT "check", subject, expected, found, found - expected AS difference
   FROM (
-    ${WALLETS} UNION ALL ${STAKES} UNION ALL ${MINING} UNION ALL ${REQUESTS} UNION ALL ${HISTORY_CHECKS} UNION ALL (${TIMES})
+    ${WALLETS} UNION ALL ${STAKES} UNION ALL ${MINING} UNION ALL ${REQUESTS} UNION ALL ${HISTORY_CHECKS}
+    UNION ALL ${EVENT_CHECKS} UNION ALL (${TIMES})
   ) AS compared
   WHERE found IS DISTINCT FROM expected
   ORDER BY "check", subject`;
@@ -109,7 +113,7 @@ export interface ReconcileInput {
 }
 
 /**
- * Recomputes balances, stakes, holds, mining totals, requests, hashes and chains from the rows of the ledger and returns the
+ * Recomputes balances, stakes, holds, mining totals, requests, hashes and chains from the rows of the ledger, compares them with the events in the outbox, and returns the
  * differences: none in a consistent ledger. A row that was changed, added or removed past the triggers is named. A history
  * that was rewritten with matching hashes differs from anchors only. It reads every table; for a large ledger open the
  * store with a larger `pool.statementTimeoutMs`.

@@ -1,4 +1,6 @@
+import { setTimeout as sleep } from 'node:timers/promises';
 import { useDatabase } from '@azora/db-testkit';
+import { Client } from 'pg';
 import { capture, hold, type Mint, reconcile, release, releaseExpired, transfer, transferMany } from '../src';
 import { countPublished, namesOf, publishedAfter } from './events-given';
 import { fresh, givenHold, givenStores, givenWallet, outcomes } from './ledger-given';
@@ -96,10 +98,37 @@ describe('the events of mint under concurrent calls', () => {
       const numbers = events.filter(({ key }) => key === wallet).map(({ payload }) => Number(payload['seq']));
       expect(numbers).toEqual([...numbers].sort((left, right) => left - right));
     }
-    const stored = await db().admin('SELECT id, seq::int FROM transactions');
+    const stored = await db().admin('SELECT id, seq::text FROM transactions');
     const seqs = new Map(stored.map(({ id, seq }) => [id, seq]));
     for (const { type, payload } of events)
       if (type === 'mint.transaction-posted.v1') expect(payload['seq']).toBe(seqs.get(payload['transactionId']));
+  });
+
+  it('have the number of a row that waited for its wallet and was numbered again', async () => {
+    const [from, to] = [await givenWallet(mint, '10'), await givenWallet(mint, '0')];
+    const before = await countPublished(db());
+    const first = new Client(db().target.admin.href);
+    await first.connect();
+    const move = (id: string) => `INSERT INTO requests (key, operation, body_hash, answer)
+        VALUES ('${id}', 'test', repeat('a', 64), '{"transactionIds": ["${id}"]}');
+      INSERT INTO transactions (id, type, from_id, to_id, amount, request_key)
+        VALUES ('${id}', 'transfer', '${from}', '${to}', 1, '${id}')`;
+    await first.query('BEGIN');
+    await first.query('SELECT FROM wallets WHERE id = $1 FOR UPDATE', [from]);
+    const late = db().admin(move('numbered-again'));
+    const waiting = "SELECT FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'";
+    while ((await db().admin(waiting)).length === 0) await sleep(10);
+    await first.query(move('overtook'));
+    await first.query('COMMIT');
+    await first.end();
+    await late;
+
+    const events = await publishedAfter(db(), before);
+    const stored = await db().admin('SELECT id, seq::text FROM transactions WHERE from_id = $1 ORDER BY seq', [from]);
+    expect(events.map(({ payload }) => [payload['transactionId'], payload['seq']])).toEqual(
+      stored.map(({ id, seq }) => [id, seq]),
+    );
+    expect(stored.map(({ id }) => id)).toEqual(['overtook', 'numbered-again']);
   });
 
   it('are published for rows that an administrator inserts, and cannot be forged or removed by the app role', async () => {

@@ -52,6 +52,10 @@ describe('the README of mint', () => {
     expect(triggers.length).toBeGreaterThan(15);
   });
 
+  it('names every event of the store', () => {
+    expect(store.EVENTS.filter(({ type }) => !README.includes(`\`${type}\``))).toEqual([]);
+  });
+
   it('names every error code of the store and every check of reconcile', () => {
     const codes = store.MINT_ERROR_CODES.map((code) => code.replace('MINT.', ''));
     const checksOf = (file: string) => {
@@ -59,9 +63,9 @@ describe('the README of mint', () => {
       return [...source.matchAll(/SELECT '([a-z]+\.[a-z]+)'/g)].map(([, check = '']) => check);
     };
     const history = new Set(checksOf('reconcile-history.ts'));
-    const checks = [...checksOf('reconcile.store.ts'), ...history, 'wallet.anchor'];
+    const checks = [...checksOf('reconcile.store.ts'), ...history, ...checksOf('reconcile-events.ts'), 'wallet.anchor'];
 
-    expect(checks).toHaveLength(13 + 18 + 1);
+    expect(checks).toHaveLength(13 + 18 + 2 + 1);
     const documented = (name: string) => README.includes(`\`${name}\``) || README.includes(`\`MINT.${name}\``);
     expect([...codes, ...checks].filter((name) => !documented(name))).toEqual([]);
   });

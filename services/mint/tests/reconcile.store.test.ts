@@ -82,6 +82,7 @@ describe('reconcile', () => {
       'transactions',
       () => `DELETE FROM transactions WHERE request_key = 'transfer'`,
       () => [
+        expect.stringMatching(/^event.transaction .+ -1$/),
         'request.transactions transfer -1',
         'request.unused transfer -1',
         expect.stringMatching(/^transaction.missing .+ -1$/),
@@ -95,6 +96,7 @@ describe('reconcile', () => {
       'transactions',
       () => `UPDATE transactions SET amount = 2 WHERE request_key = 'transfer'`,
       () => [
+        expect.stringMatching(/^event.transaction .+ -1$/),
         expect.stringMatching(/^transaction.hash .+ -1$/),
         ...[payer, receiver].sort().map((id) => `wallet.balance ${id} ${id === payer ? '1' : '-1'}`),
       ],

@@ -11,4 +11,5 @@ DROP FUNCTION "prune_outbox"(pg_snapshot, interval, integer);
 DROP FUNCTION "adopt_outbox"();
 DROP FUNCTION "refuse_relay_change"();
 DROP FUNCTION "wake_relay"();
+DROP FUNCTION "check_event"();
 DROP FUNCTION "publish_event"(text, text, jsonb, text);

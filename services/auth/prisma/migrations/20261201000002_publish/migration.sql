@@ -13,7 +13,7 @@ SET LOCAL lock_timeout = '5s';
 CREATE FUNCTION "publish_audit_entries"() RETURNS trigger LANGUAGE plpgsql SECURITY DEFINER
 SET search_path = pg_catalog, public, pg_temp SET timezone = 'UTC' AS $$
 BEGIN
-  INSERT INTO "public"."outbox" ("type", "key", "payload")
+  INSERT INTO "public"."outbox" ("type", "key", "payload", "created_at")
   SELECT 'auth.' || replace(lower("it"."action"), '_', '-') || '.v1',
     left(coalesce("it"."org_id", "it"."user_id", "it"."resource_id", "it"."id"), 200),
     jsonb_strip_nulls(jsonb_build_object(
@@ -23,7 +23,8 @@ BEGIN
       'role', CASE WHEN coalesce("it"."details" ->> 'to', "it"."details" ->> 'role') IN ('owner', 'admin', 'member')
         THEN coalesce("it"."details" ->> 'to', "it"."details" ->> 'role') END,
       'lock', CASE WHEN "it"."details" ->> 'lock' IN ('password', 'factor') THEN "it"."details" ->> 'lock' END,
-      'occurredAt', "it"."timestamp"))
+      'occurredAt', "it"."timestamp")),
+    "it"."timestamp"
   FROM "entries" AS "it"
   WHERE "it"."action" IN ('USER_REGISTERED', 'EMAIL_VERIFIED', 'PROFILE_UPDATED', 'USER_DEACTIVATED', 'USER_DELETED',
     'PASSWORD_CHANGED', 'PASSWORD_RESET', 'ACCOUNT_LOCKED', 'ACCOUNT_UNLOCKED', 'FACTOR_BLOCKED',
