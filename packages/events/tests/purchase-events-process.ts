@@ -19,7 +19,7 @@ const RECEIVE = `INSERT INTO receipts AS r (transaction_id) VALUES ($1)
   ON CONFLICT (transaction_id) DO UPDATE SET count = r.count + 1`;
 
 /** Small, so that a process that is killed soon has had some effects before. */
-const BATCH = 50;
+const BATCH = 20;
 
 /** Relays the events of auth and mint, starts a saga for each requested purchase, and writes a receipt for each payment. */
 async function main(): Promise<void> {
@@ -34,10 +34,11 @@ async function main(): Promise<void> {
   const bus = openBus({ url: job.nexus, logger, pollMs: 50 });
   // The consumer only starts the saga; its steps run in other processes.
   const saga = purchaseSaga(mint, new Pool());
-  let works = false;
+  let handled = 0;
   const reportWork = () => {
-    if (!works) process.stdout.write('works\n');
-    works = true;
+    handled += 1;
+    // The events of the first batch are committed.
+    if (handled === BATCH + 1) process.stdout.write('works\n');
   };
   const starter = defineConsumer({
     name: 'nexus.start-purchases',

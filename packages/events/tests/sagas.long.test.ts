@@ -97,8 +97,8 @@ async function openWallets(mint: Mint): Promise<{ readonly buyers: string[]; rea
 }
 
 /**
- * Kills a random process every two seconds, of those that have had an effect, and starts another one. On a machine that needs longer
- * for the start of a process, it would otherwise kill all of them before they work. Returns the number of kills.
+ * Kills a random process every two seconds, of those that have recorded some work, and starts another one. On a machine that needs
+ * longer for the start of a process, it would otherwise kill all of them before they work. Returns the number of kills.
  */
 async function killAtRandom(programs: readonly Program[], signal: AbortSignal): Promise<number> {
   let kills = 0;

@@ -82,6 +82,7 @@ describe('the nexus schema', () => {
     await db().app(`SELECT join_subscription('family.greet', '{auth.signed-in.v1}', 3, 'start')`);
     await db().admin(`INSERT INTO deliveries (position, subscription, key, lane, state)
       SELECT position, 'family.greet', key, lane, 'waiting' FROM events`);
+    await db().app(`SELECT start_saga('order', 'one', '{}', '{pay}', NULL, 3)`);
   });
 
   it('gives new rows their defaults', async () => {
