@@ -9,13 +9,13 @@ import type { SagaJob } from './saga-process';
 import { type SagaProcess, startProgram } from './saga-processes';
 
 /** How many sagas the test runs; AZORA_SAGAS of the environment. */
-const SAGAS = Number(process.env['AZORA_SAGAS'] ?? 2_000);
+const SAGAS = Number(process.env['AZORA_SAGAS'] ?? 1_000);
 const KILL_EVERY_MS = 2_000;
 const BUYERS = 40;
 const SELLERS = 8;
 const WORKERS = 2;
-/** Time of nexus runs so much faster, so that the leases of killed processes, half a minute, end after a second and a half. */
-const SPEED = 20;
+/** Time of nexus runs so much faster: the leases of killed processes, half a minute or a minute, end after 3 or 6 seconds. */
+const SPEED = 10;
 const FAST_CLOCK = `CREATE OR REPLACE FUNCTION database_time() RETURNS timestamptz LANGUAGE sql VOLATILE PARALLEL SAFE
   AS $$ SELECT '2026-03-01'::timestamptz + (clock_timestamp() - '2026-03-01'::timestamptz) * ${SPEED} $$`;
 /** Every tenth purchase is refused by the shop, and every tenth by its last step. */
@@ -47,7 +47,7 @@ describe(`${SAGAS} sagas from an event of auth over mint to an inbox`, () => {
       mint: ledger().url,
       notification: notification().url,
     };
-    const job: SagaJob = { ...urls, shop: nexus().url, leaseMs: 30_000, concurrency: 32, stops: {} };
+    const job: SagaJob = { ...urls, shop: nexus().url, leaseMs: 60_000, concurrency: 16, stops: {} };
     programs.push(openProgram('purchase-events-process.ts', urls));
     for (let n = 0; n < WORKERS; n += 1) programs.push(openProgram('saga-process.ts', job));
     const started = performance.now();
