@@ -28,7 +28,10 @@ export interface BusFixture {
   /** A relay of the source, which ends with the test. */
   startRelay(bus?: Bus): Running;
   /** A worker of a consumer, which ends with the test. */
-  startConsumer(consumer: Consumer, options?: { bus?: Bus; from?: 'start' | 'now'; batch?: number; store?: Family }): Running;
+  startConsumer(
+    consumer: Consumer,
+    options?: { bus?: Bus; from?: 'start' | 'now'; batch?: number; store?: Family },
+  ): Running;
   /** A consumer that records each event as an effect, after `before`. */
   recorder(name?: string, before?: (key: string, n: number) => unknown): Consumer;
   openTarget(): Family;
@@ -86,12 +89,12 @@ export function useBus(): BusFixture {
       ends.push(() => bus.close());
       return bus;
     },
-    startRelay: (bus = (shared ??= fixture.openBus())) => {
+    startRelay: (bus = sharedBus()) => {
       const store = openFamily({ url: source().url, logger: log.logger });
       ends.push(() => store.close());
       return start((signal) => bus.relay(store, { service: 'family', signal }));
     },
-    startConsumer: (consumer, { bus = (shared ??= fixture.openBus()), store = fixture.openTarget(), ...options } = {}) =>
+    startConsumer: (consumer, { bus = sharedBus(), store = fixture.openTarget(), ...options } = {}) =>
       start((signal) => bus.subscribe(store, consumer, { signal, ...options })),
     openTarget: () => {
       const store = openFamily({ url: target().url, logger: log.logger });
@@ -128,6 +131,12 @@ export function useBus(): BusFixture {
     },
   };
 
+  /** The bus of a test that opens none itself. */
+  function sharedBus(): Bus {
+    shared ??= fixture.openBus();
+    return shared;
+  }
+
   /** Starts work that its signal ends, and ends it after the test. */
   function start(work: (signal: AbortSignal) => Promise<void>): Running {
     const ending = new AbortController();
@@ -156,7 +165,7 @@ export async function until(isTrue: () => Promise<boolean> | boolean): Promise<v
 /** The numbers of each key, in the order of the effects. */
 export function numbersByKey(effects: readonly Effect[]): Readonly<Record<string, readonly number[]>> {
   const numbers: Record<string, number[]> = {};
-  for (const { key, n } of effects) (numbers[key] ??= []).push(Number(n));
+  for (const { key, n } of effects) numbers[key] = [...(numbers[key] ?? []), Number(n)];
   return numbers;
 }
 

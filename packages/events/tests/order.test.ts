@@ -16,14 +16,14 @@ describe('events that commit out of their order', () => {
     const transactions = Math.ceil(Number(process.env['AZORA_EVENTS'] ?? 10_000) / writers / 5);
     const keys = Array.from({ length: 200 }, freshKey);
     await bus.source().admin('INSERT INTO counters (key) SELECT unnest($1::text[])', [keys]);
-    const handled: Record<string, number[]> = {};
+    const handled: Record<string, number[]> = Object.fromEntries(keys.map((key) => [key, []]));
     bus.startRelay();
     bus.startConsumer(
       defineConsumer({
         name: 'family.record',
         types: [COUNTED],
         handle: async (_tx, { subject, data }) => {
-          (handled[subject] ??= []).push((data as { readonly n: number }).n);
+          handled[subject]?.push((data as { readonly n: number }).n);
         },
       }),
     );
@@ -33,7 +33,7 @@ describe('events that commit out of their order', () => {
     await pool.end();
 
     await bus.consumed(writers * transactions * 5, 'family.record');
-    const counters = await bus.source().admin('SELECT key, n FROM counters WHERE n > 0');
+    const counters = await bus.source().admin('SELECT key, n FROM counters');
     expect(handled).toEqual(Object.fromEntries(counters.map(({ key, n }) => [key, upTo(Number(n))])));
     expect(bus.log.entries).toEqual([]);
   });

@@ -17,7 +17,9 @@ describe('a relay', () => {
 
   /** The numbers of a key in the log, in the order of the log. */
   const logged = async (key: string) => {
-    const rows = await bus.nexus().admin(`SELECT payload -> 'n' AS n FROM events WHERE key = $1 ORDER BY position`, [key]);
+    const rows = await bus
+      .nexus()
+      .admin(`SELECT payload -> 'n' AS n FROM events WHERE key = $1 ORDER BY position`, [key]);
     return rows.map(({ n }) => n);
   };
   const arrives = (key: string, count: number) => until(async () => (await logged(key)).length >= count);
@@ -231,33 +233,32 @@ describe('a relay', () => {
         (connectionString) => new Pool({ connectionString: String(connectionString) }),
       ) as [Pool, Pool];
       const wakeUp = openWakeUp({ connectionString: bus.source().url }, 'outbox');
-      let failures = 0;
+      /** Relays 600 events while a statement fails. Returns whether the relay has reported it. */
+      const relayWithFault = async (at: number, place: Break) => {
+        const key = freshKey();
+        await bus.source().app(PUBLISH_MANY, [key, 600]);
+        const faulty = faultyPool(side === 'source' ? mine : nexus, at, place);
+        const ending = new AbortController();
+        const reported: unknown[] = [];
+        const running = runRelay({
+          source: 'family',
+          outbox: side === 'source' ? faulty.pool : mine,
+          log: postgresLog(side === 'log' ? faulty.pool : nexus),
+          ...{ wakeUp, pollMs: 10, signal: ending.signal, report: (error: unknown) => reported.push(error) },
+        });
+        await arrives(key, 600);
+        ending.abort();
+        await running;
+        // A relay that could not give its lease back.
+        await bus.nexus().admin('UPDATE event_sources SET owner = NULL, leased_until = NULL');
+        expect(await logged(key)).toEqual(upTo(600));
+        return reported.length > 0;
+      };
       // The lease, the appends and the moves of the cursor; and all that reads.
       const statements = side === 'source' ? 8 : 3;
+      let failures = 0;
       for (let at = 1; at <= statements; at += 1) {
-        for (const place of ['before', 'after'] as const satisfies readonly Break[]) {
-          const key = freshKey();
-          await bus.source().app(PUBLISH_MANY, [key, 600]);
-          const faulty = faultyPool(side === 'source' ? mine : nexus, at, place);
-          const ending = new AbortController();
-          let hasFailed = false;
-          const running = runRelay({
-            source: 'family',
-            outbox: side === 'source' ? faulty.pool : mine,
-            log: postgresLog(side === 'log' ? faulty.pool : nexus),
-            ...{ wakeUp, pollMs: 10, signal: ending.signal },
-            report: () => {
-              hasFailed = true;
-            },
-          });
-          await arrives(key, 600);
-          ending.abort();
-          await running;
-          if (hasFailed) failures += 1;
-          // A relay that could not give its lease back.
-          await bus.nexus().admin('UPDATE event_sources SET owner = NULL, leased_until = NULL');
-          expect(await logged(key)).toEqual(upTo(600));
-        }
+        for (const place of ['before', 'after'] as const) failures += (await relayWithFault(at, place)) ? 1 : 0;
       }
       expect(failures).toBe(2 * statements);
       await wakeUp.close();

@@ -56,7 +56,9 @@ describe('a subscription', () => {
 
     expect(await ofKey(bad, 4, name)).toEqual(upTo(4));
     await until(async () => (await deliveries(bad)).length === 0);
-    expect(bus.log.entries).toMatchObject([{ message: 'a consumer failed to handle an event', fields: { consumer: name } }]);
+    expect(bus.log.entries).toMatchObject([
+      { message: 'a consumer failed to handle an event', fields: { consumer: name } },
+    ]);
   });
 
   it('gives an event up after its last attempt, goes on with its key, and handles it when it is retried by hand', async () => {
@@ -232,6 +234,16 @@ describe('a subscription', () => {
     await until(() => Object.keys(handled).length === 3);
 
     expect(Object.values(handled)).toEqual([131_000, 131_000, 131_000]);
+  });
+
+  it('handles events at once that arrive while it waits for a minute', async () => {
+    const [key, name] = [freshKey(), freshName()];
+    bus.startConsumer(bus.recorder(name), { bus: bus.openBus(60_000) });
+
+    for (let n = 1; n <= 3; n += 1) {
+      await publish(key, 1);
+      expect(await ofKey(key, n, name)).toEqual(upTo(n));
+    }
   });
 
   it('leaves its lanes to a newer version of the consumer that handles other types', async () => {

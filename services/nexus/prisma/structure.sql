@@ -128,30 +128,6 @@ BEGIN
 END
 $$;
 
--- Name: check_event(); Type: FUNCTION
-CREATE FUNCTION public.check_event() RETURNS trigger
-    LANGUAGE plpgsql
-    SET search_path TO 'pg_catalog', 'public', 'pg_temp'
-    AS $_$
-DECLARE
-  rule text := CASE
-    WHEN NEW.type !~ '^[a-z][a-z0-9-]*\.[a-z][a-z0-9-]*\.v[1-9][0-9]{0,3}$' THEN 'outbox_type_check'
-    WHEN btrim(NEW.key) = '' THEN 'outbox_key_check'
-    WHEN jsonb_typeof(NEW.payload) <> 'object' THEN 'outbox_payload_check'
-    WHEN octet_length(NEW.payload::text) > 131072 THEN 'outbox_payload_size_check'
-    -- W3C Trace Context: version, trace, parent and flags; neither id is zero.
-    WHEN NEW.trace_parent !~ '^(?!ff)[0-9a-f]{2}-(?!0{32})[0-9a-f]{32}-(?!0{16})[0-9a-f]{16}-[0-9a-f]{2}$'
-      THEN 'outbox_trace_parent_check'
-  END;
-BEGIN
-  IF rule IS NOT NULL THEN
-    RAISE EXCEPTION 'new row for relation "%" violates check constraint "%"', TG_TABLE_NAME, rule
-      USING ERRCODE = 'check_violation', SCHEMA = TG_TABLE_SCHEMA, TABLE = TG_TABLE_NAME, CONSTRAINT = rule;
-  END IF;
-  RETURN NEW;
-END
-$_$;
-
 -- Name: claim_source(text, uuid, text, interval); Type: FUNCTION
 CREATE FUNCTION public.claim_source(p_source text, p_owner uuid, p_identity text, p_lease interval, OUT is_held boolean, OUT seen text, OUT tick text, OUT tick_position bigint) RETURNS record
     LANGUAGE plpgsql SECURITY DEFINER
@@ -738,7 +714,12 @@ CREATE TABLE public.outbox (
     key character varying(200) NOT NULL,
     payload jsonb NOT NULL,
     trace_parent character varying(55),
-    created_at timestamp(6) with time zone DEFAULT clock_timestamp() NOT NULL
+    created_at timestamp(6) with time zone DEFAULT clock_timestamp() NOT NULL,
+    CONSTRAINT outbox_key_check CHECK ((btrim((key)::text) <> ''::text)),
+    CONSTRAINT outbox_payload_check CHECK ((jsonb_typeof(payload) = 'object'::text)),
+    CONSTRAINT outbox_payload_size_check CHECK ((octet_length((payload)::text) <= 131072)),
+    CONSTRAINT outbox_trace_parent_check CHECK (((trace_parent)::text ~ '^(?!ff)[0-9a-f]{2}-(?!0{32})[0-9a-f]{32}-(?!0{16})[0-9a-f]{16}-[0-9a-f]{2}$'::text)),
+    CONSTRAINT outbox_type_check CHECK (((type)::text ~ '^[a-z][a-z0-9-]*\.[a-z][a-z0-9-]*\.v[1-9][0-9]{0,3}$'::text))
 );
 
 -- Name: outbox_position_seq; Type: SEQUENCE
@@ -966,9 +947,6 @@ CREATE TRIGGER audit_logs_time BEFORE INSERT ON public.audit_logs FOR EACH ROW E
 
 -- Name: inbox inbox_handled_at; Type: TRIGGER
 CREATE TRIGGER inbox_handled_at BEFORE INSERT ON public.inbox FOR EACH ROW WHEN ((((new.handled_at >= (clock_timestamp() - '00:01:00'::interval)) AND (new.handled_at <= (clock_timestamp() + '00:01:00'::interval))) IS NOT TRUE)) EXECUTE FUNCTION public.set_handled_at();
-
--- Name: outbox outbox_check_event; Type: TRIGGER
-CREATE TRIGGER outbox_check_event BEFORE INSERT ON public.outbox FOR EACH ROW EXECUTE FUNCTION public.check_event();
 
 -- Name: outbox_relay outbox_relay_kept; Type: TRIGGER
 CREATE TRIGGER outbox_relay_kept BEFORE UPDATE ON public.outbox_relay FOR EACH ROW WHEN ((((((old.identity)::text IS DISTINCT FROM (new.identity)::text) OR (old.pruned_transaction_id IS DISTINCT FROM new.pruned_transaction_id)) OR (old.pruned_position IS DISTINCT FROM new.pruned_position)) OR (old.inbox_pruned_until IS DISTINCT FROM new.inbox_pruned_until))) EXECUTE FUNCTION public.refuse_relay_change();

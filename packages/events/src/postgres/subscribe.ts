@@ -24,6 +24,10 @@ import {
 } from './subscription';
 
 const RENEW_MS = LANE_LEASE_MS / 3;
+/** As long as an event may be delivered again. */
+const INBOX_KEPT = '30 days';
+const PRUNED_AT_ONCE = 10_000;
+const PRUNE_MS = 600_000;
 /** The errors of a consumer's database that say nothing about the event. */
 const OUTAGES = [
   'DATABASE.ACCESS_DENIED',
@@ -83,6 +87,7 @@ class SubscriptionWorker<Transaction extends EventTransaction> {
   readonly #pace = new Pace();
   #lanes: Lanes = new Map();
   #leasedAt = Number.NEGATIVE_INFINITY;
+  #prunedAt = performance.now();
 
   constructor(task: SubscriptionTask<Transaction>, worker: Worker, outage: Outage) {
     this.#task = task;
@@ -104,6 +109,7 @@ class SubscriptionWorker<Transaction extends EventTransaction> {
       // Without success, others have not given their lanes back yet, or a newer version of the consumer has them.
       if (fetched.isUnbalanced && (await this.#claimLanes())) continue;
       if (isIdle) {
+        await this.#pruneInbox();
         const waitMs = Math.min(this.#pace.next(pollMs), fetched.dueInMs ?? Number.POSITIVE_INFINITY);
         await wakeUp.wait(heard, Math.max(waitMs, 1), signal);
       } else this.#pace.reset();
@@ -149,6 +155,14 @@ class SubscriptionWorker<Transaction extends EventTransaction> {
     } finally {
       clearInterval(renewal);
     }
+  }
+
+  async #pruneInbox(): Promise<void> {
+    if (performance.now() - this.#prunedAt < PRUNE_MS) return;
+    this.#prunedAt = performance.now();
+    await this.#task.store.transaction((tx) =>
+      tx.$queryRawUnsafe('SELECT prune_inbox($1::interval, $2::integer)', INBOX_KEPT, PRUNED_AT_ONCE),
+    );
   }
 
   async #acknowledge(acknowledgement: Omit<Acknowledgement, 'lanes'>): Promise<void> {
