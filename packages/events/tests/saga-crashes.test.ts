@@ -38,8 +38,8 @@ describe('a worker that is killed', () => {
   const clock = useTestClock(nexusDb, '2026-03-01T00:00:00Z');
 
   beforeAll(async () => {
-    nexus = openNexus({ url: nexusDb().url });
-    mint = openMint({ url: mintDb().url });
+    nexus = openNexus({ url: nexusDb().url, slowQueryMs: 60_000 });
+    mint = openMint({ url: mintDb().url, slowQueryMs: 60_000 });
     // The administrator of nexus keeps the shop, because no role of a store may create tables.
     await nexusDb().admin(SHOP);
     shop = new Pool({ connectionString: nexusDb().target.admin.href });

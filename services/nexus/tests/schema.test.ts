@@ -52,7 +52,7 @@ const INVALID = [
   ['sagas', 'key', `key = ' '`],
   ['sagas', 'input', `input = '[]'`],
   ['sagas', 'input', `input = jsonb_build_object('text', repeat('x', 140000))`],
-  ['sagas', 'steps', `steps = '{}'`],
+  ['sagas', 'steps', `state = 'stuck', steps = '{}'`],
   ['sagas', 'steps', `steps = '{pay,NULL}'`],
   ['sagas', 'steps', `steps = '{Pay}'`],
   ['sagas', 'step', 'step = -1'],
