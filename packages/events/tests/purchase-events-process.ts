@@ -2,8 +2,8 @@ import { openAuth } from '@azora/auth';
 import { type CloudEvent, defineConsumer, type EventTransaction } from '@azora/db-core/events';
 import { openBus, startSaga } from '@azora/db-events';
 import { openMint } from '@azora/mint';
-import { openNexus } from '@azora/nexus';
-import { openNotification } from '@azora/notification';
+import { openNexus } from '../../../services/nexus/src';
+import { openNotification } from '../../../services/notification/src';
 import { Pool } from 'pg';
 import { type Purchase, purchaseSaga, REQUESTED } from './purchase-saga';
 

@@ -1,7 +1,7 @@
 import { once } from 'node:events';
 import { useDatabase, useTestClock } from '@azora/db-testkit';
 import { getWallet, mint as issue, type Mint, openMint, openWallet, reconcile } from '@azora/mint';
-import { type Nexus, openNexus } from '@azora/nexus';
+import { type Nexus, openNexus } from '../../../services/nexus/src';
 import { Pool } from 'pg';
 import { listSagas } from '../src/saga/inspect-sagas';
 import { startSaga } from '../src/saga/start-saga';

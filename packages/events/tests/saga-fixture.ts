@@ -1,6 +1,6 @@
 import { type Logger, SuiteError } from '@azora/db-core';
 import { type TestClock, type TestDatabase, useDatabase, useTestClock } from '@azora/db-testkit';
-import { type Nexus, openNexus } from '@azora/nexus';
+import { type Nexus, openNexus } from '../../../services/nexus/src';
 import { z } from 'zod';
 import { defineSaga, type SagaType } from '../src/saga/define-saga';
 import { findSaga, type SagaStore } from '../src/saga/inspect-sagas';

@@ -1,6 +1,6 @@
 import { runSagas } from '@azora/db-events';
 import { openMint } from '@azora/mint';
-import { openNexus } from '@azora/nexus';
+import { openNexus } from '../../../services/nexus/src';
 import { Pool } from 'pg';
 import { type Point, purchaseSaga } from './purchase-saga';
 

@@ -192,7 +192,7 @@ describe('a step that fails', () => {
     expect(warnings.filter((text) => !text.startsWith('A saga is stuck'))).toEqual([]);
   });
 
-  it('gets stuck without a deadline, and goes on after a retry', async () => {
+  it('gets stuck without a deadline, and continues after a retry', async () => {
     const service = new FakeService();
     const repaired = { is: false };
     const saga = tripSaga({
@@ -257,7 +257,7 @@ describe('a compensation that fails', () => {
     expect(service.calls).toEqual(['do one:flight', 'do one:hotel', 'undo one:hotel', 'undo one:flight']);
   });
 
-  it('gets stuck after its last attempt, and goes on backwards after a retry', async () => {
+  it('gets stuck after its last attempt, and continues backwards after a retry', async () => {
     const repaired = { is: false };
     const service = new FakeService();
     const saga = tripSaga({

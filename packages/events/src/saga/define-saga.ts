@@ -23,7 +23,7 @@ export interface SagaContext<Input, Results extends SagaResults> {
 
 /** What a compensation knows in addition. */
 export interface UndoContext<Input, Results extends SagaResults, Result> extends SagaContext<Input, Results> {
-  /** The idempotency key of the action that is to be undone. */
+  /** The idempotency key of the action to undo. */
   readonly runKey: string;
   /** What `run` returned; undefined if its deadline passed or its answer was lost. It may still have had, or may have, its effect. */
   readonly result: Result | undefined;

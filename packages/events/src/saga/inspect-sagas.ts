@@ -69,7 +69,7 @@ export async function listSagas(store: SagaStore, input: ListSagasInput): Promis
 }
 
 /**
- * Lets a stuck saga go on where it stopped, with all its attempts: forwards if nothing was undone yet, else backwards.
+ * Lets a stuck saga continue where it stopped, with all its attempts: forwards if nothing was undone yet, else backwards.
  * @throws {SuiteError} `SAGA.INVALID_INPUT`, `SAGA.NOT_FOUND`, `SAGA.NOT_STUCK`
  */
 export async function retrySaga(store: SagaStore, input: RetrySagaInput): Promise<Saga> {
@@ -85,7 +85,7 @@ export async function retrySaga(store: SagaStore, input: RetrySagaInput): Promis
   }
   throw new SuiteError('SAGA.NOT_STUCK', `A saga that is ${found.state} cannot be retried`, {
     why: 'Only a stuck saga waits for a retry.',
-    next: 'Read the saga with findSaga(); a worker goes on with a saga that is running or compensating',
+    next: 'Read the saga with findSaga(); a worker continues a saga that is running or compensating',
     meta: { sagaId, state: found.state },
   });
 }

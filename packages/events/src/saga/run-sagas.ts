@@ -35,8 +35,8 @@ interface Worker extends Required<RunSagasOptions> {
 
 /**
  * Runs the due sagas of these definitions until the signal aborts. Any number of workers may run the same ones, in any number of
- * processes: each saga belongs to one of them at a time. The saga of a worker that was killed goes on with another one at the end of
- * the lease. An outage of the database is logged once, and the worker goes on after it.
+ * processes: each saga belongs to one of them at a time. The saga of a worker that was killed continues with another one at the end of
+ * the lease. An outage of the database is logged once, and the worker continues after it.
  * @throws {SuiteError} `SAGA.INVALID_DEFINITION` if two definitions have the same name
  */
 export async function runSagas(

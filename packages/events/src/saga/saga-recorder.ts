@@ -18,7 +18,7 @@ interface Waiting extends RecordedOutcome {
 export interface RecorderOptions {
   readonly owner: string;
   readonly leaseMs: number;
-  /** Whether the worker goes on with the sagas that it records. */
+  /** Whether the worker continues the sagas that it records. */
   readonly goesOn: () => boolean;
 }
 

@@ -5,7 +5,7 @@ import type { QueryResultRow } from 'pg';
  * - `compensating`: a step was refused or missed its deadline, and the steps are being undone, the last one first
  * - `done`: every step succeeded
  * - `compensated`: everything is undone
- * - `stuck`: a compensation, or a step without a deadline, failed too often; `retrySaga` lets it go on
+ * - `stuck`: a compensation, or a step without a deadline, failed too often; `retrySaga` lets it continue
  */
 export type SagaState = 'running' | 'compensating' | 'done' | 'compensated' | 'stuck';
 

@@ -2,7 +2,7 @@
 const UNSTORABLE = /(?<!\\)(?:\\\\)*\\u(?:0000|d[89a-f])/;
 
 /**
- * Why PostgreSQL cannot store a value as JSON of at most so many bytes, as the end of a sentence; undefined if it can. It rejects NUL
+ * Why PostgreSQL cannot store a value as JSON of at most this size, as the end of a sentence; undefined if it can. It rejects NUL
  * and unpaired surrogates, which JSON.stringify writes as escapes.
  */
 export function jsonProblem(value: unknown, mostBytes: number): string | undefined {
