@@ -2,9 +2,9 @@ import { openAuth } from '@azora/auth';
 import { type CloudEvent, defineConsumer, type EventTransaction } from '@azora/db-core/events';
 import { openBus, startSaga } from '@azora/db-events';
 import { openMint } from '@azora/mint';
+import { Pool } from 'pg';
 import { openNexus } from '../../../services/nexus/src';
 import { openNotification } from '../../../services/notification/src';
-import { Pool } from 'pg';
 import { type Purchase, purchaseSaga, REQUESTED } from './purchase-saga';
 
 /** The URLs of the app roles; the argument of the process, as JSON. */

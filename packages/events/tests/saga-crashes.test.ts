@@ -1,8 +1,8 @@
 import { once } from 'node:events';
 import { useDatabase, useTestClock } from '@azora/db-testkit';
 import { getWallet, mint as issue, type Mint, openMint, openWallet, reconcile } from '@azora/mint';
-import { type Nexus, openNexus } from '../../../services/nexus/src';
 import { Pool } from 'pg';
+import { type Nexus, openNexus } from '../../../services/nexus/src';
 import { listSagas } from '../src/saga/inspect-sagas';
 import { startSaga } from '../src/saga/start-saga';
 import { type Point, type Purchase, purchaseSaga, SHOP } from './purchase-saga';

@@ -1,7 +1,7 @@
 import { type Logger, SuiteError } from '@azora/db-core';
 import { type TestClock, type TestDatabase, useDatabase, useTestClock } from '@azora/db-testkit';
-import { type Nexus, openNexus } from '../../../services/nexus/src';
 import { z } from 'zod';
+import { type Nexus, openNexus } from '../../../services/nexus/src';
 import { defineSaga, type SagaType } from '../src/saga/define-saga';
 import { findSaga, type SagaStore } from '../src/saga/inspect-sagas';
 import { type RunSagasOptions, runSagas } from '../src/saga/run-sagas';

@@ -1,7 +1,7 @@
 import { runSagas } from '@azora/db-events';
 import { openMint } from '@azora/mint';
-import { openNexus } from '../../../services/nexus/src';
 import { Pool } from 'pg';
+import { openNexus } from '../../../services/nexus/src';
 import { type Point, purchaseSaga } from './purchase-saga';
 
 /** What a worker in a process of its own is to do; the argument of the process, as JSON. */
