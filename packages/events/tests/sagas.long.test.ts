@@ -9,7 +9,7 @@ import type { SagaJob } from './saga-process';
 import { type SagaProcess, startProgram } from './saga-processes';
 
 /** How many sagas the test runs; AZORA_SAGAS of the environment. */
-const SAGAS = Number(process.env['AZORA_SAGAS'] ?? 1_000);
+const SAGAS = Number(process.env['AZORA_SAGAS'] ?? 300);
 const KILL_EVERY_MS = 2_000;
 const BUYERS = 40;
 const SELLERS = 8;
