@@ -9,3 +9,25 @@ export type {
   SubscribeOptions,
 } from './bus';
 export { openBus } from './open-bus';
+export {
+  defineSaga,
+  type SagaContext,
+  type SagaDefinition,
+  type SagaResults,
+  type SagaStep,
+  type SagaType,
+  type UndoContext,
+} from './saga/define-saga';
+export {
+  type FindSagaInput,
+  findSaga,
+  type ListSagasInput,
+  listSagas,
+  type RetrySagaInput,
+  retrySaga,
+  type SagaPage,
+  type SagaStore,
+} from './saga/inspect-sagas';
+export { type RunSagasOptions, runSagas } from './saga/run-sagas';
+export { SAGA_TRANSITIONS, type Saga, type SagaState } from './saga/saga-state';
+export { type StartedSaga, type StartSagaInput, startSaga } from './saga/start-saga';

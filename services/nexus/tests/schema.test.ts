@@ -49,6 +49,23 @@ const INVALID = [
   ['subscription_lanes', 'owner', 'owner = gen_random_uuid()'],
   ['deliveries', 'attempts', 'attempts = -1'],
   ['deliveries', 'next_at', 'next_at = now()'],
+  ['sagas', 'name', `name = 'Buy it'`],
+  ['sagas', 'key', `key = ' '`],
+  ['sagas', 'input', `input = '[]'`],
+  ['sagas', 'input', `input = jsonb_build_object('text', repeat('x', 140000))`],
+  ['sagas', 'steps', `state = 'stuck', steps = '{}'`],
+  ['sagas', 'steps', `steps = '{pay,NULL}'`],
+  ['sagas', 'steps', `steps = '{Pay}'`],
+  ['sagas', 'step', 'step = -1'],
+  ['sagas', 'step', 'step = 2'],
+  ['sagas', 'results', `results = '1'`],
+  ['sagas', 'attempts', 'attempts = -1'],
+  ['sagas', 'max_attempts', 'max_attempts = 0'],
+  ['sagas', 'deadline', `state = 'stuck', deadline = now()`],
+  ['sagas', 'owner', `state = 'stuck', owner = gen_random_uuid()`],
+  ['sagas', 'failure', `failure = 'refused'`],
+  ['sagas', 'failure', `state = 'compensated', step = 0, finished_at = now()`],
+  ['sagas', 'finished_at', 'finished_at = now()'],
 ] as const;
 
 describe('the nexus schema', () => {
@@ -66,6 +83,7 @@ describe('the nexus schema', () => {
     await db().app(`SELECT join_subscription('family.greet', '{auth.signed-in.v1}', 3, 'start')`);
     await db().admin(`INSERT INTO deliveries (position, subscription, key, lane, state)
       SELECT position, 'family.greet', key, lane, 'waiting' FROM events`);
+    await db().app(`SELECT start_saga('order', 'one', '{}', '{pay}', NULL, 3)`);
   });
 
   it('gives new rows their defaults', async () => {

@@ -1,0 +1,209 @@
+import { randomInt } from 'node:crypto';
+import { once } from 'node:events';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { type TestDatabase, useDatabase } from '@azora/db-testkit';
+import { mint as issue, type Mint, openMint, openWallet, reconcile } from '@azora/mint';
+import type { EventsJob } from './purchase-events-process';
+import { RECEIPTS, REQUESTED, SHOP } from './purchase-saga';
+import type { SagaJob } from './saga-process';
+import { type SagaProcess, startProgram } from './saga-processes';
+
+/** How many sagas the test runs; AZORA_SAGAS of the environment. */
+const SAGAS = Number(process.env['AZORA_SAGAS'] ?? 300);
+const KILL_EVERY_MS = 2_000;
+const BUYERS = 40;
+const SELLERS = 8;
+const WORKERS = 2;
+/** Time of nexus runs so much faster: the leases of killed processes, half a minute or a minute, end after 3 or 6 seconds. */
+const SPEED = 10;
+const FAST_CLOCK = `CREATE OR REPLACE FUNCTION database_time() RETURNS timestamptz LANGUAGE sql VOLATILE PARALLEL SAFE
+  AS $$ SELECT '2026-03-01'::timestamptz + (clock_timestamp() - '2026-03-01'::timestamptz) * ${SPEED} $$`;
+/** Every tenth purchase is refused by the shop, and every tenth by its last step. */
+const PUBLISH = `SELECT count(publish_event('${REQUESTED}', 'purchase-' || n, jsonb_build_object(
+    'from', ($3::text[])[1 + n % ${BUYERS}], 'to', ($4::text[])[1 + n % ${SELLERS}], 'amount', '1',
+    'refusedAt', CASE n % 10 WHEN 3 THEN 'confirm' WHEN 7 THEN 'pay' ELSE 'never' END), NULL))
+  FROM generate_series($1::integer, $2::integer) AS n`;
+
+describe(`${SAGAS} sagas from an event of auth over mint to an inbox`, () => {
+  const programs: Program[] = [];
+  let mint: Mint | undefined;
+  // Before the databases are dropped.
+  afterAll(async () => {
+    await Promise.all(programs.map(({ running }) => kill(running)));
+    await mint?.close();
+  });
+  const [auth, nexus] = [useDatabase('auth'), useDatabase('nexus')];
+  const [ledger, notification] = [useDatabase('mint'), useDatabase('notification')];
+
+  it('lose nothing, double nothing and balance, while a process is killed every two seconds', async () => {
+    await nexus().admin(FAST_CLOCK);
+    await createTable(nexus(), SHOP, 'confirmations');
+    await createTable(notification(), RECEIPTS, 'receipts');
+    mint = openMint({ url: ledger().url, slowQueryMs: 60_000 });
+    const wallets = await openWallets(mint);
+    const urls: EventsJob = {
+      auth: auth().url,
+      nexus: nexus().url,
+      mint: ledger().url,
+      notification: notification().url,
+    };
+    const job: SagaJob = { ...urls, shop: nexus().url, leaseMs: 60_000, concurrency: 16, stops: {} };
+    programs.push(openProgram('purchase-events-process.ts', urls));
+    for (let n = 0; n < WORKERS; n += 1) programs.push(openProgram('saga-process.ts', job));
+    const started = performance.now();
+    for (let first = 1; first <= SAGAS; first += 500) {
+      await auth().app(PUBLISH, [first, Math.min(first + 499, SAGAS), wallets.buyers, wallets.sellers]);
+    }
+
+    const ending = new AbortController();
+    const killing = killAtRandom(programs, ending.signal);
+    await waitUntil(async () => (await numberOf(nexus(), 'FROM sagas WHERE finished_at IS NOT NULL')) === SAGAS);
+    const seconds = (performance.now() - started) / 1_000;
+    // Each payment has a receipt in the end.
+    await waitUntil(async () => {
+      const paid = await numberOf(nexus(), `FROM sagas WHERE state = 'done'`);
+      return (await numberOf(notification(), 'FROM receipts')) >= paid;
+    });
+    ending.abort();
+    const kills = await killing;
+    process.stderr.write(`${SAGAS} sagas in ${seconds.toFixed(1)} s, ${kills} processes killed\n`);
+
+    expect(await problemsOf({ nexus: nexus(), ledger: ledger(), notification: notification() })).toEqual([]);
+    expect(await reconcile(mint)).toEqual([]);
+    expect(kills).toBeGreaterThan(2);
+  });
+});
+
+interface Program {
+  running: SagaProcess;
+  start(): SagaProcess;
+}
+
+function openProgram(file: string, job: object): Program {
+  const start = () => startProgram(file, job);
+  return { running: start(), start };
+}
+
+async function createTable(db: TestDatabase, sql: string, table: string): Promise<void> {
+  await db.admin(`${sql}; GRANT SELECT, INSERT, UPDATE, DELETE ON ${table} TO "${db.target.role}"`);
+}
+
+async function openWallets(mint: Mint): Promise<{ readonly buyers: string[]; readonly sellers: string[] }> {
+  const open = async (userId: string) => (await openWallet(mint, { userId, currency: 'AZR' })).id;
+  const buyers = await Promise.all(Array.from({ length: BUYERS }, (_, n) => open(`buyer-${n}`)));
+  const sellers = await Promise.all(Array.from({ length: SELLERS }, (_, n) => open(`seller-${n}`)));
+  for (const to of buyers) await issue(mint, { to, amount: '1000000', idempotencyKey: `welcome-${to}` });
+  return { buyers, sellers };
+}
+
+/**
+ * Kills a random process every two seconds, of those that have recorded some work, and starts another one. On a machine that needs
+ * longer for the start of a process, it would otherwise kill all of them before they work. Returns the number of kills.
+ */
+async function killAtRandom(programs: readonly Program[], signal: AbortSignal): Promise<number> {
+  let kills = 0;
+  for (;;) {
+    await sleep(KILL_EVERY_MS, undefined, { signal }).catch(() => undefined);
+    if (signal.aborted) return kills;
+    const ready = programs.filter(({ running }) => running.hasPrinted('works'));
+    const program = ready[randomInt(Math.max(1, ready.length))];
+    if (program === undefined) continue;
+    await kill(program.running);
+    program.running = program.start();
+    kills += 1;
+  }
+}
+
+async function kill({ process: child }: SagaProcess): Promise<void> {
+  if (child.exitCode !== null || child.signalCode !== null) return;
+  const ended = once(child, 'exit');
+  child.kill('SIGKILL');
+  await ended;
+}
+
+async function waitUntil(isTrue: () => Promise<boolean>): Promise<void> {
+  while (!(await isTrue())) await sleep(200);
+}
+
+async function numberOf(db: TestDatabase, from: string): Promise<number> {
+  const [row] = await db.admin(`SELECT count(*)::int AS number ${from}`);
+  return Number(row?.['number']);
+}
+
+interface Databases {
+  readonly nexus: TestDatabase;
+  readonly ledger: TestDatabase;
+  readonly notification: TestDatabase;
+}
+
+/** What each database recorded, by the id of the saga. */
+interface History {
+  readonly holds: Groups;
+  readonly payments: Groups;
+  readonly confirmations: Groups;
+  /** How often each payment was received, by the id of its transaction. */
+  readonly receipts: ReadonlyMap<unknown, unknown>;
+}
+
+async function historyOf({ nexus, ledger, notification }: Databases): Promise<History> {
+  const saga = (column: string) => `split_part(${column}, ':', 1) AS saga`;
+  const receipts = await notification.admin('SELECT transaction_id, count FROM receipts');
+  return {
+    holds: groupBy(await ledger.admin(`SELECT ${saga('request_key')}, status FROM holds`)),
+    payments: groupBy(
+      await ledger.admin(`SELECT ${saga('request_key')}, id FROM transactions WHERE type = 'transfer'`),
+    ),
+    confirmations: groupBy(await nexus.admin(`SELECT ${saga('key')}, count FROM confirmations`)),
+    receipts: new Map(receipts.map((row) => [row['transaction_id'], row['count']])),
+  };
+}
+
+const PAID = { state: 'done', holds: 'captured', payments: 1, confirmed: '1', receipts: 1 };
+const UNDONE = { state: 'compensated', holds: 'released', payments: 0, confirmed: '', receipts: 0 };
+
+/** Judges the recorded history: each purchase has one saga with everything that its end needs, and nothing else exists. */
+async function problemsOf(databases: Databases): Promise<readonly string[]> {
+  const { nexus, ledger } = databases;
+  const sagas = await nexus.admin(`SELECT id::text, key, state, input ->> 'refusedAt' AS "refusedAt" FROM sagas`);
+  const history = await historyOf(databases);
+  const keys = new Set(sagas.map(({ key }) => key));
+  const ids = new Set(sagas.map(({ id }) => id));
+  const expected = Array.from({ length: SAGAS }, (_, n) => `purchase-${n + 1}`);
+  const { holds, payments, confirmations, receipts } = history;
+  const known = [...holds.keys(), ...payments.keys(), ...confirmations.keys()];
+  const held = await ledger.admin('SELECT id FROM wallets WHERE held <> 0');
+  const problems = [
+    ...expected.filter((key) => !keys.has(key)).map((key) => `${key} has no saga`),
+    ...(sagas.length === SAGAS ? [] : [`${sagas.length} sagas`]),
+    ...known.filter((id) => !ids.has(id)).map((id) => `nobody knows the saga ${id}`),
+    ...held.map(({ id }) => `wallet ${id} has held money`),
+    ...(receipts.size === payments.size ? [] : [`${receipts.size} receipts for ${payments.size} payments`]),
+    ...sagas.flatMap((saga) => problemOf(saga, history)),
+  ];
+  return problems.slice(0, 20);
+}
+
+function problemOf(
+  { id, key, state, refusedAt }: Row,
+  { holds, payments, confirmations, receipts }: History,
+): string[] {
+  const paid = payments.get(id) ?? [];
+  const found = {
+    state,
+    holds: (holds.get(id) ?? []).map(({ status }) => status).join(),
+    payments: paid.length,
+    confirmed: (confirmations.get(id) ?? []).map(({ count }) => count).join(),
+    receipts: receipts.get(paid[0]?.['id']) ?? 0,
+  };
+  const isAsExpected = JSON.stringify(found) === JSON.stringify(refusedAt === 'never' ? PAID : UNDONE);
+  return isAsExpected ? [] : [`${key}: ${JSON.stringify(found)}`];
+}
+
+type Row = Readonly<Record<string, unknown>>;
+type Groups = ReadonlyMap<unknown, readonly Row[]>;
+
+function groupBy(rows: readonly Row[]): Groups {
+  const groups = new Map<unknown, Row[]>();
+  for (const row of rows) groups.set(row['saga'], [...(groups.get(row['saga']) ?? []), row]);
+  return groups;
+}
