@@ -3,6 +3,7 @@ import { PrismaPg } from '@prisma/adapter-pg';
 import { DatabaseError, type Pool, type QueryResultRow } from 'pg';
 import type { ConstraintErrors } from './database-errors';
 import { SuiteError } from './errors';
+import { EVENT_CONSTRAINT_ERRORS } from './events/constraint-errors';
 import { openPool, POOL_DEFAULTS, type PoolOptions } from './pool';
 import { retryTransaction } from './retry';
 import { isTransactionCut, storeClosed, storeError } from './store-errors';
@@ -103,10 +104,11 @@ export function openStore<TransactionClient, Client extends GeneratedClient<Tran
   const report = slowQueryReport(service, options, environment);
   client.$on('query', report);
   let closing: Promise<void> | undefined;
+  const errors = { ...EVENT_CONSTRAINT_ERRORS, ...constraintErrors };
   const translate: Translate = (error, statement) =>
     closing !== undefined && isTransactionCut(error)
       ? storeClosed(error, statement)
-      : storeError(error, constraintErrors, statement);
+      : storeError(error, errors, statement);
   const prisma = translatedClient(client, translate);
   const translated = <Result>(work: () => Promise<Result>, statement?: string) =>
     retryTransaction(work).catch((error: unknown): never => {
