@@ -21,6 +21,7 @@ exports.DECLARED_AT_ROOT = Object.keys(readManifest('.').devDependencies);
 exports.ROOMS = [
   { name: 'core', path: '^packages/core/src', mayImport: [] },
   { name: 'migrate', path: '^packages/migrate/src', mayImport: ['^packages/core'] },
+  { name: 'events', path: '^packages/events/src', mayImport: ['^packages/core'] },
   { name: 'fleet-system', path: `${FLEET}/system`, mayImport: ['^packages/core'] },
   { name: 'fleet-config', path: `${FLEET}/config`, mayImport: ['^packages/core', `${FLEET}/system`] },
   { name: 'fleet-schema', path: `${FLEET}/schema`, mayImport: ['^packages/(core|migrate)', `${FLEET}/config`] },
@@ -37,7 +38,7 @@ exports.ROOMS = [
   {
     name: 'fleet-operations',
     path: `${FLEET}/operations`,
-    mayImport: ['^packages/(core|migrate)', `${FLEET}/(system|postgres|backup-store|config|schema)`],
+    mayImport: ['^packages/(core|events|migrate)', `${FLEET}/(system|postgres|backup-store|config|schema)`],
   },
   {
     name: 'fleet-studio',

@@ -3,7 +3,7 @@ const { existsSync, readdirSync, statSync } = require('node:fs');
 const path = require('node:path');
 
 /** The packages whose code a command runs. */
-const TOOLKIT = ['core', 'migrate', 'fleet'];
+const TOOLKIT = ['core', 'events', 'migrate', 'fleet'];
 
 /** When a file was modified; undefined if it is absent, or a link without a target, such as the lock file of Emacs. */
 const modifiedAt = (...parts) => statSync(path.join(...parts), { throwIfNoEntry: false })?.mtimeMs;

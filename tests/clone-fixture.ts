@@ -50,7 +50,7 @@ writeFileSync('node_modules/.package-lock.json', JSON.stringify({ packages: Obje
 
 const TSC = `
 const { existsSync, mkdirSync, writeFileSync } = require('node:fs');
-for (const name of ['core', 'migrate', 'fleet']) {
+for (const name of ['core', 'events', 'migrate', 'fleet']) {
   console.log("1:00:00 PM - Building project '" + process.cwd() + "/packages/" + name + "/tsconfig.json'...");
   if (name === 'fleet' && existsSync('hold-tsc')) {
     setInterval(() => {}, 1000);
@@ -68,7 +68,7 @@ export function makeClone(): Clone {
   const bin = path.join(parent, 'bin');
   mkdirSync(bin);
   cpSync(path.join(repositoryRoot(), 'scripts'), path.join(directory, 'scripts'), { recursive: true });
-  for (const name of ['core', 'migrate', 'fleet']) {
+  for (const name of ['core', 'events', 'migrate', 'fleet']) {
     mkdirSync(path.join(directory, 'packages', name, 'src'), { recursive: true });
     writeFileSync(path.join(directory, 'packages', name, 'src', 'index.ts'), '');
   }

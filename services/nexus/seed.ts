@@ -106,29 +106,6 @@ async function seedTrail({ prisma }: Nexus, { now, people }: SeedContext): Promi
     ],
     skipDuplicates: true,
   });
-  const event = { source: 'auth', payload: {}, updatedAt: hoursBefore(now, 70), createdAt: hoursBefore(now, 72) };
-  await prisma.event.createMany({
-    data: [
-      {
-        ...event,
-        id: seedId('nexus.Event.registered'),
-        type: 'auth.user-registered',
-        userId: people.student.id,
-        status: 'processed',
-        attempts: 1,
-        idempotencyKey: 'registered-student',
-        processedAt: hoursBefore(now, 71),
-      },
-      {
-        ...event,
-        id: seedId('nexus.Event.digest'),
-        type: 'auth.digest-due',
-        userId: people.employer.id,
-        idempotencyKey: 'digest-employer',
-      },
-    ],
-    skipDuplicates: true,
-  });
 }
 
 function hoursBefore(now: Date, hours: number): Date {

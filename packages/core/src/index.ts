@@ -12,7 +12,7 @@ export {
 export { type ErrorKind, isRecord, SuiteError, type SuiteErrorDetails } from './errors';
 export { newId } from './ids';
 export { formatMoney, type MoneyInput, parseMoney } from './money';
-export type { PoolOptions } from './pool';
+export { openPool, POOL_DEFAULTS, type PoolOptions } from './pool';
 export { quoteIdentifier, quoteLiteral } from './quote';
 export { isRetryable } from './retry';
 export {

@@ -1,0 +1,101 @@
+import { type DatabaseUrl, type Environment, type Logger, parseDatabaseUrl, SuiteError } from '@azora/db-core';
+import type { Consumer, EventStore, EventTransaction } from '@azora/db-core/events';
+import type { Pool } from 'pg';
+import { openPostgresBus } from './postgres/postgres-bus';
+
+export interface BusOptions {
+  /** The URL of the app role of nexus; `AZORA_BUS_URL` of the environment when absent, else `NEXUS_DATABASE_URL`. */
+  readonly url?: string;
+  readonly logger?: Logger;
+  /** The longest wait between two looks for events when no notification arrives. 500 when absent. */
+  readonly pollMs?: number;
+}
+
+/** The part of a store that a relay reads. */
+export interface EventSource {
+  readonly pool: Pool;
+}
+
+export interface RelayOptions {
+  /** The folder of the service, such as `mint`. */
+  readonly service: string;
+  /** Ends the relay after its batch. */
+  readonly signal: AbortSignal;
+}
+
+export interface SubscribeOptions {
+  /** Ends the subscription after its batch. */
+  readonly signal: AbortSignal;
+  /** The most events that are handled in one transaction and held in memory. 500 when absent. */
+  readonly batch?: number;
+  /** Where a consumer begins that the bus does not know yet: with the oldest event, or with the next one. `start` when absent. */
+  readonly from?: 'start' | 'now';
+}
+
+/** How far the bus has come. Numbers of events are those at one moment. */
+export interface BusStatus {
+  readonly sources: readonly SourceStatus[];
+  readonly consumers: readonly ConsumerStatus[];
+}
+
+export interface SourceStatus {
+  readonly service: string;
+  /** Whether a relay has the lease. */
+  readonly isRelayed: boolean;
+  readonly relayed: number;
+  readonly relayedAt: Date | null;
+}
+
+export interface ConsumerStatus {
+  readonly name: string;
+  readonly workers: number;
+  /** Events that were not handled in their turn yet. */
+  readonly lag: number;
+  /** Parked events: those that failed, and those that wait behind them. */
+  readonly parked: number;
+  readonly dead: number;
+}
+
+/** Moves events between services. Nothing connects before the first call. */
+export interface Bus {
+  /**
+   * Relays the outbox of a store's service until the signal aborts, however many relays run. It waits while another one has the
+   * lease, and outlives every loss of a database.
+   */
+  relay(store: EventSource, options: RelayOptions): Promise<void>;
+  /**
+   * Handles the events of a consumer until the signal aborts. The workers of a consumer, in any number of processes, share its
+   * events; events of one key keep their order.
+   */
+  subscribe<Transaction extends EventTransaction>(
+    store: EventStore<Transaction>,
+    consumer: Consumer<Transaction>,
+    options: SubscribeOptions,
+  ): Promise<void>;
+  status(): Promise<BusStatus>;
+  /** Ends all relays and subscriptions after their batches, then closes every connection. */
+  close(): Promise<void>;
+}
+
+const DEFAULT_POLL_MS = 500;
+
+/**
+ * Opens the bus.
+ * @throws {SuiteError} `CONFIG.NO_URL`, `CONFIG.BAD_URL`
+ */
+export function openBus({ url, logger = console, pollMs = DEFAULT_POLL_MS }: BusOptions = {}): Bus {
+  return openPostgresBus(busUrl(url, process.env), { logger, pollMs });
+}
+
+function busUrl(given: string | undefined, environment: Environment): DatabaseUrl {
+  if (given !== undefined) return parseDatabaseUrl(given, 'url');
+  for (const source of ['AZORA_BUS_URL', 'NEXUS_DATABASE_URL']) {
+    const text = environment[source];
+    if (text !== undefined && text !== '') return parseDatabaseUrl(text, source);
+  }
+  throw new SuiteError('CONFIG.NO_URL', 'No URL for the event bus', {
+    kind: 'configuration',
+    why: 'No url was passed, and neither AZORA_BUS_URL nor NEXUS_DATABASE_URL is set.',
+    next: 'Pass { url }, or set AZORA_BUS_URL to the output of "npx azora-db url nexus"',
+  });
+}

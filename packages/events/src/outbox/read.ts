@@ -1,0 +1,94 @@
+import type { Pool, PoolClient } from 'pg';
+import { type Cursor, unseenRange } from './snapshot';
+
+/** An event as it stands in an outbox. */
+export interface OutboxEvent {
+  readonly position: string;
+  readonly id: string;
+  readonly type: string;
+  readonly key: string;
+  /** The JSON of its data. */
+  readonly payload: string;
+  readonly traceParent: string | null;
+  readonly time: string;
+}
+
+/** Events in the order of their positions, and the snapshot that saw them. */
+export interface OutboxRead {
+  readonly snapshot: string;
+  readonly events: readonly OutboxEvent[];
+}
+
+/** A batch of a backlog. `isLast` says that the backlog has no more events. */
+export interface BacklogBatch extends OutboxRead {
+  readonly isLast: boolean;
+}
+
+const COLUMNS = `"position", event_id AS id, type, key, payload::text AS payload, trace_parent AS "traceParent",
+  to_char(created_at AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.US"Z"') AS time`;
+
+/**
+ * The events that this statement sees and `seen` does not ($1, $2), without those of the backlog in progress that were relayed
+ * ($3, $4). Both parts are ranges of the primary key: an open transaction, dead rows and events that were relayed cost nothing.
+ */
+const UNSEEN = `
+  SELECT * FROM (
+    SELECT * FROM outbox WHERE transaction_id >= $1::bigint
+    UNION ALL
+    SELECT * FROM outbox WHERE transaction_id = ANY ($2::bigint[])
+  ) AS unseen
+  WHERE $3::pg_snapshot IS NULL OR "position" > $4::bigint
+    OR NOT pg_visible_in_snapshot(transaction_id::text::xid8, $3::pg_snapshot)`;
+
+function parametersOf({ seen, tick, tickPosition }: Cursor): unknown[] {
+  const { xmax, inProgress } = unseenRange(seen);
+  return [xmax, inProgress, tick, tickPosition];
+}
+
+/** Reads at most `most` events that the cursor has not seen, in one statement. */
+export async function readOutbox(pool: Pool, cursor: Cursor, most: number): Promise<OutboxRead> {
+  // The statement has one snapshot: what it does not return is not visible in the snapshot that it returns.
+  const sql = `
+    WITH unseen AS (${UNSEEN} ORDER BY "position" LIMIT $5)
+    SELECT pg_current_snapshot()::text AS snapshot, found.*
+    FROM (SELECT) AS one LEFT JOIN (SELECT ${COLUMNS} FROM unseen) AS found ON true ORDER BY found."position"`;
+  const { rows } = await pool.query<OutboxEvent & { snapshot: string; id: string | null }>(sql, [
+    ...parametersOf(cursor),
+    most,
+  ]);
+  const [first] = rows;
+  if (first === undefined) throw new Error('A LEFT JOIN of one row returned none');
+  return { snapshot: first.snapshot, events: first.id === null ? [] : rows };
+}
+
+/**
+ * Reads all events that the cursor has not seen, in batches. They are sorted once. The caller must stop after a bounded time,
+ * because a transaction is open meanwhile.
+ */
+export async function* readBacklog(pool: Pool, cursor: Cursor, batch: number): AsyncGenerator<BacklogBatch> {
+  const client = await pool.connect();
+  let isSound = false;
+  try {
+    await client.query('BEGIN TRANSACTION ISOLATION LEVEL REPEATABLE READ, READ ONLY');
+    const declare = `DECLARE backlog NO SCROLL CURSOR FOR
+      SELECT ${COLUMNS} FROM (${UNSEEN}) AS unseen ORDER BY unseen."position"`;
+    await client.query(declare, parametersOf(cursor));
+    yield* fetchBatches(client, batch);
+    isSound = true;
+  } finally {
+    // Also when the caller stops early.
+    if (isSound) await client.query('COMMIT').catch(() => undefined);
+    else await client.query('ROLLBACK').catch(() => undefined);
+    client.release();
+  }
+}
+
+async function* fetchBatches(client: PoolClient, batch: number): AsyncGenerator<BacklogBatch> {
+  const { rows } = await client.query<{ snapshot: string }>('SELECT pg_current_snapshot()::text AS snapshot');
+  const snapshot = rows[0]?.snapshot ?? '';
+  for (let isLast = false; !isLast; ) {
+    const { rows: events } = await client.query<OutboxEvent>(`FETCH ${batch} FROM backlog`);
+    isLast = events.length < batch;
+    yield { snapshot, events, isLast };
+  }
+}

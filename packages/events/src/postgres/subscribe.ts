@@ -1,0 +1,185 @@
+import { randomUUID } from 'node:crypto';
+import { SuiteError } from '@azora/db-core';
+import {
+  type Consumer,
+  type EventStore,
+  type EventTransaction,
+  type Handled,
+  handleEvents,
+} from '@azora/db-core/events';
+import type { Pool } from 'pg';
+import { Outage, Pace } from '../pace';
+import type { WakeUp } from '../wake-up';
+import {
+  type Acknowledgement,
+  acknowledge,
+  type Fetched,
+  fetchEvents,
+  joinSubscription,
+  LANE_LEASE_MS,
+  type Lanes,
+  leaseLanes,
+  leaveSubscription,
+  type Worker,
+} from './subscription';
+
+const RENEW_MS = LANE_LEASE_MS / 3;
+/** As long as an event may be delivered again. */
+const INBOX_KEPT = '30 days';
+const PRUNED_AT_ONCE = 10_000;
+const PRUNE_MS = 600_000;
+/** The errors of a consumer's database that say nothing about the event. */
+const OUTAGES = [
+  'DATABASE.ACCESS_DENIED',
+  'DATABASE.CLOSED',
+  'DATABASE.CONNECTION_LOST',
+  'DATABASE.NO_CONNECTION',
+  'DATABASE.TLS_FAILED',
+];
+
+export interface SubscriptionTask<Transaction extends EventTransaction> {
+  /** The database of the log. */
+  readonly log: Pool;
+  readonly store: EventStore<Transaction>;
+  readonly consumer: Consumer<Transaction>;
+  readonly from: 'start' | 'now';
+  /** The most events that the worker has in memory. */
+  readonly batch: number;
+  readonly wakeUp: WakeUp;
+  /** The longest wait between two looks at the log when nothing wakes the worker. */
+  readonly pollMs: number;
+  readonly signal: AbortSignal;
+  /** Gets the first error of each outage. */
+  readonly report: (error: unknown) => void;
+  /** Gets each event that failed, with its error. */
+  readonly reportFailure: (failure: Handled) => void;
+}
+
+/**
+ * Handles the events of a consumer until the signal aborts. It then finishes its batch and gives its lanes back. It outlives every
+ * loss of a database.
+ */
+export async function runSubscription<Transaction extends EventTransaction>(
+  task: SubscriptionTask<Transaction>,
+): Promise<void> {
+  const { log, consumer, from, signal } = task;
+  const worker: Worker = { subscription: consumer.name, worker: randomUUID(), types: consumer.types };
+  const outage = new Outage(task.report);
+  let hasJoined = false;
+  while (!signal.aborted) {
+    try {
+      if (!hasJoined) await joinSubscription(log, worker, consumer.maxAttempts, from);
+      hasJoined = true;
+      await new SubscriptionWorker(task, worker, outage).run();
+    } catch (error) {
+      await outage.wait(error, signal);
+    }
+  }
+  // Best effort: without it, the lease ends by itself.
+  await leaveSubscription(log, worker).catch(() => undefined);
+}
+
+/** A worker as long as nothing fails. */
+class SubscriptionWorker<Transaction extends EventTransaction> {
+  readonly #task: SubscriptionTask<Transaction>;
+  readonly #worker: Worker;
+  readonly #outage: Outage;
+  readonly #pace = new Pace();
+  #lanes: Lanes = new Map();
+  #leasedAt = Number.NEGATIVE_INFINITY;
+  #prunedAt = performance.now();
+
+  constructor(task: SubscriptionTask<Transaction>, worker: Worker, outage: Outage) {
+    this.#task = task;
+    this.#worker = worker;
+    this.#outage = outage;
+  }
+
+  /** Returns when the signal aborts. */
+  async run(): Promise<void> {
+    const { log, batch, wakeUp, pollMs, signal } = this.#task;
+    while (!signal.aborted) {
+      const heard = wakeUp.rings();
+      if (performance.now() - this.#leasedAt >= RENEW_MS) await this.#claimLanes();
+      const fetched = await fetchEvents(log, this.#worker, batch);
+      const isIdle = fetched.events.length === 0 && fetched.behind.length === 0;
+      if (!isIdle) await this.#handle(fetched);
+      else if (fetched.reached.size > 0) await this.#acknowledge({ ...NOTHING, reached: fetched.reached });
+      this.#outage.end();
+      // Without success, others have not given their lanes back yet, or a newer version of the consumer has them.
+      if (fetched.isUnbalanced && (await this.#claimLanes())) continue;
+      if (isIdle) {
+        await this.#pruneInbox();
+        const waitMs = Math.min(this.#pace.next(pollMs), fetched.dueInMs ?? Number.POSITIVE_INFINITY);
+        await wakeUp.wait(heard, Math.max(waitMs, 1), signal);
+      } else this.#pace.reset();
+    }
+  }
+
+  /** Returns whether the worker has other lanes than before. */
+  async #claimLanes(): Promise<boolean> {
+    const before = this.#lanes;
+    this.#lanes = await leaseLanes(this.#task.log, this.#worker, true);
+    this.#leasedAt = performance.now();
+    return before.size !== this.#lanes.size || [...before].some(([lane, version]) => this.#lanes.get(lane) !== version);
+  }
+
+  async #handle({ events, behind, reached }: Fetched): Promise<void> {
+    const { log, store, consumer } = this.#task;
+    // A slow batch must not lose its lanes. An error here shows itself in the acknowledgement.
+    const renewal = setInterval(() => {
+      leaseLanes(log, this.#worker, false).catch(() => undefined);
+    }, RENEW_MS);
+    try {
+      const handled = await handleEvents(
+        store,
+        consumer,
+        events.map(({ event }) => event),
+      );
+      const failures = handled.filter(({ outcome }) => outcome === 'failed');
+      const outage = failures.find(({ error }) => isOutage(error));
+      // The same events are fetched again. The inbox drops those that had their effect.
+      if (outage !== undefined) throw outage.error;
+      const outcomes = handled.map((one, index) => ({ ...one, fetched: events[index] }));
+      const positions = (...wanted: readonly Handled['outcome'][]) =>
+        outcomes.flatMap(({ outcome, fetched }) => (fetched && wanted.includes(outcome) ? [fetched] : []));
+      await this.#acknowledge({
+        reached,
+        done: positions('done', 'repeated').flatMap(({ isParked, position }) => (isParked ? [position] : [])),
+        failed: outcomes.flatMap(({ outcome, fetched, error }) =>
+          fetched && outcome === 'failed' ? [{ position: fetched.position, error: describe(error) }] : [],
+        ),
+        behind: [...positions('behind').map(({ position }) => position), ...behind],
+      });
+      for (const failure of failures) this.#task.reportFailure(failure);
+    } finally {
+      clearInterval(renewal);
+    }
+  }
+
+  async #pruneInbox(): Promise<void> {
+    if (performance.now() - this.#prunedAt < PRUNE_MS) return;
+    this.#prunedAt = performance.now();
+    await this.#task.store.transaction((tx) =>
+      tx.$queryRawUnsafe('SELECT prune_inbox($1::interval, $2::integer)', INBOX_KEPT, PRUNED_AT_ONCE),
+    );
+  }
+
+  async #acknowledge(acknowledgement: Omit<Acknowledgement, 'lanes'>): Promise<void> {
+    const held = await acknowledge(this.#task.log, this.#worker, { ...acknowledgement, lanes: this.#lanes });
+    // Another worker has some of the lanes, or a replay has begun: their events are fetched again under the new version.
+    if (held.size < this.#lanes.size) await this.#claimLanes();
+  }
+}
+
+const NOTHING = { done: [], failed: [], behind: [] } as const;
+
+function isOutage(error: unknown): boolean {
+  return error instanceof SuiteError && OUTAGES.includes(error.code);
+}
+
+/** The text that the log keeps of an error. The message of a foreign error may hold personal data. */
+function describe(error: unknown): string {
+  if (error instanceof SuiteError) return `${error.code}: ${error.message}`;
+  return error instanceof Error ? error.name : typeof error;
+}

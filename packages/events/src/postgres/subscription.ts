@@ -1,0 +1,134 @@
+import { type CloudEvent, toCloudEvent } from '@azora/db-core/events';
+import type { Pool } from 'pg';
+
+/** How long a worker has its lanes without a sign of life: then others handle their events. */
+export const LANE_LEASE_MS = 30_000;
+const LEASE = `${LANE_LEASE_MS} milliseconds`;
+
+/** A worker of a consumer, as the log knows it. */
+export interface Worker {
+  readonly subscription: string;
+  readonly worker: string;
+  readonly types: readonly string[];
+}
+
+/** The lanes of a worker, each with the version under which it has the lane. */
+export type Lanes = ReadonlyMap<number, string>;
+
+/** What a worker has fetched. */
+export interface Fetched {
+  /** Parked events that are due, each with those of its key that waited behind it, then new events. */
+  readonly events: readonly FetchedEvent[];
+  /** New events whose key has a parked event: they wait behind it. */
+  readonly behind: readonly string[];
+  /** The position up to which each lane was read. */
+  readonly reached: ReadonlyMap<number, string>;
+  /** Whether the worker has more or fewer lanes than its share. */
+  readonly isUnbalanced: boolean;
+  /** When the next parked event is due; null without one. */
+  readonly dueInMs: number | null;
+}
+
+export interface FetchedEvent {
+  readonly position: string;
+  readonly event: CloudEvent;
+  readonly isParked: boolean;
+}
+
+/** What became of fetched events; positions as decimal strings. */
+export interface Acknowledgement {
+  readonly lanes: Lanes;
+  readonly reached: ReadonlyMap<number, string>;
+  /** Parked events that took effect. */
+  readonly done: readonly string[];
+  readonly failed: readonly { readonly position: string; readonly error: string }[];
+  readonly behind: readonly string[];
+}
+
+/** Registers a consumer. A new one begins with the oldest event of the log, or with the next one. */
+export async function joinSubscription(
+  pool: Pool,
+  { subscription, types }: Worker,
+  maxAttempts: number,
+  from: 'start' | 'now',
+): Promise<void> {
+  await pool.query('SELECT join_subscription($1, $2, $3, $4)', [subscription, types, maxAttempts, from]);
+}
+
+/**
+ * Renews the lease of a worker. With `claims`, it also takes its fair share of the lanes and gives back what it has more.
+ * Returns its lanes; none if a newer version of the consumer, with other types, has joined.
+ */
+export async function leaseLanes(pool: Pool, { subscription, worker, types }: Worker, claims: boolean): Promise<Lanes> {
+  const { rows } = await pool.query<{ lane: number; version: string }>(
+    'SELECT * FROM lease_lanes($1, $2, $3, $4, $5)',
+    [subscription, worker, types, LEASE, claims],
+  );
+  return new Map(rows.map(({ lane, version }) => [lane, version]));
+}
+
+/** Gives the lanes of a worker back. */
+export async function leaveSubscription(pool: Pool, { subscription, worker }: Worker): Promise<void> {
+  await pool.query('SELECT leave_subscription($1, $2)', [subscription, worker]);
+}
+
+interface Row {
+  readonly kind: 'retry' | 'event' | 'behind' | 'lane' | 'state';
+  readonly lane: number;
+  readonly position: string;
+  readonly event_id: string;
+  readonly source: string;
+  readonly type: string;
+  readonly key: string;
+  readonly payload: string;
+  readonly trace_parent: string | null;
+  readonly occurred_at: Date;
+  readonly is_unbalanced: boolean;
+  readonly due_in: number | null;
+}
+
+/** Fetches at most `most` events of the lanes of a worker. */
+export async function fetchEvents(pool: Pool, { subscription, worker }: Worker, most: number): Promise<Fetched> {
+  const { rows } = await pool.query<Row>('SELECT * FROM fetch_events($1, $2, $3)', [subscription, worker, most]);
+  const kind = (...kinds: readonly Row['kind'][]) => rows.filter((row) => kinds.includes(row.kind));
+  const state = kind('state').at(-1);
+  return {
+    events: kind('retry', 'event').map((row) => ({
+      position: row.position,
+      event: eventOf(row),
+      isParked: row.kind === 'retry',
+    })),
+    behind: kind('behind').map(({ position }) => position),
+    reached: new Map(kind('lane').map(({ lane, position }) => [lane, position])),
+    isUnbalanced: state?.is_unbalanced ?? false,
+    dueInMs: state?.due_in ?? null,
+  };
+}
+
+function eventOf(row: Row): CloudEvent {
+  const { event_id: id, source, type, key, payload, trace_parent: traceParent, occurred_at: time, position } = row;
+  return toCloudEvent({ id, source, type, key, data: JSON.parse(payload), traceParent, time, position });
+}
+
+/** Records what became of the events that a worker fetched. Returns the lanes that it still has. */
+export async function acknowledge(
+  pool: Pool,
+  { subscription, worker }: Worker,
+  { lanes, reached, done, failed, behind }: Acknowledgement,
+): Promise<ReadonlySet<number>> {
+  const held = [...lanes];
+  const { rows } = await pool.query<{ held: readonly number[] }>(
+    'SELECT acknowledge_events($1, $2, $3, $4, $5, $6, $7, $8, $9, $10) AS held',
+    [
+      ...[subscription, worker, LEASE],
+      held.map(([lane]) => lane),
+      held.map(([, version]) => version),
+      held.map(([lane]) => reached.get(lane) ?? '0'),
+      done,
+      failed.map(({ position }) => position),
+      failed.map(({ error }) => error),
+      behind,
+    ],
+  );
+  return new Set(rows[0]?.held ?? []);
+}

@@ -1,0 +1,100 @@
+import { Client, type ClientConfig } from 'pg';
+import { Outage, waitFor } from './pace';
+
+/** Wakes those who wait when PostgreSQL notifies a channel. Without a connection that can listen, they wait for their whole time. */
+export interface WakeUp {
+  /** Whether notifications arrive. */
+  readonly isListening: () => boolean;
+  /** How many notifications have arrived. Whoever is going to wait reads it before looking for work. */
+  readonly rings: () => number;
+  /** Waits until there are more notifications than `rings`, until the time is over, or for the signal. */
+  wait(rings: number, milliseconds: number, signal: AbortSignal): Promise<void>;
+  close(): Promise<void>;
+}
+
+const CONNECT_TIMEOUT_MS = 5_000;
+/** The longest time that a timer of Node can take. */
+const FOREVER_MS = 2 ** 31 - 1;
+
+/** Fields of pg's client that its types lack. */
+interface Session {
+  /** The id that the server gave when the session began. */
+  readonly processID: number | null;
+}
+
+/**
+ * Listens to a channel on a connection of its own, which is opened again after a loss. Behind a pooler nobody listens: a pooler
+ * that gives the session to another client after each transaction would leave the LISTEN with that client. The id of the session
+ * shows a pooler, because a pooler invents the one that it gives to its clients.
+ */
+export function openWakeUp(config: ClientConfig, channel: string): WakeUp {
+  const closing = new AbortController();
+  let isListening = false;
+  let rings = 0;
+  const waiting = new Set<() => void>();
+  const ring = () => {
+    rings += 1;
+    for (const resolve of waiting) resolve();
+  };
+  const listening = listen();
+
+  /** Opens the connection again whenever it was lost. Ends when a pooler was found, or by `close`. */
+  async function listen(): Promise<void> {
+    const outage = new Outage(() => undefined);
+    while (!closing.signal.aborted) {
+      try {
+        if (!(await listenOnce())) return;
+        outage.end();
+        await waitFor(0, closing.signal);
+      } catch (error) {
+        // The users of the same database report that it cannot be reached.
+        await outage.wait(error, closing.signal);
+      }
+    }
+  }
+
+  /** Listens until the connection ends. Returns false if it goes through a pooler. */
+  async function listenOnce(): Promise<boolean> {
+    const client = new Client({ ...config, keepAlive: true, connectionTimeoutMillis: CONNECT_TIMEOUT_MS });
+    const over = new AbortController();
+    const end = () => over.abort();
+    client.on('end', end);
+    client.on('error', end);
+    client.on('notification', ring);
+    closing.signal.addEventListener('abort', end, { once: true });
+    try {
+      await client.connect();
+      const { rows } = await client.query<{ pid: number }>('SELECT pg_backend_pid() AS pid');
+      if (rows[0]?.pid !== (client as unknown as Session).processID) return false;
+      await client.query(`LISTEN ${channel}`);
+      isListening = true;
+      // What happened before cannot be heard any more.
+      ring();
+      await waitFor(FOREVER_MS, over.signal);
+      return true;
+    } finally {
+      isListening = false;
+      closing.signal.removeEventListener('abort', end);
+      await client.end().catch(() => undefined);
+    }
+  }
+
+  return {
+    isListening: () => isListening,
+    rings: () => rings,
+    wait: async (heard, milliseconds, signal) => {
+      if (rings !== heard || signal.aborted) return;
+      const over = new AbortController();
+      const stop = () => over.abort();
+      waiting.add(stop);
+      signal.addEventListener('abort', stop, { once: true });
+      await waitFor(milliseconds, over.signal);
+      signal.removeEventListener('abort', stop);
+      waiting.delete(stop);
+    },
+    close: async () => {
+      closing.abort();
+      await listening;
+    },
+  };
+}

@@ -1,0 +1,37 @@
+import { readFileSync } from 'node:fs';
+import path from 'node:path';
+import { repositoryRoot, useDatabase } from '@azora/db-testkit';
+import { transformSync } from '@swc/core';
+
+describe('the README of packages/events', () => {
+  const databases = {
+    FAMILY: useDatabase('family'),
+    NOTIFICATION: useDatabase('notification'),
+    NEXUS: useDatabase('nexus'),
+  };
+  const readme = readFileSync(path.join(repositoryRoot(), 'packages/events/README.md'), 'utf8');
+  const blockOf = (language: string) =>
+    new RegExp(`^\`\`\`${language}\n([\\s\\S]*?)^\`\`\`$`, 'm').exec(readme)?.[1] ?? '';
+  const given = { ...process.env };
+
+  beforeAll(() => {
+    for (const [name, db] of Object.entries(databases)) process.env[`${name}_DATABASE_URL`] = db().url;
+  });
+  afterAll(() => {
+    process.env = given;
+  });
+
+  it('has an example that prints the text below it', async () => {
+    const { code } = transformSync(blockOf('ts'), {
+      jsc: { parser: { syntax: 'typescript' }, target: 'es2023' },
+      module: { type: 'commonjs' },
+    });
+    const printed: unknown[] = [];
+    const AsyncFunction = Object.getPrototypeOf(async () => undefined).constructor;
+    const run = new AsyncFunction('require', 'exports', 'console', code);
+
+    await run(require, {}, { log: (value: unknown) => printed.push(value) });
+
+    expect(printed.join('\n')).toBe(blockOf('text').trim());
+  });
+});
