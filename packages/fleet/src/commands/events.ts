@@ -134,7 +134,7 @@ async function changeDead(
     const { logTarget } = await import('../operations/events/log-target.js');
     const found = await findDeadLetters(fleet, consumer, position);
     const which = position === undefined ? countOf(found.length, 'dead letter') : `the dead letter ${position}`;
-    const action = `give up ${which} of ${consumer}, which then never handles it`;
+    const action = `give up ${which} of ${consumer}, which it then never handles`;
     await requireConsent(context, { ...flags, action, targets: [logTarget(fleet)] });
   }
   const positions = await change(fleet, what, consumer, position);

@@ -11,7 +11,10 @@ const RELAY = 'npx azora-db events relay';
 export function eventsText(state: EventsState, now: Date): string {
   const { sources, consumers } = state;
   return [
-    table(['outbox', 'not relayed', 'oldest', 'relay', 'relayed', 'last'], sources.map((it) => sourceRow(it, now))),
+    table(
+      ['outbox', 'not relayed', 'oldest', 'relay', 'relayed', 'last'],
+      sources.map((it) => sourceRow(it, now)),
+    ),
     '',
     consumers.length === 0 ? 'no consumer has joined the event log' : consumersTable(consumers),
     ...sources.flatMap((it) => [...failure(it), ...sourceAttention(it)]),
@@ -63,7 +66,7 @@ function failure({ service, error }: SourceState): readonly string[] {
 
 function sourceAttention({ service, outbox, isRelayed, standsStill }: SourceState): readonly string[] {
   if (!standsStill || outbox === null) return [];
-  const waiting = `${countOf(outbox.waiting, 'event')} in the outbox, the oldest for ${ageText(outbox.oldestSeconds)}`;
+  const waiting = `${countOf(outbox.waiting, 'event')} in the outbox, the oldest published ${ageText(outbox.oldestSeconds)} ago`;
   if (isRelayed) return [`${service}: ${waiting}, although a relay runs → read the log of the process that runs it`];
   return [`${service}: ${waiting}, and no relay runs → run "${RELAY}"`];
 }
@@ -72,7 +75,7 @@ function unrelayedLine(sources: readonly SourceState[]): readonly string[] {
   if (sources.length === 0) return [];
   const waiting = sources.reduce((sum, { outbox }) => sum + (outbox?.waiting ?? 0), 0);
   const names = sources.map(({ service }) => service).join(', ');
-  return [`events: ${countOf(waiting, 'event')} not relayed in the outboxes of ${names}; run "${RELAY}"`];
+  return [`events: ${countOf(waiting, 'event')} of ${names} not relayed; run "${RELAY}"`];
 }
 
 function consumerAttention(it: ConsumerState): readonly string[] {
@@ -113,7 +116,9 @@ export function replayAction(consumer: string, { from, events, forgotten, isCut,
     forgotten === 0 ? '' : `, and forget ${countOf(forgotten, 'parked event or dead letter')} there`,
     isCut ? '; the log has deleted the events before' : '',
     '; events that its inbox knows have no effect again',
-    beyondInbox === 0 ? '' : `, but the inbox may have forgotten ${countOf(beyondInbox, 'event')} of more than 30 days ago`,
+    beyondInbox === 0
+      ? ''
+      : `, but the inbox may have forgotten ${countOf(beyondInbox, 'event')} of more than 30 days ago`,
   ].join('');
 }
 

@@ -11,7 +11,7 @@ import {
 } from '../../postgres/events/changes';
 import { type DeadLetter, readDeadLetters } from '../../postgres/events/log';
 import type { Target } from '../targets';
-import { requireConsumer, withLog } from './log-target';
+import { type Connect, requireConsumer, withLog } from './log-target';
 
 export type { DeadLetterAction, ReplayStart };
 
@@ -25,11 +25,13 @@ export const LISTED_DEAD_LETTERS = 500;
 export async function listDeadLetters(
   fleet: readonly Target[],
   consumer: string | undefined,
+  connect?: Connect,
 ): Promise<readonly DeadLetter[]> {
-  return withLog(fleet, async (client) => {
+  const read = async (client: Client) => {
     if (consumer !== undefined) await requireConsumer(client, consumer);
     return readDeadLetters(client, consumer, LISTED_DEAD_LETTERS);
-  });
+  };
+  return withLog(fleet, read, connect);
 }
 
 /**
@@ -62,7 +64,7 @@ export async function changeDead(
   return withLog(fleet, (client) => changeDeadIn(client, action, consumer, position));
 }
 
-/** Like {@link changeDead}, on a connection to the log, for a caller that has its own transaction. */
+/** Like {@link changeDead}, on a connection to the log whose transaction the caller has begun. */
 export async function changeDeadIn(
   client: Client,
   action: DeadLetterAction,

@@ -20,9 +20,15 @@ export function examineEvents(state: EventsState | null): readonly EventFinding[
   return [...state.sources.flatMap(examineSource), ...state.consumers.flatMap(examineConsumer)];
 }
 
-function examineSource({ service, outbox, isRelayed, lapsedSeconds, standsStill }: SourceState): readonly EventFinding[] {
+function examineSource({
+  service,
+  outbox,
+  isRelayed,
+  lapsedSeconds,
+  standsStill,
+}: SourceState): readonly EventFinding[] {
   if (standsStill && outbox !== null) {
-    const waiting = `${countOf(outbox.waiting, 'event')}, the oldest for ${ageText(outbox.oldestSeconds)}`;
+    const waiting = `${countOf(outbox.waiting, 'event')}, the oldest published ${ageText(outbox.oldestSeconds)} ago`;
     const found = { service, check: 'event-relay', level: 'warning', object: 'outbox' } as const;
     if (!isRelayed) return [{ ...found, message: `has ${waiting}, and no relay runs`, next: RELAY }];
     const next = 'Read the log of the process that relays';

@@ -8,6 +8,11 @@ import type { Target } from '../targets';
 /** The service whose database has the event log. */
 export const LOG_SERVICE = 'nexus';
 
+/** Connects to a database. Callers that cannot wait as long as a command have a way of their own. */
+export type Connect = <Result>(target: Target, work: (client: Client) => Promise<Result>) => Promise<Result>;
+
+export const connectDirectly: Connect = (target, work) => withClient(target.admin, work);
+
 /** Whether `AZORA_BUS_URL` names a broker, so that the relays move events there and not to the log in nexus. */
 export function usesBroker(environment: Environment): boolean {
   const url = environment['AZORA_BUS_URL'];
@@ -34,12 +39,13 @@ export function logTarget(targets: readonly Target[]): Target {
  */
 export async function withLog<Result>(
   targets: readonly Target[],
-  work: (client: Client, target: Target) => Promise<Result>,
+  work: (client: Client) => Promise<Result>,
+  connect: Connect = connectDirectly,
 ): Promise<Result> {
   const target = logTarget(targets);
-  return withClient(target.admin, async (client) => {
+  return connect(target, async (client) => {
     if (!(await hasEventLog(client))) throw notMigrated(target);
-    return work(client, target);
+    return work(client);
   });
 }
 

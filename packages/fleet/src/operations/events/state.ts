@@ -1,10 +1,7 @@
-import { SuiteError } from '@azora/db-core';
-import { withClient } from '@azora/db-migrate';
-import type { Client } from 'pg';
+import type { ClientBase } from 'pg';
 import {
   type EventConsumer,
   type EventSource,
-  hasEventLog,
   readConsumers,
   readSources,
   STILL_SECONDS,
@@ -12,7 +9,7 @@ import {
 import { type OutboxState, readOutboxState } from '../../postgres/events/outbox';
 import { eachService, type RunOptions, toSuiteError } from '../fleet';
 import type { Target } from '../targets';
-import { LOG_SERVICE, notMigrated, withLog } from './log-target';
+import { type Connect, connectDirectly, LOG_SERVICE, notMigrated, withLog } from './log-target';
 
 /** The outbox of one service, and its relay. */
 export interface SourceState {
@@ -42,8 +39,7 @@ export interface EventsState {
 }
 
 export interface EventsStateOptions extends RunOptions {
-  /** Connects to a database, for callers that cannot wait as long as a command. */
-  readonly connect?: <Result>(target: Target, work: (client: Client) => Promise<Result>) => Promise<Result>;
+  readonly connect?: Connect;
 }
 
 /**
@@ -57,10 +53,11 @@ export async function readEvents(
   services: readonly string[],
   options: EventsStateOptions,
 ): Promise<EventsState> {
-  const log = await withLog(fleet, async (client) => ({
+  const read = async (client: ClientBase) => ({
     sources: await readSources(client),
     consumers: await readConsumers(client),
-  }));
+  });
+  const log = await withLog(fleet, read, options.connect);
   const targets = fleet.filter(({ service }) => services.includes(service.name));
   return {
     sources: await readOutboxes(targets, log.sources, options),
@@ -74,15 +71,13 @@ export async function readEvents(
  */
 export async function findEvents(
   fleet: readonly Target[],
-  { signal, connect = direct }: EventsStateOptions,
+  { signal, connect = connectDirectly }: EventsStateOptions,
 ): Promise<EventsState | null> {
-  const target = fleet.find(({ service }) => service.name === LOG_SERVICE);
-  if (target === undefined) return null;
-  const hasLog = await connect(target, hasEventLog).catch(() => false);
-  if (!hasLog) return null;
+  if (!fleet.some(({ service }) => service.name === LOG_SERVICE)) return null;
   const services = fleet.map(({ service }) => service.name);
   return readEvents(fleet, services, { signal, connect }).catch((error: unknown) => {
-    if (error instanceof SuiteError) return null;
+    const { code } = toSuiteError(error);
+    if (code === 'EVENTS.NOT_MIGRATED' || /^(SERVER|DATABASE)\./.test(code)) return null;
     throw error;
   });
 }
@@ -95,7 +90,7 @@ export function needsOperator({ sources, consumers }: EventsState): boolean {
 async function readOutboxes(
   targets: readonly Target[],
   sources: readonly EventSource[],
-  { signal, connect = direct }: EventsStateOptions,
+  { signal, connect = connectDirectly }: EventsStateOptions,
 ): Promise<readonly SourceState[]> {
   const rows = await eachService(targets, { signal }, async (target) => {
     const source = sources.find(({ service }) => service === target.service.name);
@@ -117,8 +112,4 @@ function sourceState(service: string, source: EventSource | undefined, outbox: O
   const { isRelayed = false, lapsedSeconds = null, relayed = 0, relayedAt = null } = source ?? {};
   const standsStill = (outbox?.oldestSeconds ?? 0) > STILL_SECONDS;
   return { service, outbox, isRelayed, lapsedSeconds, relayed, relayedAt, standsStill, error: null };
-}
-
-function direct<Result>(target: Target, work: (client: Client) => Promise<Result>): Promise<Result> {
-  return withClient(target.admin, work);
 }

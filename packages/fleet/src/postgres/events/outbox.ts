@@ -31,7 +31,10 @@ export async function hasOutbox(client: ClientBase): Promise<boolean> {
  * Counts the events that the relay of this source has not moved. Without a source, or if the outbox was restored or moved since,
  * these are all events. Returns undefined if the database has no outbox.
  */
-export async function readOutboxState(client: ClientBase, source: Cursor | undefined): Promise<OutboxState | undefined> {
+export async function readOutboxState(
+  client: ClientBase,
+  source: Cursor | undefined,
+): Promise<OutboxState | undefined> {
   if (!(await hasOutbox(client))) return undefined;
   const { rows: relays } = await client.query<{ identity: string | null }>('SELECT identity FROM outbox_relay');
   const isSame = source !== undefined && source.identity === (relays[0]?.identity ?? null);
