@@ -24,6 +24,13 @@ const run = (args: string, env: Readonly<Record<string, string>> = {}) =>
 const json = ({ stdout }: CliResult) => JSON.parse(stdout);
 const confirmed = `--confirm ${prefix}nexus`;
 
+/** Four events of one key, as a relay appends them. */
+const RELAYED = `
+  SELECT claim_source('family', '00000000-0000-4000-8000-000000000001', 'here', '1 minute');
+  SELECT append_events('family', '00000000-0000-4000-8000-000000000001', '1 minute', '1:1:', NULL, NULL,
+    array_agg(gen_random_uuid()), array_agg('family.counted.v1'::text), array_agg('one'::text), array_agg('{}'::text), array_agg(NULL::text),
+    array_agg(now())) FROM generate_series(1, 4)`;
+
 /** Publishes events of one key in the family database. */
 const publish = (count: number, key = 'one') =>
   sql(
@@ -89,7 +96,7 @@ describe('azora-db events', () => {
       );
     });
 
-    it('counts an open transaction as relayed only when its own events are', async () => {
+    it('counts the events of a transaction that commits after the relay has read', async () => {
       await withClient(urlOf('family'), async (client) => {
         await client.query(`BEGIN; SELECT publish_event('family.counted.v1', 'late', '{"n": 1}', NULL)`);
         await publish(2, 'early');
@@ -156,8 +163,7 @@ describe('azora-db events', () => {
 
   describe('for a consumer', () => {
     beforeEach(async () => {
-      await publish(4);
-      await relayUntil(4);
+      await sql('nexus', RELAYED);
       await sql('nexus', `SELECT join_subscription('${CONSUMER}', ARRAY['family.counted.v1'], 3, 'start')`);
     });
 

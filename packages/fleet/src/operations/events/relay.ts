@@ -46,7 +46,7 @@ export async function relayFleet(
     url: busUrl === undefined || busUrl === '' ? appUrl(logTarget(fleet), passwordOf).href : busUrl,
     logger: { warn: (message, fields = {}) => log(warningText(message, fields)) },
   });
-  const running = new Set(targets.map(({ service }) => service.name));
+  const running = new Map(targets.map(({ service }) => [service.name, 0]));
   const watching = setInterval(() => void showCounts(running, count, request), WATCH_MS);
   try {
     const ended = await Promise.all(targets.map((target) => relayOne(bus, target, request, running)));
@@ -68,7 +68,7 @@ async function relayOne(
   bus: Bus,
   target: Target,
   { progress, passwordOf, signal }: RelayRequest,
-  running: Set<string>,
+  running: Map<string, number>,
 ): Promise<{ readonly service: string; readonly error?: SuiteError }> {
   const service = target.service.name;
   progress?.({ service, state: 'started', detail: '' });
@@ -105,10 +105,16 @@ async function openCounter(fleet: readonly Target[], environment: Environment): 
   };
 }
 
-async function showCounts(running: ReadonlySet<string>, count: Counter, { progress, signal }: RelayRequest) {
+/** Reports the counts that have changed: a log of an idle fleet gets no lines. */
+async function showCounts(shown: Map<string, number>, count: Counter, { progress, signal }: RelayRequest) {
   const counts = await count();
   if (counts === undefined || signal.aborted) return;
-  for (const service of running) progress?.({ service, state: 'working', detail: relayedText(counts(service)) });
+  for (const [service, before] of shown) {
+    const relayed = counts(service);
+    if (relayed === before) continue;
+    shown.set(service, relayed);
+    progress?.({ service, state: 'working', detail: relayedText(relayed) });
+  }
 }
 
 function relayedText(relayed: number | null): string {
