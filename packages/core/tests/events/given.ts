@@ -1,5 +1,6 @@
 import { randomUUID } from 'node:crypto';
-import { type CloudEvent, defineEvent, toCloudEvent } from '@azora/db-core/events';
+import type { Inside, Store, StoreOptions } from '@azora/db-core';
+import { type CloudEvent, defineEvent, type EventTransaction, toCloudEvent } from '@azora/db-core/events';
 import { z } from 'zod';
 
 /** An event of a service that exists only in tests. */
@@ -26,4 +27,19 @@ export function givenEvents(keys: readonly string[]): readonly CloudEvent[] {
       position: String(index + 1),
     }),
   );
+}
+
+/** The part of a generated client that the tests use in a transaction. */
+export interface TestClient extends EventTransaction {
+  $executeRaw(sql: TemplateStringsArray, ...values: readonly unknown[]): Promise<number>;
+  $queryRaw<Result>(sql: TemplateStringsArray, ...values: readonly unknown[]): Promise<Result>;
+}
+
+export type TestTransaction = Inside<TestClient>;
+export type TestStore = Store<TestClient, TestClient>;
+
+/** Opens the store of a service with its generated client. Only its name is written here: core depends on no service. */
+export async function openTestStore(url: string): Promise<TestStore> {
+  const family: { openFamily(options: StoreOptions): TestStore } = await import(`@azora/${'family'}`);
+  return family.openFamily({ url, logger: { warn: () => undefined } });
 }

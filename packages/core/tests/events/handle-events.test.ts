@@ -1,14 +1,12 @@
 import { type CloudEvent, type Consumer, defineConsumer, handleEvents } from '@azora/db-core/events';
 import { useDatabase } from '@azora/db-testkit';
-import { type Family, openFamily, type Prisma } from '@azora/family';
-import { givenEvents, itemMoved } from './given';
+import { givenEvents, itemMoved, openTestStore, type TestClient, type TestStore } from './given';
 
-type Handle = Consumer<Prisma.TransactionClient>['handle'];
+type Handle = Consumer<TestClient>['handle'];
 
 describe('handleEvents', () => {
   const db = useDatabase('family');
-  let family: Family;
-  const open = () => openFamily({ url: db().url, logger: { warn: () => undefined } });
+  let family: TestStore;
 
   beforeAll(async () => {
     // One row for each effect. A count of 1000 violates a constraint at once, a count of 500 at the end of the transaction.
@@ -16,7 +14,7 @@ describe('handleEvents', () => {
       CREATE TABLE effects (id bigint GENERATED ALWAYS AS IDENTITY, key text, count int CHECK (count < 1000),
         late int REFERENCES limits DEFERRABLE INITIALLY DEFERRED);
       GRANT SELECT, INSERT ON effects TO "${db().target.role}"`);
-    family = open();
+    family = await openTestStore(db().url);
   });
   beforeEach(() => db().admin('TRUNCATE effects, inbox'));
   afterAll(() => family.close());
@@ -27,7 +25,7 @@ describe('handleEvents', () => {
   };
 
   const consumerOf = (handle: Handle, name = 'family.count-items') =>
-    defineConsumer<Prisma.TransactionClient>({ name, types: [itemMoved.type], handle });
+    defineConsumer<TestClient>({ name, types: [itemMoved.type], handle });
 
   async function outcomesOf(handle: Handle, events: readonly CloudEvent[], store = family): Promise<readonly string[]> {
     const handled = await handleEvents(store, consumerOf(handle), events);
@@ -160,7 +158,7 @@ describe('handleEvents', () => {
   });
 
   it('says nothing about the events when the store is closed', async () => {
-    const closed = open();
+    const closed = await openTestStore(db().url);
     await closed.close();
 
     await expect(outcomesOf(addEffect, givenEvents(['a']), closed)).rejects.toMatchObject({ code: 'DATABASE.CLOSED' });
@@ -181,7 +179,7 @@ describe('handleEvents', () => {
     ['rolls back', 'done'],
   ])('has each effect once when another worker has the same events at once and %s', async (end, outcome) => {
     const events = givenEvents(['a', 'b']);
-    const other = open();
+    const other = await openTestStore(db().url);
     let begin: () => void = () => undefined;
     const begun = new Promise<void>((resolve) => {
       begin = resolve;
@@ -197,7 +195,6 @@ describe('handleEvents', () => {
     try {
       const first = outcomesOf(handleFirst, events);
       await begun;
-      // In the other order, which would end in a deadlock if the inbox were written in the order of the events.
       const second = outcomesOf(addEffect, events.toReversed(), other);
 
       await first;

@@ -1,8 +1,7 @@
 import { defineEvent, publish } from '@azora/db-core/events';
 import { useDatabase } from '@azora/db-testkit';
-import { type Family, type FamilyTransaction, openFamily } from '@azora/family';
 import { z } from 'zod';
-import { itemMoved } from './given';
+import { itemMoved, openTestStore, type TestStore, type TestTransaction } from './given';
 
 const TRACE = '00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01';
 /** Its data can be large, and can hold what PostgreSQL cannot store. */
@@ -17,16 +16,16 @@ const listMade = defineEvent({
 
 describe('publish', () => {
   const db = useDatabase('family');
-  let family: Family;
-  beforeAll(() => {
-    family = openFamily({ url: db().url, logger: { warn: () => undefined } });
+  let family: TestStore;
+  beforeAll(async () => {
+    family = await openTestStore(db().url);
   });
   beforeEach(() => db().admin('TRUNCATE outbox'));
   afterAll(() => family.close());
 
   const outbox = () =>
     db().admin('SELECT event_id, type, key, payload, trace_parent FROM outbox ORDER BY transaction_id, position');
-  const inTransaction = <Result>(work: (tx: FamilyTransaction) => Promise<Result>) => family.transaction(work);
+  const inTransaction = <Result>(work: (tx: TestTransaction) => Promise<Result>) => family.transaction(work);
   const refused = (field: string) =>
     expect.objectContaining({ code: 'EVENTS.INVALID_EVENT', meta: { fields: [field] } });
 

@@ -23,6 +23,8 @@ CREATE TABLE "outbox" (
     CONSTRAINT "outbox_key_check" CHECK (btrim("key") <> ''),
     CONSTRAINT "outbox_payload_check" CHECK (jsonb_typeof("payload") = 'object'),
     CONSTRAINT "outbox_payload_size_check" CHECK (octet_length("payload"::text) <= 131072),
+    CONSTRAINT "outbox_times_check" CHECK (
+      "created_at" >= to_timestamp(-62135596800) AND "created_at" < to_timestamp(253402300800)),
     -- W3C Trace Context: version, trace, parent and flags; neither id is zero.
     CONSTRAINT "outbox_trace_parent_check" CHECK (
       "trace_parent" ~ '^(?!ff)[0-9a-f]{2}-(?!0{32})[0-9a-f]{32}-(?!0{16})[0-9a-f]{16}-[0-9a-f]{2}$')
@@ -42,6 +44,11 @@ CREATE TABLE "outbox_relay" (
 
     CONSTRAINT "outbox_relay_pkey" PRIMARY KEY ("id"),
     CONSTRAINT "outbox_relay_id_check" CHECK ("id"),
+    CONSTRAINT "outbox_relay_times_check" CHECK (
+      "seen_at" >= to_timestamp(-62135596800) AND "seen_at" < to_timestamp(253402300800)
+      AND "inbox_pruned_until" >= to_timestamp(-62135596800) AND "inbox_pruned_until" < to_timestamp(253402300800)
+      AND "created_at" >= to_timestamp(-62135596800) AND "created_at" < to_timestamp(253402300800)
+      AND "updated_at" >= to_timestamp(-62135596800) AND "updated_at" < to_timestamp(253402300800)),
     CONSTRAINT "outbox_relay_pruned_check" CHECK (("pruned_transaction_id" IS NULL) = ("pruned_position" IS NULL))
 );
 
@@ -52,7 +59,9 @@ CREATE TABLE "inbox" (
     "handled_at" TIMESTAMPTZ(6) NOT NULL DEFAULT clock_timestamp(),
 
     CONSTRAINT "inbox_pkey" PRIMARY KEY ("consumer", "event_id"),
-    CONSTRAINT "inbox_consumer_check" CHECK ("consumer" ~ '^[a-z][a-z0-9-]*(\.[a-z][a-z0-9-]*)+$')
+    CONSTRAINT "inbox_consumer_check" CHECK ("consumer" ~ '^[a-z][a-z0-9-]*(\.[a-z][a-z0-9-]*)+$'),
+    CONSTRAINT "inbox_times_check" CHECK (
+      "handled_at" >= to_timestamp(-62135596800) AND "handled_at" < to_timestamp(253402300800))
 );
 
 -- CreateIndex
@@ -100,8 +109,10 @@ CREATE TRIGGER "outbox_relay_new" BEFORE INSERT ON "outbox_relay" FOR EACH ROW
   WHEN (NOT (NEW."identity" IS NULL AND NEW."pruned_transaction_id" IS NULL AND NEW."inbox_pruned_until" IS NULL))
   EXECUTE FUNCTION "refuse_relay_change"();
 CREATE TRIGGER "outbox_relay_kept" BEFORE UPDATE ON "outbox_relay" FOR EACH ROW
-  WHEN ((OLD."identity", OLD."pruned_transaction_id", OLD."pruned_position", OLD."inbox_pruned_until")
-    IS DISTINCT FROM (NEW."identity", NEW."pruned_transaction_id", NEW."pruned_position", NEW."inbox_pruned_until"))
+  WHEN (OLD."identity" IS DISTINCT FROM NEW."identity"
+    OR OLD."pruned_transaction_id" IS DISTINCT FROM NEW."pruned_transaction_id"
+    OR OLD."pruned_position" IS DISTINCT FROM NEW."pruned_position"
+    OR OLD."inbox_pruned_until" IS DISTINCT FROM NEW."inbox_pruned_until")
   EXECUTE FUNCTION "refuse_relay_change"();
 
 -- Names the server, the database and the timeline that hold the outbox, such as 7401234567890123456/16384/00000001, and
