@@ -1,7 +1,6 @@
-import { type DatabaseUrl, type Environment, type Logger, parseDatabaseUrl, SuiteError } from '@azora/db-core';
+import type { Logger } from '@azora/db-core';
 import type { Consumer, EventStore, EventTransaction } from '@azora/db-core/events';
 import type { Pool } from 'pg';
-import { openPostgresBus } from './postgres/postgres-bus';
 
 export interface BusOptions {
   /** The URL of the app role of nexus; `AZORA_BUS_URL` of the environment when absent, else `NEXUS_DATABASE_URL`. */
@@ -75,27 +74,4 @@ export interface Bus {
   status(): Promise<BusStatus>;
   /** Ends all relays and subscriptions after their batches, then closes every connection. */
   close(): Promise<void>;
-}
-
-const DEFAULT_POLL_MS = 500;
-
-/**
- * Opens the bus.
- * @throws {SuiteError} `CONFIG.NO_URL`, `CONFIG.BAD_URL`
- */
-export function openBus({ url, logger = console, pollMs = DEFAULT_POLL_MS }: BusOptions = {}): Bus {
-  return openPostgresBus(busUrl(url, process.env), { logger, pollMs });
-}
-
-function busUrl(given: string | undefined, environment: Environment): DatabaseUrl {
-  if (given !== undefined) return parseDatabaseUrl(given, 'url');
-  for (const source of ['AZORA_BUS_URL', 'NEXUS_DATABASE_URL']) {
-    const text = environment[source];
-    if (text !== undefined && text !== '') return parseDatabaseUrl(text, source);
-  }
-  throw new SuiteError('CONFIG.NO_URL', 'No URL for the event bus', {
-    kind: 'configuration',
-    why: 'No url was passed, and neither AZORA_BUS_URL nor NEXUS_DATABASE_URL is set.',
-    next: 'Pass { url }, or set AZORA_BUS_URL to the output of "npx azora-db url nexus"',
-  });
 }

@@ -1,11 +1,11 @@
-export {
-  type Bus,
-  type BusOptions,
-  type BusStatus,
-  type ConsumerStatus,
-  type EventSource,
-  openBus,
-  type RelayOptions,
-  type SourceStatus,
-  type SubscribeOptions,
+export type {
+  Bus,
+  BusOptions,
+  BusStatus,
+  ConsumerStatus,
+  EventSource,
+  RelayOptions,
+  SourceStatus,
+  SubscribeOptions,
 } from './bus';
+export { openBus } from './open-bus';

@@ -105,10 +105,18 @@ describe('a relay', () => {
     await bus.publish(key);
     await bus.nexus().app(`SELECT claim_source('family', gen_random_uuid(), 'elsewhere', '30 s')`);
     const before = (await source())?.['owner'];
+    // A claim locks the row, also in vain.
+    const claims = async () => (await bus.nexus().admin('SELECT xmax::text AS id FROM event_sources'))[0]?.['id'];
+    const isClaimed = async () => {
+      const last = await claims();
+      await until(async () => (await claims()) !== last);
+    };
     bus.startRelay();
     bus.startRelay();
 
+    await isClaimed();
     await clock.move(LEASE_MS - 1);
+    await isClaimed();
     expect(await logged(key)).toEqual([]);
     expect(await source()).toMatchObject({ owner: before });
     await clock.move(1);

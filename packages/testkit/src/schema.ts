@@ -31,8 +31,8 @@ export function insertRow(query: Query, table: string, row: Row): Promise<readon
 
 /**
  * Declares a test, in the surrounding `describe`, that the constraints named here include every CHECK of the schema,
- * except those of the audit log, which {@link itKeepsAnAuditLog} tests, those of the tables of events, which are alike in every
- * service and have tests of their own, and the bounds of times, which `tests/bounds.test.ts` tests in every service.
+ * except those of the audit log, which {@link itKeepsAnAuditLog} tests, of the tables of events, which are alike in every service
+ * and have tests of their own, and the bounds of times, which `tests/bounds.test.ts` tests in every service.
  */
 export function itTestsEveryCheck(database: () => TestDatabase, tested: readonly string[]): void {
   it('has a test for every CHECK constraint', async () => {
