@@ -108,20 +108,25 @@ function Consumers({ consumers }: { readonly consumers: readonly ConsumerState[]
 }
 
 function ConsumerRow({ consumer }: { readonly consumer: ConsumerState }): ReactNode {
-  const { name, lag, lagSeconds, workers, lanesWithoutWorker, parkedKeys, retries, dead, standsStill } = consumer;
+  const { name, lag, lagSeconds, workers, lanesWithoutWorker, parkedKeys, retries, dead } = consumer;
   return (
     <tr>
       <th scope="row">{name}</th>
-      <td className={standsStill ? 'tone-bad' : 'tone-good'}>{stateWords(consumer)}</td>
+      <td className={`tone-${toneOf(consumer)}`}>{stateWords(consumer)}</td>
       <td className="number">{formatCount(lag)}</td>
       <td className="number">{formatDuration(lagSeconds)}</td>
       <td className="number">{formatCount(workers)}</td>
       <td className="number">{formatCount(lanesWithoutWorker)}</td>
       <td className="number">{formatCount(parkedKeys)}</td>
       <td className="number">{formatCount(retries)}</td>
-      <td className="number">{formatCount(dead)}</td>
+      <td className={dead > 0 ? 'number tone-warn' : 'number'}>{formatCount(dead)}</td>
     </tr>
   );
+}
+
+function toneOf({ standsStill, workers }: ConsumerState): 'good' | 'warn' | 'bad' {
+  if (standsStill) return 'bad';
+  return workers === 0 ? 'warn' : 'good';
 }
 
 function stateWords({ standsStill, workers, lag }: ConsumerState): string {
