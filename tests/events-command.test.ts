@@ -142,7 +142,7 @@ describe('azora-db events', () => {
   });
 
   describe('status', () => {
-    it('goes on past an outbox that it cannot read', async () => {
+    it('continues after an outbox that it cannot read', async () => {
       const empty = urlOf('family').href.replace(/[^/]+$/, 'postgres');
       const status = await run('events status --json --check', { FAMILY_DATABASE_URL: empty });
 

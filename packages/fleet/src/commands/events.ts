@@ -198,7 +198,7 @@ const registerForget: Register = (events, execute) => {
     );
 };
 
-/** The databases of the chosen services and that of the event log, and the names of the chosen services. */
+/** The databases of the chosen services and the event log, and the names of the chosen services. */
 async function openFleet(context: CommandContext, flags: FleetFlags) {
   const { settings, services, allServices } = await openSuite(context, flags);
   const { LOG_SERVICE } = await import('../operations/events/log-target.js');

@@ -29,7 +29,7 @@ const WATCH_MS = 2_000;
 /**
  * Relays the outboxes of these services as their app roles, until the signal aborts. Each relay then finishes its batch and gives
  * its lease back. A database that is lost is waited for. The row of a service whose outbox cannot be read at the start is `failed`.
- * @param fleet the databases with that of the log
+ * @param fleet the databases, including the one with the log
  * @throws {SuiteError} `EVENTS.NO_LOG`, `EVENTS.NOT_MIGRATED`, `SERVER.…`, if the log cannot be reached at the start
  */
 export async function relayFleet(

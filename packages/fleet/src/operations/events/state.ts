@@ -44,7 +44,7 @@ export interface EventsStateOptions extends RunOptions {
 
 /**
  * Reads the event log, and the outboxes of these services. The entry of an outbox that cannot be read contains the error.
- * @param fleet the databases with that of the log
+ * @param fleet the databases, including the one with the log
  * @throws {SuiteError} `EVENTS.NO_LOG`, `EVENTS.NOT_MIGRATED`, `SERVER.…`
  * @throws the reason of the signal when it was aborted
  */
