@@ -105,7 +105,7 @@ export function deadLettersText(letters: readonly DeadLetter[], listed: number):
   return [
     table(['consumer', 'position', 'type', 'key', 'attempts', 'last failed', 'error'], rows),
     ...more,
-    `Next: npx azora-db events dead retry ${first?.consumer} ${first?.position}`,
+    `Next: npx azora-db events dead retry ${first?.consumer}`,
   ].join('\n');
 }
 
