@@ -278,6 +278,21 @@ describe('azora-db events', () => {
       expect(gone).toMatchObject({ exitCode: 0 });
       expect(await sql('nexus', 'SELECT * FROM subscriptions')).toEqual([]);
     });
+
+    it('does not forget it while a worker is claiming a lease', async () => {
+      const forget = await withClient(urlOf('nexus'), async (client) => {
+        await client.query(
+          `BEGIN; INSERT INTO subscription_workers VALUES ('${CONSUMER}', gen_random_uuid(), now() + interval '1 hour')`,
+        );
+        const running = run(`events forget ${CONSUMER} ${confirmed}`);
+        await untilBlocked();
+        await client.query('COMMIT');
+        return running;
+      });
+
+      expect(forget).toMatchObject(failedWith('EVENTS.CONSUMER_RUNS'));
+      expect(await sql('nexus', 'SELECT count(*)::int AS workers FROM subscription_workers')).toEqual([{ workers: 1 }]);
+    });
   });
 });
 
@@ -287,6 +302,12 @@ async function relayUntil(count: number): Promise<void> {
   await terminal.waitFor(new RegExp(`family {2}${count} events relayed`));
   terminal.type(CTRL_C);
   await terminal.ended;
+}
+
+/** Waits until a session of nexus waits for a lock. */
+async function untilBlocked(): Promise<void> {
+  const blocked = `SELECT FROM pg_stat_activity WHERE datname = '${prefix}nexus' AND wait_event_type = 'Lock'`;
+  while ((await sql('nexus', blocked)).length === 0) await new Promise((resolve) => setTimeout(resolve, 20));
 }
 
 function open(args: string): Terminal {

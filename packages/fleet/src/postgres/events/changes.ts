@@ -83,6 +83,9 @@ export async function changeDeadLetters(
  * worker with a lease.
  */
 export async function removeConsumer(client: ClientBase, consumer: string): Promise<boolean> {
+  await client.query('BEGIN');
+  // A worker that is claiming its lease holds a lock on this row, and is seen by the next statement.
+  await client.query('SELECT FROM subscriptions WHERE name = $1 FOR UPDATE', [consumer]);
   const { rows } = await client.query<{ isRemoved: boolean }>(
     `WITH gone AS (
        DELETE FROM subscriptions AS s WHERE s.name = $1 AND NOT EXISTS (
@@ -97,5 +100,6 @@ export async function removeConsumer(client: ClientBase, consumer: string): Prom
     `DELETE FROM events AS e USING event_log
      WHERE e.position <= floor AND NOT EXISTS (SELECT FROM deliveries AS d WHERE d.position = e.position)`,
   );
+  await client.query('COMMIT');
   return rows[0]?.isRemoved === true;
 }
