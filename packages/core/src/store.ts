@@ -45,6 +45,11 @@ export interface Store<Client, TransactionClient> {
    * deadlock or serialization failure. What the database rejects is thrown as the store's error.
    */
   query<Row extends QueryResultRow>(statement: Statement): Promise<readonly Row[]>;
+  /**
+   * Runs a statement that may read whole tables, as `query` does, but under the limit of the options (`pool.statementTimeoutMs`)
+   * also if the app role has a lower one.
+   */
+  queryLong<Row extends QueryResultRow>(statement: Statement): Promise<readonly Row[]>;
   /** Runs `work` in one transaction, retried after a deadlock or serialization failure. An error it throws rolls back. */
   transaction<Result>(work: (tx: Inside<TransactionClient>) => Promise<Result>): Promise<Result>;
   /**
@@ -119,6 +124,8 @@ export function openStore<TransactionClient, Client extends GeneratedClient<Tran
     pool,
     query: <Row extends QueryResultRow>(statement: Statement) =>
       translated(() => runStatement<Row>(pool, statement, report), statement.text),
+    queryLong: <Row extends QueryResultRow>(statement: Statement) =>
+      translated(() => runLong<Row>(pool, statement, limits.statementTimeoutMs), statement.text),
     transaction: (work) =>
       // The only place that gives the brand: this client is inside a transaction.
       translated(() =>
@@ -155,6 +162,29 @@ async function runStatement<Row extends QueryResultRow>(
   } catch (error) {
     // A rejected statement leaves its connection usable; the pool's own query() would discard it.
     client.release(!isRejection(error));
+    throw error;
+  }
+}
+
+/** Older servers have no limit of a transaction. The settings end with the transaction, so that a pooled session has its own again. */
+const RAISE_LIMITS = `SELECT set_config(name, $1, true) FROM pg_settings WHERE name IN ('statement_timeout', 'transaction_timeout')`;
+
+async function runLong<Row extends QueryResultRow>(
+  pool: Pool,
+  { text, values }: Statement,
+  limitMs: number,
+): Promise<readonly Row[]> {
+  const client = await pool.connect();
+  try {
+    await client.query('BEGIN');
+    await client.query(RAISE_LIMITS, [String(limitMs)]);
+    const { rows } = await client.query<Row>({ text, values: [...values] });
+    await client.query('COMMIT');
+    client.release();
+    return rows;
+  } catch (error) {
+    // Ends the transaction with its session, whatever state it is in.
+    client.release(true);
     throw error;
   }
 }

@@ -120,7 +120,7 @@ export async function findRewritten(
   const compare = async () => {
     const column = (field: keyof Anchor) => part.map((anchor) => anchor[field]);
     const values = [column('walletId'), column('seq'), column('chain')];
-    const rows = await mint.query<{ walletId: string; seq: string; isSame: boolean }>({ text: COMPARED, values });
+    const rows = await mint.queryLong<{ walletId: string; seq: string; isSame: boolean }>({ text: COMPARED, values });
     for (const row of rows) addAnchor(chains, row);
     part = [];
   };
@@ -132,7 +132,7 @@ export async function findRewritten(
   const broken = [...chains].filter(([, { brokenSeq }]) => brokenSeq !== undefined).map(([id]) => id);
   if (broken.length === 0) return [];
   const known = [...chains.values()];
-  const rows = await mint.query<Rewritten>({
+  const rows = await mint.queryLong<Rewritten>({
     text: SUSPECTS,
     values: [
       [...chains.keys()],

@@ -124,7 +124,7 @@ export interface ReconcileInput {
  * @throws {SuiteError} `MINT.INVALID_INPUT` for a wrong anchor
  */
 export async function reconcile(mint: Mint, { anchors = [] }: ReconcileInput = {}): Promise<readonly Difference[]> {
-  const rows = await mint.query<DifferenceRow>({ text: RECONCILE, values: [] });
+  const rows = await mint.queryLong<DifferenceRow>({ text: RECONCILE, values: [] });
   const differences = rows.map(({ check, subject, expected, found, difference }) => ({
     check,
     subject,

@@ -51,6 +51,24 @@ describe('reconcile', () => {
     expect(await reconcile(mint)).toEqual([]);
   });
 
+  it('may take longer than other statements of the app role', async () => {
+    const number = `FUNCTION last_number() RETURNS bigint LANGUAGE sql STABLE SECURITY DEFINER
+      SET search_path TO pg_catalog, public, pg_temp AS`;
+    const patient = openMint({ url: db().url, pool: { statementTimeoutMs: 120_000 } });
+    // Below the numbers of the wallets, there is a difference.
+    await db().admin(`CREATE OR REPLACE ${number} $$ SELECT CASE
+      WHEN current_setting('statement_timeout') = '2min' AND coalesce(current_setting('transaction_timeout', true), '2min') = '2min'
+      THEN last_value ELSE 0 END FROM public.ledger_seq $$`);
+
+    expect(await reconcile(patient)).toEqual([]);
+    expect(await reconcile(mint)).toHaveLength(1);
+    const { rows } = await patient.pool.query("SELECT current_setting('statement_timeout') AS limit");
+    expect(rows).not.toEqual([{ limit: '2min' }]);
+
+    await db().admin(`CREATE OR REPLACE ${number} $$ SELECT last_value FROM public.ledger_seq $$`);
+    await patient.close();
+  });
+
   it.each([
     [
       'a balance that was raised',

@@ -42,6 +42,7 @@ ALTER TABLE "economic_metrics" DROP COLUMN "seq", DROP COLUMN "hash";
 ALTER TABLE "wallets" DROP COLUMN "entries", DROP COLUMN "last_seq", DROP COLUMN "chain";
 DROP SEQUENCE "ledger_seq";
 
+-- lint-ignore require-concurrent-index-deletion: the table is locked exclusively already
 DROP INDEX "transactions_stake_id_idx";
 CREATE INDEX "transactions_stake_id_idx" ON "transactions" ("stake_id");
 CREATE INDEX "transactions_type_created_at_idx" ON "transactions" ("type", "created_at");

@@ -699,7 +699,7 @@ ALTER FUNCTION "post_transactions"() RESET ALL;
 ALTER FUNCTION "post_transactions"() SET search_path = pg_catalog, public, pg_temp;
 
 -- No statement reads transactions by their type, and most of them have no stake.
--- lint-ignore drops-unmanaged: made again below without the rows that have no stake
+-- lint-ignore require-concurrent-index-deletion: the table is locked exclusively already, and the index is made again below
 DROP INDEX "transactions_type_created_at_idx", "transactions_stake_id_idx";
 -- lint-ignore index-not-concurrent: the new columns have locked the table already
 CREATE INDEX "transactions_stake_id_idx" ON "transactions" ("stake_id") WHERE "stake_id" IS NOT NULL;
