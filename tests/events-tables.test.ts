@@ -138,6 +138,7 @@ describe('the tables of events', () => {
 
     it('keeps events that were not relayed', async () => {
       await db().app(PUBLISH);
+      await untilOthersEnd(db());
       const [{ relayed } = {}] = await db().app('SELECT pg_current_snapshot()::text AS relayed');
       await db().app(PUBLISH);
       await age('30 days');
