@@ -10,7 +10,7 @@ import type { WakeUp } from './wake-up';
 /** Where relays append events. Each transport has one. */
 export interface EventLog {
   /**
-   * Makes `owner` the relay of a source, or renews its lease. Returns the cursor, which is that of the first read if the identity
+   * Makes `owner` the relay of a source, or renews its lease. Returns the cursor, which is empty if the identity
    * of the outbox has changed; undefined while another relay has the lease.
    */
   claim(source: string, owner: string, identity: string): Promise<Cursor | undefined>;
@@ -140,7 +140,7 @@ class Relay {
 
   /**
    * Waits until no crash of the server can undo what a snapshot sees, and give the ids of undone transactions to others, which the
-   * snapshot would hide. What was committed is on disk already, unless it was committed asynchronously.
+   * snapshot would hide. Commits are on disk already, unless they were asynchronous.
    */
   async #waitForDisk({ isFlushed, written }: OutboxRead): Promise<void> {
     const { outbox, signal } = this.#task;

@@ -126,7 +126,7 @@ describe('a relay', () => {
     expect((await source())?.['owner']).not.toBe(before);
   });
 
-  it('appends nothing after another relay has taken its source, and goes on when it gets the source back', async () => {
+  it('appends nothing after another relay has taken its source, and continues when it gets the source back', async () => {
     const key = freshKey();
     await bus.publish(key);
     bus.startRelay();
@@ -152,7 +152,7 @@ describe('a relay', () => {
     expect(await source()).toMatchObject({ owner: null, leased_until: null });
   });
 
-  it('goes on after all sessions of both databases were terminated', async () => {
+  it('continues after all sessions of both databases were terminated', async () => {
     const key = freshKey();
     bus.startRelay();
     for (let n = 1; n <= 3; n += 1) {

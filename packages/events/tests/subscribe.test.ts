@@ -36,7 +36,7 @@ describe('a subscription', () => {
     return numbersByKey(await bus.effects(count, name))[key];
   };
 
-  it('retries an event that failed after a delay, and keeps the order of its key, while other keys go on', async () => {
+  it('retries an event that failed after a delay, and keeps the order of its key, while other keys continue', async () => {
     const [bad, good, name] = [freshKey(), freshKey(), freshName()];
     let isBroken = true;
     const fail = (key: string, n: number) => {
@@ -63,7 +63,7 @@ describe('a subscription', () => {
     ]);
   });
 
-  it('gives an event up after its last attempt, goes on with its key, and handles it when it is retried by hand', async () => {
+  it('gives an event up after its last attempt, continues with its key, and handles it when it is retried by hand', async () => {
     const [key, name] = [freshKey(), freshName()];
     let isBroken = true;
     bus.startConsumer(
