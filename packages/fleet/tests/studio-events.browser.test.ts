@@ -1,8 +1,8 @@
+import { violationsOf } from './accessibility';
 import { type OpenedPage, openPage, type RunningStudio, startStudio } from './browser-fixture';
 import { CONSUMER, givenDeadLetters, givenEventLog } from './event-log-fixture';
 import { type GivenFleet, removeFleets } from './fleet-fixture';
 import { rowsOf } from './migrations-fixture';
-import { violationsOf } from './accessibility';
 
 describe('the page about events, in a browser', () => {
   let fleet: GivenFleet;
