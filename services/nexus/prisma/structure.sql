@@ -914,6 +914,9 @@ CREATE INDEX deliveries_open_idx ON public.deliveries USING btree (subscription,
 -- Name: deliveries_retry_idx; Type: INDEX
 CREATE INDEX deliveries_retry_idx ON public.deliveries USING btree (subscription, lane, next_at) WHERE (state = 'retry'::public.delivery_state);
 
+-- Name: deliveries_subscription_idx; Type: INDEX
+CREATE INDEX deliveries_subscription_idx ON public.deliveries USING btree (subscription);
+
 -- Name: events_created_at_idx; Type: INDEX
 CREATE INDEX events_created_at_idx ON public.events USING brin (created_at);
 
