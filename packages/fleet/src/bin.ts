@@ -59,9 +59,14 @@ const execute: Execute =
     if (interrupt.aborted) process.exitCode = EXIT_INTERRUPTED;
   };
 
-/** The studio runs until Ctrl-C, so that an interruption is its normal end. */
+/** The commands that run until Ctrl-C, so that an interruption is their normal end, and what they do at the first one. */
+const UNTIL_INTERRUPTED: ReadonlyMap<string, string> = new Map([
+  ['studio', 'Stopping the studio'],
+  ['events relay', 'Stopping the relays'],
+]);
+
 function isInterrupted(): boolean {
-  return interrupt.aborted && commandName !== 'studio';
+  return interrupt.aborted && !UNTIL_INTERRUPTED.has(commandName);
 }
 
 function wordsOf(command: Command): string {
@@ -120,8 +125,7 @@ function stackOf(error: Error): string {
 /** The first Ctrl-C lets the command stop at its next safe point. */
 function announceInterrupt(): void {
   if (isAsking()) return;
-  const isStudio = commandName === 'studio';
-  const first = isStudio ? 'Stopping the studio' : 'Interrupted; finishing the current step';
+  const first = UNTIL_INTERRUPTED.get(commandName) ?? 'Interrupted; finishing the current step';
   const line = `${first}. Press Ctrl-C again to stop immediately`;
   // The view of --json shows nothing, and stderr is for the person who waits.
   if (running?.json === true) process.stderr.write(`${line}\n`);

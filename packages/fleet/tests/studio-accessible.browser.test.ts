@@ -1,10 +1,7 @@
-import { readFileSync } from 'node:fs';
+import { violationsOf } from './accessibility';
 import { type OpenedPage, openPage, type RunningStudio, startStudio } from './browser-fixture';
 import { givenMigratedFleet, removeFleets } from './fleet-fixture';
 import { rowsOf } from './migrations-fixture';
-
-const AXE = readFileSync(require.resolve('axe-core/axe.min.js'), 'utf8');
-const RULES = ['wcag2a', 'wcag2aa', 'wcag21a', 'wcag21aa', 'wcag22aa'];
 
 const PEOPLE = 'model Person {\n  id String @id\n  @@map("people")\n}';
 const SHOP = `
@@ -22,11 +19,6 @@ const PAGES = [
   { name: 'sql', place: '/data#view=sql&schema=shop', shows: 'Find references' },
   { name: 'models', place: '/models', shows: 'Person' },
 ];
-
-interface Violation {
-  readonly id: string;
-  readonly nodes: readonly { readonly html: string; readonly failureSummary: string }[];
-}
 
 describe('the accessibility of the studio', () => {
   let studio: RunningStudio;
@@ -102,14 +94,6 @@ describe('the accessibility of the studio', () => {
 });
 
 /** Leaves out Prisma's Studio, whose markup is not ours. */
-async function violationsOf({ page }: OpenedPage): Promise<readonly string[]> {
-  await page.evaluate(AXE);
-  const options = JSON.stringify({ runOnly: RULES, resultTypes: ['violations'] });
-  const found = (await page.evaluate(
-    `axe.run({ exclude: ['.ps'] }, ${options}).then(({ violations }) => violations)`,
-  )) as readonly Violation[];
-  return found.flatMap(({ id, nodes }) => nodes.map((node) => `${id}: ${node.html}: ${node.failureSummary}`));
-}
 
 async function focused({ page }: OpenedPage): Promise<{ readonly text: string; readonly isOutlined: boolean }> {
   return (await page.evaluate(`(() => {

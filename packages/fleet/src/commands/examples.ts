@@ -68,6 +68,27 @@ const EXAMPLES: Readonly<Record<string, readonly Example[]>> = {
     ['pitr restore --to 2026-01-31T12:00:00Z --yes', 'go back to a time'],
     ['pitr restore --to latest --yes', 'recover the last transaction in the archive'],
   ],
+  'events status': [
+    ['events status', 'show every outbox and every consumer'],
+    ['events status --check --service auth,mint', 'exit 4 if one of two outboxes or a consumer stands still'],
+  ],
+  'events relay': [
+    ['events relay', 'relay every outbox until Ctrl-C'],
+    ['events relay --service auth,mint', 'relay the outboxes of two services'],
+  ],
+  'events dead': [
+    ['events dead list', 'list the dead letters of every consumer'],
+    ['events dead retry notification.greet-members 4711', 'deliver one dead letter again'],
+    ['events dead discard notification.greet-members --yes', 'give up all dead letters of a consumer'],
+  ],
+  'events replay': [
+    ['events replay notification.greet-members --from 4711', 'deliver the events from a position on again'],
+    ['events replay notification.greet-members --from 2026-01-31T12:00:00Z --yes', 'the same from a time on'],
+  ],
+  'events forget': [
+    ['events forget notification.greet-members', 'remove a consumer that nobody runs any more'],
+    ['events forget notification.greet-members --yes --json', 'the same for a script'],
+  ],
   reset: [
     ['reset --service mint --yes', 'drop, create and migrate one database'],
     ['reset --yes', 'do this with every database'],

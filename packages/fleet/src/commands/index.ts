@@ -6,6 +6,7 @@ import { registerCleanup } from './cleanup';
 import { type Execute, withJson } from './command';
 import { registerCompletion } from './completion';
 import { registerDocs } from './docs';
+import { registerEvents } from './events';
 import { addExamples } from './examples';
 import { EXIT_CODES_TEXT } from './exit-codes';
 import { registerGenerate } from './generate';
@@ -31,6 +32,7 @@ const COMMANDS = [
   registerBackup,
   registerRestore,
   registerPitr,
+  registerEvents,
   registerCleanup,
   registerReset,
   registerGenerate,

@@ -9,7 +9,7 @@ interface StatusFlags extends FleetFlags {
 export const registerStatus: Register = (program, execute) => {
   withFleetFlags(program.command('status'))
     .description(
-      'show every database: reachability, migrations, drift, rows, size, and what restores and killed runs left',
+      'show every database: reachability, migrations, drift, rows, size, the lag of events, and what restores and killed runs left',
     )
     .option('--check', 'exit 4 when a database is unreachable, behind or drifted, or when backups are too old')
     .action(
@@ -17,20 +17,24 @@ export const registerStatus: Register = (program, execute) => {
         const suite = await openSuite(context, flags);
         const { leftOutText, openFleet } = await import('../operations/targets.js');
         const { isHealthy, readStatus } = await import('../operations/status.js');
+        const { findEvents } = await import('../operations/events/state.js');
         const { openScope, summarizeLeftovers } = await import('../operations/leftovers.js');
         const { leftoverLines } = await import('../render/leftovers.js');
+        const { eventsSummary } = await import('../render/events.js');
         const { statusText } = await import('../render/status.js');
         const { countModels } = await import('../schema/schema-model.js');
 
         const { targets, leftOut } = await openFleet(suite.settings, suite.services, context.log, context.signal);
         const services = await readStatus(targets, await countModels(suite.services), { signal: context.signal });
         const backups = await readBackups(suite, services);
+        const events = await findEvents(targets, { signal: context.signal });
         const leftovers = await summarizeLeftovers(openScope(suite, targets, flags.service));
         const ok = services.every(isHealthy) && backups?.isStale !== true;
-        const data = { ok, services, leftOut, ...(backups === undefined ? {} : { backups }), leftovers };
+        const data = { ok, services, leftOut, ...(backups === undefined ? {} : { backups }), events, leftovers };
         const text = [
           statusText(services, backups),
           ...leftOut.map(leftOutText),
+          ...eventsSummary(events),
           ...leftoverLines(leftovers, new Date()),
         ].join('\n');
         return { data, text, exitCode: flags.check && !ok ? EXIT_FOUND : 0 };

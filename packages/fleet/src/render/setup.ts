@@ -37,6 +37,8 @@ export function nextStepsText({ seeded }: SetupReport): string {
     'Open a database with psql:',
     '  psql "$(npm run --silent db:url -- mint)"',
     ...(seeded === undefined ? ['Insert the example rows:', '  npm run db:seed'] : example),
+    'Relay the events between services, until Ctrl-C:',
+    '  npm run db:events -- relay',
     'Show the state again, and stop the server:',
     '  npm run db:status',
     '  npm run db:server -- stop',

@@ -1,10 +1,13 @@
 import type { IncomingMessage } from 'node:http';
 import { SuiteError } from '@azora/db-core';
 import type { StudioContext } from '../operations/studio/context';
+import { readStudioEvents } from '../operations/studio/events';
 import { findReferences } from '../operations/studio/find-references';
 import { readFleet, readOverview } from '../operations/studio/fleet';
 import { readModels } from '../operations/studio/models';
+import type { Caller } from './audit';
 import { badRequest, notFound, redactServers } from './errors';
+import { changeDeadLetter } from './events';
 import { answerQuery, PageRequest, type QueryOptions } from './query';
 
 export interface ApiAnswer {
@@ -14,6 +17,7 @@ export interface ApiAnswer {
 
 /** The path of the state of the fleet. */
 export const FLEET_PATH = '/api/fleet';
+const DEAD_LETTERS_PATH = '/api/events/dead-letters';
 const SERVICE_PATH = /^\/api\/services\/([^/]+)\/(query|references)$/;
 /** A request's body: the largest requests save edits of long texts. */
 const MAX_BODY_BYTES = 1024 * 1024;
@@ -22,7 +26,7 @@ const JSON_TYPE = /^application\/json\s*(;|$)/i;
 /**
  * Answers a request of the page.
  * @throws {SuiteError} `STUDIO.BAD_REQUEST`, `STUDIO.NOT_FOUND`, `STUDIO.UNKNOWN_SERVICE`, `STUDIO.UNKNOWN_COLUMN`,
- * `STUDIO.BAD_METHOD`, `STUDIO.BODY_TOO_LARGE`
+ * `STUDIO.BAD_METHOD`, `STUDIO.BODY_TOO_LARGE`, `STUDIO.READ_ONLY`, `EVENTS.…`
  */
 export async function answerApi(
   context: StudioContext,
@@ -39,8 +43,11 @@ export async function answerApi(
       return { data: redacted(context, await findReferences(context, { service, ...searchOf(url) })) };
     }
     requireMethod(request, 'POST');
-    const caller = { address: request.socket.remoteAddress, agent: request.headers['user-agent'] };
-    return answerService(context, service, request, { ...options, caller });
+    return answerService(context, service, request, { ...options, caller: callerOf(request) });
+  }
+  if (pathname === DEAD_LETTERS_PATH) {
+    requireMethod(request, 'POST');
+    return { data: await changeDeadLetter(context, await readJson(request), callerOf(request)) };
   }
   const read = READERS.get(pathname);
   if (read === undefined) throw notFound();
@@ -55,7 +62,12 @@ const READERS: ReadonlyMap<string, (context: StudioContext) => unknown> = new Ma
   [FLEET_PATH, readFleet],
   ['/api/overview', readOverview],
   ['/api/models', readModels],
+  ['/api/events', readStudioEvents],
 ]);
+
+function callerOf({ socket, headers }: IncomingMessage): Caller {
+  return { address: socket.remoteAddress, agent: headers['user-agent'] };
+}
 
 /** The errors of single databases in these answers name servers. */
 function redacted(context: StudioContext, data: unknown): unknown {

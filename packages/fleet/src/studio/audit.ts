@@ -16,6 +16,7 @@ export interface Edit {
   readonly result: StatementResult;
 }
 
+const TOOL = 'azora-db studio';
 /** A command tag: `UPDATE 3`, `INSERT 0 1`. */
 const TAG = /^(?<command>[A-Z ]+?)(?: \d+)??(?: (?<rows>\d+))?$/;
 const CHANGES: readonly string[] = ['INSERT', 'UPDATE', 'DELETE', 'MERGE'];
@@ -44,6 +45,25 @@ export async function recordEdits(
   );
 }
 
+/** An action of the page that is not a statement, and what it concerns. */
+export interface Action {
+  readonly action: string;
+  readonly resource: { readonly type: string; readonly id: string };
+}
+
+/** Writes an entry for an action of the page to the audit log of nexus, in the transaction of the action. */
+export async function recordAction(client: ClientBase, { action, resource }: Action, caller: Caller): Promise<void> {
+  await client.query(
+    `INSERT INTO public.audit_logs (id, action, resource_type, resource_id, details, ip_address, user_agent)
+     VALUES ($1, $2, $3, $4, $5, $6, $7)`,
+    [
+      ...[randomUUID(), action, resource.type, resource.id.slice(0, MAX_LENGTHS.resource_id)],
+      JSON.stringify({ tool: TOOL, user: userName() }),
+      ...[caller.address?.slice(0, MAX_LENGTHS.ip_address) ?? null, caller.agent ?? null],
+    ],
+  );
+}
+
 async function entryOf(log: AuditLog, { statement, result }: Edit) {
   const { sql, parameters } = statement;
   const { command = 'UNKNOWN', rows } = TAG.exec(result.tag)?.groups ?? {};
@@ -54,7 +74,7 @@ async function entryOf(log: AuditLog, { statement, result }: Edit) {
     resource_type: table?.slice(0, MAX_LENGTHS.resource_type),
     resource_id: keyOf(log, table, result)?.slice(0, MAX_LENGTHS.resource_id),
     details: {
-      tool: 'azora-db studio',
+      tool: TOOL,
       user: userName(),
       sql,
       parameters,

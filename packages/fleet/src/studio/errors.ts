@@ -11,6 +11,10 @@ const STATUS_BY_CODE: Readonly<Record<string, number>> = {
   'STUDIO.NOT_FOUND': 404,
   'STUDIO.UNKNOWN_SERVICE': 404,
   'STUDIO.UNKNOWN_COLUMN': 404,
+  'STUDIO.READ_ONLY': 403,
+  'EVENTS.NO_LOG': 404,
+  'EVENTS.UNKNOWN_CONSUMER': 404,
+  'EVENTS.NO_DEAD_LETTER': 404,
   'STUDIO.BAD_METHOD': 405,
   'STUDIO.BODY_TOO_LARGE': 413,
   'STUDIO.TOO_MANY_ATTEMPTS': 429,
@@ -22,6 +26,15 @@ export function statusOf({ code }: SuiteError): number {
 
 export function badRequest(why: string): SuiteError {
   return new SuiteError('STUDIO.BAD_REQUEST', 'The request is malformed', { kind: 'usage', why });
+}
+
+/** The error of a change in a studio, or in a service, that can only be read. */
+export function readOnly(): SuiteError {
+  return new SuiteError('STUDIO.READ_ONLY', 'The studio is read-only', {
+    kind: 'usage',
+    why: 'Only a studio started with --write saves edits, and only to services with an audit log.',
+    next: 'Start it again: npm run db:studio -- --write',
+  });
 }
 
 export function notFound(): SuiteError {

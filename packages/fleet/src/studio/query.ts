@@ -5,7 +5,7 @@ import type { StudioAccess } from '../operations/studio/access';
 import type { StudioContext } from '../operations/studio/context';
 import { type Caller, type Edit, recordEdits } from './audit';
 import { requireCompanionQuery } from './companion-query';
-import { type QueryError, queryErrorOf } from './errors';
+import { type QueryError, queryErrorOf, readOnly } from './errors';
 import { checkStatement, type Statement, type StatementResult } from './statement';
 import { inTransaction, refuseTransactionControl, type TimeLimits } from './transaction';
 
@@ -82,14 +82,6 @@ async function run(
     for (const statement of statements) edits.push({ statement, result: await runOne(statement) });
     if (audit !== undefined) await recordEdits(client, audit, edits, options.caller);
     return edits.map(({ result }) => result);
-  });
-}
-
-function readOnly(): SuiteError {
-  return new SuiteError('STUDIO.READ_ONLY', 'The studio is read-only', {
-    kind: 'usage',
-    why: 'Only a studio started with --write saves edits, and only to services with an audit log.',
-    next: 'Start it again: npm run db:studio -- --write',
   });
 }
 

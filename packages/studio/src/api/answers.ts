@@ -132,3 +132,46 @@ export interface ModelColumnPath {
   readonly model: string;
   readonly column: string;
 }
+
+/** `GET /api/events`. */
+export interface EventsAnswer {
+  readonly at: string;
+  /** Whether the page can retry and discard dead letters. */
+  readonly write: boolean;
+  readonly sources: readonly OutboxState[];
+  readonly consumers: readonly ConsumerState[];
+  readonly deadLetters: readonly DeadLetter[];
+}
+
+export interface OutboxState {
+  readonly service: string;
+  /** Null if the outbox could not be read. */
+  readonly outbox: { readonly waiting: number; readonly oldestSeconds: number | null } | null;
+  readonly isRelayed: boolean;
+  readonly relayed: number;
+  readonly relayedAt: string | null;
+  readonly standsStill: boolean;
+  readonly error: ApiErrorBody | null;
+}
+
+export interface ConsumerState {
+  readonly name: string;
+  readonly lag: number;
+  readonly lagSeconds: number | null;
+  readonly workers: number;
+  readonly lanesWithoutWorker: number;
+  readonly parkedKeys: number;
+  readonly retries: number;
+  readonly dead: number;
+  readonly standsStill: boolean;
+}
+
+export interface DeadLetter {
+  readonly consumer: string;
+  readonly position: string;
+  readonly type: string;
+  readonly key: string;
+  readonly attempts: number;
+  readonly lastError: string | null;
+  readonly failedAt: string;
+}

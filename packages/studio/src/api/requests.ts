@@ -22,9 +22,22 @@ const ANSWER_TIMEOUT_MS = 30_000;
  * @throws {RequestFailure}
  */
 export async function getAnswer<Answer>(path: string, signal?: AbortSignal): Promise<Answer> {
+  return ask(path, { headers: { accept: 'application/json' } }, signal);
+}
+
+/**
+ * Sends a change to the studio server, and reads its answer.
+ * @throws {RequestFailure}
+ */
+export async function postChange<Answer>(path: string, change: unknown): Promise<Answer> {
+  const headers = { accept: 'application/json', 'content-type': 'application/json' };
+  return ask(path, { method: 'POST', headers, body: JSON.stringify(change) });
+}
+
+async function ask<Answer>(path: string, request: RequestInit, signal?: AbortSignal): Promise<Answer> {
   const timeout = AbortSignal.timeout(ANSWER_TIMEOUT_MS);
   const response = await fetch(path, {
-    headers: { accept: 'application/json' },
+    ...request,
     signal: signal === undefined ? timeout : AbortSignal.any([signal, timeout]),
   }).catch(() => {
     throw new RequestFailure('gone', GONE);

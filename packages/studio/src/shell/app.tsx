@@ -7,6 +7,7 @@ import { usePath } from '../routing/navigation';
 import { Sidebar } from './sidebar';
 import { ErrorBoundary, Failure, Loading } from './states';
 
+const EventsPage = lazy(async () => ({ default: (await import('../events/events-page')).EventsPage }));
 const DataPage = lazy(async () => ({ default: (await import('../data/data-page')).DataPage }));
 const ModelsPage = lazy(async () => ({ default: (await import('../models/models-page')).ModelsPage }));
 
@@ -15,9 +16,14 @@ const OVERVIEW_EVERY_MS = 5_000;
 // Other pages poll too, less often, so that the charts have no gap.
 const OVERVIEW_ELSEWHERE_EVERY_MS = 20_000;
 
-const TITLES: Readonly<Record<string, string>> = { '/': 'Overview', '/data': 'Data', '/models': 'Models' };
+const TITLES: Readonly<Record<string, string>> = {
+  '/': 'Overview',
+  '/data': 'Data',
+  '/models': 'Models',
+  '/events': 'Events',
+};
 
-/** The whole window: the sidebar and one of three pages. */
+/** The whole window: the sidebar and one of four pages. */
 export function App(): ReactNode {
   const path = usePath();
   const fleet = usePolled<FleetAnswer>('/api/fleet', FLEET_EVERY_MS);
@@ -57,6 +63,7 @@ interface PageProps {
 
 function Page({ path, fleet, overview, samples }: PageProps): ReactNode {
   if (path === '/models') return <ModelsPage />;
+  if (path === '/events') return <EventsPage />;
   if (path === '/') return <OverviewPage overview={overview} fleet={fleet.answer} samples={samples} />;
   if (path !== '/data') return <p className="state">Page not found. Choose a page in the sidebar.</p>;
   if (fleet.answer?.services.length === 0) return <p className="state">This checkout has no services.</p>;

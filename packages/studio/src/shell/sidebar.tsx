@@ -9,6 +9,7 @@ const PAGES = [
   { to: '/', name: 'Overview' },
   { to: '/data', name: 'Data' },
   { to: '/models', name: 'Models' },
+  { to: '/events', name: 'Events' },
 ];
 
 interface SidebarProps {

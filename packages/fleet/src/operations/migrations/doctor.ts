@@ -1,6 +1,8 @@
 import { readGrants, withClient } from '@azora/db-migrate';
 import { DEFAULT_LIMITS, type Finding, type Level, type Limits } from '../../postgres/doctor/check';
 import { type Examined, examineDatabase } from '../../postgres/doctor/examine';
+import { type EventFinding, examineEvents } from '../events/findings';
+import { findEvents } from '../events/state';
 import { doneRows, eachService, type RunOptions, type ServiceRow } from '../fleet';
 import type { Target } from '../targets';
 
@@ -31,7 +33,7 @@ export interface DoctorOptions extends RunOptions {
   readonly limits?: Partial<Limits>;
 }
 
-/** Examines every database and server of the fleet; changes nothing. */
+/** Examines every database and server of the fleet, and the events between them; changes nothing. */
 export async function examineFleet(targets: readonly Target[], options: DoctorOptions): Promise<DoctorReport> {
   const limits = { ...DEFAULT_LIMITS, ...options.limits };
   const rows = await eachService(targets, options, async (target) => {
@@ -41,11 +43,13 @@ export async function examineFleet(targets: readonly Target[], options: DoctorOp
     const data = await withClient(target.admin, (client) => examineDatabase(client, context));
     return { data, detail: '' };
   });
+  const events = examineEvents(await findEvents(targets, { signal: options.signal }));
   const servers = new Map(targets.map((target) => [target.service.name, serverName(target)]));
   const examined = doneRows(rows).map(({ service, data }) => ({
     service,
     server: servers.get(service) ?? '',
     ...data,
+    findings: [...data.findings, ...events.filter((it) => it.service === service).map(withoutService)],
   }));
   return {
     servers: listServers(examined),
@@ -66,6 +70,10 @@ export function needsAction({ findings }: DoctorReport): boolean {
 
 function serverName({ server, service, admin }: Target): string {
   return server === 'companion' ? `companion of ${service.name}` : `${admin.host}:${admin.port}`;
+}
+
+function withoutService({ service, ...finding }: EventFinding): Finding {
+  return finding;
 }
 
 type ExaminedService = Examined & { readonly service: string; readonly server: string };

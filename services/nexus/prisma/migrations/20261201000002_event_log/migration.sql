@@ -162,6 +162,9 @@ CREATE UNIQUE INDEX "events_event_id_key" ON "events"("event_id");
 CREATE INDEX "events_lane_position_idx" ON "events"("lane", "position");
 
 -- CreateIndex
+CREATE INDEX "deliveries_subscription_idx" ON "deliveries"("subscription");
+
+-- CreateIndex
 CREATE INDEX "events_created_at_idx" ON "events" USING BRIN ("created_at");
 
 -- AddForeignKey

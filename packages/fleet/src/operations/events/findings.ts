@@ -1,0 +1,73 @@
+import type { Finding } from '../../postgres/doctor/check';
+import { STILL_SECONDS } from '../../postgres/events/log';
+import { durationText } from '../../system/quantities';
+import { countOf } from '../fleet';
+import { LOG_SERVICE } from './log-target';
+import type { ConsumerState, EventsState, SourceState } from './state';
+
+/** A finding about events, with the service in whose database it is. */
+export interface EventFinding extends Finding {
+  readonly service: string;
+}
+
+/** A consumer with workers that is further behind has more events than it can handle, or a handler that hangs. */
+const LATE_SECONDS = 3_600;
+const RELAY = 'Run "npx azora-db events relay", or start the process that relays';
+
+/** The problems of relays and consumers; none if there is no event log. */
+export function examineEvents(state: EventsState | null): readonly EventFinding[] {
+  if (state === null) return [];
+  return [...state.sources.flatMap(examineSource), ...state.consumers.flatMap(examineConsumer)];
+}
+
+function examineSource({
+  service,
+  outbox,
+  isRelayed,
+  lapsedSeconds,
+  standsStill,
+}: SourceState): readonly EventFinding[] {
+  if (standsStill && outbox !== null) {
+    const waiting = `${countOf(outbox.waiting, 'event')}, the oldest published ${ageText(outbox.oldestSeconds)} ago`;
+    const found = { service, check: 'event-relay', level: 'warning', object: 'outbox' } as const;
+    if (!isRelayed) return [{ ...found, message: `has ${waiting}, and no relay runs`, next: RELAY }];
+    const next = 'Read the log of the process that relays';
+    return [{ ...found, message: `has ${waiting}, although a relay has the lease`, next }];
+  }
+  if (lapsedSeconds === null || lapsedSeconds <= STILL_SECONDS) return [];
+  const message = `lost its relay ${ageText(lapsedSeconds)} ago: the lease ended, and nobody has renewed or taken it`;
+  return [{ service, check: 'event-lease', level: 'warning', object: 'outbox', message, next: RELAY }];
+}
+
+function examineConsumer(consumer: ConsumerState): readonly EventFinding[] {
+  const { name, workers, lostWorkers, standsStill, idleSeconds, lagSeconds, dead, heldEvents } = consumer;
+  const warning = { service: LOG_SERVICE, level: 'warning', object: name } as const;
+  const start = 'Start the service that runs it';
+  const found: EventFinding[] = [];
+  if (standsStill) {
+    const message = `stands still: events have waited for a worker for ${ageText(idleSeconds)}`;
+    const next = workers === 0 ? start : 'Read the logs of its workers';
+    found.push({ ...warning, check: 'event-consumer', message, next });
+  } else if (workers > 0 && (lagSeconds ?? 0) > LATE_SECONDS) {
+    const message = `is late: its oldest event has waited for ${ageText(lagSeconds)}, although it has ${countOf(workers, 'worker')}`;
+    const next = 'Run "npx azora-db events status" to see its lag, and start more workers';
+    found.push({ ...warning, check: 'event-lag', message, next });
+  } else if (workers === 0 && lostWorkers > 0) {
+    const message = `lost ${countOf(lostWorkers, 'worker')}: no process has renewed or given back the lease`;
+    found.push({ ...warning, check: 'event-lease', message, next: start });
+  }
+  if (dead > 0) {
+    const next = `Run "npx azora-db events dead list ${name}", then retry or discard them`;
+    found.push({ ...warning, check: 'event-dead-letters', message: `has ${countOf(dead, 'dead letter')}`, next });
+  }
+  if (heldEvents > 0) {
+    const message = `has no worker, and the log cannot delete ${countOf(heldEvents, 'old event')} before the consumer has handled them`;
+    const next = `${start}, or run "npx azora-db events forget ${name}" if it is gone`;
+    found.push({ ...warning, check: 'event-retention', message, next });
+  }
+  return found;
+}
+
+function ageText(seconds: number | null): string {
+  return durationText(Math.max(0, seconds ?? 0) * 1_000);
+}
