@@ -93,13 +93,16 @@ describe('login', () => {
   it('writes WAL for an unknown address too, so that both commits wait for the disk', async () => {
     const { userId } = await givenUser(open());
     const hasTransactionId = async (id: string | null) => {
-      const judge = `SELECT judge_password($1, (SELECT password_hash FROM users WHERE id = $1), false, 'LOGIN_FAILED', 10,
+      const judge = `SELECT judge_password($1, unknown_subject('nobody@example.com'), (SELECT password_hash FROM users WHERE id = $1), false, 'LOGIN_FAILED', 10,
         interval '1 h', interval '1 h', interval '1 h', '192.0.2.1', NULL)`;
       await db().admin('BEGIN');
-      await db().admin(judge, [id]);
-      const [row] = await db().admin('SELECT pg_current_xact_id_if_assigned() IS NOT NULL AS assigned');
-      await db().admin('ROLLBACK');
-      return row?.['assigned'];
+      try {
+        await db().admin(judge, [id]);
+        const [row] = await db().admin('SELECT pg_current_xact_id_if_assigned() IS NOT NULL AS assigned');
+        return row?.['assigned'];
+      } finally {
+        await db().admin('ROLLBACK');
+      }
     };
 
     expect([await hasTransactionId(null), await hasTransactionId(userId)]).toEqual([true, true]);

@@ -37,9 +37,11 @@ const MINING_TIMES = `
   UNION ALL
   SELECT 'mining.decidedAt', id, decided_at, created_at - ${TOLERANCE}, ${NOW} FROM mining_records`;
 
-/** The first and the last decision of the rewarded records; a server whose clock is behind can decide before the first one. */
+/**
+ * A total begins with the decision that has the lowest number. If the clock was set back, later decisions have earlier times.
+ */
 const MINING_TOTAL_TIMES = `
-  SELECT 'miningTotal.createdAt', t.wallet_id, t.created_at, m.first_at, m.first_at + ${TOLERANCE}
+  SELECT 'miningTotal.createdAt', t.wallet_id, t.created_at, m.earliest_at, m.first_at
     FROM mining_totals AS t JOIN mined AS m ON m.wallet_id = t.wallet_id
   UNION ALL
   SELECT 'miningTotal.updatedAt', t.wallet_id, t.updated_at, m.last_at, m.last_at
@@ -71,7 +73,8 @@ export const TIMES = `
            max(created_at) FILTER (WHERE type = 'unstake') AS returned_at
     FROM transactions WHERE stake_id IS NOT NULL GROUP BY stake_id
   ), mined AS (
-    SELECT coalesce(wallet_id, system_wallet('treasury', 'AZR')) AS wallet_id, min(decided_at) AS first_at, max(decided_at) AS last_at
+    SELECT coalesce(wallet_id, system_wallet('treasury', 'AZR')) AS wallet_id, min(decided_at) AS earliest_at,
+           (array_agg(decided_at ORDER BY decided_seq))[1] AS first_at, max(decided_at) AS last_at
     FROM mining_records WHERE status = 'rewarded' GROUP BY GROUPING SETS ((mining_records.wallet_id), ())
   )
   SELECT "check", subject, extract(epoch FROM least(greatest(at, earliest), latest)) AS expected, extract(epoch FROM at) AS found

@@ -119,7 +119,7 @@ export async function findingsAfter(
   try {
     await client.query(`BEGIN; SET LOCAL session_replication_role = replica; ${sql}`);
     const query: Mint['query'] = async ({ text, values }) => (await client.query({ text, values: [...values] })).rows;
-    const differences = await reconcile(Object.assign(Object.create(mint), { query }), { anchors });
+    const differences = await reconcile(Object.assign(Object.create(mint), { query, queryLong: query }), { anchors });
     return differences.map(({ check, subject }) => `${check} ${subject}`);
   } finally {
     await client.end();
