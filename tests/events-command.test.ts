@@ -55,6 +55,9 @@ afterAll(async () => {
   rmSync(home, { recursive: true, force: true });
 });
 
+const MOVE_LANES =
+  'SELECT move_lanes(subscription, array_agg(lane), array_agg(4::bigint), false) FROM subscription_lanes GROUP BY subscription';
+
 describe('azora-db events', () => {
   it('shows an idle fleet', async () => {
     const status = await run('events status --check');
@@ -193,7 +196,7 @@ describe('azora-db events', () => {
       await sql(
         'nexus',
         `INSERT INTO subscription_workers VALUES ('${CONSUMER}', gen_random_uuid(), now() - interval '1 minute');
-         UPDATE subscription_lanes SET position = 4;
+         SELECT move_lanes(subscription, array_agg(lane), array_agg(4::bigint), false) FROM subscription_lanes GROUP BY subscription;
          UPDATE event_sources SET owner = gen_random_uuid(), leased_until = now() - interval '2 minutes'`,
       );
 
@@ -231,7 +234,7 @@ describe('azora-db events', () => {
     });
 
     it('delivers events again after a confirmation', async () => {
-      await sql('nexus', 'UPDATE subscription_lanes SET position = 4');
+      await sql('nexus', MOVE_LANES);
       const refused = open(`events replay ${CONSUMER} --from 3`);
       await refused.waitFor(/Type \S+ to continue: /);
       refused.type('no\r');
@@ -256,7 +259,7 @@ describe('azora-db events', () => {
 
     it('says that the log has deleted events in front of a replay', async () => {
       await sql('nexus', 'DELETE FROM events WHERE position < 3; UPDATE event_log SET floor = 2');
-      await sql('nexus', 'UPDATE subscription_lanes SET position = 4');
+      await sql('nexus', MOVE_LANES);
 
       expect(json(await run(`events replay ${CONSUMER} --from 1 ${confirmed} --json`))).toMatchObject({
         from: '3',
@@ -320,7 +323,7 @@ function open(args: string): Terminal {
 }
 
 async function positions(): Promise<readonly number[]> {
-  const rows = await sql('nexus', 'SELECT DISTINCT position::int AS position FROM subscription_lanes ORDER BY 1');
+  const rows = await sql('nexus', 'SELECT DISTINCT lane_position(subscription, lane)::int AS position FROM subscription_lanes ORDER BY 1');
   return rows.map(({ position }) => Number(position));
 }
 

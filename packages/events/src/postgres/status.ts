@@ -10,9 +10,10 @@ const CONSUMERS = `
   SELECT s.name,
     (SELECT count(*)::int FROM subscription_workers AS w
      WHERE w.subscription = s.name AND w.leased_until > database_time()) AS workers,
-    (SELECT count(*)::int FROM subscription_lanes AS l
-     JOIN events AS e ON e.lane = l.lane AND e.position > lane_position(s.name, l.lane) AND e.type = ANY (s.types)
-     WHERE l.subscription = s.name) AS lag,
+    (SELECT count(*)::int FROM (
+      SELECT n.*, lane_position(n.subscription, n.lane) AS position FROM subscription_lanes AS n WHERE n.subscription = s.name OFFSET 0
+    ) AS l
+     JOIN events AS e ON e.lane = l.lane AND e.position > l.position AND e.type = ANY (s.types)) AS lag,
     (SELECT count(*)::int FROM deliveries AS d WHERE d.subscription = s.name AND d.state <> 'dead') AS parked,
     (SELECT count(*)::int FROM deliveries AS d WHERE d.subscription = s.name AND d.state = 'dead') AS dead
   FROM subscriptions AS s ORDER BY s.name`;

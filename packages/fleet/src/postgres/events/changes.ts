@@ -27,7 +27,9 @@ const PLAN = `
   ), again AS (
     SELECT e.created_at FROM start
     CROSS JOIN subscriptions AS s
-    JOIN subscription_lanes AS l ON l.subscription = s.name
+    CROSS JOIN LATERAL (
+      SELECT n.*, lane_position(n.subscription, n.lane) AS position FROM subscription_lanes AS n WHERE n.subscription = s.name OFFSET 0
+    ) AS l
     JOIN events AS e ON e.lane = l.lane AND e.position > start.before AND e.position <= l.position AND e.type = ANY (s.types)
     WHERE s.name = $1
   )

@@ -72,9 +72,10 @@ const CONSUMERS = `
   CROSS JOIN LATERAL (
     SELECT count(*)::int AS events, min(e.created_at) AS oldest,
            min(e.created_at) FILTER (WHERE (l.leased_until > database_time()) IS NOT TRUE) AS idle_since
-    FROM subscription_lanes AS l
+    FROM (
+      SELECT n.*, lane_position(n.subscription, n.lane) AS position FROM subscription_lanes AS n WHERE n.subscription = s.name OFFSET 0
+    ) AS l
     JOIN events AS e ON e.lane = l.lane AND e.position > l.position AND e.type = ANY (s.types)
-    WHERE l.subscription = s.name
   ) AS behind
   CROSS JOIN LATERAL (
     SELECT count(*) FILTER (WHERE d.state = 'retry')::int AS retries, count(*) FILTER (WHERE d.state = 'waiting')::int AS waiting,
@@ -91,7 +92,8 @@ const CONSUMERS = `
   CROSS JOIN LATERAL (
     SELECT count(*)::int AS events FROM events AS e
     WHERE workers.live = 0 AND e.created_at < database_time() - interval '8 days'
-      AND e.position > (SELECT min(l.position) FROM subscription_lanes AS l WHERE l.subscription = s.name)
+      AND e.position > (
+        SELECT min(lane_position(l.subscription, l.lane)) FROM subscription_lanes AS l WHERE l.subscription = s.name)
   ) AS held
   ORDER BY s.name`;
 
