@@ -252,6 +252,53 @@ const ROWS = [
   ]),
 ];
 
+/** Events that nobody published, that nobody gets, or that come twice. */
+const EVENTS = [
+  ...refused(NO_RIGHT, [
+    "INSERT INTO outbox (type, key, payload) VALUES ('a.b.v1', 'k', '{}')",
+    "INSERT INTO outbox (position, type, key, payload) OVERRIDING SYSTEM VALUE VALUES (1, 'a.b.v1', 'k', '{}')",
+    'COPY outbox (type, key, payload) FROM STDIN;\na.b.v1\tk\t{}\n\\.',
+    "UPDATE outbox SET payload = '{}'",
+    'UPDATE outbox SET transaction_id = 1, position = DEFAULT WHERE false',
+    'DELETE FROM outbox WHERE false',
+    'SELECT * FROM outbox FOR KEY SHARE',
+    'BEGIN; LOCK TABLE outbox IN SHARE MODE; ROLLBACK',
+    "SELECT nextval('outbox_position_seq')",
+    "SELECT setval('outbox_position_seq', 1)",
+    'ALTER SEQUENCE outbox_position_seq RESTART',
+    'DELETE FROM inbox',
+    'UPDATE inbox SET event_id = gen_random_uuid()',
+    'SELECT * FROM inbox FOR UPDATE',
+    'DELETE FROM outbox_relay',
+    "UPDATE outbox_relay SET identity = 'evil'",
+    'UPDATE outbox_relay SET pruned_transaction_id = 1, pruned_position = 1',
+    "UPDATE outbox_relay SET inbox_pruned_until = 'infinity'",
+    `MERGE INTO outbox_relay USING (VALUES (true)) AS it (id) ON outbox_relay.id = it.id
+       WHEN MATCHED THEN UPDATE SET identity = 'evil'`,
+  ]),
+  ...refused('0A000', ['SELECT wake_relay()', 'SELECT refuse_relay_change()', 'SELECT set_handled_at()']),
+  ...refused('23514', [
+    "SELECT publish_event('evil', 'k', '{}', NULL)",
+    "SELECT publish_event('a.b.v1', '', '{}', NULL)",
+    "SELECT publish_event('a.b.v1', 'k', '7', NULL)",
+    "SELECT publish_event('a.b.v1', 'k', jsonb_build_object('x', repeat('x', 131072)), NULL)",
+    "SELECT publish_event('a.b.v1', 'k', '{}', 'evil')",
+    'INSERT INTO outbox_relay (id) VALUES (false)',
+    "INSERT INTO inbox (consumer, event_id) VALUES ('', gen_random_uuid())",
+  ]),
+  ...harmless('Only old events that were relayed are deleted, and only old rows of the inbox', [
+    "SELECT prune_outbox(pg_current_snapshot(), '-100 years', 1000000)",
+    "SELECT prune_outbox('9223372036854775807:9223372036854775807:', '0', 1000000)",
+    'SELECT prune_outbox(NULL, NULL, NULL)',
+    "SELECT prune_inbox('-100 years', 1000000)",
+    'SELECT prune_inbox(NULL, NULL)',
+  ]),
+  ...harmless('It is rolled back', [
+    "BEGIN; SELECT publish_event('a.b.v1', 'k', '{}', NULL); ROLLBACK",
+    "BEGIN; INSERT INTO inbox (consumer, event_id, handled_at) VALUES ('a.b', gen_random_uuid(), '2000-01-01'); ROLLBACK",
+  ]),
+];
+
 const LIMITS =
   'The limits end what a client forgot; they do not hold a hostile role, which can only harm its own service';
 const OWN = 'It changes only what belongs to the role itself; setup sets it again';
@@ -306,6 +353,7 @@ export const HOSTILE: readonly HostileStatement[] = [
   ...POWERS,
   ...SECRETS,
   ...ROWS,
+  ...EVENTS,
   ...ALLOWED,
 ];
 

@@ -15,6 +15,10 @@ const MAX_FILES = 15;
 const README_START =
   /^# (\S+)\n\n([^`#|](?:(?!```)[\s\S])*?)\n\n```ts\n([\s\S]*?)```\n\n[^\n]*\n\n```text\n([\s\S]*?)```\n/;
 
+/** The names in structure.sql of the tables by which every service exchanges events, of their parts and of their functions. */
+const EVENT_OBJECTS =
+  /^-- Name: (outbox|inbox|(publish_event|wake_relay|refuse_relay_change|adopt_outbox|prune_outbox|prune_inbox|set_handled_at)\()/;
+
 const isStore = (file: string) => file.endsWith('.store.ts');
 
 /** Files and folders of a service as they are in the repository, without builds and generated clients. */
@@ -30,6 +34,25 @@ function foldersUnder(service: string, folder: string): readonly string[] {
     .filter((entry) => !entry.includes('.'))
     .map((entry) => `${folder}/${entry}`);
   return inside.flatMap((child) => [child, ...foldersUnder(service, child)]);
+}
+
+/** All that makes the tables of events of a service, with the clock of every service spelled alike. */
+function eventObjectsOf(service: string) {
+  const prisma = path.join(root, 'services', service, 'prisma');
+  const read = (...parts: string[]) =>
+    readFileSync(path.join(prisma, ...parts), 'utf8').replaceAll('database_time()', 'clock_timestamp()');
+  const [migration = ''] = readdirSync(path.join(prisma, 'migrations')).filter((folder) =>
+    /^\d{14}_events$/.test(folder),
+  );
+  const entries = read('structure.sql')
+    .replaceAll('public.clock_timestamp()', 'clock_timestamp()')
+    .split('\n\n-- Name: ');
+  return {
+    migration: read('migrations', migration, 'migration.sql'),
+    down: read('migrations', migration, 'down.sql').replace(migration, 'the migration'),
+    models: read('schema.prisma').match(/^(?:\/\/\/.*\n)*model (?:Outbox|OutboxRelay|Inbox) \{[\s\S]*?^\}\n/gm),
+    structure: entries.map((entry) => `-- Name: ${entry.trim()}`).filter((entry) => EVENT_OBJECTS.test(entry)),
+  };
 }
 
 describe('the house', () => {
@@ -130,6 +153,15 @@ describe('the house', () => {
 
     expect(folders.length).toBeGreaterThan(0);
     expect(folders.filter(({ name: folder }) => !existsSync(path.join(migrations, folder, 'down.sql')))).toEqual([]);
+  });
+
+  it.each(NAMES)('%s exchanges events by the same tables, functions and rights as the others', (name) => {
+    const own = eventObjectsOf(name);
+
+    expect(own.migration).toContain('CREATE TABLE "outbox"');
+    expect(own.models).toHaveLength(3);
+    expect(own.structure.length).toBeGreaterThan(15);
+    expect(own).toEqual(eventObjectsOf('notification'));
   });
 
   it.each(['core', 'events', 'migrate', 'fleet'])(

@@ -2,7 +2,7 @@ import { z } from 'zod';
 import { SuiteError } from '../errors';
 import { findOpenValues } from './closed-schema';
 
-/** A kind of event that a service publishes. A new version is a new type, so that consumers of the old one go on. */
+/** A kind of event that a service publishes. A new version is a new type; consumers of the old one continue to get the old one. */
 export interface EventType<Data = unknown> {
   /** The full name: `mint.transaction-posted.v1`. */
   readonly type: string;
@@ -21,7 +21,7 @@ export interface EventType<Data = unknown> {
 export interface EventTypeInput<Data> {
   /** The folder of the service, such as `mint`. */
   readonly service: string;
-  /** What has happened, as a noun and a participle: `transaction-posted`. */
+  /** A noun and a participle that say what has happened: `transaction-posted`. */
   readonly name: string;
   /** From 1. Raise it when a field is removed or changes its meaning; a new optional field needs no new version. */
   readonly version: number;

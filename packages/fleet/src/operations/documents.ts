@@ -11,8 +11,8 @@ import { renderStatus } from './documents/status';
 export interface DocumentOptions {
   /** Writes nothing and returns the stale documents. */
   readonly check: boolean;
-  /** Further generated files by their path in the checkout. */
-  readonly structures?: ReadonlyMap<string, string> | undefined;
+  /** Further generated files by their path in the checkout; undefined for one that must not exist. */
+  readonly others?: ReadonlyMap<string, string | undefined> | undefined;
 }
 
 const DIAGRAMS = 'docs/er';
@@ -43,10 +43,10 @@ export async function writeDocuments(
   root: string,
   schemaModel: SchemaModel,
   services: readonly Service[],
-  { check, structures }: DocumentOptions,
+  { check, others }: DocumentOptions,
 ): Promise<readonly string[]> {
   const documents = renderDocuments(schemaModel, services, await readInvariants(schemaModel, services));
-  const wanted = new Map([...documents, ...(structures ?? [])]);
+  const wanted = new Map<string, string | undefined>([...documents, ...(others ?? [])]);
   const existing = [...wanted.keys(), ...(await findGenerated(root))];
   const stale = await Promise.all(
     [...new Set(existing)].map(async (file) => ((await readText(root, file)) === wanted.get(file) ? [] : [file])),

@@ -13,7 +13,7 @@ import { generateServices } from '../generate';
 import { writeMigrations } from '../migrations/new-migration';
 import { openTargets } from '../targets';
 import { runInWorkspace } from '../workspace';
-import { writeAuditLog, writeServiceFiles } from './files';
+import { writeCommonTables, writeServiceFiles } from './files';
 import { registerService } from './registration';
 
 export interface NewServiceOptions {
@@ -82,13 +82,13 @@ export async function createService(
   try {
     const service = serviceIn(path.join(draft, name), name);
     log(`writing ${folder}`);
-    const auditLog = await writeServiceFiles(root, name, service.directory);
+    const commonTables = await writeServiceFiles(root, name, service.directory);
     if (signal?.aborted) return undefined;
     log('writing its migrations');
     const [target] = await openTargets(settings, [service], log);
     if (target === undefined || signal?.aborted) return undefined;
     await writeMigrations(target, { slug: 'init', why: `the first schema of ${name}`, now: options.now });
-    await writeAuditLog(service.directory, auditLog);
+    await writeCommonTables(service.directory, commonTables);
     if (signal?.aborted) return undefined;
     const [structure = ''] = (await renderStructures(settings, [service], { onProgress: log })).values();
     await writeFile(path.join(service.directory, 'prisma', 'structure.sql'), structure);

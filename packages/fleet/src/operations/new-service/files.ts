@@ -4,10 +4,15 @@ import path from 'node:path';
 import { SuiteError } from '@azora/db-core';
 import { MANIFEST_PREFIX } from '../../config/registry';
 
-/** The service whose manifest, configuration, client and audit log a new service gets. It has no store and no errors of its own. */
+/**
+ * The service whose manifest, configuration, client, audit log and tables of events a new service gets. It has no store and no
+ * errors of its own.
+ */
 const MODEL = 'notification';
-/** The endings of the names of the migrations that make the audit log, in their order. */
-const AUDIT_MIGRATIONS = ['audit_log', 'audit_time'];
+/** The endings of the names of the migrations that every service has, in their order. */
+const COMMON_MIGRATIONS = ['audit_log', 'audit_time', 'events'];
+/** The models that these migrations create. */
+const COMMON_MODELS = ['AuditLog', 'Outbox', 'OutboxRelay', 'Inbox'];
 
 /** The name that stands for the new service in `template/`, and its spellings in code. */
 const PLACEHOLDER = 'template';
@@ -21,25 +26,26 @@ const SHARED = [
   'prisma/migrations/migration_lock.toml',
 ];
 
-export interface AuditLog {
-  /** The model of the audit log, in Prisma's schema language. */
+/** The audit log and the tables of events. */
+export interface CommonTables {
+  /** Their models, in Prisma's schema language. */
   readonly schema: string;
-  readonly migrations: readonly AuditMigration[];
+  readonly migrations: readonly CommonMigration[];
 }
 
-interface AuditMigration {
+interface CommonMigration {
   readonly ending: string;
   readonly up: string;
   readonly down: string;
 }
 
 /**
- * Writes the files of a new service, without its audit log: the example of `template/`, and the files that every service has,
- * from another service of the checkout.
- * @returns the audit log, which has migrations of its own after the first one
+ * Writes the files of a new service, without the tables that every service has: the example of `template/`, and the files that
+ * every service has, from another service of the checkout.
+ * @returns the tables that every service has, which have migrations of their own after the first one
  * @throws {SuiteError} `SERVICE.NO_TEMPLATE`
  */
-export async function writeServiceFiles(root: string, name: string, directory: string): Promise<AuditLog> {
+export async function writeServiceFiles(root: string, name: string, directory: string): Promise<CommonTables> {
   const template = path.join(root, 'template');
   if (!existsSync(template)) throw noTemplate(template);
   const model = path.join(root, 'services', MODEL);
@@ -63,8 +69,8 @@ export async function writeServiceFiles(root: string, name: string, directory: s
   const [head = ''] = schema.split(/^(?=\/\/\/|model )/m);
   await put(path.join(directory, 'prisma', 'schema.prisma'), `${head}${example}`);
   const migrations = path.join(model, 'prisma', 'migrations');
-  const read = AUDIT_MIGRATIONS.map((ending) => readAuditMigration(migrations, ending));
-  return { schema: auditModelOf(schema), migrations: await Promise.all(read) };
+  const read = COMMON_MIGRATIONS.map((ending) => readMigration(migrations, ending));
+  return { schema: commonModelsOf(schema), migrations: await Promise.all(read) };
 }
 
 function noTemplate(template: string): SuiteError {
@@ -75,8 +81,11 @@ function noTemplate(template: string): SuiteError {
   });
 }
 
-/** Adds the migrations of the audit log after the others, and its model to the schema. */
-export async function writeAuditLog(directory: string, { schema, migrations: added }: AuditLog): Promise<void> {
+/** Adds the migrations of the tables that every service has after the others, and their models to the schema. */
+export async function writeCommonTables(
+  directory: string,
+  { schema, migrations: added }: CommonTables,
+): Promise<void> {
   const migrations = path.join(directory, 'prisma', 'migrations');
   const [newest = ''] = (await migrationsIn(migrations)).slice(-1);
   for (const [at, { ending, up, down }] of added.entries()) {
@@ -88,15 +97,18 @@ export async function writeAuditLog(directory: string, { schema, migrations: add
   await writeFile(file, `${await readFile(file, 'utf8')}\n${schema}`);
 }
 
-async function readAuditMigration(migrations: string, ending: string): Promise<AuditMigration> {
+async function readMigration(migrations: string, ending: string): Promise<CommonMigration> {
   const name = (await migrationsIn(migrations)).find((it) => it.endsWith(`_${ending}`)) ?? '';
   const read = (file: string) => readFile(path.join(migrations, name, file), 'utf8');
   return { ending, up: await read('migration.sql'), down: await read('down.sql') };
 }
 
-/** The model of the audit log with the comment above it. */
-function auditModelOf(schema: string): string {
-  return /^(?:\/\/\/.*\n)*model AuditLog \{[\s\S]*?^\}\n/m.exec(schema)?.[0] ?? '';
+/** The models that every service has, with the comments above them. */
+function commonModelsOf(schema: string): string {
+  const models = COMMON_MODELS.map((name) =>
+    new RegExp(`^(?:///.*\\n)*model ${name} \\{[\\s\\S]*?^\\}\\n`, 'm').exec(schema),
+  );
+  return models.flatMap((found) => found?.[0] ?? []).join('\n');
 }
 
 /** Replaces a service's name in code and text: `notification`, `Notification`, `NOTIFICATION`. */
