@@ -1,10 +1,15 @@
-import { type DatabaseUrl, type Environment, type Logger, parseDatabaseUrl, SuiteError } from '@azora/db-core';
+import { type Environment, type Logger, parseDatabaseUrl, SuiteError } from '@azora/db-core';
 import type { Consumer, EventStore, EventTransaction } from '@azora/db-core/events';
 import type { Pool } from 'pg';
+import { isBrokerUrl, parseBrokerUrl } from './nats/broker-url';
+import { openNatsBus } from './nats/nats-bus';
 import { openPostgresBus } from './postgres/postgres-bus';
 
 export interface BusOptions {
-  /** The URL of the app role of nexus; `AZORA_BUS_URL` of the environment when absent, else `NEXUS_DATABASE_URL`. */
+  /**
+   * The URL of the app role of nexus, or of a NATS server with JetStream (`nats://` or `tls://`). `AZORA_BUS_URL` of the
+   * environment when absent, else `NEXUS_DATABASE_URL`.
+   */
   readonly url?: string;
   readonly logger?: Logger;
   /** The longest wait between two looks for events when no notification arrives. 500 when absent. */
@@ -84,14 +89,17 @@ const DEFAULT_POLL_MS = 500;
  * @throws {SuiteError} `CONFIG.NO_URL`, `CONFIG.BAD_URL`
  */
 export function openBus({ url, logger = console, pollMs = DEFAULT_POLL_MS }: BusOptions = {}): Bus {
-  return openPostgresBus(busUrl(url, process.env), { logger, pollMs });
+  const [text, source] = busUrl(url, process.env);
+  if (isBrokerUrl(text)) return openNatsBus(parseBrokerUrl(text, source), { logger, pollMs });
+  return openPostgresBus(parseDatabaseUrl(text, source), { logger, pollMs });
 }
 
-function busUrl(given: string | undefined, environment: Environment): DatabaseUrl {
-  if (given !== undefined) return parseDatabaseUrl(given, 'url');
+/** The URL of the bus and where it comes from. */
+function busUrl(given: string | undefined, environment: Environment): readonly [text: string, source: string] {
+  if (given !== undefined) return [given, 'url'];
   for (const source of ['AZORA_BUS_URL', 'NEXUS_DATABASE_URL']) {
     const text = environment[source];
-    if (text !== undefined && text !== '') return parseDatabaseUrl(text, source);
+    if (text !== undefined && text !== '') return [text, source];
   }
   throw new SuiteError('CONFIG.NO_URL', 'No URL for the event bus', {
     kind: 'configuration',

@@ -9,3 +9,10 @@ export {
   type SourceStatus,
   type SubscribeOptions,
 } from './bus';
+export type { DeadLetter } from './nats/dead-letters';
+export {
+  type BrokerOperations,
+  type EventNumber,
+  openBrokerOperations,
+  type ReplayStart,
+} from './nats/operations';
