@@ -6,6 +6,8 @@ const { setTimeout: sleep } = require('node:timers/promises');
 
 /** The time for which a load generator runs before it is measured, so that it has connected and its code is compiled. */
 const WARM_UP_SECONDS = 2;
+/** Clock ticks of Linux in a second, in /proc/<pid>/stat. */
+const TICKS = 100;
 
 /** Runs a program and returns its time in seconds. A failing program ends the benchmark: its time means nothing. */
 function seconds(command, args, options = {}) {
@@ -106,6 +108,14 @@ function rateRow(what, ours, peer, name, budget) {
   return { what, ours: rate(ours), peer: `${rate(peer)} (${name})`, ratio: (ours / peer).toFixed(2), budget };
 }
 
+/** The user and system time of a process; its name in parentheses may contain spaces. */
+function ticksOf(pid) {
+  const fields = readFileSync(`/proc/${pid}/stat`, 'utf8')
+    .replace(/^.*\) /s, '')
+    .split(' ');
+  return Number(fields[11]) + Number(fields[12]);
+}
+
 /** The name of a service's database without the prefix. */
 function databaseOf(root, service) {
   const { azora } = JSON.parse(readFileSync(path.join(root, 'services', service, 'package.json'), 'utf8'));
@@ -135,7 +145,9 @@ module.exports = {
   row,
   runProgram,
   seconds,
+  TICKS,
   takeTurns,
+  ticksOf,
   WARM_UP_SECONDS,
   withDatabase,
 };

@@ -2,15 +2,13 @@
 // each sends the transfers one after the other; its process in /proc has the time. Run by mint.bench.js.
 const { existsSync, readFileSync } = require('node:fs');
 const { randomUUID } = require('node:crypto');
-const { withDatabase } = require('./measure.js');
+const { TICKS, ticksOf, withDatabase } = require('./measure.js');
 
 const TRANSFERS = 16_000;
 /** The ways take turns, so that other load on the machine affects all of them equally. */
 const TURNS = 16;
 const ACCOUNTS = 1_000;
 const BODY_HASH = '0'.repeat(64);
-/** Clock ticks of Linux in a second, in /proc/<pid>/stat. */
-const TICKS = 100;
 
 /** Locks two rows in order, updates them and inserts one row with a unique key. */
 const LEAST = `
@@ -125,14 +123,6 @@ async function send({ client, text, values, ids }, transfers) {
     const to = (from + 1 + random(ids.length - 1)) % ids.length;
     await client.query({ name: 'transfer', text, values: values(ids[from], ids[to]) });
   }
-}
-
-/** The user and system time of a process; its name in parentheses may contain spaces. */
-function ticksOf(pid) {
-  const fields = readFileSync(`/proc/${pid}/stat`, 'utf8')
-    .replace(/^.*\) /s, '')
-    .split(' ');
-  return Number(fields[11]) + Number(fields[12]);
 }
 
 function cpuRow(used, peer, name, budget) {

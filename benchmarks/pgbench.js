@@ -38,4 +38,4 @@ function pgbench(url, { script, clients, seconds, variables = {} }) {
   return { perSecond: measured.reduce((sum, tps) => sum + tps, 0) / measured.length, done };
 }
 
-module.exports = { pgbench };
+module.exports = { findPgbench, pgbench };
