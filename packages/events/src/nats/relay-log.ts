@@ -26,6 +26,8 @@ const HEADER = {
 /** The bytes of the events that are on their way to the broker at the same time. */
 const WINDOW_BYTES = 4_194_304;
 const WINDOW_EVENTS = 500;
+/** What an event has beside its texts: the names of attributes and headers, ids, numbers, and the frame on disk. */
+const ENVELOPE_BYTES = 1_000;
 
 /**
  * The log in a stream of JetStream, one for each source. Each event is published on the condition that the stream ends with the
@@ -97,7 +99,9 @@ class StreamLog {
     const { headers } = await import('@nats-io/transport-node');
     let { sequence } = end;
     for (const window of windowsOf(messages)) {
-      sequence = await publishWindow(broker, source, window, sequence, (at) => headersOf(headers(), end.identity, at));
+      const fitting = await fittingPart(broker, source, window);
+      sequence = await publishWindow(broker, source, fitting, sequence, (at) => headersOf(headers(), end.identity, at));
+      if (fitting.length < window.length) throw streamFull(source);
     }
     if (foreign !== undefined) throw foreignType(source, foreign);
     this.#end = { identity: end.identity, sequence, cursor };
@@ -144,6 +148,29 @@ function* windowsOf(messages: readonly Message[]): Generator<readonly Message[]>
     window.push(message);
   }
   if (window.length > 0) yield window;
+}
+
+/**
+ * The events at the beginning of a window for which the stream has room. The broker must not find out itself: nats-server 2.9
+ * compares less than the size on disk with `max_bytes`, accepts the event, and then deletes the oldest one.
+ */
+async function fittingPart(broker: Broker, source: string, window: readonly Message[]): Promise<readonly Message[]> {
+  const { config, state } = await broker.streams.streams.info(eventStream(source));
+  if (config.max_bytes <= 0) return window;
+  let room = config.max_bytes - state.bytes;
+  const tooMany = window.findIndex((message) => {
+    room -= sizeAtMost(message);
+    return room < 0;
+  });
+  return tooMany === -1 ? window : window.slice(0, tooMany);
+}
+
+/** More bytes than a message has on the disk of the broker. JSON writes a character of the key as six bytes at most, twice. */
+function sizeAtMost({ event, cursor }: Message): number {
+  const { payload, key, type } = event;
+  const { seen, tick } = cursor;
+  const texts = Buffer.byteLength(payload) + 12 * Buffer.byteLength(key) + 3 * type.length;
+  return texts + (seen?.length ?? 0) + (tick?.length ?? 0) + ENVELOPE_BYTES;
 }
 
 /** Publishes events behind the message with the number `end`, and returns the number of the last one. */
@@ -220,6 +247,14 @@ function leaseLost(source: string): SuiteError {
   return new SuiteError('EVENTS.LEASE_LOST', `Another relay has taken the outbox of ${source}`, {
     why: 'The stream of the source has events that this relay did not publish.',
     next: 'Let the other relay work; this one waits until the lease is free',
+    meta: { source },
+  });
+}
+
+function streamFull(source: string): SuiteError {
+  return new SuiteError('EVENTS.BROKER_FULL', 'The broker cannot store more events', {
+    why: `The stream ${eventStream(source)} has reached its max_bytes. Events stay in their outbox until it has room.`,
+    next: 'Raise max_bytes of the stream with "nats stream edit"',
     meta: { source },
   });
 }

@@ -77,6 +77,7 @@ export async function ensureStateStream(broker: Broker): Promise<void> {
     name: STATE_STREAM,
     subjects: [`${STATE_STREAM}.>`],
     max_msgs_per_subject: 1,
+    max_bytes: -1,
   });
 }
 
