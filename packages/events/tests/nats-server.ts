@@ -24,13 +24,13 @@ export const describeWithNats = (title: string, tests: () => void): void => {
   else describe.skip(`${title} (skipped: nats-server is not installed)`, tests);
 };
 
-/** Gives the surrounding `describe` a broker. */
-export function useNatsServer(): () => NatsServer {
+/** Gives the surrounding `describe` a broker, started with these options beside those of every test. */
+export function useNatsServer(...options: readonly string[]): () => NatsServer {
   let server: NatsServer | undefined;
   let directory: string | undefined;
   beforeAll(async () => {
     directory = await mkdtemp(path.join(os.tmpdir(), 'azora-nats-'));
-    server = await openNatsServer(directory);
+    server = await openNatsServer(directory, options);
   });
   afterAll(async () => {
     await server?.stop('SIGTERM');
@@ -42,14 +42,14 @@ export function useNatsServer(): () => NatsServer {
   };
 }
 
-async function openNatsServer(directory: string): Promise<NatsServer> {
+async function openNatsServer(directory: string, more: readonly string[]): Promise<NatsServer> {
   const port = await freePort();
   let child: ChildProcess | undefined;
   const server: NatsServer = {
     port,
     url: `nats://127.0.0.1:${port}`,
     start: async () => {
-      const options = ['--addr', '127.0.0.1', '--port', String(port), '--jetstream', '--store_dir', directory];
+      const options = ['--addr', '127.0.0.1', '--port', String(port), '--jetstream', '--store_dir', directory, ...more];
       child = spawn('nats-server', options, { stdio: 'ignore' });
       await accepts(port, child);
     },

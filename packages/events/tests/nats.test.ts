@@ -1,6 +1,5 @@
 import { type FaultProxy, openFaultProxy } from '@azora/db-testkit';
-import type { Bus } from '../src';
-import { openBrokerOperations } from '../src';
+import { type Bus, openBrokerOperations, openBus } from '../src';
 import { type Broker, type BrokerConnection, brokerConnection } from '../src/nats/broker';
 import { parseBrokerUrl } from '../src/nats/broker-url';
 import { natsLog } from '../src/nats/relay-log';
@@ -279,6 +278,33 @@ describeWithNats('events over NATS JetStream', () => {
 
     expect(await messages()).toBe(1);
     await log.release('family', 'owner');
+  });
+});
+
+describeWithNats('a broker with passwords', () => {
+  const server = useNatsServer('--user', 'ada', '--pass', 'secret');
+
+  it('lets the bus in with the password of the URL only', async () => {
+    const status = async (login: string) => {
+      const bus = openBus({ url: server().url.replace('//', `//${login}`) });
+      try {
+        return await bus.status();
+      } finally {
+        await bus.close();
+      }
+    };
+
+    expect(await status('ada:secret@')).toEqual({ sources: [], consumers: [] });
+    await expect(status('ada:wrong@')).rejects.toMatchObject({ code: 'EVENTS.BROKER_DENIED' });
+    await expect(status('')).rejects.toMatchObject({ code: 'EVENTS.BROKER_DENIED' });
+  });
+
+  it('is reported as unreachable when it is stopped', async () => {
+    await server().stop('SIGTERM');
+    const bus = openBus({ url: server().url });
+
+    await expect(bus.status()).rejects.toMatchObject({ code: 'EVENTS.BROKER_UNREACHABLE' });
+    await bus.close();
   });
 });
 

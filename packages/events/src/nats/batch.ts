@@ -49,9 +49,7 @@ export async function collectBatch(
     add({ lane, source, sequence, key, parked }, texts[at] ?? '');
   }
   const dueKeys = new Set(due.map(({ lane, parked }) => `${lane}:${parked.key}`));
-  const parkedKeys = new Set(
-    lanes.held().flatMap((lane) => lanes.parkedIn(lane).map(({ key }) => `${lane}:${key}`)),
-  );
+  const parkedKeys = new Set(lanes.held().flatMap((lane) => lanes.parkedIn(lane).map(({ key }) => `${lane}:${key}`)));
   const taken = takeNew(lanes, most - due.length);
   for (const { source, sequence, lane, type, text } of taken) {
     if (!lanes.isNext(lane, source, sequence) || !types.includes(type)) continue;

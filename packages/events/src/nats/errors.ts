@@ -47,7 +47,8 @@ export function brokerError(error: unknown): unknown {
       cause: error,
     });
   }
-  if (hasCode(error, ...NOT_ENABLED)) return denied('JetStream is not enabled for the account of AZORA_BUS_URL.', error);
+  if (hasCode(error, ...NOT_ENABLED))
+    return denied('JetStream is not enabled for the account of AZORA_BUS_URL.', error);
   if (DENIED.includes(error.name) || DENIED.includes((error.cause as Error | undefined)?.name ?? '')) {
     return denied('The user of AZORA_BUS_URL may not sign in, or may not use a subject that the bus needs.', error);
   }

@@ -122,10 +122,7 @@ async function changeLane(
 }
 
 function tellWorkers(broker: Broker, consumer: string): void {
-  broker.connection.publish(
-    noticeSubject(consumer),
-    JSON.stringify({ worker: 'operator', types: [], says: 'reload' }),
-  );
+  broker.connection.publish(noticeSubject(consumer), JSON.stringify({ worker: 'operator', types: [], says: 'reload' }));
 }
 
 function unknownConsumer(consumer: string): SuiteError {

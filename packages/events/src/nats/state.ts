@@ -19,10 +19,10 @@ export function asToken(name: string): string {
 /** Reads a record; undefined if it was never written. */
 export async function readRecord<Value>(broker: Broker, subject: string): Promise<StateRecord<Value> | undefined> {
   try {
-    const message = await broker.streams.streams.getMessage(STATE_STREAM, { last_by_subj: `${STATE_STREAM}.${subject}` });
-    return message === null
-      ? undefined
-      : { sequence: message.seq, value: message.json() as Value, time: message.time };
+    const message = await broker.streams.streams.getMessage(STATE_STREAM, {
+      last_by_subj: `${STATE_STREAM}.${subject}`,
+    });
+    return message === null ? undefined : { sequence: message.seq, value: message.json() as Value, time: message.time };
   } catch (error) {
     if (isMissing(error)) return undefined;
     throw error;

@@ -70,13 +70,7 @@ class NatsWorker<Transaction extends EventTransaction> {
   readonly #outage: Outage;
   readonly #inbox: InboxPruner<Transaction>;
 
-  constructor(
-    task: NatsSubscriptionTask<Transaction>,
-    broker: Broker,
-    lanes: HeldLanes,
-    bell: Bell,
-    outage: Outage,
-  ) {
+  constructor(task: NatsSubscriptionTask<Transaction>, broker: Broker, lanes: HeldLanes, bell: Bell, outage: Outage) {
     this.#task = task;
     this.#broker = broker;
     this.#lanes = lanes;
