@@ -1,10 +1,12 @@
+import { SuiteError } from '@azora/db-core';
 import { type FaultProxy, openFaultProxy } from '@azora/db-testkit';
 import { type Bus, openBrokerOperations, openBus } from '../src';
 import { type Broker, type BrokerConnection, brokerConnection } from '../src/nats/broker';
 import { parseBrokerUrl } from '../src/nats/broker-url';
+import { type ConsumerRecord, consumerSubject, type LaneState, laneSubject } from '../src/nats/lanes';
 import { natsLog } from '../src/nats/relay-log';
-import { deleteRecord, listRecords } from '../src/nats/state';
-import { freshKey, gate, numbersByKey, until, upTo, useBus } from './bus-fixture';
+import { deleteRecord, LeaseWatch, listRecords, putRecord, readRecord } from '../src/nats/state';
+import { COUNTED, freshKey, gate, numbersByKey, until, upTo, useBus } from './bus-fixture';
 import { describeWithNats, useNatsServer } from './nats-server';
 
 const STREAM = 'azora-events-family';
@@ -62,6 +64,34 @@ describeWithNats('events over NATS JetStream', () => {
 
     expect(await recorded(name, keys, 4)).toEqual(each(keys, 4));
     expect(bus.log.entries).toEqual([]);
+  });
+
+  it('are shared by the workers of a consumer, and a newer version of it takes all', async () => {
+    const name = freshName();
+    const lanes = upTo(16).map((lane) => laneSubject(name, lane - 1));
+    const owners = async () => {
+      const records = await Promise.all(lanes.map((lane) => readRecord<LaneState>(broker, lane)));
+      const counts: Record<string, number> = {};
+      for (const owner of records.flatMap((record) => record?.value.owner ?? []))
+        counts[owner] = (counts[owner] ?? 0) + 1;
+      return Object.values(counts).sort().join();
+    };
+    const firstOwner = async () => (await readRecord<LaneState>(broker, laneSubject(name, 0)))?.value.owner;
+    bus.startConsumer(bus.recorder(name));
+    await until(async () => (await owners()) === '16');
+    const second = bus.startConsumer(bus.recorder(name));
+    await until(async () => (await owners()) === '8,8');
+    await second.stop();
+    await until(async () => (await owners()) === '16');
+    const older = await firstOwner();
+    const newer = bus.startConsumer({ ...bus.recorder(name), types: [COUNTED, 'family.other.v1'] });
+    const types = async () => (await readRecord<ConsumerRecord>(broker, consumerSubject(name)))?.value.types.length;
+    await until(async () => (await types()) === 2 && (await owners()) === '16' && (await firstOwner()) !== older);
+
+    await newer.stop();
+
+    // The older worker gets no lanes any more.
+    expect(await owners()).toBe('');
   });
 
   it('are all there after the broker was killed and started again, and are not handled twice', async () => {
@@ -122,7 +152,9 @@ describeWithNats('events over NATS JetStream', () => {
       if (isBroken && key === bad && n === 2) throw new TypeError('secret of Ada');
     });
     bus.startConsumer({ ...recorder, maxAttempts: 20 }, { bus: worker });
-    await publish([bad], 4);
+    await publish([bad], 2);
+    await until(async () => (await statusOf(name, worker))?.parked === 1);
+    await publish([bad], 2);
     await publish([good], 3);
 
     expect(await recorded(name, [good], 3)).toEqual([upTo(3)]);
@@ -133,6 +165,25 @@ describeWithNats('events over NATS JetStream', () => {
     expect(await recorded(name, [bad], 4)).toEqual([upTo(4)]);
     await until(async () => (await statusOf(name, worker))?.parked === 0);
     expect(JSON.stringify(bus.log.entries.map(({ message }) => message))).toContain('failed to handle');
+  });
+
+  it('are read again when the database of the consumer was lost before the commit', async () => {
+    const [name, key] = [freshName(), freshKey()];
+    const store = bus.openTarget();
+    let losses = 0;
+    const losing: typeof store = Object.assign(Object.create(store), {
+      transaction: async (work: Parameters<typeof store.transaction>[0]) => {
+        losses += 1;
+        if (losses <= 2) throw new SuiteError('DATABASE.CONNECTION_LOST', 'Lost');
+        return store.transaction(work);
+      },
+    });
+    bus.startRelay();
+    bus.startConsumer(bus.recorder(name), { store: losing });
+    await publish([key], 3);
+
+    expect(await recorded(name, [key], 3)).toEqual([upTo(3)]);
+    expect(losses).toBeGreaterThan(2);
   });
 
   it('become dead letters after their last attempt, and an operator has them handled', async () => {
@@ -165,47 +216,55 @@ describeWithNats('events over NATS JetStream', () => {
     await operations.close();
   });
 
-  it('are delivered again by a replay, and those that had their effect have none', async () => {
+  it('are delivered again by a replay, also while a worker has a batch, and those that had their effect have none', async () => {
     const [name, key] = [freshName(), freshKey()];
+    const [started, goOn] = [gate(), gate()];
     const operations = openBrokerOperations(server().url);
     bus.startRelay();
-    bus.startConsumer(bus.recorder(name));
+    bus.startConsumer(
+      bus.recorder(name, async (of, n) => {
+        if (of !== key || n !== 4) return;
+        started.open();
+        await goOn.passed;
+      }),
+    );
     await publish([key], 3);
     await recorded(name, [key], 3);
     const lost = 'DELETE FROM effects WHERE consumer = $1 AND key = $2 AND n = 2 RETURNING event_id';
     const [event] = await bus.target().admin(lost, [name, key]);
     await bus.target().admin('DELETE FROM inbox WHERE event_id = $1', [event?.['event_id']]);
+    await publish([key], 1);
+    await started.passed;
 
     await operations.replay(name, { time: new Date(0) });
+    goOn.open();
 
-    expect(await recorded(name, [key], 3)).toEqual([[1, 3, 2]]);
+    expect(await recorded(name, [key], 4)).toEqual([[1, 3, 4, 2]]);
     await expect(operations.replay('family.nobody', { source: 'family', position: 0 })).rejects.toMatchObject({
       code: 'EVENTS.UNKNOWN_CONSUMER',
     });
     await operations.close();
   });
 
-  it('go to another worker when one has died', async () => {
+  it('go to another worker when one has died, and its lease is over', async () => {
     const [name, key] = [freshName(), freshKey()];
-    const [started, never] = [gate(), gate()];
     bus.startRelay();
-    const dead = bus.openBus();
-    bus.startConsumer(
-      bus.recorder(name, async (of) => {
-        if (of !== key) return;
-        started.open();
-        await never.passed;
-        throw new Error('it was killed');
-      }),
-      { bus: dead },
-    );
-    await until(async () => (await statusOf(name, dead))?.workers === 1);
-    await publish([key], 2);
-    await started.passed;
-    // The store of the worker has no connection any more, and says nothing about its lanes.
+    const first = bus.startConsumer(bus.recorder(name));
+    await publish([key], 1);
+    await recorded(name, [key], 1);
+    await first.stop();
+    // As a worker leaves them that was killed.
+    for (const lane of upTo(16).map((number) => laneSubject(name, number - 1))) {
+      const record = await readRecord<LaneState>(broker, lane);
+      await putRecord(broker, lane, { ...record?.value, owner: 'killed' });
+    }
+    await publish([key], 1);
+    const watch = jest.spyOn(LeaseWatch.prototype, 'hasLapsed');
     bus.startConsumer(bus.recorder(name));
-    pass(60_000);
-    never.open();
+    await until(() => watch.mock.calls.length >= 32);
+    expect(watch.mock.results.map(({ value }) => value)).not.toContain(true);
+
+    pass(30_000);
 
     expect(await recorded(name, [key], 2)).toEqual([upTo(2)]);
   });
@@ -242,6 +301,31 @@ describeWithNats('events over NATS JetStream', () => {
     await third.release('family', 'third');
   });
 
+  it('do not push old events out of a stream that is almost full', async () => {
+    const log = natsLog(connection);
+    const eventOf = (n: number) => ({
+      ...{ position: String(n), id: `00000000-0000-4000-8000-0000000000${20 + n}`, type: COUNTED, key: 'full' },
+      ...{ payload: `{"n": ${n}}`, traceParent: null, time: '2026-03-01T12:00:00.000000Z' },
+    });
+    const at = { seen: '5:5:', tick: null, tickPosition: null };
+    const stateOf = async () => (await broker.streams.streams.info(STREAM)).state;
+    await log.claim('family', 'owner', 'identity');
+    await log.append('family', 'owner', at, [eventOf(1)]);
+    const before = await stateOf();
+    await log.append('family', 'owner', at, [eventOf(2)]);
+    const size = (await stateOf()).bytes - before.bytes;
+    await broker.streams.streams.update(STREAM, { max_bytes: before.bytes + 2 * size - 20 });
+
+    const append = log.append('family', 'owner', at, [eventOf(3)]);
+
+    await expect(append).rejects.toMatchObject({ code: 'EVENTS.BROKER_FULL' });
+    expect((await stateOf()).first_seq).toBe(before.first_seq);
+    await broker.streams.streams.update(STREAM, { max_bytes: -1 });
+    await log.claim('family', 'owner', 'identity');
+    await log.append('family', 'owner', at, [eventOf(3)]);
+    await log.release('family', 'owner');
+  });
+
   it('stop in front of an event of another service', async () => {
     const log = natsLog(connection);
     await log.claim('family', 'owner', 'identity');
@@ -272,8 +356,12 @@ describeWithNats('events over NATS JetStream', () => {
 
     await log.prune();
     expect(await messages()).toBe(before);
-    pass(0);
     jest.spyOn(Date.prototype, 'getTime').mockReturnValue(Date.UTC(2100, 0));
+    const late: ConsumerRecord = { name: 'family.late', types: [COUNTED], maxAttempts: 1, start: { family: 2 } };
+    await putRecord(broker, consumerSubject(late.name), late);
+    await log.prune();
+    expect((await broker.streams.streams.info(STREAM)).state.first_seq).toBe(3);
+    await deleteRecord(broker, consumerSubject(late.name));
     await log.prune();
 
     expect(await messages()).toBe(1);
