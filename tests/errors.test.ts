@@ -5,7 +5,15 @@ import * as ts from 'typescript';
 
 const root = repositoryRoot();
 const PAGE = 'packages/studio/src';
-const FOLDERS = ['packages/core/src', 'packages/events/src', 'packages/fleet/src', 'packages/migrate/src', PAGE, 'prisma', 'services'];
+const FOLDERS = [
+  'packages/core/src',
+  'packages/events/src',
+  'packages/fleet/src',
+  'packages/migrate/src',
+  PAGE,
+  'prisma',
+  'services',
+];
 const CODE = /^[A-Z]{3,}\.[A-Z][A-Z0-9_]+$/;
 
 /** A place that creates an error with this code. `kind` is undefined when the sources do not show it. */

@@ -44,7 +44,7 @@ describe('the parked events of a lane', () => {
     }
   });
 
-  it('go on with the next one of the key after the last attempt', () => {
+  it('continue with the next one of the key after the last attempt', () => {
     const [first, second] = [parkedEvent(1, 'a', 2, false), parkedEvent(2, 'a', 0, true)];
 
     const { parked, dead } = settleLane(

@@ -143,7 +143,7 @@ describeWithNats('events over NATS JetStream', () => {
     expect(await messages()).toBe(state.messages + 20);
   });
 
-  it('are tried again without leaving the order of their key, while other keys go on', async () => {
+  it('are tried again without leaving the order of their key, while other keys continue', async () => {
     const [name, bad, good] = [freshName(), freshKey(), freshKey()];
     let isBroken = true;
     const worker = bus.openBus();

@@ -13,7 +13,7 @@ export interface Batch {
   readonly events: readonly BatchEvent[];
   /** New events whose key has a parked event: they wait behind it. */
   readonly behind: readonly LaneEvent[];
-  /** Messages that are no events, and parked events that the broker has lost. */
+  /** Messages in another format, and parked events that the broker has lost. */
   readonly unreadable: readonly { readonly event: LaneEvent; readonly text: string }[];
   /** Whether nothing was there, not even events of others. */
   readonly isIdle: boolean;
@@ -62,13 +62,13 @@ export async function collectBatch(
   return { events, behind, unreadable, isIdle: taken.length + due.length === 0 };
 }
 
-/** Takes new messages, unless a lane has so many parked events that its record could not hold more. */
+/** Takes new messages, unless a lane has as many parked events as its record may hold. */
 function takeNew(lanes: HeldLanes, most: number): readonly StreamMessage[] {
   const isFull = lanes.held().some((lane) => lanes.parkedIn(lane).length >= MAX_PARKED);
   return isFull || most <= 0 ? [] : lanes.takeMessages(most);
 }
 
-/** The key of an event; empty for a message that is none. */
+/** The key of an event; empty for a message in another format. */
 function subjectOf(text: string): string {
   try {
     return readCloudEvent(text).subject;

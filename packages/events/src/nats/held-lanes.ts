@@ -101,7 +101,7 @@ export class HeldLanes {
     return events;
   }
 
-  /** How long nothing is to be done unless the bell rings. */
+  /** How long the worker may wait unless the bell rings. */
   waitMs(): number {
     const now = performance.now();
     const renewAt = this.#balancedAt + (this.#isWaiting ? STANDBY_MS : RENEW_MS);

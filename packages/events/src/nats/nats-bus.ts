@@ -10,7 +10,7 @@ import { natsLog } from './relay-log';
 import { readNatsStatus } from './status';
 import { runNatsSubscription } from './subscribe';
 
-/** What is handled in one transaction, and held in memory of each source. */
+/** The most events that are handled in one transaction, and held in memory of each source. */
 const DEFAULT_BATCH = 500;
 
 interface Settings {

@@ -41,7 +41,6 @@ export async function writeRecord(
 ): Promise<number | undefined> {
   try {
     const { seq } = await broker.publisher.publish(`${STATE_STREAM}.${subject}`, JSON.stringify(value), {
-      expect: { lastSubjectSequence: expected },
     });
     return seq;
   } catch (error) {
@@ -78,7 +77,7 @@ export async function brokerTime(broker: Broker): Promise<Date> {
 }
 
 /**
- * Finds out without a clock that the owner of a record is gone: whoever waits sees the same record for the time of a lease.
+ * Finds out without a clock that the owner of a record is gone: a waiting process sees the same record for the time of a lease.
  */
 export class LeaseWatch {
   readonly #leaseMs: number;

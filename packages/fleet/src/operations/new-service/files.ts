@@ -82,10 +82,7 @@ function noTemplate(template: string): SuiteError {
 }
 
 /** Adds the migrations of the tables that every service has after the others, and their models to the schema. */
-export async function writeCommonTables(
-  directory: string,
-  { schema, migrations: added }: CommonTables,
-): Promise<void> {
+export async function writeCommonTables(directory: string, { schema, migrations: added }: CommonTables): Promise<void> {
   const migrations = path.join(directory, 'prisma', 'migrations');
   const [newest = ''] = (await migrationsIn(migrations)).slice(-1);
   for (const [at, { ending, up, down }] of added.entries()) {
