@@ -41,6 +41,7 @@ export async function writeRecord(
 ): Promise<number | undefined> {
   try {
     const { seq } = await broker.publisher.publish(`${STATE_STREAM}.${subject}`, JSON.stringify(value), {
+      expect: { lastSubjectSequence: expected },
     });
     return seq;
   } catch (error) {
