@@ -1,6 +1,7 @@
+/** @server any */
 import { spawnSync } from 'node:child_process';
 import { randomBytes } from 'node:crypto';
-import { cpSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { cpSync, mkdtempSync, readdirSync, rmSync, writeFileSync } from 'node:fs';
 import net from 'node:net';
 import os from 'node:os';
 import path from 'node:path';
@@ -11,6 +12,13 @@ import { azoraDb, type CliResult } from './cli';
 
 /** Three services stand for the fleet: a plain one, one with functions and triggers, one with serial ids. */
 const FEW = ['--service', 'notification,mint,workflow'];
+
+/** The migrations of a service, newest first. */
+const migrationsOf = (service: string) =>
+  readdirSync(path.join(repositoryRoot(), 'services', service, 'prisma', 'migrations'))
+    .filter((name) => /^\d/.test(name))
+    .sort()
+    .reverse();
 
 describe('azora-db', () => {
   const home = mkdtempSync(path.join(os.tmpdir(), 'azora-cli-'));
@@ -74,7 +82,7 @@ describe('azora-db', () => {
       database: `${prefix}notifications`,
       server: 'ordinary',
       reachable: true,
-      migrations: { applied: 3, pending: [], failed: [], edited: [] },
+      migrations: { applied: migrationsOf('notification').length, pending: [], failed: [], edited: [] },
       drift: false,
       models: 2,
       tables: { audit_logs: 0, notifications: expect.any(Number) },
@@ -99,16 +107,19 @@ describe('azora-db', () => {
       });
       await withClient(url, (client) => client.query(`INSERT INTO audit_logs (id, action) VALUES ('1', 'test')`));
     }
-    const refused = await run('migrate', 'down', '--steps', '2', ...FEW);
+    // Down to the migration that makes the audit log, whose entry would be lost.
+    const all = migrationsOf('workflow');
+    const reverted = all.slice(0, all.findIndex((name) => name.endsWith('_audit_log')) + 1);
+    const steps = ['--steps', String(reverted.length)];
+    const refused = await run('migrate', 'down', ...steps, ...FEW);
     expect(refused).toMatchObject({ exitCode: 2, stdout: expect.stringContaining('MIGRATION.DATA_LOSS') });
-    const down = await run('migrate', 'down', '--json', '--steps', '2', ...acceptWorkflow);
+    const down = await run('migrate', 'down', '--json', ...steps, ...acceptWorkflow);
+    expect(down).toMatchObject({ exitCode: 0 });
+    expect(json(down).services).toEqual([{ service: 'workflow', state: 'done', migrations: reverted }]);
     const behind = await run('migrate', 'status', '--check', ...FEW);
     const unchecked = await run('migrate', 'status', '--json', ...FEW);
     const up = await run('migrate', 'up', ...FEW);
 
-    expect(json(down).services).toEqual([
-      { service: 'workflow', state: 'done', migrations: ['20261130000001_audit_time', '20261121000006_audit_log'] },
-    ]);
     expect({ exitCode: unchecked.exitCode, ok: json(unchecked).ok }).toEqual({ exitCode: 0, ok: false });
     expect(behind.exitCode).toBe(4);
     expect(up).toMatchObject({ exitCode: 0, stdout: expect.stringContaining('workflow: applied') });

@@ -74,7 +74,7 @@ const OBJECTS = [
     'CREATE FOREIGN DATA WRAPPER evil',
     'CREATE EXTENSION dblink',
     'CREATE EXTENSION file_fdw',
-    'CREATE EXTENSION plperlu',
+    'CREATE LANGUAGE evil HANDLER plpgsql_call_handler',
     'CREATE ACCESS METHOD evil TYPE TABLE HANDLER heap_tableam_handler',
     'CREATE DATABASE evil',
     "CREATE TABLESPACE evil LOCATION '/tmp'",

@@ -1,3 +1,4 @@
+/** @server none */
 import { existsSync, readdirSync, readFileSync } from 'node:fs';
 import path from 'node:path';
 import { findServices, type Service } from '@azora/db-fleet';

@@ -1,3 +1,4 @@
+/** @server none */
 import { durationText, sizeText } from '../packages/fleet/src/system/quantities';
 import { formatBytes, formatDuration } from '../packages/studio/src/shell/format';
 

@@ -35,6 +35,12 @@ export const idInput: z.ZodType<string> = textInput(100).refine(
   'is not a valid id: it contains spaces or control characters',
 );
 
+/** A time that PostgreSQL can store and a client can read: in the years 1 to 9999. */
+export const timeInput: z.ZodDate = z
+  .date()
+  .min(new Date('0001-01-01T00:00:00Z'))
+  .max(new Date('9999-12-31T23:59:59.999Z'));
+
 /** Unknown keys are the caller's own text and may contain anything, so they are counted, not repeated. */
 function problemOf(issue: z.core.$ZodIssue): string {
   return issue.code === 'unrecognized_keys' ? `${issue.keys.length} unknown fields` : issue.message;

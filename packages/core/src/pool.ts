@@ -1,5 +1,5 @@
 import net from 'node:net';
-import { Pool, type PoolClient } from 'pg';
+import { Client, Pool, type PoolClient } from 'pg';
 import { isRecord } from './errors';
 import { retryConnect } from './retry';
 import { POOL_ENDED } from './store-errors';
@@ -35,6 +35,7 @@ export function openPool(
   { max, connectTimeoutMs, idleTimeoutMs, statementTimeoutMs }: Required<PoolOptions>,
 ): Pool {
   const pool = new Pool({
+    Client: PooledClient,
     connectionString: url.href,
     max,
     connectionTimeoutMillis: connectTimeoutMs,
@@ -84,6 +85,25 @@ export function openPool(
       return undefined;
     },
   });
+}
+
+type Answer = ((error: Error) => void) | ((error: null, client: Client) => void);
+
+/**
+ * pg leaves the socket open when connecting fails on its own side, as it does without a password. The backend would wait for the
+ * rest of the authentication for a minute, and every CREATE DATABASE and DROP DATABASE of the server would wait for the backend.
+ */
+class PooledClient extends Client {
+  override connect(): Promise<Client>;
+  override connect(answer: Answer): void;
+  override connect(answer?: Answer): Promise<Client> | undefined {
+    if (answer === undefined) return super.connect();
+    super.connect((error: Error | null) => {
+      if (error !== null && error !== undefined) void this.end();
+      (answer as (error: Error | null, client: Client) => void)(error, this);
+    });
+    return undefined;
+  }
 }
 
 /**

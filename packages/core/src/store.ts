@@ -110,15 +110,15 @@ export function openStore<TransactionClient, Client extends GeneratedClient<Tran
       ? storeClosed(error, statement)
       : storeError(error, errors, statement);
   const prisma = translatedClient(client, translate);
-  const translated = <Result>(work: () => Promise<Result>, statement?: string) =>
+  const translated = <Result>(work: () => Promise<Result>, text?: string) =>
     retryTransaction(work).catch((error: unknown): never => {
-      throw translate(error, statement);
+      throw translate(error, text === undefined ? undefined : labelOf(text));
     });
   return {
     prisma,
     pool,
     query: <Row extends QueryResultRow>(statement: Statement) =>
-      translated(() => runStatement<Row>(pool, statement, report), labelOf(statement.text)),
+      translated(() => runStatement<Row>(pool, statement, report), statement.text),
     transaction: (work) =>
       // The only place that gives the brand: this client is inside a transaction.
       translated(() =>
@@ -159,9 +159,18 @@ async function runStatement<Row extends QueryResultRow>(
   }
 }
 
+/** The names of the newest texts. A store has few texts, but nothing prevents a caller from building many. */
+const preparedNames = new Map<string, string>();
+const MAX_PREPARED_NAMES = 1_000;
+
 /** One text has one name and one name one text: PostgreSQL rejects a second text under a name that a connection knows. */
 function preparedName(text: string): string {
-  return `azora_${createHash('sha256').update(text).digest('hex').slice(0, 32)}`;
+  const known = preparedNames.get(text);
+  if (known !== undefined) return known;
+  if (preparedNames.size === MAX_PREPARED_NAMES) preparedNames.clear();
+  const name = `azora_${createHash('sha256').update(text).digest('hex').slice(0, 32)}`;
+  preparedNames.set(text, name);
+  return name;
 }
 
 /** What a statement is about, for errors and logs: the first function or table that its text names. */

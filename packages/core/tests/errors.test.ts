@@ -1,3 +1,4 @@
+/** @server none */
 import { findDatabaseError } from '../src/database-errors';
 import { SuiteError } from '../src/errors';
 

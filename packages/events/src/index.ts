@@ -1,13 +1,12 @@
-export {
-  type Bus,
-  type BusOptions,
-  type BusStatus,
-  type ConsumerStatus,
-  type EventSource,
-  openBus,
-  type RelayOptions,
-  type SourceStatus,
-  type SubscribeOptions,
+export type {
+  Bus,
+  BusOptions,
+  BusStatus,
+  ConsumerStatus,
+  EventSource,
+  RelayOptions,
+  SourceStatus,
+  SubscribeOptions,
 } from './bus';
 export type { DeadLetter } from './nats/dead-letters';
 export {
@@ -16,3 +15,4 @@ export {
   openBrokerOperations,
   type ReplayStart,
 } from './nats/operations';
+export { openBus } from './open-bus';

@@ -1,7 +1,7 @@
 import { randomUUID } from 'node:crypto';
 import { SuiteError } from '@azora/db-core';
 import type { Pool } from 'pg';
-import { type OutboxEvent, readBacklog, readOutbox } from './outbox/read';
+import { isOnDisk, type OutboxEvent, type OutboxRead, readBacklog, readOutbox } from './outbox/read';
 import { adoptOutbox, pruneOutbox, recordReading, runningTransactions, setAsleep } from './outbox/relay-row';
 import { type Cursor, partOf } from './outbox/snapshot';
 import { Outage, Pace, waitFor } from './pace';
@@ -10,7 +10,7 @@ import type { WakeUp } from './wake-up';
 /** Where relays append events. Each transport has one. */
 export interface EventLog {
   /**
-   * Makes `owner` the relay of a source, or renews its lease. Returns the cursor, which is that of the first read if the identity
+   * Makes `owner` the relay of a source, or renews its lease. Returns the cursor, which is empty if the identity
    * of the outbox has changed; undefined while another relay has the lease.
    */
   claim(source: string, owner: string, identity: string): Promise<Cursor | undefined>;
@@ -75,7 +75,7 @@ export async function runRelay(task: RelayTask): Promise<void> {
       if (cursor === undefined) await waitFor(STANDBY_MS, signal);
       else await new Relay(task, owner, identity, cursor).run();
     } catch (error) {
-      if (error instanceof SuiteError && error.code === 'EVENTS.LEASE_LOST') continue;
+      if (signal.aborted || (error instanceof SuiteError && error.code === 'EVENTS.LEASE_LOST')) continue;
       await outage.wait(error, signal);
     }
   }
@@ -112,7 +112,7 @@ class Relay {
       const heard = wakeUp.rings();
       const found = await this.#relayOnce();
       if (found > 0) await this.#stayAwake();
-      if (found === 0) await wakeUp.wait(heard, await this.#waitMs(), signal);
+      if (found === 0) await this.#rest(heard, await this.#waitMs());
       // A busy outbox fills meanwhile, so that an append has more than one event.
       else if (found < BATCH) await waitFor(GATHER_MS, signal);
       await this.#prune();
@@ -122,21 +122,41 @@ class Relay {
   /** Relays what the outbox has. Returns the number of events. */
   async #relayOnce(): Promise<number> {
     const { outbox } = this.#task;
-    const { snapshot, events } = await readOutbox(outbox, this.#cursor, BATCH + 1);
+    const read = await readOutbox(outbox, this.#cursor, BATCH + 1);
+    const { snapshot, events } = read;
     if (events.length > BATCH) {
       await this.#relayBacklog();
       return events.length;
     }
     const cursor: Cursor = { seen: snapshot, tick: null, tickPosition: null };
-    if (events.length > 0) await this.#append(cursor, events);
-    this.#cursor = cursor;
+    if (events.length > 0) {
+      await this.#waitForDisk(read);
+      await this.#append(cursor, events);
+    }
+    // Without events, the old cursor is as good as one that is not safe.
+    if (events.length > 0 || read.isFlushed) this.#cursor = cursor;
     return events.length;
+  }
+
+  /**
+   * Waits until no crash of the server can undo what a snapshot sees, and give the ids of undone transactions to others, which the
+   * snapshot would hide. Commits are on disk already, unless they were asynchronous.
+   */
+  async #waitForDisk({ isFlushed, written }: OutboxRead): Promise<void> {
+    const { outbox, signal } = this.#task;
+    const pace = new Pace();
+    for (let isSafe = isFlushed; !isSafe && !signal.aborted; isSafe = await isOnDisk(outbox, written)) {
+      await waitFor(pace.next(AWAKE_POLL_MS), signal);
+    }
+    signal.throwIfAborted();
   }
 
   async #relayBacklog(): Promise<void> {
     const { outbox, signal } = this.#task;
     let batches = 0;
-    for await (const { snapshot, events, isLast } of readBacklog(outbox, this.#cursor, BATCH)) {
+    for await (const read of readBacklog(outbox, this.#cursor, BATCH)) {
+      const { snapshot, events, isLast } = read;
+      if (batches === 0) await this.#waitForDisk(read);
       const cursor = isLast
         ? { seen: snapshot, tick: null, tickPosition: null }
         : partOf(this.#cursor, snapshot, events.at(-1)?.position ?? '0');
@@ -151,6 +171,15 @@ class Relay {
     const { source, log } = this.#task;
     await log.append(source, this.#owner, cursor, events);
     this.#renewedAt = performance.now();
+  }
+
+  /** Waits for a notification or for the time, and keeps the lease meanwhile. */
+  async #rest(heard: number, milliseconds: number): Promise<void> {
+    const { wakeUp, signal } = this.#task;
+    for (let left = milliseconds; left > 0 && wakeUp.rings() === heard && !signal.aborted; left -= RENEW_MS) {
+      await wakeUp.wait(heard, Math.min(left, RENEW_MS), signal);
+      if (!(await this.#keepLease())) return;
+    }
   }
 
   /** Renews the lease when a third of it is over. Returns false if another relay has the source. */

@@ -6,7 +6,7 @@ import { Outage, waitFor } from './pace';
 export interface WakeUp {
   /** Whether notifications arrive. */
   readonly isListening: () => boolean;
-  /** How many notifications have arrived. Whoever is going to wait reads it before looking for work. */
+  /** How many notifications have arrived. The caller reads it before it looks for work. */
   readonly rings: () => number;
   /** Waits until there are more notifications than `rings`, until the time is over, or for the signal. */
   wait(rings: number, milliseconds: number, signal: AbortSignal): Promise<void>;

@@ -48,7 +48,7 @@ export interface Running {
   stop(): Promise<void>;
 }
 
-const WAIT_LIMIT_MS = 15_000;
+const WAIT_LIMIT_MS = 60_000;
 
 export const COUNTED = 'family.counted.v1';
 
@@ -124,7 +124,10 @@ export function useBus(brokerUrl?: () => string): BusFixture {
     },
     consumed: async (count, name) => {
       const counted = 'SELECT count(*)::int AS count FROM inbox WHERE consumer = $1';
-      await until(async () => Number((await target().admin(counted, [name]))[0]?.['count']) >= count);
+      await until(
+        async () => Number((await target().admin(counted, [name]))[0]?.['count']) >= count,
+        60 * WAIT_LIMIT_MS,
+      );
     },
     effects: async (count, name = 'family.record') => {
       const counted = 'SELECT count(*)::int AS count FROM effects WHERE consumer = $1';
@@ -157,8 +160,8 @@ export function useBus(brokerUrl?: () => string): BusFixture {
 }
 
 /** Waits until something is true, which another process or session makes true. Ends a test that would wait forever. */
-export async function until(isTrue: () => Promise<boolean> | boolean): Promise<void> {
-  const giveUpAt = performance.now() + WAIT_LIMIT_MS;
+export async function until(isTrue: () => Promise<boolean> | boolean, limitMs = WAIT_LIMIT_MS): Promise<void> {
+  const giveUpAt = performance.now() + limitMs;
   while (!(await isTrue())) {
     if (performance.now() > giveUpAt) throw new Error(`Not true: ${isTrue}`);
     await new Promise((resolve) => setTimeout(resolve, 10));

@@ -1,53 +1,9 @@
-import { defineConsumer } from '@azora/db-core/events';
-import { Pool } from 'pg';
-import { COUNTED, freshKey, upTo, useBus } from './bus-fixture';
-
-/** Locks the row of each key in the order of the keys, and publishes its next number. */
-const PUBLISH_FIVE = `
-  WITH locked AS MATERIALIZED (SELECT key FROM counters WHERE key = ANY ($1) ORDER BY key FOR UPDATE),
-    counted AS (UPDATE counters SET n = n + 1 FROM locked WHERE counters.key = locked.key RETURNING counters.key, n)
-  SELECT publish_event('family.counted.v1', key, jsonb_build_object('n', n), NULL) FROM counted`;
+import { useBus } from './bus-fixture';
+import { expectOrder } from './order-fixture';
 
 describe('events that commit out of their order', () => {
   const bus = useBus();
 
-  it('arrive once each, in the order of their key, from 32 writers with random delays before their commits', async () => {
-    const writers = 32;
-    const transactions = Math.ceil(Number(process.env['AZORA_EVENTS'] ?? 10_000) / writers / 5);
-    const keys = Array.from({ length: 200 }, freshKey);
-    await bus.source().admin('INSERT INTO counters (key) SELECT unnest($1::text[])', [keys]);
-    const handled: Record<string, number[]> = Object.fromEntries(keys.map((key) => [key, []]));
-    bus.startRelay();
-    bus.startConsumer(
-      defineConsumer({
-        name: 'family.record',
-        types: [COUNTED],
-        handle: async (_tx, { subject, data }) => {
-          handled[subject]?.push((data as { readonly n: number }).n);
-        },
-      }),
-    );
-    const pool = new Pool({ connectionString: bus.source().url, max: writers });
-
-    await Promise.all(upTo(writers).map((writer) => write(pool, keys, writer, transactions)));
-    await pool.end();
-
-    await bus.consumed(writers * transactions * 5, 'family.record');
-    const counters = await bus.source().admin('SELECT key, n FROM counters');
-    expect(handled).toEqual(Object.fromEntries(counters.map(({ key, n }) => [key, upTo(Number(n))])));
-    expect(bus.log.entries).toEqual([]);
-  });
+  it('arrive once each, in the order of their key, from 32 writers with random delays before their commits', () =>
+    expectOrder(bus, 10_000));
 });
-
-/** Publishes events of five keys in each transaction, which commits after a random delay. */
-async function write(pool: Pool, keys: readonly string[], writer: number, transactions: number): Promise<void> {
-  const client = await pool.connect();
-  for (let n = 0; n < transactions; n += 1) {
-    const five = upTo(5).map((index) => keys[(writer * 31 + n * 17 + index * 7) % keys.length]);
-    await client.query('BEGIN');
-    await client.query(PUBLISH_FIVE, [five]);
-    await client.query('SELECT pg_sleep(random() * 0.004)');
-    await client.query('COMMIT');
-  }
-  client.release();
-}

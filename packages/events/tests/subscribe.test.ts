@@ -36,7 +36,7 @@ describe('a subscription', () => {
     return numbersByKey(await bus.effects(count, name))[key];
   };
 
-  it('retries an event that failed after a delay, and keeps the order of its key, while other keys go on', async () => {
+  it('retries an event that failed after a delay, and keeps the order of its key, while other keys continue', async () => {
     const [bad, good, name] = [freshKey(), freshKey(), freshName()];
     let isBroken = true;
     const fail = (key: string, n: number) => {
@@ -50,18 +50,20 @@ describe('a subscription', () => {
     await until(async () => (await deliveries(bad)).length === 3);
     const waiting = { state: 'waiting', attempts: 0, last_error: null };
     expect(await deliveries(bad)).toEqual([{ state: 'retry', attempts: 1, last_error: 'Error' }, waiting, waiting]);
+    await publish(bad, 1);
+    await until(async () => (await deliveries(bad)).length === 4);
     expect(await ofKey(bad, 1, name)).toEqual([1]);
     isBroken = false;
     await clock.move(BACKOFF_MS);
 
-    expect(await ofKey(bad, 4, name)).toEqual(upTo(4));
+    expect(await ofKey(bad, 5, name)).toEqual(upTo(5));
     await until(async () => (await deliveries(bad)).length === 0);
     expect(bus.log.entries).toMatchObject([
       { message: 'a consumer failed to handle an event', fields: { consumer: name } },
     ]);
   });
 
-  it('gives an event up after its last attempt, goes on with its key, and handles it when it is retried by hand', async () => {
+  it('gives an event up after its last attempt, continues with its key, and handles it when it is retried by hand', async () => {
     const [key, name] = [freshKey(), freshName()];
     let isBroken = true;
     bus.startConsumer(
@@ -116,11 +118,14 @@ describe('a subscription', () => {
     await bus.nexus().app('SELECT join_subscription($1, $2, 3, $3)', [name, [COUNTED], 'start']);
     await bus.nexus().app(join);
     bus.startConsumer(bus.recorder(name));
+    await until(async () => (await bus.nexus().admin('SELECT FROM subscription_workers')).length === 2);
     await publish(key, 2);
     await logged(key, 2);
 
     await clock.move(LEASE_MS - 1);
     expect(await bus.target().admin('SELECT FROM effects WHERE consumer = $1', [name])).toEqual([]);
+    const owners = 'SELECT count(DISTINCT owner)::int AS owners, count(owner)::int AS lanes FROM subscription_lanes';
+    expect(await bus.nexus().admin(owners)).toEqual([{ owners: 1, lanes: 16 }]);
     await clock.move(1);
 
     expect(await ofKey(key, 2, name)).toEqual(upTo(2));
@@ -239,6 +244,7 @@ describe('a subscription', () => {
   it('handles events at once that arrive while it waits for a minute', async () => {
     const [key, name] = [freshKey(), freshName()];
     bus.startConsumer(bus.recorder(name), { bus: bus.openBus(60_000) });
+    await until(async () => (await bus.nexus().admin('SELECT FROM subscription_workers')).length === 1);
 
     for (let n = 1; n <= 3; n += 1) {
       await publish(key, 1);

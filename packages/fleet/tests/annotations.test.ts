@@ -1,3 +1,4 @@
+/** @server none */
 import { parseColumnComment, parseModelComment } from '../src/schema/annotations';
 
 const lines = (...texts: string[]) => texts.map((text, index) => ({ line: index + 1, text }));

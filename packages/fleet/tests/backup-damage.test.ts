@@ -1,3 +1,4 @@
+/** @server any */
 import { spawnSync } from 'node:child_process';
 import { readFile, rm, truncate, writeFile } from 'node:fs/promises';
 import path from 'node:path';

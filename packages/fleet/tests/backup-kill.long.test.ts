@@ -1,3 +1,4 @@
+/** @server any */
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { readdir } from 'node:fs/promises';
@@ -6,6 +7,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { isDeepStrictEqual } from 'node:util';
 import { type DatabaseUrl, parseDatabaseUrl, withUrlParts } from '@azora/db-core';
 import { withClient } from '@azora/db-migrate';
+import { testEffort } from '@azora/db-testkit';
 import { directoryStorage } from '../src/backup-store/directory';
 import { openSet } from '../src/backup-store/set';
 import type { Storage } from '../src/backup-store/storage';
@@ -22,8 +24,9 @@ import { rowsOf } from './migrations-fixture';
 
 const BIN = path.resolve(__dirname, '..', 'bin', 'azora-db.js');
 const SEED = Number(process.env['AZORA_TEST_SEED'] ?? Date.now() % 1_000_000);
-const KILLS = 8;
-const INTERRUPTS = 7;
+/** The moments of a run that are tried, one at random in each part of it: the parts are the phases of a run. */
+const KILLS = 4 * testEffort();
+const INTERRUPTS = 4 * testEffort();
 const SERVICES = ['auth', 'mint', 'shop'];
 const SCHEMA = `
 model Item {

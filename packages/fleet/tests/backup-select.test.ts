@@ -1,3 +1,4 @@
+/** @server none */
 import { splitSetPath } from '../src/backup-store/location';
 import type { Manifest } from '../src/backup-store/manifest';
 import { openSet, writeManifest } from '../src/backup-store/set';

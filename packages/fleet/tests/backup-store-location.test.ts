@@ -1,3 +1,4 @@
+/** @server none */
 import { spawnSync } from 'node:child_process';
 import path from 'node:path';
 import type { SuiteError } from '@azora/db-core';

@@ -1,3 +1,4 @@
+/** @server none */
 import { createHash, randomBytes } from 'node:crypto';
 import net from 'node:net';
 import { setTimeout as sleep } from 'node:timers/promises';

@@ -1,3 +1,4 @@
+/** @server none */
 import type { Command } from 'commander';
 import type { Execute } from '../src/commands/command';
 import { commandsWithExamples, examplesOf } from '../src/commands/examples';

@@ -1,3 +1,4 @@
+/** @server none */
 import { CommanderError } from 'commander';
 import { exitCodeOf } from '../src/commands/exit-codes';
 import { createProgram } from '../src/commands/index';

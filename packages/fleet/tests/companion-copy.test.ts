@@ -1,3 +1,4 @@
+/** @server none */
 import { Socket } from 'node:net';
 import { openSession, receive } from '../src/postgres/companion/session';
 import { message } from '../src/postgres/companion/wire';

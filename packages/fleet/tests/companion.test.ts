@@ -1,3 +1,4 @@
+/** @server none */
 import { spawnSync } from 'node:child_process';
 import fs from 'node:fs/promises';
 import net from 'node:net';

@@ -1,3 +1,4 @@
+/** @server any */
 import { DEFAULT_LIMITS, type Limits } from '../src/postgres/doctor/check';
 import { usePatient } from './doctor-fixture';
 

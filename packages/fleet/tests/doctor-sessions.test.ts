@@ -1,3 +1,4 @@
+/** @server any */
 import { withUrlParts } from '@azora/db-core';
 import { MIGRATION_LOCK } from '@azora/db-migrate';
 import type { Client } from 'pg';

@@ -1,3 +1,4 @@
+/** @server none */
 import type { Command } from 'commander';
 import { createProgram } from '../src/commands/index';
 import { describeInterruption, interruptionText, REMAINS, RunStates, statesOfRows } from '../src/commands/interruption';

@@ -1,3 +1,4 @@
+/** @server none */
 import { removeCheckouts, rulesBroken, TIMEOUT } from './lint-fixture';
 
 afterAll(removeCheckouts);

@@ -1,3 +1,4 @@
+/** @server none */
 import { type Files, findingsOf, INIT, removeCheckouts, rulesBroken, TIMEOUT } from './lint-fixture';
 import { failureOf } from './migrations-fixture';
 

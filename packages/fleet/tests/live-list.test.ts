@@ -1,3 +1,4 @@
+/** @server none */
 import { Writable } from 'node:stream';
 import type { ProgressEvent } from '../src/operations/fleet';
 import { canRedraw, liveProgress } from '../src/render/progress';

@@ -1,3 +1,4 @@
+/** @server none */
 import { chmod, mkdtemp, rm } from 'node:fs/promises';
 import os from 'node:os';
 import path from 'node:path';

@@ -1,3 +1,4 @@
+/** @server none */
 import type { ServiceStatus } from '../src/operations/status';
 import { statusText } from '../src/render/status';
 

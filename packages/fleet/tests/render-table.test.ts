@@ -1,3 +1,4 @@
+/** @server none */
 import fc from 'fast-check';
 import { table } from '../src/render/table';
 

@@ -1,3 +1,4 @@
+/** @server none */
 import { readFile } from 'node:fs/promises';
 import { SuiteError } from '@azora/db-core';
 import { readGrants } from '@azora/db-migrate';

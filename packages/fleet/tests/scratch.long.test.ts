@@ -1,3 +1,4 @@
+/** @server none */
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { readdir } from 'node:fs/promises';

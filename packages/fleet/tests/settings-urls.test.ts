@@ -1,3 +1,4 @@
+/** @server none */
 import { readSettings } from '../src/config/settings';
 import { REPOSITORY_ROOT } from './suite-fixture';
 

@@ -1,3 +1,4 @@
+/** @server none */
 import { PassThrough } from 'node:stream';
 import { withBuildRow } from '../src/operations/build';
 import type { ProgressEvent } from '../src/operations/fleet';

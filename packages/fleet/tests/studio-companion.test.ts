@@ -1,3 +1,4 @@
+/** @server none */
 import { requireCompanionQuery } from '../src/studio/companion-query';
 import { failureOf } from './migrations-fixture';
 

@@ -1,3 +1,4 @@
+/** @server any */
 import net from 'node:net';
 import type { FleetAnswer } from '../../studio/src/api/answers';
 import { openSet } from '../src/backup-store/set';

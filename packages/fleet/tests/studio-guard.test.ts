@@ -1,3 +1,4 @@
+/** @server any */
 import { isLoopback, isOwnHost } from '../src/studio/guard';
 import type { GivenFleet } from './fleet-fixture';
 import { failureOf } from './migrations-fixture';

@@ -1,3 +1,4 @@
+/** @server any */
 import type { ModelsAnswer } from '../../studio/src/api/answers';
 import { readModels } from '../src/operations/studio/models';
 import { type GivenFleet, removeFleets } from './fleet-fixture';

@@ -1,3 +1,4 @@
+/** @server any */
 import type { OverviewAnswer, ServiceOverview } from '../../studio/src/api/answers';
 import { openSet } from '../src/backup-store/set';
 import { writeVerification } from '../src/backup-store/verification';

@@ -1,3 +1,4 @@
+/** @server any */
 import { request as httpRequest } from 'node:http';
 import { studioRole } from '../src/operations/targets';
 import { answerQuery } from '../src/studio/query';

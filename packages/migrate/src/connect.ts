@@ -21,6 +21,9 @@ export async function withClient<Result>(url: DatabaseUrl, work: (client: Client
   try {
     await client.connect();
   } catch (error) {
+    // pg leaves the socket open when connecting fails on its own side, as it does without a password. The backend would wait for a
+    // minute, and every CREATE DATABASE and DROP DATABASE of the server would wait for the backend.
+    void client.end();
     throw connectionError(url, error);
   }
   try {

@@ -1,3 +1,4 @@
+/** @server none */
 import { dataLink, readDataPlace } from '../src/routing/data-link';
 
 describe('a link into the data page', () => {

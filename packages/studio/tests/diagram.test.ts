@@ -1,3 +1,4 @@
+/** @server none */
 import { referencesDiagram, serviceDiagram } from '../src/models/diagram';
 
 const column = (name: string, isHidden = false) => ({ name, type: 'text', isId: name === 'id', isHidden });

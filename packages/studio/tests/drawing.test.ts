@@ -1,3 +1,4 @@
+/** @server none */
 import { retryDelayMs } from '../src/api/requests';
 import { firstView, moveView, wholeView } from '../src/models/view';
 import { linePath } from '../src/overview/samples';

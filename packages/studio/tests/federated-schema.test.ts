@@ -1,3 +1,4 @@
+/** @server none */
 import type { AdapterIntrospectResult, Column } from '@prisma/studio-core/data';
 import { federate, type Introspected, readSchemaName, schemaName } from '../src/data/federated-schema';
 

@@ -1,3 +1,4 @@
+/** @server none */
 import { withEstimatedCount } from '../src/data/service-adapter';
 
 const COUNT = 'with "__ps_agg__" as (select cast(coalesce(count(*), 0) as text) as "__ps_count__" from';

@@ -1,5 +1,6 @@
 import { createHash, randomBytes } from 'node:crypto';
-import { mkdtemp, readFile, rm } from 'node:fs/promises';
+import { existsSync } from 'node:fs';
+import { cp, mkdir, mkdtemp, readFile, rename, rm } from 'node:fs/promises';
 import os from 'node:os';
 import path from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
@@ -130,16 +131,45 @@ async function hashOf({ schemaPath, migrationsPath }: Service): Promise<string> 
 
 async function openCompanion(service: Service): Promise<TestDatabase> {
   const home = await mkdtemp(path.join(os.tmpdir(), 'azora-companion-'));
-  const database = `${TEST_PREFIX}${service.databaseSuffix}`;
-  const { url } = await startCompanion({ home, service: service.name, database });
-  const role = `${TEST_PREFIX}${service.name}_app`;
-  const target: Target = { service, server: 'companion', database, admin: url, maintenance: url, role };
-  await provision(target, passwordOf);
-  await migrateTargetUp(target, MIGRATE);
+  await copyCompanion(service, home);
+  const target = await startedCompanion(service, home);
   return openQueries(target, async () => {
     await stopCompanion({ home, service: service.name });
     await rm(home, { recursive: true, force: true });
   });
+}
+
+async function startedCompanion(service: Service, home: string): Promise<Target> {
+  const database = `${TEST_PREFIX}${service.databaseSuffix}`;
+  const { url } = await startCompanion({ home, service: service.name, database });
+  return {
+    ...{ service, server: 'companion', database, admin: url, maintenance: url },
+    role: `${TEST_PREFIX}${service.name}_app`,
+  };
+}
+
+/**
+ * Gives the home the data of a migrated companion, which the first process that needs it makes beside the data of the test
+ * server: creating it takes ten times as long as copying it.
+ */
+async function copyCompanion(service: Service, home: string): Promise<void> {
+  const parent = process.env['AZORA_TEST_HOME'] ?? home;
+  const template = path.join(parent, `companion-${service.name}-${await hashOf(service)}`);
+  await withClient(testServerUrl(), async (client) => {
+    await client.query('SELECT pg_advisory_lock($1)', [TEMPLATE_LOCK]);
+    if (existsSync(template)) return;
+    const draft = `${template}-draft`;
+    await rm(draft, { recursive: true, force: true });
+    await mkdir(draft, { mode: 0o700 });
+    const target = await startedCompanion(service, draft);
+    await provision(target, passwordOf);
+    await migrateTargetUp(target, MIGRATE);
+    await stopCompanion({ home: draft, service: service.name });
+    await rename(draft, template);
+  });
+  const data = path.join('companion', service.name, 'data');
+  await mkdir(path.join(home, 'companion', service.name), { recursive: true, mode: 0o700 });
+  await cp(path.join(template, data), path.join(home, data), { recursive: true });
 }
 
 function openQueries(target: Target, remove: (keep: boolean) => Promise<void>): TestDatabase {

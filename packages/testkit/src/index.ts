@@ -1,5 +1,6 @@
 export { type TestClock, useTestClock } from './clock';
 export { openTestDatabase, type Query, type TestDatabase, useDatabase } from './database';
+export { testEffort } from './effort';
 export { type Direction, type FaultProxy, type Faults, openFaultProxy } from './faults';
 export { insertRow, itKeepsAnAuditLog, itTestsEveryCheck, refusalsOf, schemaRefuses } from './schema';
 export { repositoryRoot, TEST_PREFIX, testServerUrl } from './server';

@@ -1,3 +1,4 @@
+/** @server none */
 import { CTRL_C, openTerminal } from '../src';
 
 const PROGRAM = `

@@ -208,6 +208,7 @@ CREATE TABLE public.agent_executions (
     CONSTRAINT agent_executions_agent_id_check CHECK ((btrim((agent_id)::text) <> ''::text)),
     CONSTRAINT agent_executions_duration_ms_check CHECK ((duration_ms >= 0)),
     CONSTRAINT agent_executions_error_check CHECK (((NOT success) OR (error IS NULL))),
+    CONSTRAINT agent_executions_times_check CHECK (((created_at >= to_timestamp(('-62135596800'::bigint)::double precision)) AND (created_at < to_timestamp(('253402300800'::bigint)::double precision)))),
     CONSTRAINT agent_executions_tokens_used_check CHECK ((tokens_used >= 0))
 );
 
@@ -223,7 +224,8 @@ CREATE TABLE public.audit_logs (
     user_agent text,
     created_at timestamp(6) with time zone DEFAULT CURRENT_TIMESTAMP NOT NULL,
     CONSTRAINT audit_logs_action_check CHECK ((btrim((action)::text) <> ''::text)),
-    CONSTRAINT audit_logs_details_check CHECK ((jsonb_typeof(details) = 'object'::text))
+    CONSTRAINT audit_logs_details_check CHECK ((jsonb_typeof(details) = 'object'::text)),
+    CONSTRAINT audit_logs_times_check CHECK (((created_at >= to_timestamp(('-62135596800'::bigint)::double precision)) AND (created_at < to_timestamp(('253402300800'::bigint)::double precision))))
 );
 
 -- Name: chat_messages; Type: TABLE
@@ -236,7 +238,8 @@ CREATE TABLE public.chat_messages (
     metadata jsonb,
     user_id text,
     CONSTRAINT chat_messages_role_check CHECK (((role)::text = ANY (ARRAY['user'::character varying, 'aurora'::character varying]))),
-    CONSTRAINT chat_messages_session_id_check CHECK ((btrim((session_id)::text) <> ''::text))
+    CONSTRAINT chat_messages_session_id_check CHECK ((btrim((session_id)::text) <> ''::text)),
+    CONSTRAINT chat_messages_times_check CHECK (((created_at >= to_timestamp(('-62135596800'::bigint)::double precision)) AND (created_at < to_timestamp(('253402300800'::bigint)::double precision))))
 );
 
 -- Name: chat_messages_id_seq; Type: SEQUENCE
@@ -261,6 +264,7 @@ CREATE TABLE public.conversations (
     created_at timestamp(6) with time zone DEFAULT CURRENT_TIMESTAMP NOT NULL,
     updated_at timestamp(6) with time zone DEFAULT CURRENT_TIMESTAMP NOT NULL,
     CONSTRAINT conversations_agent_id_check CHECK ((btrim((agent_id)::text) <> ''::text)),
+    CONSTRAINT conversations_times_check CHECK (((created_at >= to_timestamp(('-62135596800'::bigint)::double precision)) AND (created_at < to_timestamp(('253402300800'::bigint)::double precision)) AND (updated_at >= to_timestamp(('-62135596800'::bigint)::double precision)) AND (updated_at < to_timestamp(('253402300800'::bigint)::double precision)))),
     CONSTRAINT conversations_title_check CHECK ((btrim((title)::text) <> ''::text))
 );
 
@@ -287,7 +291,8 @@ CREATE TABLE public.message_rag_contexts (
     created_at timestamp(6) with time zone DEFAULT CURRENT_TIMESTAMP NOT NULL,
     CONSTRAINT message_rag_contexts_chunk_index_check CHECK ((chunk_index >= 0)),
     CONSTRAINT message_rag_contexts_content_id_check CHECK ((btrim((content_id)::text) <> ''::text)),
-    CONSTRAINT message_rag_contexts_score_check CHECK (((score >= ('-1'::integer)::double precision) AND (score <= (1)::double precision)))
+    CONSTRAINT message_rag_contexts_score_check CHECK (((score >= ('-1'::integer)::double precision) AND (score <= (1)::double precision))),
+    CONSTRAINT message_rag_contexts_times_check CHECK (((retrieved_at >= to_timestamp(('-62135596800'::bigint)::double precision)) AND (retrieved_at < to_timestamp(('253402300800'::bigint)::double precision)) AND (created_at >= to_timestamp(('-62135596800'::bigint)::double precision)) AND (created_at < to_timestamp(('253402300800'::bigint)::double precision))))
 );
 
 -- Name: messages; Type: TABLE
@@ -300,6 +305,7 @@ CREATE TABLE public.messages (
     tokens_used integer,
     created_at timestamp(6) with time zone DEFAULT CURRENT_TIMESTAMP NOT NULL,
     CONSTRAINT messages_role_check CHECK (((role)::text = ANY (ARRAY['user'::character varying, 'assistant'::character varying, 'system'::character varying]))),
+    CONSTRAINT messages_times_check CHECK (((created_at >= to_timestamp(('-62135596800'::bigint)::double precision)) AND (created_at < to_timestamp(('253402300800'::bigint)::double precision)))),
     CONSTRAINT messages_tokens_used_check CHECK ((tokens_used >= 0))
 );
 
@@ -362,6 +368,7 @@ CREATE TABLE public.tasks (
     CONSTRAINT tasks_id_check CHECK ((btrim((id)::text) <> ''::text)),
     CONSTRAINT tasks_priority_check CHECK (((priority)::text = ANY (ARRAY['low'::character varying, 'normal'::character varying, 'medium'::character varying, 'high'::character varying, 'critical'::character varying]))),
     CONSTRAINT tasks_status_check CHECK (((status)::text = ANY (ARRAY['pending'::character varying, 'in_progress'::character varying, 'completed'::character varying, 'failed'::character varying, 'cancelled'::character varying]))),
+    CONSTRAINT tasks_times_check CHECK (((created_at >= to_timestamp(('-62135596800'::bigint)::double precision)) AND (created_at < to_timestamp(('253402300800'::bigint)::double precision)) AND (updated_at >= to_timestamp(('-62135596800'::bigint)::double precision)) AND (updated_at < to_timestamp(('253402300800'::bigint)::double precision)) AND (completed_at >= to_timestamp(('-62135596800'::bigint)::double precision)) AND (completed_at < to_timestamp(('253402300800'::bigint)::double precision)))),
     CONSTRAINT tasks_title_check CHECK ((btrim((title)::text) <> ''::text))
 );
 
@@ -478,7 +485,7 @@ CREATE TRIGGER inbox_handled_at BEFORE INSERT ON public.inbox FOR EACH ROW WHEN 
 CREATE TRIGGER message_rag_contexts_append_only BEFORE UPDATE OR TRUNCATE ON public.message_rag_contexts FOR EACH STATEMENT EXECUTE FUNCTION public.refuse_change();
 
 -- Name: outbox_relay outbox_relay_kept; Type: TRIGGER
-CREATE TRIGGER outbox_relay_kept BEFORE UPDATE ON public.outbox_relay FOR EACH ROW WHEN ((((((old.identity)::text IS DISTINCT FROM (new.identity)::text) OR (old.pruned_transaction_id IS DISTINCT FROM new.pruned_transaction_id)) OR (old.pruned_position IS DISTINCT FROM new.pruned_position)) OR (old.inbox_pruned_until IS DISTINCT FROM new.inbox_pruned_until))) EXECUTE FUNCTION public.refuse_relay_change();
+CREATE TRIGGER outbox_relay_kept BEFORE UPDATE ON public.outbox_relay FOR EACH ROW WHEN ((((old.identity)::text IS DISTINCT FROM (new.identity)::text) OR (old.pruned_transaction_id IS DISTINCT FROM new.pruned_transaction_id) OR (old.pruned_position IS DISTINCT FROM new.pruned_position) OR (old.inbox_pruned_until IS DISTINCT FROM new.inbox_pruned_until))) EXECUTE FUNCTION public.refuse_relay_change();
 
 -- Name: outbox_relay outbox_relay_new; Type: TRIGGER
 CREATE TRIGGER outbox_relay_new BEFORE INSERT ON public.outbox_relay FOR EACH ROW WHEN ((NOT ((new.identity IS NULL) AND (new.pruned_transaction_id IS NULL) AND (new.inbox_pruned_until IS NULL)))) EXECUTE FUNCTION public.refuse_relay_change();

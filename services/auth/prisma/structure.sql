@@ -11,48 +11,50 @@ CREATE TYPE public.token_kind AS ENUM (
     'mfa_challenge'
 );
 
--- Name: accept_factor(text); Type: FUNCTION
-CREATE FUNCTION public.accept_factor(p_user text) RETURNS void
-    LANGUAGE sql
-    SET search_path TO 'pg_catalog', 'public'
-    AS $$
-  UPDATE "public"."users"
-  SET "factor_failed_count" = 0, "factor_locked_until" = NULL, "updated_at" = "public"."database_time"()
-  WHERE "id" = "p_user" AND "factor_failed_count" > 0
-$$;
-
--- Name: accept_password(text, boolean, text, text); Type: FUNCTION
-CREATE FUNCTION public.accept_password(p_user text, p_signed_in boolean, p_new_hash text, p_ip text) RETURNS void
+-- Name: accept_proof(text, boolean, boolean, boolean, text, text); Type: FUNCTION
+CREATE FUNCTION public.accept_proof(p_user text, p_password boolean, p_factor boolean, p_signed_in boolean, p_new_hash text, p_ip text) RETURNS boolean
     LANGUAGE plpgsql
     SET search_path TO 'pg_catalog', 'public'
     AS $$
 DECLARE
   "at" timestamptz;
   "locked" timestamptz;
+  "password" boolean := "p_password" OR "p_signed_in";
+  "factor" boolean := "p_factor" OR "p_signed_in";
+  "origin" text := "public"."network_of"("p_ip");
 BEGIN
   SELECT "locked_until" INTO "locked" FROM "public"."users" WHERE "id" = "p_user" FOR NO KEY UPDATE;
   "at" := "public"."database_time"();
   UPDATE "public"."users"
-  SET "failed_login_count" = 0, "first_failed_at" = NULL, "lockout_count" = 0, "locked_until" = NULL,
-      "lockout_reason" = NULL,
-      "factor_failed_count" = CASE WHEN "p_signed_in" THEN 0 ELSE "factor_failed_count" END,
-      "factor_locked_until" = CASE WHEN "p_signed_in" THEN NULL ELSE "factor_locked_until" END,
+  SET "failed_login_count" = CASE WHEN "password" THEN 0 ELSE "failed_login_count" END,
+      "first_failed_at" = CASE WHEN NOT "password" THEN "first_failed_at" END,
+      "failures_in_row" = CASE WHEN "password" THEN 0 ELSE "failures_in_row" END,
+      "lockout_count" = CASE WHEN "password" THEN 0 ELSE "lockout_count" END,
+      "locked_until" = CASE WHEN NOT "password" THEN "locked_until" END,
+      "lockout_reason" = CASE WHEN NOT "password" THEN "lockout_reason" END,
+      "factor_failed_count" = CASE WHEN "factor" THEN 0 ELSE "factor_failed_count" END,
+      "factor_locked_until" = CASE WHEN NOT "factor" THEN "factor_locked_until" END,
       "last_login_at" = CASE WHEN "p_signed_in" THEN "at" ELSE "last_login_at" END,
       "last_activity_at" = CASE WHEN "p_signed_in" THEN "at" ELSE "last_activity_at" END,
       "password_hash" = coalesce("p_new_hash", "password_hash"),
       "password_reset_required" = "password_reset_required" AND "p_new_hash" IS NULL, "updated_at" = "at"
-  WHERE "id" = "p_user"
-    AND ("p_signed_in" OR "p_new_hash" IS NOT NULL OR "first_failed_at" IS NOT NULL OR "lockout_count" > 0);
-  IF "p_ip" IS NOT NULL THEN
-    DELETE FROM "public"."sign_in_sources" WHERE "id" = "public"."network_of"("p_ip") || '|' || "p_user"
-      AND ("known_until" > "at") IS NOT TRUE;
+  WHERE "id" = "p_user" AND ("p_signed_in" OR "p_new_hash" IS NOT NULL
+    OR ("password" AND ("first_failed_at" IS NOT NULL OR "failures_in_row" > 0 OR "lockout_count" > 0)) OR ("factor" AND "factor_failed_count" > 0));
+  IF "origin" IS NOT NULL AND "p_signed_in" THEN
+    INSERT INTO "public"."sign_in_sources" AS "source" ("id", "user_id", "network", "known_until", "expires_at", "created_at",
+      "updated_at")
+    VALUES ("origin" || '|' || "p_user", "p_user", "origin", "at" + interval '90 days', "at" + interval '90 days', "at", "at")
+    ON CONFLICT ("id") DO UPDATE
+    SET "failed_count" = 0, "first_failed_at" = NULL, "failures_in_row" = 0, "lockout_count" = 0,
+        "locked_until" = NULL, "known_until" = excluded."known_until", "expires_at" = greatest("source"."expires_at", excluded."expires_at"),
+        "updated_at" = "at"
+    WHERE "source"."failed_count" > 0 OR ("source"."known_until" > "at" + interval '89 days') IS NOT TRUE;
+  ELSIF "origin" IS NOT NULL AND "password" THEN
     UPDATE "public"."sign_in_sources"
-    SET "failed_count" = 0, "first_failed_at" = NULL, "lockout_count" = 0, "updated_at" = "at"
-    WHERE "id" = "public"."network_of"("p_ip") || '|' || "p_user" AND "failed_count" > 0;
+    SET "failed_count" = 0, "first_failed_at" = NULL, "failures_in_row" = 0, "lockout_count" = 0, "updated_at" = "at"
+    WHERE "id" = "origin" || '|' || "p_user" AND "failed_count" > 0;
   END IF;
-  IF "locked" > "at" THEN
-    PERFORM "public"."write_audit_entry"("p_user", 'ACCOUNT_UNLOCKED', 'user', "p_user", '{"lock": "password"}', NULL, NULL);
-  END IF;
+  RETURN "password" AND coalesce("locked" > "at", false);
 END
 $$;
 
@@ -95,8 +97,8 @@ DECLARE
   "network_until" timestamptz;
 BEGIN
   IF "origin" IS NOT NULL THEN
-    SELECT max("it"."locked_until") FILTER (WHERE "it"."user_id" IS NOT NULL AND "it"."locked_until" > "at"),
-           max("it"."locked_until") FILTER (WHERE "it"."user_id" IS NULL AND "it"."locked_until" > "at")
+    SELECT max("it"."locked_until") FILTER (WHERE "it"."id" <> "origin" || '|' AND "it"."locked_until" > "at"),
+           max("it"."locked_until") FILTER (WHERE "it"."id" = "origin" || '|' AND "it"."locked_until" > "at")
     INTO "until", "network_until" FROM "public"."sign_in_sources" AS "it"
     WHERE "it"."id" IN (CASE WHEN "p_alone" THEN "origin" || '|' || "p_user" END, "origin" || '|');
     IF "until" IS NOT NULL THEN
@@ -108,6 +110,10 @@ BEGIN
     RETURN;
   END IF;
   IF "p_user" IS NOT NULL AND "origin" IS NOT NULL AND "public"."is_known_source"("p_user", "origin") THEN
+    RETURN;
+  END IF;
+  IF "p_account_until" = 'infinity' THEN
+    "locked" := 'blocked';
     RETURN;
   END IF;
   "until" := CASE WHEN "p_account_until" > "at" THEN "p_account_until" END;
@@ -168,12 +174,13 @@ CREATE FUNCTION public.begin_sign_in(p_email text, p_ip text, OUT user_id text, 
     AS $$
 #variable_conflict use_column
 DECLARE
-  "account_until" timestamptz;
+  "subject" text;
 BEGIN
-  SELECT "id", "found"."password_hash", "locked_until" INTO "user_id", "password_hash", "account_until"
+  SELECT "id", "found"."password_hash" INTO "user_id", "password_hash"
   FROM "public"."users" AS "found" WHERE lower("email") = "p_email" AND "deleted_at" IS NULL;
+  "subject" := coalesce(begin_sign_in."user_id", "public"."unknown_subject"("p_email"));
   SELECT "it"."until", "it"."locked" INTO "until", "locked"
-  FROM "public"."attempt_lock"(begin_sign_in."user_id", "account_until", "p_ip", true) AS "it";
+  FROM "public"."attempt_lock"("subject", "public"."password_lock"("subject"), "p_ip", true) AS "it";
 END
 $$;
 
@@ -183,25 +190,26 @@ CREATE FUNCTION public.chain_audit_entry() RETURNS trigger
     SET search_path TO 'pg_catalog', 'public', 'pg_temp'
     AS $$
 DECLARE
+  "chain" text := coalesce(NEW."user_id", '');
   "head" "public"."audit_chains";
   "newest" record;
   "writer" name := coalesce(nullif(current_setting('role'), 'none'), session_user);
 BEGIN
-  LOOP
-    SELECT * INTO "head" FROM "public"."audit_chains" WHERE "account" = coalesce(NEW."user_id", '') FOR UPDATE;
-    EXIT WHEN FOUND;
-    INSERT INTO "public"."audit_chains" ("account", "first_seq", "first_previous_hash", "last_seq", "last_hash")
-    VALUES (coalesce(NEW."user_id", ''), 1, repeat('0', 64), 0, repeat('0', 64)) ON CONFLICT DO NOTHING;
-  END LOOP;
+  SELECT * INTO "head" FROM "public"."audit_chains" WHERE "account" = "chain" FOR UPDATE;
+  IF NOT FOUND THEN
+    -- A chain without entries has no head to lock.
+    PERFORM pg_advisory_xact_lock(hashtextextended('audit_chains ' || "chain", 0));
+    SELECT * INTO "head" FROM "public"."audit_chains" WHERE "account" = "chain" FOR UPDATE;
+  END IF;
   IF NOT pg_has_role("writer", (SELECT "relowner" FROM "pg_catalog"."pg_class" WHERE "oid" = TG_RELID), 'USAGE') THEN
     NEW."timestamp" := "public"."database_time"();
     NEW."created_at" := NEW."timestamp";
   END IF;
   -- Earlier entries of the same statement are in the table, but the head moves only at the end of the statement.
   SELECT "seq", "hash" INTO "newest" FROM "public"."audit_log"
-  WHERE coalesce("user_id", '') = "head"."account" AND "seq" > "head"."last_seq" ORDER BY "seq" DESC LIMIT 1;
-  NEW."seq" := coalesce("newest"."seq", "head"."last_seq") + 1;
-  NEW."previous_hash" := coalesce("newest"."hash", "head"."last_hash");
+  WHERE coalesce("user_id", '') = "chain" AND "seq" > coalesce("head"."last_seq", 0) ORDER BY "seq" DESC LIMIT 1;
+  NEW."seq" := coalesce("newest"."seq", "head"."last_seq", 0) + 1;
+  NEW."previous_hash" := coalesce("newest"."hash", "head"."last_hash", repeat('0', 64));
   NEW."hash" := "public"."audit_entry_hash"(NEW);
   RETURN NEW;
 END
@@ -274,8 +282,21 @@ BEGIN
 END
 $$;
 
--- Name: end_sessions(text, text, text); Type: FUNCTION
-CREATE FUNCTION public.end_sessions(p_user text, p_only text, p_except text) RETURNS integer
+-- Name: end_pending_totp(); Type: FUNCTION
+CREATE FUNCTION public.end_pending_totp() RETURNS trigger
+    LANGUAGE plpgsql
+    SET search_path TO 'pg_catalog', 'public', 'pg_temp'
+    AS $$
+BEGIN
+  NEW."totp_secret" := NULL;
+  NEW."totp_last_step" := NULL;
+  NEW."totp_pending_until" := NULL;
+  RETURN NEW;
+END
+$$;
+
+-- Name: end_sessions(text, text, text, boolean, text); Type: FUNCTION
+CREATE FUNCTION public.end_sessions(p_user text, p_only text, p_except text, p_forget boolean, p_ip text) RETURNS integer
     LANGUAGE plpgsql
     SET search_path TO 'pg_catalog', 'public'
     AS $$
@@ -293,36 +314,41 @@ BEGIN
   WHERE "user_id" = "p_user" AND "revoked_at" IS NULL AND "expires_at" > "at"
     AND ("p_only" IS NULL OR "id" = "p_only") AND ("p_except" IS NULL OR "id" <> "p_except");
   GET DIAGNOSTICS "ended" = ROW_COUNT;
+  IF "p_forget" AND ("ended" > 0 OR "p_only" IS NULL) THEN
+    PERFORM "public"."forget_sources"("p_user", "public"."network_of"("p_ip"));
+  END IF;
   RETURN "ended";
 END
 $$;
 
 -- Name: fail_source(text, text, boolean, integer, interval, interval, interval); Type: FUNCTION
-CREATE FUNCTION public.fail_source(p_user text, p_ip text, p_alone boolean, p_limit integer, p_window interval, p_lock interval, p_cap interval) RETURNS boolean
+CREATE FUNCTION public.fail_source(p_subject text, p_ip text, p_alone boolean, p_limit integer, p_window interval, p_lock interval, p_cap interval) RETURNS boolean
     LANGUAGE plpgsql
     SET search_path TO 'pg_catalog', 'public'
     AS $$
 DECLARE
   "at" timestamptz := "public"."database_time"();
   "origin" text := "public"."network_of"("p_ip");
+  "unknown" boolean := coalesce("public"."is_unknown"("p_subject"), false);
   "it" record;
 BEGIN
-  IF "origin" IS NULL THEN
-    RETURN true;
-  END IF;
   FOR "it" IN
-    SELECT "limits".* FROM (VALUES (1, NULL, "p_limit" * 10), (2, "p_user", greatest("p_limit" / 2, 1)))
-      AS "limits" ("place", "user_id", "attempts")
-    WHERE "limits"."place" = 1 OR ("p_alone" AND "p_user" IS NOT NULL) ORDER BY "limits"."place"
+    SELECT "limits".* FROM (
+      VALUES (1, "origin", '', "p_limit" * 10), (2, "origin", "p_subject", greatest("p_limit" / 2, 1)),
+        (3, CASE WHEN "unknown" THEN '' END, "p_subject", "p_limit")
+    ) AS "limits" ("place", "network", "subject", "attempts")
+    WHERE "limits"."network" IS NOT NULL AND ("limits"."place" = 1 OR ("p_alone" AND "p_subject" IS NOT NULL))
+    ORDER BY "limits"."place"
   LOOP
     INSERT INTO "public"."sign_in_sources" AS "source" ("id", "user_id", "network", "failed_count", "first_failed_at",
-      "lockout_count", "locked_until", "expires_at", "created_at", "updated_at")
-    VALUES ("origin" || '|' || coalesce("it"."user_id", ''), "it"."user_id", "origin", 1, "at",
+      "failures_in_row", "lockout_count", "locked_until", "expires_at", "created_at", "updated_at")
+    VALUES ("it"."network" || '|' || "it"."subject", CASE WHEN "it"."place" = 2 AND NOT "unknown" THEN "it"."subject" END,
+      "it"."network", 1, "at", 1,
       CASE WHEN "it"."attempts" = 1 THEN 1 ELSE 0 END,
       CASE WHEN "it"."attempts" = 1 THEN "public"."lock_end"("at", 0, "p_lock", "p_cap") END,
       "at" + greatest("p_window", "p_cap"), "at", "at")
     ON CONFLICT ("id") DO UPDATE
-    SET ("failed_count", "first_failed_at", "lockout_count", "locked_until") = (
+    SET "failures_in_row" = "source"."failures_in_row" + 1, ("failed_count", "first_failed_at", "lockout_count", "locked_until") = (
           SELECT "next"."failures",
                  CASE WHEN "next"."failures" = 1 THEN "at" ELSE "source"."first_failed_at" END,
                  "next"."locks" + CASE WHEN "next"."failures" >= "it"."attempts" THEN 1 ELSE 0 END,
@@ -330,12 +356,14 @@ BEGIN
                    THEN "public"."lock_end"("at", "next"."locks", "p_lock", "p_cap") END
           FROM (SELECT CASE WHEN "source"."locked_until" IS NULL AND "source"."first_failed_at" > "at" - "p_window"
                          THEN "source"."failed_count" + 1 ELSE 1 END,
-                       CASE WHEN "source"."expires_at" > "at" THEN "source"."lockout_count" ELSE 0 END
+                       -- The row of a known network outlives its failures.
+                       CASE WHEN "source"."first_failed_at" > "at" - greatest("p_window", "p_cap")
+                         THEN "source"."lockout_count" ELSE 0 END
                ) AS "next" ("failures", "locks")),
         "expires_at" = greatest("source"."expires_at", "at" + greatest("p_window", "p_cap")), "updated_at" = "at"
     WHERE ("source"."locked_until" > "at") IS NOT TRUE;
-    IF NOT FOUND AND "it"."user_id" IS NULL
-       AND NOT coalesce("public"."is_known_source"("p_user", "origin"), false) THEN
+    IF NOT FOUND AND "it"."place" = 1
+       AND NOT coalesce("public"."is_known_source"("p_subject", "origin"), false) THEN
       RETURN false;
     END IF;
   END LOOP;
@@ -346,17 +374,18 @@ BEGIN
 END
 $$;
 
--- Name: finish_sign_in(text, text, boolean, text, boolean, integer, interval, interval, interval, text, text, text, text, interval, interval, interval, text, text); Type: FUNCTION
-CREATE FUNCTION public.finish_sign_in(p_user text, p_hash text, p_is_right boolean, p_new_hash text, p_verified boolean, p_limit integer, p_window interval, p_lock interval, p_cap interval, p_session text, p_session_hash text, p_refresh text, p_refresh_hash text, p_idle interval, p_absolute interval, p_challenge interval, p_ip text, p_agent text, OUT outcome text, OUT until timestamp with time zone, OUT factors text[], OUT expires_at timestamp with time zone, OUT absolute_expires_at timestamp with time zone) RETURNS record
+-- Name: finish_sign_in(text, text, text, boolean, text, boolean, integer, interval, interval, interval, text, text, text, text, interval, interval, interval, text, text); Type: FUNCTION
+CREATE FUNCTION public.finish_sign_in(p_user text, p_email text, p_hash text, p_is_right boolean, p_new_hash text, p_verified boolean, p_limit integer, p_window interval, p_lock interval, p_cap interval, p_session text, p_session_hash text, p_refresh text, p_refresh_hash text, p_idle interval, p_absolute interval, p_challenge interval, p_ip text, p_agent text, OUT outcome text, OUT until timestamp with time zone, OUT factors text[], OUT expires_at timestamp with time zone, OUT absolute_expires_at timestamp with time zone) RETURNS record
     LANGUAGE plpgsql
     SET search_path TO 'pg_catalog', 'public'
     AS $$
 DECLARE
   "refusal" text;
+  "unlocked" boolean;
 BEGIN
   SELECT "it"."outcome", "it"."until" INTO "outcome", "until"
-  FROM "public"."judge_password"("p_user", "p_hash", "p_is_right", 'LOGIN_FAILED', "p_limit", "p_window", "p_lock",
-    "p_cap", "p_ip", "p_agent") AS "it";
+  FROM "public"."judge_password"("p_user", "public"."unknown_subject"("p_email"), "p_hash", "p_is_right", 'LOGIN_FAILED',
+    "p_limit", "p_window", "p_lock", "p_cap", "p_ip", "p_agent") AS "it";
   IF "outcome" <> 'right' THEN
     RETURN;
   END IF;
@@ -375,14 +404,15 @@ BEGIN
   INTO "factors" FROM "public"."mfa_settings" WHERE "user_id" = "p_user";
   IF cardinality("factors") > 0 THEN
     "outcome" := 'challenge';
-    PERFORM "public"."accept_password"("p_user", false, "p_new_hash", "p_ip");
+    "unlocked" := "public"."accept_proof"("p_user", true, false, false, "p_new_hash", "p_ip");
     "expires_at" := "public"."issue_token"("p_user", 'mfa_challenge', "p_refresh", "p_refresh_hash", NULL, "p_challenge");
-    PERFORM "public"."write_audit_entry"("p_user", 'MFA_CHALLENGED', 'user', "p_user", '{}', "p_ip", "p_agent");
+    PERFORM "public"."write_audit_entries"("p_user", 'MFA_CHALLENGED', 'user', "p_user", '{}', "p_ip", "p_agent",
+      CASE WHEN "unlocked" THEN 'ACCOUNT_UNLOCKED' END, '{"lock": "password"}');
   ELSE
     "outcome" := 'session';
-    PERFORM "public"."accept_password"("p_user", true, "p_new_hash", "p_ip");
+    "unlocked" := "public"."accept_proof"("p_user", true, false, true, "p_new_hash", "p_ip");
     SELECT * INTO "expires_at", "absolute_expires_at" FROM "public"."insert_session"("p_user", "p_session",
-      "p_session_hash", "p_refresh", "p_refresh_hash", "p_idle", "p_absolute", 'password', "p_ip", "p_agent");
+      "p_session_hash", "p_refresh", "p_refresh_hash", "p_idle", "p_absolute", 'password', "unlocked", "p_ip", "p_agent");
   END IF;
 END
 $$;
@@ -396,8 +426,22 @@ CREATE FUNCTION public.forget_messages(p_kind text, p_recipients text[]) RETURNS
   WHERE "id" IN (SELECT "public"."message_limit_id"("p_kind", 'to', "subject") FROM unnest("p_recipients") AS "subject")
 $$;
 
--- Name: insert_session(text, text, text, text, text, interval, interval, text, text, text); Type: FUNCTION
-CREATE FUNCTION public.insert_session(p_user text, p_session text, p_session_hash text, p_refresh text, p_refresh_hash text, p_idle interval, p_absolute interval, p_method text, p_ip text, p_agent text, OUT expires_at timestamp with time zone, OUT absolute_expires_at timestamp with time zone) RETURNS record
+-- Name: forget_sources(text, text); Type: FUNCTION
+CREATE FUNCTION public.forget_sources(p_user text, p_but text) RETURNS void
+    LANGUAGE sql
+    SET search_path TO 'pg_catalog', 'public'
+    AS $$
+  UPDATE "public"."sign_in_sources" SET "known_until" = NULL, "updated_at" = "public"."database_time"()
+  WHERE "user_id" = "p_user" AND "known_until" IS NOT NULL AND "network" IS DISTINCT FROM "p_but"
+    AND "network" NOT IN (
+      SELECT "public"."network_of"("ip_address") FROM "public"."sessions"
+      WHERE "user_id" = "p_user" AND "revoked_at" IS NULL AND "expires_at" > (SELECT "public"."database_time"())
+        AND "public"."network_of"("ip_address") IS NOT NULL
+    )
+$$;
+
+-- Name: insert_session(text, text, text, text, text, interval, interval, text, boolean, text, text); Type: FUNCTION
+CREATE FUNCTION public.insert_session(p_user text, p_session text, p_session_hash text, p_refresh text, p_refresh_hash text, p_idle interval, p_absolute interval, p_method text, p_unlocked boolean, p_ip text, p_agent text, OUT expires_at timestamp with time zone, OUT absolute_expires_at timestamp with time zone) RETURNS record
     LANGUAGE plpgsql
     SET search_path TO 'pg_catalog', 'public'
     AS $$
@@ -413,28 +457,30 @@ BEGIN
     "family_expires_at", "created_at", "updated_at")
   VALUES ("p_refresh", "p_user", 'refresh', "p_refresh_hash", "p_refresh", "p_session",
     insert_session."expires_at", insert_session."absolute_expires_at", "at", "at");
-  PERFORM "public"."write_audit_entry"("p_user", 'USER_LOGIN', 'session', "p_session",
-    jsonb_build_object('method', "p_method"), "p_ip", "p_agent");
+  PERFORM "public"."write_audit_entries"("p_user", 'USER_LOGIN', 'session', "p_session",
+    jsonb_build_object('method', "p_method"), "p_ip", "p_agent", CASE WHEN "p_unlocked" THEN 'ACCOUNT_UNLOCKED' END,
+    '{"lock": "password"}');
 END
 $$;
 
 -- Name: is_known_source(text, text); Type: FUNCTION
 CREATE FUNCTION public.is_known_source(p_user text, p_network text) RETURNS boolean
-    LANGUAGE plpgsql
+    LANGUAGE sql
     SET search_path TO 'pg_catalog', 'public'
     AS $$
-DECLARE
-  "at" timestamptz := "public"."database_time"();
-BEGIN
-  RETURN EXISTS (
-    SELECT FROM "public"."sign_in_sources" WHERE "id" = "p_network" || '|' || "p_user" AND "known_until" > "at"
-  ) OR EXISTS (
-    SELECT FROM "public"."sessions"
-    WHERE "user_id" = "p_user" AND "created_at" > "at" - interval '90 days'
-      AND "public"."network_of"("ip_address") = "p_network"
-  );
-END
+  SELECT EXISTS (
+    SELECT FROM "public"."sign_in_sources"
+    WHERE "id" = "p_network" || '|' || "p_user" AND "known_until" > (SELECT "public"."database_time"())
+  )
 $$;
+
+-- Name: is_unknown(text); Type: FUNCTION
+CREATE FUNCTION public.is_unknown(p_subject text) RETURNS boolean
+    LANGUAGE sql IMMUTABLE PARALLEL SAFE
+    SET search_path TO 'pg_catalog', 'public'
+    AS $_$
+  SELECT "p_subject" ~ '^@[0-9a-f]{64}$'
+$_$;
 
 -- Name: is_username(text); Type: FUNCTION
 CREATE FUNCTION public.is_username(p_text text) RETURNS boolean
@@ -471,8 +517,8 @@ BEGIN
 END
 $$;
 
--- Name: judge_factor(text, text, boolean, integer, interval, interval, interval, text, text); Type: FUNCTION
-CREATE FUNCTION public.judge_factor(p_user text, p_factor text, p_is_right boolean, p_limit integer, p_window interval, p_lock interval, p_cap interval, p_ip text, p_agent text, OUT outcome text, OUT until timestamp with time zone) RETURNS record
+-- Name: judge_factor(text, text, boolean, text, integer, interval, interval, interval, text, text); Type: FUNCTION
+CREATE FUNCTION public.judge_factor(p_user text, p_factor text, p_is_right boolean, p_code text, p_limit integer, p_window interval, p_lock interval, p_cap interval, p_ip text, p_agent text, OUT outcome text, OUT until timestamp with time zone) RETURNS record
     LANGUAGE plpgsql
     SET search_path TO 'pg_catalog', 'public'
     AS $$
@@ -513,41 +559,44 @@ BEGIN
     RETURN;
   END IF;
   "outcome" := 'wrong';
-  PERFORM "public"."write_audit_entry"("p_user", 'MFA_FAILED', 'user', "p_user",
-    jsonb_build_object('factor', "p_factor"), "p_ip", "p_agent");
-  IF "p_factor" = 'recovery' THEN
-    RETURN;
+  UPDATE "public"."one_time_codes" SET "attempts" = "attempts" + 1, "updated_at" = "at"
+  WHERE "id" = "p_code" AND "user_id" = "p_user" AND "used_at" IS NULL AND "revoked_at" IS NULL AND "attempts" < 5;
+  IF "p_factor" <> 'recovery' THEN
+    "failures" := "account"."factor_failed_count" + 1;
+    IF "failures" % "p_limit" = 0 AND "failures" < 100 THEN
+      "locked_to" := "public"."lock_end"("at", "failures" / "p_limit" - 1, "p_lock", "p_cap");
+    END IF;
+    UPDATE "public"."users"
+    SET "factor_failed_count" = "failures", "factor_locked_until" = "locked_to", "updated_at" = "at"
+    WHERE "id" = "p_user";
   END IF;
-  "failures" := "account"."factor_failed_count" + 1;
-  IF "failures" % "p_limit" = 0 AND "failures" < 100 THEN
-    "locked_to" := "public"."lock_end"("at", "failures" / "p_limit" - 1, "p_lock", "p_cap");
-  END IF;
-  UPDATE "public"."users"
-  SET "factor_failed_count" = "failures", "factor_locked_until" = "locked_to", "updated_at" = "at"
-  WHERE "id" = "p_user";
-  IF "failures" >= 100 THEN
-    PERFORM "public"."write_audit_entry"("p_user", 'FACTOR_BLOCKED', 'user', "p_user",
-      jsonb_build_object('attempts', "failures"), NULL, NULL);
-  ELSIF "locked_to" IS NOT NULL THEN
-    PERFORM "public"."write_audit_entry"("p_user", 'ACCOUNT_LOCKED', 'user', "p_user",
-      jsonb_build_object('lock', 'factor', 'until', extract(epoch FROM "locked_to"), 'attempts', "failures"), NULL, NULL);
-  END IF;
+  PERFORM "public"."write_audit_entries"("p_user", 'MFA_FAILED', 'user', "p_user",
+    jsonb_build_object('factor', "p_factor"), "p_ip", "p_agent",
+    CASE WHEN "failures" >= 100 THEN 'FACTOR_BLOCKED' WHEN "locked_to" IS NOT NULL THEN 'ACCOUNT_LOCKED' END,
+    CASE WHEN "failures" >= 100 THEN jsonb_build_object('attempts', "failures")
+      ELSE jsonb_build_object('lock', 'factor', 'until', extract(epoch FROM "locked_to"), 'attempts', "failures") END);
 END
 $$;
 
--- Name: judge_password(text, text, boolean, text, integer, interval, interval, interval, text, text); Type: FUNCTION
-CREATE FUNCTION public.judge_password(p_user text, p_hash text, p_is_right boolean, p_action text, p_limit integer, p_window interval, p_lock interval, p_cap interval, p_ip text, p_agent text, OUT outcome text, OUT until timestamp with time zone) RETURNS record
+-- Name: judge_password(text, text, text, boolean, text, integer, interval, interval, interval, text, text); Type: FUNCTION
+CREATE FUNCTION public.judge_password(p_user text, p_subject text, p_hash text, p_is_right boolean, p_action text, p_limit integer, p_window interval, p_lock interval, p_cap interval, p_ip text, p_agent text, OUT outcome text, OUT until timestamp with time zone) RETURNS record
     LANGUAGE plpgsql
     SET search_path TO 'pg_catalog', 'public'
     AS $$
 DECLARE
+  "subject" text := coalesce("p_user", "p_subject");
   "account" record;
   "at" timestamptz;
+  "account_until" timestamptz;
   "failures" integer;
+  "in_row" integer;
   "locked_to" timestamptz;
 BEGIN
-  SELECT "password_hash", "failed_login_count", "first_failed_at", "lockout_count", "locked_until" INTO "account"
-  FROM "public"."users" WHERE "id" = "p_user" AND "deleted_at" IS NULL FOR NO KEY UPDATE;
+  IF "p_user" IS NULL THEN
+    PERFORM pg_advisory_xact_lock(hashtextextended("subject", 0));
+  END IF;
+  SELECT "password_hash", "failed_login_count", "first_failed_at", "lockout_count", "locked_until", "failures_in_row"
+  INTO "account" FROM "public"."users" WHERE "id" = "p_user" AND "deleted_at" IS NULL FOR NO KEY UPDATE;
   "at" := "public"."database_time"();
   IF NOT FOUND AND "p_user" IS NOT NULL THEN
     "outcome" := 'unknown';
@@ -557,22 +606,24 @@ BEGIN
     "outcome" := 'changed';
     RETURN;
   END IF;
+  "account_until" := "public"."password_lock"("subject");
   SELECT "it"."until", "it"."locked" INTO "until", "outcome"
-  FROM "public"."attempt_lock"("p_user", "account"."locked_until", "p_ip", true) AS "it";
-  IF "until" IS NOT NULL THEN
+  FROM "public"."attempt_lock"("subject", "account_until", "p_ip", true) AS "it";
+  IF "outcome" IS NOT NULL THEN
     RETURN;
   END IF;
   IF "p_is_right" THEN
     "outcome" := 'right';
     RETURN;
   END IF;
-  IF NOT "public"."fail_source"("p_user", "p_ip", true, "p_limit", "p_window", "p_lock", "p_cap") THEN
+  IF NOT "public"."fail_source"("subject", "p_ip", true, "p_limit", "p_window", "p_lock", "p_cap") THEN
     SELECT "it"."until", "it"."locked" INTO "until", "outcome"
-    FROM "public"."attempt_lock"("p_user", "account"."locked_until", "p_ip", true) AS "it";
+    FROM "public"."attempt_lock"("subject", "account_until", "p_ip", true) AS "it";
     RETURN;
   END IF;
   "outcome" := 'wrong';
-  IF "p_user" IS NOT NULL AND ("account"."locked_until" > "at") IS NOT TRUE THEN
+  IF "p_user" IS NOT NULL AND ("account_until" > "at") IS NOT TRUE THEN
+    "in_row" := "account"."failures_in_row" + 1;
     "failures" := CASE WHEN "account"."locked_until" IS NULL AND "account"."first_failed_at" > "at" - "p_window"
       THEN "account"."failed_login_count" + 1 ELSE 1 END;
     IF "failures" >= "p_limit" THEN
@@ -581,20 +632,20 @@ BEGIN
     UPDATE "public"."users"
     SET "failed_login_count" = "failures",
         "first_failed_at" = CASE WHEN "failures" = 1 THEN "at" ELSE "first_failed_at" END,
+        "failures_in_row" = "in_row",
         "lockout_count" = "lockout_count" + CASE WHEN "locked_to" IS NULL THEN 0 ELSE 1 END,
         "locked_until" = "locked_to", "lockout_reason" = CASE WHEN "locked_to" IS NOT NULL THEN 'failed attempts' END,
         "updated_at" = "at"
     WHERE "id" = "p_user";
-  ELSE
+  ELSIF "p_user" IS NOT NULL THEN
     -- Counting a failure is written to disk, which takes a time that can be measured. So is this message, to no table.
     PERFORM pg_logical_emit_message(true, 'azora', repeat(' ', 200));
   END IF;
-  PERFORM "public"."write_audit_entry"("p_user", "p_action", CASE WHEN "p_user" IS NOT NULL THEN 'user' END, "p_user",
-    '{}', "p_ip", "p_agent");
-  IF "locked_to" IS NOT NULL THEN
-    PERFORM "public"."write_audit_entry"("p_user", 'ACCOUNT_LOCKED', 'user', "p_user",
-      jsonb_build_object('lock', 'password', 'until', extract(epoch FROM "locked_to"), 'attempts', "failures"), NULL, NULL);
-  END IF;
+  PERFORM "public"."write_audit_entries"("p_user", "p_action", CASE WHEN "p_user" IS NOT NULL THEN 'user' END, "p_user",
+    '{}', "p_ip", "p_agent",
+    CASE WHEN "in_row" = 100 THEN 'PASSWORD_BLOCKED' WHEN "locked_to" IS NOT NULL THEN 'ACCOUNT_LOCKED' END,
+    CASE WHEN "in_row" = 100 THEN jsonb_build_object('attempts', "in_row")
+      ELSE jsonb_build_object('lock', 'password', 'until', extract(epoch FROM "locked_to"), 'attempts', "failures") END);
 END
 $$;
 
@@ -697,9 +748,11 @@ BEGIN
     SELECT coalesce("user_id", '') AS "account", max("seq") AS "seq", (array_agg("hash" ORDER BY "seq" DESC))[1] AS "hash"
     FROM "entries" GROUP BY 1 ORDER BY 1
   LOOP
-    UPDATE "public"."audit_chains"
+    INSERT INTO "public"."audit_chains" AS "chain" ("account", "first_seq", "first_previous_hash", "last_seq", "last_hash")
+    VALUES ("added"."account", 1, repeat('0', 64), "added"."seq", "added"."hash")
+    ON CONFLICT ("account") DO UPDATE
     SET "last_seq" = "added"."seq", "last_hash" = "added"."hash", "updated_at" = "public"."database_time"()
-    WHERE "account" = "added"."account" AND "last_seq" < "added"."seq";
+    WHERE "chain"."last_seq" < "added"."seq";
   END LOOP;
   RETURN NULL;
 END
@@ -725,15 +778,30 @@ CREATE FUNCTION public.open_session(p_user text, p_session text, p_session_hash 
     LANGUAGE plpgsql
     SET search_path TO 'pg_catalog', 'public'
     AS $$
+DECLARE
+  "unlocked" boolean := "public"."accept_proof"("p_user", true, true, true, NULL, "p_ip");
 BEGIN
-  PERFORM "public"."accept_password"("p_user", true, NULL, "p_ip");
   SELECT * INTO "expires_at", "absolute_expires_at" FROM "public"."insert_session"("p_user", "p_session",
-    "p_session_hash", "p_refresh", "p_refresh_hash", "p_idle", "p_absolute", "p_method", "p_ip", "p_agent");
+    "p_session_hash", "p_refresh", "p_refresh_hash", "p_idle", "p_absolute", "p_method", "unlocked", "p_ip", "p_agent");
 END
 $$;
 
+-- Name: password_lock(text); Type: FUNCTION
+CREATE FUNCTION public.password_lock(p_subject text) RETURNS timestamp with time zone
+    LANGUAGE sql
+    SET search_path TO 'pg_catalog', 'public'
+    AS $$
+  SELECT CASE WHEN "it"."failures_in_row" >= 100 THEN 'infinity' ELSE "it"."locked_until" END FROM (
+    SELECT "failures_in_row", "locked_until" FROM "public"."users"
+    WHERE "id" = "p_subject" AND NOT "public"."is_unknown"("p_subject")
+    UNION ALL
+    SELECT "failures_in_row", "locked_until" FROM "public"."sign_in_sources"
+    WHERE "id" = '|' || "p_subject" AND "public"."is_unknown"("p_subject")
+  ) AS "it"
+$$;
+
 -- Name: prove_by_mail(text, text); Type: FUNCTION
-CREATE FUNCTION public.prove_by_mail(p_user text, p_ip text) RETURNS void
+CREATE FUNCTION public.prove_by_mail(p_user text, p_ip text) RETURNS boolean
     LANGUAGE plpgsql
     SET search_path TO 'pg_catalog', 'public'
     AS $$
@@ -750,12 +818,10 @@ BEGIN
     VALUES ("origin" || '|' || "p_user", "p_user", "origin", "at" + interval '1 day',
       "at" + interval '1 day', "at", "at")
     ON CONFLICT ("id") DO UPDATE
-    SET "failed_count" = 0, "first_failed_at" = NULL, "lockout_count" = 0, "locked_until" = NULL,
+    SET "failed_count" = 0, "first_failed_at" = NULL, "failures_in_row" = 0, "lockout_count" = 0, "locked_until" = NULL,
         "known_until" = excluded."known_until", "expires_at" = excluded."expires_at", "updated_at" = excluded."updated_at";
   END IF;
-  IF "locked" > "at" THEN
-    PERFORM "public"."write_audit_entry"("p_user", 'ACCOUNT_UNLOCKED', 'user', "p_user", '{"lock": "password"}', NULL, NULL);
-  END IF;
+  RETURN coalesce("locked" > "at", false);
 END
 $$;
 
@@ -944,6 +1010,7 @@ BEGIN
     UPDATE "public"."sessions" SET "revoked_at" = "at", "updated_at" = "at"
     WHERE "id" = "spent"."session_id" AND "revoked_at" IS NULL;
     IF FOUND THEN
+      PERFORM "public"."forget_sources"("spent"."user_id", NULL);
       PERFORM "public"."write_audit_entry"("spent"."user_id", 'TOKEN_REUSED', 'session', "spent"."session_id",
         '{}', "p_ip", "p_agent");
     END IF;
@@ -1090,7 +1157,7 @@ BEGIN
   UPDATE "public"."one_time_codes" AS "code" SET "used_at" = "at", "updated_at" = "at"
   FROM "public"."users" AS "owner" LEFT JOIN "public"."mfa_settings" AS "factor" ON "factor"."user_id" = "owner"."id"
   WHERE "code"."id" = "p_id" AND "code"."used_at" IS NULL AND "code"."revoked_at" IS NULL AND "code"."expires_at" > "at"
-    AND "owner"."id" = "code"."user_id" AND "owner"."is_active"
+    AND "code"."attempts" < 5 AND "owner"."id" = "code"."user_id" AND "owner"."is_active"
     AND CASE "code"."channel"
       WHEN 'email' THEN lower("code"."sent_to") = lower("owner"."email") AND "owner"."email_verified"
         AND ("code"."purpose" = 'enable' OR "factor"."email_enabled")
@@ -1120,6 +1187,14 @@ BEGIN
 END
 $$;
 
+-- Name: unknown_subject(text); Type: FUNCTION
+CREATE FUNCTION public.unknown_subject(p_email text) RETURNS text
+    LANGUAGE sql IMMUTABLE PARALLEL SAFE
+    SET search_path TO 'pg_catalog', 'public'
+    AS $$
+  SELECT '@' || encode(sha256(convert_to('sign in ' || "p_email", 'UTF8')), 'hex')
+$$;
+
 -- Name: unlock_account(text); Type: FUNCTION
 CREATE FUNCTION public.unlock_account(p_user text) RETURNS boolean
     LANGUAGE plpgsql
@@ -1131,12 +1206,16 @@ DECLARE
 BEGIN
   UPDATE "public"."users"
   SET "failed_login_count" = 0, "first_failed_at" = NULL, "lockout_count" = 0, "locked_until" = NULL,
-      "lockout_reason" = NULL, "factor_failed_count" = 0, "factor_locked_until" = NULL,
+      "lockout_reason" = NULL, "failures_in_row" = 0, "factor_failed_count" = 0, "factor_locked_until" = NULL,
       "updated_at" = "public"."database_time"()
   WHERE "id" = "p_user"
-    AND ("first_failed_at" IS NOT NULL OR "lockout_count" > 0 OR "locked_until" IS NOT NULL OR "factor_failed_count" > 0);
+    AND ("first_failed_at" IS NOT NULL OR "lockout_count" > 0 OR "locked_until" IS NOT NULL OR "factor_failed_count" > 0
+      OR "failures_in_row" > 0);
   GET DIAGNOSTICS "ended" = ROW_COUNT;
-  DELETE FROM "public"."sign_in_sources" WHERE "user_id" = "p_user";
+  UPDATE "public"."sign_in_sources"
+  SET "failed_count" = 0, "first_failed_at" = NULL, "failures_in_row" = 0, "lockout_count" = 0, "locked_until" = NULL,
+      "updated_at" = "public"."database_time"()
+  WHERE "user_id" = "p_user" AND "failed_count" > 0;
   GET DIAGNOSTICS "sources" = ROW_COUNT;
   RETURN "ended" + "sources" > 0;
 END
@@ -1564,6 +1643,20 @@ CREATE FUNCTION public.without_hidden(p_text text) RETURNS text
     || ']', '', 'g')
 $$;
 
+-- Name: write_audit_entries(text, text, text, text, jsonb, text, text, text, jsonb); Type: FUNCTION
+CREATE FUNCTION public.write_audit_entries(p_user text, p_action text, p_resource_type text, p_resource_id text, p_details jsonb, p_ip text, p_agent text, p_lock_action text, p_lock_details jsonb) RETURNS void
+    LANGUAGE sql
+    SET search_path TO 'pg_catalog', 'public'
+    AS $$
+  INSERT INTO "public"."audit_log" ("id", "user_id", "action", "resource_type", "resource_id", "details", "ip_address",
+    "user_agent")
+  SELECT replace(gen_random_uuid()::text, '-', ''), "p_user", "it".* FROM (
+    VALUES ("p_action", "p_resource_type", "p_resource_id", "p_details", "p_ip", "p_agent"),
+      ("p_lock_action", 'user', "p_user", "p_lock_details", NULL, NULL)
+  ) AS "it" ("action", "resource_type", "resource_id", "details", "ip_address", "user_agent")
+  WHERE "it"."action" IS NOT NULL ORDER BY "it"."action" = 'ACCOUNT_UNLOCKED' DESC, "it"."action" = "p_action" DESC
+$$;
+
 -- Name: write_audit_entry(text, text, text, text, jsonb, text, text); Type: FUNCTION
 CREATE FUNCTION public.write_audit_entry(p_user text, p_action text, p_resource_type text, p_resource_id text, p_details jsonb, p_ip text, p_agent text) RETURNS void
     LANGUAGE sql
@@ -1803,14 +1896,15 @@ CREATE TABLE public.sign_in_sources (
     network character varying(43) NOT NULL,
     failed_count integer DEFAULT 0 NOT NULL,
     first_failed_at timestamp(6) with time zone,
+    failures_in_row integer DEFAULT 0 NOT NULL,
     lockout_count integer DEFAULT 0 NOT NULL,
     locked_until timestamp(6) with time zone,
     known_until timestamp(6) with time zone,
     expires_at timestamp(6) with time zone NOT NULL,
     created_at timestamp(6) with time zone DEFAULT public.database_time() NOT NULL,
     updated_at timestamp(6) with time zone DEFAULT public.database_time() NOT NULL,
-    CONSTRAINT sign_in_sources_failed_count_check CHECK (((failed_count >= 0) AND (lockout_count >= 0))),
-    CONSTRAINT sign_in_sources_id_check CHECK ((id = (((network)::text || '|'::text) || COALESCE(user_id, ''::text))))
+    CONSTRAINT sign_in_sources_failed_count_check CHECK (((failed_count >= 0) AND (failures_in_row >= 0) AND (lockout_count >= 0))),
+    CONSTRAINT sign_in_sources_id_check CHECK (((id = (((network)::text || '|'::text) || COALESCE(user_id, ''::text))) OR ((user_id IS NULL) AND starts_with(id, ((network)::text || '|@'::text)))))
 );
 
 -- Name: token_blacklist; Type: TABLE
@@ -1913,11 +2007,12 @@ CREATE TABLE public.users (
     updated_at timestamp(6) with time zone DEFAULT public.database_time() NOT NULL,
     first_failed_at timestamp(6) with time zone,
     lockout_count integer DEFAULT 0 NOT NULL,
+    failures_in_row integer DEFAULT 0 NOT NULL,
     factor_failed_count integer DEFAULT 0 NOT NULL,
     factor_locked_until timestamp(6) with time zone,
     CONSTRAINT users_deleted_at_check CHECK (((deleted_at IS NULL) OR (NOT is_active))),
     CONSTRAINT users_email_check CHECK (((email)::text ~ '^[^@[:space:]]+@[^@[:space:]]+$'::text)),
-    CONSTRAINT users_factor_failed_count_check CHECK ((factor_failed_count >= 0)),
+    CONSTRAINT users_factor_failed_count_check CHECK (((factor_failed_count >= 0) AND (failures_in_row >= 0))),
     CONSTRAINT users_failed_login_count_check CHECK ((failed_login_count >= 0)),
     CONSTRAINT users_legacy_password_check CHECK (((legacy_password_hash IS NULL) OR (password_hash IS NULL))),
     CONSTRAINT users_lockout_count_check CHECK ((lockout_count >= 0)),
@@ -2061,7 +2156,7 @@ ALTER TABLE ONLY public.user_profiles
 
 -- Name: user_profiles user_profiles_times_check; Type: CHECK CONSTRAINT
 ALTER TABLE public.user_profiles
-    ADD CONSTRAINT user_profiles_times_check CHECK (((created_at >= to_timestamp(('-62135596800'::bigint)::double precision)) AND (created_at < to_timestamp(('253402300800'::bigint)::double precision)) AND (updated_at >= to_timestamp(('-62135596800'::bigint)::double precision)) AND (updated_at < to_timestamp(('253402300800'::bigint)::double precision)))) NOT VALID;
+    ADD CONSTRAINT user_profiles_times_check CHECK (((birth_date >= make_date(1, 1, 1)) AND (birth_date < make_date(10000, 1, 1)) AND (created_at >= to_timestamp(('-62135596800'::bigint)::double precision)) AND (created_at < to_timestamp(('253402300800'::bigint)::double precision)) AND (updated_at >= to_timestamp(('-62135596800'::bigint)::double precision)) AND (updated_at < to_timestamp(('253402300800'::bigint)::double precision)))) NOT VALID;
 
 -- Name: users users_pkey; Type: CONSTRAINT
 ALTER TABLE ONLY public.users
@@ -2239,6 +2334,9 @@ CREATE TRIGGER inbox_handled_at BEFORE INSERT ON public.inbox FOR EACH ROW WHEN 
 -- Name: mfa_settings mfa_settings_change_ends_pending; Type: TRIGGER
 CREATE TRIGGER mfa_settings_change_ends_pending AFTER UPDATE OF totp_enabled, sms_enabled, email_enabled, phone_number ON public.mfa_settings FOR EACH ROW WHEN (((new.totp_enabled IS DISTINCT FROM old.totp_enabled) OR (new.sms_enabled IS DISTINCT FROM old.sms_enabled) OR (new.email_enabled IS DISTINCT FROM old.email_enabled) OR ((new.phone_number)::text IS DISTINCT FROM (old.phone_number)::text))) EXECUTE FUNCTION public.end_pending_factors('user_id', '{mfa_challenge}');
 
+-- Name: mfa_settings mfa_settings_change_ends_totp; Type: TRIGGER
+CREATE TRIGGER mfa_settings_change_ends_totp BEFORE UPDATE OF sms_enabled, email_enabled, phone_number ON public.mfa_settings FOR EACH ROW WHEN (((new.totp_pending_until IS NOT NULL) AND (NOT new.totp_enabled) AND ((new.sms_enabled IS DISTINCT FROM old.sms_enabled) OR (new.email_enabled IS DISTINCT FROM old.email_enabled) OR ((new.phone_number)::text IS DISTINCT FROM (old.phone_number)::text)))) EXECUTE FUNCTION public.end_pending_totp();
+
 -- Name: mfa_settings mfa_settings_enabled_in_time; Type: TRIGGER
 CREATE TRIGGER mfa_settings_enabled_in_time BEFORE UPDATE OF totp_enabled ON public.mfa_settings FOR EACH ROW WHEN ((new.totp_enabled AND (NOT old.totp_enabled) AND ((old.totp_pending_until > public.database_time()) IS NOT TRUE))) EXECUTE FUNCTION public.refuse_factor_change('totp_enrollment_expired');
 
@@ -2276,7 +2374,7 @@ CREATE CONSTRAINT TRIGGER organization_members_owner_stays AFTER DELETE OR UPDAT
 CREATE CONSTRAINT TRIGGER organizations_owner_check AFTER UPDATE OF owner_id ON public.organizations DEFERRABLE INITIALLY DEFERRED FOR EACH ROW EXECUTE FUNCTION public.check_organization_owner('id');
 
 -- Name: outbox_relay outbox_relay_kept; Type: TRIGGER
-CREATE TRIGGER outbox_relay_kept BEFORE UPDATE ON public.outbox_relay FOR EACH ROW WHEN ((((((old.identity)::text IS DISTINCT FROM (new.identity)::text) OR (old.pruned_transaction_id IS DISTINCT FROM new.pruned_transaction_id)) OR (old.pruned_position IS DISTINCT FROM new.pruned_position)) OR (old.inbox_pruned_until IS DISTINCT FROM new.inbox_pruned_until))) EXECUTE FUNCTION public.refuse_relay_change();
+CREATE TRIGGER outbox_relay_kept BEFORE UPDATE ON public.outbox_relay FOR EACH ROW WHEN ((((old.identity)::text IS DISTINCT FROM (new.identity)::text) OR (old.pruned_transaction_id IS DISTINCT FROM new.pruned_transaction_id) OR (old.pruned_position IS DISTINCT FROM new.pruned_position) OR (old.inbox_pruned_until IS DISTINCT FROM new.inbox_pruned_until))) EXECUTE FUNCTION public.refuse_relay_change();
 
 -- Name: outbox_relay outbox_relay_new; Type: TRIGGER
 CREATE TRIGGER outbox_relay_new BEFORE INSERT ON public.outbox_relay FOR EACH ROW WHEN ((NOT ((new.identity IS NULL) AND (new.pruned_transaction_id IS NULL) AND (new.inbox_pruned_until IS NULL)))) EXECUTE FUNCTION public.refuse_relay_change();

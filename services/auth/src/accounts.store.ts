@@ -3,7 +3,7 @@ import { idInput, textInput } from '@azora/db-core/input';
 import { z } from 'zod';
 import { lockAccount, lockActiveAccount } from './account/account-row';
 import { refuseGuessablePassword } from './account/guessable-passwords';
-import { takeMessage } from './account/message-limits';
+import { takeMessage, takeRegistration } from './account/message-limits';
 import { displayNameInput, usernameInput } from './account/names';
 import { hashPassword, newPasswordInput } from './account/passwords';
 import { writeAudit } from './audit/entries';
@@ -67,12 +67,17 @@ const endInput = z.strictObject({
 });
 
 /**
- * Creates an account, and issues the token that verifies its address.
- * @throws {SuiteError} `AUTH.EMAIL_TAKEN`, `AUTH.USERNAME_TAKEN`, `AUTH.PASSWORD_REFUSED`, `AUTH.INVALID_INPUT`
+ * Creates an account, and issues the token that verifies its address. The network of the device causes a limited number of
+ * registrations, and one that fails counts as well, because it tells which addresses are taken.
+ * @throws {SuiteError} `AUTH.EMAIL_TAKEN`, `AUTH.USERNAME_TAKEN`, `AUTH.PASSWORD_REFUSED`, `AUTH.MESSAGE_TOO_SOON`,
+ * `AUTH.INVALID_INPUT`
  */
 export async function register(auth: Auth, input: RegisterInput): Promise<Registered> {
   const { email, password, name = '', username, device } = readInput(registerInput, input);
   await refuseGuessablePassword(password, { email, name, username });
+  // Before the password is hashed, so that a refused registration costs no bcrypt.
+  const { granted, nextAt } = await takeRegistration(auth, device);
+  if (!granted) throw messageTooSoon(nextAt);
   const passwordHash = await hashPassword(password, auth.settings.bcryptCost);
   const userId = newId();
   const { emailVerificationMs: lifeMs } = auth.settings;
@@ -166,7 +171,7 @@ export async function softDelete(auth: Auth, input: EndAccountInput): Promise<vo
 async function endAccess(tx: AuthTransaction, userId: string, at: Date): Promise<number> {
   const live = { where: { userId, usedAt: null, revokedAt: null }, data: { revokedAt: at, updatedAt: at } };
   await tx.token.updateMany(live);
-  const sessions = await endSessions(tx, { userId });
+  const sessions = await endSessions(tx, { userId, forget: true });
   await tx.oneTimeCode.updateMany(live);
   return sessions;
 }

@@ -1,4 +1,4 @@
-import { idInput, textInput } from '@azora/db-core/input';
+import { idInput, textInput, timeInput } from '@azora/db-core/input';
 import { type Cursor, cursorInput, microsOf, pageOf, timeOfMicros } from '@azora/db-core/paging';
 import { z } from 'zod';
 import type { Auth } from './client';
@@ -50,8 +50,8 @@ const readAuditInput = z.strictObject({
   userId: idInput.nullish(),
   orgId: idInput.optional(),
   action: textInput(100).optional(),
-  from: z.date().optional(),
-  to: z.date().optional(),
+  from: timeInput.optional(),
+  to: timeInput.optional(),
   limit: z.int().min(1).max(MAX_LIMIT).default(DEFAULT_LIMIT),
   cursor: cursorInput.optional(),
 });

@@ -131,7 +131,7 @@ async function requestOf(auth: Auth, given: Given): Promise<Request> {
 
 async function writeCode(
   auth: Auth,
-  { tx, account, at }: InsideAccount,
+  { tx, account, at, unlocked }: InsideAccount,
   { given, code, userId, challengeId }: Request & { readonly given: Given; readonly code: string },
 ): Promise<Prepared> {
   const { channel, purpose, device } = given;
@@ -167,6 +167,7 @@ async function writeCode(
     resourceId: id,
     details: { channel, purpose },
     device,
+    unlocked,
   });
   return { id, to, expiresAt, resendAt: nextAt };
 }

@@ -37,6 +37,7 @@ export const AUTH_ERROR_CODES = [
   'AUTH.OWNER_ACTIVE',
   'AUTH.OWNER_STAYS',
   'AUTH.OWNS_ORGANIZATION',
+  'AUTH.PASSWORD_BLOCKED',
   'AUTH.PASSWORD_REFUSED',
   'AUTH.PASSWORD_RESET_REQUIRED',
   'AUTH.PROOF_REQUIRED',
@@ -95,6 +96,14 @@ export function accountLocked(until: Date): SuiteError {
     why: `It is locked until ${until.toISOString()}, except for networks from which its owner signed in before.`,
     next: 'Wait until then, or reset the password by email, which ends the lock',
     meta: { lockedUntil: until.toISOString(), lock: 'password' },
+  });
+}
+
+/** AUTH.PASSWORD_BLOCKED: 100 wrong passwords in a row; none is accepted any more but from a network of the owner. */
+export function passwordBlocked(): SuiteError {
+  return new SuiteError('AUTH.PASSWORD_BLOCKED', 'The password is blocked after 100 wrong passwords in a row', {
+    why: 'No password is checked any more, except from networks from which the owner of the account signed in before.',
+    next: 'Reset the password by email, or sign in from a network where you signed in before',
   });
 }
 

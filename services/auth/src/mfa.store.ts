@@ -1,10 +1,12 @@
 import { idInput } from '@azora/db-core/input';
 import { z } from 'zod';
+import type { InsideAccount } from './account/account-row';
 import { writeAudit } from './audit/entries';
 import type { Auth, AuthTransaction } from './client';
 import { readInput } from './errors';
+import type { FactorChange } from './factor/checked-code';
 import { factorOff } from './factor/errors';
-import { withCodes } from './factor/factor';
+import { changeFactors, type FindCode, withCodes } from './factor/factor';
 import { type AnyFactor, type Channel, channelInput, digitsInput } from './factor/one-time-code';
 import { type Proof, proofInput, withProof } from './factor/proof';
 import { recoveryCodeInput, replaceRecoveryCodes } from './factor/recovery-codes';
@@ -45,6 +47,17 @@ export interface DisableMfaInput {
   readonly device?: Device;
 }
 
+/** The trigger `mfa_settings_change_ends_pending` ends the codes that were sent and the open challenge. */
+const NO_FACTORS: FactorChange = {
+  totpEnabled: false,
+  totpSecret: null,
+  totpPendingUntil: null,
+  totpLastStep: null,
+  smsEnabled: false,
+  phoneNumber: null,
+  emailEnabled: false,
+};
+
 const challenge = { challengeToken: tokenInput, device: deviceInput };
 const verifyInput = z.discriminatedUnion('factor', [
   z.strictObject({ ...challenge, factor: z.enum(['totp', 'sms', 'email']), code: digitsInput }),
@@ -71,8 +84,10 @@ export async function verifyMfa(auth: Auth, input: VerifyMfaInput): Promise<Sign
   const { challengeToken: token, factor, code, device } = readInput(verifyInput, input);
   const { userId, id: challengeId } = await readToken(auth, { kinds: ['mfa_challenge'], token });
   const codes = [{ factor, code, purpose: 'sign_in', challengeId }] as const;
-  return withCodes(auth, { userId, codes, device, opensSession: true }, async ({ tx }) => {
+  return withCodes(auth, { userId, codes, device }, async (inside, used) => {
+    const { tx } = inside;
     await takeToken(tx, { kind: 'mfa_challenge', token });
+    await changeFactors(inside, used);
     return openSession(auth, tx, { userId, method: factor, device });
   });
 }
@@ -90,23 +105,15 @@ export async function confirmChannel(
   input: ConfirmChannelInput,
 ): Promise<{ readonly recoveryCodes: readonly string[] }> {
   const { userId, channel, code, proof, device } = readInput(channelConfirmation, input);
-  let sentTo: string | null = null;
-  const find = async () => {
-    const sent = await findSentCode(auth, { userId, channel, purpose: 'enable', challengeId: null }, code);
-    sentTo = sent?.sentTo ?? null;
-    return sent?.take ?? null;
-  };
+  const enabled = (sentTo: string) =>
+    channel === 'sms' ? { smsEnabled: true, phoneNumber: sentTo } : { emailEnabled: true };
+  const find: FindCode = () =>
+    findSentCode(auth, { userId, channel, purpose: 'enable', challengeId: null }, code, enabled);
   const enrollment = { factor: channel, code, purpose: 'enable', find } as const;
-  return withProof(auth, { userId, proof, enrollment, device }, async ({ tx, at }) => {
-    const on = channel === 'sms' ? { smsEnabled: true, phoneNumber: sentTo } : { emailEnabled: true };
-    await tx.mFASettings.upsert({
-      where: { userId },
-      create: { userId, ...on, createdAt: at, updatedAt: at },
-      update: { ...on, updatedAt: at },
-    });
+  return withProof(auth, { userId, proof, enrollment, device }, async ({ tx, at, unlocked }) => {
     const unused = await tx.recoveryCode.count({ where: { userId, usedAt: null } });
     const recoveryCodes = unused === 0 ? await replaceRecoveryCodes(tx, { userId, at }) : [];
-    await writeAudit(tx, { ...about(userId, device), action: 'MFA_ENABLED', details: { factor: channel } });
+    await writeAudit(tx, { ...about(userId, device), action: 'MFA_ENABLED', details: { factor: channel }, unlocked });
     return { recoveryCodes };
   });
 }
@@ -119,9 +126,12 @@ export async function confirmChannel(
  */
 export async function disableMfa(auth: Auth, input: DisableMfaInput): Promise<void> {
   const { userId, proof, device } = readInput(provenInput, input);
-  return withProof(auth, { userId, proof, device }, async ({ tx, at }) => {
+  const factors = async ({ tx }: InsideAccount) => {
     await requireFactor(tx, userId);
-    await endFactors(tx, userId, at);
+    return NO_FACTORS;
+  };
+  return withProof(auth, { userId, proof, device, factors }, async ({ tx }) => {
+    await tx.recoveryCode.deleteMany({ where: { userId } });
     await writeAudit(tx, { ...about(userId, device), action: 'MFA_DISABLED', details: { proof: proof.factor } });
   });
 }
@@ -147,24 +157,6 @@ export async function regenerateRecoveryCodes(
 async function requireFactor(tx: AuthTransaction, userId: string): Promise<void> {
   const settings = await tx.mFASettings.findUnique({ where: { userId } });
   if (!settings?.totpEnabled && !settings?.smsEnabled && !settings?.emailEnabled) throw factorOff('any');
-}
-
-/** The trigger `mfa_settings_change_ends_pending` ends the codes that were sent and the open challenge. */
-async function endFactors(tx: AuthTransaction, userId: string, at: Date): Promise<void> {
-  await tx.mFASettings.update({
-    where: { userId },
-    data: {
-      totpEnabled: false,
-      totpSecret: null,
-      totpPendingUntil: null,
-      totpLastStep: null,
-      smsEnabled: false,
-      phoneNumber: null,
-      emailEnabled: false,
-      updatedAt: at,
-    },
-  });
-  await tx.recoveryCode.deleteMany({ where: { userId } });
 }
 
 function about(userId: string, device: Device) {

@@ -3,14 +3,13 @@ import { idInput } from '@azora/db-core/input';
 import { z } from 'zod';
 import { lockAccount } from './account/account-row';
 import { refuseGuessablePassword } from './account/guessable-passwords';
-import { acceptPassword } from './account/password-check';
 import { hashPassword, newPasswordInput } from './account/passwords';
 import { type AuditDetails, writeAudit } from './audit/entries';
 import type { Auth, AuthTransaction } from './client';
 import { readInput } from './errors';
 import { type Proof, proofInput, withProof } from './factor/proof';
 import { claimedPasswordInput, type Device, deviceInput, emailInput, tokenInput } from './input';
-import { endSessions } from './session/session';
+import { type EndSessionsInput, endSessions } from './session/session';
 import { newToken, readToken, takeToken } from './session/tokens';
 
 export interface ChangePasswordInput {
@@ -63,6 +62,7 @@ const requestPasswordResetInput = z.strictObject({
 const UNLOCKED = {
   failedLoginCount: 0,
   firstFailedAt: null,
+  failuresInRow: 0,
   lockoutCount: 0,
   lockedUntil: null,
   lockoutReason: null,
@@ -72,18 +72,26 @@ const resetPasswordInput = z.strictObject({ token: tokenInput, newPassword: newP
 
 /**
  * Replaces the current password, and ends all other sessions and everything that waits for a second factor.
- * @throws {SuiteError} `AUTH.INVALID_CREDENTIALS`, `AUTH.LOCKED`, `AUTH.SOURCE_LOCKED`, `AUTH.PASSWORD_REFUSED`,
- * `AUTH.USER_NOT_FOUND`, `AUTH.ACCOUNT_INACTIVE`, `AUTH.INVALID_INPUT`; from the proof `AUTH.PROOF_REQUIRED`, `AUTH.CODE_INVALID`, `AUTH.FACTOR_OFF`
+ * @throws {SuiteError} `AUTH.INVALID_CREDENTIALS`, `AUTH.LOCKED`, `AUTH.SOURCE_LOCKED`, `AUTH.PASSWORD_BLOCKED`,
+ * `AUTH.PASSWORD_REFUSED`, `AUTH.USER_NOT_FOUND`, `AUTH.ACCOUNT_INACTIVE`, `AUTH.INVALID_INPUT`; from the proof `AUTH.PROOF_REQUIRED`, `AUTH.CODE_INVALID`, `AUTH.FACTOR_OFF`
  */
 export async function changePassword(auth: Auth, input: ChangePasswordInput): Promise<{ readonly ended: number }> {
   const { userId, currentPassword, newPassword, proof, sessionId, device } = readInput(changePasswordInput, input);
   await refuseOwnName(auth, userId, newPassword);
   // Before the account is locked, because bcrypt takes long.
   const newHash = await hashPassword(newPassword, auth.settings.bcryptCost);
-  return withProof(auth, { userId, proof, device, replacedPassword: currentPassword }, async ({ tx, at }) => {
-    await acceptPassword(tx, { userId, device, newHash });
-    const ended = await endSessionsAndTokens(tx, { userId, at, exceptSessionId: sessionId });
-    await writeAudit(tx, { userId, action: 'PASSWORD_CHANGED', ...about(userId), details: { ended }, device });
+  const password = { current: currentPassword, newHash };
+  return withProof(auth, { userId, proof, device, password }, async ({ tx, at, unlocked }) => {
+    const kept = { exceptSessionId: sessionId, forget: true, device };
+    const ended = await endSessionsAndTokens(tx, { userId, at, ...kept });
+    await writeAudit(tx, {
+      userId,
+      action: 'PASSWORD_CHANGED',
+      ...about(userId),
+      details: { ended },
+      device,
+      unlocked,
+    });
     return { ended };
   });
 }
@@ -122,8 +130,8 @@ export async function requestPasswordReset(auth: Auth, input: RequestPasswordRes
 /**
  * Sets a new password with the token of a password reset, or of an account that an administrator created, and verifies the
  * address that it was sent to. If the address was not verified before, second factors, recovery codes and external accounts are
- * removed, because another person may have registered the address. Ends all sessions and the lock of the password, and for a
- * day no such lock applies to the network of the device. The lock of a second factor stays: access to the mailbox must not give
+ * removed, because another person may have registered the address. Ends all sessions and the lock of the password, forgets the
+ * networks of the owner, and for a day no such lock applies to the network of the device. The lock of a second factor stays: access to the mailbox must not give
  * further attempts at it.
  * @throws {SuiteError} `AUTH.TOKEN_INVALID`, `AUTH.TOKEN_EXPIRED`, `AUTH.TOKEN_USED`, `AUTH.PASSWORD_REFUSED`,
  * `AUTH.INVALID_INPUT`
@@ -138,13 +146,15 @@ export async function resetPassword(auth: Auth, input: ResetPasswordInput): Prom
     const { at, email } = await takeToken(tx, { kind, token });
     const { emailVerified } = await lockAccount(tx, userId);
     const unproven = emailVerified ? {} : await endUnprovenAccess(tx, { userId, at });
-    await tx.$executeRaw`SELECT prove_by_mail(${userId}, ${device.ipAddress ?? null})`;
+    const [proven] = await tx.$queryRaw<{ unlocked: boolean }[]>`
+      SELECT prove_by_mail(${userId}, ${device.ipAddress ?? null}) AS unlocked`;
     const replaced = { passwordHash, legacyPasswordHash: null, passwordSalt: null, passwordResetRequired: false };
     const data = { ...replaced, ...UNLOCKED, ...(email === null ? {} : { emailVerified: true }), updatedAt: at };
     await tx.user.update({ where: { id: userId }, data, select: { id: true } });
-    const ended = await endSessionsAndTokens(tx, { userId, at });
+    const ended = await endSessionsAndTokens(tx, { userId, at, forget: false });
     const details = { ended, ...unproven };
-    await writeAudit(tx, { userId, action: 'PASSWORD_RESET', ...about(userId), details, device });
+    const { unlocked } = proven ?? {};
+    await writeAudit(tx, { userId, action: 'PASSWORD_RESET', ...about(userId), details, device, unlocked });
     return { userId };
   });
 }
@@ -169,13 +179,14 @@ async function endUnprovenAccess(
 /** Ends sessions, open challenges for a second factor and pending resets: all that the old password gave. */
 async function endSessionsAndTokens(
   tx: AuthTransaction,
-  { userId, at, exceptSessionId }: { userId: string; at: Date; exceptSessionId?: string | undefined },
+  { at, ...sessions }: EndSessionsInput & { readonly at: Date },
 ): Promise<number> {
+  const { userId } = sessions;
   await tx.token.updateMany({
     where: { userId, kind: { in: ['mfa_challenge', 'password_reset', 'invitation'] }, usedAt: null, revokedAt: null },
     data: { revokedAt: at, updatedAt: at },
   });
-  return endSessions(tx, { userId, exceptSessionId });
+  return endSessions(tx, sessions);
 }
 
 async function refuseOwnName(auth: Auth, userId: string, password: string): Promise<void> {

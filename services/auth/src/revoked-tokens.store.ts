@@ -1,4 +1,4 @@
-import { idInput, textInput } from '@azora/db-core/input';
+import { idInput, textInput, timeInput } from '@azora/db-core/input';
 import { z } from 'zod';
 import { writeAudit } from './audit/entries';
 import type { Auth } from './client';
@@ -18,7 +18,7 @@ export interface RevokeTokenInput {
 const jtiInput = textInput(255);
 const revokeInput = z.strictObject({
   jti: jtiInput,
-  expiresAt: z.date(),
+  expiresAt: timeInput,
   userId: idInput.optional(),
   device: deviceInput,
 });

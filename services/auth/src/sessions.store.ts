@@ -159,7 +159,7 @@ export async function logout(auth: Auth, input: LogoutInput): Promise<void> {
     const session = await tx.session.findUnique({ where: { tokenHash: hashToken(sessionToken) } });
     if (session === null) throw tokenInvalid();
     const { id: sessionId, userId } = session;
-    const ended = await endSessions(tx, { userId, sessionId });
+    const ended = await endSessions(tx, { userId, sessionId, forget: false });
     if (ended === 0) return;
     await writeAudit(tx, { userId, action: 'USER_LOGOUT', resourceType: 'session', resourceId: sessionId, device });
   });
@@ -172,7 +172,7 @@ export async function logout(auth: Auth, input: LogoutInput): Promise<void> {
 export async function logoutEverywhere(auth: Auth, input: LogoutEverywhereInput): Promise<{ readonly ended: number }> {
   const { userId, exceptSessionId, device } = readInput(logoutEverywhereInput, input);
   return auth.transaction(async (tx) => {
-    const ended = await endSessions(tx, { userId, exceptSessionId });
+    const ended = await endSessions(tx, { userId, exceptSessionId, forget: true });
     const entry = { userId, resourceType: 'user', resourceId: userId, device };
     if (ended > 0) await writeAudit(tx, { ...entry, action: 'SESSIONS_REVOKED', details: { ended } });
     return { ended };
@@ -201,7 +201,7 @@ export async function listSessions(auth: Auth, input: ListSessionsInput): Promis
 export async function revokeSession(auth: Auth, input: RevokeSessionInput): Promise<void> {
   const { userId, sessionId, device } = readInput(revokeSessionInput, input);
   return auth.transaction(async (tx) => {
-    if ((await endSessions(tx, { userId, sessionId })) === 0) throw sessionNotFound(sessionId);
+    if ((await endSessions(tx, { userId, sessionId, forget: true })) === 0) throw sessionNotFound(sessionId);
     const resource = { resourceType: 'session', resourceId: sessionId };
     await writeAudit(tx, { userId, action: 'SESSION_REVOKED', ...resource, device });
   });

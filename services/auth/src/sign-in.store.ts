@@ -28,9 +28,10 @@ const loginInput = z.strictObject({ email: emailInput, password: claimedPassword
 /**
  * Signs in with an address and a password, in two statements. Returns a session, or a challenge if a second factor is enabled.
  * The second statement counts a wrong password before the caller learns that it is wrong, so concurrent guesses cannot exceed
- * the limits. Replaces the hash if the bcrypt cost was raised. An unknown address takes as long as a wrong password.
- * @throws {SuiteError} `AUTH.INVALID_CREDENTIALS`, `AUTH.LOCKED`, `AUTH.SOURCE_LOCKED`, `AUTH.ACCOUNT_INACTIVE`,
- * `AUTH.EMAIL_UNVERIFIED`, `AUTH.PASSWORD_RESET_REQUIRED`, `AUTH.INVALID_INPUT`
+ * the limits. Replaces the hash if the bcrypt cost was raised. An unknown address takes as long as a wrong password, and has the
+ * same locks.
+ * @throws {SuiteError} `AUTH.INVALID_CREDENTIALS`, `AUTH.LOCKED`, `AUTH.SOURCE_LOCKED`, `AUTH.PASSWORD_BLOCKED`,
+ * `AUTH.ACCOUNT_INACTIVE`, `AUTH.EMAIL_UNVERIFIED`, `AUTH.PASSWORD_RESET_REQUIRED`, `AUTH.INVALID_INPUT`
  */
 export async function login(auth: Auth, input: LoginInput): Promise<SignedIn | MfaChallenge> {
   const { email, password, device } = readInput(loginInput, input);
@@ -44,7 +45,7 @@ export async function login(auth: Auth, input: LoginInput): Promise<SignedIn | M
     // Also for a wrong password, so that the time does not tell which one is right once the account is locked.
     const isOld = passwordHash !== null && isOutdated(passwordHash, bcryptCost);
     const newHash = isOld ? await hashPassword(password, bcryptCost) : null;
-    const result = await finishSignIn(auth, { userId, passwordHash, isRight, newHash, device });
+    const result = await finishSignIn(auth, { userId, email, passwordHash, isRight, newHash, device });
     // A concurrent sign-in replaced the hash, or the password changed: the new hash decides.
     if (result !== 'changed') return result;
   }
@@ -69,6 +70,7 @@ async function beginSignIn(auth: Auth, email: string, { ipAddress }: Device): Pr
 
 interface FinishSignIn {
   readonly userId: string | null;
+  readonly email: string;
   readonly passwordHash: string | null;
   readonly isRight: boolean;
   readonly newHash: string | null;
@@ -92,17 +94,18 @@ const REFUSALS = {
 
 async function finishSignIn(
   auth: Auth,
-  { userId, passwordHash, isRight, newHash, device }: FinishSignIn,
+  { userId, email, passwordHash, isRight, newHash, device }: FinishSignIn,
 ): Promise<SignedIn | MfaChallenge | 'changed'> {
   const fresh = newSession();
   const { session, refresh, sessionId } = fresh;
   const { sessionIdleMs, sessionAbsoluteMs, mfaChallengeMs, requireVerifiedEmail } = auth.settings;
   const [result] = await auth.query<SignInResult>({
     text: `SELECT outcome, until, factors, expires_at AS "expiresAt", absolute_expires_at AS "absoluteExpiresAt"
-      FROM finish_sign_in($1, $2, $3, $4, $5, ${lockoutParameters(6)}, $10, $11, $12, $13,
-        $14::float8 * interval '1 ms', $15::float8 * interval '1 ms', $16::float8 * interval '1 ms', $17, $18)`,
+      FROM finish_sign_in($1, $2, $3, $4, $5, $6, ${lockoutParameters(7)}, $11, $12, $13, $14,
+        $15::float8 * interval '1 ms', $16::float8 * interval '1 ms', $17::float8 * interval '1 ms', $18, $19)`,
     values: [
       userId,
+      email,
       passwordHash,
       isRight,
       newHash,

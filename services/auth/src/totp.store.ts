@@ -68,14 +68,14 @@ const confirmInput = z.strictObject({
 export async function enrollTotp(auth: Auth, input: EnrollTotpInput): Promise<TotpEnrollment> {
   const { userId, issuer, proof, device } = readInput(enrollInput, input);
   const secret = newTotpSecret();
-  return withProofToBegin(auth, { userId, proof, device }, async ({ tx, account, at }) => {
+  return withProofToBegin(auth, { userId, proof, device }, async ({ tx, account, at, unlocked }) => {
     const settings = await tx.mFASettings.findUnique({ where: { userId }, select: { totpEnabled: true } });
     if (settings?.totpEnabled) throw factorAlreadyOn('totp');
     const expiresAt = new Date(at.getTime() + PENDING_MS);
     const totpSecret = encryptSecret(auth.keyring, { userId, use: pendingTotpUse(expiresAt) }, secret);
     const pending = { totpSecret, totpPendingUntil: expiresAt, totpLastStep: null, updatedAt: at };
     await tx.mFASettings.upsert({ where: { userId }, create: { userId, createdAt: at, ...pending }, update: pending });
-    await writeAudit(tx, { ...about(userId, device), action: 'MFA_ENROLLED', details: { factor: 'totp' } });
+    await writeAudit(tx, { ...about(userId, device), action: 'MFA_ENROLLED', details: { factor: 'totp' }, unlocked });
     return { secret, url: totpUrl(secret, { issuer, account: account.email }), expiresAt };
   });
 }
@@ -94,14 +94,14 @@ export async function confirmTotp(
 ): Promise<{ readonly recoveryCodes: readonly string[] }> {
   const { userId, code, proof, device } = readInput(confirmInput, input);
   const enrollment = { factor: 'totp', code, purpose: 'enable', find: findPendingCode } as const;
-  return withProof(auth, { userId, proof, enrollment, device }, async ({ tx, at }) => {
+  return withProof(auth, { userId, proof, enrollment, device }, async ({ tx, at, unlocked }) => {
     const recoveryCodes = await replaceRecoveryCodes(tx, { userId, at });
-    await writeAudit(tx, { ...about(userId, device), action: 'MFA_ENABLED', details: { factor: 'totp' } });
+    await writeAudit(tx, { ...about(userId, device), action: 'MFA_ENABLED', details: { factor: 'totp' }, unlocked });
     return { recoveryCodes };
   });
 }
 
-/** Checks a code of the waiting secret. Using the code up enables TOTP, and binds the secret to its lasting use. */
+/** Checks a code of the waiting secret. The code enables TOTP, and binds the secret to its lasting use. */
 const findPendingCode: FindCode = async (auth, userId, { code }) => {
   const settings = await readTotp(auth, userId);
   if (settings?.totpEnabled) throw factorAlreadyOn('totp');
@@ -110,21 +110,21 @@ const findPendingCode: FindCode = async (auth, userId, { code }) => {
     throw factorNotPending('totp');
   const secret = decryptSecret(auth.keyring, { userId, use: pendingTotpUse(pendingUntil) }, waiting);
   const step = totpStepOf(secret, code, now);
-  if (step === null) return null;
-  return async (tx, at) => {
-    const { count } = await tx.mFASettings.updateMany({
-      where: { userId, totpEnabled: false, totpSecret: waiting, totpPendingUntil: { gt: at } },
-      data: {
+  if (step === null) return {};
+  return {
+    take: async (tx, at) => {
+      const count = await tx.mFASettings.count({
+        where: { userId, totpEnabled: false, totpSecret: waiting, totpPendingUntil: { gt: at } },
+      });
+      // The code was right, so this was not a guess: the enrollment was confirmed, replaced or ended in the meantime.
+      if (count === 0) throw factorNotPending('totp');
+      return {
         totpEnabled: true,
         totpSecret: encryptSecret(auth.keyring, { userId, use: TOTP_USE }, secret),
         totpPendingUntil: null,
         totpLastStep: step,
-        updatedAt: at,
-      },
-    });
-    // The code was right, so this was not a guess: the enrollment was confirmed, replaced or ended in the meantime.
-    if (count === 0) throw factorNotPending('totp');
-    return true;
+      };
+    },
   };
 };
 

@@ -142,6 +142,33 @@ describe('sent codes', () => {
     });
   });
 
+  it('are invalid once five wrong ones were answered, also if the right one was compared before them', async () => {
+    const auth = open();
+    const { userId, challengeToken, code } = await givenCode(auth);
+    const guess = { challengeToken, factor: 'sms', code: another(code) } as const;
+    const late: Auth = {
+      ...auth,
+      transaction: async (work) => {
+        expect(await outcomes(Array.from({ length: 5 }, () => verifyMfa(auth, guess)))).toEqual({
+          'AUTH.CODE_INVALID': 5,
+        });
+        return auth.transaction(work);
+      },
+    };
+
+    expect(await outcomes([verifyMfa(late, { ...guess, code })])).toEqual({ 'AUTH.CODE_INVALID': 1 });
+    expect((await codesOf(userId)).at(-1)).toMatchObject({ attempts: 5, used_at: null });
+  });
+
+  it('count only wrong attempts', async () => {
+    const auth = open();
+    const { userId, challengeToken, code } = await givenCode(auth);
+    await outcomes([verifyMfa(auth, { challengeToken, factor: 'sms', code: another(code) })]);
+    await verifyMfa(auth, { challengeToken, factor: 'sms', code });
+
+    expect((await codesOf(userId)).at(-1)).toMatchObject({ attempts: 1, used_at: expect.any(Date) });
+  });
+
   it('are valid at the fifth attempt', async () => {
     const auth = open();
     const { challengeToken, code } = await givenCode(auth);

@@ -1,3 +1,4 @@
+/** @server none */
 import { spawnSync } from 'node:child_process';
 import { repositoryRoot } from '@azora/db-testkit';
 import { dictionary } from '@zxcvbn-ts/language-common';

@@ -3,15 +3,17 @@ import {
   type Auth,
   confirmChannel,
   createOrganization,
+  type Device,
   invite,
   type PasswordResetMessage,
+  register,
   requestEmailVerification,
   requestPasswordReset,
   resetPassword,
   revokeInvitation,
   sendCode,
 } from '../src/index';
-import { dump, givenUser, MINUTE_MS, outcomes, START, useAuth } from './given';
+import { dump, givenUser, MINUTE_MS, outcomes, PASSWORD, START, useAuth } from './given';
 import { BY_PASSWORD, givenSender, givenVerifiedUser, KEY, PHONE } from './given-factors';
 
 const NEW = 'five other unrelated words';
@@ -196,6 +198,42 @@ describe('the limits of messages', () => {
       }
 
       expect(ends).toEqual([...Array(5).fill({ 'AUTH.CODE_NOT_SENT': 1 }), { 'AUTH.CODE_TOO_SOON': 1 }]);
+    });
+  });
+
+  describe('of registrations', () => {
+    const device = { ipAddress: '203.0.113.32' };
+    const registration = (auth: Auth, email: string, origin: Device = device) =>
+      register(auth, { email, password: PASSWORD, device: origin });
+
+    it('stop a source after a hundred, and name the time of the next one', async () => {
+      const auth = open();
+      const emails = Array.from({ length: 104 }, (_, n) => `registered${n}@azora.world`);
+
+      expect(await outcomes(emails.map((email) => registration(auth, email)))).toEqual({
+        ok: 100,
+        'AUTH.MESSAGE_TOO_SOON': 4,
+      });
+      const next = registration(auth, 'next@azora.world');
+      await expect(next).rejects.toMatchObject({
+        code: 'AUTH.MESSAGE_TOO_SOON',
+        meta: { resendAt: new Date(clock.now().getTime() + 10_000) },
+      });
+      expect(await outcomes([registration(auth, 'next@azora.world', { ipAddress: '203.0.113.33' })])).toEqual({
+        ok: 1,
+      });
+      await clock.move(10_000);
+      expect(await outcomes([registration(auth, 'later@azora.world')])).toEqual({ ok: 1 });
+    });
+
+    it('count one that only tells that the address is taken', async () => {
+      const auth = open();
+      const { email } = await givenUser(auth);
+
+      expect(await outcomes(Array.from({ length: 104 }, () => registration(auth, email)))).toEqual({
+        'AUTH.EMAIL_TAKEN': 100,
+        'AUTH.MESSAGE_TOO_SOON': 4,
+      });
     });
   });
 

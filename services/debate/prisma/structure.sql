@@ -209,7 +209,8 @@ CREATE TABLE public.agent_metrics (
     CONSTRAINT agent_metrics_cycle_check CHECK ((cycle >= 0)),
     CONSTRAINT agent_metrics_loop_id_check CHECK ((btrim(loop_id) <> ''::text)),
     CONSTRAINT agent_metrics_phase_check CHECK ((phase = ANY (ARRAY['debate'::text, 'design'::text, 'implement'::text, 'verify'::text, 'commit'::text]))),
-    CONSTRAINT agent_metrics_response_time_check CHECK (((avg_response_time_ms >= (0)::double precision) AND (avg_response_time_ms < 'Infinity'::double precision)))
+    CONSTRAINT agent_metrics_response_time_check CHECK (((avg_response_time_ms >= (0)::double precision) AND (avg_response_time_ms < 'Infinity'::double precision))),
+    CONSTRAINT agent_metrics_times_check CHECK ((("timestamp" >= to_timestamp(('-62135596800'::bigint)::double precision)) AND ("timestamp" < to_timestamp(('253402300800'::bigint)::double precision)) AND (created_at >= to_timestamp(('-62135596800'::bigint)::double precision)) AND (created_at < to_timestamp(('253402300800'::bigint)::double precision)) AND (updated_at >= to_timestamp(('-62135596800'::bigint)::double precision)) AND (updated_at < to_timestamp(('253402300800'::bigint)::double precision))))
 );
 
 -- Name: agent_metrics_id_seq; Type: SEQUENCE
@@ -236,7 +237,8 @@ CREATE TABLE public.audit_logs (
     user_agent text,
     created_at timestamp(6) with time zone DEFAULT CURRENT_TIMESTAMP NOT NULL,
     CONSTRAINT audit_logs_action_check CHECK ((btrim((action)::text) <> ''::text)),
-    CONSTRAINT audit_logs_details_check CHECK ((jsonb_typeof(details) = 'object'::text))
+    CONSTRAINT audit_logs_details_check CHECK ((jsonb_typeof(details) = 'object'::text)),
+    CONSTRAINT audit_logs_times_check CHECK (((created_at >= to_timestamp(('-62135596800'::bigint)::double precision)) AND (created_at < to_timestamp(('253402300800'::bigint)::double precision))))
 );
 
 -- Name: continuum_memory; Type: TABLE
@@ -264,7 +266,8 @@ CREATE TABLE public.continuum_memory (
     CONSTRAINT continuum_memory_metadata_check CHECK ((jsonb_typeof(metadata) = 'object'::text)),
     CONSTRAINT continuum_memory_period_check CHECK ((expires_at > created_at)),
     CONSTRAINT continuum_memory_surprise_score_check CHECK (((surprise_score >= (0)::double precision) AND (surprise_score <= (1)::double precision))),
-    CONSTRAINT continuum_memory_tier_check CHECK ((tier = ANY (ARRAY['fast'::text, 'medium'::text, 'slow'::text, 'glacial'::text])))
+    CONSTRAINT continuum_memory_tier_check CHECK ((tier = ANY (ARRAY['fast'::text, 'medium'::text, 'slow'::text, 'glacial'::text]))),
+    CONSTRAINT continuum_memory_times_check CHECK (((last_promotion_at >= to_timestamp(('-62135596800'::bigint)::double precision)) AND (last_promotion_at < to_timestamp(('253402300800'::bigint)::double precision)) AND (expires_at >= to_timestamp(('-62135596800'::bigint)::double precision)) AND (expires_at < to_timestamp(('253402300800'::bigint)::double precision)) AND (created_at >= to_timestamp(('-62135596800'::bigint)::double precision)) AND (created_at < to_timestamp(('253402300800'::bigint)::double precision)) AND (updated_at >= to_timestamp(('-62135596800'::bigint)::double precision)) AND (updated_at < to_timestamp(('253402300800'::bigint)::double precision))))
 );
 
 -- Name: cycle_evolution; Type: TABLE
@@ -281,7 +284,8 @@ CREATE TABLE public.cycle_evolution (
     updated_at timestamp(6) with time zone DEFAULT CURRENT_TIMESTAMP NOT NULL,
     CONSTRAINT cycle_evolution_cycle_number_check CHECK ((cycle_number >= 0)),
     CONSTRAINT cycle_evolution_files_changed_check CHECK ((jsonb_typeof(files_changed) = 'array'::text)),
-    CONSTRAINT cycle_evolution_loop_id_check CHECK ((btrim(loop_id) <> ''::text))
+    CONSTRAINT cycle_evolution_loop_id_check CHECK ((btrim(loop_id) <> ''::text)),
+    CONSTRAINT cycle_evolution_times_check CHECK (((created_at >= to_timestamp(('-62135596800'::bigint)::double precision)) AND (created_at < to_timestamp(('253402300800'::bigint)::double precision)) AND (updated_at >= to_timestamp(('-62135596800'::bigint)::double precision)) AND (updated_at < to_timestamp(('253402300800'::bigint)::double precision))))
 );
 
 -- Name: cycle_file_changes; Type: TABLE
@@ -298,7 +302,8 @@ CREATE TABLE public.cycle_file_changes (
     CONSTRAINT cycle_file_changes_cycle_number_check CHECK ((cycle_number >= 0)),
     CONSTRAINT cycle_file_changes_file_path_check CHECK ((btrim(file_path) <> ''::text)),
     CONSTRAINT cycle_file_changes_lines_check CHECK (((insertions >= 0) AND (deletions >= 0))),
-    CONSTRAINT cycle_file_changes_loop_id_check CHECK ((btrim(loop_id) <> ''::text))
+    CONSTRAINT cycle_file_changes_loop_id_check CHECK ((btrim(loop_id) <> ''::text)),
+    CONSTRAINT cycle_file_changes_times_check CHECK (((created_at >= to_timestamp(('-62135596800'::bigint)::double precision)) AND (created_at < to_timestamp(('253402300800'::bigint)::double precision))))
 );
 
 -- Name: cycle_file_changes_id_seq; Type: SEQUENCE
@@ -336,6 +341,7 @@ CREATE TABLE public.debate_artifacts (
     CONSTRAINT debate_artifacts_loop_id_check CHECK ((btrim(loop_id) <> ''::text)),
     CONSTRAINT debate_artifacts_phase_check CHECK ((phase = ANY (ARRAY['debate'::text, 'design'::text, 'implement'::text, 'verify'::text, 'commit'::text]))),
     CONSTRAINT debate_artifacts_task_check CHECK ((btrim(task) <> ''::text)),
+    CONSTRAINT debate_artifacts_times_check CHECK (((created_at >= to_timestamp(('-62135596800'::bigint)::double precision)) AND (created_at < to_timestamp(('253402300800'::bigint)::double precision)) AND (updated_at >= to_timestamp(('-62135596800'::bigint)::double precision)) AND (updated_at < to_timestamp(('253402300800'::bigint)::double precision)))),
     CONSTRAINT debate_artifacts_transcript_check CHECK ((jsonb_typeof(transcript) = 'array'::text)),
     CONSTRAINT debate_artifacts_view_count_check CHECK ((view_count >= 0)),
     CONSTRAINT debate_artifacts_vote_tally_check CHECK ((jsonb_typeof(vote_tally) = 'object'::text))
@@ -360,7 +366,8 @@ CREATE TABLE public.elo_history (
     elo double precision NOT NULL,
     debate_id text,
     created_at timestamp(6) with time zone DEFAULT CURRENT_TIMESTAMP NOT NULL,
-    CONSTRAINT elo_history_elo_check CHECK (((elo > (0)::double precision) AND (elo < 'Infinity'::double precision)))
+    CONSTRAINT elo_history_elo_check CHECK (((elo > (0)::double precision) AND (elo < 'Infinity'::double precision))),
+    CONSTRAINT elo_history_times_check CHECK (((created_at >= to_timestamp(('-62135596800'::bigint)::double precision)) AND (created_at < to_timestamp(('253402300800'::bigint)::double precision))))
 );
 
 -- Name: elo_history_id_seq; Type: SEQUENCE
@@ -401,6 +408,7 @@ CASE
     ELSE false
 END),
     CONSTRAINT matches_scores_check CHECK ((jsonb_typeof(scores) = 'object'::text)),
+    CONSTRAINT matches_times_check CHECK (((created_at >= to_timestamp(('-62135596800'::bigint)::double precision)) AND (created_at < to_timestamp(('253402300800'::bigint)::double precision)))),
     CONSTRAINT matches_winner_check CHECK ((participants ? winner))
 );
 
@@ -439,7 +447,8 @@ CREATE TABLE public.nomic_cycles (
     CONSTRAINT nomic_cycles_phase_check CHECK ((phase = ANY (ARRAY['debate'::text, 'design'::text, 'implement'::text, 'verify'::text, 'commit'::text]))),
     CONSTRAINT nomic_cycles_stage_check CHECK ((stage = ANY (ARRAY['proposing'::text, 'critiquing'::text, 'voting'::text, 'executing'::text]))),
     CONSTRAINT nomic_cycles_success_check CHECK (((success IS NULL) OR (completed_at IS NOT NULL))),
-    CONSTRAINT nomic_cycles_tasks_check CHECK (((completed_tasks >= 0) AND (completed_tasks <= total_tasks)))
+    CONSTRAINT nomic_cycles_tasks_check CHECK (((completed_tasks >= 0) AND (completed_tasks <= total_tasks))),
+    CONSTRAINT nomic_cycles_times_check CHECK (((started_at >= to_timestamp(('-62135596800'::bigint)::double precision)) AND (started_at < to_timestamp(('253402300800'::bigint)::double precision)) AND (completed_at >= to_timestamp(('-62135596800'::bigint)::double precision)) AND (completed_at < to_timestamp(('253402300800'::bigint)::double precision)) AND (created_at >= to_timestamp(('-62135596800'::bigint)::double precision)) AND (created_at < to_timestamp(('253402300800'::bigint)::double precision)) AND (updated_at >= to_timestamp(('-62135596800'::bigint)::double precision)) AND (updated_at < to_timestamp(('253402300800'::bigint)::double precision))))
 );
 
 -- Name: nomic_cycles_id_seq; Type: SEQUENCE
@@ -473,7 +482,8 @@ CREATE TABLE public.nomic_rollbacks (
     CONSTRAINT nomic_rollbacks_loop_id_check CHECK ((btrim(loop_id) <> ''::text)),
     CONSTRAINT nomic_rollbacks_phase_check CHECK ((phase = ANY (ARRAY['debate'::text, 'design'::text, 'implement'::text, 'verify'::text, 'commit'::text]))),
     CONSTRAINT nomic_rollbacks_reason_check CHECK ((reason = ANY (ARRAY['verify_failure'::text, 'manual_intervention'::text, 'timeout'::text, 'conflict'::text]))),
-    CONSTRAINT nomic_rollbacks_severity_check CHECK ((severity = ANY (ARRAY['low'::text, 'medium'::text, 'high'::text, 'critical'::text])))
+    CONSTRAINT nomic_rollbacks_severity_check CHECK ((severity = ANY (ARRAY['low'::text, 'medium'::text, 'high'::text, 'critical'::text]))),
+    CONSTRAINT nomic_rollbacks_times_check CHECK (((created_at >= to_timestamp(('-62135596800'::bigint)::double precision)) AND (created_at < to_timestamp(('253402300800'::bigint)::double precision))))
 );
 
 -- Name: outbox; Type: TABLE
@@ -541,7 +551,8 @@ CREATE TABLE public.positions (
     CONSTRAINT positions_period_check CHECK ((resolved_at >= created_at)),
     CONSTRAINT positions_resolved_at_check CHECK (((outcome = 'pending'::text) = (resolved_at IS NULL))),
     CONSTRAINT positions_reversal_check CHECK ((reversed = (reversal_debate_id IS NOT NULL))),
-    CONSTRAINT positions_round_num_check CHECK ((round_num >= 0))
+    CONSTRAINT positions_round_num_check CHECK ((round_num >= 0)),
+    CONSTRAINT positions_times_check CHECK (((created_at >= to_timestamp(('-62135596800'::bigint)::double precision)) AND (created_at < to_timestamp(('253402300800'::bigint)::double precision)) AND (resolved_at >= to_timestamp(('-62135596800'::bigint)::double precision)) AND (resolved_at < to_timestamp(('253402300800'::bigint)::double precision)) AND (updated_at >= to_timestamp(('-62135596800'::bigint)::double precision)) AND (updated_at < to_timestamp(('253402300800'::bigint)::double precision))))
 );
 
 -- Name: ratings; Type: TABLE
@@ -567,7 +578,8 @@ CREATE TABLE public.ratings (
     CONSTRAINT ratings_debates_count_check CHECK ((debates_count >= ((wins + losses) + draws))),
     CONSTRAINT ratings_domain_elos_check CHECK ((jsonb_typeof(domain_elos) = 'object'::text)),
     CONSTRAINT ratings_elo_check CHECK (((elo > (0)::double precision) AND (elo < 'Infinity'::double precision))),
-    CONSTRAINT ratings_record_check CHECK ((LEAST(wins, losses, draws) >= 0))
+    CONSTRAINT ratings_record_check CHECK ((LEAST(wins, losses, draws) >= 0)),
+    CONSTRAINT ratings_times_check CHECK (((created_at >= to_timestamp(('-62135596800'::bigint)::double precision)) AND (created_at < to_timestamp(('253402300800'::bigint)::double precision)) AND (updated_at >= to_timestamp(('-62135596800'::bigint)::double precision)) AND (updated_at < to_timestamp(('253402300800'::bigint)::double precision))))
 );
 
 -- Name: share_links; Type: TABLE
@@ -588,6 +600,7 @@ CREATE TABLE public.share_links (
     CONSTRAINT share_links_last_viewed_at_check CHECK (((last_viewed_at IS NULL) OR (view_count > 0))),
     CONSTRAINT share_links_period_check CHECK ((expires_at > created_at)),
     CONSTRAINT share_links_team_check CHECK (((visibility <> 'team'::text) OR (org_id IS NOT NULL))),
+    CONSTRAINT share_links_times_check CHECK (((created_at >= to_timestamp(('-62135596800'::bigint)::double precision)) AND (created_at < to_timestamp(('253402300800'::bigint)::double precision)) AND (expires_at >= to_timestamp(('-62135596800'::bigint)::double precision)) AND (expires_at < to_timestamp(('253402300800'::bigint)::double precision)) AND (last_viewed_at >= to_timestamp(('-62135596800'::bigint)::double precision)) AND (last_viewed_at < to_timestamp(('253402300800'::bigint)::double precision)) AND (updated_at >= to_timestamp(('-62135596800'::bigint)::double precision)) AND (updated_at < to_timestamp(('253402300800'::bigint)::double precision)))),
     CONSTRAINT share_links_token_check CHECK ((btrim(token) <> ''::text)),
     CONSTRAINT share_links_view_count_check CHECK ((view_count >= 0)),
     CONSTRAINT share_links_visibility_check CHECK ((visibility = ANY (ARRAY['private'::text, 'team'::text, 'public'::text])))
@@ -606,7 +619,8 @@ CREATE TABLE public.stream_events (
     CONSTRAINT stream_events_cycle_check CHECK ((cycle >= 0)),
     CONSTRAINT stream_events_event_data_check CHECK ((jsonb_typeof(event_data) = 'object'::text)),
     CONSTRAINT stream_events_event_type_check CHECK ((event_type = ANY (ARRAY['cycle_start'::text, 'phase_start'::text, 'task_complete'::text, 'error'::text]))),
-    CONSTRAINT stream_events_loop_id_check CHECK ((btrim(loop_id) <> ''::text))
+    CONSTRAINT stream_events_loop_id_check CHECK ((btrim(loop_id) <> ''::text)),
+    CONSTRAINT stream_events_times_check CHECK ((("timestamp" >= to_timestamp(('-62135596800'::bigint)::double precision)) AND ("timestamp" < to_timestamp(('253402300800'::bigint)::double precision)) AND (created_at >= to_timestamp(('-62135596800'::bigint)::double precision)) AND (created_at < to_timestamp(('253402300800'::bigint)::double precision))))
 );
 
 -- Name: stream_events_id_seq; Type: SEQUENCE
@@ -633,6 +647,7 @@ CREATE TABLE public.tier_transitions (
     CONSTRAINT tier_transitions_from_tier_check CHECK ((from_tier = ANY (ARRAY['fast'::text, 'medium'::text, 'slow'::text, 'glacial'::text]))),
     CONSTRAINT tier_transitions_move_check CHECK ((from_tier <> to_tier)),
     CONSTRAINT tier_transitions_surprise_score_check CHECK (((surprise_score >= (0)::double precision) AND (surprise_score <= (1)::double precision))),
+    CONSTRAINT tier_transitions_times_check CHECK (((created_at >= to_timestamp(('-62135596800'::bigint)::double precision)) AND (created_at < to_timestamp(('253402300800'::bigint)::double precision)))),
     CONSTRAINT tier_transitions_to_tier_check CHECK ((to_tier = ANY (ARRAY['fast'::text, 'medium'::text, 'slow'::text, 'glacial'::text])))
 );
 
@@ -663,7 +678,8 @@ CREATE TABLE public.traces (
     updated_at timestamp(6) with time zone DEFAULT CURRENT_TIMESTAMP NOT NULL,
     CONSTRAINT traces_agents_check CHECK ((jsonb_typeof(agents) = 'array'::text)),
     CONSTRAINT traces_debate_id_check CHECK ((btrim(debate_id) <> ''::text)),
-    CONSTRAINT traces_period_check CHECK ((completed_at >= started_at))
+    CONSTRAINT traces_period_check CHECK ((completed_at >= started_at)),
+    CONSTRAINT traces_times_check CHECK (((started_at >= to_timestamp(('-62135596800'::bigint)::double precision)) AND (started_at < to_timestamp(('253402300800'::bigint)::double precision)) AND (completed_at >= to_timestamp(('-62135596800'::bigint)::double precision)) AND (completed_at < to_timestamp(('253402300800'::bigint)::double precision)) AND (created_at >= to_timestamp(('-62135596800'::bigint)::double precision)) AND (created_at < to_timestamp(('253402300800'::bigint)::double precision)) AND (updated_at >= to_timestamp(('-62135596800'::bigint)::double precision)) AND (updated_at < to_timestamp(('253402300800'::bigint)::double precision))))
 );
 
 -- Name: usage_events; Type: TABLE
@@ -679,7 +695,8 @@ CREATE TABLE public.usage_events (
     CONSTRAINT usage_events_count_check CHECK ((count > 0)),
     CONSTRAINT usage_events_event_type_check CHECK ((btrim(event_type) <> ''::text)),
     CONSTRAINT usage_events_metadata_check CHECK ((jsonb_typeof(metadata) = 'object'::text)),
-    CONSTRAINT usage_events_org_id_check CHECK ((btrim(org_id) <> ''::text))
+    CONSTRAINT usage_events_org_id_check CHECK ((btrim(org_id) <> ''::text)),
+    CONSTRAINT usage_events_times_check CHECK ((("timestamp" >= to_timestamp(('-62135596800'::bigint)::double precision)) AND ("timestamp" < to_timestamp(('253402300800'::bigint)::double precision)) AND (created_at >= to_timestamp(('-62135596800'::bigint)::double precision)) AND (created_at < to_timestamp(('253402300800'::bigint)::double precision))))
 );
 
 -- Name: usage_events_id_seq; Type: SEQUENCE
@@ -706,7 +723,8 @@ CREATE TABLE public.usage_months (
     CONSTRAINT usage_months_count_check CHECK ((count > 0)),
     CONSTRAINT usage_months_event_type_check CHECK ((btrim(event_type) <> ''::text)),
     CONSTRAINT usage_months_month_check CHECK ((EXTRACT(day FROM month) = (1)::numeric)),
-    CONSTRAINT usage_months_org_id_check CHECK ((btrim(org_id) <> ''::text))
+    CONSTRAINT usage_months_org_id_check CHECK ((btrim(org_id) <> ''::text)),
+    CONSTRAINT usage_months_times_check CHECK (((month >= make_date(1, 1, 1)) AND (month < make_date(10000, 1, 1)) AND (created_at >= to_timestamp(('-62135596800'::bigint)::double precision)) AND (created_at < to_timestamp(('253402300800'::bigint)::double precision)) AND (updated_at >= to_timestamp(('-62135596800'::bigint)::double precision)) AND (updated_at < to_timestamp(('253402300800'::bigint)::double precision))))
 );
 
 -- Name: usage_months_id_seq; Type: SEQUENCE
@@ -743,6 +761,7 @@ CREATE TABLE public.webhook_configs (
     CONSTRAINT webhook_configs_last_delivery_check CHECK (((last_delivery_status IS NULL) OR (last_delivery_at IS NOT NULL))),
     CONSTRAINT webhook_configs_secret_check CHECK ((btrim(secret) <> ''::text)),
     CONSTRAINT webhook_configs_status_check CHECK (((last_delivery_status >= 100) AND (last_delivery_status <= 599))),
+    CONSTRAINT webhook_configs_times_check CHECK (((created_at >= to_timestamp(('-62135596800'::bigint)::double precision)) AND (created_at < to_timestamp(('253402300800'::bigint)::double precision)) AND (updated_at >= to_timestamp(('-62135596800'::bigint)::double precision)) AND (updated_at < to_timestamp(('253402300800'::bigint)::double precision)) AND (last_delivery_at >= to_timestamp(('-62135596800'::bigint)::double precision)) AND (last_delivery_at < to_timestamp(('253402300800'::bigint)::double precision)))),
     CONSTRAINT webhook_configs_url_check CHECK ((url ~* '^https?://[^[:space:]]+$'::text))
 );
 
@@ -1024,7 +1043,7 @@ CREATE TRIGGER matches_append_only BEFORE DELETE OR UPDATE OR TRUNCATE ON public
 CREATE TRIGGER nomic_rollbacks_append_only BEFORE DELETE OR UPDATE OR TRUNCATE ON public.nomic_rollbacks FOR EACH STATEMENT EXECUTE FUNCTION public.refuse_change();
 
 -- Name: outbox_relay outbox_relay_kept; Type: TRIGGER
-CREATE TRIGGER outbox_relay_kept BEFORE UPDATE ON public.outbox_relay FOR EACH ROW WHEN ((((((old.identity)::text IS DISTINCT FROM (new.identity)::text) OR (old.pruned_transaction_id IS DISTINCT FROM new.pruned_transaction_id)) OR (old.pruned_position IS DISTINCT FROM new.pruned_position)) OR (old.inbox_pruned_until IS DISTINCT FROM new.inbox_pruned_until))) EXECUTE FUNCTION public.refuse_relay_change();
+CREATE TRIGGER outbox_relay_kept BEFORE UPDATE ON public.outbox_relay FOR EACH ROW WHEN ((((old.identity)::text IS DISTINCT FROM (new.identity)::text) OR (old.pruned_transaction_id IS DISTINCT FROM new.pruned_transaction_id) OR (old.pruned_position IS DISTINCT FROM new.pruned_position) OR (old.inbox_pruned_until IS DISTINCT FROM new.inbox_pruned_until))) EXECUTE FUNCTION public.refuse_relay_change();
 
 -- Name: outbox_relay outbox_relay_new; Type: TRIGGER
 CREATE TRIGGER outbox_relay_new BEFORE INSERT ON public.outbox_relay FOR EACH ROW WHEN ((NOT ((new.identity IS NULL) AND (new.pruned_transaction_id IS NULL) AND (new.inbox_pruned_until IS NULL)))) EXECUTE FUNCTION public.refuse_relay_change();

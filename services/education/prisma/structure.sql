@@ -261,7 +261,8 @@ CASE
     ELSE ((score IS NULL) AND (graded_at IS NULL) AND (graded_by_id IS NULL))
 END),
     CONSTRAINT assessment_submissions_max_score_check CHECK (((max_score > (0)::numeric) AND (max_score <> 'NaN'::numeric))),
-    CONSTRAINT assessment_submissions_score_check CHECK (((score >= (0)::numeric) AND (score <= max_score) AND (score <> 'NaN'::numeric)))
+    CONSTRAINT assessment_submissions_score_check CHECK (((score >= (0)::numeric) AND (score <= max_score) AND (score <> 'NaN'::numeric))),
+    CONSTRAINT assessment_submissions_times_check CHECK (((submitted_at >= to_timestamp(('-62135596800'::bigint)::double precision)) AND (submitted_at < to_timestamp(('253402300800'::bigint)::double precision)) AND (graded_at >= to_timestamp(('-62135596800'::bigint)::double precision)) AND (graded_at < to_timestamp(('253402300800'::bigint)::double precision)) AND (created_at >= to_timestamp(('-62135596800'::bigint)::double precision)) AND (created_at < to_timestamp(('253402300800'::bigint)::double precision)) AND (updated_at >= to_timestamp(('-62135596800'::bigint)::double precision)) AND (updated_at < to_timestamp(('253402300800'::bigint)::double precision))))
 );
 
 -- Name: audit_logs; Type: TABLE
@@ -276,7 +277,8 @@ CREATE TABLE public.audit_logs (
     user_agent text,
     created_at timestamp(6) with time zone DEFAULT CURRENT_TIMESTAMP NOT NULL,
     CONSTRAINT audit_logs_action_check CHECK ((btrim((action)::text) <> ''::text)),
-    CONSTRAINT audit_logs_details_check CHECK ((jsonb_typeof(details) = 'object'::text))
+    CONSTRAINT audit_logs_details_check CHECK ((jsonb_typeof(details) = 'object'::text)),
+    CONSTRAINT audit_logs_times_check CHECK (((created_at >= to_timestamp(('-62135596800'::bigint)::double precision)) AND (created_at < to_timestamp(('253402300800'::bigint)::double precision))))
 );
 
 -- Name: courses; Type: TABLE
@@ -306,6 +308,7 @@ CASE status
     ELSE true
 END),
     CONSTRAINT courses_slug_check CHECK (((slug)::text ~ '^[a-z0-9]+(-[a-z0-9]+)*$'::text)),
+    CONSTRAINT courses_times_check CHECK (((published_at >= to_timestamp(('-62135596800'::bigint)::double precision)) AND (published_at < to_timestamp(('253402300800'::bigint)::double precision)) AND (created_at >= to_timestamp(('-62135596800'::bigint)::double precision)) AND (created_at < to_timestamp(('253402300800'::bigint)::double precision)) AND (updated_at >= to_timestamp(('-62135596800'::bigint)::double precision)) AND (updated_at < to_timestamp(('253402300800'::bigint)::double precision)) AND (deleted_at >= to_timestamp(('-62135596800'::bigint)::double precision)) AND (deleted_at < to_timestamp(('253402300800'::bigint)::double precision)))),
     CONSTRAINT courses_title_check CHECK ((btrim((title)::text) <> ''::text))
 );
 
@@ -325,7 +328,8 @@ CREATE TABLE public.enrollments (
     CONSTRAINT enrollments_completed_progress_check CHECK (((status <> 'completed'::public.enrollment_status) OR (progress = (100)::numeric))),
     CONSTRAINT enrollments_dropped_at_check CHECK (((status = 'dropped'::public.enrollment_status) = (dropped_at IS NOT NULL))),
     CONSTRAINT enrollments_ends_after_start_check CHECK ((COALESCE(completed_at, dropped_at) >= enrolled_at)),
-    CONSTRAINT enrollments_progress_check CHECK (((progress >= (0)::numeric) AND (progress <= (100)::numeric)))
+    CONSTRAINT enrollments_progress_check CHECK (((progress >= (0)::numeric) AND (progress <= (100)::numeric))),
+    CONSTRAINT enrollments_times_check CHECK (((enrolled_at >= to_timestamp(('-62135596800'::bigint)::double precision)) AND (enrolled_at < to_timestamp(('253402300800'::bigint)::double precision)) AND (completed_at >= to_timestamp(('-62135596800'::bigint)::double precision)) AND (completed_at < to_timestamp(('253402300800'::bigint)::double precision)) AND (dropped_at >= to_timestamp(('-62135596800'::bigint)::double precision)) AND (dropped_at < to_timestamp(('253402300800'::bigint)::double precision)) AND (created_at >= to_timestamp(('-62135596800'::bigint)::double precision)) AND (created_at < to_timestamp(('253402300800'::bigint)::double precision)) AND (updated_at >= to_timestamp(('-62135596800'::bigint)::double precision)) AND (updated_at < to_timestamp(('253402300800'::bigint)::double precision))))
 );
 
 -- Name: inbox; Type: TABLE
@@ -353,7 +357,8 @@ CREATE TABLE public.learning_progress (
     CONSTRAINT learning_progress_completed_at_check CHECK (((progress = (100)::numeric) = (completed_at IS NOT NULL))),
     CONSTRAINT learning_progress_completed_lessons_check CHECK ((completed_lessons >= 0)),
     CONSTRAINT learning_progress_progress_check CHECK (((progress >= (0)::numeric) AND (progress <= (100)::numeric))),
-    CONSTRAINT learning_progress_time_spent_seconds_check CHECK ((time_spent_seconds >= 0))
+    CONSTRAINT learning_progress_time_spent_seconds_check CHECK ((time_spent_seconds >= 0)),
+    CONSTRAINT learning_progress_times_check CHECK (((last_accessed_at >= to_timestamp(('-62135596800'::bigint)::double precision)) AND (last_accessed_at < to_timestamp(('253402300800'::bigint)::double precision)) AND (completed_at >= to_timestamp(('-62135596800'::bigint)::double precision)) AND (completed_at < to_timestamp(('253402300800'::bigint)::double precision)) AND (created_at >= to_timestamp(('-62135596800'::bigint)::double precision)) AND (created_at < to_timestamp(('253402300800'::bigint)::double precision)) AND (updated_at >= to_timestamp(('-62135596800'::bigint)::double precision)) AND (updated_at < to_timestamp(('253402300800'::bigint)::double precision))))
 );
 
 -- Name: modules; Type: TABLE
@@ -369,6 +374,7 @@ CREATE TABLE public.modules (
     updated_at timestamp(6) with time zone DEFAULT CURRENT_TIMESTAMP NOT NULL,
     CONSTRAINT modules_duration_minutes_check CHECK ((duration_minutes > 0)),
     CONSTRAINT modules_position_check CHECK (("position" >= 1)),
+    CONSTRAINT modules_times_check CHECK (((created_at >= to_timestamp(('-62135596800'::bigint)::double precision)) AND (created_at < to_timestamp(('253402300800'::bigint)::double precision)) AND (updated_at >= to_timestamp(('-62135596800'::bigint)::double precision)) AND (updated_at < to_timestamp(('253402300800'::bigint)::double precision)))),
     CONSTRAINT modules_title_check CHECK ((btrim((title)::text) <> ''::text))
 );
 
@@ -427,7 +433,8 @@ CREATE TABLE public.students (
     deleted_at timestamp(6) with time zone,
     CONSTRAINT students_country_check CHECK (((country)::text ~ '^[A-Z]{2}$'::text)),
     CONSTRAINT students_display_name_check CHECK ((btrim((display_name)::text) <> ''::text)),
-    CONSTRAINT students_grade_level_check CHECK (((grade_level >= 1) AND (grade_level <= 12)))
+    CONSTRAINT students_grade_level_check CHECK (((grade_level >= 1) AND (grade_level <= 12))),
+    CONSTRAINT students_times_check CHECK (((created_at >= to_timestamp(('-62135596800'::bigint)::double precision)) AND (created_at < to_timestamp(('253402300800'::bigint)::double precision)) AND (updated_at >= to_timestamp(('-62135596800'::bigint)::double precision)) AND (updated_at < to_timestamp(('253402300800'::bigint)::double precision)) AND (deleted_at >= to_timestamp(('-62135596800'::bigint)::double precision)) AND (deleted_at < to_timestamp(('253402300800'::bigint)::double precision))))
 );
 
 -- Name: transactions; Type: TABLE
@@ -445,7 +452,8 @@ CREATE TABLE public.transactions (
     CONSTRAINT transactions_description_check CHECK ((btrim((description)::text) <> ''::text)),
     CONSTRAINT transactions_direction_check CHECK (((direction = 'in'::public.transaction_direction) = (type = ANY (ARRAY['deposit'::public.transaction_type, 'reward'::public.transaction_type, 'refund'::public.transaction_type])))),
     CONSTRAINT transactions_enrollment_check CHECK (((type = ANY (ARRAY['purchase'::public.transaction_type, 'refund'::public.transaction_type])) = (enrollment_id IS NOT NULL))),
-    CONSTRAINT transactions_idempotency_key_check CHECK ((btrim((idempotency_key)::text) <> ''::text))
+    CONSTRAINT transactions_idempotency_key_check CHECK ((btrim((idempotency_key)::text) <> ''::text)),
+    CONSTRAINT transactions_times_check CHECK (((created_at >= to_timestamp(('-62135596800'::bigint)::double precision)) AND (created_at < to_timestamp(('253402300800'::bigint)::double precision))))
 );
 
 -- Name: wallets; Type: TABLE
@@ -455,7 +463,8 @@ CREATE TABLE public.wallets (
     balance numeric(18,8) DEFAULT 0 NOT NULL,
     created_at timestamp(6) with time zone DEFAULT CURRENT_TIMESTAMP NOT NULL,
     updated_at timestamp(6) with time zone DEFAULT CURRENT_TIMESTAMP NOT NULL,
-    CONSTRAINT wallets_balance_check CHECK (((balance >= (0)::numeric) AND (balance <> 'NaN'::numeric)))
+    CONSTRAINT wallets_balance_check CHECK (((balance >= (0)::numeric) AND (balance <> 'NaN'::numeric))),
+    CONSTRAINT wallets_times_check CHECK (((created_at >= to_timestamp(('-62135596800'::bigint)::double precision)) AND (created_at < to_timestamp(('253402300800'::bigint)::double precision)) AND (updated_at >= to_timestamp(('-62135596800'::bigint)::double precision)) AND (updated_at < to_timestamp(('253402300800'::bigint)::double precision))))
 );
 
 -- Name: assessment_submissions assessment_submissions_pkey; Type: CONSTRAINT
@@ -615,7 +624,7 @@ CREATE TRIGGER audit_logs_time BEFORE INSERT ON public.audit_logs FOR EACH ROW E
 CREATE TRIGGER inbox_handled_at BEFORE INSERT ON public.inbox FOR EACH ROW WHEN ((((new.handled_at >= (clock_timestamp() - '00:01:00'::interval)) AND (new.handled_at <= (clock_timestamp() + '00:01:00'::interval))) IS NOT TRUE)) EXECUTE FUNCTION public.set_handled_at();
 
 -- Name: outbox_relay outbox_relay_kept; Type: TRIGGER
-CREATE TRIGGER outbox_relay_kept BEFORE UPDATE ON public.outbox_relay FOR EACH ROW WHEN ((((((old.identity)::text IS DISTINCT FROM (new.identity)::text) OR (old.pruned_transaction_id IS DISTINCT FROM new.pruned_transaction_id)) OR (old.pruned_position IS DISTINCT FROM new.pruned_position)) OR (old.inbox_pruned_until IS DISTINCT FROM new.inbox_pruned_until))) EXECUTE FUNCTION public.refuse_relay_change();
+CREATE TRIGGER outbox_relay_kept BEFORE UPDATE ON public.outbox_relay FOR EACH ROW WHEN ((((old.identity)::text IS DISTINCT FROM (new.identity)::text) OR (old.pruned_transaction_id IS DISTINCT FROM new.pruned_transaction_id) OR (old.pruned_position IS DISTINCT FROM new.pruned_position) OR (old.inbox_pruned_until IS DISTINCT FROM new.inbox_pruned_until))) EXECUTE FUNCTION public.refuse_relay_change();
 
 -- Name: outbox_relay outbox_relay_new; Type: TRIGGER
 CREATE TRIGGER outbox_relay_new BEFORE INSERT ON public.outbox_relay FOR EACH ROW WHEN ((NOT ((new.identity IS NULL) AND (new.pruned_transaction_id IS NULL) AND (new.inbox_pruned_until IS NULL)))) EXECUTE FUNCTION public.refuse_relay_change();

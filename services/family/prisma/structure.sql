@@ -226,7 +226,8 @@ CREATE TABLE public.audit_logs (
     user_agent text,
     created_at timestamp(6) with time zone DEFAULT CURRENT_TIMESTAMP NOT NULL,
     CONSTRAINT audit_logs_action_check CHECK ((btrim((action)::text) <> ''::text)),
-    CONSTRAINT audit_logs_details_check CHECK ((jsonb_typeof(details) = 'object'::text))
+    CONSTRAINT audit_logs_details_check CHECK ((jsonb_typeof(details) = 'object'::text)),
+    CONSTRAINT audit_logs_times_check CHECK (((created_at >= to_timestamp(('-62135596800'::bigint)::double precision)) AND (created_at < to_timestamp(('253402300800'::bigint)::double precision))))
 );
 
 -- Name: conversations; Type: TABLE
@@ -243,6 +244,7 @@ CREATE TABLE public.conversations (
     updated_at timestamp(6) with time zone DEFAULT CURRENT_TIMESTAMP NOT NULL,
     CONSTRAINT conversations_context_check CHECK ((jsonb_typeof(context) = 'object'::text)),
     CONSTRAINT conversations_ended_at_check CHECK ((ended_at >= started_at)),
+    CONSTRAINT conversations_times_check CHECK (((started_at >= to_timestamp(('-62135596800'::bigint)::double precision)) AND (started_at < to_timestamp(('253402300800'::bigint)::double precision)) AND (ended_at >= to_timestamp(('-62135596800'::bigint)::double precision)) AND (ended_at < to_timestamp(('253402300800'::bigint)::double precision)) AND (created_at >= to_timestamp(('-62135596800'::bigint)::double precision)) AND (created_at < to_timestamp(('253402300800'::bigint)::double precision)) AND (updated_at >= to_timestamp(('-62135596800'::bigint)::double precision)) AND (updated_at < to_timestamp(('253402300800'::bigint)::double precision)))),
     CONSTRAINT conversations_title_check CHECK ((btrim(title) <> ''::text)),
     CONSTRAINT conversations_user_id_check CHECK ((btrim(user_id) <> ''::text))
 );
@@ -260,6 +262,7 @@ CREATE TABLE public.family_interactions (
     created_at timestamp(6) with time zone DEFAULT CURRENT_TIMESTAMP NOT NULL,
     CONSTRAINT family_interactions_metadata_check CHECK ((jsonb_typeof(metadata) = 'object'::text)),
     CONSTRAINT family_interactions_sentiment_check CHECK (((sentiment >= ('-1'::integer)::double precision) AND (sentiment <= (1)::double precision))),
+    CONSTRAINT family_interactions_times_check CHECK (((created_at >= to_timestamp(('-62135596800'::bigint)::double precision)) AND (created_at < to_timestamp(('253402300800'::bigint)::double precision)))),
     CONSTRAINT family_interactions_user_id_check CHECK ((btrim(user_id) <> ''::text))
 );
 
@@ -282,6 +285,7 @@ CREATE TABLE public.family_members (
     CONSTRAINT family_members_role_check CHECK ((btrim(role) <> ''::text)),
     CONSTRAINT family_members_slug_check CHECK ((slug ~ '^[a-z0-9]+(-[a-z0-9]+)*$'::text)),
     CONSTRAINT family_members_temperature_check CHECK (((temperature >= (0)::double precision) AND (temperature <= (2)::double precision))),
+    CONSTRAINT family_members_times_check CHECK (((created_at >= to_timestamp(('-62135596800'::bigint)::double precision)) AND (created_at < to_timestamp(('253402300800'::bigint)::double precision)) AND (updated_at >= to_timestamp(('-62135596800'::bigint)::double precision)) AND (updated_at < to_timestamp(('253402300800'::bigint)::double precision)))),
     CONSTRAINT family_members_traits_check CHECK (((cardinality(traits) > 0) AND (array_position(traits, NULL::text) IS NULL) AND (array_position(traits, ''::text) IS NULL)))
 );
 
@@ -291,7 +295,8 @@ CREATE TABLE public.family_relationships (
     relative_id text NOT NULL,
     kind public.relationship_kind NOT NULL,
     created_at timestamp(6) with time zone DEFAULT CURRENT_TIMESTAMP NOT NULL,
-    CONSTRAINT family_relationships_relative_id_check CHECK ((member_id <> relative_id))
+    CONSTRAINT family_relationships_relative_id_check CHECK ((member_id <> relative_id)),
+    CONSTRAINT family_relationships_times_check CHECK (((created_at >= to_timestamp(('-62135596800'::bigint)::double precision)) AND (created_at < to_timestamp(('253402300800'::bigint)::double precision))))
 );
 
 -- Name: inbox; Type: TABLE
@@ -317,7 +322,8 @@ CREATE TABLE public.messages (
     CONSTRAINT messages_content_check CHECK ((btrim(content) <> ''::text)),
     CONSTRAINT messages_member_id_check CHECK (((role = 'member'::public.message_role) = (member_id IS NOT NULL))),
     CONSTRAINT messages_position_check CHECK (("position" >= 1)),
-    CONSTRAINT messages_sentiment_check CHECK (((sentiment >= ('-1'::integer)::double precision) AND (sentiment <= (1)::double precision)))
+    CONSTRAINT messages_sentiment_check CHECK (((sentiment >= ('-1'::integer)::double precision) AND (sentiment <= (1)::double precision))),
+    CONSTRAINT messages_times_check CHECK (((created_at >= to_timestamp(('-62135596800'::bigint)::double precision)) AND (created_at < to_timestamp(('253402300800'::bigint)::double precision)) AND (updated_at >= to_timestamp(('-62135596800'::bigint)::double precision)) AND (updated_at < to_timestamp(('253402300800'::bigint)::double precision))))
 );
 
 -- Name: outbox; Type: TABLE
@@ -462,7 +468,7 @@ CREATE TRIGGER audit_logs_time BEFORE INSERT ON public.audit_logs FOR EACH ROW E
 CREATE TRIGGER inbox_handled_at BEFORE INSERT ON public.inbox FOR EACH ROW WHEN ((((new.handled_at >= (clock_timestamp() - '00:01:00'::interval)) AND (new.handled_at <= (clock_timestamp() + '00:01:00'::interval))) IS NOT TRUE)) EXECUTE FUNCTION public.set_handled_at();
 
 -- Name: outbox_relay outbox_relay_kept; Type: TRIGGER
-CREATE TRIGGER outbox_relay_kept BEFORE UPDATE ON public.outbox_relay FOR EACH ROW WHEN ((((((old.identity)::text IS DISTINCT FROM (new.identity)::text) OR (old.pruned_transaction_id IS DISTINCT FROM new.pruned_transaction_id)) OR (old.pruned_position IS DISTINCT FROM new.pruned_position)) OR (old.inbox_pruned_until IS DISTINCT FROM new.inbox_pruned_until))) EXECUTE FUNCTION public.refuse_relay_change();
+CREATE TRIGGER outbox_relay_kept BEFORE UPDATE ON public.outbox_relay FOR EACH ROW WHEN ((((old.identity)::text IS DISTINCT FROM (new.identity)::text) OR (old.pruned_transaction_id IS DISTINCT FROM new.pruned_transaction_id) OR (old.pruned_position IS DISTINCT FROM new.pruned_position) OR (old.inbox_pruned_until IS DISTINCT FROM new.inbox_pruned_until))) EXECUTE FUNCTION public.refuse_relay_change();
 
 -- Name: outbox_relay outbox_relay_new; Type: TRIGGER
 CREATE TRIGGER outbox_relay_new BEFORE INSERT ON public.outbox_relay FOR EACH ROW WHEN ((NOT ((new.identity IS NULL) AND (new.pruned_transaction_id IS NULL) AND (new.inbox_pruned_until IS NULL)))) EXECUTE FUNCTION public.refuse_relay_change();

@@ -296,7 +296,8 @@ CREATE TABLE public.applications (
     CONSTRAINT applications_cover_letter_check CHECK ((btrim(cover_letter) <> ''::text)),
     CONSTRAINT applications_decided_at_check CHECK (((status = 'submitted'::public.application_status) = (decided_at IS NULL))),
     CONSTRAINT applications_estimated_days_check CHECK ((estimated_days > 0)),
-    CONSTRAINT applications_proposed_amount_check CHECK (((proposed_amount > (0)::numeric) AND (proposed_amount <> 'NaN'::numeric)))
+    CONSTRAINT applications_proposed_amount_check CHECK (((proposed_amount > (0)::numeric) AND (proposed_amount <> 'NaN'::numeric))),
+    CONSTRAINT applications_times_check CHECK (((decided_at >= to_timestamp(('-62135596800'::bigint)::double precision)) AND (decided_at < to_timestamp(('253402300800'::bigint)::double precision)) AND (created_at >= to_timestamp(('-62135596800'::bigint)::double precision)) AND (created_at < to_timestamp(('253402300800'::bigint)::double precision)) AND (updated_at >= to_timestamp(('-62135596800'::bigint)::double precision)) AND (updated_at < to_timestamp(('253402300800'::bigint)::double precision))))
 );
 
 -- Name: audit_logs; Type: TABLE
@@ -311,7 +312,8 @@ CREATE TABLE public.audit_logs (
     user_agent text,
     created_at timestamp(6) with time zone DEFAULT CURRENT_TIMESTAMP NOT NULL,
     CONSTRAINT audit_logs_action_check CHECK ((btrim((action)::text) <> ''::text)),
-    CONSTRAINT audit_logs_details_check CHECK ((jsonb_typeof(details) = 'object'::text))
+    CONSTRAINT audit_logs_details_check CHECK ((jsonb_typeof(details) = 'object'::text)),
+    CONSTRAINT audit_logs_times_check CHECK (((created_at >= to_timestamp(('-62135596800'::bigint)::double precision)) AND (created_at < to_timestamp(('253402300800'::bigint)::double precision))))
 );
 
 -- Name: contracts; Type: TABLE
@@ -336,7 +338,8 @@ CREATE TABLE public.contracts (
     CONSTRAINT contracts_completed_at_check CHECK (((status = 'completed'::public.contract_status) = (completed_at IS NOT NULL))),
     CONSTRAINT contracts_ends_at_check CHECK ((ends_at > starts_at)),
     CONSTRAINT contracts_parties_check CHECK ((employer_id <> freelancer_id)),
-    CONSTRAINT contracts_terms_check CHECK ((btrim(terms) <> ''::text))
+    CONSTRAINT contracts_terms_check CHECK ((btrim(terms) <> ''::text)),
+    CONSTRAINT contracts_times_check CHECK (((starts_at >= to_timestamp(('-62135596800'::bigint)::double precision)) AND (starts_at < to_timestamp(('253402300800'::bigint)::double precision)) AND (ends_at >= to_timestamp(('-62135596800'::bigint)::double precision)) AND (ends_at < to_timestamp(('253402300800'::bigint)::double precision)) AND (completed_at >= to_timestamp(('-62135596800'::bigint)::double precision)) AND (completed_at < to_timestamp(('253402300800'::bigint)::double precision)) AND (cancelled_at >= to_timestamp(('-62135596800'::bigint)::double precision)) AND (cancelled_at < to_timestamp(('253402300800'::bigint)::double precision)) AND (created_at >= to_timestamp(('-62135596800'::bigint)::double precision)) AND (created_at < to_timestamp(('253402300800'::bigint)::double precision)) AND (updated_at >= to_timestamp(('-62135596800'::bigint)::double precision)) AND (updated_at < to_timestamp(('253402300800'::bigint)::double precision))))
 );
 
 -- Name: disputes; Type: TABLE
@@ -360,7 +363,8 @@ CREATE TABLE public.disputes (
 CASE
     WHEN (status = 'resolved'::public.dispute_status) THEN ((COALESCE(btrim(resolution), ''::text) <> ''::text) AND (resolved_by_id IS NOT NULL))
     ELSE ((resolution IS NULL) AND (resolved_by_id IS NULL))
-END)
+END),
+    CONSTRAINT disputes_times_check CHECK (((closed_at >= to_timestamp(('-62135596800'::bigint)::double precision)) AND (closed_at < to_timestamp(('253402300800'::bigint)::double precision)) AND (created_at >= to_timestamp(('-62135596800'::bigint)::double precision)) AND (created_at < to_timestamp(('253402300800'::bigint)::double precision)) AND (updated_at >= to_timestamp(('-62135596800'::bigint)::double precision)) AND (updated_at < to_timestamp(('253402300800'::bigint)::double precision))))
 );
 
 -- Name: escrows; Type: TABLE
@@ -382,6 +386,7 @@ CREATE TABLE public.escrows (
     CONSTRAINT escrows_refunded_at_check CHECK (((status = 'refunded'::public.escrow_status) = (refunded_at IS NOT NULL))),
     CONSTRAINT escrows_released_at_check CHECK (((status = 'released'::public.escrow_status) = (released_at IS NOT NULL))),
     CONSTRAINT escrows_settled_after_held_check CHECK ((COALESCE(released_at, refunded_at) >= held_at)),
+    CONSTRAINT escrows_times_check CHECK (((held_at >= to_timestamp(('-62135596800'::bigint)::double precision)) AND (held_at < to_timestamp(('253402300800'::bigint)::double precision)) AND (released_at >= to_timestamp(('-62135596800'::bigint)::double precision)) AND (released_at < to_timestamp(('253402300800'::bigint)::double precision)) AND (refunded_at >= to_timestamp(('-62135596800'::bigint)::double precision)) AND (refunded_at < to_timestamp(('253402300800'::bigint)::double precision)) AND (created_at >= to_timestamp(('-62135596800'::bigint)::double precision)) AND (created_at < to_timestamp(('253402300800'::bigint)::double precision)) AND (updated_at >= to_timestamp(('-62135596800'::bigint)::double precision)) AND (updated_at < to_timestamp(('253402300800'::bigint)::double precision)))),
     CONSTRAINT escrows_wallets_check CHECK ((payer_wallet_id <> payee_wallet_id))
 );
 
@@ -423,6 +428,7 @@ CASE
     WHEN (status = 'cancelled'::public.job_status) THEN true
     ELSE (published_at IS NOT NULL)
 END),
+    CONSTRAINT jobs_times_check CHECK (((deadline >= to_timestamp(('-62135596800'::bigint)::double precision)) AND (deadline < to_timestamp(('253402300800'::bigint)::double precision)) AND (published_at >= to_timestamp(('-62135596800'::bigint)::double precision)) AND (published_at < to_timestamp(('253402300800'::bigint)::double precision)) AND (closed_at >= to_timestamp(('-62135596800'::bigint)::double precision)) AND (closed_at < to_timestamp(('253402300800'::bigint)::double precision)) AND (created_at >= to_timestamp(('-62135596800'::bigint)::double precision)) AND (created_at < to_timestamp(('253402300800'::bigint)::double precision)) AND (updated_at >= to_timestamp(('-62135596800'::bigint)::double precision)) AND (updated_at < to_timestamp(('253402300800'::bigint)::double precision)) AND (deleted_at >= to_timestamp(('-62135596800'::bigint)::double precision)) AND (deleted_at < to_timestamp(('253402300800'::bigint)::double precision)))),
     CONSTRAINT jobs_title_check CHECK ((btrim((title)::text) <> ''::text))
 );
 
@@ -450,6 +456,7 @@ CASE
     WHEN (status = ANY (ARRAY['planned'::public.milestone_status, 'funded'::public.milestone_status])) THEN (submitted_at IS NULL)
     ELSE true
 END),
+    CONSTRAINT milestones_times_check CHECK (((due_at >= to_timestamp(('-62135596800'::bigint)::double precision)) AND (due_at < to_timestamp(('253402300800'::bigint)::double precision)) AND (submitted_at >= to_timestamp(('-62135596800'::bigint)::double precision)) AND (submitted_at < to_timestamp(('253402300800'::bigint)::double precision)) AND (approved_at >= to_timestamp(('-62135596800'::bigint)::double precision)) AND (approved_at < to_timestamp(('253402300800'::bigint)::double precision)) AND (created_at >= to_timestamp(('-62135596800'::bigint)::double precision)) AND (created_at < to_timestamp(('253402300800'::bigint)::double precision)) AND (updated_at >= to_timestamp(('-62135596800'::bigint)::double precision)) AND (updated_at < to_timestamp(('253402300800'::bigint)::double precision)))),
     CONSTRAINT milestones_title_check CHECK ((btrim((title)::text) <> ''::text))
 );
 
@@ -515,6 +522,7 @@ CREATE TABLE public.skill_profiles (
     CONSTRAINT skill_profiles_hourly_rate_check CHECK (((hourly_rate > (0)::numeric) AND (hourly_rate <> 'NaN'::numeric))),
     CONSTRAINT skill_profiles_rating_check CHECK (((rating >= (0)::numeric) AND (rating <= (5)::numeric))),
     CONSTRAINT skill_profiles_rating_count_check CHECK (((rating_count >= 0) AND ((rating_count = 0) = (rating IS NULL)))),
+    CONSTRAINT skill_profiles_times_check CHECK (((created_at >= to_timestamp(('-62135596800'::bigint)::double precision)) AND (created_at < to_timestamp(('253402300800'::bigint)::double precision)) AND (updated_at >= to_timestamp(('-62135596800'::bigint)::double precision)) AND (updated_at < to_timestamp(('253402300800'::bigint)::double precision)))),
     CONSTRAINT skill_profiles_total_earned_check CHECK (((total_earned >= (0)::numeric) AND (total_earned <> 'NaN'::numeric)))
 );
 
@@ -695,7 +703,7 @@ CREATE TRIGGER milestones_contract_total_insert AFTER INSERT ON public.milestone
 CREATE TRIGGER milestones_contract_total_update AFTER UPDATE ON public.milestones REFERENCING NEW TABLE AS changed FOR EACH STATEMENT EXECUTE FUNCTION public.check_milestones_total();
 
 -- Name: outbox_relay outbox_relay_kept; Type: TRIGGER
-CREATE TRIGGER outbox_relay_kept BEFORE UPDATE ON public.outbox_relay FOR EACH ROW WHEN ((((((old.identity)::text IS DISTINCT FROM (new.identity)::text) OR (old.pruned_transaction_id IS DISTINCT FROM new.pruned_transaction_id)) OR (old.pruned_position IS DISTINCT FROM new.pruned_position)) OR (old.inbox_pruned_until IS DISTINCT FROM new.inbox_pruned_until))) EXECUTE FUNCTION public.refuse_relay_change();
+CREATE TRIGGER outbox_relay_kept BEFORE UPDATE ON public.outbox_relay FOR EACH ROW WHEN ((((old.identity)::text IS DISTINCT FROM (new.identity)::text) OR (old.pruned_transaction_id IS DISTINCT FROM new.pruned_transaction_id) OR (old.pruned_position IS DISTINCT FROM new.pruned_position) OR (old.inbox_pruned_until IS DISTINCT FROM new.inbox_pruned_until))) EXECUTE FUNCTION public.refuse_relay_change();
 
 -- Name: outbox_relay outbox_relay_new; Type: TRIGGER
 CREATE TRIGGER outbox_relay_new BEFORE INSERT ON public.outbox_relay FOR EACH ROW WHEN ((NOT ((new.identity IS NULL) AND (new.pruned_transaction_id IS NULL) AND (new.inbox_pruned_until IS NULL)))) EXECUTE FUNCTION public.refuse_relay_change();

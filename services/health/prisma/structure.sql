@@ -214,7 +214,8 @@ CREATE TABLE public.audit_logs (
     user_agent text,
     created_at timestamp(6) with time zone DEFAULT CURRENT_TIMESTAMP NOT NULL,
     CONSTRAINT audit_logs_action_check CHECK ((btrim((action)::text) <> ''::text)),
-    CONSTRAINT audit_logs_details_check CHECK ((jsonb_typeof(details) = 'object'::text))
+    CONSTRAINT audit_logs_details_check CHECK ((jsonb_typeof(details) = 'object'::text)),
+    CONSTRAINT audit_logs_times_check CHECK (((created_at >= to_timestamp(('-62135596800'::bigint)::double precision)) AND (created_at < to_timestamp(('253402300800'::bigint)::double precision))))
 );
 
 -- Name: constitutional_logs; Type: TABLE
@@ -234,7 +235,8 @@ CREATE TABLE public.constitutional_logs (
     CONSTRAINT constitutional_logs_compliance_score_check CHECK (((compliance_score >= (0)::double precision) AND (compliance_score <= (1)::double precision))),
     CONSTRAINT constitutional_logs_metadata_check CHECK ((jsonb_typeof(metadata) = 'object'::text)),
     CONSTRAINT constitutional_logs_reasoning_check CHECK ((btrim(reasoning) <> ''::text)),
-    CONSTRAINT constitutional_logs_service_check CHECK ((btrim((service)::text) <> ''::text))
+    CONSTRAINT constitutional_logs_service_check CHECK ((btrim((service)::text) <> ''::text)),
+    CONSTRAINT constitutional_logs_times_check CHECK (((created_at >= to_timestamp(('-62135596800'::bigint)::double precision)) AND (created_at < to_timestamp(('253402300800'::bigint)::double precision))))
 );
 
 -- Name: inbox; Type: TABLE
@@ -257,7 +259,8 @@ CREATE TABLE public.logs (
     created_at timestamp(6) with time zone DEFAULT CURRENT_TIMESTAMP NOT NULL,
     CONSTRAINT logs_message_check CHECK ((btrim(message) <> ''::text)),
     CONSTRAINT logs_metadata_check CHECK ((jsonb_typeof(metadata) = 'object'::text)),
-    CONSTRAINT logs_service_check CHECK ((btrim((service)::text) <> ''::text))
+    CONSTRAINT logs_service_check CHECK ((btrim((service)::text) <> ''::text)),
+    CONSTRAINT logs_times_check CHECK (((created_at >= to_timestamp(('-62135596800'::bigint)::double precision)) AND (created_at < to_timestamp(('253402300800'::bigint)::double precision))))
 );
 
 -- Name: outbox; Type: TABLE
@@ -318,7 +321,8 @@ CREATE TABLE public.service_health (
     CONSTRAINT service_health_port_check CHECK (((port >= 1) AND (port <= 65535))),
     CONSTRAINT service_health_response_time_ms_check CHECK ((response_time_ms >= 0)),
     CONSTRAINT service_health_service_name_check CHECK ((btrim((service_name)::text) <> ''::text)),
-    CONSTRAINT service_health_status_check CHECK (((status)::text = ANY (ARRAY['running'::character varying, 'stopped'::character varying, 'degraded'::character varying, 'error'::character varying])))
+    CONSTRAINT service_health_status_check CHECK (((status)::text = ANY (ARRAY['running'::character varying, 'stopped'::character varying, 'degraded'::character varying, 'error'::character varying]))),
+    CONSTRAINT service_health_times_check CHECK (((last_check >= to_timestamp(('-62135596800'::bigint)::double precision)) AND (last_check < to_timestamp(('253402300800'::bigint)::double precision)) AND (created_at >= to_timestamp(('-62135596800'::bigint)::double precision)) AND (created_at < to_timestamp(('253402300800'::bigint)::double precision)) AND (updated_at >= to_timestamp(('-62135596800'::bigint)::double precision)) AND (updated_at < to_timestamp(('253402300800'::bigint)::double precision))))
 );
 
 -- Name: service_health_id_seq; Type: SEQUENCE
@@ -419,7 +423,7 @@ CREATE TRIGGER constitutional_logs_append_only BEFORE DELETE OR UPDATE OR TRUNCA
 CREATE TRIGGER inbox_handled_at BEFORE INSERT ON public.inbox FOR EACH ROW WHEN ((((new.handled_at >= (clock_timestamp() - '00:01:00'::interval)) AND (new.handled_at <= (clock_timestamp() + '00:01:00'::interval))) IS NOT TRUE)) EXECUTE FUNCTION public.set_handled_at();
 
 -- Name: outbox_relay outbox_relay_kept; Type: TRIGGER
-CREATE TRIGGER outbox_relay_kept BEFORE UPDATE ON public.outbox_relay FOR EACH ROW WHEN ((((((old.identity)::text IS DISTINCT FROM (new.identity)::text) OR (old.pruned_transaction_id IS DISTINCT FROM new.pruned_transaction_id)) OR (old.pruned_position IS DISTINCT FROM new.pruned_position)) OR (old.inbox_pruned_until IS DISTINCT FROM new.inbox_pruned_until))) EXECUTE FUNCTION public.refuse_relay_change();
+CREATE TRIGGER outbox_relay_kept BEFORE UPDATE ON public.outbox_relay FOR EACH ROW WHEN ((((old.identity)::text IS DISTINCT FROM (new.identity)::text) OR (old.pruned_transaction_id IS DISTINCT FROM new.pruned_transaction_id) OR (old.pruned_position IS DISTINCT FROM new.pruned_position) OR (old.inbox_pruned_until IS DISTINCT FROM new.inbox_pruned_until))) EXECUTE FUNCTION public.refuse_relay_change();
 
 -- Name: outbox_relay outbox_relay_new; Type: TRIGGER
 CREATE TRIGGER outbox_relay_new BEFORE INSERT ON public.outbox_relay FOR EACH ROW WHEN ((NOT ((new.identity IS NULL) AND (new.pruned_transaction_id IS NULL) AND (new.inbox_pruned_until IS NULL)))) EXECUTE FUNCTION public.refuse_relay_change();

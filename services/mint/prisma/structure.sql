@@ -244,6 +244,28 @@ BEGIN
 END
 $$;
 
+-- Name: wallet_fits(public.wallet_kind, public.wallet_status, numeric, numeric, numeric, timestamp with time zone); Type: FUNCTION
+CREATE FUNCTION public.wallet_fits(kind public.wallet_kind, status public.wallet_status, balance numeric, held numeric, earned numeric, closed_at timestamp with time zone) RETURNS boolean
+    LANGUAGE plpgsql IMMUTABLE
+    AS $$
+DECLARE
+  is_covered boolean := CASE kind WHEN 'treasury' THEN balance ELSE held - balance END <= 0;
+BEGIN
+  IF is_covered AND (CASE status WHEN 'active' THEN closed_at IS NULL
+      ELSE kind = 'user' AND balance = 0 AND held = 0 AND closed_at IS NOT NULL END)
+    AND - earned <= 0 AND - held <= 0 AND (held = 0 OR kind = 'user')
+  THEN
+    RETURN true;
+  ELSIF is_covered THEN
+    PERFORM public.refuse_row('wallets', CASE
+      WHEN status = 'active' AND closed_at IS NOT NULL
+        OR status <> 'active' AND (kind <> 'user' OR balance <> 0 OR held <> 0 OR closed_at IS NULL) THEN 'wallets_closed_check'
+      WHEN - earned <= 0 THEN 'wallets_held_check' ELSE 'wallets_earned_check' END);
+  END IF;
+  RETURN false;
+END
+$$;
+
 -- Name: wallets; Type: TABLE
 CREATE TABLE public.wallets (
     id text NOT NULL,
@@ -260,18 +282,7 @@ CREATE TABLE public.wallets (
     entries bigint DEFAULT 0 NOT NULL,
     last_seq bigint DEFAULT 0 NOT NULL,
     chain bytea DEFAULT '\x'::bytea NOT NULL,
-    CONSTRAINT wallets_balance_check CHECK ((
-CASE kind
-    WHEN 'treasury'::public.wallet_kind THEN balance
-    ELSE (held - balance)
-END <= (0)::numeric)),
-    CONSTRAINT wallets_closed_check CHECK (
-CASE status
-    WHEN 'active'::public.wallet_status THEN (closed_at IS NULL)
-    ELSE ((kind = 'user'::public.wallet_kind) AND (balance = (0)::numeric) AND (held = (0)::numeric) AND (closed_at IS NOT NULL))
-END),
-    CONSTRAINT wallets_earned_check CHECK (((- earned) <= (0)::numeric)),
-    CONSTRAINT wallets_held_check CHECK ((((- held) <= (0)::numeric) AND ((held = (0)::numeric) OR (kind = 'user'::public.wallet_kind))))
+    CONSTRAINT wallets_balance_check CHECK (public.wallet_fits(kind, status, balance, held, earned, closed_at))
 );
 
 -- Name: check_entry(public.transactions, public.wallets, public.wallets); Type: FUNCTION
@@ -604,6 +615,7 @@ BEGIN
   ELSIF OLD.status <> NEW.status THEN
     NEW.entries := OLD.entries + 1;
     NEW.last_seq := nextval('ledger_seq');
+    IF NEW.last_seq <= OLD.last_seq THEN PERFORM refuse_numbers(ARRAY[NEW.id]); END IF;
     NEW.chain := next_chain(OLD.chain, OLD.chain, wallet_closed_hash(NEW));
   END IF;
   RETURN NEW;
@@ -612,16 +624,23 @@ $$;
 
 -- Name: extend_chains(text[], bigint[], bytea[]); Type: FUNCTION
 CREATE FUNCTION public.extend_chains(wallet_ids text[], seqs bigint[], links bytea[]) RETURNS void
-    LANGUAGE sql
+    LANGUAGE plpgsql
     SET search_path TO 'pg_catalog', 'public', 'pg_temp'
     AS $$
+DECLARE
+  extended integer;
+BEGIN
   UPDATE wallets AS w SET entries = w.entries + events.count, last_seq = events.last_seq, chain = events.chain
   FROM (
-    SELECT event.wallet_id, count(*) AS count, max(event.seq) AS last_seq, fold_chain(wallet.chain, event.link ORDER BY event.seq) AS chain
+    SELECT event.wallet_id, count(*) AS count, min(event.seq) AS first_seq, max(event.seq) AS last_seq,
+      fold_chain(wallet.chain, event.link ORDER BY event.seq) AS chain
     FROM unnest(wallet_ids, seqs, links) AS event (wallet_id, seq, link)
     JOIN wallets AS wallet ON wallet.id = event.wallet_id GROUP BY event.wallet_id
   ) AS events
-  WHERE w.id = events.wallet_id
+  WHERE w.id = events.wallet_id AND w.last_seq < events.first_seq;
+  GET DIAGNOSTICS extended = ROW_COUNT;
+  IF extended <> (SELECT count(DISTINCT id) FROM unnest(wallet_ids) AS id) THEN PERFORM refuse_numbers(wallet_ids); END IF;
+END
 $$;
 
 -- Name: holds; Type: TABLE
@@ -665,7 +684,7 @@ END)
 CREATE FUNCTION public.hold_hash(h public.holds) RETURNS bytea
     LANGUAGE sql STABLE PARALLEL SAFE
     AS $$
-  SELECT pg_catalog.sha256(pg_catalog.convert_to(ROW('hold', h.id, h.wallet_id, h.to_id, h.currency, h.amount, h.description,
+  SELECT pg_catalog.sha256(pg_catalog.convert_to(ROW('hold', h.seq, h.id, h.wallet_id, h.to_id, h.currency, h.amount, h.description,
     h.request_key)::text, 'UTF8') || pg_catalog.timestamptz_send(h.expires_at) || pg_catalog.timestamptz_send(h.created_at))
 $$;
 
@@ -707,7 +726,7 @@ CREATE FUNCTION public.hold_resolved_hash(h public.holds) RETURNS bytea
     LANGUAGE sql STABLE PARALLEL SAFE
     AS $$
   SELECT CASE WHEN h.status <> 'held' THEN pg_catalog.sha256(h.hash || pg_catalog.convert_to(
-    ROW('resolved', h.status, h.captured_amount, h.resolved_key)::text, 'UTF8') || pg_catalog.timestamptz_send(h.resolved_at)) END
+    ROW('resolved', h.resolved_seq, h.status, h.captured_amount, h.resolved_key)::text, 'UTF8') || pg_catalog.timestamptz_send(h.resolved_at)) END
 $$;
 
 -- Name: issue_money(text, text, text, public.transaction_type, text, numeric, text); Type: FUNCTION
@@ -799,6 +818,12 @@ CREATE FUNCTION public.knowledge_reward(base numeric, score numeric, difficulty 
     AS $$
   SELECT public.divide_half_even(base * score, difficulty * 2::numeric ^ halvings, 8)
 $$;
+
+-- Name: last_number(); Type: FUNCTION
+CREATE FUNCTION public.last_number() RETURNS bigint
+    LANGUAGE sql STABLE SECURITY DEFINER
+    SET search_path TO 'pg_catalog', 'public', 'pg_temp'
+    AS $$ SELECT last_value FROM ledger_seq $$;
 
 -- Name: ledger_events(); Type: FUNCTION
 CREATE FUNCTION public.ledger_events() RETURNS TABLE(wallet_id text, seq bigint, source text, id text, link bytea)
@@ -958,6 +983,15 @@ BEGIN
 END
 $$;
 
+-- Name: locked_wallets(text[]); Type: FUNCTION
+CREATE FUNCTION public.locked_wallets(wallet_ids text[]) RETURNS SETOF text
+    LANGUAGE sql SECURITY DEFINER
+    SET search_path TO 'pg_catalog', 'public', 'pg_temp'
+    AS $$
+  WITH free AS (SELECT id FROM wallets WHERE id = ANY (wallet_ids) FOR NO KEY UPDATE SKIP LOCKED)
+  SELECT id FROM wallets WHERE id = ANY (wallet_ids) AND id NOT IN (SELECT id FROM free)
+$$;
+
 -- Name: economic_metrics; Type: TABLE
 CREATE TABLE public.economic_metrics (
     id text NOT NULL,
@@ -984,7 +1018,7 @@ CREATE TABLE public.economic_metrics (
 CREATE FUNCTION public.metrics_hash(m public.economic_metrics) RETURNS bytea
     LANGUAGE sql STABLE PARALLEL SAFE
     AS $$
-  SELECT pg_catalog.sha256(pg_catalog.convert_to(ROW('metrics', m.id, m.total_supply, m.circulating_supply, m.staked_supply,
+  SELECT pg_catalog.sha256(pg_catalog.convert_to(ROW('metrics', m.seq, m.id, m.total_supply, m.circulating_supply, m.staked_supply,
     m.burned_supply, m.active_wallets, m.transaction_count, m.velocity, m.gini)::text, 'UTF8')
     || pg_catalog.timestamptz_send(m.captured_at) || pg_catalog.timestamptz_send(m.created_at))
 $$;
@@ -1027,7 +1061,7 @@ END)
 CREATE FUNCTION public.mining_decided_hash(m public.mining_records) RETURNS bytea
     LANGUAGE sql STABLE PARALLEL SAFE
     AS $$
-  SELECT CASE WHEN m.status <> 'pending' THEN pg_catalog.sha256(m.hash || pg_catalog.convert_to(ROW('decided', m.status,
+  SELECT CASE WHEN m.status <> 'pending' THEN pg_catalog.sha256(m.hash || pg_catalog.convert_to(ROW('decided', m.decided_seq, m.status,
     m.difficulty, m.reward, m.rejection, m.transaction_id)::text, 'UTF8') || pg_catalog.timestamptz_send(m.decided_at)
     || pg_catalog.timestamptz_send(m.updated_at)) END
 $$;
@@ -1036,7 +1070,7 @@ $$;
 CREATE FUNCTION public.mining_hash(m public.mining_records) RETURNS bytea
     LANGUAGE sql STABLE PARALLEL SAFE
     AS $$
-  SELECT pg_catalog.sha256(pg_catalog.convert_to(ROW('mining', m.id, m.wallet_id, m.activity, m.course_id, m.proof_hash,
+  SELECT pg_catalog.sha256(pg_catalog.convert_to(ROW('mining', m.seq, m.id, m.wallet_id, m.activity, m.course_id, m.proof_hash,
     m.knowledge_score, m.request_key)::text, 'UTF8') || pg_catalog.timestamptz_send(m.created_at))
 $$;
 
@@ -1107,8 +1141,8 @@ BEGIN
     entries = w.entries + sums.entries, last_seq = sums.last_seq, chain = sums.chain,
     updated_at = greatest(w.updated_at, sums.newest)
   FROM (
-    SELECT side.id, sum(side.change) AS change, sum(side.earned) AS earned, count(*) AS entries, max(side.seq) AS last_seq,
-      fold_chain(wallet.chain, side.link ORDER BY side.seq) AS chain, max(side.at) AS newest
+    SELECT side.id, sum(side.change) AS change, sum(side.earned) AS earned, count(*) AS entries, min(side.seq) AS first_seq,
+      max(side.seq) AS last_seq, fold_chain(wallet.chain, side.link ORDER BY side.seq) AS chain, max(side.at) AS newest
     FROM (
       SELECT place.id, CASE WHEN place.is_receiver THEN p.amount ELSE -p.amount END AS change,
         CASE WHEN place.is_receiver AND p.type IN ('reward', 'mining', 'staking_reward') THEN p.amount ELSE 0 END AS earned,
@@ -1120,7 +1154,7 @@ BEGIN
     ) AS side JOIN wallets AS wallet ON wallet.id = side.id GROUP BY side.id
   ) AS sums
   WHERE w.id = sums.id AND w.balance + sums.change < 1e10 AND w.balance + sums.change > -1e10
-    AND w.earned + sums.earned < 1e10;
+    AND w.earned + sums.earned < 1e10 AND w.last_seq < sums.first_seq;
   GET DIAGNOSTICS moved = ROW_COUNT;
   IF moved <> sides THEN PERFORM refuse_overflow(entry_ids); END IF;
   IF misfits IS NOT NULL THEN
@@ -1243,25 +1277,57 @@ DECLARE
   payer record;
   receiver record;
   moved integer;
+  are_locked boolean := false;
 BEGIN
-  SELECT p.id, p.type, p.from_id, p.to_id, p.amount, p.stake_id, p.hold_id, p.created_at, p.seq, p.hash || r.hash AS link,
+  -- The functions that make transfers lock their wallets before they insert, and say so. What they say is not trusted: an
+  -- update of any other row changes too few wallets.
+  IF current_setting('azora.wallets_locked_for', true) <> '' THEN
+    UPDATE public.wallets AS w SET
+      balance = w.balance + CASE w.id WHEN p.to_id THEN p.amount ELSE -p.amount END,
+      entries = w.entries + 1, last_seq = p.seq, chain = sha256(w.chain || p.hash || r.hash),
+      updated_at = greatest(w.updated_at, p.created_at)
+    FROM posted AS p JOIN public.requests AS r ON r.key = p.request_key
+    WHERE w.id IN (p.from_id, p.to_id) AND w.kind = 'user' AND w.status = 'active' AND w.last_seq < p.seq
+      AND (w.id = p.from_id OR w.balance + p.amount < 1e10)
+      AND p.id = current_setting('azora.wallets_locked_for', true) AND p.type = 'transfer' AND p.stake_id IS NULL AND p.hold_id IS NULL
+      AND NOT EXISTS (SELECT FROM posted OFFSET 1);
+    GET DIAGNOSTICS moved = ROW_COUNT;
+    IF moved = 2 THEN RETURN NULL; END IF;
+    IF moved = 1 THEN PERFORM public.refuse_overflow((SELECT array_agg(id) FROM posted)); END IF;
+  END IF;
+  IF current_setting('azora.wallets_locked_for_all', true) <> '' THEN
+    are_locked := EXISTS (SELECT FROM posted WHERE id = current_setting('azora.wallets_locked_for_all', true));
+  END IF;
+  IF are_locked THEN
+    UPDATE public.wallets AS w SET
+      balance = w.balance + sums.change, entries = w.entries + sums.entries, last_seq = sums.last_seq,
+      chain = CASE sums.entries WHEN 1 THEN sha256(w.chain || sums.links[1]) ELSE (
+        SELECT public.fold_chain(w.chain, listed.link ORDER BY listed.place)
+        FROM unnest(sums.links) WITH ORDINALITY AS listed (link, place)) END,
+      updated_at = greatest(w.updated_at, sums.newest)
+    FROM (
+      SELECT side.id, sum(side.change) AS change, count(*) AS entries, min(p.seq) AS first_seq, max(p.seq) AS last_seq,
+        array_agg(p.hash || r.hash ORDER BY p.seq) AS links, max(p.created_at) AS newest,
+        bool_and(p.type = 'transfer' AND p.stake_id IS NULL AND p.hold_id IS NULL) AS are_transfers
+      FROM posted AS p LEFT JOIN public.requests AS r ON r.key = p.request_key
+      CROSS JOIN LATERAL (VALUES (p.from_id, -p.amount), (p.to_id, p.amount)) AS side (id, change)
+      GROUP BY side.id
+    ) AS sums
+    WHERE w.id = sums.id AND sums.are_transfers AND w.kind = 'user' AND w.status = 'active' AND w.last_seq < sums.first_seq
+      AND w.balance + sums.change < 1e10;
+    GET DIAGNOSTICS moved = ROW_COUNT;
+    IF moved <> (SELECT count(*) FROM (SELECT from_id FROM posted UNION SELECT to_id FROM posted) AS sides) THEN
+      PERFORM public.refuse_overflow((SELECT array_agg(id) FROM posted));
+    END IF;
+    RETURN NULL;
+  END IF;
+  SELECT p.id, p.type, p.from_id, p.to_id, p.amount, p.stake_id, p.hold_id, p.created_at, p.seq, p.hash, r.hash AS request_hash,
     EXISTS (SELECT FROM posted OFFSET 1) AS is_one_of_many
   INTO entry FROM posted AS p LEFT JOIN public.requests AS r ON r.key = p.request_key LIMIT 1;
   IF NOT FOUND THEN
     RETURN NULL;
   ELSIF entry.is_one_of_many OR entry.stake_id IS NOT NULL OR entry.hold_id IS NOT NULL THEN
     PERFORM public.post_entries((SELECT array_agg(id) FROM posted));
-    RETURN NULL;
-  ELSIF entry.type = 'transfer' AND current_setting('azora.wallets_locked_for', true) = entry.id THEN
-    -- transfer_money has locked both wallets and checked the funds.
-    UPDATE public.wallets SET
-      balance = balance + CASE id WHEN entry.to_id THEN entry.amount ELSE -entry.amount END,
-      entries = entries + 1, last_seq = entry.seq, chain = sha256(chain || entry.link),
-      updated_at = greatest(updated_at, entry.created_at)
-    WHERE id IN (entry.from_id, entry.to_id) AND kind = 'user' AND status = 'active' AND last_seq < entry.seq
-      AND (id = entry.from_id OR balance + entry.amount < 1e10);
-    GET DIAGNOSTICS moved = ROW_COUNT;
-    IF moved <> 2 THEN PERFORM public.refuse_overflow(ARRAY[entry.id]); END IF;
     RETURN NULL;
   END IF;
   FOR found_wallet IN
@@ -1278,15 +1344,18 @@ BEGIN
     PERFORM public.refuse_balance_limit(
       CASE WHEN receiver.balance + entry.amount >= 1e10 THEN receiver.id ELSE payer.id END);
   END IF;
-  -- Another session may have locked a wallet between the number of the row and this lock.
   IF entry.seq <= greatest(payer.last_seq, receiver.last_seq) THEN
-    UPDATE public.transactions SET seq = nextval('public.ledger_seq') WHERE id = entry.id RETURNING seq INTO entry.seq;
+    UPDATE public.transactions SET seq = nextval('public.ledger_seq') WHERE id = entry.id
+      RETURNING seq, hash INTO entry.seq, entry.hash;
+    IF entry.seq <= greatest(payer.last_seq, receiver.last_seq) THEN
+      PERFORM public.refuse_numbers(ARRAY[entry.from_id, entry.to_id]);
+    END IF;
   END IF;
   UPDATE public.wallets SET
     balance = balance + CASE id WHEN entry.to_id THEN entry.amount ELSE -entry.amount END,
     earned = earned + CASE
       WHEN id = entry.to_id AND entry.type IN ('reward', 'mining', 'staking_reward') THEN entry.amount ELSE 0 END,
-    entries = entries + 1, last_seq = entry.seq, chain = sha256(chain || entry.link),
+    entries = entries + 1, last_seq = entry.seq, chain = sha256(chain || entry.hash || entry.request_hash),
     updated_at = greatest(updated_at, entry.created_at)
   WHERE id IN (entry.from_id, entry.to_id);
   RETURN NULL;
@@ -1415,6 +1484,26 @@ BEGIN
 END
 $$;
 
+-- Name: refuse_numbers(text[]); Type: FUNCTION
+CREATE FUNCTION public.refuse_numbers(wallet_ids text[]) RETURNS void
+    LANGUAGE plpgsql
+    SET search_path TO 'pg_catalog', 'public', 'pg_temp'
+    AS $$
+DECLARE
+  late_id text := (
+    SELECT id FROM wallets WHERE id = ANY (wallet_ids) AND last_seq > last_number() ORDER BY id COLLATE "C" LIMIT 1
+  );
+BEGIN
+  IF late_id IS NOT NULL THEN
+    RAISE EXCEPTION 'the next number of "ledger_seq" is not above the last number of wallet %', late_id
+      USING ERRCODE = 'object_not_in_prerequisite_state',
+        HINT = 'Set the sequence to the highest last_seq of all wallets, as the administrator.';
+  END IF;
+  RAISE EXCEPTION 'a wallet of this statement changed while it was posted'
+    USING ERRCODE = 'serialization_failure', HINT = 'Run the statement again.';
+END
+$$;
+
 -- Name: refuse_overflow(text[]); Type: FUNCTION
 CREATE FUNCTION public.refuse_overflow(entry_ids text[]) RETURNS void
     LANGUAGE plpgsql
@@ -1424,7 +1513,7 @@ BEGIN
   PERFORM refuse_balance_limit(w.id)
     FROM wallets AS w JOIN transactions AS t ON t.to_id = w.id OR t.from_id = w.id
     WHERE t.id = ANY (entry_ids) AND t.seq > w.last_seq ORDER BY w.id COLLATE "C" LIMIT 1;
-  RAISE EXCEPTION 'a wallet of these transactions changed while they were posted' USING ERRCODE = 'serialization_failure';
+  PERFORM refuse_numbers(ARRAY(SELECT unnest(ARRAY[from_id, to_id]) FROM transactions WHERE id = ANY (entry_ids)));
 END
 $$;
 
@@ -1537,6 +1626,16 @@ BEGIN
     PERFORM refuse('hold_expired', jsonb_build_object('holdId', hold.id, 'expiredAt', hold.expires_at),
       'Ask for a new hold.');
   END IF;
+END
+$$;
+
+-- Name: rewrite_transaction_hash(); Type: FUNCTION
+CREATE FUNCTION public.rewrite_transaction_hash() RETURNS trigger
+    LANGUAGE plpgsql
+    AS $$
+BEGIN
+  NEW.hash := public.transaction_hash(NEW);
+  RETURN NEW;
 END
 $$;
 
@@ -1795,7 +1894,7 @@ $$;
 CREATE FUNCTION public.transaction_hash(t public.transactions) RETURNS bytea
     LANGUAGE sql STABLE PARALLEL SAFE
     AS $$
-  SELECT pg_catalog.sha256(pg_catalog.convert_to(ROW('transaction', t.id, t.type, t.from_id, t.to_id, t.currency, t.amount,
+  SELECT pg_catalog.sha256(pg_catalog.convert_to(ROW('transaction', t.seq, t.id, t.type, t.from_id, t.to_id, t.currency, t.amount,
     t.stake_id, t.hold_id, t.description, t.request_key)::text, 'UTF8') || pg_catalog.timestamptz_send(t.created_at))
 $$;
 
@@ -1812,7 +1911,6 @@ DECLARE
   all_rules text[];
   all_facts jsonb[];
   earlier_ids text[];
-  funds numeric[];
   are_possible boolean[];
   are_made boolean[];
   scarce text[];
@@ -1822,6 +1920,7 @@ DECLARE
   inserted integer;
   is_changed boolean := false;
   at timestamptz;
+  locked_for text;
 BEGIN
   SELECT array_agg(judged.rule), array_agg(
       CASE judged.rule
@@ -1833,47 +1932,47 @@ BEGIN
         WHEN 'currency_mismatch' THEN jsonb_build_object('from', judged.paid, 'to', judged.received)
         WHEN 'system_wallet' THEN jsonb_build_object('walletId', judged.system_id)
       END),
-    array_agg(judged.earlier_id), array_agg(judged.available),
-    array_agg(judged.rule IS NULL AND judged.earlier_id IS NULL)
-  INTO all_rules, all_facts, earlier_ids, funds, are_possible
+    array_agg(judged.earlier_id), array_agg(judged.is_possible),
+    array_agg(judged.payer_id) FILTER (WHERE judged.is_possible AND judged.spent > judged.available)
+  INTO all_rules, all_facts, earlier_ids, are_possible, scarce
   FROM (
-    SELECT item.payer_id, earlier.operation, payer.balance - payer.held AS available,
-      payer.currency AS paid, receiver.currency AS received,
-      CASE
-        WHEN earlier.operation = 'transfer' AND earlier.body_hash = item.hash
-          THEN earlier.answer -> 'transactionIds' ->> 0
-      END AS earlier_id,
-      CASE
-        WHEN payer.status = 'closed' AND (receiver.status IS DISTINCT FROM 'closed' OR payer.id COLLATE "C" < receiver.id)
-          THEN payer.id
-        ELSE receiver.id
-      END AS closed_id,
-      CASE WHEN payer.id IS NULL THEN item.payer_id ELSE item.receiver_id END AS missing_id,
-      CASE WHEN payer.kind <> 'user' THEN payer.id ELSE receiver.id END AS system_id,
-      CASE
-        WHEN earlier.key IS NOT NULL THEN
-          CASE WHEN earlier.operation <> 'transfer' OR earlier.body_hash <> item.hash THEN 'key_reused' END
-        WHEN (item.amount > 0 AND item.amount < 1e10 AND scale(trim_scale(item.amount)) <= 8) IS NOT TRUE
-          THEN 'amount_invalid'
-        WHEN item.payer_id = item.receiver_id THEN 'same_wallet'
-        WHEN payer.status = 'closed' OR receiver.status = 'closed' THEN 'wallet_closed'
-        WHEN payer.id IS NULL OR receiver.id IS NULL THEN 'wallet_not_found'
-        WHEN payer.currency <> receiver.currency THEN 'currency_mismatch'
-        WHEN payer.kind <> 'user' OR receiver.kind <> 'user' THEN 'system_wallet'
-      END AS rule
-    FROM unnest(request_keys, hashes, payer_ids, receiver_ids, amounts) WITH ORDINALITY
-      AS item (key, hash, payer_id, receiver_id, amount, place)
-    LEFT JOIN LATERAL (SELECT * FROM requests WHERE key = item.key OFFSET 0) AS earlier ON true
-    LEFT JOIN LATERAL (SELECT * FROM wallets WHERE id = item.payer_id OFFSET 0) AS payer ON true
-    LEFT JOIN LATERAL (SELECT * FROM wallets WHERE id = item.receiver_id OFFSET 0) AS receiver ON true
-    ORDER BY item.place
+    SELECT checked.*, checked.rule IS NULL AND checked.earlier_id IS NULL AS is_possible,
+      sum(checked.amount) FILTER (WHERE checked.rule IS NULL AND checked.earlier_id IS NULL)
+        OVER (PARTITION BY checked.payer_id) AS spent
+    FROM (
+      SELECT item.place, item.payer_id, item.amount, earlier.operation, payer.balance - payer.held AS available,
+        payer.currency AS paid, receiver.currency AS received,
+        CASE
+          WHEN earlier.operation = 'transfer' AND earlier.body_hash = item.hash
+            THEN earlier.answer -> 'transactionIds' ->> 0
+        END AS earlier_id,
+        CASE
+          WHEN payer.status = 'closed' AND (receiver.status IS DISTINCT FROM 'closed' OR payer.id COLLATE "C" < receiver.id)
+            THEN payer.id
+          ELSE receiver.id
+        END AS closed_id,
+        CASE WHEN payer.id IS NULL THEN item.payer_id ELSE item.receiver_id END AS missing_id,
+        CASE WHEN payer.kind <> 'user' THEN payer.id ELSE receiver.id END AS system_id,
+        CASE
+          WHEN earlier.key IS NOT NULL THEN
+            CASE WHEN earlier.operation <> 'transfer' OR earlier.body_hash <> item.hash THEN 'key_reused' END
+          WHEN (item.amount > 0 AND item.amount < 1e10 AND scale(trim_scale(item.amount)) <= 8) IS NOT TRUE
+            THEN 'amount_invalid'
+          WHEN item.payer_id = item.receiver_id THEN 'same_wallet'
+          WHEN payer.status = 'closed' OR receiver.status = 'closed' THEN 'wallet_closed'
+          WHEN payer.id IS NULL OR receiver.id IS NULL THEN 'wallet_not_found'
+          WHEN payer.currency <> receiver.currency THEN 'currency_mismatch'
+          WHEN payer.kind <> 'user' OR receiver.kind <> 'user' THEN 'system_wallet'
+        END AS rule
+      FROM unnest(request_keys, hashes, payer_ids, receiver_ids, amounts) WITH ORDINALITY
+        AS item (key, hash, payer_id, receiver_id, amount, place)
+      LEFT JOIN LATERAL (SELECT * FROM requests WHERE key = item.key OFFSET 0) AS earlier ON true
+      LEFT JOIN LATERAL (SELECT * FROM wallets WHERE id = item.payer_id OFFSET 0) AS payer ON true
+      LEFT JOIN LATERAL (SELECT * FROM wallets WHERE id = item.receiver_id OFFSET 0) AS receiver ON true
+    ) AS checked
+    ORDER BY checked.place
   ) AS judged;
   are_made := are_possible;
-  SELECT array_agg(payers.id) INTO scarce
-  FROM (
-    SELECT item.payer_id AS id FROM unnest(payer_ids, amounts, funds, are_possible) AS item (payer_id, amount, funds, is_possible)
-    WHERE item.is_possible GROUP BY item.payer_id HAVING sum(item.amount) > min(item.funds)
-  ) AS payers;
   IF scarce IS NOT NULL THEN
     uncovered := uncovered_transfers(payer_ids, receiver_ids, amounts, are_possible, scarce);
     FOR n IN 1 .. coalesce(cardinality(uncovered.places), 0) LOOP
@@ -1891,7 +1990,7 @@ BEGIN
   GET DIAGNOSTICS inserted = ROW_COUNT;
   is_changed := inserted <> expected;
 
-  IF scarce IS NOT NULL AND NOT is_changed THEN
+  IF NOT is_changed THEN
     PERFORM FROM wallets
     WHERE id = ANY (ARRAY(
       SELECT unnest(ARRAY[item.payer_id, item.receiver_id])
@@ -1899,6 +1998,8 @@ BEGIN
       WHERE item.is_possible
     ))
     ORDER BY id COLLATE "C" FOR NO KEY UPDATE;
+  END IF;
+  IF scarce IS NOT NULL AND NOT is_changed THEN
     still := uncovered_transfers(payer_ids, receiver_ids, amounts, are_possible, scarce);
     is_changed := still.places IS DISTINCT FROM uncovered.places OR EXISTS (
       SELECT FROM requests
@@ -1911,14 +2012,10 @@ BEGIN
     END LOOP;
   END IF;
 
-  IF NOT is_changed THEN
-    PERFORM FROM wallets
-    WHERE id = ANY (ARRAY(
-      SELECT unnest(ARRAY[item.payer_id, item.receiver_id])
-      FROM unnest(payer_ids, receiver_ids, are_made) AS item (payer_id, receiver_id, is_made) WHERE item.is_made
-    ))
-    ORDER BY id COLLATE "C" FOR NO KEY UPDATE;
+  IF NOT is_changed AND expected > 0 THEN
     at := database_time();
+    -- Tells the trigger that the wallets of all these rows are locked already.
+    locked_for := set_config('azora.wallets_locked_for_all', transaction_ids[array_position(are_made, true)], true);
     RETURN QUERY
       WITH fitting AS (
         SELECT item.*, payer.currency,
@@ -1964,6 +2061,7 @@ DECLARE
     jsonb_build_object('transactionIds', to_jsonb(transaction_ids)));
   fits boolean;
   at timestamptz;
+  locked_for text;
 BEGIN
   IF earlier IS NOT NULL THEN
     RETURN QUERY SELECT * FROM answered_transactions(earlier);
@@ -1991,6 +2089,8 @@ BEGIN
   ) AS sums;
   IF fits IS NOT TRUE THEN PERFORM check_transfers(payer_ids, receiver_ids, amounts); END IF;
   at := database_time();
+  -- Tells the trigger that the wallets of all these rows are locked already.
+  locked_for := set_config('azora.wallets_locked_for_all', transaction_ids[1], true);
   RETURN QUERY INSERT INTO transactions
       (id, type, from_id, to_id, currency, amount, description, request_key, created_at)
     SELECT asked.id, 'transfer', asked.payer_id, asked.receiver_id, w.currency, asked.amount, asked.description,
@@ -2009,36 +2109,44 @@ CREATE FUNCTION public.transfer_money(request_key text, hash text, transaction_i
     SET search_path TO 'pg_catalog', 'public', 'pg_temp'
     AS $$
 DECLARE
-  new_answer jsonb := jsonb_build_object('transactionIds', jsonb_build_array(transaction_id));
   earlier jsonb;
-  sides record;
+  locked record;
 BEGIN
-  INSERT INTO requests (key, operation, body_hash, answer, created_at)
-    VALUES (request_key, 'transfer', hash, new_answer, database_time()) ON CONFLICT (key) DO NOTHING;
-  IF NOT FOUND THEN
-    earlier := begin_request(request_key, 'transfer', hash, new_answer);
-    IF earlier IS NOT NULL THEN
-      RETURN QUERY SELECT * FROM answered_transactions(earlier);
-      RETURN;
-    END IF;
-  END IF;
-  SELECT count(*), min(locked.currency), max(locked.currency), bool_and(locked.takes_part),
-    min(locked.available) FILTER (WHERE locked.id = payer_id) AS available
-  INTO sides
-  FROM (
-    SELECT id, currency, kind = 'user' AND status = 'active' AS takes_part, balance - held AS available
-    FROM wallets WHERE id IN (payer_id, receiver_id) ORDER BY id COLLATE "C" FOR NO KEY UPDATE
-  ) AS locked;
-  IF (sides.count = 2 AND sides.min = sides.max AND sides.bool_and AND amount > 0 AND amount <= sides.available
-    AND scale(trim_scale(amount)) <= 8) IS NOT TRUE
-  THEN
-    PERFORM lock_payment(payer_id, receiver_id, amount);
-  END IF;
-  -- Tells the trigger that the wallets of this row are locked already.
-  PERFORM set_config('azora.wallets_locked_for', transaction_id, true);
-  RETURN QUERY INSERT INTO transactions (id, type, from_id, to_id, currency, amount, description, request_key,
-    created_at)
-    VALUES (transaction_id, 'transfer', payer_id, receiver_id, sides.min, amount, description, request_key, database_time())
+  -- Takes the key, locks the wallets in their order, and inserts the transaction if they fit. The setting tells the trigger
+  -- that the wallets of this row are locked already.
+  RETURN QUERY
+    WITH request AS (
+      INSERT INTO requests (key, operation, body_hash, answer, created_at)
+        VALUES (request_key, 'transfer', hash, jsonb_build_object('transactionIds', jsonb_build_array(transaction_id)),
+          database_time())
+        ON CONFLICT (key) DO NOTHING RETURNING requests.key
+    )
+    INSERT INTO transactions (id, type, from_id, to_id, currency, amount, description, request_key, created_at)
+    SELECT transaction_id, 'transfer', payer_id, receiver_id, sides.currency, amount, description, request.key, database_time()
+    FROM request CROSS JOIN LATERAL (
+      SELECT one.currency, CASE one.id WHEN payer_id THEN one.balance - one.held ELSE other.balance - other.held END AS available,
+        one.id <> other.id AND one.currency = other.currency AND one.kind = 'user' AND other.kind = 'user'
+          AND one.status = 'active' AND other.status = 'active' AS fits
+      FROM wallets AS one CROSS JOIN wallets AS other
+      WHERE request.key IS NOT NULL
+        AND one.id = CASE WHEN payer_id COLLATE "C" < receiver_id THEN payer_id ELSE receiver_id END
+        AND other.id = CASE WHEN payer_id COLLATE "C" < receiver_id THEN receiver_id ELSE payer_id END
+      FOR NO KEY UPDATE OF one, other
+    ) AS sides
+    WHERE sides.fits AND amount > 0 AND amount <= sides.available AND scale(trim_scale(amount)) <= 8
+      AND set_config('azora.wallets_locked_for', transaction_id, true) IS NOT NULL
+    RETURNING transactions.*;
+  IF FOUND THEN RETURN; END IF;
+  -- The answer of an earlier request, or of this one, which has no transaction yet.
+  earlier := begin_request(request_key, 'transfer', hash,
+    jsonb_build_object('transactionIds', jsonb_build_array(transaction_id)));
+  RETURN QUERY SELECT * FROM answered_transactions(earlier);
+  IF FOUND THEN RETURN; END IF;
+  -- The wallets do not fit, or only did not when the statement above began.
+  locked := lock_payment(payer_id, receiver_id, amount);
+  RETURN QUERY INSERT INTO transactions (id, type, from_id, to_id, currency, amount, description, request_key, created_at)
+    VALUES (transaction_id, 'transfer', payer_id, receiver_id, (locked.payer).currency, amount, description, request_key,
+      database_time())
     RETURNING *;
 END
 $$;
@@ -2140,7 +2248,7 @@ $$;
 CREATE FUNCTION public.wallet_closed_hash(w public.wallets) RETURNS bytea
     LANGUAGE sql STABLE PARALLEL SAFE
     AS $$
-  SELECT pg_catalog.sha256(pg_catalog.convert_to(ROW('closed', w.id)::text, 'UTF8') || pg_catalog.timestamptz_send(w.closed_at))
+  SELECT pg_catalog.sha256(pg_catalog.convert_to(ROW('closed', w.last_seq, w.id)::text, 'UTF8') || pg_catalog.timestamptz_send(w.closed_at))
 $$;
 
 -- Name: wallet_hash(public.wallets); Type: FUNCTION
@@ -2244,16 +2352,22 @@ CREATE FUNCTION public.write_transaction_hash() RETURNS trigger
     LANGUAGE plpgsql
     AS $$
 BEGIN
-  IF NOT (NEW.amount > 0 AND NEW.amount <> 'NaN') THEN
-    PERFORM public.refuse_row('transactions', 'transactions_amount_check');
-  ELSIF NEW.description IS NOT NULL AND btrim(NEW.description) = '' THEN
-    PERFORM public.refuse_row('transactions', 'transactions_description_check');
-  ELSIF NEW.type = 'transfer' AND NEW.from_id = NEW.to_id THEN
-    PERFORM public.refuse_row('transactions', 'transactions_distinct_wallets_check');
-  ELSIF (NEW.stake_id IS NOT NULL) <> (NEW.type IN ('stake', 'unstake', 'staking_reward')) THEN
-    PERFORM public.refuse_row('transactions', 'transactions_stake_check');
-  ELSIF NOT (NEW.created_at >= to_timestamp(946684800) AND NEW.created_at < to_timestamp(253402300800)) THEN
-    PERFORM public.refuse_row('transactions', 'transactions_times_check');
+  IF (NEW.amount > 0 AND NEW.amount <> 'NaN' AND (NEW.description IS NULL OR btrim(NEW.description) <> '')
+    AND (NEW.type <> 'transfer' OR NEW.from_id <> NEW.to_id)
+    AND (NEW.stake_id IS NOT NULL) = (NEW.type IN ('stake', 'unstake', 'staking_reward'))
+    AND NEW.created_at >= to_timestamp(946684800) AND NEW.created_at < to_timestamp(253402300800)) IS NOT TRUE
+  THEN
+    IF NOT (NEW.amount > 0 AND NEW.amount <> 'NaN') THEN
+      PERFORM public.refuse_row('transactions', 'transactions_amount_check');
+    ELSIF btrim(NEW.description) = '' THEN
+      PERFORM public.refuse_row('transactions', 'transactions_description_check');
+    ELSIF NEW.type = 'transfer' AND NEW.from_id = NEW.to_id THEN
+      PERFORM public.refuse_row('transactions', 'transactions_distinct_wallets_check');
+    ELSIF (NEW.stake_id IS NOT NULL) <> (NEW.type IN ('stake', 'unstake', 'staking_reward')) THEN
+      PERFORM public.refuse_row('transactions', 'transactions_stake_check');
+    ELSIF NOT (NEW.created_at >= to_timestamp(946684800) AND NEW.created_at < to_timestamp(253402300800)) THEN
+      PERFORM public.refuse_row('transactions', 'transactions_times_check');
+    END IF;
   END IF;
   NEW.seq := nextval('public.ledger_seq');
   NEW.hash := public.transaction_hash(NEW);
@@ -2354,6 +2468,10 @@ CREATE TABLE public.outbox_relay (
 ALTER TABLE ONLY public.audit_logs
     ADD CONSTRAINT audit_logs_pkey PRIMARY KEY (id);
 
+-- Name: audit_logs audit_logs_times_check; Type: CHECK CONSTRAINT
+ALTER TABLE public.audit_logs
+    ADD CONSTRAINT audit_logs_times_check CHECK (((created_at >= to_timestamp(('-62135596800'::bigint)::double precision)) AND (created_at < to_timestamp(('253402300800'::bigint)::double precision)))) NOT VALID;
+
 -- Name: economic_metrics economic_metrics_pkey; Type: CONSTRAINT
 ALTER TABLE ONLY public.economic_metrics
     ADD CONSTRAINT economic_metrics_pkey PRIMARY KEY (id);
@@ -2405,6 +2523,10 @@ ALTER TABLE ONLY public.requests
 -- Name: stakes stakes_pkey; Type: CONSTRAINT
 ALTER TABLE ONLY public.stakes
     ADD CONSTRAINT stakes_pkey PRIMARY KEY (id);
+
+-- Name: stakes stakes_rewards_accrued_check; Type: CHECK CONSTRAINT
+ALTER TABLE public.stakes
+    ADD CONSTRAINT stakes_rewards_accrued_check CHECK ((rewards_accrued <> 'NaN'::numeric)) NOT VALID;
 
 -- Name: stakes stakes_times_check; Type: CHECK CONSTRAINT
 ALTER TABLE public.stakes
@@ -2485,16 +2607,13 @@ CREATE UNIQUE INDEX transactions_hold_id_key ON public.transactions USING btree 
 CREATE INDEX transactions_request_key_idx ON public.transactions USING btree (request_key);
 
 -- Name: transactions_stake_id_idx; Type: INDEX
-CREATE INDEX transactions_stake_id_idx ON public.transactions USING btree (stake_id);
+CREATE INDEX transactions_stake_id_idx ON public.transactions USING btree (stake_id) WHERE (stake_id IS NOT NULL);
 
 -- Name: transactions_stake_id_type_key; Type: INDEX
 CREATE UNIQUE INDEX transactions_stake_id_type_key ON public.transactions USING btree (stake_id, type) WHERE (type = ANY (ARRAY['stake'::public.transaction_type, 'unstake'::public.transaction_type]));
 
 -- Name: transactions_to_id_created_at_idx; Type: INDEX
 CREATE INDEX transactions_to_id_created_at_idx ON public.transactions USING btree (to_id, created_at);
-
--- Name: transactions_type_created_at_idx; Type: INDEX
-CREATE INDEX transactions_type_created_at_idx ON public.transactions USING btree (type, created_at);
 
 -- Name: wallets_id_currency_key; Type: INDEX
 CREATE UNIQUE INDEX wallets_id_currency_key ON public.wallets USING btree (id, currency);
@@ -2539,7 +2658,7 @@ CREATE TRIGGER holds_set_free AFTER UPDATE ON public.holds REFERENCING OLD TABLE
 CREATE TRIGGER holds_transition BEFORE UPDATE OF id, wallet_id, to_id, currency, amount, captured_amount, status, description, request_key, expires_at, resolved_at, created_at, resolved_key ON public.holds FOR EACH ROW EXECUTE FUNCTION public.check_hold_change();
 
 -- Name: holds holds_write_hash; Type: TRIGGER
-CREATE TRIGGER holds_write_hash BEFORE INSERT OR UPDATE OF status ON public.holds FOR EACH ROW EXECUTE FUNCTION public.write_hold_hash();
+CREATE TRIGGER holds_write_hash BEFORE INSERT OR UPDATE OF status, resolved_seq ON public.holds FOR EACH ROW EXECUTE FUNCTION public.write_hold_hash();
 
 -- Name: inbox inbox_handled_at; Type: TRIGGER
 CREATE TRIGGER inbox_handled_at BEFORE INSERT ON public.inbox FOR EACH ROW WHEN ((((new.handled_at >= (public.database_time() - '00:01:00'::interval)) AND (new.handled_at <= (public.database_time() + '00:01:00'::interval))) IS NOT TRUE)) EXECUTE FUNCTION public.set_handled_at();
@@ -2563,7 +2682,7 @@ CREATE TRIGGER mining_records_write_hash BEFORE INSERT OR UPDATE ON public.minin
 CREATE TRIGGER mining_totals_follow_records BEFORE INSERT OR DELETE OR UPDATE OR TRUNCATE ON public.mining_totals FOR EACH STATEMENT WHEN ((pg_trigger_depth() = 0)) EXECUTE FUNCTION public.refuse_change();
 
 -- Name: outbox_relay outbox_relay_kept; Type: TRIGGER
-CREATE TRIGGER outbox_relay_kept BEFORE UPDATE ON public.outbox_relay FOR EACH ROW WHEN ((((((old.identity)::text IS DISTINCT FROM (new.identity)::text) OR (old.pruned_transaction_id IS DISTINCT FROM new.pruned_transaction_id)) OR (old.pruned_position IS DISTINCT FROM new.pruned_position)) OR (old.inbox_pruned_until IS DISTINCT FROM new.inbox_pruned_until))) EXECUTE FUNCTION public.refuse_relay_change();
+CREATE TRIGGER outbox_relay_kept BEFORE UPDATE ON public.outbox_relay FOR EACH ROW WHEN ((((old.identity)::text IS DISTINCT FROM (new.identity)::text) OR (old.pruned_transaction_id IS DISTINCT FROM new.pruned_transaction_id) OR (old.pruned_position IS DISTINCT FROM new.pruned_position) OR (old.inbox_pruned_until IS DISTINCT FROM new.inbox_pruned_until))) EXECUTE FUNCTION public.refuse_relay_change();
 
 -- Name: outbox_relay outbox_relay_new; Type: TRIGGER
 CREATE TRIGGER outbox_relay_new BEFORE INSERT ON public.outbox_relay FOR EACH ROW WHEN ((NOT ((new.identity IS NULL) AND (new.pruned_transaction_id IS NULL) AND (new.inbox_pruned_until IS NULL)))) EXECUTE FUNCTION public.refuse_relay_change();
@@ -2600,6 +2719,9 @@ CREATE TRIGGER transactions_keep_seq BEFORE UPDATE OF seq ON public.transactions
 
 -- Name: transactions transactions_move_money; Type: TRIGGER
 CREATE TRIGGER transactions_move_money AFTER INSERT ON public.transactions REFERENCING NEW TABLE AS posted FOR EACH STATEMENT EXECUTE FUNCTION public.post_transactions();
+
+-- Name: transactions transactions_rewrite_hash; Type: TRIGGER
+CREATE TRIGGER transactions_rewrite_hash BEFORE UPDATE OF seq ON public.transactions FOR EACH ROW EXECUTE FUNCTION public.rewrite_transaction_hash();
 
 -- Name: transactions transactions_write_hash; Type: TRIGGER
 CREATE TRIGGER transactions_write_hash BEFORE INSERT ON public.transactions FOR EACH ROW EXECUTE FUNCTION public.write_transaction_hash();

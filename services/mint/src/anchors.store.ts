@@ -66,30 +66,62 @@ export async function listAnchors(mint: Mint, input: ListAnchorsInput = {}): Pro
   return { anchors, nextCursor: rows.length > limit ? (anchors.at(-1)?.walletId ?? null) : null };
 }
 
-/** The wallets whose chain, up to the event of an anchor, is another one now. */
-const REWRITTEN = `
-  SELECT DISTINCT anchor.wallet_id AS id
+/** For each anchor, whether the chain up to its event is still the same. */
+const COMPARED = `
+  SELECT anchor.wallet_id AS "walletId", anchor.seq::text AS seq, anchor.chain = encode(
+    CASE WHEN w.status = 'closed' AND w.last_seq <= anchor.seq THEN next_chain(now.chain, now.chain, wallet_closed_hash(w))
+    ELSE now.chain END, 'hex') IS TRUE AS "isSame"
   FROM unnest($1::text[], $2::bigint[], $3::text[]) AS anchor (wallet_id, seq, chain)
   LEFT JOIN wallets AS w ON w.id = anchor.wallet_id
   LEFT JOIN LATERAL (
     SELECT coalesce(fold_chain(wallet_hash(w), event.link ORDER BY event.seq), wallet_hash(w)) AS chain
     FROM ledger_events() AS event WHERE event.wallet_id = anchor.wallet_id AND event.seq <= anchor.seq
-  ) AS now ON true
-  WHERE anchor.chain IS DISTINCT FROM encode(
-    CASE WHEN w.status = 'closed' AND w.last_seq <= anchor.seq THEN next_chain(now.chain, now.chain, wallet_closed_hash(w))
-    ELSE now.chain END, 'hex')`;
+  ) AS now ON true`;
 
-/** The ids of the anchors' wallets whose history changed since. Reads the anchors in parts, so any number fits in memory. */
+/**
+ * The rows that are the only event of a wallet between an anchor that fits and the next one that does not. An event that
+ * comes before a fitting anchor of its other wallet is not the rewritten one.
+ */
+const SUSPECTS = `
+  WITH known AS (
+    SELECT * FROM unnest($1::text[], $2::bigint[], $3::bigint[]) AS known (wallet_id, sound_seq, broken_seq)
+  ), event AS MATERIALIZED (
+    SELECT event.*, known.sound_seq, known.broken_seq FROM ledger_events() AS event JOIN known USING (wallet_id)
+  ), suspect AS (
+    SELECT event.*, count(*) OVER (PARTITION BY event.wallet_id) AS suspects FROM event
+    WHERE event.seq > event.sound_seq AND event.seq <= event.broken_seq AND NOT EXISTS (
+      SELECT FROM event AS other WHERE (other.source, other.id) = (event.source, event.id) AND other.seq = event.seq
+        AND other.seq <= other.sound_seq)
+  )
+  SELECT DISTINCT source, id FROM suspect WHERE suspects = 1 ORDER BY source, id`;
+
+/** The number of a wallet's newest event that an anchor confirms, and of the first event that an anchor contradicts. */
+interface KnownChain {
+  soundSeq: bigint;
+  brokenSeq: bigint | undefined;
+}
+
+/** A row of a history that differs from its anchors. */
+export interface Rewritten {
+  readonly source: 'wallets' | 'transactions' | 'holds' | 'mining_records' | 'economic_metrics';
+  readonly id: string;
+}
+
+/**
+ * The anchors' wallets whose history changed since, and the rows that changed, where the anchors leave no other row. Reads the
+ * anchors in parts and remembers two numbers for each wallet; a wallet can have anchors of many times.
+ */
 export async function findRewritten(
   mint: Mint,
   anchors: Iterable<Anchor> | AsyncIterable<Anchor>,
-): Promise<readonly string[]> {
-  const found = new Set<string>();
+): Promise<readonly Rewritten[]> {
+  const chains = new Map<string, KnownChain>();
   let part: Anchor[] = [];
   const compare = async () => {
     const column = (field: keyof Anchor) => part.map((anchor) => anchor[field]);
     const values = [column('walletId'), column('seq'), column('chain')];
-    for (const { id } of await mint.query<{ id: string }>({ text: REWRITTEN, values })) found.add(id);
+    const rows = await mint.query<{ walletId: string; seq: string; isSame: boolean }>({ text: COMPARED, values });
+    for (const row of rows) addAnchor(chains, row);
     part = [];
   };
   for await (const anchor of anchors) {
@@ -97,5 +129,27 @@ export async function findRewritten(
     if (part.length === DEFAULT_ANCHORS) await compare();
   }
   if (part.length > 0) await compare();
-  return [...found].sort();
+  const broken = [...chains].filter(([, { brokenSeq }]) => brokenSeq !== undefined).map(([id]) => id);
+  if (broken.length === 0) return [];
+  const known = [...chains.values()];
+  const rows = await mint.query<Rewritten>({
+    text: SUSPECTS,
+    values: [
+      [...chains.keys()],
+      known.map(({ soundSeq }) => soundSeq),
+      known.map(({ brokenSeq }) => brokenSeq ?? null),
+    ],
+  });
+  return [...broken.sort().map((id) => ({ source: 'wallets' as const, id })), ...rows];
+}
+
+function addAnchor(
+  chains: Map<string, KnownChain>,
+  { walletId, seq, isSame }: { readonly walletId: string; readonly seq: string; readonly isSame: boolean },
+): void {
+  const chain = chains.get(walletId) ?? { soundSeq: -1n, brokenSeq: undefined };
+  const number = BigInt(seq);
+  if (isSame && number > chain.soundSeq) chain.soundSeq = number;
+  if (!isSame && (chain.brokenSeq === undefined || number < chain.brokenSeq)) chain.brokenSeq = number;
+  chains.set(walletId, chain);
 }

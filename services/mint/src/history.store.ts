@@ -1,10 +1,9 @@
-import { idInput } from '@azora/db-core/input';
+import { idInput, timeInput } from '@azora/db-core/input';
 import { cursorInput, microsOf, pageOf, timeOfMicros } from '@azora/db-core/paging';
 import { z } from 'zod';
 import type { Mint } from './client';
 import { readInput, walletNotFound } from './errors';
 import { $Enums, Prisma, type TransactionType } from './generated/client';
-import { timeInput } from './input';
 import { type Transaction, type TransactionRow, transactionOf } from './rows';
 
 const MAX_ENTRIES = 200;

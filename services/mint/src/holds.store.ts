@@ -7,12 +7,13 @@ import { holdNotFound, readInput } from './errors';
 import { Prisma } from './generated/client';
 import { amountInput, descriptionInput, keyInput, requestHash } from './input';
 import { type Hold, onlyRow, type Row, type Transaction, type TransactionRow, transactionOf } from './rows';
+import { LOCK_DAYS } from './stakes.store';
 
 /** The number of holds that one call of releaseExpired releases. */
 const MAX_RELEASED = 10_000;
 const DEFAULT_RELEASED = 1_000;
-/** 3650 days, as the longest lock of a stake. */
-const MAX_EXPIRES_IN_MS = 3_650 * 86_400_000;
+/** Money is set aside for at most as long as a stake is locked. hold_money has the same limit. */
+const MAX_EXPIRES_IN_MS = LOCK_DAYS.max * 86_400_000;
 
 export interface HoldInput {
   /** The wallet whose money is set aside. */

@@ -31,9 +31,6 @@ function isMoneyShaped(input: unknown): boolean {
   return 'toFixed' in input && typeof input.toFixed === 'function' && 's' in input && 'e' in input;
 }
 
-/** A time in the years 1 to 9999, which PostgreSQL and JavaScript write in the same way. */
-export const timeInput = z.date().min(new Date('0001-01-01T00:00:00Z')).max(new Date('9999-12-31T23:59:59.999Z'));
-
 export const currencyInput = z.enum(['AZR', 'BTC', 'ETH', 'USD']);
 
 export const walletInput = z.strictObject({ walletId: idInput });

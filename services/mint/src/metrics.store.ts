@@ -1,9 +1,9 @@
 import { newId } from '@azora/db-core';
+import { timeInput } from '@azora/db-core/input';
 import { z } from 'zod';
 import type { Mint } from './client';
 import { readInput } from './errors';
 import { Prisma } from './generated/client';
-import { timeInput } from './input';
 import { type EconomicMetrics, onlyRow, type Row } from './rows';
 
 export interface SnapshotMetricsInput {

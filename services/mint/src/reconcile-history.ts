@@ -91,6 +91,8 @@ const WALLET_CHAINS = `
   UNION ALL
   SELECT 'wallet.lastSeq', wallet_id, last_seq, stored_seq FROM chains WHERE NOT is_missing
   UNION ALL
+  SELECT 'ledger.seq', 'ledger_seq', greatest(max(stored_seq), last_number()), last_number() FROM chains
+  UNION ALL
   SELECT 'wallet.chain', wallet_id, 1, CASE
       WHEN stored_chain = CASE WHEN closing IS NULL THEN chain ELSE next_chain(chain, chain, closing) END THEN 1 ELSE 0 END
     FROM chains WHERE NOT is_missing`;

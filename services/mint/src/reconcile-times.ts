@@ -37,6 +37,14 @@ const MINING_TIMES = `
   UNION ALL
   SELECT 'mining.decidedAt', id, decided_at, created_at - ${TOLERANCE}, ${NOW} FROM mining_records`;
 
+/** The first and the last decision of the rewarded records; a server whose clock is behind can decide before the first one. */
+const MINING_TOTAL_TIMES = `
+  SELECT 'miningTotal.createdAt', t.wallet_id, t.created_at, m.first_at, m.first_at + ${TOLERANCE}
+    FROM mining_totals AS t JOIN mined AS m ON m.wallet_id = t.wallet_id
+  UNION ALL
+  SELECT 'miningTotal.updatedAt', t.wallet_id, t.updated_at, m.last_at, m.last_at
+    FROM mining_totals AS t JOIN mined AS m ON m.wallet_id = t.wallet_id`;
+
 const METRICS_TIMES = `
   SELECT 'metrics.capturedAt', id, captured_at, NULL, created_at FROM economic_metrics
   UNION ALL
@@ -62,7 +70,11 @@ export const TIMES = `
     SELECT stake_id, max(created_at) FILTER (WHERE type = 'stake') AS funded_at,
            max(created_at) FILTER (WHERE type = 'unstake') AS returned_at
     FROM transactions WHERE stake_id IS NOT NULL GROUP BY stake_id
+  ), mined AS (
+    SELECT coalesce(wallet_id, system_wallet('treasury', 'AZR')) AS wallet_id, min(decided_at) AS first_at, max(decided_at) AS last_at
+    FROM mining_records WHERE status = 'rewarded' GROUP BY GROUPING SETS ((mining_records.wallet_id), ())
   )
   SELECT "check", subject, extract(epoch FROM least(greatest(at, earliest), latest)) AS expected, extract(epoch FROM at) AS found
-  FROM (${STAKE_TIMES} UNION ALL ${HOLD_TIMES} UNION ALL ${MINING_TIMES} UNION ALL ${METRICS_TIMES} UNION ALL ${ROW_TIMES}) AS times
+  FROM (${STAKE_TIMES} UNION ALL ${HOLD_TIMES} UNION ALL ${MINING_TIMES} UNION ALL ${MINING_TOTAL_TIMES}
+    UNION ALL ${METRICS_TIMES} UNION ALL ${ROW_TIMES}) AS times
   WHERE at IS NOT NULL`;

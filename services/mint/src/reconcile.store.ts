@@ -1,4 +1,4 @@
-import { type Anchor, findRewritten } from './anchors.store';
+import { type Anchor, findRewritten, type Rewritten } from './anchors.store';
 import type { Mint } from './client';
 import { Prisma } from './generated/client';
 import { CHAINS, HISTORY_CHECKS } from './reconcile-history';
@@ -77,6 +77,14 @@ const REQUESTS = `
     FROM requests AS r LEFT JOIN holds AS h ON h.id = r.answer ->> 'holdId'
     WHERE r.answer ? 'holdId' GROUP BY r.key`;
 
+const ANCHOR_CHECKS: Readonly<Record<Rewritten['source'], string>> = {
+  wallets: 'wallet.anchor',
+  transactions: 'transaction.anchor',
+  holds: 'hold.anchor',
+  mining_records: 'mining.anchor',
+  economic_metrics: 'metrics.anchor',
+};
+
 /** One statement, so that it sees one snapshot while others write. */
 const RECONCILE = `
   WITH entries AS (
@@ -125,7 +133,7 @@ export async function reconcile(mint: Mint, { anchors = [] }: ReconcileInput = {
     difference: new Prisma.Decimal(difference),
   }));
   const [one, none, less] = [new Prisma.Decimal(1), new Prisma.Decimal(0), new Prisma.Decimal(-1)];
-  for (const subject of await findRewritten(mint, anchors))
-    differences.push({ check: 'wallet.anchor', subject, expected: one, found: none, difference: less });
+  for (const { source, id } of await findRewritten(mint, anchors))
+    differences.push({ check: ANCHOR_CHECKS[source], subject: id, expected: one, found: none, difference: less });
   return differences;
 }

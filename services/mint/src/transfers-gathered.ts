@@ -1,6 +1,7 @@
 import { type Store, SuiteError } from '@azora/db-core';
 import DataLoader from 'dataloader';
 import { errorOfRule } from './errors';
+import { LockedWallets } from './locked-wallets';
 import { onlyRow, type Transaction, type TransactionRow, transactionOf } from './rows';
 
 /** A transfer whose input was checked, with its id. */
@@ -39,21 +40,33 @@ type Outcome = () => Promise<Transaction>;
 
 export function openGatherer(store: Queries): TransferGatherer {
   const statements = new RunningStatements();
+  const locked = new LockedWallets(store);
   const loader = new DataLoader(
     async (requests: readonly TransferRequest[]): Promise<readonly Outcome[]> => {
       const [only] = requests;
       if (only !== undefined && requests.length === 1) return [() => statements.count(makeAlone(store, only))];
       const outcomes = await statements.count(makeTogether(store, requests));
-      return requests.map((request) => outcomes.get(request) ?? (() => makeAlone(store, request)));
+      // Without any outcome the statement was rolled back, mostly because it waited too long for a wallet.
+      const walletIds = outcomes.size === 0 ? await locked.find(requests) : new Set<string>();
+      return requests.map((request) => outcomes.get(request) ?? (() => makeAfter(request, walletIds)));
     },
     { cache: false, maxBatchSize: MAX_GATHERED, batchScheduleFn: (dispatch) => statements.schedule(dispatch) },
   );
-  return {
-    make: async (request) => {
-      const outcome = await loader.load(request);
-      return outcome();
-    },
-  };
+  return { make: gather };
+
+  async function gather(request: TransferRequest): Promise<Transaction> {
+    await locked.waitFor(request);
+    const outcome = await loader.load(request);
+    return outcome();
+  }
+
+  /** One transfer waits for a locked wallet; the others that need the wallet gather again when it has ended. */
+  function makeAfter(request: TransferRequest, walletIds: ReadonlySet<string>): Promise<Transaction> {
+    const walletId = [request.from, request.to].find((id) => walletIds.has(id));
+    if (walletId === undefined) return makeAlone(store, request);
+    if (locked.isWaitedFor(walletId)) return gather(request);
+    return locked.wait(walletId, makeAlone(store, request));
+  }
 }
 
 /** Limits the number of running statements; transfers gather until one may start. */
@@ -100,7 +113,7 @@ type OutcomeRow = { readonly key: string } & (
 );
 
 /**
- * Makes all that can be made, in one statement. Transfers without an outcome must be made alone: all of them when the
+ * Makes all that can be made, in one statement. Transfers without an outcome are still to be made: all of them when the
  * statement was rolled back, as it is after waiting too long for a lock, and the second of two with one key.
  */
 async function makeTogether(

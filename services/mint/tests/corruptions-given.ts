@@ -1,5 +1,7 @@
-import type { TestClock } from '@azora/db-testkit';
+import type { TestClock, TestDatabase } from '@azora/db-testkit';
+import { Client } from 'pg';
 import {
+  type Anchor,
   accrueRewards,
   burn,
   capture,
@@ -9,6 +11,7 @@ import {
   mint as issue,
   type Mint,
   openWallet,
+  reconcile,
   release,
   releaseExpired,
   snapshotMetrics,
@@ -102,4 +105,23 @@ export async function givenLedger(mint: Mint, clock: TestClock) {
     records: { mined: mined.id, rejected: rejected.id },
     metrics: metrics.id,
   };
+}
+
+/** What reconcile finds after the statements of a superuser whose session fires no triggers. Rolls them back. */
+export async function findingsAfter(
+  { target }: TestDatabase,
+  mint: Mint,
+  sql: string,
+  anchors: readonly Anchor[],
+): Promise<readonly string[]> {
+  const client = new Client(target.admin.href);
+  await client.connect();
+  try {
+    await client.query(`BEGIN; SET LOCAL session_replication_role = replica; ${sql}`);
+    const query: Mint['query'] = async ({ text, values }) => (await client.query({ text, values: [...values] })).rows;
+    const differences = await reconcile(Object.assign(Object.create(mint), { query }), { anchors });
+    return differences.map(({ check, subject }) => `${check} ${subject}`);
+  } finally {
+    await client.end();
+  }
 }

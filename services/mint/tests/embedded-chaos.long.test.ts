@@ -1,4 +1,6 @@
+/** @server none */
 import { withClient } from '@azora/db-fleet';
+import { testEffort } from '@azora/db-testkit';
 import { MUTATIONS, mutate } from './chaos/mutations';
 import { chaosSeed, missingFrom, printReport } from './chaos/report';
 import { runChaos } from './chaos/run';
@@ -6,7 +8,7 @@ import { type ChaosServer, createLedger, openChaosServer } from './chaos/server'
 
 jest.setTimeout(1_200_000);
 
-const OPERATIONS = 100_000;
+const OPERATIONS = 25_000 * testEffort();
 
 const KINDS = [
   ...['transfer', 'transferMany', 'mint', 'reward', 'burn', 'hold', 'capture', 'release', 'sweep'],
@@ -37,7 +39,7 @@ describe('the ledger under chaos', () => {
   });
   afterAll(() => server.close());
 
-  it('is consistent after 100,000 operations of 16 clients, dropped connections and two kills of the server', async () => {
+  it(`is consistent after ${OPERATIONS} operations of 16 clients, dropped connections and two kills of the server`, async () => {
     const seed = chaosSeed();
     const ledger = await createLedger(server, 'azt_chaos');
 

@@ -1,3 +1,4 @@
+/** @server none */
 import { withClient } from '@azora/db-fleet';
 import { chaosSeed, printReport } from './chaos/report';
 import { runChaos } from './chaos/run';

@@ -1,3 +1,4 @@
+/** @server none */
 import { readFileSync } from 'node:fs';
 import path from 'node:path';
 import { repositoryRoot } from '@azora/db-testkit';

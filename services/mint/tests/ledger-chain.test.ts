@@ -3,9 +3,9 @@ import path from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { repositoryRoot, useDatabase, useTestClock } from '@azora/db-testkit';
 import { Client } from 'pg';
-import { type Mint, openMint, reconcile, transfer } from '../src';
+import { capture, closeWallet, type Mint, openMint, reconcile, snapshotMetrics, transfer, transferMany } from '../src';
 import { type GivenLedger, givenLedger } from './corruptions-given';
-import { fresh } from './ledger-given';
+import { dump, fresh, givenHold, givenWallet } from './ledger-given';
 
 const MIGRATION = path.join(repositoryRoot(), 'services/mint/prisma/migrations/20261130000003_ledger_chain');
 
@@ -42,6 +42,9 @@ describe('the chains of the ledger', () => {
 
     await run('down.sql');
     await run('migration.sql');
+    // PostgreSQL keeps the columns of a table in the plans of a session.
+    await mint.close();
+    mint = openMint({ url: db().url });
 
     const after = await db().admin(chains);
     expect(after.map(({ id, entries }) => `${id} ${entries}`)).toEqual(
@@ -110,6 +113,42 @@ describe('the chains of the ledger', () => {
     ).rejects.toMatchObject({ code: expect.stringMatching(/^(AZ001|40001)$/) });
     await db().admin(`SET azora.wallets_locked_for = 'rich'; ${request('rich', ['rich'])} ${rich}`);
     await db().admin('RESET azora.wallets_locked_for');
+  });
+
+  it('reject every event while the sequence is behind the wallets, and continue when it is not', async () => {
+    const { ada, ben } = given.wallets;
+    const holdId = await givenHold(mint, ada, '1', ben);
+    const empty = await givenWallet(mint, '0');
+    await transfer(mint, { from: ada, to: empty, amount: '1', idempotencyKey: fresh('in') });
+    await transfer(mint, { from: empty, to: ada, amount: '1', idempotencyKey: fresh('out') });
+    const input = () => ({ from: ada, to: ben, amount: '1', idempotencyKey: fresh('key') });
+    const direct = (count: number) => {
+      const ids = Array.from({ length: count }, () => fresh('direct'));
+      const key = fresh('direct');
+      return db().admin(request(key, ids) + insert(key, ids, ada, ben));
+    };
+    const events: readonly (() => Promise<unknown>)[] = [
+      () => transfer(mint, input()),
+      () => Promise.all([transfer(mint, input()), transfer(mint, input())]),
+      () => transferMany(mint, { transfers: [{ from: ada, to: ben, amount: '1' }], idempotencyKey: fresh('key') }),
+      () => direct(1),
+      () => direct(3),
+      () => givenHold(mint, ada, '1', ben),
+      () => capture(mint, { holdId, idempotencyKey: fresh('key') }),
+      () => closeWallet(mint, { walletId: empty }),
+      () => snapshotMetrics(mint),
+    ];
+    const [kept] = await db().admin('SELECT last_value FROM ledger_seq');
+    const before = await dump(db());
+
+    for (const event of events) {
+      await db().admin("SELECT setval('ledger_seq', 1)");
+      await expect(event()).rejects.toThrow();
+    }
+
+    expect(await dump(db())).toEqual(before);
+    await db().admin(`SELECT setval('ledger_seq', ${kept?.['last_value']})`);
+    for (const event of events) await event();
   });
 
   it.each([

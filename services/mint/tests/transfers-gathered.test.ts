@@ -1,4 +1,4 @@
-import { SuiteError } from '@azora/db-core';
+import type { SuiteError } from '@azora/db-core';
 import { useDatabase } from '@azora/db-testkit';
 import fc from 'fast-check';
 import { closeWallet, mint as issue, type Mint, openMint, reconcile, type TransferInput, transfer } from '../src';
@@ -296,91 +296,6 @@ describe('concurrent transfers', () => {
       expect(result?.reason.code).toBe('MINT.INSUFFICIENT_FUNDS');
       return undefined;
     }
-  });
-
-  describe('while another session holds a wallet', () => {
-    /** Pays from a wallet in a transaction that stays open until its end is called. */
-    async function givenOpenPayment(from: string, to: string, amount: string) {
-      const other = await mint.pool.connect();
-      await other.query('BEGIN');
-      const values = [fresh('key'), 'a'.repeat(64), fresh('id'), from, to, amount];
-      await other.query('SELECT transfer_money($1, $2, $3, $4, $5, $6, NULL)', values);
-      return async (end: 'COMMIT' | 'ROLLBACK') => {
-        await other.query(end);
-        other.release();
-      };
-    }
-
-    it('do not wait for it, unless they need it themselves', async () => {
-      const [stuck, from] = [await givenWallet(mint, '10'), await givenWallet(mint, '10')];
-      const [to, elsewhere] = [await givenWallet(mint, '0'), await givenWallet(mint, '0')];
-      const end = await givenOpenPayment(stuck, await givenWallet(mint, '0'), '1');
-      const waiting = Array.from({ length: 3 }, () => transfer(mint, request(stuck, elsewhere, '1')));
-      let isDone = false;
-      void Promise.allSettled(waiting).then(() => {
-        isDone = true;
-      });
-
-      for (let n = 0; n < 10; n += 1) await transfer(mint, request(from, to, '1'));
-
-      expect(isDone).toBe(false);
-      await end('ROLLBACK');
-      expect(await outcomes(waiting)).toEqual(['done', 'done', 'done']);
-      expect([await balanceOf(mint, to), await balanceOf(mint, elsewhere)]).toEqual(['10', '3']);
-    });
-
-    it('are judged again when it commits what they were about to spend', async () => {
-      const [payer, payee, rich] = [
-        await givenWallet(mint, '10'),
-        await givenWallet(mint, '0'),
-        await givenWallet(mint, '9'),
-      ];
-      const [tooMuch, small] = [request(payer, payee, '5'), request(payer, payee, '1')];
-      // As long as the test needs to see that it waits.
-      await db().admin("ALTER FUNCTION transfer_each SET lock_timeout = '60s'");
-      const end = await givenOpenPayment(payer, rich, '8');
-      const calls = watchCalls();
-
-      const results = outcomes([tooMuch, small, request(rich, payee, '9')].map((one) => transfer(mint, one)));
-      await untilWaiting();
-      await end('COMMIT');
-
-      expect(await results).toEqual(['MINT.INSUFFICIENT_FUNDS', 'done', 'done']);
-      expect(calls()).toEqual(['transfer_each']);
-      expect([await balanceOf(mint, payer), await balanceOf(mint, payee)]).toEqual(['1', '10']);
-      await db().admin("ALTER FUNCTION transfer_each SET lock_timeout = '100ms'");
-    });
-
-    async function untilWaiting(): Promise<void> {
-      const waiting = `SELECT FROM pg_locks JOIN pg_stat_activity USING (pid)
-        WHERE NOT granted AND datname = current_database() AND query LIKE '%transfer_each%'`;
-      while ((await db().admin(waiting)).length === 0) await new Promise((resolve) => setImmediate(resolve));
-    }
-  });
-
-  it.each([
-    ['whose outcome is unknown', 'DATABASE.CONNECTION_LOST'],
-    ['that could not be sent', 'DATABASE.NO_CONNECTION'],
-  ])('all fail with the error of a statement %s, and none is sent again', async (_what, code) => {
-    const [from, to] = [await givenWallet(mint, '10'), await givenWallet(mint, '0')];
-    const query = jest.spyOn(mint, 'query').mockRejectedValue(new SuiteError(code, 'gone'));
-
-    const calls = [request(from, to, '1'), request(from, to, '2')].map((one) => transfer(mint, one));
-
-    expect(await outcomes(calls)).toEqual([code, code]);
-    expect(query).toHaveBeenCalledTimes(1);
-    jest.restoreAllMocks();
-    expect(await balanceOf(mint, from)).toBe('10');
-  });
-
-  it('of a statement that was rolled back are made one by one', async () => {
-    const [from, to] = [await givenWallet(mint, '10'), await givenWallet(mint, '0')];
-    const query = jest.spyOn(mint, 'query').mockRejectedValueOnce(new SuiteError('DATABASE.TIMEOUT', 'too long'));
-
-    const calls = [request(from, to, '1'), request(from, to, '20')].map((one) => transfer(mint, one));
-
-    expect(await outcomes(calls)).toEqual(['done', 'MINT.INSUFFICIENT_FUNDS']);
-    expect(query).toHaveBeenCalledTimes(3);
   });
 
   it.each([

@@ -612,7 +612,8 @@ CREATE TABLE public.audit_logs (
     user_agent text,
     created_at timestamp(6) with time zone DEFAULT CURRENT_TIMESTAMP NOT NULL,
     CONSTRAINT audit_logs_action_check CHECK ((btrim((action)::text) <> ''::text)),
-    CONSTRAINT audit_logs_details_check CHECK ((jsonb_typeof(details) = 'object'::text))
+    CONSTRAINT audit_logs_details_check CHECK ((jsonb_typeof(details) = 'object'::text)),
+    CONSTRAINT audit_logs_times_check CHECK (((created_at >= to_timestamp(('-62135596800'::bigint)::double precision)) AND (created_at < to_timestamp(('253402300800'::bigint)::double precision))))
 );
 
 -- Name: deliveries; Type: TABLE
@@ -628,7 +629,8 @@ CREATE TABLE public.deliveries (
     created_at timestamp(6) with time zone DEFAULT public.database_time() NOT NULL,
     updated_at timestamp(6) with time zone DEFAULT public.database_time() NOT NULL,
     CONSTRAINT deliveries_attempts_check CHECK ((attempts >= 0)),
-    CONSTRAINT deliveries_next_at_check CHECK (((state = 'retry'::public.delivery_state) = (next_at IS NOT NULL)))
+    CONSTRAINT deliveries_next_at_check CHECK (((state = 'retry'::public.delivery_state) = (next_at IS NOT NULL))),
+    CONSTRAINT deliveries_times_check CHECK (((next_at >= to_timestamp(('-62135596800'::bigint)::double precision)) AND (next_at < to_timestamp(('253402300800'::bigint)::double precision)) AND (created_at >= to_timestamp(('-62135596800'::bigint)::double precision)) AND (created_at < to_timestamp(('253402300800'::bigint)::double precision)) AND (updated_at >= to_timestamp(('-62135596800'::bigint)::double precision)) AND (updated_at < to_timestamp(('253402300800'::bigint)::double precision))))
 );
 
 -- Name: event_log; Type: TABLE
@@ -639,7 +641,8 @@ CREATE TABLE public.event_log (
     created_at timestamp(6) with time zone DEFAULT public.database_time() NOT NULL,
     updated_at timestamp(6) with time zone DEFAULT public.database_time() NOT NULL,
     CONSTRAINT event_log_floor_check CHECK (((floor >= 0) AND (floor <= head))),
-    CONSTRAINT event_log_id_check CHECK (id)
+    CONSTRAINT event_log_id_check CHECK (id),
+    CONSTRAINT event_log_times_check CHECK (((created_at >= to_timestamp(('-62135596800'::bigint)::double precision)) AND (created_at < to_timestamp(('253402300800'::bigint)::double precision)) AND (updated_at >= to_timestamp(('-62135596800'::bigint)::double precision)) AND (updated_at < to_timestamp(('253402300800'::bigint)::double precision))))
 );
 
 -- Name: event_sources; Type: TABLE
@@ -658,7 +661,8 @@ CREATE TABLE public.event_sources (
     CONSTRAINT event_sources_owner_check CHECK (((owner IS NULL) = (leased_until IS NULL))),
     CONSTRAINT event_sources_seen_check CHECK ((seen ~ '^\d+:\d+:[\d,]*$'::text)),
     CONSTRAINT event_sources_source_check CHECK (((source)::text ~ '^[a-z][a-z0-9-]*$'::text)),
-    CONSTRAINT event_sources_tick_check CHECK ((((tick ~ '^\d+:\d+:[\d,]*$'::text) IS NOT FALSE) AND ((tick IS NULL) = (tick_position IS NULL))))
+    CONSTRAINT event_sources_tick_check CHECK ((((tick ~ '^\d+:\d+:[\d,]*$'::text) IS NOT FALSE) AND ((tick IS NULL) = (tick_position IS NULL)))),
+    CONSTRAINT event_sources_times_check CHECK (((leased_until >= to_timestamp(('-62135596800'::bigint)::double precision)) AND (leased_until < to_timestamp(('253402300800'::bigint)::double precision)) AND (relayed_at >= to_timestamp(('-62135596800'::bigint)::double precision)) AND (relayed_at < to_timestamp(('253402300800'::bigint)::double precision)) AND (created_at >= to_timestamp(('-62135596800'::bigint)::double precision)) AND (created_at < to_timestamp(('253402300800'::bigint)::double precision)) AND (updated_at >= to_timestamp(('-62135596800'::bigint)::double precision)) AND (updated_at < to_timestamp(('253402300800'::bigint)::double precision))))
 );
 
 -- Name: events; Type: TABLE
@@ -677,6 +681,7 @@ CREATE TABLE public.events (
     CONSTRAINT events_lane_check CHECK (((lane >= 0) AND (lane <= 15))),
     CONSTRAINT events_payload_check CHECK ((jsonb_typeof(payload) = 'object'::text)),
     CONSTRAINT events_source_check CHECK ((btrim((source)::text) <> ''::text)),
+    CONSTRAINT events_times_check CHECK (((occurred_at >= to_timestamp(('-62135596800'::bigint)::double precision)) AND (occurred_at < to_timestamp(('253402300800'::bigint)::double precision)) AND (created_at >= to_timestamp(('-62135596800'::bigint)::double precision)) AND (created_at < to_timestamp(('253402300800'::bigint)::double precision)))),
     CONSTRAINT events_type_check CHECK (((type)::text ~ '^[a-z][a-z0-9-]*\.[a-z][a-z0-9-]*\.v[1-9][0-9]{0,3}$'::text))
 );
 
@@ -702,7 +707,8 @@ CREATE TABLE public.interactions (
     CONSTRAINT interactions_duration_ms_check CHECK ((duration_ms >= 0)),
     CONSTRAINT interactions_item_id_check CHECK ((btrim((item_id)::text) <> ''::text)),
     CONSTRAINT interactions_item_type_check CHECK ((btrim((item_type)::text) <> ''::text)),
-    CONSTRAINT interactions_kind_check CHECK (((kind)::text = ANY (ARRAY['view'::character varying, 'click'::character varying, 'search'::character varying, 'complete'::character varying, 'dismiss'::character varying, 'rate'::character varying])))
+    CONSTRAINT interactions_kind_check CHECK (((kind)::text = ANY (ARRAY['view'::character varying, 'click'::character varying, 'search'::character varying, 'complete'::character varying, 'dismiss'::character varying, 'rate'::character varying]))),
+    CONSTRAINT interactions_times_check CHECK (((created_at >= to_timestamp(('-62135596800'::bigint)::double precision)) AND (created_at < to_timestamp(('253402300800'::bigint)::double precision))))
 );
 
 -- Name: outbox; Type: TABLE
@@ -771,7 +777,8 @@ CREATE TABLE public.recommendations (
     CONSTRAINT recommendations_order_check CHECK ((answered_at >= shown_at)),
     CONSTRAINT recommendations_reason_check CHECK ((btrim(reason) <> ''::text)),
     CONSTRAINT recommendations_score_check CHECK (((score >= (0)::double precision) AND (score <= (1)::double precision))),
-    CONSTRAINT recommendations_shown_at_check CHECK (((status <> ALL (ARRAY['shown'::public.recommendation_status, 'accepted'::public.recommendation_status, 'dismissed'::public.recommendation_status])) OR (shown_at IS NOT NULL)))
+    CONSTRAINT recommendations_shown_at_check CHECK (((status <> ALL (ARRAY['shown'::public.recommendation_status, 'accepted'::public.recommendation_status, 'dismissed'::public.recommendation_status])) OR (shown_at IS NOT NULL))),
+    CONSTRAINT recommendations_times_check CHECK (((shown_at >= to_timestamp(('-62135596800'::bigint)::double precision)) AND (shown_at < to_timestamp(('253402300800'::bigint)::double precision)) AND (answered_at >= to_timestamp(('-62135596800'::bigint)::double precision)) AND (answered_at < to_timestamp(('253402300800'::bigint)::double precision)) AND (expires_at >= to_timestamp(('-62135596800'::bigint)::double precision)) AND (expires_at < to_timestamp(('253402300800'::bigint)::double precision)) AND (created_at >= to_timestamp(('-62135596800'::bigint)::double precision)) AND (created_at < to_timestamp(('253402300800'::bigint)::double precision)) AND (updated_at >= to_timestamp(('-62135596800'::bigint)::double precision)) AND (updated_at < to_timestamp(('253402300800'::bigint)::double precision))))
 );
 
 -- Name: subscription_lanes; Type: TABLE
@@ -784,7 +791,8 @@ CREATE TABLE public.subscription_lanes (
     version bigint DEFAULT 0 NOT NULL,
     CONSTRAINT subscription_lanes_lane_check CHECK (((lane >= 0) AND (lane <= 15))),
     CONSTRAINT subscription_lanes_owner_check CHECK (((owner IS NULL) = (leased_until IS NULL))),
-    CONSTRAINT subscription_lanes_position_check CHECK (("position" >= 0))
+    CONSTRAINT subscription_lanes_position_check CHECK (("position" >= 0)),
+    CONSTRAINT subscription_lanes_times_check CHECK (((leased_until >= to_timestamp(('-62135596800'::bigint)::double precision)) AND (leased_until < to_timestamp(('253402300800'::bigint)::double precision))))
 );
 
 -- Name: subscription_workers; Type: TABLE
@@ -792,7 +800,8 @@ CREATE TABLE public.subscription_workers (
     subscription character varying(100) NOT NULL,
     worker uuid NOT NULL,
     leased_until timestamp(6) with time zone NOT NULL,
-    created_at timestamp(6) with time zone DEFAULT public.database_time() NOT NULL
+    created_at timestamp(6) with time zone DEFAULT public.database_time() NOT NULL,
+    CONSTRAINT subscription_workers_times_check CHECK (((leased_until >= to_timestamp(('-62135596800'::bigint)::double precision)) AND (leased_until < to_timestamp(('253402300800'::bigint)::double precision)) AND (created_at >= to_timestamp(('-62135596800'::bigint)::double precision)) AND (created_at < to_timestamp(('253402300800'::bigint)::double precision))))
 );
 
 -- Name: subscriptions; Type: TABLE
@@ -805,6 +814,7 @@ CREATE TABLE public.subscriptions (
     updated_at timestamp(6) with time zone DEFAULT public.database_time() NOT NULL,
     CONSTRAINT subscriptions_max_attempts_check CHECK (((max_attempts >= 1) AND (max_attempts <= 1000))),
     CONSTRAINT subscriptions_name_check CHECK (((name)::text ~ '^[a-z][a-z0-9-]*(\.[a-z][a-z0-9-]*)+$'::text)),
+    CONSTRAINT subscriptions_times_check CHECK (((created_at >= to_timestamp(('-62135596800'::bigint)::double precision)) AND (created_at < to_timestamp(('253402300800'::bigint)::double precision)) AND (updated_at >= to_timestamp(('-62135596800'::bigint)::double precision)) AND (updated_at < to_timestamp(('253402300800'::bigint)::double precision)))),
     CONSTRAINT subscriptions_types_check CHECK (((cardinality(types) > 0) AND (array_position(types, NULL::text) IS NULL)))
 );
 
@@ -823,6 +833,7 @@ CREATE TABLE public.user_profiles (
     CONSTRAINT user_profiles_behavior_check CHECK ((jsonb_typeof(behavior) = 'object'::text)),
     CONSTRAINT user_profiles_locale_check CHECK (((locale)::text ~ '^[A-Za-z]{2,3}(-[A-Za-z0-9]{2,8})*$'::text)),
     CONSTRAINT user_profiles_preferences_check CHECK ((jsonb_typeof(preferences) = 'object'::text)),
+    CONSTRAINT user_profiles_times_check CHECK (((last_active_at >= to_timestamp(('-62135596800'::bigint)::double precision)) AND (last_active_at < to_timestamp(('253402300800'::bigint)::double precision)) AND (created_at >= to_timestamp(('-62135596800'::bigint)::double precision)) AND (created_at < to_timestamp(('253402300800'::bigint)::double precision)) AND (updated_at >= to_timestamp(('-62135596800'::bigint)::double precision)) AND (updated_at < to_timestamp(('253402300800'::bigint)::double precision)))),
     CONSTRAINT user_profiles_user_id_check CHECK ((btrim(user_id) <> ''::text))
 );
 
@@ -949,7 +960,7 @@ CREATE TRIGGER audit_logs_time BEFORE INSERT ON public.audit_logs FOR EACH ROW E
 CREATE TRIGGER inbox_handled_at BEFORE INSERT ON public.inbox FOR EACH ROW WHEN ((((new.handled_at >= (clock_timestamp() - '00:01:00'::interval)) AND (new.handled_at <= (clock_timestamp() + '00:01:00'::interval))) IS NOT TRUE)) EXECUTE FUNCTION public.set_handled_at();
 
 -- Name: outbox_relay outbox_relay_kept; Type: TRIGGER
-CREATE TRIGGER outbox_relay_kept BEFORE UPDATE ON public.outbox_relay FOR EACH ROW WHEN ((((((old.identity)::text IS DISTINCT FROM (new.identity)::text) OR (old.pruned_transaction_id IS DISTINCT FROM new.pruned_transaction_id)) OR (old.pruned_position IS DISTINCT FROM new.pruned_position)) OR (old.inbox_pruned_until IS DISTINCT FROM new.inbox_pruned_until))) EXECUTE FUNCTION public.refuse_relay_change();
+CREATE TRIGGER outbox_relay_kept BEFORE UPDATE ON public.outbox_relay FOR EACH ROW WHEN ((((old.identity)::text IS DISTINCT FROM (new.identity)::text) OR (old.pruned_transaction_id IS DISTINCT FROM new.pruned_transaction_id) OR (old.pruned_position IS DISTINCT FROM new.pruned_position) OR (old.inbox_pruned_until IS DISTINCT FROM new.inbox_pruned_until))) EXECUTE FUNCTION public.refuse_relay_change();
 
 -- Name: outbox_relay outbox_relay_new; Type: TRIGGER
 CREATE TRIGGER outbox_relay_new BEFORE INSERT ON public.outbox_relay FOR EACH ROW WHEN ((NOT ((new.identity IS NULL) AND (new.pruned_transaction_id IS NULL) AND (new.inbox_pruned_until IS NULL)))) EXECUTE FUNCTION public.refuse_relay_change();

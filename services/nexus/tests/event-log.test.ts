@@ -27,7 +27,7 @@ describe('the event log', () => {
     const values = [source, owner, ids, each(COUNTED), keys, each('{}'), each(null), each('2026-01-01')];
     return (await db().app(APPEND, values))[0]?.['appended'];
   };
-  /** A subscription of which a new worker has every lane. */
+  /** Makes a subscription whose lanes a new worker has. */
   const subscribe = async (name: string, worker = randomUUID()) => {
     await db().app(`SELECT join_subscription($1, $2, 3, 'start')`, [name, [COUNTED]]);
     await db().app(`SELECT * FROM lease_lanes($1, $2, $3, '30 s', true)`, [name, worker, [COUNTED]]);

@@ -196,7 +196,8 @@ CREATE TABLE public.audit_logs (
     user_agent text,
     created_at timestamp(6) with time zone DEFAULT CURRENT_TIMESTAMP NOT NULL,
     CONSTRAINT audit_logs_action_check CHECK ((btrim((action)::text) <> ''::text)),
-    CONSTRAINT audit_logs_details_check CHECK ((jsonb_typeof(details) = 'object'::text))
+    CONSTRAINT audit_logs_details_check CHECK ((jsonb_typeof(details) = 'object'::text)),
+    CONSTRAINT audit_logs_times_check CHECK (((created_at >= to_timestamp(('-62135596800'::bigint)::double precision)) AND (created_at < to_timestamp(('253402300800'::bigint)::double precision))))
 );
 
 -- Name: code_edges; Type: TABLE
@@ -208,7 +209,8 @@ CREATE TABLE public.code_edges (
     metadata jsonb,
     created_at timestamp(6) with time zone DEFAULT CURRENT_TIMESTAMP NOT NULL,
     CONSTRAINT code_edges_edge_type_check CHECK (((edge_type)::text = ANY (ARRAY['Contains'::character varying, 'Implements'::character varying, 'Inherits'::character varying, 'Calls'::character varying, 'References'::character varying, 'Returns'::character varying, 'Overrides'::character varying]))),
-    CONSTRAINT code_edges_self_check CHECK (((source_node_id <> target_node_id) OR ((edge_type)::text = ANY (ARRAY['Calls'::character varying, 'References'::character varying, 'Returns'::character varying]))))
+    CONSTRAINT code_edges_self_check CHECK (((source_node_id <> target_node_id) OR ((edge_type)::text = ANY (ARRAY['Calls'::character varying, 'References'::character varying, 'Returns'::character varying])))),
+    CONSTRAINT code_edges_times_check CHECK (((created_at >= to_timestamp(('-62135596800'::bigint)::double precision)) AND (created_at < to_timestamp(('253402300800'::bigint)::double precision))))
 );
 
 -- Name: code_nodes; Type: TABLE
@@ -228,7 +230,8 @@ CREATE TABLE public.code_nodes (
     updated_at timestamp(6) with time zone DEFAULT CURRENT_TIMESTAMP NOT NULL,
     CONSTRAINT code_nodes_lines_check CHECK (((start_line > 0) AND (end_line >= start_line))),
     CONSTRAINT code_nodes_name_check CHECK ((btrim((name)::text) <> ''::text)),
-    CONSTRAINT code_nodes_node_type_check CHECK (((node_type)::text = ANY (ARRAY['Project'::character varying, 'Namespace'::character varying, 'Class'::character varying, 'Interface'::character varying, 'Struct'::character varying, 'Record'::character varying, 'Enum'::character varying, 'Method'::character varying, 'Property'::character varying, 'Field'::character varying, 'Event'::character varying, 'Delegate'::character varying, 'Constructor'::character varying, 'Function'::character varying, 'Module'::character varying])))
+    CONSTRAINT code_nodes_node_type_check CHECK (((node_type)::text = ANY (ARRAY['Project'::character varying, 'Namespace'::character varying, 'Class'::character varying, 'Interface'::character varying, 'Struct'::character varying, 'Record'::character varying, 'Enum'::character varying, 'Method'::character varying, 'Property'::character varying, 'Field'::character varying, 'Event'::character varying, 'Delegate'::character varying, 'Constructor'::character varying, 'Function'::character varying, 'Module'::character varying]))),
+    CONSTRAINT code_nodes_times_check CHECK (((created_at >= to_timestamp(('-62135596800'::bigint)::double precision)) AND (created_at < to_timestamp(('253402300800'::bigint)::double precision)) AND (updated_at >= to_timestamp(('-62135596800'::bigint)::double precision)) AND (updated_at < to_timestamp(('253402300800'::bigint)::double precision))))
 );
 
 -- Name: corpus_entries; Type: TABLE
@@ -253,7 +256,8 @@ CREATE TABLE public.corpus_entries (
     CONSTRAINT corpus_entries_func_name_check CHECK ((btrim((func_name)::text) <> ''::text)),
     CONSTRAINT corpus_entries_iteration_check CHECK ((iteration >= 0)),
     CONSTRAINT corpus_entries_passed_check CHECK (((passed >= 0) AND (passed <= total))),
-    CONSTRAINT corpus_entries_score_check CHECK (((score >= (0)::double precision) AND (score <= (1)::double precision)))
+    CONSTRAINT corpus_entries_score_check CHECK (((score >= (0)::double precision) AND (score <= (1)::double precision))),
+    CONSTRAINT corpus_entries_times_check CHECK ((("timestamp" >= to_timestamp(('-62135596800'::bigint)::double precision)) AND ("timestamp" < to_timestamp(('253402300800'::bigint)::double precision)) AND (created_at >= to_timestamp(('-62135596800'::bigint)::double precision)) AND (created_at < to_timestamp(('253402300800'::bigint)::double precision))))
 );
 
 -- Name: corpus_entries_id_seq; Type: SEQUENCE
@@ -288,7 +292,8 @@ CREATE TABLE public.index_metadata (
     updated_at timestamp(6) with time zone DEFAULT CURRENT_TIMESTAMP NOT NULL,
     CONSTRAINT index_metadata_content_hash_check CHECK (((content_hash)::text ~* '^[0-9a-f]{64}$'::text)),
     CONSTRAINT index_metadata_file_path_check CHECK ((btrim((file_path)::text) <> ''::text)),
-    CONSTRAINT index_metadata_index_type_check CHECK (((index_type)::text = ANY (ARRAY['rag'::character varying, 'graph'::character varying])))
+    CONSTRAINT index_metadata_index_type_check CHECK (((index_type)::text = ANY (ARRAY['rag'::character varying, 'graph'::character varying]))),
+    CONSTRAINT index_metadata_times_check CHECK (((indexed_at >= to_timestamp(('-62135596800'::bigint)::double precision)) AND (indexed_at < to_timestamp(('253402300800'::bigint)::double precision)) AND (created_at >= to_timestamp(('-62135596800'::bigint)::double precision)) AND (created_at < to_timestamp(('253402300800'::bigint)::double precision)) AND (updated_at >= to_timestamp(('-62135596800'::bigint)::double precision)) AND (updated_at < to_timestamp(('253402300800'::bigint)::double precision))))
 );
 
 -- Name: outbox; Type: TABLE
@@ -354,7 +359,8 @@ CREATE TABLE public.rag_chunks (
     CONSTRAINT rag_chunks_content_id_check CHECK ((btrim((content_id)::text) <> ''::text)),
     CONSTRAINT rag_chunks_embedding_check CHECK ((public.vector_norm(embedding) > (0)::double precision)),
     CONSTRAINT rag_chunks_embedding_dimension_check CHECK ((embedding_dimension = public.vector_dims(embedding))),
-    CONSTRAINT rag_chunks_embedding_model_check CHECK ((btrim((embedding_model)::text) <> ''::text))
+    CONSTRAINT rag_chunks_embedding_model_check CHECK ((btrim((embedding_model)::text) <> ''::text)),
+    CONSTRAINT rag_chunks_times_check CHECK (((created_at >= to_timestamp(('-62135596800'::bigint)::double precision)) AND (created_at < to_timestamp(('253402300800'::bigint)::double precision)) AND (updated_at >= to_timestamp(('-62135596800'::bigint)::double precision)) AND (updated_at < to_timestamp(('253402300800'::bigint)::double precision))))
 );
 
 -- Name: workspaces; Type: TABLE
@@ -375,7 +381,8 @@ CREATE TABLE public.workspaces (
     CONSTRAINT workspaces_id_check CHECK (((id)::text ~ '^[0-9a-f]{16}$'::text)),
     CONSTRAINT workspaces_name_check CHECK ((btrim((name)::text) <> ''::text)),
     CONSTRAINT workspaces_path_check CHECK ((btrim((path)::text) <> ''::text)),
-    CONSTRAINT workspaces_rag_indexed_commit_sha_check CHECK (((rag_indexed_commit_sha IS NULL) OR (((rag_indexed_commit_sha)::text ~* '^[0-9a-f]{40}$'::text) AND (rag_indexed_at IS NOT NULL))))
+    CONSTRAINT workspaces_rag_indexed_commit_sha_check CHECK (((rag_indexed_commit_sha IS NULL) OR (((rag_indexed_commit_sha)::text ~* '^[0-9a-f]{40}$'::text) AND (rag_indexed_at IS NOT NULL)))),
+    CONSTRAINT workspaces_times_check CHECK (((rag_indexed_at >= to_timestamp(('-62135596800'::bigint)::double precision)) AND (rag_indexed_at < to_timestamp(('253402300800'::bigint)::double precision)) AND (graph_indexed_at >= to_timestamp(('-62135596800'::bigint)::double precision)) AND (graph_indexed_at < to_timestamp(('253402300800'::bigint)::double precision)) AND (created_at >= to_timestamp(('-62135596800'::bigint)::double precision)) AND (created_at < to_timestamp(('253402300800'::bigint)::double precision)) AND (updated_at >= to_timestamp(('-62135596800'::bigint)::double precision)) AND (updated_at < to_timestamp(('253402300800'::bigint)::double precision))))
 );
 
 -- Name: corpus_entries id; Type: DEFAULT
@@ -506,7 +513,7 @@ CREATE TRIGGER audit_logs_time BEFORE INSERT ON public.audit_logs FOR EACH ROW E
 CREATE TRIGGER inbox_handled_at BEFORE INSERT ON public.inbox FOR EACH ROW WHEN ((((new.handled_at >= (clock_timestamp() - '00:01:00'::interval)) AND (new.handled_at <= (clock_timestamp() + '00:01:00'::interval))) IS NOT TRUE)) EXECUTE FUNCTION public.set_handled_at();
 
 -- Name: outbox_relay outbox_relay_kept; Type: TRIGGER
-CREATE TRIGGER outbox_relay_kept BEFORE UPDATE ON public.outbox_relay FOR EACH ROW WHEN ((((((old.identity)::text IS DISTINCT FROM (new.identity)::text) OR (old.pruned_transaction_id IS DISTINCT FROM new.pruned_transaction_id)) OR (old.pruned_position IS DISTINCT FROM new.pruned_position)) OR (old.inbox_pruned_until IS DISTINCT FROM new.inbox_pruned_until))) EXECUTE FUNCTION public.refuse_relay_change();
+CREATE TRIGGER outbox_relay_kept BEFORE UPDATE ON public.outbox_relay FOR EACH ROW WHEN ((((old.identity)::text IS DISTINCT FROM (new.identity)::text) OR (old.pruned_transaction_id IS DISTINCT FROM new.pruned_transaction_id) OR (old.pruned_position IS DISTINCT FROM new.pruned_position) OR (old.inbox_pruned_until IS DISTINCT FROM new.inbox_pruned_until))) EXECUTE FUNCTION public.refuse_relay_change();
 
 -- Name: outbox_relay outbox_relay_new; Type: TRIGGER
 CREATE TRIGGER outbox_relay_new BEFORE INSERT ON public.outbox_relay FOR EACH ROW WHEN ((NOT ((new.identity IS NULL) AND (new.pruned_transaction_id IS NULL) AND (new.inbox_pruned_until IS NULL)))) EXECUTE FUNCTION public.refuse_relay_change();

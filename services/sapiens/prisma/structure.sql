@@ -258,7 +258,8 @@ CREATE TABLE public.assessment_items (
     CONSTRAINT assessment_items_difficulty_check CHECK (((difficulty >= (0)::double precision) AND (difficulty <= (1)::double precision))),
     CONSTRAINT assessment_items_options_check CHECK (((cardinality(options) >= 2) AND (cardinality(options) <= 10))),
     CONSTRAINT assessment_items_position_check CHECK (("position" >= 1)),
-    CONSTRAINT assessment_items_prompt_check CHECK ((btrim(prompt) <> ''::text))
+    CONSTRAINT assessment_items_prompt_check CHECK ((btrim(prompt) <> ''::text)),
+    CONSTRAINT assessment_items_times_check CHECK (((answered_at >= to_timestamp(('-62135596800'::bigint)::double precision)) AND (answered_at < to_timestamp(('253402300800'::bigint)::double precision)) AND (created_at >= to_timestamp(('-62135596800'::bigint)::double precision)) AND (created_at < to_timestamp(('253402300800'::bigint)::double precision)) AND (updated_at >= to_timestamp(('-62135596800'::bigint)::double precision)) AND (updated_at < to_timestamp(('253402300800'::bigint)::double precision))))
 );
 
 -- Name: assessments; Type: TABLE
@@ -282,6 +283,7 @@ CREATE TABLE public.assessments (
     CONSTRAINT assessments_score_check CHECK (((score >= (0)::double precision) AND (score <= (1)::double precision))),
     CONSTRAINT assessments_status_ended_at_check CHECK (((status = 'in_progress'::public.assessment_status) = (ended_at IS NULL))),
     CONSTRAINT assessments_status_score_check CHECK (((status = 'completed'::public.assessment_status) = (score IS NOT NULL))),
+    CONSTRAINT assessments_times_check CHECK (((started_at >= to_timestamp(('-62135596800'::bigint)::double precision)) AND (started_at < to_timestamp(('253402300800'::bigint)::double precision)) AND (ended_at >= to_timestamp(('-62135596800'::bigint)::double precision)) AND (ended_at < to_timestamp(('253402300800'::bigint)::double precision)) AND (created_at >= to_timestamp(('-62135596800'::bigint)::double precision)) AND (created_at < to_timestamp(('253402300800'::bigint)::double precision)) AND (updated_at >= to_timestamp(('-62135596800'::bigint)::double precision)) AND (updated_at < to_timestamp(('253402300800'::bigint)::double precision)))),
     CONSTRAINT assessments_topic_check CHECK ((btrim(topic) <> ''::text))
 );
 
@@ -297,7 +299,8 @@ CREATE TABLE public.audit_logs (
     user_agent text,
     created_at timestamp(6) with time zone DEFAULT CURRENT_TIMESTAMP NOT NULL,
     CONSTRAINT audit_logs_action_check CHECK ((btrim((action)::text) <> ''::text)),
-    CONSTRAINT audit_logs_details_check CHECK ((jsonb_typeof(details) = 'object'::text))
+    CONSTRAINT audit_logs_details_check CHECK ((jsonb_typeof(details) = 'object'::text)),
+    CONSTRAINT audit_logs_times_check CHECK (((created_at >= to_timestamp(('-62135596800'::bigint)::double precision)) AND (created_at < to_timestamp(('253402300800'::bigint)::double precision))))
 );
 
 -- Name: inbox; Type: TABLE
@@ -320,6 +323,7 @@ CREATE TABLE public.learning_insights (
     updated_at timestamp(6) with time zone DEFAULT CURRENT_TIMESTAMP NOT NULL,
     CONSTRAINT learning_insights_confidence_check CHECK (((confidence >= (0)::double precision) AND (confidence <= (1)::double precision))),
     CONSTRAINT learning_insights_content_check CHECK ((btrim(content) <> ''::text)),
+    CONSTRAINT learning_insights_times_check CHECK (((created_at >= to_timestamp(('-62135596800'::bigint)::double precision)) AND (created_at < to_timestamp(('253402300800'::bigint)::double precision)) AND (updated_at >= to_timestamp(('-62135596800'::bigint)::double precision)) AND (updated_at < to_timestamp(('253402300800'::bigint)::double precision)))),
     CONSTRAINT learning_insights_topic_check CHECK ((btrim(topic) <> ''::text))
 );
 
@@ -344,6 +348,7 @@ CREATE TABLE public.learning_paths (
     CONSTRAINT learning_paths_status_completed_at_check CHECK (((status = 'completed'::public.path_status) = (completed_at IS NOT NULL))),
     CONSTRAINT learning_paths_subject_check CHECK ((btrim(subject) <> ''::text)),
     CONSTRAINT learning_paths_target_level_check CHECK ((target_level >= start_level)),
+    CONSTRAINT learning_paths_times_check CHECK (((started_at >= to_timestamp(('-62135596800'::bigint)::double precision)) AND (started_at < to_timestamp(('253402300800'::bigint)::double precision)) AND (completed_at >= to_timestamp(('-62135596800'::bigint)::double precision)) AND (completed_at < to_timestamp(('253402300800'::bigint)::double precision)) AND (created_at >= to_timestamp(('-62135596800'::bigint)::double precision)) AND (created_at < to_timestamp(('253402300800'::bigint)::double precision)) AND (updated_at >= to_timestamp(('-62135596800'::bigint)::double precision)) AND (updated_at < to_timestamp(('253402300800'::bigint)::double precision)))),
     CONSTRAINT learning_paths_title_check CHECK ((btrim(title) <> ''::text))
 );
 
@@ -359,7 +364,8 @@ CREATE TABLE public.messages (
     updated_at timestamp(6) with time zone DEFAULT CURRENT_TIMESTAMP NOT NULL,
     CONSTRAINT messages_confidence_check CHECK (((confidence IS NULL) OR ((role = 'tutor'::public.message_role) AND ((confidence >= (0)::double precision) AND (confidence <= (1)::double precision))))),
     CONSTRAINT messages_content_check CHECK ((btrim(content) <> ''::text)),
-    CONSTRAINT messages_position_check CHECK (("position" >= 1))
+    CONSTRAINT messages_position_check CHECK (("position" >= 1)),
+    CONSTRAINT messages_times_check CHECK (((created_at >= to_timestamp(('-62135596800'::bigint)::double precision)) AND (created_at < to_timestamp(('253402300800'::bigint)::double precision)) AND (updated_at >= to_timestamp(('-62135596800'::bigint)::double precision)) AND (updated_at < to_timestamp(('253402300800'::bigint)::double precision))))
 );
 
 -- Name: outbox; Type: TABLE
@@ -417,6 +423,7 @@ CREATE TABLE public.path_steps (
     updated_at timestamp(6) with time zone DEFAULT CURRENT_TIMESTAMP NOT NULL,
     CONSTRAINT path_steps_estimated_minutes_check CHECK ((estimated_minutes > 0)),
     CONSTRAINT path_steps_position_check CHECK (("position" >= 1)),
+    CONSTRAINT path_steps_times_check CHECK (((created_at >= to_timestamp(('-62135596800'::bigint)::double precision)) AND (created_at < to_timestamp(('253402300800'::bigint)::double precision)) AND (updated_at >= to_timestamp(('-62135596800'::bigint)::double precision)) AND (updated_at < to_timestamp(('253402300800'::bigint)::double precision)))),
     CONSTRAINT path_steps_title_check CHECK ((btrim(title) <> ''::text))
 );
 
@@ -436,7 +443,8 @@ CREATE TABLE public.progress (
     CONSTRAINT progress_percent_check CHECK (((percent >= (0)::double precision) AND (percent <= (100)::double precision))),
     CONSTRAINT progress_percent_completed_at_check CHECK (((percent = (100)::double precision) = (completed_at IS NOT NULL))),
     CONSTRAINT progress_score_check CHECK (((score >= (0)::double precision) AND (score <= (1)::double precision))),
-    CONSTRAINT progress_time_spent_minutes_check CHECK ((time_spent_minutes >= 0))
+    CONSTRAINT progress_time_spent_minutes_check CHECK ((time_spent_minutes >= 0)),
+    CONSTRAINT progress_times_check CHECK (((started_at >= to_timestamp(('-62135596800'::bigint)::double precision)) AND (started_at < to_timestamp(('253402300800'::bigint)::double precision)) AND (completed_at >= to_timestamp(('-62135596800'::bigint)::double precision)) AND (completed_at < to_timestamp(('253402300800'::bigint)::double precision)) AND (created_at >= to_timestamp(('-62135596800'::bigint)::double precision)) AND (created_at < to_timestamp(('253402300800'::bigint)::double precision)) AND (updated_at >= to_timestamp(('-62135596800'::bigint)::double precision)) AND (updated_at < to_timestamp(('253402300800'::bigint)::double precision))))
 );
 
 -- Name: questions; Type: TABLE
@@ -459,6 +467,7 @@ CREATE TABLE public.questions (
     CONSTRAINT questions_difficulty_check CHECK (((difficulty >= (0)::double precision) AND (difficulty <= (1)::double precision))),
     CONSTRAINT questions_helpful_check CHECK (((helpful IS NULL) OR (answer IS NOT NULL))),
     CONSTRAINT questions_question_check CHECK ((btrim(question) <> ''::text)),
+    CONSTRAINT questions_times_check CHECK (((answered_at >= to_timestamp(('-62135596800'::bigint)::double precision)) AND (answered_at < to_timestamp(('253402300800'::bigint)::double precision)) AND (created_at >= to_timestamp(('-62135596800'::bigint)::double precision)) AND (created_at < to_timestamp(('253402300800'::bigint)::double precision)) AND (updated_at >= to_timestamp(('-62135596800'::bigint)::double precision)) AND (updated_at < to_timestamp(('253402300800'::bigint)::double precision)))),
     CONSTRAINT questions_topic_check CHECK ((btrim(topic) <> ''::text))
 );
 
@@ -481,6 +490,7 @@ CREATE TABLE public.student_profiles (
     CONSTRAINT student_profiles_ability_check CHECK (((ability >= (0)::double precision) AND (ability <= (1)::double precision))),
     CONSTRAINT student_profiles_preferred_language_check CHECK ((preferred_language ~ '^[A-Za-z]{2,3}(-[A-Za-z0-9]{2,8})*$'::text)),
     CONSTRAINT student_profiles_student_id_check CHECK ((btrim(student_id) <> ''::text)),
+    CONSTRAINT student_profiles_times_check CHECK (((last_active_at >= to_timestamp(('-62135596800'::bigint)::double precision)) AND (last_active_at < to_timestamp(('253402300800'::bigint)::double precision)) AND (created_at >= to_timestamp(('-62135596800'::bigint)::double precision)) AND (created_at < to_timestamp(('253402300800'::bigint)::double precision)) AND (updated_at >= to_timestamp(('-62135596800'::bigint)::double precision)) AND (updated_at < to_timestamp(('253402300800'::bigint)::double precision)))),
     CONSTRAINT student_profiles_topic_mastery_check CHECK (((jsonb_typeof(topic_mastery) = 'object'::text) AND (NOT jsonb_path_exists(topic_mastery, 'strict $.*?((@.type() != "number" || @ < 0) || @ > 1)'::jsonpath, '{}'::jsonb, true))))
 );
 
@@ -502,6 +512,7 @@ CREATE TABLE public.tutoring_sessions (
     CONSTRAINT tutoring_sessions_ended_at_check CHECK ((ended_at >= started_at)),
     CONSTRAINT tutoring_sessions_rating_check CHECK (((rating IS NULL) OR ((ended_at IS NOT NULL) AND ((rating >= 1) AND (rating <= 5))))),
     CONSTRAINT tutoring_sessions_status_ended_at_check CHECK (((status = ANY (ARRAY['completed'::public.session_status, 'abandoned'::public.session_status])) = (ended_at IS NOT NULL))),
+    CONSTRAINT tutoring_sessions_times_check CHECK (((started_at >= to_timestamp(('-62135596800'::bigint)::double precision)) AND (started_at < to_timestamp(('253402300800'::bigint)::double precision)) AND (ended_at >= to_timestamp(('-62135596800'::bigint)::double precision)) AND (ended_at < to_timestamp(('253402300800'::bigint)::double precision)) AND (created_at >= to_timestamp(('-62135596800'::bigint)::double precision)) AND (created_at < to_timestamp(('253402300800'::bigint)::double precision)) AND (updated_at >= to_timestamp(('-62135596800'::bigint)::double precision)) AND (updated_at < to_timestamp(('253402300800'::bigint)::double precision)))),
     CONSTRAINT tutoring_sessions_topic_check CHECK ((btrim(topic) <> ''::text))
 );
 
@@ -649,7 +660,7 @@ CREATE TRIGGER audit_logs_time BEFORE INSERT ON public.audit_logs FOR EACH ROW E
 CREATE TRIGGER inbox_handled_at BEFORE INSERT ON public.inbox FOR EACH ROW WHEN ((((new.handled_at >= (clock_timestamp() - '00:01:00'::interval)) AND (new.handled_at <= (clock_timestamp() + '00:01:00'::interval))) IS NOT TRUE)) EXECUTE FUNCTION public.set_handled_at();
 
 -- Name: outbox_relay outbox_relay_kept; Type: TRIGGER
-CREATE TRIGGER outbox_relay_kept BEFORE UPDATE ON public.outbox_relay FOR EACH ROW WHEN ((((((old.identity)::text IS DISTINCT FROM (new.identity)::text) OR (old.pruned_transaction_id IS DISTINCT FROM new.pruned_transaction_id)) OR (old.pruned_position IS DISTINCT FROM new.pruned_position)) OR (old.inbox_pruned_until IS DISTINCT FROM new.inbox_pruned_until))) EXECUTE FUNCTION public.refuse_relay_change();
+CREATE TRIGGER outbox_relay_kept BEFORE UPDATE ON public.outbox_relay FOR EACH ROW WHEN ((((old.identity)::text IS DISTINCT FROM (new.identity)::text) OR (old.pruned_transaction_id IS DISTINCT FROM new.pruned_transaction_id) OR (old.pruned_position IS DISTINCT FROM new.pruned_position) OR (old.inbox_pruned_until IS DISTINCT FROM new.inbox_pruned_until))) EXECUTE FUNCTION public.refuse_relay_change();
 
 -- Name: outbox_relay outbox_relay_new; Type: TRIGGER
 CREATE TRIGGER outbox_relay_new BEFORE INSERT ON public.outbox_relay FOR EACH ROW WHEN ((NOT ((new.identity IS NULL) AND (new.pruned_transaction_id IS NULL) AND (new.inbox_pruned_until IS NULL)))) EXECUTE FUNCTION public.refuse_relay_change();

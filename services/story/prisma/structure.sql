@@ -193,7 +193,8 @@ CREATE TABLE public.audit_logs (
     user_agent text,
     created_at timestamp(6) with time zone DEFAULT CURRENT_TIMESTAMP NOT NULL,
     CONSTRAINT audit_logs_action_check CHECK ((btrim((action)::text) <> ''::text)),
-    CONSTRAINT audit_logs_details_check CHECK ((jsonb_typeof(details) = 'object'::text))
+    CONSTRAINT audit_logs_details_check CHECK ((jsonb_typeof(details) = 'object'::text)),
+    CONSTRAINT audit_logs_times_check CHECK (((created_at >= to_timestamp(('-62135596800'::bigint)::double precision)) AND (created_at < to_timestamp(('253402300800'::bigint)::double precision))))
 );
 
 -- Name: inbox; Type: TABLE
@@ -305,6 +306,7 @@ END),
     CONSTRAINT stories_source_check CHECK (((source)::text = ANY (ARRAY['User'::character varying, 'Guardian'::character varying, 'System'::character varying]))),
     CONSTRAINT stories_source_guardian_id_check CHECK (((source_guardian_id IS NULL) OR ((source)::text = 'Guardian'::text))),
     CONSTRAINT stories_status_check CHECK (((status)::text = ANY (ARRAY['Created'::character varying, 'Analyzing'::character varying, 'Analyzed'::character varying, 'Planning'::character varying, 'Planned'::character varying, 'Executing'::character varying, 'GatePending'::character varying, 'GateFailed'::character varying, 'ReadyToComplete'::character varying, 'Completed'::character varying, 'Failed'::character varying, 'Cancelled'::character varying]))),
+    CONSTRAINT stories_times_check CHECK (((created_at >= to_timestamp(('-62135596800'::bigint)::double precision)) AND (created_at < to_timestamp(('253402300800'::bigint)::double precision)) AND (updated_at >= to_timestamp(('-62135596800'::bigint)::double precision)) AND (updated_at < to_timestamp(('253402300800'::bigint)::double precision)) AND (completed_at >= to_timestamp(('-62135596800'::bigint)::double precision)) AND (completed_at < to_timestamp(('253402300800'::bigint)::double precision)))),
     CONSTRAINT stories_title_check CHECK ((btrim((title)::text) <> ''::text)),
     CONSTRAINT stories_verification_result_check CHECK ((jsonb_typeof(verification_result) = 'object'::text))
 );
@@ -343,6 +345,7 @@ END),
     CONSTRAINT story_steps_name_check CHECK ((btrim((name)::text) <> ''::text)),
     CONSTRAINT story_steps_order_check CHECK (("order" > 0)),
     CONSTRAINT story_steps_status_check CHECK (((status)::text = ANY (ARRAY['Pending'::character varying, 'Running'::character varying, 'Completed'::character varying, 'Failed'::character varying, 'Skipped'::character varying]))),
+    CONSTRAINT story_steps_times_check CHECK (((started_at >= to_timestamp(('-62135596800'::bigint)::double precision)) AND (started_at < to_timestamp(('253402300800'::bigint)::double precision)) AND (completed_at >= to_timestamp(('-62135596800'::bigint)::double precision)) AND (completed_at < to_timestamp(('253402300800'::bigint)::double precision)) AND (created_at >= to_timestamp(('-62135596800'::bigint)::double precision)) AND (created_at < to_timestamp(('253402300800'::bigint)::double precision)) AND (updated_at >= to_timestamp(('-62135596800'::bigint)::double precision)) AND (updated_at < to_timestamp(('253402300800'::bigint)::double precision)))),
     CONSTRAINT story_steps_wave_check CHECK ((wave >= 0))
 );
 
@@ -365,7 +368,8 @@ CASE status
 END),
     CONSTRAINT story_tasks_description_check CHECK ((btrim(description) <> ''::text)),
     CONSTRAINT story_tasks_order_check CHECK (("order" > 0)),
-    CONSTRAINT story_tasks_status_check CHECK (((status)::text = ANY (ARRAY['Pending'::character varying, 'Running'::character varying, 'Completed'::character varying, 'Failed'::character varying, 'Skipped'::character varying])))
+    CONSTRAINT story_tasks_status_check CHECK (((status)::text = ANY (ARRAY['Pending'::character varying, 'Running'::character varying, 'Completed'::character varying, 'Failed'::character varying, 'Skipped'::character varying]))),
+    CONSTRAINT story_tasks_times_check CHECK (((completed_at >= to_timestamp(('-62135596800'::bigint)::double precision)) AND (completed_at < to_timestamp(('253402300800'::bigint)::double precision)) AND (created_at >= to_timestamp(('-62135596800'::bigint)::double precision)) AND (created_at < to_timestamp(('253402300800'::bigint)::double precision)) AND (updated_at >= to_timestamp(('-62135596800'::bigint)::double precision)) AND (updated_at < to_timestamp(('253402300800'::bigint)::double precision))))
 );
 
 -- Name: audit_logs audit_logs_pkey; Type: CONSTRAINT
@@ -445,7 +449,7 @@ CREATE TRIGGER audit_logs_time BEFORE INSERT ON public.audit_logs FOR EACH ROW E
 CREATE TRIGGER inbox_handled_at BEFORE INSERT ON public.inbox FOR EACH ROW WHEN ((((new.handled_at >= (clock_timestamp() - '00:01:00'::interval)) AND (new.handled_at <= (clock_timestamp() + '00:01:00'::interval))) IS NOT TRUE)) EXECUTE FUNCTION public.set_handled_at();
 
 -- Name: outbox_relay outbox_relay_kept; Type: TRIGGER
-CREATE TRIGGER outbox_relay_kept BEFORE UPDATE ON public.outbox_relay FOR EACH ROW WHEN ((((((old.identity)::text IS DISTINCT FROM (new.identity)::text) OR (old.pruned_transaction_id IS DISTINCT FROM new.pruned_transaction_id)) OR (old.pruned_position IS DISTINCT FROM new.pruned_position)) OR (old.inbox_pruned_until IS DISTINCT FROM new.inbox_pruned_until))) EXECUTE FUNCTION public.refuse_relay_change();
+CREATE TRIGGER outbox_relay_kept BEFORE UPDATE ON public.outbox_relay FOR EACH ROW WHEN ((((old.identity)::text IS DISTINCT FROM (new.identity)::text) OR (old.pruned_transaction_id IS DISTINCT FROM new.pruned_transaction_id) OR (old.pruned_position IS DISTINCT FROM new.pruned_position) OR (old.inbox_pruned_until IS DISTINCT FROM new.inbox_pruned_until))) EXECUTE FUNCTION public.refuse_relay_change();
 
 -- Name: outbox_relay outbox_relay_new; Type: TRIGGER
 CREATE TRIGGER outbox_relay_new BEFORE INSERT ON public.outbox_relay FOR EACH ROW WHEN ((NOT ((new.identity IS NULL) AND (new.pruned_transaction_id IS NULL) AND (new.inbox_pruned_until IS NULL)))) EXECUTE FUNCTION public.refuse_relay_change();

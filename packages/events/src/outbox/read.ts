@@ -16,6 +16,9 @@ export interface OutboxEvent {
 /** Events in the order of their positions, and the snapshot that saw them. */
 export interface OutboxRead {
   readonly snapshot: string;
+  /** The end of the write-ahead log when the snapshot had been taken, and whether all before it was on disk. */
+  readonly written: string;
+  readonly isFlushed: boolean;
   readonly events: readonly OutboxEvent[];
 }
 
@@ -26,6 +29,19 @@ export interface BacklogBatch extends OutboxRead {
 
 const COLUMNS = `"position", event_id AS id, type, key, payload::text AS payload, trace_parent AS "traceParent",
   to_char(created_at AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.US"Z"') AS time`;
+
+/** The end of the write-ahead log. At the beginning of a page it counts the header, which is not written before the next record. */
+const WRITTEN = `(SELECT lsn - CASE WHEN bytes % 8192 = 24 THEN 24 WHEN bytes % 1048576 = 40 THEN 40 ELSE 0 END
+  FROM pg_current_wal_insert_lsn() AS lsn CROSS JOIN LATERAL (SELECT lsn - '0/0'::pg_lsn AS bytes) AS size)`;
+
+const MOMENT = `pg_current_snapshot()::text AS snapshot, log.written::text, pg_current_wal_flush_lsn() >= log.written AS "isFlushed"
+  FROM (SELECT ${WRITTEN} AS written) AS log`;
+
+interface Moment {
+  readonly snapshot: string;
+  readonly written: string;
+  readonly isFlushed: boolean;
+}
 
 /**
  * The events that this statement sees and `seen` does not ($1, $2), without those of the backlog in progress that were relayed
@@ -50,15 +66,20 @@ export async function readOutbox(pool: Pool, cursor: Cursor, most: number): Prom
   // The statement has one snapshot: what it does not return is not visible in the snapshot that it returns.
   const sql = `
     WITH unseen AS (${UNSEEN} ORDER BY "position" LIMIT $5)
-    SELECT pg_current_snapshot()::text AS snapshot, found.*
-    FROM (SELECT) AS one LEFT JOIN (SELECT ${COLUMNS} FROM unseen) AS found ON true ORDER BY found."position"`;
-  const { rows } = await pool.query<OutboxEvent & { snapshot: string; id: string | null }>(sql, [
-    ...parametersOf(cursor),
-    most,
-  ]);
+    SELECT moment.*, found.* FROM (SELECT ${MOMENT}) AS moment
+    LEFT JOIN (SELECT ${COLUMNS} FROM unseen) AS found ON true ORDER BY found."position"`;
+  const { rows } = await pool.query<OutboxEvent & Moment & { id: string | null }>(sql, [...parametersOf(cursor), most]);
   const [first] = rows;
   if (first === undefined) throw new Error('A LEFT JOIN of one row returned none');
-  return { snapshot: first.snapshot, events: first.id === null ? [] : rows };
+  const { snapshot, written, isFlushed } = first;
+  return { snapshot, written, isFlushed, events: first.id === null ? [] : rows };
+}
+
+/** Whether the write-ahead log is on disk up to a position. */
+export async function isOnDisk(pool: Pool, written: string): Promise<boolean> {
+  const sql = 'SELECT pg_current_wal_flush_lsn() >= $1::pg_lsn AS "isFlushed"';
+  const { rows } = await pool.query<{ isFlushed: boolean }>(sql, [written]);
+  return rows[0]?.isFlushed ?? false;
 }
 
 /**
@@ -84,11 +105,12 @@ export async function* readBacklog(pool: Pool, cursor: Cursor, batch: number): A
 }
 
 async function* fetchBatches(client: PoolClient, batch: number): AsyncGenerator<BacklogBatch> {
-  const { rows } = await client.query<{ snapshot: string }>('SELECT pg_current_snapshot()::text AS snapshot');
-  const snapshot = rows[0]?.snapshot ?? '';
+  const { rows } = await client.query<Moment>(`SELECT ${MOMENT}`);
+  const [moment] = rows;
+  if (moment === undefined) throw new Error('A SELECT of one row returned none');
   for (let isLast = false; !isLast; ) {
     const { rows: events } = await client.query<OutboxEvent>(`FETCH ${batch} FROM backlog`);
     isLast = events.length < batch;
-    yield { snapshot, events, isLast };
+    yield { ...moment, events, isLast };
   }
 }

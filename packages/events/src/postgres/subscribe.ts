@@ -85,22 +85,42 @@ class SubscriptionWorker<Transaction extends EventTransaction> {
 
   /** Returns when the signal aborts. */
   async run(): Promise<void> {
-    const { log, batch, wakeUp, pollMs, signal } = this.#task;
+    const { log, batch, wakeUp, signal } = this.#task;
     while (!signal.aborted) {
       const heard = wakeUp.rings();
       if (performance.now() - this.#leasedAt >= RENEW_MS) await this.#claimLanes();
       const fetched = await fetchEvents(log, this.#worker, batch);
-      const isIdle = fetched.events.length === 0 && fetched.behind.length === 0;
-      if (!isIdle) await this.#handle(fetched);
-      else if (fetched.reached.size > 0) await this.#acknowledge({ ...NOTHING, reached: fetched.reached });
+      const isIdle = await this.#process(fetched);
       this.#outage.end();
       // Without success, others have not given their lanes back yet, or a newer version of the consumer has them.
       if (fetched.isUnbalanced && (await this.#claimLanes())) continue;
-      if (isIdle) {
-        await this.#inbox.prune();
-        const waitMs = Math.min(this.#pace.next(pollMs), fetched.dueInMs ?? Number.POSITIVE_INFINITY);
-        await wakeUp.wait(heard, Math.max(waitMs, 1), signal);
-      } else this.#pace.reset();
+      if (isIdle) await this.#idle(heard, fetched.dueInMs);
+      else this.#pace.reset();
+    }
+  }
+
+  /** Handles what was fetched. Returns whether there was no event. */
+  async #process(fetched: Fetched): Promise<boolean> {
+    const isIdle = fetched.events.length === 0 && fetched.behind.length === 0;
+    if (!isIdle) await this.#handle(fetched);
+    else if (fetched.reached.size > 0) await this.#acknowledge({ ...NOTHING, reached: fetched.reached });
+    return isIdle;
+  }
+
+  /** Waits until there may be events. */
+  async #idle(heard: number, dueInMs: number | null): Promise<void> {
+    const { wakeUp, pollMs } = this.#task;
+    await this.#inbox.prune();
+    const longestMs = wakeUp.isListening() ? pollMs : this.#pace.next(pollMs);
+    await this.#rest(heard, Math.max(Math.min(longestMs, dueInMs ?? longestMs), 1));
+  }
+
+  /** Waits for a notification or for the time, and keeps the lanes meanwhile. */
+  async #rest(heard: number, milliseconds: number): Promise<void> {
+    const { wakeUp, signal } = this.#task;
+    for (let left = milliseconds; left > 0 && wakeUp.rings() === heard && !signal.aborted; left -= RENEW_MS) {
+      await wakeUp.wait(heard, Math.min(left, RENEW_MS), signal);
+      if (performance.now() - this.#leasedAt >= RENEW_MS && (await this.#claimLanes())) return;
     }
   }
 

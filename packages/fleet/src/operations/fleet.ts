@@ -31,7 +31,7 @@ export interface RunOptions {
 }
 
 /** Two services per core: while one waits for the server's fsync, the other computes. */
-const CONCURRENCY = Math.min(8, Math.max(4, os.availableParallelism() * 2));
+export const CONCURRENCY = Math.min(8, Math.max(4, os.availableParallelism() * 2));
 
 /** Runs `work` for every service, a bounded number at a time; returns one row per service. A failure does not stop the rest. */
 export async function eachService<Item extends { readonly service: Service }, Data>(

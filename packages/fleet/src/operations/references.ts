@@ -1,8 +1,10 @@
 import { quoteIdentifier } from '@azora/db-core';
 import { withClient } from '@azora/db-migrate';
+import pMap from 'p-map';
 import type { ClientBase } from 'pg';
 import { qualified } from '../postgres/dump/snapshot';
 import type { Reference } from '../schema/schema-model';
+import { CONCURRENCY } from './fleet';
 import type { Target } from './targets';
 
 /** References in one column to rows that do not exist in the other service's database. */
@@ -81,16 +83,36 @@ interface Session {
   readonly client: ClientBase;
 }
 
-/** Opens one session for each database, which all references share: a connection costs more than most lookups. */
+/**
+ * Opens one session for each database, a bounded number at a time, which all references share: a connection costs more than
+ * most lookups.
+ */
 async function withSessions<Result>(
-  [target, ...others]: readonly Target[],
+  targets: readonly Target[],
   work: (sessions: ReadonlyMap<string, Session>) => Promise<Result>,
-  open: ReadonlyMap<string, Session> = new Map(),
 ): Promise<Result> {
-  if (target === undefined) return work(open);
-  return withClient(target.admin, (client) =>
-    withSessions(others, work, new Map([...open, [target.service.name, { target, client }]])),
-  );
+  const open = new Map<string, Session>();
+  const sessions: Promise<void>[] = [];
+  let end = () => {};
+  const ended = new Promise<void>((resolve) => {
+    end = resolve;
+  });
+  const openSession = (target: Target) =>
+    new Promise<void>((resolve, reject) => {
+      const hold = (client: ClientBase) => {
+        open.set(target.service.name, { target, client });
+        resolve();
+        return ended;
+      };
+      sessions.push(withClient(target.admin, hold).catch(reject));
+    });
+  try {
+    await pMap(targets, openSession, { concurrency: CONCURRENCY });
+    return await work(open);
+  } finally {
+    end();
+    await Promise.all(sessions);
+  }
 }
 
 /**

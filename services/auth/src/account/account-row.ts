@@ -18,6 +18,8 @@ export interface InsideAccount {
   readonly tx: AuthTransaction;
   readonly account: LockedAccount;
   readonly at: Date;
+  /** Whether a proof ended a lock of the password, which the audit entry of the call must tell. */
+  readonly unlocked?: boolean;
 }
 
 /**
@@ -59,6 +61,30 @@ export async function lockAccounts(
     SELECT id, is_active AS "isActive" FROM users WHERE id = ANY (${ids}::text[])
     ORDER BY id COLLATE "C" FOR NO KEY UPDATE`;
   return new Set(accounts.filter(({ isActive }) => isActive).map(({ id }) => id));
+}
+
+/**
+ * Locks the rows of active accounts as `lockAccounts` does. Returns the database's time once all of them are locked.
+ * @throws {SuiteError} `AUTH.USER_NOT_FOUND`, `AUTH.ACCOUNT_INACTIVE`
+ */
+export async function lockActiveAccounts(
+  tx: AuthTransaction,
+  userIds: readonly string[],
+): Promise<{ readonly at: Date }> {
+  const accounts = await tx.$queryRaw<{ id: string; isActive: boolean; at: Date }[]>`
+    WITH locked AS MATERIALIZED (
+      SELECT id, is_active FROM users WHERE id = ANY (${userIds}::text[]) AND deleted_at IS NULL
+      ORDER BY id COLLATE "C" FOR NO KEY UPDATE
+    ), counted AS MATERIALIZED (SELECT count(*) FROM locked)
+    SELECT id, is_active AS "isActive", database_time() AS at FROM counted CROSS JOIN locked`;
+  for (const id of userIds) {
+    const account = accounts.find((it) => it.id === id);
+    if (account === undefined) throw userNotFound(id);
+    if (!account.isActive) throw accountInactive();
+  }
+  const [locked] = accounts;
+  if (locked === undefined) throw new Error('There is no account to lock');
+  return { at: locked.at };
 }
 
 /**

@@ -1,6 +1,6 @@
 import type { SuiteError } from '@azora/db-core';
 import type { Auth } from '../client';
-import { accountLocked, sourceLocked } from '../errors';
+import { accountLocked, passwordBlocked, sourceLocked } from '../errors';
 import type { Device } from '../input';
 
 /** What the database decided about an attempt, under the lock on the account that counts the attempt. */
@@ -12,6 +12,7 @@ export interface Judgement {
 
 /** The error for a lock that applies to an attempt with a password, or with any factor from a locked source. */
 export function lockError(locked: string, until: Date | null): SuiteError | undefined {
+  if (locked === 'blocked') return passwordBlocked();
   if (until === null) return undefined;
   return locked === 'source' ? sourceLocked(until) : accountLocked(until);
 }

@@ -1,4 +1,4 @@
-import type { AuthTransaction } from '../client';
+import type { Auth, AuthTransaction } from '../client';
 import type { Device } from '../input';
 
 /** Every message that a caller can ask for. `request_password_reset` counts its own in SQL. */
@@ -28,6 +28,16 @@ export async function takeMessage(
   const [taken] = await tx.$queryRaw<TakenMessage[]>`
     SELECT granted, next_at AS "nextAt"
     FROM take_message(${kind}, ${recipients}::text[], ${senders}::text[], ${device.ipAddress ?? null})`;
+  if (taken === undefined) throw new Error('take_message returned no row');
+  return taken;
+}
+
+/** Counts a registration, which sends a verification token, if the limit of its network allows it. */
+export async function takeRegistration(auth: Auth, { ipAddress }: Device): Promise<TakenMessage> {
+  const [taken] = await auth.query<TakenMessage>({
+    text: `SELECT granted, next_at AS "nextAt" FROM take_message('registration', '{}', '{}', $1)`,
+    values: [ipAddress ?? null],
+  });
   if (taken === undefined) throw new Error('take_message returned no row');
   return taken;
 }

@@ -17,7 +17,8 @@ export type JudgePassword = (tx: AuthTransaction) => Promise<void>;
  * Checks the password of a signed-in user before a step that asks for it again. Runs `step`, which must call `judge` in its
  * transaction. A wrong password is counted before the caller learns that it is wrong. Runs the step again if a concurrent
  * sign-in replaced the hash in the meantime, because then the new hash decides.
- * @throws {SuiteError} `AUTH.INVALID_CREDENTIALS`, `AUTH.LOCKED`, `AUTH.SOURCE_LOCKED`, `AUTH.USER_NOT_FOUND`
+ * @throws {SuiteError} `AUTH.INVALID_CREDENTIALS`, `AUTH.LOCKED`, `AUTH.SOURCE_LOCKED`, `AUTH.PASSWORD_BLOCKED`,
+ * `AUTH.USER_NOT_FOUND`
  */
 export async function withPassword<Result>(
   auth: Auth,
@@ -45,14 +46,6 @@ export async function withPassword<Result>(
   }
 }
 
-/** Forgets the failures of a password that was judged right, and replaces it if there is a new hash. */
-export async function acceptPassword(
-  tx: AuthTransaction,
-  { userId, device, newHash }: Omit<PasswordCheck, 'password'> & { readonly newHash?: string },
-): Promise<void> {
-  await tx.$executeRaw`SELECT accept_password(${userId}, false, ${newHash ?? null}, ${device.ipAddress ?? null})`;
-}
-
 interface JudgedPassword {
   readonly userId: string;
   readonly passwordHash: string | null;
@@ -63,7 +56,7 @@ interface JudgedPassword {
 function judgement(auth: Auth, { userId, passwordHash, isRight, device }: JudgedPassword) {
   return {
     text: `SELECT outcome, until
-      FROM judge_password($1, $2, $3, 'PASSWORD_CHECK_FAILED', ${lockoutParameters(4)}, $8, $9)`,
+      FROM judge_password($1, NULL, $2, $3, 'PASSWORD_CHECK_FAILED', ${lockoutParameters(4)}, $8, $9)`,
     values: [userId, passwordHash, isRight, ...lockoutValues(auth), ...deviceValues(device)],
   };
 }

@@ -16,15 +16,17 @@ export interface AuditEntryInput {
   readonly resourceId?: string;
   readonly details?: AuditDetails | undefined;
   readonly device?: Device | undefined;
+  /** Whether a lock of the password ended as well: an entry before this one says so. */
+  readonly unlocked?: boolean | undefined;
 }
 
 /**
  * Appends an entry to the audit log in the transaction that it describes, at the database's time. The entry locks the head of the account's
- * chain until the transaction ends, so write it last.
+ * chain until the transaction ends, and each call moves the head, so call it once, at the end.
  */
 export async function writeAudit(tx: AuthTransaction, input: AuditEntryInput): Promise<void> {
   const { userId, orgId = null, action, resourceType = null, resourceId = null, details = {}, device = {} } = input;
-  const data: Prisma.AuditLogUncheckedCreateInput = {
+  const entry: Prisma.AuditLogCreateManyInput = {
     id: newId(),
     userId,
     orgId,
@@ -35,7 +37,9 @@ export async function writeAudit(tx: AuthTransaction, input: AuditEntryInput): P
     ipAddress: device.ipAddress ?? null,
     userAgent: device.userAgent ?? null,
   };
-  await tx.auditLog.create({ data, select: { id: true } });
+  const ended = { action: 'ACCOUNT_UNLOCKED', resourceType: 'user', resourceId: userId, details: { lock: 'password' } };
+  const data = input.unlocked === true ? [{ id: newId(), userId, ...ended }, entry] : [entry];
+  await tx.auditLog.createMany({ data });
 }
 
 /** Appends an entry to the audit log in a transaction of its own. */

@@ -1,4 +1,4 @@
-import { lockActiveAccount } from '../account/account-row';
+import { lockActiveAccounts } from '../account/account-row';
 import type { AuthTransaction } from '../client';
 import { memberNotFound, notAllowed, organizationNotFound } from './errors';
 
@@ -31,9 +31,7 @@ export async function lockForChange(
   { orgId, actorId, roles, others = [] }: ChangeBy,
 ): Promise<{ readonly at: Date }> {
   await lockOrganization(tx, orgId);
-  const [first = actorId, ...rest] = [...new Set([actorId, ...others])].sort();
-  let { at } = await lockActiveAccount(tx, first);
-  for (const id of rest) ({ at } = await lockActiveAccount(tx, id));
+  const { at } = await lockActiveAccounts(tx, [actorId, ...others]);
   const role = await findRole(tx, orgId, actorId);
   if (role === null || !roles.includes(role)) throw notAllowed(orgId, roles);
   return { at };

@@ -76,14 +76,19 @@ export interface EndSessionsInput {
   readonly sessionId?: string | undefined;
   /** Ends all sessions but this one. */
   readonly exceptSessionId?: string | undefined;
+  /** Whether a thief may have opened one of them: networks that no remaining session uses become unknown. */
+  readonly forget: boolean;
+  /** Its network stays known. */
+  readonly device?: Device;
 }
 
 /** Revokes live sessions of a user with their refresh tokens; returns their number. The caller writes the audit entry. */
 export async function endSessions(
   tx: AuthTransaction,
-  { userId, sessionId, exceptSessionId }: EndSessionsInput,
+  { userId, sessionId, exceptSessionId, forget, device }: EndSessionsInput,
 ): Promise<number> {
   const [row] = await tx.$queryRaw<{ ended: number }[]>`
-    SELECT end_sessions(${userId}, ${sessionId ?? null}, ${exceptSessionId ?? null}) AS ended`;
+    SELECT end_sessions(${userId}, ${sessionId ?? null}, ${exceptSessionId ?? null}, ${forget},
+      ${device?.ipAddress ?? null}) AS ended`;
   return row?.ended ?? 0;
 }

@@ -8,6 +8,8 @@ DROP TRIGGER "users_address_ends_pending" ON "users";
 DROP TRIGGER "users_change_ends_pending" ON "users";
 DROP TRIGGER "mfa_settings_change_ends_pending" ON "mfa_settings";
 DROP TRIGGER "mfa_settings_first_ends_pending" ON "mfa_settings";
+DROP TRIGGER "mfa_settings_change_ends_totp" ON "mfa_settings";
+DROP FUNCTION "end_pending_totp"();
 DROP FUNCTION "end_pending_factors"();
 DROP TRIGGER "mfa_settings_enabled_in_time" ON "mfa_settings";
 DROP TRIGGER "mfa_settings_pending_life" ON "mfa_settings";

@@ -102,6 +102,23 @@ BEGIN
 END
 $$;
 
+-- An enrollment that waits ends in the same write as the factors change.
+CREATE FUNCTION "end_pending_totp"() RETURNS trigger LANGUAGE plpgsql SET search_path = pg_catalog, public, pg_temp AS $$
+BEGIN
+  NEW."totp_secret" := NULL;
+  NEW."totp_last_step" := NULL;
+  NEW."totp_pending_until" := NULL;
+  RETURN NEW;
+END
+$$;
+
+CREATE TRIGGER "mfa_settings_change_ends_totp"
+  BEFORE UPDATE OF "sms_enabled", "email_enabled", "phone_number" ON "mfa_settings" FOR EACH ROW
+  WHEN (NEW."totp_pending_until" IS NOT NULL AND NOT NEW."totp_enabled"
+    AND (NEW."sms_enabled" IS DISTINCT FROM OLD."sms_enabled" OR NEW."email_enabled" IS DISTINCT FROM OLD."email_enabled"
+      OR NEW."phone_number" IS DISTINCT FROM OLD."phone_number"))
+  EXECUTE FUNCTION "end_pending_totp"();
+
 CREATE TRIGGER "mfa_settings_first_ends_pending" AFTER INSERT ON "mfa_settings" FOR EACH ROW
   WHEN (NEW."totp_enabled" OR NEW."sms_enabled" OR NEW."email_enabled")
   EXECUTE FUNCTION "end_pending_factors"('user_id', '{mfa_challenge}');
@@ -122,8 +139,8 @@ CREATE TRIGGER "users_address_ends_pending" AFTER UPDATE OF "email" ON "users" F
   WHEN (lower(NEW."email") <> lower(OLD."email"))
   EXECUTE FUNCTION "end_pending_factors"('id', '{mfa_challenge,password_reset,invitation}');
 
--- Uses up a code that was sent, if it still has its authority: nothing ended it, it was sent to the present number or address
--- of the account, and its channel is on, unless the code enables the channel. The caller holds the lock on the account.
+-- Uses up a code that was sent, if it still has its authority: nothing ended it, fewer than five wrong ones were answered, it was
+-- sent to the present number or address of the account, and its channel is on, unless the code enables the channel. The caller holds the lock on the account.
 CREATE FUNCTION "take_one_time_code"("p_id" text) RETURNS boolean
   LANGUAGE plpgsql SET search_path = pg_catalog, public AS $$
 DECLARE
@@ -134,7 +151,7 @@ BEGIN
   UPDATE "public"."one_time_codes" AS "code" SET "used_at" = "at", "updated_at" = "at"
   FROM "public"."users" AS "owner" LEFT JOIN "public"."mfa_settings" AS "factor" ON "factor"."user_id" = "owner"."id"
   WHERE "code"."id" = "p_id" AND "code"."used_at" IS NULL AND "code"."revoked_at" IS NULL AND "code"."expires_at" > "at"
-    AND "owner"."id" = "code"."user_id" AND "owner"."is_active"
+    AND "code"."attempts" < 5 AND "owner"."id" = "code"."user_id" AND "owner"."is_active"
     AND CASE "code"."channel"
       WHEN 'email' THEN lower("code"."sent_to") = lower("owner"."email") AND "owner"."email_verified"
         AND ("code"."purpose" = 'enable' OR "factor"."email_enabled")

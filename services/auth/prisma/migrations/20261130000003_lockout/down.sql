@@ -9,17 +9,23 @@ DROP FUNCTION "withdraw_message"(text, text[]);
 DROP FUNCTION "take_message"(text, text[], text[], text);
 DROP FUNCTION "message_subjects"(text, text[], text[], text);
 DROP FUNCTION "message_limit_id"(text, text, text);
-DROP FUNCTION "finish_sign_in"(text, text, boolean, text, boolean, integer, interval, interval, interval, text, text, text,
+DROP FUNCTION "finish_sign_in"(text, text, text, boolean, text, boolean, integer, interval, interval, interval, text, text, text,
   text, interval, interval, interval, text, text);
 DROP FUNCTION "begin_sign_in"(text, text);
 DROP FUNCTION "unlock_account"(text);
-DROP FUNCTION "accept_factor"(text);
-DROP FUNCTION "judge_factor"(text, text, boolean, integer, interval, interval, interval, text, text);
+DROP FUNCTION "insert_session"(text, text, text, text, text, interval, interval, text, boolean, text, text);
+DROP FUNCTION "judge_factor"(text, text, boolean, text, integer, interval, interval, interval, text, text);
 DROP FUNCTION "prove_by_mail"(text, text);
-DROP FUNCTION "accept_password"(text, boolean, text, text);
-DROP FUNCTION "judge_password"(text, text, boolean, text, integer, interval, interval, interval, text, text);
+DROP FUNCTION "accept_proof"(text, boolean, boolean, boolean, text, text);
+DROP FUNCTION "judge_password"(text, text, text, boolean, text, integer, interval, interval, interval, text, text);
+DROP FUNCTION "password_lock"(text);
+DROP FUNCTION "write_audit_entries"(text, text, text, text, jsonb, text, text, text, jsonb);
 DROP FUNCTION "fail_source"(text, text, boolean, integer, interval, interval, interval);
 DROP FUNCTION "attempt_lock"(text, timestamptz, text, boolean);
+DROP FUNCTION "is_unknown"(text);
+DROP FUNCTION "unknown_subject"(text);
+DROP FUNCTION "end_sessions"(text, text, text, boolean, text);
+DROP FUNCTION "forget_sources"(text, text);
 DROP FUNCTION "is_known_source"(text, text);
 DROP FUNCTION "lock_end"(timestamptz, integer, interval, interval);
 DROP FUNCTION "network_of"(text);
@@ -145,6 +151,51 @@ BEGIN
 END
 $$;
 
+-- Inserts a session, the first refresh token of its family, and the entry in the audit log.
+CREATE FUNCTION "insert_session"(
+  "p_user" text, "p_session" text, "p_session_hash" text, "p_refresh" text, "p_refresh_hash" text, "p_idle" interval,
+  "p_absolute" interval, "p_method" text, "p_ip" text, "p_agent" text,
+  OUT "expires_at" timestamptz, OUT "absolute_expires_at" timestamptz
+) LANGUAGE plpgsql SET search_path = pg_catalog, public AS $$
+DECLARE
+  "at" timestamptz := "public"."database_time"();
+BEGIN
+  "expires_at" := "at" + least("p_idle", "p_absolute");
+  "absolute_expires_at" := "at" + "p_absolute";
+  INSERT INTO "public"."sessions" ("id", "user_id", "token_hash", "ip_address", "user_agent", "last_activity_at",
+    "expires_at", "created_at", "updated_at")
+  VALUES ("p_session", "p_user", "p_session_hash", "p_ip", "p_agent", "at", insert_session."expires_at", "at", "at");
+  INSERT INTO "public"."tokens" ("id", "user_id", "kind", "token_hash", "family_id", "session_id", "expires_at",
+    "family_expires_at", "created_at", "updated_at")
+  VALUES ("p_refresh", "p_user", 'refresh', "p_refresh_hash", "p_refresh", "p_session",
+    insert_session."expires_at", insert_session."absolute_expires_at", "at", "at");
+  PERFORM "public"."write_audit_entry"("p_user", 'USER_LOGIN', 'session', "p_session",
+    jsonb_build_object('method', "p_method"), "p_ip", "p_agent");
+END
+$$;
+
+-- Ends the live sessions of a user, one of them or all but one, with their refresh tokens; returns how many. The user's
+-- row is locked first, so that no session is opened meanwhile; a refresh that is under way finds its session ended.
+CREATE FUNCTION "end_sessions"("p_user" text, "p_only" text, "p_except" text) RETURNS integer
+  LANGUAGE plpgsql SET search_path = pg_catalog, public AS $$
+DECLARE
+  "ended" integer;
+  "at" timestamptz;
+BEGIN
+  PERFORM FROM "public"."users" WHERE "id" = "p_user" FOR NO KEY UPDATE;
+  "at" := "public"."database_time"();
+  UPDATE "public"."tokens" SET "revoked_at" = "at", "updated_at" = "at"
+  WHERE "user_id" = "p_user" AND "kind" = 'refresh' AND "used_at" IS NULL AND "revoked_at" IS NULL
+    AND ("p_only" IS NULL OR "session_id" = "p_only")
+    AND ("p_except" IS NULL OR "session_id" IS DISTINCT FROM "p_except");
+  UPDATE "public"."sessions" SET "revoked_at" = "at", "updated_at" = "at"
+  WHERE "user_id" = "p_user" AND "revoked_at" IS NULL AND "expires_at" > "at"
+    AND ("p_only" IS NULL OR "id" = "p_only") AND ("p_except" IS NULL OR "id" <> "p_except");
+  GET DIAGNOSTICS "ended" = ROW_COUNT;
+  RETURN "ended";
+END
+$$;
+
 -- The second half of a sign-in, after the password was right. The outcome is "refused" when the account was deactivated
 -- or its password changed in the meantime, "challenge" when a second factor is on, else "session". The lock on the user's
 -- row keeps such a change out until the transaction ends.
@@ -218,5 +269,6 @@ DROP TRIGGER "users_factor_time" ON "users";
 DROP TABLE "message_limits";
 DROP TABLE "sign_in_sources";
 ALTER TABLE "users"
+  DROP COLUMN "failures_in_row",
   DROP COLUMN "factor_failed_count",
   DROP COLUMN "factor_locked_until";

@@ -615,6 +615,7 @@ BEGIN
     UPDATE "public"."sessions" SET "revoked_at" = "at", "updated_at" = "at"
     WHERE "id" = "spent"."session_id" AND "revoked_at" IS NULL;
     IF FOUND THEN
+      PERFORM "public"."forget_sources"("spent"."user_id", NULL);
       PERFORM "public"."write_audit_entry"("spent"."user_id", 'TOKEN_REUSED', 'session', "spent"."session_id",
         '{}', "p_ip", "p_agent");
     END IF;

@@ -11,30 +11,32 @@ SET LOCAL lock_timeout = '5s';
 CREATE OR REPLACE FUNCTION "chain_audit_entry"() RETURNS trigger LANGUAGE plpgsql SECURITY DEFINER
 SET search_path = pg_catalog, public, pg_temp AS $$
 DECLARE
+  "chain" text := coalesce(NEW."user_id", '');
   "head" "public"."audit_chains";
   "newest" record;
   "writer" name := coalesce(nullif(current_setting('role'), 'none'), session_user);
 BEGIN
-  LOOP
-    SELECT * INTO "head" FROM "public"."audit_chains" WHERE "account" = coalesce(NEW."user_id", '') FOR UPDATE;
-    EXIT WHEN FOUND;
-    INSERT INTO "public"."audit_chains" ("account", "first_seq", "first_previous_hash", "last_seq", "last_hash")
-    VALUES (coalesce(NEW."user_id", ''), 1, repeat('0', 64), 0, repeat('0', 64)) ON CONFLICT DO NOTHING;
-  END LOOP;
+  SELECT * INTO "head" FROM "public"."audit_chains" WHERE "account" = "chain" FOR UPDATE;
+  IF NOT FOUND THEN
+    -- A chain without entries has no head to lock.
+    PERFORM pg_advisory_xact_lock(hashtextextended('audit_chains ' || "chain", 0));
+    SELECT * INTO "head" FROM "public"."audit_chains" WHERE "account" = "chain" FOR UPDATE;
+  END IF;
   IF NOT pg_has_role("writer", (SELECT "relowner" FROM "pg_catalog"."pg_class" WHERE "oid" = TG_RELID), 'USAGE') THEN
     NEW."timestamp" := "public"."database_time"();
     NEW."created_at" := NEW."timestamp";
   END IF;
   -- Earlier entries of the same statement are in the table, but the head moves only at the end of the statement.
   SELECT "seq", "hash" INTO "newest" FROM "public"."audit_log"
-  WHERE coalesce("user_id", '') = "head"."account" AND "seq" > "head"."last_seq" ORDER BY "seq" DESC LIMIT 1;
-  NEW."seq" := coalesce("newest"."seq", "head"."last_seq") + 1;
-  NEW."previous_hash" := coalesce("newest"."hash", "head"."last_hash");
+  WHERE coalesce("user_id", '') = "chain" AND "seq" > coalesce("head"."last_seq", 0) ORDER BY "seq" DESC LIMIT 1;
+  NEW."seq" := coalesce("newest"."seq", "head"."last_seq", 0) + 1;
+  NEW."previous_hash" := coalesce("newest"."hash", "head"."last_hash", repeat('0', 64));
   NEW."hash" := "public"."audit_entry_hash"(NEW);
   RETURN NEW;
 END
 $$;
 
+-- Writes the head of each chain once for all entries of a statement. The first entry of a chain brings its head with it.
 CREATE FUNCTION "move_audit_head"() RETURNS trigger LANGUAGE plpgsql SECURITY DEFINER
 SET search_path = pg_catalog, public, pg_temp AS $$
 DECLARE
@@ -44,9 +46,11 @@ BEGIN
     SELECT coalesce("user_id", '') AS "account", max("seq") AS "seq", (array_agg("hash" ORDER BY "seq" DESC))[1] AS "hash"
     FROM "entries" GROUP BY 1 ORDER BY 1
   LOOP
-    UPDATE "public"."audit_chains"
+    INSERT INTO "public"."audit_chains" AS "chain" ("account", "first_seq", "first_previous_hash", "last_seq", "last_hash")
+    VALUES ("added"."account", 1, repeat('0', 64), "added"."seq", "added"."hash")
+    ON CONFLICT ("account") DO UPDATE
     SET "last_seq" = "added"."seq", "last_hash" = "added"."hash", "updated_at" = "public"."database_time"()
-    WHERE "account" = "added"."account" AND "last_seq" < "added"."seq";
+    WHERE "chain"."last_seq" < "added"."seq";
   END LOOP;
   RETURN NULL;
 END

@@ -28,6 +28,7 @@ DROP FUNCTION "begin_request"(text, text, text, jsonb);
 ALTER TABLE "economic_metrics" DROP CONSTRAINT "economic_metrics_times_check";
 ALTER TABLE "mining_totals" DROP CONSTRAINT "mining_totals_times_check";
 ALTER TABLE "mining_records" DROP CONSTRAINT "mining_records_times_check";
+ALTER TABLE "stakes" DROP CONSTRAINT "stakes_rewards_accrued_check";
 ALTER TABLE "stakes" DROP CONSTRAINT "stakes_times_check";
 ALTER TABLE "holds" DROP CONSTRAINT "holds_times_check";
 ALTER TABLE "transactions" DROP CONSTRAINT "transactions_times_check";

@@ -40,6 +40,8 @@ ALTER TABLE "stakes" ADD CONSTRAINT "stakes_times_check" CHECK (
   AND "accrued_until" >= to_timestamp(946684800) AND "accrued_until" < to_timestamp(253402300800)
   AND "locked_until" >= to_timestamp(946684800) AND "locked_until" < to_timestamp(253402300800)
   AND "withdrawn_at" >= to_timestamp(946684800) AND "withdrawn_at" < to_timestamp(253402300800)) NOT VALID;
+-- NaN is greater than every number, so what was earned would seem to be less.
+ALTER TABLE "stakes" ADD CONSTRAINT "stakes_rewards_accrued_check" CHECK ("rewards_accrued" <> 'NaN') NOT VALID;
 ALTER TABLE "mining_records" ADD CONSTRAINT "mining_records_times_check" CHECK (
   "created_at" >= to_timestamp(946684800) AND "created_at" < to_timestamp(253402300800)
   AND "updated_at" >= to_timestamp(946684800) AND "updated_at" < to_timestamp(253402300800)

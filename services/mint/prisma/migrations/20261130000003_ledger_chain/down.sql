@@ -4,6 +4,7 @@ SET LOCAL lock_timeout = '5s';
 
 DROP TRIGGER "requests_write_hash" ON "requests";
 DROP TRIGGER "transactions_write_hash" ON "transactions";
+DROP TRIGGER "transactions_rewrite_hash" ON "transactions";
 DROP TRIGGER "transactions_append_only" ON "transactions";
 DROP TRIGGER "transactions_keep_seq" ON "transactions";
 DROP TRIGGER "holds_write_hash" ON "holds";
@@ -21,7 +22,8 @@ DROP TRIGGER "wallets_money_moves_with_entries" ON "wallets";
 
 DROP FUNCTION "ledger_events"();
 DROP AGGREGATE "fold_chain"(bytea, bytea);
-DROP FUNCTION "next_chain"(bytea, bytea, bytea), "extend_chains"(text[], bigint[], bytea[]), "post_entries"(text[]),
+DROP FUNCTION "next_chain"(bytea, bytea, bytea), "extend_chains"(text[], bigint[], bytea[]), "refuse_numbers"(text[]),
+  "last_number"(), "locked_wallets"(text[]), "rewrite_transaction_hash"(), "post_entries"(text[]),
   "refuse_overflow"(text[]), "refuse_row"(text, text), "write_request_hash"(), "write_transaction_hash"(), "write_hold_hash"(),
   "write_stake_hash"(), "write_mining_hash"(), "write_metrics_hash"(), "post_metrics"(), "start_chain"(), "end_chain"(),
   "check_wallet_money"(), "request_hash"("requests"), "transaction_hash"("transactions"),
@@ -40,6 +42,10 @@ ALTER TABLE "economic_metrics" DROP COLUMN "seq", DROP COLUMN "hash";
 ALTER TABLE "wallets" DROP COLUMN "entries", DROP COLUMN "last_seq", DROP COLUMN "chain";
 DROP SEQUENCE "ledger_seq";
 
+DROP INDEX "transactions_stake_id_idx";
+CREATE INDEX "transactions_stake_id_idx" ON "transactions" ("stake_id");
+CREATE INDEX "transactions_type_created_at_idx" ON "transactions" ("type", "created_at");
+
 ALTER TABLE "requests" ADD CONSTRAINT requests_key_check CHECK ((btrim((key)::text) <> ''::text));
 ALTER TABLE "requests" ADD CONSTRAINT requests_operation_check CHECK ((btrim((operation)::text) <> ''::text));
 ALTER TABLE "requests" ADD CONSTRAINT requests_body_hash_check CHECK ((body_hash ~ '^[0-9a-f]{64}$'::text));
@@ -48,8 +54,8 @@ ALTER TABLE "transactions" ADD CONSTRAINT transactions_amount_check CHECK (((amo
 ALTER TABLE "transactions" ADD CONSTRAINT transactions_description_check CHECK ((btrim((description)::text) <> ''::text));
 ALTER TABLE "transactions" ADD CONSTRAINT transactions_distinct_wallets_check CHECK (((type <> 'transfer'::transaction_type) OR (from_id <> to_id)));
 ALTER TABLE "transactions" ADD CONSTRAINT transactions_stake_check CHECK (((type = ANY (ARRAY['stake'::transaction_type, 'unstake'::transaction_type, 'staking_reward'::transaction_type])) = (stake_id IS NOT NULL)));
-ALTER TABLE "wallets" DROP CONSTRAINT "wallets_balance_check", DROP CONSTRAINT "wallets_closed_check",
-  DROP CONSTRAINT "wallets_earned_check", DROP CONSTRAINT "wallets_held_check";
+ALTER TABLE "wallets" DROP CONSTRAINT "wallets_balance_check";
+DROP FUNCTION "wallet_fits"("wallet_kind", "wallet_status", numeric, numeric, numeric, timestamptz);
 ALTER TABLE "wallets" ADD CONSTRAINT wallets_balance_check CHECK (((balance <> 'NaN'::numeric) AND CASE kind WHEN 'treasury'::wallet_kind THEN (balance <= (0)::numeric) ELSE (balance >= held) END));
 ALTER TABLE "wallets" ADD CONSTRAINT wallets_owner_check CHECK (((kind = 'user'::wallet_kind) = (user_id IS NOT NULL)));
 ALTER TABLE "wallets" ADD CONSTRAINT wallets_closed_check CHECK ( CASE status WHEN 'closed'::wallet_status THEN ((kind = 'user'::wallet_kind) AND (balance = (0)::numeric) AND (held = (0)::numeric) AND (closed_at IS NOT NULL)) ELSE (closed_at IS NULL) END);

@@ -2,5 +2,6 @@
 
 SET LOCAL lock_timeout = '5s';
 
+ALTER TABLE "audit_logs" DROP CONSTRAINT "audit_logs_times_check";
 DROP TRIGGER "audit_logs_time" ON "audit_logs";
 DROP FUNCTION "set_audit_time"();

@@ -1,6 +1,7 @@
 -- The database dates the entries that the app role adds to the audit log: an entry cannot claim another time. The owner of the
 -- table, who restores and imports, keeps the dates of its entries.
--- Locks: SHARE ROW EXCLUSIVE on audit_logs, for the trigger, for milliseconds.
+-- A time of an entry that a Date cannot hold is refused from the owner too, as in every other table.
+-- Locks: ACCESS EXCLUSIVE on audit_logs for milliseconds, to add a constraint that is not validated: earlier rows never change.
 
 SET LOCAL lock_timeout = '5s';
 
@@ -14,3 +15,6 @@ END
 $$;
 
 CREATE TRIGGER "audit_logs_time" BEFORE INSERT ON "audit_logs" FOR EACH ROW EXECUTE FUNCTION "set_audit_time"();
+
+ALTER TABLE "audit_logs" ADD CONSTRAINT "audit_logs_times_check" CHECK (
+  "created_at" >= to_timestamp(-62135596800) AND "created_at" < to_timestamp(253402300800)) NOT VALID;

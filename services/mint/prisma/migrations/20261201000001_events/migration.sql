@@ -100,8 +100,10 @@ CREATE TRIGGER "outbox_relay_new" BEFORE INSERT ON "outbox_relay" FOR EACH ROW
   WHEN (NOT (NEW."identity" IS NULL AND NEW."pruned_transaction_id" IS NULL AND NEW."inbox_pruned_until" IS NULL))
   EXECUTE FUNCTION "refuse_relay_change"();
 CREATE TRIGGER "outbox_relay_kept" BEFORE UPDATE ON "outbox_relay" FOR EACH ROW
-  WHEN ((OLD."identity", OLD."pruned_transaction_id", OLD."pruned_position", OLD."inbox_pruned_until")
-    IS DISTINCT FROM (NEW."identity", NEW."pruned_transaction_id", NEW."pruned_position", NEW."inbox_pruned_until"))
+  WHEN (OLD."identity" IS DISTINCT FROM NEW."identity"
+    OR OLD."pruned_transaction_id" IS DISTINCT FROM NEW."pruned_transaction_id"
+    OR OLD."pruned_position" IS DISTINCT FROM NEW."pruned_position"
+    OR OLD."inbox_pruned_until" IS DISTINCT FROM NEW."inbox_pruned_until")
   EXECUTE FUNCTION "refuse_relay_change"();
 
 -- Names the server, the database and the timeline that hold the outbox, such as 7401234567890123456/16384/00000001, and

@@ -72,3 +72,22 @@ ALTER TABLE "events"
   ADD CONSTRAINT "events_last_error_check" CHECK ("status" <> 'failed' OR "last_error" IS NOT NULL);
 
 CREATE INDEX "events_pending_idx" ON "events" ("available_at") WHERE "status" = 'pending';
+
+DO $$
+DECLARE
+  bounded record;
+BEGIN
+  FOR bounded IN
+    SELECT relname, string_agg(
+      format('%1$I >= to_timestamp(-62135596800) AND %1$I < to_timestamp(253402300800)', attname), ' AND ' ORDER BY attnum
+    ) AS condition
+    FROM pg_attribute JOIN pg_class ON pg_class.oid = attrelid
+    WHERE relnamespace = 'public'::regnamespace AND relname = 'events'
+      AND atttypid = 'timestamptz'::regtype AND attnum > 0 AND NOT attisdropped
+    GROUP BY relname ORDER BY relname
+  LOOP
+    EXECUTE format('ALTER TABLE public.%I ADD CONSTRAINT %I CHECK (%s)',
+      bounded.relname, bounded.relname || '_times_check', bounded.condition);
+  END LOOP;
+END
+$$;

@@ -172,6 +172,27 @@ CREATE INDEX "deliveries_open_idx" ON "deliveries" ("subscription", "key", "posi
 CREATE INDEX "deliveries_retry_idx" ON "deliveries" ("subscription", "lane", "next_at") WHERE "state" = 'retry';
 CREATE INDEX "deliveries_dead_idx" ON "deliveries" ("subscription", "position") WHERE "state" = 'dead';
 
+-- No client can read a time beyond the years 1 to 9999.
+DO $$
+DECLARE
+  bounded record;
+BEGIN
+  FOR bounded IN
+    SELECT relname, string_agg(
+      format('%1$I >= to_timestamp(-62135596800) AND %1$I < to_timestamp(253402300800)', attname), ' AND ' ORDER BY attnum
+    ) AS condition
+    FROM pg_attribute JOIN pg_class ON pg_class.oid = attrelid
+    WHERE relnamespace = 'public'::regnamespace AND relname IN
+      ('deliveries', 'event_log', 'event_sources', 'events', 'subscription_lanes', 'subscription_workers', 'subscriptions')
+      AND atttypid = 'timestamptz'::regtype AND attnum > 0 AND NOT attisdropped
+    GROUP BY relname ORDER BY relname
+  LOOP
+    EXECUTE format('ALTER TABLE public.%I ADD CONSTRAINT %I CHECK (%s)',
+      bounded.relname, bounded.relname || '_times_check', bounded.condition);
+  END LOOP;
+END
+$$;
+
 -- Relays --------------------------------------------------------------------------------------------------------------
 
 -- Makes "p_owner" the relay of a source, if no other relay has a lease, or renews its lease. Returns whether it succeeded, and how
