@@ -5,7 +5,7 @@ export class Bell {
   #rings = 0;
   readonly #waiting = new Set<() => void>();
 
-  /** How often it has rung. Whoever is going to wait reads it before looking for work. */
+  /** How often it has rung. The caller reads it before it looks for work. */
   get rings(): number {
     return this.#rings;
   }
