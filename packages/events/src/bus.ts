@@ -3,7 +3,10 @@ import type { Consumer, EventStore, EventTransaction } from '@azora/db-core/even
 import type { Pool } from 'pg';
 
 export interface BusOptions {
-  /** The URL of the app role of nexus; `AZORA_BUS_URL` of the environment when absent, else `NEXUS_DATABASE_URL`. */
+  /**
+   * The URL of the app role of nexus, or of a NATS server with JetStream (`nats://` or `tls://`). `AZORA_BUS_URL` of the
+   * environment when absent, else `NEXUS_DATABASE_URL`.
+   */
   readonly url?: string;
   readonly logger?: Logger;
   /** The longest wait between two looks for events when no notification arrives. 500 when absent. */

@@ -8,6 +8,13 @@ export type {
   SourceStatus,
   SubscribeOptions,
 } from './bus';
+export type { DeadLetter } from './nats/dead-letters';
+export {
+  type BrokerOperations,
+  type EventNumber,
+  openBrokerOperations,
+  type ReplayStart,
+} from './nats/operations';
 export { openBus } from './open-bus';
 export {
   defineSaga,

@@ -1,22 +1,27 @@
-import { type DatabaseUrl, type Environment, parseDatabaseUrl, SuiteError } from '@azora/db-core';
+import { type Environment, parseDatabaseUrl, SuiteError } from '@azora/db-core';
 import type { Bus, BusOptions } from './bus';
+import { isBrokerUrl, parseBrokerUrl } from './nats/broker-url';
+import { openNatsBus } from './nats/nats-bus';
 import { openPostgresBus } from './postgres/postgres-bus';
 
 const DEFAULT_POLL_MS = 500;
 
 /**
- * Opens the bus.
+ * Opens the bus: over NATS JetStream for a `nats://` or `tls://` URL, else in the database of nexus.
  * @throws {SuiteError} `CONFIG.NO_URL`, `CONFIG.BAD_URL`
  */
 export function openBus({ url, logger = console, pollMs = DEFAULT_POLL_MS }: BusOptions = {}): Bus {
-  return openPostgresBus(busUrl(url, process.env), { logger, pollMs });
+  const [text, source] = busUrl(url, process.env);
+  if (isBrokerUrl(text)) return openNatsBus(parseBrokerUrl(text, source), { logger, pollMs });
+  return openPostgresBus(parseDatabaseUrl(text, source), { logger, pollMs });
 }
 
-function busUrl(given: string | undefined, environment: Environment): DatabaseUrl {
-  if (given !== undefined) return parseDatabaseUrl(given, 'url');
+/** The URL of the bus and its source. */
+function busUrl(given: string | undefined, environment: Environment): readonly [text: string, source: string] {
+  if (given !== undefined) return [given, 'url'];
   for (const source of ['AZORA_BUS_URL', 'NEXUS_DATABASE_URL']) {
     const text = environment[source];
-    if (text !== undefined && text !== '') return parseDatabaseUrl(text, source);
+    if (text !== undefined && text !== '') return [text, source];
   }
   throw new SuiteError('CONFIG.NO_URL', 'No URL for the event bus', {
     kind: 'configuration',

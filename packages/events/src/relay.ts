@@ -3,7 +3,7 @@ import { SuiteError } from '@azora/db-core';
 import type { Pool } from 'pg';
 import { isOnDisk, type OutboxEvent, type OutboxRead, readBacklog, readOutbox } from './outbox/read';
 import { adoptOutbox, pruneOutbox, recordReading, runningTransactions, setAsleep } from './outbox/relay-row';
-import type { Cursor } from './outbox/snapshot';
+import { type Cursor, partOf } from './outbox/snapshot';
 import { Outage, Pace, waitFor } from './pace';
 import type { WakeUp } from './wake-up';
 
@@ -227,13 +227,4 @@ class Relay {
     await pruneOutbox(this.#task.outbox, this.#cursor.seen);
     await this.#task.log.prune();
   }
-}
-
-/**
- * The cursor when a part of a backlog was relayed, up to a position. A backlog that was interrupted is read again with a later
- * snapshot, which may see events in front of the old position: until the new part has reached that position, the cursor stays.
- */
-function partOf(cursor: Cursor, snapshot: string, position: string): Cursor {
-  if (cursor.tickPosition !== null && BigInt(position) < BigInt(cursor.tickPosition)) return cursor;
-  return { seen: cursor.seen, tick: snapshot, tickPosition: position };
 }

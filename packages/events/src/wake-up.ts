@@ -1,4 +1,5 @@
 import { Client, type ClientConfig } from 'pg';
+import { Bell } from './bell';
 import { Outage, waitFor } from './pace';
 
 /** Wakes those who wait when PostgreSQL notifies a channel. Without a connection that can listen, they wait for their whole time. */
@@ -30,12 +31,8 @@ interface Session {
 export function openWakeUp(config: ClientConfig, channel: string): WakeUp {
   const closing = new AbortController();
   let isListening = false;
-  let rings = 0;
-  const waiting = new Set<() => void>();
-  const ring = () => {
-    rings += 1;
-    for (const resolve of waiting) resolve();
-  };
+  const bell = new Bell();
+  const ring = () => bell.ring();
   const listening = listen();
 
   /** Opens the connection again whenever it was lost. Ends when a pooler was found, or by `close`. */
@@ -81,17 +78,8 @@ export function openWakeUp(config: ClientConfig, channel: string): WakeUp {
 
   return {
     isListening: () => isListening,
-    rings: () => rings,
-    wait: async (heard, milliseconds, signal) => {
-      if (rings !== heard || signal.aborted) return;
-      const over = new AbortController();
-      const stop = () => over.abort();
-      waiting.add(stop);
-      signal.addEventListener('abort', stop, { once: true });
-      await waitFor(milliseconds, over.signal);
-      signal.removeEventListener('abort', stop);
-      waiting.delete(stop);
-    },
+    rings: () => bell.rings,
+    wait: (heard, milliseconds, signal) => bell.wait(heard, milliseconds, signal),
     close: async () => {
       closing.abort();
       await listening;

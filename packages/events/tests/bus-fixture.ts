@@ -57,8 +57,11 @@ const PUBLISH = `
   WITH counted AS (UPDATE counters SET n = n + 1 WHERE key = $1 RETURNING key, n)
   SELECT publish_event('${COUNTED}', key, jsonb_build_object('n', n), NULL) FROM counted`;
 
-/** Gives the surrounding `describe` a service that publishes, one that consumes, and the log. */
-export function useBus(): BusFixture {
+/**
+ * Gives the surrounding `describe` a service that publishes, one that consumes, and the log: in the database of nexus, or in the
+ * broker of a URL.
+ */
+export function useBus(brokerUrl?: () => string): BusFixture {
   const source = useDatabase('family');
   const target = useDatabase('family');
   const nexus = useDatabase('nexus');
@@ -85,7 +88,7 @@ export function useBus(): BusFixture {
     nexus,
     log,
     openBus: (pollMs = 50) => {
-      const bus = openBus({ url: nexus().url, logger: log.logger, pollMs });
+      const bus = openBus({ url: brokerUrl?.() ?? nexus().url, logger: log.logger, pollMs });
       ends.push(() => bus.close());
       return bus;
     },

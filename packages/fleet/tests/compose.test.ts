@@ -80,6 +80,23 @@ describe('scripts/pitr', () => {
   });
 });
 
+describe('scripts/events', () => {
+  it('has a second compose file that is valid and adds a broker that keeps its events', () => {
+    const events: ComposeFile = parse(read('scripts', 'events', 'docker-compose.nats.yml'));
+
+    validate(events);
+
+    expect(validate.errors ?? []).toEqual([]);
+    const { image, ports, volumes, healthcheck } = events.services['nats'] ?? {};
+    expect(image).toMatch(/^nats:\d+\.\d+-alpine$/);
+    expect(ports?.filter((port) => !port.startsWith('127.0.0.1:'))).toEqual([]);
+    expect(volumes).toEqual(['nats-data:/data']);
+    expect(healthcheck).toBeDefined();
+    expect(Object.keys(events.volumes)).toEqual(['nats-data']);
+    expect(JSON.stringify(Object(events)['configs'])).toContain('sync_interval: always');
+  });
+});
+
 describe('scripts/schedule', () => {
   it('has a second compose file that is valid and adds a backup service next to the server', () => {
     const schedule: ComposeFile = parse(read('scripts', 'schedule', 'docker-compose.backup.yml'));

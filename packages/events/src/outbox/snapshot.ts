@@ -22,3 +22,12 @@ export function unseenRange(snapshot: string | null): UnseenRange {
   const [, xmax = '0', inProgress = ''] = snapshot.split(':');
   return { xmax, inProgress: inProgress === '' ? [] : inProgress.split(',') };
 }
+
+/**
+ * The cursor when a part of a backlog was relayed, up to a position. A backlog that was interrupted is read again with a later
+ * snapshot, which may see events in front of the old position: until the new part has reached that position, the cursor stays.
+ */
+export function partOf(cursor: Cursor, snapshot: string, position: string): Cursor {
+  if (cursor.tickPosition !== null && BigInt(position) < BigInt(cursor.tickPosition)) return cursor;
+  return { seen: cursor.seen, tick: snapshot, tickPosition: position };
+}

@@ -1,5 +1,4 @@
 import { randomUUID } from 'node:crypto';
-import { SuiteError } from '@azora/db-core';
 import {
   type Consumer,
   type EventStore,
@@ -8,6 +7,7 @@ import {
   handleEvents,
 } from '@azora/db-core/events';
 import type { Pool } from 'pg';
+import { describeFailure, InboxPruner, isOutage } from '../consuming';
 import { Outage, Pace } from '../pace';
 import type { WakeUp } from '../wake-up';
 import {
@@ -24,19 +24,6 @@ import {
 } from './subscription';
 
 const RENEW_MS = LANE_LEASE_MS / 3;
-/** As long as an event may be delivered again. */
-const INBOX_KEPT = '30 days';
-const PRUNED_AT_ONCE = 10_000;
-const PRUNE_MS = 600_000;
-/** The errors of a consumer's database that say nothing about the event. */
-const OUTAGES = [
-  'DATABASE.ACCESS_DENIED',
-  'DATABASE.CLOSED',
-  'DATABASE.CONNECTION_LOST',
-  'DATABASE.NO_CONNECTION',
-  'DATABASE.TLS_FAILED',
-];
-
 export interface SubscriptionTask<Transaction extends EventTransaction> {
   /** The database of the log. */
   readonly log: Pool;
@@ -84,15 +71,16 @@ class SubscriptionWorker<Transaction extends EventTransaction> {
   readonly #task: SubscriptionTask<Transaction>;
   readonly #worker: Worker;
   readonly #outage: Outage;
+  readonly #inbox: InboxPruner<Transaction>;
   readonly #pace = new Pace();
   #lanes: Lanes = new Map();
   #leasedAt = Number.NEGATIVE_INFINITY;
-  #prunedAt = performance.now();
 
   constructor(task: SubscriptionTask<Transaction>, worker: Worker, outage: Outage) {
     this.#task = task;
     this.#worker = worker;
     this.#outage = outage;
+    this.#inbox = new InboxPruner(task.store);
   }
 
   /** Returns when the signal aborts. */
@@ -122,7 +110,7 @@ class SubscriptionWorker<Transaction extends EventTransaction> {
   /** Waits until there may be events. */
   async #idle(heard: number, dueInMs: number | null): Promise<void> {
     const { wakeUp, pollMs } = this.#task;
-    await this.#pruneInbox();
+    await this.#inbox.prune();
     const longestMs = wakeUp.isListening() ? pollMs : this.#pace.next(pollMs);
     await this.#rest(heard, Math.max(Math.min(longestMs, dueInMs ?? longestMs), 1));
   }
@@ -167,7 +155,7 @@ class SubscriptionWorker<Transaction extends EventTransaction> {
         reached,
         done: positions('done', 'repeated').flatMap(({ isParked, position }) => (isParked ? [position] : [])),
         failed: outcomes.flatMap(({ outcome, fetched, error }) =>
-          fetched && outcome === 'failed' ? [{ position: fetched.position, error: describe(error) }] : [],
+          fetched && outcome === 'failed' ? [{ position: fetched.position, error: describeFailure(error) }] : [],
         ),
         behind: [...positions('behind').map(({ position }) => position), ...behind],
       });
@@ -175,14 +163,6 @@ class SubscriptionWorker<Transaction extends EventTransaction> {
     } finally {
       clearInterval(renewal);
     }
-  }
-
-  async #pruneInbox(): Promise<void> {
-    if (performance.now() - this.#prunedAt < PRUNE_MS) return;
-    this.#prunedAt = performance.now();
-    await this.#task.store.transaction((tx) =>
-      tx.$queryRawUnsafe('SELECT prune_inbox($1::interval, $2::integer)', INBOX_KEPT, PRUNED_AT_ONCE),
-    );
   }
 
   async #acknowledge(acknowledgement: Omit<Acknowledgement, 'lanes'>): Promise<void> {
@@ -193,13 +173,3 @@ class SubscriptionWorker<Transaction extends EventTransaction> {
 }
 
 const NOTHING = { done: [], failed: [], behind: [] } as const;
-
-function isOutage(error: unknown): boolean {
-  return error instanceof SuiteError && OUTAGES.includes(error.code);
-}
-
-/** The text that the log keeps of an error. The message of a foreign error may hold personal data. */
-function describe(error: unknown): string {
-  if (error instanceof SuiteError) return `${error.code}: ${error.message}`;
-  return error instanceof Error ? error.name : typeof error;
-}

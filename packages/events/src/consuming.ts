@@ -1,0 +1,45 @@
+import { SuiteError } from '@azora/db-core';
+import type { EventStore, EventTransaction } from '@azora/db-core/events';
+
+/** As long as an event may be delivered again. */
+const INBOX_KEPT = '30 days';
+const PRUNED_AT_ONCE = 10_000;
+const PRUNE_MS = 600_000;
+/** The errors of a consumer's database that say nothing about the event. */
+const OUTAGES = [
+  'DATABASE.ACCESS_DENIED',
+  'DATABASE.CLOSED',
+  'DATABASE.CONNECTION_LOST',
+  'DATABASE.NO_CONNECTION',
+  'DATABASE.TLS_FAILED',
+];
+
+/** Whether the consumer's database failed, and not the event. */
+export function isOutage(error: unknown): boolean {
+  return error instanceof SuiteError && OUTAGES.includes(error.code);
+}
+
+/** The text that the bus keeps of an error. The message of a foreign error may hold personal data. */
+export function describeFailure(error: unknown): string {
+  if (error instanceof SuiteError) return `${error.code}: ${error.message}`;
+  return error instanceof Error ? error.name : typeof error;
+}
+
+/** Deletes old rows of an inbox now and then. */
+export class InboxPruner<Transaction extends EventTransaction> {
+  readonly #store: EventStore<Transaction>;
+  #prunedAt = performance.now();
+
+  constructor(store: EventStore<Transaction>) {
+    this.#store = store;
+  }
+
+  /** Deletes what is too old to come again, if the last time was ten minutes ago. */
+  async prune(): Promise<void> {
+    if (performance.now() - this.#prunedAt < PRUNE_MS) return;
+    this.#prunedAt = performance.now();
+    await this.#store.transaction((tx) =>
+      tx.$queryRawUnsafe('SELECT prune_inbox($1::interval, $2::integer)', INBOX_KEPT, PRUNED_AT_ONCE),
+    );
+  }
+}
