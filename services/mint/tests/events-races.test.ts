@@ -43,7 +43,7 @@ describe('the events of mint under concurrent calls', () => {
       const before = await countPublished(db());
 
       const ends = await outcomes(
-        eachStore(8, (it, n) => {
+        eachStore<unknown>(8, (it, n) => {
           const request = { holdId, idempotencyKey: fresh('end') };
           return n % 2 === 0 ? capture(it, request) : release(it, request);
         }),
