@@ -67,7 +67,14 @@ ALTER TABLE "sagas"
   ADD CONSTRAINT "sagas_failure_check" CHECK (
     CASE WHEN "state" IN ('compensating', 'compensated') THEN "failure" IS NOT NULL
          ELSE "failure" IS NULL OR "state" = 'stuck' END),
-  ADD CONSTRAINT "sagas_finished_at_check" CHECK (("state" IN ('done', 'compensated')) = ("finished_at" IS NOT NULL));
+  ADD CONSTRAINT "sagas_finished_at_check" CHECK (("state" IN ('done', 'compensated')) = ("finished_at" IS NOT NULL)),
+  ADD CONSTRAINT "sagas_times_check" CHECK (
+    "next_at" >= to_timestamp(-62135596800) AND "next_at" < to_timestamp(253402300800) AND
+    "deadline" >= to_timestamp(-62135596800) AND "deadline" < to_timestamp(253402300800) AND
+    "finished_at" >= to_timestamp(-62135596800) AND "finished_at" < to_timestamp(253402300800) AND
+    "created_at" >= to_timestamp(-62135596800) AND "created_at" < to_timestamp(253402300800) AND
+    "updated_at" >= to_timestamp(-62135596800) AND "updated_at" < to_timestamp(253402300800)
+  );
 
 -- The sagas that a worker may take, however many have finished.
 CREATE INDEX "sagas_due_idx" ON "sagas" ("name", "next_at") WHERE "state" IN ('running', 'compensating');
