@@ -1602,7 +1602,7 @@ END),
     CONSTRAINT one_time_codes_channel_check CHECK (((channel)::text = ANY (ARRAY['sms'::character varying, 'email'::character varying]))),
     CONSTRAINT one_time_codes_code_hash_check CHECK ((code_hash ~ '^[0-9a-f]{64}$'::text)),
     CONSTRAINT one_time_codes_expires_at_check CHECK ((expires_at > created_at)),
-    CONSTRAINT one_time_codes_life_check CHECK (((expires_at - created_at) <= '00:10:00'::interval)),
+    CONSTRAINT one_time_codes_life_check CHECK ((expires_at <= (created_at + '00:10:00'::interval))),
     CONSTRAINT one_time_codes_outcome_check CHECK (((used_at IS NULL) OR (revoked_at IS NULL))),
     CONSTRAINT one_time_codes_purpose_check CHECK (((purpose)::text ~ '^[a-z]+(_[a-z]+)*$'::text)),
     CONSTRAINT one_time_codes_used_at_check CHECK ((used_at <= expires_at))
@@ -1624,7 +1624,7 @@ CREATE TABLE public.org_invitations (
     CONSTRAINT org_invitations_accepted_at_check CHECK ((accepted_at <= expires_at)),
     CONSTRAINT org_invitations_email_check CHECK (((email)::text ~ '^[^@[:space:]]+@[^@[:space:]]+$'::text)),
     CONSTRAINT org_invitations_expires_at_check CHECK ((expires_at > created_at)),
-    CONSTRAINT org_invitations_life_check CHECK (((expires_at - created_at) <= '7 days'::interval)),
+    CONSTRAINT org_invitations_life_check CHECK ((expires_at <= (created_at + '168:00:00'::interval))),
     CONSTRAINT org_invitations_outcome_check CHECK (((accepted_at IS NULL) OR (revoked_at IS NULL))),
     CONSTRAINT org_invitations_role_check CHECK ((role = ANY (ARRAY['admin'::text, 'member'::text]))),
     CONSTRAINT org_invitations_token_hash_check CHECK ((token_hash ~ '^[0-9a-f]{64}$'::text))
@@ -1684,7 +1684,7 @@ CREATE TABLE public.sessions (
     created_at timestamp(6) with time zone DEFAULT public.database_time() NOT NULL,
     updated_at timestamp(6) with time zone DEFAULT public.database_time() NOT NULL,
     CONSTRAINT sessions_expires_at_check CHECK ((expires_at > created_at)),
-    CONSTRAINT sessions_life_check CHECK (((expires_at - created_at) <= '366 days'::interval)),
+    CONSTRAINT sessions_life_check CHECK ((expires_at <= (created_at + '8784:00:00'::interval))),
     CONSTRAINT sessions_token_hash_check CHECK ((token_hash ~ '^[0-9a-f]{64}$'::text))
 );
 
@@ -1732,7 +1732,7 @@ CREATE TABLE public.tokens (
     family_expires_at timestamp(6) with time zone,
     successor_id text,
     successor_salt character(43),
-    CONSTRAINT tokens_challenge_life_check CHECK (((kind <> 'mfa_challenge'::public.token_kind) OR ((expires_at - created_at) <= '00:10:00'::interval))),
+    CONSTRAINT tokens_challenge_life_check CHECK (((kind <> 'mfa_challenge'::public.token_kind) OR (expires_at <= (created_at + '00:10:00'::interval)))),
     CONSTRAINT tokens_email_check CHECK (
 CASE
     WHEN ((kind)::text = 'email_verification'::text) THEN (email IS NOT NULL)
@@ -1742,13 +1742,13 @@ END),
     CONSTRAINT tokens_expires_at_check CHECK ((expires_at > created_at)),
     CONSTRAINT tokens_family_expires_at_check CHECK (((family_expires_at IS NULL) OR ((kind = 'refresh'::public.token_kind) AND (expires_at <= family_expires_at)))),
     CONSTRAINT tokens_family_id_check CHECK (((kind = 'refresh'::public.token_kind) = (family_id IS NOT NULL))),
-    CONSTRAINT tokens_life_check CHECK (((GREATEST(expires_at, family_expires_at) - created_at) <=
+    CONSTRAINT tokens_life_check CHECK ((GREATEST(expires_at, family_expires_at) <= (created_at +
 CASE (kind)::text
-    WHEN 'refresh'::text THEN '366 days'::interval
-    WHEN 'password_reset'::text THEN '1 day'::interval
+    WHEN 'refresh'::text THEN '8784:00:00'::interval
+    WHEN 'password_reset'::text THEN '24:00:00'::interval
     WHEN 'mfa_challenge'::text THEN '01:00:00'::interval
-    ELSE '31 days'::interval
-END)),
+    ELSE '744:00:00'::interval
+END))),
     CONSTRAINT tokens_session_id_check CHECK (((session_id IS NULL) OR (kind = 'refresh'::public.token_kind))),
     CONSTRAINT tokens_successor_check CHECK ((((successor_id IS NULL) = (successor_salt IS NULL)) AND ((successor_id IS NULL) OR (((kind)::text = 'refresh'::text) AND (used_at IS NOT NULL))))),
     CONSTRAINT tokens_token_hash_check CHECK ((token_hash ~ '^[0-9a-f]{64}$'::text)),
