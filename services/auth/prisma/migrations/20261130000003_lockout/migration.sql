@@ -192,6 +192,11 @@ BEGIN
     RETURN;
   END IF;
   IF "p_user" IS NOT NULL AND "origin" IS NOT NULL AND "public"."is_known_source"("p_user", "origin") THEN
+    IF "p_account_until" = 'infinity' AND (
+      SELECT "failures_in_row" FROM "public"."sign_in_sources" WHERE "id" = "origin" || '|' || "p_user"
+    ) >= 100 THEN
+      "locked" := 'blocked';
+    END IF;
     RETURN;
   END IF;
   IF "p_account_until" = 'infinity' THEN
@@ -236,9 +241,11 @@ DECLARE
 BEGIN
   FOR "it" IN
     SELECT "limits".* FROM (
-      VALUES (1, "origin", '', "p_limit" * 10), (2, "origin", "p_subject", greatest("p_limit" / 2, 1)),
-        (3, CASE WHEN "unknown" THEN '' END, "p_subject", "p_limit")
-    ) AS "limits" ("place", "network", "subject", "attempts")
+      VALUES (1, "origin", '', "p_limit" * 10, greatest("p_window", "p_cap")),
+        (2, "origin", "p_subject", greatest("p_limit" / 2, 1), greatest("p_window", "p_cap")),
+        -- As an account, which forgets neither its locks nor its failures in a row, for as long as the table can keep it.
+        (3, CASE WHEN "unknown" THEN '' END, "p_subject", "p_limit", greatest("p_window", "p_cap", interval '90 days'))
+    ) AS "limits" ("place", "network", "subject", "attempts", "life")
     WHERE "limits"."network" IS NOT NULL AND ("limits"."place" = 1 OR ("p_alone" AND "p_subject" IS NOT NULL))
     ORDER BY "limits"."place"
   LOOP
@@ -248,7 +255,7 @@ BEGIN
       "it"."network", 1, "at", 1,
       CASE WHEN "it"."attempts" = 1 THEN 1 ELSE 0 END,
       CASE WHEN "it"."attempts" = 1 THEN "public"."lock_end"("at", 0, "p_lock", "p_cap") END,
-      "at" + greatest("p_window", "p_cap"), "at", "at")
+      "at" + "it"."life", "at", "at")
     ON CONFLICT ("id") DO UPDATE
     SET "failures_in_row" = "source"."failures_in_row" + 1, ("failed_count", "first_failed_at", "lockout_count", "locked_until") = (
           SELECT "next"."failures",
@@ -259,10 +266,10 @@ BEGIN
           FROM (SELECT CASE WHEN "source"."locked_until" IS NULL AND "source"."first_failed_at" > "at" - "p_window"
                          THEN "source"."failed_count" + 1 ELSE 1 END,
                        -- The row of a known network outlives its failures.
-                       CASE WHEN "source"."first_failed_at" > "at" - greatest("p_window", "p_cap")
+                       CASE WHEN "source"."first_failed_at" > "at" - "it"."life"
                          THEN "source"."lockout_count" ELSE 0 END
                ) AS "next" ("failures", "locks")),
-        "expires_at" = greatest("source"."expires_at", "at" + greatest("p_window", "p_cap")), "updated_at" = "at"
+        "expires_at" = greatest("source"."expires_at", "at" + "it"."life"), "updated_at" = "at"
     WHERE ("source"."locked_until" > "at") IS NOT TRUE;
     IF NOT FOUND AND "it"."place" = 1
        AND NOT coalesce("public"."is_known_source"("p_subject", "origin"), false) THEN
@@ -669,8 +676,15 @@ LANGUAGE sql SET search_path = pg_catalog, public AS $$
   ORDER BY 1
 $$;
 
+-- Deletes a few expired rows, so that the table stays as small as the traffic of a few hours.
+CREATE FUNCTION "prune_messages"() RETURNS void LANGUAGE sql SET search_path = pg_catalog, public AS $$
+  DELETE FROM "public"."message_limits" WHERE "id" IN (
+    SELECT "old"."id" FROM "public"."message_limits" AS "old" WHERE "old"."expires_at" <= "public"."database_time"()
+    ORDER BY "old"."expires_at" LIMIT 5 FOR UPDATE SKIP LOCKED)
+$$;
+
 -- Counts a message of a kind that is about to be sent, or refuses it and counts nothing. `next_at` is the earliest time for the
--- next one. Deletes a few expired rows, so that the table stays as small as the traffic of a few hours.
+-- next one.
 CREATE FUNCTION "take_message"(
   "p_kind" text, "p_recipients" text[], "p_senders" text[], "p_ip" text, OUT "granted" boolean, OUT "next_at" timestamptz
 ) LANGUAGE plpgsql SET search_path = pg_catalog, public AS $$
@@ -704,9 +718,11 @@ BEGIN
     "next_at" := greatest("next_at", "at" + "subject"."pause",
       "found"."expires_at" - "subject"."every" * ("subject"."burst" - 1));
   END LOOP;
-  DELETE FROM "public"."message_limits" WHERE "id" IN (
-    SELECT "old"."id" FROM "public"."message_limits" AS "old" WHERE "old"."expires_at" <= "at"
-    ORDER BY "old"."expires_at" LIMIT 5 FOR UPDATE SKIP LOCKED);
+  -- The row of an account is locked before the limits of its messages, but after those of a password reset, which therefore
+  -- deletes rows at its end.
+  IF "p_kind" <> 'password_reset' THEN
+    PERFORM "public"."prune_messages"();
+  END IF;
 END
 $$;
 
@@ -744,6 +760,7 @@ BEGIN
   END IF;
   PERFORM "public"."write_audit_entry"(request_password_reset."user_id", 'PASSWORD_RESET_REQUESTED', 'user',
     request_password_reset."user_id", '{}', "p_ip", "p_agent");
+  PERFORM "public"."prune_messages"();
   IF request_password_reset."user_id" IS NOT NULL THEN
     RETURN NEXT;
   END IF;
