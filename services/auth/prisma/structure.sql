@@ -676,8 +676,13 @@ CREATE FUNCTION public.message_subjects(p_kind text, p_recipients text[], p_send
   SELECT "public"."message_limit_id"("p_kind", 'to', "subject"), interval '1 minute', interval '1 hour', 5
   FROM unnest("p_recipients") AS "subject"
   UNION
-  SELECT "public"."message_limit_id"("p_kind", 'from', "subject"), interval '0', interval '10 seconds', 100
-  FROM unnest("p_senders" || "public"."network_of"("p_ip")) AS "subject" WHERE "subject" IS NOT NULL
+  SELECT "public"."message_limit_id"("p_kind", 'from', "public"."network_of"("p_ip")), interval '0', interval '10 seconds', 100
+  WHERE "public"."network_of"("p_ip") IS NOT NULL
+  UNION
+  SELECT "public"."message_limit_id"("p_kind", 'from', "subject"), interval '0',
+    CASE WHEN starts_with("p_kind", 'code_') THEN interval '30 minutes' ELSE interval '10 seconds' END,
+    CASE WHEN starts_with("p_kind", 'code_') THEN 30 ELSE 100 END
+  FROM unnest("p_senders") AS "subject"
   ORDER BY 1
 $$;
 

@@ -16,7 +16,9 @@ describe('the order of locks', () => {
     await auth.transaction(message);
     await clock.move(DAY_MS);
     const deadlocks = async () =>
-      (await db().admin('SELECT deadlocks::int AS n FROM pg_stat_database WHERE datname = current_database()'))[0]?.['n'];
+      (await db().admin('SELECT deadlocks::int AS n FROM pg_stat_database WHERE datname = current_database()'))[0]?.[
+        'n'
+      ];
     const before = await deadlocks();
 
     let runs = 0;

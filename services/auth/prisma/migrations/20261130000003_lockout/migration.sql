@@ -664,15 +664,21 @@ $$;
 
 -- What limits a message, in one order for all. Each recipient (an account, an address) receives one message a minute, five at
 -- once and then one an hour: at most 29 in a day, and never so few that the last link has expired before the next can be
--- requested. Each sender (an account, a network) causes at most 100 at once and then one in ten seconds.
+-- requested. Each sender (an account, a network) causes at most 100 at once and then one in ten seconds. The account that codes
+-- are for causes at most 30 at once and then two an hour, also if it answers each: messages to a number can cost money.
 CREATE FUNCTION "message_subjects"("p_kind" text, "p_recipients" text[], "p_senders" text[], "p_ip" text)
 RETURNS TABLE ("id" text, "pause" interval, "every" interval, "burst" integer)
 LANGUAGE sql SET search_path = pg_catalog, public AS $$
   SELECT "public"."message_limit_id"("p_kind", 'to', "subject"), interval '1 minute', interval '1 hour', 5
   FROM unnest("p_recipients") AS "subject"
   UNION
-  SELECT "public"."message_limit_id"("p_kind", 'from', "subject"), interval '0', interval '10 seconds', 100
-  FROM unnest("p_senders" || "public"."network_of"("p_ip")) AS "subject" WHERE "subject" IS NOT NULL
+  SELECT "public"."message_limit_id"("p_kind", 'from', "public"."network_of"("p_ip")), interval '0', interval '10 seconds', 100
+  WHERE "public"."network_of"("p_ip") IS NOT NULL
+  UNION
+  SELECT "public"."message_limit_id"("p_kind", 'from', "subject"), interval '0',
+    CASE WHEN starts_with("p_kind", 'code_') THEN interval '30 minutes' ELSE interval '10 seconds' END,
+    CASE WHEN starts_with("p_kind", 'code_') THEN 30 ELSE 100 END
+  FROM unnest("p_senders") AS "subject"
   ORDER BY 1
 $$;
 
