@@ -1102,7 +1102,7 @@ BEGIN
   UPDATE "public"."sign_in_sources"
   SET "failed_count" = 0, "first_failed_at" = NULL, "failures_in_row" = 0, "lockout_count" = 0, "locked_until" = NULL,
       "updated_at" = "public"."database_time"()
-  WHERE "user_id" = "p_user" AND "failed_count" > 0;
+  WHERE "user_id" = "p_user" AND ("failed_count" > 0 OR "locked_until" IS NOT NULL);
   GET DIAGNOSTICS "sources" = ROW_COUNT;
   RETURN "ended" + "sources" > 0;
 END
@@ -2184,6 +2184,9 @@ CREATE TRIGGER sessions_time_begins BEFORE INSERT ON public.sessions FOR EACH RO
 
 -- Name: sessions sessions_time_stays; Type: TRIGGER
 CREATE TRIGGER sessions_time_stays BEFORE UPDATE OF created_at, last_activity_at ON public.sessions FOR EACH ROW WHEN (((new.created_at > old.created_at) OR ((new.last_activity_at IS DISTINCT FROM old.last_activity_at) AND (new.last_activity_at > (public.database_time() + '00:00:05'::interval))))) EXECUTE FUNCTION public.refuse_time('it lies in the future, or begins a session again');
+
+-- Name: sign_in_sources sign_in_sources_lock_time; Type: TRIGGER
+CREATE TRIGGER sign_in_sources_lock_time BEFORE INSERT OR UPDATE OF locked_until ON public.sign_in_sources FOR EACH ROW WHEN ((new.locked_until > (public.database_time() + '744:00:05'::interval))) EXECUTE FUNCTION public.refuse_time('a lock lasts longer than 31 days');
 
 -- Name: tokens tokens_spent_stays; Type: TRIGGER
 CREATE TRIGGER tokens_spent_stays BEFORE UPDATE OF used_at, revoked_at ON public.tokens FOR EACH ROW WHEN (((old.kind <> 'refresh'::public.token_kind) AND ((old.used_at IS NOT NULL) OR (old.revoked_at IS NOT NULL)) AND ((new.used_at IS DISTINCT FROM old.used_at) OR (new.revoked_at IS DISTINCT FROM old.revoked_at)))) EXECUTE FUNCTION public.refuse_factor_change('token_spent');

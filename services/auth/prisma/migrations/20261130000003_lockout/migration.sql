@@ -64,6 +64,9 @@ ALTER TABLE "users"
 CREATE TRIGGER "users_factor_time" BEFORE INSERT OR UPDATE OF "factor_locked_until" ON "users" FOR EACH ROW
   WHEN (NEW."factor_locked_until" > database_time() + interval '744 hours 5 seconds')
   EXECUTE FUNCTION "refuse_time"('a lock lasts longer than 31 days');
+CREATE TRIGGER "sign_in_sources_lock_time" BEFORE INSERT OR UPDATE OF "locked_until" ON "sign_in_sources" FOR EACH ROW
+  WHEN (NEW."locked_until" > database_time() + interval '744 hours 5 seconds')
+  EXECUTE FUNCTION "refuse_time"('a lock lasts longer than 31 days');
 
 ALTER TABLE "sign_in_sources"
   ADD CONSTRAINT "sign_in_sources_id_check" CHECK ("id" = "network" || '|' || coalesce("user_id", '')
@@ -546,7 +549,7 @@ BEGIN
   UPDATE "public"."sign_in_sources"
   SET "failed_count" = 0, "first_failed_at" = NULL, "failures_in_row" = 0, "lockout_count" = 0, "locked_until" = NULL,
       "updated_at" = "public"."database_time"()
-  WHERE "user_id" = "p_user" AND "failed_count" > 0;
+  WHERE "user_id" = "p_user" AND ("failed_count" > 0 OR "locked_until" IS NOT NULL);
   GET DIAGNOSTICS "sources" = ROW_COUNT;
   RETURN "ended" + "sources" > 0;
 END
