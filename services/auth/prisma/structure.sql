@@ -82,6 +82,11 @@ BEGIN
     RETURN;
   END IF;
   IF "p_user" IS NOT NULL AND "origin" IS NOT NULL AND "public"."is_known_source"("p_user", "origin") THEN
+    IF "p_account_until" = 'infinity' AND (
+      SELECT "failures_in_row" FROM "public"."sign_in_sources" WHERE "id" = "origin" || '|' || "p_user"
+    ) >= 100 THEN
+      "locked" := 'blocked';
+    END IF;
     RETURN;
   END IF;
   IF "p_account_until" = 'infinity' THEN
@@ -306,9 +311,11 @@ DECLARE
 BEGIN
   FOR "it" IN
     SELECT "limits".* FROM (
-      VALUES (1, "origin", '', "p_limit" * 10), (2, "origin", "p_subject", greatest("p_limit" / 2, 1)),
-        (3, CASE WHEN "unknown" THEN '' END, "p_subject", "p_limit")
-    ) AS "limits" ("place", "network", "subject", "attempts")
+      VALUES (1, "origin", '', "p_limit" * 10, greatest("p_window", "p_cap")),
+        (2, "origin", "p_subject", greatest("p_limit" / 2, 1), greatest("p_window", "p_cap")),
+        -- As an account, which forgets neither its locks nor its failures in a row, for as long as the table can keep it.
+        (3, CASE WHEN "unknown" THEN '' END, "p_subject", "p_limit", greatest("p_window", "p_cap", interval '90 days'))
+    ) AS "limits" ("place", "network", "subject", "attempts", "life")
     WHERE "limits"."network" IS NOT NULL AND ("limits"."place" = 1 OR ("p_alone" AND "p_subject" IS NOT NULL))
     ORDER BY "limits"."place"
   LOOP
@@ -318,7 +325,7 @@ BEGIN
       "it"."network", 1, "at", 1,
       CASE WHEN "it"."attempts" = 1 THEN 1 ELSE 0 END,
       CASE WHEN "it"."attempts" = 1 THEN "public"."lock_end"("at", 0, "p_lock", "p_cap") END,
-      "at" + greatest("p_window", "p_cap"), "at", "at")
+      "at" + "it"."life", "at", "at")
     ON CONFLICT ("id") DO UPDATE
     SET "failures_in_row" = "source"."failures_in_row" + 1, ("failed_count", "first_failed_at", "lockout_count", "locked_until") = (
           SELECT "next"."failures",
@@ -329,10 +336,10 @@ BEGIN
           FROM (SELECT CASE WHEN "source"."locked_until" IS NULL AND "source"."first_failed_at" > "at" - "p_window"
                          THEN "source"."failed_count" + 1 ELSE 1 END,
                        -- The row of a known network outlives its failures.
-                       CASE WHEN "source"."first_failed_at" > "at" - greatest("p_window", "p_cap")
+                       CASE WHEN "source"."first_failed_at" > "at" - "it"."life"
                          THEN "source"."lockout_count" ELSE 0 END
                ) AS "next" ("failures", "locks")),
-        "expires_at" = greatest("source"."expires_at", "at" + greatest("p_window", "p_cap")), "updated_at" = "at"
+        "expires_at" = greatest("source"."expires_at", "at" + "it"."life"), "updated_at" = "at"
     WHERE ("source"."locked_until" > "at") IS NOT TRUE;
     IF NOT FOUND AND "it"."place" = 1
        AND NOT coalesce("public"."is_known_source"("p_subject", "origin"), false) THEN
@@ -669,8 +676,13 @@ CREATE FUNCTION public.message_subjects(p_kind text, p_recipients text[], p_send
   SELECT "public"."message_limit_id"("p_kind", 'to', "subject"), interval '1 minute', interval '1 hour', 5
   FROM unnest("p_recipients") AS "subject"
   UNION
-  SELECT "public"."message_limit_id"("p_kind", 'from', "subject"), interval '0', interval '10 seconds', 100
-  FROM unnest("p_senders" || "public"."network_of"("p_ip")) AS "subject" WHERE "subject" IS NOT NULL
+  SELECT "public"."message_limit_id"("p_kind", 'from', "public"."network_of"("p_ip")), interval '0', interval '10 seconds', 100
+  WHERE "public"."network_of"("p_ip") IS NOT NULL
+  UNION
+  SELECT "public"."message_limit_id"("p_kind", 'from', "subject"), interval '0',
+    CASE WHEN starts_with("p_kind", 'code_') THEN interval '30 minutes' ELSE interval '10 seconds' END,
+    CASE WHEN starts_with("p_kind", 'code_') THEN 30 ELSE 100 END
+  FROM unnest("p_senders") AS "subject"
   ORDER BY 1
 $$;
 
@@ -834,6 +846,16 @@ BEGIN
 END
 $$;
 
+-- Name: prune_messages(); Type: FUNCTION
+CREATE FUNCTION public.prune_messages() RETURNS void
+    LANGUAGE sql
+    SET search_path TO 'pg_catalog', 'public'
+    AS $$
+  DELETE FROM "public"."message_limits" WHERE "id" IN (
+    SELECT "old"."id" FROM "public"."message_limits" AS "old" WHERE "old"."expires_at" <= "public"."database_time"()
+    ORDER BY "old"."expires_at" LIMIT 5 FOR UPDATE SKIP LOCKED)
+$$;
+
 -- Name: refresh_session(text, text, text, text, text, interval, text, text); Type: FUNCTION
 CREATE FUNCTION public.refresh_session(p_hash text, p_token text, p_salt text, p_new_hash text, p_session_hash text, p_idle interval, p_ip text, p_agent text, OUT outcome text, OUT user_id text, OUT session_id text, OUT expires_at timestamp with time zone, OUT family_expires_at timestamp with time zone, OUT salt text) RETURNS record
     LANGUAGE plpgsql
@@ -959,6 +981,7 @@ BEGIN
   END IF;
   PERFORM "public"."write_audit_entry"(request_password_reset."user_id", 'PASSWORD_RESET_REQUESTED', 'user',
     request_password_reset."user_id", '{}', "p_ip", "p_agent");
+  PERFORM "public"."prune_messages"();
   IF request_password_reset."user_id" IS NOT NULL THEN
     RETURN NEXT;
   END IF;
@@ -1000,9 +1023,11 @@ BEGIN
     "next_at" := greatest("next_at", "at" + "subject"."pause",
       "found"."expires_at" - "subject"."every" * ("subject"."burst" - 1));
   END LOOP;
-  DELETE FROM "public"."message_limits" WHERE "id" IN (
-    SELECT "old"."id" FROM "public"."message_limits" AS "old" WHERE "old"."expires_at" <= "at"
-    ORDER BY "old"."expires_at" LIMIT 5 FOR UPDATE SKIP LOCKED);
+  -- The row of an account is locked before the limits of its messages, but after those of a password reset, which therefore
+  -- deletes rows at its end.
+  IF "p_kind" <> 'password_reset' THEN
+    PERFORM "public"."prune_messages"();
+  END IF;
 END
 $$;
 
@@ -1077,7 +1102,7 @@ BEGIN
   UPDATE "public"."sign_in_sources"
   SET "failed_count" = 0, "first_failed_at" = NULL, "failures_in_row" = 0, "lockout_count" = 0, "locked_until" = NULL,
       "updated_at" = "public"."database_time"()
-  WHERE "user_id" = "p_user" AND "failed_count" > 0;
+  WHERE "user_id" = "p_user" AND ("failed_count" > 0 OR "locked_until" IS NOT NULL);
   GET DIAGNOSTICS "sources" = ROW_COUNT;
   RETURN "ended" + "sources" > 0;
 END
@@ -2159,6 +2184,9 @@ CREATE TRIGGER sessions_time_begins BEFORE INSERT ON public.sessions FOR EACH RO
 
 -- Name: sessions sessions_time_stays; Type: TRIGGER
 CREATE TRIGGER sessions_time_stays BEFORE UPDATE OF created_at, last_activity_at ON public.sessions FOR EACH ROW WHEN (((new.created_at > old.created_at) OR ((new.last_activity_at IS DISTINCT FROM old.last_activity_at) AND (new.last_activity_at > (public.database_time() + '00:00:05'::interval))))) EXECUTE FUNCTION public.refuse_time('it lies in the future, or begins a session again');
+
+-- Name: sign_in_sources sign_in_sources_lock_time; Type: TRIGGER
+CREATE TRIGGER sign_in_sources_lock_time BEFORE INSERT OR UPDATE OF locked_until ON public.sign_in_sources FOR EACH ROW WHEN ((new.locked_until > (public.database_time() + '744:00:05'::interval))) EXECUTE FUNCTION public.refuse_time('a lock lasts longer than 31 days');
 
 -- Name: tokens tokens_spent_stays; Type: TRIGGER
 CREATE TRIGGER tokens_spent_stays BEFORE UPDATE OF used_at, revoked_at ON public.tokens FOR EACH ROW WHEN (((old.kind <> 'refresh'::public.token_kind) AND ((old.used_at IS NOT NULL) OR (old.revoked_at IS NOT NULL)) AND ((new.used_at IS DISTINCT FROM old.used_at) OR (new.revoked_at IS DISTINCT FROM old.revoked_at)))) EXECUTE FUNCTION public.refuse_factor_change('token_spent');
