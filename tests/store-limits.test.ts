@@ -66,3 +66,42 @@ describe('the limit of a statement', () => {
     expect(await mint.query({ text: 'SELECT 1 AS one', values: [] })).toEqual([{ one: 1 }]);
   });
 });
+
+describe('a long read', () => {
+  const db = useDatabase('mint');
+  let mint: Mint;
+  beforeAll(() => {
+    mint = openMint({ url: db().url, pool: { max: 1, statementTimeoutMs: 120_000 } });
+  });
+  afterAll(() => mint.close());
+
+  const LIMIT = {
+    text: `SELECT current_setting('statement_timeout') AS statement, current_setting('transaction_timeout', true) AS transaction`,
+    values: [],
+  };
+
+  it("has the limit of the store's options instead of the app role's, for this statement only", async () => {
+    const before = await mint.query(LIMIT);
+    const [during] = await mint.queryLong<{ statement: string; transaction: string | null }>(LIMIT);
+
+    // PostgreSQL before 17 has no limit of a transaction.
+    expect([during?.statement, during?.transaction ?? '2min']).toEqual(['2min', '2min']);
+    expect(await mint.query(LIMIT)).toEqual(before);
+    expect(before).not.toMatchObject([{ statement: '2min' }]);
+  });
+
+  it("throws the store's error, and leaves no transaction open", async () => {
+    await expect(mint.queryLong({ text: 'SELECT 1 / $1::int', values: [0] })).rejects.toMatchObject({
+      code: 'DATABASE.FAILED',
+      meta: { sqlState: '22012' },
+    });
+
+    expect(await mint.query({ text: 'SELECT pg_current_xact_id_if_assigned() AS id', values: [] })).toEqual([
+      { id: null },
+    ]);
+    const open = await db().admin(
+      "SELECT FROM pg_stat_activity WHERE datname = current_database() AND state LIKE 'idle in%'",
+    );
+    expect(open).toEqual([]);
+  });
+});

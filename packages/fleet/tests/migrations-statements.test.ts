@@ -97,16 +97,18 @@ describe('the server splits in the same way', () => {
 
     expect(files.length).toBeGreaterThan(0);
     await withClient(url(), async (client) => {
-      await client.query('BEGIN');
       let service = '';
       for (const file of files) {
-        // Each migration needs the earlier migrations of its service.
-        if (path.resolve(file, '../..') !== service) await client.query('ROLLBACK; BEGIN');
+        // Each migration needs the earlier migrations of its service, and before PostgreSQL 17 their commits too: a new value of an
+        // enum cannot be used in its own transaction.
+        if (path.resolve(file, '../..') !== service)
+          await client.query('DROP SCHEMA public CASCADE; CREATE SCHEMA public');
         service = path.resolve(file, '../..');
         const sql = readFileSync(file, 'utf8');
+        await client.query('BEGIN');
         expect({ file, ...(await runScript(client, sql)) }).toEqual({ file, completed: splitStatements(sql).length });
+        await client.query('COMMIT');
       }
-      await client.query('ROLLBACK');
     });
   });
 });

@@ -143,7 +143,12 @@ async function writeCode(
   const to = given.purpose === 'enable' ? newAddress(given, account) : await addressOf(tx, channel, account);
   // Anyone can ask for codes to a new address. Those must not use up the codes that its owner signs in with.
   const recipients = purpose === 'enable' ? [userId, to] : [userId];
-  const { granted, nextAt } = await takeMessage(tx, { kind: `code_${channel}`, recipients, device });
+  const { granted, nextAt } = await takeMessage(tx, {
+    kind: `code_${channel}`,
+    recipients,
+    senders: [userId],
+    device,
+  });
   if (!granted) throw codeTooSoon(channel, nextAt);
   await tx.oneTimeCode.updateMany({
     where: { userId, channel, purpose, usedAt: null, revokedAt: null },

@@ -91,8 +91,9 @@ export async function invite(auth: Auth, input: InviteInput): Promise<Invitation
       },
       select: { id: true },
     });
-    // Counted for each organization: another one must not use up the messages.
-    const message = { kind: 'invitation', recipients: [`${orgId} ${email}`], senders: [actorId], device } as const;
+    // Counted for each organization, whose messages another one must not use up, and for an account with many organizations.
+    const recipients = [`${orgId} ${email}`, `${actorId} ${email}`];
+    const message = { kind: 'invitation', recipients, senders: [actorId], device } as const;
     const { granted, nextAt } = await takeMessage(tx, message);
     if (!granted) throw messageTooSoon(nextAt);
     await writeAudit(tx, {

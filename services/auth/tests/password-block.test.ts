@@ -75,6 +75,22 @@ describe('a hundred wrong passwords in a row', () => {
     expect(await outcomes([attempt(auth, email, PASSWORD)])).toEqual({ ok: 1 });
   });
 
+  it('are all that is answered to a known network after that', async () => {
+    const auth = open();
+    const { userId, email } = await givenBlocked(auth);
+    let answered = 0;
+    for (let day = 0; day < 25; day += 1) {
+      const guesses = Array.from({ length: 6 }, () => attempt(auth, email, WRONG, HOME));
+      answered += (await outcomes(guesses))['AUTH.INVALID_CREDENTIALS'] ?? 0;
+      await clock.move(DAY_MS);
+    }
+
+    expect(answered).toBe(100);
+    expect(await outcomes([attempt(auth, email, PASSWORD, HOME)])).toEqual({ 'AUTH.PASSWORD_BLOCKED': 1 });
+    expect(await unlockAccount(auth, { userId, actorId: 'support-7' })).toEqual({ unlocked: true });
+    expect(await outcomes([attempt(auth, email, PASSWORD, HOME)])).toEqual({ ok: 1 });
+  });
+
   it('are forgotten by a reset by mail', async () => {
     const auth = open();
     const { userId, email } = await givenBlocked(auth);

@@ -1,6 +1,6 @@
 import { useDatabase, useTestClock } from '@azora/db-testkit';
 import { type Auth, login, unlockAccount } from '../src/index';
-import { givenUser, MINUTE_MS, outcomes, PASSWORD, START, useAuth } from './given';
+import { DAY_MS, givenUser, MINUTE_MS, outcomes, PASSWORD, START, useAuth } from './given';
 
 const WRONG = 'not the password';
 const NETWORKS = ['203.0.113.1', '203.0.113.2', '203.0.113.3'];
@@ -87,6 +87,39 @@ describe('a sign-in answers for an unknown address as for an account', () => {
     });
 
     expect(account).toMatchObject([{ 'AUTH.INVALID_CREDENTIALS': 100, 'AUTH.PASSWORD_BLOCKED': 5 }, {}]);
+    expect(nobody).toEqual(account);
+  });
+
+  it('when it is locked again days after', async () => {
+    const auth = open();
+    const [account, nobody] = await both(auth, async (email) => {
+      const answers: unknown[] = [];
+      for (let turn = 0; turn < 3; turn += 1) {
+        for (let n = 0; n < 11; n += 1) answers.push(await answerOf(attempt(auth, email)));
+        await clock.move(2 * DAY_MS);
+        // Each failure deletes expired rows.
+        await answerOf(attempt(auth, 'another@azora.world', NETWORKS[2]));
+      }
+      return answers;
+    });
+
+    expect(JSON.stringify(account)).toContain('AUTH.LOCKED');
+    expect(nobody).toEqual(account);
+  });
+
+  it('after a hundred wrong passwords in a row, a few on each of many days', async () => {
+    const auth = open();
+    const [account, nobody] = await both(auth, async (email) => {
+      const answers: unknown[] = [];
+      for (let day = 0; day < 12; day += 1) {
+        answers.push(await outcomes(Array.from({ length: 9 }, () => attempt(auth, email))));
+        await clock.move(2 * DAY_MS);
+        await answerOf(attempt(auth, 'another@azora.world', NETWORKS[2]));
+      }
+      return answers;
+    });
+
+    expect(JSON.stringify(account)).toContain('AUTH.PASSWORD_BLOCKED');
     expect(nobody).toEqual(account);
   });
 

@@ -14,13 +14,15 @@ describe('mining records, whichever client writes them', () => {
        VALUES ('${id}', '${walletId}', 'lesson', '${sha256(id)}', 0.9${values})`;
 
   it('are decided once; the error names both statuses', async () => {
-    const walletId = await givenWallet(given().mint, '0');
+    const walletId = await givenWallet(given().mint, '1');
     const id = fresh('pending');
     await db().admin(insert(id, walletId, '', ''));
 
     await expect(db().admin(`UPDATE mining_records SET knowledge_score = 1 WHERE id = '${id}'`)).rejects.toMatchObject({
       message: 'mining_submission',
     });
+    const otherKey = `UPDATE mining_records SET request_key = (SELECT max(key) FROM requests) WHERE id = '${id}'`;
+    await expect(db().admin(otherKey)).rejects.toMatchObject({ message: 'mining_submission' });
     await db().admin(`UPDATE mining_records SET status = 'rejected', decided_at = now() WHERE id = '${id}'`);
     const error: { message: string; detail: string } = await db()
       .admin(`UPDATE mining_records SET status = 'pending', decided_at = NULL WHERE id = '${id}'`)

@@ -85,33 +85,33 @@ ALTER TABLE "audit_chains"
 -- The longest life of each row, whichever client writes. The settings of a store stay below; earlier they did not have to. In hours,
 -- because a day on which the clocks change is longer than 24.
 UPDATE "sessions" SET "expires_at" = "created_at" + interval '8784 hours'
-WHERE "expires_at" - "created_at" > interval '366 days';
+WHERE "expires_at" > "created_at" + interval '8784 hours';
 UPDATE "tokens" SET "expires_at" = least("expires_at", "created_at" + "longest"),
   -- Only refresh tokens have it, and least() ignores NULL.
   "family_expires_at" = CASE WHEN "family_expires_at" IS NOT NULL THEN least("family_expires_at", "created_at" + "longest") END
 FROM (VALUES ('refresh', interval '8784 hours'), ('password_reset', '24 hours'), ('mfa_challenge', '1 hour'),
   ('email_verification', '744 hours'), ('invitation', '744 hours')) AS "lives" ("kind", "longest")
-WHERE "tokens"."kind"::text = "lives"."kind" AND greatest("expires_at", "family_expires_at") - "created_at" > "longest";
+WHERE "tokens"."kind"::text = "lives"."kind" AND greatest("expires_at", "family_expires_at") > "created_at" + "longest";
 
 -- lint-ignore constraint-missing-not-valid: the new defaults have locked the tables already
 ALTER TABLE "sessions"
-  ADD CONSTRAINT "sessions_life_check" CHECK ("expires_at" - "created_at" <= interval '366 days');
+  ADD CONSTRAINT "sessions_life_check" CHECK ("expires_at" <= "created_at" + interval '8784 hours');
 -- lint-ignore constraint-missing-not-valid: the new defaults have locked the tables already
 ALTER TABLE "tokens"
   ADD CONSTRAINT "tokens_life_check" CHECK (
-    greatest("expires_at", "family_expires_at") - "created_at" <= CASE "kind"::text
-      WHEN 'refresh' THEN interval '366 days'
-      WHEN 'password_reset' THEN interval '1 day'
+    greatest("expires_at", "family_expires_at") <= "created_at" + CASE "kind"::text
+      WHEN 'refresh' THEN interval '8784 hours'
+      WHEN 'password_reset' THEN interval '24 hours'
       WHEN 'mfa_challenge' THEN interval '1 hour'
-      ELSE interval '31 days'
+      ELSE interval '744 hours'
     END
   );
 -- lint-ignore constraint-missing-not-valid: the new defaults have locked the tables already
 ALTER TABLE "one_time_codes"
-  ADD CONSTRAINT "one_time_codes_life_check" CHECK ("expires_at" - "created_at" <= interval '10 minutes');
+  ADD CONSTRAINT "one_time_codes_life_check" CHECK ("expires_at" <= "created_at" + interval '10 minutes');
 -- lint-ignore constraint-missing-not-valid: the new defaults have locked the tables already
 ALTER TABLE "org_invitations"
-  ADD CONSTRAINT "org_invitations_life_check" CHECK ("expires_at" - "created_at" <= interval '7 days');
+  ADD CONSTRAINT "org_invitations_life_check" CHECK ("expires_at" <= "created_at" + interval '168 hours');
 
 -- The conditions are in the triggers, so that a row that follows the rule costs no call. The five seconds allow for a clock
 -- that is set back a little between the reading of the time and the write.

@@ -8,7 +8,7 @@ SET LOCAL lock_timeout = '5s';
 -- Enrollments and codes that wait now have no end or no challenge. Their owners begin again.
 UPDATE "mfa_settings" SET "totp_secret" = NULL, "totp_last_step" = NULL WHERE "totp_secret" IS NOT NULL AND NOT "totp_enabled";
 UPDATE "one_time_codes" SET "revoked_at" = database_time() WHERE "used_at" IS NULL AND "revoked_at" IS NULL;
-DELETE FROM "tokens" WHERE "kind" = 'mfa_challenge' AND "expires_at" - "created_at" > interval '10 minutes';
+DELETE FROM "tokens" WHERE "kind" = 'mfa_challenge' AND "expires_at" > "created_at" + interval '10 minutes';
 
 -- AlterTable
 ALTER TABLE "mfa_settings" ADD COLUMN "totp_pending_until" TIMESTAMPTZ(6);
@@ -48,7 +48,7 @@ ALTER TABLE "mfa_settings"
 -- lint-ignore constraint-missing-not-valid: the foreign key has locked the table already
 ALTER TABLE "tokens"
   ADD CONSTRAINT "tokens_challenge_life_check"
-    CHECK ("kind" <> 'mfa_challenge' OR "expires_at" - "created_at" <= interval '10 minutes');
+    CHECK ("kind" <> 'mfa_challenge' OR "expires_at" <= "created_at" + interval '10 minutes');
 
 -- Refuses a change that no client may make; the argument names the rule. The conditions are in the triggers, so that a row
 -- that follows the rules costs no call.

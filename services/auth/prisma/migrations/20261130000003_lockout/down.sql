@@ -7,6 +7,7 @@ DROP FUNCTION "request_password_reset"(text, text, text, interval, text, text);
 DROP FUNCTION "forget_messages"(text, text[]);
 DROP FUNCTION "withdraw_message"(text, text[]);
 DROP FUNCTION "take_message"(text, text[], text[], text);
+DROP FUNCTION "prune_messages"();
 DROP FUNCTION "message_subjects"(text, text[], text[], text);
 DROP FUNCTION "message_limit_id"(text, text, text);
 DROP FUNCTION "finish_sign_in"(text, text, text, boolean, text, boolean, integer, interval, interval, interval, text, text, text,

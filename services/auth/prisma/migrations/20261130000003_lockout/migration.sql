@@ -64,6 +64,9 @@ ALTER TABLE "users"
 CREATE TRIGGER "users_factor_time" BEFORE INSERT OR UPDATE OF "factor_locked_until" ON "users" FOR EACH ROW
   WHEN (NEW."factor_locked_until" > database_time() + interval '744 hours 5 seconds')
   EXECUTE FUNCTION "refuse_time"('a lock lasts longer than 31 days');
+CREATE TRIGGER "sign_in_sources_lock_time" BEFORE INSERT OR UPDATE OF "locked_until" ON "sign_in_sources" FOR EACH ROW
+  WHEN (NEW."locked_until" > database_time() + interval '744 hours 5 seconds')
+  EXECUTE FUNCTION "refuse_time"('a lock lasts longer than 31 days');
 
 ALTER TABLE "sign_in_sources"
   ADD CONSTRAINT "sign_in_sources_id_check" CHECK ("id" = "network" || '|' || coalesce("user_id", '')
@@ -192,6 +195,11 @@ BEGIN
     RETURN;
   END IF;
   IF "p_user" IS NOT NULL AND "origin" IS NOT NULL AND "public"."is_known_source"("p_user", "origin") THEN
+    IF "p_account_until" = 'infinity' AND (
+      SELECT "failures_in_row" FROM "public"."sign_in_sources" WHERE "id" = "origin" || '|' || "p_user"
+    ) >= 100 THEN
+      "locked" := 'blocked';
+    END IF;
     RETURN;
   END IF;
   IF "p_account_until" = 'infinity' THEN
@@ -236,9 +244,11 @@ DECLARE
 BEGIN
   FOR "it" IN
     SELECT "limits".* FROM (
-      VALUES (1, "origin", '', "p_limit" * 10), (2, "origin", "p_subject", greatest("p_limit" / 2, 1)),
-        (3, CASE WHEN "unknown" THEN '' END, "p_subject", "p_limit")
-    ) AS "limits" ("place", "network", "subject", "attempts")
+      VALUES (1, "origin", '', "p_limit" * 10, greatest("p_window", "p_cap")),
+        (2, "origin", "p_subject", greatest("p_limit" / 2, 1), greatest("p_window", "p_cap")),
+        -- As an account, which forgets neither its locks nor its failures in a row, for as long as the table can keep it.
+        (3, CASE WHEN "unknown" THEN '' END, "p_subject", "p_limit", greatest("p_window", "p_cap", interval '90 days'))
+    ) AS "limits" ("place", "network", "subject", "attempts", "life")
     WHERE "limits"."network" IS NOT NULL AND ("limits"."place" = 1 OR ("p_alone" AND "p_subject" IS NOT NULL))
     ORDER BY "limits"."place"
   LOOP
@@ -248,7 +258,7 @@ BEGIN
       "it"."network", 1, "at", 1,
       CASE WHEN "it"."attempts" = 1 THEN 1 ELSE 0 END,
       CASE WHEN "it"."attempts" = 1 THEN "public"."lock_end"("at", 0, "p_lock", "p_cap") END,
-      "at" + greatest("p_window", "p_cap"), "at", "at")
+      "at" + "it"."life", "at", "at")
     ON CONFLICT ("id") DO UPDATE
     SET "failures_in_row" = "source"."failures_in_row" + 1, ("failed_count", "first_failed_at", "lockout_count", "locked_until") = (
           SELECT "next"."failures",
@@ -259,10 +269,10 @@ BEGIN
           FROM (SELECT CASE WHEN "source"."locked_until" IS NULL AND "source"."first_failed_at" > "at" - "p_window"
                          THEN "source"."failed_count" + 1 ELSE 1 END,
                        -- The row of a known network outlives its failures.
-                       CASE WHEN "source"."first_failed_at" > "at" - greatest("p_window", "p_cap")
+                       CASE WHEN "source"."first_failed_at" > "at" - "it"."life"
                          THEN "source"."lockout_count" ELSE 0 END
                ) AS "next" ("failures", "locks")),
-        "expires_at" = greatest("source"."expires_at", "at" + greatest("p_window", "p_cap")), "updated_at" = "at"
+        "expires_at" = greatest("source"."expires_at", "at" + "it"."life"), "updated_at" = "at"
     WHERE ("source"."locked_until" > "at") IS NOT TRUE;
     IF NOT FOUND AND "it"."place" = 1
        AND NOT coalesce("public"."is_known_source"("p_subject", "origin"), false) THEN
@@ -539,7 +549,7 @@ BEGIN
   UPDATE "public"."sign_in_sources"
   SET "failed_count" = 0, "first_failed_at" = NULL, "failures_in_row" = 0, "lockout_count" = 0, "locked_until" = NULL,
       "updated_at" = "public"."database_time"()
-  WHERE "user_id" = "p_user" AND "failed_count" > 0;
+  WHERE "user_id" = "p_user" AND ("failed_count" > 0 OR "locked_until" IS NOT NULL);
   GET DIAGNOSTICS "sources" = ROW_COUNT;
   RETURN "ended" + "sources" > 0;
 END
@@ -657,20 +667,33 @@ $$;
 
 -- What limits a message, in one order for all. Each recipient (an account, an address) receives one message a minute, five at
 -- once and then one an hour: at most 29 in a day, and never so few that the last link has expired before the next can be
--- requested. Each sender (an account, a network) causes at most 100 at once and then one in ten seconds.
+-- requested. Each sender (an account, a network) causes at most 100 at once and then one in ten seconds. The account that codes
+-- are for causes at most 30 at once and then two an hour, also if it answers each: messages to a number can cost money.
 CREATE FUNCTION "message_subjects"("p_kind" text, "p_recipients" text[], "p_senders" text[], "p_ip" text)
 RETURNS TABLE ("id" text, "pause" interval, "every" interval, "burst" integer)
 LANGUAGE sql SET search_path = pg_catalog, public AS $$
   SELECT "public"."message_limit_id"("p_kind", 'to', "subject"), interval '1 minute', interval '1 hour', 5
   FROM unnest("p_recipients") AS "subject"
   UNION
-  SELECT "public"."message_limit_id"("p_kind", 'from', "subject"), interval '0', interval '10 seconds', 100
-  FROM unnest("p_senders" || "public"."network_of"("p_ip")) AS "subject" WHERE "subject" IS NOT NULL
+  SELECT "public"."message_limit_id"("p_kind", 'from', "public"."network_of"("p_ip")), interval '0', interval '10 seconds', 100
+  WHERE "public"."network_of"("p_ip") IS NOT NULL
+  UNION
+  SELECT "public"."message_limit_id"("p_kind", 'from', "subject"), interval '0',
+    CASE WHEN starts_with("p_kind", 'code_') THEN interval '30 minutes' ELSE interval '10 seconds' END,
+    CASE WHEN starts_with("p_kind", 'code_') THEN 30 ELSE 100 END
+  FROM unnest("p_senders") AS "subject"
   ORDER BY 1
 $$;
 
+-- Deletes a few expired rows, so that the table stays as small as the traffic of a few hours.
+CREATE FUNCTION "prune_messages"() RETURNS void LANGUAGE sql SET search_path = pg_catalog, public AS $$
+  DELETE FROM "public"."message_limits" WHERE "id" IN (
+    SELECT "old"."id" FROM "public"."message_limits" AS "old" WHERE "old"."expires_at" <= "public"."database_time"()
+    ORDER BY "old"."expires_at" LIMIT 5 FOR UPDATE SKIP LOCKED)
+$$;
+
 -- Counts a message of a kind that is about to be sent, or refuses it and counts nothing. `next_at` is the earliest time for the
--- next one. Deletes a few expired rows, so that the table stays as small as the traffic of a few hours.
+-- next one.
 CREATE FUNCTION "take_message"(
   "p_kind" text, "p_recipients" text[], "p_senders" text[], "p_ip" text, OUT "granted" boolean, OUT "next_at" timestamptz
 ) LANGUAGE plpgsql SET search_path = pg_catalog, public AS $$
@@ -704,9 +727,11 @@ BEGIN
     "next_at" := greatest("next_at", "at" + "subject"."pause",
       "found"."expires_at" - "subject"."every" * ("subject"."burst" - 1));
   END LOOP;
-  DELETE FROM "public"."message_limits" WHERE "id" IN (
-    SELECT "old"."id" FROM "public"."message_limits" AS "old" WHERE "old"."expires_at" <= "at"
-    ORDER BY "old"."expires_at" LIMIT 5 FOR UPDATE SKIP LOCKED);
+  -- The row of an account is locked before the limits of its messages, but after those of a password reset, which therefore
+  -- deletes rows at its end.
+  IF "p_kind" <> 'password_reset' THEN
+    PERFORM "public"."prune_messages"();
+  END IF;
 END
 $$;
 
@@ -744,6 +769,7 @@ BEGIN
   END IF;
   PERFORM "public"."write_audit_entry"(request_password_reset."user_id", 'PASSWORD_RESET_REQUESTED', 'user',
     request_password_reset."user_id", '{}', "p_ip", "p_agent");
+  PERFORM "public"."prune_messages"();
   IF request_password_reset."user_id" IS NOT NULL THEN
     RETURN NEXT;
   END IF;

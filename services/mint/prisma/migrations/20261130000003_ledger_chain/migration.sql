@@ -393,6 +393,8 @@ BEGIN
   IF TG_OP = 'INSERT' THEN
     NEW.seq := nextval('ledger_seq');
     NEW.hash := mining_hash(NEW);
+  ELSIF NEW.request_key IS DISTINCT FROM OLD.request_key THEN
+    PERFORM refuse('mining_submission', jsonb_build_object('recordId', OLD.id), 'What was submitted stays as it is.');
   ELSE
     NEW.seq := OLD.seq;
     NEW.hash := OLD.hash;
