@@ -90,6 +90,16 @@ describe('a long read', () => {
     expect(before).not.toMatchObject([{ statement: '2min' }]);
   });
 
+  it('is reported when it is slow, as every statement is', async () => {
+    const warn = jest.fn();
+    const reporting = openMint({ url: db().url, slowQueryMs: 0, logger: { warn } });
+
+    await reporting.queryLong(LIMIT);
+
+    expect(warn).toHaveBeenCalledWith('slow query', expect.objectContaining({ service: 'mint', query: LIMIT.text }));
+    await reporting.close();
+  });
+
   it("throws the store's error, and leaves no transaction open", async () => {
     await expect(mint.queryLong({ text: 'SELECT 1 / $1::int', values: [0] })).rejects.toMatchObject({
       code: 'DATABASE.FAILED',

@@ -125,7 +125,7 @@ export function openStore<TransactionClient, Client extends GeneratedClient<Tran
     query: <Row extends QueryResultRow>(statement: Statement) =>
       translated(() => runStatement<Row>(pool, statement, report), statement.text),
     queryLong: <Row extends QueryResultRow>(statement: Statement) =>
-      translated(() => runLong<Row>(pool, statement, limits.statementTimeoutMs), statement.text),
+      translated(() => runLong<Row>(pool, statement, { limitMs: limits.statementTimeoutMs, report }), statement.text),
     transaction: (work) =>
       // The only place that gives the brand: this client is inside a transaction.
       translated(() =>
@@ -172,13 +172,15 @@ const RAISE_LIMITS = `SELECT set_config(name, $1, true) FROM pg_settings WHERE n
 async function runLong<Row extends QueryResultRow>(
   pool: Pool,
   { text, values }: Statement,
-  limitMs: number,
+  { limitMs, report }: { readonly limitMs: number; readonly report: Report },
 ): Promise<readonly Row[]> {
   const client = await pool.connect();
   try {
     await client.query('BEGIN');
     await client.query(RAISE_LIMITS, [String(limitMs)]);
+    const started = performance.now();
     const { rows } = await client.query<Row>({ text, values: [...values] });
+    report({ query: text, duration: performance.now() - started });
     await client.query('COMMIT');
     client.release();
     return rows;

@@ -99,11 +99,11 @@ export function accountLocked(until: Date): SuiteError {
   });
 }
 
-/** AUTH.PASSWORD_BLOCKED: 100 wrong passwords in a row; none is accepted any more but from a network of the owner. */
+/** AUTH.PASSWORD_BLOCKED: 100 wrong passwords in a row. None is accepted but from a known network that has not sent 100 itself. */
 export function passwordBlocked(): SuiteError {
   return new SuiteError('AUTH.PASSWORD_BLOCKED', 'The password is blocked after 100 wrong passwords in a row', {
-    why: 'No password is checked any more, except from networks from which the owner of the account signed in before.',
-    next: 'Reset the password by email, or sign in from a network where you signed in before',
+    why: 'Passwords are accepted only from networks of the owner that have not sent 100 wrong ones themselves.',
+    next: 'Reset the password by email',
   });
 }
 
