@@ -15,7 +15,7 @@ import type { Broker, BrokerConnection } from './broker';
 import { joinConsumer } from './consumers';
 import { putDeadLetters, removeDeadLetters } from './dead-letters';
 import { brokerError } from './errors';
-import { HeldLanes, LanesLost, RENEW_MS } from './held-lanes';
+import { ConsumerForgotten, HeldLanes, LanesLost, RENEW_MS } from './held-lanes';
 import { type Outcome, settleLane } from './lanes';
 
 export interface NatsSubscriptionTask<Transaction extends EventTransaction> {
@@ -54,6 +54,7 @@ export async function runNatsSubscription<Transaction extends EventTransaction>(
       await new NatsWorker(task, broker, lanes, bell, outage).run();
       await lanes.release();
     } catch (error) {
+      if (error instanceof ConsumerForgotten) hasJoined = false;
       if (!(error instanceof LanesLost)) await outage.wait(brokerError(error), signal);
     } finally {
       await lanes?.close();
