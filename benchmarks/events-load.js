@@ -49,7 +49,7 @@ const WAYS = {
         }
       },
     });
-    await bus.subscribe(store, consumer, { signal: ending.signal });
+    await bus.subscribe(store, consumer, { signal: ending.signal, batch: Number(process.env.BATCH ?? 500) });
     await bus.close();
     await store.close();
     return { perSecond: (count * 1_000) / (ended - started) };

@@ -32,10 +32,10 @@ const RENEW_MS = LEASE_MS / 3;
 const STANDBY_MS = 1_000;
 const PRUNE_MS = 60_000;
 
-/** The most events in one append, and the least that make a backlog. */
+/** With more events at once, there is a backlog. */
 const BATCH = 500;
-/** A backlog is read in transactions of at most this many batches: the app role's transactions end after a minute. */
-const BATCHES_PER_TRANSACTION = 40;
+/** A backlog is sorted anew after this time: the app role's transactions end after a minute. */
+const BACKLOG_MS = 15_000;
 
 /** The time between two reads of a busy outbox. */
 const GATHER_MS = 5;
@@ -153,17 +153,18 @@ class Relay {
 
   async #relayBacklog(): Promise<void> {
     const { outbox, signal } = this.#task;
-    let batches = 0;
+    const started = performance.now();
+    let isSafe = false;
     for await (const read of readBacklog(outbox, this.#cursor, BATCH)) {
       const { snapshot, events, isLast } = read;
-      if (batches === 0) await this.#waitForDisk(read);
+      if (!isSafe) await this.#waitForDisk(read);
+      isSafe = true;
       const cursor = isLast
         ? { seen: snapshot, tick: null, tickPosition: null }
         : partOf(this.#cursor, snapshot, events.at(-1)?.position ?? '0');
       await this.#append(cursor, events);
       this.#cursor = cursor;
-      batches += 1;
-      if (signal.aborted || batches === BATCHES_PER_TRANSACTION) return;
+      if (signal.aborted || performance.now() - started > BACKLOG_MS) return;
     }
   }
 
