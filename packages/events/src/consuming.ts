@@ -19,12 +19,6 @@ export function isOutage(error: unknown): boolean {
   return error instanceof SuiteError && OUTAGES.includes(error.code);
 }
 
-/** The text that the bus keeps of an error. The message of a foreign error may hold personal data. */
-export function describeFailure(error: unknown): string {
-  if (error instanceof SuiteError) return `${error.code}: ${error.message}`;
-  return error instanceof Error ? error.name : typeof error;
-}
-
 /** Deletes old rows of an inbox now and then. */
 export class InboxPruner<Transaction extends EventTransaction> {
   readonly #store: EventStore<Transaction>;

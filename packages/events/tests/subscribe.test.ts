@@ -1,6 +1,8 @@
+import { SuiteError } from '@azora/db-core';
 import { defineConsumer, type EventTransaction } from '@azora/db-core/events';
 import { useTestClock } from '@azora/db-testkit';
 import { Pool } from 'pg';
+import { openFamily } from '../../../services/family/src';
 import { runSubscription } from '../src/postgres/subscribe';
 import { openWakeUp } from '../src/wake-up';
 import { COUNTED, freshKey, gate, numbersByKey, until, upTo, useBus } from './bus-fixture';
@@ -84,6 +86,38 @@ describe('a subscription', () => {
 
     expect(await ofKey(key, 3, name)).toEqual([1, 3, 2]);
     await until(async () => (await deliveries(key)).length === 0);
+  });
+
+  it('parks an event whose error has a text that PostgreSQL cannot store', async () => {
+    const [key, name] = [freshKey(), freshName()];
+    const errors = [new SuiteError('FAMILY.ODD', 'NUL \0 and \ud800'), Object.assign(new Error(), { name: 'a\0b' })];
+    Object.assign(errors[1] as Error, { name: undefined });
+    bus.startConsumer(
+      bus.recorder(name, (_key, n) => {
+        if (n < 3) throw errors[n - 1];
+      }),
+    );
+    await publish(key, 1);
+    await until(async () => (await deliveries(key)).length === 1);
+    expect((await deliveries(key))[0]?.['last_error']).toBe('FAMILY.ODD: NUL \ufffd and \ufffd');
+  });
+
+  it('parks an event whose handler waits forever, and continues with the others', async () => {
+    const [bad, good, name] = [freshKey(), freshKey(), freshName()];
+    const store = openFamily({ url: bus.target().url, logger: bus.log.logger, pool: { statementTimeoutMs: 500 } });
+    const worker = bus.startConsumer(
+      bus.recorder(name, (key) => (key === bad ? new Promise(() => undefined) : undefined)),
+      { store },
+    );
+    await publish(bad, 2);
+    await publish(good, 2);
+
+    expect(await ofKey(good, 2, name)).toEqual(upTo(2));
+    await until(async () => (await deliveries(bad)).length === 2);
+    const text = 'DATABASE.TRANSACTION_TIMEOUT: The transaction took longer than its limit';
+    expect((await deliveries(bad))[0]).toEqual({ state: 'retry', attempts: 1, last_error: text });
+    await worker.stop();
+    await store.close();
   });
 
   it('shares its lanes among its workers, and gives all to the one that is left', async () => {

@@ -8,7 +8,8 @@ import {
   handleEvents,
 } from '@azora/db-core/events';
 import { Bell } from '../bell';
-import { describeFailure, InboxPruner, isOutage } from '../consuming';
+import { InboxPruner, isOutage } from '../consuming';
+import { describeFailure } from '../failure-text';
 import { Outage } from '../pace';
 import { type Batch, collectBatch } from './batch';
 import type { Broker, BrokerConnection } from './broker';

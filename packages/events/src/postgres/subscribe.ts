@@ -7,7 +7,8 @@ import {
   handleEvents,
 } from '@azora/db-core/events';
 import type { Pool } from 'pg';
-import { describeFailure, InboxPruner, isOutage } from '../consuming';
+import { InboxPruner, isOutage } from '../consuming';
+import { describeFailure } from '../failure-text';
 import { Outage, Pace } from '../pace';
 import type { WakeUp } from '../wake-up';
 import {

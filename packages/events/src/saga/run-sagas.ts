@@ -1,10 +1,11 @@
 import { randomUUID } from 'node:crypto';
 import { EventEmitter, once } from 'node:events';
 import { type Logger, SuiteError } from '@azora/db-core';
+import { describeFailure } from '../failure-text';
 import { Outage, Pace, waitFor } from '../pace';
 import type { SagaType } from './define-saga';
 import type { SagaStore } from './inspect-sagas';
-import { describeError, runStep } from './run-step';
+import { runStep, type StepOutcome } from './run-step';
 import { SagaRecorder } from './saga-recorder';
 import type { SagaRow } from './saga-state';
 
@@ -64,7 +65,7 @@ async function work(worker: Worker): Promise<void> {
   const running = new Set<Promise<void>>();
   const places = new EventEmitter();
   const pace = new Pace();
-  const outage = new Outage((error) => logger.warn('Sagas cannot be claimed', { error: describeError(error) }));
+  const outage = new Outage((error) => logger.warn('Sagas cannot be claimed', { error: describeFailure(error) }));
   while (!signal.aborted) {
     if (running.size >= concurrency) {
       await once(places, 'free');
@@ -100,18 +101,34 @@ async function claim({ store, owner, sagas, leaseMs, logger }: Worker, limit: nu
 }
 
 /** Runs the steps of a saga until it ends, waits for a later attempt, or belongs to another worker. Never throws. */
-async function runSaga({ sagas, owner, recorder, logger }: Worker, claimed: SagaRow): Promise<void> {
+async function runSaga({ sagas, owner, recorder, leaseMs, logger }: Worker, claimed: SagaRow): Promise<void> {
   const steps = sagas.get(claimed.name)?.steps ?? [];
   try {
     for (let saga: SagaRow | undefined = claimed; saga?.owner === owner; ) {
-      const ended = await runStep(saga, steps);
+      const ended = await withinLease(runStep(saga, steps), leaseMs);
+      if (ended === undefined) {
+        const fields = { saga: saga.id, name: saga.name, error: `step ${saga.step + 1}` };
+        logger.warn('A step has not ended within its lease; it is run again', fields);
+        return;
+      }
       saga = await recorder.record({ saga, ended, deadlineMs: steps[saga.step + 1]?.deadlineMs ?? null });
       if (saga !== undefined) reportStuck(logger, saga);
     }
   } catch (error) {
-    const fields = { saga: claimed.id, error: describeError(error) };
+    const fields = { saga: claimed.id, error: describeFailure(error) };
     logger.warn('The outcome of a step was not recorded; the step runs again at the end of its lease', fields);
   }
+}
+
+/**
+ * What a step returns within the lease; undefined after it. A step that waits forever would keep its place in the worker, and the worker
+ * could not stop.
+ */
+async function withinLease(step: Promise<StepOutcome>, leaseMs: number): Promise<StepOutcome | undefined> {
+  const over = new AbortController();
+  const ended = await Promise.race([step, waitFor(leaseMs, over.signal).then(() => undefined)]);
+  over.abort();
+  return ended;
 }
 
 function reportStuck(logger: Logger, { id, name, state, last_error: error }: SagaRow): void {
