@@ -464,7 +464,8 @@ describe('a worker', () => {
     };
     const saga = tripSaga({ name: 'stopped', service, before });
     await sagas.start(saga, 'one');
-    const stopped = sagas.work([saga]);
+    // While the step runs, there is no place for another claim.
+    const stopped = sagas.work([saga], { concurrency: 1 });
     await reached.opened;
     const end = stopped.stop();
     passed.open();
@@ -550,6 +551,17 @@ describe('a worker', () => {
     expect(service.effects.size).toBe(3);
   });
 
+  it.each([
+    { concurrency: 0 },
+    { concurrency: Number.NaN },
+    { leaseMs: 0 },
+    { pollMs: -1 },
+  ])('rejects options with which it would stand still: %j', async (options) => {
+    const run = startWorker(sagas.nexus(), [tripSaga()], options).stop();
+
+    await expect(run).rejects.toMatchObject({ code: 'SAGA.INVALID_INPUT' });
+  });
+
   it('rejects two definitions with one name', async () => {
     const run = startWorker(sagas.nexus(), [tripSaga(), tripSaga()], {}).stop();
 
@@ -567,6 +579,17 @@ describe('the start of a saga', () => {
 
     expect(started.filter(({ isNew }) => isNew)).toHaveLength(1);
     expect(new Set(started.map(({ id }) => id)).size).toBe(1);
+  });
+
+  it('gives a saga that the database has lost the same id again, because services know its idempotency keys', async () => {
+    const first = await start('restored');
+    await sagas.db().admin('TRUNCATE sagas');
+    const again = await start('restored');
+    const other = await start('restored-too');
+
+    expect(again).toEqual(first);
+    expect(other.id).not.toBe(first.id);
+    expect(z.uuid().safeParse(first.id).success).toBe(true);
   });
 
   it('rejects a key that was used with other input', async () => {

@@ -576,6 +576,8 @@ DECLARE
   new_floor bigint;
   passed integer;
 BEGIN
+  -- A replay moves lanes back: it comes before this call or after it.
+  PERFORM FROM subscriptions FOR SHARE;
   SELECT floor INTO old_floor FROM event_log;
   SELECT max(position), count(*) INTO new_floor, passed FROM (
     SELECT e.position, bool_and(e.created_at < kept_since) OVER (ORDER BY e.position) AS is_old FROM (
@@ -779,12 +781,15 @@ CREATE FUNCTION public.replay_events(p_subscription text, p_position bigint) RET
     LANGUAGE plpgsql
     SET search_path TO 'pg_catalog', 'public', 'pg_temp'
     AS $$
+DECLARE
+  before bigint;
 BEGIN
   PERFORM FROM subscriptions WHERE name = p_subscription FOR NO KEY UPDATE;
+  SELECT least(greatest(p_position, floor), head) INTO before FROM event_log;
   UPDATE subscription_lanes SET version = version + 1 WHERE subscription = p_subscription;
-  PERFORM move_lanes(p_subscription, array_agg(lane), array_agg(least(greatest(p_position, floor), head)), false)
-  FROM subscription_lanes CROSS JOIN event_log WHERE subscription = p_subscription;
-  DELETE FROM deliveries WHERE subscription = p_subscription AND position > p_position;
+  PERFORM move_lanes(p_subscription, array_agg(lane), array_agg(before), false)
+  FROM subscription_lanes WHERE subscription = p_subscription;
+  DELETE FROM deliveries WHERE subscription = p_subscription AND position > before;
   PERFORM pg_notify('events', '');
 END
 $$;

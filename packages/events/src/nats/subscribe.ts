@@ -88,8 +88,9 @@ class NatsWorker<Transaction extends EventTransaction> {
       await this.#lanes.balance();
       const batch = await collectBatch(this.#broker, this.#lanes, consumer.types, most);
       this.#outage.end();
+      // Also while there is work: a busy consumer fills its inbox the most.
+      await this.#inbox.prune();
       if (batch.isIdle) {
-        await this.#inbox.prune();
         await this.#bell.wait(heard, Math.max(this.#lanes.waitMs(), 1), signal);
       } else await this.#handle(batch);
     }

@@ -93,6 +93,8 @@ class SubscriptionWorker<Transaction extends EventTransaction> {
       const fetched = await fetchEvents(log, this.#worker, batch);
       const isIdle = await this.#process(fetched);
       this.#outage.end();
+      // Also while there is work: a busy consumer fills its inbox the most.
+      await this.#inbox.prune();
       // Without success, others have not given their lanes back yet, or a newer version of the consumer has them.
       if (fetched.isUnbalanced && (await this.#claimLanes())) continue;
       if (isIdle) await this.#idle(heard, fetched.dueInMs);
@@ -111,7 +113,6 @@ class SubscriptionWorker<Transaction extends EventTransaction> {
   /** Waits until there may be events. */
   async #idle(heard: number, dueInMs: number | null): Promise<void> {
     const { wakeUp, pollMs } = this.#task;
-    await this.#inbox.prune();
     const longestMs = wakeUp.isListening() ? pollMs : this.#pace.next(pollMs);
     await this.#rest(heard, Math.max(Math.min(longestMs, dueInMs ?? longestMs), 1));
   }

@@ -1,6 +1,8 @@
 import { randomUUID } from 'node:crypto';
 import { EventEmitter, once } from 'node:events';
 import { type Logger, SuiteError } from '@azora/db-core';
+import { inputReader } from '@azora/db-core/input';
+import { z } from 'zod';
 import { describeFailure } from '../failure-text';
 import { Outage, Pace, waitFor } from '../pace';
 import type { SagaType } from './define-saga';
@@ -12,7 +14,7 @@ import type { SagaRow } from './saga-state';
 export interface RunSagasOptions {
   /** Ends the worker: it finishes the running steps, records them and gives its sagas back. */
   readonly signal: AbortSignal;
-  /** The steps that run at the same time; 32 when absent. The pools of the stores that the steps call bound them too. */
+  /** The steps that run at the same time, 1 to 1000; 32 when absent. The pools of the stores that the steps call bound them too. */
   readonly concurrency?: number;
   /**
    * Milliseconds, 100 to 3600000, for which a saga belongs to this worker, counted from its last record; 30000 when absent. A step that
@@ -34,17 +36,25 @@ interface Worker extends Required<RunSagasOptions> {
   readonly recorder: SagaRecorder;
 }
 
+const readOptions = inputReader('SAGA.INVALID_INPUT');
+const numbers = z.object({
+  concurrency: z.int().min(1).max(1_000),
+  leaseMs: z.int().min(100).max(3_600_000),
+  pollMs: z.int().min(1).max(3_600_000),
+});
+
 /**
  * Runs the due sagas of these definitions until the signal aborts. Any number of workers may run the same ones, in any number of
  * processes: each saga belongs to one of them at a time. The saga of a worker that was killed continues with another one at the end of
  * the lease. An outage of the database is logged once, and the worker continues after it.
- * @throws {SuiteError} `SAGA.INVALID_DEFINITION` if two definitions have the same name
+ * @throws {SuiteError} `SAGA.INVALID_DEFINITION` if two definitions have the same name, `SAGA.INVALID_INPUT` for options
  */
 export async function runSagas(
   store: SagaStore,
   sagas: readonly AnySaga[],
   { concurrency = 32, leaseMs = 30_000, pollMs = 500, logger = console, signal }: RunSagasOptions,
 ): Promise<void> {
+  readOptions(numbers, { concurrency, leaseMs, pollMs });
   const owner = randomUUID();
   const recorder = new SagaRecorder(store, { owner, leaseMs, goesOn: () => !signal.aborted });
   await work({ concurrency, leaseMs, pollMs, logger, signal, store, owner, recorder, sagas: sagasByName(sagas) });
