@@ -60,6 +60,13 @@ describe('the limit of a statement', () => {
     });
   });
 
+  it('ends a transaction whose function waits for something else, so that the caller does not wait forever', async () => {
+    const forever = new Promise<never>(() => undefined);
+    await expect(mint.transaction(() => forever)).rejects.toMatchObject({ code: 'DATABASE.TRANSACTION_TIMEOUT' });
+
+    expect(await mint.query({ text: 'SELECT 1 AS one', values: [] })).toEqual([{ one: 1 }]);
+  });
+
   it('leaves the next statement alone', async () => {
     await expect(mint.query(WAIT)).rejects.toMatchObject({ code: 'DATABASE.TIMEOUT' });
 

@@ -7,7 +7,8 @@ import {
   handleEvents,
 } from '@azora/db-core/events';
 import type { Pool } from 'pg';
-import { describeFailure, InboxPruner, isOutage } from '../consuming';
+import { InboxPruner, isOutage } from '../consuming';
+import { describeFailure } from '../failure-text';
 import { Outage, Pace } from '../pace';
 import type { WakeUp } from '../wake-up';
 import {
@@ -91,6 +92,8 @@ class SubscriptionWorker<Transaction extends EventTransaction> {
       if (this.#isLeaseOld()) await this.#claimLanes();
       const last = await this.#processFrom(await fetchEvents(log, this.#worker, batch));
       this.#outage.end();
+      // Also while there is work: a busy consumer fills its inbox the most.
+      await this.#inbox.prune();
       // Without success, others have not given their lanes back yet, or a newer version of the consumer has them.
       if (last.isUnbalanced && (await this.#claimLanes())) continue;
       if (isEmpty(last)) await this.#idle(heard, last.dueInMs);
@@ -138,7 +141,6 @@ class SubscriptionWorker<Transaction extends EventTransaction> {
   /** Waits until there may be events. */
   async #idle(heard: number, dueInMs: number | null): Promise<void> {
     const { wakeUp, pollMs } = this.#task;
-    await this.#inbox.prune();
     const longestMs = wakeUp.isListening() ? pollMs : this.#pace.next(pollMs);
     await this.#rest(heard, Math.max(Math.min(longestMs, dueInMs ?? longestMs), 1));
   }

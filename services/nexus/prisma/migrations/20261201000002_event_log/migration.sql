@@ -569,16 +569,20 @@ $$;
 
 -- Operations of the administrator -------------------------------------------------------------------------------------
 
--- Delivers again every event of a subscription that follows a position. Parked events and dead letters behind the position are
--- forgotten, because they are delivered again too. A batch that a worker has in its hands is not acknowledged.
+-- Delivers again every event of a subscription that follows a position, as far as the log has them. Parked events and dead letters
+-- behind the position are forgotten, because they are delivered again too. Those whose events the log keeps for their sake only stay
+-- as they are. A batch that a worker has in its hands is not acknowledged.
 CREATE FUNCTION "replay_events"("p_subscription" text, "p_position" bigint) RETURNS void
 LANGUAGE plpgsql SET search_path = pg_catalog, public, pg_temp AS $$
+DECLARE
+  before bigint;
 BEGIN
   PERFORM FROM subscriptions WHERE name = p_subscription FOR NO KEY UPDATE;
+  SELECT least(greatest(p_position, floor), head) INTO before FROM event_log;
   UPDATE subscription_lanes SET version = version + 1 WHERE subscription = p_subscription;
-  PERFORM move_lanes(p_subscription, array_agg(lane), array_agg(least(greatest(p_position, floor), head)), false)
-  FROM subscription_lanes CROSS JOIN event_log WHERE subscription = p_subscription;
-  DELETE FROM deliveries WHERE subscription = p_subscription AND position > p_position;
+  PERFORM move_lanes(p_subscription, array_agg(lane), array_agg(before), false)
+  FROM subscription_lanes WHERE subscription = p_subscription;
+  DELETE FROM deliveries WHERE subscription = p_subscription AND position > before;
   PERFORM pg_notify('events', '');
 END
 $$;
@@ -639,6 +643,8 @@ DECLARE
   new_floor bigint;
   passed integer;
 BEGIN
+  -- A replay moves lanes back: it comes before this call or after it.
+  PERFORM FROM subscriptions FOR SHARE;
   SELECT floor INTO old_floor FROM event_log;
   SELECT max(position), count(*) INTO new_floor, passed FROM (
     SELECT e.position, bool_and(e.created_at < kept_since) OVER (ORDER BY e.position) AS is_old FROM (
