@@ -1,6 +1,6 @@
 import { defineSeed, type SeedContext, seedId } from '@azora/db-core';
 import { volume } from './seed/volume';
-import { type Notification, openNotification } from './src/index';
+import { type Notifications, openNotifications } from './src/index';
 
 const HOUR_MS = 3_600_000;
 
@@ -32,9 +32,9 @@ const NOTIFICATIONS = [
   [5, 'employer', 'warning', true, 'A milestone is due', 'Layout and navigation is due in two days.', '/contracts'],
 ] as const;
 
-export const seed = defineSeed({ open: openNotification, base, volume });
+export const seed = defineSeed({ open: openNotifications, base, volume });
 
-async function base({ prisma }: Notification, { now, people }: SeedContext): Promise<void> {
+async function base({ prisma }: Notifications, { now, people }: SeedContext): Promise<void> {
   await prisma.notification.createMany({
     data: NOTIFICATIONS.map(([hoursAgo, person, type, isRead, title, message, actionUrl], index) => {
       const createdAt = new Date(now.getTime() - hoursAgo * HOUR_MS);
