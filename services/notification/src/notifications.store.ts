@@ -106,7 +106,14 @@ export async function getNotification(notifications: Notifications, input: Notif
   return notificationOf(row);
 }
 
-const UNREAD = `SELECT r.unread - count_expired(r, database_time()) AS unread FROM recipients AS r WHERE r.user_id = $1`;
+/** As count_expired of the database, but planned once per connection. */
+const UNREAD = `
+  SELECT r.unread - (
+    SELECT count(*)::integer FROM notifications AS n
+    WHERE n.user_id = r.user_id AND n.expires_at <= (SELECT database_time()) AND n.position > r.read_through
+      AND NOT n.is_read AND n.deleted_at IS NULL AND n.in_app
+  ) AS unread
+  FROM recipients AS r WHERE r.user_id = $1`;
 
 /**
  * The number of unread notifications that the user sees: a counter, minus what has expired since the last expireNotifications(). Its
