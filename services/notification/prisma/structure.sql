@@ -426,7 +426,8 @@ CREATE FUNCTION public.erase_recipient(p_user_id text) RETURNS integer
 DECLARE
   erased integer;
 BEGIN
-  PERFORM FROM recipients WHERE user_id = p_user_id FOR UPDATE;
+  -- The row is locked even if it is new: a first notification that is being sent waits for the end of this transaction.
+  INSERT INTO recipients (user_id) VALUES (p_user_id) ON CONFLICT (user_id) DO UPDATE SET updated_at = database_time();
   DELETE FROM notifications WHERE user_id = p_user_id;
   GET DIAGNOSTICS erased = ROW_COUNT;
   DELETE FROM bulk_reads WHERE user_id = p_user_id;
@@ -716,11 +717,15 @@ CREATE FUNCTION public.plan_deliveries(p_ids text[], p_channels public.channel[]
     AS $$
   INSERT INTO deliveries (notification_id, channel, user_id, mode, urgent, next_at, created_at, updated_at)
   SELECT planned.id, planned.channel, planned.user_id, planned.mode, p_urgent,
-    CASE WHEN p_urgent THEN p_now ELSE delivery_time(p_now, planned.mode, s) END, p_now, p_now
+    -- Most users have no settings, and the function costs more than all else.
+    CASE WHEN p_urgent OR (s.user_id IS NULL AND planned.mode = 'instant') THEN p_now ELSE delivery_time(p_now, planned.mode, s) END,
+    p_now, p_now
   FROM (
     SELECT n.id, n.user_id, c.channel,
-      CASE WHEN p_urgent THEN 'instant' ELSE preferred_mode(n.user_id, n.source, c.channel) END AS mode
+      CASE WHEN p_urgent THEN 'instant' ELSE coalesce(own.mode, general.mode, 'instant') END AS mode
     FROM notifications AS n CROSS JOIN unnest(p_channels) AS c (channel)
+    LEFT JOIN preferences AS own ON own.user_id = n.user_id AND own.source = n.source AND own.channel = c.channel
+    LEFT JOIN preferences AS general ON general.user_id = n.user_id AND general.source = '*' AND general.channel = c.channel
     WHERE n.id = ANY (p_ids)
   ) AS planned
   LEFT JOIN delivery_settings AS s ON s.user_id = planned.user_id

@@ -135,7 +135,11 @@ describe('the counters', () => {
   };
 
   it('are right after a notification to 100,000 users in one statement', async () => {
-    const store = openNotifications({ url: server.url, slowQueryMs: 3_600_000 });
+    const store = openNotifications({
+      url: server.url,
+      pool: { statementTimeoutMs: 600_000 },
+      slowQueryMs: 3_600_000,
+    });
     const recipients = Array.from({ length: 100_000 }, (_, n) => `crowd-${n}`);
     const { id, notified } = await notifyMany(store, {
       recipients,

@@ -166,7 +166,8 @@ LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, public, pg_temp 
 DECLARE
   erased integer;
 BEGIN
-  PERFORM FROM recipients WHERE user_id = p_user_id FOR UPDATE;
+  -- The row is locked even if it is new: a first notification that is being sent waits for the end of this transaction.
+  INSERT INTO recipients (user_id) VALUES (p_user_id) ON CONFLICT (user_id) DO UPDATE SET updated_at = database_time();
   DELETE FROM notifications WHERE user_id = p_user_id;
   GET DIAGNOSTICS erased = ROW_COUNT;
   DELETE FROM bulk_reads WHERE user_id = p_user_id;
