@@ -91,7 +91,7 @@ describe('the log', () => {
         line('Out of memory', { level: 'FATAL', requestId: 'r9' }),
       ],
     });
-    const [first, second] = ['2027-03-10T12:00:00Z', '2027-03-10T12:01:00Z'].map((time) => new Date(time));
+    const [first, second] = [new Date('2027-03-10T12:00:00Z'), new Date('2027-03-10T12:01:00Z')];
 
     expect(await messages({ levels: ['ERROR', 'FATAL'] })).toEqual(['Out of memory', 'Mail server rejected a message']);
     expect(await messages({ service: 'auth' })).toEqual(['Signed in']);
