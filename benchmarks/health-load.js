@@ -2,7 +2,7 @@
 // lines for some seconds and prints the longest wait, while months are dropped if asked.
 const { appendLogs, maintainHealth, openHealth } = require('@azora/health');
 
-const LINES_PER_CALL = 5_000;
+const LINES_PER_CALL = 10_000;
 const CLIENTS = 4;
 
 async function main({ way, url, lines, seconds, drop }) {

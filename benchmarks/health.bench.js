@@ -30,7 +30,7 @@ async function appending({ app, admin }, runs) {
       },
       () => administer(admin, 'TRUNCATE logs; CHECKPOINT'),
     );
-    const what = `health.appendLogs, ${LINES.toLocaleString('en')} lines, 5,000 a call`;
+    const what = `health.appendLogs, ${LINES.toLocaleString('en')} lines, 10,000 a call`;
     return rateRow(what, rates.ours, rates.peer, 'psql \\copy of the same rows', '≥ 0.6');
   } finally {
     rmSync(folder, { recursive: true });

@@ -1,4 +1,5 @@
 import { schemaRefuses, useDatabase, useTestClock } from '@azora/db-testkit';
+import { Client } from 'pg';
 import {
   acknowledgeAlert,
   appendLogs,
@@ -206,6 +207,32 @@ describe('alerts', () => {
     ]);
 
     expect(await states()).toEqual([['down', 'mint', 4008, 'open']]);
+  });
+
+  it('is judged by a report that is about to commit, not by the check before it', async () => {
+    await down({ checks: 1 });
+    await tell({ status: 'stopped' });
+    const [{ id = '' } = {}] = (await listAlerts(health)).alerts;
+    await resolveAlert(health, { alertId: id });
+    const reporter = new Client({ connectionString: db().url });
+    await reporter.connect();
+    await reporter.query('BEGIN');
+    await reporter.query('SELECT report_health($1)', [JSON.stringify([report()])]);
+
+    let isJudged = false;
+    const judged = judgeAlerts(health).then(() => {
+      isJudged = true;
+    });
+    for (let isWaiting = false; !isWaiting && !isJudged; ) {
+      const [row] = await db().admin(`SELECT count(*)::int AS sessions FROM pg_stat_activity
+        WHERE datname = current_database() AND wait_event_type = 'Lock'`);
+      isWaiting = row?.['sessions'] === 1;
+    }
+    await reporter.query('COMMIT');
+    await reporter.end();
+    await judged;
+
+    expect(await states()).toEqual([['down', 'mint', 4008, 'resolved']]);
   });
 
   it('agrees with the last check when good and bad reports race with judgements', async () => {

@@ -1,4 +1,5 @@
 import { useDatabase, useTestClock } from '@azora/db-testkit';
+import { Client } from 'pg';
 import { appendLogs, type Health, listLogs, openHealth } from '../src';
 import { line, monthsOf } from './given';
 
@@ -60,10 +61,24 @@ describe('the log', () => {
 
   it('makes a month once when many processes write its first lines', async () => {
     await clock.set('2032-02-01T00:00:00Z');
+    const holder = new Client({ connectionString: db().target.admin.href });
+    await holder.connect();
+    await holder.query('BEGIN; LOCK TABLE logs IN SHARE UPDATE EXCLUSIVE MODE');
 
-    await Promise.all(Array.from({ length: 12 }, (_, n) => appendLogs(health, { lines: [line(`line ${n}`)] })));
+    const appended = Promise.all(
+      Array.from({ length: 6 }, (_, n) => appendLogs(health, { lines: [line(`line ${n}`)] })),
+    );
+    // All of them have seen that the month is missing.
+    for (let waiting = 0; waiting < 6; ) {
+      const [row] = await db().admin(`SELECT count(*)::int AS sessions FROM pg_stat_activity
+        WHERE datname = current_database() AND wait_event_type = 'Lock'`);
+      waiting = Number(row?.['sessions']);
+    }
+    await holder.query('COMMIT');
+    await holder.end();
 
-    expect(await messages()).toHaveLength(12);
+    expect(await appended).toEqual(Array(6).fill(1));
+    expect(await messages()).toHaveLength(6);
     expect((await monthsOf(db())).filter((month) => month === '2032-02')).toHaveLength(1);
   });
 
