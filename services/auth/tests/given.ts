@@ -10,13 +10,20 @@ export const DAY_MS = 86_400_000;
 export const START = '2026-03-01T12:00:00Z';
 
 /**
- * Opens handles that the surrounding `describe` closes, with the lowest bcrypt cost unless a test sets another. Each test
- * begins without limits from earlier ones.
+ * Opens handles, with the lowest bcrypt cost unless a test sets another, that are closed at the end of the test or of the
+ * `describe` that opened them: the idle connections of all tests of a file would exhaust the server. Each test begins without
+ * limits from earlier ones.
  */
 export function useAuth(db: () => TestDatabase): (options?: AuthOptions) => Auth {
   const opened: Auth[] = [];
-  afterAll(() => Promise.all(opened.map((auth) => auth.close())));
-  beforeEach(() => db().admin('DELETE FROM message_limits; DELETE FROM sign_in_sources'));
+  let before = 0;
+  const closeFrom = (first: number) => Promise.all(opened.splice(first).map((auth) => auth.close()));
+  afterAll(() => closeFrom(0));
+  beforeEach(async () => {
+    before = opened.length;
+    await db().admin('DELETE FROM message_limits; DELETE FROM sign_in_sources');
+  });
+  afterEach(() => closeFrom(before));
   return (options = {}) => {
     const auth = openAuth({ url: db().url, bcryptCost: 4, ...options });
     opened.push(auth);

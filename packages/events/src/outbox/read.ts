@@ -82,11 +82,16 @@ export async function isOnDisk(pool: Pool, written: string): Promise<boolean> {
   return rows[0]?.isFlushed ?? false;
 }
 
+/** The size of a batch of a backlog: as many events as probably have this many characters of JSON, up to a limit. */
+const BATCH_CHARACTERS = 2 ** 20;
+const MOST_OF_BACKLOG = 2_000;
+
 /**
- * Reads all events that the cursor has not seen, in batches. They are sorted once. The caller must stop after a bounded time,
- * because a transaction is open meanwhile.
+ * Reads all events that the cursor has not seen, in batches, each while the caller has the one before it. They are sorted once. The
+ * first batch has `first` events, the others as many as have about a megabyte. The caller must stop after a bounded time, because
+ * a transaction is open meanwhile.
  */
-export async function* readBacklog(pool: Pool, cursor: Cursor, batch: number): AsyncGenerator<BacklogBatch> {
+export async function* readBacklog(pool: Pool, cursor: Cursor, first: number): AsyncGenerator<BacklogBatch> {
   const client = await pool.connect();
   let isSound = false;
   try {
@@ -94,7 +99,7 @@ export async function* readBacklog(pool: Pool, cursor: Cursor, batch: number): A
     const declare = `DECLARE backlog NO SCROLL CURSOR FOR
       SELECT ${COLUMNS} FROM (${UNSEEN}) AS unseen ORDER BY unseen."position"`;
     await client.query(declare, parametersOf(cursor));
-    yield* fetchBatches(client, batch);
+    yield* fetchBatches(client, first);
     isSound = true;
   } finally {
     // Also when the caller stops early.
@@ -104,13 +109,28 @@ export async function* readBacklog(pool: Pool, cursor: Cursor, batch: number): A
   }
 }
 
-async function* fetchBatches(client: PoolClient, batch: number): AsyncGenerator<BacklogBatch> {
+type Part = Pick<BacklogBatch, 'events' | 'isLast'>;
+
+async function* fetchBatches(client: PoolClient, first: number): AsyncGenerator<BacklogBatch> {
   const { rows } = await client.query<Moment>(`SELECT ${MOMENT}`);
   const [moment] = rows;
   if (moment === undefined) throw new Error('A SELECT of one row returned none');
-  for (let isLast = false; !isLast; ) {
-    const { rows: events } = await client.query<OutboxEvent>(`FETCH ${batch} FROM backlog`);
-    isLast = events.length < batch;
-    yield { ...moment, events, isLast };
+  const fetch = async (size: number): Promise<Part> => {
+    const { rows: events } = await client.query<OutboxEvent>(`FETCH ${size} FROM backlog`);
+    return { events, isLast: events.length < size };
+  };
+  let next: Promise<Part> | undefined = fetch(first);
+  while (next !== undefined) {
+    const part: Part = await next;
+    next = part.isLast ? undefined : fetch(nextSize(part.events));
+    // It is awaited later, or not at all when the caller stops early.
+    next?.catch(() => undefined);
+    yield { ...moment, ...part };
   }
+}
+
+function nextSize(events: readonly OutboxEvent[]): number {
+  const characters = events.reduce((sum, { payload }) => sum + payload.length, 0);
+  const size = Math.floor((BATCH_CHARACTERS * events.length) / Math.max(characters, 1));
+  return Math.min(Math.max(size, 1), MOST_OF_BACKLOG);
 }

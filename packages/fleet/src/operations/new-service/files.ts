@@ -69,8 +69,10 @@ export async function writeServiceFiles(root: string, name: string, directory: s
   const [head = ''] = schema.split(/^(?=\/\/\/|model )/m);
   await put(path.join(directory, 'prisma', 'schema.prisma'), `${head}${example}`);
   const migrations = path.join(model, 'prisma', 'migrations');
-  const read = COMMON_MIGRATIONS.map((ending) => readMigration(migrations, ending));
-  return { schema: commonModelsOf(schema), migrations: await Promise.all(read) };
+  const read = await Promise.all(COMMON_MIGRATIONS.map((ending) => readMigration(migrations, ending)));
+  // The trigger of the outbox has the name of the service as its argument.
+  const own = read.map((it) => ({ ...it, up: it.up.replaceAll(`'${MODEL}'`, `'${name}'`) }));
+  return { schema: commonModelsOf(schema), migrations: own };
 }
 
 function noTemplate(template: string): SuiteError {
