@@ -54,7 +54,7 @@ export interface DeliverInput {
   readonly leaseMs?: number;
 }
 
-/** The numbers are those of notifications, of which a digest has several. */
+/** The numbers count notifications. A digest has several. */
 export interface DeliveryRun {
   readonly sent: number;
   /** They are tried again, after 30 s, 2, 8 and 32 minutes. */
