@@ -84,7 +84,7 @@ describe('azora-db', () => {
       reachable: true,
       migrations: { applied: migrationsOf('notification').length, pending: [], failed: [], edited: [] },
       drift: false,
-      models: 5,
+      models: 12,
       tables: { audit_logs: 0, inbox: 0, notifications: expect.any(Number), outbox: 0, outbox_relay: 1 },
       sizeBytes: expect.any(Number),
     });

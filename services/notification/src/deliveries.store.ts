@@ -54,7 +54,7 @@ export interface DeliverInput {
   readonly leaseMs?: number;
 }
 
-/** The numbers are those of notifications, of which a digest has several. */
+/** The numbers count notifications. A digest has several. */
 export interface DeliveryRun {
   readonly sent: number;
   /** They are tried again, after 30 s, 2, 8 and 32 minutes. */
@@ -88,19 +88,22 @@ const deliverInput = z.strictObject({
   leaseMs: z.int().min(1).max(MAX_LEASE_MS).default(DEFAULT_LEASE_MS),
 });
 
-const CLAIM = `
-  SELECT c.message_id, c.channel, c.is_digest, c.attempts, ${NOTIFICATION_COLUMNS}
-  FROM claim_deliveries($1, $2, $3::interval) AS c
-  JOIN notifications AS n ON n.id = c.notification_id
-  JOIN recipients AS r ON r.user_id = n.user_id
-  ORDER BY c.message_id COLLATE "C", n.created_at, n.id`;
+const CLAIM = 'SELECT * FROM claim_deliveries($1, $2, $3::interval)';
 
-type ClaimedRow = NotificationRow & {
+interface ClaimedRow {
   readonly message_id: string;
+  readonly notification_id: string;
+  readonly user_id: string;
   readonly channel: SentChannel;
   readonly is_digest: boolean;
   readonly attempts: number;
-};
+  readonly [column: string]: unknown;
+}
+
+/** A statement of its own: one that waits for its turn to claim does not see notifications that arrive meanwhile. */
+const CONTENT = `
+  SELECT ${NOTIFICATION_COLUMNS} FROM notifications AS n JOIN recipients AS r ON r.user_id = n.user_id
+  WHERE n.id = ANY ($1::text[]) ORDER BY n.created_at, n.id`;
 
 /**
  * Sends what is due: claims deliveries, hands them to the sender, and records the outcomes. Call it again and again, while it sends
@@ -115,7 +118,9 @@ export async function deliver(notifications: Notifications, input: DeliverInput)
     text: CLAIM,
     values: [claimId, limit, `${leaseMs} milliseconds`],
   });
-  const messages = messagesOf(rows);
+  const ids = [...new Set(rows.map((row) => row.notification_id))];
+  const content = ids.length === 0 ? [] : await notifications.query<NotificationRow>({ text: CONTENT, values: [ids] });
+  const messages = messagesOf(rows, content);
   const outcomes: { readonly messageId: string; readonly outcome: string; readonly error?: unknown }[] = [];
   const waiting = messages.values();
   const work = async () => {
@@ -132,27 +137,24 @@ export async function deliver(notifications: Notifications, input: DeliverInput)
   };
 }
 
-function messagesOf(rows: readonly ClaimedRow[]): readonly OutgoingMessage[] {
+/** A notification that was erased since the claim is left out. */
+function messagesOf(rows: readonly ClaimedRow[], content: readonly NotificationRow[]): readonly OutgoingMessage[] {
+  const places = new Map(content.map(({ id }, place) => [id, place]));
   const byMessage = new Map<string, ClaimedRow[]>();
-  for (const row of rows) {
+  for (const row of rows.filter(({ notification_id: id }) => places.has(id))) {
     const known = byMessage.get(row.message_id);
     if (known === undefined) byMessage.set(row.message_id, [row]);
     else known.push(row);
   }
-  return [...byMessage].flatMap(([id, [first, ...others]]) =>
-    first === undefined
-      ? []
-      : [
-          {
-            id,
-            channel: first.channel,
-            userId: first.user_id,
-            isDigest: first.is_digest,
-            notifications: [first, ...others].map(notificationOf),
-            attempt: first.attempts,
-          },
-        ],
-  );
+  const placeOf = ({ notification_id: id }: ClaimedRow) => places.get(id) ?? 0;
+  return [...byMessage.values()].flatMap((parts) => {
+    const ordered = parts.toSorted((one, other) => placeOf(one) - placeOf(other));
+    const [first] = ordered;
+    if (first === undefined) return [];
+    const notifications = ordered.flatMap((row) => content.slice(placeOf(row), placeOf(row) + 1).map(notificationOf));
+    const { message_id: id, channel, user_id: userId, is_digest: isDigest, attempts: attempt } = first;
+    return [{ id, channel, userId, isDigest, notifications, attempt }];
+  });
 }
 
 async function outcomeOf(sender: Sender, message: OutgoingMessage) {

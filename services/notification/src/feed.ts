@@ -1,14 +1,12 @@
-import type { Statement } from '@azora/db-core';
-import type { QueryResultRow } from 'pg';
+import type { Store } from '@azora/db-core';
 
 /** The part of a store that the feed uses. */
-interface FeedStore {
-  query<Row extends QueryResultRow>(statement: Statement): Promise<readonly Row[]>;
-}
+type FeedStore = Pick<Store<unknown, unknown>, 'query'>;
 
 interface VersionRow {
   readonly user_id: string;
   readonly version: string;
+  readonly [column: string]: unknown;
 }
 
 interface Watcher {

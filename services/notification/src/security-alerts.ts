@@ -15,7 +15,7 @@ interface Alert {
 const warning = (title: string, message: string): Alert => ({ type: 'warning', title, message });
 const NOT_YOU = 'If it was not you, reset your password at once.';
 
-/** What a user is told about each security event of auth. */
+/** The text for each security event of auth. */
 const ALERTS: Readonly<Record<string, Alert>> = {
   'auth.password-changed.v1': warning('Your password was changed', `All other sessions have ended. ${NOT_YOU}`),
   'auth.password-reset.v1': warning('Your password was reset', `All sessions have ended. ${NOT_YOU}`),

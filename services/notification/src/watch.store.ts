@@ -60,7 +60,7 @@ export async function* watch(
 
   let state = await readState(null);
   let since = state.since;
-  // What may come with a time that was seen already.
+  // Notifications that a later read can find again.
   let seen = new Map((await readArrived(since, [])).map((row) => [row.id, row.created_at]));
   yield { unread: state.unread, arrived: [] };
   for (;;) {

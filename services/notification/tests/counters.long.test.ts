@@ -64,7 +64,7 @@ const MIX: readonly (readonly [string, Operation])[] = [
   ['erase', (store, userId) => (Math.random() < 0.05 ? erasePerson(store, userId) : unreadCount(store, { userId }))],
 ];
 
-/** What a client may be told: that the notification was deleted or has expired meanwhile, or that the server was killed. */
+/** The errors of a client whose notification was deleted or has expired meanwhile, or whose server was killed. */
 const EXPECTED =
   /^(NOTIFICATION\.(DELETED|EXPIRED|NOT_FOUND)|DATABASE\.(CONNECTION_LOST|NO_CONNECTION|TIMEOUT|ACCESS_DENIED|FAILED))$/;
 

@@ -66,7 +66,7 @@ describe('deliveries', () => {
 
     const { messages, ...result } = await run();
     expect(result).toEqual({ sent: 3, retried: 0, failed: 0, errors: [] });
-    expect(messages).toEqual(
+    expect(messages.toSorted((one, other) => one.id.localeCompare(other.id))).toEqual(
       ['email', 'push', 'sms'].map((channel) => ({
         ...{ id: `${sent.id}:${channel}`, channel, userId, isDigest: false, notifications: [sent], attempt: 1 },
       })),
@@ -162,6 +162,22 @@ describe('deliveries', () => {
     // The worker that lost its claim changes nothing.
     expect([sent, (await slow).sent]).toEqual([1, 0]);
     expect(namesOf(await publishedFor(db(), userId)).filter((name) => name === 'delivery-sent')).toHaveLength(1);
+  });
+
+  it('that arrive while a worker waits for its turn are sent by it', async () => {
+    const holder = await notifications.pool.connect();
+    await holder.query("SELECT pg_advisory_lock(x'64656c69'::integer)");
+    const running = deliver(stores[0] as Notifications, { sender: async () => 'sent' });
+    for (let isWaiting = false; !isWaiting; ) {
+      const rows = await db().admin(`SELECT FROM pg_locks WHERE locktype = 'advisory' AND NOT granted
+        AND database = (SELECT oid FROM pg_database WHERE datname = current_database())`);
+      isWaiting = rows.length === 1;
+    }
+    await emailed();
+    await holder.query("SELECT pg_advisory_unlock(x'64656c69'::integer)");
+    holder.release();
+
+    expect(await running).toMatchObject({ sent: 1 });
   });
 
   it('are given up when five workers died with them', async () => {

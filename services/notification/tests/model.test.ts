@@ -23,7 +23,7 @@ const SEED = 20_261_201;
 const USERS = 2;
 const HOUR_MS = 3_600_000;
 
-/** What must occur in the runs: without it they would prove little. */
+/** The operations and rejections that must occur in the runs: without them the runs would prove little. */
 const MET = [
   ...[
     'notify',
@@ -161,7 +161,7 @@ describe('the notifications and an in-memory model', () => {
     const unread = model.notifications.filter((row) => row.user === it && isVisible(model, row) && !row.isRead);
     const marked = await markAllRead(notifications, { userId: real.users[it] ?? '' });
     expect(marked).toBe(unread.length);
-    // What is deleted, not shown or expired is below the mark too.
+    // Notifications that are deleted, hidden or expired are below the mark too.
     const counted = (row: ModelNotification) => row.isShown && !row.isDeleted && !row.isRead;
     if (model.notifications.some((row) => row.user === it && counted(row)))
       for (const row of model.notifications) if (row.user === it) row.isRead = true;

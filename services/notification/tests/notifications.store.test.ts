@@ -63,7 +63,7 @@ describe('the notifications of a user', () => {
     expect(await unread()).toBe(2);
   });
 
-  it('are all read by one mark, which remembers when, and of which new ones are not part', async () => {
+  it('are all read by one mark, which remembers its time, and new ones are not', async () => {
     const first = await given(notifications, userId);
     await clock.move(1_000);
     const firstMark = clock.now();
