@@ -115,8 +115,9 @@ class StreamLog {
     await writeRecord(broker, `source.${source}`, free, record.sequence);
   }
 
-  async prune(): Promise<void> {
+  async prune(): Promise<boolean> {
     if (this.#source !== undefined) await pruneEvents(await this.#connection.open(), this.#source);
+    return false;
   }
 }
 

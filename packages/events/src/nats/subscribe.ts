@@ -8,7 +8,8 @@ import {
   handleEvents,
 } from '@azora/db-core/events';
 import { Bell } from '../bell';
-import { describeFailure, InboxPruner, isOutage } from '../consuming';
+import { InboxPruner, isOutage } from '../consuming';
+import { describeFailure } from '../failure-text';
 import { Outage } from '../pace';
 import { type Batch, collectBatch } from './batch';
 import type { Broker, BrokerConnection } from './broker';
@@ -88,8 +89,9 @@ class NatsWorker<Transaction extends EventTransaction> {
       await this.#lanes.balance();
       const batch = await collectBatch(this.#broker, this.#lanes, consumer.types, most);
       this.#outage.end();
+      // Also while there is work: a busy consumer fills its inbox the most.
+      await this.#inbox.prune();
       if (batch.isIdle) {
-        await this.#inbox.prune();
         await this.#bell.wait(heard, Math.max(this.#lanes.waitMs(), 1), signal);
       } else await this.#handle(batch);
     }
