@@ -26,6 +26,8 @@ export interface Chaos {
   endLeases(): Promise<void>;
   startRelay(task?: Partial<Task>, code?: Code): Promise<Program>;
   startConsumer(consumer?: Partial<RecordingConsumer>, task?: Partial<Task>, code?: Code): Promise<Program>;
+  /** Starts a worker of each consumer in one process. */
+  startConsumers(names: readonly string[]): Promise<Program>;
   /** Publishes the next event of each key in one transaction. */
   publish(keys: readonly string[], padding?: string): Promise<void>;
   /**
@@ -68,7 +70,11 @@ export function useChaos(): Chaos {
     startRelay: (task, code = COMPILED) => start({ bus: nexus().url, url: source().url, ...task }, code),
     startConsumer: (consumer, task, code = COMPILED) => {
       const recording = { name: CONSUMER, types: [COUNTED], ...consumer };
-      return start({ bus: nexus().url, url: target().url, consumer: recording, ...task }, code);
+      return start({ bus: nexus().url, url: target().url, consumers: [recording], ...task }, code);
+    },
+    startConsumers: (names) => {
+      const consumers = names.map((name) => ({ name, types: [COUNTED] }));
+      return start({ bus: nexus().url, url: target().url, consumers }, COMPILED);
     },
     publish: async (keys, padding = '') => {
       await source().app('SELECT publish_next($1, $2)', [keys, padding]);

@@ -3,7 +3,7 @@ import { mkdtempSync, rmSync } from 'node:fs';
 import os from 'node:os';
 import path from 'node:path';
 import { startEmbedded, stopEmbedded } from '@azora/db-fleet';
-import { type Direction, type FaultProxy, openFaultProxy } from '@azora/db-testkit';
+import { type Direction, type FaultProxy, openFaultProxy, testEffort } from '@azora/db-testkit';
 import { type Chaos, until, useChaos } from './chaos-fixture';
 
 /** Ends connections of each proxy at any byte of what they send, then makes the others slow. */
@@ -21,9 +21,9 @@ async function cutConnections(chaos: Chaos, proxies: readonly FaultProxy[], dire
   }
 }
 
-/** How many effects pass between two faults, and how many faults there are. */
-const STEP = Number(process.env['AZORA_CHAOS_STEP'] ?? 150);
-const FAULTS = Number(process.env['AZORA_CHAOS_FAULTS'] ?? 8);
+/** How many effects pass between two faults, and how many faults there are: each kind once at least. */
+const STEP = 100;
+const FAULTS = 4 * testEffort();
 
 describe('the bus on a server of its own', () => {
   const home = mkdtempSync(path.join(os.tmpdir(), 'azora-chaos-'));
@@ -126,7 +126,7 @@ describe('the bus on a server of its own', () => {
       await chaos.startRelay();
       const slow = await chaos.startConsumer();
       const { nexus } = chaos.databases();
-      for (let fault = 0; fault < 3; fault += 1) {
+      for (let fault = 0; fault < 2 * testEffort(); fault += 1) {
         await chaos.progress(STEP);
         slow.freeze();
         await chaos.endLeases();

@@ -1,9 +1,11 @@
 import { type FaultProxy, openFaultProxy } from '@azora/db-testkit';
 import { type Broker, type BrokerConnection, brokerConnection } from '../src/nats/broker';
 import { parseBrokerUrl } from '../src/nats/broker-url';
+import { RENEW_MS } from '../src/nats/held-lanes';
 import { type LaneState, laneSubject } from '../src/nats/lanes';
-import { readRecord } from '../src/nats/state';
-import { freshKey, gate, numbersByKey, upTo, useBus } from './bus-fixture';
+import { LeaseWatch, readRecord } from '../src/nats/state';
+import { ensureStateStream } from '../src/nats/streams';
+import { freshKey, gate, numbersByKey, until, upTo, useBus } from './bus-fixture';
 import { describeWithNats, useNatsServer } from './nats-server';
 
 const LANES = upTo(16).map((lane) => lane - 1);
@@ -20,6 +22,7 @@ describeWithNats('events over NATS JetStream, for minutes', () => {
     connection = brokerConnection(parseBrokerUrl(server().url, 'url'));
     broker = await connection.open();
   });
+  afterEach(() => jest.restoreAllMocks());
   afterAll(async () => {
     await connection.close();
     await proxy.close();
@@ -91,27 +94,31 @@ describeWithNats('events over NATS JetStream, for minutes', () => {
       started.open();
       await goOn.passed;
     });
+    await ensureStateStream(broker);
+    const looks = jest.spyOn(LeaseWatch.prototype, 'hasLapsed');
+    const timers = jest.spyOn(globalThis, 'setInterval');
     bus.startRelay();
     bus.startConsumer(slow, { from: 'now', bus: bus.openBus() });
-    for (;;) {
-      const records = await Promise.all(LANES.map((lane) => readRecord<LaneState>(broker, laneSubject(name, lane))));
-      if (records.every((record) => record?.value.owner)) break;
-    }
+    const records = () => Promise.all(LANES.map((lane) => readRecord<LaneState>(broker, laneSubject(name, lane))));
+    const areAll = (holds: (record: Awaited<ReturnType<typeof records>>[number], lane: number) => unknown) =>
+      until(async () => (await records()).every(holds));
+    await areAll((record) => record?.value.owner);
     await publish([key], 1);
     await started.passed;
-    const records = () => Promise.all(LANES.map((lane) => readRecord<LaneState>(broker, laneSubject(name, lane))));
-    const before = await records();
-    const owner = before[0]?.value.owner;
+    const owner = (await records())[0]?.value.owner;
+    const renew = timers.mock.calls.filter(([, every]) => every === RENEW_MS).at(-1)?.[0] as () => void;
     bus.startConsumer(bus.recorder(name), { bus: bus.openBus() });
+    await until(async () => looks.mock.calls.length >= LANES.length);
 
-    // Longer than a lease: the worker has renewed all its lanes four times.
-    for (let renewals = 0, last = before; renewals < 4; ) {
-      await new Promise((resolve) => setTimeout(resolve, 100));
-      const now = await records();
-      if (now.every((record, lane) => (record?.sequence ?? 0) > (last[lane]?.sequence ?? 0))) {
-        renewals += 1;
-        last = now;
-      }
+    // Longer than a lease: the worker renews all its lanes four times, and the other one looks at each of them every time.
+    const now = performance.now.bind(performance);
+    for (let renewals = 1; renewals <= 4; renewals += 1) {
+      const before = await records();
+      jest.spyOn(performance, 'now').mockImplementation(() => now() + renewals * RENEW_MS);
+      renew();
+      await areAll((record, lane) => (record?.sequence ?? 0) > (before[lane]?.sequence ?? 0));
+      const looked = looks.mock.calls.length;
+      await until(async () => looks.mock.calls.length >= looked + LANES.length);
     }
     expect(new Set((await records()).map((record) => record?.value.owner))).toEqual(new Set([owner]));
     goOn.open();

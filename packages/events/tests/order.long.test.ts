@@ -1,8 +1,9 @@
+import { testEffort } from '@azora/db-testkit';
 import { useBus } from './bus-fixture';
 import { expectOrder } from './order-fixture';
 
 /** AZORA_EVENTS=1000000 for the whole million. */
-const EVENTS = Number(process.env['AZORA_EVENTS'] ?? 50_000);
+const EVENTS = Number(process.env['AZORA_EVENTS'] ?? 20_000 * testEffort());
 
 describe('many events that commit out of their order', () => {
   const bus = useBus();

@@ -42,8 +42,11 @@ async function main() {
   const store = openFamily({ url: task.url, logger });
   process.send({ kind: 'started' });
   const { signal } = ending;
-  if (task.consumer === undefined) await bus.relay(store, { service: 'family', signal });
-  else await bus.subscribe(store, consumerOf(task.consumer), { signal, batch: task.batch });
+  if (task.consumers === undefined) await bus.relay(store, { service: 'family', signal });
+  else {
+    const subscribe = (consumer) => bus.subscribe(store, consumerOf(consumer), { signal, batch: task.batch });
+    await Promise.all(task.consumers.map(subscribe));
+  }
   await bus.close();
   await store.close();
   process.removeAllListeners('disconnect');

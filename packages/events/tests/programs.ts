@@ -20,8 +20,8 @@ export interface Task {
   readonly url: string;
   readonly pollMs?: number;
   readonly batch?: number;
-  /** Without a consumer, the program relays. */
-  readonly consumer?: RecordingConsumer;
+  /** Without consumers, the program relays. */
+  readonly consumers?: readonly RecordingConsumer[];
 }
 
 /** A relay or a worker in a process of its own. */

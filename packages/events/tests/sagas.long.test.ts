@@ -1,16 +1,21 @@
 import { randomInt } from 'node:crypto';
 import { once } from 'node:events';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { type TestDatabase, useDatabase } from '@azora/db-testkit';
+import { type FaultProxy, openFaultProxy, type TestDatabase, testEffort, useDatabase } from '@azora/db-testkit';
 import { mint as issue, type Mint, openMint, openWallet, reconcile } from '@azora/mint';
 import type { EventsJob } from './purchase-events-process';
 import { RECEIPTS, REQUESTED, SHOP } from './purchase-saga';
 import type { SagaJob } from './saga-process';
 import { type SagaProcess, startProgram } from './saga-processes';
 
-/** How many sagas the test runs; AZORA_SAGAS of the environment. */
-const SAGAS = Number(process.env['AZORA_SAGAS'] ?? 300);
-const KILL_EVERY_MS = 2_000;
+/** How many sagas the test runs; AZORA_SAGAS of the environment, 100000 for all that the suite promises. */
+const SAGAS = Number(process.env['AZORA_SAGAS'] ?? 200 * testEffort());
+const TROUBLE_EVERY_MS = 2_000;
+const FAULT_MS = 500;
+/** The last purchases are published after this many kills, so that a fast machine does not finish before them. */
+const LEAST_KILLS = 3;
+/** How many sagas have finished since the last kill. A busy machine would otherwise spend its time on the start of processes. */
+const SAGAS_PER_KILL = 10;
 const BUYERS = 40;
 const SELLERS = 8;
 const WORKERS = 2;
@@ -26,51 +31,74 @@ const PUBLISH = `SELECT count(publish_event('${REQUESTED}', 'purchase-' || n, js
 
 describe(`${SAGAS} sagas from an event of auth over mint to an inbox`, () => {
   const programs: Program[] = [];
+  const links: FaultProxy[] = [];
   let mint: Mint | undefined;
+  let trouble: Trouble | undefined;
   // Before the databases are dropped.
   afterAll(async () => {
+    await trouble?.stop();
     await Promise.all(programs.map(({ running }) => kill(running)));
+    await Promise.all(links.map((link) => link.close()));
     await mint?.close();
   });
   const [auth, nexus] = [useDatabase('auth'), useDatabase('nexus')];
   const [ledger, notification] = [useDatabase('mint'), useDatabase('notification')];
 
-  it('lose nothing, double nothing and balance, while a process is killed every two seconds', async () => {
+  /** The URL of a database by a link of its own, which the test disturbs. */
+  const linkTo = async (db: TestDatabase): Promise<string> => {
+    const { hostname, port } = new URL(db.url);
+    const link = await openFaultProxy({ host: hostname, port: Number(port) });
+    links.push(link);
+    return link.through(db.url);
+  };
+
+  it('lose nothing, double nothing and balance, while every two seconds a process is killed and each link has a fault', async () => {
     await nexus().admin(FAST_CLOCK);
     await createTable(nexus(), SHOP, 'confirmations');
     await createTable(notification(), RECEIPTS, 'receipts');
     mint = openMint({ url: ledger().url, slowQueryMs: 60_000 });
     const wallets = await openWallets(mint);
     const urls: EventsJob = {
-      auth: auth().url,
-      nexus: nexus().url,
-      mint: ledger().url,
-      notification: notification().url,
+      auth: await linkTo(auth()),
+      nexus: await linkTo(nexus()),
+      mint: await linkTo(ledger()),
+      notification: await linkTo(notification()),
     };
-    const job: SagaJob = { ...urls, shop: nexus().url, leaseMs: 60_000, concurrency: 16, stops: {} };
+    const job: SagaJob = {
+      nexus: await linkTo(nexus()),
+      mint: await linkTo(ledger()),
+      shop: await linkTo(nexus()),
+      ...{ leaseMs: 60_000, concurrency: 16, stops: {} },
+    };
     programs.push(openProgram('purchase-events-process.ts', urls));
     for (let n = 0; n < WORKERS; n += 1) programs.push(openProgram('saga-process.ts', job));
     const started = performance.now();
-    for (let first = 1; first <= SAGAS; first += 500) {
-      await auth().app(PUBLISH, [first, Math.min(first + 499, SAGAS), wallets.buyers, wallets.sellers]);
+    const finished = () => numberOf(nexus(), 'FROM sagas WHERE finished_at IS NOT NULL');
+    const kills = openKills(programs, finished);
+    trouble = startTrouble(links, kills.next);
+    for (let part = 0; part <= LEAST_KILLS; part += 1) {
+      await waitUntil(async () => kills.count() >= part);
+      const end = Math.floor((SAGAS * (part + 1)) / (LEAST_KILLS + 1));
+      for (let first = Math.floor((SAGAS * part) / (LEAST_KILLS + 1)) + 1; first <= end; first += 500) {
+        await auth().app(PUBLISH, [first, Math.min(first + 499, end), wallets.buyers, wallets.sellers]);
+      }
     }
 
-    const ending = new AbortController();
-    const killing = killAtRandom(programs, ending.signal);
-    await waitUntil(async () => (await numberOf(nexus(), 'FROM sagas WHERE finished_at IS NOT NULL')) === SAGAS);
+    await waitUntil(async () => (await finished()) === SAGAS);
     const seconds = (performance.now() - started) / 1_000;
     // Each payment has a receipt in the end.
     await waitUntil(async () => {
       const paid = await numberOf(nexus(), `FROM sagas WHERE state = 'done'`);
       return (await numberOf(notification(), 'FROM receipts')) >= paid;
     });
-    ending.abort();
-    const kills = await killing;
-    process.stderr.write(`${SAGAS} sagas in ${seconds.toFixed(1)} s, ${kills} processes killed\n`);
+    await trouble.stop();
+    const cuts = links.reduce((sum, link) => sum + link.cuts(), 0);
+    const text = `${SAGAS} sagas in ${seconds.toFixed(1)} s, ${kills.count()} processes killed, ${cuts} connections cut`;
+    process.stderr.write(`${text}\n`);
 
     expect(await problemsOf({ nexus: nexus(), ledger: ledger(), notification: notification() })).toEqual([]);
     expect(await reconcile(mint)).toEqual([]);
-    expect(kills).toBeGreaterThan(2);
+    expect(cuts).toBeGreaterThan(0);
   });
 });
 
@@ -96,22 +124,66 @@ async function openWallets(mint: Mint): Promise<{ readonly buyers: string[]; rea
   return { buyers, sellers };
 }
 
-/**
- * Kills a random process every two seconds, of those that have recorded some work, and starts another one. On a machine that needs
- * longer for the start of a process, it would otherwise kill all of them before they work. Returns the number of kills.
- */
-async function killAtRandom(programs: readonly Program[], signal: AbortSignal): Promise<number> {
-  let kills = 0;
-  for (;;) {
-    await sleep(KILL_EVERY_MS, undefined, { signal }).catch(() => undefined);
-    if (signal.aborted) return kills;
-    const ready = programs.filter(({ running }) => running.hasPrinted('works'));
-    const program = ready[randomInt(Math.max(1, ready.length))];
-    if (program === undefined) continue;
-    await kill(program.running);
-    program.running = program.start();
-    kills += 1;
-  }
+interface Trouble {
+  stop(): Promise<void>;
+}
+
+/** Every two seconds, gives each link another fault than before for half a second, and calls `kill`. */
+function startTrouble(links: readonly FaultProxy[], kill: () => Promise<void>): Trouble {
+  const ending = new AbortController();
+  const { signal } = ending;
+  const run = async () => {
+    for (let round = 0; ; round += 1) {
+      await sleep(TROUBLE_EVERY_MS - FAULT_MS, undefined, { signal }).catch(() => undefined);
+      if (signal.aborted) return;
+      for (const [n, link] of links.entries()) FAULTS[(round + n) % FAULTS.length]?.(link);
+      await sleep(FAULT_MS, undefined, { signal }).catch(() => undefined);
+      for (const link of links) endFault(link);
+      if (!signal.aborted) await kill();
+    }
+  };
+  const running = run();
+  return {
+    stop: async () => {
+      ending.abort();
+      await running;
+    },
+  };
+}
+
+/** Kills a random process of those that have recorded some work, if enough sagas have finished since the last time. */
+function openKills(programs: readonly Program[], finished: () => Promise<number>) {
+  let [count, before] = [0, 0];
+  return {
+    count: () => count,
+    next: async (): Promise<void> => {
+      const ready = programs.filter(({ running }) => running.hasPrinted('works'));
+      const program = ready[randomInt(Math.max(1, ready.length))];
+      const now = await finished();
+      if (program === undefined || now - before < SAGAS_PER_KILL) return;
+      before = now;
+      await kill(program.running);
+      program.running = program.start();
+      count += 1;
+    },
+  };
+}
+
+/** What happens to connections. In each round, each link has another one of them. */
+const FAULTS: readonly ((link: FaultProxy) => void)[] = [
+  (link) => link.reset(),
+  (link) => link.set('upstream', { limitBytes: randomInt(1, 20_000) }),
+  (link) => link.set('downstream', { latencyMs: 20, jitterMs: 20 }),
+  (link) => link.set('downstream', { limitBytes: randomInt(1, 20_000) }),
+  (link) => link.set('upstream', { bytesPerSecond: 200_000, slowCloseMs: 200 }),
+  (link) => link.set(randomInt(2) === 0 ? 'upstream' : 'downstream', { stalls: true }),
+  (link) => link.down(),
+];
+
+function endFault(link: FaultProxy): void {
+  link.set('upstream', {});
+  link.set('downstream', {});
+  link.up();
 }
 
 async function kill({ process: child }: SagaProcess): Promise<void> {

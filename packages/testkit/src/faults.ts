@@ -61,7 +61,7 @@ export async function openFaultProxy(server: { readonly host: string; readonly p
   const { port } = listener.address() as net.AddressInfo;
   const reset = () => {
     const open = [...lines];
-    for (const { sockets } of open) for (const socket of sockets) socket.resetAndDestroy();
+    for (const { sockets } of open) for (const socket of sockets) resetSocket(socket);
     cuts += open.length;
     return open.length;
   };
@@ -90,6 +90,15 @@ export async function openFaultProxy(server: { readonly host: string; readonly p
       await closed;
     },
   };
+}
+
+/**
+ * Resets a connection. One with an unfinished write or end is only closed: Node cannot reset it before the peer has taken its bytes,
+ * and if the peer has died by then, the process spins in its own exit because the socket never closes.
+ */
+function resetSocket(socket: net.Socket): void {
+  if (socket.writableEnded || socket.writableLength > 0) socket.destroy();
+  else socket.resetAndDestroy();
 }
 
 interface Line {
@@ -161,7 +170,7 @@ function carry(from: net.Socket, to: net.Socket, faults: () => Faults, onCut: ()
       }
       items.shift();
       if (item.what === 'end') to.end();
-      else to.resetAndDestroy();
+      else resetSocket(to);
     }
   };
   /** The first item if it may pass now. Otherwise `pass` runs again when that changes. */
