@@ -113,8 +113,8 @@ const WAYS = {
       bus.subscribe(timed, consumer, { signal: ending.signal, from: 'now' }),
     ];
     // A consumer that begins with the next event must have begun.
-    const hasBegun = async () =>
-      (await bus.status()).consumers.some(({ name, workers }) => name === consumer.name && workers > 0);
+    const workers = 'SELECT FROM subscription_workers WHERE subscription = $1';
+    const hasBegun = async () => (await store.pool.query(workers, [consumer.name])).rowCount > 0;
     while (!(await hasBegun())) await sleep(50);
     const load = JSON.stringify({ way: 'publish', url, perSecond, seconds });
     // The result of this process is the only text on its standard output.
