@@ -9,16 +9,14 @@ export type Answer =
 
 export interface HostileStatement {
   /**
-   * One or more statements for psql. `{audit}` is the audit log, `{app}` the app role, `{admin}` the administrator, `{db}` the
-   * database. A statement with `{table}`, `{function}`, `{trigger}` or `{number}` runs once for each.
+   * One or more statements for psql. `{audit}` is the audit log, `{service}` the service, `{app}` the app role, `{admin}` the
+   * administrator, `{db}` the database. A statement with `{table}`, `{function}`, `{trigger}` or `{number}` runs once for each.
    */
   readonly sql: string;
   readonly answer: Answer;
 }
 
 const NO_RIGHT = '42501';
-/** A type of the service's own events, by the name of its test database, such as `azt_mint_0123456789`. */
-const OWN_TYPE = "split_part(current_database(), '_', 2) || '.b.v1'";
 /** The class of SQLSTATEs of constraints; triggers of some tables refuse the change first. */
 const INTEGRITY = '23';
 
@@ -282,10 +280,10 @@ const EVENTS = [
   ...refused('23514', [
     "SELECT publish_event('evil', 'k', '{}', NULL)",
     "SELECT publish_event('evil.money-moved.v1', 'k', '{}', NULL)",
-    `SELECT publish_event(${OWN_TYPE}, '', '{}', NULL)`,
-    `SELECT publish_event(${OWN_TYPE}, 'k', '7', NULL)`,
-    `SELECT publish_event(${OWN_TYPE}, 'k', jsonb_build_object('x', repeat('x', 131072)), NULL)`,
-    `SELECT publish_event(${OWN_TYPE}, 'k', '{}', 'evil')`,
+    "SELECT publish_event('{service}.b.v1', '', '{}', NULL)",
+    "SELECT publish_event('{service}.b.v1', 'k', '7', NULL)",
+    "SELECT publish_event('{service}.b.v1', 'k', jsonb_build_object('x', repeat('x', 131072)), NULL)",
+    "SELECT publish_event('{service}.b.v1', 'k', '{}', 'evil')",
     'INSERT INTO outbox_relay (id) VALUES (false)',
     "INSERT INTO inbox (consumer, event_id) VALUES ('', gen_random_uuid())",
   ]),
@@ -297,7 +295,7 @@ const EVENTS = [
     'SELECT prune_inbox(NULL, NULL)',
   ]),
   ...harmless('It is rolled back', [
-    `BEGIN; SELECT publish_event(${OWN_TYPE}, 'k', '{}', NULL); ROLLBACK`,
+    "BEGIN; SELECT publish_event('{service}.b.v1', 'k', '{}', NULL); ROLLBACK",
     "BEGIN; INSERT INTO inbox (consumer, event_id, handled_at) VALUES ('a.b', gen_random_uuid(), '2000-01-01'); ROLLBACK",
   ]),
 ];
