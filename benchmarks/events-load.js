@@ -113,26 +113,26 @@ const WAYS = {
       bus.subscribe(timed, consumer, { signal: ending.signal, from: 'now' }),
     ];
     // A consumer that begins with the next event must have begun.
-    const hasBegun = async () =>
-      (await bus.status()).consumers.some(({ name, workers }) => name === consumer.name && workers > 0);
+    const workers = 'SELECT FROM subscription_workers WHERE subscription = $1';
+    const hasBegun = async () => (await store.pool.query(workers, [consumer.name])).rowCount > 0;
     while (!(await hasBegun())) await sleep(50);
     const load = JSON.stringify({ way: 'publish', url, perSecond, seconds });
     // The result of this process is the only text on its standard output.
     const publisher = fork(__filename, [load], { stdio: ['ignore', 'ignore', 'inherit', 'ipc'] });
     publisher.on('message', ([n, at]) => committed.set(n, at));
     const [code] = await once(publisher, 'exit');
-    if (code !== 0) throw new Error('the publisher failed');
-    while (committed.size > handled.size) await sleep(10);
+    while (code === 0 && committed.size > handled.size) await sleep(10);
     ending.abort();
     await Promise.all(running);
     await bus.close();
     await store.close();
+    if (code !== 0) throw new Error('the publisher failed');
     const times = [...committed].map(([n, at]) => handled.get(n) - at).toSorted((one, other) => one - other);
     return { p50: middle(times), p95: times[Math.floor(times.length * 0.95)], published: times.length };
   },
 
   publish: async ({ url, perSecond, seconds }) => {
-    const pool = openPool(parseDatabaseUrl(url, 'url'), { ...POOL_DEFAULTS, max: 8 });
+    const pool = openPool(parseDatabaseUrl(url, 'url'), { ...POOL_DEFAULTS, max: 8, connectTimeoutMs: 60_000 });
     const started = now();
     const sending = [];
     for (let n = 1; n <= perSecond * seconds; n += 1) {

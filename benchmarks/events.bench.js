@@ -88,7 +88,7 @@ function acknowledgeByPgbench(url) {
     sum(length(payload)) AS bytes FROM fetch_events('${consumer}', '${worker}', ${BATCH})`;
   const script = `${fetched.replaceAll('\n', ' ')} \\gset
 BEGIN;
-INSERT INTO inbox (consumer, event_id) SELECT '${consumer}', id FROM unnest(:ids::uuid[]) AS id ORDER BY id ON CONFLICT DO NOTHING;
+INSERT INTO inbox (consumer, event_id) SELECT '${consumer}', id FROM unnest(:ids::uuid[]) AS id ORDER BY id;
 COMMIT;
 SELECT acknowledge_events('${consumer}', '${worker}', '1 hour', :lanes::smallint[], array_fill(1::bigint,
   ARRAY[cardinality(:lanes::smallint[])]), :positions::bigint[], '{}', '{}', '{}', '{}');

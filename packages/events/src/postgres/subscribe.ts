@@ -165,7 +165,7 @@ class SubscriptionWorker<Transaction extends EventTransaction> {
     return before.size !== this.#lanes.size || [...before].some(([lane, version]) => this.#lanes.get(lane) !== version);
   }
 
-  /** Handles the events of a batch. Returns what is to be acknowledged. */
+  /** Handles the events of a batch. Returns its acknowledgement. */
   async #handle({ events, behind, reached }: Fetched): Promise<Outcomes> {
     const { log, store, consumer } = this.#task;
     if (events.length === 0) return { ...NOTHING, behind, reached };
@@ -201,7 +201,7 @@ class SubscriptionWorker<Transaction extends EventTransaction> {
   }
 }
 
-/** What is acknowledged of a batch. */
+/** The outcomes of a batch, as they are acknowledged. */
 type Outcomes = Omit<Acknowledgement, 'lanes'>;
 
 const NOTHING = { done: [], failed: [], behind: [] } as const;
