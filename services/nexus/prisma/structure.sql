@@ -95,7 +95,8 @@ BEGIN
   IF EXISTS (SELECT FROM outbox_relay WHERE identity = here) THEN
     RETURN here;
   END IF;
-  UPDATE outbox SET transaction_id = pg_current_xact_id()::text::bigint;
+  UPDATE outbox SET transaction_id = pg_current_xact_id()::text::bigint
+  WHERE transaction_id >= pg_snapshot_xmax(pg_current_snapshot())::text::bigint;
   UPDATE outbox_relay SET identity = here, pruned_transaction_id = NULL, pruned_position = NULL,
     updated_at = clock_timestamp();
   RETURN here;
@@ -346,19 +347,20 @@ BEGIN
 END
 $$;
 
--- Name: fetch_events(text, uuid, integer); Type: FUNCTION
-CREATE FUNCTION public.fetch_events(p_subscription text, p_worker uuid, p_most integer) RETURNS TABLE(kind text, lane smallint, "position" bigint, event_id uuid, source text, type text, key text, payload text, trace_parent text, occurred_at timestamp with time zone, is_unbalanced boolean, due_in double precision)
+-- Name: fetch_events(text, uuid, integer, smallint[], bigint[], bigint[]); Type: FUNCTION
+CREATE FUNCTION public.fetch_events(p_subscription text, p_worker uuid, p_most integer, p_lanes smallint[] DEFAULT '{}'::smallint[], p_versions bigint[] DEFAULT '{}'::bigint[], p_positions bigint[] DEFAULT '{}'::bigint[]) RETURNS TABLE(kind text, lane smallint, "position" bigint, event_id uuid, source text, type text, key text, payload text, trace_parent text, occurred_at timestamp with time zone, is_unbalanced boolean, due_in double precision)
     LANGUAGE plpgsql SECURITY DEFINER
     SET search_path TO 'pg_catalog', 'public', 'pg_temp'
+    SET enable_seqscan TO 'off'
+    SET enable_bitmapscan TO 'off'
     AS $$
 #variable_conflict use_column
 DECLARE
-  -- A consumer of rare types reads at most this many events of a lane at once.
+  -- A consumer of rare types reads at most this many events at once.
   scan_limit constant integer := 10000;
   at timestamptz := database_time();
   top bigint;
   wanted text[];
-  active integer;
   remaining integer := p_most;
   parked integer := 0;
 BEGIN
@@ -384,37 +386,38 @@ BEGIN
     GET DIAGNOSTICS parked = ROW_COUNT;
     remaining := p_most - parked;
   END IF;
-  active := (
-    SELECT count(*) FROM subscription_lanes AS l
-    CROSS JOIN LATERAL (SELECT lane_position(p_subscription, l.lane) AS position OFFSET 0) AS passed
-    WHERE l.subscription = p_subscription AND l.owner = p_worker AND EXISTS (
-      SELECT FROM events AS e WHERE e.lane = l.lane AND e.position > passed.position AND e.position <= top));
   IF remaining > 0 THEN
     RETURN QUERY
     WITH mine AS MATERIALIZED (
-      SELECT l.lane, passed.position FROM subscription_lanes AS l
-      CROSS JOIN LATERAL (SELECT lane_position(p_subscription, l.lane) AS position OFFSET 0) AS passed
-      WHERE l.subscription = p_subscription AND l.owner = p_worker AND passed.position < top
-    ), share AS (
-      SELECT ceil(remaining::numeric / greatest(active, 1))::integer AS most
+      SELECT l.lane, greatest(newest.position, ahead.position) AS position
+      FROM subscription_lanes AS l
+      CROSS JOIN LATERAL (
+        SELECT p.position FROM subscription_progress AS p
+        WHERE p.subscription = p_subscription AND p.lane = l.lane ORDER BY p.step DESC LIMIT 1
+      ) AS newest
+      LEFT JOIN unnest(p_lanes, p_versions, p_positions) AS ahead (lane, version, position)
+        ON ahead.lane = l.lane AND ahead.version = l.version
+      WHERE l.subscription = p_subscription AND l.owner = p_worker
+    ), passed AS MATERIALIZED (
+      -- The element of a lane is null if the worker does not have the lane.
+      SELECT (SELECT min(mine.position) FROM mine) AS by_all, ARRAY(
+        SELECT mine.position FROM generate_series(0, 15) AS every (lane) LEFT JOIN mine ON mine.lane = every.lane ORDER BY every.lane
+      ) AS by_lane
     ), found AS MATERIALIZED (
-      SELECT e.* FROM mine CROSS JOIN share CROSS JOIN LATERAL (
-        SELECT s.* FROM (
-          SELECT n.* FROM events AS n WHERE n.lane = mine.lane AND n.position > mine.position AND n.position <= top
-          ORDER BY n.position LIMIT scan_limit
-        ) AS s
-        WHERE s.type = ANY (wanted) ORDER BY s.position LIMIT share.most
-      ) AS e
-      WHERE active > 0
-    ), reached AS (
-      SELECT mine.lane, CASE
-        WHEN active = 0 THEN top
-        WHEN count(found.position) = share.most THEN max(found.position)
+      SELECT s.* FROM (
+        SELECT n.* FROM events AS n
+        WHERE n.position > (SELECT passed.by_all FROM passed) AND n.position <= top ORDER BY n.position LIMIT scan_limit
+      ) AS s
+      WHERE s.position > (SELECT passed.by_lane FROM passed)[s.lane + 1] AND s.type = ANY (wanted)
+      ORDER BY s.position LIMIT remaining
+    ), reached AS MATERIALIZED (
+      SELECT CASE
+        WHEN (SELECT count(*) FROM found) = remaining THEN (SELECT max(found.position) FROM found)
         ELSE coalesce((
-          SELECT n.position FROM events AS n WHERE n.lane = mine.lane AND n.position > mine.position AND n.position <= top
-          ORDER BY n.position OFFSET scan_limit - 1 LIMIT 1), top)
+          SELECT n.position FROM events AS n
+          WHERE n.position > (SELECT passed.by_all FROM passed) AND n.position <= top ORDER BY n.position OFFSET scan_limit - 1 LIMIT 1
+        ), top)
       END AS position
-      FROM mine CROSS JOIN share LEFT JOIN found ON found.lane = mine.lane GROUP BY mine.lane, mine.position, share.most
     ), judged AS (
       SELECT found.*, EXISTS (
         SELECT FROM deliveries AS d WHERE d.subscription = p_subscription AND d.key = found.key AND d.state <> 'dead') AS is_behind
@@ -425,7 +428,8 @@ BEGIN
            NULL::double precision
     FROM (SELECT * FROM judged ORDER BY judged.position) AS j
     UNION ALL
-    SELECT 'lane', r.lane, r.position, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL FROM reached AS r;
+    SELECT 'lane', mine.lane, reached.position, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL
+    FROM mine JOIN reached ON mine.position < reached.position;
   END IF;
   RETURN QUERY
   WITH share AS (
