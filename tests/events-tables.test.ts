@@ -216,10 +216,10 @@ describe('the tables of events', () => {
 
   describe('prune_inbox', () => {
     const handle = (at: string) =>
-      db().admin("INSERT INTO inbox (consumer, event_id, handled_at) VALUES ('family.count', $1, now() - $2::interval)", [
-        randomUUID(),
-        at,
-      ]);
+      db().admin(
+        "INSERT INTO inbox (consumer, event_id, handled_at) VALUES ('family.count', $1, now() - $2::interval)",
+        [randomUUID(), at],
+      );
     const deleted = async (keep: string, most = 100) =>
       Number((await db().app('SELECT prune_inbox($1, $2) AS deleted', [keep, most]))[0]?.['deleted']);
 

@@ -113,7 +113,8 @@ export async function fetchEvents(
   let state: Row | undefined;
   for (const row of rows) {
     const { kind, position } = row;
-    if (kind === 'event' || kind === 'retry') events.push({ position, event: eventOf(row), isParked: kind === 'retry' });
+    if (kind === 'event' || kind === 'retry')
+      events.push({ position, event: eventOf(row), isParked: kind === 'retry' });
     else if (kind === 'behind') behind.push(position);
     else if (kind === 'lane') reached.set(row.lane, position);
     else state = row;
