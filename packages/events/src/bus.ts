@@ -28,7 +28,7 @@ export interface RelayOptions {
 export interface SubscribeOptions {
   /** Ends the subscription after its batch. */
   readonly signal: AbortSignal;
-  /** The most events that are handled in one transaction and held in memory: 1 to 10000, 500 when absent. */
+  /** The most events that are handled in one transaction: 1 to 10000, 500 when absent. At most the next batch is in memory too. */
   readonly batch?: number;
   /** Where a consumer begins that the bus does not know yet: with the oldest event, or with the next one. `start` when absent. */
   readonly from?: 'start' | 'now';

@@ -34,7 +34,7 @@ const PRUNE_MS = 60_000;
 /** The pause before more old events are deleted: what a busy outbox publishes in the meantime is less than one turn deletes. */
 const PRUNE_AGAIN_MS = 500;
 
-/** With more events at once, there is a backlog. */
+/** The most events in one append, and the least that make a backlog. */
 const BATCH = 500;
 /** A backlog is sorted anew after this time: the app role's transactions end after a minute. */
 const BACKLOG_MS = 15_000;
@@ -166,6 +166,7 @@ class Relay {
         : partOf(this.#cursor, snapshot, events.at(-1)?.position ?? '0');
       await this.#append(cursor, events);
       this.#cursor = cursor;
+      await this.#prune();
       if (signal.aborted || performance.now() - started > BACKLOG_MS) return;
     }
   }

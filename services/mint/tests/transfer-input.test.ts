@@ -54,6 +54,33 @@ describe('the input of a transfer', () => {
   });
 
   it.each([
+    ['wallet ids', ['from', 'to'], ['x'.repeat(100), 'x'.repeat(101), '!~', '', ' ', 'a b', 'a\n', '\x7f', 'ü']],
+    ['keys', ['idempotencyKey'], ['x'.repeat(200), 'x'.repeat(201), '!~', '', ' ', 'a b', 'a\n', '\0', 'ü']],
+    [
+      'amounts',
+      ['amount'],
+      [
+        '9999999999.99999999',
+        '10000000000',
+        '0.00000001',
+        '0.000000001',
+        '0',
+        '0.0',
+        '-1',
+        '01',
+        '1.0',
+        '1.',
+        '.5',
+        '1e3',
+        '1\n',
+      ],
+    ],
+  ])('is read as its schema reads it at the bounds of %s', (_what, fields, values) => {
+    for (const field of fields)
+      for (const value of values) expectTheSame({ ...given, idempotencyKey: 'key-1', [field]: value });
+  });
+
+  it.each([
     ['no object', undefined],
     ['null', null],
     ['an array', [given]],

@@ -82,16 +82,14 @@ export async function isOnDisk(pool: Pool, written: string): Promise<boolean> {
   return rows[0]?.isFlushed ?? false;
 }
 
-/** The size of a batch of a backlog: as many events as probably have this many characters of JSON, up to a limit. */
+/** A batch of a backlog has as many events as probably have this many characters of JSON. */
 const BATCH_CHARACTERS = 2 ** 20;
-const MOST_OF_BACKLOG = 2_000;
 
 /**
- * Reads all events that the cursor has not seen, in batches, each while the caller has the one before it. They are sorted once. The
- * first batch has `first` events, the others as many as have about a megabyte. The caller must stop after a bounded time, because
- * a transaction is open meanwhile.
+ * Reads all events that the cursor has not seen, in batches of at most `most`, each while the caller has the one before it: fewer
+ * if events are large. They are sorted once. The caller must stop after a bounded time, because a transaction is open meanwhile.
  */
-export async function* readBacklog(pool: Pool, cursor: Cursor, first: number): AsyncGenerator<BacklogBatch> {
+export async function* readBacklog(pool: Pool, cursor: Cursor, most: number): AsyncGenerator<BacklogBatch> {
   const client = await pool.connect();
   let isSound = false;
   try {
@@ -99,7 +97,7 @@ export async function* readBacklog(pool: Pool, cursor: Cursor, first: number): A
     const declare = `DECLARE backlog NO SCROLL CURSOR FOR
       SELECT ${COLUMNS} FROM (${UNSEEN}) AS unseen ORDER BY unseen."position"`;
     await client.query(declare, parametersOf(cursor));
-    yield* fetchBatches(client, first);
+    yield* fetchBatches(client, most);
     isSound = true;
   } finally {
     // Also when the caller stops early.
@@ -111,7 +109,7 @@ export async function* readBacklog(pool: Pool, cursor: Cursor, first: number): A
 
 type Part = Pick<BacklogBatch, 'events' | 'isLast'>;
 
-async function* fetchBatches(client: PoolClient, first: number): AsyncGenerator<BacklogBatch> {
+async function* fetchBatches(client: PoolClient, most: number): AsyncGenerator<BacklogBatch> {
   const { rows } = await client.query<Moment>(`SELECT ${MOMENT}`);
   const [moment] = rows;
   if (moment === undefined) throw new Error('A SELECT of one row returned none');
@@ -119,18 +117,18 @@ async function* fetchBatches(client: PoolClient, first: number): AsyncGenerator<
     const { rows: events } = await client.query<OutboxEvent>(`FETCH ${size} FROM backlog`);
     return { events, isLast: events.length < size };
   };
-  let next: Promise<Part> | undefined = fetch(first);
+  let next: Promise<Part> | undefined = fetch(most);
   while (next !== undefined) {
     const part: Part = await next;
-    next = part.isLast ? undefined : fetch(nextSize(part.events));
+    next = part.isLast ? undefined : fetch(nextSize(part.events, most));
     // It is awaited later, or not at all when the caller stops early.
     next?.catch(() => undefined);
     yield { ...moment, ...part };
   }
 }
 
-function nextSize(events: readonly OutboxEvent[]): number {
+function nextSize(events: readonly OutboxEvent[], most: number): number {
   const characters = events.reduce((sum, { payload }) => sum + payload.length, 0);
   const size = Math.floor((BATCH_CHARACTERS * events.length) / Math.max(characters, 1));
-  return Math.min(Math.max(size, 1), MOST_OF_BACKLOG);
+  return Math.min(Math.max(size, 1), most);
 }

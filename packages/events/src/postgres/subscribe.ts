@@ -31,7 +31,7 @@ export interface SubscriptionTask<Transaction extends EventTransaction> {
   readonly store: EventStore<Transaction>;
   readonly consumer: Consumer<Transaction>;
   readonly from: 'start' | 'now';
-  /** The most events that the worker has in memory. */
+  /** The most events that are handled in one transaction. The worker has at most the next batch in memory too. */
   readonly batch: number;
   readonly wakeUp: WakeUp;
   /** The longest wait between two looks at the log when nothing wakes the worker. */
@@ -106,26 +106,29 @@ class SubscriptionWorker<Transaction extends EventTransaction> {
    * while one is handled. Returns the last batch.
    */
   async #processFrom(first: Fetched): Promise<Fetched> {
-    const { log, batch, signal } = this.#task;
     let fetched = first;
-    let acknowledged: Promise<boolean> = Promise.resolve(true);
+    let acknowledged = Promise.resolve(true);
     for (;;) {
-      const ahead = { lanes: this.#lanes, reached: fetched.reached };
-      const next = this.#hasBacklog(fetched) ? fetchEvents(log, this.#worker, batch, ahead) : undefined;
-      const [handled, fetchedNext, before] = await Promise.allSettled([this.#handle(fetched), next, acknowledged]);
-      if (before.status === 'rejected') throw before.reason;
-      if (handled.status === 'rejected') throw handled.reason;
-      acknowledged = this.#acknowledge(handled.value);
+      const next = this.#hasBacklog(fetched) ? this.#fetchBehind(fetched) : undefined;
+      const working = [this.#handle(fetched), next, acknowledged] as const;
+      // Nothing is left running when one of them fails.
+      await Promise.allSettled(working);
+      const [outcomes, following, isHeld] = await Promise.all(working);
+      acknowledged = this.#acknowledge(outcomes);
       // What failed holds back later events of its key, and a lane of another version was read from another position.
-      const isInvalid = signal.aborted || !before.value || handled.value.failed.length > 0;
-      const following = fetchedNext.status === 'fulfilled' ? fetchedNext.value : undefined;
-      if (isInvalid || following === undefined) {
-        if (!(await acknowledged) || !before.value) await this.#claimLanes();
-        if (fetchedNext.status === 'rejected') throw fetchedNext.reason;
+      const isOver = this.#task.signal.aborted || !isHeld || outcomes.failed.length > 0;
+      if (following === undefined || isOver) {
+        if (!(await acknowledged) || !isHeld) await this.#claimLanes();
         return fetched;
       }
       fetched = following;
     }
+  }
+
+  /** Fetches the batch that follows one that is not acknowledged. */
+  #fetchBehind({ reached }: Fetched): Promise<Fetched> {
+    const { log, batch } = this.#task;
+    return fetchEvents(log, this.#worker, batch, { lanes: this.#lanes, reached });
   }
 
   /** Whether there may be more events than were fetched, and nothing to do before they are fetched. */

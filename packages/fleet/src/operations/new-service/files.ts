@@ -8,7 +8,7 @@ import { MANIFEST_PREFIX } from '../../config/registry';
  * The service whose manifest, configuration, client, audit log and tables of events a new service gets. It has no store and no
  * errors of its own.
  */
-const MODEL = 'notification';
+const MODEL = 'workflow';
 /** The endings of the names of the migrations that every service has, in their order. */
 const COMMON_MIGRATIONS = ['audit_log', 'audit_time', 'times', 'validate_times', 'events'];
 /** The models that these migrations create. */
@@ -110,7 +110,7 @@ function commonModelsOf(schema: string): string {
   return models.flatMap((found) => found?.[0] ?? []).join('\n');
 }
 
-/** Replaces a service's name in code and text: `notification`, `Notification`, `NOTIFICATION`. */
+/** Replaces a service's name in code and text: `workflow`, `Workflow`, `WORKFLOW`. */
 function renamed(text: string, from: string, to: string): string {
   const spellings = [(name: string) => name, capitalized, (name: string) => name.toUpperCase()];
   return spellings.reduce((result, spell) => result.replaceAll(spell(from), spell(to)), text);
