@@ -54,7 +54,7 @@ async function dropping({ app, admin }) {
     ours: `${ours.toFixed(0)} ms`,
     peer: `${peer.toFixed(0)} ms (without retention)`,
     ratio: (ours / peer).toFixed(2),
-    budget: '≤ 100 ms',
+    budget: '≤ 100 ms more',
   };
 }
 

@@ -24,7 +24,7 @@ export interface RecordCheckInput {
   /** From 0 (violates the article) to 1 (complies fully). */
   readonly complianceScore: number;
   readonly reasoning: string;
-  /** What was checked, such as { type: 'forge.Application', id }. */
+  /** The checked thing, such as { type: 'forge.Application', id }. */
   readonly subject?: { readonly type: string; readonly id: string };
   /** The person whom the decision was about. */
   readonly userId?: string;

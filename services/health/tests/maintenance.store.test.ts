@@ -60,7 +60,7 @@ describe('the maintenance of health', () => {
     expect(await monthsOf(db())).toContain('2027-01');
   });
 
-  it('leaves a month to the next call while a reader holds the log, and writers go on meanwhile', async () => {
+  it('leaves a month to the next call while a reader holds the log, and writers continue meanwhile', async () => {
     await appendLogs(health, { lines: [line('old')] });
     await clock.set('2027-06-01T00:00:00Z');
     const reader = new Client({ connectionString: db().url });
