@@ -208,6 +208,26 @@ describe('azora-db events', () => {
       );
     });
 
+    it('finds sagas that are stuck, and those that no worker takes', async () => {
+      await sql(
+        'nexus',
+        `SELECT start_saga('trip.book', key, '{}', '{book,pay}', NULL, 1) FROM unnest('{stuck,alone,young}'::text[]) AS key;
+         SELECT FROM claim_sagas(gen_random_uuid(), '[{"name": "trip.book", "steps": ["book", "pay"]}]', 3, 100);
+         UPDATE sagas SET state = 'stuck', owner = NULL, version = version + 1 WHERE key = 'stuck';
+         UPDATE sagas SET next_at = now() - interval '2 minutes', owner = NULL, version = version + 1 WHERE key = 'alone'`,
+      );
+      const doctor = await run('migrate doctor --json');
+      await sql('nexus', 'TRUNCATE sagas');
+
+      const found = { service: 'nexus', level: 'warning', object: 'trip.book' };
+      expect(findingsIn(doctor)).toEqual(
+        expect.arrayContaining([
+          expect.objectContaining({ ...found, check: 'saga-stuck', message: expect.stringMatching(/^has 1 saga /) }),
+          expect.objectContaining({ ...found, check: 'saga-still', message: expect.stringMatching(/^has 1 saga /) }),
+        ]),
+      );
+    });
+
     it('lists dead letters, retries one and gives the others up', async () => {
       await sql(
         'nexus',

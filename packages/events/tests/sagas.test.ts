@@ -551,16 +551,14 @@ describe('a worker', () => {
     expect(service.effects.size).toBe(3);
   });
 
-  it.each([
-    { concurrency: 0 },
-    { concurrency: Number.NaN },
-    { leaseMs: 0 },
-    { pollMs: -1 },
-  ])('rejects options with which it would stand still: %j', async (options) => {
-    const run = startWorker(sagas.nexus(), [tripSaga()], options).stop();
+  it.each([{ concurrency: 0 }, { concurrency: Number.NaN }, { leaseMs: 0 }, { pollMs: -1 }])(
+    'rejects options with which it would stand still: %j',
+    async (options) => {
+      const run = startWorker(sagas.nexus(), [tripSaga()], options).stop();
 
-    await expect(run).rejects.toMatchObject({ code: 'SAGA.INVALID_INPUT' });
-  });
+      await expect(run).rejects.toMatchObject({ code: 'SAGA.INVALID_INPUT' });
+    },
+  );
 
   it('rejects two definitions with one name', async () => {
     const run = startWorker(sagas.nexus(), [tripSaga(), tripSaga()], {}).stop();

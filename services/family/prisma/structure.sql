@@ -61,7 +61,8 @@ BEGIN
   IF EXISTS (SELECT FROM outbox_relay WHERE identity = here) THEN
     RETURN here;
   END IF;
-  UPDATE outbox SET transaction_id = pg_current_xact_id()::text::bigint;
+  UPDATE outbox SET transaction_id = pg_current_xact_id()::text::bigint
+  WHERE transaction_id >= pg_snapshot_xmax(pg_current_snapshot())::text::bigint;
   UPDATE outbox_relay SET identity = here, pruned_transaction_id = NULL, pruned_position = NULL,
     updated_at = clock_timestamp();
   RETURN here;

@@ -91,7 +91,9 @@ describe('publish', () => {
 
   it('refuses an event of another service', async () => {
     const foreign = { ...itemMoved, service: 'mint', type: 'mint.item-moved.v1' };
-    await expect(inTransaction((tx) => publish(tx, foreign, { itemId: 'item-1', count: 1 }))).rejects.toEqual(refused('type'));
+    await expect(inTransaction((tx) => publish(tx, foreign, { itemId: 'item-1', count: 1 }))).rejects.toEqual(
+      refused('type'),
+    );
     expect(await outbox()).toEqual([]);
   });
 

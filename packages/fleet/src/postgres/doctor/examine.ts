@@ -7,6 +7,7 @@ import { checkForeignKeys } from './foreign-keys';
 import { checkIndexes } from './indexes';
 import { checkExclusiveLocks, checkMigrationLock, checkPrepared, checkTransactions, checkWaits } from './locks';
 import { checkObjectRights, checkRoleRights } from './rights';
+import { checkSagas } from './sagas';
 import { checkConnections, checkDatabaseSettings, checkRoleLimits, checkServerSettings } from './settings';
 import { checkHistory, checkPrimaryKeys, checkSequences } from './tables';
 import { checkExtensions, checkVersion } from './versions';
@@ -43,10 +44,11 @@ const TABLE_CHECKS: readonly Check[] = [
 interface Facts {
   readonly version: string;
   readonly hasHistory: boolean;
+  readonly hasSagas: boolean;
 }
 
 const FACTS = `SELECT split_part(current_setting('server_version'), ' ', 1) AS version,
-                      to_regclass('${HISTORY}') IS NOT NULL AS "hasHistory"`;
+                      to_regclass('${HISTORY}') IS NOT NULL AS "hasHistory", to_regclass('sagas') IS NOT NULL AS "hasSagas"`;
 
 const LOCK_NOT_AVAILABLE = '55P03';
 
@@ -56,8 +58,8 @@ export async function examineDatabase(client: ClientBase, context: CheckContext)
   const answers = await ask(client, sql, context);
   if (answers === undefined) return { serverVersion: null, serverFindings: [], findings: [noAnswer(context)] };
   const [facts, ...first] = answers;
-  const [{ version, hasHistory }] = facts as readonly [Facts];
-  const tables = hasHistory ? [...TABLE_CHECKS, checkHistory] : TABLE_CHECKS;
+  const [{ version, hasHistory, hasSagas }] = facts as readonly [Facts];
+  const tables = [...TABLE_CHECKS, ...(hasHistory ? [checkHistory] : []), ...(hasSagas ? [checkSagas] : [])];
   return {
     serverVersion: version,
     serverFindings: judge(SERVER_CHECKS, first, context),

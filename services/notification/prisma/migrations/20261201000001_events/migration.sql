@@ -135,9 +135,9 @@ CREATE TRIGGER "outbox_relay_kept" BEFORE UPDATE ON "outbox_relay" FOR EACH ROW
 
 -- Names the server, the database and the timeline that hold the outbox, such as 7401234567890123456/16384/00000001, and
 -- remembers the name. When the name has changed (the database was restored or moved, or a standby was promoted), transaction ids
--- mean something else: those in the outbox may be in the future of this server, and a relay may have seen ids whose
--- transactions are lost. Every event of the outbox then gets the id of this transaction, so that a relay reads all of them again,
--- in the order of their positions.
+-- mean something else, so a relay reads every event again, in the order of their positions. Events whose ids are in the future of this
+-- server, where a relay would read them again and again, get the id of this transaction. The others stay as they are: there may be
+-- millions of them, when the first relay starts late.
 CREATE FUNCTION "adopt_outbox"() RETURNS text
 LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, public, pg_temp AS $$
 DECLARE
@@ -156,7 +156,8 @@ BEGIN
   IF EXISTS (SELECT FROM outbox_relay WHERE identity = here) THEN
     RETURN here;
   END IF;
-  UPDATE outbox SET transaction_id = pg_current_xact_id()::text::bigint;
+  UPDATE outbox SET transaction_id = pg_current_xact_id()::text::bigint
+  WHERE transaction_id >= pg_snapshot_xmax(pg_current_snapshot())::text::bigint;
   UPDATE outbox_relay SET identity = here, pruned_transaction_id = NULL, pruned_position = NULL,
     updated_at = clock_timestamp();
   RETURN here;
