@@ -1,3 +1,4 @@
+-- loses: requests
 -- Reverts 20261201000010_requests. Which requests took effect is forgotten.
 
 SET LOCAL lock_timeout = '5s';

@@ -1,3 +1,4 @@
+-- loses: course_prerequisites, courses.capacity, courses.refund_days, courses.refund_max_progress
 -- Reverts 20261201000011_courses. Capacities, terms of refunds and prerequisites are lost.
 
 SET LOCAL lock_timeout = '5s';

@@ -1,3 +1,5 @@
+-- loses: seat_reservations, enrollments.price, enrollments.payment_hold_id, enrollments.payment_transaction_id, enrollments.paid_at
+-- loses: enrollments.refund_until, enrollments.refund_max_progress, enrollments.refund_amount, enrollments.refund_key_hash
 -- Reverts 20261201000012_enrollments. Reservations, prices, payments and refunds of enrollments are lost.
 
 SET LOCAL lock_timeout = '5s';
@@ -22,7 +24,9 @@ DROP FUNCTION "require_enrollable"(students, courses);
 DROP FUNCTION "lock_seats"(text);
 DROP FUNCTION "release_seats"(text[], reservation_status, timestamptz);
 DROP TRIGGER "enrollments_transition" ON "enrollments";
+-- lint-ignore require-concurrent-index-deletion: the columns below lock the table as well
 DROP INDEX "enrollments_course_id_created_at_idx";
+-- lint-ignore require-concurrent-index-deletion: the columns below lock the table as well
 DROP INDEX "enrollments_student_id_created_at_idx";
 ALTER TABLE "enrollments"
   DROP CONSTRAINT "enrollments_times_check",

@@ -1,3 +1,4 @@
+-- loses: assessments, grades
 -- Reverts 20261201000013_learning. The terms of assessments and the earlier grades of regraded submissions are lost.
 
 SET LOCAL lock_timeout = '5s';

@@ -1,8 +1,8 @@
 -- Progress is derived: lessons are recorded, and the database computes the percentage of the module and of the course from them, also
 -- for rows that an administrator writes, so that the three cannot disagree. Assessments get their terms, submissions an idempotency
 -- key, and each grade a row of history.
--- Locks: SHARE ROW EXCLUSIVE on enrollments, learning_progress and assessment_submissions for the triggers. The progress of every
--- module and of every active enrollment is computed anew.
+-- Locks: SHARE ROW EXCLUSIVE on enrollments, learning_progress and assessment_submissions for the triggers, until the progress of
+-- every module and of every active enrollment is computed anew and every grade is copied.
 
 SET LOCAL lock_timeout = '5s';
 
@@ -30,6 +30,8 @@ END
 $$;
 CREATE TRIGGER "learning_progress_derived" BEFORE INSERT OR UPDATE OF "completed_lessons", "progress", "completed_at", "module_id"
   ON "learning_progress" FOR EACH ROW EXECUTE FUNCTION "derive_module_progress"();
+
+UPDATE "learning_progress" SET "progress" = "progress" WHERE "progress" <> 100;
 
 -- One statement for all rows of a statement: a COPY of thousands updates each enrollment once.
 CREATE FUNCTION "carry_progress"() RETURNS trigger LANGUAGE plpgsql SET search_path = pg_catalog, public, pg_temp AS $$
@@ -59,7 +61,6 @@ CREATE TRIGGER "enrollments_progress_new" BEFORE INSERT ON "enrollments" FOR EAC
 CREATE TRIGGER "enrollments_progress_changed" BEFORE UPDATE OF "progress", "status" ON "enrollments" FOR EACH ROW
   WHEN (OLD."status" = 'active') EXECUTE FUNCTION "derive_course_progress"();
 
-UPDATE "learning_progress" SET "progress" = "progress" WHERE "progress" <> 100;
 UPDATE "enrollments" SET "progress" = "progress" WHERE "status" = 'active';
 
 CREATE FUNCTION "record_progress"("p_enrollment_id" text, "p_module_id" text, "p_lessons" integer, "p_seconds" integer)

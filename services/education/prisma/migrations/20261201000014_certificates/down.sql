@@ -1,3 +1,4 @@
+-- loses: certificates
 -- Reverts 20261201000014_certificates. All certificates are lost.
 
 SET LOCAL lock_timeout = '5s';

@@ -1,3 +1,4 @@
+-- loses: wallets, transactions
 -- Reverts 20261201000015_wallet_projection. Wallets of users who are no students are lost, with their transactions; so are the links to
 -- mint. It fails if a balance is negative.
 
@@ -18,6 +19,7 @@ DELETE FROM "transactions" WHERE "wallet_id" IN (SELECT "id" FROM "wallets" WHER
 ALTER TABLE "transactions" ENABLE TRIGGER "transactions_append_only";
 DELETE FROM "wallets" WHERE "student_id" IS NULL;
 ALTER TABLE "transactions" DROP COLUMN "mint_transaction_id";
+-- lint-ignore adding-not-nullable-field: the dropped columns lock the table as well
 ALTER TABLE "wallets"
   ALTER COLUMN "student_id" SET NOT NULL,
   DROP COLUMN "user_id",
