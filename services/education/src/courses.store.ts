@@ -147,7 +147,7 @@ export async function publishCourse(education: Education, input: PublishCourseIn
 }
 
 /**
- * Closes a published course for new students, for good. Its students go on, and open reservations can be confirmed. An archived
+ * Closes a published course for new students, for good. Its students continue, and open reservations can be confirmed. An archived
  * course is returned unchanged.
  * @throws {SuiteError} `EDUCATION.INVALID_INPUT`, `EDUCATION.COURSE_NOT_FOUND`, `EDUCATION.STATUS_REFUSED`
  */

@@ -125,7 +125,7 @@ export async function confirmEnrollment(education: Education, input: ConfirmEnro
 
 /**
  * Records that the price was paid, once: a repeated call returns the enrollment. The consumer of mint's events does the same,
- * whichever comes first. If the enrollment was voided meanwhile, its whole price is to be refunded.
+ * whichever comes first. If the enrollment was voided meanwhile, its whole price must be refunded.
  * @throws {SuiteError} `EDUCATION.INVALID_INPUT`, `EDUCATION.ENROLLMENT_NOT_FOUND`, `EDUCATION.PAYMENT_DIFFERS`
  */
 export async function recordPayment(education: Education, input: RecordPaymentInput): Promise<Enrollment> {

@@ -6,7 +6,16 @@ import { fresh, givenCourse, givenEnrollment, givenStudent } from './education-g
 const NO_RIGHT = '42501';
 const TABLES = [
   ...['students', 'courses', 'course_prerequisites', 'modules', 'requests', 'seat_reservations', 'enrollments'],
-  ...['learning_progress', 'assessments', 'assessment_submissions', 'grades', 'certificates', 'wallets', 'transactions', 'outbox'],
+  ...[
+    'learning_progress',
+    'assessments',
+    'assessment_submissions',
+    'grades',
+    'certificates',
+    'wallets',
+    'transactions',
+    'outbox',
+  ],
 ];
 
 describe('the app role of education with its own SQL', () => {
@@ -22,16 +31,21 @@ describe('the app role of education with its own SQL', () => {
   afterAll(() => education.close());
 
   const dump = async () => {
-    const columns = TABLES.map((name) => `(SELECT jsonb_agg(to_jsonb(t) ORDER BY to_jsonb(t)::text) FROM ${name} AS t) AS ${name}`);
+    const columns = TABLES.map(
+      (name) => `(SELECT jsonb_agg(to_jsonb(t) ORDER BY to_jsonb(t)::text) FROM ${name} AS t) AS ${name}`,
+    );
     return JSON.stringify(await db().admin(`SELECT ${columns.join(', ')}`));
   };
 
-  it.each(TABLES.flatMap((table) => [`INSERT INTO ${table} DEFAULT VALUES`, `DELETE FROM ${table}`, `TRUNCATE ${table} CASCADE`]))(
-    'cannot run: %s',
-    async (sql) => {
-      await expect(db().app(sql)).rejects.toMatchObject({ code: NO_RIGHT });
-    },
-  );
+  it.each(
+    TABLES.flatMap((table) => [
+      `INSERT INTO ${table} DEFAULT VALUES`,
+      `DELETE FROM ${table}`,
+      `TRUNCATE ${table} CASCADE`,
+    ]),
+  )('cannot run: %s', async (sql) => {
+    await expect(db().app(sql)).rejects.toMatchObject({ code: NO_RIGHT });
+  });
 
   it.each([
     "UPDATE courses SET price = 0, status = 'archived'",
@@ -50,9 +64,9 @@ describe('the app role of education with its own SQL', () => {
     // Parts of the functions, which run with the rights of the caller.
     "SELECT emit('refund-due', 'x', '{}', now())",
     "SELECT begin_request('k', 'enroll', repeat('a', 64), 'x')",
-    "SELECT owe_refund(id, price, now()) FROM enrollments",
+    'SELECT owe_refund(id, price, now()) FROM enrollments',
     "SELECT end_enrollment(e, e.price, 'student', now()) FROM enrollments AS e",
-    "SELECT place_modules(course_id, ARRAY[id]) FROM modules",
+    'SELECT place_modules(course_id, ARRAY[id]) FROM modules',
     "SELECT take_seat('k', 'x', student_id, course_id, '1 h') FROM enrollments",
     "SELECT release_seats(ARRAY['x'], 'expired', now())",
     "SELECT lock_user('x'), lock_student(id) FROM students",
@@ -72,11 +86,11 @@ describe('the app role of education with its own SQL', () => {
     ['void_enrollment($enrollment)', 'enrollment_not_unpaid'],
     ["complete_enrollment($enrollment, 'x')", 'course_unfinished'],
     ["record_payment($enrollment, 'another')", 'payment_differs'],
-    ["record_progress($enrollment, (SELECT id FROM modules LIMIT 1), 3, 0)", 'lessons_invalid'],
-    ["record_progress($enrollment, (SELECT id FROM modules LIMIT 1), -1, 0)", 'lessons_invalid'],
-    ["add_module('x', $course, '{\"title\": \"x\"}', NULL)", 'course_fixed'],
+    ['record_progress($enrollment, (SELECT id FROM modules LIMIT 1), 3, 0)', 'lessons_invalid'],
+    ['record_progress($enrollment, (SELECT id FROM modules LIMIT 1), -1, 0)', 'lessons_invalid'],
+    ['add_module(\'x\', $course, \'{"title": "x"}\', NULL)', 'course_fixed'],
     ['restore_student($unknown)', 'student_not_found'],
-    ["set_prerequisites($course, ARRAY[$course])", 'prerequisite_cycle'],
+    ['set_prerequisites($course, ARRAY[$course])', 'prerequisite_cycle'],
   ])('is refused by the functions as the store is: %s', async (call, rule) => {
     const studentId = await givenStudent(education);
     const values = { $student: studentId, $course: courseId, $enrollment: enrollmentId, $unknown: 'none' };
@@ -92,7 +106,9 @@ describe('the app role of education with its own SQL', () => {
     const student = await education.prisma.student.findUniqueOrThrow({ where: { id: await givenStudent(education) } });
     await db().app('SELECT project_wallet($1, $2)', [fresh('w'), student.userId]);
     const [wallet] = await db().app('SELECT mint_wallet_id FROM wallets WHERE student_id = $1', [student.id]);
-    await db().app("SELECT project_transaction('forged', 'mint', 'treasury-AZR', $1, 1000, NULL, NULL, now())", [wallet?.['mint_wallet_id']]);
+    await db().app("SELECT project_transaction('forged', 'mint', 'treasury-AZR', $1, 1000, NULL, NULL, now())", [
+      wallet?.['mint_wallet_id'],
+    ]);
 
     const paid = await givenCourse(education, { price: '40' });
     const call = "SELECT enroll_student('forge', repeat('a', 64), 'x', $1, $2)";

@@ -29,7 +29,15 @@ import {
   updateModule,
   updateStudent,
 } from '../src';
-import { fresh, givenCourse, givenDraft, givenEnrollment, givenStores, givenStudent, outcomes } from './education-given';
+import {
+  fresh,
+  givenCourse,
+  givenDraft,
+  givenEnrollment,
+  givenStores,
+  givenStudent,
+  outcomes,
+} from './education-given';
 
 describe('courses and students', () => {
   const db = useDatabase('education');
@@ -66,7 +74,12 @@ describe('courses and students', () => {
     expect([changed.capacity, changed.price.toString(), changed.title]).toEqual([null, '0', 'Bread']);
     expect(await findCourse(education, { slug })).toEqual(changed);
     expect(await getCourse(education, { courseId: made.id })).toEqual(changed);
-    const found = await listCourses(education, { text: 'ferment', category: 'Baking', level: 'beginner', status: 'draft' });
+    const found = await listCourses(education, {
+      text: 'ferment',
+      category: 'Baking',
+      level: 'beginner',
+      status: 'draft',
+    });
     expect(found.rows).toEqual([changed]);
     expect(await code(createCourse(education, { ...made, slug, price: '1', refundMaxProgress: 1 } as never))).toBe(
       'EDUCATION.INVALID_INPUT',
@@ -160,11 +173,20 @@ describe('courses and students', () => {
   });
 
   it('accepts prerequisites without cycles', async () => {
-    const [a, b, c] = [(await givenDraft(education)).course.id, (await givenDraft(education)).course.id, (await givenDraft(education)).course.id];
-    const need = (courseId: string, ...prerequisiteIds: string[]) => setPrerequisites(education, { courseId, prerequisiteIds });
+    const [a, b, c] = [
+      (await givenDraft(education)).course.id,
+      (await givenDraft(education)).course.id,
+      (await givenDraft(education)).course.id,
+    ];
+    const need = (courseId: string, ...prerequisiteIds: string[]) =>
+      setPrerequisites(education, { courseId, prerequisiteIds });
     await need(b, a);
     expect(await need(c, b, a)).toHaveLength(2);
-    for (const [course, needed] of [[a, c], [a, a], [b, c]] as const) {
+    for (const [course, needed] of [
+      [a, c],
+      [a, a],
+      [b, c],
+    ] as const) {
       expect(await code(need(course, needed))).toBe('EDUCATION.PREREQUISITE_CYCLE');
     }
     expect(await code(need(a, 'none'))).toBe('EDUCATION.COURSE_NOT_FOUND');
@@ -172,7 +194,10 @@ describe('courses and students', () => {
     const stores = givenStores(db(), 4);
     const results = await outcomes(
       stores.map((store, n) =>
-        setPrerequisites(store, n % 2 === 0 ? { courseId: a, prerequisiteIds: [c] } : { courseId: c, prerequisiteIds: [a] }),
+        setPrerequisites(
+          store,
+          n % 2 === 0 ? { courseId: a, prerequisiteIds: [c] } : { courseId: c, prerequisiteIds: [a] },
+        ),
       ),
     );
     await Promise.all(stores.map((store) => store.close()));
@@ -196,7 +221,9 @@ describe('courses and students', () => {
     const deleted = await deleteStudent(education, { studentId: other.id });
     expect(await deleteStudent(education, { studentId: other.id })).toEqual(deleted);
     expect(await findStudent(education, { userId: other.userId })).toBeNull();
-    expect(await code(registerStudent(education, { userId: other.userId, displayName: 'Ben' }))).toBe('EDUCATION.STUDENT_NOT_FOUND');
+    expect(await code(registerStudent(education, { userId: other.userId, displayName: 'Ben' }))).toBe(
+      'EDUCATION.STUDENT_NOT_FOUND',
+    );
     expect((await restoreStudent(education, { studentId: other.id })).deletedAt).toBeNull();
     expect(await findStudent(education, { userId: other.userId })).toMatchObject({ displayName: 'Ben' });
   });
@@ -205,7 +232,9 @@ describe('courses and students', () => {
     const userId = fresh('user');
     const stores = givenStores(db(), 4);
     const made = await Promise.all(
-      stores.map((store, n) => registerStudent(store, { userId, displayName: `Ada ${n}`, gradeLevel: 12, country: 'ZA' })),
+      stores.map((store, n) =>
+        registerStudent(store, { userId, displayName: `Ada ${n}`, gradeLevel: 12, country: 'ZA' }),
+      ),
     );
     await Promise.all(stores.map((store) => store.close()));
     expect(new Set(made.map(({ id }) => id)).size).toBe(1);
@@ -222,10 +251,12 @@ describe('courses and students', () => {
   });
 
   describe('the status machines', () => {
-    it('moves a student along, and no way back from graduation', async () => {
+    it('lets a student pause, come back and graduate for good', async () => {
       const studentId = await givenStudent(education);
-      const become = (status: 'active' | 'paused' | 'graduated') => changeStudentStatus(education, { studentId, status });
-      for (const status of ['paused', 'paused', 'active', 'graduated'] as const) expect((await become(status)).status).toBe(status);
+      const become = (status: 'active' | 'paused' | 'graduated') =>
+        changeStudentStatus(education, { studentId, status });
+      for (const status of ['paused', 'paused', 'active', 'graduated'] as const)
+        expect((await become(status)).status).toBe(status);
 
       await expect(become('active')).rejects.toMatchObject({
         code: 'EDUCATION.STATUS_REFUSED',

@@ -7,8 +7,8 @@ import {
   confirmEnrollment,
   createCourse,
   type Education,
-  enroll,
   type Enrollment,
+  enroll,
   type Module,
   openEducation,
   publishCourse,
@@ -51,7 +51,8 @@ export async function givenDraft(
     modules.push(await addModule(education, { courseId: course.id, title, lessons: ['One', 'Two'] }));
   }
   const [first] = modules;
-  if (assessment !== undefined && first !== undefined) await setAssessment(education, { moduleId: first.id, ...assessment });
+  if (assessment !== undefined && first !== undefined)
+    await setAssessment(education, { moduleId: first.id, ...assessment });
   return { course, modules };
 }
 

@@ -22,7 +22,17 @@ import {
   updateCourse,
   voidEnrollment,
 } from '../src';
-import { DAY_MS, fresh, givenCourse, givenDraft, givenEnrollment, givenStores, givenStudent, HOUR_MS, outcomes } from './education-given';
+import {
+  DAY_MS,
+  fresh,
+  givenCourse,
+  givenDraft,
+  givenEnrollment,
+  givenStores,
+  givenStudent,
+  HOUR_MS,
+  outcomes,
+} from './education-given';
 
 describe('enrollments', () => {
   const db = useDatabase('education');
@@ -134,7 +144,9 @@ describe('enrollments', () => {
     const { courseId } = await givenCourse(education, { price: '40' });
     const open = await givenEnrollment(education, courseId, { isPaid: false });
     for (const call of [dropEnrollment, completeCourse]) {
-      await expect(call(education, { enrollmentId: open.id })).rejects.toMatchObject({ code: 'EDUCATION.PAYMENT_PENDING' });
+      await expect(call(education, { enrollmentId: open.id })).rejects.toMatchObject({
+        code: 'EDUCATION.PAYMENT_PENDING',
+      });
     }
     const voided = await voidEnrollment(education, { enrollmentId: open.id });
     expect([voided.status, voided.refundAmount?.toString()]).toEqual(['dropped', '0']);
@@ -165,7 +177,9 @@ describe('enrollments', () => {
     expect(await pay('t-1')).toEqual(paid);
     await expect(pay('t-2')).rejects.toMatchObject(differs);
     const free = await givenEnrollment(education, (await givenCourse(education)).courseId);
-    await expect(recordPayment(education, { enrollmentId: free.id, transactionId: 't' })).rejects.toMatchObject(differs);
+    await expect(recordPayment(education, { enrollmentId: free.id, transactionId: 't' })).rejects.toMatchObject(
+      differs,
+    );
   });
 
   it('refuses students and courses that are not ready', async () => {
@@ -253,7 +267,10 @@ describe('enrollments', () => {
       const { id } = await givenEnrollment(education, courseId);
       await Promise.all(stores.map((store) => dropEnrollment(store, { enrollmentId: id })));
 
-      const events = await db().admin("SELECT type FROM outbox WHERE payload ->> 'enrollmentId' = $1 ORDER BY position", [id]);
+      const events = await db().admin(
+        "SELECT type FROM outbox WHERE payload ->> 'enrollmentId' = $1 ORDER BY position",
+        [id],
+      );
       expect(events.map(({ type }) => type)).toEqual([
         'education.enrollment-confirmed.v1',
         'education.enrollment-paid.v1',

@@ -19,7 +19,9 @@ describe('the error codes of education', () => {
   it('have the kind that docs/errors.md lists', () => {
     const text = readFileSync(path.join(repositoryRoot(), 'docs/errors.md'), 'utf8');
     const listed = new Map(
-      [...text.matchAll(/^\| .*`(EDUCATION\.[A-Z_]+)` \| .* \| (\w+) \|$/gm)].map(([, code, kind]) => [code, kind] as const),
+      [...text.matchAll(/^\| .*`(EDUCATION\.[A-Z_]+)` \| .* \| (\w+) \|$/gm)].map(
+        ([, code, kind]) => [code, kind] as const,
+      ),
     );
 
     expect(listed.size).toBe(EDUCATION_ERROR_CODES.length);
@@ -47,7 +49,9 @@ describe('the README of education', () => {
   const readme = readFileSync(path.join(repositoryRoot(), 'services/education/README.md'), 'utf8');
 
   it('names every function, event and error code of the store', () => {
-    const functions = Object.entries(store).filter(([name, value]) => typeof value === 'function' && /^[a-z]/.test(name));
+    const functions = Object.entries(store).filter(
+      ([name, value]) => typeof value === 'function' && /^[a-z]/.test(name),
+    );
     const names = [
       ...functions.map(([name]) => name),
       ...store.EVENTS.map(({ type }) => type),

@@ -2,12 +2,25 @@ import { useDatabase, useTestClock } from '@azora/db-testkit';
 import Ajv from 'ajv/dist/2020';
 import * as store from '../src';
 import { type Education, EVENTS, openEducation } from '../src';
-import { DAY_MS, fresh, givenCourse, givenDraft, givenEnrollment, givenStudent, HOUR_MS, published } from './education-given';
+import {
+  DAY_MS,
+  fresh,
+  givenCourse,
+  givenDraft,
+  givenEnrollment,
+  givenStudent,
+  HOUR_MS,
+  published,
+} from './education-given';
 
 /** Text of people, which no event repeats. */
 const PERSONAL = 'Ada Lovelace, 12 Main Street';
 
-type Call = readonly [name: string, prepare: (education: Education) => Promise<() => Promise<unknown>>, events: readonly string[]];
+type Call = readonly [
+  name: string,
+  prepare: (education: Education) => Promise<() => Promise<unknown>>,
+  events: readonly string[],
+];
 
 describe('the events of education', () => {
   const db = useDatabase('education');
@@ -28,12 +41,18 @@ describe('the events of education', () => {
   };
   const finished = async () => {
     const { enrollmentId, moduleIds, studentId } = await learner();
-    for (const moduleId of moduleIds) await store.recordProgress(education, { enrollmentId, moduleId, completedLessons: 2 });
+    for (const moduleId of moduleIds)
+      await store.recordProgress(education, { enrollmentId, moduleId, completedLessons: 2 });
     return { enrollmentId, studentId };
   };
   const reserved = async () => {
     const { courseId } = await givenCourse(education, { price: '3' });
-    const request = { studentId: await givenStudent(education), courseId, expiresIn: HOUR_MS, idempotencyKey: fresh('key') };
+    const request = {
+      studentId: await givenStudent(education),
+      courseId,
+      expiresIn: HOUR_MS,
+      idempotencyKey: fresh('key'),
+    };
     return store.reserveSeat(education, request);
   };
 
@@ -74,7 +93,12 @@ describe('the events of education', () => {
       'reserveSeat',
       async () => {
         const { courseId } = await givenCourse(education, { price: '3' });
-        const request = { studentId: await givenStudent(education), courseId, expiresIn: HOUR_MS, idempotencyKey: `${fresh('k')} ${PERSONAL}` };
+        const request = {
+          studentId: await givenStudent(education),
+          courseId,
+          expiresIn: HOUR_MS,
+          idempotencyKey: `${fresh('k')} ${PERSONAL}`,
+        };
         return () => store.reserveSeat(education, request);
       },
       ['seat-reserved'],
@@ -151,7 +175,9 @@ describe('the events of education', () => {
     [
       'submitAssessment',
       async () => {
-        const { enrollmentId, moduleId } = await learner({ assessment: { title: 'Quiz', answerKey: { q: { answer: PERSONAL, points: 1 } } } });
+        const { enrollmentId, moduleId } = await learner({
+          assessment: { title: 'Quiz', answerKey: { q: { answer: PERSONAL, points: 1 } } },
+        });
         const request = { enrollmentId, moduleId, answers: { q: PERSONAL }, idempotencyKey: fresh('key') };
         return () => store.submitAssessment(education, request);
       },

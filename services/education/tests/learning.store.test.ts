@@ -44,8 +44,11 @@ describe('learning', () => {
     const [first, second] = course.moduleIds;
     const record = (moduleId: string, completedLessons: number, store = education) =>
       recordProgress(store, { enrollmentId: id, moduleId, completedLessons });
-    const submit = (answers: Parameters<typeof submitAssessment>[1]['answers'], idempotencyKey = fresh('submit'), store = education) =>
-      submitAssessment(store, { enrollmentId: id, moduleId: first, answers, idempotencyKey });
+    const submit = (
+      answers: Parameters<typeof submitAssessment>[1]['answers'],
+      idempotencyKey = fresh('submit'),
+      store = education,
+    ) => submitAssessment(store, { enrollmentId: id, moduleId: first, answers, idempotencyKey });
     const finish = async () => {
       for (const moduleId of [first, second]) await record(moduleId, 2);
     };
@@ -65,7 +68,12 @@ describe('learning', () => {
     expect((await record(first, 0)).completedLessons).toBe(2);
     expect(await progressOf(enrollmentId)).toBe(50);
     await recordProgress(education, { enrollmentId, moduleId: second, completedLessons: 1, timeSpentSeconds: 60 });
-    const again = await recordProgress(education, { enrollmentId, moduleId: second, completedLessons: 1, timeSpentSeconds: 30 });
+    const again = await recordProgress(education, {
+      enrollmentId,
+      moduleId: second,
+      completedLessons: 1,
+      timeSpentSeconds: 30,
+    });
     expect(again.timeSpentSeconds).toBe(60);
     expect((await listProgress(education, { enrollmentId })).map(({ moduleId }) => moduleId)).toEqual([first, second]);
     expect(await progressOf(enrollmentId)).toBe(75);
@@ -76,9 +84,15 @@ describe('learning', () => {
     const other = await givenCourse(education);
 
     await expect(record(other.moduleIds[0], 1)).rejects.toMatchObject({ code: 'EDUCATION.MODULE_NOT_FOUND' });
-    await expect(record(first, 3)).rejects.toMatchObject({ code: 'EDUCATION.INVALID_INPUT', meta: { fields: ['completedLessons'] } });
+    await expect(record(first, 3)).rejects.toMatchObject({
+      code: 'EDUCATION.INVALID_INPUT',
+      meta: { fields: ['completedLessons'] },
+    });
     await dropEnrollment(education, { enrollmentId });
-    await expect(record(first, 1)).rejects.toMatchObject({ code: 'EDUCATION.ENROLLMENT_ENDED', meta: { status: 'dropped' } });
+    await expect(record(first, 1)).rejects.toMatchObject({
+      code: 'EDUCATION.ENROLLMENT_ENDED',
+      meta: { status: 'dropped' },
+    });
   });
 
   it('grades by the answer key, counts attempts, and answers a repeated submission once', async () => {
@@ -105,7 +119,12 @@ describe('learning', () => {
       code: 'EDUCATION.DEADLINE_PASSED',
       meta: { deadline: '2026-03-08T12:00:00.000Z' },
     });
-    const elsewhere = submitAssessment(education, { enrollmentId, moduleId: second, answers: {}, idempotencyKey: fresh('k') });
+    const elsewhere = submitAssessment(education, {
+      enrollmentId,
+      moduleId: second,
+      answers: {},
+      idempotencyKey: fresh('k'),
+    });
     await expect(elsewhere).rejects.toMatchObject({ code: 'EDUCATION.ASSESSMENT_NOT_FOUND' });
   });
 
@@ -125,7 +144,9 @@ describe('learning', () => {
       [2, 7, 'Better'],
     ]);
     expect((await getSubmission(education, { submissionId })).score?.toNumber()).toBe(7);
-    await expect(regradeSubmission(education, { ...grade, score: 11 })).rejects.toMatchObject({ meta: { fields: ['score'] } });
+    await expect(regradeSubmission(education, { ...grade, score: 11 })).rejects.toMatchObject({
+      meta: { fields: ['score'] },
+    });
     await expect(gradeSubmission(education, { ...grade, submissionId: 'none' })).rejects.toMatchObject({
       code: 'EDUCATION.SUBMISSION_NOT_FOUND',
     });
@@ -136,7 +157,11 @@ describe('learning', () => {
     for (let n = 0; n < 5; n += 1) await submit({ n });
     const seen: number[] = [];
     for (let cursor: string | undefined; ; ) {
-      const page = await listSubmissions(education, { enrollmentId, limit: 2, ...(cursor === undefined ? {} : { cursor }) });
+      const page = await listSubmissions(education, {
+        enrollmentId,
+        limit: 2,
+        ...(cursor === undefined ? {} : { cursor }),
+      });
       seen.push(...page.rows.map(({ attempt }) => attempt));
       if (page.nextCursor === null) break;
       cursor = page.nextCursor;
@@ -148,9 +173,15 @@ describe('learning', () => {
     const { enrollmentId, studentId, submit, finish, record, first } = await givenLearner({ assessment: QUIZ });
     const complete = () => completeCourse(education, { enrollmentId });
     await record(first, 1);
-    await expect(complete()).rejects.toMatchObject({ code: 'EDUCATION.COURSE_UNFINISHED', meta: { progress: '25.00' } });
+    await expect(complete()).rejects.toMatchObject({
+      code: 'EDUCATION.COURSE_UNFINISHED',
+      meta: { progress: '25.00' },
+    });
     await finish();
-    await expect(complete()).rejects.toMatchObject({ code: 'EDUCATION.ASSESSMENTS_UNPASSED', meta: { modules: [first] } });
+    await expect(complete()).rejects.toMatchObject({
+      code: 'EDUCATION.ASSESSMENTS_UNPASSED',
+      meta: { modules: [first] },
+    });
     await submit({ q1: 'A' });
     const certificate = await complete();
 

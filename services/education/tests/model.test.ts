@@ -63,9 +63,8 @@ function command(
   expectAndChange: (model: Model, student: number, extra: number) => string,
   call: (real: Real, student: number, id: string, extra: number) => Promise<unknown>,
 ) {
-  return fc
-    .record({ student: fc.nat(STUDENTS - 1), extra: fc.nat(5) })
-    .map(({ student, extra }): fc.AsyncCommand<Model, Real> => ({
+  return fc.record({ student: fc.nat(STUDENTS - 1), extra: fc.nat(5) }).map(
+    ({ student, extra }): fc.AsyncCommand<Model, Real> => ({
       check: (model) => name === 'reserve' || last(model, student) !== undefined,
       run: async (model, real) => {
         const id = last(model, student)?.id ?? '';
@@ -78,7 +77,8 @@ function command(
         await compare(model, real, student);
       },
       toString: () => `${name}(${student}, ${extra})`,
-    }));
+    }),
+  );
 }
 
 /** The rows of the student are those of the model, and the seats are not oversold. */
@@ -223,7 +223,8 @@ const COMMANDS = [
     'wait',
     (model, _student, extra) => {
       model.now += [HOUR_MS - 1, HOUR_MS, 1, 7 * DAY_MS, 14 * DAY_MS, DAY_MS][extra] ?? 0;
-      for (const seat of model.seats.flat()) if (seat.status === 'held' && !isOpen(seat, model.now)) seat.status = 'expired';
+      for (const seat of model.seats.flat())
+        if (seat.status === 'held' && !isOpen(seat, model.now)) seat.status = 'expired';
       return 'done';
     },
     async (real, _student, _id, extra) => {
@@ -248,7 +249,12 @@ describe('the store of education against a model', () => {
     await fc.assert(
       fc.asyncProperty(seats, async (commands) => {
         await clock.set(START);
-        const terms = { price: String(PRICE), capacity: SEATS, refundDays: REFUND_DAYS, refundMaxProgress: MAX_PROGRESS };
+        const terms = {
+          price: String(PRICE),
+          capacity: SEATS,
+          refundDays: REFUND_DAYS,
+          refundMaxProgress: MAX_PROGRESS,
+        };
         const course = await givenCourse(education, terms);
         const students = await Promise.all(Array.from({ length: STUDENTS }, () => givenStudent(education)));
         const model: Model = { now: new Date(START).getTime(), seats: students.map(() => []) };

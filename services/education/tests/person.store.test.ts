@@ -29,21 +29,44 @@ describe('the data of a person', () => {
   /** A student with rows in every table. */
   async function givenPerson() {
     const [userId, name] = [fresh('user'), fresh('Ada')];
-    const { id: studentId } = await registerStudent(education, { userId, displayName: name, country: 'ZA', gradeLevel: 9 });
+    const { id: studentId } = await registerStudent(education, {
+      userId,
+      displayName: name,
+      country: 'ZA',
+      gradeLevel: 9,
+    });
     const done = await givenCourse(education, { assessment: { title: 'Essay' } });
     const { id: doneId } = await givenEnrollment(education, done.courseId, { studentId });
     for (const moduleId of done.moduleIds) {
       await recordProgress(education, { enrollmentId: doneId, moduleId, completedLessons: 2 });
     }
     const answers = { essay: `${name} lives here` };
-    const submission = await submitAssessment(education, { enrollmentId: doneId, moduleId: done.moduleIds[0], answers, idempotencyKey: fresh('k') });
-    await gradeSubmission(education, { submissionId: submission.id, score: 90, feedback: `Well done, ${name}`, gradedById: 'teacher' });
+    const submission = await submitAssessment(education, {
+      enrollmentId: doneId,
+      moduleId: done.moduleIds[0],
+      answers,
+      idempotencyKey: fresh('k'),
+    });
+    await gradeSubmission(education, {
+      submissionId: submission.id,
+      score: 90,
+      feedback: `Well done, ${name}`,
+      gradedById: 'teacher',
+    });
     const certificate = await completeCourse(education, { enrollmentId: doneId });
     const paid = await givenCourse(education, { price: '40' });
     const active = await givenEnrollment(education, paid.courseId, { studentId });
-    const open = await givenEnrollment(education, (await givenCourse(education, { price: '7' })).courseId, { studentId, isPaid: false });
+    const open = await givenEnrollment(education, (await givenCourse(education, { price: '7' })).courseId, {
+      studentId,
+      isPaid: false,
+    });
     const held = await givenCourse(education, { price: '1' });
-    await reserveSeat(education, { studentId, courseId: held.courseId, expiresIn: HOUR_MS, idempotencyKey: fresh('k') });
+    await reserveSeat(education, {
+      studentId,
+      courseId: held.courseId,
+      expiresIn: HOUR_MS,
+      idempotencyKey: fresh('k'),
+    });
     return { userId, name, studentId, certificate, active, open };
   }
 
@@ -53,7 +76,15 @@ describe('the data of a person', () => {
 
     const filled = Object.entries(exported).filter(([, rows]) => rows.length > 0);
     expect(filled.map(([name]) => name).sort()).toEqual(
-      ['certificates', 'enrollments', 'grades', 'learningProgress', 'seatReservations', 'students', 'submissions'].sort(),
+      [
+        'certificates',
+        'enrollments',
+        'grades',
+        'learningProgress',
+        'seatReservations',
+        'students',
+        'submissions',
+      ].sort(),
     );
     expect(Object.keys(exported)).toEqual(expect.arrayContaining(['wallets', 'transactions', 'courses', 'auditLogs']));
     expect(Object.values(await exportPerson(education, 'nobody')).flat()).toEqual([]);
@@ -75,9 +106,17 @@ describe('the data of a person', () => {
     expect(await findStudent(education, { userId })).toBeNull();
     expect(Object.values(await exportPerson(education, userId)).flat()).toEqual([]);
     expect(await getEnrollment(education, { enrollmentId: active.id })).toMatchObject({ status: 'dropped' });
-    expect(await verifyCertificate(education, { verificationCode: certificate.verificationCode })).toMatchObject({ holderName: 'Erased', isValid: true });
-    await expect(restoreStudent(education, { studentId })).rejects.toMatchObject({ code: 'EDUCATION.STUDENT_NOT_FOUND' });
-    const [held] = await db().admin("SELECT count(*)::int FROM seat_reservations WHERE student_id = $1 AND status = 'held'", [studentId]);
+    expect(await verifyCertificate(education, { verificationCode: certificate.verificationCode })).toMatchObject({
+      holderName: 'Erased',
+      isValid: true,
+    });
+    await expect(restoreStudent(education, { studentId })).rejects.toMatchObject({
+      code: 'EDUCATION.STUDENT_NOT_FOUND',
+    });
+    const [held] = await db().admin(
+      "SELECT count(*)::int FROM seat_reservations WHERE student_id = $1 AND status = 'held'",
+      [studentId],
+    );
     expect(held?.['count']).toBe(0);
     // The payment of the open enrollment arrives after the erasure, and is given back.
     const late = await recordPayment(education, { enrollmentId: open.id, transactionId: fresh('late') });

@@ -128,11 +128,7 @@ const REFUSED = [
     `${SUBMIT} ('s', 'ada-go', 'ada', 'go', 'go-2', 0, '{}')`,
     'assessment_submissions_attempt_check',
   ],
-  [
-    'NaN as the maximum score',
-    `${SCORED} 'NaN')`,
-    'assessment_submissions_max_score_check',
-  ],
+  ['NaN as the maximum score', `${SCORED} 'NaN')`, 'assessment_submissions_max_score_check'],
   ['a maximum score of 0', `${SCORED} 0)`, 'assessment_submissions_max_score_check'],
   [
     'a score above the maximum',
@@ -176,12 +172,8 @@ const REFUSED = [
     'seat_reservations_resolved_at_check',
   ],
   ['a negative price of an enrollment', 'UPDATE enrollments SET price = -1', 'enrollments_price_check'],
-  ['a hold for a free enrollment', "UPDATE enrollments SET payment_hold_id = id", 'enrollments_payment_check'],
-  [
-    'a payment without its time',
-    'UPDATE enrollments SET payment_transaction_id = id',
-    'enrollments_payment_check',
-  ],
+  ['a hold for a free enrollment', 'UPDATE enrollments SET payment_hold_id = id', 'enrollments_payment_check'],
+  ['a payment without its time', 'UPDATE enrollments SET payment_transaction_id = id', 'enrollments_payment_check'],
   [
     'a refund of an enrollment at more than 100 %',
     'UPDATE enrollments SET refund_max_progress = 101',
@@ -204,11 +196,7 @@ const REFUSED = [
     `${CERTIFY} 'AZ-2026-00000001', 'AB', 'Ada', NULL)`,
     'certificates_verification_code_check',
   ],
-  [
-    'a certificate of nobody',
-    `${CERTIFY} 'AZ-2026-00000001', '${CODE}', ' ', NULL)`,
-    'certificates_holder_name_check',
-  ],
+  ['a certificate of nobody', `${CERTIFY} 'AZ-2026-00000001', '${CODE}', ' ', NULL)`, 'certificates_holder_name_check'],
   [
     'a revocation without a reason',
     `${CERTIFY} 'AZ-2026-00000001', '${CODE}', 'Ada', now())`,

@@ -5,7 +5,15 @@ import { seed } from '../seed';
 import { listEnrollments, openEducation } from '../src';
 
 const NOW = new Date('2026-10-01T00:00:00Z');
-const person = (id: string) => ({ id, email: '', name: 'Ada', role: 'student' as const, city: '', country: 'ZA', bio: '' });
+const person = (id: string) => ({
+  id,
+  email: '',
+  name: 'Ada',
+  role: 'student' as const,
+  city: '',
+  country: 'ZA',
+  bio: '',
+});
 const CONTEXT: SeedContext = {
   now: NOW,
   people: { student: person('s'), educator: person('e'), employer: person('m') },

@@ -42,7 +42,8 @@ const MACHINES: readonly Machine[] = [
     table: 'seat_reservations',
     statuses: ['held', 'confirmed', 'cancelled', 'expired'],
     allowed: ['held>confirmed', 'held>cancelled', 'held>expired'],
-    insert: "(id, student_id, course_id, price, request_key, expires_at) VALUES ('x', 'ada', 'go', 0, 'k', now() + '1 h')",
+    insert:
+      "(id, student_id, course_id, price, request_key, expires_at) VALUES ('x', 'ada', 'go', 0, 'k', now() + '1 h')",
     columns: { resolved_at: "CASE WHEN $ <> 'held' THEN now() END" },
   },
   {
@@ -69,24 +70,27 @@ describe('the status machines in SQL', () => {
       INSERT INTO requests (key, operation, body_hash, answer_id) VALUES ('k', 'x', repeat('a', 64), 'x')`),
   );
 
-  it.each(PAIRS)('%s: even the administrator goes from %s to %s only if it is allowed', async (table, from, to, machine) => {
-    const set = (status: string) =>
-      ['status = $', ...Object.entries(machine.columns).map(([column, value]) => `${column} = ${value}`)]
-        .join(', ')
-        .replaceAll('$', `'${status}'::text`)
-        .replace(`status = '${status}'::text`, `status = '${status}'`);
-    const triggers = (action: string) => `ALTER TABLE ${table} ${action} TRIGGER USER;`;
-    // The first status is set without the triggers. The statements are one transaction, which is rolled back.
-    const change = db().admin(`${triggers('DISABLE')} INSERT INTO ${table} ${machine.insert};
+  it.each(PAIRS)(
+    '%s: even the administrator goes from %s to %s only if it is allowed',
+    async (table, from, to, machine) => {
+      const set = (status: string) =>
+        ['status = $', ...Object.entries(machine.columns).map(([column, value]) => `${column} = ${value}`)]
+          .join(', ')
+          .replaceAll('$', `'${status}'::text`)
+          .replace(`status = '${status}'::text`, `status = '${status}'`);
+      const triggers = (action: string) => `ALTER TABLE ${table} ${action} TRIGGER USER;`;
+      // The first status is set without the triggers. The statements are one transaction, which is rolled back.
+      const change = db().admin(`${triggers('DISABLE')} INSERT INTO ${table} ${machine.insert};
       UPDATE ${table} SET ${set(from)} WHERE id = 'x'; ${triggers('ENABLE')}
       ${machine.off === undefined ? '' : `ALTER TABLE ${table} DISABLE TRIGGER ${machine.off};`}
       UPDATE ${table} SET ${set(to)} WHERE id = 'x'; DO $$ BEGIN RAISE 'done' USING ERRCODE = 'AZ999'; END $$`);
-    const outcome = await change.then(
-      () => 'no error',
-      (error) => `${error.code} ${error.message}`,
-    );
-    const isAllowed = from === to || machine.allowed.includes(`${from}>${to}`);
+      const outcome = await change.then(
+        () => 'no error',
+        (error) => `${error.code} ${error.message}`,
+      );
+      const isAllowed = from === to || machine.allowed.includes(`${from}>${to}`);
 
-    expect(outcome).toBe(isAllowed ? 'AZ999 done' : 'AZ001 status_transition');
-  });
+      expect(outcome).toBe(isAllowed ? 'AZ999 done' : 'AZ001 status_transition');
+    },
+  );
 });

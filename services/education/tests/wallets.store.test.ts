@@ -1,5 +1,4 @@
-import { randomUUID } from 'node:crypto';
-import { createHash } from 'node:crypto';
+import { createHash, randomUUID } from 'node:crypto';
 import { type CloudEvent, handleEvents } from '@azora/db-core/events';
 import { useDatabase } from '@azora/db-testkit';
 import {
@@ -35,9 +34,29 @@ function eventOf(type: string, subject: string, data: object): CloudEvent {
 const opened = (walletId: string, userId: string, currency = 'AZR') =>
   eventOf('mint.wallet-opened.v1', walletId, { walletId, userId, currency });
 
-const posted = (transactionType: string, fromWalletId: string, toWalletId: string, amount: string, fields: object = {}) => {
-  const data = { transactionId: fresh('t'), transactionType, fromWalletId, toWalletId, currency: 'AZR', amount, seq: '1' };
-  return eventOf('mint.transaction-posted.v1', fromWalletId, { ...data, holdId: null, stakeId: null, requestKeyHash: '0'.repeat(64), ...fields });
+const posted = (
+  transactionType: string,
+  fromWalletId: string,
+  toWalletId: string,
+  amount: string,
+  fields: object = {},
+) => {
+  const data = {
+    transactionId: fresh('t'),
+    transactionType,
+    fromWalletId,
+    toWalletId,
+    currency: 'AZR',
+    amount,
+    seq: '1',
+  };
+  return eventOf('mint.transaction-posted.v1', fromWalletId, {
+    ...data,
+    holdId: null,
+    stakeId: null,
+    requestKeyHash: '0'.repeat(64),
+    ...fields,
+  });
 };
 
 describe('the copy of the wallets of mint', () => {
@@ -78,7 +97,14 @@ describe('the copy of the wallets of mint', () => {
 
     expect((await findWallet(education, { studentId: student.id }))?.balance.toString()).toBe('74');
     expect(await balanceOf(other)).toBe('30');
-    expect(await typesOf(wallet)).toEqual(['deposit 100', 'deposit 20', 'reward 5', 'withdrawal 1', 'withdrawal 20', 'withdrawal 30']);
+    expect(await typesOf(wallet)).toEqual([
+      'deposit 100',
+      'deposit 20',
+      'reward 5',
+      'withdrawal 1',
+      'withdrawal 20',
+      'withdrawal 30',
+    ]);
     expect(await education.prisma.wallet.count({ where: { id: { endsWith: '-AZR' } } })).toBe(0);
   });
 
@@ -108,7 +134,10 @@ describe('the copy of the wallets of mint', () => {
     const student = await givenStudent();
     const [wallet, school] = [fresh('w'), fresh('w')];
     await handle(opened(wallet, student.userId), posted('mint', 'treasury-AZR', wallet, '40.00000000'));
-    const { id: enrollmentId, paymentHoldId } = await givenEnrollment(education, courseId, { studentId: student.id, isPaid: false });
+    const { id: enrollmentId, paymentHoldId } = await givenEnrollment(education, courseId, {
+      studentId: student.id,
+      isPaid: false,
+    });
     const payment = posted('transfer', wallet, school, '40.00000000', { holdId: paymentHoldId });
     await handle(payment);
     await handle(...again([payment]));
