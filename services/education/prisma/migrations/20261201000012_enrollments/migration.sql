@@ -56,7 +56,7 @@ ALTER TABLE "enrollments"
     AND ("payment_hold_id" IS NULL OR "price" > 0)),
   ADD CONSTRAINT "enrollments_refund_max_progress_check" CHECK ("refund_max_progress" BETWEEN 0 AND 100),
   ADD CONSTRAINT "enrollments_refund_amount_check" CHECK ("refund_amount" IS NULL
-    OR ("refund_amount" >= 0 AND "refund_amount" <= "price" AND "status" = 'dropped')),
+    OR ("refund_amount" >= 0 AND "refund_amount" <= "price" AND "refund_amount" <> 'NaN' AND "status" = 'dropped')),
   ADD CONSTRAINT "enrollments_refund_key_hash_check" CHECK (("refund_key_hash" IS NOT NULL) = (coalesce("refund_amount", 0) > 0)),
   DROP CONSTRAINT "enrollments_times_check",
   ADD CONSTRAINT "enrollments_times_check" CHECK ("enrolled_at" >= to_timestamp(-62135596800)

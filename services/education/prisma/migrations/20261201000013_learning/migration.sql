@@ -37,8 +37,9 @@ UPDATE "learning_progress" SET "progress" = "progress" WHERE "progress" <> 100;
 CREATE FUNCTION "carry_progress"() RETURNS trigger LANGUAGE plpgsql SET search_path = pg_catalog, public, pg_temp AS $$
 BEGIN
   -- The trigger of enrollments computes the value.
-  UPDATE enrollments AS e SET progress = e.progress, updated_at = database_time()
-  WHERE e.id IN (SELECT enrollment_id FROM changed) AND e.status = 'active';
+  UPDATE enrollments AS e SET progress = e.progress, updated_at = greatest(e.updated_at, c.updated_at)
+  FROM (SELECT enrollment_id, max(updated_at) AS updated_at FROM changed GROUP BY enrollment_id) AS c
+  WHERE e.id = c.enrollment_id AND e.status = 'active';
   RETURN NULL;
 END
 $$;

@@ -27,8 +27,9 @@ CREATE UNIQUE INDEX "transactions_mint_transaction_id_direction_key" ON "transac
 -- The balance is the sum of the transactions, whoever inserts them.
 CREATE FUNCTION "carry_balances"() RETURNS trigger LANGUAGE plpgsql SET search_path = pg_catalog, public, pg_temp AS $$
 BEGIN
-  UPDATE wallets AS w SET balance = w.balance + moved.amount, updated_at = database_time()
-  FROM (SELECT wallet_id, sum(CASE direction WHEN 'in' THEN amount ELSE -amount END) AS amount FROM posted GROUP BY wallet_id) AS moved
+  UPDATE wallets AS w SET balance = w.balance + moved.amount, updated_at = greatest(w.updated_at, moved.created_at)
+  FROM (SELECT wallet_id, max(created_at) AS created_at, sum(CASE direction WHEN 'in' THEN amount ELSE -amount END) AS amount
+    FROM posted GROUP BY wallet_id) AS moved
   WHERE w.id = moved.wallet_id;
   RETURN NULL;
 END
