@@ -42,7 +42,7 @@ const WAYS = {
       handle: async () => {
         handled += 1;
         if (handled === warmUp) started = performance.now();
-        // The first event of the next batch: the batch before was acknowledged.
+        // The first event of the next batch: the batch before was committed, as at the start.
         if (handled > warmUp + count && ended === 0) {
           ended = performance.now();
           ending.abort();
@@ -116,7 +116,9 @@ const WAYS = {
     const hasBegun = async () =>
       (await bus.status()).consumers.some(({ name, workers }) => name === consumer.name && workers > 0);
     while (!(await hasBegun())) await sleep(50);
-    const publisher = fork(__filename, [JSON.stringify({ way: 'publish', url, perSecond, seconds })]);
+    const load = JSON.stringify({ way: 'publish', url, perSecond, seconds });
+    // The result of this process is the only text on its standard output.
+    const publisher = fork(__filename, [load], { stdio: ['ignore', 'ignore', 'inherit', 'ipc'] });
     publisher.on('message', ([n, at]) => committed.set(n, at));
     const [code] = await once(publisher, 'exit');
     if (code !== 0) throw new Error('the publisher failed');

@@ -323,7 +323,10 @@ function open(args: string): Terminal {
 }
 
 async function positions(): Promise<readonly number[]> {
-  const rows = await sql('nexus', 'SELECT DISTINCT lane_position(subscription, lane)::int AS position FROM subscription_lanes ORDER BY 1');
+  const rows = await sql(
+    'nexus',
+    'SELECT DISTINCT lane_position(subscription, lane)::int AS position FROM subscription_lanes ORDER BY 1',
+  );
   return rows.map(({ position }) => Number(position));
 }
 

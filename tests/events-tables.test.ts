@@ -4,7 +4,7 @@ import { type TestDatabase, useDatabase, useTestClock } from '@azora/db-testkit'
 import { Client } from 'pg';
 
 const NO_RIGHT = '42501';
-const PUBLISH = "SELECT publish_event('shop.item-moved.v1', 'item-1', '{\"count\": 1}', NULL)";
+const PUBLISH = "SELECT publish_event('family.item-moved.v1', 'item-1', '{\"count\": 1}', NULL)";
 const PRUNE = "SELECT prune_outbox(pg_current_snapshot(), '1 day', 100) AS deleted";
 
 // One service stands for all: tests/house.test.ts proves that the tables are alike.
@@ -54,15 +54,17 @@ describe('the tables of events', () => {
       ['INSERT INTO outbox_relay (id) VALUES (false)', '23514'],
       ['SELECT wake_relay()', '0A000'],
       ["SELECT publish_event('Shop.ItemMoved', 'k', '{}', NULL)", '23514'],
-      ["SELECT publish_event('shop.item-moved', 'k', '{}', NULL)", '23514'],
-      ["SELECT publish_event('shop.item-moved.v0', 'k', '{}', NULL)", '23514'],
-      [`SELECT publish_event('shop.${'x'.repeat(100)}.v1', 'k', '{}', NULL)`, '22001'],
-      ["SELECT publish_event('a.b.v1', ' ', '{}', NULL)", '23514'],
-      ["SELECT publish_event('a.b.v1', NULL, '{}', NULL)", '23502'],
-      ["SELECT publish_event('a.b.v1', 'k', '[]', NULL)", '23514'],
-      ["SELECT publish_event('a.b.v1', 'k', NULL, NULL)", '23502'],
-      ["SELECT publish_event('a.b.v1', 'k', jsonb_build_object('x', repeat('x', 131072)), NULL)", '23514'],
-      ["SELECT publish_event('a.b.v1', 'k', '{}', 'trace')", '23514'],
+      ["SELECT publish_event('family.item-moved', 'k', '{}', NULL)", '23514'],
+      ["SELECT publish_event('mint.transaction-posted.v1', 'k', '{}', NULL)", '23514'],
+      ["SELECT publish_event('familyhood.item-moved.v1', 'k', '{}', NULL)", '23514'],
+      ["SELECT publish_event('family.item-moved.v0', 'k', '{}', NULL)", '23514'],
+      [`SELECT publish_event('family.${'x'.repeat(100)}.v1', 'k', '{}', NULL)`, '22001'],
+      ["SELECT publish_event('family.b.v1', ' ', '{}', NULL)", '23514'],
+      ["SELECT publish_event('family.b.v1', NULL, '{}', NULL)", '23502'],
+      ["SELECT publish_event('family.b.v1', 'k', '[]', NULL)", '23514'],
+      ["SELECT publish_event('family.b.v1', 'k', NULL, NULL)", '23502'],
+      ["SELECT publish_event('family.b.v1', 'k', jsonb_build_object('x', repeat('x', 131072)), NULL)", '23514'],
+      ["SELECT publish_event('family.b.v1', 'k', '{}', 'trace')", '23514'],
       ["INSERT INTO inbox (consumer, event_id) VALUES ('Count', gen_random_uuid())", '23514'],
     ])('rejects %s', async (sql, code) => {
       await db().app(PUBLISH);
@@ -86,12 +88,12 @@ describe('the tables of events', () => {
 
     it('cannot date what it has handled', async () => {
       const dated = await db().app(`INSERT INTO inbox (consumer, event_id, handled_at)
-        SELECT 'shop.count', gen_random_uuid(), date FROM unnest('{2000-01-01, 2999-01-01, infinity, -infinity}'::timestamptz[]) AS date
+        SELECT 'family.count', gen_random_uuid(), date FROM unnest('{2000-01-01, 2999-01-01, infinity, -infinity}'::timestamptz[]) AS date
         RETURNING handled_at > now() - interval '1 minute' AND handled_at < now() + interval '1 minute' AS now`);
 
       expect(dated.map(({ now }) => now)).toEqual([true, true, true, true]);
       await expect(
-        db().app(`INSERT INTO inbox (consumer, event_id, handled_at) VALUES ('shop.count', gen_random_uuid(), NULL)
+        db().app(`INSERT INTO inbox (consumer, event_id, handled_at) VALUES ('family.count', gen_random_uuid(), NULL)
           RETURNING handled_at IS NULL AS missing`),
       ).resolves.toEqual([{ missing: false }]);
     });
@@ -195,7 +197,7 @@ describe('the tables of events', () => {
 
     it('does not read what it has deleted, although a snapshot that is held open keeps it in the table', async () => {
       await db().admin(`INSERT INTO outbox (type, key, payload, created_at)
-        SELECT 'a.b.v1', 'k', jsonb_build_object('text', repeat('x', 200)), now() - interval '2 days' FROM generate_series(1, 20000)`);
+        SELECT 'family.b.v1', 'k', jsonb_build_object('text', repeat('x', 200)), now() - interval '2 days' FROM generate_series(1, 20000)`);
       const reader = await session();
       await reader.query('BEGIN ISOLATION LEVEL REPEATABLE READ; SELECT count(*) FROM outbox');
       expect(await deleted("SELECT prune_outbox(pg_current_snapshot(), '1 day', 20000) AS deleted")).toBe(20_000);
@@ -214,7 +216,7 @@ describe('the tables of events', () => {
 
   describe('prune_inbox', () => {
     const handle = (at: string) =>
-      db().admin("INSERT INTO inbox (consumer, event_id, handled_at) VALUES ('shop.count', $1, now() - $2::interval)", [
+      db().admin("INSERT INTO inbox (consumer, event_id, handled_at) VALUES ('family.count', $1, now() - $2::interval)", [
         randomUUID(),
         at,
       ]);
@@ -289,12 +291,13 @@ describe('the tables of events', () => {
 
 describe('the clock of mint', () => {
   const db = useDatabase('mint');
+  const publish = PUBLISH.replace('family', 'mint');
   const clock = useTestClock(db, '2026-06-01T12:00:00Z');
 
   it('dates events and what was handled, and decides what is pruned', async () => {
-    await db().app(PUBLISH);
+    await db().app(publish);
     await db().app(
-      "INSERT INTO inbox (consumer, event_id, handled_at) VALUES ('shop.count', gen_random_uuid(), '2000-01-01')",
+      "INSERT INTO inbox (consumer, event_id, handled_at) VALUES ('family.count', gen_random_uuid(), '2000-01-01')",
     );
     const dates = await db().admin('SELECT created_at AS at FROM outbox UNION SELECT handled_at FROM inbox');
     expect(dates).toEqual([{ at: clock.now() }]);

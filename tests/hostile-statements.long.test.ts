@@ -70,6 +70,7 @@ async function attack(db: TestDatabase, audit: string, name: string): Promise<re
   const objects = await objectsOf(db);
   const names = {
     audit,
+    service: name,
     app: quoteIdentifier(db.target.role),
     app_name: db.target.role,
     admin: quoteIdentifier(objects.admin),

@@ -9,8 +9,8 @@ export type Answer =
 
 export interface HostileStatement {
   /**
-   * One or more statements for psql. `{audit}` is the audit log, `{app}` the app role, `{admin}` the administrator, `{db}` the
-   * database. A statement with `{table}`, `{function}`, `{trigger}` or `{number}` runs once for each.
+   * One or more statements for psql. `{audit}` is the audit log, `{service}` the service, `{app}` the app role, `{admin}` the
+   * administrator, `{db}` the database. A statement with `{table}`, `{function}`, `{trigger}` or `{number}` runs once for each.
    */
   readonly sql: string;
   readonly answer: Answer;
@@ -279,10 +279,11 @@ const EVENTS = [
   ...refused('0A000', ['SELECT wake_relay()', 'SELECT refuse_relay_change()', 'SELECT set_handled_at()']),
   ...refused('23514', [
     "SELECT publish_event('evil', 'k', '{}', NULL)",
-    "SELECT publish_event('a.b.v1', '', '{}', NULL)",
-    "SELECT publish_event('a.b.v1', 'k', '7', NULL)",
-    "SELECT publish_event('a.b.v1', 'k', jsonb_build_object('x', repeat('x', 131072)), NULL)",
-    "SELECT publish_event('a.b.v1', 'k', '{}', 'evil')",
+    "SELECT publish_event('evil.money-moved.v1', 'k', '{}', NULL)",
+    "SELECT publish_event('{service}.b.v1', '', '{}', NULL)",
+    "SELECT publish_event('{service}.b.v1', 'k', '7', NULL)",
+    "SELECT publish_event('{service}.b.v1', 'k', jsonb_build_object('x', repeat('x', 131072)), NULL)",
+    "SELECT publish_event('{service}.b.v1', 'k', '{}', 'evil')",
     'INSERT INTO outbox_relay (id) VALUES (false)',
     "INSERT INTO inbox (consumer, event_id) VALUES ('', gen_random_uuid())",
   ]),
@@ -294,7 +295,7 @@ const EVENTS = [
     'SELECT prune_inbox(NULL, NULL)',
   ]),
   ...harmless('It is rolled back', [
-    "BEGIN; SELECT publish_event('a.b.v1', 'k', '{}', NULL); ROLLBACK",
+    "BEGIN; SELECT publish_event('{service}.b.v1', 'k', '{}', NULL); ROLLBACK",
     "BEGIN; INSERT INTO inbox (consumer, event_id, handled_at) VALUES ('a.b', gen_random_uuid(), '2000-01-01'); ROLLBACK",
   ]),
 ];

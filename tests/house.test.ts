@@ -37,11 +37,13 @@ function foldersUnder(service: string, folder: string): readonly string[] {
   return inside.flatMap((child) => [child, ...foldersUnder(service, child)]);
 }
 
-/** All that makes the tables of events of a service, with the clock of every service spelled alike. */
+/** All that makes the tables of events of a service, with the clock and the name of every service spelled alike. */
 function eventObjectsOf(service: string) {
   const prisma = path.join(root, 'services', service, 'prisma');
   const read = (...parts: string[]) =>
-    readFileSync(path.join(prisma, ...parts), 'utf8').replaceAll('database_time()', 'clock_timestamp()');
+    readFileSync(path.join(prisma, ...parts), 'utf8')
+      .replaceAll('database_time()', 'clock_timestamp()')
+      .replaceAll(`('${service}')`, "('service')");
   const [migration = ''] = readdirSync(path.join(prisma, 'migrations')).filter((folder) =>
     /^\d{14}_events$/.test(folder),
   );

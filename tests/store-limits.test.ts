@@ -1,3 +1,4 @@
+import net from 'node:net';
 import { useDatabase } from '@azora/db-testkit';
 import { type Mint, openMint } from '@azora/mint';
 import { Client } from 'pg';
@@ -60,9 +61,59 @@ describe('the limit of a statement', () => {
     });
   });
 
+  it('ends a transaction whose function waits for something else, so that the caller does not wait forever', async () => {
+    const forever = new Promise<never>(() => undefined);
+    await expect(mint.transaction(() => forever)).rejects.toMatchObject({ code: 'DATABASE.TRANSACTION_TIMEOUT' });
+
+    expect(await mint.query({ text: 'SELECT 1 AS one', values: [] })).toEqual([{ one: 1 }]);
+  });
+
   it('leaves the next statement alone', async () => {
     await expect(mint.query(WAIT)).rejects.toMatchObject({ code: 'DATABASE.TIMEOUT' });
 
+    expect(await mint.query({ text: 'SELECT 1 AS one', values: [] })).toEqual([{ one: 1 }]);
+  });
+});
+
+describe('a server that has stopped to answer', () => {
+  const db = useDatabase('mint');
+  const sockets: net.Socket[] = [];
+  let proxy: net.Server;
+  let mint: Mint;
+  let isSilent = false;
+
+  beforeAll(async () => {
+    const { hostname, port, searchParams } = new URL(db().url);
+    const folder = searchParams.get('host');
+    proxy = net.createServer((socket) => {
+      const server = folder === null ? net.connect(Number(port), hostname) : net.connect(`${folder}/.s.PGSQL.${port}`);
+      sockets.push(socket, server);
+      for (const one of [socket, server]) one.on('error', () => undefined);
+      socket.on('data', (data) => isSilent || server.write(data));
+      server.pipe(socket);
+    });
+    await new Promise<void>((resolve) => proxy.listen(0, '127.0.0.1', resolve));
+    const url = new URL(db().url);
+    url.searchParams.delete('host');
+    url.host = `127.0.0.1:${(proxy.address() as net.AddressInfo).port}`;
+    mint = openMint({ url: url.href, pool: { statementTimeoutMs: 200 } });
+  });
+  afterAll(async () => {
+    for (const socket of sockets) socket.destroy();
+    await mint.close();
+    await new Promise((resolve) => proxy.close(resolve));
+  });
+
+  it('loses the connection when it does not answer the cancellation either', async () => {
+    expect(await mint.query({ text: 'SELECT 1 AS one', values: [] })).toEqual([{ one: 1 }]);
+    isSilent = true;
+
+    await expect(mint.query({ text: 'SELECT 1 AS one', values: [] })).rejects.toMatchObject({
+      code: 'DATABASE.CONNECTION_LOST',
+      meta: { outcome: 'unknown' },
+    });
+
+    isSilent = false;
     expect(await mint.query({ text: 'SELECT 1 AS one', values: [] })).toEqual([{ one: 1 }]);
   });
 });

@@ -1,6 +1,6 @@
 import { defineSeed, type SeedContext, seedId } from '@azora/db-core';
 import { volume } from './seed/volume';
-import { type Notification, openNotification } from './src/index';
+import { type Notifications, openNotifications } from './src/index';
 
 const HOUR_MS = 3_600_000;
 
@@ -32,9 +32,49 @@ const NOTIFICATIONS = [
   [5, 'employer', 'warning', true, 'A milestone is due', 'Layout and navigation is due in two days.', '/contracts'],
 ] as const;
 
-export const seed = defineSeed({ open: openNotification, base, volume });
+const TEMPLATES = [
+  {
+    name: 'course-completed',
+    type: 'success',
+    title: '{{course}} is complete',
+    message: 'You have completed {{course}} and earned {{reward}} AZR.',
+    actionUrl: '/courses',
+  },
+  {
+    name: 'milestone-due',
+    type: 'warning',
+    title: 'A milestone is due',
+    message: '{{milestone}} is due on {{day}}.',
+    actionUrl: '/contracts',
+  },
+] as const;
 
-async function base({ prisma }: Notification, { now, people }: SeedContext): Promise<void> {
+export const seed = defineSeed({ open: openNotifications, base, volume });
+
+async function base({ prisma }: Notifications, { now, people }: SeedContext): Promise<void> {
+  const since = new Date(now.getTime() - 90 * 24 * HOUR_MS);
+  const times = { createdAt: since, updatedAt: since };
+  await prisma.template.createMany({ data: TEMPLATES.map((it) => ({ ...it, ...times })), skipDuplicates: true });
+  await prisma.preference.createMany({
+    data: [
+      { userId: people.student.id, channel: 'email', mode: 'digest', ...times },
+      { userId: people.employer.id, source: 'education', channel: 'in_app', mode: 'off', ...times },
+    ],
+    skipDuplicates: true,
+  });
+  await prisma.deliverySettings.createMany({
+    data: [
+      {
+        userId: people.student.id,
+        timeZone: 'Africa/Johannesburg',
+        quietFrom: new Date('1970-01-01T22:00:00Z'),
+        quietUntil: new Date('1970-01-01T07:00:00Z'),
+        digestAt: new Date('1970-01-01T18:00:00Z'),
+        ...times,
+      },
+    ],
+    skipDuplicates: true,
+  });
   await prisma.notification.createMany({
     data: NOTIFICATIONS.map(([hoursAgo, person, type, isRead, title, message, actionUrl], index) => {
       const createdAt = new Date(now.getTime() - hoursAgo * HOUR_MS);
@@ -52,6 +92,24 @@ async function base({ prisma }: Notification, { now, people }: SeedContext): Pro
         updatedAt: readAt ?? createdAt,
       };
     }),
+    skipDuplicates: true,
+  });
+  await prisma.delivery.createMany({
+    data: [
+      {
+        notificationId: seedId('notification.Notification.0'),
+        userId: people.student.id,
+        channel: 'email',
+        mode: 'instant',
+        status: 'sent',
+        attempts: 1,
+        messageId: `${seedId('notification.Notification.0')}:email`,
+        nextAt: new Date(now.getTime() - 72 * HOUR_MS),
+        sentAt: new Date(now.getTime() - 72 * HOUR_MS),
+        createdAt: new Date(now.getTime() - 72 * HOUR_MS),
+        updatedAt: new Date(now.getTime() - 72 * HOUR_MS),
+      },
+    ],
     skipDuplicates: true,
   });
 }

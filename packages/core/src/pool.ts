@@ -1,7 +1,7 @@
-import net from 'node:net';
 import { Client, Pool, type PoolClient } from 'pg';
 import { isRecord } from './errors';
 import { retryConnect } from './retry';
+import { limitStatements } from './statement-limit';
 import { POOL_ENDED } from './store-errors';
 import type { DatabaseUrl } from './url';
 
@@ -21,9 +21,6 @@ export const POOL_DEFAULTS: Required<PoolOptions> = {
   statementTimeoutMs: 30_000,
 };
 
-/** How long the server may take to answer a cancellation before the connection is given up. */
-const CANCEL_TIMEOUT_MS = 5_000;
-
 type Connected = (error: Error | undefined, client?: PoolClient, release?: (error?: Error | boolean) => void) => void;
 
 /**
@@ -41,8 +38,7 @@ export function openPool(
     connectionTimeoutMillis: connectTimeoutMs,
     idleTimeoutMillis: idleTimeoutMs,
     // The limit is not sent as a start-up parameter, which PgBouncer rejects, and not by SET, which would leak to other
-    // clients of a pooled session.
-    query_timeout: statementTimeoutMs + CANCEL_TIMEOUT_MS,
+    // clients of a pooled session. The limit of pg would cost a timer for each statement.
     allowExitOnIdle: true,
   });
   // Without a listener, a server that restarts while a connection is idle would end the process. The pool drops the
@@ -113,62 +109,4 @@ class PooledClient extends Client {
 function connectError(error: unknown): Error {
   const message = isRecord(error) ? String(error['message']) : String(error);
   return Object.assign(new Error(message, { cause: error }), { isConnecting: true });
-}
-
-/**
- * Cancels a statement in the server when it takes longer than its limit. The client alone would only stop waiting: the
- * backend would continue and keep its locks, and the pool would open another one.
- */
-function limitStatements(client: PoolClient, url: DatabaseUrl, limitMs: number): void {
-  const send = client.query.bind(client) as (...args: unknown[]) => unknown;
-  const startLimit = () => {
-    let isCanceled = false;
-    const timer = setTimeout(() => {
-      isCanceled = true;
-      cancelStatement(client, url);
-    }, limitMs);
-    return () => {
-      clearTimeout(timer);
-      // The cancellation may reach the server late, when the connection runs another statement: no other gets it.
-      if (isCanceled) void (client as unknown as Session).end();
-    };
-  };
-  Object.assign(client, {
-    query: (...args: unknown[]) => {
-      const callback = args.at(-1);
-      if (typeof callback === 'function') {
-        const finish = startLimit();
-        return send(...args.slice(0, -1), (...results: unknown[]) => {
-          finish();
-          callback(...results);
-        });
-      }
-      const result = send(...args);
-      // A stream, such as COPY, has a pace of its own; the app role's statement_timeout still applies to it.
-      return result instanceof Promise ? result.finally(startLimit()) : result;
-    },
-  });
-}
-
-/** Fields of pg's client that its types lack. */
-interface Session {
-  /** Null behind a pooler that gives no key. */
-  readonly processID: number | null;
-  readonly secretKey: number | null;
-  end(): Promise<void>;
-}
-
-/** Sends CancelRequest on a connection of its own (PostgreSQL manual, §55.7). An unreachable server needs none. */
-function cancelStatement(client: PoolClient, { host, port }: DatabaseUrl): void {
-  const { processID, secretKey } = client as unknown as Session;
-  if (processID === null || secretKey === null) return;
-  const request = Buffer.alloc(16);
-  request.writeInt32BE(16, 0);
-  request.writeInt32BE(80_877_102, 4);
-  request.writeInt32BE(processID, 8);
-  request.writeInt32BE(secretKey, 12);
-  const socket = host.startsWith('/') ? net.connect(`${host}/.s.PGSQL.${port}`) : net.connect(port, host);
-  socket.on('error', () => undefined);
-  socket.setTimeout(CANCEL_TIMEOUT_MS, () => socket.destroy());
-  socket.end(request);
 }

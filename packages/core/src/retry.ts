@@ -1,4 +1,4 @@
-import { backOff } from 'exponential-backoff';
+import { type BackoffOptions, backOff } from 'exponential-backoff';
 import { causesOf, findDatabaseError } from './database-errors';
 
 /** Five attempts: contention that outlives 10, 20, 40 and 80 ms is a hot spot that waiting does not cure. */
@@ -20,12 +20,28 @@ export function isRetryable(error: unknown): boolean {
 
 /** Runs `work` until it succeeds or fails for another reason, five times at most. Throws the last error. */
 export function retryTransaction<Result>(work: () => Promise<Result>): Promise<Result> {
-  return backOff(work, { ...TRANSACTION_RETRY, retry: isRetryable });
+  return retry(work, TRANSACTION_RETRY, isRetryable);
 }
 
 /** Runs `connect` until it succeeds or fails for another reason, six times at most. Throws the last error. */
 export function retryConnect<Result>(connect: () => Promise<Result>): Promise<Result> {
-  return backOff(connect, { ...CONNECT_RETRY, retry: (error) => RETRY_CONNECT_CODES.includes(codeOf(error)) });
+  return retry(connect, CONNECT_RETRY, (error) => RETRY_CONNECT_CODES.includes(codeOf(error)));
+}
+
+type Attempts = Pick<BackoffOptions, 'startingDelay' | 'maxDelay' | 'jitter'> & { readonly numOfAttempts: number };
+
+/** Almost every first attempt succeeds, and each statement makes one: only the others pay for the backoff. */
+async function retry<Result>(
+  work: () => Promise<Result>,
+  { numOfAttempts, ...delays }: Attempts,
+  isWorthIt: (error: unknown) => boolean,
+): Promise<Result> {
+  try {
+    return await work();
+  } catch (error) {
+    if (!isWorthIt(error)) throw error;
+    return backOff(work, { ...delays, numOfAttempts: numOfAttempts - 1, delayFirstAttempt: true, retry: isWorthIt });
+  }
 }
 
 function codeOf(error: unknown): string {

@@ -140,7 +140,8 @@ function timedOut(error: unknown, sqlState: string, statement: string | undefine
   });
 }
 
-function transactionTimedOut(error: unknown, statement: string | undefined): SuiteError {
+/** The error of a transaction that took longer than its limit. */
+export function transactionTimedOut(error: unknown, statement: string | undefined): SuiteError {
   return new SuiteError('DATABASE.TRANSACTION_TIMEOUT', 'The transaction took longer than its limit', {
     why: 'It was rolled back.',
     next: 'Call again. If it happens often, find what holds the rows, or raise pool.statementTimeoutMs',

@@ -5,8 +5,9 @@ import type { ConstraintErrors } from './database-errors';
 import { SuiteError } from './errors';
 import { EVENT_CONSTRAINT_ERRORS } from './events/constraint-errors';
 import { openPool, POOL_DEFAULTS, type PoolOptions } from './pool';
+import { runPrepared } from './prepared-query';
 import { retryTransaction } from './retry';
-import { isTransactionCut, storeClosed, storeError } from './store-errors';
+import { isTransactionCut, storeClosed, storeError, transactionTimedOut } from './store-errors';
 import { type ExtensibleClient, type Translate, translatedClient } from './translated-client';
 import { type DatabaseUrl, parseDatabaseUrl } from './url';
 
@@ -129,7 +130,7 @@ export function openStore<TransactionClient, Client extends GeneratedClient<Tran
     transaction: (work) =>
       // The only place that gives the brand: this client is inside a transaction.
       translated(() =>
-        prisma.$transaction((tx) => work(tx as Inside<TransactionClient>), {
+        prisma.$transaction((tx) => withinLimit(work(tx as Inside<TransactionClient>), limits.statementTimeoutMs), {
           // Prisma's defaults, 2 and 5 seconds, are below the limit of one statement.
           maxWait: limits.connectTimeoutMs,
           timeout: limits.statementTimeoutMs,
@@ -137,6 +138,18 @@ export function openStore<TransactionClient, Client extends GeneratedClient<Tran
       ),
     close: () => (closing ??= Promise.all([pool.end(), prisma.$disconnect()]).then(() => undefined)),
   };
+}
+
+/**
+ * Waits for the work of a transaction as long as the transaction may take. Prisma ends a transaction that takes longer, and waits for
+ * the work all the same: forever, if the work waits for an answer that does not come.
+ */
+function withinLimit<Result>(work: Promise<Result>, limitMs: number): Promise<Result> {
+  return new Promise((resolve, reject) => {
+    const giveUp = () => reject(transactionTimedOut(new Error('The work of the transaction did not end'), undefined));
+    const timer = setTimeout(giveUp, limitMs);
+    work.then(resolve, reject).finally(() => clearTimeout(timer));
+  });
 }
 
 async function runStatement<Row extends QueryResultRow>(
@@ -148,13 +161,13 @@ async function runStatement<Row extends QueryResultRow>(
   const started = performance.now();
   let isStale = false;
   try {
-    const { rows } = await client
-      .query<Row>({ name: preparedName(text), text, values: [...values] })
-      .catch((error: unknown) => {
+    const rows = await runPrepared<Row>(client, { name: preparedName(text), text, values }).catch(
+      async (error: unknown) => {
         if (!isStalePlan(error)) throw error;
         isStale = true;
-        return client.query<Row>({ text, values: [...values] });
-      });
+        return (await client.query<Row>({ text, values: [...values] })).rows;
+      },
+    );
     report({ query: text, duration: performance.now() - started });
     // The connection would reject the prepared statement for as long as it lives.
     client.release(isStale);

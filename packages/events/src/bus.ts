@@ -9,7 +9,7 @@ export interface BusOptions {
    */
   readonly url?: string;
   readonly logger?: Logger;
-  /** The longest wait between two looks for events when no notification arrives. 500 when absent. */
+  /** The longest wait between two looks for events when no notification arrives: 1 to 3600000 milliseconds, 500 when absent. */
   readonly pollMs?: number;
 }
 
@@ -28,7 +28,7 @@ export interface RelayOptions {
 export interface SubscribeOptions {
   /** Ends the subscription after its batch. */
   readonly signal: AbortSignal;
-  /** The most events that are handled in one transaction and held in memory. 500 when absent. */
+  /** The most events that are handled in one transaction: 1 to 10000, 500 when absent. At most the next batch is in memory too. */
   readonly batch?: number;
   /** Where a consumer begins that the bus does not know yet: with the oldest event, or with the next one. `start` when absent. */
   readonly from?: 'start' | 'now';
@@ -63,11 +63,13 @@ export interface Bus {
   /**
    * Relays the outbox of a store's service until the signal aborts, however many relays run. It waits while another one has the
    * lease, and outlives every loss of a database.
+   * @throws {SuiteError} `EVENTS.INVALID_INPUT`, `EVENTS.BUS_CLOSED`
    */
   relay(store: EventSource, options: RelayOptions): Promise<void>;
   /**
    * Handles the events of a consumer until the signal aborts. The workers of a consumer, in any number of processes, share its
    * events; events of one key keep their order.
+   * @throws {SuiteError} `EVENTS.INVALID_INPUT`, `EVENTS.BUS_CLOSED`
    */
   subscribe<Transaction extends EventTransaction>(
     store: EventStore<Transaction>,

@@ -1,10 +1,12 @@
 import { SuiteError } from '@azora/db-core';
 import type { EventStore, EventTransaction } from '@azora/db-core/events';
+import { Chore } from './pace';
 
 /** As long as an event may be delivered again. */
 const INBOX_KEPT = '30 days';
 const PRUNED_AT_ONCE = 10_000;
 const PRUNE_MS = 600_000;
+const PRUNE_AGAIN_MS = 1_000;
 /** The errors of a consumer's database that say nothing about the event. */
 const OUTAGES = [
   'DATABASE.ACCESS_DENIED',
@@ -19,27 +21,26 @@ export function isOutage(error: unknown): boolean {
   return error instanceof SuiteError && OUTAGES.includes(error.code);
 }
 
-/** The text that the bus keeps of an error. The message of a foreign error may hold personal data. */
-export function describeFailure(error: unknown): string {
-  if (error instanceof SuiteError) return `${error.code}: ${error.message}`;
-  return error instanceof Error ? error.name : typeof error;
-}
-
 /** Deletes old rows of an inbox now and then. */
 export class InboxPruner<Transaction extends EventTransaction> {
   readonly #store: EventStore<Transaction>;
-  #prunedAt = performance.now();
+  readonly #pruning = new Chore(PRUNE_MS, PRUNE_AGAIN_MS);
 
   constructor(store: EventStore<Transaction>) {
     this.#store = store;
   }
 
-  /** Deletes what is too old to come again, if the last time was ten minutes ago. */
+  /** Deletes what is too old to come again, if the last time was long ago or left some of it. */
   async prune(): Promise<void> {
-    if (performance.now() - this.#prunedAt < PRUNE_MS) return;
-    this.#prunedAt = performance.now();
-    await this.#store.transaction((tx) =>
-      tx.$queryRawUnsafe('SELECT prune_inbox($1::interval, $2::integer)', INBOX_KEPT, PRUNED_AT_ONCE),
-    );
+    await this.#pruning.doIfDue(async () => {
+      const rows = await this.#store.transaction((tx) =>
+        tx.$queryRawUnsafe<readonly { readonly deleted: number }[]>(
+          'SELECT prune_inbox($1::interval, $2::integer) AS deleted',
+          INBOX_KEPT,
+          PRUNED_AT_ONCE,
+        ),
+      );
+      return rows[0]?.deleted === PRUNED_AT_ONCE;
+    });
   }
 }

@@ -11,10 +11,12 @@ export type {
 export type { DeadLetter } from './nats/dead-letters';
 export {
   type BrokerOperations,
+  type BrokerReplay,
   type EventNumber,
   openBrokerOperations,
   type ReplayStart,
 } from './nats/operations';
+export type { BrokerConsumer, BrokerSource, BrokerState } from './nats/status';
 export { openBus } from './open-bus';
 export {
   defineSaga,

@@ -2,18 +2,33 @@ import { type Environment, parseDatabaseUrl, SuiteError } from '@azora/db-core';
 import type { Bus, BusOptions } from './bus';
 import { isBrokerUrl, parseBrokerUrl } from './nats/broker-url';
 import { openNatsBus } from './nats/nats-bus';
+import { busOptions, readOptions, relayOptions, subscribeOptions } from './options';
 import { openPostgresBus } from './postgres/postgres-bus';
 
 const DEFAULT_POLL_MS = 500;
 
 /**
  * Opens the bus: over NATS JetStream for a `nats://` or `tls://` URL, else in the database of nexus.
- * @throws {SuiteError} `CONFIG.NO_URL`, `CONFIG.BAD_URL`
+ * @throws {SuiteError} `CONFIG.NO_URL`, `CONFIG.BAD_URL`, `EVENTS.INVALID_INPUT`
  */
 export function openBus({ url, logger = console, pollMs = DEFAULT_POLL_MS }: BusOptions = {}): Bus {
+  readOptions(busOptions, { pollMs });
   const [text, source] = busUrl(url, process.env);
-  if (isBrokerUrl(text)) return openNatsBus(parseBrokerUrl(text, source), { logger, pollMs });
-  return openPostgresBus(parseDatabaseUrl(text, source), { logger, pollMs });
+  const settings = { logger, pollMs };
+  const bus = isBrokerUrl(text)
+    ? openNatsBus(parseBrokerUrl(text, source), settings)
+    : openPostgresBus(parseDatabaseUrl(text, source), settings);
+  return {
+    ...bus,
+    relay: async (store, options) => {
+      readOptions(relayOptions, options);
+      await bus.relay(store, options);
+    },
+    subscribe: async (store, consumer, options) => {
+      readOptions(subscribeOptions, options);
+      await bus.subscribe(store, consumer, options);
+    },
+  };
 }
 
 /** The URL of the bus and its source. */

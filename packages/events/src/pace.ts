@@ -31,6 +31,26 @@ export class Pace {
   }
 }
 
+/** Work beside the work, such as deleting old rows: due after a long time, and soon if the last time left some of it. */
+export class Chore {
+  readonly #everyMs: number;
+  readonly #againMs: number;
+  #dueAt: number;
+
+  constructor(everyMs: number, againMs: number) {
+    this.#everyMs = everyMs;
+    this.#againMs = againMs;
+    this.#dueAt = performance.now() + everyMs;
+  }
+
+  /** Does the work if it is due. The work returns whether it has left something. */
+  async doIfDue(work: () => Promise<boolean>): Promise<void> {
+    if (performance.now() < this.#dueAt) return;
+    this.#dueAt = performance.now() + this.#everyMs;
+    if (await work()) this.#dueAt = performance.now() + this.#againMs;
+  }
+}
+
 /** Reports the first error of a row and waits longer after each, with full jitter, until something succeeds. */
 export class Outage {
   #failures = 0;

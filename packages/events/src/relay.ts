@@ -4,7 +4,7 @@ import type { Pool } from 'pg';
 import { isOnDisk, type OutboxEvent, type OutboxRead, readBacklog, readOutbox } from './outbox/read';
 import { adoptOutbox, pruneOutbox, recordReading, runningTransactions, setAsleep } from './outbox/relay-row';
 import { type Cursor, partOf } from './outbox/snapshot';
-import { Outage, Pace, waitFor } from './pace';
+import { Chore, Outage, Pace, waitFor } from './pace';
 import type { WakeUp } from './wake-up';
 
 /** Where relays append events. Each transport has one. */
@@ -21,8 +21,8 @@ export interface EventLog {
   append(source: string, owner: string, cursor: Cursor, events: readonly OutboxEvent[]): Promise<void>;
   /** Gives the lease back. */
   release(source: string, owner: string): Promise<void>;
-  /** Deletes events that nobody needs any more. */
-  prune(): Promise<void>;
+  /** Deletes events that nobody needs any more, a bounded number. Returns whether there are more. */
+  prune(): Promise<boolean>;
 }
 
 /** How long a relay has a source without a sign of life. */
@@ -31,11 +31,13 @@ const RENEW_MS = LEASE_MS / 3;
 /** How often a relay without the lease asks for it. */
 const STANDBY_MS = 1_000;
 const PRUNE_MS = 60_000;
+/** The pause before more old events are deleted: what a busy outbox publishes in the meantime is less than one turn deletes. */
+const PRUNE_AGAIN_MS = 500;
 
 /** The most events in one append, and the least that make a backlog. */
 const BATCH = 500;
-/** A backlog is read in transactions of at most this many batches: the app role's transactions end after a minute. */
-const BATCHES_PER_TRANSACTION = 40;
+/** A backlog is sorted anew after this time: the app role's transactions end after a minute. */
+const BACKLOG_MS = 15_000;
 
 /** The time between two reads of a busy outbox. */
 const GATHER_MS = 5;
@@ -91,7 +93,7 @@ class Relay {
   readonly #pace = new Pace();
   #cursor: Cursor;
   #renewedAt = performance.now();
-  #prunedAt = performance.now();
+  readonly #pruning = new Chore(PRUNE_MS, PRUNE_AGAIN_MS);
   /** How many reads in a row have found events. */
   #busyReads = 0;
   /** Transactions that may publish without waking the relay; undefined while it is awake. */
@@ -153,17 +155,19 @@ class Relay {
 
   async #relayBacklog(): Promise<void> {
     const { outbox, signal } = this.#task;
-    let batches = 0;
+    const started = performance.now();
+    let isSafe = false;
     for await (const read of readBacklog(outbox, this.#cursor, BATCH)) {
       const { snapshot, events, isLast } = read;
-      if (batches === 0) await this.#waitForDisk(read);
+      if (!isSafe) await this.#waitForDisk(read);
+      isSafe = true;
       const cursor = isLast
         ? { seen: snapshot, tick: null, tickPosition: null }
         : partOf(this.#cursor, snapshot, events.at(-1)?.position ?? '0');
       await this.#append(cursor, events);
       this.#cursor = cursor;
-      batches += 1;
-      if (signal.aborted || batches === BATCHES_PER_TRANSACTION) return;
+      await this.#prune();
+      if (signal.aborted || performance.now() - started > BACKLOG_MS) return;
     }
   }
 
@@ -222,9 +226,9 @@ class Relay {
   }
 
   async #prune(): Promise<void> {
-    if (performance.now() - this.#prunedAt < PRUNE_MS) return;
-    this.#prunedAt = performance.now();
-    await pruneOutbox(this.#task.outbox, this.#cursor.seen);
-    await this.#task.log.prune();
+    await this.#pruning.doIfDue(async () => {
+      const hasMore = await pruneOutbox(this.#task.outbox, this.#cursor.seen);
+      return (await this.#task.log.prune()) || hasMore;
+    });
   }
 }

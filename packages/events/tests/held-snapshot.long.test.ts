@@ -14,7 +14,7 @@ const APPEND = `SELECT append_events('family', $1, '1 day', '1:1:', NULL, NULL, 
     array_agg('${TYPE}'::text), array_agg('key-' || n), array_agg('{"n":1}'::text), array_agg(NULL::text), array_agg(now()))
   FROM generate_series(1, ${BATCH}) AS n`;
 
-/** What a worker sends for each batch of which every event took effect. */
+/** What a worker sends for each batch when all its events took effect. */
 const FETCH = `SELECT array_agg(lane ORDER BY lane) FILTER (WHERE kind = 'lane') AS lanes,
     array_agg(position ORDER BY lane) FILTER (WHERE kind = 'lane') AS positions,
     count(*) FILTER (WHERE kind = 'event')::int AS events

@@ -4,6 +4,7 @@ import { type Bus, openBrokerOperations, openBus } from '../src';
 import { type Broker, type BrokerConnection, brokerConnection } from '../src/nats/broker';
 import { parseBrokerUrl } from '../src/nats/broker-url';
 import { type ConsumerRecord, consumerSubject, type LaneState, laneSubject } from '../src/nats/lanes';
+import { noticeSubject } from '../src/nats/peers';
 import { natsLog } from '../src/nats/relay-log';
 import { deleteRecord, LeaseWatch, listRecords, putRecord, readRecord } from '../src/nats/state';
 import { COUNTED, freshKey, gate, numbersByKey, until, upTo, useBus } from './bus-fixture';
@@ -244,6 +245,42 @@ describeWithNats('events over NATS JetStream', () => {
       code: 'EVENTS.UNKNOWN_CONSUMER',
     });
     await operations.close();
+  });
+
+  it('begin anew for a consumer that an operator has removed, and not while a worker has a lease', async () => {
+    const [name, key] = [freshName(), freshKey()];
+    const operations = openBrokerOperations(server().url);
+    bus.startRelay();
+    const first = bus.startConsumer(bus.recorder(name));
+    await publish([key], 2);
+    await recorded(name, [key], 2);
+    expect(await operations.forget(name)).toBe(false);
+    await first.stop();
+    await bus.target().admin('DELETE FROM effects WHERE consumer = $1', [name]);
+    await bus.target().admin('DELETE FROM inbox WHERE consumer = $1', [name]);
+
+    expect(await operations.forget(name)).toBe(true);
+    await expect(operations.forget(name)).rejects.toMatchObject({ code: 'EVENTS.UNKNOWN_CONSUMER' });
+    expect(await listRecords(broker, `lane.${name.replaceAll('.', '_')}`)).toEqual([]);
+    bus.startConsumer(bus.recorder(name));
+
+    expect(await recorded(name, [key], 2)).toEqual([upTo(2)]);
+    await operations.close();
+  });
+
+  it('are handled by a worker that had joined before its consumer was removed', async () => {
+    const [name, key] = [freshName(), freshKey()];
+    bus.startRelay();
+    bus.startConsumer(bus.recorder(name));
+    await publish([key], 1);
+    await recorded(name, [key], 1);
+
+    await deleteRecord(broker, consumerSubject(name));
+    broker.connection.publish(noticeSubject(name), JSON.stringify({ worker: 'operator', types: [], says: 'reload' }));
+    await until(async () => (await readRecord(broker, consumerSubject(name))) !== undefined);
+    await publish([key], 1);
+
+    expect(await recorded(name, [key], 2)).toEqual([upTo(2)]);
   });
 
   it('go to another worker when one has died, and its lease is over', async () => {

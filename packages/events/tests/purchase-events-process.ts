@@ -4,7 +4,7 @@ import { openBus, startSaga } from '@azora/db-events';
 import { openMint } from '@azora/mint';
 import { Pool } from 'pg';
 import { openNexus } from '../../../services/nexus/src';
-import { openNotification } from '../../../services/notification/src';
+import { openNotifications } from '../../../services/notification/src';
 import { type Purchase, purchaseSaga, REQUESTED } from './purchase-saga';
 
 /** The URLs of the app roles; the argument of the process, as JSON. */
@@ -29,7 +29,7 @@ async function main(): Promise<void> {
   const [auth, nexus] = [openAuth({ ...options, url: job.auth }), openNexus({ ...options, url: job.nexus })];
   const [mint, notification] = [
     openMint({ ...options, url: job.mint }),
-    openNotification({ ...options, url: job.notification }),
+    openNotifications({ ...options, url: job.notification }),
   ];
   const bus = openBus({ url: job.nexus, logger, pollMs: 50 });
   // The consumer only starts the saga; its steps run in other processes.

@@ -234,6 +234,28 @@ describe('a relay', () => {
     expect(await logged(key)).toEqual(upTo(1_700));
   });
 
+  it('deletes old events as fast as they become old, not at most some thousand a minute', async () => {
+    const key = freshKey();
+    // A younger event in front of them would be kept, and end each turn.
+    await bus.source().admin('TRUNCATE outbox');
+    await bus.source().admin(
+      `INSERT INTO outbox (type, key, payload, created_at)
+         SELECT '${COUNTED}', $1, jsonb_build_object('n', n), clock_timestamp() - interval '8 days' FROM generate_series(1, 21000) AS n`,
+      [key],
+    );
+    const now = performance.now.bind(performance);
+    const clockOfProcess = jest.spyOn(performance, 'now');
+    try {
+      bus.startRelay();
+      await arrives(key, 21_000);
+      clockOfProcess.mockImplementation(() => now() + 61_000);
+      const left = 'SELECT count(*)::int AS left FROM outbox WHERE key = $1';
+      await until(async () => (await bus.source().admin(left, [key]))[0]?.['left'] === 0, 20_000);
+    } finally {
+      clockOfProcess.mockRestore();
+    }
+  });
+
   it.each(['source', 'log'])(
     'relays every event once, in order, whichever statement to the %s fails, before or after its effect',
     async (side) => {

@@ -4,6 +4,7 @@ import { z } from 'zod';
 import { defineSaga } from '../src/saga/define-saga';
 import { listSagas, retrySaga } from '../src/saga/inspect-sagas';
 import { startSaga } from '../src/saga/start-saga';
+import { until } from './bus-fixture';
 import {
   FakeService,
   isOver,
@@ -190,6 +191,56 @@ describe('a step that fails', () => {
     expect(ended.map(({ state }) => state)).toEqual(['stuck', 'stuck', 'stuck', 'stuck', 'stuck', 'done', 'done']);
     expect(ended.map((it) => it.results['odd']).slice(5)).toEqual(['\\u0000', 'fine']);
     expect(warnings.filter((text) => !text.startsWith('A saga is stuck'))).toEqual([]);
+  });
+
+  it('keeps no other saga from being recorded when its error cannot be stored, or its result is nested too deeply', async () => {
+    const nested = JSON.parse(`${'['.repeat(20_000)}${']'.repeat(20_000)}`) as unknown;
+    const saga = defineSaga<Order, { readonly odd: unknown }>({
+      name: 'odd-errors',
+      input: z.strictObject({ orderId: z.string() }),
+      steps: [
+        {
+          name: 'odd',
+          run: async ({ key }) => {
+            if (key === 'error') throw new SuiteError('TRIP.ODD', 'NUL \0 and \ud800');
+            return key === 'nested' ? nested : 'fine';
+          },
+        },
+      ],
+      maxAttempts: 1,
+    });
+    for (const key of ['error', 'nested', 'fine']) await sagas.start(saga, key);
+    const { warnings } = sagas.work([saga]);
+
+    expect(await sagas.reached(saga, 'error', isOver)).toMatchObject({ failure: 'TRIP.ODD: NUL \ufffd and \ufffd' });
+    expect(await sagas.reached(saga, 'nested', isStuck)).toMatchObject({ lastError: 'Error' });
+    expect(await sagas.reached(saga, 'fine', isOver)).toMatchObject({ state: 'done' });
+    expect(warnings.filter((text) => !text.startsWith('A saga is stuck'))).toEqual([]);
+  });
+
+  it('undoes a step that is refused after a retry, because an attempt before the retry may have had its effect', async () => {
+    const service = new FakeService();
+    const isSoldOut = { is: false };
+    const saga = tripSaga({
+      name: 'refused-after-retry',
+      service,
+      maxAttempts: 1,
+      before: (action) => {
+        if (action === 'car' && isSoldOut.is) throw soldOut();
+      },
+      after: (action) => {
+        if (action === 'car') throw new Error('the answer is lost');
+      },
+    });
+    const id = await sagas.start(saga, 'one');
+    sagas.work([saga]);
+    await sagas.reached(saga, 'one', isStuck);
+    isSoldOut.is = true;
+    await retrySaga(sagas.nexus(), { sagaId: id });
+
+    expect(await sagas.reached(saga, 'one', isOver)).toMatchObject({ state: 'compensated' });
+    expect(service.calls.slice(-3)).toEqual(['undo one:car', 'undo one:hotel', 'undo one:flight']);
+    expect(service.effects.size).toBe(0);
   });
 
   it('gets stuck without a deadline, and continues after a retry', async () => {
@@ -413,7 +464,8 @@ describe('a worker', () => {
     };
     const saga = tripSaga({ name: 'stopped', service, before });
     await sagas.start(saga, 'one');
-    const stopped = sagas.work([saga]);
+    // While the step runs, there is no place for another claim.
+    const stopped = sagas.work([saga], { concurrency: 1 });
     await reached.opened;
     const end = stopped.stop();
     passed.open();
@@ -424,6 +476,22 @@ describe('a worker', () => {
 
     expect(await sagas.reached(saga, 'one', isOver)).toMatchObject({ state: 'done' });
     expect(service.calls).toEqual(['do one:flight', 'do one:hotel', 'do one:car']);
+  });
+
+  it('gives a step up that waits forever when its lease ends, and can be stopped', async () => {
+    const forever = new Promise(() => undefined);
+    const saga = tripSaga({
+      name: 'hanging',
+      before: (action, attempt) => (action === 'hotel' && attempt === 1 ? forever : undefined),
+    });
+    await sagas.start(saga, 'one');
+    const worker = sagas.work([saga], { concurrency: 1, leaseMs: 100 });
+    await until(() => worker.warnings.length === 1);
+    expect(worker.warnings).toEqual(['A step has not ended within its lease; it is run again: step 2']);
+    await sagas.clock.move(100);
+
+    expect(await sagas.reached(saga, 'one', isOver)).toMatchObject({ state: 'done' });
+    await worker.stop();
   });
 
   it('runs at most as many steps at a time as it may', async () => {
@@ -483,6 +551,17 @@ describe('a worker', () => {
     expect(service.effects.size).toBe(3);
   });
 
+  it.each([
+    { concurrency: 0 },
+    { concurrency: Number.NaN },
+    { leaseMs: 0 },
+    { pollMs: -1 },
+  ])('rejects options with which it would stand still: %j', async (options) => {
+    const run = startWorker(sagas.nexus(), [tripSaga()], options).stop();
+
+    await expect(run).rejects.toMatchObject({ code: 'SAGA.INVALID_INPUT' });
+  });
+
   it('rejects two definitions with one name', async () => {
     const run = startWorker(sagas.nexus(), [tripSaga(), tripSaga()], {}).stop();
 
@@ -500,6 +579,17 @@ describe('the start of a saga', () => {
 
     expect(started.filter(({ isNew }) => isNew)).toHaveLength(1);
     expect(new Set(started.map(({ id }) => id)).size).toBe(1);
+  });
+
+  it('gives a saga that the database has lost the same id again, because services know its idempotency keys', async () => {
+    const first = await start('restored');
+    await sagas.db().admin('TRUNCATE sagas');
+    const again = await start('restored');
+    const other = await start('restored-too');
+
+    expect(again).toEqual(first);
+    expect(other.id).not.toBe(first.id);
+    expect(z.uuid().safeParse(first.id).success).toBe(true);
   });
 
   it('rejects a key that was used with other input', async () => {

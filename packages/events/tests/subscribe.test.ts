@@ -1,6 +1,9 @@
+import { type Inside, SuiteError } from '@azora/db-core';
 import { defineConsumer, type EventTransaction } from '@azora/db-core/events';
 import { useTestClock } from '@azora/db-testkit';
 import { Pool } from 'pg';
+import { openFamily } from '../../../services/family/src';
+import { InboxPruner } from '../src/consuming';
 import { runSubscription } from '../src/postgres/subscribe';
 import { openWakeUp } from '../src/wake-up';
 import { COUNTED, freshKey, gate, numbersByKey, until, upTo, useBus } from './bus-fixture';
@@ -9,6 +12,26 @@ import { type Break, faultyPool } from './faulty-pool';
 const LEASE_MS = 30_000;
 /** Longer than any delay before the next attempt. */
 const BACKOFF_MS = 600_000;
+
+describe('the inbox of a consumer', () => {
+  afterEach(() => jest.restoreAllMocks());
+
+  it('is pruned again soon while it has more old rows than one call deletes', async () => {
+    let [now, left] = [0, 25_000];
+    jest.spyOn(performance, 'now').mockImplementation(() => now);
+    const tx = {
+      $queryRawUnsafe: async <Result>(_sql: string, ...values: readonly unknown[]) => {
+        const deleted = Math.min(left, Number(values[1]));
+        left -= deleted;
+        return [{ deleted }] as Result;
+      },
+    };
+    const pruner = new InboxPruner({ transaction: (work) => work(tx as Inside<EventTransaction>) });
+    for (now = 0; now < 605_000; now += 1_000) await pruner.prune();
+
+    expect(left).toBe(0);
+  });
+});
 
 describe('a subscription', () => {
   const bus = useBus();
@@ -84,6 +107,73 @@ describe('a subscription', () => {
 
     expect(await ofKey(key, 3, name)).toEqual([1, 3, 2]);
     await until(async () => (await deliveries(key)).length === 0);
+  });
+
+  it('parks an event whose error has a text that PostgreSQL cannot store', async () => {
+    const [key, name] = [freshKey(), freshName()];
+    const errors = [new SuiteError('FAMILY.ODD', 'NUL \0 and \ud800'), Object.assign(new Error(), { name: 'a\0b' })];
+    Object.assign(errors[1] as Error, { name: undefined });
+    bus.startConsumer(
+      bus.recorder(name, (_key, n) => {
+        if (n < 3) throw errors[n - 1];
+      }),
+    );
+    await publish(key, 1);
+    await until(async () => (await deliveries(key)).length === 1);
+    expect((await deliveries(key))[0]?.['last_error']).toBe('FAMILY.ODD: NUL \ufffd and \ufffd');
+  });
+
+  it('parks an event whose handler waits forever, and continues with the others', async () => {
+    const [bad, good, name] = [freshKey(), freshKey(), freshName()];
+    const store = openFamily({ url: bus.target().url, logger: bus.log.logger, pool: { statementTimeoutMs: 500 } });
+    const worker = bus.startConsumer(
+      bus.recorder(name, (key) => (key === bad ? new Promise(() => undefined) : undefined)),
+      { store },
+    );
+    await publish(bad, 2);
+    await publish(good, 2);
+
+    expect(await ofKey(good, 2, name)).toEqual(upTo(2));
+    await until(async () => (await deliveries(bad)).length === 2);
+    const text = 'DATABASE.TRANSACTION_TIMEOUT: The transaction took longer than its limit';
+    expect((await deliveries(bad))[0]).toEqual({ state: 'retry', attempts: 1, last_error: text });
+    await worker.stop();
+    await store.close();
+  });
+
+  it('keeps a dead letter in front of the oldest event of the log when the consumer is replayed', async () => {
+    const [key, name] = [freshKey(), freshName()];
+    const worker = bus.startConsumer(
+      bus.recorder(name, (_key, n) => {
+        if (n === 1) throw new Error('broken');
+      }),
+    );
+    await publish(key, 1);
+    await publish(freshKey(), 3);
+    for (let attempts = 1; attempts < 3; attempts += 1) {
+      await until(async () => (await deliveries(key))[0]?.['attempts'] === attempts);
+      await clock.move(BACKOFF_MS);
+    }
+    await until(async () => (await deliveries(key))[0]?.['state'] === 'dead');
+    await worker.stop();
+    await clock.move(8 * 86_400_000);
+    await bus.nexus().app("SELECT prune_events('7 days', 1000)");
+
+    await bus.nexus().admin('SELECT replay_events($1, 0)', [name]);
+
+    expect(await deliveries(key)).toEqual([{ state: 'dead', attempts: 3, last_error: 'Error' }]);
+  });
+
+  it.each([
+    ['a batch', { batch: 0 }],
+    ['a batch', { batch: Number.NaN }],
+    ['a batch', { batch: 1e6 }],
+    ['a start', { from: 'middle' as 'now' }],
+  ])('rejects %s that no subscription can work with: %j', async (_what, options) => {
+    const { signal } = new AbortController();
+    const subscribing = bus.openBus().subscribe(bus.openTarget(), bus.recorder(), { signal, ...options });
+
+    await expect(subscribing).rejects.toMatchObject({ code: 'EVENTS.INVALID_INPUT' });
   });
 
   it('shares its lanes among its workers, and gives all to the one that is left', async () => {

@@ -165,6 +165,7 @@ describe('.env.example', () => {
       ...ofServices,
       ...ofCompose,
       ...variablesIn('packages/core/src'),
+      ...variablesIn('packages/events/src'),
       ...variablesIn('packages/fleet/src'),
     ].filter((name) => !OF_THE_DESKTOP.includes(name));
 

@@ -20,6 +20,7 @@ async function overviewOf(target: Target): Promise<ServiceOverview> {
       ...{
         targets: [target],
         schemaModel: { services: [] },
+        environment: {},
         openStorage,
         write: false,
         reveal: false,

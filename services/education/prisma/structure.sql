@@ -267,8 +267,9 @@ CREATE FUNCTION public.carry_balances() RETURNS trigger
     SET search_path TO 'pg_catalog', 'public', 'pg_temp'
     AS $$
 BEGIN
-  UPDATE wallets AS w SET balance = w.balance + moved.amount, updated_at = database_time()
-  FROM (SELECT wallet_id, sum(CASE direction WHEN 'in' THEN amount ELSE -amount END) AS amount FROM posted GROUP BY wallet_id) AS moved
+  UPDATE wallets AS w SET balance = w.balance + moved.amount, updated_at = greatest(w.updated_at, moved.created_at)
+  FROM (SELECT wallet_id, max(created_at) AS created_at, sum(CASE direction WHEN 'in' THEN amount ELSE -amount END) AS amount
+    FROM posted GROUP BY wallet_id) AS moved
   WHERE w.id = moved.wallet_id;
   RETURN NULL;
 END
@@ -281,8 +282,9 @@ CREATE FUNCTION public.carry_progress() RETURNS trigger
     AS $$
 BEGIN
   -- The trigger of enrollments computes the value.
-  UPDATE enrollments AS e SET progress = e.progress, updated_at = database_time()
-  WHERE e.id IN (SELECT enrollment_id FROM changed) AND e.status = 'active';
+  UPDATE enrollments AS e SET progress = e.progress, updated_at = greatest(e.updated_at, c.updated_at)
+  FROM (SELECT enrollment_id, max(updated_at) AS updated_at FROM changed GROUP BY enrollment_id) AS c
+  WHERE e.id = c.enrollment_id AND e.status = 'active';
   RETURN NULL;
 END
 $$;
@@ -346,6 +348,7 @@ CREATE FUNCTION public.check_event() RETURNS trigger
 DECLARE
   rule text := CASE
     WHEN NEW.type !~ '^[a-z][a-z0-9-]*\.[a-z][a-z0-9-]*\.v[1-9][0-9]{0,3}$' THEN 'outbox_type_check'
+    WHEN NOT starts_with(NEW.type, TG_ARGV[0] || '.') THEN 'outbox_service_check'
     WHEN btrim(NEW.key) = '' THEN 'outbox_key_check'
     WHEN jsonb_typeof(NEW.payload) <> 'object' THEN 'outbox_payload_check'
     WHEN octet_length(NEW.payload::text) > 131072 THEN 'outbox_payload_size_check'
@@ -503,7 +506,7 @@ CREATE TABLE public.enrollments (
     CONSTRAINT enrollments_payment_check CHECK ((((payment_transaction_id IS NULL) = (paid_at IS NULL)) AND ((payment_hold_id IS NULL) OR (price > (0)::numeric)))),
     CONSTRAINT enrollments_price_check CHECK (((price >= (0)::numeric) AND (price <> 'NaN'::numeric))),
     CONSTRAINT enrollments_progress_check CHECK (((progress >= (0)::numeric) AND (progress <= (100)::numeric))),
-    CONSTRAINT enrollments_refund_amount_check CHECK (((refund_amount IS NULL) OR ((refund_amount >= (0)::numeric) AND (refund_amount <= price) AND (status = 'dropped'::public.enrollment_status)))),
+    CONSTRAINT enrollments_refund_amount_check CHECK (((refund_amount IS NULL) OR ((refund_amount >= (0)::numeric) AND (refund_amount <= price) AND (refund_amount <> 'NaN'::numeric) AND (status = 'dropped'::public.enrollment_status)))),
     CONSTRAINT enrollments_refund_key_hash_check CHECK (((refund_key_hash IS NOT NULL) = (COALESCE(refund_amount, (0)::numeric) > (0)::numeric))),
     CONSTRAINT enrollments_refund_max_progress_check CHECK (((refund_max_progress >= (0)::numeric) AND (refund_max_progress <= (100)::numeric))),
     CONSTRAINT enrollments_times_check CHECK (((enrolled_at >= to_timestamp(('-62135596800'::bigint)::double precision)) AND (enrolled_at < to_timestamp(('253402300800'::bigint)::double precision)) AND (completed_at >= to_timestamp(('-62135596800'::bigint)::double precision)) AND (completed_at < to_timestamp(('253402300800'::bigint)::double precision)) AND (dropped_at >= to_timestamp(('-62135596800'::bigint)::double precision)) AND (dropped_at < to_timestamp(('253402300800'::bigint)::double precision)) AND (created_at >= to_timestamp(('-62135596800'::bigint)::double precision)) AND (created_at < to_timestamp(('253402300800'::bigint)::double precision)) AND (updated_at >= to_timestamp(('-62135596800'::bigint)::double precision)) AND (updated_at < to_timestamp(('253402300800'::bigint)::double precision)) AND (paid_at >= to_timestamp(('-62135596800'::bigint)::double precision)) AND (paid_at < to_timestamp(('253402300800'::bigint)::double precision)) AND (refund_until >= to_timestamp(('-62135596800'::bigint)::double precision)) AND (refund_until < to_timestamp(('253402300800'::bigint)::double precision))))
@@ -2379,7 +2382,7 @@ CREATE TRIGGER learning_progress_derived BEFORE INSERT OR UPDATE OF completed_le
 CREATE CONSTRAINT TRIGGER modules_positions AFTER INSERT OR DELETE OR UPDATE OF "position", course_id ON public.modules DEFERRABLE INITIALLY DEFERRED FOR EACH ROW EXECUTE FUNCTION public.check_module_positions();
 
 -- Name: outbox outbox_check_event; Type: TRIGGER
-CREATE TRIGGER outbox_check_event BEFORE INSERT ON public.outbox FOR EACH ROW EXECUTE FUNCTION public.check_event();
+CREATE TRIGGER outbox_check_event BEFORE INSERT ON public.outbox FOR EACH ROW EXECUTE FUNCTION public.check_event('education');
 
 -- Name: outbox_relay outbox_relay_kept; Type: TRIGGER
 CREATE TRIGGER outbox_relay_kept BEFORE UPDATE ON public.outbox_relay FOR EACH ROW WHEN ((((old.identity)::text IS DISTINCT FROM (new.identity)::text) OR (old.pruned_transaction_id IS DISTINCT FROM new.pruned_transaction_id) OR (old.pruned_position IS DISTINCT FROM new.pruned_position) OR (old.inbox_pruned_until IS DISTINCT FROM new.inbox_pruned_until))) EXECUTE FUNCTION public.refuse_relay_change();

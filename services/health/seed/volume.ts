@@ -12,11 +12,7 @@ const LINES = [
 /** Each user has four log lines, and every second user a constitutional check. */
 export function volume(block: SeedBlock): readonly TableRows[] {
   return [
-    {
-      table: 'logs',
-      columns: ['id', 'level', 'service', 'message', 'user_id', 'request_id', 'created_at'],
-      rows: rowsPerUser(block, logs),
-    },
+    // First, because its primary key finds a block that exists.
     {
       table: 'constitutional_logs',
       columns: [
@@ -31,6 +27,11 @@ export function volume(block: SeedBlock): readonly TableRows[] {
         'created_at',
       ],
       rows: rowsPerUser(block, checks),
+    },
+    {
+      table: 'logs',
+      columns: ['id', 'level', 'service', 'message', 'user_id', 'request_id', 'created_at'],
+      rows: rowsPerUser(block, logs),
     },
   ];
 }

@@ -1,4 +1,5 @@
 import { type Inside, openStore, type Store, type StoreOptions } from '@azora/db-core';
+import { CONSTRAINT_ERRORS } from './errors';
 import { type Prisma, PrismaClient } from './generated/client';
 
 export type Health = Store<PrismaClient, Prisma.TransactionClient>;
@@ -6,5 +7,11 @@ export type HealthTransaction = Inside<Prisma.TransactionClient>;
 
 /** Opens the health database; nothing connects before the first query. */
 export function openHealth(options: StoreOptions = {}): Health {
-  return openStore('health', (prismaOptions) => new PrismaClient(prismaOptions), options, process.env);
+  return openStore<Prisma.TransactionClient, PrismaClient>(
+    'health',
+    (prismaOptions) => new PrismaClient(prismaOptions),
+    options,
+    process.env,
+    CONSTRAINT_ERRORS,
+  );
 }

@@ -57,13 +57,8 @@ export {
   type UnstakeInput,
   unstake,
 } from './stakes.store';
-export {
-  type TransferInput,
-  type TransferManyInput,
-  type TransferOrder,
-  transfer,
-  transferMany,
-} from './transfers.store';
+export type { TransferInput, TransferOrder } from './transfer-input';
+export { type TransferManyInput, transfer, transferMany } from './transfers.store';
 export {
   type CloseWalletInput,
   closeWallet,

@@ -1,4 +1,4 @@
-import { createHash } from 'node:crypto';
+import { hash } from 'node:crypto';
 import { type MoneyInput, parseMoney } from '@azora/db-core';
 import { idInput, textInput } from '@azora/db-core/input';
 import { z } from 'zod';
@@ -44,14 +44,14 @@ type BodyValue = string | Date | undefined | RequestBody | readonly RequestBody[
  * has one hash, however it is written.
  */
 export function requestHash(body: RequestBody): string {
-  return createHash('sha256').update(canonicalJson(body)).digest('hex');
+  return hash('sha256', JSON.stringify(sorted(body)));
 }
 
-function canonicalJson(value: BodyValue): string {
-  if (Array.isArray(value)) return `[${value.map((item) => canonicalJson(item)).join(',')}]`;
-  if (typeof value !== 'object' || value instanceof Date) return JSON.stringify(value);
-  const fields = Object.entries(value as RequestBody)
-    .filter(([, field]) => field !== undefined)
-    .sort(([left], [right]) => (left < right ? -1 : 1));
-  return `{${fields.map(([name, field]) => `${JSON.stringify(name)}:${canonicalJson(field)}`).join(',')}}`;
+function sorted(value: BodyValue): unknown {
+  if (typeof value !== 'object' || value instanceof Date) return value;
+  if (Array.isArray(value)) return value.map((item) => sorted(item));
+  const body = value as RequestBody;
+  const copy: Record<string, unknown> = {};
+  for (const name of Object.keys(body).sort()) copy[name] = sorted(body[name]);
+  return copy;
 }

@@ -28,6 +28,11 @@ export class LockedWallets {
     return this.waiting.has(walletId);
   }
 
+  /** Whether another transfer waits for a wallet of this one. */
+  areWaitedFor({ from, to }: WalletPair): boolean {
+    return this.waiting.size > 0 && (this.waiting.has(from) || this.waiting.has(to));
+  }
+
   /** Runs a statement that waits for the wallet. */
   async wait<Result>(walletId: string, statement: Promise<Result>): Promise<Result> {
     this.waiting.set(

@@ -31,6 +31,10 @@ type Snake<Name extends string> = Name extends `${infer First}${infer Rest}`
 
 export type TransactionRow = Row<Transaction>;
 
+/** The columns of a TransactionRow, without those of the chain. */
+export const TRANSACTION_COLUMNS =
+  'id, type, from_id, to_id, currency, amount, stake_id, hold_id, description, request_key, created_at';
+
 export function transactionOf(row: TransactionRow): Transaction {
   return {
     id: row.id,

@@ -2,7 +2,7 @@ import { type Store, SuiteError } from '@azora/db-core';
 import DataLoader from 'dataloader';
 import { errorOfRule } from './errors';
 import { LockedWallets } from './locked-wallets';
-import { onlyRow, type Transaction, type TransactionRow, transactionOf } from './rows';
+import { onlyRow, TRANSACTION_COLUMNS, type Transaction, type TransactionRow, transactionOf } from './rows';
 
 /** A transfer whose input was checked, with its id. */
 export interface TransferRequest {
@@ -55,7 +55,7 @@ export function openGatherer(store: Queries): TransferGatherer {
   return { make: gather };
 
   async function gather(request: TransferRequest): Promise<Transaction> {
-    await locked.waitFor(request);
+    if (locked.areWaitedFor(request)) await locked.waitFor(request);
     const outcome = await loader.load(request);
     return outcome();
   }
@@ -71,36 +71,52 @@ export function openGatherer(store: Queries): TransferGatherer {
 
 /** Limits the number of running statements; transfers gather until one may start. */
 class RunningStatements {
-  private running = 0;
+  /** Statements that may run: each is counted from when it is scheduled until it ends or is overdue. */
+  private counted = 0;
+  /** The oldest first. */
+  private readonly running = new Set<{ readonly overdueAt: number }>();
   private readonly waiting: (() => void)[] = [];
+  private timer: NodeJS.Timeout | undefined;
 
   schedule(dispatch: () => void): void {
-    if (this.running >= MAX_RUNNING) {
+    if (this.counted >= MAX_RUNNING) {
       this.waiting.push(dispatch);
+      this.watch();
       return;
     }
-    this.running += 1;
-    // Transfers that are requested in the same turn of the event loop go together.
-    setImmediate(dispatch);
+    this.counted += 1;
+    // Transfers that are requested by the same callback of the event loop go together.
+    process.nextTick(dispatch);
   }
 
   async count<Result>(statement: Promise<Result>): Promise<Result> {
-    let isCounted = true;
-    const stop = () => {
-      if (isCounted) this.startNext();
-      isCounted = false;
-    };
-    const overdue = setTimeout(stop, OVERDUE_MS);
+    const started = { overdueAt: performance.now() + OVERDUE_MS };
+    this.running.add(started);
+    this.watch();
     try {
       return await statement;
     } finally {
-      clearTimeout(overdue);
-      stop();
+      if (this.running.delete(started)) this.startNext();
     }
   }
 
+  /** Sets the timer for the oldest statement if transfers wait: without load none is set. */
+  private watch(): void {
+    const [oldest] = this.running;
+    if (this.timer !== undefined || this.waiting.length === 0 || oldest === undefined) return;
+    this.timer = setTimeout(() => {
+      this.timer = undefined;
+      for (const statement of this.running) {
+        if (statement.overdueAt > performance.now()) break;
+        this.running.delete(statement);
+        this.startNext();
+      }
+      this.watch();
+    }, oldest.overdueAt - performance.now()).unref();
+  }
+
   private startNext(): void {
-    this.running -= 1;
+    this.counted -= 1;
     const dispatch = this.waiting.shift();
     if (dispatch !== undefined) this.schedule(dispatch);
   }
@@ -158,7 +174,7 @@ function outcomeOf(row: OutcomeRow): Outcome {
 async function makeAlone(store: Queries, request: TransferRequest): Promise<Transaction> {
   const { key, hash, id, from, to, amount, description } = request;
   const rows = await store.query<TransactionRow>({
-    text: 'SELECT * FROM transfer_money($1, $2, $3, $4, $5, $6, $7)',
+    text: `SELECT ${TRANSACTION_COLUMNS} FROM transfer_money($1, $2, $3, $4, $5, $6, $7)`,
     values: [key, hash, id, from, to, amount, description],
   });
   return transactionOf(onlyRow(rows));

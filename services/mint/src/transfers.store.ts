@@ -1,28 +1,9 @@
-import type { MoneyInput } from '@azora/db-core';
 import { newId } from '@azora/db-core';
-import { idInput } from '@azora/db-core/input';
-import { z } from 'zod';
 import type { Mint } from './client';
 import { readInput } from './errors';
-import { amountInput, descriptionInput, keyInput, requestHash } from './input';
+import { requestHash } from './input';
 import { type Transaction, type TransactionRow, transactionOf } from './rows';
-
-/** The maximum of one call of transferMany: it bounds the time for which the wallets are locked. */
-const MAX_TRANSFERS = 1_000;
-
-export interface TransferOrder {
-  /** The paying wallet. */
-  readonly from: string;
-  /** The receiving wallet, in the same currency. */
-  readonly to: string;
-  /** In the currency of both wallets, above 0, at most 8 decimals. */
-  readonly amount: MoneyInput;
-  readonly description?: string;
-}
-
-export interface TransferInput extends TransferOrder {
-  readonly idempotencyKey: string;
-}
+import { readTransfer, type TransferInput, type TransferOrder, transferManyInput } from './transfer-input';
 
 export interface TransferManyInput {
   /** 1 to 1000 transfers. */
@@ -30,20 +11,13 @@ export interface TransferManyInput {
   readonly idempotencyKey: string;
 }
 
-const order = { from: idInput, to: idInput, amount: amountInput, description: descriptionInput.optional() };
-const transferInput = z.strictObject({ ...order, idempotencyKey: keyInput });
-const transferManyInput = z.strictObject({
-  transfers: z.array(z.strictObject(order)).min(1).max(MAX_TRANSFERS),
-  idempotencyKey: keyInput,
-});
-
 /**
  * Moves money between the wallets of two users, once per key: a repeated call returns the first transaction.
  * @throws {SuiteError} `MINT.INVALID_INPUT`, `MONEY.*`, `MINT.KEY_REUSED`, `MINT.WALLET_NOT_FOUND`, `MINT.WALLET_CLOSED`,
  *   `MINT.SAME_WALLET`, `MINT.SYSTEM_WALLET`, `MINT.CURRENCY_MISMATCH`, `MINT.INSUFFICIENT_FUNDS`, `MINT.BALANCE_LIMIT`
  */
 export async function transfer(mint: Mint, input: TransferInput): Promise<Transaction> {
-  const { idempotencyKey: key, ...body } = readInput(transferInput, input);
+  const { idempotencyKey: key, ...body } = readTransfer(input);
   const { description = null } = body;
   return mint.gatherer.make({ ...body, key, hash: requestHash(body), id: newId(), description });
 }

@@ -147,6 +147,7 @@ CREATE FUNCTION public.check_event() RETURNS trigger
 DECLARE
   rule text := CASE
     WHEN NEW.type !~ '^[a-z][a-z0-9-]*\.[a-z][a-z0-9-]*\.v[1-9][0-9]{0,3}$' THEN 'outbox_type_check'
+    WHEN NOT starts_with(NEW.type, TG_ARGV[0] || '.') THEN 'outbox_service_check'
     WHEN btrim(NEW.key) = '' THEN 'outbox_key_check'
     WHEN jsonb_typeof(NEW.payload) <> 'object' THEN 'outbox_payload_check'
     WHEN octet_length(NEW.payload::text) > 131072 THEN 'outbox_payload_size_check'
@@ -345,19 +346,20 @@ BEGIN
 END
 $$;
 
--- Name: fetch_events(text, uuid, integer); Type: FUNCTION
-CREATE FUNCTION public.fetch_events(p_subscription text, p_worker uuid, p_most integer) RETURNS TABLE(kind text, lane smallint, "position" bigint, event_id uuid, source text, type text, key text, payload text, trace_parent text, occurred_at timestamp with time zone, is_unbalanced boolean, due_in double precision)
+-- Name: fetch_events(text, uuid, integer, smallint[], bigint[], bigint[]); Type: FUNCTION
+CREATE FUNCTION public.fetch_events(p_subscription text, p_worker uuid, p_most integer, p_lanes smallint[] DEFAULT '{}'::smallint[], p_versions bigint[] DEFAULT '{}'::bigint[], p_positions bigint[] DEFAULT '{}'::bigint[]) RETURNS TABLE(kind text, lane smallint, "position" bigint, event_id uuid, source text, type text, key text, payload text, trace_parent text, occurred_at timestamp with time zone, is_unbalanced boolean, due_in double precision)
     LANGUAGE plpgsql SECURITY DEFINER
     SET search_path TO 'pg_catalog', 'public', 'pg_temp'
+    SET enable_seqscan TO 'off'
+    SET enable_bitmapscan TO 'off'
     AS $$
 #variable_conflict use_column
 DECLARE
-  -- A consumer of rare types reads at most this many events of a lane at once.
+  -- A consumer of rare types reads at most this many events at once.
   scan_limit constant integer := 10000;
   at timestamptz := database_time();
   top bigint;
   wanted text[];
-  active integer;
   remaining integer := p_most;
   parked integer := 0;
 BEGIN
@@ -383,37 +385,38 @@ BEGIN
     GET DIAGNOSTICS parked = ROW_COUNT;
     remaining := p_most - parked;
   END IF;
-  active := (
-    SELECT count(*) FROM subscription_lanes AS l
-    CROSS JOIN LATERAL (SELECT lane_position(p_subscription, l.lane) AS position OFFSET 0) AS passed
-    WHERE l.subscription = p_subscription AND l.owner = p_worker AND EXISTS (
-      SELECT FROM events AS e WHERE e.lane = l.lane AND e.position > passed.position AND e.position <= top));
   IF remaining > 0 THEN
     RETURN QUERY
     WITH mine AS MATERIALIZED (
-      SELECT l.lane, passed.position FROM subscription_lanes AS l
-      CROSS JOIN LATERAL (SELECT lane_position(p_subscription, l.lane) AS position OFFSET 0) AS passed
-      WHERE l.subscription = p_subscription AND l.owner = p_worker AND passed.position < top
-    ), share AS (
-      SELECT ceil(remaining::numeric / greatest(active, 1))::integer AS most
+      SELECT l.lane, greatest(newest.position, ahead.position) AS position
+      FROM subscription_lanes AS l
+      CROSS JOIN LATERAL (
+        SELECT p.position FROM subscription_progress AS p
+        WHERE p.subscription = p_subscription AND p.lane = l.lane ORDER BY p.step DESC LIMIT 1
+      ) AS newest
+      LEFT JOIN unnest(p_lanes, p_versions, p_positions) AS ahead (lane, version, position)
+        ON ahead.lane = l.lane AND ahead.version = l.version
+      WHERE l.subscription = p_subscription AND l.owner = p_worker
+    ), passed AS MATERIALIZED (
+      -- The element of a lane is null if the worker does not have the lane.
+      SELECT (SELECT min(mine.position) FROM mine) AS by_all, ARRAY(
+        SELECT mine.position FROM generate_series(0, 15) AS every (lane) LEFT JOIN mine ON mine.lane = every.lane ORDER BY every.lane
+      ) AS by_lane
     ), found AS MATERIALIZED (
-      SELECT e.* FROM mine CROSS JOIN share CROSS JOIN LATERAL (
-        SELECT s.* FROM (
-          SELECT n.* FROM events AS n WHERE n.lane = mine.lane AND n.position > mine.position AND n.position <= top
-          ORDER BY n.position LIMIT scan_limit
-        ) AS s
-        WHERE s.type = ANY (wanted) ORDER BY s.position LIMIT share.most
-      ) AS e
-      WHERE active > 0
-    ), reached AS (
-      SELECT mine.lane, CASE
-        WHEN active = 0 THEN top
-        WHEN count(found.position) = share.most THEN max(found.position)
+      SELECT s.* FROM (
+        SELECT n.* FROM events AS n
+        WHERE n.position > (SELECT passed.by_all FROM passed) AND n.position <= top ORDER BY n.position LIMIT scan_limit
+      ) AS s
+      WHERE s.position > (SELECT passed.by_lane FROM passed)[s.lane + 1] AND s.type = ANY (wanted)
+      ORDER BY s.position LIMIT remaining
+    ), reached AS MATERIALIZED (
+      SELECT CASE
+        WHEN (SELECT count(*) FROM found) = remaining THEN (SELECT max(found.position) FROM found)
         ELSE coalesce((
-          SELECT n.position FROM events AS n WHERE n.lane = mine.lane AND n.position > mine.position AND n.position <= top
-          ORDER BY n.position OFFSET scan_limit - 1 LIMIT 1), top)
+          SELECT n.position FROM events AS n
+          WHERE n.position > (SELECT passed.by_all FROM passed) AND n.position <= top ORDER BY n.position OFFSET scan_limit - 1 LIMIT 1
+        ), top)
       END AS position
-      FROM mine CROSS JOIN share LEFT JOIN found ON found.lane = mine.lane GROUP BY mine.lane, mine.position, share.most
     ), judged AS (
       SELECT found.*, EXISTS (
         SELECT FROM deliveries AS d WHERE d.subscription = p_subscription AND d.key = found.key AND d.state <> 'dead') AS is_behind
@@ -424,7 +427,8 @@ BEGIN
            NULL::double precision
     FROM (SELECT * FROM judged ORDER BY judged.position) AS j
     UNION ALL
-    SELECT 'lane', r.lane, r.position, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL FROM reached AS r;
+    SELECT 'lane', mine.lane, reached.position, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL
+    FROM mine JOIN reached ON mine.position < reached.position;
   END IF;
   RETURN QUERY
   WITH share AS (
@@ -576,6 +580,8 @@ DECLARE
   new_floor bigint;
   passed integer;
 BEGIN
+  -- A replay moves lanes back: it comes before this call or after it.
+  PERFORM FROM subscriptions FOR SHARE;
   SELECT floor INTO old_floor FROM event_log;
   SELECT max(position), count(*) INTO new_floor, passed FROM (
     SELECT e.position, bool_and(e.created_at < kept_since) OVER (ORDER BY e.position) AS is_old FROM (
@@ -712,8 +718,9 @@ BEGIN
       saga.state := 'compensating';
       saga.failure := left(coalesce(ended.error, 'The step was refused'), 500);
       saga.deadline := NULL;
-      -- An earlier attempt, whose outcome is unknown, may still take effect.
-      saga.step := saga.step + (saga.attempts > 1)::integer;
+      -- An earlier attempt, whose outcome is unknown, may still take effect. A retry by hand counts from the beginning, and leaves the
+      -- error of the attempts before it.
+      saga.step := saga.step + (saga.attempts > 1 OR saga.last_error IS NOT NULL)::integer;
     ELSIF ended.outcome IN ('refused', 'failed') THEN
       is_retried := saga.deadline IS NOT NULL OR saga.attempts < saga.max_attempts;
       saga.state := CASE WHEN is_retried THEN saga.state ELSE 'stuck' END;
@@ -778,12 +785,15 @@ CREATE FUNCTION public.replay_events(p_subscription text, p_position bigint) RET
     LANGUAGE plpgsql
     SET search_path TO 'pg_catalog', 'public', 'pg_temp'
     AS $$
+DECLARE
+  before bigint;
 BEGIN
   PERFORM FROM subscriptions WHERE name = p_subscription FOR NO KEY UPDATE;
+  SELECT least(greatest(p_position, floor), head) INTO before FROM event_log;
   UPDATE subscription_lanes SET version = version + 1 WHERE subscription = p_subscription;
-  PERFORM move_lanes(p_subscription, array_agg(lane), array_agg(least(greatest(p_position, floor), head)), false)
-  FROM subscription_lanes CROSS JOIN event_log WHERE subscription = p_subscription;
-  DELETE FROM deliveries WHERE subscription = p_subscription AND position > p_position;
+  PERFORM move_lanes(p_subscription, array_agg(lane), array_agg(before), false)
+  FROM subscription_lanes WHERE subscription = p_subscription;
+  DELETE FROM deliveries WHERE subscription = p_subscription AND position > before;
   PERFORM pg_notify('events', '');
 END
 $$;
@@ -827,9 +837,19 @@ CREATE FUNCTION public.retry_saga(p_id uuid) RETURNS SETOF public.sagas
     AS $$
   UPDATE sagas SET
     state = CASE WHEN failure IS NULL THEN 'running' ELSE 'compensating' END::saga_state,
-    attempts = 0, next_at = database_time(), version = version + 1, updated_at = database_time()
+    attempts = 0, last_error = coalesce(last_error, 'The outcome of an attempt is unknown'),
+    next_at = database_time(), version = version + 1, updated_at = database_time()
   WHERE id = p_id AND state = 'stuck'
   RETURNING *
+$$;
+
+-- Name: saga_id(text, text); Type: FUNCTION
+CREATE FUNCTION public.saga_id(p_name text, p_key text) RETURNS uuid
+    LANGUAGE sql IMMUTABLE
+    SET search_path TO 'pg_catalog', 'public', 'pg_temp'
+    AS $$
+  SELECT overlay(overlay(left(encode(sha256(convert_to(p_name || ':' || p_key, 'UTF8')), 'hex'), 32)
+    PLACING '8' FROM 13) PLACING '8' FROM 17)::uuid
 $$;
 
 -- Name: saga_may_become(public.saga_state, public.saga_state); Type: FUNCTION
@@ -879,9 +899,9 @@ CREATE FUNCTION public.start_saga(p_name text, p_key text, p_input jsonb, p_step
 DECLARE
   at timestamptz := database_time();
 BEGIN
-  RETURN QUERY INSERT INTO sagas (name, key, input, steps, max_attempts, next_at, deadline, created_at, updated_at)
-    VALUES (p_name, p_key, p_input, p_steps, p_max_attempts, at, at + p_deadline_ms * interval '1 ms', at, at)
-    ON CONFLICT (name, key) DO NOTHING
+  RETURN QUERY INSERT INTO sagas (id, name, key, input, steps, max_attempts, next_at, deadline, created_at, updated_at)
+    VALUES (saga_id(p_name, p_key), p_name, p_key, p_input, p_steps, p_max_attempts, at, at + p_deadline_ms * interval '1 ms', at, at)
+    ON CONFLICT DO NOTHING
     RETURNING sagas.id, true, true;
   IF NOT FOUND THEN
     RETURN QUERY SELECT sagas.id, false, sagas.input = p_input FROM sagas WHERE sagas.name = p_name AND sagas.key = p_key;
@@ -1313,7 +1333,7 @@ CREATE TRIGGER audit_logs_time BEFORE INSERT ON public.audit_logs FOR EACH ROW E
 CREATE TRIGGER inbox_handled_at BEFORE INSERT ON public.inbox FOR EACH ROW WHEN ((((new.handled_at >= (clock_timestamp() - '00:01:00'::interval)) AND (new.handled_at <= (clock_timestamp() + '00:01:00'::interval))) IS NOT TRUE)) EXECUTE FUNCTION public.set_handled_at();
 
 -- Name: outbox outbox_check_event; Type: TRIGGER
-CREATE TRIGGER outbox_check_event BEFORE INSERT ON public.outbox FOR EACH ROW EXECUTE FUNCTION public.check_event();
+CREATE TRIGGER outbox_check_event BEFORE INSERT ON public.outbox FOR EACH ROW EXECUTE FUNCTION public.check_event('nexus');
 
 -- Name: outbox_relay outbox_relay_kept; Type: TRIGGER
 CREATE TRIGGER outbox_relay_kept BEFORE UPDATE ON public.outbox_relay FOR EACH ROW WHEN ((((old.identity)::text IS DISTINCT FROM (new.identity)::text) OR (old.pruned_transaction_id IS DISTINCT FROM new.pruned_transaction_id) OR (old.pruned_position IS DISTINCT FROM new.pruned_position) OR (old.inbox_pruned_until IS DISTINCT FROM new.inbox_pruned_until))) EXECUTE FUNCTION public.refuse_relay_change();

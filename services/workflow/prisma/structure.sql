@@ -38,6 +38,7 @@ CREATE FUNCTION public.check_event() RETURNS trigger
 DECLARE
   rule text := CASE
     WHEN NEW.type !~ '^[a-z][a-z0-9-]*\.[a-z][a-z0-9-]*\.v[1-9][0-9]{0,3}$' THEN 'outbox_type_check'
+    WHEN NOT starts_with(NEW.type, TG_ARGV[0] || '.') THEN 'outbox_service_check'
     WHEN btrim(NEW.key) = '' THEN 'outbox_key_check'
     WHEN jsonb_typeof(NEW.payload) <> 'object' THEN 'outbox_payload_check'
     WHEN octet_length(NEW.payload::text) > 131072 THEN 'outbox_payload_size_check'
@@ -447,7 +448,7 @@ CREATE TRIGGER audit_logs_time BEFORE INSERT ON public.audit_logs FOR EACH ROW E
 CREATE TRIGGER inbox_handled_at BEFORE INSERT ON public.inbox FOR EACH ROW WHEN ((((new.handled_at >= (clock_timestamp() - '00:01:00'::interval)) AND (new.handled_at <= (clock_timestamp() + '00:01:00'::interval))) IS NOT TRUE)) EXECUTE FUNCTION public.set_handled_at();
 
 -- Name: outbox outbox_check_event; Type: TRIGGER
-CREATE TRIGGER outbox_check_event BEFORE INSERT ON public.outbox FOR EACH ROW EXECUTE FUNCTION public.check_event();
+CREATE TRIGGER outbox_check_event BEFORE INSERT ON public.outbox FOR EACH ROW EXECUTE FUNCTION public.check_event('workflow');
 
 -- Name: outbox_relay outbox_relay_kept; Type: TRIGGER
 CREATE TRIGGER outbox_relay_kept BEFORE UPDATE ON public.outbox_relay FOR EACH ROW WHEN ((((old.identity)::text IS DISTINCT FROM (new.identity)::text) OR (old.pruned_transaction_id IS DISTINCT FROM new.pruned_transaction_id) OR (old.pruned_position IS DISTINCT FROM new.pruned_position) OR (old.inbox_pruned_until IS DISTINCT FROM new.inbox_pruned_until))) EXECUTE FUNCTION public.refuse_relay_change();

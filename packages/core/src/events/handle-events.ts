@@ -1,3 +1,4 @@
+import { findDatabaseError } from '../database-errors';
 import { SuiteError } from '../errors';
 import type { Inside } from '../store';
 import type { CloudEvent } from './cloud-event';
@@ -20,9 +21,16 @@ export interface EventStore<Transaction extends EventTransaction> {
   transaction<Result>(work: (tx: Inside<Transaction>) => Promise<Result>): Promise<Result>;
 }
 
-/** Sorted, so that two workers with the same events wait for each other instead of ending in a deadlock. */
-const CLAIM = `INSERT INTO inbox (consumer, event_id) SELECT $1, id FROM unnest($2::uuid[]) AS id ORDER BY id
-  ON CONFLICT DO NOTHING RETURNING event_id::text AS id`;
+/**
+ * Records events that were not handled before; fails if one was. Sorted, so that two workers with the same events wait for each other
+ * instead of ending in a deadlock.
+ */
+const CLAIM = 'INSERT INTO inbox (consumer, event_id) SELECT $1, id FROM unnest($2::uuid[]) AS id ORDER BY id';
+
+/** Records and returns those that were not handled before. It costs PostgreSQL half as much again. */
+const CLAIM_NEW = `${CLAIM} ON CONFLICT DO NOTHING RETURNING event_id::text AS id`;
+
+const UNIQUE_VIOLATION = '23505';
 
 /** Fails when the transaction is aborted. COMMIT would not: PostgreSQL rolls back, and reports it as success. */
 const CHECK = 'SELECT 1';
@@ -86,18 +94,39 @@ const CONNECTION_ERRORS = [
   'DATABASE.TLS_FAILED',
 ];
 
+/** Tries events as if none was handled before, which is almost always so, and else again. */
 async function tryTogether<Transaction extends EventTransaction>(
   store: EventStore<Transaction>,
   consumer: Consumer<Transaction>,
   entries: readonly Entry[],
 ): Promise<Attempt> {
+  try {
+    return await tryOnce(store, consumer, entries, false);
+  } catch (error) {
+    if (!isUniqueViolation(error)) throw error;
+    return tryOnce(store, consumer, entries, true);
+  }
+}
+
+/** Throws what the inbox threw: a unique violation if an event was handled before, unless events `mayRepeat`. */
+async function tryOnce<Transaction extends EventTransaction>(
+  store: EventStore<Transaction>,
+  consumer: Consumer<Transaction>,
+  entries: readonly Entry[],
+  mayRepeat: boolean,
+): Promise<Attempt> {
   let place: 'inbox' | 'end' | number = 'inbox';
   try {
     const outcomes = await store.transaction(async (tx) => {
       place = 'inbox';
-      const ids = entries.map(({ event }) => event.id);
-      const rows = await tx.$queryRawUnsafe<readonly { readonly id: string }[]>(CLAIM, consumer.name, ids);
-      const claimed = new Set(rows.map(({ id }) => id));
+      const ids = entries.map(({ event }) => event.id.toLowerCase());
+      let claimed = new Set(ids);
+      if (mayRepeat) {
+        const rows = await tx.$queryRawUnsafe<readonly { readonly id: string }[]>(CLAIM_NEW, consumer.name, ids);
+        claimed = new Set(rows.map(({ id }) => id));
+      } else {
+        await tx.$queryRawUnsafe(CLAIM, consumer.name, ids);
+      }
       const results: ('done' | 'repeated')[] = [];
       for (const [index, { event }] of entries.entries()) {
         place = index;
@@ -115,6 +144,11 @@ async function tryTogether<Transaction extends EventTransaction>(
     if (failedAt === 'inbox' || (failedAt === 'end' && isConnectionError(error))) throw error;
     return { failedAt: failedAt === 'end' ? undefined : failedAt, error };
   }
+}
+
+function isUniqueViolation(error: unknown): boolean {
+  const sqlState = error instanceof SuiteError ? error.meta['sqlState'] : findDatabaseError(error)?.sqlState;
+  return sqlState === UNIQUE_VIOLATION;
 }
 
 function isConnectionError(error: unknown): boolean {

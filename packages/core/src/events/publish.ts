@@ -26,8 +26,8 @@ const PUBLISH = 'SELECT publish_event($1, $2, $3::jsonb, $4)::text AS id';
  * Publishes an event: it becomes visible to consumers when the transaction commits, and never if it rolls back. Events of one
  * key are handled in the order in which they were published, as long as their transactions lock the same row first.
  * @returns the id of the event
- * @throws {SuiteError} `EVENTS.INVALID_EVENT` if the data, the key or the trace context is invalid, or the data is larger than
- *   128 KiB
+ * @throws {SuiteError} `EVENTS.INVALID_EVENT` if the data, the key or the trace context is invalid, the data is larger than
+ *   128 KiB, or the type belongs to another service
  */
 export async function publish<Data extends object>(
   tx: Inside<EventTransaction>,

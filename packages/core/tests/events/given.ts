@@ -3,9 +3,9 @@ import type { Inside, Store, StoreOptions } from '@azora/db-core';
 import { type CloudEvent, defineEvent, type EventTransaction, toCloudEvent } from '@azora/db-core/events';
 import { z } from 'zod';
 
-/** An event of a service that exists only in tests. */
+/** An event that exists only in tests. */
 export const itemMoved = defineEvent({
-  service: 'shop',
+  service: 'family',
   name: 'item-moved',
   version: 1,
   about: 'An item was moved.',
@@ -18,7 +18,7 @@ export function givenEvents(keys: readonly string[]): readonly CloudEvent[] {
   return keys.map((key, index) =>
     toCloudEvent({
       id: randomUUID(),
-      source: 'shop',
+      source: 'family',
       type: itemMoved.type,
       key,
       data: { itemId: key, count: index + 1 },

@@ -6,7 +6,7 @@ import { itemMoved, openTestStore, type TestStore, type TestTransaction } from '
 const TRACE = '00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01';
 /** Its data can be large, and can hold what PostgreSQL cannot store. */
 const listMade = defineEvent({
-  service: 'shop',
+  service: 'family',
   name: 'list-made',
   version: 1,
   about: 'A list was made.',
@@ -35,7 +35,7 @@ describe('publish', () => {
     );
     const other = await inTransaction((tx) => publish(tx, itemMoved, { itemId: 'item-2', count: 1 }));
 
-    const common = { type: 'shop.item-moved.v1' };
+    const common = { type: 'family.item-moved.v1' };
     expect(await outbox()).toEqual([
       { ...common, event_id: id, key: 'item-1', payload: { itemId: 'item-1', count: 2 }, trace_parent: TRACE },
       { ...common, event_id: other, key: 'item-2', payload: { itemId: 'item-2', count: 1 }, trace_parent: null },
@@ -86,6 +86,12 @@ describe('publish', () => {
     ['more than 128 KiB as PostgreSQL counts', { marks: Array.from({ length: 43_000 }, () => ''), key: 'k' }, 'data'],
   ])('refuses %s', async (_, data, field) => {
     await expect(inTransaction((tx) => publish(tx, listMade, data))).rejects.toEqual(refused(field));
+    expect(await outbox()).toEqual([]);
+  });
+
+  it('refuses an event of another service', async () => {
+    const foreign = { ...itemMoved, service: 'mint', type: 'mint.item-moved.v1' };
+    await expect(inTransaction((tx) => publish(tx, foreign, { itemId: 'item-1', count: 1 }))).rejects.toEqual(refused('type'));
     expect(await outbox()).toEqual([]);
   });
 

@@ -1,6 +1,6 @@
 import type { Broker } from './broker';
 import { deadSubject, type LaneEvent } from './lanes';
-import { asToken, deleteRecord, listRecords, putRecord, readRecord } from './state';
+import { asToken, deleteRecord, listRecords, putRecord, readRecord, type StateRecord } from './state';
 
 /** An event that a consumer has given up. */
 export interface DeadLetter {
@@ -15,6 +15,8 @@ export interface DeadLetter {
   readonly event: string;
   readonly attempts: number;
   readonly error: string;
+  /** When the last attempt failed, by the clock of the broker. */
+  readonly failedAt: Date;
 }
 
 interface DeadEvent {
@@ -28,7 +30,16 @@ interface DeadEvent {
 export async function putDeadLetters(broker: Broker, consumer: string, dead: readonly DeadEvent[]): Promise<void> {
   for (const { event, text = '', error = '', attempts = 0 } of dead) {
     const { source, sequence, lane, key } = event;
-    const letter: DeadLetter = { consumer, source, sequence, lane, key, event: text, attempts, error };
+    const letter: Omit<DeadLetter, 'failedAt'> = {
+      consumer,
+      source,
+      sequence,
+      lane,
+      key,
+      event: text,
+      attempts,
+      error,
+    };
     await putRecord(broker, deadSubject(consumer, source, sequence), letter);
   }
 }
@@ -46,14 +57,18 @@ export async function readDeadLetter(
   consumer: string,
   { source, sequence }: { readonly source: string; readonly sequence: number },
 ): Promise<DeadLetter | undefined> {
-  return (await readRecord<DeadLetter>(broker, deadSubject(consumer, source, sequence)))?.value;
+  return letterOf(await readRecord<Omit<DeadLetter, 'failedAt'>>(broker, deadSubject(consumer, source, sequence)));
 }
 
-/** The dead letters of a consumer, the oldest number first. */
+/** The dead letters of a consumer, by source and number. */
 export async function listDeadLetters(broker: Broker, consumer: string): Promise<readonly DeadLetter[]> {
   const subjects = await listRecords(broker, `dead.${asToken(consumer)}`);
-  const found = await Promise.all(subjects.map((subject) => readRecord<DeadLetter>(broker, subject)));
+  const found = await Promise.all(subjects.map((subject) => readRecord<Omit<DeadLetter, 'failedAt'>>(broker, subject)));
   return found
-    .flatMap((record) => (record === undefined ? [] : [record.value]))
-    .toSorted((one, other) => one.sequence - other.sequence);
+    .flatMap((record) => letterOf(record) ?? [])
+    .toSorted((one, other) => one.source.localeCompare(other.source) || one.sequence - other.sequence);
+}
+
+function letterOf(record: StateRecord<Omit<DeadLetter, 'failedAt'>> | undefined): DeadLetter | undefined {
+  return record && { ...record.value, failedAt: record.time };
 }

@@ -23,6 +23,9 @@ const STANDBY_MS = 1_000;
 /** Another worker, or an operator, has changed the record of a lane. The worker begins again with what the records say. */
 export class LanesLost extends Error {}
 
+/** An operator has removed the consumer. The worker joins again, as a new consumer. */
+export class ConsumerForgotten extends LanesLost {}
+
 export interface LaneWorker {
   readonly consumer: { readonly name: string; readonly types: readonly string[] };
   readonly worker: string;
@@ -111,7 +114,7 @@ export class HeldLanes {
   /**
    * Takes this worker's share of the lanes and gives back what is not in it. Renews the leases when a third is over. Does nothing
    * while the workers stay the same.
-   * @throws {LanesLost}
+   * @throws {LanesLost}, {@link ConsumerForgotten}
    */
   async balance(): Promise<void> {
     if (this.#peers.mustReload) throw new LanesLost();
@@ -120,8 +123,9 @@ export class HeldLanes {
     this.#peers.hasNews = false;
     await this.#renewing;
     const record = await readRecord<ConsumerRecord>(this.#broker, consumerSubject(this.consumer));
+    if (record === undefined) throw new ConsumerForgotten();
     // A newer version of the consumer has the lanes.
-    const isCurrent = record !== undefined && hasTypes(record.value, this.#types);
+    const isCurrent = hasTypes(record.value, this.#types);
     const live = this.#peers.live();
     const share = allLanes().filter((lane) => isCurrent && live[lane % live.length] === this.#worker);
     const before = this.held().join();
@@ -131,7 +135,7 @@ export class HeldLanes {
     for (const lane of excess) this.#lanes.delete(lane);
     await this.#writeAll(this.held(), (state) => state);
     const missing = share.filter((lane) => !this.#lanes.has(lane));
-    await Promise.all(missing.map((lane) => this.#take(lane, record?.value.start ?? {})));
+    await Promise.all(missing.map((lane) => this.#take(lane, record.value.start)));
     this.#isWaiting = share.some((lane) => !this.#lanes.has(lane));
     this.#balancedAt = performance.now();
     this.#planParked();

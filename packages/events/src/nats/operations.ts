@@ -1,14 +1,20 @@
+import { randomUUID } from 'node:crypto';
 import { type Environment, SuiteError } from '@azora/db-core';
 import { type Broker, brokerConnection } from './broker';
 import { parseBrokerUrl } from './broker-url';
 import { sourcesOf } from './consumers';
 import { type DeadLetter, listDeadLetters, readDeadLetter, removeDeadLetters } from './dead-letters';
 import { brokerError } from './errors';
-import { type ConsumerRecord, consumerSubject, type LaneState, laneSubject } from './lanes';
+import { LANE_LEASE_MS } from './held-lanes';
+import { type ConsumerRecord, consumerSubject, eventName, type LaneState, laneSubject } from './lanes';
 import { noticeSubject } from './peers';
 import { lastBefore } from './retention';
-import { readRecord, writeRecord } from './state';
-import { eventStream, LANES } from './streams';
+import { asToken, brokerTime, deleteRecord, listRecords, readRecord, type StateRecord, writeRecord } from './state';
+import { type BrokerState, readBrokerState } from './status';
+import { countAfter, ensureStateStream, eventFilter, eventStream, LANES } from './streams';
+
+/** As long as inboxes remember events at least. */
+const INBOX_KEPT_MS = 30 * 24 * 3_600_000;
 
 /** Where a replay begins: behind a number in the stream of a source, or with the first event that was stored at a time. */
 export type ReplayStart = { readonly source: string; readonly position: number } | { readonly time: Date };
@@ -20,19 +26,47 @@ export interface EventNumber {
   readonly sequence: number;
 }
 
+/** What a replay would deliver. */
+export interface BrokerReplay {
+  /** By source, the number in front of the first event that is delivered again. */
+  readonly positions: Readonly<Record<string, number>>;
+  /** The events from there to the place that the consumer has reached, of the types that it handles. */
+  readonly events: number;
+  /** Parked events and dead letters from there on, which the replay forgets and delivers again. */
+  readonly forgotten: number;
+  /** Whether older events were asked for, which the broker has deleted. */
+  readonly isCut: boolean;
+  /** Events that are older than 30 days, which the inbox of the consumer may have forgotten. */
+  readonly beyondInbox: number;
+}
+
 /** What an operator does with the consumers of a broker. The workers notice at once. */
 export interface BrokerOperations {
+  /** Reads how far relays and consumers have come. */
+  readState(): Promise<BrokerState>;
+  /**
+   * Says what a replay would deliver again; changes nothing.
+   * @throws {SuiteError} `EVENTS.UNKNOWN_CONSUMER`, `EVENTS.UNKNOWN_SOURCE`
+   */
+  planReplay(consumer: string, start: ReplayStart): Promise<BrokerReplay>;
   /**
    * Delivers the events again that follow a position. Parked events and dead letters behind it are forgotten, because they are
    * delivered again too. The inbox of the consumer drops events that had their effect.
-   * @throws {SuiteError} `EVENTS.UNKNOWN_CONSUMER`
+   * @throws {SuiteError} `EVENTS.UNKNOWN_CONSUMER`, `EVENTS.UNKNOWN_SOURCE`
    */
   replay(consumer: string, start: ReplayStart): Promise<void>;
+  /** Lists the dead letters that nobody has delivered again. */
   deadLetters(consumer: string): Promise<readonly DeadLetter[]>;
   /** Delivers a dead letter again, as if it had never failed. Returns whether there was one. */
   retryDeadLetter(event: EventNumber): Promise<boolean>;
   /** Gives a dead letter up. Returns whether there was one. */
   discardDeadLetter(event: EventNumber): Promise<boolean>;
+  /**
+   * Removes a consumer with its positions, its parked events and its dead letters. Returns false, and changes nothing, while it has
+   * a worker with a lease.
+   * @throws {SuiteError} `EVENTS.UNKNOWN_CONSUMER`
+   */
+  forget(consumer: string): Promise<boolean>;
   close(): Promise<void>;
 }
 
@@ -45,40 +79,97 @@ export function openBrokerOperations(url?: string, environment: Environment = pr
   const connection = brokerConnection(parseBrokerUrl(url ?? environment['AZORA_BUS_URL'] ?? '', given));
   const withBroker = async <Result>(work: (broker: Broker) => Promise<Result>): Promise<Result> => {
     try {
-      return await work(await connection.open());
+      const broker = await connection.open();
+      await ensureStateStream(broker);
+      return await work(broker);
     } catch (error) {
       throw brokerError(error);
     }
   };
   return {
+    readState: () => withBroker(readBrokerState),
+    planReplay: (consumer, start) => withBroker((broker) => planReplay(broker, consumer, start)),
     replay: (consumer, start) => withBroker((broker) => replay(broker, consumer, start)),
-    deadLetters: (consumer) => withBroker((broker) => listDeadLetters(broker, consumer)),
+    deadLetters: (consumer) => withBroker((broker) => openDeadLetters(broker, consumer)),
     retryDeadLetter: (event) => withBroker((broker) => retry(broker, event)),
     discardDeadLetter: (event) => withBroker((broker) => discard(broker, event)),
+    forget: (consumer) => withBroker((broker) => forget(broker, consumer)),
     close: () => connection.close(),
   };
 }
 
-async function replay(broker: Broker, name: string, start: ReplayStart): Promise<void> {
-  const consumer = await readRecord<ConsumerRecord>(broker, consumerSubject(name));
-  if (consumer === undefined) throw unknownConsumer(name);
-  const wanted: Record<string, number> = {};
-  for (const source of 'source' in start ? [start.source] : sourcesOf(consumer.value.types)) {
+/** The positions in front of a start, and what they lead to. */
+async function positionsOf(broker: Broker, name: string, start: ReplayStart) {
+  const record = await readRecord<ConsumerRecord>(broker, consumerSubject(name));
+  if (record === undefined) throw unknownConsumer(name);
+  const known = sourcesOf(record.value.types);
+  if ('source' in start && !known.includes(start.source)) throw unknownSource(name, start.source, known);
+  const positions: Record<string, number> = {};
+  let isCut = false;
+  for (const source of 'source' in start ? [start.source] : known) {
     const { state } = await broker.streams.streams.info(eventStream(source));
     const position = 'time' in start ? await lastBefore(broker, eventStream(source), start.time) : start.position;
-    wanted[source] = Math.min(Math.max(position, 0), state.last_seq);
+    isCut ||= position < state.first_seq - 1;
+    positions[source] = Math.min(Math.max(position, state.first_seq - 1, 0), state.last_seq);
   }
   const isReplayed = ({ source, sequence }: { readonly source: string; readonly sequence: number }) =>
-    sequence > (wanted[source] ?? Number.MAX_SAFE_INTEGER);
+    sequence > (positions[source] ?? Number.MAX_SAFE_INTEGER);
+  return { consumer: record.value, positions, isCut, isReplayed };
+}
+
+async function planReplay(broker: Broker, name: string, start: ReplayStart): Promise<BrokerReplay> {
+  const { consumer, positions, isCut, isReplayed } = await positionsOf(broker, name, start);
+  const old = new Date((await brokerTime(broker)).getTime() - INBOX_KEPT_MS);
+  const lanes = await Promise.all(
+    Array.from({ length: LANES }, (_, lane) => readRecord<LaneState>(broker, laneSubject(name, lane))),
+  );
+  let [events, beyondInbox] = [0, 0];
+  for (const type of consumer.types) {
+    const source = type.slice(0, type.indexOf('.'));
+    const from = positions[source];
+    if (from === undefined) continue;
+    const forgettable = await lastBefore(broker, eventStream(source), old);
+    for (const [lane, record] of lanes.entries()) {
+      const reached = record?.value.positions[source] ?? consumer.start[source] ?? 0;
+      const filter = eventFilter(source, [type]).replace('*', String(lane));
+      const between = async (to: number) => {
+        if (to <= from) return 0;
+        const [all, later] = await Promise.all(
+          [from, to].map((after) => countAfter(broker, source, { after, filter })),
+        );
+        return Math.max(0, (all ?? 0) - (later ?? 0));
+      };
+      events += await between(reached);
+      beyondInbox += await between(Math.min(reached, forgettable));
+    }
+  }
+  const parked = lanes.flatMap((record) => record?.value.parked ?? []).filter(isReplayed);
+  const dead = (await openDeadLetters(broker, name)).filter(isReplayed);
+  return { positions, events, forgotten: parked.length + dead.length, isCut, beyondInbox };
+}
+
+async function replay(broker: Broker, name: string, start: ReplayStart): Promise<void> {
+  const { consumer, positions, isReplayed } = await positionsOf(broker, name, start);
   for (let lane = 0; lane < LANES; lane += 1) {
-    await changeLane(broker, consumer.value, lane, (state) => ({
+    await changeLane(broker, consumer, lane, (state) => ({
       ...state,
-      positions: { ...state.positions, ...wanted },
+      positions: { ...state.positions, ...positions },
       parked: state.parked.filter((event) => !isReplayed(event)),
     }));
   }
   await removeDeadLetters(broker, name, (await listDeadLetters(broker, name)).filter(isReplayed));
   tellWorkers(broker, name);
+}
+
+/** A dead letter that is delivered again stays until it has its effect: its lane knows it. */
+async function openDeadLetters(broker: Broker, name: string): Promise<readonly DeadLetter[]> {
+  const letters = await listDeadLetters(broker, name);
+  const revived = new Set<string>();
+  for (const lane of new Set(letters.map((letter) => letter.lane))) {
+    const record = await readRecord<LaneState>(broker, laneSubject(name, lane));
+    for (const event of record?.value.parked ?? []) if (event.isDead) revived.add(eventName(event));
+  }
+  return letters.filter((letter) => !revived.has(eventName(letter)));
 }
 
 async function retry(broker: Broker, { consumer, source, sequence }: EventNumber): Promise<boolean> {
@@ -106,6 +197,43 @@ async function discard(broker: Broker, { consumer, source, sequence }: EventNumb
   return true;
 }
 
+async function forget(broker: Broker, name: string): Promise<boolean> {
+  if ((await readRecord(broker, consumerSubject(name))) === undefined) throw unknownConsumer(name);
+  const now = await brokerTime(broker);
+  const lanes = await Promise.all(
+    Array.from({ length: LANES }, (_, lane) => readRecord<LaneState>(broker, laneSubject(name, lane))),
+  );
+  const isHeld = lanes.some((record) => record?.value.owner && now.getTime() - record.time.getTime() < LANE_LEASE_MS);
+  if (isHeld || !(await takeLanes(broker, name, lanes))) return false;
+  await removeDeadLetters(broker, name, await listDeadLetters(broker, name));
+  // Without this record, workers take no lanes.
+  await deleteRecord(broker, consumerSubject(name));
+  for (const subject of await listRecords(broker, `lane.${asToken(name)}`)) await deleteRecord(broker, subject);
+  tellWorkers(broker, name);
+  return true;
+}
+
+/** Takes all lanes, so that no worker can begin. Returns false, and gives them back, if a worker takes one of them first. */
+async function takeLanes(
+  broker: Broker,
+  name: string,
+  lanes: readonly (StateRecord<LaneState> | undefined)[],
+): Promise<boolean> {
+  const owner = randomUUID();
+  const states = lanes.map((record): LaneState => ({ positions: {}, parked: [], ...record?.value, owner }));
+  const taken = await Promise.all(
+    states.map((state, lane) => writeRecord(broker, laneSubject(name, lane), state, lanes[lane]?.sequence ?? 0)),
+  );
+  if (!taken.includes(undefined)) return true;
+  await Promise.all(
+    taken.map(async (sequence, lane) => {
+      if (sequence === undefined) return;
+      await writeRecord(broker, laneSubject(name, lane), { ...states[lane], owner: null }, sequence);
+    }),
+  );
+  return false;
+}
+
 /** Changes the record of a lane. The worker that has the lane can then acknowledge nothing until it has read the record again. */
 async function changeLane(
   broker: Broker,
@@ -123,6 +251,15 @@ async function changeLane(
 
 function tellWorkers(broker: Broker, consumer: string): void {
   broker.connection.publish(noticeSubject(consumer), JSON.stringify({ worker: 'operator', types: [], says: 'reload' }));
+}
+
+function unknownSource(consumer: string, source: string, known: readonly string[]): SuiteError {
+  return new SuiteError('EVENTS.UNKNOWN_SOURCE', `${consumer} handles no events of ${source}`, {
+    kind: 'usage',
+    why: `Positions of a broker count the events of one service. The consumer handles events of ${known.join(', ')}.`,
+    next: `Name a position such as ${known[0]}:1, or a time`,
+    meta: { consumer, source },
+  });
 }
 
 function unknownConsumer(consumer: string): SuiteError {

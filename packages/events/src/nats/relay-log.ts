@@ -115,8 +115,9 @@ class StreamLog {
     await writeRecord(broker, `source.${source}`, free, record.sequence);
   }
 
-  async prune(): Promise<void> {
+  async prune(): Promise<boolean> {
     if (this.#source !== undefined) await pruneEvents(await this.#connection.open(), this.#source);
+    return false;
   }
 }
 
@@ -226,19 +227,32 @@ function headersOf(headers: MsgHdrs, identity: string, { seen, tick, tickPositio
   return headers;
 }
 
-/** Reads the last event of a stream. If the outbox is another one, it is read from its beginning. */
-async function readEnd(broker: Broker, source: string, identity: string): Promise<StreamEnd> {
-  const name = eventStream(source);
-  const { state } = await broker.streams.streams.info(name);
-  const last = await broker.streams.streams.getMessage(name, { last_by_subj: `azora.${source}.>` }).catch((error) => {
+/** The cursor that the last event of a stream holds, with the outbox that it is of; all null without an event. */
+export interface OutboxCursor extends Cursor {
+  readonly identity: string | null;
+}
+
+/** Reads the cursor of the relay of a source. */
+export async function readCursor(broker: Broker, source: string): Promise<OutboxCursor> {
+  const wanted = { last_by_subj: `azora.${source}.>` };
+  const last = await broker.streams.streams.getMessage(eventStream(source), wanted).catch((error) => {
     if (isMissing(error)) return null;
     throw error;
   });
   const read = (header: string) => last?.header.get(header) || null;
-  const cursor: Cursor =
-    read(HEADER.identity) === identity
-      ? { seen: read(HEADER.seen), tick: read(HEADER.tick), tickPosition: read(HEADER.tickPosition) }
-      : { seen: null, tick: null, tickPosition: null };
+  return {
+    identity: read(HEADER.identity),
+    seen: read(HEADER.seen),
+    tick: read(HEADER.tick),
+    tickPosition: read(HEADER.tickPosition),
+  };
+}
+
+/** Reads the last event of a stream. If the outbox is another one, it is read from its beginning. */
+async function readEnd(broker: Broker, source: string, identity: string): Promise<StreamEnd> {
+  const { state } = await broker.streams.streams.info(eventStream(source));
+  const { identity: known, ...found } = await readCursor(broker, source);
+  const cursor: Cursor = known === identity ? found : { seen: null, tick: null, tickPosition: null };
   // If another relay has appended between the two reads, the older number keeps this one from appending.
   return { identity, sequence: state.last_seq, cursor };
 }

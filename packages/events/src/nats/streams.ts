@@ -2,13 +2,14 @@ import { createHash } from 'node:crypto';
 import { SuiteError } from '@azora/db-core';
 import type { StreamConfig } from '@nats-io/jetstream';
 import type { Broker } from './broker';
-import { isMissingStream, isNameInUse } from './errors';
+import { isMissing, isMissingStream, isNameInUse } from './errors';
 
 /** The keys of each source are divided into this many lanes. */
 export const LANES = 16;
 export const STATE_STREAM = 'azora-state';
 
 const NANOSECONDS = 1_000_000;
+const COUNTER_IDLE_NS = 5_000_000_000;
 /** How long the broker recognizes an event that is published again. */
 const DUPLICATE_WINDOW_MS = 120_000;
 
@@ -51,6 +52,42 @@ function laneOf(key: string): number {
 
 function withoutService(type: string): string {
   return type.slice(type.indexOf('.') + 1);
+}
+
+/** A part of the stream of a source: the events of a filter behind a number. */
+export interface StreamPart {
+  readonly after: number;
+  readonly filter: string;
+}
+
+/** When the first event of a part was stored; undefined without one. */
+export async function storedAt(
+  broker: Broker,
+  source: string,
+  { after, filter }: StreamPart,
+): Promise<Date | undefined> {
+  const first = { seq: after + 1, next_by_subj: filter };
+  const found = await broker.streams.streams.getMessage(eventStream(source), first).catch((error: unknown) => {
+    if (isMissing(error)) return null;
+    throw error;
+  });
+  return found?.time;
+}
+
+/** How many events a part has. */
+export async function countAfter(broker: Broker, source: string, { after, filter }: StreamPart): Promise<number> {
+  const { AckPolicy, DeliverPolicy } = await import('@nats-io/jetstream');
+  const counter = await broker.streams.consumers.add(eventStream(source), {
+    ack_policy: AckPolicy.None,
+    deliver_policy: DeliverPolicy.StartSequence,
+    opt_start_seq: after + 1,
+    filter_subject: filter,
+    inactive_threshold: COUNTER_IDLE_NS,
+    mem_storage: true,
+    num_replicas: 1,
+  });
+  await broker.streams.consumers.delete(eventStream(source), counter.name);
+  return counter.num_pending;
 }
 
 /**

@@ -8,14 +8,15 @@ import {
   handleEvents,
 } from '@azora/db-core/events';
 import { Bell } from '../bell';
-import { describeFailure, InboxPruner, isOutage } from '../consuming';
+import { InboxPruner, isOutage } from '../consuming';
+import { describeFailure } from '../failure-text';
 import { Outage } from '../pace';
 import { type Batch, collectBatch } from './batch';
 import type { Broker, BrokerConnection } from './broker';
 import { joinConsumer } from './consumers';
 import { putDeadLetters, removeDeadLetters } from './dead-letters';
 import { brokerError } from './errors';
-import { HeldLanes, LanesLost, RENEW_MS } from './held-lanes';
+import { ConsumerForgotten, HeldLanes, LanesLost, RENEW_MS } from './held-lanes';
 import { type Outcome, settleLane } from './lanes';
 
 export interface NatsSubscriptionTask<Transaction extends EventTransaction> {
@@ -54,6 +55,7 @@ export async function runNatsSubscription<Transaction extends EventTransaction>(
       await new NatsWorker(task, broker, lanes, bell, outage).run();
       await lanes.release();
     } catch (error) {
+      if (error instanceof ConsumerForgotten) hasJoined = false;
       if (!(error instanceof LanesLost)) await outage.wait(brokerError(error), signal);
     } finally {
       await lanes?.close();
@@ -87,8 +89,9 @@ class NatsWorker<Transaction extends EventTransaction> {
       await this.#lanes.balance();
       const batch = await collectBatch(this.#broker, this.#lanes, consumer.types, most);
       this.#outage.end();
+      // Also while there is work: a busy consumer fills its inbox the most.
+      await this.#inbox.prune();
       if (batch.isIdle) {
-        await this.#inbox.prune();
         await this.#bell.wait(heard, Math.max(this.#lanes.waitMs(), 1), signal);
       } else await this.#handle(batch);
     }

@@ -82,11 +82,14 @@ export async function isOnDisk(pool: Pool, written: string): Promise<boolean> {
   return rows[0]?.isFlushed ?? false;
 }
 
+/** A batch of a backlog has as many events as probably have this many characters of JSON. */
+const BATCH_CHARACTERS = 2 ** 20;
+
 /**
- * Reads all events that the cursor has not seen, in batches. They are sorted once. The caller must stop after a bounded time,
- * because a transaction is open meanwhile.
+ * Reads all events that the cursor has not seen, in batches of at most `most`, each while the caller has the one before it: fewer
+ * if events are large. They are sorted once. The caller must stop after a bounded time, because a transaction is open meanwhile.
  */
-export async function* readBacklog(pool: Pool, cursor: Cursor, batch: number): AsyncGenerator<BacklogBatch> {
+export async function* readBacklog(pool: Pool, cursor: Cursor, most: number): AsyncGenerator<BacklogBatch> {
   const client = await pool.connect();
   let isSound = false;
   try {
@@ -94,7 +97,7 @@ export async function* readBacklog(pool: Pool, cursor: Cursor, batch: number): A
     const declare = `DECLARE backlog NO SCROLL CURSOR FOR
       SELECT ${COLUMNS} FROM (${UNSEEN}) AS unseen ORDER BY unseen."position"`;
     await client.query(declare, parametersOf(cursor));
-    yield* fetchBatches(client, batch);
+    yield* fetchBatches(client, most);
     isSound = true;
   } finally {
     // Also when the caller stops early.
@@ -104,13 +107,28 @@ export async function* readBacklog(pool: Pool, cursor: Cursor, batch: number): A
   }
 }
 
-async function* fetchBatches(client: PoolClient, batch: number): AsyncGenerator<BacklogBatch> {
+type Part = Pick<BacklogBatch, 'events' | 'isLast'>;
+
+async function* fetchBatches(client: PoolClient, most: number): AsyncGenerator<BacklogBatch> {
   const { rows } = await client.query<Moment>(`SELECT ${MOMENT}`);
   const [moment] = rows;
   if (moment === undefined) throw new Error('A SELECT of one row returned none');
-  for (let isLast = false; !isLast; ) {
-    const { rows: events } = await client.query<OutboxEvent>(`FETCH ${batch} FROM backlog`);
-    isLast = events.length < batch;
-    yield { ...moment, events, isLast };
+  const fetch = async (size: number): Promise<Part> => {
+    const { rows: events } = await client.query<OutboxEvent>(`FETCH ${size} FROM backlog`);
+    return { events, isLast: events.length < size };
+  };
+  let next: Promise<Part> | undefined = fetch(most);
+  while (next !== undefined) {
+    const part: Part = await next;
+    next = part.isLast ? undefined : fetch(nextSize(part.events, most));
+    // It is awaited later, or not at all when the caller stops early.
+    next?.catch(() => undefined);
+    yield { ...moment, ...part };
   }
+}
+
+function nextSize(events: readonly OutboxEvent[], most: number): number {
+  const characters = events.reduce((sum, { payload }) => sum + payload.length, 0);
+  const size = Math.floor((BATCH_CHARACTERS * events.length) / Math.max(characters, 1));
+  return Math.min(Math.max(size, 1), most);
 }

@@ -35,13 +35,14 @@ export async function runningTransactions(pool: Pool): Promise<ReadonlySet<strin
   return new Set(rows.map(({ id }) => id));
 }
 
-/** Deletes old events that the snapshot sees. */
-export async function pruneOutbox(pool: Pool, seen: string | null): Promise<void> {
+/** Deletes old events that the snapshot sees, a bounded number. Returns whether there are more. */
+export async function pruneOutbox(pool: Pool, seen: string | null): Promise<boolean> {
   for (let round = 0; round < PRUNE_ROUNDS; round += 1) {
     const { rows } = await pool.query<{ deleted: number }>(
       'SELECT prune_outbox($1::pg_snapshot, $2::interval, $3) AS deleted',
       [seen, OUTBOX_KEPT, PRUNED_AT_ONCE],
     );
-    if ((rows[0]?.deleted ?? 0) < PRUNED_AT_ONCE) return;
+    if ((rows[0]?.deleted ?? 0) < PRUNED_AT_ONCE) return false;
   }
+  return true;
 }

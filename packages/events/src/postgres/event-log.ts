@@ -43,8 +43,9 @@ export function postgresLog(pool: Pool): EventLog {
           LOG_KEPT,
           PRUNED_AT_ONCE,
         ]);
-        if ((rows[0]?.passed ?? 0) < PRUNED_AT_ONCE) return;
+        if ((rows[0]?.passed ?? 0) < PRUNED_AT_ONCE) return false;
       }
+      return true;
     },
   };
 }

@@ -7,7 +7,8 @@ import {
   handleEvents,
 } from '@azora/db-core/events';
 import type { Pool } from 'pg';
-import { describeFailure, InboxPruner, isOutage } from '../consuming';
+import { InboxPruner, isOutage } from '../consuming';
+import { describeFailure } from '../failure-text';
 import { Outage, Pace } from '../pace';
 import type { WakeUp } from '../wake-up';
 import {
@@ -30,7 +31,7 @@ export interface SubscriptionTask<Transaction extends EventTransaction> {
   readonly store: EventStore<Transaction>;
   readonly consumer: Consumer<Transaction>;
   readonly from: 'start' | 'now';
-  /** The most events that the worker has in memory. */
+  /** The most events that are handled in one transaction. The worker has at most the next batch in memory too. */
   readonly batch: number;
   readonly wakeUp: WakeUp;
   /** The longest wait between two looks at the log when nothing wakes the worker. */
@@ -88,29 +89,61 @@ class SubscriptionWorker<Transaction extends EventTransaction> {
     const { log, batch, wakeUp, signal } = this.#task;
     while (!signal.aborted) {
       const heard = wakeUp.rings();
-      if (performance.now() - this.#leasedAt >= RENEW_MS) await this.#claimLanes();
-      const fetched = await fetchEvents(log, this.#worker, batch);
-      const isIdle = await this.#process(fetched);
+      if (this.#isLeaseOld()) await this.#claimLanes();
+      const last = await this.#processFrom(await fetchEvents(log, this.#worker, batch));
       this.#outage.end();
+      // Also while there is work: a busy consumer fills its inbox the most.
+      await this.#inbox.prune();
       // Without success, others have not given their lanes back yet, or a newer version of the consumer has them.
-      if (fetched.isUnbalanced && (await this.#claimLanes())) continue;
-      if (isIdle) await this.#idle(heard, fetched.dueInMs);
+      if (last.isUnbalanced && (await this.#claimLanes())) continue;
+      if (isEmpty(last)) await this.#idle(heard, last.dueInMs);
       else this.#pace.reset();
     }
   }
 
-  /** Handles what was fetched. Returns whether there was no event. */
-  async #process(fetched: Fetched): Promise<boolean> {
-    const isIdle = fetched.events.length === 0 && fetched.behind.length === 0;
-    if (!isIdle) await this.#handle(fetched);
-    else if (fetched.reached.size > 0) await this.#acknowledge({ ...NOTHING, reached: fetched.reached });
-    return isIdle;
+  /**
+   * Processes a batch, and those that follow while there is a backlog: the next one is fetched, and the last one acknowledged,
+   * while one is handled. Returns the last batch.
+   */
+  async #processFrom(first: Fetched): Promise<Fetched> {
+    let fetched = first;
+    let acknowledged = Promise.resolve(true);
+    for (;;) {
+      const next = this.#hasBacklog(fetched) ? this.#fetchBehind(fetched) : undefined;
+      const working = [this.#handle(fetched), next, acknowledged] as const;
+      // Nothing is left running when one of them fails.
+      await Promise.allSettled(working);
+      const [outcomes, following, isHeld] = await Promise.all(working);
+      acknowledged = this.#acknowledge(outcomes);
+      // What failed holds back later events of its key, and a lane of another version was read from another position.
+      const isOver = this.#task.signal.aborted || !isHeld || outcomes.failed.length > 0;
+      if (following === undefined || isOver) {
+        if (!(await acknowledged) || !isHeld) await this.#claimLanes();
+        return fetched;
+      }
+      fetched = following;
+    }
+  }
+
+  /** Fetches the batch that follows one that is not acknowledged. */
+  #fetchBehind({ reached }: Fetched): Promise<Fetched> {
+    const { log, batch } = this.#task;
+    return fetchEvents(log, this.#worker, batch, { lanes: this.#lanes, reached });
+  }
+
+  /** Whether there may be more events than were fetched, and nothing to do before they are fetched. */
+  #hasBacklog({ events, behind, isUnbalanced }: Fetched): boolean {
+    const isFull = events.length >= this.#task.batch && behind.length === 0 && !events.some(({ isParked }) => isParked);
+    return isFull && !isUnbalanced && !this.#isLeaseOld() && !this.#task.signal.aborted;
+  }
+
+  #isLeaseOld(): boolean {
+    return performance.now() - this.#leasedAt >= RENEW_MS;
   }
 
   /** Waits until there may be events. */
   async #idle(heard: number, dueInMs: number | null): Promise<void> {
     const { wakeUp, pollMs } = this.#task;
-    await this.#inbox.prune();
     const longestMs = wakeUp.isListening() ? pollMs : this.#pace.next(pollMs);
     await this.#rest(heard, Math.max(Math.min(longestMs, dueInMs ?? longestMs), 1));
   }
@@ -120,7 +153,7 @@ class SubscriptionWorker<Transaction extends EventTransaction> {
     const { wakeUp, signal } = this.#task;
     for (let left = milliseconds; left > 0 && wakeUp.rings() === heard && !signal.aborted; left -= RENEW_MS) {
       await wakeUp.wait(heard, Math.min(left, RENEW_MS), signal);
-      if (performance.now() - this.#leasedAt >= RENEW_MS && (await this.#claimLanes())) return;
+      if (this.#isLeaseOld() && (await this.#claimLanes())) return;
     }
   }
 
@@ -132,8 +165,10 @@ class SubscriptionWorker<Transaction extends EventTransaction> {
     return before.size !== this.#lanes.size || [...before].some(([lane, version]) => this.#lanes.get(lane) !== version);
   }
 
-  async #handle({ events, behind, reached }: Fetched): Promise<void> {
+  /** Handles the events of a batch. Returns what is to be acknowledged. */
+  async #handle({ events, behind, reached }: Fetched): Promise<Outcomes> {
     const { log, store, consumer } = this.#task;
+    if (events.length === 0) return { ...NOTHING, behind, reached };
     // A slow batch must not lose its lanes. An error here shows itself in the acknowledgement.
     const renewal = setInterval(() => {
       leaseLanes(log, this.#worker, false).catch(() => undefined);
@@ -148,28 +183,46 @@ class SubscriptionWorker<Transaction extends EventTransaction> {
       const outage = failures.find(({ error }) => isOutage(error));
       // The same events are fetched again. The inbox drops those that had their effect.
       if (outage !== undefined) throw outage.error;
-      const outcomes = handled.map((one, index) => ({ ...one, fetched: events[index] }));
-      const positions = (...wanted: readonly Handled['outcome'][]) =>
-        outcomes.flatMap(({ outcome, fetched }) => (fetched && wanted.includes(outcome) ? [fetched] : []));
-      await this.#acknowledge({
-        reached,
-        done: positions('done', 'repeated').flatMap(({ isParked, position }) => (isParked ? [position] : [])),
-        failed: outcomes.flatMap(({ outcome, fetched, error }) =>
-          fetched && outcome === 'failed' ? [{ position: fetched.position, error: describeFailure(error) }] : [],
-        ),
-        behind: [...positions('behind').map(({ position }) => position), ...behind],
-      });
       for (const failure of failures) this.#task.reportFailure(failure);
+      return outcomesOf({ events, behind, reached }, handled);
     } finally {
       clearInterval(renewal);
     }
   }
 
-  async #acknowledge(acknowledgement: Omit<Acknowledgement, 'lanes'>): Promise<void> {
-    const held = await acknowledge(this.#task.log, this.#worker, { ...acknowledgement, lanes: this.#lanes });
-    // Another worker has some of the lanes, or a replay has begun: their events are fetched again under the new version.
-    if (held.size < this.#lanes.size) await this.#claimLanes();
+  /** Returns false if the worker no longer has some of its lanes, or a replay has begun. Their events are fetched again. */
+  async #acknowledge(outcomes: Outcomes): Promise<boolean> {
+    const { done, failed, behind, reached } = outcomes;
+    if (reached.size + done.length + failed.length + behind.length === 0) return true;
+    const lanes = this.#lanes;
+    const held = await acknowledge(this.#task.log, this.#worker, { ...outcomes, lanes });
+    this.#outage.end();
+    return held.size === lanes.size;
   }
 }
 
+/** What is acknowledged of a batch. */
+type Outcomes = Omit<Acknowledgement, 'lanes'>;
+
 const NOTHING = { done: [], failed: [], behind: [] } as const;
+
+function isEmpty({ events, behind }: Batch): boolean {
+  return events.length === 0 && behind.length === 0;
+}
+
+/** The part of what was fetched that becomes an acknowledgement. */
+type Batch = Pick<Fetched, 'events' | 'behind' | 'reached'>;
+
+function outcomesOf({ events, behind, reached }: Batch, handled: readonly Handled[]): Outcomes {
+  const done: string[] = [];
+  const failed: { readonly position: string; readonly error: string }[] = [];
+  const waiting = [...behind];
+  for (const [index, { position, isParked }] of events.entries()) {
+    const { outcome, error } = handled[index] ?? {};
+    if (outcome === 'failed') failed.push({ position, error: describeFailure(error) });
+    else if (outcome === 'behind') waiting.push(position);
+    // A new event that took effect is in front of the position of its lane.
+    else if (isParked) done.push(position);
+  }
+  return { reached, done, failed, behind: waiting };
+}

@@ -87,22 +87,39 @@ interface Row {
   readonly due_in: number | null;
 }
 
-/** Fetches at most `most` events of the lanes of a worker. */
-export async function fetchEvents(pool: Pool, { subscription, worker }: Worker, most: number): Promise<Fetched> {
-  const { rows } = await pool.query<Row>('SELECT * FROM fetch_events($1, $2, $3)', [subscription, worker, most]);
-  const kind = (...kinds: readonly Row['kind'][]) => rows.filter((row) => kinds.includes(row.kind));
-  const state = kind('state').at(-1);
-  return {
-    events: kind('retry', 'event').map((row) => ({
-      position: row.position,
-      event: eventOf(row),
-      isParked: row.kind === 'retry',
-    })),
-    behind: kind('behind').map(({ position }) => position),
-    reached: new Map(kind('lane').map(({ lane, position }) => [lane, position])),
-    isUnbalanced: state?.is_unbalanced ?? false,
-    dueInMs: state?.due_in ?? null,
-  };
+/** Lanes, and how far each was read, of a batch that is not acknowledged yet. */
+export interface Ahead {
+  readonly lanes: Lanes;
+  readonly reached: ReadonlyMap<number, string>;
+}
+
+/** Fetches at most `most` events of the lanes of a worker: those behind the last acknowledgement, or behind the batch of `ahead`. */
+export async function fetchEvents(
+  pool: Pool,
+  { subscription, worker }: Worker,
+  most: number,
+  ahead: Ahead = { lanes: new Map(), reached: new Map() },
+): Promise<Fetched> {
+  const read = [...ahead.reached];
+  const { rows } = await pool.query<Row>('SELECT * FROM fetch_events($1, $2, $3, $4, $5, $6)', [
+    ...[subscription, worker, most],
+    read.map(([lane]) => lane),
+    read.map(([lane]) => ahead.lanes.get(lane) ?? null),
+    read.map(([, position]) => position),
+  ]);
+  const events: FetchedEvent[] = [];
+  const behind: string[] = [];
+  const reached = new Map<number, string>();
+  let state: Row | undefined;
+  for (const row of rows) {
+    const { kind, position } = row;
+    if (kind === 'event' || kind === 'retry')
+      events.push({ position, event: eventOf(row), isParked: kind === 'retry' });
+    else if (kind === 'behind') behind.push(position);
+    else if (kind === 'lane') reached.set(row.lane, position);
+    else state = row;
+  }
+  return { events, behind, reached, isUnbalanced: state?.is_unbalanced ?? false, dueInMs: state?.due_in ?? null };
 }
 
 function eventOf(row: Row): CloudEvent {

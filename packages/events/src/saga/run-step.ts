@@ -1,4 +1,5 @@
 import { SuiteError } from '@azora/db-core';
+import { describeFailure } from '../failure-text';
 import type { AnyStep, SagaContext } from './define-saga';
 import type { SagaRow } from './saga-state';
 import { jsonProblem } from './stored-json';
@@ -23,7 +24,7 @@ export async function runStep(saga: SagaRow, steps: readonly AnyStep[]): Promise
     const result: unknown = await step.run(contextOf(saga, `${saga.id}:${step.name}`) as never);
     return { outcome: 'succeeded', result: storable(step, result) };
   } catch (error) {
-    return { outcome: isRefusal(error) ? 'refused' : 'failed', error: describeError(error) };
+    return { outcome: isRefusal(error) ? 'refused' : 'failed', error: describeFailure(error) };
   }
 }
 
@@ -65,10 +66,4 @@ function storable(step: AnyStep, result: unknown = null): unknown {
  */
 function isRefusal(error: unknown): boolean {
   return error instanceof SuiteError && !error.code.startsWith('DATABASE.');
-}
-
-/** The code and the message of an error of the suite, which hold no values of rows; the name of every other error. */
-export function describeError(error: unknown): string {
-  if (error instanceof SuiteError) return `${error.code}: ${error.message}`;
-  return error instanceof Error ? error.name : typeof error;
 }

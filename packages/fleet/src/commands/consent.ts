@@ -19,6 +19,8 @@ export interface ConsentRequest {
   readonly action: string;
   /** The databases that would lose rows. Without any, the action concerns files of this checkout. */
   readonly targets: readonly Target[];
+  /** The hosts of the message broker that would change, if it is one. */
+  readonly broker?: string;
 }
 
 /** Adds `--yes` and `--confirm`. */
@@ -30,24 +32,24 @@ export function withConsent(command: Command): Command {
 export function withConfirm(command: Command): Command {
   return command.option(
     '--confirm <name>',
-    'do not ask on another server: the name of the database, or of the host when there are several databases',
+    'do not ask on another server: the name of the database, of the host when there are several databases, or of the broker',
   );
 }
 
 /**
  * Says what would be lost, and continues only if a person agrees: on the embedded server with `--yes`, on any other server
- * with `--confirm` and the name of the database (of the host for several databases), otherwise by an answer on the terminal.
+ * with `--confirm` and the name of the database (of the host for several databases and for a broker), otherwise by an answer on the terminal.
  * Validate all options before this call, because a person who agreed must not meet an error that was known.
  * @throws {SuiteError} `USAGE.NEEDS_YES`, `USAGE.NEEDS_CONFIRM` without a terminal; `USAGE.NOT_CONFIRMED` after another answer or an interruption
  */
 export async function requireConsent(context: CommandContext, request: ConsentRequest): Promise<void> {
-  const { action, targets, yes, confirm, flag: own = '--yes' } = request;
+  const { action, targets, broker, yes, confirm, flag: own = '--yes' } = request;
   const { readContents } = await import('../operations/contents.js');
   const { consentText, sumText } = await import('../render/consent.js');
   const contents = await readContents(targets);
   const text = consentText(action, contents);
-  const isLocal = targets.every(({ server }) => server !== 'ordinary');
-  const name = nameOf(targets);
+  const isLocal = broker === undefined && targets.every(({ server }) => server !== 'ordinary');
+  const name = broker ?? nameOf(targets);
   if (confirm === undefined ? isLocal && yes === true : confirm !== '' && confirm === name) return context.log(text);
   const flag = isLocal ? [own] : ['--confirm', name];
   const lost = contents.length === 0 ? '' : `It concerns ${sumText(contents)}.`;

@@ -1,9 +1,9 @@
 import { SuiteError } from '@azora/db-core';
 import { Argument, InvalidArgumentError } from 'commander';
 import type { DeadLetterAction, ReplayStart } from '../operations/events/consumers';
-import type { Target } from '../operations/targets';
+import type { EventPlace } from '../operations/events/log-target';
 import { type CommandContext, type FleetFlags, openSuite, type Register, withFleetFlags, withJson } from './command';
-import { type ConsentFlags, requireConsent, withConsent } from './consent';
+import { type ConsentFlags, type ConsentRequest, requireConsent, withConsent } from './consent';
 import { EXIT_FOUND, exitCodeOfRows } from './exit-codes';
 
 const CONSUMER = 'the name of a consumer, such as notification.greet-members';
@@ -31,10 +31,10 @@ const registerStatus: Register = (events, execute) => {
     .option('--check', 'exit 4 when an outbox or a consumer stands still')
     .action(
       execute(async (context, flags: StatusFlags) => {
-        const { fleet, services } = await openFleet(context, flags);
+        const { place, services } = await openFleet(context, flags);
         const { needsOperator, readEvents } = await import('../operations/events/state.js');
         const { eventsText } = await import('../render/events.js');
-        const state = await readEvents(fleet, services, { signal: context.signal });
+        const state = await readEvents(place, services, { signal: context.signal });
         const ok = !needsOperator(state);
         const text = eventsText(state, new Date());
         return { data: { ok, ...state }, text, exitCode: flags.check && !ok ? EXIT_FOUND : 0 };
@@ -51,14 +51,14 @@ const registerRelay: Register = (events, execute) => {
     )
     .action(
       execute(async (context, flags: FleetFlags) => {
-        const { fleet, services, home } = await openFleet(context, flags);
+        const { place, services, home } = await openFleet(context, flags);
         const { openCredentials } = await import('../config/credentials.js');
         const { relayFleet } = await import('../operations/events/relay.js');
         const { countsText, failuresText, rowsData } = await import('../render/fleet.js');
         const { environment, progress, signal, log } = context;
         log(`Relaying ${services.join(', ')}. Press Ctrl-C to stop`);
         const passwordOf = await openCredentials(home);
-        const rows = await relayFleet(fleet, services, { environment, progress, signal, log, passwordOf });
+        const rows = await relayFleet(place.fleet, services, { environment, progress, signal, log, passwordOf });
         const text = [failuresText(rows), `The relays have stopped: ${countsText(rows)}`].filter((it) => it !== '');
         return { data: rowsData(rows), text: text.join('\n'), exitCode: exitCodeOfRows(rows) };
       }),
@@ -90,22 +90,22 @@ const registerDead: Register = (events, execute) => {
           position: string | undefined,
           flags: ConsentFlags,
         ) => {
-          const { fleet } = await openFleet(context, {});
-          if (what === 'list') return listDead(fleet, consumer, position);
+          const { place } = await openFleet(context, {});
+          if (what === 'list') return listDead(place, consumer, position);
           if (consumer === undefined) throw consumerMissing(what);
-          return changeDead(context, fleet, { what, consumer, position, flags });
+          return changeDead(context, place, { what, consumer, position, flags });
         },
       ),
     );
 };
 
-async function listDead(fleet: readonly Target[], consumer: string | undefined, position: string | undefined) {
+async function listDead(place: EventPlace, consumer: string | undefined, position: string | undefined) {
   const { findDeadLetters, LISTED_DEAD_LETTERS, listDeadLetters } = await import('../operations/events/consumers.js');
   const { deadLettersText } = await import('../render/events.js');
   const deadLetters =
     consumer === undefined || position === undefined
-      ? await listDeadLetters(fleet, consumer)
-      : await findDeadLetters(fleet, consumer, position);
+      ? await listDeadLetters(place, consumer)
+      : await findDeadLetters(place, consumer, position);
   return { data: { ok: true, deadLetters }, text: deadLettersText(deadLetters, LISTED_DEAD_LETTERS) };
 }
 
@@ -125,19 +125,18 @@ interface DeadRequest {
 
 async function changeDead(
   context: CommandContext,
-  fleet: readonly Target[],
+  place: EventPlace,
   { what, consumer, position, flags }: DeadRequest,
 ) {
   const { changeDead: change, findDeadLetters } = await import('../operations/events/consumers.js');
   const { countOf } = await import('../operations/fleet.js');
   if (what === 'discard') {
-    const { logTarget } = await import('../operations/events/log-target.js');
-    const found = await findDeadLetters(fleet, consumer, position);
+    const found = await findDeadLetters(place, consumer, position);
     const which = position === undefined ? countOf(found.length, 'dead letter') : `the dead letter ${position}`;
     const action = `give up ${which} of ${consumer}, which it then never handles`;
-    await requireConsent(context, { ...flags, action, targets: [logTarget(fleet)] });
+    await requireConsent(context, { ...flags, action, ...(await consentPlace(place)) });
   }
-  const positions = await change(fleet, what, consumer, position);
+  const positions = await change(place, what, consumer, position);
   const verb = what === 'retry' ? 'will be delivered again' : 'given up';
   const text = `${consumer}: ${countOf(positions.length, 'dead letter')} ${verb}`;
   return { data: { ok: true, consumer, what, positions }, text };
@@ -157,20 +156,19 @@ const registerReplay: Register = (events, execute) => {
     )
     .requiredOption(
       '--from <position|time>',
-      'a position of the event log, or a time with a time zone (2026-01-31T12:00:00Z)',
+      'a position of the event log (4711) or of a broker (mint:4711), or a time with a time zone (2026-01-31T12:00:00Z)',
       parseStart,
     )
     .action(
       execute(async (context, consumer: string, flags: ReplayFlags) => {
-        const { fleet } = await openFleet(context, {});
-        const { logTarget } = await import('../operations/events/log-target.js');
+        const { place } = await openFleet(context, {});
         const { prepareReplay, replay } = await import('../operations/events/consumers.js');
         const { replayAction } = await import('../render/events.js');
         const { countOf } = await import('../operations/fleet.js');
-        const plan = await prepareReplay(fleet, consumer, flags.from);
+        const plan = await prepareReplay(place, consumer, flags.from);
         const action = replayAction(consumer, plan);
-        await requireConsent(context, { ...flags, action, targets: [logTarget(fleet)] });
-        await replay(fleet, consumer, plan);
+        await requireConsent(context, { ...flags, action, ...(await consentPlace(place)) });
+        await replay(place, consumer, plan);
         const text = `${consumer}: ${countOf(plan.events, 'event')} from position ${plan.from} on will be delivered again`;
         return { data: { ok: true, consumer, ...plan }, text };
       }),
@@ -186,17 +184,24 @@ const registerForget: Register = (events, execute) => {
     )
     .action(
       execute(async (context, consumer: string, flags: ConsentFlags) => {
-        const { fleet } = await openFleet(context, {});
-        const { logTarget } = await import('../operations/events/log-target.js');
+        const { place } = await openFleet(context, {});
         const { forgetConsumer, listDeadLetters } = await import('../operations/events/consumers.js');
-        await listDeadLetters(fleet, consumer);
+        await listDeadLetters(place, consumer);
         const action = `remove the consumer ${consumer} with its position, its parked events and its dead letters`;
-        await requireConsent(context, { ...flags, action, targets: [logTarget(fleet)] });
-        await forgetConsumer(fleet, consumer);
+        await requireConsent(context, { ...flags, action, ...(await consentPlace(place)) });
+        await forgetConsumer(place, consumer);
         return { data: { ok: true, consumer }, text: `${consumer}: removed from the event log` };
       }),
     );
 };
+
+/** What a person confirms: the database with the log, or the hosts of the broker. */
+async function consentPlace(place: EventPlace): Promise<Pick<ConsentRequest, 'targets' | 'broker'>> {
+  const { brokerName, usesBroker } = await import('../operations/events/broker.js');
+  const { logTarget } = await import('../operations/events/log-target.js');
+  if (usesBroker(place.environment)) return { targets: [], broker: brokerName(place.environment) };
+  return { targets: [logTarget(place.fleet)] };
+}
 
 /** The databases of the chosen services and the event log, and the names of the chosen services. */
 async function openFleet(context: CommandContext, flags: FleetFlags) {
@@ -208,17 +213,23 @@ async function openFleet(context: CommandContext, flags: FleetFlags) {
   const needed = [...services, ...log.filter((it) => !services.includes(it))];
   const fleet = await openTargets(settings, needed, context.log, context.signal);
   const found = services.filter((service) => fleet.some((it) => it.service.name === service.name));
-  return { fleet, services: found.map(({ name }) => name), home: settings.home };
+  const place = { fleet, environment: settings.environment };
+  return { place, services: found.map(({ name }) => name), home: settings.home };
 }
 
+/** A broker counts the events of each service by themselves, so a position there names the service. */
+const POSITION = /^([a-z][a-z0-9-]*:)?\d{1,18}$/;
+
 function parsePosition(text: string): string {
-  if (/^\d{1,18}$/.test(text)) return text;
-  throw new InvalidArgumentError('It must be a position of the event log, such as 4711.');
+  if (POSITION.test(text)) return text;
+  throw new InvalidArgumentError(
+    'It must be a position of the event log such as 4711, or of a broker such as mint:4711.',
+  );
 }
 
 /** A time without a zone is rejected, because the replay could begin hours off. */
 function parseStart(text: string): ReplayStart {
-  if (/^\d{1,18}$/.test(text)) return { position: text };
+  if (POSITION.test(text)) return { position: text };
   const time = new Date(text);
   const isComplete = /^\d{4}-\d\d-\d\dT\d\d:\d\d(:\d\d(\.\d{1,3})?)?(Z|[+-]\d\d:\d\d)$/.test(text);
   if (isComplete && !Number.isNaN(time.getTime())) return { time };

@@ -17,6 +17,7 @@ const EXAMPLES: Readonly<Record<string, readonly Example[]>> = {
   check: [
     ['check', 'look up every id of another service'],
     ['check --service mint --json', 'check the data of one service, for a script'],
+    ['check --health', 'record the state of every database in health too, for its alerts'],
   ],
   seed: [
     ['seed', 'insert the shared seed'],

@@ -288,7 +288,9 @@ const registerDoctor: Register = (migrate, execute) => {
         const { examineFleet, needsAction } = await import('../operations/migrations/doctor.js');
         const { doctorData, doctorText } = await import('../render/doctor.js');
         const { leftoverLines } = await import('../render/leftovers.js');
-        const report = await examineFleet(targets, { progress: context.progress, signal: context.signal });
+        const { progress, signal } = context;
+        const { environment } = suite.settings;
+        const report = await examineFleet(targets, { progress, signal, environment });
         const leftovers = await summarizeLeftovers(openScope(suite, targets, flags.service));
         const exitCode = exitCodeOfRows(report.rows) || foundCode(flags, needsAction(report));
         const text = [doctorText(report), ...leftoverLines(leftovers, new Date())].join('\n');

@@ -27,7 +27,8 @@ export const registerStatus: Register = (program, execute) => {
         const { targets, leftOut } = await openFleet(suite.settings, suite.services, context.log, context.signal);
         const services = await readStatus(targets, await countModels(suite.services), { signal: context.signal });
         const backups = await readBackups(suite, services);
-        const events = await findEvents(targets, { signal: context.signal });
+        const place = { fleet: targets, environment: suite.settings.environment };
+        const events = await findEvents(place, { signal: context.signal });
         const leftovers = await summarizeLeftovers(openScope(suite, targets, flags.service));
         const ok = services.every(isHealthy) && backups?.isStale !== true;
         const data = { ok, services, leftOut, ...(backups === undefined ? {} : { backups }), events, leftovers };

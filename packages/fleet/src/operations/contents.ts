@@ -21,8 +21,11 @@ const QUERY_CANCELED = '57014';
 
 /** The tables of a service as JSON, for a SELECT. */
 export const ESTIMATED_TABLES = `
-  SELECT json_agg(json_build_object('name', relname, 'estimate', reltuples) ORDER BY relname)
-  FROM pg_class WHERE relkind = 'r' AND ${isOwnRelation('pg_class')}`;
+  SELECT json_agg(json_build_object('name', relname, 'estimate', CASE relkind WHEN 'p' THEN (
+      -- Nobody analyzes a partitioned table by itself.
+      SELECT coalesce(sum(greatest(part.reltuples, 0)), 0) FROM pg_partition_tree(pg_class.oid) JOIN pg_class AS part ON part.oid = relid
+      WHERE isleaf) ELSE reltuples END) ORDER BY relname)
+  FROM pg_class WHERE relkind IN ('r', 'p') AND NOT relispartition AND ${isOwnRelation('pg_class')}`;
 
 /** Counts the rows of the tables in one statement; takes PostgreSQL's estimate above 50,000 rows. */
 export async function countRows(client: ClientBase, tables: readonly EstimatedTable[]): Promise<RowCounts> {

@@ -49,7 +49,7 @@ export async function truncateDatabases(
     await withClient(target.admin, async (client) => {
       const { rows } = await client.query<{ name: string }>(
         `SELECT relname::text AS name FROM pg_class
-         WHERE relkind = 'r' AND ${isOwnRelation('pg_class')}`,
+         WHERE relkind IN ('r', 'p') AND NOT relispartition AND ${isOwnRelation('pg_class')}`,
       );
       if (rows.length === 0) return;
       const names = rows.map(({ name }) => quoteIdentifier(name));

@@ -79,13 +79,21 @@ const ANALYZED_BYTES = `SELECT sum(part.relpages)::float8 * current_setting('blo
 const LIVE_ROWS = `CASE WHEN n_live_tup + n_dead_tup + n_tup_ins + n_tup_del = 0 THEN greatest(reltuples, 0)
   ELSE n_live_tup END`;
 
+/** A table, or the partitions of a partitioned table. */
+const PARTS = `SELECT listed.oid WHERE listed.relkind = 'r'
+  UNION ALL SELECT relid FROM pg_partition_tree(listed.oid) WHERE listed.relkind = 'p' AND isleaf`;
+
 const TABLES = `SELECT coalesce(json_agg(json_build_object(
-    'name', relation.relname, 'rows', ${LIVE_ROWS}, 'deadRows', n_dead_tup,
-    'bytes', coalesce(CASE WHEN relation.oid IN (${LOCKED}) THEN (${ANALYZED_BYTES})
-                           ELSE pg_total_relation_size(relation.oid) END, 0),
-    'indexUse', coalesce(idx_scan, 0)::float8 / nullif(seq_scan + coalesce(idx_scan, 0), 0)) ORDER BY relation.relname), '[]')
-  FROM pg_class relation JOIN pg_stat_all_tables ON relid = relation.oid
-  WHERE relation.relkind = 'r' AND ${isOwnRelation('relation')}`;
+    'name', listed.relname, 'rows', coalesce(parts.rows, 0), 'deadRows', coalesce(parts.dead_rows, 0),
+    'bytes', coalesce(parts.bytes, 0), 'indexUse', parts.index_scans::float8 / nullif(parts.all_scans, 0)) ORDER BY listed.relname), '[]')
+  FROM pg_class AS listed CROSS JOIN LATERAL (
+    SELECT sum(${LIVE_ROWS})::float8 AS rows, sum(n_dead_tup)::float8 AS dead_rows,
+      sum(coalesce(CASE WHEN relation.oid IN (${LOCKED}) THEN (${ANALYZED_BYTES})
+                        ELSE pg_total_relation_size(relation.oid) END, 0))::float8 AS bytes,
+      sum(coalesce(idx_scan, 0)) AS index_scans, sum(seq_scan + coalesce(idx_scan, 0)) AS all_scans
+    FROM pg_class AS relation JOIN pg_stat_all_tables ON relid = relation.oid WHERE relation.oid IN (${PARTS})
+  ) AS parts
+  WHERE listed.relkind IN ('r', 'p') AND NOT listed.relispartition AND ${isOwnRelation('listed')}`;
 
 /** An extension that was not updated with its server may still have the columns of PostgreSQL 12. */
 const STATEMENTS = `SELECT json_build_object('schema', nspname, 'hasPlans', EXISTS (

@@ -3,14 +3,14 @@ import { countOf, doneRows, type ServiceRow } from '../operations/fleet';
 import type { Orphans } from '../operations/references';
 import { countsText, failuresText, rowsData } from './fleet';
 
-/** The result of `check` as data for `--json`. */
-export function checkData(rows: readonly ServiceRow<CheckedService>[]) {
+/** The result of `check` as data for `--json`; `recorded` is the number of databases whose state was recorded in health. */
+export function checkData(rows: readonly ServiceRow<CheckedService>[], recorded?: number) {
   const data = rowsData(rows);
-  return { ...data, ok: data.ok && !rows.some(hasFindings) };
+  return { ...data, ok: data.ok && !rows.some(hasFindings), ...(recorded === undefined ? {} : { recorded }) };
 }
 
 /** A line for each finding and each reference that could not be checked, the failures, and a summary. */
-export function checkText(rows: readonly ServiceRow<CheckedService>[]): string {
+export function checkText(rows: readonly ServiceRow<CheckedService>[], recorded?: number): string {
   const done = doneRows(rows);
   const sum = (of: (data: CheckedService) => number) => done.reduce((total, { data }) => total + of(data), 0);
   const orphans = sum((data) => data.orphans.reduce((total, { count }) => total + count, 0));
@@ -32,6 +32,7 @@ export function checkText(rows: readonly ServiceRow<CheckedService>[]): string {
       ? []
       : ['Next: insert the missing rows, or remove the rows that refer to them; "npx azora-db studio" shows both']),
     `${countsText(rows)}; ${parts.join(', ')}`,
+    ...(recorded === undefined ? [] : [`recorded the state of ${countOf(recorded, 'database')} in health`]),
   ];
   return lines.filter((line) => line !== '').join('\n');
 }

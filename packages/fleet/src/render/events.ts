@@ -9,14 +9,15 @@ const RELAY = 'npx azora-db events relay';
 
 /** The outboxes and the consumers as tables, then a line for each one that needs an operator. */
 export function eventsText(state: EventsState, now: Date): string {
-  const { sources, consumers } = state;
+  const { sources, consumers, broker } = state;
+  const none = broker === null ? 'no consumer has joined the event log' : 'no consumer has subscribed at the broker';
   return [
     table(
       ['outbox', 'not relayed', 'oldest', 'relay', 'relayed', 'last'],
       sources.map((it) => sourceRow(it, now)),
     ),
     '',
-    consumers.length === 0 ? 'no consumer has joined the event log' : consumersTable(consumers),
+    consumers.length === 0 ? none : consumersTable(consumers),
     ...sources.flatMap((it) => [...failure(it), ...sourceAttention(it)]),
     ...consumers.flatMap(consumerAttention),
   ].join('\n');
@@ -25,8 +26,9 @@ export function eventsText(state: EventsState, now: Date): string {
 /** The part of `azora-db status` about events: the consumers, if there are any, and what needs an operator. */
 export function eventsSummary(state: EventsState | null): readonly string[] {
   if (state === null) return [];
-  const { sources, consumers } = state;
+  const { sources, consumers, broker } = state;
   return [
+    ...(broker?.error ? [`events: ${errorText(broker.error)}`] : []),
     ...(consumers.length === 0 ? [] : [consumersTable(consumers)]),
     ...unrelayedLine(sources.filter(({ standsStill }) => standsStill)),
     ...consumers.flatMap(consumerAttention),
@@ -61,7 +63,11 @@ function consumersTable(consumers: readonly ConsumerState[]): string {
 
 function failure({ service, error }: SourceState): readonly string[] {
   if (error === null) return [];
-  return [`${service}: ${error.message}${error.next === null ? '' : ` → ${error.next}`} [${error.code}]`];
+  return [`${service}: ${errorText(error)}`];
+}
+
+function errorText({ code, message, next }: NonNullable<SourceState['error']>): string {
+  return `${message}${next === null ? '' : ` → ${next}`} [${code}]`;
 }
 
 function sourceAttention({ service, outbox, isRelayed, standsStill }: SourceState): readonly string[] {

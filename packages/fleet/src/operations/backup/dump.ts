@@ -10,7 +10,7 @@ import { pgDump, requirePgDump } from '../../postgres/dump/pg-dump';
 import { readRoles } from '../../postgres/dump/roles';
 import { type ColumnExpressions, copyOut, readContents } from '../../postgres/dump/rows';
 import { dumpSchema } from '../../postgres/dump/schema';
-import { type DumpedTable, joinSnapshot, readSequences } from '../../postgres/dump/snapshot';
+import { type DumpedTable, joinSnapshot, readSequences, type SnapshotTable } from '../../postgres/dump/snapshot';
 import type { Environment } from '../../system/child-environment';
 import { countProblems } from './data-state';
 import type { FrozenDatabase } from './snapshots';
@@ -128,12 +128,12 @@ async function dumpTables(database: FrozenDatabase, options: DumpOptions): Promi
 async function dumpTable(
   client: Client,
   file: string,
-  table: DumpedTable,
+  table: SnapshotTable,
   { writer, key, mask }: DumpOptions,
 ): Promise<TableEntry> {
   const { schema, name, columns } = table;
   const stored: { entry?: TableEntry['file'] } = {};
-  const contents = await copyOut(client, table, mask?.of(name) ?? new Map(), async (rows) => {
+  const contents = await copyOut(client, table, mask?.of(table.root) ?? new Map(), async (rows) => {
     stored.entry = await writeSetFile(writer, file, key, rows);
   });
   if (stored.entry === undefined) throw new Error('copyOut ended before its rows were stored');

@@ -23,13 +23,17 @@ interface Entry {
   readonly name: string;
   /** Such as `CONSTRAINT`. */
   readonly type: string;
+  /** "-" for an object that is in no schema. */
+  readonly schema: string;
   readonly statements: string[];
 }
 
 /** Each keeps one session of the server busy, and for pgvector one process. */
 const CONCURRENCY = 4;
 /** The comment with which pg_dump begins each entry. */
-const ENTRY = /^-- Name: (.+); Type: (.+); Schema: .+; Owner: .*$/m;
+const ENTRY = /^-- Name: (.+); Type: (.+); Schema: (.+); Owner: .*$/m;
+/** Migrations make their objects in schema public. Partitions that functions make are in other schemas and come and go with time. */
+const OF_MIGRATIONS = /^(public|-)$/;
 const HISTORY = /^(TABLE )?_prisma_migrations( |$)/;
 
 /**
@@ -109,9 +113,10 @@ function entriesOf(dump: string): readonly Entry[] {
   const entries: Entry[] = [];
   let end = 0;
   for (const { offset, text, words } of splitStatements(dump)) {
-    const [, name, type] = ENTRY.exec(dump.slice(end, offset)) ?? [];
+    const [, name, type, schema] = ENTRY.exec(dump.slice(end, offset)) ?? [];
     end = offset + text.length;
-    if (name !== undefined && type !== undefined) entries.push({ name, type, statements: [] });
+    if (name !== undefined && type !== undefined && schema !== undefined)
+      entries.push({ name, type, schema, statements: [] });
     // Settings of a restore, such as default_tablespace, stand before the entry that needs them.
     if (words[0] !== 'set') entries.at(-1)?.statements.push(`${text};`);
   }
@@ -119,7 +124,8 @@ function entriesOf(dump: string): readonly Entry[] {
 }
 
 /** Every database has schema public; comments on extensions are the extensions' own. */
-function isOfMigrations({ name, type }: Entry): boolean {
+function isOfMigrations({ name, type, schema }: Entry): boolean {
+  if (!OF_MIGRATIONS.test(schema)) return false;
   if (type === 'SCHEMA' && name === 'public') return false;
   if (type === 'COMMENT' && (name.startsWith('EXTENSION ') || name === 'SCHEMA public')) return false;
   return !HISTORY.test(name);

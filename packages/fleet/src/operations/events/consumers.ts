@@ -10,8 +10,16 @@ import {
   replayFrom,
 } from '../../postgres/events/changes';
 import { type DeadLetter, readDeadLetters } from '../../postgres/events/log';
-import type { Target } from '../targets';
-import { type Connect, requireConsumer, withLog } from './log-target';
+import type { Environment } from '../../system/child-environment';
+import {
+  changeBrokerDeadLetter,
+  listBrokerDeadLetters,
+  planBrokerReplay,
+  replayBroker,
+  usesBroker,
+  withBroker,
+} from './broker';
+import { type EventPlace, requireConsumer, withLog } from './log-target';
 
 export type { DeadLetterAction, ReplayStart };
 
@@ -23,10 +31,13 @@ export const LISTED_DEAD_LETTERS = 500;
  * @throws {SuiteError} `EVENTS.UNKNOWN_CONSUMER`, and those of `withLog`
  */
 export async function listDeadLetters(
-  fleet: readonly Target[],
+  { fleet, environment, connect }: EventPlace,
   consumer: string | undefined,
-  connect?: Connect,
 ): Promise<readonly DeadLetter[]> {
+  if (usesBroker(environment)) {
+    const letters = await withBroker(environment, (operations) => listBrokerDeadLetters(operations, consumer));
+    return letters.slice(0, LISTED_DEAD_LETTERS);
+  }
   const read = async (client: Client) => {
     if (consumer !== undefined) await requireConsumer(client, consumer);
     return readDeadLetters(client, consumer, LISTED_DEAD_LETTERS);
@@ -39,11 +50,11 @@ export async function listDeadLetters(
  * @throws {SuiteError} `EVENTS.UNKNOWN_CONSUMER`, `EVENTS.NO_DEAD_LETTER`, and those of `withLog`
  */
 export async function findDeadLetters(
-  fleet: readonly Target[],
+  place: EventPlace,
   consumer: string,
   position: string | undefined,
 ): Promise<readonly DeadLetter[]> {
-  const found = await listDeadLetters(fleet, consumer);
+  const found = await listDeadLetters(place, consumer);
   const chosen = position === undefined ? found : found.filter((it) => it.position === position);
   if (chosen.length === 0 && (position === undefined || found.length < LISTED_DEAD_LETTERS)) {
     throw noDeadLetter(consumer, position);
@@ -56,12 +67,31 @@ export async function findDeadLetters(
  * @throws {SuiteError} `EVENTS.UNKNOWN_CONSUMER`, `EVENTS.NO_DEAD_LETTER`, and those of `withLog`
  */
 export async function changeDead(
-  fleet: readonly Target[],
+  { fleet, environment }: EventPlace,
   action: DeadLetterAction,
   consumer: string,
   position: string | undefined,
 ): Promise<readonly string[]> {
+  if (usesBroker(environment)) return changeDeadAtBroker(environment, action, consumer, position);
+  if (position !== undefined) requireLogPosition(position);
   return withLog(fleet, (client) => changeDeadIn(client, action, consumer, position));
+}
+
+async function changeDeadAtBroker(
+  environment: Environment,
+  action: DeadLetterAction,
+  consumer: string,
+  position: string | undefined,
+): Promise<readonly string[]> {
+  return withBroker(environment, async (operations) => {
+    const changed: string[] = [];
+    for (const letter of await listBrokerDeadLetters(operations, consumer)) {
+      if (position !== undefined && letter.position !== position) continue;
+      if (await changeBrokerDeadLetter(operations, action, consumer, letter.position)) changed.push(letter.position);
+    }
+    if (changed.length === 0) throw noDeadLetter(consumer, position);
+    return changed;
+  });
 }
 
 /** Like {@link changeDead}, on a connection to the log whose transaction the caller has begun. */
@@ -82,10 +112,14 @@ export async function changeDeadIn(
  * @throws {SuiteError} `EVENTS.UNKNOWN_CONSUMER`, and those of `withLog`
  */
 export async function prepareReplay(
-  fleet: readonly Target[],
+  { fleet, environment }: EventPlace,
   consumer: string,
   start: ReplayStart,
 ): Promise<ReplayPlan> {
+  if (usesBroker(environment)) {
+    return withBroker(environment, (operations) => planBrokerReplay(operations, consumer, start));
+  }
+  if ('position' in start) requireLogPosition(start.position);
   return withLog(fleet, async (client) => {
     await requireConsumer(client, consumer);
     return planReplay(client, consumer, start);
@@ -93,24 +127,40 @@ export async function prepareReplay(
 }
 
 /** Delivers the events of a plan again, and what came after it. */
-export async function replay(fleet: readonly Target[], consumer: string, { from }: ReplayPlan): Promise<void> {
-  await withLog(fleet, (client) => replayFrom(client, consumer, from));
+export async function replay({ fleet, environment }: EventPlace, consumer: string, plan: ReplayPlan): Promise<void> {
+  if (usesBroker(environment)) {
+    await withBroker(environment, (operations) => replayBroker(operations, consumer, plan));
+  } else await withLog(fleet, (client) => replayFrom(client, consumer, plan.from));
 }
 
 /**
  * Removes a consumer that nobody runs any more, so that the log need not keep events for it.
  * @throws {SuiteError} `EVENTS.UNKNOWN_CONSUMER`, `EVENTS.CONSUMER_RUNS`, and those of `withLog`
  */
-export async function forgetConsumer(fleet: readonly Target[], consumer: string): Promise<void> {
-  await withLog(fleet, async (client) => {
+export async function forgetConsumer({ fleet, environment }: EventPlace, consumer: string): Promise<void> {
+  const removeFromLog = async (client: Client) => {
     await requireConsumer(client, consumer);
-    if (await removeConsumer(client, consumer)) return;
-    throw new SuiteError('EVENTS.CONSUMER_RUNS', `${consumer} has a worker`, {
-      kind: 'usage',
-      why: 'A worker has a lease. It would begin again with an empty state.',
-      next: 'Stop its workers, wait half a minute for their leases to end, and run again',
-      meta: { consumer },
-    });
+    return removeConsumer(client, consumer);
+  };
+  const isRemoved = usesBroker(environment)
+    ? await withBroker(environment, (operations) => operations.forget(consumer))
+    : await withLog(fleet, removeFromLog);
+  if (isRemoved) return;
+  throw new SuiteError('EVENTS.CONSUMER_RUNS', `${consumer} has a worker`, {
+    kind: 'usage',
+    why: 'A worker has a lease. It would begin again with an empty state.',
+    next: 'Stop its workers, wait half a minute for their leases to end, and run again',
+    meta: { consumer },
+  });
+}
+
+/** Positions of the log are plain numbers. */
+function requireLogPosition(position: string): void {
+  if (!position.includes(':')) return;
+  throw new SuiteError('USAGE.INVALID_ARGUMENTS', `${position} is not a position of the event log`, {
+    kind: 'usage',
+    why: 'AZORA_BUS_URL names no broker, and the log in nexus counts the events of all services together.',
+    next: 'Name a position such as 4711; "npx azora-db events dead list" shows those of dead letters',
   });
 }
 

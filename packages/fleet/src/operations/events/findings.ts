@@ -3,7 +3,7 @@ import { STILL_SECONDS } from '../../postgres/events/log';
 import { durationText } from '../../system/quantities';
 import { countOf } from '../fleet';
 import { LOG_SERVICE } from './log-target';
-import type { ConsumerState, EventsState, SourceState } from './state';
+import type { ConsumerState, EventsState, SourceState, StateError } from './state';
 
 /** A finding about events, with the service in whose database it is. */
 export interface EventFinding extends Finding {
@@ -14,10 +14,32 @@ export interface EventFinding extends Finding {
 const LATE_SECONDS = 3_600;
 const RELAY = 'Run "npx azora-db events relay", or start the process that relays';
 
-/** The problems of relays and consumers; none if there is no event log. */
-export function examineEvents(state: EventsState | null): readonly EventFinding[] {
+/**
+ * The problems of relays and consumers; none if there is no event log. At a broker, the service of a consumer has its problems.
+ * @param services those that are examined; the first one has the problem of a broker that does not answer
+ */
+export function examineEvents(state: EventsState | null, services: readonly string[]): readonly EventFinding[] {
   if (state === null) return [];
-  return [...state.sources.flatMap(examineSource), ...state.consumers.flatMap(examineConsumer)];
+  const { sources, consumers, broker } = state;
+  const placeOf = ({ name }: ConsumerState) => (broker === null ? LOG_SERVICE : (name.split('.')[0] ?? name));
+  return [
+    ...(broker?.error ? unreadable(services, broker.error) : []),
+    ...sources.flatMap(examineSource),
+    ...consumers.flatMap((consumer) => examineConsumer(consumer, placeOf(consumer))),
+  ];
+}
+
+function unreadable(services: readonly string[], error: StateError): readonly EventFinding[] {
+  const [service] = services;
+  const next = error.next ?? 'Check that the server of AZORA_BUS_URL runs with JetStream';
+  const found = {
+    check: 'event-broker',
+    level: 'warning',
+    object: 'AZORA_BUS_URL',
+    message: error.message,
+    next,
+  } as const;
+  return service === undefined ? [] : [{ service, ...found }];
 }
 
 function examineSource({
@@ -39,9 +61,9 @@ function examineSource({
   return [{ service, check: 'event-lease', level: 'warning', object: 'outbox', message, next: RELAY }];
 }
 
-function examineConsumer(consumer: ConsumerState): readonly EventFinding[] {
+function examineConsumer(consumer: ConsumerState, service: string): readonly EventFinding[] {
   const { name, workers, lostWorkers, standsStill, idleSeconds, lagSeconds, dead, heldEvents } = consumer;
-  const warning = { service: LOG_SERVICE, level: 'warning', object: name } as const;
+  const warning = { service, level: 'warning', object: name } as const;
   const start = 'Start the service that runs it';
   const found: EventFinding[] = [];
   if (standsStill) {

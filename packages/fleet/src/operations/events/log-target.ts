@@ -4,6 +4,7 @@ import type { Client } from 'pg';
 import { hasEventLog, listConsumers } from '../../postgres/events/log';
 import type { Environment } from '../../system/child-environment';
 import type { Target } from '../targets';
+import { unknownConsumer } from './broker';
 
 /** The service whose database has the event log. */
 export const LOG_SERVICE = 'nexus';
@@ -13,10 +14,12 @@ export type Connect = <Result>(target: Target, work: (client: Client) => Promise
 
 export const connectDirectly: Connect = (target, work) => withClient(target.admin, work);
 
-/** Whether `AZORA_BUS_URL` names a broker, so that the relays move events there and not to the log in nexus. */
-export function usesBroker(environment: Environment): boolean {
-  const url = environment['AZORA_BUS_URL'];
-  return url !== undefined && url !== '' && !/^postgres(ql)?:/i.test(url);
+/** Where the events go: to the log in nexus, or to the broker of `AZORA_BUS_URL`. */
+export interface EventPlace {
+  /** The databases, including the one with the log. */
+  readonly fleet: readonly Target[];
+  readonly environment: Environment;
+  readonly connect?: Connect;
 }
 
 /**
@@ -63,10 +66,5 @@ export function notMigrated({ database, service }: Target): SuiteError {
 export async function requireConsumer(client: Client, consumer: string): Promise<void> {
   const known = await listConsumers(client);
   if (known.includes(consumer)) return;
-  throw new SuiteError('EVENTS.UNKNOWN_CONSUMER', `No consumer is named ${consumer}`, {
-    kind: 'usage',
-    why: known.length === 0 ? 'No consumer has joined the event log yet.' : `The consumers are: ${known.join(', ')}.`,
-    next: 'Run "npx azora-db events status" to see the consumers',
-    meta: { consumer },
-  });
+  throw unknownConsumer(consumer, known);
 }

@@ -7,7 +7,8 @@ import { hasOutbox } from '../../postgres/events/outbox';
 import type { Environment } from '../../system/child-environment';
 import { countOf, type RunOptions, type ServiceRow, toSuiteError } from '../fleet';
 import { appUrl, type Target } from '../targets';
-import { logTarget, notMigrated, usesBroker, withLog } from './log-target';
+import { usesBroker } from './broker';
+import { logTarget, notMigrated, withLog } from './log-target';
 
 export interface RelayRequest extends RunOptions {
   readonly signal: AbortSignal;

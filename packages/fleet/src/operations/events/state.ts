@@ -9,7 +9,8 @@ import {
 import { type OutboxState, readOutboxState } from '../../postgres/events/outbox';
 import { eachService, type RunOptions, toSuiteError } from '../fleet';
 import type { Target } from '../targets';
-import { type Connect, connectDirectly, LOG_SERVICE, notMigrated, withLog } from './log-target';
+import { readBroker, usesBroker, withBroker } from './broker';
+import { connectDirectly, type EventPlace, LOG_SERVICE, notMigrated, withLog } from './log-target';
 
 /** The outbox of one service, and its relay. */
 export interface SourceState {
@@ -25,7 +26,7 @@ export interface SourceState {
   readonly relayedAt: Date | null;
   /** Whether events wait although a relay had the time to move them. */
   readonly standsStill: boolean;
-  readonly error: { readonly code: string; readonly message: string; readonly next: string | null } | null;
+  readonly error: StateError | null;
 }
 
 /** A consumer, and whether events wait for it although no worker has their lanes. */
@@ -36,61 +37,71 @@ export interface ConsumerState extends EventConsumer {
 export interface EventsState {
   readonly sources: readonly SourceState[];
   readonly consumers: readonly ConsumerState[];
+  /** The broker that carries the events, with the error if it could not be read; null for the log in nexus. */
+  readonly broker: { readonly error: StateError | null } | null;
 }
 
-export interface EventsStateOptions extends RunOptions {
-  readonly connect?: Connect;
+/** Why something could not be read. */
+export interface StateError {
+  readonly code: string;
+  readonly message: string;
+  readonly next: string | null;
 }
 
 /**
- * Reads the event log, and the outboxes of these services. The entry of an outbox that cannot be read contains the error.
- * @param fleet the databases, including the one with the log
- * @throws {SuiteError} `EVENTS.NO_LOG`, `EVENTS.NOT_MIGRATED`, `SERVER.…`
+ * Reads the event log or the broker, and the outboxes of these services. The entry of an outbox that cannot be read contains the
+ * error.
+ * @throws {SuiteError} `EVENTS.NO_LOG`, `EVENTS.NOT_MIGRATED`, `EVENTS.BROKER_…`, `SERVER.…`
  * @throws the reason of the signal when it was aborted
  */
 export async function readEvents(
-  fleet: readonly Target[],
+  place: EventPlace,
   services: readonly string[],
-  options: EventsStateOptions,
+  options: RunOptions,
 ): Promise<EventsState> {
+  const { fleet, environment, connect } = place;
   const read = async (client: ClientBase) => ({
     sources: await readSources(client),
     consumers: await readConsumers(client),
   });
-  const log = await withLog(fleet, read, options.connect);
+  const isBroker = usesBroker(environment);
+  const log = isBroker ? await withBroker(environment, readBroker) : await withLog(fleet, read, connect);
   const targets = fleet.filter(({ service }) => services.includes(service.name));
   return {
-    sources: await readOutboxes(targets, log.sources, options),
+    sources: await readOutboxes(targets, log.sources, { ...options, ...(connect && { connect }) }),
     consumers: log.consumers.map((it) => ({ ...it, standsStill: (it.idleSeconds ?? 0) > STILL_SECONDS })),
+    broker: isBroker ? { error: null } : null,
   };
 }
 
 /**
  * Like {@link readEvents}, for a report about more than events: null if there is no log, or if it cannot be read, which the report
- * says about the database of nexus itself.
+ * says about the database of nexus itself. A broker that cannot be read is an error in the state.
  */
-export async function findEvents(
-  fleet: readonly Target[],
-  { signal, connect = connectDirectly }: EventsStateOptions,
-): Promise<EventsState | null> {
-  if (!fleet.some(({ service }) => service.name === LOG_SERVICE)) return null;
+export async function findEvents(place: EventPlace, options: RunOptions): Promise<EventsState | null> {
+  const { fleet, environment } = place;
+  const isBroker = usesBroker(environment);
+  if (!isBroker && !fleet.some(({ service }) => service.name === LOG_SERVICE)) return null;
   const services = fleet.map(({ service }) => service.name);
-  return readEvents(fleet, services, { signal, connect }).catch((error: unknown) => {
-    const { code } = toSuiteError(error);
+  return readEvents(place, services, options).catch((error: unknown) => {
+    options.signal?.throwIfAborted();
+    const { code, message, next = null } = toSuiteError(error);
+    if (isBroker) return { sources: [], consumers: [], broker: { error: { code, message, next } } };
     if (code === 'EVENTS.NOT_MIGRATED' || /^(SERVER|DATABASE)\./.test(code)) return null;
     throw error;
   });
 }
 
-/** Whether an outbox or a consumer stands still, or an outbox could not be read. */
-export function needsOperator({ sources, consumers }: EventsState): boolean {
+/** Whether an outbox or a consumer stands still, or an outbox or the broker could not be read. */
+export function needsOperator({ sources, consumers, broker }: EventsState): boolean {
+  if (broker?.error) return true;
   return sources.some((it) => it.standsStill || it.error !== null) || consumers.some((it) => it.standsStill);
 }
 
 async function readOutboxes(
   targets: readonly Target[],
   sources: readonly EventSource[],
-  { signal, connect = connectDirectly }: EventsStateOptions,
+  { signal, connect = connectDirectly }: RunOptions & Pick<EventPlace, 'connect'>,
 ): Promise<readonly SourceState[]> {
   const rows = await eachService(targets, { signal }, async (target) => {
     const source = sources.find(({ service }) => service === target.service.name);

@@ -1,6 +1,7 @@
 import { readGrants, withClient } from '@azora/db-migrate';
 import { DEFAULT_LIMITS, type Finding, type Level, type Limits } from '../../postgres/doctor/check';
 import { type Examined, examineDatabase } from '../../postgres/doctor/examine';
+import type { Environment } from '../../system/child-environment';
 import { type EventFinding, examineEvents } from '../events/findings';
 import { findEvents } from '../events/state';
 import { doneRows, eachService, type RunOptions, type ServiceRow } from '../fleet';
@@ -30,6 +31,8 @@ export interface DoctorReport {
 }
 
 export interface DoctorOptions extends RunOptions {
+  /** Says whether a broker carries the events. Without it, the log in nexus does. */
+  readonly environment?: Environment;
   readonly limits?: Partial<Limits>;
 }
 
@@ -43,7 +46,9 @@ export async function examineFleet(targets: readonly Target[], options: DoctorOp
     const data = await withClient(target.admin, (client) => examineDatabase(client, context));
     return { data, detail: '' };
   });
-  const events = examineEvents(await findEvents(targets, { signal: options.signal }));
+  const place = { fleet: targets, environment: options.environment ?? {} };
+  const services = targets.map(({ service }) => service.name);
+  const events = examineEvents(await findEvents(place, { signal: options.signal }), services);
   const servers = new Map(targets.map((target) => [target.service.name, serverName(target)]));
   const examined = doneRows(rows).map(({ service, data }) => ({
     service,

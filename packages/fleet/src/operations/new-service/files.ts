@@ -8,7 +8,7 @@ import { MANIFEST_PREFIX } from '../../config/registry';
  * The service whose manifest, configuration, client, audit log and tables of events a new service gets. It has no store and no
  * errors of its own.
  */
-const MODEL = 'notification';
+const MODEL = 'workflow';
 /** The endings of the names of the migrations that every service has, in their order. */
 const COMMON_MIGRATIONS = ['audit_log', 'audit_time', 'times', 'validate_times', 'events'];
 /** The models that these migrations create. */
@@ -69,8 +69,10 @@ export async function writeServiceFiles(root: string, name: string, directory: s
   const [head = ''] = schema.split(/^(?=\/\/\/|model )/m);
   await put(path.join(directory, 'prisma', 'schema.prisma'), `${head}${example}`);
   const migrations = path.join(model, 'prisma', 'migrations');
-  const read = COMMON_MIGRATIONS.map((ending) => readMigration(migrations, ending));
-  return { schema: commonModelsOf(schema), migrations: await Promise.all(read) };
+  const read = await Promise.all(COMMON_MIGRATIONS.map((ending) => readMigration(migrations, ending)));
+  // The trigger of the outbox has the name of the service as its argument.
+  const own = read.map((it) => ({ ...it, up: it.up.replaceAll(`'${MODEL}'`, `'${name}'`) }));
+  return { schema: commonModelsOf(schema), migrations: own };
 }
 
 function noTemplate(template: string): SuiteError {
@@ -108,7 +110,7 @@ function commonModelsOf(schema: string): string {
   return models.flatMap((found) => found?.[0] ?? []).join('\n');
 }
 
-/** Replaces a service's name in code and text: `notification`, `Notification`, `NOTIFICATION`. */
+/** Replaces a service's name in code and text: `workflow`, `Workflow`, `WORKFLOW`. */
 function renamed(text: string, from: string, to: string): string {
   const spellings = [(name: string) => name, capitalized, (name: string) => name.toUpperCase()];
   return spellings.reduce((result, spell) => result.replaceAll(spell(from), spell(to)), text);

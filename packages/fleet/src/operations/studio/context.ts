@@ -4,6 +4,7 @@ import type { Storage } from '../../backup-store/storage';
 import type { Service } from '../../config/registry';
 import type { Settings } from '../../config/settings';
 import { readSchemaModel, type SchemaModel } from '../../schema/schema-model';
+import type { Environment } from '../../system/child-environment';
 import { toSuiteError } from '../fleet';
 import { studioRole, type Target } from '../targets';
 import { notReleased, openAccess, type StudioAccess } from './access';
@@ -13,6 +14,8 @@ import { annotatedColumns, type HiddenColumn } from './rights';
 export interface StudioContext {
   /** The services that the studio shows, in the order of the registry. */
   readonly targets: readonly Target[];
+  /** Says whether a broker carries the events. */
+  readonly environment: Environment;
   /** Of all services, because references also lead to services that are not shown. */
   readonly schemaModel: SchemaModel;
   /** Opens the backup store. Called for each request, because a store may become available while the studio runs. */
@@ -57,6 +60,7 @@ export async function openStudioContext(options: StudioOptions): Promise<OpenedS
   return {
     context: {
       targets,
+      environment: settings.environment,
       schemaModel,
       openStorage: () => openStorage(settings.backups.location, settings.environment),
       write,

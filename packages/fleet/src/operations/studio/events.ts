@@ -1,4 +1,5 @@
 import type { DeadLetter } from '../../postgres/events/log';
+import { usesBroker } from '../events/broker';
 import { listDeadLetters } from '../events/consumers';
 import { LOG_SERVICE } from '../events/log-target';
 import { type EventsState, readEvents } from '../events/state';
@@ -20,14 +21,15 @@ export interface StudioEvents extends EventsState {
 export async function readStudioEvents(context: StudioContext, now = new Date()): Promise<StudioEvents> {
   const { targets } = context;
   const services = targets.map(({ service }) => service.name);
-  const [state, deadLetters] = await Promise.all([
-    readEvents(targets, services, { connect: withReader }),
-    listDeadLetters(targets, undefined, withReader),
-  ]);
+  const place = { fleet: targets, environment: context.environment, connect: withReader };
+  const [state, deadLetters] = await Promise.all([readEvents(place, services, {}), listDeadLetters(place, undefined)]);
   return { ...state, at: now.toISOString(), write: canChangeEvents(context), deadLetters };
 }
 
-/** Whether the studio may change the event log: it was started with `--write`, and nexus has an audit log. */
-export function canChangeEvents({ access }: StudioContext): boolean {
-  return access.get(LOG_SERVICE)?.audit !== undefined;
+/**
+ * Whether the studio may change the event log: it was started with `--write`, and nexus has an audit log. A broker cannot change a
+ * dead letter and write the audit log in one transaction.
+ */
+export function canChangeEvents({ access, environment }: StudioContext): boolean {
+  return !usesBroker(environment) && access.get(LOG_SERVICE)?.audit !== undefined;
 }

@@ -11,7 +11,7 @@ export interface Snapshot {
   readonly serverVersion: string;
   readonly sizeBytes: number;
   readonly extensions: readonly { readonly name: string; readonly version: string }[];
-  readonly tables: readonly DumpedTable[];
+  readonly tables: readonly SnapshotTable[];
 }
 
 export interface DumpedTable {
@@ -20,6 +20,11 @@ export interface DumpedTable {
   /** Without generated columns, which the server computes. */
   readonly columns: readonly string[];
   readonly sizeBytes: number;
+}
+
+export interface SnapshotTable extends DumpedTable {
+  /** The table of the schema model: the table itself, or the partitioned table that it is a partition of. */
+  readonly root: string;
 }
 
 export interface Sequence {
@@ -138,6 +143,7 @@ const OWN = (relation: string) => `
 const TABLES = `
   SELECT coalesce(json_agg(json_build_object(
            'schema', nspname, 'name', relname, 'sizeBytes', pg_table_size(relation.oid),
+           'root', coalesce((SELECT root.relname FROM pg_class AS root WHERE root.oid = pg_partition_root(relation.oid)), relname),
            'columns', (SELECT coalesce(json_agg(attname ORDER BY attnum), '[]') FROM pg_attribute
                        WHERE attrelid = relation.oid AND attnum > 0 AND NOT attisdropped AND attgenerated = ''))
            ORDER BY nspname COLLATE "C", relname COLLATE "C"), '[]')

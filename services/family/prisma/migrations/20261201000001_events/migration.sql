@@ -71,11 +71,13 @@ LANGUAGE sql VOLATILE SECURITY DEFINER SET search_path = pg_catalog, public, pg_
 $$;
 
 -- The rules of an event. They are in a trigger, because PostgreSQL parses each CHECK constraint again in each statement that
--- publishes. They fail as constraints do, with names such as "outbox_key_check".
+-- publishes. They fail as constraints do, with names such as "outbox_key_check". The argument is the service, which publishes no events
+-- of others.
 CREATE FUNCTION "check_event"() RETURNS trigger LANGUAGE plpgsql SET search_path = pg_catalog, public, pg_temp AS $$
 DECLARE
   rule text := CASE
     WHEN NEW.type !~ '^[a-z][a-z0-9-]*\.[a-z][a-z0-9-]*\.v[1-9][0-9]{0,3}$' THEN 'outbox_type_check'
+    WHEN NOT starts_with(NEW.type, TG_ARGV[0] || '.') THEN 'outbox_service_check'
     WHEN btrim(NEW.key) = '' THEN 'outbox_key_check'
     WHEN jsonb_typeof(NEW.payload) <> 'object' THEN 'outbox_payload_check'
     WHEN octet_length(NEW.payload::text) > 131072 THEN 'outbox_payload_size_check'
@@ -93,7 +95,7 @@ BEGIN
 END
 $$;
 
-CREATE TRIGGER "outbox_check_event" BEFORE INSERT ON "outbox" FOR EACH ROW EXECUTE FUNCTION "check_event"();
+CREATE TRIGGER "outbox_check_event" BEFORE INSERT ON "outbox" FOR EACH ROW EXECUTE FUNCTION "check_event"('family');
 
 -- Wakes the relay, but only if it sleeps: transactions that notify commit one after the other, on the whole server. The relay
 -- reads once more after every transaction has ended that may have seen it awake.

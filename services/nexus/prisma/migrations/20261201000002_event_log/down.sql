@@ -11,7 +11,7 @@ DROP FUNCTION "replay_events"(text, bigint);
 DROP FUNCTION "unblock_keys"(text, text[]);
 DROP FUNCTION "retry_delay"(integer);
 DROP FUNCTION "acknowledge_events"(text, uuid, interval, smallint[], bigint[], bigint[], bigint[], bigint[], text[], bigint[]);
-DROP FUNCTION "fetch_events"(text, uuid, integer);
+DROP FUNCTION "fetch_events"(text, uuid, integer, smallint[], bigint[], bigint[]);
 DROP FUNCTION "leave_subscription"(text, uuid);
 DROP FUNCTION "lease_lanes"(text, uuid, text[], interval, boolean);
 DROP FUNCTION "join_subscription"(text, text[], integer, text);

@@ -391,22 +391,27 @@ END
 $$;
 
 -- Returns up to "p_most" events of the lanes of a worker: first parked ones that are due ("retry"), each with those of its key that
--- wait behind it, then new ones ("event", or "behind" if an earlier event of the key is parked). A row "lane" says how far a lane
--- was read. The last row, "state", says whether the worker should claim lanes or give some back, and in how many milliseconds the
--- next parked event is due.
-CREATE FUNCTION "fetch_events"("p_subscription" text, "p_worker" uuid, "p_most" integer)
-RETURNS TABLE (
+-- wait behind it, then new ones ("event", or "behind" if an earlier event of the key is parked), the oldest first. A row "lane"
+-- says how far a lane was read. The last row, "state", says whether the worker should claim lanes or give some back, and in how
+-- many milliseconds the next parked event is due.
+-- A worker that has not acknowledged its last batch yet passes how far that batch has read ("p_positions"). It counts for lanes
+-- that still have the version of the worker: after a replay, reading begins at the replay.
+-- The log is read in its order, whatever the number of lanes: each page once. A lane that is far behind goes first.
+CREATE FUNCTION "fetch_events"(
+  "p_subscription" text, "p_worker" uuid, "p_most" integer,
+  "p_lanes" smallint[] DEFAULT '{}', "p_versions" bigint[] DEFAULT '{}', "p_positions" bigint[] DEFAULT '{}'
+) RETURNS TABLE (
   "kind" text, "lane" smallint, "position" bigint, "event_id" uuid, "source" text, "type" text, "key" text, "payload" text,
   "trace_parent" text, "occurred_at" timestamptz, "is_unbalanced" boolean, "due_in" double precision
-) LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, public, pg_temp AS $$
+) LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, public, pg_temp
+SET enable_seqscan = off SET enable_bitmapscan = off AS $$
 #variable_conflict use_column
 DECLARE
-  -- A consumer of rare types reads at most this many events of a lane at once.
+  -- A consumer of rare types reads at most this many events at once.
   scan_limit constant integer := 10000;
   at timestamptz := database_time();
   top bigint;
   wanted text[];
-  active integer;
   remaining integer := p_most;
   parked integer := 0;
 BEGIN
@@ -432,37 +437,38 @@ BEGIN
     GET DIAGNOSTICS parked = ROW_COUNT;
     remaining := p_most - parked;
   END IF;
-  active := (
-    SELECT count(*) FROM subscription_lanes AS l
-    CROSS JOIN LATERAL (SELECT lane_position(p_subscription, l.lane) AS position OFFSET 0) AS passed
-    WHERE l.subscription = p_subscription AND l.owner = p_worker AND EXISTS (
-      SELECT FROM events AS e WHERE e.lane = l.lane AND e.position > passed.position AND e.position <= top));
   IF remaining > 0 THEN
     RETURN QUERY
     WITH mine AS MATERIALIZED (
-      SELECT l.lane, passed.position FROM subscription_lanes AS l
-      CROSS JOIN LATERAL (SELECT lane_position(p_subscription, l.lane) AS position OFFSET 0) AS passed
-      WHERE l.subscription = p_subscription AND l.owner = p_worker AND passed.position < top
-    ), share AS (
-      SELECT ceil(remaining::numeric / greatest(active, 1))::integer AS most
+      SELECT l.lane, greatest(newest.position, ahead.position) AS position
+      FROM subscription_lanes AS l
+      CROSS JOIN LATERAL (
+        SELECT p.position FROM subscription_progress AS p
+        WHERE p.subscription = p_subscription AND p.lane = l.lane ORDER BY p.step DESC LIMIT 1
+      ) AS newest
+      LEFT JOIN unnest(p_lanes, p_versions, p_positions) AS ahead (lane, version, position)
+        ON ahead.lane = l.lane AND ahead.version = l.version
+      WHERE l.subscription = p_subscription AND l.owner = p_worker
+    ), passed AS MATERIALIZED (
+      -- The element of a lane is null if the worker does not have the lane.
+      SELECT (SELECT min(mine.position) FROM mine) AS by_all, ARRAY(
+        SELECT mine.position FROM generate_series(0, 15) AS every (lane) LEFT JOIN mine ON mine.lane = every.lane ORDER BY every.lane
+      ) AS by_lane
     ), found AS MATERIALIZED (
-      SELECT e.* FROM mine CROSS JOIN share CROSS JOIN LATERAL (
-        SELECT s.* FROM (
-          SELECT n.* FROM events AS n WHERE n.lane = mine.lane AND n.position > mine.position AND n.position <= top
-          ORDER BY n.position LIMIT scan_limit
-        ) AS s
-        WHERE s.type = ANY (wanted) ORDER BY s.position LIMIT share.most
-      ) AS e
-      WHERE active > 0
-    ), reached AS (
-      SELECT mine.lane, CASE
-        WHEN active = 0 THEN top
-        WHEN count(found.position) = share.most THEN max(found.position)
+      SELECT s.* FROM (
+        SELECT n.* FROM events AS n
+        WHERE n.position > (SELECT passed.by_all FROM passed) AND n.position <= top ORDER BY n.position LIMIT scan_limit
+      ) AS s
+      WHERE s.position > (SELECT passed.by_lane FROM passed)[s.lane + 1] AND s.type = ANY (wanted)
+      ORDER BY s.position LIMIT remaining
+    ), reached AS MATERIALIZED (
+      SELECT CASE
+        WHEN (SELECT count(*) FROM found) = remaining THEN (SELECT max(found.position) FROM found)
         ELSE coalesce((
-          SELECT n.position FROM events AS n WHERE n.lane = mine.lane AND n.position > mine.position AND n.position <= top
-          ORDER BY n.position OFFSET scan_limit - 1 LIMIT 1), top)
+          SELECT n.position FROM events AS n
+          WHERE n.position > (SELECT passed.by_all FROM passed) AND n.position <= top ORDER BY n.position OFFSET scan_limit - 1 LIMIT 1
+        ), top)
       END AS position
-      FROM mine CROSS JOIN share LEFT JOIN found ON found.lane = mine.lane GROUP BY mine.lane, mine.position, share.most
     ), judged AS (
       SELECT found.*, EXISTS (
         SELECT FROM deliveries AS d WHERE d.subscription = p_subscription AND d.key = found.key AND d.state <> 'dead') AS is_behind
@@ -473,7 +479,8 @@ BEGIN
            NULL::double precision
     FROM (SELECT * FROM judged ORDER BY judged.position) AS j
     UNION ALL
-    SELECT 'lane', r.lane, r.position, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL FROM reached AS r;
+    SELECT 'lane', mine.lane, reached.position, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL
+    FROM mine JOIN reached ON mine.position < reached.position;
   END IF;
   RETURN QUERY
   WITH share AS (
@@ -562,16 +569,20 @@ $$;
 
 -- Operations of the administrator -------------------------------------------------------------------------------------
 
--- Delivers again every event of a subscription that follows a position. Parked events and dead letters behind the position are
--- forgotten, because they are delivered again too. A batch that a worker has in its hands is not acknowledged.
+-- Delivers again every event of a subscription that follows a position, as far as the log has them. Parked events and dead letters
+-- behind the position are forgotten, because they are delivered again too. Those whose events the log keeps for their sake only stay
+-- as they are. A batch that a worker has in its hands is not acknowledged.
 CREATE FUNCTION "replay_events"("p_subscription" text, "p_position" bigint) RETURNS void
 LANGUAGE plpgsql SET search_path = pg_catalog, public, pg_temp AS $$
+DECLARE
+  before bigint;
 BEGIN
   PERFORM FROM subscriptions WHERE name = p_subscription FOR NO KEY UPDATE;
+  SELECT least(greatest(p_position, floor), head) INTO before FROM event_log;
   UPDATE subscription_lanes SET version = version + 1 WHERE subscription = p_subscription;
-  PERFORM move_lanes(p_subscription, array_agg(lane), array_agg(least(greatest(p_position, floor), head)), false)
-  FROM subscription_lanes CROSS JOIN event_log WHERE subscription = p_subscription;
-  DELETE FROM deliveries WHERE subscription = p_subscription AND position > p_position;
+  PERFORM move_lanes(p_subscription, array_agg(lane), array_agg(before), false)
+  FROM subscription_lanes WHERE subscription = p_subscription;
+  DELETE FROM deliveries WHERE subscription = p_subscription AND position > before;
   PERFORM pg_notify('events', '');
 END
 $$;
@@ -632,6 +643,8 @@ DECLARE
   new_floor bigint;
   passed integer;
 BEGIN
+  -- A replay moves lanes back: it comes before this call or after it.
+  PERFORM FROM subscriptions FOR SHARE;
   SELECT floor INTO old_floor FROM event_log;
   SELECT max(position), count(*) INTO new_floor, passed FROM (
     SELECT e.position, bool_and(e.created_at < kept_since) OVER (ORDER BY e.position) AS is_old FROM (

@@ -7,6 +7,7 @@ DROP FUNCTION "retry_saga"(uuid);
 DROP FUNCTION "record_sagas"(uuid, jsonb, boolean, integer);
 DROP FUNCTION "claim_sagas"(uuid, jsonb, integer, integer);
 DROP FUNCTION "start_saga"(text, text, jsonb, text[], bigint, integer);
+DROP FUNCTION "saga_id"(text, text);
 DROP FUNCTION "write_saga"("sagas", timestamptz);
 DROP TABLE "sagas";
 DROP FUNCTION "check_saga_change"();

@@ -136,6 +136,14 @@ CREATE TRIGGER "sagas_kept" AFTER DELETE ON "sagas" FOR EACH ROW
 
 -- Operations ----------------------------------------------------------------------------------------------------------
 
+-- The id of a saga follows from its name and its key. So a saga that a restored database has lost, and that is started again, has the
+-- same id, and the services that it calls recognize its idempotency keys. A UUID of version 8 (RFC 9562).
+CREATE FUNCTION "saga_id"("p_name" text, "p_key" text) RETURNS uuid
+LANGUAGE sql IMMUTABLE SET search_path = pg_catalog, public, pg_temp AS $$
+  SELECT overlay(overlay(left(encode(sha256(convert_to(p_name || ':' || p_key, 'UTF8')), 'hex'), 32)
+    PLACING '8' FROM 13) PLACING '8' FROM 17)::uuid
+$$;
+
 -- Starts a saga in the transaction of its caller, once per name and key. Returns the saga of the key, whether this call started it,
 -- and whether it was started with this input.
 CREATE FUNCTION "start_saga"(
@@ -146,9 +154,9 @@ LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, public, pg_temp 
 DECLARE
   at timestamptz := database_time();
 BEGIN
-  RETURN QUERY INSERT INTO sagas (name, key, input, steps, max_attempts, next_at, deadline, created_at, updated_at)
-    VALUES (p_name, p_key, p_input, p_steps, p_max_attempts, at, at + p_deadline_ms * interval '1 ms', at, at)
-    ON CONFLICT (name, key) DO NOTHING
+  RETURN QUERY INSERT INTO sagas (id, name, key, input, steps, max_attempts, next_at, deadline, created_at, updated_at)
+    VALUES (saga_id(p_name, p_key), p_name, p_key, p_input, p_steps, p_max_attempts, at, at + p_deadline_ms * interval '1 ms', at, at)
+    ON CONFLICT DO NOTHING
     RETURNING sagas.id, true, true;
   IF NOT FOUND THEN
     RETURN QUERY SELECT sagas.id, false, sagas.input = p_input FROM sagas WHERE sagas.name = p_name AND sagas.key = p_key;
@@ -256,8 +264,9 @@ BEGIN
       saga.state := 'compensating';
       saga.failure := left(coalesce(ended.error, 'The step was refused'), 500);
       saga.deadline := NULL;
-      -- An earlier attempt, whose outcome is unknown, may still take effect.
-      saga.step := saga.step + (saga.attempts > 1)::integer;
+      -- An earlier attempt, whose outcome is unknown, may still take effect. A retry by hand counts from the beginning, and leaves the
+      -- error of the attempts before it.
+      saga.step := saga.step + (saga.attempts > 1 OR saga.last_error IS NOT NULL)::integer;
     ELSIF ended.outcome IN ('refused', 'failed') THEN
       is_retried := saga.deadline IS NOT NULL OR saga.attempts < saga.max_attempts;
       saga.state := CASE WHEN is_retried THEN saga.state ELSE 'stuck' END;
@@ -289,7 +298,8 @@ CREATE FUNCTION "retry_saga"("p_id" uuid) RETURNS SETOF "sagas"
 LANGUAGE sql VOLATILE SECURITY DEFINER SET search_path = pg_catalog, public, pg_temp AS $$
   UPDATE sagas SET
     state = CASE WHEN failure IS NULL THEN 'running' ELSE 'compensating' END::saga_state,
-    attempts = 0, next_at = database_time(), version = version + 1, updated_at = database_time()
+    attempts = 0, last_error = coalesce(last_error, 'The outcome of an attempt is unknown'),
+    next_at = database_time(), version = version + 1, updated_at = database_time()
   WHERE id = p_id AND state = 'stuck'
   RETURNING *
 $$;

@@ -1,0 +1,64 @@
+import { createHash } from 'node:crypto';
+import { idInput, textInput } from '@azora/db-core/input';
+import { z } from 'zod';
+
+/** The caller's name for one request: a request that is sent twice with it takes effect once. */
+export const keyInput: z.ZodType<string> = textInput(200);
+
+export const titleInput: z.ZodType<string> = textInput(200);
+export const messageInput: z.ZodType<string> = textInput(10_000);
+
+/** The service that sends, such as `education`. */
+export const sourceInput = z
+  .string()
+  .max(50)
+  .regex(/^[a-z][a-z0-9-]*$/, 'is not lower-case words with hyphens');
+
+/** A path of the app; a link to another site would lead users away in the name of the suite. */
+export const pathInput = textInput(1_000).refine((path) => /^\/([^/]|$)/.test(path), 'is not a path of the app');
+
+export const typeInput = z.enum(['info', 'warning', 'success', 'error']);
+
+/** The channels beyond the app. */
+export const channelInput = z.enum(['email', 'push', 'sms']);
+
+export const templateNameInput = z
+  .string()
+  .max(100)
+  .regex(/^[a-z][a-z0-9]*([.-][a-z0-9]+)*$/, 'is not lower-case words with dots and hyphens');
+
+export const userInput = z.strictObject({ userId: idInput });
+export const oneInput = z.strictObject({ userId: idInput, notificationId: idInput });
+
+/** Values of a template, by the names of its places. */
+export const valuesInput = z.record(
+  z.string().regex(/^[a-z][A-Za-z0-9]{0,49}$/, 'is not the name of a place'),
+  textInput(1_000, 0),
+);
+
+const MAX_METADATA_CHARACTERS = 16_384;
+
+/** Data of the caller that the notification carries, as a JSON object. */
+export const metadataInput = z
+  .record(z.string(), z.json())
+  .refine((value) => JSON.stringify(value).length <= MAX_METADATA_CHARACTERS, 'is longer than 16384 characters as JSON')
+  .refine((value) => isStorable(value), 'contains NUL or an unpaired surrogate');
+
+function isStorable(value: unknown): boolean {
+  if (typeof value === 'string') return value.isWellFormed() && !value.includes('\0');
+  return typeof value !== 'object' || value === null || Object.entries(value).flat().every(isStorable);
+}
+
+/** SHA-256 in hex of a request's JSON with its fields sorted by name, so that one request has one hash, however it is written. */
+export function requestHash(body: unknown): string {
+  return createHash('sha256').update(canonicalJson(body)).digest('hex');
+}
+
+function canonicalJson(value: unknown): string {
+  if (Array.isArray(value)) return `[${value.map((item) => canonicalJson(item)).join(',')}]`;
+  if (typeof value !== 'object' || value === null) return JSON.stringify(value);
+  const fields = Object.entries(value)
+    .filter(([, field]) => field !== undefined)
+    .sort(([left], [right]) => (left < right ? -1 : 1));
+  return `{${fields.map(([name, field]) => `${JSON.stringify(name)}:${canonicalJson(field)}`).join(',')}}`;
+}

@@ -1,0 +1,239 @@
+import { useDatabase } from '@azora/db-testkit';
+import * as store from '../src';
+import { type Notifications, openNotifications } from '../src';
+import { given } from './given';
+
+type Fields = Readonly<Record<string, unknown>>;
+type Operation = (notifications: Notifications, input: never) => Promise<unknown>;
+
+const TEXTS: readonly (readonly [string, unknown])[] = [
+  ['10 MB of text', 'x'.repeat(10_000_000)],
+  ['a NUL byte', 'a\0b'],
+  ['half of a surrogate pair', 'a\ud800b'],
+  ['an empty string', ''],
+  ['blanks', '  '],
+  ['a number', 7],
+  ['null', null],
+  ['an object', { toString: () => 'x' }],
+];
+const IDS = [...TEXTS, ['SQL', "'; DROP TABLE notifications; --"], ['a line feed', 'a\n']] as const;
+const LIMITS = [0, -1, 1.5, 10_001, Number.NaN, '5', null].map((value) => [String(value), value] as const);
+
+const ID = { userId: IDS };
+const ONE = { userId: IDS, notificationId: IDS };
+const SENDING = {
+  title: TEXTS,
+  message: TEXTS,
+  idempotencyKey: TEXTS,
+  source: [...TEXTS, ['upper case', 'Mint'], ['a star', '*']],
+  actionUrl: [
+    ...TEXTS,
+    ['another site', 'https://evil.example'],
+    ['another host', '//evil.example'],
+    ['a script', 'javascript:alert(1)'],
+  ],
+  type: [
+    ['an unknown type', 'shout'],
+    ['null', null],
+  ],
+  expiresIn: [
+    ['0', 0],
+    ['a negative time', -1],
+    ['a year and more', 366 * 86_400_000],
+    ['a fraction', 1.5],
+    ['text', '5'],
+  ],
+  channels: [
+    ['the app', ['in_app']],
+    ['an unknown one', ['fax']],
+    ['a channel twice', ['sms', 'sms']],
+    ['text', 'email'],
+  ],
+  urgent: [
+    ['text', 'yes'],
+    ['null', null],
+  ],
+  metadata: [
+    ['a list', []],
+    ['text', 'x'],
+    ['a NUL byte', { a: '\0' }],
+    ['17 KB', { a: 'x'.repeat(17_000) }],
+    ['a function', { a: () => 1 }],
+  ],
+  values: [
+    ['a list', []],
+    ['a number', { a: 1 }],
+    ['a strange name', { 'a b': 'x' }],
+    ['long text', { a: 'x'.repeat(1_001) }],
+  ],
+} as const;
+const { values: _values, ...SENDING_MANY } = SENDING;
+
+/** Each function with valid input, and invalid values of its fields. */
+const CALLS: Readonly<
+  Record<string, readonly [Operation, Fields, Readonly<Record<string, readonly (readonly [string, unknown])[]>>]>
+> = {
+  notify: [store.notify, { userId: 'ada', title: 'T', message: 'M', idempotencyKey: 'k' }, { ...ID, ...SENDING }],
+  notifyMany: [
+    store.notifyMany,
+    { recipients: ['ada'], title: 'T', message: 'M', idempotencyKey: 'k' },
+    {
+      ...SENDING_MANY,
+      recipients: [
+        ['text', 'ada'],
+        ['nobody', []],
+        ['a bad id', ['a b']],
+        ['both kinds', ['a', { userId: 'b', values: {} }]],
+      ],
+    },
+  ],
+  listNotifications: [
+    store.listNotifications,
+    { userId: 'ada' },
+    { ...ID, show: [['other', 'some']], types: [['none', []]], limit: LIMITS, cursor: TEXTS },
+  ],
+  getNotification: [store.getNotification, { userId: 'ada', notificationId: 'x' }, ONE],
+  markRead: [store.markRead, { userId: 'ada', notificationId: 'x' }, ONE],
+  markUnread: [store.markUnread, { userId: 'ada', notificationId: 'x' }, ONE],
+  deleteNotification: [store.deleteNotification, { userId: 'ada', notificationId: 'x' }, ONE],
+  restoreNotification: [store.restoreNotification, { userId: 'ada', notificationId: 'x' }, ONE],
+  unreadCount: [store.unreadCount, { userId: 'ada' }, ID],
+  markAllRead: [store.markAllRead, { userId: 'ada' }, ID],
+  expireNotifications: [store.expireNotifications, {}, { limit: LIMITS }],
+  pruneNotifications: [store.pruneNotifications, {}, { limit: LIMITS }],
+  saveTemplate: [
+    store.saveTemplate,
+    { name: 'x', title: 'T', message: 'M' },
+    {
+      name: [...TEXTS, ['a space', 'a b'], ['upper case', 'A']],
+      title: TEXTS,
+      message: TEXTS,
+      type: [['other', 'shout']],
+      actionUrl: [['a host', '//x']],
+    },
+  ],
+  findTemplate: [store.findTemplate, { name: 'x' }, { name: TEXTS }],
+  deleteTemplate: [store.deleteTemplate, { name: 'x' }, { name: TEXTS }],
+  listTemplates: [store.listTemplates, {}, { limit: LIMITS, cursor: TEXTS }],
+  setPreference: [
+    store.setPreference,
+    { userId: 'ada', channel: 'email', mode: 'off' },
+    { ...ID, source: TEXTS, channel: [['other', 'fax']], mode: [['other', 'weekly']] },
+  ],
+  listPreferences: [store.listPreferences, { userId: 'ada' }, ID],
+  setDeliverySettings: [
+    store.setDeliverySettings,
+    { userId: 'ada', timeZone: 'UTC', quietHours: null },
+    {
+      ...ID,
+      timeZone: TEXTS,
+      quietHours: [
+        ['one end', { from: '22:00' }],
+        ['the same ends', { from: '22:00', until: '22:00' }],
+        ['24:00', { from: '24:00', until: '07:00' }],
+      ],
+      digestAt: [
+        ['seconds', '08:00:00'],
+        ['no time', '25:00'],
+      ],
+    },
+  ],
+  getDeliverySettings: [store.getDeliverySettings, { userId: 'ada' }, ID],
+  deliver: [
+    store.deliver,
+    { sender: async () => 'sent' },
+    {
+      sender: [
+        ['text', 'x'],
+        ['null', null],
+      ],
+      limit: LIMITS,
+      concurrency: LIMITS,
+      leaseMs: [
+        ['0', 0],
+        ['a day', 86_400_000],
+      ],
+    },
+  ],
+  listDeliveries: [
+    store.listDeliveries,
+    { userId: 'ada' },
+    {
+      ...ID,
+      statuses: [
+        ['none', []],
+        ['other', ['x']],
+      ],
+      limit: LIMITS,
+      cursor: TEXTS,
+    },
+  ],
+};
+
+describe('invalid input', () => {
+  const db = useDatabase('notification');
+  let notifications: Notifications;
+  beforeAll(async () => {
+    notifications = openNotifications({ url: db().url });
+    await given(notifications, 'ada');
+  });
+  afterAll(() => notifications.close());
+
+  const dump = () =>
+    db().admin(`SELECT (SELECT jsonb_agg(to_jsonb(t) ORDER BY id) FROM notifications AS t) AS notifications,
+      (SELECT jsonb_agg(to_jsonb(t)) FROM recipients AS t) AS recipients, (SELECT count(*) FROM outbox) AS events,
+      (SELECT count(*) FROM templates) + (SELECT count(*) FROM preferences) + (SELECT count(*) FROM delivery_settings) AS others`);
+
+  it.each(Object.keys(CALLS))('of %s is rejected with the name of the field, and changes nothing', async (name) => {
+    const [operation, good, bad] = CALLS[name] ?? [];
+    const before = await dump();
+    const wrong: string[] = [];
+    for (const [field, values] of Object.entries({ ...bad, stranger: [['a field', 1]] as const })) {
+      for (const [what, value] of values) {
+        // Absent is valid, or tested by the types.
+        const ended = await operation?.(notifications, { ...good, [field]: value } as never).then(
+          () => 'accepted',
+          (error) => `${error.code} ${error.meta?.fields}`,
+        );
+        const expected = `NOTIFICATION.INVALID_INPUT ${field === 'stranger' ? 'input' : field}`;
+        if (ended !== expected) wrong.push(`${field} with ${what}: ${ended}`);
+      }
+    }
+
+    expect(wrong).toEqual([]);
+    expect(await dump()).toEqual(before);
+  });
+
+  it.each([
+    ['no text', {}],
+    ['a title alone', { title: 'T' }],
+    ['a template and a title', { template: 'x', title: 'T' }],
+    ['a template and both', { template: 'x', title: 'T', message: 'M' }],
+  ])('of notify and notifyMany is %s', async (_what, text) => {
+    for (const call of [
+      store.notify(notifications, { userId: 'ada', idempotencyKey: 'k', ...text } as never),
+      store.notifyMany(notifications, { recipients: ['ada'], idempotencyKey: 'k', ...text } as never),
+    ])
+      await expect(call).rejects.toMatchObject({ code: 'NOTIFICATION.INVALID_INPUT', meta: { fields: ['title'] } });
+  });
+
+  it('of the functions about a person and of watch is rejected', async () => {
+    for (const [, id] of IDS) {
+      const calls = [
+        store.exportPerson(notifications, id as string),
+        store.erasePerson(notifications, id as string),
+        store.watch(notifications, { userId: id as string }).next(),
+      ];
+      for (const call of calls) await expect(call).rejects.toMatchObject({ code: 'NOTIFICATION.INVALID_INPUT' });
+    }
+  });
+
+  it('is tested for every function with input', () => {
+    const others = ['openNotifications', 'notifyWithin', 'reconcile', 'exportPerson', 'erasePerson', 'watch'];
+    const functions = Object.entries(store).flatMap(([name, value]) => (typeof value === 'function' ? [name] : []));
+
+    expect(functions.filter((name) => /^[a-z]/.test(name) && !others.includes(name)).sort()).toEqual(
+      Object.keys(CALLS).sort(),
+    );
+  });
+});
