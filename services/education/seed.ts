@@ -10,7 +10,8 @@ const PYTHON = seedId('education.Course.python');
 const REACT = seedId('education.Course.react');
 const PYTHON_BASICS = seedId('education.Module.python-basics');
 const ENROLLMENT = seedId('education.Enrollment.student-python');
-const WALLET = seedId('education.Wallet.student');
+/** The wallet of the student in mint, whose copy the study wallet is. */
+const WALLET = seedId('mint.Wallet.student');
 
 const COURSES = [
   {
@@ -42,7 +43,7 @@ const MODULES = [
     courseId: PYTHON,
     position: 1,
     title: 'Python Basics',
-    lessons: ['Variables', 'Data Types', 'Operators'],
+    lessons: ['Variables', 'Data Types', 'Operators', 'Expressions'],
   },
   {
     slug: 'python-control-flow',
@@ -61,33 +62,14 @@ const MODULES = [
   },
 ];
 
-/** The payments of the student, which add up to the wallet's balance of 110. */
-const PAYMENTS = [
-  {
-    slug: 'student-deposit',
-    type: 'deposit',
-    direction: 'in',
-    amount: '200',
-    description: 'Study allowance',
-    daysAgo: 45,
-  },
-  {
-    slug: 'student-python',
-    type: 'purchase',
-    direction: 'out',
-    amount: '100',
-    enrollmentId: ENROLLMENT,
-    description: 'Introduction to Python Programming',
-    daysAgo: 40,
-  },
-  {
-    slug: 'student-quiz',
-    type: 'reward',
-    direction: 'in',
-    amount: '10',
-    description: 'Python Basics quiz passed',
-    daysAgo: 12,
-  },
+/** The movements of the student's wallet in the seed of mint, which add up to its balance of 1000. */
+const MOVEMENTS = [
+  { slug: 'student-opening', type: 'deposit', direction: 'in', amount: '100', daysAgo: 60 },
+  { slug: 'student-carried-over', type: 'reward', direction: 'in', amount: '425', daysAgo: 60 },
+  { slug: 'student-welcome', type: 'deposit', direction: 'in', amount: '500', daysAgo: 60 },
+  { slug: 'student-stake', type: 'withdrawal', direction: 'out', amount: '100', daysAgo: 30 },
+  { slug: 'student-mining', type: 'reward', direction: 'in', amount: '25', daysAgo: 12 },
+  { slug: 'student-completion', type: 'reward', direction: 'in', amount: '50', daysAgo: 10 },
 ] as const;
 
 export const seed = defineSeed({
@@ -126,13 +108,25 @@ export const seed = defineSeed({
       })),
       skipDuplicates: true,
     });
+    await prisma.assessment.createMany({
+      data: [
+        {
+          id: seedId('education.Assessment.python-basics'),
+          moduleId: PYTHON_BASICS,
+          courseId: PYTHON,
+          title: 'Python Basics quiz',
+          maxAttempts: 3,
+          ...since(70),
+        },
+      ],
+      skipDuplicates: true,
+    });
     await prisma.enrollment.createMany({
       data: [
         {
           id: ENROLLMENT,
           studentId: STUDENT,
           courseId: PYTHON,
-          progress: '25',
           enrolledAt: daysBefore(now, 40),
           ...since(40),
         },
@@ -143,11 +137,10 @@ export const seed = defineSeed({
     await prisma.learningProgress.createMany({
       data: [
         {
-          // Half of the first of two modules is a quarter of the course.
+          // The database computes the percentages: half of the first of two modules is a quarter of the course.
           id: seedId('education.LearningProgress.student-python-basics'),
           ...inPython,
           completedLessons: 2,
-          progress: '50',
           timeSpentSeconds: 16_200,
           lastAccessedAt: daysBefore(now, 1),
           ...since(39),
@@ -173,17 +166,23 @@ export const seed = defineSeed({
       skipDuplicates: true,
     });
     await prisma.wallet.createMany({
-      data: [{ id: WALLET, studentId: STUDENT, balance: '110', ...since(50) }],
+      data: [{ id: WALLET, mintWalletId: WALLET, userId: people.student.id, studentId: STUDENT, ...since(90) }],
       skipDuplicates: true,
     });
     await prisma.transaction.createMany({
-      data: PAYMENTS.map(({ slug, daysAgo, ...payment }) => ({
-        ...payment,
-        id: seedId(`education.Transaction.${slug}`),
-        walletId: WALLET,
-        idempotencyKey: `seed:${slug}`,
-        createdAt: daysBefore(now, daysAgo),
-      })),
+      data: MOVEMENTS.map(({ slug, daysAgo, direction, ...movement }) => {
+        // The consumer of mint's events gives the rows the same ids, so it adds none of them again.
+        const mintTransactionId = seedId(`mint.Transaction.${slug}`);
+        return {
+          ...movement,
+          id: `${mintTransactionId}-${direction}`,
+          walletId: WALLET,
+          direction,
+          idempotencyKey: `mint:${direction}:${mintTransactionId}`,
+          mintTransactionId,
+          createdAt: daysBefore(now, daysAgo),
+        };
+      }),
       skipDuplicates: true,
     });
   },

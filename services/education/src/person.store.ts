@@ -1,0 +1,36 @@
+import { idInput } from '@azora/db-core/input';
+import type { Education } from './client';
+import { readInput } from './errors';
+
+/** Rows by table, with the names of columns. */
+export type PersonExport = Readonly<Record<string, readonly Readonly<Record<string, unknown>>[]>>;
+
+export interface PersonErasure {
+  /** 1, or 0 when there is nobody to erase. */
+  readonly students: number;
+}
+
+/**
+ * Everything that this database holds about a user: as a student, as an instructor, and in the audit log.
+ * @throws {SuiteError} `EDUCATION.INVALID_INPUT`
+ */
+export async function exportPerson(education: Education, userId: string): Promise<PersonExport> {
+  const values = [readInput(idInput, userId)];
+  const [row] = await education.query<{ exported: PersonExport }>({
+    text: 'SELECT export_person($1) AS exported',
+    values,
+  });
+  return row?.exported ?? {};
+}
+
+/**
+ * Removes the personal data of a student in one transaction: the name, the country, the grade level, the id of the user, the answers,
+ * the feedback and the name on certificates. Open reservations and active enrollments end. Records of money, courses and the audit
+ * log are retained. A repeated call changes nothing.
+ * @throws {SuiteError} `EDUCATION.INVALID_INPUT`
+ */
+export async function erasePerson(education: Education, userId: string): Promise<PersonErasure> {
+  const values = [readInput(idInput, userId)];
+  const [row] = await education.query<{ students: number }>({ text: 'SELECT erase_person($1) AS students', values });
+  return { students: row?.students ?? 0 };
+}
