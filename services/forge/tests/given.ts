@@ -54,7 +54,7 @@ export function givenApplication(forge: Forge, jobId: string, proposedAmount = '
 export async function givenContract(forge: Forge, amounts: readonly string[] = ['100']): Promise<Contract> {
   const job = await givenJob(forge);
   const total = amounts.reduce((sum, amount) => sum + Number(amount), 0);
-  const application = await givenApplication(forge, job.id, String(total));
+  const application = await givenApplication(forge, job.id, total.toFixed(8));
   return acceptApplication(forge, {
     applicationId: application.id,
     employerId: job.employerId,

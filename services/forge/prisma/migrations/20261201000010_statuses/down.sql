@@ -11,7 +11,9 @@ UPDATE "milestones" SET "status" = 'cancelled' WHERE "status" = 'settled';
 ALTER TYPE "application_status" RENAME TO "application_status_new";
 CREATE TYPE "application_status" AS ENUM ('submitted', 'accepted', 'rejected', 'withdrawn');
 ALTER TABLE "applications" DROP CONSTRAINT "applications_decided_at_check", ALTER COLUMN "status" DROP DEFAULT;
+-- lint-ignore require-concurrent-index-deletion: the index follows the statuses, and the migration is one transaction
 DROP INDEX "applications_job_id_accepted_key";
+-- lint-ignore changing-column-type: the type loses values, which no statement does in place
 ALTER TABLE "applications"
   ALTER COLUMN "status" TYPE "application_status" USING "status"::text::"application_status",
   ALTER COLUMN "status" SET DEFAULT 'submitted',
@@ -25,6 +27,7 @@ ALTER TABLE "milestones"
   DROP CONSTRAINT "milestones_submitted_at_check",
   DROP CONSTRAINT "milestones_approved_at_check",
   ALTER COLUMN "status" DROP DEFAULT;
+-- lint-ignore changing-column-type: the type loses values, which no statement does in place
 ALTER TABLE "milestones"
   ALTER COLUMN "status" TYPE "milestone_status" USING "status"::text::"milestone_status",
   ALTER COLUMN "status" SET DEFAULT 'planned',
@@ -44,7 +47,9 @@ ALTER TABLE "escrows"
   DROP CONSTRAINT "escrows_released_at_check",
   DROP CONSTRAINT "escrows_refunded_at_check",
   ALTER COLUMN "status" DROP DEFAULT;
+-- lint-ignore require-concurrent-index-deletion: the index follows the statuses, and the migration is one transaction
 DROP INDEX "escrows_milestone_id_live_key";
+-- lint-ignore changing-column-type: the type loses values, which no statement does in place
 ALTER TABLE "escrows"
   ALTER COLUMN "status" TYPE "escrow_status" USING "status"::text::"escrow_status",
   ALTER COLUMN "status" SET DEFAULT 'held',

