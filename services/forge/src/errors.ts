@@ -297,7 +297,6 @@ function transactionUsed(): SuiteError {
   });
 }
 
-
 /** The errors of what the database rejects, by the name of the rule or constraint. */
 export const CONSTRAINT_ERRORS: ConstraintErrors = {
   deadline_past: () => invalidField('deadline', 'is not in the future'),

@@ -122,7 +122,8 @@ export const escrowCancelled = defineEvent({
 export const escrowSettling = defineEvent({
   ...forge,
   name: 'escrow-settling',
-  about: 'It was decided which part of the held money is paid to the freelancer; the hold is to be captured or released.',
+  about:
+    'It was decided which part of the held money is paid to the freelancer; the hold is to be captured or released.',
   data: z.strictObject(decided),
   key: ofContract,
 });

@@ -33,5 +33,6 @@ export async function exportPerson(forge: Forge, userId: string): Promise<Person
  */
 export async function erasePerson(forge: Forge, userId: string): Promise<Erasure> {
   const values = [readInput(idInput, userId)];
-  return onlyRow(await forge.query<{ erasure: Erasure }>({ text: 'SELECT erase_person($1) AS erasure', values })).erasure;
+  return onlyRow(await forge.query<{ erasure: Erasure }>({ text: 'SELECT erase_person($1) AS erasure', values }))
+    .erasure;
 }

@@ -5,7 +5,16 @@ import { z } from 'zod';
 import type { Forge } from './client';
 import { readInput } from './errors';
 import type { Currency } from './generated/client';
-import { amountInput, currencyInput, longText, type Page, type PageInput, pageFields, skillsInput, titleText } from './input';
+import {
+  amountInput,
+  currencyInput,
+  longText,
+  type Page,
+  type PageInput,
+  pageFields,
+  skillsInput,
+  titleText,
+} from './input';
 import { callFor, modelOf, type Row, type SkillProfile } from './rows';
 
 export interface SaveSkillProfileInput {
@@ -70,10 +79,7 @@ const LIST = `SELECT *, ${microsOf('created_at')} AS micros FROM skill_profiles
  * A page of the profiles of people who are available and have the skills, newest first.
  * @throws {SuiteError} `FORGE.INVALID_INPUT`
  */
-export async function listSkillProfiles(
-  forge: Forge,
-  input: ListSkillProfilesInput = {},
-): Promise<Page<SkillProfile>> {
+export async function listSkillProfiles(forge: Forge, input: ListSkillProfilesInput = {}): Promise<Page<SkillProfile>> {
   const { skills, limit, cursor } = readInput(listInput, input);
   const found = await forge.query<Row & Cursor>({
     text: LIST,

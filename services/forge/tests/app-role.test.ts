@@ -4,7 +4,17 @@ import { fresh, givenContract, givenFunded, givenPaid, milestonesOf } from './gi
 
 /** The SQLSTATE insufficient_privilege. */
 const NO_RIGHT = '42501';
-const TABLES = ['jobs', 'applications', 'contracts', 'milestones', 'escrows', 'disputes', 'ratings', 'skill_profiles', 'requests'];
+const TABLES = [
+  'jobs',
+  'applications',
+  'contracts',
+  'milestones',
+  'escrows',
+  'disputes',
+  'ratings',
+  'skill_profiles',
+  'requests',
+];
 
 describe('the app role with its own SQL', () => {
   const db = useDatabase('forge');
@@ -24,7 +34,9 @@ describe('the app role with its own SQL', () => {
   afterAll(() => forge.close());
 
   const dump = async () => {
-    const lists = TABLES.map((name) => `(SELECT jsonb_agg(to_jsonb(t) ORDER BY to_jsonb(t)::text) FROM ${name} AS t) AS ${name}`);
+    const lists = TABLES.map(
+      (name) => `(SELECT jsonb_agg(to_jsonb(t) ORDER BY to_jsonb(t)::text) FROM ${name} AS t) AS ${name}`,
+    );
     return JSON.stringify(await db().admin(`SELECT ${lists.join(', ')}, (SELECT count(*) FROM outbox) AS events`));
   };
 
@@ -56,7 +68,10 @@ describe('the app role with its own SQL', () => {
     ["SELECT cancel_contract('{contract}', NULL)", 'AZ001'],
     [`SELECT rate_contract('k', 'r', '{"contractId": "{contract}", "authorId": "{employer}", "score": 5}')`, 'AZ001'],
     [`SELECT rate_contract('k', 'r', '{"contractId": "{paid}", "score": 5}')`, '23502'],
-    [`SELECT post_job('k', 'j', '{"employerId": "x", "title": "x", "description": "x", "category": "x", "budget": "NaN", "currency": "AZR"}')`, '23514'],
+    [
+      `SELECT post_job('k', 'j', '{"employerId": "x", "title": "x", "description": "x", "category": "x", "budget": "NaN", "currency": "AZR"}')`,
+      '23514',
+    ],
     [`SELECT post_job(' ', 'j', '{}')`, '23514'],
   ])('cannot run: %s', async (sql, code) => {
     const before = await dump();
@@ -87,7 +102,7 @@ describe('the app role with its own SQL', () => {
     ["UPDATE escrows SET hold_id = 'other' WHERE id = '{escrow}'", 'escrow_fixed'],
     ["UPDATE contracts SET freelancer_id = 'thief' WHERE id = '{paid}'", 'violates foreign key'],
     ["UPDATE contracts SET amount = 1000 WHERE id = '{paid}'", 'contract_fixed'],
-    ["UPDATE ratings SET score = 1", 'rating_fixed'],
+    ['UPDATE ratings SET score = 1', 'rating_fixed'],
     [
       `INSERT INTO ratings (id, contract_id, author_id, ratee_id, ratee_role, score)
         VALUES ('r', '{paid}', 'stranger', 'x', 'freelancer', 5)`,
@@ -95,7 +110,10 @@ describe('the app role with its own SQL', () => {
     ],
   ])('and the administrator cannot rewrite what was agreed: %s', async (sql, rule) => {
     const { employerId, id } = await givenPaid(forge);
-    await db().app('SELECT rate_contract($1, $1, $2)', [fresh('rating'), JSON.stringify({ contractId: id, authorId: employerId, score: 5 })]);
+    await db().app('SELECT rate_contract($1, $1, $2)', [
+      fresh('rating'),
+      JSON.stringify({ contractId: id, authorId: employerId, score: 5 }),
+    ]);
     const before = await dump();
     const filled = sql.replace(/\{(\w+)\}/g, (_, name) => ids[name] ?? '');
 

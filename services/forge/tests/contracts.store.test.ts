@@ -60,7 +60,14 @@ describe('applications and contracts', () => {
   it('lets a person apply once for an open job of somebody else, before its deadline', async () => {
     const job = await givenJob(forge, { deadline: new Date(clock.now().getTime() + 1000) });
     const apply = (freelancerId: string, jobId = job.id, idempotencyKey = fresh('key')) =>
-      applyToJob(forge, { jobId, freelancerId, coverLetter: 'Hi', proposedAmount: '9', estimatedDays: 3, idempotencyKey });
+      applyToJob(forge, {
+        jobId,
+        freelancerId,
+        coverLetter: 'Hi',
+        proposedAmount: '9',
+        estimatedDays: 3,
+        idempotencyKey,
+      });
     const key = fresh('key');
     const application = await apply('ada', job.id, key);
     expect(await apply('ada', job.id, key)).toEqual(application);
@@ -90,7 +97,9 @@ describe('applications and contracts', () => {
     expect([shortlisted.status, shortlisted.decidedAt]).toEqual(['shortlisted', null]);
     expect(await shortlistApplication(forge, employer)).toEqual(shortlisted);
     expect((await rejectApplication(forge, employer)).decidedAt).toEqual(clock.now());
-    expect(await codeOf(withdrawApplication(forge, { applicationId, by: freelancerId }))).toBe('FORGE.ILLEGAL_TRANSITION');
+    expect(await codeOf(withdrawApplication(forge, { applicationId, by: freelancerId }))).toBe(
+      'FORGE.ILLEGAL_TRANSITION',
+    );
     expect(await codeOf(rejectApplication(forge, { ...employer, applicationId: 'none' }))).toBe(
       'FORGE.APPLICATION_NOT_FOUND',
     );
@@ -116,10 +125,13 @@ describe('applications and contracts', () => {
       ],
       idempotencyKey: fresh('key'),
     };
-    expect(await codeOf(acceptApplication(forge, { ...input, employerId: chosen.freelancerId }))).toBe('FORGE.NOT_ALLOWED');
-    await expect(
-      acceptApplication(forge, { ...input, milestones: input.milestones.slice(1) }),
-    ).rejects.toMatchObject({ code: 'FORGE.MILESTONES_TOTAL', meta: { total: '20.00000001', amount: '30.00000001' } });
+    expect(await codeOf(acceptApplication(forge, { ...input, employerId: chosen.freelancerId }))).toBe(
+      'FORGE.NOT_ALLOWED',
+    );
+    await expect(acceptApplication(forge, { ...input, milestones: input.milestones.slice(1) })).rejects.toMatchObject({
+      code: 'FORGE.MILESTONES_TOTAL',
+      meta: { total: '20.00000001', amount: '30.00000001' },
+    });
 
     const contract = await acceptApplication(forge, input);
 
@@ -136,9 +148,9 @@ describe('applications and contracts', () => {
     );
     expect(statuses).toEqual(['accepted', 'rejected', 'withdrawn']);
     expect((await getJob(forge, { jobId: job.id })).status).toBe('in_progress');
-    expect(await codeOf(acceptApplication(forge, { ...input, applicationId: other.id, idempotencyKey: fresh('key') }))).toBe(
-      'FORGE.JOB_NOT_OPEN',
-    );
+    expect(
+      await codeOf(acceptApplication(forge, { ...input, applicationId: other.id, idempotencyKey: fresh('key') })),
+    ).toBe('FORGE.JOB_NOT_OPEN');
     const as = async (userId: string, part: 'employer' | 'freelancer') =>
       (await listContracts(forge, { userId, as: part })).items.map(({ id }) => id);
     expect(await as(job.employerId, 'employer')).toEqual([contract.id]);
@@ -173,7 +185,11 @@ describe('applications and contracts', () => {
     const approved = await approveWork(forge, employer);
     expect([approved.status, await approveWork(forge, employer)]).toEqual(['approved', approved]);
     const settling = await getEscrow(forge, { escrowId: held.id });
-    expect([settling.status, settling.payoutAmount.toFixed(), settling.refundAmount.toFixed()]).toEqual(['settling', '10', '0']);
+    expect([settling.status, settling.payoutAmount.toFixed(), settling.refundAmount.toFixed()]).toEqual([
+      'settling',
+      '10',
+      '0',
+    ]);
     expect(await codeOf(confirmSettlement(forge, { escrowId: held.id }))).toBe('FORGE.SETTLEMENT_MISMATCH');
     const paid = { escrowId: held.id, transactionId: fresh('transaction') };
     const released = await confirmSettlement(forge, paid);
@@ -230,7 +246,11 @@ describe('applications and contracts', () => {
     const wrong = confirmSettlement(forge, { escrowId: escrow.id, transactionId: 'transaction' });
     await expect(wrong).rejects.toMatchObject({ code: 'FORGE.SETTLEMENT_MISMATCH' });
     const refunded = await confirmSettlement(forge, { escrowId: escrow.id });
-    expect([refunded.status, refunded.payoutAmount.toFixed(), refunded.refundAmount.toFixed()]).toEqual(['refunded', '0', '100']);
+    expect([refunded.status, refunded.payoutAmount.toFixed(), refunded.refundAmount.toFixed()]).toEqual([
+      'refunded',
+      '0',
+      '100',
+    ]);
     // Nothing was paid, so the contract was not completed.
     expect((await getContract(forge, { contractId: contract.id })).status).toBe('cancelled');
     expect((await getJob(forge, { jobId: contract.jobId })).status).toBe('cancelled');
@@ -248,10 +268,14 @@ describe('applications and contracts', () => {
     const cancelled = await cancelContract(forge, asked);
 
     expect([cancelled.status, await cancelContract(forge, asked)]).toEqual(['cancelled', cancelled]);
-    expect((await getContract(forge, { contractId: contract.id })).milestones.map(({ status }) => status)).toEqual(['cancelled']);
+    expect((await getContract(forge, { contractId: contract.id })).milestones.map(({ status }) => status)).toEqual([
+      'cancelled',
+    ]);
     expect(await codeOf(fund(forge, contract, milestoneId))).toBe('FORGE.ILLEGAL_TRANSITION');
     const paid = await givenPaid(forge);
-    expect(await codeOf(cancelContract(forge, { contractId: paid.id, by: paid.employerId }))).toBe('FORGE.ILLEGAL_TRANSITION');
+    expect(await codeOf(cancelContract(forge, { contractId: paid.id, by: paid.employerId }))).toBe(
+      'FORGE.ILLEGAL_TRANSITION',
+    );
   });
 
   it.each([
@@ -266,7 +290,12 @@ describe('applications and contracts', () => {
         const contract = await givenContract(forge);
         const [milestoneId = ''] = await milestonesOf(forge, contract);
         const wallets = { payerWalletId: 'same', payeeWalletId: 'same' };
-        await fundMilestone(forge, { milestoneId, employerId: contract.employerId, ...wallets, idempotencyKey: fresh('key') });
+        await fundMilestone(forge, {
+          milestoneId,
+          employerId: contract.employerId,
+          ...wallets,
+          idempotencyKey: fresh('key'),
+        });
       },
       'FORGE.INVALID_INPUT',
     ],

@@ -69,8 +69,12 @@ describe('disputes, ratings and profiles', () => {
     const { id: disputeId } = await dispute(contract.id, contract.freelancerId, first);
 
     expect(await codeOf(approveWork(forge, { milestoneId: first, by: contract.employerId }))).toBe('FORGE.DISPUTED');
-    expect(await codeOf(refundMilestone(forge, { milestoneId: first, by: contract.freelancerId }))).toBe('FORGE.DISPUTED');
-    expect(await codeOf(cancelContract(forge, { contractId: contract.id, by: contract.employerId }))).toBe('FORGE.DISPUTED');
+    expect(await codeOf(refundMilestone(forge, { milestoneId: first, by: contract.freelancerId }))).toBe(
+      'FORGE.DISPUTED',
+    );
+    expect(await codeOf(cancelContract(forge, { contractId: contract.id, by: contract.employerId }))).toBe(
+      'FORGE.DISPUTED',
+    );
     expect(await codeOf(dispute(contract.id, contract.employerId))).toBe('FORGE.DISPUTED');
     expect(await codeOf(approveWork(forge, { milestoneId: second, by: contract.employerId }))).toBe('done');
     expect(await codeOf(reviewDispute(forge, { disputeId, by: contract.employerId }))).toBe('FORGE.NOT_ALLOWED');
@@ -78,15 +82,29 @@ describe('disputes, ratings and profiles', () => {
     expect(await codeOf(resolve(disputeId, [], contract.employerId))).toBe('FORGE.NOT_ALLOWED');
     expect(await codeOf(resolve(disputeId, [{ milestoneId: first, payout: '10.1' }]))).toBe('FORGE.AWARD_INVALID');
     expect(await codeOf(resolve(disputeId, [{ milestoneId: second, payout: '1' }]))).toBe('FORGE.AWARD_INVALID');
-    const twice = [{ milestoneId: first, payout: '1' }, { milestoneId: first, payout: '1' }];
+    const twice = [
+      { milestoneId: first, payout: '1' },
+      { milestoneId: first, payout: '1' },
+    ];
     expect(await codeOf(resolve(disputeId, twice))).toBe('FORGE.INVALID_INPUT');
 
     const resolved = await resolve(disputeId, [{ milestoneId: first, payout: '4' }]);
 
-    expect(resolved).toMatchObject({ status: 'resolved', resolution: 'Split', resolvedById: 'judge', closedAt: clock.now() });
+    expect(resolved).toMatchObject({
+      status: 'resolved',
+      resolution: 'Split',
+      resolvedById: 'judge',
+      closedAt: clock.now(),
+    });
     const escrow = await confirmSettlement(forge, { escrowId, transactionId: fresh('transaction') });
-    expect([escrow.status, escrow.payoutAmount.toFixed(), escrow.refundAmount.toFixed()]).toEqual(['released', '4', '6']);
-    expect(await codeOf(withdrawDispute(forge, { disputeId, by: contract.freelancerId }))).toBe('FORGE.ILLEGAL_TRANSITION');
+    expect([escrow.status, escrow.payoutAmount.toFixed(), escrow.refundAmount.toFixed()]).toEqual([
+      'released',
+      '4',
+      '6',
+    ]);
+    expect(await codeOf(withdrawDispute(forge, { disputeId, by: contract.freelancerId }))).toBe(
+      'FORGE.ILLEGAL_TRANSITION',
+    );
     const names = namesOf(await publishedFor(db(), contract.id)).filter((name) => name.startsWith('dispute'));
     expect(names).toEqual(['dispute-opened', 'dispute-reviewed', 'dispute-closed']);
   });

@@ -36,7 +36,12 @@ describe('the events of forge', () => {
     await givenSubmitted(forge, contract, first);
     await requestChanges(forge, { milestoneId: first, by: contract.employerId, note: SECRET, ...key() });
     const dispute = { contractId: contract.id, raisedById: contract.employerId, reason: 'payment' } as const;
-    const { id: disputeId } = await openDispute(forge, { ...dispute, milestoneId: first, description: SECRET, ...key() });
+    const { id: disputeId } = await openDispute(forge, {
+      ...dispute,
+      milestoneId: first,
+      description: SECRET,
+      ...key(),
+    });
     await reviewDispute(forge, { disputeId, by: 'judge' });
     const awards = [{ milestoneId: first, payout: '0' }];
     await resolveDispute(forge, { disputeId, arbiterId: 'judge', resolution: SECRET, awards, ...key() });
@@ -44,7 +49,13 @@ describe('the events of forge', () => {
     await confirmSettlement(forge, { escrowId: String(escrow?.['id']) });
     await givenFunded(forge, contract, second);
     const paid = await givenPaid(forge, '0.00000001');
-    await rateContract(forge, { contractId: paid.id, authorId: paid.freelancerId, score: 1, comment: SECRET, ...key() });
+    await rateContract(forge, {
+      contractId: paid.id,
+      authorId: paid.freelancerId,
+      score: 1,
+      comment: SECRET,
+      ...key(),
+    });
     const job = await givenJob(forge, { title: SECRET, description: SECRET });
     await cancelJob(forge, { jobId: job.id, by: job.employerId });
 
@@ -57,7 +68,9 @@ describe('the events of forge', () => {
     });
 
     expect(faults).toEqual([]);
-    expect([...new Set(published.map(({ type }) => String(type)))].sort()).toEqual(EVENTS.map(({ type }) => type).sort());
+    expect([...new Set(published.map(({ type }) => String(type)))].sort()).toEqual(
+      EVENTS.map(({ type }) => type).sort(),
+    );
     expect(JSON.stringify(published)).not.toContain('Ada');
   });
 

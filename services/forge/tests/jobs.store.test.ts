@@ -42,7 +42,13 @@ describe('jobs', () => {
     const job = await postJob(forge, input);
 
     const { idempotencyKey: _, ...body } = input;
-    expect(job).toMatchObject({ ...body, skills: ['React'], budget: expect.anything(), status: 'open', currency: 'AZR' });
+    expect(job).toMatchObject({
+      ...body,
+      skills: ['React'],
+      budget: expect.anything(),
+      status: 'open',
+      currency: 'AZR',
+    });
     expect([job.budget.toFixed(), job.publishedAt, job.createdAt]).toEqual(['12.5', clock.now(), clock.now()]);
     expect(await postJob(forge, { ...input, budget: '12.5' })).toEqual(job);
     expect((await listJobs(forge, { employerId: input.employerId })).items).toEqual([job]);
@@ -52,7 +58,14 @@ describe('jobs', () => {
 
   it('take a body with the same key only once when two processes race', async () => {
     const employerId = fresh('boss');
-    const input = { title: 'A', description: 'A', category: 'A', budget: '1', employerId, idempotencyKey: fresh('key') };
+    const input = {
+      title: 'A',
+      description: 'A',
+      category: 'A',
+      budget: '1',
+      employerId,
+      idempotencyKey: fresh('key'),
+    };
 
     const made = await Promise.all([1, 2, 3, 4].map(() => postJob(forge, input)));
 

@@ -27,13 +27,28 @@ describe('a person in forge', () => {
     const paid = await givenPaid(forge);
     const { freelancerId: userId } = paid;
     await saveSkillProfile(forge, { userId, skills: ['Go'], bio: 'About me' });
-    await rateContract(forge, { contractId: paid.id, authorId: userId, score: 5, comment: 'Fine', idempotencyKey: fresh('key') });
+    await rateContract(forge, {
+      contractId: paid.id,
+      authorId: userId,
+      score: 5,
+      comment: 'Fine',
+      idempotencyKey: fresh('key'),
+    });
 
     const found = await exportPerson(forge, userId);
 
     const counts = Object.fromEntries(Object.entries(found).map(([list, rows]) => [list, rows.length]));
     expect(counts).toEqual({
-      ...{ skillProfiles: 1, jobs: 0, applications: 1, contracts: 1, milestones: 1, escrows: 1, disputes: 0, ratings: 1 },
+      ...{
+        skillProfiles: 1,
+        jobs: 0,
+        applications: 1,
+        contracts: 1,
+        milestones: 1,
+        escrows: 1,
+        disputes: 0,
+        ratings: 1,
+      },
       auditLogs: 0,
     });
     expect(found['skillProfiles']?.[0]).toMatchObject({ user_id: userId, bio: 'About me' });
@@ -45,7 +60,13 @@ describe('a person in forge', () => {
     const paid = await givenPaid(forge);
     const { freelancerId: ada } = paid;
     await saveSkillProfile(forge, { userId: ada, skills: ['Go'], bio: 'Secret' });
-    await rateContract(forge, { contractId: paid.id, authorId: ada, score: 5, comment: 'Secret', idempotencyKey: fresh('key') });
+    await rateContract(forge, {
+      contractId: paid.id,
+      authorId: ada,
+      score: 5,
+      comment: 'Secret',
+      idempotencyKey: fresh('key'),
+    });
     const other = await givenJob(forge);
     await db().admin('UPDATE applications SET cover_letter = $1 WHERE freelancer_id = $2', ['Secret', ada]);
     await db().admin(
@@ -64,8 +85,15 @@ describe('a person in forge', () => {
     const rows = JSON.stringify(await exportPerson(forge, ada));
     expect(rows).not.toContain('Secret');
     const [jobs, mine] = await Promise.all([
-      db().admin('SELECT id, status, title, employer_id ~ $3 AS nobody FROM jobs WHERE id IN ($1, $2)', [draft.id, open.id, '^erased-']),
-      db().admin('SELECT status, cover_letter, freelancer_id ~ $1 AS nobody FROM applications WHERE id = $2', ['^erased-', 'open']),
+      db().admin('SELECT id, status, title, employer_id ~ $3 AS nobody FROM jobs WHERE id IN ($1, $2)', [
+        draft.id,
+        open.id,
+        '^erased-',
+      ]),
+      db().admin('SELECT status, cover_letter, freelancer_id ~ $1 AS nobody FROM applications WHERE id = $2', [
+        '^erased-',
+        'open',
+      ]),
     ]);
     expect(jobs).toEqual([{ id: open.id, status: 'cancelled', title: '[erased]', nobody: true }]);
     expect(mine).toEqual([{ status: 'withdrawn', cover_letter: '[erased]', nobody: true }]);

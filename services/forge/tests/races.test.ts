@@ -58,11 +58,18 @@ describe('races in forge', () => {
       const job = await givenJob(forge());
       const applications = await Promise.all(eight(() => givenApplication(forge(), job.id, '10')));
       const found = await race(
-        applications.map(({ id }) => (store: Forge) =>
-          acceptApplication(store, {
-            ...{ applicationId: id, employerId: job.employerId, terms: 'x', milestones: [{ title: 'x', amount: '10' }] },
-            idempotencyKey: fresh('key'),
-          }),
+        applications.map(
+          ({ id }) =>
+            (store: Forge) =>
+              acceptApplication(store, {
+                ...{
+                  applicationId: id,
+                  employerId: job.employerId,
+                  terms: 'x',
+                  milestones: [{ title: 'x', amount: '10' }],
+                },
+                idempotencyKey: fresh('key'),
+              }),
         ),
       );
       expect([...found].sort()).toEqual([...Array(7).fill('FORGE.JOB_NOT_OPEN'), 'done'].sort());
@@ -73,12 +80,23 @@ describe('races in forge', () => {
     const job = await givenJob(forge());
     const chosen = await givenApplication(forge(), job.id, '10');
     const apply = (freelancerId: string) => (store: Forge) =>
-      applyToJob(store, { jobId: job.id, freelancerId, coverLetter: 'x', proposedAmount: '1', idempotencyKey: fresh('key') });
+      applyToJob(store, {
+        jobId: job.id,
+        freelancerId,
+        coverLetter: 'x',
+        proposedAmount: '1',
+        idempotencyKey: fresh('key'),
+      });
     const found = await race([
       ...[apply('ada'), apply('ada'), apply('ada')],
       (store) =>
         acceptApplication(store, {
-          ...{ applicationId: chosen.id, employerId: job.employerId, terms: 'x', milestones: [{ title: 'x', amount: '10' }] },
+          ...{
+            applicationId: chosen.id,
+            employerId: job.employerId,
+            terms: 'x',
+            milestones: [{ title: 'x', amount: '10' }],
+          },
           idempotencyKey: fresh('key'),
         }),
       ...[apply('ben'), apply('eve')],
@@ -99,7 +117,9 @@ describe('races in forge', () => {
       const [milestoneId = ''] = await milestonesOf(forge(), contract);
       const found = await race(eight(() => (store: Forge) => fund(store, contract, milestoneId)));
       expect([...found].sort()).toEqual([...Array(7).fill('FORGE.ALREADY_FUNDED'), 'done'].sort());
-      const [escrow] = (await getContract(forge(), { contractId: contract.id })).milestones.flatMap(({ escrows }) => escrows);
+      const [escrow] = (await getContract(forge(), { contractId: contract.id })).milestones.flatMap(
+        ({ escrows }) => escrows,
+      );
       const escrowId = String(escrow?.id);
 
       const ends = await race([
@@ -117,7 +137,12 @@ describe('races in forge', () => {
       const contract = await givenContract(forge());
       const [milestoneId = ''] = await milestonesOf(forge(), contract);
       const { id: escrowId } = await givenSubmitted(forge(), contract, milestoneId);
-      const dispute = { contractId: contract.id, milestoneId, raisedById: contract.freelancerId, reason: 'payment' } as const;
+      const dispute = {
+        contractId: contract.id,
+        milestoneId,
+        raisedById: contract.freelancerId,
+        reason: 'payment',
+      } as const;
       const calls = [
         (store: Forge) => approveWork(store, { milestoneId, by: contract.employerId }),
         (store: Forge) => openDispute(store, { ...dispute, description: 'x', idempotencyKey: fresh('key') }),
@@ -144,7 +169,9 @@ describe('races in forge', () => {
       settlements.push({ escrowId, transactionId: fresh('transaction') });
     }
 
-    const found = await race([...settlements, ...settlements].map((input) => (store: Forge) => confirmSettlement(store, input)));
+    const found = await race(
+      [...settlements, ...settlements].map((input) => (store: Forge) => confirmSettlement(store, input)),
+    );
 
     expect(new Set(found)).toEqual(new Set(['done']));
     const names = namesOf(await publishedFor(db(), contract.id));
@@ -164,11 +191,12 @@ describe('races in forge', () => {
     });
 
     const found = await race(
-      eight((n) => (store: Forge) =>
-        resolveDispute(store, {
-          ...{ disputeId, arbiterId: 'judge', resolution: 'x', awards: [{ milestoneId, payout: String(n) }] },
-          idempotencyKey: fresh('key'),
-        }),
+      eight(
+        (n) => (store: Forge) =>
+          resolveDispute(store, {
+            ...{ disputeId, arbiterId: 'judge', resolution: 'x', awards: [{ milestoneId, payout: String(n) }] },
+            idempotencyKey: fresh('key'),
+          }),
       ),
     );
 
@@ -198,8 +226,14 @@ describe('races in forge', () => {
     const wallets = { payeeWalletId: 'ada', idempotencyKey: key };
 
     const found = await race(
-      eight((n) => (store: Forge) =>
-        fundMilestone(store, { milestoneId, employerId: contract.employerId, payerWalletId: `boss-${n % 2}`, ...wallets }),
+      eight(
+        (n) => (store: Forge) =>
+          fundMilestone(store, {
+            milestoneId,
+            employerId: contract.employerId,
+            payerWalletId: `boss-${n % 2}`,
+            ...wallets,
+          }),
       ),
     );
 

@@ -4,7 +4,15 @@ import { givenContract, givenFunded, milestonesOf } from './given';
 
 /** Every machine: its table, its statuses, and the steps that it allows. */
 const MACHINES = {
-  jobs: ['draft>open', 'draft>cancelled', 'open>in_progress', 'open>closed', 'open>cancelled', 'in_progress>closed', 'in_progress>cancelled'],
+  jobs: [
+    'draft>open',
+    'draft>cancelled',
+    'open>in_progress',
+    'open>closed',
+    'open>cancelled',
+    'in_progress>closed',
+    'in_progress>cancelled',
+  ],
   applications: [
     ...['submitted>shortlisted', 'submitted>accepted', 'submitted>rejected', 'submitted>withdrawn'],
     ...['shortlisted>accepted', 'shortlisted>rejected', 'shortlisted>withdrawn'],
@@ -51,7 +59,14 @@ const COLUMNS: Readonly<Record<Table, (status: string) => string>> = {
 
 describe('the statuses of forge', () => {
   const db = useDatabase('forge');
-  const ids: Record<Table, string> = { jobs: '', applications: '', contracts: '', milestones: '', escrows: '', disputes: '' };
+  const ids: Record<Table, string> = {
+    jobs: '',
+    applications: '',
+    contracts: '',
+    milestones: '',
+    escrows: '',
+    disputes: '',
+  };
   let forge: Forge;
   beforeAll(async () => {
     forge = openForge({ url: db().url });
@@ -65,29 +80,35 @@ describe('the statuses of forge', () => {
   });
   afterAll(() => forge.close());
 
-  it.each(Object.keys(MACHINES) as Table[])('%s allow their steps and no others, even to the administrator', async (table) => {
-    // Puts the row into a status without asking the triggers, tries the step, and takes both back.
-    const tried = STATUSES[table].flatMap((from) => STATUSES[table].map((to) => [from, to] as const)).filter(([from, to]) => from !== to);
-    const allowed: string[] = [];
-    const others = new Set<string>();
-    for (const [from, to] of tried) {
-      const step = (status: string) =>
-        `UPDATE ${table} SET status = '${status}', ${COLUMNS[table](status)} WHERE id = '${ids[table]}';`;
-      const attempt = db().admin(`DO $do$ BEGIN
+  it.each(Object.keys(MACHINES) as Table[])(
+    '%s allow their steps and no others, even to the administrator',
+    async (table) => {
+      // Puts the row into a status without asking the triggers, tries the step, and takes both back.
+      const tried = STATUSES[table]
+        .flatMap((from) => STATUSES[table].map((to) => [from, to] as const))
+        .filter(([from, to]) => from !== to);
+      const allowed: string[] = [];
+      const others = new Set<string>();
+      for (const [from, to] of tried) {
+        const step = (status: string) =>
+          `UPDATE ${table} SET status = '${status}', ${COLUMNS[table](status)} WHERE id = '${ids[table]}';`;
+        const attempt = db().admin(`DO $do$ BEGIN
         PERFORM set_config('session_replication_role', 'replica', true);
         ${step(from)}
         PERFORM set_config('session_replication_role', 'origin', true);
         ${step(to)}
         RAISE EXCEPTION 'accepted';
       END $do$`);
-      const message = await attempt.catch((error) => String(error.message));
-      if (message === 'accepted') allowed.push(`${from}>${to}`);
-      else others.add(String(message));
-    }
+        const message = await attempt.catch((error) => String(error.message));
+        if (message === 'accepted') allowed.push(`${from}>${to}`);
+        else others.add(String(message));
+      }
 
-    // A settled escrow keeps the decision that it was settled with, so this pair needs another one first.
-    const steps = table === 'escrows' ? MACHINES.escrows.filter((step) => step !== 'settling>refunded') : MACHINES[table];
-    expect(allowed.sort()).toEqual([...steps].sort());
-    expect([...others].filter((message) => !/^(illegal_transition|escrow_fixed)$/.test(message))).toEqual([]);
-  });
+      // A settled escrow keeps the decision that it was settled with, so this pair needs another one first.
+      const steps =
+        table === 'escrows' ? MACHINES.escrows.filter((step) => step !== 'settling>refunded') : MACHINES[table];
+      expect(allowed.sort()).toEqual([...steps].sort());
+      expect([...others].filter((message) => !/^(illegal_transition|escrow_fixed)$/.test(message))).toEqual([]);
+    },
+  );
 });

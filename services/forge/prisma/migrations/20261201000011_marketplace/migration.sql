@@ -100,8 +100,10 @@ ALTER TABLE "escrows" DROP CONSTRAINT "escrows_times_check",
     "created_at" >= to_timestamp(-62135596800) AND "created_at" < to_timestamp(253402300800) AND
     "updated_at" >= to_timestamp(-62135596800) AND "updated_at" < to_timestamp(253402300800)
   ),
+  ADD CONSTRAINT "escrows_payout_amount_check" CHECK ("payout_amount" >= 0 AND "payout_amount" <> 'NaN'),
+  ADD CONSTRAINT "escrows_refund_amount_check" CHECK ("refund_amount" >= 0 AND "refund_amount" <> 'NaN'),
   ADD CONSTRAINT "escrows_shares_check" CHECK (
-    "payout_amount" >= 0 AND "refund_amount" >= 0 AND CASE
+    CASE
       WHEN "status" IN ('requested', 'held', 'cancelled') THEN "payout_amount" = 0 AND "refund_amount" = 0
       WHEN "status" = 'refunded' THEN "payout_amount" = 0 AND "refund_amount" = "amount"
       WHEN "status" = 'released' THEN "payout_amount" > 0 AND "payout_amount" + "refund_amount" = "amount"
@@ -128,9 +130,11 @@ CREATE UNIQUE INDEX "escrows_transaction_id_key" ON "escrows"("transaction_id");
 ALTER TABLE "skill_profiles" ADD COLUMN "rating_total" DECIMAL(12,2) NOT NULL DEFAULT 0;
 UPDATE "skill_profiles" SET "rating_total" = "rating" * "rating_count" WHERE "rating_count" > 0;
 -- lint-ignore constraint-missing-not-valid: the rule is part of the change of this transaction, which rewrites or reads the table anyway
-ALTER TABLE "skill_profiles" ADD CONSTRAINT "skill_profiles_rating_total_check" CHECK (
-  CASE WHEN "rating_count" > 0 THEN "rating" = round("rating_total" / "rating_count", 2) ELSE "rating_total" = 0 END
-);
+ALTER TABLE "skill_profiles"
+  ADD CONSTRAINT "skill_profiles_rating_total_check" CHECK ("rating_total" >= 0 AND "rating_total" <> 'NaN'),
+  ADD CONSTRAINT "skill_profiles_rating_total_mean_check" CHECK (
+    CASE WHEN "rating_count" > 0 THEN "rating" = round("rating_total" / "rating_count", 2) ELSE "rating_total" = 0 END
+  );
 
 -- Search -------------------------------------------------------------------------------------------------------------
 
