@@ -311,16 +311,18 @@ CREATE TABLE public.escrows (
     CONSTRAINT escrows_cancelled_at_check CHECK (((status = 'cancelled'::public.escrow_status) = (cancelled_at IS NOT NULL))),
     CONSTRAINT escrows_held_at_check CHECK (((status = ANY (ARRAY['requested'::public.escrow_status, 'cancelled'::public.escrow_status])) = (held_at IS NULL))),
     CONSTRAINT escrows_hold_id_check CHECK (((status <> ALL (ARRAY['requested'::public.escrow_status, 'cancelled'::public.escrow_status])) OR (hold_id IS NULL))),
+    CONSTRAINT escrows_payout_amount_check CHECK (((payout_amount >= (0)::numeric) AND (payout_amount <> 'NaN'::numeric))),
+    CONSTRAINT escrows_refund_amount_check CHECK (((refund_amount >= (0)::numeric) AND (refund_amount <> 'NaN'::numeric))),
     CONSTRAINT escrows_refunded_at_check CHECK (((status = 'refunded'::public.escrow_status) = (refunded_at IS NOT NULL))),
     CONSTRAINT escrows_released_at_check CHECK (((status = 'released'::public.escrow_status) = (released_at IS NOT NULL))),
     CONSTRAINT escrows_settled_after_held_check CHECK ((COALESCE(released_at, refunded_at) >= held_at)),
-    CONSTRAINT escrows_shares_check CHECK (((payout_amount >= (0)::numeric) AND (refund_amount >= (0)::numeric) AND
+    CONSTRAINT escrows_shares_check CHECK (
 CASE
     WHEN (status = ANY (ARRAY['requested'::public.escrow_status, 'held'::public.escrow_status, 'cancelled'::public.escrow_status])) THEN ((payout_amount = (0)::numeric) AND (refund_amount = (0)::numeric))
     WHEN (status = 'refunded'::public.escrow_status) THEN ((payout_amount = (0)::numeric) AND (refund_amount = amount))
     WHEN (status = 'released'::public.escrow_status) THEN ((payout_amount > (0)::numeric) AND ((payout_amount + refund_amount) = amount))
     ELSE ((payout_amount + refund_amount) = amount)
-END)),
+END),
     CONSTRAINT escrows_times_check CHECK (((held_at >= to_timestamp(('-62135596800'::bigint)::double precision)) AND (held_at < to_timestamp(('253402300800'::bigint)::double precision)) AND (released_at >= to_timestamp(('-62135596800'::bigint)::double precision)) AND (released_at < to_timestamp(('253402300800'::bigint)::double precision)) AND (refunded_at >= to_timestamp(('-62135596800'::bigint)::double precision)) AND (refunded_at < to_timestamp(('253402300800'::bigint)::double precision)) AND (cancelled_at >= to_timestamp(('-62135596800'::bigint)::double precision)) AND (cancelled_at < to_timestamp(('253402300800'::bigint)::double precision)) AND (created_at >= to_timestamp(('-62135596800'::bigint)::double precision)) AND (created_at < to_timestamp(('253402300800'::bigint)::double precision)) AND (updated_at >= to_timestamp(('-62135596800'::bigint)::double precision)) AND (updated_at < to_timestamp(('253402300800'::bigint)::double precision)))),
     CONSTRAINT escrows_transaction_id_check CHECK (((status = 'released'::public.escrow_status) OR (transaction_id IS NULL))),
     CONSTRAINT escrows_wallets_check CHECK ((payer_wallet_id <> payee_wallet_id))
@@ -1548,7 +1550,8 @@ CREATE TABLE public.skill_profiles (
     CONSTRAINT skill_profiles_hourly_rate_check CHECK (((hourly_rate > (0)::numeric) AND (hourly_rate <> 'NaN'::numeric))),
     CONSTRAINT skill_profiles_rating_check CHECK (((rating >= (0)::numeric) AND (rating <= (5)::numeric))),
     CONSTRAINT skill_profiles_rating_count_check CHECK (((rating_count >= 0) AND ((rating_count = 0) = (rating IS NULL)))),
-    CONSTRAINT skill_profiles_rating_total_check CHECK (
+    CONSTRAINT skill_profiles_rating_total_check CHECK (((rating_total >= (0)::numeric) AND (rating_total <> 'NaN'::numeric))),
+    CONSTRAINT skill_profiles_rating_total_mean_check CHECK (
 CASE
     WHEN (rating_count > 0) THEN (rating = round((rating_total / (rating_count)::numeric), 2))
     ELSE (rating_total = (0)::numeric)
