@@ -9,7 +9,7 @@ const MANY = Number(process.env.FORGE_JOBS ?? 200_000);
 const SEARCHES = 400;
 const CHUNK = 100_000;
 
-/** 1,000 words, of which the first are common and the last rare, as in a language; 60 skills and 20 categories alike. */
+/** 1,000 words: the first are common and the last rare, as in a language; 60 skills and 20 categories alike. */
 const FILL = `
   INSERT INTO jobs (id, employer_id, title, description, category, skills, budget, status, published_at, created_at)
   SELECT 'bench-' || n, 'boss-' || n % 1000, 'word' || picked.words[1] || ' word' || picked.words[2],

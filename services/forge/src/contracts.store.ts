@@ -32,7 +32,7 @@ export interface WorkInput {
   readonly milestoneId: string;
   /** The freelancer submits; the employer asks for changes. */
   readonly by: string;
-  /** What was delivered, or what is to be changed. */
+  /** Describes the delivered work, or the wanted changes. */
   readonly note: string;
   readonly idempotencyKey: string;
 }
@@ -106,7 +106,7 @@ async function submitMilestone(forge: Forge, input: WorkInput, to: 'submitted' |
 }
 
 /**
- * Approves submitted work, for the employer: its whole escrow is to be paid to the freelancer. A repeated call returns the
+ * Approves submitted work, for the employer: the freelancer gets its whole escrow. A repeated call returns the
  * milestone unchanged.
  * @throws {SuiteError} `FORGE.INVALID_INPUT`, `FORGE.MILESTONE_NOT_FOUND`, `FORGE.NOT_ALLOWED`, `FORGE.ILLEGAL_TRANSITION`,
  *   `FORGE.DISPUTED`
@@ -116,7 +116,7 @@ export function approveWork(forge: Forge, input: MilestoneActionInput): Promise<
 }
 
 /**
- * Gives up a funded or submitted milestone, for the freelancer: its whole escrow is to return to the employer. A repeated call
+ * Gives up a funded or submitted milestone, for the freelancer: its whole escrow returns to the employer. A repeated call
  * returns the milestone unchanged.
  * @throws {SuiteError} as {@link approveWork}
  */
@@ -134,7 +134,7 @@ async function moveMilestone(
 }
 
 /**
- * Cancels a contract and its planned milestones, for one of the parties. What was paid stays paid. A repeated call returns the
+ * Cancels a contract and its planned milestones, for one of the parties. Payments stay. A repeated call returns the
  * contract unchanged.
  * @throws {SuiteError} `FORGE.INVALID_INPUT`, `FORGE.CONTRACT_NOT_FOUND`, `FORGE.NOT_ALLOWED`, `FORGE.ILLEGAL_TRANSITION`,
  *   `FORGE.DISPUTED`, `FORGE.ESCROW_LIVE`: money was requested or is held

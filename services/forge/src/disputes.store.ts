@@ -20,7 +20,7 @@ export interface OpenDisputeInput {
 
 export interface DisputeActionInput {
   readonly disputeId: string;
-  /** Whoever raised the dispute withdraws it; an arbiter, who is not a party, reviews it. */
+  /** The party that raised the dispute withdraws it; an arbiter, who is not a party, reviews it. */
   readonly by: string;
 }
 
@@ -45,7 +45,7 @@ export interface ResolveDisputeInput {
   /** Not one of the parties. */
   readonly arbiterId: string;
   readonly resolution: string;
-  /** The work of a milestone without an award goes on. */
+  /** The work of a milestone without an award continues. */
   readonly awards?: readonly Award[];
   readonly idempotencyKey: string;
 }

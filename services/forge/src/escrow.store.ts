@@ -29,7 +29,7 @@ export interface ConfirmFundingInput {
 
 export interface ConfirmSettlementInput {
   readonly escrowId: string;
-  /** The mint.Transaction that paid `payoutAmount`; absent if nothing was to be paid. */
+  /** The mint.Transaction that paid `payoutAmount`; absent if `payoutAmount` is 0. */
   readonly transactionId?: string;
 }
 

@@ -123,7 +123,7 @@ export const escrowSettling = defineEvent({
   ...forge,
   name: 'escrow-settling',
   about:
-    'It was decided which part of the held money is paid to the freelancer; the hold is to be captured or released.',
+    'It was decided which part of the held money is paid to the freelancer; a saga captures or releases the hold.',
   data: z.strictObject(decided),
   key: ofContract,
 });

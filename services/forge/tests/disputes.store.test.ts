@@ -109,7 +109,7 @@ describe('disputes, ratings and profiles', () => {
     expect(names).toEqual(['dispute-opened', 'dispute-reviewed', 'dispute-closed']);
   });
 
-  it('freeze the whole contract, and let the work without an award go on', async () => {
+  it('freeze the whole contract, and let the work without an award continue', async () => {
     const contract = await givenContract(forge, ['10', '20', '30']);
     const [first = '', second = '', third = ''] = await milestonesOf(forge, contract);
     await givenSubmitted(forge, contract, first);

@@ -22,7 +22,7 @@ import {
 } from '../src';
 import { fresh, fund, givenApplication, givenJob } from './given';
 
-/** Each run makes about 60 calls, of which the model allows most. */
+/** Each run makes about 60 calls. The model allows most of them. */
 const RUNS = 8 * testEffort();
 const AMOUNTS = ['10', '20.5', '0.00000001'];
 
@@ -224,7 +224,7 @@ const STEPS: readonly Step[] = [
       model.dispute = 'none';
       finish(model);
     },
-    // The dispute of an earlier step may be withdrawn already, which is no error.
+    // The dispute of an earlier step may be withdrawn already, which is not an error.
     call: async ({ forge, contract, disputeId }) => {
       const [row] = await forge.query<{ status: string }>({
         text: 'SELECT status FROM disputes WHERE id = $1',
