@@ -122,8 +122,7 @@ export const escrowCancelled = defineEvent({
 export const escrowSettling = defineEvent({
   ...forge,
   name: 'escrow-settling',
-  about:
-    'It was decided which part of the held money is paid to the freelancer; a saga captures or releases the hold.',
+  about: 'It was decided which part of the held money is paid to the freelancer; a saga captures or releases the hold.',
   data: z.strictObject(decided),
   key: ofContract,
 });
