@@ -135,6 +135,7 @@ export const seed = defineSeed({
           hourlyRate: '25',
           rating: '4.5',
           ratingCount: 5,
+          ratingTotal: '22.5',
           completedJobs: 5,
           totalEarned: '1200',
           ...since(50),

@@ -15,6 +15,7 @@ export function volume(block: SeedBlock): readonly TableRows[] {
         'skills',
         'rating',
         'rating_count',
+        'rating_total',
         'completed_jobs',
         'total_earned',
         'created_at',
@@ -102,6 +103,7 @@ export function volume(block: SeedBlock): readonly TableRows[] {
         'payer_wallet_id',
         'payee_wallet_id',
         'amount',
+        'payout_amount',
         'status',
         'held_at',
         'released_at',
@@ -158,6 +160,7 @@ function profileRows(user: number, block: SeedBlock): SeedRow[] {
       skills,
       won ? 3 + (user % 5) / 2 : null,
       won ? 1 : 0,
+      won ? 3 + (user % 5) / 2 : 0,
       won ? 1 : 0,
       won?.amount ?? 0,
       at,
@@ -169,7 +172,7 @@ function profileRows(user: number, block: SeedBlock): SeedRow[] {
 function jobRows(user: number, block: SeedBlock): SeedRow[] {
   const deal = dealOf(user, block);
   if (deal === null) return [];
-  const status = deal.applicants.length === 0 ? 'open' : deal.done ? 'completed' : 'in_progress';
+  const status = deal.applicants.length === 0 ? 'open' : deal.done ? 'closed' : 'in_progress';
   const at = daysBefore(block.now, 30);
   return [
     [
@@ -261,6 +264,7 @@ function escrowRows(user: number, block: SeedBlock): SeedRow[] {
     volumeId('mint.Wallet', user),
     volumeId('mint.Wallet', deal.freelancer),
     deal.amount / 2,
+    deal.done ? deal.amount / 2 : 0,
     deal.done ? 'released' : 'held',
     at,
     deal.done ? daysBefore(block.now, 3) : null,

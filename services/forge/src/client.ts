@@ -1,4 +1,5 @@
 import { type Inside, openStore, type Store, type StoreOptions } from '@azora/db-core';
+import { CONSTRAINT_ERRORS } from './errors';
 import { type Prisma, PrismaClient } from './generated/client';
 
 export type Forge = Store<PrismaClient, Prisma.TransactionClient>;
@@ -6,5 +7,11 @@ export type ForgeTransaction = Inside<Prisma.TransactionClient>;
 
 /** Opens the forge database; nothing connects before the first query. */
 export function openForge(options: StoreOptions = {}): Forge {
-  return openStore('forge', (prismaOptions) => new PrismaClient(prismaOptions), options, process.env);
+  return openStore<Prisma.TransactionClient, PrismaClient>(
+    'forge',
+    (prismaOptions) => new PrismaClient(prismaOptions),
+    options,
+    process.env,
+    CONSTRAINT_ERRORS,
+  );
 }

@@ -8,6 +8,7 @@ const CONTRACT = `INSERT INTO contracts
 const MILESTONE = 'INSERT INTO milestones (id, contract_id, position, title, amount) VALUES';
 const HOLD = `INSERT INTO escrows
   (id, contract_id, milestone_id, payer_wallet_id, payee_wallet_id, amount, currency) VALUES`;
+const RATE = 'INSERT INTO ratings (id, contract_id, author_id, ratee_id, ratee_role, score) VALUES';
 const DISPUTE = 'INSERT INTO disputes (id, contract_id, milestone_id, raised_by_id, reason, description) VALUES';
 
 /** The mistake, the statement, and the constraint that rejects it. */
@@ -124,8 +125,71 @@ const REFUSED = [
   ],
   ['an escrow with amount NaN', "UPDATE escrows SET amount = 'NaN'", 'escrows_amount_check'],
   ['an escrow with amount 0', 'UPDATE escrows SET amount = 0', 'escrows_amount_check'],
-  ['a release without a time', "UPDATE escrows SET status = 'released'", 'escrows_released_at_check'],
-  ['a refund without a time', "UPDATE escrows SET status = 'refunded'", 'escrows_refunded_at_check'],
+  [
+    'a release without a time',
+    "UPDATE escrows SET status = 'released', payout_amount = amount",
+    'escrows_released_at_check',
+  ],
+  [
+    'a refund without a time',
+    "UPDATE escrows SET status = 'refunded', refund_amount = amount",
+    'escrows_refunded_at_check',
+  ],
+  ['a share of a held amount', 'UPDATE escrows SET payout_amount = 1', 'escrows_shares_check'],
+  [
+    'shares that are less than the amount',
+    "UPDATE escrows SET status = 'settling', payout_amount = 39",
+    'escrows_shares_check',
+  ],
+  [
+    'shares that are more than the amount',
+    "UPDATE escrows SET status = 'settling', payout_amount = amount, refund_amount = 1",
+    'escrows_shares_check',
+  ],
+  [
+    'a negative share',
+    "UPDATE escrows SET status = 'settling', payout_amount = 41, refund_amount = -1",
+    'escrows_refund_amount_check',
+  ],
+  ['NaN as a share', "UPDATE escrows SET status = 'settling', payout_amount = 'NaN'", 'escrows_payout_amount_check'],
+  ['a negative payout', 'UPDATE escrows SET payout_amount = -1', 'escrows_payout_amount_check'],
+  [
+    'a release that pays nothing',
+    "UPDATE escrows SET status = 'released', refund_amount = amount, released_at = now()",
+    'escrows_shares_check',
+  ],
+  ['a held escrow without a time', 'UPDATE escrows SET held_at = NULL', 'escrows_held_at_check'],
+  [
+    'a cancellation of an escrow with no time',
+    "UPDATE escrows SET status = 'cancelled', held_at = NULL",
+    'escrows_cancelled_at_check',
+  ],
+  [
+    'a requested escrow with a hold',
+    "UPDATE escrows SET status = 'requested', held_at = NULL, hold_id = 'h'",
+    'escrows_hold_id_check',
+  ],
+  ['a held escrow with a transaction', "UPDATE escrows SET transaction_id = 't'", 'escrows_transaction_id_check'],
+  ['a milestone with a blank deliverable', "UPDATE milestones SET deliverable = ' '", 'milestones_deliverable_check'],
+  ['a milestone with blank feedback', "UPDATE milestones SET feedback = ''", 'milestones_feedback_check'],
+  ['a job with an empty skill', 'UPDATE jobs SET skills = \'{""}\'', 'jobs_skills_check'],
+  ['a job with a skill that is null', "UPDATE jobs SET skills = '{NULL}'", 'jobs_skills_check'],
+  ['a publication with number 0', 'UPDATE jobs SET publication = 0', 'jobs_publication_check'],
+  ['a rating of 6', `${RATE} ('r', 'deal', 'boss', 'ada', 'freelancer', 6)`, 'ratings_score_check'],
+  ['a rating of oneself', `${RATE} ('r', 'deal', 'boss', 'boss', 'freelancer', 5)`, 'ratings_parties_check'],
+  [
+    'a blank comment',
+    `INSERT INTO ratings VALUES ('r', 'deal', 'boss', 'ada', 'freelancer', 5, ' ')`,
+    'ratings_comment_check',
+  ],
+  ['a request without a key', `INSERT INTO requests VALUES (' ', 'x', repeat('a', 64), 'x')`, 'requests_key_check'],
+  [
+    'a rating that is not the mean',
+    'UPDATE skill_profiles SET rating = 4, rating_count = 1, rating_total = 5',
+    'skill_profiles_rating_total_mean_check',
+  ],
+  ['NaN as a total of scores', "UPDATE skill_profiles SET rating_total = 'NaN'", 'skill_profiles_rating_total_check'],
+  ['a negative total', 'UPDATE skill_profiles SET rating_total = -1', 'skill_profiles_rating_total_check'],
   [
     'a release before the money was held',
     "UPDATE escrows SET status = 'released', released_at = '2020-01-01'",
@@ -189,29 +253,29 @@ describe('the forge schema', () => {
   const db = useDatabase('forge');
 
   beforeAll(async () => {
-    await db().app(
+    await db().admin(
       `${JOB} ('site', 'boss', 'Site', 'A site', 'Web', 100), ('app', 'boss', 'App', 'An app', 'Web', 100),
         ('logo', 'boss', 'Logo', 'A logo', 'Design', 100)`,
     );
-    await db().app(`${APPLY} ('ada-site', 'site', 'ada', 'Hello', 100), ('ben-site', 'site', 'ben', 'Hello', 90),
+    await db().admin(`${APPLY} ('ada-site', 'site', 'ada', 'Hello', 100), ('ben-site', 'site', 'ben', 'Hello', 90),
       ('ben-app', 'app', 'ben', 'Hello', 90), ('boss-app', 'app', 'boss', 'Hello', 90), ('ben-logo', 'logo', 'ben', 'Hello', 90)`);
-    await db().app("UPDATE applications SET status = 'accepted', decided_at = now() WHERE id = 'ada-site'");
-    await db().app(`${CONTRACT} ('deal', 'site', 'ada-site', 'boss', 'ada', 'As agreed', 100, now()),
+    await db().admin("UPDATE applications SET status = 'accepted', decided_at = now() WHERE id = 'ada-site'");
+    await db().admin(`${CONTRACT} ('deal', 'site', 'ada-site', 'boss', 'ada', 'As agreed', 100, now()),
       ('other', 'app', 'ben-app', 'boss', 'ben', 'As agreed', 90, now()),
       ('small', 'logo', 'ben-logo', 'boss', 'ben', 'As agreed', 90, now())`);
-    await db().app(`${MILESTONE} ('draft', 'deal', 1, 'Draft', 40), ('final', 'deal', 2, 'Final', 50),
+    await db().admin(`${MILESTONE} ('draft', 'deal', 1, 'Draft', 40), ('final', 'deal', 2, 'Final', 50),
       ('sketch', 'small', 1, 'Sketch', 90)`);
-    await db().app(`${HOLD} ('held', 'deal', 'draft', 'boss-azr', 'ada-azr', 40, 'AZR')`);
-    await db().app(`${DISPUTE} ('dispute', 'deal', 'draft', 'ada', 'payment', 'Late')`);
-    await db().app("INSERT INTO skill_profiles (id, user_id) VALUES ('ada', 'ada')");
+    await db().admin(`${HOLD} ('held', 'deal', 'draft', 'boss-azr', 'ada-azr', 40, 'AZR')`);
+    await db().admin(`${DISPUTE} ('dispute', 'deal', 'draft', 'ada', 'payment', 'Late')`);
+    await db().admin("INSERT INTO skill_profiles (id, user_id) VALUES ('ada', 'ada')");
   });
 
   it.each(REFUSED)('rejects %s', async (_what, sql, constraint) => {
-    await schemaRefuses(db().app(sql), constraint);
+    await schemaRefuses(db().admin(sql), constraint);
   });
 
   it('rejects the deletion of a job under contract', async () => {
-    const refused = await refusalsOf([db().app("DELETE FROM jobs WHERE id = 'site'")]);
+    const refused = await refusalsOf([db().admin("DELETE FROM jobs WHERE id = 'site'")]);
 
     // PostgreSQL does not define which of the two foreign keys it checks first.
     const rules = ['contracts_job_id_employer_id_fkey', 'contracts_application_id_job_id_freelancer_id_fkey'];
@@ -220,43 +284,44 @@ describe('the forge schema', () => {
   });
 
   it('accepts one of eight applications when their acceptances race', async () => {
-    await db().app(`${JOB} ('race', 'boss', 'Race', 'A race', 'Web', 100)`);
-    await db().app(`INSERT INTO applications (id, job_id, freelancer_id, cover_letter, proposed_amount)
+    await db().admin(`${JOB} ('race', 'boss', 'Race', 'A race', 'Web', 100)`);
+    await db().admin(`INSERT INTO applications (id, job_id, freelancer_id, cover_letter, proposed_amount)
       SELECT 'race-' || n, 'race', 'user-' || n, 'Hello', 1 FROM generate_series(1, 8) n`);
     const accept = "UPDATE applications SET status = 'accepted', decided_at = now() WHERE id = $1";
-    const refused = await refusalsOf(EIGHT.map((n) => db().app(accept, [`race-${n}`])));
+    const refused = await refusalsOf(EIGHT.map((n) => db().admin(accept, [`race-${n}`])));
 
     expect(refused).toEqual(Array(7).fill('applications_job_id_accepted_key'));
   });
 
   it('keeps the sum of concurrent milestones within their contract', async () => {
     const refused = await refusalsOf(
-      EIGHT.map((n) => db().app(`${MILESTONE} ('race-${n}', 'other', ${n}, 'Race', 30)`)),
+      EIGHT.map((n) => db().admin(`${MILESTONE} ('race-${n}', 'other', ${n}, 'Race', 30)`)),
     );
 
     expect(refused).toEqual(Array(5).fill('milestones_contract_total_check'));
   });
 
   it('starts a contract whose milestones add up to its amount, and accepts a new escrow after a refund', async () => {
-    await db().app(`${MILESTONE} ('rest', 'deal', 3, 'Rest', 10)`);
-    await db().app("UPDATE contracts SET status = 'active' WHERE id = 'deal'");
-    await db().app("UPDATE escrows SET status = 'refunded', refunded_at = now() WHERE id = 'held'");
-    await db().app(`${HOLD} ('anew', 'deal', 'draft', 'boss-azr', 'ada-azr', 40, 'AZR')`);
+    await db().admin(`${MILESTONE} ('rest', 'deal', 3, 'Rest', 10)`);
+    await db().admin("UPDATE contracts SET status = 'active' WHERE id = 'deal'");
+    await db().admin("UPDATE escrows SET status = 'settling', refund_amount = amount WHERE id = 'held'");
+    await db().admin("UPDATE escrows SET status = 'refunded', refunded_at = now() WHERE id = 'held'");
+    await db().admin(`${HOLD} ('anew', 'deal', 'draft', 'boss-azr', 'ada-azr', 40, 'AZR')`);
 
-    expect(await db().app("SELECT status FROM contracts WHERE id = 'deal'")).toEqual([{ status: 'active' }]);
+    expect(await db().admin("SELECT status FROM contracts WHERE id = 'deal'")).toEqual([{ status: 'active' }]);
   });
 
   it('deletes the applications of a job without a contract with it', async () => {
-    await db().app("DELETE FROM jobs WHERE id = 'race'");
+    await db().admin("DELETE FROM jobs WHERE id = 'race'");
 
-    expect(await db().app("SELECT id FROM applications WHERE job_id = 'race'")).toEqual([]);
+    expect(await db().admin("SELECT id FROM applications WHERE job_id = 'race'")).toEqual([]);
   });
 
   it('finds a job by the stem of a word in its description', async () => {
-    await db().app(`${JOB} ('farm', 'boss', 'Farm', 'Harvesting maize', 'Farming', 100)`);
+    await db().admin(`${JOB} ('farm', 'boss', 'Farm', 'Harvesting maize', 'Farming', 100)`);
 
     const query = "SELECT id FROM jobs WHERE search @@ websearch_to_tsquery('english', 'harvest')";
-    expect(await db().app(query)).toEqual([{ id: 'farm' }]);
+    expect(await db().admin(query)).toEqual([{ id: 'farm' }]);
   });
 
   itTestsEveryCheck(
