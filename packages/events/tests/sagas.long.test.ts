@@ -169,7 +169,7 @@ function openKills(programs: readonly Program[], finished: () => Promise<number>
   };
 }
 
-/** What happens to connections. In each round, each link has another one of them. */
+/** The faults of a network. In each round, each link has another one of them. */
 const FAULTS: readonly ((link: FaultProxy) => void)[] = [
   (link) => link.reset(),
   (link) => link.set('upstream', { limitBytes: randomInt(1, 20_000) }),
