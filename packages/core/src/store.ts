@@ -5,7 +5,6 @@ import type { ConstraintErrors } from './database-errors';
 import { SuiteError } from './errors';
 import { EVENT_CONSTRAINT_ERRORS } from './events/constraint-errors';
 import { openPool, POOL_DEFAULTS, type PoolOptions } from './pool';
-import { runPrepared } from './prepared-query';
 import { retryTransaction } from './retry';
 import { isTransactionCut, storeClosed, storeError, transactionTimedOut } from './store-errors';
 import { type ExtensibleClient, type Translate, translatedClient } from './translated-client';
@@ -161,13 +160,13 @@ async function runStatement<Row extends QueryResultRow>(
   const started = performance.now();
   let isStale = false;
   try {
-    const rows = await runPrepared<Row>(client, { name: preparedName(text), text, values }).catch(
-      async (error: unknown) => {
+    const { rows } = await client
+      .query<Row>({ name: preparedName(text), text, values: [...values] })
+      .catch((error: unknown) => {
         if (!isStalePlan(error)) throw error;
         isStale = true;
-        return (await client.query<Row>({ text, values: [...values] })).rows;
-      },
-    );
+        return client.query<Row>({ text, values: [...values] });
+      });
     report({ query: text, duration: performance.now() - started });
     // The connection would reject the prepared statement for as long as it lives.
     client.release(isStale);
