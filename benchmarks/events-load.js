@@ -83,8 +83,11 @@ const WAYS = {
     return { perSecond };
   },
 
-  /** The times from the commit of an event until the commit of its effect, in milliseconds. Another process publishes. */
-  latency: async ({ url, perSecond, seconds, storePackage }) => {
+  /**
+   * The times from the commit of an event until the commit of its effect, in milliseconds, after a warm-up. Another process
+   * publishes.
+   */
+  latency: async ({ url, perSecond, seconds, warmUpSeconds, storePackage }) => {
     const bus = openBus({ url });
     const store = openStoreOf(storePackage, url);
     const ending = new AbortController();
@@ -116,7 +119,7 @@ const WAYS = {
     const workers = 'SELECT FROM subscription_workers WHERE subscription = $1';
     const hasBegun = async () => (await store.pool.query(workers, [consumer.name])).rowCount > 0;
     while (!(await hasBegun())) await sleep(50);
-    const load = JSON.stringify({ way: 'publish', url, perSecond, seconds });
+    const load = JSON.stringify({ way: 'publish', url, perSecond, seconds: warmUpSeconds + seconds });
     // The result of this process is the only text on its standard output.
     const publisher = fork(__filename, [load], { stdio: ['ignore', 'ignore', 'inherit', 'ipc'] });
     publisher.on('message', ([n, at]) => committed.set(n, at));
@@ -127,7 +130,8 @@ const WAYS = {
     await bus.close();
     await store.close();
     if (code !== 0) throw new Error('the publisher failed');
-    const times = [...committed].map(([n, at]) => handled.get(n) - at).toSorted((one, other) => one - other);
+    const measured = [...committed].filter(([n]) => n > warmUpSeconds * perSecond);
+    const times = measured.map(([n, at]) => handled.get(n) - at).toSorted((one, other) => one - other);
     return { p50: middle(times), p95: times[Math.floor(times.length * 0.95)], published: times.length };
   },
 

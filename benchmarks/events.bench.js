@@ -63,6 +63,7 @@ async function* measure({ app, admin }, { root, runs, server }) {
     url: app,
     perSecond: 1_000,
     seconds: 10,
+    warmUpSeconds: 3,
     storePackage,
   });
   yield {

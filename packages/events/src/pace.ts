@@ -9,13 +9,19 @@ export async function waitFor(milliseconds: number, signal: AbortSignal): Promis
   await sleep(milliseconds, undefined, { signal }).catch(() => undefined);
 }
 
-/** Waits that double, from 10 ms to a limit, as long as there is nothing to do. */
+/** Waits that double, from 10 ms or another time to a limit, as long as there is nothing to do. */
 export class Pace {
-  #nextMs = SHORTEST_WAIT_MS;
+  readonly #shortestMs: number;
+  #nextMs: number;
+
+  constructor(shortestMs = SHORTEST_WAIT_MS) {
+    this.#shortestMs = shortestMs;
+    this.#nextMs = shortestMs;
+  }
 
   /** Begins again with the shortest wait, because there was work. */
   reset(): void {
-    this.#nextMs = SHORTEST_WAIT_MS;
+    this.#nextMs = this.#shortestMs;
   }
 
   /** Whether the wait has reached the limit. */

@@ -146,7 +146,8 @@ class Relay {
    */
   async #waitForDisk({ isFlushed, written }: OutboxRead): Promise<void> {
     const { outbox, signal } = this.#task;
-    const pace = new Pace();
+    // The next commit of any session writes it.
+    const pace = new Pace(1);
     for (let isSafe = isFlushed; !isSafe && !signal.aborted; isSafe = await isOnDisk(outbox, written)) {
       await waitFor(pace.next(AWAKE_POLL_MS), signal);
     }

@@ -28,7 +28,7 @@ describe('a call writes no row twice', () => {
         SET search_path = pg_catalog, public, pg_temp AS $$
         BEGIN
           INSERT INTO public.row_writes
-          SELECT TG_TABLE_NAME || ' ' || coalesce(it ->> 'id', it ->> 'account', it ->> 'jti'), TG_OP
+          SELECT TG_TABLE_NAME || ' ' || coalesce(it ->> 'id', it ->> 'account', it ->> 'jti', it ->> 'event_id'), TG_OP
           FROM to_jsonb(NEW) AS it;
           RETURN NULL;
         END $$;
