@@ -138,7 +138,7 @@ describe('a runner that is killed at any statement', () => {
   });
 
   it('in the first migration of a service: the next run finishes, including rights and fingerprint', async () => {
-    await withService('notification', async (target) => {
+    await withService('workflow', async (target) => {
       const goOn = async ({ url, undisturbed }: Interruption) => {
         await migrateTargetUp({ ...target, admin: url }, WAIT);
 

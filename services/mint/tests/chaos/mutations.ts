@@ -17,16 +17,16 @@ export const MUTATIONS: readonly Mutation[] = [
     to: 'RETURN NULL;',
   },
   {
-    title: 'moves twice the amount in one of two hundred transactions',
+    title: 'moves twice the amount in one of twenty transactions',
     routine: 'post_transactions',
     from: 'IF receiver.balance + entry.amount',
-    to: 'IF random() < 0.005 THEN entry.amount := 2 * entry.amount; END IF; IF receiver.balance + entry.amount',
+    to: 'IF random() < 0.05 THEN entry.amount := 2 * entry.amount; END IF; IF receiver.balance + entry.amount',
   },
   {
     title: 'sometimes debits less than it credits',
     routine: 'post_transactions',
     from: 'ELSE -entry.amount END',
-    to: 'WHEN entry.from_id THEN entry.amount * CASE WHEN random() < 0.005 THEN -0.5 ELSE -1 END END',
+    to: 'WHEN entry.from_id THEN entry.amount * CASE WHEN random() < 0.05 THEN -0.5 ELSE -1 END END',
   },
   {
     title: 'resolves a hold twice',
