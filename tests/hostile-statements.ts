@@ -287,9 +287,9 @@ const EVENTS = [
     'INSERT INTO outbox_relay (id) VALUES (false)',
     "INSERT INTO inbox (consumer, event_id) VALUES ('', gen_random_uuid())",
   ]),
-  ...harmless('Only old events that were relayed are deleted, and only old rows of the inbox', [
-    "SELECT prune_outbox(pg_current_snapshot(), '-100 years', 1000000)",
-    "SELECT prune_outbox('9223372036854775807:9223372036854775807:', '0', 1000000)",
+  // The role relays its own events, so it may delete those of its outbox that it says it has relayed, after a day.
+  ...harmless('This snapshot says that nothing was relayed, and only old rows of the inbox are deleted', [
+    "SELECT prune_outbox('1:1:', '-100 years', 1000000)",
     'SELECT prune_outbox(NULL, NULL, NULL)',
     "SELECT prune_inbox('-100 years', 1000000)",
     'SELECT prune_inbox(NULL, NULL)',

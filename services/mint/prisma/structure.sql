@@ -1485,6 +1485,7 @@ $$;
 -- Name: publish_holds(); Type: FUNCTION
 CREATE FUNCTION public.publish_holds() RETURNS trigger
     LANGUAGE plpgsql
+    SET search_path TO 'pg_catalog', 'public', 'pg_temp'
     SET "TimeZone" TO 'UTC'
     AS $$
 BEGIN
@@ -1513,6 +1514,7 @@ $$;
 -- Name: publish_knowledge(); Type: FUNCTION
 CREATE FUNCTION public.publish_knowledge() RETURNS trigger
     LANGUAGE plpgsql
+    SET search_path TO 'pg_catalog', 'public', 'pg_temp'
     AS $$
 BEGIN
   INSERT INTO public.outbox (type, key, payload, created_at)
@@ -1531,6 +1533,7 @@ $$;
 -- Name: publish_stake(); Type: FUNCTION
 CREATE FUNCTION public.publish_stake() RETURNS trigger
     LANGUAGE plpgsql
+    SET search_path TO 'pg_catalog', 'public', 'pg_temp'
     SET "TimeZone" TO 'UTC'
     AS $$
 DECLARE
@@ -1561,6 +1564,7 @@ $$;
 -- Name: publish_transactions(); Type: FUNCTION
 CREATE FUNCTION public.publish_transactions() RETURNS trigger
     LANGUAGE plpgsql
+    SET search_path TO 'pg_catalog', 'public', 'pg_temp'
     AS $$
 BEGIN
   INSERT INTO public.outbox (type, key, payload, created_at)
@@ -1584,6 +1588,7 @@ $$;
 -- Name: publish_wallet(); Type: FUNCTION
 CREATE FUNCTION public.publish_wallet() RETURNS trigger
     LANGUAGE plpgsql
+    SET search_path TO 'pg_catalog', 'public', 'pg_temp'
     AS $$
 BEGIN
   INSERT INTO public.outbox (type, key, payload, created_at)

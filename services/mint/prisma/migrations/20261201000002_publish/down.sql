@@ -1,4 +1,5 @@
 -- Reverts 20261201000002_publish. Events that were published stay in the outbox.
+-- loses: outbox_relay.created_at
 
 SET LOCAL lock_timeout = '5s';
 

@@ -12,7 +12,8 @@ SET LOCAL lock_timeout = '5s';
 -- The key is the wallet of the user: the payer, or the receiver of money of the system. All events of a system wallet would
 -- otherwise wait behind one that fails. Each transfer runs this function, so it makes one statement without volatile functions,
 -- which would cost a node of the plan, and builds the payload from text.
-CREATE FUNCTION publish_transactions() RETURNS trigger LANGUAGE plpgsql AS $$
+CREATE FUNCTION publish_transactions() RETURNS trigger LANGUAGE plpgsql
+  SET search_path = pg_catalog, public, pg_temp AS $$
 BEGIN
   INSERT INTO public.outbox (type, key, payload, created_at)
   SELECT 'mint.transaction-posted.v1',
@@ -48,7 +49,8 @@ CREATE TRIGGER zz_transactions_renumbered AFTER UPDATE ON transactions
   FOR EACH STATEMENT EXECUTE FUNCTION note_renumbering();
 
 -- post_holds writes the number of a resolution in an update of its own, which changes no status.
-CREATE FUNCTION publish_holds() RETURNS trigger LANGUAGE plpgsql SET timezone = 'UTC' AS $$
+CREATE FUNCTION publish_holds() RETURNS trigger LANGUAGE plpgsql
+  SET search_path = pg_catalog, public, pg_temp SET timezone = 'UTC' AS $$
 BEGIN
   IF TG_OP = 'INSERT' THEN
     INSERT INTO public.outbox (type, key, payload, created_at)
@@ -78,7 +80,8 @@ CREATE TRIGGER zz_holds_publish_resolved AFTER UPDATE ON holds REFERENCING OLD T
   FOR EACH STATEMENT EXECUTE FUNCTION publish_holds();
 
 -- Rewards are published when they are paid, not when they accrue. The wallet is locked by the transaction that pays them.
-CREATE FUNCTION publish_stake() RETURNS trigger LANGUAGE plpgsql SET timezone = 'UTC' AS $$
+CREATE FUNCTION publish_stake() RETURNS trigger LANGUAGE plpgsql
+  SET search_path = pg_catalog, public, pg_temp SET timezone = 'UTC' AS $$
 DECLARE
   about jsonb := jsonb_build_object('stakeId', NEW.id, 'walletId', NEW.wallet_id,
     'currency', (SELECT currency FROM public.wallets WHERE id = NEW.wallet_id));
@@ -108,7 +111,8 @@ CREATE TRIGGER zz_stakes_publish_opened AFTER INSERT ON stakes FOR EACH ROW EXEC
 CREATE TRIGGER zz_stakes_publish_paid AFTER UPDATE OF status, rewards_earned ON stakes FOR EACH ROW
   WHEN (NEW.rewards_earned > OLD.rewards_earned OR NEW.status <> OLD.status) EXECUTE FUNCTION publish_stake();
 
-CREATE FUNCTION publish_wallet() RETURNS trigger LANGUAGE plpgsql AS $$
+CREATE FUNCTION publish_wallet() RETURNS trigger LANGUAGE plpgsql
+  SET search_path = pg_catalog, public, pg_temp AS $$
 BEGIN
   INSERT INTO public.outbox (type, key, payload, created_at)
   VALUES (TG_ARGV[0], left(NEW.id, 200),
@@ -124,7 +128,8 @@ CREATE TRIGGER zz_wallets_publish_opened AFTER INSERT ON wallets FOR EACH ROW WH
 CREATE TRIGGER zz_wallets_publish_closed AFTER UPDATE OF status ON wallets FOR EACH ROW
   WHEN (OLD.status <> NEW.status AND NEW.status = 'closed') EXECUTE FUNCTION publish_wallet('mint.wallet-closed.v1');
 
-CREATE FUNCTION publish_knowledge() RETURNS trigger LANGUAGE plpgsql AS $$
+CREATE FUNCTION publish_knowledge() RETURNS trigger LANGUAGE plpgsql
+  SET search_path = pg_catalog, public, pg_temp AS $$
 BEGIN
   INSERT INTO public.outbox (type, key, payload, created_at)
   VALUES ('mint.knowledge-' || NEW.status || '.v1', left(NEW.wallet_id, 200),
