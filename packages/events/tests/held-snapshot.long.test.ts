@@ -1,3 +1,4 @@
+/** @server any */
 import { randomUUID } from 'node:crypto';
 import { testEffort, useDatabase } from '@azora/db-testkit';
 import { Client } from 'pg';

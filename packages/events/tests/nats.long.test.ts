@@ -1,3 +1,4 @@
+/** @server any */
 import { type FaultProxy, openFaultProxy } from '@azora/db-testkit';
 import { type Broker, type BrokerConnection, brokerConnection } from '../src/nats/broker';
 import { parseBrokerUrl } from '../src/nats/broker-url';

@@ -1,3 +1,4 @@
+/** @server any */
 import { SuiteError } from '@azora/db-core';
 import { type FaultProxy, openFaultProxy } from '@azora/db-testkit';
 import { type Bus, openBrokerOperations, openBus } from '../src';

@@ -1,3 +1,4 @@
+/** @server any */
 import type { TestDatabase } from '@azora/db-testkit';
 import { Client } from 'pg';
 import { type Chaos, CONSUMER, until, useChaos } from './chaos-fixture';

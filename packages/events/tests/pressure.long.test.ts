@@ -1,3 +1,4 @@
+/** @server any */
 import { testEffort } from '@azora/db-testkit';
 import { CONSUMER, useChaos } from './chaos-fixture';
 import { readHistory } from './recording';
