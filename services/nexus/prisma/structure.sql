@@ -256,7 +256,7 @@ CASE state
     WHEN 'compensated'::public.saga_state THEN (step = 0)
     ELSE ((step >= 0) AND (step <= cardinality(steps)))
 END),
-    CONSTRAINT sagas_steps_check CHECK ((((cardinality(steps) >= 1) AND (cardinality(steps) <= 50)) AND (array_to_string(steps, ','::text, '*'::text) ~ '^[a-z][a-z0-9-]{0,49}(,[a-z][a-z0-9-]{0,49})*$'::text))),
+    CONSTRAINT sagas_steps_check CHECK (((cardinality(steps) >= 1) AND (cardinality(steps) <= 50) AND (array_to_string(steps, ','::text, '*'::text) ~ '^[a-z][a-z0-9-]{0,49}(,[a-z][a-z0-9-]{0,49})*$'::text))),
     CONSTRAINT sagas_times_check CHECK (((next_at >= to_timestamp(('-62135596800'::bigint)::double precision)) AND (next_at < to_timestamp(('253402300800'::bigint)::double precision)) AND (deadline >= to_timestamp(('-62135596800'::bigint)::double precision)) AND (deadline < to_timestamp(('253402300800'::bigint)::double precision)) AND (finished_at >= to_timestamp(('-62135596800'::bigint)::double precision)) AND (finished_at < to_timestamp(('253402300800'::bigint)::double precision)) AND (created_at >= to_timestamp(('-62135596800'::bigint)::double precision)) AND (created_at < to_timestamp(('253402300800'::bigint)::double precision)) AND (updated_at >= to_timestamp(('-62135596800'::bigint)::double precision)) AND (updated_at < to_timestamp(('253402300800'::bigint)::double precision))))
 );
 

@@ -48,7 +48,8 @@ ALTER TABLE "sagas"
   ADD CONSTRAINT "sagas_key_check" CHECK (btrim("key") <> ''),
   ADD CONSTRAINT "sagas_input_check" CHECK (jsonb_typeof("input") = 'object' AND octet_length("input"::text) <= 131072),
   ADD CONSTRAINT "sagas_steps_check" CHECK (
-    cardinality("steps") BETWEEN 1 AND 50
+    -- Without BETWEEN, whose parentheses a restore would leave out.
+    cardinality("steps") >= 1 AND cardinality("steps") <= 50
     AND array_to_string("steps", ',', '*') ~ '^[a-z][a-z0-9-]{0,49}(,[a-z][a-z0-9-]{0,49})*$'),
   -- How many steps have taken effect, or may have.
   ADD CONSTRAINT "sagas_step_check" CHECK (
