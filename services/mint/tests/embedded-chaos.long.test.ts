@@ -8,7 +8,7 @@ import { type ChaosServer, createLedger, openChaosServer } from './chaos/server'
 
 jest.setTimeout(1_200_000);
 
-const OPERATIONS = 12_000 * testEffort();
+const OPERATIONS = 25_000 * testEffort();
 
 const KINDS = [
   ...['transfer', 'transferMany', 'mint', 'reward', 'burn', 'hold', 'capture', 'release', 'sweep'],
