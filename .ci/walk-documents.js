@@ -11,7 +11,7 @@ const GUIDES = ['DATABASE-GUIDE.md', 'SEED-DATA.md', 'MIGRATIONS.md'];
  * A placeholder, a program that runs until Ctrl-C, a service whose database the next commands would miss, a variable, a file,
  * code, ten thousand users, whose backup takes minutes, and help.
  */
-const NOT_TYPED = /<\w+>|db:studio|service:new|^[A-Z_]+$|^\.|^import |--scale 10\b|--help$/;
+const NOT_TYPED = /<\w+>|db:studio|events -- relay|service:new|^[A-Z_]+$|^\.|^import |--scale 10\b|--help$/;
 /** The everyday restore asks first; the guide's restore has the answer. */
 const ANSWERS = { 'npm run db:restore -- latest': 'npm run db:restore -- latest --yes' };
 
