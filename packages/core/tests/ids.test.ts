@@ -1,3 +1,4 @@
+/** @server none */
 import { newId } from '../src/ids';
 
 describe('newId', () => {

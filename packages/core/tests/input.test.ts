@@ -1,3 +1,4 @@
+/** @server none */
 import { z } from 'zod';
 import { idInput, inputReader, textInput } from '../src/input';
 

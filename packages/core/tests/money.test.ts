@@ -1,3 +1,4 @@
+/** @server none */
 import { Decimal } from 'decimal.js';
 import fc from 'fast-check';
 import { formatMoney, type MoneyInput, parseMoney } from '../src/money';

@@ -1,3 +1,4 @@
+/** @server none */
 import { inputReader } from '../src/input';
 import { cursorInput, pageOf } from '../src/paging';
 

@@ -1,3 +1,4 @@
+/** @server none */
 import { isRetryable, retryConnect, retryTransaction } from '../src/retry';
 
 const deadlock = Object.assign(new Error('deadlock detected'), { code: '40P01' });

@@ -1,3 +1,4 @@
+/** @server none */
 import fc from 'fast-check';
 import { rowsPerUser, seedId, seedUuid, volumeId, volumePerson, volumeUuid } from '../src/seed';
 

@@ -1,3 +1,4 @@
+/** @server none */
 import fc from 'fast-check';
 import { parseDatabaseUrl, redactUrl, withUrlParts } from '../src/url';
 

@@ -1,3 +1,4 @@
+/** @server none */
 import { effectsOf } from '../src/postgres/analysis/effects';
 import { isWidening } from '../src/postgres/analysis/losses';
 import { parseScript } from '../src/postgres/analysis/parse';

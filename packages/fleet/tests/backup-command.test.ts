@@ -1,3 +1,4 @@
+/** @server any */
 import { spawnSync } from 'node:child_process';
 import { createHash } from 'node:crypto';
 import { readFile, truncate, writeFile } from 'node:fs/promises';

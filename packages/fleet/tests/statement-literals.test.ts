@@ -1,3 +1,4 @@
+/** @server none */
 import { withoutLiterals } from '../src/postgres/slow-statements';
 
 describe('withoutLiterals', () => {

@@ -1,3 +1,4 @@
+/** @server any */
 import os from 'node:os';
 import { withClient } from '@azora/db-migrate';
 import { studioRole } from '../src/operations/targets';

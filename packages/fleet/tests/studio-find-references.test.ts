@@ -1,3 +1,4 @@
+/** @server any */
 import type { ReferencesAnswer } from '../../studio/src/api/answers';
 import { findReferences, type ReferenceSearch } from '../src/operations/studio/find-references';
 import { type CandidateColumn, COUNT_LIMIT, countStatement } from '../src/postgres/studio/find-references';

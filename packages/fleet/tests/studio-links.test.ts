@@ -1,3 +1,4 @@
+/** @server any */
 import { readLinks } from '../src/operations/studio/models';
 import { givenFleet, removeFleets } from './fleet-fixture';
 import { contextOf } from './studio-read-fixture';

@@ -1,3 +1,4 @@
+/** @server none */
 import { SuiteError } from '@azora/db-core';
 import { toSuiteError } from '../src/operations/fleet';
 

@@ -1,3 +1,4 @@
+/** @server any */
 import { inspect } from 'node:util';
 import { useDatabase, useTestClock } from '@azora/db-testkit';
 import { type Auth, confirmChannel, disableMfa, login, register, sendCode, verifyMfa } from '../src/index';

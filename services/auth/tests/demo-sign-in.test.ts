@@ -1,3 +1,4 @@
+/** @server any */
 import { repositoryRoot, useDatabase, useTestClock } from '@azora/db-testkit';
 import { seedContext } from '../../../prisma/personas';
 import { seed } from '../seed';

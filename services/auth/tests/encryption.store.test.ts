@@ -1,3 +1,4 @@
+/** @server any */
 import { useDatabase, useTestClock } from '@azora/db-testkit';
 import { type Auth, confirmTotp, enrollTotp, rotateEncryption, verifyMfa } from '../src/index';
 import { actionsOf, MINUTE_MS, START, useAuth } from './given';

@@ -1,3 +1,4 @@
+/** @server none */
 import { inspect } from 'node:util';
 import { decryptSecret, encryptSecret, keyedHashes, keyVersionOf, readKeyring } from '../src/encryption/encryption';
 

@@ -1,3 +1,4 @@
+/** @server any */
 import { randomUUID } from 'node:crypto';
 import { useDatabase, useTestClock } from '@azora/db-testkit';
 import { type Auth, disableMfa, login, regenerateRecoveryCodes, sendCode, verifyMfa } from '../src/index';

@@ -1,3 +1,4 @@
+/** @server any */
 import { useDatabase, useTestClock } from '@azora/db-testkit';
 import { type Auth, confirmChannel, confirmTotp, enrollTotp, type Proof, sendCode, verifyMfa } from '../src/index';
 import { MINUTE_MS, START, useAuth } from './given';

@@ -1,3 +1,4 @@
+/** @server any */
 import { useDatabase, useTestClock } from '@azora/db-testkit';
 import { authenticate, deactivate, logout, refresh } from '../src/index';
 import { actionsOf, dump, givenSession, outcomes, START, signIn, useAuth } from './given';

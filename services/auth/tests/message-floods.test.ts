@@ -1,3 +1,4 @@
+/** @server any */
 import { useDatabase, useTestClock } from '@azora/db-testkit';
 import { createOrganization, invite, regenerateRecoveryCodes, sendCode } from '../src/index';
 import { givenUser, MINUTE_MS, outcomes, START, useAuth } from './given';

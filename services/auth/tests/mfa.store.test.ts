@@ -1,3 +1,4 @@
+/** @server any */
 import { useDatabase, useTestClock } from '@azora/db-testkit';
 import { type Auth, verifyMfa } from '../src/index';
 import { actionsOf, dump, MINUTE_MS, outcomes, START, useAuth } from './given';

@@ -1,3 +1,4 @@
+/** @server any */
 import { useDatabase } from '@azora/db-testkit';
 import { canonicalUsername, displayNameInput } from '../src/account/names';
 import { createOrganization, register, updateProfile } from '../src/index';

@@ -1,3 +1,4 @@
+/** @server none */
 import { readKeyring } from '../src/encryption/encryption';
 import { codeHash, digitsInput, isCode, newOneTimeCode, phoneInput } from '../src/factor/one-time-code';
 

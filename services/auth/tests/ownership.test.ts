@@ -1,3 +1,4 @@
+/** @server any */
 import { useDatabase, useTestClock } from '@azora/db-testkit';
 import { appointOwner, closeOrganization, deactivate, softDelete, transferOwnership } from '../src/index';
 import { actionsOf, outcomes, START, useAuth } from './given';

@@ -1,3 +1,4 @@
+/** @server any */
 import { useDatabase, useTestClock } from '@azora/db-testkit';
 import { deactivate, type UpdateProfileInput, updateProfile } from '../src/index';
 import { actionsOf, givenUser, outcomes, START, useAuth } from './given';

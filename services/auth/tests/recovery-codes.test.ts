@@ -1,3 +1,4 @@
+/** @server none */
 import { newRecoveryCode, recoveryCodeHash, recoveryCodeInput } from '../src/factor/recovery-codes';
 
 describe('newRecoveryCode', () => {

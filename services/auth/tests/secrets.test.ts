@@ -1,3 +1,4 @@
+/** @server any */
 import { inspect } from 'node:util';
 import { type TestDatabase, useDatabase, useTestClock } from '@azora/db-testkit';
 import {

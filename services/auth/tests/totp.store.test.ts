@@ -1,3 +1,4 @@
+/** @server any */
 import { useDatabase, useTestClock } from '@azora/db-testkit';
 import { type Auth, confirmTotp, enrollTotp, login } from '../src/index';
 import { actionsOf, dump, outcomes, PASSWORD, START, useAuth } from './given';

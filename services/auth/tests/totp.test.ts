@@ -1,3 +1,4 @@
+/** @server none */
 import { generateSync } from 'otplib';
 import { newTotpSecret, totpStepOf, totpUrl } from '../src/factor/totp';
 

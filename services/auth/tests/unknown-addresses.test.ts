@@ -1,3 +1,4 @@
+/** @server any */
 import { useDatabase, useTestClock } from '@azora/db-testkit';
 import { type Auth, login, unlockAccount } from '../src/index';
 import { DAY_MS, givenUser, MINUTE_MS, outcomes, PASSWORD, START, useAuth } from './given';

@@ -1,3 +1,4 @@
+/** @server any */
 import { useDatabase, useTestClock } from '@azora/db-testkit';
 import { type Anchor, listAnchors, type Mint, openMint, reconcile, transfer } from '../src';
 import { findingsAfter, type GivenLedger, givenLedger } from './corruptions-given';

@@ -1,3 +1,4 @@
+/** @server any */
 import { useDatabase, useTestClock } from '@azora/db-testkit';
 import { balanceAt, history, mint as issue, type Mint, openMint, transfer } from '../src';
 import { fresh, givenWallet } from './ledger-given';

@@ -1,3 +1,4 @@
+/** @server any */
 import { useDatabase, useTestClock } from '@azora/db-testkit';
 import { capture, hold, type Mint, openMint, release } from '../src';
 import { dump, fresh, givenHold, givenWallet } from './ledger-given';

@@ -1,3 +1,4 @@
+/** @server any */
 import { useDatabase } from '@azora/db-testkit';
 import fc from 'fast-check';
 import { burn, closeWallet, divideHalfEven, mint as issue, Prisma, snapshotMetrics, stake, transfer } from '../src';

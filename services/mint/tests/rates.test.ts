@@ -1,3 +1,4 @@
+/** @server any */
 import { useDatabase } from '@azora/db-testkit';
 import fc from 'fast-check';
 import { defaultRate, divideHalfEven, knowledgeDifficulty, knowledgeReward, Prisma, stakingReward } from '../src';

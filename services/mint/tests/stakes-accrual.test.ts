@@ -1,3 +1,4 @@
+/** @server any */
 import { useDatabase } from '@azora/db-testkit';
 import fc from 'fast-check';
 import { accrueRewards, getStake, Prisma, SECONDS_A_YEAR, stakingReward } from '../src';

@@ -1,3 +1,4 @@
+/** @server any */
 import { useDatabase } from '@azora/db-testkit';
 import { accrueRewards, closeWallet, getStake, Prisma, SECONDS_A_YEAR, stake } from '../src';
 import { balanceOf, claim, fresh, givenStake, givenWallet, rowCounts, useMint, withdraw } from './stakes-given';

@@ -1,3 +1,4 @@
+/** @server any */
 import { SuiteError } from '@azora/db-core';
 import { useDatabase } from '@azora/db-testkit';
 import { type Mint, openMint, reconcile, type TransferInput, transfer } from '../src';
