@@ -1,6 +1,6 @@
 /** @server any */
 import { spawnSync } from 'node:child_process';
-import fs, { mkdir, readdir, stat, symlink, writeFile } from 'node:fs/promises';
+import fs, { mkdir, readdir, rm, stat, symlink, truncate, writeFile } from 'node:fs/promises';
 import path from 'node:path';
 import { SuiteError } from '@azora/db-core';
 import { directoryStorage } from '../src/backup-store/directory';
@@ -131,6 +131,23 @@ describe('backup sets in a directory', () => {
       return (await stat(path.join(place.location, name))).mode & 0o777;
     });
     expect(await Promise.all(modes)).toEqual([0o700, 0o700, 0o600]);
+    expect(await storage.list()).toEqual([]);
+  });
+
+  it.each<[string, (file: string) => Promise<void>]>([
+    ['missing', (file) => rm(file)],
+    ['shorter', (file) => truncate(file, 3)],
+  ])('stay invisible when a file that was written is %s', async (_, change) => {
+    const { storage, directory } = await givenPlace();
+    const writer = await storage.begin(SET);
+    await writer.write('notes/a.sql', chunksOf('SELECT 1'));
+    await writer.write('notes/b.sql', chunksOf('SELECT 2'));
+    const [part = ''] = await readdir(directory);
+    await change(path.join(directory, part, 'notes', 'b.sql'));
+
+    const error = await failureOf(writer.finish());
+
+    expect(error).toMatchObject({ code: 'BACKUP.STORAGE_FAILED', meta: { files: ['notes/b.sql'] } });
     expect(await storage.list()).toEqual([]);
   });
 

@@ -1,6 +1,6 @@
 import { randomBytes } from 'node:crypto';
 import { createReadStream, createWriteStream } from 'node:fs';
-import { access, mkdir, readdir, readFile, rename, rm, writeFile } from 'node:fs/promises';
+import { access, lstat, mkdir, readdir, readFile, rename, rm, writeFile } from 'node:fs/promises';
 import path from 'node:path';
 import { Readable } from 'node:stream';
 import { pipeline } from 'node:stream/promises';
@@ -9,7 +9,7 @@ import { syncDirectory } from '../system/atomic-files';
 import { fileRemnantsIn, type Leftover, orAbsent, ownedRemnant } from '../system/leftovers';
 import { OWNER_MARK, ownerMark } from '../system/owners';
 import { codeOf, isFileError, reasonOf } from '../system/system-errors';
-import { type Chunks, fileMissing, keepSourceError, SET_ID, type SetWriter, type Storage } from './storage';
+import { type Chunks, fileMissing, filesLost, keepSourceError, SET_ID, type SetWriter, type Storage } from './storage';
 
 const ID = SET_ID.source.slice(1, -1);
 /** `<set>.part-<pid>-<start time of that process>@<machine>`: a set in progress, or the remains of a killed process. */
@@ -48,14 +48,22 @@ async function beginSet(directory: string, set: string): Promise<SetWriter> {
   await removeUnfinished(directory);
   const part = await partOf(directory, set);
   await mkdir(part, { mode: 0o700 });
+  const written = new Map<string, number>();
   return {
     write: (file, source) =>
       keepSourceError(source, (chunks) =>
-        guarded(directory, () => writeStream(path.join(part, ...file.split('/')), chunks)),
+        guarded(directory, async () => {
+          written.set(file, await writeStream(path.join(part, ...file.split('/')), chunks));
+        }),
       ),
-    remove: (service) => guarded(directory, () => rm(path.join(part, service), { recursive: true, force: true })),
+    remove: async (service) => {
+      for (const file of written.keys()) if (file.startsWith(`${service}/`)) written.delete(file);
+      await guarded(directory, () => rm(path.join(part, service), { recursive: true, force: true }));
+    },
     finish: () =>
       guarded(directory, async () => {
+        const lost = await lostFiles(part, written);
+        if (lost.length > 0) throw filesLost(directory, set, lost);
         for (const folder of [part, ...(await subfolders(part))]) await syncDirectory(folder);
         await rename(part, path.join(directory, set));
         await syncDirectory(directory);
@@ -74,9 +82,22 @@ async function partOf(directory: string, set: string): Promise<string> {
   return path.join(directory, `${set}.part-${await ownerMark()}`);
 }
 
-async function writeStream(file: string, source: Chunks): Promise<void> {
+/** Returns the number of bytes. */
+async function writeStream(file: string, source: Chunks): Promise<number> {
   await mkdir(path.dirname(file), { recursive: true, mode: 0o700 });
-  await pipeline(source, createWriteStream(file, { flags: 'wx', mode: 0o600, flush: true }));
+  const target = createWriteStream(file, { flags: 'wx', mode: 0o600, flush: true });
+  await pipeline(source, target);
+  return target.bytesWritten;
+}
+
+/** The files that are missing or have another size: a clean-up on another machine may have taken the set for abandoned. */
+async function lostFiles(part: string, written: ReadonlyMap<string, number>): Promise<readonly string[]> {
+  const lost: string[] = [];
+  for (const [file, bytes] of written) {
+    const found = await orAbsent(lstat(path.join(part, ...file.split('/'))));
+    if (found?.size !== bytes) lost.push(file);
+  }
+  return lost;
 }
 
 /** Writes a draft and renames it, so that a reader finds either the old file or the new one. */

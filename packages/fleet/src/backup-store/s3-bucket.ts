@@ -312,15 +312,6 @@ export function fileTooLarge(location: string, file: string, limit: number): Sui
   });
 }
 
-/** Files of the set disappeared before it was finished. */
-export function filesLost(location: string, set: string, files: readonly string[]): SuiteError {
-  return new SuiteError('BACKUP.STORAGE_FAILED', `The backup set ${set} lost files in ${location} during the backup`, {
-    why: `Missing or changed: ${files.slice(0, 3).join(', ')}${files.length > 3 ? ', …' : ''}.`,
-    next: 'Check that no lifecycle rule of the bucket deletes new objects, and back up again',
-    meta: { location, set, files },
-  });
-}
-
 function adviceFor(error: unknown): Advice | undefined {
   const { name, code, message, $metadata } = (error ?? {}) as Thrown;
   const named = errorCode(error);

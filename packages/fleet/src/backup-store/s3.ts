@@ -1,8 +1,8 @@
 import type { Environment } from '../system/child-environment';
 import { type Leftover, UNKNOWN_KEPT_MS } from '../system/leftovers';
 import { textOf } from './file';
-import { type Bucket, filesLost, fileTooLarge, LARGEST_BYTES, openBucket, type S3Location } from './s3-bucket';
-import { CHECKSUM_FILE, type Chunks, fileMissing, SET_ID, type SetWriter, type Storage } from './storage';
+import { type Bucket, fileTooLarge, LARGEST_BYTES, openBucket, type S3Location } from './s3-bucket';
+import { CHECKSUM_FILE, type Chunks, fileMissing, filesLost, SET_ID, type SetWriter, type Storage } from './storage';
 
 /** An upload shows only when it began, and a large file over a slow network takes days. */
 const UPLOAD_KEPT_MS = 7 * 24 * 3_600_000;

@@ -29,7 +29,10 @@ export interface SetWriter {
   write(path: string, source: Chunks): Promise<void>;
   /** Removes the files of a service that were written, when no file of it is being written. */
   remove(service: string): Promise<void>;
-  /** Makes the set visible as a whole. */
+  /**
+   * Makes the set visible as a whole, if each file that was written is there with its size.
+   * @throws {SuiteError} `BACKUP.STORAGE_FAILED`
+   */
   finish(): Promise<void>;
   /** Removes everything that was written. */
   abandon(): Promise<void>;
@@ -92,5 +95,14 @@ export function fileDamaged(set: string, file: string, why: string): SuiteError 
     why,
     next: 'Use another set, or another copy of this set',
     meta: { set, file },
+  });
+}
+
+/** `BACKUP.STORAGE_FAILED`: files that were stored are missing at the end, or have another size. */
+export function filesLost(location: string, set: string, files: readonly string[]): SuiteError {
+  return new SuiteError('BACKUP.STORAGE_FAILED', `The backup set ${set} lost files in ${location} during the backup`, {
+    why: `Missing or changed: ${files.slice(0, 3).join(', ')}${files.length > 3 ? ', …' : ''}.`,
+    next: 'Check that nothing deletes new files there, such as a lifecycle rule or a clean-up, and back up again',
+    meta: { location, set, files },
   });
 }

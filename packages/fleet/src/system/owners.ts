@@ -1,9 +1,9 @@
 import { createHash } from 'node:crypto';
-import { readlinkSync } from 'node:fs';
+import { readFileSync, readlinkSync } from 'node:fs';
 import os from 'node:os';
 import { processStart } from './processes';
 
-/** `unknown`: the owner ran on another machine or in another container, or its system does not show when a process started. */
+/** `unknown`: the owner ran on another machine, in another container or before a restart, or its system does not show when a process started. */
 export type OwnerState = 'alive' | 'ended' | 'unknown';
 
 /** The pattern of {@link ownerMark} inside a larger pattern. Versions before 0.2 wrote no machine. */
@@ -26,18 +26,23 @@ export async function ownerState(mark: string): Promise<OwnerState> {
   return (await processStart(Number(pid))) === start ? 'alive' : 'ended';
 }
 
-/** A hash of what gives a pid its meaning: the name of the machine and, on Linux, the process namespace of the container. */
+/**
+ * A hash of what gives a pid its meaning: the name of the machine and, on Linux, the process namespace of the container and the
+ * boot. The first namespace has the same number on every machine, and machines that share a directory may share their name.
+ */
 function thisMachine(): string {
+  const boot = () => readFileSync('/proc/sys/kernel/random/boot_id', 'utf8').trim();
   machine ??= createHash('sha256')
-    .update(`${os.hostname()} ${processNamespace()}`)
+    .update(`${os.hostname()} ${orEmpty(() => readlinkSync('/proc/self/ns/pid'))} ${orEmpty(boot)}`)
     .digest('hex')
     .slice(0, MACHINE_LENGTH);
   return machine;
 }
 
-function processNamespace(): string {
+/** What the system does not show is empty. */
+function orEmpty(read: () => string): string {
   try {
-    return readlinkSync('/proc/self/ns/pid');
+    return read();
   } catch {
     return '';
   }
