@@ -6,12 +6,14 @@ import os from 'node:os';
 import path from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { promisify } from 'node:util';
+import type { SuiteError } from '@azora/db-core';
 import { withClient } from '@azora/db-migrate';
 import { startEmbedded, stopEmbedded } from '../src/postgres/embedded/server';
 import { enableArchive } from '../src/postgres/pitr/archiver';
 import { pruneArchive, takeBase } from '../src/postgres/pitr/base-backup';
 import { type RestoreStep, restoreTo } from '../src/postgres/pitr/restore';
 import { readArchive } from '../src/postgres/pitr/status';
+import { verifyArchive } from '../src/postgres/pitr/verify-archive';
 
 const run = promisify(execFile);
 const ARCHIVE = path.join(__dirname, '..', 'dist', 'postgres', 'pitr', 'archive.js');
@@ -98,7 +100,10 @@ describe('the archive of the embedded server', () => {
     });
     expect((await readFile(to)).equals(segment)).toBe(true);
     if (process.platform === 'linux') expect((await stat(to)).blocks * 512).toBeLessThan(segment.length / 2);
-    expect((await readdir(home)).filter((name) => name.startsWith('archived'))).toEqual(['archived']);
+    expect((await readdir(home)).filter((name) => name.startsWith('archived'))).toEqual([
+      'archived',
+      'archived.sha256',
+    ]);
   });
 });
 
@@ -211,17 +216,77 @@ describe('a restore', () => {
 
   it('rejects a point after a gap in the archive', async () => {
     const wal = path.join(home, 'pitr', 'wal');
-    const { lsn, time } = await present();
     await write('after the gap');
+    const { lsn, time } = await present();
     await restoreIsCovered();
-    const newest = (await readdir(wal)).filter((name) => /^[0-9A-F]{24}$/.test(name)).at(-1) ?? '';
+    const newest = (await segments()).at(-1) ?? '';
     const missing = path.join(wal, newest);
     await rename(missing, path.join(home, 'missing'));
-    const codes = [await failureOf(restore(lsn)), await failureOf(restore(time))];
+    const codes = [await failureOf(restore(lsn)), await failureOf(restore(time)), await failureOf(restore('latest'))];
+    const archive = await readArchive({ home });
+    const { flaws } = await verifyArchive({ home, onProgress });
     await rename(path.join(home, 'missing'), missing);
 
-    expect(codes).toEqual(['PITR.TARGET_AFTER_END', 'PITR.TARGET_AFTER_END']);
+    expect(codes).toEqual(['PITR.TARGET_AFTER_END', 'PITR.TARGET_AFTER_END', 'PITR.ARCHIVE_GAP']);
+    expect(archive?.gap).toMatchObject({ missing: newest });
+    expect(flaws).toEqual([{ segment: newest, flaw: 'it is missing' }]);
+    expect(await readArchive({ home })).toMatchObject({ gap: null });
   });
+
+  it('ends before a gap when the end of the log before it is asked for', async () => {
+    await write('before the gap');
+    await restoreIsCovered();
+    const before = await marks();
+    await write('behind the gap');
+    await restoreIsCovered();
+    const lost = (await segments()).at(-1) ?? '';
+    await rename(path.join(home, 'pitr', 'wal', lost), path.join(home, 'missing'));
+    const { next } = await restore('latest').then(
+      () => ({ next: '' }),
+      (error: SuiteError) => error,
+    );
+    const end = / --to (\S+)$/.exec(next ?? '')?.[1] ?? '';
+
+    await restore(end);
+
+    expect(await marks()).toEqual(before);
+  });
+
+  it.each<[string, string, (content: Buffer) => void, boolean]>([
+    [
+      'a changed byte',
+      'it differs from its checksum',
+      (content) => content.writeUInt8(content.readUInt8(5_000) ^ 1, 5_000),
+      true,
+    ],
+    ['a lost page, and no checksum', 'a page of it is damaged', (content) => content.fill(0, 0, 8_192), false],
+    ['another size, and no checksum', 'it has another size', () => undefined, false],
+  ])('refuses a segment with %s', async (_, flaw, change, hasChecksum) => {
+    await write('in a damaged segment');
+    await restoreIsCovered();
+    const segment = (await segments()).at(-1) ?? '';
+    const file = path.join(home, 'pitr', 'wal', segment);
+    const content = await readFile(file);
+    const damaged = Buffer.from(content);
+    change(damaged);
+    await writeFile(file, damaged.equals(content) ? content.subarray(0, 1_000_000) : damaged);
+    if (!hasChecksum) await rename(`${file}.sha256`, path.join(home, 'checksum'));
+    const { pid } = await startEmbedded({ home });
+
+    const code = await failureOf(restore('latest'));
+    const { flaws, withoutChecksum } = await verifyArchive({ home, onProgress });
+    await writeFile(file, content);
+    if (!hasChecksum) await rename(path.join(home, 'checksum'), `${file}.sha256`);
+
+    expect([code, flaws, withoutChecksum]).toEqual(['PITR.RECOVERY_FAILED', [{ segment, flaw }], hasChecksum ? 0 : 1]);
+    expect((await startEmbedded({ home })).pid).toBe(pid);
+    expect((await verifyArchive({ home, onProgress })).flaws).toEqual([]);
+  });
+
+  async function segments(): Promise<string[]> {
+    const names = await readdir(path.join(home, 'pitr', 'wal'));
+    return names.filter((name) => /^[0-9A-F]{24}$/.test(name)).sort();
+  }
 
   /** Archives the current segment, as a restore does before it checks the point. */
   async function restoreIsCovered(): Promise<void> {

@@ -61,6 +61,10 @@ const EXAMPLES: Readonly<Record<string, readonly Example[]>> = {
     ['pitr base', 'make a base backup'],
     ['pitr base --keep 2', 'also remove all base backups but the newest two'],
   ],
+  'pitr verify': [
+    ['pitr verify', 'read the whole archive, for example once a week'],
+    ['pitr verify --json', 'the same for a script'],
+  ],
   'pitr status': [
     ['pitr status', 'show which moments can be restored'],
     ['pitr status --json', 'the same for a script'],

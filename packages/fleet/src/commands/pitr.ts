@@ -1,6 +1,7 @@
 import type { Register } from './command';
 import { openSuite, parseWhole, withJson } from './command';
 import { type ConsentFlags, requireConsent, withConsent } from './consent';
+import { EXIT_FOUND } from './exit-codes';
 
 interface JsonFlag {
   readonly json?: boolean;
@@ -16,7 +17,8 @@ export const registerPitr: Register = (program, execute) => {
         'them. For the server of docker-compose.yml use scripts/pitr; for any other server use pgBackRest, WAL-G or the ' +
         "provider's own recovery.",
     );
-  for (const register of [registerEnable, registerBase, registerStatus, registerRestore]) register(pitr, execute);
+  for (const register of [registerEnable, registerBase, registerStatus, registerVerify, registerRestore])
+    register(pitr, execute);
 };
 
 const registerEnable: Register = (pitr, execute) => {
@@ -64,6 +66,22 @@ const registerStatus: Register = (pitr, execute) => {
         const { pitrStatusText } = await import('../render/pitr.js');
         const status = await readPitr(settings, services);
         return { data: { ok: true, ...status }, text: pitrStatusText(status) };
+      }),
+    );
+};
+
+const registerVerify: Register = (pitr, execute) => {
+  withJson(pitr.command('verify'))
+    .description('read every segment of the archive, and name those that are missing or damaged')
+    .action(
+      execute(async (context, _flags: JsonFlag) => {
+        const { settings, services } = await openSuite(context, {});
+        const { verifyPitr } = await import('../operations/pitr.js');
+        const { verifiedText } = await import('../render/pitr.js');
+        const { log: onProgress, signal } = context;
+        const verified = await verifyPitr(settings, services, { onProgress, signal });
+        const ok = verified.flaws.length === 0;
+        return { data: { ok, ...verified }, text: verifiedText(verified), exitCode: ok ? 0 : EXIT_FOUND };
       }),
     );
 };

@@ -5,6 +5,7 @@ import type { EnabledArchive } from '../postgres/pitr/archiver';
 import type { BaseBackup, PrunedArchive } from '../postgres/pitr/base-backup';
 import type { RestoredServer } from '../postgres/pitr/restore';
 import type { ArchiveState } from '../postgres/pitr/status';
+import type { VerifiedArchive } from '../postgres/pitr/verify-archive';
 import { isOnCompanion, needsEmbedded, openTargets, type Target } from './targets';
 
 /** A service whose database is not in the archive. */
@@ -64,6 +65,17 @@ export async function readPitr(settings: Settings, services: readonly Service[])
   const coverage = await readCoverage(settings, services);
   const { readArchive } = await import('../postgres/pitr/status.js');
   return { archive: (await readArchive({ home: settings.home })) ?? null, ...coverage };
+}
+
+/** Reads every segment that a restore may need. */
+export async function verifyPitr(
+  settings: Settings,
+  services: readonly Service[],
+  options: PitrOptions,
+): Promise<VerifiedArchive & Coverage> {
+  const coverage = await readCoverage(settings, services);
+  const { verifyArchive } = await import('../postgres/pitr/verify-archive.js');
+  return { ...(await verifyArchive({ ...workOf(settings), ...options })), ...coverage };
 }
 
 export interface PitrRequest {

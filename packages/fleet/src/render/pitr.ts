@@ -1,5 +1,5 @@
 import { countOf } from '../operations/fleet';
-import type { Coverage, enablePitr, PitrStatus, restorePitr, TakenBase } from '../operations/pitr';
+import type { Coverage, enablePitr, PitrStatus, restorePitr, TakenBase, verifyPitr } from '../operations/pitr';
 import { durationText, sizeText } from '../system/quantities';
 import { expiredText } from './leftovers';
 import { table } from './table';
@@ -53,10 +53,28 @@ export function pitrStatusText(status: PitrStatus): string {
     `disk usage     ${sizeText(archive.bytes.segments)} of log, ${sizeText(archive.bytes.bases)} of base backups`,
     `timeline       ${archive.timeline ?? 'none'}${archive.timelines.length > 1 ? ` of ${archive.timelines.join(', ')}` : ''}`,
     windowText(archive),
+    gapText(archive),
     ...archive.kept.map((name) => `replaced data  ${name}`),
     archive.bases.length === 0 ? '' : `\n${basesTable(archive)}`,
     archive.isEnabled ? next : 'Next: npx azora-db pitr enable',
     uncoveredText(status),
+  );
+}
+
+export function verifiedText(verified: Awaited<ReturnType<typeof verifyPitr>>): string {
+  const { directory, base, segments, withoutChecksum, flaws } = verified;
+  const read = `${countOf(segments, 'segment')} since base backup ${base}`;
+  const next = 'Next: put the segments back, or make the later moments safe with "npx azora-db pitr base"';
+  return lines(
+    flaws.length === 0
+      ? `the archive in ${directory} is whole: ${read}`
+      : `the archive in ${directory} is not whole: ${read}`,
+    ...flaws.map(({ segment, flaw }) => `${segment}: ${flaw}`),
+    withoutChecksum === 0
+      ? ''
+      : `${countOf(withoutChecksum, 'segment')} without a checksum, archived by an earlier version`,
+    flaws.length === 0 ? '' : next,
+    uncoveredText(verified),
   );
 }
 
@@ -83,12 +101,20 @@ function failuresText({ archiver }: Archive): string {
   return `${archiver.failedCount}, last ${archiver.lastFailed} at ${archiver.lastFailedAt?.toISOString()}; ${now}`;
 }
 
-function windowText({ window, isRunning }: Archive): string {
+function windowText({ window, isRunning, gap }: Archive): string {
   if (window === null) return 'can restore    nothing yet, because this timeline has no base backup';
   const { from, to } = window;
   // A restore archives the newest transactions first.
-  const end = isRunning ? `now (archived up to ${to.time}, ${to.lsn})` : `${to.time} (${to.lsn})`;
+  const end =
+    isRunning && (gap === null || gap === undefined)
+      ? `now (archived up to ${to.time}, ${to.lsn})`
+      : `${to.time} (${to.lsn})`;
   return `can restore    ${from.time} (${from.lsn}) to ${end}`;
+}
+
+function gapText({ gap }: Archive): string {
+  if (gap === null || gap === undefined) return '';
+  return `GAP            ${gap.missing} is missing, but newer segments up to ${gap.newest} are there; a new base backup ("npx azora-db pitr base") makes later moments safe`;
 }
 
 function uncoveredText({ uncovered }: Coverage): string {

@@ -71,7 +71,7 @@ export async function writeRecord(
 /** The names of the complete files in the archive of the log. */
 export async function archivedNames(layout: ArchiveLayout): Promise<ReadonlySet<string>> {
   const names = (await ifExists(() => readdir(layout.wal))) ?? [];
-  return new Set(names.filter((name) => !name.includes('.part-')));
+  return new Set(names.filter((name) => !/\.part-|\.sha256$/.test(name)));
 }
 
 /** Writes a file of the server's account, and waits until it is on the disk. */

@@ -1,5 +1,6 @@
 // PostgreSQL's archive_command: node archive.cjs <segment> <destination>. It is copied to a place that the server's
 // account can read, so it imports nothing of the suite.
+import { createHash } from 'node:crypto';
 import {
   closeSync,
   existsSync,
@@ -15,13 +16,17 @@ import path from 'node:path';
 
 const BLOCK_BYTES = 64 * 1024;
 
-/** Succeeds only when the complete segment is on the archive's disk. Never replaces a different file of the same name. */
+/**
+ * Succeeds only when the complete segment and its checksum are on the archive's disk. Never replaces a different file of the same
+ * name.
+ */
 function archive(from: string, to: string): void {
   const segment = readFileSync(from);
-  if (existsSync(to)) {
-    // After a crash, PostgreSQL may archive a segment again.
-    if (!readFileSync(to).equals(segment)) throw new Error(`${to} already exists with different content`);
-  } else writeWhole(to, segment);
+  const checksum = Buffer.from(`${createHash('sha256').update(segment).digest('hex')}\n`);
+  // The checksum first: a segment that is there has one. After a crash, PostgreSQL may archive a segment again.
+  if (!existsSync(to)) writeWhole(`${to}.sha256`, checksum);
+  else if (!readFileSync(to).equals(segment)) throw new Error(`${to} already exists with different content`);
+  if (!existsSync(to)) writeWhole(to, segment);
   syncDirectory(path.dirname(to));
 }
 

@@ -12,6 +12,8 @@ import {
   readLineage,
   type Stretch,
   segmentIndex,
+  segmentName,
+  segmentsBehind,
   timelinesIn,
 } from './wal';
 
@@ -64,6 +66,8 @@ export interface Reach {
   readonly end: Lsn;
   /** The time at which the last segment was archived. Nothing in the archive was committed later. */
   readonly endTime: string | undefined;
+  /** The first segment that the archive lacks and the newest one behind it; undefined when the archive has no gap. */
+  readonly gap: { readonly missing: string; readonly newest: string } | undefined;
 }
 
 /** The base backups from which the timeline can be reached, oldest first. */
@@ -82,7 +86,12 @@ export async function readReaches(
       const from = segmentIndex(base.startSegment, record.segmentBytes);
       const { end, last } = reachFrom(names, lineage, from, record.segmentBytes);
       const archivedAt = last === undefined ? undefined : (await stat(path.join(layout.wal, last))).mtime;
-      return { base, end, endTime: archivedAt === undefined ? undefined : microseconds(archivedAt) };
+      const newest = segmentsBehind(names, lineage, end, record.segmentBytes).at(-1);
+      const missing = segmentName(timeline, end / BigInt(record.segmentBytes), record.segmentBytes);
+      return {
+        ...{ base, end, endTime: archivedAt === undefined ? undefined : microseconds(archivedAt) },
+        gap: newest === undefined ? undefined : { missing, newest },
+      };
     }),
   );
 }
@@ -118,11 +127,12 @@ export function refuseFuture(target: Target, now: { readonly time: string; reado
 
 /**
  * Rejects a point that the archive does not reach without a gap.
- * @throws {SuiteError} `PITR.TARGET_AFTER_END`
+ * @throws {SuiteError} `PITR.TARGET_AFTER_END`, `PITR.ARCHIVE_GAP`
  */
-export function refuseBeyond(target: Target, { base, end, endTime }: Reach): void {
+export function refuseBeyond(target: Target, { base, end, endTime, gap }: Reach): void {
   const isShort = end < parseLsn(base.stopLsn);
-  if (isShort || (target.kind === 'lsn' && target.lsn >= end)) throw afterEnd(targetText(target), lsnText(end));
+  if (isShort || (target.kind === 'lsn' && target.lsn > end)) throw afterEnd(targetText(target), lsnText(end));
+  if (target.kind === 'latest' && gap !== undefined) throw archiveGap(gap, end);
   if (target.kind === 'time' && target.time > (endTime ?? ''))
     throw afterEnd(targetText(target), endTime ?? 'the base backup only');
 }
@@ -156,6 +166,16 @@ function badTarget(text: string): SuiteError {
     why: 'It must be a time with a time zone (2026-01-31T12:00:00Z, 2026-01-31T12:00:00.5+01:00), an LSN (0/1A2B3C8) or latest.',
     next: 'Run "npx azora-db pitr status" to see which points can be restored',
     meta: { target: text },
+  });
+}
+
+/** `PITR.ARCHIVE_GAP`: recovery would stop at the gap and lose what was archived behind it. */
+function archiveGap({ missing, newest }: NonNullable<Reach['gap']>, end: Lsn): SuiteError {
+  return new SuiteError('PITR.ARCHIVE_GAP', `The archive lacks ${missing}, but has newer segments up to ${newest}`, {
+    kind: 'finding',
+    why: 'A recovery ends at the gap. Nothing was changed.',
+    next: `Put the missing segments back, or restore what was committed before the gap with --to ${lsnText(end)}`,
+    meta: { missing, newest, end: lsnText(end) },
   });
 }
 

@@ -13,7 +13,7 @@ import { ifExists, writeOwned } from './archive-layout';
 import { readIdentity } from './archiver';
 import { copyTree } from './copy';
 import { type Target, targetText } from './plan';
-import { lsnText } from './wal';
+import { type Lsn, lsnText, parseLsn } from './wal';
 
 /** The result of a recovery. */
 export interface Recovered {
@@ -26,6 +26,9 @@ export interface Recovered {
 
 export interface Recovery {
   readonly target: Target;
+  /** The end of the archived log that the recovery can reach. */
+  readonly end: Lsn;
+  readonly segmentBytes: number;
   readonly timeline: number;
   readonly archiveCommand: string;
   readonly restoreCommand: string;
@@ -75,6 +78,7 @@ export async function recover(
       signal: recovery.signal,
     });
     const recovered = await inspect(url);
+    refuseShort(recovered, recovery);
     await stopPlace(next);
     await writeOwned(configuration, settings, account);
     await rm(next.log, { force: true });
@@ -107,6 +111,13 @@ async function stopAfterFailure(next: Place): Promise<readonly string[]> {
   }
 }
 
+/** Without a target, PostgreSQL takes the first record that is not valid for the end of the log, and says nothing. */
+function refuseShort({ lsn }: Recovered, { target, end, segmentBytes }: Recovery): void {
+  const isWhole = target.kind === 'time' || (target.kind === 'lsn' && target.lsn < end);
+  if (isWhole || parseLsn(lsn) > end - BigInt(segmentBytes)) return;
+  throw new Error(`The log ends at ${lsn}, but the archive reaches ${lsnText(end)}: a segment is damaged`);
+}
+
 function recoveryFailed(target: string, log: string, cause: unknown): SuiteError {
   return new SuiteError('PITR.RECOVERY_FAILED', `Recovery did not reach ${target}`, {
     why: log,
@@ -130,7 +141,7 @@ async function settingsFor(configuration: string, archiveCommand: string): Promi
   return `${lines.join('\n').trimEnd()}\n${lineOf('archive_mode', 'on')}${lineOf('archive_command', archiveCommand)}`;
 }
 
-function recoverySettings({ target, timeline, restoreCommand }: Recovery): string {
+function recoverySettings({ target, end, timeline, restoreCommand }: Recovery): string {
   const wanted: Record<string, string> = {
     restore_command: restoreCommand,
     recovery_target_timeline: String(timeline),
@@ -140,7 +151,8 @@ function recoverySettings({ target, timeline, restoreCommand }: Recovery): strin
   };
   // PostgreSQL parses this setting before it knows time zone abbreviations such as Z.
   if (target.kind === 'time') wanted['recovery_target_time'] = target.time.replace('Z', '+00');
-  if (target.kind === 'lsn') {
+  // The end of the archive is reached without a target: no record begins there that could stop the recovery.
+  if (target.kind === 'lsn' && target.lsn < end) {
     wanted['recovery_target_lsn'] = lsnText(target.lsn);
     // pg_current_wal_lsn() returned the start of the next record, which must not be replayed.
     wanted['recovery_target_inclusive'] = 'off';

@@ -1,4 +1,4 @@
-import { readdir, stat } from 'node:fs/promises';
+import { readdir, rm, stat } from 'node:fs/promises';
 import path from 'node:path';
 import { SuiteError } from '@azora/db-core';
 import { withClient } from '@azora/db-migrate';
@@ -11,6 +11,7 @@ import { liveDrafts, nextDataName, placeOfNext, type SwapStep, settleSwap, swapD
 import {
   type ArchiveLayout,
   type ArchiveRecord,
+  archivedNames,
   archiveLayout,
   foreignArchive,
   getRecord,
@@ -33,7 +34,7 @@ import {
 } from './plan';
 import { installPrograms } from './programs';
 import { copyBase, keepPort, type Recovered, recover } from './recover';
-import { parseLsn, timelinesIn } from './wal';
+import { type Lsn, parseLsn, segmentIndex, timelineOf, timelinesIn } from './wal';
 
 /** The steps at which a test kills the process. */
 export type RestoreStep = 'checked' | 'archived' | 'copied' | 'recovered' | SwapStep;
@@ -78,13 +79,16 @@ export async function restoreTo(options: RestoreOptions): Promise<RestoredServer
   const target = parseTarget(options.to);
   const work = await prepare(options, target);
   const step = options.onStep ?? (() => undefined);
-  const { base } = await checkTarget(work);
+  const { base, end } = await checkTarget(work);
   await step('archived');
   const next = placeOfNext(work.place, await nextDataName());
+  const timelines = new Set(timelinesIn(await archivedNames(work.layout)));
+  let isReplacing = false;
   try {
     if ((await liveDrafts(work.place)).length > 0) throw busy(work.place.directory);
-    const recovered = await recoverCopy(work, path.join(work.layout.base, base.id, 'data'), next, step);
+    const recovered = await recoverCopy(work, { base: path.join(work.layout.base, base.id, 'data'), end }, next, step);
     options.signal?.throwIfAborted();
+    isReplacing = true;
     const kept = await replaceData(work, next, step);
     await writeRecord(work.layout, { ...work.record, timeline: recovered.timeline }, work.account);
     // The data is replaced: an interruption must not leave the server stopped.
@@ -92,7 +96,16 @@ export async function restoreTo(options: RestoreOptions): Promise<RestoredServer
     return { ...recovered, target: targetText(target), base: base.id, kept, tookMs: Date.now() - begun };
   } catch (error) {
     await removeDraft(next.data, options);
+    if (!isReplacing) await removeNewTimelines(work.layout, timelines);
     throw isFileError(error) ? unwritable(work.place.directory, error) : error;
+  }
+}
+
+/** A copy that ended its recovery too early has begun a timeline of its own, and archived the beginning of it. */
+async function removeNewTimelines(layout: ArchiveLayout, before: ReadonlySet<number>): Promise<void> {
+  for (const name of (await ifExists(() => readdir(layout.wal))) ?? []) {
+    const isNew = /^[0-9A-F]{8}/.test(name) && !before.has(timelineOf(name));
+    if (isNew) await rm(path.join(layout.wal, name), { force: true });
   }
 }
 
@@ -157,7 +170,7 @@ async function checkTarget(work: Work): Promise<Reach> {
   const chosen = chooseBase(target, await readReaches(layout, record, timeline));
   if (!work.isAlive) {
     refuseFuture(target, { time: now, lsn: undefined });
-    return chosen;
+    return reachOfStopped(work, chosen);
   }
   const { url } = await startEmbedded(options);
   const isPresent = timeline === record.timeline;
@@ -181,6 +194,17 @@ async function checkTarget(work: Work): Promise<Reach> {
   return reached;
 }
 
+/**
+ * The reach of a server that does not start. Its own log, which is searched too, may still have what the archive lacks.
+ * @throws {SuiteError} `PITR.ARCHIVE_GAP`
+ */
+async function reachOfStopped({ place, record, target }: Work, reach: Reach): Promise<Reach> {
+  if (target.kind !== 'latest' || reach.gap === undefined) return reach;
+  const { missing, newest } = reach.gap;
+  if (!(await isThere(path.join(place.data, 'pg_wal', missing)))) refuseBeyond(target, reach);
+  return { ...reach, end: (segmentIndex(newest, record.segmentBytes) + 1n) * BigInt(record.segmentBytes) };
+}
+
 function isCovered(target: Target, reach: Reach): boolean {
   if (target.kind === 'latest') return false;
   try {
@@ -193,7 +217,7 @@ function isCovered(target: Target, reach: Reach): boolean {
 
 async function recoverCopy(
   work: Work,
-  base: string,
+  { base, end }: { readonly base: string; readonly end: Lsn },
   next: Place,
   step: (step: RestoreStep) => Promise<void> | void,
 ): Promise<Recovered> {
@@ -204,7 +228,14 @@ async function recoverCopy(
   options.onProgress(`recovering to ${targetText(target)}`);
   const { archive, restore } = await installPrograms(layout, account, options.environment);
   const recovered = await recover(next, account, await usableBinaries(place.base, account, options.environment), {
-    ...{ target, timeline, archiveCommand: archive, signal: options.signal },
+    ...{
+      target,
+      end,
+      segmentBytes: work.record.segmentBytes,
+      timeline,
+      archiveCommand: archive,
+      signal: options.signal,
+    },
     // A server that does not start has log that it could not archive.
     restoreCommand: work.isAlive ? restore() : restore('../data/pg_wal/%f'),
   });

@@ -6,7 +6,7 @@ import { findPostmaster } from '../embedded/postmaster';
 import { type ArchiveLayout, archivedNames, archiveLayout, findRecord, ifExists } from './archive-layout';
 import { type ArchiverState, readArchiver, readIdentity } from './archiver';
 import { type BaseBackup, listBases } from './base-backup';
-import { readReaches } from './plan';
+import { type Reach, readReaches } from './plan';
 import { isSegment, lsnText, timelinesIn } from './wal';
 
 export interface Point {
@@ -27,6 +27,8 @@ export interface ArchiveState {
   readonly bases: readonly BaseBackup[];
   /** Along the current timeline, with the archived log. */
   readonly window: { readonly from: Point; readonly to: Point } | null;
+  /** Along the current timeline: the first segment that the archive lacks, and the newest one behind it. */
+  readonly gap: Reach['gap'] | null;
   /** Disk usage. */
   readonly bytes: { readonly segments: number; readonly bases: number };
   /** The replaced data of earlier restores, which the user may remove. */
@@ -57,7 +59,7 @@ export async function readArchive({ home }: { readonly home: string }): Promise<
     timeline: record?.timeline ?? null,
     timelines: timelinesIn(names),
     bases,
-    window: record === undefined ? null : await readWindow(layout, record),
+    ...(record === undefined ? { window: null, gap: null } : await readWindow(layout, record)),
     bytes: { segments: segments.bytes, bases: bases.reduce((sum, { bytes }) => sum + bytes, 0) },
     kept: (await readdir(place.directory)).filter((name) => /^data\.before-\w+$/.test(name)).sort(),
   };
@@ -74,16 +76,18 @@ async function askServer(place: Place) {
 async function readWindow(
   layout: ArchiveLayout,
   record: Parameters<typeof readReaches>[1],
-): Promise<ArchiveState['window']> {
+): Promise<Pick<ArchiveState, 'window' | 'gap'>> {
   const reaches = await readReaches(layout, record, record.timeline);
   const [newest, reach] = [reaches.at(-1), reaches.findLast(isWhole)];
-  if (newest === undefined || reach === undefined) return null;
+  const gap = newest?.gap ?? null;
+  if (reach === undefined) return { window: null, gap };
   // Base backups before a gap in the log do not reach the end of the window.
   const first = reaches.find((other) => other.end === reach.end) ?? reach;
-  return {
-    from: { time: first.base.stoppedAt, lsn: first.base.stopLsn },
-    to: { time: reach.endTime ?? null, lsn: lsnText(reach.end) },
-  };
+  const [from, to] = [
+    { time: first.base.stoppedAt, lsn: first.base.stopLsn },
+    { time: reach.endTime ?? null, lsn: lsnText(reach.end) },
+  ];
+  return { window: { from, to }, gap };
 }
 
 function isWhole({ base, endTime }: Awaited<ReturnType<typeof readReaches>>[number]): boolean {

@@ -79,8 +79,27 @@ export function reachFrom(
   }
 }
 
+/** The segments of the lineage that lie behind a gap, in their order. `end` is the end of the gapless log. */
+export function segmentsBehind(
+  names: ReadonlySet<string>,
+  lineage: readonly Stretch[],
+  end: Lsn,
+  segmentBytes: number,
+): readonly string[] {
+  const isBehind = (name: string) => {
+    const begin = segmentIndex(name, segmentBytes) * BigInt(segmentBytes);
+    return begin > end && isInPast(lineage, timelineOf(name), begin);
+  };
+  return [...names].filter((name) => isSegment(name) && isBehind(name)).sort((one, other) => compareIndex(one, other));
+}
+
+/** Segments of several timelines sort by their place in the log. */
+function compareIndex(one: string, other: string): number {
+  return one.slice(8) < other.slice(8) ? -1 : 1;
+}
+
 /** The file that recovery uses for a segment: the one on the newest timeline that contains it. */
-function segmentAt(
+export function segmentAt(
   names: ReadonlySet<string>,
   lineage: readonly Stretch[],
   index: bigint,
