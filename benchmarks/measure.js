@@ -47,7 +47,7 @@ async function takeTurns(runs, ways, before = () => undefined) {
 }
 
 /** The calls of `work(client, turn)` per second by `clients` concurrent loops after the warm-up, and their total number. */
-async function rateOf({ clients, seconds: measured }, work) {
+async function rateOf({ clients, seconds: measured, warmUpSeconds = WARM_UP_SECONDS }, work) {
   let done = 0;
   let stopped = false;
   const loops = Array.from({ length: clients }, async (_, client) => {
@@ -58,7 +58,7 @@ async function rateOf({ clients, seconds: measured }, work) {
   });
   const all = Promise.all(loops);
   try {
-    await Promise.race([all, sleep(WARM_UP_SECONDS * 1_000)]);
+    await Promise.race([all, sleep(warmUpSeconds * 1_000)]);
     const [before, started] = [done, process.hrtime.bigint()];
     await Promise.race([all, sleep(measured * 1_000)]);
     const perSecond = ((done - before) * 1e9) / Number(process.hrtime.bigint() - started);

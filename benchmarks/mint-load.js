@@ -67,7 +67,7 @@ async function main({ processes, ...load }) {
 }
 
 async function run(
-  { way, url, clients, seconds, wallets, merchant, batch, emptyWallet, share },
+  { way, url, clients, seconds, warmUpSeconds, wallets, merchant, batch, emptyWallet, share },
   start = async () => {},
 ) {
   const mint = openMint({ url, pool: { max: Math.min(clients, MAX_SESSIONS) } });
@@ -81,7 +81,7 @@ async function run(
   const work = WAYS[way]({ mint, pairOf, batch, emptyWallet, share, rejected, key: randomUUID() });
   await mint.pool.query('SELECT');
   await start();
-  const { perSecond, done } = await rateOf({ clients, seconds }, work);
+  const { perSecond, done } = await rateOf({ clients, seconds, warmUpSeconds }, work);
   await mint.close();
   return { perSecond, done: done - rejected.count };
 }

@@ -21,18 +21,18 @@ function findPgbench() {
  * Runs a script with the given number of clients. Returns the transactions per second after the same warm-up as ours, and the
  * total number of transactions. A client keeps its variables between transactions; `n`, its turn, starts at 0.
  */
-function pgbench(url, { script, clients, seconds, variables = {} }) {
+function pgbench(url, { script, clients, seconds, warmUpSeconds = WARM_UP_SECONDS, variables = {} }) {
   const program = findPgbench();
   const folder = mkdtempSync(path.join(os.tmpdir(), 'azora-bench-script-'));
   const file = path.join(folder, 'script.sql');
   writeFileSync(file, script);
   const given = Object.entries({ n: 0, ...variables }).flatMap(([name, value]) => ['-D', `${name}=${value}`]);
-  const load = ['-M', 'prepared', '-n', '-c', String(clients), '-j', '1', '-T', String(WARM_UP_SECONDS + seconds)];
+  const load = ['-M', 'prepared', '-n', '-c', String(clients), '-j', '1', '-T', String(warmUpSeconds + seconds)];
   const args = [...load, '-P', '1', '-f', file, ...given, url];
   const { status, stdout, stderr } = spawnSync(program, args, { encoding: 'utf8' });
   rmSync(folder, { recursive: true });
   const seen = [...stderr.matchAll(/^progress: .*?, ([\d.]+) tps/gm)].map(([, tps]) => Number(tps));
-  const measured = seen.slice(WARM_UP_SECONDS, WARM_UP_SECONDS + seconds);
+  const measured = seen.slice(warmUpSeconds, warmUpSeconds + seconds);
   const done = Number(/^number of transactions actually processed: (\d+)/m.exec(stdout)?.[1]);
   if (status !== 0 || !(done > 0) || measured.length < seconds - 1) throw new Error(`pgbench failed: ${stderr}`);
   return { perSecond: measured.reduce((sum, tps) => sum + tps, 0) / measured.length, done };

@@ -54,6 +54,12 @@ const MISSING_ROWS = `
       FROM requests AS r LEFT JOIN mining_records AS m ON m.id = r.answer ->> 'recordId'
       WHERE r.answer ? 'recordId' AND m.id IS NULL
     UNION
+    SELECT 'wallet.missing', wallet_id FROM chains WHERE is_missing
+    UNION
+    SELECT 'wallet.missing', o.wallet_id FROM wallet_openings AS o LEFT JOIN wallets AS w ON w.id = o.wallet_id WHERE w.id IS NULL
+    UNION
+    SELECT 'opening.missing', w.id FROM wallets AS w LEFT JOIN wallet_openings AS o ON o.wallet_id = w.id WHERE o.wallet_id IS NULL
+    UNION
     SELECT 'request.missing', named.key
       FROM (
         SELECT request_key AS key FROM transactions UNION SELECT request_key FROM holds
@@ -84,10 +90,8 @@ export const CHAINS = `
     GROUP BY w.id, event.wallet_id, w.closings, w.entries, w.last_seq, w.chain, w.closing, w.start`;
 
 const WALLET_CHAINS = `
-  SELECT 'wallet.missing' AS "check", wallet_id AS subject, 1::numeric AS expected, 0::numeric AS found
-    FROM chains WHERE is_missing
-  UNION ALL
-  SELECT 'wallet.entries', wallet_id, entries, stored_entries FROM chains WHERE NOT is_missing
+  SELECT 'wallet.entries' AS "check", wallet_id AS subject, entries AS expected, stored_entries AS found
+    FROM chains WHERE NOT is_missing
   UNION ALL
   SELECT 'wallet.lastSeq', wallet_id, last_seq, stored_seq FROM chains WHERE NOT is_missing
   UNION ALL

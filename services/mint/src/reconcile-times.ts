@@ -59,6 +59,9 @@ const ROW_TIMES = `
   UNION ALL
   SELECT 'wallet.closedAt', id, closed_at, created_at - ${TOLERANCE}, ${NOW} FROM wallets
   UNION ALL
+  SELECT 'opening.createdAt', o.wallet_id, o.created_at, w.created_at, w.created_at
+    FROM wallet_openings AS o JOIN wallets AS w ON w.id = o.wallet_id
+  UNION ALL
   SELECT 'request.createdAt', key, created_at, NULL, ${NOW} FROM requests
   UNION ALL
   SELECT 'transaction.createdAt', id, created_at, NULL, ${NOW} FROM transactions`;

@@ -105,6 +105,27 @@ describe('the app role with its own SQL', () => {
     },
   );
 
+  it.each([
+    ['payer', "NULL, 'thief'"],
+    ['receiver', "'thief', NULL"],
+  ])('cannot move money without a %s', async (_side, sides) => {
+    const before = await dump(db());
+    const [from, to] = sides.split(', ');
+    const start = "repeat('a', 64)";
+    const lists = `ARRAY[${from}]::text[], ARRAY[${to}]::text[], ARRAY[1]::numeric[], ARRAY[NULL]`;
+
+    const calls = [
+      `transfer_money('n', ${start}, 'n', ${from}, ${to}, 1, NULL)`,
+      `transfer_many('n', ${start}, ARRAY['n'], ${lists})`,
+    ];
+    for (const call of calls) {
+      await expect(db().app(`SELECT ${call}`)).rejects.toMatchObject({ code: 'AZ001', message: 'wallet_not_found' });
+    }
+    const each = await db().app(`SELECT rule FROM transfer_each(ARRAY['n'], ARRAY[${start}], ARRAY['n'], ${lists})`);
+    expect(each).toEqual([{ rule: 'wallet_not_found' }]);
+    expect(await dump(db())).toBe(before);
+  });
+
   it('gains nothing from its own triggers and tables, even with the right to create temporary ones', async () => {
     const { database, role } = db().target;
     await expect(db().app('CREATE TEMP TABLE bait (id int)')).rejects.toMatchObject({ code: NO_RIGHT });

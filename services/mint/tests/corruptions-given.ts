@@ -35,6 +35,8 @@ export async function givenLedger(mint: Mint, clock: TestClock) {
   const ben = await open('ben');
   const shut = await open('shut');
   const empty = await open('empty');
+  const unused = await open('unused');
+  await closeWallet(mint, { walletId: unused });
   const welcome = await issue(mint, { to: ada, amount: '1000', idempotencyKey: 'welcome' });
   const reward = await issue(mint, { to: ben, amount: '20', type: 'reward', idempotencyKey: 'reward' });
   const single = await transfer(mint, {
@@ -89,7 +91,7 @@ export async function givenLedger(mint: Mint, clock: TestClock) {
   const metrics = await snapshotMetrics(mint);
   await clock.move(DAY_MS);
   return {
-    wallets: { ada, ben, shut, empty, treasury: 'treasury-AZR', staking: 'staking-AZR' },
+    wallets: { ada, ben, shut, empty, unused, treasury: 'treasury-AZR', staking: 'staking-AZR' },
     transactions: {
       welcome: welcome.id,
       reward: reward.id,

@@ -55,6 +55,19 @@ const WALLETS: readonly Corruption[] = [
     (it) => `DELETE FROM wallets WHERE id = '${it.wallets.ben}'`,
     (it) => [`wallet.missing ${it.wallets.ben}`],
   ],
+  ...(['empty', 'unused'] as const).map(
+    (name): Corruption => [
+      `a deleted wallet without transactions: ${name}`,
+      (it) => `DELETE FROM wallets WHERE id = '${it.wallets[name]}'`,
+      (it) => [`wallet.missing ${it.wallets[name]}`],
+    ],
+  ),
+  [
+    'a deleted opening',
+    (it) => `DELETE FROM wallet_openings WHERE wallet_id = '${ada(it)}'`,
+    (it) => [`opening.missing ${ada(it)}`],
+  ],
+  column('wallet_openings', "created_at = created_at + interval '1 day'", ada, 'opening.createdAt', 'wallet_id'),
 ];
 
 const TRANSACTIONS: readonly Corruption[] = [

@@ -65,6 +65,9 @@ describe('the rules of the ledger', () => {
     'TRUNCATE holds CASCADE',
     'UPDATE holds SET amount = 1',
     'TRUNCATE wallets CASCADE',
+    'DELETE FROM wallet_openings',
+    'TRUNCATE wallet_openings',
+    'UPDATE wallet_openings SET created_at = now()',
     "UPDATE wallets SET balance = balance + 1 WHERE id = 'ada'",
     "UPDATE wallets SET balance = 1e9 WHERE id = 'ada'",
     "UPDATE wallets SET held = 0 WHERE id = 'ada'",
@@ -85,8 +88,8 @@ describe('the rules of the ledger', () => {
     expect(await db().admin('SELECT id, balance, held FROM wallets ORDER BY id')).toEqual(before);
   });
 
-  it('reject the deletion of a wallet with transactions', async () => {
-    await expect(db().admin("DELETE FROM wallets WHERE id = 'ada'")).rejects.toMatchObject({
+  it.each(['ada', 'staking-ETH'])('reject the deletion of a wallet, with transactions and without: %s', async (id) => {
+    await expect(db().admin('DELETE FROM wallets WHERE id = $1', [id])).rejects.toMatchObject({
       constraint: expect.stringMatching(/_fkey$/),
     });
   });
