@@ -16,3 +16,6 @@ export {
 export { REFUND, type Refund, refund, refundConsumer } from './refunds';
 export { EVENT_TYPES, type FlowsOptions, flowSagas, runFlows } from './run-flows';
 export type { FlowStores, Stores } from './stores';
+export type { Facts, JourneyReport } from './journey/facts';
+export type { JourneyStores } from './journey/context';
+export { type JourneyOptions, runJourney } from './journey/journey';

@@ -14,9 +14,9 @@ const job: CrashJob = JSON.parse(process.argv[3] ?? '');
 async function main(): Promise<void> {
   const { education, forge, mint, nexus } = job.urls;
   const stores = {
-    education: openEducation({ url: education }),
-    forge: openForge({ url: forge }),
-    mint: openMint({ url: mint }),
+    education: openEducation({ url: education, pool: { max: 4 } }),
+    forge: openForge({ url: forge, pool: { max: 4 } }),
+    mint: openMint({ url: mint, pool: { max: 4 } }),
   };
   const stopAt = async (name: string, key: string, point: string) => {
     const scenario = job.scenarios.find((it) => it.name === name && it.key === key);
@@ -31,7 +31,7 @@ async function main(): Promise<void> {
       after: (key, action) => stopAt(saga.name, key, pointOf('after', action)),
     }),
   );
-  await runSagas(openNexus({ url: nexus }), sagas, {
+  await runSagas(openNexus({ url: nexus, pool: { max: 4 } }), sagas, {
     signal: new AbortController().signal,
     concurrency: job.scenarios.length,
     leaseMs: job.leaseMs,
