@@ -23,7 +23,8 @@ function run(args, { stdout, env = process.env }) {
 
 async function urlOf(service) {
   const { status, printed } = await run([toolkit, 'url', service], { stdout: 'pipe' });
-  if (status !== 0) throw new SetupError(`the database of ${service} has no URL`, 'read the error above and correct it');
+  if (status !== 0)
+    throw new SetupError(`the database of ${service} has no URL`, 'read the error above and correct it');
   return [`${service.toUpperCase()}_DATABASE_URL`, printed.trim()];
 }
 
@@ -41,6 +42,9 @@ start(async () => {
     return;
   }
   const urls = Object.fromEntries(await Promise.all(SERVICES.map(urlOf)));
-  const journey = await run([JOURNEY, ...process.argv.slice(2)], { stdout: 'inherit', env: { ...process.env, ...urls } });
+  const journey = await run([JOURNEY, ...process.argv.slice(2)], {
+    stdout: 'inherit',
+    env: { ...process.env, ...urls },
+  });
   process.exitCode = journey.status;
 });

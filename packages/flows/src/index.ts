@@ -6,6 +6,9 @@ export {
   escrowFunding,
   escrowSettlement,
 } from './escrow';
+export type { JourneyStores } from './journey/context';
+export type { Facts, JourneyReport } from './journey/facts';
+export { type JourneyOptions, runJourney } from './journey/journey';
 export {
   PAID_ENROLLMENT,
   type PaidEnrollment,
@@ -16,6 +19,3 @@ export {
 export { REFUND, type Refund, refund, refundConsumer } from './refunds';
 export { EVENT_TYPES, type FlowsOptions, flowSagas, runFlows } from './run-flows';
 export type { FlowStores, Stores } from './stores';
-export type { Facts, JourneyReport } from './journey/facts';
-export type { JourneyStores } from './journey/context';
-export { type JourneyOptions, runJourney } from './journey/journey';

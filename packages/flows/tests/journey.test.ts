@@ -60,7 +60,11 @@ describe('the journey', () => {
         certificate: expect.stringMatching(/^AZ-\d{4}-\d{8}, valid$/),
         'study wallet': '280 AZR',
       },
-      forge: { contract: 'completed', 'escrows paid': '150 of 150 AZR, 60 of 100 AZR', 'profile of Ada': '1 job, rating 5' },
+      forge: {
+        contract: 'completed',
+        'escrows paid': '150 of 150 AZR, 60 of 100 AZR',
+        'profile of Ada': '1 job, rating 5',
+      },
       health: { 'log lines': expect.any(Number), 'of the services': 'auth, education, forge, mint, notification' },
       mint: { Ada: '280 AZR', Ben: '40 AZR', Kofi: '90 AZR', transactions: 6, 'captured holds': 3, differences: 0 },
       nexus: { 'sagas done': 5 },

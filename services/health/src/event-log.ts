@@ -18,7 +18,7 @@ export function eventLog(types: readonly string[]): Consumer<Prisma.TransactionC
     name: 'health.event-log',
     types,
     handle: async (tx: HealthTransaction, event) => {
-      const line = { id: newId(), ...lineOf(event) };
+      const line = { id: newId(), level: 'INFO', ...lineOf(event) };
       await tx.$queryRaw`SELECT append_logs(${JSON.stringify([line])}::json, NULL, NULL)`;
     },
   });

@@ -27,14 +27,21 @@ describe('the log of events', () => {
 
   it('has one line for each event, with its ids only, however often it is delivered', async () => {
     const events = [
-      eventOf(1, { jobId: 'job-1', freelancerId: 'user-ada', status: 'accepted', amount: '12.00000000', disputeId: null }),
+      eventOf(1, {
+        jobId: 'job-1',
+        freelancerId: 'user-ada',
+        status: 'accepted',
+        amount: '12.00000000',
+        disputeId: null,
+      }),
       eventOf(2, { userId: 'user-ben' }, '00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01'),
     ];
 
-    await handleEvents(health, eventLog([TYPE]), [...events, ...events]);
+    const handled = await handleEvents(health, eventLog([TYPE]), [...events, ...events]);
+    expect(handled.map(({ outcome }) => outcome)).toEqual(['done', 'done', 'repeated', 'repeated']);
     await handleEvents(health, eventLog([TYPE]), events);
 
-    const { lines } = await listLogs(health, { service: 'forge', text: '"job-1"' });
+    const { lines } = await listLogs(health, { service: 'forge' });
     const about = { type: TYPE, key: 'job-1', occurredAt: '2026-03-01T12:00:00.000Z' };
     expect(lines.map(({ id: _id, createdAt: _at, ...line }) => line)).toEqual([
       {

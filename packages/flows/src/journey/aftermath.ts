@@ -3,8 +3,8 @@ import { findWallet } from '@azora/education';
 import { listLogs } from '@azora/health';
 import { getWallet } from '@azora/mint';
 import { listNotifications } from '@azora/notification';
-import type { Story } from './facts';
 import type { Journey } from './context';
+import type { Story } from './facts';
 import type { People } from './sign-up';
 
 /** Ada changes her password, and the flow of security alerts tells her that it was changed. */

@@ -27,14 +27,11 @@ const LOOK_MS = 50;
 const LIMIT_MS = 180_000;
 
 /** Begins a journey. Its waits end with the signal. */
-export function openJourney(
-  stores: JourneyStores,
-  say: Journey['say'],
-  signal: AbortSignal,
-): Journey {
+export function openJourney(stores: JourneyStores, say: Journey['say'], signal: AbortSignal): Journey {
   const until: Journey['until'] = async (what, read) => {
     const giveUpAt = performance.now() + LIMIT_MS;
     for (;;) {
+      signal.throwIfAborted();
       const value = await read();
       if (value !== null && value !== undefined) return value;
       if (performance.now() > giveUpAt) throw notInTime(what);

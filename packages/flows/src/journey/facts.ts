@@ -100,10 +100,7 @@ async function nexusFacts({ stores: { nexus } }: Journey, { enrollment, job }: S
   return Object.fromEntries(rows.map(({ state, sagas }) => [`sagas ${state}`, sagas]));
 }
 
-async function notificationFacts(
-  { stores: { notification } }: Journey,
-  { people: { ada } }: Story,
-): Promise<Facts> {
+async function notificationFacts({ stores: { notification } }: Journey, { people: { ada } }: Story): Promise<Facts> {
   const { notifications } = await listNotifications(notification, { userId: ada.userId });
   const unread = await unreadCount(notification, { userId: ada.userId });
   return { notifications: notifications.length, unread, newest: notifications[0]?.title ?? 'none' };

@@ -31,11 +31,12 @@ export async function runJourney({ bus, stores, say, signal }: JourneyOptions): 
     ...Object.entries(relayed).map(([service, store]) => bus.relay(store, { service, signal: flows })),
     runFlows({ bus, stores, signal: flows }),
   ]);
+  const travelling = travel(openJourney(stores, say, flows));
   try {
-    return await Promise.race([travel(openJourney(stores, say, flows)), running.then(() => interrupted())]);
+    return await Promise.race([travelling, running.then(interrupted)]);
   } finally {
     ending.abort();
-    await running;
+    await Promise.allSettled([travelling, running]);
   }
 }
 
