@@ -22,6 +22,11 @@ exports.ROOMS = [
   { name: 'core', path: '^packages/core/src', mayImport: [] },
   { name: 'migrate', path: '^packages/migrate/src', mayImport: ['^packages/core'] },
   { name: 'events', path: '^packages/events/src', mayImport: ['^packages/core'] },
+  {
+    name: 'flows',
+    path: '^packages/flows/src',
+    mayImport: ['^packages/(core|events)', '^services/[^/]+/src/index\\.ts$'],
+  },
   { name: 'fleet-system', path: `${FLEET}/system`, mayImport: ['^packages/core'] },
   { name: 'fleet-config', path: `${FLEET}/config`, mayImport: ['^packages/core', `${FLEET}/system`] },
   { name: 'fleet-schema', path: `${FLEET}/schema`, mayImport: ['^packages/(core|migrate)', `${FLEET}/config`] },

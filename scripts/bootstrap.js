@@ -162,4 +162,4 @@ function runTool(...args) {
   require(toolkit);
 }
 
-module.exports = { bootstrap, isCompiled, root, runTool, SetupError, start };
+module.exports = { bootstrap, isCompiled, root, runTool, SetupError, start, toolkit };

@@ -10,6 +10,7 @@ const FOLDERS = [
   'packages/core/src',
   'packages/events/src',
   'packages/fleet/src',
+  'packages/flows/src',
   'packages/migrate/src',
   PAGE,
   'prisma',

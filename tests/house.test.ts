@@ -183,6 +183,7 @@ describe('the house', () => {
       'packages/core',
       'packages/events',
       'packages/fleet',
+      'packages/flows',
       'packages/migrate',
       'packages/studio',
       'packages/testkit',

@@ -27,6 +27,7 @@ export {
   recordCheck,
 } from './compliance.store';
 export { HEALTH_ERROR_CODES, type HealthErrorCode } from './errors';
+export { eventLog } from './event-log';
 export { EVENTS } from './events';
 export { $Enums, type AlertKind, type AlertStatus, type LogLevel, Prisma, type Verdict } from './generated/client';
 export {

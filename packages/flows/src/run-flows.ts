@@ -1,0 +1,54 @@
+import { EVENTS as AUTH_EVENTS } from '@azora/auth';
+import { type Bus, runSagas } from '@azora/db-events';
+import { EVENTS as EDUCATION_EVENTS, walletProjection } from '@azora/education';
+import { EVENTS as FORGE_EVENTS } from '@azora/forge';
+import { eventLog, EVENTS as HEALTH_EVENTS } from '@azora/health';
+import { EVENTS as MINT_EVENTS } from '@azora/mint';
+import { EVENTS as NOTIFICATION_EVENTS, securityAlerts } from '@azora/notification';
+import { escrowConsumer, escrowFunding, escrowSettlement } from './escrow';
+import { paidEnrollment } from './paid-enrollment';
+import { refund, refundConsumer } from './refunds';
+import type { FlowStores, Stores } from './stores';
+
+export interface FlowsOptions {
+  readonly bus: Pick<Bus, 'subscribe'>;
+  readonly stores: FlowStores;
+  /** Ends the flows: the running batches and steps are finished, and leases are given back. */
+  readonly signal: AbortSignal;
+}
+
+/** The full names of the events of all services, in the order of the services. */
+export const EVENT_TYPES: readonly string[] = [
+  ...[...AUTH_EVENTS, ...EDUCATION_EVENTS, ...FORGE_EVENTS, ...HEALTH_EVENTS, ...MINT_EVENTS, ...NOTIFICATION_EVENTS],
+].map(({ type }) => type);
+
+/** The sagas of all flows, for `runSagas`. */
+export function flowSagas(stores: Stores<'education' | 'forge' | 'mint'>): Parameters<typeof runSagas>[1] {
+  return [paidEnrollment(stores), refund(stores), escrowFunding(stores), escrowSettlement(stores)];
+}
+
+/**
+ * Runs all flows until the signal aborts. Any number of processes may run them; each event has its effect once, and each saga
+ * belongs to one worker at a time. The events come from relays, which `azora-db events relay` runs. A new consumer begins with the oldest
+ * event of the log. If one of the flows cannot run, the others end too, and its error is thrown.
+ * @throws {SuiteError} `EVENTS.BUS_CLOSED`
+ */
+export async function runFlows({ bus, stores, signal }: FlowsOptions): Promise<void> {
+  const failing = new AbortController();
+  const ending = { signal: AbortSignal.any([signal, failing.signal]) };
+  const { education, health, nexus, notification } = stores;
+  const running = [
+    runSagas(nexus, flowSagas(stores), ending),
+    bus.subscribe(nexus, escrowConsumer(stores), ending),
+    bus.subscribe(nexus, refundConsumer(stores), ending),
+    bus.subscribe(education, walletProjection, ending),
+    bus.subscribe(notification, securityAlerts, ending),
+    bus.subscribe(health, eventLog(EVENT_TYPES), ending),
+  ];
+  try {
+    await Promise.all(running);
+  } finally {
+    failing.abort();
+    await Promise.allSettled(running);
+  }
+}
