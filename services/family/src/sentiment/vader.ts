@@ -27,7 +27,7 @@ interface Words {
 }
 
 /**
- * The sentiment of an English text by the rules of VADER (Hutto and Gilbert 2014, as in vaderSentiment 3.3.2). Emoji without a sentiment
+ * The sentiment of an English text by the rules of VADER (Hutto and Gilbert 2014, as in vaderSentiment). Emoji without a sentiment
  * are words without one.
  */
 export function analyzeSentiment(text: string): Sentiment {

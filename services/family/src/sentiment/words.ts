@@ -3,14 +3,6 @@ import { readFileSync } from 'node:fs';
 /** How much a word that strengthens or weakens adds to the valence of the word after it. */
 const STEP = 0.293;
 
-/** The words of the lexicon that the package has in an older version than vaderSentiment 3.3.2. */
-const NEWER: readonly (readonly [word: string, valence: number])[] = [
-  ['heart', 3.2],
-  ['hearts', 3.3],
-  ['badass', 1.4],
-  ['flawed', -2.1],
-];
-
 let lexicon: ReadonlyMap<string, number> | undefined;
 
 /** The valence of words, emoticons and slang from -4 to 4, as people rated them. The file is read at the first call. */
@@ -21,7 +13,7 @@ export function lexiconOf(): ReadonlyMap<string, number> {
     const [word = '', valence] = line.trim().split('\t');
     return valence === undefined ? [] : [[word, Number(valence)]];
   });
-  lexicon = new Map([...rated, ...NEWER]);
+  lexicon = new Map(rated);
   return lexicon;
 }
 
