@@ -19,7 +19,7 @@ describe('the app role with its own SQL', () => {
     const other = await givenMember(family);
     await relateMembers(family, { memberId: talk.memberId, relativeId: other.id, relation: 'parent' });
     await say(family, deterministicResponder(), { ...idsOf(talk), content: 'My cat Simba', idempotencyKey: 'a' });
-    ids = { talk: talk.id, user: talk.userId, member: talk.memberId, other: other.id };
+    ids = { talk: talk.id, user: talk.userId, member: talk.memberId, other: other.id, long: 'x'.repeat(20_001) };
   });
   afterEach(async () => {
     expect(await reconcile(family)).toEqual([]);
@@ -43,9 +43,10 @@ describe('the app role with its own SQL', () => {
     expect(await dump()).toBe(before);
   });
 
-  const said = (input: string) => `SELECT append_message('k', 'm', '{"conversationId": "{talk}", "userId": "{user}", ${input}}')`;
+  const said = (input: string) =>
+    `SELECT append_message('k', 'm', '{"conversationId": "{talk}", "userId": "{user}", ${input}}')`;
   it.each([
-    ["SELECT add_message(c, m) FROM conversations AS c, messages AS m", NO_RIGHT],
+    ['SELECT add_message(c, m) FROM conversations AS c, messages AS m', NO_RIGHT],
     ['SELECT add_interaction(i) FROM family_interactions AS i', NO_RIGHT],
     ["SELECT emit('message-added', 'k', '{}', now())", NO_RIGHT],
     ["CREATE OR REPLACE FUNCTION public.database_time() RETURNS timestamptz LANGUAGE sql AS 'SELECT now()'", NO_RIGHT],
@@ -57,13 +58,19 @@ describe('the app role with its own SQL', () => {
     [said('"role": "user", "content": " ", "sentiment": 0'), '23514'],
     [said('"role": "user", "content": "x", "sentiment": 7'), '23514'],
     [said('"role": "user", "content": "x", "sentiment": "NaN"'), '23514'],
-    [said(`"role": "user", "content": "${'x'.repeat(20_001)}", "sentiment": 0`), 'AZ001'],
+    [said('"role": "user", "content": "{long}", "sentiment": 0'), 'AZ001'],
     [said('"role": "user", "content": "x", "sentiment": 0').replace("'k'", 'NULL'), 'AZ001'],
     [said('"role": "user", "content": "x", "sentiment": 0').replace("'k'", "' '"), '23514'],
     [`SELECT append_message('k', 'm', '{"conversationId": "{talk}", "role": "user", "content": "x"}')`, 'AZ001'],
-    [`SELECT answer_message('m', '{"conversationId": "{talk}", "userId": "{user}", "position": 2, "content": "x"}')`, 'AZ001'],
+    [
+      `SELECT answer_message('m', '{"conversationId": "{talk}", "userId": "{user}", "position": 2, "content": "x"}')`,
+      'AZ001',
+    ],
     [`SELECT answer_message('m', '{"conversationId": "{talk}", "userId": "{user}", "content": "x"}')`, 'AZ001'],
-    [`SELECT record_interaction('k', 'i', '{"userId": "u", "memberId": "{member}", "kind": "story", "sentiment": 9}')`, '23514'],
+    [
+      `SELECT record_interaction('k', 'i', '{"userId": "u", "memberId": "{member}", "kind": "story", "sentiment": 9}')`,
+      '23514',
+    ],
     [`SELECT record_interaction('k', 'i', '{"memberId": "{member}", "kind": "story"}')`, '23502'],
     ["SELECT relate_members('{other}', '{member}', 'parent')", 'AZ001'],
     ["SELECT relate_members('{member}', '{other}', 'sibling')", 'AZ001'],
@@ -75,7 +82,10 @@ describe('the app role with its own SQL', () => {
     ["SELECT save_summary('{talk}', '{user}', 'x', 99)", 'AZ001'],
     ["SELECT start_conversation('c', '', '{member}', NULL)", '23514'],
     ["SELECT start_conversation('c', NULL, '{member}', NULL)", '23502'],
-    [`SELECT save_member('m', '{"slug": "x y", "name": "x", "role": "x", "background": "x", "traits": ["x"], "mood": "sad", "temperature": 1, "isActive": true}')`, '23514'],
+    [
+      `SELECT save_member('m', '{"slug": "x y", "name": "x", "role": "x", "background": "x", "traits": ["x"], "mood": "sad", "temperature": 1, "isActive": true}')`,
+      '23514',
+    ],
   ])('cannot run: %s', async (sql, code) => {
     const before = await dump();
 
@@ -89,7 +99,9 @@ describe('the app role with its own SQL', () => {
     await db().app(filled("SELECT save_summary('{talk}', '{user}', 'x', 0)"));
     await db().app(filled("SELECT save_summary('{talk}', '{user}', 'x', -1)"));
     await db().app(
-      filled(`SELECT answer_message('m', '{"conversationId": "{talk}", "userId": "{user}", "position": 1, "content": "x"}')`),
+      filled(
+        `SELECT answer_message('m', '{"conversationId": "{talk}", "userId": "{user}", "position": 1, "content": "x"}')`,
+      ),
     );
 
     expect(await dump()).toBe(before);

@@ -18,7 +18,9 @@ describe('the error codes of family', () => {
   it('have the kind that docs/errors.md lists', () => {
     const text = readFileSync(path.join(repositoryRoot(), 'docs/errors.md'), 'utf8');
     const listed = new Map(
-      [...text.matchAll(/^\| .*`(FAMILY\.[A-Z_]+)` \| .* \| (\w+) \|$/gm)].map(([, code, kind]) => [code, kind] as const),
+      [...text.matchAll(/^\| .*`(FAMILY\.[A-Z_]+)` \| .* \| (\w+) \|$/gm)].map(
+        ([, code, kind]) => [code, kind] as const,
+      ),
     );
 
     expect(listed.size).toBe(FAMILY_ERROR_CODES.length);

@@ -44,7 +44,9 @@ describe('the events of family', () => {
     });
 
     expect(faults).toEqual([]);
-    expect([...new Set(published.map(({ type }) => String(type)))].sort()).toEqual(EVENTS.map(({ type }) => type).sort());
+    expect([...new Set(published.map(({ type }) => String(type)))].sort()).toEqual(
+      EVENTS.map(({ type }) => type).sort(),
+    );
     expect(JSON.stringify(published)).not.toContain('Ada');
   });
 

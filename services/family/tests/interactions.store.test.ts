@@ -6,8 +6,8 @@ import {
   listAffinities,
   listInteractions,
   openFamily,
-  recordInteraction,
   reconcile,
+  recordInteraction,
 } from '../src';
 import { eventsFor, fresh, givenMember, givenStores, outcomes } from './given';
 
@@ -40,7 +40,14 @@ describe('interactions and affinity', () => {
 
   it('are recorded once per user and key, with the sentiment of the text and without the text', async () => {
     const userId = fresh('ada');
-    const input = { userId, memberId, kind: 'celebration', text: GOOD.text, metadata: { course: 'c1' }, idempotencyKey: 'k' };
+    const input = {
+      userId,
+      memberId,
+      kind: 'celebration',
+      text: GOOD.text,
+      metadata: { course: 'c1' },
+      idempotencyKey: 'k',
+    };
     const first = await recordInteraction(family, { ...input, kind: 'celebration' });
 
     expect(first).toMatchObject({ sentiment: GOOD.sentiment, metadata: { course: 'c1' }, mood: 'neutral' });

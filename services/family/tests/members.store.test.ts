@@ -35,7 +35,13 @@ describe('members', () => {
   const pair = async () => [(await givenMember(family)).id, (await givenMember(family)).id] as const;
 
   it('are added and changed by their slug; saving the same again changes nothing', async () => {
-    const input = { slug: fresh('m'), name: fresh('Zuri'), role: 'Cook', background: 'Cooks.', traits: ['kind', 'quick'] };
+    const input = {
+      slug: fresh('m'),
+      name: fresh('Zuri'),
+      role: 'Cook',
+      background: 'Cooks.',
+      traits: ['kind', 'quick'],
+    };
     const added = await saveMember(family, input);
     const changed = await saveMember(family, { ...input, mood: 'happy', temperature: 0.2 });
 
@@ -49,7 +55,9 @@ describe('members', () => {
   it('have unique names, ignoring case', async () => {
     const { name } = await givenMember(family);
 
-    await expect(givenMember(family, { name: name.toUpperCase() })).rejects.toMatchObject({ code: 'FAMILY.NAME_TAKEN' });
+    await expect(givenMember(family, { name: name.toUpperCase() })).rejects.toMatchObject({
+      code: 'FAMILY.NAME_TAKEN',
+    });
   });
 
   it('are listed by name; inactive ones only when asked for', async () => {
@@ -61,17 +69,20 @@ describe('members', () => {
     await expect(getMember(family, { slug: 'nobody' })).rejects.toMatchObject({ code: 'FAMILY.MEMBER_NOT_FOUND' });
   });
 
-  it.each(INVERSES)('see the relation %s from both sides, whoever states it, and lose it on both', async (relation, inverse) => {
-    const [one, other] = await pair();
-    await relateMembers(family, { memberId: one, relativeId: other, relation });
-    await relateMembers(family, { memberId: one, relativeId: other, relation });
-    await relateMembers(family, { memberId: other, relativeId: one, relation: inverse });
+  it.each(INVERSES)(
+    'see the relation %s from both sides, whoever states it, and lose it on both',
+    async (relation, inverse) => {
+      const [one, other] = await pair();
+      await relateMembers(family, { memberId: one, relativeId: other, relation });
+      await relateMembers(family, { memberId: one, relativeId: other, relation });
+      await relateMembers(family, { memberId: other, relativeId: one, relation: inverse });
 
-    expect([await tiesOf(one), await tiesOf(other)]).toEqual([[`${relation} ${other}`], [`${inverse} ${one}`]]);
-    const tie = { memberId: other, relativeId: one, relation: inverse };
-    expect([await unrelateMembers(family, tie), await unrelateMembers(family, tie)]).toEqual([true, false]);
-    expect([await tiesOf(one), await tiesOf(other)]).toEqual([[], []]);
-  });
+      expect([await tiesOf(one), await tiesOf(other)]).toEqual([[`${relation} ${other}`], [`${inverse} ${one}`]]);
+      const tie = { memberId: other, relativeId: one, relation: inverse };
+      expect([await unrelateMembers(family, tie), await unrelateMembers(family, tie)]).toEqual([true, false]);
+      expect([await tiesOf(one), await tiesOf(other)]).toEqual([[], []]);
+    },
+  );
 
   it.each([
     ['parent', 'sibling', 'FAMILY.RELATIONSHIP_CONFLICT'],
@@ -92,7 +103,11 @@ describe('members', () => {
     const stores = givenStores(db(), 3);
     for (let round = 0; round < 5; round += 1) {
       const ids = [...(await pair()), (await givenMember(family)).id];
-      const links = ids.map((memberId, n) => ({ memberId, relativeId: ids[(n + 1) % 3] ?? '', relation: 'parent' as const }));
+      const links = ids.map((memberId, n) => ({
+        memberId,
+        relativeId: ids[(n + 1) % 3] ?? '',
+        relation: 'parent' as const,
+      }));
       const settled = await outcomes(links.map((link, n) => relateMembers(stores[n] ?? family, link)));
 
       expect(settled.sort()).toEqual(['FAMILY.RELATIONSHIP_CYCLE', 'done', 'done']);

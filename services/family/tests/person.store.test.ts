@@ -6,8 +6,8 @@ import {
   type Family,
   listAffinities,
   openFamily,
-  recordInteraction,
   reconcile,
+  recordInteraction,
   say,
   startConversation,
   updateConversation,
@@ -44,7 +44,14 @@ describe('a person in family', () => {
     const found = await exportPerson(family, userId);
 
     expect(Object.fromEntries(Object.entries(found).map(([list, rows]) => [list, rows.length]))).toEqual({
-      ...{ conversations: 1, messages: 2, interactions: 2, affinities: 1, memoryWords: expect.any(Number), auditLogs: 1 },
+      ...{
+        conversations: 1,
+        messages: 2,
+        interactions: 2,
+        affinities: 1,
+        memoryWords: expect.any(Number),
+        auditLogs: 1,
+      },
     });
     expect(found['messages']?.[0]).toMatchObject({ content: 'My cat is Simba', user_id: userId });
     expect(found['messages']?.[0]).not.toHaveProperty('search');

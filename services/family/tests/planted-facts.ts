@@ -5,15 +5,70 @@ export interface PlantedDialogue {
   readonly questions: readonly { readonly text: string; readonly evidence: number }[];
 }
 
-const PEOPLE = ['my sister', 'my brother', 'my mother', 'my uncle', 'my teacher', 'my neighbour', 'my cousin', 'my best friend'];
-const NAMES = ['Wanjiru', 'Achieng', 'Kwame', 'Thandiwe', 'Zainab', 'Tendai', 'Chinedu', 'Naserian', 'Makena', 'Lerato'];
-const PLACES = ['Kisumu', 'Kilimanjaro', 'Zanzibar', 'Gaborone', 'Lusaka', 'Stellenbosch', 'Mombasa', 'Windhoek', 'Kigali', 'Tamale'];
-const THINGS = ['guitar', 'bicycle', 'telescope', 'sewing machine', 'goat', 'laptop', 'drum', 'camera', 'notebook', 'canoe'];
-const SUBJECTS = ['algebra', 'chemistry', 'poetry', 'loops', 'geography', 'accounting', 'grammar', 'statistics', 'history', 'welding'];
+const PEOPLE = [
+  'my sister',
+  'my brother',
+  'my mother',
+  'my uncle',
+  'my teacher',
+  'my neighbour',
+  'my cousin',
+  'my best friend',
+];
+const NAMES = [
+  'Wanjiru',
+  'Achieng',
+  'Kwame',
+  'Thandiwe',
+  'Zainab',
+  'Tendai',
+  'Chinedu',
+  'Naserian',
+  'Makena',
+  'Lerato',
+];
+const PLACES = [
+  'Kisumu',
+  'Kilimanjaro',
+  'Zanzibar',
+  'Gaborone',
+  'Lusaka',
+  'Stellenbosch',
+  'Mombasa',
+  'Windhoek',
+  'Kigali',
+  'Tamale',
+];
+const THINGS = [
+  'guitar',
+  'bicycle',
+  'telescope',
+  'sewing machine',
+  'goat',
+  'laptop',
+  'drum',
+  'camera',
+  'notebook',
+  'canoe',
+];
+const SUBJECTS = [
+  'algebra',
+  'chemistry',
+  'poetry',
+  'loops',
+  'geography',
+  'accounting',
+  'grammar',
+  'statistics',
+  'history',
+  'welding',
+];
 const MONTHS = ['January', 'March', 'April', 'June', 'August', 'October', 'November'];
 
 /** Each template: what the user says, and questions in other words, or with a typing error. */
-const TEMPLATES: readonly ((it: Readonly<Record<string, string>>) => readonly [fact: string, ...questions: string[]])[] = [
+const TEMPLATES: readonly ((
+  it: Readonly<Record<string, string>>,
+) => readonly [fact: string, ...questions: string[]])[] = [
   (it) => [
     `By the way, ${it['person']} ${it['name']} moved to ${it['place']} in ${it['month']}.`,
     `Where does ${it['name']} live now?`,

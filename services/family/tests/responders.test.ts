@@ -111,7 +111,11 @@ describe('say', () => {
 
     expect(answer.content).toBe('Yes.');
     expect(requests).toMatchObject([
-      { path: '/api/chat', authorization: undefined, body: { model: 'llama', stream: false, options: { temperature: 0.7 } } },
+      {
+        path: '/api/chat',
+        authorization: undefined,
+        body: { model: 'llama', stream: false, options: { temperature: 0.7 } },
+      },
     ]);
   });
 
@@ -133,20 +137,23 @@ describe('say', () => {
     ['ends in the middle', (_, response) => response.writeHead(200, { 'content-length': '99' }).destroy(), 'FAILED'],
     ['is a reset', (request) => request.socket.destroy(), 'FAILED'],
   ];
-  it.each(failures)('keeps the message when the answer %s, and answers it after a repeated call', async (_, fault, code) => {
-    handler = fault;
-    const talk = await givenTalk(family);
-    const error = await ask(talk, openAi()).catch((it: unknown) => it);
+  it.each(failures)(
+    'keeps the message when the answer %s, and answers it after a repeated call',
+    async (_, fault, code) => {
+      handler = fault;
+      const talk = await givenTalk(family);
+      const error = await ask(talk, openAi()).catch((it: unknown) => it);
 
-    expect(error).toMatchObject({ code: `FAMILY.RESPONDER_${code}`, next: expect.stringContaining('') });
-    const shown = inspect(error, { depth: 9, showHidden: true });
-    for (const secret of [SECRET, url, new URL(url).port, 'marigolds']) expect(shown).not.toContain(secret);
-    expect(await rolesOf(talk)).toEqual(['user']);
+      expect(error).toMatchObject({ code: `FAMILY.RESPONDER_${code}`, next: expect.stringContaining('') });
+      const shown = inspect(error, { depth: 9, showHidden: true });
+      for (const secret of [SECRET, url, new URL(url).port, 'marigolds']) expect(shown).not.toContain(secret);
+      expect(await rolesOf(talk)).toEqual(['user']);
 
-    handler = answerWith({ choices: [{ message: { content: 'Here I am.' } }] });
-    await ask(talk, openAi());
-    expect(await rolesOf(talk)).toEqual(['user', 'member']);
-  });
+      handler = answerWith({ choices: [{ message: { content: 'Here I am.' } }] });
+      await ask(talk, openAi());
+      expect(await rolesOf(talk)).toEqual(['user', 'member']);
+    },
+  );
 
   it.each([
     ['that never answers', (() => undefined) as Handler],

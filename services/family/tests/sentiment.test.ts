@@ -59,7 +59,7 @@ describe('analyzeSentiment', () => {
     expect(analyzeSentiment('The table.')).toEqual({ compound: 0, positive: 0, neutral: 1, negative: 0 });
   });
 
-  it.each(['', ' \n', '!?', '\u{1f600}'.repeat(3), 'constructor __proto__ toString', 'no', 'but', 'x'.repeat(20_000)])(
+  it.each(['', ' \n', '!?', '\u{1f600}'.repeat(3), 'constructor __proto__ toString', 'no', 'but'])(
     'scores any text between -1 and 1: %s',
     (text) => {
       const { compound } = analyzeSentiment(text);
@@ -72,5 +72,6 @@ describe('analyzeSentiment', () => {
   it('never leaves the range, however much is said', () => {
     expect(analyzeSentiment('great '.repeat(3000)).compound).toBeLessThanOrEqual(1);
     expect(analyzeSentiment('horrible, '.repeat(3000)).compound).toBeGreaterThanOrEqual(-1);
+    expect(analyzeSentiment('x'.repeat(20_000)).compound).toBe(0);
   });
 });
