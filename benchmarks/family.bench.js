@@ -117,7 +117,7 @@ async function* memoryRows(family) {
   yield timeRow('assembleContext, p95', contexts, peer.times, 'ts_rank over the same index');
 }
 
-/** Three words of each fact, of which one has a typing error. */
+/** Three words of each fact, one of them with a typing error. */
 async function answers(facts, ask) {
   const times = [];
   let found = 0;
@@ -159,7 +159,7 @@ const GIVEN = `
   ANALYZE`;
 
 /**
- * Messages of 12 words out of 3,000, of which the first are common and the last rare, as in a language. Every 40th message of the
+ * Messages of 12 words out of 3,000, the first of them common and the last rare, as in a language. Every 40th message of the
  * user is a fact of three rarer words.
  */
 function* fill() {

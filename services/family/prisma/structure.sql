@@ -1102,7 +1102,7 @@ CREATE TABLE public.affinities (
     updated_at timestamp(6) with time zone DEFAULT CURRENT_TIMESTAMP NOT NULL,
     CONSTRAINT affinities_interactions_check CHECK ((interactions >= 1)),
     CONSTRAINT affinities_times_check CHECK (((as_of >= to_timestamp(('-62135596800'::bigint)::double precision)) AND (as_of < to_timestamp(('253402300800'::bigint)::double precision)) AND (created_at >= to_timestamp(('-62135596800'::bigint)::double precision)) AND (created_at < to_timestamp(('253402300800'::bigint)::double precision)) AND (updated_at >= to_timestamp(('-62135596800'::bigint)::double precision)) AND (updated_at < to_timestamp(('253402300800'::bigint)::double precision)))),
-    CONSTRAINT affinities_warmth_check CHECK ((abs(warmth) <= (weight + (0.000001)::double precision))),
+    CONSTRAINT affinities_warmth_check CHECK (((warmth > '-Infinity'::double precision) AND (warmth < 'Infinity'::double precision) AND (abs(warmth) <= (weight + (0.000001)::double precision)))),
     CONSTRAINT affinities_weight_check CHECK (((weight >= (0)::double precision) AND (weight < 'Infinity'::double precision)))
 );
 

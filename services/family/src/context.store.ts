@@ -10,7 +10,7 @@ import { type Conversation, type Member, type Message, modelOf, onlyRow, type Ro
 export interface AssembleContextInput {
   readonly conversationId: string;
   readonly userId: string;
-  /** The position of the message of the user that is to be answered. */
+  /** The position of the message of the user that the member answers. */
   readonly position: number;
   /** The member who answers; the one of the conversation when absent. */
   readonly memberId?: string;
@@ -41,7 +41,7 @@ const suggestInput = z.strictObject({ text: contentText });
 /** How many messages a context has at most: those said last, and those said earlier. */
 const RECENT = 30;
 const MEMORIES = 10;
-/** What was said last has about half of the tokens of a prompt; English has four bytes to a token. */
+/** The last messages have about half of the tokens of a prompt; English has four bytes to a token. */
 const BYTES_PER_TOKEN = 2;
 
 interface ContextRow {

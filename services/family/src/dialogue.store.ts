@@ -56,7 +56,7 @@ const SUMMARIZED_AT_ONCE = 200;
 
 /**
  * Adds what a user says, lets a responder answer it in the context of the conversation, and adds the answer. No transaction is open while
- * the responder works. A repeated call returns the same exchange; after an error it goes on where the first one stopped, so that
+ * the responder works. A repeated call returns the same exchange; after an error it continues where the first one stopped, so that
  * neither the message nor the answer is added twice.
  * @throws {SuiteError} `FAMILY.INVALID_INPUT`, `FAMILY.CONVERSATION_NOT_FOUND`, `FAMILY.CONVERSATION_ENDED`, `FAMILY.KEY_REUSED`,
  *   `FAMILY.MEMBER_INACTIVE`, and what the responder throws: `FAMILY.RESPONDER_*`

@@ -6,7 +6,7 @@ import { $Enums } from './generated/client';
 /** The caller's name for one request: a request that is sent twice with it takes effect once. */
 export const keyInput: z.ZodType<string> = textInput(200);
 
-/** What is said, at most 20,000 characters. */
+/** The text of a message, at most 20,000 characters. */
 export const contentText: z.ZodType<string> = textInput(20_000);
 export const titleText: z.ZodType<string> = textInput(200);
 

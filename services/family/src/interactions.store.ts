@@ -109,8 +109,8 @@ const AFFINITIES = `SELECT member_id AS "memberId", affinity_score(warmth, weigh
   FROM affinities WHERE user_id = $1 ORDER BY score DESC, member_id`;
 
 /**
- * How close a user is to each member whom the user has met, the closest first: the mean sentiment of the interactions, of which one
- * counts half after 30 days, drawn to 0 as three neutral interactions would draw it. The time is the database's.
+ * How close a user is to each member whom the user has met, the closest first: the mean sentiment of the interactions, each
+ * counting half after 30 days, drawn to 0 as three neutral interactions would draw it. The time is the database's.
  * @throws {SuiteError} `FAMILY.INVALID_INPUT`
  */
 export async function listAffinities(family: Family, input: ListAffinitiesInput): Promise<readonly Affinity[]> {

@@ -22,7 +22,7 @@ export interface AppendMessageInput {
   readonly conversationId: string;
   /** The user whom the conversation belongs to. */
   readonly userId: string;
-  /** `system` for a note of the product, which is no part of the memory; `user` when absent. */
+  /** `system` for a note of the product, which is not a part of the memory; `user` when absent. */
   readonly role?: 'user' | 'system';
   /** At most 20,000 characters. */
   readonly content: string;

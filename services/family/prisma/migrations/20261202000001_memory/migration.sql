@@ -202,7 +202,8 @@ CREATE TABLE "affinities" (
     "updated_at" TIMESTAMPTZ(6) NOT NULL DEFAULT CURRENT_TIMESTAMP,
 
     CONSTRAINT "affinities_pkey" PRIMARY KEY ("user_id", "member_id"),
-    CONSTRAINT "affinities_warmth_check" CHECK (abs("warmth") <= "weight" + 1e-6),
+    CONSTRAINT "affinities_warmth_check" CHECK (
+      "warmth" > '-Infinity' AND "warmth" < 'Infinity' AND abs("warmth") <= "weight" + 1e-6),
     CONSTRAINT "affinities_weight_check" CHECK ("weight" >= 0 AND "weight" < 'Infinity'),
     CONSTRAINT "affinities_interactions_check" CHECK ("interactions" >= 1),
     CONSTRAINT "affinities_times_check" CHECK (
