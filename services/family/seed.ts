@@ -96,7 +96,8 @@ async function seedConversations({ prisma }: Family, userId: string, ago: Ago): 
       const startedAt = ago(daysAgo);
       const endedAt = 'minutes' in rest ? ago(daysAgo, rest.minutes) : null;
       const times = { startedAt, endedAt, createdAt: startedAt, updatedAt: endedAt ?? startedAt };
-      return { id: conversationId(slug), userId, memberId: memberId(member), title, mood, ...times };
+      const messageCount = rest.lines.length;
+      return { id: conversationId(slug), userId, memberId: memberId(member), title, mood, messageCount, ...times };
     }),
     skipDuplicates: true,
   });
@@ -105,6 +106,7 @@ async function seedConversations({ prisma }: Family, userId: string, ago: Ago): 
       lines.map(({ by, ...line }, index) => ({
         id: seedId(`family.Message.${slug}-${index + 1}`),
         conversationId: conversationId(slug),
+        userId,
         position: index + 1,
         memberId: by === undefined ? null : memberId(by),
         ...line,

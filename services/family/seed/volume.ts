@@ -10,12 +10,23 @@ export function volume(block: SeedBlock): readonly TableRows[] {
   return [
     {
       table: 'conversations',
-      columns: ['id', 'user_id', 'member_id', 'mood', 'started_at', ...WRITTEN],
+      columns: ['id', 'user_id', 'member_id', 'mood', 'message_count', 'started_at', ...WRITTEN],
       rows: volumeRows(block, conversationRows),
     },
     {
       table: 'messages',
-      columns: ['id', 'conversation_id', 'position', 'role', 'member_id', 'content', 'mood', 'sentiment', ...WRITTEN],
+      columns: [
+        'id',
+        'conversation_id',
+        'user_id',
+        'position',
+        'role',
+        'member_id',
+        'content',
+        'mood',
+        'sentiment',
+        ...WRITTEN,
+      ],
       rows: volumeRows(block, messageRows),
     },
     {
@@ -45,15 +56,27 @@ function volumeRows(block: SeedBlock, rowsOf: (user: VolumeUser) => SeedRow[]): 
 }
 
 function conversationRows({ index, userId, member, at }: VolumeUser): SeedRow[] {
-  return [[volumeId('family.Conversation', index), userId, member, 'calm', at, at, at]];
+  return [[volumeId('family.Conversation', index), userId, member, 'calm', 2, at, at, at]];
 }
 
-function messageRows({ index, member, at }: VolumeUser): SeedRow[] {
+function messageRows({ index, userId, member, at }: VolumeUser): SeedRow[] {
   const conversation = volumeId('family.Conversation', index);
   const [question, answer] = [volumeId('family.Message', index * 2), volumeId('family.Message', index * 2 + 1)];
   return [
-    [question, conversation, 1, 'user', null, 'What should I learn next?', 'neutral', sentimentOf(index), at, at],
-    [answer, conversation, 2, 'member', member, 'What did you enjoy most last week?', 'calm', null, at, at],
+    [
+      question,
+      conversation,
+      userId,
+      1,
+      'user',
+      null,
+      'What should I learn next?',
+      'neutral',
+      sentimentOf(index),
+      at,
+      at,
+    ],
+    [answer, conversation, userId, 2, 'member', member, 'What did you enjoy most last week?', 'calm', null, at, at],
   ];
 }
 
