@@ -164,7 +164,7 @@ CREATE FUNCTION public.add_attempt(p_id text, p_student_id text, p_skill_id text
     AS $$
 DECLARE
   at timestamptz := greatest(p_at,
-    (SELECT updated_at FROM skill_mastery WHERE student_id = p_student_id AND skill_id = p_skill_id));
+    (SELECT updated_at + interval '1 microsecond' FROM skill_mastery WHERE student_id = p_student_id AND skill_id = p_skill_id));
   was_mastered boolean := EXISTS (SELECT FROM skill_mastery
     WHERE student_id = p_student_id AND skill_id = p_skill_id AND mastered_at IS NOT NULL);
 BEGIN
@@ -432,9 +432,9 @@ CREATE TABLE public.message_chunks (
     tokens integer DEFAULT 0 NOT NULL,
     created_at timestamp(6) with time zone DEFAULT CURRENT_TIMESTAMP NOT NULL,
     CONSTRAINT message_chunks_content_check CHECK ((content <> ''::text)),
-    CONSTRAINT message_chunks_number_check CHECK ((number >= 1)),
+    CONSTRAINT message_chunks_number_check CHECK (((number >= 1) AND (number <= 10000))),
     CONSTRAINT message_chunks_times_check CHECK (((created_at >= to_timestamp(('-62135596800'::bigint)::double precision)) AND (created_at < to_timestamp(('253402300800'::bigint)::double precision)))),
-    CONSTRAINT message_chunks_tokens_check CHECK (((tokens >= 0) AND (tokens <= 1000000)))
+    CONSTRAINT message_chunks_tokens_check CHECK (((tokens >= 0) AND (tokens <= 10000)))
 );
 
 -- Name: append_chunk(text, integer, text, integer); Type: FUNCTION
@@ -484,7 +484,7 @@ CASE status
 END),
     CONSTRAINT messages_position_check CHECK (("position" >= 1)),
     CONSTRAINT messages_times_check CHECK (((created_at >= to_timestamp(('-62135596800'::bigint)::double precision)) AND (created_at < to_timestamp(('253402300800'::bigint)::double precision)) AND (updated_at >= to_timestamp(('-62135596800'::bigint)::double precision)) AND (updated_at < to_timestamp(('253402300800'::bigint)::double precision)))),
-    CONSTRAINT messages_tokens_check CHECK (((tokens >= 0) AND (tokens <= 1000000)))
+    CONSTRAINT messages_tokens_check CHECK (((tokens >= 0) AND (tokens <= 100000000)))
 );
 
 -- Name: append_message(text, text, text, text, public.message_role, text, integer, double precision); Type: FUNCTION
@@ -718,7 +718,7 @@ CREATE TABLE public.tutoring_sessions (
     resumed_at timestamp(6) with time zone,
     active_seconds numeric(16,6) DEFAULT 0 NOT NULL,
     message_count integer DEFAULT 0 NOT NULL,
-    token_count integer DEFAULT 0 NOT NULL,
+    token_count bigint DEFAULT 0 NOT NULL,
     CONSTRAINT tutoring_sessions_active_seconds_check CHECK ((active_seconds >= (0)::numeric)),
     CONSTRAINT tutoring_sessions_duration_minutes_check CHECK (((duration_minutes IS NULL) OR ((ended_at IS NOT NULL) AND (duration_minutes >= 0) AND (((duration_minutes)::double precision * '00:01:00'::interval) < ((ended_at - started_at) + '00:01:00'::interval))))),
     CONSTRAINT tutoring_sessions_ended_at_check CHECK ((ended_at >= started_at)),
@@ -1921,7 +1921,8 @@ BEGIN
     RETURN NEXT card;
     RETURN;
   END IF;
-  at := greatest(database_time(), card.last_reviewed_at);
+  -- A later review has a later time, also when the clock of the server went back.
+  at := greatest(database_time(), card.last_reviewed_at + interval '1 microsecond');
   INSERT INTO card_reviews (card_id, number, rating, reviewed_at, created_at) VALUES (p_id, p_number, p_rating, at, at);
   PERFORM touch_profile(card.student_id, at);
   RETURN QUERY SELECT * FROM cards WHERE id = p_id;
@@ -2037,17 +2038,6 @@ BEGIN
     SELECT DISTINCT path.id, p_id, n.id, database_time() FROM unnest(p_prerequisite_ids) AS n (id);
   RETURN QUERY SELECT * FROM step_prerequisites WHERE step_id = p_id ORDER BY prerequisite_id;
 END
-$$;
-
--- Name: stale_profiles(text, integer); Type: FUNCTION
-CREATE FUNCTION public.stale_profiles(p_after text, p_most integer) RETURNS TABLE(student_id text)
-    LANGUAGE sql STABLE
-    SET search_path TO 'pg_catalog', 'public', 'pg_temp'
-    AS $$
-  SELECT p.student_id FROM student_profiles AS p, derive_profile(p.student_id) AS d
-  WHERE p.student_id > p_after AND (p.level, p.ability, p.topic_mastery, p.strengths, p.weaknesses)
-    IS DISTINCT FROM (d.level, d.ability, d.topic_mastery, d.strengths, d.weaknesses)
-  ORDER BY p.student_id LIMIT p_most
 $$;
 
 -- Name: start_assessment(text, text, text, text, text, text, integer, double precision); Type: FUNCTION

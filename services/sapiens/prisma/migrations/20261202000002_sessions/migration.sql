@@ -12,11 +12,11 @@ ALTER TABLE "tutoring_sessions"
   ADD COLUMN "active_seconds" DECIMAL(16,6) NOT NULL DEFAULT 0
     CONSTRAINT "tutoring_sessions_active_seconds_check" CHECK ("active_seconds" >= 0),
   ADD COLUMN "message_count" INTEGER NOT NULL DEFAULT 0 CONSTRAINT "tutoring_sessions_message_count_check" CHECK ("message_count" >= 0),
-  ADD COLUMN "token_count" INTEGER NOT NULL DEFAULT 0 CONSTRAINT "tutoring_sessions_token_count_check" CHECK ("token_count" >= 0);
+  ADD COLUMN "token_count" BIGINT NOT NULL DEFAULT 0 CONSTRAINT "tutoring_sessions_token_count_check" CHECK ("token_count" >= 0);
 
 ALTER TABLE "messages"
   ADD COLUMN "status" "message_status" NOT NULL DEFAULT 'complete',
-  ADD COLUMN "tokens" INTEGER NOT NULL DEFAULT 0 CONSTRAINT "messages_tokens_check" CHECK ("tokens" BETWEEN 0 AND 1000000);
+  ADD COLUMN "tokens" INTEGER NOT NULL DEFAULT 0 CONSTRAINT "messages_tokens_check" CHECK ("tokens" BETWEEN 0 AND 100000000);
 ALTER TABLE "messages" DROP CONSTRAINT "messages_content_check";
 -- lint-ignore constraint-missing-not-valid: the new columns have locked the table already
 ALTER TABLE "messages" ADD CONSTRAINT "messages_content_check"
@@ -31,9 +31,9 @@ CREATE TABLE "message_chunks" (
   CONSTRAINT "message_chunks_pkey" PRIMARY KEY ("message_id", "number"),
   CONSTRAINT "message_chunks_message_id_fkey" FOREIGN KEY ("message_id") REFERENCES "messages" ("id")
     ON DELETE CASCADE ON UPDATE RESTRICT,
-  CONSTRAINT "message_chunks_number_check" CHECK ("number" >= 1),
+  CONSTRAINT "message_chunks_number_check" CHECK ("number" BETWEEN 1 AND 10000),
   CONSTRAINT "message_chunks_content_check" CHECK ("content" <> ''),
-  CONSTRAINT "message_chunks_tokens_check" CHECK ("tokens" BETWEEN 0 AND 1000000),
+  CONSTRAINT "message_chunks_tokens_check" CHECK ("tokens" BETWEEN 0 AND 10000),
   CONSTRAINT "message_chunks_times_check" CHECK ("created_at" >= to_timestamp(-62135596800) AND "created_at" < to_timestamp(253402300800))
 );
 

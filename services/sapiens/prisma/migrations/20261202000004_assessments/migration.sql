@@ -315,7 +315,7 @@ CREATE FUNCTION "add_attempt"(
 ) RETURNS void LANGUAGE plpgsql SET search_path = pg_catalog, public, pg_temp AS $$
 DECLARE
   at timestamptz := greatest(p_at,
-    (SELECT updated_at FROM skill_mastery WHERE student_id = p_student_id AND skill_id = p_skill_id));
+    (SELECT updated_at + interval '1 microsecond' FROM skill_mastery WHERE student_id = p_student_id AND skill_id = p_skill_id));
   was_mastered boolean := EXISTS (SELECT FROM skill_mastery
     WHERE student_id = p_student_id AND skill_id = p_skill_id AND mastered_at IS NOT NULL);
 BEGIN

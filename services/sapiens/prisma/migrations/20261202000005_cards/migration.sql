@@ -275,7 +275,8 @@ BEGIN
     RETURN NEXT card;
     RETURN;
   END IF;
-  at := greatest(database_time(), card.last_reviewed_at);
+  -- A later review has a later time, also when the clock of the server went back.
+  at := greatest(database_time(), card.last_reviewed_at + interval '1 microsecond');
   INSERT INTO card_reviews (card_id, number, rating, reviewed_at, created_at) VALUES (p_id, p_number, p_rating, at, at);
   PERFORM touch_profile(card.student_id, at);
   RETURN QUERY SELECT * FROM cards WHERE id = p_id;

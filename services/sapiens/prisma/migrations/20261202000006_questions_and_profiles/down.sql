@@ -4,7 +4,6 @@ SET LOCAL lock_timeout = '5s';
 
 DROP FUNCTION "erase_person"(text);
 DROP FUNCTION "export_person"(text);
-DROP FUNCTION "stale_profiles"(text, integer);
 DROP FUNCTION "save_profile"(text, jsonb);
 DROP FUNCTION "refresh_profile"(text, timestamptz);
 DROP FUNCTION "derive_profile"(text);

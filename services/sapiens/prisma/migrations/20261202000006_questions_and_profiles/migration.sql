@@ -125,15 +125,6 @@ BEGIN
 END
 $$;
 
--- The profiles whose derived fields differ from what the rows say, in the order of the student ids.
-CREATE FUNCTION "stale_profiles"("p_after" text, "p_most" integer) RETURNS TABLE ("student_id" text)
-LANGUAGE sql STABLE SET search_path = pg_catalog, public, pg_temp AS $$
-  SELECT p.student_id FROM student_profiles AS p, derive_profile(p.student_id) AS d
-  WHERE p.student_id > p_after AND (p.level, p.ability, p.topic_mastery, p.strengths, p.weaknesses)
-    IS DISTINCT FROM (d.level, d.ability, d.topic_mastery, d.strengths, d.weaknesses)
-  ORDER BY p.student_id LIMIT p_most
-$$;
-
 -- People --------------------------------------------------------------------------------------------------------------
 
 CREATE FUNCTION "export_person"("p_student_id" text) RETURNS jsonb
