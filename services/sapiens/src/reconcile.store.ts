@@ -25,8 +25,8 @@ const ASSESSMENTS = `
     FROM assessment_items AS i WHERE i.assessment_id = a.id AND i.answered_at IS NOT NULL) AS log
   FROM assessments AS a WHERE a.student_id = ANY ($1)`;
 const SESSIONS = `
-  SELECT s.id FROM tutoring_sessions AS s WHERE s.student_id = ANY ($1) AND (s.message_count, s.token_count) IS DISTINCT FROM (
-    SELECT count(*), coalesce(sum(m.tokens), 0) FROM messages AS m WHERE m.session_id = s.id)`;
+  SELECT s.id FROM tutoring_sessions AS s LEFT JOIN messages AS m ON m.session_id = s.id WHERE s.student_id = ANY ($1)
+  GROUP BY s.id HAVING s.message_count <> count(m.id) OR s.token_count <> coalesce(sum(m.tokens), 0)`;
 const PROFILES = `
   SELECT p.id FROM student_profiles AS p, derive_profile(p.student_id) AS d WHERE p.student_id = ANY ($1)
     AND (p.level, p.ability, p.topic_mastery, p.strengths, p.weaknesses)

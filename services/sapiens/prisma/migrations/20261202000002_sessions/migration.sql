@@ -148,7 +148,7 @@ DECLARE
 BEGIN
   SELECT string_agg(content, '' ORDER BY number), sum(c.tokens) INTO streamed, streamed_tokens FROM message_chunks AS c
     WHERE message_id = p_id;
-  IF btrim(streamed) <> '' THEN
+  IF streamed ~ '\S' THEN
     UPDATE messages SET status = 'complete', content = streamed, tokens = streamed_tokens, confidence = p_confidence, updated_at = p_at
       WHERE id = p_id;
   ELSE

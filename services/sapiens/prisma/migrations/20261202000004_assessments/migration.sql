@@ -241,6 +241,11 @@ BEGIN
     VALUES (NEW.student_id, NEW.skill_id, skill.prior, NEW.created_at, NEW.created_at) ON CONFLICT (student_id, skill_id) DO NOTHING;
   SELECT * INTO STRICT mastery FROM skill_mastery WHERE student_id = NEW.student_id AND skill_id = NEW.skill_id FOR NO KEY UPDATE;
   NEW.number := mastery.attempts + 1;
+  IF EXISTS (SELECT FROM skill_attempts WHERE id = NEW.id) THEN
+    -- The primary key rejects the row, or ON CONFLICT skips it.
+    NEW.probability := 0;
+    RETURN NEW;
+  END IF;
   NEW.probability := bkt_next(mastery.probability, NEW.is_correct, skill.learn, skill.guess, skill.slip);
   UPDATE skill_mastery SET probability = NEW.probability, attempts = NEW.number, correct = correct + NEW.is_correct::integer,
     mastered_at = CASE WHEN NEW.probability >= 0.95 THEN coalesce(mastered_at, NEW.created_at) ELSE mastered_at END,

@@ -173,7 +173,10 @@ BEGIN
   IF NOT FOUND THEN
     -- The foreign key rejects the row.
     RETURN NEW;
-  ELSIF NEW.number <> card.reviews + 1 OR NEW.reviewed_at < card.last_reviewed_at THEN
+  ELSIF EXISTS (SELECT FROM card_reviews WHERE id = NEW.id OR (card_id = NEW.card_id AND number = NEW.number)) THEN
+    -- A unique index rejects the row, or ON CONFLICT skips it.
+    RETURN NEW;
+  ELSIF NEW.number IS DISTINCT FROM card.reviews + 1 OR NEW.reviewed_at < card.last_reviewed_at THEN
     PERFORM refuse('review_order', jsonb_build_object('cardId', card.id, 'next', card.reviews + 1));
   END IF;
   -- Days are those of the calendar in UTC.

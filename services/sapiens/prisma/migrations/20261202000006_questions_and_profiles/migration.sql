@@ -176,17 +176,17 @@ $$;
 CREATE FUNCTION "erase_person"("p_student_id" text) RETURNS integer
 LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, public, pg_temp AS $$
 BEGIN
-  -- Rows of an earlier release may have no profile, which is the lock.
-  IF EXISTS (SELECT FROM tutoring_sessions WHERE student_id = p_student_id)
-    OR EXISTS (SELECT FROM learning_paths WHERE student_id = p_student_id)
-    OR EXISTS (SELECT FROM questions WHERE student_id = p_student_id)
-    OR EXISTS (SELECT FROM assessments WHERE student_id = p_student_id)
-  THEN
-    PERFORM lock_student(p_student_id);
-  END IF;
   PERFORM FROM student_profiles WHERE student_id = p_student_id FOR UPDATE;
   IF NOT FOUND THEN
-    RETURN 0;
+    -- Rows of an earlier release may have no profile, which is the lock.
+    IF NOT EXISTS (SELECT FROM tutoring_sessions WHERE student_id = p_student_id)
+      AND NOT EXISTS (SELECT FROM learning_paths WHERE student_id = p_student_id)
+      AND NOT EXISTS (SELECT FROM questions WHERE student_id = p_student_id)
+      AND NOT EXISTS (SELECT FROM assessments WHERE student_id = p_student_id)
+    THEN
+      RETURN 0;
+    END IF;
+    PERFORM lock_student(p_student_id);
   END IF;
   DELETE FROM skill_attempts WHERE student_id = p_student_id;
   DELETE FROM skill_mastery WHERE student_id = p_student_id;
