@@ -174,7 +174,13 @@ async function seedQuestions({ prisma }: Sapiens, { studentId, ago }: Facts): Pr
 }
 
 async function seedBank({ prisma }: Sapiens, { ago }: Facts): Promise<void> {
-  const skill = { id: SKILL, slug: 'python-basics', name: 'Variables and types', topic: 'Python Basics', ...written(ago(30)) };
+  const skill = {
+    id: SKILL,
+    slug: 'python-basics',
+    name: 'Variables and types',
+    topic: 'Python Basics',
+    ...written(ago(30)),
+  };
   const items = ITEMS.map(({ prompt, options, right, a, b }, index) => ({
     id: seedId(`sapiens.Item.python-basics-${index + 1}`),
     skillId: SKILL,

@@ -534,6 +534,11 @@ BEGIN
     VALUES (NEW.student_id, NEW.skill_id, skill.prior, NEW.created_at, NEW.created_at) ON CONFLICT (student_id, skill_id) DO NOTHING;
   SELECT * INTO STRICT mastery FROM skill_mastery WHERE student_id = NEW.student_id AND skill_id = NEW.skill_id FOR NO KEY UPDATE;
   NEW.number := mastery.attempts + 1;
+  IF EXISTS (SELECT FROM skill_attempts WHERE id = NEW.id) THEN
+    -- The primary key rejects the row, or ON CONFLICT skips it.
+    NEW.probability := 0;
+    RETURN NEW;
+  END IF;
   NEW.probability := bkt_next(mastery.probability, NEW.is_correct, skill.learn, skill.guess, skill.slip);
   UPDATE skill_mastery SET probability = NEW.probability, attempts = NEW.number, correct = correct + NEW.is_correct::integer,
     mastered_at = CASE WHEN NEW.probability >= 0.95 THEN coalesce(mastered_at, NEW.created_at) ELSE mastered_at END,
@@ -556,7 +561,10 @@ BEGIN
   IF NOT FOUND THEN
     -- The foreign key rejects the row.
     RETURN NEW;
-  ELSIF NEW.number <> card.reviews + 1 OR NEW.reviewed_at < card.last_reviewed_at THEN
+  ELSIF EXISTS (SELECT FROM card_reviews WHERE card_id = NEW.card_id AND number = NEW.number) THEN
+    -- A unique index rejects the row, or ON CONFLICT skips it.
+    RETURN NEW;
+  ELSIF NEW.number IS DISTINCT FROM card.reviews + 1 OR NEW.reviewed_at < card.last_reviewed_at THEN
     PERFORM refuse('review_order', jsonb_build_object('cardId', card.id, 'next', card.reviews + 1));
   END IF;
   -- Days are those of the calendar in UTC.
@@ -1081,7 +1089,7 @@ DECLARE
 BEGIN
   SELECT string_agg(content, '' ORDER BY number), sum(c.tokens) INTO streamed, streamed_tokens FROM message_chunks AS c
     WHERE message_id = p_id;
-  IF btrim(streamed) <> '' THEN
+  IF streamed ~ '\S' THEN
     UPDATE messages SET status = 'complete', content = streamed, tokens = streamed_tokens, confidence = p_confidence, updated_at = p_at
       WHERE id = p_id;
   ELSE
@@ -1097,17 +1105,17 @@ CREATE FUNCTION public.erase_person(p_student_id text) RETURNS integer
     SET search_path TO 'pg_catalog', 'public', 'pg_temp'
     AS $$
 BEGIN
-  -- Rows of an earlier release may have no profile, which is the lock.
-  IF EXISTS (SELECT FROM tutoring_sessions WHERE student_id = p_student_id)
-    OR EXISTS (SELECT FROM learning_paths WHERE student_id = p_student_id)
-    OR EXISTS (SELECT FROM questions WHERE student_id = p_student_id)
-    OR EXISTS (SELECT FROM assessments WHERE student_id = p_student_id)
-  THEN
-    PERFORM lock_student(p_student_id);
-  END IF;
   PERFORM FROM student_profiles WHERE student_id = p_student_id FOR UPDATE;
   IF NOT FOUND THEN
-    RETURN 0;
+    -- Rows of an earlier release may have no profile, which is the lock.
+    IF NOT EXISTS (SELECT FROM tutoring_sessions WHERE student_id = p_student_id)
+      AND NOT EXISTS (SELECT FROM learning_paths WHERE student_id = p_student_id)
+      AND NOT EXISTS (SELECT FROM questions WHERE student_id = p_student_id)
+      AND NOT EXISTS (SELECT FROM assessments WHERE student_id = p_student_id)
+    THEN
+      RETURN 0;
+    END IF;
+    PERFORM lock_student(p_student_id);
   END IF;
   DELETE FROM skill_attempts WHERE student_id = p_student_id;
   DELETE FROM skill_mastery WHERE student_id = p_student_id;

@@ -17,7 +17,16 @@ import { fresh, givenBank, givenPath, givenSession } from './given';
 const NO_RIGHT = '42501';
 const TABLES = [
   ...['student_profiles', 'tutoring_sessions', 'messages', 'message_chunks', 'learning_insights', 'learning_paths'],
-  ...['path_steps', 'step_prerequisites', 'progress', 'questions', 'skills', 'items', 'assessments', 'assessment_items'],
+  ...[
+    'path_steps',
+    'step_prerequisites',
+    'progress',
+    'questions',
+    'skills',
+    'items',
+    'assessments',
+    'assessment_items',
+  ],
   ...['skill_mastery', 'skill_attempts', 'cards', 'card_reviews', 'requests', 'outbox'],
 ];
 
@@ -80,7 +89,7 @@ describe('the app role of sapiens with its own SQL', () => {
     "SELECT begin_request('k', 'addCard', repeat('a', 64), 'x', 'ada')",
     "SELECT lock_student('ada')",
     "SELECT add_attempt('x', 'ada', skill_id, true, NULL, now()) FROM skill_mastery",
-    "SELECT complete_path(id, now()) FROM learning_paths",
+    'SELECT complete_path(id, now()) FROM learning_paths',
     'SELECT place_steps(id, ARRAY(SELECT s.id FROM path_steps AS s WHERE s.path_id = p.id)) FROM learning_paths AS p',
     "SELECT refresh_profile('ada', now())",
     "SELECT end_message(id, NULL, now()) FROM messages WHERE status = 'streaming'",

@@ -16,8 +16,8 @@ import {
   listMastery,
   listSkills,
   openSapiens,
-  recordPractice,
   reconcile,
+  recordPractice,
   retireItem,
   type Sapiens,
   startAssessment,
@@ -33,10 +33,13 @@ function integrate(answers: readonly boolean[], a: readonly number[], d: readonl
   const moments = [0, 0, 0];
   for (let n = 0; n <= intervals; n += 1) {
     const theta = from + n * width;
-    const log = answers.reduce((sum, isCorrect, item) => {
-      const logit = (a[item] ?? 0) * theta + (d[item] ?? 0);
-      return sum - Math.log1p(Math.exp(isCorrect ? -logit : logit));
-    }, (-theta * theta) / 2);
+    const log = answers.reduce(
+      (sum, isCorrect, item) => {
+        const logit = (a[item] ?? 0) * theta + (d[item] ?? 0);
+        return sum - Math.log1p(Math.exp(isCorrect ? -logit : logit));
+      },
+      (-theta * theta) / 2,
+    );
     const weight = Math.exp(log) * (n === 0 || n === intervals ? 1 : n % 2 === 1 ? 4 : 2);
     moments.forEach((_, power) => {
       moments[power] = (moments[power] ?? 0) + weight * theta ** power;
@@ -128,7 +131,11 @@ describe('assessments', () => {
         position: state.nextItem.position,
         chosenOption: item % 2 === 0 ? 1 : 0,
       });
-      const expected = integrate(answers, asked.map((n) => LSAT7.a[n] ?? 0), asked.map((n) => LSAT7.d[n] ?? 0));
+      const expected = integrate(
+        answers,
+        asked.map((n) => LSAT7.a[n] ?? 0),
+        asked.map((n) => LSAT7.d[n] ?? 0),
+      );
       expect(Math.abs(state.ability - expected.ability)).toBeLessThan(1e-6);
       expect(Math.abs(state.standardError - expected.standardError)).toBeLessThan(1e-6);
     }

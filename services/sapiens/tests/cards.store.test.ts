@@ -91,7 +91,10 @@ describe('cards', () => {
 
     for (const { id: cardId, createdAt } of cards) {
       const [card, log] = [await getCard(sapiens, { cardId }), await listReviews(sapiens, { cardId })];
-      const expected = replayReviews(createdAt, [...log.rows].sort((left, right) => left.number - right.number));
+      const expected = replayReviews(
+        createdAt,
+        [...log.rows].sort((left, right) => left.number - right.number),
+      );
       expect([card, isSameCard(card, expected)]).toEqual([card, true]);
     }
     expect(await reconcile(sapiens)).toEqual([]);
@@ -164,9 +167,9 @@ describe('cards', () => {
     const { id: cardId, studentId } = await givenCard(sapiens);
     const reviewed = await reviewCard(sapiens, { cardId, number: 1, rating: 'good' });
     await deleteCard(sapiens, { cardId });
-    expect(await outcomes([getCard(sapiens, { cardId }), reviewCard(sapiens, { cardId, number: 2, rating: 'good' })])).toEqual(
-      Array(2).fill('SAPIENS.CARD_NOT_FOUND'),
-    );
+    expect(
+      await outcomes([getCard(sapiens, { cardId }), reviewCard(sapiens, { cardId, number: 2, rating: 'good' })]),
+    ).toEqual(Array(2).fill('SAPIENS.CARD_NOT_FOUND'));
     expect((await listCards(sapiens, { studentId })).rows).toEqual([]);
 
     expect(await restoreCard(sapiens, { cardId })).toEqual({ ...reviewed, updatedAt: clock.now() });

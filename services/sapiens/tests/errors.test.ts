@@ -28,7 +28,9 @@ describe('the error codes of sapiens', () => {
 
   it('are those of the rules that the migrations raise', () => {
     const raised = [
-      ...read('services/sapiens/prisma/structure.sql').matchAll(/(?:refuse\(|, )'([a-z]+(?:_[a-z]+)+)',\s+jsonb_build/g),
+      ...read('services/sapiens/prisma/structure.sql').matchAll(
+        /(?:refuse\(|, )'([a-z]+(?:_[a-z]+)+)',\s+jsonb_build/g,
+      ),
     ].map(([, rule = '']) => rule);
 
     expect(new Set(raised).size).toBeGreaterThan(30);
@@ -64,7 +66,9 @@ describe('the README of sapiens', () => {
   it('lists the transitions of every status', () => {
     const transitions = [
       ...read('services/sapiens/prisma/structure.sql').matchAll(/check_transition\(('[^)]*')\)/g),
-    ].flatMap(([, list = '']) => [...list.matchAll(/'([a-z_]+)>([a-z_]+)'/g)].flatMap(([, from = '', to = '']) => [from, to]));
+    ].flatMap(([, list = '']) =>
+      [...list.matchAll(/'([a-z_]+)>([a-z_]+)'/g)].flatMap(([, from = '', to = '']) => [from, to]),
+    );
 
     expect(transitions.length).toBeGreaterThan(20);
     expect(transitions.filter((status) => !readme.includes(`\`${status}\``))).toEqual([]);

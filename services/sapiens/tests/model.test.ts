@@ -1,6 +1,6 @@
 import { openFaultProxy, testEffort, useDatabase, useTestClock } from '@azora/db-testkit';
 import fc from 'fast-check';
-import { type Card as FsrsCard, createEmptyCard } from 'ts-fsrs';
+import { createEmptyCard, type Card as FsrsCard } from 'ts-fsrs';
 import {
   addCard,
   answerItem,
@@ -14,8 +14,8 @@ import {
   listAnswers,
   openSapiens,
   pauseSession,
-  recordPractice,
   reconcile,
+  recordPractice,
   resumeSession,
   reviewCard,
   type Sapiens,
@@ -25,12 +25,25 @@ import {
 import { isSameCard, RATINGS, replayAttempts, scheduler } from '../src/replay';
 import { fresh, givenBank, MINUTE_MS } from './given';
 
-const RUNS = 12 * testEffort();
+const RUNS = 14 * testEffort();
 const SEED = 20_261_202;
 
 /** The operations and rejections that must occur in the runs: without them the runs would prove little. */
 const MET = [
-  ...['start', 'pause', 'resume', 'complete', 'message', 'stream', 'chunk', 'finish', 'practice', 'review', 'answer', 'crash'],
+  ...[
+    'start',
+    'pause',
+    'resume',
+    'complete',
+    'message',
+    'stream',
+    'chunk',
+    'finish',
+    'practice',
+    'review',
+    'answer',
+    'crash',
+  ],
   ...['SAPIENS.SESSION_ACTIVE', 'SAPIENS.SESSION_NOT_ACTIVE', 'SAPIENS.MESSAGE_ENDED', 'SAPIENS.STATUS_REFUSED'],
   ...['SAPIENS.REVIEW_ORDER', 'SAPIENS.ALREADY_REVIEWED', 'SAPIENS.ITEM_ANSWERED'],
 ];
@@ -138,7 +151,10 @@ describe('the sessions, skills and cards of a student, and an in-memory model', 
     inputs: fc.Arbitrary<Input>,
     run: (model: Model, real: Real, input: Input, isCrash: boolean) => Promise<string | undefined>,
   ): fc.Arbitrary<Step> {
-    const when = fc.record({ minutes: fc.constantFrom(0, 1, 9, 1441), isCrash: fc.constantFrom(false, false, false, true) });
+    const when = fc.record({
+      minutes: fc.constantFrom(0, 1, 9, 1441),
+      isCrash: fc.constantFrom(false, false, false, true),
+    });
     return fc.tuple(inputs, when).map(([input, { minutes, isCrash }]) => ({
       check: () => true,
       run: async (model, real) => {
@@ -202,20 +218,24 @@ describe('the sessions, skills and cards of a student, and an in-memory model', 
     if (session !== undefined && stream.chunks > 0) session.tokens += stream.tokens;
   }
 
-  const messageStep = step('message', fc.record({ at: place, tokens: fc.nat(9) }), async (model, real, { at, tokens }, isCrash) => {
-    const index = at % Math.max(1, model.sessions.length);
-    const session = model.sessions[index];
-    if (session === undefined) return undefined;
-    const input = { sessionId: real.sessionIds[index] ?? '', role: 'student', content: 'Why?', tokens } as const;
-    const idempotencyKey = fresh('key');
-    const { code } = await attempt((store) => appendMessage(store, { ...input, idempotencyKey }), isCrash);
-    expect(code).toBe(isActive(session) ? undefined : 'SAPIENS.SESSION_NOT_ACTIVE');
-    if (code === undefined) {
-      session.messages += 1;
-      session.tokens += tokens;
-    }
-    return code;
-  });
+  const messageStep = step(
+    'message',
+    fc.record({ at: place, tokens: fc.nat(9) }),
+    async (model, real, { at, tokens }, isCrash) => {
+      const index = at % Math.max(1, model.sessions.length);
+      const session = model.sessions[index];
+      if (session === undefined) return undefined;
+      const input = { sessionId: real.sessionIds[index] ?? '', role: 'student', content: 'Why?', tokens } as const;
+      const idempotencyKey = fresh('key');
+      const { code } = await attempt((store) => appendMessage(store, { ...input, idempotencyKey }), isCrash);
+      expect(code).toBe(isActive(session) ? undefined : 'SAPIENS.SESSION_NOT_ACTIVE');
+      if (code === undefined) {
+        session.messages += 1;
+        session.tokens += tokens;
+      }
+      return code;
+    },
+  );
 
   const streamStep = step('stream', nothing, async (model, real, _input, isCrash) => {
     const index = model.sessions.findIndex(isActive);
@@ -279,7 +299,7 @@ describe('the sessions, skills and cards of a student, and an in-memory model', 
     return code;
   });
 
-  const answering = fc.record({ chosenOption: fc.nat(1), isRepeat: fc.constantFrom(false, false, true) });
+  const answering = fc.record({ chosenOption: fc.nat(1), isRepeat: fc.boolean() });
   const answerStep = step('answer', answering, async (model, real, { chosenOption, isRepeat }, isCrash) => {
     const position = isRepeat ? Math.max(1, model.answers.length) : Math.min(4, model.answers.length + 1);
     const input = { assessmentId: real.assessmentId, position, chosenOption };
@@ -310,8 +330,19 @@ describe('the sessions, skills and cards of a student, and an in-memory model', 
       return { model, real };
     };
     const steps = [
-      ...[startStep, changeStep, changeStep, changeStep, messageStep, streamStep, chunkStep, chunkStep, finishStep, practiceStep],
-      ...[reviewStep, reviewStep, answerStep],
+      ...[
+        startStep,
+        changeStep,
+        changeStep,
+        changeStep,
+        messageStep,
+        streamStep,
+        streamStep,
+        chunkStep,
+        chunkStep,
+        finishStep,
+      ],
+      ...[finishStep, practiceStep, reviewStep, reviewStep, answerStep, answerStep],
     ];
 
     await fc.assert(

@@ -25,7 +25,8 @@ describe('learning paths', () => {
   afterAll(() => sapiens.close());
 
   const done = (stepId: string) => recordStepProgress(sapiens, { stepId, percent: 100 });
-  const orderOf = async (pathId: string) => (await listSteps(sapiens, { pathId })).map(({ id, position }) => [id, position]);
+  const orderOf = async (pathId: string) =>
+    (await listSteps(sapiens, { pathId })).map(({ id, position }) => [id, position]);
 
   it('open a step when its prerequisites are completed, and are completed by the last step', async () => {
     const { path, stepIds } = await givenPath(sapiens);
@@ -48,7 +49,10 @@ describe('learning paths', () => {
     await clock.move(1000);
     await done(third);
 
-    expect(await getPath(sapiens, { pathId: path.id })).toMatchObject({ status: 'completed', completedAt: clock.now() });
+    expect(await getPath(sapiens, { pathId: path.id })).toMatchObject({
+      status: 'completed',
+      completedAt: clock.now(),
+    });
     expect((await published(db(), before)).map(({ type }) => type)).toEqual([
       ...Array(3).fill('sapiens.step-completed.v1'),
       'sapiens.path-completed.v1',
@@ -79,9 +83,7 @@ describe('learning paths', () => {
     const steps = Array.from({ length: 4 }, (_, n) => ({ title: `Step ${n}`, estimatedMinutes: 1 }));
     const { path, stepIds } = await givenPath(sapiens, { steps });
     const stores = givenStores(db(), 4);
-    await Promise.all(
-      stepIds.map((stepId, n) => recordStepProgress(stores[n] ?? sapiens, { stepId, percent: 100 })),
-    );
+    await Promise.all(stepIds.map((stepId, n) => recordStepProgress(stores[n] ?? sapiens, { stepId, percent: 100 })));
 
     const events = (await published(db())).filter(({ payload }) => payload['pathId'] === path.id);
     expect(events.filter(({ type }) => type === 'sapiens.path-completed.v1')).toHaveLength(1);
@@ -94,9 +96,9 @@ describe('learning paths', () => {
     const { id: added } = await addStep(sapiens, { pathId: path.id, title: 'Types', estimatedMinutes: 5, position: 2 });
     expect(await orderOf(path.id)).toEqual([first, added, second, third].map((id, index) => [id, index + 1]));
 
-    await expect(reorderSteps(sapiens, { pathId: path.id, stepIds: [second, first, added, third] })).rejects.toMatchObject(
-      { code: 'SAPIENS.PREREQUISITE_ORDER' },
-    );
+    await expect(
+      reorderSteps(sapiens, { pathId: path.id, stepIds: [second, first, added, third] }),
+    ).rejects.toMatchObject({ code: 'SAPIENS.PREREQUISITE_ORDER' });
     await expect(setStepPrerequisites(sapiens, { stepId: added, prerequisiteIds: [third] })).rejects.toMatchObject({
       code: 'SAPIENS.PREREQUISITE_ORDER',
     });
@@ -151,7 +153,9 @@ describe('learning paths', () => {
   it('are open once per title, and made once per key', async () => {
     const studentId = fresh('student');
     const stores = givenStores(db(), 4);
-    const found = await outcomes(stores.map((store, n) => givenPath(store, { studentId, title: n % 2 ? 'PYTHON' : 'Python' })));
+    const found = await outcomes(
+      stores.map((store, n) => givenPath(store, { studentId, title: n % 2 ? 'PYTHON' : 'Python' })),
+    );
     expect([...found].sort()).toEqual([...Array(3).fill('SAPIENS.PATH_EXISTS'), 'done']);
 
     const input = {

@@ -53,7 +53,11 @@ describe('the data of a person', () => {
       { discrimination: 1, location: 0 },
       { discrimination: 1, location: 1 },
     ]);
-    const { id: assessmentId } = await startAssessment(sapiens, { studentId, topic: bank.topic, idempotencyKey: key() });
+    const { id: assessmentId } = await startAssessment(sapiens, {
+      studentId,
+      topic: bank.topic,
+      idempotencyKey: key(),
+    });
     await answerItem(sapiens, { assessmentId, position: 1, chosenOption: 1 });
     const skill = await createSkill(sapiens, { slug: fresh('skill'), name: 'x', topic: 'x' });
     await recordPractice(sapiens, { studentId, skillId: skill.id, isCorrect: true, idempotencyKey: key() });
@@ -123,9 +127,19 @@ describe('the data of a person', () => {
   it('is what the student says in the profile, and what follows from insights', async () => {
     const { studentId, name } = await givenPerson();
     expect(await findProfile(sapiens, { studentId })).toMatchObject({ goals: `${name} learns`, strengths: [name] });
-    const cleared = await saveProfile(sapiens, { studentId, goals: null, learningStyle: 'visual', preferredLanguage: 'zu-ZA' });
+    const cleared = await saveProfile(sapiens, {
+      studentId,
+      goals: null,
+      learningStyle: 'visual',
+      preferredLanguage: 'zu-ZA',
+    });
 
-    expect(cleared).toMatchObject({ goals: null, learningStyle: 'visual', preferredLanguage: 'zu-ZA', interests: [name] });
+    expect(cleared).toMatchObject({
+      goals: null,
+      learningStyle: 'visual',
+      preferredLanguage: 'zu-ZA',
+      interests: [name],
+    });
     expect((await listProfiles(sapiens, { level: 'expert' })).rows).toEqual([]);
     expect((await listProfiles(sapiens, { limit: 1 })).rows).toHaveLength(1);
     await expect(saveProfile(sapiens, { studentId, preferredLanguage: 'Zulu, please' })).rejects.toMatchObject({

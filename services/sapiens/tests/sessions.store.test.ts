@@ -192,7 +192,13 @@ describe('sessions', () => {
     for (let n = 0; n < 3; n += 1) {
       const { id: sessionId } = await givenSession(sapiens, studentId);
       ids.unshift(sessionId);
-      const insight = { sessionId, kind: 'weakness', topic: 'Loops', content: 'Forgets the end', confidence: 0.7 } as const;
+      const insight = {
+        sessionId,
+        kind: 'weakness',
+        topic: 'Loops',
+        content: 'Forgets the end',
+        confidence: 0.7,
+      } as const;
       const idempotencyKey = fresh('key');
       const recorded = await recordInsight(sapiens, { ...insight, idempotencyKey });
       expect((await recordInsight(sapiens, { ...insight, idempotencyKey })).id).toBe(recorded.id);
@@ -214,11 +220,15 @@ describe('sessions', () => {
     ['rateSession', () => rateSession(sapiens, { sessionId: 's', rating: 6 }), 'rating'],
     ['appendChunk', () => appendChunk(sapiens, { messageId: 'm', number: 0, content: 'x' }), 'number'],
     ['appendChunk', () => appendChunk(sapiens, { messageId: 'm', number: 1, content: '' }), 'content'],
-    ['appendMessage', async () => {
-      const { id: sessionId } = await givenSession(sapiens);
-      const message = { sessionId, role: 'student', content: 'x', confidence: 0.5 } as const;
-      return appendMessage(sapiens, { ...message, idempotencyKey: fresh('key') });
-    }, 'confidence'],
+    [
+      'appendMessage',
+      async () => {
+        const { id: sessionId } = await givenSession(sapiens);
+        const message = { sessionId, role: 'student', content: 'x', confidence: 0.5 } as const;
+        return appendMessage(sapiens, { ...message, idempotencyKey: fresh('key') });
+      },
+      'confidence',
+    ],
     ['listMessages', () => listMessages(sapiens, { sessionId: 's', cursor: 'x' }), 'cursor'],
   ])('%s names the invalid field', async (_name, call, field) => {
     await expect(call()).rejects.toMatchObject({ code: 'SAPIENS.INVALID_INPUT', meta: { fields: [field] } });

@@ -173,7 +173,7 @@ BEGIN
   IF NOT FOUND THEN
     -- The foreign key rejects the row.
     RETURN NEW;
-  ELSIF EXISTS (SELECT FROM card_reviews WHERE id = NEW.id OR (card_id = NEW.card_id AND number = NEW.number)) THEN
+  ELSIF EXISTS (SELECT FROM card_reviews WHERE card_id = NEW.card_id AND number = NEW.number) THEN
     -- A unique index rejects the row, or ON CONFLICT skips it.
     RETURN NEW;
   ELSIF NEW.number IS DISTINCT FROM card.reviews + 1 OR NEW.reviewed_at < card.last_reviewed_at THEN
