@@ -185,6 +185,17 @@ describe('the sessions, skills and cards of a student, and an in-memory model', 
 
   const CHANGES = { pause: pauseSession, resume: resumeSession, complete: completeSession } as const;
   const TARGETS = { pause: 'paused', resume: 'active', complete: 'completed' } as const;
+  function refusalOf(model: Model, session: ModelSession, target: ModelSession['status']): string | undefined {
+    if (session.status === target) return undefined;
+    if (session.status === 'completed') return 'SAPIENS.STATUS_REFUSED';
+    return target === 'active' && model.sessions.some(isActive) ? 'SAPIENS.SESSION_ACTIVE' : undefined;
+  }
+  function applyChange(model: Model, index: number, session: ModelSession, target: ModelSession['status']): void {
+    if (isActive(session)) session.seconds += (model.now - session.since) / 1000;
+    session.status = target;
+    session.since = model.now;
+    if (target === 'completed' && model.stream?.session === index && model.stream.isOpen) endStream(model);
+  }
   const changing = fc.record({ change: fc.constantFrom('pause', 'resume', 'resume', 'complete'), at: place });
   const changeStep = step('change', changing, async (model, real, { change, at }, isCrash) => {
     const index = at % Math.max(1, model.sessions.length);
@@ -193,21 +204,9 @@ describe('the sessions, skills and cards of a student, and an in-memory model', 
     const sessionId = real.sessionIds[index] ?? '';
     const { code } = await attempt((store) => CHANGES[change](store, { sessionId }), isCrash);
     const target = TARGETS[change];
-    const isOtherActive = target === 'active' && model.sessions.some((it) => it !== session && isActive(it));
-    const expected =
-      session.status === target
-        ? undefined
-        : session.status === 'completed'
-          ? 'SAPIENS.STATUS_REFUSED'
-          : isOtherActive
-            ? 'SAPIENS.SESSION_ACTIVE'
-            : undefined;
-    expect(code).toBe(expected);
+    expect(code).toBe(refusalOf(model, session, target));
     if (code !== undefined || session.status === target) return code ?? change;
-    if (isActive(session)) session.seconds += (model.now - session.since) / 1000;
-    session.status = target;
-    session.since = model.now;
-    if (target === 'completed' && model.stream?.session === index && model.stream.isOpen) endStream(model);
+    applyChange(model, index, session, target);
     return change;
   });
 
