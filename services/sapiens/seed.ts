@@ -28,12 +28,18 @@ const PROGRESS = [
   { slug: 'variables', percent: 100, score: 0.9, timeSpentMinutes: 340, startedDaysAgo: 9, completedDaysAgo: 4 },
   { slug: 'control-flow', percent: 25, timeSpentMinutes: 110, startedDaysAgo: 3 },
 ];
+/** The items of the bank, with the parameters a and b of each and the option that the student chose. */
 const ITEMS = [
-  { prompt: 'Which creates a variable?', options: ['x = 5', 'x == 5', 'var x'], right: 0, chosen: 0, difficulty: 0.5 },
-  { prompt: 'What is the type of 3 / 2?', options: ['int', 'float'], right: 1, chosen: 1, difficulty: 0.6 },
-  { prompt: 'What does "2" + "3" give?', options: ['5', 'an error', '"23"'], right: 2, chosen: 0, difficulty: 0.7 },
-  { prompt: 'Which name is allowed?', options: ['2nd_place', 'second_place'], right: 1, chosen: 1, difficulty: 0.6 },
+  { prompt: 'Which creates a variable?', options: ['x = 5', 'x == 5', 'var x'], right: 0, chosen: 0, a: 1.2, b: 0 },
+  { prompt: 'What is the type of 3 / 2?', options: ['int', 'float'], right: 1, chosen: 1, a: 0.9, b: 0.4 },
+  { prompt: 'What does "2" + "3" give?', options: ['5', 'an error', '"23"'], right: 2, chosen: 0, a: 1.5, b: 0.8 },
+  { prompt: 'Which name is allowed?', options: ['2nd_place', 'second_place'], right: 1, chosen: 1, a: 1, b: 0.4 },
 ];
+const SKILL = seedId('sapiens.Skill.python-basics');
+const CARDS = [
+  { slug: 'tuple', front: 'What is a tuple?', back: 'A list that does not change.', ratings: ['good', 'good', 'hard'] },
+  { slug: 'float', front: 'What is a float?', back: 'A number with a fraction.', ratings: [] },
+] as const;
 
 export const seed = defineSeed({
   open: openSapiens,
@@ -47,7 +53,11 @@ export const seed = defineSeed({
     await seedSession(sapiens, facts);
     await seedPath(sapiens, facts);
     await seedQuestions(sapiens, facts);
+    await seedBank(sapiens, facts);
     await seedAssessment(sapiens, facts);
+    await seedCards(sapiens, facts);
+    // Level, ability, mastery, strengths and weaknesses follow from these rows.
+    await sapiens.query({ text: 'SELECT refresh_profile($1, $2)', values: [facts.studentId, facts.ago(1)] });
   },
   volume,
 });
@@ -70,10 +80,6 @@ async function seedProfile({ prisma }: Sapiens, { studentId, ago }: Facts): Prom
     learningStyle: 'visual' as const,
     goals: 'Become a software developer',
     interests: ['Programming', 'Mathematics'],
-    strengths: ['Variables'],
-    weaknesses: ['Text and numbers'],
-    ability: 0.6,
-    topicMastery: { 'Python Basics': 0.75 },
     lastActiveAt: ago(1),
     ...written(ago(20), ago(1)),
   };
@@ -167,6 +173,28 @@ async function seedQuestions({ prisma }: Sapiens, { studentId, ago }: Facts): Pr
   await prisma.question.createMany({ data: [answered, open], skipDuplicates: true });
 }
 
+async function seedBank({ prisma }: Sapiens, { ago }: Facts): Promise<void> {
+  const skill = {
+    id: SKILL,
+    slug: 'python-basics',
+    name: 'Variables and types',
+    topic: 'Python Basics',
+    ...written(ago(30)),
+  };
+  const items = ITEMS.map(({ prompt, options, right, a, b }, index) => ({
+    id: seedId(`sapiens.Item.python-basics-${index + 1}`),
+    skillId: SKILL,
+    prompt,
+    options,
+    correctOption: right,
+    discrimination: a,
+    location: b,
+    ...written(ago(30)),
+  }));
+  await prisma.skill.createMany({ data: skill, skipDuplicates: true });
+  await prisma.item.createMany({ data: items, skipDuplicates: true });
+}
+
 async function seedAssessment({ prisma }: Sapiens, { studentId, courseId, ago }: Facts): Promise<void> {
   const assessmentId = seedId('sapiens.Assessment.python-basics');
   const assessment = {
@@ -175,24 +203,68 @@ async function seedAssessment({ prisma }: Sapiens, { studentId, courseId, ago }:
     courseId,
     topic: 'Python Basics',
     status: 'completed',
-    difficulty: 0.65,
-    maxItems: ITEMS.length,
+    stopReason: 'exhausted',
+    maxItems: 10,
     score: ITEMS.filter(({ chosen, right }) => chosen === right).length / ITEMS.length,
     feedback: 'Strong on variables; look again at text and numbers.',
     startedAt: ago(4),
     endedAt: ago(4, 12),
     ...written(ago(4), ago(4, 12)),
   } as const;
-  const items = ITEMS.map(({ right, chosen, ...item }, index) => ({
-    id: seedId(`sapiens.AssessmentItem.python-basics-${index + 1}`),
+  const itemId = (index: number): string => seedId(`sapiens.AssessmentItem.python-basics-${index + 1}`);
+  const items = ITEMS.map(({ right, chosen, a, b, ...item }, index) => ({
+    id: itemId(index),
     assessmentId,
+    itemId: seedId(`sapiens.Item.python-basics-${index + 1}`),
     position: index + 1,
     ...item,
+    discrimination: a,
+    location: b,
+    difficulty: 1 / (1 + Math.exp(-b)),
     correctOption: right,
     chosenOption: chosen,
     answeredAt: ago(4, index * 3 + 2),
     ...written(ago(4, index * 3), ago(4, index * 3 + 2)),
   }));
+  const attempts = ITEMS.map(({ right, chosen }, index) => ({
+    id: seedId(`sapiens.SkillAttempt.python-basics-${index + 1}`),
+    studentId,
+    skillId: SKILL,
+    number: index + 1,
+    isCorrect: chosen === right,
+    source: 'assessment' as const,
+    assessmentItemId: itemId(index),
+    // The database computes the mastery after the attempt.
+    probability: 0,
+    createdAt: ago(4, index * 3 + 2),
+  }));
   await prisma.assessment.createMany({ data: assessment, skipDuplicates: true });
   await prisma.assessmentItem.createMany({ data: items, skipDuplicates: true });
+  await prisma.skillAttempt.createMany({ data: attempts, skipDuplicates: true });
+}
+
+/** The schedule of a card follows from its reviews, one a day. */
+async function seedCards({ prisma }: Sapiens, { studentId, ago }: Facts): Promise<void> {
+  const cardId = (slug: string): string => seedId(`sapiens.Card.${slug}`);
+  const cards = CARDS.map(({ slug, front, back }) => ({
+    id: cardId(slug),
+    studentId,
+    skillId: SKILL,
+    front,
+    back,
+    dueAt: ago(4),
+    ...written(ago(4)),
+  }));
+  const reviews = CARDS.flatMap(({ slug, ratings }) =>
+    ratings.map((rating, index) => ({
+      id: seedId(`sapiens.CardReview.${slug}-${index + 1}`),
+      cardId: cardId(slug),
+      number: index + 1,
+      rating,
+      reviewedAt: ago(3 - index),
+      createdAt: ago(3 - index),
+    })),
+  );
+  await prisma.card.createMany({ data: cards, skipDuplicates: true });
+  await prisma.cardReview.createMany({ data: reviews, skipDuplicates: true });
 }

@@ -6,12 +6,12 @@ const DAY_MS = 24 * HOUR_MS;
 const WRITTEN = ['created_at', 'updated_at'];
 const LEVEL_RANGE = ['start_level', 'target_level'];
 
-/** Each user has a profile, a session with two messages, and a path with two steps and progress. */
+/** Each user has a profile, a session with two messages, a path with two steps and progress, and a card with a review. */
 export function volume(block: SeedBlock): readonly TableRows[] {
   return [
     {
       table: 'student_profiles',
-      columns: ['id', 'student_id', 'level', 'interests', 'ability', 'topic_mastery', ...WRITTEN],
+      columns: ['id', 'student_id', 'interests', 'last_active_at', ...WRITTEN],
       rows: volumeRows(block, (user) => [profileRow(user)]),
     },
     {
@@ -38,6 +38,16 @@ export function volume(block: SeedBlock): readonly TableRows[] {
       table: 'progress',
       columns: ['id', 'path_id', 'step_id', 'percent', 'time_spent_minutes', 'started_at', 'completed_at', ...WRITTEN],
       rows: volumeRows(block, (user) => [progressRow(user)]),
+    },
+    {
+      table: 'cards',
+      columns: ['id', 'student_id', 'front', 'back', 'due_at', ...WRITTEN],
+      rows: volumeRows(block, (user) => [cardRow(user)]),
+    },
+    {
+      table: 'card_reviews',
+      columns: ['id', 'card_id', 'number', 'rating', 'reviewed_at', 'created_at'],
+      rows: volumeRows(block, (user) => [reviewRow(user)]),
     },
   ];
 }
@@ -66,9 +76,9 @@ function volumeRows(block: SeedBlock, rowsOf: (user: VolumeUser) => SeedRow[]): 
   });
 }
 
-function profileRow({ index, topic, level, started, ended }: VolumeUser): SeedRow {
+function profileRow({ index, topic, started, ended }: VolumeUser): SeedRow {
   const [id, student] = [volumeId('sapiens.StudentProfile', index), volumeId('auth.User', index)];
-  return [id, student, level, [topic], 0.5, { [topic]: (index % 10) / 10 }, started, ended];
+  return [id, student, [topic], ended, started, ended];
 }
 
 /** Every fifth session is still active. */
@@ -107,4 +117,16 @@ function progressRow({ index, started, ended }: VolumeUser): SeedRow {
   const [id, path] = [volumeId('sapiens.Progress', index), volumeId('sapiens.LearningPath', index)];
   const [percent, completed] = index % 3 === 0 ? [100, ended] : [index % 100, null];
   return [id, path, volumeId('sapiens.PathStep', index * 2), percent, 60, started, completed, started, ended];
+}
+
+function cardRow({ index, topic, started }: VolumeUser): SeedRow {
+  const [id, student] = [volumeId('sapiens.Card', index), volumeId('auth.User', index)];
+  return [id, student, `Where does ${topic} begin?`, 'With one small problem.', started, started, started];
+}
+
+const RATINGS = ['again', 'hard', 'good', 'easy'] as const;
+
+function reviewRow({ index, ended }: VolumeUser): SeedRow {
+  const [id, card] = [volumeId('sapiens.CardReview', index), volumeId('sapiens.Card', index)];
+  return [id, card, 1, RATINGS[index % RATINGS.length] ?? 'good', ended, ended];
 }
