@@ -1,4 +1,5 @@
 import type { Pool, PoolClient } from 'pg';
+import type { WakeUp } from '../wake-up';
 import { type Cursor, unseenRange } from './snapshot';
 
 /** An event as it stands in an outbox. */
@@ -73,6 +74,19 @@ export async function readOutbox(pool: Pool, cursor: Cursor, most: number): Prom
   if (first === undefined) throw new Error('A LEFT JOIN of one row returned none');
   const { snapshot, written, isFlushed } = first;
   return { snapshot, written, isFlushed, events: first.id === null ? [] : rows };
+}
+
+/**
+ * Whether nothing is visible that the cursor has not seen, as the session that listens says; false if it does not answer. It costs
+ * a small part of a read.
+ */
+export async function isQuiet(wakeUp: WakeUp, { seen, tick }: Cursor): Promise<boolean> {
+  if (tick !== null) return false;
+  const { xmax, inProgress } = unseenRange(seen);
+  const sql = `SELECT EXISTS (SELECT FROM outbox WHERE transaction_id >= $1::bigint)
+    OR EXISTS (SELECT FROM outbox WHERE transaction_id = ANY ($2::bigint[])) AS unseen`;
+  const rows = await wakeUp.ask<{ unseen: boolean }>(sql, [xmax, inProgress]);
+  return rows?.[0]?.unseen === false;
 }
 
 /** Whether the write-ahead log is on disk up to a position. */
