@@ -83,8 +83,11 @@ export async function runRelay(task: RelayTask): Promise<void> {
       await outage.wait(error, signal);
     }
   }
-  // Best effort: without it, the lease ends by itself.
-  await log.release(source, owner).catch(() => undefined);
+  // Best effort: without it, the lease ends by itself. The pool may give a connection that has just been lost, but not twice.
+  const release = () => log.release(source, owner);
+  await release()
+    .catch(release)
+    .catch(() => undefined);
 }
 
 /** The relay of one source as long as it has the lease and nothing fails. */
@@ -239,6 +242,8 @@ class Relay {
   async #prune(): Promise<void> {
     await this.#pruning.doIfDue(async () => {
       const hasMore = await pruneOutbox(this.#task.outbox, this.#cursor.seen);
+      // Only a read advances the cursor, and with it what the next call deletes.
+      this.#heard = undefined;
       return (await this.#task.log.prune()) || hasMore;
     });
   }
