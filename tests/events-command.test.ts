@@ -32,6 +32,11 @@ const RELAYED = `
     array_agg(gen_random_uuid()), array_agg('family.counted.v1'::text), array_agg('one'::text), array_agg('{}'::text), array_agg(NULL::text),
     array_agg(now())) FROM generate_series(1, 4)`;
 
+const JOINED = `SELECT join_subscription('family.count', ARRAY['family.counted.v1'], 3, 'start')`;
+const RELAYED_BEFORE = `
+  SELECT claim_source('family', '00000000-0000-4000-8000-000000000001', 'here', '1 minute');
+  SELECT release_source('family', '00000000-0000-4000-8000-000000000001')`;
+
 /** Publishes events of one key in the family database. */
 const publish = (count: number, key = 'one') =>
   sql(
@@ -69,7 +74,21 @@ describe('azora-db events', () => {
   });
 
   describe('for an outbox that nobody relays', () => {
-    it('reports it after a minute, not before', async () => {
+    it('does not report it while no consumer has joined and no relay has run, as in a fleet that was just seeded', async () => {
+      await publish(3);
+      await sql('family', `UPDATE outbox SET created_at = '2020-01-01'`);
+
+      expect(await run('events status --check')).toMatchObject({ exitCode: 0 });
+      expect(findingsIn(await run('migrate doctor --json'))).not.toContainEqual(
+        expect.objectContaining({ check: 'event-relay' }),
+      );
+    });
+
+    it.each([
+      ['a consumer has joined', JOINED],
+      ['a relay has run', RELAYED_BEFORE],
+    ])('reports it after a minute, not before, once %s', async (_, awaited) => {
+      await sql('nexus', awaited);
       await publish(3);
       const young = await run('events status --check');
       await sql('family', `UPDATE outbox SET created_at = created_at - interval '2 minutes'`);
@@ -83,6 +102,7 @@ describe('azora-db events', () => {
     });
 
     it('reports it in status and in the doctor', async () => {
+      await sql('nexus', RELAYED_BEFORE);
       await publish(2);
       await sql('family', `UPDATE outbox SET created_at = created_at - interval '2 minutes'`);
       const status = await run('status --json');

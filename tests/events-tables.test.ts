@@ -52,7 +52,10 @@ describe('the tables of events', () => {
         NO_RIGHT,
       ],
       ['INSERT INTO outbox_relay (id) VALUES (false)', '23514'],
-      ['SELECT wake_relay()', '0A000'],
+      ['SELECT mark_asleep()', NO_RIGHT],
+      ["SELECT setval('outbox_asleep', 1, true)", NO_RIGHT],
+      ["UPDATE outbox_relay SET bookmark_times = '{2000-01-01}', bookmark_transaction_ids = '{9000000000}'", NO_RIGHT],
+      ["INSERT INTO outbox_relay (bookmark_times) VALUES ('{2000-01-01}')", NO_RIGHT],
       ["SELECT publish_event('Shop.ItemMoved', 'k', '{}', NULL)", '23514'],
       ["SELECT publish_event('family.item-moved', 'k', '{}', NULL)", '23514'],
       ["SELECT publish_event('mint.transaction-posted.v1', 'k', '{}', NULL)", '23514'],
@@ -122,20 +125,41 @@ describe('the tables of events', () => {
       await untilOthersEnd(db());
       return Number((await db().app(sql))[0]?.['deleted']);
     };
-    const age = (interval: string) => db().admin(`UPDATE outbox SET created_at = created_at - interval '${interval}'`);
+    /** Adds the bookmark of the day if it is missing, then lets the time pass, without the events, whose times prove nothing. */
+    const age = async (interval: string) => {
+      await untilOthersEnd(db());
+      await db().app("SELECT prune_outbox('1:1:', '1 day', 1)");
+      await pass(interval);
+    };
+    const pass = (interval: string) =>
+      db().admin(`UPDATE outbox_relay SET bookmark_times = ARRAY(
+        SELECT time - interval '${interval}' FROM unnest(bookmark_times) WITH ORDINALITY AS b (time, n) ORDER BY n)`);
     const left = async () =>
       (await db().admin('SELECT position::int FROM outbox ORDER BY 1')).map((row) => row['position']);
+    const bookmarks = async () =>
+      (await db().admin('SELECT cardinality(bookmark_transaction_ids) AS n FROM outbox_relay'))[0]?.['n'];
 
-    it('keeps events that are younger than a day, whatever the app role asks', async () => {
+    it('keeps events for a day after their commit, whatever their time and whatever the app role asks', async () => {
       await db().app(PUBLISH);
+      await db().admin("UPDATE outbox SET created_at = '2000-01-01'");
       await age('23 hours 59 minutes');
 
-      for (const keep of ["'0'", "'-100 days'", 'NULL']) {
-        expect(await deleted(`SELECT prune_outbox(pg_current_snapshot(), ${keep}, 100) AS deleted`)).toBe(0);
-      }
-      await age('1 minute');
+      for (const keep of ["'0'", "'-100 days'", 'NULL'])
+        for (const relayed of ['pg_current_snapshot()', "'9000000000:9000000000:'"])
+          expect(await deleted(`SELECT prune_outbox(${relayed}, ${keep}, 100) AS deleted`)).toBe(0);
+      await pass('1 minute');
       expect(await deleted("SELECT prune_outbox(pg_current_snapshot(), '2 days', 100) AS deleted")).toBe(0);
       expect(await deleted("SELECT prune_outbox(pg_current_snapshot(), '0', 100) AS deleted")).toBe(1);
+    });
+
+    it('keeps no event for more than 30 days, and adds a bookmark a day', async () => {
+      for (let day = 0; day < 40; day += 1) {
+        await db().app(PUBLISH);
+        await age('1 day');
+      }
+
+      expect(await bookmarks()).toBe(32);
+      expect(await deleted("SELECT prune_outbox(pg_current_snapshot(), '100 years', 100) AS deleted")).toBe(11);
     });
 
     it('keeps events that were not relayed', async () => {
@@ -151,27 +175,32 @@ describe('the tables of events', () => {
       expect(await left()).toEqual([2]);
     });
 
-    it('comes back for an event of a transaction that was open, also when the app role claims that it was relayed', async () => {
+    it('comes back for an event of a transaction that was open when the bookmark was set', async () => {
       const open = await session();
       await open.query(`BEGIN; ${PUBLISH}`);
       await db().app(PUBLISH);
-      await age('2 days');
-      expect(await db().app(PRUNE)).toEqual([{ deleted: 0 }]);
+      await db().app(PRUNE);
+      await pass('2 days');
       const claimed = "SELECT prune_outbox('9000000000:9000000000:', '1 day', 100) AS deleted";
       expect(await db().app(claimed)).toEqual([{ deleted: 0 }]);
 
       await open.query('COMMIT');
-      await db().admin("UPDATE outbox SET created_at = now() - interval '2 days'");
+      expect(await deleted()).toBe(0);
+      await pass('2 days');
+      // This call adds the first bookmark that has seen the end of the transaction.
+      expect(await deleted()).toBe(0);
+      await pass('2 days');
       expect(await deleted()).toBe(2);
     });
 
     it('stops at the first event that is kept, and continues there', async () => {
-      for (let count = 0; count < 4; count += 1) await db().app(PUBLISH);
-      await db().admin("UPDATE outbox SET created_at = created_at - interval '2 days' WHERE position <> 3");
+      for (let count = 0; count < 2; count += 1) await db().app(PUBLISH);
+      await age('2 days');
+      for (let count = 0; count < 2; count += 1) await db().app(PUBLISH);
 
       expect([await deleted(), await left()]).toEqual([2, [3, 4]]);
       expect([await deleted(), await left()]).toEqual([0, [3, 4]]);
-      await age('2 days');
+      await pass('2 days');
       expect([await deleted(), await left()]).toEqual([2, []]);
     });
 
@@ -196,14 +225,15 @@ describe('the tables of events', () => {
     });
 
     it('does not read what it has deleted, although a snapshot that is held open keeps it in the table', async () => {
-      await db().admin(`INSERT INTO outbox (type, key, payload, created_at)
-        SELECT 'family.b.v1', 'k', jsonb_build_object('text', repeat('x', 200)), now() - interval '2 days' FROM generate_series(1, 20000)`);
+      await db().admin(`INSERT INTO outbox (type, key, payload)
+        SELECT 'family.b.v1', 'k', jsonb_build_object('text', repeat('x', 200)) FROM generate_series(1, 20000)`);
+      await age('2 days');
       const reader = await session();
       await reader.query('BEGIN ISOLATION LEVEL REPEATABLE READ; SELECT count(*) FROM outbox');
       expect(await deleted("SELECT prune_outbox(pg_current_snapshot(), '1 day', 20000) AS deleted")).toBe(20_000);
       await db().app(PUBLISH);
+      await pass('1 day');
       await age('2 days');
-      await untilOthersEnd(db());
       const [row] = await db().app(`EXPLAIN (ANALYZE, BUFFERS, FORMAT JSON) ${PRUNE}`);
       const plans = row?.['QUERY PLAN'] as readonly { readonly Plan: Readonly<Record<string, number>> }[];
 
@@ -258,7 +288,8 @@ describe('the tables of events', () => {
       const identity = await adopt();
       for (let count = 0; count < 3; count += 1) await db().app(PUBLISH);
       await db().admin(`UPDATE outbox SET transaction_id = 1000000000000 - position;
-        UPDATE outbox_relay SET identity = '1/2/00000001', pruned_transaction_id = 999999999990, pruned_position = 9`);
+        UPDATE outbox_relay SET identity = '1/2/00000001', pruned_transaction_id = 999999999990, pruned_position = 9,
+          bookmark_times = '{2000-01-01}', bookmark_transaction_ids = '{999999999990}'`);
       const [{ seen } = {}] = await db().app('SELECT pg_current_snapshot()::text AS seen');
 
       expect(await adopt()).toBe(identity);
@@ -271,8 +302,9 @@ describe('the tables of events', () => {
           [seen],
         ),
       ).toEqual([{ next: true }]);
-      await db().admin("UPDATE outbox SET created_at = now() - interval '2 days'");
       await untilOthersEnd(db());
+      expect(await db().app(PRUNE)).toEqual([{ deleted: 0 }]);
+      await db().admin("UPDATE outbox_relay SET bookmark_times = ARRAY[bookmark_times[1] - interval '2 days']");
       expect(await db().app(PRUNE)).toEqual([{ deleted: 3 }]);
     });
 
@@ -303,8 +335,9 @@ describe('the clock of mint', () => {
     const dates = await db().admin('SELECT created_at AS at FROM outbox UNION SELECT handled_at FROM inbox');
     expect(dates).toEqual([{ at: clock.now() }]);
 
-    await clock.move(25 * 3_600_000);
     await untilOthersEnd(db());
+    expect(await db().app(PRUNE)).toEqual([{ deleted: 0 }]);
+    await clock.move(25 * 3_600_000);
     expect(await db().app(PRUNE)).toEqual([{ deleted: 1 }]);
     await clock.move(30 * 24 * 3_600_000);
     expect(await db().app("SELECT prune_inbox('0', 10) AS deleted")).toEqual([{ deleted: 1 }]);

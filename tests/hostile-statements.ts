@@ -273,10 +273,13 @@ const EVENTS = [
     "UPDATE outbox_relay SET identity = 'evil'",
     'UPDATE outbox_relay SET pruned_transaction_id = 1, pruned_position = 1',
     "UPDATE outbox_relay SET inbox_pruned_until = 'infinity'",
+    "UPDATE outbox_relay SET bookmark_times = '{2000-01-01}', bookmark_transaction_ids = '{9000000000}'",
+    "SELECT setval('outbox_asleep', 1, false)",
+    'SELECT mark_asleep()',
     `MERGE INTO outbox_relay USING (VALUES (true)) AS it (id) ON outbox_relay.id = it.id
        WHEN MATCHED THEN UPDATE SET identity = 'evil'`,
   ]),
-  ...refused('0A000', ['SELECT wake_relay()', 'SELECT refuse_relay_change()', 'SELECT set_handled_at()']),
+  ...refused('0A000', ['SELECT refuse_relay_change()', 'SELECT set_handled_at()']),
   ...refused('23514', [
     "SELECT publish_event('evil', 'k', '{}', NULL)",
     "SELECT publish_event('evil.money-moved.v1', 'k', '{}', NULL)",
@@ -287,8 +290,10 @@ const EVENTS = [
     'INSERT INTO outbox_relay (id) VALUES (false)',
     "INSERT INTO inbox (consumer, event_id) VALUES ('', gen_random_uuid())",
   ]),
-  // The role relays its own events, so it may delete those of its outbox that it says it has relayed, after a day.
-  ...harmless('This snapshot says that nothing was relayed, and only old rows of the inbox are deleted', [
+  // The role relays its own events, so it may delete those of its outbox that it says it has relayed, a day after their commit.
+  ...harmless('The outbox keeps every event for a day, whatever its time, and only old rows of the inbox are deleted', [
+    "SELECT prune_outbox(pg_current_snapshot(), '-100 years', 1000000)",
+    "SELECT prune_outbox('9000000000:9000000000:', '-100 years', 1000000)",
     "SELECT prune_outbox('1:1:', '-100 years', 1000000)",
     'SELECT prune_outbox(NULL, NULL, NULL)',
     "SELECT prune_inbox('-100 years', 1000000)",

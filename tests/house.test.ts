@@ -18,7 +18,7 @@ const README_START =
 
 /** The names in structure.sql of the tables by which every service exchanges events, of their parts and of their functions. */
 const EVENT_OBJECTS =
-  /^-- Name: (outbox|inbox|(publish_event|check_event|wake_relay|refuse_relay_change|adopt_outbox|prune_outbox|prune_inbox|set_handled_at)\()/;
+  /^-- Name: (outbox|inbox|(publish_event|check_event|mark_asleep|refuse_relay_change|adopt_outbox|prune_outbox|prune_inbox|set_handled_at)\()/;
 
 const isStore = (file: string) => file.endsWith('.store.ts');
 
@@ -44,15 +44,15 @@ function eventObjectsOf(service: string) {
     readFileSync(path.join(prisma, ...parts), 'utf8')
       .replaceAll('database_time()', 'clock_timestamp()')
       .replaceAll(`('${service}')`, "('service')");
-  const [migration = ''] = readdirSync(path.join(prisma, 'migrations')).filter((folder) =>
-    /^\d{14}_events$/.test(folder),
+  const migrations = readdirSync(path.join(prisma, 'migrations')).filter((folder) =>
+    /^\d{14}_(events|outbox_bookmarks)$/.test(folder),
   );
   const entries = read('structure.sql')
     .replaceAll('public.clock_timestamp()', 'clock_timestamp()')
     .split('\n\n-- Name: ');
   return {
-    migration: read('migrations', migration, 'migration.sql'),
-    down: read('migrations', migration, 'down.sql').replace(migration, 'the migration'),
+    migrations: migrations.map((migration) => read('migrations', migration, 'migration.sql')),
+    downs: migrations.map((migration) => read('migrations', migration, 'down.sql').replace(migration, 'the migration')),
     models: read('schema.prisma').match(/^(?:\/\/\/.*\n)*model (?:Outbox|OutboxRelay|Inbox) \{[\s\S]*?^\}\n/gm),
     structure: entries.map((entry) => `-- Name: ${entry.trim()}`).filter((entry) => EVENT_OBJECTS.test(entry)),
   };
@@ -161,7 +161,10 @@ describe('the house', () => {
   it.each(NAMES)('%s exchanges events by the same tables, functions and rights as the others', (name) => {
     const own = eventObjectsOf(name);
 
-    expect(own.migration).toContain('CREATE TABLE "outbox"');
+    expect(own.migrations).toEqual([
+      expect.stringContaining('CREATE TABLE "outbox"'),
+      expect.stringContaining('ADD COLUMN "bookmark_times"'),
+    ]);
     expect(own.models).toHaveLength(3);
     expect(own.structure.length).toBeGreaterThan(15);
     expect(own).toEqual(eventObjectsOf('notification'));

@@ -43,5 +43,5 @@ export {
   type Store,
   type StoreOptions,
 } from './store';
-export { storeError } from './store-errors';
+export { isConnectionError, storeError } from './store-errors';
 export { type DatabaseUrl, parseDatabaseUrl, redactUrl, withUrlParts } from './url';

@@ -57,6 +57,20 @@ export function storeClosed(error: unknown, statement?: string): SuiteError {
   });
 }
 
+/** No statement reached the database, or nothing is known of the last one. */
+const CONNECTION_ERRORS = [
+  'DATABASE.ACCESS_DENIED',
+  'DATABASE.CLOSED',
+  'DATABASE.CONNECTION_LOST',
+  'DATABASE.NO_CONNECTION',
+  'DATABASE.TLS_FAILED',
+];
+
+/** Whether an error of a store says that its connection failed, and nothing about the statement. */
+export function isConnectionError(error: unknown): boolean {
+  return error instanceof SuiteError && CONNECTION_ERRORS.includes(error.code);
+}
+
 const INSUFFICIENT_PRIVILEGE = '42501';
 const QUERY_CANCELED = '57014';
 const LOCK_NOT_AVAILABLE = '55P03';

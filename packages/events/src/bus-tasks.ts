@@ -1,4 +1,4 @@
-import { SuiteError, storeError } from '@azora/db-core';
+import { SuiteError } from '@azora/db-core';
 import type { Pool } from 'pg';
 
 /** The relays and subscriptions of a bus that are running. */
@@ -33,13 +33,6 @@ export class BusTasks {
 export function connectionOf(pool: Pool): { readonly connectionString?: string } {
   const { connectionString } = pool.options;
   return connectionString === undefined ? {} : { connectionString };
-}
-
-/** What the log of the process shows of an error: no values, no URL. */
-export function factsOf(error: unknown): Readonly<Record<string, unknown>> {
-  const found = storeError(error, {});
-  if (found instanceof SuiteError) return { code: found.code, message: found.message, why: found.why };
-  return { error: found };
 }
 
 function busClosed(): SuiteError {

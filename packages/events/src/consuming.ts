@@ -1,4 +1,3 @@
-import { SuiteError } from '@azora/db-core';
 import type { EventStore, EventTransaction } from '@azora/db-core/events';
 import { Chore } from './pace';
 
@@ -7,19 +6,6 @@ const INBOX_KEPT = '30 days';
 const PRUNED_AT_ONCE = 10_000;
 const PRUNE_MS = 600_000;
 const PRUNE_AGAIN_MS = 1_000;
-/** The errors of a consumer's database that say nothing about the event. */
-const OUTAGES = [
-  'DATABASE.ACCESS_DENIED',
-  'DATABASE.CLOSED',
-  'DATABASE.CONNECTION_LOST',
-  'DATABASE.NO_CONNECTION',
-  'DATABASE.TLS_FAILED',
-];
-
-/** Whether the consumer's database failed, and not the event. */
-export function isOutage(error: unknown): boolean {
-  return error instanceof SuiteError && OUTAGES.includes(error.code);
-}
 
 /** Deletes old rows of an inbox now and then. */
 export class InboxPruner<Transaction extends EventTransaction> {

@@ -1,8 +1,8 @@
 import { randomUUID } from 'node:crypto';
 import { SuiteError } from '@azora/db-core';
 import type { Pool } from 'pg';
-import { isOnDisk, type OutboxEvent, type OutboxRead, readBacklog, readOutbox } from './outbox/read';
-import { adoptOutbox, pruneOutbox, recordReading, runningTransactions, setAsleep } from './outbox/relay-row';
+import { isOnDisk, isQuiet, type OutboxEvent, type OutboxRead, readBacklog, readOutbox } from './outbox/read';
+import { adoptOutbox, pruneOutbox, runningTransactions, setAsleep } from './outbox/relay-row';
 import { type Cursor, partOf } from './outbox/snapshot';
 import { Chore, Outage, Pace, waitFor } from './pace';
 import type { WakeUp } from './wake-up';
@@ -14,6 +14,8 @@ export interface EventLog {
    * of the outbox has changed; undefined while another relay has the lease.
    */
   claim(source: string, owner: string, identity: string): Promise<Cursor | undefined>;
+  /** Renews the lease of `owner`. Returns false while another relay has the lease. */
+  renew(source: string, owner: string, identity: string): Promise<boolean>;
   /**
    * Appends events in their order and remembers the cursor, both or neither.
    * @throws {SuiteError} `EVENTS.LEASE_LOST` if another relay has taken the source
@@ -30,7 +32,7 @@ export const LEASE_MS = 30_000;
 const RENEW_MS = LEASE_MS / 3;
 /** How often a relay without the lease asks for it. */
 const STANDBY_MS = 1_000;
-const PRUNE_MS = 60_000;
+const PRUNE_MS = 600_000;
 /** The pause before more old events are deleted: what a busy outbox publishes in the meantime is less than one turn deletes. */
 const PRUNE_AGAIN_MS = 500;
 
@@ -43,8 +45,8 @@ const BACKLOG_MS = 15_000;
 const GATHER_MS = 5;
 /** Without work for this long, the relay falls asleep. While it is not surely asleep, it reads at least this often. */
 const AWAKE_POLL_MS = 500;
-/** A relay that is surely asleep and hears notifications reads this many times more rarely. */
-const ASLEEP_FACTOR = 10;
+/** A relay that is surely asleep and hears notifications looks this many times more rarely. */
+const ASLEEP_FACTOR = 30;
 /** Notifications cost the writers more than polling costs the relay once this many reads in a row find events. */
 const BUSY_READS = 3;
 
@@ -81,8 +83,11 @@ export async function runRelay(task: RelayTask): Promise<void> {
       await outage.wait(error, signal);
     }
   }
-  // Best effort: without it, the lease ends by itself.
-  await log.release(source, owner).catch(() => undefined);
+  // Best effort: without it, the lease ends by itself. The pool may give a connection that has just been lost, but not twice.
+  const release = () => log.release(source, owner);
+  await release()
+    .catch(release)
+    .catch(() => undefined);
 }
 
 /** The relay of one source as long as it has the lease and nothing fails. */
@@ -98,6 +103,8 @@ class Relay {
   #busyReads = 0;
   /** Transactions that may publish without waking the relay; undefined while it is awake. */
   #unheard: ReadonlySet<string> | undefined;
+  /** The notifications that the last read came after. */
+  #heard: number | undefined;
 
   constructor(task: RelayTask, owner: string, identity: string, cursor: Cursor) {
     this.#task = task;
@@ -112,13 +119,20 @@ class Relay {
     await setAsleep(outbox, false);
     while (!signal.aborted && (await this.#keepLease())) {
       const heard = wakeUp.rings();
-      const found = await this.#relayOnce();
+      const found = (await this.#sleepsOn(heard)) ? 0 : await this.#relayOnce();
+      this.#heard = heard;
       if (found > 0) await this.#stayAwake();
       if (found === 0) await this.#rest(heard, await this.#waitMs());
       // A busy outbox fills meanwhile, so that an append has more than one event.
       else if (found < BATCH) await waitFor(GATHER_MS, signal);
       await this.#prune();
     }
+  }
+
+  /** Whether the relay is surely asleep, was not woken since its last read, and has nothing to read. */
+  async #sleepsOn(heard: number): Promise<boolean> {
+    const isUndisturbed = this.#unheard?.size === 0 && this.#heard === heard;
+    return isUndisturbed && (await isQuiet(this.#task.wakeUp, this.#cursor));
   }
 
   /** Relays what the outbox has. Returns the number of events. */
@@ -190,10 +204,9 @@ class Relay {
   /** Renews the lease when a third of it is over. Returns false if another relay has the source. */
   async #keepLease(): Promise<boolean> {
     if (performance.now() - this.#renewedAt < RENEW_MS) return true;
-    const { source, outbox, log } = this.#task;
-    if ((await log.claim(source, this.#owner, this.#identity)) === undefined) return false;
+    const { source, log } = this.#task;
+    if (!(await log.renew(source, this.#owner, this.#identity))) return false;
     this.#renewedAt = performance.now();
-    await recordReading(outbox);
     return true;
   }
 
@@ -229,6 +242,8 @@ class Relay {
   async #prune(): Promise<void> {
     await this.#pruning.doIfDue(async () => {
       const hasMore = await pruneOutbox(this.#task.outbox, this.#cursor.seen);
+      // Only a read advances the cursor, and with it what the next call deletes.
+      this.#heard = undefined;
       return (await this.#task.log.prune()) || hasMore;
     });
   }

@@ -1,4 +1,4 @@
-import { Client, type ClientConfig } from 'pg';
+import { Client, type ClientConfig, type QueryResultRow } from 'pg';
 import { Bell } from './bell';
 import { Outage, waitFor } from './pace';
 
@@ -10,10 +10,17 @@ export interface WakeUp {
   readonly rings: () => number;
   /** Waits until there are more notifications than `rings`, until the time is over, or for the signal. */
   wait(rings: number, milliseconds: number, signal: AbortSignal): Promise<void>;
+  /**
+   * Runs a query on the session that listens: its answer also shows that notifications still arrive. Undefined without such a
+   * session, or if it does not answer; it is opened again then.
+   */
+  ask<Row extends QueryResultRow>(sql: string, values: readonly unknown[]): Promise<readonly Row[] | undefined>;
   close(): Promise<void>;
 }
 
 const CONNECT_TIMEOUT_MS = 5_000;
+/** A session that takes longer for a short query is lost. */
+const ANSWER_TIMEOUT_MS = 10_000;
 /** The longest time that a timer of Node can take. */
 const FOREVER_MS = 2 ** 31 - 1;
 
@@ -30,7 +37,8 @@ interface Session {
  */
 export function openWakeUp(config: ClientConfig, channel: string): WakeUp {
   const closing = new AbortController();
-  let isListening = false;
+  /** The session that listens, and what ends it. */
+  let listener: { readonly client: Client; readonly end: () => void } | undefined;
   const bell = new Bell();
   const ring = () => bell.ring();
   const listening = listen();
@@ -52,7 +60,8 @@ export function openWakeUp(config: ClientConfig, channel: string): WakeUp {
 
   /** Listens until the connection ends. Returns false if it goes through a pooler. */
   async function listenOnce(): Promise<boolean> {
-    const client = new Client({ ...config, keepAlive: true, connectionTimeoutMillis: CONNECT_TIMEOUT_MS });
+    const limits = { connectionTimeoutMillis: CONNECT_TIMEOUT_MS, query_timeout: ANSWER_TIMEOUT_MS };
+    const client = new Client({ ...config, ...limits, keepAlive: true });
     const over = new AbortController();
     const end = () => over.abort();
     client.on('end', end);
@@ -64,22 +73,33 @@ export function openWakeUp(config: ClientConfig, channel: string): WakeUp {
       const { rows } = await client.query<{ pid: number }>('SELECT pg_backend_pid() AS pid');
       if (rows[0]?.pid !== (client as unknown as Session).processID) return false;
       await client.query(`LISTEN ${channel}`);
-      isListening = true;
+      listener = { client, end };
       // What happened before cannot be heard any more.
       ring();
       await waitFor(FOREVER_MS, over.signal);
       return true;
     } finally {
-      isListening = false;
+      // Those who wait for a notification look themselves, until the connection is back.
+      if (listener !== undefined) ring();
+      listener = undefined;
       closing.signal.removeEventListener('abort', end);
       await client.end().catch(() => undefined);
     }
   }
 
   return {
-    isListening: () => isListening,
+    isListening: () => listener !== undefined,
     rings: () => bell.rings,
     wait: (heard, milliseconds, signal) => bell.wait(heard, milliseconds, signal),
+    ask: async <Row extends QueryResultRow>(sql: string, values: readonly unknown[]) => {
+      const asked = listener;
+      try {
+        return (await asked?.client.query<Row>(sql, [...values]))?.rows;
+      } catch {
+        asked?.end();
+        return undefined;
+      }
+    },
     close: async () => {
       closing.abort();
       await listening;

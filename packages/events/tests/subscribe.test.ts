@@ -86,6 +86,23 @@ describe('a subscription', () => {
     ]);
   });
 
+  it('logs where a handler failed, and nothing of the text of its error', async () => {
+    const [key, name] = [freshKey(), freshName()];
+    bus.startConsumer(
+      bus.recorder(name, () => {
+        throw new RangeError('kofi@example.org\n    at home');
+      }),
+    );
+    await publish(key, 1);
+    await until(() => bus.log.entries.length > 0);
+
+    expect(bus.log.entries[0]?.fields).toMatchObject({
+      ...{ consumer: name, error: 'RangeError' },
+      at: expect.arrayContaining([expect.stringContaining('subscribe.test.ts')]),
+    });
+    expect(JSON.stringify(bus.log.entries)).not.toMatch(/kofi|home/);
+  });
+
   it('gives an event up after its last attempt, continues with its key, and handles it when it is retried by hand', async () => {
     const [key, name] = [freshKey(), freshName()];
     let isBroken = true;

@@ -20,11 +20,14 @@ const RELATIONS = `
 /**
  * The objects in schema public that a migration can make, one row each: kind, name and definition. Left out are owners,
  * comments, grants, values of sequences, and the order of columns, which no migration can restore.
+ *
+ * Expressions are printed without parentheses that mean nothing. PostgreSQL stores "a BETWEEN 1 AND 5 AND b" with an AND inside
+ * another, and after a restore without.
  */
 export const CATALOG_OBJECTS = `
   WITH relation AS MATERIALIZED (${RELATIONS})
   SELECT 'relation' AS kind, relname::text AS object, concat_ws(' ', relkind, relpersistence, relrowsecurity,
-      relforcerowsecurity, reloptions, bound, CASE WHEN relkind IN ('v', 'm') THEN pg_get_viewdef(oid) END) AS definition
+      relforcerowsecurity, reloptions, bound, CASE WHEN relkind IN ('v', 'm') THEN pg_get_viewdef(oid, true) END) AS definition
     FROM relation
   UNION ALL
   SELECT 'parent', child.relname::text, parent.inhparent::regclass::text
@@ -32,7 +35,7 @@ export const CATALOG_OBJECTS = `
   UNION ALL
   SELECT 'column', concat(relation.relname, '.', attname), concat_ws(' ', format_type(atttypid, atttypmod),
       CASE WHEN attnotnull THEN 'NOT NULL' END, nullif(attidentity, ''), nullif(attgenerated, ''),
-      CASE WHEN attcollation <> 0 THEN attcollation::regcollation END, pg_get_expr(adbin, adrelid))
+      CASE WHEN attcollation <> 0 THEN attcollation::regcollation END, pg_get_expr(adbin, adrelid, true))
     FROM relation
     JOIN pg_attribute ON attrelid = relation.oid AND attnum > 0 AND NOT attisdropped
     LEFT JOIN pg_attrdef ON adrelid = attrelid AND adnum = attnum
@@ -42,7 +45,7 @@ export const CATALOG_OBJECTS = `
       seqcache, seqcycle)
     FROM relation JOIN pg_sequence ON seqrelid = relation.oid
   UNION ALL
-  SELECT 'constraint', concat(coalesce(relname, typname), '.', conname), pg_get_constraintdef(pg_constraint.oid)
+  SELECT 'constraint', concat(coalesce(relname, typname), '.', conname), pg_get_constraintdef(pg_constraint.oid, true)
     FROM pg_constraint
     LEFT JOIN relation ON relation.oid = conrelid
     LEFT JOIN pg_type ON pg_type.oid = contypid AND typnamespace = 'public'::regnamespace
@@ -50,17 +53,17 @@ export const CATALOG_OBJECTS = `
     WHERE contype <> 'n' AND (relname IS NOT NULL OR typname IS NOT NULL)
   UNION ALL
   SELECT 'index', indexrelid::regclass::text, concat_ws(' ', CASE WHEN NOT indisvalid THEN 'invalid' END,
-      CASE WHEN indisclustered THEN 'clustered' END, pg_get_indexdef(indexrelid))
+      CASE WHEN indisclustered THEN 'clustered' END, pg_get_indexdef(indexrelid, 0, true))
     FROM pg_index JOIN relation ON relation.oid = indrelid
   UNION ALL
-  SELECT 'trigger', concat(relname, '.', tgname), concat_ws(' ', tgenabled, pg_get_triggerdef(pg_trigger.oid))
+  SELECT 'trigger', concat(relname, '.', tgname), concat_ws(' ', tgenabled, pg_get_triggerdef(pg_trigger.oid, true))
     FROM pg_trigger JOIN relation ON relation.oid = tgrelid WHERE NOT tgisinternal
   UNION ALL
-  SELECT 'rule', concat(relname, '.', rulename), concat_ws(' ', ev_enabled, pg_get_ruledef(pg_rewrite.oid))
+  SELECT 'rule', concat(relname, '.', rulename), concat_ws(' ', ev_enabled, pg_get_ruledef(pg_rewrite.oid, true))
     FROM pg_rewrite JOIN relation ON relation.oid = ev_class WHERE rulename <> '_RETURN'
   UNION ALL
   SELECT 'policy', concat(relname, '.', polname), concat_ws(' ', polcmd, polpermissive, polroles::regrole[],
-      pg_get_expr(polqual, polrelid), pg_get_expr(polwithcheck, polrelid))
+      pg_get_expr(polqual, polrelid, true), pg_get_expr(polwithcheck, polrelid, true))
     FROM pg_policy JOIN relation ON relation.oid = polrelid
   UNION ALL
   SELECT 'function', oid::regprocedure::text, concat_ws(' ', prokind, CASE WHEN prokind <> 'a' THEN pg_get_functiondef(oid) END)

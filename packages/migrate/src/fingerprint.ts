@@ -4,7 +4,7 @@ import { CATALOG_OBJECTS } from './catalog-objects';
 import { HISTORY } from './history';
 
 /** The beginning of the comment on the history table that holds the fingerprint; the number is the query's version. */
-const MARK = 'azora:2';
+const MARK = 'azora:3';
 
 const LINE = `concat_ws(' ', kind, object, definition)`;
 const HASH = `encode(sha256(convert_to(coalesce(string_agg(${LINE}, E'\\n' ORDER BY ${LINE} COLLATE "C"), ''), 'UTF8')), 'hex')`;

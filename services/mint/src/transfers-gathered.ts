@@ -1,4 +1,4 @@
-import { type Store, SuiteError } from '@azora/db-core';
+import { isConnectionError, type Store, SuiteError } from '@azora/db-core';
 import DataLoader from 'dataloader';
 import { errorOfRule } from './errors';
 import { LockedWallets } from './locked-wallets';
@@ -30,9 +30,6 @@ const MAX_GATHERED = 100;
 const MAX_RUNNING = 2;
 /** A statement that runs longer is waiting for a lock. Transfers that do not need that lock start without its end. */
 const OVERDUE_MS = 100;
-
-/** Without a connection a statement for each single transfer fails too, or, after CONNECTION_LOST, may be the second one. */
-const CONNECTION_ERRORS = ['DATABASE.NO_CONNECTION', 'DATABASE.CONNECTION_LOST'];
 
 type Queries = Pick<Store<unknown, unknown>, 'query'>;
 /** How a transfer ended, or the statement that is still to be run for it alone. */
@@ -159,7 +156,8 @@ async function makeTogether(
       if (request !== undefined) outcomes.set(request, outcomeOf(row));
     }
   } catch (error) {
-    if (!(error instanceof SuiteError) || CONNECTION_ERRORS.includes(error.code)) throw error;
+    // Without a connection a statement for each single transfer fails too, or, after CONNECTION_LOST, may be the second one.
+    if (!(error instanceof SuiteError) || isConnectionError(error)) throw error;
   }
   return outcomes;
 }

@@ -1,6 +1,7 @@
 import { findDatabaseError } from '../database-errors';
 import { SuiteError } from '../errors';
 import type { Inside } from '../store';
+import { isConnectionError } from '../store-errors';
 import type { CloudEvent } from './cloud-event';
 import type { Consumer } from './consumer';
 import type { EventTransaction } from './publish';
@@ -85,15 +86,6 @@ type Attempt =
   /** The entry whose handler failed; undefined when the transaction failed after the last one. */
   | { readonly failedAt: number | undefined; readonly error: unknown };
 
-/** Errors that say nothing about the events of the transaction. */
-const CONNECTION_ERRORS = [
-  'DATABASE.ACCESS_DENIED',
-  'DATABASE.CLOSED',
-  'DATABASE.CONNECTION_LOST',
-  'DATABASE.NO_CONNECTION',
-  'DATABASE.TLS_FAILED',
-];
-
 /** Tries events as if none was handled before, which is almost always so, and else again. */
 async function tryTogether<Transaction extends EventTransaction>(
   store: EventStore<Transaction>,
@@ -149,10 +141,6 @@ async function tryOnce<Transaction extends EventTransaction>(
 function isUniqueViolation(error: unknown): boolean {
   const sqlState = error instanceof SuiteError ? error.meta['sqlState'] : findDatabaseError(error)?.sqlState;
   return sqlState === UNIQUE_VIOLATION;
-}
-
-function isConnectionError(error: unknown): boolean {
-  return error instanceof SuiteError && CONNECTION_ERRORS.includes(error.code);
 }
 
 /** The entries before the one that failed, that one, and those after it; two halves when any of them may have failed. */

@@ -1,6 +1,7 @@
 import type { Logger } from '@azora/db-core';
 import type { Bus } from '../bus';
-import { BusTasks, connectionOf, factsOf } from '../bus-tasks';
+import { BusTasks, connectionOf } from '../bus-tasks';
+import { factsOf } from '../failure-text';
 import { runRelay } from '../relay';
 import { openWakeUp } from '../wake-up';
 import { brokerConnection } from './broker';
@@ -49,7 +50,7 @@ export function openNatsBus(url: BrokerUrl, { logger, pollMs }: Settings): Bus {
             logger.warn('a consumer failed to handle an event', {
               ...about,
               ...{ type: event.type, id: event.id, sequence: event.sequence },
-              error,
+              ...factsOf(error),
             }),
         });
       }),

@@ -44,6 +44,7 @@ export function natsLog(connection: BrokerConnection): EventLog {
       });
   return {
     claim: translated((source, owner, identity) => log.claim(source, owner, identity)),
+    renew: translated(async (source, owner, identity) => (await log.claim(source, owner, identity)) !== undefined),
     append: translated((source, _owner, cursor, events) => log.append(source, cursor, events)),
     release: translated((source, owner) => log.release(source, owner)),
     prune: translated(() => log.prune()),

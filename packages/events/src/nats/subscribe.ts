@@ -1,4 +1,5 @@
 import { randomUUID } from 'node:crypto';
+import { isConnectionError } from '@azora/db-core';
 import {
   type CloudEvent,
   type Consumer,
@@ -8,7 +9,7 @@ import {
   handleEvents,
 } from '@azora/db-core/events';
 import { Bell } from '../bell';
-import { InboxPruner, isOutage } from '../consuming';
+import { InboxPruner } from '../consuming';
 import { describeFailure } from '../failure-text';
 import { Outage } from '../pace';
 import { type Batch, collectBatch } from './batch';
@@ -109,7 +110,7 @@ class NatsWorker<Transaction extends EventTransaction> {
       clearInterval(renewal);
     }
     const failures = handled.filter(({ outcome }) => outcome === 'failed');
-    const outage = failures.find(({ error }) => isOutage(error));
+    const outage = failures.find(({ error }) => isConnectionError(error));
     // The same events are read again. The inbox drops those that had their effect.
     if (outage !== undefined) throw outage.error;
     await this.#acknowledge(batch, handled);

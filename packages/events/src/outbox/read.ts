@@ -1,4 +1,5 @@
 import type { Pool, PoolClient } from 'pg';
+import type { WakeUp } from '../wake-up';
 import { type Cursor, unseenRange } from './snapshot';
 
 /** An event as it stands in an outbox. */
@@ -22,7 +23,7 @@ export interface OutboxRead {
   readonly events: readonly OutboxEvent[];
 }
 
-/** A batch of a backlog. `isLast` says that the backlog has no more events. */
+/** A batch of a backlog. `isLast` says that the snapshot has no more events. */
 export interface BacklogBatch extends OutboxRead {
   readonly isLast: boolean;
 }
@@ -75,6 +76,19 @@ export async function readOutbox(pool: Pool, cursor: Cursor, most: number): Prom
   return { snapshot, written, isFlushed, events: first.id === null ? [] : rows };
 }
 
+/**
+ * Whether nothing is visible that the cursor has not seen, as the session that listens says; false if it does not answer. It costs
+ * a small part of a read.
+ */
+export async function isQuiet(wakeUp: WakeUp, { seen, tick }: Cursor): Promise<boolean> {
+  if (tick !== null) return false;
+  const { xmax, inProgress } = unseenRange(seen);
+  const sql = `SELECT EXISTS (SELECT FROM outbox WHERE transaction_id >= $1::bigint)
+    OR EXISTS (SELECT FROM outbox WHERE transaction_id = ANY ($2::bigint[])) AS unseen`;
+  const rows = await wakeUp.ask<{ unseen: boolean }>(sql, [xmax, inProgress]);
+  return rows?.[0]?.unseen === false;
+}
+
 /** Whether the write-ahead log is on disk up to a position. */
 export async function isOnDisk(pool: Pool, written: string): Promise<boolean> {
   const sql = 'SELECT pg_current_wal_flush_lsn() >= $1::pg_lsn AS "isFlushed"';
@@ -85,19 +99,31 @@ export async function isOnDisk(pool: Pool, written: string): Promise<boolean> {
 /** A batch of a backlog has as many events as probably have this many characters of JSON. */
 const BATCH_CHARACTERS = 2 ** 20;
 
+/** As many positions as a backlog is sorted for at once: a sort of millions of events could exceed the limit of a statement. */
+const SORTED_AT_ONCE = 200_000;
+
 /**
- * Reads all events that the cursor has not seen, in batches of at most `most`, each while the caller has the one before it: fewer
- * if events are large. They are sorted once. The caller must stop after a bounded time, because a transaction is open meanwhile.
+ * Reads the oldest events that the cursor has not seen, in batches of at most `most`, each while the caller has the one before it:
+ * fewer if events are large. They are sorted once, so a deep backlog takes several calls: the events of `sorted` positions each.
+ * The caller must stop after a bounded time, because a transaction is open meanwhile.
  */
-export async function* readBacklog(pool: Pool, cursor: Cursor, most: number): AsyncGenerator<BacklogBatch> {
+export async function* readBacklog(
+  pool: Pool,
+  cursor: Cursor,
+  most: number,
+  sorted = SORTED_AT_ONCE,
+): AsyncGenerator<BacklogBatch> {
   const client = await pool.connect();
   let isSound = false;
   try {
     await client.query('BEGIN TRANSACTION ISOLATION LEVEL REPEATABLE READ, READ ONLY');
+    const bounds = `SELECT (min("position") + $5::bigint)::text AS "end", coalesce(max("position") >= min("position") + $5::bigint, false) AS "isCut"
+      FROM (${UNSEEN}) AS unseen`;
+    const { rows } = await client.query<Bounds>(bounds, [...parametersOf(cursor), sorted]);
     const declare = `DECLARE backlog NO SCROLL CURSOR FOR
-      SELECT ${COLUMNS} FROM (${UNSEEN}) AS unseen ORDER BY unseen."position"`;
-    await client.query(declare, parametersOf(cursor));
-    yield* fetchBatches(client, most);
+      SELECT ${COLUMNS} FROM (${UNSEEN}) AS unseen WHERE unseen."position" < $5::bigint ORDER BY unseen."position"`;
+    await client.query(declare, [...parametersOf(cursor), rows[0]?.end]);
+    yield* fetchBatches(client, most, rows[0]?.isCut ?? false);
     isSound = true;
   } finally {
     // Also when the caller stops early.
@@ -107,23 +133,34 @@ export async function* readBacklog(pool: Pool, cursor: Cursor, most: number): As
   }
 }
 
-type Part = Pick<BacklogBatch, 'events' | 'isLast'>;
+/** The position behind those that are sorted, and whether the backlog has later ones. */
+interface Bounds {
+  readonly end: string | null;
+  readonly isCut: boolean;
+}
 
-async function* fetchBatches(client: PoolClient, most: number): AsyncGenerator<BacklogBatch> {
+/** What a FETCH returned. `isEnd` says that the cursor of PostgreSQL has no more rows. */
+interface Part {
+  readonly events: readonly OutboxEvent[];
+  readonly isEnd: boolean;
+}
+
+async function* fetchBatches(client: PoolClient, most: number, isCut: boolean): AsyncGenerator<BacklogBatch> {
   const { rows } = await client.query<Moment>(`SELECT ${MOMENT}`);
   const [moment] = rows;
   if (moment === undefined) throw new Error('A SELECT of one row returned none');
   const fetch = async (size: number): Promise<Part> => {
     const { rows: events } = await client.query<OutboxEvent>(`FETCH ${size} FROM backlog`);
-    return { events, isLast: events.length < size };
+    return { events, isEnd: events.length < size };
   };
   let next: Promise<Part> | undefined = fetch(most);
   while (next !== undefined) {
     const part: Part = await next;
-    next = part.isLast ? undefined : fetch(nextSize(part.events, most));
+    next = part.isEnd ? undefined : fetch(nextSize(part.events, most));
     // It is awaited later, or not at all when the caller stops early.
     next?.catch(() => undefined);
-    yield { ...moment, ...part };
+    const { events, isEnd } = part;
+    yield { ...moment, events, isLast: isEnd && !isCut };
   }
 }
 

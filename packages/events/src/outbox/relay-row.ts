@@ -19,11 +19,6 @@ export async function setAsleep(pool: Pool, isAsleep: boolean): Promise<void> {
   ]);
 }
 
-/** Records that the relay has read the outbox. */
-export async function recordReading(pool: Pool): Promise<void> {
-  await pool.query('UPDATE outbox_relay SET seen_at = clock_timestamp(), updated_at = clock_timestamp()');
-}
-
 /**
  * The transactions of the server that are running, with or without an id, and the prepared ones. One that began before the relay fell asleep may
  * publish without a notification, because its snapshot still shows the relay awake.

@@ -1,6 +1,7 @@
 import { type DatabaseUrl, type Logger, openPool, POOL_DEFAULTS, storeError } from '@azora/db-core';
 import type { Bus, BusStatus } from '../bus';
-import { BusTasks, connectionOf, factsOf } from '../bus-tasks';
+import { BusTasks, connectionOf } from '../bus-tasks';
+import { factsOf } from '../failure-text';
 import { runRelay } from '../relay';
 import { openWakeUp, type WakeUp } from '../wake-up';
 import { postgresLog } from './event-log';
@@ -8,6 +9,8 @@ import { readStatus } from './status';
 import { runSubscription } from './subscribe';
 
 const DEFAULT_BATCH = 500;
+/** Longer than the time between two renewals of a lease, so that idle relays need not connect for each. */
+const IDLE_TIMEOUT_MS = 60_000;
 
 interface Settings {
   readonly logger: Logger;
@@ -16,7 +19,8 @@ interface Settings {
 
 /** Opens the bus whose log is in the database of nexus. */
 export function openPostgresBus(url: DatabaseUrl, { logger, pollMs }: Settings): Bus {
-  const pool = openPool(url, POOL_DEFAULTS);
+  const pool = openPool(url, { ...POOL_DEFAULTS, idleTimeoutMs: IDLE_TIMEOUT_MS });
+  const log = postgresLog(pool);
   const tasks = new BusTasks();
   let eventsWakeUp: WakeUp | undefined;
 
@@ -27,7 +31,7 @@ export function openPostgresBus(url: DatabaseUrl, { logger, pollMs }: Settings):
         const report = (error: unknown) =>
           logger.warn('the relay of an outbox waits until the databases answer', { service, ...factsOf(error) });
         try {
-          const task = { source: service, outbox: store.pool, log: postgresLog(pool), wakeUp, pollMs, report };
+          const task = { source: service, outbox: store.pool, log, wakeUp, pollMs, report };
           await runRelay({ ...task, signal: either });
         } finally {
           await wakeUp.close();
@@ -45,7 +49,7 @@ export function openPostgresBus(url: DatabaseUrl, { logger, pollMs }: Settings):
             logger.warn('a consumer failed to handle an event', {
               ...about,
               ...{ type: event.type, id: event.id, sequence: event.sequence },
-              error,
+              ...factsOf(error),
             }),
         });
       }),

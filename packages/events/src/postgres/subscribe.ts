@@ -1,4 +1,5 @@
 import { randomUUID } from 'node:crypto';
+import { isConnectionError } from '@azora/db-core';
 import {
   type Consumer,
   type EventStore,
@@ -7,7 +8,7 @@ import {
   handleEvents,
 } from '@azora/db-core/events';
 import type { Pool } from 'pg';
-import { InboxPruner, isOutage } from '../consuming';
+import { InboxPruner } from '../consuming';
 import { describeFailure } from '../failure-text';
 import { Outage, Pace } from '../pace';
 import type { WakeUp } from '../wake-up';
@@ -180,7 +181,7 @@ class SubscriptionWorker<Transaction extends EventTransaction> {
         events.map(({ event }) => event),
       );
       const failures = handled.filter(({ outcome }) => outcome === 'failed');
-      const outage = failures.find(({ error }) => isOutage(error));
+      const outage = failures.find(({ error }) => isConnectionError(error));
       // The same events are fetched again. The inbox drops those that had their effect.
       if (outage !== undefined) throw outage.error;
       for (const failure of failures) this.#task.reportFailure(failure);

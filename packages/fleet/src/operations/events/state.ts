@@ -24,7 +24,7 @@ export interface SourceState {
   /** Events that were ever relayed. */
   readonly relayed: number;
   readonly relayedAt: Date | null;
-  /** Whether events wait although a relay had the time to move them. */
+  /** Whether events wait although a relay had the time to move them. Without a consumer, and before the first relay, they may wait. */
   readonly standsStill: boolean;
   readonly error: StateError | null;
 }
@@ -68,7 +68,7 @@ export async function readEvents(
   const log = isBroker ? await withBroker(environment, readBroker) : await withLog(fleet, read, connect);
   const targets = fleet.filter(({ service }) => services.includes(service.name));
   return {
-    sources: await readOutboxes(targets, log.sources, { ...options, ...(connect && { connect }) }),
+    sources: await readOutboxes(targets, log, { ...options, ...(connect && { connect }) }),
     consumers: log.consumers.map((it) => ({ ...it, standsStill: (it.idleSeconds ?? 0) > STILL_SECONDS })),
     broker: isBroker ? { error: null } : null,
   };
@@ -100,7 +100,7 @@ export function needsOperator({ sources, consumers, broker }: EventsState): bool
 
 async function readOutboxes(
   targets: readonly Target[],
-  sources: readonly EventSource[],
+  { sources, consumers }: { readonly sources: readonly EventSource[]; readonly consumers: readonly EventConsumer[] },
   { signal, connect = connectDirectly }: RunOptions & Pick<EventPlace, 'connect'>,
 ): Promise<readonly SourceState[]> {
   const rows = await eachService(targets, { signal }, async (target) => {
@@ -111,16 +111,23 @@ async function readOutboxes(
   });
   signal?.throwIfAborted();
   return rows.flatMap((row): SourceState[] => {
-    if (row.state === 'done') return [sourceState(row.service, row.data.source, row.data.outbox)];
+    const hasConsumers = consumers.length > 0;
+    if (row.state === 'done') return [sourceState(row.service, row.data.source, row.data.outbox, hasConsumers)];
     if (row.state !== 'failed') return [];
     const { code, message, next = null } = toSuiteError(row.error);
     const source = sources.find(({ service }) => service === row.service);
-    return [{ ...sourceState(row.service, source, null), error: { code, message, next } }];
+    return [{ ...sourceState(row.service, source, null, hasConsumers), error: { code, message, next } }];
   });
 }
 
-function sourceState(service: string, source: EventSource | undefined, outbox: OutboxState | null): SourceState {
+function sourceState(
+  service: string,
+  source: EventSource | undefined,
+  outbox: OutboxState | null,
+  hasConsumers: boolean,
+): SourceState {
   const { isRelayed = false, lapsedSeconds = null, relayed = 0, relayedAt = null } = source ?? {};
-  const standsStill = (outbox?.oldestSeconds ?? 0) > STILL_SECONDS;
+  const isAwaited = hasConsumers || source !== undefined;
+  const standsStill = isAwaited && (outbox?.oldestSeconds ?? 0) > STILL_SECONDS;
   return { service, outbox, isRelayed, lapsedSeconds, relayed, relayedAt, standsStill, error: null };
 }
