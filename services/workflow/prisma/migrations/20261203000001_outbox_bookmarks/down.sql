@@ -1,5 +1,5 @@
 -- loses: outbox_relay.bookmark_times, outbox_relay.bookmark_transaction_ids
--- Reverts 20261202000002_outbox_bookmarks: prune_outbox believes the times of the events again.
+-- Reverts 20261203000001_outbox_bookmarks: prune_outbox believes the times of the events again.
 
 SET LOCAL lock_timeout = '5s';
 

@@ -1,5 +1,5 @@
 -- loses: outbox_relay.bookmark_times, outbox_relay.bookmark_transaction_ids
--- Reverts 20261202000002_outbox_bookmarks: prune_outbox believes the times of the events again.
+-- Reverts 20261203000001_outbox_bookmarks: prune_outbox believes the times of the events again.
 
 SET LOCAL lock_timeout = '5s';
 
@@ -19,7 +19,7 @@ BEGIN
     RETURN 0;
   END IF;
   ended := least(pg_snapshot_xmin(p_relayed), pg_snapshot_xmin(pg_current_snapshot()))::text::bigint;
-  kept_since := clock_timestamp() - greatest(p_keep, interval '1 day');
+  kept_since := database_time() - greatest(p_keep, interval '1 day');
   WITH next AS (
     SELECT ctid, transaction_id, position, created_at FROM outbox
     WHERE (transaction_id, position) > (coalesce(relay.pruned_transaction_id, 0), coalesce(relay.pruned_position, 0))
@@ -37,7 +37,7 @@ BEGIN
     INTO deleted, last_transaction_id, last_position FROM gone;
   IF deleted > 0 THEN
     UPDATE outbox_relay SET pruned_transaction_id = last_transaction_id, pruned_position = last_position,
-      updated_at = clock_timestamp();
+      updated_at = database_time();
   END IF;
   RETURN deleted;
 END
@@ -64,7 +64,7 @@ BEGIN
   UPDATE outbox SET transaction_id = pg_current_xact_id()::text::bigint
   WHERE transaction_id >= pg_snapshot_xmax(pg_current_snapshot())::text::bigint;
   UPDATE outbox_relay SET identity = here, pruned_transaction_id = NULL, pruned_position = NULL,
-    updated_at = clock_timestamp();
+    updated_at = database_time();
   RETURN here;
 END
 $$;
