@@ -27,8 +27,8 @@ export interface Difference {
  */
 export async function refreshProfiles(nexus: Nexus, input: BatchInput = {}): Promise<number> {
   const { limit } = readInput(batchInput(100, MAX_PROFILES), input);
-  return onlyRow(await nexus.query<{ done: number }>({ text: 'SELECT refresh_profiles($1) AS done', values: [limit] }))
-    .done;
+  const rows = await nexus.queryLong<{ done: number }>({ text: 'SELECT refresh_profiles($1) AS done', values: [limit] });
+  return onlyRow(rows).done;
 }
 
 /**

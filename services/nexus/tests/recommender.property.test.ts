@@ -281,16 +281,14 @@ describe('the recommender and an in-memory model', () => {
   async function crash(lock: string, call: () => Promise<unknown>): Promise<void> {
     await admin.query('BEGIN');
     await admin.query(lock);
-    const ended = call().then(
-      () => 'done',
-      () => 'lost',
-    );
+    let hasEnded = false;
+    const end = (outcome: string) => () => {
+      hasEnded = true;
+      return outcome;
+    };
+    const ended = call().then(end('done'), end('lost'));
     const waiting = `SELECT pg_terminate_backend(pid, 10000) FROM pg_stat_activity
       WHERE datname = current_database() AND wait_event_type = 'Lock' AND usename <> current_user`;
-    let hasEnded = false;
-    ended.then(() => {
-      hasEnded = true;
-    });
     for (let killed = 0; killed === 0 && !hasEnded; ) killed = (await db().admin(waiting)).length;
     expect(await ended).toBe('lost');
     await admin.query('ROLLBACK');

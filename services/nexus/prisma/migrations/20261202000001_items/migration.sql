@@ -276,13 +276,17 @@ CREATE TRIGGER "interactions_forget_all" AFTER TRUNCATE ON "interactions"
 
 -- Two items are a pair with the smaller of the two weights that they have for a person; the sum over all people is the weight of the
 -- pair. One transaction at a time changes the sums, after it has locked the profiles: so no two wait for each other.
+-- A generic plan would expect few changes and compare each with every other.
 CREATE FUNCTION "count_items"() RETURNS trigger
-LANGUAGE plpgsql SET search_path = pg_catalog, public, pg_temp AS $$
+LANGUAGE plpgsql SET search_path = pg_catalog, public, pg_temp SET plan_cache_mode = force_custom_plan AS $$
 DECLARE
   profiles text[];
   changed_items bigint[];
   before numeric[];
   after numeric[];
+  firsts bigint[];
+  seconds bigint[];
+  changes numeric[];
 BEGIN
   IF TG_OP = 'INSERT' THEN
     SELECT array_agg(l.profile_id), array_agg(l.item_id), array_agg(0::numeric), array_agg(l.counted)
@@ -316,7 +320,7 @@ BEGIN
     SELECT p.profile_id, p.item_id, p.counted FROM profile_items AS p
     WHERE p.counted > 0 AND p.profile_id = ANY (profiles)
       AND NOT EXISTS (SELECT FROM changed AS c WHERE c.profile_id = p.profile_id AND c.item_id = p.item_id)
-  ), deltas AS MATERIALIZED (
+  ), deltas AS (
     SELECT d.first_id, d.second_id, sum(d.change) AS change
     FROM (
       SELECT a.item_id AS first_id, b.item_id AS second_id, least(a.after, b.after) - least(a.before, b.before) AS change
@@ -326,16 +330,15 @@ BEGIN
       FROM changed AS a JOIN others AS o ON o.profile_id = a.profile_id
     ) AS d
     GROUP BY d.first_id, d.second_id HAVING sum(d.change) <> 0
-  ), moved AS (
-    UPDATE item_pairs AS p SET weight = p.weight + d.change FROM deltas AS d
-    WHERE p.first_id = d.first_id AND p.second_id = d.second_id AND p.weight + d.change <> 0
-  ), removed AS (
-    DELETE FROM item_pairs AS p USING deltas AS d
-    WHERE p.first_id = d.first_id AND p.second_id = d.second_id AND p.weight + d.change = 0
   )
-  INSERT INTO item_pairs (first_id, second_id, weight)
-  SELECT d.first_id, d.second_id, d.change FROM deltas AS d
-  WHERE NOT EXISTS (SELECT FROM item_pairs AS p WHERE p.first_id = d.first_id AND p.second_id = d.second_id);
+  SELECT array_agg(first_id), array_agg(second_id), array_agg(change) INTO firsts, seconds, changes FROM deltas;
+  INSERT INTO item_pairs AS p (first_id, second_id, weight)
+  SELECT d.first_id, d.second_id, d.change FROM unnest(firsts, seconds, changes) AS d (first_id, second_id, change) WHERE d.change > 0
+  ON CONFLICT (first_id, second_id) DO UPDATE SET weight = p.weight + excluded.weight;
+  DELETE FROM item_pairs AS p USING unnest(firsts, seconds, changes) AS d (first_id, second_id, change)
+  WHERE d.change < 0 AND p.first_id = d.first_id AND p.second_id = d.second_id AND p.weight + d.change = 0;
+  UPDATE item_pairs AS p SET weight = p.weight + d.change FROM unnest(firsts, seconds, changes) AS d (first_id, second_id, change)
+  WHERE d.change < 0 AND p.first_id = d.first_id AND p.second_id = d.second_id;
   RETURN NULL;
 END
 $$;

@@ -43,7 +43,7 @@ $$;
 
 -- Sets what counts of these people for others; the profiles are locked.
 CREATE FUNCTION "count_profiles"("p_profiles" text[]) RETURNS void
-LANGUAGE plpgsql SET search_path = pg_catalog, public, pg_temp AS $$
+LANGUAGE plpgsql SET search_path = pg_catalog, public, pg_temp SET plan_cache_mode = force_custom_plan AS $$
 BEGIN
   UPDATE profile_items AS p SET counted = n.counted
   FROM (
