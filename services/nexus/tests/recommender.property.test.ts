@@ -134,16 +134,10 @@ describe('the recommender and an in-memory model', () => {
   const clock = useTestClock(db, new Date(START).toISOString());
   const met = new Set<string>();
   let nexus: Nexus;
-  let admin: Client;
-  beforeAll(async () => {
+  beforeAll(() => {
     nexus = openNexus({ url: db().url, pool: { max: 2 } });
-    admin = new Client(db().target.admin.href);
-    await admin.connect();
   });
-  afterAll(async () => {
-    await nexus.close();
-    await admin.end();
-  });
+  afterAll(() => nexus.close());
 
   /** Popularity and pairs in the database are those of the model. */
   async function expectAlike(model: Model): Promise<void> {
@@ -279,6 +273,8 @@ describe('the recommender and an in-memory model', () => {
 
   /** Ends the session of a call that waits for `lock` in the middle of its transaction; nothing of it may stay. */
   async function crash(lock: string, call: () => Promise<unknown>): Promise<void> {
+    const admin = new Client(db().target.admin.href);
+    await admin.connect();
     await admin.query('BEGIN');
     await admin.query(lock);
     let hasEnded = false;
@@ -292,6 +288,7 @@ describe('the recommender and an in-memory model', () => {
     for (let killed = 0; killed === 0 && !hasEnded; ) killed = (await db().admin(waiting)).length;
     expect(await ended).toBe('lost');
     await admin.query('ROLLBACK');
+    await admin.end();
   }
   const crashInTrackStep = step('crash in track', events, async (model, input) => {
     const interactions = interactionsOf(model, input);
