@@ -1,6 +1,6 @@
 import { defineSeed, type SeedContext, seedId } from '@azora/db-core';
 import { volume } from './seed/volume';
-import { type Nexus, openNexus } from './src/index';
+import { type Nexus, openNexus, refreshProfiles } from './src/index';
 
 const HOUR_MS = 3_600_000;
 
@@ -10,22 +10,43 @@ const PROFILES = [
   ['employer', ['hiring', 'web'], { time: 'morning', format: 'summary' }],
 ] as const;
 
-/** The time in hours ago, the kind, the item and the duration of each interaction. */
+const PYTHON = { itemType: 'course', itemId: seedId('education.Course.python') };
+const REACT = { itemType: 'course', itemId: seedId('education.Course.react') };
+const PYTHON_BASICS = { itemType: 'module', itemId: seedId('education.Module.python-basics') };
+const ANALYSIS = { itemType: 'job', itemId: seedId('forge.Job.python-analysis') };
+const DASHBOARD = { itemType: 'job', itemId: seedId('forge.Job.react-dashboard') };
+
+const ITEMS = [
+  { ...PYTHON, tags: ['python', 'data'] },
+  { ...REACT, tags: ['react', 'web'] },
+  { ...PYTHON_BASICS, tags: ['python'] },
+  { ...ANALYSIS, tags: ['python', 'data'] },
+  { ...DASHBOARD, tags: ['react', 'web'] },
+];
+
+/** The person, the time in hours ago, the kind, the item and the duration of each interaction. */
 const INTERACTIONS = [
-  [40, 'search', 'course', 'python', null],
-  [39, 'view', 'course', 'python', 95_000],
-  [38, 'click', 'course', 'python', null],
-  [20, 'complete', 'module', 'python-basics', 5_400_000],
-  [3, 'view', 'job', 'react-dashboard', 41_000],
+  ['student', 40, 'search', { itemType: 'course', itemId: 'python' }, null],
+  ['student', 39, 'view', PYTHON, 95_000],
+  ['student', 38, 'click', PYTHON, null],
+  ['student', 20, 'complete', PYTHON_BASICS, 5_400_000],
+  ['student', 3, 'view', DASHBOARD, 41_000],
+  ['educator', 60, 'complete', PYTHON, 3_600_000],
+  ['educator', 50, 'click', ANALYSIS, null],
+  ['employer', 30, 'view', DASHBOARD, 20_000],
+  ['employer', 29, 'click', REACT, null],
 ] as const;
 
 export const seed = defineSeed({ open: openNexus, base, volume });
 
 async function base(nexus: Nexus, context: SeedContext): Promise<void> {
   await seedProfiles(nexus, context);
+  await seedItems(nexus, context);
   await seedInteractions(nexus, context);
   await seedRecommendations(nexus, context);
   await seedTrail(nexus, context);
+  // The interactions count for others, so that the tables of popularity and pairs have rows.
+  while ((await refreshProfiles(nexus)) > 0);
 }
 
 async function seedProfiles({ prisma }: Nexus, { now, people }: SeedContext): Promise<void> {
@@ -45,15 +66,24 @@ async function seedProfiles({ prisma }: Nexus, { now, people }: SeedContext): Pr
   });
 }
 
+async function seedItems({ prisma }: Nexus, { now }: SeedContext): Promise<void> {
+  const createdAt = hoursBefore(now, 72);
+  await prisma.item.createMany({
+    data: ITEMS.map((item) => ({ ...item, createdAt, updatedAt: createdAt })),
+    skipDuplicates: true,
+  });
+}
+
 async function seedInteractions({ prisma }: Nexus, { now }: SeedContext): Promise<void> {
   await prisma.interaction.createMany({
-    data: INTERACTIONS.map(([hours, kind, itemType, itemId, durationMs], index) => ({
+    data: INTERACTIONS.map(([person, hours, kind, item, durationMs], index) => ({
       id: seedId(`nexus.Interaction.${index}`),
-      profileId: seedId('nexus.UserProfile.student'),
+      profileId: seedId(`nexus.UserProfile.${person}`),
+      eventId: `seed-${index}`,
       kind,
-      itemType,
-      itemId,
+      ...item,
       durationMs,
+      occurredAt: hoursBefore(now, hours),
       createdAt: hoursBefore(now, hours),
     })),
     skipDuplicates: true,

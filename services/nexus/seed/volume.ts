@@ -14,7 +14,7 @@ export function volume(block: SeedBlock): readonly TableRows[] {
     },
     {
       table: 'interactions',
-      columns: ['id', 'profile_id', 'kind', 'item_type', 'item_id', 'duration_ms', 'created_at'],
+      columns: ['id', 'profile_id', 'kind', 'item_type', 'item_id', 'duration_ms', 'occurred_at', 'created_at'],
       rows: perUser(block, interactions),
     },
     {
@@ -40,7 +40,7 @@ function interactions(user: number, at: Date): SeedRow[] {
   const profileId = volumeId('nexus.UserProfile', user);
   return KINDS.map((kind, n) => {
     const id = volumeId('nexus.Interaction', user * INTERACTIONS_PER_USER + n);
-    return [id, profileId, kind, 'course', `course-${(user + n) % 50}`, 1_000 + n, at];
+    return [id, profileId, kind, 'course', `course-${(user + n) % 50}`, 1_000 + n, at, at];
   });
 }
 

@@ -1,0 +1,86 @@
+import { idInput, textInput } from '@azora/db-core/input';
+import { cursorInput } from '@azora/db-core/paging';
+import { z } from 'zod';
+
+/** A type of items, such as course, job, path or member. */
+export const itemTypeInput = z
+  .string()
+  .max(50)
+  .regex(/^[a-z][a-z0-9-]*$/, 'is not lower-case words with hyphens');
+
+/** An item of any service. Events name items, so their ids have only the characters of an id in an event. */
+export const itemFields = {
+  itemType: itemTypeInput,
+  itemId: z
+    .string()
+    .max(100)
+    .regex(/^[A-Za-z0-9][A-Za-z0-9:._|-]*$/, 'is not an id of letters, digits and : . _ | -'),
+};
+
+export const itemTypesInput = z.array(itemTypeInput).min(1).max(20);
+
+/** Words for topics; upper and lower case are the same. */
+export const topicsInput = z.array(textInput(100)).max(50);
+
+/** A language of BCP 47, such as en or pt-BR. */
+export const localeInput = z
+  .string()
+  .max(35)
+  .regex(/^[A-Za-z]{2,3}(-[A-Za-z0-9]{2,8})*$/, 'is not a language tag such as en or pt-BR');
+
+/** A value of JSON. */
+export type Json = string | number | boolean | null | readonly Json[] | { readonly [name: string]: Json };
+export type JsonObject = { readonly [name: string]: Json };
+
+/** An object of JSON that PostgreSQL can store, of at most the given number of characters. */
+export const jsonInput = (max: number): z.ZodType<JsonObject> =>
+  z
+    .custom<JsonObject>(
+      (input) => typeof input === 'object' && input !== null && !Array.isArray(input) && isJson(input),
+      'is not an object of JSON',
+    )
+    .refine((input) => JSON.stringify(input).length <= max, `is longer than ${max} characters as JSON`);
+
+function isJson(value: unknown): boolean {
+  if (typeof value === 'string') return value.isWellFormed() && !value.includes('\0');
+  if (typeof value === 'number') return Number.isFinite(value);
+  if (Array.isArray(value)) return value.every(isJson);
+  if (typeof value !== 'object') return typeof value === 'boolean';
+  if (value === null) return true;
+  const isPlain = [Object.prototype, null].includes(Object.getPrototypeOf(value));
+  return isPlain && Object.entries(value).flat().every(isJson);
+}
+
+export const userInput = z.strictObject({ userId: idInput });
+
+const MAX_PAGE = 200;
+const DEFAULT_PAGE = 50;
+
+/** The fields of every list. */
+export const pageFields = {
+  limit: z.int().min(1).max(MAX_PAGE).default(DEFAULT_PAGE),
+  cursor: cursorInput.optional(),
+};
+
+export interface PageInput {
+  /** 1 to 200; 50 when absent. */
+  readonly limit?: number;
+  /** The `nextCursor` of the previous page. */
+  readonly cursor?: string;
+}
+
+/** One page of a list, newest first. */
+export interface Page<Item> {
+  readonly items: readonly Item[];
+  /** Null on the last page. */
+  readonly nextCursor: string | null;
+}
+
+/** How many rows a maintenance call takes at most. */
+export interface BatchInput {
+  /** 1 to 10000. */
+  readonly limit?: number;
+}
+
+export const batchInput = (fallback: number, max = 10_000) =>
+  z.strictObject({ limit: z.int().min(1).max(max).default(fallback) });
