@@ -124,7 +124,10 @@ async function answers(facts, ask) {
   for (const [n, { id, content }] of facts.entries()) {
     const words = content.split(' ').filter((word) => word !== 'fact');
     const typo = words[n % 3];
-    const text = words.slice(0, 3).map((word) => (word === typo ? word.slice(0, -2) + word.slice(-1) : word)).join(' ');
+    const text = words
+      .slice(0, 3)
+      .map((word) => (word === typo ? word.slice(0, -2) + word.slice(-1) : word))
+      .join(' ');
     const ids = [];
     times.push(await timed(async () => ids.push(...(await ask(text)))));
     if (ids.slice(0, 10).includes(id)) found += 1;
@@ -165,7 +168,8 @@ const GIVEN = `
 function* fill() {
   const words = (salt) => `(SELECT string_agg('w' || translate((floor(3000 * random() ^ 3) + 0 * ${salt})::int::text,
     '0123456789', 'abcdefghij') || 'o', ' ') FROM generate_series(1, 12))`;
-  const rare = (salt) => `'r' || translate((floor(3000 * random()) + 1000 + 0 * ${salt})::int::text, '0123456789', 'klmnopqrst') || 'ane'`;
+  const rare = (salt) =>
+    `'r' || translate((floor(3000 * random()) + 1000 + 0 * ${salt})::int::text, '0123456789', 'klmnopqrst') || 'ane'`;
   yield 'SELECT setseed(0.5)';
   yield `INSERT INTO conversations (id, user_id, member_id, message_count) VALUES ('long', 'keeper', 'elara', ${OWN});
     INSERT INTO messages (id, conversation_id, user_id, position, role, content)

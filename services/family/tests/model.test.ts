@@ -99,7 +99,7 @@ describe('the family and an in-memory model', () => {
       const { items } = await listMessages(family, { conversationId, userId, limit: 200 });
       const expected = talk.isDeleted ? [] : talk.said.map((it, at) => ({ ...it, position: at + 1 }));
       expect(
-        items.reverse().map(({ role, content, answers, position }) => ({ role, text: content, answers, position })),
+        [...items].reverse().map(({ role, content, answers, position }) => ({ role, text: content, answers, position })),
       ).toEqual(expected);
       if (talk.isDeleted) continue;
       const found = await getConversation(family, { conversationId, userId });
@@ -184,26 +184,22 @@ describe('the family and an in-memory model', () => {
     real.repeatedIn = pick(model, it.at);
   });
 
-  const answerStep = step(
-    'answer',
-    fc.record({ at, place: fc.nat(30) }),
-    async (model, real, it) => {
-      const talk = model.talks[pick(model, it.at)];
-      const conversationId = real.ids[pick(model, it.at)] ?? 'none';
-      // A message that exists, or the position after the last one.
+  const answerStep = step('answer', fc.record({ at, place: fc.nat(30) }), async (model, real, it) => {
+    const talk = model.talks[pick(model, it.at)];
+    const conversationId = real.ids[pick(model, it.at)] ?? 'none';
+    // A message that exists, or the position after the last one.
     const position = 1 + (it.place % ((talk?.said.length ?? 0) + 1));
     const input = { conversationId, userId: real.userId, position, content: 'I see.' };
-      const asked = talk?.said[position - 1];
-      const isRepeated = talk?.isDeleted === false && talk.said.some(({ answers }) => answers === position);
-      const unknown = asked?.role === 'user' ? undefined : 'FAMILY.MESSAGE_NOT_FOUND';
-      const expected = isRepeated ? undefined : (refusal(talk) ?? unknown);
-      expect(await outcomeOf(answerMessage(family, input))).toBe(expected ?? 'done');
-      met(expected ?? 'answer');
-      if (expected !== undefined || isRepeated || talk === undefined || asked === undefined) return;
-      talk.said.push({ role: 'member', text: 'I see.', answers: position });
-      model.met.push({ member: talk.member, sentiment: analyzeSentiment(asked.text).compound, at: model.now });
-    },
-  );
+    const asked = talk?.said[position - 1];
+    const isRepeated = talk?.isDeleted === false && talk.said.some(({ answers }) => answers === position);
+    const unknown = asked?.role === 'user' ? undefined : 'FAMILY.MESSAGE_NOT_FOUND';
+    const expected = isRepeated ? undefined : (refusal(talk) ?? unknown);
+    expect(await outcomeOf(answerMessage(family, input))).toBe(expected ?? 'done');
+    met(expected ?? 'answer');
+    if (expected !== undefined || isRepeated || talk === undefined || asked === undefined) return;
+    talk.said.push({ role: 'member', text: 'I see.', answers: position });
+    model.met.push({ member: talk.member, sentiment: analyzeSentiment(asked.text).compound, at: model.now });
+  });
 
   const endStep = step('end', at, async (model, real, n) => {
     const talk = model.talks[pick(model, n)];
@@ -298,7 +294,10 @@ describe('the family and an in-memory model', () => {
       now += 400 * DAY_MS;
       await clock.set(new Date(now));
       const model: Model = { now, talks: [], met: [] };
-      return { model, real: { userId: fresh('ada'), ids: [], repeat: undefined, repeatedId: '', repeatedIn: 0 } as Real };
+      return {
+        model,
+        real: { userId: fresh('ada'), ids: [], repeat: undefined, repeatedId: '', repeatedIn: 0 } as Real,
+      };
     };
     const often = (times: number, one: fc.Arbitrary<Step>) => Array.from({ length: times }, () => one);
     const steps = [
