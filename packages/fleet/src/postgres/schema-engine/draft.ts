@@ -1,6 +1,6 @@
 import { createHash } from 'node:crypto';
 import path from 'node:path';
-import { quoteIdentifier } from '@azora/db-core';
+import { quoteIdentifier, quoteLiteral } from '@azora/db-core';
 import type { Migration } from '@azora/db-migrate';
 import type { IndexStmt } from 'libpg-query';
 import { effectsOf } from '../analysis/effects';
@@ -137,18 +137,21 @@ function locksText(effects: readonly Effect[]): string {
 }
 
 /** The order of restoring: a foreign key needs the unique index that it references. */
-const ORDER = ['column', 'index', 'constraint', 'foreign key', 'trigger'];
+const ORDER = ['column', 'index', 'constraint', 'foreign key', 'trigger', 'comment'];
 
-const GENERATED = /^(.*?)(?: (NOT NULL))? s (.*)$/s;
+/** What COMMENT ON calls an object whose kind has another name in the catalog. */
+const COMMENTED: Readonly<Record<string, string>> = { 'table column': 'COLUMN', 'table constraint': 'CONSTRAINT' };
+const COMMENT = /^(table column|table constraint|table|index|trigger|view|type|function|sequence) (.*)$/s;
 
 /**
  * The SQL that restores objects which were dropped together with a column or table and which the engine does not know:
- * CHECK constraints, partial indexes, triggers, generated columns. Objects that it cannot restore are left out.
+ * CHECK constraints, partial indexes, triggers, generated columns, comments. Objects that it cannot restore are left out.
  */
 export function restoringSql(changes: readonly CatalogChange[]): readonly string[] {
-  const constraints = new Set(changes.filter(({ kind }) => kind === 'constraint').map(nameWithin));
+  const placeOf = ({ relation, name }: CatalogChange) => `${relation}\0${name}`;
+  const constraints = new Set(changes.filter(({ kind }) => kind === 'constraint').map(placeOf));
   return changes
-    .filter(({ kind, object }) => !(kind === 'index' && constraints.has(object.replace(/^public\./, ''))))
+    .filter((change) => !(change.kind === 'index' && constraints.has(placeOf(change))))
     .flatMap((change) => {
       const sql = statementOf(change);
       return sql === undefined ? [] : [{ rank: ORDER.indexOf(rankOf(change)), sql }];
@@ -161,30 +164,23 @@ function rankOf({ kind, expected = '' }: CatalogChange): string {
   return kind === 'constraint' && expected.startsWith('FOREIGN KEY') ? 'foreign key' : kind;
 }
 
-function statementOf(change: CatalogChange): string | undefined {
-  const { kind, object, expected } = change;
+function statementOf({ kind, object, change, expected, relation, name }: CatalogChange): string | undefined {
   if (expected === undefined) return undefined;
-  const table = quoteIdentifier(object.slice(0, object.indexOf('.')));
-  const name = quoteIdentifier(nameWithin(change));
-  if (kind === 'index' && change.change === 'missing') return `${expected};`;
-  if (kind === 'constraint') {
-    const drop = change.change === 'changed' ? `DROP CONSTRAINT ${name}, ` : '';
-    return `ALTER TABLE ${table} ${drop}ADD CONSTRAINT ${name} ${expected};`;
+  if ((kind === 'index' || kind === 'trigger') && change === 'missing') return `${expected};`;
+  if (kind === 'comment') {
+    const [, type = '', identity] = COMMENT.exec(object) ?? [];
+    const called = COMMENTED[type] ?? type.toUpperCase();
+    return identity === undefined ? undefined : `COMMENT ON ${called} ${identity} IS ${quoteLiteral(expected)};`;
   }
-  // The first letter of the definition tells when the trigger fires.
-  if (kind === 'trigger' && change.change === 'missing') return `${expected.slice(2)};`;
-  if (kind === 'column') return generatedColumn(table, name, change);
+  if (relation === null || name === null) return undefined;
+  const quoted = quoteIdentifier(name);
+  if (kind === 'constraint') {
+    const drop = change === 'changed' ? `DROP CONSTRAINT ${quoted}, ` : '';
+    return `ALTER TABLE ${relation} ${drop}ADD CONSTRAINT ${quoted} ${expected};`;
+  }
+  if (kind === 'column' && expected.includes(' GENERATED ALWAYS AS (')) {
+    const drop = change === 'changed' ? `DROP COLUMN ${quoted}, ` : '';
+    return `ALTER TABLE ${relation} ${drop}ADD COLUMN ${quoted} ${expected};`;
+  }
   return undefined;
-}
-
-function generatedColumn(table: string, name: string, { expected = '', change }: CatalogChange): string | undefined {
-  const [, type, notNull = '', expression] = GENERATED.exec(expected) ?? [];
-  if (type === undefined) return undefined;
-  const drop = change === 'changed' ? `DROP COLUMN ${name}, ` : '';
-  const required = notNull === '' ? '' : ' NOT NULL';
-  return `ALTER TABLE ${table} ${drop}ADD COLUMN ${name} ${type}${required} GENERATED ALWAYS AS (${expression}) STORED;`;
-}
-
-function nameWithin({ object }: CatalogChange): string {
-  return object.slice(object.indexOf('.') + 1);
 }
