@@ -1,8 +1,8 @@
 import { findDrift } from '../src/operations/migrations/drift';
-import { migrateFleetUp, readFleetMigrations } from '../src/operations/migrations/migrate';
+import { isBehind, migrateFleetUp, readFleetMigrations } from '../src/operations/migrations/migrate';
 import { baselineTarget, resolveTarget } from '../src/operations/migrations/resolve';
 import { readStatus } from '../src/operations/status';
-import { driftText } from '../src/render/migrations';
+import { driftText, historyText } from '../src/render/migrations';
 import { type GivenFleet, givenFleet, removeFleets } from './fleet-fixture';
 import { failureOf, openClient, rowsOf, WAIT } from './migrations-fixture';
 
@@ -48,7 +48,7 @@ describe('a database that differs from its migrations', () => {
 
     const { changes, text } = await drift();
 
-    expect(changes).toEqual([
+    expect(changes).toMatchObject([
       {
         kind: 'column',
         object: 'notes.body',
@@ -57,7 +57,7 @@ describe('a database that differs from its migrations', () => {
         actual: expect.stringContaining("'x'"),
       },
       { kind: 'constraint', object: 'notes.notes_pkey', change: 'missing', expected: 'PRIMARY KEY (id)' },
-      { kind: 'index', object: 'public.notes_pkey', change: 'missing', expected: expect.any(String) },
+      { kind: 'index', object: 'notes_pkey', change: 'missing', expected: expect.any(String) },
       { kind: 'column', object: 'notes.planted', change: 'unexpected', actual: 'integer' },
     ]);
     expect(text).toContain('shop: column notes.planted is unexpected\n  database    integer');
@@ -109,6 +109,24 @@ describe('a database that differs from its migrations', () => {
     expect(await state()).toMatchObject({ pending: [], unfinished: [], edited: [], failed: [] });
     expect(await up()).toMatchObject([{ data: { migrations: [] } }]);
     expect(await readStatus(fleet.targets, new Map(), {})).toMatchObject([{ drift: false }]);
+  });
+
+  it('shows an index whose build failed, however it came, until it is rebuilt', async () => {
+    await up();
+    await rows("INSERT INTO notes VALUES (1, 'same'), (2, 'same')");
+    await rows('CREATE UNIQUE INDEX CONCURRENTLY "Once" ON notes (body)').catch(() => undefined);
+
+    expect(await state()).toMatchObject({ pending: [], invalidIndexes: ['"Once"'] });
+    expect((await readFleetMigrations(fleet.targets, {})).some(isBehind)).toBe(true);
+    expect(historyText(await readFleetMigrations(fleet.targets, {}))).toContain('invalid  the index "Once"');
+    expect(await up()).toMatchObject([
+      { state: 'failed', error: { code: 'MIGRATION.INVALID_INDEX', next: expect.stringContaining('"Once"') } },
+    ]);
+
+    await rows(`DELETE FROM notes WHERE id = 2`);
+    await rows('REINDEX INDEX CONCURRENTLY "Once"');
+    expect(await up()).toMatchObject([{ state: 'done' }]);
+    expect(await state()).toMatchObject({ invalidIndexes: [] });
   });
 
   it('is adopted if the migrations make the same objects, and rejected if not', async () => {

@@ -71,7 +71,7 @@ describe('the round trip of a migration', () => {
       'another operator class',
       'CREATE INDEX i ON users (email)',
       'DROP INDEX i; CREATE INDEX i ON users (email text_pattern_ops)',
-      'index public.i is unexpected',
+      'index i is unexpected',
     ],
     [
       'a constraint',

@@ -1,6 +1,6 @@
 import { SuiteError } from '@azora/db-core/errors';
 import type { ClientBase } from 'pg';
-import { isOwnObject } from './catalog-objects';
+import { isOwnObject } from './catalog-scope';
 import { HISTORY, type HistoryRow, isApplied, readHistory } from './history';
 
 /** The objects of a database without applied migrations. */

@@ -1,4 +1,5 @@
-export { CATALOG_GRANTS, CATALOG_OBJECTS, isOwnRelation } from './catalog-objects';
+export { CATALOG_GRANTS, CATALOG_OBJECTS } from './catalog-objects';
+export { isOwnRelation } from './catalog-scope';
 export { withClient } from './connect';
 export { refuseForeignContents } from './contents';
 export { type Migration, readMigrations, type Script } from './files';
@@ -12,8 +13,10 @@ export {
   type MigrationState,
   readHistory,
 } from './history';
+export { readInvalidIndexes } from './invalid-indexes';
 export { DEFAULT_RUNNER_TIMEOUT_MS, MIGRATION_LOCK } from './lock';
 export { afterMigration, type MigrateOnStartOptions, migrateOnStart } from './migrate-on-start';
+export { PIN_SESSION } from './pinned-session';
 export { offsetOfCharacter, type Place, placeOf } from './place';
 export { refuseUnfinished } from './refusals';
 export { findMigration, insertBaseline, type Resolution, refuseHistory, resolveMigration } from './resolve';
@@ -26,5 +29,6 @@ export {
 } from './rights';
 export { type Depth, migrateDown, migrateUp, planDown, planUp, type RunOptions, readState } from './run';
 export { runScript } from './script';
+export { settledWording } from './settled-wording';
 export { endsTransaction, type Statement, scanSql, splitStatements } from './sql';
 export type { Step } from './step';

@@ -1,6 +1,6 @@
 import { quoteIdentifier, quoteLiteral } from '@azora/db-core/quote';
 import type { ClientBase } from 'pg';
-import { isOwnObject } from './catalog-objects';
+import { isOwnObject } from './catalog-scope';
 import type { TableGrants, TablePrivilege } from './grants';
 
 /** A right that is not as the suite sets it, and the statements that set it. */

@@ -158,8 +158,8 @@ const registerTag: Register = (migrate, execute) => {
 
 const registerStatus: Register = (migrate, execute) => {
   withFleetFlags(migrate.command('status'))
-    .description('list applied, pending, failed, edited and missing migrations')
-    .option('--check', 'exit 4 when a migration is pending, failed, edited or missing')
+    .description('list applied, pending, failed, edited and missing migrations, and invalid indexes')
+    .option('--check', 'exit 4 when a migration is pending, failed, edited or missing, or an index is invalid')
     .action(
       execute(async (context, flags: CheckFlags): Promise<CommandResult> => {
         const targets = await targetsOf(context, flags);

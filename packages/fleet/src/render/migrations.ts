@@ -1,8 +1,7 @@
-import type { MigrationState } from '@azora/db-migrate';
 import { countOf, type ServiceRow } from '../operations/fleet';
 import { type DriftedService, hasDrift } from '../operations/migrations/drift';
 import type { LintFinding, LintReport } from '../operations/migrations/lint';
-import type { MigratedService } from '../operations/migrations/migrate';
+import type { DatabaseState, MigratedService } from '../operations/migrations/migrate';
 import type { WrittenMigration } from '../operations/migrations/new-migration';
 import type { PlannedLock, PlannedService, PlannedStep } from '../operations/migrations/plan';
 import type { VerifiedService } from '../operations/migrations/verify';
@@ -21,8 +20,8 @@ export function migratedText(rows: readonly ServiceRow<MigratedService>[], verb:
   return [...changed, failuresText(rows), summary].filter((line) => line !== '').join('\n');
 }
 
-/** The state of each history: applied, pending, failed, edited and missing migrations. */
-export function historyText(rows: readonly ServiceRow<MigrationState>[]): string {
+/** The state of each database: applied, pending, failed, edited and missing migrations, and invalid indexes. */
+export function historyText(rows: readonly ServiceRow<DatabaseState>[]): string {
   const lines = rows.flatMap((row) => {
     if (row.state !== 'done') return [];
     const head = row.data.applied.at(-1) ?? 'no migration';
@@ -31,12 +30,13 @@ export function historyText(rows: readonly ServiceRow<MigrationState>[]): string
   return [...lines, failuresText(rows)].filter((line) => line !== '').join('\n');
 }
 
-function problemLines(state: MigrationState): readonly string[] {
+function problemLines(state: DatabaseState): readonly string[] {
   return [
     ...state.pending.map((name) => `  pending  ${name}`),
     ...state.failed.map(({ name, error }) => `  failed   ${name}  ${error}`),
     ...state.edited.map((name) => `  edited   ${name}`),
     ...state.missing.map((name) => `  missing  ${name}`),
+    ...state.invalidIndexes.map((name) => `  invalid  the index ${name}, whose build failed`),
   ];
 }
 

@@ -1,7 +1,7 @@
 import { readFile } from 'node:fs/promises';
 import type { DatabaseUrl } from '@azora/db-core';
 import { type Migration, migrateUp, readMigrations, readState, withClient } from '@azora/db-migrate';
-import { diffSchema } from '../../postgres/schema-engine/diff';
+import { requiredStatements } from '../../postgres/schema-engine/required';
 import { withScratchDatabase } from '../../postgres/scratch';
 import { type CatalogChange, type CatalogObject, compareCatalogs, readObjects } from '../../postgres/verify/catalog';
 import { countOf, eachService, type RunOptions, type ServiceRow } from '../fleet';
@@ -47,7 +47,8 @@ async function driftOf(target: Target): Promise<DriftedService> {
       migrations.filter(({ name }) => applied.has(name)),
     );
     await migrateUp(url, migrations);
-    return { changes: compareCatalogs(expected, live), unwritten: (await diffSchema(url, schema)).up };
+    const { up } = await requiredStatements(url, schema);
+    return { changes: compareCatalogs(expected, live), unwritten: up.map((text) => `${text};\n`).join('') };
   });
 }
 

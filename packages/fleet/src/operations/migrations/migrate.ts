@@ -8,6 +8,7 @@ import {
   planDown,
   planUp,
   readHistory,
+  readInvalidIndexes,
   readMigrations,
   readState,
   type Step,
@@ -18,6 +19,7 @@ import { refuseDataLoss, throwDataLoss } from '../../postgres/analysis/losses';
 import { countOf, doneRows, eachService, type RunOptions, type ServiceRow } from '../fleet';
 import type { Target } from '../targets';
 import { type Destination, depthOf, withService } from './destination';
+import { refuseInvalidIndexes } from './invalid-index';
 import { planTarget } from './plan';
 
 export interface MigrateOptions extends RunOptions {
@@ -45,6 +47,7 @@ export async function migrateFleetUp(
 
 /**
  * Applies the pending migrations of one database, all of them or up to a migration; returns their names.
+ * @throws {SuiteError} `MIGRATION.INVALID_INDEX` after the last migration
  * @throws the reason of the signal when it was aborted before the last migration
  */
 export async function migrateTargetUp(
@@ -57,6 +60,7 @@ export async function migrateTargetUp(
   return withClient(target.admin, async (client) => {
     const applied = await migrateUp(client, migrations, { ...runOptions(target, options, onProgress), to });
     await throwIfCut(client, migrations, options.signal, (state) => planUp(migrations, state, to));
+    refuseInvalidIndexes(await readInvalidIndexes(client));
     return applied;
   });
 }
@@ -134,25 +138,33 @@ function notReverted(row: ServiceRow<unknown>): ServiceRow<MigratedService> {
   return row.state === 'failed' ? row : { service: row.service, state: 'not-started' };
 }
 
+export interface DatabaseState extends MigrationState {
+  /** The names of the indexes whose build with CONCURRENTLY failed, as SQL. */
+  readonly invalidIndexes: readonly string[];
+}
+
 /** Reads which migrations of every database are applied, pending, failed or edited. */
 export async function readFleetMigrations(
   targets: readonly Target[],
   options: RunOptions,
-): Promise<readonly ServiceRow<MigrationState>[]> {
+): Promise<readonly ServiceRow<DatabaseState>[]> {
   const rows = await eachService(targets, options, async (target) => {
     const files = await readMigrations(target.service.migrationsPath);
-    const state = compareHistory(files, await withClient(target.admin, readHistory));
+    const state = await withClient(target.admin, async (client) => ({
+      ...compareHistory(files, await readHistory(client)),
+      invalidIndexes: await readInvalidIndexes(client),
+    }));
     return { data: state, detail: `${state.applied.length} applied, ${state.pending.length} pending` };
   });
   options.signal?.throwIfAborted();
   return rows;
 }
 
-/** Whether the service is not exactly at its newest migration. */
-export function isBehind(row: ServiceRow<MigrationState>): boolean {
+/** Whether the service is not exactly at its newest migration, or has an index whose build failed. */
+export function isBehind(row: ServiceRow<DatabaseState>): boolean {
   if (row.state !== 'done') return false;
-  const { pending, failed, edited, missing } = row.data;
-  return [pending, failed, edited, missing].some((names) => names.length > 0);
+  const { pending, failed, edited, missing, invalidIndexes } = row.data;
+  return [pending, failed, edited, missing, invalidIndexes].some((names) => names.length > 0);
 }
 
 function runOptions(

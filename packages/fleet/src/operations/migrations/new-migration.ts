@@ -2,17 +2,17 @@ import { mkdir, readFile, rename, rm, writeFile } from 'node:fs/promises';
 import path from 'node:path';
 import { type DatabaseUrl, SuiteError } from '@azora/db-core';
 import { type Migration, migrateDown, migrateUp, readMigrations, withClient } from '@azora/db-migrate';
-import { parseScript } from '../../postgres/analysis/parse';
-import { readUnmanaged } from '../../postgres/analysis/unmanaged';
-import { diffSchema, withoutUnmanaged } from '../../postgres/schema-engine/diff';
+import { withDependants } from '../../postgres/schema-engine/dependants';
 import {
   type Draft,
   downText,
-  draftMigrations,
+  irreversibleText,
   migrationOf,
   restoringSql,
   upText,
 } from '../../postgres/schema-engine/draft';
+import { requiredStatements } from '../../postgres/schema-engine/required';
+import { draftMigrations } from '../../postgres/schema-engine/split';
 import { withScratchDatabase } from '../../postgres/scratch';
 import { compareCatalogs, readObjects } from '../../postgres/verify/catalog';
 import { draftName } from '../../system/atomic-files';
@@ -39,7 +39,7 @@ const SLUG = /^[a-z0-9]+(_[a-z0-9]+)*$/;
 /**
  * Writes the migrations, each with its down.sql, that change the service's database to match schema.prisma. Writes nothing
  * when they match, or when a draft fails on a scratch database.
- * @throws {SuiteError} `USAGE.BAD_SLUG`, `MIGRATION.SQL_FAILED` when a draft fails
+ * @throws {SuiteError} `USAGE.BAD_SLUG`, `MIGRATION.DRAFT_FAILED`
  */
 export async function writeMigrations(
   target: Target,
@@ -56,16 +56,18 @@ export async function writeMigrations(
   const [files, schema] = await Promise.all([readMigrations(migrationsPath), readFile(schemaPath, 'utf8')]);
   return withScratchDatabase(scratchPlace(target), async (url) => {
     await migrateUp(url, files);
-    const drafts = await draft(url, schema, slug, why);
+    const drafts = await draftMigrations(slug, why, await requiredStatements(url, schema));
     if (drafts.length === 0) return [];
     const names = namesOf(drafts, files, now);
     const texts = await Promise.all(drafts.map(upText));
-    const made = drafts.map((it, at) =>
-      migrationOf(migrationsPath, names[at] ?? '', texts[at] ?? '', downText(it, [], []), it.transactional),
-    );
-    const { restored, unproven } = await proveDown(url, files, made);
-    const written = made.map(({ name, sql }, at): NewFiles => {
-      const it = drafts[at] as Draft;
+    const madeWith = (written: readonly Draft[]) =>
+      written.map((it, at) =>
+        migrationOf(migrationsPath, names[at] ?? '', texts[at] ?? '', downText(it, [], []), it.transactional),
+      );
+    const { complete, restored, unproven, refused } = await prove(url, files, drafts, madeWith);
+    const written = complete.map((it, at): NewFiles => {
+      const [name = '', sql = ''] = [names[at], texts[at]];
+      if (at === refused?.at) return { name, sql, down: irreversibleText(it, refused.reason) };
       // The first migration is reverted last, so its down.sql restores the objects that were lost.
       return { name, sql, down: at === 0 ? downText(it, restored, unproven) : downText(it, [], []) };
     });
@@ -74,26 +76,39 @@ export async function writeMigrations(
       name,
       directory: path.join(migrationsPath, name),
       losses: [...sql.matchAll(/^-- DATA LOSS: (.*)$/gm)].map(([, loss = '']) => loss),
-      unproven: at === 0 ? unproven : [],
+      unproven: at === refused?.at ? [`it is irreversible: ${refused.reason}`] : at === 0 ? unproven : [],
     }));
   });
 }
 
-async function draft(url: DatabaseUrl, schema: string, slug: string, why: string): Promise<readonly Draft[]> {
-  const { up, down } = await diffSchema(url, schema);
-  if (up === '') return [];
-  const unmanaged = await withClient(url, readUnmanaged);
-  const clean = async (direction: 'up' | 'down', sql: string) =>
-    withoutUnmanaged(await parseScript({ file: `the schema engine's ${direction}.sql`, sql }), unmanaged, direction);
-  return draftMigrations(slug, why, await clean('up', up), await clean('down', down));
+interface Proven {
+  readonly complete: readonly Draft[];
+  readonly restored: readonly string[];
+  readonly unproven: readonly string[];
+  /** The draft that PostgreSQL refuses to revert. */
+  readonly refused?: { readonly at: number; readonly reason: string };
 }
 
 /** Applies and reverts the drafts on the scratch database, and finds the SQL that down.sql needs beyond the engine's. */
-async function proveDown(url: DatabaseUrl, files: readonly Migration[], made: readonly Migration[]) {
+async function prove(
+  url: DatabaseUrl,
+  files: readonly Migration[],
+  drafts: readonly Draft[],
+  madeWith: (drafts: readonly Draft[]) => readonly Migration[],
+): Promise<Proven> {
   const readCatalog = () => withClient(url, (client) => readObjects(client, { grants: false }));
   const before = await readCatalog();
-  await migrateUp(url, [...files, ...made]);
-  await migrateDown(url, [...files, ...made], { steps: made.length });
+  await migrateUp(url, [...files, ...madeWith(drafts)]).catch(throwDraftFailed);
+  const complete = await withClient(url, async (client) => {
+    const downs: Draft[] = [];
+    for (const draft of drafts) downs.push({ ...draft, down: await withDependants(client, draft.down) });
+    return downs;
+  });
+  const made = [...files, ...madeWith(complete)];
+  for (let at = complete.length - 1; at >= 0; at -= 1) {
+    const reason = await migrateDown(url, made, { steps: 1 }).then(() => undefined, reasonOf);
+    if (reason !== undefined) return { complete, restored: [], unproven: [], refused: { at, reason } };
+  }
   const restored = restoringSql(compareCatalogs(before, await readCatalog()));
   const ran: string[] = [];
   for (const sql of restored) {
@@ -104,12 +119,35 @@ async function proveDown(url: DatabaseUrl, files: readonly Migration[], made: re
     if (worked) ran.push(sql);
   }
   const left = compareCatalogs(before, await readCatalog());
-  return { restored: ran, unproven: left.map(({ kind, object, change }) => `${kind} ${object} is ${change}`) };
+  const unproven = left.map(({ kind, object, change }) => `${kind} ${object} is ${change}`);
+  return { complete, restored: ran, unproven };
+}
+
+/** PostgreSQL's message about a statement of a draft. */
+function reasonOf(error: unknown): string {
+  if (!(error instanceof SuiteError) || error.code !== 'MIGRATION.SQL_FAILED') throw error;
+  return (/ failed: (.*)$/s.exec(error.message)?.[1] ?? error.message).replace(/\s+/g, ' ');
+}
+
+/** The file that the runner's error names was never written. */
+function throwDraftFailed(error: unknown): never {
+  const reason = reasonOf(error);
+  const [, ...excerpt] = (error instanceof SuiteError ? (error.why ?? '') : '').split('\n');
+  throw new SuiteError(
+    'MIGRATION.DRAFT_FAILED',
+    `The migration that schema.prisma needs cannot be drafted: ${reason}`,
+    {
+      why: `The draft fails on an empty database, and nothing was written.\n${excerpt.join('\n')}\n`,
+      next: 'Write the migration by hand: migration.sql and down.sql in a folder of their own',
+      cause: error,
+    },
+  );
 }
 
 /** Timestamps in UTC, later than every existing migration. */
 function namesOf(drafts: readonly Draft[], files: readonly Migration[], now: Date): readonly string[] {
-  const newest = Number(files.at(-1)?.name.slice(0, 14) ?? 0);
+  // Prisma's 0_init sorts before all others and has no timestamp.
+  const newest = Math.max(0, ...files.map(({ name }) => Number(/^\d{14}/.exec(name)?.[0] ?? 0)));
   const stamp = Number(now.toISOString().replaceAll(/\D/g, '').slice(0, 14));
   const first = Math.max(stamp, newest + 1);
   return drafts.map(({ slug }, at) => `${first + at}_${slug}`);

@@ -146,21 +146,34 @@ function commandsOf(node: Extract<Node, { AlterTableStmt: unknown }>): readonly 
   return (node.AlterTableStmt.cmds ?? []).flatMap((it) => ('AlterTableCmd' in it ? [it.AlterTableCmd] : []));
 }
 
+export interface UniqueConstraint {
+  /** The table as SQL. */
+  readonly table: string;
+  readonly definition: string;
+}
+
 /** The objects of a database that schema.prisma cannot express: their absence from the schema does not mean "drop". */
 export interface UnmanagedCatalog {
-  /** Partial indexes, indexes on expressions, and those of methods such as HNSW. */
+  /** Partial indexes, indexes on expressions or with INCLUDE, and those of methods such as HNSW. */
   readonly indexes: ReadonlySet<string>;
   /** `table.column` */
   readonly generatedColumns: ReadonlySet<string>;
   /** All indexes: the schema engine loses operator classes, and gives GIN an order that it cannot have. */
   readonly allIndexes: ReadonlySet<string>;
+  /** The indexes of UNIQUE constraints, which the engine takes for plain indexes. */
+  readonly uniqueConstraints: ReadonlyMap<string, UniqueConstraint>;
+  /** Sequences that belong to no column: defaults with `dbgenerated` use them. */
+  readonly sequences: ReadonlySet<string>;
+  /** `table.column` with such a default; the engine takes it for autoincrement(). */
+  readonly sequenceColumns: ReadonlySet<string>;
+  readonly partitionedTables: ReadonlySet<string>;
 }
 
 const INDEXES = `
   SELECT relname::text AS name
   FROM pg_index JOIN pg_class ON pg_class.oid = indexrelid JOIN pg_am ON pg_am.oid = relam
   WHERE relnamespace = 'public'::regnamespace
-    AND (indpred IS NOT NULL OR indexprs IS NOT NULL OR amname NOT IN (${SCHEMA_INDEX_METHODS.map(quoteLiteral).join(', ')}))`;
+    AND (indpred IS NOT NULL OR indexprs IS NOT NULL OR indnkeyatts <> indnatts OR amname NOT IN (${SCHEMA_INDEX_METHODS.map(quoteLiteral).join(', ')}))`;
 
 const ALL_INDEXES = `
   SELECT relname::text AS name FROM pg_class WHERE relnamespace = 'public'::regnamespace AND relkind = 'i'`;
@@ -170,15 +183,39 @@ const GENERATED_COLUMNS = `
   FROM pg_attribute JOIN pg_class ON pg_class.oid = attrelid
   WHERE relnamespace = 'public'::regnamespace AND attgenerated <> '' AND NOT attisdropped`;
 
+const UNIQUE_CONSTRAINTS = `
+  SELECT conname::text AS name, conrelid::regclass::text AS table, pg_get_constraintdef(oid) AS definition FROM pg_constraint WHERE connamespace = 'public'::regnamespace AND contype = 'u'`;
+
+const SEQUENCES = `
+  SELECT relname::text AS name FROM pg_class
+  WHERE relnamespace = 'public'::regnamespace AND relkind = 'S' AND NOT EXISTS (
+    SELECT FROM pg_depend WHERE classid = 'pg_class'::regclass AND objid = pg_class.oid AND refobjsubid > 0 AND deptype IN ('a', 'i'))`;
+
+const SEQUENCE_COLUMNS = `
+  SELECT concat(relname, '.', attname) AS name
+  FROM pg_attrdef
+  JOIN pg_class ON pg_class.oid = adrelid
+  JOIN pg_attribute ON attrelid = adrelid AND attnum = adnum
+  JOIN pg_depend ON classid = 'pg_attrdef'::regclass AND objid = pg_attrdef.oid AND refclassid = 'pg_class'::regclass
+  JOIN (${SEQUENCES}) AS own ON refobjid = to_regclass(format('public.%I', own.name))`;
+
+const PARTITIONED_TABLES = `
+  SELECT relname::text AS name FROM pg_class WHERE relnamespace = 'public'::regnamespace AND relkind = 'p'`;
+
 /** Reads the unmanaged objects of the connected database. */
 export async function readUnmanaged(client: ClientBase): Promise<UnmanagedCatalog> {
   const names = async (sql: string) => {
     const { rows } = await client.query<{ name: string }>(sql);
     return new Set(rows.map(({ name }) => name));
   };
+  const constraints = await client.query<UniqueConstraint & { name: string }>(UNIQUE_CONSTRAINTS);
   return {
     indexes: await names(INDEXES),
     generatedColumns: await names(GENERATED_COLUMNS),
     allIndexes: await names(ALL_INDEXES),
+    uniqueConstraints: new Map(constraints.rows.map(({ name, ...constraint }) => [name, constraint])),
+    sequences: await names(SEQUENCES),
+    sequenceColumns: await names(SEQUENCE_COLUMNS),
+    partitionedTables: await names(PARTITIONED_TABLES),
   };
 }

@@ -1,8 +1,8 @@
 import path from 'node:path';
-import type { DatabaseUrl } from '@azora/db-core';
+import { type DatabaseUrl, quoteIdentifier } from '@azora/db-core';
 import { endsTransaction, splitStatements } from '@azora/db-migrate';
 import type { DiffTarget } from '@prisma/schema-engine-wasm/schema_engine_bg';
-import type { Node } from 'libpg-query';
+import type { AlterTableCmd, Node } from 'libpg-query';
 import { listedNames, nameOf, type ParsedStatement } from '../analysis/parse';
 import type { UnmanagedCatalog } from '../analysis/unmanaged';
 import { openEngine } from './engine';
@@ -29,7 +29,9 @@ export async function diffSchema(url: DatabaseUrl, schema: string): Promise<Sche
     return NOTHING.test(stdout ?? '') ? '' : (stdout ?? '').trim();
   };
   try {
-    return { up: await script(database, datamodel), down: await script(datamodel, database) };
+    const down = await script(datamodel, database);
+    // The engine has no name for the sequence of an autoincrement() that it removes.
+    return { up: await script(database, datamodel), down: down.replace(/^DROP SEQUENCE "";$/gm, '') };
   } finally {
     await close();
   }
@@ -46,11 +48,35 @@ export function withoutUnmanaged(
 ): readonly string[] {
   return statements.flatMap(({ node, text }) => {
     if (isTransactionControl(text) || touchesIndex(node, unmanaged, direction)) return [];
+    if (touchesSequence(node, unmanaged)) return [];
+    if ('DropStmt' in node && direction === 'up') return [dropsConstraint(node.DropStmt, unmanaged) ?? text];
     if ('CreateStmt' in node) return [generateColumns(nameOf(node.CreateStmt.relation), text, unmanaged)];
     if (!('AlterTableStmt' in node)) return [text];
-    const altered = withoutDefaults(node.AlterTableStmt, text, unmanaged);
+    const altered = withoutDefaults(node.AlterTableStmt, text, unmanaged, direction);
     return altered === '' ? [] : [generateColumns(nameOf(node.AlterTableStmt.relation), altered, unmanaged)];
   });
+}
+
+/** The engine takes a sequence in a default for the one of autoincrement(), and drops it when the schema has none. */
+function touchesSequence(node: Node, { sequences, sequenceColumns }: UnmanagedCatalog): boolean {
+  const named = 'CreateSeqStmt' in node ? node.CreateSeqStmt : 'AlterSeqStmt' in node ? node.AlterSeqStmt : undefined;
+  if (named !== undefined) {
+    const name = nameOf(named.sequence);
+    return sequences.has(name) || [...sequenceColumns].some((column) => name === `${column.replace('.', '_')}_seq`);
+  }
+  if (!('DropStmt' in node) || node.DropStmt.removeType !== 'OBJECT_SEQUENCE') return false;
+  return listedNames(node.DropStmt.objects).some((name) => sequences.has(name));
+}
+
+/** The index of a UNIQUE constraint goes with the constraint alone. */
+function dropsConstraint(
+  { removeType, objects }: Extract<Node, { DropStmt: unknown }>['DropStmt'],
+  { uniqueConstraints }: UnmanagedCatalog,
+): string | undefined {
+  const [name = ''] = listedNames(objects);
+  const table = uniqueConstraints.get(name)?.table;
+  if (removeType !== 'OBJECT_INDEX' || table === undefined) return undefined;
+  return `ALTER TABLE ${table} DROP CONSTRAINT ${quoteIdentifier(name)}`;
 }
 
 function isTransactionControl(text: string): boolean {
@@ -59,7 +85,10 @@ function isTransactionControl(text: string): boolean {
 
 function touchesIndex(node: Node, { indexes, allIndexes }: UnmanagedCatalog, direction: 'up' | 'down'): boolean {
   // In down.sql, existing indexes are restored from the catalog instead.
-  if ('IndexStmt' in node) return allIndexes.has(node.IndexStmt.idxname ?? '') && direction === 'down';
+  if ('IndexStmt' in node) {
+    const { idxname = '' } = node.IndexStmt;
+    return indexes.has(idxname) || (allIndexes.has(idxname) && direction === 'down');
+  }
   if ('RenameStmt' in node && node.RenameStmt.renameType === 'OBJECT_INDEX') {
     return indexes.has(nameOf(node.RenameStmt.relation));
   }
@@ -73,25 +102,34 @@ function touchesIndex(node: Node, { indexes, allIndexes }: UnmanagedCatalog, dir
 /** The separator between the subcommands of an ALTER TABLE that the engine writes. */
 const BETWEEN_COMMANDS = /,\n(?=(?:ADD|ALTER|DROP|RENAME) )/;
 
-/** The engine takes the expression of a generated column for a default, and sets or drops it. */
+/** The engine takes the expression of a generated column for a default, and a sequence of its own for autoincrement(). */
 function withoutDefaults(
   { relation, cmds = [] }: Extract<Node, { AlterTableStmt: unknown }>['AlterTableStmt'],
   text: string,
-  { generatedColumns }: UnmanagedCatalog,
+  { generatedColumns, sequenceColumns }: UnmanagedCatalog,
+  direction: 'up' | 'down',
 ): string {
   const table = nameOf(relation);
-  const stays = cmds.map(
-    (node) =>
-      !('AlterTableCmd' in node) ||
-      node.AlterTableCmd.subtype !== 'AT_ColumnDefault' ||
-      !generatedColumns.has(`${table}.${node.AlterTableCmd.name}`),
-  );
+  const isSet = (column: string) =>
+    cmds.some((it) => isDefault(it) && it.AlterTableCmd.name === column && it.AlterTableCmd.def !== undefined);
+  const stays = cmds.map((node) => {
+    if (!isDefault(node)) return true;
+    const { name = '', def } = node.AlterTableCmd;
+    if (generatedColumns.has(`${table}.${name}`)) return false;
+    if (!sequenceColumns.has(`${table}.${name}`)) return true;
+    // The engine sets the default of the schema, and removes the one that it takes for autoincrement().
+    return direction === 'up' && (def !== undefined || !isSet(name));
+  });
   if (stays.every(Boolean)) return text;
   if (!stays.some(Boolean)) return '';
   const [, head = '', body = ''] = /^(ALTER TABLE \S+ )([\s\S]*)$/.exec(text) ?? [];
   const commands = body.split(BETWEEN_COMMANDS);
   if (commands.length !== cmds.length) throw new Error(`unexpected form of the engine's SQL: ${text}`);
   return `${head}${commands.filter((_, at) => stays[at]).join(',\n')}`;
+}
+
+function isDefault(node: Node): node is { readonly AlterTableCmd: AlterTableCmd } & Node {
+  return 'AlterTableCmd' in node && node.AlterTableCmd.subtype === 'AT_ColumnDefault';
 }
 
 /** Turns the engine's DEFAULT back into the generated column. The engine writes one column per line. */

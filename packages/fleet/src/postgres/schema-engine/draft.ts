@@ -1,11 +1,10 @@
 import { createHash } from 'node:crypto';
 import path from 'node:path';
-import { quoteIdentifier } from '@azora/db-core';
+import { quoteIdentifier, quoteLiteral } from '@azora/db-core';
 import type { Migration } from '@azora/db-migrate';
-import type { IndexStmt } from 'libpg-query';
 import { effectsOf } from '../analysis/effects';
 import { describeLoss } from '../analysis/losses';
-import { nameOf, parseScript } from '../analysis/parse';
+import { parseScript } from '../analysis/parse';
 import type { Effect } from '../analysis/statement-effects';
 import type { CatalogChange } from '../verify/catalog';
 
@@ -23,55 +22,6 @@ export interface Draft {
 /** Other sessions queue behind a migration that waits for a lock. */
 const LOCK_TIMEOUT = "SET LOCAL lock_timeout = '5s';";
 const NO_TRANSACTION = '-- no-transaction';
-
-/**
- * Divides the statements into migrations. An index on an existing table gets a migration of its own, because CONCURRENTLY
- * cannot run in a transaction.
- */
-export async function draftMigrations(
-  slug: string,
-  why: string,
-  up: readonly string[],
-  down: readonly string[],
-): Promise<readonly Draft[]> {
-  const statements = effectsOf(
-    await parseScript({ file: 'migration.sql', sql: up.map((text) => `${text};\n`).join('') }),
-  );
-  const indexes = statements.flatMap(({ statement, effects }) =>
-    'IndexStmt' in statement.node && effects.length > 0
-      ? [{ text: statement.text, index: statement.node.IndexStmt }]
-      : [],
-  );
-  const apart = new Set(indexes.map(({ text }) => text));
-  const names = new Set(indexes.map(({ index }) => index.idxname ?? ''));
-  const rest = up.filter((text) => !apart.has(text));
-  const restDown = await withoutDropsOf(down, names);
-  const loses = statements.flatMap(({ effects }) =>
-    effects.flatMap(({ loss }) => (loss === undefined ? [] : [[loss.table, loss.column].filter(Boolean).join('.')])),
-  );
-  const main: Draft = { slug, why, transactional: true, up: rest, down: restDown, loses };
-  return [
-    ...(rest.length === 0 ? [] : [main]),
-    ...indexes.map(({ text, index }) => indexDraft(slug, why, text, index)),
-  ];
-}
-
-function indexDraft(slug: string, why: string, text: string, index: IndexStmt): Draft {
-  const name = index.idxname ?? '';
-  return {
-    slug: `${slug}_${name}`.slice(0, 100).toLowerCase(),
-    why: `${why}: the index ${name} on ${nameOf(index.relation)}`,
-    transactional: false,
-    up: [text.replace(/^CREATE (UNIQUE )?INDEX /i, 'CREATE $1INDEX CONCURRENTLY ')],
-    down: [`DROP INDEX CONCURRENTLY ${quoteIdentifier(name)}`],
-    loses: [],
-  };
-}
-
-async function withoutDropsOf(down: readonly string[], indexes: ReadonlySet<string>): Promise<readonly string[]> {
-  const names = [...indexes].map(quoteIdentifier);
-  return down.filter((text) => !(text.startsWith('DROP INDEX') && names.some((name) => text.endsWith(name))));
-}
 
 /** The text of migration.sql: a header with reason, locks and rerun safety, then the statements with their losses. */
 export async function upText({ up, why, transactional }: Draft): Promise<string> {
@@ -108,6 +58,12 @@ export function downText(
   return `${[...first, ...lost, ...warnings, body.join('\n\n')].join('\n')}\n`;
 }
 
+/** The text of a down.sql for a change that PostgreSQL refuses to revert, with the draft for a person to complete. */
+export function irreversibleText({ down }: Draft, reason: string): string {
+  const draft = down.flatMap((text) => `${text};`.split('\n')).map((line) => `--   ${line}`);
+  return `${[`-- irreversible: ${reason}`, '-- This draft failed:', ...draft].join('\n')}\n`;
+}
+
 /** The draft in the form that the runner takes. */
 export function migrationOf(
   directory: string,
@@ -137,18 +93,21 @@ function locksText(effects: readonly Effect[]): string {
 }
 
 /** The order of restoring: a foreign key needs the unique index that it references. */
-const ORDER = ['column', 'index', 'constraint', 'foreign key', 'trigger'];
+const ORDER = ['column', 'index', 'constraint', 'foreign key', 'trigger', 'comment'];
 
-const GENERATED = /^(.*?)(?: (NOT NULL))? s (.*)$/s;
+/** What COMMENT ON calls an object whose kind has another name in the catalog. */
+const COMMENTED: Readonly<Record<string, string>> = { 'table column': 'COLUMN', 'table constraint': 'CONSTRAINT' };
+const COMMENT = /^(table column|table constraint|table|index|trigger|view|type|function|sequence) (.*)$/s;
 
 /**
  * The SQL that restores objects which were dropped together with a column or table and which the engine does not know:
- * CHECK constraints, partial indexes, triggers, generated columns. Objects that it cannot restore are left out.
+ * CHECK constraints, partial indexes, triggers, generated columns, comments. Objects that it cannot restore are left out.
  */
 export function restoringSql(changes: readonly CatalogChange[]): readonly string[] {
-  const constraints = new Set(changes.filter(({ kind }) => kind === 'constraint').map(nameWithin));
+  const placeOf = ({ relation, name }: CatalogChange) => `${relation}\0${name}`;
+  const constraints = new Set(changes.filter(({ kind }) => kind === 'constraint').map(placeOf));
   return changes
-    .filter(({ kind, object }) => !(kind === 'index' && constraints.has(object.replace(/^public\./, ''))))
+    .filter((change) => !(change.kind === 'index' && constraints.has(placeOf(change))))
     .flatMap((change) => {
       const sql = statementOf(change);
       return sql === undefined ? [] : [{ rank: ORDER.indexOf(rankOf(change)), sql }];
@@ -161,30 +120,32 @@ function rankOf({ kind, expected = '' }: CatalogChange): string {
   return kind === 'constraint' && expected.startsWith('FOREIGN KEY') ? 'foreign key' : kind;
 }
 
+function commentSql(object: string, text: string): string | undefined {
+  const [, type = '', identity] = COMMENT.exec(object) ?? [];
+  const called = COMMENTED[type] ?? type.toUpperCase();
+  return identity === undefined ? undefined : `COMMENT ON ${called} ${identity} IS ${quoteLiteral(text)};`;
+}
+
 function statementOf(change: CatalogChange): string | undefined {
-  const { kind, object, expected } = change;
+  const { kind, object, expected, actual, relation, name } = change;
   if (expected === undefined) return undefined;
-  const table = quoteIdentifier(object.slice(0, object.indexOf('.')));
-  const name = quoteIdentifier(nameWithin(change));
-  if (kind === 'index' && change.change === 'missing') return `${expected};`;
+  if (kind === 'index' || kind === 'trigger') return actual === undefined ? `${expected};` : undefined;
+  if (kind === 'comment') return commentSql(object, expected);
+  if (relation === null || name === null) return undefined;
+  const quoted = quoteIdentifier(name);
   if (kind === 'constraint') {
-    const drop = change.change === 'changed' ? `DROP CONSTRAINT ${name}, ` : '';
-    return `ALTER TABLE ${table} ${drop}ADD CONSTRAINT ${name} ${expected};`;
+    const drop = actual !== undefined ? `DROP CONSTRAINT ${quoted}, ` : '';
+    return `ALTER TABLE ${relation} ${drop}ADD CONSTRAINT ${quoted} ${expected};`;
   }
-  // The first letter of the definition tells when the trigger fires.
-  if (kind === 'trigger' && change.change === 'missing') return `${expected.slice(2)};`;
-  if (kind === 'column') return generatedColumn(table, name, change);
-  return undefined;
+  return kind === 'column' ? columnSql(`ALTER TABLE ${relation}`, quoted, expected, actual) : undefined;
 }
 
-function generatedColumn(table: string, name: string, { expected = '', change }: CatalogChange): string | undefined {
-  const [, type, notNull = '', expression] = GENERATED.exec(expected) ?? [];
-  if (type === undefined) return undefined;
-  const drop = change === 'changed' ? `DROP COLUMN ${name}, ` : '';
-  const required = notNull === '' ? '' : ' NOT NULL';
-  return `ALTER TABLE ${table} ${drop}ADD COLUMN ${name} ${type}${required} GENERATED ALWAYS AS (${expression}) STORED;`;
-}
-
-function nameWithin({ object }: CatalogChange): string {
-  return object.slice(object.indexOf('.') + 1);
+/** Makes a generated column, or gives an existing column its default back. */
+function columnSql(alter: string, column: string, expected: string, actual: string | undefined): string | undefined {
+  if (expected.includes(' GENERATED ALWAYS AS (')) {
+    const drop = actual === undefined ? '' : `DROP COLUMN ${column}, `;
+    return `${alter} ${drop}ADD COLUMN ${column} ${expected};`;
+  }
+  const [, type, value] = /^(.*?) DEFAULT (.*)$/s.exec(expected) ?? [];
+  return actual === type ? `${alter} ALTER COLUMN ${column} SET DEFAULT ${value};` : undefined;
 }

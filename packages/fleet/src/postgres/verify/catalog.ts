@@ -1,4 +1,4 @@
-import { CATALOG_GRANTS, CATALOG_OBJECTS } from '@azora/db-migrate';
+import { CATALOG_GRANTS, CATALOG_OBJECTS, PIN_SESSION, settledWording } from '@azora/db-migrate';
 import type { ClientBase, QueryResult } from 'pg';
 
 /** An object that a migration can make: a column, a constraint, an index, … */
@@ -7,29 +7,30 @@ export interface CatalogObject {
   /** The name, with the name of its table if it has one: `users.email`. */
   readonly object: string;
   readonly definition: string;
+  /** The relation as SQL, with its schema, and the name within it; null for what belongs to no relation. */
+  readonly relation: string | null;
+  readonly name: string | null;
 }
 
-export interface CatalogChange {
-  readonly kind: string;
-  readonly object: string;
+export interface CatalogChange extends Pick<CatalogObject, 'kind' | 'object' | 'relation' | 'name'> {
   readonly change: 'missing' | 'unexpected' | 'changed';
   /** The definition in the expected catalog, and in the actual one. */
   readonly expected?: string;
   readonly actual?: string;
 }
 
-/** Reads all objects in schema public that a migration can make. */
+/** Reads all objects in the schemas of users that a migration can make, in the wording that a dump and restore keeps. */
 export async function readObjects(
   client: ClientBase,
   { grants }: { readonly grants: boolean },
 ): Promise<readonly CatalogObject[]> {
   const select = grants ? `(${CATALOG_OBJECTS}) UNION ALL (${CATALOG_GRANTS})` : CATALOG_OBJECTS;
-  // With an empty search path, every definition includes its schema names.
   const results: unknown = await client.query(`
-    BEGIN READ ONLY; SET LOCAL search_path = '';
+    BEGIN READ ONLY; ${PIN_SESSION};
     SELECT * FROM (${select}) AS objects ORDER BY kind COLLATE "C", object COLLATE "C", definition COLLATE "C";
     COMMIT`);
-  return (results as readonly QueryResult<CatalogObject>[])[2]?.rows ?? [];
+  const rows = (results as readonly QueryResult<CatalogObject>[])[2]?.rows ?? [];
+  return rows.map((row) => (row.kind === 'comment' ? row : { ...row, definition: settledWording(row.definition) }));
 }
 
 /** The differences between two catalogs, object by object. */
@@ -37,18 +38,17 @@ export function compareCatalogs(
   expected: readonly CatalogObject[],
   actual: readonly CatalogObject[],
 ): readonly CatalogChange[] {
-  const keyOf = ({ kind, object }: CatalogObject) => `${kind}\0${object}`;
+  const keyOf = ({ kind, object }: Pick<CatalogObject, 'kind' | 'object'>) => `${kind}\0${object}`;
   const are = new Map(actual.map((it) => [keyOf(it), it]));
   const should = new Set(expected.map(keyOf));
-  const gone = expected.flatMap((it): CatalogChange[] => {
+  const gone = expected.flatMap(({ definition, ...it }): CatalogChange[] => {
     const is = are.get(keyOf(it));
-    const { kind, object, definition } = it;
-    if (is === undefined) return [{ kind, object, change: 'missing', expected: definition }];
+    if (is === undefined) return [{ ...it, change: 'missing', expected: definition }];
     if (is.definition === definition) return [];
-    return [{ kind, object, change: 'changed', expected: definition, actual: is.definition }];
+    return [{ ...it, change: 'changed', expected: definition, actual: is.definition }];
   });
   const extra = actual
     .filter((it) => !should.has(keyOf(it)))
-    .map(({ kind, object, definition }): CatalogChange => ({ kind, object, change: 'unexpected', actual: definition }));
+    .map(({ definition, ...it }): CatalogChange => ({ ...it, change: 'unexpected', actual: definition }));
   return [...gone, ...extra];
 }

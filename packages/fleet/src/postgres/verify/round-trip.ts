@@ -139,8 +139,14 @@ function failed(migration: string, error: unknown, where = ''): Problem {
   return { migration, what: `fails${where}: ${error.message}. ${error.why ?? ''}`.trim() };
 }
 
+/** A table as SQL, and the names of its columns. */
+interface TableColumns {
+  readonly relation: string;
+  readonly columns: readonly string[];
+}
+
 /** The columns of each table. */
-export type Columns = ReadonlyMap<string, readonly string[]>;
+export type Columns = ReadonlyMap<string, TableColumns>;
 
 /** The rows of a table in the given columns: their number, and a hash that does not depend on their order. */
 export interface TableContents {
@@ -150,25 +156,26 @@ export interface TableContents {
 
 /** The columns of each ordinary or partitioned table. */
 export function columnsOf(objects: readonly CatalogObject[]): Columns {
-  const tables = new Set(
-    objects
-      .filter(({ kind, definition }) => kind === 'relation' && /^[rp] /.test(definition))
-      .map(({ object }) => object),
-  );
-  const columns = new Map<string, string[]>([...tables].map((table) => [table, []]));
-  for (const { kind, object } of objects) {
-    const at = object.indexOf('.');
-    if (kind === 'column') columns.get(object.slice(0, at))?.push(object.slice(at + 1));
+  const columns = new Map<string, string[]>();
+  for (const { kind, relation, name } of objects) {
+    if (kind !== 'column' || relation === null || name === null) continue;
+    columns.set(relation, [...(columns.get(relation) ?? []), name]);
   }
-  return columns;
+  return new Map(
+    objects.flatMap(({ kind, object, definition, relation }): [string, TableColumns][] => {
+      if (kind !== 'relation' || relation === null || !/^[rp]( |$)/.test(definition)) return [];
+      return [[object, { relation, columns: columns.get(relation) ?? [] }]];
+    }),
+  );
 }
 
 /** The columns on both sides, without the declared losses: `table.column`, or `table` for all columns. */
 function sharedColumns(left: Columns, right: Columns, lost: ReadonlySet<string>): Columns {
-  const shared = [...left].flatMap(([table, columns]): [string, readonly string[]][] => {
-    const others = right.get(table);
+  const shared = [...left].flatMap(([table, { relation, columns }]): [string, TableColumns][] => {
+    const others = right.get(table)?.columns;
     if (others === undefined || lost.has(table)) return [];
-    return [[table, columns.filter((column) => others.includes(column) && !lost.has(`${table}.${column}`))]];
+    const kept = columns.filter((column) => others.includes(column) && !lost.has(`${table}.${column}`));
+    return [[table, { relation, columns: kept }]];
   });
   return new Map(shared);
 }
@@ -176,10 +183,10 @@ function sharedColumns(left: Columns, right: Columns, lost: ReadonlySet<string>)
 /** Counts and hashes the rows of the tables. */
 export async function readContents(client: ClientBase, columns: Columns): Promise<ReadonlyMap<string, TableContents>> {
   const contents = new Map<string, TableContents>();
-  for (const [table, names] of columns) {
+  for (const [table, { relation, columns: names }] of columns) {
     const { rows } = await client.query<TableContents>(
       `SELECT count(*)::int AS rows, coalesce(md5(string_agg(hash, '' ORDER BY hash)), '') AS hash
-       FROM (SELECT md5(ROW(${names.map(quoteIdentifier).join(', ')})::text) AS hash FROM ${quoteIdentifier(table)}) AS hashes`,
+       FROM (SELECT md5(ROW(${names.map(quoteIdentifier).join(', ')})::text) AS hash FROM ${relation}) AS hashes`,
     );
     if (rows[0] !== undefined) contents.set(table, rows[0]);
   }
