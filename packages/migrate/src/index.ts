@@ -24,7 +24,7 @@ export {
   type RightsDifference,
   syncGrants,
 } from './rights';
-export { type Depth, migrateDown, migrateUp, planDown, planUp, type RunOptions, readState } from './run';
+export { type Depth, migrateDown, migrateUp, planDown, planUp, type RunOptions, readState, rehearseDown } from './run';
 export { runScript } from './script';
 export { endsTransaction, type Statement, scanSql, splitStatements } from './sql';
 export type { Step } from './step';

@@ -108,10 +108,10 @@ export interface RelationLock {
 }
 
 /**
- * The locks of other sessions on relations that the SQL names. PostgreSQL's error after a lock timeout names neither the
+ * The locks of other sessions on relations that the SQL names, or on any relation. PostgreSQL's error after a lock timeout names neither the
  * table nor the holder; this finds them afterwards, while the holder still has its locks.
  */
-export async function relationLocks(client: ClientBase, sql: string): Promise<readonly RelationLock[]> {
+export async function relationLocks(client: ClientBase, sql: string | undefined): Promise<readonly RelationLock[]> {
   const { rows } = await client.query<HoldingSession & { readonly relation: string }>(
     `SELECT DISTINCT relname::text AS relation, ${HOLDING_SESSION}
      FROM pg_locks held
@@ -121,8 +121,8 @@ export async function relationLocks(client: ClientBase, sql: string): Promise<re
        AND held.database = (SELECT oid FROM pg_database WHERE datname = current_database())
      ORDER BY activity.pid, relation`,
   );
-  const names = new Set(sql.match(/[\p{L}\p{N}_$]+/gu));
+  const names = new Set(sql?.match(/[\p{L}\p{N}_$]+/gu));
   return rows
-    .filter(({ relation }) => names.has(relation))
+    .filter(({ relation }) => sql === undefined || names.has(relation))
     .map((row) => ({ relation: row.relation, holder: describeHolder(row) }));
 }

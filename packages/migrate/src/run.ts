@@ -6,7 +6,8 @@ import type { Migration } from './files';
 import { CREATE_HISTORY, compareHistory, type HistoryRow, type MigrationState, readHistory } from './history';
 import { type RunnerLockOptions, withMigrationLock } from './lock';
 import { refuseOutOfOrder, refuseTampered, refuseTransactionControl, refuseUnfinished } from './refusals';
-import { runStep, type Step, type StepOptions, stepDown, stepUp } from './step';
+import { rehearseSteps, runStep } from './run-step';
+import { type Step, type StepOptions, stepDown, stepUp } from './step';
 
 export interface RunOptions extends RunnerLockOptions, StepOptions {
   readonly onMigration?: (name: string) => void;
@@ -70,6 +71,25 @@ export async function migrateDown(
       return runSteps(client, planDown(migrations, state, options), options);
     });
   });
+}
+
+/**
+ * Reverts the migrations in one transaction and rolls it back, so that nothing of it stays. Everything that would stop
+ * {@link migrateDown} at any of its steps stops it here. Other sessions wait for the locks of all steps meanwhile.
+ * @throws {SuiteError} the errors of {@link migrateDown}
+ */
+export async function rehearseDown(
+  connection: ClientBase | DatabaseUrl,
+  migrations: readonly Migration[],
+  options: DownOptions,
+): Promise<void> {
+  return onClient(connection, async (client) =>
+    withMigrationLock(client, options, async () => {
+      const state = await readState(client, migrations);
+      refuseUnfinished(state);
+      await rehearseSteps(client, planDown(migrations, state, options), options);
+    }),
+  );
 }
 
 /**
