@@ -14,7 +14,7 @@ export {
 } from './history';
 export { DEFAULT_RUNNER_TIMEOUT_MS, MIGRATION_LOCK } from './lock';
 export { afterMigration, type MigrateOnStartOptions, migrateOnStart } from './migrate-on-start';
-export { offsetOfCharacter, type Place, placeOf } from './place';
+export { countBelow, lineStarts, offsetOfCharacter, type Place, placeFinder, placeOf } from './place';
 export { refuseUnfinished } from './refusals';
 export { findMigration, insertBaseline, type Resolution, refuseHistory, resolveMigration } from './resolve';
 export {

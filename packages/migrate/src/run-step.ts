@@ -2,6 +2,7 @@ import { SuiteError } from '@azora/db-core/errors';
 import type { ClientBase, QueryResult } from 'pg';
 import type { Script } from './files';
 import { HISTORY } from './history';
+import { refuseOtherSession } from './lock';
 import { withLockRetries } from './lock-retries';
 import { runScript } from './script';
 import { DEFAULT_LOCK_TIMEOUT_MS, RESET, settings } from './session';
@@ -47,7 +48,8 @@ function recordOf(step: Step, { code, message, why = '' }: SuiteError): string {
 /** The SQL and its history row in one transaction: killed at any moment, both are there or neither. */
 async function runInTransaction(client: ClientBase, step: Step, options: StepOptions): Promise<boolean> {
   const failed = failureOf(step);
-  const { done, transaction } = await client.query(openTransaction(step, options)).then(lastRow, failed);
+  const { done, transaction, pid } = await client.query(openTransaction(step, options)).then(lastRow, failed);
+  refuseOtherSession(options.session ?? pid ?? 0, pid);
   if (done) {
     await client.query('ROLLBACK');
     return false;
@@ -92,6 +94,7 @@ export async function rehearseSteps(client: ClientBase, steps: readonly Step[], 
   let current = first;
   const attempt = async () => {
     const opened = await client.query(openTransaction(first, options)).then(lastRow, failureOf(first));
+    refuseOtherSession(options.session ?? opened.pid ?? 0, opened.pid);
     for (const step of steps) {
       options.signal?.throwIfAborted();
       current = { ...step, script: inTransaction(step.script) };
@@ -125,7 +128,9 @@ function inTransaction(script: Script): Script {
 /** Runs statement by statement, as CREATE INDEX CONCURRENTLY and VACUUM require. */
 async function runStatements(client: ClientBase, step: Step, options: StepOptions): Promise<boolean> {
   const failed = failureOf(step);
-  const { done } = await client.query(`SELECT ${step.isDone} AS done`).then(lastRow, failed);
+  const sql = `SELECT ${step.isDone} AS done, pg_backend_pid() AS pid`;
+  const { done, pid } = await client.query(sql).then(lastRow, failed);
+  refuseOtherSession(options.session ?? pid ?? 0, pid);
   if (done) return false;
   await client.query(`${step.begin}; ${settings(options, 'SESSION')}`).catch(failed);
   for (const statement of splitStatements(step.script.sql)) await runAlone(client, step, statement, options);
@@ -193,15 +198,14 @@ function isAtomic({ text, words: [first = ''] }: Statement): boolean {
 
 /**
  * The advisory lock keeps runners from working side by side; the lock on the history table decides. It also holds where the
- * advisory lock does not: on the companion, whose connections share one session, and behind a pooler that gives each
- * transaction another session.
+ * advisory lock does not: on the companion, whose connections share one session.
  */
 function openTransaction(step: Step, options: StepOptions): string {
   return `
     BEGIN ISOLATION LEVEL READ COMMITTED READ WRITE;
     ${settings(options, 'LOCAL')}
     LOCK TABLE ${HISTORY} IN SHARE ROW EXCLUSIVE MODE;
-    SELECT pg_current_xact_id()::text AS transaction, ${step.isDone} AS done`;
+    SELECT pg_current_xact_id()::text AS transaction, ${step.isDone} AS done, pg_backend_pid() AS pid`;
 }
 
 const SAME_TRANSACTION = 'SELECT pg_current_xact_id()::text AS transaction;';
@@ -209,6 +213,7 @@ const SAME_TRANSACTION = 'SELECT pg_current_xact_id()::text AS transaction;';
 interface Answer {
   readonly done?: boolean;
   readonly transaction?: string;
+  readonly pid?: number;
 }
 
 /** The last row that several statements in one query returned. */

@@ -24,6 +24,8 @@ export interface StepOptions {
   readonly afterEach?: ((client: ClientBase) => Promise<void>) | undefined;
   /** Receives a sentence each time the run starts to wait for another session. */
   readonly onWait?: ((reason: string) => void) | undefined;
+  /** The process of the session that has the migration lock; a step that another one answers is stopped. */
+  readonly session?: number | undefined;
   /** Once aborted, a migration that waits for a lock is not tried again. */
   readonly signal?: AbortSignal | undefined;
 }

@@ -26,6 +26,10 @@ export interface MigrateOptions extends RunOptions {
   readonly runnerTimeoutMs?: number | undefined;
   /** PostgreSQL's lock_timeout while a migration runs; 5,000 by default. */
   readonly lockTimeoutMs?: number | undefined;
+  /** PostgreSQL's statement_timeout while a migration runs; the server's own setting by default. */
+  readonly statementTimeoutMs?: number | undefined;
+  /** Whether a run up also applies pending migrations that sort before an applied one. */
+  readonly outOfOrder?: boolean | undefined;
 }
 
 export interface MigratedService {
@@ -56,8 +60,14 @@ export async function migrateTargetUp(
   if (to === null) return [];
   const migrations = await readMigrations(target.service.migrationsPath);
   return withClient(target.admin, async (client) => {
-    const applied = await migrateUp(client, migrations, { ...runOptions(target, options, onProgress), to });
-    await throwIfCut(client, migrations, options.signal, (state) => planUp(migrations, state, to));
+    const applied = await migrateUp(client, migrations, {
+      ...runOptions(target, options, onProgress),
+      to,
+      outOfOrder: options.outOfOrder,
+    });
+    await throwIfCut(client, migrations, options.signal, (state) =>
+      planUp(migrations, state, { to, outOfOrder: options.outOfOrder }),
+    );
     return applied;
   });
 }
@@ -168,13 +178,14 @@ export function isBehind(row: ServiceRow<MigrationState>): boolean {
 
 function runOptions(
   target: Target,
-  { runnerTimeoutMs, lockTimeoutMs, signal }: MigrateOptions,
+  { runnerTimeoutMs, lockTimeoutMs, statementTimeoutMs, signal }: MigrateOptions,
   onProgress: (detail: string) => void,
 ) {
   return {
     service: target.service.name,
     runnerTimeoutMs,
     lockTimeoutMs,
+    statementTimeoutMs,
     signal,
     onMigration: onProgress,
     onWait: onProgress,
