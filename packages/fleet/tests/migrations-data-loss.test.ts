@@ -353,7 +353,7 @@ describe('a down.sql', () => {
       ],
       [`${NOTES} CREATE MATERIALIZED VIEW m AS SELECT v FROM notes;`, 'DROP MATERIALIZED VIEW m; SELECT 1'],
       [`${NOTES} COMMENT ON TABLE notes IS 'c';`, 'COMMENT ON TABLE notes IS NULL; SELECT 1'],
-      // Sequences that go with their column, were never used, or go on.
+      // Sequences that go with their column, were never used, or continue.
       ['CREATE TABLE notes (id int, n serial);', 'ALTER TABLE notes DROP n'],
       ['CREATE SEQUENCE s;', 'DROP SEQUENCE s'],
       ["CREATE SEQUENCE s; SELECT nextval('s');", "SELECT nextval('s'); ALTER SEQUENCE s INCREMENT BY 10"],

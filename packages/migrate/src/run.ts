@@ -19,7 +19,7 @@ export interface UpOptions extends RunOptions {
   /** The name of the service, for the next step of an error. */
   readonly service?: string | undefined;
   /**
-   * Whether the history may go on after the newest file, as after a rollback of the code. A pending file is out of order then.
+   * Whether the history may continue after the newest file, as after a rollback of the code. A pending file is out of order then.
    */
   readonly newerHistory?: 'refused' | 'tolerated' | undefined;
   /** Whether pending migrations that sort before an applied one are applied too, as after a merge of two branches. */

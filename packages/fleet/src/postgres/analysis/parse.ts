@@ -11,7 +11,7 @@ export interface ParsedStatement {
   readonly node: Node;
 }
 
-/** The parser is synchronous: after so many statements, it lets a Ctrl-C through. */
+/** The parser is synchronous: after this number of statements, it lets a Ctrl-C through. */
 const STATEMENTS_AT_ONCE = 500;
 
 /**

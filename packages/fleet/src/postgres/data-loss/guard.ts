@@ -1,7 +1,6 @@
 import { SuiteError } from '@azora/db-core';
 import type { Script } from '@azora/db-migrate';
 import type { ClientBase } from 'pg';
-import { countOf } from '../../operations/fleet';
 import { effectsOf } from '../analysis/effects';
 import { type ParsedStatement, parseScript } from '../analysis/parse';
 import { findMeasuredLosses, type MeasuredLoss } from './compare';
@@ -33,7 +32,7 @@ export async function guardData(client: ClientBase, script: Script): Promise<(()
   };
 }
 
-/** Undefined for SQL that this parser does not know, such as that of a newer PostgreSQL: it is measured. */
+/** Undefined for SQL that this parser does not know, such as the syntax of a newer PostgreSQL: it is measured. */
 async function parsed(script: Script): Promise<readonly ParsedStatement[] | undefined> {
   try {
     return await parseScript(script);
@@ -91,18 +90,26 @@ function dataLoss(file: string, losses: readonly MeasuredLoss[]): SuiteError {
 export function describeMeasuredLoss(loss: MeasuredLoss): string {
   switch (loss.what) {
     case 'rows':
-      return `rows of ${loss.table} (${loss.before.toLocaleString('en')} → ${loss.after.toLocaleString('en')})`;
+      return `rows of ${loss.table} (${fewer(loss)})`;
     case 'changed rows':
-      return `rows of ${loss.table} (up to ${loss.changed.toLocaleString('en')} of ${countOf(loss.before, 'row')} changed)`;
+      return `rows of ${loss.table} (${changed(loss)})`;
     case 'values':
-      return `values of ${loss.table}.${loss.column} (${loss.before.toLocaleString('en')} → ${loss.after.toLocaleString('en')})`;
+      return `values of ${loss.table}.${loss.column} (${fewer(loss)})`;
     case 'changed values':
-      return `values of ${loss.table}.${loss.column} (up to ${loss.changed.toLocaleString('en')} of ${countOf(loss.before, 'value')} changed)`;
+      return `values of ${loss.table}.${loss.column} (${changed(loss)})`;
     case 'sequence':
       return `the position of the sequence ${loss.sequence}, which gave ${loss.last}`;
     case 'large objects':
-      return `large objects (${loss.before.toLocaleString('en')} → ${loss.after.toLocaleString('en')}, or changed)`;
+      return `large objects (${fewer(loss)}, or changed)`;
     case 'unknown':
       return `unknown data of ${loss.table}, which cannot be measured: ${loss.reason}`;
   }
+}
+
+function fewer({ before, after }: { readonly before: number; readonly after: number }): string {
+  return `${before.toLocaleString('en')} → ${after.toLocaleString('en')}`;
+}
+
+function changed({ before, changed: count }: { readonly before: number; readonly changed: number }): string {
+  return `up to ${count.toLocaleString('en')} of ${before.toLocaleString('en')} changed`;
 }

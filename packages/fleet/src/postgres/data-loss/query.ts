@@ -19,7 +19,7 @@ const SETTINGS = [
 const BEGIN = 'SAVEPOINT azora_measure';
 const END = 'ROLLBACK TO SAVEPOINT azora_measure; RELEASE SAVEPOINT azora_measure';
 
-/** Runs one SELECT inside the current transaction, which goes on even if the SELECT fails. */
+/** Runs one SELECT inside the current transaction, which continues even if the SELECT fails. */
 export async function query<Row>(client: ClientBase, select: string): Promise<readonly Row[]> {
   let results: QueryResult | readonly QueryResult[];
   try {
