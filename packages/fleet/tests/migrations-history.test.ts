@@ -15,7 +15,17 @@ function givenRow(name: string, changes: Partial<HistoryRow> = {}): HistoryRow {
   return { id: name, name, checksum, finished: true, rolledBack: false, logs: null, ...changes };
 }
 
-const NOTHING = { applied: [], pending: [], failed: [], unfinished: [], edited: [], missing: [], outOfOrder: [] };
+const NOTHING = {
+  applied: [],
+  pending: [],
+  failed: [],
+  unfinished: [],
+  edited: [],
+  missing: [],
+  newer: [],
+  renamed: [],
+  outOfOrder: [],
+};
 
 describe('comparing files and history', () => {
   it('finds nothing in an empty folder and an empty history', () => {
@@ -48,6 +58,23 @@ describe('comparing files and history', () => {
       ...NOTHING,
       applied: ['1', '2'],
       missing: ['1'],
+    });
+  });
+
+  it('finds migrations of newer code, and a folder with a new name', () => {
+    expect(compareHistory([givenFile('1')], [givenRow('1'), givenRow('2')])).toEqual({
+      ...NOTHING,
+      applied: ['1', '2'],
+      missing: ['2'],
+      newer: ['2'],
+    });
+    const moved = givenFile('3', "SELECT '2';\n");
+    expect(compareHistory([givenFile('1'), moved], [givenRow('1'), givenRow('2')])).toEqual({
+      ...NOTHING,
+      applied: ['1', '2'],
+      pending: ['3'],
+      missing: ['2'],
+      renamed: [{ from: '2', to: '3' }],
     });
   });
 

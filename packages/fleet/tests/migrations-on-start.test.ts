@@ -39,6 +39,25 @@ describe('a service that migrates itself when it starts', () => {
     expect(await rowsOf(fleet.target('shop').admin, 'SELECT count(*)::int FROM _prisma_migrations')).toEqual([1]);
   });
 
+  it('starts on a database that newer code has migrated further, but applies nothing to it', async () => {
+    await start('shop');
+    const { admin } = fleet.target('shop');
+    const newer = `INSERT INTO _prisma_migrations (id, checksum, migration_name, finished_at, applied_steps_count)
+      VALUES ('newer', '', '20260301000000_newer', now(), 1) RETURNING id`;
+    await rowsOf(admin, newer);
+
+    expect(await start('shop')).toEqual([]);
+    expect(await failureOf(migrateTargetUp(fleet.target('shop'), {}))).toMatchObject({
+      code: 'MIGRATION.MISSING',
+      message: '20260301000000_newer is applied, but its folder is missing',
+      why: 'It is newer than every folder, so newer code has migrated the database.',
+    });
+
+    const late = { up: 'CREATE TABLE late ();', down: 'DROP TABLE late;' };
+    await fleet.write('shop', { migrations: { '20260201000000_late': late } });
+    expect((await failureOf(start('shop'))).code).toBe('MIGRATION.OUT_OF_ORDER');
+  });
+
   it('leaves the rights and the fingerprint that the toolkit leaves', async () => {
     await start('shop');
     await migrateTargetUp(fleet.target('twin'), {});

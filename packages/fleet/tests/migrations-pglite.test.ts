@@ -7,10 +7,12 @@ import {
   hasDrifted,
   migrateDown,
   migrateUp,
+  rehearseDown,
   storeFingerprint,
   withClient,
 } from '@azora/db-migrate';
 import { removeCompanion, startCompanion } from '../src/postgres/companion/server';
+import { guardData } from '../src/postgres/data-loss/guard';
 import { failureOf, givenMigrations, nameOf, removeMigrations, rowsOf, tablesOf, WAIT } from './migrations-fixture';
 
 /** All connections share one session, so advisory locks exclude no connection. */
@@ -47,6 +49,28 @@ describe('PGlite, the companion', () => {
     expect(await withClient(url, hasDrifted)).toBe(true);
     expect(await migrateDown(url, migrations, { ...options, steps: 2 })).toHaveLength(2);
     expect(await tablesOf(url)).toEqual([]);
+  });
+
+  it('measures what a down.sql would lose', async () => {
+    const migrations = await givenMigrations({
+      '01_a': "CREATE TABLE a (id serial, v text); INSERT INTO a (v) VALUES ('x'), ('y');",
+      '02_b': 'CREATE TABLE b ();',
+      '02_b/down': "DROP TABLE b; UPDATE a SET v = 'x';",
+      '03_c': 'CREATE TABLE c AS SELECT * FROM a;',
+      '03_c/down': 'CREATE TABLE kept AS SELECT * FROM c; DROP TABLE c;',
+    });
+    await migrateUp(url, migrations, WAIT);
+    const options = { ...WAIT, beforeEach: guardData };
+
+    expect(await failureOf(rehearseDown(url, migrations, { ...options, steps: 2 }))).toMatchObject({
+      code: 'MIGRATION.DATA_LOSS',
+      meta: { losses: [{ what: 'changed values', table: 'a', column: 'v', before: 2, changed: 2 }] },
+    });
+    expect(await migrateDown(url, migrations, { ...options, steps: 1 })).toEqual([nameOf('03_c')]);
+    expect(await failureOf(migrateDown(url, migrations, { ...options, steps: 1 }))).toMatchObject({
+      code: 'MIGRATION.DATA_LOSS',
+    });
+    expect(await tablesOf(url)).toEqual(['a', 'b', 'kept']);
   });
 
   it('reports errors with their place, and leaves nothing behind', async () => {

@@ -154,6 +154,84 @@ describe('all databases', () => {
   });
 });
 
+describe('a run down over all databases', () => {
+  const LATER = '20260102000000_later';
+  const given = async (up: string, down: string, more: Readonly<Record<string, { up: string; down: string }>> = {}) => {
+    const init = { '20260101000000_init': INIT };
+    const fleet = await givenFleet({
+      auth: { schema: SCHEMA, migrations: { ...init, [LATER]: { up: 'CREATE TABLE a ();', down: 'DROP TABLE a;' } } },
+      shop: { schema: SCHEMA, migrations: { ...init, [LATER]: { up, down }, ...more } },
+    });
+    await migrateFleetUp(
+      fleet.targets.map((target) => ({ target })),
+      WAIT,
+    );
+    return fleet;
+  };
+  afterEach(removeFleets);
+
+  const down = async (fleet: GivenFleet, acceptDataLoss = false) =>
+    migrateFleetDown(
+      await findDestinations(fleet.root, fleet.targets, '20260101000000_init'),
+      { acceptDataLoss },
+      WAIT,
+    );
+  const heads = async (fleet: GivenFleet) =>
+    (await readHeads(fleet.targets, {})).map((row) => (row.state === 'done' ? row.data.head : row.state));
+
+  it('is rehearsed in each of them, and leaves no trace when one would lose data', async () => {
+    const fleet = await given(
+      "INSERT INTO notes VALUES (1, 'b'), (2, 'b'); CREATE SEQUENCE s; SELECT nextval('s') FROM generate_series(1, 9);",
+      "SELECT setval('s', 2); DO $$ BEGIN EXECUTE 'DELETE FROM ' || 'notes WHERE id = 1'; END $$;",
+    );
+
+    expect(await down(fleet)).toMatchObject([
+      { service: 'auth', state: 'not-started' },
+      {
+        service: 'shop',
+        state: 'failed',
+        error: {
+          code: 'MIGRATION.DATA_LOSS',
+          why: expect.stringMatching(/Lost: rows of notes \(2 → 1\); the position of the sequence s, which gave 9\.$/),
+        },
+      },
+    ]);
+    expect(await heads(fleet)).toEqual([LATER, LATER]);
+    expect(await rowsOf(fleet.target('shop').admin, 'SELECT last_value::int FROM s')).toEqual([9]);
+    expect(await down(fleet, true)).toMatchObject([{ state: 'done' }, { state: 'done' }]);
+    expect(await rowsOf(fleet.target('shop').admin, 'SELECT id FROM notes')).toEqual([2]);
+  });
+
+  it('runs a file outside of a transaction only if it is proven to keep all data', async () => {
+    const index = '-- no-transaction\nCREATE INDEX CONCURRENTLY i ON notes (body);';
+    const proven = await given(index, '-- no-transaction\nDROP INDEX CONCURRENTLY i; VACUUM notes;', {
+      '20260103000000_b': {
+        up: 'CREATE TABLE b (id int);',
+        down: 'DROP TABLE b; CREATE TABLE kept (); DROP TABLE kept;',
+      },
+    });
+    expect(await down(proven)).toMatchObject([
+      { state: 'done' },
+      { state: 'done', data: { migrations: ['20260103000000_b', LATER] } },
+    ]);
+
+    const unproven = await given(index, '-- no-transaction\nDROP INDEX CONCURRENTLY i; DELETE FROM notes;');
+    expect(await down(unproven)).toMatchObject([
+      { state: 'not-started' },
+      { error: { code: 'MIGRATION.DATA_LOSS', message: expect.stringMatching(/could lose data$/) } },
+    ]);
+    expect(await heads(unproven)).toEqual([LATER, LATER]);
+    expect(await down(unproven, true)).toMatchObject([{ state: 'done' }, { state: 'done' }]);
+  });
+
+  it('stops before the first database when the SQL of another one fails', async () => {
+    const fleet = await given('CREATE TABLE b ();', 'DROP TABLE b; DROP TABLE nope;');
+
+    expect(await down(fleet)).toMatchObject([{ state: 'not-started' }, { error: { code: 'MIGRATION.SQL_FAILED' } }]);
+    expect(await heads(fleet)).toEqual([LATER, LATER]);
+  });
+});
+
 describe('a tag that cannot be read', () => {
   let root: string;
   beforeEach(async () => {

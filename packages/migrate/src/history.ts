@@ -25,6 +25,10 @@ export interface MigrationState {
   readonly edited: readonly string[];
   /** Applied, and the file is gone. */
   readonly missing: readonly string[];
+  /** Those of them that are newer than every file: newer code has migrated the database. */
+  readonly newer: readonly string[];
+  /** Those of them whose content is a pending migration: the folder was renamed. */
+  readonly renamed: readonly { readonly from: string; readonly to: string }[];
   /** Pending, and older than an applied migration. */
   readonly outOfOrder: readonly string[];
 }
@@ -81,13 +85,22 @@ export function compareHistory(migrations: readonly Migration[], rows: readonly 
   const pending = migrations.map(({ name }) => name).filter((name) => !finished.has(name));
   const applied = [...finished.keys()];
   const newest = applied.at(-1) ?? '';
+  const newestFile = migrations.at(-1)?.name ?? '';
+  const missing = [...finished.values()].filter(({ name }) => !files.has(name));
+  const twinOf = ({ checksum }: HistoryRow) =>
+    migrations.find((migration) => migration.checksum === checksum && !finished.has(migration.name))?.name;
   return {
     applied,
     pending,
     failed: [...failed.values()].sort((left, right) => (left.name < right.name ? -1 : 1)),
     unfinished: [...new Set(stuck.map(({ name }) => name))],
     edited: [...finished.values()].filter((row) => isEdited(files.get(row.name), row)).map(({ name }) => name),
-    missing: applied.filter((name) => !files.has(name)),
+    missing: missing.map(({ name }) => name),
+    newer: missing.map(({ name }) => name).filter((name) => name > newestFile),
+    renamed: missing.flatMap((row) => {
+      const to = twinOf(row);
+      return to === undefined ? [] : [{ from: row.name, to }];
+    }),
     outOfOrder: pending.filter((name) => name < newest),
   };
 }

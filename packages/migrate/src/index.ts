@@ -17,7 +17,7 @@ export { readInvalidIndexes } from './invalid-indexes';
 export { DEFAULT_RUNNER_TIMEOUT_MS, MIGRATION_LOCK } from './lock';
 export { afterMigration, type MigrateOnStartOptions, migrateOnStart } from './migrate-on-start';
 export { PIN_SESSION } from './pinned-session';
-export { offsetOfCharacter, type Place, placeOf } from './place';
+export { countBelow, lineStarts, offsetOfCharacter, type Place, placeFinder, placeOf } from './place';
 export { refuseUnfinished } from './refusals';
 export { findMigration, insertBaseline, type Resolution, refuseHistory, resolveMigration } from './resolve';
 export {
@@ -27,7 +27,7 @@ export {
   type RightsDifference,
   syncGrants,
 } from './rights';
-export { type Depth, migrateDown, migrateUp, planDown, planUp, type RunOptions, readState } from './run';
+export { type Depth, migrateDown, migrateUp, planDown, planUp, type RunOptions, readState, rehearseDown } from './run';
 export { runScript } from './script';
 export { settledWording } from './settled-wording';
 export { endsTransaction, type Statement, scanSql, splitStatements } from './sql';

@@ -26,22 +26,54 @@ export interface RunnerLockOptions {
 /**
  * Runs `work` as the only migration runner of the database. The lock belongs to the session, so it goes away with the
  * process.
- * @throws {SuiteError} `MIGRATION.LOCKED` naming the holder, after `runnerTimeoutMs`; the reason of the signal when it was
+ * @throws {SuiteError} `MIGRATION.LOCKED` naming the holder, after `runnerTimeoutMs`; `MIGRATION.POOLED`; the reason of the signal when it was
  *   aborted during the wait
  */
 export async function withMigrationLock<Result>(
   client: ClientBase,
   { runnerTimeoutMs = DEFAULT_RUNNER_TIMEOUT_MS, onWait, signal }: RunnerLockOptions,
-  work: () => Promise<Result>,
+  work: (session: number) => Promise<Result>,
 ): Promise<Result> {
-  if (!(await tryLock(client))) {
+  let session = await tryLock(client);
+  if (session === undefined) {
     onWait?.(`waiting for another migration run: ${await lockHolder(client)}`);
-    await waitForLock(client, runnerTimeoutMs, signal);
+    session = await waitForLock(client, runnerTimeoutMs, signal);
   }
   try {
-    return await work();
+    const { rows } = await client.query<{ pid: number }>('SELECT pg_backend_pid() AS pid');
+    refuseOtherSession(session, rows[0]?.pid);
+    return await work(session);
   } finally {
-    await client.query('SELECT pg_advisory_unlock($1)', [MIGRATION_LOCK]).catch(() => undefined);
+    await unlock(client, session);
+  }
+}
+
+/**
+ * Rejects a connection through a pooler that gives each transaction another session: the lock of the run belongs to one session, and
+ * so do the settings of a step.
+ * @throws {SuiteError} `MIGRATION.POOLED`
+ */
+export function refuseOtherSession(expected: number, pid: number | undefined): void {
+  if (pid === undefined || pid === expected) return;
+  throw new SuiteError('MIGRATION.POOLED', 'The connection changes its session between transactions', {
+    kind: 'configuration',
+    why: `The process ${expected} of the server has the migration lock, and the process ${pid} answers now, as behind a pooler in transaction mode.`,
+    next: 'Use the URL of the server itself, or of a pooler in session mode',
+    meta: { sessions: [expected, pid] },
+  });
+}
+
+/** Behind a pooler, the session that has the lock answers only sometimes. */
+const UNLOCK_TRIES = 50;
+
+async function unlock(client: ClientBase, session: number): Promise<void> {
+  const text = `SELECT CASE pg_backend_pid() WHEN ${session} THEN pg_advisory_unlock(${MIGRATION_LOCK}) END AS unlocked`;
+  for (let tries = 0; tries < UNLOCK_TRIES; tries += 1) {
+    const unlocked = await client.query<{ unlocked: boolean | null }>(text).then(
+      ({ rows }) => rows[0]?.unlocked ?? null,
+      () => false,
+    );
+    if (unlocked !== null) return;
   }
 }
 
@@ -53,14 +85,15 @@ async function waitForLock(
   client: ClientBase,
   runnerTimeoutMs: number,
   signal: AbortSignal | undefined,
-): Promise<void> {
+): Promise<number> {
   const deadline = performance.now() + runnerTimeoutMs;
   for (let pause = FIRST_PAUSE_MS; ; pause = Math.min(pause * 2, LONGEST_PAUSE_MS)) {
     const left = deadline - performance.now();
     if (left <= 0) break;
     await sleep(Math.min(left, pause * (0.5 + Math.random())), undefined, { signal }).catch(() => undefined);
     signal?.throwIfAborted();
-    if (await tryLock(client)) return;
+    const session = await tryLock(client);
+    if (session !== undefined) return session;
   }
   throw new SuiteError('MIGRATION.LOCKED', 'Another session is migrating this database', {
     why: `The migration lock is held by ${await lockHolder(client)}.`,
@@ -68,11 +101,13 @@ async function waitForLock(
   });
 }
 
-async function tryLock(client: ClientBase): Promise<boolean> {
-  const { rows } = await client.query<{ locked: boolean }>('SELECT pg_try_advisory_lock($1) AS locked', [
-    MIGRATION_LOCK,
-  ]);
-  return rows[0]?.locked === true;
+/** The process of the session that has the lock now; undefined when another one has it. */
+async function tryLock(client: ClientBase): Promise<number | undefined> {
+  const { rows } = await client.query<{ locked: boolean; pid: number }>(
+    'SELECT pg_try_advisory_lock($1) AS locked, pg_backend_pid() AS pid',
+    [MIGRATION_LOCK],
+  );
+  return rows[0]?.locked === true ? rows[0].pid : undefined;
 }
 
 async function lockHolder(client: ClientBase): Promise<string> {
@@ -108,10 +143,10 @@ export interface RelationLock {
 }
 
 /**
- * The locks of other sessions on relations that the SQL names. PostgreSQL's error after a lock timeout names neither the
+ * The locks of other sessions on relations that the SQL names, or on any relation. PostgreSQL's error after a lock timeout names neither the
  * table nor the holder; this finds them afterwards, while the holder still has its locks.
  */
-export async function relationLocks(client: ClientBase, sql: string): Promise<readonly RelationLock[]> {
+export async function relationLocks(client: ClientBase, sql: string | undefined): Promise<readonly RelationLock[]> {
   const { rows } = await client.query<HoldingSession & { readonly relation: string }>(
     `SELECT DISTINCT relname::text AS relation, ${HOLDING_SESSION}
      FROM pg_locks held
@@ -121,8 +156,8 @@ export async function relationLocks(client: ClientBase, sql: string): Promise<re
        AND held.database = (SELECT oid FROM pg_database WHERE datname = current_database())
      ORDER BY activity.pid, relation`,
   );
-  const names = new Set(sql.match(/[\p{L}\p{N}_$]+/gu));
+  const names = new Set(sql?.match(/[\p{L}\p{N}_$]+/gu));
   return rows
-    .filter(({ relation }) => names.has(relation))
+    .filter(({ relation }) => sql === undefined || names.has(relation))
     .map((row) => ({ relation: row.relation, holder: describeHolder(row) }));
 }

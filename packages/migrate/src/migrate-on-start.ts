@@ -28,7 +28,8 @@ const RUNNER_TIMEOUT_ON_START_MS = 60_000;
 
 /**
  * Applies the pending migrations of a service when the service starts. Any number of copies may start at once: each
- * migration is applied once. Returns the names of the migrations that this copy applied.
+ * migration is applied once. Returns the names of the migrations that this copy applied. A database that newer code has
+ * migrated further is left as it is, so that older code starts during a rolling deployment and after a rollback.
  * @throws {SuiteError} `CONFIG.BAD_URL`, `SERVER.…`, `MIGRATION.…`
  */
 export async function migrateOnStart({
@@ -41,7 +42,9 @@ export async function migrateOnStart({
   const database = typeof url === 'string' ? parseDatabaseUrl(url, 'the url option of migrateOnStart') : url;
   const files = await readMigrations(migrations);
   const afterEach = afterMigration(role, path.join(path.dirname(migrations), 'schema.prisma'));
-  return withClient(database, (client) => migrateUp(client, files, { ...options, runnerTimeoutMs, afterEach }));
+  return withClient(database, (client) =>
+    migrateUp(client, files, { ...options, newerHistory: 'tolerated', runnerTimeoutMs, afterEach }),
+  );
 }
 
 /**

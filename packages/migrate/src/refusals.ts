@@ -5,7 +5,7 @@ import { placeOf } from './place';
 import { endsTransaction, splitStatements } from './sql';
 
 /** Rejects files that do not match the history. */
-export function refuseTampered({ edited, missing }: MigrationState): void {
+export function refuseTampered({ edited, missing, newer, renamed }: MigrationState): void {
   if (edited.length > 0) {
     throw refusal('MIGRATION.EDITED', edited, `${edited.join(', ')} was changed after it was applied`, {
       kind: 'configuration',
@@ -13,13 +13,23 @@ export function refuseTampered({ edited, missing }: MigrationState): void {
       next: 'Undo the change, and put it into a new migration',
     });
   }
-  if (missing.length > 0) {
-    throw refusal('MIGRATION.MISSING', missing, `${missing.join(', ')} is applied, but its folder is missing`, {
-      kind: 'configuration',
-      why: 'The history table lists it as applied.',
-      next: 'Restore the folder from version control',
-    });
+  if (missing.length === 0) return;
+  const [first] = renamed;
+  const isNewer = missing.length === newer.length && first === undefined;
+  throw refusal('MIGRATION.MISSING', missing, `${missing.join(', ')} is applied, but its folder is missing`, {
+    kind: 'configuration',
+    why: isNewer
+      ? 'It is newer than every folder, so newer code has migrated the database.'
+      : 'The history table lists it as applied.',
+    next: nextForMissing(isNewer, first?.to),
+  });
+}
+
+function nextForMissing(isNewer: boolean, renamed: string | undefined): string {
+  if (renamed !== undefined) {
+    return `If the folder was renamed, run "npx azora-db migrate resolve renamed <service> ${renamed}"`;
   }
+  return isNewer ? 'Use the newer code' : 'Restore the folder from version control';
 }
 
 /** Rejects a run after an interruption. Call this under the migration lock: without it, another runner may be at work. */
@@ -39,7 +49,7 @@ export function refuseOutOfOrder({ outOfOrder, applied }: MigrationState): void 
   throw refusal('MIGRATION.OUT_OF_ORDER', outOfOrder, `${outOfOrder.join(', ')} sorts before an applied migration`, {
     kind: 'configuration',
     why: `The newest applied migration is ${applied.at(-1)}.`,
-    next: 'Give the folder a later timestamp',
+    next: 'Give the folder a later timestamp; if another database has already applied it, run "npx azora-db migrate up --out-of-order"',
   });
 }
 

@@ -2,10 +2,18 @@ import { randomUUID } from 'node:crypto';
 import { SuiteError } from '@azora/db-core/errors';
 import type { ClientBase } from 'pg';
 import type { Migration } from './files';
-import { CREATE_HISTORY, compareHistory, HISTORY, type HistoryRow, isApplied, readHistory } from './history';
+import {
+  CREATE_HISTORY,
+  compareHistory,
+  HISTORY,
+  type HistoryRow,
+  isApplied,
+  type MigrationState,
+  readHistory,
+} from './history';
 import { type RunnerLockOptions, withMigrationLock } from './lock';
 
-export type Resolution = 'applied' | 'rolled-back';
+export type Resolution = 'applied' | 'rolled-back' | 'renamed';
 
 export interface ResolveOptions extends RunnerLockOptions {
   /** Runs in the transaction that changes the history, as after a migration. */
@@ -14,7 +22,8 @@ export interface ResolveOptions extends RunnerLockOptions {
 
 /**
  * Records in the history how an unfinished migration ended: `applied` when a person completed it, `rolled-back` when a
- * person undid it. A pending migration can also be recorded as applied. Nothing else in the database changes.
+ * person undid it. A pending migration can also be recorded as applied. `renamed` gives the row of an applied migration the new name
+ * of its folder, which is recognized by its content. Nothing else in the database changes.
  * @throws {SuiteError} `USAGE.NOTHING_TO_RESOLVE`, `USAGE.UNKNOWN_MIGRATION`, `MIGRATION.LOCKED`
  */
 export async function resolveMigration(
@@ -28,13 +37,29 @@ export async function resolveMigration(
   await withMigrationLock(client, options, () =>
     inTransaction(client, async () => {
       await client.query(CREATE_HISTORY);
-      const state = compareHistory(migrations, await readHistory(client));
-      if (state.unfinished.includes(name)) await finish(client, migration, resolution);
-      else if (resolution === 'applied' && state.pending.includes(name)) await insertApplied(client, [migration]);
-      else throw nothingToResolve(name, state.applied.includes(name));
+      await record(client, compareHistory(migrations, await readHistory(client)), migration, resolution);
       await options.afterwards(client);
     }),
   );
+}
+
+async function record(
+  client: ClientBase,
+  state: MigrationState,
+  migration: Migration,
+  resolution: Resolution,
+): Promise<void> {
+  const { name } = migration;
+  if (resolution === 'renamed') {
+    const renamed = state.renamed.find(({ to }) => to === name);
+    if (renamed === undefined) throw notRenamed(name);
+    return rename(client, renamed);
+  }
+  if (state.unfinished.includes(name)) return finish(client, migration, resolution);
+  if (resolution !== 'applied' || !state.pending.includes(name)) {
+    throw nothingToResolve(name, state.applied.includes(name));
+  }
+  return insertApplied(client, [migration]);
 }
 
 /** @throws {SuiteError} `USAGE.UNKNOWN_MIGRATION` */
@@ -90,6 +115,10 @@ async function finish(client: ClientBase, { name, checksum }: Migration, resolut
   );
 }
 
+async function rename(client: ClientBase, { from, to }: { readonly from: string; readonly to: string }): Promise<void> {
+  await client.query(`UPDATE ${HISTORY} SET migration_name = $2 WHERE migration_name = $1`, [from, to]);
+}
+
 async function insertApplied(client: ClientBase, migrations: readonly Migration[]): Promise<void> {
   for (const { name, checksum } of migrations) {
     await client.query(
@@ -97,6 +126,14 @@ async function insertApplied(client: ClientBase, migrations: readonly Migration[
       [randomUUID(), checksum, name],
     );
   }
+}
+
+function notRenamed(name: string): SuiteError {
+  return new SuiteError('USAGE.NOTHING_TO_RESOLVE', `${name} is not an applied migration under a new name`, {
+    kind: 'usage',
+    why: 'No applied migration without a folder has the content of its migration.sql.',
+    next: 'Run "npx azora-db migrate status" to see which applied migrations have no folder',
+  });
 }
 
 function nothingToResolve(name: string, isApplied: boolean): SuiteError {

@@ -6,7 +6,8 @@ import type { Migration } from './files';
 import { CREATE_HISTORY, compareHistory, type HistoryRow, type MigrationState, readHistory } from './history';
 import { type RunnerLockOptions, withMigrationLock } from './lock';
 import { refuseOutOfOrder, refuseTampered, refuseTransactionControl, refuseUnfinished } from './refusals';
-import { runStep, type Step, type StepOptions, stepDown, stepUp } from './step';
+import { rehearseSteps, runStep } from './run-step';
+import { type Step, type StepOptions, stepDown, stepUp } from './step';
 
 export interface RunOptions extends RunnerLockOptions, StepOptions {
   readonly onMigration?: (name: string) => void;
@@ -17,6 +18,12 @@ export interface UpOptions extends RunOptions {
   readonly to?: string | undefined;
   /** The name of the service, for the next step of an error. */
   readonly service?: string | undefined;
+  /**
+   * Whether the history may continue after the newest file, as after a rollback of the code. A pending file is out of order then.
+   */
+  readonly newerHistory?: 'refused' | 'tolerated' | undefined;
+  /** Whether pending migrations that sort before an applied one are applied too, as after a merge of two branches. */
+  readonly outOfOrder?: boolean | undefined;
 }
 
 /** A number of steps down, or the migration that becomes the newest; null reverts all of them. */
@@ -29,7 +36,7 @@ export type DownOptions = RunOptions & Depth;
  * works; a runner that waited finds nothing left to do. Once the signal is aborted, the current migration is finished and
  * no further one begins.
  * @throws {SuiteError} `MIGRATION.EDITED`, `.MISSING`, `.OUT_OF_ORDER`, `.UNFINISHED`, `.SCHEMA_NOT_EMPTY`,
- *   `.HOLDS_TRANSACTION` before anything is written; `.LOCKED`, `.LOCK_TIMEOUT`, `.SQL_FAILED`, `DATABASE.CONNECTION_LOST`
+ *   `.HOLDS_TRANSACTION` before anything is written; `.LOCKED`, `.POOLED`, `.LOCK_TIMEOUT`, `.SQL_FAILED`, `DATABASE.CONNECTION_LOST`
  */
 export async function migrateUp(
   connection: ClientBase | DatabaseUrl,
@@ -38,15 +45,15 @@ export async function migrateUp(
 ): Promise<readonly string[]> {
   return onClient(connection, async (client) => {
     // The first look is without the lock: when nothing is pending, a run costs one query.
-    const before = await readState(client, migrations);
-    if (planUp(migrations, before, options.to).length === 0 && before.unfinished.length === 0) return [];
-    return withMigrationLock(client, options, async () => {
+    const before = stateFor(migrations, await readHistory(client), options);
+    if (planUp(migrations, before, options).length === 0 && before.unfinished.length === 0) return [];
+    return withMigrationLock(client, options, async (session) => {
       const history = await readHistory(client);
-      const state = stateOf(migrations, history);
+      const state = stateFor(migrations, history, options);
       refuseUnfinished(state);
       await refuseForeignContents(client, history, options.service);
       await client.query(CREATE_HISTORY);
-      return runSteps(client, planUp(migrations, state, options.to), options);
+      return runSteps(client, planUp(migrations, state, options), { ...options, session });
     });
   });
 }
@@ -64,12 +71,31 @@ export async function migrateDown(
   return onClient(connection, async (client) => {
     const before = await readState(client, migrations);
     if (planDown(migrations, before, options).length === 0 && before.unfinished.length === 0) return [];
-    return withMigrationLock(client, options, async () => {
+    return withMigrationLock(client, options, async (session) => {
       const state = await readState(client, migrations);
       refuseUnfinished(state);
-      return runSteps(client, planDown(migrations, state, options), options);
+      return runSteps(client, planDown(migrations, state, options), { ...options, session });
     });
   });
+}
+
+/**
+ * Reverts the migrations in one transaction and rolls it back, so that nothing of it stays. Everything that would stop
+ * {@link migrateDown} at any of its steps stops it here. Other sessions wait for the locks of all steps meanwhile.
+ * @throws {SuiteError} the errors of {@link migrateDown}
+ */
+export async function rehearseDown(
+  connection: ClientBase | DatabaseUrl,
+  migrations: readonly Migration[],
+  options: DownOptions,
+): Promise<void> {
+  return onClient(connection, async (client) =>
+    withMigrationLock(client, options, async (session) => {
+      const state = await readState(client, migrations);
+      refuseUnfinished(state);
+      await rehearseSteps(client, planDown(migrations, state, options), { ...options, session });
+    }),
+  );
 }
 
 /**
@@ -78,6 +104,19 @@ export async function migrateDown(
  */
 export async function readState(client: ClientBase, migrations: readonly Migration[]): Promise<MigrationState> {
   return stateOf(migrations, await readHistory(client));
+}
+
+/** With `tolerated`, migrations that are newer than every file are left out: they belong to newer code. */
+function stateFor(
+  migrations: readonly Migration[],
+  history: readonly HistoryRow[],
+  { newerHistory }: UpOptions,
+): MigrationState {
+  const newest = migrations.at(-1)?.name;
+  if (newerHistory !== 'tolerated' || newest === undefined) return stateOf(migrations, history);
+  const known = history.filter(({ name }) => name <= newest);
+  const state = stateOf(migrations, known);
+  return known.length === history.length ? state : { ...state, outOfOrder: state.pending };
 }
 
 function stateOf(migrations: readonly Migration[], history: readonly HistoryRow[]): MigrationState {
@@ -90,8 +129,12 @@ function stateOf(migrations: readonly Migration[], history: readonly HistoryRow[
  * The steps of a run up, in order.
  * @throws {SuiteError} `MIGRATION.OUT_OF_ORDER`, `MIGRATION.HOLDS_TRANSACTION`
  */
-export function planUp(migrations: readonly Migration[], state: MigrationState, to?: string): readonly Step[] {
-  refuseOutOfOrder(state);
+export function planUp(
+  migrations: readonly Migration[],
+  state: MigrationState,
+  { to, outOfOrder = false }: Pick<UpOptions, 'to' | 'outOfOrder'> = {},
+): readonly Step[] {
+  if (!outOfOrder) refuseOutOfOrder(state);
   const wanted = state.pending.filter((name) => to === undefined || name <= to);
   return checked(migrations.filter(({ name }) => wanted.includes(name)).map(stepUp));
 }

@@ -21,7 +21,9 @@ interface CheckFlags extends FleetFlags {
 interface RunFlags extends FleetFlags {
   readonly runnerTimeout?: number;
   readonly lockTimeout?: number;
+  readonly statementTimeout?: number;
   readonly to?: string;
+  readonly outOfOrder?: boolean;
 }
 
 interface DownFlags extends RunFlags, Pick<ConsentFlags, 'confirm'> {
@@ -92,6 +94,7 @@ const registerPlan: Register = (migrate, execute) => {
 const registerUp: Register = (migrate, execute) => {
   withTimeouts(withTo(withFleetFlags(migrate.command('up'))))
     .description('apply all pending migrations, in parallel over the services')
+    .option('--out-of-order', 'also apply pending migrations that sort before an applied one, as after a merge')
     .action(
       execute(async (context, flags: RunFlags) => {
         const { migrateFleetUp } = await import('../operations/migrations/migrate.js');
@@ -226,7 +229,7 @@ const registerLint: Register = (migrate, execute) => {
         const { settings, services } = await openSuite(context, flags);
         const { lintServices } = await import('../operations/migrations/lint.js');
         const { lintData, lintText } = await import('../render/migrations.js');
-        const report = await lintServices(settings.root, services);
+        const report = await lintServices(settings.root, services, context.signal);
         const exitCode = report.findings.length === 0 ? 0 : EXIT_FOUND;
         return { data: lintData(report), text: lintText(report), exitCode };
       }),
@@ -235,9 +238,12 @@ const registerLint: Register = (migrate, execute) => {
 
 const registerResolve: Register = (migrate, execute) => {
   withRunnerTimeout(withJson(migrate.command('resolve')))
-    .description('record how an unfinished migration ended')
+    .description('record how an unfinished migration ended, or that a folder was renamed')
     .addArgument(
-      new Argument('<how>', 'applied: you completed it; rolled-back: you undid it').choices(['applied', 'rolled-back']),
+      new Argument(
+        '<how>',
+        'applied: you completed it; rolled-back: you undid it; renamed: its folder has a new name',
+      ).choices(['applied', 'rolled-back', 'renamed']),
     )
     .argument('<service>', SERVICE)
     .argument('<migration>', 'the full name of the migration')
@@ -319,13 +325,19 @@ function foundCode({ check }: CheckFlags, found: boolean): number {
   return check && found ? EXIT_FOUND : 0;
 }
 
-/** Both waits of a run: for another run, and for locks on tables. */
+/** The limits of a run: for another run, for locks on tables, and for statements. */
 function withTimeouts(command: Command): Command {
-  return withRunnerTimeout(command).option(
-    '--lock-timeout <seconds>',
-    'how long a statement waits for a lock before the migration is retried (default: 5)',
-    parseWhole(1, MAX_TIMEOUT_S),
-  );
+  return withRunnerTimeout(command)
+    .option(
+      '--lock-timeout <seconds>',
+      'how long a statement waits for a lock before the migration is retried (default: 5)',
+      parseWhole(1, MAX_TIMEOUT_S),
+    )
+    .option(
+      '--statement-timeout <seconds>',
+      "how long a statement may take (default: the server's setting)",
+      parseWhole(1, MAX_TIMEOUT_S),
+    );
 }
 
 function withRunnerTimeout(command: Command): Command {
@@ -373,6 +385,8 @@ async function runMigrations(
     signal: context.signal,
     runnerTimeoutMs: milliseconds(flags.runnerTimeout),
     lockTimeoutMs: milliseconds(flags.lockTimeout),
+    statementTimeoutMs: milliseconds(flags.statementTimeout),
+    outOfOrder: flags.outOfOrder,
   });
   return { data: rowsData(rows), text: migratedText(rows, verb), exitCode: exitCodeOfRows(rows) };
 }

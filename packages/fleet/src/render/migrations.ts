@@ -35,7 +35,11 @@ function problemLines(state: DatabaseState): readonly string[] {
     ...state.pending.map((name) => `  pending  ${name}`),
     ...state.failed.map(({ name, error }) => `  failed   ${name}  ${error}`),
     ...state.edited.map((name) => `  edited   ${name}`),
-    ...state.missing.map((name) => `  missing  ${name}`),
+    ...state.missing.map((name) => {
+      const renamed = state.renamed.find(({ from }) => from === name);
+      if (renamed !== undefined) return `  renamed  ${name} is now ${renamed.to}`;
+      return state.newer.includes(name) ? `  newer    ${name}, applied by newer code` : `  missing  ${name}`;
+    }),
     ...state.invalidIndexes.map((name) => `  invalid  the index ${name}, whose build failed`),
   ];
 }
@@ -60,7 +64,9 @@ export function planText(rows: readonly ServiceRow<PlannedService>[], { sql }: {
   const services = rows.filter((row) => row.state === 'done' && row.data.steps.length > 0).length;
   const summary =
     count === 0
-      ? 'nothing to run'
+      ? rows.every(({ state }) => state === 'done')
+        ? 'nothing to run'
+        : countsText(rows)
       : `${countOf(count, 'migration')} to run on ${services} of ${countOf(rows.length, 'database')}`;
   return [...steps, failuresText(rows), summary].filter((text) => text !== '').join('\n');
 }
@@ -118,8 +124,11 @@ export function verifyText(rows: readonly ServiceRow<VerifiedService>[]): string
     ...data.tablesWithoutRows.map((table) => `${service}: the seed has no rows for ${table}; verified without rows`),
   ]);
   const problems = sum((data) => data.problems.length);
+  const failed = rows.length - done.length;
   const verdict = problems === 0 ? 'no problems' : countOf(problems, 'problem');
-  const summary = `${countOf(
+  if (done.length === 0 && failed > 0) return [failuresText(rows), 'nothing verified'].filter(Boolean).join('\n');
+  const of = failed === 0 ? '' : `${done.length} of ${countOf(rows.length, 'service')}: `;
+  const summary = `${of}${countOf(
     sum((data) => data.migrations),
     'migration',
   )} applied, reverted and applied again, ${countOf(

@@ -1,5 +1,5 @@
 import path from 'node:path';
-import { type Place, placeOf, readMigrations, type Script } from '@azora/db-migrate';
+import { type Place, placeFinder, readMigrations, type Script } from '@azora/db-migrate';
 import type { Service } from '../../config/registry';
 import { lintScripts } from '../../postgres/analysis/lint/lint';
 import type { Direction, Finding, LintedScript } from '../../postgres/analysis/lint/rules';
@@ -28,22 +28,31 @@ interface ServiceFile extends LintedScript {
 /**
  * Finds dangerous locks, data losses and other problems in every migration.sql and down.sql of the services, without a
  * database.
- * @throws {SuiteError} `MIGRATION.SYNTAX` and the errors of reading migrations; `LINT.NO_SQUAWK`, `LINT.SQUAWK_FAILED`
+ * @throws {SuiteError} `MIGRATION.SYNTAX` and the errors of reading migrations; `LINT.NO_SQUAWK`, `LINT.SQUAWK_FAILED`; the reason of
+ *   the signal
  */
-export async function lintServices(root: string, services: readonly Service[]): Promise<LintReport> {
-  const files = (await Promise.all(services.map(readFiles))).flat();
+export async function lintServices(
+  root: string,
+  services: readonly Service[],
+  signal?: AbortSignal,
+): Promise<LintReport> {
+  const files = (await Promise.all(services.map((service) => readFiles(service, signal)))).flat();
   const found = await lintScripts(files);
-  const findings = files.flatMap((file, at) => (found[at] ?? []).map((finding) => withPlace(root, file, finding)));
+  signal?.throwIfAborted();
+  const findings = files.flatMap((file, at) => withPlaces(root, file, found[at] ?? []));
   const migrations = files.filter(({ direction }) => direction === 'up').length;
   return { files: files.length, migrations, findings };
 }
 
-async function readFiles({ name: service, migrationsPath }: Service): Promise<readonly ServiceFile[]> {
+async function readFiles(
+  { name: service, migrationsPath }: Service,
+  signal: AbortSignal | undefined,
+): Promise<readonly ServiceFile[]> {
   const files: ServiceFile[] = [];
   let unmanaged: UnmanagedObjects = [];
   for (const migration of await readMigrations(migrationsPath)) {
     const read = async (script: Script, direction: Direction): Promise<ServiceFile> => {
-      const statements = await parseScript(script);
+      const statements = await parseScript(script, signal);
       return { service, migration: migration.name, script, direction, statements, unmanaged };
     };
     const up = await read(migration, 'up');
@@ -54,8 +63,16 @@ async function readFiles({ name: service, migrationsPath }: Service): Promise<re
   return files;
 }
 
-function withPlace(root: string, file: ServiceFile, { offset, ...finding }: Finding): LintFinding {
+function withPlaces(root: string, file: ServiceFile, findings: readonly Finding[]): readonly LintFinding[] {
+  if (findings.length === 0) return [];
   const { service, migration, script } = file;
   const relative = path.relative(root, script.file).split(path.sep).join('/');
-  return { service, migration, file: relative, ...placeOf(script.sql, offset), ...finding };
+  const placeAt = placeFinder(script.sql);
+  return findings.map(({ offset, ...finding }) => ({
+    service,
+    migration,
+    file: relative,
+    ...placeAt(offset),
+    ...finding,
+  }));
 }

@@ -1,3 +1,4 @@
+import { SuiteError } from '@azora/db-core';
 import {
   compareHistory,
   afterMigration as grantsAndFingerprint,
@@ -11,22 +12,26 @@ import {
   readInvalidIndexes,
   readMigrations,
   readState,
+  rehearseDown,
   type Step,
   withClient,
 } from '@azora/db-migrate';
 import type { ClientBase } from 'pg';
-import { refuseDataLoss, throwDataLoss } from '../../postgres/analysis/losses';
+import { guardData } from '../../postgres/data-loss/guard';
 import { countOf, doneRows, eachService, type RunOptions, type ServiceRow } from '../fleet';
 import type { Target } from '../targets';
 import { type Destination, depthOf, withService } from './destination';
 import { refuseInvalidIndexes } from './invalid-index';
-import { planTarget } from './plan';
 
 export interface MigrateOptions extends RunOptions {
   /** How long a run waits for another run on the same database; 10,000 by default. */
   readonly runnerTimeoutMs?: number | undefined;
   /** PostgreSQL's lock_timeout while a migration runs; 5,000 by default. */
   readonly lockTimeoutMs?: number | undefined;
+  /** PostgreSQL's statement_timeout while a migration runs; the server's own setting by default. */
+  readonly statementTimeoutMs?: number | undefined;
+  /** Whether a run up also applies pending migrations that sort before an applied one. */
+  readonly outOfOrder?: boolean | undefined;
 }
 
 export interface MigratedService {
@@ -58,8 +63,14 @@ export async function migrateTargetUp(
   if (to === null) return [];
   const migrations = await readMigrations(target.service.migrationsPath);
   return withClient(target.admin, async (client) => {
-    const applied = await migrateUp(client, migrations, { ...runOptions(target, options, onProgress), to });
-    await throwIfCut(client, migrations, options.signal, (state) => planUp(migrations, state, to));
+    const applied = await migrateUp(client, migrations, {
+      ...runOptions(target, options, onProgress),
+      to,
+      outOfOrder: options.outOfOrder,
+    });
+    await throwIfCut(client, migrations, options.signal, (state) =>
+      planUp(migrations, state, { to, outOfOrder: options.outOfOrder }),
+    );
     refuseInvalidIndexes(await readInvalidIndexes(client));
     return applied;
   });
@@ -78,16 +89,17 @@ async function throwIfCut(
 /** Down by steps, or to the destination's migration. */
 export interface DownRequest {
   readonly steps?: number | undefined;
-  /** Whether existing rows and values may be removed. */
+  /** Whether data may be removed or changed. */
   readonly acceptDataLoss: boolean;
-  /** Called before the first migration runs, with the databases that would lose rows or values, if there are any. */
+  /** Called before the first migration runs, with the databases that would lose data, if there are any. */
   readonly confirmLosses?: (targets: readonly Target[]) => Promise<void>;
 }
 
 /**
- * Reverts the newest migrations of every database. All databases are checked first: if one of them cannot be reverted, or
- * would lose rows that were not accepted, no database is changed, and the other rows are `not-started`.
- * @throws {SuiteError} per service: `MIGRATION.DATA_LOSS` before anything runs, or in the transaction of a step whose tables
+ * Reverts the newest migrations of every database. All databases are rehearsed first, each in a transaction that is rolled back: if one
+ * of them cannot be reverted, or would lose data and that was not accepted, no database is changed, and the other rows are
+ * `not-started`. One step of one database needs no rehearsal, because the step is checked before it is committed.
+ * @throws {SuiteError} per service: `MIGRATION.DATA_LOSS` before anything is committed, or in the transaction of a step whose tables
  *   received rows in the meantime
  */
 export async function migrateFleetDown(
@@ -95,19 +107,25 @@ export async function migrateFleetDown(
   { steps, acceptDataLoss, confirmLosses }: DownRequest,
   options: MigrateOptions,
 ): Promise<readonly ServiceRow<MigratedService>[]> {
-  const planned = await eachService(destinations.map(withService), { signal: options.signal }, async (destination) => {
-    const losses = await plannedLosses(destination, steps, acceptDataLoss);
-    return { data: { target: destination.target, losses }, detail: '' };
-  });
-  if (planned.some(({ state }) => state !== 'done')) return planned.map(notReverted);
-  const losing = doneRows(planned).flatMap(({ data }) => (data.losses > 0 ? [data.target] : []));
-  if (losing.length > 0) await confirmLosses?.(losing);
+  if (acceptDataLoss || destinations.length > 1 || steps !== 1) {
+    const rehearsed = await eachService(
+      destinations.map(withService),
+      { signal: options.signal },
+      async (destination) => {
+        const isLosing = await rehearse(destination, { steps, acceptDataLoss }, options);
+        return { data: { target: destination.target, isLosing }, detail: '' };
+      },
+    );
+    if (rehearsed.some(({ state }) => state !== 'done')) return rehearsed.map(notReverted);
+    const losing = doneRows(rehearsed).flatMap(({ data }) => (data.isLosing ? [data.target] : []));
+    if (losing.length > 0) await confirmLosses?.(losing);
+  }
   return eachService(destinations.map(withService), options, async (destination, onProgress) => {
     const { target, to } = destination;
     const files = await readMigrations(target.service.migrationsPath);
     const run = { ...runOptions(target, options, onProgress), ...depthOf(to, steps) };
     const migrations = await withClient(target.admin, async (client) => {
-      const reverted = await migrateDown(client, files, acceptDataLoss ? run : { ...run, beforeEach: refuseDataLoss });
+      const reverted = await migrateDown(client, files, acceptDataLoss ? run : { ...run, beforeEach: guardData });
       const left = depthOf(to, steps === undefined ? undefined : steps - reverted.length);
       await throwIfCut(client, files, options.signal, (state) => planDown(files, state, left));
       return reverted;
@@ -117,21 +135,24 @@ export async function migrateFleetDown(
 }
 
 /**
- * The number of losses of rows or values that the steps of one database would cause.
- * @throws {SuiteError} the errors with which the run would refuse to begin; `MIGRATION.DATA_LOSS` unless losses are accepted
+ * Rehearses the steps of one database; true when they would lose data, and that is accepted.
+ * @throws {SuiteError} the errors with which the run would stop; `MIGRATION.DATA_LOSS` unless losses are accepted
  */
-async function plannedLosses(
-  destination: Destination,
-  steps: number | undefined,
-  acceptDataLoss: boolean,
-): Promise<number> {
-  let count = 0;
-  for (const { file, losses } of await planTarget(destination, { down: true, steps })) {
-    const hit = losses.filter((loss) => loss.hit);
-    if (!acceptDataLoss) throwDataLoss(file, hit);
-    count += hit.length;
+async function rehearse(
+  { target, to }: Destination,
+  { steps, acceptDataLoss }: Pick<DownRequest, 'steps' | 'acceptDataLoss'>,
+  options: MigrateOptions,
+): Promise<boolean> {
+  const files = await readMigrations(target.service.migrationsPath);
+  const onWait = (detail: string) => options.progress?.({ service: target.service.name, state: 'working', detail });
+  const run = { ...runOptions(target, options, onWait), ...depthOf(to, steps), beforeEach: guardData };
+  try {
+    await rehearseDown(target.admin, files, run);
+    return false;
+  } catch (error) {
+    if (acceptDataLoss && error instanceof SuiteError && error.code === 'MIGRATION.DATA_LOSS') return true;
+    throw error;
   }
-  return count;
 }
 
 function notReverted(row: ServiceRow<unknown>): ServiceRow<MigratedService> {
@@ -169,13 +190,14 @@ export function isBehind(row: ServiceRow<DatabaseState>): boolean {
 
 function runOptions(
   target: Target,
-  { runnerTimeoutMs, lockTimeoutMs, signal }: MigrateOptions,
+  { runnerTimeoutMs, lockTimeoutMs, statementTimeoutMs, signal }: MigrateOptions,
   onProgress: (detail: string) => void,
 ) {
   return {
     service: target.service.name,
     runnerTimeoutMs,
     lockTimeoutMs,
+    statementTimeoutMs,
     signal,
     onMigration: onProgress,
     onWait: onProgress,

@@ -67,7 +67,7 @@ export async function planTarget({ target, to }: Destination, direction: Directi
       ? planDown(migrations, state, depthOf(to, direction.steps))
       : to === null
         ? []
-        : planUp(migrations, state, to);
+        : planUp(migrations, state, { to });
     const planned: PlannedStep[] = [];
     for (const step of steps) planned.push(await planStep(client, step));
     return planned;

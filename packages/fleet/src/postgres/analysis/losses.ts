@@ -1,48 +1,14 @@
-import { quoteIdentifier, SuiteError } from '@azora/db-core';
-import type { Script } from '@azora/db-migrate';
+import { quoteIdentifier } from '@azora/db-core';
 import type { ClientBase } from 'pg';
-import { effectsOf } from './effects';
-import { parseScript } from './parse';
 import type { Loss } from './statement-effects';
 
-/** All data that a file would remove, whether it exists or not. */
-export async function lossesOf(script: Script): Promise<readonly Loss[]> {
-  const effects = effectsOf(await parseScript(script)).flatMap((statement) => statement.effects);
-  return effects.flatMap(({ loss }) => (loss === undefined ? [] : [loss]));
-}
-
-/** The losses that would remove existing rows or values. A loss that cannot be checked counts. Two queries in all. */
+/** The losses that a file names, as far as they would remove existing rows or values. A loss that cannot be checked counts. Two queries in all. */
 export async function findLosses(client: ClientBase, losses: readonly Loss[]): Promise<readonly Loss[]> {
   if (losses.length === 0) return [];
   const types = await readTypes(client, losses);
   const asked = losses.map((loss, at) => conditionOf(loss, types[at] ?? null));
   const { rows } = await client.query<{ hit: boolean[] }>(`SELECT ARRAY[${asked.join(', ')}] AS hit`);
   return losses.filter((_, at) => rows[0]?.hit[at] === true);
-}
-
-/**
- * Stops a step that would lose data, in its transaction. First locks the tables, all at once and in the order of their
- * names, so that no row is added between the check and the loss.
- * @throws {SuiteError} `MIGRATION.DATA_LOSS` naming tables and columns
- */
-export async function refuseDataLoss(client: ClientBase, script: Script): Promise<void> {
-  const losses = await lossesOf(script);
-  const types = await readTypes(client, losses);
-  const there = losses.flatMap(({ table }, at) => (types[at] == null ? [] : [relation(table)]));
-  if (there.length > 0 && script.transactional)
-    await client.query(`LOCK TABLE ${[...new Set(there)].sort().join(', ')} IN ACCESS EXCLUSIVE MODE`);
-  throwDataLoss(script.file, await findLosses(client, losses));
-}
-
-/** @throws {SuiteError} `MIGRATION.DATA_LOSS` unless there are no losses */
-export function throwDataLoss(file: string, losses: readonly Loss[]): void {
-  if (losses.length === 0) return;
-  throw new SuiteError('MIGRATION.DATA_LOSS', `${file} would lose data`, {
-    kind: 'usage',
-    why: `The file removes ${losses.map(describeLoss).join(', ')}.`,
-    next: 'Make a backup, then add --accept-data-loss to remove the data',
-    meta: { file, losses },
-  });
 }
 
 /** A loss in words: `the rows of users`. */

@@ -1,5 +1,6 @@
+import { setImmediate } from 'node:timers/promises';
 import { SuiteError } from '@azora/db-core';
-import { offsetOfCharacter, placeOf, type Script, splitStatements } from '@azora/db-migrate';
+import { offsetOfCharacter, placeOf, type Script, type Statement, splitStatements } from '@azora/db-migrate';
 import type { Node, RangeVar, TypeName } from 'libpg-query';
 
 /** A statement of a file with the syntax tree of PostgreSQL's own parser. */
@@ -10,14 +11,20 @@ export interface ParsedStatement {
   readonly node: Node;
 }
 
+/** The parser is synchronous: after this number of statements, it lets a Ctrl-C through. */
+const STATEMENTS_AT_ONCE = 500;
+
 /**
  * Parses a migration's SQL with PostgreSQL's parser compiled to WebAssembly.
- * @throws {SuiteError} `MIGRATION.SYNTAX` with file, line and caret
+ * @throws {SuiteError} `MIGRATION.SYNTAX` with file, line and caret; the reason of the signal
  */
-export async function parseScript({ file, sql }: Pick<Script, 'file' | 'sql'>): Promise<readonly ParsedStatement[]> {
+export async function parseScript(
+  { file, sql }: Pick<Script, 'file' | 'sql'>,
+  signal?: AbortSignal,
+): Promise<readonly ParsedStatement[]> {
   const { hasSqlDetails, loadModule, parseSync } = await import('libpg-query');
   await loadModule();
-  return splitStatements(sql).map(({ offset, text }) => {
+  const parse = ({ offset, text }: Statement): ParsedStatement => {
     try {
       const node = parseSync(text).stmts?.[0]?.stmt;
       if (node === undefined) throw new Error('the text has no statement');
@@ -33,7 +40,15 @@ export async function parseScript({ file, sql }: Pick<Script, 'file' | 'sql'>): 
         cause: error,
       });
     }
-  });
+  };
+  const parsed: ParsedStatement[] = [];
+  for (const statement of splitStatements(sql)) {
+    parsed.push(parse(statement));
+    if (parsed.length % STATEMENTS_AT_ONCE !== 0) continue;
+    await setImmediate();
+    signal?.throwIfAborted();
+  }
+  return parsed;
 }
 
 /** The name of a relation, with its schema unless that is public. */

@@ -40,15 +40,18 @@ const ROUTINES: ReadonlySet<string> = new Set(['OBJECT_FUNCTION', 'OBJECT_PROCED
 
 /** The unmanaged objects after the statements, given those before. */
 export function replayObjects(before: UnmanagedObjects, statements: readonly ParsedStatement[]): UnmanagedObjects {
-  let objects = before;
+  let objects = [...before];
   for (const { node } of statements) {
     const drops = dropsOf(node);
     const tables = droppedTables(node);
-    const left = objects.filter(
-      (object) =>
-        !tables.includes(object.table) && !drops.some((drop) => object.name !== undefined && isDropped(object, drop)),
-    );
-    objects = [...left.map((object) => renamed(object, node)), ...objectsMadeBy(node)];
+    if (drops.length + tables.length > 0) {
+      objects = objects.filter(
+        (object) =>
+          !tables.includes(object.table) && !drops.some((drop) => object.name !== undefined && isDropped(object, drop)),
+      );
+    }
+    if ('RenameStmt' in node) objects = objects.map((object) => renamed(object, node));
+    objects.push(...objectsMadeBy(node));
   }
   return objects;
 }

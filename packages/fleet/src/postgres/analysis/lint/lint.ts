@@ -1,3 +1,4 @@
+import { countBelow } from '@azora/db-migrate';
 import { effectsOf } from '../effects';
 import { type Finding, type LintedScript, OUR_RULES } from './rules';
 import { concerns, helpFor, runSquawk, SQUAWK_RULES, SQUAWK_SYNTAX_ERROR, type SquawkFinding } from './squawk';
@@ -23,9 +24,10 @@ function relevantFindings(
   findings: readonly SquawkFinding[],
 ): readonly Finding[] {
   const judged = effectsOf(statements);
+  const offsets = statements.map(({ offset }) => offset);
   return withoutRepetition(findings)
     .filter(({ rule, offset }) => {
-      const onlyNew = judged.findLast(({ statement }) => statement.offset <= offset)?.onlyNew ?? false;
+      const onlyNew = judged[countBelow(offsets, offset) - 1]?.onlyNew ?? false;
       return concerns(rule, direction, onlyNew);
     })
     .map(({ rule, level, offset, message, help }) => ({ rule, level, offset, message, help: helpFor(rule, help) }));
@@ -41,11 +43,14 @@ const EXACT_RULES: ReadonlySet<string> = new Set([
 
 /** The findings without those that a more exact rule reports too. */
 function withoutRepetition(findings: readonly SquawkFinding[]): readonly SquawkFinding[] {
-  const exact = findings.filter(({ rule }) => EXACT_RULES.has(rule));
-  return findings.filter(
-    ({ rule, offset, end }) =>
-      rule !== GENERAL_RULE || !exact.some((other) => offset <= other.offset && other.offset < end),
-  );
+  const exact = findings
+    .filter(({ rule }) => EXACT_RULES.has(rule))
+    .map(({ offset }) => offset)
+    .sort((left, right) => left - right);
+  return findings.filter(({ rule, offset, end }) => {
+    if (rule !== GENERAL_RULE) return true;
+    return countBelow(exact, offset - 1) === countBelow(exact, end - 1);
+  });
 }
 
 const COMMENT = /--[ \t]*(lint-ignore|squawk-(?:ignore|disable))\b([^\n\r]*)/gi;
@@ -75,15 +80,15 @@ function applyIgnores(
   const read = readIgnores(file, knownRules);
   const ignores = read.flatMap((it) => ('rules' in it ? [it] : []));
   const bad = read.flatMap((it) => ('rules' in it ? [] : [it]));
-  const statementOf = ({ offset }: Finding) => file.statements.findLast((it) => it.offset <= offset)?.offset;
-  const hits = (ignore: Ignore, rule: string, finding: Finding) =>
-    finding.rule === rule && statementOf(finding) === ignore.statement;
-  const left = findings.filter(
-    (finding) => !ignores.some((ignore) => ignore.rules.some((rule) => hits(ignore, rule, finding))),
-  );
+  const offsets = file.statements.map(({ offset }) => offset);
+  const keyOf = (rule: string, statement: number | undefined) => `${statement} ${rule}`;
+  const keyOfFinding = ({ rule, offset }: Finding) => keyOf(rule, offsets[countBelow(offsets, offset) - 1]);
+  const ignored = new Set(ignores.flatMap(({ rules, statement }) => rules.map((rule) => keyOf(rule, statement))));
+  const found = new Set(findings.map(keyOfFinding));
+  const left = findings.filter((finding) => !ignored.has(keyOfFinding(finding)));
   const unused = ignores.flatMap((ignore) =>
     ignore.rules
-      .filter((rule) => !findings.some((finding) => hits(ignore, rule, finding)))
+      .filter((rule) => !found.has(keyOf(rule, ignore.statement)))
       .map((rule): Finding => {
         const message = `There is no finding of ${rule} to ignore here.`;
         return { rule: 'unused-ignore', level: 'warning', offset: ignore.offset, message, help: 'Remove the comment.' };
@@ -94,6 +99,7 @@ function applyIgnores(
 
 function readIgnores(file: LintedScript, knownRules: ReadonlySet<string>): readonly (Ignore | Finding)[] {
   const { sql } = file.script;
+  const offsets = file.statements.map(({ offset }) => offset);
   return [...sql.matchAll(COMMENT)].map(({ index: offset, 0: comment, 1: word = '', 2: rest = '' }) => {
     const bad = (message: string): Finding => ({ rule: 'bad-ignore', level: 'error', offset, message, help: FORM });
     if (!/^lint-ignore$/i.test(word))
@@ -103,16 +109,17 @@ function readIgnores(file: LintedScript, knownRules: ReadonlySet<string>): reado
     const rules = list.split(',').map((name) => name.trim());
     const unknown = rules.filter((rule) => !knownRules.has(rule));
     if (unknown.length > 0) return bad(`Unknown rule: ${unknown.map((name) => JSON.stringify(name)).join(', ')}.`);
-    const statement = statementBelow(file, offset, offset + comment.length);
+    const statement = statementBelow(sql, offsets, offset, offset + comment.length);
     return statement === undefined
       ? bad('The comment does not stand above a statement.')
       : { offset, statement, rules };
   });
 }
 
-function statementBelow({ script: { sql }, statements }: LintedScript, start: number, end: number): number | undefined {
+/** The offset of the statement directly below a comment; the offsets ascend. */
+function statementBelow(sql: string, offsets: readonly number[], start: number, end: number): number | undefined {
   const line = sql.slice(sql.lastIndexOf('\n', start - 1) + 1, start);
-  const next = statements.find(({ offset }) => offset >= end)?.offset;
+  const next = offsets[countBelow(offsets, end - 1)];
   const alone = /^\uFEFF?[ \t]*$/.test(line);
   return alone && next !== undefined && DIRECTLY_ABOVE.test(sql.slice(end, next)) ? next : undefined;
 }

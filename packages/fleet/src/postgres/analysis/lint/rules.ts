@@ -109,19 +109,49 @@ function isConcurrent(node: Node): boolean {
  * notice its absence. An object that the same file makes again, as when a CHECK changes, is not dropped. Triggers and
  * functions are never in the schema.
  */
-const dropsUnmanaged: Rule = ({ direction, statements, unmanaged }): readonly Finding[] =>
-  direction === 'down'
-    ? []
-    : statements.flatMap(({ node, offset }, at) => {
-        const before = statements.slice(0, at).map((it) => it.node);
-        const after = statements.slice(at + 1).map((it) => it.node);
-        return dropsOf(node).flatMap((drop) => {
-          const what = lostBy(drop, unmanaged, before);
-          return what === undefined || after.some((later) => makes(later, drop))
-            ? []
-            : [unmanagedFinding(offset, what, drop)];
-        });
-      });
+const dropsUnmanaged: Rule = ({ direction, statements, unmanaged }): readonly Finding[] => {
+  if (direction === 'down') return [];
+  const makers = makersIn(statements);
+  return statements.flatMap(({ node, offset }, at) =>
+    dropsOf(node).flatMap((drop) => {
+      const made = [...(makers.get(keyOf(drop)) ?? []), ...(makers.get(keyOf({ ...drop, name: undefined })) ?? [])];
+      const makersOf = (isAsked: (place: number) => boolean) =>
+        made.filter(isAsked).flatMap((place) => statements[place]?.node ?? []);
+      const what = lostBy(
+        drop,
+        unmanaged,
+        makersOf((place) => place < at),
+      );
+      const again = () => makersOf((place) => place > at).some((later) => makes(later, drop));
+      return what === undefined || again() ? [] : [unmanagedFinding(offset, what, drop)];
+    }),
+  );
+};
+
+/** The places of the statements that make triggers, functions and unmanaged objects, by kind and name. */
+function makersIn(statements: readonly ParsedStatement[]): ReadonlyMap<string, readonly number[]> {
+  const makers = new Map<string, number[]>();
+  for (const [at, { node }] of statements.entries()) {
+    for (const key of madeBy(node).map(keyOf)) {
+      const places = makers.get(key);
+      if (places === undefined) makers.set(key, [at]);
+      else places.push(at);
+    }
+  }
+  return makers;
+}
+
+function madeBy(node: Node): readonly { readonly kind: Drop['kind']; readonly name: string | undefined }[] {
+  if ('CreateTrigStmt' in node) return [{ kind: 'trigger', name: node.CreateTrigStmt.trigname }];
+  if ('CreateFunctionStmt' in node) {
+    return [{ kind: 'function', name: typeNameOf(node.CreateFunctionStmt.funcname) }];
+  }
+  return objectsMadeBy(node);
+}
+
+function keyOf({ kind, name = '' }: { readonly kind: string; readonly name: string | undefined }): string {
+  return `${kind} ${name}`;
+}
 
 function lostBy(drop: Drop, unmanaged: UnmanagedObjects, before: readonly Node[]): string | undefined {
   if (drop.kind === 'trigger' || drop.kind === 'function') {

@@ -2,6 +2,7 @@ import { rm, writeFile } from 'node:fs/promises';
 import { createRequire } from 'node:module';
 import path from 'node:path';
 import { SuiteError } from '@azora/db-core';
+import { lineStarts } from '@azora/db-migrate';
 import { ProgramError, runProgram } from '../../../system/children';
 import { reasonOf } from '../../../system/system-errors';
 import { makeTemporary } from '../../../system/temporary';
@@ -102,7 +103,13 @@ export async function runSquawk(inputs: readonly SquawkInput[]): Promise<readonl
     await writeFile(path.join(folder, '.squawk.toml'), CONFIG);
     await Promise.all(inputs.map((input, at) => writeFile(path.join(folder, `${at}.sql`), copyOf(input))));
     const reports = reportsOf(await run(program, folder));
-    return inputs.map(({ sql }, at) => reports.filter(({ file }) => file === `${at}.sql`).map((it) => placed(it, sql)));
+    const byFile = new Map<string, Report[]>();
+    for (const report of reports) {
+      const others = byFile.get(report.file);
+      if (others === undefined) byFile.set(report.file, [report]);
+      else others.push(report);
+    }
+    return inputs.map(({ sql }, at) => placed(byFile.get(`${at}.sql`) ?? [], sql));
   } finally {
     await rm(folder, { recursive: true, force: true });
   }
@@ -148,26 +155,25 @@ function reportsOf(output: string): readonly Report[] {
   }
 }
 
-function placed({ level, message, help, rule_name: rule, ...at }: Report, sql: string): SquawkFinding {
+function placed(reports: readonly Report[], sql: string): readonly SquawkFinding[] {
+  if (reports.length === 0) return [];
   const text = withoutMark(sql);
   const mark = sql.length - text.length;
-  return {
+  const starts = lineStarts(text);
+  // Squawk counts lines from 0, and columns from 0 in bytes of UTF-8.
+  const offsetOf = (line: number, column: number) => {
+    const start = starts[line] ?? text.length;
+    const bytes = Buffer.from(text.slice(start, starts[line + 1]));
+    return mark + start + bytes.subarray(0, column).toString().length;
+  };
+  return reports.map(({ level, message, help, rule_name: rule, ...at }) => ({
     rule,
     level: level === 'Error' ? 'error' : 'warning',
-    offset: mark + offsetOf(text, at.line, at.column),
-    end: mark + offsetOf(text, at.line_end, at.column_end),
+    offset: offsetOf(at.line, at.column),
+    end: offsetOf(at.line_end, at.column_end),
     message,
     help,
-  };
-}
-
-/** Squawk counts lines from 0, and columns from 0 in bytes of UTF-8. */
-function offsetOf(sql: string, line: number, column: number): number {
-  let start = 0;
-  for (let left = line; left > 0; left -= 1) start = sql.indexOf('\n', start) + 1;
-  const end = sql.indexOf('\n', start);
-  const bytes = Buffer.from(sql.slice(start, end === -1 ? undefined : end));
-  return start + bytes.subarray(0, column).toString().length;
+  }));
 }
 
 function withoutMark(sql: string): string {
