@@ -28,7 +28,7 @@ export const BASE = `
   CREATE TEXT SEARCH CONFIGURATION words (COPY = simple);
   CREATE FUNCTION same(int, int) RETURNS boolean LANGUAGE sql IMMUTABLE AS 'SELECT $1 = $2';`;
 
-/** A change of the catalog. The number chooses one of its variants, some of which change nothing. */
+/** A change of the catalog. The number chooses a variant, and some variants change nothing. */
 export type CatalogChange = (n: number) => string;
 
 const of = <Value>(values: readonly Value[], n: number): Value => values[n % values.length] as Value;

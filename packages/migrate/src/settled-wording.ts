@@ -3,7 +3,7 @@ import { scanSql, type Token } from './sql';
 /** The form in which PostgreSQL prints `varchar IN ('a', 'b')`. */
 const LIST = /\b(ANY|ALL) \(\(ARRAY\[((?:'(?:[^']|'')*'::character varying(?:, )?)+)\]\)::text\[\]\)/g;
 const VALUE = /'(?:[^']|'')*'::character varying/g;
-/** Words at the level of an AND that is no condition of its own: a subquery, or the frame of a window. */
+/** Words beside an AND that joins no conditions of the parentheses: a subquery, or the frame of a window. */
 const OTHER_AND: ReadonlySet<string> = new Set(['select', 'between']);
 
 /**
