@@ -457,10 +457,13 @@ $$;
 -- Name: forget_messages(text, text[]); Type: FUNCTION
 CREATE FUNCTION public.forget_messages(p_kind text, p_recipients text[]) RETURNS void
     LANGUAGE sql
-    SET search_path TO 'pg_catalog', 'public'
+    SET search_path TO 'pg_catalog', 'public', 'pg_temp'
     AS $$
   DELETE FROM "public"."message_limits"
-  WHERE "id" IN (SELECT "public"."message_limit_id"("p_kind", 'to', "subject") FROM unnest("p_recipients") AS "subject")
+  WHERE "id" = ANY (ARRAY(
+    SELECT "limit"."id" FROM "public"."message_limits" AS "limit"
+    WHERE "limit"."id" = ANY (ARRAY(SELECT "public"."message_limit_id"("p_kind", 'to', "subject") FROM unnest("p_recipients") AS "subject"))
+    ORDER BY "limit"."id" FOR UPDATE))
 $$;
 
 -- Name: forget_sources(text, text); Type: FUNCTION
@@ -740,13 +743,17 @@ $$;
 -- Name: message_subjects(text, text[], text[], text); Type: FUNCTION
 CREATE FUNCTION public.message_subjects(p_kind text, p_recipients text[], p_senders text[], p_ip text) RETURNS TABLE(id text, pause interval, every interval, burst integer)
     LANGUAGE sql
-    SET search_path TO 'pg_catalog', 'public'
+    SET search_path TO 'pg_catalog', 'public', 'pg_temp'
     AS $$
   SELECT "public"."message_limit_id"("p_kind", 'to', "subject"), interval '1 minute', interval '1 hour', 5
   FROM unnest("p_recipients") AS "subject"
   UNION
   SELECT "public"."message_limit_id"("p_kind", 'from', "public"."network_of"("p_ip")), interval '0', interval '10 seconds', 100
   WHERE "public"."network_of"("p_ip") IS NOT NULL
+  UNION
+  -- Everyone behind a caller that passes no address; no network is the empty text.
+  SELECT "public"."message_limit_id"("p_kind", 'from', ''), interval '0', interval '1 second', 1000
+  WHERE "p_kind" = 'registration' AND "public"."network_of"("p_ip") IS NULL
   UNION
   SELECT "public"."message_limit_id"("p_kind", 'from', "subject"), interval '0',
     CASE WHEN starts_with("p_kind", 'code_') THEN interval '30 minutes' ELSE interval '10 seconds' END,
@@ -1211,7 +1218,7 @@ $$;
 -- Name: take_message(text, text[], text[], text); Type: FUNCTION
 CREATE FUNCTION public.take_message(p_kind text, p_recipients text[], p_senders text[], p_ip text, OUT granted boolean, OUT next_at timestamp with time zone) RETURNS record
     LANGUAGE plpgsql
-    SET search_path TO 'pg_catalog', 'public'
+    SET search_path TO 'pg_catalog', 'public', 'pg_temp'
     AS $$
 DECLARE
   "at" timestamptz;
@@ -1222,9 +1229,9 @@ BEGIN
     -- Orders concurrent messages about one subject, also before its row exists.
     PERFORM pg_advisory_xact_lock(hashtextextended("subject"."id", 0));
     "at" := "public"."database_time"();
-    -- A message from the future, after the clock was set back, limits nothing.
+    -- A row from the future, after the clock was set back, limits nothing.
     SELECT "sent_at", "expires_at" INTO "found" FROM "public"."message_limits"
-    WHERE "id" = "subject"."id" AND ("sent_at" > "at") IS NOT TRUE;
+    WHERE "id" = "subject"."id" AND ("sent_at" > "at") IS NOT TRUE AND "expires_at" <= "at" + "subject"."every" * "subject"."burst";
     "next_at" := greatest("next_at", "found"."sent_at" + "subject"."pause",
       "found"."expires_at" - "subject"."every" * ("subject"."burst" - 1));
   END LOOP;
@@ -1238,7 +1245,9 @@ BEGIN
     INSERT INTO "public"."message_limits" AS "limit" ("id", "kind", "sent_at", "expires_at", "created_at", "updated_at")
     VALUES ("subject"."id", "p_kind", "at", "at" + "subject"."every", "at", "at")
     ON CONFLICT ("id") DO UPDATE
-    SET "sent_at" = "at", "expires_at" = greatest("limit"."expires_at", "at") + "subject"."every", "updated_at" = "at"
+    SET "sent_at" = "at", "updated_at" = "at", "expires_at" = "subject"."every" + CASE
+        WHEN "limit"."sent_at" > "at" OR "limit"."expires_at" > "at" + "subject"."every" * "subject"."burst" THEN "at"
+        ELSE greatest("limit"."expires_at", "at") END
     RETURNING "limit"."expires_at" INTO "found";
     "next_at" := greatest("next_at", "at" + "subject"."pause",
       "found"."expires_at" - "subject"."every" * ("subject"."burst" - 1));
@@ -1720,10 +1729,13 @@ $_$;
 -- Name: withdraw_message(text, text[]); Type: FUNCTION
 CREATE FUNCTION public.withdraw_message(p_kind text, p_recipients text[]) RETURNS void
     LANGUAGE sql
-    SET search_path TO 'pg_catalog', 'public'
+    SET search_path TO 'pg_catalog', 'public', 'pg_temp'
     AS $$
   UPDATE "public"."message_limits" SET "sent_at" = NULL, "updated_at" = "public"."database_time"()
-  WHERE "id" IN (SELECT "public"."message_limit_id"("p_kind", 'to', "subject") FROM unnest("p_recipients") AS "subject")
+  WHERE "id" = ANY (ARRAY(
+    SELECT "limit"."id" FROM "public"."message_limits" AS "limit"
+    WHERE "limit"."id" = ANY (ARRAY(SELECT "public"."message_limit_id"("p_kind", 'to', "subject") FROM unnest("p_recipients") AS "subject"))
+    ORDER BY "limit"."id" FOR NO KEY UPDATE))
 $$;
 
 -- Name: without_hidden(text); Type: FUNCTION
@@ -2432,6 +2444,9 @@ CREATE TRIGGER audit_log_kept BEFORE DELETE ON public.audit_log FOR EACH ROW WHE
 
 -- Name: inbox inbox_handled_at; Type: TRIGGER
 CREATE TRIGGER inbox_handled_at BEFORE INSERT ON public.inbox FOR EACH ROW WHEN ((((new.handled_at >= (public.database_time() - '00:01:00'::interval)) AND (new.handled_at <= (public.database_time() + '00:01:00'::interval))) IS NOT TRUE)) EXECUTE FUNCTION public.set_handled_at();
+
+-- Name: message_limits message_limits_expiry_time; Type: TRIGGER
+CREATE TRIGGER message_limits_expiry_time BEFORE INSERT OR UPDATE OF expires_at ON public.message_limits FOR EACH ROW WHEN ((new.expires_at > (public.database_time() + '15:00:05'::interval))) EXECUTE FUNCTION public.refuse_time('a limit of messages lasts longer than 15 hours');
 
 -- Name: mfa_settings mfa_settings_change_ends_pending; Type: TRIGGER
 CREATE TRIGGER mfa_settings_change_ends_pending AFTER UPDATE OF totp_enabled, sms_enabled, email_enabled, phone_number ON public.mfa_settings FOR EACH ROW WHEN (((new.totp_enabled IS DISTINCT FROM old.totp_enabled) OR (new.sms_enabled IS DISTINCT FROM old.sms_enabled) OR (new.email_enabled IS DISTINCT FROM old.email_enabled) OR ((new.phone_number)::text IS DISTINCT FROM (old.phone_number)::text))) EXECUTE FUNCTION public.end_pending_factors('user_id', '{mfa_challenge}');

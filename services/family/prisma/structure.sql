@@ -2,6 +2,9 @@
 -- The schema of azora_family after 20261203000001_outbox_bookmarks, as pg_dump prints it on PostgreSQL 18.
 -- Owners, grants and the history table are left out.
 
+-- Name: pg_trgm; Type: EXTENSION
+CREATE EXTENSION IF NOT EXISTS pg_trgm WITH SCHEMA public;
+
 -- Name: interaction_kind; Type: TYPE
 CREATE TYPE public.interaction_kind AS ENUM (
     'greeting',
@@ -40,6 +43,133 @@ CREATE TYPE public.relationship_kind AS ENUM (
     'coordinator'
 );
 
+-- Name: family_interactions; Type: TABLE
+CREATE TABLE public.family_interactions (
+    id text NOT NULL,
+    user_id text NOT NULL,
+    member_id text NOT NULL,
+    conversation_id text,
+    kind public.interaction_kind NOT NULL,
+    mood public.mood DEFAULT 'neutral'::public.mood NOT NULL,
+    sentiment double precision,
+    metadata jsonb DEFAULT '{}'::jsonb NOT NULL,
+    created_at timestamp(6) with time zone DEFAULT CURRENT_TIMESTAMP NOT NULL,
+    idempotency_key character varying(200),
+    body_hash character(64),
+    CONSTRAINT family_interactions_body_hash_check CHECK ((body_hash ~ '^[0-9a-f]{64}$'::text)),
+    CONSTRAINT family_interactions_idempotency_key_check CHECK (((idempotency_key IS NULL) OR ((btrim((idempotency_key)::text) <> ''::text) AND (body_hash IS NOT NULL)))),
+    CONSTRAINT family_interactions_metadata_check CHECK ((jsonb_typeof(metadata) = 'object'::text)),
+    CONSTRAINT family_interactions_sentiment_check CHECK (((sentiment >= ('-1'::integer)::double precision) AND (sentiment <= (1)::double precision))),
+    CONSTRAINT family_interactions_times_check CHECK (((created_at >= to_timestamp(('-62135596800'::bigint)::double precision)) AND (created_at < to_timestamp(('253402300800'::bigint)::double precision)))),
+    CONSTRAINT family_interactions_user_id_check CHECK ((btrim(user_id) <> ''::text))
+);
+
+-- Name: add_interaction(public.family_interactions); Type: FUNCTION
+CREATE FUNCTION public.add_interaction(p_interaction public.family_interactions) RETURNS public.family_interactions
+    LANGUAGE plpgsql
+    SET search_path TO 'pg_catalog', 'public', 'pg_temp'
+    AS $$
+DECLARE
+  at timestamptz := database_time();
+  it family_interactions;
+BEGIN
+  INSERT INTO family_interactions (id, user_id, member_id, conversation_id, kind, mood, sentiment, metadata, idempotency_key, body_hash, created_at)
+  VALUES (p_interaction.id, p_interaction.user_id, p_interaction.member_id, p_interaction.conversation_id, p_interaction.kind,
+    p_interaction.mood, p_interaction.sentiment, coalesce(p_interaction.metadata, '{}'), p_interaction.idempotency_key,
+    p_interaction.body_hash, at)
+  RETURNING * INTO it;
+  PERFORM emit('interaction-recorded', it.user_id, jsonb_build_object('interactionId', it.id, 'userId', it.user_id,
+    'memberId', it.member_id, 'kind', it.kind), at);
+  RETURN it;
+END
+$$;
+
+-- Name: user_term(text); Type: FUNCTION
+CREATE FUNCTION public.user_term(p_user text) RETURNS text
+    LANGUAGE sql IMMUTABLE PARALLEL SAFE
+    SET search_path TO 'pg_catalog', 'public', 'pg_temp'
+    AS $$ SELECT '#u:' || md5(p_user) $$;
+
+-- Name: conversations; Type: TABLE
+CREATE TABLE public.conversations (
+    id text NOT NULL,
+    user_id text NOT NULL,
+    member_id text NOT NULL,
+    title text,
+    mood public.mood DEFAULT 'neutral'::public.mood NOT NULL,
+    context jsonb DEFAULT '{}'::jsonb NOT NULL,
+    started_at timestamp(6) with time zone DEFAULT CURRENT_TIMESTAMP NOT NULL,
+    ended_at timestamp(6) with time zone,
+    created_at timestamp(6) with time zone DEFAULT CURRENT_TIMESTAMP NOT NULL,
+    updated_at timestamp(6) with time zone DEFAULT CURRENT_TIMESTAMP NOT NULL,
+    message_count integer DEFAULT 0 NOT NULL,
+    valence double precision DEFAULT 0 NOT NULL,
+    summary text,
+    summarized_to integer DEFAULT 0 NOT NULL,
+    CONSTRAINT conversations_context_check CHECK ((jsonb_typeof(context) = 'object'::text)),
+    CONSTRAINT conversations_ended_at_check CHECK ((ended_at >= started_at)),
+    CONSTRAINT conversations_message_count_check CHECK ((message_count >= 0)),
+    CONSTRAINT conversations_summarized_to_check CHECK ((((summarized_to >= 0) AND (summarized_to <= message_count)) AND ((summarized_to = 0) = (summary IS NULL)))),
+    CONSTRAINT conversations_summary_check CHECK ((btrim(summary) <> ''::text)),
+    CONSTRAINT conversations_times_check CHECK (((started_at >= to_timestamp(('-62135596800'::bigint)::double precision)) AND (started_at < to_timestamp(('253402300800'::bigint)::double precision)) AND (ended_at >= to_timestamp(('-62135596800'::bigint)::double precision)) AND (ended_at < to_timestamp(('253402300800'::bigint)::double precision)) AND (created_at >= to_timestamp(('-62135596800'::bigint)::double precision)) AND (created_at < to_timestamp(('253402300800'::bigint)::double precision)) AND (updated_at >= to_timestamp(('-62135596800'::bigint)::double precision)) AND (updated_at < to_timestamp(('253402300800'::bigint)::double precision)))),
+    CONSTRAINT conversations_title_check CHECK ((btrim(title) <> ''::text)),
+    CONSTRAINT conversations_user_id_check CHECK ((btrim(user_id) <> ''::text)),
+    CONSTRAINT conversations_valence_check CHECK (((valence >= ('-1'::integer)::double precision) AND (valence <= (1)::double precision)))
+);
+
+-- Name: messages; Type: TABLE
+CREATE TABLE public.messages (
+    id text NOT NULL,
+    conversation_id text NOT NULL,
+    "position" integer NOT NULL,
+    role public.message_role NOT NULL,
+    member_id text,
+    content text NOT NULL,
+    mood public.mood DEFAULT 'neutral'::public.mood NOT NULL,
+    sentiment double precision,
+    created_at timestamp(6) with time zone DEFAULT CURRENT_TIMESTAMP NOT NULL,
+    updated_at timestamp(6) with time zone DEFAULT CURRENT_TIMESTAMP NOT NULL,
+    user_id text NOT NULL,
+    answers integer,
+    idempotency_key character varying(200),
+    body_hash character(64),
+    search tsvector GENERATED ALWAYS AS ((to_tsvector('english'::regconfig, content) || array_to_tsvector(ARRAY[public.user_term(user_id)]))) STORED,
+    CONSTRAINT messages_answers_check CHECK (((answers IS NULL) OR ((role = 'member'::public.message_role) AND (answers >= 1) AND (answers < "position")))),
+    CONSTRAINT messages_body_hash_check CHECK ((body_hash ~ '^[0-9a-f]{64}$'::text)),
+    CONSTRAINT messages_content_check CHECK ((btrim(content) <> ''::text)),
+    CONSTRAINT messages_idempotency_key_check CHECK (((idempotency_key IS NULL) OR ((btrim((idempotency_key)::text) <> ''::text) AND (body_hash IS NOT NULL)))),
+    CONSTRAINT messages_member_id_check CHECK (((role = 'member'::public.message_role) = (member_id IS NOT NULL))),
+    CONSTRAINT messages_position_check CHECK (("position" >= 1)),
+    CONSTRAINT messages_sentiment_check CHECK (((sentiment >= ('-1'::integer)::double precision) AND (sentiment <= (1)::double precision))),
+    CONSTRAINT messages_times_check CHECK (((created_at >= to_timestamp(('-62135596800'::bigint)::double precision)) AND (created_at < to_timestamp(('253402300800'::bigint)::double precision)) AND (updated_at >= to_timestamp(('-62135596800'::bigint)::double precision)) AND (updated_at < to_timestamp(('253402300800'::bigint)::double precision))))
+);
+
+-- Name: add_message(public.conversations, public.messages); Type: FUNCTION
+CREATE FUNCTION public.add_message(p_conversation public.conversations, p_message public.messages) RETURNS public.messages
+    LANGUAGE plpgsql
+    SET search_path TO 'pg_catalog', 'public', 'pg_temp'
+    AS $$
+DECLARE
+  at timestamptz := database_time();
+  it messages;
+BEGIN
+  IF char_length(p_message.content) > 20000 THEN
+    PERFORM refuse('content_size', '{}');
+  END IF;
+  INSERT INTO messages (id, conversation_id, user_id, position, role, member_id, content, mood, sentiment, answers, idempotency_key,
+    body_hash, created_at, updated_at)
+  VALUES (p_message.id, p_conversation.id, p_conversation.user_id, p_conversation.message_count + 1, p_message.role, p_message.member_id,
+    p_message.content, p_message.mood, p_message.sentiment, p_message.answers, p_message.idempotency_key, p_message.body_hash, at, at)
+  RETURNING * INTO it;
+  UPDATE conversations SET message_count = message_count + 1, valence = p_conversation.valence, mood = p_conversation.mood, updated_at = at
+  WHERE id = p_conversation.id;
+  PERFORM emit('message-added', p_conversation.id, jsonb_build_object('messageId', it.id, 'conversationId', p_conversation.id,
+    'userId', p_conversation.user_id, 'memberId', coalesce(it.member_id, p_conversation.member_id), 'role', it.role,
+    'position', it.position), at);
+  RETURN it;
+END
+$$;
+
 -- Name: adopt_outbox(); Type: FUNCTION
 CREATE FUNCTION public.adopt_outbox() RETURNS text
     LANGUAGE plpgsql SECURITY DEFINER
@@ -66,6 +196,116 @@ BEGIN
   UPDATE outbox_relay SET identity = here, pruned_transaction_id = NULL, pruned_position = NULL, bookmark_times = '{}',
     bookmark_transaction_ids = '{}', updated_at = clock_timestamp();
   RETURN here;
+END
+$$;
+
+-- Name: affinity_course(text, text, timestamp with time zone[]); Type: FUNCTION
+CREATE FUNCTION public.affinity_course(p_user text, p_member text, p_times timestamp with time zone[]) RETURNS TABLE(at timestamp with time zone, score double precision, interactions integer)
+    LANGUAGE sql STABLE
+    SET search_path TO 'pg_catalog', 'public', 'pg_temp'
+    AS $$
+  SELECT t.at, affinity_score(coalesce(sum(i.sentiment * fading(t.at - i.created_at)), 0),
+      coalesce(sum(fading(t.at - i.created_at)) FILTER (WHERE i.sentiment IS NOT NULL), 0), interval '0'), count(i.id)::integer
+  FROM unnest(p_times) AS t (at)
+  LEFT JOIN family_interactions AS i ON i.user_id = p_user AND i.member_id = p_member AND i.created_at <= t.at
+  GROUP BY t.at ORDER BY t.at
+$$;
+
+-- Name: affinity_score(double precision, double precision, interval); Type: FUNCTION
+CREATE FUNCTION public.affinity_score(p_warmth double precision, p_weight double precision, p_age interval) RETURNS double precision
+    LANGUAGE sql IMMUTABLE PARALLEL SAFE
+    SET search_path TO 'pg_catalog', 'public', 'pg_temp'
+    AS $$
+  SELECT CASE WHEN p_weight > 0 THEN p_warmth * fading(p_age) / (p_weight * fading(p_age) + 3) ELSE 0 END
+$$;
+
+-- Name: answer_message(text, jsonb); Type: FUNCTION
+CREATE FUNCTION public.answer_message(p_id text, p_input jsonb) RETURNS public.messages
+    LANGUAGE plpgsql SECURITY DEFINER
+    SET search_path TO 'pg_catalog', 'public', 'pg_temp'
+    AS $$
+DECLARE
+  talk conversations := lock_conversation(p_input ->> 'conversationId', p_input ->> 'userId');
+  asked messages;
+  it messages;
+  met family_interactions;
+  coordinator text;
+BEGIN
+  SELECT * INTO it FROM messages WHERE conversation_id = talk.id AND answers = (p_input ->> 'position')::integer;
+  IF FOUND THEN
+    RETURN it;
+  END IF;
+  PERFORM demand_open(talk);
+  SELECT * INTO asked FROM messages WHERE conversation_id = talk.id AND position = (p_input ->> 'position')::integer;
+  IF asked.id IS NULL OR asked.role <> 'user' THEN
+    PERFORM refuse('message_not_found', jsonb_build_object('conversationId', talk.id));
+  END IF;
+  it.id := p_id;
+  it.role := 'member';
+  it.member_id := (member_of(coalesce(p_input ->> 'memberId', talk.member_id), true)).id;
+  it.content := p_input ->> 'content';
+  it.sentiment := (p_input ->> 'sentiment')::float8;
+  it.mood := coalesce((p_input ->> 'mood')::mood, talk.mood);
+  it.answers := asked.position;
+  it := add_message(talk, it);
+
+  met.id := p_id || '-met';
+  met.user_id := talk.user_id;
+  met.member_id := it.member_id;
+  met.conversation_id := talk.id;
+  met.kind := (p_input ->> 'kind')::interaction_kind;
+  met.mood := it.mood;
+  met.sentiment := asked.sentiment;
+  PERFORM add_interaction(met);
+  IF it.member_id <> talk.member_id THEN
+    SELECT r.member_id INTO coordinator FROM family_relationships AS r WHERE r.kind = 'coordinator' AND r.relative_id = it.member_id
+    ORDER BY r.member_id LIMIT 1;
+    IF coordinator <> talk.member_id THEN
+      met.id := p_id || '-routed';
+      met.member_id := coordinator;
+      met.kind := 'routing';
+      met.mood := 'neutral';
+      met.sentiment := NULL;
+      PERFORM add_interaction(met);
+    END IF;
+  END IF;
+  RETURN it;
+END
+$$;
+
+-- Name: append_message(text, text, jsonb); Type: FUNCTION
+CREATE FUNCTION public.append_message(p_key text, p_id text, p_input jsonb) RETURNS public.messages
+    LANGUAGE plpgsql SECURITY DEFINER
+    SET search_path TO 'pg_catalog', 'public', 'pg_temp'
+    AS $$
+DECLARE
+  talk conversations := lock_conversation(p_input ->> 'conversationId', p_input ->> 'userId');
+  hash text := encode(sha256(convert_to((p_input - 'sentiment')::text, 'UTF8')), 'hex');
+  it messages;
+BEGIN
+  SELECT * INTO it FROM messages WHERE conversation_id = talk.id AND idempotency_key = p_key;
+  IF FOUND THEN
+    IF it.body_hash <> hash THEN
+      PERFORM refuse('key_reused', '{}');
+    END IF;
+    RETURN it;
+  END IF;
+  PERFORM demand_open(talk);
+  it.id := p_id;
+  it.role := (p_input ->> 'role')::message_role;
+  it.content := p_input ->> 'content';
+  it.sentiment := (p_input ->> 'sentiment')::float8;
+  it.mood := 'neutral';
+  it.idempotency_key := p_key;
+  it.body_hash := hash;
+  IF it.role = 'member' OR p_key IS NULL THEN
+    PERFORM refuse('not_said', '{}');
+  END IF;
+  IF it.role = 'user' AND it.sentiment BETWEEN -1 AND 1 THEN
+    talk.valence := (talk.valence + it.sentiment) / 2;
+    SELECT mood_for(m.mood, talk.valence) INTO talk.mood FROM family_members AS m WHERE m.id = talk.member_id;
+  END IF;
+  RETURN add_message(talk, it);
 END
 $$;
 
@@ -98,6 +338,298 @@ BEGIN
 END
 $_$;
 
+-- Name: check_relationship(); Type: FUNCTION
+CREATE FUNCTION public.check_relationship() RETURNS trigger
+    LANGUAGE plpgsql
+    SET search_path TO 'pg_catalog', 'public', 'pg_temp'
+    AS $$
+BEGIN
+  IF current_setting('transaction_isolation') = 'repeatable read' THEN
+    RAISE EXCEPTION 'Relationships do not change in a REPEATABLE READ transaction' USING ERRCODE = 'active_sql_transaction';
+  END IF;
+  PERFORM pg_advisory_xact_lock(hashtextextended('family.relationships', 0));
+  IF NEW.kind = 'parent' AND EXISTS (
+    WITH RECURSIVE descendants AS (
+      SELECT NEW.relative_id AS id UNION SELECT r.relative_id FROM descendants AS d JOIN family_relationships AS r
+        ON r.member_id = d.id AND r.kind = 'parent' AND (r.member_id, r.relative_id) <> (NEW.member_id, NEW.relative_id))
+    SELECT FROM descendants WHERE id = NEW.member_id
+  ) THEN
+    PERFORM refuse('relationship_cycle', jsonb_build_object('memberId', NEW.member_id, 'relativeId', NEW.relative_id));
+  END IF;
+  IF NEW.kind IN ('parent', 'sibling') AND EXISTS (
+    SELECT FROM family_relationships AS r WHERE r.kind = CASE NEW.kind WHEN 'parent' THEN 'sibling' ELSE 'parent' END::relationship_kind
+      AND (r.member_id, r.relative_id) IN ((NEW.member_id, NEW.relative_id), (NEW.relative_id, NEW.member_id))
+  ) THEN
+    PERFORM refuse('relationship_conflict', jsonb_build_object('memberId', NEW.member_id, 'relativeId', NEW.relative_id));
+  END IF;
+  RETURN NEW;
+END
+$$;
+
+-- Name: conversation_context(text, text, text, integer, integer, integer, integer); Type: FUNCTION
+CREATE FUNCTION public.conversation_context(p_id text, p_user text, p_member text, p_position integer, p_recent integer, p_bytes integer, p_memories integer) RETURNS jsonb
+    LANGUAGE plpgsql STABLE
+    SET search_path TO 'pg_catalog', 'public', 'pg_temp'
+    SET "TimeZone" TO 'UTC'
+    AS $$
+DECLARE
+  talk conversations;
+  asked messages;
+  who family_members;
+  first_recent integer;
+BEGIN
+  SELECT * INTO talk FROM conversations WHERE id = p_id AND user_id = p_user;
+  IF NOT FOUND THEN
+    PERFORM refuse('conversation_not_found', jsonb_build_object('conversationId', p_id));
+  END IF;
+  SELECT * INTO asked FROM messages WHERE conversation_id = p_id AND position = p_position AND role = 'user';
+  IF NOT FOUND THEN
+    PERFORM refuse('message_not_found', jsonb_build_object('conversationId', p_id));
+  END IF;
+  who := member_of(coalesce(p_member, talk.member_id), false);
+  SELECT coalesce(min(r.position), p_position) INTO first_recent FROM (
+    SELECT m.position, sum(octet_length(m.content)) OVER (ORDER BY m.position DESC) AS bytes FROM messages AS m
+    WHERE m.conversation_id = p_id AND m.position <= p_position AND m.position > p_position - p_recent
+      AND m.position > talk.summarized_to
+  ) AS r WHERE r.bytes <= p_bytes;
+  RETURN jsonb_build_object(
+    'conversation', to_jsonb(talk), 'member', to_jsonb(who),
+    'relatives', (SELECT coalesce(jsonb_agg(jsonb_build_object('name', r.name, 'role', r.role, 'relation', t.relation)
+      ORDER BY t.relation, r.name), '[]') FROM ties_of(who.id) AS t JOIN family_members AS r ON r.id = t.relative_id WHERE r.is_active),
+    'recent', (SELECT jsonb_agg(to_jsonb(m) - 'search' ORDER BY m.position) FROM messages AS m
+      WHERE m.conversation_id = p_id AND m.position BETWEEN first_recent AND p_position),
+    'memories', (SELECT coalesce(jsonb_agg(jsonb_build_object('message', to_jsonb(m) - 'search', 'score', f.score)
+      ORDER BY f.score DESC, m.id), '[]')
+      FROM search_memories(p_user, asked.content, p_id, first_recent, p_memories) AS f JOIN messages AS m ON m.id = f.message_id),
+    'affinity', coalesce((SELECT affinity_score(a.warmth, a.weight, database_time() - a.as_of) FROM affinities AS a
+      WHERE a.user_id = p_user AND a.member_id = who.id), 0));
+END
+$$;
+
+-- Name: count_affinity(); Type: FUNCTION
+CREATE FUNCTION public.count_affinity() RETURNS trigger
+    LANGUAGE plpgsql
+    SET search_path TO 'pg_catalog', 'public', 'pg_temp'
+    AS $$
+BEGIN
+  IF TG_OP = 'INSERT' THEN
+    INSERT INTO affinities AS a (user_id, member_id, warmth, weight, interactions, as_of, created_at, updated_at)
+    SELECT n.user_id, n.member_id, coalesce(sum(n.sentiment * fading(l.as_of - n.created_at)), 0),
+      coalesce(sum(fading(l.as_of - n.created_at)) FILTER (WHERE n.sentiment IS NOT NULL), 0), count(*), l.as_of,
+      clock_timestamp(), clock_timestamp()
+    FROM met AS n JOIN (SELECT user_id, member_id, max(created_at) AS as_of FROM met GROUP BY 1, 2) AS l
+      ON l.user_id = n.user_id AND l.member_id = n.member_id
+    GROUP BY n.user_id, n.member_id, l.as_of ORDER BY n.user_id, n.member_id
+    ON CONFLICT (user_id, member_id) DO UPDATE SET
+      warmth = a.warmth * fading(greatest(a.as_of, excluded.as_of) - a.as_of)
+        + excluded.warmth * fading(greatest(a.as_of, excluded.as_of) - excluded.as_of),
+      weight = a.weight * fading(greatest(a.as_of, excluded.as_of) - a.as_of)
+        + excluded.weight * fading(greatest(a.as_of, excluded.as_of) - excluded.as_of),
+      interactions = a.interactions + excluded.interactions, as_of = greatest(a.as_of, excluded.as_of), updated_at = excluded.updated_at;
+  ELSE
+    PERFORM FROM affinities AS a WHERE (a.user_id, a.member_id) IN (SELECT user_id, member_id FROM met)
+    ORDER BY a.user_id, a.member_id FOR UPDATE;
+    DELETE FROM affinities AS a WHERE (a.user_id, a.member_id) IN (SELECT user_id, member_id FROM met)
+      AND NOT EXISTS (SELECT FROM family_interactions AS i WHERE i.user_id = a.user_id AND i.member_id = a.member_id);
+    UPDATE affinities AS a SET warmth = r.warmth, weight = r.weight, interactions = r.interactions, as_of = r.as_of,
+      updated_at = clock_timestamp()
+    FROM (SELECT DISTINCT user_id, member_id FROM met) AS m CROSS JOIN replay_affinities(m.user_id, m.member_id) AS r
+    WHERE a.user_id = r.user_id AND a.member_id = r.member_id;
+  END IF;
+  RETURN NULL;
+END
+$$;
+
+-- Name: count_words(); Type: FUNCTION
+CREATE FUNCTION public.count_words() RETURNS trigger
+    LANGUAGE plpgsql
+    SET search_path TO 'pg_catalog', 'public', 'pg_temp'
+    AS $$
+BEGIN
+  IF TG_OP = 'INSERT' THEN
+    INSERT INTO memory_words AS w (user_id, word, message_count, created_at, updated_at)
+    SELECT m.user_id, word, count(*), clock_timestamp(), clock_timestamp() FROM said AS m CROSS JOIN words_of(m.search) AS word
+    GROUP BY 1, 2 ORDER BY 1, 2
+    ON CONFLICT (user_id, word) DO UPDATE SET message_count = w.message_count + excluded.message_count, updated_at = excluded.updated_at;
+  ELSE
+    WITH forgotten AS MATERIALIZED (
+      SELECT m.user_id, word, count(*) AS messages FROM said AS m CROSS JOIN words_of(m.search) AS word GROUP BY 1, 2
+    ), locked AS MATERIALIZED (
+      SELECT w.user_id, w.word, w.message_count - f.messages AS messages FROM memory_words AS w
+      JOIN forgotten AS f ON f.user_id = w.user_id AND f.word = w.word ORDER BY 1, 2 FOR UPDATE OF w
+    ), gone AS (
+      DELETE FROM memory_words AS w USING locked AS l WHERE w.user_id = l.user_id AND w.word = l.word AND l.messages <= 0
+    )
+    UPDATE memory_words AS w SET message_count = l.messages, updated_at = clock_timestamp()
+    FROM locked AS l WHERE w.user_id = l.user_id AND w.word = l.word AND l.messages > 0;
+  END IF;
+  RETURN NULL;
+END
+$$;
+
+-- Name: database_time(); Type: FUNCTION
+CREATE FUNCTION public.database_time() RETURNS timestamp with time zone
+    LANGUAGE sql PARALLEL SAFE
+    AS $$ SELECT pg_catalog.clock_timestamp() $$;
+
+-- Name: delete_conversation(text, text); Type: FUNCTION
+CREATE FUNCTION public.delete_conversation(p_id text, p_user text) RETURNS void
+    LANGUAGE plpgsql SECURITY DEFINER
+    SET search_path TO 'pg_catalog', 'public', 'pg_temp'
+    AS $$
+DECLARE
+  it conversations := lock_conversation(p_id, p_user);
+BEGIN
+  DELETE FROM conversations WHERE id = p_id;
+  PERFORM emit('conversation-deleted', it.id, jsonb_build_object('conversationId', it.id, 'userId', p_user, 'memberId', it.member_id),
+    database_time());
+END
+$$;
+
+-- Name: demand_open(public.conversations); Type: FUNCTION
+CREATE FUNCTION public.demand_open(p_conversation public.conversations) RETURNS void
+    LANGUAGE plpgsql
+    SET search_path TO 'pg_catalog', 'public', 'pg_temp'
+    AS $$
+BEGIN
+  IF p_conversation.ended_at IS NOT NULL THEN
+    PERFORM refuse('conversation_ended', jsonb_build_object('conversationId', p_conversation.id, 'endedAt', p_conversation.ended_at));
+  END IF;
+END
+$$;
+
+-- Name: emit(text, text, jsonb, timestamp with time zone); Type: FUNCTION
+CREATE FUNCTION public.emit(p_name text, p_key text, p_payload jsonb, p_at timestamp with time zone) RETURNS void
+    LANGUAGE sql
+    SET search_path TO 'pg_catalog', 'public', 'pg_temp'
+    AS $$
+  INSERT INTO outbox (type, key, payload, created_at) VALUES ('family.' || p_name || '.v1', left(p_key, 200), p_payload, p_at)
+$$;
+
+-- Name: end_conversation(text, text); Type: FUNCTION
+CREATE FUNCTION public.end_conversation(p_id text, p_user text) RETURNS public.conversations
+    LANGUAGE plpgsql SECURITY DEFINER
+    SET search_path TO 'pg_catalog', 'public', 'pg_temp'
+    AS $$
+DECLARE
+  it conversations := lock_conversation(p_id, p_user);
+  at timestamptz := database_time();
+BEGIN
+  IF it.ended_at IS NOT NULL THEN
+    RETURN it;
+  END IF;
+  -- A clock that was set back does not end a conversation before its start.
+  UPDATE conversations SET ended_at = greatest(at, started_at), updated_at = at WHERE id = p_id RETURNING * INTO it;
+  PERFORM emit('conversation-ended', it.id, jsonb_build_object('conversationId', it.id, 'userId', p_user, 'memberId', it.member_id,
+    'messages', it.message_count), at);
+  RETURN it;
+END
+$$;
+
+-- Name: erase_person(text); Type: FUNCTION
+CREATE FUNCTION public.erase_person(p_user text) RETURNS jsonb
+    LANGUAGE plpgsql SECURITY DEFINER
+    SET search_path TO 'pg_catalog', 'public', 'pg_temp'
+    AS $$
+DECLARE
+  found_messages integer;
+  found_conversations integer;
+  found_interactions integer;
+BEGIN
+  PERFORM lock_user(p_user);
+  PERFORM FROM conversations WHERE user_id = p_user ORDER BY id FOR UPDATE;
+  SELECT coalesce(sum(message_count), 0) INTO found_messages FROM conversations WHERE user_id = p_user;
+  DELETE FROM family_interactions WHERE user_id = p_user;
+  GET DIAGNOSTICS found_interactions = ROW_COUNT;
+  DELETE FROM conversations WHERE user_id = p_user;
+  GET DIAGNOSTICS found_conversations = ROW_COUNT;
+  RETURN jsonb_build_object('conversations', found_conversations, 'messages', found_messages, 'interactions', found_interactions);
+END
+$$;
+
+-- Name: export_person(text); Type: FUNCTION
+CREATE FUNCTION public.export_person(p_user text) RETURNS jsonb
+    LANGUAGE sql STABLE
+    SET search_path TO 'pg_catalog', 'public', 'pg_temp'
+    SET "TimeZone" TO 'UTC'
+    AS $$
+  SELECT jsonb_build_object(
+    'conversations', (SELECT coalesce(jsonb_agg(to_jsonb(c) ORDER BY c.created_at, c.id), '[]') FROM conversations AS c WHERE c.user_id = p_user),
+    'messages', (SELECT coalesce(jsonb_agg(to_jsonb(m) - 'search' ORDER BY c.created_at, c.id, m.position), '[]')
+      FROM conversations AS c JOIN messages AS m ON m.conversation_id = c.id WHERE c.user_id = p_user),
+    'interactions', (SELECT coalesce(jsonb_agg(to_jsonb(i) ORDER BY i.created_at, i.id), '[]') FROM family_interactions AS i WHERE i.user_id = p_user),
+    'affinities', (SELECT coalesce(jsonb_agg(to_jsonb(a) ORDER BY a.member_id), '[]') FROM affinities AS a WHERE a.user_id = p_user),
+    'memoryWords', (SELECT coalesce(jsonb_agg(to_jsonb(w) ORDER BY w.word), '[]') FROM memory_words AS w WHERE w.user_id = p_user),
+    'auditLogs', (SELECT coalesce(jsonb_agg(to_jsonb(l) ORDER BY l.created_at, l.id), '[]') FROM audit_logs AS l WHERE l.user_id = p_user))
+$$;
+
+-- Name: fading(interval); Type: FUNCTION
+CREATE FUNCTION public.fading(p_age interval) RETURNS double precision
+    LANGUAGE sql IMMUTABLE PARALLEL SAFE
+    SET search_path TO 'pg_catalog', 'public', 'pg_temp'
+    AS $$
+  -- 1,000 half-lives are 10^-301, which is still a number.
+  SELECT 2 ^ -least(greatest(extract(epoch FROM p_age)::double precision / 2592000, -1000), 1000)
+$$;
+
+-- Name: keep_ended(); Type: FUNCTION
+CREATE FUNCTION public.keep_ended() RETURNS trigger
+    LANGUAGE plpgsql
+    SET search_path TO 'pg_catalog', 'public', 'pg_temp'
+    AS $$
+BEGIN
+  PERFORM refuse('conversation_ended', jsonb_build_object('conversationId', OLD.id, 'endedAt', OLD.ended_at));
+  RETURN NULL;
+END
+$$;
+
+-- Name: keep_interaction(); Type: FUNCTION
+CREATE FUNCTION public.keep_interaction() RETURNS trigger
+    LANGUAGE plpgsql
+    SET search_path TO 'pg_catalog', 'public', 'pg_temp'
+    AS $$
+BEGIN
+  PERFORM refuse('interaction_fixed', jsonb_build_object('interactionId', OLD.id));
+  RETURN NULL;
+END
+$$;
+
+-- Name: keep_message(); Type: FUNCTION
+CREATE FUNCTION public.keep_message() RETURNS trigger
+    LANGUAGE plpgsql
+    SET search_path TO 'pg_catalog', 'public', 'pg_temp'
+    AS $$
+BEGIN
+  PERFORM refuse('message_fixed', jsonb_build_object('messageId', OLD.id));
+  RETURN NULL;
+END
+$$;
+
+-- Name: lock_conversation(text, text); Type: FUNCTION
+CREATE FUNCTION public.lock_conversation(p_id text, p_user text) RETURNS public.conversations
+    LANGUAGE plpgsql
+    SET search_path TO 'pg_catalog', 'public', 'pg_temp'
+    AS $$
+DECLARE
+  it conversations;
+BEGIN
+  PERFORM lock_user(p_user);
+  SELECT * INTO it FROM conversations WHERE id = p_id AND user_id = p_user FOR NO KEY UPDATE;
+  IF NOT FOUND THEN
+    PERFORM refuse('conversation_not_found', jsonb_build_object('conversationId', p_id));
+  END IF;
+  RETURN it;
+END
+$$;
+
+-- Name: lock_user(text); Type: FUNCTION
+CREATE FUNCTION public.lock_user(p_user text) RETURNS void
+    LANGUAGE sql
+    SET search_path TO 'pg_catalog', 'public', 'pg_temp'
+    AS $$
+  SELECT pg_advisory_xact_lock(hashtextextended('family.user ' || p_user, 0))
+$$;
+
 -- Name: mark_asleep(); Type: FUNCTION
 CREATE FUNCTION public.mark_asleep() RETURNS trigger
     LANGUAGE plpgsql SECURITY DEFINER
@@ -107,6 +639,57 @@ BEGIN
   PERFORM setval('outbox_asleep', 1, NEW.asleep);
   RETURN NULL;
 END
+$$;
+
+-- Name: family_members; Type: TABLE
+CREATE TABLE public.family_members (
+    id text NOT NULL,
+    slug text NOT NULL,
+    name text NOT NULL,
+    role text NOT NULL,
+    background text NOT NULL,
+    traits text[] NOT NULL,
+    mood public.mood DEFAULT 'neutral'::public.mood NOT NULL,
+    temperature double precision DEFAULT 0.7 NOT NULL,
+    avatar_url text,
+    is_active boolean DEFAULT true NOT NULL,
+    created_at timestamp(6) with time zone DEFAULT CURRENT_TIMESTAMP NOT NULL,
+    updated_at timestamp(6) with time zone DEFAULT CURRENT_TIMESTAMP NOT NULL,
+    CONSTRAINT family_members_background_check CHECK ((btrim(background) <> ''::text)),
+    CONSTRAINT family_members_name_check CHECK ((btrim(name) <> ''::text)),
+    CONSTRAINT family_members_role_check CHECK ((btrim(role) <> ''::text)),
+    CONSTRAINT family_members_slug_check CHECK ((slug ~ '^[a-z0-9]+(-[a-z0-9]+)*$'::text)),
+    CONSTRAINT family_members_temperature_check CHECK (((temperature >= (0)::double precision) AND (temperature <= (2)::double precision))),
+    CONSTRAINT family_members_times_check CHECK (((created_at >= to_timestamp(('-62135596800'::bigint)::double precision)) AND (created_at < to_timestamp(('253402300800'::bigint)::double precision)) AND (updated_at >= to_timestamp(('-62135596800'::bigint)::double precision)) AND (updated_at < to_timestamp(('253402300800'::bigint)::double precision)))),
+    CONSTRAINT family_members_traits_check CHECK (((cardinality(traits) > 0) AND (array_position(traits, NULL::text) IS NULL) AND (array_position(traits, ''::text) IS NULL)))
+);
+
+-- Name: member_of(text, boolean); Type: FUNCTION
+CREATE FUNCTION public.member_of(p_id text, p_must_be_active boolean) RETURNS public.family_members
+    LANGUAGE plpgsql
+    SET search_path TO 'pg_catalog', 'public', 'pg_temp'
+    AS $$
+DECLARE
+  it family_members;
+BEGIN
+  SELECT * INTO it FROM family_members WHERE id = p_id;
+  IF NOT FOUND THEN
+    PERFORM refuse('member_not_found', jsonb_build_object('memberId', p_id));
+  END IF;
+  IF p_must_be_active AND NOT it.is_active THEN
+    PERFORM refuse('member_inactive', jsonb_build_object('memberId', p_id));
+  END IF;
+  RETURN it;
+END
+$$;
+
+-- Name: mood_for(public.mood, double precision); Type: FUNCTION
+CREATE FUNCTION public.mood_for(p_own public.mood, p_valence double precision) RETURNS public.mood
+    LANGUAGE sql IMMUTABLE PARALLEL SAFE
+    SET search_path TO 'pg_catalog', 'public', 'pg_temp'
+    AS $$
+  SELECT CASE WHEN p_valence <= -0.5 THEN 'concerned' WHEN p_valence <= -0.2 THEN 'thoughtful' WHEN p_valence >= 0.6 THEN 'excited'
+    WHEN p_valence >= 0.3 THEN 'happy' ELSE p_own END::mood
 $$;
 
 -- Name: prune_inbox(interval, integer); Type: FUNCTION
@@ -202,6 +785,54 @@ CREATE FUNCTION public.publish_event(p_type text, p_key text, p_payload jsonb, p
   RETURNING event_id
 $$;
 
+-- Name: query_term(text); Type: FUNCTION
+CREATE FUNCTION public.query_term(p_term text) RETURNS tsquery
+    LANGUAGE sql IMMUTABLE PARALLEL SAFE
+    SET search_path TO 'pg_catalog', 'public', 'pg_temp'
+    AS $$
+  SELECT ('''' || replace(replace(p_term, '\', '\\'), '''', '''''') || '''')::tsquery
+$$;
+
+-- Name: record_interaction(text, text, jsonb); Type: FUNCTION
+CREATE FUNCTION public.record_interaction(p_key text, p_id text, p_input jsonb) RETURNS public.family_interactions
+    LANGUAGE plpgsql SECURITY DEFINER
+    SET search_path TO 'pg_catalog', 'public', 'pg_temp'
+    AS $$
+DECLARE
+  hash text := encode(sha256(convert_to((p_input - 'sentiment')::text, 'UTF8')), 'hex');
+  it family_interactions;
+BEGIN
+  PERFORM lock_user(p_input ->> 'userId');
+  SELECT * INTO it FROM family_interactions WHERE user_id = p_input ->> 'userId' AND idempotency_key = p_key;
+  IF FOUND THEN
+    IF it.body_hash <> hash THEN
+      PERFORM refuse('key_reused', '{}');
+    END IF;
+    RETURN it;
+  END IF;
+  it.id := p_id;
+  it.user_id := p_input ->> 'userId';
+  it.member_id := (member_of(p_input ->> 'memberId', true)).id;
+  it.kind := (p_input ->> 'kind')::interaction_kind;
+  it.mood := coalesce((p_input ->> 'mood')::mood, 'neutral');
+  it.sentiment := (p_input ->> 'sentiment')::float8;
+  it.metadata := p_input -> 'metadata';
+  it.idempotency_key := p_key;
+  it.body_hash := hash;
+  RETURN add_interaction(it);
+END
+$$;
+
+-- Name: refuse(text, jsonb); Type: FUNCTION
+CREATE FUNCTION public.refuse(p_rule text, p_facts jsonb) RETURNS void
+    LANGUAGE plpgsql
+    SET search_path TO 'pg_catalog', 'public', 'pg_temp'
+    AS $$
+BEGIN
+  RAISE EXCEPTION USING ERRCODE = 'AZ001', MESSAGE = p_rule, DETAIL = p_facts::text;
+END
+$$;
+
 -- Name: refuse_audit_change(); Type: FUNCTION
 CREATE FUNCTION public.refuse_audit_change() RETURNS trigger
     LANGUAGE plpgsql
@@ -224,6 +855,132 @@ BEGIN
   END IF;
   RETURN NEW;
 END
+$$;
+
+-- Name: relate_members(text, text, text); Type: FUNCTION
+CREATE FUNCTION public.relate_members(p_member text, p_relative text, p_relation text) RETURNS void
+    LANGUAGE plpgsql SECURITY DEFINER
+    SET search_path TO 'pg_catalog', 'public', 'pg_temp'
+    AS $$
+DECLARE
+  is_inverse boolean := p_relation IN ('child', 'coordinated');
+BEGIN
+  PERFORM member_of(p_member, false), member_of(p_relative, false);
+  -- A friend who is stored from the other side is the same friend.
+  INSERT INTO family_relationships (member_id, relative_id, kind, created_at)
+  SELECT CASE WHEN is_inverse THEN p_relative ELSE p_member END, CASE WHEN is_inverse THEN p_member ELSE p_relative END,
+    CASE p_relation WHEN 'child' THEN 'parent' WHEN 'coordinated' THEN 'coordinator' ELSE p_relation END::relationship_kind, database_time()
+  WHERE NOT EXISTS (SELECT FROM ties_of(p_member) AS t WHERE t.relative_id = p_relative AND t.relation = p_relation)
+  ON CONFLICT (member_id, relative_id, kind) DO NOTHING;
+EXCEPTION WHEN unique_violation THEN
+  -- The other side was stored at the same time, or the members are related the other way round.
+  IF NOT EXISTS (SELECT FROM ties_of(p_member) AS t WHERE t.relative_id = p_relative AND t.relation = p_relation) THEN
+    PERFORM refuse('relationship_conflict', jsonb_build_object('memberId', p_member, 'relativeId', p_relative));
+  END IF;
+END
+$$;
+
+-- Name: replay_affinities(text, text); Type: FUNCTION
+CREATE FUNCTION public.replay_affinities(p_user text, p_member text) RETURNS TABLE(user_id text, member_id text, warmth double precision, weight double precision, interactions integer, as_of timestamp with time zone)
+    LANGUAGE sql STABLE
+    SET search_path TO 'pg_catalog', 'public', 'pg_temp'
+    AS $$
+  SELECT i.user_id, i.member_id, coalesce(sum(i.sentiment * fading(i.latest - i.created_at)), 0),
+    coalesce(sum(fading(i.latest - i.created_at)) FILTER (WHERE i.sentiment IS NOT NULL), 0), count(*)::integer, i.latest
+  FROM (
+    SELECT *, max(created_at) OVER (PARTITION BY user_id, member_id) AS latest FROM family_interactions
+    WHERE (p_user IS NULL OR user_id = p_user) AND (p_member IS NULL OR member_id = p_member)
+  ) AS i GROUP BY i.user_id, i.member_id, i.latest
+$$;
+
+-- Name: save_member(text, jsonb); Type: FUNCTION
+CREATE FUNCTION public.save_member(p_id text, p_input jsonb) RETURNS public.family_members
+    LANGUAGE plpgsql SECURITY DEFINER
+    SET search_path TO 'pg_catalog', 'public', 'pg_temp'
+    AS $$
+DECLARE
+  it family_members;
+  at timestamptz := database_time();
+BEGIN
+  INSERT INTO family_members AS m (id, slug, name, role, background, traits, mood, temperature, avatar_url, is_active, created_at, updated_at)
+  VALUES (p_id, p_input ->> 'slug', p_input ->> 'name', p_input ->> 'role', p_input ->> 'background',
+    ARRAY(SELECT jsonb_array_elements_text(p_input -> 'traits')), (p_input ->> 'mood')::mood, (p_input ->> 'temperature')::float8,
+    p_input ->> 'avatarUrl', (p_input ->> 'isActive')::boolean, at, at)
+  ON CONFLICT (slug) DO UPDATE SET name = excluded.name, role = excluded.role, background = excluded.background,
+    traits = excluded.traits, mood = excluded.mood, temperature = excluded.temperature, avatar_url = excluded.avatar_url,
+    is_active = excluded.is_active, updated_at = excluded.updated_at
+  WHERE (m.name, m.role, m.background, m.traits, m.mood, m.temperature, m.avatar_url, m.is_active) IS DISTINCT FROM
+    (excluded.name, excluded.role, excluded.background, excluded.traits, excluded.mood, excluded.temperature, excluded.avatar_url, excluded.is_active)
+  RETURNING * INTO it;
+  IF it.id IS NULL THEN
+    SELECT * INTO it FROM family_members WHERE slug = p_input ->> 'slug';
+    RETURN it;
+  END IF;
+  INSERT INTO audit_logs (id, action, resource_type, resource_id, created_at)
+  VALUES (gen_random_uuid()::text, 'family.member-saved', 'FamilyMember', left(it.id, 255), at);
+  PERFORM emit('member-saved', it.id, jsonb_build_object('memberId', it.id, 'isActive', it.is_active), at);
+  RETURN it;
+END
+$$;
+
+-- Name: save_summary(text, text, text, integer); Type: FUNCTION
+CREATE FUNCTION public.save_summary(p_id text, p_user text, p_summary text, p_to integer) RETURNS public.conversations
+    LANGUAGE plpgsql SECURITY DEFINER
+    SET search_path TO 'pg_catalog', 'public', 'pg_temp'
+    AS $$
+DECLARE
+  it conversations := lock_conversation(p_id, p_user);
+BEGIN
+  IF p_to > it.message_count THEN
+    PERFORM refuse('summary_range', jsonb_build_object('conversationId', p_id, 'messages', it.message_count, 'upTo', p_to));
+  END IF;
+  IF p_to > it.summarized_to THEN
+    UPDATE conversations SET summary = p_summary, summarized_to = p_to, updated_at = database_time() WHERE id = p_id RETURNING * INTO it;
+  END IF;
+  RETURN it;
+END
+$$;
+
+-- Name: search_memories(text, text, text, integer, integer); Type: FUNCTION
+CREATE FUNCTION public.search_memories(p_user text, p_text text, p_conversation text, p_before integer, p_limit integer) RETURNS TABLE(message_id text, score double precision)
+    LANGUAGE sql STABLE
+    SET search_path TO 'pg_catalog', 'public', 'pg_temp'
+    SET jit TO 'off'
+    AS $$
+  WITH asked AS MATERIALIZED (
+    SELECT a.word, w.message_count FROM words_of(to_tsvector('english', left(p_text, 2000))) AS a (word)
+    LEFT JOIN memory_words AS w ON w.user_id = p_user AND w.word = a.word ORDER BY a.word LIMIT 64
+  ), terms AS (
+    SELECT word, message_count, 1.0::float8 AS likeness FROM asked WHERE message_count IS NOT NULL
+    UNION ALL
+    SELECT near.word, near.message_count, near.likeness
+    FROM (SELECT word FROM asked WHERE message_count IS NULL AND char_length(word) >= 4 ORDER BY char_length(word) DESC, word LIMIT 4) AS a
+    CROSS JOIN LATERAL (
+      SELECT w.word, w.message_count, similarity(w.word, a.word)::float8 AS likeness FROM memory_words AS w
+      WHERE w.user_id = p_user AND similarity(w.word, a.word) >= 0.4 ORDER BY likeness DESC, w.word LIMIT 3) AS near
+  ), chosen AS MATERIALIZED (
+    SELECT word, likeness * ln(1 + (s.messages - message_count + 0.5) / (message_count + 0.5)) AS weight
+    FROM (SELECT *, sum(message_count) OVER (ORDER BY message_count, word) AS so_far FROM (
+      SELECT word, max(message_count) AS message_count, max(likeness) AS likeness FROM terms GROUP BY word) AS t) AS t
+    CROSS JOIN (SELECT greatest(sum(message_count), 1) AS messages FROM conversations WHERE user_id = p_user) AS s
+    WHERE so_far <= 4000 OR so_far = message_count
+  ), hits AS MATERIALIZED (
+    SELECT m.id, m.conversation_id, m.position, m.role, m.size, sum(c.weight) AS weight
+    FROM chosen AS c CROSS JOIN LATERAL (
+      SELECT m.id, m.conversation_id, m.position, m.role, length(m.search) AS size FROM messages AS m WHERE m.search @@ (query_term(user_term(p_user)) && query_term(c.word))
+        AND m.user_id = p_user AND m.role <> 'system'
+        AND (m.conversation_id, m.position < p_before) IS DISTINCT FROM (p_conversation, false)) AS m
+    GROUP BY m.id, m.conversation_id, m.position, m.role, m.size
+  ), scored AS MATERIALIZED (
+    SELECT id, conversation_id, position, role, weight * 2.2 / (1 + 1.2 * (0.5 + 0.5 * size / avg(size) OVER ())) AS score FROM hits
+  ), found AS (
+    SELECT id, score FROM scored
+    UNION ALL
+    SELECT m.id, s.score / 2 FROM (SELECT * FROM scored WHERE role = 'member' ORDER BY score DESC, id LIMIT 50) AS s
+    JOIN messages AS m ON m.conversation_id = s.conversation_id AND m.position = s.position + 1 AND m.role = 'user'
+    WHERE (m.conversation_id, m.position < p_before) IS DISTINCT FROM (p_conversation, false)
+  )
+  SELECT id, sum(score) FROM found GROUP BY id ORDER BY 2 DESC, 1 LIMIT p_limit
 $$;
 
 -- Name: set_audit_time(); Type: FUNCTION
@@ -252,6 +1009,114 @@ BEGIN
 END
 $$;
 
+-- Name: start_conversation(text, text, text, text); Type: FUNCTION
+CREATE FUNCTION public.start_conversation(p_id text, p_user text, p_member text, p_title text) RETURNS public.conversations
+    LANGUAGE plpgsql SECURITY DEFINER
+    SET search_path TO 'pg_catalog', 'public', 'pg_temp'
+    AS $$
+DECLARE
+  it conversations;
+  at timestamptz;
+BEGIN
+  PERFORM lock_user(p_user);
+  SELECT * INTO it FROM conversations WHERE user_id = p_user AND member_id = p_member AND ended_at IS NULL;
+  IF FOUND THEN
+    RETURN it;
+  END IF;
+  at := database_time();
+  INSERT INTO conversations (id, user_id, member_id, title, mood, started_at, created_at, updated_at)
+  SELECT p_id, p_user, m.id, p_title, m.mood, at, at, at FROM member_of(p_member, true) AS m RETURNING * INTO it;
+  PERFORM emit('conversation-started', it.id, jsonb_build_object('conversationId', it.id, 'userId', p_user, 'memberId', it.member_id), at);
+  RETURN it;
+END
+$$;
+
+-- Name: suggest_member(text); Type: FUNCTION
+CREATE FUNCTION public.suggest_member(p_text text) RETURNS SETOF public.family_members
+    LANGUAGE sql STABLE
+    SET search_path TO 'pg_catalog', 'public', 'pg_temp'
+    AS $$
+  WITH asked AS (
+    SELECT word FROM words_of(to_tsvector('english', left(p_text, 2000))) AS word
+  ), known AS (
+    SELECT m.id, setweight(to_tsvector('english', m.role || ' ' || array_to_string(m.traits, ' ')), 'A')
+      || setweight(to_tsvector('english', m.background), 'B') AS words FROM family_members AS m WHERE m.is_active
+  ), scored AS (
+    SELECT k.id, sum(ts_rank(k.words, query_term(a.word))
+      / (SELECT count(*) FROM known AS o WHERE o.words @@ query_term(a.word))) AS score
+    FROM known AS k JOIN asked AS a ON k.words @@ query_term(a.word) GROUP BY k.id
+  )
+  SELECT m.* FROM scored AS s JOIN family_members AS m ON m.id = s.id ORDER BY s.score DESC, m.slug LIMIT 1
+$$;
+
+-- Name: ties_of(text); Type: FUNCTION
+CREATE FUNCTION public.ties_of(p_member text) RETURNS TABLE(member_id text, relative_id text, relation text, created_at timestamp with time zone)
+    LANGUAGE sql STABLE
+    SET search_path TO 'pg_catalog', 'public', 'pg_temp'
+    AS $$
+  SELECT r.member_id, r.relative_id, r.kind::text, r.created_at FROM family_relationships AS r
+  WHERE p_member IS NULL OR r.member_id = p_member
+  UNION ALL
+  SELECT r.relative_id, r.member_id,
+    CASE r.kind WHEN 'parent' THEN 'child' WHEN 'coordinator' THEN 'coordinated' ELSE r.kind::text END, r.created_at
+  FROM family_relationships AS r WHERE p_member IS NULL OR r.relative_id = p_member
+$$;
+
+-- Name: unrelate_members(text, text, text); Type: FUNCTION
+CREATE FUNCTION public.unrelate_members(p_member text, p_relative text, p_relation text) RETURNS boolean
+    LANGUAGE sql SECURITY DEFINER
+    SET search_path TO 'pg_catalog', 'public', 'pg_temp'
+    AS $$
+  WITH gone AS (
+    DELETE FROM family_relationships AS r
+    WHERE (r.member_id = p_member AND r.relative_id = p_relative AND r.kind::text = p_relation)
+      OR (r.member_id = p_relative AND r.relative_id = p_member
+        AND CASE r.kind WHEN 'parent' THEN 'child' WHEN 'coordinator' THEN 'coordinated' ELSE r.kind::text END = p_relation)
+    RETURNING 1
+  )
+  SELECT EXISTS (SELECT FROM gone)
+$$;
+
+-- Name: update_conversation(text, text, jsonb); Type: FUNCTION
+CREATE FUNCTION public.update_conversation(p_id text, p_user text, p_changes jsonb) RETURNS public.conversations
+    LANGUAGE plpgsql SECURITY DEFINER
+    SET search_path TO 'pg_catalog', 'public', 'pg_temp'
+    AS $$
+DECLARE
+  it conversations := lock_conversation(p_id, p_user);
+BEGIN
+  PERFORM demand_open(it);
+  UPDATE conversations SET title = CASE WHEN p_changes ? 'title' THEN p_changes ->> 'title' ELSE title END,
+    context = CASE WHEN p_changes ? 'context' THEN p_changes -> 'context' ELSE context END, updated_at = database_time()
+  WHERE id = p_id RETURNING * INTO it;
+  RETURN it;
+END
+$$;
+
+-- Name: words_of(tsvector); Type: FUNCTION
+CREATE FUNCTION public.words_of(p_search tsvector) RETURNS SETOF text
+    LANGUAGE sql IMMUTABLE PARALLEL SAFE
+    SET search_path TO 'pg_catalog', 'public', 'pg_temp'
+    AS $$
+  SELECT word FROM unnest(tsvector_to_array(p_search)) AS word WHERE char_length(word) <= 64 AND NOT starts_with(word, '#u:')
+$$;
+
+-- Name: affinities; Type: TABLE
+CREATE TABLE public.affinities (
+    user_id text NOT NULL,
+    member_id text NOT NULL,
+    warmth double precision NOT NULL,
+    weight double precision NOT NULL,
+    interactions integer NOT NULL,
+    as_of timestamp(6) with time zone NOT NULL,
+    created_at timestamp(6) with time zone DEFAULT CURRENT_TIMESTAMP NOT NULL,
+    updated_at timestamp(6) with time zone DEFAULT CURRENT_TIMESTAMP NOT NULL,
+    CONSTRAINT affinities_interactions_check CHECK ((interactions >= 1)),
+    CONSTRAINT affinities_times_check CHECK (((as_of >= to_timestamp(('-62135596800'::bigint)::double precision)) AND (as_of < to_timestamp(('253402300800'::bigint)::double precision)) AND (created_at >= to_timestamp(('-62135596800'::bigint)::double precision)) AND (created_at < to_timestamp(('253402300800'::bigint)::double precision)) AND (updated_at >= to_timestamp(('-62135596800'::bigint)::double precision)) AND (updated_at < to_timestamp(('253402300800'::bigint)::double precision)))),
+    CONSTRAINT affinities_warmth_check CHECK (((warmth > '-Infinity'::double precision) AND (warmth < 'Infinity'::double precision) AND (abs(warmth) <= (weight + (0.000001)::double precision)))),
+    CONSTRAINT affinities_weight_check CHECK (((weight >= (0)::double precision) AND (weight < 'Infinity'::double precision)))
+);
+
 -- Name: audit_logs; Type: TABLE
 CREATE TABLE public.audit_logs (
     id text NOT NULL,
@@ -266,65 +1131,6 @@ CREATE TABLE public.audit_logs (
     CONSTRAINT audit_logs_action_check CHECK ((btrim((action)::text) <> ''::text)),
     CONSTRAINT audit_logs_details_check CHECK ((jsonb_typeof(details) = 'object'::text)),
     CONSTRAINT audit_logs_times_check CHECK (((created_at >= to_timestamp(('-62135596800'::bigint)::double precision)) AND (created_at < to_timestamp(('253402300800'::bigint)::double precision))))
-);
-
--- Name: conversations; Type: TABLE
-CREATE TABLE public.conversations (
-    id text NOT NULL,
-    user_id text NOT NULL,
-    member_id text NOT NULL,
-    title text,
-    mood public.mood DEFAULT 'neutral'::public.mood NOT NULL,
-    context jsonb DEFAULT '{}'::jsonb NOT NULL,
-    started_at timestamp(6) with time zone DEFAULT CURRENT_TIMESTAMP NOT NULL,
-    ended_at timestamp(6) with time zone,
-    created_at timestamp(6) with time zone DEFAULT CURRENT_TIMESTAMP NOT NULL,
-    updated_at timestamp(6) with time zone DEFAULT CURRENT_TIMESTAMP NOT NULL,
-    CONSTRAINT conversations_context_check CHECK ((jsonb_typeof(context) = 'object'::text)),
-    CONSTRAINT conversations_ended_at_check CHECK ((ended_at >= started_at)),
-    CONSTRAINT conversations_times_check CHECK (((started_at >= to_timestamp(('-62135596800'::bigint)::double precision)) AND (started_at < to_timestamp(('253402300800'::bigint)::double precision)) AND (ended_at >= to_timestamp(('-62135596800'::bigint)::double precision)) AND (ended_at < to_timestamp(('253402300800'::bigint)::double precision)) AND (created_at >= to_timestamp(('-62135596800'::bigint)::double precision)) AND (created_at < to_timestamp(('253402300800'::bigint)::double precision)) AND (updated_at >= to_timestamp(('-62135596800'::bigint)::double precision)) AND (updated_at < to_timestamp(('253402300800'::bigint)::double precision)))),
-    CONSTRAINT conversations_title_check CHECK ((btrim(title) <> ''::text)),
-    CONSTRAINT conversations_user_id_check CHECK ((btrim(user_id) <> ''::text))
-);
-
--- Name: family_interactions; Type: TABLE
-CREATE TABLE public.family_interactions (
-    id text NOT NULL,
-    user_id text NOT NULL,
-    member_id text NOT NULL,
-    conversation_id text,
-    kind public.interaction_kind NOT NULL,
-    mood public.mood DEFAULT 'neutral'::public.mood NOT NULL,
-    sentiment double precision,
-    metadata jsonb DEFAULT '{}'::jsonb NOT NULL,
-    created_at timestamp(6) with time zone DEFAULT CURRENT_TIMESTAMP NOT NULL,
-    CONSTRAINT family_interactions_metadata_check CHECK ((jsonb_typeof(metadata) = 'object'::text)),
-    CONSTRAINT family_interactions_sentiment_check CHECK (((sentiment >= ('-1'::integer)::double precision) AND (sentiment <= (1)::double precision))),
-    CONSTRAINT family_interactions_times_check CHECK (((created_at >= to_timestamp(('-62135596800'::bigint)::double precision)) AND (created_at < to_timestamp(('253402300800'::bigint)::double precision)))),
-    CONSTRAINT family_interactions_user_id_check CHECK ((btrim(user_id) <> ''::text))
-);
-
--- Name: family_members; Type: TABLE
-CREATE TABLE public.family_members (
-    id text NOT NULL,
-    slug text NOT NULL,
-    name text NOT NULL,
-    role text NOT NULL,
-    background text NOT NULL,
-    traits text[] NOT NULL,
-    mood public.mood DEFAULT 'neutral'::public.mood NOT NULL,
-    temperature double precision DEFAULT 0.7 NOT NULL,
-    avatar_url text,
-    is_active boolean DEFAULT true NOT NULL,
-    created_at timestamp(6) with time zone DEFAULT CURRENT_TIMESTAMP NOT NULL,
-    updated_at timestamp(6) with time zone DEFAULT CURRENT_TIMESTAMP NOT NULL,
-    CONSTRAINT family_members_background_check CHECK ((btrim(background) <> ''::text)),
-    CONSTRAINT family_members_name_check CHECK ((btrim(name) <> ''::text)),
-    CONSTRAINT family_members_role_check CHECK ((btrim(role) <> ''::text)),
-    CONSTRAINT family_members_slug_check CHECK ((slug ~ '^[a-z0-9]+(-[a-z0-9]+)*$'::text)),
-    CONSTRAINT family_members_temperature_check CHECK (((temperature >= (0)::double precision) AND (temperature <= (2)::double precision))),
-    CONSTRAINT family_members_times_check CHECK (((created_at >= to_timestamp(('-62135596800'::bigint)::double precision)) AND (created_at < to_timestamp(('253402300800'::bigint)::double precision)) AND (updated_at >= to_timestamp(('-62135596800'::bigint)::double precision)) AND (updated_at < to_timestamp(('253402300800'::bigint)::double precision)))),
-    CONSTRAINT family_members_traits_check CHECK (((cardinality(traits) > 0) AND (array_position(traits, NULL::text) IS NULL) AND (array_position(traits, ''::text) IS NULL)))
 );
 
 -- Name: family_relationships; Type: TABLE
@@ -346,23 +1152,16 @@ CREATE TABLE public.inbox (
     CONSTRAINT inbox_times_check CHECK (((handled_at >= to_timestamp(('-62135596800'::bigint)::double precision)) AND (handled_at < to_timestamp(('253402300800'::bigint)::double precision))))
 );
 
--- Name: messages; Type: TABLE
-CREATE TABLE public.messages (
-    id text NOT NULL,
-    conversation_id text NOT NULL,
-    "position" integer NOT NULL,
-    role public.message_role NOT NULL,
-    member_id text,
-    content text NOT NULL,
-    mood public.mood DEFAULT 'neutral'::public.mood NOT NULL,
-    sentiment double precision,
+-- Name: memory_words; Type: TABLE
+CREATE TABLE public.memory_words (
+    user_id text NOT NULL,
+    word text NOT NULL,
+    message_count integer NOT NULL,
     created_at timestamp(6) with time zone DEFAULT CURRENT_TIMESTAMP NOT NULL,
     updated_at timestamp(6) with time zone DEFAULT CURRENT_TIMESTAMP NOT NULL,
-    CONSTRAINT messages_content_check CHECK ((btrim(content) <> ''::text)),
-    CONSTRAINT messages_member_id_check CHECK (((role = 'member'::public.message_role) = (member_id IS NOT NULL))),
-    CONSTRAINT messages_position_check CHECK (("position" >= 1)),
-    CONSTRAINT messages_sentiment_check CHECK (((sentiment >= ('-1'::integer)::double precision) AND (sentiment <= (1)::double precision))),
-    CONSTRAINT messages_times_check CHECK (((created_at >= to_timestamp(('-62135596800'::bigint)::double precision)) AND (created_at < to_timestamp(('253402300800'::bigint)::double precision)) AND (updated_at >= to_timestamp(('-62135596800'::bigint)::double precision)) AND (updated_at < to_timestamp(('253402300800'::bigint)::double precision))))
+    CONSTRAINT memory_words_message_count_check CHECK ((message_count >= 1)),
+    CONSTRAINT memory_words_times_check CHECK (((created_at >= to_timestamp(('-62135596800'::bigint)::double precision)) AND (created_at < to_timestamp(('253402300800'::bigint)::double precision)) AND (updated_at >= to_timestamp(('-62135596800'::bigint)::double precision)) AND (updated_at < to_timestamp(('253402300800'::bigint)::double precision)))),
+    CONSTRAINT memory_words_word_check CHECK (((char_length(word) >= 1) AND (char_length(word) <= 64)))
 );
 
 -- Name: outbox; Type: TABLE
@@ -414,6 +1213,10 @@ CREATE TABLE public.outbox_relay (
     CONSTRAINT outbox_relay_times_check CHECK (((seen_at >= to_timestamp(('-62135596800'::bigint)::double precision)) AND (seen_at < to_timestamp(('253402300800'::bigint)::double precision)) AND (inbox_pruned_until >= to_timestamp(('-62135596800'::bigint)::double precision)) AND (inbox_pruned_until < to_timestamp(('253402300800'::bigint)::double precision)) AND (created_at >= to_timestamp(('-62135596800'::bigint)::double precision)) AND (created_at < to_timestamp(('253402300800'::bigint)::double precision)) AND (updated_at >= to_timestamp(('-62135596800'::bigint)::double precision)) AND (updated_at < to_timestamp(('253402300800'::bigint)::double precision))))
 );
 
+-- Name: affinities affinities_pkey; Type: CONSTRAINT
+ALTER TABLE ONLY public.affinities
+    ADD CONSTRAINT affinities_pkey PRIMARY KEY (user_id, member_id);
+
 -- Name: audit_logs audit_logs_pkey; Type: CONSTRAINT
 ALTER TABLE ONLY public.audit_logs
     ADD CONSTRAINT audit_logs_pkey PRIMARY KEY (id);
@@ -438,6 +1241,10 @@ ALTER TABLE ONLY public.family_relationships
 ALTER TABLE ONLY public.inbox
     ADD CONSTRAINT inbox_pkey PRIMARY KEY (consumer, event_id);
 
+-- Name: memory_words memory_words_pkey; Type: CONSTRAINT
+ALTER TABLE ONLY public.memory_words
+    ADD CONSTRAINT memory_words_pkey PRIMARY KEY (user_id, word);
+
 -- Name: messages messages_pkey; Type: CONSTRAINT
 ALTER TABLE ONLY public.messages
     ADD CONSTRAINT messages_pkey PRIMARY KEY (id);
@@ -450,6 +1257,9 @@ ALTER TABLE ONLY public.outbox
 ALTER TABLE ONLY public.outbox_relay
     ADD CONSTRAINT outbox_relay_pkey PRIMARY KEY (id);
 
+-- Name: affinities_member_id_idx; Type: INDEX
+CREATE INDEX affinities_member_id_idx ON public.affinities USING btree (member_id);
+
 -- Name: audit_logs_created_at_idx; Type: INDEX
 CREATE INDEX audit_logs_created_at_idx ON public.audit_logs USING btree (created_at);
 
@@ -459,11 +1269,17 @@ CREATE INDEX audit_logs_resource_type_resource_id_idx ON public.audit_logs USING
 -- Name: audit_logs_user_id_created_at_idx; Type: INDEX
 CREATE INDEX audit_logs_user_id_created_at_idx ON public.audit_logs USING btree (user_id, created_at);
 
+-- Name: conversations_id_user_id_key; Type: INDEX
+CREATE UNIQUE INDEX conversations_id_user_id_key ON public.conversations USING btree (id, user_id);
+
 -- Name: conversations_member_id_idx; Type: INDEX
 CREATE INDEX conversations_member_id_idx ON public.conversations USING btree (member_id);
 
 -- Name: conversations_open_key; Type: INDEX
 CREATE UNIQUE INDEX conversations_open_key ON public.conversations USING btree (user_id, member_id) WHERE (ended_at IS NULL);
+
+-- Name: conversations_user_id_created_at_id_idx; Type: INDEX
+CREATE INDEX conversations_user_id_created_at_id_idx ON public.conversations USING btree (user_id, created_at, id);
 
 -- Name: conversations_user_id_started_at_idx; Type: INDEX
 CREATE INDEX conversations_user_id_started_at_idx ON public.conversations USING btree (user_id, started_at);
@@ -477,8 +1293,17 @@ CREATE INDEX family_interactions_created_at_idx ON public.family_interactions US
 -- Name: family_interactions_member_id_idx; Type: INDEX
 CREATE INDEX family_interactions_member_id_idx ON public.family_interactions USING btree (member_id);
 
+-- Name: family_interactions_user_id_created_at_id_idx; Type: INDEX
+CREATE INDEX family_interactions_user_id_created_at_id_idx ON public.family_interactions USING btree (user_id, created_at, id);
+
 -- Name: family_interactions_user_id_created_at_idx; Type: INDEX
 CREATE INDEX family_interactions_user_id_created_at_idx ON public.family_interactions USING btree (user_id, created_at);
+
+-- Name: family_interactions_user_id_idempotency_key_key; Type: INDEX
+CREATE UNIQUE INDEX family_interactions_user_id_idempotency_key_key ON public.family_interactions USING btree (user_id, idempotency_key);
+
+-- Name: family_interactions_user_id_member_id_created_at_idx; Type: INDEX
+CREATE INDEX family_interactions_user_id_member_id_created_at_idx ON public.family_interactions USING btree (user_id, member_id, created_at);
 
 -- Name: family_members_is_active_idx; Type: INDEX
 CREATE INDEX family_members_is_active_idx ON public.family_members USING btree (is_active);
@@ -498,11 +1323,23 @@ CREATE INDEX family_relationships_relative_id_idx ON public.family_relationships
 -- Name: inbox_handled_at_idx; Type: INDEX
 CREATE INDEX inbox_handled_at_idx ON public.inbox USING btree (handled_at);
 
+-- Name: messages_conversation_id_answers_key; Type: INDEX
+CREATE UNIQUE INDEX messages_conversation_id_answers_key ON public.messages USING btree (conversation_id, answers);
+
+-- Name: messages_conversation_id_idempotency_key_key; Type: INDEX
+CREATE UNIQUE INDEX messages_conversation_id_idempotency_key_key ON public.messages USING btree (conversation_id, idempotency_key);
+
 -- Name: messages_conversation_id_position_key; Type: INDEX
 CREATE UNIQUE INDEX messages_conversation_id_position_key ON public.messages USING btree (conversation_id, "position");
 
+-- Name: messages_conversation_id_user_id_idx; Type: INDEX
+CREATE INDEX messages_conversation_id_user_id_idx ON public.messages USING btree (conversation_id, user_id);
+
 -- Name: messages_member_id_idx; Type: INDEX
 CREATE INDEX messages_member_id_idx ON public.messages USING btree (member_id);
+
+-- Name: messages_search_idx; Type: INDEX
+CREATE INDEX messages_search_idx ON public.messages USING gin (search) WITH (fastupdate=off);
 
 -- Name: audit_logs audit_logs_append_only; Type: TRIGGER
 CREATE TRIGGER audit_logs_append_only BEFORE DELETE OR UPDATE OR TRUNCATE ON public.audit_logs FOR EACH STATEMENT EXECUTE FUNCTION public.refuse_audit_change();
@@ -510,8 +1347,32 @@ CREATE TRIGGER audit_logs_append_only BEFORE DELETE OR UPDATE OR TRUNCATE ON pub
 -- Name: audit_logs audit_logs_time; Type: TRIGGER
 CREATE TRIGGER audit_logs_time BEFORE INSERT ON public.audit_logs FOR EACH ROW EXECUTE FUNCTION public.set_audit_time();
 
+-- Name: conversations conversations_ended; Type: TRIGGER
+CREATE TRIGGER conversations_ended BEFORE UPDATE ON public.conversations FOR EACH ROW WHEN (((old.ended_at IS NOT NULL) AND ((old.ended_at IS DISTINCT FROM new.ended_at) OR (old.message_count <> new.message_count)))) EXECUTE FUNCTION public.keep_ended();
+
+-- Name: family_interactions family_interactions_count_added; Type: TRIGGER
+CREATE TRIGGER family_interactions_count_added AFTER INSERT ON public.family_interactions REFERENCING NEW TABLE AS met FOR EACH STATEMENT EXECUTE FUNCTION public.count_affinity();
+
+-- Name: family_interactions family_interactions_count_deleted; Type: TRIGGER
+CREATE TRIGGER family_interactions_count_deleted AFTER DELETE ON public.family_interactions REFERENCING OLD TABLE AS met FOR EACH STATEMENT EXECUTE FUNCTION public.count_affinity();
+
+-- Name: family_interactions family_interactions_fixed; Type: TRIGGER
+CREATE TRIGGER family_interactions_fixed BEFORE UPDATE ON public.family_interactions FOR EACH ROW WHEN ((((((old.user_id IS DISTINCT FROM new.user_id) OR (old.member_id IS DISTINCT FROM new.member_id)) OR (old.kind IS DISTINCT FROM new.kind)) OR (old.sentiment IS DISTINCT FROM new.sentiment)) OR (old.created_at IS DISTINCT FROM new.created_at))) EXECUTE FUNCTION public.keep_interaction();
+
+-- Name: family_relationships family_relationships_consistent; Type: TRIGGER
+CREATE TRIGGER family_relationships_consistent BEFORE INSERT OR UPDATE ON public.family_relationships FOR EACH ROW EXECUTE FUNCTION public.check_relationship();
+
 -- Name: inbox inbox_handled_at; Type: TRIGGER
 CREATE TRIGGER inbox_handled_at BEFORE INSERT ON public.inbox FOR EACH ROW WHEN ((((new.handled_at >= (clock_timestamp() - '00:01:00'::interval)) AND (new.handled_at <= (clock_timestamp() + '00:01:00'::interval))) IS NOT TRUE)) EXECUTE FUNCTION public.set_handled_at();
+
+-- Name: messages messages_count_words_deleted; Type: TRIGGER
+CREATE TRIGGER messages_count_words_deleted AFTER DELETE ON public.messages REFERENCING OLD TABLE AS said FOR EACH STATEMENT EXECUTE FUNCTION public.count_words();
+
+-- Name: messages messages_count_words_said; Type: TRIGGER
+CREATE TRIGGER messages_count_words_said AFTER INSERT ON public.messages REFERENCING NEW TABLE AS said FOR EACH STATEMENT EXECUTE FUNCTION public.count_words();
+
+-- Name: messages messages_fixed; Type: TRIGGER
+CREATE TRIGGER messages_fixed BEFORE UPDATE ON public.messages FOR EACH ROW WHEN (((((((old.conversation_id IS DISTINCT FROM new.conversation_id) OR (old."position" IS DISTINCT FROM new."position")) OR (old.role IS DISTINCT FROM new.role)) OR (old.member_id IS DISTINCT FROM new.member_id)) OR (old.content IS DISTINCT FROM new.content)) OR (old.answers IS DISTINCT FROM new.answers))) EXECUTE FUNCTION public.keep_message();
 
 -- Name: outbox outbox_check_event; Type: TRIGGER
 CREATE TRIGGER outbox_check_event BEFORE INSERT ON public.outbox FOR EACH ROW EXECUTE FUNCTION public.check_event('family');
@@ -524,6 +1385,10 @@ CREATE TRIGGER outbox_relay_kept BEFORE UPDATE ON public.outbox_relay FOR EACH R
 
 -- Name: outbox_relay outbox_relay_new; Type: TRIGGER
 CREATE TRIGGER outbox_relay_new BEFORE INSERT ON public.outbox_relay FOR EACH ROW WHEN ((NOT ((new.identity IS NULL) AND (new.pruned_transaction_id IS NULL) AND (new.inbox_pruned_until IS NULL) AND (cardinality(new.bookmark_times) = 0)))) EXECUTE FUNCTION public.refuse_relay_change();
+
+-- Name: affinities affinities_member_id_fkey; Type: FK CONSTRAINT
+ALTER TABLE ONLY public.affinities
+    ADD CONSTRAINT affinities_member_id_fkey FOREIGN KEY (member_id) REFERENCES public.family_members(id) ON UPDATE RESTRICT ON DELETE RESTRICT;
 
 -- Name: conversations conversations_member_id_fkey; Type: FK CONSTRAINT
 ALTER TABLE ONLY public.conversations
@@ -545,9 +1410,13 @@ ALTER TABLE ONLY public.family_relationships
 ALTER TABLE ONLY public.family_relationships
     ADD CONSTRAINT family_relationships_relative_id_fkey FOREIGN KEY (relative_id) REFERENCES public.family_members(id) ON UPDATE CASCADE ON DELETE CASCADE;
 
+-- Name: messages messages_answers_fkey; Type: FK CONSTRAINT
+ALTER TABLE ONLY public.messages
+    ADD CONSTRAINT messages_answers_fkey FOREIGN KEY (conversation_id, answers) REFERENCES public.messages(conversation_id, "position") ON UPDATE CASCADE ON DELETE CASCADE;
+
 -- Name: messages messages_conversation_id_fkey; Type: FK CONSTRAINT
 ALTER TABLE ONLY public.messages
-    ADD CONSTRAINT messages_conversation_id_fkey FOREIGN KEY (conversation_id) REFERENCES public.conversations(id) ON UPDATE CASCADE ON DELETE CASCADE;
+    ADD CONSTRAINT messages_conversation_id_fkey FOREIGN KEY (conversation_id, user_id) REFERENCES public.conversations(id, user_id) ON UPDATE CASCADE ON DELETE CASCADE;
 
 -- Name: messages messages_member_id_fkey; Type: FK CONSTRAINT
 ALTER TABLE ONLY public.messages

@@ -99,7 +99,9 @@ describe('the family and an in-memory model', () => {
       const { items } = await listMessages(family, { conversationId, userId, limit: 200 });
       const expected = talk.isDeleted ? [] : talk.said.map((it, at) => ({ ...it, position: at + 1 }));
       expect(
-        [...items].reverse().map(({ role, content, answers, position }) => ({ role, text: content, answers, position })),
+        [...items]
+          .reverse()
+          .map(({ role, content, answers, position }) => ({ role, text: content, answers, position })),
       ).toEqual(expected);
       if (talk.isDeleted) continue;
       const found = await getConversation(family, { conversationId, userId });

@@ -1623,6 +1623,17 @@ BEGIN
 END
 $$;
 
+-- Name: record_opening(); Type: FUNCTION
+CREATE FUNCTION public.record_opening() RETURNS trigger
+    LANGUAGE plpgsql
+    SET search_path TO 'pg_catalog', 'public', 'pg_temp'
+    AS $$
+BEGIN
+  INSERT INTO public.wallet_openings (wallet_id, created_at) VALUES (NEW.id, NEW.created_at);
+  RETURN NULL;
+END
+$$;
+
 -- Name: refuse(text, jsonb, text); Type: FUNCTION
 CREATE FUNCTION public.refuse(rule text, facts jsonb, hint text) RETURNS void
     LANGUAGE plpgsql
@@ -2320,6 +2331,10 @@ BEGIN
     jsonb_build_object('transactionIds', jsonb_build_array(transaction_id)));
   RETURN QUERY SELECT * FROM answered_transactions(earlier);
   IF FOUND THEN RETURN; END IF;
+  -- lock_payment accepts a missing receiver, for holds without one.
+  IF receiver_id IS NULL THEN
+    PERFORM refuse('wallet_not_found', jsonb_build_object('walletId', receiver_id), 'Name the wallet that receives the money.');
+  END IF;
   -- The wallets do not fit, or only did not when the statement above began.
   locked := lock_payment(payer_id, receiver_id, amount);
   RETURN QUERY INSERT INTO transactions (id, type, from_id, to_id, currency, amount, description, request_key, created_at)
@@ -2639,6 +2654,12 @@ CREATE TABLE public.outbox_relay (
     CONSTRAINT outbox_relay_times_check CHECK (((seen_at >= to_timestamp(('-62135596800'::bigint)::double precision)) AND (seen_at < to_timestamp(('253402300800'::bigint)::double precision)) AND (inbox_pruned_until >= to_timestamp(('-62135596800'::bigint)::double precision)) AND (inbox_pruned_until < to_timestamp(('253402300800'::bigint)::double precision)) AND (created_at >= to_timestamp(('-62135596800'::bigint)::double precision)) AND (created_at < to_timestamp(('253402300800'::bigint)::double precision)) AND (updated_at >= to_timestamp(('-62135596800'::bigint)::double precision)) AND (updated_at < to_timestamp(('253402300800'::bigint)::double precision))))
 );
 
+-- Name: wallet_openings; Type: TABLE
+CREATE TABLE public.wallet_openings (
+    wallet_id text NOT NULL,
+    created_at timestamp(6) with time zone DEFAULT CURRENT_TIMESTAMP NOT NULL
+);
+
 -- Name: audit_logs audit_logs_pkey; Type: CONSTRAINT
 ALTER TABLE ONLY public.audit_logs
     ADD CONSTRAINT audit_logs_pkey PRIMARY KEY (id);
@@ -2710,6 +2731,10 @@ ALTER TABLE public.stakes
 -- Name: transactions transactions_pkey; Type: CONSTRAINT
 ALTER TABLE ONLY public.transactions
     ADD CONSTRAINT transactions_pkey PRIMARY KEY (id);
+
+-- Name: wallet_openings wallet_openings_pkey; Type: CONSTRAINT
+ALTER TABLE ONLY public.wallet_openings
+    ADD CONSTRAINT wallet_openings_pkey PRIMARY KEY (wallet_id);
 
 -- Name: wallets wallets_pkey; Type: CONSTRAINT
 ALTER TABLE ONLY public.wallets
@@ -2904,6 +2929,9 @@ CREATE TRIGGER transactions_rewrite_hash BEFORE UPDATE OF seq ON public.transact
 -- Name: transactions transactions_write_hash; Type: TRIGGER
 CREATE TRIGGER transactions_write_hash BEFORE INSERT ON public.transactions FOR EACH ROW EXECUTE FUNCTION public.write_transaction_hash();
 
+-- Name: wallet_openings wallet_openings_append_only; Type: TRIGGER
+CREATE TRIGGER wallet_openings_append_only BEFORE DELETE OR UPDATE OR TRUNCATE ON public.wallet_openings FOR EACH STATEMENT EXECUTE FUNCTION public.refuse_change();
+
 -- Name: wallets wallets_born_empty; Type: TRIGGER
 CREATE TRIGGER wallets_born_empty BEFORE INSERT ON public.wallets FOR EACH ROW WHEN (((new.balance <> (0)::numeric) OR (new.held <> (0)::numeric) OR (new.earned <> (0)::numeric) OR (new.status <> 'active'::public.wallet_status))) EXECUTE FUNCTION public.refuse_wallet_change();
 
@@ -2912,6 +2940,9 @@ CREATE TRIGGER wallets_keep_owner BEFORE UPDATE OF id, kind, user_id, currency, 
 
 -- Name: wallets wallets_money_moves_with_entries; Type: TRIGGER
 CREATE TRIGGER wallets_money_moves_with_entries BEFORE UPDATE OF balance, held, earned, entries, last_seq, chain, updated_at ON public.wallets FOR EACH ROW WHEN ((pg_trigger_depth() = 0)) EXECUTE FUNCTION public.check_wallet_money();
+
+-- Name: wallets wallets_record_opening; Type: TRIGGER
+CREATE TRIGGER wallets_record_opening AFTER INSERT ON public.wallets FOR EACH ROW EXECUTE FUNCTION public.record_opening();
 
 -- Name: wallets wallets_start_chain; Type: TRIGGER
 CREATE TRIGGER wallets_start_chain BEFORE INSERT ON public.wallets FOR EACH ROW EXECUTE FUNCTION public.start_chain();
@@ -3007,3 +3038,7 @@ ALTER TABLE ONLY public.transactions
 -- Name: transactions transactions_to_id_currency_fkey; Type: FK CONSTRAINT
 ALTER TABLE ONLY public.transactions
     ADD CONSTRAINT transactions_to_id_currency_fkey FOREIGN KEY (to_id, currency) REFERENCES public.wallets(id, currency) ON UPDATE RESTRICT ON DELETE RESTRICT;
+
+-- Name: wallet_openings wallet_openings_wallet_id_fkey; Type: FK CONSTRAINT
+ALTER TABLE ONLY public.wallet_openings
+    ADD CONSTRAINT wallet_openings_wallet_id_fkey FOREIGN KEY (wallet_id) REFERENCES public.wallets(id) ON UPDATE RESTRICT ON DELETE RESTRICT;

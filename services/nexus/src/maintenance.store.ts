@@ -27,7 +27,10 @@ export interface Difference {
  */
 export async function refreshProfiles(nexus: Nexus, input: BatchInput = {}): Promise<number> {
   const { limit } = readInput(batchInput(100, MAX_PROFILES), input);
-  const rows = await nexus.queryLong<{ done: number }>({ text: 'SELECT refresh_profiles($1) AS done', values: [limit] });
+  const rows = await nexus.queryLong<{ done: number }>({
+    text: 'SELECT refresh_profiles($1) AS done',
+    values: [limit],
+  });
   return onlyRow(rows).done;
 }
 

@@ -9,12 +9,32 @@ CREATE TYPE public.assessment_status AS ENUM (
     'abandoned'
 );
 
+-- Name: attempt_source; Type: TYPE
+CREATE TYPE public.attempt_source AS ENUM (
+    'practice',
+    'assessment'
+);
+
+-- Name: card_state; Type: TYPE
+CREATE TYPE public.card_state AS ENUM (
+    'new',
+    'learning',
+    'review',
+    'relearning'
+);
+
 -- Name: insight_kind; Type: TYPE
 CREATE TYPE public.insight_kind AS ENUM (
     'strength',
     'weakness',
     'misconception',
     'recommendation'
+);
+
+-- Name: item_status; Type: TYPE
+CREATE TYPE public.item_status AS ENUM (
+    'active',
+    'retired'
 );
 
 -- Name: learning_style; Type: TYPE
@@ -32,12 +52,27 @@ CREATE TYPE public.message_role AS ENUM (
     'system'
 );
 
+-- Name: message_status; Type: TYPE
+CREATE TYPE public.message_status AS ENUM (
+    'streaming',
+    'complete',
+    'cancelled'
+);
+
 -- Name: path_status; Type: TYPE
 CREATE TYPE public.path_status AS ENUM (
     'active',
     'paused',
     'completed',
     'abandoned'
+);
+
+-- Name: review_rating; Type: TYPE
+CREATE TYPE public.review_rating AS ENUM (
+    'again',
+    'hard',
+    'good',
+    'easy'
 );
 
 -- Name: session_status; Type: TYPE
@@ -65,6 +100,210 @@ CREATE TYPE public.step_kind AS ENUM (
     'review'
 );
 
+-- Name: stop_reason; Type: TYPE
+CREATE TYPE public.stop_reason AS ENUM (
+    'precise',
+    'length',
+    'exhausted'
+);
+
+-- Name: assessments; Type: TABLE
+CREATE TABLE public.assessments (
+    id text NOT NULL,
+    student_id text NOT NULL,
+    course_id text,
+    topic text NOT NULL,
+    status public.assessment_status DEFAULT 'in_progress'::public.assessment_status NOT NULL,
+    difficulty double precision DEFAULT 0.5 NOT NULL,
+    max_items integer DEFAULT 10 NOT NULL,
+    score double precision,
+    feedback text,
+    started_at timestamp(6) with time zone DEFAULT CURRENT_TIMESTAMP NOT NULL,
+    ended_at timestamp(6) with time zone,
+    created_at timestamp(6) with time zone DEFAULT CURRENT_TIMESTAMP NOT NULL,
+    updated_at timestamp(6) with time zone DEFAULT CURRENT_TIMESTAMP NOT NULL,
+    ability double precision DEFAULT 0 NOT NULL,
+    standard_error double precision DEFAULT 1 NOT NULL,
+    target_standard_error double precision DEFAULT 0.3 NOT NULL,
+    stop_reason public.stop_reason,
+    CONSTRAINT assessments_ability_check CHECK (((ability >= ('-6'::integer)::double precision) AND (ability <= (6)::double precision))),
+    CONSTRAINT assessments_difficulty_check CHECK (((difficulty >= (0)::double precision) AND (difficulty <= (1)::double precision))),
+    CONSTRAINT assessments_ended_at_check CHECK ((ended_at >= started_at)),
+    CONSTRAINT assessments_max_items_check CHECK (((max_items >= 1) AND (max_items <= 200))),
+    CONSTRAINT assessments_score_check CHECK (((score >= (0)::double precision) AND (score <= (1)::double precision))),
+    CONSTRAINT assessments_standard_error_check CHECK (((standard_error > (0)::double precision) AND (standard_error <= (1.5)::double precision))),
+    CONSTRAINT assessments_status_ended_at_check CHECK (((status = 'in_progress'::public.assessment_status) = (ended_at IS NULL))),
+    CONSTRAINT assessments_status_score_check CHECK (((status = 'completed'::public.assessment_status) = (score IS NOT NULL))),
+    CONSTRAINT assessments_stop_reason_check CHECK (((stop_reason IS NULL) OR (status = 'completed'::public.assessment_status))),
+    CONSTRAINT assessments_target_standard_error_check CHECK (((target_standard_error >= (0.1)::double precision) AND (target_standard_error <= (1)::double precision))),
+    CONSTRAINT assessments_times_check CHECK (((started_at >= to_timestamp(('-62135596800'::bigint)::double precision)) AND (started_at < to_timestamp(('253402300800'::bigint)::double precision)) AND (ended_at >= to_timestamp(('-62135596800'::bigint)::double precision)) AND (ended_at < to_timestamp(('253402300800'::bigint)::double precision)) AND (created_at >= to_timestamp(('-62135596800'::bigint)::double precision)) AND (created_at < to_timestamp(('253402300800'::bigint)::double precision)) AND (updated_at >= to_timestamp(('-62135596800'::bigint)::double precision)) AND (updated_at < to_timestamp(('253402300800'::bigint)::double precision)))),
+    CONSTRAINT assessments_topic_check CHECK ((btrim(topic) <> ''::text))
+);
+
+-- Name: abandon_assessment(text); Type: FUNCTION
+CREATE FUNCTION public.abandon_assessment(p_id text) RETURNS SETOF public.assessments
+    LANGUAGE plpgsql SECURITY DEFINER
+    SET search_path TO 'pg_catalog', 'public', 'pg_temp'
+    AS $$
+DECLARE
+  assessment assessments := lock_assessment(p_id);
+  at timestamptz := greatest(database_time(), assessment.started_at);
+BEGIN
+  IF assessment.status <> 'abandoned' THEN
+    UPDATE assessments SET status = 'abandoned', ended_at = at, updated_at = at WHERE id = p_id RETURNING * INTO assessment;
+    PERFORM emit('assessment-abandoned', assessment.student_id, jsonb_build_object('assessmentId', p_id), at);
+  END IF;
+  RETURN NEXT assessment;
+END
+$$;
+
+-- Name: add_attempt(text, text, text, boolean, text, timestamp with time zone); Type: FUNCTION
+CREATE FUNCTION public.add_attempt(p_id text, p_student_id text, p_skill_id text, p_is_correct boolean, p_item_id text, p_at timestamp with time zone) RETURNS void
+    LANGUAGE plpgsql
+    SET search_path TO 'pg_catalog', 'public', 'pg_temp'
+    AS $$
+DECLARE
+  at timestamptz := greatest(p_at,
+    (SELECT updated_at + interval '1 microsecond' FROM skill_mastery WHERE student_id = p_student_id AND skill_id = p_skill_id));
+  was_mastered boolean := EXISTS (SELECT FROM skill_mastery
+    WHERE student_id = p_student_id AND skill_id = p_skill_id AND mastered_at IS NOT NULL);
+BEGIN
+  INSERT INTO skill_attempts (id, student_id, skill_id, is_correct, source, assessment_item_id, created_at)
+    VALUES (p_id, p_student_id, p_skill_id, p_is_correct,
+      CASE WHEN p_item_id IS NULL THEN 'practice' ELSE 'assessment' END::attempt_source, p_item_id, at);
+  IF NOT was_mastered AND EXISTS (SELECT FROM skill_mastery
+      WHERE student_id = p_student_id AND skill_id = p_skill_id AND mastered_at IS NOT NULL) THEN
+    PERFORM emit('skill-mastered', p_student_id, jsonb_build_object('skillId', p_skill_id), at);
+  END IF;
+END
+$$;
+
+-- Name: cards; Type: TABLE
+CREATE TABLE public.cards (
+    id text NOT NULL,
+    student_id text NOT NULL,
+    skill_id text,
+    front text NOT NULL,
+    back text NOT NULL,
+    state public.card_state DEFAULT 'new'::public.card_state NOT NULL,
+    step smallint DEFAULT 0 NOT NULL,
+    stability double precision DEFAULT 0 NOT NULL,
+    difficulty double precision DEFAULT 0 NOT NULL,
+    scheduled_days integer DEFAULT 0 NOT NULL,
+    reviews integer DEFAULT 0 NOT NULL,
+    lapses integer DEFAULT 0 NOT NULL,
+    due_at timestamp(6) with time zone DEFAULT CURRENT_TIMESTAMP NOT NULL,
+    last_reviewed_at timestamp(6) with time zone,
+    deleted_at timestamp(6) with time zone,
+    created_at timestamp(6) with time zone DEFAULT CURRENT_TIMESTAMP NOT NULL,
+    updated_at timestamp(6) with time zone DEFAULT CURRENT_TIMESTAMP NOT NULL,
+    CONSTRAINT cards_back_check CHECK ((btrim(back) <> ''::text)),
+    CONSTRAINT cards_counts_check CHECK (((step >= 0) AND ((scheduled_days >= 0) AND (scheduled_days <= 36502)) AND ((lapses >= 0) AND (lapses <= reviews)))),
+    CONSTRAINT cards_front_check CHECK ((btrim(front) <> ''::text)),
+    CONSTRAINT cards_state_check CHECK (
+CASE
+    WHEN (state = 'new'::public.card_state) THEN ((reviews = 0) AND (stability = (0)::double precision) AND (difficulty = (0)::double precision) AND (last_reviewed_at IS NULL))
+    ELSE ((reviews > 0) AND ((stability >= (0.001)::double precision) AND (stability <= (36500)::double precision)) AND ((difficulty >= (1)::double precision) AND (difficulty <= (10)::double precision)) AND (last_reviewed_at IS NOT NULL))
+END),
+    CONSTRAINT cards_times_check CHECK (((due_at >= to_timestamp(('-62135596800'::bigint)::double precision)) AND (due_at < to_timestamp(('253402300800'::bigint)::double precision)) AND (last_reviewed_at >= to_timestamp(('-62135596800'::bigint)::double precision)) AND (last_reviewed_at < to_timestamp(('253402300800'::bigint)::double precision)) AND (deleted_at >= to_timestamp(('-62135596800'::bigint)::double precision)) AND (deleted_at < to_timestamp(('253402300800'::bigint)::double precision)) AND (created_at >= to_timestamp(('-62135596800'::bigint)::double precision)) AND (created_at < to_timestamp(('253402300800'::bigint)::double precision)) AND (updated_at >= to_timestamp(('-62135596800'::bigint)::double precision)) AND (updated_at < to_timestamp(('253402300800'::bigint)::double precision))))
+);
+
+-- Name: add_card(text, text, text, text, text, text, text); Type: FUNCTION
+CREATE FUNCTION public.add_card(p_key text, p_hash text, p_id text, p_student_id text, p_skill_id text, p_front text, p_back text) RETURNS SETOF public.cards
+    LANGUAGE plpgsql SECURITY DEFINER
+    SET search_path TO 'pg_catalog', 'public', 'pg_temp'
+    AS $$
+DECLARE
+  earlier text := begin_request(p_key, 'addCard', p_hash, p_id, p_student_id);
+  at timestamptz;
+BEGIN
+  IF earlier IS NULL THEN
+    IF p_skill_id IS NOT NULL THEN
+      PERFORM require_skill(p_skill_id);
+    END IF;
+    PERFORM lock_student(p_student_id);
+    at := database_time();
+    INSERT INTO cards (id, student_id, skill_id, front, back, due_at, created_at, updated_at)
+      VALUES (p_id, p_student_id, p_skill_id, p_front, p_back, at, at, at);
+  END IF;
+  RETURN QUERY SELECT * FROM cards WHERE id = coalesce(earlier, p_id);
+END
+$$;
+
+-- Name: items; Type: TABLE
+CREATE TABLE public.items (
+    id text NOT NULL,
+    skill_id text NOT NULL,
+    prompt text NOT NULL,
+    options text[] NOT NULL,
+    correct_option integer NOT NULL,
+    discrimination double precision NOT NULL,
+    location double precision NOT NULL,
+    status public.item_status DEFAULT 'active'::public.item_status NOT NULL,
+    created_at timestamp(6) with time zone DEFAULT CURRENT_TIMESTAMP NOT NULL,
+    updated_at timestamp(6) with time zone DEFAULT CURRENT_TIMESTAMP NOT NULL,
+    CONSTRAINT items_correct_option_check CHECK (((correct_option >= 0) AND (correct_option < cardinality(options)))),
+    CONSTRAINT items_discrimination_check CHECK (((discrimination > (0)::double precision) AND (discrimination <= (4)::double precision))),
+    CONSTRAINT items_location_check CHECK (((location >= ('-6'::integer)::double precision) AND (location <= (6)::double precision))),
+    CONSTRAINT items_options_check CHECK (((cardinality(options) >= 2) AND (cardinality(options) <= 10))),
+    CONSTRAINT items_prompt_check CHECK ((btrim(prompt) <> ''::text)),
+    CONSTRAINT items_times_check CHECK (((created_at >= to_timestamp(('-62135596800'::bigint)::double precision)) AND (created_at < to_timestamp(('253402300800'::bigint)::double precision)) AND (updated_at >= to_timestamp(('-62135596800'::bigint)::double precision)) AND (updated_at < to_timestamp(('253402300800'::bigint)::double precision))))
+);
+
+-- Name: add_item(text, text, text, text, text, text[], integer, double precision, double precision); Type: FUNCTION
+CREATE FUNCTION public.add_item(p_key text, p_hash text, p_id text, p_skill_id text, p_prompt text, p_options text[], p_correct_option integer, p_discrimination double precision, p_location double precision) RETURNS SETOF public.items
+    LANGUAGE plpgsql SECURITY DEFINER
+    SET search_path TO 'pg_catalog', 'public', 'pg_temp'
+    AS $$
+DECLARE
+  earlier text := begin_request(p_key, 'addItem', p_hash, p_id, NULL);
+  at timestamptz := database_time();
+BEGIN
+  IF earlier IS NULL THEN
+    PERFORM require_skill(p_skill_id);
+    INSERT INTO items (id, skill_id, prompt, options, correct_option, discrimination, location, created_at, updated_at)
+      VALUES (p_id, p_skill_id, p_prompt, p_options, p_correct_option, p_discrimination, p_location, at, at);
+  END IF;
+  RETURN QUERY SELECT * FROM items WHERE id = coalesce(earlier, p_id);
+END
+$$;
+
+-- Name: path_steps; Type: TABLE
+CREATE TABLE public.path_steps (
+    id text NOT NULL,
+    path_id text NOT NULL,
+    "position" integer NOT NULL,
+    kind public.step_kind DEFAULT 'lesson'::public.step_kind NOT NULL,
+    title text NOT NULL,
+    description text,
+    estimated_minutes integer NOT NULL,
+    created_at timestamp(6) with time zone DEFAULT CURRENT_TIMESTAMP NOT NULL,
+    updated_at timestamp(6) with time zone DEFAULT CURRENT_TIMESTAMP NOT NULL,
+    CONSTRAINT path_steps_estimated_minutes_check CHECK ((estimated_minutes > 0)),
+    CONSTRAINT path_steps_position_check CHECK (("position" >= 1)),
+    CONSTRAINT path_steps_times_check CHECK (((created_at >= to_timestamp(('-62135596800'::bigint)::double precision)) AND (created_at < to_timestamp(('253402300800'::bigint)::double precision)) AND (updated_at >= to_timestamp(('-62135596800'::bigint)::double precision)) AND (updated_at < to_timestamp(('253402300800'::bigint)::double precision)))),
+    CONSTRAINT path_steps_title_check CHECK ((btrim(title) <> ''::text))
+);
+
+-- Name: add_step(text, text, jsonb, integer); Type: FUNCTION
+CREATE FUNCTION public.add_step(p_id text, p_path_id text, p_fields jsonb, p_position integer) RETURNS SETOF public.path_steps
+    LANGUAGE plpgsql SECURITY DEFINER
+    SET search_path TO 'pg_catalog', 'public', 'pg_temp'
+    AS $$
+DECLARE
+  path learning_paths := lock_path(p_path_id, '{active,paused}');
+  ids text[] := ARRAY(SELECT id FROM path_steps WHERE path_id = path.id ORDER BY position);
+  place integer := coalesce(p_position, cardinality(ids) + 1);
+BEGIN
+  IF place NOT BETWEEN 1 AND cardinality(ids) + 1 THEN
+    PERFORM refuse('position_invalid', jsonb_build_object('pathId', path.id));
+  END IF;
+  PERFORM insert_step(p_id, path.id, p_fields, 2000000, database_time());
+  PERFORM place_steps(path.id, ids[:place - 1] || p_id || ids[place:]);
+  RETURN QUERY SELECT * FROM path_steps WHERE id = p_id;
+END
+$$;
+
 -- Name: adopt_outbox(); Type: FUNCTION
 CREATE FUNCTION public.adopt_outbox() RETURNS text
     LANGUAGE plpgsql SECURITY DEFINER
@@ -91,6 +330,482 @@ BEGIN
   UPDATE outbox_relay SET identity = here, pruned_transaction_id = NULL, pruned_position = NULL, bookmark_times = '{}',
     bookmark_transaction_ids = '{}', updated_at = clock_timestamp();
   RETURN here;
+END
+$$;
+
+-- Name: answer_item(text, integer, integer); Type: FUNCTION
+CREATE FUNCTION public.answer_item(p_id text, p_position integer, p_chosen_option integer) RETURNS SETOF public.assessments
+    LANGUAGE plpgsql SECURITY DEFINER
+    SET search_path TO 'pg_catalog', 'public', 'pg_temp'
+    AS $$
+DECLARE
+  assessment assessments := lock_assessment(p_id);
+  item assessment_items;
+  skill text;
+  reason stop_reason;
+  at timestamptz;
+BEGIN
+  SELECT * INTO item FROM assessment_items WHERE assessment_id = p_id AND position = p_position;
+  IF NOT FOUND THEN
+    PERFORM refuse('answer_order', jsonb_build_object('assessmentId', p_id, 'position', p_position));
+  ELSIF item.answered_at IS NOT NULL THEN
+    IF item.chosen_option <> p_chosen_option THEN
+      PERFORM refuse('item_answered', jsonb_build_object('assessmentId', p_id, 'position', p_position));
+    END IF;
+    RETURN NEXT assessment;
+    RETURN;
+  ELSIF assessment.status <> 'in_progress' THEN
+    PERFORM refuse('assessment_ended', jsonb_build_object('assessmentId', p_id, 'status', assessment.status));
+  END IF;
+  at := greatest(database_time(), item.created_at);
+  UPDATE assessment_items SET chosen_option = p_chosen_option, answered_at = at, updated_at = at WHERE id = item.id;
+  SELECT skill_id INTO skill FROM items WHERE id = item.item_id;
+  IF skill IS NOT NULL THEN
+    PERFORM add_attempt(gen_random_uuid()::text, assessment.student_id, skill, p_chosen_option = item.correct_option, item.id, at);
+  END IF;
+  SELECT * INTO assessment FROM assessments WHERE id = p_id;
+  reason := CASE
+    WHEN assessment.standard_error <= assessment.target_standard_error THEN 'precise'
+    WHEN p_position >= assessment.max_items THEN 'length'
+    WHEN NOT ask_next_item(assessment, at) THEN 'exhausted'
+  END;
+  IF reason IS NOT NULL THEN
+    UPDATE assessments SET status = 'completed', stop_reason = reason, ended_at = greatest(at, started_at), updated_at = at,
+      score = (SELECT avg((chosen_option = correct_option)::integer) FROM assessment_items WHERE assessment_id = p_id)
+    WHERE id = p_id RETURNING * INTO assessment;
+    PERFORM emit('assessment-completed', assessment.student_id, jsonb_build_object('assessmentId', p_id, 'score', assessment.score,
+      'ability', assessment.ability, 'standardError', assessment.standard_error, 'stopReason', reason), at);
+  END IF;
+  PERFORM refresh_profile(assessment.student_id, at);
+  RETURN NEXT assessment;
+END
+$$;
+
+-- Name: questions; Type: TABLE
+CREATE TABLE public.questions (
+    id text NOT NULL,
+    student_id text NOT NULL,
+    topic text NOT NULL,
+    question text NOT NULL,
+    answer text,
+    difficulty double precision,
+    confidence double precision,
+    helpful boolean,
+    answered_at timestamp(6) with time zone,
+    created_at timestamp(6) with time zone DEFAULT CURRENT_TIMESTAMP NOT NULL,
+    updated_at timestamp(6) with time zone DEFAULT CURRENT_TIMESTAMP NOT NULL,
+    search tsvector GENERATED ALWAYS AS (to_tsvector('english'::regconfig, ((question || ' '::text) || COALESCE(answer, ''::text)))) STORED,
+    CONSTRAINT questions_answer_check CHECK ((btrim(answer) <> ''::text)),
+    CONSTRAINT questions_answered_at_check CHECK (((answer IS NULL) = (answered_at IS NULL))),
+    CONSTRAINT questions_confidence_check CHECK (((confidence IS NULL) OR ((answer IS NOT NULL) AND ((confidence >= (0)::double precision) AND (confidence <= (1)::double precision))))),
+    CONSTRAINT questions_difficulty_check CHECK (((difficulty >= (0)::double precision) AND (difficulty <= (1)::double precision))),
+    CONSTRAINT questions_helpful_check CHECK (((helpful IS NULL) OR (answer IS NOT NULL))),
+    CONSTRAINT questions_question_check CHECK ((btrim(question) <> ''::text)),
+    CONSTRAINT questions_times_check CHECK (((answered_at >= to_timestamp(('-62135596800'::bigint)::double precision)) AND (answered_at < to_timestamp(('253402300800'::bigint)::double precision)) AND (created_at >= to_timestamp(('-62135596800'::bigint)::double precision)) AND (created_at < to_timestamp(('253402300800'::bigint)::double precision)) AND (updated_at >= to_timestamp(('-62135596800'::bigint)::double precision)) AND (updated_at < to_timestamp(('253402300800'::bigint)::double precision)))),
+    CONSTRAINT questions_topic_check CHECK ((btrim(topic) <> ''::text))
+);
+
+-- Name: answer_question(text, text, double precision); Type: FUNCTION
+CREATE FUNCTION public.answer_question(p_id text, p_answer text, p_confidence double precision) RETURNS SETOF public.questions
+    LANGUAGE plpgsql SECURITY DEFINER
+    SET search_path TO 'pg_catalog', 'public', 'pg_temp'
+    AS $$
+DECLARE
+  question questions := lock_question(p_id);
+  at timestamptz := greatest(database_time(), question.created_at);
+BEGIN
+  IF question.answer IS NOT NULL AND (question.answer, question.confidence) IS DISTINCT FROM (p_answer, p_confidence) THEN
+    PERFORM refuse('question_answered', jsonb_build_object('questionId', p_id));
+  ELSIF question.answer IS NULL THEN
+    UPDATE questions SET answer = p_answer, confidence = p_confidence, answered_at = at, updated_at = at WHERE id = p_id;
+    PERFORM emit('question-answered', question.student_id, jsonb_build_object('questionId', p_id), at);
+  END IF;
+  RETURN QUERY SELECT * FROM questions WHERE id = p_id;
+END
+$$;
+
+-- Name: message_chunks; Type: TABLE
+CREATE TABLE public.message_chunks (
+    message_id text NOT NULL,
+    number integer NOT NULL,
+    content text NOT NULL,
+    tokens integer DEFAULT 0 NOT NULL,
+    created_at timestamp(6) with time zone DEFAULT CURRENT_TIMESTAMP NOT NULL,
+    CONSTRAINT message_chunks_content_check CHECK ((content <> ''::text)),
+    CONSTRAINT message_chunks_number_check CHECK (((number >= 1) AND (number <= 10000))),
+    CONSTRAINT message_chunks_times_check CHECK (((created_at >= to_timestamp(('-62135596800'::bigint)::double precision)) AND (created_at < to_timestamp(('253402300800'::bigint)::double precision)))),
+    CONSTRAINT message_chunks_tokens_check CHECK (((tokens >= 0) AND (tokens <= 10000)))
+);
+
+-- Name: append_chunk(text, integer, text, integer); Type: FUNCTION
+CREATE FUNCTION public.append_chunk(p_message_id text, p_number integer, p_content text, p_tokens integer) RETURNS SETOF public.message_chunks
+    LANGUAGE plpgsql SECURITY DEFINER
+    SET search_path TO 'pg_catalog', 'public', 'pg_temp'
+    AS $$
+DECLARE
+  message messages := lock_message(p_message_id);
+  earlier message_chunks;
+  last integer;
+BEGIN
+  IF message.status <> 'streaming' THEN
+    PERFORM refuse('message_ended', jsonb_build_object('messageId', p_message_id));
+  END IF;
+  SELECT * INTO earlier FROM message_chunks WHERE message_id = p_message_id AND number = p_number;
+  IF FOUND AND earlier.content = p_content AND earlier.tokens = p_tokens THEN
+    RETURN NEXT earlier;
+    RETURN;
+  END IF;
+  SELECT coalesce(max(number), 0) INTO last FROM message_chunks WHERE message_id = p_message_id;
+  IF p_number <> last + 1 THEN
+    PERFORM refuse('chunk_order', jsonb_build_object('messageId', p_message_id, 'next', last + 1));
+  END IF;
+  RETURN QUERY INSERT INTO message_chunks (message_id, number, content, tokens, created_at)
+    VALUES (p_message_id, p_number, p_content, p_tokens, database_time()) RETURNING *;
+END
+$$;
+
+-- Name: messages; Type: TABLE
+CREATE TABLE public.messages (
+    id text NOT NULL,
+    session_id text NOT NULL,
+    "position" integer NOT NULL,
+    role public.message_role NOT NULL,
+    content text NOT NULL,
+    confidence double precision,
+    created_at timestamp(6) with time zone DEFAULT CURRENT_TIMESTAMP NOT NULL,
+    updated_at timestamp(6) with time zone DEFAULT CURRENT_TIMESTAMP NOT NULL,
+    status public.message_status DEFAULT 'complete'::public.message_status NOT NULL,
+    tokens integer DEFAULT 0 NOT NULL,
+    CONSTRAINT messages_confidence_check CHECK (((confidence IS NULL) OR ((role = 'tutor'::public.message_role) AND ((confidence >= (0)::double precision) AND (confidence <= (1)::double precision))))),
+    CONSTRAINT messages_content_check CHECK (
+CASE status
+    WHEN 'complete'::public.message_status THEN (btrim(content) <> ''::text)
+    ELSE (content = ''::text)
+END),
+    CONSTRAINT messages_position_check CHECK (("position" >= 1)),
+    CONSTRAINT messages_times_check CHECK (((created_at >= to_timestamp(('-62135596800'::bigint)::double precision)) AND (created_at < to_timestamp(('253402300800'::bigint)::double precision)) AND (updated_at >= to_timestamp(('-62135596800'::bigint)::double precision)) AND (updated_at < to_timestamp(('253402300800'::bigint)::double precision)))),
+    CONSTRAINT messages_tokens_check CHECK (((tokens >= 0) AND (tokens <= 100000000)))
+);
+
+-- Name: append_message(text, text, text, text, public.message_role, text, integer, double precision); Type: FUNCTION
+CREATE FUNCTION public.append_message(p_key text, p_hash text, p_id text, p_session_id text, p_role public.message_role, p_content text, p_tokens integer, p_confidence double precision) RETURNS SETOF public.messages
+    LANGUAGE plpgsql SECURITY DEFINER
+    SET search_path TO 'pg_catalog', 'public', 'pg_temp'
+    AS $$
+DECLARE
+  earlier text := begin_request(p_key, 'appendMessage', p_hash, p_id,
+    (SELECT student_id FROM tutoring_sessions WHERE id = p_session_id));
+  session tutoring_sessions;
+  at timestamptz;
+BEGIN
+  IF earlier IS NOT NULL THEN
+    RETURN QUERY SELECT * FROM messages WHERE id = earlier;
+    RETURN;
+  END IF;
+  session := lock_active_session(p_session_id);
+  at := database_time();
+  INSERT INTO messages (id, session_id, position, role, content, status, tokens, confidence, created_at, updated_at)
+    VALUES (p_id, p_session_id, (SELECT coalesce(max(position), 0) + 1 FROM messages WHERE session_id = p_session_id), p_role,
+      coalesce(p_content, ''), CASE WHEN p_content IS NULL THEN 'streaming' ELSE 'complete' END::message_status,
+      CASE WHEN p_content IS NULL THEN 0 ELSE p_tokens END, p_confidence, at, at);
+  IF p_role = 'student' THEN
+    PERFORM touch_profile(session.student_id, at);
+  END IF;
+  RETURN QUERY SELECT * FROM messages WHERE id = p_id;
+END
+$$;
+
+-- Name: apply_attempt(); Type: FUNCTION
+CREATE FUNCTION public.apply_attempt() RETURNS trigger
+    LANGUAGE plpgsql
+    SET search_path TO 'pg_catalog', 'public', 'pg_temp'
+    AS $$
+DECLARE
+  skill skills;
+  mastery skill_mastery;
+BEGIN
+  SELECT * INTO skill FROM skills WHERE id = NEW.skill_id;
+  IF NOT FOUND THEN
+    -- The foreign key rejects the row.
+    NEW.probability := 0;
+    RETURN NEW;
+  END IF;
+  INSERT INTO skill_mastery (student_id, skill_id, probability, created_at, updated_at)
+    VALUES (NEW.student_id, NEW.skill_id, skill.prior, NEW.created_at, NEW.created_at) ON CONFLICT (student_id, skill_id) DO NOTHING;
+  SELECT * INTO STRICT mastery FROM skill_mastery WHERE student_id = NEW.student_id AND skill_id = NEW.skill_id FOR NO KEY UPDATE;
+  NEW.number := mastery.attempts + 1;
+  IF EXISTS (SELECT FROM skill_attempts WHERE id = NEW.id) THEN
+    -- The primary key rejects the row, or ON CONFLICT skips it.
+    NEW.probability := 0;
+    RETURN NEW;
+  END IF;
+  NEW.probability := bkt_next(mastery.probability, NEW.is_correct, skill.learn, skill.guess, skill.slip);
+  UPDATE skill_mastery SET probability = NEW.probability, attempts = NEW.number, correct = correct + NEW.is_correct::integer,
+    mastered_at = CASE WHEN NEW.probability >= 0.95 THEN coalesce(mastered_at, NEW.created_at) ELSE mastered_at END,
+    updated_at = NEW.created_at
+  WHERE id = mastery.id;
+  RETURN NEW;
+END
+$$;
+
+-- Name: apply_review(); Type: FUNCTION
+CREATE FUNCTION public.apply_review() RETURNS trigger
+    LANGUAGE plpgsql
+    SET search_path TO 'pg_catalog', 'public', 'pg_temp'
+    AS $$
+DECLARE
+  card cards;
+  next record;
+BEGIN
+  SELECT * INTO card FROM cards WHERE id = NEW.card_id FOR NO KEY UPDATE;
+  IF NOT FOUND THEN
+    -- The foreign key rejects the row.
+    RETURN NEW;
+  ELSIF EXISTS (SELECT FROM card_reviews WHERE card_id = NEW.card_id AND number = NEW.number) THEN
+    -- A unique index rejects the row, or ON CONFLICT skips it.
+    RETURN NEW;
+  ELSIF NEW.number IS DISTINCT FROM card.reviews + 1 OR NEW.reviewed_at < card.last_reviewed_at THEN
+    PERFORM refuse('review_order', jsonb_build_object('cardId', card.id, 'next', card.reviews + 1));
+  END IF;
+  -- Days are those of the calendar in UTC.
+  NEW.elapsed_days := coalesce((NEW.reviewed_at AT TIME ZONE 'UTC')::date - (card.last_reviewed_at AT TIME ZONE 'UTC')::date, 0);
+  SELECT * INTO next FROM fsrs_next(card.state, card.step, card.stability, card.difficulty, NEW.elapsed_days, NEW.rating);
+  NEW.stability := next.p_stability;
+  NEW.difficulty := next.p_difficulty;
+  NEW.due_at := NEW.reviewed_at + next.p_days * interval '24 hours' + next.p_minutes * interval '1 minute';
+  UPDATE cards SET state = next.p_state, step = next.p_step, stability = next.p_stability, difficulty = next.p_difficulty,
+    scheduled_days = next.p_days, reviews = NEW.number, lapses = lapses + (card.state = 'review' AND NEW.rating = 'again')::integer,
+    due_at = NEW.due_at, last_reviewed_at = NEW.reviewed_at, updated_at = NEW.created_at
+  WHERE id = card.id;
+  RETURN NEW;
+END
+$$;
+
+-- Name: ask_next_item(public.assessments, timestamp with time zone); Type: FUNCTION
+CREATE FUNCTION public.ask_next_item(p_assessment public.assessments, p_at timestamp with time zone) RETURNS boolean
+    LANGUAGE plpgsql
+    SET search_path TO 'pg_catalog', 'public', 'pg_temp'
+    AS $$
+BEGIN
+  INSERT INTO assessment_items (id, assessment_id, item_id, position, prompt, options, correct_option, discrimination, location, difficulty,
+      created_at, updated_at)
+    SELECT gen_random_uuid()::text, (p_assessment).id, i.id,
+      1 + (SELECT count(*) FROM assessment_items AS asked WHERE asked.assessment_id = (p_assessment).id),
+      i.prompt, i.options, i.correct_option, i.discrimination, i.location, irt_probability(i.location, 1, 0), p_at, p_at
+    FROM items AS i JOIN skills AS s ON s.id = i.skill_id
+      CROSS JOIN LATERAL irt_probability((p_assessment).ability, i.discrimination, i.location) AS p
+    WHERE lower(s.topic) = lower((p_assessment).topic) AND i.status = 'active'
+      AND NOT EXISTS (SELECT FROM assessment_items AS asked WHERE asked.assessment_id = (p_assessment).id AND asked.item_id = i.id)
+    ORDER BY i.discrimination ^ 2 * p * (1 - p) DESC, i.id LIMIT 1;
+  RETURN FOUND;
+END
+$$;
+
+-- Name: ask_question(text, text, text, text, text, text, double precision); Type: FUNCTION
+CREATE FUNCTION public.ask_question(p_key text, p_hash text, p_id text, p_student_id text, p_topic text, p_question text, p_difficulty double precision) RETURNS SETOF public.questions
+    LANGUAGE plpgsql SECURITY DEFINER
+    SET search_path TO 'pg_catalog', 'public', 'pg_temp'
+    AS $$
+DECLARE
+  earlier text := begin_request(p_key, 'askQuestion', p_hash, p_id, p_student_id);
+  at timestamptz;
+BEGIN
+  IF earlier IS NULL THEN
+    PERFORM lock_student(p_student_id);
+    at := database_time();
+    INSERT INTO questions (id, student_id, topic, question, difficulty, created_at, updated_at)
+      VALUES (p_id, p_student_id, p_topic, p_question, p_difficulty, at, at);
+    PERFORM touch_profile(p_student_id, at);
+    PERFORM emit('question-asked', p_student_id, jsonb_build_object('questionId', p_id), at);
+  END IF;
+  RETURN QUERY SELECT * FROM questions WHERE id = coalesce(earlier, p_id);
+END
+$$;
+
+-- Name: begin_request(text, text, text, text, text); Type: FUNCTION
+CREATE FUNCTION public.begin_request(p_key text, p_operation text, p_hash text, p_answer_id text, p_student_id text) RETURNS text
+    LANGUAGE plpgsql
+    SET search_path TO 'pg_catalog', 'public', 'pg_temp'
+    AS $$
+DECLARE
+  earlier requests;
+BEGIN
+  INSERT INTO requests (key, operation, body_hash, answer_id, student_id, created_at)
+    VALUES (p_key, p_operation, p_hash, p_answer_id, p_student_id, database_time()) ON CONFLICT (key) DO NOTHING;
+  IF FOUND THEN
+    RETURN NULL;
+  END IF;
+  SELECT * INTO STRICT earlier FROM requests WHERE key = p_key;
+  IF earlier.operation <> p_operation OR earlier.body_hash <> p_hash THEN
+    PERFORM refuse('key_reused', jsonb_build_object('operation', earlier.operation, 'asked', p_operation));
+  END IF;
+  RETURN earlier.answer_id;
+END
+$$;
+
+-- Name: bkt_next(double precision, boolean, double precision, double precision, double precision); Type: FUNCTION
+CREATE FUNCTION public.bkt_next(p_known double precision, p_is_correct boolean, p_learn double precision, p_guess double precision, p_slip double precision) RETURNS double precision
+    LANGUAGE sql IMMUTABLE PARALLEL SAFE
+    SET search_path TO 'pg_catalog', 'public', 'pg_temp'
+    AS $$
+  -- An observation that the parameters exclude says nothing.
+  SELECT least(1, posterior + (1 - posterior) * p_learn) FROM (SELECT coalesce(CASE
+    WHEN p_is_correct THEN p_known * (1 - p_slip) / nullif(p_known * (1 - p_slip) + (1 - p_known) * p_guess, 0)
+    ELSE p_known * p_slip / nullif(p_known * p_slip + (1 - p_known) * (1 - p_guess), 0)
+  END, p_known) AS posterior) AS p
+$$;
+
+-- Name: carry_ability(); Type: FUNCTION
+CREATE FUNCTION public.carry_ability() RETURNS trigger
+    LANGUAGE plpgsql
+    SET search_path TO 'pg_catalog', 'public', 'pg_temp'
+    AS $$
+BEGIN
+  UPDATE assessments SET ability = 0 WHERE id IN (
+    coalesce(to_jsonb(NEW) ->> 'assessment_id', ''), coalesce(to_jsonb(OLD) ->> 'assessment_id', ''));
+  RETURN NULL;
+END
+$$;
+
+-- Name: learning_paths; Type: TABLE
+CREATE TABLE public.learning_paths (
+    id text NOT NULL,
+    student_id text NOT NULL,
+    course_id text,
+    title text NOT NULL,
+    subject text NOT NULL,
+    description text,
+    start_level public.skill_level NOT NULL,
+    target_level public.skill_level NOT NULL,
+    estimated_hours integer NOT NULL,
+    status public.path_status DEFAULT 'active'::public.path_status NOT NULL,
+    started_at timestamp(6) with time zone DEFAULT CURRENT_TIMESTAMP NOT NULL,
+    completed_at timestamp(6) with time zone,
+    created_at timestamp(6) with time zone DEFAULT CURRENT_TIMESTAMP NOT NULL,
+    updated_at timestamp(6) with time zone DEFAULT CURRENT_TIMESTAMP NOT NULL,
+    CONSTRAINT learning_paths_completed_at_check CHECK ((completed_at >= started_at)),
+    CONSTRAINT learning_paths_estimated_hours_check CHECK ((estimated_hours > 0)),
+    CONSTRAINT learning_paths_status_completed_at_check CHECK (((status = 'completed'::public.path_status) = (completed_at IS NOT NULL))),
+    CONSTRAINT learning_paths_subject_check CHECK ((btrim(subject) <> ''::text)),
+    CONSTRAINT learning_paths_target_level_check CHECK ((target_level >= start_level)),
+    CONSTRAINT learning_paths_times_check CHECK (((started_at >= to_timestamp(('-62135596800'::bigint)::double precision)) AND (started_at < to_timestamp(('253402300800'::bigint)::double precision)) AND (completed_at >= to_timestamp(('-62135596800'::bigint)::double precision)) AND (completed_at < to_timestamp(('253402300800'::bigint)::double precision)) AND (created_at >= to_timestamp(('-62135596800'::bigint)::double precision)) AND (created_at < to_timestamp(('253402300800'::bigint)::double precision)) AND (updated_at >= to_timestamp(('-62135596800'::bigint)::double precision)) AND (updated_at < to_timestamp(('253402300800'::bigint)::double precision)))),
+    CONSTRAINT learning_paths_title_check CHECK ((btrim(title) <> ''::text))
+);
+
+-- Name: change_path_status(text, public.path_status); Type: FUNCTION
+CREATE FUNCTION public.change_path_status(p_id text, p_status public.path_status) RETURNS SETOF public.learning_paths
+    LANGUAGE plpgsql SECURITY DEFINER
+    SET search_path TO 'pg_catalog', 'public', 'pg_temp'
+    AS $$
+DECLARE
+  path learning_paths := lock_path(p_id, '{active,paused,completed,abandoned}');
+BEGIN
+  IF path.status <> p_status THEN
+    UPDATE learning_paths SET status = p_status, updated_at = database_time() WHERE id = p_id;
+    -- The last open step may have been removed during the pause.
+    PERFORM complete_path(p_id, database_time());
+  END IF;
+  RETURN QUERY SELECT * FROM learning_paths WHERE id = p_id;
+END
+$$;
+
+-- Name: tutoring_sessions; Type: TABLE
+CREATE TABLE public.tutoring_sessions (
+    id text NOT NULL,
+    student_id text NOT NULL,
+    course_id text,
+    topic text NOT NULL,
+    status public.session_status DEFAULT 'active'::public.session_status NOT NULL,
+    started_at timestamp(6) with time zone DEFAULT CURRENT_TIMESTAMP NOT NULL,
+    ended_at timestamp(6) with time zone,
+    duration_minutes integer,
+    rating integer,
+    summary text,
+    created_at timestamp(6) with time zone DEFAULT CURRENT_TIMESTAMP NOT NULL,
+    updated_at timestamp(6) with time zone DEFAULT CURRENT_TIMESTAMP NOT NULL,
+    resumed_at timestamp(6) with time zone,
+    active_seconds numeric(16,6) DEFAULT 0 NOT NULL,
+    message_count integer DEFAULT 0 NOT NULL,
+    token_count bigint DEFAULT 0 NOT NULL,
+    CONSTRAINT tutoring_sessions_active_seconds_check CHECK ((active_seconds >= (0)::numeric)),
+    CONSTRAINT tutoring_sessions_duration_minutes_check CHECK (((duration_minutes IS NULL) OR ((ended_at IS NOT NULL) AND (duration_minutes >= 0) AND (((duration_minutes)::double precision * '00:01:00'::interval) < ((ended_at - started_at) + '00:01:00'::interval))))),
+    CONSTRAINT tutoring_sessions_ended_at_check CHECK ((ended_at >= started_at)),
+    CONSTRAINT tutoring_sessions_message_count_check CHECK ((message_count >= 0)),
+    CONSTRAINT tutoring_sessions_rating_check CHECK (((rating IS NULL) OR ((ended_at IS NOT NULL) AND ((rating >= 1) AND (rating <= 5))))),
+    CONSTRAINT tutoring_sessions_resumed_at_check CHECK (((resumed_at >= started_at) AND (resumed_at < to_timestamp(('253402300800'::bigint)::double precision)))),
+    CONSTRAINT tutoring_sessions_status_ended_at_check CHECK (((status = ANY (ARRAY['completed'::public.session_status, 'abandoned'::public.session_status])) = (ended_at IS NOT NULL))),
+    CONSTRAINT tutoring_sessions_times_check CHECK (((started_at >= to_timestamp(('-62135596800'::bigint)::double precision)) AND (started_at < to_timestamp(('253402300800'::bigint)::double precision)) AND (ended_at >= to_timestamp(('-62135596800'::bigint)::double precision)) AND (ended_at < to_timestamp(('253402300800'::bigint)::double precision)) AND (created_at >= to_timestamp(('-62135596800'::bigint)::double precision)) AND (created_at < to_timestamp(('253402300800'::bigint)::double precision)) AND (updated_at >= to_timestamp(('-62135596800'::bigint)::double precision)) AND (updated_at < to_timestamp(('253402300800'::bigint)::double precision)))),
+    CONSTRAINT tutoring_sessions_token_count_check CHECK ((token_count >= 0)),
+    CONSTRAINT tutoring_sessions_topic_check CHECK ((btrim(topic) <> ''::text))
+);
+
+-- Name: change_session_status(text, public.session_status, text); Type: FUNCTION
+CREATE FUNCTION public.change_session_status(p_id text, p_status public.session_status, p_summary text) RETURNS SETOF public.tutoring_sessions
+    LANGUAGE plpgsql SECURITY DEFINER
+    SET search_path TO 'pg_catalog', 'public', 'pg_temp'
+    AS $$
+DECLARE
+  session tutoring_sessions := lock_session(p_id);
+  streaming text;
+  at timestamptz;
+BEGIN
+  IF session.status = p_status THEN
+    RETURN NEXT session;
+    RETURN;
+  ELSIF p_status = 'active' AND session.status = 'paused' THEN
+    PERFORM require_no_active_session(session.student_id);
+  END IF;
+  -- A clock that went back ends nothing before it began.
+  at := greatest(database_time(), session.started_at, session.resumed_at);
+  IF session.status = 'active' THEN
+    session.active_seconds := session.active_seconds
+      + round(extract(epoch FROM at - coalesce(session.resumed_at, session.started_at)), 6);
+  END IF;
+  IF p_status IN ('completed', 'abandoned') THEN
+    FOR streaming IN SELECT id FROM messages WHERE session_id = p_id AND status = 'streaming' ORDER BY position LOOP
+      PERFORM end_message(streaming, NULL, at);
+    END LOOP;
+  END IF;
+  UPDATE tutoring_sessions SET status = p_status, updated_at = at, active_seconds = session.active_seconds,
+    resumed_at = CASE WHEN p_status = 'active' THEN at END,
+    ended_at = CASE WHEN p_status IN ('completed', 'abandoned') THEN at END,
+    duration_minutes = CASE WHEN p_status IN ('completed', 'abandoned') THEN ceil(session.active_seconds / 60) END,
+    summary = coalesce(p_summary, summary)
+  WHERE id = p_id RETURNING * INTO session;
+  PERFORM touch_profile(session.student_id, at);
+  IF session.ended_at IS NOT NULL THEN
+    PERFORM emit('session-ended', session.student_id, jsonb_build_object('sessionId', p_id, 'status', p_status,
+      'durationMinutes', session.duration_minutes), at);
+  END IF;
+  RETURN NEXT session;
+END
+$$;
+
+-- Name: check_answer(); Type: FUNCTION
+CREATE FUNCTION public.check_answer() RETURNS trigger
+    LANGUAGE plpgsql
+    SET search_path TO 'pg_catalog', 'public', 'pg_temp'
+    AS $$
+BEGIN
+  IF to_jsonb(NEW) - '{chosen_option,answered_at,updated_at}'::text[] <> to_jsonb(OLD) - '{chosen_option,answered_at,updated_at}'::text[]
+    OR OLD.answered_at IS NOT NULL
+  THEN
+    PERFORM refuse('answer_fixed', jsonb_build_object('assessmentId', OLD.assessment_id, 'position', OLD.position));
+  END IF;
+  RETURN NEW;
+END
+$$;
+
+-- Name: check_chunk(); Type: FUNCTION
+CREATE FUNCTION public.check_chunk() RETURNS trigger
+    LANGUAGE plpgsql
+    SET search_path TO 'pg_catalog', 'public', 'pg_temp'
+    AS $$
+BEGIN
+  IF EXISTS (SELECT FROM messages WHERE id = NEW.message_id AND status <> 'streaming') THEN
+    PERFORM refuse('message_ended', jsonb_build_object('messageId', NEW.message_id));
+  END IF;
+  RETURN NEW;
 END
 $$;
 
@@ -123,6 +838,672 @@ BEGIN
 END
 $_$;
 
+-- Name: check_path_completion(); Type: FUNCTION
+CREATE FUNCTION public.check_path_completion() RETURNS trigger
+    LANGUAGE plpgsql
+    SET search_path TO 'pg_catalog', 'public', 'pg_temp'
+    AS $$
+BEGIN
+  IF NOT EXISTS (SELECT FROM path_steps WHERE path_id = NEW.id) OR EXISTS (SELECT FROM path_steps AS s WHERE s.path_id = NEW.id
+      AND NOT EXISTS (SELECT FROM progress AS p WHERE p.step_id = s.id AND p.percent = 100)) THEN
+    PERFORM refuse('path_unfinished', jsonb_build_object('pathId', NEW.id));
+  END IF;
+  RETURN NEW;
+END
+$$;
+
+-- Name: check_progress(); Type: FUNCTION
+CREATE FUNCTION public.check_progress() RETURNS trigger
+    LANGUAGE plpgsql
+    SET search_path TO 'pg_catalog', 'public', 'pg_temp'
+    AS $$
+DECLARE
+  missing text[];
+BEGIN
+  IF TG_OP = 'INSERT' THEN
+    missing := missing_prerequisites(NEW.step_id);
+    IF cardinality(missing) > 0 THEN
+      PERFORM refuse('prerequisites_missing', jsonb_build_object('stepId', NEW.step_id, 'missing', missing));
+    END IF;
+  ELSIF NEW.percent < OLD.percent OR NEW.time_spent_minutes < OLD.time_spent_minutes OR NEW.step_id <> OLD.step_id THEN
+    PERFORM refuse('progress_fixed', jsonb_build_object('stepId', OLD.step_id));
+  END IF;
+  RETURN NEW;
+END
+$$;
+
+-- Name: check_schedule(); Type: FUNCTION
+CREATE FUNCTION public.check_schedule() RETURNS trigger
+    LANGUAGE plpgsql
+    SET search_path TO 'pg_catalog', 'public', 'pg_temp'
+    AS $$
+BEGIN
+  IF pg_trigger_depth() < 2 THEN
+    PERFORM refuse('schedule_fixed', jsonb_build_object('cardId', OLD.id));
+  END IF;
+  RETURN NEW;
+END
+$$;
+
+-- Name: check_step_order(); Type: FUNCTION
+CREATE FUNCTION public.check_step_order() RETURNS trigger
+    LANGUAGE plpgsql
+    SET search_path TO 'pg_catalog', 'public', 'pg_temp'
+    AS $$
+DECLARE
+  touched text := coalesce(to_jsonb(NEW) ->> 'path_id', to_jsonb(OLD) ->> 'path_id');
+BEGIN
+  IF EXISTS (SELECT FROM path_steps WHERE path_id = touched HAVING count(*) <> max(position)) THEN
+    PERFORM refuse('step_positions', jsonb_build_object('pathId', touched));
+  ELSIF EXISTS (SELECT FROM step_prerequisites AS n JOIN path_steps AS s ON s.id = n.step_id
+      JOIN path_steps AS p ON p.id = n.prerequisite_id WHERE n.path_id = touched AND p.position >= s.position) THEN
+    PERFORM refuse('prerequisite_order', jsonb_build_object('pathId', touched));
+  END IF;
+  RETURN NULL;
+END
+$$;
+
+-- Name: check_transition(); Type: FUNCTION
+CREATE FUNCTION public.check_transition() RETURNS trigger
+    LANGUAGE plpgsql
+    SET search_path TO 'pg_catalog', 'public', 'pg_temp'
+    AS $$
+BEGIN
+  IF NOT (OLD.status::text || '>' || NEW.status::text = ANY (TG_ARGV)) THEN
+    PERFORM refuse('status_transition', jsonb_build_object('table', TG_TABLE_NAME, 'id', NEW.id, 'from', OLD.status,
+      'to', NEW.status));
+  END IF;
+  RETURN NEW;
+END
+$$;
+
+-- Name: complete_path(text, timestamp with time zone); Type: FUNCTION
+CREATE FUNCTION public.complete_path(p_id text, p_at timestamp with time zone) RETURNS void
+    LANGUAGE plpgsql
+    SET search_path TO 'pg_catalog', 'public', 'pg_temp'
+    AS $$
+DECLARE
+  path learning_paths;
+BEGIN
+  UPDATE learning_paths AS l SET status = 'completed', completed_at = greatest(p_at, l.started_at), updated_at = p_at
+    WHERE l.id = p_id AND l.status = 'active' AND EXISTS (SELECT FROM path_steps AS s WHERE s.path_id = p_id)
+      AND NOT EXISTS (SELECT FROM path_steps AS s WHERE s.path_id = p_id
+        AND NOT EXISTS (SELECT FROM progress AS p WHERE p.step_id = s.id AND p.percent = 100))
+    RETURNING * INTO path;
+  IF FOUND THEN
+    PERFORM emit('path-completed', path.student_id, jsonb_build_object('pathId', p_id), p_at);
+  END IF;
+END
+$$;
+
+-- Name: count_messages(); Type: FUNCTION
+CREATE FUNCTION public.count_messages() RETURNS trigger
+    LANGUAGE plpgsql
+    SET search_path TO 'pg_catalog', 'public', 'pg_temp'
+    AS $$
+BEGIN
+  IF TG_OP <> 'INSERT' THEN
+    UPDATE tutoring_sessions SET message_count = message_count - 1, token_count = token_count - OLD.tokens WHERE id = OLD.session_id;
+  END IF;
+  IF TG_OP <> 'DELETE' THEN
+    UPDATE tutoring_sessions SET message_count = message_count + 1, token_count = token_count + NEW.tokens WHERE id = NEW.session_id;
+  END IF;
+  RETURN NULL;
+END
+$$;
+
+-- Name: create_path(text, text, text, text, jsonb, jsonb); Type: FUNCTION
+CREATE FUNCTION public.create_path(p_key text, p_hash text, p_id text, p_student_id text, p_fields jsonb, p_steps jsonb) RETURNS SETOF public.learning_paths
+    LANGUAGE plpgsql SECURITY DEFINER
+    SET search_path TO 'pg_catalog', 'public', 'pg_temp'
+    AS $$
+DECLARE
+  earlier text := begin_request(p_key, 'createPath', p_hash, p_id, p_student_id);
+  step record;
+  at timestamptz;
+BEGIN
+  IF earlier IS NOT NULL THEN
+    RETURN QUERY SELECT * FROM learning_paths WHERE id = earlier;
+    RETURN;
+  END IF;
+  PERFORM lock_student(p_student_id);
+  at := database_time();
+  INSERT INTO learning_paths (id, student_id, course_id, title, subject, description, start_level, target_level, estimated_hours,
+      started_at, created_at, updated_at)
+    VALUES (p_id, p_student_id, p_fields ->> 'courseId', p_fields ->> 'title', p_fields ->> 'subject', p_fields ->> 'description',
+      (p_fields ->> 'startLevel')::skill_level, (p_fields ->> 'targetLevel')::skill_level, (p_fields ->> 'estimatedHours')::integer,
+      at, at, at);
+  FOR step IN SELECT fields, number FROM jsonb_array_elements(p_steps) WITH ORDINALITY AS s (fields, number) LOOP
+    PERFORM insert_step(step.fields ->> 'id', p_id, step.fields, step.number::integer, at);
+    INSERT INTO step_prerequisites (path_id, step_id, prerequisite_id, created_at)
+      SELECT DISTINCT p_id, step.fields ->> 'id', (p_steps -> (needed::integer - 1)) ->> 'id', at
+      FROM jsonb_array_elements_text(coalesce(step.fields -> 'needs', '[]')) AS n (needed);
+  END LOOP;
+  PERFORM emit('path-created', p_student_id, jsonb_build_object('pathId', p_id), at);
+  RETURN QUERY SELECT * FROM learning_paths WHERE id = p_id;
+END
+$$;
+
+-- Name: skills; Type: TABLE
+CREATE TABLE public.skills (
+    id text NOT NULL,
+    slug character varying(100) NOT NULL,
+    name text NOT NULL,
+    topic text NOT NULL,
+    prior double precision DEFAULT 0.3 NOT NULL,
+    learn double precision DEFAULT 0.1 NOT NULL,
+    guess double precision DEFAULT 0.2 NOT NULL,
+    slip double precision DEFAULT 0.1 NOT NULL,
+    created_at timestamp(6) with time zone DEFAULT CURRENT_TIMESTAMP NOT NULL,
+    updated_at timestamp(6) with time zone DEFAULT CURRENT_TIMESTAMP NOT NULL,
+    CONSTRAINT skills_name_check CHECK ((btrim(name) <> ''::text)),
+    CONSTRAINT skills_parameters_check CHECK ((((prior >= (0)::double precision) AND (prior <= (1)::double precision)) AND ((learn >= (0)::double precision) AND (learn <= (1)::double precision)) AND (guess >= (0)::double precision) AND (slip >= (0)::double precision) AND ((guess + slip) < (1)::double precision) AND (guess < (1)::double precision) AND (slip < (1)::double precision))),
+    CONSTRAINT skills_slug_check CHECK (((slug)::text ~ '^[a-z0-9]+(-[a-z0-9]+)*$'::text)),
+    CONSTRAINT skills_times_check CHECK (((created_at >= to_timestamp(('-62135596800'::bigint)::double precision)) AND (created_at < to_timestamp(('253402300800'::bigint)::double precision)) AND (updated_at >= to_timestamp(('-62135596800'::bigint)::double precision)) AND (updated_at < to_timestamp(('253402300800'::bigint)::double precision)))),
+    CONSTRAINT skills_topic_check CHECK ((btrim(topic) <> ''::text))
+);
+
+-- Name: create_skill(text, text, jsonb); Type: FUNCTION
+CREATE FUNCTION public.create_skill(p_id text, p_slug text, p_fields jsonb) RETURNS SETOF public.skills
+    LANGUAGE plpgsql SECURITY DEFINER
+    SET search_path TO 'pg_catalog', 'public', 'pg_temp'
+    AS $$
+DECLARE
+  at timestamptz := database_time();
+BEGIN
+  RETURN QUERY INSERT INTO skills (id, slug, name, topic, prior, learn, guess, slip, created_at, updated_at)
+    VALUES (p_id, p_slug, p_fields ->> 'name', p_fields ->> 'topic', coalesce((p_fields ->> 'prior')::double precision, 0.3),
+      coalesce((p_fields ->> 'learn')::double precision, 0.1), coalesce((p_fields ->> 'guess')::double precision, 0.2),
+      coalesce((p_fields ->> 'slip')::double precision, 0.1), at, at)
+    RETURNING *;
+END
+$$;
+
+-- Name: database_time(); Type: FUNCTION
+CREATE FUNCTION public.database_time() RETURNS timestamp with time zone
+    LANGUAGE sql PARALLEL SAFE
+    AS $$ SELECT pg_catalog.clock_timestamp() $$;
+
+-- Name: derive_ability(); Type: FUNCTION
+CREATE FUNCTION public.derive_ability() RETURNS trigger
+    LANGUAGE plpgsql
+    SET search_path TO 'pg_catalog', 'public', 'pg_temp'
+    AS $$
+BEGIN
+  SELECT e.ability, e.standard_error INTO NEW.ability, NEW.standard_error FROM (
+    SELECT array_agg(discrimination ORDER BY position) AS a, array_agg(location ORDER BY position) AS b,
+      array_agg(chosen_option = correct_option ORDER BY position) AS u
+    FROM assessment_items WHERE assessment_id = NEW.id AND answered_at IS NOT NULL) AS answers, irt_eap(a, b, u) AS e;
+  NEW.difficulty := irt_probability(NEW.ability, 1, 0);
+  RETURN NEW;
+END
+$$;
+
+-- Name: derive_profile(text); Type: FUNCTION
+CREATE FUNCTION public.derive_profile(p_student_id text, OUT level public.skill_level, OUT ability double precision, OUT topic_mastery jsonb, OUT strengths text[], OUT weaknesses text[]) RETURNS record
+    LANGUAGE sql STABLE
+    SET search_path TO 'pg_catalog', 'public', 'pg_temp'
+    AS $$
+  WITH measured AS (
+    SELECT min(s.topic) AS topic, avg(m.probability) AS mastery, sum(m.attempts) AS attempts
+    FROM skill_mastery AS m JOIN skills AS s ON s.id = m.skill_id WHERE m.student_id = p_student_id GROUP BY lower(s.topic)
+  ), observed AS (
+    SELECT DISTINCT ON (lower(i.topic)) i.topic, i.kind FROM learning_insights AS i JOIN tutoring_sessions AS t ON t.id = i.session_id
+    WHERE t.student_id = p_student_id AND i.kind <> 'recommendation'
+      AND NOT EXISTS (SELECT FROM measured WHERE lower(measured.topic) = lower(i.topic))
+    ORDER BY lower(i.topic), i.created_at DESC, i.id DESC
+  ), tested AS (
+    SELECT DISTINCT ON (lower(a.topic)) a.ability, a.standard_error FROM assessments AS a
+    WHERE a.student_id = p_student_id AND a.status = 'completed' AND EXISTS (SELECT FROM assessment_items AS i
+      WHERE i.assessment_id = a.id AND i.answered_at IS NOT NULL)
+    ORDER BY lower(a.topic), a.ended_at DESC, a.id DESC
+  ), overall AS (
+    SELECT irt_probability(coalesce(sum(t.ability / t.standard_error ^ 2) / sum(1 / t.standard_error ^ 2), 0), 1, 0) AS ability,
+      count(*) AS tests FROM tested AS t
+  )
+  SELECT CASE WHEN tests = 0 OR overall.ability < 0.5 THEN 'beginner' WHEN overall.ability < 0.7 THEN 'intermediate'
+      WHEN overall.ability < 0.85 THEN 'advanced' ELSE 'expert' END::skill_level,
+    overall.ability,
+    (SELECT coalesce(jsonb_object_agg(topic, mastery), '{}') FROM measured),
+    ARRAY(SELECT topic FROM (SELECT topic FROM measured WHERE mastery >= 0.85
+      UNION ALL SELECT topic FROM observed WHERE kind = 'strength') AS t ORDER BY topic COLLATE "C"),
+    ARRAY(SELECT topic FROM (SELECT topic FROM measured WHERE mastery < 0.4 AND attempts >= 3
+      UNION ALL SELECT topic FROM observed WHERE kind IN ('weakness', 'misconception')) AS t ORDER BY topic COLLATE "C")
+  FROM overall
+$$;
+
+-- Name: emit(text, text, jsonb, timestamp with time zone); Type: FUNCTION
+CREATE FUNCTION public.emit(p_name text, p_student_id text, p_payload jsonb, p_at timestamp with time zone) RETURNS void
+    LANGUAGE sql
+    SET search_path TO 'pg_catalog', 'public', 'pg_temp'
+    AS $$
+  INSERT INTO outbox (type, key, payload, created_at)
+  VALUES ('sapiens.' || p_name || '.v1', left(p_student_id, 200), p_payload || jsonb_build_object('studentId', p_student_id), p_at)
+$$;
+
+-- Name: end_message(text, double precision, timestamp with time zone); Type: FUNCTION
+CREATE FUNCTION public.end_message(p_id text, p_confidence double precision, p_at timestamp with time zone) RETURNS void
+    LANGUAGE plpgsql
+    SET search_path TO 'pg_catalog', 'public', 'pg_temp'
+    AS $$
+DECLARE
+  streamed text;
+  streamed_tokens bigint;
+BEGIN
+  SELECT string_agg(content, '' ORDER BY number), sum(c.tokens) INTO streamed, streamed_tokens FROM message_chunks AS c
+    WHERE message_id = p_id;
+  IF streamed ~ '\S' THEN
+    UPDATE messages SET status = 'complete', content = streamed, tokens = streamed_tokens, confidence = p_confidence, updated_at = p_at
+      WHERE id = p_id;
+  ELSE
+    UPDATE messages SET status = 'cancelled', updated_at = p_at WHERE id = p_id;
+  END IF;
+  DELETE FROM message_chunks WHERE message_id = p_id;
+END
+$$;
+
+-- Name: erase_person(text); Type: FUNCTION
+CREATE FUNCTION public.erase_person(p_student_id text) RETURNS integer
+    LANGUAGE plpgsql SECURITY DEFINER
+    SET search_path TO 'pg_catalog', 'public', 'pg_temp'
+    AS $$
+BEGIN
+  PERFORM FROM student_profiles WHERE student_id = p_student_id FOR UPDATE;
+  IF NOT FOUND THEN
+    -- Rows of an earlier release may have no profile, which is the lock.
+    IF NOT EXISTS (SELECT FROM tutoring_sessions WHERE student_id = p_student_id)
+      AND NOT EXISTS (SELECT FROM learning_paths WHERE student_id = p_student_id)
+      AND NOT EXISTS (SELECT FROM questions WHERE student_id = p_student_id)
+      AND NOT EXISTS (SELECT FROM assessments WHERE student_id = p_student_id)
+    THEN
+      RETURN 0;
+    END IF;
+    PERFORM lock_student(p_student_id);
+  END IF;
+  DELETE FROM skill_attempts WHERE student_id = p_student_id;
+  DELETE FROM skill_mastery WHERE student_id = p_student_id;
+  DELETE FROM assessments WHERE student_id = p_student_id;
+  DELETE FROM cards WHERE student_id = p_student_id;
+  DELETE FROM tutoring_sessions WHERE student_id = p_student_id;
+  DELETE FROM learning_paths WHERE student_id = p_student_id;
+  DELETE FROM questions WHERE student_id = p_student_id;
+  DELETE FROM requests WHERE student_id = p_student_id;
+  DELETE FROM student_profiles WHERE student_id = p_student_id;
+  PERFORM emit('student-erased', p_student_id, '{}', database_time());
+  RETURN 1;
+END
+$$;
+
+-- Name: export_person(text); Type: FUNCTION
+CREATE FUNCTION public.export_person(p_student_id text) RETURNS jsonb
+    LANGUAGE sql STABLE SECURITY DEFINER
+    SET "TimeZone" TO 'UTC'
+    SET search_path TO 'pg_catalog', 'public', 'pg_temp'
+    AS $$
+  WITH own_sessions AS (SELECT id FROM tutoring_sessions WHERE student_id = p_student_id),
+    own_paths AS (SELECT id FROM learning_paths WHERE student_id = p_student_id),
+    own_messages AS (SELECT id FROM messages WHERE session_id IN (SELECT id FROM own_sessions))
+  SELECT jsonb_build_object(
+    'studentProfiles', (SELECT coalesce(jsonb_agg(to_jsonb(t)), '[]') FROM student_profiles AS t WHERE student_id = p_student_id),
+    'tutoringSessions', (SELECT coalesce(jsonb_agg(to_jsonb(t) ORDER BY t.started_at, t.id), '[]') FROM tutoring_sessions AS t
+      WHERE student_id = p_student_id),
+    'messages', (SELECT coalesce(jsonb_agg(to_jsonb(t) ORDER BY t.session_id, t.position), '[]') FROM messages AS t
+      WHERE session_id IN (SELECT id FROM own_sessions)),
+    'messageChunks', (SELECT coalesce(jsonb_agg(to_jsonb(t) ORDER BY t.message_id, t.number), '[]') FROM message_chunks AS t
+      WHERE message_id IN (SELECT id FROM own_messages)),
+    'learningInsights', (SELECT coalesce(jsonb_agg(to_jsonb(t) ORDER BY t.created_at, t.id), '[]') FROM learning_insights AS t
+      WHERE session_id IN (SELECT id FROM own_sessions)),
+    'learningPaths', (SELECT coalesce(jsonb_agg(to_jsonb(t) ORDER BY t.created_at, t.id), '[]') FROM learning_paths AS t
+      WHERE student_id = p_student_id),
+    'pathSteps', (SELECT coalesce(jsonb_agg(to_jsonb(t) ORDER BY t.path_id, t.position), '[]') FROM path_steps AS t
+      WHERE path_id IN (SELECT id FROM own_paths)),
+    'stepPrerequisites', (SELECT coalesce(jsonb_agg(to_jsonb(t) ORDER BY t.step_id, t.prerequisite_id), '[]') FROM step_prerequisites AS t
+      WHERE path_id IN (SELECT id FROM own_paths)),
+    'progress', (SELECT coalesce(jsonb_agg(to_jsonb(t) ORDER BY t.created_at, t.id), '[]') FROM progress AS t
+      WHERE path_id IN (SELECT id FROM own_paths)),
+    'questions', (SELECT coalesce(jsonb_agg(to_jsonb(t) - 'search' ORDER BY t.created_at, t.id), '[]') FROM questions AS t
+      WHERE student_id = p_student_id),
+    'assessments', (SELECT coalesce(jsonb_agg(to_jsonb(t) ORDER BY t.started_at, t.id), '[]') FROM assessments AS t
+      WHERE student_id = p_student_id),
+    -- Without the correct option of an item that waits for its answer.
+    'assessmentItems', (SELECT coalesce(jsonb_agg(CASE WHEN t.answered_at IS NULL THEN to_jsonb(t) - 'correct_option' ELSE to_jsonb(t) END
+      ORDER BY t.assessment_id, t.position), '[]') FROM assessment_items AS t
+      WHERE assessment_id IN (SELECT id FROM assessments WHERE student_id = p_student_id)),
+    'skillMastery', (SELECT coalesce(jsonb_agg(to_jsonb(t) ORDER BY t.skill_id), '[]') FROM skill_mastery AS t
+      WHERE student_id = p_student_id),
+    'skillAttempts', (SELECT coalesce(jsonb_agg(to_jsonb(t) ORDER BY t.skill_id, t.number), '[]') FROM skill_attempts AS t
+      WHERE student_id = p_student_id),
+    'cards', (SELECT coalesce(jsonb_agg(to_jsonb(t) ORDER BY t.created_at, t.id), '[]') FROM cards AS t WHERE student_id = p_student_id),
+    'cardReviews', (SELECT coalesce(jsonb_agg(to_jsonb(t) ORDER BY t.card_id, t.number), '[]') FROM card_reviews AS t
+      WHERE card_id IN (SELECT id FROM cards WHERE student_id = p_student_id)),
+    'requests', (SELECT coalesce(jsonb_agg(to_jsonb(t) ORDER BY t.created_at, t.key), '[]') FROM requests AS t
+      WHERE student_id = p_student_id),
+    'auditLogs', (SELECT coalesce(jsonb_agg(to_jsonb(t) ORDER BY t.created_at, t.id), '[]') FROM audit_logs AS t
+      WHERE user_id = p_student_id))
+$$;
+
+-- Name: finish_message(text, double precision); Type: FUNCTION
+CREATE FUNCTION public.finish_message(p_id text, p_confidence double precision) RETURNS SETOF public.messages
+    LANGUAGE plpgsql SECURITY DEFINER
+    SET search_path TO 'pg_catalog', 'public', 'pg_temp'
+    AS $$
+DECLARE
+  message messages := lock_message(p_id);
+BEGIN
+  IF message.status = 'streaming' THEN
+    PERFORM end_message(p_id, p_confidence, database_time());
+  END IF;
+  RETURN QUERY SELECT * FROM messages WHERE id = p_id;
+END
+$$;
+
+-- Name: fsrs_interval(double precision); Type: FUNCTION
+CREATE FUNCTION public.fsrs_interval(p_stability double precision) RETURNS integer
+    LANGUAGE sql IMMUTABLE PARALLEL SAFE
+    SET search_path TO 'pg_catalog', 'public', 'pg_temp'
+    AS $$
+  SELECT least(greatest(floor(p_stability * fsrs_round((0.9::double precision ^ (1 / -0.1542::double precision) - 1)
+    / fsrs_round(exp(ln(0.9::double precision) / -0.1542::double precision) - 1)) + 0.5), 1), 36500)::integer
+$$;
+
+-- Name: fsrs_next(public.card_state, smallint, double precision, double precision, integer, public.review_rating); Type: FUNCTION
+CREATE FUNCTION public.fsrs_next(INOUT p_state public.card_state, INOUT p_step smallint, INOUT p_stability double precision, INOUT p_difficulty double precision, p_elapsed_days integer, p_grade public.review_rating, OUT p_days integer, OUT p_minutes integer) RETURNS record
+    LANGUAGE plpgsql IMMUTABLE PARALLEL SAFE
+    SET search_path TO 'pg_catalog', 'public', 'pg_temp'
+    AS $$
+DECLARE
+  rating CONSTANT integer := array_position('{again,hard,good,easy}'::review_rating[], p_grade);
+  s CONSTANT double precision := p_stability;
+  d CONSTANT double precision := p_difficulty;
+  days integer[];
+BEGIN
+  p_days := 0;
+  p_minutes := 0;
+  IF p_state = 'new' THEN
+    p_stability := (ARRAY[0.212, 1.2931, 2.3065, 8.2956]::double precision[])[rating];
+    p_difficulty := least(greatest(fsrs_round(6.4133::double precision - exp((rating - 1) * 0.8334::double precision) + 1), 1), 10);
+  ELSE
+    p_stability := fsrs_stability(s, d, p_elapsed_days, rating);
+    p_difficulty := least(greatest(fsrs_round(
+      0.001::double precision * fsrs_round(6.4133::double precision - exp(3 * 0.8334::double precision) + 1)
+      + (1 - 0.001::double precision) * (d + fsrs_round(-3.0194::double precision * (rating - 3) * (10 - d) / 9))), 1), 10);
+  END IF;
+  IF p_state = 'review' AND rating > 1 THEN
+    -- A better rating never comes back earlier.
+    days[2] := fsrs_interval(fsrs_stability(s, d, p_elapsed_days, 2));
+    days[3] := fsrs_interval(fsrs_stability(s, d, p_elapsed_days, 3));
+    days[2] := least(days[2], days[3]);
+    days[3] := greatest(days[3], days[2] + 1);
+    days[4] := greatest(fsrs_interval(fsrs_stability(s, d, p_elapsed_days, 4)), days[3] + 1);
+    p_days := days[rating];
+    p_step := 0;
+    RETURN;
+  END IF;
+  p_minutes := CASE
+    WHEN p_state = 'review' THEN 10
+    WHEN p_state = 'relearning' THEN (ARRAY[10, 15, 0, 0])[rating]
+    WHEN p_step < 1 THEN (ARRAY[1, 6, 10, 0])[rating]
+    WHEN p_step < 2 THEN (ARRAY[1, 6, 0, 0])[rating]
+    ELSE 0
+  END;
+  IF p_minutes > 0 THEN
+    p_step := CASE rating WHEN 1 THEN 0 WHEN 2 THEN p_step ELSE p_step + 1 END;
+    p_state := CASE p_state WHEN 'new' THEN 'learning' WHEN 'review' THEN 'relearning' ELSE p_state END;
+  ELSE
+    p_step := 0;
+    p_state := 'review';
+    p_days := fsrs_interval(p_stability);
+  END IF;
+END
+$$;
+
+-- Name: fsrs_retrievability(double precision, double precision); Type: FUNCTION
+CREATE FUNCTION public.fsrs_retrievability(p_elapsed_days double precision, p_stability double precision) RETURNS double precision
+    LANGUAGE sql IMMUTABLE PARALLEL SAFE
+    SET search_path TO 'pg_catalog', 'public', 'pg_temp'
+    AS $$
+  SELECT fsrs_round((1 + fsrs_round(exp(ln(0.9::double precision) / -0.1542::double precision) - 1) * p_elapsed_days / p_stability)
+    ^ -0.1542::double precision)
+$$;
+
+-- Name: fsrs_round(double precision); Type: FUNCTION
+CREATE FUNCTION public.fsrs_round(p_value double precision) RETURNS double precision
+    LANGUAGE sql IMMUTABLE PARALLEL SAFE
+    AS $$ SELECT pg_catalog.floor(p_value * 1e8::double precision + 0.5::double precision) / 1e8::double precision $$;
+
+-- Name: fsrs_stability(double precision, double precision, integer, integer); Type: FUNCTION
+CREATE FUNCTION public.fsrs_stability(p_stability double precision, p_difficulty double precision, p_elapsed_days integer, p_rating integer) RETURNS double precision
+    LANGUAGE plpgsql IMMUTABLE PARALLEL SAFE
+    SET search_path TO 'pg_catalog', 'public', 'pg_temp'
+    AS $$
+DECLARE
+  s CONSTANT double precision := p_stability;
+  r double precision;
+  growth double precision;
+BEGIN
+  IF p_elapsed_days = 0 THEN
+    growth := s ^ -0.0658::double precision * exp(0.5425::double precision * (p_rating - 3 + 0.0912::double precision));
+    IF p_rating >= 2 THEN
+      growth := greatest(growth, 1);
+    END IF;
+    RETURN fsrs_round(least(greatest(s * growth, 0.001), 36500));
+  END IF;
+  r := fsrs_retrievability(p_elapsed_days, s);
+  IF p_rating = 1 THEN
+    RETURN least(greatest(fsrs_round(s / exp(0.5425::double precision * 0.0912::double precision)), 0.001),
+      fsrs_round(least(greatest(1.4835::double precision * p_difficulty ^ -0.0614::double precision
+        * ((s + 1) ^ 0.2629::double precision - 1) * exp((1 - r) * 1.6483::double precision), 0.001), 36500)));
+  END IF;
+  RETURN fsrs_round(least(greatest(s * (1 + exp(1.8722::double precision) * (11 - p_difficulty) * s ^ -0.1666::double precision
+    * (exp((1 - r) * 0.796::double precision) - 1)
+    * CASE p_rating WHEN 2 THEN 0.6014::double precision WHEN 4 THEN 1.8729::double precision ELSE 1 END), 0.001), 36500));
+END
+$$;
+
+-- Name: insert_step(text, text, jsonb, integer, timestamp with time zone); Type: FUNCTION
+CREATE FUNCTION public.insert_step(p_id text, p_path_id text, p_fields jsonb, p_position integer, p_at timestamp with time zone) RETURNS void
+    LANGUAGE sql
+    SET search_path TO 'pg_catalog', 'public', 'pg_temp'
+    AS $$
+  INSERT INTO path_steps (id, path_id, position, kind, title, description, estimated_minutes, created_at, updated_at)
+  VALUES (p_id, p_path_id, p_position, coalesce((p_fields ->> 'kind')::step_kind, 'lesson'), p_fields ->> 'title',
+    p_fields ->> 'description', (p_fields ->> 'estimatedMinutes')::integer, p_at, p_at)
+$$;
+
+-- Name: irt_eap(double precision[], double precision[], boolean[]); Type: FUNCTION
+CREATE FUNCTION public.irt_eap(p_a double precision[], p_b double precision[], p_correct boolean[], OUT ability double precision, OUT standard_error double precision) RETURNS record
+    LANGUAGE plpgsql IMMUTABLE PARALLEL SAFE
+    SET search_path TO 'pg_catalog', 'public', 'pg_temp'
+    AS $$
+DECLARE
+  grid double precision[];
+  logs double precision[];
+  peak double precision;
+BEGIN
+  IF coalesce(cardinality(p_correct), 0) = 0 THEN
+    ability := 0;
+    standard_error := 1;
+    RETURN;
+  END IF;
+  SELECT array_agg(theta ORDER BY theta), array_agg(log_posterior ORDER BY theta), max(log_posterior) INTO grid, logs, peak
+  FROM (
+    SELECT theta, -theta * theta / 2 - sum(ln(1 + exp(CASE WHEN u THEN -1 ELSE 1 END * a * (theta - b))) ORDER BY n) AS log_posterior
+    FROM (SELECT g / 10::double precision AS theta FROM generate_series(-60, 60) AS g) AS points,
+      unnest(p_a, p_b, p_correct) WITH ORDINALITY AS answers (a, b, u, n)
+    GROUP BY theta
+  ) AS posterior;
+  -- Points of no weight are kept from an underflow, which is an error.
+  SELECT sum(weight * theta) / sum(weight) INTO ability
+    FROM (SELECT theta, exp(greatest(l - peak, -600)) AS weight FROM unnest(grid, logs) AS p (theta, l)) AS w;
+  SELECT sqrt(sum(weight * (theta - ability) ^ 2) / sum(weight)) INTO standard_error
+    FROM (SELECT theta, exp(greatest(l - peak, -600)) AS weight FROM unnest(grid, logs) AS p (theta, l)) AS w;
+END
+$$;
+
+-- Name: irt_probability(double precision, double precision, double precision); Type: FUNCTION
+CREATE FUNCTION public.irt_probability(p_theta double precision, p_a double precision, p_b double precision) RETURNS double precision
+    LANGUAGE sql IMMUTABLE PARALLEL SAFE
+    SET search_path TO 'pg_catalog', 'public', 'pg_temp'
+    AS $$ SELECT 1 / (1 + exp(-p_a * (p_theta - p_b))) $$;
+
+-- Name: lock_active_session(text); Type: FUNCTION
+CREATE FUNCTION public.lock_active_session(p_id text) RETURNS public.tutoring_sessions
+    LANGUAGE plpgsql
+    SET search_path TO 'pg_catalog', 'public', 'pg_temp'
+    AS $$
+DECLARE
+  session tutoring_sessions := lock_session(p_id);
+BEGIN
+  IF session.status <> 'active' THEN
+    PERFORM refuse('session_not_active', jsonb_build_object('sessionId', p_id, 'status', session.status));
+  END IF;
+  RETURN session;
+END
+$$;
+
+-- Name: lock_assessment(text); Type: FUNCTION
+CREATE FUNCTION public.lock_assessment(p_id text) RETURNS public.assessments
+    LANGUAGE plpgsql
+    SET search_path TO 'pg_catalog', 'public', 'pg_temp'
+    AS $$
+DECLARE
+  target assessments;
+BEGIN
+  PERFORM lock_known_student((SELECT student_id FROM assessments WHERE id = p_id), 'assessment_not_found',
+    jsonb_build_object('assessmentId', p_id));
+  SELECT * INTO target FROM assessments WHERE id = p_id FOR NO KEY UPDATE;
+  IF NOT FOUND THEN
+    PERFORM refuse('assessment_not_found', jsonb_build_object('assessmentId', p_id));
+  END IF;
+  RETURN target;
+END
+$$;
+
+-- Name: lock_card(text); Type: FUNCTION
+CREATE FUNCTION public.lock_card(p_id text) RETURNS public.cards
+    LANGUAGE plpgsql
+    SET search_path TO 'pg_catalog', 'public', 'pg_temp'
+    AS $$
+DECLARE
+  target cards;
+BEGIN
+  PERFORM lock_known_student((SELECT student_id FROM cards WHERE id = p_id), 'card_not_found', jsonb_build_object('cardId', p_id));
+  SELECT * INTO target FROM cards WHERE id = p_id FOR NO KEY UPDATE;
+  IF NOT FOUND THEN
+    PERFORM refuse('card_not_found', jsonb_build_object('cardId', p_id));
+  END IF;
+  RETURN target;
+END
+$$;
+
+-- Name: lock_known_student(text, text, jsonb); Type: FUNCTION
+CREATE FUNCTION public.lock_known_student(p_student_id text, p_rule text, p_facts jsonb) RETURNS void
+    LANGUAGE plpgsql
+    SET search_path TO 'pg_catalog', 'public', 'pg_temp'
+    AS $$
+BEGIN
+  IF p_student_id IS NULL THEN
+    PERFORM refuse(p_rule, p_facts);
+  END IF;
+  PERFORM FROM student_profiles WHERE student_id = p_student_id FOR NO KEY UPDATE;
+  IF NOT FOUND THEN
+    -- Rows from before this release may have no profile.
+    PERFORM lock_student(p_student_id);
+  END IF;
+END
+$$;
+
+-- Name: lock_message(text); Type: FUNCTION
+CREATE FUNCTION public.lock_message(p_id text) RETURNS public.messages
+    LANGUAGE plpgsql
+    SET search_path TO 'pg_catalog', 'public', 'pg_temp'
+    AS $$
+DECLARE
+  target messages;
+BEGIN
+  PERFORM lock_known_student((SELECT s.student_id FROM messages AS m JOIN tutoring_sessions AS s ON s.id = m.session_id WHERE m.id = p_id),
+    'message_not_found', jsonb_build_object('messageId', p_id));
+  SELECT * INTO target FROM messages WHERE id = p_id;
+  IF NOT FOUND THEN
+    PERFORM refuse('message_not_found', jsonb_build_object('messageId', p_id));
+  END IF;
+  RETURN target;
+END
+$$;
+
+-- Name: lock_path(text, public.path_status[]); Type: FUNCTION
+CREATE FUNCTION public.lock_path(p_id text, p_open public.path_status[]) RETURNS public.learning_paths
+    LANGUAGE plpgsql
+    SET search_path TO 'pg_catalog', 'public', 'pg_temp'
+    AS $$
+DECLARE
+  target learning_paths;
+BEGIN
+  PERFORM lock_known_student((SELECT student_id FROM learning_paths WHERE id = p_id), 'path_not_found', jsonb_build_object('pathId', p_id));
+  SELECT * INTO target FROM learning_paths WHERE id = p_id FOR NO KEY UPDATE;
+  IF NOT FOUND THEN
+    PERFORM refuse('path_not_found', jsonb_build_object('pathId', p_id));
+  ELSIF NOT (target.status = ANY (p_open)) THEN
+    PERFORM refuse('path_closed', jsonb_build_object('pathId', p_id, 'status', target.status));
+  END IF;
+  RETURN target;
+END
+$$;
+
+-- Name: lock_question(text); Type: FUNCTION
+CREATE FUNCTION public.lock_question(p_id text) RETURNS public.questions
+    LANGUAGE plpgsql
+    SET search_path TO 'pg_catalog', 'public', 'pg_temp'
+    AS $$
+DECLARE
+  target questions;
+BEGIN
+  PERFORM lock_known_student((SELECT student_id FROM questions WHERE id = p_id), 'question_not_found',
+    jsonb_build_object('questionId', p_id));
+  SELECT * INTO target FROM questions WHERE id = p_id FOR NO KEY UPDATE;
+  IF NOT FOUND THEN
+    PERFORM refuse('question_not_found', jsonb_build_object('questionId', p_id));
+  END IF;
+  RETURN target;
+END
+$$;
+
+-- Name: lock_session(text); Type: FUNCTION
+CREATE FUNCTION public.lock_session(p_id text) RETURNS public.tutoring_sessions
+    LANGUAGE plpgsql
+    SET search_path TO 'pg_catalog', 'public', 'pg_temp'
+    AS $$
+DECLARE
+  target tutoring_sessions;
+BEGIN
+  PERFORM lock_known_student((SELECT student_id FROM tutoring_sessions WHERE id = p_id), 'session_not_found',
+    jsonb_build_object('sessionId', p_id));
+  SELECT * INTO target FROM tutoring_sessions WHERE id = p_id FOR NO KEY UPDATE;
+  IF NOT FOUND THEN
+    PERFORM refuse('session_not_found', jsonb_build_object('sessionId', p_id));
+  END IF;
+  RETURN target;
+END
+$$;
+
+-- Name: lock_student(text); Type: FUNCTION
+CREATE FUNCTION public.lock_student(p_student_id text) RETURNS void
+    LANGUAGE plpgsql
+    SET search_path TO 'pg_catalog', 'public', 'pg_temp'
+    AS $$
+DECLARE
+  at timestamptz;
+BEGIN
+  LOOP
+    PERFORM FROM student_profiles WHERE student_id = p_student_id FOR NO KEY UPDATE;
+    EXIT WHEN FOUND;
+    at := database_time();
+    INSERT INTO student_profiles (id, student_id, created_at, updated_at) VALUES (gen_random_uuid()::text, p_student_id, at, at)
+      ON CONFLICT (student_id) DO NOTHING;
+  END LOOP;
+END
+$$;
+
 -- Name: mark_asleep(); Type: FUNCTION
 CREATE FUNCTION public.mark_asleep() RETURNS trigger
     LANGUAGE plpgsql SECURITY DEFINER
@@ -131,6 +1512,47 @@ CREATE FUNCTION public.mark_asleep() RETURNS trigger
 BEGIN
   PERFORM setval('outbox_asleep', 1, NEW.asleep);
   RETURN NULL;
+END
+$$;
+
+-- Name: missing_prerequisites(text); Type: FUNCTION
+CREATE FUNCTION public.missing_prerequisites(p_step_id text) RETURNS text[]
+    LANGUAGE sql STABLE
+    SET search_path TO 'pg_catalog', 'public', 'pg_temp'
+    AS $$
+  SELECT ARRAY(SELECT n.prerequisite_id FROM step_prerequisites AS n JOIN path_steps AS s ON s.id = n.prerequisite_id
+    WHERE n.step_id = p_step_id AND NOT EXISTS (SELECT FROM progress AS p WHERE p.step_id = n.prerequisite_id AND p.percent = 100)
+    ORDER BY s.position)
+$$;
+
+-- Name: path_of_step(text); Type: FUNCTION
+CREATE FUNCTION public.path_of_step(p_step_id text) RETURNS text
+    LANGUAGE plpgsql STABLE
+    SET search_path TO 'pg_catalog', 'public', 'pg_temp'
+    AS $$
+DECLARE
+  found_id text := (SELECT path_id FROM path_steps WHERE id = p_step_id);
+BEGIN
+  IF found_id IS NULL THEN
+    PERFORM refuse('step_not_found', jsonb_build_object('stepId', p_step_id));
+  END IF;
+  RETURN found_id;
+END
+$$;
+
+-- Name: place_steps(text, text[]); Type: FUNCTION
+CREATE FUNCTION public.place_steps(p_path_id text, p_ids text[]) RETURNS void
+    LANGUAGE plpgsql
+    SET search_path TO 'pg_catalog', 'public', 'pg_temp'
+    AS $$
+BEGIN
+  IF p_ids IS NULL OR (SELECT array_agg(id ORDER BY id COLLATE "C") FROM path_steps WHERE path_id = p_path_id)
+    IS DISTINCT FROM (SELECT array_agg(id ORDER BY id COLLATE "C") FROM unnest(p_ids) AS given (id)) THEN
+    PERFORM refuse('order_invalid', jsonb_build_object('pathId', p_path_id));
+  END IF;
+  UPDATE path_steps SET position = position + 1000000 WHERE path_id = p_path_id;
+  UPDATE path_steps AS s SET position = o.place, updated_at = database_time()
+    FROM unnest(p_ids) WITH ORDINALITY AS o (id, place) WHERE s.id = o.id AND s.path_id = p_path_id;
 END
 $$;
 
@@ -227,6 +1649,183 @@ CREATE FUNCTION public.publish_event(p_type text, p_key text, p_payload jsonb, p
   RETURNING event_id
 $$;
 
+-- Name: rate_answer(text, boolean); Type: FUNCTION
+CREATE FUNCTION public.rate_answer(p_id text, p_is_helpful boolean) RETURNS SETOF public.questions
+    LANGUAGE plpgsql SECURITY DEFINER
+    SET search_path TO 'pg_catalog', 'public', 'pg_temp'
+    AS $$
+DECLARE
+  question questions := lock_question(p_id);
+BEGIN
+  IF question.answer IS NULL THEN
+    PERFORM refuse('question_open', jsonb_build_object('questionId', p_id));
+  END IF;
+  RETURN QUERY UPDATE questions SET helpful = p_is_helpful, updated_at = database_time() WHERE id = p_id RETURNING *;
+END
+$$;
+
+-- Name: rate_session(text, integer); Type: FUNCTION
+CREATE FUNCTION public.rate_session(p_id text, p_rating integer) RETURNS SETOF public.tutoring_sessions
+    LANGUAGE plpgsql SECURITY DEFINER
+    SET search_path TO 'pg_catalog', 'public', 'pg_temp'
+    AS $$
+DECLARE
+  session tutoring_sessions := lock_session(p_id);
+BEGIN
+  IF session.ended_at IS NULL THEN
+    PERFORM refuse('session_not_ended', jsonb_build_object('sessionId', p_id, 'status', session.status));
+  END IF;
+  RETURN QUERY UPDATE tutoring_sessions SET rating = p_rating, updated_at = database_time() WHERE id = p_id RETURNING *;
+END
+$$;
+
+-- Name: learning_insights; Type: TABLE
+CREATE TABLE public.learning_insights (
+    id text NOT NULL,
+    session_id text NOT NULL,
+    kind public.insight_kind NOT NULL,
+    topic text NOT NULL,
+    content text NOT NULL,
+    confidence double precision NOT NULL,
+    created_at timestamp(6) with time zone DEFAULT CURRENT_TIMESTAMP NOT NULL,
+    updated_at timestamp(6) with time zone DEFAULT CURRENT_TIMESTAMP NOT NULL,
+    CONSTRAINT learning_insights_confidence_check CHECK (((confidence >= (0)::double precision) AND (confidence <= (1)::double precision))),
+    CONSTRAINT learning_insights_content_check CHECK ((btrim(content) <> ''::text)),
+    CONSTRAINT learning_insights_times_check CHECK (((created_at >= to_timestamp(('-62135596800'::bigint)::double precision)) AND (created_at < to_timestamp(('253402300800'::bigint)::double precision)) AND (updated_at >= to_timestamp(('-62135596800'::bigint)::double precision)) AND (updated_at < to_timestamp(('253402300800'::bigint)::double precision)))),
+    CONSTRAINT learning_insights_topic_check CHECK ((btrim(topic) <> ''::text))
+);
+
+-- Name: record_insight(text, text, text, text, public.insight_kind, text, text, double precision); Type: FUNCTION
+CREATE FUNCTION public.record_insight(p_key text, p_hash text, p_id text, p_session_id text, p_kind public.insight_kind, p_topic text, p_content text, p_confidence double precision) RETURNS SETOF public.learning_insights
+    LANGUAGE plpgsql SECURITY DEFINER
+    SET search_path TO 'pg_catalog', 'public', 'pg_temp'
+    AS $$
+DECLARE
+  earlier text := begin_request(p_key, 'recordInsight', p_hash, p_id,
+    (SELECT student_id FROM tutoring_sessions WHERE id = p_session_id));
+  session tutoring_sessions;
+  at timestamptz;
+BEGIN
+  IF earlier IS NOT NULL THEN
+    RETURN QUERY SELECT * FROM learning_insights WHERE id = earlier;
+    RETURN;
+  END IF;
+  session := lock_session(p_session_id);
+  at := database_time();
+  INSERT INTO learning_insights (id, session_id, kind, topic, content, confidence, created_at, updated_at)
+    VALUES (p_id, p_session_id, p_kind, p_topic, p_content, p_confidence, at, at);
+  PERFORM refresh_profile(session.student_id, at);
+  PERFORM emit('insight-recorded', session.student_id, jsonb_build_object('insightId', p_id, 'sessionId', p_session_id, 'kind', p_kind), at);
+  RETURN QUERY SELECT * FROM learning_insights WHERE id = p_id;
+END
+$$;
+
+-- Name: skill_mastery; Type: TABLE
+CREATE TABLE public.skill_mastery (
+    id text DEFAULT (gen_random_uuid())::text NOT NULL,
+    student_id text NOT NULL,
+    skill_id text NOT NULL,
+    probability double precision NOT NULL,
+    attempts integer DEFAULT 0 NOT NULL,
+    correct integer DEFAULT 0 NOT NULL,
+    mastered_at timestamp(6) with time zone,
+    created_at timestamp(6) with time zone DEFAULT CURRENT_TIMESTAMP NOT NULL,
+    updated_at timestamp(6) with time zone DEFAULT CURRENT_TIMESTAMP NOT NULL,
+    CONSTRAINT skill_mastery_attempts_check CHECK (((attempts >= 0) AND ((correct >= 0) AND (correct <= attempts)))),
+    CONSTRAINT skill_mastery_probability_check CHECK (((probability >= (0)::double precision) AND (probability <= (1)::double precision))),
+    CONSTRAINT skill_mastery_times_check CHECK (((mastered_at >= to_timestamp(('-62135596800'::bigint)::double precision)) AND (mastered_at < to_timestamp(('253402300800'::bigint)::double precision)) AND (created_at >= to_timestamp(('-62135596800'::bigint)::double precision)) AND (created_at < to_timestamp(('253402300800'::bigint)::double precision)) AND (updated_at >= to_timestamp(('-62135596800'::bigint)::double precision)) AND (updated_at < to_timestamp(('253402300800'::bigint)::double precision))))
+);
+
+-- Name: record_practice(text, text, text, text, text, boolean); Type: FUNCTION
+CREATE FUNCTION public.record_practice(p_key text, p_hash text, p_id text, p_student_id text, p_skill_id text, p_is_correct boolean) RETURNS SETOF public.skill_mastery
+    LANGUAGE plpgsql SECURITY DEFINER
+    SET search_path TO 'pg_catalog', 'public', 'pg_temp'
+    AS $$
+DECLARE
+  earlier text := begin_request(p_key, 'recordPractice', p_hash, p_id, p_student_id);
+  at timestamptz;
+BEGIN
+  IF earlier IS NULL THEN
+    PERFORM require_skill(p_skill_id);
+    PERFORM lock_student(p_student_id);
+    at := database_time();
+    PERFORM add_attempt(p_id, p_student_id, p_skill_id, p_is_correct, NULL, at);
+    PERFORM refresh_profile(p_student_id, at);
+  END IF;
+  RETURN QUERY SELECT * FROM skill_mastery WHERE student_id = p_student_id AND skill_id = p_skill_id;
+END
+$$;
+
+-- Name: progress; Type: TABLE
+CREATE TABLE public.progress (
+    id text NOT NULL,
+    path_id text NOT NULL,
+    step_id text NOT NULL,
+    percent double precision DEFAULT 0 NOT NULL,
+    score double precision,
+    time_spent_minutes integer DEFAULT 0 NOT NULL,
+    started_at timestamp(6) with time zone DEFAULT CURRENT_TIMESTAMP NOT NULL,
+    completed_at timestamp(6) with time zone,
+    created_at timestamp(6) with time zone DEFAULT CURRENT_TIMESTAMP NOT NULL,
+    updated_at timestamp(6) with time zone DEFAULT CURRENT_TIMESTAMP NOT NULL,
+    CONSTRAINT progress_completed_at_check CHECK ((completed_at >= started_at)),
+    CONSTRAINT progress_percent_check CHECK (((percent >= (0)::double precision) AND (percent <= (100)::double precision))),
+    CONSTRAINT progress_percent_completed_at_check CHECK (((percent = (100)::double precision) = (completed_at IS NOT NULL))),
+    CONSTRAINT progress_score_check CHECK (((score >= (0)::double precision) AND (score <= (1)::double precision))),
+    CONSTRAINT progress_time_spent_minutes_check CHECK ((time_spent_minutes >= 0)),
+    CONSTRAINT progress_times_check CHECK (((started_at >= to_timestamp(('-62135596800'::bigint)::double precision)) AND (started_at < to_timestamp(('253402300800'::bigint)::double precision)) AND (completed_at >= to_timestamp(('-62135596800'::bigint)::double precision)) AND (completed_at < to_timestamp(('253402300800'::bigint)::double precision)) AND (created_at >= to_timestamp(('-62135596800'::bigint)::double precision)) AND (created_at < to_timestamp(('253402300800'::bigint)::double precision)) AND (updated_at >= to_timestamp(('-62135596800'::bigint)::double precision)) AND (updated_at < to_timestamp(('253402300800'::bigint)::double precision))))
+);
+
+-- Name: record_step_progress(text, double precision, double precision, integer); Type: FUNCTION
+CREATE FUNCTION public.record_step_progress(p_step_id text, p_percent double precision, p_score double precision, p_minutes integer) RETURNS SETOF public.progress
+    LANGUAGE plpgsql SECURITY DEFINER
+    SET search_path TO 'pg_catalog', 'public', 'pg_temp'
+    AS $$
+DECLARE
+  path learning_paths := lock_path(path_of_step(p_step_id), '{active,completed}');
+  earlier progress;
+  at timestamptz;
+BEGIN
+  SELECT * INTO earlier FROM progress WHERE step_id = p_step_id;
+  IF path.status = 'completed' THEN
+    RETURN NEXT earlier;
+    RETURN;
+  END IF;
+  at := greatest(database_time(), earlier.started_at);
+  INSERT INTO progress AS p (id, path_id, step_id, percent, score, time_spent_minutes, started_at, completed_at, created_at, updated_at)
+    VALUES (gen_random_uuid()::text, path.id, p_step_id, p_percent, p_score, p_minutes, at, CASE WHEN p_percent = 100 THEN at END, at, at)
+    ON CONFLICT (path_id, step_id) DO UPDATE SET percent = greatest(p.percent, excluded.percent),
+      score = greatest(p.score, excluded.score), time_spent_minutes = greatest(p.time_spent_minutes, excluded.time_spent_minutes),
+      completed_at = coalesce(p.completed_at, excluded.completed_at), updated_at = at;
+  PERFORM touch_profile(path.student_id, at);
+  IF p_percent = 100 AND earlier.completed_at IS NULL THEN
+    PERFORM emit('step-completed', path.student_id, jsonb_build_object('pathId', path.id, 'stepId', p_step_id), at);
+    PERFORM complete_path(path.id, at);
+  END IF;
+  RETURN QUERY SELECT * FROM progress WHERE step_id = p_step_id;
+END
+$$;
+
+-- Name: refresh_profile(text, timestamp with time zone); Type: FUNCTION
+CREATE FUNCTION public.refresh_profile(p_student_id text, p_at timestamp with time zone) RETURNS void
+    LANGUAGE sql
+    SET search_path TO 'pg_catalog', 'public', 'pg_temp'
+    AS $$
+  UPDATE student_profiles AS p SET level = d.level, ability = d.ability, topic_mastery = d.topic_mastery, strengths = d.strengths,
+    weaknesses = d.weaknesses, last_active_at = greatest(p.last_active_at, p_at), updated_at = p_at
+  FROM derive_profile(p_student_id) AS d WHERE p.student_id = p_student_id
+$$;
+
+-- Name: refuse(text, jsonb); Type: FUNCTION
+CREATE FUNCTION public.refuse(p_rule text, p_facts jsonb) RETURNS void
+    LANGUAGE plpgsql
+    SET search_path TO 'pg_catalog', 'public', 'pg_temp'
+    AS $$
+BEGIN
+  RAISE EXCEPTION USING ERRCODE = 'AZ001', MESSAGE = p_rule, DETAIL = p_facts::text;
+END
+$$;
+
 -- Name: refuse_audit_change(); Type: FUNCTION
 CREATE FUNCTION public.refuse_audit_change() RETURNS trigger
     LANGUAGE plpgsql
@@ -234,6 +1833,17 @@ CREATE FUNCTION public.refuse_audit_change() RETURNS trigger
 BEGIN
   RAISE EXCEPTION 'Table % is append-only: % is refused', TG_TABLE_NAME, TG_OP
     USING ERRCODE = 'restrict_violation', TABLE = TG_TABLE_NAME, CONSTRAINT = TG_NAME;
+END
+$$;
+
+-- Name: refuse_log_change(); Type: FUNCTION
+CREATE FUNCTION public.refuse_log_change() RETURNS trigger
+    LANGUAGE plpgsql
+    SET search_path TO 'pg_catalog', 'public', 'pg_temp'
+    AS $$
+BEGIN
+  PERFORM refuse('log_fixed', jsonb_build_object('table', TG_TABLE_NAME));
+  RETURN NULL;
 END
 $$;
 
@@ -251,6 +1861,145 @@ BEGIN
 END
 $$;
 
+-- Name: remove_step(text); Type: FUNCTION
+CREATE FUNCTION public.remove_step(p_id text) RETURNS SETOF public.path_steps
+    LANGUAGE plpgsql SECURITY DEFINER
+    SET search_path TO 'pg_catalog', 'public', 'pg_temp'
+    AS $$
+DECLARE
+  path learning_paths := lock_path(path_of_step(p_id), '{active,paused}');
+  gone path_steps;
+BEGIN
+  IF EXISTS (SELECT FROM progress WHERE step_id = p_id) THEN
+    PERFORM refuse('step_started', jsonb_build_object('stepId', p_id));
+  END IF;
+  DELETE FROM path_steps WHERE id = p_id RETURNING * INTO gone;
+  PERFORM place_steps(path.id, ARRAY(SELECT id FROM path_steps WHERE path_id = path.id ORDER BY position));
+  PERFORM complete_path(path.id, database_time());
+  RETURN NEXT gone;
+END
+$$;
+
+-- Name: reorder_steps(text, text[]); Type: FUNCTION
+CREATE FUNCTION public.reorder_steps(p_path_id text, p_ids text[]) RETURNS SETOF public.path_steps
+    LANGUAGE plpgsql SECURITY DEFINER
+    SET search_path TO 'pg_catalog', 'public', 'pg_temp'
+    AS $$
+BEGIN
+  PERFORM lock_path(p_path_id, '{active,paused}');
+  PERFORM place_steps(p_path_id, p_ids);
+  RETURN QUERY SELECT * FROM path_steps WHERE path_id = p_path_id ORDER BY position;
+END
+$$;
+
+-- Name: require_no_active_session(text); Type: FUNCTION
+CREATE FUNCTION public.require_no_active_session(p_student_id text) RETURNS void
+    LANGUAGE plpgsql
+    SET search_path TO 'pg_catalog', 'public', 'pg_temp'
+    AS $$
+DECLARE
+  other text := (SELECT id FROM tutoring_sessions WHERE student_id = p_student_id AND status = 'active');
+BEGIN
+  IF other IS NOT NULL THEN
+    PERFORM refuse('session_active', jsonb_build_object('sessionId', other));
+  END IF;
+END
+$$;
+
+-- Name: require_skill(text); Type: FUNCTION
+CREATE FUNCTION public.require_skill(p_id text) RETURNS void
+    LANGUAGE plpgsql
+    SET search_path TO 'pg_catalog', 'public', 'pg_temp'
+    AS $$
+BEGIN
+  IF NOT EXISTS (SELECT FROM skills WHERE id = p_id) THEN
+    PERFORM refuse('skill_not_found', jsonb_build_object('skillId', p_id));
+  END IF;
+END
+$$;
+
+-- Name: retire_item(text); Type: FUNCTION
+CREATE FUNCTION public.retire_item(p_id text) RETURNS SETOF public.items
+    LANGUAGE plpgsql SECURITY DEFINER
+    SET search_path TO 'pg_catalog', 'public', 'pg_temp'
+    AS $$
+BEGIN
+  UPDATE items SET status = 'retired', updated_at = database_time() WHERE id = p_id AND status = 'active';
+  IF NOT EXISTS (SELECT FROM items WHERE id = p_id) THEN
+    PERFORM refuse('item_not_found', jsonb_build_object('itemId', p_id));
+  END IF;
+  RETURN QUERY SELECT * FROM items WHERE id = p_id;
+END
+$$;
+
+-- Name: review_card(text, integer, public.review_rating); Type: FUNCTION
+CREATE FUNCTION public.review_card(p_id text, p_number integer, p_rating public.review_rating) RETURNS SETOF public.cards
+    LANGUAGE plpgsql SECURITY DEFINER
+    SET search_path TO 'pg_catalog', 'public', 'pg_temp'
+    AS $$
+DECLARE
+  card cards := lock_card(p_id);
+  earlier card_reviews;
+  at timestamptz;
+BEGIN
+  IF card.deleted_at IS NOT NULL THEN
+    PERFORM refuse('card_not_found', jsonb_build_object('cardId', p_id));
+  END IF;
+  SELECT * INTO earlier FROM card_reviews WHERE card_id = p_id AND number = p_number;
+  IF FOUND THEN
+    IF earlier.rating <> p_rating THEN
+      PERFORM refuse('already_reviewed', jsonb_build_object('cardId', p_id, 'number', p_number));
+    END IF;
+    RETURN NEXT card;
+    RETURN;
+  END IF;
+  -- A later review has a later time, also when the clock of the server went back.
+  at := greatest(database_time(), card.last_reviewed_at + interval '1 microsecond');
+  INSERT INTO card_reviews (card_id, number, rating, reviewed_at, created_at) VALUES (p_id, p_number, p_rating, at, at);
+  PERFORM touch_profile(card.student_id, at);
+  RETURN QUERY SELECT * FROM cards WHERE id = p_id;
+END
+$$;
+
+-- Name: student_profiles; Type: TABLE
+CREATE TABLE public.student_profiles (
+    id text NOT NULL,
+    student_id text NOT NULL,
+    level public.skill_level DEFAULT 'beginner'::public.skill_level NOT NULL,
+    learning_style public.learning_style,
+    preferred_language text DEFAULT 'en'::text NOT NULL,
+    goals text,
+    interests text[] DEFAULT ARRAY[]::text[] NOT NULL,
+    strengths text[] DEFAULT ARRAY[]::text[] NOT NULL,
+    weaknesses text[] DEFAULT ARRAY[]::text[] NOT NULL,
+    ability double precision DEFAULT 0.5 NOT NULL,
+    topic_mastery jsonb DEFAULT '{}'::jsonb NOT NULL,
+    last_active_at timestamp(6) with time zone,
+    created_at timestamp(6) with time zone DEFAULT CURRENT_TIMESTAMP NOT NULL,
+    updated_at timestamp(6) with time zone DEFAULT CURRENT_TIMESTAMP NOT NULL,
+    CONSTRAINT student_profiles_ability_check CHECK (((ability >= (0)::double precision) AND (ability <= (1)::double precision))),
+    CONSTRAINT student_profiles_preferred_language_check CHECK ((preferred_language ~ '^[A-Za-z]{2,3}(-[A-Za-z0-9]{2,8})*$'::text)),
+    CONSTRAINT student_profiles_student_id_check CHECK ((btrim(student_id) <> ''::text)),
+    CONSTRAINT student_profiles_times_check CHECK (((last_active_at >= to_timestamp(('-62135596800'::bigint)::double precision)) AND (last_active_at < to_timestamp(('253402300800'::bigint)::double precision)) AND (created_at >= to_timestamp(('-62135596800'::bigint)::double precision)) AND (created_at < to_timestamp(('253402300800'::bigint)::double precision)) AND (updated_at >= to_timestamp(('-62135596800'::bigint)::double precision)) AND (updated_at < to_timestamp(('253402300800'::bigint)::double precision)))),
+    CONSTRAINT student_profiles_topic_mastery_check CHECK (((jsonb_typeof(topic_mastery) = 'object'::text) AND (NOT jsonb_path_exists(topic_mastery, 'strict $.*?((@.type() != "number" || @ < 0) || @ > 1)'::jsonpath, '{}'::jsonb, true))))
+);
+
+-- Name: save_profile(text, jsonb); Type: FUNCTION
+CREATE FUNCTION public.save_profile(p_student_id text, p_patch jsonb) RETURNS SETOF public.student_profiles
+    LANGUAGE plpgsql SECURITY DEFINER
+    SET search_path TO 'pg_catalog', 'public', 'pg_temp'
+    AS $$
+BEGIN
+  PERFORM lock_student(p_student_id);
+  RETURN QUERY UPDATE student_profiles SET updated_at = database_time(),
+    learning_style = CASE WHEN p_patch ? 'learningStyle' THEN (p_patch ->> 'learningStyle')::learning_style ELSE learning_style END,
+    preferred_language = coalesce(p_patch ->> 'preferredLanguage', preferred_language),
+    goals = CASE WHEN p_patch ? 'goals' THEN p_patch ->> 'goals' ELSE goals END,
+    interests = CASE WHEN p_patch ? 'interests' THEN ARRAY(SELECT jsonb_array_elements_text(p_patch -> 'interests')) ELSE interests END
+  WHERE student_id = p_student_id RETURNING *;
+END
+$$;
+
 -- Name: set_audit_time(); Type: FUNCTION
 CREATE FUNCTION public.set_audit_time() RETURNS trigger
     LANGUAGE plpgsql
@@ -261,6 +2010,22 @@ BEGIN
     NEW."created_at" := clock_timestamp();
   END IF;
   RETURN NEW;
+END
+$$;
+
+-- Name: set_card_deleted(text, boolean); Type: FUNCTION
+CREATE FUNCTION public.set_card_deleted(p_id text, p_is_deleted boolean) RETURNS SETOF public.cards
+    LANGUAGE plpgsql SECURITY DEFINER
+    SET search_path TO 'pg_catalog', 'public', 'pg_temp'
+    AS $$
+DECLARE
+  card cards := lock_card(p_id);
+  at timestamptz := database_time();
+BEGIN
+  IF (card.deleted_at IS NOT NULL) <> p_is_deleted THEN
+    UPDATE cards SET deleted_at = CASE WHEN p_is_deleted THEN at END, updated_at = at WHERE id = p_id RETURNING * INTO card;
+  END IF;
+  RETURN NEXT card;
 END
 $$;
 
@@ -277,6 +2042,100 @@ BEGIN
 END
 $$;
 
+-- Name: step_prerequisites; Type: TABLE
+CREATE TABLE public.step_prerequisites (
+    path_id text NOT NULL,
+    step_id text NOT NULL,
+    prerequisite_id text NOT NULL,
+    created_at timestamp(6) with time zone DEFAULT CURRENT_TIMESTAMP NOT NULL,
+    CONSTRAINT step_prerequisites_times_check CHECK (((created_at >= to_timestamp(('-62135596800'::bigint)::double precision)) AND (created_at < to_timestamp(('253402300800'::bigint)::double precision))))
+);
+
+-- Name: set_step_prerequisites(text, text[]); Type: FUNCTION
+CREATE FUNCTION public.set_step_prerequisites(p_id text, p_prerequisite_ids text[]) RETURNS SETOF public.step_prerequisites
+    LANGUAGE plpgsql SECURITY DEFINER
+    SET search_path TO 'pg_catalog', 'public', 'pg_temp'
+    AS $$
+DECLARE
+  path learning_paths := lock_path(path_of_step(p_id), '{active,paused}');
+BEGIN
+  IF EXISTS (SELECT FROM progress WHERE step_id = p_id) THEN
+    PERFORM refuse('step_started', jsonb_build_object('stepId', p_id));
+  ELSIF EXISTS (SELECT FROM unnest(p_prerequisite_ids) AS n (id)
+      WHERE NOT EXISTS (SELECT FROM path_steps AS s WHERE s.id = n.id AND s.path_id = path.id)) THEN
+    PERFORM refuse('step_not_found', jsonb_build_object('stepId', p_id));
+  END IF;
+  DELETE FROM step_prerequisites WHERE step_id = p_id;
+  INSERT INTO step_prerequisites (path_id, step_id, prerequisite_id, created_at)
+    SELECT DISTINCT path.id, p_id, n.id, database_time() FROM unnest(p_prerequisite_ids) AS n (id);
+  RETURN QUERY SELECT * FROM step_prerequisites WHERE step_id = p_id ORDER BY prerequisite_id;
+END
+$$;
+
+-- Name: start_assessment(text, text, text, text, text, text, integer, double precision); Type: FUNCTION
+CREATE FUNCTION public.start_assessment(p_key text, p_hash text, p_id text, p_student_id text, p_topic text, p_course_id text, p_max_items integer, p_target double precision) RETURNS SETOF public.assessments
+    LANGUAGE plpgsql SECURITY DEFINER
+    SET search_path TO 'pg_catalog', 'public', 'pg_temp'
+    AS $$
+DECLARE
+  earlier text := begin_request(p_key, 'startAssessment', p_hash, p_id, p_student_id);
+  other text;
+  made assessments;
+  at timestamptz;
+BEGIN
+  IF earlier IS NOT NULL THEN
+    RETURN QUERY SELECT * FROM assessments WHERE id = earlier;
+    RETURN;
+  END IF;
+  PERFORM lock_student(p_student_id);
+  other := (SELECT id FROM assessments WHERE student_id = p_student_id AND lower(topic) = lower(p_topic) AND status = 'in_progress');
+  IF other IS NOT NULL THEN
+    PERFORM refuse('assessment_running', jsonb_build_object('assessmentId', other));
+  END IF;
+  at := database_time();
+  INSERT INTO assessments (id, student_id, course_id, topic, max_items, target_standard_error, started_at, created_at, updated_at)
+    VALUES (p_id, p_student_id, p_course_id, p_topic, p_max_items, p_target, at, at, at) RETURNING * INTO made;
+  IF NOT ask_next_item(made, at) THEN
+    PERFORM refuse('bank_empty', jsonb_build_object('topic', p_topic));
+  END IF;
+  PERFORM touch_profile(p_student_id, at);
+  PERFORM emit('assessment-started', p_student_id, jsonb_build_object('assessmentId', p_id), at);
+  RETURN NEXT made;
+END
+$$;
+
+-- Name: start_session(text, text, text, text, text, text); Type: FUNCTION
+CREATE FUNCTION public.start_session(p_key text, p_hash text, p_id text, p_student_id text, p_topic text, p_course_id text) RETURNS SETOF public.tutoring_sessions
+    LANGUAGE plpgsql SECURITY DEFINER
+    SET search_path TO 'pg_catalog', 'public', 'pg_temp'
+    AS $$
+DECLARE
+  earlier text := begin_request(p_key, 'startSession', p_hash, p_id, p_student_id);
+  at timestamptz;
+BEGIN
+  IF earlier IS NOT NULL THEN
+    RETURN QUERY SELECT * FROM tutoring_sessions WHERE id = earlier;
+    RETURN;
+  END IF;
+  PERFORM lock_student(p_student_id);
+  PERFORM require_no_active_session(p_student_id);
+  at := database_time();
+  INSERT INTO tutoring_sessions (id, student_id, course_id, topic, started_at, created_at, updated_at)
+    VALUES (p_id, p_student_id, p_course_id, p_topic, at, at, at);
+  PERFORM touch_profile(p_student_id, at);
+  PERFORM emit('session-started', p_student_id, jsonb_build_object('sessionId', p_id), at);
+  RETURN QUERY SELECT * FROM tutoring_sessions WHERE id = p_id;
+END
+$$;
+
+-- Name: touch_profile(text, timestamp with time zone); Type: FUNCTION
+CREATE FUNCTION public.touch_profile(p_student_id text, p_at timestamp with time zone) RETURNS void
+    LANGUAGE sql
+    SET search_path TO 'pg_catalog', 'public', 'pg_temp'
+    AS $$
+  UPDATE student_profiles SET last_active_at = greatest(last_active_at, p_at), updated_at = p_at WHERE student_id = p_student_id
+$$;
+
 -- Name: assessment_items; Type: TABLE
 CREATE TABLE public.assessment_items (
     id text NOT NULL,
@@ -290,39 +2149,19 @@ CREATE TABLE public.assessment_items (
     answered_at timestamp(6) with time zone,
     created_at timestamp(6) with time zone DEFAULT CURRENT_TIMESTAMP NOT NULL,
     updated_at timestamp(6) with time zone DEFAULT CURRENT_TIMESTAMP NOT NULL,
+    item_id text,
+    discrimination double precision DEFAULT 1 NOT NULL,
+    location double precision DEFAULT 0 NOT NULL,
     CONSTRAINT assessment_items_answered_at_check CHECK (((chosen_option IS NULL) = (answered_at IS NULL))),
     CONSTRAINT assessment_items_chosen_option_check CHECK (((chosen_option >= 0) AND (chosen_option < cardinality(options)))),
     CONSTRAINT assessment_items_correct_option_check CHECK (((correct_option >= 0) AND (correct_option < cardinality(options)))),
     CONSTRAINT assessment_items_difficulty_check CHECK (((difficulty >= (0)::double precision) AND (difficulty <= (1)::double precision))),
+    CONSTRAINT assessment_items_discrimination_check CHECK (((discrimination > (0)::double precision) AND (discrimination <= (4)::double precision))),
+    CONSTRAINT assessment_items_location_check CHECK (((location >= ('-6'::integer)::double precision) AND (location <= (6)::double precision))),
     CONSTRAINT assessment_items_options_check CHECK (((cardinality(options) >= 2) AND (cardinality(options) <= 10))),
     CONSTRAINT assessment_items_position_check CHECK (("position" >= 1)),
     CONSTRAINT assessment_items_prompt_check CHECK ((btrim(prompt) <> ''::text)),
     CONSTRAINT assessment_items_times_check CHECK (((answered_at >= to_timestamp(('-62135596800'::bigint)::double precision)) AND (answered_at < to_timestamp(('253402300800'::bigint)::double precision)) AND (created_at >= to_timestamp(('-62135596800'::bigint)::double precision)) AND (created_at < to_timestamp(('253402300800'::bigint)::double precision)) AND (updated_at >= to_timestamp(('-62135596800'::bigint)::double precision)) AND (updated_at < to_timestamp(('253402300800'::bigint)::double precision))))
-);
-
--- Name: assessments; Type: TABLE
-CREATE TABLE public.assessments (
-    id text NOT NULL,
-    student_id text NOT NULL,
-    course_id text,
-    topic text NOT NULL,
-    status public.assessment_status DEFAULT 'in_progress'::public.assessment_status NOT NULL,
-    difficulty double precision DEFAULT 0.5 NOT NULL,
-    max_items integer DEFAULT 10 NOT NULL,
-    score double precision,
-    feedback text,
-    started_at timestamp(6) with time zone DEFAULT CURRENT_TIMESTAMP NOT NULL,
-    ended_at timestamp(6) with time zone,
-    created_at timestamp(6) with time zone DEFAULT CURRENT_TIMESTAMP NOT NULL,
-    updated_at timestamp(6) with time zone DEFAULT CURRENT_TIMESTAMP NOT NULL,
-    CONSTRAINT assessments_difficulty_check CHECK (((difficulty >= (0)::double precision) AND (difficulty <= (1)::double precision))),
-    CONSTRAINT assessments_ended_at_check CHECK ((ended_at >= started_at)),
-    CONSTRAINT assessments_max_items_check CHECK (((max_items >= 1) AND (max_items <= 200))),
-    CONSTRAINT assessments_score_check CHECK (((score >= (0)::double precision) AND (score <= (1)::double precision))),
-    CONSTRAINT assessments_status_ended_at_check CHECK (((status = 'in_progress'::public.assessment_status) = (ended_at IS NULL))),
-    CONSTRAINT assessments_status_score_check CHECK (((status = 'completed'::public.assessment_status) = (score IS NOT NULL))),
-    CONSTRAINT assessments_times_check CHECK (((started_at >= to_timestamp(('-62135596800'::bigint)::double precision)) AND (started_at < to_timestamp(('253402300800'::bigint)::double precision)) AND (ended_at >= to_timestamp(('-62135596800'::bigint)::double precision)) AND (ended_at < to_timestamp(('253402300800'::bigint)::double precision)) AND (created_at >= to_timestamp(('-62135596800'::bigint)::double precision)) AND (created_at < to_timestamp(('253402300800'::bigint)::double precision)) AND (updated_at >= to_timestamp(('-62135596800'::bigint)::double precision)) AND (updated_at < to_timestamp(('253402300800'::bigint)::double precision)))),
-    CONSTRAINT assessments_topic_check CHECK ((btrim(topic) <> ''::text))
 );
 
 -- Name: audit_logs; Type: TABLE
@@ -341,6 +2180,23 @@ CREATE TABLE public.audit_logs (
     CONSTRAINT audit_logs_times_check CHECK (((created_at >= to_timestamp(('-62135596800'::bigint)::double precision)) AND (created_at < to_timestamp(('253402300800'::bigint)::double precision))))
 );
 
+-- Name: card_reviews; Type: TABLE
+CREATE TABLE public.card_reviews (
+    id text DEFAULT (gen_random_uuid())::text NOT NULL,
+    card_id text NOT NULL,
+    number integer NOT NULL,
+    rating public.review_rating NOT NULL,
+    elapsed_days integer DEFAULT 0 NOT NULL,
+    stability double precision DEFAULT 0 NOT NULL,
+    difficulty double precision DEFAULT 0 NOT NULL,
+    due_at timestamp(6) with time zone DEFAULT CURRENT_TIMESTAMP NOT NULL,
+    reviewed_at timestamp(6) with time zone NOT NULL,
+    created_at timestamp(6) with time zone DEFAULT CURRENT_TIMESTAMP NOT NULL,
+    CONSTRAINT card_reviews_elapsed_days_check CHECK ((elapsed_days >= 0)),
+    CONSTRAINT card_reviews_number_check CHECK ((number >= 1)),
+    CONSTRAINT card_reviews_times_check CHECK (((due_at >= to_timestamp(('-62135596800'::bigint)::double precision)) AND (due_at < to_timestamp(('253402300800'::bigint)::double precision)) AND (reviewed_at >= to_timestamp(('-62135596800'::bigint)::double precision)) AND (reviewed_at < to_timestamp(('253402300800'::bigint)::double precision)) AND (created_at >= to_timestamp(('-62135596800'::bigint)::double precision)) AND (created_at < to_timestamp(('253402300800'::bigint)::double precision))))
+);
+
 -- Name: inbox; Type: TABLE
 CREATE TABLE public.inbox (
     consumer character varying(100) NOT NULL,
@@ -348,63 +2204,6 @@ CREATE TABLE public.inbox (
     handled_at timestamp(6) with time zone DEFAULT clock_timestamp() NOT NULL,
     CONSTRAINT inbox_consumer_check CHECK (((consumer)::text ~ '^[a-z][a-z0-9-]*(\.[a-z][a-z0-9-]*)+$'::text)),
     CONSTRAINT inbox_times_check CHECK (((handled_at >= to_timestamp(('-62135596800'::bigint)::double precision)) AND (handled_at < to_timestamp(('253402300800'::bigint)::double precision))))
-);
-
--- Name: learning_insights; Type: TABLE
-CREATE TABLE public.learning_insights (
-    id text NOT NULL,
-    session_id text NOT NULL,
-    kind public.insight_kind NOT NULL,
-    topic text NOT NULL,
-    content text NOT NULL,
-    confidence double precision NOT NULL,
-    created_at timestamp(6) with time zone DEFAULT CURRENT_TIMESTAMP NOT NULL,
-    updated_at timestamp(6) with time zone DEFAULT CURRENT_TIMESTAMP NOT NULL,
-    CONSTRAINT learning_insights_confidence_check CHECK (((confidence >= (0)::double precision) AND (confidence <= (1)::double precision))),
-    CONSTRAINT learning_insights_content_check CHECK ((btrim(content) <> ''::text)),
-    CONSTRAINT learning_insights_times_check CHECK (((created_at >= to_timestamp(('-62135596800'::bigint)::double precision)) AND (created_at < to_timestamp(('253402300800'::bigint)::double precision)) AND (updated_at >= to_timestamp(('-62135596800'::bigint)::double precision)) AND (updated_at < to_timestamp(('253402300800'::bigint)::double precision)))),
-    CONSTRAINT learning_insights_topic_check CHECK ((btrim(topic) <> ''::text))
-);
-
--- Name: learning_paths; Type: TABLE
-CREATE TABLE public.learning_paths (
-    id text NOT NULL,
-    student_id text NOT NULL,
-    course_id text,
-    title text NOT NULL,
-    subject text NOT NULL,
-    description text,
-    start_level public.skill_level NOT NULL,
-    target_level public.skill_level NOT NULL,
-    estimated_hours integer NOT NULL,
-    status public.path_status DEFAULT 'active'::public.path_status NOT NULL,
-    started_at timestamp(6) with time zone DEFAULT CURRENT_TIMESTAMP NOT NULL,
-    completed_at timestamp(6) with time zone,
-    created_at timestamp(6) with time zone DEFAULT CURRENT_TIMESTAMP NOT NULL,
-    updated_at timestamp(6) with time zone DEFAULT CURRENT_TIMESTAMP NOT NULL,
-    CONSTRAINT learning_paths_completed_at_check CHECK ((completed_at >= started_at)),
-    CONSTRAINT learning_paths_estimated_hours_check CHECK ((estimated_hours > 0)),
-    CONSTRAINT learning_paths_status_completed_at_check CHECK (((status = 'completed'::public.path_status) = (completed_at IS NOT NULL))),
-    CONSTRAINT learning_paths_subject_check CHECK ((btrim(subject) <> ''::text)),
-    CONSTRAINT learning_paths_target_level_check CHECK ((target_level >= start_level)),
-    CONSTRAINT learning_paths_times_check CHECK (((started_at >= to_timestamp(('-62135596800'::bigint)::double precision)) AND (started_at < to_timestamp(('253402300800'::bigint)::double precision)) AND (completed_at >= to_timestamp(('-62135596800'::bigint)::double precision)) AND (completed_at < to_timestamp(('253402300800'::bigint)::double precision)) AND (created_at >= to_timestamp(('-62135596800'::bigint)::double precision)) AND (created_at < to_timestamp(('253402300800'::bigint)::double precision)) AND (updated_at >= to_timestamp(('-62135596800'::bigint)::double precision)) AND (updated_at < to_timestamp(('253402300800'::bigint)::double precision)))),
-    CONSTRAINT learning_paths_title_check CHECK ((btrim(title) <> ''::text))
-);
-
--- Name: messages; Type: TABLE
-CREATE TABLE public.messages (
-    id text NOT NULL,
-    session_id text NOT NULL,
-    "position" integer NOT NULL,
-    role public.message_role NOT NULL,
-    content text NOT NULL,
-    confidence double precision,
-    created_at timestamp(6) with time zone DEFAULT CURRENT_TIMESTAMP NOT NULL,
-    updated_at timestamp(6) with time zone DEFAULT CURRENT_TIMESTAMP NOT NULL,
-    CONSTRAINT messages_confidence_check CHECK (((confidence IS NULL) OR ((role = 'tutor'::public.message_role) AND ((confidence >= (0)::double precision) AND (confidence <= (1)::double precision))))),
-    CONSTRAINT messages_content_check CHECK ((btrim(content) <> ''::text)),
-    CONSTRAINT messages_position_check CHECK (("position" >= 1)),
-    CONSTRAINT messages_times_check CHECK (((created_at >= to_timestamp(('-62135596800'::bigint)::double precision)) AND (created_at < to_timestamp(('253402300800'::bigint)::double precision)) AND (updated_at >= to_timestamp(('-62135596800'::bigint)::double precision)) AND (updated_at < to_timestamp(('253402300800'::bigint)::double precision))))
 );
 
 -- Name: outbox; Type: TABLE
@@ -456,110 +2255,34 @@ CREATE TABLE public.outbox_relay (
     CONSTRAINT outbox_relay_times_check CHECK (((seen_at >= to_timestamp(('-62135596800'::bigint)::double precision)) AND (seen_at < to_timestamp(('253402300800'::bigint)::double precision)) AND (inbox_pruned_until >= to_timestamp(('-62135596800'::bigint)::double precision)) AND (inbox_pruned_until < to_timestamp(('253402300800'::bigint)::double precision)) AND (created_at >= to_timestamp(('-62135596800'::bigint)::double precision)) AND (created_at < to_timestamp(('253402300800'::bigint)::double precision)) AND (updated_at >= to_timestamp(('-62135596800'::bigint)::double precision)) AND (updated_at < to_timestamp(('253402300800'::bigint)::double precision))))
 );
 
--- Name: path_steps; Type: TABLE
-CREATE TABLE public.path_steps (
-    id text NOT NULL,
-    path_id text NOT NULL,
-    "position" integer NOT NULL,
-    kind public.step_kind DEFAULT 'lesson'::public.step_kind NOT NULL,
-    title text NOT NULL,
-    description text,
-    estimated_minutes integer NOT NULL,
+-- Name: requests; Type: TABLE
+CREATE TABLE public.requests (
+    key character varying(200) NOT NULL,
+    operation character varying(50) NOT NULL,
+    body_hash character(64) NOT NULL,
+    answer_id text NOT NULL,
+    student_id text,
     created_at timestamp(6) with time zone DEFAULT CURRENT_TIMESTAMP NOT NULL,
-    updated_at timestamp(6) with time zone DEFAULT CURRENT_TIMESTAMP NOT NULL,
-    CONSTRAINT path_steps_estimated_minutes_check CHECK ((estimated_minutes > 0)),
-    CONSTRAINT path_steps_position_check CHECK (("position" >= 1)),
-    CONSTRAINT path_steps_times_check CHECK (((created_at >= to_timestamp(('-62135596800'::bigint)::double precision)) AND (created_at < to_timestamp(('253402300800'::bigint)::double precision)) AND (updated_at >= to_timestamp(('-62135596800'::bigint)::double precision)) AND (updated_at < to_timestamp(('253402300800'::bigint)::double precision)))),
-    CONSTRAINT path_steps_title_check CHECK ((btrim(title) <> ''::text))
+    CONSTRAINT requests_body_hash_check CHECK ((body_hash ~ '^[0-9a-f]{64}$'::text)),
+    CONSTRAINT requests_key_check CHECK ((btrim((key)::text) <> ''::text)),
+    CONSTRAINT requests_times_check CHECK (((created_at >= to_timestamp(('-62135596800'::bigint)::double precision)) AND (created_at < to_timestamp(('253402300800'::bigint)::double precision))))
 );
 
--- Name: progress; Type: TABLE
-CREATE TABLE public.progress (
-    id text NOT NULL,
-    path_id text NOT NULL,
-    step_id text NOT NULL,
-    percent double precision DEFAULT 0 NOT NULL,
-    score double precision,
-    time_spent_minutes integer DEFAULT 0 NOT NULL,
-    started_at timestamp(6) with time zone DEFAULT CURRENT_TIMESTAMP NOT NULL,
-    completed_at timestamp(6) with time zone,
-    created_at timestamp(6) with time zone DEFAULT CURRENT_TIMESTAMP NOT NULL,
-    updated_at timestamp(6) with time zone DEFAULT CURRENT_TIMESTAMP NOT NULL,
-    CONSTRAINT progress_completed_at_check CHECK ((completed_at >= started_at)),
-    CONSTRAINT progress_percent_check CHECK (((percent >= (0)::double precision) AND (percent <= (100)::double precision))),
-    CONSTRAINT progress_percent_completed_at_check CHECK (((percent = (100)::double precision) = (completed_at IS NOT NULL))),
-    CONSTRAINT progress_score_check CHECK (((score >= (0)::double precision) AND (score <= (1)::double precision))),
-    CONSTRAINT progress_time_spent_minutes_check CHECK ((time_spent_minutes >= 0)),
-    CONSTRAINT progress_times_check CHECK (((started_at >= to_timestamp(('-62135596800'::bigint)::double precision)) AND (started_at < to_timestamp(('253402300800'::bigint)::double precision)) AND (completed_at >= to_timestamp(('-62135596800'::bigint)::double precision)) AND (completed_at < to_timestamp(('253402300800'::bigint)::double precision)) AND (created_at >= to_timestamp(('-62135596800'::bigint)::double precision)) AND (created_at < to_timestamp(('253402300800'::bigint)::double precision)) AND (updated_at >= to_timestamp(('-62135596800'::bigint)::double precision)) AND (updated_at < to_timestamp(('253402300800'::bigint)::double precision))))
-);
-
--- Name: questions; Type: TABLE
-CREATE TABLE public.questions (
+-- Name: skill_attempts; Type: TABLE
+CREATE TABLE public.skill_attempts (
     id text NOT NULL,
     student_id text NOT NULL,
-    topic text NOT NULL,
-    question text NOT NULL,
-    answer text,
-    difficulty double precision,
-    confidence double precision,
-    helpful boolean,
-    answered_at timestamp(6) with time zone,
+    skill_id text NOT NULL,
+    number integer NOT NULL,
+    is_correct boolean NOT NULL,
+    source public.attempt_source NOT NULL,
+    assessment_item_id text,
+    probability double precision NOT NULL,
     created_at timestamp(6) with time zone DEFAULT CURRENT_TIMESTAMP NOT NULL,
-    updated_at timestamp(6) with time zone DEFAULT CURRENT_TIMESTAMP NOT NULL,
-    search tsvector GENERATED ALWAYS AS (to_tsvector('english'::regconfig, ((question || ' '::text) || COALESCE(answer, ''::text)))) STORED,
-    CONSTRAINT questions_answer_check CHECK ((btrim(answer) <> ''::text)),
-    CONSTRAINT questions_answered_at_check CHECK (((answer IS NULL) = (answered_at IS NULL))),
-    CONSTRAINT questions_confidence_check CHECK (((confidence IS NULL) OR ((answer IS NOT NULL) AND ((confidence >= (0)::double precision) AND (confidence <= (1)::double precision))))),
-    CONSTRAINT questions_difficulty_check CHECK (((difficulty >= (0)::double precision) AND (difficulty <= (1)::double precision))),
-    CONSTRAINT questions_helpful_check CHECK (((helpful IS NULL) OR (answer IS NOT NULL))),
-    CONSTRAINT questions_question_check CHECK ((btrim(question) <> ''::text)),
-    CONSTRAINT questions_times_check CHECK (((answered_at >= to_timestamp(('-62135596800'::bigint)::double precision)) AND (answered_at < to_timestamp(('253402300800'::bigint)::double precision)) AND (created_at >= to_timestamp(('-62135596800'::bigint)::double precision)) AND (created_at < to_timestamp(('253402300800'::bigint)::double precision)) AND (updated_at >= to_timestamp(('-62135596800'::bigint)::double precision)) AND (updated_at < to_timestamp(('253402300800'::bigint)::double precision)))),
-    CONSTRAINT questions_topic_check CHECK ((btrim(topic) <> ''::text))
-);
-
--- Name: student_profiles; Type: TABLE
-CREATE TABLE public.student_profiles (
-    id text NOT NULL,
-    student_id text NOT NULL,
-    level public.skill_level DEFAULT 'beginner'::public.skill_level NOT NULL,
-    learning_style public.learning_style,
-    preferred_language text DEFAULT 'en'::text NOT NULL,
-    goals text,
-    interests text[] DEFAULT ARRAY[]::text[] NOT NULL,
-    strengths text[] DEFAULT ARRAY[]::text[] NOT NULL,
-    weaknesses text[] DEFAULT ARRAY[]::text[] NOT NULL,
-    ability double precision DEFAULT 0.5 NOT NULL,
-    topic_mastery jsonb DEFAULT '{}'::jsonb NOT NULL,
-    last_active_at timestamp(6) with time zone,
-    created_at timestamp(6) with time zone DEFAULT CURRENT_TIMESTAMP NOT NULL,
-    updated_at timestamp(6) with time zone DEFAULT CURRENT_TIMESTAMP NOT NULL,
-    CONSTRAINT student_profiles_ability_check CHECK (((ability >= (0)::double precision) AND (ability <= (1)::double precision))),
-    CONSTRAINT student_profiles_preferred_language_check CHECK ((preferred_language ~ '^[A-Za-z]{2,3}(-[A-Za-z0-9]{2,8})*$'::text)),
-    CONSTRAINT student_profiles_student_id_check CHECK ((btrim(student_id) <> ''::text)),
-    CONSTRAINT student_profiles_times_check CHECK (((last_active_at >= to_timestamp(('-62135596800'::bigint)::double precision)) AND (last_active_at < to_timestamp(('253402300800'::bigint)::double precision)) AND (created_at >= to_timestamp(('-62135596800'::bigint)::double precision)) AND (created_at < to_timestamp(('253402300800'::bigint)::double precision)) AND (updated_at >= to_timestamp(('-62135596800'::bigint)::double precision)) AND (updated_at < to_timestamp(('253402300800'::bigint)::double precision)))),
-    CONSTRAINT student_profiles_topic_mastery_check CHECK (((jsonb_typeof(topic_mastery) = 'object'::text) AND (NOT jsonb_path_exists(topic_mastery, 'strict $.*?((@.type() != "number" || @ < 0) || @ > 1)'::jsonpath, '{}'::jsonb, true))))
-);
-
--- Name: tutoring_sessions; Type: TABLE
-CREATE TABLE public.tutoring_sessions (
-    id text NOT NULL,
-    student_id text NOT NULL,
-    course_id text,
-    topic text NOT NULL,
-    status public.session_status DEFAULT 'active'::public.session_status NOT NULL,
-    started_at timestamp(6) with time zone DEFAULT CURRENT_TIMESTAMP NOT NULL,
-    ended_at timestamp(6) with time zone,
-    duration_minutes integer,
-    rating integer,
-    summary text,
-    created_at timestamp(6) with time zone DEFAULT CURRENT_TIMESTAMP NOT NULL,
-    updated_at timestamp(6) with time zone DEFAULT CURRENT_TIMESTAMP NOT NULL,
-    CONSTRAINT tutoring_sessions_duration_minutes_check CHECK (((duration_minutes IS NULL) OR ((ended_at IS NOT NULL) AND (duration_minutes >= 0) AND (((duration_minutes)::double precision * '00:01:00'::interval) < ((ended_at - started_at) + '00:01:00'::interval))))),
-    CONSTRAINT tutoring_sessions_ended_at_check CHECK ((ended_at >= started_at)),
-    CONSTRAINT tutoring_sessions_rating_check CHECK (((rating IS NULL) OR ((ended_at IS NOT NULL) AND ((rating >= 1) AND (rating <= 5))))),
-    CONSTRAINT tutoring_sessions_status_ended_at_check CHECK (((status = ANY (ARRAY['completed'::public.session_status, 'abandoned'::public.session_status])) = (ended_at IS NOT NULL))),
-    CONSTRAINT tutoring_sessions_times_check CHECK (((started_at >= to_timestamp(('-62135596800'::bigint)::double precision)) AND (started_at < to_timestamp(('253402300800'::bigint)::double precision)) AND (ended_at >= to_timestamp(('-62135596800'::bigint)::double precision)) AND (ended_at < to_timestamp(('253402300800'::bigint)::double precision)) AND (created_at >= to_timestamp(('-62135596800'::bigint)::double precision)) AND (created_at < to_timestamp(('253402300800'::bigint)::double precision)) AND (updated_at >= to_timestamp(('-62135596800'::bigint)::double precision)) AND (updated_at < to_timestamp(('253402300800'::bigint)::double precision)))),
-    CONSTRAINT tutoring_sessions_topic_check CHECK ((btrim(topic) <> ''::text))
+    CONSTRAINT skill_attempts_number_check CHECK ((number >= 1)),
+    CONSTRAINT skill_attempts_probability_check CHECK (((probability >= (0)::double precision) AND (probability <= (1)::double precision))),
+    CONSTRAINT skill_attempts_source_check CHECK (((source = 'assessment'::public.attempt_source) = (assessment_item_id IS NOT NULL))),
+    CONSTRAINT skill_attempts_times_check CHECK (((created_at >= to_timestamp(('-62135596800'::bigint)::double precision)) AND (created_at < to_timestamp(('253402300800'::bigint)::double precision))))
 );
 
 -- Name: assessment_items assessment_items_pkey; Type: CONSTRAINT
@@ -574,9 +2297,21 @@ ALTER TABLE ONLY public.assessments
 ALTER TABLE ONLY public.audit_logs
     ADD CONSTRAINT audit_logs_pkey PRIMARY KEY (id);
 
+-- Name: card_reviews card_reviews_pkey; Type: CONSTRAINT
+ALTER TABLE ONLY public.card_reviews
+    ADD CONSTRAINT card_reviews_pkey PRIMARY KEY (id);
+
+-- Name: cards cards_pkey; Type: CONSTRAINT
+ALTER TABLE ONLY public.cards
+    ADD CONSTRAINT cards_pkey PRIMARY KEY (id);
+
 -- Name: inbox inbox_pkey; Type: CONSTRAINT
 ALTER TABLE ONLY public.inbox
     ADD CONSTRAINT inbox_pkey PRIMARY KEY (consumer, event_id);
+
+-- Name: items items_pkey; Type: CONSTRAINT
+ALTER TABLE ONLY public.items
+    ADD CONSTRAINT items_pkey PRIMARY KEY (id);
 
 -- Name: learning_insights learning_insights_pkey; Type: CONSTRAINT
 ALTER TABLE ONLY public.learning_insights
@@ -585,6 +2320,10 @@ ALTER TABLE ONLY public.learning_insights
 -- Name: learning_paths learning_paths_pkey; Type: CONSTRAINT
 ALTER TABLE ONLY public.learning_paths
     ADD CONSTRAINT learning_paths_pkey PRIMARY KEY (id);
+
+-- Name: message_chunks message_chunks_pkey; Type: CONSTRAINT
+ALTER TABLE ONLY public.message_chunks
+    ADD CONSTRAINT message_chunks_pkey PRIMARY KEY (message_id, number);
 
 -- Name: messages messages_pkey; Type: CONSTRAINT
 ALTER TABLE ONLY public.messages
@@ -610,6 +2349,26 @@ ALTER TABLE ONLY public.progress
 ALTER TABLE ONLY public.questions
     ADD CONSTRAINT questions_pkey PRIMARY KEY (id);
 
+-- Name: requests requests_pkey; Type: CONSTRAINT
+ALTER TABLE ONLY public.requests
+    ADD CONSTRAINT requests_pkey PRIMARY KEY (key);
+
+-- Name: skill_attempts skill_attempts_pkey; Type: CONSTRAINT
+ALTER TABLE ONLY public.skill_attempts
+    ADD CONSTRAINT skill_attempts_pkey PRIMARY KEY (id);
+
+-- Name: skill_mastery skill_mastery_pkey; Type: CONSTRAINT
+ALTER TABLE ONLY public.skill_mastery
+    ADD CONSTRAINT skill_mastery_pkey PRIMARY KEY (id);
+
+-- Name: skills skills_pkey; Type: CONSTRAINT
+ALTER TABLE ONLY public.skills
+    ADD CONSTRAINT skills_pkey PRIMARY KEY (id);
+
+-- Name: step_prerequisites step_prerequisites_pkey; Type: CONSTRAINT
+ALTER TABLE ONLY public.step_prerequisites
+    ADD CONSTRAINT step_prerequisites_pkey PRIMARY KEY (step_id, prerequisite_id);
+
 -- Name: student_profiles student_profiles_pkey; Type: CONSTRAINT
 ALTER TABLE ONLY public.student_profiles
     ADD CONSTRAINT student_profiles_pkey PRIMARY KEY (id);
@@ -618,8 +2377,14 @@ ALTER TABLE ONLY public.student_profiles
 ALTER TABLE ONLY public.tutoring_sessions
     ADD CONSTRAINT tutoring_sessions_pkey PRIMARY KEY (id);
 
+-- Name: assessment_items_assessment_id_item_id_key; Type: INDEX
+CREATE UNIQUE INDEX assessment_items_assessment_id_item_id_key ON public.assessment_items USING btree (assessment_id, item_id);
+
 -- Name: assessment_items_assessment_id_position_key; Type: INDEX
 CREATE UNIQUE INDEX assessment_items_assessment_id_position_key ON public.assessment_items USING btree (assessment_id, "position");
+
+-- Name: assessment_items_item_id_idx; Type: INDEX
+CREATE INDEX assessment_items_item_id_idx ON public.assessment_items USING btree (item_id);
 
 -- Name: assessment_items_open_key; Type: INDEX
 CREATE UNIQUE INDEX assessment_items_open_key ON public.assessment_items USING btree (assessment_id) WHERE (answered_at IS NULL);
@@ -642,8 +2407,23 @@ CREATE INDEX audit_logs_resource_type_resource_id_idx ON public.audit_logs USING
 -- Name: audit_logs_user_id_created_at_idx; Type: INDEX
 CREATE INDEX audit_logs_user_id_created_at_idx ON public.audit_logs USING btree (user_id, created_at);
 
+-- Name: card_reviews_card_id_number_key; Type: INDEX
+CREATE UNIQUE INDEX card_reviews_card_id_number_key ON public.card_reviews USING btree (card_id, number);
+
+-- Name: cards_due_idx; Type: INDEX
+CREATE INDEX cards_due_idx ON public.cards USING btree (student_id, due_at, id) WHERE (deleted_at IS NULL);
+
+-- Name: cards_skill_id_idx; Type: INDEX
+CREATE INDEX cards_skill_id_idx ON public.cards USING btree (skill_id);
+
+-- Name: cards_student_id_created_at_id_idx; Type: INDEX
+CREATE INDEX cards_student_id_created_at_id_idx ON public.cards USING btree (student_id, created_at, id);
+
 -- Name: inbox_handled_at_idx; Type: INDEX
 CREATE INDEX inbox_handled_at_idx ON public.inbox USING btree (handled_at);
+
+-- Name: items_skill_id_created_at_id_idx; Type: INDEX
+CREATE INDEX items_skill_id_created_at_id_idx ON public.items USING btree (skill_id, created_at, id);
 
 -- Name: learning_insights_session_id_idx; Type: INDEX
 CREATE INDEX learning_insights_session_id_idx ON public.learning_insights USING btree (session_id);
@@ -681,6 +2461,36 @@ CREATE INDEX questions_student_id_created_at_idx ON public.questions USING btree
 -- Name: questions_topic_idx; Type: INDEX
 CREATE INDEX questions_topic_idx ON public.questions USING btree (topic);
 
+-- Name: requests_student_id_idx; Type: INDEX
+CREATE INDEX requests_student_id_idx ON public.requests USING btree (student_id);
+
+-- Name: skill_attempts_assessment_item_id_key; Type: INDEX
+CREATE UNIQUE INDEX skill_attempts_assessment_item_id_key ON public.skill_attempts USING btree (assessment_item_id);
+
+-- Name: skill_attempts_skill_id_idx; Type: INDEX
+CREATE INDEX skill_attempts_skill_id_idx ON public.skill_attempts USING btree (skill_id);
+
+-- Name: skill_attempts_student_id_skill_id_number_key; Type: INDEX
+CREATE UNIQUE INDEX skill_attempts_student_id_skill_id_number_key ON public.skill_attempts USING btree (student_id, skill_id, number);
+
+-- Name: skill_mastery_skill_id_idx; Type: INDEX
+CREATE INDEX skill_mastery_skill_id_idx ON public.skill_mastery USING btree (skill_id);
+
+-- Name: skill_mastery_student_id_skill_id_key; Type: INDEX
+CREATE UNIQUE INDEX skill_mastery_student_id_skill_id_key ON public.skill_mastery USING btree (student_id, skill_id);
+
+-- Name: skills_lower_topic_idx; Type: INDEX
+CREATE INDEX skills_lower_topic_idx ON public.skills USING btree (lower(topic));
+
+-- Name: skills_slug_key; Type: INDEX
+CREATE UNIQUE INDEX skills_slug_key ON public.skills USING btree (slug);
+
+-- Name: step_prerequisites_path_id_prerequisite_id_idx; Type: INDEX
+CREATE INDEX step_prerequisites_path_id_prerequisite_id_idx ON public.step_prerequisites USING btree (path_id, prerequisite_id);
+
+-- Name: step_prerequisites_path_id_step_id_idx; Type: INDEX
+CREATE INDEX step_prerequisites_path_id_step_id_idx ON public.step_prerequisites USING btree (path_id, step_id);
+
 -- Name: student_profiles_student_id_key; Type: INDEX
 CREATE UNIQUE INDEX student_profiles_student_id_key ON public.student_profiles USING btree (student_id);
 
@@ -696,14 +2506,56 @@ CREATE INDEX tutoring_sessions_status_idx ON public.tutoring_sessions USING btre
 -- Name: tutoring_sessions_student_id_started_at_idx; Type: INDEX
 CREATE INDEX tutoring_sessions_student_id_started_at_idx ON public.tutoring_sessions USING btree (student_id, started_at);
 
+-- Name: assessment_items assessment_items_ability_changed; Type: TRIGGER
+CREATE TRIGGER assessment_items_ability_changed AFTER DELETE OR UPDATE ON public.assessment_items FOR EACH ROW EXECUTE FUNCTION public.carry_ability();
+
+-- Name: assessment_items assessment_items_ability_new; Type: TRIGGER
+CREATE TRIGGER assessment_items_ability_new AFTER INSERT ON public.assessment_items FOR EACH ROW WHEN ((new.answered_at IS NOT NULL)) EXECUTE FUNCTION public.carry_ability();
+
+-- Name: assessment_items assessment_items_fixed; Type: TRIGGER
+CREATE TRIGGER assessment_items_fixed BEFORE UPDATE ON public.assessment_items FOR EACH ROW EXECUTE FUNCTION public.check_answer();
+
+-- Name: assessments assessments_ability; Type: TRIGGER
+CREATE TRIGGER assessments_ability BEFORE INSERT OR UPDATE OF ability, standard_error, difficulty ON public.assessments FOR EACH ROW EXECUTE FUNCTION public.derive_ability();
+
+-- Name: assessments assessments_transition; Type: TRIGGER
+CREATE TRIGGER assessments_transition BEFORE UPDATE OF status ON public.assessments FOR EACH ROW WHEN ((old.status IS DISTINCT FROM new.status)) EXECUTE FUNCTION public.check_transition('in_progress>completed', 'in_progress>abandoned');
+
 -- Name: audit_logs audit_logs_append_only; Type: TRIGGER
 CREATE TRIGGER audit_logs_append_only BEFORE DELETE OR UPDATE OR TRUNCATE ON public.audit_logs FOR EACH STATEMENT EXECUTE FUNCTION public.refuse_audit_change();
 
 -- Name: audit_logs audit_logs_time; Type: TRIGGER
 CREATE TRIGGER audit_logs_time BEFORE INSERT ON public.audit_logs FOR EACH ROW EXECUTE FUNCTION public.set_audit_time();
 
+-- Name: card_reviews card_reviews_append_only; Type: TRIGGER
+CREATE TRIGGER card_reviews_append_only BEFORE UPDATE ON public.card_reviews FOR EACH ROW EXECUTE FUNCTION public.refuse_log_change();
+
+-- Name: card_reviews card_reviews_applied; Type: TRIGGER
+CREATE TRIGGER card_reviews_applied BEFORE INSERT ON public.card_reviews FOR EACH ROW EXECUTE FUNCTION public.apply_review();
+
+-- Name: cards cards_schedule; Type: TRIGGER
+CREATE TRIGGER cards_schedule BEFORE UPDATE ON public.cards FOR EACH ROW WHEN ((((((((((old.state IS DISTINCT FROM new.state) OR (old.step IS DISTINCT FROM new.step)) OR (old.stability IS DISTINCT FROM new.stability)) OR (old.difficulty IS DISTINCT FROM new.difficulty)) OR (old.scheduled_days IS DISTINCT FROM new.scheduled_days)) OR (old.reviews IS DISTINCT FROM new.reviews)) OR (old.lapses IS DISTINCT FROM new.lapses)) OR (old.due_at IS DISTINCT FROM new.due_at)) OR (old.last_reviewed_at IS DISTINCT FROM new.last_reviewed_at))) EXECUTE FUNCTION public.check_schedule();
+
 -- Name: inbox inbox_handled_at; Type: TRIGGER
 CREATE TRIGGER inbox_handled_at BEFORE INSERT ON public.inbox FOR EACH ROW WHEN ((((new.handled_at >= (clock_timestamp() - '00:01:00'::interval)) AND (new.handled_at <= (clock_timestamp() + '00:01:00'::interval))) IS NOT TRUE)) EXECUTE FUNCTION public.set_handled_at();
+
+-- Name: items items_transition; Type: TRIGGER
+CREATE TRIGGER items_transition BEFORE UPDATE OF status ON public.items FOR EACH ROW WHEN ((old.status IS DISTINCT FROM new.status)) EXECUTE FUNCTION public.check_transition('active>retired');
+
+-- Name: learning_paths learning_paths_completion; Type: TRIGGER
+CREATE TRIGGER learning_paths_completion BEFORE UPDATE OF status ON public.learning_paths FOR EACH ROW WHEN (((new.status = 'completed'::public.path_status) AND (old.status <> 'completed'::public.path_status))) EXECUTE FUNCTION public.check_path_completion();
+
+-- Name: learning_paths learning_paths_transition; Type: TRIGGER
+CREATE TRIGGER learning_paths_transition BEFORE UPDATE OF status ON public.learning_paths FOR EACH ROW WHEN ((old.status IS DISTINCT FROM new.status)) EXECUTE FUNCTION public.check_transition('active>paused', 'paused>active', 'active>completed', 'active>abandoned', 'paused>abandoned');
+
+-- Name: message_chunks message_chunks_streaming; Type: TRIGGER
+CREATE TRIGGER message_chunks_streaming BEFORE INSERT OR UPDATE ON public.message_chunks FOR EACH ROW EXECUTE FUNCTION public.check_chunk();
+
+-- Name: messages messages_counted; Type: TRIGGER
+CREATE TRIGGER messages_counted AFTER INSERT OR DELETE OR UPDATE OF session_id, tokens ON public.messages FOR EACH ROW EXECUTE FUNCTION public.count_messages();
+
+-- Name: messages messages_transition; Type: TRIGGER
+CREATE TRIGGER messages_transition BEFORE UPDATE OF status ON public.messages FOR EACH ROW WHEN ((old.status IS DISTINCT FROM new.status)) EXECUTE FUNCTION public.check_transition('streaming>complete', 'streaming>cancelled');
 
 -- Name: outbox outbox_check_event; Type: TRIGGER
 CREATE TRIGGER outbox_check_event BEFORE INSERT ON public.outbox FOR EACH ROW EXECUTE FUNCTION public.check_event('sapiens');
@@ -717,13 +2569,51 @@ CREATE TRIGGER outbox_relay_kept BEFORE UPDATE ON public.outbox_relay FOR EACH R
 -- Name: outbox_relay outbox_relay_new; Type: TRIGGER
 CREATE TRIGGER outbox_relay_new BEFORE INSERT ON public.outbox_relay FOR EACH ROW WHEN ((NOT ((new.identity IS NULL) AND (new.pruned_transaction_id IS NULL) AND (new.inbox_pruned_until IS NULL) AND (cardinality(new.bookmark_times) = 0)))) EXECUTE FUNCTION public.refuse_relay_change();
 
+-- Name: path_steps path_steps_order; Type: TRIGGER
+CREATE CONSTRAINT TRIGGER path_steps_order AFTER INSERT OR DELETE OR UPDATE OF "position", path_id ON public.path_steps DEFERRABLE INITIALLY DEFERRED FOR EACH ROW EXECUTE FUNCTION public.check_step_order();
+
+-- Name: progress progress_grows; Type: TRIGGER
+CREATE TRIGGER progress_grows BEFORE INSERT OR UPDATE ON public.progress FOR EACH ROW EXECUTE FUNCTION public.check_progress();
+
+-- Name: skill_attempts skill_attempts_append_only; Type: TRIGGER
+CREATE TRIGGER skill_attempts_append_only BEFORE UPDATE ON public.skill_attempts FOR EACH ROW EXECUTE FUNCTION public.refuse_log_change();
+
+-- Name: skill_attempts skill_attempts_applied; Type: TRIGGER
+CREATE TRIGGER skill_attempts_applied BEFORE INSERT ON public.skill_attempts FOR EACH ROW EXECUTE FUNCTION public.apply_attempt();
+
+-- Name: step_prerequisites step_prerequisites_order; Type: TRIGGER
+CREATE CONSTRAINT TRIGGER step_prerequisites_order AFTER INSERT OR UPDATE ON public.step_prerequisites DEFERRABLE INITIALLY DEFERRED FOR EACH ROW EXECUTE FUNCTION public.check_step_order();
+
+-- Name: tutoring_sessions tutoring_sessions_transition; Type: TRIGGER
+CREATE TRIGGER tutoring_sessions_transition BEFORE UPDATE OF status ON public.tutoring_sessions FOR EACH ROW WHEN ((old.status IS DISTINCT FROM new.status)) EXECUTE FUNCTION public.check_transition('active>paused', 'paused>active', 'active>completed', 'paused>completed', 'active>abandoned', 'paused>abandoned');
+
 -- Name: assessment_items assessment_items_assessment_id_fkey; Type: FK CONSTRAINT
 ALTER TABLE ONLY public.assessment_items
     ADD CONSTRAINT assessment_items_assessment_id_fkey FOREIGN KEY (assessment_id) REFERENCES public.assessments(id) ON UPDATE CASCADE ON DELETE CASCADE;
 
+-- Name: assessment_items assessment_items_item_id_fkey; Type: FK CONSTRAINT
+ALTER TABLE ONLY public.assessment_items
+    ADD CONSTRAINT assessment_items_item_id_fkey FOREIGN KEY (item_id) REFERENCES public.items(id) ON UPDATE RESTRICT ON DELETE RESTRICT;
+
+-- Name: card_reviews card_reviews_card_id_fkey; Type: FK CONSTRAINT
+ALTER TABLE ONLY public.card_reviews
+    ADD CONSTRAINT card_reviews_card_id_fkey FOREIGN KEY (card_id) REFERENCES public.cards(id) ON UPDATE RESTRICT ON DELETE CASCADE;
+
+-- Name: cards cards_skill_id_fkey; Type: FK CONSTRAINT
+ALTER TABLE ONLY public.cards
+    ADD CONSTRAINT cards_skill_id_fkey FOREIGN KEY (skill_id) REFERENCES public.skills(id) ON UPDATE RESTRICT ON DELETE RESTRICT;
+
+-- Name: items items_skill_id_fkey; Type: FK CONSTRAINT
+ALTER TABLE ONLY public.items
+    ADD CONSTRAINT items_skill_id_fkey FOREIGN KEY (skill_id) REFERENCES public.skills(id) ON UPDATE RESTRICT ON DELETE RESTRICT;
+
 -- Name: learning_insights learning_insights_session_id_fkey; Type: FK CONSTRAINT
 ALTER TABLE ONLY public.learning_insights
     ADD CONSTRAINT learning_insights_session_id_fkey FOREIGN KEY (session_id) REFERENCES public.tutoring_sessions(id) ON UPDATE CASCADE ON DELETE CASCADE;
+
+-- Name: message_chunks message_chunks_message_id_fkey; Type: FK CONSTRAINT
+ALTER TABLE ONLY public.message_chunks
+    ADD CONSTRAINT message_chunks_message_id_fkey FOREIGN KEY (message_id) REFERENCES public.messages(id) ON UPDATE RESTRICT ON DELETE CASCADE;
 
 -- Name: messages messages_session_id_fkey; Type: FK CONSTRAINT
 ALTER TABLE ONLY public.messages
@@ -740,3 +2630,23 @@ ALTER TABLE ONLY public.progress
 -- Name: progress progress_path_id_step_id_fkey; Type: FK CONSTRAINT
 ALTER TABLE ONLY public.progress
     ADD CONSTRAINT progress_path_id_step_id_fkey FOREIGN KEY (path_id, step_id) REFERENCES public.path_steps(path_id, id) ON UPDATE CASCADE ON DELETE CASCADE;
+
+-- Name: skill_attempts skill_attempts_assessment_item_id_fkey; Type: FK CONSTRAINT
+ALTER TABLE ONLY public.skill_attempts
+    ADD CONSTRAINT skill_attempts_assessment_item_id_fkey FOREIGN KEY (assessment_item_id) REFERENCES public.assessment_items(id) ON UPDATE RESTRICT ON DELETE RESTRICT;
+
+-- Name: skill_attempts skill_attempts_skill_id_fkey; Type: FK CONSTRAINT
+ALTER TABLE ONLY public.skill_attempts
+    ADD CONSTRAINT skill_attempts_skill_id_fkey FOREIGN KEY (skill_id) REFERENCES public.skills(id) ON UPDATE RESTRICT ON DELETE RESTRICT;
+
+-- Name: skill_mastery skill_mastery_skill_id_fkey; Type: FK CONSTRAINT
+ALTER TABLE ONLY public.skill_mastery
+    ADD CONSTRAINT skill_mastery_skill_id_fkey FOREIGN KEY (skill_id) REFERENCES public.skills(id) ON UPDATE RESTRICT ON DELETE RESTRICT;
+
+-- Name: step_prerequisites step_prerequisites_prerequisite_fkey; Type: FK CONSTRAINT
+ALTER TABLE ONLY public.step_prerequisites
+    ADD CONSTRAINT step_prerequisites_prerequisite_fkey FOREIGN KEY (path_id, prerequisite_id) REFERENCES public.path_steps(path_id, id) ON UPDATE RESTRICT ON DELETE CASCADE;
+
+-- Name: step_prerequisites step_prerequisites_step_fkey; Type: FK CONSTRAINT
+ALTER TABLE ONLY public.step_prerequisites
+    ADD CONSTRAINT step_prerequisites_step_fkey FOREIGN KEY (path_id, step_id) REFERENCES public.path_steps(path_id, id) ON UPDATE RESTRICT ON DELETE CASCADE;

@@ -159,7 +159,9 @@ describe('learning paths', () => {
     expect([...found].sort()).toEqual([...Array(3).fill('SAPIENS.PATH_EXISTS'), 'done']);
 
     const input = {
-      ...{ studentId, title: 'Go', subject: 'Go', startLevel: 'beginner', targetLevel: 'beginner', estimatedHours: 1 },
+      ...{ studentId, title: 'Go', subject: 'Go', estimatedHours: 1 },
+      startLevel: 'beginner',
+      targetLevel: 'beginner',
       steps: [{ title: 'One', estimatedMinutes: 1 }],
       idempotencyKey: fresh('key'),
     } as const;
