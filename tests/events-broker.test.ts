@@ -39,10 +39,27 @@ describeWithNats('azora-db events with a NATS server', () => {
     azoraDb(args.split(' '), { env: { ...environment(), ...env } });
   const status = async () => json(await run('events status --json'));
   const confirmed = () => `--confirm 127.0.0.1:${server().port}`;
-  const publish = (count: number) =>
-    sql(
-      `SELECT publish_event('family.counted.v1', 'one', jsonb_build_object('n', n), NULL) FROM generate_series(1, ${count}) AS n`,
-    );
+  const publish = (first: number, last: number) =>
+    sql(`SELECT publish_event('family.counted.v1', 'one', jsonb_build_object('n', n), NULL)
+         FROM generate_series(${first}, ${last}) AS n`);
+  const publishLongAgo = async (first: number, last: number) => {
+    await publish(first, last);
+    await sql(`UPDATE outbox SET created_at = created_at - interval '2 minutes'`);
+  };
+  /** Runs a relay until it has relayed everything. Returns the state of the outbox before it ended. */
+  const relayAll = async () => {
+    const { PATH = '' } = process.env;
+    const bin = path.join(repositoryRoot(), 'packages', 'fleet', 'bin', 'azora-db.js');
+    const relay = openTerminal([process.execPath, bin, 'events', 'relay', '--service', 'family'], {
+      cwd: repositoryRoot(),
+      env: { PATH, HOME: home, ...environment() },
+    });
+    await until(async () => (await status()).sources[0].outbox.waiting === 0);
+    const during = (await status()).sources[0];
+    relay.type(CTRL_C);
+    await relay.ended;
+    return during;
+  };
 
   /** Starts a worker that fails to handle the event with this number. Returns what stops it. */
   const startWorker = async (fails: number) => {
@@ -81,24 +98,19 @@ describeWithNats('azora-db events with a NATS server', () => {
     rmSync(home, { recursive: true, force: true });
   });
 
-  it('shows an outbox that nobody relays, in the doctor too, and what a relay did', async () => {
-    await publish(3);
-    await sql(`UPDATE outbox SET created_at = created_at - interval '2 minutes'`);
+  it('shows an outbox that nobody relays any more, in the doctor too, and what a relay did', async () => {
+    await publishLongAgo(1, 1);
+    const unused = await run('events status --check');
+    await relayAll();
+    await publishLongAgo(2, 3);
     const before = await run('events status --check');
     const doctor = json(await run('migrate doctor --json'));
-    const { PATH = '' } = process.env;
-    const bin = path.join(repositoryRoot(), 'packages', 'fleet', 'bin', 'azora-db.js');
-    const relay = openTerminal([process.execPath, bin, 'events', 'relay', '--service', 'family'], {
-      cwd: repositoryRoot(),
-      env: { PATH, HOME: home, ...environment() },
-    });
-    await until(async () => (await status()).sources[0].outbox.waiting === 0);
-    const during = (await status()).sources[0];
-    relay.type(CTRL_C);
-    await relay.ended;
+    const during = await relayAll();
 
-    expect(before).toMatchObject({ exitCode: 4, stdout: expect.stringMatching(/^family +3 .*none +0 +never$/m) });
-    expect(before.stdout).toContain('no consumer has subscribed at the broker');
+    // A fleet without consumers needs no relay.
+    expect(unused).toMatchObject({ exitCode: 0, stdout: expect.stringMatching(/^family +1 .*none +0 +never$/m) });
+    expect(unused.stdout).toContain('no consumer has subscribed at the broker');
+    expect(before).toMatchObject({ exitCode: 4, stdout: expect.stringMatching(/^family +2 /m) });
     expect(doctor.findings).toContainEqual(
       expect.objectContaining({ service: 'family', check: 'event-relay', object: 'outbox' }),
     );

@@ -75,7 +75,7 @@ export function escrowFunding({ forge, mint }: Stores<'forge' | 'mint'>): SagaTy
 
 /**
  * Pays a decided escrow: captures the payout, which makes the rest available again, or releases the hold if there is no payout, and
- * confirms it in forge. The decision is final, so nothing is undone: a saga that cannot go on gets stuck.
+ * confirms it in forge. The decision is final, so nothing is undone: a saga that cannot continue gets stuck.
  */
 export function escrowSettlement({ forge, mint }: Stores<'forge' | 'mint'>): SagaType<EscrowInput> {
   return defineSaga<EscrowInput, SettlementResults>({

@@ -48,7 +48,7 @@ const DEADLINE_MS = 600_000;
 const KEPT_MS = 3_600_000;
 
 /**
- * Enrolls a student in a course and pays its price from the student's AZR wallet to that of the instructor: reserve the seat, hold the
+ * Enrolls a student in a course and pays its price from the student's AZR wallet to the instructor's: reserve the seat, hold the
  * price, enroll, capture the hold, record the payment. A refusal before the capture undoes the steps, so that the seat is free and the
  * money is available again. After the capture, nothing is undone: `education.refund-due.v1` pays a price back.
  */
@@ -128,7 +128,7 @@ function seatOf(resultOf: (step: 'reserve') => Results['reserve']): { readonly r
   return { reservationId: resultOf('reserve').reservationId };
 }
 
-/** Cancels a reservation, or ends the enrollment that it became. Its id is that of the enrollment. */
+/** Cancels a reservation, or ends the enrollment that it became. The enrollment has the same id. */
 async function giveSeatBack(education: Stores<'education'>['education'], seat: SeatReservation | null): Promise<void> {
   if (seat?.status === 'confirmed') await voidEnrollment(education, { enrollmentId: seat.id });
   if (seat?.status === 'held') await cancelReservation(education, { reservationId: seat.id });

@@ -50,6 +50,11 @@ export async function storeFingerprint(client: ClientBase): Promise<void> {
   await client.query(`COMMENT ON TABLE ${HISTORY} IS ${quoteLiteral(`${mark} ${live}`)}`);
 }
 
+/** Removes the fingerprint, in the caller's transaction: until the next one is stored, nothing is known about drift. */
+export async function removeFingerprint(client: ClientBase): Promise<void> {
+  await client.query(`COMMENT ON TABLE ${HISTORY} IS NULL`);
+}
+
 /**
  * The fingerprint that the last migration stored. Undefined when there is none, or when another version of the server or of
  * this query stored it.

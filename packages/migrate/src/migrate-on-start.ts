@@ -3,7 +3,7 @@ import { type DatabaseUrl, parseDatabaseUrl } from '@azora/db-core/url';
 import type { ClientBase } from 'pg';
 import { withClient } from './connect';
 import { readMigrations } from './files';
-import { storeFingerprint } from './fingerprint';
+import { removeFingerprint, storeFingerprint } from './fingerprint';
 import { readGrants, type TableGrants } from './grants';
 import { syncGrants } from './rights';
 import { migrateUp } from './run';
@@ -49,13 +49,17 @@ export async function migrateOnStart({
 
 /**
  * Returns the work that belongs in the transaction of each migration: it sets the app role's rights, so that no session
- * ever sees tables that the store may not read, and stores the fingerprint of the catalog.
+ * ever sees tables that the store may not read. The last migration of a run stores the fingerprint of the catalog, which costs
+ * more than a small migration; the others remove the old one.
  */
-export function afterMigration(role: string, schemaFile: string): (client: ClientBase) => Promise<void> {
+export function afterMigration(
+  role: string,
+  schemaFile: string,
+): (client: ClientBase, isLast?: boolean) => Promise<void> {
   let grants: Promise<TableGrants> | undefined;
-  return async (client) => {
+  return async (client, isLast = true) => {
     grants ??= readGrants(schemaFile);
     await syncGrants(client, role, await grants);
-    await storeFingerprint(client);
+    await (isLast ? storeFingerprint(client) : removeFingerprint(client));
   };
 }

@@ -55,7 +55,7 @@ async function runInTransaction(client: ClientBase, step: Step, options: StepOpt
     return false;
   }
   const check = await runInside(client, step, options, transaction);
-  await options.afterEach?.(client);
+  await options.afterEach?.(client, options.isLast ?? true);
   if (check === undefined) {
     await client.query(`${step.finish}; COMMIT`).catch(failed);
     return true;
@@ -135,7 +135,7 @@ async function runStatements(client: ClientBase, step: Step, options: StepOption
   await client.query(`${step.begin}; ${settings(options, 'SESSION')}`).catch(failed);
   for (const statement of splitStatements(step.script.sql)) await runAlone(client, step, statement, options);
   await client.query(`${RESET} BEGIN; ${settings(options, 'LOCAL')}`).catch(failed);
-  await options.afterEach?.(client);
+  await options.afterEach?.(client, options.isLast ?? true);
   await client.query(`${step.finish}; COMMIT`).catch(failed);
   return true;
 }

@@ -157,10 +157,10 @@ function checked(steps: readonly Step[]): readonly Step[] {
 
 async function runSteps(client: ClientBase, steps: readonly Step[], options: RunOptions): Promise<readonly string[]> {
   const done: string[] = [];
-  for (const step of steps) {
+  for (const [at, step] of steps.entries()) {
     if (options.signal?.aborted) break;
     options.onMigration?.(step.name);
-    if (await runStep(client, step, options)) done.push(step.name);
+    if (await runStep(client, step, { ...options, isLast: at === steps.length - 1 })) done.push(step.name);
   }
   return done;
 }

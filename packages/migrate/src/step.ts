@@ -21,7 +21,9 @@ export interface StepOptions {
    */
   readonly beforeEach?: ((client: ClientBase, script: Script) => Promise<Check | undefined>) | undefined;
   /** Runs in the transaction of each migration, after its SQL. */
-  readonly afterEach?: ((client: ClientBase) => Promise<void>) | undefined;
+  readonly afterEach?: ((client: ClientBase, isLast: boolean) => Promise<void>) | undefined;
+  /** Whether no further migration of the run follows; true by default. */
+  readonly isLast?: boolean | undefined;
   /** Receives a sentence each time the run starts to wait for another session. */
   readonly onWait?: ((reason: string) => void) | undefined;
   /** The process of the session that has the migration lock; a step that another one answers is stopped. */

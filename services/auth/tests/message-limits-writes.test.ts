@@ -17,7 +17,7 @@ describe('the rows of message limits', () => {
       values: [hours],
     });
 
-  it('end within 15 hours, whoever writes them', async () => {
+  it('end within 15 hours, also when the app role writes them', async () => {
     const auth = open();
     await write(auth, 15);
 

@@ -31,7 +31,7 @@ const code = (id: string, userId: string, digit: string) => `
 const source = (id: string, userId = 'ada') => `
   INSERT INTO sign_in_sources (id, user_id, network, expires_at) VALUES ('${id}', '${userId}', '192.0.2.1', ${TOMORROW})`;
 const messageLimit = (id: string, kind = 'invitation') =>
-  `INSERT INTO message_limits (id, kind, expires_at) VALUES ('${id}', '${kind}', ${TOMORROW})`;
+  `INSERT INTO message_limits (id, kind, expires_at) VALUES ('${id}', '${kind}', database_time() + interval '1 hour')`;
 const audit = (id: string, column: string, value: string) =>
   `INSERT INTO audit_log (id, ${column}) VALUES ('${id}', ${value})`;
 

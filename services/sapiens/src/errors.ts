@@ -245,7 +245,7 @@ export const CONSTRAINT_ERRORS: ConstraintErrors = {
     }),
   assessment_running: ({ assessmentId }) =>
     new SuiteError('SAPIENS.ASSESSMENT_RUNNING', 'The student has a running assessment of this topic', {
-      next: 'Go on with the assessment that meta.assessmentId names, or abandon it',
+      next: 'Continue the assessment that meta.assessmentId names, or abandon it',
       meta: { assessmentId },
     }),
   bank_empty: () =>

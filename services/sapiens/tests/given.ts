@@ -26,7 +26,7 @@ export async function givenSession(sapiens: Sapiens, studentId = fresh('student'
   return startSession(sapiens, { studentId, topic: 'Loops', idempotencyKey: fresh('key') });
 }
 
-/** A path of three lessons, each of which needs the one before, with the ids of its steps. */
+/** A path of three lessons, where each lesson needs the one before, with the ids of its steps. */
 export async function givenPath(sapiens: Sapiens, fields: Partial<CreatePathInput> = {}) {
   const path = await createPath(sapiens, {
     studentId: fresh('student'),

@@ -12,7 +12,7 @@ export interface JourneyOptions {
   readonly stores: JourneyStores;
   /** Gets a sentence for each thing that happens. */
   readonly say: (sentence: string) => void;
-  /** Ends the journey where it is. What was begun stays whole: sagas continue when flows run again. */
+  /** Ends the journey where it is. Its sagas stay whole, and continue when flows run again. */
   readonly signal: AbortSignal;
 }
 

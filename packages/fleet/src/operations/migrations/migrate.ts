@@ -206,7 +206,7 @@ function runOptions(
 }
 
 /** The app role's rights and the fingerprint of the catalog, in the transaction of each migration. */
-export function afterMigration({ role, service }: Target): (client: ClientBase) => Promise<void> {
+export function afterMigration({ role, service }: Target): (client: ClientBase, isLast?: boolean) => Promise<void> {
   return grantsAndFingerprint(role, service.schemaPath);
 }
 

@@ -64,7 +64,8 @@ DROP FUNCTION "wake_relay"();
 ALTER TABLE "outbox_relay"
   ADD COLUMN "bookmark_times" TIMESTAMPTZ(6)[] NOT NULL DEFAULT ARRAY[]::TIMESTAMPTZ(6)[],
   ADD COLUMN "bookmark_transaction_ids" BIGINT[] NOT NULL DEFAULT ARRAY[]::BIGINT[],
-  ADD CONSTRAINT "outbox_relay_bookmarks_check" CHECK (cardinality("bookmark_times") = cardinality("bookmark_transaction_ids"));
+  ADD CONSTRAINT "outbox_relay_bookmarks_check" CHECK (cardinality("bookmark_times") = cardinality("bookmark_transaction_ids")
+    AND to_timestamp(-62135596800) <= ALL ("bookmark_times") AND to_timestamp(253402300800) > ALL ("bookmark_times"));
 
 DROP TRIGGER "outbox_relay_new" ON "outbox_relay";
 DROP TRIGGER "outbox_relay_kept" ON "outbox_relay";
