@@ -568,7 +568,7 @@ CREATE TABLE public.outbox_relay (
     updated_at timestamp(6) with time zone DEFAULT clock_timestamp() NOT NULL,
     bookmark_times timestamp(6) with time zone[] DEFAULT (ARRAY[]::timestamp with time zone[])::timestamp(6) with time zone[] NOT NULL,
     bookmark_transaction_ids bigint[] DEFAULT ARRAY[]::bigint[] NOT NULL,
-    CONSTRAINT outbox_relay_bookmarks_check CHECK ((cardinality(bookmark_times) = cardinality(bookmark_transaction_ids))),
+    CONSTRAINT outbox_relay_bookmarks_check CHECK (((cardinality(bookmark_times) = cardinality(bookmark_transaction_ids)) AND (to_timestamp(('-62135596800'::bigint)::double precision) <= ALL (bookmark_times)) AND (to_timestamp(('253402300800'::bigint)::double precision) > ALL (bookmark_times)))),
     CONSTRAINT outbox_relay_id_check CHECK (id),
     CONSTRAINT outbox_relay_pruned_check CHECK (((pruned_transaction_id IS NULL) = (pruned_position IS NULL))),
     CONSTRAINT outbox_relay_times_check CHECK (((seen_at >= to_timestamp(('-62135596800'::bigint)::double precision)) AND (seen_at < to_timestamp(('253402300800'::bigint)::double precision)) AND (inbox_pruned_until >= to_timestamp(('-62135596800'::bigint)::double precision)) AND (inbox_pruned_until < to_timestamp(('253402300800'::bigint)::double precision)) AND (created_at >= to_timestamp(('-62135596800'::bigint)::double precision)) AND (created_at < to_timestamp(('253402300800'::bigint)::double precision)) AND (updated_at >= to_timestamp(('-62135596800'::bigint)::double precision)) AND (updated_at < to_timestamp(('253402300800'::bigint)::double precision))))

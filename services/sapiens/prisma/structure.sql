@@ -199,7 +199,9 @@ CREATE TABLE public.cards (
     updated_at timestamp(6) with time zone DEFAULT CURRENT_TIMESTAMP NOT NULL,
     CONSTRAINT cards_back_check CHECK ((btrim(back) <> ''::text)),
     CONSTRAINT cards_counts_check CHECK (((step >= 0) AND ((scheduled_days >= 0) AND (scheduled_days <= 36502)) AND ((lapses >= 0) AND (lapses <= reviews)))),
+    CONSTRAINT cards_difficulty_check CHECK (((difficulty >= (0)::double precision) AND (difficulty <= (10)::double precision))),
     CONSTRAINT cards_front_check CHECK ((btrim(front) <> ''::text)),
+    CONSTRAINT cards_stability_check CHECK (((stability >= (0)::double precision) AND (stability <= (36500)::double precision))),
     CONSTRAINT cards_state_check CHECK (
 CASE
     WHEN (state = 'new'::public.card_state) THEN ((reviews = 0) AND (stability = (0)::double precision) AND (difficulty = (0)::double precision) AND (last_reviewed_at IS NULL))
@@ -727,12 +729,12 @@ CREATE TABLE public.tutoring_sessions (
     active_seconds numeric(16,6) DEFAULT 0 NOT NULL,
     message_count integer DEFAULT 0 NOT NULL,
     token_count bigint DEFAULT 0 NOT NULL,
-    CONSTRAINT tutoring_sessions_active_seconds_check CHECK ((active_seconds >= (0)::numeric)),
+    CONSTRAINT tutoring_sessions_active_seconds_check CHECK (((active_seconds >= (0)::numeric) AND (active_seconds < 'NaN'::numeric))),
     CONSTRAINT tutoring_sessions_duration_minutes_check CHECK (((duration_minutes IS NULL) OR ((ended_at IS NOT NULL) AND (duration_minutes >= 0) AND (((duration_minutes)::double precision * '00:01:00'::interval) < ((ended_at - started_at) + '00:01:00'::interval))))),
     CONSTRAINT tutoring_sessions_ended_at_check CHECK ((ended_at >= started_at)),
     CONSTRAINT tutoring_sessions_message_count_check CHECK ((message_count >= 0)),
     CONSTRAINT tutoring_sessions_rating_check CHECK (((rating IS NULL) OR ((ended_at IS NOT NULL) AND ((rating >= 1) AND (rating <= 5))))),
-    CONSTRAINT tutoring_sessions_resumed_at_check CHECK (((resumed_at >= started_at) AND (resumed_at < to_timestamp(('253402300800'::bigint)::double precision)))),
+    CONSTRAINT tutoring_sessions_resumed_at_check CHECK (((resumed_at >= started_at) AND (resumed_at >= to_timestamp(('-62135596800'::bigint)::double precision)) AND (resumed_at < to_timestamp(('253402300800'::bigint)::double precision)))),
     CONSTRAINT tutoring_sessions_status_ended_at_check CHECK (((status = ANY (ARRAY['completed'::public.session_status, 'abandoned'::public.session_status])) = (ended_at IS NOT NULL))),
     CONSTRAINT tutoring_sessions_times_check CHECK (((started_at >= to_timestamp(('-62135596800'::bigint)::double precision)) AND (started_at < to_timestamp(('253402300800'::bigint)::double precision)) AND (ended_at >= to_timestamp(('-62135596800'::bigint)::double precision)) AND (ended_at < to_timestamp(('253402300800'::bigint)::double precision)) AND (created_at >= to_timestamp(('-62135596800'::bigint)::double precision)) AND (created_at < to_timestamp(('253402300800'::bigint)::double precision)) AND (updated_at >= to_timestamp(('-62135596800'::bigint)::double precision)) AND (updated_at < to_timestamp(('253402300800'::bigint)::double precision)))),
     CONSTRAINT tutoring_sessions_token_count_check CHECK ((token_count >= 0)),
@@ -2192,8 +2194,10 @@ CREATE TABLE public.card_reviews (
     due_at timestamp(6) with time zone DEFAULT CURRENT_TIMESTAMP NOT NULL,
     reviewed_at timestamp(6) with time zone NOT NULL,
     created_at timestamp(6) with time zone DEFAULT CURRENT_TIMESTAMP NOT NULL,
+    CONSTRAINT card_reviews_difficulty_check CHECK (((difficulty >= (0)::double precision) AND (difficulty <= (10)::double precision))),
     CONSTRAINT card_reviews_elapsed_days_check CHECK ((elapsed_days >= 0)),
     CONSTRAINT card_reviews_number_check CHECK ((number >= 1)),
+    CONSTRAINT card_reviews_stability_check CHECK (((stability >= (0)::double precision) AND (stability <= (36500)::double precision))),
     CONSTRAINT card_reviews_times_check CHECK (((due_at >= to_timestamp(('-62135596800'::bigint)::double precision)) AND (due_at < to_timestamp(('253402300800'::bigint)::double precision)) AND (reviewed_at >= to_timestamp(('-62135596800'::bigint)::double precision)) AND (reviewed_at < to_timestamp(('253402300800'::bigint)::double precision)) AND (created_at >= to_timestamp(('-62135596800'::bigint)::double precision)) AND (created_at < to_timestamp(('253402300800'::bigint)::double precision))))
 );
 
@@ -2249,7 +2253,7 @@ CREATE TABLE public.outbox_relay (
     updated_at timestamp(6) with time zone DEFAULT clock_timestamp() NOT NULL,
     bookmark_times timestamp(6) with time zone[] DEFAULT (ARRAY[]::timestamp with time zone[])::timestamp(6) with time zone[] NOT NULL,
     bookmark_transaction_ids bigint[] DEFAULT ARRAY[]::bigint[] NOT NULL,
-    CONSTRAINT outbox_relay_bookmarks_check CHECK ((cardinality(bookmark_times) = cardinality(bookmark_transaction_ids))),
+    CONSTRAINT outbox_relay_bookmarks_check CHECK (((cardinality(bookmark_times) = cardinality(bookmark_transaction_ids)) AND (to_timestamp(('-62135596800'::bigint)::double precision) <= ALL (bookmark_times)) AND (to_timestamp(('253402300800'::bigint)::double precision) > ALL (bookmark_times)))),
     CONSTRAINT outbox_relay_id_check CHECK (id),
     CONSTRAINT outbox_relay_pruned_check CHECK (((pruned_transaction_id IS NULL) = (pruned_position IS NULL))),
     CONSTRAINT outbox_relay_times_check CHECK (((seen_at >= to_timestamp(('-62135596800'::bigint)::double precision)) AND (seen_at < to_timestamp(('253402300800'::bigint)::double precision)) AND (inbox_pruned_until >= to_timestamp(('-62135596800'::bigint)::double precision)) AND (inbox_pruned_until < to_timestamp(('253402300800'::bigint)::double precision)) AND (created_at >= to_timestamp(('-62135596800'::bigint)::double precision)) AND (created_at < to_timestamp(('253402300800'::bigint)::double precision)) AND (updated_at >= to_timestamp(('-62135596800'::bigint)::double precision)) AND (updated_at < to_timestamp(('253402300800'::bigint)::double precision))))

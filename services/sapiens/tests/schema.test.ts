@@ -107,8 +107,12 @@ const INVALID = [
   ['cards', 'back', `back = ''`],
   ['cards', 'state', `state = 'new'`],
   ['cards', 'state', `stability = 0`],
+  ['cards', 'stability', `stability = 'NaN'`],
+  ['cards', 'difficulty', `difficulty = 'Infinity'`],
   ['cards', 'counts', `lapses = reviews + 1`],
   ['card_reviews', 'number', `number = 0`],
+  ['card_reviews', 'stability', `stability = -1`],
+  ['card_reviews', 'difficulty', `difficulty = 11`],
   ['card_reviews', 'elapsed_days', `elapsed_days = -1`],
 ] as const;
 

@@ -9,6 +9,8 @@ CREATE TABLE "wallet_openings" (
     "created_at" TIMESTAMPTZ(6) NOT NULL DEFAULT CURRENT_TIMESTAMP,
 
     CONSTRAINT "wallet_openings_pkey" PRIMARY KEY ("wallet_id"),
+    CONSTRAINT "wallet_openings_created_at_check"
+      CHECK ("created_at" >= to_timestamp(-62135596800) AND "created_at" < to_timestamp(253402300800)),
     CONSTRAINT "wallet_openings_wallet_id_fkey" FOREIGN KEY ("wallet_id") REFERENCES "wallets" ("id")
       ON DELETE RESTRICT ON UPDATE RESTRICT
 );

@@ -8,9 +8,10 @@ CREATE TYPE "message_status" AS ENUM ('streaming', 'complete', 'cancelled');
 
 ALTER TABLE "tutoring_sessions"
   ADD COLUMN "resumed_at" TIMESTAMPTZ(6)
-    CONSTRAINT "tutoring_sessions_resumed_at_check" CHECK ("resumed_at" >= "started_at" AND "resumed_at" < to_timestamp(253402300800)),
+    CONSTRAINT "tutoring_sessions_resumed_at_check" CHECK ("resumed_at" >= "started_at"
+      AND "resumed_at" >= to_timestamp(-62135596800) AND "resumed_at" < to_timestamp(253402300800)),
   ADD COLUMN "active_seconds" DECIMAL(16,6) NOT NULL DEFAULT 0
-    CONSTRAINT "tutoring_sessions_active_seconds_check" CHECK ("active_seconds" >= 0),
+    CONSTRAINT "tutoring_sessions_active_seconds_check" CHECK ("active_seconds" >= 0 AND "active_seconds" < 'NaN'),
   ADD COLUMN "message_count" INTEGER NOT NULL DEFAULT 0 CONSTRAINT "tutoring_sessions_message_count_check" CHECK ("message_count" >= 0),
   ADD COLUMN "token_count" BIGINT NOT NULL DEFAULT 0 CONSTRAINT "tutoring_sessions_token_count_check" CHECK ("token_count" >= 0);
 

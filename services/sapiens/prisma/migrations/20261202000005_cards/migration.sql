@@ -14,8 +14,10 @@ CREATE TABLE "cards" (
   "back" TEXT NOT NULL,
   "state" "card_state" NOT NULL DEFAULT 'new',
   "step" SMALLINT NOT NULL DEFAULT 0,
-  "stability" DOUBLE PRECISION NOT NULL DEFAULT 0,
-  "difficulty" DOUBLE PRECISION NOT NULL DEFAULT 0,
+  "stability" DOUBLE PRECISION NOT NULL DEFAULT 0
+    CONSTRAINT "cards_stability_check" CHECK ("stability" BETWEEN 0 AND 36500),
+  "difficulty" DOUBLE PRECISION NOT NULL DEFAULT 0
+    CONSTRAINT "cards_difficulty_check" CHECK ("difficulty" BETWEEN 0 AND 10),
   "scheduled_days" INTEGER NOT NULL DEFAULT 0,
   "reviews" INTEGER NOT NULL DEFAULT 0,
   "lapses" INTEGER NOT NULL DEFAULT 0,
@@ -48,8 +50,10 @@ CREATE TABLE "card_reviews" (
   "number" INTEGER NOT NULL,
   "rating" "review_rating" NOT NULL,
   "elapsed_days" INTEGER NOT NULL DEFAULT 0,
-  "stability" DOUBLE PRECISION NOT NULL DEFAULT 0,
-  "difficulty" DOUBLE PRECISION NOT NULL DEFAULT 0,
+  "stability" DOUBLE PRECISION NOT NULL DEFAULT 0
+    CONSTRAINT "card_reviews_stability_check" CHECK ("stability" BETWEEN 0 AND 36500),
+  "difficulty" DOUBLE PRECISION NOT NULL DEFAULT 0
+    CONSTRAINT "card_reviews_difficulty_check" CHECK ("difficulty" BETWEEN 0 AND 10),
   "due_at" TIMESTAMPTZ(6) NOT NULL DEFAULT CURRENT_TIMESTAMP,
   "reviewed_at" TIMESTAMPTZ(6) NOT NULL,
   "created_at" TIMESTAMPTZ(6) NOT NULL DEFAULT CURRENT_TIMESTAMP,
