@@ -6,7 +6,7 @@ const { hasNewSources } = require('./toolkit-sources.js');
 const { compileArguments } = require('./tsc.js');
 
 const JOURNEY = path.join(root, 'packages', 'flows', 'dist', 'journey', 'demo.js');
-const SERVICES = ['auth', 'education', 'forge', 'health', 'mint', 'nexus', 'notification'];
+const SERVICES = ['auth', 'education', 'family', 'forge', 'health', 'mint', 'nexus', 'notification', 'sapiens'];
 
 /** Runs a program of the checkout and returns its exit code and what it printed, if stdout is a pipe. Ctrl-C reaches it by itself. */
 function run(args, { stdout, env = process.env }) {

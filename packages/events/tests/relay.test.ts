@@ -246,7 +246,7 @@ describe('a relay', () => {
       await arrives(key, 21_000);
       clockOfProcess.mockImplementation(() => now() + 601_000);
       const left = 'SELECT count(*)::int AS left FROM outbox WHERE key = $1';
-      await until(async () => (await bus.source().admin(left, [key]))[0]?.['left'] === 0, 20_000);
+      await until(async () => (await bus.source().admin(left, [key]))[0]?.['left'] === 0);
     } finally {
       clockOfProcess.mockRestore();
     }

@@ -1,3 +1,4 @@
+/** @server any */
 import { createHash } from 'node:crypto';
 import type { Manifest } from '../src/backup-store/manifest';
 import { openSet } from '../src/backup-store/set';

@@ -1,3 +1,4 @@
+/** @server any */
 import { readdir } from 'node:fs/promises';
 import path from 'node:path';
 import { SuiteError, withUrlParts } from '@azora/db-core';

@@ -1,3 +1,4 @@
+/** @server any */
 import { migrateUp, resolveMigration, withClient } from '@azora/db-migrate';
 import type { Client } from 'pg';
 import {

@@ -1,3 +1,4 @@
+/** @server any */
 import { readFile } from 'node:fs/promises';
 import path from 'node:path';
 import { withClient } from '@azora/db-migrate';

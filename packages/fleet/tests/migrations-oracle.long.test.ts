@@ -1,3 +1,4 @@
+/** @server any */
 import { catalogFingerprint, splitStatements, withClient } from '@azora/db-migrate';
 import { testEffort } from '@azora/db-testkit';
 import fc from 'fast-check';
@@ -45,7 +46,7 @@ describe('the fingerprint of a catalog', () => {
       n: at % 8,
       setting: SETTINGS[at % SETTINGS.length] ?? '',
     }));
-    const random = fc.sample(step, 40 * testEffort());
+    const random = fc.sample(step, 10 * testEffort());
     const wrong: unknown[] = [];
     for (const { kind, n, setting } of [...all, ...random]) {
       const sql = kinds[kind]?.(n) ?? '';

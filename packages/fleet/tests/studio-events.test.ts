@@ -1,3 +1,4 @@
+/** @server any */
 import { CONSUMER, givenDeadLetters, givenEventLog } from './event-log-fixture';
 import type { GivenFleet } from './fleet-fixture';
 import { rowsOf } from './migrations-fixture';

@@ -1,10 +1,13 @@
 import { EVENTS as AUTH_EVENTS } from '@azora/auth';
 import { type Bus, runSagas } from '@azora/db-events';
 import { EVENTS as EDUCATION_EVENTS, walletProjection } from '@azora/education';
+import { EVENTS as FAMILY_EVENTS } from '@azora/family';
 import { EVENTS as FORGE_EVENTS } from '@azora/forge';
 import { eventLog, EVENTS as HEALTH_EVENTS } from '@azora/health';
 import { EVENTS as MINT_EVENTS } from '@azora/mint';
+import { EVENTS as NEXUS_EVENTS } from '@azora/nexus';
 import { EVENTS as NOTIFICATION_EVENTS, securityAlerts } from '@azora/notification';
+import { EVENTS as SAPIENS_EVENTS } from '@azora/sapiens';
 import { escrowConsumer, escrowFunding, escrowSettlement } from './escrow';
 import { paidEnrollment } from './paid-enrollment';
 import { refund, refundConsumer } from './refunds';
@@ -19,8 +22,9 @@ export interface FlowsOptions {
 
 /** The full names of the events of all services, in the order of the services. */
 export const EVENT_TYPES: readonly string[] = [
-  ...[...AUTH_EVENTS, ...EDUCATION_EVENTS, ...FORGE_EVENTS, ...HEALTH_EVENTS, ...MINT_EVENTS, ...NOTIFICATION_EVENTS],
-].map(({ type }) => type);
+  ...[AUTH_EVENTS, EDUCATION_EVENTS, FAMILY_EVENTS, FORGE_EVENTS, HEALTH_EVENTS, MINT_EVENTS, NEXUS_EVENTS],
+  ...[NOTIFICATION_EVENTS, SAPIENS_EVENTS],
+].flatMap((events) => events.map(({ type }) => type));
 
 /** The sagas of all flows, for `runSagas`. */
 export function flowSagas(stores: Stores<'education' | 'forge' | 'mint'>): Parameters<typeof runSagas>[1] {

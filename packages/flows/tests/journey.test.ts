@@ -3,11 +3,13 @@ import { openAuth } from '@azora/auth';
 import { openBus } from '@azora/db-events';
 import { useDatabase } from '@azora/db-testkit';
 import { openEducation } from '@azora/education';
+import { openFamily } from '@azora/family';
 import { openForge } from '@azora/forge';
 import { openHealth } from '@azora/health';
 import { openMint } from '@azora/mint';
 import { openNexus } from '@azora/nexus';
 import { openNotifications } from '@azora/notification';
+import { openSapiens } from '@azora/sapiens';
 import { type JourneyStores, runJourney } from '../src';
 
 describe('the journey', () => {
@@ -17,22 +19,26 @@ describe('the journey', () => {
   const databases = {
     auth: useDatabase('auth'),
     education: useDatabase('education'),
+    family: useDatabase('family'),
     forge: useDatabase('forge'),
     health: useDatabase('health'),
     mint: useDatabase('mint'),
     nexus: useDatabase('nexus'),
     notification: useDatabase('notification'),
+    sapiens: useDatabase('sapiens'),
   };
   const settings = (service: keyof typeof databases) => ({ url: databases[service]().url, slowQueryMs: 60_000 });
   beforeAll(() => {
     stores = {
       auth: openAuth({ ...settings('auth'), bcryptCost: 4 }),
       education: openEducation(settings('education')),
+      family: openFamily(settings('family')),
       forge: openForge(settings('forge')),
       health: openHealth(settings('health')),
       mint: openMint(settings('mint')),
       nexus: openNexus(settings('nexus')),
       notification: openNotifications(settings('notification')),
+      sapiens: openSapiens(settings('sapiens')),
     };
   });
 
@@ -52,7 +58,7 @@ describe('the journey', () => {
     const first = await travel(running, (sentence) => said.push(sentence));
     const second = await travel(running);
 
-    expect(said).toHaveLength(11);
+    expect(said).toHaveLength(14);
     expect(first).toEqual({
       auth: { accounts: 3, 'audit entries': 8 },
       education: {
@@ -65,9 +71,14 @@ describe('the journey', () => {
         'escrows paid': '150 of 150 AZR, 60 of 100 AZR',
         'profile of Ada': '1 job, rating 5',
       },
-      health: { 'log lines': expect.any(Number), 'of the services': 'auth, education, forge, mint, notification' },
+      health: {
+        'log lines': expect.any(Number),
+        'of the services': 'auth, education, family, forge, mint, nexus, notification, sapiens',
+      },
       mint: { Ada: '280 AZR', Ben: '40 AZR', Kofi: '90 AZR', transactions: 6, 'captured holds': 3, differences: 0 },
-      nexus: { 'sagas done': 5 },
+      family: { messages: 2, affinities: 1 },
+      nexus: { 'sagas done': 5, recommendations: 1 },
+      sapiens: { assessment: 'completed, ability 1.11', level: 'advanced' },
       notification: { notifications: 1, unread: 1, newest: 'Your password was changed' },
     });
     const { certificate } = first['education'] ?? {};

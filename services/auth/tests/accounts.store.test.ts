@@ -1,3 +1,4 @@
+/** @server any */
 import { useDatabase, useTestClock } from '@azora/db-testkit';
 import { register, requestEmailVerification, verifyEmail } from '../src/index';
 import { actionsOf, DAY_MS, dump, givenSession, givenUser, outcomes, PASSWORD, START, useAuth } from './given';

@@ -1,3 +1,4 @@
+/** @server any */
 import { useDatabase } from '@azora/db-testkit';
 import { type Auth, type ReadAuditInput, readAudit } from '../src/index';
 import { useAuth } from './given';

@@ -1,3 +1,4 @@
+/** @server any */
 import { useDatabase, useTestClock } from '@azora/db-testkit';
 import { pruneExpired } from '../src/index';
 import { DAY_MS, dump, givenSession, givenUser, START, useAuth } from './given';

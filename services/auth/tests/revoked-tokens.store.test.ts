@@ -1,3 +1,4 @@
+/** @server any */
 import { useDatabase, useTestClock } from '@azora/db-testkit';
 import { isRevoked, pruneExpired, revokeToken } from '../src/index';
 import { actionsOf, DAY_MS, givenUser, START, useAuth } from './given';

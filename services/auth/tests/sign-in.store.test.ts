@@ -1,3 +1,4 @@
+/** @server any */
 import { useDatabase, useTestClock } from '@azora/db-testkit';
 import { getRounds, hash } from 'bcrypt';
 import { type Auth, type LoginInput, listSessions, login, register, resetPassword } from '../src/index';

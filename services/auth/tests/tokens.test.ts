@@ -1,3 +1,4 @@
+/** @server any */
 import { useDatabase, useTestClock } from '@azora/db-testkit';
 import { hashToken, issueToken, newToken, readToken, type TokenKind, takeToken } from '../src/session/tokens';
 import { dump, givenUser, MINUTE_MS, outcomes, START, sha256, useAuth } from './given';

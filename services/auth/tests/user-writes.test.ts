@@ -1,3 +1,4 @@
+/** @server any */
 import { useDatabase, useTestClock } from '@azora/db-testkit';
 import { type Auth, login, sendCode, verifyMfa } from '../src/index';
 import { givenUser, MINUTE_MS, outcomes, PASSWORD, START, useAuth } from './given';

@@ -1,3 +1,4 @@
+/** @server any */
 import { useDatabase } from '@azora/db-testkit';
 
 /** The columns that a row needs in each status, as SQL; triggers that compute other columns are off. */

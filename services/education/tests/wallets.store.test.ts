@@ -1,3 +1,4 @@
+/** @server any */
 import { createHash, randomUUID } from 'node:crypto';
 import { type CloudEvent, handleEvents } from '@azora/db-core/events';
 import { useDatabase } from '@azora/db-testkit';

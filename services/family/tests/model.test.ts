@@ -277,10 +277,11 @@ describe('the family and an in-memory model', () => {
     await client.query('SELECT FROM conversations WHERE id = $1 FOR UPDATE', [conversationId]);
     return {
       terminateWaiter: async () => {
+        // On another connection: within a transaction, PostgreSQL shows the sessions as they were at its first look.
         for (;;) {
-          const { rowCount } = await client.query(`SELECT pg_terminate_backend(pid) FROM pg_stat_activity
+          const ended = await db().admin(`SELECT pg_terminate_backend(pid) FROM pg_stat_activity
             WHERE datname = current_database() AND wait_event_type = 'Lock' AND query LIKE '%append_message%'`);
-          if (rowCount !== 0) return;
+          if (ended.length > 0) return;
         }
       },
       release: async () => {

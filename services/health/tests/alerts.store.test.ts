@@ -1,3 +1,4 @@
+/** @server any */
 import { schemaRefuses, useDatabase, useTestClock } from '@azora/db-testkit';
 import { Client } from 'pg';
 import {

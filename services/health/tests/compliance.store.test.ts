@@ -1,3 +1,4 @@
+/** @server any */
 import { useDatabase, useTestClock } from '@azora/db-testkit';
 import { complianceReport, type Health, listChecks, openHealth, recordCheck } from '../src';
 import { check, publishedIn } from './given';

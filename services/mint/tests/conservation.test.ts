@@ -1,3 +1,4 @@
+/** @server any */
 import { useDatabase, useTestClock } from '@azora/db-testkit';
 import fc from 'fast-check';
 import { mint as issue, type Mint, openMint, openWallet, reconcile } from '../src';

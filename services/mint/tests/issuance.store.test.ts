@@ -1,3 +1,4 @@
+/** @server any */
 import { useDatabase } from '@azora/db-testkit';
 import { burn, closeWallet, getWallet, mint as issue, type Mint, openMint, reconcile } from '../src';
 import { balanceOf, fresh, givenHold, givenStores, givenWallet, outcomes } from './ledger-given';

@@ -1,3 +1,4 @@
+/** @server any */
 import { useDatabase } from '@azora/db-testkit';
 import { type Mint, openMint, reconcile, transfer } from '../src';
 import { fresh, givenWallet } from './ledger-given';

@@ -1,3 +1,4 @@
+/** @server any */
 import { useDatabase, useTestClock } from '@azora/db-testkit';
 import { capture, type Mint, openMint, reconcile, release, snapshotMetrics, submitKnowledge } from '../src';
 import { fresh, givenHold, givenWallet } from './ledger-given';

@@ -1,3 +1,4 @@
+/** @server any */
 import { useDatabase } from '@azora/db-testkit';
 import { givenRows, HASH, HOLD, METRICS, STAKE } from './schema-given';
 

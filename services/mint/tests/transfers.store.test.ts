@@ -1,3 +1,4 @@
+/** @server any */
 import { useDatabase, useTestClock } from '@azora/db-testkit';
 import { getWallet, type Mint, openMint, Prisma, reconcile, transfer, transferMany } from '../src';
 import { balanceOf, countDeadlocks, dump, fresh, givenHold, givenStores, givenWallet, outcomes } from './ledger-given';

@@ -1,3 +1,4 @@
+/** @server any */
 import { useDatabase, useTestClock } from '@azora/db-testkit';
 import { closeWallet, findWallet, getWallet, type Mint, openMint, openWallet, release, transfer } from '../src';
 import { fresh, givenHold, givenStores, givenWallet, outcomes } from './ledger-given';

@@ -1,3 +1,4 @@
+/** @server any */
 import { type CloudEvent, handleEvents } from '@azora/db-core/events';
 import { useDatabase, useTestClock } from '@azora/db-testkit';
 import Ajv from 'ajv/dist/2020';

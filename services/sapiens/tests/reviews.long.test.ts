@@ -1,9 +1,11 @@
+/** @server any */
 import { testEffort, useDatabase } from '@azora/db-testkit';
 import { openSapiens, reconcile } from '../src';
 
 jest.setTimeout(3_600_000);
 
-const HISTORIES = 100_000 * testEffort();
+/** AZORA_TEST_EFFORT=10 makes 100,000. */
+const HISTORIES = 10_000 * testEffort();
 const CARDS_PER_STUDENT = 100;
 const HISTORIES_AT_ONCE = 5_000;
 

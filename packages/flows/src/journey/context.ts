@@ -3,11 +3,15 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import type { Auth } from '@azora/auth';
 import { SuiteError } from '@azora/db-core';
 import { findSaga, type Saga } from '@azora/db-events';
+import type { Family } from '@azora/family';
+import type { Sapiens } from '@azora/sapiens';
 import type { FlowStores } from '../stores';
 
-/** The stores that the journey calls: those of the flows, and that of auth. */
+/** The stores that the journey calls: those of the flows, and those that no flow needs. */
 export interface JourneyStores extends FlowStores {
   readonly auth: Auth;
+  readonly family: Family;
+  readonly sapiens: Sapiens;
 }
 
 /** What every part of the journey needs. */

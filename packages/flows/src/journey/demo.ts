@@ -4,11 +4,13 @@ import { openAuth } from '@azora/auth';
 import { SuiteError } from '@azora/db-core';
 import { openBus } from '@azora/db-events';
 import { openEducation } from '@azora/education';
+import { openFamily } from '@azora/family';
 import { openForge } from '@azora/forge';
 import { openHealth } from '@azora/health';
 import { openMint } from '@azora/mint';
 import { openNexus } from '@azora/nexus';
 import { openNotifications } from '@azora/notification';
+import { openSapiens } from '@azora/sapiens';
 import type { JourneyReport } from './facts';
 import { runJourney } from './journey';
 
@@ -20,11 +22,13 @@ async function main(asJson: boolean): Promise<void> {
   const stores = {
     auth: openAuth(),
     education: openEducation(),
+    family: openFamily(),
     forge: openForge(),
     health: openHealth(),
     mint: openMint(),
     nexus: openNexus(),
     notification: openNotifications(),
+    sapiens: openSapiens(),
   };
   const bus = openBus();
   const say = (sentence: string) => process.stderr.write(`${sentence}\n`);

@@ -1,9 +1,12 @@
 import { readAudit } from '@azora/auth';
 import { type Certificate, findWallet, getEnrollment, verifyCertificate } from '@azora/education';
+import { listAffinities, listMessages } from '@azora/family';
 import { findSkillProfile, getContract } from '@azora/forge';
 import { listLogs } from '@azora/health';
 import { getWallet, reconcile } from '@azora/mint';
+import { listRecommendations } from '@azora/nexus';
 import { listNotifications, unreadCount } from '@azora/notification';
+import { findProfile, getAssessment } from '@azora/sapiens';
 import type { Journey } from './context';
 import type { JourneyEnrollment } from './learning';
 import type { People } from './sign-up';
@@ -14,7 +17,9 @@ export interface Story {
   readonly people: People;
   readonly enrollment: JourneyEnrollment;
   readonly certificate: Certificate;
+  readonly assessmentId: string;
   readonly job: JourneyJob;
+  readonly conversationId: string;
 }
 
 export type Facts = Readonly<Record<string, string | number>>;
@@ -29,11 +34,13 @@ export async function readFacts(journey: Journey, story: Story): Promise<Journey
   return {
     auth: await authFacts(journey, story),
     education: await educationFacts(journey, story),
+    family: await familyFacts(journey, story),
     forge: await forgeFacts(journey, story),
     health: await healthFacts(journey, story),
     mint: await mintFacts(journey, story),
     nexus: await nexusFacts(journey, story),
     notification: await notificationFacts(journey, story),
+    sapiens: await sapiensFacts(journey, story),
   };
 }
 
@@ -92,12 +99,31 @@ async function mintFacts({ stores: { mint } }: Journey, { people }: Story): Prom
   return { ...balances, transactions, 'captured holds': holds, differences: (await reconcile(mint)).length };
 }
 
-async function nexusFacts({ stores: { nexus } }: Journey, { enrollment, job }: Story): Promise<Facts> {
+async function nexusFacts({ stores: { nexus } }: Journey, { people: { ada }, enrollment, job }: Story): Promise<Facts> {
   const rows = await nexus.query<{ readonly state: string; readonly sagas: number }>({
     text: 'SELECT state::text, count(*)::int AS sagas FROM sagas WHERE key = ANY ($1) GROUP BY 1 ORDER BY 1',
     values: [[enrollment.key, ...job.escrowIds]],
   });
-  return Object.fromEntries(rows.map(({ state, sagas }) => [`sagas ${state}`, sagas]));
+  const states = Object.fromEntries(rows.map(({ state, sagas }) => [`sagas ${state}`, sagas]));
+  const { items: offers } = await listRecommendations(nexus, { userId: ada.userId });
+  return { ...states, recommendations: offers.length };
+}
+
+async function familyFacts(
+  { stores: { family } }: Journey,
+  { people: { ada }, conversationId }: Story,
+): Promise<Facts> {
+  const { items } = await listMessages(family, { conversationId, userId: ada.userId });
+  return { messages: items.length, affinities: (await listAffinities(family, { userId: ada.userId })).length };
+}
+
+async function sapiensFacts(
+  { stores: { sapiens } }: Journey,
+  { people: { ada }, assessmentId }: Story,
+): Promise<Facts> {
+  const { status, ability } = await getAssessment(sapiens, { assessmentId });
+  const profile = await findProfile(sapiens, { studentId: ada.userId });
+  return { assessment: `${status}, ability ${ability.toFixed(2)}`, level: profile?.level ?? 'none' };
 }
 
 async function notificationFacts({ stores: { notification } }: Journey, { people: { ada } }: Story): Promise<Facts> {
