@@ -5,14 +5,14 @@ import { repositoryRoot, useDatabase } from '@azora/db-testkit';
 import { transformSync } from '@swc/core';
 
 describe('docs/USE-EVENTS.md', () => {
-  const db = useDatabase('family');
+  const db = useDatabase('workflow');
   const guide = readFileSync(path.join(repositoryRoot(), 'docs/USE-EVENTS.md'), 'utf8');
   const blockOf = (language: string) =>
     new RegExp(`^\`\`\`${language}\n([\\s\\S]*?)^\`\`\`$`, 'm').exec(guide)?.[1] ?? '';
 
   it('has an example that prints the text below it', async () => {
-    const given = process.env['FAMILY_DATABASE_URL'];
-    process.env['FAMILY_DATABASE_URL'] = db().url;
+    const given = process.env['WORKFLOW_DATABASE_URL'];
+    process.env['WORKFLOW_DATABASE_URL'] = db().url;
     const { code } = transformSync(blockOf('ts'), {
       jsc: { parser: { syntax: 'typescript' }, target: 'es2023' },
       module: { type: 'commonjs' },
@@ -23,8 +23,8 @@ describe('docs/USE-EVENTS.md', () => {
       const run = new AsyncFunction('require', 'exports', 'console', code);
       await run(require, {}, { log: (...values: unknown[]) => printed.push(format(...values)) });
     } finally {
-      if (given === undefined) delete process.env['FAMILY_DATABASE_URL'];
-      else process.env['FAMILY_DATABASE_URL'] = given;
+      if (given === undefined) delete process.env['WORKFLOW_DATABASE_URL'];
+      else process.env['WORKFLOW_DATABASE_URL'] = given;
     }
 
     expect(`${printed.join('\n')}\n`).toBe(blockOf('text'));

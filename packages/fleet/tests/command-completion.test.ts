@@ -36,11 +36,11 @@ describe('the completion script for bash', () => {
     [
       'the options after the value of another option',
       ['azora-db', 'migrate', 'up', '--lock-timeout', '5', '--s'],
-      ['--service'],
+      ['--service', '--statement-timeout'],
     ],
     ['the choices of an option', ['azora-db', 'backup', '--format', ''], ['copy', 'pg_dump']],
     ['the choices of an option after =', ['azora-db', 'backup', '--format', '=', 'p'], ['pg_dump']],
-    ['the choices of an argument', ['azora-db', 'migrate', 'resolve', ''], ['applied', 'rolled-back']],
+    ['the choices of an argument', ['azora-db', 'migrate', 'resolve', ''], ['applied', 'rolled-back', 'renamed']],
     ['the service of an argument', ['azora-db', 'migrate', 'resolve', 'applied', 'm'], ['mint']],
     ['the services of --service', ['azora-db', 'status', '--service', 'n'], ['notification', 'nexus']],
     ['the last service of a list', ['azora-db', 'status', '-s', 'mint,no'], ['mint,notification']],
