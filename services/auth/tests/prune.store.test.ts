@@ -26,8 +26,7 @@ describe('pruneExpired', () => {
       one_time_codes: 0,
       token_blacklist: 0,
       sign_in_sources: 0,
-      // Of the registrations without an address of the network.
-      message_limits: 1,
+      message_limits: 0,
     });
     await clock.move(91 * DAY_MS);
     await givenSession(auth);
