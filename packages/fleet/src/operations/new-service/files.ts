@@ -10,7 +10,7 @@ import { MANIFEST_PREFIX } from '../../config/registry';
  */
 const MODEL = 'workflow';
 /** The endings of the names of the migrations that every service has, in their order. */
-const COMMON_MIGRATIONS = ['audit_log', 'audit_time', 'times', 'validate_times', 'events'];
+const COMMON_MIGRATIONS = ['audit_log', 'audit_time', 'times', 'validate_times', 'events', 'outbox_bookmarks'];
 /** The models that these migrations create. */
 const COMMON_MODELS = ['AuditLog', 'Outbox', 'OutboxRelay', 'Inbox'];
 

@@ -1,4 +1,4 @@
--- loses: skills, items, skill_mastery, skill_attempts, assessments.ability, assessments.standard_error, assessments.target_standard_error, assessments.stop_reason, assessment_items.item_id, assessment_items.discrimination, assessment_items.location
+-- loses: skills, items, skill_mastery, skill_attempts, assessments.difficulty, assessments.ability, assessments.standard_error, assessments.target_standard_error, assessments.stop_reason, assessment_items.item_id, assessment_items.discrimination, assessment_items.location
 -- Reverts 20261202000004_assessments. Answers stay; what they say about ability and mastery is lost.
 
 SET LOCAL lock_timeout = '5s';
