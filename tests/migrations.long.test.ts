@@ -23,7 +23,7 @@ const RUN = { runnerTimeoutMs: 60_000 };
 const FILLED_BY_PROGRAMS = [
   ...['audit_logs', 'inbox', 'outbox', 'requests'],
   ...['certificates', 'course_prerequisites', 'seat_reservations', 'ratings', 'batches', 'bulk_reads'],
-  ...['events', 'event_sources', 'deliveries', 'sagas'],
+  ...['events', 'event_sources', 'deliveries', 'sagas', 'message_chunks', 'step_prerequisites'],
   ...['subscriptions', 'subscription_workers', 'subscription_lanes', 'subscription_progress'],
 ];
 
