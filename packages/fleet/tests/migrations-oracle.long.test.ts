@@ -46,7 +46,7 @@ describe('the fingerprint of a catalog', () => {
       n: at % 8,
       setting: SETTINGS[at % SETTINGS.length] ?? '',
     }));
-    const random = fc.sample(step, 10 * testEffort());
+    const random = fc.sample(step, { numRuns: 10 * testEffort(), seed: 20_261_202 });
     const wrong: unknown[] = [];
     for (const { kind, n, setting } of [...all, ...random]) {
       const sql = kinds[kind]?.(n) ?? '';
