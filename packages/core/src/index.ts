@@ -14,6 +14,7 @@ export { newId } from './ids';
 export { formatMoney, type MoneyInput, parseMoney } from './money';
 export { openPool, POOL_DEFAULTS, type PoolOptions } from './pool';
 export { quoteIdentifier, quoteLiteral } from './quote';
+export { requestHash } from './request-hash';
 export { isRetryable } from './retry';
 export {
   type CopyValue,

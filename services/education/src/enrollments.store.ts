@@ -1,10 +1,10 @@
-import { newId } from '@azora/db-core';
+import { newId, requestHash } from '@azora/db-core';
 import { idInput } from '@azora/db-core/input';
 import { z } from 'zod';
 import type { Education } from './client';
 import { enrollmentNotFound, readInput, reservationNotFound } from './errors';
 import { $Enums, type EnrollmentStatus } from './generated/client';
-import { enrollmentInput, keyInput, requestHash } from './input';
+import { enrollmentInput, keyInput } from './input';
 import {
   callForRows,
   callFunction,

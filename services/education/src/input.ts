@@ -1,4 +1,3 @@
-import { createHash } from 'node:crypto';
 import { type MoneyInput, parseMoney } from '@azora/db-core';
 import { idInput, textInput } from '@azora/db-core/input';
 import { z } from 'zod';
@@ -59,19 +58,4 @@ function isJson(value: unknown): boolean {
   if (value === null) return true;
   const isPlain = [Object.prototype, null].includes(Object.getPrototypeOf(value));
   return isPlain && Object.entries(value).flat().every(isJson);
-}
-
-/**
- * SHA-256 in hex of a request's canonical JSON: fields are sorted by name, so that one request has one hash, however it is
- * written.
- */
-export function requestHash(body: Json): string {
-  return createHash('sha256').update(canonicalJson(body)).digest('hex');
-}
-
-function canonicalJson(value: Json): string {
-  if (Array.isArray(value)) return `[${value.map((item) => canonicalJson(item)).join(',')}]`;
-  if (typeof value !== 'object' || value === null) return JSON.stringify(value);
-  const fields = Object.entries(value).sort(([left], [right]) => (left < right ? -1 : 1));
-  return `{${fields.map(([name, field]) => `${JSON.stringify(name)}:${canonicalJson(field)}`).join(',')}}`;
 }

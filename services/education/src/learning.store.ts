@@ -1,4 +1,4 @@
-import { newId } from '@azora/db-core';
+import { newId, requestHash } from '@azora/db-core';
 import { idInput } from '@azora/db-core/input';
 import { z } from 'zod';
 import type { Education } from './client';
@@ -10,7 +10,6 @@ import {
   jsonObjectInput,
   keyInput,
   longTextInput,
-  requestHash,
   type ScoreInput,
   scoreInput,
 } from './input';

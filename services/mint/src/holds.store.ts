@@ -1,11 +1,11 @@
 import type { MoneyInput } from '@azora/db-core';
-import { newId } from '@azora/db-core';
+import { newId, requestHash } from '@azora/db-core';
 import { idInput } from '@azora/db-core/input';
 import { z } from 'zod';
 import type { Mint } from './client';
 import { holdNotFound, readInput } from './errors';
 import { Prisma } from './generated/client';
-import { amountInput, descriptionInput, keyInput, requestHash } from './input';
+import { amountInput, descriptionInput, keyInput } from './input';
 import { type Hold, onlyRow, type Row, type Transaction, type TransactionRow, transactionOf } from './rows';
 import { LOCK_DAYS } from './stakes.store';
 

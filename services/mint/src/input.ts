@@ -1,4 +1,3 @@
-import { hash } from 'node:crypto';
 import { type MoneyInput, parseMoney } from '@azora/db-core';
 import { idInput, textInput } from '@azora/db-core/input';
 import { z } from 'zod';
@@ -34,24 +33,3 @@ function isMoneyShaped(input: unknown): boolean {
 export const currencyInput = z.enum(['AZR', 'BTC', 'ETH', 'USD']);
 
 export const walletInput = z.strictObject({ walletId: idInput });
-
-/** The input of a request without its key, as its function read it: text, amounts as text, times. */
-export type RequestBody = { readonly [field: string]: BodyValue };
-type BodyValue = string | Date | undefined | RequestBody | readonly RequestBody[];
-
-/**
- * SHA-256 in hex of a request's canonical JSON: fields are sorted by name and undefined ones left out, so that one request
- * has one hash, however it is written.
- */
-export function requestHash(body: RequestBody): string {
-  return hash('sha256', JSON.stringify(sorted(body)));
-}
-
-function sorted(value: BodyValue): unknown {
-  if (typeof value !== 'object' || value instanceof Date) return value;
-  if (Array.isArray(value)) return value.map((item) => sorted(item));
-  const body = value as RequestBody;
-  const copy: Record<string, unknown> = {};
-  for (const name of Object.keys(body).sort()) copy[name] = sorted(body[name]);
-  return copy;
-}

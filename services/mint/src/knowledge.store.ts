@@ -1,11 +1,11 @@
 import { createHash } from 'node:crypto';
-import { newId } from '@azora/db-core';
+import { newId, requestHash } from '@azora/db-core';
 import { idInput, textInput } from '@azora/db-core/input';
 import { z } from 'zod';
 import type { Mint } from './client';
 import { readInput } from './errors';
 import { $Enums, type MiningActivity, Prisma } from './generated/client';
-import { keyInput, requestHash } from './input';
+import { keyInput } from './input';
 import { KNOWLEDGE_SCHEDULE } from './knowledge-schedule';
 import { type FractionInput, fractionInput } from './rates';
 import { type MiningRecord, onlyRow, type Row } from './rows';

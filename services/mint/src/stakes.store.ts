@@ -1,11 +1,11 @@
 import type { MoneyInput } from '@azora/db-core';
-import { newId } from '@azora/db-core';
+import { newId, requestHash } from '@azora/db-core';
 import { idInput, timeInput } from '@azora/db-core/input';
 import { z } from 'zod';
 import type { Mint } from './client';
 import { readInput, stakeNotFound } from './errors';
 import { Prisma } from './generated/client';
-import { amountInput, keyInput, requestHash } from './input';
+import { amountInput, keyInput } from './input';
 import { type FractionInput, fractionInput } from './rates';
 import { onlyRow, type Row, type Stake, type Transaction, type TransactionRow, transactionOf } from './rows';
 

@@ -1,7 +1,7 @@
-import { newId } from '@azora/db-core';
+import { newId, requestHash } from '@azora/db-core';
 import type { Mint } from './client';
 import { readInput } from './errors';
-import { requestHash } from './input';
+
 import { type Transaction, type TransactionRow, transactionOf } from './rows';
 import { readTransfer, type TransferInput, type TransferOrder, transferManyInput } from './transfer-input';
 

@@ -1,4 +1,4 @@
-import { newId, type Statement } from '@azora/db-core';
+import { newId, requestHash, type Statement } from '@azora/db-core';
 import { idInput } from '@azora/db-core/input';
 import { z } from 'zod';
 import type { Notifications, NotificationsTransaction } from './client';
@@ -10,7 +10,6 @@ import {
   messageInput,
   metadataInput,
   pathInput,
-  requestHash,
   sourceInput,
   templateNameInput,
   titleInput,

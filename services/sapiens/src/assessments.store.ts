@@ -1,10 +1,10 @@
-import { newId } from '@azora/db-core';
+import { newId, requestHash } from '@azora/db-core';
 import { idInput } from '@azora/db-core/input';
 import { z } from 'zod';
 import type { Sapiens } from './client';
 import { assessmentNotFound, readInput } from './errors';
 import { $Enums, type AssessmentStatus, type Prisma } from './generated/client';
-import { keyInput, requestHash, shortTextInput } from './input';
+import { keyInput, shortTextInput } from './input';
 import {
   type Assessment,
   callFunction,

@@ -1,10 +1,10 @@
-import { newId } from '@azora/db-core';
+import { newId, requestHash } from '@azora/db-core';
 import { idInput } from '@azora/db-core/input';
 import { z } from 'zod';
 import type { Sapiens } from './client';
 import { cardNotFound, readInput } from './errors';
 import { $Enums, type ReviewRating } from './generated/client';
-import { keyInput, longTextInput, requestHash } from './input';
+import { keyInput, longTextInput } from './input';
 import { fsrsCardOf, RATINGS, scheduler } from './replay';
 import {
   type Card,

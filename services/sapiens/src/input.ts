@@ -1,4 +1,3 @@
-import { createHash } from 'node:crypto';
 import { idInput, textInput } from '@azora/db-core/input';
 import { z } from 'zod';
 
@@ -15,21 +14,3 @@ export const longTextInput: z.ZodType<string> = textInput(20_000);
 export const shareInput: z.ZodNumber = z.number().min(0).max(1);
 
 export const studentInput = z.strictObject({ studentId: idInput });
-
-type Json = string | number | boolean | null | readonly Json[] | { readonly [name: string]: Json };
-
-/**
- * SHA-256 in hex of a request's canonical JSON: fields are sorted by name and absent ones left out, so that one request has one hash,
- * however it is written.
- */
-export function requestHash(body: object): string {
-  const json: Json = JSON.parse(JSON.stringify(body));
-  return createHash('sha256').update(canonicalJson(json)).digest('hex');
-}
-
-function canonicalJson(value: Json): string {
-  if (Array.isArray(value)) return `[${value.map((item) => canonicalJson(item)).join(',')}]`;
-  if (typeof value !== 'object' || value === null) return JSON.stringify(value);
-  const fields = Object.entries(value).sort(([left], [right]) => (left < right ? -1 : 1));
-  return `{${fields.map(([name, field]) => `${JSON.stringify(name)}:${canonicalJson(field)}`).join(',')}}`;
-}

@@ -1,10 +1,10 @@
-import { newId } from '@azora/db-core';
+import { newId, requestHash } from '@azora/db-core';
 import { idInput, textInput } from '@azora/db-core/input';
 import { z } from 'zod';
 import type { Sapiens } from './client';
 import { readInput, skillNotFound } from './errors';
 import { $Enums, type ItemStatus } from './generated/client';
-import { keyInput, longTextInput, requestHash, shareInput, shortTextInput } from './input';
+import { keyInput, longTextInput, shareInput, shortTextInput } from './input';
 import { callFunction, findRow, type Item, listRows, type Page, type PageInput, pageFields, type Skill } from './rows';
 
 export interface CreateSkillInput {

@@ -1,9 +1,9 @@
-import { newId } from '@azora/db-core';
+import { newId, requestHash } from '@azora/db-core';
 import { idInput } from '@azora/db-core/input';
 import { z } from 'zod';
 import type { Sapiens } from './client';
 import { readInput } from './errors';
-import { keyInput, requestHash } from './input';
+import { keyInput } from './input';
 import {
   callFunction,
   listRows,

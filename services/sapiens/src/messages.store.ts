@@ -1,10 +1,10 @@
-import { newId } from '@azora/db-core';
+import { newId, requestHash } from '@azora/db-core';
 import { idInput, textInput } from '@azora/db-core/input';
 import { z } from 'zod';
 import type { Sapiens } from './client';
 import { readInput } from './errors';
 import { $Enums, type MessageRole } from './generated/client';
-import { keyInput, requestHash, shareInput } from './input';
+import { keyInput, shareInput } from './input';
 import {
   callFunction,
   limitInput,

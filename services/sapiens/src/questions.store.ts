@@ -1,9 +1,9 @@
-import { newId } from '@azora/db-core';
+import { newId, requestHash } from '@azora/db-core';
 import { idInput } from '@azora/db-core/input';
 import { z } from 'zod';
 import type { Sapiens } from './client';
 import { questionNotFound, readInput } from './errors';
-import { keyInput, longTextInput, requestHash, shareInput, shortTextInput } from './input';
+import { keyInput, longTextInput, shareInput, shortTextInput } from './input';
 import { callFunction, findRow, listRows, type Page, type PageInput, pageFields, type Question } from './rows';
 
 export interface AskQuestionInput {

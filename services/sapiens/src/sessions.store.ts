@@ -1,10 +1,10 @@
-import { newId } from '@azora/db-core';
+import { newId, requestHash } from '@azora/db-core';
 import { idInput } from '@azora/db-core/input';
 import { z } from 'zod';
 import type { Sapiens } from './client';
 import { readInput, sessionNotFound } from './errors';
 import { $Enums, type InsightKind, type SessionStatus } from './generated/client';
-import { keyInput, longTextInput, requestHash, shareInput, shortTextInput } from './input';
+import { keyInput, longTextInput, shareInput, shortTextInput } from './input';
 import {
   callFunction,
   findRow,

@@ -141,7 +141,7 @@ SET search_path = pg_catalog, public, pg_temp AS $$
   SELECT word FROM unnest(tsvector_to_array(p_search)) AS word WHERE char_length(word) <= 64 AND NOT starts_with(word, '#u:')
 $$;
 
--- Keeps the words of the users in step with their messages, whoever adds or deletes messages. Takes its rows in one order.
+-- Keeps the words of the users in step with their messages, also when an administrator adds or deletes messages. Takes its rows in one order.
 CREATE FUNCTION "count_words"() RETURNS trigger LANGUAGE plpgsql SET search_path = pg_catalog, public, pg_temp AS $$
 BEGIN
   IF TG_OP = 'INSERT' THEN

@@ -2,7 +2,7 @@
 -- - "profile_items" follows from "interactions": triggers keep, per person and item, the last positive and the last negative signal.
 -- - "counted" is the weight with which an item of a person counts for others. A refresh sets it; the profile waits in a queue, by
 --   "stale_since", until then.
--- - "items"."popularity" and "item_pairs" follow from "counted": triggers change both in the same transaction, whoever changes it.
+-- - "items"."popularity" and "item_pairs" follow from "counted": triggers change both in the same transaction, also for an administrator.
 -- Decay: a weight doubles every 90 days from a fixed day on (forward decay: Cormode, Shkapenyuk, Srivastava and Xu, ICDE 2009), so
 -- old weights need no update: only their ratio to new ones matters. Weights are whole numbers, so that sums are exact: taking a weight
 -- away leaves what a recount would find.

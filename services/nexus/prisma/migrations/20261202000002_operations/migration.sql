@@ -81,7 +81,7 @@ END
 $$;
 
 -- Makes a profile, or changes the named fields of one. Keys of the preferences are set one by one; null removes a key.
--- Whoever switches personalization off counts for nobody from this moment on.
+-- A person who switches personalization off counts for nobody from this moment on.
 CREATE FUNCTION "save_profile"("p_id" text, "p_user" text, "p_changes" jsonb, "p_audit" text) RETURNS "user_profiles"
 LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, public, pg_temp AS $$
 DECLARE

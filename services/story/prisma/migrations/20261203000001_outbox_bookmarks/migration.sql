@@ -59,7 +59,7 @@ DROP FUNCTION "wake_relay"();
 
 -- Retention -----------------------------------------------------------------------------------------------------------
 
--- Bookmarks, one a day: every transaction with an id before that of a bookmark had ended at its time.
+-- A bookmark says that every transaction with a lower id had ended at its time. One is added each day.
 -- lint-ignore constraint-missing-not-valid: the table has one row
 ALTER TABLE "outbox_relay"
   ADD COLUMN "bookmark_times" TIMESTAMPTZ(6)[] NOT NULL DEFAULT ARRAY[]::TIMESTAMPTZ(6)[],
