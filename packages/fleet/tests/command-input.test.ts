@@ -44,8 +44,12 @@ const VALUES = [
 /** They start other programs or write into the checkout; their arguments are flags only. */
 const NOT_RUN = ['azora-db setup', 'azora-db generate', 'azora-db docs', 'azora-db help'];
 
+const startedIn = process.cwd();
+
 beforeAll(() => {
   mkdirSync(CHECKOUT);
+  // A location is relative to the working directory of the process.
+  process.chdir(CHECKOUT);
   writeFileSync(FILE, '');
   cpSync(path.join(REPOSITORY_ROOT, 'lerna.json'), path.join(CHECKOUT, 'lerna.json'));
   for (const name of readdirSync(path.join(REPOSITORY_ROOT, 'services'))) {
@@ -57,7 +61,10 @@ beforeAll(() => {
     }
   }
 });
-afterAll(() => rmSync(folder, { recursive: true, force: true }));
+afterAll(() => {
+  process.chdir(startedIn);
+  rmSync(folder, { recursive: true, force: true });
+});
 
 /** The code of the error that a command line gives, and the codes of the failed services; undefined for success. */
 async function codesOf(args: readonly string[], variables: Readonly<Record<string, string>> = {}): Promise<string> {

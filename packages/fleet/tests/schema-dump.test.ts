@@ -28,4 +28,18 @@ describe('dumpSchema', () => {
     await first;
     expect(await withClient(admin, dumpSchema)).toEqual(await first);
   });
+
+  it('begins a thread of its own while the idle thread of earlier dumps ends', async () => {
+    const { admin } = fleet.target('notes');
+    const client = await openClient(admin);
+    jest.useFakeTimers({ doNotFake: ['nextTick', 'setImmediate', 'queueMicrotask', 'Date', 'performance', 'hrtime'] });
+    try {
+      const first = await dumpSchema(client);
+      jest.runOnlyPendingTimers();
+      expect(await dumpSchema(client)).toEqual(first);
+    } finally {
+      jest.useRealTimers();
+      await client.end();
+    }
+  });
 });

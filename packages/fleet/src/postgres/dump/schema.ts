@@ -74,7 +74,11 @@ function leaveWorker(worker: Worker): void {
   if (shared?.worker !== worker) return;
   shared.users -= 1;
   if (shared.users > 0) return;
-  shared.idle = setTimeout(() => void worker.terminate(), IDLE_TIMEOUT_MS).unref();
+  shared.idle = setTimeout(() => {
+    // A dump that begins while the thread ends must not take it.
+    shared = undefined;
+    void worker.terminate();
+  }, IDLE_TIMEOUT_MS).unref();
 }
 
 /** The driver's socket, which its types do not show. */
