@@ -48,7 +48,10 @@ const SCENARIOS: Readonly<Record<string, Scenario>> = {
     bug: {
       file: [
         'db-events/dist/outbox/read.js',
-        { search: 'transaction_id = ANY ($2::bigint[])', bug: 'transaction_id = ANY ($2::bigint[]) AND false' },
+        {
+          search: 'SELECT * FROM outbox WHERE transaction_id = ANY ($2::bigint[])',
+          bug: 'SELECT * FROM outbox WHERE transaction_id = ANY ($2::bigint[]) AND false',
+        },
       ],
     },
     rule: 'lost',

@@ -10,17 +10,18 @@ export interface FenceSession {
 }
 
 /**
- * The limit of one attempt to lock all tables of a database. It is shorter than PostgreSQL's `deadlock_timeout` (one
- * second): a writer that waits for this session while this session waits for the writer continues before the server
- * would cancel its transaction.
+ * The limits of the attempts to lock all tables of a database, in turns. They are shorter than PostgreSQL's `deadlock_timeout`
+ * (one second): a writer that waits for this session while this session waits for the writer continues before the server
+ * would cancel its transaction. An attempt that met such a writer cannot succeed, so most are short; the longest ones wait for
+ * transactions that take long.
  */
-const ATTEMPT_TIMEOUT_MS = 500;
+const ATTEMPT_TIMEOUTS_MS = [60, 125, 250, 500];
 const QUERY_CANCELED = '57014';
 /** About ten seconds altogether. */
 const RETRY = {
-  numOfAttempts: 12,
+  numOfAttempts: 8 * ATTEMPT_TIMEOUTS_MS.length,
   startingDelay: 50,
-  maxDelay: 2_000,
+  maxDelay: 200,
   jitter: 'full',
   // Any other error would repeat itself, and the writers of the other databases would wait for all attempts.
   retry: (error: unknown) => error instanceof SuiteError && error.code === 'BACKUP.FENCE_TIMEOUT',
@@ -36,7 +37,11 @@ export async function withWriteFence<Result>(
   sessions: readonly FenceSession[],
   work: () => Promise<Result>,
 ): Promise<{ readonly result: Result; readonly heldMs: number }> {
-  const since = await backOff(() => raiseAll(sessions), RETRY);
+  let attempts = 0;
+  const since = await backOff(() => {
+    attempts += 1;
+    return raiseAll(sessions, ATTEMPT_TIMEOUTS_MS[(attempts - 1) % ATTEMPT_TIMEOUTS_MS.length] ?? 0);
+  }, RETRY);
   const [done] = await Promise.allSettled([work()]);
   const heldMs = Math.round(performance.now() - since);
   const lowered = await Promise.allSettled(sessions.map(({ client }) => rollback(client)));
@@ -47,9 +52,9 @@ export async function withWriteFence<Result>(
 }
 
 /** Locks all databases or none, so that the writers of one do not wait for those of another. Returns since when. */
-async function raiseAll(sessions: readonly FenceSession[]): Promise<number> {
+async function raiseAll(sessions: readonly FenceSession[], timeoutMs: number): Promise<number> {
   const since = performance.now();
-  const raised = await Promise.allSettled(sessions.map(raise));
+  const raised = await Promise.allSettled(sessions.map((session) => raise(session, timeoutMs)));
   if (raised.every((one) => one.status === 'fulfilled' && one.value)) return since;
   await Promise.allSettled(
     sessions.map(({ client }, index) => (raised[index]?.status === 'fulfilled' ? rollback(client) : undefined)),
@@ -62,9 +67,9 @@ async function raiseAll(sessions: readonly FenceSession[]): Promise<number> {
 }
 
 /** False when a table could not be locked in time. */
-async function raise({ client, tables }: FenceSession): Promise<boolean> {
+async function raise({ client, tables }: FenceSession, timeoutMs: number): Promise<boolean> {
   if (tables.length === 0) return true;
-  await client.query(`BEGIN; SET LOCAL statement_timeout = ${ATTEMPT_TIMEOUT_MS}`);
+  await client.query(`BEGIN; SET LOCAL statement_timeout = ${timeoutMs}`);
   try {
     await client.query(`LOCK TABLE ${tableList(tables)} IN SHARE MODE`);
     return true;
