@@ -3,7 +3,8 @@ import { SuiteError } from '@azora/db-core/errors';
 import { type DatabaseUrl, redactUrl } from '@azora/db-core/url';
 import { Client } from 'pg';
 
-const CONNECT_TIMEOUT_MS = 5_000;
+/** A busy server may take seconds to let a session in. A migration or a backup that waits is better than one that fails. */
+const CONNECT_TIMEOUT_MS = 15_000;
 const NO_SUCH_DATABASE = '3D000';
 
 /** PostgreSQL starts, stops or recovers, or all of its connections are in use. */
