@@ -1,4 +1,4 @@
-import { migrateUp } from '@azora/db-migrate';
+import { migrateUp, withClient } from '@azora/db-migrate';
 import { tripEmpty, tripWithRows } from '../src/postgres/verify/round-trip';
 import { givenMigrations, nameOf, removeMigrations, rowsOf, useEmptyDatabase, WAIT } from './migrations-fixture';
 
@@ -15,10 +15,10 @@ const ROWS = "INSERT INTO users SELECT n, n || '@x', 'good' FROM generate_series
 /** Runs the round trip of each migration, first on empty tables, then with rows. */
 async function trip(files: Readonly<Record<string, string>>, rows = ROWS): Promise<readonly string[]> {
   const migrations = await givenMigrations(files);
-  const { problems, catalogs } = await tripEmpty(url(), migrations);
+  const { problems, catalogs } = await withClient(url(), (client) => tripEmpty(client, migrations));
   if (problems.length > 0) return problems.map(({ migration, what }) => `${migration}: ${what}`);
   await rowsOf(url(), rows);
-  const found = await tripWithRows(url(), migrations, catalogs);
+  const found = await withClient(url(), (client) => tripWithRows(client, migrations, catalogs));
   return found.map(({ migration, what }) => `${migration}: ${what}`);
 }
 
@@ -146,11 +146,11 @@ describe('the round trip of a migration', () => {
       '03_last/down': 'DROP TABLE c;',
     };
     const migrations = await givenMigrations(files);
-    const { problems, catalogs } = await tripEmpty(url(), migrations);
+    const { problems, catalogs } = await withClient(url(), (client) => tripEmpty(client, migrations));
     await rowsOf(url(), 'INSERT INTO users VALUES (1)');
 
     expect(problems).toEqual([]);
-    expect(await tripWithRows(url(), migrations, catalogs)).toEqual([]);
+    expect(await withClient(url(), (client) => tripWithRows(client, migrations, catalogs))).toEqual([]);
     expect(await rowsOf(url(), 'SELECT id FROM users')).toEqual([1]);
     expect(await migrateUp(url(), migrations, WAIT)).toEqual([nameOf('03_last')]);
   });

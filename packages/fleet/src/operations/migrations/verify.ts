@@ -47,7 +47,7 @@ async function verifyService(
   const irreversible = migrations.filter(({ down }) => 'irreversible' in down).map(({ name }) => name);
   return withScratchDatabase(scratchPlace(target), async (url) => {
     onProgress(`applying and reverting ${countOf(migrations.length, 'migration')}`);
-    const { problems, catalogs } = await tripEmpty(url, migrations);
+    const { problems, catalogs } = await withClient(url, (client) => tripEmpty(client, migrations));
     const base = { migrations: migrations.length, irreversible };
     if (problems.length > 0) return { ...base, problems, rows: 0, tablesWithoutRows: [] };
     signal?.throwIfAborted();
@@ -57,7 +57,7 @@ async function verifyService(
     const filled = [...contents.values()].reduce((sum, { rows }) => sum + rows, 0);
     return {
       ...base,
-      problems: await tripWithRows(url, migrations, catalogs),
+      problems: await withClient(url, (client) => tripWithRows(client, migrations, catalogs)),
       rows: filled,
       tablesWithoutRows: [...contents].filter(([, { rows }]) => rows === 0).map(([table]) => table),
     };

@@ -1,5 +1,5 @@
-import { type DatabaseUrl, quoteIdentifier, SuiteError } from '@azora/db-core';
-import { type Migration, migrateDown, migrateUp, withClient } from '@azora/db-migrate';
+import { quoteIdentifier, SuiteError } from '@azora/db-core';
+import { type Migration, migrateDown, migrateUp } from '@azora/db-migrate';
 import type { ClientBase } from 'pg';
 import { type CatalogChange, type CatalogObject, compareCatalogs, readObjects } from './catalog';
 
@@ -21,23 +21,24 @@ const UNPROVEN = /^-- unproven: \S/m;
 
 /**
  * Applies, reverts and applies each migration on an empty database, and compares the catalogs. Stops at the first migration
- * whose catalogs differ, because later migrations would build on the difference.
+ * whose catalogs differ, because later migrations would build on the difference. One session does it all: a new one would read the
+ * catalogs into its caches each time, which takes longer than what is asked.
  */
-export async function tripEmpty(url: DatabaseUrl, migrations: readonly Migration[]): Promise<RoundTrip> {
-  const catalogs = [await readCatalog(url)];
+export async function tripEmpty(client: ClientBase, migrations: readonly Migration[]): Promise<RoundTrip> {
+  const catalogs = [await readCatalog(client)];
   for (const [at, { name, down }] of migrations.entries()) {
     const before = catalogs[at] ?? [];
     const known = migrations.slice(0, at + 1);
     try {
-      await migrateUp(url, known);
-      const after = await readCatalog(url);
+      await migrateUp(client, known);
+      const after = await readCatalog(client);
       catalogs.push(after);
       if ('irreversible' in down) continue;
-      await migrateDown(url, known, { steps: 1 });
-      const left = compareCatalogs(before, await readCatalog(url));
+      await migrateDown(client, known, { steps: 1 });
+      const left = compareCatalogs(before, await readCatalog(client));
       if (left.length > 0) return { catalogs, problems: differencesOf(name, 'down.sql leaves a difference', left) };
-      await migrateUp(url, known);
-      const again = compareCatalogs(after, await readCatalog(url));
+      await migrateUp(client, known);
+      const again = compareCatalogs(after, await readCatalog(client));
       if (again.length > 0)
         return { catalogs, problems: differencesOf(name, 'applying it again makes a difference', again) };
     } catch (error) {
@@ -52,7 +53,7 @@ export async function tripEmpty(url: DatabaseUrl, migrations: readonly Migration
  * columns that exist on both sides must hold the same rows, except for the losses that down.sql declares.
  */
 export async function tripWithRows(
-  url: DatabaseUrl,
+  client: ClientBase,
   migrations: readonly Migration[],
   catalogs: RoundTrip['catalogs'],
 ): Promise<readonly Problem[]> {
@@ -62,7 +63,7 @@ export async function tripWithRows(
     if (migration === undefined || 'irreversible' in migration.down) break;
     const [below, above] = [catalogs[at] ?? [], catalogs[at + 1] ?? []];
     try {
-      problems.push(...(await tripOne(url, migrations.slice(0, at + 1), below, above)));
+      problems.push(...(await tripOne(client, migrations.slice(0, at + 1), below, above)));
     } catch (error) {
       return [...problems, failed(migration.name, error, ' on tables with rows')];
     }
@@ -71,7 +72,7 @@ export async function tripWithRows(
 }
 
 async function tripOne(
-  url: DatabaseUrl,
+  client: ClientBase,
   known: readonly Migration[],
   below: readonly CatalogObject[],
   above: readonly CatalogObject[],
@@ -81,18 +82,18 @@ async function tripOne(
   const [under, over] = [columnsOf(below), columnsOf(above)];
   const shared = sharedColumns(over, under, lost);
   const kept = sharedColumns(under, under, lost);
-  const everything = await contents(url, over);
-  const first = await contents(url, shared);
-  await migrateDown(url, known, { steps: 1 });
+  const everything = await readContents(client, over);
+  const first = await readContents(client, shared);
+  await migrateDown(client, known, { steps: 1 });
   const idle = below.length === above.length && compareCatalogs(below, above).length === 0;
   const { down: downFile } = migration;
   const excused = 'sql' in downFile && UNPROVEN.test(downFile.sql);
-  const nothing = idle && !excused && changedTables(everything, await contents(url, over)).length === 0;
-  const second = await contents(url, kept);
-  await migrateUp(url, known);
-  const up = changedTables(first, await contents(url, shared));
-  await migrateDown(url, known, { steps: 1 });
-  const down = changedTables(second, await contents(url, kept));
+  const nothing = idle && !excused && changedTables(everything, await readContents(client, over)).length === 0;
+  const second = await readContents(client, kept);
+  await migrateUp(client, known);
+  const up = changedTables(first, await readContents(client, shared));
+  await migrateDown(client, known, { steps: 1 });
+  const down = changedTables(second, await readContents(client, kept));
   const { name } = migration;
   return [
     ...(nothing
@@ -122,12 +123,8 @@ function declaredLosses({ down }: Migration): ReadonlySet<string> {
   );
 }
 
-function readCatalog(url: DatabaseUrl): Promise<readonly CatalogObject[]> {
-  return withClient(url, (client) => readObjects(client, { grants: true }));
-}
-
-function contents(url: DatabaseUrl, columns: Columns): Promise<ReadonlyMap<string, TableContents>> {
-  return withClient(url, (client) => readContents(client, columns));
+function readCatalog(client: ClientBase): Promise<readonly CatalogObject[]> {
+  return readObjects(client, { grants: true });
 }
 
 function differencesOf(migration: string, what: string, changes: readonly CatalogChange[]): readonly Problem[] {
