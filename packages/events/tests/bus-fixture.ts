@@ -93,14 +93,14 @@ export function useBus(brokerUrl?: () => string): BusFixture {
       return bus;
     },
     startRelay: (bus = sharedBus()) => {
-      const store = openFamily({ url: source().url, logger: log.logger });
+      const store = openFamily({ url: source().url, logger: log.logger, slowQueryMs: 60_000 });
       ends.push(() => store.close());
       return start((signal) => bus.relay(store, { service: 'family', signal }));
     },
     startConsumer: (consumer, { bus = sharedBus(), store = fixture.openTarget(), ...options } = {}) =>
       start((signal) => bus.subscribe(store, consumer, { signal, ...options })),
     openTarget: () => {
-      const store = openFamily({ url: target().url, logger: log.logger });
+      const store = openFamily({ url: target().url, logger: log.logger, slowQueryMs: 60_000 });
       ends.push(() => store.close());
       return store;
     },

@@ -142,7 +142,12 @@ describe('a subscription', () => {
 
   it('parks an event whose handler waits forever, and continues with the others', async () => {
     const [bad, good, name] = [freshKey(), freshKey(), freshName()];
-    const store = openFamily({ url: bus.target().url, logger: bus.log.logger, pool: { statementTimeoutMs: 500 } });
+    const store = openFamily({
+      url: bus.target().url,
+      logger: bus.log.logger,
+      slowQueryMs: 60_000,
+      pool: { statementTimeoutMs: 500 },
+    });
     const worker = bus.startConsumer(
       bus.recorder(name, (key) => (key === bad ? new Promise(() => undefined) : undefined)),
       { store },
