@@ -141,8 +141,8 @@ describe('the data of a person', () => {
       preferredLanguage: 'zu-ZA',
       interests: [name],
     });
-    expect((await listProfiles(sapiens, { level: 'expert' })).rows).toEqual([]);
-    expect((await listProfiles(sapiens, { limit: 1 })).rows).toHaveLength(1);
+    expect((await listProfiles(sapiens, { level: 'expert' })).items).toEqual([]);
+    expect((await listProfiles(sapiens, { limit: 1 })).items).toHaveLength(1);
     await expect(saveProfile(sapiens, { studentId, preferredLanguage: 'Zulu, please' })).rejects.toMatchObject({
       code: 'SAPIENS.INVALID_INPUT',
       meta: { fields: ['preferredLanguage'] },
