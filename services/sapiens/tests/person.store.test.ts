@@ -2,6 +2,7 @@
 import { useDatabase } from '@azora/db-testkit';
 import {
   addCard,
+  addItem,
   answerItem,
   answerQuestion,
   appendChunk,
@@ -17,6 +18,7 @@ import {
   recordInsight,
   recordPractice,
   recordStepProgress,
+  retireItem,
   reviewCard,
   type Sapiens,
   saveProfile,
@@ -78,6 +80,31 @@ describe('the data of a person', () => {
     expect(Object.keys(exported)).toHaveLength(Number(tables[0]?.['count']));
     expect(exported['assessmentItems']?.map((item) => 'correct_option' in item)).toEqual([true, false]);
     expect(Object.values(await exportPerson(sapiens, 'nobody')).flat()).toEqual([]);
+  });
+
+  it('is in the audit log when erased, as each change of the item bank is, once', async () => {
+    const { studentId } = await givenPerson();
+    const skill = await createSkill(sapiens, { slug: fresh('skill'), name: 'x', topic: 'x' });
+    const item = {
+      ...{ skillId: skill.id, prompt: 'x', options: ['a', 'b'], correctOption: 0, discrimination: 1, location: 0 },
+      idempotencyKey: key(),
+    };
+    const added = await Promise.all([addItem(sapiens, item), addItem(sapiens, item)]);
+    const itemId = added[0].id;
+    await Promise.all([retireItem(sapiens, { itemId }), retireItem(sapiens, { itemId })]);
+    await Promise.all([erasePerson(sapiens, studentId), erasePerson(sapiens, studentId)]);
+
+    const entries = await db().app(
+      `SELECT action, resource_type, resource_id, user_id FROM audit_logs WHERE resource_id = ANY ($1)
+       ORDER BY created_at, action`,
+      [[skill.id, itemId, studentId]],
+    );
+    expect(entries.map((entry) => Object.values(entry))).toEqual([
+      ['skill.created', 'skill', skill.id, null],
+      ['item.added', 'item', itemId, null],
+      ['item.retired', 'item', itemId, null],
+      ['student.erased', 'student', studentId, studentId],
+    ]);
   });
 
   it('is deleted from every table, once, and the person can come back', async () => {
