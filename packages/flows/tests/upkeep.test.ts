@@ -103,7 +103,7 @@ describe('the upkeep of the flows', () => {
     expect(found).toEqual(expected);
   });
 
-  it('goes on after each pause, and logs a failure once', async () => {
+  it('continues after each pause, and logs a failure once', async () => {
     const { admin } = databases.mint();
     const holdId = await givenHold();
     const state = async () => (await admin('SELECT status::text AS state FROM holds WHERE id = $1', [holdId]))[0];

@@ -256,7 +256,7 @@ describe('the store of education against a model', () => {
     if (Object(error).code === 'DATABASE.CONNECTION_LOST') ended += 1;
   }
 
-  it('does what the model does in every order of calls, some of which lose their session', async () => {
+  it('does what the model does in every order of calls, though some calls lose their session', async () => {
     const seats = fc.commands(COMMANDS, { maxCommands: 40, size: 'max' });
     await fc.assert(
       fc.asyncProperty(seats, async (commands) => {

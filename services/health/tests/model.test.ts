@@ -224,7 +224,7 @@ describe('health against a model', () => {
     if (Object(error).code === 'DATABASE.CONNECTION_LOST') ended += 1;
   }
 
-  it('holds what the model holds after any sequence of calls, some of which lose their session', async () => {
+  it('holds what the model holds after any sequence of calls, though some calls lose their session', async () => {
     const property = fc.asyncProperty(fc.commands(steps, { maxCommands: 40 }), async (commands) => {
       await clock.set(START);
       await db().admin('TRUNCATE logs, log_batches, service_health, alert_rules, outbox RESTART IDENTITY CASCADE');

@@ -77,7 +77,7 @@ interface Real {
   messageId: string;
 }
 
-/** What happens to the first attempt of a call: its answer is lost after the commit, or its session is ended before it. */
+/** The fate of the first attempt of a call: its answer is lost after the commit, or its session is ended before it. */
 type Crash = 'none' | 'answer' | 'session';
 
 type Step = fc.AsyncCommand<Model, Real>;
