@@ -111,5 +111,20 @@ async function brokenRules(name: string, url: string): Promise<readonly unknown[
     const mint = openMint({ url });
     return reconcile(mint).finally(() => mint.close());
   }
+  if (name === 'family') {
+    const { openFamily, reconcile } = await import('@azora/family');
+    const family = openFamily({ url });
+    return reconcile(family).finally(() => family.close());
+  }
+  if (name === 'nexus') {
+    const { openNexus, reconcile } = await import('@azora/nexus');
+    const nexus = openNexus({ url });
+    return reconcile(nexus).finally(() => nexus.close());
+  }
+  if (name === 'sapiens') {
+    const { openSapiens, reconcile } = await import('@azora/sapiens');
+    const sapiens = openSapiens({ url });
+    return reconcile(sapiens).finally(() => sapiens.close());
+  }
   return [];
 }

@@ -17,6 +17,8 @@ export interface HostileStatement {
 }
 
 const NO_RIGHT = '42501';
+/** The SQLSTATE of a rule of a service that a function refuses by name. */
+const RULE = 'AZ001';
 /** The class of SQLSTATEs of constraints; triggers of some tables refuse the change first. */
 const INTEGRITY = '23';
 
@@ -379,6 +381,104 @@ export const HOSTILE_TO: Readonly<Record<string, readonly HostileStatement[]>> =
       "INSERT INTO audit_log (id, action, seq, previous_hash, hash) VALUES ('hostile-given', 'X', 1, 'x', 'x')",
       "INSERT INTO audit_log (id, action, timestamp, user_id) VALUES ('hostile-time', 'X', '2999-01-01', '')",
     ]),
+  ],
+  family: [
+    ...refused(NO_RIGHT, [
+      'UPDATE affinities SET warmth = 1, weight = 1',
+      "INSERT INTO affinities (user_id, member_id) VALUES ('evil', 'evil')",
+      'UPDATE conversations SET message_count = 0',
+      'DELETE FROM messages',
+      "INSERT INTO family_relationships (member_id, relative_id, kind) SELECT id, id, 'parent' FROM family_members",
+      'SELECT add_message(c, m) FROM conversations AS c, messages AS m',
+      'SELECT add_interaction(i) FROM family_interactions AS i',
+      "SELECT emit('message-added', 'k', '{}', 'infinity')",
+    ]),
+    ...refused(RULE, [
+      // The conversation of another person.
+      `SELECT append_message('evil', 'evil', jsonb_build_object('conversationId', id, 'userId', 'evil', 'role', 'user', 'content', 'x',
+         'sentiment', 0)) FROM conversations`,
+      'SELECT delete_conversation(id, NULL) FROM conversations',
+      // The words of a member without a question, and an answer to no message.
+      `SELECT append_message('evil', 'evil', jsonb_build_object('conversationId', id, 'userId', user_id, 'role', 'member', 'content', 'x',
+         'sentiment', 0)) FROM conversations WHERE ended_at IS NULL`,
+      `SELECT answer_message('evil', jsonb_build_object('conversationId', id, 'userId', user_id, 'position', -1, 'content', 'x',
+         'sentiment', 0)) FROM conversations WHERE ended_at IS NULL`,
+      'SELECT save_summary(id, user_id, NULL, 2147483647) FROM conversations',
+      "SELECT relate_members(relative_id, member_id, 'parent') FROM family_relationships WHERE kind = 'parent'",
+      "SELECT start_conversation('evil', 'evil', 'nobody', NULL)",
+      'SELECT record_interaction(\'evil\', \'evil\', \'{"userId": "evil", "memberId": "nobody", "kind": "visit"}\')',
+    ]),
+    ...refused(INTEGRITY, [
+      "SELECT relate_members(id, id, 'sibling') FROM family_members",
+      `SELECT record_interaction('evil', 'evil', jsonb_build_object('userId', 'evil', 'memberId', id, 'kind', 'advice', 'sentiment', 'NaN'))
+         FROM family_members WHERE is_active`,
+      'SELECT save_member(NULL, NULL)',
+    ]),
+    ...harmless('Nobody has this id', ['SELECT erase_person(NULL)', 'SELECT unrelate_members(NULL, NULL, NULL)']),
+  ],
+  nexus: [
+    ...refused(NO_RIGHT, [
+      'UPDATE user_profiles SET personalized = true',
+      'UPDATE profile_items SET counted = 1000000',
+      'UPDATE items SET popularity = 1000000',
+      'DELETE FROM item_pairs',
+      "INSERT INTO interactions (id, event_id, kind) VALUES ('evil', 'evil', 'view')",
+      "UPDATE recommendations SET status = 'accepted'",
+      'SELECT relearn_items(NULL, NULL, NULL)',
+      'SELECT count_profiles(array(SELECT id FROM user_profiles))',
+      "SELECT add_items('{course}', '{evil}', 'infinity')",
+    ]),
+    ...refused(RULE, [
+      // The recommendation of another person.
+      "SELECT answer_recommendation('evil', id, 'accepted', 'evil') FROM recommendations",
+      "SELECT show_recommendations('evil', array(SELECT id FROM recommendations))",
+      `SELECT track_interactions('[{"id": "evil", "userId": "evil"}]', '[{"id": "evil", "userId": "evil", "eventId": "evil",
+         "kind": "view", "itemType": "course", "itemId": "evil", "occurredAt": "infinity"}]')`,
+      // A recommendation is not expired by an answer, and does not become pending again.
+      "SELECT answer_recommendation('evil', id, 'pending', 'evil') FROM recommendations",
+    ]),
+    ...refused(INTEGRITY, [
+      "SELECT save_profile(NULL, NULL, '{}', NULL)",
+      `SELECT track_interactions('[{"id": "evil", "userId": "evil"}]', '[{"id": "evil", "userId": "evil", "eventId": "evil",
+         "kind": "rate", "itemType": "course", "itemId": "evil", "rating": -1}]')`,
+    ]),
+    ...harmless('Nothing has these ids, or is due', [
+      `SELECT save_items('[{"itemType": "course", "itemId": ""}]')`,
+      "SELECT erase_person(NULL, 'evil')",
+      'SELECT track_interactions(NULL, NULL)',
+      'SELECT refresh_profiles(NULL)',
+      'SELECT expire_recommendations(0)',
+    ]),
+  ],
+  sapiens: [
+    ...refused(NO_RIGHT, [
+      'UPDATE skill_mastery SET probability = 1',
+      'UPDATE cards SET stability = 36500',
+      "INSERT INTO card_reviews (card_id, number, rating) SELECT id, 1, 'easy' FROM cards",
+      'DELETE FROM skill_attempts',
+      'UPDATE assessments SET ability = 4',
+      'UPDATE progress SET percent = 100',
+      "UPDATE student_profiles SET level = 'expert'",
+      'UPDATE items SET correct_option = 0',
+      "SELECT emit('student-erased', 'evil', '{}', 'infinity')",
+      "SELECT add_attempt('evil', 'evil', 'evil', true, NULL, 'infinity')",
+    ]),
+    ...refused(RULE, [
+      "SELECT review_card(id, -1, 'easy') FROM cards",
+      "SELECT review_card(id, 2147483647, 'easy') FROM cards",
+      'SELECT answer_item(id, -1, 0) FROM assessments',
+      "SELECT append_chunk('nobody', 1, 'x', 1)",
+      "SELECT record_practice('evil', repeat('0', 64), 'evil', 'evil', 'nobody', true)",
+      "SELECT change_session_status(id, 'active', NULL) FROM tutoring_sessions WHERE status = 'completed'",
+      'SELECT record_step_progress(NULL, 100, 1, 1)',
+    ]),
+    ...refused(INTEGRITY, [
+      'SELECT create_skill(\'evil\', \'evil\', \'{"name": "x", "topic": "x", "guess": "NaN"}\')',
+      "SELECT add_item('evil', repeat('0', 64), 'evil', id, 'x', '{a,b}', -1, 1, 0) FROM skills",
+      "SELECT add_item('evil', repeat('0', 64), 'evil', id, 'x', '{a,b}', 0, 'infinity', 'NaN') FROM skills",
+      "SELECT ask_question('evil', repeat('0', 64), 'evil', NULL, 'x', 'x', 0.5)",
+    ]),
+    ...harmless('Nobody has this id', ['SELECT erase_person(NULL)']),
   ],
   mint: [
     ...refused(NO_RIGHT, [

@@ -14,6 +14,21 @@ export interface Cursor {
 const MIN_MICROS = -210_866_803_200_000_000n;
 const MAX_MICROS = 8_640_000_000_000_000_000n;
 
+/** How much of a list a call returns. */
+export interface PageInput {
+  /** 1 to 200; 50 when absent. */
+  readonly limit?: number;
+  /** The `nextCursor` of the previous page. */
+  readonly cursor?: string;
+}
+
+/** One page of a list, newest first unless the function says otherwise. */
+export interface Page<Item> {
+  readonly items: readonly Item[];
+  /** Null on the last page. */
+  readonly nextCursor: string | null;
+}
+
 /** Reads the cursor that {@link pageOf} made. */
 export const cursorInput: z.ZodType<Cursor, string> = z
   .string()
@@ -26,6 +41,12 @@ export const cursorInput: z.ZodType<Cursor, string> = z
     context.addIssue({ code: 'custom', message: 'is not a cursor of a page' });
     return z.NEVER;
   });
+
+/** Reads the limit of a page. */
+export const limitInput = z.int().min(1).max(200).default(50);
+
+/** Reads a {@link PageInput}. */
+export const pageFields = { limit: limitInput, cursor: cursorInput.optional() };
 
 function isTime(micros: bigint): boolean {
   return micros >= MIN_MICROS && micros <= MAX_MICROS;

@@ -3,7 +3,8 @@ import { spawn } from 'node:child_process';
 import { once } from 'node:events';
 import path from 'node:path';
 import { createInterface } from 'node:readline';
-import { repositoryRoot, useTestClock } from '@azora/db-testkit';
+import { SuiteError } from '@azora/db-core';
+import { endSessionInside, repositoryRoot, useTestClock } from '@azora/db-testkit';
 import { dropEnrollment } from '@azora/education';
 import { approveWork, submitWork } from '@azora/forge';
 import {
@@ -174,6 +175,82 @@ describe('flows', () => {
     expect([...reached].toSorted()).toEqual(scenarios.map(({ name, key }) => `${name} ${key}`).toSorted());
     expect(await skippingPauses(endsOf(scenarios))).toEqual(scenarios.map(expectedOf));
     expect(lost.size).toBeGreaterThan(scenarios.length);
+    expect(await differences()).toEqual([]);
+  });
+
+  /** The database that each action writes. */
+  const WRITES = {
+    education: ['reserve', 'enroll', 'record', 'undo-enroll', 'undo-reserve'],
+    forge: ['confirm', 'undo-request'],
+    mint: ['hold', 'pay', 'move', 'pay-back', 'undo-hold'],
+  } as const;
+
+  /** Works on the sagas one after the other. The first session of each action is ended when it has done everything but publish. */
+  function workWithEndedSessions(refused: readonly string[]): { readonly ended: Set<string> } {
+    const ended = new Set<string>();
+    const during = async (action: string, effect: () => Promise<unknown>) => {
+      const service = (['education', 'forge', 'mint'] as const).find((it) =>
+        WRITES[it].some((name) => name === action),
+      );
+      if (service === undefined || ended.has(action)) return effect();
+      ended.add(action);
+      throw await endSessionInside(db(service), 'LOCK TABLE outbox', effect);
+    };
+    const before = (_key: string, action: string) => {
+      if (refused.includes(action)) throw new SuiteError('TEST.REFUSED', 'The test refuses this step');
+    };
+    work(flowSagas(stores()).map((saga) => withPoints(saga, { before, during })));
+    return { ended };
+  }
+
+  it('end as a whole though the session of each step is ended once inside its transaction', async () => {
+    const { courseId } = await givenCourse(stores());
+    const [dropped = ''] = await givenDropped(courseId, 1);
+    const [settling = ''] = await givenSettling(1);
+    const [requested = ''] = await givenRequested(1);
+    const order = await givenOrder(courseId);
+    const { ended: sessions } = workWithEndedSessions([]);
+
+    const states = [];
+    for (const [name, key] of [
+      [PAID_ENROLLMENT, order],
+      [REFUND, dropped],
+      [ESCROW_FUNDING, requested],
+      [ESCROW_SETTLEMENT, settling],
+    ] as const) {
+      states.push((await skippingPauses(ended(name, key))).state);
+    }
+
+    expect(states).toEqual(Array(4).fill('done'));
+    expect([...sessions].toSorted()).toEqual([
+      'confirm',
+      'enroll',
+      'hold',
+      'move',
+      'pay',
+      'pay-back',
+      'record',
+      'reserve',
+    ]);
+    expect(await differences()).toEqual([]);
+  });
+
+  it('are undone as a whole though the session of each compensation is ended once inside its transaction', async () => {
+    const { courseId } = await givenCourse(stores());
+    const [requested = ''] = await givenRequested(1);
+    const order = await givenOrder(courseId);
+    const { ended: sessions } = workWithEndedSessions(['pay', 'confirm']);
+
+    const enrollment = await skippingPauses(ended(PAID_ENROLLMENT, order));
+    const funding = await skippingPauses(ended(ESCROW_FUNDING, requested));
+
+    expect([enrollment.state, funding.state]).toEqual(['compensated', 'compensated']);
+    expect([...sessions].filter((action) => action.startsWith('undo-')).toSorted()).toEqual([
+      'undo-enroll',
+      'undo-hold',
+      'undo-request',
+      'undo-reserve',
+    ]);
     expect(await differences()).toEqual([]);
   });
 });

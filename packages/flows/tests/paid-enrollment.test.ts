@@ -24,7 +24,7 @@ describe('a paid enrollment', () => {
   }
 
   async function statusesOf(courseId: string): Promise<readonly string[]> {
-    const { rows } = await listEnrollments(stores().education, { courseId });
+    const { items: rows } = await listEnrollments(stores().education, { courseId });
     return rows.map(({ status }) => status);
   }
 

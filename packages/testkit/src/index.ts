@@ -1,4 +1,5 @@
 export { type TestClock, useTestClock } from './clock';
+export { endSessionInside } from './crash';
 export { openTestDatabase, type Query, type TestDatabase, useDatabase } from './database';
 export { testEffort } from './effort';
 export { type Direction, type FaultProxy, type Faults, openFaultProxy } from './faults';

@@ -58,7 +58,7 @@ describe('the rows of message limits', () => {
       const isWaiting = async () =>
         (await db().admin('SELECT FROM pg_stat_activity WHERE $1 = ANY (pg_blocking_pids(pid))', [own[0].pid])).length >
         0;
-      while (!(await isWaiting()));
+      while (!(await isWaiting())) await new Promise((resolve) => setTimeout(resolve, 10));
       const { rows } = await other.query('SELECT id FROM message_limits FOR UPDATE SKIP LOCKED');
       await other.query('COMMIT');
       await call;

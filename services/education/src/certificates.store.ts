@@ -1,11 +1,12 @@
 import { newId } from '@azora/db-core';
 import { idInput } from '@azora/db-core/input';
+import { type Page, type PageInput, pageFields } from '@azora/db-core/paging';
 import { z } from 'zod';
 import type { Education } from './client';
 import { certificateNotFound, readInput } from './errors';
 import { $Enums, type CertificateRevocation } from './generated/client';
 import { enrollmentInput } from './input';
-import { type Certificate, callFunction, findRow, listRows, type Page, type PageInput, pageFields } from './rows';
+import { type Certificate, callFunction, findRow, listRows } from './rows';
 
 export interface CompleteCourseInput {
   readonly enrollmentId: string;

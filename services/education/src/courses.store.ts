@@ -1,21 +1,12 @@
 import { type MoneyInput, newId } from '@azora/db-core';
 import { idInput, textInput } from '@azora/db-core/input';
+import { type Page, type PageInput, pageFields } from '@azora/db-core/paging';
 import { z } from 'zod';
 import type { Education } from './client';
 import { courseNotFound, readInput } from './errors';
 import { $Enums, type CourseLevel, type CourseStatus } from './generated/client';
 import { courseInput, longTextInput, priceInput, type ScoreInput, scoreInput } from './input';
-import {
-  type Course,
-  type CoursePrerequisite,
-  callForRows,
-  callFunction,
-  findRow,
-  listRows,
-  type Page,
-  type PageInput,
-  pageFields,
-} from './rows';
+import { type Course, type CoursePrerequisite, callForRows, callFunction, findRow, listRows } from './rows';
 
 interface CourseFields {
   /** At most 200 characters. */

@@ -1,21 +1,12 @@
 import { newId, requestHash } from '@azora/db-core';
 import { idInput } from '@azora/db-core/input';
+import { type Page, type PageInput, pageFields } from '@azora/db-core/paging';
 import { z } from 'zod';
 import type { Education } from './client';
 import { enrollmentNotFound, readInput, reservationNotFound } from './errors';
 import { $Enums, type EnrollmentStatus } from './generated/client';
 import { enrollmentInput, keyInput } from './input';
-import {
-  callForRows,
-  callFunction,
-  type Enrollment,
-  findRow,
-  listRows,
-  type Page,
-  type PageInput,
-  pageFields,
-  type SeatReservation,
-} from './rows';
+import { callForRows, callFunction, type Enrollment, findRow, listRows, type SeatReservation } from './rows';
 
 /** A reservation is kept for as long as a payment takes. reserve_seat has the same limit. */
 const MAX_EXPIRES_IN_MS = 7 * 86_400_000;

@@ -1,3 +1,4 @@
+export type { Page, PageInput } from '@azora/db-core/paging';
 export {
   type CompleteCourseInput,
   completeCourse,
@@ -110,8 +111,6 @@ export type {
   Grade,
   LearningProgress,
   Module,
-  Page,
-  PageInput,
   SeatReservation,
   Student,
   Submission,

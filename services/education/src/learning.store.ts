@@ -1,5 +1,6 @@
 import { newId, requestHash } from '@azora/db-core';
 import { idInput } from '@azora/db-core/input';
+import { type Page, type PageInput, pageFields } from '@azora/db-core/paging';
 import { z } from 'zod';
 import type { Education } from './client';
 import { readInput, submissionNotFound } from './errors';
@@ -20,9 +21,6 @@ import {
   type LearningProgress,
   listRows,
   modelOf,
-  type Page,
-  type PageInput,
-  pageFields,
   type Row,
   type Submission,
 } from './rows';

@@ -1,5 +1,5 @@
-import { cursorInput, microsOf, pageOf, timeOfMicros } from '@azora/db-core/paging';
-import { z } from 'zod';
+import { microsOf, type Page, type pageFields, pageOf, timeOfMicros } from '@azora/db-core/paging';
+import type { z } from 'zod';
 import type { Education } from './client';
 import { Prisma } from './generated/client';
 
@@ -85,29 +85,6 @@ export async function findRow<Model>(
   return rows.map((row) => modelOf<Model>(row))[0];
 }
 
-const MAX_ROWS = 200;
-const DEFAULT_ROWS = 50;
-
-export interface PageInput {
-  /** 1 to 200; 50 when absent. */
-  readonly limit?: number;
-  /** The `nextCursor` of the previous page. */
-  readonly cursor?: string;
-}
-
-export interface Page<Model> {
-  /** Newest first. */
-  readonly rows: readonly Model[];
-  /** Null on the last page. */
-  readonly nextCursor: string | null;
-}
-
-/** The fields of the input of a list. */
-export const pageFields = {
-  limit: z.int().min(1).max(MAX_ROWS).default(DEFAULT_ROWS),
-  cursor: cursorInput.optional(),
-};
-
 /** SQL with `?` for its value. */
 export type Condition = readonly [sql: string, value: unknown];
 
@@ -134,5 +111,5 @@ export async function listRows<Model>(
     values,
   });
   const page = pageOf(rows, limit);
-  return { rows: page.rows.map((row) => modelOf<Model>(row)), nextCursor: page.nextCursor };
+  return { items: page.rows.map((row) => modelOf<Model>(row)), nextCursor: page.nextCursor };
 }

@@ -1,11 +1,12 @@
 import { newId } from '@azora/db-core';
 import { idInput, textInput } from '@azora/db-core/input';
+import { type Page, type PageInput, pageFields } from '@azora/db-core/paging';
 import { z } from 'zod';
 import type { Education } from './client';
 import { readInput, studentNotFound } from './errors';
 import { $Enums, type StudentStatus } from './generated/client';
 import { studentInput } from './input';
-import { callFunction, findRow, listRows, type Page, type PageInput, pageFields, type Student } from './rows';
+import { callFunction, findRow, listRows, type Student } from './rows';
 
 export interface RegisterStudentInput {
   /** An auth.User. */

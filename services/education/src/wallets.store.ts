@@ -1,11 +1,12 @@
 import { type CloudEvent, type Consumer, defineConsumer } from '@azora/db-core/events';
 import { idInput } from '@azora/db-core/input';
+import { type Page, type PageInput, pageFields } from '@azora/db-core/paging';
 import { z } from 'zod';
 import type { Education } from './client';
 import { readInput } from './errors';
 import { $Enums, type Prisma, type TransactionType } from './generated/client';
 import { studentInput } from './input';
-import { findRow, listRows, type Page, type PageInput, pageFields, type Transaction, type Wallet } from './rows';
+import { findRow, listRows, type Transaction, type Wallet } from './rows';
 
 export interface FindWalletInput {
   readonly studentId: string;

@@ -81,7 +81,7 @@ describe('courses and students', () => {
       level: 'beginner',
       status: 'draft',
     });
-    expect(found.rows).toEqual([changed]);
+    expect(found.items).toEqual([changed]);
     expect(await code(createCourse(education, { ...made, slug, price: '1', refundMaxProgress: 1 } as never))).toBe(
       'EDUCATION.INVALID_INPUT',
     );
@@ -244,7 +244,7 @@ describe('courses and students', () => {
 
     expect(changed).toMatchObject({ displayName: 'Ada', gradeLevel: null, country: 'ZA' });
     expect(await getStudent(education, { studentId })).toEqual(changed);
-    expect((await listStudents(education, { limit: 1 })).rows).toEqual([changed]);
+    expect((await listStudents(education, { limit: 1 })).items).toEqual([changed]);
     for (const wrong of [{ displayName: ' ' }, { gradeLevel: 13 }, { country: 'za' }, { nonsense: 1 }]) {
       expect(await code(updateStudent(education, { studentId, ...wrong } as never))).toBe('EDUCATION.INVALID_INPUT');
     }

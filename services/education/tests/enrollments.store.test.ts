@@ -79,7 +79,7 @@ describe('enrollments', () => {
     });
     expect((await dropEnrollment(education, { enrollmentId: first.id })).refundAmount?.toString()).toBe('0');
     await enroll(education, { ...request, idempotencyKey: fresh('key') });
-    const { rows } = await listEnrollments(education, { studentId });
+    const { items: rows } = await listEnrollments(education, { studentId });
     expect(rows.map(({ status }) => status).sort()).toEqual(['active', 'dropped']);
   });
 

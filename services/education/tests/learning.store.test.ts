@@ -163,7 +163,7 @@ describe('learning', () => {
         limit: 2,
         ...(cursor === undefined ? {} : { cursor }),
       });
-      seen.push(...page.rows.map(({ attempt }) => attempt));
+      seen.push(...page.items.map(({ attempt }) => attempt));
       if (page.nextCursor === null) break;
       cursor = page.nextCursor;
     }
@@ -212,7 +212,7 @@ describe('learning', () => {
     expect(await revoke('holder_request')).toEqual(revoked);
     expect(await verify(certificate.verificationCode)).toMatchObject({ isValid: false, revocation: 'misconduct' });
     expect(await getCertificate(education, { certificateId: certificate.id })).toEqual(revoked);
-    expect((await listCertificates(education, { studentId })).rows).toEqual([revoked]);
+    expect((await listCertificates(education, { studentId })).items).toEqual([revoked]);
     await expect(getCertificate(education, { certificateId: 'none' })).rejects.toMatchObject({
       code: 'EDUCATION.CERTIFICATE_NOT_FOUND',
     });
@@ -250,7 +250,7 @@ describe('learning', () => {
       const results = await outcomes(stores.map((store) => submit({}, fresh('race'), store)));
 
       expect(results.filter((it) => it === 'done')).toHaveLength(2);
-      const { rows } = await listSubmissions(education, { enrollmentId });
+      const { items: rows } = await listSubmissions(education, { enrollmentId });
       expect(rows.map(({ attempt }) => attempt).sort()).toEqual([1, 2]);
     });
 

@@ -1,4 +1,4 @@
-import { testEffort, useDatabase, useTestClock } from '@azora/db-testkit';
+import { endSessionInside, testEffort, useDatabase, useTestClock } from '@azora/db-testkit';
 import * as fc from 'fast-check';
 import {
   cancelReservation,
@@ -43,6 +43,8 @@ interface Real {
   readonly moduleIds: readonly [string, string];
   readonly students: readonly string[];
   readonly move: (milliseconds: number) => Promise<void>;
+  /** Makes a call that loses its session. */
+  readonly end: (call: () => Promise<unknown>) => Promise<void>;
 }
 
 const last = (model: Model, student: number) => model.seats[student]?.at(-1);
@@ -63,20 +65,23 @@ function command(
   expectAndChange: (model: Model, student: number, extra: number) => string,
   call: (real: Real, student: number, id: string, extra: number) => Promise<unknown>,
 ) {
-  return fc.record({ student: fc.nat(STUDENTS - 1), extra: fc.nat(5) }).map(
-    ({ student, extra }): fc.AsyncCommand<Model, Real> => ({
+  return fc.record({ student: fc.nat(STUDENTS - 1), extra: fc.nat(5), isEnded: fc.nat(4).map((n) => n === 0) }).map(
+    ({ student, extra, isEnded }): fc.AsyncCommand<Model, Real> => ({
       check: (model) => name === 'reserve' || last(model, student) !== undefined,
       run: async (model, real) => {
         const id = last(model, student)?.id ?? '';
         const expected = expectAndChange(model, student, extra);
         let made: unknown;
-        const outcome = await outcomeOf(call(real, student, id, extra).then((row) => (made = row)));
+        const attempt = () => call(real, student, id, extra).then((row) => (made = row));
+        // Nothing stays of a call whose session was ended, so it is made again as if it were new.
+        if (isEnded && name !== 'wait') await real.end(attempt);
+        const outcome = await outcomeOf(attempt());
         expect([name, outcome]).toEqual([name, expected]);
         const seat = last(model, student);
         if (name === 'reserve' && outcome === 'done' && seat !== undefined) seat.id = (made as { id: string }).id;
         await compare(model, real, student);
       },
-      toString: () => `${name}(${student}, ${extra})`,
+      toString: () => `${name}(${student}, ${extra})${isEnded ? ', first session ended' : ''}`,
     }),
   );
 }
@@ -244,7 +249,14 @@ describe('the store of education against a model', () => {
   });
   afterAll(() => education.close());
 
-  it('does what the model does in every order of calls', async () => {
+  let ended = 0;
+  /** Ends the session of a call when it has done everything but publish. */
+  async function end(call: () => Promise<unknown>): Promise<void> {
+    const error = await endSessionInside(db(), 'LOCK TABLE outbox', call);
+    if (Object(error).code === 'DATABASE.CONNECTION_LOST') ended += 1;
+  }
+
+  it('does what the model does in every order of calls, though some calls lose their session', async () => {
     const seats = fc.commands(COMMANDS, { maxCommands: 40, size: 'max' });
     await fc.assert(
       fc.asyncProperty(seats, async (commands) => {
@@ -258,10 +270,11 @@ describe('the store of education against a model', () => {
         const course = await givenCourse(education, terms);
         const students = await Promise.all(Array.from({ length: STUDENTS }, () => givenStudent(education)));
         const model: Model = { now: new Date(START).getTime(), seats: students.map(() => []) };
-        const real: Real = { education, ...course, students, move: clock.move };
+        const real: Real = { education, ...course, students, move: clock.move, end };
         await fc.asyncModelRun(() => ({ model, real }), commands);
       }),
       { numRuns: 12 * testEffort() },
     );
+    expect(ended).toBeGreaterThan(0);
   });
 });

@@ -33,7 +33,7 @@ describe('the seed of education', () => {
       await handle.close();
     }
     const education = openEducation({ url: db().url });
-    const { rows } = await listEnrollments(education);
+    const { items: rows } = await listEnrollments(education);
     await education.close();
 
     expect(rows.map(({ progress }) => progress.toNumber())).toEqual([25]);

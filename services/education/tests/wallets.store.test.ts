@@ -78,7 +78,7 @@ describe('the copy of the wallets of mint', () => {
     (await education.prisma.wallet.findUniqueOrThrow({ where: { mintWalletId: walletId } })).balance.toString();
   const givenStudent = () => registerStudent(education, { userId: fresh('user'), displayName: 'Ada' });
   const typesOf = async (walletId: string) =>
-    (await listTransactions(education, { walletId })).rows.map(({ type, amount }) => `${type} ${amount}`).sort();
+    (await listTransactions(education, { walletId })).items.map(({ type, amount }) => `${type} ${amount}`).sort();
 
   it('follows the money of a student, each event once', async () => {
     const student = await givenStudent();
@@ -149,7 +149,7 @@ describe('the copy of the wallets of mint', () => {
 
     expect(await typesOf(wallet)).toEqual(['deposit 40', 'purchase 40', 'refund 40']);
     expect(await balanceOf(wallet)).toBe('40');
-    const { rows } = await listTransactions(education, { walletId: wallet, type: 'purchase' });
+    const { items: rows } = await listTransactions(education, { walletId: wallet, type: 'purchase' });
     expect(rows).toMatchObject([{ enrollmentId, direction: 'out' }]);
   });
 

@@ -1,10 +1,11 @@
 import { newId } from '@azora/db-core';
 import { idInput } from '@azora/db-core/input';
+import { type Page, type PageInput, pageFields } from '@azora/db-core/paging';
 import { z } from 'zod';
 import type { Family } from './client';
 import { conversationNotFound, readInput } from './errors';
 import type { Prisma } from './generated/client';
-import { contentText, factsInput, type Page, type PageInput, pageFields, talkFields, titleText } from './input';
+import { contentText, factsInput, talkFields, titleText } from './input';
 import { type Conversation, callFor, listRows, modelOf, type Row } from './rows';
 
 export interface StartConversationInput {

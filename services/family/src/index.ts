@@ -1,3 +1,4 @@
+export type { Page, PageInput } from '@azora/db-core/paging';
 export { type Family, type FamilyTransaction, openFamily } from './client';
 export type { Context, ContextParts, Relative, Turn } from './context/prompt';
 export { estimateTokens } from './context/tokens';
@@ -20,7 +21,6 @@ export { type Exchange, type SayInput, type SummarizeInput, say, summarizeConver
 export { FAMILY_ERROR_CODES, type FamilyErrorCode } from './errors';
 export { EVENTS } from './events';
 export { $Enums, Prisma } from './generated/client';
-export type { Page, PageInput } from './input';
 export {
   type Affinity,
   type AffinityCourseInput,

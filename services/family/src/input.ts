@@ -1,5 +1,4 @@
 import { idInput, textInput } from '@azora/db-core/input';
-import { cursorInput } from '@azora/db-core/paging';
 import { z } from 'zod';
 import { $Enums } from './generated/client';
 
@@ -28,26 +27,3 @@ function isStorable(json: string): boolean {
 
 /** A conversation and the user whom it belongs to. */
 export const talkFields = { conversationId: idInput, userId: idInput };
-
-const MAX_PAGE = 200;
-const DEFAULT_PAGE = 50;
-
-/** The fields of every list. */
-export const pageFields = {
-  limit: z.int().min(1).max(MAX_PAGE).default(DEFAULT_PAGE),
-  cursor: cursorInput.optional(),
-};
-
-export interface PageInput {
-  /** 1 to 200; 50 when absent. */
-  readonly limit?: number;
-  /** The `nextCursor` of the previous page. */
-  readonly cursor?: string;
-}
-
-/** One page of a list, newest first. */
-export interface Page<Item> {
-  readonly items: readonly Item[];
-  /** Null on the last page. */
-  readonly nextCursor: string | null;
-}

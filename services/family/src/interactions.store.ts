@@ -1,19 +1,11 @@
 import { newId } from '@azora/db-core';
 import { idInput, timeInput } from '@azora/db-core/input';
+import { type Page, type PageInput, pageFields } from '@azora/db-core/paging';
 import { z } from 'zod';
 import type { Family } from './client';
 import { readInput } from './errors';
 import type { InteractionKind, Mood, Prisma } from './generated/client';
-import {
-  contentText,
-  factsInput,
-  keyInput,
-  kindInput,
-  moodInput,
-  type Page,
-  type PageInput,
-  pageFields,
-} from './input';
+import { contentText, factsInput, keyInput, kindInput, moodInput } from './input';
 import { callFor, type Interaction, listRows } from './rows';
 import { analyzeSentiment } from './sentiment/vader';
 

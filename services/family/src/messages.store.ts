@@ -1,20 +1,11 @@
 import { newId } from '@azora/db-core';
 import { idInput } from '@azora/db-core/input';
-import { pageOf } from '@azora/db-core/paging';
+import { type Page, type PageInput, pageFields, pageOf } from '@azora/db-core/paging';
 import { z } from 'zod';
 import type { Family } from './client';
 import { readInput } from './errors';
 import type { InteractionKind, Mood } from './generated/client';
-import {
-  contentText,
-  keyInput,
-  kindInput,
-  moodInput,
-  type Page,
-  type PageInput,
-  pageFields,
-  talkFields,
-} from './input';
+import { contentText, keyInput, kindInput, moodInput, talkFields } from './input';
 import { callFor, type Message, modelOf, type Row } from './rows';
 import { analyzeSentiment } from './sentiment/vader';
 

@@ -1,7 +1,6 @@
-import { type Cursor, microsOf, pageOf, timeOfMicros } from '@azora/db-core/paging';
+import { type Cursor, microsOf, type Page, pageOf, timeOfMicros } from '@azora/db-core/paging';
 import type { Family } from './client';
 import type { Prisma } from './generated/client';
-import type { Page } from './input';
 
 export type Member = Prisma.FamilyMemberModel;
 export type Conversation = Prisma.ConversationModel;

@@ -1,6 +1,5 @@
-import { openFaultProxy, testEffort, useDatabase, useTestClock } from '@azora/db-testkit';
+import { endSessionInside, openFaultProxy, testEffort, useDatabase, useTestClock } from '@azora/db-testkit';
 import fc from 'fast-check';
-import { Client } from 'pg';
 import {
   analyzeSentiment,
   answerMessage,
@@ -249,7 +248,8 @@ describe('the family and an in-memory model', () => {
     const input = { conversationId, userId: real.userId, content: it.text, idempotencyKey: fresh('key') };
     await breaking.query({ text: 'SELECT 1', values: [] });
     if (it.ends) {
-      await terminateWhileItWaits(conversationId, () => appendMessage(breaking, input));
+      const error = await endSessionInside(db(), 'LOCK TABLE outbox', () => appendMessage(family, input));
+      expect(error).toMatchObject({ code: 'DATABASE.CONNECTION_LOST' });
       met('terminate');
     } else {
       proxy.set('downstream', { limitBytes: it.bytes });
@@ -260,36 +260,6 @@ describe('the family and an in-memory model', () => {
     await appendMessage(family, input);
     talk.said.push({ role: 'user', text: it.text, answers: null });
   });
-
-  /** Terminates the session of a call in the middle of its function: while it waits for the lock of the conversation. */
-  async function terminateWhileItWaits(conversationId: string, call: () => Promise<unknown>): Promise<void> {
-    const holder = await holdConversation(conversationId);
-    const outcome = outcomeOf(call());
-    await holder.terminateWaiter();
-    await holder.release();
-    expect(await outcome).not.toBe('done');
-  }
-
-  async function holdConversation(conversationId: string) {
-    const client = new Client(db().target.admin.href);
-    await client.connect();
-    await client.query('BEGIN');
-    await client.query('SELECT FROM conversations WHERE id = $1 FOR UPDATE', [conversationId]);
-    return {
-      terminateWaiter: async () => {
-        // On another connection: within a transaction, PostgreSQL shows the sessions as they were at its first look.
-        for (;;) {
-          const ended = await db().admin(`SELECT pg_terminate_backend(pid) FROM pg_stat_activity
-            WHERE datname = current_database() AND wait_event_type = 'Lock' AND query LIKE '%append_message%'`);
-          if (ended.length > 0) return;
-        }
-      },
-      release: async () => {
-        await client.query('ROLLBACK');
-        await client.end();
-      },
-    };
-  }
 
   it('agree after any steps, with broken connections and terminated sessions', async () => {
     let now = Date.parse(START);

@@ -1,9 +1,10 @@
 import { idInput } from '@azora/db-core/input';
+import { type Page, type PageInput, pageFields } from '@azora/db-core/paging';
 import { z } from 'zod';
 import type { Forge } from './client';
 import { contractNotFound, readInput } from './errors';
 import { $Enums, type ContractStatus, type Party } from './generated/client';
-import { byInput, keyInput, longText, type Page, type PageInput, pageFields } from './input';
+import { byInput, keyInput, longText } from './input';
 import { type Contract, callFor, type Escrow, listRows, type Milestone } from './rows';
 
 export interface GetContractInput {

@@ -1,10 +1,11 @@
 import { type MoneyInput, newId } from '@azora/db-core';
 import { idInput } from '@azora/db-core/input';
+import { type Page, type PageInput, pageFields } from '@azora/db-core/paging';
 import { z } from 'zod';
 import type { Forge } from './client';
 import { disputeNotFound, readInput } from './errors';
 import { $Enums, type DisputeReason, type DisputeStatus } from './generated/client';
-import { byInput, keyInput, longText, type Page, type PageInput, pageFields, shareInput } from './input';
+import { byInput, keyInput, longText, shareInput } from './input';
 import { callFor, type Dispute, listRows, modelOf, type Row } from './rows';
 
 export interface OpenDisputeInput {

@@ -1,3 +1,4 @@
+export type { Page, PageInput } from '@azora/db-core/paging';
 export {
   type AcceptInput,
   type ApplicationActionInput,
@@ -57,7 +58,6 @@ export {
 } from './escrow.store';
 export { EVENTS } from './events';
 export { $Enums, Prisma } from './generated/client';
-export type { Page, PageInput } from './input';
 export {
   cancelJob,
   closeJob,

@@ -1,6 +1,5 @@
 import { type MoneyInput, parseMoney } from '@azora/db-core';
 import { idInput, textInput, timeInput } from '@azora/db-core/input';
-import { cursorInput } from '@azora/db-core/paging';
 import { z } from 'zod';
 
 /** The caller's name for one request: a request that is sent twice with it takes effect once. */
@@ -49,29 +48,6 @@ export const skillsInput = z
 
 /** A time as JSON has it. */
 export const timeText = timeInput.transform((time) => time.toISOString());
-
-const MAX_PAGE = 200;
-const DEFAULT_PAGE = 50;
-
-/** The fields of every list. */
-export const pageFields = {
-  limit: z.int().min(1).max(MAX_PAGE).default(DEFAULT_PAGE),
-  cursor: cursorInput.optional(),
-};
-
-export interface PageInput {
-  /** 1 to 200; 50 when absent. */
-  readonly limit?: number;
-  /** The `nextCursor` of the previous page. */
-  readonly cursor?: string;
-}
-
-/** One page of a list, newest first. */
-export interface Page<Item> {
-  readonly items: readonly Item[];
-  /** Null on the last page. */
-  readonly nextCursor: string | null;
-}
 
 /** Who asks, and for which row. */
 export const byInput = <Name extends string>(name: Name) =>

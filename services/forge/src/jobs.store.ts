@@ -1,6 +1,6 @@
 import { type MoneyInput, newId } from '@azora/db-core';
 import { idInput } from '@azora/db-core/input';
-import { cursorInput, pageOf } from '@azora/db-core/paging';
+import { cursorInput, type Page, type PageInput, pageFields, pageOf } from '@azora/db-core/paging';
 import { z } from 'zod';
 import type { Forge } from './client';
 import { jobNotFound, readInput } from './errors';
@@ -12,9 +12,6 @@ import {
   currencyInput,
   keyInput,
   longText,
-  type Page,
-  type PageInput,
-  pageFields,
   skillsInput,
   timeText,
   titleText,

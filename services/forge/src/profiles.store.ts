@@ -1,20 +1,19 @@
 import { type MoneyInput, newId } from '@azora/db-core';
 import { idInput } from '@azora/db-core/input';
-import { type Cursor, microsOf, pageOf, timeOfMicros } from '@azora/db-core/paging';
+import {
+  type Cursor,
+  microsOf,
+  type Page,
+  type PageInput,
+  pageFields,
+  pageOf,
+  timeOfMicros,
+} from '@azora/db-core/paging';
 import { z } from 'zod';
 import type { Forge } from './client';
 import { readInput } from './errors';
 import type { Currency } from './generated/client';
-import {
-  amountInput,
-  currencyInput,
-  longText,
-  type Page,
-  type PageInput,
-  pageFields,
-  skillsInput,
-  titleText,
-} from './input';
+import { amountInput, currencyInput, longText, skillsInput, titleText } from './input';
 import { callFor, modelOf, type Row, type SkillProfile } from './rows';
 
 export interface SaveSkillProfileInput {

@@ -1,10 +1,11 @@
 import { newId } from '@azora/db-core';
 import { idInput } from '@azora/db-core/input';
+import { type Page, type PageInput, pageFields } from '@azora/db-core/paging';
 import { z } from 'zod';
 import type { Forge } from './client';
 import { readInput } from './errors';
 import { Prisma } from './generated/client';
-import { keyInput, longText, type Page, type PageInput, pageFields } from './input';
+import { keyInput, longText } from './input';
 import { callFor, listRows, onlyRow, type Rating } from './rows';
 
 export interface RateContractInput {

@@ -1,7 +1,6 @@
-import { type Cursor, microsOf, pageOf, timeOfMicros } from '@azora/db-core/paging';
+import { type Cursor, microsOf, type Page, pageOf, timeOfMicros } from '@azora/db-core/paging';
 import type { Forge } from './client';
 import { Prisma } from './generated/client';
-import type { Page } from './input';
 
 /** An advertised piece of work. */
 export type Job = Omit<Prisma.JobModel, 'publication'>;

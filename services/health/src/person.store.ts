@@ -12,6 +12,8 @@ export interface PersonExport {
   readonly checks: readonly ConstitutionalCheck[];
   /** Alerts that the person acknowledged. */
   readonly alerts: readonly Alert[];
+  /** Entries of the audit log, with the names of columns. They stay. */
+  readonly auditLogs: readonly Readonly<Record<string, unknown>>[];
 }
 
 export interface ErasedPerson {
@@ -33,14 +35,16 @@ export async function exportPerson(health: Health, userId: string): Promise<Pers
         ARRAY(SELECT to_jsonb(c) FROM constitutional_logs AS c WHERE c.user_id = $1 ORDER BY c.created_at, c.id) AS checks,
         ARRAY(SELECT to_jsonb(a) || jsonb_build_object('rule', r.name, 'kind', r.kind)
           FROM alerts AS a JOIN alert_rules AS r ON r.id = a.rule_id
-          WHERE a.acknowledged_by = $1 ORDER BY a.created_at, a.id) AS alerts`,
+          WHERE a.acknowledged_by = $1 ORDER BY a.created_at, a.id) AS alerts,
+        ARRAY(SELECT to_jsonb(l) FROM audit_logs AS l WHERE l.user_id = $1 ORDER BY l.created_at, l.id) AS audit_logs`,
     values: [id],
   });
-  const { lines, checks, alerts } = onlyRow(rows);
+  const { lines, checks, alerts, audit_logs: auditLogs } = onlyRow(rows);
   return {
     lines: lines.map((row) => lineOf(withTimes(row))),
     checks: checks.map((row) => checkOf(withTimes(row))),
     alerts: alerts.map((row) => alertOf(withTimes(row))),
+    auditLogs,
   };
 }
 
@@ -63,6 +67,7 @@ interface ExportRow {
   readonly lines: readonly Row<LogLine>[];
   readonly checks: readonly Row<ConstitutionalCheck>[];
   readonly alerts: readonly Row<Alert>[];
+  readonly audit_logs: PersonExport['auditLogs'];
 }
 
 /** In JSON a time is text. */

@@ -43,7 +43,7 @@ describe('a person in health', () => {
     expect(lines.map(({ message }) => message)).toEqual(['u1 signed in', 'u1 signed out']);
     expect(checks).toEqual([await recordCheck(health, check('k', { userId: 'u1' }))]);
     expect(alerts).toEqual((await listAlerts(health)).alerts);
-    expect(await exportPerson(health, 'nobody')).toEqual({ lines: [], checks: [], alerts: [] });
+    expect(await exportPerson(health, 'nobody')).toEqual({ lines: [], checks: [], alerts: [], auditLogs: [] });
     await expect(exportPerson(health, '')).rejects.toMatchObject({ code: 'HEALTH.INVALID_INPUT' });
   });
 

@@ -1,9 +1,10 @@
 import { newId } from '@azora/db-core';
 import { idInput, textInput } from '@azora/db-core/input';
+import { type Page, type PageInput, pageFields } from '@azora/db-core/paging';
 import { z } from 'zod';
 import type { Nexus } from './client';
 import { readInput } from './errors';
-import { type JsonObject, jsonInput, type Page, type PageInput, pageFields } from './input';
+import { type JsonObject, jsonInput } from './input';
 import { type AuditEntry, callFor, listRows } from './rows';
 
 const MAX_DETAILS = 16_384;

@@ -1,9 +1,10 @@
+export type { Page, PageInput } from '@azora/db-core/paging';
 export { type ListAuditInput, listAudit, type RecordAuditInput, recordAudit } from './audit.store';
 export { type Nexus, type NexusTransaction, openNexus } from './client';
 export { NEXUS_ERROR_CODES, type NexusErrorCode } from './errors';
 export { EVENTS } from './events';
 export { $Enums, Prisma } from './generated/client';
-export type { BatchInput, Json, JsonObject, Page, PageInput } from './input';
+export type { BatchInput, Json, JsonObject } from './input';
 export {
   type InteractionInput,
   type InteractionKind,

@@ -1,5 +1,4 @@
 import { idInput, textInput } from '@azora/db-core/input';
-import { cursorInput } from '@azora/db-core/paging';
 import { z } from 'zod';
 
 /** A type of items, such as course, job, path or member. */
@@ -52,29 +51,6 @@ function isJson(value: unknown): boolean {
 }
 
 export const userInput = z.strictObject({ userId: idInput });
-
-const MAX_PAGE = 200;
-const DEFAULT_PAGE = 50;
-
-/** The fields of every list. */
-export const pageFields = {
-  limit: z.int().min(1).max(MAX_PAGE).default(DEFAULT_PAGE),
-  cursor: cursorInput.optional(),
-};
-
-export interface PageInput {
-  /** 1 to 200; 50 when absent. */
-  readonly limit?: number;
-  /** The `nextCursor` of the previous page. */
-  readonly cursor?: string;
-}
-
-/** One page of a list, newest first. */
-export interface Page<Item> {
-  readonly items: readonly Item[];
-  /** Null on the last page. */
-  readonly nextCursor: string | null;
-}
 
 /** How many rows a maintenance call takes at most. */
 export interface BatchInput {

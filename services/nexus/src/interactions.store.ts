@@ -1,9 +1,10 @@
 import { newId } from '@azora/db-core';
 import { idInput, textInput, timeInput } from '@azora/db-core/input';
+import { type Page, type PageInput, pageFields } from '@azora/db-core/paging';
 import { z } from 'zod';
 import type { Nexus } from './client';
 import { readInput } from './errors';
-import { itemFields, type JsonObject, jsonInput, type Page, type PageInput, pageFields } from './input';
+import { itemFields, type JsonObject, jsonInput } from './input';
 import { type Interaction, listRows, onlyRow } from './rows';
 
 const MAX_INTERACTIONS = 10_000;

@@ -1,17 +1,17 @@
-import { type Cursor, cursorInput, microsOf, pageOf, timeOfMicros } from '@azora/db-core/paging';
-import { z } from 'zod';
-import type { Nexus } from './client';
-import { itemNotFound, readInput } from './errors';
 import {
-  itemFields,
-  itemTypeInput,
-  itemTypesInput,
-  localeInput,
+  type Cursor,
+  cursorInput,
+  microsOf,
   type Page,
   type PageInput,
   pageFields,
-  topicsInput,
-} from './input';
+  pageOf,
+  timeOfMicros,
+} from '@azora/db-core/paging';
+import { z } from 'zod';
+import type { Nexus } from './client';
+import { itemNotFound, readInput } from './errors';
+import { itemFields, itemTypeInput, itemTypesInput, localeInput, topicsInput } from './input';
 import { type Item, modelOf, onlyRow, type Row } from './rows';
 
 const MAX_ITEMS = 10_000;

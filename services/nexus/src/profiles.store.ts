@@ -1,18 +1,10 @@
 import { newId } from '@azora/db-core';
 import { idInput } from '@azora/db-core/input';
+import { type Page, type PageInput, pageFields } from '@azora/db-core/paging';
 import { z } from 'zod';
 import type { Nexus } from './client';
 import { profileNotFound, readInput } from './errors';
-import {
-  type JsonObject,
-  jsonInput,
-  localeInput,
-  type Page,
-  type PageInput,
-  pageFields,
-  topicsInput,
-  userInput,
-} from './input';
+import { type JsonObject, jsonInput, localeInput, topicsInput, userInput } from './input';
 import { callFor, listRows, modelOf, type Profile, type Row } from './rows';
 
 const MAX_PREFERENCES = 16_384;

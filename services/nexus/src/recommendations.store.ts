@@ -1,10 +1,11 @@
 import { newId } from '@azora/db-core';
 import { idInput, textInput } from '@azora/db-core/input';
+import { type Page, type PageInput, pageFields } from '@azora/db-core/paging';
 import { z } from 'zod';
 import type { Nexus } from './client';
 import { readInput, recommendationNotFound } from './errors';
 import { $Enums, type RecommendationStatus } from './generated/client';
-import { itemTypesInput, type Page, type PageInput, pageFields, topicsInput } from './input';
+import { itemTypesInput, topicsInput } from './input';
 import { callFor, listRows, modelOf, type Recommendation, type Row } from './rows';
 
 const MAX_RECOMMENDATIONS = 100;

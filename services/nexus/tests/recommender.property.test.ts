@@ -1,6 +1,5 @@
-import { testEffort, useDatabase, useTestClock } from '@azora/db-testkit';
+import { endSessionInside, testEffort, useDatabase, useTestClock } from '@azora/db-testkit';
 import fc from 'fast-check';
-import { Client } from 'pg';
 import {
   acceptRecommendation,
   dismissRecommendation,
@@ -273,22 +272,7 @@ describe('the recommender and an in-memory model', () => {
 
   /** Ends the session of a call that waits for `lock` in the middle of its transaction; nothing of it may stay. */
   async function crash(lock: string, call: () => Promise<unknown>): Promise<void> {
-    const admin = new Client(db().target.admin.href);
-    await admin.connect();
-    await admin.query('BEGIN');
-    await admin.query(lock);
-    let hasEnded = false;
-    const end = (outcome: string) => () => {
-      hasEnded = true;
-      return outcome;
-    };
-    const ended = call().then(end('done'), end('lost'));
-    const waiting = `SELECT pg_terminate_backend(pid, 10000) FROM pg_stat_activity
-      WHERE datname = current_database() AND wait_event_type = 'Lock' AND usename <> current_user`;
-    for (let killed = 0; killed === 0 && !hasEnded; ) killed = (await db().admin(waiting)).length;
-    expect(await ended).toBe('lost');
-    await admin.query('ROLLBACK');
-    await admin.end();
+    expect(await endSessionInside(db(), lock, call)).toMatchObject({ code: 'DATABASE.CONNECTION_LOST' });
   }
   const crashInTrackStep = step('crash in track', events, async (model, input) => {
     const interactions = interactionsOf(model, input);

@@ -318,5 +318,5 @@ async function pagesOf(store: Notifications, userId: string, limit: number): Pro
 
 /** Waits for something that another session does; the server says when it has happened. */
 async function waitUntil(isTrue: () => Promise<boolean>): Promise<void> {
-  while (!(await isTrue())) await new Promise((resolve) => setImmediate(resolve));
+  while (!(await isTrue())) await new Promise((resolve) => setTimeout(resolve, 10));
 }

@@ -1,21 +1,12 @@
 import { newId, requestHash } from '@azora/db-core';
 import { idInput } from '@azora/db-core/input';
+import { type Page, type PageInput, pageFields } from '@azora/db-core/paging';
 import { z } from 'zod';
 import type { Sapiens } from './client';
 import { assessmentNotFound, readInput } from './errors';
 import { $Enums, type AssessmentStatus, type Prisma } from './generated/client';
 import { keyInput, shortTextInput } from './input';
-import {
-  type Assessment,
-  callFunction,
-  findRow,
-  listRows,
-  modelOf,
-  type Page,
-  type PageInput,
-  pageFields,
-  type Row,
-} from './rows';
+import { type Assessment, callFunction, findRow, listRows, modelOf, type Row } from './rows';
 
 export interface StartAssessmentInput {
   /** An auth.User. */

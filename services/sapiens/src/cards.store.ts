@@ -1,22 +1,13 @@
 import { newId, requestHash } from '@azora/db-core';
 import { idInput } from '@azora/db-core/input';
+import { type Page, type PageInput, pageFields } from '@azora/db-core/paging';
 import { z } from 'zod';
 import type { Sapiens } from './client';
 import { cardNotFound, readInput } from './errors';
 import { $Enums, type ReviewRating } from './generated/client';
 import { keyInput, longTextInput } from './input';
 import { fsrsCardOf, RATINGS, scheduler } from './replay';
-import {
-  type Card,
-  type CardReview,
-  callFunction,
-  listRows,
-  modelOf,
-  type Page,
-  type PageInput,
-  pageFields,
-  type Row,
-} from './rows';
+import { type Card, type CardReview, callFunction, listRows, modelOf, type Row } from './rows';
 
 export interface AddCardInput {
   /** An auth.User. */

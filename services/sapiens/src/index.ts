@@ -1,3 +1,4 @@
+export type { Page, PageInput } from '@azora/db-core/paging';
 export {
   type AbandonAssessmentInput,
   type AnsweredItem,
@@ -133,8 +134,6 @@ export type {
   LearningPath,
   Message,
   MessageChunk,
-  Page,
-  PageInput,
   PathStep,
   Progress,
   Question,

@@ -1,11 +1,12 @@
 import { newId, requestHash } from '@azora/db-core';
 import { idInput, textInput } from '@azora/db-core/input';
+import { type Page, type PageInput, pageFields } from '@azora/db-core/paging';
 import { z } from 'zod';
 import type { Sapiens } from './client';
 import { readInput, skillNotFound } from './errors';
 import { $Enums, type ItemStatus } from './generated/client';
 import { keyInput, longTextInput, shareInput, shortTextInput } from './input';
-import { callFunction, findRow, type Item, listRows, type Page, type PageInput, pageFields, type Skill } from './rows';
+import { callFunction, findRow, type Item, listRows, type Skill } from './rows';
 
 export interface CreateSkillInput {
   /** Small letters, digits and hyphens. */

@@ -1,20 +1,11 @@
 import { newId, requestHash } from '@azora/db-core';
 import { idInput } from '@azora/db-core/input';
+import { type Page, type PageInput, pageFields } from '@azora/db-core/paging';
 import { z } from 'zod';
 import type { Sapiens } from './client';
 import { readInput } from './errors';
 import { keyInput } from './input';
-import {
-  callFunction,
-  listRows,
-  modelOf,
-  type Page,
-  type PageInput,
-  pageFields,
-  type Row,
-  type SkillAttempt,
-  type SkillMastery,
-} from './rows';
+import { callFunction, listRows, modelOf, type Row, type SkillAttempt, type SkillMastery } from './rows';
 
 export interface RecordPracticeInput {
   /** An auth.User. */

@@ -1,21 +1,12 @@
 import { newId, requestHash } from '@azora/db-core';
 import { idInput, textInput } from '@azora/db-core/input';
+import { limitInput, type Page, type PageInput } from '@azora/db-core/paging';
 import { z } from 'zod';
 import type { Sapiens } from './client';
 import { readInput } from './errors';
 import { $Enums, type MessageRole } from './generated/client';
 import { keyInput, shareInput } from './input';
-import {
-  callFunction,
-  limitInput,
-  type Message,
-  type MessageChunk,
-  modelOf,
-  numberCursorInput,
-  type Page,
-  type PageInput,
-  type Row,
-} from './rows';
+import { callFunction, type Message, type MessageChunk, modelOf, numberCursorInput, type Row } from './rows';
 
 const MAX_MESSAGE_CHARACTERS = 100_000;
 const MAX_CHUNK_CHARACTERS = 10_000;
@@ -139,5 +130,5 @@ export async function listMessages(sapiens: Sapiens, input: ListMessagesInput): 
   });
   const messages = rows.map((row) => modelOf<Message>(row));
   const page = messages.slice(0, limit);
-  return { rows: page, nextCursor: messages.length > limit ? String(page.at(-1)?.position) : null };
+  return { items: page, nextCursor: messages.length > limit ? String(page.at(-1)?.position) : null };
 }

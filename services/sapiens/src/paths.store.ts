@@ -1,5 +1,6 @@
 import { newId, requestHash } from '@azora/db-core';
 import { idInput } from '@azora/db-core/input';
+import { type Page, type PageInput, pageFields } from '@azora/db-core/paging';
 import { z } from 'zod';
 import type { Sapiens } from './client';
 import { pathNotFound, readInput } from './errors';
@@ -12,11 +13,8 @@ import {
   type LearningPath,
   listRows,
   modelOf,
-  type Page,
-  type PageInput,
   type PathStep,
   type Progress,
-  pageFields,
   type Row,
 } from './rows';
 

@@ -1,10 +1,11 @@
 import { idInput } from '@azora/db-core/input';
+import { type Page, type PageInput, pageFields } from '@azora/db-core/paging';
 import { z } from 'zod';
 import type { Sapiens } from './client';
 import { readInput } from './errors';
 import { $Enums, type LearningStyle, type SkillLevel } from './generated/client';
 import { longTextInput, shortTextInput, studentInput } from './input';
-import { callFunction, findRow, listRows, type Page, type PageInput, pageFields, type StudentProfile } from './rows';
+import { callFunction, findRow, listRows, type StudentProfile } from './rows';
 
 export interface SaveProfileInput {
   /** An auth.User. */

@@ -1,10 +1,11 @@
 import { newId, requestHash } from '@azora/db-core';
 import { idInput } from '@azora/db-core/input';
+import { type Page, type PageInput, pageFields } from '@azora/db-core/paging';
 import { z } from 'zod';
 import type { Sapiens } from './client';
 import { questionNotFound, readInput } from './errors';
 import { keyInput, longTextInput, shareInput, shortTextInput } from './input';
-import { callFunction, findRow, listRows, type Page, type PageInput, pageFields, type Question } from './rows';
+import { callFunction, findRow, listRows, type Question } from './rows';
 
 export interface AskQuestionInput {
   /** An auth.User. */

@@ -1,4 +1,4 @@
-import { cursorInput, microsOf, pageOf, timeOfMicros } from '@azora/db-core/paging';
+import { microsOf, type Page, type pageFields, pageOf, timeOfMicros } from '@azora/db-core/paging';
 import { z } from 'zod';
 import type { Sapiens } from './client';
 import type { Prisma } from './generated/client';
@@ -72,28 +72,6 @@ export async function findRow<Model>(
   return rows.map((row) => modelOf<Model>(row))[0];
 }
 
-const MAX_ROWS = 200;
-const DEFAULT_ROWS = 50;
-
-export interface PageInput {
-  /** 1 to 200; 50 when absent. */
-  readonly limit?: number;
-  /** The `nextCursor` of the previous page. */
-  readonly cursor?: string;
-}
-
-export interface Page<Model> {
-  /** Newest first, unless the function says otherwise. */
-  readonly rows: readonly Model[];
-  /** Null on the last page. */
-  readonly nextCursor: string | null;
-}
-
-export const limitInput = z.int().min(1).max(MAX_ROWS).default(DEFAULT_ROWS);
-
-/** The fields of the input of a list. */
-export const pageFields = { limit: limitInput, cursor: cursorInput.optional() };
-
 /** SQL with `?` for its value. */
 export type Condition = readonly [sql: string, value: unknown];
 
@@ -127,7 +105,7 @@ export async function listRows<Model>(
     values,
   });
   const page = pageOf(rows, limit);
-  return { rows: page.rows.map((row) => modelOf<Model>(row)), nextCursor: page.nextCursor };
+  return { items: page.rows.map((row) => modelOf<Model>(row)), nextCursor: page.nextCursor };
 }
 
 /** A cursor of a list that is ordered by a number. */

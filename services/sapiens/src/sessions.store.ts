@@ -1,20 +1,12 @@
 import { newId, requestHash } from '@azora/db-core';
 import { idInput } from '@azora/db-core/input';
+import { type Page, type PageInput, pageFields } from '@azora/db-core/paging';
 import { z } from 'zod';
 import type { Sapiens } from './client';
 import { readInput, sessionNotFound } from './errors';
 import { $Enums, type InsightKind, type SessionStatus } from './generated/client';
 import { keyInput, longTextInput, shareInput, shortTextInput } from './input';
-import {
-  callFunction,
-  findRow,
-  type LearningInsight,
-  listRows,
-  type Page,
-  type PageInput,
-  pageFields,
-  type TutoringSession,
-} from './rows';
+import { callFunction, findRow, type LearningInsight, listRows, type TutoringSession } from './rows';
 
 export interface StartSessionInput {
   /** An auth.User. */

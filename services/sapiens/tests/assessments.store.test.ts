@@ -196,7 +196,7 @@ describe('assessments', () => {
     );
     expect([...found].sort()).toEqual([...Array(3).fill('SAPIENS.ASSESSMENT_RUNNING'), 'done']);
 
-    const [running] = (await listAssessments(sapiens, { studentId, status: 'in_progress' })).rows;
+    const [running] = (await listAssessments(sapiens, { studentId, status: 'in_progress' })).items;
     const assessmentId = running?.id ?? '';
     expect(await abandonAssessment(sapiens, { assessmentId })).toMatchObject({ status: 'abandoned', score: null });
     await expect(answerItem(sapiens, { assessmentId, position: 1, chosenOption: 0 })).rejects.toMatchObject({
@@ -215,8 +215,8 @@ describe('assessments', () => {
     expect(await retireItem(sapiens, { itemId })).toMatchObject({ status: 'retired' });
     await expect(begin(topic)).rejects.toMatchObject({ code: 'SAPIENS.BANK_EMPTY' });
     await expect(retireItem(sapiens, { itemId: 'none' })).rejects.toMatchObject({ code: 'SAPIENS.ITEM_NOT_FOUND' });
-    expect((await listItems(sapiens, { skillId: skill.id, status: 'active' })).rows).toEqual([]);
-    expect((await listItems(sapiens, { skillId: skill.id })).rows).toHaveLength(1);
+    expect((await listItems(sapiens, { skillId: skill.id, status: 'active' })).items).toEqual([]);
+    expect((await listItems(sapiens, { skillId: skill.id })).items).toHaveLength(1);
   });
 
   it('have an item bank with checked parameters', async () => {
@@ -242,7 +242,7 @@ describe('assessments', () => {
       meta: { fields: ['guess'] },
     });
     expect(await findSkill(sapiens, { slug: skill.slug })).toEqual(await getSkill(sapiens, { skillId: skill.id }));
-    expect((await listSkills(sapiens, { topic: skill.topic })).rows).toEqual([skill]);
+    expect((await listSkills(sapiens, { topic: skill.topic })).items).toEqual([skill]);
   });
 
   it.each(PYBKT)('trace knowledge as pyBKT does with $parameters', async ({ parameters, answers, known }) => {
@@ -253,7 +253,7 @@ describe('assessments', () => {
     }
 
     // Attempts are listed newest first, with the mastery after each of them.
-    const { rows } = await listAttempts(sapiens, { studentId, skillId });
+    const { items: rows } = await listAttempts(sapiens, { studentId, skillId });
     const after = rows.map(({ probability }) => probability).reverse();
     const errors = known.slice(1).map((expected, n) => Math.abs(expected - (after[n] ?? Number.NaN)));
     expect(Math.max(...errors)).toBeLessThan(1e-9);
@@ -274,7 +274,7 @@ describe('assessments', () => {
 
     const mastery = await findMastery(sapiens, { studentId, skillId });
     expect(mastery).toMatchObject({ attempts: 12, correct: 12, masteredAt: expect.any(Date) });
-    expect((await listMastery(sapiens, { studentId })).rows).toEqual([mastery]);
+    expect((await listMastery(sapiens, { studentId })).items).toEqual([mastery]);
     const events = (await published(db())).filter(({ key }) => key === studentId);
     expect(events.map(({ type }) => type)).toEqual(['sapiens.skill-mastered.v1']);
     expect((await findProfile(sapiens, { studentId }))?.strengths).toEqual([skill.topic]);
@@ -303,7 +303,7 @@ describe('assessments', () => {
     const mastery = await findMastery(sapiens, { studentId, skillId: skill.id });
     expect(profile?.topicMastery).toEqual({ [topic]: mastery?.probability });
     expect(mastery).toMatchObject({ attempts: 5, correct: 5 });
-    const { rows } = await listAttempts(sapiens, { studentId, skillId: skill.id });
+    const { items: rows } = await listAttempts(sapiens, { studentId, skillId: skill.id });
     expect(new Set(rows.map(({ source }) => source))).toEqual(new Set(['assessment']));
     expect(await reconcile(sapiens)).toEqual([]);
   });

@@ -93,7 +93,7 @@ describe('cards', () => {
       const [card, log] = [await getCard(sapiens, { cardId }), await listReviews(sapiens, { cardId })];
       const expected = replayReviews(
         createdAt,
-        [...log.rows].sort((left, right) => left.number - right.number),
+        [...log.items].sort((left, right) => left.number - right.number),
       );
       expect([card, isSameCard(card, expected)]).toEqual([card, true]);
     }
@@ -127,7 +127,7 @@ describe('cards', () => {
     );
 
     expect([...found].sort()).toEqual([...Array(3).fill('SAPIENS.ALREADY_REVIEWED'), 'done']);
-    const { rows } = await listReviews(sapiens, { cardId });
+    const { items: rows } = await listReviews(sapiens, { cardId });
     expect(rows.map(({ number, rating }) => [number, rating])).toEqual([
       [2, RATINGS[found.indexOf('done')]],
       [1, 'good'],
@@ -153,14 +153,14 @@ describe('cards', () => {
     const due = async () => {
       const page = await listDueCards(sapiens, { studentId, limit: 3 });
       const rest =
-        page.nextCursor === null ? [] : (await listDueCards(sapiens, { studentId, cursor: page.nextCursor })).rows;
-      return [...page.rows, ...rest].map(({ id }) => id);
+        page.nextCursor === null ? [] : (await listDueCards(sapiens, { studentId, cursor: page.nextCursor })).items;
+      return [...page.items, ...rest].map(({ id }) => id);
     };
 
     expect(await due()).toEqual(ids.slice(2));
     await clock.move(MINUTE_MS);
     expect(await due()).toEqual([...ids.slice(2), second]);
-    expect((await listCards(sapiens, { studentId })).rows.map(({ id }) => id)).toEqual([...ids].reverse());
+    expect((await listCards(sapiens, { studentId })).items.map(({ id }) => id)).toEqual([...ids].reverse());
   });
 
   it('keep their schedule while they are deleted', async () => {
@@ -170,7 +170,7 @@ describe('cards', () => {
     expect(
       await outcomes([getCard(sapiens, { cardId }), reviewCard(sapiens, { cardId, number: 2, rating: 'good' })]),
     ).toEqual(Array(2).fill('SAPIENS.CARD_NOT_FOUND'));
-    expect((await listCards(sapiens, { studentId })).rows).toEqual([]);
+    expect((await listCards(sapiens, { studentId })).items).toEqual([]);
 
     expect(await restoreCard(sapiens, { cardId })).toEqual({ ...reviewed, updatedAt: clock.now() });
   });

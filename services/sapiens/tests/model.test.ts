@@ -1,4 +1,4 @@
-import { openFaultProxy, testEffort, useDatabase, useTestClock } from '@azora/db-testkit';
+import { endSessionInside, openFaultProxy, testEffort, useDatabase, useTestClock } from '@azora/db-testkit';
 import fc from 'fast-check';
 import { createEmptyCard, type Card as FsrsCard } from 'ts-fsrs';
 import {
@@ -43,6 +43,7 @@ const MET = [
     'review',
     'answer',
     'crash',
+    'end',
   ],
   ...['SAPIENS.SESSION_ACTIVE', 'SAPIENS.SESSION_NOT_ACTIVE', 'SAPIENS.MESSAGE_ENDED', 'SAPIENS.STATUS_REFUSED'],
   ...['SAPIENS.REVIEW_ORDER', 'SAPIENS.ALREADY_REVIEWED', 'SAPIENS.ITEM_ANSWERED'],
@@ -76,6 +77,9 @@ interface Real {
   messageId: string;
 }
 
+/** The fate of the first attempt of a call: its answer is lost after the commit, or its session is ended before it. */
+type Crash = 'none' | 'answer' | 'session';
+
 type Step = fc.AsyncCommand<Model, Real>;
 
 describe('the sessions, skills and cards of a student, and an in-memory model', () => {
@@ -107,28 +111,33 @@ describe('the sessions, skills and cards of a student, and an in-memory model', 
   };
 
   /**
-   * Makes a call whose answer is lost on the way when `isCrash`, then makes it again, as a client does that knows only that the
-   * connection ended. Returns the code of its error, if it has one.
+   * Makes a call, after an attempt whose answer is lost or whose session is ended, as a client does that knows only that the connection
+   * ended. Returns the code of its error, if it has one.
    */
   async function attempt<Result>(
     call: (store: Sapiens) => Promise<Result>,
-    isCrash: boolean,
+    crash: Crash,
   ): Promise<{ readonly code?: string; readonly result?: Result }> {
-    if (isCrash) {
-      // The call goes out on an open connection and is committed; the proxy cuts the connection at the first byte of the answer.
-      await unstable.query({ text: 'SELECT 1', values: [] });
-      proxy.set('downstream', { limitBytes: 1 });
-      const lost = await call(unstable).then(
-        () => 'done',
-        (error) => String(error.code),
-      );
-      proxy.set('downstream', {});
-      if (lost === 'DATABASE.CONNECTION_LOST') met('crash');
-    }
+    if (crash === 'answer') await loseAnswerOf(call);
+    // Without the table of events, a call has done everything but publish.
+    const error =
+      crash === 'session' ? await endSessionInside(db(), 'LOCK TABLE outbox', () => call(sapiens)) : undefined;
+    if (error !== undefined && codeOf(error) === 'DATABASE.CONNECTION_LOST') met('end');
     return call(sapiens).then(
       (result) => ({ result }),
-      (error) => ({ code: String(error.code) }),
+      (failure) => ({ code: codeOf(failure) }),
     );
+  }
+
+  const codeOf = (error: unknown) => String(Object(error).code);
+
+  /** The call goes out on an open connection and is committed; the proxy cuts the connection at the first byte of the answer. */
+  async function loseAnswerOf(call: (store: Sapiens) => Promise<unknown>): Promise<void> {
+    await unstable.query({ text: 'SELECT 1', values: [] });
+    proxy.set('downstream', { limitBytes: 1 });
+    const lost = await call(unstable).then(() => 'done', codeOf);
+    proxy.set('downstream', {});
+    if (lost === 'DATABASE.CONNECTION_LOST') met('crash');
   }
 
   async function expectAlike(model: Model, real: Real): Promise<void> {
@@ -149,21 +158,22 @@ describe('the sessions, skills and cards of a student, and an in-memory model', 
   function step<Input>(
     name: string,
     inputs: fc.Arbitrary<Input>,
-    run: (model: Model, real: Real, input: Input, isCrash: boolean) => Promise<string | undefined>,
+    run: (model: Model, real: Real, input: Input, crash: Crash) => Promise<string | undefined>,
   ): fc.Arbitrary<Step> {
     const when = fc.record({
       minutes: fc.constantFrom(0, 1, 9, 1441),
-      isCrash: fc.constantFrom(false, false, false, true),
+      crash: fc.constantFrom<Crash>('none', 'none', 'none', 'none', 'answer', 'session'),
     });
-    return fc.tuple(inputs, when).map(([input, { minutes, isCrash }]) => ({
+    return fc.tuple(inputs, when).map(([input, { minutes, crash }]) => ({
       check: () => true,
       run: async (model, real) => {
         model.now += minutes * MINUTE_MS;
         if (minutes > 0) await clock.set(new Date(model.now));
-        met((await run(model, real, input, isCrash)) ?? name);
+        met((await run(model, real, input, crash)) ?? name);
         await expectAlike(model, real);
       },
-      toString: () => `${minutes} min later ${name}(${JSON.stringify(input)})${isCrash ? ', first answer lost' : ''}`,
+      toString: () =>
+        `${minutes} min later ${name}(${JSON.stringify(input)})${crash === 'none' ? '' : `, first ${crash} lost`}`,
     }));
   }
 
@@ -171,9 +181,9 @@ describe('the sessions, skills and cards of a student, and an in-memory model', 
   const place = fc.nat(20);
   const isActive = ({ status }: ModelSession) => status === 'active';
 
-  const startStep = step('start', nothing, async (model, real, _input, isCrash) => {
+  const startStep = step('start', nothing, async (model, real, _input, crash) => {
     const input = { studentId: real.studentId, topic: 'Loops', idempotencyKey: fresh('key') };
-    const { code, result } = await attempt((store) => startSession(store, input), isCrash);
+    const { code, result } = await attempt((store) => startSession(store, input), crash);
     const expected = model.sessions.some(isActive) ? 'SAPIENS.SESSION_ACTIVE' : undefined;
     expect(code).toBe(expected);
     if (result !== undefined) {
@@ -197,12 +207,12 @@ describe('the sessions, skills and cards of a student, and an in-memory model', 
     if (target === 'completed' && model.stream?.session === index && model.stream.isOpen) endStream(model);
   }
   const changing = fc.record({ change: fc.constantFrom('pause', 'resume', 'resume', 'complete'), at: place });
-  const changeStep = step('change', changing, async (model, real, { change, at }, isCrash) => {
+  const changeStep = step('change', changing, async (model, real, { change, at }, crash) => {
     const index = at % Math.max(1, model.sessions.length);
     const session = model.sessions[index];
     if (session === undefined) return undefined;
     const sessionId = real.sessionIds[index] ?? '';
-    const { code } = await attempt((store) => CHANGES[change](store, { sessionId }), isCrash);
+    const { code } = await attempt((store) => CHANGES[change](store, { sessionId }), crash);
     const target = TARGETS[change];
     expect(code).toBe(refusalOf(model, session, target));
     if (code !== undefined || session.status === target) return code ?? change;
@@ -220,13 +230,13 @@ describe('the sessions, skills and cards of a student, and an in-memory model', 
   const messageStep = step(
     'message',
     fc.record({ at: place, tokens: fc.nat(9) }),
-    async (model, real, { at, tokens }, isCrash) => {
+    async (model, real, { at, tokens }, crash) => {
       const index = at % Math.max(1, model.sessions.length);
       const session = model.sessions[index];
       if (session === undefined) return undefined;
       const input = { sessionId: real.sessionIds[index] ?? '', role: 'student', content: 'Why?', tokens } as const;
       const idempotencyKey = fresh('key');
-      const { code } = await attempt((store) => appendMessage(store, { ...input, idempotencyKey }), isCrash);
+      const { code } = await attempt((store) => appendMessage(store, { ...input, idempotencyKey }), crash);
       expect(code).toBe(isActive(session) ? undefined : 'SAPIENS.SESSION_NOT_ACTIVE');
       if (code === undefined) {
         session.messages += 1;
@@ -236,12 +246,12 @@ describe('the sessions, skills and cards of a student, and an in-memory model', 
     },
   );
 
-  const streamStep = step('stream', nothing, async (model, real, _input, isCrash) => {
+  const streamStep = step('stream', nothing, async (model, real, _input, crash) => {
     const index = model.sessions.findIndex(isActive);
     const session = model.sessions[index];
     if (session === undefined || model.stream?.isOpen === true) return 'skipped';
     const input = { sessionId: real.sessionIds[index] ?? '', idempotencyKey: fresh('key') };
-    const { code, result } = await attempt((store) => beginMessage(store, input), isCrash);
+    const { code, result } = await attempt((store) => beginMessage(store, input), crash);
     expect(code).toBeUndefined();
     session.messages += 1;
     model.stream = { session: index, chunks: 0, tokens: 0, isOpen: true };
@@ -249,10 +259,10 @@ describe('the sessions, skills and cards of a student, and an in-memory model', 
     return undefined;
   });
 
-  const chunkStep = step('chunk', fc.nat(5), async ({ stream }, { messageId }, tokens, isCrash) => {
+  const chunkStep = step('chunk', fc.nat(5), async ({ stream }, { messageId }, tokens, crash) => {
     if (stream === undefined) return 'skipped';
     const chunk = { messageId, number: stream.chunks + 1, content: 'And so on. ', tokens };
-    const { code } = await attempt((store) => appendChunk(store, chunk), isCrash);
+    const { code } = await attempt((store) => appendChunk(store, chunk), crash);
     expect(code).toBe(stream.isOpen ? undefined : 'SAPIENS.MESSAGE_ENDED');
     if (code === undefined) {
       stream.chunks += 1;
@@ -261,17 +271,17 @@ describe('the sessions, skills and cards of a student, and an in-memory model', 
     return code;
   });
 
-  const finishStep = step('finish', nothing, async (model, { messageId }, _input, isCrash) => {
+  const finishStep = step('finish', nothing, async (model, { messageId }, _input, crash) => {
     if (model.stream === undefined) return 'skipped';
-    const { code, result } = await attempt((store) => finishMessage(store, { messageId }), isCrash);
+    const { code, result } = await attempt((store) => finishMessage(store, { messageId }), crash);
     expect([code, result?.status]).toEqual([undefined, model.stream.chunks > 0 ? 'complete' : 'cancelled']);
     if (model.stream.isOpen) endStream(model);
     return undefined;
   });
 
-  const practiceStep = step('practice', fc.boolean(), async (model, { studentId, skillId }, isCorrect, isCrash) => {
+  const practiceStep = step('practice', fc.boolean(), async (model, { studentId, skillId }, isCorrect, crash) => {
     const input = { studentId, skillId, isCorrect, idempotencyKey: fresh('key') };
-    const { result } = await attempt((store) => recordPractice(store, input), isCrash);
+    const { result } = await attempt((store) => recordPractice(store, input), crash);
     model.attempts.push(isCorrect);
     expect(result?.attempts).toBe(model.attempts.length);
     expect(result?.probability).toBeCloseTo(replayAttempts(bank.skill, model.attempts), 9);
@@ -280,9 +290,9 @@ describe('the sessions, skills and cards of a student, and an in-memory model', 
 
   const rating = fc.constantFrom('again', 'hard', 'good', 'easy');
   const reviewing = fc.record({ rating, ahead: fc.constantFrom(0, 0, 0, 1, -1) });
-  const reviewStep = step('review', reviewing, async (model, { cardId }, { rating: rated, ahead }, isCrash) => {
+  const reviewStep = step('review', reviewing, async (model, { cardId }, { rating: rated, ahead }, crash) => {
     const number = Math.max(1, model.ratings.length + 1 + ahead);
-    const { code } = await attempt((store) => reviewCard(store, { cardId, number, rating: rated }), isCrash);
+    const { code } = await attempt((store) => reviewCard(store, { cardId, number, rating: rated }), crash);
     const earlier = model.ratings[number - 1];
     const expected =
       number > model.ratings.length + 1
@@ -299,10 +309,10 @@ describe('the sessions, skills and cards of a student, and an in-memory model', 
   });
 
   const answering = fc.record({ chosenOption: fc.nat(1), isRepeat: fc.boolean() });
-  const answerStep = step('answer', answering, async (model, real, { chosenOption, isRepeat }, isCrash) => {
+  const answerStep = step('answer', answering, async (model, real, { chosenOption, isRepeat }, crash) => {
     const position = isRepeat ? Math.max(1, model.answers.length) : Math.min(4, model.answers.length + 1);
     const input = { assessmentId: real.assessmentId, position, chosenOption };
-    const { code, result } = await attempt((store) => answerItem(store, input), isCrash);
+    const { code, result } = await attempt((store) => answerItem(store, input), crash);
     const earlier = model.answers[position - 1];
     expect(code).toBe(earlier === undefined || earlier === chosenOption ? undefined : 'SAPIENS.ITEM_ANSWERED');
     if (code === undefined && earlier === undefined) {
@@ -313,7 +323,7 @@ describe('the sessions, skills and cards of a student, and an in-memory model', 
     return code;
   });
 
-  it('agree after any steps and lost answers', async () => {
+  it('agree after any steps, lost answers and ended sessions', async () => {
     const setUp = async () => {
       now += 1_000 * 24 * 60 * MINUTE_MS;
       await clock.set(new Date(now));

@@ -168,7 +168,7 @@ describe('learning paths', () => {
     } as const;
     const made = await Promise.all(stores.map((store) => createPath(store, input)));
     expect(new Set(made.map(({ id }) => id)).size).toBe(1);
-    expect((await listPaths(sapiens, { studentId })).rows.map(({ title }) => title)[0]).toBe('Go');
+    expect((await listPaths(sapiens, { studentId })).items.map(({ title }) => title)[0]).toBe('Go');
     await Promise.all(stores.map((store) => store.close()));
   });
 

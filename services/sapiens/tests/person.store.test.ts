@@ -2,6 +2,7 @@
 import { useDatabase } from '@azora/db-testkit';
 import {
   addCard,
+  addItem,
   answerItem,
   answerQuestion,
   appendChunk,
@@ -17,6 +18,7 @@ import {
   recordInsight,
   recordPractice,
   recordStepProgress,
+  retireItem,
   reviewCard,
   type Sapiens,
   saveProfile,
@@ -80,6 +82,31 @@ describe('the data of a person', () => {
     expect(Object.values(await exportPerson(sapiens, 'nobody')).flat()).toEqual([]);
   });
 
+  it('is in the audit log when erased, as each change of the item bank is, once', async () => {
+    const { studentId } = await givenPerson();
+    const skill = await createSkill(sapiens, { slug: fresh('skill'), name: 'x', topic: 'x' });
+    const item = {
+      ...{ skillId: skill.id, prompt: 'x', options: ['a', 'b'], correctOption: 0, discrimination: 1, location: 0 },
+      idempotencyKey: fresh('key'),
+    };
+    const added = await Promise.all([addItem(sapiens, item), addItem(sapiens, item)]);
+    const itemId = added[0].id;
+    await Promise.all([retireItem(sapiens, { itemId }), retireItem(sapiens, { itemId })]);
+    await Promise.all([erasePerson(sapiens, studentId), erasePerson(sapiens, studentId)]);
+
+    const entries = await db().app(
+      `SELECT action, resource_type, resource_id, user_id FROM audit_logs WHERE resource_id = ANY ($1)
+       ORDER BY created_at, action`,
+      [[skill.id, itemId, studentId]],
+    );
+    expect(entries.map((entry) => Object.values(entry))).toEqual([
+      ['skill.created', 'skill', skill.id, null],
+      ['item.added', 'item', itemId, null],
+      ['item.retired', 'item', itemId, null],
+      ['student.erased', 'student', studentId, studentId],
+    ]);
+  });
+
   it('is deleted from every table, once, and the person can come back', async () => {
     const { studentId, name } = await givenPerson();
     const other = await givenPerson();
@@ -95,7 +122,11 @@ describe('the data of a person', () => {
       expect([table, String(row?.['text']).includes(name)]).toEqual([table, false]);
     }
     expect(await findProfile(sapiens, { studentId })).toBeNull();
-    expect(Object.values(await exportPerson(sapiens, studentId)).flat()).toEqual([]);
+    expect(
+      Object.values(await exportPerson(sapiens, studentId))
+        .flat()
+        .map(({ action }) => action),
+    ).toEqual(['student.erased']);
     expect((await exportPerson(sapiens, other.studentId))['messages']).toHaveLength(2);
     expect((await published(db())).at(-1)).toEqual({
       ...{ type: 'sapiens.student-erased.v1', key: studentId, payload: { studentId } },
@@ -121,7 +152,7 @@ describe('the data of a person', () => {
     expect(codes.every((code) => /^SAPIENS\.(CARD|SESSION)_NOT_FOUND$/.test(code))).toBe(true);
 
     const left = Object.entries(await exportPerson(sapiens, studentId)).filter(([, rows]) => rows.length > 0);
-    expect(left.map(([name]) => name)).toEqual([]);
+    expect(left.map(([name]) => name)).toEqual(['auditLogs']);
     await Promise.all(stores.map((store) => store.close()));
   });
 
@@ -141,8 +172,8 @@ describe('the data of a person', () => {
       preferredLanguage: 'zu-ZA',
       interests: [name],
     });
-    expect((await listProfiles(sapiens, { level: 'expert' })).rows).toEqual([]);
-    expect((await listProfiles(sapiens, { limit: 1 })).rows).toHaveLength(1);
+    expect((await listProfiles(sapiens, { level: 'expert' })).items).toEqual([]);
+    expect((await listProfiles(sapiens, { limit: 1 })).items).toHaveLength(1);
     await expect(saveProfile(sapiens, { studentId, preferredLanguage: 'Zulu, please' })).rejects.toMatchObject({
       code: 'SAPIENS.INVALID_INPUT',
       meta: { fields: ['preferredLanguage'] },

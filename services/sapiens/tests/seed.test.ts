@@ -27,7 +27,7 @@ describe('the seed of sapiens', () => {
       await handle.close();
     }
     const sapiens = openSapiens({ url: db().url });
-    const [assessment] = (await listAssessments(sapiens, { studentId: 's' })).rows;
+    const [assessment] = (await listAssessments(sapiens, { studentId: 's' })).items;
 
     expect(await getAssessment(sapiens, { assessmentId: assessment?.id ?? '' })).toMatchObject({ score: 0.75 });
     expect(await db().app('SELECT attempts, correct FROM skill_mastery')).toEqual([{ attempts: 4, correct: 3 }]);

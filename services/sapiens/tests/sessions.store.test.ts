@@ -68,7 +68,7 @@ describe('sessions', () => {
     );
     expect([...found].sort()).toEqual([...Array(7).fill('SAPIENS.SESSION_ACTIVE'), 'done']);
 
-    const { rows } = await listSessions(sapiens, { studentId, status: 'active' });
+    const { items: rows } = await listSessions(sapiens, { studentId, status: 'active' });
     await pauseSession(sapiens, { sessionId: rows[0]?.id ?? '' });
     await givenSession(sapiens, studentId);
     await expect(resumeSession(sapiens, { sessionId: rows[0]?.id ?? '' })).rejects.toMatchObject({
@@ -104,7 +104,7 @@ describe('sessions', () => {
 
     const first = await listMessages(sapiens, { sessionId, limit: 15 });
     const second = await listMessages(sapiens, { sessionId, limit: 15, cursor: first.nextCursor ?? '' });
-    expect([...first.rows, ...second.rows].map(({ position }) => position)).toEqual(
+    expect([...first.items, ...second.items].map(({ position }) => position)).toEqual(
       Array.from({ length: 20 }, (_, n) => 20 - n),
     );
     expect(second.nextCursor).toBeNull();
@@ -135,7 +135,7 @@ describe('sessions', () => {
 
     await expect(chunk(2, 'ends.')).rejects.toMatchObject({ code: 'SAPIENS.CHUNK_ORDER', meta: { next: 3 } });
     await expect(chunk(4, 'x')).rejects.toMatchObject({ code: 'SAPIENS.CHUNK_ORDER', meta: { next: 3 } });
-    const { rows } = await listMessages(sapiens, { sessionId });
+    const { items: rows } = await listMessages(sapiens, { sessionId });
     expect(rows.map((it) => [it.position, it.status, it.content])).toEqual([
       [position + 1, 'complete', 'Go on!'],
       [position, 'streaming', 'A loop repeats.'],
@@ -169,7 +169,7 @@ describe('sessions', () => {
     await appendChunk(sapiens, { messageId: blank, number: 1, content: '\n' });
     await completeSession(sapiens, { sessionId });
 
-    const { rows } = await listMessages(sapiens, { sessionId });
+    const { items: rows } = await listMessages(sapiens, { sessionId });
     expect(rows.map(({ id, status, content }) => [id, status, content])).toEqual([
       [blank, 'cancelled', ''],
       [empty, 'cancelled', ''],
@@ -209,11 +209,11 @@ describe('sessions', () => {
     const first = await listSessions(sapiens, { studentId, limit: 2 });
     const second = await listSessions(sapiens, { studentId, limit: 2, cursor: first.nextCursor ?? '' });
 
-    expect([...first.rows, ...second.rows].map(({ id }) => id)).toEqual(ids);
+    expect([...first.items, ...second.items].map(({ id }) => id)).toEqual(ids);
     expect(second.nextCursor).toBeNull();
     const insights = await listInsights(sapiens, { studentId, kind: 'weakness' });
-    expect(insights.rows.map(({ sessionId }) => sessionId)).toEqual(ids);
-    expect((await listInsights(sapiens, { sessionId: ids[0] ?? '', kind: 'strength' })).rows).toEqual([]);
+    expect(insights.items.map(({ sessionId }) => sessionId)).toEqual(ids);
+    expect((await listInsights(sapiens, { sessionId: ids[0] ?? '', kind: 'strength' })).items).toEqual([]);
   });
 
   it.each([
