@@ -17,7 +17,8 @@ export function refuseTampered({ edited, missing, newer, renamed, partlySquashed
   const [squash] = partlySquashed;
   if (squash !== undefined) {
     const { name, lacking } = squash;
-    throw refusal('MIGRATION.MISSING', lacking, `${name} replaces ${lacking.join(', ')}, which are not applied`, {
+    const verb = lacking.length === 1 ? 'is' : 'are';
+    throw refusal('MIGRATION.MISSING', lacking, `${name} replaces ${lacking.join(', ')}, which ${verb} not applied`, {
       kind: 'configuration',
       why: 'The database has applied only a part of the migrations that were squashed.',
       next: 'Migrate the database with the code from before the squash, then run the command again',

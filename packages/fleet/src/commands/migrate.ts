@@ -26,6 +26,10 @@ interface RunFlags extends FleetFlags {
   readonly outOfOrder?: boolean;
 }
 
+interface BaselineFlags extends RunFlags {
+  readonly squash?: boolean;
+}
+
 interface DownFlags extends RunFlags, Pick<ConsentFlags, 'confirm'> {
   readonly all?: boolean;
   readonly steps?: number;
@@ -264,8 +268,10 @@ const registerBaseline: Register = (migrate, execute) => {
   withRunnerTimeout(withJson(migrate.command('baseline').argument('<service>', SERVICE)))
     .description('adopt an existing database: record the migrations as applied if they make the same objects')
     .option('--to <migration>', 'only the migrations up to this one')
+    .option('--squash', 'instead, replace the folders of the migrations by one that makes the same objects and rows')
     .action(
-      execute(async (context, service: string, flags: RunFlags): Promise<CommandResult> => {
+      execute(async (context, service: string, flags: BaselineFlags): Promise<CommandResult> => {
+        if (flags.squash === true) return squash(context, service, flags.to);
         const { openCredentials } = await import('../config/credentials.js');
         const { baselineTarget } = await import('../operations/migrations/resolve.js');
         const migrations = await withTarget(context, service, async (target, { settings }) =>
@@ -280,6 +286,16 @@ const registerBaseline: Register = (migrate, execute) => {
       }),
     );
 };
+
+async function squash(context: CommandContext, service: string, to: string | undefined): Promise<CommandResult> {
+  const { squashMigrations } = await import('../operations/migrations/squash.js');
+  const squashed = await withTarget(context, service, (target) => squashMigrations(target, to));
+  const text =
+    squashed === undefined
+      ? `${service}: fewer than two migrations; nothing to squash`
+      : `${service}: ${squashed.name} replaces ${squashed.squashes.length} migrations; commit the change of the folders`;
+  return { data: { ok: true, service, squashed: squashed ?? null }, text };
+}
 
 const registerDoctor: Register = (migrate, execute) => {
   withFleetFlags(migrate.command('doctor'))
