@@ -1,9 +1,11 @@
 import { mkdir, readdir, writeFile } from 'node:fs/promises';
 import path from 'node:path';
 import { migrateDown, migrateOnStart, migrateUp, readMigrations } from '@azora/db-migrate';
+import { findDestinations } from '../src/operations/migrations/destination';
 import { findDrift } from '../src/operations/migrations/drift';
 import { readFleetMigrations } from '../src/operations/migrations/migrate';
 import { squashMigrations } from '../src/operations/migrations/squash';
+import { writeTag } from '../src/operations/migrations/tags';
 import type { Target } from '../src/operations/targets';
 import { type GivenFleet, givenFleet, removeFleets } from './fleet-fixture';
 import { failureOf, rowsOf, WAIT } from './migrations-fixture';
@@ -59,6 +61,13 @@ describe('baseline --squash', () => {
     expect(await readFleetMigrations([shop], {})).toMatchObject([
       { data: { applied: [SQUASHED], pending: [], missing: [] } },
     ]);
+    await writeTag(fleet.root, 'newest', { shop: NAMES[2] });
+    await writeTag(fleet.root, 'older', { shop: NAMES[1] });
+    expect(await findDestinations(fleet.root, [shop], 'newest')).toMatchObject([{ to: SQUASHED }]);
+    expect(await failureOf(findDestinations(fleet.root, [shop], 'older'))).toMatchObject({
+      code: 'MIGRATION.MISSING',
+      why: `The tag older names this migration, which ${SQUASHED} replaces.`,
+    });
     expect(await up()).toEqual([]);
     await write(LATER, 'ALTER TABLE notes ADD COLUMN later int;');
     expect(await up()).toEqual([LATER]);

@@ -36,6 +36,11 @@ interface DownFlags extends RunFlags, Pick<ConsentFlags, 'confirm'> {
   readonly acceptDataLoss?: boolean;
 }
 
+interface NewFlags {
+  readonly why?: string;
+  readonly down?: string;
+}
+
 interface PlanFlags extends FleetFlags {
   readonly to?: string;
   readonly down?: boolean;
@@ -54,13 +59,15 @@ const registerNew: Register = (migrate, execute) => {
     migrate
       .command('new')
       .argument('<service>', SERVICE)
-      .argument('<slug>', "the last part of the migration's name, such as add_nickname"),
+      .argument('[slug]', "the last part of the migration's name, such as add_nickname", ''),
   )
     .description('write the migration and its down.sql that change the database to match schema.prisma')
     .option('--why <sentence>', 'the reason, for the header of the file')
+    .option('--down <migration>', 'instead, write the missing down.sql of this migration')
     .action(
       execute(
-        async (context, service: string, slug: string, flags: { readonly why?: string }): Promise<CommandResult> => {
+        async (context, service: string, slug: string, flags: NewFlags): Promise<CommandResult> => {
+          if (flags.down !== undefined) return draftDown(context, service, flags.down);
           const { readSchemaModel } = await import('../schema/schema-model.js');
           const { writeMigrations } = await import('../operations/migrations/new-migration.js');
           const { newText } = await import('../render/migrations.js');
@@ -75,6 +82,13 @@ const registerNew: Register = (migrate, execute) => {
       ),
     );
 };
+
+async function draftDown(context: CommandContext, service: string, name: string): Promise<CommandResult> {
+  const { writeDown } = await import('../operations/migrations/down-draft.js');
+  const { downDraftText } = await import('../render/migrations.js');
+  const written = await withTarget(context, service, (target) => writeDown(target, name));
+  return { data: { ok: true, ...written }, text: downDraftText(written) };
+}
 
 const registerPlan: Register = (migrate, execute) => {
   withTo(withFleetFlags(migrate.command('plan')))
