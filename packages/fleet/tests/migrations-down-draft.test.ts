@@ -57,12 +57,16 @@ describe('migrate new --down', () => {
   });
 
   it('declares what is lost, and names the rows that it cannot restore', async () => {
-    const { target, file } = await givenChange("ALTER TABLE users DROP COLUMN name; INSERT INTO users VALUES (1, 'good');");
+    const { target, file } = await givenChange(
+      "ALTER TABLE users DROP COLUMN name; INSERT INTO users VALUES (1, 'good');",
+    );
 
     expect((await writeDown(target, NAME)).unproven).toEqual([
       'the rows that the migration itself inserts, updates or deletes',
     ]);
-    expect(await readFile(file, 'utf8')).toMatch(/^-- loses: users\.name\n-- NOT RESTORED, complete it by hand: the rows/);
+    expect(await readFile(file, 'utf8')).toMatch(
+      /^-- loses: users\.name\n-- NOT RESTORED, complete it by hand: the rows/,
+    );
   });
 
   it('writes nothing for a migration of rows alone, and never over a file', async () => {

@@ -65,21 +65,19 @@ const registerNew: Register = (migrate, execute) => {
     .option('--why <sentence>', 'the reason, for the header of the file')
     .option('--down <migration>', 'instead, write the missing down.sql of this migration')
     .action(
-      execute(
-        async (context, service: string, slug: string, flags: NewFlags): Promise<CommandResult> => {
-          if (flags.down !== undefined) return draftDown(context, service, flags.down);
-          const { readSchemaModel } = await import('../schema/schema-model.js');
-          const { writeMigrations } = await import('../operations/migrations/new-migration.js');
-          const { newText } = await import('../render/migrations.js');
-          return withTarget(context, service, async (target) => {
-            // A schema that does not parse is reported here with file and line.
-            await readSchemaModel([target.service], { references: 'unchecked' });
-            const request = { slug, why: flags.why ?? slug.replaceAll('_', ' '), now: new Date() };
-            const migrations = await writeMigrations(target, request);
-            return { data: { ok: true, migrations }, text: newText(service, migrations) };
-          });
-        },
-      ),
+      execute(async (context, service: string, slug: string, flags: NewFlags): Promise<CommandResult> => {
+        if (flags.down !== undefined) return draftDown(context, service, flags.down);
+        const { readSchemaModel } = await import('../schema/schema-model.js');
+        const { writeMigrations } = await import('../operations/migrations/new-migration.js');
+        const { newText } = await import('../render/migrations.js');
+        return withTarget(context, service, async (target) => {
+          // A schema that does not parse is reported here with file and line.
+          await readSchemaModel([target.service], { references: 'unchecked' });
+          const request = { slug, why: flags.why ?? slug.replaceAll('_', ' '), now: new Date() };
+          const migrations = await writeMigrations(target, request);
+          return { data: { ok: true, migrations }, text: newText(service, migrations) };
+        });
+      }),
     );
 };
 

@@ -1,8 +1,8 @@
 import { countOf, type ServiceRow } from '../operations/fleet';
+import type { WrittenDown } from '../operations/migrations/down-draft';
 import { type DriftedService, hasDrift } from '../operations/migrations/drift';
 import type { LintFinding, LintReport } from '../operations/migrations/lint';
 import type { DatabaseState, MigratedService } from '../operations/migrations/migrate';
-import type { WrittenDown } from '../operations/migrations/down-draft';
 import type { WrittenMigration } from '../operations/migrations/new-migration';
 import type { PlannedLock, PlannedService, PlannedStep } from '../operations/migrations/plan';
 import type { VerifiedService } from '../operations/migrations/verify';

@@ -42,7 +42,7 @@ export async function findDestinations(
   const names = read.map(({ target, migrations }) => ({ target, names: migrations.map(({ name }) => name) }));
   const heads = await readTag(root, to);
   if (heads !== undefined) {
-    return read.flatMap(({ target, migrations }) => {
+    return read.flatMap(({ target, migrations }): readonly Destination[] => {
       const head = heads[target.service.name];
       if (head === undefined) return [];
       if (head === null) return [{ target, to: head }];

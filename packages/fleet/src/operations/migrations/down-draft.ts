@@ -118,7 +118,9 @@ const REST: Readonly<Record<string, Drop>> = {
 function droppingSql(changes: readonly CatalogChange[], drops: Readonly<Record<string, Drop>>): readonly string[] {
   const made = changes.filter(({ change }) => change === 'unexpected');
   const tables = new Set(
-    made.flatMap(({ kind, actual = '', relation }) => (kind === 'relation' && /^[rp]\b/.test(actual) ? [relation] : [])),
+    made.flatMap(({ kind, actual = '', relation }) =>
+      kind === 'relation' && /^[rp]\b/.test(actual) ? [relation] : [],
+    ),
   );
   return made.flatMap((change) => {
     if (change.relation !== null && tables.has(change.relation)) return [];
