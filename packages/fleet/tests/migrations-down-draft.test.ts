@@ -15,7 +15,7 @@ const INIT = `
   CREATE FUNCTION f() RETURNS int LANGUAGE sql AS 'SELECT 1';`;
 const NAME = '20260102000000_change';
 
-/** Changes whose way back is drafted in full. */
+/** Changes that the draft reverts in full. */
 const REVERTIBLE: Readonly<Record<string, string>> = {
   'a table with a foreign key and an enumeration': `CREATE TYPE kind AS ENUM ('a');
     CREATE TABLE pets (id int PRIMARY KEY, kind kind NOT NULL, owner int REFERENCES users);`,

@@ -33,7 +33,7 @@ export interface MigrationState {
   readonly outOfOrder: readonly string[];
   /** Migrations that count as applied because all migrations that they replace are applied; the history lacks their row. */
   readonly recognized: readonly string[];
-  /** Pending migrations of which a part is applied: some of the migrations that they replace, but not these. */
+  /** Pending migrations that replace applied ones; `lacking` names the replaced migrations that are not applied. */
   readonly partlySquashed: readonly { readonly name: string; readonly lacking: readonly string[] }[];
 }
 

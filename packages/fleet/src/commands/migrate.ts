@@ -38,7 +38,7 @@ interface DownFlags extends RunFlags, Pick<ConsentFlags, 'confirm'> {
 
 interface NewFlags {
   readonly why?: string;
-  readonly down?: string;
+  readonly down?: boolean;
 }
 
 interface PlanFlags extends FleetFlags {
@@ -59,14 +59,14 @@ const registerNew: Register = (migrate, execute) => {
     migrate
       .command('new')
       .argument('<service>', SERVICE)
-      .argument('[slug]', "the last part of the migration's name, such as add_nickname", ''),
+      .argument('<slug>', "the last part of the migration's name, such as add_nickname; with --down, a full name"),
   )
     .description('write the migration and its down.sql that change the database to match schema.prisma')
     .option('--why <sentence>', 'the reason, for the header of the file')
-    .option('--down <migration>', 'instead, write the missing down.sql of this migration')
+    .option('--down', 'instead, write the missing down.sql of a migration')
     .action(
       execute(async (context, service: string, slug: string, flags: NewFlags): Promise<CommandResult> => {
-        if (flags.down !== undefined) return draftDown(context, service, flags.down);
+        if (flags.down === true) return draftDown(context, service, slug);
         const { readSchemaModel } = await import('../schema/schema-model.js');
         const { writeMigrations } = await import('../operations/migrations/new-migration.js');
         const { newText } = await import('../render/migrations.js');

@@ -31,10 +31,14 @@ export async function writeDown(target: Target, name: string): Promise<WrittenDo
   const earlier = files.filter((other) => other.name < name);
   const statements = await parseScript(migration);
   const { ran, left } = await withScratchDatabase(scratchPlace(target), (url) => draft(url, earlier, migration));
-  if (ran.length === 0) throw draftFailed('The migration changes no object, only rows or nothing.');
+  const different = left.map(({ kind, object, change }) => `${kind} ${object} is ${change}`);
+  if (ran.length === 0) {
+    const none = 'The migration changes no object, only rows or nothing.';
+    throw draftFailed(left.length === 0 ? none : `No statement is known that restores this: ${different.join('; ')}.`);
+  }
   const changes = statements.filter(({ node }) => ROWS.some((kind) => kind in node));
   const unproven = [
-    ...left.map(({ kind, object, change }) => `${kind} ${object} is ${change}`),
+    ...different,
     ...(changes.length > 0 ? ['the rows that the migration itself inserts, updates or deletes'] : []),
   ];
   const loses = effectsOf(statements).flatMap(({ effects }) =>

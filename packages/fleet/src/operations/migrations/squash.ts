@@ -34,7 +34,7 @@ export async function squashMigrations(target: Target, to: string | undefined): 
     await migrateUp(url, replaced);
     return withClient(url, async (client) => {
       const state = await readResult(client);
-      // The history is no object of a migration.
+      // No migration makes the history.
       await client.query(`DROP TABLE ${HISTORY}`);
       return { sql: await squashedSql(client, replaced, state.objects), result: state };
     });
