@@ -24,6 +24,7 @@ describe('reading migrations', () => {
       sql: 'SELECT 1;',
       checksum: createHash('sha256').update('SELECT 1;').digest('hex'),
       transactional: true,
+      squashes: [],
       down: { file: path.join(directory, 'down.sql'), sql: 'SELECT -1;', transactional: true },
     });
   });
@@ -68,27 +69,37 @@ describe('reading migrations', () => {
     },
   );
 
-  it('rejects a missing down.sql and a missing migration.sql', async () => {
-    for (const [file, code] of [
-      ['down.sql', 'MIGRATION.NO_DOWN'],
-      ['migration.sql', 'MIGRATION.NO_SQL'],
-    ] as const) {
-      const folder = await givenFolder({ '01_a': 'SELECT 1;' });
-      await rm(path.join(folder, nameOf('01_a'), file));
+  it('takes a migration without down.sql, as Prisma makes it, for irreversible', async () => {
+    const folder = await givenFolder({ '01_a': 'SELECT 1;' });
+    await rm(path.join(folder, nameOf('01_a'), 'down.sql'));
 
-      expect((await failureOf(readMigrations(folder))).code).toBe(code);
-    }
+    expect(await readMigrations(folder)).toMatchObject([{ down: { irreversible: null } }]);
   });
 
-  it.each(['add_users', '2026_a', '20260101000001', '20260101000001_a b', '20260101000001_ü'])(
-    'rejects a folder with the name %j',
-    async (name) => {
-      const folder = await givenFolder({ '01_a': 'SELECT 1;' });
-      await mkdir(path.join(folder, name));
+  it('rejects a missing migration.sql', async () => {
+    const folder = await givenFolder({ '01_a': 'SELECT 1;' });
+    await rm(path.join(folder, nameOf('01_a'), 'migration.sql'));
 
-      expect((await failureOf(readMigrations(folder))).code).toBe('MIGRATION.BAD_NAME');
-    },
-  );
+    expect((await failureOf(readMigrations(folder))).code).toBe('MIGRATION.NO_SQL');
+  });
+
+  it('takes the names that Prisma takes', async () => {
+    const folder = await givenFolder({});
+    const names = ['0_init', '20230620_old', '20240126184148_models copy', '20250517173700_a.sql', '20260101000001_ü'];
+    for (const name of names) {
+      await mkdir(path.join(folder, name));
+      await writeFile(path.join(folder, name, 'migration.sql'), 'SELECT 1;');
+    }
+
+    expect((await readMigrations(folder)).map(({ name }) => name)).toEqual(names);
+  });
+
+  it.each(['add_users', '_a', '20260101000001_a\nb'])('rejects a folder with the name %j', async (name) => {
+    const folder = await givenFolder({ '01_a': 'SELECT 1;' });
+    await mkdir(path.join(folder, name));
+
+    expect((await failureOf(readMigrations(folder))).code).toBe('MIGRATION.BAD_NAME');
+  });
 
   it('rejects bytes that are not text, which the server would truncate or misread', async () => {
     for (const bytes of [Buffer.from('SELECT 1;\0DROP TABLE a;'), Buffer.from([0x53, 0xe9, 0x3b])]) {

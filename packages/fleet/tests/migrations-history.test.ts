@@ -7,7 +7,7 @@ const sha256 = (text: string) => createHash('sha256').update(text).digest('hex')
 function givenFile(name: string, sql = `SELECT '${name}';\n`): Migration {
   const down = { irreversible: 'made for a test' };
   const file = `/${name}/migration.sql`;
-  return { name, directory: `/${name}`, file, sql, checksum: sha256(sql), transactional: true, down };
+  return { name, directory: `/${name}`, file, sql, checksum: sha256(sql), transactional: true, down, squashes: [] };
 }
 
 function givenRow(name: string, changes: Partial<HistoryRow> = {}): HistoryRow {
@@ -25,6 +25,8 @@ const NOTHING = {
   newer: [],
   renamed: [],
   outOfOrder: [],
+  recognized: [],
+  partlySquashed: [],
 };
 
 describe('comparing files and history', () => {

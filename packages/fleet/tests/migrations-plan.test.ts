@@ -75,6 +75,37 @@ describe('all databases', () => {
     expect((await to('v1')).map(({ target }) => target.service.name)).toEqual(['auth']);
   });
 
+  it('are planned also for tables in other schemas and with dots in their names', async () => {
+    await fleet.write('shop', {
+      migrations: {
+        '20260102000000_dots': {
+          up: `CREATE SCHEMA app; CREATE TABLE app.a AS SELECT 1 AS x; CREATE TABLE "app.b" AS SELECT 1 AS x;
+            CREATE TABLE app."c.d" AS SELECT 1 AS x; CREATE TABLE app.empty (x int); ANALYZE app.a;`,
+          down: 'DROP TABLE app.a; DROP TABLE "app.b"; DROP TABLE app."c.d"; DROP TABLE app.empty; DROP SCHEMA app;',
+        },
+      },
+    });
+    await migrateFleetUp([{ target: fleet.target('shop') }], WAIT);
+
+    expect(await planFleet([{ target: fleet.target('shop') }], { down: true, steps: 1 }, {})).toMatchObject([
+      {
+        data: {
+          steps: [
+            {
+              locks: [{ table: 'app.a', rows: 1 }, { table: 'app.b' }, { table: 'app.c.d' }, { table: 'app.empty' }],
+              losses: [
+                { table: 'app.a', hit: true },
+                { table: 'app.b', hit: true },
+                { table: 'app.c.d', hit: true },
+                { table: 'app.empty', hit: false },
+              ],
+            },
+          ],
+        },
+      },
+    ]);
+  });
+
   it('are planned with locks, rows and data losses, without any change', async () => {
     await up('20260101000000_init');
     await rows("INSERT INTO notes SELECT n, 'body' FROM generate_series(1, 1234) n; ANALYZE notes");

@@ -122,6 +122,16 @@ describe('compatibility with Prisma', () => {
     expect((await failureOf(up(migrations.slice(0, 1)))).code).toBe('MIGRATION.MISSING');
   });
 
+  it('Prisma applies nothing again after our runner has recognized a squash', async () => {
+    await up(await givenMigrations(FILES));
+    const header = `-- squashes: ${nameOf('01_users')}\n-- squashes: ${nameOf('02_email')}\n`;
+    const squashed = await givenMigrations({ '03_squashed': `${header}${FILES['01_users']}${FILES['02_email']}` });
+
+    expect(await up(squashed)).toEqual([]);
+    expect(await diagnose(squashed)).toEqual({ ...IN_SYNC, missing: [nameOf('01_users'), nameOf('02_email')] });
+    await withEngine(async (engine) => expect(await engine.apply(squashed)).toEqual([]));
+  });
+
   it('our runner stops after a failure of Prisma, which may have applied a part', async () => {
     const broken = await givenMigrations({ '01_users': 'CREATE TABLE a ();\nSELECT nope;' });
     await withEngine((engine) => engine.apply(broken)).catch(() => undefined);

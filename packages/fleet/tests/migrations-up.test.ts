@@ -278,10 +278,58 @@ describe('a migration outside of a transaction', () => {
       { name: nameOf('01_a'), error: expect.stringContaining('column "nope" does not exist') },
     ]);
   });
+});
 
-  it('that lacks the first line gets advice', async () => {
-    const migrations = await givenMigrations({ '01_a': TABLE, '02_i': 'CREATE INDEX CONCURRENTLY i ON a (id);' });
+describe('a migration that was written for Prisma and must not be edited', () => {
+  const TABLE = 'CREATE TABLE a (id int);';
+  const MOOD = "CREATE TYPE mood AS ENUM ('good'); CREATE TABLE days (mood mood);";
 
-    expect((await failureOf(up(migrations))).next).toContain('-- no-transaction');
+  it('runs outside of a transaction where PostgreSQL requires it, also beside other statements', async () => {
+    const migrations = await givenMigrations({
+      '01_a': TABLE,
+      '02_i': 'ALTER TABLE a ADD COLUMN name text;\nCREATE INDEX CONCURRENTLY i ON a (name);\nVACUUM a;',
+      '03_i': 'REINDEX INDEX CONCURRENTLY i; DROP INDEX CONCURRENTLY i;',
+    });
+
+    expect(await up(migrations)).toHaveLength(3);
+    expect((await stateOf(migrations)).pending).toEqual([]);
+  });
+
+  it('is one transaction with its history row in spite of its own BEGIN and COMMIT', async () => {
+    const broken = 'BEGIN;\nALTER TABLE days ADD COLUMN x int;\nCOMMIT;\nBEGIN;\nSELECT nope;\nCOMMIT;';
+    const migrations = await givenMigrations({
+      '01_a': `\uFEFFBEGIN;\r\n${MOOD}\r\nCOMMIT;\r\n`,
+      '02_b': broken,
+    });
+
+    expect((await failureOf(up(migrations))).why).toContain(`migration.sql:5:8; the migration was rolled back.`);
+    expect(
+      await rowsOf(url(), "SELECT attname FROM pg_attribute WHERE attrelid = 'days'::regclass AND attnum > 0"),
+    ).toEqual(['mood']);
+    expect(await stateOf(migrations)).toMatchObject({ applied: [nameOf('01_a')], unfinished: [] });
+  });
+
+  it('commits where its own COMMIT stands when it needs that: new values of an enumeration, an isolation level', async () => {
+    const migrations = await givenMigrations({
+      '01_mood': MOOD,
+      '02_bad': "BEGIN; ALTER TYPE mood ADD VALUE 'bad'; COMMIT; INSERT INTO days VALUES ('bad');",
+      '03_set': 'BEGIN; SET TRANSACTION ISOLATION LEVEL REPEATABLE READ; UPDATE days SET mood = mood; COMMIT;',
+      '04_begin': 'BEGIN ISOLATION LEVEL SERIALIZABLE; UPDATE days SET mood = mood; COMMIT;',
+    });
+
+    expect(await up(migrations)).toHaveLength(4);
+    expect(await rowsOf(url(), 'SELECT mood::text FROM days')).toEqual(['bad']);
+  });
+
+  it('keeps no part of its own block when it fails there, and stops until a person resolves it', async () => {
+    const migrations = await givenMigrations({
+      '01_mood': MOOD,
+      '02_bad': "ALTER TYPE mood ADD VALUE 'bad'; BEGIN; INSERT INTO days VALUES ('good'); SELECT nope; COMMIT;",
+    });
+
+    await failureOf(up(migrations));
+
+    expect(await rowsOf(url(), 'SELECT FROM days')).toEqual([]);
+    expect((await failureOf(up(migrations))).code).toBe('MIGRATION.UNFINISHED');
   });
 });

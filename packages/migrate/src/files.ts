@@ -13,8 +13,8 @@ export interface Script {
   readonly transactional: boolean;
 }
 
-/** The SQL that reverts a migration, or the reason why it cannot be reverted. */
-export type Down = Script | { readonly irreversible: string };
+/** The SQL that reverts a migration, or the reason why it cannot be reverted; null when it has no down.sql, as with Prisma. */
+export type Down = Script | { readonly irreversible: string | null };
 
 /** One migration folder, read: `migration.sql` and `down.sql`. */
 export interface Migration extends Script {
@@ -23,11 +23,15 @@ export interface Migration extends Script {
   /** SHA-256 of the bytes of migration.sql in hexadecimal, as Prisma's history table holds it. */
   readonly checksum: string;
   readonly down: Down;
+  /** The migrations that this one replaces; a database that has applied all of them has applied this one. */
+  readonly squashes: readonly string[];
 }
 
-/** Prisma's guide uses `0_init` for the baseline of a database that is older than its migrations. */
-const NAME = /^(\d{14}_[A-Za-z0-9_-]+|0_init)$/;
+/** Prisma takes any name. The digits at the beginning give the order; the rest may be anything that a line of text can hold. */
+const NAME = /^\d[^\p{Cc}]{0,254}$/u;
 const IRREVERSIBLE = /^--\s*irreversible:[ \t]*(\S.*)$/;
+/** A line of the comment at the beginning of migration.sql. */
+const SQUASHES = /^-- squashes: (.+?)\r?$/gm;
 const NO_TRANSACTION = /^--\s*no-transaction\s*$/;
 
 /**
@@ -41,14 +45,17 @@ export async function readMigrations(directory: string): Promise<readonly Migrat
   });
   const folders = entries.filter((entry) => entry.isDirectory() && !entry.name.startsWith('.'));
   const names = folders.map((folder) => folder.name).sort();
-  return Promise.all(names.map((name) => readMigration(path.join(directory, name), name)));
+  const migrations = await Promise.all(names.map((name) => readMigration(path.join(directory, name), name)));
+  // Both are there while a squash replaces the folders, and after it was interrupted.
+  const replaced = new Set(migrations.flatMap(({ squashes }) => squashes));
+  return migrations.filter(({ name }) => !replaced.has(name));
 }
 
 async function readMigration(directory: string, name: string): Promise<Migration> {
   if (!NAME.test(name)) {
     throw new SuiteError('MIGRATION.BAD_NAME', `${directory} does not have the name of a migration`, {
       kind: 'configuration',
-      next: 'Rename the folder to <timestamp of 14 digits>_<slug>, such as 20260131120000_add_nickname',
+      next: 'Rename the folder to <timestamp>_<slug>, such as 20260131120000_add_nickname',
       meta: { directory },
     });
   }
@@ -61,10 +68,12 @@ async function readMigration(directory: string, name: string): Promise<Migration
       meta: { directory },
     });
   }
+  const script = scriptOf(file, bytes);
   return {
     name,
     directory,
-    ...scriptOf(file, bytes),
+    ...script,
+    squashes: squashesOf(script.sql),
     checksum: createHash('sha256').update(bytes).digest('hex'),
     down: await readDown(path.join(directory, 'down.sql')),
   };
@@ -73,13 +82,12 @@ async function readMigration(directory: string, name: string): Promise<Migration
 /** A down.sql that does nothing is rejected: reverting would remove the history row and leave the tables. */
 async function readDown(file: string): Promise<Down> {
   const bytes = await readBytes(file);
-  if (bytes !== undefined) {
-    const script = scriptOf(file, bytes);
-    const irreversible = IRREVERSIBLE.exec(firstLine(script.sql))?.[1];
-    if (irreversible !== undefined) return { irreversible: irreversible.trim() };
-    if (splitStatements(script.sql).length > 0) return script;
-  }
-  throw new SuiteError('MIGRATION.NO_DOWN', `${file} ${bytes === undefined ? 'is missing' : 'does nothing'}`, {
+  if (bytes === undefined) return { irreversible: null };
+  const script = scriptOf(file, bytes);
+  const irreversible = IRREVERSIBLE.exec(firstLine(script.sql))?.[1];
+  if (irreversible !== undefined) return { irreversible: irreversible.trim() };
+  if (splitStatements(script.sql).length > 0) return script;
+  throw new SuiteError('MIGRATION.NO_DOWN', `${file} does nothing`, {
     kind: 'configuration',
     next: 'Write the SQL that reverts the migration, or "-- irreversible: <reason>" as the first line',
     meta: { file },
@@ -98,6 +106,11 @@ function scriptOf(file: string, bytes: Buffer): Script {
   if (!isUtf8(bytes) || bytes.includes(0)) throw unreadable(file, 'The file is not UTF-8 text.');
   const sql = bytes.toString('utf8');
   return { file, sql, transactional: !NO_TRANSACTION.test(firstLine(sql)) };
+}
+
+function squashesOf(sql: string): readonly string[] {
+  const [comment = ''] = /^\uFEFF?(?:--.*(?:\n|$))*/.exec(sql) ?? [];
+  return [...comment.matchAll(SQUASHES)].map(([, name = '']) => name);
 }
 
 function firstLine(sql: string): string {

@@ -31,6 +31,10 @@ export interface MigrationState {
   readonly renamed: readonly { readonly from: string; readonly to: string }[];
   /** Pending, and older than an applied migration. */
   readonly outOfOrder: readonly string[];
+  /** Migrations that count as applied because all migrations that they replace are applied; the history lacks their row. */
+  readonly recognized: readonly string[];
+  /** Pending migrations that replace applied ones; `lacking` names the replaced migrations that are not applied. */
+  readonly partlySquashed: readonly { readonly name: string; readonly lacking: readonly string[] }[];
 }
 
 /** Includes the schema, because a migration may have changed the search path. */
@@ -82,27 +86,48 @@ export function compareHistory(migrations: readonly Migration[], rows: readonly 
   const tried = rows.filter((row) => !row.finished && !finished.has(row.name) && files.has(row.name));
   // The newest attempt of each name; rows come oldest first.
   const failed = new Map([...stuck, ...tried].map(({ name, logs }) => [name, { name, error: logs ?? INTERRUPTED }]));
-  const pending = migrations.map(({ name }) => name).filter((name) => !finished.has(name));
-  const applied = [...finished.keys()];
+  const { recognized, partlySquashed, newestSquash } = compareSquashes(migrations, finished);
+  // A squash replaces everything before it, and an earlier squash may have replaced migrations that it does not name.
+  const kept = [...finished.keys()].filter((name) => files.has(name) || name > newestSquash);
+  const applied = [...kept, ...recognized].sort();
+  const isPending = ({ name }: Migration) => !finished.has(name) && !recognized.includes(name);
+  const pending = migrations.filter(isPending).map(({ name }) => name);
   const newest = applied.at(-1) ?? '';
   const newestFile = migrations.at(-1)?.name ?? '';
-  const missing = [...finished.values()].filter(({ name }) => !files.has(name));
-  const twinOf = ({ checksum }: HistoryRow) =>
-    migrations.find((migration) => migration.checksum === checksum && !finished.has(migration.name))?.name;
+  const missing = kept.filter((name) => !files.has(name));
+  const twinOf = (name: string) =>
+    migrations.find((migration) => migration.checksum === finished.get(name)?.checksum && isPending(migration))?.name;
   return {
     applied,
     pending,
     failed: [...failed.values()].sort((left, right) => (left.name < right.name ? -1 : 1)),
     unfinished: [...new Set(stuck.map(({ name }) => name))],
     edited: [...finished.values()].filter((row) => isEdited(files.get(row.name), row)).map(({ name }) => name),
-    missing: missing.map(({ name }) => name),
-    newer: missing.map(({ name }) => name).filter((name) => name > newestFile),
-    renamed: missing.flatMap((row) => {
-      const to = twinOf(row);
-      return to === undefined ? [] : [{ from: row.name, to }];
+    missing,
+    newer: missing.filter((name) => name > newestFile),
+    renamed: missing.flatMap((name) => {
+      const to = twinOf(name);
+      return to === undefined ? [] : [{ from: name, to }];
     }),
     outOfOrder: pending.filter((name) => name < newest),
+    recognized,
+    partlySquashed,
   };
+}
+
+/** The migrations that replace others, by how much of what they replace is applied. */
+function compareSquashes(migrations: readonly Migration[], finished: ReadonlyMap<string, HistoryRow>) {
+  const squashes = migrations.filter(({ name, squashes }) => squashes.length > 0 && !finished.has(name));
+  const compared = squashes.map(({ name, squashes }) => ({
+    name,
+    lacking: squashes.filter((old) => !finished.has(old)),
+    count: squashes.length,
+  }));
+  const recognized = compared.filter(({ lacking }) => lacking.length === 0).map(({ name }) => name);
+  const partlySquashed = compared.filter(({ lacking, count }) => lacking.length > 0 && lacking.length < count);
+  const isDone = ({ name, squashes }: Migration) =>
+    squashes.length > 0 && (finished.has(name) || recognized.includes(name));
+  return { recognized, partlySquashed, newestSquash: migrations.findLast(isDone)?.name ?? '' };
 }
 
 const INTERRUPTED = 'interrupted';

@@ -5,7 +5,7 @@ import { placeOf } from './place';
 import { endsTransaction, splitStatements } from './sql';
 
 /** Rejects files that do not match the history. */
-export function refuseTampered({ edited, missing, newer, renamed }: MigrationState): void {
+export function refuseTampered({ edited, missing, newer, renamed, partlySquashed }: MigrationState): void {
   if (edited.length > 0) {
     throw refusal('MIGRATION.EDITED', edited, `${edited.join(', ')} was changed after it was applied`, {
       kind: 'configuration',
@@ -14,6 +14,16 @@ export function refuseTampered({ edited, missing, newer, renamed }: MigrationSta
     });
   }
   if (missing.length === 0) return;
+  const [squash] = partlySquashed;
+  if (squash !== undefined) {
+    const { name, lacking } = squash;
+    const verb = lacking.length === 1 ? 'is' : 'are';
+    throw refusal('MIGRATION.MISSING', lacking, `${name} replaces ${lacking.join(', ')}, which ${verb} not applied`, {
+      kind: 'configuration',
+      why: 'The database has applied only a part of the migrations that were squashed.',
+      next: 'Migrate the database with the code from before the squash, then run the command again',
+    });
+  }
   const [first] = renamed;
   const isNewer = missing.length === newer.length && first === undefined;
   throw refusal('MIGRATION.MISSING', missing, `${missing.join(', ')} is applied, but its folder is missing`, {
@@ -27,7 +37,7 @@ export function refuseTampered({ edited, missing, newer, renamed }: MigrationSta
 
 function nextForMissing(isNewer: boolean, renamed: string | undefined): string {
   if (renamed !== undefined) {
-    return `If the folder was renamed, run "npx azora-db migrate resolve renamed <service> ${renamed}"`;
+    return `If the folder was renamed, run "npx azora-db migrate resolve renamed <service> ${wordOf(renamed)}"`;
   }
   return isNewer ? 'Use the newer code' : 'Restore the folder from version control';
 }
@@ -36,8 +46,8 @@ function nextForMissing(isNewer: boolean, renamed: string | undefined): string {
 export function refuseUnfinished({ unfinished }: MigrationState): void {
   if (unfinished.length === 0) return;
   const [first = ''] = unfinished;
-  const applied = `"npx azora-db migrate resolve applied <service> ${first}"`;
-  const rolledBack = `"npx azora-db migrate resolve rolled-back <service> ${first}"`;
+  const applied = `"npx azora-db migrate resolve applied <service> ${wordOf(first)}"`;
+  const rolledBack = `"npx azora-db migrate resolve rolled-back <service> ${wordOf(first)}"`;
   throw refusal('MIGRATION.UNFINISHED', unfinished, `${unfinished.join(', ')} began and did not finish`, {
     why: 'It ran outside of a transaction, or with another tool, so a part of it may be applied.',
     next: `Complete or undo the migration by hand, then run ${applied} or ${rolledBack}`,
@@ -64,7 +74,7 @@ export function refuseTransactionControl({ file, sql, transactional }: Script): 
   throw new SuiteError('MIGRATION.HOLDS_TRANSACTION', `${file}:${line}:${column} begins or ends a transaction`, {
     kind: 'configuration',
     why: `The file runs in one transaction with its history row.\n${excerpt}\n`,
-    next: 'Remove BEGIN, COMMIT and ROLLBACK, or make "-- no-transaction" the first line',
+    next: 'Remove BEGIN, COMMIT and ROLLBACK, pair each BEGIN with a COMMIT, or make "-- no-transaction" the first line',
     meta: { file, line, column },
   });
 }
@@ -74,9 +84,17 @@ export function requireDown({ name, down }: Migration): Script {
   if ('sql' in down) return down;
   throw refusal('MIGRATION.IRREVERSIBLE', [name], `${name} cannot be reverted`, {
     kind: 'usage',
-    why: `Its down.sql gives the reason: ${down.irreversible}.`,
-    next: 'Write a new migration that makes the change you want',
+    why: down.irreversible === null ? 'It has no down.sql.' : `Its down.sql gives the reason: ${down.irreversible}.`,
+    next:
+      down.irreversible === null
+        ? `Draft one with "npx azora-db migrate new <service> --down ${wordOf(name)}", or write a new migration`
+        : 'Write a new migration that makes the change you want',
   });
+}
+
+/** A name as one word of a shell. Prisma's folders may have spaces. */
+function wordOf(name: string): string {
+  return /^[\w.-]+$/.test(name) ? name : `'${name.replaceAll("'", String.raw`'\''`)}'`;
 }
 
 function refusal(

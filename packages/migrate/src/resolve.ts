@@ -119,7 +119,8 @@ async function rename(client: ClientBase, { from, to }: { readonly from: string;
   await client.query(`UPDATE ${HISTORY} SET migration_name = $2 WHERE migration_name = $1`, [from, to]);
 }
 
-async function insertApplied(client: ClientBase, migrations: readonly Migration[]): Promise<void> {
+/** Adds finished rows to the history. */
+export async function insertApplied(client: ClientBase, migrations: readonly Migration[]): Promise<void> {
   for (const { name, checksum } of migrations) {
     await client.query(
       `INSERT INTO ${HISTORY} (id, checksum, migration_name, started_at, finished_at) VALUES ($1, $2, $3, now(), now())`,

@@ -1,12 +1,12 @@
 import { SuiteError } from '@azora/db-core/errors';
 import type { ClientBase, QueryResult } from 'pg';
-import type { Script } from './files';
 import { HISTORY } from './history';
 import { refuseOtherSession } from './lock';
 import { withLockRetries } from './lock-retries';
 import { runScript } from './script';
+import { beginsTransaction, hasConcurrently, inTransaction } from './script-mode';
 import { DEFAULT_LOCK_TIMEOUT_MS, RESET, settings } from './session';
-import { type Statement, scanSql, splitStatements } from './sql';
+import { endsTransaction, type Statement, splitStatements } from './sql';
 import { sqlError } from './sql-error';
 import type { Check, Step, StepOptions } from './step';
 
@@ -112,19 +112,6 @@ export async function rehearseSteps(client: ClientBase, steps: readonly Step[], 
   options.signal?.throwIfAborted();
 }
 
-/** The same statements without CONCURRENTLY and VACUUM, at the same places of the file. */
-function inTransaction(script: Script): Script {
-  if (script.transactional) return script;
-  const blanks = splitStatements(script.sql).flatMap(({ offset, text, words: [first] }) =>
-    first === 'vacuum' ? [{ start: offset, end: offset + text.length }] : concurrentlyIn(text, offset),
-  );
-  const sql = blanks.reduceRight(
-    (text, { start, end }) => `${text.slice(0, start)}${' '.repeat(end - start)}${text.slice(end)}`,
-    script.sql,
-  );
-  return { ...script, sql };
-}
-
 /** Runs statement by statement, as CREATE INDEX CONCURRENTLY and VACUUM require. */
 async function runStatements(client: ClientBase, step: Step, options: StepOptions): Promise<boolean> {
   const failed = failureOf(step);
@@ -133,7 +120,12 @@ async function runStatements(client: ClientBase, step: Step, options: StepOption
   refuseOtherSession(options.session ?? pid ?? 0, pid);
   if (done) return false;
   await client.query(`${step.begin}; ${settings(options, 'SESSION')}`).catch(failed);
-  for (const statement of splitStatements(step.script.sql)) await runAlone(client, step, statement, options);
+  let inBlock = false;
+  for (const statement of splitStatements(step.script.sql)) {
+    // In a block that the file opened, an error aborts the block: a statement cannot be tried again.
+    await runAlone(client, step, statement, inBlock ? { ...options, lockRetries: 0 } : options);
+    if (endsTransaction(statement)) inBlock = beginsTransaction(statement);
+  }
   await client.query(`${RESET} BEGIN; ${settings(options, 'LOCAL')}`).catch(failed);
   await options.afterEach?.(client, options.isLast ?? true);
   await client.query(`${step.finish}; COMMIT`).catch(failed);
@@ -160,17 +152,6 @@ async function runAlone(client: ClientBase, step: Step, statement: Statement, op
       return true;
     },
   );
-}
-
-/** As a word of the statement: a comment or string that mentions it changes nothing. */
-function hasConcurrently(text: string): boolean {
-  return concurrentlyIn(text, 0).length > 0;
-}
-
-function concurrentlyIn(text: string, offset: number): readonly { readonly start: number; readonly end: number }[] {
-  return [...scanSql(text)]
-    .filter(({ kind, start, end }) => kind === 'word' && text.slice(start, end).toLowerCase() === 'concurrently')
-    .map(({ start, end }) => ({ start: start + offset, end: end + offset }));
 }
 
 /** Statements that PostgreSQL runs as one transaction of their own: a failed one leaves nothing behind. */

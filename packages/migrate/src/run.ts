@@ -6,6 +6,7 @@ import type { Migration } from './files';
 import { CREATE_HISTORY, compareHistory, type HistoryRow, type MigrationState, readHistory } from './history';
 import { type RunnerLockOptions, withMigrationLock } from './lock';
 import { refuseOutOfOrder, refuseTampered, refuseTransactionControl, refuseUnfinished } from './refusals';
+import { insertApplied } from './resolve';
 import { rehearseSteps, runStep } from './run-step';
 import { type Step, type StepOptions, stepDown, stepUp } from './step';
 
@@ -46,13 +47,19 @@ export async function migrateUp(
   return onClient(connection, async (client) => {
     // The first look is without the lock: when nothing is pending, a run costs one query.
     const before = stateFor(migrations, await readHistory(client), options);
-    if (planUp(migrations, before, options).length === 0 && before.unfinished.length === 0) return [];
+    const isDone = before.unfinished.length === 0 && before.recognized.length === 0;
+    if (planUp(migrations, before, options).length === 0 && isDone) return [];
     return withMigrationLock(client, options, async (session) => {
       const history = await readHistory(client);
       const state = stateFor(migrations, history, options);
       refuseUnfinished(state);
       await refuseForeignContents(client, history, options.service);
       await client.query(CREATE_HISTORY);
+      // The rows that the squash replaces stay, so that older code finds its own migrations.
+      await insertApplied(
+        client,
+        migrations.filter(({ name }) => state.recognized.includes(name)),
+      );
       return runSteps(client, planUp(migrations, state, options), { ...options, session });
     });
   });

@@ -4,6 +4,7 @@ import type { ClientBase } from 'pg';
 import type { Migration, Script } from './files';
 import { HISTORY } from './history';
 import { requireDown } from './refusals';
+import { asRun } from './script-mode';
 
 /** Runs before a commit; an error rolls back. */
 export type Check = () => Promise<void>;
@@ -46,7 +47,8 @@ export interface Step {
 }
 
 /** The step that applies a migration. A failed attempt that was rolled back is recorded as such, so it needs no repair. */
-export function stepUp({ name, checksum, ...script }: Migration): Step {
+export function stepUp({ name, checksum, ...migration }: Migration): Step {
+  const script = asRun(migration);
   const id = quoteLiteral(randomUUID());
   const identity = `${id}, ${quoteLiteral(checksum)}, ${quoteLiteral(name)}`;
   const insert = (columns: string, values: string) =>
@@ -74,7 +76,7 @@ export function stepUp({ name, checksum, ...script }: Migration): Step {
  */
 export function stepDown(migration: Migration): Step {
   const { name } = migration;
-  const script = requireDown(migration);
+  const script = asRun(requireDown(migration));
   const unfinish = (logs: string) =>
     `UPDATE ${HISTORY} SET finished_at = NULL, logs = ${quoteLiteral(logs)} WHERE ${rowOf(name)}`;
   return {

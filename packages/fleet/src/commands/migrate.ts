@@ -26,10 +26,19 @@ interface RunFlags extends FleetFlags {
   readonly outOfOrder?: boolean;
 }
 
+interface BaselineFlags extends RunFlags {
+  readonly squash?: boolean;
+}
+
 interface DownFlags extends RunFlags, Pick<ConsentFlags, 'confirm'> {
   readonly all?: boolean;
   readonly steps?: number;
   readonly acceptDataLoss?: boolean;
+}
+
+interface NewFlags {
+  readonly why?: string;
+  readonly down?: boolean;
 }
 
 interface PlanFlags extends FleetFlags {
@@ -50,27 +59,34 @@ const registerNew: Register = (migrate, execute) => {
     migrate
       .command('new')
       .argument('<service>', SERVICE)
-      .argument('<slug>', "the last part of the migration's name, such as add_nickname"),
+      .argument('<slug>', "the last part of the migration's name, such as add_nickname; with --down, a full name"),
   )
     .description('write the migration and its down.sql that change the database to match schema.prisma')
     .option('--why <sentence>', 'the reason, for the header of the file')
+    .option('--down', 'instead, write the missing down.sql of a migration')
     .action(
-      execute(
-        async (context, service: string, slug: string, flags: { readonly why?: string }): Promise<CommandResult> => {
-          const { readSchemaModel } = await import('../schema/schema-model.js');
-          const { writeMigrations } = await import('../operations/migrations/new-migration.js');
-          const { newText } = await import('../render/migrations.js');
-          return withTarget(context, service, async (target) => {
-            // A schema that does not parse is reported here with file and line.
-            await readSchemaModel([target.service], { references: 'unchecked' });
-            const request = { slug, why: flags.why ?? slug.replaceAll('_', ' '), now: new Date() };
-            const migrations = await writeMigrations(target, request);
-            return { data: { ok: true, migrations }, text: newText(service, migrations) };
-          });
-        },
-      ),
+      execute(async (context, service: string, slug: string, flags: NewFlags): Promise<CommandResult> => {
+        if (flags.down === true) return draftDown(context, service, slug);
+        const { readSchemaModel } = await import('../schema/schema-model.js');
+        const { writeMigrations } = await import('../operations/migrations/new-migration.js');
+        const { newText } = await import('../render/migrations.js');
+        return withTarget(context, service, async (target) => {
+          // A schema that does not parse is reported here with file and line.
+          await readSchemaModel([target.service], { references: 'unchecked' });
+          const request = { slug, why: flags.why ?? slug.replaceAll('_', ' '), now: new Date() };
+          const migrations = await writeMigrations(target, request);
+          return { data: { ok: true, migrations }, text: newText(service, migrations) };
+        });
+      }),
     );
 };
+
+async function draftDown(context: CommandContext, service: string, name: string): Promise<CommandResult> {
+  const { writeDown } = await import('../operations/migrations/down-draft.js');
+  const { downDraftText } = await import('../render/migrations.js');
+  const written = await withTarget(context, service, (target) => writeDown(target, name));
+  return { data: { ok: true, ...written }, text: downDraftText(written) };
+}
 
 const registerPlan: Register = (migrate, execute) => {
   withTo(withFleetFlags(migrate.command('plan')))
@@ -264,8 +280,10 @@ const registerBaseline: Register = (migrate, execute) => {
   withRunnerTimeout(withJson(migrate.command('baseline').argument('<service>', SERVICE)))
     .description('adopt an existing database: record the migrations as applied if they make the same objects')
     .option('--to <migration>', 'only the migrations up to this one')
+    .option('--squash', 'instead, replace the folders of the migrations by one that makes the same objects and rows')
     .action(
-      execute(async (context, service: string, flags: RunFlags): Promise<CommandResult> => {
+      execute(async (context, service: string, flags: BaselineFlags): Promise<CommandResult> => {
+        if (flags.squash === true) return squash(context, service, flags.to);
         const { openCredentials } = await import('../config/credentials.js');
         const { baselineTarget } = await import('../operations/migrations/resolve.js');
         const migrations = await withTarget(context, service, async (target, { settings }) =>
@@ -280,6 +298,16 @@ const registerBaseline: Register = (migrate, execute) => {
       }),
     );
 };
+
+async function squash(context: CommandContext, service: string, to: string | undefined): Promise<CommandResult> {
+  const { squashMigrations } = await import('../operations/migrations/squash.js');
+  const squashed = await withTarget(context, service, (target) => squashMigrations(target, to));
+  const text =
+    squashed === undefined
+      ? `${service}: fewer than two migrations; nothing to squash`
+      : `${service}: ${squashed.name} replaces ${squashed.squashes.length} migrations; commit the change of the folders`;
+  return { data: { ok: true, service, squashed: squashed ?? null }, text };
+}
 
 const registerDoctor: Register = (migrate, execute) => {
   withFleetFlags(migrate.command('doctor'))

@@ -1,4 +1,5 @@
 import { countOf, type ServiceRow } from '../operations/fleet';
+import type { WrittenDown } from '../operations/migrations/down-draft';
 import { type DriftedService, hasDrift } from '../operations/migrations/drift';
 import type { LintFinding, LintReport } from '../operations/migrations/lint';
 import type { DatabaseState, MigratedService } from '../operations/migrations/migrate';
@@ -53,6 +54,15 @@ export function newText(service: string, migrations: readonly WrittenMigration[]
     ...unproven.map((what) => `  not restored by down.sql: ${what}`),
   ]);
   return [...lines, 'Review both files, then run "npx azora-db migrate plan" and "npx azora-db migrate up"'].join('\n');
+}
+
+/** The file that was written for a migration without down.sql, and what it does not revert. */
+export function downDraftText({ file, unproven }: WrittenDown): string {
+  return [
+    `wrote ${file}`,
+    ...unproven.map((what) => `  not restored by down.sql: ${what}`),
+    'Review the file; "npx azora-db migrate verify" tries it with rows',
+  ].join('\n');
 }
 
 /** The plan: one block per migration, then the failures and a summary. */
@@ -110,7 +120,8 @@ export function driftText(rows: readonly ServiceRow<DriftedService>[]): string {
   const compared = rows.filter(({ state }) => state === 'done').length;
   const drifted = rows.filter(hasDrift).length;
   const databases = `${compared < rows.length ? `${compared} of ` : ''}${countOf(rows.length, 'database')} compared`;
-  const summary = `${databases}, ${drifted === 0 ? 'no drift' : `drift in ${drifted}`}`;
+  const verdict = drifted === 0 ? 'no drift' : `drift in ${drifted}`;
+  const summary = compared === 0 && rows.length > 0 ? 'nothing compared' : `${databases}, ${verdict}`;
   return [...lines, failuresText(rows), summary].filter((text) => text !== '').join('\n');
 }
 

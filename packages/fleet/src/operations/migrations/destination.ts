@@ -1,5 +1,5 @@
 import { SuiteError } from '@azora/db-core';
-import { type Depth, readMigrations } from '@azora/db-migrate';
+import { type Depth, type Migration, readMigrations } from '@azora/db-migrate';
 import type { Service } from '../../config/registry';
 import type { Target } from '../targets';
 import { readTag, tagNames } from './tags';
@@ -33,19 +33,23 @@ export async function findDestinations(
   targets: readonly Target[],
   to: string,
 ): Promise<readonly Destination[]> {
-  const names = await Promise.all(
+  const read = await Promise.all(
     targets.map(async (target) => ({
       target,
-      names: (await readMigrations(target.service.migrationsPath)).map(({ name }) => name),
+      migrations: await readMigrations(target.service.migrationsPath),
     })),
   );
+  const names = read.map(({ target, migrations }) => ({ target, names: migrations.map(({ name }) => name) }));
   const heads = await readTag(root, to);
   if (heads !== undefined) {
-    return names.flatMap(({ target, names: known }) => {
+    return read.flatMap(({ target, migrations }): readonly Destination[] => {
       const head = heads[target.service.name];
       if (head === undefined) return [];
-      if (head !== null && !known.includes(head)) throw withoutFile(target, head, to);
-      return [{ target, to: head }];
+      if (head === null) return [{ target, to: head }];
+      // A squash has the result of the newest migration that it replaces.
+      const found = migrations.find(({ name, squashes }) => name === head || squashes.at(-1) === head);
+      if (found === undefined) throw withoutFile(target, head, to, migrations);
+      return [{ target, to: found.name }];
     });
   }
   const found = names.flatMap(({ target, names: known }) => {
@@ -59,11 +63,12 @@ export async function findDestinations(
   throw unknown(`There is no tag and no migration named ${to}`, tags);
 }
 
-function withoutFile(target: Target, head: string, tag: string): SuiteError {
+function withoutFile(target: Target, head: string, tag: string, migrations: readonly Migration[]): SuiteError {
+  const squash = migrations.find(({ squashes }) => squashes.includes(head))?.name;
   return new SuiteError('MIGRATION.MISSING', `${target.service.name} has no migration ${head}`, {
     kind: 'configuration',
-    why: `The tag ${tag} names this migration.`,
-    next: 'Restore the folder from version control',
+    why: `The tag ${tag} names this migration${squash === undefined ? '' : `, which ${squash} replaces`}.`,
+    next: squash === undefined ? 'Restore the folder from version control' : 'Use a newer tag',
     meta: { service: target.service.name, migrations: [head] },
   });
 }

@@ -153,14 +153,14 @@ function namesOf(drafts: readonly Draft[], files: readonly Migration[], now: Dat
   return drafts.map(({ slug }, at) => `${first + at}_${slug}`);
 }
 
-interface NewFiles {
+export interface NewFiles {
   readonly name: string;
   readonly sql: string;
   readonly down: string;
 }
 
 /** Each folder appears with both files in it, or not at all. */
-async function writeFolders(migrationsPath: string, folders: readonly NewFiles[]): Promise<void> {
+export async function writeFolders(migrationsPath: string, folders: readonly NewFiles[]): Promise<void> {
   const draft = path.join(path.dirname(migrationsPath), await draftName('', 'new'));
   await mkdir(draft);
   try {

@@ -107,8 +107,10 @@ function strongest(effects: readonly Effect[]): readonly Pick<Effect, 'table' | 
 async function rowsOf(client: ClientBase, tables: readonly string[]): Promise<ReadonlyMap<string, number>> {
   if (tables.length === 0) return new Map();
   const { rows } = await client.query<{ name: string; rows: string }>(
-    `SELECT relname::text AS name, coalesce(nullif(reltuples, -1), pg_stat_get_live_tuples(pg_class.oid))::bigint AS rows
-     FROM pg_class WHERE relnamespace = 'public'::regnamespace AND relkind IN ('r', 'p') AND relname = ANY($1)`,
+    `SELECT name, coalesce(nullif(reltuples, -1), pg_stat_get_live_tuples(pg_class.oid))::bigint AS rows
+     FROM pg_class JOIN pg_namespace ON pg_namespace.oid = relnamespace,
+          concat_ws('.', nullif(nspname, 'public'), relname) AS name
+     WHERE relkind IN ('r', 'p') AND name = ANY($1)`,
     [tables],
   );
   return new Map(rows.map(({ name, rows: count }) => [name, Number(count)]));

@@ -5,8 +5,8 @@ import type { Loss } from './statement-effects';
 /** The losses that a file names, as far as they would remove existing rows or values. A loss that cannot be checked counts. Two queries in all. */
 export async function findLosses(client: ClientBase, losses: readonly Loss[]): Promise<readonly Loss[]> {
   if (losses.length === 0) return [];
-  const types = await readTypes(client, losses);
-  const asked = losses.map((loss, at) => conditionOf(loss, types[at] ?? null));
+  const places = await readPlaces(client, losses);
+  const asked = losses.map((loss, at) => conditionOf(loss, places[at]));
   const { rows } = await client.query<{ hit: boolean[] }>(`SELECT ARRAY[${asked.join(', ')}] AS hit`);
   return losses.filter((_, at) => rows[0]?.hit[at] === true);
 }
@@ -19,31 +19,44 @@ export function describeLoss({ what, table, column }: Loss): string {
   return `${what === 'table' ? 'the table' : 'rows of'} ${table}`;
 }
 
-/**
- * For each loss, the type of its column, or an empty text for a whole table. Null when there is no such table or column, or
- * when the object is not a table.
- */
-async function readTypes(client: ClientBase, losses: readonly Loss[]): Promise<readonly (string | null)[]> {
-  const { rows } = await client.query<{ type: string | null }>(
-    `SELECT CASE WHEN name IS NULL THEN (SELECT '' FROM pg_class WHERE oid = to_regclass(of) AND relkind IN ('r', 'p'))
+/** Where a loss would be: the table as SQL, and the type of the column, or an empty text for a whole table. */
+interface Place {
+  readonly relation: string | null;
+  /** Null when there is no such table or column, or when the object is not a table. */
+  readonly type: string | null;
+}
+
+async function readPlaces(client: ClientBase, losses: readonly Loss[]): Promise<readonly Place[]> {
+  const { rows } = await client.query<Place>(
+    `SELECT relation::text, CASE WHEN name IS NULL THEN (SELECT '' FROM pg_class WHERE oid = relation AND relkind IN ('r', 'p'))
               ELSE (SELECT format_type(atttypid, atttypmod) FROM pg_attribute
-                    WHERE attrelid = to_regclass(of) AND attname = name AND NOT attisdropped) END AS type
-     FROM unnest($1::text[], $2::text[]) WITH ORDINALITY AS asked(of, name, at) ORDER BY at`,
-    [losses.map(({ table }) => relation(table)), losses.map(({ column }) => column ?? null)],
+                    WHERE attrelid = relation AND attname = name AND NOT attisdropped) END AS type
+     FROM unnest($1::text[], $2::text[], $3::text[]) WITH ORDINALITY AS asked(qualified, plain, name, at),
+          coalesce(to_regclass(qualified), to_regclass(plain)) AS relation ORDER BY at`,
+    [
+      losses.map(({ table }) => qualifiedName(table)),
+      // A dot may also be a character of the name.
+      losses.map(({ table }) => `public.${quoteIdentifier(table)}`),
+      losses.map(({ column }) => column ?? null),
+    ],
   );
-  return rows.map(({ type }) => type);
+  return rows;
 }
 
-function conditionOf({ what, table, column, type }: Loss, now: string | null): string {
+/** The first dot ends the schema, which the name has unless it is public. */
+function qualifiedName(table: string): string {
+  const dot = table.indexOf('.');
+  const [schema, name] = dot === -1 ? ['public', table] : [table.slice(0, dot), table.slice(dot + 1)];
+  return `${quoteIdentifier(schema)}.${quoteIdentifier(name)}`;
+}
+
+function conditionOf({ what, column, type }: Loss, place: Place | undefined): string {
   if (what === 'objects') return 'true';
-  if (now === null || (what === 'type' && type !== undefined && isWidening(now, type))) return 'false';
+  const { relation = null, type: now = null } = place ?? {};
+  if (relation === null || now === null) return 'false';
+  if (what === 'type' && type !== undefined && isWidening(now, type)) return 'false';
   const values = column === undefined ? '' : ` WHERE ${quoteIdentifier(column)} IS NOT NULL`;
-  return `EXISTS (SELECT FROM ${relation(table)}${values})`;
-}
-
-function relation(table: string): string {
-  const parts = table.includes('.') ? table.split('.') : ['public', table];
-  return parts.map(quoteIdentifier).join('.');
+  return `EXISTS (SELECT FROM ${relation}${values})`;
 }
 
 /** In each chain, a type holds every value of the types before it. */

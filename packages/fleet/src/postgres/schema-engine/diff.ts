@@ -37,6 +37,25 @@ export async function diffSchema(url: DatabaseUrl, schema: string): Promise<Sche
   }
 }
 
+/** The schema.prisma that describes a database, as Prisma's own engine writes it. */
+export async function introspectSchema(url: DatabaseUrl): Promise<string> {
+  const file = path.resolve('schema.prisma');
+  const content = 'datasource db {\n  provider = "postgresql"\n}\n';
+  const { engine, close } = await openEngine(url.href, file, content);
+  try {
+    const { schema } = await engine.introspect({
+      schema: { files: [{ path: file, content }] },
+      baseDirectoryPath: path.dirname(file),
+      force: true,
+      compositeTypeDepth: 0,
+      namespaces: null,
+    });
+    return schema.files.map((written) => written.content).join('\n');
+  } finally {
+    await close();
+  }
+}
+
 /**
  * The statements of the engine's script that may stay, without comments. Left out are statements that drop or make objects
  * that the engine does not know, and BEGIN and COMMIT, because the runner controls the transaction.

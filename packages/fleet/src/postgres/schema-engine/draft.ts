@@ -80,6 +80,7 @@ export function migrationOf(
     sql: up,
     transactional,
     checksum: createHash('sha256').update(up).digest('hex'),
+    squashes: [],
     down: { file: path.join(directory, name, 'down.sql'), sql: down, transactional },
   };
 }
