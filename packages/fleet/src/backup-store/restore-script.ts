@@ -1,8 +1,10 @@
 import { quoteIdentifier, quoteLiteral } from '@azora/db-core';
+import type { Access } from '../postgres/dump/access';
+import { accessStatements, databaseStatements } from '../postgres/dump/access-statements';
 import type { DatabaseEntry, FileEntry, TableEntry } from './manifest';
 
 /** The script with which plain psql restores the database, in the directory of its files. */
-export function restoreScript({ service, tables, sequences }: Omit<DatabaseEntry, 'script'>): string {
+export function restoreScript({ service, tables, sequences }: Omit<DatabaseEntry, 'script'>, access: Access): string {
   const copies = tables.flatMap((table) => {
     if (table.file === null) return [];
     return [`\\copy ${nameOf(table)} ${columnsOf(table)} FROM PROGRAM 'gzip -dc ${fileName(table.file)}'`];
@@ -14,13 +16,17 @@ export function restoreScript({ service, tables, sequences }: Omit<DatabaseEntry
   return [
     `-- Restores ${service} into an empty database without the Azora tools. Run in this directory:`,
     '--   createdb --template template0 restored && psql -X -d restored -f restore.sql',
-    '-- "npx azora-db setup" grants the privileges of the app role; manifest.json lists the privileges at the time of the backup.',
+    '-- The roles that own or may use objects must exist; access.json and the end of this file name them.',
     '\\set ON_ERROR_STOP on',
+    'REVOKE ALL ON DATABASE :"DBNAME" FROM PUBLIC;',
     ...SETTINGS.map((setting) => `SET ${setting};`),
     '\\ir pre-data.sql',
     ...copies,
     ...positions,
     '\\ir post-data.sql',
+    ...[...accessStatements(access, sameRole), ...databaseStatements(access, sameRole, ':"DBNAME"')].map(
+      (it) => `${it};`,
+    ),
     'ANALYZE;',
     '',
   ].join('\n');
@@ -41,6 +47,10 @@ export const SETTINGS: readonly string[] = [
   'lock_timeout = 0',
   'idle_in_transaction_session_timeout = 0',
 ];
+
+function sameRole(role: string): string {
+  return role;
+}
 
 function nameOf({ schema, name }: { readonly schema: string; readonly name: string }): string {
   return `${quoteIdentifier(schema)}.${quoteIdentifier(name)}`;

@@ -1,5 +1,5 @@
 import { randomBytes } from 'node:crypto';
-import { type DatabaseUrl, SuiteError, withUrlParts } from '@azora/db-core';
+import { type DatabaseUrl, quoteIdentifier, SuiteError, withUrlParts } from '@azora/db-core';
 import { withClient } from '@azora/db-migrate';
 import type { Client } from 'pg';
 import type { Environment } from '../system/child-environment';
@@ -40,6 +40,8 @@ export async function withScratchDatabase<Result>(
     // This session holds the lock as long as the database is in use.
     await client.query('SELECT pg_advisory_lock(hashtext($1))', [database]);
     await createDatabase(client, database);
+    // A restored function with SECURITY DEFINER is open to everybody until its rights are restored too.
+    await client.query(`REVOKE ALL ON DATABASE ${quoteIdentifier(database)} FROM PUBLIC`);
     return withCleanUp(
       () => work(withUrlParts(place.maintenance, { database }), undefined),
       // If this session was terminated, another one drops the database.

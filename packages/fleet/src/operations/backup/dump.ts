@@ -5,6 +5,7 @@ import { chunksOf, writeSetFile } from '../../backup-store/file';
 import type { DatabaseEntry, FileEntry, TableEntry } from '../../backup-store/manifest';
 import { restoreScript } from '../../backup-store/restore-script';
 import type { SetWriter } from '../../backup-store/storage';
+import { readAccess } from '../../postgres/dump/access';
 import { prepareMask } from '../../postgres/dump/mask';
 import { pgDump, requirePgDump } from '../../postgres/dump/pg-dump';
 import { readRoles } from '../../postgres/dump/roles';
@@ -30,9 +31,11 @@ export interface DumpOptions {
   readonly environment: Environment;
   readonly signal: AbortSignal | undefined;
   readonly onProgress: (detail: string) => void;
+  /** Reports what the set does not carry. */
+  readonly log: (line: string) => void;
 }
 
-/** Stores one database: its schema, its rows and the positions of its sequences. */
+/** Stores one database: its schema, its owners, rights and settings, its rows and the positions of its sequences. */
 export async function dumpDatabase(database: FrozenDatabase, options: DumpOptions): Promise<DatabaseEntry> {
   const { target, client, snapshot } = database;
   const { writer, key, onProgress } = options;
@@ -44,6 +47,8 @@ export async function dumpDatabase(database: FrozenDatabase, options: DumpOption
     preData: await store('pre-data.sql', preData),
     postData: await store('post-data.sql', postData),
   };
+  const owners = await readAccess(client, target.role);
+  for (const part of owners.notCarried) options.log(`warning: the set of ${service} does not carry ${part}`);
   const history = snapshot.tables.some(({ schema: of, name }) => `${of}.${name}` === HISTORY)
     ? await readHistory(client)
     : [];
@@ -63,6 +68,7 @@ export async function dumpDatabase(database: FrozenDatabase, options: DumpOption
     roles: [...(await readRoles(client))],
     checks: await countProblems(client, target.service),
     schema,
+    access: await store('access.json', `${JSON.stringify(owners, null, 2)}\n`),
     archive,
     tables: [...(await (archive === null ? dumpTables(database, options) : readTables(database, options)))],
     // After the rows: a sequence that is behind them would give out an id twice.
@@ -70,7 +76,7 @@ export async function dumpDatabase(database: FrozenDatabase, options: DumpOption
   };
   return {
     ...entry,
-    script: key === undefined && archive === null ? await store('restore.sql', restoreScript(entry)) : null,
+    script: key === undefined && archive === null ? await store('restore.sql', restoreScript(entry, owners)) : null,
   };
 }
 
@@ -96,8 +102,8 @@ async function readTables(
     signal?.throwIfAborted();
     onProgress(`hash of ${table.name}`);
     const { rows, bytes, sha256 } = await readContents(client, table);
-    const { schema, name, columns } = table;
-    entries.push({ schema, name, columns: [...columns], rows, bytes, contentSha256: sha256, file: null });
+    const { schema, name, columns, filter } = table;
+    entries.push({ schema, name, columns: [...columns], filter, rows, bytes, contentSha256: sha256, file: null });
   }
   return entries;
 }
@@ -118,9 +124,10 @@ async function dumpTables(database: FrozenDatabase, options: DumpOptions): Promi
       if (await joinSnapshot(session, id ?? '', snapshot.tables)) await prepared(session, work);
     });
   const workers: readonly Worker[] = [(work) => prepared(client, work), ...Array<Worker>(helpers).fill(helper)];
+  const files = filesFor(target.service.name, snapshot.tables);
   await runInPool(tables, workers, options.signal, async (session, table) => {
     options.onProgress(table.name);
-    stored.set(table, await dumpTable(session, fileOf(target.service.name, table, snapshot.tables), table, options));
+    stored.set(table, await dumpTable(session, files.get(table) ?? '', table, options));
   });
   return snapshot.tables.flatMap((table) => stored.get(table) ?? []);
 }
@@ -131,24 +138,28 @@ async function dumpTable(
   table: SnapshotTable,
   { writer, key, mask }: DumpOptions,
 ): Promise<TableEntry> {
-  const { schema, name, columns } = table;
+  const { schema, name, columns, filter } = table;
   const stored: { entry?: TableEntry['file'] } = {};
   const contents = await copyOut(client, table, mask?.of(table.root) ?? new Map(), async (rows) => {
     stored.entry = await writeSetFile(writer, file, key, rows);
   });
   if (stored.entry === undefined) throw new Error('copyOut ended before its rows were stored');
   const { rows, bytes, sha256 } = contents;
-  return { schema, name, columns: [...columns], rows, bytes, contentSha256: sha256, file: stored.entry };
+  return { schema, name, columns: [...columns], filter, rows, bytes, contentSha256: sha256, file: stored.entry };
 }
 
-/** Derives a file name from any table name. A number distinguishes tables whose names differ only in replaced characters. */
-function fileOf(service: string, table: DumpedTable, tables: readonly DumpedTable[]): string {
-  const nameOf = ({ schema, name }: DumpedTable) =>
-    (schema === 'public' ? name : `${schema}.${name}`)
+/** A file name for each table, whatever its name. A number follows where another table has the name already. */
+function filesFor(service: string, tables: readonly DumpedTable[]): ReadonlyMap<DumpedTable, string> {
+  const taken = new Set<string>();
+  const files = tables.map((table) => {
+    const base = (table.schema === 'public' ? table.name : `${table.schema}.${table.name}`)
       .toLowerCase()
       .replace(/[^a-z0-9._-]/g, '_')
       .slice(0, 100);
-  const name = nameOf(table);
-  const number = tables.filter((other) => nameOf(other) === name).indexOf(table);
-  return `${service}/${name}${number === 0 ? '' : `-${number}`}.copy.gz`;
+    let name = base;
+    for (let number = 1; taken.has(name); number += 1) name = `${base}-${number}`;
+    taken.add(name);
+    return [table, `${service}/${name}.copy.gz`] as const;
+  });
+  return new Map(files);
 }

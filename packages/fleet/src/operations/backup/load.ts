@@ -7,10 +7,13 @@ import { SETTINGS } from '../../backup-store/restore-script';
 import type { OpenedSet } from '../../backup-store/set';
 import { fileDamaged } from '../../backup-store/storage';
 import { requireExtensions } from '../../postgres/databases';
+import { closeDefinerFunctions, rolesAt } from '../../postgres/dump/access';
+import { accessStatements } from '../../postgres/dump/access-statements';
 import { analyze, createTables, planPostData, runStatement, setSequences } from '../../postgres/dump/load';
 import { pgRestoreRows } from '../../postgres/dump/pg-dump';
 import { copyIn } from '../../postgres/dump/rows';
 import type { Environment } from '../../system/child-environment';
+import { readSetAccess } from './access';
 import { runInPool, workersFor } from './worker-pool';
 
 export interface LoadRequest {
@@ -20,6 +23,8 @@ export interface LoadRequest {
   readonly url: DatabaseUrl;
   /** Whether all connections share one session, as they do on a companion. */
   readonly oneSession: boolean;
+  /** The app role of the target. */
+  readonly role: string;
   /** Where pg_restore is looked for, when the set holds an archive. */
   readonly environment: Environment;
 }
@@ -52,15 +57,26 @@ export async function loadDatabase(request: LoadRequest, options: LoadOptions): 
     await withSessions(client, url, sessions, async (clients) => {
       await loadRows(request, clients, options);
       await setSequences(client, entry.sequences);
-      const { indexes, rest } = planPostData(postData);
-      options.onProgress('indexes');
-      await inPool(indexes, clients, options, runStatement);
-      options.onProgress('foreign keys and triggers');
-      await inPool(rest, [client], options, runStatement);
+      for (const { indexes, rest } of planPostData(postData)) {
+        options.onProgress('indexes');
+        await inPool(indexes, clients, options, runStatement);
+        options.onProgress('foreign keys and triggers');
+        await inPool(rest, [client], options, runStatement);
+      }
     });
+    // A companion has a single role.
+    if (!oneSession) await giveRights(client, request);
     // A companion has no autovacuum, and pg_restore does not analyze the tables that it fills.
     if (oneSession || entry.archive !== null) await analyze(client, entry.tables);
   });
+}
+
+/** Gives the objects their owners and rights. Until then only the administrator can connect to the database. */
+async function giveRights(client: Client, { set, entry, role }: LoadRequest): Promise<void> {
+  const access = await readSetAccess(set, entry);
+  if (access === undefined) return closeDefinerFunctions(client);
+  const roleOf = await rolesAt(client, access, role);
+  for (const text of accessStatements(access, roleOf)) await runStatement(client, { text });
 }
 
 async function loadRows(request: LoadRequest, clients: readonly Client[], options: LoadOptions): Promise<void> {

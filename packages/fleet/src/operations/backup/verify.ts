@@ -5,6 +5,8 @@ import { readSetFile, textOf } from '../../backup-store/file';
 import type { DatabaseEntry, FileEntry } from '../../backup-store/manifest';
 import type { OpenedSet } from '../../backup-store/set';
 import { type Verification, writeVerification } from '../../backup-store/verification';
+import { readAccess, rolesAt } from '../../postgres/dump/access';
+import { compareAccess } from '../../postgres/dump/access-statements';
 import { readContents } from '../../postgres/dump/rows';
 import { dumpSchema } from '../../postgres/dump/schema';
 import { beginBackup, takeSnapshot } from '../../postgres/dump/snapshot';
@@ -15,10 +17,11 @@ import type { Environment } from '../../system/child-environment';
 import { countOf, doneRows, eachService, type RunOptions, type ServiceRow } from '../fleet';
 import { lookUpAll } from '../references';
 import { scratchPlace, type Target } from '../targets';
+import { readSetAccess, requireOwners } from './access';
 import { type Compared, compareChecks, compareOrphans } from './data-state';
 import { loadDatabase } from './load';
 import { type Pair, pairUp, requireRestorable } from './preflight';
-import { checkFiles } from './restore';
+import { checkFiles, giveSettings } from './restore';
 
 export interface VerifyRequest {
   readonly set: OpenedSet;
@@ -75,6 +78,7 @@ export async function verifySet(
     };
   }
   await requireRestorable(pairs, home);
+  const notRestored = await requireOwners(set, pairs);
   const places = pairs.map(({ target }) => scratchPlace(target));
   return withScratchDatabases(places, async (sides) => {
     const items = pairs.flatMap((pair, index) => {
@@ -84,7 +88,8 @@ export async function verifySet(
     const started = performance.now();
     let restoreSeconds = 0;
     const rows = await eachService(items, options, async ({ target, entry, url }, onProgress) => {
-      const request = { set, entry, url, oneSession: target.server === 'companion', environment };
+      const oneSession = target.server === 'companion';
+      const request = { set, entry, url, oneSession, role: target.role, environment };
       await loadDatabase(request, { signal: options.signal, onProgress });
       restoreSeconds = Math.max(restoreSeconds, secondsBetween(started, performance.now()));
       options.signal?.throwIfAborted();
@@ -100,7 +105,7 @@ export async function verifySet(
     if (lookedUp === undefined) options.signal?.throwIfAborted();
     const orphans = compareOrphans(lookedUp ?? [], set.manifest);
     const problems = [...rows.flatMap(problemsOf), ...orphans.problems];
-    const warnings = [...doneRows(rows).flatMap(warningsOf), ...orphans.warnings];
+    const warnings = [...notRestored, ...doneRows(rows).flatMap(warningsOf), ...orphans.warnings];
     const outcome = { ok: problems.length === 0, restoreSeconds, problems, warnings };
     const isWhole = pairs.length === set.manifest.databases.length;
     const isFinding = orphans.problems.length > 0 || rows.some(isAboutSet);
@@ -147,7 +152,8 @@ async function examine({ target, entry }: Pair, url: DatabaseUrl, set: OpenedSet
     const contents = await compareContents(client, entry);
     const schema = await compareSchema(client, set, entry);
     const checks = await compareChecks(client, target.service, entry);
-    const problems = [...contents, ...schema, ...checks.problems, ...(await checkRecall(client))];
+    const rights = target.server === 'companion' ? [] : await compareRights(client, set, { target, entry });
+    const problems = [...contents, ...schema, ...rights, ...checks.problems, ...(await checkRecall(client))];
     return { rows: entry.tables.reduce((sum, { rows }) => sum + rows, 0), problems, warnings: checks.warnings };
   });
 }
@@ -175,6 +181,15 @@ async function compareSchema(client: Client, set: OpenedSet, entry: DatabaseEntr
   const stored = (file: FileEntry) => readSetFile(set.storage, set.manifest.id, file, set.key, textOf);
   const same = preData === (await stored(entry.schema.preData)) && postData === (await stored(entry.schema.postData));
   return same ? [] : ['the schema differs from the stored one'];
+}
+
+/** Gives the scratch database the settings of the set, and compares owners, rights and settings. */
+async function compareRights(client: Client, set: OpenedSet, { target, entry }: Pair): Promise<readonly string[]> {
+  const access = await readSetAccess(set, entry);
+  if (access === undefined) return [];
+  await giveSettings(client, { target, entry }, set);
+  const roleOf = await rolesAt(client, access, target.role);
+  return compareAccess(access, await readAccess(client, target.role), roleOf);
 }
 
 async function checkRecall(client: Client): Promise<readonly string[]> {
