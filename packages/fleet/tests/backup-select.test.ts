@@ -67,7 +67,7 @@ describe('latest', () => {
   const select = (storage: Storage, named?: readonly string[], name = 'latest', allowsMasked = false) => {
     const services = all.filter((service) => (named ?? ALL).includes(service.name));
     const selection: SetSelection = {
-      ...{ secret: undefined, services, isNamed: named !== undefined, allowsMasked },
+      ...{ secret: undefined, services, isNamed: named !== undefined, allowsMasked, allowsPlain: false },
       ...{ command: 'restore', argumentOf: (id) => id },
     };
     return selectSet(storage, name, selection);

@@ -106,18 +106,19 @@ function addCreate(backup: Command, execute: Execute): void {
 }
 
 const registerVerify: Register = (backup, execute) => {
-  withFleetFlags(withFrom(backup.command('verify')))
+  withPlain(withFleetFlags(withFrom(backup.command('verify'))))
     .argument('[set]', SET, 'latest')
     .description('prove a set by restoring it into scratch databases; exit 4 if a problem is found')
     .action(
-      execute(async (context, name: string, flags: FleetFlags & FromFlag) => {
+      execute(async (context, name: string, flags: FleetFlags & FromFlag & PlainFlag) => {
         const suite = await openSuite(context, flags);
         const { settings, services } = suite;
         const { openTargets } = await import('../operations/targets.js');
         const { openScope, sweepRemnants } = await import('../operations/leftovers.js');
         const isNamed = flags.service !== undefined;
         const command = 'backup verify';
-        const given = { name, services, isNamed, allowsMasked: true, command, ...flags };
+        const allows = { allowsMasked: true, allowsPlain: flags.plain === true };
+        const given = { name, services, isNamed, ...allows, command, ...flags };
         const selected = await selectNamedSet(settings, given);
         const { signal, log } = context;
         for (const note of selected.notes) log(note);
@@ -198,6 +199,15 @@ export interface FromFlag {
   readonly from?: string;
 }
 
+export interface PlainFlag {
+  readonly plain?: boolean;
+}
+
+/** Adds `--plain`. */
+export function withPlain(command: Command): Command {
+  return command.option('--plain', 'allow a set that is not encrypted although a key is set');
+}
+
 /** Adds `--from`: the location of the sets. */
 export function withFrom(command: Command): Command {
   return command.option('--from <location>', LOCATION);
@@ -216,6 +226,7 @@ export interface NamedSet extends FromFlag {
   /** Whether `--service` named the services. */
   readonly isNamed: boolean;
   readonly allowsMasked: boolean;
+  readonly allowsPlain: boolean;
   /** The words of the command, for hints. */
   readonly command: string;
 }
@@ -225,7 +236,7 @@ export interface NamedSet extends FromFlag {
  * @throws {SuiteError} `USAGE.PATH_WITH_FROM`, `BACKUP.…`
  */
 export async function selectNamedSet(settings: Settings, named: NamedSet) {
-  const { name, from, services, isNamed, allowsMasked, command } = named;
+  const { name, from, services, isNamed, allowsMasked, allowsPlain, command } = named;
   const { splitSetPath } = await import('../backup-store/location.js');
   const { selectSet } = await import('../operations/backup/select-set.js');
   const path = splitSetPath(name);
@@ -234,7 +245,7 @@ export async function selectNamedSet(settings: Settings, named: NamedSet) {
   const storage = await openBackups(settings, location);
   const { secret } = settings.backups;
   const selection = {
-    ...{ secret, services, isNamed, allowsMasked, command },
+    ...{ secret, services, isNamed, allowsMasked, allowsPlain, command },
     argumentOf: (id: string) => argumentOf(storage, location, id),
   };
   return selectSet(storage, path?.set ?? name, selection);

@@ -1,15 +1,15 @@
-import { type FromFlag, SET, selectNamedSet, withFrom } from './backup';
+import { type FromFlag, type PlainFlag, SET, selectNamedSet, withFrom, withPlain } from './backup';
 import { type FleetFlags, openSuite, type Register, requireServices, withFleetFlags } from './command';
 import { type ConsentFlags, requireConsent, withConsent } from './consent';
 import { EXIT_FAILED, exitCodeOfRows } from './exit-codes';
 
-interface RestoreFlags extends FleetFlags, FromFlag, ConsentFlags {
+interface RestoreFlags extends FleetFlags, FromFlag, PlainFlag, ConsentFlags {
   readonly dropOld?: boolean;
   readonly masked?: boolean;
 }
 
 export const registerRestore: Register = (program, execute) => {
-  withConsent(withFleetFlags(withFrom(program.command('restore'))))
+  withConsent(withPlain(withFleetFlags(withFrom(program.command('restore')))))
     .argument('<set>', SET)
     .summary('restore databases from a backup set; the replaced databases are kept under another name')
     .description(
@@ -28,7 +28,8 @@ export const registerRestore: Register = (program, execute) => {
         const { restoreData, restoreText } = await import('../render/backup.js');
         const isNamed = flags.service !== undefined;
         const command = 'restore';
-        const given = { name, services, isNamed, allowsMasked: flags.masked === true, command, ...flags };
+        const allows = { allowsMasked: flags.masked === true, allowsPlain: flags.plain === true };
+        const given = { name, services, isNamed, ...allows, command, ...flags };
         const selected = await selectNamedSet(settings, given);
         for (const note of selected.notes) context.log(note);
         const { id } = selected.set.manifest;

@@ -6,6 +6,7 @@ import type { Environment } from '../system/child-environment';
 import type { Leftover } from '../system/leftovers';
 import { findTemporaries, makeTemporary } from '../system/temporary';
 import { createDatabase, databaseBytes, dropDatabase } from './databases';
+import { withoutTimeouts } from './timeouts';
 
 /** The server for a scratch database. */
 export interface ScratchPlace {
@@ -34,6 +35,7 @@ export async function withScratchDatabase<Result>(
 ): Promise<Result> {
   if (place.server === 'companion') return onScratchCompanion(place, work);
   return withClient(place.maintenance, async (client) => {
+    await withoutTimeouts(client);
     await dropAbandoned(client, place.database);
     const mark = `${MARK}${randomBytes(4).toString('hex')}`;
     const database = `${scratchBase(place.database)}${mark}`;
@@ -147,6 +149,14 @@ async function dropUnlocked(client: Client, name: string): Promise<void> {
   );
   if (rows[0]?.locked !== true) throw inUse(name);
   try {
+    // The run may have taken its lock in another database, or may have lost the session that held it.
+    const used = await client.query(
+      `SELECT FROM pg_stat_activity WHERE datname = $1 AND backend_type = 'client backend'
+       UNION ALL SELECT FROM pg_locks WHERE locktype = 'advisory' AND objsubid = 1 AND granted AND pid <> pg_backend_pid()
+         AND mode = 'ExclusiveLock' AND ((classid::bigint << 32) | objid::bigint) = hashtext($1)`,
+      [name],
+    );
+    if (used.rowCount !== 0) throw inUse(name);
     await dropDatabase(client, name);
   } finally {
     await client.query('SELECT pg_advisory_unlock_shared(hashtext($1))', [name]).catch(() => undefined);

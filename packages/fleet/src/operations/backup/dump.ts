@@ -1,6 +1,7 @@
+import { findDatabaseError, isConnectionLoss, redactedCause, SuiteError } from '@azora/db-core';
 import { HISTORY, readHistory, withClient } from '@azora/db-migrate';
 import type { Client } from 'pg';
-import type { SetKey } from '../../backup-store/encryption';
+import { contentHash, type SetKey } from '../../backup-store/encryption';
 import { chunksOf, writeSetFile } from '../../backup-store/file';
 import type { DatabaseEntry, FileEntry, TableEntry } from '../../backup-store/manifest';
 import { restoreScript } from '../../backup-store/restore-script';
@@ -11,7 +12,14 @@ import { pgDump, requirePgDump } from '../../postgres/dump/pg-dump';
 import { readRoles } from '../../postgres/dump/roles';
 import { type ColumnExpressions, copyOut, readContents } from '../../postgres/dump/rows';
 import { dumpSchema } from '../../postgres/dump/schema';
-import { type DumpedTable, joinSnapshot, readSequences, type SnapshotTable } from '../../postgres/dump/snapshot';
+import {
+  type DumpedTable,
+  joinSnapshot,
+  qualified,
+  readSequences,
+  type SnapshotTable,
+} from '../../postgres/dump/snapshot';
+import { withoutTimeouts } from '../../postgres/timeouts';
 import type { Environment } from '../../system/child-environment';
 import { countProblems } from './data-state';
 import type { FrozenDatabase } from './snapshots';
@@ -95,7 +103,7 @@ async function dumpArchive(
 /** Counts and hashes the rows that the archive must yield when it is restored. */
 async function readTables(
   { client, snapshot }: FrozenDatabase,
-  { signal, onProgress }: DumpOptions,
+  { key, signal, onProgress }: DumpOptions,
 ): Promise<readonly TableEntry[]> {
   const entries: TableEntry[] = [];
   for (const table of snapshot.tables) {
@@ -103,7 +111,16 @@ async function readTables(
     onProgress(`hash of ${table.name}`);
     const { rows, bytes, sha256 } = await readContents(client, table);
     const { schema, name, columns, filter } = table;
-    entries.push({ schema, name, columns: [...columns], filter, rows, bytes, contentSha256: sha256, file: null });
+    entries.push({
+      schema,
+      name,
+      columns: [...columns],
+      filter,
+      rows,
+      bytes,
+      contentSha256: contentHash(sha256, key),
+      file: null,
+    });
   }
   return entries;
 }
@@ -121,6 +138,7 @@ async function dumpTables(database: FrozenDatabase, options: DumpOptions): Promi
   const helpers = id === null ? 0 : workersFor(tables.map(({ sizeBytes }) => sizeBytes)) - 1;
   const helper: Worker = (work) =>
     withClient(target.admin, async (session) => {
+      await withoutTimeouts(session);
       if (await joinSnapshot(session, id ?? '', snapshot.tables)) await prepared(session, work);
     });
   const workers: readonly Worker[] = [(work) => prepared(client, work), ...Array<Worker>(helpers).fill(helper)];
@@ -142,10 +160,33 @@ async function dumpTable(
   const stored: { entry?: TableEntry['file'] } = {};
   const contents = await copyOut(client, table, mask?.of(table.root) ?? new Map(), async (rows) => {
     stored.entry = await writeSetFile(writer, file, key, rows);
+  }).catch((error: unknown) => {
+    throw unreadable(table, error);
   });
   if (stored.entry === undefined) throw new Error('copyOut ended before its rows were stored');
   const { rows, bytes, sha256 } = contents;
-  return { schema, name, columns: [...columns], filter, rows, bytes, contentSha256: sha256, file: stored.entry };
+  return {
+    schema,
+    name,
+    columns: [...columns],
+    filter,
+    rows,
+    bytes,
+    contentSha256: contentHash(sha256, key),
+    file: stored.entry,
+  };
+}
+
+/** The error of COPY with the table; any other error as it is. */
+function unreadable({ schema, name }: DumpedTable, error: unknown): unknown {
+  const found = findDatabaseError(error);
+  if (found === undefined || isConnectionLoss(error)) return error;
+  return new SuiteError('BACKUP.TABLE_UNREADABLE', `The rows of ${qualified(schema, name)} cannot be read`, {
+    why: `${found.message} (SQLSTATE ${found.sqlState}).`,
+    next: 'Correct the cause, and back up again',
+    meta: { table: `${schema}.${name}`, sqlState: found.sqlState },
+    cause: redactedCause(error),
+  });
 }
 
 /** A file name for each table, whatever its name. A number follows where another table has the name already. */

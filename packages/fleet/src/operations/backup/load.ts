@@ -1,6 +1,7 @@
-import type { DatabaseUrl } from '@azora/db-core';
+import { type DatabaseUrl, findDatabaseError, isConnectionLoss, redactedCause, SuiteError } from '@azora/db-core';
 import { withClient } from '@azora/db-migrate';
 import type { Client } from 'pg';
+import { isHash } from '../../backup-store/encryption';
 import { readSetFile, textOf } from '../../backup-store/file';
 import type { DatabaseEntry, FileEntry, TableEntry } from '../../backup-store/manifest';
 import { SETTINGS } from '../../backup-store/restore-script';
@@ -12,6 +13,8 @@ import { accessStatements } from '../../postgres/dump/access-statements';
 import { analyze, createTables, planPostData, runStatement, setSequences } from '../../postgres/dump/load';
 import { pgRestoreRows } from '../../postgres/dump/pg-dump';
 import { copyIn } from '../../postgres/dump/rows';
+import { qualified } from '../../postgres/dump/snapshot';
+import { withoutTimeouts } from '../../postgres/timeouts';
 import type { Environment } from '../../system/child-environment';
 import { readSetAccess } from './access';
 import { runInPool, workersFor } from './worker-pool';
@@ -37,7 +40,7 @@ export interface LoadOptions {
 /**
  * Loads a database of the set into an empty database: tables, rows, then indexes, foreign keys and triggers. The rows of
  * each table are compared with their count and hash in the manifest; those of a pg_dump archive are not.
- * @throws {SuiteError} `BACKUP.DAMAGED`, `RESTORE.SQL_FAILED`, `RESTORE.NO_PG_RESTORE`, `RESTORE.PG_RESTORE_FAILED`,
+ * @throws {SuiteError} `BACKUP.DAMAGED`, `RESTORE.SQL_FAILED`, `RESTORE.ROWS_REJECTED`, `RESTORE.NO_PG_RESTORE`, `RESTORE.PG_RESTORE_FAILED`,
  * `SERVER.MISSING_EXTENSION`
  */
 export async function loadDatabase(request: LoadRequest, options: LoadOptions): Promise<void> {
@@ -105,14 +108,28 @@ async function loadTable(
   onProgress(table.name);
   const { storage, manifest, key } = set;
   const contents = await readSetFile(storage, manifest.id, table.file, key, (rows) =>
-    copyIn(client, { ...table, sizeBytes: 0 }, rows),
+    copyIn(client, { ...table, sizeBytes: 0 }, rows).catch((error: unknown) => {
+      throw rowsRejected(table, error);
+    }),
   );
-  if (contents.rows === table.rows && contents.sha256 === table.contentSha256) return;
+  if (contents.rows === table.rows && isHash(table.contentSha256, contents.sha256, key)) return;
   const difference =
     contents.rows === table.rows
       ? 'The hash of its rows differs from the one in the manifest.'
       : `It has ${contents.rows} rows, and the manifest says ${table.rows}.`;
   throw fileDamaged(manifest.id, table.file.path, difference);
+}
+
+/** The error of COPY with the table and the file; any other error as it is. */
+function rowsRejected({ schema, name, file }: TableEntry, error: unknown): unknown {
+  const found = findDatabaseError(error);
+  if (found === undefined || isConnectionLoss(error)) return error;
+  return new SuiteError('RESTORE.ROWS_REJECTED', `The server rejected the rows of ${qualified(schema, name)}`, {
+    why: `${found.message} (SQLSTATE ${found.sqlState}). They are in the file ${file?.path} of the set.`,
+    next: 'Correct the cause and run the command again; the live databases are unchanged',
+    meta: { table: `${schema}.${name}`, file: file?.path, sqlState: found.sqlState },
+    cause: redactedCause(error),
+  });
 }
 
 /** Opens `count` sessions, including the given one, while `work` runs. */
@@ -141,5 +158,6 @@ function inPool<Item>(
 }
 
 async function prepare(client: Client): Promise<void> {
+  await withoutTimeouts(client);
   await client.query(SETTINGS.map((setting) => `SET ${setting}`).join('; '));
 }

@@ -19,6 +19,8 @@ export interface SetSelection {
   readonly isNamed: boolean;
   /** Whether a masked set may be chosen; otherwise it is refused, and is never the latest one. */
   readonly allowsMasked: boolean;
+  /** Whether a set in plain text may be chosen although there is a key: somebody may have put it in the place of another. */
+  readonly allowsPlain: boolean;
   /** The words of the command with which a person names another set: `backup verify`. */
   readonly command: string;
   /** The argument that names a set of the storage: its id, or its path. */
@@ -52,6 +54,9 @@ interface Candidate {
 export async function selectSet(storage: Storage, name: string, selection: SetSelection): Promise<SelectedSet> {
   const { id, notes } = name === LATEST ? await findLatest(storage, selection) : { id: name, notes: [] };
   const set = await openSet(storage, await findSet(storage, id), selection.secret);
+  if (selection.secret !== undefined && set.key === undefined && !selection.allowsPlain) {
+    throw notEncrypted(set.manifest, selection);
+  }
   if (set.manifest.masked && !selection.allowsMasked) throw isMasked(set.manifest, selection);
   const { services, isNamed } = selection;
   const held = services.filter((service) => holds(set.manifest, service.name));
@@ -169,6 +174,15 @@ function partialNote(manifest: Manifest, services: readonly Service[]): string {
 
 function failedNote({ id }: Manifest, { argumentOf }: SetSelection): string {
   return `The set ${id} failed its last verification; "npx azora-db backup verify ${argumentOf(id)}" shows why`;
+}
+
+function notEncrypted({ id }: Manifest, { command, argumentOf }: SetSelection): SuiteError {
+  return new SuiteError('BACKUP.NOT_ENCRYPTED', `The backup set ${id} is not encrypted`, {
+    kind: 'usage',
+    why: 'A key is set, and nothing shows that a set in plain text was made by its owner.',
+    next: `Choose an encrypted set, or run "npx azora-db ${command} ${argumentOf(id)} --plain"`,
+    meta: { set: id },
+  });
 }
 
 function isMasked({ id }: Manifest, { command, argumentOf }: SetSelection): SuiteError {

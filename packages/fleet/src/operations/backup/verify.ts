@@ -1,6 +1,7 @@
 import { type DatabaseUrl, SuiteError } from '@azora/db-core';
 import { hasDrifted, withClient } from '@azora/db-migrate';
 import type { Client } from 'pg';
+import { isHash } from '../../backup-store/encryption';
 import { readSetFile, textOf } from '../../backup-store/file';
 import type { DatabaseEntry, FileEntry } from '../../backup-store/manifest';
 import type { OpenedSet } from '../../backup-store/set';
@@ -149,7 +150,7 @@ async function findDamage(set: OpenedSet, pairs: readonly Pair[]): Promise<strin
 
 async function examine({ target, entry }: Pair, url: DatabaseUrl, set: OpenedSet): Promise<VerifiedDatabase> {
   return withClient(url, async (client) => {
-    const contents = await compareContents(client, entry);
+    const contents = await compareContents(client, set, entry);
     const schema = await compareSchema(client, set, entry);
     const checks = await compareChecks(client, target.service, entry);
     const rights = target.server === 'companion' ? [] : await compareRights(client, set, { target, entry });
@@ -159,13 +160,13 @@ async function examine({ target, entry }: Pair, url: DatabaseUrl, set: OpenedSet
 }
 
 /** Reads all rows back and compares their number, content and order with the manifest. */
-async function compareContents(client: Client, entry: DatabaseEntry): Promise<readonly string[]> {
+async function compareContents(client: Client, { key }: OpenedSet, entry: DatabaseEntry): Promise<readonly string[]> {
   const problems: string[] = [];
   await takeSnapshot(client, await beginBackup(client), { share: false });
   for (const table of entry.tables) {
     const { rows, sha256 } = await readContents(client, { ...table, sizeBytes: 0 });
     if (rows !== table.rows) problems.push(`${table.name} has ${rows} rows instead of ${table.rows}`);
-    else if (sha256 !== table.contentSha256) problems.push(`the content of ${table.name} differs`);
+    else if (!isHash(table.contentSha256, sha256, key)) problems.push(`the content of ${table.name} differs`);
   }
   if (!entry.drifted && (await hasDrifted(client)) === true)
     problems.push('the schema has drifted from its migrations');
@@ -218,12 +219,17 @@ function warningsOf({
   return data.warnings.map((warning) => `${service}: ${warning}`);
 }
 
+/** Failures of the set, unless their SQLSTATE is of a class that speaks of the server, its limits or other sessions. */
+const OF_SET = ['RESTORE.SQL_FAILED', 'RESTORE.ROWS_REJECTED', 'RESTORE.PG_RESTORE_FAILED'];
+const OF_SERVER = /^(08|25|40|53|55|57|58|F0|XX)/;
+
 /** Whether the row shows a problem of the set itself, not of a server, the storage or the network. */
 function isAboutSet(row: ServiceRow<VerifiedDatabase>): boolean {
   if (row.state === 'done') return row.data.problems.length > 0;
   if (row.state !== 'failed') return false;
-  const { kind, code } = row.error;
-  return kind === 'finding' || (kind === 'failure' && code.startsWith('RESTORE.'));
+  const { kind, code, meta } = row.error;
+  if (kind === 'finding') return true;
+  return OF_SET.includes(code) && !OF_SERVER.test(String(meta['sqlState']));
 }
 
 function sentencesOf({ message, why = '' }: SuiteError): string {

@@ -81,7 +81,7 @@ export function namedRoles(access: Access): { readonly owners: readonly string[]
   return { owners, others };
 }
 
-/** What differs between the access of a set and that of a restored database, one sentence each. */
+/** What differs between the access of a set and the access of a restored database, one sentence each. */
 export function compareAccess(expected: Access, restored: Access, roleOf: RoleOf): readonly string[] {
   const wanted = factsOf(expected, roleOf);
   const found = factsOf(restored, (role) => role);

@@ -1,4 +1,4 @@
-import { findDatabaseError, SuiteError } from '@azora/db-core';
+import { type DatabaseErrorFacts, findDatabaseError, isConnectionLoss, SuiteError } from '@azora/db-core';
 import { type Statement, splitStatements } from '@azora/db-migrate';
 import type { ClientBase } from 'pg';
 import { qualified, type Sequence } from './snapshot';
@@ -54,7 +54,10 @@ export async function runStatement(client: ClientBase, { text }: Pick<Statement,
   try {
     await client.query(text);
   } catch (error) {
-    throw statementFailed(text, error);
+    // A server that ended says nothing about the statement.
+    const found = findDatabaseError(error);
+    if (found === undefined || isConnectionLoss(error)) throw error;
+    throw statementFailed(text, found, error);
   }
 }
 
@@ -81,13 +84,12 @@ function startsWith({ words }: Statement, text: string): boolean {
   return words.join(' ').startsWith(text);
 }
 
-function statementFailed(text: string, error: unknown): SuiteError {
-  const found = findDatabaseError(error);
+function statementFailed(text: string, found: DatabaseErrorFacts, error: unknown): SuiteError {
   const head = text.replace(/\s+/g, ' ').slice(0, 120);
   return new SuiteError('RESTORE.SQL_FAILED', `The server rejected a statement of the backup set: ${head}`, {
-    why: found === undefined ? 'The connection was lost.' : `${found.message} (SQLSTATE ${found.sqlState}).`,
+    why: `${found.message} (SQLSTATE ${found.sqlState}).`,
     next: 'Correct the cause and run the command again; the live databases are unchanged',
-    meta: found === undefined ? {} : { sqlState: found.sqlState },
+    meta: { sqlState: found.sqlState },
     cause: error,
   });
 }

@@ -174,7 +174,8 @@ export interface PrunedArchive {
 }
 
 async function pruneBases(layout: ArchiveLayout, record: ArchiveRecord, keep: number): Promise<PrunedArchive> {
-  const bases = await listBases(layout);
+  // By their place in the log, whose timelines and positions only grow: a clock may have gone back.
+  const bases = (await listBases(layout)).toSorted((one, other) => (one.startSegment < other.startSegment ? -1 : 1));
   const removed = bases.slice(0, Math.max(0, bases.length - keep));
   for (const { id } of removed) {
     // Renamed to a draft first: an incomplete removal is not a base backup, and the next base backup removes it.
