@@ -140,6 +140,16 @@ export async function findScratchDatabases(
   });
 }
 
+/** Whether a run holds the lock of a scratch database, in whatever database it was taken, and whatever the name is by now. */
+export async function isScratchLocked(client: Client, name: string): Promise<boolean> {
+  const { rowCount } = await client.query(
+    `SELECT FROM pg_locks WHERE locktype = 'advisory' AND objsubid = 1 AND granted AND mode = 'ExclusiveLock'
+       AND pid <> pg_backend_pid() AND ((classid::bigint << 32) | objid::bigint) = hashtext($1)`,
+    [name],
+  );
+  return rowCount !== 0;
+}
+
 /** Drops the scratch database unless a run uses it. Others may drop it at the same moment. @throws {SuiteError} `CLEANUP.IN_USE` */
 async function dropUnlocked(client: Client, name: string): Promise<void> {
   // Shared, so that two clean-ups do not take each other for the run.
@@ -151,12 +161,10 @@ async function dropUnlocked(client: Client, name: string): Promise<void> {
   try {
     // The run may have taken its lock in another database, or may have lost the session that held it.
     const used = await client.query(
-      `SELECT FROM pg_stat_activity WHERE datname = $1 AND backend_type = 'client backend'
-       UNION ALL SELECT FROM pg_locks WHERE locktype = 'advisory' AND objsubid = 1 AND granted AND pid <> pg_backend_pid()
-         AND mode = 'ExclusiveLock' AND ((classid::bigint << 32) | objid::bigint) = hashtext($1)`,
+      `SELECT FROM pg_stat_activity WHERE datname = $1 AND backend_type = 'client backend'`,
       [name],
     );
-    if (used.rowCount !== 0) throw inUse(name);
+    if (used.rowCount !== 0 || (await isScratchLocked(client, name))) throw inUse(name);
     await dropDatabase(client, name);
   } finally {
     await client.query('SELECT pg_advisory_unlock_shared(hashtext($1))', [name]).catch(() => undefined);

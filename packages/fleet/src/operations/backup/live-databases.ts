@@ -51,7 +51,7 @@ export async function readLiveDatabases(
 }
 
 /** The databases of the server by name. A companion has one, whose data directory stands for it. */
-async function readDatabases(target: Target, home: string): Promise<ReadonlyMap<string, string>> {
+export async function readDatabases(target: Target, home: string): Promise<ReadonlyMap<string, string>> {
   if (target.server === 'companion') {
     const found = await orAbsent(stat(dataOf(companionDirectory(home, target.service.name)).data));
     return new Map(found === undefined ? [] : [[target.database, String(found.ino)]]);

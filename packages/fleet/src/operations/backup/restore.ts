@@ -21,8 +21,9 @@ import { migrateTargetUp } from '../migrations/migrate';
 import { provision } from '../provision';
 import { scratchPlace, type Target } from '../targets';
 import { readSetAccess, requireOwners } from './access';
-import { type LiveDatabase, readIdentities, readLiveDatabases } from './live-databases';
+import { type Identity, type LiveDatabase, readDatabases, readIdentities, readLiveDatabases } from './live-databases';
 import { loadDatabase } from './load';
+import { type JournalEntry, withSwapJournal } from './swap-journal';
 import { type Pair, pairUp, requireRestorable, warnOfSlowIndexes } from './preflight';
 
 export interface RestoreRequest {
@@ -69,12 +70,13 @@ export async function restoreFleet(
   for (const note of await requireOwners(set, pairs)) request.log(note);
   for (const warning of await warnOfSlowIndexes(set, pairs)) request.log(warning);
   const before = await readIdentities(targets, home);
-  const rows = await restoreAll(pairs, request, options);
+  const rows = await restoreAll(pairs, before, request, options);
   return { rows, live: await readLiveDatabases(targets, before, home) };
 }
 
 async function restoreAll(
   pairs: readonly Pair[],
+  before: readonly Identity[],
   request: RestoreRequest,
   options: RunOptions,
 ): Promise<readonly ServiceRow<RestoredService>[]> {
@@ -94,12 +96,23 @@ async function restoreAll(
     // References between services agree only within a set, so that either all databases are replaced or none.
     if (migrated.size < items.length || options.signal?.aborted) return prepared.map(notSwapped);
     const swap = swapOncePerServer(items, request);
-    return eachService(items, { progress: options.progress }, async ({ target, entry, side }) => {
+    const replaceAll = () => eachService(items, { progress: options.progress }, async ({ target, entry, side }) => {
       const kept = await replaceLive(target, side, request, swap);
       const rows = entry.tables.reduce((sum, table) => sum + table.rows, 0);
       const data = { tables: entry.tables.length, rows, migrated: migrated.get(target.service.name) ?? [], kept };
       return { data, detail: `${countOf(rows, 'row')} restored` };
     });
+    const servers = new Set(items.map(({ target }) => `${target.maintenance.href} ${target.server}`));
+    if (servers.size < 2) return replaceAll();
+    const entries = await Promise.all(
+      items.map(async ({ target, entry, side, service }, index): Promise<JournalEntry> => {
+        const [former, keepSettings] = [before[index] ?? null, entry.access === null];
+        if (side.home !== undefined) return { service: service.name, side: side.home, former, restored: null, keepSettings };
+        const restored = (await readDatabases(target, request.home)).get(side.url.database) ?? null;
+        return { service: service.name, side: side.url.database, former, restored, keepSettings };
+      }),
+    );
+    return withSwapJournal(request.home, request.set.manifest.id, entries, replaceAll);
   });
 }
 
