@@ -19,9 +19,12 @@ describe('a restore that was killed between two servers', () => {
   afterAll(removePlaces);
   afterAll(removeFleets);
 
-  /** Two live databases, of which the restore replaced only the first. */
+  /** Two live databases; the restore replaced only the first. */
   const given = async (owner: string) => {
-    const { targets } = await givenFleet({ auth: { schema: SCHEMA, migrations: {} }, mint: { schema: SCHEMA, migrations: {} } });
+    const { targets } = await givenFleet({
+      auth: { schema: SCHEMA, migrations: {} },
+      mint: { schema: SCHEMA, migrations: {} },
+    });
     const { directory: home } = await givenPlace();
     const entries = [];
     for (const target of targets) {
@@ -34,7 +37,9 @@ describe('a restore that was killed between two servers', () => {
     await writeJournal(home, { set: SET, owner, entries });
     const [auth, mint] = targets as [Target, Target];
     const kept = replacedName(auth.database, SET);
-    await swapDatabases(auth.maintenance, [{ live: auth.database, side: entries[0]?.side ?? '', kept, keepSettings: true }]);
+    await swapDatabases(auth.maintenance, [
+      { live: auth.database, side: entries[0]?.side ?? '', kept, keepSettings: true },
+    ]);
     const lines: string[] = [];
     const idsOf = async () =>
       Promise.all([auth, mint].map(async (target) => (await readDatabases(target, home)).get(target.database)));

@@ -11,8 +11,7 @@ const TIMEOUTS = [
 
 /** Lifts all limits of the session that the server, the database or the role may set, as far as the server knows them. */
 export async function withoutTimeouts(client: ClientBase): Promise<void> {
-  await client.query(
-    `SELECT set_config(name, '0', false) FROM pg_settings WHERE name = ANY ($1) AND setting <> '0'`,
-    [TIMEOUTS],
-  );
+  await client.query(`SELECT set_config(name, '0', false) FROM pg_settings WHERE name = ANY ($1) AND setting <> '0'`, [
+    TIMEOUTS,
+  ]);
 }

@@ -23,8 +23,8 @@ import { scratchPlace, type Target } from '../targets';
 import { readSetAccess, requireOwners } from './access';
 import { type Identity, type LiveDatabase, readDatabases, readIdentities, readLiveDatabases } from './live-databases';
 import { loadDatabase } from './load';
-import { type JournalEntry, withSwapJournal } from './swap-journal';
 import { type Pair, pairUp, requireRestorable, warnOfSlowIndexes } from './preflight';
+import { type JournalEntry, withSwapJournal } from './swap-journal';
 
 export interface RestoreRequest {
   readonly set: OpenedSet;
@@ -96,18 +96,20 @@ async function restoreAll(
     // References between services agree only within a set, so that either all databases are replaced or none.
     if (migrated.size < items.length || options.signal?.aborted) return prepared.map(notSwapped);
     const swap = swapOncePerServer(items, request);
-    const replaceAll = () => eachService(items, { progress: options.progress }, async ({ target, entry, side }) => {
-      const kept = await replaceLive(target, side, request, swap);
-      const rows = entry.tables.reduce((sum, table) => sum + table.rows, 0);
-      const data = { tables: entry.tables.length, rows, migrated: migrated.get(target.service.name) ?? [], kept };
-      return { data, detail: `${countOf(rows, 'row')} restored` };
-    });
+    const replaceAll = () =>
+      eachService(items, { progress: options.progress }, async ({ target, entry, side }) => {
+        const kept = await replaceLive(target, side, request, swap);
+        const rows = entry.tables.reduce((sum, table) => sum + table.rows, 0);
+        const data = { tables: entry.tables.length, rows, migrated: migrated.get(target.service.name) ?? [], kept };
+        return { data, detail: `${countOf(rows, 'row')} restored` };
+      });
     const servers = new Set(items.map(({ target }) => `${target.maintenance.href} ${target.server}`));
     if (servers.size < 2) return replaceAll();
     const entries = await Promise.all(
       items.map(async ({ target, entry, side, service }, index): Promise<JournalEntry> => {
         const [former, keepSettings] = [before[index] ?? null, entry.access === null];
-        if (side.home !== undefined) return { service: service.name, side: side.home, former, restored: null, keepSettings };
+        if (side.home !== undefined)
+          return { service: service.name, side: side.home, former, restored: null, keepSettings };
         const restored = (await readDatabases(target, request.home)).get(side.url.database) ?? null;
         return { service: service.name, side: side.url.database, former, restored, keepSettings };
       }),

@@ -3,9 +3,9 @@ import { readFile, rm } from 'node:fs/promises';
 import path from 'node:path';
 import { withClient } from '@azora/db-migrate';
 import { z } from 'zod';
-import { isScratchLocked } from '../../postgres/scratch';
 import { swapDatabases } from '../../postgres/dump/swap';
 import { replacedName } from '../../postgres/replaced';
+import { isScratchLocked } from '../../postgres/scratch';
 import { makeDirectory, replaceFile } from '../../system/atomic-files';
 import { orAbsent } from '../../system/leftovers';
 import { ownerMark, ownerState } from '../../system/owners';
@@ -16,7 +16,7 @@ const entry = z.strictObject({
   service: z.string(),
   /** The name of the restored database, or the home of the restored companion. */
   side: z.string(),
-  /** The identities of both; that of a restored companion is not known before it is copied. */
+  /** The identities of both databases; the identity of a restored companion is not known before it is copied. */
   former: z.string().nullable(),
   restored: z.string().nullable(),
   /** Whether the settings of the live database pass to the restored one. */
@@ -65,7 +65,9 @@ export async function finishSwap(targets: readonly Target[], home: string, log: 
     return target === undefined ? [] : [{ ...it, target }];
   });
   if (all.length < found.entries.length) {
-    log(`A killed restore of ${found.set} may have replaced only some databases; run "npx azora-db setup" to finish it`);
+    log(
+      `A killed restore of ${found.set} may have replaced only some databases; run "npx azora-db setup" to finish it`,
+    );
     return;
   }
   // The process may live on another machine; then its sessions hold the locks of the restored databases.
