@@ -1,10 +1,14 @@
 import { quoteIdentifier, quoteLiteral } from '@azora/db-core';
-import type { Access } from '../postgres/dump/access';
-import { accessStatements, databaseStatements } from '../postgres/dump/access-statements';
 import type { DatabaseEntry, FileEntry, TableEntry } from './manifest';
 
-/** The script with which plain psql restores the database, in the directory of its files. */
-export function restoreScript({ service, tables, sequences }: Omit<DatabaseEntry, 'script'>, access: Access): string {
+/**
+ * The script with which plain psql restores the database, in the directory of its files.
+ * @param access the statements that give owners, rights and settings to the database `:"DBNAME"`
+ */
+export function restoreScript(
+  { service, tables, sequences }: Omit<DatabaseEntry, 'script'>,
+  access: readonly string[],
+): string {
   const copies = tables.flatMap((table) => {
     if (table.file === null) return [];
     return [`\\copy ${nameOf(table)} ${columnsOf(table)} FROM PROGRAM 'gzip -dc ${fileName(table.file)}'`];
@@ -24,9 +28,7 @@ export function restoreScript({ service, tables, sequences }: Omit<DatabaseEntry
     ...copies,
     ...positions,
     '\\ir post-data.sql',
-    ...[...accessStatements(access, sameRole), ...databaseStatements(access, sameRole, ':"DBNAME"')].map(
-      (it) => `${it};`,
-    ),
+    ...access.map((statement) => `${statement};`),
     'ANALYZE;',
     '',
   ].join('\n');
@@ -47,10 +49,6 @@ export const SETTINGS: readonly string[] = [
   'lock_timeout = 0',
   'idle_in_transaction_session_timeout = 0',
 ];
-
-function sameRole(role: string): string {
-  return role;
-}
 
 function nameOf({ schema, name }: { readonly schema: string; readonly name: string }): string {
   return `${quoteIdentifier(schema)}.${quoteIdentifier(name)}`;

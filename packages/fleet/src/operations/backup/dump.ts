@@ -6,7 +6,8 @@ import { chunksOf, writeSetFile } from '../../backup-store/file';
 import type { DatabaseEntry, FileEntry, TableEntry } from '../../backup-store/manifest';
 import { restoreScript } from '../../backup-store/restore-script';
 import type { SetWriter } from '../../backup-store/storage';
-import { readAccess } from '../../postgres/dump/access';
+import { type Access, readAccess } from '../../postgres/dump/access';
+import { accessStatements, databaseStatements } from '../../postgres/dump/access-statements';
 import { prepareMask } from '../../postgres/dump/mask';
 import { pgDump, requirePgDump } from '../../postgres/dump/pg-dump';
 import { readRoles } from '../../postgres/dump/roles';
@@ -84,8 +85,15 @@ export async function dumpDatabase(database: FrozenDatabase, options: DumpOption
   };
   return {
     ...entry,
-    script: key === undefined && archive === null ? await store('restore.sql', restoreScript(entry, owners)) : null,
+    script:
+      key === undefined && archive === null ? await store('restore.sql', restoreScript(entry, scriptOf(owners))) : null,
   };
+}
+
+/** The statements of the access for psql, which knows the name of the database. */
+function scriptOf(access: Access): readonly string[] {
+  const sameRole = (role: string) => role;
+  return [...accessStatements(access, sameRole), ...databaseStatements(access, sameRole, ':"DBNAME"')];
 }
 
 /** Null when rows are stored table by table: always for a companion, whose single session cannot be shared. */

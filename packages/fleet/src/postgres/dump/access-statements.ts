@@ -1,8 +1,5 @@
 import { quoteIdentifier, quoteLiteral } from '@azora/db-core';
-import type { Access, Grant } from './access';
-
-/** The role of the target that stands for a role of the set; undefined when the target has none. */
-export type RoleOf = (role: string) => string | undefined;
+import type { Access, Grant, RoleOf } from './access';
 
 /** Settings whose value is a list of names that are quoted already. */
 const QUOTED_LISTS = ['search_path', 'temp_tablespaces', 'local_preload_libraries', 'session_preload_libraries'];

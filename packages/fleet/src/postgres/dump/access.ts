@@ -1,7 +1,6 @@
 import type { ClientBase } from 'pg';
 import { z } from 'zod';
 import { IS_STUDIO } from '../studio/role';
-import type { RoleOf } from './access-statements';
 
 /** The rights of one role; null is PUBLIC. A right that the role may pass on ends with `*`. */
 const grant = z.strictObject({ role: z.string().nullable(), rights: z.array(z.string()) });
@@ -38,6 +37,9 @@ export const accessSchema = z.strictObject({
 /** Who owns the objects of a database, who may use them, and the settings of the database. */
 export type Access = z.infer<typeof accessSchema>;
 export type Grant = z.infer<typeof grant>;
+
+/** The role of the target that stands for a role of the set; undefined when the target has none. */
+export type RoleOf = (role: string) => string | undefined;
 
 /** The rights in an ACL, without those of the studio's role, which the studio revokes when it closes. */
 const grantsIn = (acl: string, kind: string, owner: string) => `
