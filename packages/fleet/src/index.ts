@@ -5,7 +5,13 @@ export type { PasswordOf } from './config/credentials';
 export { findServices, type Service, selectServices } from './config/registry';
 export { readSettings, type Settings } from './config/settings';
 export { type BackupReport, type BackupRequest, backUpFleet } from './operations/backup/create';
-export { type RestoredService, type RestoreRequest, restoreFleet } from './operations/backup/restore';
+export type { LiveDatabase } from './operations/backup/live-databases';
+export {
+  type RestoredService,
+  type RestoreReport,
+  type RestoreRequest,
+  restoreFleet,
+} from './operations/backup/restore';
 export { type ListedSet, listSets, pruneSets } from './operations/backup/sets';
 export { type VerifyReport, verifySet } from './operations/backup/verify';
 export { eachService, type ProgressEvent, type RunOptions, type ServiceRow } from './operations/fleet';

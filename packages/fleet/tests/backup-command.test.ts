@@ -45,6 +45,16 @@ describe('the backup commands', () => {
     expect(answerOf('backup', 'verify')).toMatchObject({ status: 0, answer: { ok: true, problems: [] } });
   });
 
+  it('prove a new set in the same command', () => {
+    const { status, answer } = answerOf('backup', '--verify');
+
+    expect({ status, answer }).toMatchObject({
+      status: 0,
+      answer: { ok: true, verification: { ok: true, isKept: true } },
+    });
+    expect(answerOf('backup', 'list').answer.sets[0]).toMatchObject({ id: answer.set, verified: { ok: true } });
+  });
+
   it('find an edited manifest, with exit code 4 from verify and restore', async () => {
     const manifest = path.join(givenSet(), 'manifest.json');
     await writeFile(manifest, (await readFile(manifest, 'utf8')).replace('"rows": 100', '"rows": 99'));
@@ -66,13 +76,14 @@ describe('the backup commands', () => {
   });
 
   it('find a damaged file, with exit code 4 from verify and restore', async () => {
-    await truncate(path.join(givenSet(), 'notes', 'notes.copy.gz'), 10);
+    const set = givenSet();
+    await truncate(path.join(set, 'notes', 'notes.copy.gz'), 10);
 
     expect(answerOf('backup', 'verify')).toMatchObject({
       status: 4,
       answer: { ok: false, problems: [expect.stringContaining('notes/notes.copy.gz')] },
     });
-    expect(answerOf('restore', 'latest', '--confirm', fleet.target('notes').database)).toMatchObject({
+    expect(answerOf('restore', path.basename(set), '--confirm', fleet.target('notes').database)).toMatchObject({
       status: 4,
       answer: { ok: false, error: { code: 'BACKUP.DAMAGED' } },
     });

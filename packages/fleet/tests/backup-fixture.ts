@@ -48,7 +48,7 @@ export async function restore(
   const opened = await openSet(storage, set, secret);
   const surroundings = { home: os.tmpdir(), environment: process.env, log: () => undefined };
   const request = { set: opened, passwordOf: () => 'only-for-tests', dropOld, ...surroundings };
-  const rows = await restoreFleet(targets, request, {});
+  const { rows } = await restoreFleet(targets, request, {});
   for (const row of rows) if (row.state === 'failed') throw row.error;
   return rows;
 }

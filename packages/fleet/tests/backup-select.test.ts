@@ -55,19 +55,19 @@ function manifestOf(id: string, startedAt: Date, services: readonly string[]): M
       script: null,
       checks: null,
     },
-    ...{ snapshot: { takenAt: at, lsn: '0/0' }, schema: { preData: file, postData: file } },
+    ...{ snapshot: { takenAt: at, lsn: '0/0' }, schema: { preData: file, postData: file }, access: null },
   }));
   return {
-    ...{ format: 2, id, startedAt: at, finishedAt: at, suiteVersion: '0', masked: false, encryption: null },
+    ...{ format: 3, id, startedAt: at, finishedAt: at, suiteVersion: '0', masked: false, encryption: null },
     ...{ skewMs: 0, fence: null, databases, missing: [], references: [] },
   };
 }
 
 describe('latest', () => {
-  const select = (storage: Storage, named?: readonly string[], name = 'latest') => {
+  const select = (storage: Storage, named?: readonly string[], name = 'latest', allowsMasked = false) => {
     const services = all.filter((service) => (named ?? ALL).includes(service.name));
     const selection: SetSelection = {
-      ...{ secret: undefined, services, isNamed: named !== undefined },
+      ...{ secret: undefined, services, isNamed: named !== undefined, allowsMasked, allowsPlain: false },
       ...{ command: 'restore', argumentOf: (id) => id },
     };
     return selectSet(storage, name, selection);
@@ -117,7 +117,35 @@ describe('latest', () => {
       set: { manifest: { id: ids[0] } },
       notes: [expect.stringContaining(`The set ${ids[1]} is newer, but masked`)],
     });
-    expect((await select(only.storage)).set.manifest.id).toBe(only.ids[0]);
+    expect((await select(only.storage, undefined, 'latest', true)).set.manifest.id).toBe(only.ids[0]);
+  });
+
+  it.each(['latest', 'its id'])('is refused when it is masked, unless that is asked for: %s', async (name) => {
+    const { storage, ids } = await givenSets([ALL, masked]);
+    const given = name === 'latest' ? name : ids[0];
+
+    expect(await failureOf(select(storage, undefined, given))).toMatchObject({
+      code: 'RESTORE.MASKED',
+      next: `Choose another set, or run "npx azora-db restore ${ids[0]} --masked"`,
+    });
+    expect((await select(storage, undefined, given, true)).set.manifest.id).toBe(ids[0]);
+  });
+
+  it('is neither a set that failed its verification nor one from the future', async () => {
+    const future = new Date(Date.now() + 2 * HOUR_MS).toISOString();
+    const { storage, ids } = await givenSets([ALL], [ALL], [ALL, { startedAt: future }]);
+    await writeVerification(await openSet(storage, ids[1] ?? '', undefined), { ...VERIFIED, ok: false });
+
+    const { set, notes } = await select(storage);
+
+    expect(set.manifest.id).toBe(ids[0]);
+    expect(notes).toEqual([expect.stringContaining(`The set ${ids[2]} is newer, but claims to begin in the future`)]);
+    await storage.remove(ids[0] ?? '');
+    expect(await failureOf(select(storage))).toMatchObject({
+      code: 'BACKUP.NO_WHOLE_SET',
+      why: expect.stringContaining(`The set ${ids[1]} failed its last verification.`),
+    });
+    expect((await select(storage, undefined, ids[2])).notes).toEqual([expect.stringContaining('in the future')]);
   });
 
   const gone = { service: 'forge', code: 'SERVER.NO_DATABASE', reason: 'The database forge does not exist' };
@@ -165,7 +193,9 @@ describe('latest', () => {
     const { storage, ids } = await givenSets([ALL]);
     await writeVerification(await openSet(storage, ids[0] ?? '', undefined), { ...VERIFIED, ok: false });
 
-    expect((await select(storage)).notes).toEqual([expect.stringContaining('failed its last verification')]);
+    expect((await select(storage, undefined, ids[0])).notes).toEqual([
+      expect.stringContaining('failed its last verification'),
+    ]);
   });
 });
 
@@ -184,6 +214,20 @@ describe('the age of the backups', () => {
       ],
     });
     expect(await readBackupState(storage, ['mint'], age)).toMatchObject({ isStale: false });
+  });
+
+  it('counts neither sets from the future nor sets that failed', async () => {
+    const { storage, ids } = await givenSets([ALL], [ALL], [ALL]);
+    for (const [index, id] of ids.entries()) {
+      await writeVerification(await openSet(storage, id, undefined), { ...VERIFIED, ok: index !== 1 });
+    }
+    const state = await readBackupState(storage, ['mint'], { maxAgeMs: HOUR_MS, now: new Date(FIRST + HOUR_MS) });
+
+    expect(state).toMatchObject({
+      newest: { id: ids[0] },
+      future: [ids[2]],
+      services: [{ newestVerified: { id: ids[0] } }],
+    });
   });
 });
 

@@ -98,6 +98,12 @@ describe('keptSets, for each database', () => {
     expect(keep(sets, 2)).toEqual(expect.arrayContaining(['set 2', 'set 1']));
   });
 
+  it('keeps sets from the future, which displace nothing', () => {
+    const sets = [given(1, ALL), given(2, ALL), given(9, ALL, { state: 'future' })];
+
+    expect(keep(sets, 1)).toEqual(['set 9', 'set 2']);
+  });
+
   it('keeps sets that failed their verification as long as a database has no other copy', () => {
     const failed = { state: 'failed' } as const;
 

@@ -115,11 +115,11 @@ describe('scripts/schedule', () => {
     const files = ['crontab', 'azora-backup.service', 'docker-compose.backup.yml'];
 
     const commands = files.map((file) =>
-      [...read('scripts', 'schedule', file).matchAll(/npm run -s (\S+)/g)].map(([, name = '']) => name),
+      [...read('scripts', 'schedule', file).matchAll(/npm run -s ([^&#\n]+)/g)].map(([, text = '']) => text.trim()),
     );
 
-    expect(commands).toEqual(Array(3).fill(['db:backup', 'db:backup:verify', 'db:backup:prune']));
-    expect(commands.flat().filter((name) => scripts[name] === undefined)).toEqual([]);
+    expect(commands).toEqual(Array(3).fill(['db:backup -- --fence --verify', 'db:backup:prune -- --yes']));
+    expect(commands.flat().filter((text) => scripts[text.split(' ')[0] ?? ''] === undefined)).toEqual([]);
   });
 });
 

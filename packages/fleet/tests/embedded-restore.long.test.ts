@@ -112,7 +112,7 @@ describe(`a restore whose server fails (AZORA_TEST_SEED=${SEED})`, () => {
       const surroundings = { home, environment: process.env, log: () => undefined };
       const request = { set, passwordOf: () => 'only-for-tests', dropOld: true, ...surroundings };
       const ended = restoreFleet(there, request, {}).then(
-        (rows) => rows.map(({ state }) => state),
+        ({ rows }) => rows.map(({ state }) => state),
         (error: { readonly code?: string }) => [error.code],
       );
       await sleep(delay);

@@ -4,6 +4,7 @@ import path from 'node:path';
 import { z } from 'zod';
 import { manifestSchema } from '../src/backup-store/manifest';
 import { verificationSchema } from '../src/backup-store/verification';
+import { accessSchema } from '../src/postgres/dump/access';
 import { REPOSITORY_ROOT } from './suite-fixture';
 
 const FILE_FIELDS = ['path', 'bytes', 'sha256'];
@@ -43,6 +44,7 @@ function typeOf(schema: z.ZodType): string {
 describe('docs/FORMATS.md', () => {
   it.each([
     ['manifest.json', manifestSchema],
+    ['access.json', accessSchema],
     ['verified.json', verificationSchema],
   ])('lists exactly the fields of %s with their types', (section, schema) => {
     expect(documentedFields(section)).toEqual(fieldsOf(schema));

@@ -30,6 +30,22 @@ describe('the archive of the embedded server', () => {
     expect(await listBases(layout)).toEqual([]);
   });
 
+  it('lists base backups by their place in the log, although a clock went back', async () => {
+    const layout = archiveLayout(placeIn(home));
+    const given = [
+      ['20260101T000000000Z', '000000020000000000000003'],
+      ['20260102T000000000Z', '000000010000000000000009'],
+      ['20250101T000000000Z', '000000020000000000000004'],
+    ];
+    for (const [id = '', startSegment] of given) {
+      await mkdir(path.join(layout.base, id), { recursive: true });
+      await writeFile(path.join(layout.base, id, 'base.json'), JSON.stringify({ id, startSegment }));
+    }
+
+    const order = ['20260102T000000000Z', '20260101T000000000Z', '20250101T000000000Z'];
+    expect((await listBases(layout)).map(({ id }) => id)).toEqual(order);
+  });
+
   it('is an error when its directories cannot be read', async () => {
     const place = placeIn(home);
     const layout = archiveLayout(place);

@@ -6,6 +6,7 @@ import { Readable } from 'node:stream';
 import { pipeline } from 'node:stream/promises';
 import { SuiteError } from '@azora/db-core';
 import { syncDirectory } from '../system/atomic-files';
+import { keepFresh } from '../system/heartbeat';
 import { fileRemnantsIn, type Leftover, orAbsent, ownedRemnant } from '../system/leftovers';
 import { OWNER_MARK, ownerMark } from '../system/owners';
 import { codeOf, isFileError, reasonOf } from '../system/system-errors';
@@ -48,6 +49,7 @@ async function beginSet(directory: string, set: string): Promise<SetWriter> {
   await removeUnfinished(directory);
   const part = await partOf(directory, set);
   await mkdir(part, { mode: 0o700 });
+  const rest = keepFresh(part);
   const written = new Map<string, number>();
   return {
     write: (file, source) =>
@@ -65,10 +67,14 @@ async function beginSet(directory: string, set: string): Promise<SetWriter> {
         const lost = await lostFiles(part, written);
         if (lost.length > 0) throw filesLost(directory, set, lost);
         for (const folder of [part, ...(await subfolders(part))]) await syncDirectory(folder);
+        rest();
         await rename(part, path.join(directory, set));
         await syncDirectory(directory);
       }),
-    abandon: () => guarded(directory, () => rm(part, { recursive: true, force: true })),
+    abandon: () => {
+      rest();
+      return guarded(directory, () => rm(part, { recursive: true, force: true }));
+    },
   };
 }
 

@@ -1,7 +1,7 @@
 import { createHmac } from 'node:crypto';
 import { Readable } from 'node:stream';
 import type { ReadableStream as WebStream } from 'node:stream/web';
-import { SuiteError } from '@azora/db-core';
+import { redactedCause, SuiteError } from '@azora/db-core';
 import type { Chunks } from './storage';
 
 // Loaded with the first key: most commands use none, and it takes as long to load as the PostgreSQL driver.
@@ -25,19 +25,34 @@ export async function makeSetKey(secret: Secret): Promise<{ readonly key: SetKey
   const identity = await generateX25519Identity();
   const encrypter = new Encrypter();
   if ('passphrase' in secret) encrypter.setPassphrase(secret.passphrase);
-  else encrypter.addRecipient(await identityToRecipient(secret.identity));
+  else encrypter.addRecipient(await coded(() => identityToRecipient(secret.identity)));
   return { key: { identity }, wrapped: armor.encode(await encrypter.encrypt(identity)) };
+}
+
+/** Reads the owner's key. @throws {SuiteError} `CONFIG.BAD_BACKUP_KEY` when its checksum is wrong */
+async function coded<Result>(read: () => Result | Promise<Result>): Promise<Result> {
+  try {
+    return await read();
+  } catch (error) {
+    throw new SuiteError('CONFIG.BAD_BACKUP_KEY', 'AZORA_BACKUP_KEY is not a valid key', {
+      kind: 'configuration',
+      why: 'It looks like an age identity, but its checksum is wrong: a character is missing or changed.',
+      next: 'Copy the whole line from the file of "age-keygen" again',
+      meta: { source: 'AZORA_BACKUP_KEY' },
+      cause: redactedCause(error),
+    });
+  }
 }
 
 /**
  * Decrypts the key of a set.
- * @throws {SuiteError} `BACKUP.WRONG_KEY`
+ * @throws {SuiteError} `BACKUP.WRONG_KEY`, `CONFIG.BAD_BACKUP_KEY`
  */
 export async function openSetKey(wrapped: string, secret: Secret, set: string): Promise<SetKey> {
   const { armor, Decrypter } = await loadAge();
   const decrypter = new Decrypter();
   if ('passphrase' in secret) decrypter.addPassphrase(secret.passphrase);
-  else decrypter.addIdentity(secret.identity);
+  else await coded(() => decrypter.addIdentity(secret.identity));
   try {
     return { identity: await decrypter.decrypt(armor.decode(wrapped), 'text') };
   } catch (error) {
@@ -69,6 +84,19 @@ export async function* decrypt({ identity }: SetKey, chunks: Chunks): Chunks {
 /** The HMAC-SHA-256 of a text under the set's key (RFC 2104), in hexadecimal digits. */
 export function authenticate({ identity }: SetKey, text: string): string {
   return createHmac('sha256', identity).update(text).digest('hex');
+}
+
+/**
+ * The hash of a table's content for the manifest, which nobody has to decrypt: without the key, it cannot be compared with the
+ * hashes of guesses.
+ */
+export function contentHash(sha256: string, key: SetKey | undefined): string {
+  return key === undefined ? sha256 : authenticate(key, sha256);
+}
+
+/** Whether the manifest has the hash of this content. Encrypted sets of earlier versions hold the plain one. */
+export function isHash(recorded: string, sha256: string, key: SetKey | undefined): boolean {
+  return recorded === sha256 || recorded === contentHash(sha256, key);
 }
 
 function toWeb(chunks: Chunks): ReadableStream<Uint8Array> {

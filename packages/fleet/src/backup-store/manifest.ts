@@ -13,6 +13,8 @@ const table = z.strictObject({
   schema: z.string(),
   name: z.string(),
   columns: z.array(z.string()),
+  /** Which rows of an extension's configuration table were stored, as `WHERE …` or empty; null for any other table. */
+  filter: z.string().nullable(),
   rows: count,
   /** The size of the rows as COPY text, before compression. */
   bytes: count,
@@ -44,6 +46,8 @@ const database = z.strictObject({
   /** The roles other than the administrator that had privileges, and which. */
   roles: z.array(z.strictObject({ name: z.string(), attributes: z.string(), grants: z.array(z.string()).readonly() })),
   schema: z.strictObject({ preData: file, postData: file }),
+  /** Owners, rights and settings; null in a set of an earlier version. */
+  access: file.nullable(),
   tables: z.array(table),
   sequences: z.array(sequence),
   /** The database in pg_dump's custom format; null when each table has a file of its own. */
@@ -70,7 +74,7 @@ const reference = z.strictObject({ from: z.string(), to: z.string(), orphans: co
 
 /** The schema of `manifest.json`; docs/FORMATS.md describes each field. */
 export const manifestSchema = z.strictObject({
-  format: z.literal(2),
+  format: z.literal(3),
   id: z.string().regex(SET_ID),
   startedAt: z.iso.datetime(),
   finishedAt: z.iso.datetime(),
@@ -87,19 +91,24 @@ export const manifestSchema = z.strictObject({
   references: z.array(reference),
 });
 
+/** The second version, which records neither owners nor rights. */
+const secondDatabase = database.omit({ access: true }).extend({ tables: z.array(table.omit({ filter: true })) });
+const secondSchema = manifestSchema
+  .extend({ format: z.literal(2), databases: z.array(secondDatabase) })
+  .transform((manifest) => ({ ...manifest, format: 3 as const, databases: manifest.databases.map(fromSecond) }));
+
 /** The first version, which records neither services that failed nor findings about the data. */
 const firstSchema = manifestSchema
   .omit({ missing: true, references: true })
-  .extend({ format: z.literal(1), databases: z.array(database.omit({ checks: true })) })
-  .transform(
-    (manifest): Manifest => ({
-      ...manifest,
-      format: 2,
-      databases: manifest.databases.map((entry) => ({ ...entry, checks: null })),
-      missing: [],
-      references: [],
-    }),
-  );
+  .extend({ format: z.literal(1), databases: z.array(secondDatabase.omit({ checks: true })) })
+  .transform((manifest) => ({
+    ...{ ...manifest, format: 3 as const, missing: [], references: [] },
+    databases: manifest.databases.map((entry) => fromSecond({ ...entry, checks: null })),
+  }));
+
+function fromSecond(entry: z.infer<typeof secondDatabase>): z.infer<typeof database> {
+  return { ...entry, access: null, tables: entry.tables.map((it) => ({ ...it, filter: null })) };
+}
 
 export type Manifest = z.infer<typeof manifestSchema>;
 export type DatabaseEntry = z.infer<typeof database>;
@@ -112,7 +121,9 @@ export type FileEntry = z.infer<typeof file>;
  */
 export function parseManifest(text: string, set: string): Manifest {
   const json = parseJson(text);
-  const parsed = (isRecord(json) && json['format'] === 1 ? firstSchema : manifestSchema).safeParse(json);
+  const format = isRecord(json) ? json['format'] : undefined;
+  const earlier = format === 1 ? firstSchema : secondSchema;
+  const parsed = (format === 1 || format === 2 ? earlier : manifestSchema).safeParse(json);
   if (parsed.success) return parsed.data;
   const [issue] = parsed.error.issues;
   throw new SuiteError('BACKUP.BAD_MANIFEST', `manifest.json of the backup set ${set} is not valid`, {
@@ -125,8 +136,10 @@ export function parseManifest(text: string, set: string): Manifest {
 
 /** Every file that the manifest lists for these databases. */
 export function filesOf(databases: readonly DatabaseEntry[]): readonly FileEntry[] {
-  return databases.flatMap(({ schema, tables, archive, script }) =>
-    [schema.preData, schema.postData, ...tables.map((it) => it.file), archive, script].filter((it) => it !== null),
+  return databases.flatMap(({ schema, access, tables, archive, script }) =>
+    [schema.preData, schema.postData, access, ...tables.map((it) => it.file), archive, script].filter(
+      (it) => it !== null,
+    ),
   );
 }
 

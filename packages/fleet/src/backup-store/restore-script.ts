@@ -1,8 +1,14 @@
 import { quoteIdentifier, quoteLiteral } from '@azora/db-core';
 import type { DatabaseEntry, FileEntry, TableEntry } from './manifest';
 
-/** The script with which plain psql restores the database, in the directory of its files. */
-export function restoreScript({ service, tables, sequences }: Omit<DatabaseEntry, 'script'>): string {
+/**
+ * The script with which plain psql restores the database, in the directory of its files.
+ * @param access the statements that give owners, rights and settings to the database `:"DBNAME"`
+ */
+export function restoreScript(
+  { service, tables, sequences }: Omit<DatabaseEntry, 'script'>,
+  access: readonly string[],
+): string {
   const copies = tables.flatMap((table) => {
     if (table.file === null) return [];
     return [`\\copy ${nameOf(table)} ${columnsOf(table)} FROM PROGRAM 'gzip -dc ${fileName(table.file)}'`];
@@ -14,13 +20,15 @@ export function restoreScript({ service, tables, sequences }: Omit<DatabaseEntry
   return [
     `-- Restores ${service} into an empty database without the Azora tools. Run in this directory:`,
     '--   createdb --template template0 restored && psql -X -d restored -f restore.sql',
-    '-- "npx azora-db setup" grants the privileges of the app role; manifest.json lists the privileges at the time of the backup.',
+    '-- The roles that own or may use objects must exist; access.json and the end of this file name them.',
     '\\set ON_ERROR_STOP on',
+    'REVOKE ALL ON DATABASE :"DBNAME" FROM PUBLIC;',
     ...SETTINGS.map((setting) => `SET ${setting};`),
     '\\ir pre-data.sql',
     ...copies,
     ...positions,
     '\\ir post-data.sql',
+    ...access.map((statement) => `${statement};`),
     'ANALYZE;',
     '',
   ].join('\n');

@@ -16,8 +16,11 @@ export interface RetainedSet {
   readonly services: readonly string[];
   /** A masked set does not replace an unmasked one. */
   readonly masked: boolean;
-  /** `unreadable` when the manifest is damaged, or when a newer version of the suite wrote it. */
-  readonly state: 'verified' | 'unverified' | 'failed' | 'unreadable';
+  /**
+   * `unreadable` when the manifest is damaged, or when a newer version of the suite wrote it; `future` when the set claims to
+   * begin later than now.
+   */
+  readonly state: 'verified' | 'unverified' | 'failed' | 'unreadable' | 'future';
 }
 
 const DAY_MS = 86_400_000;
@@ -25,16 +28,19 @@ const DAY_MS = 86_400_000;
 /**
  * The ids of the sets to keep, newest first. The retention applies to each database by itself: a set of one database does
  * not displace sets of the others. Neither does a masked set, a set that failed its verification, or an unreadable set
- * displace another one. The newest verified set of each database is always kept.
+ * displace another one. The newest verified set of each database is always kept, and so is a set whose time cannot be true.
  */
 export function keptSets(sets: readonly RetainedSet[], retention: Retention): readonly string[] {
   const newestFirst = sets.toSorted((left, right) => (left.startedAt < right.startedAt ? 1 : -1));
   const unreadable = newestFirst.filter(({ state }) => state === 'unreadable');
-  const kept = new Set(keptCopies(unreadable, retention));
+  const future = newestFirst.filter(({ state }) => state === 'future').map(({ id }) => id);
+  const kept = new Set([...future, ...keptCopies(unreadable, retention)]);
   const services = new Set(newestFirst.flatMap((set) => set.services));
   for (const masked of [false, true]) {
     for (const service of services) {
-      const copies = newestFirst.filter((set) => set.masked === masked && set.services.includes(service));
+      const copies = newestFirst.filter(
+        (set) => set.state !== 'future' && set.masked === masked && set.services.includes(service),
+      );
       const usable = copies.filter(({ state }) => state !== 'failed');
       const verified = copies.find(({ state }) => state === 'verified');
       // Parts of a set that failed may still be restored, so the only copies of a database are kept.

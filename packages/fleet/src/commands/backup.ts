@@ -1,13 +1,15 @@
 import { randomBytes } from 'node:crypto';
 import { SuiteError } from '@azora/db-core';
 import { type Command, Option } from 'commander';
+import type { OpenedSet } from '../backup-store/set';
 import type { Storage } from '../backup-store/storage';
 import type { Service } from '../config/registry';
 import type { Settings } from '../config/settings';
 import type { RowFormat } from '../operations/backup/dump';
+import type { Target } from '../operations/targets';
 import type { Reference } from '../schema/schema-model';
 import { shellQuoted } from '../system/shell';
-import type { CommandResult, Execute, Register } from './command';
+import type { CommandContext, CommandResult, Execute, Register } from './command';
 import {
   type FleetFlags,
   openSuite,
@@ -40,6 +42,7 @@ interface CreateFlags extends FleetFlags {
   readonly encrypt?: boolean;
   readonly mask?: boolean;
   readonly allowDrift?: boolean;
+  readonly verify?: boolean;
   readonly format: RowFormat;
 }
 
@@ -55,6 +58,7 @@ function addCreate(backup: Command, execute: Execute): void {
         .default('copy'),
     )
     .option('--allow-drift', 'also back up databases whose schema has drifted from its migrations')
+    .option('--verify', 'prove the new set by restoring it into scratch databases; exit 4 if a problem is found')
     .action(
       execute(async (context, flags: CreateFlags): Promise<CommandResult> => {
         const suite = await openSuite(context, flags);
@@ -81,44 +85,67 @@ function addCreate(backup: Command, execute: Execute): void {
         await sweepRemnants(openScope(suite, targets), log);
         const report = await backUpFleet(targets, { ...request, leftOut, unavailable }, { progress, signal });
         const isPartial = report.manifest !== undefined && report.rows.some(({ state }) => state === 'failed');
-        const text = backupText(report, argumentOf(storage, flags.out, report.set));
-        return { data: backupData(report), text, exitCode: isPartial ? EXIT_FAILED : exitCodeOfRows(report.rows) };
+        const exitCode = isPartial ? EXIT_FAILED : exitCodeOfRows(report.rows);
+        const argument = argumentOf(storage, flags.out, report.set);
+        const { manifest } = report;
+        if (!flags.verify || manifest === undefined || signal?.aborted) {
+          return { data: backupData(report), text: backupText(report, argument), exitCode };
+        }
+        const { openSet } = await import('../backup-store/set.js');
+        const held = targets.filter(({ service }) => manifest.databases.some((it) => it.service === service.name));
+        const set = await openSet(storage, report.set, request.secret);
+        log(`the set ${report.set} is stored in ${storage.location}; it is restored into scratch databases now`);
+        const proof = await proveSet(suite, context, set, held);
+        return {
+          data: { ...backupData(report), verification: proof.data },
+          text: `${backupText(report)}\n${proof.text}`,
+          exitCode: proof.exitCode || exitCode,
+        };
       }),
     );
 }
 
 const registerVerify: Register = (backup, execute) => {
-  withFleetFlags(withFrom(backup.command('verify')))
+  withPlain(withFleetFlags(withFrom(backup.command('verify'))))
     .argument('[set]', SET, 'latest')
     .description('prove a set by restoring it into scratch databases; exit 4 if a problem is found')
     .action(
-      execute(async (context, name: string, flags: FleetFlags & FromFlag) => {
+      execute(async (context, name: string, flags: FleetFlags & FromFlag & PlainFlag) => {
         const suite = await openSuite(context, flags);
-        const { settings, services, allServices } = suite;
+        const { settings, services } = suite;
         const { openTargets } = await import('../operations/targets.js');
         const { openScope, sweepRemnants } = await import('../operations/leftovers.js');
-        const { verifySet } = await import('../operations/backup/verify.js');
-        const { readSchemaModel, references } = await import('../schema/schema-model.js');
-        const { verifyData, verifyText } = await import('../render/backup.js');
         const isNamed = flags.service !== undefined;
         const command = 'backup verify';
-        const selected = await selectNamedSet(settings, { name, services, isNamed, command, ...flags });
-        const { progress, signal, log } = context;
+        const allows = { allowsMasked: true, allowsPlain: flags.plain === true };
+        const given = { name, services, isNamed, ...allows, command, ...flags };
+        const selected = await selectNamedSet(settings, given);
+        const { signal, log } = context;
         for (const note of selected.notes) log(note);
         const targets = await openTargets(requireServices(settings, selected.services), selected.services, log, signal);
         await sweepRemnants(openScope(suite, targets), log);
-        const { home, environment } = settings;
-        const request = {
-          set: selected.set,
-          ...{ home, environment, references: references(await readSchemaModel(allServices)) },
-        };
-        const report = await verifySet(targets, request, { progress, signal });
-        const exitCode = exitCodeOfRows(report.rows) || (report.verification.ok ? 0 : EXIT_FOUND);
-        const { id } = selected.set.manifest;
-        return { data: verifyData(id, report), text: verifyText(id, report), exitCode };
+        return proveSet(suite, context, selected.set, targets);
       }),
     );
 };
+
+/** Proves a set by restoring it into scratch databases. */
+async function proveSet(
+  { settings, allServices }: Suite,
+  { progress, signal }: CommandContext,
+  set: OpenedSet,
+  targets: readonly Target[],
+) {
+  const { verifySet } = await import('../operations/backup/verify.js');
+  const { readSchemaModel, references } = await import('../schema/schema-model.js');
+  const { verifyData, verifyText } = await import('../render/backup.js');
+  const { home, environment } = settings;
+  const request = { set, home, environment, references: references(await readSchemaModel(allServices)) };
+  const report = await verifySet(targets, request, { progress, signal });
+  const exitCode = exitCodeOfRows(report.rows) || (report.verification.ok ? 0 : EXIT_FOUND);
+  const { id } = set.manifest;
+  return { data: verifyData(id, report), text: verifyText(id, report), exitCode };
+}
 
 const registerList: Register = (backup, execute) => {
   withJson(withFrom(backup.command('list')))
@@ -172,6 +199,15 @@ export interface FromFlag {
   readonly from?: string;
 }
 
+export interface PlainFlag {
+  readonly plain?: boolean;
+}
+
+/** Adds `--plain`. */
+export function withPlain(command: Command): Command {
+  return command.option('--plain', 'allow a set that is not encrypted although a key is set');
+}
+
 /** Adds `--from`: the location of the sets. */
 export function withFrom(command: Command): Command {
   return command.option('--from <location>', LOCATION);
@@ -189,6 +225,8 @@ export interface NamedSet extends FromFlag {
   readonly services: readonly Service[];
   /** Whether `--service` named the services. */
   readonly isNamed: boolean;
+  readonly allowsMasked: boolean;
+  readonly allowsPlain: boolean;
   /** The words of the command, for hints. */
   readonly command: string;
 }
@@ -197,7 +235,8 @@ export interface NamedSet extends FromFlag {
  * Opens the set that a person named by its id, by its path, or as `latest`, and selects the services to work on.
  * @throws {SuiteError} `USAGE.PATH_WITH_FROM`, `BACKUP.…`
  */
-export async function selectNamedSet(settings: Settings, { name, from, services, isNamed, command }: NamedSet) {
+export async function selectNamedSet(settings: Settings, named: NamedSet) {
+  const { name, from, services, isNamed, allowsMasked, allowsPlain, command } = named;
   const { splitSetPath } = await import('../backup-store/location.js');
   const { selectSet } = await import('../operations/backup/select-set.js');
   const path = splitSetPath(name);
@@ -206,10 +245,7 @@ export async function selectNamedSet(settings: Settings, { name, from, services,
   const storage = await openBackups(settings, location);
   const { secret } = settings.backups;
   const selection = {
-    secret,
-    services,
-    isNamed,
-    command,
+    ...{ secret, services, isNamed, allowsMasked, allowsPlain, command },
     argumentOf: (id: string) => argumentOf(storage, location, id),
   };
   return selectSet(storage, path?.set ?? name, selection);

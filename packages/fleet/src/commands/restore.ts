@@ -1,20 +1,22 @@
-import { type FromFlag, SET, selectNamedSet, withFrom } from './backup';
+import { type FromFlag, type PlainFlag, SET, selectNamedSet, withFrom, withPlain } from './backup';
 import { type FleetFlags, openSuite, type Register, requireServices, withFleetFlags } from './command';
 import { type ConsentFlags, requireConsent, withConsent } from './consent';
 import { EXIT_FAILED, exitCodeOfRows } from './exit-codes';
 
-interface RestoreFlags extends FleetFlags, FromFlag, ConsentFlags {
+interface RestoreFlags extends FleetFlags, FromFlag, PlainFlag, ConsentFlags {
   readonly dropOld?: boolean;
+  readonly masked?: boolean;
 }
 
 export const registerRestore: Register = (program, execute) => {
-  withConsent(withFleetFlags(withFrom(program.command('restore'))))
+  withConsent(withPlain(withFleetFlags(withFrom(program.command('restore')))))
     .argument('<set>', SET)
     .summary('restore databases from a backup set; the replaced databases are kept under another name')
     .description(
       'Restores each database next to the live one. When all of them are complete, they replace the live databases, which are kept as …__before_<set>.',
     )
     .option('--drop-old', 'drop the replaced databases at the end')
+    .option('--masked', 'allow a masked set, which has pseudonyms instead of personal data, and no secrets')
     .action(
       execute(async (context, name: string, flags: RestoreFlags) => {
         const suite = await openSuite(context, flags);
@@ -26,7 +28,9 @@ export const registerRestore: Register = (program, execute) => {
         const { restoreData, restoreText } = await import('../render/backup.js');
         const isNamed = flags.service !== undefined;
         const command = 'restore';
-        const selected = await selectNamedSet(settings, { name, services, isNamed, command, ...flags });
+        const allows = { allowsMasked: flags.masked === true, allowsPlain: flags.plain === true };
+        const given = { name, services, isNamed, ...allows, command, ...flags };
+        const selected = await selectNamedSet(settings, given);
         for (const note of selected.notes) context.log(note);
         const { id } = selected.set.manifest;
         const { progress, signal, log } = context;
@@ -39,11 +43,12 @@ export const registerRestore: Register = (program, execute) => {
         const scope = openScope(suite, targets);
         await sweepRemnants(scope, log);
         const request = { set: selected.set, home, environment, passwordOf, dropOld: flags.dropOld === true, log };
-        const rows = await restoreFleet(targets, request, { progress, signal });
+        const report = await restoreFleet(targets, request, { progress, signal });
+        const { rows } = report;
         const exitCode = exitCodeOfRows(rows) || (rows.every((row) => row.state === 'done') ? 0 : EXIT_FAILED);
         const only = selected.services.map((service) => service.name);
         const expired = exitCode === 0 ? await removeExpiredCopies({ ...scope, only }, new Date()) : [];
-        return { data: restoreData(id, rows, expired), text: restoreText(id, rows, expired), exitCode };
+        return { data: restoreData(id, report, expired), text: restoreText(id, report, expired), exitCode };
       }),
     );
 };

@@ -10,6 +10,7 @@ import { findScratchDatabases } from '../postgres/scratch';
 import { findStudioRemnants } from '../postgres/studio/role';
 import type { Leftover } from '../system/leftovers';
 import { findTemporaries } from '../system/temporary';
+import { finishSwap } from './backup/swap-journal';
 import { countOf, toSuiteError } from './fleet';
 import { serversOf, type Target } from './targets';
 
@@ -115,6 +116,10 @@ export async function summarizeLeftovers(scope: CleanupScope): Promise<LeftoverS
  * and never fails: what could not be removed stays for the next run.
  */
 export async function sweepRemnants(scope: CleanupScope, log: (line: string) => void): Promise<void> {
+  const { home } = scope.settings;
+  await finishSwap(scope.targets, home, log).catch((error: unknown) => {
+    log(`warning: the replacement that a killed restore began could not be finished: ${toSuiteError(error).message}`);
+  });
   const removed = await withLeftovers(scope, async ({ found }) => {
     const abandoned = found.filter(({ kind, state }) => kind === 'remnant' && state === 'unused');
     return (await removeAll(abandoned)).removed;

@@ -1,11 +1,12 @@
 import { randomBytes } from 'node:crypto';
-import { type DatabaseUrl, SuiteError, withUrlParts } from '@azora/db-core';
+import { type DatabaseUrl, quoteIdentifier, SuiteError, withUrlParts } from '@azora/db-core';
 import { withClient } from '@azora/db-migrate';
 import type { Client } from 'pg';
 import type { Environment } from '../system/child-environment';
 import type { Leftover } from '../system/leftovers';
 import { findTemporaries, makeTemporary } from '../system/temporary';
 import { createDatabase, databaseBytes, dropDatabase } from './databases';
+import { withoutTimeouts } from './timeouts';
 
 /** The server for a scratch database. */
 export interface ScratchPlace {
@@ -34,12 +35,15 @@ export async function withScratchDatabase<Result>(
 ): Promise<Result> {
   if (place.server === 'companion') return onScratchCompanion(place, work);
   return withClient(place.maintenance, async (client) => {
+    await withoutTimeouts(client);
     await dropAbandoned(client, place.database);
     const mark = `${MARK}${randomBytes(4).toString('hex')}`;
     const database = `${scratchBase(place.database)}${mark}`;
     // This session holds the lock as long as the database is in use.
     await client.query('SELECT pg_advisory_lock(hashtext($1))', [database]);
     await createDatabase(client, database);
+    // A restored function with SECURITY DEFINER is open to everybody until its rights are restored too.
+    await client.query(`REVOKE ALL ON DATABASE ${quoteIdentifier(database)} FROM PUBLIC`);
     return withCleanUp(
       () => work(withUrlParts(place.maintenance, { database }), undefined),
       // If this session was terminated, another one drops the database.
@@ -136,6 +140,16 @@ export async function findScratchDatabases(
   });
 }
 
+/** Whether a run holds the lock of a scratch database, in whatever database it was taken, and whatever the name is by now. */
+export async function isScratchLocked(client: Client, name: string): Promise<boolean> {
+  const { rowCount } = await client.query(
+    `SELECT FROM pg_locks WHERE locktype = 'advisory' AND objsubid = 1 AND granted AND mode = 'ExclusiveLock'
+       AND pid <> pg_backend_pid() AND ((classid::bigint << 32) | objid::bigint) = hashtext($1)`,
+    [name],
+  );
+  return rowCount !== 0;
+}
+
 /** Drops the scratch database unless a run uses it. Others may drop it at the same moment. @throws {SuiteError} `CLEANUP.IN_USE` */
 async function dropUnlocked(client: Client, name: string): Promise<void> {
   // Shared, so that two clean-ups do not take each other for the run.
@@ -145,6 +159,12 @@ async function dropUnlocked(client: Client, name: string): Promise<void> {
   );
   if (rows[0]?.locked !== true) throw inUse(name);
   try {
+    // The run may have taken its lock in another database, or may have lost the session that held it.
+    const used = await client.query(
+      `SELECT FROM pg_stat_activity WHERE datname = $1 AND backend_type = 'client backend'`,
+      [name],
+    );
+    if (used.rowCount !== 0 || (await isScratchLocked(client, name))) throw inUse(name);
     await dropDatabase(client, name);
   } finally {
     await client.query('SELECT pg_advisory_unlock_shared(hashtext($1))', [name]).catch(() => undefined);

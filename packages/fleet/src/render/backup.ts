@@ -1,9 +1,10 @@
 import type { Service } from '../config/registry';
 import type { BackupReport } from '../operations/backup/create';
-import type { RestoredService } from '../operations/backup/restore';
+import type { LiveDatabase } from '../operations/backup/live-databases';
+import type { RestoreReport } from '../operations/backup/restore';
 import type { ListedSet, PrunedSets } from '../operations/backup/sets';
 import type { NotKept, VerifyReport } from '../operations/backup/verify';
-import { countOf, doneRows, type ServiceRow } from '../operations/fleet';
+import { countOf, doneRows } from '../operations/fleet';
 import { durationText, sizeText } from '../system/quantities';
 import { countsText, failuresText, rowsData } from './fleet';
 import { expiredText } from './leftovers';
@@ -15,8 +16,8 @@ export function backupData({ set, location, rows, manifest }: BackupReport) {
   return { ...rowsData(rows), set: manifest === undefined ? null : set, location, skewMs, fence, missing, orphans };
 }
 
-/** @param argument how a command names the set */
-export function backupText({ set, location, rows, manifest }: BackupReport, argument: string): string {
+/** @param argument how a command names the set, for the hint to prove it; undefined when it is being proven */
+export function backupText({ set, location, rows, manifest }: BackupReport, argument?: string): string {
   if (manifest === undefined) return lines(failuresText(rows), `${countsText(rows)}; no set was stored`);
   const shown = doneRows(rows).map(({ service, data }) => [
     service,
@@ -34,7 +35,7 @@ export function backupText({ set, location, rows, manifest }: BackupReport, argu
     failuresText(rows),
     `set ${set} in ${location}: ${missing.length === 0 ? '' : `${shown.length} of `}${all}${lacks}, snapshots within ${durationText(manifest.skewMs)}${fence}`,
     dataWarning(manifest),
-    `Next: prove that it can be restored with npx azora-db backup verify ${argument}`,
+    argument === undefined ? '' : `Next: prove that it can be restored with npx azora-db backup verify ${argument}`,
   );
 }
 
@@ -59,7 +60,7 @@ export function listText(sets: readonly ListedSet[], location: string, { service
   if (sets.length === 0) return `there are no backup sets in ${location}`;
   const rows = sets.map((set) => [
     set.id,
-    durationText(Math.max(0, now.getTime() - Date.parse(set.startedAt))),
+    set.isFuture ? 'in the future' : durationText(Math.max(0, now.getTime() - Date.parse(set.startedAt))),
     databasesText(set, services),
     set.rows.toLocaleString('en'),
     sizeText(set.storedBytes),
@@ -116,17 +117,16 @@ const NOT_KEPT: Readonly<Record<NotKept, string>> = {
   'not-stored': 'the storage did not accept it; correct the error above and run the command again',
 };
 
-export function restoreData(set: string, rows: readonly ServiceRow<RestoredService>[], expired: readonly string[]) {
-  return { ...rowsData(rows), set, removedCopies: expired };
+export function restoreData(set: string, { rows, live }: RestoreReport, expired: readonly string[]) {
+  return { ...rowsData(rows), set, databases: live, removedCopies: expired };
 }
 
-export function restoreText(
-  set: string,
-  rows: readonly ServiceRow<RestoredService>[],
-  expired: readonly string[],
-): string {
+export function restoreText(set: string, { rows, live }: RestoreReport, expired: readonly string[]): string {
   const done = doneRows(rows);
-  if (done.length === 0) return lines(failuresText(rows), 'nothing was restored; the live databases are unchanged');
+  if (done.length === 0 && live.every(({ state }) => state === 'unchanged' || state === 'absent')) {
+    return lines(failuresText(rows), 'nothing was restored; the live databases are unchanged');
+  }
+  const unfinished = live.filter(({ service }) => !done.some((row) => row.service === service));
   const shown = done.map(({ service, data }) => [
     service,
     data.rows.toLocaleString('en'),
@@ -134,12 +134,21 @@ export function restoreText(
     data.kept ?? '',
   ]);
   return lines(
-    table(['service', 'rows', 'migrated', 'replaced database'], shown),
+    done.length === 0 ? '' : table(['service', 'rows', 'migrated', 'replaced database'], shown),
     failuresText(rows),
+    ...unfinished.map(liveText),
     `restored from ${set}: ${countsText(rows)}`,
     done.some(({ data }) => data.kept !== null) ? 'Remove the replaced databases with npx azora-db cleanup --yes' : '',
     expiredText(expired),
   );
+}
+
+function liveText({ service, database, state, kept }: LiveDatabase): string {
+  const former = kept === null ? '' : `; the former one is ${kept}`;
+  if (state === 'replaced') return `${service}: the database ${database} is the restored one${former}`;
+  if (state === 'unchanged') return `${service}: the database ${database} is unchanged`;
+  if (state === 'absent') return `${service}: there is no database ${database}${former}`;
+  return `${service}: the server of ${database} does not answer; whether it was replaced is unknown`;
 }
 
 function lines(...texts: readonly string[]): string {

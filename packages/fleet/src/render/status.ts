@@ -35,7 +35,11 @@ function stateOf({ migrations }: ServiceStatus): string {
 }
 
 function backupAttention(backups: BackupState | undefined): readonly string[] {
-  if (backups?.isStale !== true) return [];
+  if (backups === undefined) return [];
+  const future = backups.future.map(
+    (id) => `backups: the set ${id} claims to begin in the future and does not count; check the clocks`,
+  );
+  if (!backups.isStale) return future;
   const { services, location } = backups;
   const stale = services.filter(({ isStale }) => isStale);
   const none = stale.filter(({ newestVerified }) => newestVerified === null);
@@ -46,7 +50,7 @@ function backupAttention(backups: BackupState | undefined): readonly string[] {
     ...(none.length === 0 ? [] : [`no verified set in ${location} holds ${namesOf(none)}`]),
     ...(old.length === 0 ? [] : [`the newest verified set of ${namesOf(old)} is older than AZORA_BACKUP_MAX_AGE`]),
   ];
-  return [`backups: ${problems.join('; ')}; run "npx azora-db backup" and "npx azora-db backup verify"`];
+  return [...future, `backups: ${problems.join('; ')}; run "npx azora-db backup" and "npx azora-db backup verify"`];
 }
 
 function attention(it: ServiceStatus): readonly string[] {

@@ -147,7 +147,7 @@ async function dumpAll(
 
 function dumpEach(
   databases: readonly FrozenDatabase[],
-  { allowDrift, format, mask, environment }: BackupRequest,
+  { allowDrift, format, mask, environment, log }: BackupRequest,
   { writer, key }: { readonly writer: SetWriter; readonly key: SetKey | undefined },
   { progress, signal }: RunOptions,
 ): Promise<readonly DumpedRow[]> {
@@ -156,7 +156,7 @@ function dumpEach(
     const drifted = (await hasDrifted(database.client)) === true;
     if (drifted && !allowDrift) throw hasDriftedSchema(service.name);
     const masking = mask && { of: maskOf(mask.schemaModel, service.name), key: mask.key };
-    const options = { writer, key, mask: masking, drifted, format, environment, signal, onProgress };
+    const options = { writer, key, mask: masking, drifted, format, environment, signal, onProgress, log };
     const entry = await dumpDatabase(database, options);
     // Releases the locks: the tables of this database may be altered again.
     await database.client.query('ROLLBACK');
@@ -196,7 +196,7 @@ function manifestOf(made: {
 }): Manifest {
   const { set, startedAt, request, timing, rows, references } = made;
   return {
-    format: 2,
+    format: 3,
     id: set,
     startedAt: startedAt.toISOString(),
     finishedAt: new Date().toISOString(),

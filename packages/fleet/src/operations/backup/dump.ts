@@ -1,16 +1,26 @@
+import { findDatabaseError, isConnectionLoss, redactedCause, SuiteError } from '@azora/db-core';
 import { HISTORY, readHistory, withClient } from '@azora/db-migrate';
 import type { Client } from 'pg';
-import type { SetKey } from '../../backup-store/encryption';
+import { contentHash, type SetKey } from '../../backup-store/encryption';
 import { chunksOf, writeSetFile } from '../../backup-store/file';
 import type { DatabaseEntry, FileEntry, TableEntry } from '../../backup-store/manifest';
 import { restoreScript } from '../../backup-store/restore-script';
 import type { SetWriter } from '../../backup-store/storage';
+import { type Access, readAccess } from '../../postgres/dump/access';
+import { accessStatements, databaseStatements } from '../../postgres/dump/access-statements';
 import { prepareMask } from '../../postgres/dump/mask';
 import { pgDump, requirePgDump } from '../../postgres/dump/pg-dump';
 import { readRoles } from '../../postgres/dump/roles';
 import { type ColumnExpressions, copyOut, readContents } from '../../postgres/dump/rows';
 import { dumpSchema } from '../../postgres/dump/schema';
-import { type DumpedTable, joinSnapshot, readSequences, type SnapshotTable } from '../../postgres/dump/snapshot';
+import {
+  type DumpedTable,
+  joinSnapshot,
+  qualified,
+  readSequences,
+  type SnapshotTable,
+} from '../../postgres/dump/snapshot';
+import { withoutTimeouts } from '../../postgres/timeouts';
 import type { Environment } from '../../system/child-environment';
 import { countProblems } from './data-state';
 import type { FrozenDatabase } from './snapshots';
@@ -30,9 +40,11 @@ export interface DumpOptions {
   readonly environment: Environment;
   readonly signal: AbortSignal | undefined;
   readonly onProgress: (detail: string) => void;
+  /** Reports what the set does not carry. */
+  readonly log: (line: string) => void;
 }
 
-/** Stores one database: its schema, its rows and the positions of its sequences. */
+/** Stores one database: its schema, its owners, rights and settings, its rows and the positions of its sequences. */
 export async function dumpDatabase(database: FrozenDatabase, options: DumpOptions): Promise<DatabaseEntry> {
   const { target, client, snapshot } = database;
   const { writer, key, onProgress } = options;
@@ -44,6 +56,8 @@ export async function dumpDatabase(database: FrozenDatabase, options: DumpOption
     preData: await store('pre-data.sql', preData),
     postData: await store('post-data.sql', postData),
   };
+  const owners = await readAccess(client, target.role);
+  for (const part of owners.notCarried) options.log(`warning: the set of ${service} does not carry ${part}`);
   const history = snapshot.tables.some(({ schema: of, name }) => `${of}.${name}` === HISTORY)
     ? await readHistory(client)
     : [];
@@ -63,6 +77,7 @@ export async function dumpDatabase(database: FrozenDatabase, options: DumpOption
     roles: [...(await readRoles(client))],
     checks: await countProblems(client, target.service),
     schema,
+    access: await store('access.json', `${JSON.stringify(owners, null, 2)}\n`),
     archive,
     tables: [...(await (archive === null ? dumpTables(database, options) : readTables(database, options)))],
     // After the rows: a sequence that is behind them would give out an id twice.
@@ -70,8 +85,15 @@ export async function dumpDatabase(database: FrozenDatabase, options: DumpOption
   };
   return {
     ...entry,
-    script: key === undefined && archive === null ? await store('restore.sql', restoreScript(entry)) : null,
+    script:
+      key === undefined && archive === null ? await store('restore.sql', restoreScript(entry, scriptOf(owners))) : null,
   };
+}
+
+/** The statements of the access for psql, which knows the name of the database. */
+function scriptOf(access: Access): readonly string[] {
+  const sameRole = (role: string) => role;
+  return [...accessStatements(access, sameRole), ...databaseStatements(access, sameRole, ':"DBNAME"')];
 }
 
 /** Null when rows are stored table by table: always for a companion, whose single session cannot be shared. */
@@ -89,15 +111,24 @@ async function dumpArchive(
 /** Counts and hashes the rows that the archive must yield when it is restored. */
 async function readTables(
   { client, snapshot }: FrozenDatabase,
-  { signal, onProgress }: DumpOptions,
+  { key, signal, onProgress }: DumpOptions,
 ): Promise<readonly TableEntry[]> {
   const entries: TableEntry[] = [];
   for (const table of snapshot.tables) {
     signal?.throwIfAborted();
     onProgress(`hash of ${table.name}`);
     const { rows, bytes, sha256 } = await readContents(client, table);
-    const { schema, name, columns } = table;
-    entries.push({ schema, name, columns: [...columns], rows, bytes, contentSha256: sha256, file: null });
+    const { schema, name, columns, filter } = table;
+    entries.push({
+      schema,
+      name,
+      columns: [...columns],
+      filter,
+      rows,
+      bytes,
+      contentSha256: contentHash(sha256, key),
+      file: null,
+    });
   }
   return entries;
 }
@@ -115,12 +146,14 @@ async function dumpTables(database: FrozenDatabase, options: DumpOptions): Promi
   const helpers = id === null ? 0 : workersFor(tables.map(({ sizeBytes }) => sizeBytes)) - 1;
   const helper: Worker = (work) =>
     withClient(target.admin, async (session) => {
+      await withoutTimeouts(session);
       if (await joinSnapshot(session, id ?? '', snapshot.tables)) await prepared(session, work);
     });
   const workers: readonly Worker[] = [(work) => prepared(client, work), ...Array<Worker>(helpers).fill(helper)];
+  const files = filesFor(target.service.name, snapshot.tables);
   await runInPool(tables, workers, options.signal, async (session, table) => {
     options.onProgress(table.name);
-    stored.set(table, await dumpTable(session, fileOf(target.service.name, table, snapshot.tables), table, options));
+    stored.set(table, await dumpTable(session, files.get(table) ?? '', table, options));
   });
   return snapshot.tables.flatMap((table) => stored.get(table) ?? []);
 }
@@ -131,24 +164,51 @@ async function dumpTable(
   table: SnapshotTable,
   { writer, key, mask }: DumpOptions,
 ): Promise<TableEntry> {
-  const { schema, name, columns } = table;
+  const { schema, name, columns, filter } = table;
   const stored: { entry?: TableEntry['file'] } = {};
   const contents = await copyOut(client, table, mask?.of(table.root) ?? new Map(), async (rows) => {
     stored.entry = await writeSetFile(writer, file, key, rows);
+  }).catch((error: unknown) => {
+    throw unreadable(table, error);
   });
   if (stored.entry === undefined) throw new Error('copyOut ended before its rows were stored');
   const { rows, bytes, sha256 } = contents;
-  return { schema, name, columns: [...columns], rows, bytes, contentSha256: sha256, file: stored.entry };
+  return {
+    schema,
+    name,
+    columns: [...columns],
+    filter,
+    rows,
+    bytes,
+    contentSha256: contentHash(sha256, key),
+    file: stored.entry,
+  };
 }
 
-/** Derives a file name from any table name. A number distinguishes tables whose names differ only in replaced characters. */
-function fileOf(service: string, table: DumpedTable, tables: readonly DumpedTable[]): string {
-  const nameOf = ({ schema, name }: DumpedTable) =>
-    (schema === 'public' ? name : `${schema}.${name}`)
+/** The error of COPY with the table; any other error as it is. */
+function unreadable({ schema, name }: DumpedTable, error: unknown): unknown {
+  const found = findDatabaseError(error);
+  if (found === undefined || isConnectionLoss(error)) return error;
+  return new SuiteError('BACKUP.TABLE_UNREADABLE', `The rows of ${qualified(schema, name)} cannot be read`, {
+    why: `${found.message} (SQLSTATE ${found.sqlState}).`,
+    next: 'Correct the cause, and back up again',
+    meta: { table: `${schema}.${name}`, sqlState: found.sqlState },
+    cause: redactedCause(error),
+  });
+}
+
+/** A file name for each table, whatever its name. A number follows where another table has the name already. */
+function filesFor(service: string, tables: readonly DumpedTable[]): ReadonlyMap<DumpedTable, string> {
+  const taken = new Set<string>();
+  const files = tables.map((table) => {
+    const base = (table.schema === 'public' ? table.name : `${table.schema}.${table.name}`)
       .toLowerCase()
       .replace(/[^a-z0-9._-]/g, '_')
       .slice(0, 100);
-  const name = nameOf(table);
-  const number = tables.filter((other) => nameOf(other) === name).indexOf(table);
-  return `${service}/${name}${number === 0 ? '' : `-${number}`}.copy.gz`;
+    let name = base;
+    for (let number = 1; taken.has(name); number += 1) name = `${base}-${number}`;
+    taken.add(name);
+    return [table, `${service}/${name}.copy.gz`] as const;
+  });
+  return new Map(files);
 }

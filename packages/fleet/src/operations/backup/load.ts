@@ -1,16 +1,22 @@
-import type { DatabaseUrl } from '@azora/db-core';
+import { type DatabaseUrl, findDatabaseError, isConnectionLoss, redactedCause, SuiteError } from '@azora/db-core';
 import { withClient } from '@azora/db-migrate';
 import type { Client } from 'pg';
+import { isHash } from '../../backup-store/encryption';
 import { readSetFile, textOf } from '../../backup-store/file';
 import type { DatabaseEntry, FileEntry, TableEntry } from '../../backup-store/manifest';
 import { SETTINGS } from '../../backup-store/restore-script';
 import type { OpenedSet } from '../../backup-store/set';
 import { fileDamaged } from '../../backup-store/storage';
 import { requireExtensions } from '../../postgres/databases';
+import { closeDefinerFunctions, rolesAt } from '../../postgres/dump/access';
+import { accessStatements } from '../../postgres/dump/access-statements';
 import { analyze, createTables, planPostData, runStatement, setSequences } from '../../postgres/dump/load';
 import { pgRestoreRows } from '../../postgres/dump/pg-dump';
 import { copyIn } from '../../postgres/dump/rows';
+import { qualified } from '../../postgres/dump/snapshot';
+import { withoutTimeouts } from '../../postgres/timeouts';
 import type { Environment } from '../../system/child-environment';
+import { readSetAccess } from './access';
 import { runInPool, workersFor } from './worker-pool';
 
 export interface LoadRequest {
@@ -20,6 +26,8 @@ export interface LoadRequest {
   readonly url: DatabaseUrl;
   /** Whether all connections share one session, as they do on a companion. */
   readonly oneSession: boolean;
+  /** The app role of the target. */
+  readonly role: string;
   /** Where pg_restore is looked for, when the set holds an archive. */
   readonly environment: Environment;
 }
@@ -32,7 +40,7 @@ export interface LoadOptions {
 /**
  * Loads a database of the set into an empty database: tables, rows, then indexes, foreign keys and triggers. The rows of
  * each table are compared with their count and hash in the manifest; those of a pg_dump archive are not.
- * @throws {SuiteError} `BACKUP.DAMAGED`, `RESTORE.SQL_FAILED`, `RESTORE.NO_PG_RESTORE`, `RESTORE.PG_RESTORE_FAILED`,
+ * @throws {SuiteError} `BACKUP.DAMAGED`, `RESTORE.SQL_FAILED`, `RESTORE.ROWS_REJECTED`, `RESTORE.NO_PG_RESTORE`, `RESTORE.PG_RESTORE_FAILED`,
  * `SERVER.MISSING_EXTENSION`
  */
 export async function loadDatabase(request: LoadRequest, options: LoadOptions): Promise<void> {
@@ -52,15 +60,26 @@ export async function loadDatabase(request: LoadRequest, options: LoadOptions): 
     await withSessions(client, url, sessions, async (clients) => {
       await loadRows(request, clients, options);
       await setSequences(client, entry.sequences);
-      const { indexes, rest } = planPostData(postData);
-      options.onProgress('indexes');
-      await inPool(indexes, clients, options, runStatement);
-      options.onProgress('foreign keys and triggers');
-      await inPool(rest, [client], options, runStatement);
+      for (const { indexes, rest } of planPostData(postData)) {
+        options.onProgress('indexes');
+        await inPool(indexes, clients, options, runStatement);
+        options.onProgress('foreign keys and triggers');
+        await inPool(rest, [client], options, runStatement);
+      }
     });
+    // A companion has a single role.
+    if (!oneSession) await giveRights(client, request);
     // A companion has no autovacuum, and pg_restore does not analyze the tables that it fills.
     if (oneSession || entry.archive !== null) await analyze(client, entry.tables);
   });
+}
+
+/** Gives the objects their owners and rights. Until then only the administrator can connect to the database. */
+async function giveRights(client: Client, { set, entry, role }: LoadRequest): Promise<void> {
+  const access = await readSetAccess(set, entry);
+  if (access === undefined) return closeDefinerFunctions(client);
+  const roleOf = await rolesAt(client, access, role);
+  for (const text of accessStatements(access, roleOf)) await runStatement(client, { text });
 }
 
 async function loadRows(request: LoadRequest, clients: readonly Client[], options: LoadOptions): Promise<void> {
@@ -89,14 +108,28 @@ async function loadTable(
   onProgress(table.name);
   const { storage, manifest, key } = set;
   const contents = await readSetFile(storage, manifest.id, table.file, key, (rows) =>
-    copyIn(client, { ...table, sizeBytes: 0 }, rows),
+    copyIn(client, { ...table, sizeBytes: 0 }, rows).catch((error: unknown) => {
+      throw rowsRejected(table, error);
+    }),
   );
-  if (contents.rows === table.rows && contents.sha256 === table.contentSha256) return;
+  if (contents.rows === table.rows && isHash(table.contentSha256, contents.sha256, key)) return;
   const difference =
     contents.rows === table.rows
       ? 'The hash of its rows differs from the one in the manifest.'
       : `It has ${contents.rows} rows, and the manifest says ${table.rows}.`;
   throw fileDamaged(manifest.id, table.file.path, difference);
+}
+
+/** The error of COPY with the table and the file; any other error as it is. */
+function rowsRejected({ schema, name, file }: TableEntry, error: unknown): unknown {
+  const found = findDatabaseError(error);
+  if (found === undefined || isConnectionLoss(error)) return error;
+  return new SuiteError('RESTORE.ROWS_REJECTED', `The server rejected the rows of ${qualified(schema, name)}`, {
+    why: `${found.message} (SQLSTATE ${found.sqlState}). They are in the file ${file?.path} of the set.`,
+    next: 'Correct the cause and run the command again; the live databases are unchanged',
+    meta: { table: `${schema}.${name}`, file: file?.path, sqlState: found.sqlState },
+    cause: redactedCause(error),
+  });
 }
 
 /** Opens `count` sessions, including the given one, while `work` runs. */
@@ -125,5 +158,6 @@ function inPool<Item>(
 }
 
 async function prepare(client: Client): Promise<void> {
+  await withoutTimeouts(client);
   await client.query(SETTINGS.map((setting) => `SET ${setting}`).join('; '));
 }

@@ -1,9 +1,11 @@
-import { statfs } from 'node:fs/promises';
+import { stat, statfs } from 'node:fs/promises';
+import path from 'node:path';
 import { SuiteError } from '@azora/db-core';
 import { compareHistory, readMigrations, splitStatements, withClient } from '@azora/db-migrate';
 import { readSetFile, textOf } from '../../backup-store/file';
 import type { DatabaseEntry, Manifest } from '../../backup-store/manifest';
 import type { OpenedSet } from '../../backup-store/set';
+import { orAbsent } from '../../system/leftovers';
 import { sizeText } from '../../system/quantities';
 import type { Target } from '../targets';
 
@@ -83,7 +85,7 @@ async function requireServer({ target, entry }: Pair): Promise<void> {
 }
 
 async function requireSpace(home: string, bytes: number): Promise<void> {
-  const disk = await statfs(home);
+  const disk = await statfs(await existingPart(home));
   const free = disk.bavail * disk.bsize;
   if (free >= bytes) return;
   throw new SuiteError('RESTORE.NO_SPACE', `The disk of ${home} has too little free space`, {
@@ -91,6 +93,13 @@ async function requireSpace(home: string, bytes: number): Promise<void> {
     next: 'Free some space, or restore fewer services at a time with --service',
     meta: { needed: bytes, free },
   });
+}
+
+/** The directory, or the nearest one above it that exists: the suite creates its own directory when it needs it. */
+async function existingPart(directory: string): Promise<string> {
+  const parent = path.dirname(directory);
+  const found = await orAbsent(stat(directory));
+  return found !== undefined || parent === directory ? directory : existingPart(parent);
 }
 
 const HNSW = /^CREATE INDEX \S+ ON (?:ONLY )?(?:\w+\.)?"?(\w+)"? USING hnsw .*vector\((\d+)\)/;

@@ -1,10 +1,14 @@
 import type { DatabaseUrl } from '@azora/db-core';
 import { readGrants, syncGrants, withClient } from '@azora/db-migrate';
+import type { ClientBase } from 'pg';
 import { checkSetFile } from '../../backup-store/file';
 import { type DatabaseEntry, filesOf } from '../../backup-store/manifest';
 import type { OpenedSet } from '../../backup-store/set';
 import type { PasswordOf } from '../../config/credentials';
 import { dropDatabase } from '../../postgres/databases';
+import { rolesAt } from '../../postgres/dump/access';
+import { databaseStatements } from '../../postgres/dump/access-statements';
+import { runStatement } from '../../postgres/dump/load';
 import { swapDatabases } from '../../postgres/dump/swap';
 import { replacedName } from '../../postgres/replaced';
 import { restrictDatabase } from '../../postgres/rights';
@@ -16,8 +20,11 @@ import { countOf, doneRows, eachService, type RunOptions, type ServiceRow } from
 import { migrateTargetUp } from '../migrations/migrate';
 import { provision } from '../provision';
 import { scratchPlace, type Target } from '../targets';
+import { readSetAccess, requireOwners } from './access';
+import { type Identity, type LiveDatabase, readDatabases, readIdentities, readLiveDatabases } from './live-databases';
 import { loadDatabase } from './load';
 import { type Pair, pairUp, requireRestorable, warnOfSlowIndexes } from './preflight';
+import { type JournalEntry, withSwapJournal } from './swap-journal';
 
 export interface RestoreRequest {
   readonly set: OpenedSet;
@@ -29,6 +36,12 @@ export interface RestoreRequest {
   readonly environment: Environment;
   /** Receives warnings before the restore begins. */
   readonly log: (line: string) => void;
+}
+
+export interface RestoreReport {
+  readonly rows: readonly ServiceRow<RestoredService>[];
+  /** The state of each live database at the end. */
+  readonly live: readonly LiveDatabase[];
 }
 
 export interface RestoredService {
@@ -49,12 +62,24 @@ export async function restoreFleet(
   targets: readonly Target[],
   request: RestoreRequest,
   options: RunOptions,
-): Promise<readonly ServiceRow<RestoredService>[]> {
+): Promise<RestoreReport> {
   const { set, home } = request;
   const pairs = pairUp(targets, set.manifest);
   await checkFiles(set, pairs);
   await requireRestorable(pairs, home);
+  for (const note of await requireOwners(set, pairs)) request.log(note);
   for (const warning of await warnOfSlowIndexes(set, pairs)) request.log(warning);
+  const before = await readIdentities(targets, home);
+  const rows = await restoreAll(pairs, before, request, options);
+  return { rows, live: await readLiveDatabases(targets, before, home) };
+}
+
+async function restoreAll(
+  pairs: readonly Pair[],
+  before: readonly Identity[],
+  request: RestoreRequest,
+  options: RunOptions,
+): Promise<readonly ServiceRow<RestoredService>[]> {
   const places = pairs.map(({ target }) => scratchPlace(target));
   return withScratchDatabases(places, async (sides) => {
     const items = pairs.flatMap((pair, index) => {
@@ -71,12 +96,25 @@ export async function restoreFleet(
     // References between services agree only within a set, so that either all databases are replaced or none.
     if (migrated.size < items.length || options.signal?.aborted) return prepared.map(notSwapped);
     const swap = swapOncePerServer(items, request);
-    return eachService(items, { progress: options.progress }, async ({ target, entry, side }) => {
-      const kept = await replaceLive(target, side, request, swap);
-      const rows = entry.tables.reduce((sum, table) => sum + table.rows, 0);
-      const data = { tables: entry.tables.length, rows, migrated: migrated.get(target.service.name) ?? [], kept };
-      return { data, detail: `${countOf(rows, 'row')} restored` };
-    });
+    const replaceAll = () =>
+      eachService(items, { progress: options.progress }, async ({ target, entry, side }) => {
+        const kept = await replaceLive(target, side, request, swap);
+        const rows = entry.tables.reduce((sum, table) => sum + table.rows, 0);
+        const data = { tables: entry.tables.length, rows, migrated: migrated.get(target.service.name) ?? [], kept };
+        return { data, detail: `${countOf(rows, 'row')} restored` };
+      });
+    const servers = new Set(items.map(({ target }) => `${target.maintenance.href} ${target.server}`));
+    if (servers.size < 2) return replaceAll();
+    const entries = await Promise.all(
+      items.map(async ({ target, entry, side, service }, index): Promise<JournalEntry> => {
+        const [former, keepSettings] = [before[index] ?? null, entry.access === null];
+        if (side.home !== undefined)
+          return { service: service.name, side: side.home, former, restored: null, keepSettings };
+        const restored = (await readDatabases(target, request.home)).get(side.url.database) ?? null;
+        return { service: service.name, side: side.url.database, former, restored, keepSettings };
+      }),
+    );
+    return withSwapJournal(request.home, request.set.manifest.id, entries, replaceAll);
   });
 }
 
@@ -92,8 +130,9 @@ async function makeReady(
   options: RunOptions & { readonly onProgress: (detail: string) => void },
 ): Promise<readonly string[]> {
   const { service, server, role } = target;
-  await loadDatabase({ set, entry, url: side, oneSession: server === 'companion', environment }, options);
+  // Before the load: policies and rights name the role.
   await withClient(side, (client) => createRole(client, role, passwordOf(role)));
+  await loadDatabase({ set, entry, url: side, oneSession: server === 'companion', role, environment }, options);
   const run = { signal: options.signal };
   const migrated = await migrateTargetUp({ ...target, admin: side, database: side.database }, run, options.onProgress);
   const grants = await readGrants(service.schemaPath);
@@ -103,7 +142,18 @@ async function makeReady(
       await syncGrants(client, role, grants);
     }),
   );
+  // At the end: a setting such as default_transaction_read_only would stop the migrations.
+  if (server !== 'companion') await withClient(side, (client) => giveSettings(client, { target, entry }, set));
   return migrated;
+}
+
+/** Gives the restored database the settings, the comment and the rights that the one of the set had. */
+export async function giveSettings(client: ClientBase, { target, entry }: Pair, set: OpenedSet): Promise<void> {
+  const access = await readSetAccess(set, entry);
+  if (access === undefined) return;
+  const { rows } = await client.query<{ name: string }>('SELECT quote_ident(current_database()) AS name');
+  const roleOf = await rolesAt(client, access, target.role);
+  for (const text of databaseStatements(access, roleOf, rows[0]?.name ?? '')) await runStatement(client, { text });
 }
 
 /** Compares every file with its checksum. @throws {SuiteError} `BACKUP.NO_FILE`, `BACKUP.DAMAGED` */
@@ -115,16 +165,17 @@ type SwapServer = (target: Target) => Promise<ReadonlyMap<string, string>>;
 
 /** Replaces all databases of a server together, when the first of them is requested. */
 function swapOncePerServer(
-  items: readonly { readonly target: Target; readonly side: ScratchDatabase }[],
+  items: readonly (Pair & { readonly side: ScratchDatabase })[],
   { set }: RestoreRequest,
 ): SwapServer {
   const swapped = new Map<string, Promise<ReadonlyMap<string, string>>>();
   return ({ maintenance }) => {
     const there = items.filter(({ target }) => target.maintenance.href === maintenance.href);
-    const swaps = there.map(({ target, side }) => ({
+    const swaps = there.map(({ target, entry, side }) => ({
       live: target.database,
       side: side.url.database,
       kept: replacedName(target.database, set.manifest.id),
+      keepSettings: entry.access === null,
     }));
     const swap = swapped.get(maintenance.href) ?? swapDatabases(maintenance, swaps);
     swapped.set(maintenance.href, swap);

@@ -17,6 +17,10 @@ export interface SetSelection {
   readonly services: readonly Service[];
   /** Whether `--service` named the services; otherwise those that the set has no database of are left out. */
   readonly isNamed: boolean;
+  /** Whether a masked set may be chosen; otherwise it is refused, and is never the latest one. */
+  readonly allowsMasked: boolean;
+  /** Whether a set in plain text may be chosen although there is a key: somebody may have put it in the place of another. */
+  readonly allowsPlain: boolean;
   /** The words of the command with which a person names another set: `backup verify`. */
   readonly command: string;
   /** The argument that names a set of the storage: its id, or its path. */
@@ -34,27 +38,35 @@ export interface SelectedSet {
 interface Candidate {
   readonly id: string;
   readonly masked: boolean;
+  /** Why it is never the latest one, after "but"; null when it may be. */
+  readonly unfit: string | null;
   readonly held: readonly string[];
   /** Whether it lacks no asked service, except services that had no database when it was made. */
   readonly isWhole: boolean;
 }
 
 /**
- * Opens the set with this id and selects the services to work on. `latest` is the newest set with all asked services: a
- * masked set only when no other set has them.
- * @throws {SuiteError} `BACKUP.…`
+ * Opens the set with this id and selects the services to work on. `latest` is the newest set with all asked services that
+ * neither failed its verification nor claims to begin in the future: a masked set only when it is allowed and no other set has
+ * them.
+ * @throws {SuiteError} `BACKUP.…`, `RESTORE.MASKED`
  */
 export async function selectSet(storage: Storage, name: string, selection: SetSelection): Promise<SelectedSet> {
   const { id, notes } = name === LATEST ? await findLatest(storage, selection) : { id: name, notes: [] };
   const set = await openSet(storage, await findSet(storage, id), selection.secret);
+  if (selection.secret !== undefined && set.key === undefined && !selection.allowsPlain) {
+    throw notEncrypted(set.manifest, selection);
+  }
+  if (set.manifest.masked && !selection.allowsMasked) throw isMasked(set.manifest, selection);
   const { services, isNamed } = selection;
   const held = services.filter((service) => holds(set.manifest, service.name));
   const isPartial = !isNamed && held.length < services.length;
-  const { verified } = await describeSet(storage, set.manifest.id);
+  const { verified, isFuture } = await describeSet(storage, set.manifest.id);
   const all = [
     ...notes,
     ...(isPartial ? [partialNote(set.manifest, services)] : []),
     ...(verified?.ok === false ? [failedNote(set.manifest, selection)] : []),
+    ...(isFuture ? [`The set ${set.manifest.id} claims to begin in the future; check the clocks`] : []),
   ];
   return { set, services: isPartial ? held : services, notes: all };
 }
@@ -64,10 +76,10 @@ async function findLatest(storage: Storage, selection: SetSelection) {
   let masked: { readonly id: string; readonly notes: readonly string[] } | undefined;
   const ids = (await storage.list()).toReversed();
   for (const [index, id] of ids.entries()) {
-    const candidate = candidateOf((await readManifest(storage, id)).manifest, selection);
+    const candidate = candidateOf((await readManifest(storage, id)).manifest, await unfitness(storage, id), selection);
     const found = { id, notes: newerNotes(passed, selection) };
     passed.push(candidate);
-    if (!candidate.isWhole) continue;
+    if (!candidate.isWhole || candidate.unfit !== null) continue;
     if (candidate.masked) {
       masked ??= found;
       continue;
@@ -113,11 +125,17 @@ async function readOlder(storage: Storage, set: string): Promise<Manifest | unde
   }
 }
 
-function candidateOf(manifest: Manifest, { services, isNamed }: SetSelection): Candidate {
+async function unfitness(storage: Storage, id: string): Promise<string | null> {
+  const { verified, isFuture } = await describeSet(storage, id);
+  if (isFuture) return 'claims to begin in the future';
+  return verified?.ok === false ? 'failed its last verification' : null;
+}
+
+function candidateOf(manifest: Manifest, unfit: string | null, { services, isNamed }: SetSelection): Candidate {
   const held = services.map(({ name }) => name).filter((name) => holds(manifest, name));
   const hadNone = manifest.missing.filter(({ code }) => NO_DATABASE.includes(code)).map(({ service }) => service);
   const lacks = services.filter(({ name }) => !held.includes(name) && (isNamed || !hadNone.includes(name)));
-  return { id: manifest.id, masked: manifest.masked, held, isWhole: held.length > 0 && lacks.length === 0 };
+  return { id: manifest.id, masked: manifest.masked, unfit, held, isWhole: held.length > 0 && lacks.length === 0 };
 }
 
 function holds({ databases }: Manifest, name: string): boolean {
@@ -127,7 +145,8 @@ function holds({ databases }: Manifest, name: string): boolean {
 /** Says that newer sets were passed over, and how to use the newest of them. */
 function newerNotes(passed: readonly Candidate[], selection: SetSelection): readonly string[] {
   const [partial] = passed.filter(({ held, isWhole }) => !isWhole && held.length > 0);
-  const [masked] = passed.filter((set) => set.isWhole && set.masked);
+  const [unfit] = passed.filter(({ isWhole, unfit: reason }) => isWhole && reason !== null);
+  const [masked] = passed.filter((set) => set.isWhole && set.unfit === null && set.masked);
   const use = (id: string) => `to use it, run "npx azora-db ${selection.command} ${selection.argumentOf(id)}"`;
   const all = selection.services.length;
   return [
@@ -136,6 +155,7 @@ function newerNotes(passed: readonly Candidate[], selection: SetSelection): read
       : [
           `The set ${partial.id} is newer, but holds only ${listOf(partial.held)} (${partial.held.length} of ${all}); ${use(partial.id)}`,
         ]),
+    ...(unfit === undefined ? [] : [`The set ${unfit.id} is newer, but ${unfit.unfit}; ${use(unfit.id)}`]),
     ...(masked === undefined ? [] : [`The set ${masked.id} is newer, but masked; ${use(masked.id)}`]),
   ];
 }
@@ -156,17 +176,36 @@ function failedNote({ id }: Manifest, { argumentOf }: SetSelection): string {
   return `The set ${id} failed its last verification; "npx azora-db backup verify ${argumentOf(id)}" shows why`;
 }
 
+function notEncrypted({ id }: Manifest, { command, argumentOf }: SetSelection): SuiteError {
+  return new SuiteError('BACKUP.NOT_ENCRYPTED', `The backup set ${id} is not encrypted`, {
+    kind: 'usage',
+    why: 'A key is set, and nothing shows that a set in plain text was made by its owner.',
+    next: `Choose an encrypted set, or run "npx azora-db ${command} ${argumentOf(id)} --plain"`,
+    meta: { set: id },
+  });
+}
+
+function isMasked({ id }: Manifest, { command, argumentOf }: SetSelection): SuiteError {
+  return new SuiteError('RESTORE.MASKED', `The backup set ${id} is masked`, {
+    kind: 'usage',
+    why: 'Pseudonyms stand for its personal data, and its secrets are gone: a database that it replaces loses them.',
+    next: `Choose another set, or run "npx azora-db ${command} ${argumentOf(id)} --masked"`,
+    meta: { set: id },
+  });
+}
+
 /** `BACKUP.NO_WHOLE_SET`, with the newest set of each service and the commands that use them. */
 function noWholeSet(storage: Storage, sets: readonly Candidate[], selection: SetSelection): SuiteError {
   const { services, command, argumentOf } = selection;
   const groups = new Map<string, string[]>();
   for (const { name } of services) {
-    const having = sets.filter(({ held }) => held.includes(name));
+    const having = sets.filter(({ held, unfit }) => unfit === null && held.includes(name));
     const newest = having.find(({ masked }) => !masked) ?? having[0];
     if (newest !== undefined) groups.set(newest.id, [...(groups.get(newest.id) ?? []), name]);
   }
   const found = [...groups.values()].flat();
   const nowhere = services.map(({ name }) => name).filter((name) => !found.includes(name));
+  const unfit = sets.flatMap(({ id, unfit: reason }) => (reason === null ? [] : [`The set ${id} ${reason}.`]));
   const newest = [...groups].map(([id, names]) => `The newest set with ${listOf(names)} is ${id}.`);
   const commands = [...groups].map(
     ([id, names]) => `"npx azora-db ${command} ${argumentOf(id)} --service ${names.join(',')}"`,
@@ -174,7 +213,7 @@ function noWholeSet(storage: Storage, sets: readonly Candidate[], selection: Set
   const asked = services.length === 1 ? listOf(services.map(({ name }) => name)) : `all ${services.length} services`;
   return new SuiteError('BACKUP.NO_WHOLE_SET', `No backup set in ${storage.location} holds ${asked}`, {
     kind: 'usage',
-    why: [...newest, ...(nowhere.length === 0 ? [] : [`No set holds ${listOf(nowhere)}.`])].join(' '),
+    why: [...newest, ...(nowhere.length === 0 ? [] : [`No set holds ${listOf(nowhere)}.`]), ...unfit].join(' '),
     next: commands.length === 0 ? 'Make a backup with "npx azora-db backup"' : `Run ${commands.join(' and ')}`,
     meta: { location: storage.location, newest: Object.fromEntries(groups), nowhere },
   });

@@ -15,6 +15,8 @@ export interface ListedSet {
   readonly storedBytes: number;
   readonly encrypted: boolean;
   readonly masked: boolean;
+  /** Whether it claims to begin in the future: a clock was wrong, so that its age says nothing. */
+  readonly isFuture: boolean;
   /** The result of the last verification; null when the set was never verified. */
   readonly verified: Pick<Verification, 'at' | 'ok' | 'restoreSeconds' | 'warnings'> | null;
   /** Why the manifest or the verification is not valid; null when both are. */
@@ -25,25 +27,34 @@ export interface ListedSet {
  * Lists all complete sets, newest first. A set with a manifest that is not valid is listed with the reason.
  * @throws {SuiteError} `BACKUP.STORAGE_FAILED` when a set cannot be read: nothing is known about it
  */
-export async function listSets(storage: Storage): Promise<readonly ListedSet[]> {
+export async function listSets(storage: Storage, now = new Date()): Promise<readonly ListedSet[]> {
   const ids = await storage.list();
-  return Promise.all(ids.toReversed().map((id) => describeSet(storage, id)));
+  return Promise.all(ids.toReversed().map((id) => describeSet(storage, id, now)));
+}
+
+/** Clocks of two machines may differ by so much. */
+const CLOCK_DIFFERENCE_MS = 10 * 60_000;
+
+function isAfter(now: Date, times: readonly string[]): boolean {
+  return times.some((time) => Date.parse(time) > now.getTime() + CLOCK_DIFFERENCE_MS);
 }
 
 /** Describes one set. @throws {SuiteError} `BACKUP.STORAGE_FAILED` */
-export async function describeSet(storage: Storage, id: string): Promise<ListedSet> {
+export async function describeSet(storage: Storage, id: string, now = new Date()): Promise<ListedSet> {
   const read = await orFinding(() => readManifest(storage, id));
   if (read instanceof SuiteError) {
     const unknown = { services: [], missing: [], rows: 0, storedBytes: 0, encrypted: false, masked: false };
-    return { id, startedAt: startOfSet(id), ...unknown, verified: null, problem: read.message };
+    const isFuture = isAfter(now, [startOfSet(id)]);
+    return { id, startedAt: startOfSet(id), ...unknown, isFuture, verified: null, problem: read.message };
   }
+  const facts = { ...factsOf(read), isFuture: isAfter(now, [startOfSet(id), read.manifest.startedAt]) };
   const verification = await orFinding(() => readVerification(storage, read));
   if (verification instanceof SuiteError) {
-    return { id, ...factsOf(read), verified: null, problem: verification.message };
+    return { id, ...facts, verified: null, problem: verification.message };
   }
-  if (verification === undefined) return { id, ...factsOf(read), verified: null, problem: null };
+  if (verification === undefined) return { id, ...facts, verified: null, problem: null };
   const { at, ok, restoreSeconds, warnings } = verification;
-  return { id, ...factsOf(read), verified: { at, ok, restoreSeconds, warnings }, problem: null };
+  return { id, ...facts, verified: { at, ok, restoreSeconds, warnings }, problem: null };
 }
 
 function factsOf({ manifest }: ReadSet) {
@@ -72,9 +83,11 @@ async function orFinding<Result>(read: () => Promise<Result>): Promise<Result | 
 /** How recent the backups of each service are. */
 export interface BackupState {
   readonly location: string;
-  /** The newest set, verified or not. */
+  /** The newest set, verified or not, that neither failed its verification nor claims to begin in the future. */
   readonly newest: NamedSet | null;
   readonly services: readonly ServiceBackupState[];
+  /** The ids of sets that claim to begin in the future. They count for no service. */
+  readonly future: readonly string[];
   /** Whether a service has no verified set that is recent enough. */
   readonly isStale: boolean;
 }
@@ -98,19 +111,21 @@ export async function readBackupState(
   services: readonly string[],
   { maxAgeMs, now }: { readonly maxAgeMs: number; readonly now: Date },
 ): Promise<BackupState> {
-  const sets = await listSets(storage);
+  const sets = await listSets(storage, now);
   const states = services.map((service): ServiceBackupState => {
     const verified = sets.find((set) => isProof(set) && set.services.includes(service));
     const isStale = verified === undefined || now.getTime() - Date.parse(verified.startedAt) > maxAgeMs;
     return { service, newestVerified: nameOf(verified), isStale };
   });
   const isStale = states.some((state) => state.isStale);
-  return { location: storage.location, newest: nameOf(sets[0]), services: states, isStale };
+  const newest = sets.find(({ isFuture, verified }) => !isFuture && verified?.ok !== false);
+  const future = sets.filter(({ isFuture: is }) => is).map(({ id }) => id);
+  return { location: storage.location, newest: nameOf(newest), services: states, future, isStale };
 }
 
 /** Whether the set proves that its databases can be restored as they were. */
-export function isProof({ masked, verified }: ListedSet): boolean {
-  return !masked && verified?.ok === true;
+export function isProof({ masked, isFuture, verified }: ListedSet): boolean {
+  return !masked && !isFuture && verified?.ok === true;
 }
 
 function nameOf(set: ListedSet | undefined): NamedSet | null {
@@ -138,7 +153,8 @@ export async function pruneSets(storage: Storage, retention: Retention, yes: boo
   return { kept, removed };
 }
 
-function stateOf({ services, verified, problem }: ListedSet): RetainedSet['state'] {
+function stateOf({ services, isFuture, verified, problem }: ListedSet): RetainedSet['state'] {
+  if (isFuture) return 'future';
   if (problem !== null && services.length === 0) return 'unreadable';
   if (verified === null) return 'unverified';
   return verified.ok ? 'verified' : 'failed';

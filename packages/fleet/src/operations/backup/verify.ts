@@ -1,10 +1,13 @@
 import { type DatabaseUrl, SuiteError } from '@azora/db-core';
 import { hasDrifted, withClient } from '@azora/db-migrate';
 import type { Client } from 'pg';
+import { isHash } from '../../backup-store/encryption';
 import { readSetFile, textOf } from '../../backup-store/file';
 import type { DatabaseEntry, FileEntry } from '../../backup-store/manifest';
 import type { OpenedSet } from '../../backup-store/set';
 import { type Verification, writeVerification } from '../../backup-store/verification';
+import { readAccess, rolesAt } from '../../postgres/dump/access';
+import { compareAccess } from '../../postgres/dump/access-statements';
 import { readContents } from '../../postgres/dump/rows';
 import { dumpSchema } from '../../postgres/dump/schema';
 import { beginBackup, takeSnapshot } from '../../postgres/dump/snapshot';
@@ -15,10 +18,11 @@ import type { Environment } from '../../system/child-environment';
 import { countOf, doneRows, eachService, type RunOptions, type ServiceRow } from '../fleet';
 import { lookUpAll } from '../references';
 import { scratchPlace, type Target } from '../targets';
+import { readSetAccess, requireOwners } from './access';
 import { type Compared, compareChecks, compareOrphans } from './data-state';
 import { loadDatabase } from './load';
 import { type Pair, pairUp, requireRestorable } from './preflight';
-import { checkFiles } from './restore';
+import { checkFiles, giveSettings } from './restore';
 
 export interface VerifyRequest {
   readonly set: OpenedSet;
@@ -75,6 +79,7 @@ export async function verifySet(
     };
   }
   await requireRestorable(pairs, home);
+  const notRestored = await requireOwners(set, pairs);
   const places = pairs.map(({ target }) => scratchPlace(target));
   return withScratchDatabases(places, async (sides) => {
     const items = pairs.flatMap((pair, index) => {
@@ -84,7 +89,8 @@ export async function verifySet(
     const started = performance.now();
     let restoreSeconds = 0;
     const rows = await eachService(items, options, async ({ target, entry, url }, onProgress) => {
-      const request = { set, entry, url, oneSession: target.server === 'companion', environment };
+      const oneSession = target.server === 'companion';
+      const request = { set, entry, url, oneSession, role: target.role, environment };
       await loadDatabase(request, { signal: options.signal, onProgress });
       restoreSeconds = Math.max(restoreSeconds, secondsBetween(started, performance.now()));
       options.signal?.throwIfAborted();
@@ -100,7 +106,7 @@ export async function verifySet(
     if (lookedUp === undefined) options.signal?.throwIfAborted();
     const orphans = compareOrphans(lookedUp ?? [], set.manifest);
     const problems = [...rows.flatMap(problemsOf), ...orphans.problems];
-    const warnings = [...doneRows(rows).flatMap(warningsOf), ...orphans.warnings];
+    const warnings = [...notRestored, ...doneRows(rows).flatMap(warningsOf), ...orphans.warnings];
     const outcome = { ok: problems.length === 0, restoreSeconds, problems, warnings };
     const isWhole = pairs.length === set.manifest.databases.length;
     const isFinding = orphans.problems.length > 0 || rows.some(isAboutSet);
@@ -144,22 +150,23 @@ async function findDamage(set: OpenedSet, pairs: readonly Pair[]): Promise<strin
 
 async function examine({ target, entry }: Pair, url: DatabaseUrl, set: OpenedSet): Promise<VerifiedDatabase> {
   return withClient(url, async (client) => {
-    const contents = await compareContents(client, entry);
+    const contents = await compareContents(client, set, entry);
     const schema = await compareSchema(client, set, entry);
     const checks = await compareChecks(client, target.service, entry);
-    const problems = [...contents, ...schema, ...checks.problems, ...(await checkRecall(client))];
+    const rights = target.server === 'companion' ? [] : await compareRights(client, set, { target, entry });
+    const problems = [...contents, ...schema, ...rights, ...checks.problems, ...(await checkRecall(client))];
     return { rows: entry.tables.reduce((sum, { rows }) => sum + rows, 0), problems, warnings: checks.warnings };
   });
 }
 
 /** Reads all rows back and compares their number, content and order with the manifest. */
-async function compareContents(client: Client, entry: DatabaseEntry): Promise<readonly string[]> {
+async function compareContents(client: Client, { key }: OpenedSet, entry: DatabaseEntry): Promise<readonly string[]> {
   const problems: string[] = [];
   await takeSnapshot(client, await beginBackup(client), { share: false });
   for (const table of entry.tables) {
     const { rows, sha256 } = await readContents(client, { ...table, sizeBytes: 0 });
     if (rows !== table.rows) problems.push(`${table.name} has ${rows} rows instead of ${table.rows}`);
-    else if (sha256 !== table.contentSha256) problems.push(`the content of ${table.name} differs`);
+    else if (!isHash(table.contentSha256, sha256, key)) problems.push(`the content of ${table.name} differs`);
   }
   if (!entry.drifted && (await hasDrifted(client)) === true)
     problems.push('the schema has drifted from its migrations');
@@ -175,6 +182,15 @@ async function compareSchema(client: Client, set: OpenedSet, entry: DatabaseEntr
   const stored = (file: FileEntry) => readSetFile(set.storage, set.manifest.id, file, set.key, textOf);
   const same = preData === (await stored(entry.schema.preData)) && postData === (await stored(entry.schema.postData));
   return same ? [] : ['the schema differs from the stored one'];
+}
+
+/** Gives the scratch database the settings of the set, and compares owners, rights and settings. */
+async function compareRights(client: Client, set: OpenedSet, { target, entry }: Pair): Promise<readonly string[]> {
+  const access = await readSetAccess(set, entry);
+  if (access === undefined) return [];
+  await giveSettings(client, { target, entry }, set);
+  const roleOf = await rolesAt(client, access, target.role);
+  return compareAccess(access, await readAccess(client, target.role), roleOf);
 }
 
 async function checkRecall(client: Client): Promise<readonly string[]> {
@@ -203,12 +219,17 @@ function warningsOf({
   return data.warnings.map((warning) => `${service}: ${warning}`);
 }
 
+/** Failures of the set, unless their SQLSTATE is of a class that speaks of the server, its limits or other sessions. */
+const OF_SET = ['RESTORE.SQL_FAILED', 'RESTORE.ROWS_REJECTED', 'RESTORE.PG_RESTORE_FAILED'];
+const OF_SERVER = /^(08|25|40|53|55|57|58|F0|XX)/;
+
 /** Whether the row shows a problem of the set itself, not of a server, the storage or the network. */
 function isAboutSet(row: ServiceRow<VerifiedDatabase>): boolean {
   if (row.state === 'done') return row.data.problems.length > 0;
   if (row.state !== 'failed') return false;
-  const { kind, code } = row.error;
-  return kind === 'finding' || (kind === 'failure' && code.startsWith('RESTORE.'));
+  const { kind, code, meta } = row.error;
+  if (kind === 'finding') return true;
+  return OF_SET.includes(code) && !OF_SERVER.test(String(meta['sqlState']));
 }
 
 function sentencesOf({ message, why = '' }: SuiteError): string {

@@ -41,7 +41,8 @@ export async function readContents(client: ClientBase, table: DumpedTable): Prom
 }
 
 /**
- * Loads rows into an empty table, in a transaction of its own. The rows are frozen: no later vacuum has to rewrite them,
+ * Loads rows into a table that is empty or has only the rows of its extension, in a transaction of its own. The rows of an
+ * empty table are frozen: no later vacuum has to rewrite them,
  * and index-only scans work at once. The planner gets statistics from a small sample. Autovacuum analyzes the table fully
  * within a minute, because it counts the rows as changed since that ANALYZE.
  */
@@ -52,10 +53,12 @@ export async function copyIn(
 ): Promise<Contents> {
   const name = qualified(table.schema, table.name);
   const meter = new Meter();
-  // COPY with FREEZE requires that the same transaction truncated the table.
-  await client.query(`BEGIN; TRUNCATE ONLY ${name}`);
+  // COPY with FREEZE requires that the same transaction truncated the table. The rows that an extension made stay.
+  const isEmpty = table.filter === null;
+  await client.query(isEmpty ? `BEGIN; TRUNCATE ONLY ${name}` : 'BEGIN');
   try {
-    const target = client.query(copyFrom(`COPY ${name} ${columnList(table)} FROM STDIN WITH (FREEZE)`));
+    const options = isEmpty ? ' WITH (FREEZE)' : '';
+    const target = client.query(copyFrom(`COPY ${name} ${columnList(table)} FROM STDIN${options}`));
     await pipeline(meter.count(rows), target);
     await client.query(`SET LOCAL default_statistics_target = ${QUICK_STATISTICS_TARGET}; ANALYZE ${name}; COMMIT`);
     return { rows: target.rowCount, ...meter.result() };
@@ -88,7 +91,7 @@ function columnList({ columns }: DumpedTable): string {
 
 function selection(table: DumpedTable, expressions: ColumnExpressions): string {
   const name = qualified(table.schema, table.name);
-  if (expressions.size === 0) return `${name} ${columnList(table)}`;
+  if (expressions.size === 0 && table.filter === null) return `${name} ${columnList(table)}`;
   const columns = table.columns.map((column) => expressions.get(column) ?? quoteIdentifier(column));
-  return `(SELECT ${columns.join(', ')} FROM ONLY ${name})`;
+  return `(SELECT ${columns.join(', ')} FROM ONLY ${name} ${table.filter ?? ''})`;
 }

@@ -20,8 +20,8 @@ const ARGUMENTS = [
   '--section=post-data',
   '--no-owner',
   '--no-acl',
-  '--no-publications',
   '--no-subscriptions',
+  '--no-tablespaces',
 ];
 
 /**

@@ -127,14 +127,17 @@ function wake(answered: Int32Array, what: number): void {
 const LAST_SETTING = 'SET row_security = off;\n';
 /** The comments that name entries of pg_dump's section post-data (pg_dump.c, SECTION_POST_DATA). */
 const POST_DATA =
-  /^-- Name: .*; Type: (INDEX|INDEX ATTACH|STATISTICS|CONSTRAINT|FK CONSTRAINT|CHECK CONSTRAINT|TRIGGER|EVENT TRIGGER|RULE|ROW SECURITY|POLICY|MATERIALIZED VIEW DATA); Schema: /m;
+  /^-- Name: .*; Type: (INDEX|INDEX ATTACH|STATISTICS|CONSTRAINT|FK CONSTRAINT|CHECK CONSTRAINT|TRIGGER|EVENT TRIGGER|RULE|ROW SECURITY|POLICY|MATERIALIZED VIEW DATA|PUBLICATION|PUBLICATION TABLE|PUBLICATION TABLES IN SCHEMA); Schema: /m;
+/** How their statements begin: the name in a comment may itself look like the end of a comment. */
+const POST_STATEMENT =
+  /^(CREATE (UNIQUE )?INDEX|CREATE (CONSTRAINT |EVENT )?TRIGGER|CREATE (STATISTICS|RULE|OR REPLACE VIEW|POLICY|PUBLICATION)|ALTER (INDEX|TABLE|FOREIGN TABLE|DOMAIN|PUBLICATION)|REFRESH) /;
 
 /** Entries of post-data come last; each begins with a comment that names it. */
 function sectionsOf(dump: string): SchemaSql {
   const sql = dump.slice(dump.indexOf(LAST_SETTING) + LAST_SETTING.length).trimStart();
   let end = 0;
   for (const { offset, text } of splitStatements(sql)) {
-    const isPostData = POST_DATA.test(sql.slice(end, offset));
+    const isPostData = POST_STATEMENT.test(text) && POST_DATA.test(sql.slice(end, offset));
     if (isPostData) return { preData: normalize(sql.slice(0, end)), postData: normalize(sql.slice(end).trimStart()) };
     end = offset + text.length + ';\n'.length;
   }

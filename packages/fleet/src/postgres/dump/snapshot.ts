@@ -19,6 +19,11 @@ export interface DumpedTable {
   readonly name: string;
   /** Without generated columns, which the server computes. */
   readonly columns: readonly string[];
+  /**
+   * For the configuration table of an extension: which rows belong to the database, as `WHERE …` or empty for all of them. The
+   * others come with the extension. Null for any other table.
+   */
+  readonly filter: string | null;
   readonly sizeBytes: number;
 }
 
@@ -134,16 +139,19 @@ export function qualified(schema: string, name: string): string {
   return `${quoteIdentifier(schema)}.${quoteIdentifier(name)}`;
 }
 
-/** Excludes system relations, temporary relations and those of extensions. */
+/** Excludes system relations, temporary relations and those of extensions, except their configuration (manual, 36.17.3). */
 const OWN = (relation: string) => `
-  nspname !~ '^pg_' AND nspname <> 'information_schema' AND relpersistence <> 't' AND NOT EXISTS (
-    SELECT FROM pg_depend
-    WHERE classid = 'pg_class'::regclass AND objid = ${relation}.oid AND deptype = 'e')`;
+  nspname !~ '^pg_' AND nspname <> 'information_schema' AND relpersistence <> 't' AND (
+    EXISTS (SELECT FROM pg_extension WHERE ${relation}.oid = ANY (extconfig)) OR NOT EXISTS (
+      SELECT FROM pg_depend
+      WHERE classid = 'pg_class'::regclass AND objid = ${relation}.oid AND deptype = 'e'))`;
 
 const TABLES = `
   SELECT coalesce(json_agg(json_build_object(
            'schema', nspname, 'name', relname, 'sizeBytes', pg_table_size(relation.oid),
            'root', coalesce((SELECT root.relname FROM pg_class AS root WHERE root.oid = pg_partition_root(relation.oid)), relname),
+           'filter', (SELECT condition FROM pg_extension CROSS JOIN unnest(extconfig, extcondition) AS config (id, condition)
+                      WHERE id = relation.oid),
            'columns', (SELECT coalesce(json_agg(attname ORDER BY attnum), '[]') FROM pg_attribute
                        WHERE attrelid = relation.oid AND attnum > 0 AND NOT attisdropped AND attgenerated = ''))
            ORDER BY nspname COLLATE "C", relname COLLATE "C"), '[]')

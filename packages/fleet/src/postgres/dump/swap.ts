@@ -1,8 +1,9 @@
 import { setTimeout as sleep } from 'node:timers/promises';
-import { type DatabaseUrl, quoteIdentifier, quoteLiteral } from '@azora/db-core';
+import { type DatabaseUrl, quoteIdentifier } from '@azora/db-core';
 import { withClient } from '@azora/db-migrate';
 import type { ClientBase } from 'pg';
 import { recordReplaced } from '../replaced';
+import { settingOf } from './access-statements';
 
 export interface Swap {
   readonly live: string;
@@ -10,11 +11,11 @@ export interface Swap {
   readonly side: string;
   /** The new name of the former live database. A number follows when the name is taken. */
   readonly kept: string;
+  /** Whether the settings of the live database pass to the other one, which has none of its own. */
+  readonly keepSettings: boolean;
 }
 
 const POLL_INTERVAL_MS = 20;
-/** Settings whose value is a list of names that are quoted already. */
-const QUOTED_LISTS = ['search_path', 'temp_tablespaces', 'local_preload_libraries', 'session_preload_libraries'];
 
 /**
  * Replaces live databases of a server with others, in one transaction: a client that connects, and a process that is killed,
@@ -38,7 +39,7 @@ export async function swapDatabases(
       const replaced = ordered.filter(({ live }) => names.has(live));
       // Databases whose names begin alike may ask for the same name.
       const kept = new Map(replaced.map(({ live, kept: name }) => [live, freeName(name, names)]));
-      for (const { live, side } of replaced) await copySettings(client, live, side);
+      for (const { live, side, keepSettings } of replaced) if (keepSettings) await copySettings(client, live, side);
       await client.query('BEGIN');
       try {
         await withoutSessions(helper, [...kept.keys()], async () => {
@@ -106,9 +107,6 @@ async function copySettings(client: ClientBase, from: string, to: string): Promi
     [from],
   );
   for (const { setting } of rows) {
-    const at = setting.indexOf('=');
-    const [name, value] = [setting.slice(0, at), setting.slice(at + 1)];
-    const text = QUOTED_LISTS.includes(name.toLowerCase()) ? value : quoteLiteral(value);
-    await client.query(`ALTER DATABASE ${quoteIdentifier(to)} SET ${quoteIdentifier(name)} TO ${text}`);
+    await client.query(`ALTER DATABASE ${quoteIdentifier(to)} SET ${settingOf(setting)}`);
   }
 }

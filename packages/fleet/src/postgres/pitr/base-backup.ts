@@ -160,12 +160,13 @@ async function removeAbandoned(base: string): Promise<void> {
   }
 }
 
-/** The complete base backups, oldest first. */
+/** The complete base backups, oldest first by their place in the log, whose timelines and positions only grow: a clock can go back. */
 export async function listBases({ base }: ArchiveLayout): Promise<readonly BaseBackup[]> {
   const names = ((await ifExists(() => readdir(base))) ?? []).filter((name) => !isDraft(name)).sort();
-  return Promise.all(
+  const bases = await Promise.all(
     names.map(async (name) => JSON.parse(await readFile(path.join(base, name, DESCRIPTION), 'utf8')) as BaseBackup),
   );
+  return bases.toSorted((one, other) => (one.startSegment < other.startSegment ? -1 : 1));
 }
 
 export interface PrunedArchive {

@@ -1,0 +1,67 @@
+import { SuiteError } from '@azora/db-core';
+import { withClient } from '@azora/db-migrate';
+import { readSetFile, textOf } from '../../backup-store/file';
+import type { DatabaseEntry } from '../../backup-store/manifest';
+import type { OpenedSet } from '../../backup-store/set';
+import { fileDamaged } from '../../backup-store/storage';
+import { type Access, accessSchema, rolesAt } from '../../postgres/dump/access';
+import { namedRoles } from '../../postgres/dump/access-statements';
+import type { Pair } from './preflight';
+
+/** Owners, rights and settings of a database of the set; undefined in a set of an earlier version, which has none. */
+export async function readSetAccess(
+  { storage, manifest, key }: OpenedSet,
+  { access }: DatabaseEntry,
+): Promise<Access | undefined> {
+  if (access === null) return undefined;
+  const text = await readSetFile(storage, manifest.id, access, key, textOf);
+  const parsed = accessSchema.safeParse(JSON.parse(text));
+  if (!parsed.success) throw fileDamaged(manifest.id, access.path, 'It does not describe owners and rights.');
+  return parsed.data;
+}
+
+/**
+ * Makes sure that the owners of all objects exist: an object that became the administrator's would run as the administrator.
+ * Returns a sentence for what a restore leaves out: rights of roles that do not exist, and what the set does not carry.
+ * @throws {SuiteError} `RESTORE.MISSING_ROLE` before anything is changed
+ */
+export async function requireOwners(set: OpenedSet, pairs: readonly Pair[]): Promise<readonly string[]> {
+  const notes = await Promise.all(pairs.map((pair) => notRestored(set, pair)));
+  return notes.flat();
+}
+
+async function notRestored(set: OpenedSet, { target, entry }: Pair): Promise<readonly string[]> {
+  // A companion has a single role.
+  if (target.server === 'companion') return [];
+  const service = target.service.name;
+  const access = await readSetAccess(set, entry);
+  if (access === undefined) {
+    return [
+      `warning: the set of ${service} does not say who owns its objects and may use them; they belong to the administrator`,
+    ];
+  }
+  const roleOf = await withClient(target.maintenance, (client) => rolesAt(client, access, target.role));
+  const { owners, others } = namedRoles(access);
+  const lacking = (roles: readonly string[]) => roles.filter((role) => roleOf(role) === undefined);
+  const missing = lacking(owners);
+  if (missing.length > 0) throw missingRole(service, missing);
+  return [
+    ...lacking(others).map(
+      (role) => `warning: ${service}: the rights of the role ${role}, which does not exist here, are not restored`,
+    ),
+    ...access.notCarried.map((part) => `warning: ${service}: the set does not carry ${part}`),
+  ];
+}
+
+function missingRole(service: string, roles: readonly string[]): SuiteError {
+  return new SuiteError(
+    'RESTORE.MISSING_ROLE',
+    `The server lacks roles that own objects of ${service}: ${roles.join(', ')}`,
+    {
+      kind: 'configuration',
+      why: 'Without its owner, an object would belong to the administrator, and its functions would run with all rights.',
+      next: 'Create the roles with CREATE ROLE, with the attributes that manifest.json lists, and run the command again',
+      meta: { service, roles },
+    },
+  );
+}
