@@ -67,7 +67,7 @@ export async function inRestored<Result>(
   if (entry === undefined) throw new Error(`${set} has no database of ${target.service.name}`);
   return withScratchDatabase(scratchPlace(target), async (url) => {
     await loadDatabase(
-      { set: opened, entry, url, oneSession: false, environment: process.env },
+      { set: opened, entry, url, oneSession: false, role: target.role, environment: process.env },
       { onProgress: () => undefined },
     );
     return work(url);

@@ -219,7 +219,12 @@ describe('the copies of replaced databases', () => {
     for (const name of names) await sql(`CREATE DATABASE "${name}"`);
     for (const name of names) await sql(`CREATE DATABASE "${name}_side"`);
 
-    const swaps = names.map((live) => ({ live, side: `${live}_side`, kept: replacedName(live, SET) }));
+    const swaps = names.map((live) => ({
+      live,
+      side: `${live}_side`,
+      kept: replacedName(live, SET),
+      keepSettings: true,
+    }));
     const kept = await swapDatabases(server(), swaps);
 
     const first = replacedName(names[0] ?? '', SET);

@@ -37,7 +37,7 @@ async function notRestored(set: OpenedSet, { target, entry }: Pair): Promise<rea
   const access = await readSetAccess(set, entry);
   if (access === undefined) {
     return [
-      `warning: the set of ${service} does not say who owns its objects and may use them; they belong to the administrator`,
+      `the set of ${service} does not say who owns its objects and may use them; they belong to the administrator`,
     ];
   }
   const roleOf = await withClient(target.maintenance, (client) => rolesAt(client, access, target.role));
@@ -47,9 +47,9 @@ async function notRestored(set: OpenedSet, { target, entry }: Pair): Promise<rea
   if (missing.length > 0) throw missingRole(service, missing);
   return [
     ...lacking(others).map(
-      (role) => `warning: ${service}: the rights of the role ${role}, which does not exist here, are not restored`,
+      (role) => `${service}: the rights of the role ${role}, which does not exist here, are not restored`,
     ),
-    ...access.notCarried.map((part) => `warning: ${service}: the set does not carry ${part}`),
+    ...access.notCarried.map((part) => `${service}: the set does not carry ${part}`),
   ];
 }
 

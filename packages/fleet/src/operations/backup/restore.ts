@@ -67,7 +67,7 @@ export async function restoreFleet(
   const pairs = pairUp(targets, set.manifest);
   await checkFiles(set, pairs);
   await requireRestorable(pairs, home);
-  for (const note of await requireOwners(set, pairs)) request.log(note);
+  for (const note of await requireOwners(set, pairs)) request.log(`warning: ${note}`);
   for (const warning of await warnOfSlowIndexes(set, pairs)) request.log(warning);
   const before = await readIdentities(targets, home);
   const rows = await restoreAll(pairs, before, request, options);
