@@ -1,3 +1,4 @@
+/** @server any */
 import { readdirSync, readFileSync } from 'node:fs';
 import path from 'node:path';
 import { quoteIdentifier } from '@azora/db-core';

@@ -1,3 +1,4 @@
+/** @server any */
 import { existsSync, readdirSync } from 'node:fs';
 import path from 'node:path';
 import { type SeedBlock, type ServiceSeed, writeRows } from '@azora/db-core';

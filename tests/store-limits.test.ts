@@ -1,3 +1,4 @@
+/** @server any */
 import net from 'node:net';
 import { useDatabase } from '@azora/db-testkit';
 import { type Mint, openMint } from '@azora/mint';

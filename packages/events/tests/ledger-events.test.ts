@@ -1,3 +1,4 @@
+/** @server any */
 import { defineConsumer } from '@azora/db-core/events';
 import { useDatabase } from '@azora/db-testkit';
 import { openFamily } from '../../../services/family/src';

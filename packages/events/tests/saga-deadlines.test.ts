@@ -1,3 +1,4 @@
+/** @server any */
 import { z } from 'zod';
 import { defineSaga } from '../src/saga/define-saga';
 import { gate } from './bus-fixture';

@@ -1,3 +1,4 @@
+/** @server any */
 import { SuiteError } from '@azora/db-core';
 import { z } from 'zod';
 import { defineSaga } from '../src/saga/define-saga';

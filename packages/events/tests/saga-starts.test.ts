@@ -1,3 +1,4 @@
+/** @server any */
 import { type CloudEvent, defineConsumer, handleEvents } from '@azora/db-core/events';
 import { z } from 'zod';
 import { defineSaga } from '../src/saga/define-saga';

@@ -1,3 +1,4 @@
+/** @server any */
 import { z } from 'zod';
 import { defineSaga } from '../src/saga/define-saga';
 import { FakeService, isOver, LONG_MS, type Order, soldOut, tripSaga, useSagas } from './saga-fixture';

@@ -1,3 +1,4 @@
+/** @server any */
 import { readFileSync } from 'node:fs';
 import path from 'node:path';
 import { format } from 'node:util';

@@ -118,6 +118,8 @@ describe('a subscription', () => {
       await clock.move(BACKOFF_MS);
     }
     expect(await ofKey(key, 2, name)).toEqual([1, 3]);
+    // The third event has its effect before it is acknowledged.
+    await until(async () => (await deliveries(key)).length === 1);
     expect(await deliveries(key)).toEqual([{ state: 'dead', attempts: 3, last_error: 'TypeError' }]);
     isBroken = false;
     await bus.nexus().admin('SELECT retry_dead_letter(subscription, position) FROM deliveries');

@@ -53,6 +53,7 @@ describe('a backup set with pg_dump archives', () => {
       expect(await filesIn(path.join(directory, plain.set))).toEqual([
         'manifest.json',
         'manifest.seal',
+        'notes/access.json',
         'notes/database.dump',
         'notes/post-data.sql',
         'notes/pre-data.sql',

@@ -1,3 +1,4 @@
+/** @server any */
 import { mkdir, readdir, readFile, rm } from 'node:fs/promises';
 import path from 'node:path';
 import { withClient } from '@azora/db-migrate';

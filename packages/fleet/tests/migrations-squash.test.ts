@@ -1,3 +1,4 @@
+/** @server any */
 import { mkdir, readdir, writeFile } from 'node:fs/promises';
 import path from 'node:path';
 import { migrateDown, migrateOnStart, migrateUp, readMigrations } from '@azora/db-migrate';

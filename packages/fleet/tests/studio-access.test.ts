@@ -1,3 +1,4 @@
+/** @server any */
 import { parseDatabaseUrl, withUrlParts } from '@azora/db-core';
 import { findServices } from '../src/config/registry';
 import { readSettings } from '../src/config/settings';

@@ -1,3 +1,4 @@
+/** @server any */
 import { setTimeout as pause } from 'node:timers/promises';
 import { useDatabase, useTestClock } from '@azora/db-testkit';
 import {

@@ -1,3 +1,4 @@
+/** @server any */
 import { useDatabase, useTestClock } from '@azora/db-testkit';
 import Ajv from 'ajv/dist/2020';
 import * as store from '../src/index';

@@ -1,3 +1,4 @@
+/** @server any */
 import { useDatabase, useTestClock } from '@azora/db-testkit';
 import * as store from '../src/index';
 import { START, useAuth } from './given';

@@ -1,3 +1,4 @@
+/** @server any */
 import { createHash } from 'node:crypto';
 import { useDatabase, useTestClock } from '@azora/db-testkit';
 import Ajv from 'ajv/dist/2020';

@@ -1,3 +1,4 @@
+/** @server any */
 import { createHash } from 'node:crypto';
 import { useDatabase } from '@azora/db-testkit';
 import { submitKnowledge } from '../src';

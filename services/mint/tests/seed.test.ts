@@ -1,3 +1,4 @@
+/** @server any */
 import { capabilitiesOf, type SeedContext, writeRows } from '@azora/db-core';
 import { useDatabase } from '@azora/db-testkit';
 import { Client } from 'pg';

@@ -1,3 +1,4 @@
+/** @server any */
 import type { SuiteError } from '@azora/db-core';
 import { useDatabase } from '@azora/db-testkit';
 import fc from 'fast-check';

@@ -149,7 +149,7 @@ const LIST = /\b(ANY|ALL) \(\(ARRAY\[((?:'(?:[^']|'')*'::character varying(?:, )
 
 /** An internal column option of newer minor versions of the server, which only their own pg_dump leaves out. */
 const VERSION = /, pg_attver=\d+|pg_attver=\d+, /g;
-const ONLY_VERSION = /^ALTER (FOREIGN )?TABLE (ONLY )?.* SET \(pg_attver=\d+\)$/;
+const ONLY_VERSION = /^ALTER (FOREIGN )?TABLE (ONLY )?.* SET \(pg_attver=\d+\)$/s;
 
 /**
  * PostgreSQL prints the list of `varchar IN (…)` with one cast of the whole list. When it reads that back, it casts each

@@ -8,11 +8,13 @@ import { createProgram } from '../dist/commands/index';
 import { pathOf, usageError } from '../dist/commands/usage-error';
 import { readEnvironment } from '../dist/config/settings';
 import { toSuiteError } from '../dist/operations/fleet';
+import { findPlace } from '../dist/postgres/embedded/place';
 import { REPOSITORY_ROOT } from './suite-fixture';
 
 const folder = mkdtempSync(path.join(os.tmpdir(), 'azora-input-'));
 const CHECKOUT = path.join(folder, 'checkout');
 const FILE = path.join(folder, 'file');
+const HOME = path.join(folder, 'home');
 /** Nothing listens on this port, so that no input can reach a server. */
 const UNREACHABLE = 'postgresql://nobody@127.0.0.1:1/postgres';
 
@@ -61,14 +63,18 @@ beforeAll(() => {
     }
   }
 });
-afterAll(() => {
+afterAll(async () => {
   process.chdir(startedIn);
+  // Commands such as `server start` start one. Root's is outside of the folder.
+  const place = await findPlace(HOME);
+  await codesOf(['server', 'stop']);
+  if (place !== undefined) rmSync(place.base, { recursive: true, force: true });
   rmSync(folder, { recursive: true, force: true });
 });
 
 /** The code of the error that a command line gives, and the codes of the failed services; undefined for success. */
 async function codesOf(args: readonly string[], variables: Readonly<Record<string, string>> = {}): Promise<string> {
-  const environment = { DATABASE_URL: UNREACHABLE, AZORA_HOME: path.join(folder, 'home'), ...variables };
+  const environment = { DATABASE_URL: UNREACHABLE, AZORA_HOME: HOME, ...variables };
   let outcome: unknown = 'did not run';
   const program = createProgram((handler) => async (...all) => {
     const context = {
