@@ -17,7 +17,7 @@ import {
 
 const HISTORY = { table: '_prisma_migrations' };
 
-/** The slower half; interrupt.test.ts has the rest. */
+/** The slower half; interrupt-commands.long.test.ts has the rest. */
 const CASES: readonly InterruptCase[] = [
   { args: ['migrate', 'drift'], block: 'gate', says: /Nothing was changed/ },
   { args: ['migrate', 'verify'], block: 'gate', says: /scratch databases were dropped/ },
