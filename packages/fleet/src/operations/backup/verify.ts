@@ -9,7 +9,7 @@ import { type Verification, writeVerification } from '../../backup-store/verific
 import { readAccess, rolesAt } from '../../postgres/dump/access';
 import { compareAccess } from '../../postgres/dump/access-statements';
 import { readContents } from '../../postgres/dump/rows';
-import { dumpSchema } from '../../postgres/dump/schema';
+import { dumpSchema, settledSchema } from '../../postgres/dump/schema';
 import { beginBackup, takeSnapshot } from '../../postgres/dump/snapshot';
 import { measureVectorRecall } from '../../postgres/dump/vector-recall';
 import { withScratchDatabases } from '../../postgres/scratch';
@@ -180,8 +180,9 @@ async function compareSchema(client: Client, set: OpenedSet, entry: DatabaseEntr
   const { preData, postData } = await dumpSchema(client);
   await client.query('ROLLBACK');
   const stored = (file: FileEntry) => readSetFile(set.storage, set.manifest.id, file, set.key, textOf);
-  const same = preData === (await stored(entry.schema.preData)) && postData === (await stored(entry.schema.postData));
-  return same ? [] : ['the schema differs from the stored one'];
+  const before = `${await stored(entry.schema.preData)}${await stored(entry.schema.postData)}`;
+  const isSame = settledSchema(`${preData}${postData}`) === settledSchema(before);
+  return isSame ? [] : ['the schema differs from the stored one'];
 }
 
 /** Gives the scratch database the settings of the set, and compares owners, rights and settings. */

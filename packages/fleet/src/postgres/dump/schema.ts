@@ -3,7 +3,7 @@ import path from 'node:path';
 import type { Duplex } from 'node:stream';
 import { MessageChannel, type MessagePort, Worker } from 'node:worker_threads';
 import { SuiteError } from '@azora/db-core';
-import { splitStatements } from '@azora/db-migrate';
+import { settledWording, splitStatements } from '@azora/db-migrate';
 import type { Client } from 'pg';
 import { ANSWER, type DumpOutcome, type DumpRequest, isWholeAnswer } from './schema-protocol';
 
@@ -165,12 +165,26 @@ function normalize(sql: string): string {
       at = offset + text.length + ';\n'.length;
       continue;
     }
-    // The body of a function stays as its author wrote it.
-    const isRoutine = words.includes('function') || words.includes('procedure');
-    written += sql.slice(at, offset) + (isRoutine ? text : text.replace(LIST, '$1 (ARRAY[$2])').replace(VERSION, ''));
+    written +=
+      sql.slice(at, offset) + (isRoutine(words) ? text : text.replace(LIST, '$1 (ARRAY[$2])').replace(VERSION, ''));
     at = offset + text.length;
   }
   return written + sql.slice(at);
+}
+
+/**
+ * The wording of a dump after it was restored and dumped again: PostgreSQL reads some conditions that it printed into another form with
+ * the same meaning, such as those of BETWEEN.
+ */
+export function settledSchema(sql: string): string {
+  return splitStatements(sql)
+    .map(({ text, words }) => (isRoutine(words) ? text : settledWording(text)))
+    .join(';\n');
+}
+
+/** The body of a function stays as its author wrote it. */
+function isRoutine(words: readonly string[]): boolean {
+  return words.includes('function') || words.includes('procedure');
 }
 
 function unreadable(message: string): SuiteError {
