@@ -10,13 +10,13 @@ import { EVENTS as NEXUS_EVENTS } from '@azora/nexus';
 import { EVENTS as NOTIFICATION_EVENTS, type Sender, securityAlerts } from '@azora/notification';
 import { EVENTS as SAPIENS_EVENTS } from '@azora/sapiens';
 import { escrowConsumer, escrowFunding, escrowSettlement } from './escrow';
+import { runMaintenance } from './maintenance';
 import { paidEnrollment } from './paid-enrollment';
 import { refund, refundConsumer } from './refunds';
 import type { FlowStores, Stores } from './stores';
-import { runUpkeep } from './upkeep';
 
 /** A hold, a seat or a notification ends at most this long after its time. */
-const UPKEEP_MS = 60_000;
+const MAINTENANCE_MS = 60_000;
 
 export interface FlowsOptions {
   readonly bus: Pick<Bus, 'subscribe'>;
@@ -41,8 +41,8 @@ export function flowSagas(stores: Stores<'education' | 'forge' | 'mint'>): Param
 
 /**
  * Runs all flows until the signal aborts. Any number of processes may run them; each event has its effect once, and each saga
- * belongs to one worker at a time. What time makes due in the stores is done within a minute, so no other process has to: expired
- * holds, reservations, notifications and recommendations end, the log of health has its months, and old rows are deleted. The events come
+ * belongs to one worker at a time. The flows also maintain their stores every minute, so no other process has to: expired holds,
+ * reservations, notifications and recommendations end, the log of health gets its months, and old rows are deleted. The events come
  * from relays, which `azora-db events relay` runs. A new consumer begins with the oldest event of the log. If one of the flows cannot
  * run, the others end too, and its error is thrown.
  * @throws {SuiteError} `EVENTS.BUS_CLOSED`
@@ -59,7 +59,7 @@ export async function runFlows(options: FlowsOptions): Promise<void> {
     bus.subscribe(education, walletProjection, ending),
     bus.subscribe(notification, securityAlerts, ending),
     bus.subscribe(health, eventLog(EVENT_TYPES), ending),
-    runUpkeep({ stores, sender, everyMs: UPKEEP_MS, logger, ...ending }),
+    runMaintenance({ stores, sender, everyMs: MAINTENANCE_MS, logger, ...ending }),
   ];
   try {
     await Promise.all(running);

@@ -334,7 +334,7 @@ BEGIN
     <> to_jsonb(NEW) - '{holder_name,revocation,revoked_by_id,revoked_at,updated_at}'::text[]
     OR (OLD.revoked_at IS NOT NULL
       AND ((OLD.revocation, OLD.revoked_at) IS DISTINCT FROM (NEW.revocation, NEW.revoked_at)
-        OR (NEW.revoked_by_id IS DISTINCT FROM OLD.revoked_by_id AND NEW.revoked_by_id IS DISTINCT FROM 'erased')))
+        OR (NEW.revoked_by_id IS DISTINCT FROM OLD.revoked_by_id AND NEW.revoked_by_id IS NOT NULL)))
   THEN
     PERFORM refuse('certificate_fixed', jsonb_build_object('certificateId', OLD.id), 'A certificate is revoked once, or stays as it is.');
   END IF;
@@ -773,9 +773,9 @@ BEGIN
   at := database_time();
   -- In one order, because students and teachers that are erased at the same time share submissions.
   PERFORM FROM assessment_submissions WHERE graded_by_id = p_user_id OR student_id = student.id ORDER BY id FOR NO KEY UPDATE;
-  UPDATE assessment_submissions SET graded_by_id = 'erased', updated_at = at WHERE graded_by_id = p_user_id;
-  UPDATE grades SET graded_by_id = 'erased' WHERE graded_by_id = p_user_id;
-  UPDATE certificates SET revoked_by_id = 'erased', updated_at = at WHERE revoked_by_id = p_user_id;
+  UPDATE assessment_submissions SET graded_by_id = NULL, updated_at = at WHERE graded_by_id = p_user_id;
+  UPDATE grades SET graded_by_id = NULL WHERE graded_by_id = p_user_id;
+  UPDATE certificates SET revoked_by_id = NULL, updated_at = at WHERE revoked_by_id = p_user_id;
   IF student.id IS NULL THEN
     RETURN 0;
   END IF;
@@ -1434,10 +1434,10 @@ CREATE FUNCTION public.refuse_grade_change() RETURNS trigger
     SET search_path TO 'pg_catalog', 'public', 'pg_temp'
     AS $$
 BEGIN
-  -- The erasure of a student removes the feedback, and that of a teacher the name of the grader.
+  -- Erasing a student removes the feedback. Erasing a teacher removes the id of the grader.
   IF TG_OP = 'UPDATE' AND to_jsonb(NEW) - '{feedback,graded_by_id}'::text[] = to_jsonb(OLD) - '{feedback,graded_by_id}'::text[]
     AND (NEW.feedback IS NULL OR NEW.feedback = OLD.feedback)
-    AND (NEW.graded_by_id IS NOT DISTINCT FROM OLD.graded_by_id OR (NEW.graded_by_id = 'erased' AND OLD.graded_by_id IS NOT NULL))
+    AND (NEW.graded_by_id IS NULL OR NEW.graded_by_id = OLD.graded_by_id)
   THEN
     RETURN NEW;
   END IF;

@@ -25,9 +25,8 @@ export async function exportPerson(education: Education, userId: string): Promis
 
 /**
  * Removes the personal data of a student in one transaction: the name, the country, the grade level, the id of the user, the answers,
- * the feedback and the name on certificates, and of a teacher in grades and revoked certificates: the id of the user. Open
- * reservations and active enrollments end. Records of money, courses and the audit
- * log are retained. A repeated call changes nothing.
+ * the feedback and the name on certificates. Open reservations and active enrollments end. Of a teacher, it removes the id of the
+ * user in grades and revoked certificates. Records of money, courses and the audit log are retained. A repeated call changes nothing.
  * @throws {SuiteError} `EDUCATION.INVALID_INPUT`
  */
 export async function erasePerson(education: Education, userId: string): Promise<PersonErasure> {

@@ -7,14 +7,14 @@ import { expireRecommendations, pruneHistory, refreshProfiles } from '@azora/nex
 import { deliver, expireNotifications, pruneNotifications, type Sender } from '@azora/notification';
 import type { FlowStores } from './stores';
 
-/** Work that no event starts, because time alone makes it due. */
-interface Chore {
+/** Work that becomes due by time, not by an event. */
+interface Task {
   readonly name: string;
   /** Does one bounded part, in short transactions, and returns whether more may be due. */
   readonly work: () => Promise<boolean>;
 }
 
-export interface UpkeepOptions {
+export interface MaintenanceOptions {
   readonly stores: FlowStores;
   readonly sender: Sender | undefined;
   readonly everyMs: number;
@@ -27,8 +27,8 @@ const BATCH = { limit: 500 };
 /** People whose items one call counts; it takes longer than a row. */
 const PROFILES = { limit: 50 };
 
-/** The chores of each store, which are done one after the other. */
-function choresOf({ education, health, mint, nexus, notification }: FlowStores): readonly (readonly Chore[])[] {
+/** The tasks of each store, which are done one after the other. */
+function tasksOf({ education, health, mint, nexus, notification }: FlowStores): readonly (readonly Task[])[] {
   const isFull = (done: number) => done === BATCH.limit;
   return [
     [{ name: 'mint.releaseExpired', work: async () => isFull((await releaseExpired(mint, BATCH)).length) }],
@@ -61,8 +61,8 @@ function choresOf({ education, health, mint, nexus, notification }: FlowStores):
   ];
 }
 
-/** Beside the other chores of notification, because a sender can be slow. */
-function deliveryOf({ notification }: FlowStores, sender: Sender): readonly Chore[] {
+/** Beside the other tasks of notification, because a sender can be slow. */
+function deliveryOf({ notification }: FlowStores, sender: Sender): readonly Task[] {
   const work = async () => {
     const { sent, retried, failed } = await deliver(notification, { sender });
     return sent + retried + failed > 0;
@@ -71,35 +71,35 @@ function deliveryOf({ notification }: FlowStores, sender: Sender): readonly Chor
 }
 
 /**
- * Does what time makes due in each store until the signal aborts: at once, and then after each pause. Any number of processes may do it:
- * each row is taken by one of them. An error is logged when it is new, and the chore is tried again after the pause.
+ * Runs the maintenance tasks of each store until the signal aborts: at once, and then after each pause. Any number of processes may do it:
+ * each row is taken by one of them. An error is logged when it is new, and the task is tried again after the pause.
  */
-export async function runUpkeep({ stores, sender, everyMs, logger, signal }: UpkeepOptions): Promise<void> {
-  const groups = [...choresOf(stores), ...(sender === undefined ? [] : [deliveryOf(stores, sender)])];
-  const repeat = async (chores: readonly Chore[]) => {
+export async function runMaintenance({ stores, sender, everyMs, logger, signal }: MaintenanceOptions): Promise<void> {
+  const groups = [...tasksOf(stores), ...(sender === undefined ? [] : [deliveryOf(stores, sender)])];
+  const repeat = async (tasks: readonly Task[]) => {
     const failures = new Map<string, string>();
     while (!signal.aborted) {
-      for (const chore of chores) await finish(chore, { failures, logger, signal });
+      for (const task of tasks) await finish(task, { failures, logger, signal });
       await sleep(everyMs, undefined, { signal }).catch(() => undefined);
     }
   };
   await Promise.all(groups.map(repeat));
 }
 
-interface Attempt extends Pick<UpkeepOptions, 'logger' | 'signal'> {
-  /** The last failure of each chore. */
+interface Attempt extends Pick<MaintenanceOptions, 'logger' | 'signal'> {
+  /** The last failure of each task. */
   readonly failures: Map<string, string>;
 }
 
-/** Does a chore until nothing is due. Never throws. */
-async function finish({ name, work }: Chore, { failures, logger, signal }: Attempt): Promise<void> {
+/** Does a task until nothing is due. Never throws. */
+async function finish({ name, work }: Task, { failures, logger, signal }: Attempt): Promise<void> {
   try {
     while (!signal.aborted && (await work()));
     failures.delete(name);
   } catch (error) {
     const failure = error instanceof Error ? error.message : String(error);
     if (failures.get(name) !== failure) {
-      logger.warn('What time makes due was not done; it is tried again', { chore: name, error: failure });
+      logger.warn('A maintenance task failed and will be tried again', { task: name, error: failure });
     }
     failures.set(name, failure);
   }

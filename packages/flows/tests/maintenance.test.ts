@@ -9,14 +9,14 @@ import { hold, openMint } from '@azora/mint';
 import { openNexus, recommend, refreshProfiles, track } from '@azora/nexus';
 import { notify, openNotifications } from '@azora/notification';
 import { type FlowStores, runFlows } from '../src';
-import { runUpkeep } from '../src/upkeep';
+import { runMaintenance } from '../src/maintenance';
 import { fresh, givenCourse, givenPerson, givenStudent } from './flows-given';
 
 const START = '2027-01-15T00:00:00Z';
 const HOUR_MS = 3_600_000;
 const expiresIn = HOUR_MS;
 
-describe('the upkeep of the flows', () => {
+describe('the maintenance of the flows', () => {
   const databases = {
     education: useDatabase('education'),
     forge: useDatabase('forge'),
@@ -108,12 +108,12 @@ describe('the upkeep of the flows', () => {
     const holdId = await givenHold();
     const state = async () => (await admin('SELECT status::text AS state FROM holds WHERE id = $1', [holdId]))[0];
     const warned: string[] = [];
-    const logger = { warn: (_text: string, fields?: object) => warned.push(String(Object(fields).chore)) };
+    const logger = { warn: (_text: string, fields?: object) => warned.push(String(Object(fields).task)) };
     const stopping = new AbortController();
     await admin('ALTER FUNCTION release_expired_holds(int) RENAME TO gone');
     await waitAnHour();
 
-    const running = runUpkeep({ stores, sender: undefined, everyMs: 10, logger, signal: stopping.signal });
+    const running = runMaintenance({ stores, sender: undefined, everyMs: 10, logger, signal: stopping.signal });
     await reached(async () => warned, ['mint.releaseExpired']);
     const failed = await state();
     await admin('ALTER FUNCTION gone(int) RENAME TO release_expired_holds');
