@@ -41,7 +41,7 @@ async function generate(service) {
   }
 }
 
-/** Generates into a folder of its own and renames it: an interrupted run leaves the old client or none. */
+/** Generates into a folder of its own and renames it: an interrupted run leaves the old client, or none between two renames. */
 async function replaceClient(service, generator) {
   const local = path.join(root, '.azora');
   mkdirSync(local, { recursive: true, mode: 0o700 });
@@ -51,8 +51,9 @@ async function replaceClient(service, generator) {
   try {
     generator.options.generator.output.value = path.join(draft, 'generated');
     await generator.generate();
-    rmSync(clientOf(service), { recursive: true, force: true });
     mkdirSync(path.dirname(clientOf(service)), { recursive: true });
+    // Removing the old client takes many steps, and a process killed between them would leave a part of it.
+    if (existsSync(clientOf(service))) renameSync(clientOf(service), path.join(draft, 'replaced'));
     renameSync(path.join(draft, 'generated'), clientOf(service));
   } finally {
     rmSync(draft, { recursive: true, force: true });

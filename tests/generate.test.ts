@@ -1,7 +1,6 @@
 /** @server none */
-import { execFileSync, spawn, spawnSync } from 'node:child_process';
-import { once } from 'node:events';
-import { cpSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, watch, writeFileSync } from 'node:fs';
+import { execFileSync, spawnSync } from 'node:child_process';
+import { cpSync, existsSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
 
 const root = path.resolve(__dirname, '..');
@@ -77,25 +76,37 @@ describe('prisma/generate.js', () => {
     });
   });
 
-  it('keeps the old client when it is killed, and completes it in the next run', async () => {
+  it.each([
+    { rename: 1, leaves: 'the old client' },
+    { rename: 2, leaves: 'no client' },
+  ])('leaves $leaves when it is killed before rename $rename, and completes it in the next run', ({ rename }) => {
     generate('notification');
     const before = readTree(clientOf('notification'));
-    change('notification', 'model Notification {', 'model Notification {\n  another String?');
-    const drafts = path.join(checkout, '.azora');
-    const watcher = watch(drafts);
-    const child = spawn(process.execPath, [script, 'notification']);
-    const ended = once(child, 'exit');
-    await once(watcher, 'change');
-    child.kill('SIGKILL');
-    watcher.close();
-    await ended;
+    change('notification', 'model Notification {', `model Notification {\n  another${rename} String?`);
+    const killer = path.join(checkout, 'killer.js');
+    writeFileSync(killer, killBeforeRename(rename));
+    const { signal } = spawnSync(process.execPath, ['--require', killer, script, 'notification']);
 
-    expect(readTree(clientOf('notification'))).toEqual(before);
+    expect(signal).toBe('SIGKILL');
+    if (rename === 1) expect(readTree(clientOf('notification'))).toEqual(before);
+    else expect(existsSync(clientOf('notification'))).toBe(false);
     expect(generate('notification').lines).toEqual(['generated notification']);
-    expect(readdirSync(drafts)).toEqual([]);
+    expect(readdirSync(path.join(checkout, '.azora'))).toEqual([]);
     expect(readTree(clientOf('notification'))).not.toEqual(before);
   });
 });
+
+/** A module that kills the process that loads it, at its `count`th rename. */
+const killBeforeRename = (count: number): string => `
+  const fs = require('node:fs');
+  const { renameSync } = fs;
+  let count = 0;
+  fs.renameSync = (...paths) => {
+    count += 1;
+    if (count === ${count}) process.kill(process.pid, 'SIGKILL');
+    renameSync(...paths);
+  };
+`;
 
 function readTree(directory: string): Map<string, string> {
   const files = readdirSync(directory, { recursive: true, withFileTypes: true }).filter((entry) => entry.isFile());
