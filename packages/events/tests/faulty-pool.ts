@@ -17,7 +17,8 @@ export function faultyPool(pool: Pool, at: number | string, place: Break): Fault
   const wrap =
     (send: (...args: readonly unknown[]) => Promise<unknown>) =>
     async (...args: readonly unknown[]) => {
-      const text = String(args[0]);
+      const [statement] = args as readonly (string | { readonly text: string })[];
+      const text = typeof statement === 'object' ? statement.text : String(statement);
       statements.push(text);
       const isFaulty = !isBroken && (typeof at === 'number' ? statements.length === at : text.includes(at));
       if (!isFaulty) return send(...args);

@@ -124,7 +124,7 @@ export async function eventsOf(db: TestDatabase, source: string): Promise<readon
       key: String(row['key']),
       data: row['payload'],
       traceParent: null,
-      time: row['created_at'] as Date,
+      time: (row['created_at'] as Date).toISOString(),
       position: String(row['position']),
     }),
   );

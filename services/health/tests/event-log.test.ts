@@ -13,7 +13,7 @@ const eventOf = (number: number, data: object, traceParent: string | null = null
     key: 'job-1',
     data,
     traceParent,
-    time: new Date('2026-03-01T12:00:00Z'),
+    time: '2026-03-01T12:00:00.000Z',
     position: String(number),
   });
 

@@ -38,7 +38,8 @@ export interface StoredEvent {
   readonly key: string;
   readonly data: unknown;
   readonly traceParent: string | null;
-  readonly time: Date;
+  /** RFC 3339, in UTC. */
+  readonly time: string;
   /** The position in the log, in decimal digits. */
   readonly position: string;
 }
@@ -73,7 +74,7 @@ export function toCloudEvent({ id, source, type, key, data, traceParent, time, p
     source: `${SOURCE}${source}`,
     type,
     subject: key,
-    time: time.toISOString(),
+    time,
     datacontenttype: 'application/json',
     dataschema: dataSchemaOf(type),
     partitionkey: key,

@@ -26,7 +26,8 @@ export interface EventStore<Transaction extends EventTransaction> {
  * Records events that were not handled before; fails if one was. Sorted, so that two workers with the same events wait for each other
  * instead of ending in a deadlock.
  */
-const CLAIM = 'INSERT INTO inbox (consumer, event_id) SELECT $1, id FROM unnest($2::uuid[]) AS id ORDER BY id';
+const CLAIM =
+  "INSERT INTO inbox (consumer, event_id) SELECT $1, id FROM unnest(string_to_array($2, ',')::uuid[]) AS id ORDER BY id";
 
 /** Records and returns those that were not handled before. It costs PostgreSQL half as much again. */
 const CLAIM_NEW = `${CLAIM} ON CONFLICT DO NOTHING RETURNING event_id::text AS id`;
@@ -114,10 +115,10 @@ async function tryOnce<Transaction extends EventTransaction>(
       const ids = entries.map(({ event }) => event.id.toLowerCase());
       let claimed = new Set(ids);
       if (mayRepeat) {
-        const rows = await tx.$queryRawUnsafe<readonly { readonly id: string }[]>(CLAIM_NEW, consumer.name, ids);
+        const rows = await tx.$queryRawUnsafe<readonly { readonly id: string }[]>(CLAIM_NEW, consumer.name, ids.join());
         claimed = new Set(rows.map(({ id }) => id));
       } else {
-        await tx.$queryRawUnsafe(CLAIM, consumer.name, ids);
+        await tx.$queryRawUnsafe(CLAIM, consumer.name, ids.join());
       }
       const results: ('done' | 'repeated')[] = [];
       for (const [index, { event }] of entries.entries()) {

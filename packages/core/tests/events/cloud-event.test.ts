@@ -9,7 +9,7 @@ const STORED: StoredEvent = {
   key: 'item-1',
   data: { itemId: 'item-1' },
   traceParent: '00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01',
-  time: new Date('2026-06-01T12:00:00.123Z'),
+  time: '2026-06-01T12:00:00.123Z',
   position: '42',
 };
 

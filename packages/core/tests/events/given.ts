@@ -23,7 +23,7 @@ export function givenEvents(keys: readonly string[]): readonly CloudEvent[] {
       key,
       data: { itemId: key, count: index + 1 },
       traceParent: null,
-      time: new Date('2026-06-01T12:00:00Z'),
+      time: '2026-06-01T12:00:00.000Z',
       position: String(index + 1),
     }),
   );

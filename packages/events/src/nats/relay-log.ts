@@ -215,7 +215,16 @@ function envelope(source: string, event: OutboxEvent, sequence: number): string 
   const { id, type, key, payload, traceParent, time } = event;
   const data: unknown = JSON.parse(payload);
   return JSON.stringify(
-    toCloudEvent({ id, source, type, key, data, traceParent, time: new Date(time), position: String(sequence) }),
+    toCloudEvent({
+      id,
+      source,
+      type,
+      key,
+      data,
+      traceParent,
+      time: new Date(time).toISOString(),
+      position: String(sequence),
+    }),
   );
 }
 
