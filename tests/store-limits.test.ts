@@ -15,7 +15,7 @@ describe('the limit of a statement', () => {
   let holder: Client;
 
   beforeAll(async () => {
-    mint = openMint({ url: db().url, pool: { max: 3, statementTimeoutMs: 300, connectTimeoutMs: 60_000 } });
+    mint = openMint({ url: db().url, pool: { max: 3, statementTimeoutMs: 1_000, connectTimeoutMs: 60_000 } });
     holder = new Client({ connectionString: db().url });
     // The database is dropped under the session when the tests end.
     holder.on('error', () => undefined);
@@ -97,7 +97,7 @@ describe('a server that has stopped to answer', () => {
     const url = new URL(db().url);
     url.searchParams.delete('host');
     url.host = `127.0.0.1:${(proxy.address() as net.AddressInfo).port}`;
-    mint = openMint({ url: url.href, pool: { statementTimeoutMs: 200 } });
+    mint = openMint({ url: url.href, pool: { statementTimeoutMs: 1_000 } });
   });
   afterAll(async () => {
     for (const socket of sockets) socket.destroy();

@@ -148,7 +148,7 @@ describe('a subscription', () => {
       url: bus.target().url,
       logger: bus.log.logger,
       slowQueryMs: 60_000,
-      pool: { statementTimeoutMs: 500 },
+      pool: { statementTimeoutMs: 2_000 },
     });
     const worker = bus.startConsumer(
       bus.recorder(name, (key) => (key === bad ? new Promise(() => undefined) : undefined)),
