@@ -122,7 +122,7 @@ describe('races in agent', () => {
     }
   });
 
-  it('refuse a cycle, whoever closes it', async () => {
+  it('refuse the one dependency of eight that closes a circle', async () => {
     for (let round = 0; round < ROUNDS; round += 1) {
       const ring = await Promise.all(eight((store) => givenTask(store)));
       const found = await outcomes(

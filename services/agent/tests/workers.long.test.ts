@@ -11,7 +11,7 @@ describe('eight workers in processes of their own', () => {
   });
   afterAll(() => agent.close());
 
-  it('of which ten are killed, do every task, and none runs twice within a lease', async () => {
+  it('do every task although ten are killed, and none runs twice within a lease', async () => {
     const effort = testEffort();
 
     await expectAllDone({ db: db(), clock, agent, workers: 8, tasks: 150 * effort, kills: 10 * effort });

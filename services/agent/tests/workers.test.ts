@@ -11,7 +11,7 @@ describe('workers in processes of their own', () => {
   });
   afterAll(() => agent.close());
 
-  it('of which some are killed, do every task, and none runs twice within a lease', async () => {
+  it('do every task although some are killed, and none runs twice within a lease', async () => {
     const effort = testEffort();
 
     await expectAllDone({ db: db(), clock, agent, workers: 3, tasks: 12 * effort, kills: 2 * effort });
