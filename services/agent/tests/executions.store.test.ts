@@ -177,6 +177,9 @@ describe('executions', () => {
     const set = await setModelPrice(agent, price);
 
     expect(await setModelPrice(agent, { ...price, promptPrice: '1.00' })).toEqual(set);
+    expect(await db().admin('SELECT action FROM audit_logs WHERE resource_id = $1', [model])).toEqual([
+      { action: 'price.added' },
+    ]);
     await expect(setModelPrice(agent, { ...price, promptPrice: '2' })).rejects.toMatchObject({
       code: 'AGENT.PRICE_FIXED',
     });

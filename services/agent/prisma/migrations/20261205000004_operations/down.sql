@@ -28,4 +28,5 @@ DROP FUNCTION "archive_conversation"(uuid, text, boolean);
 DROP FUNCTION "rename_conversation"(uuid, text, text);
 DROP FUNCTION "start_conversation"(text, jsonb);
 DROP FUNCTION "lock_conversation"(uuid, text);
+DROP FUNCTION "audit"(text, text, text, text, timestamptz);
 DROP FUNCTION "begin_request"(text, text, jsonb, text, text);

@@ -26,6 +26,13 @@ BEGIN
 END
 $$;
 
+-- An entry of the audit log about a change that cannot be undone. Only functions of this migration call it.
+CREATE FUNCTION "audit"("p_user" text, "p_action" text, "p_type" text, "p_id" text, "p_at" timestamptz) RETURNS void
+LANGUAGE sql SET search_path = pg_catalog, public, pg_temp AS $$
+  INSERT INTO audit_logs (id, user_id, action, resource_type, resource_id, created_at)
+  VALUES (gen_random_uuid()::text, p_user, p_action, p_type, left(p_id, 255), p_at)
+$$;
+
 -- Conversations ------------------------------------------------------------------------------------------------------
 
 -- Locks the conversation of this owner; null is the owner of what an agent started itself. Others learn nothing about it.
@@ -203,8 +210,8 @@ BEGIN
   IF execution.id IS NULL THEN
     PERFORM refuse('execution_not_found', jsonb_build_object('executionId', p_execution));
   END IF;
-  IF execution.status = p_status AND p_status <> 'running' AND (execution.response, execution.error, execution.prompt_tokens, execution.completion_tokens,
-    execution.tokens_used) IS NOT DISTINCT FROM (p_outcome ->> 'response', p_outcome ->> 'error', asked, answered, total) THEN
+  IF execution.status = p_status AND p_status <> 'running' AND (execution.response, execution.error, execution.prompt_tokens,
+    execution.completion_tokens, execution.tokens_used) IS NOT DISTINCT FROM (p_outcome ->> 'response', p_outcome ->> 'error', asked, answered, total) THEN
     RETURN execution;
   END IF;
   IF execution.status <> 'running' OR p_status = 'running' THEN
@@ -246,7 +253,12 @@ DECLARE
   price model_prices;
 BEGIN
   INSERT INTO model_prices (model, valid_from, prompt_price, completion_price, created_at)
-  VALUES (p_model, p_valid_from, p_prompt, p_completion, database_time()) ON CONFLICT (model, valid_from) DO NOTHING;
+  VALUES (p_model, p_valid_from, p_prompt, p_completion, database_time()) ON CONFLICT (model, valid_from) DO NOTHING
+  RETURNING * INTO price;
+  IF FOUND THEN
+    PERFORM audit(NULL, 'price.added', 'model_price', p_model, price.created_at);
+    RETURN price;
+  END IF;
   SELECT * INTO price FROM model_prices WHERE model = p_model AND valid_from = p_valid_from;
   IF (price.prompt_price, price.completion_price) IS DISTINCT FROM (p_prompt, p_completion) THEN
     PERFORM refuse('price_fixed', jsonb_build_object('model', p_model, 'validFrom', p_valid_from));
@@ -537,6 +549,9 @@ BEGIN
   WHERE created_by = p_user;
   GET DIAGNOSTICS anonymised = ROW_COUNT;
   DELETE FROM requests WHERE user_id = p_user;
+  IF deleted + anonymised > 0 THEN
+    PERFORM audit(p_user, 'person.erased', 'person', p_user, now);
+  END IF;
   RETURN jsonb_build_object('deleted', deleted, 'anonymised', anonymised);
 END
 $$;
