@@ -16,9 +16,11 @@ exports.run = ({ runs, seconds = 3, ...context }) =>
 
 async function* measure(urls, { runs, seconds }) {
   const { openAgent, reconcile } = require('@azora/agent');
-  // The administrator also makes the rows, which takes longer than a statement of a store may.
-  const pool = { statementTimeoutMs: 3_600_000 };
-  const [agent, administrator] = [openAgent({ url: urls.app }), openAgent({ url: urls.admin, pool })];
+  // The administrator also makes the rows, which takes longer than a statement of a store may. A busy machine connects slowly.
+  const pool = { statementTimeoutMs: 3_600_000, connectTimeoutMs: 120_000 };
+  const slowQueryMs = Number.POSITIVE_INFINITY;
+  const agent = openAgent({ url: urls.app, slowQueryMs, pool });
+  const administrator = openAgent({ url: urls.admin, slowQueryMs, pool });
   try {
     await administrator.pool.query(GIVEN);
     yield* await tasks({ agent, administrator, urls, runs, seconds });
