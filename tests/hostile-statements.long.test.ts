@@ -111,6 +111,11 @@ async function brokenRules(name: string, url: string): Promise<readonly unknown[
     const mint = openMint({ url });
     return reconcile(mint).finally(() => mint.close());
   }
+  if (name === 'agent') {
+    const { openAgent, reconcile } = await import('@azora/agent');
+    const agent = openAgent({ url });
+    return reconcile(agent).finally(() => agent.close());
+  }
   if (name === 'family') {
     const { openFamily, reconcile } = await import('@azora/family');
     const family = openFamily({ url });

@@ -367,6 +367,58 @@ export const HOSTILE: readonly HostileStatement[] = [
 
 /** Statements for the tables of one service. */
 export const HOSTILE_TO: Readonly<Record<string, readonly HostileStatement[]>> = {
+  agent: [
+    ...refused(NO_RIGHT, [
+      "UPDATE tasks SET lease_id = 'evil'",
+      'UPDATE tasks SET waiting_for = 0',
+      'DELETE FROM task_dependencies',
+      'UPDATE messages SET position = 1',
+      'DELETE FROM message_rag_contexts',
+      "UPDATE conversations SET user_id = 'evil'",
+      'UPDATE model_prices SET prompt_price = 0',
+      "UPDATE agent_executions SET status = 'running'",
+      "SELECT begin_request('evil', 'x', '{}', 'x', NULL)",
+      'SELECT lock_task(id) FROM tasks',
+      "SELECT lock_due_tasks('critical', NULL, '2999-01-01', 1)",
+    ]),
+    ...refused(RULE, [
+      // The task of another worker, or of none.
+      "SELECT complete_task(id, 'evil') FROM tasks",
+      "SELECT complete_task(id, NULL) FROM tasks WHERE status = 'pending'",
+      "SELECT extend_lease(id, NULL, '1 h') FROM tasks",
+      "SELECT fail_task(id, 'evil', 'x', true) FROM tasks",
+      "SELECT retry_task(id) FROM tasks WHERE status = 'completed'",
+      "SELECT cancel_task(id) FROM tasks WHERE status = 'completed'",
+      'SELECT add_dependency(depends_on_id, task_id) FROM task_dependencies',
+      // The conversation of another person.
+      `SELECT add_message('evil', jsonb_build_object('conversationId', id, 'userId', 'evil', 'role', 'user', 'content', 'x'))
+         FROM conversations`,
+      `SELECT start_execution('evil', jsonb_build_object('conversationId', id, 'userId', 'evil', 'agentId', 'x', 'prompt', 'x'))
+         FROM conversations`,
+      "SELECT rename_conversation(id, 'evil', 'x') FROM conversations",
+      'SELECT archive_conversation(id, NULL, true) FROM conversations',
+      `SELECT end_execution(id, 'succeeded', '{"response": "evil"}') FROM agent_executions`,
+      'SELECT set_model_price(model, valid_from, 0, 0) FROM model_prices',
+    ]),
+    ...refused(INTEGRITY, [
+      `SELECT add_message('evil', jsonb_build_object('conversationId', id, 'userId', user_id, 'role', 'evil', 'content', 'x'))
+         FROM conversations`,
+      "SELECT set_model_price('evil', 'infinity', 0, 0)",
+      "SELECT set_model_price('evil', '2026-01-01', 'NaN', 0)",
+      `SELECT create_task('evil', 'evil', '{"title": "x", "priority": "low", "maxAttempts": 101}')`,
+      "SELECT claim_tasks(NULL, 1, '1 h', NULL)",
+      'SELECT add_dependency(id, id) FROM tasks WHERE waiting_for > 0',
+    ]),
+    ...harmless('Nothing has these ids, or is due', [
+      "SELECT delete_conversation(id, 'evil') FROM conversations",
+      'SELECT delete_conversation(id, NULL) FROM conversations',
+      'SELECT erase_person(NULL)',
+      "SELECT fail_stalled_executions('-100 years', 2000000000)",
+      "SELECT claim_tasks('evil', 1000, '1 h', 'evil')",
+      "SELECT search_messages(NULL, 'x', NULL, NULL, NULL, 10)",
+    ]),
+    ...harmless('It is rolled back', ["BEGIN; SELECT claim_tasks('evil', 1000, '100 years', NULL); ROLLBACK"]),
+  ],
   auth: [
     ...refused(NO_RIGHT, [
       "INSERT INTO audit_chains VALUES ('evil', 1, repeat('0', 64), 0, repeat('0', 64))",

@@ -1,4 +1,6 @@
 /** @server any */
+
+import * as agent from '@azora/agent';
 import { findServices, readSchemaModel, type SchemaModel } from '@azora/db-fleet';
 import { repositoryRoot, type TestDatabase, useDatabase } from '@azora/db-testkit';
 import * as education from '@azora/education';
@@ -36,6 +38,7 @@ function opened<Store extends { close(): Promise<void> }>(
 }
 
 const OPEN: Readonly<Record<string, (url: string) => OpenStore>> = {
+  agent: (url) => opened(agent.openAgent({ url }), agent),
   education: (url) => opened(education.openEducation({ url }), education),
   family: (url) => opened(family.openFamily({ url }), family),
   forge: (url) => opened(forge.openForge({ url }), forge),
@@ -50,6 +53,8 @@ type Row = Readonly<Record<string, unknown>>;
 
 /** SQL of the administrator for rows about users that the seed leaves to the stores. */
 const GIVEN: Readonly<Record<string, string>> = {
+  agent: `INSERT INTO requests (key, operation, body_hash, answer_id, user_id)
+    SELECT 'given-' || user_id, 'start_conversation', repeat('0', 64), id, user_id FROM conversations WHERE user_id IS NOT NULL`,
   education: `INSERT INTO certificates (id, enrollment_id, student_id, course_id, number, verification_code, holder_name, course_title, issued_at,
       revocation, revoked_by_id, revoked_at)
     SELECT 'given-' || e.id, e.id, e.student_id, e.course_id, 'AZ-2026-' || lpad(row_number() OVER ()::text, 8, '0'),

@@ -9,6 +9,9 @@ const MODEL = 'gpt-4o-mini';
 
 const conversationId = seedUuid('agent.Conversation.retries');
 const answerId = seedUuid('agent.Message.retries-answer');
+const healthCheckId = seedId('agent.Task.health-check');
+const dockerfilesId = seedId('agent.Task.dockerfiles');
+const performanceId = seedId('agent.Task.performance');
 
 export const seed = defineSeed({
   open: openAgent,
@@ -18,7 +21,9 @@ export const seed = defineSeed({
     await agent.prisma.message.createMany({ data: messageRows(context), skipDuplicates: true });
     await agent.prisma.messageRagContext.createMany({ data: ragContextRows(context), skipDuplicates: true });
     await agent.prisma.agentExecution.createMany({ data: executionRows(context), skipDuplicates: true });
+    await agent.prisma.modelPrice.createMany({ data: priceRows(context), skipDuplicates: true });
     await agent.prisma.task.createMany({ data: taskRows(context), skipDuplicates: true });
+    await agent.prisma.taskDependency.createMany({ data: dependencyRows(context), skipDuplicates: true });
     await agent.prisma.chatMessage.createMany({ data: chatRows(context), skipDuplicates: true });
   },
 
@@ -38,6 +43,7 @@ function conversationRow(context: SeedContext): Prisma.ConversationCreateManyInp
     userId: context.people.student.id,
     createdAt: minutesBefore(context, 60),
     updatedAt: minutesBefore(context, 58),
+    lastPosition: 3,
   };
 }
 
@@ -47,6 +53,7 @@ function messageRows(context: SeedContext): Prisma.MessageCreateManyInput[] {
     {
       ...common,
       id: seedUuid('agent.Message.retries-system'),
+      position: 1,
       role: 'system',
       content: 'You answer questions about this repository and cite the source of each answer.',
       createdAt: minutesBefore(context, 60),
@@ -54,6 +61,7 @@ function messageRows(context: SeedContext): Prisma.MessageCreateManyInput[] {
     {
       ...common,
       id: seedUuid('agent.Message.retries-question'),
+      position: 2,
       role: 'user',
       content: 'What happens when two transactions deadlock?',
       createdAt: minutesBefore(context, 59),
@@ -61,6 +69,7 @@ function messageRows(context: SeedContext): Prisma.MessageCreateManyInput[] {
     {
       ...common,
       id: answerId,
+      position: 3,
       role: 'assistant',
       content:
         'The store runs the whole transaction again, up to five times with a pause in between, and then throws the error.',
@@ -113,10 +122,14 @@ function executionRows(context: SeedContext): Prisma.AgentExecutionCreateManyInp
       prompt: 'What happens when two transactions deadlock?',
       response: 'The store runs the whole transaction again.',
       model: MODEL,
+      promptTokens: 350,
+      completionTokens: 62,
       tokensUsed: 412,
       durationMs: 1_830,
       success: true,
+      status: 'succeeded',
       createdAt: minutesBefore(context, 58),
+      finishedAt: new Date(minutesBefore(context, 58).getTime() + 1_830),
     },
     {
       id: seedUuid('agent.AgentExecution.review'),
@@ -126,10 +139,18 @@ function executionRows(context: SeedContext): Prisma.AgentExecutionCreateManyInp
       model: MODEL,
       durationMs: 30_000,
       success: false,
+      status: 'failed',
       error: 'The model did not answer within 30 seconds',
       createdAt: minutesBefore(context, 30),
+      finishedAt: new Date(minutesBefore(context, 30).getTime() + 30_000),
     },
   ];
+}
+
+/** US dollars for a million tokens. */
+function priceRows(context: SeedContext): Prisma.ModelPriceCreateManyInput[] {
+  const validFrom = minutesBefore(context, 365 * 24 * 60);
+  return [{ model: MODEL, validFrom, promptPrice: '0.15', completionPrice: '0.6', createdAt: validFrom }];
 }
 
 function taskRows(context: SeedContext): Prisma.TaskCreateManyInput[] {
@@ -141,7 +162,7 @@ function taskRows(context: SeedContext): Prisma.TaskCreateManyInput[] {
   return [
     {
       ...common,
-      id: seedId('agent.Task.health-check'),
+      id: healthCheckId,
       title: 'Check the health of all services',
       description: 'Ask every service for its status and write a report.',
       status: 'completed',
@@ -149,26 +170,39 @@ function taskRows(context: SeedContext): Prisma.TaskCreateManyInput[] {
       createdAt: minutesBefore(context, 3_000),
       updatedAt: minutesBefore(context, 2_990),
       completedAt: minutesBefore(context, 2_990),
+      attempts: 1,
+      leaseId: 'seed',
+      nextAt: minutesBefore(context, 2_995),
     },
     {
       ...common,
-      id: seedId('agent.Task.dockerfiles'),
+      id: dockerfilesId,
       title: 'Write Dockerfiles for the services',
       status: 'in_progress',
       priority: 'critical',
       createdAt: minutesBefore(context, 500),
       updatedAt: minutesBefore(context, 120),
+      attempts: 1,
+      leaseId: 'seed',
+      nextAt: minutesBefore(context, 115),
     },
     {
       ...common,
-      id: seedId('agent.Task.performance'),
+      id: performanceId,
       title: 'Find the slowest queries',
       status: 'pending',
       priority: 'normal',
       createdAt: minutesBefore(context, 90),
       updatedAt: minutesBefore(context, 90),
+      nextAt: minutesBefore(context, 90),
     },
   ];
+}
+
+/** The slowest queries are looked for when the services are healthy and have Dockerfiles. */
+function dependencyRows(context: SeedContext): Prisma.TaskDependencyCreateManyInput[] {
+  const createdAt = minutesBefore(context, 90);
+  return [healthCheckId, dockerfilesId].map((dependsOnId) => ({ taskId: performanceId, dependsOnId, createdAt }));
 }
 
 function chatRows(context: SeedContext): Prisma.ChatMessageCreateManyInput[] {

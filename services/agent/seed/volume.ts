@@ -15,7 +15,7 @@ export function volumeRows(block: SeedBlock): TableRows[] {
     },
     {
       table: 'messages',
-      columns: ['id', 'conversation_id', 'role', 'content', 'model', 'tokens_used', 'created_at'],
+      columns: ['id', 'conversation_id', 'position', 'role', 'content', 'model', 'tokens_used', 'created_at'],
       rows: rowsPerUser(block, messages),
     },
     {
@@ -96,10 +96,11 @@ function* conversations(user: number, { now }: SeedBlock): Generator<SeedRow> {
 function* messages(user: number, { now }: SeedBlock): Generator<SeedRow> {
   const conversation = volumeUuid('agent.Conversation', user);
   const at = startOf(user, now);
-  yield [volumeUuid('agent.Message', user * 2), conversation, 'user', 'Where is this function?', null, null, at];
+  yield [volumeUuid('agent.Message', user * 2), conversation, 1, 'user', 'Where is this function?', null, null, at];
   yield [
     volumeUuid('agent.Message', user * 2 + 1),
     conversation,
+    2,
     'assistant',
     'In the file that I found.',
     'gpt-4o-mini',
