@@ -78,7 +78,7 @@ CREATE TABLE public.modules (
     created_at timestamp(6) with time zone DEFAULT CURRENT_TIMESTAMP NOT NULL,
     updated_at timestamp(6) with time zone DEFAULT CURRENT_TIMESTAMP NOT NULL,
     CONSTRAINT modules_duration_minutes_check CHECK ((duration_minutes > 0)),
-    CONSTRAINT modules_ids_check CHECK ((((char_length(id) >= 1) AND (char_length(id) <= 255)) AND ((char_length(course_id) >= 1) AND (char_length(course_id) <= 255)))),
+    CONSTRAINT modules_ids_check CHECK (((char_length(id) <= 255) AND (char_length(course_id) <= 255))),
     CONSTRAINT modules_position_check CHECK (("position" >= 1)),
     CONSTRAINT modules_times_check CHECK (((created_at >= to_timestamp(('-62135596800'::bigint)::double precision)) AND (created_at < to_timestamp(('253402300800'::bigint)::double precision)) AND (updated_at >= to_timestamp(('-62135596800'::bigint)::double precision)) AND (updated_at < to_timestamp(('253402300800'::bigint)::double precision)))),
     CONSTRAINT modules_title_check CHECK ((btrim((title)::text) <> ''::text))
@@ -160,7 +160,7 @@ CREATE TABLE public.courses (
     CONSTRAINT courses_capacity_check CHECK ((capacity > 0)),
     CONSTRAINT courses_category_check CHECK ((btrim((category)::text) <> ''::text)),
     CONSTRAINT courses_duration_hours_check CHECK ((duration_hours > 0)),
-    CONSTRAINT courses_ids_check CHECK ((((char_length(id) >= 1) AND (char_length(id) <= 255)) AND ((char_length(instructor_id) >= 1) AND (char_length(instructor_id) <= 255)))),
+    CONSTRAINT courses_ids_check CHECK (((char_length(id) <= 255) AND (char_length(instructor_id) <= 255))),
     CONSTRAINT courses_price_check CHECK (((price >= (0)::numeric) AND (price <> 'NaN'::numeric))),
     CONSTRAINT courses_published_at_check CHECK (
 CASE status
@@ -237,7 +237,7 @@ CREATE TABLE public.seat_reservations (
     created_at timestamp(6) with time zone DEFAULT CURRENT_TIMESTAMP NOT NULL,
     updated_at timestamp(6) with time zone DEFAULT CURRENT_TIMESTAMP NOT NULL,
     CONSTRAINT seat_reservations_expires_at_check CHECK ((expires_at > created_at)),
-    CONSTRAINT seat_reservations_ids_check CHECK ((((char_length(id) >= 1) AND (char_length(id) <= 255)) AND ((char_length(student_id) >= 1) AND (char_length(student_id) <= 255)) AND ((char_length(course_id) >= 1) AND (char_length(course_id) <= 255)))),
+    CONSTRAINT seat_reservations_ids_check CHECK (((char_length(id) <= 255) AND (char_length(student_id) <= 255) AND (char_length(course_id) <= 255))),
     CONSTRAINT seat_reservations_price_check CHECK (((price >= (0)::numeric) AND (price <> 'NaN'::numeric))),
     CONSTRAINT seat_reservations_resolved_at_check CHECK (((status = 'held'::public.reservation_status) = (resolved_at IS NULL))),
     CONSTRAINT seat_reservations_times_check CHECK (((expires_at >= to_timestamp(('-62135596800'::bigint)::double precision)) AND (expires_at < to_timestamp(('253402300800'::bigint)::double precision)) AND (resolved_at >= to_timestamp(('-62135596800'::bigint)::double precision)) AND (resolved_at < to_timestamp(('253402300800'::bigint)::double precision)) AND (created_at >= to_timestamp(('-62135596800'::bigint)::double precision)) AND (created_at < to_timestamp(('253402300800'::bigint)::double precision)) AND (updated_at >= to_timestamp(('-62135596800'::bigint)::double precision)) AND (updated_at < to_timestamp(('253402300800'::bigint)::double precision))))
@@ -307,7 +307,7 @@ CREATE TABLE public.students (
     CONSTRAINT students_country_check CHECK (((country)::text ~ '^[A-Z]{2}$'::text)),
     CONSTRAINT students_display_name_check CHECK ((btrim((display_name)::text) <> ''::text)),
     CONSTRAINT students_grade_level_check CHECK (((grade_level >= 1) AND (grade_level <= 12))),
-    CONSTRAINT students_ids_check CHECK ((((char_length(id) >= 1) AND (char_length(id) <= 255)) AND ((char_length(user_id) >= 1) AND (char_length(user_id) <= 255)))),
+    CONSTRAINT students_ids_check CHECK (((char_length(id) <= 255) AND (char_length(user_id) <= 255))),
     CONSTRAINT students_times_check CHECK (((created_at >= to_timestamp(('-62135596800'::bigint)::double precision)) AND (created_at < to_timestamp(('253402300800'::bigint)::double precision)) AND (updated_at >= to_timestamp(('-62135596800'::bigint)::double precision)) AND (updated_at < to_timestamp(('253402300800'::bigint)::double precision)) AND (deleted_at >= to_timestamp(('-62135596800'::bigint)::double precision)) AND (deleted_at < to_timestamp(('253402300800'::bigint)::double precision))))
 );
 
@@ -437,7 +437,7 @@ CREATE TABLE public.certificates (
     created_at timestamp(6) with time zone DEFAULT CURRENT_TIMESTAMP NOT NULL,
     updated_at timestamp(6) with time zone DEFAULT CURRENT_TIMESTAMP NOT NULL,
     CONSTRAINT certificates_holder_name_check CHECK ((btrim((holder_name)::text) <> ''::text)),
-    CONSTRAINT certificates_ids_check CHECK ((((char_length(id) >= 1) AND (char_length(id) <= 255)) AND ((char_length(enrollment_id) >= 1) AND (char_length(enrollment_id) <= 255)) AND ((char_length(student_id) >= 1) AND (char_length(student_id) <= 255)) AND ((char_length(course_id) >= 1) AND (char_length(course_id) <= 255)) AND ((char_length(revoked_by_id) >= 1) AND (char_length(revoked_by_id) <= 255)))),
+    CONSTRAINT certificates_ids_check CHECK (((char_length(id) <= 255) AND (char_length(enrollment_id) <= 255) AND (char_length(student_id) <= 255) AND (char_length(course_id) <= 255) AND (char_length(revoked_by_id) <= 255))),
     CONSTRAINT certificates_number_check CHECK (((number)::text ~ '^AZ-[0-9]{4}-[0-9]{8,}$'::text)),
     CONSTRAINT certificates_revoked_check CHECK ((((revoked_at IS NULL) = (revocation IS NULL)) AND ((revoked_by_id IS NULL) OR (revoked_at IS NOT NULL)) AND (revoked_at >= issued_at))),
     CONSTRAINT certificates_times_check CHECK (((issued_at >= to_timestamp(('-62135596800'::bigint)::double precision)) AND (issued_at < to_timestamp(('253402300800'::bigint)::double precision)) AND (revoked_at >= to_timestamp(('-62135596800'::bigint)::double precision)) AND (revoked_at < to_timestamp(('253402300800'::bigint)::double precision)) AND (created_at >= to_timestamp(('-62135596800'::bigint)::double precision)) AND (created_at < to_timestamp(('253402300800'::bigint)::double precision)) AND (updated_at >= to_timestamp(('-62135596800'::bigint)::double precision)) AND (updated_at < to_timestamp(('253402300800'::bigint)::double precision)))),
@@ -513,7 +513,7 @@ CREATE TABLE public.enrollments (
     CONSTRAINT enrollments_completed_progress_check CHECK (((status <> 'completed'::public.enrollment_status) OR (progress = (100)::numeric))),
     CONSTRAINT enrollments_dropped_at_check CHECK (((status = 'dropped'::public.enrollment_status) = (dropped_at IS NOT NULL))),
     CONSTRAINT enrollments_ends_after_start_check CHECK ((COALESCE(completed_at, dropped_at) >= enrolled_at)),
-    CONSTRAINT enrollments_ids_check CHECK ((((char_length(id) >= 1) AND (char_length(id) <= 255)) AND ((char_length(student_id) >= 1) AND (char_length(student_id) <= 255)) AND ((char_length(course_id) >= 1) AND (char_length(course_id) <= 255)) AND ((char_length(payment_hold_id) >= 1) AND (char_length(payment_hold_id) <= 255)) AND ((char_length(payment_transaction_id) >= 1) AND (char_length(payment_transaction_id) <= 255)))),
+    CONSTRAINT enrollments_ids_check CHECK (((char_length(id) <= 255) AND (char_length(student_id) <= 255) AND (char_length(course_id) <= 255) AND (char_length(payment_hold_id) <= 255) AND (char_length(payment_transaction_id) <= 255))),
     CONSTRAINT enrollments_payment_check CHECK ((((payment_transaction_id IS NULL) = (paid_at IS NULL)) AND ((payment_hold_id IS NULL) OR (price > (0)::numeric)))),
     CONSTRAINT enrollments_price_check CHECK (((price >= (0)::numeric) AND (price <> 'NaN'::numeric))),
     CONSTRAINT enrollments_progress_check CHECK (((progress >= (0)::numeric) AND (progress <= (100)::numeric))),
@@ -881,7 +881,7 @@ CASE
     WHEN (status = 'graded'::public.submission_status) THEN ((score IS NOT NULL) AND (graded_at IS NOT NULL))
     ELSE ((score IS NULL) AND (graded_at IS NULL) AND (graded_by_id IS NULL))
 END),
-    CONSTRAINT assessment_submissions_ids_check CHECK ((((char_length(id) >= 1) AND (char_length(id) <= 255)) AND ((char_length(enrollment_id) >= 1) AND (char_length(enrollment_id) <= 255)) AND ((char_length(student_id) >= 1) AND (char_length(student_id) <= 255)) AND ((char_length(module_id) >= 1) AND (char_length(module_id) <= 255)) AND ((char_length(course_id) >= 1) AND (char_length(course_id) <= 255)) AND ((char_length(graded_by_id) >= 1) AND (char_length(graded_by_id) <= 255)))),
+    CONSTRAINT assessment_submissions_ids_check CHECK (((char_length(id) <= 255) AND (char_length(enrollment_id) <= 255) AND (char_length(student_id) <= 255) AND (char_length(module_id) <= 255) AND (char_length(course_id) <= 255) AND (char_length(graded_by_id) <= 255))),
     CONSTRAINT assessment_submissions_max_score_check CHECK (((max_score > (0)::numeric) AND (max_score <> 'NaN'::numeric))),
     CONSTRAINT assessment_submissions_score_check CHECK (((score >= (0)::numeric) AND (score <= max_score) AND (score <> 'NaN'::numeric))),
     CONSTRAINT assessment_submissions_times_check CHECK (((submitted_at >= to_timestamp(('-62135596800'::bigint)::double precision)) AND (submitted_at < to_timestamp(('253402300800'::bigint)::double precision)) AND (graded_at >= to_timestamp(('-62135596800'::bigint)::double precision)) AND (graded_at < to_timestamp(('253402300800'::bigint)::double precision)) AND (created_at >= to_timestamp(('-62135596800'::bigint)::double precision)) AND (created_at < to_timestamp(('253402300800'::bigint)::double precision)) AND (updated_at >= to_timestamp(('-62135596800'::bigint)::double precision)) AND (updated_at < to_timestamp(('253402300800'::bigint)::double precision))))
@@ -1348,7 +1348,7 @@ CREATE TABLE public.learning_progress (
     updated_at timestamp(6) with time zone DEFAULT CURRENT_TIMESTAMP NOT NULL,
     CONSTRAINT learning_progress_completed_at_check CHECK (((progress = (100)::numeric) = (completed_at IS NOT NULL))),
     CONSTRAINT learning_progress_completed_lessons_check CHECK ((completed_lessons >= 0)),
-    CONSTRAINT learning_progress_ids_check CHECK ((((char_length(id) >= 1) AND (char_length(id) <= 255)) AND ((char_length(enrollment_id) >= 1) AND (char_length(enrollment_id) <= 255)) AND ((char_length(student_id) >= 1) AND (char_length(student_id) <= 255)) AND ((char_length(module_id) >= 1) AND (char_length(module_id) <= 255)) AND ((char_length(course_id) >= 1) AND (char_length(course_id) <= 255)))),
+    CONSTRAINT learning_progress_ids_check CHECK (((char_length(id) <= 255) AND (char_length(enrollment_id) <= 255) AND (char_length(student_id) <= 255) AND (char_length(module_id) <= 255) AND (char_length(course_id) <= 255))),
     CONSTRAINT learning_progress_progress_check CHECK (((progress >= (0)::numeric) AND (progress <= (100)::numeric))),
     CONSTRAINT learning_progress_time_spent_seconds_check CHECK ((time_spent_seconds >= 0)),
     CONSTRAINT learning_progress_times_check CHECK (((last_accessed_at >= to_timestamp(('-62135596800'::bigint)::double precision)) AND (last_accessed_at < to_timestamp(('253402300800'::bigint)::double precision)) AND (completed_at >= to_timestamp(('-62135596800'::bigint)::double precision)) AND (completed_at < to_timestamp(('253402300800'::bigint)::double precision)) AND (created_at >= to_timestamp(('-62135596800'::bigint)::double precision)) AND (created_at < to_timestamp(('253402300800'::bigint)::double precision)) AND (updated_at >= to_timestamp(('-62135596800'::bigint)::double precision)) AND (updated_at < to_timestamp(('253402300800'::bigint)::double precision))))
@@ -1528,7 +1528,7 @@ CREATE TABLE public.assessments (
     updated_at timestamp(6) with time zone DEFAULT CURRENT_TIMESTAMP NOT NULL,
     CONSTRAINT assessments_answer_key_check CHECK ((jsonb_typeof(answer_key) = 'object'::text)),
     CONSTRAINT assessments_deadline_days_check CHECK ((deadline_days > 0)),
-    CONSTRAINT assessments_ids_check CHECK ((((char_length(id) >= 1) AND (char_length(id) <= 255)) AND ((char_length(module_id) >= 1) AND (char_length(module_id) <= 255)) AND ((char_length(course_id) >= 1) AND (char_length(course_id) <= 255)))),
+    CONSTRAINT assessments_ids_check CHECK (((char_length(id) <= 255) AND (char_length(module_id) <= 255) AND (char_length(course_id) <= 255))),
     CONSTRAINT assessments_max_attempts_check CHECK ((max_attempts > 0)),
     CONSTRAINT assessments_max_score_check CHECK (((max_score > (0)::numeric) AND (max_score <> 'NaN'::numeric))),
     CONSTRAINT assessments_pass_score_check CHECK (((pass_score >= (0)::numeric) AND (pass_score <= max_score) AND (pass_score <> 'NaN'::numeric))),
@@ -1773,7 +1773,7 @@ CREATE TABLE public.course_prerequisites (
     course_id text NOT NULL,
     prerequisite_id text NOT NULL,
     created_at timestamp(6) with time zone DEFAULT CURRENT_TIMESTAMP NOT NULL,
-    CONSTRAINT course_prerequisites_ids_check CHECK ((((char_length(course_id) >= 1) AND (char_length(course_id) <= 255)) AND ((char_length(prerequisite_id) >= 1) AND (char_length(prerequisite_id) <= 255)))),
+    CONSTRAINT course_prerequisites_ids_check CHECK (((char_length(course_id) <= 255) AND (char_length(prerequisite_id) <= 255))),
     CONSTRAINT course_prerequisites_other_check CHECK ((course_id <> prerequisite_id)),
     CONSTRAINT course_prerequisites_times_check CHECK (((created_at >= to_timestamp(('-62135596800'::bigint)::double precision)) AND (created_at < to_timestamp(('253402300800'::bigint)::double precision))))
 );
@@ -2030,7 +2030,7 @@ CREATE TABLE public.grades (
     graded_by_id text,
     graded_at timestamp(6) with time zone NOT NULL,
     created_at timestamp(6) with time zone DEFAULT CURRENT_TIMESTAMP NOT NULL,
-    CONSTRAINT grades_ids_check CHECK ((((char_length(id) >= 1) AND (char_length(id) <= 255)) AND ((char_length(submission_id) >= 1) AND (char_length(submission_id) <= 255)) AND ((char_length(graded_by_id) >= 1) AND (char_length(graded_by_id) <= 255)))),
+    CONSTRAINT grades_ids_check CHECK (((char_length(id) <= 255) AND (char_length(submission_id) <= 255) AND (char_length(graded_by_id) <= 255))),
     CONSTRAINT grades_number_check CHECK ((number >= 1)),
     CONSTRAINT grades_score_check CHECK (((score >= (0)::numeric) AND (score <= max_score) AND (score <> 'NaN'::numeric) AND (max_score <> 'NaN'::numeric))),
     CONSTRAINT grades_times_check CHECK (((graded_at >= to_timestamp(('-62135596800'::bigint)::double precision)) AND (graded_at < to_timestamp(('253402300800'::bigint)::double precision)) AND (created_at >= to_timestamp(('-62135596800'::bigint)::double precision)) AND (created_at < to_timestamp(('253402300800'::bigint)::double precision))))
@@ -2102,7 +2102,7 @@ CREATE TABLE public.requests (
     answer_id text NOT NULL,
     created_at timestamp(6) with time zone DEFAULT CURRENT_TIMESTAMP NOT NULL,
     CONSTRAINT requests_body_hash_check CHECK ((body_hash ~ '^[0-9a-f]{64}$'::text)),
-    CONSTRAINT requests_ids_check CHECK (((char_length(answer_id) >= 1) AND (char_length(answer_id) <= 255))),
+    CONSTRAINT requests_ids_check CHECK ((char_length(answer_id) <= 255)),
     CONSTRAINT requests_key_check CHECK ((btrim((key)::text) <> ''::text)),
     CONSTRAINT requests_times_check CHECK (((created_at >= to_timestamp(('-62135596800'::bigint)::double precision)) AND (created_at < to_timestamp(('253402300800'::bigint)::double precision))))
 );
@@ -2124,7 +2124,7 @@ CREATE TABLE public.transactions (
     CONSTRAINT transactions_direction_check CHECK (((direction = 'in'::public.transaction_direction) = (type = ANY (ARRAY['deposit'::public.transaction_type, 'reward'::public.transaction_type, 'refund'::public.transaction_type])))),
     CONSTRAINT transactions_enrollment_check CHECK (((type = ANY (ARRAY['purchase'::public.transaction_type, 'refund'::public.transaction_type])) = (enrollment_id IS NOT NULL))),
     CONSTRAINT transactions_idempotency_key_check CHECK ((btrim((idempotency_key)::text) <> ''::text)),
-    CONSTRAINT transactions_ids_check CHECK ((((char_length(id) >= 1) AND (char_length(id) <= 255)) AND ((char_length(wallet_id) >= 1) AND (char_length(wallet_id) <= 255)) AND ((char_length(enrollment_id) >= 1) AND (char_length(enrollment_id) <= 255)) AND ((char_length(mint_transaction_id) >= 1) AND (char_length(mint_transaction_id) <= 255)))),
+    CONSTRAINT transactions_ids_check CHECK (((char_length(id) <= 255) AND (char_length(wallet_id) <= 255) AND (char_length(enrollment_id) <= 255) AND (char_length(mint_transaction_id) <= 255))),
     CONSTRAINT transactions_times_check CHECK (((created_at >= to_timestamp(('-62135596800'::bigint)::double precision)) AND (created_at < to_timestamp(('253402300800'::bigint)::double precision))))
 );
 
@@ -2138,7 +2138,7 @@ CREATE TABLE public.wallets (
     user_id text,
     mint_wallet_id text,
     CONSTRAINT wallets_balance_check CHECK ((balance <> 'NaN'::numeric)),
-    CONSTRAINT wallets_ids_check CHECK ((((char_length(id) >= 1) AND (char_length(id) <= 255)) AND ((char_length(student_id) >= 1) AND (char_length(student_id) <= 255)) AND ((char_length(user_id) >= 1) AND (char_length(user_id) <= 255)) AND ((char_length(mint_wallet_id) >= 1) AND (char_length(mint_wallet_id) <= 255)))),
+    CONSTRAINT wallets_ids_check CHECK (((char_length(id) <= 255) AND (char_length(student_id) <= 255) AND (char_length(user_id) <= 255) AND (char_length(mint_wallet_id) <= 255))),
     CONSTRAINT wallets_times_check CHECK (((created_at >= to_timestamp(('-62135596800'::bigint)::double precision)) AND (created_at < to_timestamp(('253402300800'::bigint)::double precision)) AND (updated_at >= to_timestamp(('-62135596800'::bigint)::double precision)) AND (updated_at < to_timestamp(('253402300800'::bigint)::double precision))))
 );
 

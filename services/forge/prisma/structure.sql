@@ -100,7 +100,7 @@ CREATE TABLE public.contracts (
     CONSTRAINT contracts_cancelled_at_check CHECK (((status = 'cancelled'::public.contract_status) = (cancelled_at IS NOT NULL))),
     CONSTRAINT contracts_completed_at_check CHECK (((status = 'completed'::public.contract_status) = (completed_at IS NOT NULL))),
     CONSTRAINT contracts_ends_at_check CHECK ((ends_at > starts_at)),
-    CONSTRAINT contracts_ids_check CHECK ((((char_length(id) >= 1) AND (char_length(id) <= 255)) AND ((char_length(job_id) >= 1) AND (char_length(job_id) <= 255)) AND ((char_length(application_id) >= 1) AND (char_length(application_id) <= 255)) AND ((char_length(employer_id) >= 1) AND (char_length(employer_id) <= 255)) AND ((char_length(freelancer_id) >= 1) AND (char_length(freelancer_id) <= 255)))),
+    CONSTRAINT contracts_ids_check CHECK (((char_length(id) <= 255) AND (char_length(job_id) <= 255) AND (char_length(application_id) <= 255) AND (char_length(employer_id) <= 255) AND (char_length(freelancer_id) <= 255))),
     CONSTRAINT contracts_parties_check CHECK ((employer_id <> freelancer_id)),
     CONSTRAINT contracts_terms_check CHECK ((btrim(terms) <> ''::text)),
     CONSTRAINT contracts_times_check CHECK (((starts_at >= to_timestamp(('-62135596800'::bigint)::double precision)) AND (starts_at < to_timestamp(('253402300800'::bigint)::double precision)) AND (ends_at >= to_timestamp(('-62135596800'::bigint)::double precision)) AND (ends_at < to_timestamp(('253402300800'::bigint)::double precision)) AND (completed_at >= to_timestamp(('-62135596800'::bigint)::double precision)) AND (completed_at < to_timestamp(('253402300800'::bigint)::double precision)) AND (cancelled_at >= to_timestamp(('-62135596800'::bigint)::double precision)) AND (cancelled_at < to_timestamp(('253402300800'::bigint)::double precision)) AND (created_at >= to_timestamp(('-62135596800'::bigint)::double precision)) AND (created_at < to_timestamp(('253402300800'::bigint)::double precision)) AND (updated_at >= to_timestamp(('-62135596800'::bigint)::double precision)) AND (updated_at < to_timestamp(('253402300800'::bigint)::double precision))))
@@ -199,7 +199,7 @@ CREATE TABLE public.applications (
     CONSTRAINT applications_cover_letter_check CHECK ((btrim(cover_letter) <> ''::text)),
     CONSTRAINT applications_decided_at_check CHECK (((status = ANY (ARRAY['submitted'::public.application_status, 'shortlisted'::public.application_status])) = (decided_at IS NULL))),
     CONSTRAINT applications_estimated_days_check CHECK ((estimated_days > 0)),
-    CONSTRAINT applications_ids_check CHECK ((((char_length(id) >= 1) AND (char_length(id) <= 255)) AND ((char_length(job_id) >= 1) AND (char_length(job_id) <= 255)) AND ((char_length(freelancer_id) >= 1) AND (char_length(freelancer_id) <= 255)))),
+    CONSTRAINT applications_ids_check CHECK (((char_length(id) <= 255) AND (char_length(job_id) <= 255) AND (char_length(freelancer_id) <= 255))),
     CONSTRAINT applications_proposed_amount_check CHECK (((proposed_amount > (0)::numeric) AND (proposed_amount <> 'NaN'::numeric))),
     CONSTRAINT applications_times_check CHECK (((decided_at >= to_timestamp(('-62135596800'::bigint)::double precision)) AND (decided_at < to_timestamp(('253402300800'::bigint)::double precision)) AND (created_at >= to_timestamp(('-62135596800'::bigint)::double precision)) AND (created_at < to_timestamp(('253402300800'::bigint)::double precision)) AND (updated_at >= to_timestamp(('-62135596800'::bigint)::double precision)) AND (updated_at < to_timestamp(('253402300800'::bigint)::double precision))))
 );
@@ -314,7 +314,7 @@ CREATE TABLE public.escrows (
     CONSTRAINT escrows_cancelled_at_check CHECK (((status = 'cancelled'::public.escrow_status) = (cancelled_at IS NOT NULL))),
     CONSTRAINT escrows_held_at_check CHECK (((status = ANY (ARRAY['requested'::public.escrow_status, 'cancelled'::public.escrow_status])) = (held_at IS NULL))),
     CONSTRAINT escrows_hold_id_check CHECK (((status <> ALL (ARRAY['requested'::public.escrow_status, 'cancelled'::public.escrow_status])) OR (hold_id IS NULL))),
-    CONSTRAINT escrows_ids_check CHECK ((((char_length(id) >= 1) AND (char_length(id) <= 255)) AND ((char_length(contract_id) >= 1) AND (char_length(contract_id) <= 255)) AND ((char_length(milestone_id) >= 1) AND (char_length(milestone_id) <= 255)) AND ((char_length(payer_wallet_id) >= 1) AND (char_length(payer_wallet_id) <= 255)) AND ((char_length(payee_wallet_id) >= 1) AND (char_length(payee_wallet_id) <= 255)) AND ((char_length(hold_id) >= 1) AND (char_length(hold_id) <= 255)) AND ((char_length(transaction_id) >= 1) AND (char_length(transaction_id) <= 255)))),
+    CONSTRAINT escrows_ids_check CHECK (((char_length(id) <= 255) AND (char_length(contract_id) <= 255) AND (char_length(milestone_id) <= 255) AND (char_length(payer_wallet_id) <= 255) AND (char_length(payee_wallet_id) <= 255) AND (char_length(hold_id) <= 255) AND (char_length(transaction_id) <= 255))),
     CONSTRAINT escrows_payout_amount_check CHECK (((payout_amount >= (0)::numeric) AND (payout_amount <> 'NaN'::numeric))),
     CONSTRAINT escrows_refund_amount_check CHECK (((refund_amount >= (0)::numeric) AND (refund_amount <> 'NaN'::numeric))),
     CONSTRAINT escrows_refunded_at_check CHECK (((status = 'refunded'::public.escrow_status) = (refunded_at IS NOT NULL))),
@@ -575,7 +575,7 @@ END)) STORED,
     CONSTRAINT jobs_closed_at_check CHECK (((status = ANY (ARRAY['closed'::public.job_status, 'cancelled'::public.job_status])) = (closed_at IS NOT NULL))),
     CONSTRAINT jobs_deadline_check CHECK ((deadline > created_at)),
     CONSTRAINT jobs_description_check CHECK ((btrim(description) <> ''::text)),
-    CONSTRAINT jobs_ids_check CHECK ((((char_length(id) >= 1) AND (char_length(id) <= 255)) AND ((char_length(employer_id) >= 1) AND (char_length(employer_id) <= 255)) AND ((char_length(organization_id) >= 1) AND (char_length(organization_id) <= 255)))),
+    CONSTRAINT jobs_ids_check CHECK (((char_length(id) <= 255) AND (char_length(employer_id) <= 255) AND (char_length(organization_id) <= 255))),
     CONSTRAINT jobs_publication_check CHECK ((publication > 0)),
     CONSTRAINT jobs_published_at_check CHECK (
 CASE
@@ -878,7 +878,7 @@ CREATE TABLE public.disputes (
     CONSTRAINT disputes_closed_after_created_check CHECK ((closed_at >= created_at)),
     CONSTRAINT disputes_closed_at_check CHECK (((status = ANY (ARRAY['resolved'::public.dispute_status, 'withdrawn'::public.dispute_status])) = (closed_at IS NOT NULL))),
     CONSTRAINT disputes_description_check CHECK ((btrim(description) <> ''::text)),
-    CONSTRAINT disputes_ids_check CHECK ((((char_length(id) >= 1) AND (char_length(id) <= 255)) AND ((char_length(contract_id) >= 1) AND (char_length(contract_id) <= 255)) AND ((char_length(milestone_id) >= 1) AND (char_length(milestone_id) <= 255)) AND ((char_length(raised_by_id) >= 1) AND (char_length(raised_by_id) <= 255)) AND ((char_length(resolved_by_id) >= 1) AND (char_length(resolved_by_id) <= 255)))),
+    CONSTRAINT disputes_ids_check CHECK (((char_length(id) <= 255) AND (char_length(contract_id) <= 255) AND (char_length(milestone_id) <= 255) AND (char_length(raised_by_id) <= 255) AND (char_length(resolved_by_id) <= 255))),
     CONSTRAINT disputes_resolution_check CHECK (
 CASE
     WHEN (status = 'resolved'::public.dispute_status) THEN ((COALESCE(btrim(resolution), ''::text) <> ''::text) AND (resolved_by_id IS NOT NULL))
@@ -958,7 +958,7 @@ CREATE TABLE public.milestones (
     CONSTRAINT milestones_approved_at_check CHECK (((status = 'approved'::public.milestone_status) = (approved_at IS NOT NULL))),
     CONSTRAINT milestones_deliverable_check CHECK ((btrim(deliverable) <> ''::text)),
     CONSTRAINT milestones_feedback_check CHECK ((btrim(feedback) <> ''::text)),
-    CONSTRAINT milestones_ids_check CHECK ((((char_length(id) >= 1) AND (char_length(id) <= 255)) AND ((char_length(contract_id) >= 1) AND (char_length(contract_id) <= 255)))),
+    CONSTRAINT milestones_ids_check CHECK (((char_length(id) <= 255) AND (char_length(contract_id) <= 255))),
     CONSTRAINT milestones_position_check CHECK (("position" >= 1)),
     CONSTRAINT milestones_submitted_at_check CHECK (
 CASE
@@ -1449,7 +1449,7 @@ CREATE TABLE public.ratings (
     comment text,
     created_at timestamp(6) with time zone DEFAULT CURRENT_TIMESTAMP NOT NULL,
     CONSTRAINT ratings_comment_check CHECK ((btrim(comment) <> ''::text)),
-    CONSTRAINT ratings_ids_check CHECK ((((char_length(id) >= 1) AND (char_length(id) <= 255)) AND ((char_length(contract_id) >= 1) AND (char_length(contract_id) <= 255)) AND ((char_length(author_id) >= 1) AND (char_length(author_id) <= 255)) AND ((char_length(ratee_id) >= 1) AND (char_length(ratee_id) <= 255)))),
+    CONSTRAINT ratings_ids_check CHECK (((char_length(id) <= 255) AND (char_length(contract_id) <= 255) AND (char_length(author_id) <= 255) AND (char_length(ratee_id) <= 255))),
     CONSTRAINT ratings_parties_check CHECK ((author_id <> ratee_id)),
     CONSTRAINT ratings_score_check CHECK (((score >= 1) AND (score <= 5))),
     CONSTRAINT ratings_times_check CHECK (((created_at >= to_timestamp(('-62135596800'::bigint)::double precision)) AND (created_at < to_timestamp(('253402300800'::bigint)::double precision))))
@@ -1583,7 +1583,7 @@ CREATE TABLE public.skill_profiles (
     rating_total numeric(12,2) DEFAULT 0 NOT NULL,
     CONSTRAINT skill_profiles_completed_jobs_check CHECK ((completed_jobs >= 0)),
     CONSTRAINT skill_profiles_hourly_rate_check CHECK (((hourly_rate > (0)::numeric) AND (hourly_rate <> 'NaN'::numeric))),
-    CONSTRAINT skill_profiles_ids_check CHECK ((((char_length(id) >= 1) AND (char_length(id) <= 255)) AND ((char_length(user_id) >= 1) AND (char_length(user_id) <= 255)))),
+    CONSTRAINT skill_profiles_ids_check CHECK (((char_length(id) <= 255) AND (char_length(user_id) <= 255))),
     CONSTRAINT skill_profiles_rating_check CHECK (((rating >= (0)::numeric) AND (rating <= (5)::numeric))),
     CONSTRAINT skill_profiles_rating_count_check CHECK (((rating_count >= 0) AND ((rating_count = 0) = (rating IS NULL)))),
     CONSTRAINT skill_profiles_rating_total_check CHECK (((rating_total >= (0)::numeric) AND (rating_total <> 'NaN'::numeric))),
@@ -1883,7 +1883,7 @@ CREATE TABLE public.requests (
     body_hash character(64) NOT NULL,
     answer_id text NOT NULL,
     created_at timestamp(6) with time zone DEFAULT CURRENT_TIMESTAMP NOT NULL,
-    CONSTRAINT requests_ids_check CHECK (((char_length(answer_id) >= 1) AND (char_length(answer_id) <= 255))),
+    CONSTRAINT requests_ids_check CHECK ((char_length(answer_id) <= 255)),
     CONSTRAINT requests_key_check CHECK ((btrim((key)::text) <> ''::text)),
     CONSTRAINT requests_times_check CHECK (((created_at >= to_timestamp(('-62135596800'::bigint)::double precision)) AND (created_at < to_timestamp(('253402300800'::bigint)::double precision))))
 );

@@ -129,7 +129,7 @@ CREATE TABLE public.assessments (
     CONSTRAINT assessments_ability_check CHECK (((ability >= ('-6'::integer)::double precision) AND (ability <= (6)::double precision))),
     CONSTRAINT assessments_difficulty_check CHECK (((difficulty >= (0)::double precision) AND (difficulty <= (1)::double precision))),
     CONSTRAINT assessments_ended_at_check CHECK ((ended_at >= started_at)),
-    CONSTRAINT assessments_ids_check CHECK ((((char_length(id) >= 1) AND (char_length(id) <= 255)) AND ((char_length(student_id) >= 1) AND (char_length(student_id) <= 255)) AND ((char_length(course_id) >= 1) AND (char_length(course_id) <= 255)))),
+    CONSTRAINT assessments_ids_check CHECK (((char_length(id) <= 255) AND (char_length(student_id) <= 255) AND (char_length(course_id) <= 255))),
     CONSTRAINT assessments_max_items_check CHECK (((max_items >= 1) AND (max_items <= 200))),
     CONSTRAINT assessments_score_check CHECK (((score >= (0)::double precision) AND (score <= (1)::double precision))),
     CONSTRAINT assessments_standard_error_check CHECK (((standard_error > (0)::double precision) AND (standard_error <= (1.5)::double precision))),
@@ -202,7 +202,7 @@ CREATE TABLE public.cards (
     CONSTRAINT cards_counts_check CHECK (((step >= 0) AND ((scheduled_days >= 0) AND (scheduled_days <= 36502)) AND ((lapses >= 0) AND (lapses <= reviews)))),
     CONSTRAINT cards_difficulty_check CHECK (((difficulty >= (0)::double precision) AND (difficulty <= (10)::double precision))),
     CONSTRAINT cards_front_check CHECK ((btrim(front) <> ''::text)),
-    CONSTRAINT cards_ids_check CHECK ((((char_length(id) >= 1) AND (char_length(id) <= 255)) AND ((char_length(student_id) >= 1) AND (char_length(student_id) <= 255)) AND ((char_length(skill_id) >= 1) AND (char_length(skill_id) <= 255)))),
+    CONSTRAINT cards_ids_check CHECK (((char_length(id) <= 255) AND (char_length(student_id) <= 255) AND (char_length(skill_id) <= 255))),
     CONSTRAINT cards_stability_check CHECK (((stability >= (0)::double precision) AND (stability <= (36500)::double precision))),
     CONSTRAINT cards_state_check CHECK (
 CASE
@@ -248,7 +248,7 @@ CREATE TABLE public.items (
     updated_at timestamp(6) with time zone DEFAULT CURRENT_TIMESTAMP NOT NULL,
     CONSTRAINT items_correct_option_check CHECK (((correct_option >= 0) AND (correct_option < cardinality(options)))),
     CONSTRAINT items_discrimination_check CHECK (((discrimination > (0)::double precision) AND (discrimination <= (4)::double precision))),
-    CONSTRAINT items_ids_check CHECK ((((char_length(id) >= 1) AND (char_length(id) <= 255)) AND ((char_length(skill_id) >= 1) AND (char_length(skill_id) <= 255)))),
+    CONSTRAINT items_ids_check CHECK (((char_length(id) <= 255) AND (char_length(skill_id) <= 255))),
     CONSTRAINT items_location_check CHECK (((location >= ('-6'::integer)::double precision) AND (location <= (6)::double precision))),
     CONSTRAINT items_options_check CHECK (((cardinality(options) >= 2) AND (cardinality(options) <= 10))),
     CONSTRAINT items_prompt_check CHECK ((btrim(prompt) <> ''::text)),
@@ -286,7 +286,7 @@ CREATE TABLE public.path_steps (
     created_at timestamp(6) with time zone DEFAULT CURRENT_TIMESTAMP NOT NULL,
     updated_at timestamp(6) with time zone DEFAULT CURRENT_TIMESTAMP NOT NULL,
     CONSTRAINT path_steps_estimated_minutes_check CHECK ((estimated_minutes > 0)),
-    CONSTRAINT path_steps_ids_check CHECK ((((char_length(id) >= 1) AND (char_length(id) <= 255)) AND ((char_length(path_id) >= 1) AND (char_length(path_id) <= 255)))),
+    CONSTRAINT path_steps_ids_check CHECK (((char_length(id) <= 255) AND (char_length(path_id) <= 255))),
     CONSTRAINT path_steps_position_check CHECK (("position" >= 1)),
     CONSTRAINT path_steps_times_check CHECK (((created_at >= to_timestamp(('-62135596800'::bigint)::double precision)) AND (created_at < to_timestamp(('253402300800'::bigint)::double precision)) AND (updated_at >= to_timestamp(('-62135596800'::bigint)::double precision)) AND (updated_at < to_timestamp(('253402300800'::bigint)::double precision)))),
     CONSTRAINT path_steps_title_check CHECK ((btrim(title) <> ''::text))
@@ -407,7 +407,7 @@ CREATE TABLE public.questions (
     CONSTRAINT questions_confidence_check CHECK (((confidence IS NULL) OR ((answer IS NOT NULL) AND ((confidence >= (0)::double precision) AND (confidence <= (1)::double precision))))),
     CONSTRAINT questions_difficulty_check CHECK (((difficulty >= (0)::double precision) AND (difficulty <= (1)::double precision))),
     CONSTRAINT questions_helpful_check CHECK (((helpful IS NULL) OR (answer IS NOT NULL))),
-    CONSTRAINT questions_ids_check CHECK ((((char_length(id) >= 1) AND (char_length(id) <= 255)) AND ((char_length(student_id) >= 1) AND (char_length(student_id) <= 255)))),
+    CONSTRAINT questions_ids_check CHECK (((char_length(id) <= 255) AND (char_length(student_id) <= 255))),
     CONSTRAINT questions_question_check CHECK ((btrim(question) <> ''::text)),
     CONSTRAINT questions_times_check CHECK (((answered_at >= to_timestamp(('-62135596800'::bigint)::double precision)) AND (answered_at < to_timestamp(('253402300800'::bigint)::double precision)) AND (created_at >= to_timestamp(('-62135596800'::bigint)::double precision)) AND (created_at < to_timestamp(('253402300800'::bigint)::double precision)) AND (updated_at >= to_timestamp(('-62135596800'::bigint)::double precision)) AND (updated_at < to_timestamp(('253402300800'::bigint)::double precision)))),
     CONSTRAINT questions_topic_check CHECK ((btrim(topic) <> ''::text))
@@ -440,7 +440,7 @@ CREATE TABLE public.message_chunks (
     tokens integer DEFAULT 0 NOT NULL,
     created_at timestamp(6) with time zone DEFAULT CURRENT_TIMESTAMP NOT NULL,
     CONSTRAINT message_chunks_content_check CHECK ((content <> ''::text)),
-    CONSTRAINT message_chunks_ids_check CHECK (((char_length(message_id) >= 1) AND (char_length(message_id) <= 255))),
+    CONSTRAINT message_chunks_ids_check CHECK ((char_length(message_id) <= 255)),
     CONSTRAINT message_chunks_number_check CHECK (((number >= 1) AND (number <= 10000))),
     CONSTRAINT message_chunks_times_check CHECK (((created_at >= to_timestamp(('-62135596800'::bigint)::double precision)) AND (created_at < to_timestamp(('253402300800'::bigint)::double precision)))),
     CONSTRAINT message_chunks_tokens_check CHECK (((tokens >= 0) AND (tokens <= 10000)))
@@ -491,7 +491,7 @@ CASE status
     WHEN 'complete'::public.message_status THEN (btrim(content) <> ''::text)
     ELSE (content = ''::text)
 END),
-    CONSTRAINT messages_ids_check CHECK ((((char_length(id) >= 1) AND (char_length(id) <= 255)) AND ((char_length(session_id) >= 1) AND (char_length(session_id) <= 255)))),
+    CONSTRAINT messages_ids_check CHECK (((char_length(id) <= 255) AND (char_length(session_id) <= 255))),
     CONSTRAINT messages_position_check CHECK (("position" >= 1)),
     CONSTRAINT messages_times_check CHECK (((created_at >= to_timestamp(('-62135596800'::bigint)::double precision)) AND (created_at < to_timestamp(('253402300800'::bigint)::double precision)) AND (updated_at >= to_timestamp(('-62135596800'::bigint)::double precision)) AND (updated_at < to_timestamp(('253402300800'::bigint)::double precision)))),
     CONSTRAINT messages_tokens_check CHECK (((tokens >= 0) AND (tokens <= 100000000)))
@@ -704,7 +704,7 @@ CREATE TABLE public.learning_paths (
     updated_at timestamp(6) with time zone DEFAULT CURRENT_TIMESTAMP NOT NULL,
     CONSTRAINT learning_paths_completed_at_check CHECK ((completed_at >= started_at)),
     CONSTRAINT learning_paths_estimated_hours_check CHECK ((estimated_hours > 0)),
-    CONSTRAINT learning_paths_ids_check CHECK ((((char_length(id) >= 1) AND (char_length(id) <= 255)) AND ((char_length(student_id) >= 1) AND (char_length(student_id) <= 255)) AND ((char_length(course_id) >= 1) AND (char_length(course_id) <= 255)))),
+    CONSTRAINT learning_paths_ids_check CHECK (((char_length(id) <= 255) AND (char_length(student_id) <= 255) AND (char_length(course_id) <= 255))),
     CONSTRAINT learning_paths_status_completed_at_check CHECK (((status = 'completed'::public.path_status) = (completed_at IS NOT NULL))),
     CONSTRAINT learning_paths_subject_check CHECK ((btrim(subject) <> ''::text)),
     CONSTRAINT learning_paths_target_level_check CHECK ((target_level >= start_level)),
@@ -750,7 +750,7 @@ CREATE TABLE public.tutoring_sessions (
     CONSTRAINT tutoring_sessions_active_seconds_check CHECK (((active_seconds >= (0)::numeric) AND (active_seconds < 'NaN'::numeric))),
     CONSTRAINT tutoring_sessions_duration_minutes_check CHECK (((duration_minutes IS NULL) OR ((ended_at IS NOT NULL) AND (duration_minutes >= 0) AND (((duration_minutes)::double precision * '00:01:00'::interval) < ((ended_at - started_at) + '00:01:00'::interval))))),
     CONSTRAINT tutoring_sessions_ended_at_check CHECK ((ended_at >= started_at)),
-    CONSTRAINT tutoring_sessions_ids_check CHECK ((((char_length(id) >= 1) AND (char_length(id) <= 255)) AND ((char_length(student_id) >= 1) AND (char_length(student_id) <= 255)) AND ((char_length(course_id) >= 1) AND (char_length(course_id) <= 255)))),
+    CONSTRAINT tutoring_sessions_ids_check CHECK (((char_length(id) <= 255) AND (char_length(student_id) <= 255) AND (char_length(course_id) <= 255))),
     CONSTRAINT tutoring_sessions_message_count_check CHECK ((message_count >= 0)),
     CONSTRAINT tutoring_sessions_rating_check CHECK (((rating IS NULL) OR ((ended_at IS NOT NULL) AND ((rating >= 1) AND (rating <= 5))))),
     CONSTRAINT tutoring_sessions_resumed_at_check CHECK (((resumed_at >= started_at) AND (resumed_at >= to_timestamp(('-62135596800'::bigint)::double precision)) AND (resumed_at < to_timestamp(('253402300800'::bigint)::double precision)))),
@@ -1017,7 +1017,7 @@ CREATE TABLE public.skills (
     slip double precision DEFAULT 0.1 NOT NULL,
     created_at timestamp(6) with time zone DEFAULT CURRENT_TIMESTAMP NOT NULL,
     updated_at timestamp(6) with time zone DEFAULT CURRENT_TIMESTAMP NOT NULL,
-    CONSTRAINT skills_ids_check CHECK (((char_length(id) >= 1) AND (char_length(id) <= 255))),
+    CONSTRAINT skills_ids_check CHECK ((char_length(id) <= 255)),
     CONSTRAINT skills_name_check CHECK ((btrim(name) <> ''::text)),
     CONSTRAINT skills_parameters_check CHECK ((((prior >= (0)::double precision) AND (prior <= (1)::double precision)) AND ((learn >= (0)::double precision) AND (learn <= (1)::double precision)) AND (guess >= (0)::double precision) AND (slip >= (0)::double precision) AND ((guess + slip) < (1)::double precision) AND (guess < (1)::double precision) AND (slip < (1)::double precision))),
     CONSTRAINT skills_slug_check CHECK (((slug)::text ~ '^[a-z0-9]+(-[a-z0-9]+)*$'::text)),
@@ -1717,7 +1717,7 @@ CREATE TABLE public.learning_insights (
     updated_at timestamp(6) with time zone DEFAULT CURRENT_TIMESTAMP NOT NULL,
     CONSTRAINT learning_insights_confidence_check CHECK (((confidence >= (0)::double precision) AND (confidence <= (1)::double precision))),
     CONSTRAINT learning_insights_content_check CHECK ((btrim(content) <> ''::text)),
-    CONSTRAINT learning_insights_ids_check CHECK ((((char_length(id) >= 1) AND (char_length(id) <= 255)) AND ((char_length(session_id) >= 1) AND (char_length(session_id) <= 255)))),
+    CONSTRAINT learning_insights_ids_check CHECK (((char_length(id) <= 255) AND (char_length(session_id) <= 255))),
     CONSTRAINT learning_insights_times_check CHECK (((created_at >= to_timestamp(('-62135596800'::bigint)::double precision)) AND (created_at < to_timestamp(('253402300800'::bigint)::double precision)) AND (updated_at >= to_timestamp(('-62135596800'::bigint)::double precision)) AND (updated_at < to_timestamp(('253402300800'::bigint)::double precision)))),
     CONSTRAINT learning_insights_topic_check CHECK ((btrim(topic) <> ''::text))
 );
@@ -1759,7 +1759,7 @@ CREATE TABLE public.skill_mastery (
     created_at timestamp(6) with time zone DEFAULT CURRENT_TIMESTAMP NOT NULL,
     updated_at timestamp(6) with time zone DEFAULT CURRENT_TIMESTAMP NOT NULL,
     CONSTRAINT skill_mastery_attempts_check CHECK (((attempts >= 0) AND ((correct >= 0) AND (correct <= attempts)))),
-    CONSTRAINT skill_mastery_ids_check CHECK ((((char_length(id) >= 1) AND (char_length(id) <= 255)) AND ((char_length(student_id) >= 1) AND (char_length(student_id) <= 255)) AND ((char_length(skill_id) >= 1) AND (char_length(skill_id) <= 255)))),
+    CONSTRAINT skill_mastery_ids_check CHECK (((char_length(id) <= 255) AND (char_length(student_id) <= 255) AND (char_length(skill_id) <= 255))),
     CONSTRAINT skill_mastery_probability_check CHECK (((probability >= (0)::double precision) AND (probability <= (1)::double precision))),
     CONSTRAINT skill_mastery_times_check CHECK (((mastered_at >= to_timestamp(('-62135596800'::bigint)::double precision)) AND (mastered_at < to_timestamp(('253402300800'::bigint)::double precision)) AND (created_at >= to_timestamp(('-62135596800'::bigint)::double precision)) AND (created_at < to_timestamp(('253402300800'::bigint)::double precision)) AND (updated_at >= to_timestamp(('-62135596800'::bigint)::double precision)) AND (updated_at < to_timestamp(('253402300800'::bigint)::double precision))))
 );
@@ -1797,7 +1797,7 @@ CREATE TABLE public.progress (
     created_at timestamp(6) with time zone DEFAULT CURRENT_TIMESTAMP NOT NULL,
     updated_at timestamp(6) with time zone DEFAULT CURRENT_TIMESTAMP NOT NULL,
     CONSTRAINT progress_completed_at_check CHECK ((completed_at >= started_at)),
-    CONSTRAINT progress_ids_check CHECK ((((char_length(id) >= 1) AND (char_length(id) <= 255)) AND ((char_length(path_id) >= 1) AND (char_length(path_id) <= 255)) AND ((char_length(step_id) >= 1) AND (char_length(step_id) <= 255)))),
+    CONSTRAINT progress_ids_check CHECK (((char_length(id) <= 255) AND (char_length(path_id) <= 255) AND (char_length(step_id) <= 255))),
     CONSTRAINT progress_percent_check CHECK (((percent >= (0)::double precision) AND (percent <= (100)::double precision))),
     CONSTRAINT progress_percent_completed_at_check CHECK (((percent = (100)::double precision) = (completed_at IS NOT NULL))),
     CONSTRAINT progress_score_check CHECK (((score >= (0)::double precision) AND (score <= (1)::double precision))),
@@ -2011,7 +2011,7 @@ CREATE TABLE public.student_profiles (
     created_at timestamp(6) with time zone DEFAULT CURRENT_TIMESTAMP NOT NULL,
     updated_at timestamp(6) with time zone DEFAULT CURRENT_TIMESTAMP NOT NULL,
     CONSTRAINT student_profiles_ability_check CHECK (((ability >= (0)::double precision) AND (ability <= (1)::double precision))),
-    CONSTRAINT student_profiles_ids_check CHECK ((((char_length(id) >= 1) AND (char_length(id) <= 255)) AND ((char_length(student_id) >= 1) AND (char_length(student_id) <= 255)))),
+    CONSTRAINT student_profiles_ids_check CHECK (((char_length(id) <= 255) AND (char_length(student_id) <= 255))),
     CONSTRAINT student_profiles_preferred_language_check CHECK ((preferred_language ~ '^[A-Za-z]{2,3}(-[A-Za-z0-9]{2,8})*$'::text)),
     CONSTRAINT student_profiles_student_id_check CHECK ((btrim(student_id) <> ''::text)),
     CONSTRAINT student_profiles_times_check CHECK (((last_active_at >= to_timestamp(('-62135596800'::bigint)::double precision)) AND (last_active_at < to_timestamp(('253402300800'::bigint)::double precision)) AND (created_at >= to_timestamp(('-62135596800'::bigint)::double precision)) AND (created_at < to_timestamp(('253402300800'::bigint)::double precision)) AND (updated_at >= to_timestamp(('-62135596800'::bigint)::double precision)) AND (updated_at < to_timestamp(('253402300800'::bigint)::double precision)))),
@@ -2082,7 +2082,7 @@ CREATE TABLE public.step_prerequisites (
     step_id text NOT NULL,
     prerequisite_id text NOT NULL,
     created_at timestamp(6) with time zone DEFAULT CURRENT_TIMESTAMP NOT NULL,
-    CONSTRAINT step_prerequisites_ids_check CHECK ((((char_length(path_id) >= 1) AND (char_length(path_id) <= 255)) AND ((char_length(step_id) >= 1) AND (char_length(step_id) <= 255)) AND ((char_length(prerequisite_id) >= 1) AND (char_length(prerequisite_id) <= 255)))),
+    CONSTRAINT step_prerequisites_ids_check CHECK (((char_length(path_id) <= 255) AND (char_length(step_id) <= 255) AND (char_length(prerequisite_id) <= 255))),
     CONSTRAINT step_prerequisites_times_check CHECK (((created_at >= to_timestamp(('-62135596800'::bigint)::double precision)) AND (created_at < to_timestamp(('253402300800'::bigint)::double precision))))
 );
 
@@ -2192,7 +2192,7 @@ CREATE TABLE public.assessment_items (
     CONSTRAINT assessment_items_correct_option_check CHECK (((correct_option >= 0) AND (correct_option < cardinality(options)))),
     CONSTRAINT assessment_items_difficulty_check CHECK (((difficulty >= (0)::double precision) AND (difficulty <= (1)::double precision))),
     CONSTRAINT assessment_items_discrimination_check CHECK (((discrimination > (0)::double precision) AND (discrimination <= (4)::double precision))),
-    CONSTRAINT assessment_items_ids_check CHECK ((((char_length(id) >= 1) AND (char_length(id) <= 255)) AND ((char_length(assessment_id) >= 1) AND (char_length(assessment_id) <= 255)) AND ((char_length(item_id) >= 1) AND (char_length(item_id) <= 255)))),
+    CONSTRAINT assessment_items_ids_check CHECK (((char_length(id) <= 255) AND (char_length(assessment_id) <= 255) AND (char_length(item_id) <= 255))),
     CONSTRAINT assessment_items_location_check CHECK (((location >= ('-6'::integer)::double precision) AND (location <= (6)::double precision))),
     CONSTRAINT assessment_items_options_check CHECK (((cardinality(options) >= 2) AND (cardinality(options) <= 10))),
     CONSTRAINT assessment_items_position_check CHECK (("position" >= 1)),
@@ -2230,7 +2230,7 @@ CREATE TABLE public.card_reviews (
     created_at timestamp(6) with time zone DEFAULT CURRENT_TIMESTAMP NOT NULL,
     CONSTRAINT card_reviews_difficulty_check CHECK (((difficulty >= (0)::double precision) AND (difficulty <= (10)::double precision))),
     CONSTRAINT card_reviews_elapsed_days_check CHECK ((elapsed_days >= 0)),
-    CONSTRAINT card_reviews_ids_check CHECK ((((char_length(id) >= 1) AND (char_length(id) <= 255)) AND ((char_length(card_id) >= 1) AND (char_length(card_id) <= 255)))),
+    CONSTRAINT card_reviews_ids_check CHECK (((char_length(id) <= 255) AND (char_length(card_id) <= 255))),
     CONSTRAINT card_reviews_number_check CHECK ((number >= 1)),
     CONSTRAINT card_reviews_stability_check CHECK (((stability >= (0)::double precision) AND (stability <= (36500)::double precision))),
     CONSTRAINT card_reviews_times_check CHECK (((due_at >= to_timestamp(('-62135596800'::bigint)::double precision)) AND (due_at < to_timestamp(('253402300800'::bigint)::double precision)) AND (reviewed_at >= to_timestamp(('-62135596800'::bigint)::double precision)) AND (reviewed_at < to_timestamp(('253402300800'::bigint)::double precision)) AND (created_at >= to_timestamp(('-62135596800'::bigint)::double precision)) AND (created_at < to_timestamp(('253402300800'::bigint)::double precision))))
@@ -2303,7 +2303,7 @@ CREATE TABLE public.requests (
     student_id text,
     created_at timestamp(6) with time zone DEFAULT CURRENT_TIMESTAMP NOT NULL,
     CONSTRAINT requests_body_hash_check CHECK ((body_hash ~ '^[0-9a-f]{64}$'::text)),
-    CONSTRAINT requests_ids_check CHECK ((((char_length(answer_id) >= 1) AND (char_length(answer_id) <= 255)) AND ((char_length(student_id) >= 1) AND (char_length(student_id) <= 255)))),
+    CONSTRAINT requests_ids_check CHECK (((char_length(answer_id) <= 255) AND (char_length(student_id) <= 255))),
     CONSTRAINT requests_key_check CHECK ((btrim((key)::text) <> ''::text)),
     CONSTRAINT requests_times_check CHECK (((created_at >= to_timestamp(('-62135596800'::bigint)::double precision)) AND (created_at < to_timestamp(('253402300800'::bigint)::double precision))))
 );
@@ -2319,7 +2319,7 @@ CREATE TABLE public.skill_attempts (
     assessment_item_id text,
     probability double precision NOT NULL,
     created_at timestamp(6) with time zone DEFAULT CURRENT_TIMESTAMP NOT NULL,
-    CONSTRAINT skill_attempts_ids_check CHECK ((((char_length(id) >= 1) AND (char_length(id) <= 255)) AND ((char_length(student_id) >= 1) AND (char_length(student_id) <= 255)) AND ((char_length(skill_id) >= 1) AND (char_length(skill_id) <= 255)) AND ((char_length(assessment_item_id) >= 1) AND (char_length(assessment_item_id) <= 255)))),
+    CONSTRAINT skill_attempts_ids_check CHECK (((char_length(id) <= 255) AND (char_length(student_id) <= 255) AND (char_length(skill_id) <= 255) AND (char_length(assessment_item_id) <= 255))),
     CONSTRAINT skill_attempts_number_check CHECK ((number >= 1)),
     CONSTRAINT skill_attempts_probability_check CHECK (((probability >= (0)::double precision) AND (probability <= (1)::double precision))),
     CONSTRAINT skill_attempts_source_check CHECK (((source = 'assessment'::public.attempt_source) = (assessment_item_id IS NOT NULL))),

@@ -11,7 +11,7 @@ DECLARE
   bounded record;
 BEGIN
   FOR bounded IN
-    SELECT relname, string_agg(format('char_length(%I) BETWEEN 1 AND 255', attname), ' AND ' ORDER BY attnum) AS condition
+    SELECT relname, string_agg(format('char_length(%I) <= 255', attname), ' AND ' ORDER BY attnum) AS condition
     FROM pg_attribute JOIN pg_class ON pg_class.oid = attrelid
     WHERE relnamespace = 'public'::regnamespace AND relkind = 'r' AND relname NOT IN ('_prisma_migrations', 'audit_logs', 'outbox',
       'outbox_relay', 'inbox', 'events', 'event_log', 'event_sources', 'deliveries', 'sagas')

@@ -1,4 +1,4 @@
--- Applies the bounds of the last migration to the existing rows. It fails if a row has an id of more than 255 characters or an empty one;
+-- Applies the bounds of the last migration to the existing rows. It fails if a row has an id of more than 255 characters;
 -- correct the row and run it again.
 -- Locks: SHARE UPDATE EXCLUSIVE, which lets others read and write.
 
