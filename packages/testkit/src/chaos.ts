@@ -142,7 +142,7 @@ async function callAroundKill(
     }
   };
   const client = async (number: number) => {
-    // Every client goes on until the server was killed, so that no kill misses the calls.
+    // Every client makes calls until the server was killed, so that no kill misses the calls.
     while (begun < calls || !isUpAgain) {
       begun += 1;
       if (begun >= calls / 2) restart ??= kill();

@@ -34,7 +34,7 @@ describe('the family on a server that is killed', () => {
     await server.close();
   });
 
-  /** What the clients were told; the database must hold it, and nothing else. */
+  /** The ids that the clients know. The database must hold them, and no others. */
   const known = { messages: new Set<string>(), interactions: new Set<string>() };
   let made = 0;
 
@@ -80,7 +80,7 @@ describe('the family on a server that is killed', () => {
     }
   }
 
-  /** Says something, and answers it. When it is repeated, it goes on in the conversation in which it began. */
+  /** Says something, and answers it. A repeated call uses the same conversation. */
   function talkIn(
     userId: string,
     start: (userId: string) => Promise<{ readonly id: string }>,
