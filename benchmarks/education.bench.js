@@ -2,77 +2,86 @@
 // and prerequisites, and writes the request, the reservation, the enrollment and both events. The transaction runs as the
 // administrator, because the app role writes only by functions. Each pair of a student and a course is used once.
 const { randomUUID } = require('node:crypto');
+const { besidePrisma, CLIENTS, inTransaction } = require('./beside-prisma.js');
 const { rateOf, rateRow, takeTurns } = require('./measure.js');
 const { withServiceDatabase } = require('./service-database.js');
 
 const STUDENTS = 4_000;
 const COURSES = 100;
-const CLIENTS = 8;
 const PRICE = '40';
 const HASH = '0'.repeat(64);
 
-exports.run = ({ runs, seconds = 3, ...context }) =>
-  withServiceDatabase(context, 'education', (urls) => measure(urls, { runs, seconds }));
+exports.run = ({ runs, seconds = 3, ...context }) => {
+  const withMint = (rows) => withServiceDatabase(context, 'mint', (urls) => openMintDatabase(urls, rows));
+  return withServiceDatabase(context, 'education', (urls) => measure(urls, { withMint, runs, seconds }));
+};
 
-async function* measure({ app, admin }, { runs, seconds }) {
+async function* measure({ app, admin }, { withMint, runs, seconds }) {
   const { openEducation } = require('@azora/education');
   const [education, administrator] = [openEducation({ url: app }), openEducation({ url: admin })];
   try {
     await administrator.pool.query(GIVEN);
-    const cpu = { ours: [], prisma: [] };
-    const load = (way, work) => async () => {
-      const before = process.cpuUsage();
-      const { perSecond, done } = await rateOf({ clients: CLIENTS, seconds }, work);
-      const { user, system } = process.cpuUsage(before);
-      cpu[way].push((user + system) / done);
-      return perSecond;
+    const verify = async () => {
+      const { rows } = await administrator.pool.query(FAULTS);
+      if (rows.length > 0) throw new Error(`the enrollments are inconsistent: ${JSON.stringify(rows.slice(0, 5))}`);
     };
-    const rates = await takeTurns(runs, {
-      ours: load('ours', enroller(education)),
-      prisma: load('prisma', byPrisma(administrator)),
-    });
-    const { rows } = await administrator.pool.query(FAULTS);
-    if (rows.length > 0) throw new Error(`the enrollments are inconsistent: ${JSON.stringify(rows.slice(0, 5))}`);
-    const what = `enroll, ${CLIENTS} clients`;
-    yield rateRow(what, rates.ours, rates.prisma, 'an interactive transaction of Prisma', '≥ 3');
-    yield cpuRow(`${what}, CPU of the client`, cpu);
-    yield await paidRow({ education, seconds, runs, enrolled: rates.ours });
+    const calls = { ours: enroller(education), prisma: byPrisma(administrator), verify };
+    yield* besidePrisma({ what: 'enroll', ...calls, runs, seconds, budget: '≥ 3' });
+    yield* await withMint((mint) => paidRows({ education, mint, seconds, runs }));
   } finally {
     await Promise.all([education.close(), administrator.close()]);
   }
 }
 
-function cpuRow(what, { ours, prisma }) {
-  const { middle } = require('./measure.js');
-  const micros = (values) => `${Math.round(middle(values))} µs`;
-  return {
-    what,
-    ours: micros(ours),
-    peer: `${micros(prisma)} (an interactive transaction of Prisma)`,
-    ratio: (middle(ours) / middle(prisma)).toFixed(2),
-    budget: '≤ 0.5',
-  };
+/** Opens the app role's store of a mint with a rich payer and a payee for each client, and yields the rows of `measure`. */
+async function* openMintDatabase(urls, measure) {
+  const { mint: issue, openMint, openWallet } = require('@azora/mint');
+  const mint = openMint({ url: urls.app });
+  try {
+    const pairs = [];
+    for (let client = 0; client < CLIENTS; client += 1) {
+      const [from, to] = [
+        await openWallet(mint, { userId: `payer-${client}`, currency: 'AZR' }),
+        await openWallet(mint, { userId: `payee-${client}`, currency: 'AZR' }),
+      ];
+      await issue(mint, { to: from.id, amount: '1000000', idempotencyKey: `welcome-${client}` });
+      pairs.push({ from: from.id, to: to.id });
+    }
+    yield* measure({ mint, pairs });
+  } finally {
+    await mint.close();
+  }
 }
 
-/** The calls of education for an enrollment that mint pays: three statements instead of one. */
-async function paidRow({ education, seconds, runs, enrolled }) {
-  const { confirmEnrollment, recordPayment, reserveSeat } = require('@azora/education');
-  const { paid } = await takeTurns(runs, {
-    paid: async () => {
-      const { perSecond } = await rateOf({ clients: CLIENTS, seconds }, async () => {
-        const { id } = await reserveSeat(education, {
-          ...nextPair('paid'),
-          expiresIn: 60_000,
-          idempotencyKey: randomUUID(),
-        });
-        await confirmEnrollment(education, { reservationId: id, holdId: `hold-${id}` });
-        await recordPayment(education, { enrollmentId: id, transactionId: `payment-${id}` });
-      });
-      return perSecond;
-    },
+/** An enrollment that mint pays: three statements in education and two in mint, each durable, against one transfer of the same amount. */
+async function* paidRows({ education, mint: { mint, pairs: wallets }, seconds, runs }) {
+  const { confirmEnrollment, enroll, recordPayment, reserveSeat } = require('@azora/education');
+  const { capture, hold, transfer } = require('@azora/mint');
+  const reserve = () =>
+    reserveSeat(education, { ...nextPair('paid'), expiresIn: 60_000, idempotencyKey: randomUUID() });
+  const rate = (work) => async () => (await rateOf({ clients: CLIENTS, seconds }, work)).perSecond;
+  const rates = await takeTurns(runs, {
+    paid: rate(async (client) => {
+      const { id } = await reserve();
+      const order = { ...wallets[client], amount: PRICE, expiresIn: 60_000, idempotencyKey: `hold-${id}` };
+      const { id: holdId } = await hold(mint, order);
+      await confirmEnrollment(education, { reservationId: id, holdId });
+      const { id: transactionId } = await capture(mint, { holdId, idempotencyKey: `capture-${id}` });
+      await recordPayment(education, { enrollmentId: id, transactionId });
+    }),
+    recorded: rate(async () => {
+      const { id } = await reserve();
+      await confirmEnrollment(education, { reservationId: id, holdId: `hold-${id}` });
+      await recordPayment(education, { enrollmentId: id, transactionId: `payment-${id}` });
+    }),
+    free: rate(() => enroll(education, { ...nextPair('free'), idempotencyKey: randomUUID() })),
+    transfer: rate((client) => transfer(mint, { ...wallets[client], amount: PRICE, idempotencyKey: randomUUID() })),
   });
-  const what = `reserveSeat, confirmEnrollment and recordPayment, ${CLIENTS} clients`;
-  return rateRow(what, paid, enrolled, 'enroll, a free course', '≥ 0.3');
+  const clients = `${CLIENTS} clients`;
+  yield rateRow(`enrollments paid in mint, ${clients}`, rates.paid, rates.transfer, 'mint.transfer', '≥ 0.5');
+  const what = `reserveSeat, confirmEnrollment and recordPayment, ${clients}`;
+  yield rateRow(what, rates.recorded, rates.transfer, 'mint.transfer', '≥ 0.5');
+  yield rateRow(what, rates.recorded, rates.free, 'enroll, a free course', '≥ 0.3');
 }
 
 let pairs = 0;
@@ -94,7 +103,7 @@ function byPrisma({ prisma }) {
   return () => {
     const { studentId, courseId } = nextPair('free');
     const [id, requestKey] = [randomUUID(), randomUUID()];
-    return prisma.$transaction(async (tx) => {
+    return inTransaction(prisma, async (tx) => {
       await tx.request.create({ data: { key: requestKey, operation: 'enroll', bodyHash: HASH, answerId: id } });
       const [student] = await tx.$queryRaw`SELECT status FROM students WHERE id = ${studentId} FOR NO KEY UPDATE`;
       const course = await tx.course.findUniqueOrThrow({ where: { id: courseId }, include: { prerequisites: true } });

@@ -2,10 +2,9 @@
 // among many others: recall and time against the ranking of PostgreSQL's full-text search with the same index.
 // FAMILY_MESSAGES is the number of messages of other users.
 const { randomUUID } = require('node:crypto');
-const { middle, rateOf, rateRow, takeTurns } = require('./measure.js');
+const { besidePrisma, inTransaction } = require('./beside-prisma.js');
 const { withServiceDatabase } = require('./service-database.js');
 
-const CLIENTS = 8;
 const TALKS = 400;
 const OWN = 10_000;
 const OTHERS = Number(process.env.FAMILY_MESSAGES ?? 100_000);
@@ -33,40 +32,24 @@ async function* measure({ app, admin }, { runs, seconds }) {
 
 async function* appendRows(family, administrator, { runs, seconds }) {
   const { appendMessage } = require('@azora/family');
-  const cpu = { ours: [], prisma: [] };
   let said = 0;
   const next = () => {
     said += 1;
     return { conversationId: `talk-${said % TALKS}`, userId: `user-${said % TALKS}` };
   };
   const content = 'I love my garden, but the goats of the neighbour ate the marigolds again.';
-  const load = (way, work) => async () => {
-    const before = process.cpuUsage();
-    const { perSecond, done } = await rateOf({ clients: CLIENTS, seconds }, work);
-    const { user, system } = process.cpuUsage(before);
-    cpu[way].push((user + system) / done);
-    return perSecond;
-  };
-  const rates = await takeTurns(runs, {
-    ours: load('ours', () => appendMessage(family, { ...next(), content, idempotencyKey: randomUUID() })),
-    prisma: load('prisma', () => byPrisma(administrator, next(), content)),
+  yield* besidePrisma({
+    what: 'appendMessage',
+    ours: () => appendMessage(family, { ...next(), content, idempotencyKey: randomUUID() }),
+    prisma: () => byPrisma(administrator, next(), content),
+    ...{ runs, seconds, budget: '≥ 1.5' },
   });
-  const what = `appendMessage, ${CLIENTS} clients`;
-  yield rateRow(what, rates.ours, rates.prisma, 'an interactive transaction of Prisma', '≥ 1.5');
-  const micros = (values) => `${Math.round(middle(values))} µs`;
-  yield {
-    what: `${what}, CPU of the client`,
-    ours: micros(cpu.ours),
-    peer: `${micros(cpu.prisma)} (an interactive transaction of Prisma)`,
-    ratio: (middle(cpu.ours) / middle(cpu.prisma)).toFixed(2),
-    budget: '≤ 0.5',
-  };
 }
 
 /** As most users of Prisma would write it. The triggers count the words here too. */
 function byPrisma({ prisma }, { conversationId, userId }, content) {
   const { analyzeSentiment } = require('@azora/family');
-  return prisma.$transaction(async (tx) => {
+  return inTransaction(prisma, async (tx) => {
     await tx.$queryRaw`SELECT pg_advisory_xact_lock(hashtextextended(${userId}, 0))::text`;
     const [talk] = await tx.$queryRaw`SELECT * FROM conversations WHERE id = ${conversationId} FOR NO KEY UPDATE`;
     const idempotencyKey = randomUUID();
@@ -166,8 +149,11 @@ const GIVEN = `
  * user is a fact of three rarer words.
  */
 function* fill() {
-  const words = (salt) => `(SELECT string_agg('w' || translate((floor(3000 * random() ^ 3) + 0 * ${salt})::int::text,
-    '0123456789', 'abcdefghij') || 'o', ' ') FROM generate_series(1, 12))`;
+  // The number of the word keeps the aggregate in the subquery: one of a column of the outer query alone belongs to the outer query.
+  const words = (
+    salt,
+  ) => `(SELECT string_agg('w' || translate((floor(3000 * random() ^ 3) + 0 * ${salt} + 0 * word)::int::text,
+    '0123456789', 'abcdefghij') || 'o', ' ') FROM generate_series(1, 12) AS word)`;
   const rare = (salt) =>
     `'r' || translate((floor(3000 * random()) + 1000 + 0 * ${salt})::int::text, '0123456789', 'klmnopqrst') || 'ane'`;
   yield 'SELECT setseed(0.5)';

@@ -1,7 +1,10 @@
 // The search of jobs among few and among many: its cost must depend on the page, not on the number of jobs. The peer is the same
 // search with as few jobs as the first step has, in the same database. FORGE_JOBS is the large number; 2,000,000 take several minutes.
+// Then applications against an interactive transaction of Prisma; the triggers publish for both.
+const { createHash, randomUUID } = require('node:crypto');
 const { Client } = require('pg');
-const { openForge, searchJobs } = require('@azora/forge');
+const { applyToJob, openForge, searchJobs } = require('@azora/forge');
+const { besidePrisma, inTransaction } = require('./beside-prisma.js');
 const { withServiceDatabase } = require('./service-database.js');
 
 const FEW = 10_000;
@@ -19,9 +22,13 @@ const FILL = `
   FROM generate_series($1::int, $2::int) AS n
   CROSS JOIN LATERAL (SELECT ARRAY(SELECT floor(1000 * random() ^ 3 + n * 0)::int FROM generate_series(1, 12)) AS words) AS picked`;
 
-exports.run = (context) => withServiceDatabase(context, 'forge', (urls) => measure(urls));
+exports.run = ({ runs, seconds = 3, ...context }) =>
+  withServiceDatabase(context, 'forge', async function* measure(urls) {
+    yield* searchRows(urls);
+    yield* applicationRows(urls, { runs, seconds });
+  });
 
-async function* measure(urls) {
+async function* searchRows(urls) {
   const admin = new Client(urls.admin);
   await admin.connect();
   const forge = openForge({ url: urls.app, pool: { max: 1 } });
@@ -79,4 +86,44 @@ async function latencies(forge) {
     times.push(Number(process.hrtime.bigint() - started) / 1e6);
   }
   return times.sort((one, other) => one - other);
+}
+
+async function* applicationRows(urls, { runs, seconds }) {
+  const [forge, administrator] = [openForge({ url: urls.app }), openForge({ url: urls.admin })];
+  let made = 0;
+  const next = () => {
+    made += 1;
+    const freelancerId = `freelancer-${made}`;
+    return {
+      jobId: `bench-${1 + (made % FEW)}`,
+      freelancerId,
+      coverLetter: 'I built three dashboards.',
+      proposedAmount: '100',
+    };
+  };
+  try {
+    yield* besidePrisma({
+      what: 'applyToJob',
+      ours: () => applyToJob(forge, { ...next(), idempotencyKey: randomUUID() }),
+      prisma: () => applyByPrisma(administrator, next()),
+      ...{ runs, seconds, budget: '≥ 1.5' },
+    });
+  } finally {
+    await Promise.all([forge.close(), administrator.close()]);
+  }
+}
+
+/** As most users of Prisma would write it. */
+function applyByPrisma({ prisma }, application) {
+  const [key, answerId] = [randomUUID(), randomUUID()];
+  return inTransaction(prisma, async (tx) => {
+    const bodyHash = createHash('sha256').update(JSON.stringify(application)).digest('hex');
+    await tx.request.create({ data: { key, operation: 'apply', bodyHash, answerId } });
+    const [job] =
+      await tx.$queryRaw`SELECT status, deadline, employer_id FROM jobs WHERE id = ${application.jobId} FOR SHARE`;
+    const isOver = job.deadline !== null && job.deadline <= new Date();
+    if (job.status !== 'open' || isOver || job.employer_id === application.freelancerId)
+      throw new Error('cannot apply');
+    return tx.application.create({ data: { id: answerId, ...application } });
+  });
 }

@@ -1,8 +1,11 @@
 // Appending log lines against psql's \copy of the same rows into the same table with the same indexes, and the longest wait of a writer
-// while retention drops months of the log against the longest one without retention.
+// while retention drops months of the log against the longest one without retention. Then small batches with a key against an interactive
+// transaction of Prisma.
+const { createHash, randomUUID } = require('node:crypto');
 const { mkdtempSync, rmSync, writeFileSync } = require('node:fs');
 const os = require('node:os');
 const path = require('node:path');
+const { besidePrisma, inTransaction } = require('./beside-prisma.js');
 const { linesOf } = require('./health-load.js');
 const { rateRow, runProgram, seconds, takeTurns } = require('./measure.js');
 const { withServiceDatabase } = require('./service-database.js');
@@ -12,8 +15,43 @@ const OLD_MONTHS = 6;
 const OLD_LINES = 20_000;
 const WAIT_SECONDS = 5;
 
-exports.run = ({ runs, ...context }) =>
-  withServiceDatabase(context, 'health', async (urls) => [await appending(urls, runs), await dropping(urls)]);
+const BATCH_LINES = 10;
+
+exports.run = ({ runs, seconds: callSeconds = 3, ...context }) =>
+  withServiceDatabase(context, 'health', async function* measure(urls) {
+    yield await appending(urls, runs);
+    yield* batchRows(urls, { runs, seconds: callSeconds });
+    yield await dropping(urls);
+  });
+
+async function* batchRows(urls, { runs, seconds: callSeconds }) {
+  const { appendLogs, openHealth } = require('@azora/health');
+  const [health, administrator] = [openHealth({ url: urls.app }), openHealth({ url: urls.admin })];
+  const lines = linesOf(BATCH_LINES);
+  try {
+    yield* besidePrisma({
+      what: `health.appendLogs, ${BATCH_LINES} lines with a key`,
+      ours: () => appendLogs(health, { lines, idempotencyKey: randomUUID() }),
+      prisma: () => appendByPrisma(administrator, lines),
+      ...{ runs, seconds: callSeconds, budget: '≥ 1.5' },
+    });
+  } finally {
+    await Promise.all([health.close(), administrator.close()]);
+  }
+}
+
+/** As most users of Prisma would write it. */
+function appendByPrisma({ prisma }, lines) {
+  const key = randomUUID();
+  return inTransaction(prisma, async (tx) => {
+    const earlier = await tx.logBatch.findUnique({ where: { key } });
+    if (earlier !== null) return earlier.lines;
+    const bodyHash = createHash('sha256').update(JSON.stringify(lines)).digest('hex');
+    await tx.logBatch.create({ data: { key, bodyHash, lines: lines.length } });
+    const { count } = await tx.log.createMany({ data: lines.map((line) => ({ id: randomUUID(), ...line })) });
+    return count;
+  });
+}
 
 async function appending({ app, admin }, runs) {
   const folder = mkdtempSync(path.join(os.tmpdir(), 'azora-bench-logs-'));

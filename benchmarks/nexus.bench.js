@@ -3,7 +3,8 @@
 // NEXUS_INTERACTIONS is the large number; 1,000,000 take several minutes.
 const { randomUUID } = require('node:crypto');
 const { Client } = require('pg');
-const { middle, rateOf, rateRow, takeTurns } = require('./measure.js');
+const { besidePrisma, CLIENTS, inTransaction } = require('./beside-prisma.js');
+const { takeTurns } = require('./measure.js');
 const { withServiceDatabase } = require('./service-database.js');
 
 const FEW = 10_000;
@@ -11,7 +12,6 @@ const MANY = Number(process.env.NEXUS_INTERACTIONS ?? 200_000);
 const PER_PERSON = 25;
 const ASKS = 200;
 const CHANGED = 100;
-const CLIENTS = 8;
 const EVENTS = 5;
 
 const PEOPLE = `
@@ -42,12 +42,13 @@ async function* measure(urls, { runs, seconds }) {
     const few = await latencies(nexus, FEW);
     await fill(admin, FEW / PER_PERSON + 1, MANY / PER_PERSON);
     const many = await latencies(nexus, MANY);
+    const floor = await times(() => nexus.query({ text: 'SELECT 1', values: [] }));
     for (const share of [0.5, 0.95]) {
-      const [ours, peer] = [many, few].map((times) => times[Math.floor(times.length * share)]);
+      const [ours, peer, bare] = [many, few, floor].map((sorted) => sorted[Math.floor(sorted.length * share)]);
       yield {
         what: `recommend among ${MANY.toLocaleString('en')} interactions, p${share * 100}`,
         ours: `${ours.toFixed(2)} ms`,
-        peer: `${peer.toFixed(2)} ms (among ${FEW.toLocaleString('en')} interactions)`,
+        peer: `${peer.toFixed(2)} ms (among ${FEW.toLocaleString('en')} interactions); SELECT 1: ${bare.toFixed(2)} ms`,
         ratio: (ours / peer).toFixed(2),
         budget: share === 0.95 ? '≤ 20 ms' : '',
       };
@@ -78,14 +79,21 @@ async function latencies(nexus, interactions) {
   const people = interactions / PER_PERSON;
   const ask = (n) => recommend(nexus, { userId: `user-${1 + ((n * 7_919) % people)}`, limit: 10 });
   for (let n = 0; n < 20; n += 1) await ask(n);
-  const times = [];
+  return times(async (n) => {
+    const found = await ask(n);
+    if (found[0]?.source !== 'co-occurrence') throw new Error('a person with a history got no related items');
+  });
+}
+
+/** The times of calls one after the other, in milliseconds, ascending. */
+async function times(call) {
+  const all = [];
   for (let n = 20; n < 20 + ASKS; n += 1) {
     const started = process.hrtime.bigint();
-    const found = await ask(n);
-    times.push(Number(process.hrtime.bigint() - started) / 1e6);
-    if (found[0]?.source !== 'co-occurrence') throw new Error('a person with a history got no related items');
+    await call(n);
+    all.push(Number(process.hrtime.bigint() - started) / 1e6);
   }
-  return times.sort((one, other) => one - other);
+  return all.sort((one, other) => one - other);
 }
 
 async function refreshRow(nexus, admin, runs) {
@@ -96,7 +104,7 @@ async function refreshRow(nexus, admin, runs) {
     return Number(process.hrtime.bigint() - started) / 1e6;
   };
   const changed = Array.from({ length: CHANGED }, (_, n) => `user-${n + 1}`);
-  const times = await takeTurns(
+  const medians = await takeTurns(
     runs,
     {
       ours: () => timed(() => refreshProfiles(nexus, { limit: CHANGED })),
@@ -106,9 +114,9 @@ async function refreshRow(nexus, admin, runs) {
   );
   return {
     what: `refreshProfiles, ${CHANGED} people`,
-    ours: `${times.ours.toFixed(0)} ms`,
-    peer: `${times.peer.toFixed(0)} ms (a recount of all pairs)`,
-    ratio: (times.ours / times.peer).toFixed(2),
+    ours: `${medians.ours.toFixed(0)} ms`,
+    peer: `${medians.peer.toFixed(0)} ms (a recount of all pairs)`,
+    ratio: (medians.ours / medians.peer).toFixed(2),
     budget: '',
   };
 }
@@ -122,40 +130,21 @@ function event(userId) {
 
 async function* trackRows(nexus, administrator, { runs, seconds }) {
   const { track } = require('@azora/nexus');
-  const cpu = { ours: [], prisma: [] };
-  const load = (way, work) => async () => {
-    const before = process.cpuUsage();
-    const { perSecond, done } = await rateOf({ clients: CLIENTS, seconds }, (client, turn) => {
-      const userId = `user-${1 + ((client + CLIENTS * turn) % (FEW / PER_PERSON))}`;
-      return work(
-        userId,
-        Array.from({ length: EVENTS }, () => event(userId)),
-      );
-    });
-    const { user, system } = process.cpuUsage(before);
-    cpu[way].push((user + system) / done);
-    return perSecond;
+  const call = (work) => (client, turn) => {
+    const userId = `user-${1 + ((client + CLIENTS * turn) % (FEW / PER_PERSON))}`;
+    const interactions = Array.from({ length: EVENTS }, () => event(userId));
+    return work(userId, interactions);
   };
-  const rates = await takeTurns(runs, {
-    ours: load('ours', (_, interactions) => track(nexus, { interactions })),
-    prisma: load('prisma', byPrisma(administrator)),
-  });
-  const what = `track, ${EVENTS} interactions a call, ${CLIENTS} clients`;
-  yield rateRow(what, rates.ours, rates.prisma, 'an interactive transaction of Prisma', '≥ 1');
-  const micros = (values) => `${Math.round(middle(values))} µs`;
-  yield {
-    what: `${what}, CPU of the client`,
-    ours: micros(cpu.ours),
-    peer: `${micros(cpu.prisma)} (an interactive transaction of Prisma)`,
-    ratio: (middle(cpu.ours) / middle(cpu.prisma)).toFixed(2),
-    budget: '≤ 0.5',
-  };
+  const ours = call((_, interactions) => track(nexus, { interactions }));
+  const prisma = call(byPrisma(administrator));
+  const what = `track, ${EVENTS} interactions a call`;
+  yield* besidePrisma({ what, ours, prisma, runs, seconds, budget: '≥ 1' });
 }
 
 /** As most users of Prisma would write it; the triggers of the tables do the rest for both. It runs as the administrator. */
 function byPrisma({ prisma }) {
   return (userId, interactions) =>
-    prisma.$transaction(async (tx) => {
+    inTransaction(prisma, async (tx) => {
       const { id: profileId } = await tx.userProfile.upsert({ where: { userId }, create: { userId }, update: {} });
       const eventId = { in: interactions.map((it) => it.eventId) };
       const known = await tx.interaction.findMany({ where: { profileId, eventId }, select: { eventId: true } });

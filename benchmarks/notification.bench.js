@@ -1,8 +1,10 @@
 // notifyMany against psql's COPY of the same rows, and the unread count against a count of the rows. The counters must be right
-// after each comparison. AZORA_BENCH_NOTIFICATIONS sets the number of rows of the unread count, such as 20000000.
+// after each comparison. Then notify against an interactive transaction of Prisma; the triggers count for both. AZORA_BENCH_NOTIFICATIONS sets the number of rows of the unread count, such as 20000000.
+const { createHash, randomUUID } = require('node:crypto');
 const { mkdtempSync, rmSync, writeFileSync } = require('node:fs');
 const os = require('node:os');
 const path = require('node:path');
+const { besidePrisma, inTransaction } = require('./beside-prisma.js');
 const { middle, rateRow, seconds, takeTurns } = require('./measure.js');
 const { withServiceDatabase } = require('./service-database.js');
 
@@ -19,7 +21,7 @@ const MESSAGE = 'The course that you have chosen begins on Monday at nine. Every
 const COLUMNS = 'id, user_id, type, title, message, source, action_url, metadata, in_app, created_at, updated_at';
 const USERS = Array.from({ length: RECIPIENTS }, (_, number) => `c${String(number * 7919).padStart(24, '0')}`);
 
-exports.run = ({ runs, ...context }) =>
+exports.run = ({ runs, seconds: callSeconds = 3, ...context }) =>
   withServiceDatabase(context, 'notification', async function* measure(urls) {
     const { openNotifications } = require('@azora/notification');
     const store = openNotifications({
@@ -29,6 +31,7 @@ exports.run = ({ runs, ...context }) =>
     });
     try {
       yield* await broadcasts({ store, urls, runs });
+      yield* notifyRows({ store, urls, runs, seconds: callSeconds });
       yield* await unreadCounts({ store, urls });
     } finally {
       await store.close();
@@ -136,6 +139,46 @@ async function percentile(work) {
   }
   const sorted = all.toSorted((one, other) => one - other);
   return { all, p95: sorted[Math.floor(COUNTS * 0.95)] };
+}
+
+async function* notifyRows({ store, urls, runs, seconds: callSeconds }) {
+  const { notify, openNotifications } = require('@azora/notification');
+  const administrator = openNotifications({ url: urls.admin });
+  let sent = 0;
+  const next = () => {
+    sent += 1;
+    const content = { title: TITLE, message: MESSAGE, source: 'education', actionUrl: '/courses' };
+    return { userId: USERS[sent % USERS.length], ...content, idempotencyKey: randomUUID() };
+  };
+  try {
+    yield* besidePrisma({
+      what: 'notify',
+      ours: () => notify(store, next()),
+      prisma: () => notifyByPrisma(administrator, next()),
+      ...{ runs, seconds: callSeconds, budget: '≥ 1.5', verify: () => assertCounted(store) },
+    });
+    await administrator.pool.query('TRUNCATE notifications, recipients, bulk_reads, batches, deliveries');
+  } finally {
+    await administrator.close();
+  }
+}
+
+/** As most users of Prisma would write it. */
+function notifyByPrisma({ prisma }, input) {
+  return inTransaction(prisma, async (tx) => {
+    const { userId, idempotencyKey, source } = input;
+    const earlier = await tx.notification.findFirst({ where: { userId, idempotencyKey } });
+    if (earlier !== null) return earlier;
+    const where = { userId, channel: 'in_app', source: { in: [source, '*'] } };
+    const preferences = await tx.preference.findMany({ where });
+    const own = preferences.find((it) => it.source === source) ?? preferences[0];
+    const bodyHash = createHash('sha256').update(JSON.stringify(input)).digest('hex');
+    const data = { id: randomUUID(), ...input, type: 'info', inApp: own?.mode !== 'off', bodyHash };
+    const made = await tx.notification.create({ data });
+    const payload = { notificationId: made.id, userId, notificationType: 'info' };
+    await tx.$queryRaw`SELECT publish_event('notification.notification-sent.v1', ${userId}, ${payload}::jsonb, NULL)::text`;
+    return made;
+  });
 }
 
 /** @throws {Error} when a counter differs from the recount. */

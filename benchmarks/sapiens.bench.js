@@ -2,11 +2,10 @@
 // row, compute the next state (of a card with ts-fsrs), and write the row, the log and the profile. The transactions run as the
 // administrator without the triggers that would compute the state again, because the app role writes only by functions.
 const { randomUUID } = require('node:crypto');
-const { middle, rateOf, rateRow, takeTurns } = require('./measure.js');
+const { besidePrisma, inTransaction } = require('./beside-prisma.js');
 const { withServiceDatabase } = require('./service-database.js');
 
 const STUDENTS = 2_000;
-const CLIENTS = 8;
 
 exports.run = ({ runs, seconds = 3, ...context }) =>
   withServiceDatabase(context, 'sapiens', (urls) => measure(urls, { runs, seconds }));
@@ -17,30 +16,12 @@ async function* measure({ app, admin }, { runs, seconds }) {
   const peer = openSapiens({ url: withoutTriggers(admin) });
   try {
     await administrator.pool.query(GIVEN);
-    const cpu = { ours: [], prisma: [] };
-    const load = (way, work) => async () => {
-      const before = process.cpuUsage();
-      const { perSecond, done } = await rateOf({ clients: CLIENTS, seconds }, work);
-      const { user, system } = process.cpuUsage(before);
-      cpu[way].push((user + system) / done);
-      return perSecond;
+    const verify = async () => {
+      const wrong = await reconcile(sapiens);
+      if (wrong.length > 0) throw new Error(`the cards are inconsistent: ${JSON.stringify(wrong.slice(0, 5))}`);
     };
-    const rates = await takeTurns(runs, {
-      ours: load('ours', reviewer(sapiens)),
-      prisma: load('prisma', byPrisma(peer)),
-    });
-    const wrong = await reconcile(sapiens);
-    if (wrong.length > 0) throw new Error(`the cards are inconsistent: ${JSON.stringify(wrong.slice(0, 5))}`);
-    const what = `reviewCard, ${CLIENTS} clients`;
-    yield rateRow(what, rates.ours, rates.prisma, 'an interactive transaction of Prisma with ts-fsrs', '≥ 2');
-    const micros = (values) => `${Math.round(middle(values))} µs`;
-    yield {
-      what: `${what}, CPU of the client`,
-      ours: micros(cpu.ours),
-      peer: `${micros(cpu.prisma)} (an interactive transaction of Prisma)`,
-      ratio: (middle(cpu.ours) / middle(cpu.prisma)).toFixed(2),
-      budget: '≤ 0.5',
-    };
+    const calls = { ours: reviewer(sapiens), prisma: byPrisma(peer), verify };
+    yield* besidePrisma({ what: 'reviewCard (Prisma with ts-fsrs)', ...calls, runs, seconds, budget: '≥ 2' });
   } finally {
     await Promise.all([sapiens.close(), administrator.close(), peer.close()]);
   }
@@ -79,7 +60,7 @@ function byPrisma({ prisma }) {
   const states = ['new', 'learning', 'review', 'relearning'];
   return () => {
     const cardId = nextCard('prisma');
-    return prisma.$transaction(async (tx) => {
+    return inTransaction(prisma, async (tx) => {
       await tx.$queryRaw`SELECT id FROM student_profiles WHERE student_id = ${cardId} FOR NO KEY UPDATE`;
       const card = await tx.card.findUniqueOrThrow({ where: { id: cardId } });
       const now = new Date();

@@ -22,6 +22,14 @@ const REFUSED_OTHERWISE: Readonly<Record<string, readonly string[]>> = {
   mint: ['holds.captured_amount accepts NaN'],
 };
 
+/** Services whose app role passes new ids to functions. */
+const CALLED_WITH_IDS = ['education', 'family', 'forge', 'nexus', 'sapiens'];
+/** Tables that all services have, or the hub of events. */
+const SHARED = [
+  ...['_prisma_migrations', 'audit_logs', 'outbox', 'outbox_relay', 'inbox'],
+  ...['events', 'event_log', 'event_sources', 'deliveries', 'sagas'],
+];
+
 interface Column {
   readonly table: string;
   readonly column: string;
@@ -107,6 +115,21 @@ describe.each(SERVICES)('the columns of %s', (name) => {
     expect(columns.length).toBeGreaterThan(5);
     const judged = columns.filter(({ isTriggered }) => !isTriggered);
     expect(await unbounded(db(), judged)).toEqual(REFUSED_OTHERWISE[name] ?? []);
+  });
+
+  if (!CALLED_WITH_IDS.includes(name)) return;
+  it('accept no id that is longer than the ids in events', async () => {
+    const found = await db().admin(
+      `
+      SELECT relname || '.' || attname AS id FROM pg_class JOIN pg_attribute ON attrelid = pg_class.oid AND attnum > 0
+      WHERE relnamespace = 'public'::regnamespace AND relkind IN ('r', 'p') AND atttypid = 'text'::regtype
+        AND (attname = 'id' OR attname LIKE '%\\_id') AND relname <> ALL ($1) AND relname NOT LIKE 'subscription%'
+        AND NOT EXISTS (SELECT FROM pg_constraint WHERE conrelid = pg_class.oid AND conname = relname || '_ids_check' AND convalidated
+          AND attnum = ANY (conkey) AND strpos(pg_get_constraintdef(pg_constraint.oid), '<= 255') > 0)`,
+      [SHARED],
+    );
+
+    expect(found).toEqual([]);
   });
 });
 

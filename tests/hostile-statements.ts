@@ -461,6 +461,7 @@ export const HOSTILE_TO: Readonly<Record<string, readonly HostileStatement[]>> =
       'SELECT record_interaction(\'evil\', \'evil\', \'{"userId": "evil", "memberId": "nobody", "kind": "visit"}\')',
     ]),
     ...refused(INTEGRITY, [
+      "SELECT start_conversation('evil', repeat('x', 256), id, NULL) FROM family_members WHERE is_active",
       "SELECT relate_members(id, id, 'sibling') FROM family_members",
       `SELECT record_interaction('evil', 'evil', jsonb_build_object('userId', 'evil', 'memberId', id, 'kind', 'advice', 'sentiment', 'NaN'))
          FROM family_members WHERE is_active`,
@@ -491,6 +492,7 @@ export const HOSTILE_TO: Readonly<Record<string, readonly HostileStatement[]>> =
     ]),
     ...refused(INTEGRITY, [
       "SELECT save_profile(NULL, NULL, '{}', NULL)",
+      "SELECT save_profile(repeat('x', 256), 'evil', '{}', 'evil')",
       `SELECT track_interactions('[{"id": "evil", "userId": "evil"}]', '[{"id": "evil", "userId": "evil", "eventId": "evil",
          "kind": "rate", "itemType": "course", "itemId": "evil", "rating": -1}]')`,
     ]),
@@ -525,6 +527,8 @@ export const HOSTILE_TO: Readonly<Record<string, readonly HostileStatement[]>> =
       'SELECT record_step_progress(NULL, 100, 1, 1)',
     ]),
     ...refused(INTEGRITY, [
+      "SELECT save_profile(repeat('x', 256), '{}')",
+      "SELECT start_session('evil', repeat('0', 64), 'evil', 'evil', 'x', repeat('x', 256))",
       'SELECT create_skill(\'evil\', \'evil\', \'{"name": "x", "topic": "x", "guess": "NaN"}\')',
       "SELECT add_item('evil', repeat('0', 64), 'evil', id, 'x', '{a,b}', -1, 1, 0) FROM skills",
       "SELECT add_item('evil', repeat('0', 64), 'evil', id, 'x', '{a,b}', 0, 'infinity', 'NaN') FROM skills",

@@ -1,4 +1,5 @@
 import { defineSeed, seedId } from '@azora/db-core';
+import { publishSeed } from './seed/events';
 import { volume } from './seed/volume';
 import { openEducation } from './src/index';
 
@@ -74,7 +75,9 @@ const MOVEMENTS = [
 
 export const seed = defineSeed({
   open: openEducation,
-  async base({ prisma }, { now, people }) {
+  async base(education, { now, people }) {
+    const { prisma } = education;
+    const isFirst = (await prisma.student.count({ where: { id: STUDENT } })) === 0;
     const since = (days: number) => ({ createdAt: daysBefore(now, days), updatedAt: daysBefore(now, days) });
     await prisma.student.createMany({
       data: [
@@ -185,6 +188,7 @@ export const seed = defineSeed({
       }),
       skipDuplicates: true,
     });
+    if (isFirst) await publishSeed(education, { studentId: STUDENT, courseIds: [PYTHON, REACT] });
   },
   volume,
 });

@@ -1,4 +1,5 @@
 import { defineSeed, seedId } from '@azora/db-core';
+import { publishSeed } from './seed/events';
 import { MEMBERS, memberId, SLUGS } from './seed/members';
 import { volume } from './seed/volume';
 import { type $Enums, type Family, openFamily } from './src/index';
@@ -50,9 +51,11 @@ export const seed = defineSeed({
   open: openFamily,
   async base(family, { now, people }) {
     const ago = (days: number, minutes = 0): Date => new Date(now.getTime() - days * DAY_MS + minutes * MINUTE_MS);
+    const isFirst = (await family.prisma.conversation.count({ where: { id: conversationId('study') } })) === 0;
     await seedMembers(family, ago(30));
     await seedConversations(family, people.student.id, ago);
     await seedInteractions(family, people.student.id, ago);
+    if (isFirst) await publishSeed(family, people.student.id);
   },
   volume,
 });

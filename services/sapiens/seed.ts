@@ -1,4 +1,5 @@
 import { defineSeed, seedId } from '@azora/db-core';
+import { publishSeed } from './seed/events';
 import { volume } from './seed/volume';
 import { openSapiens, type Sapiens } from './src/index';
 
@@ -49,6 +50,7 @@ export const seed = defineSeed({
       courseId: seedId('education.Course.python'),
       ago: (days, minutes = 0) => new Date(now.getTime() - days * DAY_MS + minutes * MINUTE_MS),
     };
+    const isFirst = (await sapiens.prisma.studentProfile.count({ where: { studentId: facts.studentId } })) === 0;
     await seedProfile(sapiens, facts);
     await seedSession(sapiens, facts);
     await seedPath(sapiens, facts);
@@ -58,6 +60,7 @@ export const seed = defineSeed({
     await seedCards(sapiens, facts);
     // Level, ability, mastery, strengths and weaknesses follow from these rows.
     await sapiens.query({ text: 'SELECT refresh_profile($1, $2)', values: [facts.studentId, facts.ago(1)] });
+    if (isFirst) await publishSeed(sapiens, facts.studentId);
   },
   volume,
 });

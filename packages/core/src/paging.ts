@@ -1,5 +1,5 @@
 import { z } from 'zod';
-import { idInput } from './input';
+import { textInput } from './input';
 
 /**
  * A place in a list that is ordered by a time and an id, newest first. The time is in microseconds since 1970, the
@@ -29,13 +29,16 @@ export interface Page<Item> {
   readonly nextCursor: string | null;
 }
 
+/** The id of a row, which may be older than the rules for ids. */
+const rowIdInput = textInput(100).refine((text) => !/[\s\p{Cc}]/u.test(text));
+
 /** Reads the cursor that {@link pageOf} made. */
 export const cursorInput: z.ZodType<Cursor, string> = z
   .string()
   .max(500)
   .transform((text, context): Cursor => {
     const [, micros, id] = /^(-?\d{1,19}) (.+)$/su.exec(Buffer.from(text, 'base64url').toString()) ?? [];
-    if (micros !== undefined && id !== undefined && isTime(BigInt(micros)) && idInput.safeParse(id).success) {
+    if (micros !== undefined && id !== undefined && isTime(BigInt(micros)) && rowIdInput.safeParse(id).success) {
       return { micros, id };
     }
     context.addIssue({ code: 'custom', message: 'is not a cursor of a page' });

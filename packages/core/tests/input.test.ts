@@ -28,7 +28,10 @@ describe('an input reader', () => {
     );
   });
 
-  it.each(['', ' ', 'a b', 'a\nb', 'a\u0007', 'x'.repeat(101)])('rejects the id %j', (id) => {
-    expect(() => readInput(idInput, id)).toThrow(expect.objectContaining({ code: 'TEST.INVALID_INPUT' }));
-  });
+  it.each(['', ' ', 'a b', 'a\nb', 'a\u0007', 'jörg', 'ada@example.org', '_a', 'a\n', 'x'.repeat(101)])(
+    'rejects the id %j',
+    (id) => {
+      expect(() => readInput(idInput, id)).toThrow(expect.objectContaining({ code: 'TEST.INVALID_INPUT' }));
+    },
+  );
 });

@@ -1,3 +1,11 @@
+export {
+  type ChaosCall,
+  type ChaosOutcome,
+  type ChaosRun,
+  type ChaosServer,
+  callUnderKills,
+  openChaosServer,
+} from './chaos';
 export { type TestClock, useTestClock } from './clock';
 export { endSessionInside } from './crash';
 export { openTestDatabase, type Query, type TestDatabase, useDatabase } from './database';

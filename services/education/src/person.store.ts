@@ -6,8 +6,12 @@ import { readInput } from './errors';
 export type PersonExport = Readonly<Record<string, readonly Readonly<Record<string, unknown>>[]>>;
 
 export interface PersonErasure {
-  /** 1, or 0 when there is nobody to erase. */
+  /** 1, or 0 when no student has this user. */
   readonly students: number;
+  /** Grades that no longer name the person as the grader. */
+  readonly grades: number;
+  /** Certificates that no longer name the person as the one who revoked them. */
+  readonly certificates: number;
 }
 
 /**
@@ -31,6 +35,7 @@ export async function exportPerson(education: Education, userId: string): Promis
  */
 export async function erasePerson(education: Education, userId: string): Promise<PersonErasure> {
   const values = [readInput(idInput, userId)];
-  const [row] = await education.query<{ students: number }>({ text: 'SELECT erase_person($1) AS students', values });
-  return { students: row?.students ?? 0 };
+  const text = 'SELECT erase_person($1) AS erasure';
+  const [row] = await education.query<{ erasure: PersonErasure }>({ text, values });
+  return row?.erasure ?? { students: 0, grades: 0, certificates: 0 };
 }

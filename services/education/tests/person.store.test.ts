@@ -12,8 +12,10 @@ import {
   recordPayment,
   recordProgress,
   registerStudent,
+  regradeSubmission,
   reserveSeat,
   restoreStudent,
+  revokeCertificate,
   submitAssessment,
   verifyCertificate,
 } from '../src';
@@ -89,6 +91,23 @@ describe('the data of a person', () => {
     );
     expect(Object.keys(exported)).toEqual(expect.arrayContaining(['wallets', 'transactions', 'courses', 'auditLogs']));
     expect(Object.values(await exportPerson(education, 'nobody')).flat()).toEqual([]);
+  });
+
+  it('is counted when it is erased from the grades and certificates of others', async () => {
+    const { certificate } = await givenPerson();
+    const teacher = fresh('teacher');
+    const graded = await givenCourse(education, { assessment: { title: 'Essay' } });
+    const { id: enrollmentId } = await givenEnrollment(education, graded.courseId);
+    const submission = { enrollmentId, moduleId: graded.moduleIds[0], answers: {}, idempotencyKey: fresh('k') };
+    const { id: submissionId } = await submitAssessment(education, submission);
+    await gradeSubmission(education, { submissionId, score: 70, gradedById: teacher });
+    await regradeSubmission(education, { submissionId, score: 80, gradedById: teacher });
+    const revoked = { certificateId: certificate.id, reason: 'misconduct', revokedById: teacher } as const;
+    await revokeCertificate(education, revoked);
+
+    expect(await erasePerson(education, teacher)).toEqual({ students: 0, grades: 2, certificates: 1 });
+    expect(await erasePerson(education, teacher)).toEqual({ students: 0, grades: 0, certificates: 0 });
+    expect((await exportPerson(education, teacher))['gradesGiven']).toEqual([]);
   });
 
   it('is erased from every row but those of money, once, and ends what is open', async () => {

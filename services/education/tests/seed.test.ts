@@ -3,7 +3,7 @@ import { capabilitiesOf, type SeedContext, writeRows } from '@azora/db-core';
 import { useDatabase } from '@azora/db-testkit';
 import { Client } from 'pg';
 import { seed } from '../seed';
-import { listEnrollments, openEducation } from '../src';
+import { EVENTS, listEnrollments, openEducation } from '../src';
 
 const NOW = new Date('2026-10-01T00:00:00Z');
 const person = (id: string) => ({
@@ -39,6 +39,16 @@ describe('the seed of education', () => {
     expect(rows.map(({ progress }) => progress.toNumber())).toEqual([25]);
     expect(await db().app('SELECT balance::float FROM wallets')).toEqual([{ balance: 1000 }]);
     expect(await db().app('SELECT count(*)::int FROM grades')).toEqual([{ count: 1 }]);
+    const events = await db().admin('SELECT type, payload FROM outbox ORDER BY position');
+    const names = events.map(({ type, payload }) => {
+      const event = EVENTS.find((known) => known.type === type);
+      event?.data.parse(payload);
+      return event?.name;
+    });
+    expect(names).toEqual([
+      ...['course-published', 'course-published', 'student-registered', 'enrollment-confirmed'],
+      ...['assessment-submitted', 'submission-graded'],
+    ]);
   });
 
   it('adds blocks of students whose progress and grades follow from the rows', async () => {

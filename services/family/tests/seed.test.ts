@@ -3,7 +3,7 @@ import { capabilitiesOf, type SeedContext, writeRows } from '@azora/db-core';
 import { useDatabase } from '@azora/db-testkit';
 import { Client } from 'pg';
 import { seed } from '../seed';
-import { type Family, listMembers, listRelationships, openFamily, recallMemories, reconcile } from '../src';
+import { EVENTS, type Family, listMembers, listRelationships, openFamily, recallMemories, reconcile } from '../src';
 
 const NOW = new Date('2026-10-01T00:00:00Z');
 const person = (id: string) => ({
@@ -44,6 +44,17 @@ describe('the seed of family', () => {
     ]);
     const [memory] = await recallMemories(family, { userId: 's', text: 'Which quiz did I fail?' });
     expect(memory?.message.content).toBe('Mama Elara, I failed my first Python quiz.');
+    const events = await db().admin('SELECT type, payload FROM outbox ORDER BY position');
+    const counts: Record<string, number> = {};
+    for (const { type, payload } of events) {
+      const event = EVENTS.find((known) => known.type === type);
+      event?.data.parse(payload);
+      counts[String(event?.name)] = (counts[String(event?.name)] ?? 0) + 1;
+    }
+    expect(counts).toEqual({
+      ...{ 'member-saved': 11, 'conversation-started': 2, 'message-added': 8 },
+      ...{ 'interaction-recorded': 4, 'conversation-ended': 1 },
+    });
   });
 
   it('adds blocks of users whose counts, words and affinities follow from the rows', async () => {

@@ -7,14 +7,8 @@ export const itemTypeInput = z
   .max(50)
   .regex(/^[a-z][a-z0-9-]*$/, 'is not lower-case words with hyphens');
 
-/** An item of any service. Events name items, so their ids have only the characters of an id in an event. */
-export const itemFields = {
-  itemType: itemTypeInput,
-  itemId: z
-    .string()
-    .max(100)
-    .regex(/^[A-Za-z0-9][A-Za-z0-9:._|-]*$/, 'is not an id of letters, digits and : . _ | -'),
-};
+/** An item of any service. */
+export const itemFields = { itemType: itemTypeInput, itemId: idInput };
 
 export const itemTypesInput = z.array(itemTypeInput).min(1).max(20);
 

@@ -3,7 +3,7 @@ import { capabilitiesOf, type SeedContext, writeRows } from '@azora/db-core';
 import { useDatabase } from '@azora/db-testkit';
 import { Client } from 'pg';
 import { seed } from '../seed';
-import { findProfile, getAssessment, listAssessments, openSapiens, reconcile } from '../src';
+import { EVENTS, findProfile, getAssessment, listAssessments, openSapiens, reconcile } from '../src';
 
 const NOW = new Date('2026-10-01T00:00:00Z');
 const person = (id: string) => ({
@@ -34,6 +34,17 @@ describe('the seed of sapiens', () => {
     expect(await db().app('SELECT reviews FROM cards ORDER BY reviews')).toEqual([{ reviews: 0 }, { reviews: 3 }]);
     expect((await findProfile(sapiens, { studentId: 's' }))?.level).toBe('intermediate');
     expect(await reconcile(sapiens)).toEqual([]);
+    const events = await db().admin('SELECT type, payload FROM outbox ORDER BY position');
+    const names = events.map(({ type, payload }) => {
+      const event = EVENTS.find((known) => known.type === type);
+      event?.data.parse(payload);
+      return event?.name;
+    });
+    expect(names).toEqual([
+      ...['path-created', 'session-started', 'session-ended', 'insight-recorded', 'insight-recorded'],
+      ...['step-completed', 'question-asked', 'assessment-started', 'question-answered', 'assessment-completed'],
+      'question-asked',
+    ]);
     await sapiens.close();
   });
 
