@@ -28,7 +28,7 @@ const LIMIT = 2;
 const LEASE_MS = 60_000;
 const MAX_LAPSES = 5;
 
-/** What must occur in the runs: without them the runs would prove little. */
+/** The statuses and rejections that must occur in the runs: without them the runs would prove little. */
 const MET = [
   ...['Executing', 'GatePending', 'GateFailed', 'ReadyToComplete', 'Completed', 'Failed', 'Cancelled'],
   ...['LEASE_LOST', 'OUTCOME_DIFFERS', 'STEP_RUNNING', 'GATE_NOT_OPEN', 'STORY_ENDED', 'STORY_NOT_READY'],

@@ -102,7 +102,7 @@ describe('the status machines in SQL', () => {
     },
   );
 
-  it.each(['Completed', 'Skipped'])('keeps the tasks of a %s step finished, whoever writes them', async (status) => {
+  it.each(['Completed', 'Skipped'])('keeps the tasks of a %s step finished for every writer', async (status) => {
     const end = (task: string) =>
       db().admin(`UPDATE story_tasks SET status = 'Running' WHERE id = '${ID}';
         UPDATE story_tasks SET status = '${task}', completed_at = CASE '${task}' WHEN 'Completed' THEN now() END WHERE id = '${ID}';
