@@ -120,7 +120,7 @@ export interface Difference {
   readonly id: string;
 }
 
-/** One statement, so that all rules are judged at one moment. */
+/** One statement, so that all rules are judged at one moment. Steps of an earlier version have attempts without rows. */
 const DIFFERENCES = `
   WITH waves AS (
     SELECT s.id, s.status, s.current_wave, s.gate_mode, s.gate_result, s.max_parallelism,
@@ -138,7 +138,7 @@ const DIFFERENCES = `
   UNION ALL SELECT 'open steps', id::text FROM waves WHERE status IN ('Completed', 'Cancelled') AND open_wave IS NOT NULL
   UNION ALL SELECT 'parallelism', id::text FROM waves WHERE running > max_parallelism
   UNION ALL SELECT 'attempts', t.id::text FROM story_steps AS t
-    WHERE t.attempts <> (SELECT coalesce(max(a.number), 0) FROM step_attempts AS a WHERE a.step_id = t.id)
+    WHERE t.attempts < (SELECT coalesce(max(a.number), 0) FROM step_attempts AS a WHERE a.step_id = t.id)
       OR (t.status = 'Running') <> EXISTS (SELECT FROM step_attempts AS a WHERE a.step_id = t.id
         AND a.id = t.claim_id AND a.lease_until = t.lease_until)
       OR EXISTS (SELECT FROM step_attempts AS a WHERE a.step_id = t.id AND a.ended_at IS NULL AND a.id IS DISTINCT FROM t.claim_id)
