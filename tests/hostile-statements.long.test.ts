@@ -131,5 +131,10 @@ async function brokenRules(name: string, url: string): Promise<readonly unknown[
     const sapiens = openSapiens({ url });
     return reconcile(sapiens).finally(() => sapiens.close());
   }
+  if (name === 'story') {
+    const { openStory, reconcile } = await import('@azora/story');
+    const stories = openStory({ url });
+    return reconcile(stories).finally(() => stories.close());
+  }
   return [];
 }

@@ -536,6 +536,43 @@ export const HOSTILE_TO: Readonly<Record<string, readonly HostileStatement[]>> =
     ]),
     ...harmless('Nobody has this id', ['SELECT erase_person(NULL)']),
   ],
+  story: [
+    ...refused(NO_RIGHT, [
+      "UPDATE stories SET status = 'Completed', completed_at = now()",
+      'UPDATE stories SET current_wave = 9',
+      "UPDATE story_steps SET lease_until = 'infinity'",
+      "INSERT INTO story_steps (story_id, \"order\", name, capability) SELECT id, 99, 'x', 'x' FROM stories",
+      "UPDATE story_tasks SET status = 'Completed', completed_at = now()",
+      "UPDATE step_attempts SET outcome = 'Completed', ended_at = now()",
+      'DELETE FROM step_attempts',
+      "SELECT emit('story-erased', id, '{}', 'infinity') FROM stories",
+      "SELECT claim_in_story(id, 'evil', NULL, 1000, '1 day') FROM stories",
+      'SELECT end_story(s, now()) FROM stories AS s',
+    ]),
+    ...refused(RULE, [
+      "SELECT claim_steps(NULL, 'evil', NULL, 1, '2 days')",
+      "SELECT claim_steps(NULL, 'evil', NULL, 1, '-1 day')",
+      "SELECT finish_step(gen_random_uuid(), 'Completed', 'x', repeat('0', 64))",
+      // The lease of the seeded step has lapsed.
+      "SELECT finish_step(claim_id, 'Completed', 'x', repeat('0', 64)) FROM story_steps WHERE claim_id IS NOT NULL",
+      "SELECT extend_lease(claim_id, '1 day') FROM story_steps WHERE claim_id IS NOT NULL",
+      "SELECT review_step(id, 'Rejected', 'x', NULL) FROM story_steps WHERE wave = 1",
+      'SELECT decide_gate(id, 1, false, NULL, NULL, NULL) FROM stories',
+      'SELECT decide_gate(id, NULL, NULL, NULL, NULL, NULL) FROM stories',
+      'SELECT rerun_story(id, NULL, NULL) FROM stories',
+      'SELECT complete_story(id, NULL, NULL) FROM stories',
+      "SELECT move_story(id, 'Completed') FROM stories",
+      "SELECT record_plan(id, '{}') FROM stories",
+      "SELECT append_chat('evil', repeat('0', 64), id, 'tool', 'x') FROM stories",
+    ]),
+    ...refused(INTEGRITY, [
+      "SELECT create_story('evil', repeat('0', 64), '{\"title\": \" \"}')",
+      'SELECT create_story(\'evil\', repeat(\'0\', 64), \'{"title": "x", "max_parallelism": 0}\')',
+      'SELECT update_story(id, \'{"gate_mode": "Never"}\') FROM stories',
+      "SELECT add_task('evil', repeat('0', 64), id, ' ') FROM story_steps WHERE status = 'Pending'",
+    ]),
+    ...harmless('Nobody has this id', ['SELECT erase_person(NULL)']),
+  ],
   mint: [
     ...refused(NO_RIGHT, [
       'UPDATE wallets SET balance = 1000000',

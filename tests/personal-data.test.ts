@@ -10,6 +10,7 @@ import * as health from '@azora/health';
 import * as nexus from '@azora/nexus';
 import * as notification from '@azora/notification';
 import * as sapiens from '@azora/sapiens';
+import * as story from '@azora/story';
 import { seedContext } from '../prisma/personas';
 import { seedBase } from '../prisma/service-seed';
 
@@ -46,6 +47,7 @@ const OPEN: Readonly<Record<string, (url: string) => OpenStore>> = {
   nexus: (url) => opened(nexus.openNexus({ url }), nexus),
   notification: (url) => opened(notification.openNotifications({ url }), notification),
   sapiens: (url) => opened(sapiens.openSapiens({ url }), sapiens),
+  story: (url) => opened(story.openStory({ url }), story),
 };
 
 type ModelSchema = SchemaModel['services'][number]['models'][number];

@@ -3,7 +3,7 @@ import { rowsPerUser, type SeedBlock, type SeedRow, type TableRows, volumeId, vo
 const STEPS_PER_STORY = 3;
 const MINUTE_MS = 60_000;
 
-/** Each user has a story with three steps, one per wave, and a task of the first step. */
+/** Each user has a story with three steps, one per wave, a task of the first step, and an attempt at each completed step. */
 export function volumeRows(block: SeedBlock): TableRows[] {
   return [
     {
@@ -33,6 +33,24 @@ export function volumeRows(block: SeedBlock): TableRows[] {
       table: 'story_tasks',
       columns: ['id', 'step_id', 'order', 'description', 'status', 'completed_at', 'created_at', 'updated_at'],
       rows: rowsPerUser(block, tasks),
+    },
+    {
+      table: 'step_attempts',
+      columns: [
+        'id',
+        'step_id',
+        'story_id',
+        'number',
+        'agent_id',
+        'started_at',
+        'lease_until',
+        'ended_at',
+        'outcome',
+        'outcome_hash',
+        'created_at',
+        'updated_at',
+      ],
+      rows: rowsPerUser(block, attempts),
     },
   ];
 }
@@ -96,4 +114,25 @@ function* tasks(user: number, { now }: SeedBlock): Generator<SeedRow> {
     at,
     at,
   ];
+}
+
+function* attempts(user: number, { now }: SeedBlock): Generator<SeedRow> {
+  if (!isDone(user)) return;
+  const at = startOf(user, now);
+  for (let step = 0; step < STEPS_PER_STORY; step += 1) {
+    yield [
+      volumeUuid('story.StepAttempt', user * STEPS_PER_STORY + step),
+      volumeUuid('story.StoryStep', user * STEPS_PER_STORY + step),
+      volumeUuid('story.Story', user),
+      1,
+      'coding-agent',
+      at,
+      at,
+      at,
+      'Completed',
+      '0'.repeat(64),
+      at,
+      at,
+    ];
+  }
 }
