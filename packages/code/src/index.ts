@@ -1,4 +1,5 @@
-export { type Chunk, chunkFile } from './chunk/chunk-file';
+export type { Chunk } from './chunk/chunk';
+export { chunkFile } from './chunk/chunk-file';
 export { MAX_CHUNK_CHARACTERS } from './chunk/pack';
 export { type CodeGraph, type CodeGraphChange, openCodeGraph } from './graph/code-graph';
 export { resolveEdges } from './graph/resolve-edges';
@@ -21,11 +22,5 @@ export type {
 } from './syntax/facts';
 export { languageOf } from './syntax/parse';
 export { readSymbols } from './syntax/read-symbols';
-export {
-  MAX_FILE_BYTES,
-  type SkippedFile,
-  type SkipReason,
-  type Tree,
-  type TreeFile,
-  walkTree,
-} from './tree/walk-tree';
+export type { SkippedFile, SkipReason, Tree, TreeFile } from './tree/tree';
+export { MAX_FILE_BYTES, walkTree } from './tree/walk-tree';

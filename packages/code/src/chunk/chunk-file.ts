@@ -1,20 +1,9 @@
-import type { Definition, NodeKind } from '../syntax/facts';
+import type { Definition } from '../syntax/facts';
 import { languageOf } from '../syntax/parse';
 import { readSymbols } from '../syntax/read-symbols';
+import type { Chunk } from './chunk';
 import { markdownUnits } from './markdown-units';
 import { type Lines, linesOf, pack, type Unit } from './pack';
-
-export interface Chunk {
-  /** A part of the file; the texts of all chunks, joined, are the text of the file. */
-  readonly text: string;
-  /** From 1, both inclusive. */
-  readonly startLine: number;
-  readonly endLine: number;
-  /** The kind of its definition; `section` in Markdown, `code` for several small definitions or statements, else `text`. */
-  readonly kind: NodeKind | 'section' | 'code' | 'text';
-  /** The definition or the heading; undefined for statements outside definitions and for plain text. */
-  readonly name: string | undefined;
-}
 
 /**
  * Cuts a file into chunks of at most MAX_CHUNK_CHARACTERS characters, for embeddings. A definition that fits is never cut, and has

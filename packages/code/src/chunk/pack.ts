@@ -1,4 +1,4 @@
-import type { Chunk } from './chunk-file';
+import type { Chunk } from './chunk';
 
 /** About 500 tokens of code: embedding models of 512 tokens see a chunk whole. */
 export const MAX_CHUNK_CHARACTERS = 2_000;

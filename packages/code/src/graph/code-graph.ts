@@ -12,7 +12,7 @@ export interface CodeGraphChange {
 export interface CodeGraph {
   /**
    * Takes new facts of changed files, and removes files. Only files whose edges can differ are resolved again: the changed ones,
-   * and those that asked for a file or a key of which the answer changed.
+   * and those that asked for a file or a key whose answer changed.
    * @returns the paths of the files that were resolved again
    */
   update(change: CodeGraphChange): readonly string[];

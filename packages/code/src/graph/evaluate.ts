@@ -220,7 +220,7 @@ export class Evaluator {
     if (definition.typeParameters?.some((it) => it.name === name)) return this.#typeParameter(name, scope) ?? [];
     const rules = rulesOf(file);
     if (isType(definition)) {
-      // The name of a constructor is that of its type, which is the one that is meant.
+      // A constructor has the name of its type, and the name means the type.
       const isOwnName = name === definition.name;
       if (rules?.hasImplicitReceiver && !isOwnName) return this.#memberOfType(scope, name, scope.environment);
       return isInnermost ? definitionsIn(file.childrenNamed(definition, name), scope) : [];

@@ -54,7 +54,7 @@ function keyOf(value: Value): string {
   }
 }
 
-/** External types of which the last argument is not the element. */
+/** External types whose first argument is the element; it is the last one in the others. */
 const FIRST_ARGUMENT = new Set(['Result', 'Either', 'Generator', 'AsyncGenerator']);
 /** External types that pass members on to what they hold. */
 const POINTERS = new Set([
@@ -105,7 +105,7 @@ export function itemOf(value: Value, index: number): readonly Value[] {
   return index === 0 ? [value] : [];
 }
 
-/** Whether a type is written by its name alone, so that an unknown one can be told from its arguments. */
+/** The name of a type without its arguments; empty for a type without a name. */
 export function nameOfType(expr: Expr): string {
   if (expr.is === 'name') return expr.name;
   if (expr.is === 'member') return expr.name;

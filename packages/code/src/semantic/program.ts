@@ -24,7 +24,7 @@ const OPTIONS: ts.CompilerOptions = {
   maxNodeModuleJsDepth: 0,
 };
 
-/** The texts of a tree as the compiler sees them, each parsed once. What is not in the tree is read from the disk. */
+/** The texts of a tree as the compiler sees them, each parsed once. Other files are read from the disk. */
 export class ProgramHost {
   readonly options: ts.CompilerOptions;
   readonly #texts = new Map<string, string>();
@@ -53,6 +53,8 @@ export class ProgramHost {
   /** Replaces the text of a file; undefined removes the file. */
   set(relative: string, text: string | undefined): void {
     const file = this.absolute(relative);
+    // A file that appears or disappears changes what an import finds.
+    if (this.#texts.has(file) !== (text !== undefined)) this.#cache.clear();
     this.#parsed.delete(file);
     if (text !== undefined) {
       this.#texts.set(file, text);
@@ -65,8 +67,6 @@ export class ProgramHost {
 
   /** The program over the files of the tree; it takes over what did not change from the program before. */
   build(): ts.Program {
-    // A file that appeared or disappeared changes what an import finds.
-    this.#cache.clear();
     const rootNames = [...this.#texts.keys()].sort();
     this.#program = ts.createProgram({ rootNames, options: this.options, host: this.#host, ...this.#before() });
     return this.#program;

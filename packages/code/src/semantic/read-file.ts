@@ -6,7 +6,7 @@ export type FindDefinition = (file: ts.SourceFile, nameOffset: number) => Defini
 
 export interface SemanticFile {
   readonly edges: readonly CodeEdge[];
-  /** Calls of which the compiler does not know the target, as `from` and line. */
+  /** Calls whose target the compiler does not know, as `from` and line. */
   readonly unknownCalls: ReadonlySet<string>;
 }
 
@@ -54,7 +54,7 @@ class Reading {
     if (ts.isCallLikeExpression(node)) this.#call(node, scope);
     else if (ts.isTypeReferenceNode(node)) this.#type(node, scope);
     else if (ts.isHeritageClause(node)) this.#heritage(node, scope);
-    else if (isMember(node)) this.#override(node, scope);
+    else if (isMember(node)) this.#override(node);
   }
 
   #call(node: ts.CallLikeExpression, scope: Definition): void {
@@ -118,7 +118,7 @@ class Reading {
   }
 
   /** The members of the bases that a member overrides or implements. */
-  #override(node: ts.ClassElement | ts.TypeElement, scope: Definition): void {
+  #override(node: ts.ClassElement | ts.TypeElement): void {
     const own = this.#definitionOf(node);
     const { parent } = node;
     if (own === undefined || node.name === undefined || !(ts.isClassLike(parent) || ts.isInterfaceDeclaration(parent)))
@@ -129,7 +129,6 @@ class Reading {
       const target = this.#ofSymbol(property);
       if (target !== undefined) this.#add('overrides', own, target, own.startLine);
     }
-    void scope;
   }
 
   #add(kind: EdgeKind, from: Definition, to: Definition, line: number): void {
@@ -192,7 +191,7 @@ function implementationOf(declaration: ts.Node, checker: ts.TypeChecker): ts.Nod
   return all.find(isBody) ?? declaration;
 }
 
-/** Where the name of a declaration stands; for a function without a name, that of the variable or the property that holds it. */
+/** Where the name of a declaration stands. A function without a name has the name of the variable or the property that holds it. */
 function nameOffsetOf(node: ts.Node): number | undefined {
   const source = node.getSourceFile();
   if (ts.isConstructorDeclaration(node)) return source.text.indexOf('constructor', node.getStart(source));

@@ -8,7 +8,7 @@ export type Visit = (node: SyntaxNode, scope: Scope) => void;
 export interface Reader {
   /** Called for each node of these types instead of visiting its children; it visits them itself where it wants. */
   readonly handlers: Readonly<Record<string, Handler>>;
-  /** The value of an expression; `any` of nothing when its value cannot be told. */
+  /** The value of an expression; `any` of nothing when its value is not known. */
   expression(node: SyntaxNode | undefined): Expr;
   /** The definition that a type names. */
   type(node: SyntaxNode | undefined): Expr | undefined;

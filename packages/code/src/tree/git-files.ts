@@ -2,9 +2,9 @@ import { spawn } from 'node:child_process';
 import { existsSync } from 'node:fs';
 import path from 'node:path';
 import { gitFailed } from '../errors';
-import type { ListedPath } from './walk-tree';
+import type { ListedPath } from './tree';
 
-/** Variables by which a hook of git points its programs at another repository than that of the folder. */
+/** Variables that a hook of git sets, so that its programs use another repository than the one around the folder. */
 const REPOSITORY_VARIABLES = new Set([
   'GIT_DIR',
   'GIT_WORK_TREE',

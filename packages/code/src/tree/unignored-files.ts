@@ -2,7 +2,7 @@ import type { Dirent } from 'node:fs';
 import { readdir, readFile } from 'node:fs/promises';
 import path from 'node:path';
 import ignore, { type Ignore } from 'ignore';
-import type { ListedPath, SkippedFile } from './walk-tree';
+import type { ListedPath, SkippedFile } from './tree';
 
 const GIT = Buffer.from('.git');
 

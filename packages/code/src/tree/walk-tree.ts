@@ -5,6 +5,7 @@ import path from 'node:path';
 import { TextDecoder } from 'node:util';
 import { rootInvalid } from '../errors';
 import { listGitFiles } from './git-files';
+import type { SkippedFile, Tree, TreeFile } from './tree';
 import { listUnignoredFiles } from './unignored-files';
 
 /** Larger files are skipped: no source that people write is larger, and chunks of generated files only hide others. */
@@ -13,41 +14,6 @@ export const MAX_FILE_BYTES = 1_048_576;
 const READERS = 8;
 /** As far as git looks for a NUL byte before it calls a file binary. */
 const BINARY_PROBE_BYTES = 8_000;
-
-export interface TreeFile {
-  /** Relative to the root, with `/`. */
-  readonly path: string;
-  readonly bytes: number;
-  /** SHA-256 of the content, in hexadecimal. */
-  readonly hash: string;
-}
-
-export type SkipReason =
-  | 'too-large'
-  | 'binary'
-  | 'invalid-utf-8'
-  | 'unreadable'
-  | 'symbolic-link'
-  | 'not-a-file'
-  | 'invalid-name';
-
-export interface SkippedFile {
-  readonly path: string;
-  readonly reason: SkipReason;
-}
-
-export interface Tree {
-  readonly isGitTree: boolean;
-  /** In the order of their paths. */
-  readonly files: readonly TreeFile[];
-  readonly skipped: readonly SkippedFile[];
-}
-
-/** A path as a lister found it; `isValid` is false when its name is not UTF-8. */
-export interface ListedPath {
-  readonly path: string;
-  readonly isValid: boolean;
-}
 
 /**
  * The text files of a folder with the hashes of their contents. In a git tree these are the files that

@@ -242,7 +242,7 @@ const creation: Handler = (node, scope, walk) => {
   walk.children(node.child('initializer'), scope);
 };
 
-/** The type that a `new()` without a name creates: that of the variable, the property or the result for which it stands. */
+/** A `new()` without a name creates the declared type of its variable or property, or the result of its function. */
 const implicitCreation: Handler = (node, scope, walk) => {
   const { parent } = node;
   const isDeclared = parent?.type === 'variable_declarator' || parent?.type === 'property_declaration';
