@@ -200,7 +200,7 @@ describe('a grammar that is not installed', () => {
       ...jest.requireActual('node:fs/promises'),
       readFile: () => Promise.reject(new Error('missing')),
     }));
-    const { readSymbols: read } = await import('../src/syntax/read-symbols');
+    const read: typeof readSymbols = jest.requireActual('../src/syntax/read-symbols').readSymbols;
 
     await expect(read('a.go', 'package a')).rejects.toMatchObject({
       code: 'CODE.GRAMMAR_MISSING',
