@@ -20,6 +20,7 @@ exports.DECLARED_AT_ROOT = Object.keys(readManifest('.').devDependencies);
 
 exports.ROOMS = [
   { name: 'core', path: '^packages/core/src', mayImport: [] },
+  { name: 'code', path: '^packages/code/src', mayImport: ['^packages/core'] },
   { name: 'migrate', path: '^packages/migrate/src', mayImport: ['^packages/core'] },
   { name: 'events', path: '^packages/events/src', mayImport: ['^packages/core'] },
   {

@@ -7,6 +7,7 @@ import * as ts from 'typescript';
 const root = repositoryRoot();
 const PAGE = 'packages/studio/src';
 const FOLDERS = [
+  'packages/code/src',
   'packages/core/src',
   'packages/events/src',
   'packages/fleet/src',

@@ -183,6 +183,7 @@ describe('the house', () => {
     const { references } = JSON.parse(readFileSync(path.join(root, 'tsconfig.json'), 'utf8'));
     const built = references.map((reference: { path: string }) => reference.path).sort();
     const packages = [
+      'packages/code',
       'packages/core',
       'packages/events',
       'packages/fleet',
