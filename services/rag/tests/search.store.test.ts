@@ -1,137 +1,140 @@
+import type { Statement } from '@azora/db-core';
 import { useDatabase } from '@azora/db-testkit';
-import { openRag, Prisma, type Rag, searchChunks } from '../src';
-import { exactSearch, indexSearch, parseSearch, type SearchChunksInput } from '../src/search.store';
+import {
+  chunkNeighbours,
+  type EmbeddingProvider,
+  openRag,
+  plainHashingProvider,
+  putContents,
+  type Rag,
+  type SearchInput,
+  search,
+  similarChunks,
+} from '../src';
+import { globRegex } from '../src/search/glob';
+import { searchStatement } from '../src/search/statement';
+import { planOf } from '../src/search.store';
+import { fresh, givenProvider, givenWorkspace, outcomes } from './given';
 
-const CHUNKS = 1_000;
-const DIMENSIONS = 768;
-const CHUNKS_PER_STATEMENT = 250;
+/** A provider whose embeddings are the numbers in the text. */
+const compass: EmbeddingProvider = {
+  model: 'compass',
+  dimension: 3,
+  embed: async (texts) => texts.map((text) => (text.match(/-?\d+/g) ?? ['0', '0', '1']).map(Number)),
+};
 
-/** Numbers between -0.5 and 0.5 from a linear congruential generator, the same on every run. */
-function* randomNumbers(): Generator<number, never> {
-  for (let state = 1; ; state = (Math.imul(state, 1_664_525) + 1_013_904_223) >>> 0) yield state / 2 ** 32 - 0.5;
-}
-
-const numbers = randomNumbers();
-
-function randomVector(dimensions = DIMENSIONS): number[] {
-  return Array.from({ length: dimensions }, () => Number(numbers.next().value.toFixed(5)));
-}
-
-describe('searchChunks', () => {
+describe('search', () => {
   const db = useDatabase('rag');
   let rag: Rag;
-
+  let workspaceId = '';
   beforeAll(async () => {
     rag = openRag({ url: db().url });
-    const chunks = Array.from({ length: CHUNKS }, (_, index) => ({
-      content_id: `/w/${index}.ts`,
-      embedding: JSON.stringify(randomVector()),
-      embedding_model: index % 50 === 0 ? 'rare-model' : 'common-model',
-      workspace_path: index % 100 === 0 ? '/rare' : '/common',
-      content_type: index % 3 === 0 ? 'Markdown' : 'Code',
-    }));
-    for (let first = 0; first < CHUNKS; first += CHUNKS_PER_STATEMENT) {
-      await db().admin(
-        `INSERT INTO rag_chunks (content_id, chunk_index, content, embedding, embedding_dimension, embedding_model,
-                                 source_path, workspace_path, content_type)
-         SELECT content_id, 0, 'text', embedding, ${DIMENSIONS}, embedding_model, content_id, workspace_path, content_type
-         FROM jsonb_to_recordset($1) AS chunk(
-           content_id text, embedding vector, embedding_model text, workspace_path text, content_type text
-         )`,
-        [JSON.stringify(chunks.slice(first, first + CHUNKS_PER_STATEMENT))],
-      );
-    }
-    await db().admin(
-      `INSERT INTO rag_chunks (content_id, chunk_index, content, embedding, embedding_dimension, content_type)
-       VALUES ('east', 0, 'east', '[1,0,0]', 3, 'Code'), ('north', 3, 'north', '[0,2,0]', 3, NULL),
-              ('west', 0, 'west', '[-1,0,0]', 3, 'Code')`,
-    );
-    await db().admin('ANALYZE rag_chunks');
+    workspaceId = (await givenWorkspace(rag)).id;
+    const content = (contentId: string, sourcePath: string, contentType: string, texts: readonly string[]) => {
+      return { contentId, sourcePath, contentType, chunks: texts.map((text) => ({ text })) };
+    };
+    const contents = [
+      content('east', 'src/east.ts', 'Code', ['east 1 0 0', 'further east 9 1 0', 'far east 5 1 0']),
+      content('north', 'src/deep/north.tsx', 'Code', ['north 0 2 0']),
+      content('west', 'docs/west.md', 'Markdown', ['west -1 0 0']),
+    ];
+    await putContents(rag, { workspaceId, provider: compass, contents });
   });
-
   afterAll(() => rag.close());
 
-  async function planOf(statement: Prisma.Sql): Promise<string> {
-    const lines = await rag.prisma.$queryRaw<Record<string, string>[]>(Prisma.sql`EXPLAIN ${statement}`);
+  const idsOf = async (input: SearchInput) =>
+    (await search(rag, { workspaceId, ...input })).map(({ contentId, chunkIndex }) => `${contentId}${chunkIndex}`);
+  const planText = async ({ text, values }: Statement) => {
+    const lines = await db().admin(`EXPLAIN ${text}`, values);
     return lines.map((line) => line['QUERY PLAN']).join('\n');
-  }
-
-  /** The share of the exact nearest chunks that a search finds. */
-  async function recallOf(filters: Omit<SearchChunksInput, 'embedding' | 'limit'>): Promise<number> {
-    let found = 0;
-    const searches = 20;
-    for (let search = 0; search < searches; search += 1) {
-      const input = { embedding: randomVector(), limit: 10, ...filters };
-      const nearest = await rag.prisma.$queryRaw<{ id: string }[]>(exactSearch(parseSearch(input)));
-      const ids = new Set(nearest.map(({ id }) => id));
-      found += (await searchChunks(rag, input)).filter(({ id }) => ids.has(id)).length;
-    }
-    return found / (searches * 10);
-  }
+  };
 
   it('returns the nearest chunks first, with 1 minus the cosine distance as their score', async () => {
-    expect(await searchChunks(rag, { embedding: [2, 1, 0], limit: 2 })).toEqual([
+    expect(await search(rag, { vector: [2, 1, 0], workspaceId, limit: 2 })).toEqual([
       {
-        id: expect.any(String),
-        contentId: 'east',
-        chunkIndex: 0,
-        content: 'east',
-        score: expect.closeTo(2 / Math.sqrt(5), 6),
-        sourcePath: null,
-        contentType: 'Code',
+        ...{ id: expect.any(String), contentId: 'east', chunkIndex: 2, content: 'far east 5 1 0' },
+        ...{ score: expect.closeTo(11 / Math.sqrt(5 * 26), 6), sourcePath: 'src/east.ts', contentType: 'Code' },
+        ...{ title: null, workspacePath: expect.any(String), metadata: null },
       },
-      expect.objectContaining({ contentId: 'north', chunkIndex: 3, contentType: null }),
+      expect.objectContaining({ contentId: 'east', chunkIndex: 1 }),
     ]);
   });
 
-  it.each([768, 1536])('reads the HNSW index of dimension %i', async (dimensions) => {
-    const index = dimensions === 1536 ? 'ix_rag_chunks_embedding' : 'rag_chunks_embedding_768_idx';
-
-    const plan = await planOf(indexSearch(parseSearch({ embedding: randomVector(dimensions), limit: 10 })));
-
-    expect(plan).toContain(`Index Scan using ${index}`);
-    // The settings take effect before the index is opened.
-    expect(plan.indexOf('CTE Scan on settings')).toBeLessThan(plan.indexOf(`Index Scan using ${index}`));
-  });
-
-  it('compares every chunk when the dimension has no index', async () => {
-    const plan = await planOf(exactSearch(parseSearch({ embedding: [1, 0, 0], limit: 10 })));
-
-    expect(plan).not.toContain('hnsw');
-    expect(plan).not.toContain('_embedding');
-  });
-
   it.each([
-    [{}],
-    [{ contentType: 'Code' }],
-    [{ workspacePath: '/common' }],
-    [{ workspacePath: '/rare' }],
-    [{ embeddingModel: 'rare-model', contentType: 'Code' }],
-  ])('finds at least 95 % of the nearest chunks with filter %j', async (filters) => {
-    expect(await recallOf(filters)).toBeGreaterThanOrEqual(0.95);
+    [{}, ['east0', 'east1', 'east2', 'north0', 'west0']],
+    [{ limit: 1 }, ['east0']],
+    [{ contentType: 'Markdown' }, ['west0']],
+    [{ pathGlob: 'src/*' }, ['east0', 'east1', 'east2']],
+    [{ pathGlob: '**/*.{tsx,md}' }, ['north0', 'west0']],
+    [{ pathGlob: '*.ts' }, []],
+    [{ minScore: 0.99 }, ['east0', 'east1']],
+    [{ minScore: 0, contentType: 'Code' }, ['east0', 'east1', 'east2', 'north0']],
+    [{ isExact: true, limit: 2 }, ['east0', 'east1']],
+  ])('finds with %j', async (input, expected) => {
+    expect(await idsOf({ vector: [1, 0, 0], ...input })).toEqual(expected);
   });
 
-  it.each([
-    [{ workspacePath: '/rare' }, 10],
-    [{ embeddingModel: 'rare-model' }, 20],
-    [{ embeddingModel: 'rare-model', contentType: 'Markdown' }, 7],
-    [{ workspacePath: '/nowhere' }, 0],
-  ])('returns all chunks that pass filter %j when the limit allows it', async (filters, count) => {
-    // With so few candidates, most would fail the filter without iterative scans.
-    const found = await searchChunks(rag, { embedding: randomVector(), limit: 20, efSearch: 1, ...filters });
-
-    expect(found).toHaveLength(count);
+  it('finds by meaning and by words at once', async () => {
+    // The vector of the text is that of north; the word is in a chunk that is far from it.
+    const provider = { ...compass, embed: async () => [[0, 1, 0]] };
+    expect(await idsOf({ text: 'west', provider, limit: 2 })).toEqual(['west0', 'north0']);
+    expect(await idsOf({ text: 'west', vector: [0, 1, 0], limit: 1 })).toEqual(['west0']);
+    expect(await idsOf({ text: '!?', vector: [0, 1, 0], limit: 1 })).toEqual(['north0']);
+    expect(await idsOf({ text: "it's \\ '' | & ! west:*", vector: [0, 1, 0], limit: 1 })).toEqual(['west0']);
+    const found = await search(rag, { text: 'west', vector: [0, 1, 0], workspaceId, minScore: 0.5 });
+    expect(found.map(({ contentId }) => contentId)).toEqual(['north']);
   });
 
-  it('returns as many distinct chunks as requested, in the order of their scores', async () => {
-    const found = await searchChunks(rag, { embedding: randomVector(), limit: 150 });
+  it('never compares two models, whatever their dimension', async () => {
+    const { id } = await givenWorkspace(rag);
+    const other = { ...compass, model: 'other' };
+    const contents = [{ contentId: fresh('content'), chunks: [{ text: 'east 1 0 0' }] }];
+    await putContents(rag, { workspaceId: id, provider: other, contents });
 
-    expect(new Set(found.map(({ id }) => id)).size).toBe(150);
-    expect(found.map(({ score }) => score)).toEqual(found.map(({ score }) => score).sort((a, b) => b - a));
+    expect(await search(rag, { vector: [1, 0, 0], model: 'other' })).toHaveLength(1);
+    expect(await search(rag, { vector: [1, 0, 0], model: 'compass' })).toHaveLength(5);
+    expect(await search(rag, { vector: [1, 0], model: 'compass' })).toEqual([]);
+    const codes = await outcomes([
+      search(rag, { vector: [1, 0, 0], model: 'compass', workspaceId: id }),
+      search(rag, { vector: [1, 0], workspaceId: id }),
+      search(rag, { text: 'x', provider: compass, workspaceId: id }),
+      search(rag, { vector: [1], workspaceId: '0'.repeat(16) }),
+    ]);
+    expect(codes).toEqual([...Array(3).fill('RAG.MODEL_MISMATCH'), 'RAG.WORKSPACE_NOT_FOUND']);
+    expect(await search(rag, { vector: [1], workspaceId: (await givenWorkspace(rag)).id })).toEqual([]);
+  });
+
+  it('finds similar chunks and the neighbours of a chunk', async () => {
+    const [{ id: chunkId = '' } = {}] = await search(rag, { vector: [1, 0, 0], workspaceId });
+
+    const similar = await similarChunks(rag, { chunkId, limit: 2 });
+    expect(similar.map(({ chunkIndex }) => chunkIndex)).toEqual([1, 2]);
+    expect(await similarChunks(rag, { chunkId, contentType: 'Markdown' })).toMatchObject([{ contentId: 'west' }]);
+    const indexes = async (before: number, after: number) =>
+      (await chunkNeighbours(rag, { chunkId: similar[0]?.id ?? '', before, after })).map((chunk) => chunk.chunkIndex);
+    expect([await indexes(1, 1), await indexes(0, 9), await indexes(0, 0)]).toEqual([[0, 1, 2], [1, 2], [1]]);
+    const unknown = '00000000-0000-7000-8000-00000000000f';
+    expect(
+      await outcomes([similarChunks(rag, { chunkId: unknown }), chunkNeighbours(rag, { chunkId: unknown })]),
+    ).toEqual(Array(2).fill('RAG.CHUNK_NOT_FOUND'));
+  });
+
+  it.each([768, 1536])('reads the HNSW index of dimension %i, after it has made its settings', async (dimension) => {
+    const vector = (await plainHashingProvider(dimension).embed(['text']))[0] ?? [];
+    const plan = await planOf(rag, { vector, workspaceId, contentType: 'Code', pathGlob: 'src/**', model: 'm' });
+
+    const text = await planText(searchStatement(plan));
+
+    const index = dimension === 1536 ? 'ix_rag_chunks_embedding' : 'rag_chunks_embedding_768_idx';
+    expect(text).toContain(`Index Scan using ${index}`);
+    expect(text.indexOf('CTE Scan on settings')).toBeLessThan(text.indexOf(`Index Scan using ${index}`));
+    expect(await planText(searchStatement(await planOf(rag, { vector, model: 'm', isExact: true })))).not.toContain(
+      index,
+    );
   });
 
   it('leaves no setting on its connection', async () => {
-    await searchChunks(rag, { embedding: randomVector(), limit: 1, efSearch: 7 });
+    await search(rag, { vector: Array.from({ length: 768 }, (_, n) => n + 1), model: 'm', efSearch: 7 });
 
     const settings = await Promise.all(
       Array.from({ length: 4 }, () => rag.pool.query("SELECT current_setting('hnsw.ef_search', true) AS ef_search")),
@@ -139,19 +142,63 @@ describe('searchChunks', () => {
     expect(settings.flatMap(({ rows }) => rows)).not.toContainEqual({ ef_search: '7' });
   });
 
+  it('passes on what the provider throws, and rejects embeddings that it cannot compare', async () => {
+    const failing = givenProvider();
+    failing.before = () => {
+      throw new Error('down');
+    };
+    await expect(search(rag, { text: 'x', provider: failing })).rejects.toThrow('down');
+    const zeros = { ...compass, embed: async () => [[0, 0, 0]] };
+    await expect(search(rag, { text: 'x', provider: zeros })).rejects.toMatchObject({ code: 'RAG.PROVIDER_ANSWER' });
+  });
+
   it.each([
-    ['embedding', { embedding: [], limit: 1 }],
-    ['embedding', { embedding: [0, 0], limit: 1 }],
-    ['embedding', { embedding: [Number.NaN], limit: 1 }],
-    ['embedding', { embedding: [1e300], limit: 1 }],
-    ['limit', { embedding: [1], limit: 0 }],
-    ['limit', { embedding: [1], limit: 1.5 }],
-    ['efSearch', { embedding: [1], limit: 1, efSearch: 2_000 }],
-    ['workspacePath', { embedding: [1], limit: 1, workspacePath: '' }],
-  ])('rejects an invalid %s', async (field, input) => {
-    await expect(searchChunks(rag, input)).rejects.toMatchObject({
-      code: 'RAG.INVALID_INPUT',
-      meta: { fields: [field] },
-    });
+    ['vector', { vector: [], model: 'm' }],
+    ['vector', { vector: [0, 0], model: 'm' }],
+    ['vector', { vector: [Number.NaN], model: 'm' }],
+    ['vector', { vector: [1e300], model: 'm' }],
+    ['vector', { vector: [1e-60], model: 'm' }],
+    ['vector', { vector: Array(16_001).fill(1), model: 'm' }],
+    ['vector', { vector: [1], text: 'x', provider: compass }],
+    ['text', {}],
+    ['provider', { text: 'x' }],
+    ['model', { vector: [1] }],
+    ['model', { vector: [1, 0, 0], text: 'x', provider: compass, model: 'other' }],
+    ['limit', { vector: [1], model: 'm', limit: 0 }],
+    ['limit', { vector: [1], model: 'm', limit: 1_001 }],
+    ['efSearch', { vector: [1], model: 'm', efSearch: 2_000 }],
+    ['minScore', { vector: [1], model: 'm', minScore: Number.NaN }],
+    ['workspaceId', { vector: [1], workspaceId: '/path' }],
+    ['pathGlob', { vector: [1], model: 'm', pathGlob: 'a{b' }],
+    ['contentType', { vector: [1], model: 'm', contentType: '' }],
+  ])('rejects an invalid %s: %#', async (field, input) => {
+    await expect(search(rag, input)).rejects.toMatchObject({ code: 'RAG.INVALID_INPUT', meta: { fields: [field] } });
+  });
+});
+
+describe('globRegex', () => {
+  it.each([
+    ['*.ts', ['a.ts', '.ts'], ['a/b.ts', 'ats', 'a.tsx']],
+    ['**/*.ts', ['a.ts', 'a/b/c.ts'], ['a/b.js']],
+    ['src/**', ['src/a', 'src/a/b'], ['src', 'asrc/a']],
+    ['src/**/x', ['src/x', 'src/a/b/x'], ['src/ax']],
+    ['a?c', ['abc'], ['ac', 'a/c', 'abbc']],
+    ['[a-c]x', ['ax', 'cx'], ['dx', '-x']],
+    ['[!a-c]x', ['dx'], ['ax', '/x']],
+    ['{a,b{c,d}}.ts', ['a.ts', 'bc.ts', 'bd.ts'], ['b.ts', 'c.ts']],
+    ['a+(b).$^|', ['a+(b).$^|'], ['aab']],
+    ['a\\*b', ['a*b'], ['axb']],
+    ['a,b}', ['a,b}'], ['a']],
+    ['[]]', [']'], ['a']],
+  ])('of %s means what PostgreSQL matches with it', (glob, matching, others) => {
+    // The expressions are of the common part of both languages.
+    const regex = new RegExp(globRegex(glob) ?? '(?!)', 'u');
+
+    expect(matching.filter((path) => !regex.test(path))).toEqual([]);
+    expect(others.filter((path) => regex.test(path))).toEqual([]);
+  });
+
+  it.each(['[a', '{a,b', 'a{b{c}'])('is undefined for %s, which does not end', (glob) => {
+    expect(globRegex(glob)).toBeUndefined();
   });
 });
