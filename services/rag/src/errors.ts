@@ -86,7 +86,7 @@ function contentElsewhere({ workspaceId }: Facts): SuiteError {
 /** RAG.EMBEDDING_MISSING: a text lost the embedding that the call wanted to reuse, because another call removed it. */
 function embeddingMissing({ chunks }: Facts): SuiteError {
   return new SuiteError('RAG.EMBEDDING_MISSING', 'Chunks have no embedding', {
-    why: 'Another call removed the chunks whose embeddings were to be reused.',
+    why: 'Another call removed the chunks with the embeddings that the call reuses.',
     next: 'Call again',
     meta: { chunks },
   });

@@ -47,7 +47,7 @@ const typeInput = z.enum(['vector', 'halfvec']);
 const createInput = z.strictObject({ dimension: dimensionInput, type: typeInput.default('vector') });
 
 /**
- * Makes the HNSW index for embeddings of a dimension, if it is missing, while searches and writers go on. Only the owner of the tables
+ * Makes the HNSW index for embeddings of a dimension, if it is missing, while searches and writers continue. Only the owner of the tables
  * may do it, so open the store with the administrator's URL, and with a `pool.statementTimeoutMs` that is long enough: about a
  * minute per 50,000 chunks of 768 dimensions.
  * @throws {SuiteError} `RAG.INVALID_INPUT`, `DATABASE.FORBIDDEN`

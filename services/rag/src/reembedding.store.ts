@@ -34,7 +34,7 @@ interface PendingRow {
 
 /**
  * Changes the model of a workspace. The new embeddings are written beside the old ones, which answer until the last statement makes the
- * new ones answer. An interrupted call changes no answer, and a call with the same model goes on where it ended. Returns the number of
+ * new ones answer. An interrupted call changes no answer, and a call with the same model continues where it ended. Returns the number of
  * chunks that this call has embedded.
  * @throws {SuiteError} `RAG.INVALID_INPUT`, `RAG.WORKSPACE_NOT_FOUND`, `RAG.MODEL_DIMENSION`, `RAG.REEMBEDDING_ENDED`, and what the
  *   provider throws

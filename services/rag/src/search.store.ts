@@ -22,7 +22,7 @@ const MAX_NEIGHBOURS = 50;
 export interface ChunkFilters {
   /** Only chunks of this workspace, in the vector space that it answers with. */
   readonly workspaceId?: string;
-  /** The vector space of the search; that of the provider or of the workspace when absent. */
+  /** The vector space of the search; the provider's or the workspace's space when absent. */
   readonly model?: string;
   readonly contentType?: string;
   /** A glob pattern on the source path: `src/**` or `*.{ts,tsx}`. */
@@ -32,7 +32,7 @@ export interface ChunkFilters {
 export interface SearchInput extends ChunkFilters {
   /** Finds chunks by meaning and by words, which are fused. Needs a provider, or the vector of the text. */
   readonly text?: string;
-  /** The embedding to compare with; that of the text when absent. */
+  /** The embedding to compare with; the text's embedding when absent. */
   readonly vector?: readonly number[];
   /** Embeds the text. */
   readonly provider?: EmbeddingProvider;
@@ -173,7 +173,7 @@ export interface SimilarChunksInput extends Omit<ChunkFilters, 'model'> {
 }
 
 /**
- * The chunks whose embeddings are nearest to that of a chunk, in its vector space and without itself.
+ * The chunks whose embeddings are nearest to a chunk's embedding, in its vector space and without itself.
  * @throws {SuiteError} `RAG.INVALID_INPUT`, `RAG.CHUNK_NOT_FOUND`
  */
 export async function similarChunks(rag: Rag, input: SimilarChunksInput): Promise<readonly FoundChunk[]> {

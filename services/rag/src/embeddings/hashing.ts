@@ -10,7 +10,7 @@ export interface WordFrequencies {
 const BUCKETS = 16_384;
 /** Neighbouring words tell less than the words themselves, because most pairs occur once. */
 const PAIR_WEIGHT = 0.4;
-/** Each word counts in several dimensions, so that two words rarely share all of theirs. */
+/** Each word counts in several dimensions, so that two words rarely share all dimensions. */
 const DIMENSIONS_PER_WORD = 4;
 const DECIMALS = 6;
 

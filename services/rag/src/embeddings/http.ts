@@ -108,7 +108,7 @@ function* batchesOf(texts: readonly string[], size: number): Generator<readonly 
 
 type Pace = (signal: AbortSignal | undefined) => Promise<void>;
 
-/** Waits so that calls begin at least a fixed time apart, whoever makes them. */
+/** Waits so that calls begin at least a fixed time apart; all callers of a provider share the rate. */
 function paceOf(requestsPerMinute: number | undefined): Pace {
   if (requestsPerMinute === undefined) return async () => undefined;
   const apart = MINUTE_MS / requestsPerMinute;

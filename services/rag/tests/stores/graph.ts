@@ -136,7 +136,7 @@ export function testGraph(db: () => TestDatabase): void {
       expect(namesOf(await callers(rag, { nodeId: await idOf(workspaceId, 'f') }))).toEqual(['old@1']);
     });
 
-    it('is that of one call when eight calls for one file race', async () => {
+    it('keeps the result of one call when eight calls for one file race', async () => {
       const { id: workspaceId, path } = await givenWorkspace(rag);
       const stores = givenStores(db(), 8);
       const versions = stores.map((_, n) => graphFile('a.ts', ['f', `own${n}`], [`own${n}>f`]));

@@ -43,7 +43,7 @@ export function testRecall(db: () => TestDatabase): void {
       expect(halved.mean).toBeGreaterThanOrEqual(0.98);
     });
 
-    it('is 1 where nothing is to be found', async () => {
+    it('is 1 for an empty space', async () => {
       expect(await measureRecall(rag, { model: 'unknown', dimension: 3 })).toEqual({
         ...{ queries: 0, mean: 1, worst: 1, incomplete: 0 },
       });

@@ -39,7 +39,7 @@ export function testReembedding(db: () => TestDatabase): void {
       return provider;
     }
 
-    it('answers with the old model until all chunks have the new one, and goes on where it was interrupted', async () => {
+    it('answers with the old model until all chunks have the new one, and continues where it was interrupted', async () => {
       const { workspaceId, path, chunks } = await givenContent(200);
       const asked = { workspaceId, text: chunks[7]?.text ?? '', limit: 1 };
       const provider = givenInterrupted();
