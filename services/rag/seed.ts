@@ -1,7 +1,6 @@
 import { defineSeed, type SeedContext, seedUuid } from '@azora/db-core';
 import {
   type Declaration,
-  embedWords,
   findDeclarations,
   findImports,
   readSourceFiles,
@@ -9,11 +8,13 @@ import {
   splitIntoChunks,
 } from './seed/source';
 import { volumeRows } from './seed/volume';
+import { embeddingOf, NOTHING_LEARNED } from './src/embeddings/hashing';
 import { openRag, type Prisma, type Rag, workspaceId } from './src/index';
 
 /** The path that agents see. It is not the path on this machine, so that the seed is the same everywhere. */
 const WORKSPACE_PATH = '/workspaces/azora';
-const SEED_MODEL = 'word-hash-768';
+/** The built-in embedder before it has learned anything, so that `plainHashingProvider()` searches the seed. */
+const SEED_MODEL = 'azora-hash-768';
 const SEED_DIMENSIONS = 768;
 
 export const seed = defineSeed({
@@ -46,6 +47,8 @@ function workspaceRow(context: SeedContext, indexedAt: Date): Prisma.WorkspaceCr
     isGitRepository: true,
     ragIndexedAt: indexedAt,
     graphIndexedAt: indexedAt,
+    embeddingModel: SEED_MODEL,
+    embeddingDimension: SEED_DIMENSIONS,
     createdAt: daysBefore(context, 30),
     updatedAt: indexedAt,
   };
@@ -63,7 +66,7 @@ async function insertChunks(rag: Rag, files: readonly SourceFile[], createdAt: D
       content_id: pathInWorkspace(file),
       chunk_index: index,
       content,
-      embedding: JSON.stringify(embedWords(content, SEED_DIMENSIONS)),
+      embedding: JSON.stringify(embeddingOf(content, SEED_DIMENSIONS, NOTHING_LEARNED)),
       title: file.path,
       metadata: { language: 'typescript' },
     })),

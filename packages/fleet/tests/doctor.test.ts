@@ -53,8 +53,8 @@ describe('a database', () => {
       await plant("UPDATE pg_extension SET extname = 'vector' WHERE extname = 'plpgsql'");
       await plant(`UPDATE pg_extension SET extversion = '${version}' WHERE extname = 'vector'`);
 
-      const warnings = (await examine({}, ['vector'])).filter(({ level }) => level === 'warning');
-      expect(warnings.map(({ message }) => message)).toEqual(messages);
+      const errors = (await examine({}, ['vector'])).filter(({ level }) => level === 'error');
+      expect(errors.map(({ message }) => message)).toEqual(messages);
     });
   });
 

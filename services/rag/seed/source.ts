@@ -85,28 +85,3 @@ function commentAbove(lines: readonly string[], index: number): string | null {
     .join('\n')
     .trim();
 }
-
-/**
- * Returns an embedding of length 1 without a model: each word counts in the dimension that its hash selects, so texts
- * that share words have similar directions. This is enough to search the seed, and the same on every machine.
- */
-export function embedWords(text: string, dimensions: number): number[] {
-  const counts = new Array<number>(dimensions).fill(0);
-  for (const [word] of text.matchAll(/[A-Za-z][a-z]+|[A-Z]+(?![a-z])/g)) {
-    const dimension = fnv1a(word.toLowerCase()) % dimensions;
-    counts[dimension] = (counts[dimension] ?? 0) + 1;
-  }
-  const length = Math.hypot(...counts);
-  // An embedding must not be all zeros, even without any word.
-  if (length === 0) return counts.map((_, dimension) => (dimension === 0 ? 1 : 0));
-  return counts.map((count) => Number((count / length).toFixed(6)));
-}
-
-/** The 32-bit FNV-1a hash. */
-function fnv1a(word: string): number {
-  let hash = 0x811c9dc5;
-  for (let index = 0; index < word.length; index += 1) {
-    hash = Math.imul(hash ^ word.charCodeAt(index), 0x01000193) >>> 0;
-  }
-  return hash;
-}

@@ -1,6 +1,6 @@
 import { rowsPerUser, type SeedBlock, type SeedRow, type TableRows, volumeUuid } from '@azora/db-core';
+import { embeddingOf, NOTHING_LEARNED } from '../src/embeddings/hashing';
 import { workspaceId } from '../src/index';
-import { embedWords } from './source';
 
 /** Each user has a chunk of code, the two functions in it, its index metadata and a corpus entry. */
 export function volumeRows(block: SeedBlock): TableRows[] {
@@ -34,6 +34,8 @@ export function volumeRows(block: SeedBlock): TableRows[] {
         'is_git_repository',
         'rag_indexed_at',
         'graph_indexed_at',
+        'embedding_model',
+        'embedding_dimension',
         'created_at',
         'updated_at',
       ],
@@ -101,10 +103,11 @@ export function volumeRows(block: SeedBlock): TableRows[] {
 const USERS_PER_WORKSPACE = 10;
 /** Few dimensions, because vectors of 768 would be nine tenths of all bytes of the volume seed. */
 const VOLUME_DIMENSIONS = 32;
+const VOLUME_MODEL = `azora-hash-${VOLUME_DIMENSIONS}`;
 const VOLUME_TOPICS = ['login', 'payment', 'course', 'wallet', 'report', 'search', 'message', 'upload'] as const;
 const VOLUME_TEXTS = VOLUME_TOPICS.map((topic) => {
   const content = `export function handle${topic}(input: Input): Result {\n  return validate${topic}(input);\n}`;
-  return { topic, content, embedding: JSON.stringify(embedWords(content, VOLUME_DIMENSIONS)) };
+  return { topic, content, embedding: JSON.stringify(embeddingOf(content, VOLUME_DIMENSIONS, NOTHING_LEARNED)) };
 });
 
 function volumePath(user: number): string {
@@ -128,7 +131,7 @@ function* volumeChunks(user: number, { now }: SeedBlock): Generator<SeedRow> {
     content,
     embedding,
     VOLUME_DIMENSIONS,
-    'word-hash-32',
+    VOLUME_MODEL,
     volumeFile(user),
     'Code',
     topic,
@@ -142,7 +145,18 @@ function* volumeChunks(user: number, { now }: SeedBlock): Generator<SeedRow> {
 function* volumeWorkspaces(user: number, { now }: SeedBlock): Generator<SeedRow> {
   if (user % USERS_PER_WORKSPACE !== 0) return;
   const path = volumePath(user);
-  yield [workspaceId(path), path.replace('/workspaces/', ''), path, true, now, now, now, now];
+  yield [
+    workspaceId(path),
+    path.replace('/workspaces/', ''),
+    path,
+    true,
+    now,
+    now,
+    VOLUME_MODEL,
+    VOLUME_DIMENSIONS,
+    now,
+    now,
+  ];
 }
 
 function* volumeNodes(user: number, { now }: SeedBlock): Generator<SeedRow> {

@@ -1,26 +1,50 @@
+import { textInput } from '@azora/db-core/input';
 import { z } from 'zod';
 import type { Rag } from './client';
-import { readInput } from './errors';
-import { Prisma } from './generated/client';
+import { providerInput, signalInput } from './contents.store';
+import { type EmbeddingProvider, embedTexts } from './embeddings/provider';
+import { chunkNotFound, invalidField, modelMismatch, readInput } from './errors';
+import { contentTypeInput, modelInput, uuidInput, vectorInput, workspaceIdInput } from './input';
+import { globRegex } from './search/glob';
+import { type SearchPlan, searchStatement } from './search/statement';
+import { getWorkspace } from './workspaces.store';
 
-/** The dimensions that have an HNSW index, which the first migration creates. */
-const INDEXED_DIMENSIONS: ReadonlySet<number> = new Set([768, 1536]);
 /** Limits of pgvector. */
-const MAX_DIMENSIONS = 16_000;
-const MAX_EF_SEARCH = 1_000;
-/** Among tens of thousands of chunks, pgvector's default of 40 misses too many of the ten nearest. */
-const DEFAULT_EF_SEARCH = 100;
+const MAX_LIMIT = 1_000;
+const DEFAULT_LIMIT = 10;
+/** Among tens of thousands of clustered chunks, pgvector's default of 40 misses too many of the ten nearest. */
+const DEFAULT_EF_SEARCH = 200;
+const MAX_TEXT = 100_000;
+/** More words slow the full-text part down and tell little more. */
+const MAX_WORDS = 48;
+const MAX_NEIGHBOURS = 50;
 
-export interface SearchChunksInput {
-  /** Compared only with chunks of the same dimension. */
-  readonly embedding: readonly number[];
-  readonly limit: number;
-  readonly workspacePath?: string;
+export interface ChunkFilters {
+  /** Only chunks of this workspace, in the vector space that it answers with. */
+  readonly workspaceId?: string;
+  /** The vector space of the search; the provider's or the workspace's space when absent. */
+  readonly model?: string;
   readonly contentType?: string;
-  /** Embeddings of different models are not comparable, even when their dimensions are equal. */
-  readonly embeddingModel?: string;
-  /** How many candidates the index considers, 1 to 1000: more candidates find more of the nearest and take longer. */
+  /** A glob pattern on the source path: `src/**` or `*.{ts,tsx}`. */
+  readonly pathGlob?: string;
+}
+
+export interface SearchInput extends ChunkFilters {
+  /** Finds chunks by meaning and by words, which are fused. Needs a provider, or the vector of the text. */
+  readonly text?: string;
+  /** The embedding to compare with; the text's embedding when absent. */
+  readonly vector?: readonly number[];
+  /** Embeds the text. */
+  readonly provider?: EmbeddingProvider;
+  /** 1 to 1,000; 10 when absent. */
+  readonly limit?: number;
+  /** Leaves out chunks with a lower score, -1 to 1. */
+  readonly minScore?: number;
+  /** Candidates that the index considers, 1 to 1,000; 200 when absent: more find more of the nearest and take longer. */
   readonly efSearch?: number;
+  /** Compares every chunk instead of reading the index. */
+  readonly isExact?: boolean;
+  readonly signal?: AbortSignal;
 }
 
 export interface FoundChunk {
@@ -32,99 +56,184 @@ export interface FoundChunk {
   readonly score: number;
   readonly sourcePath: string | null;
   readonly contentType: string | null;
+  readonly title: string | null;
+  readonly workspacePath: string | null;
+  readonly metadata: Readonly<Record<string, unknown>> | null;
 }
 
+const filterFields = {
+  workspaceId: workspaceIdInput.optional(),
+  model: modelInput.optional(),
+  contentType: contentTypeInput.optional(),
+  pathGlob: textInput(500)
+    .refine((glob) => globRegex(glob) !== undefined, 'has a set or alternatives that do not end')
+    .optional(),
+};
+const limitInput = z.int().min(1).max(MAX_LIMIT).default(DEFAULT_LIMIT);
 const searchInput = z.strictObject({
-  embedding: z
-    .array(z.number())
-    .min(1)
-    .max(MAX_DIMENSIONS)
-    // The type vector stores single precision.
-    .refine(
-      (numbers) => numbers.every((number) => Number.isFinite(Math.fround(number))),
-      'has numbers beyond single precision',
-    )
-    .refine((numbers) => numbers.some((number) => Math.fround(number) !== 0), 'is all zeros'),
-  limit: z.int().min(1).max(MAX_EF_SEARCH),
-  workspacePath: z.string().min(1).optional(),
-  contentType: z.string().min(1).optional(),
-  embeddingModel: z.string().min(1).optional(),
-  efSearch: z.int().min(1).max(MAX_EF_SEARCH).optional(),
+  ...filterFields,
+  text: textInput(MAX_TEXT).optional(),
+  vector: vectorInput.optional(),
+  provider: providerInput.optional(),
+  limit: limitInput,
+  minScore: z.number().min(-1).max(1).optional(),
+  efSearch: z.int().min(1).max(MAX_LIMIT).default(DEFAULT_EF_SEARCH),
+  isExact: z.boolean().default(false),
+  signal: signalInput,
 });
 
-type Search = z.infer<typeof searchInput>;
+type Found = FoundChunk & { readonly [column: string]: unknown };
 
 /**
- * Returns the chunks whose embeddings are nearest to the given one, the nearest first. Returns `limit` chunks whenever
- * that many pass the filters, even if the filters exclude most chunks.
- * @throws {SuiteError} `RAG.INVALID_INPUT`
+ * Finds chunks: by a text, in meaning and in words, or by a vector. Returns `limit` chunks whenever that many pass the filters, the
+ * best first: by score, or with a text by the fusion of both lists. Only embeddings of one model and dimension are compared.
+ * @throws {SuiteError} `RAG.INVALID_INPUT`, `RAG.WORKSPACE_NOT_FOUND`, `RAG.MODEL_MISMATCH`, and what the provider throws
  */
-export async function searchChunks(rag: Rag, input: SearchChunksInput): Promise<FoundChunk[]> {
-  const search = parseSearch(input);
-  if (!INDEXED_DIMENSIONS.has(search.embedding.length)) return rag.prisma.$queryRaw<FoundChunk[]>(exactSearch(search));
-  const found = await rag.prisma.$queryRaw<FoundChunk[]>(indexSearch(search));
-  // Too few: there are no more, or the index scan stopped before it found enough chunks that pass the filters.
-  return found.length === search.limit ? found : rag.prisma.$queryRaw<FoundChunk[]>(exactSearch(search));
+export async function search(rag: Rag, input: SearchInput): Promise<readonly FoundChunk[]> {
+  const plan = await planOf(rag, input);
+  const found = await rag.query<Found>(searchStatement(plan));
+  if (found.length === 0 && plan.workspaceId !== undefined) await checkSpace(rag, plan, plan.workspaceId);
+  return found;
 }
 
-/** Checks the input of {@link searchChunks}. */
-export function parseSearch(input: SearchChunksInput): Search {
-  return readInput(searchInput, input);
+/** Reads the input of {@link search}, embeds its text and looks up the model of its workspace. */
+export async function planOf(rag: Rag, input: SearchInput): Promise<SearchPlan> {
+  const read = readInput(searchInput, input);
+  checkTogether(read);
+  const { text, workspaceId, pathGlob, limit } = read;
+  const model = await modelOfSearch(rag, read);
+  const vector = read.vector ?? (await embeddedText(read));
+  return {
+    vector,
+    model,
+    workspaceId,
+    contentType: read.contentType,
+    pathRegex: pathGlob === undefined ? undefined : globRegex(pathGlob),
+    words: text === undefined ? undefined : wordQuery(text),
+    limit,
+    minScore: read.minScore,
+    efSearch: Math.min(MAX_LIMIT, Math.max(read.efSearch, limit)),
+    exclude: undefined,
+    index: read.isExact ? undefined : await rag.vectorIndexes.typeOf(vector.length),
+  };
+}
+
+type Read = z.infer<typeof searchInput>;
+
+/** Checks the fields that depend on each other. */
+function checkTogether({ text, vector, provider, model }: Read): void {
+  if (vector === undefined && text === undefined) throw invalidField('text', 'is missing; pass a text or a vector');
+  if (vector === undefined && provider === undefined) throw invalidField('provider', 'is missing; it embeds the text');
+  if (vector !== undefined && provider !== undefined && vector.length !== provider.dimension) {
+    throw invalidField('vector', 'has another dimension than the provider');
+  }
+  if (model !== undefined && provider !== undefined && model !== provider.model) {
+    throw invalidField('model', 'is not that of the provider');
+  }
+}
+
+async function modelOfSearch(rag: Rag, { model, provider, workspaceId }: Read): Promise<string> {
+  const given = model ?? provider?.model;
+  if (given !== undefined) return given;
+  if (workspaceId === undefined) throw invalidField('model', 'is missing; pass a model, a provider or a workspace');
+  // A workspace without content has no model, and no chunk has the empty one.
+  return (await getWorkspace(rag, { workspaceId })).embeddingModel ?? '';
+}
+
+async function embeddedText({ text = '', provider, signal }: Read): Promise<readonly number[]> {
+  const [vector = []] = provider === undefined ? [] : await embedTexts(provider, [text], signal);
+  return vector;
+}
+
+/** Explains an empty answer: the workspace does not exist, or it answers with another space. */
+async function checkSpace(rag: Rag, { model, vector }: SearchPlan, workspaceId: string): Promise<void> {
+  const { embeddingModel, embeddingDimension } = await getWorkspace(rag, { workspaceId });
+  if (embeddingModel === null || (embeddingModel === model && embeddingDimension === vector.length)) return;
+  throw modelMismatch({ workspaceId, model: embeddingModel, dimension: embeddingDimension });
+}
+
+/** A tsquery for chunks that have any of the words; undefined when the text has none. */
+function wordQuery(text: string): string | undefined {
+  const words = new Set((text.match(/[\p{L}\p{N}_]+/gu) ?? []).map((word) => word.toLowerCase()));
+  const query = [...words].filter((word) => word.length <= 100).slice(0, MAX_WORDS);
+  return query.length === 0 ? undefined : query.map((word) => `'${word}'`).join(' | ');
+}
+
+const similarInput = z.strictObject({
+  ...filterFields,
+  model: z.undefined().optional(),
+  chunkId: uuidInput,
+  limit: limitInput,
+});
+
+export interface SimilarChunksInput extends Omit<ChunkFilters, 'model'> {
+  readonly chunkId: string;
+  /** 1 to 1,000; 10 when absent. */
+  readonly limit?: number;
 }
 
 /**
- * Searches by the HNSW index of the embedding's dimension. The statement must repeat the expression and the condition of
- * that index. The settings last for the transaction of this one statement, because separate BEGIN, SET LOCAL and COMMIT
- * statements would halve the throughput. The condition on `settings` makes the server apply the settings before it opens
- * the index.
+ * The chunks whose embeddings are nearest to a chunk's embedding, in its vector space and without itself.
+ * @throws {SuiteError} `RAG.INVALID_INPUT`, `RAG.CHUNK_NOT_FOUND`
  */
-export function indexSearch(search: Search): Prisma.Sql {
-  const vector = Prisma.raw(`vector(${search.embedding.length})`);
-  const distance = Prisma.sql`embedding::${vector} <=> ${vectorText(search)}::${vector}`;
-  return Prisma.sql`
-    WITH settings AS MATERIALIZED (${settings(search)})
-    SELECT nearest.*
-    FROM settings, LATERAL (${nearestChunks(search, distance, Prisma.sql`AND settings.ef_search IS NOT NULL`)}) AS nearest
-    ORDER BY score DESC, id`;
+export async function similarChunks(rag: Rag, input: SimilarChunksInput): Promise<readonly FoundChunk[]> {
+  const { chunkId, workspaceId, contentType, pathGlob, limit } = readInput(similarInput, input);
+  const [chunk] = await rag.query<{ embedding: string; model: string }>({
+    text: 'SELECT embedding::text AS embedding, embedding_model AS model FROM rag_chunks WHERE id = $1',
+    values: [chunkId],
+  });
+  if (chunk === undefined) throw chunkNotFound(chunkId);
+  const vector = JSON.parse(chunk.embedding) as readonly number[];
+  const plan = await planOf(rag, {
+    vector,
+    model: chunk.model,
+    limit,
+    ...definedOf({ workspaceId, contentType, pathGlob }),
+  });
+  return rag.query<Found>(searchStatement({ ...plan, exclude: chunkId }));
 }
 
-/** Searches by comparing every chunk that passes the filters. */
-export function exactSearch(search: Search): Prisma.Sql {
-  return nearestChunks(search, Prisma.sql`embedding <=> ${vectorText(search)}::vector`);
+/** The fields that have a value. */
+function definedOf<Fields extends object>(fields: Fields): { [Name in keyof Fields]?: NonNullable<Fields[Name]> } {
+  return Object.fromEntries(Object.entries(fields).filter(([, value]) => value !== undefined)) as {
+    [Name in keyof Fields]?: NonNullable<Fields[Name]>;
+  };
 }
 
-/** Iterative scans, which continue until enough chunks pass the filters, exist since pgvector 0.8. */
-function settings({ efSearch = DEFAULT_EF_SEARCH, limit }: Search): Prisma.Sql {
-  return Prisma.sql`
-    SELECT set_config('hnsw.ef_search', ${String(Math.max(efSearch, limit))}, true) AS ef_search,
-           CASE WHEN string_to_array(extversion, '.')::int[] >= ARRAY[0, 8]
-                THEN set_config('hnsw.iterative_scan', 'strict_order', true) END AS iterative_scan
-    FROM pg_extension WHERE extname = 'vector'`;
+const neighboursInput = z.strictObject({
+  chunkId: uuidInput,
+  before: z.int().min(0).max(MAX_NEIGHBOURS).default(1),
+  after: z.int().min(0).max(MAX_NEIGHBOURS).default(1),
+});
+
+export interface ChunkNeighboursInput {
+  readonly chunkId: string;
+  /** How many chunks before it, 0 to 50; 1 when absent. */
+  readonly before?: number;
+  /** How many chunks after it, 0 to 50; 1 when absent. */
+  readonly after?: number;
 }
 
-function nearestChunks(search: Search, distance: Prisma.Sql, condition = Prisma.empty): Prisma.Sql {
-  return Prisma.sql`
-    SELECT id, "contentId", "chunkIndex", content, 1 - distance AS score, "sourcePath", "contentType"
-    FROM (
-      SELECT id, content_id AS "contentId", chunk_index AS "chunkIndex", content, ${distance} AS distance,
-             source_path AS "sourcePath", content_type AS "contentType"
-      FROM rag_chunks
-      WHERE embedding_dimension = ${Prisma.raw(String(search.embedding.length))} ${filters(search)} ${condition}
-      ORDER BY distance
-      LIMIT ${search.limit}
-    ) AS candidates
-    ORDER BY score DESC, id`;
-}
+/** A chunk of a content. */
+export type Chunk = Omit<FoundChunk, 'score'>;
 
-function filters({ workspacePath, contentType, embeddingModel }: Search): Prisma.Sql {
-  const conditions = [
-    workspacePath === undefined ? Prisma.empty : Prisma.sql`AND workspace_path = ${workspacePath}`,
-    contentType === undefined ? Prisma.empty : Prisma.sql`AND content_type = ${contentType}`,
-    embeddingModel === undefined ? Prisma.empty : Prisma.sql`AND embedding_model = ${embeddingModel}`,
-  ];
-  return Prisma.join(conditions, ' ');
-}
+const NEIGHBOURS = `
+  SELECT r.id, r.content_id AS "contentId", r.chunk_index AS "chunkIndex", r.content, r.source_path AS "sourcePath",
+    r.content_type AS "contentType", r.title, r.workspace_path AS "workspacePath", r.metadata
+  FROM rag_chunks AS c JOIN rag_chunks AS r ON r.content_id = c.content_id AND r.embedding_model = c.embedding_model
+    AND r.chunk_index BETWEEN c.chunk_index - $2::integer AND c.chunk_index + $3::integer
+  WHERE c.id = $1 ORDER BY r.chunk_index`;
 
-function vectorText({ embedding }: Search): string {
-  return `[${embedding.join(',')}]`;
+/**
+ * A chunk with the chunks before and after it in its content, in their order.
+ * @throws {SuiteError} `RAG.INVALID_INPUT`, `RAG.CHUNK_NOT_FOUND`
+ */
+export async function chunkNeighbours(rag: Rag, input: ChunkNeighboursInput): Promise<readonly Chunk[]> {
+  const { chunkId, before, after } = readInput(neighboursInput, input);
+  const rows = await rag.query<Chunk & { readonly [column: string]: unknown }>({
+    text: NEIGHBOURS,
+    values: [chunkId, before, after],
+  });
+  if (rows.length === 0) throw chunkNotFound(chunkId);
+  return rows;
 }

@@ -22,6 +22,7 @@ const VALID: Readonly<Record<string, Row>> = {
   workspaces: { id: '0123456789abcdef', name: 'w', path: '/w' },
   index_metadata: { file_path: '/w/a.ts', workspace_path: '/w', content_hash: 'A'.repeat(64), index_type: 'rag' },
   corpus_entries: { func_name: 'add', func_signature: 'def add(a, b)' },
+  hashing_models: { model: 'azora-hash-8-x', dimension: 8, documents: 2, frequencies: [1, 2] },
 };
 
 /** A constraint, its table, and the change to a valid row that violates it. */
@@ -45,6 +46,19 @@ const REFUSED: readonly (readonly [string, string, Row])[] = [
   ['workspaces_current_commit_sha_check', 'workspaces', { current_commit_sha: 'HEAD' }],
   ['workspaces_rag_indexed_commit_sha_check', 'workspaces', { rag_indexed_commit_sha: SHA1 }],
   ['workspaces_graph_indexed_commit_sha_check', 'workspaces', { graph_indexed_commit_sha: SHA1 }],
+  ['workspaces_embedding_check', 'workspaces', { embedding_model: 'm' }],
+  ['workspaces_embedding_check', 'workspaces', { embedding_model: ' ', embedding_dimension: 3 }],
+  ['workspaces_embedding_check', 'workspaces', { embedding_model: 'm', embedding_dimension: 0 }],
+  ['workspaces_next_embedding_check', 'workspaces', { next_embedding_model: 'm', next_embedding_dimension: 3 }],
+  [
+    'workspaces_next_embedding_check',
+    'workspaces',
+    { embedding_model: 'm', embedding_dimension: 3, next_embedding_model: 'm', next_embedding_dimension: 4 },
+  ],
+  ['hashing_models_dimension_check', 'hashing_models', { dimension: 7 }],
+  ['hashing_models_documents_check', 'hashing_models', { documents: -1, frequencies: [0] }],
+  ['hashing_models_frequencies_check', 'hashing_models', { frequencies: [3] }],
+  ['hashing_models_frequencies_check', 'hashing_models', { frequencies: [] }],
   ['index_metadata_file_path_check', 'index_metadata', { file_path: '' }],
   ['index_metadata_content_hash_check', 'index_metadata', { content_hash: 'a'.repeat(63) }],
   ['index_metadata_index_type_check', 'index_metadata', { index_type: 'btree' }],
@@ -63,11 +77,13 @@ const UNIQUE: readonly (readonly [string, string, Row])[] = [
   ['workspaces_pkey', 'workspaces', { id: 'ffffffffffffffff', path: '/race' }],
   ['ix_index_metadata_file_workspace_type', 'index_metadata', { file_path: '/race' }],
   ['corpus_entries_legacy_id_key', 'corpus_entries', { legacy_id: 'race' }],
+  ['corpus_entries_entry_key_key', 'corpus_entries', { entry_key: 'a'.repeat(64) }],
+  ['hashing_models_pkey', 'hashing_models', { model: 'race' }],
 ];
 
 describe('the rag schema', () => {
   const db = useDatabase('rag');
-  const insert = (table: string, change: Row = {}) => insertRow(db().app, table, { ...VALID[table], ...change });
+  const insert = (table: string, change: Row = {}) => insertRow(db().admin, table, { ...VALID[table], ...change });
 
   beforeAll(async () => {
     await insert('code_nodes', { id: CALLER });
@@ -102,7 +118,7 @@ describe('the rag schema', () => {
   it('defaults to the dimension and model of clients that only use 1536 dimensions', async () => {
     const embedding = JSON.stringify(Array.from({ length: 1536 }, (_, index) => index % 7));
 
-    const [chunk] = await db().app(
+    const [chunk] = await db().admin(
       "INSERT INTO rag_chunks (content_id, chunk_index, content, embedding) VALUES ('/w/b.ts', 0, 'x', $1) RETURNING *",
       [embedding],
     );
@@ -126,7 +142,7 @@ describe('the rag schema', () => {
     await insert('code_edges', { source_node_id: node?.['id'] });
     await insert('code_edges', { target_node_id: node?.['id'] });
 
-    await db().app('DELETE FROM code_nodes WHERE id = $1', [node?.['id']]);
+    await db().admin('DELETE FROM code_nodes WHERE id = $1', [node?.['id']]);
 
     const edges = 'SELECT 1 FROM code_edges WHERE source_node_id = $1 OR target_node_id = $1';
     expect(await db().app(edges, [node?.['id']])).toEqual([]);

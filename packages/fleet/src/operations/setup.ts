@@ -2,6 +2,7 @@ import { readGrants, syncGrants, withClient } from '@azora/db-migrate';
 import type { PasswordOf } from '../config/credentials';
 import type { Service } from '../config/registry';
 import type { Settings } from '../config/settings';
+import { dangerousExtensions } from '../postgres/doctor/versions';
 import { withRightsLock } from '../postgres/roles';
 import type { SchemaModel } from '../schema/schema-model';
 import { durationText } from '../system/quantities';
@@ -88,6 +89,8 @@ export async function setUpDatabases(
     // Grants may change in the annotations of a schema without a migration.
     const grants = await readGrants(target.service.schemaPath);
     await withClient(target.admin, (client) => withRightsLock(client, () => syncGrants(client, target.role, grants)));
+    const dangers = await withClient(target.admin, dangerousExtensions);
+    for (const danger of dangers) log(`warning: ${target.service.name}: ${danger}`);
     const state = createdDatabase ? 'created' : 'exists';
     return {
       data: { createdDatabase, migrations },

@@ -101,8 +101,12 @@ export function installAdvice(missing: readonly string[]): string {
     : 'Install the package of the extension on the server';
 }
 
+/** The extensions that a companion has and PostgreSQL's own packages may lack. */
+const COMPANION_EXTENSIONS = ['pg_trgm', 'vector'];
+
 /** How to use a companion instead, if a companion offers the extensions. */
 export function companionAdvice(service: string, missing: readonly string[]): readonly string[] {
-  const isOffered = missing.every((extension) => extension === 'vector');
+  const isOffered =
+    missing.includes('vector') && missing.every((extension) => COMPANION_EXTENSIONS.includes(extension));
   return isOffered ? [`set AZORA_COMPANION=${service} to run ${service} on a companion (development only)`] : [];
 }

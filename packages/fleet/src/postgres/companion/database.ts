@@ -1,6 +1,7 @@
 import { existsSync, fsyncSync } from 'node:fs';
 import { rename, rm } from 'node:fs/promises';
 import { PGlite } from '@electric-sql/pglite';
+import { pg_trgm } from '@electric-sql/pglite/contrib/pg_trgm';
 import { vector } from '@electric-sql/pglite-pgvector';
 import { dataOf } from './layout';
 
@@ -19,7 +20,11 @@ export async function openDatabase(directory: string, log: (line: string) => voi
     await (await PGlite.create(draft)).close();
     await rename(draft, data);
   }
-  const database = await PGlite.create({ dataDir: data, extensions: { vector }, startParams: START_PARAMETERS });
+  const database = await PGlite.create({
+    dataDir: data,
+    extensions: { pg_trgm, vector },
+    startParams: START_PARAMETERS,
+  });
   makeDurable(database);
   return database;
 }

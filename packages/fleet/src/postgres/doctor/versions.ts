@@ -1,4 +1,5 @@
 import { quoteIdentifier } from '@azora/db-core';
+import type { ClientBase } from 'pg';
 import { defineCheck, type Finding } from './check';
 
 const OLDEST_MAJOR = 15;
@@ -60,10 +61,13 @@ interface ExtensionRow {
   readonly offered: string | null;
 }
 
+const EXTENSIONS = `
+  SELECT coalesce(extname, name)::text AS name, extversion AS installed, default_version AS offered
+  FROM pg_extension FULL JOIN pg_available_extensions ON name = extname ORDER BY 1`;
+
 /** Finds missing extensions, versions with known bugs, and versions older than the server offers. */
 export const checkExtensions = defineCheck<ExtensionRow>({
-  sql: `SELECT coalesce(extname, name)::text AS name, extversion AS installed, default_version AS offered
-        FROM pg_extension FULL JOIN pg_available_extensions ON name = extname ORDER BY 1`,
+  sql: EXTENSIONS,
   judge: (rows, { extensions }) => {
     const known = new Map(rows.map((row) => [row.name, row]));
     const missing = extensions.filter((name) => (known.get(name)?.installed ?? null) === null);
@@ -95,11 +99,18 @@ function outdatedFindings({ name, installed, offered }: ExtensionRow): readonly 
     const helps = offered !== null && !isOlder(offered, minimum.version);
     const next = helps ? update : `Install ${name} ${minimum.version} or newer on the server, then ${update}`;
     const message = `has version ${installed}; before ${minimum.version}, ${minimum.why}`;
-    return [{ check: 'extension-version', level: 'warning', object: name, message, next: `${next}, and REINDEX` }];
+    return [{ check: 'extension-version', level: 'error', object: name, message, next: `${next}, and REINDEX` }];
   }
   if (offered === null || !isOlder(installed, offered)) return [];
   const message = `has version ${installed}, and the server offers ${offered}`;
   return [{ check: 'extension-version', level: 'note', object: name, message, next: update }];
+}
+
+/** The extensions of a database whose version can damage data, each as a line with what to do. */
+export async function dangerousExtensions(client: ClientBase): Promise<readonly string[]> {
+  const { rows } = await client.query<ExtensionRow>(EXTENSIONS);
+  const errors = rows.flatMap(outdatedFindings).filter(({ level }) => level === 'error');
+  return errors.map(({ object, message, next }) => `extension ${object} ${message}. ${next}`);
 }
 
 /** Compares versions number by number: 0.8.10 is newer than 0.8.4. */
