@@ -53,6 +53,38 @@ describe('the memory of the family', () => {
     expect(found / questions.length).toBeGreaterThanOrEqual(0.85);
   });
 
+  it('reads only the messages that fit, however often a session asks', async () => {
+    const talk = await givenTalk(family);
+    const insert = `INSERT INTO messages (id, conversation_id, user_id, position, role, content)
+      SELECT c.id || '-' || n, c.id, c.user_id, n, 'user', 'The goats ate flower number ' || n
+      FROM conversations AS c, generate_series(1, $1) AS n WHERE starts_with(c.user_id, $2)`;
+    await db().admin(insert, [3_000, talk.userId]);
+    // A plan for any user expects that each has a few messages.
+    const others = `INSERT INTO conversations (id, user_id, member_id)
+      SELECT 'other-' || n, 'other-' || n, $1 FROM generate_series(1, 300) AS n`;
+    await db().admin(others, [talk.memberId]);
+    await db().admin(insert, [20, 'other-']);
+    await db().admin('ANALYZE messages, memory_words, conversations');
+    const client = await family.pool.connect();
+    await client.query('BEGIN');
+    const found: number[] = [];
+    for (let n = 1; n <= 10; n += 1) {
+      const { rowCount } = await client.query('SELECT FROM search_memories($1, $2, NULL, NULL, 10)', [
+        talk.userId,
+        `${n}00`,
+      ]);
+      found.push(rowCount ?? 0);
+    }
+    const { rows } = await client.query<{ read: number }>(
+      "SELECT (seq_tup_read + idx_tup_fetch)::int AS read FROM pg_stat_xact_user_tables WHERE relname = 'messages'",
+    );
+    await client.query('ROLLBACK');
+    client.release();
+
+    expect(found).toEqual(Array.from({ length: 10 }, () => 1));
+    expect(rows[0]?.read).toBeLessThanOrEqual(30);
+  });
+
   it('finds words with a typing error, and the answer to a question that fits', async () => {
     const talk = await givenTalk(family);
     await add(talk, 'We climbed Kilimanjaro in June.');
