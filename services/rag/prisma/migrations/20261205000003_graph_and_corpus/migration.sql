@@ -85,24 +85,37 @@ END
 $$;
 
 -- The nodes that depend on a node ("p_back"), or that it depends on, over edges of these types: each once, with its least distance, the
--- nearest first, at most "p_most" of them. A cycle ends, because a node counts once per distance and the distance has a limit.
+-- nearest first, at most "p_most" of them. A cycle ends, because a node counts once. The edges of a level are read in parts, so that
+-- little is read beyond "p_most" nodes when thousands depend on one.
 CREATE FUNCTION "reachable_nodes"("p_node_id" uuid, "p_types" text[], "p_back" boolean, "p_depth" integer, "p_most" integer)
 RETURNS TABLE ("node_id" uuid, "depth" integer) LANGUAGE plpgsql STABLE SET search_path = pg_catalog, public, pg_temp AS $$
 DECLARE
+  part_size integer := greatest(p_most / 10, 10);
   seen uuid[] := ARRAY[p_node_id];
   front uuid[] := ARRAY[p_node_id];
+  part uuid[];
+  found_nodes uuid[];
 BEGIN
   FOR step IN 1..p_depth LOOP
-    IF p_back THEN
-      front := ARRAY(SELECT DISTINCT e.source_node_id FROM code_edges AS e WHERE e.target_node_id = ANY (front) AND e.edge_type = ANY (p_types)
-        EXCEPT SELECT unnest(seen));
-    ELSE
-      front := ARRAY(SELECT DISTINCT e.target_node_id FROM code_edges AS e WHERE e.source_node_id = ANY (front) AND e.edge_type = ANY (p_types)
-        EXCEPT SELECT unnest(seen));
-    END IF;
-    EXIT WHEN cardinality(front) = 0 OR cardinality(seen) > p_most;
-    RETURN QUERY SELECT id, step FROM unnest(front) AS id ORDER BY id LIMIT p_most - cardinality(seen) + 1;
-    seen := seen || front;
+    found_nodes := '{}';
+    FOR place IN 1..cardinality(front) BY part_size LOOP
+      part := front[place : place + part_size - 1];
+      IF p_back THEN
+        part := ARRAY(SELECT DISTINCT e.source_node_id FROM code_edges AS e WHERE e.target_node_id = ANY (part) AND e.edge_type = ANY (p_types)
+          EXCEPT SELECT unnest(seen) ORDER BY 1);
+      ELSE
+        part := ARRAY(SELECT DISTINCT e.target_node_id FROM code_edges AS e WHERE e.source_node_id = ANY (part) AND e.edge_type = ANY (p_types)
+          EXCEPT SELECT unnest(seen) ORDER BY 1);
+      END IF;
+      found_nodes := found_nodes || part;
+      seen := seen || part;
+      EXIT WHEN cardinality(seen) > p_most;
+    END LOOP;
+    EXIT WHEN cardinality(found_nodes) = 0;
+    RETURN QUERY SELECT id, step FROM unnest(found_nodes) WITH ORDINALITY AS listed (id, number) ORDER BY number
+      LIMIT p_most - cardinality(seen) + cardinality(found_nodes) + 1;
+    EXIT WHEN cardinality(seen) > p_most;
+    front := found_nodes;
   END LOOP;
 END
 $$;
