@@ -1,23 +1,26 @@
-# Sourced by .ci/run: installs PostgreSQL 15 from Debian, builds pgvector for it from the source package of Debian's next
-# release, starts a server in a temporary directory and sets $ordinary_url to its URL.
+# Sourced by .ci/run: installs PostgreSQL 15 from Debian, builds pgvector for it from the source package of the newest release of
+# Debian that the mirror has it for, starts a server in a temporary directory and sets $ordinary_url to its URL.
 bin=/usr/lib/postgresql/15/bin
 apt-get update -qq
 apt-get install -y -qq postgresql-15 postgresql-server-dev-15 make gcc dpkg-dev >/dev/null
 
 if [ ! -e /usr/share/postgresql/15/extension/vector.control ]; then
   sources=$(mktemp -d)
-  # The source packages of the next release, from the mirror that this machine uses.
-  {
-    echo 'Types: deb-src'
-    grep -rhm1 '^URIs:' /etc/apt/sources.list.d/debian.sources
-    printf 'Suites: trixie\nComponents: main\nSigned-By: /usr/share/keyrings/debian-archive-keyring.gpg\n'
-  } >"$sources/next.sources"
   mkdir "$sources/lists"
   apt=(apt-get -o Dir::Etc::sourcelist="$sources/next.sources" -o Dir::Etc::sourceparts=/dev/null -o Dir::State::lists="$sources/lists")
-  "${apt[@]}" update -qq
+  for suite in forky trixie; do
+    # The mirror that this machine uses.
+    {
+      echo 'Types: deb-src'
+      grep -rhm1 '^URIs:' /etc/apt/sources.list.d/debian.sources
+      printf 'Suites: %s\nComponents: main\nSigned-By: /usr/share/keyrings/debian-archive-keyring.gpg\n' "$suite"
+    } >"$sources/next.sources"
+    mkdir "$sources/$suite"
+    (cd "$sources/$suite" && "${apt[@]}" update -qq && "${apt[@]}" source -qq --download-only pgvector) && break
+    echo "the mirror has no source of pgvector for $suite"
+  done
   (
-    cd "$sources"
-    "${apt[@]}" source -qq --download-only pgvector
+    cd "$sources/$suite"
     tar xf pgvector_*.orig.tar.*
     cd pgvector-*/
     make -s PG_CONFIG="$bin/pg_config" OPTFLAGS= >/dev/null
