@@ -29,7 +29,13 @@ export function textInput(max: number, min = 1): z.ZodType<string> {
     .refine((text) => text.isWellFormed() && !text.includes('\0'), 'contains NUL or an unpaired surrogate');
 }
 
-/** An id of at most 100 characters. Events name rows and people, so it has only the characters of an id in an event. */
+/** An id that names a row which must exist: at most 100 characters, without spaces and control characters. */
+export const rowIdInput: z.ZodType<string> = textInput(100).refine(
+  (text) => !/[\s\p{Cc}]/u.test(text),
+  'is not a valid id: it contains spaces or control characters',
+);
+
+/** An id that a store keeps: at most 100 characters. Events name rows and people, so it has only the characters of an id in an event. */
 export const idInput: z.ZodType<string> = z
   .string()
   .max(100)

@@ -1,5 +1,5 @@
 import { newId } from '@azora/db-core';
-import { idInput, textInput } from '@azora/db-core/input';
+import { rowIdInput, textInput } from '@azora/db-core/input';
 import { z } from 'zod';
 import { lockAccount, lockActiveAccount } from './account/account-row';
 import { refuseGuessablePassword } from './account/guessable-passwords';
@@ -58,10 +58,10 @@ const registerInput = z.strictObject({
   device: deviceInput,
 });
 const verifyEmailInput = z.strictObject({ token: tokenInput, device: deviceInput });
-const requestEmailVerificationInput = z.strictObject({ userId: idInput, device: deviceInput });
+const requestEmailVerificationInput = z.strictObject({ userId: rowIdInput, device: deviceInput });
 const endInput = z.strictObject({
-  userId: idInput,
-  actorId: idInput.optional(),
+  userId: rowIdInput,
+  actorId: rowIdInput.optional(),
   reason: textInput(200).optional(),
   device: deviceInput,
 });

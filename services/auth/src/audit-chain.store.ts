@@ -1,4 +1,4 @@
-import { idInput } from '@azora/db-core/input';
+import { rowIdInput } from '@azora/db-core/input';
 import { z } from 'zod';
 import type { Auth } from './client';
 import { readInput } from './errors';
@@ -61,7 +61,7 @@ export interface AuditVerification {
 
 const verifyAuditChainInput = z
   .strictObject({
-    userId: idInput.nullish(),
+    userId: rowIdInput.nullish(),
     expected: z
       .strictObject({
         seq: z.bigint().min(1n),

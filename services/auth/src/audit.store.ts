@@ -1,4 +1,4 @@
-import { idInput, textInput, timeInput } from '@azora/db-core/input';
+import { rowIdInput, textInput, timeInput } from '@azora/db-core/input';
 import { type Cursor, cursorInput, microsOf, pageOf, timeOfMicros } from '@azora/db-core/paging';
 import { z } from 'zod';
 import type { Auth } from './client';
@@ -47,8 +47,8 @@ export interface AuditPage {
 }
 
 const readAuditInput = z.strictObject({
-  userId: idInput.nullish(),
-  orgId: idInput.optional(),
+  userId: rowIdInput.nullish(),
+  orgId: rowIdInput.optional(),
   action: textInput(100).optional(),
   from: timeInput.optional(),
   to: timeInput.optional(),

@@ -1,4 +1,4 @@
-import { idInput } from '@azora/db-core/input';
+import { rowIdInput } from '@azora/db-core/input';
 import { z } from 'zod';
 import { type InsideAccount, inAccount } from './account/account-row';
 import { takeMessage, withdrawMessage } from './account/message-limits';
@@ -68,11 +68,11 @@ const sendInput = z
     z.strictObject({
       ...sendTo,
       purpose: z.literal('enable'),
-      userId: idInput,
+      userId: rowIdInput,
       phoneNumber: phoneInput.optional(),
       proof: proofInput.optional(),
     }),
-    z.strictObject({ ...sendTo, purpose: z.literal('confirm'), userId: idInput }),
+    z.strictObject({ ...sendTo, purpose: z.literal('confirm'), userId: rowIdInput }),
   ])
   .refine((given) => given.purpose !== 'enable' || (given.channel === 'sms') === (given.phoneNumber !== undefined), {
     path: ['phoneNumber'],

@@ -1,5 +1,5 @@
 import { newId } from '@azora/db-core';
-import { idInput } from '@azora/db-core/input';
+import { rowIdInput } from '@azora/db-core/input';
 import { z } from 'zod';
 import { lockAccounts, lockActiveAccount } from './account/account-row';
 import { takeMessage } from './account/message-limits';
@@ -47,14 +47,14 @@ export interface RevokeInvitationInput {
   readonly device?: Device;
 }
 
-const byActor = { orgId: idInput, actorId: idInput, device: deviceInput };
+const byActor = { orgId: rowIdInput, actorId: rowIdInput, device: deviceInput };
 const inviteInput = z.strictObject({
   ...byActor,
   email: emailInput,
   role: z.enum(['admin', 'member']).default('member'),
 });
-const acceptInput = z.strictObject({ token: tokenInput, userId: idInput, device: deviceInput });
-const revokeInput = z.strictObject({ ...byActor, invitationId: idInput });
+const acceptInput = z.strictObject({ token: tokenInput, userId: rowIdInput, device: deviceInput });
+const revokeInput = z.strictObject({ ...byActor, invitationId: rowIdInput });
 
 /**
  * Invites an address into an organization for seven days. An address has one open invitation per organization, and an

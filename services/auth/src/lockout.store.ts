@@ -1,4 +1,4 @@
-import { idInput, textInput } from '@azora/db-core/input';
+import { rowIdInput, textInput } from '@azora/db-core/input';
 import { z } from 'zod';
 import { lockAccount } from './account/account-row';
 import { writeAudit } from './audit/entries';
@@ -16,8 +16,8 @@ export interface UnlockAccountInput {
 }
 
 const unlockInput = z.strictObject({
-  userId: idInput,
-  actorId: idInput,
+  userId: rowIdInput,
+  actorId: rowIdInput,
   reason: textInput(200).optional(),
   device: deviceInput,
 });

@@ -1,4 +1,4 @@
-import { idInput, textInput } from '@azora/db-core/input';
+import { rowIdInput, textInput } from '@azora/db-core/input';
 import { z } from 'zod';
 import { lockAccounts, lockActiveAccount } from './account/account-row';
 import { type AuditEntryInput, writeAudit } from './audit/entries';
@@ -59,7 +59,7 @@ export interface RemoveMemberInput {
   readonly device?: Device;
 }
 
-const memberInput = { orgId: idInput, actorId: idInput, userId: idInput, device: deviceInput };
+const memberInput = { orgId: rowIdInput, actorId: rowIdInput, userId: rowIdInput, device: deviceInput };
 const changeInput = z.strictObject({ ...memberInput, role: z.enum(['owner', 'admin', 'member']) });
 const transferInput = z.strictObject(memberInput);
 const appointInput = z.strictObject({ ...memberInput, reason: textInput(200) });

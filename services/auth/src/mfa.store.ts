@@ -1,4 +1,4 @@
-import { idInput } from '@azora/db-core/input';
+import { rowIdInput } from '@azora/db-core/input';
 import { z } from 'zod';
 import type { InsideAccount } from './account/account-row';
 import { writeAudit } from './audit/entries';
@@ -64,13 +64,13 @@ const verifyInput = z.discriminatedUnion('factor', [
   z.strictObject({ ...challenge, factor: z.literal('recovery'), code: recoveryCodeInput }),
 ]);
 const channelConfirmation = z.strictObject({
-  userId: idInput,
+  userId: rowIdInput,
   channel: channelInput,
   code: digitsInput,
   proof: proofInput.optional(),
   device: deviceInput,
 });
-const provenInput = z.strictObject({ userId: idInput, proof: proofInput, device: deviceInput });
+const provenInput = z.strictObject({ userId: rowIdInput, proof: proofInput, device: deviceInput });
 
 /**
  * Completes a sign-in with a second factor. The challenge is used up together with the code, so only one of several

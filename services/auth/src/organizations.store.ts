@@ -1,5 +1,5 @@
 import { newId } from '@azora/db-core';
-import { idInput } from '@azora/db-core/input';
+import { rowIdInput } from '@azora/db-core/input';
 import { z } from 'zod';
 import { lockActiveAccount } from './account/account-row';
 import { displayNameInput } from './account/names';
@@ -25,7 +25,7 @@ export interface CloseOrganizationInput {
 }
 
 const createInput = z.strictObject({
-  ownerId: idInput,
+  ownerId: rowIdInput,
   name: displayNameInput(200),
   slug: z
     .string()
@@ -34,7 +34,7 @@ const createInput = z.strictObject({
   device: deviceInput,
 });
 
-const closeInput = z.strictObject({ orgId: idInput, actorId: idInput, device: deviceInput });
+const closeInput = z.strictObject({ orgId: rowIdInput, actorId: rowIdInput, device: deviceInput });
 
 /**
  * Creates an organization with its owner as the first member. Returns its id.

@@ -1,5 +1,5 @@
 import { newId } from '@azora/db-core';
-import { idInput } from '@azora/db-core/input';
+import { rowIdInput } from '@azora/db-core/input';
 import { z } from 'zod';
 import { lockAccount } from './account/account-row';
 import { refuseGuessablePassword } from './account/guessable-passwords';
@@ -46,11 +46,11 @@ export interface ResetPasswordInput {
 }
 
 const changePasswordInput = z.strictObject({
-  userId: idInput,
+  userId: rowIdInput,
   currentPassword: claimedPasswordInput,
   newPassword: newPasswordInput,
   proof: proofInput.optional(),
-  sessionId: idInput.optional(),
+  sessionId: rowIdInput.optional(),
   device: deviceInput,
 });
 const requestPasswordResetInput = z.strictObject({

@@ -1,4 +1,4 @@
-import { idInput, textInput } from '@azora/db-core/input';
+import { rowIdInput, textInput } from '@azora/db-core/input';
 import { z } from 'zod';
 import { lockActiveAccount } from './account/account-row';
 import { displayNameInput, usernameInput } from './account/names';
@@ -103,7 +103,7 @@ const urlInput = z
 
 const profileInput = z
   .strictObject({
-    userId: idInput,
+    userId: rowIdInput,
     name: displayNameInput(200).optional(),
     username: usernameInput.nullish(),
     avatarUrl: urlInput.nullish(),

@@ -1,4 +1,4 @@
-import { idInput, textInput, timeInput } from '@azora/db-core/input';
+import { rowIdInput, textInput, timeInput } from '@azora/db-core/input';
 import { z } from 'zod';
 import { writeAudit } from './audit/entries';
 import type { Auth } from './client';
@@ -19,7 +19,7 @@ const jtiInput = textInput(255);
 const revokeInput = z.strictObject({
   jti: jtiInput,
   expiresAt: timeInput,
-  userId: idInput.optional(),
+  userId: rowIdInput.optional(),
   device: deviceInput,
 });
 

@@ -1,5 +1,5 @@
 import { newId } from '@azora/db-core';
-import { idInput } from '@azora/db-core/input';
+import { rowIdInput } from '@azora/db-core/input';
 import { z } from 'zod';
 import { writeAudit } from './audit/entries';
 import type { Auth } from './client';
@@ -67,12 +67,12 @@ const refreshInput = z.strictObject({ refreshToken: tokenInput, device: deviceIn
 const authenticateInput = z.strictObject({ sessionToken: tokenInput });
 const logoutInput = z.strictObject({ sessionToken: tokenInput, device: deviceInput });
 const logoutEverywhereInput = z.strictObject({
-  userId: idInput,
-  exceptSessionId: idInput.optional(),
+  userId: rowIdInput,
+  exceptSessionId: rowIdInput.optional(),
   device: deviceInput,
 });
-const listSessionsInput = z.strictObject({ userId: idInput });
-const revokeSessionInput = z.strictObject({ userId: idInput, sessionId: idInput, device: deviceInput });
+const listSessionsInput = z.strictObject({ userId: rowIdInput });
+const revokeSessionInput = z.strictObject({ userId: rowIdInput, sessionId: rowIdInput, device: deviceInput });
 
 interface Refreshed {
   readonly outcome: 'refreshed' | 'repeated' | 'reused' | 'ended' | 'expired' | 'unknown';

@@ -1,4 +1,4 @@
-import { idInput, textInput } from '@azora/db-core/input';
+import { rowIdInput, textInput } from '@azora/db-core/input';
 import { z } from 'zod';
 import { writeAudit } from './audit/entries';
 import type { Auth } from './client';
@@ -43,7 +43,7 @@ export interface ConfirmTotpInput {
 }
 
 const enrollInput = z.strictObject({
-  userId: idInput,
+  userId: rowIdInput,
   // A colon separates the issuer from the account in the URL.
   issuer: textInput(64)
     .refine((text) => !text.includes(':'), 'contains a colon')
@@ -53,7 +53,7 @@ const enrollInput = z.strictObject({
 });
 
 const confirmInput = z.strictObject({
-  userId: idInput,
+  userId: rowIdInput,
   code: digitsInput,
   proof: proofInput.optional(),
   device: deviceInput,

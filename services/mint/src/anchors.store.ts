@@ -1,4 +1,4 @@
-import { idInput } from '@azora/db-core/input';
+import { rowIdInput } from '@azora/db-core/input';
 import { z } from 'zod';
 import type { Mint } from './client';
 import { readInput } from './errors';
@@ -35,11 +35,11 @@ export interface AnchorPage {
 
 const listAnchorsInput = z.strictObject({
   limit: z.int().min(1).max(MAX_ANCHORS).default(DEFAULT_ANCHORS),
-  cursor: idInput.optional(),
+  cursor: rowIdInput.optional(),
 });
 
 export const anchorInput = z.strictObject({
-  walletId: idInput,
+  walletId: rowIdInput,
   seq: z
     .string()
     .regex(/^(0|[1-9]\d{0,18})$/, 'is not the number of an event')

@@ -1,4 +1,4 @@
-import { idInput, timeInput } from '@azora/db-core/input';
+import { rowIdInput, timeInput } from '@azora/db-core/input';
 import { cursorInput, microsOf, pageOf, timeOfMicros } from '@azora/db-core/paging';
 import { z } from 'zod';
 import type { Mint } from './client';
@@ -32,12 +32,12 @@ export interface BalanceAtInput {
 }
 
 const historyInput = z.strictObject({
-  walletId: idInput,
+  walletId: rowIdInput,
   types: z.array(z.enum($Enums.TransactionType)).min(1).optional(),
   limit: z.int().min(1).max(MAX_ENTRIES).default(DEFAULT_ENTRIES),
   cursor: cursorInput.optional(),
 });
-const balanceAtInput = z.strictObject({ walletId: idInput, at: timeInput });
+const balanceAtInput = z.strictObject({ walletId: rowIdInput, at: timeInput });
 
 /** The transactions of one side of a wallet; each side has its own index. */
 const sideOf = (column: 'from_id' | 'to_id', condition = '') => `

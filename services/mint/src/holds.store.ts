@@ -1,6 +1,6 @@
 import type { MoneyInput } from '@azora/db-core';
 import { newId, requestHash } from '@azora/db-core';
-import { idInput } from '@azora/db-core/input';
+import { rowIdInput } from '@azora/db-core/input';
 import { z } from 'zod';
 import type { Mint } from './client';
 import { holdNotFound, readInput } from './errors';
@@ -55,22 +55,22 @@ export interface ReleaseExpiredInput {
 
 const optionalText = { description: descriptionInput.optional() };
 const holdInput = z.strictObject({
-  from: idInput,
-  to: idInput.optional(),
+  from: rowIdInput,
+  to: rowIdInput.optional(),
   amount: amountInput,
   expiresIn: z.int().min(1).max(MAX_EXPIRES_IN_MS),
   ...optionalText,
   idempotencyKey: keyInput,
 });
-const getHoldInput = z.strictObject({ holdId: idInput });
+const getHoldInput = z.strictObject({ holdId: rowIdInput });
 const captureInput = z.strictObject({
-  holdId: idInput,
-  to: idInput.optional(),
+  holdId: rowIdInput,
+  to: rowIdInput.optional(),
   amount: amountInput.optional(),
   ...optionalText,
   idempotencyKey: keyInput,
 });
-const releaseInput = z.strictObject({ holdId: idInput, idempotencyKey: keyInput });
+const releaseInput = z.strictObject({ holdId: rowIdInput, idempotencyKey: keyInput });
 const releaseExpiredInput = z.strictObject({ limit: z.int().min(1).max(MAX_RELEASED).default(DEFAULT_RELEASED) });
 
 /**

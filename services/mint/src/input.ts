@@ -1,5 +1,5 @@
 import { type MoneyInput, parseMoney } from '@azora/db-core';
-import { idInput, textInput } from '@azora/db-core/input';
+import { rowIdInput, textInput } from '@azora/db-core/input';
 import { z } from 'zod';
 
 /** The caller's name for one request: a request that is sent twice with it takes effect once. */
@@ -32,4 +32,4 @@ function isMoneyShaped(input: unknown): boolean {
 
 export const currencyInput = z.enum(['AZR', 'BTC', 'ETH', 'USD']);
 
-export const walletInput = z.strictObject({ walletId: idInput });
+export const walletInput = z.strictObject({ walletId: rowIdInput });

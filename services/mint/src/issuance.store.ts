@@ -1,6 +1,6 @@
 import type { MoneyInput } from '@azora/db-core';
 import { newId, requestHash } from '@azora/db-core';
-import { idInput } from '@azora/db-core/input';
+import { rowIdInput } from '@azora/db-core/input';
 import { z } from 'zod';
 import type { Mint } from './client';
 import { readInput } from './errors';
@@ -28,8 +28,8 @@ export interface BurnInput {
 }
 
 const shared = { amount: amountInput, description: descriptionInput.optional(), idempotencyKey: keyInput };
-const mintInput = z.strictObject({ ...shared, to: idInput, type: z.enum(['mint', 'reward']).default('mint') });
-const burnInput = z.strictObject({ ...shared, from: idInput });
+const mintInput = z.strictObject({ ...shared, to: rowIdInput, type: z.enum(['mint', 'reward']).default('mint') });
+const burnInput = z.strictObject({ ...shared, from: rowIdInput });
 
 /**
  * Issues new money to a user's wallet, once per key. The balance of the currency's treasury falls by the same amount.

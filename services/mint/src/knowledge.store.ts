@@ -1,6 +1,6 @@
 import { createHash } from 'node:crypto';
 import { newId, requestHash } from '@azora/db-core';
-import { idInput, textInput } from '@azora/db-core/input';
+import { idInput, rowIdInput, textInput } from '@azora/db-core/input';
 import { z } from 'zod';
 import type { Mint } from './client';
 import { readInput } from './errors';
@@ -28,7 +28,7 @@ export interface SubmitKnowledgeInput {
 }
 
 const submitKnowledgeInput = z.strictObject({
-  walletId: idInput,
+  walletId: rowIdInput,
   activity: z.enum($Enums.MiningActivity),
   courseId: idInput.optional(),
   proof: z.union([

@@ -1,6 +1,6 @@
 import type { MoneyInput } from '@azora/db-core';
 import { newId, requestHash } from '@azora/db-core';
-import { idInput, timeInput } from '@azora/db-core/input';
+import { rowIdInput, timeInput } from '@azora/db-core/input';
 import { z } from 'zod';
 import type { Mint } from './client';
 import { readInput, stakeNotFound } from './errors';
@@ -63,14 +63,14 @@ export interface Unstaked {
 }
 
 const stakeInput = z.strictObject({
-  walletId: idInput,
+  walletId: rowIdInput,
   amount: amountInput,
   lockDays: z.int().min(LOCK_DAYS.min).max(LOCK_DAYS.max),
   annualRate: fractionInput(RATE_PLACES).optional(),
   idempotencyKey: keyInput,
 });
-const getStakeInput = z.strictObject({ stakeId: idInput });
-const stakeRequestInput = z.strictObject({ stakeId: idInput, idempotencyKey: keyInput });
+const getStakeInput = z.strictObject({ stakeId: rowIdInput });
+const stakeRequestInput = z.strictObject({ stakeId: rowIdInput, idempotencyKey: keyInput });
 
 /**
  * Moves a user's money into the staking wallet, once per key. It earns simple interest until it is unstaked, also after
@@ -161,7 +161,7 @@ export interface AccruedRewards {
 }
 
 const accrueRewardsInput = z.strictObject({
-  stakeId: idInput.optional(),
+  stakeId: rowIdInput.optional(),
   until: timeInput.optional(),
   batchSize: z.int().min(1).max(MAX_BATCH).default(DEFAULT_BATCH),
 });

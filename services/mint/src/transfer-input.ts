@@ -1,5 +1,5 @@
 import type { MoneyInput } from '@azora/db-core';
-import { idInput } from '@azora/db-core/input';
+import { rowIdInput } from '@azora/db-core/input';
 import { z } from 'zod';
 import { readInput } from './errors';
 import { amountInput, descriptionInput, keyInput } from './input';
@@ -21,7 +21,7 @@ export interface TransferInput extends TransferOrder {
 /** The maximum of one call of transferMany: it bounds the time for which the wallets are locked. */
 const MAX_TRANSFERS = 1_000;
 
-const order = { from: idInput, to: idInput, amount: amountInput, description: descriptionInput.optional() };
+const order = { from: rowIdInput, to: rowIdInput, amount: amountInput, description: descriptionInput.optional() };
 export const transferInput = z.strictObject({ ...order, idempotencyKey: keyInput });
 export const transferManyInput = z.strictObject({
   transfers: z.array(z.strictObject(order)).min(1).max(MAX_TRANSFERS),

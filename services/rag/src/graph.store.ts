@@ -178,8 +178,8 @@ export function findNodes(rag: Rag, input: FindNodesInput): Promise<readonly Cod
   if (filePath !== undefined) conditions.push(`file_path = ${bind(filePath)}`);
   if (name !== undefined) {
     const asked = bind(name);
-    const part = bind(`%${name.replace(/[\\%_]/g, '\\$&')}%`);
-    conditions.push(`(name = ${asked} OR name ILIKE ${part} OR name % ${asked})`);
+    const part = bind(name.replace(/[.*+?^${}()|[\]\\]/g, '\\$&'));
+    conditions.push(`(name = ${asked} OR name ~* ${part} OR name % ${asked})`);
     order = `name = ${asked} DESC, lower(name) = lower(${asked}) DESC, similarity(name, ${asked}) DESC, ${order}`;
   }
   const text = `SELECT * FROM code_nodes WHERE ${conditions.join(' AND ')} ORDER BY ${order} LIMIT ${bind(limit)}`;
