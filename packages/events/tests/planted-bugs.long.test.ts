@@ -141,8 +141,8 @@ const SCENARIOS: Readonly<Record<string, Scenario>> = {
       file: [
         'db-core/dist/events/handle-events.js',
         {
-          search: 'await tx.$queryRawUnsafe(CLAIM, consumer.name, ids)',
-          bug: 'await store.transaction((own) => own.$queryRawUnsafe(CLAIM, consumer.name, ids))',
+          search: 'await tx.$queryRawUnsafe(CLAIM, consumer.name, ids.join())',
+          bug: 'await store.transaction((own) => own.$queryRawUnsafe(CLAIM, consumer.name, ids.join()))',
         },
       ],
     },
