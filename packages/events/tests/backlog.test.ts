@@ -1,3 +1,4 @@
+/** @server any */
 import type { EventTransaction } from '@azora/db-core/events';
 import { useTestClock } from '@azora/db-testkit';
 import { Pool } from 'pg';

@@ -1,3 +1,4 @@
+/** @server any */
 import { useBus } from './bus-fixture';
 import { expectOrder } from './order-fixture';
 

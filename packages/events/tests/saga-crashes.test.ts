@@ -1,3 +1,4 @@
+/** @server any */
 import { once } from 'node:events';
 import { useDatabase, useTestClock } from '@azora/db-testkit';
 import { getWallet, mint as issue, type Mint, openMint, openWallet, reconcile } from '@azora/mint';

@@ -1,3 +1,4 @@
+/** @server any */
 import { gate, until } from './bus-fixture';
 import { FakeService, isOver, LONG_MS, startWorker, tripSaga, useSagas } from './saga-fixture';
 

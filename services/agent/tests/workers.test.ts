@@ -1,3 +1,4 @@
+/** @server any */
 import { testEffort, useDatabase, useTestClock } from '@azora/db-testkit';
 import { type Agent, openAgent } from '../src';
 import { expectAllDone } from './worker-crew';

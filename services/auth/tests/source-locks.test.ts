@@ -1,3 +1,4 @@
+/** @server any */
 import { useDatabase, useTestClock } from '@azora/db-testkit';
 import { login, unlockAccount } from '../src/index';
 import { givenUser, outcomes, PASSWORD, START, useAuth } from './given';

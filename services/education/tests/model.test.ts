@@ -1,3 +1,4 @@
+/** @server any */
 import { endSessionInside, testEffort, useDatabase, useTestClock } from '@azora/db-testkit';
 import * as fc from 'fast-check';
 import {

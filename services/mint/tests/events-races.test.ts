@@ -1,3 +1,4 @@
+/** @server any */
 import { setTimeout as sleep } from 'node:timers/promises';
 import { useDatabase } from '@azora/db-testkit';
 import { Client } from 'pg';

@@ -1,3 +1,4 @@
+/** @server any */
 import { endSessionInside, openFaultProxy, testEffort, useDatabase, useTestClock } from '@azora/db-testkit';
 import fc from 'fast-check';
 import { createEmptyCard, type Card as FsrsCard } from 'ts-fsrs';
