@@ -1,6 +1,6 @@
 /** @server any */
 import { useDatabase } from '@azora/db-testkit';
-import { capture, type Mint, mint as issue, openMint, release, transfer } from '../src';
+import { capture, mint as issue, type Mint, openMint, release, transfer } from '../src';
 import { fresh, givenHold, givenWallet } from './ledger-given';
 
 describe('a session that planned when the ledger was almost empty', () => {
