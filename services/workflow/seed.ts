@@ -1,31 +1,58 @@
 import { defineSeed } from '@azora/db-core';
-import { daysBefore, LOGS, PLUGINS, WELCOME_CONNECTIONS, WELCOME_NODES } from './seed/fixtures';
+import {
+  daysBefore,
+  LOGS,
+  PLUGINS,
+  VERSION_PLUGINS,
+  WELCOME_CONNECTIONS,
+  WELCOME_NODES,
+  WELCOME_PLAN,
+  WELCOME_SETTINGS,
+} from './seed/fixtures';
+import { resultRows, runRow, runsOf, stepRows } from './seed/runs';
 import { volume } from './seed/volume';
-import { openWorkflow, type Workflow } from './src/index';
+import { openWorkflow, type Workflows } from './src/index';
 
 export const seed = defineSeed({
   open: openWorkflow,
-  async base(workflow, { now, people }) {
-    await seedWorkflows(workflow, people.educator.id, people.employer.id, now);
-    await seedPlugins(workflow, now);
-    await seedLogs(workflow, now);
+  async base(workflows, { now, people }) {
+    await seedPlugins(workflows, now);
+    await seedWorkflows(workflows, people.educator.id, people.employer.id, now);
+    await seedVersion(workflows, people.educator.id, now);
+    await seedRuns(workflows, people.educator.id, now);
+    await seedLogs(workflows, now);
   },
   volume,
 });
 
-async function seedWorkflows({ prisma }: Workflow, educatorId: string, employerId: string, now: Date): Promise<void> {
+const WELCOME = {
+  name: 'Welcome a new student',
+  nodes: WELCOME_NODES,
+  connections: WELCOME_CONNECTIONS,
+  settings: WELCOME_SETTINGS,
+};
+const WELCOME_DRAFT_VERSION = 4;
+
+async function seedPlugins({ prisma }: Workflows, now: Date): Promise<void> {
+  const createdAt = daysBefore(now, 30);
+  await prisma.plugin.createMany({
+    data: PLUGINS.map((plugin) => ({ ...plugin, createdAt, updatedAt: createdAt })),
+    skipDuplicates: true,
+  });
+}
+
+async function seedWorkflows({ prisma }: Workflows, educatorId: string, employerId: string, now: Date): Promise<void> {
   await prisma.workflow.createMany({
     data: [
       {
+        ...WELCOME,
         id: 1,
-        name: 'Welcome a new student',
         description: 'Greets everybody who registers by mail and in the app.',
-        nodes: WELCOME_NODES,
-        connections: WELCOME_CONNECTIONS,
-        settings: { timezone: 'Africa/Johannesburg', retries: 3 },
         status: 'published',
         ownerId: educatorId,
-        version: 4,
+        createdBy: educatorId,
+        updatedBy: educatorId,
+        version: WELCOME_DRAFT_VERSION,
         createdAt: daysBefore(now, 14),
         updatedAt: daysBefore(now, 7),
       },
@@ -33,18 +60,12 @@ async function seedWorkflows({ prisma }: Workflow, educatorId: string, employerI
         id: 2,
         name: 'Rank applications',
         ownerId: employerId,
+        createdBy: employerId,
+        updatedBy: employerId,
         createdAt: daysBefore(now, 2),
         updatedAt: daysBefore(now, 2),
       },
     ],
-    skipDuplicates: true,
-  });
-}
-
-async function seedPlugins({ prisma }: Workflow, now: Date): Promise<void> {
-  const createdAt = daysBefore(now, 30);
-  await prisma.plugin.createMany({
-    data: PLUGINS.map((plugin) => ({ ...plugin, createdAt, updatedAt: createdAt })),
     skipDuplicates: true,
   });
   await prisma.workflowPlugin.createMany({
@@ -53,7 +74,21 @@ async function seedPlugins({ prisma }: Workflow, now: Date): Promise<void> {
   });
 }
 
-async function seedLogs({ prisma }: Workflow, now: Date): Promise<void> {
+async function seedVersion({ prisma }: Workflows, educatorId: string, now: Date): Promise<void> {
+  const version = { workflowId: 1, number: 1, draftVersion: WELCOME_DRAFT_VERSION, publishedBy: educatorId };
+  const found = { plugins: VERSION_PLUGINS, plan: WELCOME_PLAN, createdAt: daysBefore(now, 7) };
+  await prisma.workflowVersion.createMany({ data: [{ ...WELCOME, ...version, ...found }], skipDuplicates: true });
+}
+
+async function seedRuns({ prisma }: Workflows, educatorId: string, now: Date): Promise<void> {
+  const runs = runsOf(now);
+  const skipDuplicates = true;
+  await prisma.workflowRun.createMany({ data: runs.map((run) => runRow(run, educatorId)), skipDuplicates });
+  await prisma.runStep.createMany({ data: runs.flatMap(stepRows), skipDuplicates });
+  await prisma.stepResult.createMany({ data: runs.flatMap(resultRows), skipDuplicates });
+}
+
+async function seedLogs({ prisma }: Workflows, now: Date): Promise<void> {
   await prisma.log.createMany({
     data: LOGS.map((log, index) => {
       const createdAt = daysBefore(now, 6, index);

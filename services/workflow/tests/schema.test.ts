@@ -1,90 +1,198 @@
-import { itKeepsAnAuditLog, itTestsEveryCheck, refusalsOf, schemaRefuses, useDatabase } from '@azora/db-testkit';
+import {
+  insertRow,
+  itKeepsAnAuditLog,
+  itTestsEveryCheck,
+  refusalsOf,
+  schemaRefuses,
+  useDatabase,
+} from '@azora/db-testkit';
+import { parse } from 'semver';
 
-/** A table, the rule that a change of its rows violates, and the change. */
-const INVALID = [
-  ['workflows', 'name', `name = ' '`],
-  ['workflows', 'owner_id', `owner_id = ''`],
-  ['workflows', 'status', `status = 'running'`],
-  ['workflows', 'version', `version = 0`],
-  ['workflows', 'nodes', `nodes = '{}'`],
-  ['workflows', 'connections', `connections = '"a"'`],
-  ['workflows', 'settings', `settings = '[]'`],
-  ['plugins', 'name', `name = ''`],
-  ['plugins', 'version', `version = ''`],
-  ['plugins', 'config_schema', `config_schema = 'true'`],
-  ['logs', 'level', `level = 'debug'`],
-  ['logs', 'message', `message = ''`],
-] as const;
+type Row = Readonly<Record<string, unknown>>;
+
+const TIME = '2026-01-01T00:00:00Z';
+/** A valid row for each table. */
+const VALID: Readonly<Record<string, Row>> = {
+  workflows: { name: 'Welcome', owner_id: 'ada' },
+  workflow_versions: {
+    ...{ workflow_id: 1, number: 2, draft_version: 1, name: 'x', nodes: '[]', connections: '[]', settings: '{}' },
+    ...{ plugins: '[]', plan: '[]' },
+  },
+  plugins: { name: 'other' },
+  workflow_plugins: { workflow_id: 1, plugin_id: 1 },
+  workflow_runs: { id: 'run', workflow_id: 1, number: 1 },
+  run_steps: { run_id: 'given', node_id: 'b', type: 'x', position: 0, status: 'ready' },
+  step_results: { run_id: 'given', node_id: 'a', lease_id: 'x', result: '1' },
+  logs: { workflow_id: 1, message: 'Run started' },
+  requests: { key: 'k', operation: 'x', body_hash: 'a'.repeat(64), answer_id: 'x' },
+};
+
+/** A constraint, its table, and the change to a valid row that violates it. */
+const REFUSED: readonly (readonly [string, string, Row])[] = [
+  ['workflows_name_check', 'workflows', { name: ' ' }],
+  ['workflows_owner_id_check', 'workflows', { owner_id: '' }],
+  ['workflows_status_check', 'workflows', { status: 'running' }],
+  ['workflows_version_check', 'workflows', { version: 0 }],
+  ['workflows_nodes_check', 'workflows', { nodes: '{}' }],
+  ['workflows_connections_check', 'workflows', { connections: '"a"' }],
+  ['workflows_settings_check', 'workflows', { settings: '[]' }],
+  ['workflows_last_number_check', 'workflows', { last_number: -1 }],
+  ['workflow_versions_pkey', 'workflow_versions', { number: 1 }],
+  ['version_number', 'workflow_versions', { number: 3 }],
+  ['workflow_versions_number_check', 'workflow_versions', { workflow_id: 99, number: 0 }],
+  ['workflow_versions_workflow_id_fkey', 'workflow_versions', { workflow_id: 99 }],
+  ['workflow_versions_draft_version_check', 'workflow_versions', { draft_version: 0 }],
+  ['workflow_versions_name_check', 'workflow_versions', { name: '' }],
+  ['workflow_versions_plan_check', 'workflow_versions', { plan: '{}' }],
+  ['workflow_versions_plugins_check', 'workflow_versions', { plugins: '{}' }],
+  ['plugins_name_key', 'plugins', { name: 'email' }],
+  ['plugins_name_check', 'plugins', { name: '' }],
+  ['plugins_config_schema_check', 'plugins', { config_schema: 'true' }],
+  ['plugins_semver_check', 'plugins', { version: '1.0' }],
+  ['workflow_plugins_pkey', 'workflow_plugins', {}],
+  ['workflow_runs_pkey', 'workflow_runs', { id: 'given' }],
+  ['workflow_runs_id_check', 'workflow_runs', { id: ' ' }],
+  ['workflow_runs_status_check', 'workflow_runs', { status: 'pending', finished_at: TIME }],
+  ['workflow_runs_finished_at_check', 'workflow_runs', { status: 'completed' }],
+  ['workflow_runs_error_check', 'workflow_runs', { error: 'x' }],
+  ['workflow_runs_workflow_id_number_fkey', 'workflow_runs', { id: 'other', number: 7 }],
+  ['run_steps_pkey', 'run_steps', { node_id: 'a' }],
+  ['run_steps_run_id_fkey', 'run_steps', { run_id: 'nothing' }],
+  ['run_steps_node_id_check', 'run_steps', { node_id: '' }],
+  ['run_steps_type_check', 'run_steps', { type: '' }],
+  ['run_steps_position_check', 'run_steps', { position: -1 }],
+  ['run_steps_status_check', 'run_steps', { status: 'pending' }],
+  ['run_steps_waiting_for_check', 'run_steps', { waiting_for: -1 }],
+  ['run_steps_ready_check', 'run_steps', { waiting_for: 1 }],
+  ['run_steps_ready_check', 'run_steps', { status: 'waiting' }],
+  ['run_steps_max_attempts_check', 'run_steps', { max_attempts: 101 }],
+  ['run_steps_attempts_check', 'run_steps', { attempts: 4 }],
+  ['run_steps_retry_delay_ms_check', 'run_steps', { retry_delay_ms: -1 }],
+  ['run_steps_timeout_ms_check', 'run_steps', { timeout_ms: 0 }],
+  ['run_steps_lease_id_check', 'run_steps', { status: 'running' }],
+  ['run_steps_lease_id_check', 'run_steps', { lease_id: ' ' }],
+  ['run_steps_finished_at_check', 'run_steps', { status: 'completed' }],
+  ['step_results_run_id_node_id_fkey', 'step_results', { node_id: 'nothing' }],
+  ['step_results_lease_id_check', 'step_results', { lease_id: ' ' }],
+  ['step_results_result_check', 'step_results', { result: JSON.stringify('x'.repeat(1_048_576)) }],
+  ['logs_level_check', 'logs', { level: 'debug' }],
+  ['logs_message_check', 'logs', { message: '' }],
+  ['logs_run_id_fkey', 'logs', { run_id: 'nothing' }],
+  ['requests_key_check', 'requests', { key: ' ' }],
+];
+
+/** Versions on the edges of the grammar of semver.org. */
+const VERSIONS = [
+  ...[
+    '0.0.4',
+    '1.2.3',
+    '10.20.30',
+    '1.1.2-prerelease+meta',
+    '1.1.2+meta',
+    '1.0.0-alpha',
+    '1.0.0-alpha.0valid',
+    '1.0.0-0A.is.legal',
+  ],
+  ...[
+    '1.0.0-rc.1+build.123',
+    '1.2.3----RC-SNAPSHOT.12.9.1--.12',
+    '1.0.0+0.build.1-rc.10000aaa-kk-0.1',
+    '0.0.0-0',
+    '1.0.0--',
+  ],
+  ...[
+    '',
+    '1',
+    '1.2',
+    '1.2.3-',
+    '1.2.3+',
+    '1.2.3-0123',
+    '01.1.1',
+    '1.01.1',
+    '1.1.01',
+    '1.2.3.4',
+    'v1.2.3',
+    ' 1.2.3',
+    '1.2.3 ',
+    '1.2.3\n',
+  ],
+  ...['1.2.3-alpha..1', '1.2.3-+', '+invalid', '-1.0.3', '1.2.3+a+b', '1.2.3-é', '1.2.-3'],
+];
 
 describe('the workflow schema', () => {
   const db = useDatabase('workflow');
+  const insert = (table: string, change: Row = {}) => insertRow(db().admin, table, { ...VALID[table], ...change });
 
   beforeAll(async () => {
-    await db().app(`INSERT INTO workflows (name, owner_id) VALUES ('Welcome', 'ada')`);
-    await db().app(`INSERT INTO plugins (name) VALUES ('email')`);
-    await db().app(`INSERT INTO workflow_plugins (workflow_id, plugin_id) VALUES (1, 1)`);
-    await db().app(`INSERT INTO logs (workflow_id, message) VALUES (1, 'Run started')`);
+    await insert('workflows');
+    await insert('plugins', { name: 'email' });
+    await insert('workflow_plugins');
+    await insert('workflow_versions', { number: 1 });
+    await insert('workflow_runs', { id: 'given' });
+    await insert('run_steps', { node_id: 'a' });
   });
 
-  it('gives a new workflow its defaults', async () => {
-    const columns = 'id, nodes, connections, settings, status, version, deleted_at';
-
-    expect(await db().app(`SELECT ${columns} FROM workflows`)).toEqual([
-      { id: 1, nodes: [], connections: [], settings: {}, status: 'draft', version: 1, deleted_at: null },
+  it('gives new rows their defaults', async () => {
+    expect(await insert('workflows')).toMatchObject([
+      { nodes: [], connections: [], settings: {}, status: 'draft', version: 1, last_number: 0, deleted_at: null },
     ]);
-    expect(await db().app('SELECT enabled, version FROM plugins')).toEqual([{ enabled: true, version: '1.0.0' }]);
-    expect(await db().app('SELECT level FROM logs')).toEqual([{ level: 'info' }]);
+    expect(await insert('plugins', { name: 'defaults' })).toMatchObject([{ enabled: true, version: '1.0.0' }]);
+    expect(await insert('logs')).toMatchObject([{ level: 'info', run_id: null }]);
+    expect(await insert('workflow_runs')).toMatchObject([{ status: 'running', input: null }]);
   });
 
-  it.each(INVALID)('rejects rows of %s with an invalid %s: %s', async (table, rule, change) => {
-    await schemaRefuses(db().admin(`UPDATE ${table} SET ${change}`), `${table}_${rule}_check`);
+  it.each(REFUSED)('rejects a row that violates %s', async (constraint, table, change) => {
+    const refused = insert(table, change);
+    if (constraint === 'version_number') await expect(refused).rejects.toMatchObject({ message: constraint });
+    else await schemaRefuses(refused, constraint);
   });
 
-  it('rejects a second plugin with the same name', async () => {
-    await schemaRefuses(db().app(`INSERT INTO plugins (name) VALUES ('email')`), 'plugins_name_key');
+  itTestsEveryCheck(db, [...REFUSED.map(([constraint]) => constraint), 'plugins_version_check']);
+
+  it('accepts the versions that the library semver accepts', async () => {
+    const accepted = VERSIONS.filter((version) => /^\d\S*$/.test(version) && parse(version)?.raw === version);
+    const rows = await db().admin(
+      `SELECT version FROM unnest($1::text[]) WITH ORDINALITY AS it (version, place)
+       JOIN pg_constraint ON conname = 'plugins_semver_check'
+       WHERE version ~ substring(pg_get_constraintdef(pg_constraint.oid) FROM '''(.*)''') ORDER BY place`,
+      [VERSIONS],
+    );
+
+    expect(rows.map(({ version }) => version)).toEqual(accepted);
+    expect(accepted).toHaveLength(13);
+  });
+
+  it('accepts one of eight concurrent versions with the same number', async () => {
+    const refused = await refusalsOf(Array.from({ length: 8 }, () => insert('workflow_versions', { number: 2 })));
+
+    expect(refused).toEqual(Array(7).fill('workflow_versions_pkey'));
   });
 
   it('adds a plugin to a workflow once when four requests race', async () => {
-    await db().app(`INSERT INTO plugins (id, name) VALUES (50, 'http-request')`);
-    const add = 'INSERT INTO workflow_plugins (workflow_id, plugin_id) VALUES (1, 50)';
-    const refused = await refusalsOf(Array.from({ length: 4 }, () => db().app(add)));
+    await insert('plugins', { id: 50, name: 'http-request' });
+    const refused = await refusalsOf(Array.from({ length: 4 }, () => insert('workflow_plugins', { plugin_id: 50 })));
 
     expect(refused).toEqual(Array(3).fill('workflow_plugins_pkey'));
   });
 
-  it.each([`UPDATE logs SET message = 'All well'`, 'DELETE FROM logs'])(
-    'gives the app role no privilege to rewrite log lines: %s',
-    async (sql) => {
-      await expect(db().app(sql)).rejects.toMatchObject({ code: '42501' });
-    },
-  );
+  it('deletes everything of a workflow with it, and keeps the plugins', async () => {
+    const workflow_id = 60;
+    await insert('workflows', { id: workflow_id });
+    await insert('workflow_plugins', { workflow_id });
+    await insert('workflow_versions', { workflow_id, number: 1 });
+    await insert('workflow_runs', { id: 'gone', workflow_id });
+    await insert('run_steps', { run_id: 'gone' });
+    await insert('step_results', { run_id: 'gone', node_id: 'b' });
+    await insert('logs', { workflow_id, run_id: 'gone' });
 
-  it('deletes the log lines and plugin links of a workflow with it, and keeps the plugins', async () => {
-    await db().app(`INSERT INTO workflows (id, name, owner_id) VALUES (60, 'Gone', 'ada')`);
-    await db().app(`INSERT INTO plugins (id, name) VALUES (60, 'kept')`);
-    await db().app('INSERT INTO workflow_plugins (workflow_id, plugin_id) VALUES (60, 60)');
-    await db().app(`INSERT INTO logs (workflow_id, message) VALUES (60, 'Run started')`);
+    await db().admin('DELETE FROM workflows WHERE id = 60');
 
-    await db().app('DELETE FROM workflows WHERE id = 60');
-
-    expect(await db().app('SELECT id FROM logs WHERE workflow_id = 60')).toEqual([]);
-    expect(await db().app('SELECT plugin_id FROM workflow_plugins WHERE workflow_id = 60')).toEqual([]);
-    expect(await db().app('SELECT name FROM plugins WHERE id = 60')).toEqual([{ name: 'kept' }]);
+    const left = await db().admin(`SELECT (SELECT count(*) FROM workflow_plugins WHERE workflow_id = 60)
+      + (SELECT count(*) FROM workflow_versions WHERE workflow_id = 60) + (SELECT count(*) FROM workflow_runs WHERE id = 'gone')
+      + (SELECT count(*) FROM run_steps WHERE run_id = 'gone') + (SELECT count(*) FROM step_results WHERE run_id = 'gone')
+      + (SELECT count(*) FROM logs WHERE workflow_id = 60) AS rows, (SELECT count(*) FROM plugins WHERE name = 'email') AS plugins`);
+    expect(left).toEqual([{ rows: '0', plugins: '1' }]);
   });
-
-  it('removes a plugin from its workflows when it is deleted', async () => {
-    await db().app(`INSERT INTO plugins (id, name) VALUES (70, 'old')`);
-    await db().app('INSERT INTO workflow_plugins (workflow_id, plugin_id) VALUES (1, 70)');
-
-    await db().app('DELETE FROM plugins WHERE id = 70');
-
-    expect(await db().app('SELECT workflow_id FROM workflow_plugins WHERE plugin_id = 70')).toEqual([]);
-  });
-
-  itTestsEveryCheck(
-    db,
-    INVALID.map(([table, rule]) => `${table}_${rule}_check`),
-  );
 
   itKeepsAnAuditLog(db);
 });
