@@ -1,5 +1,6 @@
 import { defineSeed } from '@azora/db-core';
 import { memories, playMatches, positions, promotion } from './seed/agents';
+import { publishSeed } from './seed/events';
 import {
   type Ago,
   agentMetrics,
@@ -7,7 +8,9 @@ import {
   cycles,
   evolutions,
   fileChanges,
+  LOOP,
   rollback,
+  streamCursors,
   streamEvents,
 } from './seed/loop';
 import { replay, shareLink, usageOf, webhook } from './seed/sharing';
@@ -20,13 +23,15 @@ const MINUTE_MS = 60_000;
 export const seed = defineSeed({
   open: openDebate,
 
-  async base({ prisma }, { now, people }) {
+  async base(debate, { now, people }) {
+    const { prisma } = debate;
     const ago: Ago = (days, minutes = 0) => new Date(now.getTime() - days * DAY_MS + minutes * MINUTE_MS);
     const rated = playMatches(ago);
     const usage = usageOf(now);
-    await prisma.nomicCycle.createMany({ data: cycles(ago), skipDuplicates: true });
+    const { count: isFirst } = await prisma.nomicCycle.createMany({ data: cycles(ago), skipDuplicates: true });
     await prisma.debateArtifact.createMany({ data: artifacts(ago), skipDuplicates: true });
     await prisma.streamEvent.createMany({ data: streamEvents(ago), skipDuplicates: true });
+    await prisma.streamCursor.createMany({ data: streamCursors(ago), skipDuplicates: true });
     await prisma.agentMetric.createMany({ data: agentMetrics(ago), skipDuplicates: true });
     await prisma.nomicRollback.createMany({ data: [rollback(ago)], skipDuplicates: true });
     await prisma.cycleEvolution.createMany({ data: evolutions(ago), skipDuplicates: true });
@@ -42,6 +47,7 @@ export const seed = defineSeed({
     await prisma.webhookConfig.createMany({ data: [webhook(ago, people.employer.id)], skipDuplicates: true });
     await prisma.usageEvent.createMany({ data: usage.events, skipDuplicates: true });
     await prisma.usageMonth.createMany({ data: usage.months, skipDuplicates: true });
+    if (isFirst > 0) await publishSeed(debate, LOOP);
   },
 
   volume: volumeTables,

@@ -48,7 +48,8 @@ export function playMatches(ago: Ago) {
     const change = Math.round(3200 * (score - expected)) / 100;
     const changes = { [first]: change, [second]: -change };
     for (const [agentName, delta] of Object.entries(changes)) {
-      const rating = (elo.get(agentName) ?? 0) + delta;
+      // Rounded, because sums of binary fractions are not the sums of the decimals.
+      const rating = Math.round(100 * ((elo.get(agentName) ?? 0) + delta)) / 100;
       elo.set(agentName, rating);
       history.push({ id: history.length + 1, agentName, elo: rating, debateId, createdAt });
     }

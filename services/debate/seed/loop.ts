@@ -75,6 +75,7 @@ export function artifacts(ago: Ago): Prisma.DebateArtifactCreateManyInput[] {
     viewCount: 4 - number,
     createdAt: ago(daysAgo, 12),
     updatedAt: ago(daysAgo, 12),
+    concludedAt: ago(daysAgo, 12),
   }));
 }
 
@@ -94,13 +95,20 @@ export function transcript(task: string): Prisma.InputJsonArray {
 
 export function streamEvents(ago: Ago): Prisma.StreamEventCreateManyInput[] {
   return [
-    { id: 1, cycle: 1, eventType: 'cycle_start', eventData: { tasks: 3 }, timestamp: ago(10) },
-    { id: 2, cycle: 1, eventType: 'phase_start', eventData: { phase: 'debate' }, timestamp: ago(10, 1) },
-    { id: 3, cycle: 1, eventType: 'task_complete', eventData: { task: 1 }, agent: 'builder', timestamp: ago(10, 40) },
-    { id: 4, cycle: 2, eventType: 'cycle_start', eventData: { tasks: 3 }, timestamp: ago(8) },
-    { id: 5, cycle: 2, eventType: 'error', eventData: { phase: 'verify' }, agent: 'auditor', timestamp: ago(8, 57) },
-    { id: 6, cycle: 3, eventType: 'cycle_start', eventData: { tasks: 3 }, timestamp: ago(1) },
+    { id: 1, sequence: 1, cycle: 1, eventType: 'cycle_start', eventData: { tasks: 3 }, timestamp: ago(10) },
+    { id: 2, sequence: 2, cycle: 1, eventType: 'phase_start', eventData: { phase: 'debate' }, timestamp: ago(10, 1) },
+    { id: 3, sequence: 3, cycle: 1, eventType: 'task_complete', eventData: { task: 1 }, agent: 'builder', timestamp: ago(10, 40) },
+    { id: 4, sequence: 1, cycle: 2, eventType: 'cycle_start', eventData: { tasks: 3 }, timestamp: ago(8) },
+    { id: 5, sequence: 2, cycle: 2, eventType: 'error', eventData: { phase: 'verify' }, agent: 'auditor', timestamp: ago(8, 57) },
+    { id: 6, sequence: 1, cycle: 3, eventType: 'cycle_start', eventData: { tasks: 3 }, timestamp: ago(1) },
   ].map((event) => ({ ...event, loopId: LOOP, createdAt: event.timestamp }));
+}
+
+/** The last number of each cycle. */
+export function streamCursors(ago: Ago): Prisma.StreamCursorCreateManyInput[] {
+  return [3, 2, 1].map((lastSequence, index) => ({
+    ...{ loopId: LOOP, cycle: index + 1, lastSequence, createdAt: ago(10), updatedAt: ago(1) },
+  }));
 }
 
 export function agentMetrics(ago: Ago): Prisma.AgentMetricCreateManyInput[] {

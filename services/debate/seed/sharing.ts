@@ -64,7 +64,9 @@ export function usageOf(now: Date) {
     for (const [eventType, counts] of Object.entries({ debate: [1, 2], api_call: [140, 65] })) {
       for (const count of counts) {
         const id = events.length + 1;
-        events.push({ id, orgId: ORGANIZATION, eventType, count, timestamp: month, createdAt: month });
+        events.push({
+          ...{ id, orgId: ORGANIZATION, eventType, count, timestamp: month, createdAt: month, countedAt: month },
+        });
       }
       const count = counts.reduce((sum, each) => sum + each, 0);
       sums.push({

@@ -44,20 +44,24 @@ const TABLES: Readonly<Record<string, { readonly columns: string; readonly rowsO
   debate_artifacts: {
     columns:
       'id loop_id cycle_number phase task agents transcript consensus_reached confidence winning_proposal vote_tally ' +
-      'view_count created_at updated_at',
+      'view_count created_at updated_at concluded_at',
     rowsOf: (user, from, to) => [
       [
         ...[FIRST_ID + user, loopOf(user), 1, 'debate', TASK, AGENTS, TRANSCRIPT, user % 3 > 0],
-        ...[shareOf(user), PROPOSAL, VOTES, user % 50, from, to],
+        ...[shareOf(user), PROPOSAL, VOTES, user % 50, from, to, to],
       ],
     ],
   },
   stream_events: {
-    columns: 'id loop_id cycle event_type event_data agent timestamp created_at',
+    columns: 'id loop_id cycle sequence event_type event_data agent timestamp created_at',
     rowsOf: (user, from, to) => [
-      [FIRST_ID + 2 * user, loopOf(user), 1, 'cycle_start', { tasks: 4 }, null, from, from],
-      [FIRST_ID + 2 * user + 1, loopOf(user), 1, 'task_complete', { task: 4 }, agentOf(user), to, to],
+      [FIRST_ID + 2 * user, loopOf(user), 1, 1, 'cycle_start', { tasks: 4 }, null, from, from],
+      [FIRST_ID + 2 * user + 1, loopOf(user), 1, 2, 'task_complete', { task: 4 }, agentOf(user), to, to],
     ],
+  },
+  stream_cursors: {
+    columns: 'loop_id cycle last_sequence created_at updated_at',
+    rowsOf: (user, from, to) => [[loopOf(user), 1, 2, from, to]],
   },
   agent_metrics: {
     columns:

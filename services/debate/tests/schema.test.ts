@@ -1,3 +1,4 @@
+import { createHash } from 'node:crypto';
 import {
   insertRow,
   itKeepsAnAuditLog,
@@ -50,6 +51,10 @@ const VALID: Readonly<Record<string, Row>> = {
   webhook_configs: { id: 'w', url: 'https://hooks.azora.world/x', events_json: '["error"]', secret: 's' },
   usage_events: { org_id: 'o', event_type: 'debate' },
   usage_months: { org_id: 'o', event_type: 'debate', month: '2026-01-01', count: 1 },
+  artifact_votes: { artifact_id: 1000, agent_name: 'builder', choice: 'skeptic' },
+  stream_cursors: { loop_id: 'c', cycle: 1, last_sequence: 1 },
+  webhook_deliveries: { webhook_id: 'kept', message_id: 'm', event_type: 'error', body: '{}', next_at: '2026-01-02' },
+  requests: { key: 'k', operation: 'x', body_hash: 'a'.repeat(64), answer_id: 'x' },
 };
 
 const PAST = '2000-01-01';
@@ -78,6 +83,12 @@ const REFUSED: readonly (readonly [string, string, Row])[] = [
   ['stream_events_cycle_check', 'stream_events', { cycle: -1 }],
   ['stream_events_event_type_check', 'stream_events', { event_type: 'gossip' }],
   ['stream_events_event_data_check', 'stream_events', { event_data: '[]' }],
+  ['stream_events_sequence_check', 'stream_events', { sequence: 0 }],
+  ['stream_cursors_last_sequence_check', 'stream_cursors', { last_sequence: 0 }],
+  ['artifact_votes_agent_name_check', 'artifact_votes', { agent_name: ' ' }],
+  ['artifact_votes_choice_check', 'artifact_votes', { choice: '' }],
+  ['artifact_votes_artifact_id_fkey', 'artifact_votes', { artifact_id: 999 }],
+  ['requests_key_check', 'requests', { key: ' ' }],
   ['agent_metrics_loop_id_check', 'agent_metrics', { loop_id: '' }],
   ['agent_metrics_cycle_check', 'agent_metrics', { cycle: -1 }],
   ['agent_metrics_agent_name_check', 'agent_metrics', { agent_name: '' }],
@@ -120,7 +131,13 @@ const REFUSED: readonly (readonly [string, string, Row])[] = [
   ['matches_winner_fkey', 'matches', { debate_id: 'd9', winner: 'stranger', participants: '["stranger", "b"]' }],
   ['matches_scores_check', 'matches', { scores: '[]' }],
   ['matches_elo_changes_check', 'matches', { elo_changes: '[]' }],
+  ['matches_k_factor_check', 'matches', { k_factor: 0.5 }],
+  ['matches_k_factor_check', 'matches', { k_factor: 101 }],
+  ['matches_domain_changes_check', 'matches', { domain: 'x', domain_changes: '[]' }],
+  ['matches_domain_changes_check', 'matches', { domain_changes: '{}' }],
   ['elo_history_elo_check', 'elo_history', { elo: -1 }],
+  ['elo_history_domain_elo_check', 'elo_history', { domain: 'x', domain_elo: 0 }],
+  ['elo_history_domain_elo_check', 'elo_history', { domain_elo: 1 }],
   ['elo_history_agent_name_fkey', 'elo_history', { agent_name: 'stranger' }],
   ['positions_agent_name_check', 'positions', { agent_name: '' }],
   ['positions_claim_check', 'positions', { claim: '' }],
@@ -161,6 +178,16 @@ const REFUSED: readonly (readonly [string, string, Row])[] = [
   ['webhook_configs_status_check', 'webhook_configs', { last_delivery_status: 1, last_delivery_at: PAST }],
   ['webhook_configs_last_delivery_check', 'webhook_configs', { last_delivery_status: 200 }],
   ['webhook_configs_counts_check', 'webhook_configs', { failure_count: 1 }],
+  ['webhook_configs_consecutive_failures_check', 'webhook_configs', { consecutive_failures: -1 }],
+  ['webhook_configs_disabled_at_check', 'webhook_configs', { disabled_at: PAST }],
+  ['webhook_deliveries_message_id_check', 'webhook_deliveries', { message_id: '' }],
+  ['webhook_deliveries_event_type_check', 'webhook_deliveries', { event_type: '' }],
+  ['webhook_deliveries_status_check', 'webhook_deliveries', { status: 'lost' }],
+  ['webhook_deliveries_attempts_check', 'webhook_deliveries', { attempts: 7 }],
+  ['webhook_deliveries_claim_check', 'webhook_deliveries', { claim_id: 'c' }],
+  ['webhook_deliveries_finished_at_check', 'webhook_deliveries', { finished_at: PAST }],
+  ['webhook_deliveries_response_status_check', 'webhook_deliveries', { response_status: 99 }],
+  ['webhook_deliveries_webhook_id_fkey', 'webhook_deliveries', { webhook_id: 'nowhere' }],
   ['usage_events_org_id_check', 'usage_events', { org_id: '' }],
   ['usage_events_event_type_check', 'usage_events', { event_type: '' }],
   ['usage_events_count_check', 'usage_events', { count: 0 }],
@@ -183,11 +210,13 @@ const UNIQUE: readonly (readonly [string, string, Row])[] = [
 describe('the debate schema', () => {
   const db = useDatabase('debate');
 
-  const insert = (table: string, change: Row = {}) => insertRow(db().app, table, { ...VALID[table], ...change });
+  const insert = (table: string, change: Row = {}) => insertRow(db().admin, table, { ...VALID[table], ...change });
 
   beforeAll(async () => {
-    await db().app("INSERT INTO ratings (agent_name) VALUES ('architect'), ('builder'), ('skeptic')");
-    await db().app("INSERT INTO continuum_memory (id, content) VALUES ('kept', 'The cache was stale')");
+    await db().admin("INSERT INTO ratings (agent_name) VALUES ('architect'), ('builder'), ('skeptic')");
+    await db().admin("INSERT INTO continuum_memory (id, content) VALUES ('kept', 'The cache was stale')");
+    await insert('debate_artifacts', { id: 1000 });
+    await insert('webhook_configs', { id: 'kept' });
   });
 
   it.each(Object.keys(VALID))('fills in the id, flags, counters and times of a row in %s', async (table) => {
@@ -213,6 +242,7 @@ describe('the debate schema', () => {
     ['cycle_evolution_loop_id_cycle_number_key', 'cycle_evolution', { id: 'e2' }],
     ['share_links_debate_id_key', 'share_links', { token: 't2' }],
     ['share_links_pkey', 'share_links', { debate_id: 'd2' }],
+    ['stream_events_loop_id_cycle_sequence_key', 'stream_events', { sequence: 1 }],
     ['ratings_pkey', 'ratings', { agent_name: 'builder' }],
   ])('rejects a second row under %s', async (constraint, table, change) => {
     await schemaRefuses(insert(table, change), constraint);
@@ -229,23 +259,39 @@ describe('the debate schema', () => {
     },
   );
 
-  it.each(['stream_events', 'usage_events'])(
-    'never updates rows of %s, and lets the app role prune old ones',
-    async (table) => {
-      await insert(table, { timestamp: PAST });
+  it.each(['stream_events', 'usage_events'])('never updates rows of %s, and lets retention delete them', async (table) => {
+    await insert(table, { timestamp: PAST });
 
-      await schemaRefuses(db().admin(`UPDATE ${table} SET created_at = now()`), `${table}_append_only`);
-      await schemaRefuses(db().admin(`TRUNCATE ${table}`), `${table}_append_only`);
-      expect(await db().app(`DELETE FROM ${table} WHERE timestamp = $1 RETURNING 1 AS pruned`, [PAST])).toHaveLength(1);
-    },
-  );
+    await schemaRefuses(db().admin(`UPDATE ${table} SET created_at = now()`), `${table}_append_only`);
+    await schemaRefuses(db().admin(`TRUNCATE ${table}`), `${table}_append_only`);
+    expect(await db().admin(`DELETE FROM ${table} WHERE timestamp = $1 RETURNING 1 AS pruned`, [PAST])).toHaveLength(1);
+  });
+
+  it('marks a usage event as counted once', async () => {
+    const [event] = await insert('usage_events');
+    const mark = (value: string) => db().admin(`UPDATE usage_events SET counted_at = ${value} WHERE id = $1`, [event?.['id']]);
+
+    await mark('now()');
+
+    await schemaRefuses(mark('now()'), 'usage_events_counted_once');
+    await schemaRefuses(mark('NULL'), 'usage_events_counted_once');
+  });
+
+  it('never stores a share token as it is', async () => {
+    const [link] = await insert('share_links', { token: 'a token', debate_id: 'hashed' });
+    const [moved] = await db().admin("UPDATE share_links SET token = 'another' WHERE debate_id = 'hashed' RETURNING token");
+
+    expect([link?.['token'], moved?.['token']]).toEqual(
+      ['a token', 'another'].map((token) => `sha256:${createHash('sha256').update(token).digest('hex')}`),
+    );
+  });
 
   it('deletes the transitions of a memory only together with it', async () => {
     await insert('continuum_memory', { id: 'gone' });
     await insert('tier_transitions', { memory_id: 'gone' });
 
     await expect(db().app('DELETE FROM tier_transitions')).rejects.toMatchObject({ code: '42501' });
-    await db().app("DELETE FROM continuum_memory WHERE id = 'gone'");
+    await db().admin("DELETE FROM continuum_memory WHERE id = 'gone'");
     expect(await db().app("SELECT id FROM tier_transitions WHERE memory_id = 'gone'")).toEqual([]);
     await schemaRefuses(db().admin("UPDATE tier_transitions SET reason = 'x'"), 'tier_transitions_append_only');
   });
@@ -254,7 +300,7 @@ describe('the debate schema', () => {
     const [artifact] = await insert('debate_artifacts');
     await insert('cycle_evolution', { id: 'orphan', cycle_number: 7, debate_artifact_id: artifact?.['id'] });
 
-    await db().app('DELETE FROM debate_artifacts WHERE id = $1', [artifact?.['id']]);
+    await db().admin('DELETE FROM debate_artifacts WHERE id = $1', [artifact?.['id']]);
 
     const left = await db().app("SELECT debate_artifact_id FROM cycle_evolution WHERE id = 'orphan'");
     expect(left).toEqual([{ debate_artifact_id: null }]);
@@ -265,7 +311,7 @@ describe('the debate schema', () => {
     await insert('elo_history', { agent_name: 'veteran' });
 
     for (const sql of ['DELETE FROM ratings', "UPDATE ratings SET agent_name = 'rookie'"]) {
-      await schemaRefuses(db().app(`${sql} WHERE agent_name = 'veteran'`), 'elo_history_agent_name_fkey');
+      await schemaRefuses(db().admin(`${sql} WHERE agent_name = 'veteran'`), 'elo_history_agent_name_fkey');
     }
   });
 
