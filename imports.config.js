@@ -68,6 +68,7 @@ exports.ROOMS = [
   ...foldersIn('services').map((folder) => ({
     name: folder.replace('services/', 'service-'),
     path: `^${folder}/(src|seed)`,
-    mayImport: ['^packages/core', `^${folder}/`],
+    // An index of a tree needs code that reads trees. The package is optional: who only searches does not install a compiler.
+    mayImport: ['^packages/core', ...(folder === 'services/rag' ? ['^packages/code'] : []), `^${folder}/`],
   })),
 ];

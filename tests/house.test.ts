@@ -58,6 +58,14 @@ function eventObjectsOf(service: string) {
   };
 }
 
+/** Packages that only some calls of a service need. */
+const OPTIONAL_PEERS: Readonly<Record<string, object>> = {
+  rag: {
+    peerDependencies: { '@azora/code': VERSION },
+    peerDependenciesMeta: { '@azora/code': { optional: true } },
+  },
+};
+
 describe('the house', () => {
   let services: readonly Service[] = [];
   beforeAll(async () => {
@@ -137,6 +145,7 @@ describe('the house', () => {
         test: `jest --config ../../jest.config.js --rootDir ../.. services/${name}/`,
       },
       dependencies: expect.objectContaining({ '@azora/db-core': VERSION, '@prisma/client': '7.10.0' }),
+      ...OPTIONAL_PEERS[name],
     });
   });
 

@@ -22,5 +22,6 @@ export type {
 } from './syntax/facts';
 export { languageOf } from './syntax/parse';
 export { readSymbols } from './syntax/read-symbols';
+export { headCommit } from './tree/git-files';
 export type { SkippedFile, SkipReason, Tree, TreeFile } from './tree/tree';
 export { MAX_FILE_BYTES, walkTree } from './tree/walk-tree';

@@ -13,6 +13,7 @@ export { type ErrorKind, isRecord, SuiteError, type SuiteErrorDetails } from './
 export { newId } from './ids';
 export { formatMoney, type MoneyInput, parseMoney } from './money';
 export { openPool, POOL_DEFAULTS, type PoolOptions } from './pool';
+export type { ProgramMessage, ProgramRequest } from './program';
 export { quoteIdentifier, quoteLiteral } from './quote';
 export { requestHash } from './request-hash';
 export { isRetryable } from './retry';

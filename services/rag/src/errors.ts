@@ -6,6 +6,8 @@ export const RAG_ERROR_CODES = [
   'RAG.CHUNK_NOT_FOUND',
   'RAG.CONTENT_ELSEWHERE',
   'RAG.EMBEDDING_MISSING',
+  'RAG.INDEX_CLAIMED',
+  'RAG.INDEX_LOST',
   'RAG.INVALID_INPUT',
   'RAG.MODEL_DIMENSION',
   'RAG.MODEL_MISMATCH',
@@ -14,6 +16,7 @@ export const RAG_ERROR_CODES = [
   'RAG.PROVIDER_ANSWER',
   'RAG.PROVIDER_FAILED',
   'RAG.PROVIDER_TIMEOUT',
+  'RAG.READER_MISSING',
   'RAG.REEMBEDDING_ENDED',
   'RAG.WORKSPACE_NOT_FOUND',
 ] as const;
@@ -101,6 +104,34 @@ function reembeddingEnded({ workspaceId }: Facts): SuiteError {
   });
 }
 
+/** RAG.INDEX_CLAIMED: another process indexes the workspace. */
+function indexClaimed({ workspaceId, owner, until }: Facts): SuiteError {
+  return new SuiteError('RAG.INDEX_CLAIMED', 'Another process indexes this workspace', {
+    why: `It is ${owner}. If it has ended, its claim ends at ${until}.`,
+    next: 'Call again when it has finished',
+    meta: { workspaceId, owner, until },
+  });
+}
+
+/** RAG.INDEX_LOST: another process took over while this one indexed the workspace. */
+function indexLost({ workspaceId }: Facts): SuiteError {
+  return new SuiteError('RAG.INDEX_LOST', 'Another process indexes this workspace now', {
+    why: 'This process did not reach the database for so long that its claim ended.',
+    next: 'Nothing to do: the other process completes the index',
+    meta: { workspaceId },
+  });
+}
+
+/** RAG.READER_MISSING: the optional package that reads source trees is not installed. */
+export function readerMissing(cause: unknown): SuiteError {
+  return new SuiteError('RAG.READER_MISSING', 'The package that reads source trees is not installed', {
+    kind: 'configuration',
+    why: 'Only indexing a tree needs @azora/code, so @azora/rag does not install it.',
+    next: 'Run: npm install @azora/code',
+    cause,
+  });
+}
+
 /** RAG.CHUNK_NOT_FOUND: no chunk has this id. */
 export function chunkNotFound(chunkId: string): SuiteError {
   return new SuiteError('RAG.CHUNK_NOT_FOUND', 'The chunk does not exist', {
@@ -154,5 +185,7 @@ export const CONSTRAINT_ERRORS: ConstraintErrors = {
   content_elsewhere: contentElsewhere,
   embedding_missing: embeddingMissing,
   reembedding_ended: reembeddingEnded,
+  index_claimed: indexClaimed,
+  index_lost: indexLost,
   ix_workspaces_path: () => invalidField('path', 'belongs to a workspace with another id'),
 };

@@ -58,8 +58,12 @@ export interface GraphFileInput {
   readonly path: string;
   /** SHA-256 hash of the file, in lower-case hex. */
   readonly contentHash: string;
-  readonly nodes: readonly GraphNodeInput[];
-  readonly edges: readonly GraphEdgeInput[];
+  /** Those that are there stay when absent. */
+  readonly nodes?: readonly GraphNodeInput[];
+  /** Those that are there stay when absent, and the file does not count as indexed until it is written with its edges. */
+  readonly edges?: readonly GraphEdgeInput[];
+  /** SHA-256 hash of the edges, kept with the entry of the file for as long as all of them are there. */
+  readonly edgesHash?: string;
 }
 
 export interface PutGraphInput {
@@ -110,14 +114,15 @@ const putGraphInput = z.strictObject({
         .strictObject({
           path: filePathInput,
           contentHash: hashInput,
-          nodes: z.array(nodeInput).max(MAX_PER_FILE),
-          edges: z.array(edgeInput).max(MAX_PER_FILE),
+          nodes: z.array(nodeInput).max(MAX_PER_FILE).optional(),
+          edges: z.array(edgeInput).max(MAX_PER_FILE).optional(),
+          edgesHash: hashInput.optional(),
         })
         .transform(({ contentHash: hash, ...file }) => ({ ...file, hash })),
     )
     .max(MAX_FILES)
     .refine((files) => isUnique(files.map(({ path }) => path)), 'names one file twice')
-    .refine((files) => isUnique(files.flatMap(({ nodes }) => nodes.map(({ key }) => key))), 'uses one key twice'),
+    .refine((files) => isUnique(files.flatMap(({ nodes = [] }) => nodes.map(({ key }) => key))), 'uses one key twice'),
 });
 
 function isUnique(values: readonly string[]): boolean {
@@ -130,8 +135,8 @@ const PUT = `
 
 /**
  * Makes the nodes of files of a workspace, and the edges that begin in them, equal to the given ones, in one transaction. Nodes and
- * edges that have not changed are not written. An edge needs both of its nodes, so write the nodes of all files first, then each file with
- * its edges.
+ * edges that have not changed are not written. An edge needs both of its nodes, so write the files with their nodes first, then with
+ * their edges.
  * @throws {SuiteError} `RAG.INVALID_INPUT`, `RAG.WORKSPACE_NOT_FOUND`
  */
 export async function putGraph(rag: Rag, input: PutGraphInput): Promise<PutGraphResult> {

@@ -61,6 +61,19 @@ export {
   measureRecall,
   type Recall,
 } from './indexes.store';
+export {
+  type IndexProgress,
+  type IndexResult,
+  type IndexWorkspaceInput,
+  indexWorkspace,
+} from './indexing/index-workspace';
+export type { SkippedFile } from './indexing/tree';
+export {
+  type IndexDifference,
+  type Verification,
+  type VerifyWorkspaceInput,
+  verifyWorkspace,
+} from './indexing/verify-workspace';
 export { type LearnModelInput, learnHashingModel, openHashingModel, plainHashingProvider } from './models.store';
 export { type ReembedInput, reembedWorkspace } from './reembedding.store';
 export type { CodeEdge, CodeNode, CorpusEntry, IndexEntry, Workspace } from './rows';

@@ -9,7 +9,12 @@ import * as factories from '../src/errors';
 describe('the error codes of rag', () => {
   const errors: readonly SuiteError[] = [
     ...Object.values(factories.CONSTRAINT_ERRORS).map((errorOf) => errorOf({})),
-    ...[factories.chunkNotFound('x'), factories.nodeNotFound('x'), factories.modelNotFound('x')],
+    ...[
+      factories.chunkNotFound('x'),
+      factories.nodeNotFound('x'),
+      factories.modelNotFound('x'),
+      factories.readerMissing(0),
+    ],
     ...[
       factories.providerAnswer('x', 'y'),
       factories.providerFailed('x', 500, 1),

@@ -4,6 +4,7 @@ import { testContents } from './stores/contents';
 import { testCorpus } from './stores/corpus';
 import { testEvents } from './stores/events';
 import { testGraph } from './stores/graph';
+import { testIndexing } from './stores/indexing';
 import { testModel } from './stores/model';
 import { testModels } from './stores/models';
 import { testRecall } from './stores/recall';
@@ -19,6 +20,7 @@ describe('the stores of rag', () => {
   testModel(db);
   testWorkspaces(db);
   testGraph(db);
+  testIndexing(db);
   testCorpus(db);
   testSearch(db);
   testModels(db);

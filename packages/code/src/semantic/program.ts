@@ -24,6 +24,10 @@ const OPTIONS: ts.CompilerOptions = {
   maxNodeModuleJsDepth: 0,
 };
 
+/** The types of the language itself. All programs of the process share them, because they are the largest part of a small one. */
+const LIBRARY = ts.getDefaultLibFilePath(OPTIONS).replace(/[^/]*$/, '');
+const LIBRARIES = new Map<string, ts.SourceFile | undefined>();
+
 /** The texts of a tree as the compiler sees them, each parsed once. Other files are read from the disk. */
 export class ProgramHost {
   readonly options: ts.CompilerOptions;
@@ -97,8 +101,9 @@ export class ProgramHost {
   ): ts.SourceFile | undefined {
     const text = this.#texts.get(file);
     if (text === undefined) {
-      if (!this.#outside.has(file)) this.#outside.set(file, base.getSourceFile(file, version));
-      return this.#outside.get(file);
+      const outside = file.startsWith(LIBRARY) ? LIBRARIES : this.#outside;
+      if (!outside.has(file)) outside.set(file, base.getSourceFile(file, version));
+      return outside.get(file);
     }
     const parsed = this.#parsed.get(file) ?? ts.createSourceFile(file, text, version, true);
     this.#parsed.set(file, parsed);

@@ -36,6 +36,13 @@ export async function listGitFiles(root: string): Promise<readonly ListedPath[] 
   });
 }
 
+/** The commit that is checked out in a folder; undefined outside of git and before the first commit. */
+export async function headCommit(root: string): Promise<string | undefined> {
+  if (!isInGitTree(path.resolve(root))) return undefined;
+  const output = await runGit(root, ['rev-parse', '--verify', '--quiet', 'HEAD']).catch(() => undefined);
+  return output?.toString('utf8').trim();
+}
+
 function isInGitTree(folder: string): boolean {
   for (let at = folder; ; at = path.dirname(at)) {
     if (existsSync(path.join(at, '.git'))) return true;

@@ -12,8 +12,6 @@ import { listUnignoredFiles } from './unignored-files';
 export const MAX_FILE_BYTES = 1_048_576;
 /** Files that are read at the same time. */
 const READERS = 8;
-/** As far as git looks for a NUL byte before it calls a file binary. */
-const BINARY_PROBE_BYTES = 8_000;
 
 /**
  * The text files of a folder with the hashes of their contents. In a git tree these are the files that
@@ -80,8 +78,8 @@ async function hashFile(absolute: string, file: string): Promise<TreeFile | Skip
   const decoder = new TextDecoder('utf-8', { fatal: true });
   let bytes = 0;
   for await (const part of createReadStream(absolute) as AsyncIterable<Buffer>) {
-    const probed = part.subarray(0, Math.max(0, BINARY_PROBE_BYTES - bytes));
-    if (probed.includes(0)) return { path: file, reason: 'binary' };
+    // git looks at the first 8,000 bytes only, but no database stores a text with NUL.
+    if (part.includes(0)) return { path: file, reason: 'binary' };
     bytes += part.length;
     if (bytes > MAX_FILE_BYTES) return { path: file, reason: 'too-large' };
     if (!isText(decoder, part)) return { path: file, reason: 'invalid-utf-8' };

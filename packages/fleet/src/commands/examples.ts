@@ -49,6 +49,25 @@ const EXAMPLES: Readonly<Record<string, readonly Example[]>> = {
     ['cleanup --older-than 30 --yes', 'remove copies that are at least 30 days old, and what killed runs left'],
     ['cleanup --confirm azora_mint', 'the same for all copies, in a script, on a server that is not embedded'],
   ],
+  'rag index': [
+    ['rag index .', 'index the folder, or what has changed in it'],
+    [
+      'rag index . --embeddings http://localhost:11434/v1 --model nomic-embed-text --dimension 768',
+      'with embeddings of a model; AZORA_EMBEDDINGS_KEY has the key of the API',
+    ],
+  ],
+  'rag search': [
+    ['rag search . "retry after a deadlock"', 'find the parts of files that fit best'],
+    ['rag search . "price of an order" --glob "src/**" --limit 3', 'the best three below one folder'],
+  ],
+  'rag graph': [
+    ['rag graph . openStore', 'show who calls a function'],
+    ['rag graph . openStore --relation impact --depth 3', 'what a change of it can change'],
+  ],
+  'rag verify': [
+    ['rag verify .', 'prove that the index is that of the files'],
+    ['rag verify . --json', 'list all rows that differ, for a script'],
+  ],
   'service new': [
     ['service new billing', 'make the folder of a new service with its database, store, seed and tests'],
     ['service new billing --json', 'the same for a script'],

@@ -13,6 +13,7 @@ import { registerGenerate } from './generate';
 import { registerHelp } from './help';
 import { registerMigrate } from './migrate';
 import { registerPitr } from './pitr';
+import { registerRag } from './rag';
 import { registerReset } from './reset';
 import { registerRestore } from './restore';
 import { registerSeed } from './seed';
@@ -33,6 +34,7 @@ const COMMANDS = [
   registerRestore,
   registerPitr,
   registerEvents,
+  registerRag,
   registerCleanup,
   registerReset,
   registerGenerate,
