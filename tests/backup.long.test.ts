@@ -19,6 +19,7 @@ async function verifyBackupOf(
       mask: undefined,
       fence: false,
       allowDrift: false,
+      allowIncomplete: false,
       format: 'copy',
       environment: {},
       references: [],

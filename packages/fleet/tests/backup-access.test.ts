@@ -5,8 +5,10 @@ import { withClient } from '@azora/db-migrate';
 import { openSet } from '../src/backup-store/set';
 import { restoreFleet } from '../src/operations/backup/restore';
 import { verifySet } from '../src/operations/backup/verify';
+import { migrateTargetUp } from '../src/operations/migrations/migrate';
 import type { Target } from '../src/operations/targets';
-import { readAccess } from '../src/postgres/dump/access';
+import { createDatabase, dropDatabase } from '../src/postgres/databases';
+import { readAccess, readLocale } from '../src/postgres/dump/access';
 import { backUp, givenPlace, removePlaces, restore } from './backup-fixture';
 import { givenMigratedFleet, removeFleets } from './fleet-fixture';
 import { failureOf, rowsOf } from './migrations-fixture';
@@ -123,5 +125,65 @@ describe('owners, rights and settings', () => {
     await rename(`${reader}_gone`, reader);
     expect(rows).toMatchObject([{ state: 'done' }]);
     expect(notes).toEqual([expect.stringContaining(`the rights of the role ${reader}`)]);
+  });
+});
+
+describe('a database', () => {
+  let target: Target;
+  beforeAll(async () => {
+    target = (await givenMigratedFleet({ notes: { schema: SCHEMA, up: UP } })).target('notes');
+  });
+  afterAll(removePlaces);
+  afterAll(removeFleets);
+
+  it('with more than a set can carry is refused by name, unless that is allowed', async () => {
+    const { storage } = await givenPlace();
+    // Without a connection and a slot, which the server of the test need not allow.
+    await rowsOf(
+      target.admin,
+      `CREATE SUBSCRIPTION "from elsewhere" CONNECTION 'dbname=none' PUBLICATION any_one WITH (connect = false, slot_name = NONE, enabled = false)`,
+    );
+    const notes: string[] = [];
+    const log = (line: string) => notes.push(line);
+
+    const refused = await failureOf(backUp([target], storage));
+    const { manifest } = await backUp([target], storage, { allowIncomplete: true, log });
+    await rowsOf(target.admin, 'DROP SUBSCRIPTION "from elsewhere"');
+
+    const part = 'the subscription "from elsewhere"';
+    expect(refused).toMatchObject({ code: 'BACKUP.NOT_CARRIED', meta: { service: 'notes', parts: [part] } });
+    expect(manifest.databases).toHaveLength(1);
+    expect(notes).toEqual([`warning: the set of notes does not carry ${part}`]);
+  });
+
+  it('keeps its locale, where the server offers it', async () => {
+    const { storage, directory } = await givenPlace();
+    const plain = { provider: 'c', collate: 'C', ctype: 'C', locale: null, rules: null };
+    await withClient(target.maintenance, async (client) => {
+      await dropDatabase(client, target.database);
+      await createDatabase(client, target.database, plain);
+    });
+    await migrateTargetUp(target, { lockTimeoutMs: 10_000 });
+    const { set } = await backUp([target], storage);
+
+    const { verification } = await verifySet(
+      [target],
+      { set: await openSet(storage, set, undefined), home: directory, references: [], environment: process.env },
+      {},
+    );
+    await restore([target], storage, set);
+
+    expect(verification).toMatchObject({ ok: true, warnings: [] });
+    expect(await withClient(target.admin, readLocale)).toEqual(plain);
+  });
+
+  it('gets the locale of the server where that one is unknown', async () => {
+    const unknown = { provider: 'c', collate: 'xx_XX.nowhere', ctype: 'xx_XX.nowhere', locale: null, rules: null };
+    await withClient(target.maintenance, async (client) => {
+      await dropDatabase(client, target.database);
+      expect(await createDatabase(client, target.database, unknown)).toBe(true);
+    });
+
+    expect((await withClient(target.admin, readLocale)).collate).not.toBe(unknown.collate);
   });
 });

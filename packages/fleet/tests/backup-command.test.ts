@@ -55,6 +55,25 @@ describe('the backup commands', () => {
     expect(answerOf('backup', 'list').answer.sets[0]).toMatchObject({ id: answer.set, verified: { ok: true } });
   });
 
+  it('try out a restore, and keep what it took for status and Prometheus', async () => {
+    const set = path.basename(givenSet());
+    const metrics = path.join(fleet.root, 'azora.prom');
+    const drill = { ok: true, set, databases: 1, rows: 101, problems: 0, error: null };
+
+    expect(answerOf('backup', 'drill', '--metrics', metrics)).toMatchObject({ status: 0, answer: { ok: true, drill } });
+    expect(answerOf('status').answer.drill).toMatchObject(drill);
+    const text = await readFile(metrics, 'utf8');
+    expect(text).toMatch(/^# TYPE azora_backup_drill_success gauge\nazora_backup_drill_success 1$/m);
+    expect(text).toMatch(/^azora_backup_drill_restore_seconds [\d.]+$/m);
+    expect(text).toMatch(/^azora_backup_drill_data_age_seconds \d+$/m);
+
+    const nowhere = path.join(fleet.root, 'nowhere');
+    expect(run(['backup', 'drill', '--from', nowhere, '--metrics', metrics]).status).toBe(2);
+    expect(await readFile(metrics, 'utf8')).toMatch(/^azora_backup_drill_success 0$/m);
+    const { status, stdout } = run(['status', '--check']);
+    expect({ status, stdout }).toMatchObject({ status: 4, stdout: expect.stringContaining('the drill failed: ') });
+  });
+
   it('find an edited manifest, with exit code 4 from verify and restore', async () => {
     const manifest = path.join(givenSet(), 'manifest.json');
     await writeFile(manifest, (await readFile(manifest, 'utf8')).replace('"rows": 100', '"rows": 99'));

@@ -29,7 +29,14 @@ export async function backUp(
   storage: Storage,
   options: Partial<BackupRequest> = {},
 ): Promise<BackupReport & { readonly manifest: Manifest }> {
-  const plain = { secret: undefined, mask: undefined, fence: false, allowDrift: false, format: 'copy' } as const;
+  const plain = {
+    secret: undefined,
+    mask: undefined,
+    fence: false,
+    allowDrift: false,
+    allowIncomplete: false,
+    format: 'copy',
+  } as const;
   const surroundings = { environment: process.env, references: [], log: () => undefined };
   const request = { storage, ...plain, ...surroundings, ...options };
   const report = await backUpFleet(targets, request, {});

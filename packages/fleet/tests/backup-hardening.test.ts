@@ -1,18 +1,20 @@
 import { randomBytes } from 'node:crypto';
-import { mkdir, stat, utimes } from 'node:fs/promises';
+import { mkdir, readFile, rm, stat, utimes, writeFile } from 'node:fs/promises';
 import path from 'node:path';
+import { Readable } from 'node:stream';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { withUrlParts } from '@azora/db-core';
 import { withClient } from '@azora/db-migrate';
 import { generateX25519Identity } from 'age-encryption';
-import { isHash, makeSetKey } from '../src/backup-store/encryption';
+import { decrypt, isHash, makeSetKey } from '../src/backup-store/encryption';
+import { textOf } from '../src/backup-store/file';
 import { openSet } from '../src/backup-store/set';
+import { writeVerification } from '../src/backup-store/verification';
 import { requireRestorable } from '../src/operations/backup/preflight';
 import { selectSet } from '../src/operations/backup/select-set';
 import { verifySet } from '../src/operations/backup/verify';
 import type { Target } from '../src/operations/targets';
 import { findScratchDatabases } from '../src/postgres/scratch';
-import { withoutTimeouts } from '../src/postgres/timeouts';
 import { readSchemaModel } from '../src/schema/schema-model';
 import { keepFresh } from '../src/system/heartbeat';
 import { backUp, givenPlace, removePlaces, restore } from './backup-fixture';
@@ -114,6 +116,47 @@ describe('a backup set', () => {
     expect((await select(true)).set.manifest.id).toBe(set);
   });
 
+  it('that somebody else encrypted to the public half of the key is refused, unless it is asked for', async () => {
+    const { storage, directory } = await givenPlace();
+    const secret = { identity: await generateX25519Identity() };
+    const { set } = await backUp([target], storage, { secret });
+    const select = (allowsPlain: boolean) =>
+      selectSet(storage, set, {
+        ...{ secret, services: [target.service], isNamed: true, allowsMasked: false, allowsPlain },
+        ...{ command: 'restore', argumentOf: (id: string) => id },
+      });
+    const signature = path.join(directory, set, 'manifest.sig');
+    expect((await select(false)).set.isSigned).toBe(true);
+
+    const genuine = await readFile(signature, 'utf8');
+    await writeFile(signature, genuine.replace(/[0-9a-f]{8}$/m, '00000000'));
+    expect(await failureOf(select(true))).toMatchObject({ code: 'BACKUP.DAMAGED', meta: { file: 'manifest.sig' } });
+
+    await rm(signature);
+    expect(await failureOf(select(false))).toMatchObject({ code: 'BACKUP.NOT_SIGNED' });
+    expect((await select(true)).set.manifest.id).toBe(set);
+  });
+
+  it('says nothing of what it holds in the clear result of its verification', async () => {
+    const { storage } = await givenPlace();
+    const secret = { identity: await generateX25519Identity() };
+    const { set } = await backUp([target], storage, { secret });
+    const opened = await openSet(storage, set, secret);
+    const found = { problems: ['notes has the PIN 4711'], warnings: ['one', 'two'] };
+
+    await writeVerification(opened, { ok: false, restoreSeconds: 1, ...found });
+
+    const text = (await storage.readText(set, 'verified.json')) ?? '';
+    expect(text).not.toMatch(/4711|one|two/);
+    const stored = JSON.parse(text);
+    expect([stored.problems, stored.warnings]).toEqual([
+      ['in the encrypted details'],
+      ['in the encrypted details', 'in the encrypted details'],
+    ]);
+    const details = Readable.from([Buffer.from(stored.details, 'base64')]);
+    expect(JSON.parse(await textOf(decrypt(opened.key ?? { identity: '' }, details)))).toEqual(found);
+  });
+
   it('is refused with a code when the key is mistyped', async () => {
     const identity = await generateX25519Identity();
     const mistyped = identity.slice(0, -1) + (identity.endsWith('Q') ? 'P' : 'Q');
@@ -138,12 +181,14 @@ describe('the sessions of a backup', () => {
   afterAll(removeFleets);
 
   it('have none of the limits that the database sets', async () => {
-    const names = ['statement_timeout', 'lock_timeout', 'idle_in_transaction_session_timeout', 'idle_session_timeout'];
+    const names = [
+      ...['statement_timeout', 'lock_timeout', 'transaction_timeout'],
+      ...['idle_in_transaction_session_timeout', 'idle_session_timeout'],
+    ];
     const known = await rowsOf(target.admin, `SELECT name FROM pg_settings WHERE name = ANY ('{${names.join()}}')`);
     for (const name of known) await rowsOf(target.admin, `ALTER DATABASE ${target.database} SET ${name} = '1h'`);
 
     const values = await withClient(target.admin, async (client) => {
-      await withoutTimeouts(client);
       const { rows } = await client.query<{ setting: string }>(
         'SELECT setting FROM pg_settings WHERE name = ANY ($1)',
         [known],
@@ -181,7 +226,7 @@ describe('the sessions of a backup', () => {
 
     const stop = keepFresh(part, 1);
     while ((await stat(part)).mtimeMs === past.getTime()) await sleep(5);
-    stop();
+    await stop();
     await removePlaces();
   });
 });

@@ -152,7 +152,15 @@ describe('ids of rows that do not exist in the other service', () => {
     const lines: string[] = [];
     const events: string[] = [];
     const request = {
-      ...{ storage, secret: undefined, mask: undefined, fence: false, allowDrift: true, format: 'copy' as const },
+      ...{
+        storage,
+        secret: undefined,
+        mask: undefined,
+        fence: false,
+        allowDrift: true,
+        allowIncomplete: false,
+        format: 'copy' as const,
+      },
       ...{ environment: process.env, references: [...broken, ...all], log: (line: string) => void lines.push(line) },
     };
 

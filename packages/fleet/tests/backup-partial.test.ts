@@ -32,7 +32,15 @@ describe('a backup in which a service fails', () => {
     options: RunOptions = {},
   ): Promise<BackupReport> => {
     const request: BackupRequest = {
-      ...{ storage, secret: undefined, mask: undefined, references: [], fence: false, allowDrift: false },
+      ...{
+        storage,
+        secret: undefined,
+        mask: undefined,
+        references: [],
+        fence: false,
+        allowDrift: false,
+        allowIncomplete: false,
+      },
       ...{ format: 'copy', environment: process.env, log: () => undefined, ...given },
     };
     return backUpFleet(targets, request, options);

@@ -34,6 +34,9 @@ CREATE TABLE things (
   span interval, bytes bytea, feeling mood, feelings mood[], tags text[], numbers integer[], document jsonb, text_document json,
   id_value uuid, address inet, twice numeric GENERATED ALWAYS AS (big * 2) STORED,
   search tsvector GENERATED ALWAYS AS (to_tsvector('english', coalesce(label, ''))) STORED);
+CREATE TABLE "two
+lines" ("a
+b" integer GENERATED ALWAYS AS IDENTITY, "it's; -- odd" text, "\r" integer GENERATED ALWAYS AS (1) STORED);
 CREATE TABLE "odd ""name" ("a column" integer GENERATED ALWAYS AS IDENTITY, "select" text);
 CREATE TABLE nothing ();
 CREATE TABLE self (id integer PRIMARY KEY, parent integer REFERENCES self (id) DEFERRABLE INITIALLY DEFERRED);
@@ -226,7 +229,8 @@ describe('a backup set', () => {
     const target = await givenShop();
     await rowsOf(
       target.admin,
-      `INSERT INTO owners (name) VALUES ('Ada'); INSERT INTO things (label) VALUES (E'a\\tb')`,
+      `INSERT INTO owners (name) VALUES ('Ada'); INSERT INTO things (label) VALUES (E'a\\tb');
+       INSERT INTO "two\nlines" ("it's; -- odd") VALUES ('x')`,
     );
     const { storage, directory } = await givenPlace();
     const { set } = await backUp([target], storage);
@@ -238,6 +242,7 @@ describe('a backup set', () => {
     });
 
     expect(await rowsOf(target.admin, 'SELECT label FROM things')).toEqual(['a\tb']);
+    expect(await rowsOf(target.admin, `SELECT "a\nb" || "it's; -- odd" FROM "two\nlines"`)).toEqual(['1x']);
     await expect(rowsOf(target.admin, 'DELETE FROM owners')).rejects.toThrow('append-only');
   });
 });

@@ -33,7 +33,11 @@ async function givenSets(...sets: readonly GivenSet[]) {
     const startedAt = new Date(FIRST + index * HOUR_MS);
     const id = newSetId(startedAt);
     const writer = await storage.begin(id);
-    await writeManifest(writer, { ...manifestOf(id, startedAt, names), ...facts }, undefined);
+    await writeManifest(
+      writer,
+      { ...manifestOf(id, startedAt, names), ...facts },
+      { key: undefined, secret: undefined },
+    );
     await writer.finish();
     ids.push(id);
   }

@@ -21,7 +21,8 @@ describe('backup sets in a bucket', () => {
   let server: S3Server;
   let environment: Environment;
   let prefix = 0;
-  const at = (url: string, variables: Environment = environment) => s3Storage(parseS3Location(url), variables);
+  const at = (url: string, variables: Environment = environment, heartbeatMs?: number) =>
+    s3Storage(parseS3Location(url), variables, heartbeatMs);
   const open = (variables?: Environment) => at(`s3://backups/of/${prefix}`, variables);
   const keys = async () => {
     const own = `of/${prefix}/`;
@@ -183,6 +184,33 @@ describe('backup sets in a bucket', () => {
       `${THIRD}/manifest.json`,
       `${THIRD}/mint/one.gz`,
     ]);
+  });
+
+  it('are kept while their backup runs, although an upload takes longer than a week', async () => {
+    const upload = `of/${prefix}/${FIRST}/mint/large.gz`;
+    let beats = 0;
+    const second = new Promise<void>((resolve) => {
+      server.intercept(({ method, url = '' }, response) => {
+        const { searchParams, pathname } = new URL(url, 'http://s3');
+        // The first beat is stored; the server cannot list a folder while an object in it is replaced.
+        const isLater = method === 'PUT' && pathname.endsWith('/running') && ++beats > 1;
+        if (isLater) resolve();
+        if (!isLater && (method !== 'GET' || !searchParams.has('uploads'))) return false;
+        response.writeHead(200, { 'content-type': 'application/xml' });
+        response.end(isLater ? '' : uploadsXml([[upload, 'u1', 30 * 24 * HOUR_MS]]));
+        return true;
+      });
+    });
+    const writer = await at(`s3://backups/of/${prefix}`, environment, 1).begin(FIRST);
+    await second;
+
+    const found = await open().unfinished(() => undefined);
+    expect(found.map(({ what, state }) => `${what} ${state}`)).toEqual([
+      'unfinished upload unknown',
+      'unfinished backup set unknown',
+    ]);
+    await seal(writer);
+    expect(await keys()).toEqual([`${FIRST}/manifest.json`, `${FIRST}/manifest.seal`]);
   });
 
   it('can be removed with more files than one request allows, and stop being listed at once', async () => {

@@ -1,5 +1,6 @@
 /** @server any */
 import { existsSync } from 'node:fs';
+import { mkdir, readFile, rename, writeFile } from 'node:fs/promises';
 import path from 'node:path';
 import { withClient } from '@azora/db-migrate';
 import { readDatabases } from '../src/operations/backup/live-databases';
@@ -71,6 +72,41 @@ describe('a restore that was killed between two servers', () => {
       lines: [`undid the restore of ${SET} that was killed: the former databases of auth are back`],
       isOver: true,
     });
+  });
+
+  it('is undone for a companion too, whose present data is kept', async () => {
+    const { targets } = await givenFleet({
+      auth: { schema: SCHEMA, migrations: {} },
+      rag: { schema: SCHEMA, migrations: {} },
+    });
+    const { directory: home } = await givenPlace();
+    const [auth, rag] = targets.map((target) =>
+      target.service.name === 'rag' ? { ...target, server: 'companion' as const } : target,
+    ) as [Target, Target];
+    const directory = path.join(home, 'companion', 'rag');
+    const noteIn = (data: string) => path.join(directory, data, 'note');
+    await mkdir(path.dirname(noteIn('data')), { recursive: true });
+    await writeFile(noteIn('data'), 'former');
+    const idOf = async (target: Target) => (await readDatabases(target, home)).get(target.database) ?? null;
+    const gone = { side: path.join(home, 'gone'), restored: null, keepSettings: false };
+    await writeJournal(home, {
+      ...{ set: SET, owner: ENDED },
+      entries: [
+        { ...gone, service: 'auth', former: await idOf(auth), side: `${auth.database}__scratch_00000002` },
+        { ...gone, service: 'rag', former: await idOf(rag) },
+      ],
+    });
+    // The restore replaced only the companion.
+    await rename(path.join(directory, 'data'), path.join(directory, `data__before_${SET}`));
+    await mkdir(path.dirname(noteIn('data')));
+    await writeFile(noteIn('data'), 'restored');
+
+    const lines: string[] = [];
+    await finishSwap([auth, rag], home, (line) => lines.push(line));
+
+    expect(lines).toEqual([`undid the restore of ${SET} that was killed: the former databases of rag are back`]);
+    expect(await readFile(noteIn('data'), 'utf8')).toBe('former');
+    expect(await readFile(noteIn(`data__before_${SET}_2`), 'utf8')).toBe('restored');
   });
 
   it('is left alone while its process lives, here or elsewhere', async () => {

@@ -3,12 +3,15 @@ import { mkdtemp, rm } from 'node:fs/promises';
 import os from 'node:os';
 import path from 'node:path';
 import type { DatabaseUrl } from '@azora/db-core';
+import { withClient } from '@azora/db-migrate';
 import { azoraDb } from '../../../tests/cli';
 import { examineFleet } from '../src/operations/migrations/doctor';
 import type { Target } from '../src/operations/targets';
 import { DEFAULT_LIMITS, type Limits } from '../src/postgres/doctor/check';
 import { checkServerSettings } from '../src/postgres/doctor/settings';
 import { versionFindings } from '../src/postgres/doctor/versions';
+import { beginBackup } from '../src/postgres/dump/snapshot';
+import { findWriters } from '../src/postgres/dump/write-fence';
 import { startEmbedded, stopEmbedded } from '../src/postgres/embedded/server';
 import { ROLE_LIMITS, ROLE_LIMITS_FROM_17 } from '../src/postgres/role-limits';
 import { doctorText } from '../src/render/doctor';
@@ -120,9 +123,24 @@ describe('the check of a server', () => {
   it('reports a forgotten prepared transaction', async () => {
     await rowsOf(url, "BEGIN; CREATE TABLE half (id int PRIMARY KEY); PREPARE TRANSACTION 'forgotten'");
 
-    expect(await objects()).toEqual([]);
+    expect(await objects({ preparedMs: 3_600_000 })).toEqual([]);
     expect(await objects({ preparedMs: 0 })).toEqual(['patient warning forgotten']);
     await rowsOf(url, "ROLLBACK PREPARED 'forgotten'");
+  });
+
+  it('shows which prepared transaction the fence of a backup waits for', async () => {
+    await rowsOf(url, 'CREATE TABLE fenced (id int PRIMARY KEY); CREATE TABLE other (id int PRIMARY KEY)');
+    await rowsOf(url, "BEGIN; INSERT INTO fenced VALUES (1); PREPARE TRANSACTION 'it''s half done'");
+    const holdersOf = (name: string) =>
+      withClient(url, async (client) => {
+        const tables = (await beginBackup(client)).filter((table) => table.name === name);
+        return findWriters(client, tables);
+      });
+
+    expect(await holdersOf('fenced')).toEqual([`the prepared transaction 'it''s half done'`]);
+    expect(await holdersOf('other')).toEqual([]);
+    await rowsOf(url, "ROLLBACK PREPARED 'it''s half done'");
+    await rowsOf(url, 'DROP TABLE fenced, other');
   });
 
   it('reports a finding once for all databases of the server', async () => {

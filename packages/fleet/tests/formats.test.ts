@@ -4,6 +4,7 @@ import path from 'node:path';
 import { z } from 'zod';
 import { manifestSchema } from '../src/backup-store/manifest';
 import { verificationSchema } from '../src/backup-store/verification';
+import { drillSchema } from '../src/operations/backup/drill';
 import { accessSchema } from '../src/postgres/dump/access';
 import { REPOSITORY_ROOT } from './suite-fixture';
 
@@ -46,6 +47,7 @@ describe('docs/FORMATS.md', () => {
     ['manifest.json', manifestSchema],
     ['access.json', accessSchema],
     ['verified.json', verificationSchema],
+    ['drill.json', drillSchema],
   ])('lists exactly the fields of %s with their types', (section, schema) => {
     expect(documentedFields(section)).toEqual(fieldsOf(schema));
   });

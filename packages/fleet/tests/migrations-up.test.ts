@@ -171,6 +171,22 @@ describe('migrating up', () => {
     });
   });
 
+  it('has none of the limits that the database sets, also after a migration that changed them', async () => {
+    const [name] = await rowsOf(url(), 'SELECT current_database()');
+    await rowsOf(url(), `ALTER DATABASE ${name} SET statement_timeout = '1h'`);
+    await rowsOf(url(), `ALTER DATABASE ${name} SET idle_in_transaction_session_timeout = '1h'`);
+    const limits = `current_setting('statement_timeout') || current_setting('idle_in_transaction_session_timeout')`;
+    const migrations = {
+      '01_a': `CREATE TABLE seen AS SELECT ${limits} AS limits; SET statement_timeout = '2h';`,
+      '02_b': `INSERT INTO seen SELECT ${limits};`,
+      '03_c': `-- no-transaction\nINSERT INTO seen SELECT ${limits};`,
+    };
+
+    await up(await givenMigrations(migrations));
+
+    expect(await rowsOf(url(), 'SELECT limits FROM seen')).toEqual(['00', '00', '00']);
+  });
+
   it('rejects edited, missing and out-of-order files before anything runs', async () => {
     const applied = await givenMigrations({ '01_a': 'CREATE TABLE a ();', '03_c': 'CREATE TABLE c ();' });
     await up(applied);

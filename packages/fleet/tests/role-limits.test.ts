@@ -1,5 +1,5 @@
 import { quoteIdentifier } from '@azora/db-core';
-import { withClient } from '@azora/db-migrate';
+import { withClient, withLimitedClient } from '@azora/db-migrate';
 import { provision } from '../src/operations/provision';
 import { appUrl, type Target } from '../src/operations/targets';
 import { givenFleet, removeFleets } from './fleet-fixture';
@@ -72,7 +72,7 @@ describe('the limits of an app role', () => {
     const target = await givenTarget();
     await alterRole(target, "SET statement_timeout = '100ms'");
 
-    const sleeping = withClient(appUrl(target, passwordOf), (client) => client.query('SELECT pg_sleep(3600)'));
+    const sleeping = withLimitedClient(appUrl(target, passwordOf), (client) => client.query('SELECT pg_sleep(3600)'));
 
     await expect(sleeping).rejects.toMatchObject({ code: '57014' });
   });
@@ -82,7 +82,7 @@ describe('the limits of an app role', () => {
     await alterRole(target, "SET lock_timeout = '100ms'");
     const waiting = withClient(target.admin, async (holder) => {
       await holder.query('SELECT pg_advisory_lock(1)');
-      return withClient(appUrl(target, passwordOf), (client) => client.query('SELECT pg_advisory_lock(1)'));
+      return withLimitedClient(appUrl(target, passwordOf), (client) => client.query('SELECT pg_advisory_lock(1)'));
     });
 
     await expect(waiting).rejects.toMatchObject({ code: '55P03' });

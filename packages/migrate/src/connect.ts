@@ -10,12 +10,34 @@ const NO_SUCH_DATABASE = '3D000';
 /** PostgreSQL starts, stops or recovers, or all of its connections are in use. */
 const NOT_NOW = /^(57P0.|53...)$/;
 
+/** The limits that pg_dump and pg_restore lift too, and the one that ends an idle session with its locks. */
+const TIMEOUTS =
+  '{statement_timeout, lock_timeout, transaction_timeout, idle_in_transaction_session_timeout, idle_session_timeout}';
+
+/** Lifts the limits that the server knows and that are set, for the session or for its transaction: SQL without a semicolon. */
+export function liftTimeouts(scope: 'LOCAL' | 'SESSION'): string {
+  return `SELECT set_config(name, '0', ${scope === 'LOCAL'}) FROM unnest('${TIMEOUTS}'::text[]) AS name
+    WHERE current_setting(name, true) <> '0'`;
+}
+
 /**
- * Connects, runs `work`, and disconnects in every case.
+ * Connects, runs `work`, and disconnects in every case. The session has no limit of the server, the database or the role: they are
+ * made for applications, and would end a backup or a migration in the middle.
  * @throws {SuiteError} `SERVER.UNREACHABLE`, `SERVER.NO_DATABASE`, `SERVER.REFUSED` (no or bad password, no such role),
  * `SERVER.TLS_FAILED`, `CONFIG.BAD_URL` for a parameter that the driver rejects
  */
 export async function withClient<Result>(url: DatabaseUrl, work: (client: Client) => Promise<Result>): Promise<Result> {
+  return withLimitedClient(url, async (client) => {
+    await client.query(liftTimeouts('SESSION'));
+    return work(client);
+  });
+}
+
+/** Like {@link withClient}, with the limits that a session has by itself. Sends nothing before `work` does. */
+export async function withLimitedClient<Result>(
+  url: DatabaseUrl,
+  work: (client: Client) => Promise<Result>,
+): Promise<Result> {
   const client = newClient(url);
   // When the server dies, the client also emits an error; the query that was running reports it.
   client.on('error', () => undefined);

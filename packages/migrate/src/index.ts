@@ -1,6 +1,6 @@
 export { CATALOG_GRANTS, CATALOG_OBJECTS } from './catalog-objects';
 export { isOwnRelation } from './catalog-scope';
-export { withClient } from './connect';
+export { withClient, withLimitedClient } from './connect';
 export { refuseForeignContents } from './contents';
 export { type Migration, readMigrations, type Script } from './files';
 export { catalogFingerprint, hasDrifted, readStoredFingerprint, storeFingerprint } from './fingerprint';

@@ -1,3 +1,4 @@
+import { liftTimeouts } from './connect';
 import type { StepOptions } from './step';
 
 /**
@@ -22,7 +23,7 @@ export function settings(
 ): string {
   const timeout =
     statementTimeoutMs === undefined ? '' : `SET ${scope} statement_timeout = ${Math.round(statementTimeoutMs)};`;
-  return `SET ${scope} lock_timeout = ${Math.round(lockTimeoutMs)}; ${timeout}
+  return `${liftTimeouts(scope)}; SET ${scope} lock_timeout = ${Math.round(lockTimeoutMs)}; ${timeout}
     SELECT set_config('client_connection_check_interval', '${CONNECTION_CHECK_MS}', ${scope === 'LOCAL'})
       WHERE version() ~ 'linux|darwin|bsd';`;
 }

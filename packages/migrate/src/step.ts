@@ -14,7 +14,7 @@ export interface StepOptions {
   readonly lockTimeoutMs?: number | undefined;
   /** How often a migration is tried again after a lock timeout; 10 by default, 0 for never. */
   readonly lockRetries?: number | undefined;
-  /** How long a statement may take; the server's own setting by default. */
+  /** How long a statement may take; without a limit by default. */
   readonly statementTimeoutMs?: number | undefined;
   /**
    * Runs before the SQL of each migration, in its transaction if it has one. It may return a check, which runs just before that

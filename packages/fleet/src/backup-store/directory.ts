@@ -67,13 +67,13 @@ async function beginSet(directory: string, set: string): Promise<SetWriter> {
         const lost = await lostFiles(part, written);
         if (lost.length > 0) throw filesLost(directory, set, lost);
         for (const folder of [part, ...(await subfolders(part))]) await syncDirectory(folder);
-        rest();
+        await rest();
         await rename(part, path.join(directory, set));
         await syncDirectory(directory);
       }),
-    abandon: () => {
-      rest();
-      return guarded(directory, () => rm(part, { recursive: true, force: true }));
+    abandon: async () => {
+      await rest();
+      await guarded(directory, () => rm(part, { recursive: true, force: true }));
     },
   };
 }

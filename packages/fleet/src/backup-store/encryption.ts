@@ -81,6 +81,23 @@ export async function* decrypt({ identity }: SetKey, chunks: Chunks): Chunks {
   yield* fromWeb(await decrypter.decrypt(toWeb(chunks)));
 }
 
+/** A text for a file that others can read: encrypted with the set's key, in Base64. */
+export async function encryptText(key: SetKey, text: string): Promise<string> {
+  const parts: Uint8Array[] = [];
+  for await (const part of encrypt(key, Readable.from([Buffer.from(text)]))) parts.push(part);
+  return Buffer.concat(parts).toString('base64');
+}
+
+/**
+ * The owner's signature of a manifest: an HMAC-SHA-256 under a key that only the identity gives. Everybody who knows the public half of
+ * an identity can encrypt a set to it. Undefined for a passphrase, because nobody can make a `key.age` for it without knowing it.
+ */
+export function signManifest(secret: Secret, text: string): string | undefined {
+  if ('passphrase' in secret) return undefined;
+  const key = createHmac('sha256', secret.identity).update('azora-db manifest').digest();
+  return createHmac('sha256', key).update(text).digest('hex');
+}
+
 /** The HMAC-SHA-256 of a text under the set's key (RFC 2104), in hexadecimal digits. */
 export function authenticate({ identity }: SetKey, text: string): string {
   return createHmac('sha256', identity).update(text).digest('hex');

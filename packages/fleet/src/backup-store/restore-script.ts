@@ -9,10 +9,7 @@ export function restoreScript(
   { service, tables, sequences }: Omit<DatabaseEntry, 'script'>,
   access: readonly string[],
 ): string {
-  const copies = tables.flatMap((table) => {
-    if (table.file === null) return [];
-    return [`\\copy ${nameOf(table)} ${columnsOf(table)} FROM PROGRAM 'gzip -dc ${fileName(table.file)}'`];
-  });
+  const copies = tables.flatMap((table) => (table.file === null ? [] : copyOf(table, table.file)));
   const positions = sequences.map(
     (sequence) =>
       `SELECT setval(${quoteLiteral(nameOf(sequence))}, ${sequence.lastValue}, ${String(sequence.isCalled)});`,
@@ -24,6 +21,8 @@ export function restoreScript(
     '\\set ON_ERROR_STOP on',
     'REVOKE ALL ON DATABASE :"DBNAME" FROM PUBLIC;',
     ...SETTINGS.map((setting) => `SET ${setting};`),
+    // Servers before PostgreSQL 17 do not know it.
+    "SELECT set_config(name, '0', false) FROM pg_settings WHERE name = 'transaction_timeout';",
     '\\ir pre-data.sql',
     ...copies,
     ...positions,
@@ -48,7 +47,22 @@ export const SETTINGS: readonly string[] = [
   'statement_timeout = 0',
   'lock_timeout = 0',
   'idle_in_transaction_session_timeout = 0',
+  'idle_session_timeout = 0',
 ];
+
+/** The commands that load the rows of a table. A command of psql ends with its line, so that it cannot hold every name. */
+function copyOf(table: TableEntry, file: FileEntry): readonly string[] {
+  const [name, columns] = [nameOf(table), columnsOf(table)];
+  const from = `FROM PROGRAM 'gzip -dc ${fileName(file)}'`;
+  if (!/[\r\n]/.test(`${name}${columns}`)) return [`\\copy ${name} ${columns} ${from}`];
+  const staged = table.columns.map((column, index) => `${quoteIdentifier(column)} AS c${index}`);
+  return [
+    `CREATE TEMPORARY TABLE azora_rows AS SELECT ${staged.join(', ')} FROM ONLY ${name} WITH NO DATA;`,
+    `\\copy pg_temp.azora_rows ${from}`,
+    `INSERT INTO ${name} ${columns} OVERRIDING SYSTEM VALUE SELECT * FROM pg_temp.azora_rows;`,
+    'DROP TABLE pg_temp.azora_rows;',
+  ];
+}
 
 function nameOf({ schema, name }: { readonly schema: string; readonly name: string }): string {
   return `${quoteIdentifier(schema)}.${quoteIdentifier(name)}`;

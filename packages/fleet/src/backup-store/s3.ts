@@ -1,4 +1,5 @@
 import type { Environment } from '../system/child-environment';
+import { repeat } from '../system/heartbeat';
 import { type Leftover, UNKNOWN_KEPT_MS } from '../system/leftovers';
 import { textOf } from './file';
 import { type Bucket, fileTooLarge, LARGEST_BYTES, openBucket, type S3Location } from './s3-bucket';
@@ -8,8 +9,12 @@ import { CHECKSUM_FILE, type Chunks, fileMissing, filesLost, SET_ID, type SetWri
 const UPLOAD_KEPT_MS = 7 * 24 * 3_600_000;
 const CONCURRENT_REQUESTS = 16;
 
+/** In an unfinished set: written again and again while its backup runs, because a single upload may take longer than a day. */
+const HEARTBEAT_FILE = 'running';
+const HEARTBEAT_MS = 10 * 60_000;
+
 /** Keeps backup sets in a bucket. */
-export function s3Storage(location: S3Location, environment: Environment): Storage {
+export function s3Storage(location: S3Location, environment: Environment, heartbeatMs = HEARTBEAT_MS): Storage {
   const bucket = openBucket(location, environment);
   return {
     location: bucket.location,
@@ -18,7 +23,7 @@ export function s3Storage(location: S3Location, environment: Environment): Stora
       // A bucket that cannot be listed is an error now, because finish() lists the set.
       for await (const _ of bucket.pages(set)) break;
       await removeUnfinished(bucket);
-      return s3Writer(bucket, set);
+      return s3Writer(bucket, set, heartbeatMs);
     },
     read: async (set, file) => {
       const found = await bucket.get(`${set}/${file}`);
@@ -42,7 +47,9 @@ async function removeUnfinished(bucket: Bucket): Promise<void> {
 }
 
 /** Holds the manifest's checksum back until every other file is stored, because its presence makes the set complete. */
-function s3Writer(bucket: Bucket, set: string): SetWriter {
+function s3Writer(bucket: Bucket, set: string, heartbeatMs: number): SetWriter {
+  const heartbeat = `${set}/${HEARTBEAT_FILE}`;
+  const rest = repeat(() => bucket.put(heartbeat, `${new Date().toISOString()}\n`), heartbeatMs);
   const written = new Map<string, number>();
   const running = new Set<Promise<void>>();
   let checksum: string | undefined;
@@ -75,11 +82,14 @@ function s3Writer(bucket: Bucket, set: string): SetWriter {
     },
     finish: async () => {
       if (checksum === undefined) throw new Error(`the set ${set} has no ${CHECKSUM_FILE}`);
+      await rest();
       await requireFiles(bucket, set, written);
+      await bucket.remove([heartbeat]);
       await bucket.put(`${set}/${CHECKSUM_FILE}`, checksum);
     },
     abandon: async () => {
       abandoned = true;
+      await rest();
       // An upload that ends later would leave its file behind. Its failure belongs to the caller of write().
       await Promise.allSettled(running);
       await removeFolder(bucket, set);
@@ -126,17 +136,20 @@ async function findSets(bucket: Bucket): Promise<readonly FoundSet[]> {
 /** A bucket does not tell which process writes a set: what changed within a day may belong to a running backup. */
 async function findUnfinished(bucket: Bucket): Promise<readonly Leftover[]> {
   const uploads = (await bucket.uploads()).filter(({ name }) => SET_ID.test(setOf(name)));
-  const found = uploads.map((upload): Leftover => {
+  const started = uploads.map((upload): Leftover => {
     const at = `${bucket.location}/${upload.name}`;
     const remnant = remnantOf(at, 'unfinished upload', upload.started, UPLOAD_KEPT_MS);
     return { ...remnant, bytes: async () => undefined, remove: () => bucket.abort(upload) };
   });
-  const growing = uploads.filter((_, index) => found[index]?.state === 'unknown').map(({ name }) => setOf(name));
+  const growing = uploads.filter((_, index) => started[index]?.state === 'unknown').map(({ name }) => setOf(name));
+  const sets: Leftover[] = [];
+  const fresh = new Set<string>();
   for (const { set, isComplete } of await findSets(bucket)) {
     if (isComplete) continue;
     const { bytes, changed } = await usageOf(bucket, set);
     const remnant = remnantOf(`${bucket.location}/${set}`, 'unfinished backup set', changed, UNKNOWN_KEPT_MS);
-    found.push({
+    if (remnant.state === 'unknown') fresh.add(set);
+    sets.push({
       ...remnant,
       // A large file becomes visible only when its upload ends.
       ...(growing.includes(set) ? { state: 'unknown' } : {}),
@@ -144,7 +157,13 @@ async function findUnfinished(bucket: Bucket): Promise<readonly Leftover[]> {
       remove: () => removeFolder(bucket, set),
     });
   }
-  return found;
+  // The backup lives while its heartbeat does, however long an upload takes.
+  return [
+    ...started.map(
+      (it, index): Leftover => (fresh.has(setOf(uploads[index]?.name ?? '')) ? { ...it, state: 'unknown' } : it),
+    ),
+    ...sets,
+  ];
 }
 
 function setOf(name: string): string {

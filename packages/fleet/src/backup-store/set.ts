@@ -1,12 +1,14 @@
 import { createHash, timingSafeEqual } from 'node:crypto';
 import { SuiteError } from '@azora/db-core';
 import { shellQuoted } from '../system/shell';
-import { authenticate, KEY_FILE, openSetKey, type Secret, type SetKey } from './encryption';
+import { authenticate, KEY_FILE, openSetKey, type Secret, type SetKey, signManifest } from './encryption';
 import { chunksOf } from './file';
 import { type Manifest, parseManifest } from './manifest';
 import { CHECKSUM_FILE, fileDamaged, fileMissing, type SetWriter, type Storage } from './storage';
 
 const MANIFEST_FILE = 'manifest.json';
+/** The signature of the owner, only in a set that is encrypted with an identity. */
+const SIGNATURE_FILE = 'manifest.sig';
 
 /** A finished set with its manifest. */
 export interface ReadSet {
@@ -19,12 +21,20 @@ export interface ReadSet {
 export interface OpenedSet extends ReadSet {
   readonly storage: Storage;
   readonly key: SetKey | undefined;
+  /** Whether the given key proves that its owner made the set. */
+  readonly isSigned: boolean;
 }
 
-/** Writes the manifest and its checksum, the last files of a set. */
-export async function writeManifest(writer: SetWriter, manifest: Manifest, key: SetKey | undefined): Promise<void> {
+/** Writes the manifest, the signature of its owner and its checksum, the last files of a set. */
+export async function writeManifest(
+  writer: SetWriter,
+  manifest: Manifest,
+  { key, secret }: { readonly key: SetKey | undefined; readonly secret: Secret | undefined },
+): Promise<void> {
   const text = `${JSON.stringify(manifest, null, 2)}\n`;
   await writer.write(MANIFEST_FILE, chunksOf(text));
+  const signature = secret && signManifest(secret, text);
+  if (signature !== undefined) await writer.write(SIGNATURE_FILE, chunksOf(`hmac-sha256 ${signature}\n`));
   await writer.write(CHECKSUM_FILE, chunksOf(checksumOf(text, key)));
 }
 
@@ -50,7 +60,18 @@ export async function openSet(storage: Storage, set: string, secret: Secret | un
   const manifest = parseManifest(text, set);
   if (manifest.id !== set) throw fileDamaged(set, MANIFEST_FILE, `It is the manifest of the set ${manifest.id}.`);
   if ((manifest.encryption !== null) !== (key !== undefined)) throw fileMissing(set, KEY_FILE);
-  return { storage, manifest, manifestSha256: sha256Of(text), key };
+  const isSigned = secret !== undefined && (await checkSignature(storage, set, secret, text));
+  return { storage, manifest, manifestSha256: sha256Of(text), key, isSigned };
+}
+
+/** False when there is no signature, as in sets of earlier versions. @throws {SuiteError} `BACKUP.DAMAGED` */
+async function checkSignature(storage: Storage, set: string, secret: Secret, manifest: string): Promise<boolean> {
+  const expected = signManifest(secret, manifest);
+  if (expected === undefined) return (await storage.readText(set, KEY_FILE)) !== undefined;
+  const signature = await storage.readText(set, SIGNATURE_FILE);
+  if (signature === undefined) return false;
+  if (isSame(signature, `hmac-sha256 ${expected}\n`)) return true;
+  throw fileDamaged(set, SIGNATURE_FILE, 'It is not the signature of the owner of the key.');
 }
 
 /**

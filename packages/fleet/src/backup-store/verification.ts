@@ -1,9 +1,12 @@
 import { isRecord } from '@azora/db-core';
 import { z } from 'zod';
+import { encryptText } from './encryption';
 import type { OpenedSet, ReadSet } from './set';
 import { fileDamaged, type Storage } from './storage';
 
 const FILE = 'verified.json';
+/** Stands for each problem and warning of an encrypted set: they may repeat what its files say. */
+const HIDDEN = 'in the encrypted details';
 
 /** The schema of `verified.json`; docs/FORMATS.md describes each field. */
 export const verificationSchema = z.object({
@@ -17,6 +20,8 @@ export const verificationSchema = z.object({
   problems: z.array(z.string()),
   /** Problems in the data that the set was made from, such as ids of other services that did not exist. */
   warnings: z.array(z.string()),
+  /** The problems and warnings of an encrypted set as JSON, encrypted with its key, in Base64; null for a set in plain text. */
+  details: z.string().nullable(),
 });
 
 /** The result of verifying a set by restoring it. */
@@ -24,10 +29,19 @@ export type Verification = z.infer<typeof verificationSchema>;
 
 /** Stores the result with the set. */
 export async function writeVerification(
-  { storage, manifest, manifestSha256 }: OpenedSet,
-  result: Omit<Verification, 'at' | 'manifestSha256'>,
+  { storage, manifest, manifestSha256, key }: OpenedSet,
+  result: Omit<Verification, 'at' | 'manifestSha256' | 'details'>,
 ): Promise<void> {
-  const stored: Verification = { at: new Date().toISOString(), manifestSha256, ...result };
+  const { problems, warnings } = result;
+  const hidden = ({ length }: readonly string[]) => Array<string>(length).fill(HIDDEN);
+  const shown =
+    key === undefined
+      ? { details: null }
+      : {
+          ...{ problems: hidden(problems), warnings: hidden(warnings) },
+          details: await encryptText(key, JSON.stringify({ problems, warnings })),
+        };
+  const stored: Verification = { at: new Date().toISOString(), manifestSha256, ...result, ...shown };
   await storage.writeText(manifest.id, FILE, `${JSON.stringify(stored, null, 2)}\n`);
 }
 
@@ -42,8 +56,8 @@ export async function readVerification(
   const text = await storage.readText(id, FILE);
   if (text === undefined) return undefined;
   const json = parseJson(text);
-  // The first version has no warnings.
-  const parsed = verificationSchema.safeParse(isRecord(json) ? { warnings: [], ...json } : json);
+  // Earlier versions have no warnings, or no details.
+  const parsed = verificationSchema.safeParse(isRecord(json) ? { warnings: [], details: null, ...json } : json);
   if (!parsed.success) throw fileDamaged(id, FILE, 'It is not the result of a verification.');
   return parsed.data.manifestSha256 === manifestSha256 ? parsed.data : undefined;
 }

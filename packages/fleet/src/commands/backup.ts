@@ -1,15 +1,23 @@
 import { randomBytes } from 'node:crypto';
 import { SuiteError } from '@azora/db-core';
 import { type Command, Option } from 'commander';
-import type { OpenedSet } from '../backup-store/set';
-import type { Storage } from '../backup-store/storage';
-import type { Service } from '../config/registry';
 import type { Settings } from '../config/settings';
 import type { RowFormat } from '../operations/backup/dump';
-import type { Target } from '../operations/targets';
 import type { Reference } from '../schema/schema-model';
-import { shellQuoted } from '../system/shell';
-import type { CommandContext, CommandResult, Execute, Register } from './command';
+import { registerDrill } from './backup-drill';
+import {
+  argumentOf,
+  type FromFlag,
+  LOCATION,
+  openBackups,
+  type PlainFlag,
+  proveSet,
+  SET,
+  selectNamedSet,
+  withFrom,
+  withPlain,
+} from './backup-sets';
+import type { CommandResult, Execute, Register } from './command';
 import {
   type FleetFlags,
   openSuite,
@@ -19,11 +27,7 @@ import {
   withFleetFlags,
   withJson,
 } from './command';
-import { EXIT_FAILED, EXIT_FOUND, exitCodeOfRows } from './exit-codes';
-
-const LOCATION = 'a directory, or s3://bucket/prefix (default: AZORA_BACKUP_DIR, otherwise .azora/backups)';
-
-export const SET = 'the id or the path of a set, or latest: the newest set with all services';
+import { EXIT_FAILED, exitCodeOfRows } from './exit-codes';
 
 export const registerBackup: Register = (program, execute) => {
   const backup = program
@@ -33,7 +37,7 @@ export const registerBackup: Register = (program, execute) => {
       'Backs up all databases as one set. The snapshots are taken within milliseconds of each other; with --fence they agree exactly. "backup verify" proves the set by restoring it.',
     );
   addCreate(backup, execute);
-  for (const register of [registerVerify, registerList, registerPrune]) register(backup, execute);
+  for (const register of [registerVerify, registerDrill, registerList, registerPrune]) register(backup, execute);
 };
 
 interface CreateFlags extends FleetFlags {
@@ -42,6 +46,7 @@ interface CreateFlags extends FleetFlags {
   readonly encrypt?: boolean;
   readonly mask?: boolean;
   readonly allowDrift?: boolean;
+  readonly allowIncomplete?: boolean;
   readonly verify?: boolean;
   readonly format: RowFormat;
 }
@@ -58,6 +63,7 @@ function addCreate(backup: Command, execute: Execute): void {
         .default('copy'),
     )
     .option('--allow-drift', 'also back up databases whose schema has drifted from its migrations')
+    .option('--allow-incomplete', 'also back up databases with subscriptions or tablespaces, which a set cannot carry')
     .option('--verify', 'prove the new set by restoring it into scratch databases; exit 4 if a problem is found')
     .action(
       execute(async (context, flags: CreateFlags): Promise<CommandResult> => {
@@ -75,6 +81,7 @@ function addCreate(backup: Command, execute: Execute): void {
           mask: flags.mask ? await readMask(suite, flags) : undefined,
           fence: flags.fence === true,
           allowDrift: flags.allowDrift === true,
+          allowIncomplete: flags.allowIncomplete === true,
           format: flags.format,
           environment: settings.environment,
           references: await readReferences(suite, log),
@@ -124,28 +131,11 @@ const registerVerify: Register = (backup, execute) => {
         for (const note of selected.notes) log(note);
         const targets = await openTargets(requireServices(settings, selected.services), selected.services, log, signal);
         await sweepRemnants(openScope(suite, targets), log);
-        return proveSet(suite, context, selected.set, targets);
+        const { data, text, exitCode } = await proveSet(suite, context, selected.set, targets);
+        return { data, text, exitCode };
       }),
     );
 };
-
-/** Proves a set by restoring it into scratch databases. */
-async function proveSet(
-  { settings, allServices }: Suite,
-  { progress, signal }: CommandContext,
-  set: OpenedSet,
-  targets: readonly Target[],
-) {
-  const { verifySet } = await import('../operations/backup/verify.js');
-  const { readSchemaModel, references } = await import('../schema/schema-model.js');
-  const { verifyData, verifyText } = await import('../render/backup.js');
-  const { home, environment } = settings;
-  const request = { set, home, environment, references: references(await readSchemaModel(allServices)) };
-  const report = await verifySet(targets, request, { progress, signal });
-  const exitCode = exitCodeOfRows(report.rows) || (report.verification.ok ? 0 : EXIT_FOUND);
-  const { id } = set.manifest;
-  return { data: verifyData(id, report), text: verifyText(id, report), exitCode };
-}
 
 const registerList: Register = (backup, execute) => {
   withJson(withFrom(backup.command('list')))
@@ -194,75 +184,6 @@ const registerPrune: Register = (backup, execute) => {
       }),
     );
 };
-
-export interface FromFlag {
-  readonly from?: string;
-}
-
-export interface PlainFlag {
-  readonly plain?: boolean;
-}
-
-/** Adds `--plain`. */
-export function withPlain(command: Command): Command {
-  return command.option('--plain', 'allow a set that is not encrypted although a key is set');
-}
-
-/** Adds `--from`: the location of the sets. */
-export function withFrom(command: Command): Command {
-  return command.option('--from <location>', LOCATION);
-}
-
-/** Opens the given location, otherwise the one in the settings. */
-export async function openBackups(settings: Settings, location: string | undefined): Promise<Storage> {
-  const { openStorage } = await import('../backup-store/location.js');
-  return openStorage(location ?? settings.backups.location, settings.environment);
-}
-
-export interface NamedSet extends FromFlag {
-  /** An id, a path or `latest`. */
-  readonly name: string;
-  readonly services: readonly Service[];
-  /** Whether `--service` named the services. */
-  readonly isNamed: boolean;
-  readonly allowsMasked: boolean;
-  readonly allowsPlain: boolean;
-  /** The words of the command, for hints. */
-  readonly command: string;
-}
-
-/**
- * Opens the set that a person named by its id, by its path, or as `latest`, and selects the services to work on.
- * @throws {SuiteError} `USAGE.PATH_WITH_FROM`, `BACKUP.…`
- */
-export async function selectNamedSet(settings: Settings, named: NamedSet) {
-  const { name, from, services, isNamed, allowsMasked, allowsPlain, command } = named;
-  const { splitSetPath } = await import('../backup-store/location.js');
-  const { selectSet } = await import('../operations/backup/select-set.js');
-  const path = splitSetPath(name);
-  if (path !== undefined && from !== undefined) throw pathWithFrom();
-  const location = path?.location ?? from;
-  const storage = await openBackups(settings, location);
-  const { secret } = settings.backups;
-  const selection = {
-    ...{ secret, services, isNamed, allowsMasked, allowsPlain, command },
-    argumentOf: (id: string) => argumentOf(storage, location, id),
-  };
-  return selectSet(storage, path?.set ?? name, selection);
-}
-
-/** The argument that names a set: its path when it is not in the location of the settings, otherwise its id. */
-function argumentOf(storage: Storage, location: string | undefined, set: string): string {
-  return location === undefined ? set : shellQuoted(`${storage.location}/${set}`);
-}
-
-function pathWithFrom(): SuiteError {
-  return new SuiteError('USAGE.PATH_WITH_FROM', 'A path of a set and --from cannot be combined', {
-    kind: 'usage',
-    why: 'Both say where the set is.',
-    next: 'Leave out --from, or give the id of the set instead of its path',
-  });
-}
 
 /** The references between services, or none when a schema is not valid: it must not prevent a backup. */
 async function readReferences({ allServices }: Suite, log: (line: string) => void): Promise<readonly Reference[]> {

@@ -31,6 +31,10 @@ const EXAMPLES: Readonly<Record<string, readonly Example[]>> = {
     ['backup verify', 'prove the newest set with all services'],
     ['backup verify latest --service mint', 'prove one database of the newest set'],
   ],
+  'backup drill': [
+    ['backup drill', 'restore the newest set as a test, and keep how long it took'],
+    ['backup drill --metrics /var/lib/node_exporter/azora.prom', 'also write the result for Prometheus'],
+  ],
   'backup list': [
     ['backup list', 'list the sets in the default location'],
     ['backup list --from s3://backups/azora', 'list the sets in a bucket'],

@@ -44,6 +44,7 @@ export const REMAINS: Readonly<Record<string, Remains>> = {
   url: UNCHANGED,
   backup: { left: 'No set was stored, and the unfinished set was removed.', litters: true },
   'backup verify': { left: 'The set is unchanged, and no result was stored.', litters: true },
+  'backup drill': { left: 'The set is unchanged, and the result of the last drill stays.', litters: true },
   'backup prune': { left: 'The sets that were not removed yet are complete.', litters: true },
   restore: { left: 'Databases that are not listed as restored are unchanged.', litters: true },
   'pitr enable': { left: 'The server runs. The archive may be enabled already; the next run proves it.' },

@@ -363,7 +363,7 @@ function withTimeouts(command: Command): Command {
     )
     .option(
       '--statement-timeout <seconds>',
-      "how long a statement may take (default: the server's setting)",
+      'how long a statement may take (default: no limit)',
       parseWhole(1, MAX_TIMEOUT_S),
     );
 }

@@ -1,4 +1,4 @@
-import { type FromFlag, type PlainFlag, SET, selectNamedSet, withFrom, withPlain } from './backup';
+import { type FromFlag, type PlainFlag, SET, selectNamedSet, withFrom, withPlain } from './backup-sets';
 import { type FleetFlags, openSuite, type Register, requireServices, withFleetFlags } from './command';
 import { type ConsentFlags, requireConsent, withConsent } from './consent';
 import { EXIT_FAILED, exitCodeOfRows } from './exit-codes';

@@ -11,7 +11,10 @@ export const registerStatus: Register = (program, execute) => {
     .description(
       'show every database: reachability, migrations, drift, rows, size, the lag of events, and what restores and killed runs left',
     )
-    .option('--check', 'exit 4 when a database is unreachable, behind or drifted, or when backups are too old')
+    .option(
+      '--check',
+      'exit 4 when a database is unreachable, behind or drifted, when backups are too old, or when the last drill failed',
+    )
     .action(
       execute(async (context, flags: StatusFlags) => {
         const suite = await openSuite(context, flags);
@@ -30,10 +33,19 @@ export const registerStatus: Register = (program, execute) => {
         const place = { fleet: targets, environment: suite.settings.environment };
         const events = await findEvents(place, { signal: context.signal });
         const leftovers = await summarizeLeftovers(openScope(suite, targets, flags.service));
-        const ok = services.every(isHealthy) && backups?.isStale !== true;
-        const data = { ok, services, leftOut, ...(backups === undefined ? {} : { backups }), events, leftovers };
+        const { readDrill } = await import('../operations/backup/drill.js');
+        const { lastDrillText } = await import('../render/drill.js');
+        const drill = await readDrill(suite.settings.home);
+        const ok = services.every(isHealthy) && backups?.isStale !== true && drill?.ok !== false;
+        const data = {
+          ...{ ok, services, leftOut },
+          ...(backups === undefined ? {} : { backups }),
+          ...(drill === undefined ? {} : { drill }),
+          ...{ events, leftovers },
+        };
         const text = [
           statusText(services, backups),
+          ...(drill === undefined ? [] : [lastDrillText(drill, new Date())]),
           ...leftOut.map(leftOutText),
           ...eventsSummary(events),
           ...leftoverLines(leftovers, new Date()),

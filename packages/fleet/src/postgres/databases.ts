@@ -1,16 +1,21 @@
 import { findDatabaseError, isConnectionLoss, quoteIdentifier, redactedCause, SuiteError } from '@azora/db-core';
 import type { ClientBase } from 'pg';
+import type { Locale } from './dump/access';
+import { localeOptions } from './dump/access-statements';
 
 const DUPLICATE_DATABASE = '42P04';
 const UNIQUE_VIOLATION = '23505';
+/** The SQLSTATE of an unknown locale, of unknown options, of an unknown or missing provider, and of rules that ICU rejects. */
+const NO_SUCH_LOCALE: readonly string[] = ['42809', '42601', '42P17', '0A000', '22023'];
 /** pg_database.datconnlimit of a database whose CREATE or DROP was interrupted (PostgreSQL 15.4, 16 and later). */
 const INVALID_CONNECTION_LIMIT = -2;
 
 /**
- * Creates the database if it is missing, and again if a killed server left it incomplete. True when this call created it.
+ * Creates the database if it is missing, and again if a killed server left it incomplete. True when this call created it. A locale
+ * that the server does not offer is left to the server.
  * @throws {SuiteError} `SERVER.CANNOT_CREATE_DATABASE`
  */
-export async function createDatabase(client: ClientBase, database: string): Promise<boolean> {
+export async function createDatabase(client: ClientBase, database: string, locale?: Locale): Promise<boolean> {
   const existing = await client.query<{ datconnlimit: number }>(
     'SELECT datconnlimit FROM pg_database WHERE datname = $1',
     [database],
@@ -18,8 +23,10 @@ export async function createDatabase(client: ClientBase, database: string): Prom
   const limit = existing.rows[0]?.datconnlimit;
   if (limit !== undefined && limit !== INVALID_CONNECTION_LIMIT) return false;
   if (limit === INVALID_CONNECTION_LIMIT) await dropDatabase(client, database);
+  const create = `CREATE DATABASE ${quoteIdentifier(database)} TEMPLATE template0 ENCODING 'UTF8'`;
   try {
-    await client.query(`CREATE DATABASE ${quoteIdentifier(database)} TEMPLATE template0 ENCODING 'UTF8'`);
+    const isCreated = locale !== undefined && (await orRefused(client.query(`${create} ${localeOptions(locale)}`)));
+    if (!isCreated) await client.query(create);
     return true;
   } catch (error) {
     const found = findDatabaseError(error);
@@ -33,6 +40,17 @@ export async function createDatabase(client: ClientBase, database: string): Prom
       meta: { database },
       cause: redactedCause(error),
     });
+  }
+}
+
+/** False when the server does not know the locale or its provider. */
+async function orRefused(created: Promise<unknown>): Promise<boolean> {
+  try {
+    await created;
+    return true;
+  } catch (error) {
+    if (NO_SUCH_LOCALE.includes(findDatabaseError(error)?.sqlState ?? '')) return false;
+    throw error;
   }
 }
 

@@ -6,7 +6,7 @@ import type { Environment } from '../system/child-environment';
 import type { Leftover } from '../system/leftovers';
 import { findTemporaries, makeTemporary } from '../system/temporary';
 import { createDatabase, databaseBytes, dropDatabase } from './databases';
-import { withoutTimeouts } from './timeouts';
+import type { Locale } from './dump/access';
 
 /** The server for a scratch database. */
 export interface ScratchPlace {
@@ -17,6 +17,8 @@ export interface ScratchPlace {
   readonly maintenance: DatabaseUrl;
   /** The environment of the command. A scratch companion gets a part of it. */
   readonly environment?: Environment | undefined;
+  /** The locale of the scratch database. By default, and if the server does not offer it, the server chooses its own. */
+  readonly locale?: Locale | undefined;
 }
 
 const MARK = '__scratch_';
@@ -35,13 +37,12 @@ export async function withScratchDatabase<Result>(
 ): Promise<Result> {
   if (place.server === 'companion') return onScratchCompanion(place, work);
   return withClient(place.maintenance, async (client) => {
-    await withoutTimeouts(client);
     await dropAbandoned(client, place.database);
     const mark = `${MARK}${randomBytes(4).toString('hex')}`;
     const database = `${scratchBase(place.database)}${mark}`;
     // This session holds the lock as long as the database is in use.
     await client.query('SELECT pg_advisory_lock(hashtext($1))', [database]);
-    await createDatabase(client, database);
+    await createDatabase(client, database, place.locale);
     // A restored function with SECURITY DEFINER is open to everybody until its rights are restored too.
     await client.query(`REVOKE ALL ON DATABASE ${quoteIdentifier(database)} FROM PUBLIC`);
     return withCleanUp(

@@ -1,11 +1,14 @@
 import { SuiteError } from '@azora/db-core';
 import { withClient } from '@azora/db-migrate';
+import type { ClientBase } from 'pg';
 import { readSetFile, textOf } from '../../backup-store/file';
 import type { DatabaseEntry } from '../../backup-store/manifest';
 import type { OpenedSet } from '../../backup-store/set';
 import { fileDamaged } from '../../backup-store/storage';
-import { type Access, accessSchema, rolesAt } from '../../postgres/dump/access';
-import { namedRoles } from '../../postgres/dump/access-statements';
+import { type Access, accessSchema, type Locale, readLocale, rolesAt } from '../../postgres/dump/access';
+import { localeOptions, namedRoles } from '../../postgres/dump/access-statements';
+import type { ScratchPlace } from '../../postgres/scratch';
+import { scratchPlace } from '../targets';
 import type { Pair } from './preflight';
 
 /** Owners, rights and settings of a database of the set; undefined in a set of an earlier version, which has none. */
@@ -18,6 +21,33 @@ export async function readSetAccess(
   const parsed = accessSchema.safeParse(JSON.parse(text));
   if (!parsed.success) throw fileDamaged(manifest.id, access.path, 'It does not describe owners and rights.');
   return parsed.data;
+}
+
+/** The places for databases next to the live ones, with the locales that the databases of the set had. */
+export async function placesFor(set: OpenedSet, pairs: readonly Pair[]): Promise<readonly ScratchPlace[]> {
+  return Promise.all(
+    pairs.map(async ({ target, entry }) => ({
+      ...scratchPlace(target),
+      locale: await localeOf(set, { target, entry }),
+    })),
+  );
+}
+
+/** A sentence for a restored database whose texts are compared in another way than before. */
+export async function localeNotes(client: ClientBase, set: OpenedSet, pair: Pair): Promise<readonly string[]> {
+  const wanted = await localeOf(set, pair);
+  if (wanted === undefined) return [];
+  const [before, now] = [localeOptions(wanted), localeOptions(await readLocale(client))];
+  return before === now
+    ? []
+    : [
+        `the database gets the locale ${now}, because the server does not offer ${before}; texts may sort in another order`,
+      ];
+}
+
+/** A companion has one locale. */
+async function localeOf(set: OpenedSet, { target, entry }: Pair): Promise<Locale | undefined> {
+  return target.server === 'companion' ? undefined : (await readSetAccess(set, entry))?.database.locale;
 }
 
 /**

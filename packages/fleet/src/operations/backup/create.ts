@@ -37,6 +37,8 @@ export interface BackupRequest {
   readonly unavailable?: readonly FailedRow[];
   readonly fence: boolean;
   readonly allowDrift: boolean;
+  /** Whether to store databases that have more than a set can carry. */
+  readonly allowIncomplete: boolean;
   readonly format: RowFormat;
   /** Where pg_dump is looked for, when the format asks for it. */
   readonly environment: Environment;
@@ -91,7 +93,7 @@ export async function backUpFleet(
       }
       for (const { service } of failedRows(dumped.rows)) await writer.remove(service);
       const manifest = manifestOf({ set, startedAt, request, timing: snapshots, rows, references: dumped.references });
-      await writeManifest(writer, manifest, made?.key);
+      await writeManifest(writer, manifest, { key: made?.key, secret });
       await writer.finish();
       return { ...report, manifest };
     });
@@ -147,7 +149,7 @@ async function dumpAll(
 
 function dumpEach(
   databases: readonly FrozenDatabase[],
-  { allowDrift, format, mask, environment, log }: BackupRequest,
+  { allowDrift, allowIncomplete, format, mask, environment, log }: BackupRequest,
   { writer, key }: { readonly writer: SetWriter; readonly key: SetKey | undefined },
   { progress, signal }: RunOptions,
 ): Promise<readonly DumpedRow[]> {
@@ -156,7 +158,18 @@ function dumpEach(
     const drifted = (await hasDrifted(database.client)) === true;
     if (drifted && !allowDrift) throw hasDriftedSchema(service.name);
     const masking = mask && { of: maskOf(mask.schemaModel, service.name), key: mask.key };
-    const options = { writer, key, mask: masking, drifted, format, environment, signal, onProgress, log };
+    const options = {
+      writer,
+      key,
+      mask: masking,
+      drifted,
+      allowIncomplete,
+      format,
+      environment,
+      signal,
+      onProgress,
+      log,
+    };
     const entry = await dumpDatabase(database, options);
     // Releases the locks: the tables of this database may be altered again.
     await database.client.query('ROLLBACK');

@@ -20,7 +20,6 @@ import {
   readSequences,
   type SnapshotTable,
 } from '../../postgres/dump/snapshot';
-import { withoutTimeouts } from '../../postgres/timeouts';
 import type { Environment } from '../../system/child-environment';
 import { countProblems } from './data-state';
 import type { FrozenDatabase } from './snapshots';
@@ -36,6 +35,8 @@ export interface DumpOptions {
   readonly mask: { readonly of: (table: string) => ColumnExpressions; readonly key: string } | undefined;
   /** Whether the schema has drifted from its migrations. */
   readonly drifted: boolean;
+  /** Whether to store a database that has more than a set can carry. */
+  readonly allowIncomplete: boolean;
   readonly format: RowFormat;
   readonly environment: Environment;
   readonly signal: AbortSignal | undefined;
@@ -57,6 +58,7 @@ export async function dumpDatabase(database: FrozenDatabase, options: DumpOption
     postData: await store('post-data.sql', postData),
   };
   const owners = await readAccess(client, target.role);
+  if (owners.notCarried.length > 0 && !options.allowIncomplete) throw notCarried(service, owners.notCarried);
   for (const part of owners.notCarried) options.log(`warning: the set of ${service} does not carry ${part}`);
   const history = snapshot.tables.some(({ schema: of, name }) => `${of}.${name}` === HISTORY)
     ? await readHistory(client)
@@ -88,6 +90,15 @@ export async function dumpDatabase(database: FrozenDatabase, options: DumpOption
     script:
       key === undefined && archive === null ? await store('restore.sql', restoreScript(entry, scriptOf(owners))) : null,
   };
+}
+
+function notCarried(service: string, parts: readonly string[]): SuiteError {
+  return new SuiteError('BACKUP.NOT_CARRIED', `A backup set cannot carry all of ${service}: ${parts.join(', ')}`, {
+    kind: 'finding',
+    why: 'A database that is restored from the set would lack it.',
+    next: 'Remove it from the database, or back up anyway with --allow-incomplete and keep note of it yourself',
+    meta: { service, parts },
+  });
 }
 
 /** The statements of the access for psql, which knows the name of the database. */
@@ -146,7 +157,6 @@ async function dumpTables(database: FrozenDatabase, options: DumpOptions): Promi
   const helpers = id === null ? 0 : workersFor(tables.map(({ sizeBytes }) => sizeBytes)) - 1;
   const helper: Worker = (work) =>
     withClient(target.admin, async (session) => {
-      await withoutTimeouts(session);
       if (await joinSnapshot(session, id ?? '', snapshot.tables)) await prepared(session, work);
     });
   const workers: readonly Worker[] = [(work) => prepared(client, work), ...Array<Worker>(helpers).fill(helper)];

@@ -1,7 +1,5 @@
-import { stat } from 'node:fs/promises';
 import { withClient } from '@azora/db-migrate';
-import { companionDirectory, dataOf } from '../../postgres/companion/layout';
-import { orAbsent } from '../../system/leftovers';
+import { companionDirectory, dataIdentity, dataOf } from '../../postgres/companion/layout';
 import type { Target } from '../targets';
 
 /** What a restore has made of a live database. */
@@ -53,8 +51,8 @@ export async function readLiveDatabases(
 /** The databases of the server by name. A companion has one, whose data directory stands for it. */
 export async function readDatabases(target: Target, home: string): Promise<ReadonlyMap<string, string>> {
   if (target.server === 'companion') {
-    const found = await orAbsent(stat(dataOf(companionDirectory(home, target.service.name)).data));
-    return new Map(found === undefined ? [] : [[target.database, String(found.ino)]]);
+    const found = await dataIdentity(dataOf(companionDirectory(home, target.service.name)).data);
+    return new Map(found === undefined ? [] : [[target.database, found]]);
   }
   return withClient(target.maintenance, async (client) => {
     const { rows } = await client.query<{ name: string; id: string }>(

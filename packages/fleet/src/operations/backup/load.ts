@@ -14,7 +14,6 @@ import { analyze, createTables, planPostData, runStatement, setSequences } from 
 import { pgRestoreRows } from '../../postgres/dump/pg-dump';
 import { copyIn } from '../../postgres/dump/rows';
 import { qualified } from '../../postgres/dump/snapshot';
-import { withoutTimeouts } from '../../postgres/timeouts';
 import type { Environment } from '../../system/child-environment';
 import { readSetAccess } from './access';
 import { runInPool, workersFor } from './worker-pool';
@@ -158,6 +157,5 @@ function inPool<Item>(
 }
 
 async function prepare(client: Client): Promise<void> {
-  await withoutTimeouts(client);
   await client.query(SETTINGS.map((setting) => `SET ${setting}`).join('; '));
 }

@@ -19,8 +19,8 @@ import { removeTree } from '../../system/leftovers';
 import { countOf, doneRows, eachService, type RunOptions, type ServiceRow } from '../fleet';
 import { migrateTargetUp } from '../migrations/migrate';
 import { provision } from '../provision';
-import { scratchPlace, type Target } from '../targets';
-import { readSetAccess, requireOwners } from './access';
+import type { Target } from '../targets';
+import { localeNotes, placesFor, readSetAccess, requireOwners } from './access';
 import { type Identity, type LiveDatabase, readDatabases, readIdentities, readLiveDatabases } from './live-databases';
 import { loadDatabase } from './load';
 import { type Pair, pairUp, requireRestorable, warnOfSlowIndexes } from './preflight';
@@ -80,8 +80,7 @@ async function restoreAll(
   request: RestoreRequest,
   options: RunOptions,
 ): Promise<readonly ServiceRow<RestoredService>[]> {
-  const places = pairs.map(({ target }) => scratchPlace(target));
-  return withScratchDatabases(places, async (sides) => {
+  return withScratchDatabases(await placesFor(request.set, pairs), async (sides) => {
     const items = pairs.flatMap((pair, index) => {
       const side = sides[index];
       return side === undefined ? [] : [{ ...pair, side, service: pair.target.service }];
@@ -126,12 +125,15 @@ function bytesOf({ tables }: DatabaseEntry): number {
 async function makeReady(
   { target, entry }: Pair,
   side: DatabaseUrl,
-  { set, passwordOf, environment }: RestoreRequest,
+  { set, passwordOf, environment, log }: RestoreRequest,
   options: RunOptions & { readonly onProgress: (detail: string) => void },
 ): Promise<readonly string[]> {
   const { service, server, role } = target;
   // Before the load: policies and rights name the role.
-  await withClient(side, (client) => createRole(client, role, passwordOf(role)));
+  await withClient(side, async (client) => {
+    await createRole(client, role, passwordOf(role));
+    for (const note of await localeNotes(client, set, { target, entry })) log(`warning: ${service.name}: ${note}`);
+  });
   await loadDatabase({ set, entry, url: side, oneSession: server === 'companion', role, environment }, options);
   const run = { signal: options.signal };
   const migrated = await migrateTargetUp({ ...target, admin: side, database: side.database }, run, options.onProgress);
@@ -206,7 +208,7 @@ async function replaceData(
   kept: string,
 ): Promise<string | null> {
   if (side.home === undefined) throw new Error('a scratch companion has a home directory');
-  const { replaceCompanion } = await import('../../postgres/companion/server.js');
+  const { replaceCompanion } = await import('../../postgres/companion/replace.js');
   const from = { home: side.home, service: service.name };
   const old = await replaceCompanion({ home, service: service.name }, from, kept);
   if (old === undefined || !dropOld) return old ?? null;

@@ -19,7 +19,7 @@ export interface SetSelection {
   readonly isNamed: boolean;
   /** Whether a masked set may be chosen; otherwise it is refused, and is never the latest one. */
   readonly allowsMasked: boolean;
-  /** Whether a set in plain text may be chosen although there is a key: somebody may have put it in the place of another. */
+  /** Whether a set in plain text or without a signature may be chosen although there is a key: anybody may have made it. */
   readonly allowsPlain: boolean;
   /** The words of the command with which a person names another set: `backup verify`. */
   readonly command: string;
@@ -57,6 +57,7 @@ export async function selectSet(storage: Storage, name: string, selection: SetSe
   if (selection.secret !== undefined && set.key === undefined && !selection.allowsPlain) {
     throw notEncrypted(set.manifest, selection);
   }
+  if (set.key !== undefined && !set.isSigned && !selection.allowsPlain) throw notSigned(set.manifest, selection);
   if (set.manifest.masked && !selection.allowsMasked) throw isMasked(set.manifest, selection);
   const { services, isNamed } = selection;
   const held = services.filter((service) => holds(set.manifest, service.name));
@@ -181,6 +182,15 @@ function notEncrypted({ id }: Manifest, { command, argumentOf }: SetSelection): 
     kind: 'usage',
     why: 'A key is set, and nothing shows that a set in plain text was made by its owner.',
     next: `Choose an encrypted set, or run "npx azora-db ${command} ${argumentOf(id)} --plain"`,
+    meta: { set: id },
+  });
+}
+
+function notSigned({ id }: Manifest, { command, argumentOf }: SetSelection): SuiteError {
+  return new SuiteError('BACKUP.NOT_SIGNED', `The backup set ${id} is not signed by the owner of the key`, {
+    kind: 'usage',
+    why: 'Everybody who knows the public half of the key can encrypt a set to it. Versions before 0.2 signed no sets.',
+    next: `Choose a signed set, or run "npx azora-db ${command} ${argumentOf(id)} --plain"`,
     meta: { set: id },
   });
 }

@@ -2,7 +2,6 @@ import { withClient } from '@azora/db-migrate';
 import type { Client } from 'pg';
 import { beginBackup, type DumpedTable, type Snapshot, takeSnapshot } from '../../postgres/dump/snapshot';
 import { withWriteFence } from '../../postgres/dump/write-fence';
-import { withoutTimeouts } from '../../postgres/timeouts';
 import { type FailedRow, toSuiteError } from '../fleet';
 import type { Target } from '../targets';
 
@@ -122,7 +121,6 @@ async function withClients<Result>(
   let isOpen = false;
   try {
     return await withClient(target.admin, async (client) => {
-      await withoutTimeouts(client);
       isOpen = true;
       return withClients(others, work, { ...open, done: [...open.done, { target, client }] });
     });

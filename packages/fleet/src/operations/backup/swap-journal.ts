@@ -3,6 +3,8 @@ import { readFile, rm } from 'node:fs/promises';
 import path from 'node:path';
 import { withClient } from '@azora/db-migrate';
 import { z } from 'zod';
+import { companionDirectory, findFormerData } from '../../postgres/companion/layout';
+import { putBackCompanion, replaceCompanion } from '../../postgres/companion/replace';
 import { swapDatabases } from '../../postgres/dump/swap';
 import { replacedName } from '../../postgres/replaced';
 import { isScratchLocked } from '../../postgres/scratch';
@@ -82,7 +84,7 @@ type Located = JournalEntry & { readonly target: Target };
 type Examined = Located & {
   readonly isReplaced: boolean;
   readonly canFinish: boolean;
-  /** The name of the former database; undefined when it is gone, or belongs to a companion. */
+  /** The name of the former database, or the path of a companion's former data; undefined when it is gone. */
   readonly formerName: string | undefined;
 };
 
@@ -95,7 +97,9 @@ async function stateOf(it: Located, home: string): Promise<Omit<Examined, keyof 
   const databases = await readDatabases(it.target, home);
   const now = databases.get(it.target.database) ?? null;
   if (it.target.server === 'companion') {
-    return { isReplaced: now !== it.former, canFinish: existsSync(it.side), formerName: undefined };
+    const directory = companionDirectory(home, it.service);
+    const formerName = it.former === null ? undefined : await findFormerData(directory, it.former);
+    return { isReplaced: now !== it.former, canFinish: existsSync(it.side), formerName };
   }
   const nameOf = (id: string | null) => [...databases].find(([, other]) => other === id)?.[0];
   const canFinish = databases.get(it.side) === it.restored;
@@ -127,9 +131,10 @@ async function finishOrUndo(
 async function replace(it: Examined, by: string, set: string, home: string): Promise<void> {
   const { target } = it;
   if (target.server === 'companion') {
-    const { replaceCompanion } = await import('../../postgres/companion/server.js');
     const service = target.service.name;
-    await replaceCompanion({ home, service }, { home: by, service }, `data__before_${set}`);
+    const kept = `data__before_${set}`;
+    if (by === it.side) await replaceCompanion({ home, service }, { home: by, service }, kept);
+    else await putBackCompanion({ home, service }, by, kept);
     return;
   }
   const kept = replacedName(target.database, set);

@@ -17,8 +17,8 @@ import type { Reference } from '../../schema/schema-model';
 import type { Environment } from '../../system/child-environment';
 import { countOf, doneRows, eachService, type RunOptions, type ServiceRow } from '../fleet';
 import { lookUpAll } from '../references';
-import { scratchPlace, type Target } from '../targets';
-import { readSetAccess, requireOwners } from './access';
+import type { Target } from '../targets';
+import { localeNotes, placesFor, readSetAccess, requireOwners } from './access';
 import { type Compared, compareChecks, compareOrphans } from './data-state';
 import { loadDatabase } from './load';
 import { type Pair, pairUp, requireRestorable } from './preflight';
@@ -53,7 +53,7 @@ export interface VerifyReport {
  */
 export type NotKept = 'part' | 'interrupted' | 'failed' | 'not-stored';
 
-type Outcome = Omit<Verification, 'at' | 'manifestSha256'>;
+type Outcome = Omit<Verification, 'at' | 'manifestSha256' | 'details'>;
 
 /** The least average share of the ten nearest vectors that an index must find. */
 const LEAST_RECALL = 0.9;
@@ -80,8 +80,7 @@ export async function verifySet(
   }
   await requireRestorable(pairs, home);
   const notRestored = await requireOwners(set, pairs);
-  const places = pairs.map(({ target }) => scratchPlace(target));
-  return withScratchDatabases(places, async (sides) => {
+  return withScratchDatabases(await placesFor(set, pairs), async (sides) => {
     const items = pairs.flatMap((pair, index) => {
       const side = sides[index];
       return side === undefined ? [] : [{ ...pair, url: side.url, service: pair.target.service }];
@@ -155,7 +154,8 @@ async function examine({ target, entry }: Pair, url: DatabaseUrl, set: OpenedSet
     const checks = await compareChecks(client, target.service, entry);
     const rights = target.server === 'companion' ? [] : await compareRights(client, set, { target, entry });
     const problems = [...contents, ...schema, ...rights, ...checks.problems, ...(await checkRecall(client))];
-    return { rows: entry.tables.reduce((sum, { rows }) => sum + rows, 0), problems, warnings: checks.warnings };
+    const warnings = [...checks.warnings, ...(await localeNotes(client, set, { target, entry }))];
+    return { rows: entry.tables.reduce((sum, { rows }) => sum + rows, 0), problems, warnings };
   });
 }
 

@@ -1,4 +1,4 @@
-import { readGrants, withClient } from '@azora/db-migrate';
+import { readGrants, withLimitedClient } from '@azora/db-migrate';
 import { DEFAULT_LIMITS, type Finding, type Level, type Limits } from '../../postgres/doctor/check';
 import { type Examined, examineDatabase } from '../../postgres/doctor/examine';
 import type { Environment } from '../../system/child-environment';
@@ -43,7 +43,7 @@ export async function examineFleet(targets: readonly Target[], options: DoctorOp
     const { server, service, role } = target;
     const grants = await readGrants(service.schemaPath);
     const context = { server, extensions: service.extensions, role, grants, limits };
-    const data = await withClient(target.admin, (client) => examineDatabase(client, context));
+    const data = await withLimitedClient(target.admin, (client) => examineDatabase(client, context));
     return { data, detail: '' };
   });
   const place = { fleet: targets, environment: options.environment ?? {} };

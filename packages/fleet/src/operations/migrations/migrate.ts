@@ -28,7 +28,7 @@ export interface MigrateOptions extends RunOptions {
   readonly runnerTimeoutMs?: number | undefined;
   /** PostgreSQL's lock_timeout while a migration runs; 5,000 by default. */
   readonly lockTimeoutMs?: number | undefined;
-  /** PostgreSQL's statement_timeout while a migration runs; the server's own setting by default. */
+  /** PostgreSQL's statement_timeout while a migration runs; 0 (no limit) by default. */
   readonly statementTimeoutMs?: number | undefined;
   /** Whether a run up also applies pending migrations that sort before an applied one. */
   readonly outOfOrder?: boolean | undefined;

@@ -1,5 +1,5 @@
 import { SuiteError } from '@azora/db-core';
-import { withClient } from '@azora/db-migrate';
+import { withLimitedClient } from '@azora/db-migrate';
 import type { Client } from 'pg';
 import type { Target } from '../targets';
 
@@ -23,7 +23,7 @@ export function withReader<Result>(
   work: (client: Client) => Promise<Result>,
   timeoutMs = READ_TIMEOUT_MS,
 ): Promise<Result> {
-  return withClient(target.admin, (client) =>
+  return withLimitedClient(target.admin, (client) =>
     withTimeout(`The database of ${target.service.name}`, timeoutMs, async () => {
       await limitSession(client, target, timeoutMs);
       return work(client);

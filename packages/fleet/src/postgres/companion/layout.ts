@@ -1,4 +1,4 @@
-import { lstat } from 'node:fs/promises';
+import { lstat, readdir, stat } from 'node:fs/promises';
 import path from 'node:path';
 import { orAbsent } from '../../system/leftovers';
 
@@ -22,6 +22,21 @@ export function dataOf(directory: string) {
     /** Complete and restored: the next start puts it in place when there is no data. */
     restored: `${data}.restored`,
   };
+}
+
+/** The identity of a companion's data, which no rename changes; undefined when there is none. */
+export async function dataIdentity(directory: string): Promise<string | undefined> {
+  const found = await orAbsent(stat(directory));
+  return found === undefined ? undefined : String(found.ino);
+}
+
+/** The path of the data with this identity that a restore replaced; undefined when it is gone. */
+export async function findFormerData(directory: string, identity: string): Promise<string | undefined> {
+  for (const name of (await orAbsent(readdir(directory))) ?? []) {
+    const former = path.join(directory, name);
+    if (name.startsWith('data__before_') && (await dataIdentity(former)) === identity) return former;
+  }
+  return undefined;
 }
 
 /** When the data of a companion got the name of a copy: a rename is a change of the directory's status. */

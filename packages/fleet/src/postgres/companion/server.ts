@@ -1,6 +1,6 @@
 import { type ChildProcess, spawn } from 'node:child_process';
 import { existsSync } from 'node:fs';
-import { cp, readdir, realpath, rename, rm } from 'node:fs/promises';
+import { readdir, realpath, rename, rm } from 'node:fs/promises';
 import path from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { DatabaseUrl } from '@azora/db-core';
@@ -175,40 +175,10 @@ export async function removeScratchCompanions(home: string): Promise<void> {
 }
 
 /**
- * Replaces this companion's data with a copy of another companion's, in one step: when this process is killed, the next
- * start finds the old data or the new data. Both companions are stopped.
- * @param kept the name for the former data, in the same directory
- * @returns the path of the former data; undefined when there was none
- * @throws {SuiteError} `COMPANION.STOP_FAILED`, `COMPANION.IN_USE`, `COMPANION.HOME_UNUSABLE`
- */
-export async function replaceCompanion(
-  options: CompanionOptions,
-  from: CompanionOptions,
-  kept: string,
-): Promise<string | undefined> {
-  const directory = await makeCompanionDirectory(options.home, options.service);
-  const source = dataOf(companionDirectory(from.home, from.service)).data;
-  return whileStopped(from, () =>
-    whileStopped(options, async () => {
-      const { data, draft, restored } = dataOf(directory);
-      await rm(draft, { recursive: true, force: true });
-      await cp(source, draft, { recursive: true });
-      // The copy is complete from here on: openDatabase puts it in place when the data is missing.
-      await rename(draft, restored);
-      const existed = existsSync(data);
-      const keptData = freeName(path.join(directory, kept));
-      if (existed) await rename(data, keptData);
-      await rename(restored, data);
-      return existed ? keptData : undefined;
-    }),
-  );
-}
-
-/**
  * Runs `work` while the companion is stopped and this process owns its directory. A command that starts the companion at
  * the same time waits, and then starts it on the result.
  */
-async function whileStopped<Result>(options: CompanionOptions, work: () => Promise<Result>): Promise<Result> {
+export async function whileStopped<Result>(options: CompanionOptions, work: () => Promise<Result>): Promise<Result> {
   const directory = companionDirectory(options.home, options.service);
   let lock: string | undefined;
   for (let tries = 0; lock === undefined; tries += 1) {
@@ -220,13 +190,6 @@ async function whileStopped<Result>(options: CompanionOptions, work: () => Promi
     return await work();
   } finally {
     await unlockDirectory(lock);
-  }
-}
-
-function freeName(directory: string): string {
-  for (let number = 1; ; number += 1) {
-    const name = number === 1 ? directory : `${directory}_${number}`;
-    if (!existsSync(name)) return name;
   }
 }
 
@@ -279,7 +242,7 @@ function startHost(directory: string, environment: Environment): Host {
   }
 }
 
-async function makeCompanionDirectory(home: string, service: string): Promise<string> {
+export async function makeCompanionDirectory(home: string, service: string): Promise<string> {
   const directory = companionDirectory(home, service);
   try {
     await makeHome(home);

@@ -41,7 +41,8 @@ const HOUR_MS = 60 * MINUTE_MS;
 export const DEFAULT_LIMITS: Limits = {
   idleInTransactionMs: 5 * MINUTE_MS,
   transactionMs: HOUR_MS,
-  preparedMs: HOUR_MS,
+  // So long the fence of a backup waits for one.
+  preparedMs: 10_000,
   lockWaitMs: 1_000,
   historyAttempts: 100,
   connectionsShare: 0.8,

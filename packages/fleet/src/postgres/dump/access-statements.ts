@@ -1,5 +1,5 @@
 import { quoteIdentifier, quoteLiteral } from '@azora/db-core';
-import type { Access, Grant, RoleOf } from './access';
+import type { Access, Grant, Locale, RoleOf } from './access';
 
 /** Settings whose value is a list of names that are quoted already. */
 const QUOTED_LISTS = ['search_path', 'temp_tablespaces', 'local_preload_libraries', 'session_preload_libraries'];
@@ -55,6 +55,14 @@ export function databaseStatements(access: Access, roleOf: RoleOf, name: string)
     ...(comment === null ? [] : [`COMMENT ON DATABASE ${name} IS ${quoteLiteral(comment)}`]),
     ...(connectionLimit < 0 ? [] : [`ALTER DATABASE ${name} CONNECTION LIMIT ${connectionLimit}`]),
   ];
+}
+
+/** The options of CREATE DATABASE that give a database this locale. */
+export function localeOptions({ provider, collate, ctype, locale, rules }: Locale): string {
+  const own = locale === null ? '' : quoteLiteral(locale);
+  const of: Readonly<Record<string, string>> = { b: `builtin BUILTIN_LOCALE ${own}`, i: `icu ICU_LOCALE ${own}` };
+  const more = rules === null ? '' : ` ICU_RULES ${quoteLiteral(rules)}`;
+  return `LOCALE_PROVIDER ${of[provider] ?? 'libc'}${more} LC_COLLATE ${quoteLiteral(collate)} LC_CTYPE ${quoteLiteral(ctype)}`;
 }
 
 /** `timezone=UTC` as `timezone TO 'UTC'`. */

@@ -6,6 +6,18 @@ import { IS_STUDIO } from '../studio/role';
 const grant = z.strictObject({ role: z.string().nullable(), rights: z.array(z.string()) });
 const grants = z.array(grant);
 
+/** How the texts of a database are compared. */
+const locale = z.strictObject({
+  /** `c` for the C library, `i` for ICU, `b` for the builtin one. */
+  provider: z.string(),
+  collate: z.string(),
+  ctype: z.string(),
+  /** Of ICU and the builtin provider. */
+  locale: z.string().nullable(),
+  /** Of ICU: what differs from the locale. */
+  rules: z.string().nullable(),
+});
+
 /** The schema of `access.json`; docs/FORMATS.md describes each field. */
 export const accessSchema = z.strictObject({
   /** The role that made the backup. It owns every object that `owners` does not name. */
@@ -17,13 +29,7 @@ export const accessSchema = z.strictObject({
     comment: z.string().nullable(),
     /** The settings of ALTER DATABASE, and those of ALTER ROLE IN DATABASE with their role. */
     settings: z.array(z.strictObject({ role: z.string().nullable(), values: z.array(z.string()) })),
-    locale: z.strictObject({
-      provider: z.string(),
-      collate: z.string(),
-      ctype: z.string(),
-      locale: z.string().nullable(),
-      rules: z.string().nullable(),
-    }),
+    locale,
   }),
   /** The objects with another owner than the administrator. */
   owners: z.array(z.strictObject({ kind: z.string(), name: z.string(), owner: z.string() })),
@@ -37,6 +43,7 @@ export const accessSchema = z.strictObject({
 /** Who owns the objects of a database, who may use them, and the settings of the database. */
 export type Access = z.infer<typeof accessSchema>;
 export type Grant = z.infer<typeof grant>;
+export type Locale = z.infer<typeof locale>;
 
 /** The role of the target that stands for a role of the set; undefined when the target has none. */
 export type RoleOf = (role: string) => string | undefined;
@@ -91,6 +98,12 @@ const OBJECTS = `
 /** The first oid that is not of initdb (FirstNormalObjectId). */
 const FIRST_OWN_OID = 16_384;
 
+/** The columns of `pg_database AS database`, whose names differ between versions of the server. */
+const LOCALE = `json_build_object(
+  'provider', datlocprovider, 'collate', datcollate, 'ctype', datctype,
+  'locale', coalesce(to_jsonb(database) ->> 'datlocale', to_jsonb(database) ->> 'daticulocale'),
+  'rules', to_jsonb(database) ->> 'daticurules')`;
+
 const QUERY = `
   WITH object AS MATERIALIZED (${OBJECTS})
   SELECT current_user::text AS administrator,
@@ -100,10 +113,7 @@ const QUERY = `
        'comment', shobj_description(oid, 'pg_database'),
        'settings', (SELECT coalesce(json_agg(json_build_object('role', rolname, 'values', setconfig) ORDER BY rolname COLLATE "C" NULLS FIRST), '[]')
                     FROM pg_db_role_setting LEFT JOIN pg_roles ON pg_roles.oid = setrole WHERE setdatabase = database.oid),
-       'locale', json_build_object(
-         'provider', coalesce(to_jsonb(database) ->> 'datlocprovider', 'c'), 'collate', datcollate, 'ctype', datctype,
-         'locale', coalesce(to_jsonb(database) ->> 'datlocale', to_jsonb(database) ->> 'daticulocale'),
-         'rules', to_jsonb(database) ->> 'daticurules'))
+       'locale', ${LOCALE})
      FROM pg_database AS database WHERE datname = current_database()) AS database,
     (SELECT coalesce(json_agg(json_build_object('kind', kind, 'name', identity, 'owner', pg_get_userbyid(owner)::text)
                      ORDER BY kind, identity COLLATE "C"), '[]')
@@ -131,6 +141,12 @@ const QUERY = `
      FROM pg_default_acl LEFT JOIN pg_namespace ON pg_namespace.oid = defaclnamespace) AS defaults,
     ARRAY(SELECT 'the subscription ' || quote_ident(subname) FROM pg_subscription
           WHERE subdbid = (SELECT oid FROM pg_database WHERE datname = current_database())
+          UNION SELECT 'the place in the tablespace ' || quote_ident(spcname)
+          FROM pg_database JOIN pg_tablespace ON pg_tablespace.oid = dattablespace
+          WHERE datname = current_database() AND spcname <> 'pg_default'
+          UNION SELECT 'the security label ' || quote_literal(label) || ' of the database'
+          FROM pg_shseclabel WHERE classoid = 'pg_database'::regclass
+            AND objoid = (SELECT oid FROM pg_database WHERE datname = current_database())
           UNION SELECT 'the place of objects in the tablespace ' || quote_ident(spcname)
           FROM pg_class JOIN pg_tablespace ON pg_tablespace.oid = reltablespace WHERE pg_class.oid >= ${FIRST_OWN_OID}
           ORDER BY 1) AS "notCarried"`;
@@ -149,6 +165,16 @@ export async function rolesAt(client: ClientBase, access: Access, appRole: strin
     const name = role === access.appRole ? appRole : role;
     return known.has(name) ? name : undefined;
   };
+}
+
+/** How the texts of the database are compared. */
+export async function readLocale(client: ClientBase): Promise<Locale> {
+  const { rows } = await client.query<{ locale: Locale }>(
+    `SELECT ${LOCALE} AS locale FROM pg_database AS database WHERE datname = current_database()`,
+  );
+  const [row] = rows;
+  if (row === undefined) throw new Error('a session is in a database');
+  return row.locale;
 }
 
 /**

@@ -24,7 +24,7 @@ const RETRY = {
   maxDelay: 200,
   jitter: 'full',
   // Any other error would repeat itself, and the writers of the other databases would wait for all attempts.
-  retry: (error: unknown) => error instanceof SuiteError && error.code === 'BACKUP.FENCE_TIMEOUT',
+  retry: isTimeout,
 } as const;
 
 /**
@@ -41,7 +41,11 @@ export async function withWriteFence<Result>(
   const since = await backOff(() => {
     attempts += 1;
     return raiseAll(sessions, ATTEMPT_TIMEOUTS_MS[(attempts - 1) % ATTEMPT_TIMEOUTS_MS.length] ?? 0);
-  }, RETRY);
+  }, RETRY).catch(async (error: unknown) => {
+    if (!isTimeout(error)) throw error;
+    const holders = await Promise.all(sessions.map(({ client, tables }) => findWriters(client, tables)));
+    throw fenceTimeout(holders.flat());
+  });
   const [done] = await Promise.allSettled([work()]);
   const heldMs = Math.round(performance.now() - since);
   const lowered = await Promise.allSettled(sessions.map(({ client }) => rollback(client)));
@@ -60,10 +64,42 @@ async function raiseAll(sessions: readonly FenceSession[], timeoutMs: number): P
     sessions.map(({ client }, index) => (raised[index]?.status === 'fulfilled' ? rollback(client) : undefined)),
   );
   for (const one of raised) if (one.status === 'rejected') throw one.reason;
-  throw new SuiteError('BACKUP.FENCE_TIMEOUT', 'Timed out waiting for open write transactions', {
-    why: 'With --fence, a backup waits until no transaction writes, and one stayed open for too long.',
-    next: 'Run "npx azora-db migrate doctor", which names long transactions, or back up without --fence',
+  throw fenceTimeout([]);
+}
+
+function isTimeout(error: unknown): boolean {
+  return error instanceof SuiteError && error.code === 'BACKUP.FENCE_TIMEOUT';
+}
+
+/** @param holders who had written to the tables at the end, if anybody still did */
+function fenceTimeout(holders: readonly string[]): SuiteError {
+  const named = holders.length === 0 ? '' : ` It waited for ${holders.join(', ')}.`;
+  return new SuiteError('BACKUP.FENCE_TIMEOUT', 'Timed out waiting for open write transactions', {
+    why: `With --fence, a backup waits until no transaction writes, and one stayed open for too long.${named}`,
+    next: 'End that transaction ("npx azora-db migrate doctor" shows how), or back up without --fence',
+    meta: { holders },
   });
+}
+
+/** The modes of pg_locks that conflict with SHARE (manual, 13.3.1). */
+const WRITING = '{RowExclusiveLock,ShareUpdateExclusiveLock,ShareRowExclusiveLock,ExclusiveLock,AccessExclusiveLock}';
+
+/** The sessions and prepared transactions that have written to the tables and not ended. */
+export async function findWriters(client: ClientBase, tables: readonly DumpedTable[]): Promise<readonly string[]> {
+  const { rows } = await client.query<{ holder: string }>(
+    `SELECT DISTINCT coalesce('process ' || held.pid, (
+              -- Locks of a prepared transaction belong to no process. One of them is on the transaction itself.
+              SELECT 'the prepared transaction ' || quote_literal(gid)
+              FROM pg_locks AS own JOIN pg_prepared_xacts ON own.transactionid = transaction
+              WHERE own.pid IS NULL AND own.virtualtransaction = held.virtualtransaction), 'a prepared transaction') AS holder
+     FROM pg_locks AS held JOIN pg_class ON pg_class.oid = relation JOIN pg_namespace ON pg_namespace.oid = relnamespace
+     WHERE locktype = 'relation' AND granted AND mode = ANY ($1) AND held.pid IS DISTINCT FROM pg_backend_pid()
+       AND held.database = (SELECT oid FROM pg_database WHERE datname = current_database())
+       AND (nspname, relname) IN (SELECT schema, name FROM jsonb_to_recordset($2) AS listed (schema name, name name))
+     ORDER BY 1`,
+    [WRITING, JSON.stringify(tables.map(({ schema, name }) => ({ schema, name })))],
+  );
+  return rows.map(({ holder }) => holder);
 }
 
 /** False when a table could not be locked in time. */
