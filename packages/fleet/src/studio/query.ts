@@ -6,13 +6,21 @@ import type { StudioContext } from '../operations/studio/context';
 import { type Caller, type Edit, recordEdits } from './audit';
 import { requireCompanionQuery } from './companion-query';
 import { type QueryError, queryErrorOf, readOnly } from './errors';
+import { isExactText, NOT_EXACT } from './sql-text';
 import { checkStatement, type Statement, type StatementResult } from './statement';
 import { inTransaction, refuseTransactionControl, type TimeLimits } from './transaction';
 
 /** Statements that one request may save together. */
 const MAX_STATEMENTS = 500;
-const Query = z.object({ sql: z.string().min(1), parameters: z.array(z.unknown()).default([]) });
-const schema = z.string().min(1).max(63).optional();
+/** The studio judges SQL before it sends it, so the text must reach the server as it was judged. */
+const sql = z.string().refine(isExactText, NOT_EXACT);
+const Query = z.object({
+  sql: sql.min(1),
+  parameters: z
+    .array(z.unknown().refine((value) => typeof value !== 'string' || isExactText(value), NOT_EXACT))
+    .default([]),
+});
+const schema = z.string().min(1).max(63).refine(isExactText, NOT_EXACT).optional();
 
 /** A request for one database as @prisma/studio-core sends it. Other fields that it sends are dropped. */
 export const PageRequest = z.discriminatedUnion('procedure', [
@@ -20,7 +28,7 @@ export const PageRequest = z.discriminatedUnion('procedure', [
   z.object({ procedure: z.literal('transaction'), queries: z.array(Query).min(1).max(MAX_STATEMENTS), schema }),
   z.object({
     procedure: z.literal('sql-lint'),
-    sql: z.string(),
+    sql,
     schema,
     schemaVersion: z.string().optional(),
   }),

@@ -2,6 +2,8 @@ import { quoteIdentifier, quoteLiteral, SuiteError } from '@azora/db-core';
 import { endsTransaction, splitStatements } from '@azora/db-migrate';
 import type { PoolClient } from 'pg';
 import { accessError, type StudioAccess } from '../operations/studio/access';
+import { badRequest } from './errors';
+import { isExactText, NOT_EXACT } from './sql-text';
 import { runStatement, type Statement, type StatementResult } from './statement';
 
 export interface TimeLimits {
@@ -72,9 +74,10 @@ export async function inTransaction<Result>(
 /**
  * Rejects SQL that begins or ends a transaction or sets a savepoint: the studio commits an edit together with its entry
  * in the audit log. The SQL is split as the server's scanner does it, so that no comment or quote hides a COMMIT.
- * @throws {SuiteError} `STUDIO.TRANSACTION_CONTROL`
+ * @throws {SuiteError} `STUDIO.TRANSACTION_CONTROL`, `STUDIO.BAD_REQUEST`
  */
 export function refuseTransactionControl(sql: string): void {
+  if (!isExactText(sql)) throw badRequest(`The SQL ${NOT_EXACT}.`);
   const isControl = splitStatements(sql).some(
     (statement) => endsTransaction(statement) || SAVEPOINT_WORDS.has(statement.words[0] ?? ''),
   );
@@ -111,7 +114,9 @@ async function connect(access: StudioAccess): Promise<PoolClient> {
 function beginning({ write, schema, limits }: TransactionRequest): string {
   const path = schema === undefined || schema === 'public' ? '"public"' : `${quoteIdentifier(schema)}, "public"`;
   const mode = write ? 'READ WRITE' : 'READ ONLY';
-  return `BEGIN TRANSACTION ${mode}; SET LOCAL statement_timeout = ${limits.statementMs}; SET LOCAL lock_timeout = '5s';
+  // The parsers that judge a statement assume these two settings, and another client of the companion may have changed them.
+  return `BEGIN TRANSACTION ${mode}; SET LOCAL client_encoding = 'UTF8'; SET LOCAL standard_conforming_strings = on;
+    SET LOCAL statement_timeout = ${limits.statementMs}; SET LOCAL lock_timeout = '5s';
     SET LOCAL idle_in_transaction_session_timeout = ${limits.requestMs};
     SELECT set_config('search_path', ${quoteLiteral(path)}, true)`;
 }

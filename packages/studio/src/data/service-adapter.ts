@@ -1,6 +1,16 @@
-import type { Adapter, AdapterError, Column, Either, Query, Table } from '@prisma/studio-core/data';
+import type {
+  Adapter,
+  AdapterError,
+  AdapterUpdateDetails,
+  Column,
+  Either,
+  Query,
+  Table,
+} from '@prisma/studio-core/data';
 import { createStudioBFFClient, type StudioBFFClient } from '@prisma/studio-core/data/bff';
 import { createPostgresAdapter } from '@prisma/studio-core/data/postgres-core';
+import type { CheckValue } from './value-input';
+import { asTextColumns, createValueCheck, withEmptyTexts, withParsedDocuments } from './value-text';
 
 type Values = Record<string, unknown>;
 
@@ -9,17 +19,28 @@ interface ServiceAdapterOptions {
   readonly fetch: typeof globalThis.fetch;
 }
 
+/** Studio's adapter, and the check of the values that a person types. */
+export interface ServiceAdapter extends Adapter {
+  readonly checkValue: CheckValue;
+}
+
 /** Creates Studio's adapter for one service's database, behind the studio server. */
-export function createServiceAdapter(service: string, { write, fetch }: ServiceAdapterOptions): Adapter {
+export function createServiceAdapter(service: string, { write, fetch }: ServiceAdapterOptions): ServiceAdapter {
   const client = createStudioBFFClient({ url: `/api/services/${encodeURIComponent(service)}/query`, fetch });
   const execute: StudioBFFClient['execute'] = (query, options) => client.execute(withEstimatedCount(query), options);
   const adapter = createPostgresAdapter({ executor: { ...client, execute } });
+  const catalog = createPostgresAdapter({ executor: { ...client, execute: withParsedDocuments(client.execute) } });
+  const introspect: Adapter['introspect'] = async (options) => {
+    const [error, result] = await catalog.introspect(options);
+    return error === null ? [null, asTextColumns(result)] : [error];
+  };
   const query: Adapter['query'] = async (details, options) => {
     const [error, result] = await adapter.query({ ...details, table: withComparableColumns(details.table) }, options);
     if (error !== null) return [error];
     return [null, { ...result, rows: keyed(details.table, result.rows, details.pageIndex * details.pageSize) }];
   };
-  return { ...adapter, query, ...(write ? editsOf(adapter) : rejectedEdits()) };
+  const checkValue = createValueCheck(client.execute);
+  return { ...adapter, introspect, query, checkValue, ...(write ? editsOf(adapter) : rejectedEdits()) };
 }
 
 const CUT_HEADER = 'x-studio-cut';
@@ -28,7 +49,10 @@ const CUT_HEADER = 'x-studio-cut';
  * Wraps `fetch` for Studio: reports whether the server left out rows, and turns an error answer into the format of
  * Studio's protocol, which is status 200 with the error in place of the rows.
  */
-export function createStudioFetch(onCut: (isCut: boolean) => void): typeof fetch {
+export function createStudioFetch(
+  onCut: (isCut: boolean) => void,
+  fetch: typeof globalThis.fetch = (...request) => globalThis.fetch(...request),
+): typeof globalThis.fetch {
   return async (input, init) => {
     try {
       const response = await fetch(input, init);
@@ -103,25 +127,16 @@ type Edits = Pick<Adapter, 'insert' | 'update' | 'updateMany' | 'delete'>;
 function editsOf(adapter: Adapter): Edits {
   return {
     insert: (details, options) =>
-      adapter.insert({ ...details, rows: details.rows.map((row) => asJson(details.table, row)) }, options),
-    update: (details, options) =>
-      adapter.update({ ...details, changes: asJson(details.table, details.changes) }, options),
-    updateMany: async (details, options) => {
-      if (adapter.updateMany === undefined) return rejected();
-      const updates = details.updates.map((update) => ({ ...update, changes: asJson(update.table, update.changes) }));
-      return adapter.updateMany({ ...details, updates }, options);
-    },
+      adapter.insert({ ...details, table: withEmptyTexts(details.table, ...details.rows) }, options),
+    update: (details, options) => adapter.update(exactly(details), options),
+    updateMany: async (details, options) =>
+      adapter.updateMany?.({ ...details, updates: details.updates.map(exactly) }, options) ?? rejected(),
     delete: (details, options) => adapter.delete(details, options),
   };
 }
 
-/** Serializes the values of json columns here: the server would send a JavaScript array as a PostgreSQL array. */
-function asJson(table: Table, values: Values): Values {
-  const sent = Object.entries(values).map(([name, value]) => {
-    const isJson = table.columns[name]?.datatype.group === 'json';
-    return [name, isJson && typeof value === 'object' && value !== null ? JSON.stringify(value) : value] as const;
-  });
-  return Object.fromEntries(sent);
+function exactly(update: AdapterUpdateDetails): AdapterUpdateDetails {
+  return { ...update, table: withEmptyTexts(update.table, update.changes, update.row) };
 }
 
 function rejected<Result>(): Either<AdapterError, Result> {
