@@ -3,9 +3,10 @@ import { testEffort } from '@azora/db-testkit';
 import type { AdapterUpdateDetails, Column, Table } from '@prisma/studio-core/data';
 import fc from 'fast-check';
 import type { Client } from 'pg';
-import { createServiceAdapter, createStudioFetch, type ServiceAdapter } from '../../studio/src/data/service-adapter';
+import type { ServiceAdapter } from '../../studio/src/data/service-adapter';
 import { type GivenFleet, givenFleet } from './fleet-fixture';
 import { openClient, rowsOf } from './migrations-fixture';
+import { type GivenAdapter, givenAdapter } from './studio-adapter-fixture';
 import { AUDIT_LOG, AUDIT_LOG_SQL, givenStudio, removeStudios } from './studio-fixture';
 
 const SCHEMA = `
@@ -95,10 +96,10 @@ const PRINTED = COLUMNS.map(({ name, type }) => (type === 'boolean' ? `${name}::
 const READ = `SELECT json_build_array(${PRINTED.join(', ')}) FROM "values" WHERE id = 1`;
 
 let fleet: GivenFleet;
+let given: GivenAdapter;
 let adapter: ServiceAdapter;
 let table: Table;
 let client: Client;
-const signal = { abortSignal: new AbortController().signal };
 const printed = async () => (await rowsOf(fleet.target('people').admin, READ))[0] as readonly string[];
 
 beforeAll(async () => {
@@ -111,24 +112,9 @@ beforeAll(async () => {
      INSERT INTO "values" (id) VALUES (1)`,
   );
   client = await openClient(fleet.target('people').admin);
-  const { server, send } = await givenStudio(fleet, { write: true });
-  const fetch = createStudioFetch(
-    () => undefined,
-    async (input, init) => {
-      const headers = { origin: `http://127.0.0.1:${server.port}`, 'content-type': 'application/json' };
-      const { status, text: body } = await send({
-        path: String(input),
-        method: 'POST',
-        headers,
-        body: String(init?.body),
-      });
-      return new Response(body, { status });
-    },
-  );
-  adapter = createServiceAdapter('people', { write: true, fetch });
-  const [error, introspected] = await adapter.introspect({});
-  if (error !== null) throw error;
-  table = introspected.schemas['public']?.tables['values'] as Table;
+  given = givenAdapter(await givenStudio(fleet, { write: true }));
+  ({ adapter } = given);
+  table = await given.table('values');
 });
 afterAll(async () => {
   await client?.end();
@@ -138,11 +124,7 @@ afterAll(async () => {
 const column = (name: string): Column => table.columns[name] as Column;
 
 /** The row as a page of the table shows it. */
-async function shown(): Promise<Record<string, unknown>> {
-  const [error, result] = await adapter.query({ table, pageIndex: 0, pageSize: 25, sortOrder: [] }, signal);
-  if (error !== null) throw error;
-  return result.rows[0] ?? {};
-}
+const shown = async () => (await given.rows(table))[0] ?? {};
 
 async function save(changes: AdapterUpdateDetails['changes']): Promise<string | undefined> {
   const [error] = await adapter.update({ table, row: await shown(), changes }, {});
@@ -243,9 +225,7 @@ describe('an empty text', () => {
 
   it('is never invented for a required column of a new row', async () => {
     await rowsOf(fleet.target('people').admin, `ALTER TABLE "values" ALTER strict DROP DEFAULT`);
-    const [failed, introspected] = await adapter.introspect({});
-    if (failed !== null) throw failed;
-    const fresh = introspected.schemas['public']?.tables['values'] as Table;
+    const fresh = await given.table('values');
 
     const [error] = await adapter.insert({ table: fresh, rows: [{ id: 2 }] }, {});
 

@@ -39,9 +39,9 @@ export async function inTransaction<Result>(
   request: TransactionRequest,
   work: (transaction: Transaction) => Promise<Result>,
 ): Promise<Result> {
-  const { access, write, limits } = request;
+  const { access, write } = request;
   const client = await connect(access);
-  const signal = AbortSignal.any([request.signal, AbortSignal.timeout(limits.requestMs)]);
+  const signal = AbortSignal.any([request.signal, AbortSignal.timeout(requestLimitMs(request))]);
   let isSpoiled = false;
   const spoil = (): void => {
     isSpoiled = true;
@@ -139,13 +139,19 @@ async function giveBack(client: PoolClient, access: StudioAccess, isSpoiled: boo
   client.release(!isClean);
 }
 
-function cutOffError({ signal, limits }: TransactionRequest, cause: unknown): SuiteError {
+function cutOffError(request: TransactionRequest, cause: unknown): SuiteError {
+  const { signal } = request;
   if (signal.aborted) return new SuiteError('STUDIO.ABORTED', 'The client disconnected before the answer', { cause });
   return new SuiteError('STUDIO.TOO_LONG', 'The statement ran too long and was canceled', {
-    why: `A request may take ${limits.requestMs / 1000} seconds.`,
+    why: `A request may take ${requestLimitMs(request) / 1000} seconds.`,
     next: 'Narrow the query, or use psql',
     cause,
   });
+}
+
+/** PGlite honors no statement_timeout. The companion ends a statement when its client has gone. */
+function requestLimitMs({ access, limits }: TransactionRequest): number {
+  return access.kind === 'companion' ? limits.statementMs : limits.requestMs;
 }
 
 function busy(): SuiteError {

@@ -50,9 +50,7 @@ export function DataPage({ fleet, gone }: { readonly fleet: FleetAnswer; readonl
       </div>
       <Banners error={error} unread={unread} isCut={isCut} isStale={isStale} onReload={reload} onDismiss={dismiss} />
       <div className="data-body">
-        <div className="data-studio">
-          {studio}
-        </div>
+        <div className="data-studio">{studio}</div>
         {isSearching ? <FindReferences fleet={fleet} place={place} onClose={closeSearch} /> : null}
       </div>
     </div>

@@ -30,7 +30,9 @@ interface Federation extends FederationReport {
 export function createFederatedAdapter(fleet: FederatedFleet, report: FederationReport): ServiceAdapter {
   const fetch = createStudioFetch(report.onCut);
   const adapters = new Map(
-    fleet.services.map(({ service, write }) => [service, createServiceAdapter(service, { write, fetch })] as const),
+    fleet.services.map(
+      ({ service, write, filled }) => [service, createServiceAdapter(service, { write, filled, fetch })] as const,
+    ),
   );
   const federation: Federation = { fleet, adapters, ...report };
   const first = fleet.services.find(({ reachable }) => reachable) ?? fleet.services[0];

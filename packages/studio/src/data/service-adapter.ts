@@ -1,21 +1,16 @@
-import type {
-  Adapter,
-  AdapterError,
-  AdapterUpdateDetails,
-  Column,
-  Either,
-  Query,
-  Table,
-} from '@prisma/studio-core/data';
+import type { Adapter, AdapterError, Column, Either, Query, Table } from '@prisma/studio-core/data';
 import { createStudioBFFClient, type StudioBFFClient } from '@prisma/studio-core/data/bff';
 import { createPostgresAdapter } from '@prisma/studio-core/data/postgres-core';
+import type { FilledColumn } from '../api/answers';
+import { createEdits } from './edits';
 import type { CheckValue } from './value-input';
-import { asTextColumns, createValueCheck, withEmptyTexts, withParsedDocuments } from './value-text';
+import { asTextColumns, createValueCheck, withParsedDocuments } from './value-text';
 
 type Values = Record<string, unknown>;
 
 interface ServiceAdapterOptions {
   readonly write: boolean;
+  readonly filled: readonly FilledColumn[];
   readonly fetch: typeof globalThis.fetch;
 }
 
@@ -25,7 +20,7 @@ export interface ServiceAdapter extends Adapter {
 }
 
 /** Creates Studio's adapter for one service's database, behind the studio server. */
-export function createServiceAdapter(service: string, { write, fetch }: ServiceAdapterOptions): ServiceAdapter {
+export function createServiceAdapter(service: string, { write, filled, fetch }: ServiceAdapterOptions): ServiceAdapter {
   const client = createStudioBFFClient({ url: `/api/services/${encodeURIComponent(service)}/query`, fetch });
   const execute: StudioBFFClient['execute'] = (query, options) => client.execute(withEstimatedCount(query), options);
   const adapter = createPostgresAdapter({ executor: { ...client, execute } });
@@ -40,7 +35,13 @@ export function createServiceAdapter(service: string, { write, fetch }: ServiceA
     return [null, { ...result, rows: keyed(details.table, result.rows, details.pageIndex * details.pageSize) }];
   };
   const checkValue = createValueCheck(client.execute);
-  return { ...adapter, introspect, query, checkValue, ...(write ? editsOf(adapter) : rejectedEdits()) };
+  return {
+    ...adapter,
+    introspect,
+    query,
+    checkValue,
+    ...(write ? createEdits(adapter, client, filled) : rejectedEdits()),
+  };
 }
 
 const CUT_HEADER = 'x-studio-cut';
@@ -123,21 +124,6 @@ function keyed(table: Table, rows: Values[], first: number): Values[] {
 }
 
 type Edits = Pick<Adapter, 'insert' | 'update' | 'updateMany' | 'delete'>;
-
-function editsOf(adapter: Adapter): Edits {
-  return {
-    insert: (details, options) =>
-      adapter.insert({ ...details, table: withEmptyTexts(details.table, ...details.rows) }, options),
-    update: (details, options) => adapter.update(exactly(details), options),
-    updateMany: async (details, options) =>
-      adapter.updateMany?.({ ...details, updates: details.updates.map(exactly) }, options) ?? rejected(),
-    delete: (details, options) => adapter.delete(details, options),
-  };
-}
-
-function exactly(update: AdapterUpdateDetails): AdapterUpdateDetails {
-  return { ...update, table: withEmptyTexts(update.table, update.changes, update.row) };
-}
 
 function rejected<Result>(): Either<AdapterError, Result> {
   return [new Error('The studio is read-only for this service')];
