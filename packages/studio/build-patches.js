@@ -19,7 +19,30 @@ const PATCHES = [
     replace: (_match, name, filter, row, table) =>
       `let ${name}={key:${row}.__ps_key,filter:${filter}(${row},${table}.columns),table:`,
   },
+  {
+    // Studio's editors change values: they read numbers and documents as JavaScript does, and cut texts into one line.
+    // The page has an editor of its own. Studio's hook for the popover around it has another name in each version.
+    find: /(\w+)=(\w+)\.getValue\(\);return (\w+)\|\|(\w+)==="json"\?(\w+)\(/g,
+    replace: (_match, value, cell, isArray, group, jsx, _offset, source) =>
+      `${value}=${cell}.getValue();if(globalThis.__studioValueInput)return ${jsx}(globalThis.__studioValueInput,` +
+      `{...arguments[0],value:${value},readonly:arguments[0].readonly||arguments[0].column.isAutoincrement||` +
+      `arguments[0].column.isComputed,usePopoverActions:${popoverHook(source)}});` +
+      `return ${isArray}||${group}==="json"?${jsx}(`,
+  },
+  {
+    // A filter on a numeric column compares with the number as it was typed.
+    find: /(\w+)==="numeric"\?(\w+)===""\?null:Number\(\2\):\2/g,
+    replace: (_match, group, text) => `${group}==="numeric"&&${text}===""?null:${text}`,
+  },
 ];
+
+/** The name of Studio's hook that every editor of a cell calls. */
+function popoverHook(source) {
+  const names = new Set([...source.matchAll(/handleKeyDown:\w+\}=(\w+)\(\{onNavigate:/g)].map(([, name]) => name));
+  if (names.size !== 1)
+    throw new Error(`@prisma/studio-core has changed: ${names.size} hooks for the editors of cells`);
+  return [...names][0];
+}
 
 const SOURCE_MAP = '\n//# sourceMappingURL=';
 

@@ -59,6 +59,7 @@ describe('readSchemaModel', () => {
       isId: false,
       isUnique: true,
       default: undefined,
+      isUpdatedAt: false,
       ref: undefined,
       subject: undefined,
       pii: 'email',

@@ -12,6 +12,7 @@ describe('a statement for the companion, whose one session is the superuser', ()
     'SELECT c.relname, a.attname FROM pg_catalog.pg_class c JOIN pg_catalog.pg_attribute a ON a.attrelid = c.oid',
     "SELECT * FROM information_schema.columns WHERE table_name = 'chunks'",
     'VALUES (1), (2)',
+    "SELECT (path).upper, (ARRAY['a', 'b'])[2] FROM chunks",
     // The page's row search.
     `with "__ps_search_guardrails__" as (select set_config('statement_timeout', '5000ms', true) as "s", set_config('lock_timeout', '100ms', true) as "l") select "id" from "public"."chunks" inner join "__ps_search_guardrails__" on true where cast("path" as text) ilike $1`,
   ])('is allowed: %s', async (sql) => {
@@ -64,6 +65,14 @@ describe('a statement for the companion, whose one session is the superuser', ()
     'CALL something()',
     '',
     'SELECT FROM WHERE',
+    // An unpaired surrogate beside a character of several bytes, and NUL: the server reads another text than the parser.
+    "SELECT 'é\ud800' AS a",
+    'SELECT 1 \udc00 -- ',
+    'SELECT 1\0; SELECT * FROM people',
+    // Calls in the notation of a column.
+    "SELECT ('/etc/passwd'::text).pg_read_file",
+    'SELECT (path).pg_read_file FROM chunks',
+    "SELECT ((ARRAY['/etc'])[1]).pg_ls_dir",
   ])('is rejected: %s', async (sql) => {
     expect((await failureOf(requireCompanionQuery(sql, HIDDEN))).code).toBe('STUDIO.NOT_ON_COMPANION');
   });

@@ -50,6 +50,7 @@ describe('the state of the fleet', () => {
             { table: 'users', column: 'email', kind: 'pii' },
             { table: 'sessions', column: 'token', kind: 'secret' },
           ],
+          filled: [],
         },
         expect.objectContaining({ service: 'shop', rows: 0 }),
       ],

@@ -46,12 +46,13 @@ async function until(holds: () => Promise<boolean>): Promise<void> {
 }
 
 describe('values', () => {
-  it('are the text that PostgreSQL prints, except where JavaScript has the type', async () => {
+  it('are the text that PostgreSQL prints, except booleans and short integers', async () => {
     const { query } = await givenStudio(fleet);
 
     const [, rows] =
       await query(`SELECT 9007199254740993::bigint AS big, 1.10::numeric AS exact, 7 AS whole, true AS yes,
-      'NaN'::float8 AS odd, 0.5::float8 AS half, '{"a":[1]}'::jsonb AS json, '{1,2}'::int[] AS list, NULL AS none,
+      'NaN'::float8 AS odd, '-0'::float8 AS half, '{"a": 1e400, "b": 9007199254740993}'::jsonb AS json,
+      '"true"'::json AS quoted, '{1,NULL}'::int[] AS list, NULL AS none,
       '2026-01-02 03:04:05.123456+00'::timestamptz AT TIME ZONE 'UTC' AS at, '\\xff'::bytea AS bytes, '1 day'::interval AS day`);
 
     expect(rows).toEqual([
@@ -61,9 +62,10 @@ describe('values', () => {
         whole: 7,
         yes: true,
         odd: 'NaN',
-        half: 0.5,
-        json: { a: [1] },
-        list: [1, 2],
+        half: '-0',
+        json: `{"a": 1${'0'.repeat(400)}, "b": 9007199254740993}`,
+        quoted: '"true"',
+        list: '{1,NULL}',
         none: null,
         at: '2026-01-02 03:04:05.123456',
         bytes: '\\xff',
@@ -80,7 +82,28 @@ describe('values', () => {
       [41, ['a,"b\\', null], { x: "'" }, false, null, [[1], [2]]],
     );
 
-    expect(rows).toEqual([{ a: 42, b: ['a,"b\\', null], c: { x: "'" }, d: false, e: null, f: [[1], [2]] }]);
+    expect(rows).toEqual([{ a: 42, b: '{"a,\\"b\\\\",NULL}', c: `{"x": "'"}`, d: false, e: null, f: '{{1},{2}}' }]);
+  });
+
+  it('keep columns of one name apart', async () => {
+    const { query } = await givenStudio(fleet);
+
+    expect(await query('SELECT 1 AS id, 2 AS id, 3 AS "id (2)", 4 AS id')).toEqual([
+      null,
+      [{ id: 1, 'id (3)': 2, 'id (2)': 3, 'id (4)': 4 }],
+    ]);
+  });
+
+  it.each([
+    ['the SQL', { sql: "SELECT 'é\ud800' AS a" }],
+    ['the SQL, as NUL', { sql: 'SELECT 1\0' }],
+    ['a parameter', { sql: 'SELECT $1::text AS a', parameters: ['\udc00'] }],
+  ])('are rejected when the server would read others: an unpaired surrogate in %s', async (_where, query) => {
+    const { send, server } = await givenStudio(fleet);
+
+    const { status, text } = await send(post(server.port, 'people', JSON.stringify({ procedure: 'query', query })));
+
+    expect([status, JSON.parse(text).error.code]).toEqual([400, 'STUDIO.BAD_REQUEST']);
   });
 
   it('come from tables in the schema that the page names', async () => {
@@ -89,7 +112,7 @@ describe('values', () => {
 
     const { answer } = await ask(studio, { procedure: 'query', query: { sql }, schema: 'information_schema' });
 
-    expect(answer).toEqual([null, [{ path: ['information_schema', 'public'], count: 0 }]]);
+    expect(answer).toEqual([null, [{ path: '{information_schema,public}', count: 0 }]]);
   });
 
   it('come from the same transaction when the schema name contains SQL', async () => {

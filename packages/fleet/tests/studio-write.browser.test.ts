@@ -10,12 +10,15 @@ import { AUDIT_LOG, AUDIT_LOG_SQL } from './studio-fixture';
 
 const PEOPLE = `
 model Person {
-  id   String @id
-  city String
+  id     String  @id
+  city   String
+  amount Decimal @db.Decimal(18, 8)
+  document Json
   @@map("people")
 }
 ${AUDIT_LOG}`;
-const PEOPLE_SQL = `CREATE TABLE people (id text PRIMARY KEY, city text NOT NULL); ${AUDIT_LOG_SQL}`;
+const PEOPLE_SQL = `CREATE TABLE people (id text PRIMARY KEY, city text NOT NULL, amount numeric(18,8) NOT NULL DEFAULT 7,
+  document jsonb NOT NULL DEFAULT '{"limit": 9007199254740993}'); ${AUDIT_LOG_SQL}`;
 const SHOP = 'model Order {\n  id Int @id\n  @@map("orders")\n}';
 
 describe('the studio with --write, in a browser', () => {
@@ -35,7 +38,7 @@ describe('the studio with --write, in a browser', () => {
       },
       url,
     );
-    await rowsOf(fleet.target('people').admin, `INSERT INTO people VALUES ('p-1', 'Lisbon')`);
+    await rowsOf(fleet.target('people').admin, `INSERT INTO people (id, city) VALUES ('p-1', 'Lisbon')`);
     studio = await startStudio(fleet, '--port', '0', '--write');
     browser = await openPage(studio);
   });
@@ -46,6 +49,18 @@ describe('the studio with --write, in a browser', () => {
     await stopEmbedded({ home });
     await rm(home, { recursive: true, force: true });
   });
+
+  /** Replaces the text in the editor of the cell that shows a text, and keeps it. */
+  async function typeInto(cell: string, text: string): Promise<void> {
+    const { page } = browser;
+    await page.locator(`td ::-p-text(${cell})`).click({ count: 2 });
+    await page.locator('.value-input textarea').wait();
+    await page.keyboard.down('Control');
+    await page.keyboard.press('a');
+    await page.keyboard.up('Control');
+    await page.keyboard.type(text);
+    await page.keyboard.press('Enter');
+  }
 
   it('shows that it is read-write, and which services are read-only', async () => {
     const { see, text } = browser;
@@ -59,12 +74,7 @@ describe('the studio with --write, in a browser', () => {
     const { page, see, show, shoot } = browser;
     await show('/data#view=table&schema=people&table=people');
     await see('Lisbon');
-    await page.locator('td ::-p-text(Lisbon)').click({ count: 2 });
-    await page.keyboard.down('Control');
-    await page.keyboard.press('a');
-    await page.keyboard.up('Control');
-    await page.keyboard.type('Porto');
-    await page.keyboard.press('Enter');
+    await typeInto('Lisbon', 'Porto');
     await page.locator('button ::-p-text(Save 1)').click();
     await shoot('edit');
     // A page that opens before the edit has finished would not show its entry.
@@ -80,6 +90,28 @@ describe('the studio with --write, in a browser', () => {
     expect(await rowsOf(admin, 'SELECT city FROM people')).toEqual(['Porto']);
     expect(await rowsOf(admin, 'SELECT action, resource_type AS type, resource_id AS id FROM audit_logs')).toEqual([
       { action: 'studio.update', type: 'people', id: 'p-1' },
+    ]);
+  });
+
+  it('stores the text that was typed, digit for digit, and refuses at the cell what is no number', async () => {
+    const { page, see, show, shoot } = browser;
+    await show('/data#view=table&schema=people&table=people');
+    await see('Porto');
+
+    await typeInto('7.00000000', '1,5');
+    await see('invalid input syntax for type numeric');
+    await shoot('refused');
+    await page.keyboard.press('Escape');
+    await typeInto('7.00000000', '1234567890.12345678');
+    await typeInto('9007199254740993', '{"limit": 9007199254740993, "rate": 1.10}');
+    await page.locator('button ::-p-text(Save 1)').click();
+    const saved = page.waitForResponse((response) => response.request().postData()?.includes('"update ') === true);
+    await page.locator('button ::-p-text(yes, write)').click();
+    await saved;
+
+    const { admin } = fleet.target('people');
+    expect(await rowsOf(admin, 'SELECT amount::text, document::text FROM people')).toEqual([
+      { amount: '1234567890.12345678', document: '{"rate": 1.10, "limit": 9007199254740993}' },
     ]);
   });
 

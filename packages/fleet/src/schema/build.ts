@@ -140,6 +140,7 @@ function buildColumns(
         isId: primaryKey.includes(name),
         isUnique: isKey([name], keys),
         default: defaultText(field),
+        isUpdatedAt: field.isUpdatedAt === true,
         ref: annotations.ref,
         subject: annotations.subject,
         pii: annotations.pii,

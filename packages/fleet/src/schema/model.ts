@@ -65,6 +65,8 @@ export interface ColumnSchema {
   readonly isUnique: boolean;
   /** The default in the schema: `now()`, `0`, `"en"`. */
   readonly default: string | undefined;
+  /** The generated client sets it at each change of the row. */
+  readonly isUpdatedAt: boolean;
   readonly ref: FieldPath | undefined;
   readonly subject: FieldPath | undefined;
   readonly pii: PiiKind | undefined;

@@ -29,6 +29,7 @@ export interface PslField {
   readonly isList: boolean;
   readonly isRequired: boolean;
   readonly default?: unknown;
+  readonly isUpdatedAt?: boolean;
   readonly relationFromFields?: readonly string[];
   readonly relationToFields?: readonly string[];
   readonly relationOnDelete?: string;

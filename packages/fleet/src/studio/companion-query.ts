@@ -1,5 +1,6 @@
 import { isRecord, SuiteError } from '@azora/db-core';
 import type { HiddenColumn } from '../operations/studio/rights';
+import { isExactText, NOT_EXACT } from './sql-text';
 
 /**
  * Checks a statement for PGlite, whose one session is the superuser's, so that no role restricts the studio there. The
@@ -8,6 +9,8 @@ import type { HiddenColumn } from '../operations/studio/rights';
  * @throws {SuiteError} `STUDIO.NOT_ON_COMPANION`
  */
 export async function requireCompanionQuery(sql: string, hidden: readonly HiddenColumn[]): Promise<void> {
+  // The parser gets a copy of the text, and the copy of such a text differs from what the server reads.
+  if (!isExactText(sql)) throw notOnCompanion(`It ${NOT_EXACT}.`);
   const { loadModule, parseSync } = await import('libpg-query');
   await loadModule();
   const statements = parsed(() => parseSync(sql).stmts);
@@ -60,8 +63,17 @@ function readNames(root: unknown): Names {
     if (kind === 'RangeVar')
       names.tables.push({ schema: textOf(node['schemaname']), name: textOf(node['relname']) ?? '' });
     if (kind === 'FuncCall' && !isTimeLimit(node)) names.functions.push(nameOf(node['funcname']));
+    if (kind === 'A_Indirection') names.functions.push(...fieldsOf(node['indirection']));
   });
   return names;
+}
+
+/** PostgreSQL also reads `(value).name` as the call `name(value)`. */
+function fieldsOf(indirection: unknown): readonly { readonly schema: undefined; readonly name: string }[] {
+  const steps = Array.isArray(indirection) ? indirection : [];
+  return steps.flatMap((step) =>
+    isRecord(step) && 'String' in step ? [{ schema: undefined, name: stringOf(step['String']) }] : [],
+  );
 }
 
 /** The page's row search limits itself with these: `set_config('statement_timeout', '5000ms', true)`. */

@@ -37,6 +37,15 @@ export function readOnly(): SuiteError {
   });
 }
 
+/** The error of an edit of a row that is no longer as the page shows it. */
+export function conflict(): SuiteError {
+  return new SuiteError('STUDIO.CONFLICT', 'Somebody has changed or deleted the row since the page read it', {
+    kind: 'usage',
+    why: 'None of the edits was saved.',
+    next: 'Refresh the rows, then edit them again',
+  });
+}
+
 export function notFound(): SuiteError {
   return new SuiteError('STUDIO.NOT_FOUND', 'Nothing exists at this address', { kind: 'usage' });
 }

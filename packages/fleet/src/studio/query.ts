@@ -5,14 +5,22 @@ import type { StudioAccess } from '../operations/studio/access';
 import type { StudioContext } from '../operations/studio/context';
 import { type Caller, type Edit, recordEdits } from './audit';
 import { requireCompanionQuery } from './companion-query';
-import { type QueryError, queryErrorOf, readOnly } from './errors';
+import { conflict, type QueryError, queryErrorOf, readOnly } from './errors';
+import { isExactText, NOT_EXACT } from './sql-text';
 import { checkStatement, type Statement, type StatementResult } from './statement';
 import { inTransaction, refuseTransactionControl, type TimeLimits } from './transaction';
 
 /** Statements that one request may save together. */
 const MAX_STATEMENTS = 500;
-const Query = z.object({ sql: z.string().min(1), parameters: z.array(z.unknown()).default([]) });
-const schema = z.string().min(1).max(63).optional();
+/** The studio judges SQL before it sends it, so the text must reach the server as it was judged. */
+const sql = z.string().refine(isExactText, NOT_EXACT);
+const Query = z.object({
+  sql: sql.min(1),
+  parameters: z
+    .array(z.unknown().refine((value) => typeof value !== 'string' || isExactText(value), NOT_EXACT))
+    .default([]),
+});
+const schema = z.string().min(1).max(63).refine(isExactText, NOT_EXACT).optional();
 
 /** A request for one database as @prisma/studio-core sends it. Other fields that it sends are dropped. */
 export const PageRequest = z.discriminatedUnion('procedure', [
@@ -20,7 +28,7 @@ export const PageRequest = z.discriminatedUnion('procedure', [
   z.object({ procedure: z.literal('transaction'), queries: z.array(Query).min(1).max(MAX_STATEMENTS), schema }),
   z.object({
     procedure: z.literal('sql-lint'),
-    sql: z.string(),
+    sql,
     schema,
     schemaVersion: z.string().optional(),
   }),
@@ -55,7 +63,8 @@ export async function answerQuery(
   try {
     if (request.procedure === 'sql-lint') return { answer: [null, await lint(access, request, options)], isCut: false };
     const statements = request.procedure === 'query' ? [request.query] : request.queries;
-    const results = await run(context, access, { schema: request.schema, statements }, options);
+    const isEdit = request.procedure === 'transaction';
+    const results = await run(context, access, { schema: request.schema, statements, isEdit }, options);
     const rows = results.map((result) => result.rows);
     const isCut = results.some((result) => result.isCut);
     return { answer: [null, request.procedure === 'query' ? rows[0] : rows], isCut };
@@ -64,10 +73,20 @@ export async function answerQuery(
   }
 }
 
+interface Statements {
+  readonly schema: string | undefined;
+  readonly statements: readonly Statement[];
+  /** Whether each statement saves a row as the page saw it. */
+  readonly isEdit: boolean;
+}
+
+/** The command tag of an edit whose row was not as the page saw it. */
+const WITHOUT_ROWS = /^(UPDATE|DELETE) 0$/;
+
 async function run(
   { reveal }: StudioContext,
   access: StudioAccess,
-  { schema, statements }: { readonly schema: string | undefined; readonly statements: readonly Statement[] },
+  { schema, statements, isEdit }: Statements,
   options: QueryOptions,
 ): Promise<readonly StatementResult[]> {
   const { audit } = access;
@@ -79,7 +98,11 @@ async function run(
   const request = { access, write: audit !== undefined, schema, ...options };
   return inTransaction(request, async ({ client, run: runOne }) => {
     const edits: Edit[] = [];
-    for (const statement of statements) edits.push({ statement, result: await runOne(statement) });
+    for (const statement of statements) {
+      const result = await runOne(statement);
+      if (isEdit && WITHOUT_ROWS.test(result.tag)) throw conflict();
+      edits.push({ statement, result });
+    }
     if (audit !== undefined) await recordEdits(client, audit, edits, options.caller);
     return edits.map(({ result }) => result);
   });

@@ -151,7 +151,8 @@ function openPortal(done: (result: StatementResult) => void, fail: (error: Error
 }
 
 function readerOf(fields: readonly Field[]): (values: readonly (string | null)[]) => Row {
-  const columns = fields.map(({ name, dataTypeID }) => ({ name, parse: parserOf(dataTypeID) }));
+  const names = distinct(fields.map(({ name }) => name));
+  const columns = fields.map(({ dataTypeID }, index) => ({ name: names[index] ?? '', parse: parserOf(dataTypeID) }));
   return (values) =>
     Object.fromEntries(
       columns.map(({ name, parse }, index) => {
@@ -161,25 +162,31 @@ function readerOf(fields: readonly Field[]): (values: readonly (string | null)[]
     );
 }
 
-/** Types whose values go to the page as JavaScript values. Values of other types stay PostgreSQL's text. */
+/** A row is an object, in which the second of two columns of one name would replace the first: `id`, `id (2)`. */
+function distinct(names: readonly string[]): readonly string[] {
+  const given = new Set(names);
+  const taken = new Set<string>();
+  return names.map((name) => {
+    let own = name;
+    for (let number = 2; taken.has(own) || (own !== name && given.has(own)); number += 1) own = `${name} (${number})`;
+    taken.add(own);
+    return own;
+  });
+}
+
+/**
+ * Types whose text and whose JavaScript value determine each other. Values of all other types go to the page as
+ * PostgreSQL's text: JavaScript would round a number of a document, drop the sign of -0, or turn 1e400 into null.
+ */
 const PARSED: ReadonlySet<number> = new Set([
   types.builtins.BOOL,
   types.builtins.INT2,
   types.builtins.INT4,
   types.builtins.OID,
-  types.builtins.JSON,
-  types.builtins.JSONB,
-]);
-const FLOATS: ReadonlySet<number> = new Set([types.builtins.FLOAT4, types.builtins.FLOAT8]);
-/** Arrays of bool, int2, int4, int8, text, varchar, char, float4, float8, json, jsonb, oid and numeric. */
-const ARRAYS: ReadonlySet<number> = new Set([
-  1000, 1005, 1007, 1016, 1009, 1015, 1014, 1021, 1022, 199, 3807, 1028, 1231,
 ]);
 
 function parserOf(typeId: number): (text: string) => unknown {
-  // JSON has no NaN and no infinities: they stay text.
-  if (FLOATS.has(typeId)) return (text) => (Number.isFinite(Number(text)) ? Number(text) : text);
-  return PARSED.has(typeId) || ARRAYS.has(typeId) ? types.getTypeParser(typeId) : (text) => text;
+  return PARSED.has(typeId) ? types.getTypeParser(typeId) : (text) => text;
 }
 
 /** A parameter in text format; the server knows its type. */

@@ -2,6 +2,8 @@ import { quoteIdentifier, quoteLiteral, SuiteError } from '@azora/db-core';
 import { endsTransaction, splitStatements } from '@azora/db-migrate';
 import type { PoolClient } from 'pg';
 import { accessError, type StudioAccess } from '../operations/studio/access';
+import { badRequest } from './errors';
+import { isExactText, NOT_EXACT } from './sql-text';
 import { runStatement, type Statement, type StatementResult } from './statement';
 
 export interface TimeLimits {
@@ -37,9 +39,9 @@ export async function inTransaction<Result>(
   request: TransactionRequest,
   work: (transaction: Transaction) => Promise<Result>,
 ): Promise<Result> {
-  const { access, write, limits } = request;
+  const { access, write } = request;
   const client = await connect(access);
-  const signal = AbortSignal.any([request.signal, AbortSignal.timeout(limits.requestMs)]);
+  const signal = AbortSignal.any([request.signal, AbortSignal.timeout(requestLimitMs(request))]);
   let isSpoiled = false;
   const spoil = (): void => {
     isSpoiled = true;
@@ -72,9 +74,10 @@ export async function inTransaction<Result>(
 /**
  * Rejects SQL that begins or ends a transaction or sets a savepoint: the studio commits an edit together with its entry
  * in the audit log. The SQL is split as the server's scanner does it, so that no comment or quote hides a COMMIT.
- * @throws {SuiteError} `STUDIO.TRANSACTION_CONTROL`
+ * @throws {SuiteError} `STUDIO.TRANSACTION_CONTROL`, `STUDIO.BAD_REQUEST`
  */
 export function refuseTransactionControl(sql: string): void {
+  if (!isExactText(sql)) throw badRequest(`The SQL ${NOT_EXACT}.`);
   const isControl = splitStatements(sql).some(
     (statement) => endsTransaction(statement) || SAVEPOINT_WORDS.has(statement.words[0] ?? ''),
   );
@@ -111,7 +114,9 @@ async function connect(access: StudioAccess): Promise<PoolClient> {
 function beginning({ write, schema, limits }: TransactionRequest): string {
   const path = schema === undefined || schema === 'public' ? '"public"' : `${quoteIdentifier(schema)}, "public"`;
   const mode = write ? 'READ WRITE' : 'READ ONLY';
-  return `BEGIN TRANSACTION ${mode}; SET LOCAL statement_timeout = ${limits.statementMs}; SET LOCAL lock_timeout = '5s';
+  // The parsers that judge a statement assume these two settings, and another client of the companion may have changed them.
+  return `BEGIN TRANSACTION ${mode}; SET LOCAL client_encoding = 'UTF8'; SET LOCAL standard_conforming_strings = on;
+    SET LOCAL statement_timeout = ${limits.statementMs}; SET LOCAL lock_timeout = '5s';
     SET LOCAL idle_in_transaction_session_timeout = ${limits.requestMs};
     SELECT set_config('search_path', ${quoteLiteral(path)}, true)`;
 }
@@ -134,13 +139,19 @@ async function giveBack(client: PoolClient, access: StudioAccess, isSpoiled: boo
   client.release(!isClean);
 }
 
-function cutOffError({ signal, limits }: TransactionRequest, cause: unknown): SuiteError {
+function cutOffError(request: TransactionRequest, cause: unknown): SuiteError {
+  const { signal } = request;
   if (signal.aborted) return new SuiteError('STUDIO.ABORTED', 'The client disconnected before the answer', { cause });
   return new SuiteError('STUDIO.TOO_LONG', 'The statement ran too long and was canceled', {
-    why: `A request may take ${limits.requestMs / 1000} seconds.`,
+    why: `A request may take ${requestLimitMs(request) / 1000} seconds.`,
     next: 'Narrow the query, or use psql',
     cause,
   });
+}
+
+/** PGlite honors no statement_timeout. The companion ends a statement when its client has gone. */
+function requestLimitMs({ access, limits }: TransactionRequest): number {
+  return access.kind === 'companion' ? limits.statementMs : limits.requestMs;
 }
 
 function busy(): SuiteError {

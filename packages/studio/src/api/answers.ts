@@ -21,6 +21,14 @@ export interface FleetService {
   readonly sizeBytes: number | null;
   readonly newestBackup: { readonly id: string; readonly startedAt: string; readonly verified: boolean } | null;
   readonly hidden: readonly HiddenColumn[];
+  readonly filled: readonly FilledColumn[];
+}
+
+/** A column that the generated client fills in a new row, and a time that it sets at each update. */
+export interface FilledColumn {
+  readonly table: string;
+  readonly column: string;
+  readonly by: 'cuid' | 'uuid' | 'time';
 }
 
 export interface HiddenColumn {

@@ -1,22 +1,30 @@
 import { Studio, type StudioProps } from '@prisma/studio-core/ui';
-import { type ReactNode, useCallback, useRef, useState } from 'react';
+import { type ReactNode, useCallback, useEffect, useMemo, useRef, useState } from 'react';
 import type { FleetAnswer, FleetService } from '../api/answers';
 import { readDataPlace } from '../routing/data-link';
 import { useHash } from '../routing/navigation';
 import type { Unread } from './federated-adapter';
 import { readSchemaName } from './federated-schema';
 import { FindReferences } from './find-references';
-import { closeNavigationWhereNarrow, setReadOnly } from './studio-settings';
+import { closeNavigationWhereNarrow, installValueInput, setReadOnly } from './studio-settings';
 import { useFederation } from './use-federation';
+import { connectValueInputs } from './value-input';
 
 closeNavigationWhereNarrow();
+installValueInput();
 
 /** Prisma's Studio on all databases at once, with errors, hidden columns and the search for references around it. */
 export function DataPage({ fleet, gone }: { readonly fleet: FleetAnswer; readonly gone: boolean }): ReactNode {
   const hash = useHash();
   const place = readDataPlace(hash);
   const { adapter, generation, unread, isCut, isStale, reload } = useFederation(fleet, gone);
-  const { error, onEvent, dismiss } = useStudioErrors(hash);
+  const { error, onEvent, onFailure, dismiss } = useStudioErrors(hash);
+  useEffect(() => connectValueInputs(adapter.checkValue, onFailure), [adapter, onFailure]);
+  // The page renders every few seconds, and Studio would close the editor of a cell each time.
+  const studio = useMemo(
+    () => <Studio key={generation} adapter={adapter} onEvent={onEvent} />,
+    [generation, adapter, onEvent],
+  );
   const [isSearching, setSearching] = useState(false);
   const searchButton = useRef<HTMLButtonElement>(null);
   const closeSearch = (): void => {
@@ -42,9 +50,7 @@ export function DataPage({ fleet, gone }: { readonly fleet: FleetAnswer; readonl
       </div>
       <Banners error={error} unread={unread} isCut={isCut} isStale={isStale} onReload={reload} onDismiss={dismiss} />
       <div className="data-body">
-        <div className="data-studio">
-          <Studio key={generation} adapter={adapter} onEvent={onEvent} />
-        </div>
+        <div className="data-studio">{studio}</div>
         {isSearching ? <FindReferences fleet={fleet} place={place} onClose={closeSearch} /> : null}
       </div>
     </div>
@@ -136,6 +142,8 @@ interface StudioErrors {
   /** Why the last request failed, until the address changes. */
   readonly error: string | undefined;
   readonly onEvent: OnEvent;
+  /** Reports a failure that Studio has no event for. */
+  readonly onFailure: (message: string) => void;
   readonly dismiss: () => void;
 }
 
@@ -143,12 +151,16 @@ interface StudioErrors {
 function useStudioErrors(hash: string): StudioErrors {
   const [failed, setFailed] = useState<{ readonly message: string; readonly hash: string }>();
   const dismiss = useCallback(() => setFailed(undefined), []);
-  const onEvent = useCallback<OnEvent>((event) => {
-    if (event.name === 'studio_launched') return;
-    if (event.name === 'studio_operation_success') setFailed(undefined);
-    else if (needsBanner(event.payload)) setFailed({ message: event.payload.error.message, hash: location.hash });
-  }, []);
-  return { error: failed?.hash === hash ? failed.message : undefined, onEvent, dismiss };
+  const onFailure = useCallback((message: string) => setFailed({ message, hash: location.hash }), []);
+  const onEvent = useCallback<OnEvent>(
+    (event) => {
+      if (event.name === 'studio_launched') return;
+      if (event.name === 'studio_operation_success') setFailed(undefined);
+      else if (needsBanner(event.payload)) onFailure(event.payload.error.message);
+    },
+    [onFailure],
+  );
+  return { error: failed?.hash === hash ? failed.message : undefined, onEvent, onFailure, dismiss };
 }
 
 // The SQL view shows its own errors, and one banner lists all databases that could not be introspected.

@@ -9,7 +9,7 @@ import {
 } from '@prisma/studio-core/data';
 import type { FleetAnswer } from '../api/answers';
 import { federate, type Introspected, readSchemaName } from './federated-schema';
-import { createServiceAdapter, createStudioFetch } from './service-adapter';
+import { createServiceAdapter, createStudioFetch, type ServiceAdapter } from './service-adapter';
 
 type FederatedFleet = Pick<FleetAnswer, 'services' | 'links'>;
 
@@ -23,14 +23,16 @@ export interface FederationReport {
 
 interface Federation extends FederationReport {
   readonly fleet: FederatedFleet;
-  readonly adapters: ReadonlyMap<string, Adapter>;
+  readonly adapters: ReadonlyMap<string, ServiceAdapter>;
 }
 
 /** Creates one adapter for the whole fleet. Studio sees every service as a schema, and follows references as foreign keys. */
-export function createFederatedAdapter(fleet: FederatedFleet, report: FederationReport): Adapter {
+export function createFederatedAdapter(fleet: FederatedFleet, report: FederationReport): ServiceAdapter {
   const fetch = createStudioFetch(report.onCut);
   const adapters = new Map(
-    fleet.services.map(({ service, write }) => [service, createServiceAdapter(service, { write, fetch })] as const),
+    fleet.services.map(
+      ({ service, write, filled }) => [service, createServiceAdapter(service, { write, filled, fetch })] as const,
+    ),
   );
   const federation: Federation = { fleet, adapters, ...report };
   const first = fleet.services.find(({ reachable }) => reachable) ?? fleet.services[0];
@@ -41,10 +43,14 @@ export function createFederatedAdapter(fleet: FederatedFleet, report: Federation
     ...introspectionOf(federation, defaultSchema),
     ...rowsOf(federation),
     ...statementsOf(federation, defaultSchema),
+    checkValue: (column, text) => {
+      const { service, schema } = readSchemaName(column.schema);
+      return adapterOf(federation, service).checkValue({ ...column, schema }, text);
+    },
   };
 }
 
-function adapterOf({ adapters }: Federation, service: string): Adapter {
+function adapterOf({ adapters }: Federation, service: string): ServiceAdapter {
   const adapter = adapters.get(service);
   if (adapter === undefined) throw new Error(`Unknown service: ${service}`);
   return adapter;

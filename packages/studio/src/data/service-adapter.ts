@@ -1,25 +1,47 @@
 import type { Adapter, AdapterError, Column, Either, Query, Table } from '@prisma/studio-core/data';
 import { createStudioBFFClient, type StudioBFFClient } from '@prisma/studio-core/data/bff';
 import { createPostgresAdapter } from '@prisma/studio-core/data/postgres-core';
+import type { FilledColumn } from '../api/answers';
+import { createEdits } from './edits';
+import type { CheckValue } from './value-input';
+import { asTextColumns, createValueCheck, withParsedDocuments } from './value-text';
 
 type Values = Record<string, unknown>;
 
 interface ServiceAdapterOptions {
   readonly write: boolean;
+  readonly filled: readonly FilledColumn[];
   readonly fetch: typeof globalThis.fetch;
 }
 
+/** Studio's adapter, and the check of the values that a person types. */
+export interface ServiceAdapter extends Adapter {
+  readonly checkValue: CheckValue;
+}
+
 /** Creates Studio's adapter for one service's database, behind the studio server. */
-export function createServiceAdapter(service: string, { write, fetch }: ServiceAdapterOptions): Adapter {
+export function createServiceAdapter(service: string, { write, filled, fetch }: ServiceAdapterOptions): ServiceAdapter {
   const client = createStudioBFFClient({ url: `/api/services/${encodeURIComponent(service)}/query`, fetch });
   const execute: StudioBFFClient['execute'] = (query, options) => client.execute(withEstimatedCount(query), options);
   const adapter = createPostgresAdapter({ executor: { ...client, execute } });
+  const catalog = createPostgresAdapter({ executor: { ...client, execute: withParsedDocuments(client.execute) } });
+  const introspect: Adapter['introspect'] = async (options) => {
+    const [error, result] = await catalog.introspect(options);
+    return error === null ? [null, asTextColumns(result)] : [error];
+  };
   const query: Adapter['query'] = async (details, options) => {
     const [error, result] = await adapter.query({ ...details, table: withComparableColumns(details.table) }, options);
     if (error !== null) return [error];
     return [null, { ...result, rows: keyed(details.table, result.rows, details.pageIndex * details.pageSize) }];
   };
-  return { ...adapter, query, ...(write ? editsOf(adapter) : rejectedEdits()) };
+  const checkValue = createValueCheck(client.execute);
+  return {
+    ...adapter,
+    introspect,
+    query,
+    checkValue,
+    ...(write ? createEdits(adapter, client, filled) : rejectedEdits()),
+  };
 }
 
 const CUT_HEADER = 'x-studio-cut';
@@ -28,7 +50,10 @@ const CUT_HEADER = 'x-studio-cut';
  * Wraps `fetch` for Studio: reports whether the server left out rows, and turns an error answer into the format of
  * Studio's protocol, which is status 200 with the error in place of the rows.
  */
-export function createStudioFetch(onCut: (isCut: boolean) => void): typeof fetch {
+export function createStudioFetch(
+  onCut: (isCut: boolean) => void,
+  fetch: typeof globalThis.fetch = (...request) => globalThis.fetch(...request),
+): typeof globalThis.fetch {
   return async (input, init) => {
     try {
       const response = await fetch(input, init);
@@ -99,30 +124,6 @@ function keyed(table: Table, rows: Values[], first: number): Values[] {
 }
 
 type Edits = Pick<Adapter, 'insert' | 'update' | 'updateMany' | 'delete'>;
-
-function editsOf(adapter: Adapter): Edits {
-  return {
-    insert: (details, options) =>
-      adapter.insert({ ...details, rows: details.rows.map((row) => asJson(details.table, row)) }, options),
-    update: (details, options) =>
-      adapter.update({ ...details, changes: asJson(details.table, details.changes) }, options),
-    updateMany: async (details, options) => {
-      if (adapter.updateMany === undefined) return rejected();
-      const updates = details.updates.map((update) => ({ ...update, changes: asJson(update.table, update.changes) }));
-      return adapter.updateMany({ ...details, updates }, options);
-    },
-    delete: (details, options) => adapter.delete(details, options),
-  };
-}
-
-/** Serializes the values of json columns here: the server would send a JavaScript array as a PostgreSQL array. */
-function asJson(table: Table, values: Values): Values {
-  const sent = Object.entries(values).map(([name, value]) => {
-    const isJson = table.columns[name]?.datatype.group === 'json';
-    return [name, isJson && typeof value === 'object' && value !== null ? JSON.stringify(value) : value] as const;
-  });
-  return Object.fromEntries(sent);
-}
 
 function rejected<Result>(): Either<AdapterError, Result> {
   return [new Error('The studio is read-only for this service')];

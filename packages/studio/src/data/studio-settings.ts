@@ -1,11 +1,20 @@
+import { ValueInput } from './value-input';
+
 declare global {
   // A build patch of Studio's own code reads it.
   var __studioReadOnly: boolean | undefined;
+  // Another one renders it as the editor of every cell.
+  var __studioValueInput: typeof ValueInput | undefined;
 }
 
 /** Shows or hides Studio's editors. The databases enforce read-only access in any case. */
 export function setReadOnly(isReadOnly: boolean): void {
   globalThis.__studioReadOnly = isReadOnly;
+}
+
+/** Replaces Studio's editors of cells. */
+export function installValueInput(): void {
+  globalThis.__studioValueInput = ValueInput;
 }
 
 // Where and how Studio stores its settings.

@@ -1,10 +1,10 @@
-import type { Adapter } from '@prisma/studio-core/data';
 import { useCallback, useEffect, useMemo, useRef, useState } from 'react';
 import type { FleetAnswer } from '../api/answers';
 import { createFederatedAdapter, type Unread } from './federated-adapter';
+import type { ServiceAdapter } from './service-adapter';
 
 interface FederationState {
-  readonly adapter: Adapter;
+  readonly adapter: ServiceAdapter;
   /** Changes with the adapter: Studio caches rows by table name, so a new adapter needs a new Studio. */
   readonly generation: number;
   readonly unread: readonly Unread[];

@@ -8,7 +8,7 @@ import type { Target } from '../targets';
 import { hiddenColumns, type StudioContext } from './context';
 import { type FleetLink, readLinks } from './models';
 import { READ_TIMEOUT_MS, type ReadError, readErrorOf, withReader, withTimeout } from './reader';
-import type { HiddenColumn } from './rights';
+import { type FilledColumn, filledColumns, type HiddenColumn } from './rights';
 
 /** A service in the studio's sidebar. A value that could not be read is null. */
 export interface FleetEntry {
@@ -27,6 +27,7 @@ export interface FleetEntry {
   readonly sizeBytes: number | null;
   readonly newestBackup: ServiceBackups['newest'];
   readonly hidden: readonly HiddenColumn[];
+  readonly filled: readonly FilledColumn[];
 }
 
 export interface StudioFleet {
@@ -72,6 +73,7 @@ function entryOf(context: StudioContext, state: ServiceStatus, { newest }: Servi
     sizeBytes: known ? state.sizeBytes : null,
     newestBackup: newest,
     hidden: hiddenColumns(context, service),
+    filled: filledColumns(context.schemaModel, service),
   };
 }
 

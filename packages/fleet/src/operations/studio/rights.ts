@@ -29,6 +29,24 @@ export function annotatedColumns(schemaModel: SchemaModel, service: string): rea
   );
 }
 
+/** A column that the generated client fills in a new row, because the database has no default for it. */
+export interface FilledColumn {
+  readonly table: string;
+  readonly column: string;
+  readonly by: 'cuid' | 'uuid' | 'time';
+}
+
+/** Returns the columns of a service that the generated client fills. */
+export function filledColumns(schemaModel: SchemaModel, service: string): readonly FilledColumn[] {
+  return modelsOf(schemaModel, service).flatMap(({ table, columns }) =>
+    columns.flatMap(({ name: column, default: value = '', isUpdatedAt }): FilledColumn[] => {
+      if (isUpdatedAt) return [{ table, column, by: 'time' }];
+      const [, by] = /^(cuid|uuid)\(/.exec(value) ?? [];
+      return by === 'cuid' || by === 'uuid' ? [{ table, column, by }] : [];
+    }),
+  );
+}
+
 /** Returns a service's audit log, the model `AuditLog`; undefined when the service has none. */
 export function auditLogOf(schemaModel: SchemaModel, service: string): AuditLog | undefined {
   const models = modelsOf(schemaModel, service);
