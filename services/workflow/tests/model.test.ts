@@ -76,6 +76,19 @@ function endLapsed({ now, runs }: Model): void {
   }
 }
 
+/** The n-th step that has a lease, counted on from the first one after the last. */
+function leasedAt({ runs }: Model, n: number): { readonly run: ModelRun; readonly it: ModelStep } | undefined {
+  const all = runs.flatMap((run) => run.steps.map((it) => ({ run, it }))).filter(({ it }) => it.lease !== '');
+  return all[n % Math.max(all.length, 1)];
+}
+
+/** What the model expects of a call of a worker: it has the step, or repeats the call that ended its lease. */
+function leaseCase({ status }: ModelStep, isOld: boolean, repeats: readonly Status[]) {
+  const isHeld = !isOld && status === 'running';
+  const isRepeat = !isOld && repeats.includes(status);
+  return { isHeld, expected: isHeld || isRepeat ? 'done' : 'WORKFLOW.LEASE_LOST' };
+}
+
 describe('runs and an in-memory model', () => {
   const db = useDatabase('workflow');
   const START = '2026-03-01T12:00:00Z';
@@ -177,13 +190,11 @@ describe('runs and an in-memory model', () => {
     change: (model: Model, run: ModelRun, it: ModelStep, dueAt: number) => void,
   ) {
     return step(name, leased, async (model, { n, isOld }, endFirst) => {
-      const all = model.runs.flatMap((run) => run.steps.map((it) => ({ run, it }))).filter(({ it }) => it.lease !== '');
-      const found = all[n % Math.max(all.length, 1)];
+      const found = leasedAt(model, n);
       if (found === undefined) return;
       const { run, it } = found;
       const lease = { runId: run.id, nodeId: it.node, leaseId: isOld ? 'old' : it.lease };
-      const isHeld = !isOld && it.status === 'running';
-      const expected = isHeld || (!isOld && repeats.includes(it.status)) ? 'done' : 'WORKFLOW.LEASE_LOST';
+      const { isHeld, expected } = leaseCase(it, isOld, repeats);
       await endFirst(() => call(lease));
       let dueAt = 0;
       const made = call(lease).then((row) => {
