@@ -136,5 +136,10 @@ async function brokenRules(name: string, url: string): Promise<readonly unknown[
     const stories = openStory({ url });
     return reconcile(stories).finally(() => stories.close());
   }
+  if (name === 'workflow') {
+    const { openWorkflow, reconcile } = await import('@azora/workflow');
+    const workflows = openWorkflow({ url });
+    return reconcile(workflows).finally(() => workflows.close());
+  }
   return [];
 }

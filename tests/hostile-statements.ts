@@ -573,6 +573,58 @@ export const HOSTILE_TO: Readonly<Record<string, readonly HostileStatement[]>> =
     ]),
     ...harmless('Nobody has this id', ['SELECT erase_person(NULL)']),
   ],
+  workflow: [
+    ...refused(NO_RIGHT, [
+      "UPDATE workflows SET owner_id = 'evil'",
+      "UPDATE workflow_versions SET nodes = '[]'",
+      'DELETE FROM workflow_versions',
+      "UPDATE run_steps SET lease_id = 'evil'",
+      "INSERT INTO step_results (run_id, node_id, lease_id, result) VALUES ('run-welcome-2', 'mail', 'evil', '1')",
+      "UPDATE step_results SET result = '1'",
+      "UPDATE workflow_runs SET status = 'completed'",
+      'UPDATE plugins SET config_schema = NULL',
+      'DELETE FROM logs',
+      "SELECT begin_request('evil', 'x', '{}', 'x', NULL)",
+      'SELECT lock_run(id) FROM workflow_runs',
+      "SELECT end_run(id, 'cancelled', NULL, now()) FROM workflow_runs",
+      "SELECT take_steps(ARRAY['run-welcome-2'], ARRAY['mail'], 'evil', '1 h', now())",
+    ]),
+    ...refused(RULE, [
+      // The step of another worker, or of a run that has ended.
+      "SELECT complete_step(run_id, node_id, 'evil', '1') FROM run_steps",
+      "SELECT complete_step(run_id, node_id, lease_id, '1') FROM run_steps WHERE status = 'failed'",
+      "SELECT complete_and_claim(run_id, node_id, NULL, '1', 'evil', '{email}', 1, '1 h') FROM run_steps WHERE status = 'failed'",
+      "SELECT extend_lease(run_id, node_id, lease_id, '1 h') FROM run_steps",
+      "SELECT fail_step(run_id, node_id, 'evil', 'x', true) FROM run_steps",
+      // The workflow of another person.
+      "SELECT save_workflow(id, 'evil', version, NULL, '{}') FROM workflows",
+      "SELECT publish_workflow(id, 'evil', version, NULL, plugins_of(id)) FROM workflows",
+      'SELECT archive_workflow(id, NULL, NULL) FROM workflows',
+      "SELECT transfer_workflow(id, 'evil', 'evil', NULL) FROM workflows",
+      "SELECT restore_workflow(id, 'evil', NULL) FROM workflows",
+      "SELECT append_logs(id, 'evil', '[]') FROM workflows",
+      "SELECT cancel_run(id, 'evil') FROM workflow_runs",
+      "SELECT retry_run(id, 'evil') FROM workflow_runs",
+      "SELECT start_run('evil', 'evil', jsonb_build_object('workflowId', id, 'ownerId', 'evil')) FROM workflows",
+      // A draft that cannot run, and plugins that are not its own.
+      "SELECT publish_workflow(id, owner_id, version, NULL, plugins_of(id)) FROM workflows WHERE status = 'draft'",
+      "SELECT publish_workflow(id, owner_id, version, NULL, '[]') FROM workflows WHERE status = 'published'",
+      "SELECT update_plugin('0.0.0', jsonb_build_object('name', name, 'version', '9.0.0')) FROM plugins",
+    ]),
+    ...refused(INTEGRITY, [
+      `SELECT register_plugin('{"name": "evil", "version": "latest"}')`,
+      "SELECT transfer_workflow(id, owner_id, ' ', NULL) FROM workflows",
+      `SELECT append_logs(id, owner_id, '[{"message": "x", "level": "evil"}]') FROM workflows`,
+      `SELECT create_workflow('evil', '{"ownerId": "evil", "name": "x", "nodes": {}, "connections": [], "settings": {}}')`,
+    ]),
+    ...harmless('Nothing has these ids, or is due', [
+      "SELECT delete_workflow(id, 'evil', NULL) FROM workflows",
+      'SELECT delete_workflow(id, NULL, NULL) FROM workflows',
+      'SELECT erase_person(NULL)',
+      "SELECT claim_steps('evil', '{email,http-request}', 1000, '1 h')",
+      'SELECT claim_steps(NULL, NULL, NULL, NULL)',
+    ]),
+  ],
   mint: [
     ...refused(NO_RIGHT, [
       'UPDATE wallets SET balance = 1000000',

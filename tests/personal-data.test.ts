@@ -11,6 +11,7 @@ import * as nexus from '@azora/nexus';
 import * as notification from '@azora/notification';
 import * as sapiens from '@azora/sapiens';
 import * as story from '@azora/story';
+import * as workflow from '@azora/workflow';
 import { seedContext } from '../prisma/personas';
 import { seedBase } from '../prisma/service-seed';
 
@@ -48,6 +49,7 @@ const OPEN: Readonly<Record<string, (url: string) => OpenStore>> = {
   notification: (url) => opened(notification.openNotifications({ url }), notification),
   sapiens: (url) => opened(sapiens.openSapiens({ url }), sapiens),
   story: (url) => opened(story.openStory({ url }), story),
+  workflow: (url) => opened(workflow.openWorkflow({ url }), workflow),
 };
 
 type ModelSchema = SchemaModel['services'][number]['models'][number];
@@ -67,6 +69,8 @@ const GIVEN: Readonly<Record<string, string>> = {
   notification: 'SELECT mark_all_read(user_id) FROM recipients',
   sapiens: `INSERT INTO requests (key, operation, body_hash, answer_id, student_id)
     SELECT 'given-' || student_id, 'addCard', repeat('0', 64), student_id, student_id FROM student_profiles`,
+  workflow: `INSERT INTO requests (key, operation, body_hash, answer_id, user_id)
+    SELECT 'given-' || id, 'create_workflow', repeat('0', 64), id::text, owner_id FROM workflows`,
 };
 
 /** A column with the ids of users. */

