@@ -1511,6 +1511,9 @@ DECLARE
   recorded integer;
   other text;
 BEGIN
+  IF EXISTS (SELECT FROM jsonb_array_elements(p_events) WHERE value ->> 'idempotencyKey' IS NULL) THEN
+    RAISE EXCEPTION 'A usage event has no key' USING ERRCODE = 'null_value_not_allowed';
+  END IF;
   INSERT INTO usage_events (org_id, event_type, count, metadata, idempotency_key, timestamp, created_at)
   SELECT value ->> 'orgId', value ->> 'eventType', (value ->> 'count')::integer, value -> 'metadata', value ->> 'idempotencyKey', now, now
   FROM jsonb_array_elements(p_events), LATERAL (SELECT database_time() AS now) AS clock
