@@ -2000,7 +2000,7 @@ CREATE TABLE public.elo_history (
     created_at timestamp(6) with time zone DEFAULT CURRENT_TIMESTAMP NOT NULL,
     domain text,
     domain_elo numeric(18,8),
-    CONSTRAINT elo_history_domain_elo_check CHECK (((domain_elo > (0)::numeric) AND ((domain_elo IS NULL) OR (domain IS NOT NULL)))),
+    CONSTRAINT elo_history_domain_elo_check CHECK (((domain_elo > (0)::numeric) AND (domain_elo <> 'NaN'::numeric) AND ((domain_elo IS NULL) OR (domain IS NOT NULL)))),
     CONSTRAINT elo_history_elo_check CHECK ((((elo)::double precision > (0)::double precision) AND ((elo)::double precision < 'Infinity'::double precision))),
     CONSTRAINT elo_history_times_check CHECK (((created_at >= to_timestamp(('-62135596800'::bigint)::double precision)) AND (created_at < to_timestamp(('253402300800'::bigint)::double precision))))
 );

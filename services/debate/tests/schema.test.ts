@@ -137,6 +137,7 @@ const REFUSED: readonly (readonly [string, string, Row])[] = [
   ['matches_domain_changes_check', 'matches', { domain_changes: '{}' }],
   ['elo_history_elo_check', 'elo_history', { elo: -1 }],
   ['elo_history_domain_elo_check', 'elo_history', { domain: 'x', domain_elo: 0 }],
+  ['elo_history_domain_elo_check', 'elo_history', { domain: 'x', domain_elo: 'NaN' }],
   ['elo_history_domain_elo_check', 'elo_history', { domain_elo: 1 }],
   ['elo_history_agent_name_fkey', 'elo_history', { agent_name: 'stranger' }],
   ['positions_agent_name_check', 'positions', { agent_name: '' }],
