@@ -54,7 +54,8 @@ function rateByPrisma({ prisma }) {
   return inTransaction(prisma, async (tx) => {
     if ((await tx.ratingMatch.findUnique({ where: { debateId } })) !== null) return;
     await tx.agentRating.createMany({ data: names.map((agentName) => ({ agentName })), skipDuplicates: true });
-    const rows = await tx.$queryRaw`SELECT agent_name, elo, domain_elos FROM ratings WHERE agent_name = ANY (${names}) ORDER BY agent_name FOR UPDATE`;
+    const rows =
+      await tx.$queryRaw`SELECT agent_name, elo, domain_elos FROM ratings WHERE agent_name = ANY (${names}) ORDER BY agent_name FOR UPDATE`;
     const change = changeOf(Number(rows[0].elo), Number(rows[1].elo));
     const inDomain = changeOf(rows[0].domain_elos.bench ?? START, rows[1].domain_elos.bench ?? START);
     await tx.ratingMatch.create({
@@ -92,7 +93,8 @@ async function verify({ pool }) {
   if (Number(rows[0].rest) !== 0) throw new Error(`the ratings are inconsistent by ${rows[0].rest}`);
 }
 
-const usage = () => Array.from({ length: 10 }, () => ({ orgId: 'org', eventType: 'debate', count: 1, idempotencyKey: randomUUID() }));
+const usage = () =>
+  Array.from({ length: 10 }, () => ({ orgId: 'org', eventType: 'debate', count: 1, idempotencyKey: randomUUID() }));
 
 function use(debate) {
   const { recordUsage } = require('@azora/debate');
@@ -104,7 +106,9 @@ function useByPrisma({ prisma }) {
   const events = usage();
   return inTransaction(prisma, async (tx) => {
     const { count } = await tx.usageEvent.createMany({ data: events, skipDuplicates: true });
-    const found = await tx.usageEvent.findMany({ where: { idempotencyKey: { in: events.map((it) => it.idempotencyKey) } } });
+    const found = await tx.usageEvent.findMany({
+      where: { idempotencyKey: { in: events.map((it) => it.idempotencyKey) } },
+    });
     if (found.length !== events.length) throw new Error('a key belongs to another event');
     return count;
   });
@@ -123,15 +127,32 @@ async function appending({ debate, administrator, admin }, { runs, events }) {
           turn += 1;
           const started = performance.now();
           for (let first = 0; first < events; first += BATCH) {
-            const batch = Array.from({ length: Math.min(BATCH, events - first) }, () => ({ eventType: 'task_complete', eventData: { task: 1 } }));
-            await appendEvents(debate, { loopId: `bench-${turn}`, cycle: 1, events: batch, idempotencyKey: randomUUID() });
+            const batch = Array.from({ length: Math.min(BATCH, events - first) }, () => ({
+              eventType: 'task_complete',
+              eventData: { task: 1 },
+            }));
+            await appendEvents(debate, {
+              loopId: `bench-${turn}`,
+              cycle: 1,
+              events: batch,
+              idempotencyKey: randomUUID(),
+            });
           }
           return (events * 1_000) / (performance.now() - started);
         },
         peer: () => {
           writeFileSync(file, copyText(turn, events));
           const columns = 'loop_id, cycle, sequence, event_type, event_data, timestamp, created_at';
-          const copy = ['-X', '-q', '-v', 'ON_ERROR_STOP=1', '-d', admin, '-c', `\\copy stream_events (${columns}) FROM '${file}'`];
+          const copy = [
+            '-X',
+            '-q',
+            '-v',
+            'ON_ERROR_STOP=1',
+            '-d',
+            admin,
+            '-c',
+            `\\copy stream_events (${columns}) FROM '${file}'`,
+          ];
           return events / seconds('psql', copy);
         },
       },

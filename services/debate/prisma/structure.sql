@@ -1511,6 +1511,9 @@ DECLARE
   recorded integer;
   other text;
 BEGIN
+  IF EXISTS (SELECT FROM jsonb_array_elements(p_events) WHERE value ->> 'idempotencyKey' IS NULL) THEN
+    RAISE EXCEPTION 'A usage event has no key' USING ERRCODE = 'null_value_not_allowed';
+  END IF;
   INSERT INTO usage_events (org_id, event_type, count, metadata, idempotency_key, timestamp, created_at)
   SELECT value ->> 'orgId', value ->> 'eventType', (value ->> 'count')::integer, value -> 'metadata', value ->> 'idempotencyKey', now, now
   FROM jsonb_array_elements(p_events), LATERAL (SELECT database_time() AS now) AS clock
@@ -1997,7 +2000,7 @@ CREATE TABLE public.elo_history (
     created_at timestamp(6) with time zone DEFAULT CURRENT_TIMESTAMP NOT NULL,
     domain text,
     domain_elo numeric(18,8),
-    CONSTRAINT elo_history_domain_elo_check CHECK (((domain_elo > (0)::numeric) AND ((domain_elo IS NULL) OR (domain IS NOT NULL)))),
+    CONSTRAINT elo_history_domain_elo_check CHECK (((domain_elo > (0)::numeric) AND (domain_elo <> 'NaN'::numeric) AND ((domain_elo IS NULL) OR (domain IS NOT NULL)))),
     CONSTRAINT elo_history_elo_check CHECK ((((elo)::double precision > (0)::double precision) AND ((elo)::double precision < 'Infinity'::double precision))),
     CONSTRAINT elo_history_times_check CHECK (((created_at >= to_timestamp(('-62135596800'::bigint)::double precision)) AND (created_at < to_timestamp(('253402300800'::bigint)::double precision))))
 );

@@ -97,9 +97,25 @@ export function streamEvents(ago: Ago): Prisma.StreamEventCreateManyInput[] {
   return [
     { id: 1, sequence: 1, cycle: 1, eventType: 'cycle_start', eventData: { tasks: 3 }, timestamp: ago(10) },
     { id: 2, sequence: 2, cycle: 1, eventType: 'phase_start', eventData: { phase: 'debate' }, timestamp: ago(10, 1) },
-    { id: 3, sequence: 3, cycle: 1, eventType: 'task_complete', eventData: { task: 1 }, agent: 'builder', timestamp: ago(10, 40) },
+    {
+      id: 3,
+      sequence: 3,
+      cycle: 1,
+      eventType: 'task_complete',
+      eventData: { task: 1 },
+      agent: 'builder',
+      timestamp: ago(10, 40),
+    },
     { id: 4, sequence: 1, cycle: 2, eventType: 'cycle_start', eventData: { tasks: 3 }, timestamp: ago(8) },
-    { id: 5, sequence: 2, cycle: 2, eventType: 'error', eventData: { phase: 'verify' }, agent: 'auditor', timestamp: ago(8, 57) },
+    {
+      id: 5,
+      sequence: 2,
+      cycle: 2,
+      eventType: 'error',
+      eventData: { phase: 'verify' },
+      agent: 'auditor',
+      timestamp: ago(8, 57),
+    },
     { id: 6, sequence: 1, cycle: 3, eventType: 'cycle_start', eventData: { tasks: 3 }, timestamp: ago(1) },
   ].map((event) => ({ ...event, loopId: LOOP, createdAt: event.timestamp }));
 }

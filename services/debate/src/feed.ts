@@ -1,5 +1,7 @@
 import { createHash } from 'node:crypto';
-import type { Pool } from 'pg';
+import type { Store } from '@azora/db-core';
+
+type Pool = Store<unknown, unknown>['pool'];
 
 const CHANNEL = 'debate_stream';
 

@@ -29,7 +29,7 @@ export const agentsInput = z
 /** A cycle that exists. */
 export const cycleInput = z.strictObject({ loopId: rowIdInput, cycleNumber: cycleNumberInput });
 
-/** A value of JSON that PostgreSQL can store, of at most so many characters as JSON. */
+/** A value of JSON that PostgreSQL can store, of at most `max` characters as JSON. */
 function storable(max: number) {
   return (value: unknown, context: z.RefinementCtx) => {
     if (JSON.stringify(value).length > max)

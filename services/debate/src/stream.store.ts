@@ -37,7 +37,7 @@ export interface TailEventsInput extends ReadEventsInput {
 }
 
 export interface PruneInput {
-  /** At most this many rows; 10,000 when absent. Call again while so many are deleted. */
+  /** At most this many rows; 10,000 when absent. Call again while the result is this limit. */
   readonly limit?: number;
 }
 
@@ -123,7 +123,7 @@ export async function* tailEvents(
 }
 
 /**
- * Deletes events that are older than 90 days, and returns their number. The numbering of their cycles goes on.
+ * Deletes events that are older than 90 days, and returns their number. The numbering of their cycles continues.
  * @throws {SuiteError} `DEBATE.INVALID_INPUT`
  */
 export async function pruneEvents(debate: Debate, input: PruneInput = {}): Promise<number> {

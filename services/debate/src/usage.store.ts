@@ -24,7 +24,7 @@ export interface RecordUsageInput {
 }
 
 export interface AggregateUsageInput {
-  /** At most this many events; 10,000 when absent. Call again while so many are counted. */
+  /** At most this many events; 10,000 when absent. Call again while the result is this limit. */
   readonly limit?: number;
 }
 

@@ -27,7 +27,11 @@ describe('the artifacts of debates', () => {
 
     await Promise.all(
       agents.flatMap((agent) => [
-        appendMessages(debate, { artifactId, messages: [{ agent, content: 'I agree', round: 1 }], idempotencyKey: fresh('key') }),
+        appendMessages(debate, {
+          artifactId,
+          messages: [{ agent, content: 'I agree', round: 1 }],
+          idempotencyKey: fresh('key'),
+        }),
         castVote(debate, { artifactId, agent, choice: agent === 'agent-0' ? 'agent-1' : 'agent-0' }),
         viewArtifact(debate, { artifactId }),
       ]),
@@ -40,7 +44,11 @@ describe('the artifacts of debates', () => {
 
   it('append messages once per key, and count one vote of each agent', async () => {
     const { id: artifactId } = await givenArtifact(debate);
-    const message = { artifactId, messages: [{ agent: 'ada', content: 'Draw the moon' }], idempotencyKey: fresh('key') };
+    const message = {
+      artifactId,
+      messages: [{ agent: 'ada', content: 'Draw the moon' }],
+      idempotencyKey: fresh('key'),
+    };
 
     await Promise.all(Array.from({ length: 4 }, () => appendMessages(debate, message)));
     await castVote(debate, { artifactId, agent: 'ada', choice: 'bob' });
@@ -90,10 +98,19 @@ describe('the artifacts of debates', () => {
       return openArtifact(debate, { ...input, idempotencyKey: fresh('key') });
     };
     const [first, second] = [await open('Name the comets', 1), await open('Explain the ebb', 2)];
-    await concludeArtifact(debate, { artifactId: second.id, consensusReached: true, confidence: 1, winningProposal: 'A comet' });
+    await concludeArtifact(debate, {
+      artifactId: second.id,
+      consensusReached: true,
+      confidence: 1,
+      winningProposal: 'A comet',
+    });
 
     const one = await listArtifacts(debate, { loopId, limit: 1 });
-    const rest = await listArtifacts(debate, { loopId, limit: 1, ...(one.nextCursor === null ? {} : { cursor: one.nextCursor }) });
+    const rest = await listArtifacts(debate, {
+      loopId,
+      limit: 1,
+      ...(one.nextCursor === null ? {} : { cursor: one.nextCursor }),
+    });
     expect([...one.items, ...rest.items].map(({ id }) => id)).toEqual([second.id, first.id]);
     expect(rest.nextCursor).toBeNull();
     expect((await listArtifacts(debate, { loopId, cycleNumber: 1 })).items.map(({ id }) => id)).toEqual([first.id]);

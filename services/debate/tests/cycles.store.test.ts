@@ -55,28 +55,35 @@ describe('the cycles of a loop', () => {
 
     expect(again).toEqual(first);
     expect(await getCycle(debate, { loopId, cycleNumber: 1 })).toMatchObject({ status: 'failed' });
-    await expect(completePhase(debate, { ...failed, success: true })).rejects.toMatchObject({ code: 'DEBATE.PHASE_ENDED' });
+    await expect(completePhase(debate, { ...failed, success: true })).rejects.toMatchObject({
+      code: 'DEBATE.PHASE_ENDED',
+    });
     await expect(moveStage(debate, { ...failed, stage: 'voting' } as never)).rejects.toMatchObject({
       code: 'DEBATE.INVALID_INPUT',
     });
   });
 
-  it.each(PAIRS)('go from %s to %s only if the table of stages allows it, even for the administrator', async (from, to) => {
-    const { id, loopId } = await givenCycle(debate);
-    const steps = { proposing: 0, critiquing: 1, voting: 2, executing: 3 };
-    for (const stage of WAY.slice(0, steps[from])) {
-      await moveStage(debate, { loopId, cycleNumber: 1, phase: 'debate', stage });
-    }
-    const isAllowed = from === to || ALLOWED.includes(`${from}>${to}`);
+  it.each(PAIRS)(
+    'go from %s to %s only if the table of stages allows it, even for the administrator',
+    async (from, to) => {
+      const { id, loopId } = await givenCycle(debate);
+      const steps = { proposing: 0, critiquing: 1, voting: 2, executing: 3 };
+      for (const stage of WAY.slice(0, steps[from])) {
+        await moveStage(debate, { loopId, cycleNumber: 1, phase: 'debate', stage });
+      }
+      const isAllowed = from === to || ALLOWED.includes(`${from}>${to}`);
 
-    const byAdmin = await db()
-      // The statements are one transaction, which is rolled back.
-      .admin(`UPDATE nomic_cycles SET stage = '${to}' WHERE id = ${id}; DO $$ BEGIN RAISE 'done'; END $$`)
-      .catch(({ message }) => message);
-    const [byStore] = await outcomes([moveStage(debate, { loopId, cycleNumber: 1, phase: 'debate', stage: to })]);
+      const byAdmin = await db()
+        // The statements are one transaction, which is rolled back.
+        .admin(`UPDATE nomic_cycles SET stage = '${to}' WHERE id = ${id}; DO $$ BEGIN RAISE 'done'; END $$`)
+        .catch(({ message }) => message);
+      const [byStore] = await outcomes([moveStage(debate, { loopId, cycleNumber: 1, phase: 'debate', stage: to })]);
 
-    expect([byAdmin, byStore]).toEqual(isAllowed ? ['done', 'done'] : ['stage_transition', 'DEBATE.ILLEGAL_TRANSITION']);
-  });
+      expect([byAdmin, byStore]).toEqual(
+        isAllowed ? ['done', 'done'] : ['stage_transition', 'DEBATE.ILLEGAL_TRANSITION'],
+      );
+    },
+  );
 
   it('succeed only from the stage executing, and do not change after their end', async () => {
     const { id, loopId } = await givenCycle(debate);
@@ -88,7 +95,9 @@ describe('the cycles of a loop', () => {
     });
     await completePhase(debate, { ...phase, success: false });
 
-    await expect(reportTasks(debate, { ...phase, completedTasks: 0 })).rejects.toMatchObject({ code: 'DEBATE.PHASE_ENDED' });
+    await expect(reportTasks(debate, { ...phase, completedTasks: 0 })).rejects.toMatchObject({
+      code: 'DEBATE.PHASE_ENDED',
+    });
     await expect(db().admin(`UPDATE nomic_cycles SET success = true WHERE id = ${id}`)).rejects.toMatchObject({
       message: 'phase_ended',
     });
@@ -99,12 +108,18 @@ describe('the cycles of a loop', () => {
     const [loopId, other] = [fresh('loop'), fresh('loop')];
     const racing = Array.from({ length: 8 }, (_, n) => stores[n % 4] as Debate);
 
-    const started = await outcomes(racing.map((store, n) => startCycle(store, { loopId, idempotencyKey: `race-${loopId}-${n}` })));
-    const repeated = await Promise.all(racing.map((store) => startCycle(store, { loopId: other, idempotencyKey: other })));
+    const started = await outcomes(
+      racing.map((store, n) => startCycle(store, { loopId, idempotencyKey: `race-${loopId}-${n}` })),
+    );
+    const repeated = await Promise.all(
+      racing.map((store) => startCycle(store, { loopId: other, idempotencyKey: other })),
+    );
 
     expect([...started].sort()).toEqual([...Array(7).fill('DEBATE.CYCLE_OPEN'), 'done']);
     expect(new Set(repeated.map(({ id }) => id)).size).toBe(1);
-    await expect(startCycle(debate, { loopId, idempotencyKey: other })).rejects.toMatchObject({ code: 'DEBATE.KEY_REUSED' });
+    await expect(startCycle(debate, { loopId, idempotencyKey: other })).rejects.toMatchObject({
+      code: 'DEBATE.KEY_REUSED',
+    });
     await Promise.all(stores.map((store) => store.close()));
   });
 
@@ -117,8 +132,13 @@ describe('the cycles of a loop', () => {
     const ended = await outcomes(Array.from({ length: 8 }, (_, n) => completePhase(stores[n % 4] as Debate, done)));
 
     expect(ended).toEqual(Array(8).fill('done'));
-    expect((await getCycle(debate, { loopId, cycleNumber: 1 })).phases.map(({ phase }) => phase)).toEqual(['debate', 'design']);
-    const events = await db().admin("SELECT type FROM outbox WHERE key = $1 AND type LIKE '%phase-completed%'", [loopId]);
+    expect((await getCycle(debate, { loopId, cycleNumber: 1 })).phases.map(({ phase }) => phase)).toEqual([
+      'debate',
+      'design',
+    ]);
+    const events = await db().admin("SELECT type FROM outbox WHERE key = $1 AND type LIKE '%phase-completed%'", [
+      loopId,
+    ]);
     expect(events).toHaveLength(1);
     await Promise.all(stores.map((store) => store.close()));
   });
@@ -128,8 +148,13 @@ describe('the cycles of a loop', () => {
     const phase = { loopId, cycleNumber: 1, phase: 'debate' } as const;
 
     await reportTasks(debate, { ...phase, completedTasks: 2, totalTasks: 3 });
-    expect(await reportTasks(debate, { ...phase, completedTasks: 1 })).toMatchObject({ completedTasks: 2, totalTasks: 3 });
-    await expect(reportTasks(debate, { ...phase, completedTasks: 4 })).rejects.toMatchObject({ code: 'DEBATE.INVALID_INPUT' });
+    expect(await reportTasks(debate, { ...phase, completedTasks: 1 })).toMatchObject({
+      completedTasks: 2,
+      totalTasks: 3,
+    });
+    await expect(reportTasks(debate, { ...phase, completedTasks: 4 })).rejects.toMatchObject({
+      code: 'DEBATE.INVALID_INPUT',
+    });
   });
 
   it('name what is missing', async () => {

@@ -10,7 +10,12 @@ describe('the error codes of debate', () => {
   const made = [
     ...Object.values(errors.CONSTRAINT_ERRORS).map((errorOf) => errorOf({})),
     ...[errors.cycleNotFound({}), errors.matchNotFound({}), errors.agentNotFound({}), errors.positionNotFound({})],
-    ...[errors.evolutionNotFound({}), errors.noEncryptionKey(), errors.encryptionKeyInvalid('x'), errors.keyUnknown(1, [2])],
+    ...[
+      errors.evolutionNotFound({}),
+      errors.noEncryptionKey(),
+      errors.encryptionKeyInvalid('x'),
+      errors.keyUnknown(1, [2]),
+    ],
     errors.ciphertextInvalid('w'),
   ];
 

@@ -39,7 +39,14 @@ describe('the events of debate', () => {
     const cycle = { loopId, cycleNumber: 1 };
     await completePhase(debate, { ...cycle, phase: 'debate', success: false, errorMessage: SECRET });
     await recordEvolution(debate, { ...cycle, files: [{ path: SECRET, change: 'added' }], summary: SECRET });
-    await recordRollback(debate, { ...cycle, phase: 'debate', reason: 'timeout', severity: 'low', error: SECRET, ...key() });
+    await recordRollback(debate, {
+      ...cycle,
+      phase: 'debate',
+      reason: 'timeout',
+      severity: 'low',
+      error: SECRET,
+      ...key(),
+    });
     const { id: artifactId } = await givenArtifact(debate);
     await appendMessages(debate, { artifactId, messages: [{ agent: 'ada', content: SECRET }], ...key() });
     await concludeArtifact(debate, { artifactId, consensusReached: true, confidence: 1, winningProposal: SECRET });

@@ -38,7 +38,10 @@ describe('what a cycle changed', () => {
     expect(new Set(recorded.map(({ id }) => id)).size).toBe(1);
     expect(await getEvolution(debate, { loopId, cycleNumber: 1 })).toMatchObject({
       ...{ filesChanged: ['src/b.ts', path].sort(), gitCommit: 'abc', debateArtifactId: artifactId, rollbackId: null },
-      files: [{ filePath: 'src/b.ts', changeType: 'added' }, { filePath: path, insertions: 3, deletions: 1 }],
+      files: [
+        { filePath: 'src/b.ts', changeType: 'added' },
+        { filePath: path, insertions: 3, deletions: 1 },
+      ],
     });
     expect((await listFileChanges(debate, { filePath: path })).items).toHaveLength(1);
     const tried = await outcomes([
@@ -48,7 +51,12 @@ describe('what a cycle changed', () => {
       getEvolution(debate, { loopId, cycleNumber: 3 }),
     ]);
     expect(tried).toEqual([
-      ...['DEBATE.EVOLUTION_RECORDED', 'DEBATE.ARTIFACT_NOT_FOUND', 'DEBATE.INVALID_INPUT', 'DEBATE.EVOLUTION_NOT_FOUND'],
+      ...[
+        'DEBATE.EVOLUTION_RECORDED',
+        'DEBATE.ARTIFACT_NOT_FOUND',
+        'DEBATE.INVALID_INPUT',
+        'DEBATE.EVOLUTION_NOT_FOUND',
+      ],
     ]);
   });
 
@@ -56,7 +64,14 @@ describe('what a cycle changed', () => {
     const { loopId } = await givenCycle(debate);
     const cycle = { loopId, cycleNumber: 1 };
     await recordEvolution(debate, { ...cycle, files: files() });
-    const input = { ...cycle, phase: 'verify', reason: 'timeout', severity: 'critical', files: ['src/a.ts'], idempotencyKey: fresh('key') } as const;
+    const input = {
+      ...cycle,
+      phase: 'verify',
+      reason: 'timeout',
+      severity: 'critical',
+      files: ['src/a.ts'],
+      idempotencyKey: fresh('key'),
+    } as const;
 
     const rollbacks = await Promise.all(Array.from({ length: 4 }, () => recordRollback(debate, input)));
     await recordRollback(debate, { ...input, severity: 'low', idempotencyKey: fresh('key') });
@@ -64,8 +79,13 @@ describe('what a cycle changed', () => {
     expect(new Set(rollbacks.map(({ id }) => id)).size).toBe(1);
     expect(await getEvolution(debate, cycle)).toMatchObject({ rollbackId: rollbacks[0]?.id });
     expect(await getCycle(debate, cycle)).toMatchObject({ isRolledBack: true });
-    expect((await listRollbacks(debate, { loopId })).items.map(({ severity }) => severity)).toEqual(['low', 'critical']);
-    expect((await listRollbacks(debate, { loopId, severity: 'critical' })).items).toMatchObject([{ filesAffected: ['src/a.ts'] }]);
+    expect((await listRollbacks(debate, { loopId })).items.map(({ severity }) => severity)).toEqual([
+      'low',
+      'critical',
+    ]);
+    expect((await listRollbacks(debate, { loopId, severity: 'critical' })).items).toMatchObject([
+      { filesAffected: ['src/a.ts'] },
+    ]);
   });
 });
 
@@ -90,7 +110,11 @@ describe('replays', () => {
 
     const [{ traceId } = { traceId: '' }] = stored;
     expect(new Set(stored.map((it) => it.traceId)).size).toBe(1);
-    expect(await getReplay(debate, { traceId })).toMatchObject({ traceJson: replay.trace, randomSeed: replay.randomSeed, startedAt });
+    expect(await getReplay(debate, { traceId })).toMatchObject({
+      traceJson: replay.trace,
+      randomSeed: replay.randomSeed,
+      startedAt,
+    });
     expect(await verifyReplay(debate, { traceId })).toBe('intact');
     expect((await listReplays(debate, { debateId: replay.debateId })).items).toHaveLength(1);
   });

@@ -1,8 +1,8 @@
 import type { TestDatabase } from '@azora/db-testkit';
 import {
   type Artifact,
-  createWebhook,
   type CyclePhase,
+  createWebhook,
   type Debate,
   type NewWebhook,
   openArtifact,
@@ -21,13 +21,17 @@ export function fresh(what: string): string {
   return `${what}-${made}`;
 }
 
+/** A busy machine may take long to open connections. */
+const PATIENT = { encryptionKeys: KEY, slowQueryMs: 3_600_000 };
+const LIMITS = { connectTimeoutMs: 120_000, statementTimeoutMs: 120_000 };
+
 export function givenStore(db: TestDatabase): Debate {
-  return openDebate({ url: db.url, encryptionKeys: KEY, pool: { max: 6 } });
+  return openDebate({ ...PATIENT, url: db.url, pool: { ...LIMITS, max: 6 } });
 }
 
 /** Several stores on one database, like those of several processes. */
 export function givenStores(db: TestDatabase, count: number): readonly Debate[] {
-  return Array.from({ length: count }, () => openDebate({ url: db.url, encryptionKeys: KEY, pool: { max: 3 } }));
+  return Array.from({ length: count }, () => openDebate({ ...PATIENT, url: db.url, pool: { ...LIMITS, max: 3 } }));
 }
 
 /** The first phase of the first cycle of a new loop. */

@@ -58,7 +58,12 @@ describe('the memory', () => {
     for (let n = 0; n < 14; n += 1) tiers.push((await observe(memoryId, false, 1)).tier);
 
     // 1 − 0.7⁴ is above 0.7, 1 − 0.7³ is not.
-    expect(tiers).toEqual([...Array(3).fill('glacial'), ...Array(4).fill('slow'), ...Array(4).fill('medium'), ...Array(3).fill('fast')]);
+    expect(tiers).toEqual([
+      ...Array(3).fill('glacial'),
+      ...Array(4).fill('slow'),
+      ...Array(4).fill('medium'),
+      ...Array(3).fill('fast'),
+    ]);
     expect(await getMemory(debate, { memoryId })).toMatchObject({ failureCount: 14, consolidationScore: 0 });
   });
 
@@ -82,11 +87,17 @@ describe('the memory', () => {
 
     const found = await getMemory(debate, { memoryId });
     expect(found).toMatchObject({ updateCount: 17, successCount: 9, failureCount: 8 });
-    await expect(observeMemory(debate, { ...once, success: false })).rejects.toMatchObject({ code: 'DEBATE.KEY_REUSED' });
+    await expect(observeMemory(debate, { ...once, success: false })).rejects.toMatchObject({
+      code: 'DEBATE.KEY_REUSED',
+    });
     await Promise.all(stores.map((from) => from.close()));
   });
 
-  it.each([['fast', 1], ['medium', 7], ['slow', 90]] as const)('forgets a memory of the tier %s after %s days', async (tier, days) => {
+  it.each([
+    ['fast', 1],
+    ['medium', 7],
+    ['slow', 90],
+  ] as const)('forgets a memory of the tier %s after %s days', async (tier, days) => {
     const { id: memoryId } = await store('Short', tier);
     await clock.move(days * DAY_MS - 1);
     expect(await getMemory(debate, { memoryId })).toMatchObject({ tier });
@@ -110,7 +121,10 @@ describe('the memory', () => {
   });
 
   it('is recalled by text and importance, and listed by tier', async () => {
-    const [minor, major] = [await store('A comet has a tail', 'slow', 0.1), await store('A comet has a coma', 'slow', 0.9)];
+    const [minor, major] = [
+      await store('A comet has a tail', 'slow', 0.1),
+      await store('A comet has a coma', 'slow', 0.9),
+    ];
     await store('Stars shine', 'medium');
 
     const ids = (memories: readonly Memory[]) => memories.map(({ id }) => id);

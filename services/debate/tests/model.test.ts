@@ -18,7 +18,7 @@ import {
 } from '../src';
 import { fresh, givenStore } from './given';
 
-const RUNS = 8 * testEffort();
+const RUNS = 3 * testEffort();
 const SEED = 20_261_206;
 const AGENTS = ['ada', 'bob', 'cyd'] as const;
 const TIERS = ['fast', 'medium', 'slow', 'glacial'] as const;
@@ -67,7 +67,11 @@ function step<Input>(
 const score = fc.integer({ min: 0, max: 2 });
 const rate = step(
   'rate',
-  fc.record({ pair: fc.constantFrom([0, 1], [0, 2], [1, 2]), scores: fc.tuple(score, score), k: fc.integer({ min: 1, max: 100 }) }),
+  fc.record({
+    pair: fc.constantFrom([0, 1], [0, 2], [1, 2]),
+    scores: fc.tuple(score, score),
+    k: fc.integer({ min: 1, max: 100 }),
+  }),
   (model, { pair, scores, k }) => {
     const [one, other] = pair.map((place) => AGENTS[place ?? 0] ?? 'ada') as [string, string];
     const expected = 1 / (1 + 10 ** (((model.elo[other] ?? 0) - (model.elo[one] ?? 0)) / 4_000_000));
@@ -91,7 +95,10 @@ const append = step(
     for (let n = 0; n < count; n += 1) model.events.push(`${n}/${count}`);
   },
   ({ debate, run }, count, idempotencyKey) => {
-    const events = Array.from({ length: count }, (_, n) => ({ eventType: 'error' as const, eventData: { at: `${n}/${count}` } }));
+    const events = Array.from({ length: count }, (_, n) => ({
+      eventType: 'error' as const,
+      eventData: { at: `${n}/${count}` },
+    }));
     return appendEvents(debate, { loopId: run, cycle: 1, events, idempotencyKey });
   },
 );
@@ -106,11 +113,19 @@ const use = step(
     recordUsage(debate, { events: [{ orgId: run, eventType: 'debate', count, idempotencyKey }] }),
 );
 
-const aggregate = step('aggregate', fc.constant(undefined), () => undefined, ({ debate }) => aggregateUsage(debate));
+const aggregate = step(
+  'aggregate',
+  fc.constant(undefined),
+  () => undefined,
+  ({ debate }) => aggregateUsage(debate),
+);
 
 const forecast = step(
   'forecast',
-  fc.record({ percent: fc.integer({ min: 0, max: 100 }), outcome: fc.constantFrom('correct' as const, 'incorrect' as const) }),
+  fc.record({
+    percent: fc.integer({ min: 0, max: 100 }),
+    outcome: fc.constantFrom('correct' as const, 'incorrect' as const),
+  }),
   (model, { percent, outcome }) => {
     model.resolved += 1;
     model.brier += (percent - (outcome === 'correct' ? 100 : 0)) ** 2;
@@ -182,7 +197,10 @@ describe('debate against a model', () => {
     }
     if (model.resolved > 0) {
       const rating = await getRating(debate, { agentName: `ada-${run}` });
-      expect([rating.calibrationTotal, rating.calibrationBrierSum.toNumber()]).toEqual([model.resolved, model.brier / 10_000]);
+      expect([rating.calibrationTotal, rating.calibrationBrierSum.toNumber()]).toEqual([
+        model.resolved,
+        model.brier / 10_000,
+      ]);
     }
     const events = await readEvents(debate, { loopId: run, cycle: 1 });
     expect(events.map(({ sequence, eventData }) => [sequence, eventData])).toEqual(

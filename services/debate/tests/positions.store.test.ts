@@ -8,8 +8,8 @@ import {
   listMetrics,
   listPositions,
   type Outcome,
-  recordMetrics,
   reconcile,
+  recordMetrics,
   resolvePosition,
   reversePosition,
   sumMetrics,
@@ -32,7 +32,14 @@ describe('the positions of agents', () => {
   afterAll(() => debate.close());
 
   const take = (agentName = fresh('agent'), confidence = 0.8) =>
-    takePosition(debate, { agentName, claim: 'It is the cache', confidence, debateId: 'debate-1', roundNum: 1, idempotencyKey: fresh('key') });
+    takePosition(debate, {
+      agentName,
+      claim: 'It is the cache',
+      confidence,
+      debateId: 'debate-1',
+      roundNum: 1,
+      idempotencyKey: fresh('key'),
+    });
 
   it.each(PAIRS)('go from %s to %s only if they were pending', async (from, to) => {
     const { id: positionId } = await take();
@@ -84,12 +91,19 @@ describe('the positions of agents', () => {
     const agentName = fresh('agent');
     const [{ id: positionId }, kept] = [await take(agentName), await take(agentName)];
 
-    const flips = await outcomes([reversePosition(debate, { positionId, debateId: 'd2' }), reversePosition(debate, { positionId, debateId: 'd2' })]);
+    const flips = await outcomes([
+      reversePosition(debate, { positionId, debateId: 'd2' }),
+      reversePosition(debate, { positionId, debateId: 'd2' }),
+    ]);
 
     expect(flips).toEqual(['done', 'done']);
     expect(await getPosition(debate, { positionId })).toMatchObject({ reversed: true, reversalDebateId: 'd2' });
-    await expect(reversePosition(debate, { positionId, debateId: 'd3' })).rejects.toMatchObject({ code: 'DEBATE.POSITION_REVERSED' });
-    expect((await listPositions(debate, { agentName, reversed: true })).items.map(({ id }) => id)).toEqual([positionId]);
+    await expect(reversePosition(debate, { positionId, debateId: 'd3' })).rejects.toMatchObject({
+      code: 'DEBATE.POSITION_REVERSED',
+    });
+    expect((await listPositions(debate, { agentName, reversed: true })).items.map(({ id }) => id)).toEqual([
+      positionId,
+    ]);
     expect((await listPositions(debate, { agentName, reversed: false })).items.map(({ id }) => id)).toEqual([kept.id]);
     expect(await getCalibration(debate, { agentName })).toMatchObject({ taken: 2, reversed: 1, brierScore: null });
     await expect(db().admin(`UPDATE positions SET claim = 'other' WHERE id = '${positionId}'`)).rejects.toMatchObject({
@@ -98,7 +112,14 @@ describe('the positions of agents', () => {
   });
 
   it('are taken once per key', async () => {
-    const input = { agentName: fresh('agent'), claim: 'C', confidence: 1, debateId: 'd', roundNum: 0, idempotencyKey: fresh('key') };
+    const input = {
+      agentName: fresh('agent'),
+      claim: 'C',
+      confidence: 1,
+      debateId: 'd',
+      roundNum: 0,
+      idempotencyKey: fresh('key'),
+    };
 
     const taken = await Promise.all(Array.from({ length: 4 }, () => takePosition(debate, input)));
 
@@ -122,7 +143,12 @@ describe('the metrics of agents', () => {
 
   it('are recorded once per key and summed up', async () => {
     const [agentName, loopId] = [fresh('agent'), fresh('loop')];
-    const record = (cycle: number, messagesSent: number, avgResponseTimeMs: number | undefined, idempotencyKey: string) =>
+    const record = (
+      cycle: number,
+      messagesSent: number,
+      avgResponseTimeMs: number | undefined,
+      idempotencyKey: string,
+    ) =>
       recordMetrics(debate, {
         ...{ loopId, cycle, agentName, phase: 'debate', messagesSent, votesWon: 1, idempotencyKey },
         ...(avgResponseTimeMs === undefined ? {} : { avgResponseTimeMs }),
@@ -137,6 +163,9 @@ describe('the metrics of agents', () => {
       ...{ consensusContributions: 0, avgResponseTimeMs: 200 },
     });
     expect((await listMetrics(debate, { loopId, limit: 2 })).items.map(({ cycle }) => cycle)).toEqual([3, 2]);
-    expect(await sumMetrics(debate, { agentName, loopId: 'other' })).toMatchObject({ records: 0, avgResponseTimeMs: null });
+    expect(await sumMetrics(debate, { agentName, loopId: 'other' })).toMatchObject({
+      records: 0,
+      avgResponseTimeMs: null,
+    });
   });
 });

@@ -9,8 +9,8 @@ import {
   listRatingHistory,
   listRatings,
   type Match,
-  recordMatch,
   reconcile,
+  recordMatch,
   replayRatings,
 } from '../src';
 import { fresh, givenStore, givenStores, outcomes } from './given';
@@ -47,7 +47,11 @@ describe('Elo ratings', () => {
   it('treat equal highest scores as a draw, and share K among the pairs of a larger debate', async () => {
     const [a, b, c] = [fresh('a'), fresh('b'), fresh('c')];
 
-    const draw = await recordMatch(debate, { debateId: fresh('debate'), scores: { [a]: 2, [b]: 2, [c]: 1 }, kFactor: 40 });
+    const draw = await recordMatch(debate, {
+      debateId: fresh('debate'),
+      scores: { [a]: 2, [b]: 2, [c]: 1 },
+      kFactor: 40,
+    });
 
     expect(draw).toMatchObject({ winner: null, eloChanges: { [a]: 10, [b]: 10, [c]: -20 } });
     expect(await getRating(debate, { agentName: c })).toMatchObject({ draws: 1, wins: 0, losses: 0, debatesCount: 1 });
@@ -56,15 +60,25 @@ describe('Elo ratings', () => {
   it('are kept apart by domain, with their history', async () => {
     const [ada, bob] = [fresh('ada'), fresh('bob')];
     const play = (domain?: string) =>
-      recordMatch(debate, { debateId: fresh('debate'), scores: { [ada]: 1, [bob]: 0 }, ...(domain === undefined ? {} : { domain }) });
+      recordMatch(debate, {
+        debateId: fresh('debate'),
+        scores: { [ada]: 1, [bob]: 0 },
+        ...(domain === undefined ? {} : { domain }),
+      });
     await play();
     const inDomain = await play(`${ada}-physics`);
 
     expect(inDomain.domainChanges).toEqual({ [ada]: 16, [bob]: -16 });
     expect((await getRating(debate, { agentName: ada })).domainElos).toEqual({ [`${ada}-physics`]: 1516 });
     const history = await listRatingHistory(debate, { agentName: ada });
-    expect(history.items.map(({ domain, domainElo }) => `${domain} ${domainElo}`)).toEqual([`${ada}-physics 1516`, 'null null']);
-    expect((await listRatings(debate, { domain: `${ada}-physics` })).map(({ agentName }) => agentName)).toEqual([ada, bob]);
+    expect(history.items.map(({ domain, domainElo }) => `${domain} ${domainElo}`)).toEqual([
+      `${ada}-physics 1516`,
+      'null null',
+    ]);
+    expect((await listRatings(debate, { domain: `${ada}-physics` })).map(({ agentName }) => agentName)).toEqual([
+      ada,
+      bob,
+    ]);
     expect((await listMatches(debate, { agentName: ada, limit: 1 })).items).toMatchObject([{ id: inDomain.id }]);
     expect((await listMatches(debate, { domain: `${ada}-physics` })).items).toHaveLength(1);
   });
@@ -73,7 +87,9 @@ describe('Elo ratings', () => {
     const stores = givenStores(db(), 8);
     const agents = Array.from({ length: 4 }, () => fresh('agent'));
     const scoresOf = (n: number) =>
-      Object.fromEntries(agents.filter((_, place) => n % 5 !== place).map((agent, place) => [agent, (n * 7 + place * 3) % 5]));
+      Object.fromEntries(
+        agents.filter((_, place) => n % 5 !== place).map((agent, place) => [agent, (n * 7 + place * 3) % 5]),
+      );
 
     const done = await outcomes(
       Array.from({ length: 48 }, (_, n) =>
@@ -106,10 +122,14 @@ describe('Elo ratings', () => {
     const matches = await Promise.all(Array.from({ length: 8 }, (_, n) => recordMatch(stores[n % 4] as Debate, input)));
 
     expect(new Set(matches.map(({ id }) => id)).size).toBe(1);
-    await expect(recordMatch(debate, { ...input, kFactor: 16 })).rejects.toMatchObject({ code: 'DEBATE.MATCH_RECORDED' });
-    await expect(recordMatch(debate, { ...input, scores: { [fresh('z')]: 1, [fresh('w')]: 0 } })).rejects.toMatchObject({
+    await expect(recordMatch(debate, { ...input, kFactor: 16 })).rejects.toMatchObject({
       code: 'DEBATE.MATCH_RECORDED',
     });
+    await expect(recordMatch(debate, { ...input, scores: { [fresh('z')]: 1, [fresh('w')]: 0 } })).rejects.toMatchObject(
+      {
+        code: 'DEBATE.MATCH_RECORDED',
+      },
+    );
     expect(await getMatch(debate, { debateId: input.debateId })).toEqual(matches[0]);
     await Promise.all(stores.map((store) => store.close()));
   });
@@ -119,7 +139,9 @@ describe('Elo ratings', () => {
     const game = fc.record({
       scores: fc
         .uniqueArray(fc.constantFrom(...names), { minLength: 2, maxLength: 5 })
-        .chain((players) => fc.tuple(...players.map((name) => fc.tuple(fc.constant(name), fc.double({ min: -5, max: 5, noNaN: true }))))),
+        .chain((players) =>
+          fc.tuple(...players.map((name) => fc.tuple(fc.constant(name), fc.double({ min: -5, max: 5, noNaN: true })))),
+        ),
       kFactor: fc.integer({ min: 100, max: 10_000 }).map((hundredths) => hundredths / 100),
       domain: fc.constantFrom('law', 'art', undefined),
     });
@@ -167,9 +189,11 @@ describe('Elo ratings', () => {
     await countCritiques(debate, { ...input, idempotencyKey: fresh('key') });
 
     expect(await getRating(debate, { agentName })).toMatchObject({ critiquesTotal: 6, critiquesAccepted: 4 });
-    await expect(countCritiques(debate, { ...input, accepted: 4, idempotencyKey: fresh('key') })).rejects.toMatchObject({
-      code: 'DEBATE.INVALID_INPUT',
-    });
+    await expect(countCritiques(debate, { ...input, accepted: 4, idempotencyKey: fresh('key') })).rejects.toMatchObject(
+      {
+        code: 'DEBATE.INVALID_INPUT',
+      },
+    );
   });
 
   it('are reported by reconcile when a statement of the administrator changes them', async () => {

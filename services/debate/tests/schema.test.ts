@@ -137,6 +137,7 @@ const REFUSED: readonly (readonly [string, string, Row])[] = [
   ['matches_domain_changes_check', 'matches', { domain_changes: '{}' }],
   ['elo_history_elo_check', 'elo_history', { elo: -1 }],
   ['elo_history_domain_elo_check', 'elo_history', { domain: 'x', domain_elo: 0 }],
+  ['elo_history_domain_elo_check', 'elo_history', { domain: 'x', domain_elo: 'NaN' }],
   ['elo_history_domain_elo_check', 'elo_history', { domain_elo: 1 }],
   ['elo_history_agent_name_fkey', 'elo_history', { agent_name: 'stranger' }],
   ['positions_agent_name_check', 'positions', { agent_name: '' }],
@@ -259,17 +260,23 @@ describe('the debate schema', () => {
     },
   );
 
-  it.each(['stream_events', 'usage_events'])('never updates rows of %s, and lets retention delete them', async (table) => {
-    await insert(table, { timestamp: PAST });
+  it.each(['stream_events', 'usage_events'])(
+    'never updates rows of %s, and lets retention delete them',
+    async (table) => {
+      await insert(table, { timestamp: PAST });
 
-    await schemaRefuses(db().admin(`UPDATE ${table} SET created_at = now()`), `${table}_append_only`);
-    await schemaRefuses(db().admin(`TRUNCATE ${table}`), `${table}_append_only`);
-    expect(await db().admin(`DELETE FROM ${table} WHERE timestamp = $1 RETURNING 1 AS pruned`, [PAST])).toHaveLength(1);
-  });
+      await schemaRefuses(db().admin(`UPDATE ${table} SET created_at = now()`), `${table}_append_only`);
+      await schemaRefuses(db().admin(`TRUNCATE ${table}`), `${table}_append_only`);
+      expect(await db().admin(`DELETE FROM ${table} WHERE timestamp = $1 RETURNING 1 AS pruned`, [PAST])).toHaveLength(
+        1,
+      );
+    },
+  );
 
   it('marks a usage event as counted once', async () => {
     const [event] = await insert('usage_events');
-    const mark = (value: string) => db().admin(`UPDATE usage_events SET counted_at = ${value} WHERE id = $1`, [event?.['id']]);
+    const mark = (value: string) =>
+      db().admin(`UPDATE usage_events SET counted_at = ${value} WHERE id = $1`, [event?.['id']]);
 
     await mark('now()');
 
@@ -279,7 +286,9 @@ describe('the debate schema', () => {
 
   it('never stores a share token as it is', async () => {
     const [link] = await insert('share_links', { token: 'a token', debate_id: 'hashed' });
-    const [moved] = await db().admin("UPDATE share_links SET token = 'another' WHERE debate_id = 'hashed' RETURNING token");
+    const [moved] = await db().admin(
+      "UPDATE share_links SET token = 'another' WHERE debate_id = 'hashed' RETURNING token",
+    );
 
     expect([link?.['token'], moved?.['token']]).toEqual(
       ['a token', 'another'].map((token) => `sha256:${createHash('sha256').update(token).digest('hex')}`),

@@ -6,7 +6,15 @@ import { seed } from '../seed';
 import { EVENTS, getCycle, openDebate, reconcile, verifyReplay } from '../src';
 
 const NOW = new Date();
-const person = (id: string) => ({ id, email: '', name: 'Ada', role: 'student' as const, city: '', country: 'ZA', bio: '' });
+const person = (id: string) => ({
+  id,
+  email: '',
+  name: 'Ada',
+  role: 'student' as const,
+  city: '',
+  country: 'ZA',
+  bio: '',
+});
 const CONTEXT: SeedContext = {
   now: NOW,
   people: { student: person('s'), educator: person('e'), employer: person('m') },
@@ -34,7 +42,10 @@ describe('the seed of debate', () => {
     }
     expect(new Set(events.map((event) => JSON.stringify(event))).size).toBe(events.length);
     expect(events.length).toBeGreaterThan(20);
-    expect(await getCycle(debate, { loopId: 'loop-azora-1', cycleNumber: 2 })).toMatchObject({ status: 'failed', isRolledBack: true });
+    expect(await getCycle(debate, { loopId: 'loop-azora-1', cycleNumber: 2 })).toMatchObject({
+      status: 'failed',
+      isRolledBack: true,
+    });
     const [replay] = await db().admin('SELECT trace_id FROM traces');
     expect(await verifyReplay(debate, { traceId: String(replay?.['trace_id']) })).toBe('intact');
     expect(await reconcile(debate)).toEqual([]);
@@ -45,7 +56,8 @@ describe('the seed of debate', () => {
     const client = new Client(db().target.admin.href);
     await client.connect();
     await client.query('BEGIN');
-    for (const rows of seed.volume({ firstUser: 0, userCount: 200, now: NOW })) await writeRows(client, capabilitiesOf('PostgreSQL 18'), rows);
+    for (const rows of seed.volume({ firstUser: 0, userCount: 200, now: NOW }))
+      await writeRows(client, capabilitiesOf('PostgreSQL 18'), rows);
     await client.query('COMMIT');
     await client.end();
     const debate = openDebate({ url: db().url });

@@ -1,8 +1,8 @@
 /** @server any */
 import { useDatabase, useTestClock } from '@azora/db-testkit';
 import {
-  createShareLink,
   type CreateShareLinkInput,
+  createShareLink,
   type Debate,
   followShareLink,
   listShareLinks,
@@ -28,8 +28,17 @@ describe('share links', () => {
     createShareLink(debate, { debateId: fresh('debate'), ownerId: 'ada', visibility: 'public', ...change });
 
   it('are opened by whom they are for, and do not exist for everybody else', async () => {
-    const links = [await share(), await share({ visibility: 'team', orgId: 'org' }), await share({ visibility: 'private' })];
-    const persons = [{ userId: 'ada' }, { userId: 'bob', orgIds: ['org', 'other'] }, { userId: 'eve', orgIds: ['other'] }, {}];
+    const links = [
+      await share(),
+      await share({ visibility: 'team', orgId: 'org' }),
+      await share({ visibility: 'private' }),
+    ];
+    const persons = [
+      { userId: 'ada' },
+      { userId: 'bob', orgIds: ['org', 'other'] },
+      { userId: 'eve', orgIds: ['other'] },
+      {},
+    ];
 
     const opened = await Promise.all(
       links.map(({ token }) => outcomes(persons.map((person) => followShareLink(debate, { token, ...person })))),
@@ -51,7 +60,9 @@ describe('share links', () => {
     expect(JSON.stringify([rows, outbox])).not.toContain(token);
     expect(Object.keys(link)).not.toContain('token');
     expect(Object.keys((await debate.prisma.shareLink.findMany())[0] ?? {})).not.toContain('token');
-    await expect(followShareLink(debate, { token: String(rows[0]?.['token']) })).rejects.toMatchObject({ code: NOT_FOUND });
+    await expect(followShareLink(debate, { token: String(rows[0]?.['token']) })).rejects.toMatchObject({
+      code: NOT_FOUND,
+    });
   });
 
   it('count every view of sixteen concurrent ones', async () => {
@@ -60,7 +71,9 @@ describe('share links', () => {
 
     await Promise.all(Array.from({ length: 16 }, (_, n) => followShareLink(stores[n % 4] as Debate, { token })));
 
-    const [found] = (await listShareLinks(debate, { ownerId: 'ada', limit: 200 })).items.filter(({ debateId }) => debateId === link.debateId);
+    const [found] = (await listShareLinks(debate, { ownerId: 'ada', limit: 200 })).items.filter(
+      ({ debateId }) => debateId === link.debateId,
+    );
     expect(found).toMatchObject({ viewCount: 16, lastViewedAt: clock.now() });
     await Promise.all(stores.map((store) => store.close()));
   });
@@ -87,22 +100,32 @@ describe('share links', () => {
 
   it('are changed, given a new token and revoked by their owner only', async () => {
     const { token, link } = await share();
-    const [mine, theirs] = ['ada', 'eve'].map((by) => ({ debateId: link.debateId, by }));
+    const [owner, other] = [
+      { debateId: link.debateId, by: 'ada' },
+      { debateId: link.debateId, by: 'eve' },
+    ];
     const tried = await outcomes([
-      updateShareLink(debate, { ...(theirs as typeof mine & object), visibility: 'public' }),
-      rotateShareToken(debate, theirs as { debateId: string; by: string }),
-      revokeShareLink(debate, theirs as { debateId: string; by: string }),
+      updateShareLink(debate, { ...other, visibility: 'public' }),
+      rotateShareToken(debate, other),
+      revokeShareLink(debate, other),
     ]);
     expect(tried).toEqual(Array(3).fill(NOT_FOUND));
 
-    const owner = mine as { debateId: string; by: string };
     const next = await rotateShareToken(debate, owner);
-    expect(await outcomes([followShareLink(debate, { token }), followShareLink(debate, { token: next.token })])).toEqual([NOT_FOUND, 'done']);
-    await expect(updateShareLink(debate, { ...owner, visibility: 'team' })).rejects.toMatchObject({ code: 'DEBATE.INVALID_INPUT' });
-    expect(await updateShareLink(debate, { ...owner, visibility: 'team', orgId: 'org', allowForking: true })).toMatchObject({
+    expect(
+      await outcomes([followShareLink(debate, { token }), followShareLink(debate, { token: next.token })]),
+    ).toEqual([NOT_FOUND, 'done']);
+    await expect(updateShareLink(debate, { ...owner, visibility: 'team' })).rejects.toMatchObject({
+      code: 'DEBATE.INVALID_INPUT',
+    });
+    expect(
+      await updateShareLink(debate, { ...owner, visibility: 'team', orgId: 'org', allowForking: true }),
+    ).toMatchObject({
       ...{ visibility: 'team', orgId: 'org', allowForking: true, allowComments: false },
     });
     await revokeShareLink(debate, owner);
-    await expect(followShareLink(debate, { token: next.token, userId: 'ada' })).rejects.toMatchObject({ code: NOT_FOUND });
+    await expect(followShareLink(debate, { token: next.token, userId: 'ada' })).rejects.toMatchObject({
+      code: NOT_FOUND,
+    });
   });
 });

@@ -4,7 +4,14 @@ import http from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { signWebhook, verifyWebhook } from '../src';
 import { post } from '../src/webhook/post';
-import { type Address, type HostResolver, isNetwork, isPublicAddress, networksOf, TargetRefused } from '../src/webhook/target';
+import {
+  type Address,
+  type HostResolver,
+  isNetwork,
+  isPublicAddress,
+  networksOf,
+  TargetRefused,
+} from '../src/webhook/target';
 
 /** The vector that standardwebhooks.com publishes. */
 const VECTOR = { messageId: 'msg_p5jXN8AQM9LWM0D4loKWxJek', timestamp: 1_614_265_330, body: '{"test": 2432232314}' };
@@ -40,24 +47,77 @@ describe('the signature of a webhook', () => {
 
 describe('the addresses that a webhook may reach', () => {
   it.each([
-    ...['0.0.0.0', '10.1.2.3', '100.64.0.1', '127.0.0.1', '127.255.255.255', '169.254.169.254', '172.16.0.1', '172.31.255.255'],
-    ...['192.0.0.1', '192.0.2.1', '192.88.99.1', '192.168.1.1', '198.18.0.1', '198.51.100.1', '203.0.113.1', '224.0.0.1'],
-    ...['240.0.0.1', '255.255.255.255', '::', '::1', '::ffff:127.0.0.1', '::ffff:8.8.8.8', '::127.0.0.1', '64:ff9b::7f00:1'],
-    ...['64:ff9b:1::1', 'fc00::1', 'fd12::1', 'fe80::1', 'fec0::1', 'ff02::1', '2001::1', '2001:db8::1', '2002:7f00:1::', '3fff::1'],
+    ...[
+      '0.0.0.0',
+      '10.1.2.3',
+      '100.64.0.1',
+      '127.0.0.1',
+      '127.255.255.255',
+      '169.254.169.254',
+      '172.16.0.1',
+      '172.31.255.255',
+    ],
+    ...[
+      '192.0.0.1',
+      '192.0.2.1',
+      '192.88.99.1',
+      '192.168.1.1',
+      '198.18.0.1',
+      '198.51.100.1',
+      '203.0.113.1',
+      '224.0.0.1',
+    ],
+    ...[
+      '240.0.0.1',
+      '255.255.255.255',
+      '::',
+      '::1',
+      '::ffff:127.0.0.1',
+      '::ffff:8.8.8.8',
+      '::127.0.0.1',
+      '64:ff9b::7f00:1',
+    ],
+    ...[
+      '64:ff9b:1::1',
+      'fc00::1',
+      'fd12::1',
+      'fe80::1',
+      'fec0::1',
+      'ff02::1',
+      '2001::1',
+      '2001:db8::1',
+      '2002:7f00:1::',
+      '3fff::1',
+    ],
     ...['localhost', '', '1.2.3', '8.8.8.8.'],
   ])('do not include %s', (address) => {
     expect(isPublicAddress(address)).toBe(false);
   });
 
-  it.each(['1.1.1.1', '8.8.8.8', '172.32.0.1', '100.128.0.1', '192.0.1.1', '223.255.255.255', '2606:4700::1111', '2a00::1'])(
-    'include %s',
-    (address) => {
-      expect(isPublicAddress(address)).toBe(true);
-    },
-  );
+  it.each([
+    '1.1.1.1',
+    '8.8.8.8',
+    '172.32.0.1',
+    '100.128.0.1',
+    '192.0.1.1',
+    '223.255.255.255',
+    '2606:4700::1111',
+    '2a00::1',
+  ])('include %s', (address) => {
+    expect(isPublicAddress(address)).toBe(true);
+  });
 
   it('are extended by networks', () => {
-    const networks = ['10.0.0.0/8', '::1/128', '10.0.0.0/33', '10.0.0.0', 'x/8', '::1/129', '10.0.0.0/8/8', '10.0.0.0/-1'];
+    const networks = [
+      '10.0.0.0/8',
+      '::1/128',
+      '10.0.0.0/33',
+      '10.0.0.0',
+      'x/8',
+      '::1/129',
+      '10.0.0.0/8/8',
+      '10.0.0.0/-1',
+    ];
     expect(networks.filter(isNetwork)).toEqual(['10.0.0.0/8', '::1/128']);
   });
 });
@@ -99,10 +159,15 @@ describe('a post to a webhook', () => {
 
   const local = networksOf(['127.0.0.1/32']);
   const none = networksOf([]);
-  const at = (...addresses: readonly string[]): HostResolver =>
-    async () => addresses.map((address): Address => ({ address, family: address.includes(':') ? 6 : 4 }));
+  const at =
+    (...addresses: readonly string[]): HostResolver =>
+    async () =>
+      addresses.map((address): Address => ({ address, family: address.includes(':') ? 6 : 4 }));
   const send = (url: string, allowed = none, resolve: HostResolver = at('127.0.0.1')) =>
-    post({ url, headers: { 'content-type': 'application/json' }, body: '{"n":1}', timeoutMs: 20_000 }, { allowed, resolve });
+    post(
+      { url, headers: { 'content-type': 'application/json' }, body: '{"n":1}', timeoutMs: 20_000 },
+      { allowed, resolve },
+    );
 
   it('reaches the address that was checked, with the name of the host, and asks for its address once', async () => {
     const answers = [['127.0.0.1'], ['10.0.0.1']];
@@ -152,6 +217,8 @@ describe('a post to a webhook', () => {
     const input = { url: `http://hooks.example:${port}/silent`, headers: {}, body: '', timeoutMs: 50 };
 
     await expect(post(input, rules)).rejects.toMatchObject({ name: expect.stringMatching(/Abort|Timeout/) });
-    await expect(send(`http://hooks.example:${port}/`, local, () => Promise.reject(new Error('SERVFAIL')))).rejects.toThrow('SERVFAIL');
+    await expect(
+      send(`http://hooks.example:${port}/`, local, () => Promise.reject(new Error('SERVFAIL'))),
+    ).rejects.toThrow('SERVFAIL');
   });
 });

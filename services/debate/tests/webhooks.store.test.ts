@@ -138,10 +138,17 @@ describe('webhooks', () => {
 
     expect(await deliver()).toMatchObject({ retried: 0, disabled: 1 });
 
-    expect(await getWebhook(debate, owned)).toMatchObject({ active: false, disabledAt: clock.now(), consecutiveFailures: 10 });
+    expect(await getWebhook(debate, owned)).toMatchObject({
+      active: false,
+      disabledAt: clock.now(),
+      consecutiveFailures: 10,
+    });
     expect(new Set(await statusesOf(webhook.id, userId))).toEqual(new Set(['cancelled 1']));
     expect(await queue(userId)).toBe(0);
-    const [event] = await db().admin("SELECT payload FROM outbox WHERE type = 'debate.webhook-disabled.v1' AND key = $1", [webhook.id]);
+    const [event] = await db().admin(
+      "SELECT payload FROM outbox WHERE type = 'debate.webhook-disabled.v1' AND key = $1",
+      [webhook.id],
+    );
     expect(event).toEqual({ payload: { webhookId: webhook.id, userId, failures: 10 } });
     status = 200;
     await updateWebhook(debate, { ...owned, active: true });
@@ -175,7 +182,9 @@ describe('webhooks', () => {
     await clock.move(60_000);
 
     expect(await deliver()).toMatchObject({ delivered: 1 });
-    const late = await db().app(`SELECT finish_webhook_delivery('dead', '${webhook.id}', message_id, false, 500) AS outcome FROM webhook_deliveries`);
+    const late = await db().app(
+      `SELECT finish_webhook_delivery('dead', '${webhook.id}', message_id, false, 500) AS outcome FROM webhook_deliveries`,
+    );
     expect(late).toEqual([{ outcome: 'lost' }]);
     expect(await statusesOf(webhook.id, userId)).toEqual(['delivered 2']);
   });
@@ -189,7 +198,9 @@ describe('webhooks', () => {
     const run = await deliverWebhooks(debate, { resolve: async () => [{ address: '169.254.169.254', family: 4 }] });
 
     expect(run).toMatchObject({ delivered: 0, retried: 2 });
-    expect(run.errors.map(({ error }) => (error as Error).message)).toEqual(Array(2).fill('the host is not on the public internet'));
+    expect(run.errors.map(({ error }) => (error as Error).message)).toEqual(
+      Array(2).fill('the host is not on the public internet'),
+    );
     expect(received).toEqual([]);
   });
 
@@ -199,7 +210,9 @@ describe('webhooks', () => {
     const theirs = { webhookId: webhook.id, by: 'eve' };
     const calls = [getWebhook, deleteWebhook, rotateWebhookSecret, listWebhookDeliveries, updateWebhook];
 
-    expect(await outcomes(calls.map((call) => call(debate, theirs)))).toEqual(Array(5).fill('DEBATE.WEBHOOK_NOT_FOUND'));
+    expect(await outcomes(calls.map((call) => call(debate, theirs)))).toEqual(
+      Array(5).fill('DEBATE.WEBHOOK_NOT_FOUND'),
+    );
 
     expect((await listWebhooks(debate, { userId })).items).toEqual([webhook]);
     expect(Object.keys(webhook)).not.toContain('secret');
@@ -222,17 +235,23 @@ describe('webhooks', () => {
     await db().admin('UPDATE webhook_configs SET secret = $1 WHERE id = $2', [row?.['secret'], second.webhook.id]);
     await queue(String(second.webhook.userId));
     expect(await deliver()).toMatchObject({ retried: 0, errors: [{ error: { code: 'DEBATE.CIPHERTEXT_INVALID' } }] });
-    expect(await getWebhook(debate, { webhookId: second.webhook.id, by: String(second.webhook.userId) })).toMatchObject({
-      ...{ failureCount: 0, consecutiveFailures: 0 },
-    });
+    expect(await getWebhook(debate, { webhookId: second.webhook.id, by: String(second.webhook.userId) })).toMatchObject(
+      {
+        ...{ failureCount: 0, consecutiveFailures: 0 },
+      },
+    );
   });
 
   it('take new keys, and secrets that an import has brought', async () => {
     const userId = fresh('user');
     const { secret, webhook } = await givenWebhook(debate, url, userId);
-    await db().admin(`INSERT INTO webhook_configs (id, url, events_json, secret, user_id) VALUES ('imported', '${url}', '["error"]', 'legacy', '${userId}')`);
+    await db().admin(
+      `INSERT INTO webhook_configs (id, url, events_json, secret, user_id) VALUES ('imported', '${url}', '["error"]', 'legacy', '${userId}')`,
+    );
     const NEW = `v2:${Buffer.alloc(32, 9).toString('base64')}`;
-    const [both, only, without] = [`${NEW},v1:${KEY}`, NEW, ''].map((encryptionKeys) => openDebate({ url: db().url, encryptionKeys })) as [Debate, Debate, Debate];
+    const [both, only, without] = [`${NEW},v1:${KEY}`, NEW, ''].map((encryptionKeys) =>
+      openDebate({ url: db().url, encryptionKeys }),
+    ) as [Debate, Debate, Debate];
 
     await expect(resealWebhooks(without)).rejects.toMatchObject({ code: 'DEBATE.NO_ENCRYPTION_KEY' });
     expect(await resealWebhooks(only)).toEqual({ sealed: 1, unreadable: [webhook.id] });
@@ -244,13 +263,20 @@ describe('webhooks', () => {
     const signed = received.map(({ headers, body }) =>
       [secret, 'legacy'].map((key) =>
         verifyWebhook({
-          ...{ secret: key, messageId: String(headers['webhook-id']), timestamp: Number(headers['webhook-timestamp']), body },
+          ...{
+            secret: key,
+            messageId: String(headers['webhook-id']),
+            timestamp: Number(headers['webhook-timestamp']),
+            body,
+          },
           ...{ signature: String(headers['webhook-signature']), now: clock.now() },
         }),
       ),
     );
     expect(signed.flat().filter(Boolean)).toHaveLength(2);
-    await expect(createWebhook(without, { userId, url, eventTypes: ['x'], idempotencyKey: fresh('key') })).rejects.toMatchObject({
+    await expect(
+      createWebhook(without, { userId, url, eventTypes: ['x'], idempotencyKey: fresh('key') }),
+    ).rejects.toMatchObject({
       code: 'DEBATE.NO_ENCRYPTION_KEY',
     });
     await expect(deliver(without)).rejects.toMatchObject({ code: 'DEBATE.NO_ENCRYPTION_KEY' });
@@ -259,12 +285,15 @@ describe('webhooks', () => {
     await Promise.all([both, only, without].map((store) => store.close()));
   });
 
-  it.each(['not a url', 'ftp://hooks.example/', 'javascript:alert(1)', 'https://user:pass@hooks.example/', 'https://hooks.example/ x'])(
-    'have no address like %s',
-    async (address) => {
-      await expect(givenWebhook(debate, address)).rejects.toMatchObject({ code: 'DEBATE.INVALID_INPUT' });
-    },
-  );
+  it.each([
+    'not a url',
+    'ftp://hooks.example/',
+    'javascript:alert(1)',
+    'https://user:pass@hooks.example/',
+    'https://hooks.example/ x',
+  ])('have no address like %s', async (address) => {
+    await expect(givenWebhook(debate, address)).rejects.toMatchObject({ code: 'DEBATE.INVALID_INPUT' });
+  });
 
   it('forget deliveries that ended 30 days ago', async () => {
     const userId = fresh('user');

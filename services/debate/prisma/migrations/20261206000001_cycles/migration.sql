@@ -199,7 +199,6 @@ $$;
 
 ALTER TABLE "debate_artifacts" ADD COLUMN "concluded_at" TIMESTAMPTZ(6);
 UPDATE "debate_artifacts" SET "concluded_at" = "created_at";
--- lint-ignore drops-unmanaged: the statement adds the wider check under the same name
 -- lint-ignore constraint-missing-not-valid: the rule is part of the change of this transaction, which reads the table anyway
 ALTER TABLE "debate_artifacts" DROP CONSTRAINT "debate_artifacts_times_check",
   ADD CONSTRAINT "debate_artifacts_times_check" CHECK (
@@ -382,7 +381,7 @@ SELECT "loop_id", "cycle", max("sequence") FROM "stream_events" GROUP BY "loop_i
 ALTER TABLE "stream_events" ALTER COLUMN "sequence" SET NOT NULL;
 -- lint-ignore constraint-missing-not-valid: the rule is part of the change of this transaction, which rewrites the table anyway
 ALTER TABLE "stream_events" ADD CONSTRAINT "stream_events_sequence_check" CHECK ("sequence" > 0);
--- lint-ignore require-concurrent-index-creation: the numbers and their index are one change
+-- lint-ignore index-not-concurrent: the table is locked by this migration already
 CREATE UNIQUE INDEX "stream_events_loop_id_cycle_sequence_key" ON "stream_events"("loop_id", "cycle", "sequence");
 
 -- Takes the next numbers of a cycle and returns the last one. The lock of the cursor makes events visible in the order of their numbers:

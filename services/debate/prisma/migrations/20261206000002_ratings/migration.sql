@@ -19,7 +19,7 @@ ALTER TABLE "elo_history"
 ALTER TABLE "elo_history" ENABLE TRIGGER "elo_history_append_only";
 -- lint-ignore constraint-missing-not-valid: the column is new and empty
 ALTER TABLE "elo_history" ADD CONSTRAINT "elo_history_domain_elo_check"
-  CHECK ("domain_elo" > 0 AND ("domain_elo" IS NULL OR "domain" IS NOT NULL));
+  CHECK ("domain_elo" > 0 AND "domain_elo" <> 'NaN' AND ("domain_elo" IS NULL OR "domain" IS NOT NULL));
 
 -- Null in a match of another system: its changes are taken as they are.
 -- lint-ignore constraint-missing-not-valid: the columns are new and empty

@@ -18,7 +18,6 @@ SELECT "org_id", "event_type", date_trunc('month', "timestamp" AT TIME ZONE 'UTC
 FROM "usage_events" GROUP BY 1, 2, 3
 ON CONFLICT ("org_id", "event_type", "month") DO UPDATE SET "count" = greatest(m."count", EXCLUDED."count"), "updated_at" = database_time();
 UPDATE "usage_events" SET "counted_at" = database_time();
--- lint-ignore drops-unmanaged: the statement adds the wider check under the same name
 -- lint-ignore constraint-missing-not-valid: the rule is part of the change of this transaction, which rewrites the table anyway
 ALTER TABLE "usage_events" DROP CONSTRAINT "usage_events_times_check",
   ADD CONSTRAINT "usage_events_times_check" CHECK (
@@ -28,7 +27,7 @@ ALTER TABLE "usage_events" DROP CONSTRAINT "usage_events_times_check",
   );
 
 -- What waits to be counted.
--- lint-ignore require-concurrent-index-creation: the index is empty
+-- lint-ignore index-not-concurrent: the table is locked by this migration already
 CREATE INDEX "usage_events_uncounted_idx" ON "usage_events" ("id") WHERE "counted_at" IS NULL;
 
 -- Events are written once. Only the mark that an event was counted is set later, once.
@@ -93,6 +92,9 @@ DECLARE
   recorded integer;
   other text;
 BEGIN
+  IF EXISTS (SELECT FROM jsonb_array_elements(p_events) WHERE value ->> 'idempotencyKey' IS NULL) THEN
+    RAISE EXCEPTION 'A usage event has no key' USING ERRCODE = 'null_value_not_allowed';
+  END IF;
   INSERT INTO usage_events (org_id, event_type, count, metadata, idempotency_key, timestamp, created_at)
   SELECT value ->> 'orgId', value ->> 'eventType', (value ->> 'count')::integer, value -> 'metadata', value ->> 'idempotencyKey', now, now
   FROM jsonb_array_elements(p_events), LATERAL (SELECT database_time() AS now) AS clock
@@ -222,7 +224,6 @@ ALTER TABLE "webhook_configs"
   ADD COLUMN "disabled_at" TIMESTAMPTZ(6),
   ADD CONSTRAINT "webhook_configs_consecutive_failures_check" CHECK ("consecutive_failures" >= 0),
   ADD CONSTRAINT "webhook_configs_disabled_at_check" CHECK ("disabled_at" IS NULL OR NOT "active");
--- lint-ignore drops-unmanaged: the statement adds the wider check under the same name
 -- lint-ignore constraint-missing-not-valid: the rule is part of the change of this transaction, and the table is small
 ALTER TABLE "webhook_configs" DROP CONSTRAINT "webhook_configs_times_check",
   ADD CONSTRAINT "webhook_configs_times_check" CHECK (
@@ -263,7 +264,6 @@ CREATE TABLE "webhook_deliveries" (
       "updated_at" >= to_timestamp(-62135596800) AND "updated_at" < to_timestamp(253402300800))
 );
 CREATE INDEX "webhook_deliveries_webhook_id_created_at_idx" ON "webhook_deliveries"("webhook_id", "created_at");
--- lint-ignore require-concurrent-index-creation: the table is new
 CREATE INDEX "webhook_deliveries_created_at_idx" ON "webhook_deliveries"("created_at");
 -- What is due, and what was claimed and never finished.
 CREATE INDEX "webhook_deliveries_due_idx" ON "webhook_deliveries" ("next_at") WHERE "status" IN ('pending', 'sending');
