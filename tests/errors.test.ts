@@ -42,8 +42,11 @@ interface Factory {
 const DECLARED: Readonly<Record<string, string>> = { 'SEED.FAILED': 'failure', 'BACKUP.STORAGE_FAILED': 'failure' };
 /** The kinds of the errors that the page of the studio describes itself; a page has no SuiteError and no exit code. */
 const PAGE_KINDS: Readonly<Record<string, string>> = { 'STUDIO.GONE': 'failure', 'STUDIO.PAGE': 'bug' };
-/** Rebuilds the error that the seed's process sent. */
-const REBUILDS = 'packages/fleet/src/operations/seed.ts';
+/** They rebuild the errors that the processes of the seed and of a service sent. */
+const REBUILDS: readonly string[] = [
+  'packages/fleet/src/operations/seed.ts',
+  'packages/fleet/src/operations/service-program.ts',
+];
 
 function sources(): readonly ts.SourceFile[] {
   return FOLDERS.flatMap((folder) =>
@@ -161,7 +164,8 @@ function readConstructions(files: readonly ts.SourceFile[]): { found: Constructi
       continue;
     }
     const unknown = dynamic.filter(
-      ({ node, code }) => parameterOf(node, code.getText()) === undefined && node.getSourceFile().fileName !== REBUILDS,
+      ({ node, code }) =>
+        parameterOf(node, code.getText()) === undefined && !REBUILDS.includes(node.getSourceFile().fileName),
     );
     const found = all.flatMap(({ node, code, kind }): Construction[] =>
       ts.isStringLiteral(code) ? [{ code: code.text, kind, place: placeOf(node) }] : [],

@@ -75,6 +75,7 @@ export {
   verifyWorkspace,
 } from './indexing/verify-workspace';
 export { type LearnModelInput, learnHashingModel, openHashingModel, plainHashingProvider } from './models.store';
+export { exportPerson, type PersonExport } from './person.store';
 export { type ReembedInput, reembedWorkspace } from './reembedding.store';
 export type { CodeEdge, CodeNode, CorpusEntry, IndexEntry, Workspace } from './rows';
 export type { VectorIndex, VectorIndexes, VectorType } from './search/vector-indexes';

@@ -128,7 +128,7 @@ function checkTogether({ text, vector, provider, model }: Read): void {
     throw invalidField('vector', 'has another dimension than the provider');
   }
   if (model !== undefined && provider !== undefined && model !== provider.model) {
-    throw invalidField('model', 'is not that of the provider');
+    throw invalidField('model', 'differs from the model of the provider');
   }
 }
 

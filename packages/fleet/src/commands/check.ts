@@ -10,7 +10,7 @@ export const registerCheck: Register = (program, execute) => {
   withFleetFlags(program.command('check'))
     .summary('check the data: ids of other services, and the rules that constraints cannot express')
     .description(
-      'Looks up every id of another service in the database that owns the row, and runs the queries in prisma/checks.sql. Exits with 4 if it finds a problem. With --health, records in health whether each database answers, its migrations and what the check found; changes nothing else.',
+      'Looks up every id of another service in the database that owns the row, runs the queries in prisma/checks.sql, and measures what searches by each index of vectors find. Exits with 4 if it finds a problem. With --health, records in health whether each database answers, its migrations and what the check found; changes nothing else.',
     )
     .option('--health', 'record the state of each database in health, as endpoints and log lines')
     .action(

@@ -1,5 +1,6 @@
 import { SuiteError } from '@azora/db-core';
 import { withClient } from '@azora/db-migrate';
+import { measureVectorRecall, recallProblems, type VectorRecall } from '../postgres/dump/vector-recall';
 import type { Reference } from '../schema/schema-model';
 import { findProblems } from './backup/integrity-checks';
 import { countOf, eachService, type RunOptions, type ServiceRow } from './fleet';
@@ -15,6 +16,8 @@ export interface CheckedService {
   readonly unchecked: readonly { readonly from: string; readonly to: string; readonly why: string }[];
   /** What the queries in the service's `prisma/checks.sql` found. */
   readonly problems: readonly string[];
+  /** What searches by each index of vectors find; absent for a service without the extension. */
+  readonly recall?: readonly VectorRecall[];
 }
 
 export interface CheckRequest {
@@ -26,8 +29,8 @@ export interface CheckRequest {
 }
 
 /**
- * Checks the data of each service: the ids of other services that it contains, and the rules in `prisma/checks.sql`.
- * Changes nothing.
+ * Checks the data of each service: the ids of other services that it contains, the rules in `prisma/checks.sql`, and what searches by
+ * its indexes of vectors find. Changes nothing.
  */
 export async function checkFleet(
   { targets, owners, references }: CheckRequest,
@@ -41,6 +44,7 @@ export async function checkFleet(
     };
     onProgress('checks.sql');
     const problems = await withClient(target.admin, (client) => findProblems(client, target.service));
+    const recall = await recallOf(target);
     for (const reference of references.filter(({ service }) => service === target.service.name)) {
       signal?.throwIfAborted();
       const { from, to } = columnsOf(reference);
@@ -55,14 +59,26 @@ export async function checkFleet(
       countOf(found.references, 'reference'),
       ...(missing === 0 ? [] : [`${countOf(missing, 'missing id')}`]),
       ...(problems.length === 0 ? [] : [countOf(problems.length, 'problem')]),
+      ...(recall === undefined || recall.length === 0 ? [] : [`recall ${leastOf(recall).toFixed(2)}`]),
     ];
-    return { data: { ...found, problems }, detail: parts.join(', ') };
+    return { data: { ...found, problems, ...(recall && { recall }) }, detail: parts.join(', ') };
   });
+}
+
+/** Indexes without rows are left out. */
+async function recallOf({ service, admin }: Target): Promise<readonly VectorRecall[] | undefined> {
+  return service.extensions.includes('vector') ? withClient(admin, measureVectorRecall) : undefined;
+}
+
+function leastOf(measured: readonly VectorRecall[]): number {
+  return Math.min(...measured.map(({ recall }) => recall));
 }
 
 /** Whether the check found a problem in the data of the service. */
 export function hasFindings(row: ServiceRow<CheckedService>): boolean {
-  return row.state === 'done' && (row.data.orphans.length > 0 || row.data.problems.length > 0);
+  if (row.state !== 'done') return false;
+  const { orphans, problems, recall = [] } = row.data;
+  return orphans.length > 0 || problems.length > 0 || recallProblems(recall).length > 0;
 }
 
 /** The orphans of one reference, or the reason why its ids cannot be looked up. */

@@ -1,5 +1,6 @@
 import { type CheckedService, hasFindings } from '../operations/check';
 import { countOf, doneRows, type ServiceRow } from '../operations/fleet';
+import type { VectorRecall } from '../postgres/dump/vector-recall';
 import type { Orphans } from '../operations/references';
 import { countsText, failuresText, rowsData } from './fleet';
 
@@ -26,6 +27,7 @@ export function checkText(rows: readonly ServiceRow<CheckedService>[], recorded?
   const lines = [
     ...done.flatMap(({ data }) => data.orphans.map(orphansText)),
     ...done.flatMap(({ service, data }) => data.problems.map((problem) => `${service}: ${problem}`)),
+    ...done.flatMap(({ service, data }) => (data.recall ?? []).map((measured) => recallText(service, measured))),
     ...done.flatMap(({ data }) => data.unchecked.map(({ from, to, why }) => `${from} → ${to}: not checked. ${why}`)),
     failuresText(rows),
     ...(orphans === 0
@@ -35,6 +37,10 @@ export function checkText(rows: readonly ServiceRow<CheckedService>[], recorded?
     ...(recorded === undefined ? [] : [`recorded the state of ${countOf(recorded, 'database')} in health`]),
   ];
   return lines.filter((line) => line !== '').join('\n');
+}
+
+function recallText(service: string, { index, recall }: VectorRecall): string {
+  return `${service}: searches by ${index} find ${(recall * 100).toFixed(1)} % of the nearest vectors`;
 }
 
 /** `mint.Wallet.userId: 2 ids do not exist in auth.User.id, such as a, b`. */

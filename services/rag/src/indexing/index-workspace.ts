@@ -167,7 +167,8 @@ async function indexTree(run: Run): Promise<Partial<IndexResult>> {
   }
   const isComplete = work.changing.size === 0;
   await finish(lease, tree, isComplete);
-  return { indexed: stale.length - work.changing.size, removed: gone.length, isComplete, chunks, graph: total };
+  const indexed = stale.filter((file) => !work.changing.has(file.path)).length;
+  return { indexed, removed: gone.length, isComplete, chunks, graph: total };
 }
 
 /** Files that are no code, but say what an import of TypeScript or JavaScript means. */

@@ -1,5 +1,5 @@
 import type { TestDatabase } from '@azora/db-testkit';
-import { openRag, putContents, putGraph, type Rag, reembedWorkspace } from '../../src';
+import { exportPerson, openRag, putContents, putGraph, type Rag, reembedWorkspace } from '../../src';
 import { givenProvider, givenWorkspace, graphFile, isCompanion } from '../given';
 
 /** The SQLSTATE insufficient_privilege. */
@@ -37,6 +37,15 @@ export function testAppRole(db: () => TestDatabase): void {
       );
       return JSON.stringify(await db().admin(`SELECT ${lists.join(', ')}, (SELECT count(*) FROM outbox) AS events`));
     };
+
+    it('exports what a person changed by hand', async () => {
+      await rag.prisma.auditLog.create({ data: { id: 'by-hand', userId: 'person-1', action: 'workspace.rename' } });
+
+      const { auditLogs } = await exportPerson(rag, 'person-1');
+
+      expect(auditLogs).toMatchObject([{ id: 'by-hand', userId: 'person-1', action: 'workspace.rename' }]);
+      expect(await exportPerson(rag, 'person-2')).toEqual({ auditLogs: [] });
+    });
 
     it.each(TABLES)('only reads %s', async (table) => {
       // The single role of a companion is a superuser.

@@ -27,7 +27,7 @@ export function testIndexing(db: () => TestDatabase): void {
     const newFolder = useFolders();
     let rag: Rag;
     beforeAll(() => {
-      rag = openRag({ url: db().url, slowQueryMs: 60_000 });
+      rag = openRag({ url: db().url, slowQueryMs: 60_000, pool: { connectTimeoutMs: 60_000 } });
     });
     afterAll(() => rag.close());
 

@@ -11,7 +11,7 @@ import { compareAccess } from '../../postgres/dump/access-statements';
 import { readContents } from '../../postgres/dump/rows';
 import { dumpSchema, settledSchema } from '../../postgres/dump/schema';
 import { beginBackup, takeSnapshot } from '../../postgres/dump/snapshot';
-import { measureVectorRecall } from '../../postgres/dump/vector-recall';
+import { measureVectorRecall, recallProblems } from '../../postgres/dump/vector-recall';
 import { withScratchDatabases } from '../../postgres/scratch';
 import type { Reference } from '../../schema/schema-model';
 import type { Environment } from '../../system/child-environment';
@@ -55,8 +55,6 @@ export type NotKept = 'part' | 'interrupted' | 'failed' | 'not-stored';
 
 type Outcome = Omit<Verification, 'at' | 'manifestSha256' | 'details'>;
 
-/** The least average share of the ten nearest vectors that an index must find. */
-const LEAST_RECALL = 0.9;
 
 /**
  * Verifies a set by restoring it into scratch databases: its files, rows, schema, the checks of each service, references
@@ -195,10 +193,7 @@ async function compareRights(client: Client, set: OpenedSet, { target, entry }: 
 }
 
 async function checkRecall(client: Client): Promise<readonly string[]> {
-  const measured = await measureVectorRecall(client);
-  return measured
-    .filter(({ recall }) => recall < LEAST_RECALL)
-    .map(({ index, recall }) => `${index} finds ${Math.round(recall * 100)} % of the nearest vectors`);
+  return recallProblems(await measureVectorRecall(client));
 }
 
 function secondsBetween(from: number, to: number): number {

@@ -14,6 +14,8 @@ interface VectorIndex {
   readonly operator: string;
 }
 
+/** The least average share of the ten nearest vectors that an index must find. */
+const LEAST_RECALL = 0.9;
 const PROBES = 20;
 const NEAREST = 10;
 
@@ -27,6 +29,13 @@ export async function measureVectorRecall(client: Client): Promise<readonly Vect
     if (exact.length > 0) measured.push({ index: index.name, recall: recallOf(exact, found) });
   }
   return measured;
+}
+
+/** A sentence for each index that finds too few of the nearest rows. */
+export function recallProblems(measured: readonly VectorRecall[]): readonly string[] {
+  return measured
+    .filter(({ recall }) => recall < LEAST_RECALL)
+    .map(({ index, recall }) => `${index} finds ${Math.round(recall * 100)} % of the nearest vectors`);
 }
 
 /** The distances of the results for each probe, with one kind of scan disabled. */
