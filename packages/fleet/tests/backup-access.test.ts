@@ -1,8 +1,11 @@
 import { randomBytes } from 'node:crypto';
 import { readFile } from 'node:fs/promises';
 import path from 'node:path';
+import { Readable } from 'node:stream';
 import { withClient } from '@azora/db-migrate';
+import type { DatabaseEntry } from '../src/backup-store/manifest';
 import { openSet } from '../src/backup-store/set';
+import { localeNotes } from '../src/operations/backup/access';
 import { restoreFleet } from '../src/operations/backup/restore';
 import { verifySet } from '../src/operations/backup/verify';
 import { migrateTargetUp } from '../src/operations/migrations/migrate';
@@ -164,17 +167,26 @@ describe('a database', () => {
       await createDatabase(client, target.database, plain);
     });
     await migrateTargetUp(target, { lockTimeoutMs: 10_000 });
-    const { set } = await backUp([target], storage);
+    const { set, manifest } = await backUp([target], storage);
+    const opened = await openSet(storage, set, undefined);
 
     const { verification } = await verifySet(
       [target],
-      { set: await openSet(storage, set, undefined), home: directory, references: [], environment: process.env },
+      { set: opened, home: directory, references: [], environment: process.env },
       {},
     );
     await restore([target], storage, set);
 
     expect(verification).toMatchObject({ ok: true, warnings: [] });
     expect(await withClient(target.admin, readLocale)).toEqual(plain);
+    // The same set, as if it came from a server with another locale.
+    const [entry] = manifest.databases as [DatabaseEntry];
+    const text = (await storage.readText(set, 'notes/access.json')) ?? '';
+    const read = async () => Readable.from([Buffer.from(text.replaceAll('"C"', '"xx_XX.nowhere"'))]);
+    const foreign = { ...opened, storage: { ...storage, read } };
+    expect(await withClient(target.admin, (client) => localeNotes(client, foreign, { target, entry }))).toEqual([
+      expect.stringMatching(/^the database gets the locale .* LC_COLLATE 'C' .* does not offer .*'xx_XX\.nowhere'/),
+    ]);
   });
 
   it('gets the locale of the server where that one is unknown', async () => {

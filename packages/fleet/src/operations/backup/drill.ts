@@ -17,7 +17,7 @@ export const drillSchema = z.strictObject({
   rtoSeconds: z.number().nullable(),
   /** What a loss at that time would have cost: the age of the oldest snapshot of the set. */
   rpoSeconds: z.number().nullable(),
-  /** The drill restored and compared so many. */
+  /** How many the drill restored and compared. */
   databases: z.int(),
   tables: z.int(),
   rows: z.int(),
