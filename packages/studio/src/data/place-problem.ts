@@ -1,5 +1,4 @@
 import type { DataPlace } from '../routing/data-link';
-import type { Unread } from './federated-adapter';
 import { readSchemaName } from './federated-schema';
 
 /** The tables that the last introspection found, by the name of their schema. */
@@ -12,7 +11,7 @@ export type KnownTables = ReadonlyMap<string, readonly string[]>;
 export function placeProblem(
   { schema, table }: DataPlace,
   services: readonly { readonly service: string }[],
-  unread: readonly Unread[],
+  unread: readonly { readonly service: string; readonly error: Error }[],
   known: KnownTables | undefined,
 ): string | undefined {
   if (schema === undefined) return undefined;
