@@ -1,7 +1,10 @@
-import type { Table } from '@prisma/studio-core/data';
 import type { FilledColumn } from '../../studio/src/api/answers';
 import { createServiceAdapter, createStudioFetch, type ServiceAdapter } from '../../studio/src/data/service-adapter';
 import type { GivenStudio } from './studio-fixture';
+
+/** Studio's own types, which only the page's package may import. */
+export type Table = Parameters<ServiceAdapter['query']>[0]['table'];
+export type Column = Parameters<ServiceAdapter['checkValue']>[0];
 
 export interface GivenAdapter {
   readonly adapter: ServiceAdapter;

@@ -1,8 +1,7 @@
 /** @server any */
-import type { Table } from '@prisma/studio-core/data';
 import { type GivenFleet, givenFleet } from './fleet-fixture';
 import { rowsOf } from './migrations-fixture';
-import { type GivenAdapter, givenAdapter } from './studio-adapter-fixture';
+import { type GivenAdapter, givenAdapter, type Table } from './studio-adapter-fixture';
 import { AUDIT_LOG, AUDIT_LOG_SQL, type GivenStudio, givenStudio, removeStudios } from './studio-fixture';
 
 const SCHEMA = `

@@ -1,12 +1,11 @@
 /** @server any */
 import { testEffort } from '@azora/db-testkit';
-import type { AdapterUpdateDetails, Column, Table } from '@prisma/studio-core/data';
 import fc from 'fast-check';
 import type { Client } from 'pg';
 import type { ServiceAdapter } from '../../studio/src/data/service-adapter';
 import { type GivenFleet, givenFleet } from './fleet-fixture';
 import { openClient, rowsOf } from './migrations-fixture';
-import { type GivenAdapter, givenAdapter } from './studio-adapter-fixture';
+import { type Column, type GivenAdapter, givenAdapter, type Table } from './studio-adapter-fixture';
 import { AUDIT_LOG, AUDIT_LOG_SQL, givenStudio, removeStudios } from './studio-fixture';
 
 const SCHEMA = `
@@ -126,7 +125,7 @@ const column = (name: string): Column => table.columns[name] as Column;
 /** The row as a page of the table shows it. */
 const shown = async () => (await given.rows(table))[0] ?? {};
 
-async function save(changes: AdapterUpdateDetails['changes']): Promise<string | undefined> {
+async function save(changes: Readonly<Record<string, unknown>>): Promise<string | undefined> {
   const [error] = await adapter.update({ table, row: await shown(), changes }, {});
   return error?.message;
 }

@@ -1,11 +1,12 @@
 import { Studio, type StudioProps } from '@prisma/studio-core/ui';
 import { type ReactNode, useCallback, useEffect, useMemo, useRef, useState } from 'react';
 import type { FleetAnswer, FleetService } from '../api/answers';
-import { readDataPlace } from '../routing/data-link';
+import { hasSqlFilter, readDataPlace } from '../routing/data-link';
 import { useHash } from '../routing/navigation';
 import type { Unread } from './federated-adapter';
 import { readSchemaName } from './federated-schema';
 import { FindReferences } from './find-references';
+import { placeProblem } from './place-problem';
 import { closeNavigationWhereNarrow, installValueInput, setReadOnly } from './studio-settings';
 import { useFederation } from './use-federation';
 import { connectValueInputs } from './value-input';
@@ -17,7 +18,9 @@ installValueInput();
 export function DataPage({ fleet, gone }: { readonly fleet: FleetAnswer; readonly gone: boolean }): ReactNode {
   const hash = useHash();
   const place = readDataPlace(hash);
-  const { adapter, generation, unread, isCut, isStale, reload } = useFederation(fleet, gone);
+  const { adapter, generation, unread, known, about, isCut, isStale, reload } = useFederation(fleet, gone);
+  const { isHeld, release } = useHeldLink();
+  const problem = placeProblem(place, fleet.services, unread, known);
   const { error, onEvent, onFailure, dismiss } = useStudioErrors(hash);
   useEffect(() => connectValueInputs(adapter.checkValue, onFailure), [adapter, onFailure]);
   // The page renders every few seconds, and Studio would close the editor of a cell each time.
@@ -38,7 +41,7 @@ export function DataPage({ fleet, gone }: { readonly fleet: FleetAnswer; readonl
     <div className="data">
       <h1 className="unseen">Data</h1>
       <div className="data-bar">
-        <Place service={fleet.services.find((entry) => entry.service === service)} table={table} />
+        <Place service={fleet.services.find((entry) => entry.service === service)} table={table} about={about} />
         <button
           type="button"
           ref={searchButton}
@@ -50,25 +53,63 @@ export function DataPage({ fleet, gone }: { readonly fleet: FleetAnswer; readonl
       </div>
       <Banners error={error} unread={unread} isCut={isCut} isStale={isStale} onReload={reload} onDismiss={dismiss} />
       <div className="data-body">
-        <div className="data-studio">{studio}</div>
+        <div className="data-studio">
+          {isHeld ? <HeldLink onRun={release} /> : problem === undefined ? studio : <NoRows why={problem} />}
+        </div>
         {isSearching ? <FindReferences fleet={fleet} place={place} onClose={closeSearch} /> : null}
       </div>
     </div>
   );
 }
 
+/** Holds back an address with SQL that the page did not write itself, until somebody has read the warning. */
+function useHeldLink(): { readonly isHeld: boolean; readonly release: () => void } {
+  const [isHeld, setHeld] = useState(() => hasSqlFilter(location.hash));
+  useEffect(() => {
+    // Studio writes its own filters without this event.
+    const check = (): void => setHeld(hasSqlFilter(location.hash));
+    window.addEventListener('hashchange', check);
+    return () => window.removeEventListener('hashchange', check);
+  }, []);
+  const release = useCallback(() => setHeld(false), []);
+  return { isHeld, release };
+}
+
+function HeldLink({ onRun }: { readonly onRun: () => void }): ReactNode {
+  return (
+    <section role="alert" className="banner banner-warn">
+      <span>This link contains a filter written in SQL, which has not run. Run it only if you trust who sent it.</span>
+      <button type="button" onClick={onRun}>
+        Run the filter
+      </button>
+    </section>
+  );
+}
+
+function NoRows({ why }: { readonly why: string }): ReactNode {
+  return (
+    <p role="alert" className="banner banner-bad">
+      {why}
+    </p>
+  );
+}
+
 interface PlaceProps {
   readonly service: FleetService | undefined;
   readonly table: string | undefined;
+  readonly about: number | undefined;
 }
 
 /** The service and the table that Studio shows, and their hidden columns. */
-function Place({ service, table }: PlaceProps): ReactNode {
+function Place({ service, table, about }: PlaceProps): ReactNode {
   return (
     <>
       <p className="data-place">
         {service === undefined ? 'All services' : <strong>{service.service}</strong>}
         {table === undefined ? null : <span> / {table}</span>}
+        {table === undefined || about === undefined ? null : (
+          <span className="quiet"> of about {about.toLocaleString('en')} rows</span>
+        )}
       </p>
       <p className="quiet data-hidden">{service === undefined ? null : hiddenText(service, table)}</p>
     </>

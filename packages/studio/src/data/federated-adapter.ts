@@ -9,6 +9,7 @@ import {
 } from '@prisma/studio-core/data';
 import type { FleetAnswer } from '../api/answers';
 import { federate, type Introspected, readSchemaName } from './federated-schema';
+import type { KnownTables } from './place-problem';
 import { createServiceAdapter, createStudioFetch, type ServiceAdapter } from './service-adapter';
 
 type FederatedFleet = Pick<FleetAnswer, 'services' | 'links'>;
@@ -17,6 +18,10 @@ type FederatedFleet = Pick<FleetAnswer, 'services' | 'links'>;
 export interface FederationReport {
   /** After each introspection: the services that could not be read. */
   readonly onUnread: (unread: readonly Unread[]) => void;
+  /** After each introspection: the tables of each schema. */
+  readonly onKnown: (known: KnownTables) => void;
+  /** After each page of rows: the number of all rows, if it is an estimate. */
+  readonly onCounted: (about: number | undefined) => void;
   /** After each request: whether the answer left out rows. */
   readonly onCut: (isCut: boolean) => void;
 }
@@ -31,7 +36,8 @@ export function createFederatedAdapter(fleet: FederatedFleet, report: Federation
   const fetch = createStudioFetch(report.onCut);
   const adapters = new Map(
     fleet.services.map(
-      ({ service, write, filled }) => [service, createServiceAdapter(service, { write, filled, fetch })] as const,
+      ({ service, write, filled }) =>
+        [service, createServiceAdapter(service, { write, filled, fetch, onCounted: report.onCounted })] as const,
     ),
   );
   const federation: Federation = { fleet, adapters, ...report };
@@ -71,6 +77,7 @@ function introspectionOf(federation: Federation, defaultSchema: string): Pick<Ad
     if (result === undefined) return [unread[0]?.error ?? new Error('The fleet has no services')];
     const { services, links } = federation.fleet;
     last = { ...result, schemas: federate(parts, services, links) };
+    federation.onKnown(new Map(Object.values(last.schemas).map(({ name, tables }) => [name, Object.keys(tables)])));
     return [null, last];
   };
   return {

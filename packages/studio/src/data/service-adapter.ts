@@ -1,8 +1,9 @@
-import type { Adapter, AdapterError, Column, Either, Query, Table } from '@prisma/studio-core/data';
+import type { Adapter, AdapterError, Column, Either, Table } from '@prisma/studio-core/data';
 import { createStudioBFFClient, type StudioBFFClient } from '@prisma/studio-core/data/bff';
 import { createPostgresAdapter } from '@prisma/studio-core/data/postgres-core';
-import type { FilledColumn } from '../api/answers';
+import type { ApiErrorBody, FilledColumn } from '../api/answers';
 import { createEdits } from './edits';
+import { countedPage, withEstimatedCount } from './row-count';
 import type { CheckValue } from './value-input';
 import { asTextColumns, createValueCheck, withParsedDocuments } from './value-text';
 
@@ -12,6 +13,8 @@ interface ServiceAdapterOptions {
   readonly write: boolean;
   readonly filled: readonly FilledColumn[];
   readonly fetch: typeof globalThis.fetch;
+  /** After each page of rows: the number of all rows, if it is an estimate. */
+  readonly onCounted?: (about: number | undefined) => void;
 }
 
 /** Studio's adapter, and the check of the values that a person types. */
@@ -20,7 +23,10 @@ export interface ServiceAdapter extends Adapter {
 }
 
 /** Creates Studio's adapter for one service's database, behind the studio server. */
-export function createServiceAdapter(service: string, { write, filled, fetch }: ServiceAdapterOptions): ServiceAdapter {
+export function createServiceAdapter(
+  service: string,
+  { write, filled, fetch, onCounted }: ServiceAdapterOptions,
+): ServiceAdapter {
   const client = createStudioBFFClient({ url: `/api/services/${encodeURIComponent(service)}/query`, fetch });
   const execute: StudioBFFClient['execute'] = (query, options) => client.execute(withEstimatedCount(query), options);
   const adapter = createPostgresAdapter({ executor: { ...client, execute } });
@@ -32,7 +38,9 @@ export function createServiceAdapter(service: string, { write, filled, fetch }: 
   const query: Adapter['query'] = async (details, options) => {
     const [error, result] = await adapter.query({ ...details, table: withComparableColumns(details.table) }, options);
     if (error !== null) return [error];
-    return [null, { ...result, rows: keyed(details.table, result.rows, details.pageIndex * details.pageSize) }];
+    const { result: page, isEstimate } = countedPage(details, result);
+    onCounted?.(isEstimate ? Number(page.filteredRowCount) : undefined);
+    return [null, { ...page, rows: keyed(details.table, page.rows, details.pageIndex * details.pageSize) }];
   };
   const checkValue = createValueCheck(client.execute);
   return {
@@ -61,8 +69,8 @@ export function createStudioFetch(
         if (isQuery(init)) onCut(response.headers.has(CUT_HEADER));
         return response;
       }
-      const answer = (await response.json().catch(() => ({}))) as { readonly error?: { readonly message?: string } };
-      return failed(answer.error?.message ?? `The studio server answered with status ${response.status}`);
+      const answer = (await response.json().catch(() => ({}))) as { readonly error?: Partial<ApiErrorBody> };
+      return failed(textOf(answer.error) ?? `The studio server answered with status ${response.status}`);
     } catch (error) {
       if (init?.signal?.aborted === true) throw error; // Studio canceled the request itself.
       return failed('The studio server does not answer');
@@ -76,30 +84,13 @@ function isQuery(init: RequestInit | undefined): boolean {
   return procedure === 'query';
 }
 
-function failed(message: string): Response {
-  return Response.json([{ name: 'Error', message }]);
+/** What happened, why, and what helps. */
+function textOf({ message, why, next }: Partial<ApiErrorBody> = {}): string | undefined {
+  return message === undefined ? undefined : [message, why, next].filter((part) => part !== undefined).join('. ');
 }
 
-// Counting all rows of a larger table takes longer than reading the page of rows.
-const ESTIMATED_FROM_ROWS = 50_000;
-
-const NAME = '"(?:[^"]|"")+"';
-const WHOLE_COUNT = new RegExp(
-  '^with "__ps_agg__" as \\(select cast\\(coalesce\\(count\\(\\*\\), 0\\) as text\\) as "__ps_count__" ' +
-    `from (${NAME}\\.${NAME}) where true\\)`,
-);
-
-/** Replaces the row count of a large, unfiltered table with the planner's estimate. */
-export function withEstimatedCount<Row>(query: Query<Row>): Query<Row> {
-  const sql = query.sql.replace(WHOLE_COUNT, (_match, table: string) => {
-    const estimate = `case when c.reltuples >= ${ESTIMATED_FROM_ROWS} then c.reltuples::bigint::text`;
-    const name = table.replaceAll("'", "''");
-    return (
-      `with "__ps_agg__" as (select ${estimate} else (select count(*)::text from ${table}) end as "__ps_count__" ` +
-      `from pg_catalog.pg_class c where c.oid = '${name}'::regclass)`
-    );
-  });
-  return { ...query, sql };
+function failed(message: string): Response {
+  return Response.json([{ name: 'Error', message }]);
 }
 
 /**

@@ -1,6 +1,7 @@
 import { useCallback, useEffect, useMemo, useRef, useState } from 'react';
 import type { FleetAnswer } from '../api/answers';
 import { createFederatedAdapter, type Unread } from './federated-adapter';
+import type { KnownTables } from './place-problem';
 import type { ServiceAdapter } from './service-adapter';
 
 interface FederationState {
@@ -8,6 +9,10 @@ interface FederationState {
   /** Changes with the adapter: Studio caches rows by table name, so a new adapter needs a new Studio. */
   readonly generation: number;
   readonly unread: readonly Unread[];
+  /** The tables of each schema, after the first introspection. */
+  readonly known: KnownTables | undefined;
+  /** The number of rows of the table on the screen, if it is an estimate. */
+  readonly about: number | undefined;
   /** Whether the last answer left out rows. */
   readonly isCut: boolean;
   /** Whether a database is back that Studio does not show yet. In write mode the user reloads, because edits would be lost. */
@@ -19,6 +24,8 @@ interface FederationState {
 export function useFederation(fleet: FleetAnswer, gone: boolean): FederationState {
   const [generation, setGeneration] = useState(0);
   const [unread, setUnread] = useState<readonly Unread[]>([]);
+  const [known, setKnown] = useState<KnownTables>();
+  const [about, setAbout] = useState<number>();
   const [isCut, setCut] = useState(false);
   const [isStale, setStale] = useState(false);
   const { write } = fleet;
@@ -29,7 +36,7 @@ export function useFederation(fleet: FleetAnswer, gone: boolean): FederationStat
   });
   // biome-ignore lint/correctness/useExhaustiveDependencies: the fleet is a new object every few seconds, mostly of the same shape
   const adapter = useMemo(
-    () => createFederatedAdapter(fleet, { onUnread: setUnread, onCut: setCut }),
+    () => createFederatedAdapter(fleet, { onUnread: setUnread, onKnown: setKnown, onCounted: setAbout, onCut: setCut }),
     [shape, generation],
   );
   const reload = useCallback(() => {
@@ -38,7 +45,7 @@ export function useFederation(fleet: FleetAnswer, gone: boolean): FederationStat
   }, []);
   const onReturn = useCallback(() => (write ? setStale(true) : reload()), [write, reload]);
   useReturn(fleet, gone, onReturn);
-  return { adapter, generation, unread, isCut, isStale, reload };
+  return { adapter, generation, unread, known, about, isCut, isStale, reload };
 }
 
 function useReturn(fleet: FleetAnswer, gone: boolean, onReturn: () => void): void {

@@ -35,6 +35,24 @@ export function readDataPlace(hash: string): DataPlace {
   };
 }
 
+/** Whether the hash contains a filter that is SQL. A link must not run the SQL of whoever wrote it. */
+export function hasSqlFilter(hash: string): boolean {
+  const filter = new URLSearchParams(hash.replace(/^#/, '')).get('filter');
+  if (filter === null) return false;
+  try {
+    return !comparesColumns(JSON.parse(filter));
+  } catch {
+    return true;
+  }
+}
+
+function comparesColumns(filter: unknown): boolean {
+  if (typeof filter !== 'object' || filter === null || !('kind' in filter)) return false;
+  if (filter.kind === 'ColumnFilter') return true;
+  const filters = filter.kind === 'FilterGroup' && 'filters' in filter ? filter.filters : undefined;
+  return Array.isArray(filters) && filters.every(comparesColumns);
+}
+
 interface FilterText {
   readonly filters?: readonly {
     readonly kind?: string;
