@@ -11,6 +11,7 @@ import { addExamples } from './examples';
 import { EXIT_CODES_TEXT } from './exit-codes';
 import { registerGenerate } from './generate';
 import { registerHelp } from './help';
+import { registerImport } from './import';
 import { registerMigrate } from './migrate';
 import { registerPitr } from './pitr';
 import { registerReset } from './reset';
@@ -33,6 +34,7 @@ const COMMANDS = [
   registerRestore,
   registerPitr,
   registerEvents,
+  registerImport,
   registerCleanup,
   registerReset,
   registerGenerate,
