@@ -7,3 +7,4 @@ export { type BegunImport, beginImport, importInto, type ServiceReport, type Sta
 export { type ImportDatabase, type RunOptions, withImportSession } from './session';
 export type { Position, Reject, RejectCode } from './source';
 export type { ImportSource, SkippedFile, Stage } from './stage';
+export { openTable } from './table/table';

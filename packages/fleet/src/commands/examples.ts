@@ -95,6 +95,10 @@ const EXAMPLES: Readonly<Record<string, readonly Example[]>> = {
     ['import aurora ~/aurora-x run', 'import, or continue an import that was interrupted'],
     ['import aurora ~/aurora-x verify --json', 'compare the files with the databases, for a script'],
   ],
+  'import table': [
+    ['import table --map tasks.map.json', 'show what an import by a mapping would do'],
+    ['import table run --map tasks.map.json', 'import, or continue an import that was interrupted'],
+  ],
   'import list': [
     ['import list', 'show the imports and their state in each database'],
     ['import list --json', 'the same for a script'],

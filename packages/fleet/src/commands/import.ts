@@ -12,10 +12,10 @@ export const registerImport: Register = (program, execute) => {
     .command('import')
     .summary('move legacy data into the databases, with a journal, rejects and rollback')
     .description(
-      'Moves the records of legacy files into the databases: the files of Aurora-X, the SQLite databases of Aragora, or any CSV, ' +
-        'JSON or SQLite file by a mapping. docs/IMPORT-LEGACY-DATA.md explains it.',
+      'Moves the records of legacy files into the databases: the files of Aurora-X, or any CSV, JSON ' +
+        'or SQLite file by a mapping. docs/IMPORT-LEGACY-DATA.md explains it.',
     );
-  for (const register of [registerAurora, registerList, registerRollback]) register(group, execute);
+  for (const register of [registerAurora, registerTable, registerList, registerRollback]) register(group, execute);
 };
 
 /** Adds what to do with a source; without it, a command changes nothing. */
@@ -37,6 +37,18 @@ const registerAurora: Register = (group, execute) => {
       'Imports the files of an Aurora-X folder: the corpus into rag, the tasks of .aurora_knowledge into agent, the health and server logs into health.',
     )
     .action(execute((context, folder: string, what: What) => work(context, { kind: 'aurora', folder }, what)));
+};
+
+const registerTable: Register = (group, execute) => {
+  withWhat(group.command('table'))
+    .summary('import any CSV, JSON, JSON-lines or SQLite table by a mapping')
+    .description(
+      'Imports the records of one file into one table. The mapping says where each column comes from; docs/IMPORT-LEGACY-DATA.md describes it.',
+    )
+    .requiredOption('--map <file>', 'the mapping, a JSON file')
+    .action(
+      execute((context, what: What, { map }: { readonly map: string }) => work(context, { kind: 'table', map }, what)),
+    );
 };
 
 async function work(context: CommandContext, request: ImportRequest, what: What) {

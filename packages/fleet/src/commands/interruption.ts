@@ -57,6 +57,7 @@ export const REMAINS: Readonly<Record<string, Remains>> = {
   'events replay': { left: 'The consumer continues where it was, unless the replay is reported.' },
   'events forget': { left: 'The consumer is unchanged, unless its removal is reported.' },
   'import aurora': IMPORT,
+  'import table': IMPORT,
   'import list': UNCHANGED,
   'import rollback': { left: 'Rows that were taken out stay out. The next run takes out the rest.' },
   'service new': { left: 'The folder of the service exists only if it is complete.' },
