@@ -23,6 +23,7 @@ exports.ROOMS = [
   { name: 'code', path: '^packages/code/src', mayImport: ['^packages/core'] },
   { name: 'migrate', path: '^packages/migrate/src', mayImport: ['^packages/core'] },
   { name: 'events', path: '^packages/events/src', mayImport: ['^packages/core'] },
+  { name: 'import', path: '^packages/import/src', mayImport: ['^packages/(core|migrate)'] },
   {
     name: 'flows',
     path: '^packages/flows/src',
@@ -44,7 +45,7 @@ exports.ROOMS = [
   {
     name: 'fleet-operations',
     path: `${FLEET}/operations`,
-    mayImport: ['^packages/(core|events|migrate)', `${FLEET}/(system|postgres|backup-store|config|schema)`],
+    mayImport: ['^packages/(core|events|import|migrate)', `${FLEET}/(system|postgres|backup-store|config|schema)`],
   },
   {
     name: 'fleet-studio',
@@ -54,7 +55,7 @@ exports.ROOMS = [
   {
     name: 'fleet-render',
     path: `${FLEET}/render`,
-    mayImport: ['^packages/(core|migrate)', `${FLEET}/(system|operations|postgres|config|schema)`],
+    mayImport: ['^packages/(core|import|migrate)', `${FLEET}/(system|operations|postgres|config|schema)`],
   },
   {
     name: 'fleet-commands',

@@ -12,6 +12,7 @@ const FOLDERS = [
   'packages/events/src',
   'packages/fleet/src',
   'packages/flows/src',
+  'packages/import/src',
   'packages/migrate/src',
   PAGE,
   'prisma',

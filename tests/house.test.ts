@@ -197,6 +197,7 @@ describe('the house', () => {
       'packages/events',
       'packages/fleet',
       'packages/flows',
+      'packages/import',
       'packages/migrate',
       'packages/studio',
       'packages/testkit',

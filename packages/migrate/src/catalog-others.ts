@@ -1,4 +1,4 @@
-import { isOwnObject } from './catalog-scope';
+import { IMPORT_JOURNAL, isOwnObject } from './catalog-scope';
 
 /** The first oid of an object that initdb did not make (FirstNormalObjectId). */
 const FIRST_OWN = 16384;
@@ -144,7 +144,10 @@ const OTHERS_IN_SCHEMAS = [
 ].join('\n  UNION ALL');
 
 const OUTSIDE = [
-  outside('schema', 'pg_namespace', 'nspname::text', `''`).replace('WHERE', `WHERE nspname NOT LIKE 'pg\\_%' AND`),
+  outside('schema', 'pg_namespace', 'nspname::text', `''`).replace(
+    'WHERE',
+    `WHERE nspname NOT LIKE 'pg\\_%' AND nspname <> '${IMPORT_JOURNAL}' AND`,
+  ),
   outside(
     'cast',
     'pg_cast',

@@ -11,6 +11,9 @@ export function isOwnRelation(alias: string): string {
     AND ${isOwnObject(`${alias}.oid`, 'pg_class')}`;
 }
 
+/** The schema in which `azora-db import` keeps its journal. No migration makes it. */
+export const IMPORT_JOURNAL = 'azora_import';
+
 /**
  * The schemas of users as `space`, and their relations as `relation`: two entries of a WITH clause. Names outside of schema
  * public begin with their schema. Left out are relations of extensions, Prisma's history table, and partitions in another
@@ -19,7 +22,7 @@ export function isOwnRelation(alias: string): string {
 export const OWN_RELATIONS = `
   space AS MATERIALIZED (
     SELECT oid, nspname::text AS schema, CASE nspname WHEN 'public' THEN '' ELSE concat(nspname, '.') END AS prefix
-    FROM pg_namespace WHERE nspname <> 'information_schema' AND nspname NOT LIKE 'pg\\_%'
+    FROM pg_namespace WHERE nspname NOT IN ('information_schema', '${IMPORT_JOURNAL}') AND nspname NOT LIKE 'pg\\_%'
   ),
   relation AS MATERIALIZED (
     SELECT pg_class.*, concat(prefix, relname) AS name, pg_class.oid::regclass::text AS quoted

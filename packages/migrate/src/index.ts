@@ -1,5 +1,5 @@
 export { CATALOG_GRANTS, CATALOG_OBJECTS } from './catalog-objects';
-export { isOwnRelation } from './catalog-scope';
+export { IMPORT_JOURNAL, isOwnRelation } from './catalog-scope';
 export { withClient, withLimitedClient } from './connect';
 export { refuseForeignContents } from './contents';
 export { type Migration, readMigrations, type Script } from './files';

@@ -113,6 +113,23 @@ const EXAMPLES: Readonly<Record<string, readonly Example[]>> = {
     ['events replay notification.greet-members --from 4711', 'deliver the events from a position on again'],
     ['events replay notification.greet-members --from 2026-01-31T12:00:00Z --yes', 'the same from a time on'],
   ],
+  'import aurora': [
+    ['import aurora ~/aurora-x', 'show what an import would insert, update and reject'],
+    ['import aurora ~/aurora-x run', 'import, or continue an import that was interrupted'],
+    ['import aurora ~/aurora-x verify --json', 'compare the files with the databases, for a script'],
+  ],
+  'import table': [
+    ['import table --map tasks.map.json', 'show what an import by a mapping would do'],
+    ['import table run --map tasks.map.json', 'import, or continue an import that was interrupted'],
+  ],
+  'import list': [
+    ['import list', 'show the imports and their state in each database'],
+    ['import list --json', 'the same for a script'],
+  ],
+  'import rollback': [
+    ['import rollback 20260131-120000-9f3a', 'take an import out again; asks first'],
+    ['import rollback 20260131-120000-9f3a --yes', 'the same without a question, on the embedded server'],
+  ],
   'events forget': [
     ['events forget notification.greet-members', 'remove a consumer that nobody runs any more'],
     ['events forget notification.greet-members --yes --json', 'the same for a script'],

@@ -11,6 +11,7 @@ import { addExamples } from './examples';
 import { EXIT_CODES_TEXT } from './exit-codes';
 import { registerGenerate } from './generate';
 import { registerHelp } from './help';
+import { registerImport } from './import';
 import { registerMigrate } from './migrate';
 import { registerPitr } from './pitr';
 import { registerRag } from './rag';
@@ -35,6 +36,7 @@ const COMMANDS = [
   registerPitr,
   registerEvents,
   registerRag,
+  registerImport,
   registerCleanup,
   registerReset,
   registerGenerate,

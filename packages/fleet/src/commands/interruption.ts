@@ -21,6 +21,8 @@ interface InterruptedService {
 const UNCHANGED: Remains = { left: 'Nothing was changed.' };
 const SCRATCH_ONLY: Remains = { left: 'Nothing was changed. The scratch databases were dropped.', litters: true };
 
+const IMPORT: Remains = { left: 'Every batch that was written is whole. The next run continues behind it.' };
+
 /** By the words of the command. A command that is not listed only reads, or does its work in one step. */
 export const REMAINS: Readonly<Record<string, Remains>> = {
   setup: { left: 'Databases, migrations and rows that are done stay. The next run does the rest.', litters: true },
@@ -59,6 +61,10 @@ export const REMAINS: Readonly<Record<string, Remains>> = {
   'rag search': UNCHANGED,
   'rag graph': UNCHANGED,
   'rag verify': UNCHANGED,
+  'import aurora': IMPORT,
+  'import table': IMPORT,
+  'import list': UNCHANGED,
+  'import rollback': { left: 'Rows that were taken out stay out. The next run takes out the rest.' },
   'service new': { left: 'The folder of the service exists only if it is complete.' },
   'server start': { left: 'A server may still be starting; "npx azora-db server status" shows it.' },
   'server stop': { left: 'A server may still be stopping; "npx azora-db server status" shows it.' },
