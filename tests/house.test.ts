@@ -119,6 +119,23 @@ describe('the house', () => {
     expect(long).toEqual([]);
   });
 
+  it.each(NAMES)('the promises of %s are rejected by invalid input, which no function throws instead', (name) => {
+    const src = path.join(root, 'services', name, 'src');
+    const files = readdirSync(src, { recursive: true, encoding: 'utf8' }).filter((file) =>
+      /^(?!generated).*\.ts$/.test(file),
+    );
+    const throwing = files.flatMap((file) => {
+      const functions = readFileSync(path.join(src, file), 'utf8').matchAll(
+        /^(?:export )?function (\w+)[\s\S]*?^\}$/gm,
+      );
+      return [...functions].flatMap(([text, found]) =>
+        /\): Promise<[^{]*\{\n/.test(text) && text.includes('readInput(') ? [`${file}: ${found}`] : [],
+      );
+    });
+
+    expect(throwing).toEqual([]);
+  });
+
   it.each(NAMES)('the package.json of %s differs from the others only in its own facts', (name) => {
     const manifest = JSON.parse(readFileSync(path.join(root, 'services', name, 'package.json'), 'utf8'));
 

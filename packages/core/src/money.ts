@@ -21,7 +21,8 @@ export type MoneyInput =
  *   `MONEY.TOO_PRECISE` for more than 8 decimals; `MONEY.TOO_LARGE` for 10^10 and above, which Decimal(18, 8) cannot hold
  */
 export function parseMoney(input: MoneyInput): Decimal {
-  const text = typeof input === 'string' ? input : typeof input === 'object' ? input.toFixed() : '';
+  const isDecimal = typeof input === 'object' && typeof input?.toFixed === 'function';
+  const text = typeof input === 'string' ? input : isDecimal ? input.toFixed() : '';
   if (!DECIMAL_TEXT.test(text)) {
     throw new SuiteError('MONEY.NOT_DECIMAL', 'An amount of money must be a decimal', {
       kind: 'usage',

@@ -37,6 +37,11 @@ describe('parseMoney', () => {
     expect(() => parseMoney(fromJavaScript as MoneyInput)).toThrow(
       expect.objectContaining({ code: 'MONEY.NOT_DECIMAL' }),
     );
+    for (const input of [null, {}, { toFixed: 1, s: 1, e: 1 }]) {
+      expect(() => parseMoney(input as unknown as MoneyInput)).toThrow(
+        expect.objectContaining({ code: 'MONEY.NOT_DECIMAL' }),
+      );
+    }
     // @ts-expect-error a number is not a MoneyInput
     expect(() => parseMoney(0.1)).toThrow();
   });

@@ -1,3 +1,4 @@
+export { acceptedInput, BAD, type BadCall, type BadValues, badElements, outcomeOfGood, rowsOf } from './bad-input';
 export {
   type ChaosCall,
   type ChaosOutcome,

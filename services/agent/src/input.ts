@@ -1,5 +1,4 @@
-import { type MoneyInput, parseMoney } from '@azora/db-core';
-import { idInput, textInput } from '@azora/db-core/input';
+import { idInput, jsonObjectInput, textInput } from '@azora/db-core/input';
 import { cursorInput, limitInput } from '@azora/db-core/paging';
 import { z } from 'zod';
 
@@ -39,35 +38,4 @@ export const tokensInput = z.int().min(0).max(1_000_000_000);
 const MAX_METADATA_CHARACTERS = 16_384;
 
 /** Data of the caller, as a JSON object. */
-export const metadataInput = z
-  .record(z.string(), z.json())
-  .refine((value) => JSON.stringify(value).length <= MAX_METADATA_CHARACTERS, 'is longer than 16384 characters as JSON')
-  .refine((value) => isStorable(value), 'contains NUL or an unpaired surrogate');
-
-function isStorable(value: unknown): boolean {
-  if (typeof value === 'string') return value.isWellFormed() && !value.includes('\0');
-  return typeof value !== 'object' || value === null || Object.entries(value).flat().every(isStorable);
-}
-
-/** Longer than any amount that is not padded on purpose. */
-const MAX_AMOUNT_CHARACTERS = 100;
-
-/**
- * A price, 0 or more, read as its shortest text, because 1 and 1.00 are the same price.
- * @throws {SuiteError} `MONEY.NOT_DECIMAL`, `MONEY.TOO_PRECISE`, `MONEY.TOO_LARGE`
- */
-export const priceInput = z
-  .custom<MoneyInput>(isMoneyShaped, 'is not an amount')
-  .refine((input) => typeof input !== 'string' || input.length <= MAX_AMOUNT_CHARACTERS, 'is longer than any amount')
-  .transform((input, context): string => {
-    const price = parseMoney(input);
-    if (price.lt(0)) context.addIssue({ code: 'custom', message: 'is below 0' });
-    return price.toFixed();
-  });
-
-/** A number passes here: parseMoney has the error that explains why it is rejected. */
-function isMoneyShaped(input: unknown): boolean {
-  if (typeof input === 'string' || typeof input === 'number') return true;
-  if (typeof input !== 'object' || input === null) return false;
-  return 'toFixed' in input && typeof input.toFixed === 'function' && 's' in input && 'e' in input;
-}
+export const metadataInput = jsonObjectInput(MAX_METADATA_CHARACTERS, 'characters');

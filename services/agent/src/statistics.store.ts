@@ -1,10 +1,10 @@
 import type { MoneyInput } from '@azora/db-core';
-import { timeInput } from '@azora/db-core/input';
+import { amountOrZeroInput, timeInput } from '@azora/db-core/input';
 import { z } from 'zod';
 import type { Agent } from './client';
 import { readInput } from './errors';
 import { Prisma } from './generated/client';
-import { agentIdInput, modelInput, priceInput } from './input';
+import { agentIdInput, modelInput } from './input';
 import { callFor, type ModelPrice, modelOf, type Row } from './rows';
 
 export interface SetModelPriceInput {
@@ -53,8 +53,8 @@ export interface ExecutionStatistics {
 const priceFields = z.strictObject({
   model: modelInput,
   validFrom: timeInput,
-  promptPrice: priceInput,
-  completionPrice: priceInput,
+  promptPrice: amountOrZeroInput,
+  completionPrice: amountOrZeroInput,
 });
 const listInput = z.strictObject({ model: modelInput.optional() });
 const statisticsInput = z

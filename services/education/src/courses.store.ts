@@ -1,11 +1,11 @@
 import { type MoneyInput, newId } from '@azora/db-core';
-import { idInput, textInput } from '@azora/db-core/input';
+import { amountOrZeroInput, idInput, textInput } from '@azora/db-core/input';
 import { type Page, type PageInput, pageFields } from '@azora/db-core/paging';
 import { z } from 'zod';
 import type { Education } from './client';
 import { courseNotFound, readInput } from './errors';
 import { $Enums, type CourseLevel, type CourseStatus } from './generated/client';
-import { courseInput, longTextInput, priceInput, type ScoreInput, scoreInput } from './input';
+import { courseInput, longTextInput, type ScoreInput, scoreInput } from './input';
 import { type Course, type CoursePrerequisite, callForRows, callFunction, findRow, listRows } from './rows';
 
 interface CourseFields {
@@ -81,7 +81,7 @@ const fields = {
   description: longTextInput.optional(),
   category: textInput(100),
   level: z.enum($Enums.CourseLevel).optional(),
-  price: priceInput.optional(),
+  price: amountOrZeroInput.optional(),
   durationHours: z.int().min(1).max(100_000),
   capacity: z.int().min(1).max(1_000_000_000).nullable().optional(),
   refundDays: z.int().min(0).max(365).optional(),

@@ -1,19 +1,11 @@
 import { newId, requestHash } from '@azora/db-core';
-import { idInput } from '@azora/db-core/input';
+import { idInput, type JsonObject } from '@azora/db-core/input';
 import { type Page, type PageInput, pageFields } from '@azora/db-core/paging';
 import { z } from 'zod';
 import type { Education } from './client';
 import { readInput, submissionNotFound } from './errors';
 import { $Enums, type SubmissionStatus } from './generated/client';
-import {
-  enrollmentInput,
-  type Json,
-  jsonObjectInput,
-  keyInput,
-  longTextInput,
-  type ScoreInput,
-  scoreInput,
-} from './input';
+import { answersInput, enrollmentInput, keyInput, longTextInput, type ScoreInput, scoreInput } from './input';
 import {
   callFunction,
   findRow,
@@ -44,7 +36,7 @@ export interface SubmitAssessmentInput {
   readonly enrollmentId: string;
   readonly moduleId: string;
   /** By question. An object of JSON of at most 100,000 characters. */
-  readonly answers: { readonly [question: string]: Json };
+  readonly answers: JsonObject;
   readonly idempotencyKey: string;
 }
 
@@ -81,7 +73,7 @@ const progressInput = z.strictObject({
 const submitInput = z.strictObject({
   enrollmentId: idInput,
   moduleId: idInput,
-  answers: jsonObjectInput,
+  answers: answersInput,
   idempotencyKey: keyInput,
 });
 const gradeInput = z.strictObject({

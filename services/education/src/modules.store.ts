@@ -3,7 +3,7 @@ import { idInput, textInput } from '@azora/db-core/input';
 import { z } from 'zod';
 import type { Education } from './client';
 import { readInput } from './errors';
-import { courseInput, jsonObjectInput, longTextInput, type ScoreInput, scoreInput } from './input';
+import { answersInput, courseInput, longTextInput, type ScoreInput, scoreInput } from './input';
 import { type Assessment, callForRows, callFunction, findRow, type Module, modelOf, type Row } from './rows';
 
 export interface AddModuleInput {
@@ -106,7 +106,7 @@ const assessmentInput = z.strictObject({
   maxAttempts: z.int().min(1).max(1_000).optional(),
   deadlineDays: z.int().min(1).max(3_650).optional(),
   isRequired: z.boolean().optional(),
-  answerKey: jsonObjectInput.pipe(z.record(textInput(200), questionInput)).optional(),
+  answerKey: answersInput.pipe(z.record(textInput(200), questionInput)).optional(),
 });
 
 /**

@@ -1,4 +1,4 @@
-import { idInput, textInput } from '@azora/db-core/input';
+import { idInput, jsonObjectInput, textInput } from '@azora/db-core/input';
 import { z } from 'zod';
 import { $Enums } from './generated/client';
 
@@ -15,15 +15,7 @@ export const kindInput = z.enum($Enums.InteractionKind);
 const MAX_FACTS_BYTES = 16_384;
 
 /** An object of JSON values of at most 16 KB. */
-export const factsInput = z
-  .record(z.string(), z.json())
-  .refine((facts) => isStorable(JSON.stringify(facts)), 'contains NUL or an unpaired surrogate')
-  .refine((facts) => Buffer.byteLength(JSON.stringify(facts)) <= MAX_FACTS_BYTES, 'is larger than 16 KB');
-
-/** JSON.stringify writes NUL and unpaired surrogates as escapes, which jsonb rejects. */
-function isStorable(json: string): boolean {
-  return !/\\u0000|\\u[dD][89a-fA-F]/.test(json);
-}
+export const factsInput = jsonObjectInput(MAX_FACTS_BYTES, 'bytes');
 
 /** A conversation and the user whom it belongs to. */
 export const talkFields = { conversationId: idInput, userId: idInput };

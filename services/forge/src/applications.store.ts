@@ -1,11 +1,11 @@
 import { type MoneyInput, newId } from '@azora/db-core';
-import { idInput } from '@azora/db-core/input';
+import { amountInput, idInput } from '@azora/db-core/input';
 import { type Page, type PageInput, pageFields } from '@azora/db-core/paging';
 import { z } from 'zod';
 import type { Forge } from './client';
 import { applicationNotFound, readInput } from './errors';
 import { $Enums, type ApplicationStatus } from './generated/client';
-import { amountInput, byInput, keyInput, longText, timeText, titleText } from './input';
+import { byInput, keyInput, longText, timeText, titleText } from './input';
 import { type Application, type Contract, callFor, listRows, modelOf, type Row } from './rows';
 
 /** More milestones than any contract has. */

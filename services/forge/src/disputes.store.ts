@@ -1,11 +1,11 @@
 import { type MoneyInput, newId } from '@azora/db-core';
-import { idInput } from '@azora/db-core/input';
+import { amountOrZeroInput, idInput } from '@azora/db-core/input';
 import { type Page, type PageInput, pageFields } from '@azora/db-core/paging';
 import { z } from 'zod';
 import type { Forge } from './client';
 import { disputeNotFound, readInput } from './errors';
 import { $Enums, type DisputeReason, type DisputeStatus } from './generated/client';
-import { byInput, keyInput, longText, shareInput } from './input';
+import { byInput, keyInput, longText } from './input';
 import { callFor, type Dispute, listRows, modelOf, type Row } from './rows';
 
 export interface OpenDisputeInput {
@@ -71,7 +71,7 @@ const resolveInput = z.strictObject({
   arbiterId: idInput,
   resolution: longText,
   awards: z
-    .array(z.strictObject({ milestoneId: idInput, payout: shareInput }))
+    .array(z.strictObject({ milestoneId: idInput, payout: amountOrZeroInput }))
     .refine((awards) => new Set(awards.map(({ milestoneId }) => milestoneId)).size === awards.length, 'names one twice')
     .default([]),
   idempotencyKey: keyInput,

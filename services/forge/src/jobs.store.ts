@@ -1,21 +1,11 @@
 import { type MoneyInput, newId } from '@azora/db-core';
-import { idInput } from '@azora/db-core/input';
+import { amountInput, idInput, textInput } from '@azora/db-core/input';
 import { cursorInput, type Page, type PageInput, pageFields, pageOf } from '@azora/db-core/paging';
 import { z } from 'zod';
 import type { Forge } from './client';
 import { jobNotFound, readInput } from './errors';
 import { $Enums, type Currency, type JobStatus } from './generated/client';
-import {
-  amountInput,
-  byInput,
-  categoryText,
-  currencyInput,
-  keyInput,
-  longText,
-  skillsInput,
-  timeText,
-  titleText,
-} from './input';
+import { byInput, categoryText, currencyInput, keyInput, longText, skillsInput, timeText, titleText } from './input';
 import { callFor, type Job, listRows, modelOf, type Row } from './rows';
 
 export interface PostJobInput {
@@ -106,7 +96,7 @@ const listInput = z.strictObject({
   ...pageFields,
 });
 const searchInput = z.strictObject({
-  text: z.string().max(500).refine(isStorable, 'contains NUL or an unpaired surrogate').optional(),
+  text: textInput(500, 0).optional(),
   skills: skillsInput.default([]),
   category: categoryText.optional(),
   currency: currencyInput.optional(),
@@ -115,10 +105,6 @@ const searchInput = z.strictObject({
   limit: pageFields.limit,
   cursor: cursorInput.optional(),
 });
-
-function isStorable(text: string): boolean {
-  return text.isWellFormed() && !text.includes('\0');
-}
 
 /**
  * Posts a job, once per key; it is open to applications at once, unless it is a draft.

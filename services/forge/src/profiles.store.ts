@@ -1,5 +1,5 @@
 import { type MoneyInput, newId } from '@azora/db-core';
-import { idInput } from '@azora/db-core/input';
+import { amountInput, idInput } from '@azora/db-core/input';
 import {
   type Cursor,
   microsOf,
@@ -13,7 +13,7 @@ import { z } from 'zod';
 import type { Forge } from './client';
 import { readInput } from './errors';
 import type { Currency } from './generated/client';
-import { amountInput, currencyInput, longText, skillsInput, titleText } from './input';
+import { currencyInput, longText, skillsInput, titleText } from './input';
 import { callFor, modelOf, type Row, type SkillProfile } from './rows';
 
 export interface SaveSkillProfileInput {

@@ -176,7 +176,7 @@ export async function listAlerts(health: Health, input: ListAlertsInput = {}): P
  * Records who takes charge of an open alert. If several people do at once, one of them wins.
  * @throws {SuiteError} `HEALTH.INVALID_INPUT`, `HEALTH.ALERT_NOT_FOUND`, `HEALTH.ALERT_MOVE`
  */
-export function acknowledgeAlert(health: Health, input: AcknowledgeAlertInput): Promise<Alert> {
+export async function acknowledgeAlert(health: Health, input: AcknowledgeAlertInput): Promise<Alert> {
   const { alertId, userId } = readInput(acknowledgeAlertInput, input);
   return moveAlert(health, alertId, 'acknowledged', userId);
 }
@@ -185,7 +185,7 @@ export function acknowledgeAlert(health: Health, input: AcknowledgeAlertInput): 
  * Resolves an alert before its rule is kept again. If the rule is still broken, the next report opens a new alert.
  * @throws {SuiteError} `HEALTH.INVALID_INPUT`, `HEALTH.ALERT_NOT_FOUND`, `HEALTH.ALERT_MOVE`
  */
-export function resolveAlert(health: Health, input: ResolveAlertInput): Promise<Alert> {
+export async function resolveAlert(health: Health, input: ResolveAlertInput): Promise<Alert> {
   const { alertId } = readInput(resolveAlertInput, input);
   return moveAlert(health, alertId, 'resolved', null);
 }

@@ -1,5 +1,5 @@
 import { createHash } from 'node:crypto';
-import { textInput } from '@azora/db-core/input';
+import { jsonObjectInput, textInput } from '@azora/db-core/input';
 import { z } from 'zod';
 
 /** The name of a service: letters, digits, ".", "_" and "-". */
@@ -13,17 +13,12 @@ export const keyInput: z.ZodType<string> = textInput(200);
 export const requestIdInput: z.ZodType<string> = textInput(100);
 
 const MAX_JSON_BYTES = 65_536;
-/** JSON.stringify escapes NUL and unpaired surrogates; an even number of backslashes before an escape are text. */
-const UNSTORABLE = /(?<!\\)(?:\\\\)*\\u(?:0000|d[89a-f])/;
 
-/** An object that PostgreSQL can store as jsonb: at most 64 KiB of JSON, without NUL and unpaired surrogates. */
+/** What the JSON form of an object says, at most 64 KiB of it: an error that is logged may hold times, undefined fields and others. */
 export const jsonInput = z
-  .record(z.string(), z.unknown())
-  .refine((value) => {
-    const text = textOf(value);
-    return text !== undefined && !UNSTORABLE.test(text);
-  }, 'has no JSON form, or contains NUL or an unpaired surrogate')
-  .refine((value) => Buffer.byteLength(textOf(value) ?? '') <= MAX_JSON_BYTES, 'is larger than 64 KiB');
+  .custom<Readonly<Record<string, unknown>>>((input) => typeof input === 'object' && input !== null, 'is not an object')
+  .transform(jsonFormOf)
+  .pipe(jsonObjectInput(MAX_JSON_BYTES, 'bytes'));
 
 /** SHA-256 in hex of the JSON of a call's input, which the input schema has put in order. */
 export function bodyHash(body: unknown): string {
@@ -32,9 +27,10 @@ export function bodyHash(body: unknown): string {
     .digest('hex');
 }
 
-function textOf(value: object): string | undefined {
+/** The object that JSON.stringify writes; undefined when it cannot write one. */
+function jsonFormOf(value: object): unknown {
   try {
-    return JSON.stringify(value);
+    return JSON.parse(JSON.stringify(value));
   } catch {
     return undefined;
   }

@@ -1,11 +1,11 @@
 import type { MoneyInput } from '@azora/db-core';
 import { newId, requestHash } from '@azora/db-core';
-import { rowIdInput } from '@azora/db-core/input';
+import { amountInput, rowIdInput } from '@azora/db-core/input';
 import { z } from 'zod';
 import type { Mint } from './client';
 import { holdNotFound, readInput } from './errors';
 import { Prisma } from './generated/client';
-import { amountInput, descriptionInput, keyInput } from './input';
+import { descriptionInput, keyInput } from './input';
 import { type Hold, onlyRow, type Row, type Transaction, type TransactionRow, transactionOf } from './rows';
 import { LOCK_DAYS } from './stakes.store';
 

@@ -1,10 +1,10 @@
 import type { MoneyInput } from '@azora/db-core';
 import { newId, requestHash } from '@azora/db-core';
-import { rowIdInput } from '@azora/db-core/input';
+import { amountInput, rowIdInput } from '@azora/db-core/input';
 import { z } from 'zod';
 import type { Mint } from './client';
 import { readInput } from './errors';
-import { amountInput, descriptionInput, keyInput } from './input';
+import { descriptionInput, keyInput } from './input';
 import { onlyRow, type Transaction, type TransactionRow, transactionOf } from './rows';
 
 export interface MintInput {

@@ -1,11 +1,11 @@
 import type { MoneyInput } from '@azora/db-core';
 import { newId, requestHash } from '@azora/db-core';
-import { rowIdInput, timeInput } from '@azora/db-core/input';
+import { amountInput, rowIdInput, timeInput } from '@azora/db-core/input';
 import { z } from 'zod';
 import type { Mint } from './client';
 import { readInput, stakeNotFound } from './errors';
 import { Prisma } from './generated/client';
-import { amountInput, keyInput } from './input';
+import { keyInput } from './input';
 import { type FractionInput, fractionInput } from './rates';
 import { onlyRow, type Row, type Stake, type Transaction, type TransactionRow, transactionOf } from './rows';
 

@@ -1,8 +1,8 @@
 import type { MoneyInput } from '@azora/db-core';
-import { rowIdInput } from '@azora/db-core/input';
+import { amountInput, rowIdInput } from '@azora/db-core/input';
 import { z } from 'zod';
 import { readInput } from './errors';
-import { amountInput, descriptionInput, keyInput } from './input';
+import { descriptionInput, keyInput } from './input';
 
 export interface TransferOrder {
   /** The paying wallet. */

@@ -1,10 +1,9 @@
 import { newId } from '@azora/db-core';
-import { idInput, textInput } from '@azora/db-core/input';
+import { idInput, type JsonObject, jsonObjectInput, textInput } from '@azora/db-core/input';
 import { type Page, type PageInput, pageFields } from '@azora/db-core/paging';
 import { z } from 'zod';
 import type { Nexus } from './client';
 import { readInput } from './errors';
-import { type JsonObject, jsonInput } from './input';
 import { type AuditEntry, callFor, listRows } from './rows';
 
 const MAX_DETAILS = 16_384;
@@ -36,7 +35,7 @@ const recordInput = z.strictObject({
   action: actionInput,
   resourceType: textInput(50).optional(),
   resourceId: textInput(255).optional(),
-  details: jsonInput(MAX_DETAILS).default({}),
+  details: jsonObjectInput(MAX_DETAILS, 'characters').default({}),
   ipAddress: z.union([z.ipv4(), z.ipv6()]).optional(),
   userAgent: textInput(1_000).optional(),
 });

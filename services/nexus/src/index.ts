@@ -1,10 +1,11 @@
+export type { Json, JsonObject } from '@azora/db-core/input';
 export type { Page, PageInput } from '@azora/db-core/paging';
 export { type ListAuditInput, listAudit, type RecordAuditInput, recordAudit } from './audit.store';
 export { type Nexus, type NexusTransaction, openNexus } from './client';
 export { NEXUS_ERROR_CODES, type NexusErrorCode } from './errors';
 export { EVENTS } from './events';
 export { $Enums, Prisma } from './generated/client';
-export type { BatchInput, Json, JsonObject } from './input';
+export type { BatchInput } from './input';
 export {
   type InteractionInput,
   type InteractionKind,

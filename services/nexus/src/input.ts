@@ -21,29 +21,6 @@ export const localeInput = z
   .max(35)
   .regex(/^[A-Za-z]{2,3}(-[A-Za-z0-9]{2,8})*$/, 'is not a language tag such as en or pt-BR');
 
-/** A value of JSON. */
-export type Json = string | number | boolean | null | readonly Json[] | { readonly [name: string]: Json };
-export type JsonObject = { readonly [name: string]: Json };
-
-/** An object of JSON that PostgreSQL can store, of at most the given number of characters. */
-export const jsonInput = (max: number): z.ZodType<JsonObject> =>
-  z
-    .custom<JsonObject>(
-      (input) => typeof input === 'object' && input !== null && !Array.isArray(input) && isJson(input),
-      'is not an object of JSON',
-    )
-    .refine((input) => JSON.stringify(input).length <= max, `is longer than ${max} characters as JSON`);
-
-function isJson(value: unknown): boolean {
-  if (typeof value === 'string') return value.isWellFormed() && !value.includes('\0');
-  if (typeof value === 'number') return Number.isFinite(value);
-  if (Array.isArray(value)) return value.every(isJson);
-  if (typeof value !== 'object') return typeof value === 'boolean';
-  if (value === null) return true;
-  const isPlain = [Object.prototype, null].includes(Object.getPrototypeOf(value));
-  return isPlain && Object.entries(value).flat().every(isJson);
-}
-
 export const userInput = z.strictObject({ userId: idInput });
 
 /** How many rows a maintenance call takes at most. */

@@ -1,10 +1,10 @@
 import { newId } from '@azora/db-core';
-import { idInput, textInput, timeInput } from '@azora/db-core/input';
+import { idInput, type JsonObject, jsonObjectInput, textInput, timeInput } from '@azora/db-core/input';
 import { type Page, type PageInput, pageFields } from '@azora/db-core/paging';
 import { z } from 'zod';
 import type { Nexus } from './client';
 import { readInput } from './errors';
-import { itemFields, type JsonObject, jsonInput } from './input';
+import { itemFields } from './input';
 import { type Interaction, listRows, onlyRow } from './rows';
 
 const MAX_INTERACTIONS = 10_000;
@@ -59,7 +59,7 @@ const interactionInput = z
     rating: z.int().min(1).max(5).optional(),
     durationMs: z.int().min(0).max(MAX_DURATION_MS).optional(),
     occurredAt: timeInput.transform((time) => time.toISOString()).optional(),
-    context: jsonInput(MAX_CONTEXT).default({}),
+    context: jsonObjectInput(MAX_CONTEXT, 'characters').default({}),
   })
   .refine(({ kind, rating }) => (kind === 'rate') === (rating !== undefined), {
     message: 'belongs to the kind rate, which needs it',

@@ -1,10 +1,10 @@
 import { newId } from '@azora/db-core';
-import { idInput } from '@azora/db-core/input';
+import { idInput, type JsonObject, jsonObjectInput } from '@azora/db-core/input';
 import { type Page, type PageInput, pageFields } from '@azora/db-core/paging';
 import { z } from 'zod';
 import type { Nexus } from './client';
 import { profileNotFound, readInput } from './errors';
-import { type JsonObject, jsonInput, localeInput, topicsInput, userInput } from './input';
+import { localeInput, topicsInput, userInput } from './input';
 import { callFor, listRows, modelOf, type Profile, type Row } from './rows';
 
 const MAX_PREFERENCES = 16_384;
@@ -29,7 +29,7 @@ export interface GetProfileInput {
 const saveInput = z.strictObject({
   userId: idInput,
   interests: topicsInput.optional(),
-  preferences: jsonInput(MAX_PREFERENCES).optional(),
+  preferences: jsonObjectInput(MAX_PREFERENCES, 'characters').optional(),
   locale: localeInput.optional(),
   personalized: z.boolean().optional(),
 });

@@ -1,4 +1,4 @@
-import { idInput, textInput } from '@azora/db-core/input';
+import { idInput, jsonObjectInput, textInput } from '@azora/db-core/input';
 import { z } from 'zod';
 
 /** The caller's name for one request: a request that is sent twice with it takes effect once. */
@@ -38,12 +38,4 @@ export const valuesInput = z.record(
 const MAX_METADATA_CHARACTERS = 16_384;
 
 /** Data of the caller that the notification carries, as a JSON object. */
-export const metadataInput = z
-  .record(z.string(), z.json())
-  .refine((value) => JSON.stringify(value).length <= MAX_METADATA_CHARACTERS, 'is longer than 16384 characters as JSON')
-  .refine((value) => isStorable(value), 'contains NUL or an unpaired surrogate');
-
-function isStorable(value: unknown): boolean {
-  if (typeof value === 'string') return value.isWellFormed() && !value.includes('\0');
-  return typeof value !== 'object' || value === null || Object.entries(value).flat().every(isStorable);
-}
+export const metadataInput = jsonObjectInput(MAX_METADATA_CHARACTERS, 'characters');

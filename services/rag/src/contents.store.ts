@@ -169,7 +169,7 @@ export function fileContentId(workspaceId: string, path: string): string {
  * @throws {SuiteError} `RAG.INVALID_INPUT`, `RAG.WORKSPACE_NOT_FOUND`, `RAG.MODEL_MISMATCH`, `RAG.CONTENT_ELSEWHERE`, and what the
  *   provider throws, such as `RAG.PROVIDER_FAILED`, `RAG.PROVIDER_TIMEOUT`, `RAG.PROVIDER_ANSWER`
  */
-export function putContents(rag: Rag, input: PutContentsInput): Promise<PutResult> {
+export async function putContents(rag: Rag, input: PutContentsInput): Promise<PutResult> {
   const { contents, ...rest } = readInput(putContentsInput, input);
   return putAll(
     rag,
@@ -185,7 +185,7 @@ export function putContents(rag: Rag, input: PutContentsInput): Promise<PutResul
  * which content of a file they are from.
  * @throws {SuiteError} as {@link putContents}
  */
-export function putFiles(rag: Rag, input: PutFilesInput): Promise<PutResult> {
+export async function putFiles(rag: Rag, input: PutFilesInput): Promise<PutResult> {
   const { files, ...rest } = readInput(putFilesInput, input);
   return putAll(
     rag,

@@ -56,7 +56,7 @@ const saveInput = z
  * one. Returns the entry that is kept, so the order of calls does not matter.
  * @throws {SuiteError} `RAG.INVALID_INPUT`
  */
-export function saveCorpusEntry(rag: Rag, input: SaveCorpusEntryInput): Promise<CorpusEntry> {
+export async function saveCorpusEntry(rag: Rag, input: SaveCorpusEntryInput): Promise<CorpusEntry> {
   const entry = readInput(saveInput, input);
   const key = requestHash({ specId: entry.specId, specHash: entry.specHash, signature: entry.signature });
   return callFor<CorpusEntry>(rag, 'SELECT * FROM save_corpus_entry($1, $2)', [key, JSON.stringify(entry)]);
@@ -70,7 +70,7 @@ export interface ListCorpusInput extends PageInput {
  * A page of the corpus, newest first.
  * @throws {SuiteError} `RAG.INVALID_INPUT`
  */
-export function listCorpus(rag: Rag, input: ListCorpusInput = {}): Promise<Page<CorpusEntry>> {
+export async function listCorpus(rag: Rag, input: ListCorpusInput = {}): Promise<Page<CorpusEntry>> {
   const { functionName, limit, cursor } = readInput(
     z.strictObject({ functionName: textInput(255).optional(), ...pageFields }),
     input,
@@ -95,7 +95,7 @@ const bestInput = z.strictObject({
  * The best entry of each function, by score, then by passed tests, then by low complexity; ordered by the name of the function.
  * @throws {SuiteError} `RAG.INVALID_INPUT`
  */
-export function bestCorpusEntries(rag: Rag, input: BestCorpusInput = {}): Promise<readonly CorpusEntry[]> {
+export async function bestCorpusEntries(rag: Rag, input: BestCorpusInput = {}): Promise<readonly CorpusEntry[]> {
   const { functionName, limit } = readInput(bestInput, input);
   const text = `SELECT DISTINCT ON (func_name) * FROM corpus_entries WHERE $1::text IS NULL OR func_name = $1
     ORDER BY func_name, score DESC NULLS LAST, passed DESC NULLS LAST, complexity ASC NULLS LAST, id LIMIT $2`;
@@ -126,7 +126,7 @@ const SEARCH = `
  * Finds entries of the corpus by words of their code and by similar names, the best match first.
  * @throws {SuiteError} `RAG.INVALID_INPUT`
  */
-export function searchCorpus(rag: Rag, input: SearchCorpusInput): Promise<readonly CorpusEntry[]> {
+export async function searchCorpus(rag: Rag, input: SearchCorpusInput): Promise<readonly CorpusEntry[]> {
   const { text, limit } = readInput(searchInput, input);
   return rowsFor<CorpusEntry>(rag, SEARCH, [text, limit]);
 }

@@ -169,7 +169,7 @@ const findInput = z.strictObject({
  * Finds nodes of the code graph.
  * @throws {SuiteError} `RAG.INVALID_INPUT`
  */
-export function findNodes(rag: Rag, input: FindNodesInput): Promise<readonly CodeNode[]> {
+export async function findNodes(rag: Rag, input: FindNodesInput): Promise<readonly CodeNode[]> {
   const { workspaceId, name, qualifiedName, type, filePath, limit } = readInput(findInput, input);
   const values: unknown[] = [];
   const bind = (value: unknown) => `$${values.push(value)}`;

@@ -1,4 +1,4 @@
-import { textInput } from '@azora/db-core/input';
+import { jsonObjectInput, textInput } from '@azora/db-core/input';
 import { z } from 'zod';
 
 /** Limits of pgvector. */
@@ -53,12 +53,4 @@ export function vectorProblem(numbers: readonly number[]): string | undefined {
 }
 
 /** Data of the caller, as a JSON object. */
-export const metadataInput = z
-  .record(z.string(), z.json())
-  .refine((value) => JSON.stringify(value).length <= MAX_METADATA_CHARACTERS, 'is longer than 16384 characters as JSON')
-  .refine((value) => isStorable(value), 'contains NUL or an unpaired surrogate');
-
-function isStorable(value: unknown): boolean {
-  if (typeof value === 'string') return value.isWellFormed() && !value.includes('\0');
-  return typeof value !== 'object' || value === null || Object.entries(value).flat().every(isStorable);
-}
+export const metadataInput = jsonObjectInput(MAX_METADATA_CHARACTERS, 'characters');

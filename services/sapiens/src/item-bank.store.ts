@@ -101,10 +101,10 @@ const itemFields = z
     path: ['location'],
     message: 'is needed, or intercept, but not both',
   })
-  .refine(({ discrimination, intercept = 0 }) => Math.abs(intercept / discrimination) <= MAX_LOCATION, {
-    path: ['intercept'],
-    message: `gives a location beyond ±${MAX_LOCATION}`,
-  });
+  .refine(
+    ({ discrimination, intercept }) => intercept === undefined || Math.abs(intercept / discrimination) <= MAX_LOCATION,
+    { path: ['intercept'], message: `gives a location beyond ±${MAX_LOCATION}` },
+  );
 const findInput = z.strictObject({ slug });
 const getInput = z.strictObject({ skillId: idInput });
 const listInput = z.strictObject({ topic: shortTextInput.optional(), ...pageFields });

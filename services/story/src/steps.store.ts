@@ -136,7 +136,7 @@ export async function extendLease(stories: Stories, input: ExtendLeaseInput): Pr
  * Completes a step with its output, for the holder of its lease. A repeated call returns the step as it is now.
  * @throws {SuiteError} `STORY.INVALID_INPUT`, `STORY.CLAIM_NOT_FOUND`, `STORY.LEASE_LOST`, `STORY.OUTCOME_DIFFERS`, `STORY.TASKS_OPEN`
  */
-export function completeStep(stories: Stories, input: CompleteStepInput): Promise<StoryStep> {
+export async function completeStep(stories: Stories, input: CompleteStepInput): Promise<StoryStep> {
   const { claimId, output = null } = readInput(completeInput, input);
   return finishStep(stories, claimId, 'Completed', output);
 }
@@ -146,7 +146,7 @@ export function completeStep(stories: Stories, input: CompleteStepInput): Promis
  * repeated call returns the step as it is now.
  * @throws {SuiteError} `STORY.INVALID_INPUT`, `STORY.CLAIM_NOT_FOUND`, `STORY.LEASE_LOST`, `STORY.OUTCOME_DIFFERS`
  */
-export function failStep(stories: Stories, input: FailStepInput): Promise<StoryStep> {
+export async function failStep(stories: Stories, input: FailStepInput): Promise<StoryStep> {
   const { claimId, error } = readInput(failInput, input);
   return finishStep(stories, claimId, 'Failed', error);
 }
