@@ -1,5 +1,5 @@
 import { quoteIdentifier } from '@azora/db-core';
-import { isOwnRelation } from '@azora/db-migrate';
+import { isOwnRelation, relationName } from '@azora/db-migrate';
 import { sizeText } from '../../system/quantities';
 import { type CheckContext, defineCheck, type Finding } from './check';
 
@@ -7,6 +7,9 @@ import { type CheckContext, defineCheck, type Finding } from './check';
 interface IndexRow {
   readonly table: string;
   readonly name: string;
+  /** Both names as SQL. */
+  readonly tableSql: string;
+  readonly sql: string;
   readonly method: string;
   readonly valid: boolean;
   readonly unique: boolean;
@@ -41,7 +44,8 @@ const COUNTED_SINCE = `greatest(
   (SELECT stats_reset FROM pg_stat_bgwriter))`;
 
 const INDEXES = `
-  SELECT on_table.relname::text AS table, of_index.relname::text AS name, amname::text AS method, indisvalid AS valid,
+  SELECT ${relationName('on_table')} AS table, on_table.oid::regclass::text AS "tableSql", of_index.relname::text AS name,
+         of_index.oid::regclass::text AS sql, amname::text AS method, indisvalid AS valid,
          indisunique AS unique, indisprimary AS primary, of_index.relkind = 'I' OR on_table.relispartition AS partitioned,
          EXISTS (SELECT FROM pg_stat_progress_create_index WHERE index_relid = of_index.oid) AS "inProgress",
          conname::text AS constraint, indisexclusion AS exclusion,
@@ -167,8 +171,7 @@ function duplicateFinding(index: IndexRow, level: Finding['level'], message: str
 }
 
 /** The statement that drops the index. */
-function dropStatement({ table, name, constraint, partitioned }: IndexRow): string {
-  if (constraint !== null)
-    return `ALTER TABLE ${quoteIdentifier(table)} DROP CONSTRAINT ${quoteIdentifier(constraint)}`;
-  return `DROP INDEX ${partitioned ? '' : 'CONCURRENTLY '}${quoteIdentifier(name)}`;
+function dropStatement({ tableSql, sql, constraint, partitioned }: IndexRow): string {
+  if (constraint !== null) return `ALTER TABLE ${tableSql} DROP CONSTRAINT ${quoteIdentifier(constraint)}`;
+  return `DROP INDEX ${partitioned ? '' : 'CONCURRENTLY '}${sql}`;
 }
