@@ -64,7 +64,7 @@ describe('a service with tables in several schemas', () => {
     ]);
     expect(findings.map(({ next }) => next).join('\n')).toEqual(
       expect.stringMatching(
-        /"bills_user_id_idx" ON billing\.bills \("user_id"\)[\s\S]*DROP INDEX CONCURRENTLY billing\.twin[\s\S]*ALTER TABLE billing\.loose/,
+        /"bills_user_id_idx" ON "billing"\."bills" \("user_id"\)[\s\S]*DROP INDEX CONCURRENTLY "billing"\."twin"[\s\S]*ALTER TABLE "billing"\."loose"/,
       ),
     );
   });

@@ -1,5 +1,5 @@
 import { quoteIdentifier } from '@azora/db-core';
-import { isOwnRelation, relationName } from '@azora/db-migrate';
+import { dottedName, isOwnRelation, partsOf, relationName, sqlOfName } from '@azora/db-migrate';
 import { sizeText } from '../../system/quantities';
 import { type CheckContext, defineCheck, type Finding } from './check';
 
@@ -7,9 +7,6 @@ import { type CheckContext, defineCheck, type Finding } from './check';
 interface IndexRow {
   readonly table: string;
   readonly name: string;
-  /** Both names as SQL. */
-  readonly tableSql: string;
-  readonly sql: string;
   readonly method: string;
   readonly valid: boolean;
   readonly unique: boolean;
@@ -44,8 +41,7 @@ const COUNTED_SINCE = `greatest(
   (SELECT stats_reset FROM pg_stat_bgwriter))`;
 
 const INDEXES = `
-  SELECT ${relationName('on_table')} AS table, on_table.oid::regclass::text AS "tableSql", of_index.relname::text AS name,
-         of_index.oid::regclass::text AS sql, amname::text AS method, indisvalid AS valid,
+  SELECT ${relationName('on_table')} AS table, of_index.relname::text AS name, amname::text AS method, indisvalid AS valid,
          indisunique AS unique, indisprimary AS primary, of_index.relkind = 'I' OR on_table.relispartition AS partitioned,
          EXISTS (SELECT FROM pg_stat_progress_create_index WHERE index_relid = of_index.oid) AS "inProgress",
          conname::text AS constraint, indisexclusion AS exclusion,
@@ -171,7 +167,7 @@ function duplicateFinding(index: IndexRow, level: Finding['level'], message: str
 }
 
 /** The statement that drops the index. */
-function dropStatement({ tableSql, sql, constraint, partitioned }: IndexRow): string {
-  if (constraint !== null) return `ALTER TABLE ${tableSql} DROP CONSTRAINT ${quoteIdentifier(constraint)}`;
-  return `DROP INDEX ${partitioned ? '' : 'CONCURRENTLY '}${sql}`;
+function dropStatement({ table, name, constraint, partitioned }: IndexRow): string {
+  if (constraint !== null) return `ALTER TABLE ${sqlOfName(table)} DROP CONSTRAINT ${quoteIdentifier(constraint)}`;
+  return `DROP INDEX ${partitioned ? '' : 'CONCURRENTLY '}${sqlOfName(dottedName(partsOf(table).schema, name))}`;
 }

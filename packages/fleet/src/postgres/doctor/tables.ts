@@ -1,24 +1,23 @@
-import { HISTORY, isOwnRelation, relationName } from '@azora/db-migrate';
+import { HISTORY, isOwnRelation, relationName, sqlOfName } from '@azora/db-migrate';
 import { defineCheck, type Finding } from './check';
 
 interface TableRow {
   readonly name: string;
-  readonly sql: string;
 }
 
 /** Finds tables without a primary key. */
 export const checkPrimaryKeys = defineCheck<TableRow>({
-  sql: `SELECT ${relationName('pg_class')} AS name, oid::regclass::text AS sql FROM pg_class
+  sql: `SELECT ${relationName('pg_class')} AS name FROM pg_class
         WHERE relkind IN ('r', 'p') AND NOT relispartition AND ${isOwnRelation('pg_class')}
           AND NOT EXISTS (SELECT FROM pg_constraint WHERE conrelid = pg_class.oid AND contype = 'p')
         ORDER BY 1`,
   judge: (rows) =>
-    rows.map(({ name, sql }) => ({
+    rows.map(({ name }) => ({
       check: 'primary-key',
       level: 'warning',
       object: name,
       message: 'has no primary key, so replication cannot update or delete its rows',
-      next: `ALTER TABLE ${sql} ADD PRIMARY KEY (the columns that identify a row)`,
+      next: `ALTER TABLE ${sqlOfName(name)} ADD PRIMARY KEY (the columns that identify a row)`,
     })),
 });
 
