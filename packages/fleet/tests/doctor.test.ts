@@ -95,10 +95,12 @@ describe('a database', () => {
       ]);
     });
 
-    it('ignores tables in other schemas', async () => {
-      await plant('CREATE SCHEMA other; CREATE TABLE other.loose (id int REFERENCES parents)');
+    it('are examined in other schemas, but not partitions outside of the schema of their table', async () => {
+      await plant(`CREATE SCHEMA other; CREATE TABLE other.loose (id int);
+        CREATE TABLE ranges (id int PRIMARY KEY) PARTITION BY RANGE (id);
+        CREATE TABLE other.part PARTITION OF ranges FOR VALUES FROM (1) TO (2); CREATE INDEX part_twin ON other.part (id)`);
 
-      expect(await examine()).toEqual([]);
+      expect(await examine()).toMatchObject([{ check: 'primary-key', object: 'other.loose' }]);
     });
 
     it.each([

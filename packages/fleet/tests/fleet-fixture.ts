@@ -109,8 +109,9 @@ async function writeService(
   await mkdir(path.join(folder, 'prisma', 'migrations'), { recursive: true });
   const manifest = { name: `@azora/${name}`, azora: { database: `azora_${name}`, extensions: [] } };
   await writeFile(path.join(folder, 'package.json'), JSON.stringify(manifest));
+  const header = schema?.includes('datasource db') ? '' : HEADER;
   if (schema !== undefined)
-    await writeFile(path.join(folder, 'prisma', 'schema.prisma'), `${HEADER}${schema.trim()}\n`);
+    await writeFile(path.join(folder, 'prisma', 'schema.prisma'), `${header}${schema.trim()}\n`);
   for (const [migration, { up, down }] of Object.entries(migrations)) {
     const directory = path.join(folder, 'prisma', 'migrations', migration);
     await mkdir(directory, { recursive: true });

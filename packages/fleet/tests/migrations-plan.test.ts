@@ -93,11 +93,16 @@ describe('all databases', () => {
         data: {
           steps: [
             {
-              locks: [{ table: 'app.a', rows: 1 }, { table: 'app.b' }, { table: 'app.c.d' }, { table: 'app.empty' }],
+              locks: [
+                { table: 'app.a', rows: 1 },
+                { table: '"app.b"' },
+                { table: 'app."c.d"' },
+                { table: 'app.empty' },
+              ],
               losses: [
                 { table: 'app.a', hit: true },
-                { table: 'app.b', hit: true },
-                { table: 'app.c.d', hit: true },
+                { table: '"app.b"', hit: true },
+                { table: 'app."c.d"', hit: true },
                 { table: 'app.empty', hit: false },
               ],
             },

@@ -13,7 +13,7 @@ const FAILED: ServiceRow<never> = {
 const VERIFIED: ServiceRow<VerifiedService> = {
   service: 'shop',
   state: 'done',
-  data: { migrations: 2, irreversible: [], problems: [], rows: 3, tablesWithoutRows: [] },
+  data: { migrations: 2, reverted: 2, irreversible: [], problems: [], rows: 3, tablesWithoutRows: [] },
 };
 const lastLine = (text: string) => text.split('\n').at(-1);
 
@@ -25,6 +25,14 @@ describe('the summary after a failure', () => {
     );
     expect(lastLine(verifyText([VERIFIED]))).toBe(
       '2 migrations applied, reverted and applied again, 3 rows: no problems',
+    );
+  });
+
+  it('does not say that irreversible migrations were reverted', () => {
+    const row = { ...VERIFIED, data: { ...VERIFIED.data, migrations: 1_538, irreversible: ['20260101000000_init'] } };
+
+    expect(lastLine(verifyText([row]))).toBe(
+      '1,538 migrations applied, 2 of them reverted and applied again, 3 rows: no problems',
     );
   });
 

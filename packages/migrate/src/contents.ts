@@ -1,6 +1,6 @@
 import { SuiteError } from '@azora/db-core/errors';
 import type { ClientBase } from 'pg';
-import { isOwnObject } from './catalog-scope';
+import { IS_USER_SCHEMA, isOwnObject } from './catalog-scope';
 import { HISTORY, type HistoryRow, isApplied, readHistory } from './history';
 
 /** The objects of a database without applied migrations. */
@@ -42,7 +42,7 @@ const FOREIGN_CONTENTS = `
          (array_agg(concat(nspname, '.', name) ORDER BY nspname <> 'public', nspname COLLATE "C", name COLLATE "C")
          )[1:${EXAMPLES}] AS examples
   FROM (${OWN_OBJECTS}) AS own
-  WHERE nspname <> 'information_schema' AND nspname NOT LIKE 'pg\\_%'`;
+  WHERE ${IS_USER_SCHEMA}`;
 
 /**
  * Rejects a database that contains objects and no applied migration, as Prisma does with P3005: the first migration would

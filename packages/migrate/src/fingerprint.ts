@@ -7,7 +7,7 @@ import { PIN_SESSION, UNPIN_SESSION } from './pinned-session';
 import { settledWording } from './settled-wording';
 
 /** The beginning of the comment on the history table that holds the fingerprint; the number is the query's version. */
-const MARK = 'azora:3';
+const MARK = 'azora:4';
 
 const LINE = `concat_ws(' ', kind, object, definition)`;
 

@@ -1,21 +1,31 @@
 import { readFile } from 'node:fs/promises';
 import { SuiteError } from '@azora/db-core/errors';
+import { dottedName } from './names';
 
 /** The rights on a table that `@grant` may name. An app role has all of them on a table without the annotation. */
 export const TABLE_PRIVILEGES = ['select', 'insert', 'update', 'delete'] as const;
 
 export type TablePrivilege = (typeof TABLE_PRIVILEGES)[number];
 
-/** The rights of an app role on each table, by table name. A table that is not in the map gives no rights. */
+/**
+ * The rights of an app role on each table and view, by the name that {@link dottedName} gives. A relation that is not in the map gives
+ * no rights.
+ */
 export type TableGrants = ReadonlyMap<string, readonly TablePrivilege[]>;
 
-const MODEL = /^model\s+(\w+)\s*\{\s*(?:\/\/.*)?$/;
+const MODEL = /^(model|view)\s+(\w+)\s*\{\s*(?:\/\/.*)?$/;
 const END = /^\}\s*(?:\/\/.*)?$/;
 const MAP = /^@@map\((?:name:\s*)?"([^"]+)"\)/;
+const SCHEMA = /^@@schema\((?:map:\s*)?"([^"]+)"\)/;
 const GRANT_IN_COMMENT = /\/\/.*@grant\b/;
 const ANNOTATION = /^@(\w+)\s*(.*)$/;
 /** Other annotations of models. A word outside of this list may be a misspelled `@grant`, so it is an error. */
 const OTHER_MODEL_ANNOTATIONS = ['erase', 'retain'];
+
+/** The rights on a model or view without `@grant`. Who writes to a view writes with the rights of its owner. */
+export function defaultPrivileges(kind: string | undefined): readonly TablePrivilege[] {
+  return kind === 'view' ? ['select'] : TABLE_PRIVILEGES;
+}
 
 /**
  * Reads the rights of the app role from `/// @grant` and `@@map` in a schema.prisma. This reads lines only: the full parser
@@ -40,15 +50,16 @@ export async function readGrants(file: string): Promise<TableGrants> {
   const grants = new Map<string, readonly TablePrivilege[]>();
   const comments = new Set<Line>();
   for (const [at, { text: code }] of lines.entries()) {
-    const name = MODEL.exec(code)?.[1];
+    const [, kind, name] = MODEL.exec(code) ?? [];
     if (name === undefined) continue;
     const comment = commentAbove(lines, at);
     for (const line of comment) comments.add(line);
-    grants.set(mappedName(lines, at) ?? name, privilegesOf(comment, invalid));
+    const relation = dottedName(blockAttribute(lines, at, SCHEMA), blockAttribute(lines, at, MAP) ?? name);
+    grants.set(relation, privilegesOf(comment, invalid) ?? defaultPrivileges(kind));
   }
   const misplaced = lines.find((line) => GRANT_IN_COMMENT.test(line.text) && !comments.has(line));
   if (misplaced !== undefined) {
-    invalid(misplaced.line, '"@grant" belongs in the "///" comment directly above a model');
+    invalid(misplaced.line, '"@grant" belongs in the "///" comment directly above a model or view');
   }
   return grants;
 }
@@ -70,13 +81,14 @@ function commentAbove(lines: readonly Line[], model: number): readonly Line[] {
   return comment;
 }
 
-function mappedName(lines: readonly Line[], model: number): string | undefined {
+function blockAttribute(lines: readonly Line[], model: number, attribute: RegExp): string | undefined {
   const inside = lines.slice(model + 1);
   const end = inside.findIndex(({ text }) => END.test(text));
-  return inside.slice(0, end).flatMap(({ text }) => MAP.exec(text)?.[1] ?? [])[0];
+  return inside.slice(0, end).flatMap(({ text }) => attribute.exec(text)?.[1] ?? [])[0];
 }
 
-function privilegesOf(comment: readonly Line[], invalid: Invalid): readonly TablePrivilege[] {
+/** The rights that the comment gives; undefined if it says nothing about them. */
+function privilegesOf(comment: readonly Line[], invalid: Invalid): readonly TablePrivilege[] | undefined {
   let privileges: readonly TablePrivilege[] | undefined;
   for (const { line, text: raw } of comment) {
     const text = raw.replace(/^\/+\s*/, '');
@@ -88,7 +100,7 @@ function privilegesOf(comment: readonly Line[], invalid: Invalid): readonly Tabl
     privileges = parsePrivileges(argument);
     if (privileges === undefined) invalid(line, `"${text}" must read "@grant ${TABLE_PRIVILEGES.join(', ')}"`);
   }
-  return privileges ?? TABLE_PRIVILEGES;
+  return privileges;
 }
 
 /** The rights in the argument of `@grant`, in the order of {@link TABLE_PRIVILEGES}; undefined if it cannot be read. */

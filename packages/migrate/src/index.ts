@@ -1,10 +1,25 @@
 export { CATALOG_GRANTS, CATALOG_OBJECTS } from './catalog-objects';
-export { IMPORT_JOURNAL, isOwnRelation } from './catalog-scope';
+export {
+  IMPORT_JOURNAL,
+  IS_USER_SCHEMA,
+  isOwnRelation,
+  isSeparatePartition,
+  namePart,
+  relationName,
+  SCHEMA_PREFIX,
+} from './catalog-scope';
 export { withClient, withLimitedClient } from './connect';
 export { refuseForeignContents } from './contents';
 export { type Migration, readMigrations, type Script } from './files';
 export { catalogFingerprint, hasDrifted, readStoredFingerprint, storeFingerprint } from './fingerprint';
-export { parsePrivileges, readGrants, TABLE_PRIVILEGES, type TableGrants, type TablePrivilege } from './grants';
+export {
+  defaultPrivileges,
+  parsePrivileges,
+  readGrants,
+  TABLE_PRIVILEGES,
+  type TableGrants,
+  type TablePrivilege,
+} from './grants';
 export {
   CREATE_HISTORY,
   compareHistory,
@@ -16,6 +31,7 @@ export {
 export { readInvalidIndexes } from './invalid-indexes';
 export { DEFAULT_RUNNER_TIMEOUT_MS, MIGRATION_LOCK } from './lock';
 export { afterMigration, type MigrateOnStartOptions, migrateOnStart } from './migrate-on-start';
+export { columnName, dottedName, partsOf, sqlOfName } from './names';
 export { PIN_SESSION } from './pinned-session';
 export { countBelow, lineStarts, offsetOfCharacter, type Place, placeFinder, placeOf } from './place';
 export { refuseUnfinished } from './refusals';

@@ -1,5 +1,5 @@
-import { quoteIdentifier, quoteLiteral } from '@azora/db-core';
-import { isOwnRelation, withClient } from '@azora/db-migrate';
+import { quoteLiteral } from '@azora/db-core';
+import { isOwnRelation, relationName, withClient } from '@azora/db-migrate';
 import type { ClientBase } from 'pg';
 import { toSuiteError } from './fleet';
 import type { Target } from './targets';
@@ -7,6 +7,8 @@ import type { Target } from './targets';
 /** A table with the planner's estimate of its rows; -1 when the table was never analyzed. */
 export interface EstimatedTable {
   readonly name: string;
+  /** The name as SQL. */
+  readonly sql: string;
   readonly estimate: number;
 }
 
@@ -21,19 +23,19 @@ const QUERY_CANCELED = '57014';
 
 /** The tables of a service as JSON, for a SELECT. */
 export const ESTIMATED_TABLES = `
-  SELECT json_agg(json_build_object('name', relname, 'estimate', CASE relkind WHEN 'p' THEN (
+  SELECT json_agg(json_build_object('name', ${relationName('pg_class')}, 'sql', oid::regclass::text, 'estimate', CASE relkind WHEN 'p' THEN (
       -- Nobody analyzes a partitioned table by itself.
       SELECT coalesce(sum(greatest(part.reltuples, 0)), 0) FROM pg_partition_tree(pg_class.oid) JOIN pg_class AS part ON part.oid = relid
-      WHERE isleaf) ELSE reltuples END) ORDER BY relname)
+      WHERE isleaf) ELSE reltuples END) ORDER BY ${relationName('pg_class')})
   FROM pg_class WHERE relkind IN ('r', 'p') AND NOT relispartition AND ${isOwnRelation('pg_class')}`;
 
 /** Counts the rows of the tables in one statement; takes PostgreSQL's estimate above 50,000 rows. */
 export async function countRows(client: ClientBase, tables: readonly EstimatedTable[]): Promise<RowCounts> {
   if (tables.length === 0) return {};
-  const counts = tables.map(({ name, estimate }) =>
+  const counts = tables.map(({ name, sql, estimate }) =>
     estimate > COUNT_LIMIT_ROWS
       ? `(${quoteLiteral(name)}, ${Math.round(estimate)}::bigint)`
-      : `(${quoteLiteral(name)}, (SELECT count(*) FROM ${quoteIdentifier(name)}))`,
+      : `(${quoteLiteral(name)}, (SELECT count(*) FROM ${sql}))`,
   );
   const { rows } = await client.query<{ name: string; rows: string }>(
     `SELECT * FROM (VALUES ${counts.join(', ')}) AS counted (name, rows)`,

@@ -1,4 +1,3 @@
-import { quoteIdentifier } from '@azora/db-core';
 import { isOwnRelation, withClient } from '@azora/db-migrate';
 import type { Settings } from '../config/settings';
 import { dropDatabase } from '../postgres/databases';
@@ -48,11 +47,11 @@ export async function truncateDatabases(
   return eachService(targets, options, async (target) => {
     await withClient(target.admin, async (client) => {
       const { rows } = await client.query<{ name: string }>(
-        `SELECT relname::text AS name FROM pg_class
+        `SELECT oid::regclass::text AS name FROM pg_class
          WHERE relkind IN ('r', 'p') AND NOT relispartition AND ${isOwnRelation('pg_class')}`,
       );
       if (rows.length === 0) return;
-      const names = rows.map(({ name }) => quoteIdentifier(name));
+      const names = rows.map(({ name }) => name);
       const eachTable = (action: string) =>
         names.map((name) => `ALTER TABLE ${name} ${action} TRIGGER USER;`).join('\n');
       await client.query(`

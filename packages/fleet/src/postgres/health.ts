@@ -1,5 +1,5 @@
 import { quoteLiteral } from '@azora/db-core';
-import { isOwnRelation } from '@azora/db-migrate';
+import { isOwnRelation, relationName } from '@azora/db-migrate';
 import type { ClientBase } from 'pg';
 
 export interface TableHealth {
@@ -84,8 +84,8 @@ const PARTS = `SELECT listed.oid WHERE listed.relkind = 'r'
   UNION ALL SELECT relid FROM pg_partition_tree(listed.oid) WHERE listed.relkind = 'p' AND isleaf`;
 
 const TABLES = `SELECT coalesce(json_agg(json_build_object(
-    'name', listed.relname, 'rows', coalesce(parts.rows, 0), 'deadRows', coalesce(parts.dead_rows, 0),
-    'bytes', coalesce(parts.bytes, 0), 'indexUse', parts.index_scans::float8 / nullif(parts.all_scans, 0)) ORDER BY listed.relname), '[]')
+    'name', ${relationName('listed')}, 'rows', coalesce(parts.rows, 0), 'deadRows', coalesce(parts.dead_rows, 0),
+    'bytes', coalesce(parts.bytes, 0), 'indexUse', parts.index_scans::float8 / nullif(parts.all_scans, 0)) ORDER BY ${relationName('listed')}), '[]')
   FROM pg_class AS listed CROSS JOIN LATERAL (
     SELECT sum(${LIVE_ROWS})::float8 AS rows, sum(n_dead_tup)::float8 AS dead_rows,
       sum(coalesce(CASE WHEN relation.oid IN (${LOCKED}) THEN (${ANALYZED_BYTES})

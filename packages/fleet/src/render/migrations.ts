@@ -139,13 +139,13 @@ export function verifyText(rows: readonly ServiceRow<VerifiedService>[]): string
   const verdict = problems === 0 ? 'no problems' : countOf(problems, 'problem');
   if (done.length === 0 && failed > 0) return [failuresText(rows), 'nothing verified'].filter(Boolean).join('\n');
   const of = failed === 0 ? '' : `${done.length} of ${countOf(rows.length, 'service')}: `;
-  const summary = `${of}${countOf(
-    sum((data) => data.migrations),
-    'migration',
-  )} applied, reverted and applied again, ${countOf(
+  const [applied, reverted] = [sum((data) => data.migrations), sum((data) => data.reverted)];
+  const some = reverted === applied ? '' : ` ${reverted.toLocaleString('en')} of them`;
+  const rowsText = countOf(
     sum((data) => data.rows),
     'row',
-  )}: ${verdict}`;
+  );
+  const summary = `${of}${countOf(applied, 'migration')} applied,${some} reverted and applied again, ${rowsText}: ${verdict}`;
   return [...lines, failuresText(rows), summary].filter((text) => text !== '').join('\n');
 }
 

@@ -1,5 +1,5 @@
 import { isRecord } from '@azora/db-core';
-import { TABLE_PRIVILEGES } from '@azora/db-migrate';
+import { defaultPrivileges } from '@azora/db-migrate';
 import {
   type AnnotationProblem,
   isAnnotation,
@@ -50,7 +50,7 @@ export function buildService(name: string, file: string, text: string, datamodel
   const { blocks, stray } = scanSchema(text);
   const block = (blockName: string): BlockLines =>
     blocks.find((it) => it.name === blockName) ?? { ...NOWHERE, kind: '', name: blockName, members: new Map() };
-  const misplaced = [...stray, ...blocks.filter(({ kind }) => kind !== 'model').flatMap(docOf)];
+  const misplaced = [...stray, ...blocks.filter(({ kind }) => kind !== 'model' && kind !== 'view').flatMap(docOf)];
   for (const { line, text: note } of misplaced.filter((it) => isAnnotation(it.text))) {
     report({
       line,
@@ -103,7 +103,7 @@ function buildModel(model: PslModel, datamodel: Datamodel, block: BlockLines, re
     foreignKeys: model.fields.flatMap((field) => buildForeignKey(field, model, datamodel, keys)),
     erase: annotations.erase,
     retain: retain === undefined ? undefined : { ...retain, column: columnOf(retain.field) },
-    grant: annotations.grant ?? TABLE_PRIVILEGES,
+    grant: annotations.grant ?? defaultPrivileges(block.kind),
   };
 }
 

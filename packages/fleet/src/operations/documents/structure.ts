@@ -1,7 +1,7 @@
 import { chmod, rm } from 'node:fs/promises';
 import path from 'node:path';
 import type { DatabaseUrl } from '@azora/db-core';
-import { migrateUp, readMigrations, splitStatements, withClient } from '@azora/db-migrate';
+import { isSeparatePartition, migrateUp, readMigrations, splitStatements, withClient } from '@azora/db-migrate';
 import pMap from 'p-map';
 import { MANIFEST_PREFIX, type Service } from '../../config/registry';
 import type { Settings } from '../../config/settings';
@@ -32,8 +32,6 @@ interface Entry {
 const CONCURRENCY = 4;
 /** The comment with which pg_dump begins each entry. */
 const ENTRY = /^-- Name: (.+); Type: (.+); Schema: (.+); Owner: .*$/m;
-/** Migrations make their objects in schema public. Partitions that functions make are in other schemas and come and go with time. */
-const OF_MIGRATIONS = /^(public|-)$/;
 const HISTORY = /^(TABLE )?_prisma_migrations( |$)/;
 
 /**
@@ -93,7 +91,11 @@ async function renderStructure(settings: Settings, service: Service, maintenance
     { service: service.name, server, database, maintenance, environment: settings.environment },
     async (url) => {
       await migrateUp(url, migrations, {});
-      return withClient(url, dumpSchema);
+      return withClient(url, async (client) => {
+        const { rows } = await client.query<{ name: string }>(SEPARATE_PARTITIONS);
+        // Last, because pg_dump takes over the connection.
+        return { partitions: new Set(rows.map(({ name }) => name)), ...(await dumpSchema(client)) };
+      });
     },
   );
   const head = [
@@ -101,15 +103,23 @@ async function renderStructure(settings: Settings, service: Service, maintenance
     `-- The schema of ${MANIFEST_PREFIX}${service.databaseSuffix} after ${lastOf(migrations)}, as pg_dump prints it on PostgreSQL 18.`,
     '-- Owners, grants and the history table are left out.',
   ].join('\n');
-  return `${[head, ...entriesOf(`${dump.preData}\n${dump.postData}`).map(textOf)].join('\n\n')}\n`;
+  return `${[head, ...entriesOf(`${dump.preData}\n${dump.postData}`, dump.partitions).map(textOf)].join('\n\n')}\n`;
 }
 
 function lastOf(migrations: readonly { readonly name: string }[]): string {
   return migrations.at(-1)?.name ?? 'no migration';
 }
 
-/** The entries of a dump in its order, which depends only on kinds and names. */
-function entriesOf(dump: string): readonly Entry[] {
+/** Partitions in another schema than their table, and their indexes. Functions make them, and they come and go with time. */
+const SEPARATE_PARTITIONS = `
+  WITH part AS (SELECT * FROM pg_class WHERE ${isSeparatePartition('pg_class')})
+  SELECT concat(nspname, '.', own.relname) AS name
+  FROM pg_class own JOIN pg_namespace ON pg_namespace.oid = own.relnamespace
+  WHERE own.oid IN (SELECT oid FROM part)
+     OR own.oid IN (SELECT indexrelid FROM pg_index JOIN part ON part.oid = indrelid)`;
+
+/** The entries of a dump in its order, which depends only on kinds and names, without those partitions. */
+function entriesOf(dump: string, partitions: ReadonlySet<string>): readonly Entry[] {
   const entries: Entry[] = [];
   let end = 0;
   for (const { offset, text, words } of splitStatements(dump)) {
@@ -120,17 +130,19 @@ function entriesOf(dump: string): readonly Entry[] {
     // Settings of a restore, such as default_tablespace, stand before the entry that needs them.
     if (words[0] !== 'set') entries.at(-1)?.statements.push(`${text};`);
   }
-  return entries.filter((entry) => entry.statements.length > 0 && isOfMigrations(entry));
+  // An entry of an object on a relation begins with the relation's name.
+  const isPart = ({ name, schema }: Entry) => partitions.has(`${schema}.${name.split(' ', 1)[0]}`);
+  return entries.filter((entry) => entry.statements.length > 0 && isOfMigrations(entry) && !isPart(entry));
 }
 
 /** Every database has schema public; comments on extensions are the extensions' own. */
-function isOfMigrations({ name, type, schema }: Entry): boolean {
-  if (!OF_MIGRATIONS.test(schema)) return false;
+function isOfMigrations({ name, type }: Entry): boolean {
   if (type === 'SCHEMA' && name === 'public') return false;
   if (type === 'COMMENT' && (name.startsWith('EXTENSION ') || name === 'SCHEMA public')) return false;
   return !HISTORY.test(name);
 }
 
-function textOf({ name, type, statements }: Entry): string {
-  return [`-- Name: ${name}; Type: ${type}`, ...statements].join('\n');
+function textOf({ name, type, schema, statements }: Entry): string {
+  const where = schema === 'public' || schema === '-' ? '' : `; Schema: ${schema}`;
+  return [`-- Name: ${name}; Type: ${type}${where}`, ...statements].join('\n');
 }

@@ -4,6 +4,7 @@ import {
   readMigrations,
   readState,
   refuseUnfinished,
+  relationName,
   type Step,
   withClient,
 } from '@azora/db-migrate';
@@ -108,8 +109,7 @@ async function rowsOf(client: ClientBase, tables: readonly string[]): Promise<Re
   if (tables.length === 0) return new Map();
   const { rows } = await client.query<{ name: string; rows: string }>(
     `SELECT name, coalesce(nullif(reltuples, -1), pg_stat_get_live_tuples(pg_class.oid))::bigint AS rows
-     FROM pg_class JOIN pg_namespace ON pg_namespace.oid = relnamespace,
-          concat_ws('.', nullif(nspname, 'public'), relname) AS name
+     FROM pg_class, LATERAL ${relationName('pg_class')} AS named (name)
      WHERE relkind IN ('r', 'p') AND name = ANY($1)`,
     [tables],
   );

@@ -7,7 +7,10 @@ import { runSeed } from '../seed';
 import { scratchPlace, type Target } from '../targets';
 
 export interface VerifiedService {
+  /** The number of migrations that were applied. Verifying ends at the first problem. */
   readonly migrations: number;
+  /** Those of them that were reverted and applied again without a difference. */
+  readonly reverted: number;
   /** Migrations whose down.sql is marked as irreversible. */
   readonly irreversible: readonly string[];
   readonly problems: readonly Problem[];
@@ -47,8 +50,8 @@ async function verifyService(
   const irreversible = migrations.filter(({ down }) => 'irreversible' in down).map(({ name }) => name);
   return withScratchDatabase(scratchPlace(target), async (url) => {
     onProgress(`applying and reverting ${countOf(migrations.length, 'migration')}`);
-    const { problems, catalogs } = await withClient(url, (client) => tripEmpty(client, migrations));
-    const base = { migrations: migrations.length, irreversible };
+    const { problems, catalogs, reverted } = await withClient(url, (client) => tripEmpty(client, migrations));
+    const base = { migrations: catalogs.length - 1, reverted, irreversible };
     if (problems.length > 0) return { ...base, problems, rows: 0, tablesWithoutRows: [] };
     signal?.throwIfAborted();
     onProgress('applying and reverting with rows');

@@ -1,5 +1,5 @@
-import type { Node } from 'libpg-query';
-import { listedNames, nameOf, type ParsedStatement } from './parse';
+import type { Node, RenameStmt } from 'libpg-query';
+import { indexNameOf, listedNames, nameOf, type ParsedStatement, renamedOf } from './parse';
 import { type Effect, statementEffects } from './statement-effects';
 
 /** A statement and its effects on tables that are older than its file. */
@@ -66,17 +66,16 @@ function makerOf(node: Node): Maker | undefined {
     return { name: nameOf(into?.rel), maybe };
   }
   if ('IndexStmt' in node) {
-    const { idxname = '', relation, if_not_exists: maybe = false } = node.IndexStmt;
-    return { name: `index ${idxname}`, maybe, table: nameOf(relation) };
+    const { relation, if_not_exists: maybe = false } = node.IndexStmt;
+    return { name: `index ${indexNameOf(node.IndexStmt)}`, maybe, table: nameOf(relation) };
   }
   return undefined;
 }
 
-function followRename({ renameType, relation, newname = '' }: Renamed, made: Set<string>): void {
-  const prefix = RELATION_PREFIXES[renameType ?? ''];
-  if (prefix !== undefined && made.delete(`${prefix}${nameOf(relation)}`)) made.add(`${prefix}${newname}`);
+function followRename(rename: RenameStmt, made: Set<string>): void {
+  const prefix = RELATION_PREFIXES[rename.renameType ?? ''];
+  if (prefix !== undefined && made.delete(`${prefix}${nameOf(rename.relation)}`))
+    made.add(`${prefix}${renamedOf(rename)}`);
 }
-
-type Renamed = Extract<Node, { RenameStmt: unknown }>['RenameStmt'];
 
 const RELATION_PREFIXES: Readonly<Record<string, string>> = { OBJECT_TABLE: '', OBJECT_INDEX: 'index ' };

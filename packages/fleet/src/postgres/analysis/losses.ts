@@ -1,4 +1,5 @@
 import { quoteIdentifier } from '@azora/db-core';
+import { partsOf } from '@azora/db-migrate';
 import type { ClientBase } from 'pg';
 import type { Loss } from './statement-effects';
 
@@ -31,22 +32,14 @@ async function readPlaces(client: ClientBase, losses: readonly Loss[]): Promise<
     `SELECT relation::text, CASE WHEN name IS NULL THEN (SELECT '' FROM pg_class WHERE oid = relation AND relkind IN ('r', 'p'))
               ELSE (SELECT format_type(atttypid, atttypmod) FROM pg_attribute
                     WHERE attrelid = relation AND attname = name AND NOT attisdropped) END AS type
-     FROM unnest($1::text[], $2::text[], $3::text[]) WITH ORDINALITY AS asked(qualified, plain, name, at),
-          coalesce(to_regclass(qualified), to_regclass(plain)) AS relation ORDER BY at`,
-    [
-      losses.map(({ table }) => qualifiedName(table)),
-      // A dot may also be a character of the name.
-      losses.map(({ table }) => `public.${quoteIdentifier(table)}`),
-      losses.map(({ column }) => column ?? null),
-    ],
+     FROM unnest($1::text[], $2::text[]) WITH ORDINALITY AS asked(sql, name, at), to_regclass(sql) AS relation ORDER BY at`,
+    [losses.map(({ table }) => qualifiedName(table)), losses.map(({ column }) => column ?? null)],
   );
   return rows;
 }
 
-/** The first dot ends the schema, which the name has unless it is public. */
 function qualifiedName(table: string): string {
-  const dot = table.indexOf('.');
-  const [schema, name] = dot === -1 ? ['public', table] : [table.slice(0, dot), table.slice(dot + 1)];
+  const { schema, name } = partsOf(table);
   return `${quoteIdentifier(schema)}.${quoteIdentifier(name)}`;
 }
 
@@ -83,7 +76,7 @@ const NAMES: Readonly<Record<string, string>> = {
  * and of the parser: `character varying(20)`, `varchar(20)`.
  */
 export function isWidening(from: string, to: string): boolean {
-  const [old, next] = [partsOf(from), partsOf(to)];
+  const [old, next] = [typeParts(from), typeParts(to)];
   if (old.name === next.name) return holds(old, next);
   const chain = CHAINS.find((names) => names.includes(old.name) && names.includes(next.name));
   if (chain === undefined || chain.indexOf(old.name) > chain.indexOf(next.name)) return false;
@@ -103,7 +96,7 @@ interface TypeParts {
   readonly sizes: readonly number[];
 }
 
-function partsOf(type: string): TypeParts {
+function typeParts(type: string): TypeParts {
   const [, base = type, sizes = '', suffix = ''] =
     /^(.*?)(?:\(([\d, ]+)\))?( with(?:out)? time zone|\[\])?$/.exec(type) ?? [];
   const name = base.trim();

@@ -1,7 +1,14 @@
 import { setImmediate } from 'node:timers/promises';
 import { SuiteError } from '@azora/db-core';
-import { offsetOfCharacter, placeOf, type Script, type Statement, splitStatements } from '@azora/db-migrate';
-import type { Node, RangeVar, TypeName } from 'libpg-query';
+import {
+  dottedName,
+  offsetOfCharacter,
+  placeOf,
+  type Script,
+  type Statement,
+  splitStatements,
+} from '@azora/db-migrate';
+import type { IndexStmt, Node, RangeVar, RenameStmt, TypeName } from 'libpg-query';
 
 /** A statement of a file with the syntax tree of PostgreSQL's own parser. */
 export interface ParsedStatement {
@@ -51,16 +58,30 @@ export async function parseScript(
   return parsed;
 }
 
-/** The name of a relation, with its schema unless that is public. */
+/** The name of a relation as {@link dottedName} writes it. A name without a schema counts as one in public. */
 export function nameOf(relation: RangeVar | undefined): string {
-  const { schemaname, relname = '' } = relation ?? {};
-  return schemaname === undefined || schemaname === 'public' ? relname : `${schemaname}.${relname}`;
+  return dottedName(relation?.schemaname, relation?.relname ?? '');
 }
 
-/** The same for a name that the parser gives as a list of strings. */
+/** The name of an index, which is in the schema of its table. */
+export function indexNameOf({ relation, idxname = '' }: IndexStmt): string {
+  return dottedName(relation?.schemaname, idxname);
+}
+
+/** The name of a relation after it was renamed. */
+export function renamedOf({ relation, newname = '' }: RenameStmt): string {
+  return dottedName(relation?.schemaname, newname);
+}
+
+/** The same as {@link nameOf} for a name that the parser gives as a list of strings. */
 export function typeNameOf(nodes: readonly Node[] = []): string {
-  const parts = nodes.flatMap((node) => ('String' in node ? [node.String.sval ?? ''] : []));
-  return (parts.length > 1 && parts[0] === 'public' ? parts.slice(1) : parts).join('.');
+  const [name = '', schema] = [...stringsOf(nodes)].reverse();
+  return dottedName(schema, name);
+}
+
+/** The parts of a name that the parser gives as a list of strings. */
+export function stringsOf(nodes: readonly Node[] = []): readonly string[] {
+  return nodes.flatMap((node) => ('String' in node ? [node.String.sval ?? ''] : []));
 }
 
 /** The names of the objects in a DROP statement. */
@@ -69,13 +90,13 @@ export function listedNames(nodes: readonly Node[] = []): readonly string[] {
     if ('List' in node) return typeNameOf(node.List.items);
     if ('TypeName' in node) return typeNameOf(node.TypeName.names);
     if ('ObjectWithArgs' in node) return typeNameOf(node.ObjectWithArgs.objname);
-    return 'String' in node ? (node.String.sval ?? '') : '';
+    return typeNameOf([node]);
   });
 }
 
 /** A type with the parser's name for it: `varchar(20)`, `numeric(18,8)`, `text[]`. */
 export function typeText({ names = [], typmods = [], arrayBounds = [] }: TypeName = {}): string {
-  const words = names.flatMap((node) => ('String' in node ? [node.String.sval ?? ''] : []));
+  const words = stringsOf(names);
   const name = (words[0] === 'pg_catalog' ? words.slice(1) : words).join('.');
   const sizes = typmods.flatMap((node) => ('A_Const' in node ? [node.A_Const.ival?.ival ?? 0] : []));
   return `${name}${sizes.length > 0 ? `(${sizes.join(',')})` : ''}${arrayBounds.length > 0 ? '[]' : ''}`;

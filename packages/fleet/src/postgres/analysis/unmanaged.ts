@@ -1,7 +1,8 @@
 import { quoteLiteral } from '@azora/db-core';
+import { IS_USER_SCHEMA, namePart, SCHEMA_PREFIX } from '@azora/db-migrate';
 import type { AlterTableCmd, Constraint, IndexStmt, Node } from 'libpg-query';
 import type { ClientBase } from 'pg';
-import { listedNames, nameOf, type ParsedStatement, typeNameOf } from './parse';
+import { indexNameOf, listedNames, nameOf, type ParsedStatement, renamedOf, stringsOf, typeNameOf } from './parse';
 
 /**
  * The index methods that the schema language knows. Indexes of other methods, partial indexes, indexes on expressions, CHECK
@@ -66,7 +67,8 @@ export function isDropped({ kind, table, name }: UnmanagedObject, drop: Drop): b
 export function objectsMadeBy(node: Node): UnmanagedObjects {
   if ('IndexStmt' in node) {
     const what = indexKind(node.IndexStmt);
-    const { relation, idxname: name = chosenName(node.IndexStmt) } = node.IndexStmt;
+    const { relation, idxname = chosenName(node.IndexStmt) } = node.IndexStmt;
+    const name = indexNameOf({ ...node.IndexStmt, idxname });
     return what === undefined ? [] : [{ kind: 'index', table: nameOf(relation), name, what }];
   }
   if ('CreateStmt' in node) {
@@ -94,7 +96,7 @@ export function dropsOf(node: Node): readonly Drop[] {
   // The parsed name of a trigger consists of the table's name and its own.
   return objects.flatMap((it) => {
     const parts = 'List' in it ? (it.List.items ?? []) : [];
-    return [{ kind: 'trigger', table: typeNameOf(parts.slice(0, -1)), name: typeNameOf(parts.slice(-1)) }];
+    return [{ kind: 'trigger', table: typeNameOf(parts.slice(0, -1)), name: stringsOf(parts).at(-1) ?? '' }];
   });
 }
 
@@ -111,7 +113,7 @@ function chosenName({ relation, indexParams = [] }: IndexStmt): string {
   const parts = indexParams.map((it) => {
     const { name, expr } = 'IndexElem' in it ? it.IndexElem : {};
     const called = expr !== undefined && 'FuncCall' in expr ? expr.FuncCall.funcname?.slice(-1) : undefined;
-    return name ?? (called === undefined ? 'expr' : typeNameOf(called));
+    return name ?? stringsOf(called)[0] ?? 'expr';
   });
   return [relation?.relname, ...parts, 'idx'].join('_');
 }
@@ -137,9 +139,10 @@ function renamed(object: UnmanagedObject, node: Node): UnmanagedObject {
   if (!('RenameStmt' in node)) return object;
   const { renameType, relation, subname, newname = '' } = node.RenameStmt;
   const { kind, table, name } = object;
-  if (renameType === 'OBJECT_TABLE' && nameOf(relation) === table) return { ...object, table: newname };
+  if (renameType === 'OBJECT_TABLE' && nameOf(relation) === table)
+    return { ...object, table: renamedOf(node.RenameStmt) };
   if (renameType === 'OBJECT_INDEX' && kind === 'index' && nameOf(relation) === name) {
-    return { ...object, name: newname };
+    return { ...object, name: renamedOf(node.RenameStmt) };
   }
   const isIt = renameType === 'OBJECT_TABCONSTRAINT' && kind === 'constraint' && nameOf(relation) === table;
   return isIt && subname === name ? { ...object, name: newname } : object;
@@ -155,7 +158,10 @@ export interface UniqueConstraint {
   readonly definition: string;
 }
 
-/** The objects of a database that schema.prisma cannot express: their absence from the schema does not mean "drop". */
+/**
+ * The objects of a database that schema.prisma cannot express: their absence from the schema does not mean "drop". Names begin with
+ * their schema unless it is public.
+ */
 export interface UnmanagedCatalog {
   /** Partial indexes, indexes on expressions or with INCLUDE, and those of methods such as HNSW. */
   readonly indexes: ReadonlySet<string>;
@@ -169,41 +175,46 @@ export interface UnmanagedCatalog {
   readonly sequences: ReadonlySet<string>;
   /** `table.column` with such a default; the engine takes it for autoincrement(). */
   readonly sequenceColumns: ReadonlySet<string>;
+  /** The sequences that autoincrement() would give these columns. */
+  readonly engineSequences: ReadonlySet<string>;
   readonly partitionedTables: ReadonlySet<string>;
 }
 
+const NAME = `concat(${SCHEMA_PREFIX}, ${namePart('relname')})`;
+const IN_USER_SCHEMA = `JOIN pg_namespace ON pg_namespace.oid = relnamespace WHERE ${IS_USER_SCHEMA}`;
+
 const INDEXES = `
-  SELECT relname::text AS name
-  FROM pg_index JOIN pg_class ON pg_class.oid = indexrelid JOIN pg_am ON pg_am.oid = relam
-  WHERE relnamespace = 'public'::regnamespace
+  SELECT ${NAME} AS name
+  FROM pg_index JOIN pg_class ON pg_class.oid = indexrelid JOIN pg_am ON pg_am.oid = relam ${IN_USER_SCHEMA}
     AND (indpred IS NOT NULL OR indexprs IS NOT NULL OR indnkeyatts <> indnatts OR amname NOT IN (${SCHEMA_INDEX_METHODS.map(quoteLiteral).join(', ')}))`;
 
 const ALL_INDEXES = `
-  SELECT relname::text AS name FROM pg_class WHERE relnamespace = 'public'::regnamespace AND relkind = 'i'`;
+  SELECT ${NAME} AS name FROM pg_class ${IN_USER_SCHEMA} AND relkind IN ('i', 'I')`;
 
 const GENERATED_COLUMNS = `
-  SELECT concat(relname, '.', attname) AS name
-  FROM pg_attribute JOIN pg_class ON pg_class.oid = attrelid
-  WHERE relnamespace = 'public'::regnamespace AND attgenerated <> '' AND NOT attisdropped`;
+  SELECT concat(${NAME}, '.', ${namePart('attname')}) AS name
+  FROM pg_attribute JOIN pg_class ON pg_class.oid = attrelid ${IN_USER_SCHEMA} AND attgenerated <> '' AND NOT attisdropped`;
 
 const UNIQUE_CONSTRAINTS = `
-  SELECT conname::text AS name, conrelid::regclass::text AS table, pg_get_constraintdef(oid) AS definition FROM pg_constraint WHERE connamespace = 'public'::regnamespace AND contype = 'u'`;
+  SELECT concat(${SCHEMA_PREFIX}, ${namePart('conname')}) AS name, conrelid::regclass::text AS table,
+         pg_get_constraintdef(pg_constraint.oid) AS definition
+  FROM pg_constraint JOIN pg_namespace ON pg_namespace.oid = connamespace WHERE ${IS_USER_SCHEMA} AND contype = 'u'`;
 
 const SEQUENCES = `
-  SELECT relname::text AS name FROM pg_class
-  WHERE relnamespace = 'public'::regnamespace AND relkind = 'S' AND NOT EXISTS (
+  SELECT ${NAME} AS name, pg_class.oid FROM pg_class ${IN_USER_SCHEMA} AND relkind = 'S' AND NOT EXISTS (
     SELECT FROM pg_depend WHERE classid = 'pg_class'::regclass AND objid = pg_class.oid AND refobjsubid > 0 AND deptype IN ('a', 'i'))`;
 
 const SEQUENCE_COLUMNS = `
-  SELECT concat(relname, '.', attname) AS name
+  SELECT concat(${NAME}, '.', ${namePart('attname')}) AS name, concat(${SCHEMA_PREFIX}, ${namePart("concat(relname, '_', attname, '_seq')")}) AS sequence
   FROM pg_attrdef
   JOIN pg_class ON pg_class.oid = adrelid
+  JOIN pg_namespace ON pg_namespace.oid = relnamespace
   JOIN pg_attribute ON attrelid = adrelid AND attnum = adnum
   JOIN pg_depend ON classid = 'pg_attrdef'::regclass AND objid = pg_attrdef.oid AND refclassid = 'pg_class'::regclass
-  JOIN (${SEQUENCES}) AS own ON refobjid = to_regclass(format('public.%I', own.name))`;
+  JOIN (${SEQUENCES}) AS own ON refobjid = own.oid`;
 
 const PARTITIONED_TABLES = `
-  SELECT relname::text AS name FROM pg_class WHERE relnamespace = 'public'::regnamespace AND relkind = 'p'`;
+  SELECT ${NAME} AS name FROM pg_class ${IN_USER_SCHEMA} AND relkind = 'p'`;
 
 /** Reads the unmanaged objects of the connected database. */
 export async function readUnmanaged(client: ClientBase): Promise<UnmanagedCatalog> {
@@ -219,6 +230,7 @@ export async function readUnmanaged(client: ClientBase): Promise<UnmanagedCatalo
     uniqueConstraints: new Map(constraints.rows.map(({ name, ...constraint }) => [name, constraint])),
     sequences: await names(SEQUENCES),
     sequenceColumns: await names(SEQUENCE_COLUMNS),
+    engineSequences: await names(`SELECT sequence AS name FROM (${SEQUENCE_COLUMNS}) AS own`),
     partitionedTables: await names(PARTITIONED_TABLES),
   };
 }

@@ -1,5 +1,5 @@
 import { quoteIdentifier } from '@azora/db-core';
-import { isOwnRelation } from '@azora/db-migrate';
+import { isOwnRelation, partsOf, relationName, sqlOfName } from '@azora/db-migrate';
 import { defineCheck, type Finding } from './check';
 
 interface ForeignKeyRow {
@@ -39,7 +39,7 @@ const UNIQUE_KEYS = `
 /** Finds foreign keys without an index. Partitions have the foreign keys of their parents. */
 export const checkForeignKeys = defineCheck<ForeignKeyRow>({
   sql: `
-    SELECT referencing.relname::text AS table, conname::text AS name, referencing.relkind = 'p' AS partitioned,
+    SELECT ${relationName('referencing')} AS table, conname::text AS name, referencing.relkind = 'p' AS partitioned,
            ${columnsOf('conrelid', 'conkey')} AS columns, ${columnsOf('confrelid', 'confkey')} AS referenced,
            coalesce((${USABLE_INDEXES}), '[]') AS indexes, coalesce((${UNIQUE_KEYS}), '[]') AS "uniqueKeys"
     FROM pg_constraint JOIN pg_class referencing ON referencing.oid = conrelid
@@ -75,8 +75,8 @@ const LONGEST_NAME = 63;
 /** The index, with Prisma's name for it. PostgreSQL cannot build an index on a partitioned table concurrently. */
 function createIndex({ table, columns, partitioned }: ForeignKeyRow): string {
   const suffix = '_idx';
-  const name = `${[table, ...columns].join('_').slice(0, LONGEST_NAME - suffix.length)}${suffix}`;
+  const name = `${[partsOf(table).name, ...columns].join('_').slice(0, LONGEST_NAME - suffix.length)}${suffix}`;
   const how = partitioned ? 'CREATE INDEX' : 'CREATE INDEX CONCURRENTLY';
   const list = columns.map(quoteIdentifier).join(', ');
-  return `${how} ${quoteIdentifier(name)} ON ${quoteIdentifier(table)} (${list})`;
+  return `${how} ${quoteIdentifier(name)} ON ${sqlOfName(table)} (${list})`;
 }

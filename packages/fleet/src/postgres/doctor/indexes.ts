@@ -1,5 +1,5 @@
 import { quoteIdentifier } from '@azora/db-core';
-import { isOwnRelation } from '@azora/db-migrate';
+import { dottedName, isOwnRelation, partsOf, relationName, sqlOfName } from '@azora/db-migrate';
 import { sizeText } from '../../system/quantities';
 import { type CheckContext, defineCheck, type Finding } from './check';
 
@@ -41,7 +41,7 @@ const COUNTED_SINCE = `greatest(
   (SELECT stats_reset FROM pg_stat_bgwriter))`;
 
 const INDEXES = `
-  SELECT on_table.relname::text AS table, of_index.relname::text AS name, amname::text AS method, indisvalid AS valid,
+  SELECT ${relationName('on_table')} AS table, of_index.relname::text AS name, amname::text AS method, indisvalid AS valid,
          indisunique AS unique, indisprimary AS primary, of_index.relkind = 'I' OR on_table.relispartition AS partitioned,
          EXISTS (SELECT FROM pg_stat_progress_create_index WHERE index_relid = of_index.oid) AS "inProgress",
          conname::text AS constraint, indisexclusion AS exclusion,
@@ -168,7 +168,6 @@ function duplicateFinding(index: IndexRow, level: Finding['level'], message: str
 
 /** The statement that drops the index. */
 function dropStatement({ table, name, constraint, partitioned }: IndexRow): string {
-  if (constraint !== null)
-    return `ALTER TABLE ${quoteIdentifier(table)} DROP CONSTRAINT ${quoteIdentifier(constraint)}`;
-  return `DROP INDEX ${partitioned ? '' : 'CONCURRENTLY '}${quoteIdentifier(name)}`;
+  if (constraint !== null) return `ALTER TABLE ${sqlOfName(table)} DROP CONSTRAINT ${quoteIdentifier(constraint)}`;
+  return `DROP INDEX ${partitioned ? '' : 'CONCURRENTLY '}${sqlOfName(dottedName(partsOf(table).schema, name))}`;
 }

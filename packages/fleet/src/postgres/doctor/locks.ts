@@ -1,4 +1,4 @@
-import { MIGRATION_LOCK } from '@azora/db-migrate';
+import { IS_USER_SCHEMA, MIGRATION_LOCK } from '@azora/db-migrate';
 import { defineCheck } from './check';
 
 /** A session as findings describe it. Without the right to see it, only its pid is known. */
@@ -74,7 +74,7 @@ interface WaitRow extends SessionRow {
 /** Finds sessions that wait for a lock. pg_locks.waitstart is null for the first instant. */
 export const checkWaits = defineCheck<WaitRow>({
   sql: ({ limits }) => `
-    SELECT DISTINCT ON (activity.pid) activity.pid, ${SESSION}, waiting.mode, pg_class.relname::text AS relation,
+    SELECT DISTINCT ON (activity.pid) activity.pid, ${SESSION}, waiting.mode, pg_class.oid::regclass::text AS relation,
            extract(epoch FROM clock_timestamp() - waiting.waitstart)::int AS seconds,
            pg_blocking_pids(activity.pid) AS blockers
     FROM pg_stat_activity activity
@@ -121,9 +121,10 @@ interface ExclusiveRow extends SessionRow {
 
 /** Finds the sessions whose locks kept the doctor from reading the tables. */
 export const checkExclusiveLocks = defineCheck<ExclusiveRow>({
-  sql: `SELECT held.pid, ${SESSION}, min(pg_class.relname)::text AS relation
+  sql: `SELECT held.pid, ${SESSION}, min(pg_class.oid::regclass::text) AS relation
         FROM pg_locks held
-        JOIN pg_class ON pg_class.oid = held.relation AND pg_class.relnamespace = 'public'::regnamespace
+        JOIN pg_class ON pg_class.oid = held.relation
+        JOIN pg_namespace ON pg_namespace.oid = relnamespace AND ${IS_USER_SCHEMA}
         LEFT JOIN pg_stat_activity activity ON activity.pid = held.pid
         WHERE held.granted AND held.database = ${THIS_DATABASE}
           AND held.mode IN ('AccessExclusiveLock', 'ExclusiveLock', 'ShareRowExclusiveLock')

@@ -1,5 +1,4 @@
-import { quoteIdentifier } from '@azora/db-core';
-import { HISTORY, isOwnRelation } from '@azora/db-migrate';
+import { HISTORY, isOwnRelation, relationName, sqlOfName } from '@azora/db-migrate';
 import { defineCheck, type Finding } from './check';
 
 interface TableRow {
@@ -8,17 +7,17 @@ interface TableRow {
 
 /** Finds tables without a primary key. */
 export const checkPrimaryKeys = defineCheck<TableRow>({
-  sql: `SELECT relname::text AS name FROM pg_class
+  sql: `SELECT ${relationName('pg_class')} AS name FROM pg_class
         WHERE relkind IN ('r', 'p') AND NOT relispartition AND ${isOwnRelation('pg_class')}
           AND NOT EXISTS (SELECT FROM pg_constraint WHERE conrelid = pg_class.oid AND contype = 'p')
-        ORDER BY relname`,
+        ORDER BY 1`,
   judge: (rows) =>
     rows.map(({ name }) => ({
       check: 'primary-key',
       level: 'warning',
       object: name,
       message: 'has no primary key, so replication cannot update or delete its rows',
-      next: `ALTER TABLE ${quoteIdentifier(name)} ADD PRIMARY KEY (the columns that identify a row)`,
+      next: `ALTER TABLE ${sqlOfName(name)} ADD PRIMARY KEY (the columns that identify a row)`,
     })),
 });
 
@@ -37,15 +36,15 @@ const COLUMN_LIMIT = `CASE atttypid WHEN 'int2'::regtype THEN 32767 WHEN 'int4':
 export const checkSequences = defineCheck<SequenceRow>({
   sql: ({ limits }) => `
     WITH sequence AS (
-      SELECT relname::text AS name, increment_by, last_value::numeric, min_value::numeric,
+      SELECT ${relationName('pg_class')} AS name, increment_by, last_value::numeric, min_value::numeric,
              least(max_value, ${COLUMN_LIMIT})::numeric AS max_value,
              owner.refobjid::regclass::text || '.' || attname AS column
       FROM pg_sequences
-      JOIN pg_class ON relname = sequencename AND relkind = 'S'
+      JOIN pg_class ON relname = sequencename AND relkind = 'S' AND relnamespace = to_regnamespace(quote_ident(schemaname))
       LEFT JOIN pg_depend owner ON owner.classid = 'pg_class'::regclass AND owner.objid = pg_class.oid
         AND owner.refclassid = 'pg_class'::regclass AND owner.deptype IN ('a', 'i')
       LEFT JOIN pg_attribute ON attrelid = owner.refobjid AND attnum = owner.refobjsubid
-      WHERE schemaname = 'public' AND NOT cycle AND last_value IS NOT NULL AND ${isOwnRelation('pg_class')}),
+      WHERE NOT cycle AND last_value IS NOT NULL AND ${isOwnRelation('pg_class')}),
     used AS (
       SELECT name, sequence.column,
              CASE WHEN increment_by > 0 THEN last_value - min_value ELSE max_value - last_value END

@@ -1,9 +1,9 @@
 import path from 'node:path';
 import { type DatabaseUrl, quoteIdentifier } from '@azora/db-core';
-import { endsTransaction, splitStatements } from '@azora/db-migrate';
+import { columnName, endsTransaction, partsOf, splitStatements } from '@azora/db-migrate';
 import type { DiffTarget } from '@prisma/schema-engine-wasm/schema_engine_bg';
 import type { AlterTableCmd, Node } from 'libpg-query';
-import { listedNames, nameOf, type ParsedStatement } from '../analysis/parse';
+import { indexNameOf, listedNames, nameOf, type ParsedStatement } from '../analysis/parse';
 import type { UnmanagedCatalog } from '../analysis/unmanaged';
 import { openEngine } from './engine';
 
@@ -77,14 +77,20 @@ export function withoutUnmanaged(
 }
 
 /** The engine takes a sequence in a default for the one of autoincrement(), and drops it when the schema has none. */
-function touchesSequence(node: Node, { sequences, sequenceColumns }: UnmanagedCatalog): boolean {
+function touchesSequence(node: Node, { sequences, engineSequences }: UnmanagedCatalog): boolean {
   const named = 'CreateSeqStmt' in node ? node.CreateSeqStmt : 'AlterSeqStmt' in node ? node.AlterSeqStmt : undefined;
   if (named !== undefined) {
     const name = nameOf(named.sequence);
-    return sequences.has(name) || [...sequenceColumns].some((column) => name === `${column.replace('.', '_')}_seq`);
+    return includesName(sequences, name) || includesName(engineSequences, name);
   }
   if (!('DropStmt' in node) || node.DropStmt.removeType !== 'OBJECT_SEQUENCE') return false;
-  return listedNames(node.DropStmt.objects).some((name) => sequences.has(name));
+  return listedNames(node.DropStmt.objects).some((name) => includesName(sequences, name));
+}
+
+/** The engine leaves out the schemas of sequences. */
+function includesName(names: ReadonlySet<string>, name: string): boolean {
+  const { schema, name: bare } = partsOf(name);
+  return names.has(name) || (schema === 'public' && [...names].some((other) => partsOf(other).name === bare));
 }
 
 /** The index of a UNIQUE constraint goes with the constraint alone. */
@@ -95,7 +101,7 @@ function dropsConstraint(
   const [name = ''] = listedNames(objects);
   const table = uniqueConstraints.get(name)?.table;
   if (removeType !== 'OBJECT_INDEX' || table === undefined) return undefined;
-  return `ALTER TABLE ${table} DROP CONSTRAINT ${quoteIdentifier(name)}`;
+  return `ALTER TABLE ${table} DROP CONSTRAINT ${quoteIdentifier(partsOf(name).name)}`;
 }
 
 function isTransactionControl(text: string): boolean {
@@ -105,8 +111,8 @@ function isTransactionControl(text: string): boolean {
 function touchesIndex(node: Node, { indexes, allIndexes }: UnmanagedCatalog, direction: 'up' | 'down'): boolean {
   // In down.sql, existing indexes are restored from the catalog instead.
   if ('IndexStmt' in node) {
-    const { idxname = '' } = node.IndexStmt;
-    return indexes.has(idxname) || (allIndexes.has(idxname) && direction === 'down');
+    const name = indexNameOf(node.IndexStmt);
+    return indexes.has(name) || (allIndexes.has(name) && direction === 'down');
   }
   if ('RenameStmt' in node && node.RenameStmt.renameType === 'OBJECT_INDEX') {
     return indexes.has(nameOf(node.RenameStmt.relation));
@@ -132,10 +138,13 @@ function withoutDefaults(
   const isSet = (column: string) =>
     cmds.some((it) => isDefault(it) && it.AlterTableCmd.name === column && it.AlterTableCmd.def !== undefined);
   const stays = cmds.map((node) => {
+    const { subtype, name = '', def } = 'AlterTableCmd' in node ? node.AlterTableCmd : {};
+    const isGenerated = generatedColumns.has(columnName(table, name));
+    // PostgreSQL computes the values of the new type, and takes no USING.
+    if (subtype === 'AT_AlterColumnType') return !(isGenerated && hasUsing(def));
     if (!isDefault(node)) return true;
-    const { name = '', def } = node.AlterTableCmd;
-    if (generatedColumns.has(`${table}.${name}`)) return false;
-    if (!sequenceColumns.has(`${table}.${name}`)) return true;
+    if (isGenerated) return false;
+    if (!sequenceColumns.has(columnName(table, name))) return true;
     // The engine sets the default of the schema, and removes the one that it takes for autoincrement().
     return direction === 'up' && (def !== undefined || !isSet(name));
   });
@@ -145,6 +154,10 @@ function withoutDefaults(
   const commands = body.split(BETWEEN_COMMANDS);
   if (commands.length !== cmds.length) throw new Error(`unexpected form of the engine's SQL: ${text}`);
   return `${head}${commands.filter((_, at) => stays[at]).join(',\n')}`;
+}
+
+function hasUsing(def: Node | undefined): boolean {
+  return def !== undefined && 'ColumnDef' in def && def.ColumnDef.raw_default !== undefined;
 }
 
 function isDefault(node: Node): node is { readonly AlterTableCmd: AlterTableCmd } & Node {
@@ -157,7 +170,7 @@ function generateColumns(table: string, text: string, { generatedColumns }: Unma
     .split('\n')
     .map((line) => {
       const [, before = '', column = '', type = '', value = '', end = ''] = COLUMN_WITH_DEFAULT.exec(line) ?? [];
-      if (!generatedColumns.has(`${table}.${column}`)) return line;
+      if (!generatedColumns.has(columnName(table, column))) return line;
       return `${before}"${column}"${type} GENERATED ALWAYS AS (${value}) STORED${end}`;
     })
     .join('\n');

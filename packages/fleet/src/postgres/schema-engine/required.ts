@@ -1,7 +1,14 @@
-import { type DatabaseUrl, quoteIdentifier, quoteLiteral } from '@azora/db-core';
-import { catalogFingerprint, splitStatements, withClient } from '@azora/db-migrate';
+import { type DatabaseUrl, quoteLiteral } from '@azora/db-core';
+import {
+  catalogFingerprint,
+  IS_USER_SCHEMA,
+  relationName,
+  splitStatements,
+  sqlOfName,
+  withClient,
+} from '@azora/db-migrate';
 import type { ClientBase } from 'pg';
-import { listedNames, type ParsedStatement, parseScript } from '../analysis/parse';
+import { indexNameOf, listedNames, type ParsedStatement, parseScript } from '../analysis/parse';
 import { readUnmanaged, type UnmanagedCatalog } from '../analysis/unmanaged';
 import { withDependants } from './dependants';
 import { diffSchema, withoutUnmanaged } from './diff';
@@ -18,7 +25,7 @@ export interface Required {
   readonly down: readonly string[];
   /** The part of `down` that replaces enumerations, because PostgreSQL cannot remove a value. */
   readonly enumerations: readonly string[];
-  /** Each existing index by its name. */
+  /** Each existing index by its name, which begins with its schema unless that is public. */
   readonly indexes: ReadonlyMap<string, ExistingIndex>;
   readonly unmanaged: UnmanagedCatalog;
 }
@@ -61,7 +68,8 @@ function blocksOf(statements: readonly ParsedStatement[]) {
 
 /** A new sequence of an existing column continues after the values that are there. */
 function startSequence(text: string): readonly string[] {
-  const [, table, column = ''] = /^ALTER SEQUENCE \S+ OWNED BY ("(?:[^"]|"")+")\.("(?:[^"]|"")+")$/.exec(text) ?? [];
+  const [, table, column = ''] =
+    /^ALTER SEQUENCE \S+ OWNED BY ("(?:[^"]|"")+"(?:\."(?:[^"]|"")+")?)\.("(?:[^"]|"")+")$/.exec(text) ?? [];
   if (table === undefined) return [text];
   const name = column.slice(1, -1).replaceAll('""', '"');
   const sequence = `pg_get_serial_sequence(${quoteLiteral(table)}, ${quoteLiteral(name)})`;
@@ -73,10 +81,10 @@ async function withoutIdleIndexes(client: ClientBase, statements: readonly strin
   const parsed = await parseScript({ file: 'migration.sql', sql: statements.map((text) => `${text};\n`).join('') });
   const idle = new Set<string>();
   for (const { node, text } of parsed) {
-    const name = 'IndexStmt' in node ? node.IndexStmt.idxname : undefined;
+    const name = 'IndexStmt' in node ? indexNameOf(node.IndexStmt) : undefined;
     const drop = parsed.find((other) => name !== undefined && isDropOf(other, name))?.text;
     if (name === undefined || drop === undefined) continue;
-    const definition = `SELECT pg_get_indexdef(to_regclass(${quoteLiteral(quoteIdentifier(name))})) AS text`;
+    const definition = `SELECT pg_get_indexdef(to_regclass(${quoteLiteral(sqlOfName(name))})) AS text`;
     const made = await inTransaction(client, async () => {
       const before = (await client.query(definition)).rows[0]?.text;
       await client.query(`${drop}; ${text}`);
@@ -120,9 +128,10 @@ async function inTransaction(client: ClientBase, work: () => Promise<boolean>): 
 
 async function readIndexes(client: ClientBase): Promise<ReadonlyMap<string, ExistingIndex>> {
   const { rows } = await client.query<ExistingIndex & { name: string }>(`
-    SELECT own.relname::text AS name, on_table.relname::text AS table, indisunique AS unique,
+    SELECT ${relationName('own')} AS name, ${relationName('on_table')} AS table, indisunique AS unique,
            pg_get_indexdef(indexrelid) AS definition
     FROM pg_index JOIN pg_class own ON own.oid = indexrelid JOIN pg_class on_table ON on_table.oid = indrelid
-    WHERE own.relnamespace = 'public'::regnamespace`);
+    JOIN pg_namespace ON pg_namespace.oid = own.relnamespace
+    WHERE ${IS_USER_SCHEMA}`);
   return new Map(rows.map(({ name, ...index }) => [name, index]));
 }

@@ -1,7 +1,8 @@
 import { quoteIdentifier } from '@azora/db-core';
+import { dottedName, partsOf, sqlOfName } from '@azora/db-migrate';
 import type { IndexStmt, Node } from 'libpg-query';
 import { effectsOf, type StatementEffects } from '../analysis/effects';
-import { listedNames, nameOf, parseScript } from '../analysis/parse';
+import { indexNameOf, listedNames, nameOf, parseScript } from '../analysis/parse';
 import type { Draft } from './draft';
 import type { Required } from './required';
 
@@ -50,8 +51,8 @@ export async function draftMigrations(slug: string, why: string, required: Requi
   });
   const freed = new Set(replaced.flatMap(({ node }) => droppedNames(node)));
   const indexes = created.map(({ text, index }): NewIndex => {
-    const { idxname: name = '' } = index;
-    return { text, index, name, builtAs: freed.has(name) ? `${name.slice(0, LONGEST_NAME - 4)}_new` : name };
+    const name = indexNameOf(index);
+    return { text, index, name, builtAs: freed.has(name) ? replacementOf(name) : name };
   });
   const relations = take(({ statement: { node } }) => guarded.has(referencedTable(node) ?? ''));
   const values = take(({ statement: { node } }) => 'AlterEnumStmt' in node);
@@ -98,31 +99,42 @@ function slugOf(...parts: readonly string[]): string {
     .slice(0, 100);
 }
 
+/** The name of an index that takes the place of another one of this name later. */
+function replacementOf(index: string): string {
+  const { schema, name } = partsOf(index);
+  return dottedName(schema, `${name.slice(0, LONGEST_NAME - 4)}_new`);
+}
+
+/** The name as SQL without its schema. */
+function bareSql(dotted: string): string {
+  return quoteIdentifier(partsOf(dotted).name);
+}
+
 function indexDraft(slug: string, why: string, { text, index, name, builtAs }: NewIndex): Draft {
-  const built = text.replace(quoteIdentifier(name), quoteIdentifier(builtAs));
+  const built = text.replace(bareSql(name), bareSql(builtAs));
   return {
-    slug: slugOf(slug, name),
+    slug: slugOf(slug, partsOf(name).name),
     why: `${why}: the index ${name} on ${nameOf(index.relation)}`.replace(/\s+/g, ' '),
     transactional: false,
     up: [built.replace(/^CREATE (UNIQUE )?INDEX /i, 'CREATE $1INDEX CONCURRENTLY ')],
-    down: [`DROP INDEX CONCURRENTLY ${quoteIdentifier(builtAs)}`],
+    down: [`DROP INDEX CONCURRENTLY ${sqlOfName(builtAs)}`],
     loses: [],
   };
 }
 
 function renames({ name, builtAs }: NewIndex): readonly string[] {
-  return name === builtAs ? [] : [`ALTER INDEX ${quoteIdentifier(builtAs)} RENAME TO ${quoteIdentifier(name)}`];
+  return name === builtAs ? [] : [`ALTER INDEX ${sqlOfName(builtAs)} RENAME TO ${bareSql(name)}`];
 }
 
 function renamesBack({ name, builtAs }: NewIndex): readonly string[] {
-  return name === builtAs ? [] : [`ALTER INDEX ${quoteIdentifier(name)} RENAME TO ${quoteIdentifier(builtAs)}`];
+  return name === builtAs ? [] : [`ALTER INDEX ${sqlOfName(name)} RENAME TO ${bareSql(builtAs)}`];
 }
 
 /** The statement that makes a dropped unique index or constraint again. */
 function restored(name: string, { indexes, unmanaged }: Required): readonly string[] {
   const constraint = unmanaged.uniqueConstraints.get(name);
   if (constraint !== undefined) {
-    return [`ALTER TABLE ${constraint.table} ADD CONSTRAINT ${quoteIdentifier(name)} ${constraint.definition}`];
+    return [`ALTER TABLE ${constraint.table} ADD CONSTRAINT ${bareSql(name)} ${constraint.definition}`];
   }
   const definition = indexes.get(name)?.definition;
   return definition === undefined ? [] : [definition];
@@ -136,7 +148,10 @@ function uniqueTable(node: Node, { indexes }: Required): string | undefined {
 
 function droppedNames(node: Node): readonly string[] {
   if ('DropStmt' in node && node.DropStmt.removeType === 'OBJECT_INDEX') return listedNames(node.DropStmt.objects);
-  return commandsOf(node).flatMap(({ subtype, name = '' }) => (subtype === 'AT_DropConstraint' ? [name] : []));
+  const schema = 'AlterTableStmt' in node ? node.AlterTableStmt.relation?.schemaname : undefined;
+  return commandsOf(node).flatMap(({ subtype, name = '' }) =>
+    subtype === 'AT_DropConstraint' ? [dottedName(schema, name)] : [],
+  );
 }
 
 function commandsOf(node: Node) {
@@ -155,17 +170,19 @@ function referencedTable(node: Node): string | undefined {
 
 function addedKeys(node: Node): readonly { readonly name: string; readonly drop: string }[] {
   if (!('AlterTableStmt' in node)) return [];
-  const table = quoteIdentifier(node.AlterTableStmt.relation?.relname ?? '');
+  const table = sqlOfName(nameOf(node.AlterTableStmt.relation));
   return commandsOf(node).flatMap(({ def }) => {
     const name = def !== undefined && 'Constraint' in def ? (def.Constraint.conname ?? '') : '';
-    return name === '' ? [] : [{ name, drop: `ALTER TABLE ${table} DROP CONSTRAINT ${quoteIdentifier(name)}` }];
+    return name === ''
+      ? []
+      : [{ name: dottedName(undefined, name), drop: `ALTER TABLE ${table} DROP CONSTRAINT ${quoteIdentifier(name)}` }];
   });
 }
 
 /** For each default that the statement sets, the statement that removes it. */
 function setDefaults(node: Node): readonly string[] {
   if (!('AlterTableStmt' in node)) return [];
-  const table = quoteIdentifier(node.AlterTableStmt.relation?.relname ?? '');
+  const table = sqlOfName(nameOf(node.AlterTableStmt.relation));
   return commandsOf(node).flatMap(({ subtype, name = '', def }) =>
     subtype === 'AT_ColumnDefault' && def !== undefined
       ? [`ALTER TABLE ${table} ALTER COLUMN ${quoteIdentifier(name)} DROP DEFAULT`]
@@ -175,7 +192,7 @@ function setDefaults(node: Node): readonly string[] {
 
 /** Without the statements that drop one of these indexes or constraints, which their own migrations drop. */
 function withoutDropsOf(down: readonly string[], names: readonly string[]): readonly string[] {
-  const quoted = names.map(quoteIdentifier);
+  const quoted = names.map(bareSql);
   return down.filter(
     (text) => !(/^DROP INDEX|DROP CONSTRAINT/.test(text) && quoted.some((name) => text.endsWith(name))),
   );

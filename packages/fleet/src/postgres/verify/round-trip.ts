@@ -13,6 +13,8 @@ export interface RoundTrip {
   readonly problems: readonly Problem[];
   /** The catalog after each migration; the first one describes the empty database. */
   readonly catalogs: readonly (readonly CatalogObject[])[];
+  /** The number of migrations that were applied, reverted and applied again without a difference. */
+  readonly reverted: number;
 }
 
 const LOSES = /^-- loses: (.+)$/gm;
@@ -26,6 +28,7 @@ const UNPROVEN = /^-- unproven: \S/m;
  */
 export async function tripEmpty(client: ClientBase, migrations: readonly Migration[]): Promise<RoundTrip> {
   const catalogs = [await readCatalog(client)];
+  let reverted = 0;
   for (const [at, { name, down }] of migrations.entries()) {
     const before = catalogs[at] ?? [];
     const known = migrations.slice(0, at + 1);
@@ -36,16 +39,18 @@ export async function tripEmpty(client: ClientBase, migrations: readonly Migrati
       if ('irreversible' in down) continue;
       await migrateDown(client, known, { steps: 1 });
       const left = compareCatalogs(before, await readCatalog(client));
-      if (left.length > 0) return { catalogs, problems: differencesOf(name, 'down.sql leaves a difference', left) };
+      if (left.length > 0)
+        return { catalogs, reverted, problems: differencesOf(name, 'down.sql leaves a difference', left) };
       await migrateUp(client, known);
       const again = compareCatalogs(after, await readCatalog(client));
       if (again.length > 0)
-        return { catalogs, problems: differencesOf(name, 'applying it again makes a difference', again) };
+        return { catalogs, reverted, problems: differencesOf(name, 'applying it again makes a difference', again) };
+      reverted += 1;
     } catch (error) {
-      return { catalogs, problems: [failed(name, error)] };
+      return { catalogs, reverted, problems: [failed(name, error)] };
     }
   }
-  return { catalogs, problems: [] };
+  return { catalogs, reverted, problems: [] };
 }
 
 /**
