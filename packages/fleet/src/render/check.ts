@@ -1,7 +1,7 @@
 import { type CheckedService, hasFindings } from '../operations/check';
 import { countOf, doneRows, type ServiceRow } from '../operations/fleet';
-import type { VectorRecall } from '../postgres/dump/vector-recall';
 import type { Orphans } from '../operations/references';
+import type { VectorRecall } from '../postgres/dump/vector-recall';
 import { countsText, failuresText, rowsData } from './fleet';
 
 /** The result of `check` as data for `--json`; `recorded` is the number of databases whose state was recorded in health. */

@@ -49,7 +49,9 @@ async function* readSource(map: TableMap, name: string, sqlite: SqliteSource | u
 }
 
 function rowOf({ columns, key }: TableMap, record: LegacyRecord): StageRow {
-  const row = Object.fromEntries(Object.entries(columns).map(([name, column]) => [name, columnValueOf(column, record)]));
+  const row = Object.fromEntries(
+    Object.entries(columns).map(([name, column]) => [name, columnValueOf(column, record)]),
+  );
   const absent = key.find((name) => row[name] === null);
   if (absent !== undefined) {
     throw new Rejection('INVALID_VALUE', `The record has no value for the key column ${absent}`);

@@ -55,7 +55,6 @@ export type NotKept = 'part' | 'interrupted' | 'failed' | 'not-stored';
 
 type Outcome = Omit<Verification, 'at' | 'manifestSha256' | 'details'>;
 
-
 /**
  * Verifies a set by restoring it into scratch databases: its files, rows, schema, the checks of each service, references
  * between services, and the recall of vector indexes. Problems of the data are warnings if the data had them when the set was
