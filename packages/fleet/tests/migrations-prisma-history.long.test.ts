@@ -82,7 +82,7 @@ describe('a history of Prisma', () => {
     expect(await filesOf(target.service.migrationsPath)).toEqual({ ...HISTORY, [change]: expect.any(String) });
   });
 
-  it('refuses to go on after an attempt of Prisma that nobody resolved', async () => {
+  it('refuses to continue after an attempt of Prisma that nobody resolved', async () => {
     const { target } = await givenHistory();
     await givenAppliedByPrisma(target.admin);
     await rowsOf(target.admin, `UPDATE _prisma_migrations SET rolled_back_at = NULL WHERE logs IS NOT NULL`);

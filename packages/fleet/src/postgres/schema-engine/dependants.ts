@@ -12,8 +12,8 @@ interface Dependant {
 const DEEPEST = 32;
 
 /**
- * What stands in the way of an enumeration that is replaced, as `gone`, with the length of the longest way to it: the objects that
- * depend on the type or on a column of it, and the objects that depend on those. PostgreSQL itself rebuilds the keys and plain
+ * The objects to drop before an enumeration is replaced, as `gone`, with the length of the longest way to it: those that depend on
+ * the type or on a column of it, and those that depend on these. PostgreSQL itself rebuilds the keys and plain
  * indexes of a column whose type changes.
  */
 const GONE = `
