@@ -27,7 +27,10 @@ describe('the number of rows of a page', () => {
   const page = (pageIndex: number, rows: number, filteredRowCount: string) => {
     const details = { pageIndex, pageSize: 25 } as AdapterQueryDetails;
     const read = Array.from({ length: rows }, (_, id) => ({ id }));
-    const { result, isEstimate } = countedPage(details, { rows: read, filteredRowCount } as AdapterQueryResult);
+    const { result, isEstimate } = countedPage(details, {
+      rows: read,
+      filteredRowCount,
+    } as unknown as AdapterQueryResult);
     return [result.rows.length, result.filteredRowCount, isEstimate];
   };
 

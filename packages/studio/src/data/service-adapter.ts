@@ -4,8 +4,7 @@ import { createPostgresAdapter } from '@prisma/studio-core/data/postgres-core';
 import type { ApiErrorBody, FilledColumn } from '../api/answers';
 import { createEdits } from './edits';
 import { countedPage, withEstimatedCount } from './row-count';
-import type { CheckValue } from './value-input';
-import { asTextColumns, createValueCheck, withParsedDocuments } from './value-text';
+import { asTextColumns, type CheckValue, createValueCheck, withParsedDocuments } from './value-text';
 
 type Values = Record<string, unknown>;
 

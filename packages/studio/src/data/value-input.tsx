@@ -1,11 +1,6 @@
 import type { Column } from '@prisma/studio-core/data';
 import { type KeyboardEvent, type ReactNode, useEffect, useId, useRef, useState } from 'react';
-
-/** A text as the column would store it, or why the column does not accept it. */
-export type CheckedValue = { readonly stored: string } | { readonly problem: string };
-
-/** Asks the database what a column makes of a text. */
-export type CheckValue = (column: Column, text: string) => Promise<CheckedValue>;
+import type { CheckValue } from './value-text';
 
 interface PopoverActions {
   readonly handleCancel: () => void;

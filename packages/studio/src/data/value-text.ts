@@ -1,6 +1,11 @@
 import type { AdapterIntrospectResult, Column, Query, Table } from '@prisma/studio-core/data';
 import type { StudioBFFClient } from '@prisma/studio-core/data/bff';
-import type { CheckValue } from './value-input';
+
+/** A text as the column would store it, or why the column does not accept it. */
+export type CheckedValue = { readonly stored: string } | { readonly problem: string };
+
+/** Asks the database what a column makes of a text. */
+export type CheckValue = (column: Column, text: string) => Promise<CheckedValue>;
 
 type Values = Readonly<Record<string, unknown>>;
 

@@ -71,7 +71,7 @@ export function testGraph(db: () => TestDatabase): void {
         ['main>helper', 'helper>Derived'],
       );
       const edges = [
-        ...file.edges,
+        ...(file.edges ?? []),
         { from: 'Base', to: 'I', type: 'Implements' as const },
         { from: 'Derived', to: 'Base', type: 'Inherits' as const },
         { from: 'main', to: 'Other', type: 'References' as const },
