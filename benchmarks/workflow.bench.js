@@ -49,7 +49,7 @@ async function stepsPerSecond(workflowRuns, work) {
   return (workflowRuns * STEPS * 1e9) / Number(process.hrtime.bigint() - started);
 }
 
-/** Makes so many calls, as many at a time as there are clients. */
+/** Makes the given number of calls, with one at a time from each client. */
 async function callEach(count, call) {
   let begun = 0;
   const client = async () => {

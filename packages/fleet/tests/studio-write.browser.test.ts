@@ -93,7 +93,7 @@ describe('the studio with --write, in a browser', () => {
     ]);
   });
 
-  it('stores the text that was typed, digit for digit, and refuses at the cell what is no number', async () => {
+  it('stores the text that was typed, digit for digit, and refuses a text at the cell if it is not a number', async () => {
     const { page, see, show, shoot } = browser;
     await show('/data#view=table&schema=people&table=people');
     await see('Porto');

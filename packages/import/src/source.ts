@@ -37,7 +37,7 @@ export type SourceItem =
   | { readonly position: Position; readonly value: LegacyRecord }
   | (Reject & { readonly value?: undefined });
 
-/** Thrown by readers and mappings for one record; the import goes on with the next one. */
+/** Thrown by readers and mappings for one record; the import continues with the next one. */
 export class Rejection extends Error {
   override readonly name = 'Rejection';
 

@@ -36,7 +36,7 @@ export interface Stage {
   readonly keep?: readonly string[];
   /** Rows of the table are updated and never inserted. */
   readonly updatesOnly?: true;
-  /** The column whose value must be greater than that of an existing row, which is left as it is otherwise. */
+  /** The column whose value must be greater than the value of an existing row. Otherwise the row stays as it is. */
   readonly newerBy?: string;
   /** SQL that runs before a batch; `staged` holds its rows as text. */
   readonly prepare?: string;

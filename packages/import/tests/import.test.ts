@@ -235,7 +235,7 @@ it('compares source and target before and after, and sees one changed value', as
   expect(tasks?.targetHash).not.toBe(tasks?.sourceHash);
 });
 
-/** Lines of 3 servers' events, some of which repeat an id or break a rule. */
+/** Lines of events of 3 servers. Some repeat an id or break a rule. */
 function writeMany(count: number): void {
   const lines = Array.from({ length: count }, (_, at) =>
     at % 97 === 0 ? '{"event":' : event(new Date(Date.UTC(2025, 10, 1) + at * 1000).toISOString()),

@@ -88,7 +88,7 @@ describe('readJsonDocument', () => {
     return all(readJsonDocument(file('a.json'), 'a.json'));
   };
 
-  it('reads the elements of an array one by one, and goes on behind a broken one', async () => {
+  it('reads the elements of an array one by one, and continues behind a broken one', async () => {
     expect(brief(await read('[ {"a":"],[\\""},\n{"a":1,},{"b":[{}]} ]'))).toEqual([
       { a: '],["' },
       'INVALID_JSON 2:24',

@@ -121,7 +121,7 @@ export function badElements(good: Fields, bad: Readonly<Record<string, BadValues
   ];
 }
 
-/** What is wrong with how a call treats invalid input: each value that does not cause its error. */
+/** The values of invalid input that do not cause the error of the call. */
 export async function acceptedInput<Store>(
   store: Store,
   code: string,

@@ -33,7 +33,7 @@ type Step =
   | { readonly is: 'remove'; readonly file: number }
   | { readonly is: 'rename'; readonly file: number; readonly to: number }
   | { readonly is: 'index' }
-  /** An indexer whose process dies after so many statements. */
+  /** An indexer whose process dies after the given number of statements. */
   | { readonly is: 'killed'; readonly after: number };
 
 const file = fc.nat(FILES.length - 1);
@@ -107,7 +107,7 @@ async function runStep(db: TestDatabase, rag: Rag, root: string, step: Step): Pr
 
 /**
  * Checks that after random sequences of edits, renames, removals and indexers that are killed, the next index equals one from scratch,
- * row for row: that of verifyWorkspace, and that of a copy of the tree in a new workspace.
+ * row for row. verifyWorkspace makes one, and a copy of the tree in a new workspace has another.
  */
 export async function checkSequences(
   { db, rag, newFolder }: { readonly db: TestDatabase; readonly rag: Rag; readonly newFolder: () => string },

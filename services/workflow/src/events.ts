@@ -108,7 +108,7 @@ export const runEnded = defineEvent({
 export const runRetried = defineEvent({
   ...workflow,
   name: 'run-retried',
-  about: 'A failed or canceled run goes on.',
+  about: 'A failed or canceled run continues.',
   data: z.strictObject(run),
   key: ofRun,
 });

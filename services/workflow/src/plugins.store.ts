@@ -99,7 +99,7 @@ export async function enablePlugin(workflows: Workflows, input: PluginInput): Pr
 }
 
 /**
- * Lets no workflow be published with a plugin. Published versions go on using it.
+ * Lets no workflow be published with a plugin. Published versions continue to use it.
  * @throws {SuiteError} as {@link enablePlugin}
  */
 export async function disablePlugin(workflows: Workflows, input: PluginInput): Promise<Plugin> {

@@ -76,7 +76,7 @@ export async function cancelRun(workflows: Workflows, input: RunInput): Promise<
 }
 
 /**
- * Lets a failed or canceled run go on where it ended: completed steps keep their results, and the others get all of their attempts. A
+ * Continues a failed or canceled run where it ended: completed steps keep their results, and the others get all of their attempts. A
  * running run is returned unchanged.
  * @throws {SuiteError} as {@link cancelRun}
  */

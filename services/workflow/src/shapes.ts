@@ -72,7 +72,7 @@ function isStorable(value: unknown, depth = 0): boolean {
   );
 }
 
-/** A JSON value that PostgreSQL can store, of at most so many characters as text. */
+/** A JSON value that PostgreSQL can store, of at most the given number of characters as text. */
 export function jsonInput(maxCharacters: number): z.ZodType<Prisma.JsonValue> {
   return z.unknown().transform((value, context): Prisma.JsonValue => {
     const text = jsonTextOf(value);

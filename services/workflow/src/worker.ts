@@ -175,7 +175,7 @@ class Worker {
     const { runId, nodeId, leaseId } = step;
     const { leaseMs } = this.options;
     const nextLeaseId = newId();
-    // This chain goes on with one of them.
+    // This chain continues with one of them.
     const limit = this.signal.aborted ? 0 : 1 + Math.max(this.free(), 0);
     const call = () =>
       completeAndClaim(this.workflows, {

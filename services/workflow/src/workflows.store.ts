@@ -117,7 +117,7 @@ export async function saveWorkflow(workflows: Workflows, input: SaveWorkflowInpu
 }
 
 /**
- * Archives a published workflow, for good: it never changes again and starts no more runs. Runs that have started go on. Archiving it again
+ * Archives a published workflow, for good: it never changes again and starts no more runs. Runs that have started continue. Archiving it again
  * returns it unchanged.
  * @throws {SuiteError} `WORKFLOW.INVALID_INPUT`, `WORKFLOW.WORKFLOW_NOT_FOUND`; `WORKFLOW.ILLEGAL_TRANSITION`: it is a draft
  */
@@ -127,7 +127,7 @@ export async function archiveWorkflow(workflows: Workflows, input: ChangeWorkflo
 }
 
 /**
- * Hides a workflow and lets it start no more runs, until it is restored. Runs that have started go on. Returns whether there was one.
+ * Hides a workflow and lets it start no more runs, until it is restored. Runs that have started continue. Returns whether there was one.
  * @throws {SuiteError} `WORKFLOW.INVALID_INPUT`
  */
 export async function deleteWorkflow(workflows: Workflows, input: ChangeWorkflowInput): Promise<boolean> {

@@ -38,7 +38,7 @@ function behind(starts: readonly string[], edges: Graph['connections']): Readonl
   return found;
 }
 
-/** The findings by another algorithm than that of the database. Types other than `trigger` are known. */
+/** The findings by an algorithm that differs from the one of the database. Types other than `trigger` are known. */
 function expectedFindings({ nodes, connections }: Graph): readonly string[] {
   const ids = nodes.map(({ id }) => id);
   const triggers = nodes.filter(({ type }) => type === 'trigger').map(({ id }) => id);

@@ -58,7 +58,7 @@ describe('a person', () => {
     expect(await countsOf(ben)).toEqual({ auditLogs: 1 });
     await expect(completeStep(workflows, leaseOf(step))).rejects.toMatchObject({ code: 'WORKFLOW.RUN_NOT_FOUND' });
     expect(await eventsOf(db(), own.id)).toContain('workflow-erased');
-    // What others own goes on, without the name.
+    // The workflows of others continue, without the name.
     expect(await getWorkflow(workflows, { workflowId, ownerId })).toMatchObject({ name: 'Other', updatedBy: null });
     expect(await getVersion(workflows, { workflowId, ownerId, number })).toMatchObject({ publishedBy: null });
     expect(await getRun(workflows, { runId: started.id, ownerId })).toMatchObject({

@@ -92,7 +92,7 @@ describe('runs', () => {
     await expect(givenRun(workflows, await givenWorkflow(workflows))).rejects.toMatchObject({
       code: 'WORKFLOW.NOT_PUBLISHED',
     });
-    // What is saved later does not change the version that a run executes.
+    // A later save does not change the version that a run executes.
     const saved = await saveWorkflow(workflows, {
       workflowId,
       ownerId,

@@ -138,7 +138,7 @@ const STATE = `SELECT count(*) FILTER (WHERE s.status IN ('waiting', 'ready', 'r
   FROM run_steps AS s`;
 
 /**
- * Waits until no step is open. When nothing is ready and nothing has changed for many looks, leases of killed workers are what is left, so
+ * Waits until no step is open. When nothing is ready and nothing has changed for many looks, only leases of killed workers are left, so
  * they lapse. If a living worker was only slow, it loses its step to another one, which is right too.
  */
 async function untilDone({

@@ -42,7 +42,7 @@ export async function runServiceProgram({ service }: Target, run: ProgramRun): P
     return answer;
   }
   progress?.({ service: service.name, state: 'failed', detail: '' });
-  // The program ends with an error when it is told to stop.
+  // The program ends with an error after a signal to stop.
   signal?.throwIfAborted();
   if (answer === undefined) {
     throw new SuiteError('PROGRAM.ENDED', `The program of ${service.name} ended before its command was done`, {

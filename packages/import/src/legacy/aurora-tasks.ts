@@ -31,7 +31,7 @@ export function isTaskFile(name: string): boolean {
 }
 
 /**
- * The tasks of the text files, of the completed tasks and of the history. They tell of the same tasks: Aurora's id of a task is the
+ * The tasks of the text files, of the completed tasks and of the history. They describe the same tasks: Aurora's id of a task is the
  * beginning of the MD5 hash of its text file.
  */
 export function taskStage(files: readonly LegacyFile[]): Stage {
@@ -205,7 +205,7 @@ function taskRow(record: LegacyRecord): StageRow {
   };
 }
 
-/** A task of which only the history tells. */
+/** A task that only the history has. */
 function titleOf(record: LegacyRecord): string {
   const flag = textOf(record, 'flag_file');
   return flag === null ? `Aurora task ${requiredText(record, 'id')}` : stemOf(flag);

@@ -160,7 +160,7 @@ class ElementCutter {
     if (this.scanner.isInside) this.element.add(bytes.subarray(from));
   }
 
-  /** The document, if it is no array. */
+  /** The document, if it is not an array. */
   *end(): Generator<Element> {
     if (this.scanner.state === 'whole') yield this.element.take();
     else if (this.scanner.state !== 'end') throw new Rejection('INVALID_JSON', 'The JSON text ends too early');

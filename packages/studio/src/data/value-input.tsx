@@ -166,7 +166,7 @@ function optionsOf({ datatype }: Column): readonly string[] | undefined {
   return datatype.group === 'enum' && datatype.options.length > 0 ? datatype.options : undefined;
 }
 
-/** Types of which an empty text is a value. */
+/** Types that have the empty text as a value. */
 const TEXT_TYPES: ReadonlySet<string> = new Set(['text', 'varchar', 'bpchar', 'char', 'citext', 'name']);
 
 interface ChoicesProps {

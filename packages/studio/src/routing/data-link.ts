@@ -35,7 +35,7 @@ export function readDataPlace(hash: string): DataPlace {
   };
 }
 
-/** Whether the hash contains a filter that is SQL. A link must not run the SQL of whoever wrote it. */
+/** Whether the hash contains a filter that is SQL. A link must not run the SQL of its author. */
 export function hasSqlFilter(hash: string): boolean {
   const filter = new URLSearchParams(hash.replace(/^#/, '')).get('filter');
   if (filter === null) return false;

@@ -28,7 +28,7 @@ function typeOf(file: string): string {
   return /^\.(md|markdown)$/i.test(path.posix.extname(file)) ? 'Markdown' : 'Text';
 }
 
-/** A text of at most so many characters; an ellipsis stands for the rest. */
+/** A text of at most the given number of characters; an ellipsis stands for the rest. */
 export function shortened(text: string, max: number): string {
   if (text.length <= max) return text;
   const cut = text.slice(0, max - 1);

@@ -171,7 +171,7 @@ async function indexTree(run: Run): Promise<Partial<IndexResult>> {
   return { indexed, removed: gone.length, isComplete, chunks, graph: total };
 }
 
-/** Files that are no code, but say what an import of TypeScript or JavaScript means. */
+/** Files without code that decide what an import of TypeScript or JavaScript means. */
 const DECIDES_IMPORTS = /(^|\/)(package|package-lock|tsconfig)\.json$/;
 
 /** Writes the chunks of stale files. Those in the graph are read at the same time, while their syntax trees are there. */
