@@ -287,15 +287,9 @@ it('begins another import when the source of an interrupted one changed', async 
   expect(states).toEqual([{ state: 'done' }, { state: 'done' }]);
 });
 
-/** Runs the import in a process of its own, and kills it after some batches. */
+/** Runs the import in a process of its own, which is killed after some batches of the server events. */
 async function killAfter(batches: number, { target }: TestDatabase, source: string): Promise<void> {
-  const child = fork(path.join(__dirname, 'import-process.js'), [target.admin.href, source, 'health'], {
-    stdio: 'inherit',
-  });
-  let seen = 0;
-  child.on('message', (detail) => {
-    if (String(detail).startsWith('server events')) seen += 1;
-    if (seen === batches) child.kill('SIGKILL');
-  });
-  await once(child, 'exit');
+  const job = [target.admin.href, source, 'health', 'server events', String(batches)];
+  const child = fork(path.join(__dirname, 'import-process.js'), job, { stdio: 'inherit' });
+  expect(await once(child, 'exit')).toEqual([null, 'SIGKILL']);
 }
