@@ -202,6 +202,8 @@ describe('the settings of a node', () => {
   it('fit a schema that lists exactly what they are', () => {
     const kindOf = (value: unknown) => (value === null ? 'null' : Array.isArray(value) ? 'array' : typeof value);
     const schemaOf = (value: unknown): object => {
+      // Draft 2020-12 has no empty list of prefixItems.
+      if (Array.isArray(value) && value.length === 0) return { type: 'array', maxItems: 0 };
       if (Array.isArray(value))
         return { type: 'array', prefixItems: value.map(schemaOf), minItems: value.length, items: false };
       if (typeof value !== 'object' || value === null) return { type: kindOf(value), const: value };
@@ -216,7 +218,7 @@ describe('the settings of a node', () => {
         if (JSON.stringify(value) !== JSON.stringify(other) && kindOf(value) !== kindOf(other))
           expect(checkSettings(schemaOf(value), other)).not.toEqual([]);
       }),
-      { numRuns: 30 * testEffort() },
+      { numRuns: 30 * testEffort(), seed: 20_261_206 },
     );
   });
 });
