@@ -44,7 +44,7 @@ describe('owners, rights and settings', () => {
        REVOKE ALL ON FUNCTION inner_parts.read_notes() FROM PUBLIC;
        GRANT EXECUTE ON FUNCTION inner_parts.read_notes() TO ${reader};
        GRANT SELECT (text), UPDATE (id) ON notes TO ${reader};
-       GRANT SELECT ON inner_parts.titles TO PUBLIC;
+       GRANT SELECT ON inner_parts.titles TO ${reader};
        ALTER VIEW inner_parts.titles OWNER TO ${owner};
        REVOKE ALL ON TYPE mood FROM PUBLIC;
        ALTER MATERIALIZED VIEW counted OWNER TO ${owner};
