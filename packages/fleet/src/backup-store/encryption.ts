@@ -94,7 +94,7 @@ export async function encryptText(key: SetKey, text: string): Promise<string> {
  */
 export function signManifest(secret: Secret, text: string): string | undefined {
   if ('passphrase' in secret) return undefined;
-  const key = createHmac('sha256', secret.identity).update('azora-db manifest').digest();
+  const key = createHmac('sha256', secret.identity).update('azora backup manifest').digest();
   return createHmac('sha256', key).update(text).digest('hex');
 }
 
