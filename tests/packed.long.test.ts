@@ -16,7 +16,14 @@ interface Packed {
 
 const { packPackages, installTarballs } = require('../benchmarks/packed.js') as Packed;
 const STORE = ['@azora/db-core', '@azora/db-migrate', '@azora/mint'];
-const TOOLKIT = ['@azora/db-core', '@azora/db-events', '@azora/db-migrate', '@azora/db-fleet', '@azora/db-studio'];
+const TOOLKIT = [
+  '@azora/db-core',
+  '@azora/db-events',
+  '@azora/db-migrate',
+  '@azora/db-import',
+  '@azora/db-fleet',
+  '@azora/db-studio',
+];
 
 /** The packages as npm publishes them, installed with "npm install --omit=dev" into empty projects. */
 describe('the packed packages', () => {

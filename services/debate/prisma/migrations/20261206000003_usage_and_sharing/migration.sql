@@ -16,7 +16,8 @@ DROP TRIGGER "usage_events_append_only" ON "usage_events";
 INSERT INTO "usage_months" AS m ("org_id", "event_type", "month", "count")
 SELECT "org_id", "event_type", date_trunc('month', "timestamp" AT TIME ZONE 'UTC')::date, sum("count")
 FROM "usage_events" GROUP BY 1, 2, 3
-ON CONFLICT ("org_id", "event_type", "month") DO UPDATE SET "count" = greatest(m."count", EXCLUDED."count"), "updated_at" = database_time();
+ON CONFLICT ("org_id", "event_type", "month") DO UPDATE SET "count" = EXCLUDED."count", "updated_at" = database_time()
+WHERE m."count" < EXCLUDED."count";
 UPDATE "usage_events" SET "counted_at" = database_time();
 -- lint-ignore constraint-missing-not-valid: the rule is part of the change of this transaction, which rewrites the table anyway
 ALTER TABLE "usage_events" DROP CONSTRAINT "usage_events_times_check",
