@@ -11,7 +11,7 @@ ALTER FUNCTION "open_wallet" RESET enable_seqscan RESET jit;
 ALTER FUNCTION "release_hold" RESET enable_seqscan RESET jit;
 ALTER FUNCTION "stake_money" RESET enable_seqscan RESET jit;
 ALTER FUNCTION "submit_knowledge" RESET enable_seqscan RESET jit;
-ALTER FUNCTION "transfer_each" RESET enable_seqscan RESET jit;
+ALTER FUNCTION "transfer_each" RESET jit;
 ALTER FUNCTION "transfer_many" RESET enable_seqscan RESET jit;
 ALTER FUNCTION "transfer_money" RESET enable_seqscan RESET jit;
 ALTER FUNCTION "unstake_money" RESET enable_seqscan RESET jit;

@@ -16,7 +16,8 @@ ALTER FUNCTION "open_wallet" SET enable_seqscan = off SET jit = off;
 ALTER FUNCTION "release_hold" SET enable_seqscan = off SET jit = off;
 ALTER FUNCTION "stake_money" SET enable_seqscan = off SET jit = off;
 ALTER FUNCTION "submit_knowledge" SET enable_seqscan = off SET jit = off;
-ALTER FUNCTION "transfer_each" SET enable_seqscan = off SET jit = off;
+-- It reads by index since 20261130000003.
+ALTER FUNCTION "transfer_each" SET jit = off;
 ALTER FUNCTION "transfer_many" SET enable_seqscan = off SET jit = off;
 ALTER FUNCTION "transfer_money" SET enable_seqscan = off SET jit = off;
 ALTER FUNCTION "unstake_money" SET enable_seqscan = off SET jit = off;
