@@ -78,6 +78,8 @@ class Worker {
   /** Ends the pause between two looks for work; a chain has ended since the last look if `isAwake`. */
   private wake: () => void = () => undefined;
   private isAwake = false;
+  /** Places of calls that are claiming steps for them. */
+  private asked = 0;
   private readonly failed = new AbortController();
 
   constructor(
@@ -95,9 +97,8 @@ class Worker {
     try {
       while (!this.signal.aborted && this.types.length > 0) {
         this.isAwake = false;
-        const claimed = await this.claim();
-        for (const step of claimed) this.begin(step);
-        if (claimed.length > 0 && this.free() > 0) continue;
+        const begun = await this.claim();
+        if (begun > 0 && this.free() > 0) continue;
         if (untilIdle && this.chains.size === 0) break;
         await this.rest(pollMs);
       }
@@ -108,14 +109,23 @@ class Worker {
   }
 
   private free(): number {
-    return this.options.concurrency - this.chains.size;
+    return this.options.concurrency - this.chains.size - this.asked;
   }
 
-  private async claim(): Promise<readonly ClaimedStep[]> {
+  /** Claims steps for all free places and begins them. Returns their number. */
+  private async claim(): Promise<number> {
     const limit = this.free();
-    if (limit <= 0) return [];
+    if (limit <= 0) return 0;
     const { leaseMs } = this.options;
-    return (await this.insist(() => claimSteps(this.workflows, { types: this.types, limit, leaseMs }))) ?? [];
+    this.asked += limit;
+    try {
+      const call = () => claimSteps(this.workflows, { types: this.types, limit, leaseMs });
+      const claimed = (await this.insist(call)) ?? [];
+      for (const step of claimed) this.begin(step);
+      return claimed.length;
+    } finally {
+      this.asked -= limit;
+    }
   }
 
   private begin(first: ClaimedStep): void {
@@ -123,29 +133,32 @@ class Worker {
       .catch((error: unknown) => this.failed.abort(error))
       .finally(() => {
         this.chains.delete(chain);
-        this.isAwake = true;
-        this.wake();
+        this.rouse();
       });
     this.chains.add(chain);
   }
 
+  /** Lets the worker look for steps: a place may be free. */
+  private rouse(): void {
+    this.isAwake = true;
+    this.wake();
+  }
+
   private async follow(first: ClaimedStep): Promise<void> {
     for (let step: ClaimedStep | undefined = first; step !== undefined; ) {
-      const [next, ...others]: readonly ClaimedStep[] = await this.execute(step);
-      for (const other of others) this.begin(other);
-      step = next;
+      step = await this.execute(step);
     }
   }
 
-  /** Executes a step, and returns the steps of the same run that were claimed when its result was recorded. */
-  private async execute(step: ClaimedStep): Promise<readonly ClaimedStep[]> {
+  /** Executes a step, and returns a step of the same run that was claimed when its result was recorded. */
+  private async execute(step: ClaimedStep): Promise<ClaimedStep | undefined> {
     const attempt = new AbortController();
     const beat = setInterval(() => void this.beat(step, attempt), this.options.leaseMs / BEATS_PER_LEASE);
     const timeout =
       step.timeoutMs === null ? undefined : setTimeout(() => attempt.abort(new StepTimeout(step)), step.timeoutMs);
     try {
       const result = await this.handle(step, attempt.signal).catch((error: unknown) => new Failure(error));
-      if (attempt.signal.aborted && !(attempt.signal.reason instanceof StepTimeout)) return [];
+      if (attempt.signal.aborted && !(attempt.signal.reason instanceof StepTimeout)) return undefined;
       if (result instanceof Failure) return await this.fail(step, result);
       return await this.complete(step, result);
     } finally {
@@ -171,31 +184,38 @@ class Worker {
     }
   }
 
-  private async complete(step: ClaimedStep, result: unknown): Promise<readonly ClaimedStep[]> {
+  /** Records the result, and claims what waited for it: a step for this chain, and others for the free places, which begin. */
+  private async complete(step: ClaimedStep, result: unknown): Promise<ClaimedStep | undefined> {
     const { runId, nodeId, leaseId } = step;
     const { leaseMs } = this.options;
     const nextLeaseId = newId();
-    // This chain continues with one of them.
-    const limit = this.signal.aborted ? 0 : 1 + Math.max(this.free(), 0);
+    const more = this.signal.aborted ? 0 : Math.max(this.free(), 0);
+    const limit = this.signal.aborted ? 0 : 1 + more;
     const call = () =>
       completeAndClaim(this.workflows, {
         ...{ runId, nodeId, leaseId, result, nextLeaseId },
         ...{ types: this.types, limit, leaseMs },
       });
+    this.asked += more;
     try {
-      return (await this.insist(call)) ?? [];
+      const [next, ...others] = (await this.insist(call)) ?? [];
+      for (const other of others) this.begin(other);
+      return next;
     } catch (error) {
       if (!UNSTORABLE.test(codeOf(error))) throw error;
       // A result that cannot be stored is the same the next time.
       return this.fail(step, new Failure(Object.assign(new Error(textOf(error)), { retry: false })));
+    } finally {
+      this.asked -= more;
+      if (more > 0) this.rouse();
     }
   }
 
-  private async fail({ runId, nodeId, leaseId }: ClaimedStep, { error }: Failure): Promise<readonly ClaimedStep[]> {
+  private async fail({ runId, nodeId, leaseId }: ClaimedStep, { error }: Failure): Promise<undefined> {
     const retry = Object(error).retry !== false;
     const input = { runId, nodeId, leaseId, error: textOf(error), retry };
     await this.insist(() => failStep(this.workflows, input));
-    return [];
+    return undefined;
   }
 
   private async beat({ runId, nodeId, leaseId }: ClaimedStep, attempt: AbortController): Promise<void> {
