@@ -69,7 +69,7 @@ const EXAMPLES: Readonly<Record<string, readonly Example[]>> = {
     ['rag graph . openStore --relation impact --depth 3', 'what a change of it can change'],
   ],
   'rag verify': [
-    ['rag verify .', 'prove that the index is that of the files'],
+    ['rag verify .', 'prove that the index agrees with the files'],
     ['rag verify . --json', 'list all rows that differ, for a script'],
   ],
   'service new': [

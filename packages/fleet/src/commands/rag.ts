@@ -14,7 +14,7 @@ export const registerRag: Register = (program, execute) => {
     .summary('index a source tree, and search its text and its code graph')
     .description(
       'Indexes the files of a folder in rag, searches them by meaning and by words, follows the calls in its code, and proves that ' +
-        'the index is that of the folder.',
+        'the index agrees with the folder.',
     );
   for (const register of [registerIndex, registerSearch, registerGraph, registerVerify]) register(rag, execute);
 };

@@ -69,7 +69,7 @@ $$;
 
 -- Cycles -------------------------------------------------------------------------------------------------------------
 
--- The steps of a phase, whoever changes it. A phase that has ended stays as it is.
+-- The steps of a phase hold for every role. A phase that has ended stays as it is.
 CREATE FUNCTION "check_phase"() RETURNS trigger LANGUAGE plpgsql SET search_path = pg_catalog, public, pg_temp AS $$
 DECLARE
   facts jsonb := jsonb_build_object('loopId', OLD.loop_id, 'cycleNumber', OLD.cycle_number, 'phase', OLD.phase);

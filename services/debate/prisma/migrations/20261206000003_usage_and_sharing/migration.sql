@@ -74,7 +74,7 @@ BEGIN
 END
 $$;
 
--- Retention deletes events after 90 days. One that was not counted until then is counted now, whoever deletes it. A younger event that is
+-- Retention deletes events after 90 days. One that was not counted until then is counted when any role deletes it. A younger event that is
 -- deleted was a mistake, such as an import that is rolled back, and does not count.
 CREATE FUNCTION "count_pruned_usage"() RETURNS trigger LANGUAGE plpgsql SET search_path = pg_catalog, public, pg_temp AS $$
 BEGIN
@@ -131,7 +131,7 @@ $$;
 
 UPDATE "share_links" SET "token" = 'sha256:' || encode(sha256(convert_to("token", 'UTF8')), 'hex');
 
--- A token is never stored, whoever writes it: a row that comes with one gets its hash.
+-- A token is never stored, not even by the administrator: a new row with a token gets its hash.
 CREATE FUNCTION "hash_share_token"() RETURNS trigger LANGUAGE plpgsql SET search_path = pg_catalog, public, pg_temp AS $$
 BEGIN
   NEW.token := 'sha256:' || encode(sha256(convert_to(NEW.token, 'UTF8')), 'hex');
@@ -199,7 +199,7 @@ BEGIN
 END
 $$;
 
--- Counts a view of whoever may see the debate: the owner, a member of the organization of a team link, everybody with the token of a public
+-- Counts a view of a person who may see the debate: the owner, a member of the organization of a team link, everybody with the token of a public
 -- one. A link that does not exist, has expired or is not for this person is the same to the caller.
 CREATE FUNCTION "follow_share_link"("p_token" text, "p_user" text, "p_orgs" text[]) RETURNS "share_links"
 LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, public, pg_temp AS $$
