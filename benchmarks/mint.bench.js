@@ -59,7 +59,7 @@ async function* measure(urls, { runs, seconds, server }) {
     yield* await batches({ urls, ledger, runs, seconds });
     yield* await rejections({ urls, ledger, runs, seconds });
     await ledger.tidy();
-    yield* await cpuRows({ server, app: urls.app, wallets: WALLET_IDS, count: ledger.countMade });
+    yield* await cpuRows({ server, wallets: WALLET_IDS });
     await ledger.reconcile();
     yield ledger.summary();
   } finally {
@@ -180,9 +180,6 @@ async function openLedger({ app, admin }) {
     count: ({ perSecond, done }, transfers = 1) => {
       made += done * transfers;
       return perSecond * transfers;
-    },
-    countMade: (transfers) => {
-      made += transfers;
     },
     /** Each run starts without work for the server that is left from the previous one. */
     tidy: () =>
