@@ -160,6 +160,8 @@ describe('ids of rows that do not exist in the other service', () => {
         allowDrift: true,
         allowIncomplete: false,
         format: 'copy' as const,
+        compression: 'gzip' as const,
+        full: false,
       },
       ...{ environment: process.env, references: [...broken, ...all], log: (line: string) => void lines.push(line) },
     };

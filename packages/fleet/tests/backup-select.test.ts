@@ -58,11 +58,12 @@ function manifestOf(id: string, startedAt: Date, services: readonly string[]): M
       archive: null,
       script: null,
       checks: null,
+      baseline: null,
     },
     ...{ snapshot: { takenAt: at, lsn: '0/0' }, schema: { preData: file, postData: file }, access: null },
   }));
   return {
-    ...{ format: 3, id, startedAt: at, finishedAt: at, suiteVersion: '0', masked: false, encryption: null },
+    ...{ format: 4, id, startedAt: at, finishedAt: at, suiteVersion: '0', masked: false, encryption: null },
     ...{ skewMs: 0, fence: null, databases, missing: [], references: [] },
   };
 }

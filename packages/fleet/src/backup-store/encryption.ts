@@ -13,7 +13,7 @@ export const KEY_FILE = 'key.age';
 /** Opens an encrypted set: an age identity (`AGE-SECRET-KEY-1…`) or a passphrase. */
 export type Secret = { readonly identity: string } | { readonly passphrase: string };
 
-/** The key of a single set. It exists so that a passphrase is stretched once, not once per file. */
+/** The key of a set, and of later ones that share its files. It exists so that a passphrase is stretched once, not once per file. */
 export interface SetKey {
   /** An age identity. */
   readonly identity: string;
