@@ -208,7 +208,7 @@ describe('the age of the backups', () => {
   it('counts for each service: a verified set of one service does not cover the others', async () => {
     const { storage, ids } = await givenSets([ALL], [['mint']], [['auth'], { masked: true }]);
     for (const id of ids) await writeVerification(await openSet(storage, id, undefined), VERIFIED);
-    const age = { maxAgeMs: HOUR_MS, now: new Date(FIRST + 2 * HOUR_MS) };
+    const age = { secret: undefined, maxAgeMs: HOUR_MS, now: new Date(FIRST + 2 * HOUR_MS) };
 
     expect(await readBackupState(storage, ['auth', 'mint', 'rag'], age)).toMatchObject({
       isStale: true,
@@ -226,7 +226,11 @@ describe('the age of the backups', () => {
     for (const [index, id] of ids.entries()) {
       await writeVerification(await openSet(storage, id, undefined), { ...VERIFIED, ok: index !== 1 });
     }
-    const state = await readBackupState(storage, ['mint'], { maxAgeMs: HOUR_MS, now: new Date(FIRST + HOUR_MS) });
+    const state = await readBackupState(storage, ['mint'], {
+      secret: undefined,
+      maxAgeMs: HOUR_MS,
+      now: new Date(FIRST + HOUR_MS),
+    });
 
     expect(state).toMatchObject({
       newest: { id: ids[0] },

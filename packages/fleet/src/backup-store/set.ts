@@ -22,6 +22,8 @@ export interface ReadSet {
 export interface OpenedSet extends ReadSet {
   readonly storage: Storage;
   readonly key: SetKey | undefined;
+  /** Signs the result of a verification. */
+  readonly secret: Secret | undefined;
   /** Whether the given key proves that its owner made the set. */
   readonly isSigned: boolean;
 }
@@ -64,7 +66,7 @@ export async function openSet(storage: Storage, set: string, secret: Secret | un
   if ((manifest.encryption !== null) !== (key !== undefined)) throw fileMissing(set, KEY_FILE);
   if (filesOf(manifest.databases).some(({ path }) => /\.zst(\.age)?$/.test(path))) requireZstd();
   const isSigned = secret !== undefined && (await checkSignature(storage, set, secret, text));
-  return { storage, manifest, manifestSha256: sha256Of(text), key, isSigned };
+  return { storage, manifest, manifestSha256: sha256Of(text), key, secret, isSigned };
 }
 
 /** False when there is no signature, as in sets of earlier versions. @throws {SuiteError} `BACKUP.DAMAGED` */

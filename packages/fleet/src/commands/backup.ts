@@ -158,7 +158,7 @@ const registerList: Register = (backup, execute) => {
         const { listSets } = await import('../operations/backup/sets.js');
         const { listText } = await import('../render/backup.js');
         const storage = await openBackups(settings, flags.from);
-        const sets = await listSets(storage);
+        const sets = await listSets(storage, settings.backups.secret);
         return {
           data: { ok: true, location: storage.location, sets },
           text: listText(sets, storage.location, { services, now: new Date() }),
@@ -191,7 +191,8 @@ const registerPrune: Register = (backup, execute) => {
         const { pruneSets } = await import('../operations/backup/sets.js');
         const { pruneText } = await import('../render/backup.js');
         const removing = flags.yes === true;
-        const pruned = await pruneSets(await openBackups(settings, flags.from), flags, removing);
+        const { secret } = settings.backups;
+        const pruned = await pruneSets(await openBackups(settings, flags.from), flags, { secret, yes: removing });
         return { data: { ok: true, ...pruned, done: removing }, text: pruneText(pruned, removing) };
       }),
     );

@@ -58,7 +58,7 @@ async function openBase(
   if (sameKey !== undefined && wrapped !== sameKey) return undefined;
   const set = await openSet(storage, id, secret);
   if (set.manifest.masked || (secret !== undefined && !set.isSigned)) return undefined;
-  const verification = await readVerification(storage, set);
+  const verification = await readVerification(storage, set, secret);
   return verification?.ok === false ? undefined : { set, wrapped };
 }
 
