@@ -43,7 +43,7 @@ type Content = Readonly<Record<string, string>>;
 interface ModelSet {
   readonly content: Content;
   readonly encrypted: boolean;
-  /** The services of which a file was damaged after the backup. */
+  /** The services whose files were damaged after the backup. */
   readonly damaged: Set<string>;
 }
 

@@ -50,7 +50,7 @@ describe('the result of a verification', () => {
     ['turned a failure into it', false, (result: object) => ({ ...result, ok: true })],
     ['made it newer', true, (result: object) => ({ ...result, at: '2026-02-01T00:00:00.000Z' })],
     ['left the signature out', true, (result: object) => ({ ...result, signature: null })],
-  ])('is no success after somebody %s', async (_, ok, change) => {
+  ])('does not count as a success after somebody %s', async (_, ok, change) => {
     const owner = { identity: await generateX25519Identity() };
     const { verified, edit } = await givenVerifiedSet(owner, ok);
     expect(await verified(owner)).toBe(ok);

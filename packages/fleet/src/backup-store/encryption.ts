@@ -96,7 +96,7 @@ export function signManifest(secret: Secret, text: string): string | undefined {
   return 'passphrase' in secret ? undefined : sign(secret.identity, 'azora backup manifest', text);
 }
 
-/** The same for the result of a verification, because whoever can write to the storage could claim one. */
+/** The same for the result of a verification, because another program with access to the storage could claim one. */
 export function signVerification(secret: Secret, text: string): string | undefined {
   return 'passphrase' in secret ? undefined : sign(secret.identity, 'azora backup verification', text);
 }

@@ -111,7 +111,7 @@ export async function backUpFleet(
   }
 }
 
-/** Undefined when every table is to be stored anew. Masked rows and archives are made anew each time. */
+/** Undefined to store every table anew. Masked rows and archives are made anew each time. */
 async function findBase(
   targets: readonly Target[],
   { storage, secret, mask, format, full }: BackupRequest,
@@ -155,7 +155,7 @@ interface Dumped {
   readonly references: Manifest['references'];
 }
 
-/** The new set, and the earlier ones of which it uses files. */
+/** The new set, and the earlier ones whose files it uses. */
 interface Files {
   readonly set: string;
   readonly writer: SetWriter;
