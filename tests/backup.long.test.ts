@@ -21,6 +21,8 @@ async function verifyBackupOf(
       allowDrift: false,
       allowIncomplete: false,
       format: 'copy',
+      compression: 'gzip',
+      full: false,
       environment: {},
       references: [],
       log: () => undefined,

@@ -1,6 +1,8 @@
 import { mkdtemp, readdir, rm } from 'node:fs/promises';
 import os from 'node:os';
 import path from 'node:path';
+import type { DatabaseUrl } from '@azora/db-core';
+import { withClient } from '@azora/db-migrate';
 import { directoryStorage } from '../src/backup-store/directory';
 import type { Secret } from '../src/backup-store/encryption';
 import type { Manifest } from '../src/backup-store/manifest';
@@ -36,6 +38,8 @@ export async function backUp(
     allowDrift: false,
     allowIncomplete: false,
     format: 'copy',
+    compression: 'gzip',
+    full: false,
   } as const;
   const surroundings = { environment: process.env, references: [], log: () => undefined };
   const request = { storage, ...plain, ...surroundings, ...options };
@@ -58,6 +62,28 @@ export async function restore(
   const { rows } = await restoreFleet(targets, request, {});
   for (const row of rows) if (row.state === 'failed') throw row.error;
   return rows;
+}
+
+/** Waits until every transaction that wrote so far is older than all running ones of the server, which tests share. */
+export async function settle(url: DatabaseUrl): Promise<void> {
+  await withClient(url, async (client) => {
+    const { rows } = await client.query<{ id: string }>('SELECT pg_current_xact_id()::text AS id');
+    const ended = 'SELECT pg_snapshot_xmin(pg_current_snapshot()) > $1::xid8 AS ended';
+    for (;;) if ((await client.query(ended, [rows[0]?.id])).rows[0].ended) return;
+  });
+}
+
+/** The hash of the rows of each table. */
+export function hashesOf({ manifest }: { readonly manifest: Manifest }) {
+  return manifest.databases.flatMap(({ service, tables }) =>
+    tables.map(({ name, rows, contentSha256 }) => ({ service, name, rows, contentSha256 })),
+  );
+}
+
+/** The names of the tables whose files an earlier set stored. */
+export function takenOver({ set, manifest }: { readonly set: string; readonly manifest: Manifest }): readonly string[] {
+  const tables = manifest.databases.flatMap((database) => database.tables);
+  return tables.flatMap(({ name, storedBy }) => (storedBy === set ? [] : [name])).sort();
 }
 
 /** The paths of all files of a set, relative to its directory. */

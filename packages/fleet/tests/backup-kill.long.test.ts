@@ -206,7 +206,7 @@ async function dropKept({ hub }: Checkout): Promise<void> {
 
 /** Reads every byte of the listed sets; returns their ids. */
 async function readSets({ storage, fleet }: Checkout): Promise<readonly string[]> {
-  const sets = await listSets(storage);
+  const sets = await listSets(storage, undefined);
   for (const { id, problem, services } of sets) {
     expect({ id, problem, services }).toEqual({ id, problem: null, services: SERVICES });
     const set = await openSet(storage, id, undefined);

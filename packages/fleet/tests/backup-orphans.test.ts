@@ -110,9 +110,9 @@ describe('ids of rows that do not exist in the other service', () => {
     const { set } = await backUp(fleet.targets, storage);
     await edit(storage, set, ({ missing: _, references: __, ...manifest }) => ({
       ...{ ...manifest, format: 1 },
-      databases: manifest.databases.map(({ checks: ___, access: ____, ...database }) => ({
+      databases: manifest.databases.map(({ checks: ___, access: ____, baseline: _____, ...database }) => ({
         ...database,
-        tables: database.tables.map(({ filter: _____, ...table }) => table),
+        tables: database.tables.map(({ filter: ______, storedBy: _______, ...table }) => table),
       })),
     }));
 
@@ -160,6 +160,8 @@ describe('ids of rows that do not exist in the other service', () => {
         allowDrift: true,
         allowIncomplete: false,
         format: 'copy' as const,
+        compression: 'gzip' as const,
+        full: false,
       },
       ...{ environment: process.env, references: [...broken, ...all], log: (line: string) => void lines.push(line) },
     };

@@ -41,7 +41,7 @@ describe('a backup in which a service fails', () => {
         allowDrift: false,
         allowIncomplete: false,
       },
-      ...{ format: 'copy', environment: process.env, log: () => undefined, ...given },
+      ...{ format: 'copy', compression: 'gzip', full: false, environment: process.env, log: () => undefined, ...given },
     };
     return backUpFleet(targets, request, options);
   };

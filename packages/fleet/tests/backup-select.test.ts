@@ -58,11 +58,12 @@ function manifestOf(id: string, startedAt: Date, services: readonly string[]): M
       archive: null,
       script: null,
       checks: null,
+      baseline: null,
     },
     ...{ snapshot: { takenAt: at, lsn: '0/0' }, schema: { preData: file, postData: file }, access: null },
   }));
   return {
-    ...{ format: 3, id, startedAt: at, finishedAt: at, suiteVersion: '0', masked: false, encryption: null },
+    ...{ format: 4, id, startedAt: at, finishedAt: at, suiteVersion: '0', masked: false, encryption: null },
     ...{ skewMs: 0, fence: null, databases, missing: [], references: [] },
   };
 }
@@ -207,7 +208,7 @@ describe('the age of the backups', () => {
   it('counts for each service: a verified set of one service does not cover the others', async () => {
     const { storage, ids } = await givenSets([ALL], [['mint']], [['auth'], { masked: true }]);
     for (const id of ids) await writeVerification(await openSet(storage, id, undefined), VERIFIED);
-    const age = { maxAgeMs: HOUR_MS, now: new Date(FIRST + 2 * HOUR_MS) };
+    const age = { secret: undefined, maxAgeMs: HOUR_MS, now: new Date(FIRST + 2 * HOUR_MS) };
 
     expect(await readBackupState(storage, ['auth', 'mint', 'rag'], age)).toMatchObject({
       isStale: true,
@@ -225,7 +226,11 @@ describe('the age of the backups', () => {
     for (const [index, id] of ids.entries()) {
       await writeVerification(await openSet(storage, id, undefined), { ...VERIFIED, ok: index !== 1 });
     }
-    const state = await readBackupState(storage, ['mint'], { maxAgeMs: HOUR_MS, now: new Date(FIRST + HOUR_MS) });
+    const state = await readBackupState(storage, ['mint'], {
+      secret: undefined,
+      maxAgeMs: HOUR_MS,
+      now: new Date(FIRST + HOUR_MS),
+    });
 
     expect(state).toMatchObject({
       newest: { id: ids[0] },

@@ -201,7 +201,7 @@ describe('backup sets in a directory', () => {
       warnings: [],
     });
 
-    expect(await listSets(storage)).toMatchObject([
+    expect(await listSets(storage, undefined)).toMatchObject([
       {
         id: set,
         services: ['notes'],
@@ -235,10 +235,12 @@ describe('backup sets in a directory', () => {
       readText: (id, file) => (file === 'verified.json' ? Promise.reject(outage) : storage.readText(id, file)),
     };
 
-    expect(await failureOf(listSets(failing))).toBe(outage);
-    expect(await failureOf(readBackupState(failing, ['notes'], { maxAgeMs: 1, now: new Date() }))).toBe(outage);
+    expect(await failureOf(listSets(failing, undefined))).toBe(outage);
+    expect(
+      await failureOf(readBackupState(failing, ['notes'], { secret: undefined, maxAgeMs: 1, now: new Date() })),
+    ).toBe(outage);
     const retention = { last: 1, daily: 0, weekly: 0, monthly: 0 };
-    expect(await failureOf(pruneSets(failing, retention, true))).toBe(outage);
+    expect(await failureOf(pruneSets(failing, retention, { secret: undefined, yes: true }))).toBe(outage);
     expect(await storage.list()).toHaveLength(2);
   });
 
@@ -247,7 +249,7 @@ describe('backup sets in a directory', () => {
     const { set } = await backUp([target], storage);
     await storage.writeText(set, 'verified.json', 'true');
 
-    expect(await listSets(storage)).toMatchObject([
+    expect(await listSets(storage, undefined)).toMatchObject([
       { id: set, services: ['notes'], verified: null, problem: expect.stringContaining('verified.json') },
     ]);
   });
@@ -263,7 +265,7 @@ describe('backup sets in a directory', () => {
     });
     await storage.writeText(set, 'manifest.json', `${await storage.readText(set, 'manifest.json')} `);
 
-    expect(await listSets(storage)).toMatchObject([{ id: set, verified: null, problem: null }]);
+    expect(await listSets(storage, undefined)).toMatchObject([{ id: set, verified: null, problem: null }]);
   });
 
   it('report why a backup failed, even when the unfinished set cannot be removed', async () => {
@@ -308,9 +310,12 @@ describe('backup sets in a directory', () => {
     });
     const retention = { last: 1, daily: 0, weekly: 0, monthly: 0 };
 
-    expect(await pruneSets(storage, retention, false)).toEqual({ kept: [third, first], removed: [second] });
+    expect(await pruneSets(storage, retention, { secret: undefined, yes: false })).toEqual({
+      kept: [third, first],
+      removed: [second],
+    });
     expect(await storage.list()).toEqual([first, second, third]);
-    await pruneSets(storage, retention, true);
+    await pruneSets(storage, retention, { secret: undefined, yes: true });
     expect(await storage.list()).toEqual([first, third]);
   });
 

@@ -1,13 +1,15 @@
 /** @server none */
 import { randomBytes } from 'node:crypto';
-import { mkdir, rm, symlink } from 'node:fs/promises';
+import fs, { mkdir, rm, symlink } from 'node:fs/promises';
 import path from 'node:path';
 import { Readable } from 'node:stream';
+import zlib from 'node:zlib';
 import { SuiteError } from '@azora/db-core';
 import { generateX25519Identity } from 'age-encryption';
+import { requireZstd } from '../src/backup-store/compression';
 import { directoryStorage } from '../src/backup-store/directory';
 import type { SetKey } from '../src/backup-store/encryption';
-import { checkSetFile, chunksOf, readSetFile, writeSetFile } from '../src/backup-store/file';
+import { adoptSetFile, checkSetFile, chunksOf, readSetFile, writeSetFile } from '../src/backup-store/file';
 import type { Chunks, Storage } from '../src/backup-store/storage';
 import { givenPlace, removePlaces } from './backup-fixture';
 import { failureOf } from './migrations-fixture';
@@ -34,6 +36,63 @@ const drain = async (rows: Chunks): Promise<Buffer> => {
   for await (const chunk of rows) found.push(chunk);
   return Buffer.concat(found);
 };
+
+describe('files compressed with zstd', () => {
+  const hasZstd = 'createZstdCompress' in zlib;
+
+  it(`are ${hasZstd ? 'read back' : 'refused by name'}`, async () => {
+    const { storage } = await givenPlace();
+    const writer = await storage.begin(SET);
+    const written = writeSetFile(writer, 'notes/notes.copy.zst', undefined, chunksOf('a\tb\n'));
+    if (!hasZstd) {
+      expect(await failureOf(written)).toMatchObject({ code: 'BACKUP.NO_ZSTD', kind: 'configuration' });
+      await writer.abandon();
+      return;
+    }
+    const entry = await written;
+    await writer.finish();
+    expect((await readSetFile(storage, SET, entry, undefined, drain)).toString()).toBe('a\tb\n');
+  });
+
+  it('need a version of Node.js that has it', () => {
+    expect(() => requireZstd({})).toThrow(expect.objectContaining({ code: 'BACKUP.NO_ZSTD' }));
+  });
+});
+
+describe('adoptSetFile', () => {
+  const OTHER = '20260102T000000000Z-000001';
+
+  it.each([
+    ['shares the file', undefined, true],
+    ['copies it where the file system has no links', 'EXDEV', false],
+  ])('%s', async (_, code, isShared) => {
+    const { contents, entry, storage, directory } = await givenFile();
+    const linking = jest.spyOn(fs, 'link');
+    if (code !== undefined) linking.mockRejectedValueOnce(Object.assign(new Error('no link'), { code }));
+    const writer = await storage.begin(OTHER);
+
+    const adopted = await adoptSetFile(storage, writer, { set: SET, file: entry, stem: 'notes/other.copy' });
+    linking.mockRestore();
+    await writer.finish();
+
+    expect(adopted).toEqual({ ...entry, path: 'notes/other.copy.gz' });
+    const inodeOf = async (set: string, file: string) => (await fs.stat(path.join(directory, set, file))).ino;
+    const isSame = (await inodeOf(SET, 'notes/notes.copy.gz')) === (await inodeOf(OTHER, 'notes/other.copy.gz'));
+    expect(isSame).toBe(isShared);
+    await storage.remove(SET);
+    if (adopted === undefined) throw new Error('the file was not adopted');
+    expect((await readSetFile(storage, OTHER, adopted, undefined, drain)).equals(contents)).toBe(true);
+  });
+
+  it('takes no damaged file over', async () => {
+    const { entry, storage, directory } = await givenFile();
+    await fs.truncate(path.join(directory, SET, 'notes', 'notes.copy.gz'), 10);
+    const writer = await storage.begin(OTHER);
+
+    expect(await adoptSetFile(storage, writer, { set: SET, file: entry, stem: 'notes/other.copy' })).toBeUndefined();
+    await writer.abandon();
+  });
+});
 
 describe('readSetFile', () => {
   it('returns the content that was written', async () => {

@@ -113,6 +113,28 @@ describe('backup sets in a bucket', () => {
     expect(await keys()).toEqual([]);
   });
 
+  it('take a file of another set over within the bucket, unless it is missing or too large to copy', async () => {
+    await store(FIRST);
+    await open().writeText(FIRST, 'mint/one.gz', 'one');
+    const sent: string[] = [];
+    server.intercept(({ method, url = '', headers }) => {
+      if (method === 'PUT' && url.includes('mint')) sent.push(String(headers['x-amz-copy-source']));
+      return false;
+    });
+
+    const writer = await open().begin(SECOND);
+    expect(await writer.adopt(FIRST, { path: 'mint/one.gz', bytes: 3 }, 'mint/renamed.gz')).toBe(true);
+    expect(await writer.adopt(FIRST, { path: 'mint/one.gz', bytes: 5 * 2 ** 30 + 1 }, 'mint/large.gz')).toBe(false);
+    const missing = writer.adopt(FIRST, { path: 'mint/two.gz', bytes: 3 }, 'mint/two.gz');
+    await expect(missing).rejects.toMatchObject({ code: 'BACKUP.NO_FILE' });
+    await seal(writer);
+    await open().remove(FIRST);
+
+    expect(await textOf(await open().read(SECOND, 'mint/renamed.gz'))).toBe('one');
+    expect(sent[0]).toBe(`backups/of/${prefix}/${FIRST}/mint/one.gz`);
+    expect(await keys()).not.toContain(`${SECOND}/mint/large.gz`);
+  });
+
   it('begin by ending uploads that killed runs left a week ago', async () => {
     const set = (id: string, file: string) => `of/${prefix}/${id}/mint/${file}`;
     const pages = [

@@ -1,6 +1,6 @@
 import { randomBytes } from 'node:crypto';
 import { createReadStream, createWriteStream } from 'node:fs';
-import { access, lstat, mkdir, readdir, readFile, rename, rm, writeFile } from 'node:fs/promises';
+import { access, link, lstat, mkdir, readdir, readFile, rename, rm, writeFile } from 'node:fs/promises';
 import path from 'node:path';
 import { Readable } from 'node:stream';
 import { pipeline } from 'node:stream/promises';
@@ -58,6 +58,15 @@ async function beginSet(directory: string, set: string): Promise<SetWriter> {
           written.set(file, await writeStream(path.join(part, ...file.split('/')), chunks));
         }),
       ),
+    adopt: async (from, file, as) => {
+      const source = path.join(directory, from, ...file.path.split('/'));
+      await guarded(directory, async () => {
+        const bytes = await linkFile(source, path.join(part, ...as.split('/')));
+        if (bytes === undefined) throw fileMissing(from, file.path);
+        written.set(as, bytes);
+      });
+      return true;
+    },
     remove: async (service) => {
       for (const file of written.keys()) if (file.startsWith(`${service}/`)) written.delete(file);
       await guarded(directory, () => rm(path.join(part, service), { recursive: true, force: true }));
@@ -94,6 +103,26 @@ async function writeStream(file: string, source: Chunks): Promise<number> {
   const target = createWriteStream(file, { flags: 'wx', mode: 0o600, flush: true });
   await pipeline(source, target);
   return target.bytesWritten;
+}
+
+/** How systems say that a file cannot have one more name: a file system without links, too many of them, another device. */
+const NO_LINK: readonly string[] = ['EPERM', 'EACCES', 'EMLINK', 'EXDEV', 'ENOSYS', 'ENOTSUP', 'EOPNOTSUPP'];
+
+/**
+ * Gives a file another name. It is never written again, and its content stays until its last name is removed. Where the file
+ * system has no links, makes a copy. Returns the number of bytes; undefined when there is no such file.
+ */
+async function linkFile(source: string, target: string): Promise<number | undefined> {
+  await mkdir(path.dirname(target), { recursive: true, mode: 0o700 });
+  const copied = await orAbsent(
+    link(source, target)
+      .catch(async (error: unknown) => {
+        if (!NO_LINK.includes(String(codeOf(error)))) throw error;
+        await writeStream(target, createReadStream(source));
+      })
+      .then(() => lstat(target)),
+  );
+  return copied?.size;
 }
 
 /** The files that are missing or have another size: a clean-up on another machine may have taken the set for abandoned. */

@@ -13,7 +13,7 @@ export const KEY_FILE = 'key.age';
 /** Opens an encrypted set: an age identity (`AGE-SECRET-KEY-1…`) or a passphrase. */
 export type Secret = { readonly identity: string } | { readonly passphrase: string };
 
-/** The key of a single set. It exists so that a passphrase is stretched once, not once per file. */
+/** The key of a set, and of later ones that share its files. It exists so that a passphrase is stretched once, not once per file. */
 export interface SetKey {
   /** An age identity. */
   readonly identity: string;
@@ -93,8 +93,16 @@ export async function encryptText(key: SetKey, text: string): Promise<string> {
  * an identity can encrypt a set to it. Undefined for a passphrase, because nobody can make a `key.age` for it without knowing it.
  */
 export function signManifest(secret: Secret, text: string): string | undefined {
-  if ('passphrase' in secret) return undefined;
-  const key = createHmac('sha256', secret.identity).update('azora backup manifest').digest();
+  return 'passphrase' in secret ? undefined : sign(secret.identity, 'azora backup manifest', text);
+}
+
+/** The same for the result of a verification, because another program with access to the storage could claim one. */
+export function signVerification(secret: Secret, text: string): string | undefined {
+  return 'passphrase' in secret ? undefined : sign(secret.identity, 'azora backup verification', text);
+}
+
+function sign(identity: string, purpose: string, text: string): string {
+  const key = createHmac('sha256', identity).update(purpose).digest();
   return createHmac('sha256', key).update(text).digest('hex');
 }
 

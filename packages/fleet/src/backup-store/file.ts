@@ -1,18 +1,19 @@
+import type { Transform } from 'node:stream';
 import { pipeline } from 'node:stream/promises';
-import { createGunzip, createGzip } from 'node:zlib';
+import { SuiteError } from '@azora/db-core';
 import { Meter } from '../system/meter';
+import { compressorFor, decompressorFor, isDamage } from './compression';
 import { decrypt, encrypt, type SetKey } from './encryption';
 import type { FileEntry } from './manifest';
 import { type Chunks, fileDamaged, keepSourceError, type SetWriter, type Storage } from './storage';
 
-/** The last of zlib's fast levels: a third of the time of level 6, pg_dump's, for files that are a tenth larger. */
-const COMPRESSION_LEVEL = 3;
-/** The output of zlib's thread per call. Its default of 16 KiB costs a thread switch each. */
-const CHUNK_BYTES = 256 * 1024;
 /** How a stream fails when its reader has left. */
 const ENDED_BY_READER = ['ABORT_ERR', 'ERR_STREAM_PREMATURE_CLOSE'];
 
-/** Stores the chunks: compressed when the name ends in `.gz`, encrypted when there is a key. */
+/** The compression and the encryption, at the end of a name. */
+const SUFFIXES = /(\.gz|\.zst)?(\.age)?$/;
+
+/** Stores the chunks: compressed when the name ends in `.gz` or `.zst`, encrypted when there is a key. */
 export async function writeSetFile(
   writer: SetWriter,
   name: string,
@@ -22,9 +23,8 @@ export async function writeSetFile(
   const path = key === undefined ? name : `${name}.age`;
   const meter = new Meter();
   const store = (stored: Chunks) => writer.write(path, meter.count(key === undefined ? stored : encrypt(key, stored)));
-  if (name.endsWith('.gz')) {
-    await pipeline(chunks, createGzip({ level: COMPRESSION_LEVEL, chunkSize: CHUNK_BYTES }), store);
-  } else await store(chunks);
+  const compressor = compressorFor(name);
+  await (compressor === undefined ? store(chunks) : pipeline(chunks, compressor, store));
   return { path, ...meter.result() };
 }
 
@@ -45,7 +45,8 @@ export async function readSetFile<Result>(
     // A storage that fails while it is read is not a damaged file.
     return await keepSourceError(source, async (stored) => {
       const opened = key === undefined ? stored : orElse(decrypt(key, stored), damaged);
-      return /\.gz(\.age)?$/.test(entry.path) ? decompress(opened, damaged, take) : take(opened);
+      const rows = decompressorFor(entry.path.replace(/\.age$/, ''));
+      return rows === undefined ? take(opened) : decompress(opened, rows, damaged, take);
     });
   } finally {
     source.destroy();
@@ -54,16 +55,16 @@ export async function readSetFile<Result>(
 
 async function decompress<Result>(
   compressed: Chunks,
+  rows: Transform,
   damaged: (error: Error) => Error,
   take: (chunks: Chunks) => Promise<Result>,
 ): Promise<Result> {
-  const rows = createGunzip({ chunkSize: CHUNK_BYTES });
   // A reader that fails before its first row would leave the stream open, and the pipeline would never end.
   const taking = take(rows).finally(() => rows.destroy());
   const [read, taken] = await Promise.allSettled([pipeline(compressed, rows), taking]);
   // The side that fails first ends the other side, whose error then says nothing else.
   if (read.status === 'rejected' && !ENDED_BY_READER.includes(read.reason.code)) {
-    throw String(read.reason.code).startsWith('Z_') ? damaged(read.reason) : read.reason;
+    throw isDamage(read.reason) ? damaged(read.reason) : read.reason;
   }
   if (taken.status === 'rejected') throw taken.reason;
   return taken.value;
@@ -81,6 +82,26 @@ export async function checkSetFile(storage: Storage, set: string, entry: FileEnt
     throw fileDamaged(set, entry.path, `It has ${bytes} bytes instead of ${entry.bytes}.`);
   }
   if (sha256 !== entry.sha256) throw fileDamaged(set, entry.path, 'Its SHA-256 differs from the one in the manifest.');
+}
+
+/**
+ * Takes a file of a finished set over into a new one with the same key, after comparing it with its checksum.
+ * @param stem the new path without the suffixes of compression and encryption
+ * @returns undefined when the file is missing or damaged, or when the storage cannot copy it
+ */
+export async function adoptSetFile(
+  storage: Storage,
+  writer: SetWriter,
+  { set, file, stem }: { readonly set: string; readonly file: FileEntry; readonly stem: string },
+): Promise<FileEntry | undefined> {
+  const path = `${stem}${SUFFIXES.exec(file.path)?.[0] ?? ''}`;
+  try {
+    await checkSetFile(storage, set, file);
+    return (await writer.adopt(set, file, path)) ? { ...file, path } : undefined;
+  } catch (error) {
+    if (error instanceof SuiteError && error.kind === 'finding') return undefined;
+    throw error;
+  }
 }
 
 /** A text as the content of a file. */

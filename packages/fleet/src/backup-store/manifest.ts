@@ -22,6 +22,18 @@ const table = z.strictObject({
   contentSha256: sha256,
   /** Null when the rows are in the pg_dump archive. */
   file: file.nullable(),
+  /** The set that stored the file first: this one, or an earlier one that had the same rows. */
+  storedBy: z.string().regex(SET_ID),
+});
+
+/** Shows a later backup which tables are unchanged. */
+const baseline = z.strictObject({
+  /** A hash that identifies the database in one run of its server; null when the server did not say when it began. */
+  server: sha256.nullable(),
+  /** A hash of what decides how rows are printed; null when a column prints what other catalogs say. */
+  catalog: sha256.nullable(),
+  /** All transactions with smaller ids had ended. */
+  horizon: z.string().regex(/^\d+$/),
 });
 
 const sequence = z.strictObject({
@@ -59,6 +71,8 @@ const database = z.strictObject({
    * has none, or when they could not run.
    */
   checks: z.strictObject({ sha256, problems: count }).nullable(),
+  /** Null in a set of an earlier version. */
+  baseline: baseline.nullable(),
 });
 
 /** A service that the backup could not include. */
@@ -74,7 +88,7 @@ const reference = z.strictObject({ from: z.string(), to: z.string(), orphans: co
 
 /** The schema of `manifest.json`; docs/FORMATS.md describes each field. */
 export const manifestSchema = z.strictObject({
-  format: z.literal(3),
+  format: z.literal(4),
   id: z.string().regex(SET_ID),
   startedAt: z.iso.datetime(),
   finishedAt: z.iso.datetime(),
@@ -91,23 +105,50 @@ export const manifestSchema = z.strictObject({
   references: z.array(reference),
 });
 
+/** The third version, whose tables were all stored anew. */
+const thirdDatabase = database.omit({ baseline: true }).extend({ tables: z.array(table.omit({ storedBy: true })) });
+const thirdSchema = manifestSchema
+  .extend({ format: z.literal(3), databases: z.array(thirdDatabase) })
+  .transform(fromThird);
+
 /** The second version, which records neither owners nor rights. */
-const secondDatabase = database.omit({ access: true }).extend({ tables: z.array(table.omit({ filter: true })) });
+const secondDatabase = thirdDatabase
+  .omit({ access: true })
+  .extend({ tables: z.array(table.omit({ storedBy: true, filter: true })) });
 const secondSchema = manifestSchema
   .extend({ format: z.literal(2), databases: z.array(secondDatabase) })
-  .transform((manifest) => ({ ...manifest, format: 3 as const, databases: manifest.databases.map(fromSecond) }));
+  .transform((manifest) => fromThird({ ...manifest, databases: manifest.databases.map(fromSecond) }));
 
 /** The first version, which records neither services that failed nor findings about the data. */
 const firstSchema = manifestSchema
   .omit({ missing: true, references: true })
   .extend({ format: z.literal(1), databases: z.array(secondDatabase.omit({ checks: true })) })
-  .transform((manifest) => ({
-    ...{ ...manifest, format: 3 as const, missing: [], references: [] },
-    databases: manifest.databases.map((entry) => fromSecond({ ...entry, checks: null })),
-  }));
+  .transform((manifest) => {
+    const databases = manifest.databases.map((entry) => fromSecond({ ...entry, checks: null }));
+    return fromThird({ ...manifest, missing: [], references: [], databases });
+  });
 
-function fromSecond(entry: z.infer<typeof secondDatabase>): z.infer<typeof database> {
+const SCHEMAS = new Map<unknown, z.ZodType<Manifest>>([
+  [1, firstSchema],
+  [2, secondSchema],
+  [3, thirdSchema],
+  [4, manifestSchema],
+]);
+
+function fromSecond(entry: z.infer<typeof secondDatabase>): z.infer<typeof thirdDatabase> {
   return { ...entry, access: null, tables: entry.tables.map((it) => ({ ...it, filter: null })) };
+}
+
+function fromThird(
+  manifest: Omit<z.infer<typeof manifestSchema>, 'format' | 'databases'> & {
+    readonly databases: readonly z.infer<typeof thirdDatabase>[];
+  },
+): z.infer<typeof manifestSchema> {
+  const databases = manifest.databases.map((entry) => {
+    const tables = entry.tables.map((it) => ({ ...it, storedBy: manifest.id }));
+    return { ...entry, tables, baseline: null };
+  });
+  return { ...manifest, format: 4, databases };
 }
 
 export type Manifest = z.infer<typeof manifestSchema>;
@@ -122,8 +163,7 @@ export type FileEntry = z.infer<typeof file>;
 export function parseManifest(text: string, set: string): Manifest {
   const json = parseJson(text);
   const format = isRecord(json) ? json['format'] : undefined;
-  const earlier = format === 1 ? firstSchema : secondSchema;
-  const parsed = (format === 1 || format === 2 ? earlier : manifestSchema).safeParse(json);
+  const parsed = (SCHEMAS.get(format) ?? manifestSchema).safeParse(json);
   if (parsed.success) return parsed.data;
   const [issue] = parsed.error.issues;
   throw new SuiteError('BACKUP.BAD_MANIFEST', `manifest.json of the backup set ${set} is not valid`, {

@@ -53,7 +53,7 @@ export const SETTINGS: readonly string[] = [
 /** The commands that load the rows of a table. A command of psql ends with its line, so that it cannot hold every name. */
 function copyOf(table: TableEntry, file: FileEntry): readonly string[] {
   const [name, columns] = [nameOf(table), columnsOf(table)];
-  const from = `FROM PROGRAM 'gzip -dc ${fileName(file)}'`;
+  const from = `FROM PROGRAM '${file.path.endsWith('.zst') ? 'zstd' : 'gzip'} -dc ${fileName(file)}'`;
   if (!/[\r\n]/.test(`${name}${columns}`)) return [`\\copy ${name} ${columns} ${from}`];
   const staged = table.columns.map((column, index) => `${quoteIdentifier(column)} AS c${index}`);
   return [

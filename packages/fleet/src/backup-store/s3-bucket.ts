@@ -1,6 +1,7 @@
 import { Readable } from 'node:stream';
 import {
   AbortMultipartUploadCommand,
+  CopyObjectCommand,
   DeleteObjectsCommand,
   GetObjectCommand,
   type GetObjectCommandOutput,
@@ -40,6 +41,8 @@ export interface Bucket {
   put(name: string, text: string): Promise<void>;
   /** Throws the source's own errors. */
   upload(name: string, source: Chunks): Promise<void>;
+  /** Copies an object within the bucket. False when it does not exist. */
+  copy(from: string, to: string): Promise<boolean>;
   /** Removes at most one page of objects. */
   remove(names: readonly string[]): Promise<void>;
   /** The multipart uploads that are not finished; none when the credentials may not list them. */
@@ -67,6 +70,8 @@ interface StoredObject {
 const PART_BYTES = 16 * 2 ** 20;
 const CONCURRENT_PARTS = 2;
 export const LARGEST_BYTES = PART_BYTES * 10_000;
+/** The most that S3 copies with one request. */
+export const LARGEST_COPY_BYTES = 5 * 2 ** 30;
 const UPLOADS_NOT_LISTED: readonly string[] = ['AccessDenied', 'NotImplemented', 'MethodNotAllowed'];
 /** Without it the SDK waits as long as the operating system does, which is minutes. */
 const CONNECT_TIMEOUT_MS = 10_000;
@@ -101,6 +106,11 @@ export function openBucket({ bucket: Bucket, prefix, text: location }: S3Locatio
         const params = { ...at(name), Body: Readable.from(chunks) };
         return coded(new Upload({ client, params, ...options }).done());
       });
+    },
+    copy: async (from, to) => {
+      const CopySource = encodeURI(`${Bucket}/${at(from).Key}`);
+      const copied = coded(unlessMissing(client.send(new CopyObjectCommand({ ...at(to), CopySource }))));
+      return (await copied) !== undefined;
     },
     uploads: () => coded(listUploads(client, Bucket, prefix)),
     abort: async ({ name, id }) => {

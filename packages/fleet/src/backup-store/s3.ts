@@ -2,7 +2,7 @@ import type { Environment } from '../system/child-environment';
 import { repeat } from '../system/heartbeat';
 import { type Leftover, UNKNOWN_KEPT_MS } from '../system/leftovers';
 import { textOf } from './file';
-import { type Bucket, fileTooLarge, LARGEST_BYTES, openBucket, type S3Location } from './s3-bucket';
+import { type Bucket, fileTooLarge, LARGEST_BYTES, LARGEST_COPY_BYTES, openBucket, type S3Location } from './s3-bucket';
 import { CHECKSUM_FILE, type Chunks, fileMissing, filesLost, SET_ID, type SetWriter, type Storage } from './storage';
 
 /** An upload shows only when it began, and a large file over a slow network takes days. */
@@ -75,6 +75,12 @@ function s3Writer(bucket: Bucket, set: string, heartbeatMs: number): SetWriter {
       const upload = bucket.upload(`${set}/${file}`, counted(file, source));
       running.add(upload);
       await upload.finally(() => running.delete(upload));
+    },
+    adopt: async (from, file, as) => {
+      if (file.bytes > LARGEST_COPY_BYTES) return false;
+      if (!(await bucket.copy(`${from}/${file.path}`, `${set}/${as}`))) throw fileMissing(from, file.path);
+      written.set(`${set}/${as}`, file.bytes);
+      return true;
     },
     remove: async (service) => {
       for (const name of written.keys()) if (name.startsWith(`${set}/${service}/`)) written.delete(name);

@@ -1,9 +1,10 @@
 import { createHash, timingSafeEqual } from 'node:crypto';
 import { SuiteError } from '@azora/db-core';
 import { shellQuoted } from '../system/shell';
+import { requireZstd } from './compression';
 import { authenticate, KEY_FILE, openSetKey, type Secret, type SetKey, signManifest } from './encryption';
 import { chunksOf } from './file';
-import { type Manifest, parseManifest } from './manifest';
+import { filesOf, type Manifest, parseManifest } from './manifest';
 import { CHECKSUM_FILE, fileDamaged, fileMissing, type SetWriter, type Storage } from './storage';
 
 const MANIFEST_FILE = 'manifest.json';
@@ -21,6 +22,8 @@ export interface ReadSet {
 export interface OpenedSet extends ReadSet {
   readonly storage: Storage;
   readonly key: SetKey | undefined;
+  /** Signs the result of a verification. */
+  readonly secret: Secret | undefined;
   /** Whether the given key proves that its owner made the set. */
   readonly isSigned: boolean;
 }
@@ -48,7 +51,8 @@ export async function findSet(storage: Storage, name: string): Promise<string> {
 
 /**
  * Reads the manifest of a set and compares it with its checksum.
- * @throws {SuiteError} `BACKUP.NO_FILE`, `BACKUP.DAMAGED`, `BACKUP.BAD_MANIFEST`, `BACKUP.NEEDS_KEY`, `BACKUP.WRONG_KEY`
+ * @throws {SuiteError} `BACKUP.NO_FILE`, `BACKUP.DAMAGED`, `BACKUP.BAD_MANIFEST`, `BACKUP.NEEDS_KEY`, `BACKUP.WRONG_KEY`,
+ * `BACKUP.NO_ZSTD`
  */
 export async function openSet(storage: Storage, set: string, secret: Secret | undefined): Promise<OpenedSet> {
   const text = await requireText(storage, set, MANIFEST_FILE);
@@ -60,8 +64,9 @@ export async function openSet(storage: Storage, set: string, secret: Secret | un
   const manifest = parseManifest(text, set);
   if (manifest.id !== set) throw fileDamaged(set, MANIFEST_FILE, `It is the manifest of the set ${manifest.id}.`);
   if ((manifest.encryption !== null) !== (key !== undefined)) throw fileMissing(set, KEY_FILE);
+  if (filesOf(manifest.databases).some(({ path }) => /\.zst(\.age)?$/.test(path))) requireZstd();
   const isSigned = secret !== undefined && (await checkSignature(storage, set, secret, text));
-  return { storage, manifest, manifestSha256: sha256Of(text), key, isSigned };
+  return { storage, manifest, manifestSha256: sha256Of(text), key, secret, isSigned };
 }
 
 /** False when there is no signature, as in sets of earlier versions. @throws {SuiteError} `BACKUP.DAMAGED` */

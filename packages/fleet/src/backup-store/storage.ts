@@ -24,9 +24,21 @@ export interface Storage {
   unfinished(report: (error: unknown) => void): Promise<readonly Leftover[]>;
 }
 
+/** A file of a finished set. */
+export interface StoredFile {
+  readonly path: string;
+  readonly bytes: number;
+}
+
 export interface SetWriter {
   /** Stores the chunks. The file survives a power failure once the promise resolves. Throws the source's own errors. */
   write(path: string, source: Chunks): Promise<void>;
+  /**
+   * Takes a file of a finished set over, under another path: without sending it, and without more space where the storage can
+   * share it. The new set does not need the other one. False when the storage cannot copy a file of its size.
+   * @throws {SuiteError} `BACKUP.NO_FILE`, `BACKUP.STORAGE_FAILED`
+   */
+  adopt(set: string, file: StoredFile, path: string): Promise<boolean>;
   /** Removes the files of a service that were written, when no file of it is being written. */
   remove(service: string): Promise<void>;
   /**

@@ -1,6 +1,6 @@
 import { isRecord } from '@azora/db-core';
 import { z } from 'zod';
-import { encryptText } from './encryption';
+import { encryptText, type Secret, signVerification } from './encryption';
 import type { OpenedSet, ReadSet } from './set';
 import { fileDamaged, type Storage } from './storage';
 
@@ -22,6 +22,8 @@ export const verificationSchema = z.object({
   warnings: z.array(z.string()),
   /** The problems and warnings of an encrypted set as JSON, encrypted with its key, in Base64; null for a set in plain text. */
   details: z.string().nullable(),
+  /** The owner's signature of the other fields; null for a set that is not encrypted with an identity. */
+  signature: z.string().nullable(),
 });
 
 /** The result of verifying a set by restoring it. */
@@ -29,8 +31,8 @@ export type Verification = z.infer<typeof verificationSchema>;
 
 /** Stores the result with the set. */
 export async function writeVerification(
-  { storage, manifest, manifestSha256, key }: OpenedSet,
-  result: Omit<Verification, 'at' | 'manifestSha256' | 'details'>,
+  { storage, manifest, manifestSha256, key, secret }: OpenedSet,
+  result: Omit<Verification, 'at' | 'manifestSha256' | 'details' | 'signature'>,
 ): Promise<void> {
   const { problems, warnings } = result;
   const hidden = ({ length }: readonly string[]) => Array<string>(length).fill(HIDDEN);
@@ -41,25 +43,43 @@ export async function writeVerification(
           ...{ problems: hidden(problems), warnings: hidden(warnings) },
           details: await encryptText(key, JSON.stringify({ problems, warnings })),
         };
-  const stored: Verification = { at: new Date().toISOString(), manifestSha256, ...result, ...shown };
+  const unsigned = { at: new Date().toISOString(), manifestSha256, ...result, ...shown };
+  const signature = key === undefined || secret === undefined ? null : (signatureOf(unsigned, secret) ?? null);
+  const stored: Verification = { ...unsigned, signature };
   await storage.writeText(manifest.id, FILE, `${JSON.stringify(stored, null, 2)}\n`);
 }
 
+/** The fields have a fixed order, whatever the order in the file is. */
+function signatureOf(result: Omit<Verification, 'signature'>, secret: Secret): string | undefined {
+  const { at, manifestSha256, ok, restoreSeconds, problems, warnings, details } = result;
+  return signVerification(
+    secret,
+    JSON.stringify([at, manifestSha256, ok, restoreSeconds, problems, warnings, details]),
+  );
+}
+
 /**
- * The result of the last verification of the set with this manifest; undefined when it was never verified.
+ * The result of the last verification of the set with this manifest; undefined when it was never verified, or when the result is
+ * good and the owner of the identity did not sign it.
+ * @param secret checks the signature of the result of an encrypted set; undefined to read it without
  * @throws {SuiteError} `BACKUP.STORAGE_FAILED`, `BACKUP.DAMAGED` when there is a result that cannot be read
  */
 export async function readVerification(
   storage: Storage,
-  { manifest: { id }, manifestSha256 }: ReadSet,
+  { manifest: { id, encryption }, manifestSha256 }: ReadSet,
+  secret: Secret | undefined,
 ): Promise<Verification | undefined> {
   const text = await storage.readText(id, FILE);
   if (text === undefined) return undefined;
   const json = parseJson(text);
-  // Earlier versions have no warnings, or no details.
-  const parsed = verificationSchema.safeParse(isRecord(json) ? { warnings: [], details: null, ...json } : json);
+  // Earlier versions have no warnings, no details, or no signature.
+  const earlier = { warnings: [], details: null, signature: null };
+  const parsed = verificationSchema.safeParse(isRecord(json) ? { ...earlier, ...json } : json);
   if (!parsed.success) throw fileDamaged(id, FILE, 'It is not the result of a verification.');
-  return parsed.data.manifestSha256 === manifestSha256 ? parsed.data : undefined;
+  const found = parsed.data;
+  if (found.manifestSha256 !== manifestSha256) return undefined;
+  const expected = encryption === null || secret === undefined ? undefined : signatureOf(found, secret);
+  return found.ok && expected !== undefined && expected !== found.signature ? undefined : found;
 }
 
 function parseJson(text: string): unknown {

@@ -1,6 +1,7 @@
 import { randomBytes } from 'node:crypto';
 import { SuiteError } from '@azora/db-core';
 import { type Command, Option } from 'commander';
+import type { Compression } from '../backup-store/compression';
 import type { Settings } from '../config/settings';
 import type { RowFormat } from '../operations/backup/dump';
 import type { Reference } from '../schema/schema-model';
@@ -49,6 +50,8 @@ interface CreateFlags extends FleetFlags {
   readonly allowIncomplete?: boolean;
   readonly verify?: boolean;
   readonly format: RowFormat;
+  readonly compression: Compression;
+  readonly full?: boolean;
 }
 
 function addCreate(backup: Command, execute: Execute): void {
@@ -62,6 +65,12 @@ function addCreate(backup: Command, execute: Execute): void {
         .choices(['copy', 'pg_dump'])
         .default('copy'),
     )
+    .addOption(
+      new Option('--compression <name>', 'compress rows with gzip, or with zstd, which Node.js has from 22.15 on')
+        .choices(['gzip', 'zstd'])
+        .default('gzip'),
+    )
+    .option('--full', 'store every table anew; otherwise files of unchanged tables are taken over from earlier sets')
     .option('--allow-drift', 'also back up databases whose schema has drifted from its migrations')
     .option('--allow-incomplete', 'also back up databases with subscriptions or tablespaces, which a set cannot carry')
     .option('--verify', 'prove the new set by restoring it into scratch databases; exit 4 if a problem is found')
@@ -74,6 +83,7 @@ function addCreate(backup: Command, execute: Execute): void {
         const { backUpFleet } = await import('../operations/backup/create.js');
         const { backupData, backupText } = await import('../render/backup.js');
         const { progress, signal, log } = context;
+        if (flags.compression === 'zstd') await import('../backup-store/compression.js').then((it) => it.requireZstd());
         const storage = await openBackups(settings, flags.out);
         const request = {
           storage,
@@ -83,6 +93,8 @@ function addCreate(backup: Command, execute: Execute): void {
           allowDrift: flags.allowDrift === true,
           allowIncomplete: flags.allowIncomplete === true,
           format: flags.format,
+          compression: flags.compression,
+          full: flags.full === true,
           environment: settings.environment,
           references: await readReferences(suite, log),
           log,
@@ -146,7 +158,7 @@ const registerList: Register = (backup, execute) => {
         const { listSets } = await import('../operations/backup/sets.js');
         const { listText } = await import('../render/backup.js');
         const storage = await openBackups(settings, flags.from);
-        const sets = await listSets(storage);
+        const sets = await listSets(storage, settings.backups.secret);
         return {
           data: { ok: true, location: storage.location, sets },
           text: listText(sets, storage.location, { services, now: new Date() }),
@@ -179,7 +191,8 @@ const registerPrune: Register = (backup, execute) => {
         const { pruneSets } = await import('../operations/backup/sets.js');
         const { pruneText } = await import('../render/backup.js');
         const removing = flags.yes === true;
-        const pruned = await pruneSets(await openBackups(settings, flags.from), flags, removing);
+        const { secret } = settings.backups;
+        const pruned = await pruneSets(await openBackups(settings, flags.from), flags, { secret, yes: removing });
         return { data: { ok: true, ...pruned, done: removing }, text: pruneText(pruned, removing) };
       }),
     );

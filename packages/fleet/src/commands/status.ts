@@ -64,5 +64,5 @@ async function readBackups({ settings }: Suite, services: readonly ServiceStatus
   // A database that does not exist has nothing to back up.
   const names = services.filter(({ error }) => error?.code !== 'SERVER.NO_DATABASE').map(({ service }) => service);
   const storage = await openStorage(location, settings.environment);
-  return readBackupState(storage, names, { maxAgeMs, now: new Date() });
+  return readBackupState(storage, names, { secret: settings.backups.secret, maxAgeMs, now: new Date() });
 }

@@ -21,7 +21,7 @@ export function backupText({ set, location, rows, manifest }: BackupReport, argu
   if (manifest === undefined) return lines(failuresText(rows), `${countsText(rows)}; no set was stored`);
   const shown = doneRows(rows).map(({ service, data }) => [
     service,
-    String(data.tables),
+    data.unchanged === 0 ? String(data.tables) : `${data.tables} (${data.unchanged} unchanged)`,
     data.rows.toLocaleString('en'),
     sizeText(data.bytes),
     sizeText(data.storedBytes),

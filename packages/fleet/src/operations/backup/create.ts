@@ -1,5 +1,6 @@
 import { SuiteError } from '@azora/db-core';
 import { hasDrifted } from '@azora/db-migrate';
+import type { Compression } from '../../backup-store/compression';
 import { KEY_FILE, makeSetKey, type Secret, type SetKey } from '../../backup-store/encryption';
 import { chunksOf } from '../../backup-store/file';
 import { filesOf, type Manifest } from '../../backup-store/manifest';
@@ -19,6 +20,7 @@ import {
   toSuiteError,
 } from '../fleet';
 import type { LeftOut, Target } from '../targets';
+import { type BaseSets, findBaseSets } from './base-sets';
 import { countReferences } from './data-state';
 import { dumpDatabase, type RowFormat } from './dump';
 import { type FrozenDatabase, type SnapshotTiming, withSnapshots } from './snapshots';
@@ -40,6 +42,9 @@ export interface BackupRequest {
   /** Whether to store databases that have more than a set can carry. */
   readonly allowIncomplete: boolean;
   readonly format: RowFormat;
+  readonly compression: Compression;
+  /** Whether to store every table anew, instead of taking the files of unchanged tables over from earlier sets. */
+  readonly full: boolean;
   /** Where pg_dump is looked for, when the format asks for it. */
   readonly environment: Environment;
   /** Reports a problem that does not change the result. */
@@ -59,6 +64,8 @@ export interface BackupReport {
 
 export interface DumpedService {
   readonly tables: number;
+  /** Those whose files an earlier set stored. */
+  readonly unchanged: number;
   readonly rows: number;
   /** The size of the rows as COPY text, and the size of the stored files. */
   readonly bytes: number;
@@ -80,10 +87,11 @@ export async function backUpFleet(
   const { storage, secret, fence } = request;
   const writer = await storage.begin(set);
   try {
-    const made = secret === undefined ? undefined : await makeSetKey(secret);
+    const base = await findBase(targets, request);
+    const made = secret === undefined ? undefined : (base?.sealed ?? (await makeSetKey(secret)));
     if (made !== undefined) await writer.write(KEY_FILE, chunksOf(made.wrapped));
     return await withSnapshots(targets, { fence }, async (snapshots) => {
-      const dumped = await dumpAll(snapshots.databases, request, { writer, key: made?.key }, options);
+      const dumped = await dumpAll(snapshots.databases, request, { set, writer, key: made?.key, base }, options);
       const failed = [...(request.unavailable ?? []), ...snapshots.failed];
       const rows = [...failed, ...dumped.rows].toSorted((left, right) => (left.service < right.service ? -1 : 1));
       const report = { set, location: storage.location, rows: rows.map(summarize) };
@@ -103,6 +111,19 @@ export async function backUpFleet(
   }
 }
 
+/** Undefined to store every table anew. Masked rows and archives are made anew each time. */
+async function findBase(
+  targets: readonly Target[],
+  { storage, secret, mask, format, full }: BackupRequest,
+): Promise<BaseSets | undefined> {
+  if (full || mask !== undefined || format !== 'copy') return undefined;
+  return findBaseSets(
+    storage,
+    secret,
+    targets.map(({ service }) => service.name),
+  );
+}
+
 /** Removes an unfinished set. A failure of that must not hide why the backup failed. */
 async function abandon(writer: SetWriter, { storage, log }: BackupRequest): Promise<void> {
   try {
@@ -114,7 +135,7 @@ async function abandon(writer: SetWriter, { storage, log }: BackupRequest): Prom
   }
 }
 
-type DumpedRow = ServiceRow<{ readonly entry: Manifest['databases'][number] }>;
+type DumpedRow = ServiceRow<{ readonly set: string; readonly entry: Manifest['databases'][number] }>;
 
 /**
  * Whether at least one service succeeded, and the others failed by themselves. A storage that failed once may have lost
@@ -134,10 +155,18 @@ interface Dumped {
   readonly references: Manifest['references'];
 }
 
+/** The new set, and the earlier ones whose files it uses. */
+interface Files {
+  readonly set: string;
+  readonly writer: SetWriter;
+  readonly key: SetKey | undefined;
+  readonly base: BaseSets | undefined;
+}
+
 async function dumpAll(
   databases: readonly FrozenDatabase[],
   request: BackupRequest,
-  files: { readonly writer: SetWriter; readonly key: SetKey | undefined },
+  files: Files,
   options: RunOptions,
 ): Promise<Dumped> {
   // Companions first: other clients of a companion wait until the transaction of the backup ends.
@@ -149,8 +178,8 @@ async function dumpAll(
 
 function dumpEach(
   databases: readonly FrozenDatabase[],
-  { allowDrift, allowIncomplete, format, mask, environment, log }: BackupRequest,
-  { writer, key }: { readonly writer: SetWriter; readonly key: SetKey | undefined },
+  { storage, allowDrift, allowIncomplete, format, compression, mask, environment, log }: BackupRequest,
+  { set, writer, key, base }: Files,
   { progress, signal }: RunOptions,
 ): Promise<readonly DumpedRow[]> {
   const items = databases.map((database) => ({ service: database.target.service, database }));
@@ -159,22 +188,14 @@ function dumpEach(
     if (drifted && !allowDrift) throw hasDriftedSchema(service.name);
     const masking = mask && { of: maskOf(mask.schemaModel, service.name), key: mask.key };
     const options = {
-      writer,
-      key,
-      mask: masking,
-      drifted,
-      allowIncomplete,
-      format,
-      environment,
-      signal,
-      onProgress,
-      log,
+      ...{ set, storage, writer, key, base: base?.databases.get(service.name), mask: masking, drifted },
+      ...{ allowIncomplete, format, compression, environment, signal, onProgress, log },
     };
     const entry = await dumpDatabase(database, options);
     // Releases the locks: the tables of this database may be altered again.
     await database.client.query('ROLLBACK');
     const rows = entry.tables.reduce((sum, table) => sum + table.rows, 0);
-    return { data: { entry }, detail: `${countOf(entry.tables.length, 'table')}, ${countOf(rows, 'row')}` };
+    return { data: { set, entry }, detail: `${countOf(entry.tables.length, 'table')}, ${countOf(rows, 'row')}` };
   });
 }
 
@@ -184,13 +205,14 @@ function rank({ target }: FrozenDatabase): number {
 
 function summarize(row: DumpedRow): ServiceRow<DumpedService> {
   if (row.state !== 'done') return row;
-  const { entry } = row.data;
+  const { set, entry } = row.data;
   const { tables } = entry;
   const sum = (of: (table: (typeof tables)[number]) => number) => tables.reduce((total, table) => total + of(table), 0);
   return {
     ...row,
     data: {
       tables: tables.length,
+      unchanged: tables.filter(({ storedBy }) => storedBy !== set).length,
       rows: sum(({ rows }) => rows),
       bytes: sum(({ bytes }) => bytes),
       storedBytes: filesOf([entry]).reduce((total, { bytes }) => total + bytes, 0),
@@ -209,7 +231,7 @@ function manifestOf(made: {
 }): Manifest {
   const { set, startedAt, request, timing, rows, references } = made;
   return {
-    format: 3,
+    format: 4,
     id: set,
     startedAt: startedAt.toISOString(),
     finishedAt: new Date().toISOString(),

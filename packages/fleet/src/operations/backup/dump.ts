@@ -1,11 +1,12 @@
 import { findDatabaseError, isConnectionLoss, redactedCause, SuiteError } from '@azora/db-core';
 import { HISTORY, readHistory, withClient } from '@azora/db-migrate';
 import type { Client } from 'pg';
+import { type Compression, suffixOf } from '../../backup-store/compression';
 import { contentHash, type SetKey } from '../../backup-store/encryption';
-import { chunksOf, writeSetFile } from '../../backup-store/file';
+import { adoptSetFile, chunksOf, writeSetFile } from '../../backup-store/file';
 import type { DatabaseEntry, FileEntry, TableEntry } from '../../backup-store/manifest';
 import { restoreScript } from '../../backup-store/restore-script';
-import type { SetWriter } from '../../backup-store/storage';
+import type { SetWriter, Storage } from '../../backup-store/storage';
 import { type Access, readAccess } from '../../postgres/dump/access';
 import { accessStatements, databaseStatements } from '../../postgres/dump/access-statements';
 import { prepareMask } from '../../postgres/dump/mask';
@@ -20,7 +21,9 @@ import {
   readSequences,
   type SnapshotTable,
 } from '../../postgres/dump/snapshot';
+import { type Baseline, countRows, isComparable, readBaseline } from '../../postgres/dump/unchanged';
 import type { Environment } from '../../system/child-environment';
+import type { BaseDatabase } from './base-sets';
 import { countProblems } from './data-state';
 import type { FrozenDatabase } from './snapshots';
 import { runInPool, type Worker, workersFor } from './worker-pool';
@@ -29,8 +32,13 @@ import { runInPool, type Worker, workersFor } from './worker-pool';
 export type RowFormat = 'copy' | 'pg_dump';
 
 export interface DumpOptions {
+  /** The id of the new set. */
+  readonly set: string;
+  readonly storage: Storage;
   readonly writer: SetWriter;
   readonly key: SetKey | undefined;
+  /** The earlier state whose files are used for unchanged tables; undefined to store all tables anew. */
+  readonly base: BaseDatabase | undefined;
   /** The expressions that replace columns, by table, and the key of the pseudonyms; undefined to store rows unchanged. */
   readonly mask: { readonly of: (table: string) => ColumnExpressions; readonly key: string } | undefined;
   /** Whether the schema has drifted from its migrations. */
@@ -38,6 +46,7 @@ export interface DumpOptions {
   /** Whether to store a database that has more than a set can carry. */
   readonly allowIncomplete: boolean;
   readonly format: RowFormat;
+  readonly compression: Compression;
   readonly environment: Environment;
   readonly signal: AbortSignal | undefined;
   readonly onProgress: (detail: string) => void;
@@ -64,6 +73,7 @@ export async function dumpDatabase(database: FrozenDatabase, options: DumpOption
     ? await readHistory(client)
     : [];
   const archive = await dumpArchive(database, options);
+  const baseline = await readBaseline(client, target.server === 'companion');
   const entry: Omit<DatabaseEntry, 'script'> = {
     service,
     database: target.database,
@@ -81,7 +91,8 @@ export async function dumpDatabase(database: FrozenDatabase, options: DumpOption
     schema,
     access: await store('access.json', `${JSON.stringify(owners, null, 2)}\n`),
     archive,
-    tables: [...(await (archive === null ? dumpTables(database, options) : readTables(database, options)))],
+    tables: [...(await (archive === null ? dumpTables(database, baseline, options) : readTables(database, options)))],
+    baseline,
     // After the rows: a sequence that is behind them would give out an id twice.
     sequences: [...(await readSequences(client))],
   };
@@ -122,7 +133,7 @@ async function dumpArchive(
 /** Counts and hashes the rows that the archive must yield when it is restored. */
 async function readTables(
   { client, snapshot }: FrozenDatabase,
-  { key, signal, onProgress }: DumpOptions,
+  { set, key, signal, onProgress }: DumpOptions,
 ): Promise<readonly TableEntry[]> {
   const entries: TableEntry[] = [];
   for (const table of snapshot.tables) {
@@ -139,13 +150,18 @@ async function readTables(
       bytes,
       contentSha256: contentHash(sha256, key),
       file: null,
+      storedBy: set,
     });
   }
   return entries;
 }
 
 /** The largest table first, so that the last one to finish is small. */
-async function dumpTables(database: FrozenDatabase, options: DumpOptions): Promise<readonly TableEntry[]> {
+async function dumpTables(
+  database: FrozenDatabase,
+  baseline: Baseline,
+  options: DumpOptions,
+): Promise<readonly TableEntry[]> {
   const { target, client, snapshot } = database;
   const tables = snapshot.tables.toSorted((left, right) => right.sizeBytes - left.sizeBytes);
   const stored = new Map<DumpedTable, TableEntry>();
@@ -163,21 +179,61 @@ async function dumpTables(database: FrozenDatabase, options: DumpOptions): Promi
   const files = filesFor(target.service.name, snapshot.tables);
   await runInPool(tables, workers, options.signal, async (session, table) => {
     options.onProgress(table.name);
-    stored.set(table, await dumpTable(session, files.get(table) ?? '', table, options));
+    const stem = files.get(table) ?? '';
+    const unchanged = await keepUnchanged(session, { table, stem, baseline }, options);
+    stored.set(table, unchanged ?? (await dumpTable(session, stem, table, options)));
   });
   return snapshot.tables.flatMap((table) => stored.get(table) ?? []);
 }
 
+/**
+ * Takes the file of an earlier set over when the rows are proven to be the same; otherwise undefined. Statistics of the server
+ * prove nothing, because a crash resets them.
+ */
+async function keepUnchanged(
+  client: Client,
+  { table, stem, baseline }: { readonly table: SnapshotTable; readonly stem: string; readonly baseline: Baseline },
+  options: DumpOptions,
+): Promise<TableEntry | undefined> {
+  const { base, storage, writer, log } = options;
+  const earlier = base?.entry.tables.find(({ schema, name }) => schema === table.schema && name === table.name);
+  // The condition that selects the rows of an extension may have changed.
+  if (base === undefined || earlier === undefined || earlier.file === null) return undefined;
+  if (earlier.filter !== null || table.filter !== null) return undefined;
+  if (JSON.stringify(earlier.columns) !== JSON.stringify(table.columns)) return undefined;
+  if (!(await hasSameRows(client, { table, earlier, baseline }, options))) return undefined;
+  const { set } = base;
+  const file = await adoptSetFile(storage, writer, { set, file: earlier.file, stem });
+  if (file !== undefined) return { ...earlier, file };
+  log(`warning: ${earlier.file.path} of the set ${set} cannot be used again, so that the table is stored anew`);
+  return undefined;
+}
+
+async function hasSameRows(
+  client: Client,
+  given: { readonly table: SnapshotTable; readonly earlier: TableEntry; readonly baseline: Baseline },
+  { base, key, signal }: DumpOptions,
+): Promise<boolean> {
+  const { table, earlier, baseline } = given;
+  const before = base?.entry.baseline ?? null;
+  const { rows, allEarlier } = await countRows(client, table, (before ?? baseline).horizon);
+  if (rows !== earlier.rows) return false;
+  if (before !== null && isComparable(baseline, before)) return allEarlier;
+  signal?.throwIfAborted();
+  const { sha256 } = await readContents(client, table);
+  return earlier.contentSha256 === contentHash(sha256, key);
+}
+
 async function dumpTable(
   client: Client,
-  file: string,
+  stem: string,
   table: SnapshotTable,
-  { writer, key, mask }: DumpOptions,
+  { set, writer, key, mask, compression }: DumpOptions,
 ): Promise<TableEntry> {
   const { schema, name, columns, filter } = table;
   const stored: { entry?: TableEntry['file'] } = {};
   const contents = await copyOut(client, table, mask?.of(table.root) ?? new Map(), async (rows) => {
-    stored.entry = await writeSetFile(writer, file, key, rows);
+    stored.entry = await writeSetFile(writer, `${stem}${suffixOf(compression)}`, key, rows);
   }).catch((error: unknown) => {
     throw unreadable(table, error);
   });
@@ -192,6 +248,7 @@ async function dumpTable(
     bytes,
     contentSha256: contentHash(sha256, key),
     file: stored.entry,
+    storedBy: set,
   };
 }
 
@@ -207,7 +264,7 @@ function unreadable({ schema, name }: DumpedTable, error: unknown): unknown {
   });
 }
 
-/** A file name for each table, whatever its name. A number follows where another table has the name already. */
+/** A file name for each table, whatever its name, without the suffix of its compression. A number follows where another table has the name already. */
 function filesFor(service: string, tables: readonly DumpedTable[]): ReadonlyMap<DumpedTable, string> {
   const taken = new Set<string>();
   const files = tables.map((table) => {
@@ -218,7 +275,7 @@ function filesFor(service: string, tables: readonly DumpedTable[]): ReadonlyMap<
     let name = base;
     for (let number = 1; taken.has(name); number += 1) name = `${base}-${number}`;
     taken.add(name);
-    return [table, `${service}/${name}.copy.gz`] as const;
+    return [table, `${service}/${name}.copy`] as const;
   });
   return new Map(files);
 }

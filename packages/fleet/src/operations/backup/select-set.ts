@@ -62,7 +62,7 @@ export async function selectSet(storage: Storage, name: string, selection: SetSe
   const { services, isNamed } = selection;
   const held = services.filter((service) => holds(set.manifest, service.name));
   const isPartial = !isNamed && held.length < services.length;
-  const { verified, isFuture } = await describeSet(storage, set.manifest.id);
+  const { verified, isFuture } = await describeSet(storage, set.manifest.id, selection.secret);
   const all = [
     ...notes,
     ...(isPartial ? [partialNote(set.manifest, services)] : []),
@@ -77,7 +77,11 @@ async function findLatest(storage: Storage, selection: SetSelection) {
   let masked: { readonly id: string; readonly notes: readonly string[] } | undefined;
   const ids = (await storage.list()).toReversed();
   for (const [index, id] of ids.entries()) {
-    const candidate = candidateOf((await readManifest(storage, id)).manifest, await unfitness(storage, id), selection);
+    const candidate = candidateOf(
+      (await readManifest(storage, id)).manifest,
+      await unfitness(storage, id, selection),
+      selection,
+    );
     const found = { id, notes: newerNotes(passed, selection) };
     passed.push(candidate);
     if (!candidate.isWhole || candidate.unfit !== null) continue;
@@ -126,8 +130,8 @@ async function readOlder(storage: Storage, set: string): Promise<Manifest | unde
   }
 }
 
-async function unfitness(storage: Storage, id: string): Promise<string | null> {
-  const { verified, isFuture } = await describeSet(storage, id);
+async function unfitness(storage: Storage, id: string, { secret }: SetSelection): Promise<string | null> {
+  const { verified, isFuture } = await describeSet(storage, id, secret);
   if (isFuture) return 'claims to begin in the future';
   return verified?.ok === false ? 'failed its last verification' : null;
 }

@@ -1,4 +1,5 @@
 import { SuiteError } from '@azora/db-core';
+import type { Secret } from '../../backup-store/encryption';
 import { filesOf } from '../../backup-store/manifest';
 import { keptSets, type RetainedSet, type Retention } from '../../backup-store/retention';
 import { type ReadSet, readManifest } from '../../backup-store/set';
@@ -24,12 +25,16 @@ export interface ListedSet {
 }
 
 /**
- * Lists all complete sets, newest first. A set with a manifest that is not valid is listed with the reason.
+ * Lists all complete sets, newest first. The secret checks who verified them. A set with a manifest that is not valid is listed with the reason.
  * @throws {SuiteError} `BACKUP.STORAGE_FAILED` when a set cannot be read: nothing is known about it
  */
-export async function listSets(storage: Storage, now = new Date()): Promise<readonly ListedSet[]> {
+export async function listSets(
+  storage: Storage,
+  secret: Secret | undefined,
+  now = new Date(),
+): Promise<readonly ListedSet[]> {
   const ids = await storage.list();
-  return Promise.all(ids.toReversed().map((id) => describeSet(storage, id, now)));
+  return Promise.all(ids.toReversed().map((id) => describeSet(storage, id, secret, now)));
 }
 
 /** Clocks of two machines may differ by so much. */
@@ -40,7 +45,12 @@ function isAfter(now: Date, times: readonly string[]): boolean {
 }
 
 /** Describes one set. @throws {SuiteError} `BACKUP.STORAGE_FAILED` */
-export async function describeSet(storage: Storage, id: string, now = new Date()): Promise<ListedSet> {
+export async function describeSet(
+  storage: Storage,
+  id: string,
+  secret: Secret | undefined,
+  now = new Date(),
+): Promise<ListedSet> {
   const read = await orFinding(() => readManifest(storage, id));
   if (read instanceof SuiteError) {
     const unknown = { services: [], missing: [], rows: 0, storedBytes: 0, encrypted: false, masked: false };
@@ -48,7 +58,7 @@ export async function describeSet(storage: Storage, id: string, now = new Date()
     return { id, startedAt: startOfSet(id), ...unknown, isFuture, verified: null, problem: read.message };
   }
   const facts = { ...factsOf(read), isFuture: isAfter(now, [startOfSet(id), read.manifest.startedAt]) };
-  const verification = await orFinding(() => readVerification(storage, read));
+  const verification = await orFinding(() => readVerification(storage, read, secret));
   if (verification instanceof SuiteError) {
     return { id, ...facts, verified: null, problem: verification.message };
   }
@@ -109,9 +119,9 @@ interface NamedSet {
 export async function readBackupState(
   storage: Storage,
   services: readonly string[],
-  { maxAgeMs, now }: { readonly maxAgeMs: number; readonly now: Date },
+  { secret, maxAgeMs, now }: { readonly secret: Secret | undefined; readonly maxAgeMs: number; readonly now: Date },
 ): Promise<BackupState> {
-  const sets = await listSets(storage, now);
+  const sets = await listSets(storage, secret, now);
   const states = services.map((service): ServiceBackupState => {
     const verified = sets.find((set) => isProof(set) && set.services.includes(service));
     const isStale = verified === undefined || now.getTime() - Date.parse(verified.startedAt) > maxAgeMs;
@@ -142,8 +152,12 @@ export interface PrunedSets {
  * is always kept.
  * @throws {SuiteError} `BACKUP.STORAGE_FAILED` before anything is removed when a set cannot be read: it could be that set
  */
-export async function pruneSets(storage: Storage, retention: Retention, yes: boolean): Promise<PrunedSets> {
-  const sets = await listSets(storage);
+export async function pruneSets(
+  storage: Storage,
+  retention: Retention,
+  { secret, yes }: { readonly secret: Secret | undefined; readonly yes: boolean },
+): Promise<PrunedSets> {
+  const sets = await listSets(storage, secret);
   const kept = keptSets(
     sets.map((set) => ({ ...set, state: stateOf(set) })),
     retention,

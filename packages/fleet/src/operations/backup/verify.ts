@@ -53,7 +53,7 @@ export interface VerifyReport {
  */
 export type NotKept = 'part' | 'interrupted' | 'failed' | 'not-stored';
 
-type Outcome = Omit<Verification, 'at' | 'manifestSha256' | 'details'>;
+type Outcome = Omit<Verification, 'at' | 'manifestSha256' | 'details' | 'signature'>;
 
 /**
  * Verifies a set by restoring it into scratch databases: its files, rows, schema, the checks of each service, references

@@ -1,4 +1,5 @@
 import pMap from 'p-map';
+import type { Secret } from '../../backup-store/encryption';
 import { openStorage } from '../../backup-store/location';
 import type { Storage } from '../../backup-store/storage';
 import type { Service } from '../../config/registry';
@@ -20,6 +21,8 @@ export interface StudioContext {
   readonly schemaModel: SchemaModel;
   /** Opens the backup store. Called for each request, because a store may become available while the studio runs. */
   readonly openStorage: () => Promise<Storage>;
+  /** Checks who verified the sets. */
+  readonly secret: Secret | undefined;
   readonly write: boolean;
   readonly reveal: boolean;
   /** One for each target, by service name. */
@@ -63,6 +66,7 @@ export async function openStudioContext(options: StudioOptions): Promise<OpenedS
       environment: settings.environment,
       schemaModel,
       openStorage: () => openStorage(settings.backups.location, settings.environment),
+      secret: settings.backups.secret,
       write,
       reveal,
       access: new Map(accesses.map(({ service, access }) => [service, access])),

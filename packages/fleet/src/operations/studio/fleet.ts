@@ -1,3 +1,4 @@
+import type { Secret } from '../../backup-store/encryption';
 import type { Storage } from '../../backup-store/storage';
 import { readHealth, type TableHealth } from '../../postgres/health';
 import { readSlowest, type SlowStatement } from '../../postgres/slow-statements';
@@ -169,7 +170,7 @@ async function readBackups(context: StudioContext): Promise<FleetBackups> {
   try {
     // The client of an S3 bucket that does not answer retries for minutes.
     const found = await withTimeout('The backup store', READ_TIMEOUT_MS, async () =>
-      newestOf(await context.openStorage(), services),
+      newestOf(await context.openStorage(), context.secret, services),
     );
     return { of: (service) => found.get(service) ?? NO_BACKUPS, error: null };
   } catch (error) {
@@ -178,11 +179,15 @@ async function readBackups(context: StudioContext): Promise<FleetBackups> {
 }
 
 /** Reads from the newest set back until every service has a verified one: each set costs two files to read. */
-async function newestOf(storage: Storage, services: readonly string[]): Promise<ReadonlyMap<string, ServiceBackups>> {
+async function newestOf(
+  storage: Storage,
+  secret: Secret | undefined,
+  services: readonly string[],
+): Promise<ReadonlyMap<string, ServiceBackups>> {
   const found = new Map<string, ServiceBackups>();
   for (const id of (await storage.list()).toReversed()) {
     if (services.every((service) => (found.get(service)?.verifiedAt ?? null) !== null)) break;
-    const set = await describeSet(storage, id);
+    const set = await describeSet(storage, id, secret);
     const verified = isProof(set);
     for (const service of set.services) {
       const { newest, verifiedAt } = found.get(service) ?? NO_BACKUPS;
