@@ -102,11 +102,7 @@ const callsOf = (): Readonly<Record<string, BadCall<Forge>>> => ({
     },
   ],
   getApplication: [store.getApplication, { applicationId: ids.application }, { applicationId: BAD.ids }],
-  listApplications: [
-    store.listApplications,
-    { jobId: ids.job },
-    { jobId: BAD.ids, status: BAD.choices, ...PAGE },
-  ],
+  listApplications: [store.listApplications, { jobId: ids.job }, { jobId: BAD.ids, status: BAD.choices, ...PAGE }],
   getContract: [store.getContract, { contractId: ids.contract }, { contractId: BAD.ids }],
   listContracts: [
     store.listContracts,

@@ -68,7 +68,11 @@ const CALLS: Readonly<Record<string, BadCall<Nexus>>> = {
   listItems: [
     store.listItems,
     {},
-    { ...PAGE, itemType: TYPES, cursor: [...BAD.cursors, ['of another list', Buffer.from('1 abc').toString('base64url')]] },
+    {
+      ...PAGE,
+      itemType: TYPES,
+      cursor: [...BAD.cursors, ['of another list', Buffer.from('1 abc').toString('base64url')]],
+    },
   ],
   listSimilarItems: [store.listSimilarItems, PYTHON, { ...ITEM, itemTypes: [['none', []]], limit: BAD.limits }],
   track: [
