@@ -1,8 +1,8 @@
 /** @server any */
 import { readdirSync, readFileSync } from 'node:fs';
 import path from 'node:path';
-import { quoteIdentifier } from '@azora/db-core';
 import { repositoryRoot, type TestDatabase, useDatabase } from '@azora/db-testkit';
+import { acceptedBy, type Column, columnsOf, type Value } from './bounds-fixture';
 
 const SERVICES = readdirSync(path.join(repositoryRoot(), 'services')).sort();
 
@@ -22,114 +22,79 @@ const REFUSED_OTHERWISE: Readonly<Record<string, readonly string[]>> = {
   mint: ['holds.captured_amount accepts NaN'],
 };
 
-/** Services whose app role passes new ids to functions. */
-const CALLED_WITH_IDS = ['education', 'family', 'forge', 'nexus', 'sapiens'];
-/** Tables that all services have, or the hub of events. */
+/** Services whose app role passes texts of people to functions. */
+const STORES = ['education', 'family', 'forge', 'health', 'nexus', 'notification', 'sapiens'];
+/** Tables that all services have, or the hub of events: they have tests of their own. */
 const SHARED = [
-  ...['_prisma_migrations', 'audit_logs', 'outbox', 'outbox_relay', 'inbox'],
-  ...['events', 'event_log', 'event_sources', 'deliveries', 'sagas'],
+  ...['audit_log', 'audit_logs', 'outbox', 'outbox_relay', 'inbox'],
+  ...['events', 'event_log', 'event_sources', 'sagas', 'subscription_lanes', 'subscriptions'],
 ];
 
-interface Column {
-  readonly table: string;
-  readonly column: string;
-  /** The name in {@link UNREADABLE}; of the elements, for an array. */
-  readonly type: string;
-  readonly isArray: boolean;
-  /** Its CHECK constraints, with the columns that each reads. */
-  readonly checks: readonly { readonly condition: string; readonly reads: readonly Read[] }[];
-  /** Whether a trigger of the table refuses what no client can read, as the ledger's do for speed. */
-  readonly isTriggered: boolean;
-}
+/** Longer than any text but a message of many chunks. */
+const LONG = "repeat('x', 1000000)";
+const TEXT_RULES_OTHERWISE: Readonly<Record<string, readonly string[]>> = {
+  // Its chunks are bounded: 10,000 of 10,000 characters.
+  sapiens: ['messages.content accepts a long text'],
+};
+/** Lists of the tables of events, which only their functions write, are bookmarks without NULL. */
+const LISTS_OF_EVENTS = ['outbox_relay.bookmark_times', 'outbox_relay.bookmark_transaction_ids'];
 
-interface Read {
-  readonly column: string;
-  readonly type: string;
-}
-
-/** Every column of a type in {@link UNREADABLE}. */
-async function columnsOf(db: TestDatabase): Promise<readonly Column[]> {
-  const rows = await db.admin(
-    `SELECT relname::text AS "table", attname::text AS "column", element.typname::text AS type, listed AS "isArray",
-       EXISTS (SELECT FROM pg_trigger JOIN pg_proc ON pg_proc.oid = tgfoid
-         WHERE tgrelid = pg_class.oid AND strpos(prosrc, quote_literal(relname || '_times_check')) > 0) AS "isTriggered",
-       coalesce((SELECT json_agg(json_build_object('condition', pg_get_expr(conbin, conrelid), 'reads',
-         (SELECT json_agg(json_build_object('column', it.attname, 'type', format_type(it.atttypid, it.atttypmod)))
-          FROM pg_attribute AS it WHERE it.attrelid = conrelid AND it.attnum = ANY (conkey))))
-         FROM pg_constraint WHERE contype = 'c' AND conrelid = pg_class.oid AND pg_attribute.attnum = ANY (conkey)), '[]') AS checks
-     FROM pg_class JOIN pg_attribute ON attrelid = pg_class.oid AND attnum > 0 AND NOT attisdropped
-       JOIN pg_type AS own ON own.oid = atttypid
-       CROSS JOIN LATERAL (SELECT own.typcategory = 'A' AS listed) AS kind
-       JOIN pg_type AS element ON element.oid = CASE WHEN listed THEN own.typelem ELSE own.oid END
-     WHERE relnamespace = 'public'::regnamespace AND relkind IN ('r', 'p') AND relname <> '_prisma_migrations'
-       AND element.typname = ANY ($1)
-     ORDER BY relname, attnum`,
-    [Object.keys(UNREADABLE)],
-  );
-  return rows as unknown as readonly Column[];
-}
-
-/** A function that ignores NULL says something about a row although a column is not known. */
-const IGNORES_NULL = /\b(COALESCE|LEAST|GREATEST|CASE|num_n\w+|concat\w*|IS (NOT )?(DISTINCT|TRUE|FALSE|UNKNOWN))\b/i;
-
-/**
- * The condition as a SELECT over the unreadable values, in which every other column is not known. By three-valued logic, a
- * condition that is false then is false for every row.
- */
-function refusalOf({ column, type, isArray }: Column, { condition, reads }: Column['checks'][number]): string {
-  const others = reads.filter((it) => it.column !== column);
-  if (others.length > 0 && IGNORES_NULL.test(condition)) return 'false';
-  const unknown = others.reduce((text, it) => {
-    const name = quoteIdentifier(it.column);
-    const spelled = [it.column, name].map((spelling) => `(${spelling} IS `);
-    return spelled.reduce(
-      (rest, start) =>
-        rest.replaceAll(`${start}NULL)`, 'NULL::boolean').replaceAll(`${start}NOT NULL)`, 'NULL::boolean'),
-      text,
-    );
-  }, condition);
-  const value = isArray ? `ARRAY[value]::${type}[]` : 'value';
-  const row = [`${value} AS ${quoteIdentifier(column)}`];
-  for (const it of others) row.push(`NULL::${it.type} AS ${quoteIdentifier(it.column)}`);
-  return `(SELECT (${unknown}) IS FALSE FROM (SELECT ${row.join(', ')}) AS given)`;
-}
-
-/** The columns that accept a value that no client can read. */
-async function unbounded(db: TestDatabase, columns: readonly Column[]): Promise<readonly string[]> {
-  const questions = columns.map((it) => {
-    const values = (UNREADABLE[it.type] ?? []).map((value) => `'${value}'`).join(', ');
-    const refusals = ['false', ...it.checks.map((check) => refusalOf(it, check))].join(' OR ');
-    return `SELECT '${it.table}.${it.column} accepts ' || value::text AS name FROM unnest(ARRAY[${values}]::${it.type}[]) AS value
-      WHERE NOT (${refusals})`;
+function unreadable({ type, isArray }: Column): readonly Value[] {
+  return (UNREADABLE[type] ?? []).map((value) => {
+    const sql = `'${value}'::${type}`;
+    return [value, isArray ? `ARRAY[${sql}]` : sql];
   });
-  const accepted = await db.admin(questions.join(' UNION ALL '));
-  return accepted.map(({ name }) => String(name));
+}
+
+function invalidTexts({ column, isArray }: Column): readonly Value[] {
+  if (isArray) return [['an empty element', "ARRAY['']::text[]"]];
+  const isId = column === 'id' || /_(id|by)$/.test(column);
+  return [['a long text', LONG], ...(isId ? ([['blanks', "'  '"]] as const) : [])];
+}
+
+function nullInList({ type }: Column): readonly Value[] {
+  return [['NULL in a list', `ARRAY[NULL]::${type}[]`]];
+}
+
+/** The table of events of the hub has the name of a table of notification. */
+function isShared(service: string, table: string): boolean {
+  return SHARED.includes(table) || (service === 'nexus' && table === 'deliveries');
 }
 
 describe.each(SERVICES)('the columns of %s', (name) => {
   const db = useDatabase(name);
 
   it('accept no time and no number that a client cannot read', async () => {
-    const columns = await columnsOf(db());
+    const columns = await columnsOf(db(), Object.keys(UNREADABLE));
 
     expect(columns.length).toBeGreaterThan(5);
     const judged = columns.filter(({ isTriggered }) => !isTriggered);
-    expect(await unbounded(db(), judged)).toEqual(REFUSED_OTHERWISE[name] ?? []);
+    expect(await acceptedBy(db(), judged, unreadable)).toEqual(REFUSED_OTHERWISE[name] ?? []);
   });
 
-  if (!CALLED_WITH_IDS.includes(name)) return;
+  it('accept no NULL in a list', async () => {
+    const accepted = await acceptedBy(db(), await columnsOf(db()), nullInList);
+
+    expect(accepted).toEqual(LISTS_OF_EVENTS.map((column) => `${column} accepts NULL in a list`));
+  });
+
+  if (!STORES.includes(name)) return;
+  it('accept no text and no id that the store refuses', async () => {
+    const columns = (await columnsOf(db(), ['text'])).filter(({ table }) => !isShared(name, table));
+
+    expect(columns.length).toBeGreaterThan(5);
+    expect(await acceptedBy(db(), columns, invalidTexts)).toEqual(TEXT_RULES_OTHERWISE[name] ?? []);
+    const unread = `SELECT conname FROM pg_constraint WHERE conname ~ '_(ids|texts)_check$' AND NOT convalidated`;
+    expect(await db().admin(unread)).toEqual([]);
+  });
+
   it('accept no id that is longer than the ids in events', async () => {
-    const found = await db().admin(
-      `
-      SELECT relname || '.' || attname AS id FROM pg_class JOIN pg_attribute ON attrelid = pg_class.oid AND attnum > 0
-      WHERE relnamespace = 'public'::regnamespace AND relkind IN ('r', 'p') AND atttypid = 'text'::regtype
-        AND (attname = 'id' OR attname LIKE '%\\_id') AND relname <> ALL ($1) AND relname NOT LIKE 'subscription%'
-        AND NOT EXISTS (SELECT FROM pg_constraint WHERE conrelid = pg_class.oid AND conname = relname || '_ids_check' AND convalidated
-          AND attnum = ANY (conkey) AND strpos(pg_get_constraintdef(pg_constraint.oid), '<= 255') > 0)`,
-      [SHARED],
+    const ids = (await columnsOf(db(), ['text'])).filter(
+      ({ table, column, isArray }) => !isShared(name, table) && !isArray && (column === 'id' || column.endsWith('_id')),
     );
 
-    expect(found).toEqual([]);
+    expect(await acceptedBy(db(), ids, () => [['256 characters', "repeat('x', 256)"]])).toEqual([]);
+    expect(await acceptedBy(db(), ids, () => [['255 characters', "repeat('x', 255)"]])).toHaveLength(ids.length);
   });
 });
 
@@ -151,42 +116,84 @@ describe('a new column', () => {
     ],
   ])('%s is found', async (_, definition, found) => {
     await db().admin(`DROP TABLE IF EXISTS given; CREATE TABLE given (${definition})`);
+    const columns = (await columnsOf(db(), Object.keys(UNREADABLE))).filter(({ table }) => table === 'given');
+
+    expect(await acceptedBy(db(), columns, unreadable)).toHaveLength(found);
+  });
+
+  it.each([
+    ['a list without a rule', 'names text[]', ['NULL in a list']],
+    ['a list of numbers', 'counts int[] CHECK (0 <= ALL (counts))', ['NULL in a list']],
+    ['a list with a rule for NULL', 'names text[] CHECK (array_position(names, NULL) IS NULL)', []],
+  ])('%s is judged by its elements', async (_, definition, found) => {
+    await db().admin(`DROP TABLE IF EXISTS given; CREATE TABLE given (${definition})`);
     const columns = (await columnsOf(db())).filter(({ table }) => table === 'given');
 
-    expect(await unbounded(db(), columns)).toHaveLength(found);
+    const accepted = await acceptedBy(db(), columns, nullInList);
+    expect(accepted.map((it) => it.replace(/.* accepts /, ''))).toEqual(found);
   });
 });
 
+/** Runs the SQL of a migration as one transaction, as the runner does. */
+async function run(db: TestDatabase, service: string, migration: string, file: 'migration.sql' | 'down.sql') {
+  const folder = path.join(repositoryRoot(), 'services', service, 'prisma', 'migrations');
+  const name = readdirSync(folder).find((it) => it.endsWith(migration)) ?? '';
+  await db.admin(`BEGIN; ${readFileSync(path.join(folder, name, file), 'utf8')}; COMMIT`).catch(async (error) => {
+    await db.admin('ROLLBACK');
+    throw error;
+  });
+}
+
 describe('the migrations that bound the times', () => {
   const db = useDatabase('notification');
-  const folder = path.join(repositoryRoot(), 'services', 'notification', 'prisma', 'migrations');
-  const run = async (migration: string, file: 'migration.sql' | 'down.sql') => {
-    const name = readdirSync(folder).find((it) => it.endsWith(migration)) ?? '';
-    await db()
-      .admin(`BEGIN; ${readFileSync(path.join(folder, name, file), 'utf8')}; COMMIT`)
-      .catch(async (error) => {
-        await db().admin('ROLLBACK');
-        throw error;
-      });
-  };
+  const migrate = (migration: string, file: 'migration.sql' | 'down.sql') => run(db(), 'notification', migration, file);
 
   it('bound new rows although a row has an infinite time, and are complete when it is corrected', async () => {
-    await run('_validate_times', 'down.sql');
-    await run('0002_times', 'down.sql');
+    await migrate('_validate_times', 'down.sql');
+    await migrate('0002_times', 'down.sql');
     const insert = (id: string, time: string) =>
       db().admin(`INSERT INTO audit_logs (id, action, created_at) VALUES ('${id}', 'X', '${time}')`);
     await insert('old', 'infinity');
 
-    await run('0002_times', 'migration.sql');
-    await expect(run('_validate_times', 'migration.sql')).rejects.toMatchObject({
+    await migrate('0002_times', 'migration.sql');
+    await expect(migrate('_validate_times', 'migration.sql')).rejects.toMatchObject({
       constraint: 'audit_logs_times_check',
     });
     await expect(insert('new', 'infinity')).rejects.toMatchObject({ constraint: 'audit_logs_times_check' });
     await db().admin(`SET session_replication_role = replica; DELETE FROM audit_logs; RESET session_replication_role`);
-    await run('_validate_times', 'migration.sql');
+    await migrate('_validate_times', 'migration.sql');
 
     expect(
       await db().admin(`SELECT bool_and(convalidated) AS validated FROM pg_constraint WHERE conname ~ '_times_check$'`),
     ).toEqual([{ validated: true }]);
+  });
+});
+
+describe('the migrations that bound texts and lists', () => {
+  const db = useDatabase('sapiens');
+  const migrate = (migration: string, file: 'migration.sql' | 'down.sql') => run(db(), 'sapiens', migration, file);
+
+  it('repair the lists of existing rows, and ask for the correction of an empty id', async () => {
+    await migrate('_validate_text_rules', 'down.sql');
+    await migrate('1_text_rules', 'down.sql');
+    await db().admin(`INSERT INTO skills (id, slug, name, topic) VALUES ('skill', 'x', 'x', 'x');
+      INSERT INTO items (id, skill_id, prompt, options, correct_option, discrimination, location)
+        VALUES ('item', 'skill', 'x', '{a,NULL,""}', 2, 1, 0);
+      INSERT INTO assessments (id, student_id, topic) VALUES ('assessment', 'ada', 'x');
+      INSERT INTO assessment_items (id, assessment_id, item_id, position, prompt, options, correct_option, difficulty)
+        VALUES ('asked', 'assessment', 'item', 1, 'x', '{a,NULL}', 0, 0.5);
+      INSERT INTO student_profiles (id, student_id, interests, strengths) VALUES ('', 'ada', '{NULL,a,NULL}', '{NULL}')`);
+
+    await migrate('1_text_rules', 'migration.sql');
+    const added = db().admin("UPDATE items SET options = '{b,NULL}', correct_option = 0");
+    await expect(added).rejects.toMatchObject({ constraint: 'items_texts_check' });
+    const refused = { constraint: 'student_profiles_texts_check' };
+    await expect(migrate('_validate_text_rules', 'migration.sql')).rejects.toMatchObject(refused);
+    await db().admin("UPDATE student_profiles SET id = 'profile', interests = '{a}', strengths = '{}'");
+    await migrate('_validate_text_rules', 'migration.sql');
+
+    expect(
+      await db().admin(`SELECT i.options, i.correct_option, a.options AS asked FROM items AS i, assessment_items AS a`),
+    ).toEqual([{ options: ['a', '(no text)', '(no text)'], correct_option: 2, asked: ['a', '(no text)'] }]);
   });
 });

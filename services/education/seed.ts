@@ -75,120 +75,120 @@ const MOVEMENTS = [
 
 export const seed = defineSeed({
   open: openEducation,
-  async base(education, { now, people }) {
-    const { prisma } = education;
-    const isFirst = (await prisma.student.count({ where: { id: STUDENT } })) === 0;
-    const since = (days: number) => ({ createdAt: daysBefore(now, days), updatedAt: daysBefore(now, days) });
-    await prisma.student.createMany({
-      data: [
-        {
-          id: STUDENT,
-          userId: people.student.id,
-          displayName: people.student.name,
-          gradeLevel: 12,
-          country: people.student.country,
-          ...since(50),
-        },
-      ],
-      skipDuplicates: true,
-    });
-    await prisma.course.createMany({
-      data: COURSES.map((course) => ({
-        ...course,
-        instructorId: people.educator.id,
-        status: 'published',
-        publishedAt: daysBefore(now, 60),
-        ...since(70),
-      })),
-      skipDuplicates: true,
-    });
-    await prisma.module.createMany({
-      data: MODULES.map(({ slug, ...module }) => ({
-        ...module,
-        id: seedId(`education.Module.${slug}`),
-        durationMinutes: 180,
-        ...since(70),
-      })),
-      skipDuplicates: true,
-    });
-    await prisma.assessment.createMany({
-      data: [
-        {
-          id: seedId('education.Assessment.python-basics'),
-          moduleId: PYTHON_BASICS,
-          courseId: PYTHON,
-          title: 'Python Basics quiz',
-          maxAttempts: 3,
+  // The rows and their events in one transaction, so that an interrupted seed loses no event.
+  base: (education, { now, people }) =>
+    education.transaction(async (tx) => {
+      const since = (days: number) => ({ createdAt: daysBefore(now, days), updatedAt: daysBefore(now, days) });
+      const { count: isFirst } = await tx.student.createMany({
+        data: [
+          {
+            id: STUDENT,
+            userId: people.student.id,
+            displayName: people.student.name,
+            gradeLevel: 12,
+            country: people.student.country,
+            ...since(50),
+          },
+        ],
+        skipDuplicates: true,
+      });
+      await tx.course.createMany({
+        data: COURSES.map((course) => ({
+          ...course,
+          instructorId: people.educator.id,
+          status: 'published',
+          publishedAt: daysBefore(now, 60),
           ...since(70),
-        },
-      ],
-      skipDuplicates: true,
-    });
-    await prisma.enrollment.createMany({
-      data: [
-        {
-          id: ENROLLMENT,
-          studentId: STUDENT,
-          courseId: PYTHON,
-          enrolledAt: daysBefore(now, 40),
-          ...since(40),
-        },
-      ],
-      skipDuplicates: true,
-    });
-    const inPython = { enrollmentId: ENROLLMENT, studentId: STUDENT, courseId: PYTHON, moduleId: PYTHON_BASICS };
-    await prisma.learningProgress.createMany({
-      data: [
-        {
-          // The database computes the percentages: half of the first of two modules is a quarter of the course.
-          id: seedId('education.LearningProgress.student-python-basics'),
-          ...inPython,
-          completedLessons: 2,
-          timeSpentSeconds: 16_200,
-          lastAccessedAt: daysBefore(now, 1),
-          ...since(39),
-        },
-      ],
-      skipDuplicates: true,
-    });
-    await prisma.assessmentSubmission.createMany({
-      data: [
-        {
-          id: seedId('education.AssessmentSubmission.student-python-basics'),
-          ...inPython,
-          score: '85',
-          status: 'graded',
-          answers: { q1: 'A name for a value', q2: 'int, float, str, bool', q3: 'The remainder of a division' },
-          feedback: 'Well done. Look at operator precedence once more.',
-          gradedById: people.educator.id,
-          submittedAt: daysBefore(now, 13),
-          gradedAt: daysBefore(now, 12),
-          ...since(13),
-        },
-      ],
-      skipDuplicates: true,
-    });
-    await prisma.wallet.createMany({
-      data: [{ id: WALLET, mintWalletId: WALLET, userId: people.student.id, studentId: STUDENT, ...since(90) }],
-      skipDuplicates: true,
-    });
-    await prisma.transaction.createMany({
-      data: MOVEMENTS.map(({ slug, daysAgo, direction, ...movement }) => {
-        // The consumer of mint's events gives the rows the same ids, so it adds none of them again.
-        const mintTransactionId = seedId(`mint.Transaction.${slug}`);
-        return {
-          ...movement,
-          id: `${mintTransactionId}-${direction}`,
-          walletId: WALLET,
-          direction,
-          idempotencyKey: `mint:${direction}:${mintTransactionId}`,
-          mintTransactionId,
-          createdAt: daysBefore(now, daysAgo),
-        };
-      }),
-      skipDuplicates: true,
-    });
-    if (isFirst) await publishSeed(education, { studentId: STUDENT, courseIds: [PYTHON, REACT] });
-  },
+        })),
+        skipDuplicates: true,
+      });
+      await tx.module.createMany({
+        data: MODULES.map(({ slug, ...module }) => ({
+          ...module,
+          id: seedId(`education.Module.${slug}`),
+          durationMinutes: 180,
+          ...since(70),
+        })),
+        skipDuplicates: true,
+      });
+      await tx.assessment.createMany({
+        data: [
+          {
+            id: seedId('education.Assessment.python-basics'),
+            moduleId: PYTHON_BASICS,
+            courseId: PYTHON,
+            title: 'Python Basics quiz',
+            maxAttempts: 3,
+            ...since(70),
+          },
+        ],
+        skipDuplicates: true,
+      });
+      await tx.enrollment.createMany({
+        data: [
+          {
+            id: ENROLLMENT,
+            studentId: STUDENT,
+            courseId: PYTHON,
+            enrolledAt: daysBefore(now, 40),
+            ...since(40),
+          },
+        ],
+        skipDuplicates: true,
+      });
+      const inPython = { enrollmentId: ENROLLMENT, studentId: STUDENT, courseId: PYTHON, moduleId: PYTHON_BASICS };
+      await tx.learningProgress.createMany({
+        data: [
+          {
+            // The database computes the percentages: half of the first of two modules is a quarter of the course.
+            id: seedId('education.LearningProgress.student-python-basics'),
+            ...inPython,
+            completedLessons: 2,
+            timeSpentSeconds: 16_200,
+            lastAccessedAt: daysBefore(now, 1),
+            ...since(39),
+          },
+        ],
+        skipDuplicates: true,
+      });
+      await tx.assessmentSubmission.createMany({
+        data: [
+          {
+            id: seedId('education.AssessmentSubmission.student-python-basics'),
+            ...inPython,
+            score: '85',
+            status: 'graded',
+            answers: { q1: 'A name for a value', q2: 'int, float, str, bool', q3: 'The remainder of a division' },
+            feedback: 'Well done. Look at operator precedence once more.',
+            gradedById: people.educator.id,
+            submittedAt: daysBefore(now, 13),
+            gradedAt: daysBefore(now, 12),
+            ...since(13),
+          },
+        ],
+        skipDuplicates: true,
+      });
+      await tx.wallet.createMany({
+        data: [{ id: WALLET, mintWalletId: WALLET, userId: people.student.id, studentId: STUDENT, ...since(90) }],
+        skipDuplicates: true,
+      });
+      await tx.transaction.createMany({
+        data: MOVEMENTS.map(({ slug, daysAgo, direction, ...movement }) => {
+          // The consumer of mint's events gives the rows the same ids, so it adds none of them again.
+          const mintTransactionId = seedId(`mint.Transaction.${slug}`);
+          return {
+            ...movement,
+            id: `${mintTransactionId}-${direction}`,
+            walletId: WALLET,
+            direction,
+            idempotencyKey: `mint:${direction}:${mintTransactionId}`,
+            mintTransactionId,
+            createdAt: daysBefore(now, daysAgo),
+          };
+        }),
+        skipDuplicates: true,
+      });
+      if (isFirst > 0) await publishSeed(tx, { studentId: STUDENT, courseIds: [PYTHON, REACT] });
+    }),
   volume,
 });

@@ -2,7 +2,7 @@ import { defineSeed, seedId } from '@azora/db-core';
 import { publishSeed } from './seed/events';
 import { MEMBERS, memberId, SLUGS } from './seed/members';
 import { volume } from './seed/volume';
-import { type $Enums, type Family, openFamily } from './src/index';
+import { type $Enums, type FamilyTransaction, openFamily } from './src/index';
 
 const MINUTE_MS = 60_000;
 const DAY_MS = 24 * 60 * MINUTE_MS;
@@ -49,14 +49,15 @@ const INTERACTIONS = [
 
 export const seed = defineSeed({
   open: openFamily,
-  async base(family, { now, people }) {
-    const ago = (days: number, minutes = 0): Date => new Date(now.getTime() - days * DAY_MS + minutes * MINUTE_MS);
-    const isFirst = (await family.prisma.conversation.count({ where: { id: conversationId('study') } })) === 0;
-    await seedMembers(family, ago(30));
-    await seedConversations(family, people.student.id, ago);
-    await seedInteractions(family, people.student.id, ago);
-    if (isFirst) await publishSeed(family, people.student.id);
-  },
+  // The rows and their events in one transaction, so that an interrupted seed loses no event.
+  base: (family, { now, people }) =>
+    family.transaction(async (tx) => {
+      const ago = (days: number, minutes = 0): Date => new Date(now.getTime() - days * DAY_MS + minutes * MINUTE_MS);
+      await seedMembers(tx, ago(30));
+      const isFirst = await seedConversations(tx, people.student.id, ago);
+      await seedInteractions(tx, people.student.id, ago);
+      if (isFirst) await publishSeed(tx, people.student.id);
+    }),
   volume,
 });
 
@@ -68,15 +69,15 @@ function everyPair(slugs: readonly string[]): string[][] {
   return slugs.flatMap((slug, index) => pairUp(slug, slugs.slice(index + 1)));
 }
 
-async function seedMembers({ prisma }: Family, createdAt: Date): Promise<void> {
-  await prisma.familyMember.createMany({
+async function seedMembers(tx: FamilyTransaction, createdAt: Date): Promise<void> {
+  await tx.familyMember.createMany({
     data: MEMBERS.map((member) => {
       const slug = member.name.toLowerCase();
       return { id: memberId(slug), slug, ...member, traits: [...member.traits], createdAt, updatedAt: createdAt };
     }),
     skipDuplicates: true,
   });
-  await prisma.familyRelationship.createMany({
+  await tx.familyRelationship.createMany({
     data: RELATIONSHIPS.flatMap(({ kind, pairs }) =>
       pairs.map(([member = '', relative = '']) => ({
         memberId: memberId(member),
@@ -93,8 +94,9 @@ type Ago = (days: number, minutes?: number) => Date;
 
 const conversationId = (slug: string): string => seedId(`family.Conversation.${slug}`);
 
-async function seedConversations({ prisma }: Family, userId: string, ago: Ago): Promise<void> {
-  await prisma.conversation.createMany({
+/** Whether these conversations are new. */
+async function seedConversations(tx: FamilyTransaction, userId: string, ago: Ago): Promise<boolean> {
+  const { count } = await tx.conversation.createMany({
     data: CONVERSATIONS.map(({ slug, member, title, mood, daysAgo, ...rest }) => {
       const startedAt = ago(daysAgo);
       const endedAt = 'minutes' in rest ? ago(daysAgo, rest.minutes) : null;
@@ -104,7 +106,7 @@ async function seedConversations({ prisma }: Family, userId: string, ago: Ago): 
     }),
     skipDuplicates: true,
   });
-  await prisma.message.createMany({
+  await tx.message.createMany({
     data: CONVERSATIONS.flatMap(({ slug, daysAgo, lines }) =>
       lines.map(({ by, ...line }, index) => ({
         id: seedId(`family.Message.${slug}-${index + 1}`),
@@ -119,10 +121,11 @@ async function seedConversations({ prisma }: Family, userId: string, ago: Ago): 
     ),
     skipDuplicates: true,
   });
+  return count > 0;
 }
 
-async function seedInteractions({ prisma }: Family, userId: string, ago: Ago): Promise<void> {
-  await prisma.familyInteraction.createMany({
+async function seedInteractions(tx: FamilyTransaction, userId: string, ago: Ago): Promise<void> {
+  await tx.familyInteraction.createMany({
     data: INTERACTIONS.map(({ slug, member, talk, daysAgo, ...interaction }) => ({
       id: seedId(`family.FamilyInteraction.${slug}`),
       userId,

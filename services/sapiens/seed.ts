@@ -1,7 +1,7 @@
 import { defineSeed, seedId } from '@azora/db-core';
 import { publishSeed } from './seed/events';
 import { volume } from './seed/volume';
-import { openSapiens, type Sapiens } from './src/index';
+import { openSapiens, type SapiensTransaction } from './src/index';
 
 const MINUTE_MS = 60_000;
 const HOUR_MS = 60 * MINUTE_MS;
@@ -44,24 +44,25 @@ const CARDS = [
 
 export const seed = defineSeed({
   open: openSapiens,
-  async base(sapiens, { now, people }) {
-    const facts: Facts = {
-      studentId: people.student.id,
-      courseId: seedId('education.Course.python'),
-      ago: (days, minutes = 0) => new Date(now.getTime() - days * DAY_MS + minutes * MINUTE_MS),
-    };
-    const isFirst = (await sapiens.prisma.studentProfile.count({ where: { studentId: facts.studentId } })) === 0;
-    await seedProfile(sapiens, facts);
-    await seedSession(sapiens, facts);
-    await seedPath(sapiens, facts);
-    await seedQuestions(sapiens, facts);
-    await seedBank(sapiens, facts);
-    await seedAssessment(sapiens, facts);
-    await seedCards(sapiens, facts);
-    // Level, ability, mastery, strengths and weaknesses follow from these rows.
-    await sapiens.query({ text: 'SELECT refresh_profile($1, $2)', values: [facts.studentId, facts.ago(1)] });
-    if (isFirst) await publishSeed(sapiens, facts.studentId);
-  },
+  // The rows and their events in one transaction, so that an interrupted seed loses no event.
+  base: (sapiens, { now, people }) =>
+    sapiens.transaction(async (tx) => {
+      const facts: Facts = {
+        studentId: people.student.id,
+        courseId: seedId('education.Course.python'),
+        ago: (days, minutes = 0) => new Date(now.getTime() - days * DAY_MS + minutes * MINUTE_MS),
+      };
+      const isFirst = await seedProfile(tx, facts);
+      await seedSession(tx, facts);
+      await seedPath(tx, facts);
+      await seedQuestions(tx, facts);
+      await seedBank(tx, facts);
+      await seedAssessment(tx, facts);
+      await seedCards(tx, facts);
+      // Level, ability, mastery, strengths and weaknesses follow from these rows.
+      await tx.$executeRaw`SELECT refresh_profile(${facts.studentId}, ${facts.ago(1)}::timestamptz)`;
+      if (isFirst) await publishSeed(tx, facts.studentId);
+    }),
   volume,
 });
 
@@ -76,7 +77,8 @@ function written(createdAt: Date, updatedAt = createdAt) {
   return { createdAt, updatedAt };
 }
 
-async function seedProfile({ prisma }: Sapiens, { studentId, ago }: Facts): Promise<void> {
+/** Whether the profile is new. */
+async function seedProfile(tx: SapiensTransaction, { studentId, ago }: Facts): Promise<boolean> {
   const profile = {
     id: seedId('sapiens.StudentProfile.student'),
     studentId,
@@ -86,10 +88,11 @@ async function seedProfile({ prisma }: Sapiens, { studentId, ago }: Facts): Prom
     lastActiveAt: ago(1),
     ...written(ago(20), ago(1)),
   };
-  await prisma.studentProfile.createMany({ data: profile, skipDuplicates: true });
+  const { count } = await tx.studentProfile.createMany({ data: profile, skipDuplicates: true });
+  return count > 0;
 }
 
-async function seedSession({ prisma }: Sapiens, { studentId, courseId, ago }: Facts): Promise<void> {
+async function seedSession(tx: SapiensTransaction, { studentId, courseId, ago }: Facts): Promise<void> {
   const sessionId = seedId('sapiens.TutoringSession.python-basics');
   const [startedAt, endedAt] = [ago(5), ago(5, 30)];
   const session = {
@@ -115,12 +118,12 @@ async function seedSession({ prisma }: Sapiens, { studentId, courseId, ago }: Fa
   const insights = INSIGHTS.map(({ slug, ...insight }) => {
     return { id: seedId(`sapiens.LearningInsight.${slug}`), sessionId, ...insight, ...written(endedAt) };
   });
-  await prisma.tutoringSession.createMany({ data: session, skipDuplicates: true });
-  await prisma.message.createMany({ data: messages, skipDuplicates: true });
-  await prisma.learningInsight.createMany({ data: insights, skipDuplicates: true });
+  await tx.tutoringSession.createMany({ data: session, skipDuplicates: true });
+  await tx.message.createMany({ data: messages, skipDuplicates: true });
+  await tx.learningInsight.createMany({ data: insights, skipDuplicates: true });
 }
 
-async function seedPath({ prisma }: Sapiens, { studentId, courseId, ago }: Facts): Promise<void> {
+async function seedPath(tx: SapiensTransaction, { studentId, courseId, ago }: Facts): Promise<void> {
   const pathId = seedId('sapiens.LearningPath.python-mastery');
   const path = {
     id: pathId,
@@ -148,12 +151,12 @@ async function seedPath({ prisma }: Sapiens, { studentId, courseId, ago }: Facts
     ...rest,
     ...written(ago(startedDaysAgo), ago(completedDaysAgo ?? 1)),
   }));
-  await prisma.learningPath.createMany({ data: path, skipDuplicates: true });
-  await prisma.pathStep.createMany({ data: steps, skipDuplicates: true });
-  await prisma.progress.createMany({ data: progress, skipDuplicates: true });
+  await tx.learningPath.createMany({ data: path, skipDuplicates: true });
+  await tx.pathStep.createMany({ data: steps, skipDuplicates: true });
+  await tx.progress.createMany({ data: progress, skipDuplicates: true });
 }
 
-async function seedQuestions({ prisma }: Sapiens, { studentId, ago }: Facts): Promise<void> {
+async function seedQuestions(tx: SapiensTransaction, { studentId, ago }: Facts): Promise<void> {
   const answered = {
     id: seedId('sapiens.Question.list-or-tuple'),
     studentId,
@@ -173,10 +176,10 @@ async function seedQuestions({ prisma }: Sapiens, { studentId, ago }: Facts): Pr
     question: 'How do I choose between while and for?',
     ...written(ago(1)),
   };
-  await prisma.question.createMany({ data: [answered, open], skipDuplicates: true });
+  await tx.question.createMany({ data: [answered, open], skipDuplicates: true });
 }
 
-async function seedBank({ prisma }: Sapiens, { ago }: Facts): Promise<void> {
+async function seedBank(tx: SapiensTransaction, { ago }: Facts): Promise<void> {
   const skill = {
     id: SKILL,
     slug: 'python-basics',
@@ -194,11 +197,11 @@ async function seedBank({ prisma }: Sapiens, { ago }: Facts): Promise<void> {
     location: b,
     ...written(ago(30)),
   }));
-  await prisma.skill.createMany({ data: skill, skipDuplicates: true });
-  await prisma.item.createMany({ data: items, skipDuplicates: true });
+  await tx.skill.createMany({ data: skill, skipDuplicates: true });
+  await tx.item.createMany({ data: items, skipDuplicates: true });
 }
 
-async function seedAssessment({ prisma }: Sapiens, { studentId, courseId, ago }: Facts): Promise<void> {
+async function seedAssessment(tx: SapiensTransaction, { studentId, courseId, ago }: Facts): Promise<void> {
   const assessmentId = seedId('sapiens.Assessment.python-basics');
   const assessment = {
     id: assessmentId,
@@ -241,13 +244,13 @@ async function seedAssessment({ prisma }: Sapiens, { studentId, courseId, ago }:
     probability: 0,
     createdAt: ago(4, index * 3 + 2),
   }));
-  await prisma.assessment.createMany({ data: assessment, skipDuplicates: true });
-  await prisma.assessmentItem.createMany({ data: items, skipDuplicates: true });
-  await prisma.skillAttempt.createMany({ data: attempts, skipDuplicates: true });
+  await tx.assessment.createMany({ data: assessment, skipDuplicates: true });
+  await tx.assessmentItem.createMany({ data: items, skipDuplicates: true });
+  await tx.skillAttempt.createMany({ data: attempts, skipDuplicates: true });
 }
 
 /** The schedule of a card follows from its reviews, one a day. */
-async function seedCards({ prisma }: Sapiens, { studentId, ago }: Facts): Promise<void> {
+async function seedCards(tx: SapiensTransaction, { studentId, ago }: Facts): Promise<void> {
   const cardId = (slug: string): string => seedId(`sapiens.Card.${slug}`);
   const cards = CARDS.map(({ slug, front, back }) => ({
     id: cardId(slug),
@@ -268,6 +271,6 @@ async function seedCards({ prisma }: Sapiens, { studentId, ago }: Facts): Promis
       createdAt: ago(3 - index),
     })),
   );
-  await prisma.card.createMany({ data: cards, skipDuplicates: true });
-  await prisma.cardReview.createMany({ data: reviews, skipDuplicates: true });
+  await tx.card.createMany({ data: cards, skipDuplicates: true });
+  await tx.cardReview.createMany({ data: reviews, skipDuplicates: true });
 }

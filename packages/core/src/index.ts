@@ -9,6 +9,7 @@ export {
   isConnectionLoss,
   redactedCause,
 } from './database-errors';
+export type { Difference } from './difference';
 export { type ErrorKind, isRecord, SuiteError, type SuiteErrorDetails } from './errors';
 export { newId } from './ids';
 export { formatMoney, type MoneyInput, parseMoney } from './money';

@@ -1,3 +1,4 @@
+export type { Difference } from '@azora/db-core';
 export { type AddChatMessageInput, addChatMessage, type ListChatMessagesInput, listChatMessages } from './chat.store';
 export { type Agent, type AgentTransaction, openAgent } from './client';
 export {
@@ -44,7 +45,7 @@ export {
   searchMessages,
 } from './messages.store';
 export { type Erasure, erasePerson, exportPerson, type PersonExport } from './person.store';
-export { type Difference, reconcile } from './reconcile.store';
+export { reconcile } from './reconcile.store';
 export type {
   ChatMessage,
   ChatRole,

@@ -1,13 +1,5 @@
+import type { Difference } from '@azora/db-core';
 import type { Agent } from './client';
-
-/** A row that does not fit the others. */
-export interface Difference {
-  /** Such as `task.waiting`. */
-  readonly check: string;
-  readonly id: string;
-  readonly found: string;
-  readonly expected: string;
-}
 
 const RECONCILE = `
   SELECT 'conversation.positions' AS check, c.id::text AS id, c.last_position || ' is the last position' AS found,

@@ -1,4 +1,4 @@
-import type { Debate } from '../src/index';
+import type { DebateTransaction } from '../src/index';
 
 /** The events that the store would have published if it had written the rows of the seed, oldest first. */
 const PUBLISH = `
@@ -40,7 +40,7 @@ const PUBLISH = `
   ) AS events`;
 const SEAL_REPLAYS = `UPDATE traces AS t SET checksum = replay_checksum(t) WHERE debate_id LIKE 'debate-azora-%' AND checksum IS NULL`;
 
-export async function publishSeed(debate: Debate, loopId: string): Promise<void> {
-  await debate.query({ text: SEAL_REPLAYS, values: [] });
-  await debate.query({ text: PUBLISH, values: [loopId] });
+export async function publishSeed(tx: DebateTransaction, loopId: string): Promise<void> {
+  await tx.$executeRawUnsafe(SEAL_REPLAYS);
+  await tx.$executeRawUnsafe(PUBLISH, loopId);
 }

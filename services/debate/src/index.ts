@@ -1,3 +1,4 @@
+export type { Difference } from '@azora/db-core';
 export type { Page, PageInput } from '@azora/db-core/paging';
 export {
   type AppendMessagesInput,
@@ -115,7 +116,7 @@ export {
   recordMatch,
   replayRatings,
 } from './ratings.store';
-export { type Difference, reconcile } from './reconcile.store';
+export { reconcile } from './reconcile.store';
 export {
   getReplay,
   type ListReplaysInput,

@@ -1,4 +1,4 @@
-import { idInput, rowIdInput, textInput } from '@azora/db-core/input';
+import { idInput, jsonObjectInput, rowIdInput, textInput } from '@azora/db-core/input';
 import { z } from 'zod';
 
 /** The caller's name for one request: a request that is sent twice with it takes effect once. */
@@ -29,26 +29,17 @@ export const agentsInput = z
 /** A cycle that exists. */
 export const cycleInput = z.strictObject({ loopId: rowIdInput, cycleNumber: cycleNumberInput });
 
-/** A value of JSON that PostgreSQL can store, of at most `max` characters as JSON. */
-function storable(max: number) {
-  return (value: unknown, context: z.RefinementCtx) => {
-    if (JSON.stringify(value).length > max)
-      context.addIssue({ code: 'custom', message: `is longer than ${max} characters as JSON` });
-    else if (!isStorable(value)) context.addIssue({ code: 'custom', message: 'contains NUL or an unpaired surrogate' });
-  };
-}
-
 /** Data of the caller, as a JSON object of at most 16,384 characters. */
-export const dataInput = z.record(z.string(), z.json()).superRefine(storable(16_384));
-/** A recorded debate, as a JSON object or array of at most 16 million characters. */
-export const traceInput = z
-  .union([z.record(z.string(), z.json()), z.array(z.json())])
-  .superRefine(storable(16_000_000));
+export const dataInput = jsonObjectInput(16_384, 'characters');
 
-function isStorable(value: unknown): boolean {
-  if (typeof value === 'string') return value.isWellFormed() && !value.includes('\0');
-  return typeof value !== 'object' || value === null || Object.entries(value).flat().every(isStorable);
-}
+const MAX_TRACE_CHARACTERS = 16_000_000;
+/** A schema of zod for JSON would drop the key `__proto__` of an element. */
+const inObject = jsonObjectInput(MAX_TRACE_CHARACTERS + '{"trace":}'.length, 'characters');
+const arrayInput = z
+  .array(z.unknown())
+  .refine((trace) => inObject.safeParse({ trace }).success, 'is not JSON that can be stored, or is too long');
+/** A recorded debate, as a JSON object or array of at most 16 million characters. */
+export const traceInput = z.union([jsonObjectInput(MAX_TRACE_CHARACTERS, 'characters'), arrayInput]);
 
 /** Milliseconds, at most about ten years. */
 export const lifetimeInput = z.int().min(1).max(315_360_000_000);

@@ -1,13 +1,5 @@
+import type { Difference } from '@azora/db-core';
 import type { Debate } from './client';
-
-/** A row that does not fit the others. */
-export interface Difference {
-  /** Such as `rating.elo`. */
-  readonly check: string;
-  readonly id: string;
-  readonly found: string;
-  readonly expected: string;
-}
 
 /** Usage events are complete for the months that began at most 60 days ago. */
 const RECONCILE = `

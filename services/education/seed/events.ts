@@ -1,4 +1,4 @@
-import type { Education } from '../src/index';
+import type { EducationTransaction } from '../src/index';
 
 /** The events that the store would have published if it had written the rows of the seed, oldest first. */
 const PUBLISH = `
@@ -21,9 +21,9 @@ const PUBLISH = `
 const PUBLISH_GRADES = `SELECT publish_grade(s) FROM assessment_submissions AS s WHERE student_id = $1 AND status = 'graded'`;
 
 export async function publishSeed(
-  education: Education,
+  tx: EducationTransaction,
   { studentId, courseIds }: { readonly studentId: string; readonly courseIds: readonly string[] },
 ): Promise<void> {
-  await education.query({ text: PUBLISH, values: [studentId, courseIds] });
-  await education.query({ text: PUBLISH_GRADES, values: [studentId] });
+  await tx.$executeRawUnsafe(PUBLISH, studentId, courseIds);
+  await tx.$executeRawUnsafe(PUBLISH_GRADES, studentId);
 }

@@ -1,5 +1,5 @@
 import { newId } from '@azora/db-core';
-import { idInput } from '@azora/db-core/input';
+import { idInput, textInput } from '@azora/db-core/input';
 import { type Page, type PageInput, pageFields } from '@azora/db-core/paging';
 import { z } from 'zod';
 import type { Education } from './client';
@@ -45,7 +45,7 @@ export interface ListCertificatesInput extends PageInput {
 }
 
 const certificateInput = z.strictObject({ certificateId: idInput });
-const verifyInput = z.strictObject({ verificationCode: z.string().max(100) });
+const verifyInput = z.strictObject({ verificationCode: textInput(100, 0) });
 const revokeInput = z.strictObject({
   certificateId: idInput,
   reason: z.enum($Enums.CertificateRevocation),

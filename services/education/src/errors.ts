@@ -152,6 +152,8 @@ export const CONSTRAINT_ERRORS: ConstraintErrors = {
   lessons_invalid: ({ lessons }) =>
     invalidField('completedLessons', `is not from 0 to ${lessons}, the lessons of the module`),
   score_invalid: ({ maxScore }) => invalidField('score', `is not from 0 to ${maxScore} with at most two decimals`),
+  grader_missing: () => invalidField('gradedById', 'is missing'),
+  assessment_submissions_answers_check: () => invalidField('answers', 'is not an object'),
   assessments_max_score_check: () => invalidField('answerKey', 'has no points'),
   assessments_pass_score_check: () => invalidField('passScore', 'is above the maximum score'),
   student_not_found: studentNotFound,

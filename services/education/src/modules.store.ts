@@ -90,6 +90,7 @@ const updateInput = z.strictObject({
   durationMinutes: durationMinutes.nullable().optional(),
 });
 const reorderInput = z.strictObject({ courseId: idInput, moduleIds: z.array(idInput).max(MAX_MODULES) });
+const nameInput = textInput(200);
 const questionInput = z.strictObject({
   answer: z.json(),
   points: z
@@ -98,15 +99,23 @@ const questionInput = z.strictObject({
     .max(10_000)
     .refine((points) => /^\d+(\.\d{1,2})?$/.test(String(points)), 'has more than two decimals'),
 });
+/** The key as it was given: a record of zod would drop a question that is called `__proto__`. */
+const answerKeyInput = answersInput.refine(
+  (key) =>
+    Object.entries(key).every(
+      ([name, question]) => nameInput.safeParse(name).success && questionInput.safeParse(question).success,
+    ),
+  'does not have an answer and points, above 0 and with at most two decimals, for each question',
+);
 const assessmentInput = z.strictObject({
   moduleId: idInput,
   title: textInput(200),
-  maxScore: scoreInput.optional(),
+  maxScore: scoreInput.refine((text) => Number(text) > 0, 'is not above 0').optional(),
   passScore: scoreInput.optional(),
   maxAttempts: z.int().min(1).max(1_000).optional(),
   deadlineDays: z.int().min(1).max(3_650).optional(),
   isRequired: z.boolean().optional(),
-  answerKey: answersInput.pipe(z.record(textInput(200), questionInput)).optional(),
+  answerKey: answerKeyInput.optional(),
 });
 
 /**

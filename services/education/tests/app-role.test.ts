@@ -102,6 +102,33 @@ describe('the app role of education with its own SQL', () => {
     expect(await dump()).toBe(before);
   });
 
+  it('grades once, under a name, and submits answers by question only', async () => {
+    const { courseId: free, moduleIds } = await givenCourse(education, { assessment: { title: 'Quiz' } });
+    const { id } = await givenEnrollment(education, free);
+    const submit = (submission: string, answers: string) =>
+      db().app(`SELECT submit_assessment($1, repeat('a', 64), $1, $2, $3, $4::jsonb)`, [
+        ...[submission, id, moduleIds[0], answers],
+      ]);
+    const grade = (by: string | null, again: boolean | null) =>
+      db().app("SELECT grade_submission('graded', 50, NULL, $1, $2)", [by, again]);
+    for (const answers of ['[]', '7', '"a"', 'null']) {
+      await expect(submit('refused', answers)).rejects.toMatchObject({
+        constraint: 'assessment_submissions_answers_check',
+      });
+    }
+    await submit('graded', '{}');
+
+    const before = await dump();
+    await expect(grade('teacher', null)).rejects.toMatchObject({ code: 'AZ001', message: 'grade_order' });
+    for (const nobody of [null, '', ' '])
+      await expect(grade(nobody, false)).rejects.toMatchObject({ code: 'AZ001', message: 'grader_missing' });
+    expect(await dump()).toBe(before);
+    await grade('teacher', false);
+    const graded = await dump();
+    await expect(grade('teacher', null)).rejects.toMatchObject({ code: 'AZ001', message: 'grade_order' });
+    expect(await dump()).toBe(graded);
+  });
+
   it('buys nothing with a forged copy of a wallet', async () => {
     const student = await education.prisma.student.findUniqueOrThrow({ where: { id: await givenStudent(education) } });
     await db().app('SELECT project_wallet($1, $2)', [fresh('w'), student.userId]);

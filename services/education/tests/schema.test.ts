@@ -128,6 +128,11 @@ const REFUSED = [
     `${SUBMIT} ('s', 'ada-go', 'ada', 'go', 'go-2', 0, '{}')`,
     'assessment_submissions_attempt_check',
   ],
+  [
+    'answers that are a list',
+    `${SUBMIT} ('s', 'ada-go', 'ada', 'go', 'go-2', 1, '[]')`,
+    'assessment_submissions_answers_check',
+  ],
   ['NaN as the maximum score', `${SCORED} 'NaN')`, 'assessment_submissions_max_score_check'],
   ['a maximum score of 0', `${SCORED} 0)`, 'assessment_submissions_max_score_check'],
   [

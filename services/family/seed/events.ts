@@ -1,4 +1,4 @@
-import type { Family } from '../src/index';
+import type { FamilyTransaction } from '../src/index';
 
 /** The events that the store would have published if it had written the rows of the seed, oldest first. */
 const PUBLISH = `
@@ -24,6 +24,6 @@ const PUBLISH = `
     ORDER BY at, step, key
   ) AS events`;
 
-export async function publishSeed(family: Family, userId: string): Promise<void> {
-  await family.query({ text: PUBLISH, values: [userId] });
+export async function publishSeed(tx: FamilyTransaction, userId: string): Promise<void> {
+  await tx.$executeRawUnsafe(PUBLISH, userId);
 }

@@ -1,3 +1,4 @@
+export type { Difference } from '@azora/db-core';
 export type { Page, PageInput } from '@azora/db-core/paging';
 export { type Family, type FamilyTransaction, openFamily } from './client';
 export type { Context, ContextParts, Relative, Turn } from './context/prompt';
@@ -60,7 +61,7 @@ export {
   recallMemories,
 } from './messages.store';
 export { type Erasure, erasePerson, exportPerson, type PersonExport } from './person.store';
-export { type Difference, reconcile } from './reconcile.store';
+export { reconcile } from './reconcile.store';
 export { deterministicResponder } from './responders/deterministic';
 export type { HttpResponderOptions } from './responders/http';
 export { ollamaResponder } from './responders/ollama';

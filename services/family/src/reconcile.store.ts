@@ -1,13 +1,5 @@
+import type { Difference } from '@azora/db-core';
 import type { Family } from './client';
-
-/** A row that does not fit the others. */
-export interface Difference {
-  /** Such as `conversation.messages`. */
-  readonly check: string;
-  readonly id: string;
-  readonly found: string;
-  readonly expected: string;
-}
 
 /** Affinities are sums of floating-point numbers in different orders. */
 const TOLERANCE = '1e-9';

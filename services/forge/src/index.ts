@@ -1,3 +1,4 @@
+export type { Difference } from '@azora/db-core';
 export type { Page, PageInput } from '@azora/db-core/paging';
 export {
   type AcceptInput,
@@ -95,5 +96,5 @@ export {
   rateContract,
   type Score,
 } from './ratings.store';
-export { type Difference, reconcile } from './reconcile.store';
+export { reconcile } from './reconcile.store';
 export type { Application, Contract, Dispute, Escrow, Job, Milestone, Rating, SkillProfile } from './rows';

@@ -1,13 +1,5 @@
+import type { Difference } from '@azora/db-core';
 import type { Forge } from './client';
-
-/** A row that does not fit the others. */
-export interface Difference {
-  /** Such as `milestone.escrow`. */
-  readonly check: string;
-  readonly id: string;
-  readonly found: string;
-  readonly expected: string;
-}
 
 /** The statuses of the escrows that a milestone has in each of its own statuses, without those that were refunded or canceled. */
 const RECONCILE = `

@@ -1,3 +1,4 @@
+export type { Difference } from '@azora/db-core';
 export type { Json, JsonObject } from '@azora/db-core/input';
 export type { Page, PageInput } from '@azora/db-core/paging';
 export { type ListAuditInput, listAudit, type RecordAuditInput, recordAudit } from './audit.store';
@@ -28,7 +29,6 @@ export {
   saveItems,
 } from './items.store';
 export {
-  type Difference,
   expireRecommendations,
   type Pruned,
   pruneHistory,

@@ -1,3 +1,4 @@
+import type { Difference } from '@azora/db-core';
 import type { Nexus } from './client';
 import { readInput } from './errors';
 import { type BatchInput, batchInput } from './input';
@@ -8,15 +9,6 @@ const MAX_PROFILES = 1_000;
 export interface Pruned {
   readonly interactions: number;
   readonly recommendations: number;
-}
-
-/** A row that does not follow from the rows that it is derived from. */
-export interface Difference {
-  /** Such as `item_pairs`. */
-  readonly check: string;
-  readonly id: string;
-  readonly found: string;
-  readonly expected: string;
 }
 
 /**

@@ -1,90 +1,63 @@
 /** @server any */
-import { useDatabase } from '@azora/db-testkit';
+import {
+  acceptedInput,
+  BAD,
+  type BadCall,
+  type BadValues,
+  badElements,
+  outcomeOfGood,
+  rowsOf,
+  useDatabase,
+} from '@azora/db-testkit';
 import * as store from '../src';
 import { type Nexus, openNexus } from '../src';
 import { click, givenCourses } from './given';
 
-type Fields = Readonly<Record<string, unknown>>;
-type Values = readonly (readonly [string, unknown])[];
-type Operation = (nexus: Nexus, input: never) => Promise<unknown>;
-
-const TEXTS: Values = [
-  ['10 MB of text', 'x'.repeat(10_000_000)],
-  ['a NUL byte', 'a\0b'],
-  ['half of a surrogate pair', 'a\ud800b'],
-  ['an empty string', ''],
-  ['blanks', '  '],
-  ['a number', 7],
+const TYPES: BadValues = [...BAD.ids, ['upper case', 'Course']];
+const OBJECTS: BadValues = [
+  ...BAD.objects,
   ['null', null],
-  ['an object', { toString: () => 'x' }],
-];
-const IDS: Values = [...TEXTS, ['SQL', "'; DROP TABLE items; --"], ['a line feed', 'a\n']];
-const TYPES: Values = [...IDS, ['upper case', 'Course']];
-const LIMITS: Values = [0, -1, 1.5, 10_001, Number.NaN, '5', null].map((value) => [String(value), value] as const);
-const CURSORS: Values = [
-  ...TEXTS,
-  ['a time before PostgreSQL', Buffer.from('-999999999999999999 1').toString('base64url')],
-];
-const FLAGS: Values = [
-  ['text', 'yes'],
-  ['null', null],
-];
-const OBJECTS: Values = [
-  ['a list', []],
-  ['text', 'x'],
-  ['null', null],
-  ['a NUL byte', { a: 'b\0' }],
-  ['a NUL byte in a name', { 'a\0': 1 }],
   ['NaN', { a: Number.NaN }],
   ['a function', { a: () => 1 }],
   ['a date', { a: new Date(0) }],
-  ['20 KB', { a: 'x'.repeat(20_000) }],
 ];
-const TOPICS: Values = [
+const TOPICS: BadValues = [
   ['text', 'a'],
   ['blank ones', [' ']],
   ['51', Array.from({ length: 51 }, (_, n) => `t${n}`)],
   ['a NUL byte', ['a\0']],
   ['null', null],
 ];
-const LOCALES: Values = [...IDS, ['words', 'english please']];
+const LOCALES: BadValues = [...BAD.ids, ['words', 'english please']];
 
-const ITEM = { itemType: TYPES, itemId: IDS };
-const PAGE = { limit: [...LIMITS, ['201', 201] as const], cursor: CURSORS };
+const ITEM = { itemType: TYPES, itemId: BAD.ids };
+const PAGE = { limit: [...BAD.limits, ['201', 201] as const], cursor: BAD.cursors };
 const ADA = { userId: 'ada' };
 const ONE = { ...ADA, recommendationId: 'x' };
 
-/** Invalid elements of a list, which the field of the list is blamed for. */
-const elements = (good: Fields, bad: Readonly<Record<string, Values>>): Values => [
-  ['nothing', []],
-  ['no list', good],
-  ['an unknown field', [{ ...good, stranger: 1 }]],
-  ...Object.entries(bad).flatMap(([field, values]) =>
-    values.map(([what, value]) => [`${field} with ${what}`, [{ ...good, [field]: value }]] as const),
-  ),
-];
 const PYTHON = { itemType: 'course', itemId: 'python' };
 
 /** Each function with valid input, and invalid values of its fields. */
-const CALLS: Readonly<Record<string, readonly [Operation, Fields, Readonly<Record<string, Values>>]>> = {
+const CALLS: Readonly<Record<string, BadCall<Nexus>>> = {
   saveProfile: [
     store.saveProfile,
     ADA,
-    { userId: IDS, interests: TOPICS, preferences: OBJECTS, locale: LOCALES, personalized: FLAGS },
+    { userId: BAD.ids, interests: TOPICS, preferences: OBJECTS, locale: LOCALES, personalized: BAD.flags },
   ],
-  findProfile: [store.findProfile, ADA, { userId: IDS }],
-  getProfile: [store.getProfile, ADA, { userId: IDS }],
+  findProfile: [store.findProfile, ADA, { userId: BAD.ids }],
+  getProfile: [store.getProfile, ADA, { userId: BAD.ids }],
   listProfiles: [store.listProfiles, {}, PAGE],
   saveItems: [
     store.saveItems,
     { items: [PYTHON] },
     {
       items: [
-        ...elements(PYTHON, {
+        ['nothing', []],
+        ...badElements(PYTHON, {
           ...ITEM,
           tags: TOPICS,
           locale: LOCALES.filter(([what]) => what !== 'null'),
-          isAvailable: FLAGS,
+          isAvailable: BAD.flags,
         }),
         ['an item twice', [PYTHON, PYTHON]],
         ['10,001', Array.from({ length: 10_001 }, (_, n) => ({ ...PYTHON, itemId: `c${n}` }))],
@@ -95,47 +68,54 @@ const CALLS: Readonly<Record<string, readonly [Operation, Fields, Readonly<Recor
   listItems: [
     store.listItems,
     {},
-    { ...PAGE, itemType: TYPES, cursor: [...CURSORS, ['of another list', Buffer.from('1 abc').toString('base64url')]] },
+    {
+      ...PAGE,
+      itemType: TYPES,
+      cursor: [...BAD.cursors, ['of another list', Buffer.from('1 abc').toString('base64url')]],
+    },
   ],
-  listSimilarItems: [store.listSimilarItems, PYTHON, { ...ITEM, itemTypes: [['none', []]], limit: LIMITS }],
+  listSimilarItems: [store.listSimilarItems, PYTHON, { ...ITEM, itemTypes: [['none', []]], limit: BAD.limits }],
   track: [
     store.track,
     { interactions: [click('ada', 'python')] },
     {
-      interactions: elements(click('ada', 'python') as unknown as Fields, {
-        ...{ userId: IDS, eventId: TEXTS, ...ITEM, kind: [['other', 'stare']] },
-        rating: [
-          ['of a click', 5],
-          ['text', '5'],
-        ],
-        durationMs: [
-          ['a negative time', -1],
-          ['a fraction', 0.5],
-          ['a month', 30 * 86_400_000],
-        ],
-        occurredAt: [
-          ['text', '2026-01-01'],
-          ['no time', new Date(Number.NaN)],
-          ['the year 10000', new Date('+010000-01-01T00:00:00Z')],
-          ['the future', new Date('9999-01-01')],
-          ['long ago', new Date('1970-01-01')],
-        ],
-        context: OBJECTS,
-      }),
+      interactions: badElements(
+        { ...click('ada', 'python') },
+        {
+          ...{ userId: BAD.ids, eventId: BAD.texts, ...ITEM, kind: [['other', 'stare']] },
+          rating: [
+            ['of a click', 5],
+            ['text', '5'],
+          ],
+          durationMs: [
+            ['a negative time', -1],
+            ['a fraction', 0.5],
+            ['a month', 30 * 86_400_000],
+          ],
+          occurredAt: [
+            ['text', '2026-01-01'],
+            ['no time', new Date(Number.NaN)],
+            ['the year 10000', new Date('+010000-01-01T00:00:00Z')],
+            ['the future', new Date('9999-01-01')],
+            ['long ago', new Date('1970-01-01')],
+          ],
+          context: OBJECTS,
+        },
+      ),
     },
   ],
-  listInteractions: [store.listInteractions, ADA, { userId: IDS, kind: [['other', 'stare']], ...PAGE }],
+  listInteractions: [store.listInteractions, ADA, { userId: BAD.ids, kind: [['other', 'stare']], ...PAGE }],
   recommend: [
     store.recommend,
     ADA,
     {
-      userId: IDS,
-      limit: LIMITS,
-      expiresIn: [...LIMITS.filter(([what]) => what !== '10001'), ['a year', 365 * 86_400_000] as const],
+      userId: BAD.ids,
+      limit: BAD.limits,
+      expiresIn: [...BAD.limits.filter(([what]) => what !== '10001'), ['a year', 365 * 86_400_000] as const],
       context: [
         ['text', 'x'],
         ['an unknown field', { stranger: 1 }],
-        ...TEXTS.map(([what, page]) => [`page with ${what}`, { page }] as const),
+        ...BAD.texts.map(([what, page]) => [`page with ${what}`, { page }] as const),
         ['no types', { itemTypes: [] }],
         ...TOPICS.map(([what, tags]) => [`tags with ${what}`, { tags }] as const),
       ],
@@ -144,29 +124,29 @@ const CALLS: Readonly<Record<string, readonly [Operation, Fields, Readonly<Recor
   markShown: [
     store.markShown,
     { ...ADA, recommendationIds: ['x'] },
-    { userId: IDS, recommendationIds: [['none', []], ...IDS.map(([what, id]) => [what, [id]] as const)] },
+    { userId: BAD.ids, recommendationIds: [['none', []], ...BAD.ids.map(([what, id]) => [what, [id]] as const)] },
   ],
-  getRecommendation: [store.getRecommendation, ONE, { userId: IDS, recommendationId: IDS }],
-  acceptRecommendation: [store.acceptRecommendation, ONE, { userId: IDS, recommendationId: IDS }],
-  dismissRecommendation: [store.dismissRecommendation, ONE, { userId: IDS, recommendationId: IDS }],
-  listRecommendations: [store.listRecommendations, ADA, { userId: IDS, status: [['other', 'x']], ...PAGE }],
-  refreshProfiles: [store.refreshProfiles, {}, { limit: LIMITS }],
-  expireRecommendations: [store.expireRecommendations, {}, { limit: LIMITS }],
-  pruneHistory: [store.pruneHistory, {}, { limit: LIMITS }],
+  getRecommendation: [store.getRecommendation, ONE, { userId: BAD.ids, recommendationId: BAD.ids }],
+  acceptRecommendation: [store.acceptRecommendation, ONE, { userId: BAD.ids, recommendationId: BAD.ids }],
+  dismissRecommendation: [store.dismissRecommendation, ONE, { userId: BAD.ids, recommendationId: BAD.ids }],
+  listRecommendations: [store.listRecommendations, ADA, { userId: BAD.ids, status: [['other', 'x']], ...PAGE }],
+  refreshProfiles: [store.refreshProfiles, {}, { limit: BAD.limits }],
+  expireRecommendations: [store.expireRecommendations, {}, { limit: BAD.limits }],
+  pruneHistory: [store.pruneHistory, {}, { limit: BAD.limits }],
   recordAudit: [
     store.recordAudit,
     { action: 'profile.viewed' },
     {
-      action: [...TEXTS, ['a space', 'a b'], ['upper case', 'Viewed']],
-      userId: IDS,
-      resourceType: TEXTS,
-      resourceId: TEXTS,
+      action: [...BAD.texts, ['a space', 'a b'], ['upper case', 'Viewed']],
+      userId: BAD.ids,
+      resourceType: BAD.texts,
+      resourceId: BAD.texts,
       details: OBJECTS,
-      ipAddress: [...TEXTS, ['no address', '1.2.3']],
-      userAgent: TEXTS,
+      ipAddress: [...BAD.texts, ['no address', '1.2.3']],
+      userAgent: BAD.texts,
     },
   ],
-  listAudit: [store.listAudit, {}, { userId: IDS, action: [['a space', 'a b']], ...PAGE }],
+  listAudit: [store.listAudit, {}, { userId: BAD.ids, action: [['a space', 'a b']], ...PAGE }],
 };
 
 describe('invalid input', () => {
@@ -178,31 +158,16 @@ describe('invalid input', () => {
   });
   afterAll(() => nexus.close());
 
-  const dump = () =>
-    db().admin(
-      `SELECT ${['user_profiles', 'interactions', 'items', 'profile_items', 'recommendations', 'audit_logs', 'outbox']
-        .map((table) => `(SELECT jsonb_agg(to_jsonb(t) ORDER BY to_jsonb(t)::text) FROM ${table} AS t) AS ${table}`)
-        .join(', ')}`,
-    );
+  it.each(Object.entries(CALLS))(
+    'of %s is rejected with the name of the field, and changes nothing',
+    async (_, call) => {
+      const before = await rowsOf(db());
 
-  it.each(Object.keys(CALLS))('of %s is rejected with the name of the field, and changes nothing', async (name) => {
-    const [operation, good, bad] = CALLS[name] ?? [];
-    const before = await dump();
-    const wrong: string[] = [];
-    for (const [field, values] of Object.entries({ ...bad, stranger: [['a field', 1]] as Values })) {
-      for (const [what, value] of values) {
-        const ended = await operation?.(nexus, { ...good, [field]: value } as never).then(
-          () => 'accepted',
-          (error) => `${error.code} ${error.meta?.fields}`,
-        );
-        const expected = `NEXUS.INVALID_INPUT ${field === 'stranger' ? 'input' : field}`;
-        if (ended !== expected) wrong.push(`${field} with ${what}: ${ended}`);
-      }
-    }
-
-    expect(wrong).toEqual([]);
-    expect(await dump()).toEqual(before);
-  });
+      expect(await acceptedInput(nexus, 'NEXUS.INVALID_INPUT', call)).toEqual([]);
+      expect(await rowsOf(db())).toEqual(before);
+      expect(await outcomeOfGood(nexus, call)).not.toBe('NEXUS.INVALID_INPUT');
+    },
+  );
 
   it('of a rating is one without its stars, and of tags those that are too long together', async () => {
     await expect(store.track(nexus, { interactions: [{ ...click('ada', 'x'), kind: 'rate' }] })).rejects.toMatchObject({
@@ -216,7 +181,7 @@ describe('invalid input', () => {
   });
 
   it('of the functions about a person is rejected', async () => {
-    for (const [, id] of IDS) {
+    for (const [, id] of BAD.ids) {
       for (const call of [store.exportPerson(nexus, id as string), store.erasePerson(nexus, id as string)])
         await expect(call).rejects.toMatchObject({ code: 'NEXUS.INVALID_INPUT' });
     }

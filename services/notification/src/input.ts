@@ -30,10 +30,10 @@ export const userInput = z.strictObject({ userId: idInput });
 export const oneInput = z.strictObject({ userId: idInput, notificationId: idInput });
 
 /** Values of a template, by the names of its places. */
-export const valuesInput = z.record(
-  z.string().regex(/^[a-z][A-Za-z0-9]{0,49}$/, 'is not the name of a place'),
-  textInput(1_000, 0),
-);
+export const valuesInput = z
+  // A record of zod would drop this name without a word.
+  .custom<object>((values) => values instanceof Object && !Object.hasOwn(values, '__proto__'), 'has no names of places')
+  .pipe(z.record(z.string().regex(/^[a-z][A-Za-z0-9]{0,49}$/, 'is not the name of a place'), textInput(1_000, 0)));
 
 const MAX_METADATA_CHARACTERS = 16_384;
 

@@ -1,4 +1,4 @@
-import type { Sapiens } from '../src/index';
+import type { SapiensTransaction } from '../src/index';
 
 /** The events that the store would have published if it had written the rows of the seed, oldest first. */
 const PUBLISH = `
@@ -30,6 +30,6 @@ const PUBLISH = `
     ORDER BY at, name DESC
   ) AS events`;
 
-export async function publishSeed(sapiens: Sapiens, studentId: string): Promise<void> {
-  await sapiens.query({ text: PUBLISH, values: [studentId] });
+export async function publishSeed(tx: SapiensTransaction, studentId: string): Promise<void> {
+  await tx.$executeRawUnsafe(PUBLISH, studentId);
 }
