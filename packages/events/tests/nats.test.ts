@@ -248,6 +248,26 @@ describeWithNats('events over NATS JetStream', () => {
     await operations.close();
   });
 
+  it('are not skipped by a replay from a position that the consumer has not reached', async () => {
+    const [name, key] = [freshName(), freshKey()];
+    const operations = openBrokerOperations(server().url);
+    bus.startRelay();
+    const worker = bus.startConsumer(bus.recorder(name));
+    await publish([key], 1);
+    await recorded(name, [key], 1);
+    await worker.stop();
+    await publish([key], 2);
+    const reader = bus.openBus();
+    await until(async () => (await statusOf(name, reader))?.lag === 2);
+
+    await operations.replay(name, { source: 'family', position: 1_000_000 });
+    await operations.replay(name, { time: new Date('2999-01-01T00:00:00Z') });
+    bus.startConsumer(bus.recorder(name));
+
+    expect(await recorded(name, [key], 3)).toEqual([[1, 2, 3]]);
+    await operations.close();
+  });
+
   it('begin anew for a consumer that an operator has removed, and not while a worker has a lease', async () => {
     const [name, key] = [freshName(), freshKey()];
     const operations = openBrokerOperations(server().url);
@@ -399,6 +419,13 @@ describeWithNats('events over NATS JetStream', () => {
     await putRecord(broker, consumerSubject(late.name), late);
     await log.prune();
     expect((await broker.streams.streams.info(STREAM)).state.first_seq).toBe(3);
+    const operations = openBrokerOperations(server().url);
+    const isCut = async (start: Parameters<typeof operations.planReplay>[1]) =>
+      (await operations.planReplay(late.name, start)).isCut;
+    expect(await isCut({ source: 'family', position: 1 })).toBe(true);
+    expect(await isCut({ source: 'family', position: 2 })).toBe(false);
+    expect(await isCut({ time: new Date('2020-01-01T00:00:00Z') })).toBe(true);
+    await operations.close();
     await deleteRecord(broker, consumerSubject(late.name));
     await log.prune();
 
