@@ -3,7 +3,7 @@ import { SuiteError } from '@azora/db-core';
 import { type FaultProxy, openFaultProxy } from '@azora/db-testkit';
 import { type Bus, openBrokerOperations, openBus } from '../src';
 import { type Broker, type BrokerConnection, brokerConnection } from '../src/nats/broker';
-import { parseBrokerUrl } from '../src/nats/broker-url';
+import { isBrokerUrl, parseBrokerUrl } from '../src/nats/broker-url';
 import { type ConsumerRecord, consumerSubject, type LaneState, laneSubject } from '../src/nats/lanes';
 import { noticeSubject } from '../src/nats/peers';
 import { natsLog } from '../src/nats/relay-log';
@@ -470,6 +470,11 @@ describe('the URL of a broker', () => {
       replicas: 3,
     });
     expect(parseBrokerUrl('tls://token@one', 'url')).toMatchObject({ isTls: true, credentials: { token: 'token' } });
+  });
+
+  it('has a scheme in upper or lower case', () => {
+    expect(['NATS://one', 'Tls://one'].map(isBrokerUrl)).toEqual([true, true]);
+    expect(['NATS://one', 'Tls://one'].map((text) => parseBrokerUrl(text, 'url').isTls)).toEqual([false, true]);
   });
 
   it.each([

@@ -12,7 +12,7 @@ export function usesBroker(environment: Environment): boolean {
 
 /** The hosts of the broker, which a person types to confirm a change there. The URL itself may contain a password. */
 export function brokerName(environment: Environment): string {
-  const [, hosts = 'broker'] = /^[a-z]+:\/\/(?:[^/?#]*@)?([^/?#]+)/.exec(environment['AZORA_BUS_URL'] ?? '') ?? [];
+  const [, hosts = 'broker'] = /^[a-z]+:\/\/(?:[^/?#]*@)?([^/?#]+)/i.exec(environment['AZORA_BUS_URL'] ?? '') ?? [];
   return hosts;
 }
 
