@@ -135,7 +135,7 @@ describeWithNats('azora-db events with a NATS server', () => {
     const discarded = await run(`events dead discard ${CONSUMER} ${confirmed()} --json`);
 
     expect(list.stdout).toMatch(/^family\.record +family:2 +family\.counted\.v1 +one +1 .*TypeError$/m);
-    expect(wrong).toMatchObject(failedWith('EVENTS.NO_DEAD_LETTER'));
+    expect(wrong).toMatchObject(failedWith('USAGE.INVALID_ARGUMENTS'));
     expect(json(retried)).toMatchObject({ ok: true, positions: ['family:2'] });
     expect(again).toMatchObject(failedWith('EVENTS.NO_DEAD_LETTER'));
     expect(asked).toMatchObject(failedWith('USAGE.NEEDS_CONFIRM'));

@@ -25,12 +25,12 @@ const run = (args: string, env: Readonly<Record<string, string>> = {}) =>
 const json = ({ stdout }: CliResult) => JSON.parse(stdout);
 const confirmed = `--confirm ${prefix}nexus`;
 
-/** Four events of one key, as a relay appends them. */
-const RELAYED = `
+/** Events of one key, as a relay appends them. */
+const relayed = (count: number) => `
   SELECT claim_source('family', '00000000-0000-4000-8000-000000000001', 'here', '1 minute');
   SELECT append_events('family', '00000000-0000-4000-8000-000000000001', '1 minute', '1:1:', NULL, NULL,
     array_agg(gen_random_uuid()), array_agg('family.counted.v1'::text), array_agg('one'::text), array_agg('{}'::text), array_agg(NULL::text),
-    array_agg(now())) FROM generate_series(1, 4)`;
+    array_agg(now())) FROM generate_series(1, ${count})`;
 
 const JOINED = `SELECT join_subscription('family.count', ARRAY['family.counted.v1'], 3, 'start')`;
 const RELAYED_BEFORE = `
@@ -187,7 +187,7 @@ describe('azora-db events', () => {
 
   describe('for a consumer', () => {
     beforeEach(async () => {
-      await sql('nexus', RELAYED);
+      await sql('nexus', relayed(4));
       await sql('nexus', `SELECT join_subscription('${CONSUMER}', ARRAY['family.counted.v1'], 3, 'start')`);
     });
 
@@ -274,6 +274,36 @@ describe('azora-db events', () => {
       expect(await run('events dead list nobody.here')).toMatchObject(failedWith('EVENTS.UNKNOWN_CONSUMER'));
     });
 
+    it('counts every dead letter, finds each by its position, and says how many it lists', async () => {
+      await sql('nexus', relayed(500));
+      await sql(
+        'nexus',
+        `INSERT INTO deliveries (subscription, position, key, lane, state, attempts)
+         SELECT '${CONSUMER}', position, key, lane, 'dead', 3 FROM events WHERE position < 504`,
+      );
+      const list = json(await run('events dead list --json'));
+      const last = json(await run(`events dead list ${CONSUMER} 0503 --json`));
+
+      expect([list.total, list.deadLetters.length]).toEqual([503, 500]);
+      expect(last).toMatchObject({ total: 1, deadLetters: [{ position: '503' }] });
+      expect((await run('events dead list')).stdout).toContain('The first 500 of 503 are listed');
+      expect((await run(`events dead discard ${CONSUMER}`)).stderr).toContain(
+        `give up 503 dead letters of ${CONSUMER}`,
+      );
+      expect((await run(`events dead discard ${CONSUMER} 503`)).stderr).toContain('give up the dead letter 503 of');
+      expect(await run(`events dead discard ${CONSUMER} 504`)).toMatchObject(failedWith('EVENTS.NO_DEAD_LETTER'));
+      expect(await run(`events dead list ${CONSUMER} 504`)).toMatchObject(failedWith('EVENTS.NO_DEAD_LETTER'));
+      expect(await run(`events dead list ${CONSUMER} mint:1`)).toMatchObject(failedWith('USAGE.INVALID_ARGUMENTS'));
+    });
+
+    it('skips nothing when a replay begins behind what it has handled', async () => {
+      expect(json(await run(`events replay ${CONSUMER} --from 5 ${confirmed} --json`))).toMatchObject({ events: 0 });
+      await run(`events replay ${CONSUMER} --from 2999-01-01T00:00Z ${confirmed}`);
+
+      expect(await positions()).toEqual([0]);
+      expect(json(await run('events status --json')).consumers).toMatchObject([{ name: CONSUMER, lag: 4 }]);
+    });
+
     it('delivers events again after a confirmation', async () => {
       await sql('nexus', MOVE_LANES);
       const refused = open(`events replay ${CONSUMER} --from 3`);
@@ -307,6 +337,10 @@ describe('azora-db events', () => {
         events: 2,
         isCut: true,
       });
+      const byTime = async (from: string) =>
+        json(await run(`events replay ${CONSUMER} --from ${from} ${confirmed} --json`)).isCut;
+      expect(await byTime('2020-01-01T00:00Z')).toBe(true);
+      expect(await byTime('2999-01-01T00:00Z')).toBe(false);
     });
 
     it('forgets it unless a worker has a lease', async () => {

@@ -3,7 +3,7 @@ import { SuiteError } from '@azora/db-core';
 import { type FaultProxy, openFaultProxy } from '@azora/db-testkit';
 import { type Bus, openBrokerOperations, openBus } from '../src';
 import { type Broker, type BrokerConnection, brokerConnection } from '../src/nats/broker';
-import { parseBrokerUrl } from '../src/nats/broker-url';
+import { isBrokerUrl, parseBrokerUrl } from '../src/nats/broker-url';
 import { type ConsumerRecord, consumerSubject, type LaneState, laneSubject } from '../src/nats/lanes';
 import { noticeSubject } from '../src/nats/peers';
 import { natsLog } from '../src/nats/relay-log';
@@ -248,6 +248,26 @@ describeWithNats('events over NATS JetStream', () => {
     await operations.close();
   });
 
+  it('are not skipped by a replay from a position that the consumer has not reached', async () => {
+    const [name, key] = [freshName(), freshKey()];
+    const operations = openBrokerOperations(server().url);
+    bus.startRelay();
+    const worker = bus.startConsumer(bus.recorder(name));
+    await publish([key], 1);
+    await recorded(name, [key], 1);
+    await worker.stop();
+    await publish([key], 2);
+    const reader = bus.openBus();
+    await until(async () => (await statusOf(name, reader))?.lag === 2);
+
+    await operations.replay(name, { source: 'family', position: 1_000_000 });
+    await operations.replay(name, { time: new Date('2999-01-01T00:00:00Z') });
+    bus.startConsumer(bus.recorder(name));
+
+    expect(await recorded(name, [key], 3)).toEqual([[1, 2, 3]]);
+    await operations.close();
+  });
+
   it('begin anew for a consumer that an operator has removed, and not while a worker has a lease', async () => {
     const [name, key] = [freshName(), freshKey()];
     const operations = openBrokerOperations(server().url);
@@ -399,6 +419,13 @@ describeWithNats('events over NATS JetStream', () => {
     await putRecord(broker, consumerSubject(late.name), late);
     await log.prune();
     expect((await broker.streams.streams.info(STREAM)).state.first_seq).toBe(3);
+    const operations = openBrokerOperations(server().url);
+    const isCut = async (start: Parameters<typeof operations.planReplay>[1]) =>
+      (await operations.planReplay(late.name, start)).isCut;
+    expect(await isCut({ source: 'family', position: 1 })).toBe(true);
+    expect(await isCut({ source: 'family', position: 2 })).toBe(false);
+    expect(await isCut({ time: new Date('2020-01-01T00:00:00Z') })).toBe(true);
+    await operations.close();
     await deleteRecord(broker, consumerSubject(late.name));
     await log.prune();
 
@@ -443,6 +470,11 @@ describe('the URL of a broker', () => {
       replicas: 3,
     });
     expect(parseBrokerUrl('tls://token@one', 'url')).toMatchObject({ isTls: true, credentials: { token: 'token' } });
+  });
+
+  it('has a scheme in upper or lower case', () => {
+    expect(['NATS://one', 'Tls://one'].map(isBrokerUrl)).toEqual([true, true]);
+    expect(['NATS://one', 'Tls://one'].map((text) => parseBrokerUrl(text, 'url').isTls)).toEqual([false, true]);
   });
 
   it.each([

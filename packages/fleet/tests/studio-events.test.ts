@@ -44,6 +44,7 @@ describe('the events in the studio', () => {
         { position: '2' },
         { position: '3' },
       ],
+      deadLettersTotal: 3,
     });
     expect(text).not.toContain('payload');
   });

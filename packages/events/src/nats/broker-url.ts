@@ -10,12 +10,12 @@ export interface BrokerUrl {
   readonly replicas: number;
 }
 
-const URL_PARTS = /^(nats|tls):\/\/(?:([^@/?#]*)@)?([^/?#@]+)\/?(?:\?([^#]*))?$/;
+const URL_PARTS = /^(nats|tls):\/\/(?:([^@/?#]*)@)?([^/?#@]+)\/?(?:\?([^#]*))?$/i;
 const MAX_REPLICAS = 5;
 
 /** Whether a URL names a broker instead of a database. */
 export function isBrokerUrl(text: string): boolean {
-  return /^(nats|tls):/.test(text);
+  return /^(nats|tls):/i.test(text);
 }
 
 /**
@@ -41,7 +41,7 @@ export function parseBrokerUrl(text: string, source: string): BrokerUrl {
   }
   const servers = hosts.split(',');
   if (servers.some((server) => !URL.canParse(`nats://${server}`))) refuse('It has a host or a port that is not valid.');
-  return { servers, isTls: scheme === 'tls', credentials: credentialsOf(login, refuse), replicas };
+  return { servers, isTls: scheme?.toLowerCase() === 'tls', credentials: credentialsOf(login, refuse), replicas };
 }
 
 function credentialsOf(login: string, refuse: (why: string) => never): BrokerUrl['credentials'] {

@@ -8,7 +8,7 @@ import { brokerError } from './errors';
 import { LANE_LEASE_MS } from './held-lanes';
 import { type ConsumerRecord, consumerSubject, eventName, type LaneState, laneSubject } from './lanes';
 import { noticeSubject } from './peers';
-import { lastBefore } from './retention';
+import { KEPT_MS, lastBefore } from './retention';
 import { asToken, brokerTime, deleteRecord, listRecords, readRecord, type StateRecord, writeRecord } from './state';
 import { type BrokerState, readBrokerState } from './status';
 import { countAfter, ensureStateStream, eventFilter, eventStream, LANES } from './streams';
@@ -34,7 +34,7 @@ export interface BrokerReplay {
   readonly events: number;
   /** Parked events and dead letters from there on, which the replay forgets and delivers again. */
   readonly forgotten: number;
-  /** Whether older events were asked for, which the broker has deleted. */
+  /** Whether the broker has deleted events that the start may have meant: those before the positions. */
   readonly isCut: boolean;
   /** Events that are older than 30 days, which the inbox of the consumer may have forgotten. */
   readonly beyondInbox: number;
@@ -105,21 +105,25 @@ async function positionsOf(broker: Broker, name: string, start: ReplayStart) {
   const known = sourcesOf(record.value.types);
   if ('source' in start && !known.includes(start.source)) throw unknownSource(name, start.source, known);
   const positions: Record<string, number> = {};
+  const now = await brokerTime(broker);
+  // Relays delete nothing that is younger, so a later time is never in front of what they have deleted.
+  const recent = new Date(now.getTime() - KEPT_MS);
   let isCut = false;
   for (const source of 'source' in start ? [start.source] : known) {
     const { state } = await broker.streams.streams.info(eventStream(source));
     const position = 'time' in start ? await lastBefore(broker, eventStream(source), start.time) : start.position;
-    isCut ||= position < state.first_seq - 1;
+    const deleted = state.first_seq - 1;
+    isCut ||= 'time' in start ? deleted > 0 && position <= deleted && start.time < recent : position < deleted;
     positions[source] = Math.min(Math.max(position, state.first_seq - 1, 0), state.last_seq);
   }
   const isReplayed = ({ source, sequence }: { readonly source: string; readonly sequence: number }) =>
     sequence > (positions[source] ?? Number.MAX_SAFE_INTEGER);
-  return { consumer: record.value, positions, isCut, isReplayed };
+  return { consumer: record.value, positions, isCut, isReplayed, now };
 }
 
 async function planReplay(broker: Broker, name: string, start: ReplayStart): Promise<BrokerReplay> {
-  const { consumer, positions, isCut, isReplayed } = await positionsOf(broker, name, start);
-  const old = new Date((await brokerTime(broker)).getTime() - INBOX_KEPT_MS);
+  const { consumer, positions, isCut, isReplayed, now } = await positionsOf(broker, name, start);
+  const old = new Date(now.getTime() - INBOX_KEPT_MS);
   const lanes = await Promise.all(
     Array.from({ length: LANES }, (_, lane) => readRecord<LaneState>(broker, laneSubject(name, lane))),
   );
@@ -153,12 +157,21 @@ async function replay(broker: Broker, name: string, start: ReplayStart): Promise
   for (let lane = 0; lane < LANES; lane += 1) {
     await changeLane(broker, consumer, lane, (state) => ({
       ...state,
-      positions: { ...state.positions, ...positions },
+      positions: { ...state.positions, ...earlierOf({ ...consumer.start, ...state.positions }, positions) },
       parked: state.parked.filter((event) => !isReplayed(event)),
     }));
   }
   await removeDeadLetters(broker, name, (await listDeadLetters(broker, name)).filter(isReplayed));
   tellWorkers(broker, name);
+}
+
+/** By source, the earlier one of two positions: a replay skips nothing that a lane has not come to. */
+function earlierOf(
+  reached: Readonly<Record<string, number>>,
+  positions: Readonly<Record<string, number>>,
+): Readonly<Record<string, number>> {
+  const sources = Object.entries(positions);
+  return Object.fromEntries(sources.map(([source, position]) => [source, Math.min(position, reached[source] ?? 0)]));
 }
 
 /** A dead letter that is delivered again stays until it has its effect: its lane knows it. */

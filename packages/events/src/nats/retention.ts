@@ -4,7 +4,7 @@ import { brokerTime, listRecords, readRecord } from './state';
 import { eventStream, LANES } from './streams';
 
 /** How long a stream keeps events that every consumer has passed. */
-const KEPT_MS = 7 * 24 * 3_600_000;
+export const KEPT_MS = 7 * 24 * 3_600_000;
 const CONSUMER_IDLE_NS = 5_000_000_000;
 
 /**

@@ -22,6 +22,8 @@ export interface BrokerState {
 export interface BrokerSource extends SourceStatus, OutboxCursor {
   /** How long ago the lease of a relay ended that did not give it back; null for one that did, or that has the lease. */
   readonly lapsedSeconds: number | null;
+  /** How long ago the last event was relayed; null if none was. */
+  readonly relayedAgoSeconds: number | null;
 }
 
 export interface BrokerConsumer extends ConsumerStatus {
@@ -74,13 +76,15 @@ export async function readBrokerState(broker: Broker): Promise<BrokerState> {
 async function readSource(broker: Broker, service: string, now: Date): Promise<BrokerSource> {
   const { state } = await broker.streams.streams.info(eventStream(service));
   const record = await readRecord<{ readonly owner: string | null }>(broker, `source.${service}`);
+  const relayedAt = state.last_seq === 0 ? null : new Date(state.last_ts);
   const lease = record !== undefined && record.value.owner !== null ? leaseOf(record, now, LEASE_MS) : undefined;
   return {
     service,
     isRelayed: lease?.isFresh ?? false,
     lapsedSeconds: lease === undefined || lease.isFresh ? null : lease.lapsedMs / 1_000,
     relayed: state.last_seq,
-    relayedAt: state.last_seq === 0 ? null : new Date(state.last_ts),
+    relayedAt,
+    relayedAgoSeconds: relayedAt && (now.getTime() - relayedAt.getTime()) / 1_000,
     ...(await readCursor(broker, service)),
   };
 }

@@ -36,7 +36,7 @@ const registerStatus: Register = (events, execute) => {
         const { eventsText } = await import('../render/events.js');
         const state = await readEvents(place, services, { signal: context.signal });
         const ok = !needsOperator(state);
-        const text = eventsText(state, new Date());
+        const text = eventsText(state);
         return { data: { ok, ...state }, text, exitCode: flags.check && !ok ? EXIT_FOUND : 0 };
       }),
     );
@@ -100,13 +100,13 @@ const registerDead: Register = (events, execute) => {
 };
 
 async function listDead(place: EventPlace, consumer: string | undefined, position: string | undefined) {
-  const { findDeadLetters, LISTED_DEAD_LETTERS, listDeadLetters } = await import('../operations/events/consumers.js');
+  const { findDeadLetters, listDeadLetters } = await import('../operations/events/consumers.js');
   const { deadLettersText } = await import('../render/events.js');
-  const deadLetters =
+  const found =
     consumer === undefined || position === undefined
-      ? await listDeadLetters(place, consumer)
+      ? await listDeadLetters(place, { consumer })
       : await findDeadLetters(place, consumer, position);
-  return { data: { ok: true, deadLetters }, text: deadLettersText(deadLetters, LISTED_DEAD_LETTERS) };
+  return { data: { ok: true, total: found.total, deadLetters: found.letters }, text: deadLettersText(found) };
 }
 
 function consumerMissing(what: DeadLetterAction): SuiteError {
@@ -131,8 +131,8 @@ async function changeDead(
   const { changeDead: change, findDeadLetters } = await import('../operations/events/consumers.js');
   const { countOf } = await import('../operations/fleet.js');
   if (what === 'discard') {
-    const found = await findDeadLetters(place, consumer, position);
-    const which = position === undefined ? countOf(found.length, 'dead letter') : `the dead letter ${position}`;
+    const { total } = await findDeadLetters(place, consumer, position);
+    const which = position === undefined ? countOf(total, 'dead letter') : `the dead letter ${position}`;
     const action = `give up ${which} of ${consumer}, which it then never handles`;
     await requireConsent(context, { ...flags, action, ...(await consentPlace(place)) });
   }
@@ -186,7 +186,7 @@ const registerForget: Register = (events, execute) => {
       execute(async (context, consumer: string, flags: ConsentFlags) => {
         const { place } = await openFleet(context, {});
         const { forgetConsumer, listDeadLetters } = await import('../operations/events/consumers.js');
-        await listDeadLetters(place, consumer);
+        await listDeadLetters(place, { consumer });
         const action = `remove the consumer ${consumer} with its position, its parked events and its dead letters`;
         await requireConsent(context, { ...flags, action, ...(await consentPlace(place)) });
         await forgetConsumer(place, consumer);

@@ -1,21 +1,18 @@
 import type { ConsumerState, EventsState, SourceState } from '../operations/events/state';
 import { countOf } from '../operations/fleet';
 import type { ReplayPlan } from '../postgres/events/changes';
-import type { DeadLetter } from '../postgres/events/log';
+import type { DeadLetters } from '../postgres/events/log';
 import { durationText } from '../system/quantities';
 import { table } from './table';
 
 const RELAY = 'npx azora-db events relay';
 
 /** The outboxes and the consumers as tables, then a line for each one that needs an operator. */
-export function eventsText(state: EventsState, now: Date): string {
+export function eventsText(state: EventsState): string {
   const { sources, consumers, broker } = state;
   const none = broker === null ? 'no consumer has joined the event log' : 'no consumer has subscribed at the broker';
   return [
-    table(
-      ['outbox', 'not relayed', 'oldest', 'relay', 'relayed', 'last'],
-      sources.map((it) => sourceRow(it, now)),
-    ),
+    table(['outbox', 'not relayed', 'oldest', 'relay', 'relayed', 'last'], sources.map(sourceRow)),
     '',
     consumers.length === 0 ? none : consumersTable(consumers),
     ...sources.flatMap((it) => [...failure(it), ...sourceAttention(it)]),
@@ -35,14 +32,14 @@ export function eventsSummary(state: EventsState | null): readonly string[] {
   ];
 }
 
-function sourceRow({ service, outbox, isRelayed, relayed, relayedAt }: SourceState, now: Date): readonly string[] {
+function sourceRow({ service, outbox, isRelayed, relayed, relayedAgoSeconds }: SourceState): readonly string[] {
   return [
     service,
     outbox === null ? 'unknown' : outbox.waiting.toLocaleString('en'),
     ageText(outbox?.oldestSeconds ?? null),
     isRelayed ? 'running' : 'none',
     relayed.toLocaleString('en'),
-    relayedAt === null ? 'never' : `${durationText(Math.max(0, now.getTime() - relayedAt.getTime()))} ago`,
+    relayedAgoSeconds === null ? 'never' : `${ageText(relayedAgoSeconds)} ago`,
   ];
 }
 
@@ -95,9 +92,9 @@ function consumerAttention(it: ConsumerState): readonly string[] {
 }
 
 /** The dead letters as a table. */
-export function deadLettersText(letters: readonly DeadLetter[], listed: number): string {
-  if (letters.length === 0) return 'no dead letters';
+export function deadLettersText({ total, letters }: DeadLetters): string {
   const [first] = letters;
+  if (first === undefined) return 'no dead letters';
   const rows = letters.map((it) => [
     it.consumer,
     it.position,
@@ -107,11 +104,12 @@ export function deadLettersText(letters: readonly DeadLetter[], listed: number):
     it.failedAt.toISOString(),
     it.lastError ?? '',
   ]);
-  const more = letters.length < listed ? [] : [`Only the first ${listed} are listed`];
+  const more =
+    letters.length === total ? [] : [`The first ${letters.length} of ${total.toLocaleString('en')} are listed`];
   return [
     table(['consumer', 'position', 'type', 'key', 'attempts', 'last failed', 'error'], rows),
     ...more,
-    `Next: npx azora-db events dead retry ${first?.consumer}`,
+    `Next: npx azora-db events dead retry ${first.consumer}`,
   ].join('\n');
 }
 

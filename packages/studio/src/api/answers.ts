@@ -149,6 +149,8 @@ export interface EventsAnswer {
   readonly sources: readonly OutboxState[];
   readonly consumers: readonly ConsumerState[];
   readonly deadLetters: readonly DeadLetter[];
+  /** Also counts those that are not listed. */
+  readonly deadLettersTotal: number;
 }
 
 export interface OutboxState {
@@ -157,7 +159,7 @@ export interface OutboxState {
   readonly outbox: { readonly waiting: number; readonly oldestSeconds: number | null } | null;
   readonly isRelayed: boolean;
   readonly relayed: number;
-  readonly relayedAt: string | null;
+  readonly relayedAgoSeconds: number | null;
   readonly standsStill: boolean;
   readonly error: ApiErrorBody | null;
 }

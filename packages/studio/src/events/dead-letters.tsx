@@ -16,12 +16,13 @@ type Action = 'retry' | 'discard';
 
 interface DeadLettersProps {
   readonly letters: readonly DeadLetter[];
+  readonly total: number;
   readonly canChange: boolean;
   readonly onChange: () => void;
 }
 
 /** Events that a consumer has tried in vain; in a studio with --write, with buttons to retry and discard them. */
-export function DeadLetters({ letters, canChange, onChange }: DeadLettersProps): ReactNode {
+export function DeadLetters({ letters, total, canChange, onChange }: DeadLettersProps): ReactNode {
   const [said, setSaid] = useState('');
   const [failed, setFailed] = useState<ApiErrorBody>();
   const change = async (action: Action, { consumer, position }: DeadLetter): Promise<void> => {
@@ -43,6 +44,11 @@ export function DeadLetters({ letters, canChange, onChange }: DeadLettersProps):
         {said}
       </p>
       {failed === undefined ? null : <Failure body={failed} />}
+      {letters.length === total ? null : (
+        <p className="quiet">
+          The first {formatCount(letters.length)} of {formatCount(total)} are shown.
+        </p>
+      )}
       {letters.length === 0 ? (
         <p className="quiet">No event has failed for good.</p>
       ) : (

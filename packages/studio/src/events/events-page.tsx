@@ -1,7 +1,7 @@
 import type { ReactNode } from 'react';
 import type { ConsumerState, EventsAnswer, OutboxState } from '../api/answers';
 import { usePolled } from '../api/requests';
-import { formatAge, formatCount, formatDuration } from '../shell/format';
+import { formatCount, formatDuration } from '../shell/format';
 import { numberColumn, ScrollingTable, textColumn } from '../shell/scrolling-table';
 import { Failure, Loading } from '../shell/states';
 import { DeadLetters } from './dead-letters';
@@ -27,7 +27,12 @@ export function EventsPage(): ReactNode {
         <>
           <Outboxes sources={answer.sources} />
           <Consumers consumers={answer.consumers} />
-          <DeadLetters letters={answer.deadLetters} canChange={answer.write} onChange={refresh} />
+          <DeadLetters
+            letters={answer.deadLetters}
+            total={answer.deadLettersTotal}
+            canChange={answer.write}
+            onChange={refresh}
+          />
         </>
       )}
     </>
@@ -58,7 +63,7 @@ function Outboxes({ sources }: { readonly sources: readonly OutboxState[] }): Re
 }
 
 function SourceRow({ source }: { readonly source: OutboxState }): ReactNode {
-  const { service, outbox, isRelayed, relayed, relayedAt, standsStill, error } = source;
+  const { service, outbox, isRelayed, relayed, relayedAgoSeconds, standsStill, error } = source;
   const tone = standsStill ? 'tone-warn' : undefined;
   return (
     <tr>
@@ -69,7 +74,9 @@ function SourceRow({ source }: { readonly source: OutboxState }): ReactNode {
           <td className="number">{formatCount(outbox?.waiting)}</td>
           <td className="number">{formatDuration(outbox?.oldestSeconds)}</td>
           <td className="number">{formatCount(relayed)}</td>
-          <td className="number">{relayedAt === null ? 'never' : formatAge(relayedAt)}</td>
+          <td className="number">
+            {relayedAgoSeconds === null ? 'never' : `${formatDuration(relayedAgoSeconds)} ago`}
+          </td>
         </>
       ) : (
         <td colSpan={SOURCE_COLUMNS.length - 1} className={isRelayed ? 'tone-warn' : 'tone-bad'}>

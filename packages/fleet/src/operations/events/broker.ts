@@ -1,7 +1,7 @@
 import { SuiteError } from '@azora/db-core';
 import type { DeadLetter as BrokerDeadLetter, BrokerOperations } from '@azora/db-events';
 import type { DeadLetterAction, ReplayPlan, ReplayStart } from '../../postgres/events/changes';
-import type { DeadLetter, EventConsumer, EventSource } from '../../postgres/events/log';
+import type { DeadLetter, DeadLetterFilter, EventConsumer, EventSource } from '../../postgres/events/log';
 import type { Environment } from '../../system/child-environment';
 
 /** Whether `AZORA_BUS_URL` names a broker, so that the relays move events there and not to the log in nexus. */
@@ -12,7 +12,7 @@ export function usesBroker(environment: Environment): boolean {
 
 /** The hosts of the broker, which a person types to confirm a change there. The URL itself may contain a password. */
 export function brokerName(environment: Environment): string {
-  const [, hosts = 'broker'] = /^[a-z]+:\/\/(?:[^/?#]*@)?([^/?#]+)/.exec(environment['AZORA_BUS_URL'] ?? '') ?? [];
+  const [, hosts = 'broker'] = /^[a-z]+:\/\/(?:[^/?#]*@)?([^/?#]+)/i.exec(environment['AZORA_BUS_URL'] ?? '') ?? [];
   return hosts;
 }
 
@@ -42,18 +42,24 @@ export async function readBroker(operations: BrokerOperations): Promise<{
   return { sources, consumers: consumers.map(({ parked: _, ...consumer }) => consumer) };
 }
 
-/** Lists the dead letters of a consumer, or of all. Their positions name the source: each has a stream of its own. */
+/**
+ * Lists dead letters. Their positions name the source: each has a stream of its own.
+ * @throws {SuiteError} `EVENTS.UNKNOWN_CONSUMER`, `USAGE.INVALID_ARGUMENTS`
+ */
 export async function listBrokerDeadLetters(
   operations: BrokerOperations,
-  consumer: string | undefined,
+  { consumer, position }: DeadLetterFilter,
 ): Promise<readonly DeadLetter[]> {
+  const wanted = position === undefined ? undefined : readPosition(position);
   const { consumers } = await operations.readState();
   const names = consumers.map(({ name }) => name);
   if (consumer !== undefined) requireName(consumer, names);
   const letters = await Promise.all(
     (consumer === undefined ? names : [consumer]).map((name) => operations.deadLetters(name)),
   );
-  return letters.flat().map(deadLetterOf);
+  const isWanted = ({ source, sequence }: BrokerDeadLetter) =>
+    wanted === undefined || (source === wanted.source && sequence === wanted.sequence);
+  return letters.flat().filter(isWanted).map(deadLetterOf);
 }
 
 function deadLetterOf(letter: BrokerDeadLetter): DeadLetter {

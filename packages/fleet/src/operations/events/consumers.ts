@@ -9,7 +9,7 @@ import {
   removeConsumer,
   replayFrom,
 } from '../../postgres/events/changes';
-import { type DeadLetter, readDeadLetters } from '../../postgres/events/log';
+import { type DeadLetterFilter, type DeadLetters, readDeadLetters } from '../../postgres/events/log';
 import type { Environment } from '../../system/child-environment';
 import {
   changeBrokerDeadLetter,
@@ -24,42 +24,41 @@ import { type EventPlace, requireConsumer, withLog } from './log-target';
 export type { DeadLetterAction, ReplayStart };
 
 /** The most dead letters that one answer lists. */
-export const LISTED_DEAD_LETTERS = 500;
+const LISTED_DEAD_LETTERS = 500;
 
 /**
- * Lists the dead letters of a consumer, or of all consumers.
- * @throws {SuiteError} `EVENTS.UNKNOWN_CONSUMER`, and those of `withLog`
+ * Counts the dead letters of all consumers, of one, or at a position, and lists the first 500.
+ * @throws {SuiteError} `EVENTS.UNKNOWN_CONSUMER`, `USAGE.INVALID_ARGUMENTS`, and those of `withLog`
  */
 export async function listDeadLetters(
   { fleet, environment, connect }: EventPlace,
-  consumer: string | undefined,
-): Promise<readonly DeadLetter[]> {
+  filter: DeadLetterFilter = {},
+): Promise<DeadLetters> {
   if (usesBroker(environment)) {
-    const letters = await withBroker(environment, (operations) => listBrokerDeadLetters(operations, consumer));
-    return letters.slice(0, LISTED_DEAD_LETTERS);
+    const letters = await withBroker(environment, (operations) => listBrokerDeadLetters(operations, filter));
+    return { total: letters.length, letters: letters.slice(0, LISTED_DEAD_LETTERS) };
   }
+  const { consumer, position } = filter;
+  if (position !== undefined) requireLogPosition(position);
   const read = async (client: Client) => {
     if (consumer !== undefined) await requireConsumer(client, consumer);
-    return readDeadLetters(client, consumer, LISTED_DEAD_LETTERS);
+    return readDeadLetters(client, filter, LISTED_DEAD_LETTERS);
   };
   return withLog(fleet, read, connect);
 }
 
 /**
- * Finds the dead letters that a command would change.
- * @throws {SuiteError} `EVENTS.UNKNOWN_CONSUMER`, `EVENTS.NO_DEAD_LETTER`, and those of `withLog`
+ * Finds the dead letters of a consumer that a command names.
+ * @throws {SuiteError} `EVENTS.NO_DEAD_LETTER`, and those of {@link listDeadLetters}
  */
 export async function findDeadLetters(
   place: EventPlace,
   consumer: string,
   position: string | undefined,
-): Promise<readonly DeadLetter[]> {
-  const found = await listDeadLetters(place, consumer);
-  const chosen = position === undefined ? found : found.filter((it) => it.position === position);
-  if (chosen.length === 0 && (position === undefined || found.length < LISTED_DEAD_LETTERS)) {
-    throw noDeadLetter(consumer, position);
-  }
-  return chosen;
+): Promise<DeadLetters> {
+  const found = await listDeadLetters(place, { consumer, position });
+  if (found.total === 0) throw noDeadLetter(consumer, position);
+  return found;
 }
 
 /**
@@ -85,8 +84,7 @@ async function changeDeadAtBroker(
 ): Promise<readonly string[]> {
   return withBroker(environment, async (operations) => {
     const changed: string[] = [];
-    for (const letter of await listBrokerDeadLetters(operations, consumer)) {
-      if (position !== undefined && letter.position !== position) continue;
+    for (const letter of await listBrokerDeadLetters(operations, { consumer, position })) {
       if (await changeBrokerDeadLetter(operations, action, consumer, letter.position)) changed.push(letter.position);
     }
     if (changed.length === 0) throw noDeadLetter(consumer, position);

@@ -12,6 +12,8 @@ export interface EventFinding extends Finding {
 
 /** A consumer with workers that is further behind has more events than it can handle, or a handler that hangs. */
 const LATE_SECONDS = 3_600;
+/** Events that nobody waits for may stay in an outbox, but only a relay deletes them. */
+const MANY_EVENTS = 100_000;
 const RELAY = 'Run "npx azora-db events relay", or start the process that relays';
 
 /**
@@ -55,6 +57,10 @@ function examineSource({
     if (!isRelayed) return [{ ...found, message: `has ${waiting}, and no relay runs`, next: RELAY }];
     const next = 'Read the log of the process that relays';
     return [{ ...found, message: `has ${waiting}, although a relay has the lease`, next }];
+  }
+  if (outbox !== null && outbox.waiting > MANY_EVENTS && !isRelayed) {
+    const message = `has ${countOf(outbox.waiting, 'event')}, and nothing deletes them before a relay runs`;
+    return [{ service, check: 'event-relay', level: 'note', object: 'outbox', message, next: RELAY }];
   }
   if (lapsedSeconds === null || lapsedSeconds <= STILL_SECONDS) return [];
   const message = `lost its relay ${ageText(lapsedSeconds)} ago: the lease ended, and nobody has renewed or taken it`;

@@ -1,8 +1,9 @@
+import { setTimeout as sleep } from 'node:timers/promises';
 import { openPool, POOL_DEFAULTS, type SuiteError } from '@azora/db-core';
 import { type Bus, openBus } from '@azora/db-events';
 import { withClient } from '@azora/db-migrate';
 import type { PasswordOf } from '../../config/credentials';
-import { readSources } from '../../postgres/events/log';
+import { type EventSource, readSources } from '../../postgres/events/log';
 import { hasOutbox } from '../../postgres/events/outbox';
 import type { Environment } from '../../system/child-environment';
 import { countOf, type RunOptions, type ServiceRow, toSuiteError } from '../fleet';
@@ -38,8 +39,8 @@ export async function relayFleet(
   services: readonly string[],
   request: RelayRequest,
 ): Promise<readonly ServiceRow<Relayed>[]> {
-  const { progress, environment, passwordOf, log } = request;
-  const count = await openCounter(fleet, environment);
+  const { progress, environment, passwordOf, log, signal } = request;
+  const counter = await openCounter(fleet, request);
   const targets = fleet.filter(({ service }) => services.includes(service.name));
   for (const { service } of targets) progress?.({ service: service.name, state: 'queued', detail: '' });
   const busUrl = environment['AZORA_BUS_URL'];
@@ -48,10 +49,11 @@ export async function relayFleet(
     logger: { warn: (message, fields = {}) => log(warningText(message, fields)) },
   });
   const running = new Map(targets.map(({ service }) => [service.name, 0]));
-  const watching = setInterval(() => void showCounts(running, count, request), WATCH_MS);
+  const ending = new AbortController();
+  const watching = watchCounts(running, counter, { progress, signal: AbortSignal.any([signal, ending.signal]) });
   try {
     const ended = await Promise.all(targets.map((target) => relayOne(bus, target, request, running)));
-    const counts = await count();
+    const counts = await counter.count();
     return ended.map(({ service, error }): ServiceRow<Relayed> => {
       if (error !== undefined) return { service, state: 'failed', error };
       const relayed = counts?.(service) ?? null;
@@ -59,8 +61,9 @@ export async function relayFleet(
       return { service, state: 'done', data: { relayed } };
     });
   } finally {
-    clearInterval(watching);
-    await bus.close();
+    ending.abort();
+    await watching;
+    await Promise.all([counter.close(), bus.close()]);
   }
 }
 
@@ -90,31 +93,48 @@ async function relayOne(
 }
 
 /** Reads the number of events that were relayed since the counter was opened; undefined if it is not known. */
-type Counter = () => Promise<((service: string) => number) | undefined>;
+interface Counter {
+  count(): Promise<((service: string) => number) | undefined>;
+  close(): Promise<void>;
+}
 
-async function openCounter(fleet: readonly Target[], environment: Environment): Promise<Counter> {
-  if (usesBroker(environment)) return async () => undefined;
-  const read = async () => {
-    const sources = await withLog(fleet, (client) => readSources(client));
-    return new Map(sources.map(({ service, relayed }) => [service, relayed]));
-  };
-  const before = await read();
-  return async () => {
-    // The bus reports that the log does not answer.
-    const now = await read().catch(() => undefined);
-    return now && ((service) => (now.get(service) ?? 0) - (before.get(service) ?? 0));
+async function openCounter(
+  fleet: readonly Target[],
+  { environment, passwordOf }: Pick<RelayRequest, 'environment' | 'passwordOf'>,
+): Promise<Counter> {
+  if (usesBroker(environment)) return { count: async () => undefined, close: async () => undefined };
+  const numbers = (sources: readonly EventSource[]) =>
+    new Map(sources.map(({ service, relayed }) => [service, relayed]));
+  const before = numbers(await withLog(fleet, readSources));
+  // One session for all counts: connecting for each would cost more than the relays of an idle fleet.
+  const pool = openPool(appUrl(logTarget(fleet), passwordOf), { ...POOL_DEFAULTS, max: 1 });
+  return {
+    count: async () => {
+      // The bus reports that the log does not answer.
+      const now = await readSources(pool).then(numbers, () => undefined);
+      return now && ((service) => (now.get(service) ?? 0) - (before.get(service) ?? 0));
+    },
+    close: () => pool.end(),
   };
 }
 
-/** Reports the counts that have changed: a log of an idle fleet gets no lines. */
-async function showCounts(shown: Map<string, number>, count: Counter, { progress, signal }: RelayRequest) {
-  const counts = await count();
-  if (counts === undefined || signal.aborted) return;
-  for (const [service, before] of shown) {
-    const relayed = counts(service);
-    if (relayed === before) continue;
-    shown.set(service, relayed);
-    progress?.({ service, state: 'working', detail: relayedText(relayed) });
+/** Reports the counts that have changed, until the signal aborts: a log of an idle fleet gets no lines. */
+async function watchCounts(
+  shown: Map<string, number>,
+  counter: Counter,
+  { progress, signal }: Pick<RelayRequest, 'progress' | 'signal'>,
+): Promise<void> {
+  for (;;) {
+    await sleep(WATCH_MS, undefined, { signal }).catch(() => undefined);
+    if (signal.aborted) return;
+    const counts = await counter.count();
+    if (counts === undefined || signal.aborted) continue;
+    for (const [service, before] of shown) {
+      const relayed = counts(service);
+      if (relayed === before) continue;
+      shown.set(service, relayed);
+      progress?.({ service, state: 'working', detail: relayedText(relayed) });
+    }
   }
 }
 

@@ -24,6 +24,8 @@ export interface SourceState {
   /** Events that were ever relayed. */
   readonly relayed: number;
   readonly relayedAt: Date | null;
+  /** How long ago that was, by the clock of the log; null if never. */
+  readonly relayedAgoSeconds: number | null;
   /** Whether events wait although a relay had the time to move them. Without a consumer, and before the first relay, they may wait. */
   readonly standsStill: boolean;
   readonly error: StateError | null;
@@ -126,8 +128,15 @@ function sourceState(
   outbox: OutboxState | null,
   hasConsumers: boolean,
 ): SourceState {
-  const { isRelayed = false, lapsedSeconds = null, relayed = 0, relayedAt = null } = source ?? {};
+  const {
+    isRelayed = false,
+    lapsedSeconds = null,
+    relayed = 0,
+    relayedAt = null,
+    relayedAgoSeconds = null,
+  } = source ?? {};
   const isAwaited = hasConsumers || source !== undefined;
   const standsStill = isAwaited && (outbox?.oldestSeconds ?? 0) > STILL_SECONDS;
-  return { service, outbox, isRelayed, lapsedSeconds, relayed, relayedAt, standsStill, error: null };
+  const last = { relayedAt, relayedAgoSeconds };
+  return { service, outbox, isRelayed, lapsedSeconds, relayed, ...last, standsStill, error: null };
 }

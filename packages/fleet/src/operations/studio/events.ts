@@ -12,6 +12,8 @@ export interface StudioEvents extends EventsState {
   /** Whether the page can retry and discard dead letters. */
   readonly write: boolean;
   readonly deadLetters: readonly DeadLetter[];
+  /** Also counts those that are not listed. */
+  readonly deadLettersTotal: number;
 }
 
 /**
@@ -22,8 +24,9 @@ export async function readStudioEvents(context: StudioContext, now = new Date())
   const { targets } = context;
   const services = targets.map(({ service }) => service.name);
   const place = { fleet: targets, environment: context.environment, connect: withReader };
-  const [state, deadLetters] = await Promise.all([readEvents(place, services, {}), listDeadLetters(place, undefined)]);
-  return { ...state, at: now.toISOString(), write: canChangeEvents(context), deadLetters };
+  const [state, { total, letters }] = await Promise.all([readEvents(place, services, {}), listDeadLetters(place)]);
+  const deadLetters = { deadLetters: letters, deadLettersTotal: total };
+  return { ...state, at: now.toISOString(), write: canChangeEvents(context), ...deadLetters };
 }
 
 /**

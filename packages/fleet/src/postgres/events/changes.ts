@@ -8,7 +8,7 @@ export interface ReplayPlan {
   readonly events: number;
   /** Parked events and dead letters from there on, which the replay forgets and delivers again. */
   readonly forgotten: number;
-  /** Whether older events were asked for, which the log has deleted. */
+  /** Whether the log has deleted events that the start may have meant: those before `from`. */
   readonly isCut: boolean;
   /** Events that are older than 30 days, which the inbox of the consumer may have forgotten. */
   readonly beyondInbox: number;
@@ -17,13 +17,20 @@ export interface ReplayPlan {
 /** A position of the log as a decimal string, or a time. */
 export type ReplayStart = { readonly position: string } | { readonly time: Date };
 
-/** Positions count from 1; the position in front of the first event is the one that the SQL functions take. */
+/**
+ * Positions count from 1; the position in front of the first event is the one that the SQL functions take. The log deletes no event of
+ * the last day, so a later time is never in front of what it has deleted.
+ */
 const PLAN = `
-  WITH start AS (
-    SELECT least(greatest(CASE WHEN $3::timestamptz IS NULL THEN $2::numeric - 1 ELSE position_before($3) END, floor), head)::bigint
-             AS before,
-           $3::timestamptz IS NULL AND $2::numeric - 1 < floor AS is_cut
-    FROM event_log
+  WITH asked AS (
+    SELECT CASE WHEN $3::timestamptz IS NULL THEN $2::numeric - 1 ELSE position_before($3) END AS before
+  ), start AS (
+    SELECT least(greatest(asked.before, floor), head)::bigint AS before,
+           CASE
+             WHEN $3::timestamptz IS NULL THEN asked.before < floor
+             ELSE floor > 0 AND asked.before <= floor AND $3 < database_time() - interval '1 day'
+           END AS is_cut
+    FROM asked CROSS JOIN event_log
   ), again AS (
     SELECT e.created_at FROM start
     CROSS JOIN subscriptions AS s

@@ -12,6 +12,8 @@ export interface EventSource {
   readonly lapsedSeconds: number | null;
   readonly relayed: number;
   readonly relayedAt: Date | null;
+  /** How long ago that was, by the clock of the log; null if never. */
+  readonly relayedAgoSeconds: number | null;
   readonly identity: string | null;
   readonly seen: string | null;
   readonly tick: string | null;
@@ -22,7 +24,7 @@ const SOURCES = `
   SELECT source AS service, coalesce(leased_until > database_time(), false) AS "isRelayed",
          CASE WHEN leased_until <= database_time() THEN extract(epoch FROM database_time() - leased_until)::float8 END AS "lapsedSeconds",
          relayed::float8 AS relayed,
-         relayed_at AS "relayedAt", identity, seen, tick, tick_position::text AS "tickPosition"
+         relayed_at AS "relayedAt", extract(epoch FROM database_time() - relayed_at)::float8 AS "relayedAgoSeconds", identity, seen, tick, tick_position::text AS "tickPosition"
   FROM event_sources ORDER BY source`;
 
 /** A consumer of the log. Ages are in seconds by the clock of the database. */
@@ -112,12 +114,26 @@ export interface DeadLetter {
   readonly failedAt: Date;
 }
 
+/** Which dead letters: those of all consumers, of one, or the one at a position. */
+export interface DeadLetterFilter {
+  readonly consumer?: string | undefined;
+  readonly position?: string | undefined;
+}
+
+/** Dead letters in the order of their consumers and positions. `total` also counts those that are not listed. */
+export interface DeadLetters {
+  readonly total: number;
+  readonly letters: readonly DeadLetter[];
+}
+
+const IS_CHOSEN = `d.state = 'dead' AND ($1::text IS NULL OR d.subscription = $1) AND ($2::bigint IS NULL OR d.position = $2)`;
+
 const DEAD_LETTERS = `
   SELECT d.subscription AS consumer, d.position::text AS position, e.event_id AS id, e.source, e.type, e.key, d.attempts,
          d.last_error AS "lastError", d.updated_at AS "failedAt"
   FROM deliveries AS d JOIN events AS e ON e.position = d.position
-  WHERE d.state = 'dead' AND ($1::text IS NULL OR d.subscription = $1)
-  ORDER BY d.subscription, d.position LIMIT $2`;
+  WHERE ${IS_CHOSEN}
+  ORDER BY d.subscription, d.position LIMIT $3`;
 
 /** Whether the connected database has the event log. */
 export async function hasEventLog(client: ClientBase): Promise<boolean> {
@@ -127,7 +143,7 @@ export async function hasEventLog(client: ClientBase): Promise<boolean> {
   return rows[0]?.found === true;
 }
 
-export async function readSources(client: ClientBase): Promise<readonly EventSource[]> {
+export async function readSources(client: Pick<ClientBase, 'query'>): Promise<readonly EventSource[]> {
   return (await client.query<EventSource>(SOURCES)).rows;
 }
 
@@ -135,13 +151,17 @@ export async function readConsumers(client: ClientBase): Promise<readonly EventC
   return (await client.query<EventConsumer>(CONSUMERS)).rows;
 }
 
-/** Reads at most `most` dead letters of a consumer, or of all, in the order of their positions. */
+/** Counts dead letters, and lists at most `most` of them. */
 export async function readDeadLetters(
   client: ClientBase,
-  consumer: string | undefined,
+  { consumer, position }: DeadLetterFilter,
   most: number,
-): Promise<readonly DeadLetter[]> {
-  return (await client.query<DeadLetter>(DEAD_LETTERS, [consumer ?? null, most])).rows;
+): Promise<DeadLetters> {
+  const chosen = [consumer ?? null, position ?? null];
+  const counted = `SELECT count(*)::int AS total FROM deliveries AS d WHERE ${IS_CHOSEN}`;
+  const { rows } = await client.query<{ total: number }>(counted, chosen);
+  const { rows: letters } = await client.query<DeadLetter>(DEAD_LETTERS, [...chosen, most]);
+  return { total: rows[0]?.total ?? 0, letters };
 }
 
 /** The names of all consumers, in their order. */
