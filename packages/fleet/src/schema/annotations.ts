@@ -1,5 +1,5 @@
+import { didYouMean, similarNames } from '@azora/db-core';
 import { parsePrivileges, type TablePrivilege } from '@azora/db-migrate';
-import { didYouMean, similarNames } from '../system/similar-names';
 
 /** The kinds of personal data that `@pii` may name. */
 export const PII_KINDS = [

@@ -54,7 +54,7 @@ export interface ParseProblem {
   readonly message: string;
 }
 
-const DATASOURCE = /^[ \t]*datasource\s+\w+\s*\{.*\n(?:(?![ \t]*\}).*\n)*/gm;
+const DATASOURCE = /^[ \t]*datasource\s+\w+\s*\{[^\n]*\n(?:(?![ \t]*\})[^\n]*\n)*/gm;
 const CONNECTION = /^[ \t]*(?:url|directUrl|shadowDatabaseUrl)[ \t]*=.*$/gm;
 
 /**
@@ -145,7 +145,7 @@ type OpenBlock = BlockLines & { readonly members: Map<string, Declaration>; mapp
 
 const BLOCK = /^(\w+)\s+(\w+)\s*\{$/;
 const MEMBER = /^([A-Za-z]\w*)(?:\s|$)/;
-const MAP = /^@@map\((?:name:\s*)?"([^"]+)"\)/;
+const MAP = /^@@map\((?:name:\s*)?("(?:[^"\\]|\\.)+")\s*\)/;
 const CODE_AND_COMMENT = /^((?:[^"/]|"(?:[^"\\]|\\.)*"|\/(?!\/))*)(\/\/.*)?$/;
 
 /**
@@ -182,7 +182,7 @@ function declare(blocks: OpenBlock[], isInside: boolean, declaration: Declaratio
   }
   const open = blocks.at(-1);
   const mapped = MAP.exec(declaration.code)?.[1];
-  if (isInside && mapped !== undefined && open !== undefined) open.mapped = mapped;
+  if (isInside && mapped !== undefined && open !== undefined) open.mapped = String(JSON.parse(mapped));
   const member = MEMBER.exec(declaration.code)?.[1];
   if (!isInside || member === undefined) return false;
   open?.members.set(member, declaration);

@@ -60,7 +60,7 @@ async function parsed(script: Script): Promise<readonly ParsedStatement[] | unde
   }
 }
 
-/** What can make a harmless statement run code of a user, or what makes the server read the file in another way than the parser. */
+/** Objects that make a harmless statement run code of a user, and the setting with which the server reads a file as the parser does not. */
 const OTHER_CODE = `
   SELECT 1 FROM pg_event_trigger WHERE evtenabled <> 'D'
   UNION ALL SELECT 1 FROM pg_opclass WHERE ${isOwnObject('pg_opclass.oid', 'pg_opclass')} AND oid >= ${FIRST_USER_OID}
