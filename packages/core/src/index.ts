@@ -35,6 +35,7 @@ export {
   volumeUuid,
 } from './seed';
 export type { SeedMessage, SeedRequest, SeedTarget } from './seed-protocol';
+export { didYouMean, similarNames } from './similar-names';
 export {
   type Environment,
   type GeneratedClient,

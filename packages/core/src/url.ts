@@ -22,13 +22,16 @@ const PORT_OF_AUTHORITY = /^\w+:\/\/[^/?#]+:\d{5,}(?:[/?#]|$)/;
 const DOT_DATABASE = /^[^?#]*\/(?:\.|%2e){1,2}(?:[?#]|$)/i;
 const NO_DOT_DATABASE = 'A URL cannot name a database "." or "..".';
 
+/** How Prisma, JDBC and other drivers write the schema of unqualified names. This driver would ignore all of them. */
+const SCHEMA_PARAMETERS = ['schema', 'currentSchema', 'search_path'];
+
 /**
  * Validates a connection URL. No message shows the URL, because it may contain a password.
  * @throws {SuiteError} `CONFIG.BAD_URL` naming the source and the reason
  */
 export function parseDatabaseUrl(text: string, source: string): DatabaseUrl {
-  const reject = (why: string): never => {
-    throw badUrl(source, why);
+  const reject = (why: string, next?: string): never => {
+    throw badUrl(source, why, next);
   };
   if (text.trim() === '') return reject('It is empty.');
   if (!URL.canParse(text)) return reject(parseProblem(text));
@@ -50,6 +53,11 @@ export function parseDatabaseUrl(text: string, source: string): DatabaseUrl {
   if (database.includes('/')) return reject('Its path contains more than a database name.');
   const port = readPort(url.searchParams.get('port') ?? url.port);
   if (port === undefined) return reject(BAD_PORT);
+  const parameter = SCHEMA_PARAMETERS.find((name) => url.searchParams.getAll(name).some((value) => value !== 'public'));
+  if (parameter !== undefined) {
+    const why = `Its parameter "${parameter}" names another schema than public, in which migrations and stores work.`;
+    return reject(why, `Remove ${parameter} from ${source}, and use a database of its own for each environment`);
+  }
   return { href: url.href, source, host, port, user, database };
 }
 
@@ -85,11 +93,15 @@ function readPort(text: string): number | undefined {
   return /^\d*$/.test(text) && port >= 1 && port <= LAST_PORT ? port : undefined;
 }
 
-function badUrl(source: string, why: string): SuiteError {
+function badUrl(
+  source: string,
+  why: string,
+  next = `Set ${source} to postgresql://user:password@host:port/database (escape reserved characters of the password as %XX)`,
+): SuiteError {
   return new SuiteError('CONFIG.BAD_URL', `${source} is not a valid PostgreSQL URL`, {
     kind: 'configuration',
     why,
-    next: `Set ${source} to postgresql://user:password@host:port/database (escape reserved characters of the password as %XX)`,
+    next,
     meta: { source },
   });
 }

@@ -2,6 +2,8 @@
 import fc from 'fast-check';
 import { parseDatabaseUrl, redactUrl, withUrlParts } from '../src/url';
 
+const OTHER_SCHEMA = /^Its parameter "(schema|currentSchema|search_path)" names another schema than public/;
+
 describe('parseDatabaseUrl', () => {
   it('reads host, port, user and database', () => {
     const url = parseDatabaseUrl(
@@ -28,9 +30,27 @@ describe('parseDatabaseUrl', () => {
     ['postgresql://u:hunter2@localhost/.', 'A URL cannot name a database "." or "..".'],
     ['postgresql://u:hunter2@localhost/%2e.?sslmode=require', 'A URL cannot name a database "." or "..".'],
     ['postgresql://u:hunter2@localhost:99999/a', 'Its port is not a number from 1 to 65535.'],
+    ...['schema=tenant', 'schema=', 'schema=Public', 'schema=public&schema=tenant', 'currentSchema=tenant'].map(
+      (parameter) => [
+        `postgresql://u:hunter2@localhost/a?sslmode=disable&${parameter}`,
+        expect.stringMatching(OTHER_SCHEMA),
+      ],
+    ),
+    ['postgresql://u:hunter2@localhost/a?search_path=tenant,public', expect.stringMatching(OTHER_SCHEMA)],
   ])('rejects %j, naming the variable and the reason', (text, why) => {
     expect(() => parseDatabaseUrl(text, 'MINT_DATABASE_URL')).toThrow(
       expect.objectContaining({ code: 'CONFIG.BAD_URL', why, message: expect.stringContaining('MINT_DATABASE_URL') }),
+    );
+  });
+
+  it('accepts the schema public, which Prisma writes into its URLs', () => {
+    const url = parseDatabaseUrl('postgresql://ann@db/azora?schema=public', 'DATABASE_URL');
+
+    expect(url).toMatchObject({ host: 'db', database: 'azora' });
+    expect(() => parseDatabaseUrl('postgresql://ann@db/azora?schema=a', 'DATABASE_URL')).toThrow(
+      expect.objectContaining({
+        next: 'Remove schema from DATABASE_URL, and use a database of its own for each environment',
+      }),
     );
   });
 

@@ -11,6 +11,29 @@ async function effects(sql: string): Promise<readonly Effect[]> {
 
 const EXCLUSIVE = 'ACCESS EXCLUSIVE';
 
+describe('parseScript', () => {
+  it('divides SQL where PostgreSQL does, in portions, with the place and the text of each statement', async () => {
+    const statements = [
+      "CREATE FUNCTION f() RETURNS int BEGIN ATOMIC SELECT 1 AS end; SELECT CASE 'é;😀' WHEN '' THEN 1 END; END",
+      'CREATE VIEW v AS SELECT begin atomic FROM (SELECT 1 AS begin) AS lots',
+      `COMMENT ON TABLE t IS '${'é'.repeat(60_000)}'`,
+      'DROP TABLE t',
+    ];
+    const sql = `\uFEFF-- é\n${statements.join(' /* é; */ ;\n\n-- x;\n')}`;
+
+    const parsed = await parseScript({ file: 'migration.sql', sql });
+
+    expect(parsed.map(({ text }) => text)).toEqual(statements);
+    expect(parsed.map(({ offset }) => offset)).toEqual(statements.map((text) => sql.indexOf(text)));
+    expect(parsed.map(({ node }) => Object.keys(node)[0])).toEqual([
+      'CreateFunctionStmt',
+      'ViewStmt',
+      'CommentStmt',
+      'DropStmt',
+    ]);
+  });
+});
+
 describe('the effects of a migration', () => {
   it.each<[string, Partial<Effect>]>([
     ['ALTER TABLE t ADD COLUMN c text', { lock: EXCLUSIVE, work: undefined }],

@@ -22,19 +22,32 @@ describe('annotations of a column', () => {
     ['@ref auth.User.id and more', '"@ref auth.User.id and more" does not match @ref service.Model.field'],
     ['@secret yes', '"@secret yes" does not match @secret'],
     ['@erase delete', '@erase is not allowed on a column'],
-    [
-      '@reff auth.User.id',
-      '@reff is not an annotation; the annotations are @ref, @subject, @pii, @secret, @mask, @erase, @retain, @grant',
-    ],
+    ['@reff auth.User.id', '@reff is not an annotation. Did you mean @ref?'],
+    ['@PII email', '@PII is not an annotation. Did you mean @pii?'],
+    ['@sercet', '@sercet is not an annotation. Did you mean @secret?'],
+    ['@earse delete', '@earse is not an annotation. Did you mean @erase?'],
     ['The owner. @ref auth.User.id', '@ref must be on a line of its own'],
-    [
-      '@toString',
-      '@toString is not an annotation; the annotations are @ref, @subject, @pii, @secret, @mask, @erase, @retain, @grant',
-    ],
   ])('%s is rejected', (text, message) => {
     expect(parseColumnComment(lines('First.', text))).toMatchObject({
       annotations: {},
       problems: [{ line: 2, message }],
+    });
+  });
+
+  it.each([
+    '@deprecated Use createdAt instead',
+    '@zod.string().min(3).max(10)',
+    '@TypeGraphQL.omit(output: true)',
+    '@HideField()',
+    '@default now',
+    '@internal',
+    '@example 42',
+    '@toString',
+  ])('%s belongs to another tool', (text) => {
+    expect(parseColumnComment(lines('First.', text, '@secret'))).toEqual({
+      prose: `First. ${text}`,
+      annotations: { secret: true },
+      problems: [],
     });
   });
 

@@ -6,7 +6,7 @@ import { repositoryRoot } from '@azora/db-testkit';
 import { azoraDb } from '../../../tests/cli';
 import { findServices } from '../src/config/registry';
 import { lintServices } from '../src/operations/migrations/lint';
-import { EXCLUDED_SQUAWK_RULES, findSquawk, SQUAWK_RULES } from '../src/postgres/analysis/lint/squawk';
+import { EXCLUDED_SQUAWK_RULES, findSquawk, runSquawk, SQUAWK_RULES } from '../src/postgres/analysis/lint/squawk';
 import { lintText } from '../src/render/migrations';
 import { emptyCheckout, findingsOf, givenCheckout, INIT, removeCheckouts, TIMEOUT } from './lint-fixture';
 import { failureOf } from './migrations-fixture';
@@ -68,6 +68,14 @@ describe('squawk', () => {
       code: 'LINT.NO_SQUAWK',
       next: expect.stringContaining('npm install'),
     });
+  });
+
+  it('ends when the command is interrupted', async () => {
+    const interrupted = new AbortController();
+    const linted = runSquawk([{ sql: 'SELECT 1;\n'.repeat(100_000), transactional: true }], interrupted.signal);
+    interrupted.abort(new Error('Ctrl-C'));
+
+    await expect(linted).rejects.toThrow('Ctrl-C');
   });
 
   it('has every rule that the suite names', () => {

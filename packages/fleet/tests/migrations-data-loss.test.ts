@@ -1,44 +1,6 @@
-import { SuiteError } from '@azora/db-core';
-import type { Script } from '@azora/db-migrate';
-import type { Client } from 'pg';
-import { guardData } from '../src/postgres/data-loss/guard';
-import { openClient, useEmptyDatabase } from './migrations-fixture';
+import { NOTES, useDataLossGuard } from './data-loss-fixture';
 
-const url = useEmptyDatabase();
-
-let client: Client;
-beforeEach(async () => {
-  client = await openClient(url());
-});
-afterEach(() => client.end());
-
-const NOTES = `CREATE TABLE notes (id int PRIMARY KEY, v text, w text);
-  INSERT INTO notes SELECT n, 'v' || n, NULL FROM generate_series(1, 5) AS n;`;
-
-/** Runs a down.sql under the guard, in a transaction with the given objects, and rolls all of it back. */
-async function revert(given: string, sql: string): Promise<void> {
-  const script: Script = { file: 'down.sql', sql, transactional: true };
-  await client.query(`BEGIN; ${given}`);
-  try {
-    const check = await guardData(client, script);
-    await client.query(sql);
-    await client.query('RESET ALL');
-    await check?.();
-  } finally {
-    await client.query('ROLLBACK');
-  }
-}
-
-/** The losses that the guard reports; none when it lets the script pass. */
-async function lossesOf(given: string, sql: string): Promise<unknown> {
-  try {
-    await revert(given, sql);
-    return [];
-  } catch (error) {
-    if (error instanceof SuiteError && error.code === 'MIGRATION.DATA_LOSS') return error.meta['losses'];
-    throw error;
-  }
-}
+const { lossesOf } = useDataLossGuard();
 
 const rows = (table: string, before: number, after: number) => ({ what: 'rows', table, before, after });
 const values = (column: string, before: number, after: number) => ({

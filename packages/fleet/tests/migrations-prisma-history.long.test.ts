@@ -22,10 +22,27 @@ const HISTORY: Readonly<Record<string, string>> = {
   '20230501000000_block': `DO $$ BEGIN IF NOT EXISTS (SELECT FROM pg_type WHERE typname = 'nothing; here') THEN
     EXECUTE 'ALTER TABLE "User" ADD CONSTRAINT "age_positive" CHECK ("age" > 0)'; END IF; END $$;\n`,
   '20230601000000 with spaces': 'VACUUM "User";\nANALYZE "User"',
+  '20230615000000_odd_names': `CREATE TABLE "odd table.x" (
+    "id" INTEGER NOT NULL, "a long column" TEXT DEFAULT 'it''s', "kind" TEXT GENERATED ALWAYS AS (lower("a long column")) STORED,
+    CONSTRAINT "odd table.x_pkey" PRIMARY KEY ("id"));
+    CREATE INDEX "odd index" ON "odd table.x" ("a long column");
+    CREATE UNIQUE INDEX "odd part" ON "odd table.x" ("id") WHERE "id" > 0;\n`,
   '20230701000000_nothing': '-- This is an empty migration.',
 };
 const NAMES = Object.keys(HISTORY);
-const schemaOf = (more = '') => `model User {
+/** A schema of an earlier Prisma, with the comments of other tools. */
+const schemaOf = (more = '', odd = '') => `generator client {
+  provider = "prisma-client-js"
+}
+datasource db {
+  provider  = "postgresql"
+  url       = env("DATABASE_URL") // the pool
+  directUrl = env("DIRECT_URL")
+}
+/// The people.
+/// @deprecated Use accounts
+model User {
+  /// @zod.number.int().positive()
   id Int @id @default(autoincrement())
   email String @unique
   mood Mood @default(calm)
@@ -33,6 +50,15 @@ const schemaOf = (more = '') => `model User {
   age Int?
   ${more}
   @@index([name])
+}
+/// @zod.import(["import { x } from 'y'"])
+model Odd {
+  id Int @id
+  quoted String? @default("it's") @map("a long column")
+  kind String? @default(dbgenerated())
+  ${odd}
+  @@index([quoted], map: "odd index")
+  @@map("odd table.x")
 }
 enum Mood {
   good
@@ -71,7 +97,7 @@ describe('a history of Prisma', () => {
       { error: { code: 'MIGRATION.IRREVERSIBLE', meta: { migrations: ['20230701000000_nothing'] } } },
     ]);
 
-    await write(schemaOf('nickname String?'));
+    await write(schemaOf('nickname String?', 'size Int?'));
     const now = new Date('2026-11-21T10:00:00Z');
     const [written] = await writeMigrations(target, { slug: 'nickname', why: 'a user asked for it', now });
     const change = path.basename(written?.directory ?? '');

@@ -15,6 +15,10 @@ describe('splitting SQL into statements', () => {
       'CREATE RULE r AS ON INSERT TO t DO ALSO (SELECT 1; SELECT 2)',
       'CREATE FUNCTION f() RETURNS int BEGIN ATOMIC SELECT CASE WHEN true THEN 1 END; SELECT 2; END',
       "SELECT E'a' -- ;\n '\\';' , U&'\\0061', a$b$c FROM d$1",
+      'CREATE VIEW v AS SELECT begin atomic FROM lots',
+      'CREATE TABLE t (begin atomic, "end" int)',
+      'CREATE OR REPLACE PROCEDURE p(begin atomic) BEGIN ATOMIC SELECT 1 AS end; SELECT t.end, 2 AS case FROM t; END',
+      'CREATE FUNCTION g() RETURNS begin BEGIN ATOMIC ; SELECT 1 case; END',
     ];
 
     expect(textsOf(`\uFEFF;; ${sql.join(';\n')};;`)).toEqual(sql);
@@ -60,10 +64,12 @@ describe('the server splits in the same way', () => {
       fc.constantFrom('1 AS a$b', "U&'\\0061'", 'CASE WHEN true THEN 1 END', '(1)', "'a'\n '\\'"),
     );
     const select = fc.array(expression, { minLength: 1, maxLength: 4 }).map((all) => `SELECT ${all.join(',')}`);
-    const body = 'RETURNS int BEGIN ATOMIC SELECT 1; SELECT CASE WHEN true THEN 1 END; END';
+    const body =
+      'RETURNS int BEGIN ATOMIC SELECT 1 AS end; SELECT CASE WHEN x.end THEN 1 END FROM (SELECT true AS end) AS x; END';
     const other = fc.constantFrom(
       `CREATE OR REPLACE FUNCTION f() ${body}`,
       'CREATE OR REPLACE PROCEDURE p() BEGIN /* ; */ ATOMIC END',
+      'CREATE OR REPLACE TEMP VIEW v AS SELECT begin atomic FROM (SELECT 1 AS begin) AS lots',
       'CREATE OR REPLACE RULE r AS ON INSERT TO t DO ALSO (SELECT 1; SELECT 2)',
       'SAVEPOINT s',
     );

@@ -4,7 +4,7 @@ import { SuiteError } from '@azora/db-core';
 import { readGrants } from '@azora/db-migrate';
 import { get_datamodel } from '@prisma/prisma-schema-wasm';
 import { findServices } from '../src/config/registry';
-import { scanSchema } from '../src/schema/psl';
+import { parseSchemas, scanSchema, withoutUrls } from '../src/schema/psl';
 import { countModels, readSchemaModel, references, serviceOrder } from '../src/schema/schema-model';
 import { FIXTURE_ROOT, givenSuite, REPOSITORY_ROOT, removeSuites } from './suite-fixture';
 
@@ -16,6 +16,33 @@ async function modelOf(service: string, name: string) {
   const { services } = await readFixture();
   return services.find((it) => it.name === service)?.models.find((it) => it.name === name);
 }
+
+describe('a schema of an earlier Prisma', () => {
+  it('may keep the URLs of its datasource, which Prisma 7 refuses', async () => {
+    const text = [
+      'datasource db {',
+      '  provider = "postgresql"',
+      '  url = env("DATABASE_URL") // a brace: }',
+      '  directUrl=env("DIRECT_URL")',
+      '  shadowDatabaseUrl = env("SHADOW")',
+      '}',
+      'model Page {',
+      '  id Int @id',
+      '  url String',
+      '  nothing Nope',
+      '}',
+    ].join('\r\n');
+
+    expect(withoutUrls(text).split('\n')).toHaveLength(11);
+    expect(withoutUrls(text)).toContain('url String');
+    await expect(parseSchemas([{ file: 'schema.prisma', text }])).rejects.toMatchObject({
+      meta: { problems: [{ line: 10 }] },
+    });
+    expect(await parseSchemas([{ file: 'schema.prisma', text: text.replace('  nothing Nope', '') }])).toMatchObject([
+      { models: [{ name: 'Page', fields: [{ name: 'id' }, { name: 'url' }] }] },
+    ]);
+  });
+});
 
 describe('readSchemaModel', () => {
   it('reads a model with its keys, indexes and annotations', async () => {
@@ -156,7 +183,7 @@ describe('readSchemaModel', () => {
       'auth:16: @pii must be on a line of its own',
       expect.stringMatching(/^auth:18: "@secret" is attached to nothing/),
       'auth:20: sessions is a relation, not a column',
-      expect.stringMatching(/^auth:25: @wipe is not an annotation/),
+      expect.stringMatching(/^auth:25: @earse is not an annotation. Did you mean @erase\?/),
       'auth:26: @retain of Session counts from at, which is not a DateTime',
       'auth:30: user is a relation, not a column',
       'shop:3: @retain of Order counts from never, which does not exist',
@@ -209,7 +236,7 @@ model User {
 }
 
 /// @retain 9d by at
-/// @wipe
+/// @earse
 model Session {
   id Int @id
   at Int
@@ -328,6 +355,22 @@ describe('the services of this repository', () => {
     await expect(service && readGrants(service.schemaPath)).rejects.toMatchObject({
       code: 'SCHEMA.INVALID_ANNOTATION',
     });
+  });
+
+  it('reject a misspelled @grant, and leave the annotations of other tools alone', async () => {
+    const read = async (comment: string) => {
+      const [service] = await givenSuite({
+        auth: `/// ${comment}\nmodel User {\n  id Int @id\n  @@map("a \\"b\\"")\n}`,
+      });
+      return service && readGrants(service.schemaPath);
+    };
+
+    for (const comment of ['@grants select', '@Grant select', '@garnt select']) {
+      await expect(read(comment)).rejects.toMatchObject({ code: 'SCHEMA.INVALID_ANNOTATION' });
+    }
+    for (const comment of ['@deprecated', '@zod.import([])', '@erase delete', '@internal']) {
+      expect(await read(comment)).toEqual(new Map([['"a ""b"""', ['select', 'insert', 'update', 'delete']]]));
+    }
   });
 
   it('have comments that the line scanner reads as Prisma does', async () => {

@@ -1,5 +1,6 @@
 import { readFile } from 'node:fs/promises';
 import { SuiteError } from '@azora/db-core/errors';
+import { similarNames } from '@azora/db-core/similar-names';
 import { dottedName } from './names';
 
 /** The rights on a table that `@grant` may name. An app role has all of them on a table without the annotation. */
@@ -15,12 +16,12 @@ export type TableGrants = ReadonlyMap<string, readonly TablePrivilege[]>;
 
 const MODEL = /^(model|view)\s+(\w+)\s*\{\s*(?:\/\/.*)?$/;
 const END = /^\}\s*(?:\/\/.*)?$/;
-const MAP = /^@@map\((?:name:\s*)?"([^"]+)"\)/;
-const SCHEMA = /^@@schema\((?:map:\s*)?"([^"]+)"\)/;
+const MAP = /^@@map\((?:name:\s*)?("(?:[^"\\]|\\.)+")\s*\)/;
+const SCHEMA = /^@@schema\((?:map:\s*)?("(?:[^"\\]|\\.)+")\s*\)/;
 const GRANT_IN_COMMENT = /\/\/.*@grant\b/;
 const ANNOTATION = /^@(\w+)\s*(.*)$/;
-/** Other annotations of models. A word outside of this list may be a misspelled `@grant`, so it is an error. */
-const OTHER_MODEL_ANNOTATIONS = ['erase', 'retain'];
+/** The annotation of this file. A similar word is probably a misspelled one, so it is an error; all others belong to other readers. */
+const GRANT = ['grant'];
 
 /** The rights on a model or view without `@grant`. Who writes to a view writes with the rights of its owner. */
 export function defaultPrivileges(kind: string | undefined): readonly TablePrivilege[] {
@@ -84,7 +85,9 @@ function commentAbove(lines: readonly Line[], model: number): readonly Line[] {
 function blockAttribute(lines: readonly Line[], model: number, attribute: RegExp): string | undefined {
   const inside = lines.slice(model + 1);
   const end = inside.findIndex(({ text }) => END.test(text));
-  return inside.slice(0, end).flatMap(({ text }) => attribute.exec(text)?.[1] ?? [])[0];
+  const [quoted] = inside.slice(0, end).flatMap(({ text }) => attribute.exec(text)?.[1] ?? []);
+  // Prisma's strings have the escapes of JSON.
+  return quoted === undefined ? undefined : String(JSON.parse(quoted));
 }
 
 /** The rights that the comment gives; undefined if it says nothing about them. */
@@ -94,8 +97,8 @@ function privilegesOf(comment: readonly Line[], invalid: Invalid): readonly Tabl
     const text = raw.replace(/^\/+\s*/, '');
     const [, word = '', argument = ''] = ANNOTATION.exec(text) ?? [];
     if (word === '' && /\s@grant\b/.test(text)) invalid(line, '"@grant" must stand on a line of its own');
-    if (word === '' || OTHER_MODEL_ANNOTATIONS.includes(word)) continue;
-    if (word !== 'grant') invalid(line, `"@${word}" is not an annotation of a model`);
+    if (similarNames(word, GRANT).length === 0) continue;
+    if (word !== 'grant') invalid(line, `"@${word}" is not an annotation of a model, but "@grant" is`);
     if (privileges !== undefined) invalid(line, '"@grant" appears twice above the same model');
     privileges = parsePrivileges(argument);
     if (privileges === undefined) invalid(line, `"${text}" must read "@grant ${TABLE_PRIVILEGES.join(', ')}"`);

@@ -2,6 +2,7 @@ export { CATALOG_GRANTS, CATALOG_OBJECTS } from './catalog-objects';
 export {
   IMPORT_JOURNAL,
   IS_USER_SCHEMA,
+  isOwnObject,
   isOwnRelation,
   isSeparatePartition,
   namePart,

@@ -1,6 +1,7 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { SuiteError } from '@azora/db-core/errors';
 import type { ClientBase } from 'pg';
+import { IS_USER_SCHEMA } from './catalog-scope';
 
 /**
  * The advisory lock under which a database is migrated. Prisma's engine takes the same number, so `prisma migrate deploy`
@@ -151,8 +152,9 @@ export async function relationLocks(client: ClientBase, sql: string | undefined)
     `SELECT DISTINCT relname::text AS relation, ${HOLDING_SESSION}
      FROM pg_locks held
      JOIN pg_class ON pg_class.oid = held.relation
+     JOIN pg_namespace ON pg_namespace.oid = relnamespace
      JOIN pg_stat_activity activity ON activity.pid = held.pid
-     WHERE held.granted AND held.pid <> pg_backend_pid() AND relnamespace = 'public'::regnamespace
+     WHERE held.granted AND held.pid <> pg_backend_pid() AND ${IS_USER_SCHEMA}
        AND held.database = (SELECT oid FROM pg_database WHERE datname = current_database())
      ORDER BY activity.pid, relation`,
   );

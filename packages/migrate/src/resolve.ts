@@ -12,6 +12,7 @@ import {
   readHistory,
 } from './history';
 import { type RunnerLockOptions, withMigrationLock } from './lock';
+import { refuseSearchPath } from './search-path';
 
 export type Resolution = 'applied' | 'rolled-back' | 'renamed';
 
@@ -74,7 +75,7 @@ export function findMigration(migrations: readonly Migration[], name: string): M
 
 /**
  * Records migrations as applied whose objects another tool made, and removes the rows of failed attempts to apply them.
- * @throws {SuiteError} `MIGRATION.HAS_HISTORY` when the history has applied migrations
+ * @throws {SuiteError} `MIGRATION.HAS_HISTORY` when the history has applied migrations, `MIGRATION.SEARCH_PATH`
  */
 export async function insertBaseline(
   client: ClientBase,
@@ -85,6 +86,7 @@ export async function insertBaseline(
     inTransaction(client, async () => {
       await client.query(CREATE_HISTORY);
       refuseHistory(await readHistory(client));
+      await refuseSearchPath(client);
       await client.query(`DELETE FROM ${HISTORY}`);
       await insertApplied(client, migrations);
       await options.afterwards(client);

@@ -8,6 +8,7 @@ import { type RunnerLockOptions, withMigrationLock } from './lock';
 import { refuseOutOfOrder, refuseTampered, refuseTransactionControl, refuseUnfinished } from './refusals';
 import { insertApplied } from './resolve';
 import { rehearseSteps, runStep } from './run-step';
+import { refuseSearchPath } from './search-path';
 import { type Step, type StepOptions, stepDown, stepUp } from './step';
 
 export interface RunOptions extends RunnerLockOptions, StepOptions {
@@ -37,7 +38,7 @@ export type DownOptions = RunOptions & Depth;
  * works; a runner that waited finds nothing left to do. Once the signal is aborted, the current migration is finished and
  * no further one begins.
  * @throws {SuiteError} `MIGRATION.EDITED`, `.MISSING`, `.OUT_OF_ORDER`, `.UNFINISHED`, `.SCHEMA_NOT_EMPTY`,
- *   `.HOLDS_TRANSACTION` before anything is written; `.LOCKED`, `.POOLED`, `.LOCK_TIMEOUT`, `.SQL_FAILED`, `DATABASE.CONNECTION_LOST`
+ *   `.SEARCH_PATH`, `.HOLDS_TRANSACTION` before anything is written; `.LOCKED`, `.POOLED`, `.LOCK_TIMEOUT`, `.SQL_FAILED`, `DATABASE.CONNECTION_LOST`
  */
 export async function migrateUp(
   connection: ClientBase | DatabaseUrl,
@@ -53,6 +54,7 @@ export async function migrateUp(
       const history = await readHistory(client);
       const state = stateFor(migrations, history, options);
       refuseUnfinished(state);
+      await refuseSearchPath(client);
       await refuseForeignContents(client, history, options.service);
       await client.query(CREATE_HISTORY);
       // The rows that the squash replaces stay, so that older code finds its own migrations.
@@ -81,6 +83,7 @@ export async function migrateDown(
     return withMigrationLock(client, options, async (session) => {
       const state = await readState(client, migrations);
       refuseUnfinished(state);
+      await refuseSearchPath(client);
       return runSteps(client, planDown(migrations, state, options), { ...options, session });
     });
   });
@@ -100,6 +103,7 @@ export async function rehearseDown(
     withMigrationLock(client, options, async (session) => {
       const state = await readState(client, migrations);
       refuseUnfinished(state);
+      await refuseSearchPath(client);
       await rehearseSteps(client, planDown(migrations, state, options), { ...options, session });
     }),
   );

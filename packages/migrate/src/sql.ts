@@ -84,7 +84,7 @@ interface OpenStatement {
   end: number;
   readonly words: string[];
   parentheses: number;
-  /** Depth of `BEGIN ATOMIC … END` and the CASE … END in it: the one place where a semicolon stands inside a statement. */
+  /** Depth of `BEGIN ATOMIC … END` in routines: beside parentheses, the one place where a semicolon stands inside a statement. */
   blocks: number;
   previous: string;
 }
@@ -97,11 +97,20 @@ function countToken(open: OpenStatement, sql: string, { kind, start, end }: Toke
   const text = end - start > LONGEST_KEYWORD ? '' : sql.slice(start, end).toLowerCase();
   if (text === '(') open.parentheses += 1;
   else if (text === ')') open.parentheses = Math.max(0, open.parentheses - 1);
-  else if (text === 'atomic' && open.previous === 'begin' && open.words[0] === 'create') open.blocks += 1;
-  else if (text === 'case' && open.blocks > 0) open.blocks += 1;
-  else if (text === 'end' && open.blocks > 0) open.blocks -= 1;
+  else if (open.parentheses === 0) {
+    if (text === 'atomic' && open.previous === 'begin' && makesRoutine(open.words)) open.blocks += 1;
+    // In PostgreSQL's grammar, each statement of a body ends with a semicolon. Any other END belongs to a CASE, or is a name.
+    if (text === 'end' && (open.previous === ';' || open.previous === 'atomic'))
+      open.blocks = Math.max(0, open.blocks - 1);
+  }
   if (open.words.length < KEPT_WORDS && kind === 'word') open.words.push(text);
   open.previous = text;
+}
+
+/** Elsewhere, BEGIN and ATOMIC may be names: `SELECT begin atomic FROM lots`. */
+function makesRoutine([first, ...rest]: readonly string[]): boolean {
+  const kind = rest[0] === 'or' ? rest[2] : rest[0];
+  return first === 'create' && (kind === 'function' || kind === 'procedure');
 }
 
 function tokenAt(sql: string, start: number): Token {

@@ -1,6 +1,5 @@
-import { SuiteError } from '@azora/db-core';
+import { didYouMean, SuiteError, similarNames } from '@azora/db-core';
 import type { Command, CommanderError } from 'commander';
-import { didYouMean, similarNames } from '../system/similar-names';
 
 /** The commands and flags that a command line names, as far as they can be recognized. */
 interface Invocation {

@@ -1,8 +1,7 @@
 import { existsSync, readFileSync } from 'node:fs';
 import { readdir, readFile } from 'node:fs/promises';
 import path from 'node:path';
-import { isRecord, SuiteError } from '@azora/db-core';
-import { didYouMean, similarNames } from '../system/similar-names';
+import { didYouMean, isRecord, SuiteError, similarNames } from '@azora/db-core';
 
 /** One service of the suite, described by its folder and manifest. */
 export interface Service {

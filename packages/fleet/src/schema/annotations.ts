@@ -1,3 +1,4 @@
+import { didYouMean, similarNames } from '@azora/db-core';
 import { parsePrivileges, type TablePrivilege } from '@azora/db-migrate';
 
 /** The kinds of personal data that `@pii` may name. */
@@ -99,7 +100,8 @@ const ANNOTATION_INSIDE = new RegExp(`\\s@(${KNOWN_WORDS.join('|')})\\b`);
 
 /**
  * Reads the annotations of a column. This is the whole grammar: one annotation in a line of the `///` comment, each at
- * most once for a column or model, and prose in lines of its own.
+ * most once for a column or model, and prose in lines of its own. A line that begins with another word, such as `@deprecated` or
+ * `@zod`, belongs to another tool and counts as prose, unless the word is one of these with a typing error.
  *
  *     above a column
  *       @ref service.Model.field        the value is an id of another database (for a list: each of its values)
@@ -144,9 +146,10 @@ function parseComment<Annotations extends object>(
   const prose: string[] = [];
   for (const { line, text } of lines) {
     const [, word, argument = ''] = ANNOTATION.exec(text) ?? [];
-    const message = word === undefined ? proseProblem(text) : take(words, annotations, place, word, argument.trim());
+    const isOurs = word !== undefined && similarNames(word, KNOWN_WORDS).length > 0;
+    const message = isOurs ? take(words, annotations, place, word, argument.trim()) : proseProblem(text);
     if (message !== undefined) problems.push({ line, message });
-    else if (word === undefined) prose.push(text);
+    else if (!isOurs) prose.push(text);
   }
   return { prose: prose.join(' ').trim(), annotations, problems };
 }
@@ -161,7 +164,8 @@ function take<Annotations extends object>(
 ): string | undefined {
   if (!hasWord(words, word)) {
     if (KNOWN_WORDS.includes(word)) return `@${word} is not allowed on ${place}`;
-    return `@${word} is not an annotation; the annotations are ${KNOWN_WORDS.map((known) => `@${known}`).join(', ')}`;
+    const meant = similarNames(word, KNOWN_WORDS).map((known) => `@${known}`);
+    return `@${word} is not an annotation. ${didYouMean(meant)}`;
   }
   if (annotations[word] !== undefined) return `@${word} is given twice`;
   const value = words[word].parse(argument);

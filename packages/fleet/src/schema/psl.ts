@@ -54,6 +54,17 @@ export interface ParseProblem {
   readonly message: string;
 }
 
+const DATASOURCE = /^[ \t]*datasource\s+\w+\s*\{[^\n]*\n(?:(?![ \t]*\})[^\n]*\n)*/gm;
+const CONNECTION = /^[ \t]*(?:url|directUrl|shadowDatabaseUrl)[ \t]*=.*$/gm;
+
+/**
+ * The schema without the URLs of its datasource, in the same lines. Prisma 7 takes them from prisma.config.ts and refuses them in a
+ * schema, where earlier versions required one. This toolkit connects with its own URLs.
+ */
+export function withoutUrls(schema: string): string {
+  return schema.replace(DATASOURCE, (block) => block.replace(CONNECTION, ''));
+}
+
 const FAULT = /error: ([\s\S]+?)\n\s+-->\s+.+:(\d+)\n/g;
 
 /**
@@ -67,7 +78,7 @@ export async function parseSchemas(sources: readonly SchemaSource[]): Promise<re
   for (const { file, text } of sources) {
     try {
       // The whole DMMF includes every query type and takes ten times as long.
-      parsed.push(JSON.parse(parse(JSON.stringify({ prismaSchema: [[file, text]], noColor: true }))));
+      parsed.push(JSON.parse(parse(JSON.stringify({ prismaSchema: [[file, withoutUrls(text)]], noColor: true }))));
     } catch (error) {
       problems.push(...problemsOf(file, error));
     }
@@ -134,7 +145,7 @@ type OpenBlock = BlockLines & { readonly members: Map<string, Declaration>; mapp
 
 const BLOCK = /^(\w+)\s+(\w+)\s*\{$/;
 const MEMBER = /^([A-Za-z]\w*)(?:\s|$)/;
-const MAP = /^@@map\((?:name:\s*)?"([^"]+)"\)/;
+const MAP = /^@@map\((?:name:\s*)?("(?:[^"\\]|\\.)+")\s*\)/;
 const CODE_AND_COMMENT = /^((?:[^"/]|"(?:[^"\\]|\\.)*"|\/(?!\/))*)(\/\/.*)?$/;
 
 /**
@@ -171,7 +182,7 @@ function declare(blocks: OpenBlock[], isInside: boolean, declaration: Declaratio
   }
   const open = blocks.at(-1);
   const mapped = MAP.exec(declaration.code)?.[1];
-  if (isInside && mapped !== undefined && open !== undefined) open.mapped = mapped;
+  if (isInside && mapped !== undefined && open !== undefined) open.mapped = String(JSON.parse(mapped));
   const member = MEMBER.exec(declaration.code)?.[1];
   if (!isInside || member === undefined) return false;
   open?.members.set(member, declaration);

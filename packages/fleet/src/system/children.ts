@@ -38,7 +38,7 @@ export function signalGroup(child: ChildProcess, signal: NodeJS.Signals): void {
   }
 }
 
-export interface ProgramOptions extends Pick<SpawnOptions, 'cwd' | 'uid' | 'gid'> {
+export interface ProgramOptions extends Pick<SpawnOptions, 'cwd' | 'uid' | 'gid' | 'signal'> {
   /** The environment of this process by default. */
   readonly env?: NodeJS.ProcessEnv;
 }

@@ -37,7 +37,7 @@ export async function lintServices(
   signal?: AbortSignal,
 ): Promise<LintReport> {
   const files = (await Promise.all(services.map((service) => readFiles(service, signal)))).flat();
-  const found = await lintScripts(files);
+  const found = await lintScripts(files, signal);
   signal?.throwIfAborted();
   const findings = files.flatMap((file, at) => withPlaces(root, file, found[at] ?? []));
   const migrations = files.filter(({ direction }) => direction === 'up').length;

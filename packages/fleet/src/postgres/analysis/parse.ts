@@ -6,9 +6,10 @@ import {
   placeOf,
   type Script,
   type Statement,
+  scanSql,
   splitStatements,
 } from '@azora/db-migrate';
-import type { IndexStmt, Node, RangeVar, RenameStmt, TypeName } from 'libpg-query';
+import type { IndexStmt, Node, RangeVar, RawStmt, RenameStmt, TypeName } from 'libpg-query';
 
 /** A statement of a file with the syntax tree of PostgreSQL's own parser. */
 export interface ParsedStatement {
@@ -18,11 +19,12 @@ export interface ParsedStatement {
   readonly node: Node;
 }
 
-/** The parser is synchronous: after this number of statements, it lets a Ctrl-C through. */
-const STATEMENTS_AT_ONCE = 500;
+/** The parser is synchronous: after about this number of characters, it lets a Ctrl-C through. */
+const CHARACTERS_AT_ONCE = 50_000;
 
 /**
- * Parses a migration's SQL with PostgreSQL's parser compiled to WebAssembly.
+ * Parses a migration's SQL with PostgreSQL's parser compiled to WebAssembly, which also decides where a statement ends. The scan of
+ * {@link splitStatements} only finds the places at which the text may be cut into portions.
  * @throws {SuiteError} `MIGRATION.SYNTAX` with file, line and caret; the reason of the signal
  */
 export async function parseScript(
@@ -31,14 +33,15 @@ export async function parseScript(
 ): Promise<readonly ParsedStatement[]> {
   const { hasSqlDetails, loadModule, parseSync } = await import('libpg-query');
   await loadModule();
-  const parse = ({ offset, text }: Statement): ParsedStatement => {
+  const parse = (statements: readonly Statement[]): readonly ParsedStatement[] => {
+    const [first, last] = [statements[0], statements.at(-1)];
+    if (first === undefined || last === undefined) return [];
+    const text = sql.slice(first.offset, last.offset + last.text.length);
     try {
-      const node = parseSync(text).stmts?.[0]?.stmt;
-      if (node === undefined) throw new Error('the text has no statement');
-      return { offset, text, node };
+      return locate(text, parseSync(text).stmts ?? [], first.offset);
     } catch (error) {
       const position = error instanceof Error && hasSqlDetails(error) ? (error.sqlDetails?.cursorPosition ?? 0) : 0;
-      const { line, column, excerpt } = placeOf(sql, offset + offsetOfCharacter(text, position + 1));
+      const { line, column, excerpt } = placeOf(sql, first.offset + offsetOfCharacter(text, position + 1));
       throw new SuiteError('MIGRATION.SYNTAX', `${file}:${line}:${column} cannot be parsed as SQL`, {
         kind: 'configuration',
         why: `${error instanceof Error ? error.message : String(error)}\n${excerpt}\n`,
@@ -49,13 +52,52 @@ export async function parseScript(
     }
   };
   const parsed: ParsedStatement[] = [];
-  for (const statement of splitStatements(sql)) {
-    parsed.push(parse(statement));
-    if (parsed.length % STATEMENTS_AT_ONCE !== 0) continue;
+  for (const portion of portionsOf(splitStatements(sql))) {
+    parsed.push(...parse(portion));
     await setImmediate();
     signal?.throwIfAborted();
   }
   return parsed;
+}
+
+function* portionsOf(statements: readonly Statement[]): Generator<readonly Statement[]> {
+  let portion: Statement[] = [];
+  for (const statement of statements) {
+    const [first = statement] = portion;
+    if (portion.length > 0 && statement.offset + statement.text.length - first.offset > CHARACTERS_AT_ONCE) {
+      yield portion;
+      portion = [];
+    }
+    portion.push(statement);
+  }
+  yield portion;
+}
+
+/** The parser counts bytes, and begins a statement behind the semicolon of the one before. */
+function locate(text: string, raw: readonly RawStmt[], base: number): readonly ParsedStatement[] {
+  const bytes = Buffer.byteLength(text) === text.length ? undefined : Buffer.from(text);
+  const unitsBetween = (start: number, end: number) => bytes?.toString('utf8', start, end).length ?? end - start;
+  const located: ParsedStatement[] = [];
+  let [byte, unit] = [0, 0];
+  for (const { stmt, stmt_location: start = 0, stmt_len: length } of raw) {
+    if (stmt === undefined) continue;
+    unit += unitsBetween(byte, start);
+    byte = start;
+    const end = length === undefined ? text.length : unit + unitsBetween(start, start + length);
+    located.push({ ...withoutSpace(text.slice(unit, end), base + unit), node: stmt });
+  }
+  return located;
+}
+
+/** A statement without the white space and comments around it. */
+function withoutSpace(text: string, base: number): { readonly offset: number; readonly text: string } {
+  let [from, to]: [number | undefined, number] = [undefined, 0];
+  for (const { kind, start, end } of scanSql(text)) {
+    if (kind === 'space' || kind === 'comment') continue;
+    from ??= start;
+    to = end;
+  }
+  return { offset: base + (from ?? 0), text: text.slice(from, to) };
 }
 
 /** The name of a relation as {@link dottedName} writes it. A name without a schema counts as one in public. */

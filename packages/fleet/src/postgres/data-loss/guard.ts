@@ -1,13 +1,17 @@
 import { SuiteError } from '@azora/db-core';
-import type { Script } from '@azora/db-migrate';
+import { isOwnObject, type Script } from '@azora/db-migrate';
 import type { ClientBase } from 'pg';
 import { effectsOf } from '../analysis/effects';
 import { type ParsedStatement, parseScript } from '../analysis/parse';
 import { findMeasuredLosses, type MeasuredLoss } from './compare';
-import { isHarmless } from './harmless';
+import { isHarmless, UNQUALIFIED_TYPES } from './harmless';
 import { holdSequences } from './positions';
+import { query } from './query';
 import { takeSnapshot } from './snapshot';
 import { readTables, shortName, sqlName, type Table } from './tables';
+
+/** PostgreSQL's FirstNormalObjectId: objects of initdb have lower numbers. */
+const FIRST_USER_OID = 16_384;
 
 /**
  * Stops a step that would lose data: measures all data of the database before the script, in the step's transaction and under locks that
@@ -18,18 +22,32 @@ import { readTables, shortName, sqlName, type Table } from './tables';
  */
 export async function guardData(client: ClientBase, script: Script): Promise<(() => Promise<void>) | undefined> {
   const statements = await parsed(script);
-  const harmless = statements?.every(({ node }) => isHarmless(node)) === true && !(await hasEventTriggers(client));
-  if (harmless) return undefined;
+  if (statements?.every(({ node }) => isHarmless(node)) && !(await mayRunOtherCode(client, script))) return undefined;
   if (!script.transactional) throw unprovenScript(script.file);
   await lockTables(client, exclusivelyLocked(statements ?? []));
   await holdSequences(client);
   const before = await takeSnapshot(client);
   return async () => {
-    // Deferred triggers write when they fire, which would otherwise be after the check.
-    await client.query('SET CONSTRAINTS ALL IMMEDIATE');
+    await fireDeferred(client);
     const losses = await findMeasuredLosses(client, before);
     if (losses.length > 0) throw dataLoss(script.file, losses);
   };
+}
+
+/**
+ * Deferred triggers write when they fire, which would otherwise be after the check. One may itself defer others: they fire until no
+ * more rows are written.
+ */
+async function fireDeferred(client: ClientBase): Promise<void> {
+  for (let written: string | null | undefined; ; ) {
+    await client.query('SET CONSTRAINTS ALL IMMEDIATE');
+    const [row] = await query<{ written: string | null }>(
+      client,
+      'SELECT sum(n_tup_ins + n_tup_upd + n_tup_del)::text AS written FROM pg_stat_xact_all_tables',
+    );
+    if (row?.written === written) return;
+    written = row?.written;
+  }
 }
 
 /** Undefined for SQL that this parser does not know, such as the syntax of a newer PostgreSQL: it is measured. */
@@ -42,9 +60,25 @@ async function parsed(script: Script): Promise<readonly ParsedStatement[] | unde
   }
 }
 
-async function hasEventTriggers(client: ClientBase): Promise<boolean> {
-  const { rows } = await client.query("SELECT FROM pg_catalog.pg_event_trigger WHERE evtenabled <> 'D' LIMIT 1");
-  return rows.length > 0;
+/** Objects that make a harmless statement run code of a user, and the setting with which the server reads a file as the parser does not. */
+const OTHER_CODE = `
+  SELECT 1 FROM pg_event_trigger WHERE evtenabled <> 'D'
+  UNION ALL SELECT 1 FROM pg_opclass WHERE ${isOwnObject('pg_opclass.oid', 'pg_opclass')} AND oid >= ${FIRST_USER_OID}
+  UNION ALL SELECT 1 FROM pg_cast WHERE ${isOwnObject('pg_cast.oid', 'pg_cast')} AND castfunc >= ${FIRST_USER_OID}
+  UNION ALL SELECT 1 WHERE current_setting('standard_conforming_strings') = 'off'
+  LIMIT 1`;
+
+async function mayRunOtherCode(client: ClientBase, { transactional }: Script): Promise<boolean> {
+  if (!transactional) await client.query('BEGIN');
+  const found = await query(client, OTHER_CODE);
+  if (!transactional) await client.query('ROLLBACK');
+  if (found.length > 0) return true;
+  // Under the search path of the session: a domain of the same name has a default of its own.
+  const meanings = [...UNQUALIFIED_TYPES.keys()].map(
+    (name) => `pg_catalog.to_regtype('${name}')::pg_catalog.oid AS ${name}`,
+  );
+  const { rows } = await client.query<Readonly<Record<string, number | null>>>(`SELECT ${meanings.join(', ')}`);
+  return [...UNQUALIFIED_TYPES].some(([name, oid]) => rows[0]?.[name] !== oid);
 }
 
 /** The tables on which the script takes the strongest lock. To ask for it at once avoids a deadlock with a session that reads. */

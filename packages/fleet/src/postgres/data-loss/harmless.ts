@@ -1,9 +1,9 @@
-import type { AlterTableCmd, Constraint, Node, TypeName } from 'libpg-query';
+import type { AlterTableCmd, Constraint, CreateStmt, Node, TypeName } from 'libpg-query';
 
 /**
  * Whether PostgreSQL's grammar proves that the statement neither removes nor changes a row, a value or the position of a sequence, and
- * runs no code of a user. Everything that is not listed here is measured. Event triggers can make any statement of this list run code;
- * the caller asks the database whether there are some.
+ * runs no code of a user. Everything that is not listed here is measured. Some objects make statements of this list run code, such as
+ * event triggers; the caller asks the database whether there are some.
  */
 export function isHarmless(node: Node): boolean {
   if ('DropStmt' in node) {
@@ -22,29 +22,63 @@ export function isHarmless(node: Node): boolean {
   if ('VacuumStmt' in node) return node.VacuumStmt.is_vacuumcmd === true && node.VacuumStmt.options === undefined;
   // Renames the label in every row that has it.
   if ('AlterEnumStmt' in node) return node.AlterEnumStmt.oldVal === undefined;
+  return isHarmlessDefinition(node);
+}
+
+function isHarmlessDefinition(node: Node): boolean {
+  if ('CreateStmt' in node) return isHarmlessTable(node.CreateStmt);
+  // The validator of another language may load a library.
+  if ('CreateFunctionStmt' in node) return (node.CreateFunctionStmt.options ?? []).every(isHarmlessOption);
+  // With another search path, the names of types mean others; with the other setting, the server ends strings elsewhere.
+  if ('VariableSetStmt' in node) return !READING_SETTINGS.has(node.VariableSetStmt.name ?? '');
+  // A domain may take the name of a type under which a later statement of the file adds a column.
+  if ('RenameStmt' in node) return !TYPE_KINDS.has(node.RenameStmt.renameType ?? '');
+  if ('AlterObjectSchemaStmt' in node) return !TYPE_KINDS.has(node.AlterObjectSchemaStmt.objectType ?? '');
   const [kind = ''] = Object.keys(node);
   return KINDS.has(kind);
 }
 
 const KINDS: ReadonlySet<string> = new Set([
   'AlterDefaultPrivilegesStmt',
-  'AlterObjectSchemaStmt',
   'AlterOwnerStmt',
   'AlterPolicyStmt',
   'CommentStmt',
   'CompositeTypeStmt',
   'CreateEnumStmt',
-  'CreateFunctionStmt',
   'CreatePolicyStmt',
-  'CreateStmt',
   'CreateTrigStmt',
   'GrantRoleStmt',
   'GrantStmt',
   'LockStmt',
-  'RenameStmt',
-  'VariableSetStmt',
   'ViewStmt',
 ]);
+
+const READING_SETTINGS: ReadonlySet<string> = new Set(['search_path', 'standard_conforming_strings']);
+const TYPE_KINDS: ReadonlySet<string> = new Set(['OBJECT_DOMAIN', 'OBJECT_TYPE']);
+
+/**
+ * A table is empty, but PostgreSQL computes the bounds of a partition, searches the default partition for its rows, and plans the
+ * expressions of partition keys, generated columns and indexes, which calls the immutable functions in them.
+ */
+function isHarmlessTable({ partbound, partspec, constraints = [], tableElts = [] }: CreateStmt): boolean {
+  const keys = partspec?.partParams ?? [];
+  const harmlessKeys = keys.every((key) => 'PartitionElem' in key && key.PartitionElem.expr === undefined);
+  return partbound === undefined && harmlessKeys && [...constraints, ...tableElts].every(isHarmlessElement);
+}
+
+function isHarmlessElement(element: Node): boolean {
+  if ('ColumnDef' in element) return (element.ColumnDef.constraints ?? []).every(isHarmlessElement);
+  if ('Constraint' in element) return !PLANNED.has(element.Constraint.contype ?? '');
+  return 'TableLikeClause' in element && (element.TableLikeClause.options ?? 0) === 0;
+}
+
+const PLANNED: ReadonlySet<string> = new Set(['CONSTR_GENERATED', 'CONSTR_EXCLUSION']);
+
+function isHarmlessOption(option: Node): boolean {
+  if (!('DefElem' in option) || option.DefElem.defname !== 'language') return true;
+  const { arg } = option.DefElem;
+  return arg !== undefined && 'String' in arg && ['sql', 'plpgsql'].includes(arg.String.sval ?? '');
+}
 
 /** Without CASCADE, these objects take no table and no column with them. */
 const DROPPED: ReadonlySet<string> = new Set([
@@ -70,8 +104,6 @@ const COMMANDS: ReadonlySet<string> = new Set([
   'AT_ChangeOwner',
   'AT_ClusterOn',
   'AT_ColumnDefault',
-  'AT_DetachPartition',
-  'AT_DetachPartitionFinalize',
   'AT_DisableRowSecurity',
   'AT_DisableTrig',
   'AT_DisableTrigAll',
@@ -116,11 +148,26 @@ function isHarmlessConstraint({ contype, skip_validation }: Constraint): boolean
   return ['CONSTR_FOREIGN', 'CONSTR_NOTNULL', 'CONSTR_PRIMARY', 'CONSTR_UNIQUE'].includes(contype ?? '');
 }
 
-/** Unqualified names that PostgreSQL finds in pg_catalog first, unless a search path puts pg_catalog behind another schema. */
-const TYPES: ReadonlySet<string> = new Set(['bytea', 'date', 'inet', 'json', 'jsonb', 'text', 'timestamptz', 'uuid']);
+/** Names of types that the guard has found to mean those of PostgreSQL, with their oids, which are the same on every server. */
+export const UNQUALIFIED_TYPES: ReadonlyMap<string, number> = new Map([
+  ['bytea', 17],
+  ['date', 1082],
+  ['inet', 869],
+  ['json', 114],
+  ['jsonb', 3802],
+  ['text', 25],
+  ['timestamptz', 1184],
+  ['uuid', 2950],
+]);
+
+/** Names that the grammar itself puts into pg_catalog, where a superuser may have made other types. */
+const GRAMMAR_TYPES: ReadonlySet<string> = new Set([
+  ...['bool', 'bpchar', 'float4', 'float8', 'int2', 'int4', 'int8', 'interval', 'numeric', 'time', 'timestamp'],
+  ...['timestamptz', 'timetz', 'varchar'],
+]);
 
 function isBuiltIn({ names = [] }: TypeName): boolean {
   const [first = '', second] = names.map((name) => ('String' in name ? (name.String.sval ?? '') : ''));
-  if (first === 'pg_catalog') return true;
-  return second === undefined && TYPES.has(first);
+  if (first === 'pg_catalog') return GRAMMAR_TYPES.has(second ?? '') || UNQUALIFIED_TYPES.has(second ?? '');
+  return second === undefined && UNQUALIFIED_TYPES.has(first);
 }

@@ -12,6 +12,10 @@ export interface Sequence {
   readonly schema: string;
   readonly name: string;
   readonly increment: string;
+  /** The value after the last one: the other end of the range; null without CYCLE. */
+  readonly restart: string | null;
+  /** The end of the range in the direction of the increment. */
+  readonly end: string;
   readonly last: string;
   readonly called: boolean;
 }
@@ -22,7 +26,9 @@ const SEQUENCES = `
   SELECT relation.oid::text AS oid, refobjid || '.' || refobjsubid AS owner,
          (SELECT concat(refobjid::regclass, '.', attname) FROM pg_attribute
           WHERE attrelid = refobjid AND attnum = refobjsubid) AS "ownerName",
-         nspname::text AS schema, relname::text AS name, seqincrement::text AS increment
+         nspname::text AS schema, relname::text AS name, seqincrement::text AS increment,
+         CASE WHEN seqcycle THEN CASE WHEN seqincrement > 0 THEN seqmin ELSE seqmax END END::text AS restart,
+         CASE WHEN seqincrement > 0 THEN seqmax ELSE seqmin END::text AS "end"
   FROM pg_sequence
   JOIN pg_class relation ON relation.oid = seqrelid
   JOIN pg_namespace ON pg_namespace.oid = relnamespace
@@ -94,8 +100,11 @@ export function lostPositions(before: readonly Sequence[], after: readonly Seque
     .map((sequence) => ({ sequence: shortName(sequence), last: sequence.last }));
 }
 
-function nextOf({ last, called, increment }: Sequence): bigint {
-  return BigInt(last) + (called ? BigInt(increment) : 0n);
+function nextOf({ last, called, increment, restart, end }: Sequence): bigint {
+  if (!called) return BigInt(last);
+  const next = BigInt(last) + BigInt(increment);
+  const isPast = increment.startsWith('-') ? next < BigInt(end) : next > BigInt(end);
+  return isPast && restart !== null ? BigInt(restart) : next;
 }
 
 /** The large objects of the database. */

@@ -3,6 +3,7 @@ import { type DatabaseUrl, quoteIdentifier } from '@azora/db-core';
 import { columnName, endsTransaction, partsOf, splitStatements } from '@azora/db-migrate';
 import type { DiffTarget } from '@prisma/schema-engine-wasm/schema_engine_bg';
 import type { AlterTableCmd, Node } from 'libpg-query';
+import { withoutUrls } from '../../schema/psl';
 import { indexNameOf, listedNames, nameOf, type ParsedStatement } from '../analysis/parse';
 import type { UnmanagedCatalog } from '../analysis/unmanaged';
 import { openEngine } from './engine';
@@ -20,8 +21,9 @@ const NOTHING = /^-- This is an empty migration\.\s*$/;
 /** Compares a database with the text of a schema.prisma, with Prisma's own engine. Nothing is changed. */
 export async function diffSchema(url: DatabaseUrl, schema: string): Promise<SchemaDiff> {
   const file = path.resolve('schema.prisma');
-  const { engine, close } = await openEngine(url.href, file, schema);
-  const files = [{ path: file, content: schema }];
+  const content = withoutUrls(schema);
+  const { engine, close } = await openEngine(url.href, file, content);
+  const files = [{ path: file, content }];
   const database: DiffTarget = { tag: 'schemaDatasource', files, configDir: path.dirname(file) };
   const datamodel: DiffTarget = { tag: 'schemaDatamodel', files };
   const script = async (from: DiffTarget, to: DiffTarget) => {

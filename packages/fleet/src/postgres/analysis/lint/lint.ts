@@ -9,10 +9,16 @@ const KNOWN_RULES: ReadonlySet<string> = new Set([...Object.keys(OUR_RULES), ...
 /**
  * The findings of squawk and of the suite's own rules in each file, in the order of the text, without those that the file
  * ignores with a reason.
- * @throws {SuiteError} `LINT.NO_SQUAWK`, `LINT.SQUAWK_FAILED`
+ * @throws {SuiteError} `LINT.NO_SQUAWK`, `LINT.SQUAWK_FAILED`; the reason of the signal
  */
-export async function lintScripts(files: readonly LintedScript[]): Promise<readonly (readonly Finding[])[]> {
-  const squawk = await runSquawk(files.map(({ script }) => script));
+export async function lintScripts(
+  files: readonly LintedScript[],
+  signal?: AbortSignal,
+): Promise<readonly (readonly Finding[])[]> {
+  const squawk = await runSquawk(
+    files.map(({ script }) => script),
+    signal,
+  );
   return files.map((file, at) => {
     const ours = Object.values(OUR_RULES).flatMap((rule) => rule(file));
     return applyIgnores(file, [...ours, ...relevantFindings(file, squawk[at] ?? [])], KNOWN_RULES);

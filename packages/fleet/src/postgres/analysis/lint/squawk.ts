@@ -93,16 +93,19 @@ const CONFIG = [
 /**
  * Runs squawk once on copies of all files; returns the findings of each file, in its order. A copy has no byte order mark,
  * which squawk does not know, and none of the comments that silence squawk without a reason.
- * @throws {SuiteError} `LINT.NO_SQUAWK`, `LINT.SQUAWK_FAILED`
+ * @throws {SuiteError} `LINT.NO_SQUAWK`, `LINT.SQUAWK_FAILED`; the reason of the signal, which ends squawk
  */
-export async function runSquawk(inputs: readonly SquawkInput[]): Promise<readonly (readonly SquawkFinding[])[]> {
+export async function runSquawk(
+  inputs: readonly SquawkInput[],
+  signal?: AbortSignal,
+): Promise<readonly (readonly SquawkFinding[])[]> {
   const program = findSquawk();
   if (inputs.length === 0) return [];
   const folder = await makeTemporary('lint');
   try {
     await writeFile(path.join(folder, '.squawk.toml'), CONFIG);
     await Promise.all(inputs.map((input, at) => writeFile(path.join(folder, `${at}.sql`), copyOf(input))));
-    const reports = reportsOf(await run(program, folder));
+    const reports = reportsOf(await run(program, folder, signal));
     const byFile = new Map<string, Report[]>();
     for (const report of reports) {
       const others = byFile.get(report.file);
@@ -122,8 +125,9 @@ function copyOf({ sql, transactional }: SquawkInput): string {
 }
 
 /** Squawk expands the pattern itself, because thousands of names do not fit a command line on Windows. */
-async function run(program: string, cwd: string): Promise<string> {
-  const [ran] = await Promise.allSettled([runProgram(program, ['--reporter', 'json', '*.sql'], { cwd })]);
+async function run(program: string, cwd: string, signal: AbortSignal | undefined): Promise<string> {
+  const [ran] = await Promise.allSettled([runProgram(program, ['--reporter', 'json', '*.sql'], { cwd, signal })]);
+  signal?.throwIfAborted();
   const error: unknown = ran.status === 'rejected' ? ran.reason : undefined;
   const { stdout, stderr } = ran.status === 'fulfilled' ? ran.value : printedBy(error);
   // Squawk exits with 1 when it finds something and when it fails; only a failure prints no list.
