@@ -10,6 +10,7 @@ export {
   redactedCause,
 } from './database-errors';
 export { type ErrorKind, isRecord, SuiteError, type SuiteErrorDetails } from './errors';
+export { type GatheredFunction, gatherCalls, gatherFunction, type Outcome } from './gather';
 export { newId } from './ids';
 export { formatMoney, type MoneyInput, parseMoney } from './money';
 export { openPool, POOL_DEFAULTS, type PoolOptions } from './pool';

@@ -86,7 +86,7 @@ const listInput = z.strictObject({
 export async function enroll(education: Education, input: EnrollInput): Promise<Enrollment> {
   const { idempotencyKey, ...body } = readInput(enrollInput, input);
   const values = [idempotencyKey, requestHash(body), newId(), body.studentId, body.courseId];
-  return callFunction(education, 'enroll_student', values);
+  return education.gathered.enroll(values);
 }
 
 /**
@@ -100,7 +100,7 @@ export async function reserveSeat(education: Education, input: ReserveSeatInput)
   const { idempotencyKey, ...body } = readInput(reserveInput, input);
   const { studentId, courseId, expiresIn } = body;
   const values = [idempotencyKey, requestHash(body), newId(), studentId, courseId, `${expiresIn} milliseconds`];
-  return callFunction(education, 'reserve_seat', values);
+  return education.gathered.reserve(values);
 }
 
 /**
@@ -111,7 +111,7 @@ export async function reserveSeat(education: Education, input: ReserveSeatInput)
  */
 export async function confirmEnrollment(education: Education, input: ConfirmEnrollmentInput): Promise<Enrollment> {
   const { reservationId, holdId = null } = readInput(confirmInput, input);
-  return callFunction(education, 'confirm_enrollment', [reservationId, holdId]);
+  return education.gathered.confirm([reservationId, holdId]);
 }
 
 /**
@@ -121,7 +121,7 @@ export async function confirmEnrollment(education: Education, input: ConfirmEnro
  */
 export async function recordPayment(education: Education, input: RecordPaymentInput): Promise<Enrollment> {
   const { enrollmentId, transactionId } = readInput(paymentInput, input);
-  return callFunction(education, 'record_payment', [enrollmentId, transactionId]);
+  return education.gathered.recordPayment([enrollmentId, transactionId]);
 }
 
 /**
