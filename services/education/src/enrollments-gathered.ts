@@ -1,32 +1,20 @@
-import { type GatheredFunction, gatherFunction, type Store } from '@azora/db-core';
-import { type Enrollment, modelOf, type Row, type SeatReservation } from './rows';
+import { gatherFunction, type Store } from '@azora/db-core';
 
-/** The calls of an SQL function with its parameters, in one statement with those that are requested at the same time. */
-type Gathered<Model> = (values: readonly unknown[]) => Promise<Model>;
+/** Calls an SQL function with its parameters, in one statement with the calls that are made at the same time. Returns its row. */
+type Gathered = (values: readonly unknown[]) => Promise<readonly Readonly<Record<string, unknown>>[]>;
 
 export interface GatheredEnrollments {
-  readonly enroll: Gathered<Enrollment>;
-  readonly reserve: Gathered<SeatReservation>;
-  readonly confirm: Gathered<Enrollment>;
-  readonly recordPayment: Gathered<Enrollment>;
+  readonly enroll: Gathered;
+  readonly reserve: Gathered;
+  readonly confirm: Gathered;
+  readonly recordPayment: Gathered;
 }
 
 export function gatherEnrollments(store: Pick<Store<unknown, unknown>, 'query'>): GatheredEnrollments {
-  const gathered = <Model>(calls: GatheredFunction): Gathered<Model> => {
-    const call = gatherFunction<Row>(store, calls);
-    return async (values) => {
-      const rows = await call(values);
-      const [row] = rows;
-      if (row === undefined || rows.length > 1) {
-        throw new Error(`${calls.one} returned ${rows.length} rows instead of one`);
-      }
-      return modelOf<Model>(row);
-    };
-  };
   return {
-    enroll: gathered({ one: 'enroll_student', parameters: 5, many: 'enroll_student_each' }),
-    reserve: gathered({ one: 'reserve_seat', parameters: 6, many: 'reserve_seat_each' }),
-    confirm: gathered({ one: 'confirm_enrollment', parameters: 2, many: 'confirm_enrollment_each' }),
-    recordPayment: gathered({ one: 'record_payment', parameters: 2, many: 'record_payment_each' }),
+    enroll: gatherFunction(store, { one: 'enroll_student', parameters: 5, many: 'enroll_student_each' }),
+    reserve: gatherFunction(store, { one: 'reserve_seat', parameters: 6, many: 'reserve_seat_each' }),
+    confirm: gatherFunction(store, { one: 'confirm_enrollment', parameters: 2, many: 'confirm_enrollment_each' }),
+    recordPayment: gatherFunction(store, { one: 'record_payment', parameters: 2, many: 'record_payment_each' }),
   };
 }
