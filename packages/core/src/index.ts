@@ -11,6 +11,7 @@ export {
 } from './database-errors';
 export type { Difference } from './difference';
 export { type ErrorKind, isRecord, SuiteError, type SuiteErrorDetails } from './errors';
+export { type GatheredFunction, gatherCalls, gatherFunction, type Outcome } from './gather';
 export { newId } from './ids';
 export { formatMoney, type MoneyInput, parseMoney } from './money';
 export { openPool, POOL_DEFAULTS, type PoolOptions } from './pool';

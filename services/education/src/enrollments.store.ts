@@ -6,7 +6,7 @@ import type { Education } from './client';
 import { enrollmentNotFound, readInput, reservationNotFound } from './errors';
 import { $Enums, type EnrollmentStatus } from './generated/client';
 import { enrollmentInput, keyInput } from './input';
-import { callForRows, callFunction, type Enrollment, findRow, listRows, type SeatReservation } from './rows';
+import { callForRows, callFunction, type Enrollment, findRow, listRows, onlyModel, type SeatReservation } from './rows';
 
 /** A reservation is kept for as long as a payment takes. reserve_seat has the same limit. */
 const MAX_EXPIRES_IN_MS = 7 * 86_400_000;
@@ -86,7 +86,7 @@ const listInput = z.strictObject({
 export async function enroll(education: Education, input: EnrollInput): Promise<Enrollment> {
   const { idempotencyKey, ...body } = readInput(enrollInput, input);
   const values = [idempotencyKey, requestHash(body), newId(), body.studentId, body.courseId];
-  return callFunction(education, 'enroll_student', values);
+  return onlyModel('enroll_student', await education.gathered.enroll(values));
 }
 
 /**
@@ -100,7 +100,7 @@ export async function reserveSeat(education: Education, input: ReserveSeatInput)
   const { idempotencyKey, ...body } = readInput(reserveInput, input);
   const { studentId, courseId, expiresIn } = body;
   const values = [idempotencyKey, requestHash(body), newId(), studentId, courseId, `${expiresIn} milliseconds`];
-  return callFunction(education, 'reserve_seat', values);
+  return onlyModel('reserve_seat', await education.gathered.reserve(values));
 }
 
 /**
@@ -111,7 +111,7 @@ export async function reserveSeat(education: Education, input: ReserveSeatInput)
  */
 export async function confirmEnrollment(education: Education, input: ConfirmEnrollmentInput): Promise<Enrollment> {
   const { reservationId, holdId = null } = readInput(confirmInput, input);
-  return callFunction(education, 'confirm_enrollment', [reservationId, holdId]);
+  return onlyModel('confirm_enrollment', await education.gathered.confirm([reservationId, holdId]));
 }
 
 /**
@@ -121,7 +121,7 @@ export async function confirmEnrollment(education: Education, input: ConfirmEnro
  */
 export async function recordPayment(education: Education, input: RecordPaymentInput): Promise<Enrollment> {
   const { enrollmentId, transactionId } = readInput(paymentInput, input);
-  return callFunction(education, 'record_payment', [enrollmentId, transactionId]);
+  return onlyModel('record_payment', await education.gathered.recordPayment([enrollmentId, transactionId]));
 }
 
 /**

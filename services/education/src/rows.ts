@@ -57,7 +57,11 @@ export async function callFunction<Model>(
   values: readonly unknown[],
 ): Promise<Model> {
   const places = values.map((_value, index) => `$${index + 1}`).join(', ');
-  const rows = await education.query<Row>({ text: `SELECT * FROM ${call}(${places})`, values });
+  return onlyModel(call, await education.query<Row>({ text: `SELECT * FROM ${call}(${places})`, values }));
+}
+
+/** The model of the only row of a call. */
+export function onlyModel<Model>(call: string, rows: readonly Row[]): Model {
   const [row] = rows;
   if (row === undefined || rows.length > 1) throw new Error(`${call} returned ${rows.length} rows instead of one`);
   return modelOf<Model>(row);

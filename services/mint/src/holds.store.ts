@@ -6,7 +6,7 @@ import type { Mint } from './client';
 import { holdNotFound, readInput } from './errors';
 import { Prisma } from './generated/client';
 import { descriptionInput, keyInput } from './input';
-import { type Hold, onlyRow, type Row, type Transaction, type TransactionRow, transactionOf } from './rows';
+import { type Hold, type HoldRow, onlyRow, type Transaction, transactionOf } from './rows';
 import { LOCK_DAYS } from './stakes.store';
 
 /** The number of holds that one call of releaseExpired releases. */
@@ -83,11 +83,8 @@ export async function hold(mint: Mint, input: HoldInput): Promise<Hold> {
   const { idempotencyKey, ...body } = readInput(holdInput, input);
   const { from, to = null, amount, expiresIn, description = null } = body;
   const hash = requestHash({ ...body, expiresIn: String(expiresIn) });
-  const rows = await mint.query<HoldRow>({
-    text: 'SELECT * FROM hold_money($1, $2, $3, $4, $5, $6, $7, $8)',
-    values: [idempotencyKey, hash, newId(), from, to, amount, description, `${expiresIn} milliseconds`],
-  });
-  return holdOf(onlyRow(rows));
+  const values = [idempotencyKey, hash, newId(), from, to, amount, description, `${expiresIn} milliseconds`];
+  return holdOf(onlyRow(await mint.gatheredHolds.hold(values)));
 }
 
 /**
@@ -114,11 +111,8 @@ export async function getHold(mint: Mint, input: GetHoldInput): Promise<Hold> {
 export async function capture(mint: Mint, input: CaptureInput): Promise<Transaction> {
   const { idempotencyKey, ...body } = readInput(captureInput, input);
   const { holdId, to = null, amount = null, description = null } = body;
-  const rows = await mint.query<TransactionRow>({
-    text: 'SELECT * FROM capture_hold($1, $2, $3, $4, $5, $6, $7)',
-    values: [idempotencyKey, requestHash(body), newId(), holdId, to, amount, description],
-  });
-  return transactionOf(onlyRow(rows));
+  const values = [idempotencyKey, requestHash(body), newId(), holdId, to, amount, description];
+  return transactionOf(onlyRow(await mint.gatheredHolds.capture(values)));
 }
 
 /**
@@ -147,8 +141,6 @@ export async function releaseExpired(mint: Mint, input: ReleaseExpiredInput = {}
   });
   return rows.map(holdOf);
 }
-
-type HoldRow = Row<Hold>;
 
 function holdOf(row: HoldRow): Hold {
   return {

@@ -30,6 +30,7 @@ type Snake<Name extends string> = Name extends `${infer First}${infer Rest}`
   : '';
 
 export type TransactionRow = Row<Transaction>;
+export type HoldRow = Row<Hold>;
 
 /** The columns of a TransactionRow, without those of the chain. */
 export const TRANSACTION_COLUMNS =

@@ -1,5 +1,4 @@
-import { isConnectionError, type Store, SuiteError } from '@azora/db-core';
-import DataLoader from 'dataloader';
+import { gatherCalls, isConnectionError, type Outcome, type Store, SuiteError } from '@azora/db-core';
 import { errorOfRule } from './errors';
 import { LockedWallets } from './locked-wallets';
 import { onlyRow, TRANSACTION_COLUMNS, type Transaction, type TransactionRow, transactionOf } from './rows';
@@ -26,35 +25,27 @@ export interface TransferGatherer {
 
 /** The maximum number of transfers in one statement: it bounds the time for which their wallets are locked. */
 const MAX_GATHERED = 100;
-/** Running statements of one store: the server works on one while the process reads and writes the other. */
-const MAX_RUNNING = 2;
-/** A statement that runs longer is waiting for a lock. Transfers that do not need that lock start without its end. */
-const OVERDUE_MS = 100;
 
 type Queries = Pick<Store<unknown, unknown>, 'query'>;
-/** How a transfer ended, or the statement that is still to be run for it alone. */
-type Outcome = () => Promise<Transaction>;
+type Outcomes = ReadonlyMap<TransferRequest, Outcome<Transaction>>;
 
 export function openGatherer(store: Queries): TransferGatherer {
-  const statements = new RunningStatements();
   const locked = new LockedWallets(store);
-  const loader = new DataLoader(
-    async (requests: readonly TransferRequest[]): Promise<readonly Outcome[]> => {
-      const [only] = requests;
-      if (only !== undefined && requests.length === 1) return [() => statements.count(makeAlone(store, only))];
-      const outcomes = await statements.count(makeTogether(store, requests));
+  const run = gatherCalls<TransferRequest, Transaction>({
+    together: async (requests) => {
+      const outcomes = await makeTogether(store, requests);
       // Without any outcome the statement was rolled back, mostly because it waited too long for a wallet.
       const walletIds = outcomes.size === 0 ? await locked.find(requests) : new Set<string>();
-      return requests.map((request) => outcomes.get(request) ?? (() => makeAfter(request, walletIds)));
+      return new Map(requests.map((one) => [one, outcomes.get(one) ?? (() => makeAfter(one, walletIds))]));
     },
-    { cache: false, maxBatchSize: MAX_GATHERED, batchScheduleFn: (dispatch) => statements.schedule(dispatch) },
-  );
+    alone: (request) => makeAlone(store, request),
+    most: MAX_GATHERED,
+  });
   return { make: gather };
 
   async function gather(request: TransferRequest): Promise<Transaction> {
     if (locked.areWaitedFor(request)) await locked.waitFor(request);
-    const outcome = await loader.load(request);
-    return outcome();
+    return run(request);
   }
 
   /** One transfer waits for a locked wallet; the others that need the wallet gather again when it has ended. */
@@ -63,59 +54,6 @@ export function openGatherer(store: Queries): TransferGatherer {
     if (walletId === undefined) return makeAlone(store, request);
     if (locked.isWaitedFor(walletId)) return gather(request);
     return locked.wait(walletId, makeAlone(store, request));
-  }
-}
-
-/** Limits the number of running statements; transfers gather until one may start. */
-class RunningStatements {
-  /** Statements that may run: each is counted from when it is scheduled until it ends or is overdue. */
-  private counted = 0;
-  /** The oldest first. */
-  private readonly running = new Set<{ readonly overdueAt: number }>();
-  private readonly waiting: (() => void)[] = [];
-  private timer: NodeJS.Timeout | undefined;
-
-  schedule(dispatch: () => void): void {
-    if (this.counted >= MAX_RUNNING) {
-      this.waiting.push(dispatch);
-      this.watch();
-      return;
-    }
-    this.counted += 1;
-    // Transfers that are requested by the same callback of the event loop go together.
-    process.nextTick(dispatch);
-  }
-
-  async count<Result>(statement: Promise<Result>): Promise<Result> {
-    const started = { overdueAt: performance.now() + OVERDUE_MS };
-    this.running.add(started);
-    this.watch();
-    try {
-      return await statement;
-    } finally {
-      if (this.running.delete(started)) this.startNext();
-    }
-  }
-
-  /** Sets the timer for the oldest statement if transfers wait: without load none is set. */
-  private watch(): void {
-    const [oldest] = this.running;
-    if (this.timer !== undefined || this.waiting.length === 0 || oldest === undefined) return;
-    this.timer = setTimeout(() => {
-      this.timer = undefined;
-      for (const statement of this.running) {
-        if (statement.overdueAt > performance.now()) break;
-        this.running.delete(statement);
-        this.startNext();
-      }
-      this.watch();
-    }, oldest.overdueAt - performance.now()).unref();
-  }
-
-  private startNext(): void {
-    this.counted -= 1;
-    const dispatch = this.waiting.shift();
-    if (dispatch !== undefined) this.schedule(dispatch);
   }
 }
 
@@ -129,15 +67,12 @@ type OutcomeRow = { readonly key: string } & (
  * Makes all that can be made, in one statement. Transfers without an outcome are still to be made: all of them when the
  * statement was rolled back, as it is after waiting too long for a lock, and the second of two with one key.
  */
-async function makeTogether(
-  store: Queries,
-  requests: readonly TransferRequest[],
-): Promise<ReadonlyMap<TransferRequest, Outcome>> {
+async function makeTogether(store: Queries, requests: readonly TransferRequest[]): Promise<Outcomes> {
   const byKey = new Map<string, TransferRequest>();
   for (const request of requests) if (!byKey.has(request.key)) byKey.set(request.key, request);
   const distinct = [...byKey.values()];
   const column = <Field extends keyof TransferRequest>(field: Field) => distinct.map((request) => request[field]);
-  const outcomes = new Map<TransferRequest, Outcome>();
+  const outcomes = new Map<TransferRequest, Outcome<Transaction>>();
   try {
     const rows = await store.query<OutcomeRow>({
       text: 'SELECT key, rule, facts, (made).* FROM transfer_each($1, $2, $3, $4, $5, $6, $7)',
@@ -162,7 +97,7 @@ async function makeTogether(
   return outcomes;
 }
 
-function outcomeOf(row: OutcomeRow): Outcome {
+function outcomeOf(row: OutcomeRow): Outcome<Transaction> {
   return async () => {
     if (row.rule !== null) throw errorOfRule(row.rule, row.facts);
     return transactionOf(row);

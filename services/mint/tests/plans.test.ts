@@ -51,4 +51,30 @@ describe('a session that planned when the ledger was almost empty', () => {
     // One of them reads about 20 rows and entries. A scan of a whole index would read one for each operation before.
     expect((await entriesRead()) - before).toBeLessThan(5 * ROWS);
   });
+
+  it('reads the hold that it captures, however many the wallet has', async () => {
+    const CAPTURES = 40;
+    const open: string[] = [];
+    for (let n = 0; n <= 2 * CAPTURES; n += 1) open.push(await givenHold(mint, payer, '1', receiver));
+    for (const holdId of open.slice(0, CAPTURES)) await capture(mint, { holdId, idempotencyKey: fresh('key') });
+    const session = await mint.pool.connect();
+    const holdsRead = async () => {
+      const { rows } = await session.query<{ read: number }>(
+        `SELECT idx_tup_fetch::integer AS read FROM pg_stat_xact_user_tables WHERE relname = 'holds'`,
+      );
+      return rows[0]?.read ?? 0;
+    };
+    await session.query('BEGIN');
+    const before = await holdsRead();
+    await session.query('SELECT * FROM capture_hold($1, $2, $3, $4, NULL, NULL, NULL)', [
+      ...[fresh('key'), 'a'.repeat(64), fresh('id')],
+      open.at(-1),
+    ]);
+    const read = (await holdsRead()) - before;
+    await session.query('ROLLBACK');
+    session.release();
+
+    expect(read).toBeGreaterThan(0);
+    expect(read).toBeLessThan(CAPTURES / 2);
+  });
 });
