@@ -295,14 +295,14 @@ BEGIN
         jsonb_build_object('transactionIds', jsonb_build_array(transaction_ids[n]), 'holdId', hold_ids[n]), at
       FROM unnest(fitting) AS n ORDER BY request_keys[n] COLLATE "C";
     UPDATE holds AS h SET status = 'captured', captured_amount = h.amount, resolved_at = at, resolved_key = request_keys[n]
-      FROM unnest(fitting) AS n WHERE h.id = hold_ids[n];
+      FROM unnest(fitting) AS n WHERE h.id = ANY (hold_ids) AND h.id = hold_ids[n];
     -- Tells the trigger that the wallets of all these rows are locked already.
     PERFORM set_config('azora.wallets_locked_for_all', transaction_ids[fitting[1]], true);
     RETURN QUERY
       INSERT INTO transactions (id, type, from_id, to_id, currency, amount, hold_id, description, request_key, created_at)
       SELECT transaction_ids[n], 'transfer', h.wallet_id, h.to_id, h.currency, h.amount, h.id,
         coalesce(descriptions[n], h.description), request_keys[n], at
-      FROM unnest(fitting) AS n JOIN holds AS h ON h.id = hold_ids[n]
+      FROM unnest(fitting) AS n CROSS JOIN LATERAL (SELECT * FROM holds WHERE holds.id = hold_ids[n] OFFSET 0) AS h
       RETURNING array_position(transaction_ids, transactions.id), transactions;
   END IF;
   FOR n IN 1 .. coalesce(cardinality(request_keys), 0) LOOP

@@ -16,57 +16,6 @@ AS $$
   CROSS JOIN LATERAL (SELECT * FROM transactions WHERE id = listed.id OFFSET 0) AS t ORDER BY listed.place
 $$;
 
-CREATE OR REPLACE FUNCTION capture_hold(request_key text, hash text, transaction_id text, captured_hold_id text, asked_receiver_id text, asked_amount numeric, asked_description text)
- RETURNS SETOF transactions
- LANGUAGE plpgsql
- SECURITY DEFINER
- SET search_path TO 'pg_catalog', 'public', 'pg_temp'
- SET enable_seqscan TO 'off'
- SET jit TO 'off'
-AS $$
-DECLARE
-  earlier jsonb := begin_request(request_key, 'capture', hash,
-    jsonb_build_object('transactionIds', jsonb_build_array(transaction_id), 'holdId', captured_hold_id));
-  hold holds;
-  receiver_id text;
-  paid numeric;
-  locked record;
-  at timestamptz;
-BEGIN
-  IF earlier IS NOT NULL THEN
-    RETURN QUERY SELECT * FROM answered_transactions(earlier);
-    RETURN;
-  END IF;
-  hold := lock_hold(captured_hold_id, 'captured');
-  PERFORM require_unexpired(hold, database_time());
-  IF hold.to_id <> asked_receiver_id OR coalesce(hold.to_id, asked_receiver_id) IS NULL THEN
-    PERFORM refuse('hold_receiver', jsonb_build_object('holdId', hold.id, 'isDecided', hold.to_id IS NOT NULL),
-      'Who is paid is said once: by the hold, or by the capture.');
-  ELSIF asked_amount > hold.amount THEN
-    PERFORM refuse('capture_too_large',
-      jsonb_build_object('holdId', hold.id, 'held', hold.amount::text, 'asked', trim_scale(asked_amount)::text),
-      'Capture what is held or less.');
-  END IF;
-  paid := coalesce(asked_amount, hold.amount);
-  receiver_id := coalesce(hold.to_id, asked_receiver_id);
-  PERFORM require_amount(paid);
-  locked := lock_wallets(hold.wallet_id, receiver_id);
-  IF (locked.receiver).kind <> 'user' THEN
-    PERFORM refuse('system_wallet', jsonb_build_object('walletId', receiver_id), 'A hold pays a user.');
-  END IF;
-  -- The hold may have expired while this call waited for the wallets.
-  at := database_time();
-  PERFORM require_unexpired(hold, at);
-  UPDATE holds SET status = 'captured', captured_amount = paid, resolved_at = at,
-      resolved_key = capture_hold.request_key WHERE id = hold.id;
-  RETURN QUERY INSERT INTO transactions
-      (id, type, from_id, to_id, currency, amount, hold_id, description, request_key, created_at)
-    VALUES (transaction_id, 'transfer', hold.wallet_id, receiver_id, hold.currency, paid, hold.id,
-      coalesce(asked_description, hold.description), request_key, at)
-    RETURNING *;
-END
-$$;
-
 CREATE OR REPLACE FUNCTION check_entries(entry_ids text[])
  RETURNS void
  LANGUAGE plpgsql
@@ -381,7 +330,7 @@ DECLARE
   moved integer;
   are_locked boolean := false;
 BEGIN
-  -- The functions that make transfers lock their wallets before they insert, and say so. What they say is not trusted: an
+  -- The functions that make transfers and captures lock their wallets before they insert, and say so. What they say is not trusted: an
   -- update of any other row changes too few wallets.
   IF current_setting('azora.wallets_locked_for', true) <> '' THEN
     UPDATE public.wallets AS w SET
@@ -391,7 +340,10 @@ BEGIN
     FROM posted AS p CROSS JOIN LATERAL (SELECT hash FROM public.requests WHERE key = p.request_key OFFSET 0) AS r
     WHERE w.id IN (p.from_id, p.to_id) AND w.kind = 'user' AND w.status = 'active' AND w.last_seq < p.seq
       AND (w.id = p.from_id OR w.balance + p.amount < 1e10)
-      AND p.id = current_setting('azora.wallets_locked_for', true) AND p.type = 'transfer' AND p.stake_id IS NULL AND p.hold_id IS NULL
+      AND p.id = current_setting('azora.wallets_locked_for', true) AND p.type = 'transfer' AND p.stake_id IS NULL
+      AND (p.hold_id IS NULL OR EXISTS (
+        SELECT FROM (SELECT * FROM public.holds WHERE id = p.hold_id OFFSET 0) AS h
+        WHERE h.status = 'captured' AND h.wallet_id = p.from_id AND coalesce(h.to_id, p.to_id) = p.to_id AND h.captured_amount = p.amount))
       AND NOT EXISTS (SELECT FROM posted OFFSET 1);
     GET DIAGNOSTICS moved = ROW_COUNT;
     IF moved = 2 THEN RETURN NULL; END IF;
@@ -410,7 +362,9 @@ BEGIN
     FROM (
       SELECT side.id, sum(side.change) AS change, count(*) AS entries, min(p.seq) AS first_seq, max(p.seq) AS last_seq,
         array_agg(p.hash || r.hash ORDER BY p.seq) AS links, max(p.created_at) AS newest,
-        bool_and(p.type = 'transfer' AND p.stake_id IS NULL AND p.hold_id IS NULL) AS are_transfers
+        bool_and(p.type = 'transfer' AND p.stake_id IS NULL AND (p.hold_id IS NULL OR EXISTS (
+          SELECT FROM (SELECT * FROM public.holds WHERE id = p.hold_id OFFSET 0) AS h
+          WHERE h.status = 'captured' AND h.wallet_id = p.from_id AND coalesce(h.to_id, p.to_id) = p.to_id AND h.captured_amount = p.amount))) AS are_transfers
       FROM posted AS p
       LEFT JOIN LATERAL (SELECT hash FROM public.requests WHERE key = p.request_key OFFSET 0) AS r ON true
       CROSS JOIN LATERAL (VALUES (p.from_id, -p.amount), (p.to_id, p.amount)) AS side (id, change)
