@@ -6,7 +6,7 @@ import { isOnCompanion, needsEmbedded } from './targets';
 /** A server that the suite runs itself. */
 export interface ServerState {
   readonly name: string;
-  readonly state: 'running' | 'stopped' | 'absent';
+  readonly state: 'running' | 'idle' | 'stopped' | 'absent';
   readonly pid: number | null;
   /** The address without a password. */
   readonly address: string | null;

@@ -75,7 +75,7 @@ function attention(it: ServiceStatus): readonly string[] {
   return [`${it.service}: ${parts.join('; ')}`];
 }
 
-/** The servers that the suite runs itself, as a table. */
+/** The servers that the suite runs itself, as a table. An idle companion starts its database for the next client. */
 export function serversText(servers: readonly ServerState[]): string {
   const rows = servers.map(({ name, state, pid, address }) => [
     name,

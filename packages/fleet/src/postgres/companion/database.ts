@@ -1,27 +1,31 @@
-import { existsSync, fsyncSync } from 'node:fs';
+import { fsyncSync } from 'node:fs';
 import { rename, rm } from 'node:fs/promises';
 import { PGlite } from '@electric-sql/pglite';
 import { pg_trgm } from '@electric-sql/pglite/contrib/pg_trgm';
 import { vector } from '@electric-sql/pglite-pgvector';
 import { dataOf } from './layout';
 
-/** PGlite's own parameters with fsync: PGlite turns it off, and does not carry out the default way to sync the log. */
-const START_PARAMETERS = [...PGlite.defaultStartParams.filter((it) => it !== '-F'), '-c', 'wal_sync_method=fsync'];
+/**
+ * PGlite's own parameters with fsync: PGlite turns it off, and does not carry out the default way to sync the log. Its
+ * default of 128 MB of buffers would stay in memory, beside the operating system's own cache of the same files.
+ */
+const START_PARAMETERS = [
+  ...PGlite.defaultStartParams.filter((it) => it !== '-F'),
+  ...['-c', 'wal_sync_method=fsync', '-c', 'shared_buffers=16MB'],
+];
 
-/** Opens the data. New data gets its name when it is complete, so a killed creation leaves nothing behind. */
-export async function openDatabase(directory: string, log: (line: string) => void): Promise<PGlite> {
-  const { data, draft, restored } = dataOf(directory);
-  // A killed restore: if it had moved the old data away, the new data is put in place; otherwise the old data stays.
-  if (!existsSync(data) && existsSync(restored)) await rename(restored, data);
-  await rm(restored, { recursive: true, force: true });
-  if (!existsSync(data)) {
-    log('creating the database');
-    await rm(draft, { recursive: true, force: true });
-    await (await PGlite.create(draft)).close();
-    await rename(draft, data);
-  }
+/** Creates the data. It gets its name when it is complete, so a killed creation leaves nothing behind. */
+export async function createData(directory: string): Promise<void> {
+  const { data, draft } = dataOf(directory);
+  await rm(draft, { recursive: true, force: true });
+  await (await PGlite.create(draft)).close();
+  await rename(draft, data);
+}
+
+/** Opens the data. */
+export async function openDatabase(directory: string): Promise<PGlite> {
   const database = await PGlite.create({
-    dataDir: data,
+    dataDir: dataOf(directory).data,
     extensions: { pg_trgm, vector },
     startParams: START_PARAMETERS,
   });

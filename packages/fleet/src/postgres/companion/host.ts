@@ -1,16 +1,14 @@
-import { existsSync, statSync } from 'node:fs';
+import { existsSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
-import type { PGlite } from '@electric-sql/pglite';
 import { type DirectoryIdentity, identityOf } from '../../system/directory-identity';
 import { lockDirectory } from '../../system/lock-file';
 import { isListening, listenIn, readAddress } from './address';
+import { describeFailure } from './database-protocol';
 import type { Gateway } from './gateway';
-import { OWNED_EXIT_CODE } from './layout';
+import { idleFileOf, OWNED_EXIT_CODE } from './layout';
 
 /** How often the host checks that its directory is still in place. */
 const WATCH_INTERVAL_MS = 1_000;
-/** The number of ENOSPC in WebAssembly's system interface. */
-const NO_SPACE_ERRNO = 51;
 
 /** The companion server's process: `node host.js <directory>`. It runs until a signal ends it or its directory is removed. */
 async function main(directory: string): Promise<void> {
@@ -21,13 +19,13 @@ async function main(directory: string): Promise<void> {
     return;
   }
   // Loaded only now: a host that finds the directory owned must end fast.
-  const [{ openDatabase }, { openGateway }] = await Promise.all([import('./database.js'), import('./gateway.js')]);
-  const database = await openDatabase(directory, log);
-  const gateway = await openGateway(database, fail);
+  const [{ openEngine }, { openGateway }] = await Promise.all([import('./engine.js'), import('./gateway.js')]);
+  const engine = await openEngine({ directory, log, onChange: (isRunning) => markIdle(directory, !isRunning) });
+  const gateway = openGateway(engine, log);
   const address = await listenIn(directory, gateway.server);
   log(`listening on ${'port' in address ? `port ${address.port}` : address.socketDirectory}`);
 
-  const end = endOnce(database, gateway);
+  const end = endOnce(gateway);
   const identity = await identityOf(directory);
   const endIfGone = (): void => {
     if (existsSync(lock) && isInPlace(identity)) return;
@@ -49,30 +47,27 @@ function isInPlace({ path: directory, inode }: DirectoryIdentity): boolean {
   return String(statSync(directory, { bigint: true, throwIfNoEntry: false })?.ino) === inode;
 }
 
-function endOnce(database: PGlite, gateway: Gateway): (reason: string) => void {
+/** Lets other processes see, without a connection, that no database is in memory. */
+function markIdle(directory: string, isIdle: boolean): void {
+  const file = idleFileOf(directory);
+  if (isIdle && existsSync(directory)) writeFileSync(file, '');
+  else rmSync(file, { force: true });
+}
+
+function endOnce(gateway: Gateway): (reason: string) => void {
   let isEnding = false;
   return (reason) => {
     if (isEnding) return;
     isEnding = true;
     log(`ending: ${reason}`);
-    gateway
-      .close()
-      .then(() => database.close())
-      .then(() => process.exit(0), fail);
+    gateway.close().then(() => process.exit(0), fail);
   };
 }
 
 function fail(error: unknown): void {
   if (error instanceof Error && error.stack !== undefined) log(error.stack);
-  log(`ended by an error: ${describe(error)}`);
+  log(`ended by an error: ${describeFailure(error)}`);
   process.exit(1);
-}
-
-/** PGlite's file system throws objects with a number, not errors. */
-function describe(error: unknown): string {
-  if (error instanceof Error) return error.message.split('\n')[0] ?? error.name;
-  const isFull = typeof error === 'object' && error !== null && 'errno' in error && error.errno === NO_SPACE_ERRNO;
-  return isFull ? 'No space left on device' : JSON.stringify(error);
 }
 
 function log(line: string): void {

@@ -12,6 +12,11 @@ export function logFileOf(directory: string): string {
   return path.join(directory, 'server.log');
 }
 
+/** Exists while the process runs without its database. */
+export function idleFileOf(directory: string): string {
+  return path.join(directory, 'idle');
+}
+
 /** The data under its three names. */
 export function dataOf(directory: string) {
   const data = path.join(directory, 'data');

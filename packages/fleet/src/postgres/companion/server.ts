@@ -22,7 +22,7 @@ import {
   removeSocketDirectory,
 } from './address';
 import { dataInUse, diskFull, homeUnusable, notReady, startFailed, stopFailed } from './errors';
-import { companionDirectory, dataOf, logFileOf, OWNED_EXIT_CODE } from './layout';
+import { companionDirectory, dataOf, idleFileOf, logFileOf, OWNED_EXIT_CODE } from './layout';
 
 export interface CompanionOptions {
   /** The suite's own directory in the checkout, `.azora`. */
@@ -49,7 +49,8 @@ export interface StartedCompanion {
 }
 
 export interface CompanionState {
-  readonly state: 'running' | 'stopped' | 'absent';
+  /** `idle`: the process runs, and starts the database for the next client. */
+  readonly state: 'running' | 'idle' | 'stopped' | 'absent';
   readonly pid?: number;
   readonly dataDirectory?: string;
 }
@@ -198,7 +199,8 @@ export async function companionState({ home, service }: CompanionOptions): Promi
   const directory = companionDirectory(home, service);
   const dataDirectory = dataOf(directory).data;
   const owner = await findLockOwner(directory);
-  if (owner?.kind === 'host') return { state: 'running', pid: owner.pid, dataDirectory };
+  const isIdle = existsSync(idleFileOf(directory));
+  if (owner?.kind === 'host') return { state: isIdle ? 'idle' : 'running', pid: owner.pid, dataDirectory };
   return existsSync(dataDirectory) ? { state: 'stopped', dataDirectory } : { state: 'absent' };
 }
 

@@ -16,6 +16,7 @@ const TYPE_BYTES = 1;
 const LENGTH_BYTES = 4;
 const BODY = TYPE_BYTES + LENGTH_BYTES;
 const STATEMENT = 'S'.charCodeAt(0);
+const KEY_DATA = 'K'.charCodeAt(0);
 /** PostgreSQL's own limit: a longer opening message does not come from one of its clients. */
 const OPENING_LIMIT_BYTES = 10_000;
 const PROTOCOL_3 = 3;
@@ -70,6 +71,46 @@ export function message(type: string, ...parts: readonly (string | Buffer)[]): B
   head.write(type, 'latin1');
   head.writeInt32BE(LENGTH_BYTES + body.length, TYPE_BYTES);
   return Buffer.concat([head, body]);
+}
+
+/** An error after which the server ends the connection. */
+export function fatalError(sqlState: string, text: string): Buffer {
+  const fields = [
+    ['S', 'FATAL'],
+    ['V', 'FATAL'],
+    ['C', sqlState],
+    ['M', text],
+  ].map(([key, value]) => `${key}${value}\0`);
+  return message('E', Buffer.from(`${fields.join('')}\0`));
+}
+
+/** What a client sends to cancel a statement of its session. */
+export interface SessionKey {
+  readonly processId: number;
+  readonly secret: number;
+}
+
+/** The greeting of a database with the key of one session: PGlite gives the same key to all. */
+export function greetingFor(greeting: Buffer, { processId, secret }: SessionKey): Buffer {
+  const parts: Buffer[] = [];
+  for (let rest = greeting; rest.length > 0; ) {
+    const bytes = rest.subarray(0, TYPE_BYTES + rest.readInt32BE(TYPE_BYTES));
+    parts.push(bytes[0] === KEY_DATA ? message('K', integers(processId, secret)) : bytes);
+    rest = rest.subarray(bytes.length);
+  }
+  return Buffer.concat(parts);
+}
+
+/** The key in a request to cancel. */
+export function canceledKey({ bytes }: Frame): SessionKey | undefined {
+  if (bytes.length !== 4 * LENGTH_BYTES) return undefined;
+  return { processId: bytes.readInt32BE(2 * LENGTH_BYTES), secret: bytes.readInt32BE(3 * LENGTH_BYTES) };
+}
+
+function integers(...values: readonly number[]): Buffer {
+  const buffer = Buffer.alloc(values.length * LENGTH_BYTES);
+  for (const [index, value] of values.entries()) buffer.writeInt32BE(value, index * LENGTH_BYTES);
+  return buffer;
 }
 
 /** The message that opens a connection. */
