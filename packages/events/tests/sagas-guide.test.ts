@@ -35,7 +35,7 @@ describe('the guide to sagas', () => {
     await run(require, {}, { log: (...values: unknown[]) => printed.push(format(...values)), warn: console.warn });
 
     expect(`${printed.join('\n')}\n`).toBe(blockOf('text'));
-    expect(await databases.mint().app('SELECT status FROM holds ORDER BY created_at')).toEqual([
+    expect(await databases.mint().app('SELECT status::text FROM holds ORDER BY 1')).toEqual([
       { status: 'captured' },
       { status: 'released' },
     ]);

@@ -1,6 +1,7 @@
 /** A condition on an object of a catalog: it does not belong to an extension, with which it would come and go. */
 export const isOwnObject = (oid: string, catalog: string): string =>
-  `NOT EXISTS (SELECT FROM pg_depend WHERE classid = '${catalog}'::regclass AND objid = ${oid} AND deptype = 'e')`;
+  `NOT EXISTS (SELECT FROM pg_catalog.pg_depend
+    WHERE classid = 'pg_catalog.${catalog}'::pg_catalog.regclass AND objid = ${oid} AND deptype = 'e')`;
 
 /** The schema in which `azora-db import` keeps its journal. No migration makes it. */
 export const IMPORT_JOURNAL = 'azora_import';

@@ -22,7 +22,7 @@ const FIRST_USER_OID = 16_384;
  */
 export async function guardData(client: ClientBase, script: Script): Promise<(() => Promise<void>) | undefined> {
   const statements = await parsed(script);
-  if (statements?.every(({ node }) => isHarmless(node)) && !(await mayRunOtherCode(client, script))) return undefined;
+  if (statements?.every(({ node }) => isHarmless(node)) && !(await mayRunOtherCode(client))) return undefined;
   if (!script.transactional) throw unprovenScript(script.file);
   await lockTables(client, exclusivelyLocked(statements ?? []));
   await holdSequences(client);
@@ -60,18 +60,22 @@ async function parsed(script: Script): Promise<readonly ParsedStatement[] | unde
   }
 }
 
-/** Objects that make a harmless statement run code of a user, and the setting with which the server reads a file as the parser does not. */
+/**
+ * Objects that make a harmless statement run code of a user, and the setting with which the server reads a file as the parser does not.
+ * The names are whole, because the session may be outside of a transaction, where no savepoint ends other settings.
+ */
 const OTHER_CODE = `
-  SELECT 1 FROM pg_event_trigger WHERE evtenabled <> 'D'
-  UNION ALL SELECT 1 FROM pg_opclass WHERE ${isOwnObject('pg_opclass.oid', 'pg_opclass')} AND oid >= ${FIRST_USER_OID}
-  UNION ALL SELECT 1 FROM pg_cast WHERE ${isOwnObject('pg_cast.oid', 'pg_cast')} AND castfunc >= ${FIRST_USER_OID}
-  UNION ALL SELECT 1 WHERE current_setting('standard_conforming_strings') = 'off'
+  SELECT 1 FROM pg_catalog.pg_event_trigger WHERE evtenabled <> 'D'
+  UNION ALL
+  SELECT 1 FROM pg_catalog.pg_opclass AS made WHERE ${isOwnObject('made.oid', 'pg_opclass')} AND made.oid >= ${FIRST_USER_OID}
+  UNION ALL
+  SELECT 1 FROM pg_catalog.pg_cast AS made WHERE ${isOwnObject('made.oid', 'pg_cast')} AND made.castfunc >= ${FIRST_USER_OID}
+  UNION ALL
+  SELECT 1 WHERE pg_catalog.current_setting('standard_conforming_strings') = 'off'
   LIMIT 1`;
 
-async function mayRunOtherCode(client: ClientBase, { transactional }: Script): Promise<boolean> {
-  if (!transactional) await client.query('BEGIN');
-  const found = await query(client, OTHER_CODE);
-  if (!transactional) await client.query('ROLLBACK');
+async function mayRunOtherCode(client: ClientBase): Promise<boolean> {
+  const { rows: found } = await client.query(OTHER_CODE);
   if (found.length > 0) return true;
   // Under the search path of the session: a domain of the same name has a default of its own.
   const meanings = [...UNQUALIFIED_TYPES.keys()].map(
