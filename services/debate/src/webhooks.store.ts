@@ -88,21 +88,24 @@ function newSecret(): string {
   return `whsec_${randomBytes(SECRET_BYTES).toString('base64')}`;
 }
 
-const secretOf = (debate: Debate, webhookId: string) =>
-  valueFor<string>(debate, 'SELECT secret AS value FROM webhook_configs WHERE id = $1', [webhookId]);
-
 /**
  * Makes a webhook, once per key, and returns the secret that signs its deliveries. The database has it encrypted only.
- * @throws {SuiteError} `DEBATE.INVALID_INPUT`, `DEBATE.KEY_REUSED`, `DEBATE.NO_ENCRYPTION_KEY`
+ * @throws {SuiteError} `DEBATE.INVALID_INPUT`, `DEBATE.KEY_REUSED`, `DEBATE.NO_ENCRYPTION_KEY`, `DEBATE.WEBHOOK_NOT_FOUND`
  */
 export async function createWebhook(debate: Debate, input: CreateWebhookInput): Promise<NewWebhook> {
   const { idempotencyKey, ...body } = readInput(createInput, input);
   const id = newId();
-  const values = [idempotencyKey, id, sealSecret(debate.keyring, id, newSecret()), JSON.stringify(body)];
+  const secret = newSecret();
+  const values = [idempotencyKey, id, sealSecret(debate.keyring, id, secret), JSON.stringify(body)];
   const webhook = await callFor<Webhook>(debate, 'SELECT * FROM create_webhook($1, $2, $3, $4)', values);
-  // The webhook of an earlier call that was deleted meanwhile.
-  if (webhook.id === null) throw webhookNotFound({});
-  return { secret: openSecret(debate.keyring, webhook.id, await secretOf(debate, webhook.id)), webhook };
+  if (webhook.id === id) return { secret, webhook };
+  // An earlier call made it; it may have been deleted since.
+  const [stored] = await debate.query<{ readonly secret: string }>({
+    text: 'SELECT secret FROM webhook_configs WHERE id = $1',
+    values: [webhook.id],
+  });
+  if (stored === undefined) throw webhookNotFound({});
+  return { secret: openSecret(debate.keyring, webhook.id, stored.secret), webhook };
 }
 
 const UPDATE = 'SELECT * FROM update_webhook($1, $2, $3, $4)';
