@@ -22,6 +22,7 @@ async function overviewOf(target: Target): Promise<ServiceOverview> {
         targets: [target],
         schemaModel: { services: [] },
         environment: {},
+        secret: undefined,
         openStorage,
         write: false,
         reveal: false,

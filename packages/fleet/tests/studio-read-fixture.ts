@@ -100,7 +100,10 @@ export async function contextOf(fleet: GivenFleet, given: GivenContext = {}): Pr
     (target) =>
       [target.service.name, openAccess({ target, schemaModel, write: false, reveal, log: () => undefined })] as const,
   );
-  return { targets, environment: {}, schemaModel, openStorage, write: false, reveal, access: new Map(access) };
+  return {
+    ...{ targets, environment: {}, schemaModel, openStorage, secret: undefined, write: false, reveal },
+    access: new Map(access),
+  };
 }
 
 /** The fleet's targets, with one of them moved to another port. */

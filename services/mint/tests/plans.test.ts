@@ -38,10 +38,10 @@ describe('a session that planned when the ledger was almost empty', () => {
   async function entriesRead(): Promise<number> {
     // A session reports its counters late, unless it is asked.
     await mint.pool.query('SELECT pg_stat_force_next_flush()');
-    const [row] = await db().admin<{ read: string }>(
+    const [row] = await db().admin(
       `SELECT (SELECT sum(seq_tup_read) FROM pg_stat_user_tables) + (SELECT sum(idx_tup_read) FROM pg_stat_user_indexes) AS read`,
     );
-    return Number(row?.read);
+    return Number(row?.['read']);
   }
 
   it.each(Object.keys(OPERATIONS))('reads no table or index as a whole later: %s', async (name) => {
