@@ -23,7 +23,7 @@ export interface Declaration {
 }
 
 const SOURCE_FOLDER = 'packages/core/src';
-const MAX_FILES = 20;
+const MAX_FILES = 40;
 const LINES_PER_CHUNK = 40;
 
 /** Reads the files that the seed indexes, in alphabetical order. */
