@@ -1,20 +1,14 @@
 import { gatherFunction, type Store } from '@azora/db-core';
 
-/** Calls an SQL function with its parameters, in one statement with the calls that are made at the same time. Returns its row. */
-type Gathered = (values: readonly unknown[]) => Promise<readonly Readonly<Record<string, unknown>>[]>;
+type Row = Readonly<Record<string, unknown>>;
+export type GatheredEnrollments = ReturnType<typeof gatherEnrollments>;
 
-export interface GatheredEnrollments {
-  readonly enroll: Gathered;
-  readonly reserve: Gathered;
-  readonly confirm: Gathered;
-  readonly recordPayment: Gathered;
-}
-
-export function gatherEnrollments(store: Pick<Store<unknown, unknown>, 'query'>): GatheredEnrollments {
+/** The SQL functions of enrollments, each called in one statement with the calls that are made at the same time. */
+export function gatherEnrollments(store: Pick<Store<unknown, unknown>, 'query'>) {
   return {
-    enroll: gatherFunction(store, { one: 'enroll_student', parameters: 5, many: 'enroll_student_each' }),
-    reserve: gatherFunction(store, { one: 'reserve_seat', parameters: 6, many: 'reserve_seat_each' }),
-    confirm: gatherFunction(store, { one: 'confirm_enrollment', parameters: 2, many: 'confirm_enrollment_each' }),
-    recordPayment: gatherFunction(store, { one: 'record_payment', parameters: 2, many: 'record_payment_each' }),
+    enroll: gatherFunction<Row>(store, { one: 'enroll_student', parameters: 5, many: 'enroll_student_each' }),
+    reserve: gatherFunction<Row>(store, { one: 'reserve_seat', parameters: 6, many: 'reserve_seat_each' }),
+    confirm: gatherFunction<Row>(store, { one: 'confirm_enrollment', parameters: 2, many: 'confirm_enrollment_each' }),
+    recordPayment: gatherFunction<Row>(store, { one: 'record_payment', parameters: 2, many: 'record_payment_each' }),
   };
 }

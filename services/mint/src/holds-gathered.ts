@@ -1,15 +1,10 @@
 import { gatherFunction, type Store } from '@azora/db-core';
 import type { HoldRow, TransactionRow } from './rows';
 
-/** The calls of an SQL function with its parameters, in one statement with those that are requested at the same time. */
-type Gathered<FoundRow> = (values: readonly unknown[]) => Promise<readonly FoundRow[]>;
+export type GatheredHolds = ReturnType<typeof gatherHolds>;
 
-export interface GatheredHolds {
-  readonly hold: Gathered<HoldRow>;
-  readonly capture: Gathered<TransactionRow>;
-}
-
-export function gatherHolds(store: Pick<Store<unknown, unknown>, 'query'>): GatheredHolds {
+/** The SQL functions of holds and captures, each called in one statement with the calls that are made at the same time. */
+export function gatherHolds(store: Pick<Store<unknown, unknown>, 'query'>) {
   return {
     hold: gatherFunction<HoldRow>(store, { one: 'hold_money', parameters: 8, many: 'hold_each' }),
     capture: gatherFunction<TransactionRow>(store, { one: 'capture_hold', parameters: 7, many: 'capture_each' }),
