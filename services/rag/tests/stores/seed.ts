@@ -1,6 +1,7 @@
 import type { SeedContext } from '@azora/db-core';
 import { repositoryRoot, type TestDatabase } from '@azora/db-testkit';
 import { seed } from '../../seed';
+import { readSourceFiles } from '../../seed/source';
 import {
   callers,
   findNodes,
@@ -52,7 +53,8 @@ export function testSeed(db: () => TestDatabase): void {
       expect(found.map(({ sourcePath }) => sourcePath)).toContain('/workspaces/azora/packages/core/src/retry.ts');
       const [node] = await findNodes(rag, { workspaceId: id, name: 'findDatabaseError' });
       expect((await callers(rag, { nodeId: node?.id ?? '' })).nodes.length).toBeGreaterThan(0);
-      expect(await workspaceFreshness(rag, { workspaceId: id })).toMatchObject([{ files: 20 }, { files: 20 }]);
+      const files = readSourceFiles(CONTEXT.repositoryRoot).length;
+      expect(await workspaceFreshness(rag, { workspaceId: id })).toMatchObject([{ files }, { files }]);
     });
   });
 }
