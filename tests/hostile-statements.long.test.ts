@@ -121,10 +121,20 @@ async function brokenRules(name: string, url: string): Promise<readonly unknown[
     const family = openFamily({ url });
     return reconcile(family).finally(() => family.close());
   }
+  if (name === 'forge') {
+    const { openForge, reconcile } = await import('@azora/forge');
+    const forge = openForge({ url });
+    return reconcile(forge).finally(() => forge.close());
+  }
   if (name === 'nexus') {
     const { openNexus, reconcile } = await import('@azora/nexus');
     const nexus = openNexus({ url });
     return reconcile(nexus).finally(() => nexus.close());
+  }
+  if (name === 'notification') {
+    const { openNotifications, reconcile } = await import('@azora/notification');
+    const notifications = openNotifications({ url });
+    return reconcile(notifications).finally(() => notifications.close());
   }
   if (name === 'sapiens') {
     const { openSapiens, reconcile } = await import('@azora/sapiens');

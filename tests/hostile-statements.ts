@@ -1,38 +1,5 @@
-/** What the database answers to a statement of the app role. */
-export type Answer =
-  /** An error with this SQLSTATE, or of this class of SQLSTATEs; nothing has changed. */
-  | { readonly refused: string }
-  /** Success, which breaks nothing for this reason; nothing has changed. */
-  | { readonly harmless: string }
-  /** Success, and a new entry in the audit log, which is right. */
-  | { readonly logged: string };
-
-export interface HostileStatement {
-  /**
-   * One or more statements for psql. `{audit}` is the audit log, `{service}` the service, `{app}` the app role, `{admin}` the
-   * administrator, `{db}` the database. A statement with `{table}`, `{function}`, `{trigger}` or `{number}` runs once for each.
-   */
-  readonly sql: string;
-  readonly answer: Answer;
-}
-
-const NO_RIGHT = '42501';
-/** The SQLSTATE of a rule of a service that a function refuses by name. */
-const RULE = 'AZ001';
-/** The class of SQLSTATEs of constraints; triggers of some tables refuse the change first. */
-const INTEGRITY = '23';
-
-function refused(sqlState: string, statements: readonly string[]): readonly HostileStatement[] {
-  return statements.map((sql) => ({ sql, answer: { refused: sqlState } }));
-}
-
-function harmless(reason: string, statements: readonly string[]): readonly HostileStatement[] {
-  return statements.map((sql) => ({ sql, answer: { harmless: reason } }));
-}
-
-function logged(reason: string, statements: readonly string[]): readonly HostileStatement[] {
-  return statements.map((sql) => ({ sql, answer: { logged: reason } }));
-}
+import { type HostileStatement, harmless, INTEGRITY, logged, NO_RIGHT, RULE, refused } from './hostile-answers';
+import { TO_EDUCATION, TO_FORGE, TO_HEALTH, TO_NOTIFICATION } from './hostile-services';
 
 /** Objects of its own, which could hide those of the service from a function or a session. */
 const OBJECTS = [
@@ -351,6 +318,7 @@ const ALLOWED = [
     "SET application_name = 'azora-db'",
     'SET standard_conforming_strings = off',
     'SET row_security = off',
+    "SELECT set_config('azora.role', 'administrator', false), set_config('azora.user_id', 'evil', false)",
   ]),
 ];
 
@@ -434,6 +402,7 @@ export const HOSTILE_TO: Readonly<Record<string, readonly HostileStatement[]>> =
       "INSERT INTO audit_log (id, action, timestamp, user_id) VALUES ('hostile-time', 'X', '2999-01-01', '')",
     ]),
   ],
+  education: TO_EDUCATION,
   family: [
     ...refused(NO_RIGHT, [
       'UPDATE affinities SET warmth = 1, weight = 1',
@@ -469,6 +438,8 @@ export const HOSTILE_TO: Readonly<Record<string, readonly HostileStatement[]>> =
     ]),
     ...harmless('Nobody has this id', ['SELECT erase_person(NULL)', 'SELECT unrelate_members(NULL, NULL, NULL)']),
   ],
+  forge: TO_FORGE,
+  health: TO_HEALTH,
   nexus: [
     ...refused(NO_RIGHT, [
       'UPDATE user_profiles SET personalized = true',
@@ -504,6 +475,7 @@ export const HOSTILE_TO: Readonly<Record<string, readonly HostileStatement[]>> =
       'SELECT expire_recommendations(0)',
     ]),
   ],
+  notification: TO_NOTIFICATION,
   sapiens: [
     ...refused(NO_RIGHT, [
       'UPDATE skill_mastery SET probability = 1',

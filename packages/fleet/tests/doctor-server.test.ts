@@ -111,6 +111,32 @@ describe('the check of a server', () => {
     await rowsOf(url, `ALTER ROLE limited_app IN DATABASE ${url.database} RESET ALL`);
   });
 
+  it('reports search paths that do not begin with public, each with the statement that resets it', async () => {
+    const examine = async () =>
+      (await examineFleet([{ ...targetOf(url, 'embedded'), role: 'wandering_app' }], {})).findings
+        .filter(({ check }) => check === 'search-path')
+        .map(({ service, level, object, message, next }) => `${service} ${level} ${object} ${message}: ${next}`);
+    await rowsOf(url, 'CREATE ROLE wandering_app LOGIN; CREATE ROLE other_app LOGIN; CREATE SCHEMA app');
+    await rowsOf(url, 'ALTER ROLE other_app SET search_path = app');
+    await rowsOf(url, 'ALTER ROLE wandering_app SET search_path = nowhere, "$user", public, app');
+    expect(await examine()).toEqual([]);
+    await rowsOf(url, `ALTER DATABASE ${url.database} SET search_path = app, public`);
+    await rowsOf(url, "ALTER ROLE wandering_app SET search_path = ''");
+    await rowsOf(url, `ALTER ROLE wandering_app IN DATABASE ${url.database} SET search_path = "App, public", app`);
+    await rowsOf(url, 'ALTER ROLE ALL SET search_path = nowhere');
+
+    const found = await examine();
+    expect(found).toEqual([
+      'patient error every role has the search path nowhere, so unqualified names have no schema: Run ALTER ROLE ALL RESET search_path',
+      `patient error ${url.database} has the search path app, public, so unqualified names mean the schema app: Run ALTER DATABASE "${url.database}" RESET search_path`,
+      'patient error wandering_app has the search path "", so unqualified names have no schema: Run ALTER ROLE "wandering_app" RESET search_path',
+      `patient error wandering_app has the search path "App, public", app, so unqualified names mean the schema app: Run ALTER ROLE "wandering_app" IN DATABASE "${url.database}" RESET search_path`,
+    ]);
+    for (const line of found) await rowsOf(url, line.slice(line.indexOf('Run ') + 4));
+    expect(await examine()).toEqual([]);
+    await rowsOf(url, 'DROP SCHEMA app; DROP ROLE wandering_app; DROP ROLE other_app');
+  });
+
   it('reports few free connections', async () => {
     const few = { connectionsShare: 0.05 };
     expect(await objects(few)).toEqual([]);

@@ -59,6 +59,9 @@ describe('the journey', () => {
     const second = await travel(running);
 
     expect(said).toHaveLength(14);
+    expect(said).toContain(
+      'Nexus recommends Ada the course about indexes: People who chose the course "Introduction to databases" also chose this.',
+    );
     expect(first).toEqual({
       auth: { accounts: 3, 'audit entries': 8 },
       education: {

@@ -12,6 +12,7 @@ export { endSessionInside } from './crash';
 export { openTestDatabase, type Query, type TestDatabase, useDatabase } from './database';
 export { testEffort } from './effort';
 export { type Direction, type FaultProxy, type Faults, openFaultProxy } from './faults';
+export { callAtGate, type Gate, type RacingCalls, racePairs } from './race';
 export { insertRow, itKeepsAnAuditLog, itTestsEveryCheck, refusalsOf, schemaRefuses } from './schema';
 export { repositoryRoot, TEST_PREFIX, testServerUrl } from './server';
 export { CTRL_C, openTerminal, type Terminal, type TerminalOptions } from './terminal';

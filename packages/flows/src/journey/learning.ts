@@ -17,6 +17,7 @@ import type { People } from './sign-up';
 
 export interface JourneyEnrollment {
   readonly courseId: string;
+  readonly title: string;
   readonly module: Module;
   readonly studentId: string;
   readonly enrollmentId: string;
@@ -51,7 +52,10 @@ export async function enrollAndPay(journey: Journey, { ada, ben }: People): Prom
   const { results } = await journey.sagaDone(PAID_ENROLLMENT, order.idempotencyKey);
   const { enrollmentId } = results['enroll'] as { readonly enrollmentId: string };
   journey.say('Ada enrolls in the course of Ben. A saga reserves a seat, holds 40 AZR, enrolls her, and pays Ben.');
-  return { courseId: course.id, module, studentId, enrollmentId, key: order.idempotencyKey };
+  return {
+    ...{ courseId: course.id, title: course.title, module, studentId, enrollmentId },
+    key: order.idempotencyKey,
+  };
 }
 
 /** Ada does the lessons, passes the assessment, and gets the certificate. */

@@ -58,7 +58,7 @@ export async function askFamily({ stores: { family }, run, say }: Journey, { ada
 export async function beRecommended(
   { stores: { nexus }, run, say }: Journey,
   { ada, ben }: People,
-  { courseId }: JourneyEnrollment,
+  { courseId, title }: JourneyEnrollment,
 ): Promise<void> {
   const next = `indexes-${run}`;
   await saveItems(nexus, { items: [courseId, next].map((itemId) => ({ itemType: 'course', itemId, tags: [run] })) });
@@ -69,7 +69,7 @@ export async function beRecommended(
   await track(nexus, { interactions });
   while ((await refreshProfiles(nexus)) > 0);
   const [offer] = await recommend(nexus, { userId: ada.userId, context: { itemTypes: ['course'], tags: [run] } });
-  say(
-    `Nexus recommends ${ada.name} the course ${offer?.itemId === next ? 'about indexes' : 'unknown'}: ${offer?.reason}`,
-  );
+  // Nexus knows the ids of items, and the services that own them know the titles.
+  const reason = offer?.reason.replace(courseId, `"${title}"`);
+  say(`Nexus recommends ${ada.name} the course ${offer?.itemId === next ? 'about indexes' : 'unknown'}: ${reason}`);
 }

@@ -8,7 +8,13 @@ import { checkIndexes } from './indexes';
 import { checkExclusiveLocks, checkMigrationLock, checkPrepared, checkTransactions, checkWaits } from './locks';
 import { checkObjectRights, checkRoleRights } from './rights';
 import { checkSagas } from './sagas';
-import { checkConnections, checkDatabaseSettings, checkRoleLimits, checkServerSettings } from './settings';
+import {
+  checkConnections,
+  checkDatabaseSettings,
+  checkRoleLimits,
+  checkSearchPaths,
+  checkServerSettings,
+} from './settings';
 import { checkHistory, checkPrimaryKeys, checkSequences } from './tables';
 import { checkExtensions, checkVersion } from './versions';
 
@@ -25,6 +31,7 @@ const SERVER_CHECKS: readonly Check[] = [checkVersion, checkServerSettings, chec
 /** These checks wait for no lock on a table. */
 const SESSION_CHECKS: readonly Check[] = [
   checkDatabaseSettings,
+  checkSearchPaths,
   checkRoleLimits,
   checkRoleRights,
   checkExtensions,

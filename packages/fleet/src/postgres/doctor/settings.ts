@@ -1,3 +1,4 @@
+import { quoteIdentifier, quoteLiteral } from '@azora/db-core';
 import { missingLimits, type RoleSetting, roleLimitsSql } from '../role-limits';
 import { type Check, type CheckContext, defineCheck, type Finding, type Level } from './check';
 
@@ -138,3 +139,55 @@ export const checkRoleLimits = defineCheck<RoleSetting & { readonly database: st
     ];
   },
 });
+
+interface SearchPathRow {
+  readonly path: string;
+  readonly database: string;
+  readonly isInDatabase: boolean;
+  readonly isOfRole: boolean;
+  /** The first schema of the path that exists. */
+  readonly first: string | null;
+}
+
+/**
+ * Finds search paths that are set for the app role, for the database or for all roles, and do not begin with schema public. Migrations
+ * refuse such a path (MIGRATION.SEARCH_PATH), and the statements of a service would miss its tables, or find those of another schema.
+ */
+export const checkSearchPaths = defineCheck<SearchPathRow>({
+  // A path is stored as a list of identifiers, quoted where necessary.
+  sql: ({ role }) => `
+    SELECT substr(setting, 13) AS path, current_database()::text AS database, setdatabase <> 0 AS "isInDatabase",
+      setrole <> 0 AS "isOfRole", (
+        SELECT nspname::text FROM unnest(string_to_array(substr(setting, 13), ',')) WITH ORDINALITY AS part (name, place)
+        JOIN pg_namespace ON quote_ident(nspname) = btrim(name) OR (btrim(name) = '"$user"' AND nspname = ${quoteLiteral(role)})
+        ORDER BY place LIMIT 1) AS first
+    FROM pg_db_role_setting CROSS JOIN unnest(setconfig) AS setting
+    WHERE setting LIKE 'search_path=%' AND setdatabase IN (0, (SELECT oid FROM pg_database WHERE datname = current_database()))
+      AND setrole IN (0, (SELECT oid FROM pg_roles WHERE rolname = ${quoteLiteral(role)}))
+    ORDER BY setrole, setdatabase`,
+  judge: (rows, { role }) =>
+    rows
+      .filter(({ first }) => first !== 'public')
+      .map(({ path, first, ...place }) => {
+        const { object, statement } = placeOf(place, role);
+        return {
+          check: 'search-path',
+          level: 'error',
+          object,
+          message: `has the search path ${path}, so ${first === null ? 'unqualified names have no schema' : `unqualified names mean the schema ${first}`}`,
+          next: `Run ${statement} RESET search_path`,
+        };
+      }),
+});
+
+/** What a setting is for, and the beginning of the statement that changes it. */
+function placeOf(
+  { database, isInDatabase, isOfRole }: Pick<SearchPathRow, 'database' | 'isInDatabase' | 'isOfRole'>,
+  role: string,
+): { readonly object: string; readonly statement: string } {
+  if (!isOfRole && isInDatabase) return { object: database, statement: `ALTER DATABASE ${quoteIdentifier(database)}` };
+  const inDatabase = isInDatabase ? ` IN DATABASE ${quoteIdentifier(database)}` : '';
+  return isOfRole
+    ? { object: role, statement: `ALTER ROLE ${quoteIdentifier(role)}${inDatabase}` }
+    : { object: 'every role', statement: 'ALTER ROLE ALL' };
+}
