@@ -22,7 +22,7 @@ const COPY_ATTEMPTS = 3;
 export interface SqliteSource {
   /** The columns of each table. Virtual tables are not among them: they index the rows of others. */
   readonly tables: ReadonlyMap<string, readonly string[]>;
-  /** The files of the copy. Whoever writes to the source in the meantime does not change them. */
+  /** The files of the copy, which a program that writes to the source does not change. */
   readonly copies: readonly string[];
   /**
    * The rows of a table in the order of their rowids or keys. A row whose text is not valid is a reject.
