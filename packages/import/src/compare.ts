@@ -1,6 +1,6 @@
 import { readBatches } from './batches';
 import { CREATE_SEEN, compareStatement, DROP_SEEN } from './postgres/compare-sql';
-import { createJournal } from './postgres/journal';
+import { createLinks } from './postgres/links';
 import { createStaging, fillStaging } from './postgres/staging';
 import { readTargetTable } from './postgres/target-table';
 import { type ImportDatabase, inImportTransaction, type RunOptions, withImportSession } from './session';
@@ -45,7 +45,7 @@ interface Compared {
 }
 
 /**
- * Compares the source with a database, stage by stage, as a run would read it. Changes no table of the service.
+ * Compares the source with a database, stage by stage, as a run would read it. Changes nothing in the database.
  * @throws {SuiteError} `IMPORT.…`; the reason of the signal after an interruption
  */
 export async function compareWith(
@@ -54,8 +54,7 @@ export async function compareWith(
   options: RunOptions,
 ): Promise<readonly StageComparison[]> {
   return withImportSession(database, async (client) => {
-    // The statements look records up in the journal.
-    await createJournal(client);
+    await createLinks(client);
     const comparisons: StageComparison[] = [];
     for (const stage of source.stages) {
       if (stage.service !== database.service) continue;

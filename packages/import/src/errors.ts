@@ -34,6 +34,16 @@ export function cannotRead(file: string, cause: unknown): SuiteError {
   });
 }
 
+/** A SQLite database without a write-ahead log is in the middle of a transaction. */
+export function unfinishedTransaction(file: string): SuiteError {
+  return new SuiteError('IMPORT.CANNOT_READ', `${file} is in the middle of a transaction`, {
+    kind: 'configuration',
+    why: 'Its rollback journal holds pages to undo: a program writes to it, or was cut off while it did.',
+    next: 'Close the program; if it was killed, open a copy of both files with "sqlite3 FILE .schema", which undoes the transaction, and import that',
+    meta: { file },
+  });
+}
+
 /** SQLite reports that the file is damaged or is not a database. */
 export function corruptDatabase(file: string, reason: string): SuiteError {
   return new SuiteError('IMPORT.CORRUPT_DATABASE', `${file} is not a sound SQLite database`, {

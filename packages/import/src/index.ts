@@ -1,5 +1,6 @@
 export { compareWith, type StageComparison } from './compare';
 export type { ImportErrorCode } from './errors';
+export { openAragora } from './legacy/aragora';
 export { openAurora } from './legacy/aurora';
 export { type Counts, JOURNAL_SCHEMA, type JournaledImport, readImports } from './postgres/journal';
 export { findImport, type KeptRow, type RollbackReport, rollBackFrom } from './rollback';

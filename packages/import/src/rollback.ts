@@ -1,4 +1,4 @@
-import { SuiteError } from '@azora/db-core';
+import { findDatabaseError, SuiteError } from '@azora/db-core';
 import type { Client } from 'pg';
 import { hasJournal, JOURNAL_SCHEMA, readImports, setImportState } from './postgres/journal';
 import { type JournaledStage, lockStatement, undoStatement } from './postgres/rollback-sql';
@@ -79,24 +79,68 @@ async function undoStage(
   const lock = lockStatement(stage);
   const undo = undoStatement(stage, target);
   const total = { deleted: 0, restored: 0, gone: 0 };
-  for (let isDone = false; !isDone; ) {
+  let [limit, conflicts, undone] = [BATCH_ROWS, 0, 0];
+  for (;;) {
     signal?.throwIfAborted();
-    const part = await inImportTransaction(client, async () => {
-      await client.query(lock, [id, stage.stage, BATCH_ROWS]);
-      const { rows } = await client.query<typeof total & { readonly chosen: number }>(undo, [
-        id,
-        stage.stage,
-        BATCH_ROWS,
-      ]);
-      return rows[0] ?? { ...total, chosen: 0 };
-    });
+    const part = await undoRows(client, [lock, undo], [id, stage.stage, limit]);
+    if (typeof part === 'string') {
+      // Rows that exchange a unique value cannot return in one statement: each by itself, and those that cannot yet after the others.
+      if (limit === 1) {
+        await client.query(KEEP_NEXT, [id, stage.stage, part]);
+        conflicts += 1;
+      }
+      limit = 1;
+      continue;
+    }
     total.deleted += part.deleted;
     total.restored += part.restored;
     total.gone += part.gone;
-    isDone = part.chosen === 0;
-    if (!isDone) onProgress?.(`${stage.name}: ${(total.deleted + total.restored).toLocaleString('en')} rows undone`);
+    undone += part.chosen;
+    if (part.chosen > 0) {
+      limit = Math.min(limit * 2, BATCH_ROWS);
+      onProgress?.(`${stage.name}: ${(total.deleted + total.restored).toLocaleString('en')} rows undone`);
+    } else if (conflicts > 0 && undone > 0) {
+      await client.query(TRY_AGAIN, [id, stage.stage, `${CONFLICT}%`]);
+      [limit, conflicts, undone] = [1, 0, 0];
+    } else {
+      return total;
+    }
   }
-  return total;
+}
+
+const UNIQUE_VIOLATION = '23505';
+const CONFLICT = 'another row has its earlier values';
+
+/** Keeps the first row that the next statement would choose. */
+const KEEP_NEXT = `UPDATE ${JOURNAL_SCHEMA}.imported_rows SET kept = $3 WHERE import_id = $1 AND stage = $2 AND key = (
+  SELECT key FROM ${JOURNAL_SCHEMA}.imported_rows
+  WHERE import_id = $1 AND stage = $2 AND kept IS NULL AND action <> '=' ORDER BY key LIMIT 1)`;
+const TRY_AGAIN = `UPDATE ${JOURNAL_SCHEMA}.imported_rows SET kept = NULL WHERE import_id = $1 AND stage = $2 AND kept LIKE $3`;
+
+interface UndonePart {
+  readonly chosen: number;
+  readonly deleted: number;
+  readonly restored: number;
+  readonly gone: number;
+}
+
+/** Undoes the next rows; the reason if none of them is undone because a unique value is taken. */
+async function undoRows(
+  client: Client,
+  [lock, undo]: readonly [string, string],
+  values: readonly [string, number, number],
+): Promise<UndonePart | string> {
+  try {
+    return await inImportTransaction(client, async () => {
+      await client.query(lock, [...values]);
+      const { rows } = await client.query<UndonePart>(undo, [...values]);
+      return rows[0] ?? { chosen: 0, deleted: 0, restored: 0, gone: 0 };
+    });
+  } catch (error) {
+    const found = findDatabaseError(error);
+    if (found?.sqlState !== UNIQUE_VIOLATION) throw error;
+    return `${CONFLICT} (${found.constraint})`;
+  }
 }
 
 /**

@@ -18,6 +18,7 @@ import {
   readStageCounts,
   setImportState,
 } from './postgres/journal';
+import { createLinks } from './postgres/links';
 import { createStaging, fillStaging } from './postgres/staging';
 import { readTargetTable } from './postgres/target-table';
 import { type StageRun, writeBatch } from './postgres/write-batch';
@@ -126,6 +127,7 @@ export async function importInto(
   options: RunOptions,
 ): Promise<ServiceReport> {
   return withImportSession(database, async (client) => {
+    await createLinks(client);
     await enterImport(client, begun);
     const { rows } = await client.query<{ state: string }>(
       `SELECT state FROM ${JOURNAL_SCHEMA}.imports WHERE id = $1`,

@@ -2,6 +2,7 @@ import { type DatabaseUrl, findDatabaseError, SuiteError } from '@azora/db-core'
 import { withClient } from '@azora/db-migrate';
 import type { Client } from 'pg';
 import { LOOKUPS_ONLY } from './postgres/batch-sql';
+import { DROP_LINKS } from './postgres/links';
 import { DROP_STAGING } from './postgres/staging';
 
 /** The database of a service, as its administrator reaches it. */
@@ -57,7 +58,9 @@ export async function withImportSession<Result>(
       return await work(client);
     } finally {
       // All connections to a companion share one session.
-      await client.query(`RESET ALL; SELECT pg_advisory_unlock_all(); ${DROP_STAGING}`).catch(() => undefined);
+      await client
+        .query(`RESET ALL; SELECT pg_advisory_unlock_all(); ${DROP_STAGING}; ${DROP_LINKS}`)
+        .catch(() => undefined);
     }
   });
 }

@@ -126,23 +126,47 @@ export function requiredTime(record: LegacyRecord, field: string): string {
   return time;
 }
 
-/** The field as JSON: an object or an array as it is, text as JSON text. */
-export function jsonOf(record: LegacyRecord, field: string, kind?: 'array' | 'object'): ColumnValue {
-  let value = record[field];
+/** The field as an integer of eight bytes. */
+export function bigintOf(record: LegacyRecord, field: string): ColumnValue {
+  const value = record[field];
   if (value === undefined || value === null || value === '') return null;
-  if (typeof value === 'string') {
+  const isWhole =
+    typeof value === 'bigint' ||
+    Number.isSafeInteger(value) ||
+    (typeof value === 'string' && /^-?\d{1,19}$/.test(value));
+  const whole = isWhole ? BigInt(value as bigint | number | string) : undefined;
+  if (whole === undefined || BigInt.asIntN(64, whole) !== whole) throw invalid(field, 'a whole number of eight bytes');
+  return String(whole);
+}
+
+/** The field as JSON: an object or an array as it is, text as JSON text, whose numbers keep all their digits. */
+export function jsonOf(record: LegacyRecord, field: string, kind?: 'array' | 'object'): ColumnValue {
+  const given = record[field];
+  if (given === undefined || given === null || given === '') return null;
+  let value = given;
+  if (typeof given === 'string') {
     try {
-      value = JSON.parse(value);
+      value = JSON.parse(given);
     } catch {
       throw invalid(field, 'JSON text');
     }
   }
+  if (typeof value === 'bigint' || value instanceof Uint8Array) throw invalid(field, 'JSON text');
   const found = Array.isArray(value) ? 'array' : typeof value;
   if (kind !== undefined && (found !== kind || value === null)) throw invalid(field, `a JSON ${kind}`);
-  const text = JSON.stringify(value);
+  const text = jsonText(value, field);
   if (text.includes('\\u0000') || /\\u[dD][89a-fA-F]/.test(text))
     throw invalid(field, 'JSON that PostgreSQL can store');
-  return text;
+  return typeof given === 'string' ? given : text;
+}
+
+function jsonText(value: unknown, field: string): string {
+  try {
+    return JSON.stringify(value);
+  } catch {
+    // The stack is too small for it.
+    throw invalid(field, 'JSON with fewer levels');
+  }
 }
 
 /** The field as one of some words. */

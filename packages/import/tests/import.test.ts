@@ -206,6 +206,7 @@ it('keeps and names rows that somebody changed, refers to or deleted since the i
 
 it('compares source and target before and after, and sees one changed value', async () => {
   writeAurora();
+  await agent().admin('DROP SCHEMA IF EXISTS azora_import CASCADE');
   const source = await open();
   const compare = async () => {
     const [first = [], second = []] = await Promise.all(
@@ -220,6 +221,7 @@ it('compares source and target before and after, and sees one changed value', as
     [1, 0, 0],
   ]);
   expect(await agent().admin('SELECT count(*)::int AS tasks FROM tasks')).toEqual([{ tasks: 0 }]);
+  expect(await agent().admin(`SELECT FROM pg_namespace WHERE nspname = 'azora_import'`)).toEqual([]);
   await runImport(open, databases());
   expect((await compare()).map(({ missing, same, different }) => [missing, same, different])).toEqual([
     [0, 3, 0],

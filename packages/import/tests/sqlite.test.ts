@@ -1,5 +1,5 @@
 /** @server none */
-import { copyFileSync, readFileSync, truncateSync, writeFileSync } from 'node:fs';
+import { copyFileSync, readFileSync, statSync, truncateSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
 import { Database } from 'node-sqlite3-wasm';
 import { openSqlite } from '../src/readers/sqlite';
@@ -8,10 +8,10 @@ import { hashesOf, useFolder } from './legacy-fixture';
 const folder = useFolder();
 const file = (name: string) => path.join(folder(), name);
 
-async function rowsOf(name: string, table: string): Promise<readonly unknown[]> {
+async function rowsOf(name: string, table: string, rowid?: string): Promise<readonly unknown[]> {
   const source = await openSqlite(file(name), name);
   try {
-    return [...source.read(table)].map(({ value }) => value);
+    return [...source.read(table, rowid)].map(({ position: _, ...item }) => item.value ?? item);
   } finally {
     await source.close();
   }
@@ -74,4 +74,95 @@ it('reports a truncated, an overwritten and a foreign file, and leaves no copy o
 
 it('names a file that it cannot read', async () => {
   await expect(openSqlite(file('absent.db'), 'absent.db')).rejects.toMatchObject({ code: 'IMPORT.CANNOT_READ' });
+});
+
+function exec(name: string, sql: string): void {
+  const database = new Database(file(name));
+  database.exec(sql);
+  database.close();
+}
+
+it('rejects text that is not valid, and keeps what stands behind a zero byte', async () => {
+  exec(
+    'a.db',
+    "CREATE TABLE a (id, text); INSERT INTO a VALUES (1, 'sound \uFFFD'), (2, CAST(x'c328' AS TEXT)), (3, CAST(x'610062' AS TEXT)), (4, x'c328'), (5, '')",
+  );
+  expect(await rowsOf('a.db', 'a')).toEqual([
+    { id: 1, text: 'sound \uFFFD' },
+    { code: 'INVALID_UTF8', reason: 'text is not valid UTF-8' },
+    { id: 3, text: 'a\0b' },
+    { id: 4, text: new Uint8Array([0xc3, 0x28]) },
+    { id: 5, text: '' },
+  ]);
+});
+
+it('adds the rowid under a name that no column has, and leaves out virtual tables', async () => {
+  exec(
+    'a.db',
+    `CREATE TABLE a (text); INSERT INTO a VALUES ('x'), ('y'); DELETE FROM a WHERE text = 'x';
+     CREATE TABLE b (id TEXT); INSERT INTO b VALUES ('own');
+     CREATE TABLE c (k TEXT PRIMARY KEY) WITHOUT ROWID; INSERT INTO c VALUES ('k');
+     CREATE VIRTUAL TABLE search USING fts5(text)`,
+  );
+  expect(await rowsOf('a.db', 'a', 'id')).toEqual([{ id: 2, text: 'y' }]);
+  expect(await rowsOf('a.db', 'b', 'id')).toEqual([{ id: 'own' }]);
+  expect(await rowsOf('a.db', 'c', 'id')).toEqual([{ k: 'k' }]);
+  const source = await openSqlite(file('a.db'), 'a.db');
+  expect([...source.tables.keys()]).toEqual(['a', 'b', 'c']);
+  await source.close();
+});
+
+it('refuses a database in the middle of a transaction, and reads it when the transaction has ended', async () => {
+  make('a.db');
+  const writer = new Database(file('a.db'));
+  // A small cache writes pages to the file before the transaction ends.
+  writer.exec('PRAGMA journal_mode = PERSIST; PRAGMA cache_size = 1; BEGIN EXCLUSIVE; DELETE FROM a WHERE id > 10');
+  const before = hashesOf(folder());
+  const { mtimeNs } = statSync(file('a.db'), { bigint: true });
+
+  await expect(openSqlite(file('a.db'), 'a.db')).rejects.toMatchObject({ code: 'IMPORT.CANNOT_READ' });
+  expect(hashesOf(folder())).toEqual(before);
+  expect(statSync(file('a.db'), { bigint: true }).mtimeNs).toBe(mtimeNs);
+  writer.exec('ROLLBACK');
+  expect(await rowsOf('a.db', 'a')).toHaveLength(100);
+  writer.close();
+});
+
+/** The numbers of xorshift32. */
+function* randomNumbers(seed: number): Generator<number> {
+  for (let state = seed; ; yield state >>> 0) {
+    state ^= state << 13;
+    state ^= state >>> 17;
+    state ^= state << 5;
+  }
+}
+
+it('reads or refuses a database with a flipped bit, and never fails in another way', async () => {
+  make('a.db');
+  const sound = readFileSync(file('a.db'));
+  const outcomes = { read: 0, refused: 0 };
+  const numbers = randomNumbers(20_261_130);
+  const next = () => Number(numbers.next().value);
+  for (let run = 0; run < 60; run += 1) {
+    const bytes = Buffer.from(sound);
+    // Every second one is in the header or in the schema.
+    const at = next() % (run % 2 === 0 ? 4096 : bytes.length);
+    bytes[at] = (bytes[at] ?? 0) ^ (1 << (next() % 8));
+    writeFileSync(file('b.db'), bytes);
+    try {
+      const source = await openSqlite(file('b.db'), 'b.db');
+      try {
+        for (const table of source.tables.keys())
+          for (const { position } of source.read(table)) expect(position.file).toBe('b.db');
+      } finally {
+        await source.close();
+      }
+      outcomes.read += 1;
+    } catch (error) {
+      expect(error).toMatchObject({ code: 'IMPORT.CORRUPT_DATABASE' });
+      outcomes.refused += 1;
+    }
+  }
+  expect(outcomes.read).toBeGreaterThan(0);
+  expect(outcomes.refused).toBeGreaterThan(0);
 });

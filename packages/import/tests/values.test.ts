@@ -1,6 +1,6 @@
 /** @server none */
 import { Rejection } from '../src/source';
-import { booleanOf, integerOf, jsonOf, numberOf, textOf, timeOf } from '../src/values';
+import { bigintOf, booleanOf, integerOf, jsonOf, numberOf, textOf, timeOf } from '../src/values';
 
 const time = (value: unknown) => timeOf({ value }, 'value');
 
@@ -64,4 +64,23 @@ it('reads numbers, booleans and JSON as SQLite and JSON hold them', () => {
     '[1]',
     null,
   ]);
+});
+
+it('keeps every digit of JSON text and of integers of eight bytes', () => {
+  expect(jsonOf({ value: '{"n": 12345678901234567890}' }, 'value', 'object')).toBe('{"n": 12345678901234567890}');
+  expect(bigintOf({ value: 9_007_199_254_740_993n }, 'value')).toBe('9007199254740993');
+  expect(bigintOf({ value: '-9223372036854775808' }, 'value')).toBe('-9223372036854775808');
+  for (const value of [1.5, '9223372036854775808', 'x', new Uint8Array(1)]) {
+    expect(() => bigintOf({ value }, 'value')).toThrow(Rejection);
+  }
+});
+
+it('rejects bytes, integers and too many levels where JSON should be', () => {
+  for (const value of [
+    new Uint8Array([0x7b, 0x7d]),
+    12_345_678_901_234_567_890n,
+    `${'['.repeat(1e5)}${']'.repeat(1e5)}`,
+  ]) {
+    expect(() => jsonOf({ value }, 'value')).toThrow(Rejection);
+  }
 });

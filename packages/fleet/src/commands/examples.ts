@@ -118,6 +118,11 @@ const EXAMPLES: Readonly<Record<string, readonly Example[]>> = {
     ['import aurora ~/aurora-x run', 'import, or continue an import that was interrupted'],
     ['import aurora ~/aurora-x verify --json', 'compare the files with the databases, for a script'],
   ],
+  'import aragora': [
+    ['import aragora ~/.aragora', 'show what an import would insert, update and reject'],
+    ['import aragora ~/.aragora run', 'import, or continue an import that was interrupted'],
+    ['import aragora ~/.aragora verify --json', 'compare the files with the databases, for a script'],
+  ],
   'import table': [
     ['import table --map tasks.map.json', 'show what an import by a mapping would do'],
     ['import table run --map tasks.map.json', 'import, or continue an import that was interrupted'],

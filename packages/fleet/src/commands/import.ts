@@ -12,10 +12,11 @@ export const registerImport: Register = (program, execute) => {
     .command('import')
     .summary('move legacy data into the databases, with a journal, rejects and rollback')
     .description(
-      'Moves the records of legacy files into the databases: the files of Aurora-X, or any CSV, JSON ' +
-        'or SQLite file by a mapping. docs/IMPORT-LEGACY-DATA.md explains it.',
+      'Moves the records of legacy files into the databases: the files of Aurora-X, the SQLite databases of Aragora, or any ' +
+        'CSV, JSON or SQLite file by a mapping. docs/IMPORT-LEGACY-DATA.md explains it.',
     );
-  for (const register of [registerAurora, registerTable, registerList, registerRollback]) register(group, execute);
+  for (const register of [registerAurora, registerAragora, registerTable, registerList, registerRollback])
+    register(group, execute);
 };
 
 /** Adds what to do with a source; without it, a command changes nothing. */
@@ -37,6 +38,15 @@ const registerAurora: Register = (group, execute) => {
       'Imports the files of an Aurora-X folder: the corpus into rag, the tasks of .aurora_knowledge into agent, the health and server logs into health.',
     )
     .action(execute((context, folder: string, what: What) => work(context, { kind: 'aurora', folder }, what)));
+};
+
+const registerAragora: Register = (group, execute) => {
+  withWhat(group.command('aragora').argument('<folder>', 'the folder of Aragora, such as ~/.aragora'))
+    .summary('import the SQLite databases of Aragora')
+    .description(
+      'Imports copies of the SQLite databases in a folder of Aragora: users and organizations into auth, everything else into debate.',
+    )
+    .action(execute((context, folder: string, what: What) => work(context, { kind: 'aragora', folder }, what)));
 };
 
 const registerTable: Register = (group, execute) => {

@@ -62,6 +62,7 @@ export const REMAINS: Readonly<Record<string, Remains>> = {
   'rag graph': UNCHANGED,
   'rag verify': UNCHANGED,
   'import aurora': IMPORT,
+  'import aragora': IMPORT,
   'import table': IMPORT,
   'import list': UNCHANGED,
   'import rollback': { left: 'Rows that were taken out stay out. The next run takes out the rest.' },

@@ -14,7 +14,7 @@ import type { Target } from './targets';
 
 /** The sources that `azora-db import` knows. */
 export type ImportRequest =
-  | { readonly kind: 'aurora'; readonly folder: string }
+  | { readonly kind: 'aurora' | 'aragora'; readonly folder: string }
   | { readonly kind: 'table'; readonly map: string };
 
 /** What an import did. */
@@ -38,8 +38,9 @@ export interface ListedImport extends Omit<JournaledImport, 'state'> {
  * @throws {SuiteError} `IMPORT.…`
  */
 export async function openSource(request: ImportRequest): Promise<ImportSource> {
-  const { openAurora, openTable } = await import('@azora/db-import');
-  return request.kind === 'table' ? openTable(request.map) : openAurora(request.folder);
+  const { openAragora, openAurora, openTable } = await import('@azora/db-import');
+  if (request.kind === 'table') return openTable(request.map);
+  return request.kind === 'aurora' ? openAurora(request.folder) : openAragora(request.folder);
 }
 
 /** The services that a source writes to. */

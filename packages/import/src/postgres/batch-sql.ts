@@ -1,6 +1,7 @@
 import { quoteIdentifier, quoteLiteral } from '@azora/db-core';
 import type { Stage } from '../stage';
 import { JOURNAL_SCHEMA } from './journal';
+import { LINKS } from './links';
 import { STAGED, stagedColumns } from './staging';
 import type { TableReference, TargetTable } from './target-table';
 
@@ -44,7 +45,7 @@ export function typedRows(
     ? `coalesce(CAST(link.key AS ${baseOf.get(generated)}), nextval(pg_get_serial_sequence(${quoteLiteral(relation)}, ${quoteLiteral(generated)})))`
     : `CAST(link.key AS ${baseOf.get(generated)})`;
   const identity = isLinked ? 'row."#legacy"' : keyText('row', key);
-  const linkJoin = `LEFT JOIN ${JOURNAL_SCHEMA}.links AS link ON link.relation = ${quoteLiteral(relation)} AND link.legacy = first."#legacy"`;
+  const linkJoin = `LEFT JOIN ${LINKS} AS link ON link.relation = ${quoteLiteral(relation)} AND link.legacy = first."#legacy"`;
   return `
     typed AS MATERIALIZED (
       SELECT row."#ordinal", row."#record", ${[...typed, content].join(', ')}${isLinked ? ', row."legacy" AS "#legacy"' : ''}

@@ -31,17 +31,15 @@ export function compareStatement(stage: Stage, target: TargetTable): string {
   const identity = isLinked ? 'row."#legacy"' : 'row."#key"';
   const written = new Set(stage.columns);
   const uniques = target.uniques.filter(
-    ({ expressions }) =>
-      !isLinked &&
-      expressions.some((it) => !key.includes(unquoted(it))) &&
-      expressions.every((it) => written.has(unquoted(it)) || /[(]/.test(it)),
+    ({ expressions, columns }) =>
+      !isLinked && expressions.some((it) => !key.includes(unquoted(it))) && columns.every((name) => written.has(name)),
   );
   const collisions = uniques.map(({ expressions, condition }) => {
     const values = expressions.map((it, at) => `${it} AS e${at}`).join(', ');
     const keys = key.map((name) => `${q(name)} AS ${q(`k ${name}`)}`).join(', ');
     const same = expressions.map((_, at) => `mine.e${at} = other.e${at}`).join(' AND ');
     const differs = key.map((name) => `mine.${q(`k ${name}`)} = other.${q(`k ${name}`)}`).join(' AND ');
-    return `SELECT mine."#ordinal" FROM (SELECT "#ordinal", ${keys}, ${values} FROM fresh) AS mine
+    return `SELECT mine."#ordinal" FROM (SELECT "#ordinal", ${keys}, ${values} FROM fresh WHERE ${condition}) AS mine
       JOIN (SELECT ${keys}, ${values} FROM ${target.relation} WHERE ${condition}) AS other ON ${same} WHERE NOT (${differs})`;
   });
   return `

@@ -279,7 +279,7 @@ export async function readRejects(
 ): Promise<readonly (Reject & { readonly stage: string })[]> {
   const { rows } = await client.query<Reject & { readonly stage: string }>(
     `SELECT stages.name AS stage, position, code, reason FROM ${JOURNAL_SCHEMA}.rejects JOIN ${JOURNAL_SCHEMA}.stages USING (import_id, stage)
-     WHERE import_id = $1 ORDER BY stage, source, (position ->> 'record')::bigint, code`,
+     WHERE import_id = $1 ORDER BY rejects.stage, source, (position ->> 'record')::bigint, code`,
     [id],
   );
   return rows;

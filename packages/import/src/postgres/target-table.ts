@@ -6,7 +6,7 @@ interface TableColumn {
   readonly name: string;
   /** With its length, such as `character varying(255)`. */
   readonly type: string;
-  /** Without its length, because a cast to the full type cuts off what is too long. */
+  /** Without its length (`bpchar`, not `character`, which is one character), because a cast to the full type cuts off what is too long. */
   readonly base: string;
 }
 
@@ -24,6 +24,8 @@ export interface TableReference {
 export interface TableUnique {
   readonly name: string;
   readonly expressions: readonly string[];
+  /** All columns in the expressions and in the condition. */
+  readonly columns: readonly string[];
   /** The condition of a partial index. */
   readonly condition: string;
 }
@@ -44,7 +46,7 @@ const NAME_OF = (table: string) =>
 
 const COLUMNS = `
   SELECT attname::text AS name, format_type(atttypid, atttypmod) AS type,
-         format_type(atttypid, NULL) AS base
+         format_type(atttypid, -1) AS base
   FROM pg_attribute
   WHERE attrelid = to_regclass($1) AND attnum > 0 AND NOT attisdropped AND attgenerated = ''
   ORDER BY attnum`;
@@ -67,7 +69,10 @@ const CHILDREN = `
 const UNIQUES = `
   SELECT index.indexrelid::regclass::text AS name, coalesce(pg_get_expr(indpred, indrelid), 'true') AS condition,
          (SELECT array_agg(pg_get_indexdef(index.indexrelid, position, true) ORDER BY position)
-          FROM generate_series(1, indnkeyatts) AS position) AS expressions
+          FROM generate_series(1, indnkeyatts) AS position) AS expressions,
+         (SELECT array_agg(attname::text ORDER BY attnum) FROM pg_attribute WHERE attrelid = indrelid AND attnum > 0
+            AND (attnum = ANY (indkey) OR EXISTS (SELECT FROM pg_depend WHERE classid = 'pg_class'::regclass AND objid = index.indexrelid
+              AND refclassid = 'pg_class'::regclass AND refobjid = indrelid AND refobjsubid = attnum))) AS columns
   FROM pg_index AS index WHERE indrelid = to_regclass($1) AND indisunique ORDER BY 1`;
 
 /**

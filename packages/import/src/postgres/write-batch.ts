@@ -30,8 +30,11 @@ interface Written {
   readonly missing: readonly number[];
 }
 
-/** The classes of errors that a value of a row causes: data exceptions, constraints, and the rules of triggers. */
-const ROW_ERROR = /^(22|23|AZ)/;
+/**
+ * The classes of errors that a value of a row causes: data exceptions, constraints, limits such as the size of an index entry, and the
+ * rules of triggers.
+ */
+const ROW_ERROR = /^(22|23|54|AZ)/;
 
 /**
  * Writes the staged rows in the caller's transaction. When the database rejects a batch, its halves are written by themselves, until

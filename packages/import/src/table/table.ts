@@ -29,7 +29,7 @@ export async function openTable(file: string): Promise<ImportSource> {
     table: map.table,
     key: map.key,
     columns: Object.keys(map.columns),
-    sources: [{ name, files: [map.source, `${map.source}-wal`, file], read: () => readSource(map, name, sqlite) }],
+    sources: [{ name, files: [...(sqlite?.copies ?? [map.source]), file], read: () => readSource(map, name, sqlite) }],
     map: (record) => [rowOf(map, record)],
   };
   return {
