@@ -97,7 +97,7 @@ export async function isFound(
   }
 }
 
-/** Makes so many random changes, each found and none remembered. */
+/** Makes random changes, `numRuns` of them, and expects that each is found. */
 export async function findEveryMutation(
   db: TestDatabase,
   accounts: readonly string[],

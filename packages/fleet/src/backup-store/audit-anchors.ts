@@ -9,7 +9,7 @@ import type { Environment } from '../system/child-environment';
 import { codeOf, isFileError, reasonOf } from '../system/system-errors';
 import { parseS3Location } from './location';
 
-/** What is known outside of a database about the anchors of its audit log. docs/FORMATS.md describes each field. */
+/** The copy, outside of a database, of what its audit log was anchored to. docs/FORMATS.md describes each field. */
 export const auditAnchorSchema = z.strictObject({
   format: z.literal(1),
   service: z.string(),

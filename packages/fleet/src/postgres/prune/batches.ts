@@ -49,7 +49,7 @@ export async function pruneTable(
 
 /**
  * Runs batches until nothing is left. Their size follows the time that they take.
- * @param run deletes at most so many rows in one transaction
+ * @param run deletes at most the given number of rows in one transaction
  */
 export async function repeatBatches(
   run: (rows: number) => Promise<Batch>,
