@@ -78,6 +78,7 @@ describe('annotations of a model', () => {
     ['@erase anonymise', { erase: { action: 'anonymise' } }],
     ['@erase retain(tax law (10 years))', { erase: { action: 'retain', reason: 'tax law (10 years)' } }],
     ['@retain 90d by createdAt', { retain: { days: 90, field: 'createdAt' } }],
+    ['@retain 9d by endedAt where state = 1', { retain: { days: 9, field: 'endedAt', where: 'state = 1' } }],
     ['@grant insert, select', { grant: ['select', 'insert'] }],
   ])('%s is read', (text, annotations) => {
     expect(parseModelComment(lines(text))).toEqual({ prose: '', annotations, problems: [] });
@@ -91,6 +92,7 @@ describe('annotations of a model', () => {
     ['@retain 0d by createdAt'],
     ['@retain 90 by createdAt'],
     ['@retain 90d'],
+    ['@retain 90d by createdAt where'],
     ['@grant'],
     ['@grant all'],
     ['@grant select, select'],

@@ -2,6 +2,7 @@
 import { readFileSync } from 'node:fs';
 import path from 'node:path';
 import { z } from 'zod';
+import { auditAnchorSchema } from '../src/backup-store/audit-anchors';
 import { manifestSchema } from '../src/backup-store/manifest';
 import { verificationSchema } from '../src/backup-store/verification';
 import { drillSchema } from '../src/operations/backup/drill';
@@ -48,6 +49,7 @@ describe('docs/FORMATS.md', () => {
     ['access.json', accessSchema],
     ['verified.json', verificationSchema],
     ['drill.json', drillSchema],
+    ['audit anchor', auditAnchorSchema],
   ])('lists exactly the fields of %s with their types', (section, schema) => {
     expect(documentedFields(section)).toEqual(fieldsOf(schema));
   });

@@ -48,6 +48,11 @@ const EXAMPLES: Readonly<Record<string, readonly Example[]>> = {
     ['restore latest --service mint --yes', 'restore one database without a question'],
     ['restore /mnt/sets/20260131T120000123Z-0a1b2c', 'restore a set in another place'],
   ],
+  prune: [
+    ['prune', 'show which rows are older than their retention'],
+    ['prune --yes', 'delete them, on the embedded server'],
+    ['prune --service auth --confirm azora_auth', 'delete those of one service, in a script, on another server'],
+  ],
   cleanup: [
     ['cleanup', 'list the copies of replaced databases and what killed runs left'],
     ['cleanup --older-than 30 --yes', 'remove copies that are at least 30 days old, and what killed runs left'],

@@ -14,6 +14,7 @@ import { registerHelp } from './help';
 import { registerImport } from './import';
 import { registerMigrate } from './migrate';
 import { registerPitr } from './pitr';
+import { registerPrune } from './prune';
 import { registerRag } from './rag';
 import { registerReset } from './reset';
 import { registerRestore } from './restore';
@@ -37,6 +38,7 @@ const COMMANDS = [
   registerEvents,
   registerRag,
   registerImport,
+  registerPrune,
   registerCleanup,
   registerReset,
   registerGenerate,

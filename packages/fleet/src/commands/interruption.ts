@@ -52,6 +52,7 @@ export const REMAINS: Readonly<Record<string, Remains>> = {
   'pitr enable': { left: 'The server runs. The archive may be enabled already; the next run proves it.' },
   'pitr base': { left: 'No base backup was stored, and the unfinished copy was removed.', litters: true },
   'pitr restore': { left: 'The server and its data are unchanged. The unfinished copy was removed.', litters: true },
+  prune: { left: 'Every batch that was deleted is whole, and audit chains stay valid. The next run deletes the rest.' },
   cleanup: { left: 'Some of what was listed may be removed. The next run removes the rest.' },
   'events status': UNCHANGED,
   'events dead': { left: 'Dead letters that are not listed as changed are unchanged.' },

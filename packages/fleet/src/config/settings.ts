@@ -25,6 +25,7 @@ export interface Settings {
   /** The names of the services that the caller asked for. A command must not leave them out. */
   readonly required: ReadonlySet<string>;
   readonly backups: BackupSettings;
+  readonly audit: AuditSettings;
   /** How long a restore keeps the copies of replaced databases, besides the newest copy of each. */
   readonly keepReplacedMs: number;
   /** The environment that child processes get a part of. */
@@ -40,6 +41,15 @@ export interface BackupSettings {
   readonly maskKey: string | undefined;
   /** The greatest age of the newest verified set. */
   readonly maxAgeMs: number | undefined;
+}
+
+export interface AuditSettings {
+  /** How long audit entries are kept; undefined for the days of the `@retain` annotation. */
+  readonly retentionDays: number | undefined;
+  /** The directory, or `s3://bucket/prefix`, that keeps the anchors of audit logs. */
+  readonly anchors: string;
+  /** The key that signs the anchors. */
+  readonly key: string | undefined;
 }
 
 type Report = (problem: SuiteError) => void;
@@ -93,7 +103,7 @@ function badEnvFile(file: string, reason: string): SuiteError {
 /**
  * Parses the settings and reports all invalid ones in one error.
  * @throws {SuiteError} `CONFIG.BAD_URL`, `CONFIG.BAD_PREFIX`, `CONFIG.BAD_BACKUP_KEY`, `CONFIG.BAD_BACKUP_MAX_AGE`,
- * `CONFIG.APP_ROLE_URL`, `CONFIG.BAD_KEEP_REPLACED`, `CONFIG.BAD_SERVICES`, `CONFIG.SHARED_DATABASE`, `CONFIG.INVALID` for several
+ * `CONFIG.APP_ROLE_URL`, `CONFIG.BAD_KEEP_REPLACED`, `CONFIG.BAD_AUDIT_RETENTION`, `CONFIG.BAD_SERVICES`, `CONFIG.SHARED_DATABASE`, `CONFIG.INVALID` for several
  */
 export function readSettings(root: string, services: readonly Service[], environment: Environment): Settings {
   const problems: SuiteError[] = [];
@@ -119,6 +129,7 @@ export function readSettings(root: string, services: readonly Service[], environ
     companions: new Set(companions),
     required: new Set(selected),
     backups: readBackupSettings(root, home, environment, report),
+    audit: readAuditSettings(root, home, environment, report),
     keepReplacedMs: readKeepReplaced(environment['AZORA_KEEP_REPLACED'], report),
     environment,
   };
@@ -245,6 +256,34 @@ function readBackupSettings(root: string, home: string, environment: Environment
     maskKey: environment['AZORA_MASK_KEY'],
     maxAgeMs: readMaxAge(environment['AZORA_BACKUP_MAX_AGE'], report),
   };
+}
+
+function readAuditSettings(root: string, home: string, environment: Environment, report: Report): AuditSettings {
+  const anchors = environment['AZORA_AUDIT_ANCHORS'] ?? path.join(home, 'audit-anchors');
+  return {
+    retentionDays: readAuditRetention(environment['AZORA_AUDIT_RETENTION_DAYS'], report),
+    anchors: anchors.includes('://') ? anchors : path.resolve(root, anchors),
+    key: environment['AZORA_AUDIT_KEY'],
+  };
+}
+
+/** The databases refuse to delete an audit entry that is younger. */
+const LEAST_AUDIT_DAYS = 90;
+const MOST_AUDIT_DAYS = 36_500;
+
+function readAuditRetention(text: string | undefined, report: Report): number | undefined {
+  if (text === undefined) return undefined;
+  const days = /^\d{1,5}$/.test(text) ? Number(text) : 0;
+  if (days >= LEAST_AUDIT_DAYS && days <= MOST_AUDIT_DAYS) return days;
+  report(
+    new SuiteError('CONFIG.BAD_AUDIT_RETENTION', `AZORA_AUDIT_RETENTION_DAYS cannot be ${text}`, {
+      kind: 'configuration',
+      why: `It must be a whole number of days from ${LEAST_AUDIT_DAYS} to ${MOST_AUDIT_DAYS}.`,
+      next: 'Set it to a number such as 365, or remove it to keep audit entries for 90 days',
+      meta: { source: 'AZORA_AUDIT_RETENTION_DAYS' },
+    }),
+  );
+  return undefined;
 }
 
 function readBackupKey(environment: Environment, report: Report): BackupSettings['secret'] {

@@ -38,6 +38,8 @@ export type Erase =
 export interface Retention {
   readonly days: number;
   readonly field: string;
+  /** SQL over the row; rows for which it is not true are kept, whatever their age. */
+  readonly where?: string;
 }
 
 export interface ModelAnnotations {
@@ -90,7 +92,7 @@ const COLUMN_WORDS: Words<ColumnAnnotations> = {
 
 const MODEL_WORDS: Words<ModelAnnotations> = {
   erase: { usage: '@erase delete | anonymise | retain(reason)', parse: parseErase },
-  retain: { usage: '@retain 90d by field', parse: parseRetention },
+  retain: { usage: '@retain 90d by field [where SQL condition]', parse: parseRetention },
   grant: { usage: '@grant select, insert, update, delete', parse: parsePrivileges },
 };
 
@@ -113,7 +115,8 @@ const ANNOTATION_INSIDE = new RegExp(`\\s@(${KNOWN_WORDS.join('|')})\\b`);
  *       @erase delete                   the erasure of a person deletes the row,
  *       @erase anonymise                or removes the personal data from it,
  *       @erase retain(reason)           or keeps it as it is for this legal reason
- *       @retain 90d by field            rows may be pruned when this time is more than 90 days ago
+ *       @retain 90d by field            rows may be pruned when this time is more than 90 days ago,
+ *         where SQL condition           and, if it is given, this condition is true (on the same line)
  *       @grant select, insert           the app role's rights, when it has fewer than all {@link TABLE_PRIVILEGES}
  */
 export function parseColumnComment(lines: readonly DocLine[]): ParsedComment<ColumnAnnotations> {
@@ -199,6 +202,7 @@ function parseErase(text: string): Erase | undefined {
 }
 
 function parseRetention(text: string): Retention | undefined {
-  const [, days, field] = /^([1-9]\d{0,4})d by ([A-Za-z]\w*)$/.exec(text) ?? [];
-  return days === undefined || field === undefined ? undefined : { days: Number(days), field };
+  const [, days, field, where] = /^([1-9]\d{0,4})d by ([A-Za-z]\w*)(?: where (\S.*))?$/.exec(text) ?? [];
+  if (days === undefined || field === undefined) return undefined;
+  return { days: Number(days), field, ...(where !== undefined && { where }) };
 }

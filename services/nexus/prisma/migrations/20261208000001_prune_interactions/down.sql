@@ -1,0 +1,3 @@
+-- Reverts 20261208000001_prune_interactions.
+
+DROP FUNCTION "prune_interactions"(interval, integer);
