@@ -16,8 +16,10 @@ export interface Canary {
   readonly text: string;
 }
 
-/** Shorter values, such as the code of a country, appear by chance. */
-const MIN_LENGTH = 16;
+/** Columns for shorter values, such as the code of a country, get no canary. */
+const MIN_COLUMN_LENGTH = 16;
+/** Shorter values appear by chance. */
+const MIN_TEXT_LENGTH = 9;
 const COUNTED = /^(decimal|numeric|integer|bigint|smallint|real|double precision|boolean|timestamp|date|tsvector)/;
 
 /**
@@ -71,7 +73,7 @@ async function readTexts(client: Client, { table }: ModelSchema, { name, sqlType
   if (!/^(text|varchar|char)\b/.test(sqlType) || sqlType.endsWith('[]')) return [];
   const { rows } = await client.query<{ text: string }>(
     `SELECT DISTINCT "${name}" AS text FROM "${table}" WHERE length("${name}") >= $1`,
-    [MIN_LENGTH],
+    [MIN_TEXT_LENGTH],
   );
   return rows.map(({ text }) => text);
 }
@@ -138,7 +140,7 @@ function isSource({ pii, isSecret }: ColumnSchema): boolean {
 function isWanted({ sqlType, enumValues, pii, isSecret, derivedFrom, mask, isId, name }: ColumnSchema): boolean {
   const length = /\((\d+)\)$/.exec(sqlType)?.[1];
   if (enumValues !== undefined || isId || mask === name || COUNTED.test(sqlType)) return false;
-  if (length !== undefined && Number(length) < MIN_LENGTH) return false;
+  if (length !== undefined && Number(length) < MIN_COLUMN_LENGTH) return false;
   if (pii !== undefined || isSecret || derivedFrom !== undefined) return true;
   return /^(jsonb|bytea|char\(64\))/.test(sqlType);
 }

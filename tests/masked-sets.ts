@@ -13,7 +13,6 @@ const EMPTY: readonly string[] = [
   'auth.users.password_salt',
   'auth.users.lockout_reason',
   'auth.tokens.successor_salt',
-  'auth.sign_in_sources.network',
   'family.conversations.summary',
   'sapiens.student_profiles.topic_mastery',
   'story.stories.gate_result',

@@ -26,6 +26,8 @@ model Letter {
   kept     Json
   hash     String @db.Char(64)
   link     Bytes
+  /// @mask masked(title) || '|' || masked(label)
+  label    String @unique
   entry    Entry?
   @@map("letters")
 }
@@ -40,7 +42,7 @@ const UP = `
 CREATE TABLE letters (
   id int PRIMARY KEY, body text NOT NULL, title varchar(200) NOT NULL, checksum text NOT NULL CHECK (checksum ~ '^[0-9a-f]{32}$'),
   words text[] NOT NULL, payload jsonb NOT NULL, kept jsonb NOT NULL, hash char(64) NOT NULL CHECK (hash ~ '^[0-9a-f]{64}$'),
-  link bytea NOT NULL CHECK (octet_length(link) = 32), search tsvector GENERATED ALWAYS AS (to_tsvector('simple', body)) STORED);
+  link bytea NOT NULL CHECK (octet_length(link) = 32), label text UNIQUE CHECK (starts_with(label, title || '|')), search tsvector GENERATED ALWAYS AS (to_tsvector('simple', body)) STORED);
 CREATE TABLE entries (hash char(64) PRIMARY KEY, letter int NOT NULL UNIQUE REFERENCES letters);
 CREATE TABLE copies (body text);
 CREATE MATERIALIZED VIEW bodies AS SELECT body FROM letters;
@@ -56,7 +58,7 @@ describe('what is derived from personal data', () => {
     await rowsOf(
       fleet.target('post').admin,
       `INSERT INTO letters VALUES (1, '${CANARY}', '${CANARY}', '${MD5}', '{${CANARY}}', '{"text": "${CANARY}"}', '{"seats": [1]}',
-         '${SHA256}', decode('${SHA256}', 'hex'));
+         '${SHA256}', decode('${SHA256}', 'hex'), '${CANARY}|${CANARY}');
        INSERT INTO entries VALUES ('${SHA256}', 1);
        INSERT INTO copies VALUES ('${CANARY}');
        REFRESH MATERIALIZED VIEW bodies;

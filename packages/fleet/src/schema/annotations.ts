@@ -117,7 +117,8 @@ const ANNOTATION_INSIDE = new RegExp(`\\s@(${KNOWN_WORDS.join('|')})\\b`);
  *       @pii kind                       personal data of one of the {@link PII_KINDS}
  *       @secret                         never leaves the database in a log, an export or a masked backup
  *       @mask SQL expression            replaces the value in a masked backup, where the value must have a certain form;
- *                                       the name of the column itself keeps the value
+ *                                       the name of the column itself keeps the value, and `masked(column)` is what the backup
+ *                                       has of another column, or a keyed pseudonym of this one
  *       @derived-from field, Model.field  computed or copied from these columns, and masked like them
  *     above a model
  *       @erase delete                   the erasure of a person deletes the row,

@@ -42,21 +42,21 @@ export function maskOf(schemaModel: SchemaModel, service: string): (root: Snapsh
 
 function maskOfColumns(columns: readonly ColumnSchema[]): TableMask {
   const masked = columns.flatMap((column): [string, string][] => {
-    const expression = maskExpression(column);
+    const expression = maskExpression(column, columns);
     return expression === undefined ? [] : [[column.name, expression]];
   });
   return { columns: new Map(masked), keepsRows: true };
 }
 
 /** Undefined for a column that stays as it is. Equal values give equal results, in every database. */
-function maskExpression(column: ColumnSchema): string | undefined {
+function maskExpression(column: ColumnSchema, columns: readonly ColumnSchema[]): string | undefined {
   const name = quoteIdentifier(column.name);
   const { field, sqlType, mask } = column;
   switch (maskTreatment(column)) {
     case 'keep':
       return undefined;
     case 'expression':
-      return `CASE WHEN ${name} IS NULL THEN NULL ELSE (${mask ?? 'NULL'}) END`;
+      return `CASE WHEN ${name} IS NULL THEN NULL ELSE (${withMasked(mask ?? 'NULL', column, columns)}) END`;
     case 'null':
       return 'NULL';
     case 'impossible':
@@ -68,6 +68,14 @@ function maskExpression(column: ColumnSchema): string | undefined {
         `ARRAY(SELECT ${replacement('item', sqlType.slice(0, -2), column)} FROM unnest(${name}) AS item)`,
       );
   }
+}
+
+/** Replaces `masked(column)` by the mask of that column, and for the column itself by what a derived value gets. */
+function withMasked(mask: string, { name }: ColumnSchema, columns: readonly ColumnSchema[]): string {
+  return mask.replace(/\bmasked\((\w+)\)/g, (_, of: string) => {
+    const other = columns.find((column) => column.name === of && of !== name);
+    return other === undefined ? `(${derivedText(of)})` : `(${maskExpression(other, columns) ?? of})`;
+  });
 }
 
 function replacement(value: string, type: string, column: ColumnSchema): string {
