@@ -78,7 +78,7 @@ async function readTexts(client: Client, { table }: ModelSchema, { name, sqlType
   return rows.map(({ text }) => text);
 }
 
-/** All hashes of 64 digits or 32 bytes that the tables hold: whoever guesses what was hashed could confirm it. */
+/** All hashes of 64 digits or 32 bytes that the tables hold, which would confirm a guess of the value. */
 export async function readHashes(database: TestDatabase, { name: service, models }: ServiceSchema): Promise<Canary[]> {
   return withClient(database.target.admin, async (client) => {
     const found: Canary[] = [];

@@ -11,7 +11,7 @@ const KEPT = /^(decimal|numeric|integer|bigint|smallint|real|double precision|bo
 const REPLACED = /^(text|varchar|char|citext|jsonb?|date|bytea|uuid|inet)\b/;
 /** Types whose values may hold a copy of anything. Without an annotation they count as derived from personal data. */
 const HOLDS_ANYTHING = /^(jsonb?|bytea|xml|hstore)\b/;
-/** Whoever guesses what was hashed can confirm it, so that a hash counts as a copy: by its fixed length, or by its name. */
+/** A hash confirms a guess of the value, so that it counts as a copy. It is recognized by its fixed length, or by its name. */
 const HASH_TYPE = /^char\((3[2-9]|[4-9]\d|\d{3,})\)$/;
 const HASH_NAME = /(^|_)(hash|checksum|digest)$/;
 const TEXT = /^(text|varchar|char|citext)\b/;

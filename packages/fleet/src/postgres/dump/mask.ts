@@ -150,5 +150,7 @@ function unlessEmpty(name: string, expression: string): string {
 
 function fit(expression: string, sqlType: string): string {
   const length = /\((\d+)\)$/.exec(sqlType)?.[1];
-  return length === undefined ? expression : `left(${expression}, ${length})`;
+  if (length === undefined) return expression;
+  // A char has its full length when it is restored, and the set must have the same text.
+  return `${sqlType.startsWith('char') ? 'rpad' : 'left'}(${expression}, ${length})`;
 }
