@@ -92,6 +92,7 @@ describe('readSchemaModel', () => {
       pii: 'email',
       isSecret: false,
       mask: undefined,
+      derivedFrom: undefined,
     });
   });
 

@@ -28,6 +28,12 @@ export interface FieldPath {
   readonly field: string;
 }
 
+/** A column of the same service: of the same model, or of another one, which schemas write as `Model.field`. */
+export interface SourceField {
+  readonly model: string | undefined;
+  readonly field: string;
+}
+
 /** The treatment of a person's rows on erasure. */
 export type Erase =
   | { readonly action: 'delete' }
@@ -55,6 +61,7 @@ export interface ColumnAnnotations {
   readonly secret?: true;
   /** SQL over the row that replaces the value in a masked backup. */
   readonly mask?: string;
+  readonly 'derived-from'?: readonly SourceField[];
 }
 
 /** One line of a `///` comment, without the slashes. */
@@ -88,6 +95,7 @@ const COLUMN_WORDS: Words<ColumnAnnotations> = {
   pii: { usage: `@pii ${PII_KINDS.join(' | ')}`, parse: (text) => PII_KINDS.find((kind) => kind === text) },
   secret: { usage: '@secret', parse: (text) => (text === '' ? true : undefined) },
   mask: { usage: '@mask SQL expression', parse: (text) => (text === '' ? undefined : text) },
+  'derived-from': { usage: '@derived-from field, Model.field', parse: parseSources },
 };
 
 const MODEL_WORDS: Words<ModelAnnotations> = {
@@ -110,7 +118,10 @@ const ANNOTATION_INSIDE = new RegExp(`\\s@(${KNOWN_WORDS.join('|')})\\b`);
  *       @subject service.Model.field    the value identifies the person that the row is about
  *       @pii kind                       personal data of one of the {@link PII_KINDS}
  *       @secret                         never leaves the database in a log, an export or a masked backup
- *       @mask SQL expression            replaces the value in a masked backup, where the value must have a certain form
+ *       @mask SQL expression            replaces the value in a masked backup, where the value must have a certain form;
+ *                                       the name of the column itself keeps the value, and `masked(column)` is what the backup
+ *                                       has of another column, or a keyed pseudonym of this one
+ *       @derived-from field, Model.field  computed or copied from these columns, and masked like them
  *     above a model
  *       @erase delete                   the erasure of a person deletes the row,
  *       @erase anonymise                or removes the personal data from it,
@@ -193,6 +204,15 @@ function proseProblem(text: string): string | undefined {
 function parsePath(text: string): FieldPath | undefined {
   const [, service, model, field] = /^([a-z][a-z0-9-]*)\.([A-Za-z]\w*)\.([A-Za-z]\w*)$/.exec(text) ?? [];
   return service === undefined || model === undefined || field === undefined ? undefined : { service, model, field };
+}
+
+function parseSources(text: string): readonly SourceField[] | undefined {
+  const sources = text.split(/\s*,\s*/).map((source) => {
+    const [, model, field] = /^(?:([A-Za-z]\w*)\.)?([A-Za-z]\w*)$/.exec(source) ?? [];
+    return field === undefined ? undefined : { model, field };
+  });
+  const known = sources.filter((source) => source !== undefined);
+  return known.length === sources.length ? known : undefined;
 }
 
 function parseErase(text: string): Erase | undefined {

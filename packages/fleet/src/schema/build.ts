@@ -146,6 +146,7 @@ function buildColumns(
         pii: annotations.pii,
         isSecret: annotations.secret === true,
         mask: annotations.mask,
+        derivedFrom: annotations['derived-from'],
       },
     ];
   });

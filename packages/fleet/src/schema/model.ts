@@ -1,5 +1,5 @@
 import type { TablePrivilege } from '@azora/db-migrate';
-import type { Erase, FieldPath, PiiKind, Retention } from './annotations';
+import type { Erase, FieldPath, PiiKind, Retention, SourceField } from './annotations';
 
 /** The tables of all services with the annotations of their schemas. */
 export interface SchemaModel {
@@ -73,6 +73,8 @@ export interface ColumnSchema {
   readonly isSecret: boolean;
   /** SQL that replaces the value in a masked backup. */
   readonly mask: string | undefined;
+  /** The columns that the value is computed or copied from. */
+  readonly derivedFrom: readonly SourceField[] | undefined;
 }
 
 export interface IndexSchema {

@@ -1,10 +1,44 @@
 import { SuiteError } from '@azora/db-core';
-import { type FieldPath, pathText } from './annotations';
+import { type FieldPath, pathText, type SourceField } from './annotations';
+import { maskTreatment } from './masking';
 import type { ColumnSchema, ModelSchema, SchemaModel, SchemaProblem, ServiceSchema } from './model';
 
 /** The problems of one service that do not depend on other services. */
 export function checkService({ file, models }: ServiceSchema): readonly SchemaProblem[] {
-  return models.flatMap((model) => [...checkErase(model), ...checkRetention(model)].map((it) => ({ file, ...it })));
+  return models.flatMap((model) =>
+    [
+      ...checkErase(model),
+      ...checkRetention(model),
+      ...model.columns.flatMap((column) => [...checkMask(column), ...checkSources(models, model, column)]),
+    ].map((it) => ({ file, ...it })),
+  );
+}
+
+function checkMask(column: ColumnSchema) {
+  if (maskTreatment(column) !== 'impossible') return [];
+  const { line, field, sqlType } = column;
+  return [
+    { line, message: `a masked backup has no replacement for ${field} of type ${sqlType}, which needs an @mask` },
+  ];
+}
+
+function checkSources(
+  models: readonly ModelSchema[],
+  model: ModelSchema,
+  { line, field, derivedFrom = [] }: ColumnSchema,
+) {
+  return derivedFrom.flatMap((source) => {
+    const message = sourceProblem(models, model, source);
+    const name = source.model === undefined ? source.field : `${source.model}.${source.field}`;
+    return message === undefined ? [] : [{ line, message: `@derived-from ${name} of ${field}: ${message}` }];
+  });
+}
+
+function sourceProblem(models: readonly ModelSchema[], own: ModelSchema, source: SourceField): string | undefined {
+  const model = source.model === undefined ? own : models.find(({ name }) => name === source.model);
+  const column = model?.columns.find(({ field }) => field === source.field);
+  if (column === undefined) return 'the column does not exist';
+  return maskTreatment(column) === 'keep' ? 'the column is not masked' : undefined;
 }
 
 function checkErase({ name, line, columns, erase }: ModelSchema) {

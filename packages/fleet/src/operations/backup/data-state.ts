@@ -40,7 +40,7 @@ export async function countReferences(
 ): Promise<Manifest['references']> {
   const clients = new Map(databases.map(({ target, client }) => [target.service.name, client]));
   const isMasked = (service: string, { table, column }: { readonly table: string; readonly column: string }) =>
-    masks !== undefined && maskOf(masks, service)(table).has(column);
+    masks !== undefined && maskOf(masks, service)({ schema: 'public', name: table }).columns.has(column);
   const counted: Manifest['references'] = [];
   // One after another: two lookups in one transaction would mix their savepoints.
   for (const reference of references) {

@@ -9,10 +9,10 @@ import { restoreScript } from '../../backup-store/restore-script';
 import type { SetWriter, Storage } from '../../backup-store/storage';
 import { type Access, readAccess } from '../../postgres/dump/access';
 import { accessStatements, databaseStatements } from '../../postgres/dump/access-statements';
-import { prepareMask } from '../../postgres/dump/mask';
+import { prepareMask, type TableMask } from '../../postgres/dump/mask';
 import { pgDump, requirePgDump } from '../../postgres/dump/pg-dump';
 import { readRoles } from '../../postgres/dump/roles';
-import { type ColumnExpressions, copyOut, readContents } from '../../postgres/dump/rows';
+import { copyOut, readContents } from '../../postgres/dump/rows';
 import { dumpSchema } from '../../postgres/dump/schema';
 import {
   type DumpedTable,
@@ -31,6 +31,8 @@ import { runInPool, type Worker, workersFor } from './worker-pool';
 /** How rows are stored: one file per table, or one pg_dump archive per database. */
 export type RowFormat = 'copy' | 'pg_dump';
 
+const UNMASKED: TableMask = { columns: new Map(), keepsRows: true };
+
 export interface DumpOptions {
   /** The id of the new set. */
   readonly set: string;
@@ -39,8 +41,8 @@ export interface DumpOptions {
   readonly key: SetKey | undefined;
   /** The earlier state whose files are used for unchanged tables; undefined to store all tables anew. */
   readonly base: BaseDatabase | undefined;
-  /** The expressions that replace columns, by table, and the key of the pseudonyms; undefined to store rows unchanged. */
-  readonly mask: { readonly of: (table: string) => ColumnExpressions; readonly key: string } | undefined;
+  /** The masks of tables, and the key of the pseudonyms; undefined to store rows unchanged. */
+  readonly mask: { readonly of: (root: SnapshotTable['root']) => TableMask; readonly key: string } | undefined;
   /** Whether the schema has drifted from its migrations. */
   readonly drifted: boolean;
   /** Whether to store a database that has more than a set can carry. */
@@ -228,11 +230,14 @@ async function dumpTable(
   client: Client,
   stem: string,
   table: SnapshotTable,
-  { set, writer, key, mask, compression }: DumpOptions,
+  { set, writer, key, mask, compression, log }: DumpOptions,
 ): Promise<TableEntry> {
   const { schema, name, columns, filter } = table;
   const stored: { entry?: TableEntry['file'] } = {};
-  const contents = await copyOut(client, table, mask?.of(table.root) ?? new Map(), async (rows) => {
+  const masked = mask?.of(table.root) ?? UNMASKED;
+  if (!masked.keepsRows) log(`The masked set has no rows of ${qualified(schema, name)}, which no model describes`);
+  const read = masked.keepsRows ? table : { ...table, filter: 'WHERE false' };
+  const contents = await copyOut(client, read, masked.columns, async (rows) => {
     stored.entry = await writeSetFile(writer, `${stem}${suffixOf(compression)}`, key, rows);
   }).catch((error: unknown) => {
     throw unreadable(table, error);

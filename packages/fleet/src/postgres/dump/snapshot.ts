@@ -29,7 +29,7 @@ export interface DumpedTable {
 
 export interface SnapshotTable extends DumpedTable {
   /** The table of the schema model: the table itself, or the partitioned table that it is a partition of. */
-  readonly root: string;
+  readonly root: { readonly schema: string; readonly name: string };
 }
 
 export interface Sequence {
@@ -149,7 +149,9 @@ const OWN = (relation: string) => `
 const TABLES = `
   SELECT coalesce(json_agg(json_build_object(
            'schema', nspname, 'name', relname, 'sizeBytes', pg_table_size(relation.oid),
-           'root', coalesce((SELECT root.relname FROM pg_class AS root WHERE root.oid = pg_partition_root(relation.oid)), relname),
+           'root', (SELECT json_build_object('schema', spaces.nspname, 'name', root.relname)
+                    FROM pg_class AS root JOIN pg_namespace AS spaces ON spaces.oid = root.relnamespace
+                    WHERE root.oid = coalesce(pg_partition_root(relation.oid), relation.oid)),
            'filter', (SELECT condition FROM pg_extension CROSS JOIN unnest(extconfig, extcondition) AS config (id, condition)
                       WHERE id = relation.oid),
            'columns', (SELECT coalesce(json_agg(attname ORDER BY attnum), '[]') FROM pg_attribute

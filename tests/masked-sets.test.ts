@@ -1,0 +1,4 @@
+/** @server any */
+import { describeMaskedSets } from './masked-sets';
+
+describeMaskedSets(['auth']);
