@@ -41,7 +41,7 @@ describe('prune of a chained audit log', () => {
     return row.state === 'failed' ? row.error.code : row.state;
   };
   const seqsOf = async (userId: string) =>
-    (await db().admin<{ seq: string }>('SELECT seq FROM audit_log WHERE user_id = $1 ORDER BY seq', [userId])).map(
+    (await db().admin('SELECT seq FROM audit_log WHERE user_id = $1 ORDER BY seq', [userId])).map(
       ({ seq }) => Number(seq),
     );
   const newest = async () => {

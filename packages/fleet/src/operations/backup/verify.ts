@@ -201,7 +201,7 @@ function secondsBetween(from: number, to: number): number {
 
 function problemsOf(row: ServiceRow<VerifiedDatabase>): readonly string[] {
   if (row.state === 'done') return row.data.problems.map((problem) => `${row.service}: ${problem}`);
-  return [`${row.service}: ${row.state === 'failed' ? row.error.message : 'was not verified'}`];
+  return [`${row.service}: ${row.state === 'failed' ? sentencesOf(row.error) : 'was not verified'}`];
 }
 
 function warningsOf({
