@@ -26,7 +26,6 @@ interface Manifest {
 
 interface Report {
   readonly summary: {
-    readonly totalCruised: number;
     readonly violations: readonly {
       readonly from: string;
       readonly to: string;
@@ -36,7 +35,7 @@ interface Report {
 }
 
 /** The violations that dependency-cruiser reports for the folders of a checkout, as "file: rule". */
-function cruise(checkout: string, folders: readonly string[]): { violations: readonly string[]; files: number } {
+function cruise(checkout: string, folders: readonly string[]): readonly string[] {
   const bin = path.join(root, 'node_modules', 'dependency-cruiser', 'bin', 'dependency-cruise.mjs');
   const args = [bin, '--config', '.dependency-cruiser.js', '--output-type', 'json', ...folders];
   const { stdout, stderr } = spawnSync(process.execPath, args, {
@@ -46,20 +45,10 @@ function cruise(checkout: string, folders: readonly string[]): { violations: rea
   });
   if (stdout === '') throw new Error(stderr);
   const { summary } = JSON.parse(stdout) as Report;
-  const violations = summary.violations.map(({ from, to, rule }) => `${from} -> ${to}: ${rule.name}`);
-  return { violations, files: summary.totalCruised };
+  return summary.violations.map(({ from, to, rule }) => `${from} -> ${to}: ${rule.name}`);
 }
 
-describe('the imports of the checkout', () => {
-  it('follow the import table and the manifests', () => {
-    const folders = ['packages', 'services', 'prisma', 'tests', 'benchmarks', 'scripts'];
-
-    const { violations, files } = cruise(root, folders);
-
-    expect(violations).toEqual([]);
-    expect(files).toBeGreaterThan(WORKSPACES.length);
-  });
-
+describe('the manifests of the checkout', () => {
   it.each(WORKSPACES)('use every dependency that %s declares', (folder) => {
     const { dependencies = {}, devDependencies = {} } = readManifest(folder);
     const declared = Object.keys({ ...dependencies, ...devDependencies }).filter((name) => !name.startsWith('@types/'));
@@ -177,7 +166,7 @@ describe('the rules for imports', () => {
     const { devDependencies, ...core } = readManifest('packages/core');
     const manifest = { ...core, devDependencies: { ...devDependencies, 'fast-check': '*' } };
     put(checkout, 'packages/core/package.json', JSON.stringify(manifest));
-    violations = cruise(checkout, ['packages', 'services', 'prisma']).violations;
+    violations = cruise(checkout, ['packages', 'services', 'prisma']);
   });
   afterAll(() => rmSync(checkout, { recursive: true }));
 
@@ -194,7 +183,7 @@ describe('the rules for imports', () => {
     (source) => {
       put(checkout, 'packages/migrate/src/lazy.ts', `${source}\n`);
 
-      const found = cruise(checkout, ['packages/migrate/src/lazy.ts']).violations;
+      const found = cruise(checkout, ['packages/migrate/src/lazy.ts']);
 
       expect(found).toEqual([expect.stringMatching(/: no-undeclared-import$/)]);
     },

@@ -10,22 +10,36 @@ export const DAY_MS = 86_400_000;
 export const START = '2026-03-01T12:00:00Z';
 
 /**
- * Opens handles, with the lowest bcrypt cost unless a test sets another, that are closed at the end of the test or of the
- * `describe` that opened them: the idle connections of all tests of a file would exhaust the server. Each test begins without
- * limits from earlier ones.
+ * Opens handles with the lowest bcrypt cost unless a test sets another. A handle with options is closed at the end of the test or of
+ * the `describe` that opened it: the idle connections of all tests of a file would exhaust the server. One without options goes to a
+ * later test, because new sessions are most of what a short test costs. Each test begins without limits from earlier ones.
  */
 export function useAuth(db: () => TestDatabase): (options?: AuthOptions) => Auth {
   const opened: Auth[] = [];
+  const plain: Auth[] = [];
   let before = 0;
+  let lent = 0;
+  let lentBefore = 0;
   const closeFrom = (first: number) => Promise.all(opened.splice(first).map((auth) => auth.close()));
-  afterAll(() => closeFrom(0));
+  const make = (options?: AuthOptions) => openAuth({ url: db().url, bcryptCost: 4, ...options });
+  afterAll(() => Promise.all([closeFrom(0), ...plain.map((auth) => auth.close())]));
   beforeEach(async () => {
     before = opened.length;
+    lentBefore = lent;
     await db().admin('DELETE FROM message_limits; DELETE FROM sign_in_sources');
   });
-  afterEach(() => closeFrom(before));
-  return (options = {}) => {
-    const auth = openAuth({ url: db().url, bcryptCost: 4, ...options });
+  afterEach(() => {
+    lent = lentBefore;
+    return closeFrom(before);
+  });
+  return (options) => {
+    if (options === undefined) {
+      const auth = plain[lent] ?? make();
+      plain[lent] = auth;
+      lent += 1;
+      return auth;
+    }
+    const auth = make(options);
     opened.push(auth);
     return auth;
   };
