@@ -1,5 +1,5 @@
 /** @server any */
-import { useDatabase } from '@azora/db-testkit';
+import { callAtGate, useDatabase } from '@azora/db-testkit';
 import {
   type Agent,
   addDependency,
@@ -172,6 +172,23 @@ describe('races in agent', () => {
     expect(new Set(found)).toEqual(new Set(['done']));
     const ready = await claimTasks(agent(), { taskType, limit: 100 });
     expect(ready.map(({ id }) => id).toSorted()).toEqual(after.map(({ id }) => id).toSorted());
+  });
+
+  it('takes a request for a new one when it is repeated while its person is erased', async () => {
+    const userId = fresh('user');
+    const request = { userId, idempotencyKey: fresh('key') };
+    const { id } = await startConversation(agent(), request);
+    // Stops the repeated request after it has found that its key is taken.
+    await db().admin(`CREATE FUNCTION pause() RETURNS trigger LANGUAGE plpgsql AS
+      'BEGIN PERFORM pg_advisory_xact_lock_shared(7); RETURN NULL; END'`);
+    await db().admin('CREATE TRIGGER pause AFTER INSERT ON requests FOR EACH STATEMENT EXECUTE FUNCTION pause()');
+    const ends = await callAtGate(db(), { text: 'SELECT pg_advisory_xact_lock(7)' }, [
+      async () => ((await startConversation(agent(1), request)).id === id ? 'same' : 'another'),
+      () => erasePerson(agent(2), userId),
+    ]);
+    await db().admin('DROP FUNCTION pause CASCADE');
+
+    expect(ends).toEqual(['another', 'done']);
   });
 
   it('erase a person beside everything that concerns the person, without a deadlock', async () => {

@@ -1,4 +1,4 @@
-import { useDatabase } from '@azora/db-testkit';
+import { callAtGate, useDatabase } from '@azora/db-testkit';
 import {
   cancelRun,
   claimSteps,
@@ -150,6 +150,23 @@ describe('races in workflow', () => {
       await completeStep(store(), leaseOf(last));
       expect(await getRun(store(), { runId, ownerId: workflow.ownerId })).toMatchObject({ status: 'completed' });
     }
+  });
+
+  it('takes a request for a new one when it is repeated while its person is erased', async () => {
+    const ownerId = fresh('user');
+    const request = { ownerId, idempotencyKey: fresh('key') };
+    const { id } = await givenWorkflow(store(), request);
+    // Stops the repeated request after it has found that its key is taken.
+    await db().admin(`CREATE FUNCTION pause() RETURNS trigger LANGUAGE plpgsql AS
+      'BEGIN PERFORM pg_advisory_xact_lock_shared(7); RETURN NULL; END'`);
+    await db().admin('CREATE TRIGGER pause AFTER INSERT ON requests FOR EACH STATEMENT EXECUTE FUNCTION pause()');
+    const ends = await callAtGate(db(), { text: 'SELECT pg_advisory_xact_lock(7)' }, [
+      async () => ((await givenWorkflow(store(1), request)).id === id ? 'same' : 'another'),
+      () => erasePerson(store(2), ownerId),
+    ]);
+    await db().admin('DROP FUNCTION pause CASCADE');
+
+    expect(ends).toEqual(['another', 'done']);
   });
 
   it('end a run in one way when it is completed, failed, canceled, retried and erased at the same time', async () => {
