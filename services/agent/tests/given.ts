@@ -25,7 +25,7 @@ export function fresh(what: string): string {
 
 /** Several stores on one database, like those of several processes. */
 export function givenStores(db: TestDatabase, count: number): readonly Agent[] {
-  return Array.from({ length: count }, () => openAgent({ url: db.url, pool: { max: 4 } }));
+  return Array.from({ length: count }, () => openAgent({ url: db.url, pool: { max: 4, connectTimeoutMs: 60_000 } }));
 }
 
 /** A conversation of a new user, or of the given one. */

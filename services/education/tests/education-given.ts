@@ -84,7 +84,9 @@ export async function givenEnrollment(
 
 /** Several stores on one database, like those of several processes. */
 export function givenStores(db: TestDatabase, count: number): readonly Education[] {
-  return Array.from({ length: count }, () => openEducation({ url: db.url, pool: { max: 4 } }));
+  return Array.from({ length: count }, () =>
+    openEducation({ url: db.url, pool: { max: 4, connectTimeoutMs: 60_000 } }),
+  );
 }
 
 /** The outcome of each call: the code of its error, or `done`. */

@@ -19,7 +19,7 @@ export function fresh(what: string): string {
 
 /** Several stores on one database, like those of several processes. */
 export function givenStores(db: TestDatabase, count: number): readonly Family[] {
-  return Array.from({ length: count }, () => openFamily({ url: db.url, pool: { max: 4 } }));
+  return Array.from({ length: count }, () => openFamily({ url: db.url, pool: { max: 4, connectTimeoutMs: 60_000 } }));
 }
 
 export function givenMember(family: Family, change: Partial<SaveMemberInput> = {}): Promise<Member> {

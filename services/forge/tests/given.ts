@@ -28,7 +28,7 @@ export function fresh(what: string): string {
 
 /** Several stores on one database, like those of several processes. */
 export function givenStores(db: TestDatabase, count: number): readonly Forge[] {
-  return Array.from({ length: count }, () => openForge({ url: db.url, pool: { max: 4 } }));
+  return Array.from({ length: count }, () => openForge({ url: db.url, pool: { max: 4, connectTimeoutMs: 60_000 } }));
 }
 
 /** An open job of a new employer. */

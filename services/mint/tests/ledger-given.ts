@@ -9,7 +9,7 @@ export const HOUR_MS = 3_600_000;
 
 /** Several stores on one database, like those of several processes. */
 export function givenStores(db: TestDatabase, count: number): readonly Mint[] {
-  return Array.from({ length: count }, () => openMint({ url: db.url, pool: { max: 4 } }));
+  return Array.from({ length: count }, () => openMint({ url: db.url, pool: { max: 4, connectTimeoutMs: 60_000 } }));
 }
 
 /** All rows of the ledger's tables, with every column. */

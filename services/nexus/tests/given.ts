@@ -11,7 +11,7 @@ export function fresh(what: string): string {
 
 /** Several stores on one database, like those of several processes. */
 export function givenStores(db: TestDatabase, count: number): readonly Nexus[] {
-  return Array.from({ length: count }, () => openNexus({ url: db.url, pool: { max: 4 } }));
+  return Array.from({ length: count }, () => openNexus({ url: db.url, pool: { max: 4, connectTimeoutMs: 60_000 } }));
 }
 
 /** Records that a user clicked courses, one after the other. */

@@ -11,7 +11,9 @@ export function fresh(what: string): string {
 
 /** Several stores on one database, like those of several processes. */
 export function givenStores(db: TestDatabase, count: number): readonly Notifications[] {
-  return Array.from({ length: count }, () => openNotifications({ url: db.url, pool: { max: 4 } }));
+  return Array.from({ length: count }, () =>
+    openNotifications({ url: db.url, pool: { max: 4, connectTimeoutMs: 60_000 } }),
+  );
 }
 
 /** Sends a notification with a new key. */

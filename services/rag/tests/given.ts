@@ -20,7 +20,9 @@ export function fresh(what: string): string {
 
 /** Several stores on one database, like those of several processes. */
 export function givenStores(db: TestDatabase, count: number): readonly Rag[] {
-  return Array.from({ length: count }, () => openRag({ url: db.url, pool: { max: 4 }, slowQueryMs: 60_000 }));
+  return Array.from({ length: count }, () =>
+    openRag({ url: db.url, pool: { max: 4, connectTimeoutMs: 60_000 }, slowQueryMs: 60_000 }),
+  );
 }
 
 export function givenWorkspace(rag: Rag): Promise<Workspace> {

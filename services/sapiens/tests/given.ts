@@ -82,7 +82,7 @@ export async function givenCard(sapiens: Sapiens, studentId = fresh('student')):
 
 /** Several stores on one database, like those of several processes. */
 export function givenStores(db: TestDatabase, count: number): readonly Sapiens[] {
-  return Array.from({ length: count }, () => openSapiens({ url: db.url, pool: { max: 4 } }));
+  return Array.from({ length: count }, () => openSapiens({ url: db.url, pool: { max: 4, connectTimeoutMs: 60_000 } }));
 }
 
 /** The outcome of each call: the code of its error, or `done`. */

@@ -80,7 +80,7 @@ export function statusesOf({ steps }: StoryDetails): readonly string[] {
 
 /** Several stores on one database, like those of several processes. */
 export function givenStores(db: TestDatabase, count: number): readonly Stories[] {
-  return Array.from({ length: count }, () => openStory({ url: db.url, pool: { max: 2 } }));
+  return Array.from({ length: count }, () => openStory({ url: db.url, pool: { max: 2, connectTimeoutMs: 60_000 } }));
 }
 
 /** The outcome of each call: the code of its error, or `done`. */

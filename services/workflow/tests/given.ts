@@ -26,7 +26,7 @@ export function fresh(what: string): string {
 
 /** Several stores on one database, like those of several processes. */
 export function givenStores(db: TestDatabase, count: number): readonly Workflows[] {
-  return Array.from({ length: count }, () => openWorkflow({ url: db.url, pool: { max: 4 } }));
+  return Array.from({ length: count }, () => openWorkflow({ url: db.url, pool: { max: 4, connectTimeoutMs: 60_000 } }));
 }
 
 /** A draft of a new owner with one trigger, or as the change says. */
