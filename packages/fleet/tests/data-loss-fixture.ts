@@ -22,7 +22,7 @@ export function useDataLossGuard() {
     const script: Script = { file: 'down.sql', sql, transactional: true };
     await client.query(`BEGIN; ${given}`);
     try {
-      const check = await guardData(client, script);
+      const check = await guardData(client, script, 'reverted');
       await client.query(sql);
       await client.query('RESET ALL');
       await check?.();
@@ -45,7 +45,7 @@ export function useDataLossGuard() {
     /** Whether the guard refuses a file that runs outside of a transaction, before it runs. */
     isRefused: async (sql: string): Promise<boolean> => {
       try {
-        await guardData(client, { file: 'down.sql', sql, transactional: false });
+        await guardData(client, { file: 'down.sql', sql, transactional: false }, 'reverted');
         return false;
       } catch (error) {
         if (error instanceof SuiteError && error.code === 'MIGRATION.DATA_LOSS') return true;

@@ -23,7 +23,7 @@ const CONCURRENT_LOCK_TIMEOUT_MS = 600_000;
  *   `DATABASE.CONNECTION_LOST`
  */
 export async function runStep(client: ClientBase, step: Step, options: StepOptions): Promise<boolean> {
-  if (!step.script.transactional) await options.beforeEach?.(client, step.script);
+  if (!step.script.transactional) await options.beforeEach?.(client, step.script, step.name);
   try {
     if (!step.script.transactional) return await runStatements(client, step, options);
     return await withLockRetries(
@@ -73,7 +73,7 @@ async function runInside(
   options: StepOptions,
   transaction: string | undefined,
 ): Promise<Check | undefined> {
-  const check = await options.beforeEach?.(client, step.script);
+  const check = await options.beforeEach?.(client, step.script, step.name);
   const { completed, error } = await runScript(client, step.script.sql);
   if (error !== undefined) throw sqlError({ ...step, error, sentFrom: 0, completed });
   const after = await client

@@ -18,9 +18,9 @@ export interface StepOptions {
   readonly statementTimeoutMs?: number | undefined;
   /**
    * Runs before the SQL of each migration, in its transaction if it has one. It may return a check, which runs just before that
-   * transaction is committed. An error of either stops the run.
+   * transaction is committed, and after the history row is written. An error of either stops the run. `name` is the migration's.
    */
-  readonly beforeEach?: ((client: ClientBase, script: Script) => Promise<Check | undefined>) | undefined;
+  readonly beforeEach?: ((client: ClientBase, script: Script, name: string) => Promise<Check | undefined>) | undefined;
   /** Runs in the transaction of each migration, after its SQL. */
   readonly afterEach?: ((client: ClientBase, isLast: boolean) => Promise<void>) | undefined;
   /** Whether no further migration of the run follows; true by default. */

@@ -26,6 +26,8 @@ export type MeasuredLoss =
     }
   | { readonly what: 'sequence'; readonly sequence: string; readonly last: string }
   | { readonly what: 'large objects'; readonly before: number; readonly after: number }
+  /** Migrations whose rows in the history are not as they were; the one that is reverted does not count. */
+  | { readonly what: 'history'; readonly migrations: readonly string[] }
   /** The data could not be measured, so it counts as lost. */
   | { readonly what: 'unknown'; readonly table: string; readonly reason: string };
 

@@ -1,53 +1,69 @@
 import { SuiteError } from '@azora/db-core';
-import { isOwnObject, type Script } from '@azora/db-migrate';
+import { HISTORY, type Script } from '@azora/db-migrate';
 import type { ClientBase } from 'pg';
 import { effectsOf } from '../analysis/effects';
 import { type ParsedStatement, parseScript } from '../analysis/parse';
 import { findMeasuredLosses, type MeasuredLoss } from './compare';
-import { isHarmless, UNQUALIFIED_TYPES } from './harmless';
+import { areHarmless, UNQUALIFIED_TYPES } from './harmless';
+import { lostHistory, readHistoryRows } from './history';
 import { holdSequences } from './positions';
-import { query } from './query';
 import { takeSnapshot } from './snapshot';
-import { readTables, shortName, sqlName, type Table } from './tables';
-
-/** PostgreSQL's FirstNormalObjectId: objects of initdb have lower numbers. */
-const FIRST_USER_OID = 16_384;
+import { FIRST_USER_OID, readTables, shortName, sqlName, type Table } from './tables';
 
 /**
  * Stops a step that would lose data: measures all data of the database before the script, in the step's transaction and under locks that
- * stop writers, and again before the commit; see {@link findMeasuredLosses}. A script that is proven harmless is not measured. One that
- * runs outside of a transaction cannot be rolled back, so it must be proven harmless.
+ * stop writers, and again before the commit; see {@link findMeasuredLosses}. The history of the other migrations must stay as it is. A
+ * script that is proven harmless is not measured. One that runs outside of a transaction cannot be rolled back, so it must be proven
+ * harmless.
  * @returns the check to run before the commit
  * @throws {SuiteError} `MIGRATION.DATA_LOSS` naming tables and columns with counts, from the check or at once
  */
-export async function guardData(client: ClientBase, script: Script): Promise<(() => Promise<void>) | undefined> {
+export async function guardData(
+  client: ClientBase,
+  script: Script,
+  migration: string,
+): Promise<(() => Promise<void>) | undefined> {
   const statements = await parsed(script);
-  if (statements?.every(({ node }) => isHarmless(node)) && !(await mayRunOtherCode(client))) return undefined;
+  const isProven = statements !== undefined && areHarmless(statements.map(({ node }) => node));
+  if (isProven && !(await mayRunOtherCode(client))) return undefined;
   if (!script.transactional) throw unprovenScript(script.file);
   await lockTables(client, exclusivelyLocked(statements ?? []));
   await holdSequences(client);
+  const history = await readHistoryRows(client, migration);
   const before = await takeSnapshot(client);
   return async () => {
     await fireDeferred(client);
-    const losses = await findMeasuredLosses(client, before);
+    await endTemporary(client);
+    const losses = [
+      ...(await findMeasuredLosses(client, before)),
+      ...lostHistory(history, await readHistoryRows(client, migration)),
+    ];
     if (losses.length > 0) throw dataLoss(script.file, losses);
   };
 }
 
 /**
  * Deferred triggers write when they fire, which would otherwise be after the check. One may itself defer others: they fire until no
- * more rows are written.
+ * command of a trigger wrote a row, so that the marks are one command apart. The counters of PostgreSQL would not do: they can be off.
  */
 async function fireDeferred(client: ClientBase): Promise<void> {
-  for (let written: string | null | undefined; ; ) {
+  await client.query('CREATE TEMPORARY TABLE azora_commands ()');
+  const mark = 'INSERT INTO pg_temp.azora_commands DEFAULT VALUES RETURNING cmin::text AS number';
+  const commands = async () => Number((await client.query<{ number: string }>(mark)).rows[0]?.number);
+  let before = Number.NaN;
+  for (let now = await commands(); now !== before + 1; ) {
+    before = now;
     await client.query('SET CONSTRAINTS ALL IMMEDIATE');
-    const [row] = await query<{ written: string | null }>(
-      client,
-      'SELECT sum(n_tup_ins + n_tup_upd + n_tup_del)::text AS written FROM pg_stat_xact_all_tables',
-    );
-    if (row?.written === written) return;
-    written = row?.written;
+    now = await commands();
   }
+}
+
+/**
+ * A cursor WITH HOLD runs its query at the commit. The end of the session drops temporary objects, and with a temporary type the columns
+ * that have it.
+ */
+async function endTemporary(client: ClientBase): Promise<void> {
+  await client.query('CLOSE ALL; DISCARD TEMP');
 }
 
 /** Undefined for SQL that this parser does not know, such as the syntax of a newer PostgreSQL: it is measured. */
@@ -61,15 +77,23 @@ async function parsed(script: Script): Promise<readonly ParsedStatement[] | unde
 }
 
 /**
- * Objects that make a harmless statement run code of a user, and the setting with which the server reads a file as the parser does not.
+ * Objects that make a harmless statement run code of a user, or the change of the history table that follows, and the setting with which
+ * the server reads a file as the parser does not. Functions of index operator classes and casts count by their language: a script may have
+ * replaced the one of an extension.
  * The names are whole, because the session may be outside of a transaction, where no savepoint ends other settings.
  */
 const OTHER_CODE = `
   SELECT 1 FROM pg_catalog.pg_event_trigger WHERE evtenabled <> 'D'
   UNION ALL
-  SELECT 1 FROM pg_catalog.pg_opclass AS made WHERE ${isOwnObject('made.oid', 'pg_opclass')} AND made.oid >= ${FIRST_USER_OID}
+  SELECT 1 FROM pg_catalog.pg_proc AS called
+  WHERE called.oid >= ${FIRST_USER_OID}
+    AND prolang NOT IN (SELECT oid FROM pg_catalog.pg_language WHERE lanname IN ('internal', 'c'))
+    AND called.oid IN (
+      SELECT amproc FROM pg_catalog.pg_amproc UNION ALL SELECT castfunc FROM pg_catalog.pg_cast UNION ALL
+      SELECT oprcode FROM pg_catalog.pg_operator JOIN pg_catalog.pg_amop ON amopopr = pg_operator.oid)
   UNION ALL
-  SELECT 1 FROM pg_catalog.pg_cast AS made WHERE ${isOwnObject('made.oid', 'pg_cast')} AND made.castfunc >= ${FIRST_USER_OID}
+  SELECT 1 FROM pg_catalog.pg_class AS history WHERE history.oid = pg_catalog.to_regclass('${HISTORY}')
+    AND (relkind <> 'r' OR relhastriggers OR relhasrules OR relrowsecurity OR relhassubclass OR relchecks > 0)
   UNION ALL
   SELECT 1 WHERE pg_catalog.current_setting('standard_conforming_strings') = 'off'
   LIMIT 1`;
@@ -139,6 +163,8 @@ export function describeMeasuredLoss(loss: MeasuredLoss): string {
       return `the position of the sequence ${loss.sequence}, which gave ${loss.last}`;
     case 'large objects':
       return `large objects (${fewer(loss)}, or changed)`;
+    case 'history':
+      return `the history of ${loss.migrations.join(', ')}`;
     case 'unknown':
       return `unknown data of ${loss.table}, which cannot be measured: ${loss.reason}`;
   }

@@ -1,11 +1,28 @@
 import type { AlterTableCmd, Constraint, CreateStmt, Node, TypeName } from 'libpg-query';
 
+/** What a script may not mention: the runner writes to this table after the script, which runs the code of its triggers and rules. */
+const HISTORY_NAME = '_prisma_migrations';
+
+/**
+ * Whether all statements are harmless, also together: an index or a constraint calls functions of an extension, which another statement
+ * may have replaced.
+ */
+export function areHarmless(nodes: readonly Node[]): boolean {
+  const isReplacing = nodes.some((node) => 'CreateFunctionStmt' in node && node.CreateFunctionStmt.replace === true);
+  return nodes.every(
+    (node) =>
+      isHarmless(node) &&
+      !(isReplacing && ('IndexStmt' in node || 'AlterTableStmt' in node)) &&
+      !JSON.stringify(node).includes(HISTORY_NAME),
+  );
+}
+
 /**
  * Whether PostgreSQL's grammar proves that the statement neither removes nor changes a row, a value or the position of a sequence, and
  * runs no code of a user. Everything that is not listed here is measured. Some objects make statements of this list run code, such as
  * event triggers; the caller asks the database whether there are some.
  */
-export function isHarmless(node: Node): boolean {
+function isHarmless(node: Node): boolean {
   if ('DropStmt' in node) {
     return node.DropStmt.behavior !== 'DROP_CASCADE' && DROPPED.has(node.DropStmt.removeType ?? '');
   }
@@ -31,8 +48,9 @@ function isHarmlessDefinition(node: Node): boolean {
   if ('CreateFunctionStmt' in node) return (node.CreateFunctionStmt.options ?? []).every(isHarmlessOption);
   // With another search path, the names of types mean others; with the other setting, the server ends strings elsewhere.
   if ('VariableSetStmt' in node) return !READING_SETTINGS.has(node.VariableSetStmt.name ?? '');
-  // A domain may take the name of a type under which a later statement of the file adds a column.
-  if ('RenameStmt' in node) return !TYPE_KINDS.has(node.RenameStmt.renameType ?? '');
+  // A domain may take the name of a type under which a later statement of the file adds a column, and a schema the name of the one with
+  // the history.
+  if ('RenameStmt' in node) return !RENAMED_MEANINGS.has(node.RenameStmt.renameType ?? '');
   if ('AlterObjectSchemaStmt' in node) return !TYPE_KINDS.has(node.AlterObjectSchemaStmt.objectType ?? '');
   const [kind = ''] = Object.keys(node);
   return KINDS.has(kind);
@@ -53,8 +71,13 @@ const KINDS: ReadonlySet<string> = new Set([
   'ViewStmt',
 ]);
 
-const READING_SETTINGS: ReadonlySet<string> = new Set(['search_path', 'standard_conforming_strings']);
+const READING_SETTINGS: ReadonlySet<string> = new Set([
+  'client_encoding',
+  'search_path',
+  'standard_conforming_strings',
+]);
 const TYPE_KINDS: ReadonlySet<string> = new Set(['OBJECT_DOMAIN', 'OBJECT_TYPE']);
+const RENAMED_MEANINGS: ReadonlySet<string> = new Set([...TYPE_KINDS, 'OBJECT_SCHEMA']);
 
 /**
  * A table is empty, but PostgreSQL computes the bounds of a partition, searches the default partition for its rows, and plans the

@@ -1,7 +1,7 @@
 import { quoteLiteral } from '@azora/db-core';
 import type { ClientBase } from 'pg';
 import { query } from './query';
-import { shortName, sqlName } from './tables';
+import { FIRST_USER_OID, shortName, sqlName } from './tables';
 
 /** A sequence and the value that it gives next. */
 export interface Sequence {
@@ -9,6 +9,8 @@ export interface Sequence {
   /** The column that it belongs to, by number and by name; null for a sequence of its own. */
   readonly owner: string | null;
   readonly ownerName: string | null;
+  /** The columns whose default gives its values. */
+  readonly feeds: readonly string[];
   readonly schema: string;
   readonly name: string;
   readonly increment: string;
@@ -26,6 +28,8 @@ const SEQUENCES = `
   SELECT relation.oid::text AS oid, refobjid || '.' || refobjsubid AS owner,
          (SELECT concat(refobjid::regclass, '.', attname) FROM pg_attribute
           WHERE attrelid = refobjid AND attnum = refobjsubid) AS "ownerName",
+         ARRAY(SELECT adrelid || '.' || adnum FROM pg_depend use JOIN pg_attrdef ON pg_attrdef.oid = use.objid
+               WHERE use.classid = 'pg_attrdef'::regclass AND use.refobjid = relation.oid) AS feeds,
          nspname::text AS schema, relname::text AS name, seqincrement::text AS increment,
          CASE WHEN seqcycle THEN CASE WHEN seqincrement > 0 THEN seqmin ELSE seqmax END END::text AS restart,
          CASE WHEN seqincrement > 0 THEN seqmax ELSE seqmin END::text AS "end"
@@ -34,7 +38,7 @@ const SEQUENCES = `
   JOIN pg_namespace ON pg_namespace.oid = relnamespace
   LEFT JOIN pg_depend ON classid = 'pg_class'::regclass AND objid = relation.oid
     AND refclassid = 'pg_class'::regclass AND refobjsubid > 0 AND deptype IN ('a', 'i')
-  WHERE relpersistence <> 't' AND nspname <> 'information_schema' AND NOT starts_with(nspname, 'pg_')
+  WHERE relpersistence <> 't' AND relation.oid >= ${FIRST_USER_OID} AND NOT starts_with(nspname, 'pg_t')
     AND NOT EXISTS (SELECT FROM pg_depend WHERE classid = 'pg_class'::regclass AND objid = relation.oid AND deptype = 'e')
   ORDER BY nspname COLLATE "C", relname COLLATE "C"`;
 
@@ -92,7 +96,8 @@ export function lostPositions(before: readonly Sequence[], after: readonly Seque
       const now =
         after.find(({ oid }) => oid === sequence.oid) ??
         after.find(({ owner }) => owner !== null && owner === sequence.owner) ??
-        after.find(({ ownerName }) => ownerName !== null && ownerName === sequence.ownerName);
+        after.find(({ ownerName }) => ownerName !== null && ownerName === sequence.ownerName) ??
+        after.find(({ feeds }) => sequence.owner !== null && feeds.includes(sequence.owner));
       if (now === undefined) return sequence.owner === null;
       const ahead = nextOf(now) - nextOf(sequence);
       return sequence.increment.startsWith('-') ? ahead > 0n : ahead < 0n;

@@ -27,9 +27,13 @@ export interface Table {
   readonly columns: readonly Column[];
 }
 
+/** PostgreSQL's FirstNormalObjectId: objects of initdb have lower numbers. */
+export const FIRST_USER_OID = 16_384;
+
 /**
  * Every table of users in every schema. Of the tables of extensions, those that the extension marks as containing rows of
- * users. Left out are temporary tables and the migration history.
+ * users. Left out are temporary tables and the migration history, which the
+ * guard compares by itself.
  */
 const TABLES = `
   SELECT relation.oid::text AS oid, coalesce(pg_partition_root(relation.oid), relation.oid)::oid::text AS root,
@@ -48,7 +52,7 @@ const TABLES = `
     SELECT condition FROM pg_extension, unnest(extconfig, extcondition) AS marked (relation_oid, condition)
     WHERE pg_extension.oid = member.refobjid AND relation_oid = relation.oid) config ON true
   WHERE relkind IN ('r', 'p', 'f') AND relpersistence <> 't'
-    AND nspname <> 'information_schema' AND NOT starts_with(nspname, 'pg_')
+    AND relation.oid >= ${FIRST_USER_OID} AND NOT starts_with(nspname, 'pg_t')
     AND NOT (nspname = 'public' AND relname = '_prisma_migrations')
     AND (member.objid IS NULL OR config.condition IS NOT NULL)
   ORDER BY nspname COLLATE "C", relname COLLATE "C"`;
