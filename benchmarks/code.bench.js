@@ -41,7 +41,7 @@ exports.run = async function* ({ root, home, runs }) {
   const facts = await readAll(code, files);
   yield await changeRow('resolve after a change of one file', files.length, runs, updaterOf(code, files, facts));
   const sources = facts.filter(({ path: file }) => SOURCES.test(file));
-  const update = semanticUpdaterOf(code, root, files, sources);
+  const update = await semanticUpdaterOf(code, root, files, sources);
   yield await changeRow('semantic edges after a change that others do not see', sources.length, runs, update);
   yield await semanticRow(code, { root, home, runs });
 };
@@ -57,7 +57,7 @@ async function semanticRow(code, { root, home, runs }) {
     turns.ours.push(
       await timed(async () => {
         const facts = await readAll(code, files);
-        code.readSemanticEdges(root, withTexts(files, facts));
+        await code.readSemanticEdges(root, withTexts(files, facts));
       }),
     );
     turns.peer.push(seconds(process.execPath, [scip, 'index', '--cwd', project, '--output', output]));
@@ -86,9 +86,9 @@ function updaterOf(code, files, facts) {
     graph.update({ changed: [await code.readSymbols(CHANGED, changedText(files, run))], removed: [] });
 }
 
-function semanticUpdaterOf(code, root, files, facts) {
+async function semanticUpdaterOf(code, root, files, facts) {
   const graph = code.openSemanticGraph(root);
-  graph.update({ changed: withTexts(files, facts), removed: [] });
+  await graph.update({ changed: withTexts(files, facts), removed: [] });
   return async (run) => {
     const text = `${textOf(files)}\n// Change ${run}\n`;
     return graph.update({ changed: [{ facts: await code.readSymbols(CHANGED, text), text }], removed: [] });

@@ -6,7 +6,9 @@ export { resolveEdges } from './graph/resolve-edges';
 export {
   openSemanticGraph,
   readSemanticEdges,
+  type SemanticChange,
   type SemanticGraph,
+  type SemanticOptions,
   type SemanticSource,
 } from './semantic/semantic-graph';
 export type {

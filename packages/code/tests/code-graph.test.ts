@@ -154,15 +154,15 @@ describe('a graph that is updated', () => {
       fc.asyncProperty(fc.array(step, { minLength: 1, maxLength: 4 }), async (steps) => {
         let files = initialFiles();
         const graph = openSemanticGraph(folder());
-        graph.update({ changed: await sourcesOf(files), removed: [] });
+        await graph.update({ changed: await sourcesOf(files), removed: [] });
         for (const changes of steps) {
           const next = new Map(files);
           for (const change of changes) change(next);
-          graph.update(await changeBetween(files, next));
+          await graph.update(await changeBetween(files, next));
           files = next;
         }
 
-        expect(graph.edges()).toEqual(readSemanticEdges(folder(), await sourcesOf(files)));
+        expect(graph.edges()).toEqual(await readSemanticEdges(folder(), await sourcesOf(files)));
       }),
       { numRuns: 5 * testEffort() },
     );

@@ -28,14 +28,14 @@ describe('readSemanticEdges', () => {
   ])('finds the annotated calls of %s by types', async (language, recall, precision) => {
     const files = await readFixture(language);
 
-    const score = scoreCalls(language, readSemanticEdges(path.join(FIXTURES, language), files));
+    const score = scoreCalls(language, await readSemanticEdges(path.join(FIXTURES, language), files));
 
     expect(score.recall).toBeGreaterThanOrEqual(recall);
     expect(score.precision).toBeGreaterThanOrEqual(precision);
   });
 
   it('relates classes, interfaces and members, and names declared results', async () => {
-    const edges = readSemanticEdges(path.join(FIXTURES, 'typescript'), await readFixture('typescript'));
+    const edges = await readSemanticEdges(path.join(FIXTURES, 'typescript'), await readFixture('typescript'));
 
     expect(arrows(edges, 'implements')).toEqual([
       'store/memory.ts#MemoryRepository -> store/types.ts#Repository',
@@ -60,7 +60,7 @@ describe('readSemanticEdges', () => {
         'import { save } from "@acme/core"; import { save as again } from "@acme/core/save"; save(); again();',
     });
 
-    const edges = readSemanticEdges(folder(), sources);
+    const edges = await readSemanticEdges(folder(), sources);
 
     expect(arrows(edges, 'calls')).toEqual(['apps/web/main.ts -> packages/core/src/save.ts#save']);
   });
@@ -69,7 +69,7 @@ describe('readSemanticEdges', () => {
     const text =
       'function f(a: string): void;\nfunction f(a: number): void;\nfunction f(a: unknown): void { void a; }\nf(1);\n';
 
-    const edges = readSemanticEdges(folder(), await sourcesOf({ 'a.ts': text }));
+    const edges = await readSemanticEdges(folder(), await sourcesOf({ 'a.ts': text }));
 
     expect(edges.filter(({ kind }) => kind === 'calls')).toEqual([
       { kind: 'calls', from: 'a.ts', to: 'a.ts#f~3', line: 4 },
@@ -80,7 +80,7 @@ describe('readSemanticEdges', () => {
     const text =
       'const tag = (s: unknown) => s;\nfunction Dec(c: unknown) { void c; }\nfunction Box() { return null; }\n@Dec class A {}\nexport const x = () => { tag`a`; return <Box />; };\n';
 
-    const edges = readSemanticEdges(folder(), await sourcesOf({ 'a.tsx': text }));
+    const edges = await readSemanticEdges(folder(), await sourcesOf({ 'a.tsx': text }));
 
     expect(arrows(edges, 'calls')).toEqual(['a.tsx#A -> a.tsx#Dec', 'a.tsx#x -> a.tsx#Box', 'a.tsx#x -> a.tsx#tag']);
   });
@@ -91,7 +91,7 @@ describe('readSemanticEdges', () => {
       'b.js': 'module.exports = { ...require("./a.ts") }; exports.x = this.y(); (() => x)()()',
     });
 
-    expect(() => readSemanticEdges(folder(), sources)).not.toThrow();
+    await expect(readSemanticEdges(folder(), sources)).resolves.toEqual(expect.any(Array));
   });
 });
 
@@ -105,13 +105,13 @@ describe('openSemanticGraph', () => {
       'b.ts': 'import { a } from "./a"; a();',
       'c.ts': 'export const c = 1;',
     };
-    graph.update({ changed: await sourcesOf(given), removed: [] });
+    await graph.update({ changed: await sourcesOf(given), removed: [] });
 
-    const body = graph.update({
+    const body = await graph.update({
       changed: await sourcesOf({ 'a.ts': '// A comment\nexport function a(): void { b(); } function b() {}' }),
       removed: [],
     });
-    const again = graph.update({
+    const again = await graph.update({
       changed: await sourcesOf({ 'a.ts': 'export function a(): void { b(); /* x */ } function b() {}' }),
       removed: [],
     });
@@ -128,14 +128,92 @@ describe('openSemanticGraph', () => {
       'b.ts': 'import { make } from "./a"; export const it = make();',
       'c.ts': 'import { it } from "./b"; it.go();',
     };
-    graph.update({ changed: await sourcesOf(given), removed: [] });
+    await graph.update({ changed: await sourcesOf(given), removed: [] });
 
-    const read = graph.update({
+    const read = await graph.update({
       changed: await sourcesOf({ 'a.ts': given['a.ts'].replace('new A', 'new B') }),
       removed: [],
     });
 
     expect(read).toEqual(['a.ts', 'b.ts', 'c.ts']);
     expect(arrows(graph.edges(), 'calls')).toContain('c.ts -> a.ts#B.go');
+  });
+
+  it('lets timers and connections have their turn between two files', async () => {
+    const graph = openSemanticGraph(folder());
+    const files = Object.fromEntries(Array.from({ length: 30 }, (_, n) => [`${n}.ts`, `export const a${n} = ${n};`]));
+    const changed = await sourcesOf(files);
+    let turns = 0;
+    let next = setImmediate(function turn() {
+      turns += 1;
+      next = setImmediate(turn);
+    });
+    const seen: string[] = [];
+
+    await graph.update({ changed, removed: [] }, { onProgress: (done, total) => seen.push(`${done} of ${total}`) });
+
+    clearImmediate(next);
+    expect(turns).toBeGreaterThanOrEqual(29);
+    expect([seen[0], seen.at(-1), seen.length]).toEqual(['0 of 30', '30 of 30', 31]);
+  });
+
+  it('ends before its next file when it is interrupted', async () => {
+    const graph = openSemanticGraph(folder());
+    const changed = await sourcesOf({ 'a.ts': 'export const a = 1;', 'b.ts': 'export const b = 1;' });
+    const stop = new AbortController();
+    const onProgress = (done: number) => {
+      if (done === 1) stop.abort(new Error('stop'));
+      if (done === 2) throw new Error('read on');
+    };
+
+    const update = graph.update({ changed, removed: [] }, { signal: stop.signal, onProgress });
+
+    await expect(update).rejects.toThrow('stop');
+  });
+
+  it('finds the same edges with many checkers as with one', async () => {
+    const names = Array.from({ length: 250 }, (_, n) => `f${String(n).padStart(3, '0')}`);
+    const files = Object.fromEntries(
+      names.map((name, n) => {
+        const other = names[(n + 100) % names.length];
+        return [
+          `${name}.ts`,
+          `import { ${other} } from './${other}';\nexport class C${n} { go() { ${other}().go(); } }\nexport function ${name}() { return new C${n}(); }\n`,
+        ];
+      }),
+    );
+
+    const edges = await readSemanticEdges(folder(), await sourcesOf(files));
+
+    const expected = names.flatMap((name, n) => {
+      const other = (n + 100) % names.length;
+      const from = `${name}.ts#C${n}.go`;
+      return [
+        `${from} -> ${names[other]}.ts#C${other}.go`,
+        `${from} -> ${names[other]}.ts#${names[other]}`,
+        `${name}.ts#${name} -> ${name}.ts#C${n}`,
+      ];
+    });
+    expect(arrows(edges, 'calls').sort()).toEqual(expected.sort());
+  });
+
+  it('does not read a file below its root that is not one of the tree, such as generated code', async () => {
+    writeTree(folder(), { 'generated/client.ts': 'export interface Client { find(): number; }' });
+    const files = {
+      'a.ts': 'import type { Client } from "./generated/client";\nexport const go = (c: Client) => c.find();\n',
+    };
+    const graph = openSemanticGraph(folder());
+    await graph.update({ changed: await sourcesOf(files), removed: [] });
+    const before = graph.edges();
+    writeTree(folder(), {
+      'generated/client.ts':
+        'import { go } from "../a"; export const find = go; export type Client = { find: typeof go };',
+    });
+
+    expect(await readSemanticEdges(folder(), await sourcesOf(files))).toEqual(before);
+    const tree = { ...files, 'generated/client.ts': 'export interface Client { find(): number; }' };
+    expect(arrows(await readSemanticEdges(folder(), await sourcesOf(tree)), 'calls')).toEqual([
+      'a.ts#go -> generated/client.ts#Client.find',
+    ]);
   });
 });

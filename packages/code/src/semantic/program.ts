@@ -123,7 +123,16 @@ export class ProgramHost {
   #resolve(name: string, from: string): ts.ResolvedModuleWithFailedLookupLocations {
     const inTree = this.#inPackage(name);
     if (inTree !== undefined) return { resolvedModule: { resolvedFileName: inTree, extension: path.extname(inTree) } };
-    return ts.resolveModuleName(name, from, this.options, this.#host, this.#cache);
+    const found = ts.resolveModuleName(name, from, this.options, this.#host, this.#cache);
+    return this.#isIgnored(found.resolvedModule?.resolvedFileName) ? { resolvedModule: undefined } : found;
+  }
+
+  /**
+   * Whether a file below the root is not one of the tree, such as generated code. An index must not depend on what was built, and the
+   * types of a generated database client can take more memory than the tree.
+   */
+  #isIgnored(file: string | undefined): boolean {
+    return file?.startsWith(`${this.root}/`) === true && !file.includes('/node_modules/') && !this.#texts.has(file);
   }
 
   /** The source of a package of the tree, such as `@scope/name` or `@scope/name/part`: its build may be old or missing. */

@@ -1,3 +1,4 @@
+import { setImmediate } from 'node:timers/promises';
 import ts from '@typescript/typescript6';
 import { type CodeGraph, openCodeGraph } from '../graph/code-graph';
 import type { CodeEdge, Definition, FileFacts } from '../syntax/facts';
@@ -10,16 +11,26 @@ export interface SemanticSource {
   readonly text: string;
 }
 
+export interface SemanticChange {
+  readonly changed: readonly SemanticSource[];
+  readonly removed: readonly string[];
+}
+
+export interface SemanticOptions {
+  /** Ends an update before its next file. The graph cannot be used afterwards. */
+  readonly signal?: AbortSignal | undefined;
+  /** Called before the first file, and after each one. */
+  readonly onProgress?: (done: number, total: number) => void;
+}
+
 export interface SemanticGraph {
   /**
    * Takes new texts of changed files, and removes files. Files in other languages are left out. Only the changed files are read
-   * again, and those that import them, directly or not, when what they show to others changed.
+   * again, and those that import them, directly or not, when what they show to others changed. Timers and connections of the
+   * process get their turn between two files. Updates must not overlap.
    * @returns the paths of the files that were read again
    */
-  update(change: {
-    readonly changed: readonly SemanticSource[];
-    readonly removed: readonly string[];
-  }): readonly string[];
+  update(change: SemanticChange, options?: SemanticOptions): Promise<readonly string[]>;
   edgesOf(path: string): readonly CodeEdge[];
   edges(): readonly CodeEdge[];
 }
@@ -28,9 +39,9 @@ export interface SemanticGraph {
  * The edges of the TypeScript and JavaScript files, by the types of the compiler. A call that the compiler cannot resolve, such as
  * one of an untyped parameter, has the targets that the syntax shows.
  */
-export function readSemanticEdges(root: string, files: readonly SemanticSource[]): readonly CodeEdge[] {
+export async function readSemanticEdges(root: string, files: readonly SemanticSource[]): Promise<readonly CodeEdge[]> {
   const graph = openSemanticGraph(root);
-  graph.update({ changed: files, removed: [] });
+  await graph.update({ changed: files, removed: [] });
   return graph.edges();
 }
 
@@ -46,6 +57,7 @@ interface Entry {
   readonly visible: string;
 }
 
+const FILES_PER_CHECKER = 200;
 const LANGUAGES = new Set(['typescript', 'tsx', 'javascript']);
 
 class CompilerGraph implements SemanticGraph {
@@ -58,7 +70,7 @@ class CompilerGraph implements SemanticGraph {
     this.#host = new ProgramHost(root);
   }
 
-  update({ changed, removed }: Parameters<SemanticGraph['update']>[0]): readonly string[] {
+  async update({ changed, removed }: SemanticChange, options: SemanticOptions = {}): Promise<readonly string[]> {
     const sources = changed.filter(({ facts }) => LANGUAGES.has(facts.language ?? ''));
     const gone = removed.filter((path) => this.#entries.has(path));
     if (sources.length === 0 && gone.length === 0) return [];
@@ -82,13 +94,28 @@ class CompilerGraph implements SemanticGraph {
       isGlobal ||=
         known !== entry.visible && (entry.visible.startsWith(GLOBAL) || (known?.startsWith(GLOBAL) ?? false));
     }
-    const program = this.#host.build();
+    this.#host.build();
     const stale = new Set(sources.map(({ facts }) => facts.path));
     for (const path of isGlobal ? this.#entries.keys() : this.#importersOf(shown, before)) stale.add(path);
     const paths = [...stale].filter((path) => this.#entries.has(path)).sort();
-    const checker = program.getTypeChecker();
-    for (const path of paths) this.#readFile(program, checker, path);
+    await this.#readFiles(paths, options);
     return paths;
+  }
+
+  async #readFiles(paths: readonly string[], { signal, onProgress }: SemanticOptions): Promise<void> {
+    onProgress?.(0, paths.length);
+    for (let done = 0; done < paths.length; ) {
+      // A checker keeps every type that it has seen, so that one checker for a large tree would take gigabytes.
+      const program = this.#host.build();
+      const checker = program.getTypeChecker();
+      for (const path of paths.slice(done, done + FILES_PER_CHECKER)) {
+        await setImmediate();
+        signal?.throwIfAborted();
+        this.#readFile(program, checker, path);
+        done += 1;
+        onProgress?.(done, paths.length);
+      }
+    }
   }
 
   edgesOf(path: string): readonly CodeEdge[] {

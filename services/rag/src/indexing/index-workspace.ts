@@ -17,6 +17,7 @@ import { isInGraph, openTreeGraph, type TreeGraph } from './tree-graph';
 /** Files whose chunks are in memory at the same time; the statements are cut smaller. */
 const CHUNKS_PER_CALL = 1_000;
 const FILES_PER_CALL = 500;
+const FILES_PER_PROGRESS = 100;
 const ROWS_PER_CALL = 10_000;
 
 export interface IndexWorkspaceInput {
@@ -160,8 +161,8 @@ async function indexTree(run: Run): Promise<Partial<IndexResult>> {
     await removeFiles(held, { workspaceId: workspace.id, paths: gone.slice(at, at + FILES_PER_CALL) });
   }
   if (!isResolved || decides) {
-    run.onProgress?.({ phase: 'edges', done: 0, total: inGraph.length });
-    work.graph.resolve();
+    await lease.renew();
+    await work.graph.resolve({ signal: run.signal, onProgress: edgesProgress(run) });
     for (const files of batchesOf(await edgesToPut(run, work, inGraph))) await put(files);
     run.onProgress?.({ phase: 'edges', done: inGraph.length, total: inGraph.length });
   }
@@ -169,6 +170,13 @@ async function indexTree(run: Run): Promise<Partial<IndexResult>> {
   await finish(lease, tree, isComplete);
   const indexed = stale.filter((file) => !work.changing.has(file.path)).length;
   return { indexed, removed: gone.length, isComplete, chunks, graph: total };
+}
+
+/** Tells about every hundredth file whose edges are found. */
+function edgesProgress({ onProgress }: Run): (done: number, total: number) => void {
+  return (done, total) => {
+    if (done % FILES_PER_PROGRESS === 0 || done === total) onProgress?.({ phase: 'edges', done, total });
+  };
 }
 
 /** Files without code that decide what an import of TypeScript or JavaScript means. */

@@ -5,8 +5,11 @@ import type { Rag } from '../client';
 import { callFor, type Workspace } from '../rows';
 import { READER_VERSION } from './reader';
 
-/** Longer than the steps between two statements usually take, and short enough to wait for after a crash of another machine. */
-const LEASE_SECONDS = 60;
+/**
+ * Longer than the longest step during which the process answers no timer, which is when the compiler binds a large tree, and short
+ * enough to wait for after a crash of another machine.
+ */
+const LEASE_SECONDS = 120;
 const RENEWAL_MS = 20_000;
 const MAX_HOST = 200;
 
@@ -16,6 +19,8 @@ export interface Lease {
   readonly workspace: Workspace;
   /** The store, whose `queryLong` writes only as long as the lease is held, and renews it. */
   readonly held: Rag;
+  /** Renews the lease before a step without statements. A lease that was lost shows in the next statement. */
+  renew(): Promise<unknown>;
 }
 
 /**
@@ -37,7 +42,7 @@ export async function withLease<Result>(
   timer.unref();
   const queryLong: Rag['queryLong'] = (statement) => rag.queryLong(heldStatement(statement, values));
   try {
-    return await work({ owner, workspace, held: { ...rag, queryLong } });
+    return await work({ owner, workspace, held: { ...rag, queryLong }, renew });
   } finally {
     clearInterval(timer);
     await release(rag, workspaceId, owner).catch(() => undefined);

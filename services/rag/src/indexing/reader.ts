@@ -8,7 +8,7 @@ export type CodeReader = typeof Reader;
  * Names how files are cut into chunks and read into nodes and edges. It changes whenever the same file gives others, so that the next index
  * reads all files again.
  */
-export const READER_VERSION = 'code-1';
+export const READER_VERSION = 'code-2';
 
 /**
  * Loads the optional package that reads source trees.

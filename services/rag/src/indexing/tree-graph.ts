@@ -1,6 +1,6 @@
 import { hash } from 'node:crypto';
 import path from 'node:path';
-import type { CodeEdge, Definition, FileFacts, NodeKind } from '@azora/code';
+import type { CodeEdge, Definition, FileFacts, NodeKind, SemanticOptions } from '@azora/code';
 import type { EdgeType, GraphEdgeInput, GraphNodeInput, NodeType } from '../graph.store';
 import { shortened } from './file-chunks';
 import type { CodeReader } from './reader';
@@ -58,7 +58,7 @@ export interface FileEdges {
 export interface TreeGraph {
   /** Reads the nodes of a file. After the last file, `resolve` finds the edges. */
   add(file: string, text: string): Promise<readonly GraphNodeInput[]>;
-  resolve(): void;
+  resolve(options?: SemanticOptions): Promise<void>;
   edgesOf(file: string): FileEdges;
 }
 
@@ -78,8 +78,8 @@ export function openTreeGraph(code: CodeReader, root: string): TreeGraph {
       } else others.push(facts);
       return facts.definitions.map((definition) => nodeOf(definition, facts));
     },
-    resolve: () => {
-      semantic.update({ changed: scripts, removed: [] });
+    resolve: async (options) => {
+      await semantic.update({ changed: scripts, removed: [] }, options);
       syntactic.update({ changed: others, removed: [] });
     },
     edgesOf: (file) => {

@@ -109,7 +109,7 @@ async function expectedRows(
     for (const node of await graph.add(file.path, text))
       nodes.set(nodeId(workspace.id, node.key), nodeRow(node, file.path));
   }
-  graph.resolve();
+  await graph.resolve({ signal });
   const edges = inGraph
     .flatMap((file) => graph.edgesOf(file).edges)
     .flatMap(({ from, to, type, metadata }) => {
