@@ -51,10 +51,16 @@ export class Rejection extends Error {
   }
 }
 
-/** The reject of a record that a function rejected; any other error is thrown again. */
+/** The reject of a record that a function rejected, or that has too many levels for it; any other error is thrown again. */
 export function toReject(error: unknown, position: Position): Reject {
+  if (isStackOverflow(error)) return { position, code: 'INVALID_VALUE', reason: 'The record has too many levels' };
   if (!(error instanceof Rejection)) throw error;
   const { code, message, offset } = error;
   const byte = offset === undefined || position.byte === undefined ? position.byte : position.byte + offset;
   return { position: byte === undefined ? position : { ...position, byte }, code, reason: message };
+}
+
+/** `JSON.parse` accepts any depth, and functions that walk through the value call themselves at each level. */
+function isStackOverflow(error: unknown): boolean {
+  return error instanceof RangeError && error.message.includes('call stack');
 }

@@ -1,3 +1,4 @@
+import { isStorableJson } from './readers/json-text';
 import { type LegacyRecord, Rejection } from './source';
 
 /** A value for a column, before it is written in the text form of its type. */
@@ -155,8 +156,7 @@ export function jsonOf(record: LegacyRecord, field: string, kind?: 'array' | 'ob
   const found = Array.isArray(value) ? 'array' : typeof value;
   if (kind !== undefined && (found !== kind || value === null)) throw invalid(field, `a JSON ${kind}`);
   const text = jsonText(value, field);
-  if (text.includes('\\u0000') || /\\u[dD][89a-fA-F]/.test(text))
-    throw invalid(field, 'JSON that PostgreSQL can store');
+  if (!isStorableJson(text, value)) throw invalid(field, 'JSON that PostgreSQL can store');
   return typeof given === 'string' ? given : text;
 }
 

@@ -10,7 +10,7 @@ export const registerCheck: Register = (program, execute) => {
   withFleetFlags(program.command('check'))
     .summary('check the data: ids of other services, and the rules that constraints cannot express')
     .description(
-      'Looks up every id of another service in the database that owns the row, runs the queries in prisma/checks.sql, and measures what searches by each index of vectors find. Exits with 4 if it finds a problem. With --health, records in health whether each database answers, its migrations and what the check found; changes nothing else.',
+      'Looks up every id of another service in the database that owns the row, runs the queries in prisma/checks.sql, and measures what searches by each index of vectors find. Exits with 4 if it finds a problem, and says what is new, grown or gone since the last check. With --health, records in health whether each database answers, its migrations and what the check found; changes no other row.',
     )
     .option('--health', 'record the state of each database in health, as endpoints and log lines')
     .action(
@@ -19,6 +19,7 @@ export const registerCheck: Register = (program, execute) => {
         const { readSchemaModel, references } = await import('../schema/schema-model.js');
         const { openTargets } = await import('../operations/targets.js');
         const { checkFleet, hasFindings } = await import('../operations/check.js');
+        const { recordTrend } = await import('../operations/check-trend.js');
         const { HEALTH_SERVICE, healthTarget, recordHealth } = await import('../operations/record-health.js');
         const { checkData, checkText } = await import('../render/check.js');
 
@@ -38,9 +39,10 @@ export const registerCheck: Register = (program, execute) => {
         const targets = owners.filter(({ service }) => names.has(service.name));
         const health = flags.health ? healthTarget(owners) : undefined;
         const rows = await checkFleet({ targets, owners, references: asked }, { progress, signal });
+        const trends = await recordTrend(settings.home, rows, new Date());
         const recorded = health && (await recordHealth(health, targets, rows, { signal }));
         const exitCode = exitCodeOfRows(rows) || (rows.some(hasFindings) ? EXIT_FOUND : 0);
-        return { data: checkData(rows, recorded), text: checkText(rows, recorded), exitCode };
+        return { data: checkData(rows, trends, recorded), text: checkText(rows, trends, recorded), exitCode };
       }),
     );
 };

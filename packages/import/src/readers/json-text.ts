@@ -67,10 +67,15 @@ export function parseJson(bytes: Uint8Array): unknown {
     const offset = at === undefined ? undefined : Buffer.byteLength(text.slice(0, Number(at)));
     throw new Rejection('INVALID_JSON', 'The text is not valid JSON', offset);
   }
-  if (SUSPICIOUS.test(text) && !isStorable(value)) {
+  if (!isStorableJson(text, value)) {
     throw new Rejection('INVALID_VALUE', 'A string contains NUL or an unpaired surrogate');
   }
   return value;
+}
+
+/** Whether PostgreSQL can store every string of a value; `text` is its JSON. Most texts need no look at the value. */
+export function isStorableJson(text: string, value: unknown): boolean {
+  return !SUSPICIOUS.test(text) || isStorable(value);
 }
 
 function isStorable(value: unknown): boolean {
