@@ -25,7 +25,7 @@ const FILLED_BY_PROGRAMS = [
   ...['certificates', 'course_prerequisites', 'seat_reservations', 'ratings', 'batches', 'bulk_reads'],
   ...['events', 'event_sources', 'deliveries', 'sagas', 'message_chunks', 'step_prerequisites'],
   ...['subscriptions', 'subscription_workers', 'subscription_lanes', 'subscription_progress'],
-  ...['artifact_votes', 'webhook_deliveries'],
+  ...['artifact_votes', 'webhook_deliveries', 'audit_anchors'],
 ];
 
 describe('the migrations of the suite', () => {

@@ -21,8 +21,9 @@ const done = (service: string, data: Partial<CheckedService>): ServiceRow<Checke
 const orphans = (count: number) => ({
   orphans: [{ from: 'mint.Wallet.userId', to: 'auth.User.id', count, examples: ['ann@example.com'] }],
 });
+const logged: string[] = [];
 const check = (day: number, ...rows: readonly ServiceRow<CheckedService>[]) =>
-  recordTrend(home, rows, new Date(Date.UTC(2026, 0, day)));
+  recordTrend(home, rows, new Date(Date.UTC(2026, 0, day)), (line) => logged.push(line));
 const changes = (trends: Awaited<ReturnType<typeof check>>) =>
   trends.map(({ finding, change, before, now }) => `${change} ${before} ${now} ${finding}`);
 const REFERENCE = 'mint.Wallet.userId → auth.User.id';
@@ -37,7 +38,7 @@ it('says of each finding whether it is new, grown, the same, fewer or gone since
   expect(await check(7, done('mint', {}))).toEqual([]);
 });
 
-it('counts problems that differ only in their values as one finding, and records no value', async () => {
+it('counts problems that differ only in their values as one finding', async () => {
   await check(1, done('mint', { problems: ['wallet w1 has a balance of 5'], ...orphans(1) }));
 
   const trends = await check(
@@ -78,3 +79,13 @@ it.each(['', '{', '{"format":2}', '{"format":1,"services":{"mint":{"at":"x","fin
     expect(changes(await check(3, done('mint', orphans(3))))).toEqual([`same 3 3 ${REFERENCE}`]);
   },
 );
+
+it('tells what it found, and says so, when the findings cannot be recorded', async () => {
+  await check(1, done('mint', {}));
+  rmSync(path.join(home, 'checks'), { recursive: true });
+  writeFileSync(path.join(home, 'checks'), 'a file in the place of the directory');
+  logged.length = 0;
+
+  expect(await check(2, done('mint', orphans(2)))).toEqual([]);
+  expect(logged).toEqual([expect.stringContaining('the next check cannot compare with this one: ')]);
+});

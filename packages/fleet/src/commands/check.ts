@@ -39,7 +39,7 @@ export const registerCheck: Register = (program, execute) => {
         const targets = owners.filter(({ service }) => names.has(service.name));
         const health = flags.health ? healthTarget(owners) : undefined;
         const rows = await checkFleet({ targets, owners, references: asked }, { progress, signal });
-        const trends = await recordTrend(settings.home, rows, new Date());
+        const trends = await recordTrend(settings.home, rows, new Date(), log);
         const recorded = health && (await recordHealth(health, targets, rows, { signal }));
         const exitCode = exitCodeOfRows(rows) || (rows.some(hasFindings) ? EXIT_FOUND : 0);
         return { data: checkData(rows, trends, recorded), text: checkText(rows, trends, recorded), exitCode };

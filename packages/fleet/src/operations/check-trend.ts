@@ -20,7 +20,7 @@ type LastCheck = z.infer<typeof lastCheckSchema>;
 /** A kind of problem beside the last check of its service. */
 export interface Trend {
   readonly service: string;
-  /** A reference, such as `mint.Wallet.userId → auth.User.id`, or a problem without the values in it. */
+  /** A reference, such as `mint.Wallet.userId → auth.User.id`, or a problem without its words that have digits. */
   readonly finding: string;
   readonly change: 'new' | 'grown' | 'same' | 'fewer' | 'gone';
   readonly before: number;
@@ -31,12 +31,13 @@ export interface Trend {
 
 /**
  * Compares the findings with those of the last check in `home`, and records them for the next one. A service that was not checked
- * keeps what is recorded; one that was never checked before has no trend.
+ * keeps what is recorded; one that was never checked before has no trend. `log` hears when the findings cannot be recorded.
  */
 export async function recordTrend(
   home: string,
   rows: readonly ServiceRow<CheckedService>[],
   now: Date,
+  log: (line: string) => void,
 ): Promise<readonly Trend[]> {
   const file = path.join(home, 'checks', 'last.json');
   const last = await readLastCheck(file);
@@ -49,9 +50,14 @@ export async function recordTrend(
     if (before !== undefined) trends.push(...compare(row.service, before, findings));
     services.set(row.service, { at: now.toISOString(), findings: Object.fromEntries(findings) });
   }
-  await makeDirectory(path.dirname(file), 0o700);
   const record: LastCheck = { format: 1, services: Object.fromEntries(services) };
-  await replaceFile(file, `${JSON.stringify(record, null, 2)}\n`);
+  try {
+    await makeDirectory(path.dirname(file), 0o700);
+    await replaceFile(file, `${JSON.stringify(record, null, 2)}\n`);
+  } catch (error) {
+    // What was found is told all the same.
+    log(`the next check cannot compare with this one: ${error instanceof Error ? error.message : String(error)}`);
+  }
   return trends;
 }
 
@@ -64,7 +70,7 @@ async function readLastCheck(file: string): Promise<LastCheck> {
   }
 }
 
-/** How many of each kind were found. The kinds hold no values of rows, so the record holds no personal data. */
+/** How many of each kind were found. A kind has no words with digits, such as ids and amounts: they tell problems of one kind apart. */
 function findingsOf({ orphans, problems, recall = [] }: CheckedService): ReadonlyMap<string, number> {
   const findings = new Map(orphans.map(({ from, to, count }) => [`${from} → ${to}`, count]));
   const kinds = [...problems, ...recallProblems(recall)].map((problem) => problem.replace(/\S*\d\S*/g, '…'));
