@@ -78,7 +78,10 @@ async function startOurs(azora) {
   const child = spawn(program, args, { ...options, stdio: ['ignore', 'pipe', 'pipe'] });
   const address = new URL(await printed(child, /http:\/\/\S+/));
   const entered = await fetch(address, { redirect: 'manual' });
-  const headers = { cookie: entered.headers.get('set-cookie').split(';')[0], origin: address.origin };
+  const cookies = entered.headers.getSetCookie().map((cookie) => cookie.split(';')[0]);
+  const page = await fetch(address.origin, { headers: { cookie: cookies.join('; ') } });
+  const [, key] = /name="studio-key" content="([^"]+)"/.exec(await page.text());
+  const headers = { cookie: cookies[0], 'x-studio-key': key, origin: address.origin };
   const get = async (place) => {
     const answer = await fetch(new URL(place, address), { headers });
     if (!answer.ok) throw new Error(`${place} answered with status ${answer.status}`);

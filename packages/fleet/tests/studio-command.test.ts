@@ -10,7 +10,7 @@ import { studioRole } from '../src/operations/targets';
 import { openBrowser } from '../src/studio/run';
 import type { GivenFleet } from './fleet-fixture';
 import { rowsOf } from './migrations-fixture';
-import { givenPeople, post, removeStudios, send } from './studio-fixture';
+import { enter as enterPage, givenPeople, post, removeStudios, send } from './studio-fixture';
 import { REPOSITORY_ROOT } from './suite-fixture';
 
 let fleet: GivenFleet;
@@ -66,21 +66,20 @@ const ADDRESS = /The studio is running at (http:\/\/127\.0\.0\.1:(\d+)\/\?token=
 
 async function enter({ says }: Running) {
   const [, , port, token] = await says(ADDRESS);
-  const entered = await send(Number(port), { path: `/?token=${token}` });
-  return { port: Number(port), token, cookie: entered.headers['set-cookie']?.[0]?.split(';')[0] ?? '' };
+  return { port: Number(port), token, entered: await enterPage(Number(port), `?token=${token}`) };
 }
 
 it('serves the page and the databases, and prints no secret except its token', async () => {
   const studio = run('--port', '0');
-  const { port, cookie } = await enter(studio);
+  const { port, entered } = await enter(studio);
   const sent = post(
     port,
     'people',
     JSON.stringify({ procedure: 'query', query: { sql: 'SELECT current_user AS name' } }),
   );
 
-  const page = await send(port, { path: '/', headers: { cookie } });
-  const answer = await send(port, { ...sent, headers: { ...sent.headers, cookie } });
+  const page = await send(port, { path: '/', headers: entered });
+  const answer = await send(port, { ...sent, headers: { ...sent.headers, ...entered } });
 
   expect([page.status, answer.text]).toEqual([
     200,
@@ -91,10 +90,10 @@ it('serves the page and the databases, and prints no secret except its token', a
 
 it.each(['SIGINT', 'SIGTERM'] as const)('ends its sessions and disables its role on %s', async (signal) => {
   const studio = run('--port', '0');
-  const { port, cookie } = await enter(studio);
+  const { port, entered } = await enter(studio);
   const role = studioRole(fleet.target('people'));
   const sent = post(port, 'people', JSON.stringify({ procedure: 'query', query: { sql: 'SELECT pg_sleep(300)' } }));
-  const asked = send(port, { ...sent, headers: { ...sent.headers, cookie } }).catch(() => undefined);
+  const asked = send(port, { ...sent, headers: { ...sent.headers, ...entered } }).catch(() => undefined);
   const { admin } = fleet.target('people');
   const sessions = () => rowsOf(admin, `SELECT pid FROM pg_stat_activity WHERE usename = '${role}'`);
   while ((await sessions()).length === 0) await new Promise((resolve) => setTimeout(resolve, 50));
@@ -115,21 +114,21 @@ it.each(['SIGINT', 'SIGTERM'] as const)('ends its sessions and disables its role
 it('takes over the role of a studio that was killed', async () => {
   const killed = run('--port', '0', '--reveal');
   const first = await enter(killed);
-  await send(first.port, { path: '/', headers: { cookie: first.cookie } });
+  await send(first.port, { path: '/', headers: first.entered });
   killed.child.kill('SIGKILL');
   await killed.exit;
 
   const studio = run('--port', '0');
-  const { port, cookie } = await enter(studio);
+  const { port, entered } = await enter(studio);
   const sent = post(port, 'people', JSON.stringify({ procedure: 'query', query: { sql: 'SELECT email FROM users' } }));
-  const answer = await send(port, { ...sent, headers: { ...sent.headers, cookie } });
+  const answer = await send(port, { ...sent, headers: { ...sent.headers, ...entered } });
 
   expect(JSON.parse(answer.text)[0].code).toBe('42501');
 });
 
 it('keeps open pages authenticated after a restart with the same flags only', async () => {
   const killed = run('--port', '0');
-  const { port, cookie } = await enter(killed);
+  const { port, entered } = await enter(killed);
   killed.child.kill('SIGKILL');
   await killed.exit;
 
@@ -137,7 +136,7 @@ it('keeps open pages authenticated after a restart with the same flags only', as
   for (const args of [[], ['--write'], ['--reveal'], ['--password']]) {
     const studio = run('--port', String(port), ...args);
     await studio.says(/The studio is running at /);
-    statuses.push((await send(port, { path: '/', headers: { cookie } })).status);
+    statuses.push((await send(port, { path: '/', headers: entered })).status);
     studio.child.kill('SIGINT');
     await studio.exit;
   }

@@ -9,7 +9,8 @@ import { findServices } from '../src/config/registry';
 import { readSettings } from '../src/config/settings';
 import { type OpenedStudio, openStudioContext } from '../src/operations/studio/context';
 import { studioRole } from '../src/operations/targets';
-import { newToken } from '../src/studio/guard';
+import { newToken, type Secret } from '../src/studio/guard';
+import type { TlsProxy } from '../src/studio/origin';
 import { type Assets, readAssets } from '../src/studio/page';
 import { type StudioServer, startServer } from '../src/studio/server';
 import type { TimeLimits } from '../src/studio/transaction';
@@ -108,7 +109,8 @@ export interface GivenStudio {
   readonly fleet: GivenFleet;
   readonly studio: OpenedStudio;
   readonly server: StudioServer;
-  readonly cookie: string;
+  /** What authenticates a browser, and its page. */
+  readonly entered: Entered;
   readonly logged: string[];
   /** Sends SQL as the page does and returns the answer. */
   readonly query: (sql: string, parameters?: readonly unknown[], service?: string) => Promise<StudioReply>;
@@ -137,7 +139,8 @@ export interface StudioOptions {
   readonly password?: string;
   readonly limits?: TimeLimits;
   readonly port?: number;
-  readonly sessionOf?: (port: number) => string;
+  readonly proxy?: TlsProxy;
+  readonly secretOf?: (port: number, secret: Secret) => string;
 }
 
 const opened: { studio: OpenedStudio; server: StudioServer }[] = [];
@@ -156,9 +159,9 @@ export async function givenPeople(): Promise<GivenFleet> {
 
 /** A running studio of a fleet, with placeholder files as its page. */
 export async function givenStudio(fleet: GivenFleet, options: StudioOptions = {}): Promise<GivenStudio> {
-  const { write = false, reveal = false, host = '127.0.0.1', port = 0, password, limits } = options;
-  const session = newToken();
-  const { sessionOf = () => session } = options;
+  const { write = false, reveal = false, host = '127.0.0.1', port = 0, proxy, password, limits } = options;
+  const secrets = { cookie: newToken(), page: newToken() };
+  const { secretOf = (_port: number, secret: Secret) => secrets[secret] } = options;
   const allServices = await findServices(fleet.root);
   const settings = readSettings(fleet.root, allServices, fleet.environment);
   const logged: string[] = [];
@@ -166,22 +169,36 @@ export async function givenStudio(fleet: GivenFleet, options: StudioOptions = {}
   const studio = await openStudioContext({ settings, allServices, targets: fleet.targets, write, reveal, log });
   const assets = await givenAssets();
   const server = await startServer({
-    ...{ context: studio.context, assets, host, port, password, sessionOf, log, limits },
+    ...{ context: studio.context, assets, host, port, proxy, password, secretOf, log, limits },
     onFleetRead: () => undefined,
   });
   opened.push({ studio, server });
-  const entered = await send(server.port, { path: new URL(server.url).pathname + new URL(server.url).search });
-  const cookie = entered.headers['set-cookie']?.[0]?.split(';')[0] ?? '';
-  const authorized = (sent: SendOptions) => send(server.port, { ...sent, headers: { cookie, ...sent.headers } });
+  const entered = await enter(server.port, new URL(server.url).search);
+  const authorized = (sent: SendOptions) => send(server.port, { ...sent, headers: { ...entered, ...sent.headers } });
   const query = async (sql: string, parameters: readonly unknown[] = [], service = 'people') => {
     const body = JSON.stringify({ procedure: 'query', query: { sql, parameters } });
     const reply = await authorized(post(server.port, service, body));
     return JSON.parse(reply.text) as StudioReply;
   };
-  return { fleet, studio, server, cookie, logged, query, send: authorized };
+  return { fleet, studio, server, entered, logged, query, send: authorized };
 }
 
-/** A request as the page sends it, without the cookie. */
+/** The headers of a page that was let in. */
+export interface Entered extends Readonly<Record<string, string>> {
+  readonly cookie: string;
+  readonly 'x-studio-key': string;
+}
+
+/** Opens the address with this query, and the page that it redirects to, as a browser does. */
+export async function enter(port: number, search: string): Promise<Entered> {
+  const first = await send(port, { path: `/${search}` });
+  const cookies = (first.headers['set-cookie'] ?? []).map((cookie) => cookie.split(';')[0] ?? '');
+  const page = await send(port, { path: '/', headers: { cookie: cookies.join('; ') } });
+  const [, key = ''] = /name="studio-key" content="([\w-]+)"/.exec(page.text) ?? [];
+  return { cookie: cookies[0] ?? '', 'x-studio-key': key };
+}
+
+/** A request as the page sends it, without what authenticates it. */
 export function post(port: number, service: string, body: string): SendOptions {
   const headers = {
     origin: `http://127.0.0.1:${port}`,

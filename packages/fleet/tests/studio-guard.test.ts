@@ -1,5 +1,5 @@
 /** @server any */
-import { isLoopback, isOwnHost } from '../src/studio/guard';
+import { isLoopback, isOwnHost } from '../src/studio/origin';
 import type { GivenFleet } from './fleet-fixture';
 import { failureOf } from './migrations-fixture';
 import {
@@ -74,6 +74,32 @@ describe('the token', () => {
     expect([reply.status, codeOf(reply.text)]).toEqual([401, 'STUDIO.UNAUTHORIZED']);
   });
 
+  it('leads to a key that the API requires besides the cookie, which a browser sends to other ports too', async () => {
+    const { server, entered } = await givenStudio(fleet);
+    const { cookie, 'x-studio-key': key } = entered;
+    const asks = [{ cookie }, { 'x-studio-key': key }, { cookie, 'x-studio-key': 'A'.repeat(43) }, entered];
+
+    const statuses = [];
+    for (const headers of asks) statuses.push((await send(server.port, { path: '/api/models', headers })).status);
+    const page = await send(server.port, { path: '/', headers: { cookie } });
+
+    expect(statuses).toEqual([401, 401, 401, 200]);
+    expect(key).toMatch(/^[\w-]{43}$/);
+    expect(page.text).not.toContain('studio-key');
+  });
+
+  it('gives a ticket that is valid once', async () => {
+    const { server } = await givenStudio(fleet);
+    const first = await send(server.port, { path: `/${new URL(server.url).search}` });
+    const cookie = (first.headers['set-cookie'] ?? []).map((it) => it.split(';')[0] ?? '').join('; ');
+
+    const pages = [];
+    for (let n = 0; n < 2; n += 1)
+      pages.push((await send(server.port, { path: '/', headers: { cookie } })).text.includes('studio-key'));
+
+    expect(pages).toEqual([true, false]);
+  });
+
   it('authenticates GET requests only', async () => {
     const { server } = await givenStudio(fleet);
     const { search } = new URL(server.url);
@@ -118,7 +144,10 @@ describe('the Host header', () => {
   });
 
   it('is required', async () => {
-    const { server, cookie } = await givenStudio(fleet);
+    const {
+      server,
+      entered: { cookie },
+    } = await givenStudio(fleet);
 
     const none = await sendBytes(server.port, `GET / HTTP/1.0\r\nCookie: ${cookie}\r\n\r\n`);
     const empty = await sendBytes(server.port, `GET / HTTP/1.0\r\nHost:\r\nCookie: ${cookie}\r\n\r\n`);
@@ -210,7 +239,9 @@ describe('another site', () => {
     const followed = await send(server.port, { path: '/', headers: navigation });
     const reloaded = await sendIn({ path: '/', headers: navigation });
 
-    expect([followed.status, codeOf(followed.text), reloaded.status]).toEqual([401, 'STUDIO.UNAUTHORIZED', 200]);
+    expect([followed.status, reloaded.status]).toEqual([401, 200]);
+    expect(followed.headers['content-type']).toBe('text/html; charset=utf-8');
+    expect(followed.text).toContain('Open the address that the studio printed');
   });
 
   it('gets no CORS headers', async () => {

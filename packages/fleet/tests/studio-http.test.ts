@@ -112,11 +112,11 @@ describe('the page', () => {
     'OPTIONS * HTTP/1.1',
     'GET ?token=x HTTP/1.1',
   ])('rejects a request target that is not a path: %s', async (line) => {
-    const { server, cookie } = await givenStudio(fleet);
+    const { server, entered } = await givenStudio(fleet);
 
     const answer = await sendBytes(
       server.port,
-      `${line}\r\nHost: 127.0.0.1:${server.port}\r\nCookie: ${cookie}\r\nConnection: close\r\n\r\n`,
+      `${line}\r\nHost: 127.0.0.1:${server.port}\r\nCookie: ${entered.cookie}\r\nConnection: close\r\n\r\n`,
     );
 
     expect(answer).toMatch(/^HTTP\/1.1 400 /);
@@ -180,11 +180,11 @@ describe('a request', () => {
   });
 
   it('is rejected above 1 MB, by its Content-Length and by the bytes that arrive', async () => {
-    const { server, send: sendIn, cookie } = await givenStudio(fleet);
+    const { server, send: sendIn, entered } = await givenStudio(fleet);
     const sent = post(server.port, 'people', JSON.stringify({ sql: 'x'.repeat(1024 * 1024) }));
 
     const said = await sendIn(change(sent, { body: 'x' }, { 'content-length': '1048577' })).catch(() => undefined);
-    const came = await sendChunks(server.port, { ...sent, headers: { ...sent.headers, cookie } });
+    const came = await sendChunks(server.port, { ...sent, headers: { ...sent.headers, ...entered } });
 
     expect([said?.status, came]).toEqual([413, 413]);
     expect((await sendIn({ path: '/' })).status).toBe(200);

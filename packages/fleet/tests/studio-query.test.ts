@@ -221,7 +221,7 @@ describe('a statement that runs too long', () => {
 describe('a request whose client disconnects', () => {
   it('has its session ended on the server, and no other session', async () => {
     const studio = await givenStudio(fleet, { limits: { statementMs: 600_000, requestMs: 600_000 } });
-    const { server, cookie } = studio;
+    const { server, entered } = studio;
     const sent = post(
       server.port,
       'people',
@@ -229,7 +229,7 @@ describe('a request whose client disconnects', () => {
     );
     const request = httpRequest({
       ...{ host: '127.0.0.1', port: server.port, path: sent.path, method: 'POST', agent: false },
-      headers: { host: `127.0.0.1:${server.port}`, ...sent.headers, cookie },
+      headers: { host: `127.0.0.1:${server.port}`, ...sent.headers, ...entered },
     });
     request.on('error', () => undefined);
     request.end(sent.body);
@@ -386,14 +386,14 @@ describe('an error that is not an answer of the database', () => {
     const context = await givenBroken(new TypeError('undefined is not a function'));
     const logged: string[] = [];
     const server = await startServer({
-      ...{ context, assets: await givenAssets(), host: '127.0.0.1', port: 0, sessionOf: () => 'the-session' },
+      ...{ context, assets: await givenAssets(), host: '127.0.0.1', port: 0, secretOf: () => 'the-secret' },
       onFleetRead: () => undefined,
       log: (line) => logged.push(line),
     });
     const sent = post(server.port, 'people', JSON.stringify(SELECT_1));
 
-    const cookie = `azora_studio_${server.port}=the-session`;
-    const { status, text } = await send(server.port, { ...sent, headers: { ...sent.headers, cookie } });
+    const entered = { cookie: `azora_studio_${server.port}=the-secret`, 'x-studio-key': 'the-secret' };
+    const { status, text } = await send(server.port, { ...sent, headers: { ...sent.headers, ...entered } });
     await server.close();
 
     expect([status, JSON.parse(text)]).toEqual([

@@ -16,3 +16,10 @@ globalThis.process = { env: { CHECKPOINT_DISABLE: '1', NODE_ENV: 'production' } 
     };
   }
 }
+
+// The key of this page arrives in the document that follows the address with the token, or the password. The storage
+// belongs to this port alone, unlike a cookie.
+{
+  const key = document.querySelector('meta[name="studio-key"]')?.content;
+  if (key) localStorage.setItem('azora-studio-key', key);
+}

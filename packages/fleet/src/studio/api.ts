@@ -5,7 +5,6 @@ import { readStudioEvents } from '../operations/studio/events';
 import { findReferences } from '../operations/studio/find-references';
 import { readFleet, readOverview } from '../operations/studio/fleet';
 import { readModels } from '../operations/studio/models';
-import type { Caller } from './audit';
 import { badRequest, notFound, redactServers } from './errors';
 import { changeDeadLetter } from './events';
 import { answerQuery, PageRequest, type QueryOptions } from './query';
@@ -32,7 +31,7 @@ export async function answerApi(
   context: StudioContext,
   request: IncomingMessage,
   url: URL,
-  options: Omit<QueryOptions, 'caller'>,
+  options: QueryOptions,
 ): Promise<ApiAnswer> {
   const { pathname } = url;
   const [, service, what] = SERVICE_PATH.exec(pathname) ?? [];
@@ -43,11 +42,11 @@ export async function answerApi(
       return { data: redacted(context, await findReferences(context, { service, ...searchOf(url) })) };
     }
     requireMethod(request, 'POST');
-    return answerService(context, service, request, { ...options, caller: callerOf(request) });
+    return answerService(context, service, request, options);
   }
   if (pathname === DEAD_LETTERS_PATH) {
     requireMethod(request, 'POST');
-    return { data: await changeDeadLetter(context, await readJson(request), callerOf(request)) };
+    return { data: await changeDeadLetter(context, await readJson(request), options.caller) };
   }
   const read = READERS.get(pathname);
   if (read === undefined) throw notFound();
@@ -64,10 +63,6 @@ const READERS: ReadonlyMap<string, (context: StudioContext) => unknown> = new Ma
   ['/api/models', readModels],
   ['/api/events', readStudioEvents],
 ]);
-
-function callerOf({ socket, headers }: IncomingMessage): Caller {
-  return { address: socket.remoteAddress, agent: headers['user-agent'] };
-}
 
 /** The errors of single databases in these answers name servers. */
 function redacted(context: StudioContext, data: unknown): unknown {

@@ -46,6 +46,15 @@ export function conflict(): SuiteError {
   });
 }
 
+/** The error of a request that no page of this studio sent. */
+export function forbidden(why: string): SuiteError {
+  return new SuiteError('STUDIO.FORBIDDEN', 'The request does not come from the page of this studio', {
+    kind: 'usage',
+    why,
+    next: 'Open the address that the studio printed',
+  });
+}
+
 export function notFound(): SuiteError {
   return new SuiteError('STUDIO.NOT_FOUND', 'Nothing exists at this address', { kind: 'usage' });
 }

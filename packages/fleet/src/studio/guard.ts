@@ -1,36 +1,43 @@
 import { createHash, randomBytes, timingSafeEqual } from 'node:crypto';
 import type { IncomingMessage } from 'node:http';
-import net from 'node:net';
 import { SuiteError } from '@azora/db-core';
+import { countWrongPasswords, type WrongPasswords } from './lockout';
+import { clientAddress, type Listening, requireOwnOrigin } from './origin';
 
 /** What authenticates a browser: the token of the printed address, or a password when the network can connect. */
 export type Key = { readonly token: string } | { readonly password: string };
 
+/** The two secrets of an authenticated browser, derived for each port. */
+export type Secret = 'cookie' | 'page';
+
 export interface GuardOptions {
   readonly key: Key;
   readonly listening: () => Listening;
-  /** The value of the cookie that an authenticated browser holds. */
-  readonly sessionOf: (port: number) => string;
+  readonly secretOf: (port: number, secret: Secret) => string;
 }
 
-export interface Listening {
-  readonly host: string;
-  readonly port: number;
-}
+/** What a request that was admitted gets. */
+export type Admission =
+  /** The answer. `pageKey` goes into the document. */
+  | { readonly kind: 'in'; readonly pageKey: string | undefined }
+  /** The browser has just shown its key: it gets these cookies and asks again. */
+  | { readonly kind: 'enter'; readonly cookies: readonly string[] };
 
 export interface Guard {
   /**
-   * Checks a request before anything else reads it. Returns `enter` when the browser has just shown its key and should
-   * get the cookie.
+   * Checks a request before anything else reads it.
    * @throws {SuiteError} `STUDIO.FORBIDDEN`, `STUDIO.UNAUTHORIZED`, `STUDIO.TOO_MANY_ATTEMPTS`
    */
-  readonly admit: (request: IncomingMessage, url: URL) => 'in' | 'enter';
-  readonly cookie: () => string;
+  readonly admit: (request: IncomingMessage, url: URL) => Admission;
 }
 
+/**
+ * The header with the page's key. A browser sends a cookie to every port of a host, so that the cookie alone would let
+ * another program on this machine in. The page keeps the key in its origin's own storage.
+ */
+const KEY_HEADER = 'x-studio-key';
 const TOKEN_BYTES = 32;
-const MAX_WRONG_PASSWORDS = 10;
-const WRONG_PASSWORD_WINDOW_MS = 60_000;
+const TICKET_SECONDS = 10;
 
 /** Returns 256 random bits in base64url. */
 export function newToken(): string {
@@ -38,86 +45,99 @@ export function newToken(): string {
 }
 
 /** Opens the guard that checks the origin and the authentication of every request. */
-export function openGuard({ key, listening, sessionOf }: GuardOptions): Guard {
-  const session = () => sessionOf(listening().port);
-  const cookieName = () => `azora_studio_${listening().port}`;
+export function openGuard({ key, listening, secretOf }: GuardOptions): Guard {
   const wrong = countWrongPasswords();
+  const tickets = openTickets();
+  const holdsTicket = (request: IncomingMessage, { ticket }: CookieNames) => tickets.redeem(cookieOf(request, ticket));
+  const entry = (place: Listening, names: CookieNames): Admission => {
+    const session = cookie(place, names.session, secretOf(place.port, 'cookie'));
+    return { kind: 'enter', cookies: [session, cookie(place, names.ticket, tickets.issue(), TICKET_SECONDS)] };
+  };
+  const requirePage = (request: IncomingMessage, { port }: Listening, isKnown: boolean): void => {
+    if (!isKnown || !isSame(keyOf(request), secretOf(port, 'page'))) throw unauthorized();
+  };
   return {
     admit: (request, url) => {
-      const { host, origin } = request.headers;
-      if (!isOwnHost(host, listening())) throw forbidden('The Host header does not name this studio.');
-      requireSameOrigin(request, host ?? '', origin);
-      if (isSame(cookieOf(request, cookieName()), session())) return 'in';
-      if (request.method === 'GET' && showsKey(request, url, key, wrong)) return 'enter';
-      throw unauthorized();
+      const place = listening();
+      requireOwnOrigin(request, place);
+      const names = cookieNames(place);
+      const isKnown = isSame(cookieOf(request, names.session), secretOf(place.port, 'cookie'));
+      if (isApi(url)) {
+        requirePage(request, place, isKnown);
+        return { kind: 'in', pageKey: undefined };
+      }
+      const isShown = showsKey(request, url, key, isKnown ? undefined : wrong, place);
+      // A browser repeats a password with each request, but not a token.
+      if (isShown && (!isKnown || 'token' in key)) return entry(place, names);
+      if (!isKnown) throw unauthorized();
+      return { kind: 'in', pageKey: isShown || holdsTicket(request, names) ? secretOf(place.port, 'page') : undefined };
     },
-    cookie: () => `${cookieName()}=${session()}; Path=/; HttpOnly; SameSite=Strict`,
   };
 }
 
-/** Whether a server on this address is reachable from this machine only. */
-export function isLoopback(host: string): boolean {
-  return host === 'localhost' || host === '::1' || (net.isIPv4(host) && host.startsWith('127.'));
+/** Whether the answer is data, which the page requests with its key. */
+export function isApi({ pathname }: URL): boolean {
+  return pathname === '/api' || pathname.startsWith('/api/');
 }
 
-const LOOPBACK_NAMES = ['127.0.0.1', 'localhost', '[::1]'];
-
-/**
- * Whether a `Host` header names this studio. A name from someone else's DNS does not: a page of that name could reach
- * the studio by DNS rebinding. A studio on all interfaces accepts any IP address, which no DNS server controls.
- */
-export function isOwnHost(header: string | undefined, { host, port }: Listening): boolean {
-  const [, name = '', givenPort = '80'] = /^(\[[0-9a-f:.]+\]|[^:[\]]+)(?::(\d+))?$/i.exec(header ?? '') ?? [];
-  if (Number(givenPort) !== port) return false;
-  if (isLoopback(host)) return LOOPBACK_NAMES.includes(name.toLowerCase()) || name === host;
-  if (name.toLowerCase() === bracketed(host).toLowerCase()) return true;
-  const isOnAllInterfaces = host === '0.0.0.0' || host === '::';
-  return isOnAllInterfaces && (net.isIP(name.replaceAll(/[[\]]/g, '')) !== 0 || name === 'localhost');
+interface CookieNames {
+  readonly session: string;
+  readonly ticket: string;
 }
 
-/** A host as a URL writes it: IPv6 addresses in brackets. */
-export function bracketed(host: string): string {
-  return net.isIPv6(host) ? `[${host}]` : host;
+/** Behind TLS, browsers accept a `__Host-` cookie from this host only, over TLS, for every path. */
+function cookieNames({ port, proxy }: Listening): CookieNames {
+  const session = proxy === undefined ? `azora_studio_${port}` : '__Host-azora_studio';
+  return { session, ticket: `${session}_ticket` };
 }
 
-function requireSameOrigin({ method, headers }: IncomingMessage, host: string, origin: string | undefined): void {
-  const site = headers['sec-fetch-site'];
-  const isNavigation = headers['sec-fetch-mode'] === 'navigate' && method === 'GET';
-  if (origin !== undefined && origin !== `http://${host}`) throw forbidden('The Origin header names another site.');
-  if (site !== undefined && site !== 'same-origin' && site !== 'none' && !isNavigation) {
-    throw forbidden('The browser reports that another site sent the request.');
-  }
-  if (method !== 'GET' && method !== 'HEAD' && origin === undefined) throw forbidden('The Origin header is missing.');
+function cookie({ proxy }: Listening, name: string, value: string, seconds?: number): string {
+  const attributes = [
+    ...['Path=/', 'HttpOnly', 'SameSite=Strict'],
+    ...(proxy === undefined ? [] : ['Secure']),
+    ...(seconds === undefined ? [] : [`Max-Age=${seconds}`]),
+  ];
+  return [`${name}=${value}`, ...attributes].join('; ');
 }
 
+/** Tickets carry the right to the page's key over one redirect. Each is valid once. */
+function openTickets(): { readonly issue: () => string; readonly redeem: (ticket: string | undefined) => boolean } {
+  const open = new Set<string>();
+  return {
+    issue: () => {
+      const ticket = newToken();
+      open.add(ticket);
+      setTimeout(() => open.delete(ticket), TICKET_SECONDS * 1_000).unref();
+      return ticket;
+    },
+    redeem: (ticket) => ticket !== undefined && open.delete(ticket),
+  };
+}
+
+/** Counts a wrong password, unless the browser is known by its cookie. */
 function showsKey(
   request: IncomingMessage,
   url: URL,
   key: Key,
-  wrong: ReturnType<typeof countWrongPasswords>,
+  wrong: WrongPasswords | undefined,
+  place: Listening,
 ): boolean {
+  if (request.method !== 'GET') return false;
   if ('token' in key) {
     // Wrong tokens are not counted: 256 bits cannot be guessed.
     return isSame(url.searchParams.get('token') ?? undefined, key.token);
   }
   const given = basicPassword(request);
   if (given === undefined) return false;
-  if (wrong.isTooMany()) throw tooManyAttempts();
+  const source = clientAddress(request, place);
+  if (wrong?.isTooMany(source) === true) throw tooManyAttempts();
   if (isSame(given, key.password)) return true;
-  wrong.add();
+  wrong?.add(source);
   return false;
 }
 
-/** Counts the wrong passwords of the last minute, from all clients together. */
-function countWrongPasswords(): { readonly add: () => void; readonly isTooMany: () => boolean } {
-  let times: number[] = [];
-  return {
-    add: () => times.push(Date.now()),
-    isTooMany: () => {
-      times = times.filter((time) => time > Date.now() - WRONG_PASSWORD_WINDOW_MS);
-      return times.length >= MAX_WRONG_PASSWORDS;
-    },
-  };
+function keyOf({ headers }: IncomingMessage): string | undefined {
+  return [headers[KEY_HEADER] ?? []].flat()[0];
 }
 
 function basicPassword({ headers }: IncomingMessage): string | undefined {
@@ -139,14 +159,6 @@ function isSame(given: string | undefined, expected: string): boolean {
   return timingSafeEqual(hash(given), hash(expected));
 }
 
-function forbidden(why: string): SuiteError {
-  return new SuiteError('STUDIO.FORBIDDEN', 'The request does not come from the page of this studio', {
-    kind: 'usage',
-    why,
-    next: 'Open the address that the studio printed',
-  });
-}
-
 function unauthorized(): SuiteError {
   return new SuiteError('STUDIO.UNAUTHORIZED', 'This browser is not authenticated', {
     kind: 'usage',
@@ -157,6 +169,7 @@ function unauthorized(): SuiteError {
 function tooManyAttempts(): SuiteError {
   return new SuiteError('STUDIO.TOO_MANY_ATTEMPTS', 'Too many wrong passwords', {
     kind: 'usage',
+    why: 'Ten wrong passwords came from your address within a minute.',
     next: 'Wait a minute, then try again',
   });
 }

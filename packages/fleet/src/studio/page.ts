@@ -2,6 +2,7 @@ import { createHash, randomBytes } from 'node:crypto';
 import { readdir, readFile } from 'node:fs/promises';
 import path from 'node:path';
 import { SuiteError } from '@azora/db-core';
+import type { PageError } from './errors';
 
 export interface Page {
   readonly html: string;
@@ -10,15 +11,18 @@ export interface Page {
 
 const NONCE_BYTES = 16;
 
-/** Renders the document of the studio. Scripts load from this server only; styles that they add carry the nonce. */
-export function renderPage(): Page {
+/**
+ * Renders the document of the studio. Scripts load from this server only; styles that they add carry the nonce. A `key`
+ * authenticates the requests of the page.
+ */
+export function renderPage(key?: string): Page {
   const nonce = randomBytes(NONCE_BYTES).toString('base64');
   const html = `<!doctype html>
 <html lang="en">
 <head>
 <meta charset="utf-8">
 <meta name="viewport" content="width=device-width, initial-scale=1">
-<title>Azora studio</title>
+<title>Azora studio</title>${key === undefined ? '' : `\n<meta name="studio-key" content="${key}">`}
 <link rel="icon" href="data:,">
 <link rel="stylesheet" href="/assets/page.css">
 <script nonce="${nonce}" src="/assets/env.js"></script>
@@ -29,7 +33,40 @@ export function renderPage(): Page {
 </body>
 </html>
 `;
-  const contentSecurityPolicy = [
+  return { html, contentSecurityPolicy: policyOf(nonce) };
+}
+
+/** Renders the reason why a person sees no page. */
+export function renderProblem({ code, message, why, next }: PageError): Page {
+  const nonce = randomBytes(NONCE_BYTES).toString('base64');
+  const lines = [why, next].filter((line) => line !== undefined).map((line) => `<p>${escaped(line)}</p>`);
+  const html = `<!doctype html>
+<html lang="en">
+<head>
+<meta charset="utf-8">
+<meta name="viewport" content="width=device-width, initial-scale=1">
+<title>${escaped(message)} · Azora studio</title>
+<link rel="icon" href="data:,">
+<style nonce="${nonce}">:root { color-scheme: light dark; } body { font: 1rem/1.5 system-ui, sans-serif; margin: 3rem auto; max-width: 40rem; padding: 0 1rem; }</style>
+</head>
+<body>
+<main>
+<h1>${escaped(message)}</h1>
+${lines.join('\n')}
+<p><code>${escaped(code)}</code></p>
+</main>
+</body>
+</html>
+`;
+  return { html, contentSecurityPolicy: policyOf(nonce) };
+}
+
+function escaped(text: string): string {
+  return text.replaceAll('&', '&amp;').replaceAll('<', '&lt;').replaceAll('"', '&quot;');
+}
+
+function policyOf(nonce: string): string {
+  return [
     "default-src 'none'",
     "script-src 'self'",
     `style-src 'self' 'nonce-${nonce}'`,
@@ -40,7 +77,6 @@ export function renderPage(): Page {
     "form-action 'none'",
     "frame-ancestors 'none'",
   ].join('; ');
-  return { html, contentSecurityPolicy };
 }
 
 export interface Asset {

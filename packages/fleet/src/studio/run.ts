@@ -4,6 +4,7 @@ import { openCredentials } from '../config/credentials';
 import { openStudioContext, type StudioOptions } from '../operations/studio/context';
 import { childEnvironment } from '../system/child-environment';
 import { codeOf } from '../system/system-errors';
+import type { TlsProxy } from './origin';
 import { PAGE_DIRECTORY, readAssets } from './page';
 import { type StudioServer, type StudioServerOptions, startServer } from './server';
 
@@ -11,6 +12,7 @@ export interface RunStudioOptions extends StudioOptions {
   readonly host: string;
   /** The first one that is free becomes the port of the page. */
   readonly ports: readonly number[];
+  readonly proxy: TlsProxy | undefined;
   readonly password: string | undefined;
   /** Whether to open the page in the browser. */
   readonly open: boolean;
@@ -24,14 +26,14 @@ export interface RunStudioOptions extends StudioOptions {
  * @throws {SuiteError} `STUDIO.NOT_BUILT`, `STUDIO.PASSWORD_NEEDED`, `STUDIO.CANNOT_LISTEN`, `SCHEMA.INVALID`
  */
 export async function runStudio(options: RunStudioOptions): Promise<void> {
-  const { host, ports, password, environment, signal, log } = options;
+  const { host, ports, proxy, password, environment, signal, log } = options;
   const assets = await readAssets(PAGE_DIRECTORY);
-  const sessionOf = await sessionFor(options);
+  const secretOf = await secretsFor(options);
   const studio = await openStudioContext(options);
   try {
     let preparing: Promise<void> | undefined;
     const server = await startOnFirstFree(ports, {
-      ...{ context: studio.context, assets, host, password, sessionOf, log },
+      ...{ context: studio.context, assets, host, proxy, password, secretOf, log },
       // After the first page, which waits for the same servers.
       onFleetRead: () => {
         preparing ??= studio.prepare();
@@ -64,11 +66,12 @@ async function startOnFirstFree(
 }
 
 /** A page survives a restart on the same day with the same flags; other flags could let it do more. */
-async function sessionFor(options: RunStudioOptions): Promise<(port: number) => string> {
-  const { settings, host, write, reveal, password } = options;
+async function secretsFor(options: RunStudioOptions): Promise<StudioServerOptions['secretOf']> {
+  const { settings, host, proxy, write, reveal, password } = options;
   const secretOf = await openCredentials(settings.home);
   const day = new Date().toISOString().slice(0, 10);
-  return (port) => secretOf(`studio ${JSON.stringify([day, host, port, write, reveal, password])}`);
+  return (port, secret) =>
+    secretOf(`studio ${JSON.stringify([secret, day, host, port, proxy, write, reveal, password])}`);
 }
 
 function aborted(signal: AbortSignal): Promise<void> {

@@ -5,8 +5,9 @@ import { toSuiteError } from '../operations/fleet';
 import type { StudioContext } from '../operations/studio/context';
 import { answerApi, FLEET_PATH } from './api';
 import { badRequest, notFound, pageErrorOf, redactServers, statusOf } from './errors';
-import { bracketed, type Guard, isLoopback, type Key, newToken, openGuard } from './guard';
-import { type Assets, renderPage } from './page';
+import { type Guard, isApi, type Key, newToken, openGuard, type Secret } from './guard';
+import { bracketed, clientAddress, isLoopback, type Listening, type TlsProxy } from './origin';
+import { type Assets, type Page, renderPage, renderProblem } from './page';
 import { TIME_LIMITS, type TimeLimits } from './transaction';
 
 export interface StudioServerOptions {
@@ -15,10 +16,12 @@ export interface StudioServerOptions {
   readonly host: string;
   /** 0 for any free port. */
   readonly port: number;
-  /** Replaces the token; required when `host` is not a loopback address. */
+  /** The TLS proxy in front of the studio. */
+  readonly proxy?: TlsProxy | undefined;
+  /** Replaces the token; required with a proxy, and when `host` is not a loopback address. */
   readonly password?: string | undefined;
-  /** The session cookie by port. A restart with the same value keeps open pages authenticated. */
-  readonly sessionOf: (port: number) => string;
+  /** What browsers are known by, for each port. A restart with the same values keeps open pages authenticated. */
+  readonly secretOf: (port: number, secret: Secret) => string;
   /** Called each time a page has received the state of the fleet. */
   readonly onFleetRead: () => void;
   readonly log: (line: string) => void;
@@ -45,16 +48,17 @@ const HEADERS = {
  * @throws {SuiteError} `STUDIO.PASSWORD_NEEDED`, `STUDIO.CANNOT_LISTEN`
  */
 export async function startServer(options: StudioServerOptions): Promise<StudioServer> {
-  const { host, password, sessionOf } = options;
-  if (!isLoopback(host) && password === undefined) throw passwordNeeded(host);
+  const { host, proxy, password, secretOf } = options;
+  if (password === undefined && (proxy !== undefined || !isLoopback(host))) throw passwordNeeded(proxy?.origin ?? host);
   const key: Key = password === undefined ? { token: newToken() } : { password };
   let port = 0;
-  const guard = openGuard({ key, listening: () => ({ host, port }), sessionOf });
+  const listening = (): Listening => ({ host, port, proxy });
+  const guard = openGuard({ key, listening, secretOf });
   const server = createServer((request, response) => {
-    void answer(options, guard, request, response);
+    void answer({ ...options, listening }, guard, request, response);
   });
   port = await listen(server, options);
-  const base = `http://${bracketed(host)}:${port}/`;
+  const base = `${proxy?.origin ?? `http://${bracketed(host)}:${port}`}/`;
   return {
     url: 'token' in key ? `${base}?token=${key.token}` : base,
     port,
@@ -73,8 +77,12 @@ function listen(server: Server, { host, port }: StudioServerOptions): Promise<nu
   });
 }
 
+interface Serving extends StudioServerOptions {
+  readonly listening: () => Listening;
+}
+
 async function answer(
-  options: StudioServerOptions,
+  options: Serving,
   guard: Guard,
   request: IncomingMessage,
   response: ServerResponse,
@@ -95,7 +103,7 @@ interface Exchange {
   readonly signal: AbortSignal;
 }
 
-async function route(options: StudioServerOptions, guard: Guard, exchange: Exchange): Promise<void> {
+async function route(options: Serving, guard: Guard, exchange: Exchange): Promise<void> {
   const { request, response, signal } = exchange;
   const { limits = TIME_LIMITS } = options;
   const target = request.url ?? '';
@@ -103,9 +111,11 @@ async function route(options: StudioServerOptions, guard: Guard, exchange: Excha
   if (!/^\/(?!\/)/.test(target) || !URL.canParse(target, 'http://studio'))
     throw badRequest('The request target is not a path.');
   const url = new URL(target, 'http://studio');
-  if (guard.admit(request, url) === 'enter') return enter(response, url, guard.cookie());
-  if (url.pathname === '/api' || url.pathname.startsWith('/api/')) {
-    const { data, headers } = await answerApi(options.context, request, url, { signal, limits });
+  const admission = guard.admit(request, url);
+  if (admission.kind === 'enter') return enter(response, url, admission.cookies);
+  if (isApi(url)) {
+    const caller = { address: clientAddress(request, options.listening()), agent: request.headers['user-agent'] };
+    const { data, headers } = await answerApi(options.context, request, url, { signal, limits, caller });
     sendJson(response, 200, data, headers);
     if (url.pathname === FLEET_PATH) options.onFleetRead();
     return;
@@ -113,8 +123,17 @@ async function route(options: StudioServerOptions, guard: Guard, exchange: Excha
   if (request.method !== 'GET' && request.method !== 'HEAD') throw notFound();
   if (url.pathname === '/assets' || url.pathname.startsWith('/assets/'))
     return sendAsset(options.assets, exchange, url);
-  const { html, contentSecurityPolicy } = renderPage();
-  response.writeHead(200, {
+  sendPage(response, 200, renderPage(admission.pageKey));
+}
+
+function sendPage(
+  response: ServerResponse,
+  status: number,
+  { html, contentSecurityPolicy }: Page,
+  headers: Readonly<Record<string, string>> = {},
+): void {
+  response.writeHead(status, {
+    ...headers,
     'content-type': 'text/html; charset=utf-8',
     'content-security-policy': contentSecurityPolicy,
     'cache-control': 'no-store',
@@ -123,10 +142,10 @@ async function route(options: StudioServerOptions, guard: Guard, exchange: Excha
 }
 
 /** Redirects to the address without the token, which must not stay in the browser's history. */
-function enter(response: ServerResponse, url: URL, cookie: string): void {
+function enter(response: ServerResponse, url: URL, cookies: readonly string[]): void {
   url.searchParams.delete('token');
   const location = `${url.pathname}${url.search}`;
-  response.writeHead(302, { location, 'set-cookie': cookie, 'cache-control': 'no-store' }).end();
+  response.writeHead(302, { location, 'set-cookie': [...cookies], 'cache-control': 'no-store' }).end();
 }
 
 function sendAsset(assets: Assets, { request, response }: Exchange, { pathname }: URL): void {
@@ -166,7 +185,15 @@ function fail(
   // The next request must not start in the middle of a body that nobody read.
   const headers: Record<string, string> = request.complete ? {} : { connection: 'close' };
   if (status === 401 && password !== undefined) headers['www-authenticate'] = 'Basic realm="Azora studio"';
-  sendJson(response, status, { error: pageErrorOf(context, error) }, headers);
+  const problem = pageErrorOf(context, error);
+  if (isNavigation(request)) sendPage(response, status, renderProblem(problem), headers);
+  else sendJson(response, status, { error: problem }, headers);
+}
+
+/** Whether a person will read the answer in the window of a browser. */
+function isNavigation({ headers }: IncomingMessage): boolean {
+  const { 'sec-fetch-mode': mode, accept = '' } = headers;
+  return mode === undefined ? accept.includes('text/html') : mode === 'navigate';
 }
 
 /** Without the query string, which may contain the token or a value. */

@@ -1,5 +1,6 @@
 import { useCallback, useEffect, useRef, useState } from 'react';
 import type { ApiErrorBody } from './answers';
+import { studioFetch } from './studio-fetch';
 
 /** Why there is no answer: `gone` when the server does not answer, `locked` when it does not know this browser. */
 export type FailureKind = 'gone' | 'locked' | 'refused';
@@ -36,7 +37,7 @@ export async function postChange<Answer>(path: string, change: unknown): Promise
 
 async function ask<Answer>(path: string, request: RequestInit, signal?: AbortSignal): Promise<Answer> {
   const timeout = AbortSignal.timeout(ANSWER_TIMEOUT_MS);
-  const response = await fetch(path, {
+  const response = await studioFetch(path, {
     ...request,
     signal: signal === undefined ? timeout : AbortSignal.any([signal, timeout]),
   }).catch(() => {

@@ -2,6 +2,7 @@ import type { Adapter, AdapterError, Column, Either, Table } from '@prisma/studi
 import { createStudioBFFClient, type StudioBFFClient } from '@prisma/studio-core/data/bff';
 import { createPostgresAdapter } from '@prisma/studio-core/data/postgres-core';
 import type { ApiErrorBody, FilledColumn } from '../api/answers';
+import { studioFetch } from '../api/studio-fetch';
 import { createEdits } from './edits';
 import { countedPage, withEstimatedCount } from './row-count';
 import { asTextColumns, type CheckValue, createValueCheck, withParsedDocuments } from './value-text';
@@ -59,7 +60,7 @@ const CUT_HEADER = 'x-studio-cut';
  */
 export function createStudioFetch(
   onCut: (isCut: boolean) => void,
-  fetch: typeof globalThis.fetch = (...request) => globalThis.fetch(...request),
+  fetch: typeof globalThis.fetch = studioFetch,
 ): typeof globalThis.fetch {
   return async (input, init) => {
     try {
