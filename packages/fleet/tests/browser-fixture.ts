@@ -110,7 +110,9 @@ export async function openPage({ url }: RunningStudio): Promise<OpenedPage> {
       page.evaluate(
         async (at: string, text: string) => {
           const body = JSON.stringify({ procedure: 'query', query: { sql: text, parameters: [] } });
-          const headers = { 'content-type': 'application/json' };
+          const { localStorage } = globalThis as unknown as { localStorage: { getItem(name: string): string | null } };
+          const key = localStorage.getItem('azora-studio-key') ?? '';
+          const headers = { 'content-type': 'application/json', 'x-studio-key': key };
           const answer = await fetch(`/api/services/${at}/query`, { method: 'POST', headers, body });
           return answer.json();
         },
