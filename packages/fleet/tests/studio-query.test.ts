@@ -159,7 +159,7 @@ describe('an answer', () => {
     ['many rows', "SELECT repeat('x', 50000) AS text FROM generate_series(1, 1000)"],
     ['a COPY', "COPY (SELECT repeat('x', 50000) FROM generate_series(1, 100000)) TO STDOUT"],
   ])('is rejected above 8 MB without reading it whole: %s', async (_what, sql) => {
-    const studio = await givenStudio(fleet);
+    const studio = await givenStudio(fleet, { limits: { statementMs: 120_000, requestMs: 120_000 } });
     await studio.query('SELECT 1');
     const before = process.memoryUsage.rss();
 
@@ -195,7 +195,7 @@ describe('a statement that runs too long', () => {
   });
 
   it('is cut off by the studio when it lifted its own limit', async () => {
-    const { query } = await givenStudio(fleet, { limits: { statementMs: 15_000, requestMs: 4_000 } });
+    const { query } = await givenStudio(fleet, { limits: { statementMs: 120_000, requestMs: 4_000 } });
     const endless = "SELECT set_config('statement_timeout', '0', false), pg_sleep(30) FROM generate_series(1, 1000)";
 
     const reply = await query(endless);
