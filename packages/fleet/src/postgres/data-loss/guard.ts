@@ -1,3 +1,4 @@
+import { randomBytes } from 'node:crypto';
 import { SuiteError } from '@azora/db-core';
 import { HISTORY, type Script } from '@azora/db-migrate';
 import type { ClientBase } from 'pg';
@@ -47,8 +48,10 @@ export async function guardData(
  * command of a trigger wrote a row, so that the marks are one command apart. The counters of PostgreSQL would not do: they can be off.
  */
 async function fireDeferred(client: ClientBase): Promise<void> {
-  await client.query('CREATE TEMPORARY TABLE azora_commands ()');
-  const mark = 'INSERT INTO pg_temp.azora_commands DEFAULT VALUES RETURNING cmin::text AS number';
+  // The script may have made a temporary table of any name that it can know.
+  const commandsTable = `pg_temp.azora_commands_${randomBytes(8).toString('hex')}`;
+  await client.query(`CREATE TABLE ${commandsTable} ()`);
+  const mark = `INSERT INTO ${commandsTable} DEFAULT VALUES RETURNING cmin::text AS number`;
   const commands = async () => Number((await client.query<{ number: string }>(mark)).rows[0]?.number);
   let before = Number.NaN;
   for (let now = await commands(); now !== before + 1; ) {
