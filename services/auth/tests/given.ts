@@ -1,4 +1,5 @@
 import { createHash, randomUUID } from 'node:crypto';
+import { isDeepStrictEqual } from 'node:util';
 import type { TestDatabase } from '@azora/db-testkit';
 import { type Auth, type AuthOptions, login, openAuth, type Registered, register, type SignedIn } from '../src/index';
 
@@ -10,37 +11,34 @@ export const DAY_MS = 86_400_000;
 export const START = '2026-03-01T12:00:00Z';
 
 /**
- * Opens handles with the lowest bcrypt cost unless a test sets another. A handle with options is closed at the end of the test or of
- * the `describe` that opened it: the idle connections of all tests of a file would exhaust the server. One without options goes to a
- * later test, because new sessions are most of what a short test costs. Each test begins without limits from earlier ones.
+ * Opens handles with the lowest bcrypt cost unless a test sets another. A handle goes to a later test that asks for the same options,
+ * because new sessions are most of what a short test costs. One whose options are not all data is closed at the end of the test or of
+ * the `describe` that opened it: the idle connections of all tests of a file would exhaust the server. Each test begins without limits
+ * from earlier ones.
  */
 export function useAuth(db: () => TestDatabase): (options?: AuthOptions) => Auth {
   const opened: Auth[] = [];
-  const plain: Auth[] = [];
-  let before = 0;
-  let lent = 0;
-  let lentBefore = 0;
+  const kept = new Map<string, readonly Auth[]>();
+  let lent: readonly Auth[] = [];
+  let before = { opened: 0, lent };
   const closeFrom = (first: number) => Promise.all(opened.splice(first).map((auth) => auth.close()));
-  const make = (options?: AuthOptions) => openAuth({ url: db().url, bcryptCost: 4, ...options });
-  afterAll(() => Promise.all([closeFrom(0), ...plain.map((auth) => auth.close())]));
+  afterAll(() => Promise.all([closeFrom(0), ...[...kept.values()].flat().map((auth) => auth.close())]));
   beforeEach(async () => {
-    before = opened.length;
-    lentBefore = lent;
+    before = { opened: opened.length, lent };
     await db().admin('DELETE FROM message_limits; DELETE FROM sign_in_sources');
   });
   afterEach(() => {
-    lent = lentBefore;
-    return closeFrom(before);
+    lent = before.lent;
+    return closeFrom(before.opened);
   });
-  return (options) => {
-    if (options === undefined) {
-      const auth = plain[lent] ?? make();
-      plain[lent] = auth;
-      lent += 1;
-      return auth;
-    }
-    const auth = make(options);
-    opened.push(auth);
+  return (options = {}) => {
+    const asked = JSON.stringify(options);
+    const isData = isDeepStrictEqual(JSON.parse(asked), options);
+    const free = isData ? kept.get(asked)?.find((auth) => !lent.includes(auth)) : undefined;
+    const auth = free ?? openAuth({ url: db().url, bcryptCost: 4, ...options });
+    if (!isData) opened.push(auth);
+    else lent = [...lent, auth];
+    if (isData && free === undefined) kept.set(asked, [...(kept.get(asked) ?? []), auth]);
     return auth;
   };
 }
