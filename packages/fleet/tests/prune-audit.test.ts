@@ -41,8 +41,8 @@ describe('prune of a chained audit log', () => {
     return row.state === 'failed' ? row.error.code : row.state;
   };
   const seqsOf = async (userId: string) =>
-    (await db().admin('SELECT seq FROM audit_log WHERE user_id = $1 ORDER BY seq', [userId])).map(
-      ({ seq }) => Number(seq),
+    (await db().admin('SELECT seq FROM audit_log WHERE user_id = $1 ORDER BY seq', [userId])).map(({ seq }) =>
+      Number(seq),
     );
   const newest = async () => {
     const anchor = await (await openAnchorStore(directory, 'key', {})).newest('auth');
