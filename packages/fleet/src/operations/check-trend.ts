@@ -55,7 +55,7 @@ export async function recordTrend(
     await makeDirectory(path.dirname(file), 0o700);
     await replaceFile(file, `${JSON.stringify(record, null, 2)}\n`);
   } catch (error) {
-    // What was found is told all the same.
+    // The command prints the findings all the same.
     log(`the next check cannot compare with this one: ${error instanceof Error ? error.message : String(error)}`);
   }
   return trends;
