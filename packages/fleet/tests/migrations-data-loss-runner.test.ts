@@ -15,7 +15,7 @@ afterAll(removeMigrations);
 
 const REVERTED = nameOf('03_c');
 
-/** Deferred triggers of which each defers the next one, without counting the rows that it writes; the last one removes all notes. */
+/** Deferred triggers: each defers the next one and does not count the rows that it writes; the last one removes all notes. */
 const chain = (tables: readonly string[]) =>
   tables
     .map((table, at) => {
