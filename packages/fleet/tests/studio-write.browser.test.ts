@@ -132,7 +132,7 @@ describe('the studio with --write, in a browser', () => {
     await startEmbedded({ home });
 
     // The page may show one database as it is, and another still as it was.
-    await see(/^(?![^]*unreachable)[^]*up to date/i);
+    await see(/^(?![\s\S]*unreachable)[\s\S]*up to date/i);
     await show('/data#view=table&schema=people&table=people');
     await see('Porto');
   });
