@@ -37,7 +37,7 @@ BEGIN
   VALUES (p_id, p_input ->> 'slug', p_input ->> 'name', p_input ->> 'role', p_input ->> 'background',
     ARRAY(SELECT jsonb_array_elements_text(p_input -> 'traits')), (p_input ->> 'mood')::mood, (p_input ->> 'temperature')::float8,
     p_input ->> 'avatarUrl', (p_input ->> 'isActive')::boolean, at, at)
-  -- The time of the change is that of the lock: another call may have saved the member while this one waited.
+  -- Another call may have saved the member while this one waited for the lock, so that it reads the time after it has the lock.
   ON CONFLICT (slug) DO UPDATE SET name = excluded.name, role = excluded.role, background = excluded.background,
     traits = excluded.traits, mood = excluded.mood, temperature = excluded.temperature, avatar_url = excluded.avatar_url,
     is_active = excluded.is_active, updated_at = greatest(database_time(), m.updated_at)
