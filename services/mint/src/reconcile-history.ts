@@ -89,13 +89,15 @@ export const CHAINS = `
     FULL JOIN ledger_events() AS event ON event.wallet_id = w.id
     GROUP BY w.id, event.wallet_id, w.closings, w.entries, w.last_seq, w.chain, w.closing, w.start`;
 
+/** The sequence moves while others write, also under the statement's snapshot, so its number is read once. */
 const WALLET_CHAINS = `
   SELECT 'wallet.entries' AS "check", wallet_id AS subject, entries AS expected, stored_entries AS found
     FROM chains WHERE NOT is_missing
   UNION ALL
   SELECT 'wallet.lastSeq', wallet_id, last_seq, stored_seq FROM chains WHERE NOT is_missing
   UNION ALL
-  SELECT 'ledger.seq', 'ledger_seq', greatest(max(stored_seq), last_number()), last_number() FROM chains
+  SELECT 'ledger.seq', 'ledger_seq', greatest((SELECT max(stored_seq) FROM chains), number), number
+    FROM (SELECT last_number() AS number OFFSET 0) AS sequence
   UNION ALL
   SELECT 'wallet.chain', wallet_id, 1, CASE
       WHEN stored_chain = CASE WHEN closing IS NULL THEN chain ELSE next_chain(chain, chain, closing) END THEN 1 ELSE 0 END
