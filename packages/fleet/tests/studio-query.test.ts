@@ -202,7 +202,10 @@ describe('a statement that runs too long', () => {
     await until(async () => (await sessionsOf('SELECT set_config'))[0] === 0);
 
     expect(errorCodeOf(reply)).toBe('STUDIO.TOO_LONG');
-    expect(await query("SELECT current_setting('statement_timeout') AS timeout")).toEqual([null, [{ timeout: '2min' }]]);
+    expect(await query("SELECT current_setting('statement_timeout') AS timeout")).toEqual([
+      null,
+      [{ timeout: '2min' }],
+    ]);
   });
 
   it('is canceled while it waits for a lock', async () => {
